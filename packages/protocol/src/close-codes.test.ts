@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { closeAdvice, closeCodes } from "./close-codes.ts";
+
+test("the advice of every code of ours follows from its range", () => {
+  for (const { code, advice } of Object.values(closeCodes)) expect(closeAdvice(code), String(code)).toBe(advice);
+});
+
+test("a reason fits into a close frame", () => {
+  for (const { reason } of Object.values(closeCodes)) expect(Buffer.byteLength(reason)).toBeLessThanOrEqual(123);
+});
+
+test("a lost connection is worth coming back for, a protocol error is not", () => {
+  expect(closeAdvice(1006)).toBe("reconnect");
+  expect(closeAdvice(1001)).toBe("reconnect");
+  expect(closeAdvice(4503)).toBe("reconnect");
+  expect(closeAdvice(1002)).toBe("stop");
+});

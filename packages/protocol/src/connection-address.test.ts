@@ -1,0 +1,48 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { formatConnectionAddress, isWorkerId, parseConnectionAddress, workerIdFrom } from "./connection-address.ts";
+
+test("a worker id is 8 letters and digits beginning with a letter, whatever the random numbers", () => {
+  const almostOne = 1 - Number.EPSILON;
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ min: 0, max: almostOne, noNaN: true }), { minLength: 8, maxLength: 8 }),
+      (numbers) => {
+        const random = [...numbers];
+        expect(isWorkerId(workerIdFrom(() => random.pop() ?? 0))).toBe(true);
+      },
+    ),
+  );
+});
+
+test("an address round-trips", () => {
+  const address = fc.record({
+    workerId: fc.stringMatching(/^[a-z][a-z0-9]{7}$/),
+    connectionId: fc.maxSafeNat().map((n) => Math.max(n, 1)),
+  });
+  fc.assert(
+    fc.property(address, (wanted) => {
+      expect(parseConnectionAddress(formatConnectionAddress(wanted))).toEqual(wanted);
+    }),
+  );
+});
+
+test("malformed addresses are none", () => {
+  const malformed = [
+    "",
+    ".",
+    "abcd1234",
+    "abcd1234.",
+    ".7",
+    "abcd1234.0",
+    "abcd1234.-1",
+    "abcd1234.1.2",
+    "abcd1234.1e3",
+    "ABCD1234.1",
+    "abcd1234.9999999999999999",
+    "abcd1234. 1",
+    "abcd1234.*",
+    "abcd1234.>",
+  ];
+  for (const text of malformed) expect(parseConnectionAddress(text), text).toBeUndefined();
+});

@@ -1,0 +1,50 @@
+import * as z from "zod";
+
+/** What may be asked of a worker on its control subject. Requests and replies are JSON. */
+export const controlRequest = z.discriminatedUnion("command", [
+  z.object({ command: z.literal("describe") }),
+  z.object({ command: z.literal("find-connection"), connectionId: z.int().positive() }),
+  z.object({ command: z.literal("close-connection"), connectionId: z.int().positive() }),
+]);
+export type ControlRequest = z.infer<typeof controlRequest>;
+
+/** One worker, as `GET /v1/cluster` shows it. */
+export const workerDescription = z.object({
+  id: z.string(),
+  host: z.string(),
+  pid: z.int(),
+  version: z.string(),
+  /** Whole seconds since the worker started. */
+  uptimeSeconds: z.number(),
+  connections: z.int(),
+  /** Averages over the last ten seconds or so. */
+  rates: z.object({
+    publicationsPerSecond: z.number(),
+    deliveriesPerSecond: z.number(),
+    bytesPerSecond: z.number(),
+    acceptedPerSecond: z.number(),
+  }),
+});
+export type WorkerDescription = z.infer<typeof workerDescription>;
+
+/** One connection, as `GET /v1/connections/{address}` shows it. */
+export const connectionDescription = z.object({
+  address: z.string(),
+  door: z.enum(["raw"]),
+  remoteAddress: z.string(),
+  /** ISO 8601, UTC. */
+  openedAt: z.string(),
+  /** Bytes handed to the connection that the network has not taken yet. */
+  unsentBytes: z.int(),
+});
+export type ConnectionDescription = z.infer<typeof connectionDescription>;
+
+/** Answer to `find-connection` and `close-connection`: the connection (as it was), or null when there is none. */
+export const connectionReply = z.object({ connection: connectionDescription.nullable() });
+
+/**
+ * What became of a publication to one connection. `delivered`: handed to the network whole. `buffered`: accepted, waiting
+ * in the worker's memory because the connection reads slowly. `gone`: no such connection, or it reads too slowly to keep.
+ */
+export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "gone"]) });
+export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

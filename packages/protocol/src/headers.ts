@@ -1,0 +1,11 @@
+/** Names of the NATS headers a publication may carry beside its content. All are optional. */
+export const headerNames = {
+  /** The application's name for the publication; {@link DEFAULT_EVENT} when absent. */
+  event: "Event",
+  /** Address of a connection that must not get it. */
+  except: "Except",
+  /** The publisher's own id for it. */
+  id: "Id",
+} as const;
+
+export const DEFAULT_EVENT = "message";

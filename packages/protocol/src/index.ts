@@ -1,0 +1,27 @@
+export { type CloseAdvice, type CloseCode, closeAdvice, closeCodes } from "./close-codes.ts";
+export {
+  type ConnectionAddress,
+  formatConnectionAddress,
+  isWorkerId,
+  parseConnectionAddress,
+  parseConnectionId,
+  workerIdFrom,
+} from "./connection-address.ts";
+export {
+  type ConnectionDescription,
+  type ControlRequest,
+  connectionDescription,
+  connectionReply,
+  controlRequest,
+  type DeliveryOutcome,
+  deliveryReply,
+  type WorkerDescription,
+  workerDescription,
+} from "./control.ts";
+export { DEFAULT_EVENT, headerNames } from "./headers.ts";
+export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
+export { formatPosition, type Position, parsePosition } from "./position.ts";
+export type { Publication } from "./publication.ts";
+export { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
+export type { DurableTarget, Target } from "./target.ts";
+export { isTopic, isTopicPattern, matchesTopic } from "./topics.ts";

@@ -1,0 +1,104 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { isName } from "./names.ts";
+import { DEFAULT_PREFIX, Subjects } from "./subjects.ts";
+import type { Target } from "./target.ts";
+import { isTopic, isTopicPattern } from "./topics.ts";
+
+const subjects = new Subjects(DEFAULT_PREFIX);
+
+const text = fc.string({
+  unit: fc.oneof(fc.constantFrom(".", "*", ">", "=", " "), fc.string({ unit: "binary", minLength: 1, maxLength: 1 })),
+  maxLength: 40,
+});
+const target: fc.Arbitrary<Target> = fc.oneof(
+  fc.constant<Target>({ kind: "everyone" }),
+  text.filter(isTopic).map((topic): Target => ({ kind: "topic", topic })),
+  text.filter(isName).map((user): Target => ({ kind: "user", user })),
+  fc
+    .record({ workerId: fc.stringMatching(/^[a-z][a-z0-9]{7}$/), connectionId: fc.integer({ min: 1 }) })
+    .map((connection): Target => ({ kind: "connection", connection })),
+);
+
+test("the subjects are those of the design", () => {
+  const connection = { workerId: "abcd1234", connectionId: 7 };
+
+  expect(subjects.live({ kind: "everyone" })).toBe("fanwire.live.all");
+  expect(subjects.log({ kind: "everyone" })).toBe("fanwire.log.all");
+  expect(subjects.live({ kind: "topic", topic: "orders.7" })).toBe("fanwire.live.topic.orders.7");
+  expect(subjects.log({ kind: "user", user: "анна" })).toBe("fanwire.log.user.=D0=B0=D0=BD=D0=BD=D0=B0");
+  expect(subjects.live({ kind: "connection", connection })).toBe("fanwire.live.connection.abcd1234.7");
+  expect(subjects.liveConnections("abcd1234")).toBe("fanwire.live.connection.abcd1234.*");
+  expect(subjects.liveTopics("orders.*.>")).toBe("fanwire.live.topic.orders.*.>");
+  expect(subjects.worker("abcd1234")).toBe("fanwire.control.worker.abcd1234");
+  expect(subjects.allWorkers).toBe("fanwire.control.workers");
+  expect(subjects.channel("queue", "a b")).toBe("fanwire.channel.queue.a=20b");
+});
+
+test("any target round-trips through its subject", () => {
+  fc.assert(
+    fc.property(target, (wanted) => {
+      expect(subjects.parseLive(subjects.live(wanted))).toEqual(wanted);
+    }),
+  );
+});
+
+test("two targets never share a subject", () => {
+  fc.assert(
+    fc.property(target, target, (one, other) => {
+      fc.pre(JSON.stringify(one) !== JSON.stringify(other));
+      expect(subjects.live(one)).not.toBe(subjects.live(other));
+    }),
+  );
+});
+
+test("no legal name produces a wildcard or leaves its branch", () => {
+  fc.assert(
+    fc.property(target, (wanted) => {
+      const subject = subjects.live(wanted);
+      const branch = wanted.kind === "everyone" ? "all" : `${wanted.kind}.`;
+
+      expect(subject.startsWith(`fanwire.live.${branch}`)).toBe(true);
+      for (const token of subject.split(".")) expect(token).toMatch(/^[A-Za-z0-9_=-]+$/);
+    }),
+  );
+});
+
+test("a pattern's subject stays below the topics and holds no other wildcard than its own", () => {
+  fc.assert(
+    fc.property(text.filter(isTopicPattern), (pattern) => {
+      const tokens = subjects.liveTopics(pattern).split(".");
+
+      expect(tokens.slice(0, 3)).toEqual(["fanwire", "live", "topic"]);
+      const wildcards = pattern.split(".").map((token) => (token === "*" || token === ">" ? token : ""));
+      expect(tokens.slice(3).map((token) => (token === "*" || token === ">" ? token : ""))).toEqual(wildcards);
+    }),
+  );
+});
+
+test("what no target builds parses to nothing", () => {
+  const others = [
+    "fanwire.live",
+    "fanwire.live.",
+    "fanwire.live.all.x",
+    "fanwire.live.topic",
+    "fanwire.live.topic.",
+    "fanwire.live.topic.*",
+    "fanwire.live.topic.=2A",
+    "fanwire.live.topic.a=2Eb",
+    "fanwire.live.user.=",
+    "fanwire.live.user.a.b",
+    "fanwire.live.connection.abcd1234.0",
+    "fanwire.live.connection.abcd1234.01",
+    "fanwire.live.connection.1bcd1234.1",
+    "fanwire.log.all",
+    "other.live.all",
+  ];
+  for (const subject of others) expect(subjects.parseLive(subject), subject).toBeUndefined();
+});
+
+test("a prefix is plain tokens", () => {
+  expect(new Subjects("acme.prod").live({ kind: "everyone" })).toBe("acme.prod.live.all");
+  for (const prefix of ["", ".", "a.", "a..b", "a.*", ">", "a b", "щ"])
+    expect(() => new Subjects(prefix)).toThrow(RangeError);
+});

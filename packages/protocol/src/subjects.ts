@@ -1,0 +1,109 @@
+import { formatConnectionAddress, parseConnectionAddress } from "./connection-address.ts";
+import type { DurableTarget, Target } from "./target.ts";
+import { decodeToken, encodeToken } from "./tokens.ts";
+import { decodeTopic, encodeTopic, encodeTopicPattern } from "./topics.ts";
+
+/** First token(s) of every subject when `FANWIRE_PREFIX` says nothing else. */
+export const DEFAULT_PREFIX = "fanwire";
+
+/** A prefix is one or more plain tokens, so that it can neither hold a wildcard nor need an encoding. */
+export function isPrefix(text: string): boolean {
+  return text.length <= 100 && /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text);
+}
+
+/**
+ * Every NATS subject of a cluster. Subjects are built and parsed here and nowhere else.
+ * Arguments are legal names (checked where they enter the system); a legal name can leave its branch in no way.
+ */
+export class Subjects {
+  /** Everything that happens in the cluster: `nats sub 'fanwire.>'`. */
+  readonly everything: string;
+  /** Asks every worker; each answers. */
+  readonly allWorkers: string;
+
+  readonly #live: string;
+  readonly #log: string;
+  readonly #worker: string;
+  readonly #channel: string;
+
+  constructor(prefix: string = DEFAULT_PREFIX) {
+    if (!isPrefix(prefix)) throw new RangeError(`not a subject prefix: ${JSON.stringify(prefix)}`);
+    this.everything = `${prefix}.>`;
+    this.allWorkers = `${prefix}.control.workers`;
+    this.#live = `${prefix}.live.`;
+    this.#log = `${prefix}.log.`;
+    this.#worker = `${prefix}.control.worker.`;
+    this.#channel = `${prefix}.channel.`;
+  }
+
+  /** Where a publication to `target` is heard at once. */
+  live(target: Target): string {
+    return this.#live + branch(target);
+  }
+
+  /** Where a publication to `target` is stored; the log republishes it to {@link live}. */
+  log(target: DurableTarget): string {
+    return this.#log + branch(target);
+  }
+
+  /** All topics that `pattern` matches. */
+  liveTopics(pattern: string): string {
+    return `${this.#live}topic.${encodeTopicPattern(pattern)}`;
+  }
+
+  /** All connections of one worker. */
+  liveConnections(workerId: string): string {
+    return `${this.#live}connection.${workerId}.*`;
+  }
+
+  /** Asks one worker. */
+  worker(workerId: string): string {
+    return this.#worker + workerId;
+  }
+
+  /** Carries the events, round-robin events or queues of Workerman Channel; `name` is its binary name as text. */
+  channel(kind: "event" | "loop" | "queue", name: string): string {
+    return `${this.#channel}${kind}.${encodeToken(name)}`;
+  }
+
+  /** Whose publications a live subject carries, or `undefined` for a subject that {@link live} never builds. */
+  parseLive(subject: string): Target | undefined {
+    return subject.startsWith(this.#live) ? parseBranch(subject.slice(this.#live.length)) : undefined;
+  }
+}
+
+function branch(target: Target): string {
+  switch (target.kind) {
+    case "everyone":
+      return "all";
+    case "topic":
+      return `topic.${encodeTopic(target.topic)}`;
+    case "user":
+      return `user.${encodeToken(target.user)}`;
+    case "connection":
+      return `connection.${formatConnectionAddress(target.connection)}`;
+  }
+}
+
+function parseBranch(text: string): Target | undefined {
+  if (text === "all") return { kind: "everyone" };
+
+  const dot = text.indexOf(".");
+  const rest = text.slice(dot + 1);
+  switch (text.slice(0, Math.max(dot, 0))) {
+    case "topic": {
+      const topic = decodeTopic(rest);
+      return topic === undefined ? undefined : { kind: "topic", topic };
+    }
+    case "user": {
+      const user = decodeToken(rest);
+      return user ? { kind: "user", user } : undefined;
+    }
+    case "connection": {
+      const connection = parseConnectionAddress(rest);
+      return connection && { kind: "connection", connection };
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,66 @@
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** What an empty name becomes: NATS has no empty tokens. */
+const EMPTY_TOKEN = "=";
+
+/**
+ * Writes any well-formed name as one NATS token: `[A-Za-z0-9_-]` stay, every other byte of the UTF-8 form becomes `=XX`.
+ * Injective and reversible, so two names never meet and no name can hold a dot or a wildcard. Valid in KV keys too.
+ */
+export function encodeToken(name: string): string {
+  if (name === "") return EMPTY_TOKEN;
+
+  let token = "";
+  for (const byte of utf8Encoder.encode(name)) {
+    token += isPlain(byte) ? String.fromCharCode(byte) : `=${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return token;
+}
+
+/** The name behind a token, or `undefined` for text that {@link encodeToken} never writes. */
+export function decodeToken(token: string): string | undefined {
+  if (token === EMPTY_TOKEN) return "";
+  if (token === "") return undefined;
+
+  const bytes: number[] = [];
+  for (let at = 0; at < token.length; at++) {
+    const code = token.charCodeAt(at);
+    if (isPlain(code)) {
+      bytes.push(code);
+      continue;
+    }
+    const byte = code === 0x3d ? escapedByte(token, at) : undefined;
+    if (byte === undefined) return undefined;
+    bytes.push(byte);
+    at += 2;
+  }
+  return decodeUtf8(bytes);
+}
+
+/** The byte of the `=XX` at `at`. A byte that needs no escape is refused escaped: each name has one token only. */
+function escapedByte(token: string, at: number): number | undefined {
+  const hex = token.slice(at + 1, at + 3);
+  if (!/^[0-9A-F]{2}$/.test(hex)) return undefined;
+
+  const byte = Number.parseInt(hex, 16);
+  return isPlain(byte) ? undefined : byte;
+}
+
+function decodeUtf8(bytes: number[]): string | undefined {
+  try {
+    return utf8Decoder.decode(Uint8Array.from(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function isPlain(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x39) || // 0-9
+    (code >= 0x41 && code <= 0x5a) || // A-Z
+    (code >= 0x61 && code <= 0x7a) || // a-z
+    code === 0x5f || // _
+    code === 0x2d // -
+  );
+}

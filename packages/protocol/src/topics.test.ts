@@ -1,0 +1,52 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { decodeTopic, encodeTopic, encodeTopicPattern, isTopic, isTopicPattern, matchesTopic } from "./topics.ts";
+
+const fewTokens = fc.array(fc.constantFrom("a", "b", "*", ">", "", "щ"), { minLength: 1, maxLength: 5 });
+
+/** How NATS itself matches a subject, written as slowly and plainly as possible. */
+function natsMatches(pattern: string[], subject: string[]): boolean {
+  const [wanted, ...restWanted] = pattern;
+  const [token, ...rest] = subject;
+  if (wanted === undefined || token === undefined) return wanted === token;
+  if (wanted === ">" && restWanted.length === 0) return true;
+  return (wanted === "*" || wanted === token) && natsMatches(restWanted, rest);
+}
+
+test("a topic is 1 to 255 bytes of UTF-8 without a token that is a wildcard", () => {
+  for (const topic of ["a", "orders.7", ".", "a..b", "a*", "b>c", "щ".repeat(127), "=", " "]) {
+    expect(isTopic(topic), topic).toBe(true);
+  }
+  for (const text of ["", "*", "a.*.b", "a.>", "щ".repeat(128), "a".repeat(256), "\ud800"]) {
+    expect(isTopic(text), text).toBe(false);
+  }
+});
+
+test("a pattern may hold * anywhere and > at its end only", () => {
+  for (const pattern of ["a", "*", ">", "a.*.b", "*.>", "a.>"]) expect(isTopicPattern(pattern), pattern).toBe(true);
+  for (const text of ["", ">.a", "a.>.b", "a".repeat(256)]) expect(isTopicPattern(text), text).toBe(false);
+});
+
+test("any legal topic round-trips through its tokens", () => {
+  const topic = fc.string({ unit: "binary", maxLength: 60 }).filter(isTopic);
+
+  fc.assert(
+    fc.property(topic, (name) => {
+      expect(decodeTopic(encodeTopic(name))).toBe(name);
+    }),
+  );
+});
+
+test("a pattern matches what NATS would match", () => {
+  fc.assert(
+    fc.property(fewTokens, fewTokens, (patternTokens, topicTokens) => {
+      const pattern = patternTokens.join(".");
+      const topic = topicTokens.join(".");
+      fc.pre(isTopicPattern(pattern) && isTopic(topic));
+
+      const onNats = natsMatches(encodeTopicPattern(pattern).split("."), encodeTopic(topic).split("."));
+
+      expect(matchesTopic(pattern, topic)).toBe(onNats);
+    }),
+  );
+});
