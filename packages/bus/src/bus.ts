@@ -1,0 +1,71 @@
+/**
+ * What the services need of NATS. Every method answers truthfully about a connection that comes and goes: nothing is
+ * buffered silently while it is away.
+ */
+export interface Bus {
+  /** Whether messages go to NATS and come back now; see {@link BusHealth}. */
+  health(): BusHealth;
+  /** Largest content plus headers that NATS accepts, in bytes; 0 before the first connection. */
+  maxPayloadBytes(): number;
+
+  /**
+   * Publishes and waits until the NATS server has it. Publications of one turn of the event loop share that round trip;
+   * those of one caller keep their order.
+   */
+  publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome>;
+  /** Publishes and waits for the first reply. */
+  request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome>;
+  /** Publishes and gathers replies until none came for `stallMs`, at most for `maxWaitMs`. */
+  requestMany(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome>;
+  /**
+   * Calls `onMessage` for each message, in the order in which NATS sends them, in the same turn of the event loop. The
+   * message is valid after the call too. An error thrown by `onMessage` is logged and ends nothing.
+   */
+  subscribe(subject: string, onMessage: (message: BusMessage) => void): BusSubscription;
+
+  traffic(): BusTraffic;
+  /** Handles what has arrived, sends what is pending, closes. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** A subset of the NATS client's message, so that the hot path needs no wrapper. */
+export interface BusMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers?: { get(name: string): string } | undefined;
+  /** False when the sender expects no reply. */
+  respond(data: string): boolean;
+}
+
+export type HeaderEntries = readonly (readonly [name: string, value: string])[];
+
+export type BusSubscription = { unsubscribe(): void };
+
+export type BusHealth =
+  | { readonly alive: true; readonly roundTripMs: number }
+  | { readonly alive: false; readonly reason: string };
+
+/** `unavailable`: not sent. `unconfirmed`: sent, but the connection went before NATS said it has it. */
+export type PublishFailure = "unavailable" | "unconfirmed" | "forbidden" | "too-large";
+export type PublishOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: PublishFailure };
+
+export type RequestOptions = { readonly timeoutMs: number; readonly headers?: HeaderEntries };
+export type RequestFailure = "no-responders" | "timeout" | "unavailable" | "forbidden" | "too-large";
+export type RequestOutcome =
+  | { readonly ok: true; readonly message: BusMessage }
+  | { readonly ok: false; readonly reason: RequestFailure };
+
+export type GatherOptions = { readonly stallMs: number; readonly maxWaitMs: number };
+export type GatherOutcome =
+  | { readonly ok: true; readonly messages: readonly BusMessage[] }
+  | { readonly ok: false; readonly reason: "unavailable" | "forbidden" };
+
+/** Counted since the start of the process, by this side of the connection. */
+export type BusTraffic = {
+  readonly isConnected: boolean;
+  readonly disconnects: number;
+  readonly receivedMessages: number;
+  readonly receivedBytes: number;
+  readonly sentMessages: number;
+  readonly sentBytes: number;
+};

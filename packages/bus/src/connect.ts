@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Log } from "@fanwire/service";
+import { connect, credsAuthenticator, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import type { BusConfig } from "./settings.ts";
+
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 5_000;
+
+/** Connects, however long it takes. Rejects only when `signal` aborts or a file of the configuration cannot be read. */
+export async function connectToNats(
+  config: BusConfig,
+  name: string,
+  log: Log,
+  signal: AbortSignal,
+): Promise<NatsConnection> {
+  const options = connectionOptions(config, name);
+  for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
+    signal.throwIfAborted();
+    try {
+      return await connect(options);
+    } catch (error) {
+      log.warn({ err: error, servers: config.servers }, "NATS cannot be reached yet, trying again");
+    }
+    await delay(jittered(waitMs), undefined, { signal });
+  }
+}
+
+/** Between half and the whole of `ms`: workers that lost one server must not come back as one. */
+function jittered(ms: number): number {
+  return ms * (0.5 + Math.random() / 2);
+}
+
+function connectionOptions(config: BusConfig, name: string): NodeConnectionOptions {
+  return {
+    servers: [...config.servers],
+    name,
+    timeout: 5_000,
+    maxReconnectAttempts: -1,
+    reconnectDelayHandler: () => jittered(2_000),
+    // A server that refuses our credentials now may accept them after its next reload: never a reason to end.
+    ignoreAuthErrorAbort: true,
+    // A connection that died without a word is noticed after two unanswered pings.
+    pingInterval: 10_000,
+    maxPingOut: 2,
+    ...credentialOptions(config.credentials),
+    ...(config.tls && { tls: config.tls }),
+  };
+}
+
+function credentialOptions(credentials: BusConfig["credentials"]): Partial<NodeConnectionOptions> {
+  switch (credentials.kind) {
+    case "none":
+      return {};
+    case "user":
+      return { user: credentials.user, pass: credentials.password };
+    case "token":
+      return { token: credentials.token };
+    case "creds-file":
+      return { authenticator: credsAuthenticator(readFileSync(credentials.path)) };
+  }
+}

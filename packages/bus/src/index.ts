@@ -1,0 +1,16 @@
+export type {
+  Bus,
+  BusHealth,
+  BusMessage,
+  BusSubscription,
+  BusTraffic,
+  GatherOutcome,
+  HeaderEntries,
+  PublishFailure,
+  PublishOutcome,
+  RequestFailure,
+  RequestOutcome,
+} from "./bus.ts";
+export { registerBusMetrics } from "./metrics.ts";
+export { startNatsBus } from "./nats.ts";
+export { type BusConfig, busConfigFrom, sharedSettings } from "./settings.ts";

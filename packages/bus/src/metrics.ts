@@ -1,0 +1,43 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { Bus, BusTraffic } from "./bus.ts";
+
+/** Adds what the bus knows of its connection; values are read when the metrics are asked for. */
+export function registerBusMetrics(registry: Registry, bus: Bus): void {
+  const registers = [registry];
+  new Gauge({
+    name: "fanwire_nats_up",
+    help: "1 while messages go to NATS and come back, else 0.",
+    registers,
+    collect() {
+      this.set(bus.health().alive ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: "fanwire_nats_round_trip_seconds",
+    help: "Time the last probe took through NATS and back.",
+    registers,
+    collect() {
+      const health = bus.health();
+      if (health.alive) this.set(health.roundTripMs / 1_000);
+    },
+  });
+
+  const counters: [name: string, help: string, value: (traffic: BusTraffic) => number][] = [
+    ["fanwire_nats_disconnects_total", "Times the connection to NATS was lost.", (traffic) => traffic.disconnects],
+    ["fanwire_nats_received_messages_total", "Messages received from NATS.", (traffic) => traffic.receivedMessages],
+    ["fanwire_nats_received_bytes_total", "Bytes of content received from NATS.", (traffic) => traffic.receivedBytes],
+    ["fanwire_nats_sent_messages_total", "Messages sent to NATS.", (traffic) => traffic.sentMessages],
+    ["fanwire_nats_sent_bytes_total", "Bytes of content sent to NATS.", (traffic) => traffic.sentBytes],
+  ];
+  for (const [name, help, value] of counters) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(value(bus.traffic()));
+      },
+    });
+  }
+}

@@ -1,0 +1,287 @@
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
+import type { Log } from "@fanwire/service";
+import {
+  headers as createHeaders,
+  createInbox,
+  errors,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type Status,
+} from "@nats-io/transport-node";
+import type {
+  Bus,
+  BusHealth,
+  BusMessage,
+  BusSubscription,
+  BusTraffic,
+  GatherOptions,
+  GatherOutcome,
+  HeaderEntries,
+  PublishOutcome,
+  RequestOptions,
+  RequestOutcome,
+} from "./bus.ts";
+import { connectToNats } from "./connect.ts";
+import { Probe } from "./probe.ts";
+import type { BusConfig } from "./settings.ts";
+
+/** How long the server may take to confirm a publication before its fate is unknown. */
+const CONFIRM_TIMEOUT_MS = 2_000;
+/** A connection on which nothing came back for so long is not used. */
+const DEAF_AFTER_MS = 5_000;
+/** A connection that stays open and deaf for so long is replaced. */
+const REPLACE_AFTER_MS = 15_000;
+const MAX_FORBIDDEN = 1_000;
+
+/** Connects to NATS, as long as that may take, and stays connected: reconnection never gives up. */
+export async function startNatsBus(options: {
+  readonly config: BusConfig;
+  /** Shown in the server's list of connections. */
+  readonly name: string;
+  readonly log: Log;
+  /** Ends the wait for the first connection. */
+  readonly signal: AbortSignal;
+}): Promise<Bus> {
+  const { config, name, log, signal } = options;
+  const connection = await connectToNats(config, name, log, signal);
+  log.info({ server: connection.getServer(), version: connection.info?.version }, "connected to NATS");
+  return new NatsBus(connection, log);
+}
+
+class NatsBus implements Bus {
+  readonly #connection: NatsConnection;
+  readonly #log: Log;
+  readonly #probe: Probe;
+  readonly #probeSubject = createInbox();
+  /** When the server last forbade us to publish to a subject. Holds the last {@link MAX_FORBIDDEN} of them. */
+  readonly #forbiddenAt = new Map<string, number>();
+  #isConnected = true;
+  #disconnects = 0;
+  #connectedAt = performance.now();
+  #confirmation: Promise<boolean> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(connection: NatsConnection, log: Log) {
+    this.#connection = connection;
+    this.#log = log;
+    this.subscribe(this.#probeSubject, (message) => this.#probe.onReturn(Buffer.from(message.data).toString()));
+    this.#probe = new Probe((stamp) => this.#sendProbe(stamp));
+    this.#probe.start();
+    void this.#watchStatus();
+  }
+
+  health(): BusHealth {
+    if (!this.#isConnected) return { alive: false, reason: "not connected to NATS" };
+    const { heardAgoMs, roundTripMs } = this.#probe.state();
+    if (heardAgoMs > DEAF_AFTER_MS) return { alive: false, reason: "nothing comes back from NATS" };
+    return { alive: true, roundTripMs };
+  }
+
+  maxPayloadBytes(): number {
+    return this.#connection.info?.max_payload ?? 0;
+  }
+
+  async publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome> {
+    if (!this.health().alive) return { ok: false, reason: "unavailable" };
+
+    const encoded = encodeHeaders(headers);
+    if (this.#isTooLarge(content, encoded)) return { ok: false, reason: "too-large" };
+    const sentAt = performance.now();
+    this.#connection.publish(subject, content, encoded && { headers: encoded });
+
+    if (!(await this.#confirm())) return { ok: false, reason: "unconfirmed" };
+    // The server refuses before it answers the confirmation's ping.
+    const forbiddenAt = this.#forbiddenAt.get(subject);
+    return forbiddenAt !== undefined && forbiddenAt >= sentAt ? { ok: false, reason: "forbidden" } : { ok: true };
+  }
+
+  async request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome> {
+    if (!this.health().alive) return { ok: false, reason: "unavailable" };
+
+    const headers = encodeHeaders(options.headers);
+    if (this.#isTooLarge(content, headers)) return { ok: false, reason: "too-large" };
+    try {
+      const message = await this.#connection.request(subject, content, {
+        timeout: options.timeoutMs,
+        ...(headers && { headers }),
+      });
+      return { ok: true, message };
+    } catch (error) {
+      return { ok: false, reason: requestFailure(error) };
+    }
+  }
+
+  async requestMany(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome> {
+    if (!this.health().alive) return { ok: false, reason: "unavailable" };
+
+    const messages: Msg[] = [];
+    try {
+      const replies = await this.#connection.requestMany(subject, content, {
+        strategy: "stall",
+        stall: options.stallMs,
+        maxWait: options.maxWaitMs,
+      });
+      for await (const message of replies) messages.push(message);
+    } catch (error) {
+      const reason = requestFailure(error);
+      // Nobody there to answer is an empty answer; a time-out ends the gathering as it should.
+      if (reason === "forbidden" || reason === "unavailable") return { ok: false, reason };
+    }
+    return { ok: true, messages };
+  }
+
+  subscribe(subject: string, onMessage: (message: BusMessage) => void): BusSubscription {
+    return this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error) {
+          this.#log.error({ err: error, subject }, "NATS refused a subscription");
+          return;
+        }
+        try {
+          onMessage(message);
+        } catch (cause) {
+          // An error that leaves this callback would end the client's reader and leave a deaf, open connection.
+          this.#log.error({ err: cause, subject }, "a message from NATS could not be handled");
+        }
+      },
+    });
+  }
+
+  traffic(): BusTraffic {
+    const { inMsgs, inBytes, outMsgs, outBytes } = this.#connection.stats();
+    return {
+      isConnected: this.#isConnected,
+      disconnects: this.#disconnects,
+      receivedMessages: inMsgs,
+      receivedBytes: inBytes,
+      sentMessages: outMsgs,
+      sentBytes: outBytes,
+    };
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain();
+    return this.#stopped;
+  }
+
+  async #drain(): Promise<void> {
+    this.#probe.stop();
+    if (this.#isConnected) {
+      // A server that does not answer must not hold our exit.
+      await Promise.race([this.#connection.drain(), delay(CONFIRM_TIMEOUT_MS, undefined, { ref: false })]);
+    }
+    if (!this.#connection.isClosed()) await this.#connection.close();
+  }
+
+  /** True once the server has answered a ping sent after everything published so far. */
+  #confirm(): Promise<boolean> {
+    this.#confirmation ??= this.#confirmAfterThisTurn();
+    return this.#confirmation;
+  }
+
+  async #confirmAfterThisTurn(): Promise<boolean> {
+    await nextTurn();
+    this.#confirmation = undefined;
+    if (!this.#isConnected) return false;
+    const timeout = new AbortController();
+    try {
+      const isConfirmed = await Promise.race([
+        this.#connection.flush().then(() => true),
+        delay(CONFIRM_TIMEOUT_MS, false, { signal: timeout.signal }),
+      ]);
+      // Errors reach us through an iterator: one more turn, and those that came before the pong have been seen.
+      await nextTurn();
+      return isConfirmed;
+    } catch {
+      return false;
+    } finally {
+      timeout.abort();
+    }
+  }
+
+  #isTooLarge(content: Uint8Array, headers: MsgHdrs | undefined): boolean {
+    const headerBytes = headers ? encodedHeaderBytes(headers) : 0;
+    return content.length + headerBytes > this.maxPayloadBytes();
+  }
+
+  #sendProbe(stamp: string): void {
+    if (!this.#isConnected) return;
+    this.#connection.publish(this.#probeSubject, stamp);
+
+    const deafForMs = Math.min(this.#probe.state().heardAgoMs, performance.now() - this.#connectedAt);
+    if (deafForMs > REPLACE_AFTER_MS) {
+      this.#log.warn({ deafForMs }, "the connection to NATS is open but deaf, replacing it");
+      this.#connectedAt = performance.now();
+      void this.#connection.reconnect();
+    }
+  }
+
+  async #watchStatus(): Promise<void> {
+    for await (const status of this.#connection.status()) this.#onStatus(status);
+    if (!this.#stopped) this.#log.error("the connection to NATS was closed for good");
+    this.#isConnected = false;
+  }
+
+  #onStatus(status: Status): void {
+    switch (status.type) {
+      case "disconnect":
+        if (!this.#isConnected) return;
+        this.#isConnected = false;
+        this.#disconnects++;
+        if (!this.#stopped) this.#log.warn({ server: status.server }, "lost NATS, reconnecting");
+        return;
+      case "reconnect":
+        this.#isConnected = true;
+        this.#connectedAt = performance.now();
+        this.#probe.sendNow();
+        this.#log.info({ server: status.server }, "connected to NATS again");
+        return;
+      case "error":
+        this.#onError(status.error);
+        return;
+      case "ldm":
+        this.#log.info({ server: status.server }, "the NATS server announced that it will stop");
+        return;
+      case "staleConnection":
+        this.#log.warn("NATS answers no pings, reconnecting");
+        return;
+      default:
+        this.#log.debug({ status: status.type }, "NATS status");
+    }
+  }
+
+  #onError(error: Error): void {
+    if (error instanceof errors.PermissionViolationError && error.operation === "publish") {
+      this.#forbiddenAt.delete(error.subject);
+      this.#forbiddenAt.set(error.subject, performance.now());
+      const [oldest] = this.#forbiddenAt.keys();
+      if (this.#forbiddenAt.size > MAX_FORBIDDEN && oldest !== undefined) this.#forbiddenAt.delete(oldest);
+    }
+    this.#log.error({ err: error }, "NATS reported an error");
+  }
+}
+
+function encodeHeaders(entries: HeaderEntries | undefined): MsgHdrs | undefined {
+  if (entries === undefined || entries.length === 0) return undefined;
+  const encoded = createHeaders();
+  for (const [name, value] of entries) encoded.set(name, value);
+  return encoded;
+}
+
+/** As on the wire: a first line, one line for each header, an empty line. */
+function encodedHeaderBytes(headers: MsgHdrs): number {
+  let bytes = "NATS/1.0\r\n\r\n".length;
+  for (const [name, values] of headers) {
+    for (const value of values) bytes += Buffer.byteLength(`${name}: ${value}\r\n`);
+  }
+  return bytes;
+}
+
+function requestFailure(error: unknown): "no-responders" | "timeout" | "unavailable" | "forbidden" {
+  const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
+  if (error instanceof errors.NoRespondersError || cause instanceof errors.NoRespondersError) return "no-responders";
+  if (error instanceof errors.TimeoutError || cause instanceof errors.TimeoutError) return "timeout";
+  if (cause instanceof errors.PermissionViolationError) return "forbidden";
+  return "unavailable";
+}

@@ -1,0 +1,84 @@
+import { DEFAULT_PREFIX, isPrefix } from "@fanwire/protocol";
+import { ConfigError, logLevels, type readSettings, setting } from "@fanwire/service";
+
+/** The variables that every Fanwire service reads. */
+export const sharedSettings = {
+  FANWIRE_NATS_URL: setting
+    .list("nats://127.0.0.1:4222")
+    .describe(
+      "NATS servers, comma-separated. Any one suffices to find the others of its cluster; `tls://` demands encryption.",
+    ),
+  FANWIRE_NATS_USER: setting.optionalText().describe("User name for NATS."),
+  FANWIRE_NATS_PASSWORD: setting.optionalText().describe("Password for NATS."),
+  FANWIRE_NATS_TOKEN: setting.optionalText().describe("Token for NATS, instead of a user."),
+  FANWIRE_NATS_CREDS_FILE: setting.optionalText().describe("Path of a NATS credentials file (JWT and seed)."),
+  FANWIRE_NATS_TLS_CA_FILE: setting
+    .optionalText()
+    .describe("Path of the CA certificates (PEM) NATS is checked against; setting it demands TLS."),
+  FANWIRE_NATS_TLS_CERT_FILE: setting
+    .optionalText()
+    .describe("Path of a client certificate (PEM), with FANWIRE_NATS_TLS_KEY_FILE."),
+  FANWIRE_NATS_TLS_KEY_FILE: setting.optionalText().describe("Path of the client certificate's key (PEM)."),
+  FANWIRE_PREFIX: setting
+    .text(DEFAULT_PREFIX)
+    .refine(isPrefix, "must be tokens of letters, digits, _ and -, separated by dots")
+    .describe("First token(s) of every NATS subject; clusters with different prefixes do not hear each other."),
+  FANWIRE_LOG_LEVEL: setting.oneOf(logLevels, "info").describe("Least severe level that is logged."),
+};
+
+export type BusConfig = {
+  readonly servers: readonly string[];
+  readonly prefix: string;
+  readonly credentials:
+    | { readonly kind: "none" }
+    | { readonly kind: "user"; readonly user: string; readonly password: string }
+    | { readonly kind: "token"; readonly token: string }
+    | { readonly kind: "creds-file"; readonly path: string };
+  readonly tls: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string } | undefined;
+};
+
+type SharedValues = ReturnType<typeof readSettings<typeof sharedSettings>>;
+
+/** @throws ConfigError when the credentials contradict each other. */
+export function busConfigFrom(values: SharedValues): BusConfig {
+  return {
+    servers: checkServers(values.FANWIRE_NATS_URL),
+    prefix: values.FANWIRE_PREFIX,
+    credentials: credentialsFrom(values),
+    tls: tlsFrom(values),
+  };
+}
+
+function checkServers(servers: string[]): string[] {
+  if (servers.length === 0) throw new ConfigError("FANWIRE_NATS_URL names no server.");
+  return servers;
+}
+
+function credentialsFrom(values: SharedValues): BusConfig["credentials"] {
+  const given = [values.FANWIRE_NATS_USER, values.FANWIRE_NATS_TOKEN, values.FANWIRE_NATS_CREDS_FILE];
+  if (given.filter((value) => value !== undefined).length > 1) {
+    throw new ConfigError("Set one of FANWIRE_NATS_USER, FANWIRE_NATS_TOKEN and FANWIRE_NATS_CREDS_FILE, not several.");
+  }
+  const { FANWIRE_NATS_USER: user, FANWIRE_NATS_PASSWORD: password } = values;
+  if ((user === undefined) !== (password === undefined)) {
+    throw new ConfigError("FANWIRE_NATS_USER and FANWIRE_NATS_PASSWORD go together.");
+  }
+  if (user !== undefined && password !== undefined) return { kind: "user", user, password };
+  if (values.FANWIRE_NATS_TOKEN !== undefined) return { kind: "token", token: values.FANWIRE_NATS_TOKEN };
+  if (values.FANWIRE_NATS_CREDS_FILE !== undefined) return { kind: "creds-file", path: values.FANWIRE_NATS_CREDS_FILE };
+  return { kind: "none" };
+}
+
+function tlsFrom(values: SharedValues): BusConfig["tls"] {
+  const { FANWIRE_NATS_TLS_CA_FILE: caFile, FANWIRE_NATS_TLS_CERT_FILE: certFile } = values;
+  const { FANWIRE_NATS_TLS_KEY_FILE: keyFile } = values;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new ConfigError("FANWIRE_NATS_TLS_CERT_FILE and FANWIRE_NATS_TLS_KEY_FILE go together.");
+  }
+  if (caFile === undefined && certFile === undefined) return undefined;
+  return {
+    ...(caFile !== undefined && { caFile }),
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
+  };
+}

@@ -1,0 +1,75 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Log } from "./log.ts";
+
+/** Whether the service can do its work now; if not, `reason` is for the person who looks. */
+export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+
+export type AdminSource = {
+  readiness(): Readiness;
+  /** Prometheus text format. */
+  metrics(): Promise<string>;
+};
+
+export type Admin = { readonly port: number; stop(): Promise<void> };
+
+const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/**
+ * Serves `/healthz` (the process runs), `/readyz` (it can do its work; 503 and the reason if not) and `/metrics`.
+ *
+ * @throws when the address cannot be bound.
+ */
+export async function startAdmin(options: {
+  readonly host: string;
+  readonly port: number;
+  readonly source: AdminSource;
+  readonly log: Log;
+}): Promise<Admin> {
+  const { host, port, source, log } = options;
+  const server = createServer((request, response) => {
+    answer(request.url ?? "/", response, source).catch((error: unknown) => {
+      log.error({ err: error }, "an admin request failed");
+      if (!response.headersSent) send(response, 500, "internal error\n");
+    });
+  });
+  server.headersTimeout = 5_000;
+  server.requestTimeout = 5_000;
+  server.maxConnections = 100;
+
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+
+  return {
+    port: (server.address() as AddressInfo).port, // a server that listens on TCP has an AddressInfo
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(url: string, response: ServerResponse, source: AdminSource): Promise<void> {
+  switch (url.split("?")[0]) {
+    case "/healthz":
+      return send(response, 200, "ok\n");
+    case "/readyz": {
+      const readiness = source.readiness();
+      return readiness.ready ? send(response, 200, "ready\n") : send(response, 503, `${readiness.reason}\n`);
+    }
+    case "/metrics":
+      return send(response, 200, await source.metrics(), METRICS_CONTENT_TYPE);
+    default:
+      return send(response, 404, "there is /healthz, /readyz and /metrics\n");
+  }
+}
+
+function send(response: ServerResponse, status: number, body: string, contentType = "text/plain; charset=utf-8"): void {
+  response.writeHead(status, { "content-type": contentType, "cache-control": "no-store" }).end(body);
+}

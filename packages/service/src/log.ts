@@ -1,0 +1,16 @@
+import { type Logger, pino } from "pino";
+
+export type Log = Logger;
+
+export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** JSON lines on standard output. Content, tokens and whole configurations are never logged. */
+export function createLog(service: string, level: LogLevel): Log {
+  return pino({
+    level,
+    base: { service },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });
+}

@@ -1,0 +1,79 @@
+import * as z from "zod";
+
+/**
+ * Building blocks for the schemas that read the environment. Each block takes text as a user would write it and has a
+ * default in the same form, so that the README's table can show it. Every setting adds `.describe()`: its documentation.
+ */
+export const setting = {
+  text: (defaultText?: string) => withDefault(z.string(), defaultText),
+  /** Text or nothing: `undefined` when the variable is absent. */
+  optionalText: () => z.string().min(1).optional(),
+  integer: ({ min, max, default: defaultNumber }: { min: number; max: number; default?: number }) =>
+    withDefault(
+      z
+        .string()
+        .regex(/^-?[0-9]{1,15}$/, "must be a whole number")
+        .transform(Number)
+        .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`)),
+      defaultNumber?.toString(),
+    ),
+  port: (defaultPort: number) => setting.integer({ min: 0, max: 65_535, default: defaultPort }),
+  /** Comma-separated, blanks around items dropped. Empty text is an empty list. */
+  list: (defaultText: string) =>
+    z
+      .string()
+      .transform((text) =>
+        text
+          .split(",")
+          .map((item) => item.trim())
+          .filter((item) => item !== ""),
+      )
+      .prefault(defaultText),
+  oneOf: <const Choice extends string>(choices: readonly [Choice, ...Choice[]], defaultChoice: NoInfer<Choice>) =>
+    z.enum(choices, { error: `must be one of ${choices.join(", ")}` }).prefault(defaultChoice),
+};
+
+function withDefault<Schema extends z.ZodType<unknown, string>>(schema: Schema, defaultText: string | undefined) {
+  return schema.prefault(defaultText as z.input<Schema>);
+}
+
+/** Says everything that is wrong with the environment, one variable a line. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+type SettingsShape = Record<string, z.ZodType<unknown, string | undefined>>;
+
+/**
+ * Reads the variables that `shape` names. A variable set to nothing counts as absent unless its schema accepts empty
+ * text, since compose files and units often pass `NAME=`.
+ *
+ * @throws ConfigError naming every variable that is wrong.
+ */
+export function readSettings<Shape extends SettingsShape>(
+  shape: Shape,
+  env: Record<string, string | undefined>,
+): z.output<z.ZodObject<Shape>> {
+  const present = Object.entries(shape).filter(
+    ([name, schema]) => env[name] !== undefined && (env[name] !== "" || schema.safeParse("").success),
+  );
+  const parsed = z.object(shape).safeParse(Object.fromEntries(present.map(([name]) => [name, env[name]])));
+  if (parsed.success) return parsed.data;
+
+  const lines = parsed.error.issues.map((issue) => {
+    const name = issue.path.map(String).join(".");
+    return `  ${name}: ${env[name] ? issue.message : "is required"}`;
+  });
+  throw new ConfigError(`These environment variables are wrong:\n${lines.join("\n")}`);
+}
+
+export type SettingRow = { readonly name: string; readonly default: string; readonly description: string };
+
+/** One row for each variable, for `--help` and for the README's table. */
+export function describeSettings(shape: SettingsShape): SettingRow[] {
+  return Object.entries(shape).map(([name, schema]) => ({
+    name,
+    default: schema instanceof z.ZodPrefault ? String(schema.def.defaultValue) : "",
+    description: schema.description ?? "",
+  }));
+}
