@@ -1,0 +1,96 @@
+import { availableParallelism } from "node:os";
+import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
+import { type LogLevel, readSettings, setting } from "@fanwire/service";
+
+export const pusherSettings = {
+  ...sharedSettings,
+  PUSHER_HOST: setting.text("0.0.0.0").describe("Address the edge listens on; `::` for IPv6 and IPv4."),
+  PUSHER_PORT: setting.port(4236).describe("Port of the edge: WebSocket."),
+  PUSHER_ADMIN_HOST: setting.text("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
+  PUSHER_ADMIN_PORT: setting.port(9236).describe("Port of /healthz, /readyz and /metrics."),
+  PUSHER_WORKERS: setting
+    .text("auto")
+    .refine((text) => /^(auto|[1-9][0-9]{0,2})$/.test(text), "must be auto or a number from 1 to 999")
+    .describe("Worker processes sharing the port; auto: one for each core; 1: no supervisor."),
+  PUSHER_GREETING: setting
+    .text("workerID:{worker} connectionID:{connection} подключено\\n")
+    .describe("First text frame of a raw connection; {worker} and {connection} are filled in; empty: none."),
+  PUSHER_ALLOWED_ORIGINS: setting
+    .list("*")
+    .describe(
+      "Origins browsers may connect from, comma-separated: `https://app.example`, `https://*.example`, or `*` for any. Requests without an Origin are not from browsers and always pass.",
+    ),
+  PUSHER_MAX_CONNECTIONS: setting
+    .integer({ min: 1, max: 1_000_000, default: 50_000 })
+    .describe("Connections a worker carries; more are refused with 503. Lowered to what the open-files limit allows."),
+  PUSHER_HANDSHAKES_PER_SECOND: setting
+    .integer({ min: 0, max: 1_000_000, default: 5_000 })
+    .describe("New connections a worker accepts in a second; more are refused with 503 and Retry-After; 0: no limit."),
+  PUSHER_MAX_INBOUND_BYTES: setting
+    .integer({ min: 125, max: 16_777_216, default: 65_536 })
+    .describe("Largest message a client may send; a larger one ends its connection (1006)."),
+  PUSHER_MAX_INBOUND_PER_SECOND: setting
+    .integer({ min: 1, max: 1_000_000, default: 100 })
+    .describe("Messages and pings a client may send in a second; more end its connection (4429)."),
+  PUSHER_MAX_UNSENT_BYTES: setting
+    .integer({ min: 1_024, max: 1_073_741_824, default: 1_048_576 })
+    .describe(
+      "Bytes kept for a connection that reads slowly; more end it (1006): it cannot read a close frame either.",
+    ),
+  PUSHER_IDLE_SECONDS: setting
+    .integer({ min: 8, max: 960, default: 120 })
+    .describe("A connection from which nothing comes for so long, pings unanswered, is ended."),
+  PUSHER_DRAIN_SECONDS: setting
+    .integer({ min: 0, max: 3_600, default: 10 })
+    .describe("Time over which a stopping worker closes its connections (1012), spread evenly."),
+};
+
+export type PusherConfig = {
+  readonly bus: BusConfig;
+  readonly logLevel: LogLevel;
+  readonly host: string;
+  readonly port: number;
+  readonly adminHost: string;
+  readonly adminPort: number;
+  readonly workers: number;
+  readonly greeting: string;
+  readonly allowedOrigins: readonly string[];
+  readonly limits: Limits;
+  readonly idleSeconds: number;
+  readonly drainMs: number;
+};
+
+export type Limits = {
+  readonly connections: number;
+  /** 0: no limit. */
+  readonly handshakesPerSecond: number;
+  readonly inboundBytes: number;
+  readonly inboundPerSecond: number;
+  readonly unsentBytes: number;
+};
+
+/** @throws ConfigError naming every variable that is wrong. */
+export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
+  const values = readSettings(pusherSettings, env);
+  return Object.freeze({
+    bus: busConfigFrom(values),
+    logLevel: values.FANWIRE_LOG_LEVEL,
+    host: values.PUSHER_HOST,
+    port: values.PUSHER_PORT,
+    adminHost: values.PUSHER_ADMIN_HOST,
+    adminPort: values.PUSHER_ADMIN_PORT,
+    workers: values.PUSHER_WORKERS === "auto" ? availableParallelism() : Number(values.PUSHER_WORKERS),
+    // A line feed is hard to write in most env files: the two characters \n stand for it.
+    greeting: values.PUSHER_GREETING.replaceAll("\\n", "\n"),
+    allowedOrigins: values.PUSHER_ALLOWED_ORIGINS,
+    limits: {
+      connections: values.PUSHER_MAX_CONNECTIONS,
+      handshakesPerSecond: values.PUSHER_HANDSHAKES_PER_SECOND,
+      inboundBytes: values.PUSHER_MAX_INBOUND_BYTES,
+      inboundPerSecond: values.PUSHER_MAX_INBOUND_PER_SECOND,
+      unsentBytes: values.PUSHER_MAX_UNSENT_BYTES,
+    },
+    idleSeconds: values.PUSHER_IDLE_SECONDS,
+    drainMs: values.PUSHER_DRAIN_SECONDS * 1_000,
+  });
+}

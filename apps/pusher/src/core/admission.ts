@@ -1,0 +1,61 @@
+import { isAllowedOrigin } from "./origins.ts";
+
+/** Why a handshake was refused; the label of a metric. */
+export type RefusalReason = "draining" | "connection-limit" | "handshake-rate" | "origin";
+export type Admission = { readonly ok: true } | { readonly ok: false; readonly reason: RefusalReason };
+
+const ADMITTED: Admission = { ok: true };
+
+/** Decides which handshakes become connections. */
+export class Gate {
+  readonly #maxConnections: number;
+  readonly #perSecond: number;
+  readonly #origins: readonly string[];
+  readonly #now: () => number;
+  #isDraining = false;
+  #allowance: number;
+  #refilledAt: number;
+
+  /** `now` in milliseconds. `handshakesPerSecond` of 0 means no limit. */
+  constructor(options: {
+    readonly maxConnections: number;
+    readonly handshakesPerSecond: number;
+    readonly origins: readonly string[];
+    readonly now: () => number;
+  }) {
+    this.#maxConnections = options.maxConnections;
+    this.#perSecond = options.handshakesPerSecond;
+    this.#origins = options.origins;
+    this.#now = options.now;
+    this.#allowance = options.handshakesPerSecond;
+    this.#refilledAt = options.now();
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  admit(origin: string, openConnections: number): Admission {
+    if (this.#isDraining) return { ok: false, reason: "draining" };
+    if (!isAllowedOrigin(origin, this.#origins)) return { ok: false, reason: "origin" };
+    if (openConnections >= this.#maxConnections) return { ok: false, reason: "connection-limit" };
+    if (!this.#takeHandshake()) return { ok: false, reason: "handshake-rate" };
+    return ADMITTED;
+  }
+
+  /** A token bucket that holds one second's worth. */
+  #takeHandshake(): boolean {
+    if (this.#perSecond === 0) return true;
+    const now = this.#now();
+    const earned = ((now - this.#refilledAt) / 1_000) * this.#perSecond;
+    this.#allowance = Math.min(this.#perSecond, this.#allowance + earned);
+    this.#refilledAt = now;
+    if (this.#allowance < 1) return false;
+    this.#allowance--;
+    return true;
+  }
+}

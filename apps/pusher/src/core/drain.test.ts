@@ -1,0 +1,25 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { DRAIN_STEP_MS, drainBatchSize } from "./drain.ts";
+
+test("no time means all at once", () => {
+  expect(drainBatchSize(1_000, 0)).toBe(1_000);
+  expect(drainBatchSize(1_000, -50)).toBe(1_000);
+});
+
+test("a drain closes everyone within its time, in batches of nearly one size", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 0, max: 60_000 }), (connections, drainMs) => {
+      const batches: number[] = [];
+      for (let remaining = connections, left = drainMs; remaining > 0; left -= DRAIN_STEP_MS) {
+        const batch = drainBatchSize(remaining, left);
+        batches.push(batch);
+        remaining -= batch;
+      }
+
+      expect(batches.length * DRAIN_STEP_MS).toBeLessThanOrEqual(Math.max(drainMs, DRAIN_STEP_MS));
+      const evenShare = connections / Math.max(1, Math.floor(drainMs / DRAIN_STEP_MS));
+      expect(Math.max(...batches)).toBeLessThanOrEqual(Math.ceil(evenShare) + 1);
+    }),
+  );
+});

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { isAllowedOrigin } from "./origins.ts";
+
+test("a literal origin matches itself, whatever the case", () => {
+  expect(isAllowedOrigin("https://app.example", ["https://App.example"])).toBe(true);
+  expect(isAllowedOrigin("https://app.example:8443", ["https://app.example"])).toBe(false);
+  expect(isAllowedOrigin("http://app.example", ["https://app.example"])).toBe(false);
+});
+
+test("a wildcard stands for one or more labels before the domain, not for the domain", () => {
+  const allowed = ["https://*.example.com"];
+
+  for (const origin of ["https://a.example.com", "https://a.b.example.com"]) {
+    expect(isAllowedOrigin(origin, allowed), origin).toBe(true);
+  }
+  for (const origin of [
+    "https://example.com",
+    "https://.example.com",
+    "https://evilexample.com",
+    "http://a.example.com",
+    "https://a.example.com.evil.com",
+    "null",
+  ]) {
+    expect(isAllowedOrigin(origin, allowed), origin).toBe(false);
+  }
+});
+
+test("a star allows any page, and who sends no origin is no page", () => {
+  expect(isAllowedOrigin("null", ["*"])).toBe(true);
+  expect(isAllowedOrigin("", [])).toBe(true);
+  expect(isAllowedOrigin("https://a.example", [])).toBe(false);
+});

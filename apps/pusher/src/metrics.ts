@@ -1,0 +1,92 @@
+import { type Bus, registerBusMetrics } from "@fanwire/bus";
+import { createRegistry } from "@fanwire/service";
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { Traffic } from "./traffic.ts";
+
+type Values = Readonly<Record<string, number>>;
+
+/** Shows what a worker counted; everything is read when the metrics are asked for, nothing on the hot path. */
+export function createWorkerMetrics(options: {
+  readonly slot: number;
+  readonly traffic: Traffic;
+  readonly bus: Bus;
+  openConnections(): number;
+}): Registry {
+  const { slot, traffic, bus, openConnections } = options;
+  const registry = createRegistry();
+  // Worker ids are new at every start; the slot is what stays the same across restarts.
+  registry.setDefaultLabels({ slot: String(slot) });
+  registerBusMetrics(registry, bus);
+
+  new Gauge({
+    name: "fanwire_pusher_connections",
+    help: "Open connections.",
+    registers: [registry],
+    collect() {
+      this.set(openConnections());
+    },
+  });
+  const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
+  const labelled = (name: string, help: string, label: string, values: () => Values) =>
+    addLabelledCounter(registry, { name, help, label, values });
+
+  counter("fanwire_pusher_connections_accepted_total", "Connections accepted.", () => traffic.accepted);
+  labelled(
+    "fanwire_pusher_connections_refused_total",
+    "Handshakes refused, by reason.",
+    "reason",
+    () => traffic.refused,
+  );
+  labelled("fanwire_pusher_connections_closed_total", "Connections closed, by WebSocket close code.", "code", () =>
+    Object.fromEntries(traffic.closedByCode),
+  );
+  labelled("fanwire_pusher_connections_ended_total", "Connections ended by a limit.", "limit", () => traffic.ended);
+  labelled(
+    "fanwire_pusher_publications_total",
+    "Publications received from NATS, by target.",
+    "target",
+    () => traffic.publications,
+  );
+  counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => traffic.deliveries);
+  counter(
+    "fanwire_pusher_delivered_bytes_total",
+    "Bytes of content handed to connections.",
+    () => traffic.deliveredBytes,
+  );
+  counter(
+    "fanwire_pusher_drops_total",
+    "Publications not written because a connection held too many unsent bytes; it is ended.",
+    () => traffic.drops,
+  );
+  counter("fanwire_pusher_inbound_messages_total", "Messages and pings from clients.", () => traffic.inboundMessages);
+  return registry;
+}
+
+function addCounter(registry: Registry, name: string, help: string, value: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(value());
+    },
+  });
+}
+
+function addLabelledCounter(
+  registry: Registry,
+  options: { readonly name: string; readonly help: string; readonly label: string; values(): Values },
+): void {
+  const { name, help, label, values } = options;
+  new Counter({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [key, value] of Object.entries(values())) this.inc({ [label]: key }, value);
+    },
+  });
+}

@@ -1,0 +1,34 @@
+import type { RefusalReason } from "./core/admission.ts";
+
+/** Why a limit ended a connection; the label of a metric. */
+export type EndedBy = "unsent-bytes" | "inbound-bytes" | "inbound-rate" | "idle";
+
+/**
+ * What a worker counts. Plain numbers, since the hot path adds to them; metrics.ts shows them to Prometheus.
+ */
+export type Traffic = {
+  accepted: number;
+  publications: { everyone: number; connection: number };
+  deliveries: number;
+  deliveredBytes: number;
+  /** Publications not written to a connection because it held too many unsent bytes. */
+  drops: number;
+  inboundMessages: number;
+  readonly refused: Record<RefusalReason, number>;
+  readonly ended: Record<EndedBy, number>;
+  readonly closedByCode: Map<string, number>;
+};
+
+export function newTraffic(): Traffic {
+  return {
+    accepted: 0,
+    publications: { everyone: 0, connection: 0 },
+    deliveries: 0,
+    deliveredBytes: 0,
+    drops: 0,
+    inboundMessages: 0,
+    refused: { draining: 0, "connection-limit": 0, "handshake-rate": 0, origin: 0 },
+    ended: { "unsent-bytes": 0, "inbound-bytes": 0, "inbound-rate": 0, idle: 0 },
+    closedByCode: new Map(),
+  };
+}

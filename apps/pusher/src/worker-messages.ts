@@ -1,0 +1,19 @@
+import type { Readiness } from "@fanwire/service";
+import type { MetricObjectWithValues, MetricValue } from "prom-client";
+
+/** As `Registry.getMetricsAsJSON()` gives it. */
+export type MetricSnapshot = MetricObjectWithValues<MetricValue<string>>[];
+
+/** What the supervisor tells a worker process over its IPC channel. */
+export type ToWorker =
+  | { readonly type: "start"; readonly slot: number; readonly port: number }
+  | { readonly type: "report-metrics"; readonly requestId: number }
+  | { readonly type: "stop" };
+
+/** What a worker process tells its supervisor. */
+export type FromWorker =
+  | { readonly type: "listening"; readonly port: number; readonly workerId: string }
+  | { readonly type: "heartbeat"; readonly readiness: Readiness }
+  | { readonly type: "metrics"; readonly requestId: number; readonly metrics: MetricSnapshot };
+
+export const HEARTBEAT_MS = 500;

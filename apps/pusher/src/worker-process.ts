@@ -1,0 +1,108 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Readiness } from "@fanwire/service";
+import type { FromWorker, MetricSnapshot, ToWorker } from "./worker-messages.ts";
+
+/** A worker that says nothing for so long takes no part in readiness: it may hold connections it cannot serve. */
+const SILENT_AFTER_MS = 5_000;
+const METRICS_TIMEOUT_MS = 2_000;
+
+/** The same extension as this file has: `.ts` from source, `.js` when built. */
+const ENTRY = fileURLToPath(new URL(`./worker-main${extname(import.meta.url)}`, import.meta.url));
+
+/** One worker process, seen from the supervisor. */
+export class WorkerProcess {
+  readonly startedAt = performance.now();
+  /** Resolves with the port once the worker listens; rejects if it exits before. */
+  readonly listening: Promise<number>;
+  /** Resolves with what ended it, for the log. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+
+  readonly #child: ChildProcess;
+  readonly #pendingMetrics = new Map<number, (metrics: MetricSnapshot) => void>();
+  #lastRequestId = 0;
+  #heardAt = performance.now();
+  #readiness: Readiness | undefined;
+
+  constructor(slot: number, port: number) {
+    this.#child = fork(ENTRY, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    this.exited = new Promise((resolve) => {
+      this.#child.once("exit", (code, signal) => resolve({ code, signal }));
+      this.#child.once("error", () => resolve({ code: null, signal: null }));
+    });
+    this.listening = new Promise((resolve, reject) => {
+      this.#child.on("message", (message: FromWorker) => this.#onMessage(message, resolve));
+      void this.exited.then(({ code, signal }) =>
+        reject(new Error(`a worker ended before it listened (code ${code}, signal ${signal})`)),
+      );
+    });
+    // Who does not wait for it must not be ended by it.
+    this.listening.catch(() => {});
+    void this.exited.then(() => {
+      this.#readiness = undefined;
+    });
+    this.#send({ type: "start", slot, port });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Undefined before the worker listens and after it ended. */
+  readiness(): Readiness | undefined {
+    if (this.#readiness === undefined) return undefined;
+    return this.silentForMs() > SILENT_AFTER_MS
+      ? { ready: false, reason: "a worker does not respond" }
+      : this.#readiness;
+  }
+
+  silentForMs(): number {
+    return performance.now() - this.#heardAt;
+  }
+
+  /** Empty when the worker does not answer in time. */
+  metrics(): Promise<MetricSnapshot> {
+    this.#lastRequestId++;
+    const requestId = this.#lastRequestId;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle([]), METRICS_TIMEOUT_MS);
+      const settle = (metrics: MetricSnapshot) => {
+        clearTimeout(timer);
+        this.#pendingMetrics.delete(requestId);
+        resolve(metrics);
+      };
+      this.#pendingMetrics.set(requestId, settle);
+      this.#send({ type: "report-metrics", requestId });
+    });
+  }
+
+  /** Asks the worker to drain and exit. */
+  stop(): void {
+    this.#send({ type: "stop" });
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  #onMessage(message: FromWorker, onListening: (port: number) => void): void {
+    this.#heardAt = performance.now();
+    switch (message.type) {
+      case "listening":
+        this.#readiness = { ready: true };
+        onListening(message.port);
+        return;
+      case "heartbeat":
+        this.#readiness = message.readiness;
+        return;
+      case "metrics":
+        this.#pendingMetrics.get(message.requestId)?.(message.metrics);
+    }
+  }
+
+  #send(message: ToWorker): void {
+    // The channel of a dying worker is closed before its exit is known: the exit is what counts.
+    if (this.#child.connected) this.#child.send(message, () => {});
+  }
+}

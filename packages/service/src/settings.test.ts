@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { ConfigError, describeSettings, readSettings, setting } from "./settings.ts";
+
+const shape = {
+  PORT: setting.port(80).describe("The port."),
+  NAMES: setting.list("a, b").describe("Names."),
+  SECRET: setting.optionalText().describe("A secret."),
+  MODE: setting.oneOf(["fast", "safe"], "safe").describe("The mode."),
+};
+
+test("defaults go through the same parsing as what a user writes", () => {
+  expect(readSettings(shape, {})).toEqual({ PORT: 80, NAMES: ["a", "b"], MODE: "safe" });
+  expect(readSettings(shape, { PORT: "0", NAMES: " x ,, y", MODE: "fast", SECRET: "s" })).toEqual({
+    PORT: 0,
+    NAMES: ["x", "y"],
+    MODE: "fast",
+    SECRET: "s",
+  });
+});
+
+test("a number is written with digits only", () => {
+  for (const PORT of ["1e3", "0x10", " 80", "80.0", "٣", "-1", "65536", "99999999999999999999"]) {
+    expect(() => readSettings(shape, { PORT }), PORT).toThrow(ConfigError);
+  }
+});
+
+test("all that is wrong is said at once, and values are not repeated", () => {
+  const read = () => readSettings(shape, { PORT: "hunter2", MODE: "loud" });
+
+  expect(read).toThrow(/PORT.*\n.*MODE: must be one of fast, safe/);
+  expect(read).not.toThrow(/hunter2/);
+});
+
+test("every setting is described for --help and the README", () => {
+  expect(describeSettings(shape)).toContainEqual({ name: "PORT", default: "80", description: "The port." });
+  expect(describeSettings(shape)).toContainEqual({ name: "SECRET", default: "", description: "A secret." });
+});
