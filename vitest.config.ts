@@ -3,24 +3,21 @@ import { defineConfig } from "vitest/config";
 // Sources are tested directly: every @fanwire package exports its source under this condition.
 const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "default"] } };
 
+/** One kind of test. Kinds run one after another, since the later ones start whole clusters. */
+function project(name: string, groupOrder: number, include: string[], timeoutMs: number) {
+  return {
+    ssr,
+    test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs, sequence: { groupOrder } },
+  };
+}
+
 export default defineConfig({
   test: {
     projects: [
-      {
-        ssr,
-        test: { name: "unit", include: ["{apps,packages}/*/src/**/*.test.ts", "scripts/**/*.test.ts"], testTimeout: 20_000 },
-      },
-      {
-        ssr,
-        test: {
-          name: "e2e",
-          include: ["test/**/*.e2e.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          // Each file starts whole clusters; two cores carry two of them.
-          maxWorkers: 2,
-        },
-      },
+      project("unit", 0, ["{apps,packages}/*/src/**/*.test.ts", "scripts/**/*.test.ts"], 20_000),
+      project("integration", 1, ["test/**/*.integration.test.ts"], 60_000),
+      project("e2e", 2, ["test/**/*.e2e.test.ts"], 90_000),
+      project("containers", 3, ["test/**/*.containers.test.ts"], 900_000),
     ],
   },
 });

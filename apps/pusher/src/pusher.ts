@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -7,11 +7,11 @@ import { startWorker, type Worker } from "./worker.ts";
 export type Pusher = Running & AsyncDisposable & { readonly port: number; readonly adminPort: number };
 
 /** What runs behind the admin port: one worker in this process, or a supervisor of several. */
-type Edge = Running & { readonly port: number; readiness(): Readiness; metricsText(): Promise<string> };
+type Edge = Running & { readiness(): Readiness; metricsText(): Promise<string> };
 
 /** Starts the edge with one or several workers. Resolves when clients can connect, which needs NATS. */
 export async function startPusher(config: PusherConfig, log: Log, signal: AbortSignal): Promise<Pusher> {
-  await refuseTakenPort(config.host, config.port);
+  const port = await reservePort(config.host, config.port);
 
   let edge: Edge | undefined;
   const admin = await startAdmin({
@@ -25,7 +25,7 @@ export async function startPusher(config: PusherConfig, log: Log, signal: AbortS
   });
   log.info({ host: config.adminHost, port: admin.port }, "admin port open");
 
-  edge = await (config.workers === 1 ? startSingle(config, log, signal) : startSupervised(config, log, signal)).catch(
+  edge = await (config.workers === 1 ? startSingle : startSupervised)({ ...config, port }, log, signal).catch(
     async (error: unknown) => {
       await admin.stop();
       throw error;
@@ -36,13 +36,12 @@ export async function startPusher(config: PusherConfig, log: Log, signal: AbortS
     await running.stop();
     await admin.stop();
   };
-  return { port: running.port, adminPort: admin.port, stop, [Symbol.asyncDispose]: stop };
+  return { port, adminPort: admin.port, stop, [Symbol.asyncDispose]: stop };
 }
 
 async function startSingle(config: PusherConfig, log: Log, signal: AbortSignal): Promise<Edge> {
   const worker: Worker = await startWorker({ config, slot: 1, port: config.port, log, signal });
   return {
-    port: worker.port,
     readiness: () => worker.readiness(),
     metricsText: () => worker.metrics.metrics(),
     stop: () => worker.stop(),
@@ -58,9 +57,8 @@ async function startSupervised(config: PusherConfig, log: Log, signal: AbortSign
     await supervisor.stop();
     throw error;
   }
-  log.info({ host: config.host, port: supervisor.port, workers: config.workers }, "all workers listen");
+  log.info({ host: config.host, port: config.port, workers: config.workers }, "all workers listen");
   return {
-    port: supervisor.port,
     readiness: () => supervisor.readiness(),
     metricsText: () => supervisor.metrics(),
     stop: () => supervisor.stop(),
@@ -68,13 +66,16 @@ async function startSupervised(config: PusherConfig, log: Log, signal: AbortSign
 }
 
 /**
- * Workers share their port, and the kernel would let a stranger's process of the same user share it too, silently taking
- * half of the connections. A listener that does not share finds out.
+ * The port all workers will share; 0 becomes a free one. Workers share their port, and the kernel would let a stranger's
+ * process of the same user share it too, silently taking half of the connections. A listener that does not share finds out.
  */
-function refuseTakenPort(host: string, port: number): Promise<void> {
+function reservePort(host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", (error) => reject(new Error(`cannot listen on ${host}:${port}`, { cause: error })));
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve()));
+    probe.listen({ host, port, exclusive: true }, () => {
+      const { port: free } = probe.address() as AddressInfo; // a server that listens on TCP has an AddressInfo
+      probe.close(() => resolve(free));
+    });
   });
 }

@@ -23,7 +23,6 @@ export class Supervisor implements Running {
   readonly #log: Log;
   readonly #slots: Slot[] = [];
   readonly #registry = createRegistry();
-  #port: number;
   #restarts = 0;
   #isStopping = false;
   #hungTimer: NodeJS.Timeout | undefined;
@@ -32,7 +31,6 @@ export class Supervisor implements Running {
   constructor(config: PusherConfig, log: Log) {
     this.#config = config;
     this.#log = log;
-    this.#port = config.port;
     this.#registry.setDefaultLabels({ slot: "supervisor" });
     registerSupervisorMetrics(this.#registry, {
       running: () => this.#listeningWorkers().length,
@@ -40,16 +38,9 @@ export class Supervisor implements Running {
     });
   }
 
-  get port(): number {
-    return this.#port;
-  }
-
   /** Resolves when every worker listens. Rejects when one ends before it did: there is something to put right first. */
   async start(): Promise<void> {
-    // The first one settles what port 0 means for the others.
-    this.#port = await this.#addSlot().worker.listening;
-    const others = Array.from({ length: this.#config.workers - 1 }, () => this.#addSlot().worker.listening);
-    await Promise.all(others);
+    await Promise.all(Array.from({ length: this.#config.workers }, () => this.#addSlot().worker.listening));
     this.#hungTimer = setInterval(() => this.#killHung(), CHECK_MS);
     for (const slot of this.#slots) this.#restartWhenItEnds(slot);
   }
@@ -96,7 +87,7 @@ export class Supervisor implements Running {
 
   #addSlot(): Slot {
     const number = this.#slots.length + 1;
-    const worker = new WorkerProcess(number, this.#port);
+    const worker = new WorkerProcess(number, this.#config.port);
     const slot: Slot = { number, backoff: new RestartBackoff(), worker, restartTimer: undefined };
     this.#slots.push(slot);
     return slot;
@@ -110,7 +101,7 @@ export class Supervisor implements Running {
       this.#log.error({ slot: slot.number, pid: worker.pid, code, signal, delayMs }, "a worker ended, restarting it");
       slot.restartTimer = setTimeout(() => {
         this.#restarts++;
-        slot.worker = new WorkerProcess(slot.number, this.#port);
+        slot.worker = new WorkerProcess(slot.number, this.#config.port);
         this.#restartWhenItEnds(slot);
       }, delayMs);
     });

@@ -102,13 +102,13 @@ export class WebSocketDoor {
     return this.#gate.isDraining;
   }
 
-  /** Resolves with the port; several workers of one machine may listen on the same one. */
-  listen(host: string, port: number): Promise<number> {
+  /** Several workers of one machine may listen on the same port. */
+  listen(host: string, port: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#app.listen(host, port, (listenSocket) => {
         if (listenSocket === false) return reject(new Error(`cannot listen on ${host}:${port}`));
         this.#listenSocket = listenSocket;
-        resolve(uWS.us_socket_local_port(listenSocket));
+        resolve();
       });
     });
   }

@@ -14,7 +14,7 @@ const send = (message: FromWorker) => process.send?.(message);
 const start = async (slot: number, port: number) => {
   starting = startWorker({ config, slot, port, log, signal: stopAsked.signal });
   const worker = await starting;
-  send({ type: "listening", port: worker.port, workerId: worker.workerId });
+  send({ type: "listening" });
   setInterval(() => send({ type: "heartbeat", readiness: worker.readiness() }), HEARTBEAT_MS);
 };
 

@@ -12,7 +12,7 @@ export type ToWorker =
 
 /** What a worker process tells its supervisor. */
 export type FromWorker =
-  | { readonly type: "listening"; readonly port: number; readonly workerId: string }
+  | { readonly type: "listening" }
   | { readonly type: "heartbeat"; readonly readiness: Readiness }
   | { readonly type: "metrics"; readonly requestId: number; readonly metrics: MetricSnapshot };
 

@@ -14,8 +14,8 @@ const ENTRY = fileURLToPath(new URL(`./worker-main${extname(import.meta.url)}`, 
 /** One worker process, seen from the supervisor. */
 export class WorkerProcess {
   readonly startedAt = performance.now();
-  /** Resolves with the port once the worker listens; rejects if it exits before. */
-  readonly listening: Promise<number>;
+  /** Resolves once the worker listens; rejects if it exits before. */
+  readonly listening: Promise<void>;
   /** Resolves with what ended it, for the log. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 
@@ -86,12 +86,12 @@ export class WorkerProcess {
     this.#child.kill("SIGKILL");
   }
 
-  #onMessage(message: FromWorker, onListening: (port: number) => void): void {
+  #onMessage(message: FromWorker, onListening: () => void): void {
     this.#heardAt = performance.now();
     switch (message.type) {
       case "listening":
         this.#readiness = { ready: true };
-        onListening(message.port);
+        onListening();
         return;
       case "heartbeat":
         this.#readiness = message.readiness;

@@ -14,8 +14,6 @@ import { newTraffic } from "./traffic.ts";
 import { WebSocketDoor } from "./websocket.ts";
 
 export type Worker = Running & {
-  readonly workerId: string;
-  readonly port: number;
   readonly metrics: Registry;
   readiness(): Readiness;
 };
@@ -23,7 +21,7 @@ export type Worker = Running & {
 const RATE_SAMPLE_MS = 2_000;
 const RATE_SAMPLES = 6;
 
-/** One worker: connects to NATS, then opens the edge on `port`. `slot` tells the workers of one supervisor apart. */
+/** One worker: connects to NATS, then opens the edge. `slot` tells the workers of one supervisor apart. */
 export async function startWorker(options: {
   readonly config: PusherConfig;
   readonly slot: number;
@@ -70,12 +68,12 @@ export async function startWorker(options: {
 
   startDelivery({ bus, subjects, workerId, door, traffic });
   startControl({ bus, subjects, workerId, door, log, describeWorker });
-  const listeningPort = await door.listen(config.host, port).catch(async (error: unknown) => {
+  await door.listen(config.host, port).catch(async (error: unknown) => {
     clearInterval(rateTimer);
     await bus.stop();
     throw error;
   });
-  log.info({ host: config.host, port: listeningPort }, "worker listening");
+  log.info({ host: config.host, port }, "worker listening");
 
   const stop = async () => {
     log.info({ connections: door.openConnections, drainMs: config.drainMs }, "draining");
@@ -86,8 +84,6 @@ export async function startWorker(options: {
   let stopped: Promise<void> | undefined;
 
   return {
-    workerId,
-    port: listeningPort,
     metrics: createWorkerMetrics({ slot, traffic, bus, openConnections }),
     readiness: () => {
       if (door.isDraining) return { ready: false, reason: "draining" };

@@ -37,7 +37,7 @@ function connectionOptions(config: BusConfig, name: string): NodeConnectionOptio
     name,
     timeout: 5_000,
     maxReconnectAttempts: -1,
-    reconnectDelayHandler: () => jittered(2_000),
+    reconnectDelayHandler: () => jittered(1_000),
     // A server that refuses our credentials now may accept them after its next reload: never a reason to end.
     ignoreAuthErrorAbort: true,
     // A connection that died without a word is noticed after two unanswered pings.

@@ -34,7 +34,10 @@ const DEAF_AFTER_MS = 5_000;
 const REPLACE_AFTER_MS = 15_000;
 const MAX_FORBIDDEN = 1_000;
 
-/** Connects to NATS, as long as that may take, and stays connected: reconnection never gives up. */
+/**
+ * Connects to NATS, as long as that may take, and stays connected: reconnection never gives up. Resolves when messages
+ * have gone to NATS and come back.
+ */
 export async function startNatsBus(options: {
   readonly config: BusConfig;
   /** Shown in the server's list of connections. */
@@ -46,7 +49,9 @@ export async function startNatsBus(options: {
   const { config, name, log, signal } = options;
   const connection = await connectToNats(config, name, log, signal);
   log.info({ server: connection.getServer(), version: connection.info?.version }, "connected to NATS");
-  return new NatsBus(connection, log);
+  const bus = new NatsBus(connection, log);
+  await bus.firstSign(signal);
+  return bus;
 }
 
 class NatsBus implements Bus {
@@ -69,6 +74,15 @@ class NatsBus implements Bus {
     this.#probe = new Probe((stamp) => this.#sendProbe(stamp));
     this.#probe.start();
     void this.#watchStatus();
+  }
+
+  /** Rejects, and closes the connection, when `signal` aborts before anything came back. */
+  async firstSign(signal: AbortSignal): Promise<void> {
+    const onAbort = () => void this.stop();
+    signal.addEventListener("abort", onAbort, { once: true });
+    await Promise.race([this.#probe.firstReturn, this.#connection.closed()]);
+    signal.removeEventListener("abort", onAbort);
+    signal.throwIfAborted();
   }
 
   health(): BusHealth {

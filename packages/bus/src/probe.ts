@@ -8,6 +8,10 @@ const INTERVAL_MS = 1_000;
  * server, our subscriptions and this process's event loop all work.
  */
 export class Probe {
+  /** Resolves when the first probe has come back. */
+  readonly firstReturn: Promise<void>;
+
+  #onFirstReturn: () => void = () => {};
   readonly #send: (stamp: string) => void;
   readonly #now: () => number;
   #timer: NodeJS.Timeout | undefined;
@@ -17,6 +21,9 @@ export class Probe {
   constructor(send: (stamp: string) => void, now: () => number = () => performance.now()) {
     this.#send = send;
     this.#now = now;
+    this.firstReturn = new Promise((resolve) => {
+      this.#onFirstReturn = resolve;
+    });
   }
 
   start(): void {
@@ -32,6 +39,7 @@ export class Probe {
   onReturn(stamp: string): void {
     const sentAt = Number(stamp);
     this.#heardAt = this.#now();
+    this.#onFirstReturn();
     // One that was stuck somewhere says nothing about now, but that it came is proof enough.
     if (Number.isFinite(sentAt)) this.#roundTripMs = Math.max(0, this.#heardAt - sentAt);
   }

@@ -1,0 +1,182 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Bus, type BusConfig, startNatsBus } from "@fanwire/bus";
+import { createLog } from "@fanwire/service";
+import { expect, test } from "vitest";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { until } from "./support/wait.ts";
+
+const log = createLog("test", "silent");
+const text = (content: string) => Buffer.from(content);
+
+function connect(nats: Pick<TestNats, "url">, config: Partial<BusConfig> = {}): Promise<Bus> {
+  return startNatsBus({
+    config: { servers: [nats.url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined, ...config },
+    name: "test",
+    log,
+    signal: AbortSignal.timeout(20_000),
+  });
+}
+
+test("a confirmed publication has reached the server, in order, headers included", async () => {
+  await using nats = await startNats();
+  const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
+  const got: [string, string | undefined][] = [];
+  reader.subscribe("a.*", (message) => got.push([Buffer.from(message.data).toString(), message.headers?.get("Event")]));
+  await reader.publish("flush", text(""));
+
+  const outcomes = await Promise.all(
+    Array.from({ length: 500 }, (_, at) => publisher.publish("a.b", text(String(at)), [["Event", `e${at}`]])),
+  );
+
+  expect(outcomes.every(({ ok }) => ok)).toBe(true);
+  await until("all arrived", () => got.length === 500);
+  expect(got).toEqual(Array.from({ length: 500 }, (_, at) => [String(at), `e${at}`]));
+  await Promise.all([publisher.stop(), reader.stop(), reader.stop()]);
+});
+
+test("a request tells apart an answer, silence and nobody there", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  bus.subscribe("answers", (message) => message.respond("yes"));
+  bus.subscribe("silent", () => {});
+
+  const answered = await bus.request("answers", text("?"), { timeoutMs: 1_000 });
+  expect(answered.ok && Buffer.from(answered.message.data).toString()).toBe("yes");
+  expect(await bus.request("silent", text("?"), { timeoutMs: 50 })).toEqual({ ok: false, reason: "timeout" });
+  expect(await bus.request("nobody", text("?"), { timeoutMs: 1_000 })).toEqual({ ok: false, reason: "no-responders" });
+  await bus.stop();
+});
+
+test("replies of many are gathered, also of none", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  for (const answer of ["a", "b", "c"]) bus.subscribe("all", (message) => message.respond(answer));
+
+  const gathered = await bus.requestMany("all", text("?"), { stallMs: 200, maxWaitMs: 1_000 });
+
+  expect(gathered.ok && gathered.messages.map(({ data }) => Buffer.from(data).toString()).sort()).toEqual([
+    "a",
+    "b",
+    "c",
+  ]);
+  expect(await bus.requestMany("none", text("?"), { stallMs: 50, maxWaitMs: 200 })).toEqual({ ok: true, messages: [] });
+  await bus.stop();
+});
+
+test("content beyond max_payload is refused here, not by a closed connection", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  const limit = bus.maxPayloadBytes();
+
+  expect(await bus.publish("a", new Uint8Array(limit))).toEqual({ ok: true });
+  expect(await bus.publish("a", new Uint8Array(limit + 1))).toEqual({ ok: false, reason: "too-large" });
+  expect(await bus.publish("a", new Uint8Array(limit), [["Event", "e"]])).toEqual({ ok: false, reason: "too-large" });
+  expect(await bus.request("a", new Uint8Array(limit + 1), { timeoutMs: 50 })).toEqual({
+    ok: false,
+    reason: "too-large",
+  });
+  const withHeaders = "NATS/1.0\r\nEvent: e\r\n\r\n".length;
+  expect(await bus.publish("a", new Uint8Array(limit - withHeaders), [["Event", "e"]])).toEqual({ ok: true });
+  await bus.stop();
+});
+
+test("while NATS is away nothing is buffered, and after it is back everything works", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  const got: string[] = [];
+  bus.subscribe("a", (message) => got.push(Buffer.from(message.data).toString()));
+
+  await nats.stop();
+  await until("the loss is noticed", () => !bus.health().alive);
+  expect(await bus.publish("a", text("lost"))).toEqual({ ok: false, reason: "unavailable" });
+  expect(await bus.request("a", text("lost"), { timeoutMs: 50 })).toEqual({ ok: false, reason: "unavailable" });
+
+  await nats.restart();
+  await until("it works again", () => bus.health().alive);
+  expect(await bus.publish("a", text("kept"))).toEqual({ ok: true });
+  await until("it arrived", () => got.length > 0);
+  expect(got).toEqual(["kept"]);
+  expect(bus.traffic().disconnects).toBe(1);
+  await bus.stop();
+});
+
+test("a server that hangs is noticed though its socket is open, and a publication meanwhile is not called sent", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  await until("the first probe came back", () => bus.health().alive);
+
+  nats.signal("SIGSTOP");
+  expect(await bus.publish("a", text("?"))).toEqual({ ok: false, reason: "unconfirmed" });
+  await until("it is noticed", () => !bus.health().alive);
+  expect(bus.health()).toEqual({ alive: false, reason: "nothing comes back from NATS" });
+  expect(await bus.publish("a", text("?"))).toEqual({ ok: false, reason: "unavailable" });
+
+  nats.signal("SIGCONT");
+  await until("it recovers", () => bus.health().alive);
+  await bus.stop();
+});
+
+test("an error in a subscriber ends nothing", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  const got: string[] = [];
+  bus.subscribe("a", (message) => {
+    got.push(Buffer.from(message.data).toString());
+    throw new Error("a subscriber's own");
+  });
+
+  for (const content of ["1", "2"]) expect(await bus.publish("a", text(content))).toEqual({ ok: true });
+
+  await until("both arrived", () => got.length === 2);
+  expect(bus.health().alive).toBe(true);
+  await bus.stop();
+});
+
+test("credentials are used, and wrong ones are tried again for ever", async () => {
+  await using nats = await startNats(["--user", "app", "--pass", "s3cret"]);
+  const bus = await connect(nats, { credentials: { kind: "user", user: "app", password: "s3cret" } });
+  expect(await bus.publish("a", text("x"))).toEqual({ ok: true });
+  await bus.stop();
+
+  const waiting = startNatsBus({
+    config: { servers: [nats.url], prefix: "fanwire", credentials: { kind: "token", token: "wrong" }, tls: undefined },
+    name: "test",
+    log,
+    signal: AbortSignal.timeout(1_500),
+  });
+  await expect(waiting).rejects.toThrow(/abort|timeout/i);
+});
+
+test("a bus that waits for NATS connects when it comes", async () => {
+  await using nats = await startNats();
+  await nats.stop();
+
+  const connecting = connect(nats);
+  await nats.restart();
+
+  const bus = await connecting;
+  await until("it is alive", () => bus.health().alive);
+  await bus.stop();
+});
+
+test("what NATS forbids to publish is not called sent", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
+  const conf = join(folder, "nats.conf");
+  await writeFile(
+    conf,
+    'authorization { users: [{ user: u, password: p, permissions: { publish: ["fine.>", "_INBOX.>"], subscribe: ">" } }] }',
+  );
+  await using nats = await startNats(["-c", conf]);
+  const bus = await connect(nats, { credentials: { kind: "user", user: "u", password: "p" } });
+
+  const outcomes = await Promise.all(
+    ["fine.a", "secret.a", "fine.b"].map((subject) => bus.publish(subject, text("x"))),
+  );
+
+  expect(outcomes).toEqual([{ ok: true }, { ok: false, reason: "forbidden" }, { ok: true }]);
+  expect(await bus.request("secret.b", text("x"), { timeoutMs: 500 })).toEqual({ ok: false, reason: "forbidden" });
+  await bus.stop();
+  await rm(folder, { recursive: true });
+});

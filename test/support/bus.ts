@@ -1,0 +1,32 @@
+import { type Bus, startNatsBus } from "@fanwire/bus";
+import { Subjects, type WorkerDescription, workerDescription } from "@fanwire/protocol";
+import { createLog } from "@fanwire/service";
+
+export const subjects = new Subjects();
+
+export type TestBus = Bus & AsyncDisposable;
+
+/** A service of the test's own on the cluster's NATS. */
+export async function connectBus(url: string): Promise<TestBus> {
+  const bus = await startNatsBus({
+    config: { servers: [url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined },
+    name: "test",
+    log: createLog("test", "silent"),
+    signal: AbortSignal.timeout(20_000),
+  });
+  return Object.assign(bus, { [Symbol.asyncDispose]: () => bus.stop() });
+}
+
+/** Publishes to everyone and waits until NATS has it. */
+export async function publishToEveryone(bus: Bus, content: string | Uint8Array): Promise<void> {
+  const outcome = await bus.publish(subjects.live({ kind: "everyone" }), Buffer.from(content));
+  if (!outcome.ok) throw new Error(`not published: ${outcome.reason}`);
+}
+
+/** Every worker that answers. */
+export async function describeWorkers(bus: Bus): Promise<WorkerDescription[]> {
+  const request = Buffer.from(JSON.stringify({ command: "describe" }));
+  const gathered = await bus.requestMany(subjects.allWorkers, request, { stallMs: 300, maxWaitMs: 2_000 });
+  if (!gathered.ok) throw new Error(gathered.reason);
+  return gathered.messages.map(({ data }) => workerDescription.parse(JSON.parse(Buffer.from(data).toString())));
+}

@@ -1,0 +1,111 @@
+import { startNats, type TestNats } from "./nats.ts";
+import { startService, type TestProcess } from "./process.ts";
+import { until } from "./wait.ts";
+
+export type TestPusher = AsyncDisposable & {
+  readonly process: TestProcess;
+  /** The raw door. */
+  readonly url: string;
+  readonly adminUrl: string;
+};
+
+export type TestPublisher = AsyncDisposable & {
+  readonly process: TestProcess;
+  readonly url: string;
+  readonly adminUrl: string;
+};
+
+type ServiceOptions = { readonly nats: string; readonly env?: Record<string, string> };
+
+/** A pusher process with two workers, ready. */
+export async function startPusher({ nats, env }: ServiceOptions): Promise<TestPusher> {
+  const service = startService("pusher", {
+    FANWIRE_NATS_URL: nats,
+    PUSHER_HOST: "127.0.0.1",
+    PUSHER_PORT: "0",
+    PUSHER_ADMIN_PORT: "0",
+    PUSHER_WORKERS: "2",
+    PUSHER_DRAIN_SECONDS: "0",
+    ...env,
+  });
+  const adminUrl = `http://127.0.0.1:${await loggedPort(service, "admin port open")}`;
+  const edge = env?.PUSHER_WORKERS === "1" ? "worker listening" : "all workers listen";
+  const url = `ws://127.0.0.1:${await loggedPort(service, edge)}/`;
+  await untilReady(adminUrl);
+  return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
+}
+
+/** A publisher process, ready. */
+export async function startPublisher({ nats, env }: ServiceOptions): Promise<TestPublisher> {
+  const service = startService("publisher", {
+    FANWIRE_NATS_URL: nats,
+    PUBLISHER_PORT: "0",
+    PUBLISHER_ADMIN_PORT: "0",
+    ...env,
+  });
+  const adminUrl = `http://127.0.0.1:${await loggedPort(service, "admin port open")}`;
+  const url = `http://127.0.0.1:${await loggedPort(service, "publisher listening")}`;
+  await untilReady(adminUrl);
+  return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
+}
+
+export type TestCluster = AsyncDisposable & {
+  readonly nats: TestNats;
+  readonly pushers: readonly [TestPusher, TestPusher];
+  readonly publishers: readonly [TestPublisher, TestPublisher];
+};
+
+/** One NATS server, two pushers with two workers each, two publishers. */
+export async function startCluster(): Promise<TestCluster> {
+  const nats = await startNats();
+  const options = { nats: nats.url };
+  const [pusherA, pusherB, publisherA, publisherB] = await Promise.all([
+    startPusher(options),
+    startPusher(options),
+    startPublisher(options),
+    startPublisher(options),
+  ]);
+  const parts = [pusherA, pusherB, publisherA, publisherB, nats];
+  return {
+    nats,
+    pushers: [pusherA, pusherB],
+    publishers: [publisherA, publisherB],
+    [Symbol.asyncDispose]: async () => {
+      for (const part of parts) await part[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export function untilReady(adminUrl: string): Promise<unknown> {
+  return until(`${adminUrl} is ready`, async () => (await readiness(adminUrl)).status === 200);
+}
+
+/** Status and text of /readyz; status 0 when nothing answers. */
+export async function readiness(adminUrl: string): Promise<{ readonly status: number; readonly text: string }> {
+  try {
+    const response = await fetch(`${adminUrl}/readyz`);
+    return { status: response.status, text: (await response.text()).trim() };
+  } catch (error) {
+    return { status: 0, text: String(error) };
+  }
+}
+
+/** Sum over all series of one metric whose labels include `labels`. */
+export async function metric(adminUrl: string, name: string, labels: Record<string, string> = {}): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .filter((line) => wanted.every((pair) => line.includes(pair)))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+}
+
+/** The port in the log line with this message. */
+function loggedPort(service: TestProcess, message: string): Promise<number> {
+  return until(`a log line "${message}"`, () => {
+    if (service.exit()) throw new Error(`the service ended:\n${service.output()}`);
+    const line = service.logLines().find(({ msg }) => msg === message);
+    return line === undefined ? undefined : Number(line.port);
+  });
+}

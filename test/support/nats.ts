@@ -1,0 +1,69 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createConnection } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startProcess, type TestProcess } from "./process.ts";
+import { until } from "./wait.ts";
+
+export type TestNats = AsyncDisposable & {
+  readonly url: string;
+  readonly port: number;
+  /** Ends the server as `signal` does; its port stays reserved for {@link restart} by nobody else asking for it. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same port with the same data. */
+  restart(): Promise<void>;
+  /** SIGSTOP or SIGCONT, for a server that is there and says nothing. */
+  signal(signal: NodeJS.Signals): void;
+};
+
+/** A NATS server of the test's own, on a free port, with JetStream in a folder that goes with it. */
+export async function startNats(extraArgs: readonly string[] = []): Promise<TestNats> {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
+  const command = process.env.FANWIRE_NATS_SERVER ?? "nats-server";
+  const start = (port: number) =>
+    startProcess(command, [
+      ...["-a", "127.0.0.1", "-p", String(port), "--ports_file_dir", folder, "-js", "-sd", join(folder, "data")],
+      ...extraArgs,
+    ]);
+
+  let server = start(-1);
+  const port = await portOf(server, folder);
+  await until("NATS accepts connections", () => accepts(port));
+
+  return {
+    port,
+    url: `nats://127.0.0.1:${port}`,
+    stop: async (signal = "SIGKILL") => void (await server.stop(signal)),
+    restart: async () => {
+      server = start(port);
+      await until("NATS accepts connections again", () => accepts(port));
+    },
+    signal: (signal) => server.kill(signal),
+    [Symbol.asyncDispose]: async () => {
+      server.kill("SIGCONT");
+      await server.stop("SIGKILL");
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The server writes its ports into a file named after its process. */
+function portOf(server: TestProcess, folder: string): Promise<number> {
+  return until("NATS tells its port", async () => {
+    if (server.exit()) throw new Error(`nats-server ended:\n${server.output()}`);
+    const ports = await readFile(join(folder, `nats-server_${server.pid}.ports`), "utf8").catch(() => "");
+    const [, port] = /nats:\/\/[^:]+:(\d+)/.exec(ports) ?? [];
+    return port === undefined ? undefined : Number(port);
+  });
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: "127.0.0.1", port });
+    socket.once("data", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+export type TestProcess = AsyncDisposable & {
+  readonly pid: number;
+  /** Everything it wrote to standard output and error so far. */
+  output(): string;
+  /** Its log lines so far, parsed. */
+  logLines(): Record<string, unknown>[];
+  /** Whether it ended, and how. */
+  exit(): { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves with the exit code after a signal. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+};
+
+/** Starts a process whose environment is `env` and what every process needs, nothing of the test's own settings. */
+export function startProcess(command: string, args: readonly string[], env: Record<string, string> = {}): TestProcess {
+  const child: ChildProcess = spawn(command, args, {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  let exit: ReturnType<TestProcess["exit"]>;
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data: Buffer) => (output += data.toString()));
+  child.once("error", (error) => (output += `${error}\n`));
+  const exited = once(child, "exit").then(([code, signal]) => {
+    exit = { code, signal };
+  });
+
+  const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
+    if (exit === undefined) child.kill(signal);
+    await exited;
+    return child.exitCode;
+  };
+  if (child.pid === undefined) throw new Error(`could not start ${command}`);
+  return {
+    pid: child.pid,
+    output: () => output,
+    logLines: () =>
+      output
+        .split("\n")
+        .filter((line) => line.startsWith("{") && line.endsWith("}"))
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    exit: () => exit,
+    kill: (signal) => void child.kill(signal),
+    stop,
+    [Symbol.asyncDispose]: async () => void (await stop("SIGKILL")),
+  };
+}
+
+/** Starts the main file of one of our services from source. */
+export function startService(app: "pusher" | "publisher" | "channel", env: Record<string, string>): TestProcess {
+  const args = ["--conditions=@fanwire/source", "--import", "tsx", `apps/${app}/src/main.ts`];
+  return startProcess(process.execPath, args, env);
+}
