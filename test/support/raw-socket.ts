@@ -1,0 +1,59 @@
+import { connect, type Socket } from "node:net";
+import { until } from "./wait.ts";
+
+export type RawSocket = {
+  readonly socket: Socket;
+  /** Everything received so far. */
+  received(): Buffer;
+  isClosed(): boolean;
+};
+
+/** A TCP connection for bytes no client library would send. */
+export async function connectRaw(url: string): Promise<RawSocket> {
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  const chunks: Buffer[] = [];
+  let isClosed = false;
+  socket.on("data", (chunk) => chunks.push(chunk));
+  socket.on("close", () => {
+    isClosed = true;
+  });
+  socket.on("error", () => {}); // a reset is one of the answers under test
+  await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
+  return { socket, received: () => Buffer.concat(chunks), isClosed: () => isClosed };
+}
+
+export const HANDSHAKE = [
+  "GET / HTTP/1.1",
+  "Host: x",
+  "Upgrade: websocket",
+  "Connection: Upgrade",
+  "Sec-WebSocket-Version: 13",
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+/** A hand-made handshake; resolves when the greeting has come. */
+export async function handshakeRaw(url: string): Promise<RawSocket> {
+  const raw = await connectRaw(url);
+  raw.socket.write(`${HANDSHAKE.join("\r\n")}\r\n\r\n`);
+  await until("the greeting", () => raw.received().includes("подключено"));
+  return raw;
+}
+
+/** One masked client frame. The mask is zero, which is legal and easy to read. */
+export function clientFrame(opcode: number, payload: Buffer, options: { fin?: boolean } = {}): Buffer {
+  const first = ((options.fin ?? true) ? 0x80 : 0) | opcode;
+  const length =
+    payload.length < 126
+      ? Buffer.from([0x80 | payload.length])
+      : payload.length < 65_536
+        ? Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 0xff])
+        : Buffer.from([0x80 | 127, 0, 0, 0, 0, ...uint32(payload.length)]);
+  return Buffer.concat([Buffer.from([first]), length, Buffer.alloc(4), payload]);
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
