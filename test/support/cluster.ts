@@ -43,8 +43,8 @@ export async function startPublisher({ nats, env }: ServiceOptions): Promise<Tes
     PUBLISHER_ADMIN_PORT: "0",
     ...env,
   });
-  const adminUrl = `http://127.0.0.1:${await loggedPort(service, "admin port open")}`;
   const url = `http://127.0.0.1:${await loggedPort(service, "publisher listening")}`;
+  const adminUrl = `http://127.0.0.1:${await loggedPort(service, "publisher listening", "adminPort")}`;
   await untilReady(adminUrl);
   return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
@@ -64,7 +64,10 @@ export async function startCluster(): Promise<TestCluster> {
     startPusher(options),
     startPublisher(options),
     startPublisher(options),
-  ]);
+  ]).catch(async (error: unknown) => {
+    await nats[Symbol.asyncDispose]();
+    throw error;
+  });
   const parts = [pusherA, pusherB, publisherA, publisherB, nats];
   return {
     nats,
@@ -102,10 +105,10 @@ export async function metric(adminUrl: string, name: string, labels: Record<stri
 }
 
 /** The port in the log line with this message. */
-function loggedPort(service: TestProcess, message: string): Promise<number> {
+function loggedPort(service: TestProcess, message: string, field = "port"): Promise<number> {
   return until(`a log line "${message}"`, () => {
     if (service.exit()) throw new Error(`the service ended:\n${service.output()}`);
     const line = service.logLines().find(({ msg }) => msg === message);
-    return line === undefined ? undefined : Number(line.port);
+    return line === undefined ? undefined : Number(line[field]);
   });
 }
