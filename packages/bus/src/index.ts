@@ -12,5 +12,5 @@ export type {
   RequestOutcome,
 } from "./bus.ts";
 export { registerBusMetrics } from "./metrics.ts";
-export { startNatsBus } from "./nats.ts";
+export { type NatsBus, startNatsBus } from "./nats.ts";
 export { type BusConfig, busConfigFrom, sharedSettings } from "./settings.ts";

@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Bus, BusTraffic } from "./bus.ts";
 
 /** Adds what the bus knows of its connection; values are read when the metrics are asked for. */
-export function registerBusMetrics(registry: Registry, bus: Bus): void {
+export function registerBusMetrics(registry: Registry, bus: Pick<Bus, "health" | "traffic">): void {
   const registers = [registry];
   new Gauge({
     name: "fanwire_nats_up",

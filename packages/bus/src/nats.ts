@@ -45,7 +45,7 @@ export async function startNatsBus(options: {
   readonly log: Log;
   /** Ends the wait for the first connection. */
   readonly signal: AbortSignal;
-}): Promise<Bus> {
+}): Promise<NatsBus> {
   const { config, name, log, signal } = options;
   const connection = await connectToNats(config, name, log, signal);
   log.info({ server: connection.getServer(), version: connection.info?.version }, "connected to NATS");
@@ -54,7 +54,7 @@ export async function startNatsBus(options: {
   return bus;
 }
 
-class NatsBus implements Bus {
+export class NatsBus implements Bus {
   readonly #connection: NatsConnection;
   readonly #log: Log;
   readonly #probe: Probe;
@@ -74,6 +74,11 @@ class NatsBus implements Bus {
     this.#probe = new Probe((stamp) => this.#sendProbe(stamp));
     this.#probe.start();
     void this.#watchStatus();
+  }
+
+  /** For the adapters beside this file, such as JetStream's. */
+  get connection(): NatsConnection {
+    return this.#connection;
   }
 
   /** Rejects, and closes the connection, when `signal` aborts before anything came back. */
