@@ -1,0 +1,46 @@
+/** A place in a {@link LinkedList}. Removed, it still leads to what followed it, so a walk under way goes on. */
+export type Link<T> = {
+  readonly value: T;
+  previous: Link<T> | undefined;
+  next: Link<T> | undefined;
+  isLinked: boolean;
+};
+
+/**
+ * Values in the order they were appended, any of which is removed in constant time. A `Map` or `Set` keeps order too,
+ * but it cannot be entered in the middle, and finding its first entry walks over all that were removed before it.
+ */
+export class LinkedList<T> {
+  #first: Link<T> | undefined;
+  #last: Link<T> | undefined;
+  #size = 0;
+
+  get first(): Link<T> | undefined {
+    return this.#first;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  append(value: T): Link<T> {
+    const link: Link<T> = { value, previous: this.#last, next: undefined, isLinked: true };
+    if (this.#last === undefined) this.#first = link;
+    else this.#last.next = link;
+    this.#last = link;
+    this.#size++;
+    return link;
+  }
+
+  /** The link must be in this list; one removed already is left alone. */
+  remove(link: Link<T>): void {
+    if (!link.isLinked) return;
+    if (link.previous === undefined) this.#first = link.next;
+    else link.previous.next = link.next;
+    if (link.next === undefined) this.#last = link.previous;
+    else link.next.previous = link.previous;
+    link.previous = undefined;
+    link.isLinked = false;
+    this.#size--;
+  }
+}

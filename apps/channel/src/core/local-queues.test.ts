@@ -1,0 +1,259 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { LocalQueues } from "./local-queues.ts";
+
+const name = new Uint8Array([1]);
+const otherName = new Uint8Array([2]);
+
+describe("the consumers of a queue", () => {
+  it("get items in the order in which they were armed, one each", () => {
+    const queues = new LocalQueues<string>();
+    for (const peer of ["A", "B", "C"]) queues.watch(peer, "q", name);
+    for (const peer of ["C", "A", "C"]) queues.reserve(peer);
+
+    const served = [queues.nextArmed("q"), queues.nextArmed("q"), queues.nextArmed("q")];
+
+    expect(served).toEqual(["C", "A", undefined]);
+  });
+
+  it("are not armed by watching alone, nor by a reserve before it", () => {
+    const queues = new LocalQueues<string>();
+
+    const without = queues.reserve("A");
+    queues.watch("A", "q", name);
+
+    expect([without, queues.armedCount("q"), queues.nextArmed("q")]).toEqual([[], 0, undefined]);
+  });
+
+  it("are armed on every queue they watch, in the order of watching", () => {
+    const queues = new LocalQueues<string>();
+    for (const key of ["z", "a", "z", "m"]) queues.watch("A", key, name);
+    queues.unwatch("A", "z");
+    queues.watch("A", "z", name);
+
+    const armed = queues.reserve("A");
+
+    expect(armed).toEqual(["a", "m", "z"]);
+    expect(armed.map((key) => queues.nextArmed(key))).toEqual(["A", "A", "A"]);
+  });
+
+  it("go to the end when they are armed again, but keep their place while they wait", () => {
+    const queues = new LocalQueues<string>();
+    for (const peer of ["A", "B"]) queues.watch(peer, "q", name);
+    queues.reserve("A");
+    queues.reserve("B");
+    queues.reserve("A");
+
+    const first = queues.nextArmed("q");
+    queues.reserve("A");
+
+    expect([first, queues.nextArmed("q"), queues.nextArmed("q")]).toEqual(["A", "B", "A"]);
+  });
+
+  it("are disarmed when they unwatch or disconnect", () => {
+    const queues = new LocalQueues<string>();
+    for (const peer of ["A", "B", "C"]) queues.watch(peer, "q", name);
+    for (const peer of ["A", "B", "C"]) queues.reserve(peer);
+
+    queues.unwatch("A", "q");
+    queues.disconnect("B");
+
+    expect([queues.armedCount("q"), queues.nextArmed("q"), queues.nextArmed("q")]).toEqual([1, "C", undefined]);
+  });
+
+  it("are told when they are the first and the last to watch", () => {
+    const queues = new LocalQueues<string>();
+
+    expect([queues.watch("A", "q", name), queues.watch("A", "q", name), queues.watch("B", "q", name)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect([queues.unwatch("A", "q"), queues.unwatch("A", "q")]).toEqual([false, false]);
+    queues.watch("B", "r", name);
+    expect(queues.disconnect("B")).toEqual(["q", "r"]);
+    expect([queues.queueCount, queues.countOf("B")]).toEqual([0, 0]);
+  });
+
+  it("are served in time that does not grow with their number", () => {
+    const queues = new LocalQueues<number>();
+    for (let peer = 0; peer < 20_000; peer++) {
+      queues.watch(peer, "q", name);
+      queues.reserve(peer);
+    }
+    const started = performance.now();
+
+    for (let turn = 0; turn < 100_000; turn++) queues.reserve(queues.nextArmed("q") ?? -1);
+
+    expect(queues.nextArmed("q")).toBe(0);
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+});
+
+describe("the name of a queue", () => {
+  it("is the one it was first watched by, as long as it is watched", () => {
+    const queues = new LocalQueues<string>();
+    queues.watch("A", "q", name);
+    queues.watch("B", "q", otherName);
+    queues.unwatch("A", "q");
+
+    const whileWatched = queues.nameOf("q");
+    queues.unwatch("B", "q");
+
+    expect([whileWatched, queues.nameOf("q")]).toEqual([name, undefined]);
+  });
+
+  it("is the one it was first filled by, until it is neither watched nor filled", () => {
+    const queues = new LocalQueues<string>();
+    expect(queues.enqueued("q", otherName)).toEqual(otherName);
+    queues.watch("A", "q", name);
+    expect(queues.enqueued("q", name)).toEqual(otherName);
+
+    queues.unwatch("A", "q");
+    const whileFilled = queues.nameOf("q");
+    queues.drained("q");
+
+    expect([whileFilled, queues.nameOf("q"), queues.queueCount]).toEqual([otherName, undefined, 0]);
+  });
+
+  it("is a copy that does not keep the network chunk it came in", () => {
+    const chunk = new Uint8Array(65_536);
+    const queues = new LocalQueues<string>();
+
+    queues.watch("A", "q", chunk.subarray(0, 4));
+
+    expect(queues.nameOf("q")?.buffer.byteLength).toBe(4);
+  });
+});
+
+/** The original's queues, items included, with plain arrays. */
+class NaiveServer {
+  readonly sent: string[] = [];
+  readonly #queues = new Map<string, { name: number; watchers: number[]; consumers: number[]; items: number[] }>();
+  readonly #watched = new Map<number, string[]>();
+
+  watch(peer: number, key: string, name: number): void {
+    const queue = this.#see(key, name);
+    if (queue.watchers.includes(peer)) return;
+    queue.watchers.push(peer);
+    this.#watched.set(peer, [...(this.#watched.get(peer) ?? []), key]);
+  }
+
+  unwatch(peer: number, key: string): void {
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return;
+    queue.watchers = queue.watchers.filter((other) => other !== peer);
+    queue.consumers = queue.consumers.filter((other) => other !== peer);
+    this.#watched.set(
+      peer,
+      (this.#watched.get(peer) ?? []).filter((other) => other !== key),
+    );
+    if (queue.watchers.length === 0 && queue.items.length === 0) this.#queues.delete(key);
+  }
+
+  disconnect(peer: number): void {
+    for (const key of this.#watched.get(peer) ?? []) this.unwatch(peer, key);
+  }
+
+  reserve(peer: number): void {
+    for (const key of this.#watched.get(peer) ?? []) {
+      const queue = this.#queues.get(key);
+      if (queue === undefined) continue;
+      if (!queue.consumers.includes(peer)) queue.consumers.push(peer);
+      this.#dispatch(key);
+    }
+  }
+
+  enqueue(key: string, name: number, item: number): void {
+    this.#see(key, name).items.push(item);
+    this.#dispatch(key);
+  }
+
+  #see(key: string, name: number) {
+    const queue = this.#queues.get(key) ?? { name, watchers: [], consumers: [], items: [] };
+    this.#queues.set(key, queue);
+    return queue;
+  }
+
+  #dispatch(key: string): void {
+    const queue = this.#queues.get(key);
+    while (queue !== undefined && queue.items.length > 0 && queue.consumers.length > 0) {
+      this.sent.push(`${queue.name} ${queue.items.shift()} to ${queue.consumers.shift()}`);
+    }
+  }
+}
+
+/** Ours, with the items beside it as the server keeps them in a stream. */
+class ServerWithStream {
+  readonly sent: string[] = [];
+  readonly queues = new LocalQueues<number>();
+  readonly #items = new Map<string, number[]>();
+
+  watch(peer: number, key: string, name: number): void {
+    this.queues.watch(peer, key, Uint8Array.of(name));
+  }
+
+  unwatch(peer: number, key: string): void {
+    this.queues.unwatch(peer, key);
+  }
+
+  disconnect(peer: number): void {
+    this.queues.disconnect(peer);
+  }
+
+  reserve(peer: number): void {
+    for (const key of this.queues.reserve(peer)) this.#dispatch(key);
+  }
+
+  enqueue(key: string, name: number, item: number): void {
+    this.queues.enqueued(key, Uint8Array.of(name));
+    this.#items.set(key, [...(this.#items.get(key) ?? []), item]);
+    this.#dispatch(key);
+  }
+
+  #dispatch(key: string): void {
+    const items = this.#items.get(key) ?? [];
+    while (items.length > 0) {
+      const name = this.queues.nameOf(key)?.[0];
+      const peer = this.queues.nextArmed(key);
+      if (peer === undefined) return;
+      this.sent.push(`${name} ${items.shift()} to ${peer}`);
+    }
+    this.queues.drained(key);
+  }
+}
+
+describe("compared with a naive model of the original", () => {
+  it("every item goes to the same peer under the same name", () => {
+    const peer = fc.nat(4);
+    const key = fc.constantFrom("a", "b", "c");
+    const form = fc.nat(3);
+    const step = fc.oneof(
+      fc.record({ do: fc.constant("watch" as const), peer, key, form }),
+      fc.record({ do: fc.constant("unwatch" as const), peer, key, form }),
+      fc.record({ do: fc.constant("disconnect" as const), peer, key, form }),
+      fc.record({ do: fc.constant("reserve" as const), peer, key, form }),
+      fc.record({ do: fc.constant("enqueue" as const), peer, key, form }),
+    );
+
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+        const original = new NaiveServer();
+        const ours = new ServerWithStream();
+
+        for (const [index, { do: what, peer, key, form }] of steps.entries()) {
+          for (const server of [original, ours]) {
+            if (what === "watch") server.watch(peer, key, form);
+            else if (what === "unwatch") server.unwatch(peer, key);
+            else if (what === "disconnect") server.disconnect(peer);
+            else if (what === "reserve") server.reserve(peer);
+            else server.enqueue(key, form, index);
+          }
+        }
+
+        expect(ours.sent).toEqual(original.sent);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

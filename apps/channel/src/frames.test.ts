@@ -1,0 +1,164 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { encodeFrame, FrameDecoder, maxFrameBytes } from "./frames.ts";
+
+function frame(payload: string | Uint8Array): Buffer {
+  const encoded = encodeFrame(Buffer.from(payload));
+  if (encoded === undefined) throw new Error("too long for a frame");
+  return encoded;
+}
+
+function header(length: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(length);
+  return bytes;
+}
+
+/** Cuts a stream at arbitrary places, as TCP does. */
+function cut(stream: Buffer, sizes: readonly number[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  let offset = 0;
+  for (let turn = 0; offset < stream.length; turn++) {
+    const size = sizes[turn % sizes.length] ?? 1;
+    chunks.push(Buffer.from(stream.subarray(offset, offset + size)));
+    offset += size;
+  }
+  return chunks;
+}
+
+describe("the frame decoder", () => {
+  it("returns every payload in order, however TCP cuts the stream", () => {
+    const payloads = fc.array(fc.uint8Array({ minLength: 2, maxLength: 300 }), { maxLength: 20 });
+    const sizes = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 10 });
+
+    fc.assert(
+      fc.property(payloads, sizes, (payloads, sizes) => {
+        const decoder = new FrameDecoder();
+
+        const messages = cut(Buffer.concat(payloads.map(frame)), sizes).flatMap(
+          (chunk) => decoder.push(chunk).messages,
+        );
+
+        expect(messages.map((message) => message.toString("hex"))).toEqual(
+          payloads.map((payload) => Buffer.from(payload).toString("hex")),
+        );
+        expect(decoder.heldBytes).toBe(0);
+      }),
+    );
+  });
+
+  it("never changes a payload it has already reported", () => {
+    const decoder = new FrameDecoder();
+    const stream = Buffer.concat([frame("the first"), frame("the second"), frame("the third")]);
+
+    const messages = cut(stream, [7]).flatMap((chunk) => decoder.push(chunk).messages);
+
+    expect(messages.map(String)).toEqual(["the first", "the second", "the third"]);
+  });
+
+  it("does not copy a frame that lies whole in its chunk", () => {
+    const chunk = Buffer.concat([frame("one"), frame("two")]);
+
+    const { messages } = new FrameDecoder().push(chunk);
+
+    expect(messages.map((message) => message.buffer === chunk.buffer)).toEqual([true, true]);
+    expect(messages.map((message) => message.byteOffset - chunk.byteOffset)).toEqual([4, 11]);
+  });
+
+  it("counts an empty payload and the payload 0 as pings, whole or in pieces", () => {
+    const stream = Buffer.concat([frame(""), frame("0"), frame("00"), frame("")]);
+    const whole = new FrameDecoder().push(stream);
+    const decoder = new FrameDecoder();
+    const pieces = cut(stream, [1]).map((chunk) => decoder.push(chunk));
+
+    expect([whole.pings, whole.messages.map(String)]).toEqual([3, ["00"]]);
+    expect(pieces.reduce((sum, { pings }) => sum + pings, 0)).toBe(3);
+    expect(pieces.flatMap(({ messages }) => messages.map(String))).toEqual(["00"]);
+  });
+
+  it.each([0, 1, 2, 3])("gives up on a declared length of %i", (length) => {
+    const whole = new FrameDecoder().push(header(length));
+    const decoder = new FrameDecoder();
+    const pieces = cut(header(length), [1]).map((chunk) => decoder.push(chunk).error);
+
+    expect(whole.error).toBe("frame-too-short");
+    expect(pieces).toEqual([null, null, null, "frame-too-short"]);
+  });
+
+  it("gives up on a length over the limit, also when it is an HTTP request", () => {
+    expect(new FrameDecoder().push(header(maxFrameBytes + 1)).error).toBe("frame-too-long");
+    expect(new FrameDecoder().push(header(0xffffffff)).error).toBe("frame-too-long");
+    expect(new FrameDecoder().push(Buffer.from("GET / HTTP/1.1\r\n\r\n")).error).toBe("frame-too-long");
+  });
+
+  it("accepts a frame of exactly the limit", () => {
+    const decoder = new FrameDecoder();
+    decoder.push(header(maxFrameBytes));
+    const half = Buffer.alloc(maxFrameBytes / 2, 0x78);
+
+    const first = decoder.push(half);
+    const second = decoder.push(half.subarray(4));
+
+    expect([first.messages.length, first.error]).toEqual([0, null]);
+    expect([second.messages.length, second.messages[0]?.length]).toEqual([1, maxFrameBytes - 4]);
+  });
+
+  it("reports what came before an error, and nothing after it", () => {
+    const decoder = new FrameDecoder();
+
+    const before = decoder.push(Buffer.concat([frame("last words"), header(2), frame("swallowed")]));
+    const after = decoder.push(frame("swallowed too"));
+
+    expect([before.messages.map(String), before.error]).toEqual([["last words"], "frame-too-short"]);
+    expect([after.messages, after.error, decoder.heldBytes]).toEqual([[], "frame-too-short", 0]);
+  });
+
+  it("does not reserve the memory that a length only promises", () => {
+    const decoder = new FrameDecoder();
+
+    decoder.push(header(maxFrameBytes));
+    const promised = decoder.heldBytes;
+    decoder.push(Buffer.alloc(1000));
+
+    expect(promised).toBeLessThanOrEqual(64);
+    expect(decoder.heldBytes).toBeLessThanOrEqual(2 * 1004);
+  });
+
+  it("never holds more than the declared length of the unfinished frame", () => {
+    const decoder = new FrameDecoder();
+    const stream = frame(Buffer.alloc(5000));
+
+    const held = cut(stream, [1]).map((chunk) => {
+      decoder.push(chunk);
+      return decoder.heldBytes;
+    });
+
+    expect(Math.max(...held)).toBe(5004);
+  });
+
+  it("needs linear time for a megabyte that comes byte by byte", () => {
+    const decoder = new FrameDecoder();
+    const stream = frame(Buffer.alloc(1_000_000, 0x78));
+    const byte = Buffer.from("x");
+    decoder.push(stream.subarray(0, 4));
+    const started = performance.now();
+
+    let messages = 0;
+    for (let sent = 4; sent < stream.length; sent++) messages += decoder.push(byte).messages.length;
+
+    // Concatenating at every byte would copy 500 GB here.
+    expect(messages).toBe(1);
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
+});
+
+describe("encoding a frame", () => {
+  it("writes the length of header and parts, then the parts", () => {
+    expect(encodeFrame(Buffer.from("ab"), Buffer.from("c"))?.toString("latin1")).toBe("\0\0\0\x07abc");
+  });
+
+  it("makes nothing that its receiver would refuse", () => {
+    expect(encodeFrame(Buffer.alloc(maxFrameBytes - 4))?.length).toBe(maxFrameBytes);
+    expect(encodeFrame(Buffer.alloc(maxFrameBytes - 4), Buffer.from("x"))).toBeUndefined();
+  });
+});
