@@ -1,0 +1,215 @@
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { LocalCluster } from "./local-cluster.ts";
+import { findNatsServer } from "./nats-server.ts";
+import { findFreePort } from "./ports.ts";
+import type { ServiceSpec } from "./services.ts";
+
+let root: string;
+let said: string[];
+let lines: string[];
+let clusters: LocalCluster[];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "fanwire-start-"));
+  said = [];
+  lines = [];
+  clusters = [];
+});
+
+afterEach(async () => {
+  for (const cluster of clusters) cluster.kill();
+  await Promise.all(clusters.map((cluster) => cluster.stop()));
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Ready when NATS greets it; tells on its log what it was given. Its body can say more. */
+const serviceCode = `
+  import { createServer } from "node:http";
+  import { connect } from "node:net";
+  const { FANWIRE_NATS_URL, NAME, ADMIN, WISH } = process.env;
+  console.log(JSON.stringify({ level: "info", msg: "given", nats: FANWIRE_NATS_URL, wish: WISH }));
+  createServer((request, response) => {
+    const nats = connect(Number(new URL(FANWIRE_NATS_URL).port), "127.0.0.1");
+    nats.once("error", () => response.writeHead(503).end("no NATS"));
+    nats.once("data", () => { response.end("ready"); nats.destroy(); });
+  }).listen(Number(process.env[process.argv[1].match(/([a-z]+).mjs$/)[1].toUpperCase() + "_ADMIN_PORT"]), "127.0.0.1");
+  process.on("SIGTERM", () => { console.log("asked to stop"); process.exit(0); });
+`;
+
+function writeService(name: string, code = serviceCode): ServiceSpec {
+  writeFileSync(join(root, `${name}.mjs`), code);
+  return {
+    name,
+    main: `${name}.mjs`,
+    port: 1,
+    adminPort: 1,
+    defaults: { WISH: "default" },
+    urls: () => [],
+    examples: () => [],
+  };
+}
+
+async function createCluster(
+  services: readonly ServiceSpec[],
+  extra: NodeJS.ProcessEnv = {},
+  natsPort?: number,
+): Promise<LocalCluster> {
+  const env: NodeJS.ProcessEnv = { ...process.env, FANWIRE_NATS_URL: "", ...extra };
+  for (const { name } of services) {
+    for (const kind of ["PORT", "ADMIN_PORT"]) env[`${name.toUpperCase()}_${kind}`] ??= String(await findFreePort());
+  }
+  const cluster = new LocalCluster({
+    root,
+    services,
+    env,
+    natsPort: natsPort ?? (await findFreePort()),
+    nodeFlags: [],
+    findNats: findNatsServer,
+    say: (line) => said.push(line),
+    onLine: (name, line) => lines.push(`${name}: ${line}`),
+  });
+  clusters.push(cluster);
+  return cluster;
+}
+
+function recordedPid(name: string): number {
+  const { children } = JSON.parse(readFileSync(join(root, ".fanwire", "running.json"), "utf8")) as {
+    children: { name: string; pid: number }[];
+  };
+  const pid = children.findLast((child) => child.name === name)?.pid;
+  if (pid === undefined) throw new Error(`${name} is not recorded`);
+  return pid;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+test("NATS and the services start, know of each other, and stop without a trace", async () => {
+  const cluster = await createCluster([writeService("one"), writeService("two")], { WISH: "" });
+
+  const natsUrl = await cluster.start();
+
+  const pids = ["nats-server", "one", "two"].map(recordedPid);
+  expect(pids.map(isAlive)).toEqual([true, true, true]);
+  expect(lines).toContain(`one: {"level":"info","msg":"given","nats":"${natsUrl}","wish":"default"}`);
+  expect(said.join("\n")).toMatch(/one is ready after .* s\./);
+  await cluster.stop();
+  expect(lines).toEqual(expect.arrayContaining(["one: asked to stop", "two: asked to stop"]));
+  expect(pids.map(isAlive)).toEqual([false, false, false]);
+  expect(() => recordedPid("one")).toThrow("ENOENT");
+});
+
+test("with FANWIRE_NATS_URL no NATS is started, and a variable of the user's wins over our default", async () => {
+  const elsewhere = createServer((socket) => socket.end("INFO {}\r\n"));
+  elsewhere.listen(0, "127.0.0.1");
+  await once(elsewhere, "listening");
+  const address = elsewhere.address();
+  const url = `nats://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  const cluster = await createCluster([writeService("one")], { FANWIRE_NATS_URL: url, WISH: "mine" });
+
+  expect(await cluster.start()).toBe(url);
+
+  expect(lines).toContain(`one: {"level":"info","msg":"given","nats":"${url}","wish":"mine"}`);
+  expect(() => recordedPid("nats-server")).toThrow("not recorded");
+  await cluster.stop();
+  elsewhere.close();
+});
+
+test("a service that ends before it is ready fails the start, with its last words", async () => {
+  const broken = writeService("broken", `console.error("listen EADDRINUSE :::4236"); process.exit(3);`);
+  const cluster = await createCluster([writeService("one"), broken]);
+
+  const start = cluster.start();
+
+  await expect(start).rejects.toThrow(/broken has ended \(exit code 3\)\. Its last words:\n {4}listen EADDRINUSE/);
+});
+
+test("a service that dies later is a reason to stop", async () => {
+  const cluster = await createCluster([writeService("one")]);
+  await cluster.start();
+
+  process.kill(recordedPid("one"), "SIGKILL");
+
+  expect(await cluster.failed).toBe("one has ended (ended by SIGKILL).");
+});
+
+test("our own NATS gives way on a taken port, and tells which one it has", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const address = other.address();
+  const natsPort = typeof address === "object" && address ? address.port : 0;
+  const cluster = await createCluster([], {}, natsPort);
+
+  const url = await cluster.start();
+
+  expect(url).not.toBe(`nats://127.0.0.1:${natsPort}`);
+  expect(said[1]).toBe(`Port ${natsPort} is taken: our own NATS gets port ${new URL(url).port}.`);
+  other.close();
+});
+
+test("NATS that dies is started again, at the same address", async () => {
+  const cluster = await createCluster([writeService("one")]);
+  const url = await cluster.start();
+  const first = recordedPid("nats-server");
+
+  process.kill(first, "SIGKILL");
+
+  await vi.waitFor(() => expect(said).toContain(`nats-server is back on ${url}.`), { timeout: 15_000 });
+  expect(recordedPid("nats-server")).not.toBe(first);
+});
+
+test("a taken port is told before anything starts", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const address = other.address();
+  const port = typeof address === "object" ? String(address?.port) : "";
+  const cluster = await createCluster([writeService("one")], { ONE_PORT: port });
+
+  await expect(cluster.start()).rejects.toThrow(
+    `Port ${port} is taken. Stop what listens there, or choose another with ONE_PORT=`,
+  );
+
+  expect(said).toEqual([]);
+  other.close();
+});
+
+test("a stop while it starts ends what has started", async () => {
+  const neverReady = writeService("one", `console.log("up"); setInterval(() => {}, 1000);`);
+  const cluster = await createCluster([neverReady]);
+  const start = cluster.start();
+  const rejected = expect(start).rejects.toThrow();
+  await vi.waitFor(() => expect(lines).toContain("one: up"), { timeout: 15_000 });
+  const pids = ["nats-server", "one"].map(recordedPid);
+
+  await cluster.stop();
+
+  await rejected;
+  expect(pids.map(isAlive)).toEqual([false, false]);
+});
+
+test("what an earlier start left running is ended by the next one", async () => {
+  const earlier = await createCluster([writeService("one")]);
+  await earlier.start();
+  const file = join(root, ".fanwire", "running.json");
+  const pids = ["nats-server", "one"].map(recordedPid);
+  // The earlier start is this very process; pretend it was another one, which was killed.
+  const record = JSON.parse(readFileSync(file, "utf8")) as { owner: { pid: number } };
+  const text = JSON.stringify({ ...record, owner: { name: "npm start", pid: 2 ** 22 - 1, command: "gone" } });
+  writeFileSync(file, text);
+
+  const next = await createCluster([writeService("one")]);
+  await next.start();
+
+  expect(said.join("\n")).toContain("which an earlier start left running");
+  expect(pids.map(isAlive)).toEqual([false, false]);
+});

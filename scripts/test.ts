@@ -1,0 +1,58 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findNatsServer } from "./nats-server.ts";
+import { countTests } from "./test-totals.ts";
+
+process.exit(await main(process.argv.slice(2)));
+
+/** Runs vitest with a nats-server at hand; `args` go to vitest. */
+async function main(args: readonly string[]): Promise<number> {
+  const nats = await findNatsServer({ say: (line) => console.log(line) }).catch((error: Error) => error.message);
+  if (typeof nats === "string") {
+    console.error(nats);
+    return 1;
+  }
+  console.log(`nats-server ${nats.version} (${nats.source}: ${nats.path})`);
+
+  const folder = mkdtempSync(join(tmpdir(), "fanwire-test-"));
+  try {
+    const report = join(folder, "report.json");
+    const exitCode = await runVitest(
+      ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
+      {
+        ...process.env,
+        FANWIRE_NATS_SERVER: nats.path,
+        PATH: [dirname(nats.path), process.env.PATH].join(delimiter),
+      },
+    );
+    const { passed, failed } = countTests(readReport(report), exitCode);
+    console.log(`${passed} passed, ${failed} failed`);
+    return exitCode;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function runVitest(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
+  const child = spawn(process.execPath, [vitest, "run", ...args], { cwd: root, env, stdio: "inherit" });
+  // Ctrl-C reaches vitest by itself, and it cleans up; a signal for us alone is passed on.
+  process.on("SIGINT", () => undefined);
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+function readReport(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
