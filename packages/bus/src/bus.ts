@@ -13,6 +13,14 @@ export interface Bus {
    * those of one caller keep their order.
    */
   publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome>;
+  /**
+   * Publishes without waiting. `sent`: on its way, in order with all else that this bus publishes; what NATS forbids is
+   * only logged. Nothing bounds what waits for a server that is slower than its callers: who sends much asks
+   * {@link confirm} from time to time, and stops while the answer is due.
+   */
+  send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome;
+  /** True once the NATS server has all that was published before the end of this turn; false when it does not say so. */
+  confirm(): Promise<boolean>;
   /** Publishes and waits for the first reply. */
   request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome>;
   /** Publishes and gathers replies until none came for `stallMs`, at most for `maxWaitMs`. */
@@ -20,8 +28,11 @@ export interface Bus {
   /**
    * Calls `onMessage` for each message, in the order in which NATS sends them, in the same turn of the event loop. The
    * message is valid after the call too. An error thrown by `onMessage` is logged and ends nothing.
+   *
+   * Of all subscriptions in the cluster with the same `group` only one, at random, gets a message; each subscription
+   * counts, also several of one bus.
    */
-  subscribe(subject: string, onMessage: (message: BusMessage) => void): BusSubscription;
+  subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription;
 
   traffic(): BusTraffic;
   /** Handles what has arrived, sends what is pending, closes. May be called twice. */
@@ -47,6 +58,7 @@ export type BusHealth =
 
 /** `unavailable`: not sent. `unconfirmed`: sent, but the connection went before NATS said it has it. */
 export type PublishFailure = "unavailable" | "unconfirmed" | "forbidden" | "too-large";
+export type SendOutcome = "sent" | "unavailable" | "too-large";
 export type PublishOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: PublishFailure };
 
 export type RequestOptions = { readonly timeoutMs: number; readonly headers?: HeaderEntries };

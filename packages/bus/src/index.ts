@@ -10,6 +10,7 @@ export type {
   PublishOutcome,
   RequestFailure,
   RequestOutcome,
+  SendOutcome,
 } from "./bus.ts";
 export { registerBusMetrics } from "./metrics.ts";
 export { type NatsBus, startNatsBus } from "./nats.ts";

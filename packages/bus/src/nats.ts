@@ -21,6 +21,7 @@ import type {
   PublishOutcome,
   RequestOptions,
   RequestOutcome,
+  SendOutcome,
 } from "./bus.ts";
 import { connectToNats } from "./connect.ts";
 import { Probe } from "./probe.ts";
@@ -109,10 +110,24 @@ export class NatsBus implements Bus {
     const sentAt = performance.now();
     this.#connection.publish(subject, content, encoded && { headers: encoded });
 
-    if (!(await this.#confirm())) return { ok: false, reason: "unconfirmed" };
+    if (!(await this.confirm())) return { ok: false, reason: "unconfirmed" };
     // The server refuses before it answers the confirmation's ping.
     const forbiddenAt = this.#forbiddenAt.get(subject);
     return forbiddenAt !== undefined && forbiddenAt >= sentAt ? { ok: false, reason: "forbidden" } : { ok: true };
+  }
+
+  send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome {
+    if (!this.health().alive || this.#stopped !== undefined) return "unavailable";
+
+    const encoded = encodeHeaders(headers);
+    if (this.#isTooLarge(content, encoded)) return "too-large";
+    this.#connection.publish(subject, content, encoded && { headers: encoded });
+    return "sent";
+  }
+
+  confirm(): Promise<boolean> {
+    this.#confirmation ??= this.#confirmAfterThisTurn();
+    return this.#confirmation;
   }
 
   async request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome> {
@@ -150,8 +165,9 @@ export class NatsBus implements Bus {
     return { ok: true, messages };
   }
 
-  subscribe(subject: string, onMessage: (message: BusMessage) => void): BusSubscription {
+  subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription {
     return this.#connection.subscribe(subject, {
+      ...(group !== undefined && { queue: group }),
       callback: (error, message) => {
         if (error) {
           this.#log.error({ err: error, subject }, "NATS refused a subscription");
@@ -193,12 +209,7 @@ export class NatsBus implements Bus {
     if (!this.#connection.isClosed()) await this.#connection.close();
   }
 
-  /** True once the server has answered a ping sent after everything published so far. */
-  #confirm(): Promise<boolean> {
-    this.#confirmation ??= this.#confirmAfterThisTurn();
-    return this.#confirmation;
-  }
-
+  /** Asks with a ping: the server answers it after all that came before. */
   async #confirmAfterThisTurn(): Promise<boolean> {
     await nextTurn();
     this.#confirmation = undefined;

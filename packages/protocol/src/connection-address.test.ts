@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { formatConnectionAddress, isWorkerId, parseConnectionAddress, workerIdFrom } from "./connection-address.ts";
+import {
+  formatConnectionAddress,
+  isWorkerId,
+  isWorkermanWorkerId,
+  parseConnectionAddress,
+  workerIdFrom,
+} from "./connection-address.ts";
 
 test("a worker id is 8 letters and digits beginning with a letter, whatever the random numbers", () => {
   const almostOne = 1 - Number.EPSILON;
@@ -17,7 +23,7 @@ test("a worker id is 8 letters and digits beginning with a letter, whatever the 
 
 test("an address round-trips", () => {
   const address = fc.record({
-    workerId: fc.stringMatching(/^[a-z][a-z0-9]{7}$/),
+    workerId: fc.stringMatching(/^([a-z][a-z0-9]{7}|0|[1-9][0-9]{0,15})$/),
     connectionId: fc.maxSafeNat().map((n) => Math.max(n, 1)),
   });
   fc.assert(
@@ -25,6 +31,11 @@ test("an address round-trips", () => {
       expect(parseConnectionAddress(formatConnectionAddress(wanted))).toEqual(wanted);
     }),
   );
+});
+
+test("a Workerman worker is told from one of ours", () => {
+  expect(parseConnectionAddress("0.2")).toEqual({ workerId: "0", connectionId: 2 });
+  expect([isWorkerId("0"), isWorkermanWorkerId("0"), isWorkermanWorkerId("abcd1234")]).toEqual([false, true, false]);
 });
 
 test("malformed addresses are none", () => {
@@ -41,6 +52,11 @@ test("malformed addresses are none", () => {
     "ABCD1234.1",
     "abcd1234.9999999999999999",
     "abcd1234. 1",
+    "01.1",
+    "-1.1",
+    "+1.1",
+    "1e3.1",
+    "99999999999999999.1",
     "abcd1234.*",
     "abcd1234.>",
   ];

@@ -1,5 +1,6 @@
 /** Names one connection in the whole cluster; written `<workerId>.<connectionId>`. */
 export type ConnectionAddress = {
+  /** A worker's id, or the number of a Workerman worker behind a channel server. */
   readonly workerId: string;
   /** Counts from 1 in each worker. */
   readonly connectionId: number;
@@ -7,12 +8,21 @@ export type ConnectionAddress = {
 
 /** Length of a worker id: 8 characters of `[a-z0-9]`, the first a letter. */
 const WORKER_ID = /^[a-z][a-z0-9]{7}$/;
+const WORKERMAN_WORKER_ID = /^(0|[1-9][0-9]{0,15})$/;
 const CONNECTION_ID = /^[1-9][0-9]{0,15}$/;
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 const LETTERS_AND_DIGITS = `${LETTERS}0123456789`;
 
 export function isWorkerId(text: string): boolean {
   return WORKER_ID.test(text);
+}
+
+/**
+ * Whether the text is a Workerman worker's id: a number from 0, in decimal without leading zeros. Such ids are unique
+ * within one PHP process group only; who starts several that share a channel server gives them distinct ones.
+ */
+export function isWorkermanWorkerId(text: string): boolean {
+  return WORKERMAN_WORKER_ID.test(text);
 }
 
 /**
@@ -40,5 +50,6 @@ export function parseConnectionAddress(text: string): ConnectionAddress | undefi
   const dot = text.indexOf(".");
   const workerId = text.slice(0, dot);
   const connectionId = parseConnectionId(text.slice(dot + 1));
-  return dot > 0 && isWorkerId(workerId) && connectionId !== undefined ? { workerId, connectionId } : undefined;
+  if (!isWorkerId(workerId) && !isWorkermanWorkerId(workerId)) return undefined;
+  return dot > 0 && connectionId !== undefined ? { workerId, connectionId } : undefined;
 }

@@ -44,7 +44,8 @@ export const connectionReply = z.object({ connection: connectionDescription.null
 
 /**
  * What became of a publication to one connection. `delivered`: handed to the network whole. `buffered`: accepted, waiting
- * in the worker's memory because the connection reads slowly. `gone`: no such connection, or it reads too slowly to keep.
+ * in the worker's memory because the connection reads slowly. `forwarded`: handed to a Workerman worker, which does not say
+ * whether it has the connection. `gone`: no such connection, or it reads too slowly to keep.
  */
-export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "gone"]) });
+export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "gone"]) });
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

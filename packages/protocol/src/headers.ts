@@ -6,6 +6,11 @@ export const headerNames = {
   except: "Except",
   /** The publisher's own id for it. */
   id: "Id",
+  /** The bridge it came over: {@link VIA_CHANNEL}. That bridge does not carry it back. */
+  via: "Via",
 } as const;
+
+/** Came from a Workerman peer, through a channel server. */
+export const VIA_CHANNEL = "channel";
 
 export const DEFAULT_EVENT = "message";

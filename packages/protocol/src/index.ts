@@ -3,6 +3,7 @@ export {
   type ConnectionAddress,
   formatConnectionAddress,
   isWorkerId,
+  isWorkermanWorkerId,
   parseConnectionAddress,
   parseConnectionId,
   workerIdFrom,
@@ -18,7 +19,7 @@ export {
   type WorkerDescription,
   workerDescription,
 } from "./control.ts";
-export { DEFAULT_EVENT, headerNames } from "./headers.ts";
+export { DEFAULT_EVENT, headerNames, VIA_CHANNEL } from "./headers.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
 export type { Publication } from "./publication.ts";

@@ -16,9 +16,17 @@ const target: fc.Arbitrary<Target> = fc.oneof(
   text.filter(isTopic).map((topic): Target => ({ kind: "topic", topic })),
   text.filter(isName).map((user): Target => ({ kind: "user", user })),
   fc
-    .record({ workerId: fc.stringMatching(/^[a-z][a-z0-9]{7}$/), connectionId: fc.integer({ min: 1 }) })
+    .record({
+      workerId: fc.stringMatching(/^([a-z][a-z0-9]{7}|0|[1-9][0-9]{0,8})$/),
+      connectionId: fc.integer({ min: 1 }),
+    })
     .map((connection): Target => ({ kind: "connection", connection })),
 );
+
+const unhashed = () => {
+  throw new Error("too short to be hashed");
+};
+const latin1 = (name: string) => Buffer.from(name).toString("latin1");
 
 test("the subjects are those of the design", () => {
   const connection = { workerId: "abcd1234", connectionId: 7 };
@@ -32,7 +40,12 @@ test("the subjects are those of the design", () => {
   expect(subjects.liveTopics("orders.*.>")).toBe("fanwire.live.topic.orders.*.>");
   expect(subjects.worker("abcd1234")).toBe("fanwire.control.worker.abcd1234");
   expect(subjects.allWorkers).toBe("fanwire.control.workers");
-  expect(subjects.channel("queue", "a b")).toBe("fanwire.channel.queue.a=20b");
+  expect(subjects.channel("queue", "a b", unhashed)).toBe("fanwire.channel.queue.a=20b");
+  expect(subjects.channel("event", latin1("вещание"), unhashed)).toBe(
+    "fanwire.channel.event.=D0=B2=D0=B5=D1=89=D0=B0=D0=BD=D0=B8=D0=B5",
+  );
+  expect(subjects.channel("loop", "", unhashed)).toBe("fanwire.channel.loop.=");
+  expect(subjects.channelQueues).toBe("fanwire.channel.queue.>");
 });
 
 test("any target round-trips through its subject", () => {
@@ -76,6 +89,34 @@ test("a pattern's subject stays below the topics and holds no other wildcard tha
   );
 });
 
+const bytes = fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array).toString("latin1"));
+
+/** Not a good hash, but two of our names never meet in it. */
+const hash = (name: string) => `h${name.length}x${Buffer.from(name, "latin1").toString("hex").slice(0, 90)}`;
+
+test("a channel name of any bytes and length is one short token", () => {
+  fc.assert(
+    fc.property(bytes, fc.constantFrom("event" as const, "loop" as const, "queue" as const), (name, kind) => {
+      const subject = subjects.channel(kind, name, hash);
+
+      expect(subject).toMatch(new RegExp(`^fanwire\\.channel\\.${kind}\\.[A-Za-z0-9_=-]{1,200}$`));
+    }),
+  );
+});
+
+test("two channel names never share a subject, hashed or not", () => {
+  fc.assert(
+    fc.property(bytes, bytes, (one, other) => {
+      fc.pre(one !== other && (one.length < 60 || one.length !== other.length));
+      expect(subjects.channel("event", one, hash)).not.toBe(subjects.channel("event", other, hash));
+    }),
+  );
+  const long = "x".repeat(201);
+  const hashed = subjects.channel("event", long, () => "ab12");
+  expect(hashed).toBe("fanwire.channel.event.==ab12");
+  expect(subjects.channel("event", "==ab12", hash)).not.toBe(hashed);
+});
+
 test("what no target builds parses to nothing", () => {
   const others = [
     "fanwire.live",
@@ -91,6 +132,8 @@ test("what no target builds parses to nothing", () => {
     "fanwire.live.connection.abcd1234.0",
     "fanwire.live.connection.abcd1234.01",
     "fanwire.live.connection.1bcd1234.1",
+    "fanwire.live.connection.01.1",
+    "fanwire.live.connection.-1.1",
     "fanwire.log.all",
     "other.live.all",
   ];

@@ -1,10 +1,18 @@
 import { formatConnectionAddress, parseConnectionAddress } from "./connection-address.ts";
 import type { DurableTarget, Target } from "./target.ts";
-import { decodeToken, encodeToken } from "./tokens.ts";
+import { decodeToken, encodeByteToken, encodeToken } from "./tokens.ts";
 import { decodeTopic, encodeTopic, encodeTopicPattern } from "./topics.ts";
 
 /** First token(s) of every subject when `FANWIRE_PREFIX` says nothing else. */
 export const DEFAULT_PREFIX = "fanwire";
+
+/**
+ * Longest token that says a channel's name; longer names are hashed. NATS ends a connection that sends a line of over 4,096
+ * bytes, and a queue's token is also the name of its consumer, for which JetStream allows 255.
+ */
+const MAX_CHANNEL_TOKEN = 200;
+/** No encoded name begins like this: in those, two hexadecimal digits follow each `=`. */
+const HASHED = "==";
 
 /** A prefix is one or more plain tokens, so that it can neither hold a wildcard nor need an encoding. */
 export function isPrefix(text: string): boolean {
@@ -20,6 +28,8 @@ export class Subjects {
   readonly everything: string;
   /** Asks every worker; each answers. */
   readonly allWorkers: string;
+  /** Every item of every Workerman Channel queue. */
+  readonly channelQueues: string;
 
   readonly #live: string;
   readonly #log: string;
@@ -34,6 +44,7 @@ export class Subjects {
     this.#log = `${prefix}.log.`;
     this.#worker = `${prefix}.control.worker.`;
     this.#channel = `${prefix}.channel.`;
+    this.channelQueues = `${this.#channel}queue.>`;
   }
 
   /** Where a publication to `target` is heard at once. */
@@ -51,7 +62,7 @@ export class Subjects {
     return `${this.#live}topic.${encodeTopicPattern(pattern)}`;
   }
 
-  /** All connections of one worker. */
+  /** All connections of one worker, be it ours or a Workerman one. */
   liveConnections(workerId: string): string {
     return `${this.#live}connection.${workerId}.*`;
   }
@@ -61,15 +72,28 @@ export class Subjects {
     return this.#worker + workerId;
   }
 
-  /** Carries the events, round-robin events or queues of Workerman Channel; `name` is its binary name as text. */
-  channel(kind: "event" | "loop" | "queue", name: string): string {
-    return `${this.#channel}${kind}.${encodeToken(name)}`;
+  /**
+   * Carries the events, round-robin events or queue items of one Workerman Channel name. Names are bytes, here a string
+   * with one character for each. A very long one is told by its hash, so that who reads must check the name itself.
+   *
+   * @param hash of such a string, in hexadecimal: long enough that two names never meet by chance, 100 characters at most.
+   */
+  channel(kind: "event" | "loop" | "queue", name: string, hash: (name: string) => string): string {
+    return `${this.#channel}${kind}.${channelToken(name, hash)}`;
   }
 
   /** Whose publications a live subject carries, or `undefined` for a subject that {@link live} never builds. */
   parseLive(subject: string): Target | undefined {
     return subject.startsWith(this.#live) ? parseBranch(subject.slice(this.#live.length)) : undefined;
   }
+}
+
+function channelToken(name: string, hash: (name: string) => string): string {
+  if (name.length <= MAX_CHANNEL_TOKEN) {
+    const token = encodeByteToken(name);
+    if (token.length <= MAX_CHANNEL_TOKEN) return token;
+  }
+  return HASHED + hash(name);
 }
 
 function branch(target: Target): string {

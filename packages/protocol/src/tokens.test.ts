@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeToken, encodeToken } from "./tokens.ts";
+import { decodeToken, encodeByteToken, encodeToken } from "./tokens.ts";
 
 /** Any well-formed string: fast-check's binary unit makes every code point, wildcards and dots among them. */
 const anyName = fc.string({ unit: "binary", maxLength: 80 });
@@ -49,6 +49,25 @@ test("whatever decodes encodes to itself again", () => {
     fc.property(tokenLike, (token) => {
       const name = decodeToken(token);
       if (name !== undefined) expect(encodeToken(name)).toBe(token);
+    }),
+  );
+});
+
+test("a name of bytes becomes the token of the text whose UTF-8 form it is", () => {
+  fc.assert(
+    fc.property(anyName, (name) => {
+      expect(encodeByteToken(Buffer.from(name).toString("latin1"))).toBe(encodeToken(name));
+    }),
+  );
+});
+
+test("two names of bytes never meet, UTF-8 or not", () => {
+  const anyBytes = fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+
+  fc.assert(
+    fc.property(anyBytes, anyBytes, (one, other) => {
+      expect(encodeByteToken(one) === encodeByteToken(other)).toBe(one === other);
+      expect(encodeByteToken(one)).toMatch(/^[A-Za-z0-9_=-]+$/);
     }),
   );
 });

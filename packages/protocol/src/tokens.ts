@@ -3,6 +3,7 @@ const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What an empty name becomes: NATS has no empty tokens. */
 const EMPTY_TOKEN = "=";
+const PLAIN_TOKEN = /^[A-Za-z0-9_-]+$/;
 
 /**
  * Writes any well-formed name as one NATS token: `[A-Za-z0-9_-]` stay, every other byte of the UTF-8 form becomes `=XX`.
@@ -12,10 +13,22 @@ export function encodeToken(name: string): string {
   if (name === "") return EMPTY_TOKEN;
 
   let token = "";
-  for (const byte of utf8Encoder.encode(name)) {
-    token += isPlain(byte) ? String.fromCharCode(byte) : `=${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-  }
+  for (const byte of utf8Encoder.encode(name)) token += encodeByte(byte);
   return token;
+}
+
+/** As {@link encodeToken}, of a name that is bytes: a string with one character for each, none above 0xFF. */
+export function encodeByteToken(bytes: string): string {
+  if (bytes === "") return EMPTY_TOKEN;
+  if (PLAIN_TOKEN.test(bytes)) return bytes;
+
+  let token = "";
+  for (let at = 0; at < bytes.length; at++) token += encodeByte(bytes.charCodeAt(at));
+  return token;
+}
+
+function encodeByte(byte: number): string {
+  return isPlain(byte) ? String.fromCharCode(byte) : `=${byte.toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
 /** The name behind a token, or `undefined` for text that {@link encodeToken} never writes. */

@@ -1,0 +1,20 @@
+import { createRoute } from "@hono/zod-openapi";
+import type { Api, ApiParts } from "./http.ts";
+import { errorResponses, jsonResponse } from "./openapi.ts";
+import { clusterReply } from "./schemas.ts";
+
+const describe = createRoute({
+  method: "get",
+  path: "/v1/cluster",
+  operationId: "describeCluster",
+  summary: "See every worker",
+  description: "Asks all workers and gathers what answers at once: a worker that hangs is missing.",
+  responses: {
+    200: jsonResponse("The workers.", clusterReply),
+    ...errorResponses("unauthorized", "too_many_requests", "nats_forbidden", "nats_unavailable"),
+  },
+});
+
+export function addClusterRoute(api: Api, { cluster }: ApiParts): void {
+  api.openapi(describe, async (c) => c.json({ workers: await cluster.describeWorkers() }, 200));
+}

@@ -1,0 +1,141 @@
+import type { BusMessage, RequestFailure } from "@fanwire/bus";
+import {
+  type ConnectionAddress,
+  type ConnectionDescription,
+  type ControlRequest,
+  connectionReply,
+  deliveryReply,
+  type Publication,
+  type Subjects,
+  type WorkerDescription,
+  workerDescription,
+} from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import { encodePublication, fromDelivery, type PublishRefusal, type PublishResult } from "./core/publish.ts";
+import { ApiError, refusalCodes } from "./errors.ts";
+import type { PublisherBus } from "./late-bus.ts";
+import type { PublisherMetrics } from "./metrics.ts";
+
+/** Workers answer at once: when none did for so long, all have. */
+const GATHER_STALL_MS = 250;
+const GATHER_MAX_WAIT_MS = 2_000;
+
+type ClusterParts = {
+  readonly bus: PublisherBus;
+  readonly subjects: Subjects;
+  readonly requestTimeoutMs: number;
+  readonly metrics: PublisherMetrics;
+  readonly log: Log;
+};
+
+/** The cluster as seen from the HTTP API: what can be published to it and asked of it, over NATS. */
+export class Cluster {
+  readonly #parts: ClusterParts;
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Publishes; to a connection, with its worker's word about it. Publications of one caller that are handed over in one
+   * turn of the event loop reach NATS in that order.
+   */
+  async publish(publication: Publication): Promise<PublishResult> {
+    const isAnswered = publication.target.kind === "connection";
+    const result = await (isAnswered ? this.#publishAndAsk(publication) : this.#publishConfirmed(publication));
+    this.#parts.metrics.countPublication(publication, result);
+    return result;
+  }
+
+  /** Publishes and does not ask whether anybody was there, as the original cluster did. */
+  async publishUnasked(publication: Publication): Promise<PublishResult> {
+    const result = await this.#publishConfirmed(publication);
+    this.#parts.metrics.countPublication(publication, result);
+    return result;
+  }
+
+  /** @throws ApiError `connection_not_found` when nobody has it. */
+  findConnection(address: ConnectionAddress): Promise<ConnectionDescription> {
+    return this.#askAboutConnection("find-connection", address);
+  }
+
+  /** @throws ApiError `connection_not_found` when nobody has it. */
+  async closeConnection(address: ConnectionAddress): Promise<void> {
+    await this.#askAboutConnection("close-connection", address);
+  }
+
+  /** Every worker that answers, by id. */
+  async describeWorkers(): Promise<WorkerDescription[]> {
+    const { bus, subjects, log } = this.#parts;
+    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest({ command: "describe" }), {
+      stallMs: GATHER_STALL_MS,
+      maxWaitMs: GATHER_MAX_WAIT_MS,
+    });
+    if (!outcome.ok) throw new ApiError(refusalCodes[outcome.reason]);
+
+    const workers = outcome.messages.flatMap((message) => {
+      const worker = workerDescription.safeParse(parseJson(message));
+      // One that is misunderstood, perhaps of another version, must not hide the others.
+      if (!worker.success) log.warn({ err: worker.error }, "a worker described itself in a way nobody understands");
+      return worker.success ? [worker.data] : [];
+    });
+    return workers.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  async #publishConfirmed(publication: Publication): Promise<PublishResult> {
+    const { subject, content, headers } = encodePublication(this.#parts.subjects, publication);
+    const outcome = await this.#parts.bus.publish(subject, content, headers);
+    return outcome.ok ? { ok: true, status: "published" } : outcome;
+  }
+
+  async #publishAndAsk(publication: Publication): Promise<PublishResult> {
+    const { bus, subjects, requestTimeoutMs, log } = this.#parts;
+    const { subject, content, headers } = encodePublication(subjects, publication);
+    const outcome = await bus.request(subject, content, { timeoutMs: requestTimeoutMs, headers });
+    if (!outcome.ok) return { ok: false, reason: refusal(outcome.reason) };
+
+    const reply = deliveryReply.safeParse(parseJson(outcome.message));
+    if (reply.success) return fromDelivery(reply.data.outcome);
+    log.error({ err: reply.error, subject }, "a worker answered a publication in a way nobody understands");
+    return { ok: false, reason: "malformed-reply" };
+  }
+
+  async #askAboutConnection(
+    command: "find-connection" | "close-connection",
+    { workerId, connectionId }: ConnectionAddress,
+  ): Promise<ConnectionDescription> {
+    const { bus, subjects, requestTimeoutMs: timeoutMs } = this.#parts;
+    const request = encodeRequest({ command, connectionId });
+    const outcome = await bus.request(subjects.worker(workerId), request, { timeoutMs });
+    if (!outcome.ok) throw new ApiError(refusalCodes[refusal(outcome.reason)]);
+
+    const reply = connectionReply.safeParse(parseJson(outcome.message));
+    if (!reply.success) throw new ApiError("malformed_reply", { cause: reply.error });
+    if (reply.data.connection === null) throw new ApiError("connection_not_found");
+    return reply.data.connection;
+  }
+}
+
+function refusal(reason: RequestFailure): PublishRefusal {
+  switch (reason) {
+    case "no-responders":
+      return "connection-not-found";
+    case "timeout":
+      return "worker-timeout";
+    default:
+      return reason;
+  }
+}
+
+function encodeRequest(request: ControlRequest): Uint8Array {
+  return Buffer.from(JSON.stringify(request));
+}
+
+/** `undefined`, which no schema accepts, for what is no JSON. */
+function parseJson(message: BusMessage): unknown {
+  try {
+    return JSON.parse(Buffer.from(message.data).toString());
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { publisherSettings, readConfig } from "./config.ts";
+
+test("an empty environment is a development machine: loopback, no keys", () => {
+  const config = readConfig({});
+
+  expect(config).toMatchObject({ host: "127.0.0.1", port: 4237, adminHost: "127.0.0.1", adminPort: 9237, apiKeys: [] });
+  expect(config).toMatchObject({
+    maxBodyBytes: 10_485_760,
+    maxBatch: 1_000,
+    maxInFlight: 1_000,
+    requestTimeoutMs: 2_000,
+  });
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+test("keys are a list", () => {
+  const { apiKeys } = readConfig({ PUBLISHER_API_KEYS: "0123456789abcdef, fedcba9876543210" });
+
+  expect(apiKeys).toEqual(["0123456789abcdef", "fedcba9876543210"]);
+});
+
+test("a short key is refused, and not shown", () => {
+  const read = () => readConfig({ PUBLISHER_API_KEYS: "0123456789abcdef,short-secret" });
+
+  expect(read).toThrow(/PUBLISHER_API_KEYS: each key must be at least 16/);
+  expect(read).not.toThrow(/secret/);
+});
+
+test("everything that is wrong is named at once", () => {
+  const wrong = { PUBLISHER_PORT: "http", PUBLISHER_MAX_BATCH: "0", PUBLISHER_REQUEST_TIMEOUT_MS: "1.5" };
+
+  for (const name of Object.keys(wrong)) expect(() => readConfig(wrong)).toThrow(name);
+});
+
+test("one body must fit into what may be held of all", () => {
+  expect(() => readConfig({ PUBLISHER_MAX_HELD_BODY_BYTES: "2000" })).toThrow("PUBLISHER_MAX_HELD_BODY_BYTES");
+});
+
+test("every setting is described", () => {
+  for (const [name, schema] of Object.entries(publisherSettings)) expect(schema.description, name).toMatch(/\.$/);
+});

@@ -1,0 +1,52 @@
+import { Subjects } from "@fanwire/protocol";
+import { expect, test } from "vitest";
+import { encodePublication, fromDelivery, type PublishResult, refusalOfAll } from "./publish.ts";
+
+const subjects = new Subjects();
+const content = new Uint8Array([0xff, 0x00]);
+
+test("a publication becomes a subject, its content as it is, and headers only where there is something to say", () => {
+  expect(encodePublication(subjects, { target: { kind: "everyone" }, content })).toEqual({
+    subject: "fanwire.live.all",
+    content,
+    headers: [],
+  });
+
+  const connection = { workerId: "abcdefgh", connectionId: 7 };
+  expect(
+    encodePublication(subjects, {
+      target: { kind: "connection", connection },
+      content,
+      event: "событие",
+      id: "42",
+      except: { workerId: "hgfedcba", connectionId: 1 },
+    }),
+  ).toEqual({
+    subject: "fanwire.live.connection.abcdefgh.7",
+    content,
+    headers: [
+      ["Event", "событие"],
+      ["Id", "42"],
+      ["Except", "hgfedcba.1"],
+    ],
+  });
+});
+
+test("a worker's word is passed on, and gone means nobody has the connection", () => {
+  expect(fromDelivery("delivered")).toEqual({ ok: true, status: "delivered" });
+  expect(fromDelivery("buffered")).toEqual({ ok: true, status: "buffered" });
+  expect(fromDelivery("gone")).toEqual({ ok: false, reason: "connection-not-found" });
+});
+
+test("a batch is refused as a whole only when NATS was away for all of it", () => {
+  const published: PublishResult = { ok: true, status: "published" };
+  const unavailable: PublishResult = { ok: false, reason: "unavailable" };
+  const unconfirmed: PublishResult = { ok: false, reason: "unconfirmed" };
+  const gone: PublishResult = { ok: false, reason: "connection-not-found" };
+
+  expect(refusalOfAll([published, unavailable])).toBeUndefined();
+  expect(refusalOfAll([gone, gone])).toBeUndefined();
+  expect(refusalOfAll([gone, unavailable])).toBeUndefined();
+  expect(refusalOfAll([unavailable, unavailable])).toBe("unavailable");
+  expect(refusalOfAll([unavailable, unconfirmed])).toBe("unconfirmed");
+});

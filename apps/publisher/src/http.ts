@@ -1,0 +1,130 @@
+import type { Log } from "@fanwire/service";
+import type { HttpBindings } from "@hono/node-server";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
+import { routePath } from "hono/route";
+import { type ApiKeys, requireKey } from "./auth.ts";
+import type { Cluster } from "./cluster.ts";
+import { addClusterRoute } from "./cluster-route.ts";
+import type { PublisherConfig } from "./config.ts";
+import { addConnectionsRoutes } from "./connections-route.ts";
+import { addDocsRoutes } from "./docs-route.ts";
+import { ApiError, errorBody, errorEntry } from "./errors.ts";
+import { describeIssues } from "./issues.ts";
+import type { JsonBodies } from "./json-body.ts";
+import type { PublisherMetrics } from "./metrics.ts";
+import { addPublicationsRoute } from "./publications-route.ts";
+import { addSeedRoute } from "./seed-route.ts";
+
+type Env = { Bindings: HttpBindings };
+export type Api = OpenAPIHono<Env>;
+
+export type ApiParts = {
+  readonly config: PublisherConfig;
+  readonly cluster: Cluster;
+  readonly keys: ApiKeys;
+  readonly bodies: JsonBodies;
+  readonly metrics: PublisherMetrics;
+  readonly log: Log;
+};
+
+const SECURITY_HEADERS = Object.entries({
+  // A stored answer to a GET that publishes would be a publication lost.
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+  "Referrer-Policy": "no-referrer",
+  "X-Content-Type-Options": "nosniff",
+});
+
+/** The HTTP API. Every request passes, in this order: counting, the bound on requests in flight, its key, its route. */
+export function createApi(parts: ApiParts): Api {
+  const api: Api = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw new ApiError("invalid_request", { details: describeIssues(result.error.issues) });
+    },
+  });
+  api.use(observe(parts), boundInFlight(parts));
+  api.use("/v1/*", requireKey(parts.keys));
+
+  addSeedRoute(api, parts);
+  addPublicationsRoute(api, parts);
+  addConnectionsRoutes(api, parts);
+  addClusterRoute(api, parts);
+  addDocsRoutes(api, parts);
+  refuseOtherMethods(api);
+
+  api.notFound((c) => answerError(c, new ApiError("not_found")));
+  api.onError(errorHandler(parts.log));
+  return api;
+}
+
+function observe({ metrics, log }: ApiParts): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const startedAt = performance.now();
+    metrics.inFlight.inc();
+    for (const [name, value] of SECURITY_HEADERS) c.header(name, value);
+
+    await next();
+
+    const seconds = (performance.now() - startedAt) / 1_000;
+    metrics.inFlight.dec();
+    const observed = { route: routeLabel(c), method: c.req.method, status: c.res.status, seconds };
+    metrics.countRequest(observed);
+    // Never the URL: its query may hold a key and always holds content.
+    log.debug(observed, "answered");
+  };
+}
+
+/** The pattern of the route that answered. Patterns with a star are those of middleware. */
+function routeLabel(c: Context): string {
+  const pattern = routePath(c, -1);
+  return pattern.endsWith("*") ? "unmatched" : pattern.replaceAll(/:(\w+)/g, "{$1}");
+}
+
+function boundInFlight({ config }: ApiParts): MiddlewareHandler<Env> {
+  let inFlight = 0;
+  return async (_c, next) => {
+    if (inFlight >= config.maxInFlight) throw new ApiError("too_many_requests");
+    inFlight++;
+    try {
+      await next();
+    } finally {
+      inFlight--;
+    }
+  };
+}
+
+function refuseOtherMethods(api: Api): void {
+  const methodsByPath = new Map<string, Set<string>>();
+  for (const { path, method } of api.routes) {
+    if (method === "ALL") continue;
+    const methods = methodsByPath.get(path) ?? new Set();
+    methodsByPath.set(path, methods.add(method));
+    if (method === "GET") methods.add("HEAD");
+  }
+  for (const [path, methods] of methodsByPath) {
+    api.all(path, (c) => {
+      c.header("Allow", [...methods].sort().join(", "));
+      throw new ApiError("method_not_allowed");
+    });
+  }
+}
+
+function errorHandler(log: Log): ErrorHandler<Env> {
+  return (error, c) => {
+    if (error instanceof ApiError) {
+      // That NATS is away the bus says once; every request would say it again.
+      if (errorEntry(error.code).status >= 500 && error.code !== "nats_unavailable") {
+        log.warn({ code: error.code, err: error.cause, route: routeLabel(c) }, "a request could not be answered");
+      }
+      return answerError(c, error);
+    }
+    log.error({ err: error, route: routeLabel(c) }, "a request failed");
+    return answerError(c, new ApiError("internal"));
+  };
+}
+
+function answerError(c: Context, { code, message, details }: ApiError) {
+  const { status, headers } = errorEntry(code);
+  return c.json(errorBody(code, message, details), status, headers);
+}

@@ -1,0 +1,38 @@
+import type { z } from "@hono/zod-openapi";
+import type { ErrorDetail } from "./errors.ts";
+
+type Issue = z.core.$ZodIssue;
+type Path = readonly PropertyKey[];
+
+/** What zod found wrong, in words for the caller. */
+export function describeIssues(issues: readonly Issue[], index?: number): ErrorDetail[] {
+  return issues
+    .flatMap((issue) => unfoldUnion(issue, []))
+    .map(({ path, message }) => ({
+      ...(index !== undefined && { index }),
+      ...(path.length > 0 && { field: path.map(String).join(".") }),
+      message,
+    }));
+}
+
+/**
+ * Of a union, the issues of the one member that was meant: the only one all of whose keys the caller used are known to. When
+ * it cannot be told which was meant, the union's own message, which names them all.
+ */
+function unfoldUnion(issue: Issue, parent: Path): { path: Path; message: string }[] {
+  const path = [...parent, ...issue.path];
+  if (issue.code !== "invalid_union") return [{ path, message: describe(issue) }];
+
+  const meant = issue.errors.filter((issues) => !issues.some(({ code }) => code === "unrecognized_keys"));
+  const [only] = meant;
+  if (meant.length !== 1 || only === undefined) return [{ path, message: issue.message }];
+  return only.flatMap((inner) => unfoldUnion(inner, path));
+}
+
+function describe(issue: Issue): string {
+  if (issue.code === "unrecognized_keys") {
+    return `has unknown fields: ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}`;
+  }
+  if (issue.code === "invalid_type" && issue.expected === "object") return "must be an object";
+  return issue.message;
+}

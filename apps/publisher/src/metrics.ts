@@ -1,0 +1,79 @@
+import { registerBusMetrics } from "@fanwire/bus";
+import type { Publication } from "@fanwire/protocol";
+import { createRegistry } from "@fanwire/service";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { PublishResult } from "./core/publish.ts";
+import { refusalCodes } from "./errors.ts";
+import type { PublisherBus } from "./late-bus.ts";
+
+/** Of route and method there are few, whatever is asked for: each pair is a time series. */
+export type ObservedRequest = {
+  /** The route's pattern, never a path. */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
+};
+
+const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE"]);
+
+/** What the publisher counts. Reading {@link PublisherMetrics.registry} gives it in Prometheus' text format. */
+export class PublisherMetrics {
+  readonly registry: Registry = createRegistry();
+  readonly inFlight: Gauge;
+  readonly heldBodyBytes: Gauge;
+  readonly #requests: Counter<"route" | "method" | "status">;
+  readonly #durations: Histogram<"route" | "method">;
+  readonly #publications: Counter<"target" | "outcome">;
+  readonly #contentBytes: Counter;
+
+  constructor(bus: PublisherBus) {
+    const registers = [this.registry];
+    registerBusMetrics(this.registry, bus);
+    this.#requests = new Counter({
+      name: "fanwire_publisher_requests_total",
+      help: "HTTP requests answered, by route pattern, method and status.",
+      labelNames: ["route", "method", "status"],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: "fanwire_publisher_request_duration_seconds",
+      help: "Time from a request's headers to its answer, by route pattern and method.",
+      labelNames: ["route", "method"],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    });
+    this.#publications = new Counter({
+      name: "fanwire_publisher_publications_total",
+      help: "Publications, by kind of target and what became of them: a status or an error code.",
+      labelNames: ["target", "outcome"],
+      registers,
+    });
+    this.#contentBytes = new Counter({
+      name: "fanwire_publisher_content_bytes_total",
+      help: "Bytes of content of the publications that NATS or a worker accepted.",
+      registers,
+    });
+    this.inFlight = new Gauge({
+      name: "fanwire_publisher_in_flight",
+      help: "Requests being answered now.",
+      registers,
+    });
+    this.heldBodyBytes = new Gauge({
+      name: "fanwire_publisher_held_body_bytes",
+      help: "Bytes of request bodies held in memory now.",
+      registers,
+    });
+  }
+
+  countRequest({ route, method, status, seconds }: ObservedRequest): void {
+    const counted = COUNTED_METHODS.has(method) ? method : "other";
+    this.#requests.inc({ route, method: counted, status });
+    this.#durations.observe({ route, method: counted }, seconds);
+  }
+
+  countPublication({ target, content }: Publication, result: PublishResult): void {
+    this.#publications.inc({ target: target.kind, outcome: result.ok ? result.status : refusalCodes[result.reason] });
+    if (result.ok) this.#contentBytes.inc(content.length);
+  }
+}

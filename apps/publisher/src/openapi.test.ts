@@ -1,0 +1,119 @@
+import { Subjects } from "@fanwire/protocol";
+import { createLog } from "@fanwire/service";
+import { expect, test } from "vitest";
+import { ApiKeys } from "./auth.ts";
+import { Cluster } from "./cluster.ts";
+import { readConfig } from "./config.ts";
+import { docsPage } from "./docs-page.ts";
+import { type Api, createApi } from "./http.ts";
+import { JsonBodies } from "./json-body.ts";
+import { LateBus } from "./late-bus.ts";
+import { PublisherMetrics } from "./metrics.ts";
+import { describeApi } from "./openapi.ts";
+
+function apiWith(env: Record<string, string> = {}): Api {
+  const config = readConfig(env);
+  const log = createLog("publisher", "silent");
+  const bus = new LateBus();
+  const metrics = new PublisherMetrics(bus);
+  const cluster = new Cluster({ bus, subjects: new Subjects(), requestTimeoutMs: 100, metrics, log });
+  const bodies = new JsonBodies(config, metrics.heldBodyBytes);
+  return createApi({ config, cluster, keys: new ApiKeys(config.apiKeys), bodies, metrics, log });
+}
+
+const METHODS = ["get", "head", "post", "put", "delete", "patch", "options"];
+
+test("every route is described, and nothing else", () => {
+  const api = apiWith();
+  const paths = describeApi(api, { hasKeys: false }).paths ?? {};
+
+  const described = Object.entries(paths).flatMap(([path, item]) =>
+    Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const routed = api.routes
+    .filter(({ method, path }) => method !== "ALL" && !["/docs", "/openapi.json"].includes(path))
+    .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
+  const heads = ["HEAD /", "HEAD /v1/connections/{address}"];
+  expect(described.sort()).toEqual([...new Set([...routed, ...heads])].sort());
+});
+
+test("the document is complete: ids are unique, references resolve, path parameters and answers are there", () => {
+  const document = describeApi(apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
+
+  expect(document.openapi).toBe("3.1.0");
+  const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+  );
+  const ids = operations.map(({ operation }) => operation.operationId);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const { path, method, operation } of operations) {
+    expect(METHODS).toContain(method);
+    expect(Object.keys(operation.responses).some((status) => status.startsWith("2"))).toBe(true);
+    const wanted = [...path.matchAll(/{(\w+)}/g)].map(([, name]) => name);
+    const given = (operation.parameters ?? []).filter((parameter: { in: string }) => parameter.in === "path");
+    expect(given.map((parameter: { name: string }) => parameter.name)).toEqual(wanted);
+  }
+  for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+    expect(document.components?.schemas).toHaveProperty(name ?? "");
+  }
+});
+
+test("the security scheme is there when keys are", () => {
+  const open = describeApi(apiWith(), { hasKeys: false });
+  const closed = describeApi(apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
+
+  expect(open.security).toBeUndefined();
+  expect(JSON.stringify(open)).not.toContain("securitySchemes");
+  expect(closed.security).toEqual([{ bearer: [] }]);
+  expect(closed.paths?.["/"]?.get?.security).toEqual([{ bearer: [] }, { key: [] }]);
+  expect(Object.keys(closed.components?.securitySchemes ?? {})).toEqual(["bearer", "key"]);
+});
+
+test("the page shows every route with a line for the shell, and loads nothing", async () => {
+  const document = describeApi(apiWith(), { hasKeys: false });
+  const page = String(await docsPage(document, "http://localhost:4237"));
+
+  for (const path of Object.keys(document.paths ?? {})) expect(page).toContain(`<code>${path}</code>`);
+  expect(page).toContain("curl &#39;http://localhost:4237/?content=hello&#39;");
+  expect(page).toContain(
+    "-d &#39;{&quot;target&quot;:{&quot;everyone&quot;:true},&quot;data&quot;:&quot;hello&quot;}&#39;",
+  );
+  expect(page).not.toMatch(/<(script|link|img|iframe)|src=|@import|url\(/);
+});
+
+test("the page escapes everything it is given", async () => {
+  const evil = `"'><script>alert(1)</script>`;
+  const document = describeApi(apiWith(), { hasKeys: false });
+  const operation = {
+    operationId: evil,
+    summary: evil,
+    description: evil,
+    parameters: [
+      { name: evil, in: "query" as const, description: evil, schema: { type: "string" as const, example: evil } },
+    ],
+    requestBody: {
+      content: { [evil]: { schema: { type: "string" as const }, examples: { a: { summary: evil, value: evil } } } },
+    },
+    responses: {
+      200: { description: evil },
+      404: { description: evil, content: { [evil]: { examples: { [evil]: {} } } } },
+    },
+  };
+  const schema = { type: "object" as const, properties: { [evil]: { enum: [evil], description: evil } } };
+
+  const page = String(
+    await docsPage(
+      {
+        ...document,
+        info: { title: evil, version: evil, description: evil },
+        paths: { [evil]: { get: operation } },
+        components: { schemas: { [evil]: schema, b: { anyOf: [{ $ref: `#/components/schemas/${evil}` }, schema] } } },
+      },
+      `http://${evil}`,
+    ),
+  );
+
+  expect(page).not.toContain("<script");
+  // A quote that ends an attribute would let the rest be markup of its own.
+  expect(page).not.toMatch(/(id|href|class)="[^"]*"'/);
+});

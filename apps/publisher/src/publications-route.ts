@@ -1,0 +1,114 @@
+import type { Publication } from "@fanwire/protocol";
+import { createRoute, z } from "@hono/zod-openapi";
+import { type PublishResult, refusalOfAll } from "./core/publish.ts";
+import { ApiError, type ErrorDetail, errorBody, refusalCodes } from "./errors.ts";
+import type { Api, ApiParts } from "./http.ts";
+import { describeIssues } from "./issues.ts";
+import { errorResponses, jsonResponse } from "./openapi.ts";
+import { batchReply, publicationRequest, publicationStatus } from "./schemas.ts";
+
+const MAX_DETAILS = 100;
+
+const route = (maxBatch: number) =>
+  createRoute({
+    method: "post",
+    path: "/v1/publications",
+    operationId: "publish",
+    summary: "Publish one or many",
+    description: [
+      "One publication is answered by what became of it. Many, in an array, are checked first: if any is invalid, none is sent.",
+      "Then they are published in order, and the answer holds one result for each; it is 503 only when NATS was away for all of them.",
+    ].join(" "),
+    request: {
+      body: {
+        required: true,
+        content: {
+          "application/json": {
+            schema: z.union([publicationRequest, z.array(publicationRequest).min(1).max(maxBatch)]),
+            examples: {
+              everyone: { summary: "To everyone", value: { target: { everyone: true }, data: "hello" } },
+              connection: {
+                summary: "To one connection",
+                value: { target: { connection: "k3v9x2ab.17" }, data: '{"order":7}', event: "order.paid" },
+              },
+              batch: {
+                summary: "A batch, with bytes as base64",
+                value: [
+                  { target: { everyone: true }, data: "first", except: "k3v9x2ab.17" },
+                  { target: { everyone: true }, data: "AP8=", encoding: "base64" },
+                ],
+              },
+            },
+          },
+        },
+      },
+    },
+    responses: {
+      200: jsonResponse("What became of it, or of each of them.", z.union([publicationStatus, batchReply])),
+      ...errorResponses(
+        "malformed_json",
+        "unauthorized",
+        "connection_not_found",
+        "body_too_large",
+        "content_too_large",
+        "unsupported_media_type",
+        "invalid_request",
+        "too_many_requests",
+        "nats_forbidden",
+        "malformed_reply",
+        "nats_unavailable",
+        "unconfirmed",
+        "worker_timeout",
+      ),
+    },
+  });
+
+export function addPublicationsRoute(api: Api, { cluster, bodies, config }: ApiParts): void {
+  const { method, path } = route(config.maxBatch);
+  // Described and routed apart: the library's own validator decodes invalid UTF-8 into replacement characters and
+  // would read a body of any size.
+  api.openAPIRegistry.registerPath(route(config.maxBatch));
+  api.on(method, path, async (c) => {
+    const body = await bodies.read(c.env);
+    if (Array.isArray(body)) {
+      const publications = parseBatch(body, config.maxBatch);
+      // One turn hands all of them over, so that their order is the order on the wire.
+      return c.json(batchAnswer(await Promise.all(publications.map((publication) => cluster.publish(publication)))));
+    }
+
+    const parsed = publicationRequest.safeParse(body);
+    if (!parsed.success) throw new ApiError("invalid_request", { details: describeIssues(parsed.error.issues) });
+    const result = await cluster.publish(parsed.data);
+    if (!result.ok) throw new ApiError(refusalCodes[result.reason]);
+    return c.json({ status: result.status });
+  });
+}
+
+function parseBatch(items: readonly unknown[], maxBatch: number): Publication[] {
+  if (items.length === 0) throw new ApiError("invalid_request", { message: "A batch holds at least one publication." });
+  if (items.length > maxBatch) {
+    throw new ApiError("invalid_request", { message: `A batch holds at most ${maxBatch} publications.` });
+  }
+
+  const publications: Publication[] = [];
+  const details: ErrorDetail[] = [];
+  for (const [index, item] of items.entries()) {
+    const parsed = publicationRequest.safeParse(item);
+    if (parsed.success) publications.push(parsed.data);
+    else details.push(...describeIssues(parsed.error.issues, index));
+    if (details.length >= MAX_DETAILS) break;
+  }
+  if (details.length > 0) {
+    const message = "Some publications are not valid; none was sent.";
+    throw new ApiError("invalid_request", { message, details: details.slice(0, MAX_DETAILS) });
+  }
+  return publications;
+}
+
+function batchAnswer(results: readonly PublishResult[]): z.input<typeof batchReply> {
+  const refusal = refusalOfAll(results);
+  if (refusal !== undefined) throw new ApiError(refusalCodes[refusal]);
+  return {
+    results: results.map((result) => (result.ok ? { status: result.status } : errorBody(refusalCodes[result.reason]))),
+  };
+}

@@ -1,0 +1,78 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { parseQuery } from "./query.ts";
+
+const hex = (byte: number) => byte.toString(16).padStart(2, "0");
+const isPlain = (byte: number) => /[A-Za-z0-9_.~-]/.test(String.fromCharCode(byte)) || byte >= 0x80;
+
+/** One of the ways to write a byte: raw where it may stand raw, escaped in either case, `+` for a space. */
+const writtenByte = fc.tuple(fc.nat(255), fc.nat(3)).map(([byte, way]): [number, string] => {
+  if (way === 0 && isPlain(byte)) return [byte, String.fromCharCode(byte)];
+  if (way === 1 && byte === 0x20) return [byte, "+"];
+  return [byte, `%${way === 2 ? hex(byte).toUpperCase() : hex(byte)}`];
+});
+const writtenBytes = fc
+  .array(writtenByte, { maxLength: 30 })
+  .map((parts) => ({ bytes: Buffer.from(parts.map(([byte]) => byte)), text: parts.map(([, text]) => text).join("") }));
+
+test("any bytes, valid UTF-8 or not, arrive as they are however they are written", () => {
+  fc.assert(
+    fc.property(writtenBytes, ({ bytes, text }) => {
+      expect(parseQuery(`/?a=1&content=${text}&b=2`).get("content")).toEqual(bytes);
+    }),
+  );
+});
+
+test("names are decoded too", () => {
+  fc.assert(
+    fc.property(writtenBytes, ({ bytes, text }) => {
+      const name = bytes.toString("latin1");
+      fc.pre(text !== "" && !/^\s|[ .[]/.test(name));
+      expect(parseQuery(`/?${text}=x`)).toEqual(new Map([[name, Buffer.from("x")]]));
+    }),
+  );
+});
+
+test("a name that PHP would read as an id is that id", () => {
+  for (const name of [
+    "to_worker_id",
+    "to.worker.id",
+    "to+worker_id",
+    "%20to_worker_id",
+    "to_worker_id[]",
+    "to_worker_id%5Ba%5D",
+  ]) {
+    expect(parseQuery(`/?${name}=x`).get("to_worker_id")?.toString(), name).toBe("x");
+  }
+});
+
+test("of a repeated parameter the last one counts", () => {
+  expect(parseQuery("/?a=1&b=2&%61=3").get("a")?.toString()).toBe("3");
+  expect(parseQuery("/?a=1&a").get("a")?.toString()).toBe("");
+});
+
+test("malformed escapes stay as they are", () => {
+  for (const text of ["%", "%%", "%4", "%zz", "%4g", "%-1", "100%", "%u0041"]) {
+    expect(parseQuery(`/?a=${text}`).get("a")?.toString()).toBe(text);
+  }
+  expect(parseQuery("/?a=%%41").get("a")?.toString()).toBe("%A");
+});
+
+test("only the query counts, and a nameless parameter is none", () => {
+  expect(parseQuery("/").size).toBe(0);
+  expect(parseQuery("/?").size).toBe(0);
+  expect(parseQuery("/?&&=x&").size).toBe(0);
+  expect(parseQuery("/a=b?c=d?e=f").get("c")?.toString()).toBe("d?e=f");
+  expect(parseQuery("http://host/?a=b=c").get("a")?.toString()).toBe("b=c");
+});
+
+test("ASCII is read as the web reads it", () => {
+  const ascii = fc.string({ unit: fc.constantFrom("x", "%", "2", "5", "+", "&", "="), maxLength: 40 });
+  fc.assert(
+    fc.property(ascii, (query) => {
+      const web = new Map([...new URLSearchParams(query)].filter(([name]) => name !== ""));
+      const ours = [...parseQuery(`/?${query}`)].map(([name, value]): [string, string] => [name, value.toString()]);
+      expect(new Map(ours)).toEqual(web);
+    }),
+  );
+});

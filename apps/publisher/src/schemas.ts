@@ -1,0 +1,144 @@
+import {
+  type ConnectionAddress,
+  connectionDescription,
+  deliveryReply,
+  isHeaderName,
+  type Publication,
+  parseConnectionAddress,
+  type Target,
+  workerDescription,
+} from "@fanwire/protocol";
+import { z } from "@hono/zod-openapi";
+import { type ErrorCode, errors } from "./errors.ts";
+
+export const connectionAddress = z
+  .string("must be the address of a connection")
+  .transform((text, context): ConnectionAddress => {
+    const address = parseConnectionAddress(text);
+    if (address !== undefined) return address;
+    context.addIssue({
+      code: "custom",
+      message: "is no connection address: it is a worker's id, a dot and a connection's number, such as k3v9x2ab.17",
+    });
+    return z.NEVER;
+  })
+  .openapi({
+    description:
+      "A connection's address: `<worker id>.<connection id>`, both from the greeting its WebSocket got on opening.",
+    example: "k3v9x2ab.17",
+  });
+
+const everyoneTarget = z
+  .strictObject({ everyone: z.literal(true, "must be true") })
+  .transform((): Target => ({ kind: "everyone" }));
+const connectionTarget = z
+  .strictObject({ connection: connectionAddress })
+  .transform(({ connection }): Target => ({ kind: "connection", connection }));
+
+/** Who a publication is for. One member for each kind of target; each has a key of its own. */
+const target = z
+  .union(
+    [everyoneTarget, connectionTarget],
+    'must be one of {"everyone": true}, {"connection": "<worker id>.<connection id>"}',
+  )
+  .openapi({
+    description: "Who it is for: every open connection of the cluster, or one of them.",
+    example: { everyone: true },
+  });
+
+const headerName = z
+  .string("must be text")
+  .refine(
+    isHeaderName,
+    "must be 1 to 255 bytes of UTF-8 without control characters, beginning and ending with no space",
+  );
+
+/** One publication, as a caller sends it. What comes out is what the cluster moves. */
+export const publicationRequest = z
+  .strictObject({
+    target,
+    data: z
+      .string("must be text; to send JSON, send it as text")
+      .describe(
+        "The content. Connections get its bytes as they are: a text frame if they are UTF-8, else a binary one.",
+      ),
+    encoding: z
+      .enum(["utf8", "base64"], 'must be "utf8" or "base64"')
+      .optional()
+      .describe("How `data` stands for bytes: as UTF-8 (default), or as padded base64 of any bytes."),
+    event: headerName.optional().describe("The application's own name for it. Default: `message`."),
+    id: headerName.optional().describe("The application's own id for it."),
+    except: connectionAddress.optional().openapi({
+      description: "Address of a connection that must not get it, though the target includes it.",
+    }),
+  })
+  .transform((request, context): Publication => {
+    const content = contentBytes(request.data, request.encoding);
+    if ("problem" in content) {
+      context.addIssue({ code: "custom", path: ["data"], message: content.problem });
+      return z.NEVER;
+    }
+    return {
+      target: request.target,
+      content: content.bytes,
+      ...(request.event !== undefined && { event: request.event }),
+      ...(request.id !== undefined && { id: request.id }),
+      ...(request.except !== undefined && { except: request.except }),
+    };
+  })
+  .openapi("Publication");
+
+function contentBytes(data: string, encoding: "utf8" | "base64" = "utf8"): { bytes: Uint8Array } | { problem: string } {
+  if (encoding === "base64") {
+    const bytes = Buffer.from(data, "base64");
+    // The decoder skips what it does not know; only what it would write itself is base64 without a doubt.
+    return bytes.toString("base64") === data ? { bytes } : { problem: "is no base64 (standard alphabet, padded)" };
+  }
+  if (/\p{Surrogate}/u.test(data)) return { problem: "holds half of a surrogate pair, which has no UTF-8 form" };
+  return { bytes: Buffer.from(data) };
+}
+
+export const publicationStatus = z
+  .object({
+    status: z
+      .enum(["published", "delivered", "buffered", "forwarded"])
+      .describe(
+        "`published`: NATS has it and gives it to every worker. `delivered`: the connection's worker handed it to the network. `buffered`: the worker holds it, because the connection reads slowly. `forwarded`: a Workerman worker has it, which does not say what it does with it.",
+      ),
+  })
+  .openapi("PublicationStatus", { example: { status: "published" } });
+
+const errorCodes = Object.keys(errors) as [ErrorCode, ...ErrorCode[]]; // the table has entries
+export const errorReply = z
+  .object({
+    error: z.object({
+      code: z.enum(errorCodes).describe("What happened, for programs."),
+      message: z.string().describe("What happened, for people. The wording may change."),
+      details: z
+        .array(
+          z.object({
+            index: z.int().optional().describe("Which publication of a batch, counted from 0."),
+            field: z.string().optional().describe("Such as `target.connection`; absent when it concerns the whole."),
+            message: z.string(),
+          }),
+        )
+        .optional()
+        .describe("What is wrong with the request, piece by piece."),
+    }),
+  })
+  .openapi("Error");
+
+export const batchReply = z
+  .object({
+    results: z
+      .array(z.union([publicationStatus, errorReply]))
+      .describe("One for each publication, in the order of the request."),
+  })
+  .openapi("BatchResults");
+
+// Made anew: only schemas that are born after zod-openapi was loaded can be named in its document.
+export const connectionReply = z.object(connectionDescription.shape).openapi("Connection");
+const worker = z.object(workerDescription.shape).openapi("Worker");
+export const clusterReply = z
+  .object({ workers: z.array(worker).describe("Every worker that answered, by id.") })
+  .openapi("Cluster");

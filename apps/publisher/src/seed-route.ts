@@ -1,0 +1,80 @@
+import { parseConnectionAddress, type Target } from "@fanwire/protocol";
+import { createRoute, z } from "@hono/zod-openapi";
+import { type ApiKeys, bearerKey, checkKey } from "./auth.ts";
+import { ApiError, refusalCodes } from "./errors.ts";
+import type { Api, ApiParts } from "./http.ts";
+import { errorResponses } from "./openapi.ts";
+import { parseQuery } from "./query.ts";
+
+const WORKER_ID = "to_worker_id";
+const CONNECTION_ID = "to_connection_id";
+
+const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
+  createRoute({
+    method,
+    path: "/",
+    operationId: `publishByQuery_${method}`,
+    summary: "Publish by the query alone",
+    description: [
+      "The route of the Workerman cluster. Only the query counts, whatever the method; of a repeated parameter the last one.",
+      "Bytes are taken as they come, percent-encoded or not, UTF-8 or not.",
+      "The answer is `ok` also when the address is unknown, or `content` is missing or empty and nothing is sent.",
+    ].join(" "),
+    request: {
+      query: z.object({
+        content: z.string().optional().openapi({ description: "The content.", example: "hello" }),
+        [WORKER_ID]: z
+          .string()
+          .optional()
+          .describe("The worker of the one connection it is for; needs the other id too."),
+        [CONNECTION_ID]: z.string().optional().describe("The number of that connection."),
+      }),
+    },
+    ...(!keys.isOpen && { security: [{ bearer: [] }, { key: [] }] }),
+    responses: {
+      200: { description: "Published, or nothing to publish.", content: { "text/plain": { schema: z.literal("ok") } } },
+      ...errorResponses(
+        "unauthorized",
+        "content_too_large",
+        "invalid_request",
+        "too_many_requests",
+        "headers_too_large",
+        "nats_forbidden",
+        "nats_unavailable",
+        "unconfirmed",
+      ),
+    },
+  });
+
+/** The route of the original's HTTP publisher. It answers as that did, except where that was wrong: see DESIGN.md. */
+export function addSeedRoute(api: Api, { cluster, keys }: ApiParts): void {
+  for (const method of ["get", "post", "head"] as const) api.openAPIRegistry.registerPath(described(method, keys));
+  api.on(["GET", "POST"], "/", async (c) => {
+    const { incoming } = c.env;
+    const query = parseQuery(incoming.url ?? "/");
+    checkKey(keys, query.get("key"), bearerKey(incoming));
+
+    const target = targetOf(query);
+    const content = query.get("content");
+    if (target !== undefined && content !== undefined && content.length > 0) {
+      const result = await cluster.publishUnasked({ target, content });
+      if (!result.ok) throw new ApiError(refusalCodes[result.reason]);
+    }
+    return c.body("ok", 200, { "Content-Type": "text/plain; charset=utf-8" });
+  });
+}
+
+/** `undefined`: an address that nobody can have. */
+function targetOf(query: ReadonlyMap<string, Buffer>): Target | undefined {
+  const workerId = query.get(WORKER_ID);
+  const connectionId = query.get(CONNECTION_ID);
+  if (workerId === undefined && connectionId === undefined) return { kind: "everyone" };
+  // The original told everyone then what was meant for one.
+  if (!workerId?.length || !connectionId?.length) {
+    throw new ApiError("invalid_request", {
+      message: `${WORKER_ID} and ${CONNECTION_ID} go together; neither may be empty.`,
+    });
+  }
+  const connection = parseConnectionAddress(`${workerId.toString("latin1")}.${connectionId.toString("latin1")}`);
+  return connection && { kind: "connection", connection };
+}

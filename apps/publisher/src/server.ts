@@ -1,0 +1,114 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import { type ErrorCode, errorBody, errorEntry } from "./errors.ts";
+import type { Api } from "./http.ts";
+import { type ClientError, isReplay, isReplayed, replayWithEncodedTarget } from "./raw-target.ts";
+
+/** The request line and the headers. The original took 16 KiB, and a query of Cyrillic is six bytes a letter. */
+const MAX_HEADER_BYTES = 65_536;
+/** Beyond it a newcomer is dropped at once: sockets that say nothing cost memory too. */
+const MAX_SOCKETS = 10_000;
+
+export type ApiServer = {
+  readonly port: number;
+  /** Accepts nobody any more, lets requests in hand finish for at most `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+};
+
+/** @throws when the address cannot be bound. */
+export async function startApiServer(api: Api, host: string, port: number): Promise<ApiServer> {
+  let isStopping = false;
+  const inHand = new Map<Duplex, ServerResponse>();
+  const answer = getRequestListener(api.fetch, { hostname: "localhost", errorHandler: answerUnroutable });
+
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (incoming, outgoing) => {
+    const { socket } = incoming;
+    inHand.set(socket, outgoing);
+    outgoing.once("close", () => {
+      if (inHand.get(socket) === outgoing) inHand.delete(socket);
+      if (isStopping) server.closeIdleConnections();
+    });
+    if (isStopping || isReplay(socket)) outgoing.setHeader("Connection", "close");
+    void answer(incoming, outgoing);
+  });
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 60_000;
+  // Longer than proxies keep their side (60 s as a rule): who closes first must not be the one who is sent requests.
+  server.keepAliveTimeout = 75_000;
+  server.maxConnections = MAX_SOCKETS;
+  server.on("clientError", (error: ClientError, socket) => {
+    const pending = inHand.get(socket);
+    if (isReplayed(socket)) socket.destroy();
+    else if (pending !== undefined || !replayWithEncodedTarget(server, error, socket)) {
+      endMalformed(socket, errorCodeOf(error), pending);
+    }
+  });
+
+  await listen(server, host, port);
+  return {
+    port: (server.address() as AddressInfo).port, // a server that listens on TCP has an AddressInfo
+    stop: (graceMs) => {
+      isStopping = true;
+      // A proxy or a client then opens its next connection somewhere else.
+      for (const outgoing of inHand.values()) if (!outgoing.headersSent) outgoing.setHeader("Connection", "close");
+      return closeServer(server, graceMs);
+    },
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** For a request whose host or path no URL can be made of. The error is not logged: it quotes the URL. */
+function answerUnroutable(): Response {
+  return Response.json(errorBody("malformed_request"), { status: 400 });
+}
+
+function errorCodeOf({ code }: ClientError): ErrorCode {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return "headers_too_large";
+    case "HPE_INVALID_URL":
+      return "malformed_target";
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "request_timeout";
+    default:
+      return "malformed_request";
+  }
+}
+
+/** Answers by hand what never became a request, unless an answer is already on its way. */
+function endMalformed(socket: Duplex, code: ErrorCode, pending: ServerResponse<IncomingMessage> | undefined): void {
+  if (!socket.writable || pending?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const { status } = errorEntry(code);
+  const body = JSON.stringify(errorBody(code));
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}
