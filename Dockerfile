@@ -1,0 +1,44 @@
+# One image for each service: docker build --build-arg APP=pusher -t fanwire-pusher .
+# Behind a private registry: --secret id=npmrc,src=$HOME/.npmrc (read by npm ci, never stored in a layer).
+# There is no "# syntax=" line on purpose: the engine's own frontend is enough, and nothing has to be fetched for it.
+
+FROM node:24-trixie-slim AS base
+WORKDIR /app
+
+# Only what npm ci reads: an edited source file does not reach the stages below, so they stay cached.
+FROM base AS manifests
+COPY . .
+RUN find . -type f ! -name package.json ! -name package-lock.json ! -name .npmrc -delete && find . -type d -empty -delete
+
+# Everything, once for all services: ARG APP comes later.
+FROM base AS build
+ENV DO_NOT_TRACK=1 NPM_CONFIG_UPDATE_NOTIFIER=false
+COPY --from=manifests /app ./
+RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=npmrc,target=/root/.npmrc \
+    npm ci --ignore-scripts
+COPY . .
+ARG APP
+# What was built is the service and the packages it needs, nothing else.
+RUN npx --no-install turbo run build --filter="@fanwire/$APP" && mkdir /built && cp -r --parents apps/*/dist packages/*/dist /built/
+
+FROM base AS production
+ARG APP
+COPY --from=manifests /app ./
+# uWebSockets.js ships a binary for every platform and Node version, 260 MB in all: one of them is used.
+RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=npmrc,target=/root/.npmrc \
+    npm ci --ignore-scripts --omit=dev --workspace "@fanwire/$APP" \
+    && find . -name 'uws_*.node' ! -name "uws_$(node -p 'process.platform + "_" + process.arch + "_" + process.versions.modules').node" -delete
+
+FROM base
+ARG APP
+LABEL org.opencontainers.image.title="fanwire-$APP" \
+      org.opencontainers.image.description="Fanwire, a push cluster on NATS: the $APP" \
+      org.opencontainers.image.licenses="MIT"
+ENV NODE_ENV=production
+# Dependencies and code are layers of their own: a new version of the code is a small pull.
+COPY --from=production /app ./
+COPY --from=build /built ./
+WORKDIR /app/apps/$APP
+USER node
+# Node is PID 1 (the base image's entry point execs it): the service handles the signals itself.
+CMD ["node", "--enable-source-maps", "dist/main.js"]

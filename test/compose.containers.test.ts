@@ -1,0 +1,262 @@
+import { readFileSync } from "node:fs";
+import { workerDescription } from "@fanwire/protocol";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { WebSocket } from "ws";
+import { type ComposeCluster, type Container, missingEngine, startCompose } from "./support/compose.ts";
+
+const PUSHERS = 4;
+const CONNECTIONS = 40;
+const START_MS = 16 * 60_000;
+const STOP_MS = 3 * 60_000;
+
+const missing = missingEngine();
+if (missing !== undefined) console.warn(`The compose cluster is not tested: ${missing}.`);
+
+describe.skipIf(missing !== undefined)(
+  `the compose cluster${missing === undefined ? "" : ` (skipped: ${missing})`}`,
+  () => {
+    let cluster: ComposeCluster;
+
+    beforeAll(async () => {
+      cluster = await startCompose({ pushers: PUSHERS, drainSeconds: 2 });
+    }, START_MS);
+
+    afterAll(async () => {
+      await cluster?.[Symbol.asyncDispose]();
+    }, STOP_MS);
+
+    it("spreads the connections over all pushers, and each hears a publication once", async () => {
+      await using listeners = await listen(CONNECTIONS);
+
+      await publish({ content: "привет" });
+
+      await everyoneHears(listeners.all, "привет");
+      await nothingElseIsUnderWay(listeners.all);
+      expect(listeners.all.map((listener) => listener.heard("привет"))).toEqual(listeners.all.map(() => 1));
+      const workerIds = new Set(listeners.all.map((listener) => listener.workerId));
+      expect(workerIds.size).toBe(PUSHERS);
+      expect((await clusterWorkers()).map((worker) => worker.id).sort()).toEqual([...workerIds].sort());
+    });
+
+    it("takes a push to the ids of a greeting to that connection alone", async () => {
+      await using listeners = await listen(CONNECTIONS);
+      const [chosen, ...others] = listeners.all;
+      if (chosen === undefined) throw new Error("nobody listens");
+
+      await publish({ to_worker_id: chosen.workerId, to_connection_id: chosen.connectionId, content: "for you" });
+
+      await everyoneHears([chosen], "for you");
+      await nothingElseIsUnderWay(listeners.all);
+      expect(chosen.heard("for you")).toBe(1);
+      expect(addresses(others.filter((listener) => listener.heard("for you") > 0))).toEqual([]);
+    });
+
+    it("lets a request through that is as long as a publisher takes", async () => {
+      const content = "щ".repeat(10_000); // 60,000 bytes of query
+      await using listeners = await listen(1);
+
+      await publish({ content });
+
+      await everyoneHears(listeners.all, content);
+    });
+
+    it("tells the clients of a stopped pusher to come back, and they land elsewhere while nobody else notices", async () => {
+      await using listeners = await listen(CONNECTIONS);
+      const [container] = await cluster.containers("pusher");
+      const stopped = (await clusterWorkers()).find((worker) => worker.host === container?.hostname);
+      if (container === undefined || stopped === undefined) throw new Error("no pusher runs");
+      const affected = listeners.all.filter((listener) => listener.workerId === stopped.id);
+      const others = listeners.all.filter((listener) => listener.workerId !== stopped.id);
+
+      const stopping = cluster.stop(container);
+      // Each comes back as soon as it is told to, while the pusher is still busy with the others.
+      await using returned = together(
+        await Promise.all(
+          affected.map(async (listener) => {
+            expect(await listener.closed).toBe(1012);
+            return Listener.open(cluster.pusherAddress);
+          }),
+        ),
+      );
+      await stopping;
+
+      expect(affected.length).toBeGreaterThan(0);
+      expect(await cluster.inspect(container, "{{.State.ExitCode}}")).toBe("0");
+      expect(returned.all.map((listener) => listener.workerId)).not.toContain(stopped.id);
+      await publish({ content: "still here" });
+      await everyoneHears([...others, ...returned.all], "still here");
+      expect(addresses(others.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
+
+      await cluster.start(container);
+      await vi.waitFor(async () => expect(await clusterWorkers()).toHaveLength(PUSHERS), {
+        timeout: 20_000,
+        interval: 250,
+      });
+    });
+
+    it("disconnects nobody and publishes again within seconds when a NATS node stops", async () => {
+      await using listeners = await listen(CONNECTIONS);
+      const node = await busiestNatsNode();
+
+      await cluster.stop(node);
+
+      let probes = 0;
+      await vi.waitFor(
+        async () => {
+          probes++;
+          await publish({ content: `probe ${probes}` });
+          await everyoneHears(listeners.all, `probe ${probes}`, 500);
+        },
+        { timeout: 15_000, interval: 100 },
+      );
+      await nothingElseIsUnderWay(listeners.all);
+      expect(listeners.all.map((listener) => listener.heard(`probe ${probes}`))).toEqual(listeners.all.map(() => 1));
+      expect(addresses(listeners.all.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
+
+      await cluster.start(node);
+    });
+
+    it("hands every setting of the services on", async () => {
+      const composeFile = readFileSync(new URL("../docker-compose.yml", import.meta.url), "utf8");
+      const handedOn = new Set(composeFile.match(/(?<=^ +)[A-Z][A-Z_]+(?=:)/gm));
+
+      for (const service of ["pusher", "publisher"]) {
+        const [container] = await cluster.containers(service);
+        if (container === undefined) throw new Error(`no ${service} runs`);
+        const help = await cluster.exec(container, "node", "dist/main.js", "--help");
+        const settings = help.match(/(?<=^ {2})[A-Z][A-Z_]+/gm) ?? [];
+
+        expect(settings).toContain("FANWIRE_NATS_URL");
+        // How to reach NATS is the compose file's own business.
+        const missing = settings.filter((name) => !name.startsWith("FANWIRE_NATS_") && !handedOn.has(name));
+        expect(missing, service).toEqual([]);
+      }
+    });
+
+    it("runs every container without root, capabilities or a writable root, and publishes two doors on loopback", async () => {
+      const containers = await cluster.containers();
+
+      const published: string[] = [];
+      for (const container of containers) {
+        // What the process has, not what was asked for.
+        const status = await cluster.exec(container, "cat", "/proc/1/status");
+        expect(status, container.service).toMatch(/^Uid:(\t[1-9]\d*){4}$/m);
+        expect(status, container.service).toMatch(/^CapEff:\t0+$/m);
+        expect(status, container.service).toMatch(/^CapBnd:\t0+$/m);
+        expect(status, container.service).toMatch(/^NoNewPrivs:\t1$/m);
+        expect(await cluster.inspect(container, "{{.HostConfig.ReadonlyRootfs}}"), container.service).toBe("true");
+        const ports = await cluster.inspect(
+          container,
+          "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}",
+        );
+        published.push(...ports.split(" ").filter((ip) => ip !== ""));
+      }
+
+      expect(new Set(containers.map((container) => container.service))).toEqual(
+        new Set(["haproxy", "nats-1", "nats-2", "nats-3", "publisher", "pusher"]),
+      );
+      expect(published).toEqual(["127.0.0.1", "127.0.0.1"]);
+    });
+
+    async function listen(count: number) {
+      return together(await Promise.all(Array.from({ length: count }, () => Listener.open(cluster.pusherAddress))));
+    }
+
+    async function publish(query: Record<string, string>): Promise<void> {
+      const response = await fetch(`http://${cluster.publisherAddress}/?${new URLSearchParams(query)}`);
+      expect({ status: response.status, body: await response.text() }).toEqual({ status: 200, body: "ok" });
+    }
+
+    async function clusterWorkers() {
+      const response = await fetch(`http://${cluster.publisherAddress}/v1/cluster`);
+      const { workers } = (await response.json()) as { workers: unknown }; // checked by the schema below
+      return workerDescription.array().parse(workers);
+    }
+
+    /** What was sent before, repeats included, has arrived when this resolves. */
+    async function nothingElseIsUnderWay(listeners: readonly Listener[]): Promise<void> {
+      await publish({ content: "the last one" });
+      await everyoneHears(listeners, "the last one");
+    }
+
+    async function busiestNatsNode(): Promise<Container> {
+      const nodes = (await cluster.containers()).filter((container) => container.service.startsWith("nats-"));
+      const counted = await Promise.all(
+        nodes.map(async (node) => {
+          const text = await cluster.exec(node, "wget", "-q", "-O", "-", "http://127.0.0.1:8222/varz");
+          return { node, connections: Number(/"connections":\s*(\d+)/.exec(text)?.[1]) };
+        }),
+      );
+      const [busiest] = counted.sort((a, b) => b.connections - a.connections);
+      if (busiest === undefined || !(busiest.connections > 0)) throw new Error("no NATS node has connections");
+      return busiest.node;
+    }
+  },
+);
+
+function together(listeners: Listener[]) {
+  return {
+    all: listeners,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(listeners.map((listener) => listener[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+async function everyoneHears(listeners: readonly Listener[], content: string, timeout = 10_000): Promise<void> {
+  const hasNotHeard = (listener: Listener) => listener.heard(content) === 0;
+  await vi.waitFor(() => expect(addresses(listeners.filter(hasNotHeard))).toEqual([]), { timeout });
+}
+
+function addresses(listeners: readonly Listener[]): string[] {
+  return listeners.map((listener) => `${listener.workerId}.${listener.connectionId}`);
+}
+
+/** A WebSocket at the raw door that has its greeting. */
+class Listener {
+  readonly workerId: string;
+  readonly connectionId: string;
+  /** The close code, once there is one. */
+  readonly closed: Promise<number>;
+  closeCode: number | undefined;
+  readonly #socket: WebSocket;
+  readonly #publications: string[];
+
+  private constructor(socket: WebSocket, frames: string[]) {
+    const greeting = /^workerID:([a-z0-9]{8}) connectionID:(\d+) подключено\n$/.exec(frames[0] ?? "");
+    if (greeting === null) throw new Error(`not a greeting: ${frames[0]}`);
+    [, this.workerId = "", this.connectionId = ""] = greeting;
+    this.#socket = socket;
+    this.#publications = frames;
+    this.closed = new Promise((resolve) => {
+      socket.once("close", (code) => {
+        this.closeCode = code;
+        resolve(code);
+      });
+    });
+  }
+
+  static async open(address: string): Promise<Listener> {
+    const socket = new WebSocket(`ws://${address}/`);
+    const frames: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      socket.on("message", (frame) => {
+        frames.push(String(frame));
+        resolve();
+      });
+      socket.once("error", reject);
+      socket.once("close", (code) => reject(new Error(`closed with ${code} before the greeting`)));
+    });
+    return new Listener(socket, frames);
+  }
+
+  /** How often this content arrived. */
+  heard(content: string): number {
+    return this.#publications.filter((publication) => publication === content).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.close();
+    await this.closed;
+  }
+}

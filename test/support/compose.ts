@@ -1,0 +1,114 @@
+import { execFile, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+/** Without anything cached: a whole `npm ci` for the build stage and one for each service. */
+const UP_MS = 15 * 60_000;
+const DOWN_MS = 2 * 60_000;
+
+/** Why no container can be started here, or `undefined` where an engine with compose answers. */
+export function missingEngine(): string | undefined {
+  for (const args of [["info"], ["compose", "version"]]) {
+    const { error, status } = spawnSync("docker", args, { stdio: "ignore", timeout: 20_000 });
+    if (error !== undefined || status !== 0) return `"docker ${args.join(" ")}" does not answer`;
+  }
+  return undefined;
+}
+
+export type Container = {
+  readonly id: string;
+  /** Its name in docker-compose.yml: `nats-1`, `pusher`. */
+  readonly service: string;
+  readonly hostname: string;
+};
+
+export type ComposeCluster = AsyncDisposable & {
+  /** Where HAProxy's two doors are published: `127.0.0.1:<port>`. */
+  readonly pusherAddress: string;
+  readonly publisherAddress: string;
+  containers(service?: string): Promise<Container[]>;
+  /** What `docker inspect --format` makes of one container. */
+  inspect(container: Container, format: string): Promise<string>;
+  /** Output of a command inside a running container. */
+  exec(container: Container, ...command: string[]): Promise<string>;
+  /** Resolves when the container's process has ended, or was killed because its grace period was over. */
+  stop(container: Container): Promise<void>;
+  /** Resolves when the container is healthy. */
+  start(container: Container): Promise<void>;
+};
+
+/**
+ * Builds and starts the cluster of docker-compose.yml under a name and ports of its own, and resolves when every container
+ * is healthy. Disposing of it removes containers, networks, volumes and images; so does a start that fails.
+ */
+export async function startCompose(options: {
+  readonly pushers: number;
+  readonly drainSeconds: number;
+}): Promise<ComposeCluster> {
+  const project = `fanwire-test-${randomBytes(4).toString("hex")}`;
+  const env = {
+    ...process.env,
+    COMPOSE_PROFILES: "",
+    FANWIRE_PUSHER_BIND: "127.0.0.1",
+    FANWIRE_PUBLISHER_BIND: "127.0.0.1",
+    // The engine picks free ones.
+    FANWIRE_PUSHER_PORT: "0",
+    FANWIRE_PUBLISHER_PORT: "0",
+    PUSHER_WORKERS: "1",
+    PUSHER_DRAIN_SECONDS: String(options.drainSeconds),
+    PUBLISHER_API_KEYS: "",
+  };
+  const docker = async (args: readonly string[], timeout = DOWN_MS) => {
+    try {
+      const { stdout } = await run("docker", args, { cwd: ROOT, env, timeout, maxBuffer: 64 << 20 });
+      return stdout.trim();
+    } catch (error) {
+      // As its cause this error would print all that a build says.
+      throw new Error(`docker ${args.join(" ")} failed; its end:\n${String(error).slice(-3_000)}`);
+    }
+  };
+  // The developer's own .env says nothing here.
+  const compose = (args: readonly string[], timeout?: number) =>
+    docker(["compose", "--env-file", "/dev/null", "-f", "docker-compose.yml", "-p", project, ...args], timeout);
+  const remove = async () => {
+    await compose(["down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "10"]);
+  };
+
+  try {
+    await compose(["up", "--detach", "--build", "--wait", "--scale", `pusher=${options.pushers}`], UP_MS);
+    const cluster = {
+      pusherAddress: await compose(["port", "haproxy", "4236"]),
+      publisherAddress: await compose(["port", "haproxy", "4237"]),
+      containers: async (service?: string) => {
+        const ids = await compose(["ps", "--all", "--quiet", ...(service === undefined ? [] : [service])]);
+        return Promise.all(ids.split("\n").map(describeContainer));
+      },
+      inspect: (container: Container, format: string) => docker(["inspect", "--format", format, container.id]),
+      exec: (container: Container, ...command: string[]) => docker(["exec", container.id, ...command]),
+      stop: async (container: Container) => {
+        await docker(["stop", container.id]);
+      },
+      start: async (container: Container) => {
+        await docker(["start", container.id]);
+        while ((await docker(["inspect", "--format", "{{.State.Health.Status}}", container.id])) !== "healthy")
+          await delay(250);
+      },
+      [Symbol.asyncDispose]: remove,
+    };
+    return cluster;
+  } catch (error) {
+    const state = [await compose(["ps", "--all"]), await compose(["logs", "--tail", "20"])].join("\n");
+    await remove();
+    throw new Error(`The cluster did not come up. Its containers:\n${state}`, { cause: error });
+  }
+
+  async function describeContainer(id: string): Promise<Container> {
+    const format = '{{index .Config.Labels "com.docker.compose.service"}} {{.Config.Hostname}}';
+    const [service = "", hostname = ""] = (await docker(["inspect", "--format", format, id])).split(" ");
+    return { id, service, hostname };
+  }
+}
