@@ -3,7 +3,7 @@ import { connectBus, publishToEveryone, subjects, type TestBus } from "./support
 import { type Client, connectClient } from "./support/client.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
-import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw } from "./support/raw-socket.ts";
+import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, writeAlone } from "./support/raw-socket.ts";
 import { until } from "./support/wait.ts";
 
 let nats: TestNats;
@@ -86,15 +86,35 @@ test.each([
   await expectUndisturbed();
 });
 
-test("a handshake that comes byte by byte is served, one that never ends is ended", async () => {
+test("headers that come byte by byte are served", async () => {
+  const [line = "", ...headers] = HANDSHAKE;
   const slow = await connectRaw(pusher.url);
-  for (const byte of Buffer.from(request(HANDSHAKE))) slow.socket.write(Buffer.from([byte]));
+  slow.socket.write(`${line}\r\n`);
+
+  for (const byte of Buffer.from(request(headers))) await writeAlone(slow, Buffer.from([byte]));
+
   await until("the greeting", () => slow.received().includes("подключено"));
   slow.socket.destroy();
+  await expectUndisturbed();
+});
 
+test("a request line in pieces is refused at once: uWebSockets.js reads it whole or not at all", async () => {
+  const slow = await connectRaw(pusher.url);
+
+  await writeAlone(slow, Buffer.from("GET / HT"));
+  await writeAlone(slow, Buffer.from(`${request(HANDSHAKE).slice("GET / HT".length)}`));
+
+  await until("it is closed", () => slow.isClosed());
+  expect(slow.received().toString("latin1")).toContain("505");
+  await expectUndisturbed();
+});
+
+test("a handshake that never ends is ended", async () => {
   const endless = await connectRaw(pusher.url);
+
   endless.socket.write("GET / HTTP/1.1\r\nHost: x\r\n");
-  await until("it is ended", () => endless.isClosed(), 30_000);
+
+  await until("it is ended", () => endless.isClosed(), 40_000);
   await expectUndisturbed();
 });
 

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { until } from "./wait.ts";
 
 export type RawSocket = {
@@ -38,6 +39,13 @@ export async function handshakeRaw(url: string): Promise<RawSocket> {
   raw.socket.write(`${HANDSHAKE.join("\r\n")}\r\n\r\n`);
   await until("the greeting", () => raw.received().includes("подключено"));
   return raw;
+}
+
+/** Writes bytes that the other side reads apart from those before, as far as a sender can bring that about. */
+export async function writeAlone({ socket }: RawSocket, bytes: Buffer): Promise<void> {
+  socket.setNoDelay(true);
+  await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
+  await delay(2);
 }
 
 /** One masked client frame. The mask is zero, which is legal and easy to read. */
