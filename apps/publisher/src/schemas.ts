@@ -1,7 +1,6 @@
 import {
   type ConnectionAddress,
   connectionDescription,
-  deliveryReply,
   isHeaderName,
   type Publication,
   parseConnectionAddress,
