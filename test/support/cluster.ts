@@ -15,6 +15,13 @@ export type TestPublisher = AsyncDisposable & {
   readonly adminUrl: string;
 };
 
+export type TestChannel = AsyncDisposable & {
+  readonly process: TestProcess;
+  /** Where peers connect. */
+  readonly port: number;
+  readonly adminUrl: string;
+};
+
 type ServiceOptions = { readonly nats: string; readonly env?: Record<string, string> };
 
 /** A pusher process with two workers, ready. */
@@ -47,6 +54,24 @@ export async function startPublisher({ nats, env }: ServiceOptions): Promise<Tes
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "publisher listening", "adminPort")}`;
   await untilReady(adminUrl);
   return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
+}
+
+/** A channel server process; ready, unless `isReady` is false since there is no NATS. */
+export async function startChannel({
+  nats,
+  env,
+  isReady = true,
+}: ServiceOptions & { readonly isReady?: boolean }): Promise<TestChannel> {
+  const service = startService("channel", {
+    FANWIRE_NATS_URL: nats,
+    CHANNEL_PORT: "0",
+    CHANNEL_ADMIN_PORT: "0",
+    ...env,
+  });
+  const adminUrl = `http://127.0.0.1:${await loggedPort(service, "channel server listening", "adminPort")}`;
+  const port = await loggedPort(service, "channel server listening");
+  if (isReady) await untilReady(adminUrl);
+  return { process: service, port, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
 
 export type TestCluster = AsyncDisposable & {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { LocalQueues } from "./core/local-queues.ts";
 import { Subscriptions } from "./core/subscriptions.ts";
-import { FrameDecoder } from "./frames.ts";
+import { encodeFrames, FrameDecoder } from "./frames.ts";
 import { encodeEvent, encodeQueueItem } from "./replies.ts";
 import { parseRequest, type Request } from "./request.ts";
 
@@ -32,7 +32,7 @@ class OnePeerServer {
       else this.#handle(request);
     }
     if (error !== null) this.refusals.push(error);
-    return this.#sent.map((frame) => frame?.toString("hex") ?? "too long");
+    return this.#sent.map((payload) => (payload === undefined ? "too long" : encodeFrames([payload]).toString("hex")));
   }
 
   #handle({ type, channels, data }: Request): void {

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeFrame, FrameDecoder, maxFrameBytes } from "./frames.ts";
+import { encodeFrames, FrameDecoder, maxFrameBytes } from "./frames.ts";
 
 function frame(payload: string | Uint8Array): Buffer {
-  const encoded = encodeFrame(Buffer.from(payload));
-  if (encoded === undefined) throw new Error("too long for a frame");
-  return encoded;
+  return encodeFrames([Buffer.from(payload)]);
 }
 
 function header(length: number): Buffer {
@@ -27,6 +25,13 @@ function cut(stream: Buffer, sizes: readonly number[]): Buffer[] {
 }
 
 describe("the frame decoder", () => {
+  it("refuses a frame beyond a lower limit as soon as its length is known", () => {
+    const decoder = new FrameDecoder(100);
+
+    expect(decoder.push(frame("x".repeat(96))).messages.length).toBe(1);
+    expect(decoder.push(header(101)).error).toBe("frame-too-long");
+  });
+
   it("returns every payload in order, however TCP cuts the stream", () => {
     const payloads = fc.array(fc.uint8Array({ minLength: 2, maxLength: 300 }), { maxLength: 20 });
     const sizes = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 10 });
@@ -152,13 +157,14 @@ describe("the frame decoder", () => {
   });
 });
 
-describe("encoding a frame", () => {
-  it("writes the length of header and parts, then the parts", () => {
-    expect(encodeFrame(Buffer.from("ab"), Buffer.from("c"))?.toString("latin1")).toBe("\0\0\0\x07abc");
+describe("encoding frames", () => {
+  it("writes each payload after its length, which counts itself", () => {
+    expect(encodeFrames([Buffer.from("abc"), Buffer.alloc(0), Buffer.from("d")]).toString("latin1")).toBe(
+      "\0\0\0\x07abc\0\0\0\x04\0\0\0\x05d",
+    );
   });
 
-  it("makes nothing that its receiver would refuse", () => {
-    expect(encodeFrame(Buffer.alloc(maxFrameBytes - 4))?.length).toBe(maxFrameBytes);
-    expect(encodeFrame(Buffer.alloc(maxFrameBytes - 4), Buffer.from("x"))).toBeUndefined();
+  it("holds no memory but its own", () => {
+    expect(encodeFrames([Buffer.from("abc")]).buffer.byteLength).toBe(7);
   });
 });

@@ -1,4 +1,5 @@
-const headerBytes = 4;
+/** What a frame is longer than its payload, in bytes. */
+export const headerBytes = 4;
 const nothing = Buffer.alloc(0);
 
 /**
@@ -27,9 +28,15 @@ export type DecodedFrames = {
  * slowly it comes. After an error everything further is refused with the same error.
  */
 export class FrameDecoder {
+  readonly #maxBytes: number;
   #partial: Buffer = nothing;
   #partialBytes = 0;
   #error: FrameError | null = null;
+
+  /** `maxBytes`: largest frame that is accepted, header included; no more than {@link maxFrameBytes}. */
+  constructor(maxBytes: number = maxFrameBytes) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** Memory held for an unfinished frame, in bytes. */
   get heldBytes(): number {
@@ -42,7 +49,7 @@ export class FrameDecoder {
     let offset = this.#partialBytes > 0 ? this.#finishPartial(chunk, decoded) : 0;
     while (decoded.error === null && chunk.length - offset >= headerBytes) {
       const length = chunk.readUInt32BE(offset);
-      decoded.error = lengthError(length);
+      decoded.error = this.#lengthError(length);
       if (decoded.error !== null || length > chunk.length - offset) break;
       report(chunk.subarray(offset + headerBytes, offset + length), decoded);
       offset += length;
@@ -58,7 +65,7 @@ export class FrameDecoder {
     this.#hold(chunk, 0, headerTaken);
     if (this.#partialBytes < headerBytes) return headerTaken;
     const length = this.#partial.readUInt32BE(0);
-    decoded.error = lengthError(length);
+    decoded.error = this.#lengthError(length);
     if (decoded.error !== null) return headerTaken;
     const taken = Math.min(chunk.length, headerTaken + length - this.#partialBytes);
     this.#hold(chunk, headerTaken, taken);
@@ -74,7 +81,7 @@ export class FrameDecoder {
     if (needed > this.#partial.length) {
       // Doubling keeps slow senders linear; the declared length caps it, so a finished frame is never oversized.
       const header = this.#partialBytes > 0 ? this.#partial : chunk.subarray(from, to);
-      const declared = needed < headerBytes ? maxFrameBytes : header.readUInt32BE(0);
+      const declared = needed < headerBytes ? this.#maxBytes : header.readUInt32BE(0);
       const larger = Buffer.allocUnsafe(Math.min(Math.max(64, needed * 2), declared));
       this.#partial.copy(larger, 0, 0, this.#partialBytes);
       this.#partial = larger;
@@ -89,33 +96,31 @@ export class FrameDecoder {
     this.#partialBytes = 0;
   }
 
+  #lengthError(length: number): FrameError | null {
+    // The original never gets past such a frame, or loses its place in the stream; no real client sends one.
+    if (length < headerBytes) return "frame-too-short";
+    return length > this.#maxBytes ? "frame-too-long" : null;
+  }
+
   #fail(error: FrameError): void {
     this.#error = error;
     this.#release();
   }
 }
 
-/**
- * One frame holding the parts end to end, or `undefined` if it would exceed {@link maxFrameBytes}: its receiver would
- * close the connection.
- */
-export function encodeFrame(...parts: readonly Uint8Array[]): Buffer | undefined {
-  let length = headerBytes;
-  for (const part of parts) length += part.length;
-  if (length > maxFrameBytes) return undefined;
-  const frame = Buffer.allocUnsafe(length);
-  let offset = frame.writeUInt32BE(length, 0);
-  for (const part of parts) {
-    frame.set(part, offset);
-    offset += part.length;
+/** The frames of these payloads, end to end. Each payload must fit in a frame. */
+export function encodeFrames(payloads: readonly Uint8Array[]): Buffer {
+  let length = 0;
+  for (const payload of payloads) length += headerBytes + payload.length;
+  // Never a slice of Node's shared pool: frames wait for slow readers, and each would hold 8 KiB of that.
+  const frames = Buffer.allocUnsafeSlow(length);
+  let offset = 0;
+  for (const payload of payloads) {
+    offset = frames.writeUInt32BE(headerBytes + payload.length, offset);
+    frames.set(payload, offset);
+    offset += payload.length;
   }
-  return frame;
-}
-
-function lengthError(length: number): FrameError | null {
-  // The original never gets past such a frame, or loses its place in the stream; no real client sends one.
-  if (length < headerBytes) return "frame-too-short";
-  return length > maxFrameBytes ? "frame-too-long" : null;
+  return frames;
 }
 
 function report(payload: Buffer, decoded: DecodedFrames): void {

@@ -33,6 +33,16 @@ export class LocalQueues<Peer> {
     return this.#peers.get(peer)?.size ?? 0;
   }
 
+  /** Whether the peer watches the queue. */
+  has(peer: Peer, key: string): boolean {
+    return this.#peers.get(peer)?.has(key) ?? false;
+  }
+
+  /** The queues the peer watches, in the order of watching. */
+  keysOf(peer: Peer): string[] {
+    return [...(this.#peers.get(peer)?.keys() ?? [])];
+  }
+
   /** The serialized name by which the queue was first watched or filled; what its consumers are to be told. */
   nameOf(key: string): Uint8Array | undefined {
     return this.#queues.get(key)?.name;

@@ -29,6 +29,21 @@ export class Subscriptions<Peer> {
     return this.#peers.get(peer)?.size ?? 0;
   }
 
+  /** How many peers subscribe to the channel. */
+  subscriberCount(key: string): number {
+    return this.#channels.get(key)?.subscribers.size ?? 0;
+  }
+
+  /** The channels the peer subscribes to. */
+  keysOf(peer: Peer): string[] {
+    return [...(this.#peers.get(peer)?.keys() ?? [])];
+  }
+
+  /** Whether the peer subscribes to the channel. */
+  has(peer: Peer, key: string): boolean {
+    return this.#peers.get(peer)?.has(key) ?? false;
+  }
+
   /** Twice is once, and keeps its place. True when the channel had no subscriber before. */
   subscribe(peer: Peer, key: string): boolean {
     const own = this.#peers.get(peer) ?? new Map<string, Link<Peer>>();

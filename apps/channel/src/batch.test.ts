@@ -1,0 +1,98 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Backlog } from "./backlog.ts";
+import { type Batch, Batches, encodeBatch } from "./batch.ts";
+import { encodeFrames } from "./frames.ts";
+
+const sizes = fc.array(fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 65_000, max: 66_000 })), {
+  minLength: 1,
+  maxLength: 8,
+});
+
+test("peers that are sent the same share one batch, encoded once", () => {
+  const batches = new Batches();
+  const peers: (Batch | undefined)[] = Array.from({ length: 3 });
+  for (const text of ["one", "two"]) {
+    const payload = Buffer.from(text);
+    for (const at of peers.keys()) peers[at] = batches.append(peers[at], payload);
+  }
+  const [first, second, third] = peers;
+
+  expect(first).toBe(second);
+  expect(second).toBe(third);
+  expect(first && Buffer.concat(encodeBatch(first))).toEqual(encodeFrames([Buffer.from("one"), Buffer.from("two")]));
+  expect(first && encodeBatch(first)).toBe(third && encodeBatch(third));
+});
+
+test("a peer that is sent something else in between gets exactly its own, whatever the others get", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.boolean()), { maxLength: 60 }), (deliveries) => {
+      const batches = new Batches();
+      const got: (Batch | undefined)[] = Array.from({ length: 4 });
+      const expected: Buffer[][] = [[], [], [], []];
+      for (const [index, [peer, isForAll]] of deliveries.entries()) {
+        const payload = Buffer.from(`payload ${index}`);
+        for (const at of got.keys()) {
+          if (!isForAll && at !== peer) continue;
+          got[at] = batches.append(got[at], payload);
+          expected[at]?.push(payload);
+        }
+      }
+
+      for (const [at, batch] of got.entries()) {
+        const payloads = expected[at] ?? [];
+        const bytes = batch === undefined ? Buffer.alloc(0) : Buffer.concat(encodeBatch(batch));
+        expect(bytes).toEqual(encodeFrames(payloads));
+        expect(batch?.bytes ?? 0).toBe(bytes.length);
+      }
+    }),
+  );
+});
+
+test("a turn that is over shares nothing with the next one", () => {
+  const batches = new Batches();
+  const payload = Buffer.from("same");
+
+  const earlier = batches.append(undefined, payload);
+  batches.clear();
+
+  expect(batches.append(undefined, payload)).not.toBe(earlier);
+});
+
+test("large payloads are not copied, and all frames keep their order", () => {
+  fc.assert(
+    fc.property(sizes, (lengths) => {
+      const batches = new Batches();
+      const payloads = lengths.map((length, index) => Buffer.alloc(length, index));
+      const batch = payloads.reduce<Batch | undefined>((before, payload) => batches.append(before, payload), undefined);
+      const buffers = batch === undefined ? [] : encodeBatch(batch);
+
+      expect(Buffer.concat(buffers).equals(encodeFrames(payloads))).toBe(true);
+      for (const payload of payloads.filter(({ length }) => length >= 65_536)) {
+        expect(buffers.some((buffer) => buffer.buffer === payload.buffer)).toBe(true);
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("a backlog gives everything back in order, in few blocks", () => {
+  fc.assert(
+    fc.property(sizes, (lengths) => {
+      const backlog = new Backlog();
+      const pieces = lengths.map((length, index) => Buffer.alloc(length, index));
+      for (const piece of pieces) backlog.add(piece);
+
+      expect(backlog.bytes).toBe(lengths.reduce((sum, length) => sum + length, 0));
+      expect(Buffer.concat(backlog.take()).equals(Buffer.concat(pieces))).toBe(true);
+      expect(backlog.bytes).toBe(0);
+      expect(backlog.take()).toEqual([]);
+    }),
+    { numRuns: 30 },
+  );
+
+  const backlog = new Backlog();
+  for (let count = 0; count < 100_000; count++)
+    backlog.add(Buffer.from("sixty bytes or so of something that is sent often, a frame"));
+  expect(backlog.take().length).toBeLessThan(120);
+});

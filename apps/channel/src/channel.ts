@@ -1,0 +1,149 @@
+import { randomUUID } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { JetStreamWorkQueue, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { Subjects } from "@fanwire/protocol";
+import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
+import { Bridge } from "./bridge.ts";
+import type { ChannelConfig } from "./config.ts";
+import { Conversations } from "./conversations.ts";
+import { LocalQueues } from "./core/local-queues.ts";
+import { Subscriptions } from "./core/subscriptions.ts";
+import { Events } from "./events.ts";
+import { ItemStore } from "./item-store.ts";
+import { LateBus } from "./late-bus.ts";
+import { type Listeners, startListeners } from "./listeners.ts";
+import { createChannelMetrics } from "./metrics.ts";
+import { isLoopback } from "./networks.ts";
+import { Outlet } from "./outlet.ts";
+import type { Peer } from "./peer.ts";
+import { Peers } from "./peers.ts";
+import { Queues } from "./queues.ts";
+import { Requests } from "./requests.ts";
+import { newTraffic } from "./traffic.ts";
+import { Uplink } from "./uplink.ts";
+
+export type Channel = Running &
+  AsyncDisposable & {
+    /** `undefined`: no TCP. */
+    readonly port: number | undefined;
+    readonly adminPort: number;
+  };
+
+/**
+ * Starts a channel server. It is usable at once: until NATS is reached, however long that takes, its own peers hear each
+ * other, as with the original.
+ *
+ * @throws when an address cannot be bound, or the credentials of NATS cannot be read.
+ */
+export async function startChannel(config: ChannelConfig, log: Log, signal: AbortSignal): Promise<Channel> {
+  const stopping = new AbortController();
+  const server = createServer(config, log);
+  const nats = connectLate(config, log, AbortSignal.any([signal, stopping.signal]), server.arrive);
+  const running: { admin?: Admin; listeners?: Listeners } = {};
+
+  const stop = async () => {
+    stopping.abort();
+    log.info({ peers: server.peers.count, drainMs: config.drainMs }, "draining");
+    running.listeners?.stop();
+    await server.drain(AbortSignal.timeout(config.drainMs));
+    await (await nats.catch(() => undefined))?.stop();
+    await running.admin?.stop();
+  };
+  try {
+    // A file that cannot be read fails at once; all else is tried again for ever.
+    await Promise.race([nats, nextTurn()]);
+    const readiness = (): Readiness => {
+      if (stopping.signal.aborted) return { ready: false, reason: "draining" };
+      const health = server.bus.health();
+      return health.alive ? { ready: true } : { ready: false, reason: health.reason };
+    };
+    const source = { readiness, metrics: () => server.metrics.metrics() };
+    running.admin = await startAdmin({ host: config.adminHost, port: config.adminPort, source, log });
+    running.listeners = await startListeners(config, log, (socket) => server.peers.accept(socket));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+
+  const { port } = running.listeners;
+  const adminPort = running.admin.port;
+  log.info({ host: config.tcp?.host, port, socketPath: config.socketPath, adminPort }, "channel server listening");
+  if (config.tcp !== undefined && config.allowedNetworks === undefined && !isLoopback(config.tcp.host)) {
+    log.warn({ host: config.tcp.host }, "anybody who reaches this address is a peer: set CHANNEL_ALLOWED_NETWORKS");
+  }
+  let stopped: Promise<void> | undefined;
+  const stopOnce = () => (stopped ??= stop());
+  return { port, adminPort, stop: stopOnce, [Symbol.asyncDispose]: stopOnce };
+}
+
+/** Everything between the peers' sockets and NATS. */
+function createServer(config: ChannelConfig, log: Log) {
+  const { limits } = config;
+  const bus = new LateBus();
+  const subjects = new Subjects(config.bus.prefix);
+  const traffic = newTraffic();
+  const outlet = new Outlet();
+  const subscriptions = new Subscriptions<Peer>();
+  const localQueues = new LocalQueues<Peer>();
+  const onFree = () => conversations.resume();
+
+  const uplink = new Uplink(bus, limits.unconfirmedBytes, onFree);
+  const store = new ItemStore({ serverId: randomUUID(), maxBytes: limits.unstoredBytes, traffic, log, onFree });
+  const { broadcastEvents } = config;
+  const bridge = new Bridge({ bus, uplink, subjects, subscriptions, broadcastEvents, traffic });
+  const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
+  const events = new Events({ bus, uplink, subjects, subscriptions, traffic, onChannel });
+  const queues = new Queues({ subjects, local: localQueues, store, traffic });
+  const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits });
+  const isCongested = () => uplink.isCongested || store.isCongested;
+  const conversations = new Conversations({ handler: requests, traffic, isCongested });
+  const onGone = (peer: Peer) => requests.onGone(peer);
+  const peers = new Peers({ config, conversations, outlet, traffic, log, onGone });
+
+  const metrics = createChannelMetrics(traffic, bus, () => ({
+    peers: peers.count,
+    channels: subscriptions.channelCount,
+    queues: localQueues.queueCount,
+    unsentBytes: peers.heldBytes.unsent,
+    unfinishedBytes: peers.heldBytes.unfinished,
+    unconfirmedBytes: uplink.unconfirmedBytes,
+    unstoredItems: store.itemCount,
+    unstoredBytes: store.bytes,
+    pausedPeers: conversations.waitingCount,
+  }));
+
+  const arrive = (natsBus: NatsBus) => {
+    bus.arrive(natsBus);
+    const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
+    queues.arrive(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
+  };
+
+  /** Hands on what was read, delivers what comes of it, and ends the connections. */
+  const drain = async (signal: AbortSignal) => {
+    peers.stopReading();
+    await conversations.settle(signal);
+    queues.stop();
+    await store.stop(signal);
+    // NATS answers after it has sent us the events that our own peers published for each other.
+    await bus.confirm();
+    await peers.end(signal);
+  };
+  return { bus, peers, metrics, arrive, drain };
+}
+
+/** Connects to NATS, and says so to `arrive`. Rejects only when that can never be; `undefined` when stopped before. */
+async function connectLate(
+  config: ChannelConfig,
+  log: Log,
+  signal: AbortSignal,
+  arrive: (bus: NatsBus) => void,
+): Promise<NatsBus | undefined> {
+  try {
+    const bus = await startNatsBus({ config: config.bus, name: "fanwire channel", log, signal });
+    arrive(bus);
+    return bus;
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}

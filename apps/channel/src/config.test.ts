@@ -1,0 +1,48 @@
+import { ConfigError } from "@fanwire/service";
+import { expect, test } from "vitest";
+import { readConfig } from "./config.ts";
+
+test("an empty environment gives the documented defaults", () => {
+  const config = readConfig({});
+
+  expect(config).toMatchObject({
+    tcp: { host: "127.0.0.1", port: 2206 },
+    socketPath: undefined,
+    adminHost: "127.0.0.1",
+    adminPort: 9206,
+    allowedNetworks: undefined,
+    broadcastEvents: ["вещание", "broadcast", "广播"],
+    limits: { peers: 10_000, frameBytes: 10_485_760, unsentBytes: 10_485_760, subscriptions: 200_000 },
+    queues: { maxBytes: 1_073_741_824, maxAgeMs: 0, replicas: 1 },
+  });
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+test("TCP is switched off by word or by an empty port, the Unix socket is on when it has a path", () => {
+  expect(readConfig({ CHANNEL_PORT: "off", CHANNEL_SOCKET: "/run/channel.sock" })).toMatchObject({
+    tcp: undefined,
+    socketPath: "/run/channel.sock",
+  });
+  expect(readConfig({ CHANNEL_PORT: "" }).tcp).toBeUndefined();
+  expect(readConfig({ CHANNEL_PORT: "0" }).tcp?.port).toBe(0);
+});
+
+test("one message names every wrong variable", () => {
+  const read = () =>
+    readConfig({
+      CHANNEL_PORT: "65536",
+      CHANNEL_ALLOWED_NETWORKS: "10.0.0.0/8,everybody",
+      CHANNEL_MAX_FRAME_BYTES: "10485761",
+      CHANNEL_QUEUE_REPLICAS: "0",
+    });
+
+  expect(read).toThrow(ConfigError);
+  for (const name of [
+    "CHANNEL_PORT",
+    "CHANNEL_ALLOWED_NETWORKS",
+    "CHANNEL_MAX_FRAME_BYTES",
+    "CHANNEL_QUEUE_REPLICAS",
+  ]) {
+    expect(read).toThrow(name);
+  }
+});

@@ -1,0 +1,134 @@
+import type { BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Subjects } from "@fanwire/protocol";
+import type { Subscriptions } from "./core/subscriptions.ts";
+import type { ChannelBus } from "./late-bus.ts";
+import { hashName } from "./name-hash.ts";
+import type { Peer } from "./peer.ts";
+import { encodeEvent, readEvent } from "./replies.ts";
+import type { Name } from "./request.ts";
+import type { Traffic } from "./traffic.ts";
+import type { Uplink } from "./uplink.ts";
+
+/** All channel servers are one group in each channel: NATS picks one of the group's subscriptions for each message. */
+const LOOP_GROUP = "loop";
+/**
+ * A server takes part in a channel's rotation once for each of its subscribers, so that all subscribers of all servers
+ * have the same share; beyond so many it is enough to be fair.
+ */
+const MAX_LOOP_SHARES = 64;
+
+type Heard = { readonly event: BusSubscription; readonly loops: BusSubscription[] };
+
+type EventsParts = {
+  readonly bus: ChannelBus;
+  readonly uplink: Uplink;
+  readonly subjects: Subjects;
+  readonly subscriptions: Subscriptions<Peer>;
+  readonly traffic: Traffic;
+  /** The first peer of this server has subscribed to the channel; the last one has left it. */
+  onChannel(key: string, isOpen: boolean): void;
+};
+
+/**
+ * Events and round-robin events between peers, of this server and of all others. Everything goes through NATS, what is for
+ * this server's own peers too: one path, hence one order. While NATS is away they are served directly.
+ */
+export class Events {
+  readonly #parts: EventsParts;
+  readonly #heard = new Map<string, Heard>();
+
+  constructor(parts: EventsParts) {
+    this.#parts = parts;
+  }
+
+  subscribe(peer: Peer, key: string): void {
+    const { bus, subscriptions } = this.#parts;
+    const isFirst = subscriptions.subscribe(peer, key);
+    if (isFirst) {
+      const event = bus.subscribe(this.#subject("event", key), (message) => this.#onEvent(key, message));
+      this.#heard.set(key, { event, loops: [] });
+      this.#parts.onChannel(key, true);
+    }
+    this.#shareLoop(key);
+  }
+
+  unsubscribe(peer: Peer, key: string): void {
+    this.#parts.subscriptions.unsubscribe(peer, key);
+    this.#onFewer(key);
+  }
+
+  disconnect(peer: Peer): void {
+    const keys = this.#parts.subscriptions.keysOf(peer);
+    this.#parts.subscriptions.disconnect(peer);
+    for (const key of keys) this.#onFewer(key);
+  }
+
+  publish({ key, raw }: Name, data: Buffer): void {
+    const payload = encodeEvent(raw, data);
+    if (payload === undefined) return;
+    const outcome = this.#parts.uplink.send(this.#subject("event", key), payload);
+    if (outcome === "sent") return;
+    this.#parts.traffic.kept[outcome]++;
+    this.#deliver(key, payload);
+  }
+
+  publishLoop({ key, raw }: Name, data: Buffer): void {
+    const payload = encodeEvent(raw, data);
+    if (payload === undefined) return;
+    const outcome = this.#parts.uplink.send(this.#subject("loop", key), payload);
+    if (outcome === "sent") return;
+    this.#parts.traffic.kept[outcome]++;
+    this.#deliverInTurn(key, payload);
+  }
+
+  #onEvent(key: string, message: BusMessage): void {
+    if (this.#isEventOf(key, message)) this.#deliver(key, message.data);
+  }
+
+  #onLoop(key: string, message: BusMessage): void {
+    if (this.#isEventOf(key, message)) this.#deliverInTurn(key, message.data);
+  }
+
+  /** Anybody can publish on NATS, and a PHP peer dies of a frame it cannot read. */
+  #isEventOf(key: string, message: BusMessage): boolean {
+    const { traffic } = this.#parts;
+    traffic.receivedEvents++;
+    if (readEvent(message.data)?.key === key) return true;
+    traffic.refusedFromNats.event++;
+    return false;
+  }
+
+  #deliver(key: string, payload: Uint8Array): void {
+    this.#parts.subscriptions.forEach(key, (peer) => peer.deliver(payload));
+  }
+
+  #deliverInTurn(key: string, payload: Uint8Array): void {
+    this.#parts.subscriptions.nextInTurn(key)?.deliver(payload);
+  }
+
+  /** A subscriber of the channel has left. */
+  #onFewer(key: string): void {
+    const heard = this.#heard.get(key);
+    if (heard === undefined) return;
+    this.#shareLoop(key);
+    if (this.#parts.subscriptions.subscriberCount(key) > 0) return;
+    heard.event.unsubscribe();
+    this.#heard.delete(key);
+    this.#parts.onChannel(key, false);
+  }
+
+  #shareLoop(key: string): void {
+    const loops = this.#heard.get(key)?.loops;
+    if (loops === undefined) return;
+    const shares = Math.min(this.#parts.subscriptions.subscriberCount(key), MAX_LOOP_SHARES);
+    while (loops.length > shares) loops.pop()?.unsubscribe();
+    while (loops.length < shares) {
+      const onLoop = (message: BusMessage) => this.#onLoop(key, message);
+      loops.push(this.#parts.bus.subscribe(this.#subject("loop", key), onLoop, LOOP_GROUP));
+    }
+  }
+
+  #subject(kind: "event" | "loop", key: string): string {
+    return this.#parts.subjects.channel(kind, key, hashName);
+  }
+}

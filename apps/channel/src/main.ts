@@ -1,0 +1,15 @@
+import { createLog, run } from "@fanwire/service";
+import { startChannel } from "./channel.ts";
+import { channelSettings, readConfig } from "./config.ts";
+
+await run(
+  {
+    name: "channel",
+    summary: "the channel server for Workerman's Channel\\Client, on NATS.",
+    settings: channelSettings,
+    readConfig,
+    createLog: ({ logLevel }) => createLog("channel", logLevel),
+    start: startChannel,
+  },
+  process.env,
+);

@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { isInNetworks, isLoopback, networkList, parseNetwork } from "./networks.ts";
+
+test("networks and single addresses are read, anything else is not", () => {
+  expect(parseNetwork("10.0.0.0/8")).toEqual({ address: "10.0.0.0", prefix: 8, family: "ipv4" });
+  expect(parseNetwork("192.0.2.7")).toEqual({ address: "192.0.2.7", prefix: 32, family: "ipv4" });
+  expect(parseNetwork("fd00::/8")).toEqual({ address: "fd00::", prefix: 8, family: "ipv6" });
+  for (const text of [
+    "",
+    "10.0.0.0/33",
+    "fd00::/129",
+    "10.0.0",
+    "host",
+    "10.0.0.0/",
+    "/8",
+    "10.0.0.0/-1",
+    "10.0.0.0/8x",
+  ])
+    expect(parseNetwork(text), text).toBeUndefined();
+});
+
+test("an address is in the list in whatever form a socket tells it", () => {
+  const list = networkList(["10.0.0.0/8", "fd00::/8", "192.0.2.7"]);
+  const isIn = (address: string) => list !== undefined && isInNetworks(list, address);
+
+  expect(["10.1.2.3", "::ffff:10.1.2.3", "fd00::1", "192.0.2.7"].map(isIn)).toEqual([true, true, true, true]);
+  expect(["11.0.0.1", "::ffff:11.0.0.1", "fe80::1%eth0", "192.0.2.8", ""].map(isIn)).toEqual(Array(5).fill(false));
+  expect(networkList([])).toBeUndefined();
+});
+
+test("a loopback bind is told from an open one", () => {
+  expect(["127.0.0.1", "127.0.0.9", "::1", "localhost"].every(isLoopback)).toBe(true);
+  expect(["0.0.0.0", "::", "10.0.0.1", ""].some(isLoopback)).toBe(false);
+});

@@ -1,0 +1,96 @@
+import type { Bridge } from "./bridge.ts";
+import type { Limits } from "./config.ts";
+import type { RequestHandler } from "./conversations.ts";
+import type { LocalQueues } from "./core/local-queues.ts";
+import type { Subscriptions } from "./core/subscriptions.ts";
+import type { Events } from "./events.ts";
+import type { Peer } from "./peer.ts";
+import type { Queues } from "./queues.ts";
+import type { Name, Request } from "./request.ts";
+
+type RequestsParts = {
+  readonly events: Events;
+  readonly queues: Queues;
+  readonly bridge: Bridge;
+  readonly subscriptions: Subscriptions<Peer>;
+  readonly localQueues: LocalQueues<Peer>;
+  readonly limits: Limits;
+};
+
+/** Gives each request of a peer to the part that carries it out. */
+export class Requests implements RequestHandler {
+  readonly #parts: RequestsParts;
+  /** Requests that have reached everyone: one that names several events that mean everyone does so once. */
+  readonly #broadcast = new WeakSet<Request>();
+
+  constructor(parts: RequestsParts) {
+    this.#parts = parts;
+  }
+
+  begin(peer: Peer, request: Request): void {
+    if (request.type === "reserve" && !peer.isGone) this.#parts.queues.reserve(peer);
+  }
+
+  handle(peer: Peer, request: Request, name: Name): void {
+    const { events, queues } = this.#parts;
+    switch (request.type) {
+      case "publish":
+        this.#publish(request, name);
+        break;
+      case "publishLoop":
+        events.publishLoop(name, request.data);
+        break;
+      case "enqueue":
+        queues.enqueue(name, request.data);
+        break;
+      default:
+        // A peer that has gone may still have published; there is nothing left to be sent to it.
+        if (!peer.isGone) this.#handleInterest(peer, request.type, name);
+    }
+  }
+
+  onGone(peer: Peer): void {
+    this.#parts.events.disconnect(peer);
+    this.#parts.queues.disconnect(peer);
+  }
+
+  #publish(request: Request, name: Name): void {
+    const { events, bridge } = this.#parts;
+    events.publish(name, request.data);
+    if (bridge.isBroadcast(name.key)) {
+      if (!this.#broadcast.has(request)) bridge.toEveryone(request.data);
+      this.#broadcast.add(request);
+    }
+    bridge.toConnection(name.key, request.data);
+  }
+
+  #handleInterest(peer: Peer, type: Request["type"], name: Name): void {
+    const { events, queues } = this.#parts;
+    switch (type) {
+      case "subscribe":
+        if (this.#maySubscribe(peer, name.key)) events.subscribe(peer, name.key);
+        else peer.close("subscription-limit");
+        break;
+      case "unsubscribe":
+        events.unsubscribe(peer, name.key);
+        break;
+      case "watch":
+        if (this.#mayWatch(peer, name.key)) queues.watch(peer, name);
+        else peer.close("watch-limit");
+        break;
+      case "unwatch":
+        queues.unwatch(peer, name.key);
+        break;
+    }
+  }
+
+  #maySubscribe(peer: Peer, key: string): boolean {
+    const { subscriptions, limits } = this.#parts;
+    return subscriptions.countOf(peer) < limits.subscriptions || subscriptions.has(peer, key);
+  }
+
+  #mayWatch(peer: Peer, key: string): boolean {
+    const { localQueues, limits } = this.#parts;
+    return localQueues.countOf(peer) < limits.watches || localQueues.has(peer, key);
+  }
+}

@@ -1,0 +1,21 @@
+export type Delivery = {
+  readonly streamSequence: number;
+  /** How often the message was given out, this time included. */
+  readonly count: number;
+  /** Milliseconds since 1970, by the clock of the NATS server. */
+  readonly storedAt: number;
+};
+
+/**
+ * What JetStream says about a message in the subject its acknowledgement goes to; `undefined` for any other subject:
+ * `$JS.ACK.<stream>.<consumer>.<count>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, newer servers with
+ * `<domain>.<account>` before the stream and more at the end.
+ */
+export function parseDelivery(subject: string): Delivery | undefined {
+  const tokens = subject.split(".");
+  if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < 9) return undefined;
+  const at = tokens.length === 9 ? 4 : 6;
+  const [count, streamSequence, , nanos] = tokens.slice(at).map(Number);
+  if (count === undefined || streamSequence === undefined || nanos === undefined) return undefined;
+  return { count, streamSequence, storedAt: nanos / 1e6 };
+}
