@@ -48,7 +48,7 @@ function admit(response: HttpResponse, request: HttpRequest, parts: SseParts, op
       edge.close(connection, code);
     };
     connection.onEnd = closed;
-    response.onAborted(() => connection.abort());
+    response.onAborted(() => connection.onGone());
     writeHead(response, origin, config.allowedOrigins);
     open.add(connection);
     edge.open(connection);
@@ -139,7 +139,8 @@ class SseConnection implements Connection {
     if (this.#unsentBytes > this.#unsentLimit) {
       this.#traffic.drops++;
       this.#traffic.ended["unsent-bytes"]++;
-      this.abort();
+      this.onGone();
+      this.#response.close();
       return 2;
     }
     let isTaken = false;
@@ -166,12 +167,11 @@ class SseConnection implements Connection {
     this.onEnd(code);
   }
 
-  /** The other side has gone, or must go without a word. */
-  abort(): void {
+  /** The other side has gone: the response must not be touched any more. */
+  onGone(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.onEnd(1006);
-    this.#response.close();
   }
 
   /** Leaves all trees. */
