@@ -16,7 +16,7 @@ export type TokenRefusal =
   /** The key set cannot be fetched: the token may be good, try again later. */
   | "keys-unavailable";
 
-export type TokenResult =
+type TokenResult =
   | { readonly ok: true; readonly grant: Grant }
   | { readonly ok: false; readonly reason: TokenRefusal };
 
