@@ -5,12 +5,16 @@ import {
   type ControlRequest,
   connectionReply,
   deliveryReply,
+  followersReply,
+  followReply,
   type Publication,
   type Subjects,
+  userReply,
   type WorkerDescription,
   workerDescription,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import type { z } from "@hono/zod-openapi";
 import { encodePublication, fromDelivery, type PublishRefusal, type PublishResult } from "./core/publish.ts";
 import { ApiError, refusalCodes } from "./errors.ts";
 import type { PublisherBus } from "./late-bus.ts";
@@ -19,6 +23,9 @@ import type { PublisherMetrics } from "./metrics.ts";
 /** Workers answer at once: when none did for so long, all have. */
 const GATHER_STALL_MS = 250;
 const GATHER_MAX_WAIT_MS = 2_000;
+
+/** What can be asked of every worker about a user. */
+type UserRequest = Extract<ControlRequest, { user: string }>;
 
 type ClusterParts = {
   readonly bus: PublisherBus;
@@ -66,20 +73,58 @@ export class Cluster {
 
   /** Every worker that answers, by id. */
   async describeWorkers(): Promise<WorkerDescription[]> {
+    const workers = await this.#askAll({ command: "describe" }, workerDescription);
+    return workers.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  /** @throws ApiError when the worker does not answer. */
+  async follow(
+    command: "follow" | "unfollow",
+    { workerId, connectionId }: ConnectionAddress,
+    topic: string,
+  ): Promise<"done" | "topic-limit" | "gone"> {
+    const reply = followReply.safeParse(parseJson(await this.#ask(workerId, { command, connectionId, topic })));
+    if (!reply.success) throw new ApiError("malformed_reply", { cause: reply.error });
+    return reply.data.outcome;
+  }
+
+  /** The user's connections on all workers that answer: as they were before they were closed or followed something. */
+  async askAboutUser(request: UserRequest): Promise<z.output<typeof userReply>> {
+    const replies = await this.#askAll(request, userReply);
+    return {
+      count: replies.reduce((sum, { count }) => sum + count, 0),
+      connections: replies.flatMap(({ connections }) => connections),
+    };
+  }
+
+  /** Connections on all workers that answer which a publication to the topic reaches. */
+  async countFollowers(topic: string): Promise<number> {
+    const replies = await this.#askAll({ command: "count-followers", topic }, followersReply);
+    return replies.reduce((sum, { connections }) => sum + connections, 0);
+  }
+
+  async #askAll<Schema extends z.ZodType>(request: ControlRequest, schema: Schema): Promise<z.output<Schema>[]> {
     const { bus, subjects, log } = this.#parts;
-    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest({ command: "describe" }), {
+    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest(request), {
       stallMs: GATHER_STALL_MS,
       maxWaitMs: GATHER_MAX_WAIT_MS,
     });
     if (!outcome.ok) throw new ApiError(refusalCodes[outcome.reason]);
 
-    const workers = outcome.messages.flatMap((message) => {
-      const worker = workerDescription.safeParse(parseJson(message));
+    return outcome.messages.flatMap((message) => {
+      const reply = schema.safeParse(parseJson(message));
       // One that is misunderstood, perhaps of another version, must not hide the others.
-      if (!worker.success) log.warn({ err: worker.error }, "a worker described itself in a way nobody understands");
-      return worker.success ? [worker.data] : [];
+      if (!reply.success) log.warn({ err: reply.error }, "a worker answered in a way nobody understands");
+      return reply.success ? [reply.data] : [];
     });
-    return workers.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  /** @throws ApiError when the worker does not answer. */
+  async #ask(workerId: string, request: ControlRequest): Promise<BusMessage> {
+    const { bus, subjects, requestTimeoutMs: timeoutMs } = this.#parts;
+    const outcome = await bus.request(subjects.worker(workerId), encodeRequest(request), { timeoutMs });
+    if (!outcome.ok) throw new ApiError(refusalCodes[refusal(outcome.reason)]);
+    return outcome.message;
   }
 
   async #publishConfirmed(publication: Publication): Promise<PublishResult> {
@@ -104,12 +149,7 @@ export class Cluster {
     command: "find-connection" | "close-connection",
     { workerId, connectionId }: ConnectionAddress,
   ): Promise<ConnectionDescription> {
-    const { bus, subjects, requestTimeoutMs: timeoutMs } = this.#parts;
-    const request = encodeRequest({ command, connectionId });
-    const outcome = await bus.request(subjects.worker(workerId), request, { timeoutMs });
-    if (!outcome.ok) throw new ApiError(refusalCodes[refusal(outcome.reason)]);
-
-    const reply = connectionReply.safeParse(parseJson(outcome.message));
+    const reply = connectionReply.safeParse(parseJson(await this.#ask(workerId, { command, connectionId })));
     if (!reply.success) throw new ApiError("malformed_reply", { cause: reply.error });
     if (reply.data.connection === null) throw new ApiError("connection_not_found");
     return reply.data.connection;

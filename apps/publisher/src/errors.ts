@@ -25,6 +25,7 @@ export const errors = {
   not_found: { status: 404, message: "There is nothing here; /docs describes what there is." },
   connection_not_found: { status: 404, message: "Nobody has this connection: it was closed, or never was." },
   method_not_allowed: { status: 405, message: "This address does not know the method." },
+  topic_limit: { status: 409, message: "The connection follows as many topics as it may." },
   request_timeout: { status: 408, message: "The request did not arrive in time." },
   body_too_large: { status: 413, message: "The body is larger than PUBLISHER_MAX_BODY_BYTES allows." },
   content_too_large: { status: 413, message: "The content is larger than NATS accepts (its max_payload)." },

@@ -10,6 +10,7 @@ import type { PublisherConfig } from "./config.ts";
 import { addConnectionsRoutes } from "./connections-route.ts";
 import { addDocsRoutes } from "./docs-route.ts";
 import { ApiError, errorBody, errorEntry } from "./errors.ts";
+import { addFollowingRoutes } from "./following-routes.ts";
 import { describeIssues } from "./issues.ts";
 import type { JsonBodies } from "./json-body.ts";
 import type { PublisherMetrics } from "./metrics.ts";
@@ -49,6 +50,7 @@ export function createApi(parts: ApiParts): Api {
   addSeedRoute(api, parts);
   addPublicationsRoute(api, parts);
   addConnectionsRoutes(api, parts);
+  addFollowingRoutes(api, parts);
   addClusterRoute(api, parts);
   addDocsRoutes(api, parts);
   refuseOtherMethods(api);

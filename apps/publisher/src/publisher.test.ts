@@ -111,6 +111,7 @@ class FakeWorker {
       message.respond(JSON.stringify(this.describe()));
       return;
     }
+    if (request.command !== "find-connection" && request.command !== "close-connection") return;
     const { connectionId } = request;
     if (request.command === "close-connection" && connectionId === 1) this.closed.push(connectionId);
     message.respond(JSON.stringify({ connection: connectionId === 1 ? this.connection() : null }));
@@ -123,7 +124,7 @@ class FakeWorker {
 
   connection() {
     const openedAt = "2026-01-01T00:00:00.000Z";
-    return { address: `${this.#id}.1`, door: "raw", remoteAddress: "127.0.0.1", openedAt, unsentBytes: 0 };
+    return { address: `${this.#id}.1`, door: "raw", topics: [], remoteAddress: "127.0.0.1", openedAt, unsentBytes: 0 };
   }
 }
 

@@ -1,8 +1,10 @@
 import {
   type ConnectionAddress,
   connectionDescription,
-  deliveryReply,
   isHeaderName,
+  isName,
+  isTopic,
+  isTopicPattern,
   type Publication,
   parseConnectionAddress,
   type Target,
@@ -27,6 +29,25 @@ export const connectionAddress = z
       "A connection's address: `<worker id>.<connection id>`, both from the greeting its WebSocket got on opening.",
     example: "k3v9x2ab.17",
   });
+
+/** Part of a path or body: one topic. */
+export const topicName = z
+  .string("must be text")
+  .refine(isTopic, "must be a topic of 1 to 255 bytes, no pattern")
+  .openapi({ description: "A topic: 1 to 255 bytes of UTF-8, dots separate its tokens.", example: "orders.7" });
+
+export const topicPattern = z
+  .string("must be text")
+  .refine(isTopicPattern, "must be a topic or a pattern of 1 to 255 bytes")
+  .openapi({
+    description: "A topic, or a pattern in which a token may be `*` (any one) and the last `>` (one or more).",
+    example: "orders.*",
+  });
+
+export const userName = z
+  .string("must be text")
+  .refine(isName, "must be a name of 1 to 255 bytes")
+  .openapi({ description: "The application's identity of a user: `sub` of its token.", example: "anna" });
 
 const everyoneTarget = z
   .strictObject({ everyone: z.literal(true, "must be true") })
@@ -142,3 +163,19 @@ const worker = z.object(workerDescription.shape).openapi("Worker");
 export const clusterReply = z
   .object({ workers: z.array(worker).describe("Every worker that answered, by id.") })
   .openapi("Cluster");
+
+export const userReply = z
+  .object({
+    user: userName,
+    count: z.int().describe("Open connections of the user, on all workers that answered."),
+    connections: z.array(connectionReply).describe("The first 100 of each worker."),
+  })
+  .openapi("User");
+
+export const affectedReply = z
+  .object({ connections: z.int().describe("Connections of the user on all workers that answered.") })
+  .openapi("Affected");
+
+export const followersReply = z
+  .object({ topic: topicName, connections: z.int().describe("Connections that a publication to it reaches now.") })
+  .openapi("Followers");
