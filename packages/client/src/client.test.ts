@@ -188,15 +188,61 @@ test("commands of one turn share a frame, but not one that is too large", async 
   const { client } = await record();
   FakeWebSocket.last.welcome();
 
-  for (let at = 0; at < 128; at++) void client.subscribe(`topic.${at}`);
+  for (let at = 0; at < 30; at++) void client.subscribe(`topic.${at}`);
   await settled();
   expect(FakeWebSocket.last.sent).toHaveLength(1);
-  expect(FakeWebSocket.last.commands).toHaveLength(128);
+  expect(FakeWebSocket.last.commands).toHaveLength(30);
 
   const large = "x".repeat(10_000);
   for (let at = 0; at < 3; at++) client.publish("chat", large).catch(() => {});
   await settled();
   expect(FakeWebSocket.last.sent).toHaveLength(4);
+});
+
+test("many topics are followed and unfollowed at a pace that workers bear, in order", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  const counts: number[] = [];
+  const topics = Array.from({ length: 128 }, (_, at) => `topic.${at}`);
+
+  for (const topic of topics) client.subscribe(topic).catch(() => {});
+  for (const topic of topics) void client.unsubscribe(topic);
+  for (let second = 0; second < 7; second++) {
+    const before = FakeWebSocket.last.commands.length;
+    await vi.advanceTimersByTimeAsync(1_000);
+    counts.push(FakeWebSocket.last.commands.length - before);
+  }
+
+  expect(Math.max(...counts)).toBeLessThanOrEqual(80);
+  expect(FakeWebSocket.last.commands.map(({ command, topic }) => `${command} ${topic}`)).toEqual([
+    ...topics.map((topic) => `subscribe ${topic}`),
+    ...topics.map((topic) => `unsubscribe ${topic}`),
+  ]);
+});
+
+test("what was waiting for its turn when the connection was lost is followed on the next one", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  const subscribed = Promise.all(Array.from({ length: 50 }, (_, at) => client.subscribe(`t${at}`)));
+  await settled();
+  const unsubscribed = client.unsubscribe("t49").catch((error: unknown) => error);
+  const rejected = expect(subscribed).rejects.toMatchObject({ code: "closed" });
+  FakeWebSocket.last.end();
+
+  expect(await unsubscribed).toBeUndefined();
+  await rejected;
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(topicsOf(FakeWebSocket.last)).toHaveLength(49);
+});
+
+test("an unsubscribe whose answer is lost with the connection has come true", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome();
+  const unsubscribed = client.unsubscribe("a");
+  await settled();
+  FakeWebSocket.last.end();
+
+  expect(await unsubscribed).toBeUndefined();
 });
 
 test("while disconnected a publication is rejected, and what waits is rejected when the connection is lost", async () => {

@@ -5,7 +5,7 @@ import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
 import { Link, type WebSocketConstructor } from "./link.ts";
 import { type Message, type Publication, publicationFrom, type Welcome } from "./messages.ts";
-import { isAfter } from "./position.ts";
+import { Pacer } from "./pacer.ts";
 import { type TokenOption, TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
 import { type Subscribed, type Topic, Topics } from "./topics.ts";
@@ -61,6 +61,10 @@ const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"
 /** A connection that lasted so long is taken to be well: the next delay starts from the shortest bound again. */
 const STABLE_AFTER_MS = 10_000;
 
+/** What a browser has and Node may not; named here, so that who compiles this needs no types of either. */
+const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly location?: { readonly href: string } } =
+  globalThis;
+
 /** Connects, and keeps connecting until it is closed. Throws when the URL is none, or there is no WebSocket to use. */
 export function connect(options: ClientOptions): Client {
   return new Client(options);
@@ -78,6 +82,7 @@ class Client implements AsyncDisposable {
   #state: ClientState = { state: "connecting" };
   #position: string | undefined;
   #link: Link | undefined;
+  #pacer = new Pacer();
   /** Topics in the query of the current connection. */
   #asked: ReadonlySet<string> = new Set();
   #welcomedAt: number | undefined;
@@ -86,10 +91,10 @@ class Client implements AsyncDisposable {
 
   constructor(options: ClientOptions) {
     const { url, topics = [], token, since, commandTimeoutMs = 10_000 } = options;
-    const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    const WebSocket = options.WebSocket ?? surroundings.WebSocket;
     if (WebSocket === undefined) throw new TypeError("there is no WebSocket here: pass one, such as that of ws");
     this.#options = options;
-    this.#base = new URL(url, globalThis.location?.href);
+    this.#base = new URL(url, surroundings.location?.href);
     this.#WebSocket = WebSocket;
     this.#tokens = new TokenSource(token);
     this.#refresh = new TokenRefresh(this.#tokens, (renewed) => this.#execute({ command: "refresh", token: renewed }));
@@ -130,7 +135,7 @@ class Client implements AsyncDisposable {
   async unsubscribe(topic: string): Promise<void> {
     const known = this.#topics.get(topic);
     if (known) this.#topics.remove(known, new FanwireError("closed", "it was unsubscribed"));
-    if (this.#isOpen) await this.#unfollow(topic);
+    await this.#unfollow(topic);
   }
 
   /** Resolves when NATS has it. Rejects while there is no connection: nothing is kept to be sent later. */
@@ -173,6 +178,7 @@ class Client implements AsyncDisposable {
     const names = this.#topics.all().flatMap(({ name, since }) => (since === undefined ? [name] : []));
     const { url, asked } = connectionUrl({ base: this.#base, token, since: this.#position, topics: names });
     this.#asked = asked;
+    this.#pacer = new Pacer();
     for (const name of names) {
       const topic = this.#topics.get(name);
       if (topic && !asked.has(name)) topic.since = this.#position;
@@ -224,10 +230,7 @@ class Client implements AsyncDisposable {
   }
 
   #onPublication(publication: Publication): void {
-    const { position } = publication;
-    if (position !== undefined && this.#topics.receive(publication)) {
-      if (this.#position === undefined || isAfter(position, this.#position)) this.#position = position;
-    }
+    if (this.#topics.receive(publication, this.#position)) this.#position = publication.position;
     guarded(() => this.#options.onPublication(publication));
   }
 
@@ -266,6 +269,7 @@ class Client implements AsyncDisposable {
     this.#welcomedAt = undefined;
     this.#address = undefined;
     this.#commands.rejectAll(error);
+    this.#pacer.stop();
   }
 
   #followNow(topic: Topic): void {
@@ -292,14 +296,20 @@ class Client implements AsyncDisposable {
 
   async #follow(topic: Topic): Promise<boolean | null> {
     const { name, since } = topic;
+    await this.#pacer.turn();
     const { recovered = null } = await this.#execute({ command: "subscribe", topic: name, since }, (reply) =>
       topic.followed({ recovered: reply.recovered ?? null, position: reply.position }),
     );
     return recovered;
   }
 
-  #unfollow(topic: string): Promise<OkReply> {
-    return this.#execute({ command: "unsubscribe", topic });
+  async #unfollow(topic: string): Promise<void> {
+    await this.#pacer.turn();
+    // Where there is no connection nothing is followed, and the next one will not ask for it.
+    if (!this.#isOpen) return;
+    await this.#execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
+      if (this.#isOpen) throw error;
+    });
   }
 
   #execute(command: Readonly<Record<string, unknown>>, onOk?: (reply: OkReply) => void): Promise<OkReply> {

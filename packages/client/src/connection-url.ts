@@ -1,5 +1,5 @@
-/** Servers and proxies bound the first line of a request, often to 4 KiB with all headers. */
-const MAX_LENGTH = 2_048;
+/** Fits into one packet of any network: an edge without a proxy before it refuses a request line that comes in pieces. */
+const MAX_LENGTH = 1_200;
 
 /**
  * The URL of a connection, with as many of the topics as fit; `asked` names these. The others are to be followed by

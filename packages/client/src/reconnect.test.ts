@@ -180,15 +180,14 @@ test("a topic that was catching up goes on from its own position", async () => {
   expect(client.position).toBe("e-121");
 });
 
-test("topics that do not fit into a URL are followed by commands, in one frame", async () => {
+test("topics that do not fit into a URL are followed by commands", async () => {
   const topics = Array.from({ length: 100 }, (_, at) => `some.topic.with.a.name.${at}`);
   const { client, states } = await record({ topics });
-  expect(FakeWebSocket.last.url.href.length).toBeLessThanOrEqual(2_048);
+  expect(FakeWebSocket.last.url.href.length).toBeLessThanOrEqual(1_200);
   const asked = query().getAll("topic");
   FakeWebSocket.last.welcome();
-  await settled();
+  await vi.advanceTimersByTimeAsync(3_000);
 
-  expect(FakeWebSocket.last.sent).toHaveLength(1);
   expect([...asked, ...FakeWebSocket.last.commands.map(({ topic }) => topic)]).toEqual(topics);
   for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.say({ type: "reply", id, ok: true });
   await settled();
@@ -197,7 +196,7 @@ test("topics that do not fit into a URL are followed by commands, in one frame",
   FakeWebSocket.last.end();
   await reconnected();
   FakeWebSocket.last.welcome({ recovered: true });
-  await settled();
+  await vi.advanceTimersByTimeAsync(3_000);
   expect(FakeWebSocket.last.commands).toHaveLength(topics.length - query().getAll("topic").length);
   for (const command of FakeWebSocket.last.commands) expect(command.since).toBe(client.position);
 });

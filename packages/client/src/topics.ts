@@ -43,15 +43,18 @@ export class Topic {
     this.#reject(error);
   }
 
-  /** Whether it moves on with the connection: then the connection's position is its own. */
-  receive(position: string): boolean {
+  /**
+   * Whether it moves on with the connection: then the connection's position is its own. It does so again when it is past
+   * what it had missed and past the others: what was live meanwhile was held back from it alone.
+   */
+  receive(position: string, connectionPosition: string | undefined): boolean {
     if (this.since === undefined) return true;
-    if (this.#until !== undefined && isAfter(position, this.#until)) {
-      this.since = undefined;
-      return true;
-    }
-    this.since = position;
-    return false;
+    const hasCaughtUp =
+      this.#until !== undefined &&
+      isAfter(position, this.#until) &&
+      (connectionPosition === undefined || isAfter(position, connectionPosition));
+    this.since = hasCaughtUp ? undefined : position;
+    return hasCaughtUp;
   }
 }
 
@@ -89,10 +92,11 @@ export class Topics {
     topic.drop(error);
   }
 
-  /** Whether the position of a publication is the connection's too. */
-  receive({ topic, subscription, position }: Publication): boolean {
-    const name = subscription ?? topic;
+  /** Whether a publication's position becomes the connection's. */
+  receive({ topic, subscription, position }: Publication, connectionPosition: string | undefined): boolean {
     if (position === undefined) return false;
-    return name === undefined || (this.#topics.get(name)?.receive(position) ?? true);
+    const isAhead = connectionPosition === undefined || isAfter(position, connectionPosition);
+    const followed = this.#topics.get(subscription ?? topic ?? "");
+    return (followed?.receive(position, connectionPosition) ?? true) && isAhead;
   }
 }
