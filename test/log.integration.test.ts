@@ -297,6 +297,15 @@ test("without JetStream the log says so at once, and is there when JetStream is"
   await rm(folder, { recursive: true });
 });
 
+/** As docs/operations.md has them. */
+const documentedPermissions = [
+  ...["fanwire.live.>", "fanwire.log.>", "fanwire.control.>", "_INBOX.>"],
+  ...["INFO", "CREATE", "MSG.GET"].map((request) => `$JS.API.STREAM.${request}.FANWIRE_LOG`),
+  ...["CREATE.FANWIRE_LOG.>", "MSG.NEXT.FANWIRE_LOG.>", "DELETE.FANWIRE_LOG.*"].map(
+    (rest) => `$JS.API.CONSUMER.${rest}`,
+  ),
+];
+
 test("an account without JetStream, and a user who may not use it, are told apart", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
   const conf = join(folder, "nats.conf");
@@ -305,7 +314,9 @@ test("an account without JetStream, and a user who may not use it, are told apar
     `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }
      accounts {
        A: { users: [{ user: without, password: p }] }
-       B: { jetstream: enabled, users: [{ user: with, password: p },
+       B: { jetstream: enabled, users: [
+            { user: with, password: p, permissions: {
+              publish: ${JSON.stringify(documentedPermissions)}, subscribe: "_INBOX.>" } },
             { user: limited, password: p, permissions: { publish: ["fanwire.>", "_INBOX.>"], subscribe: ">" } }] }
      }`,
   );
@@ -317,7 +328,9 @@ test("an account without JetStream, and a user who may not use it, are told apar
   expect(await append(without, everyone, "x")).toMatchObject({ ok: false, reason: "no-jetstream", detail: /account/ });
   expect(await append(limited, everyone, "x")).toMatchObject({ ok: false, reason: "forbidden" });
   expect(await limited.log.state()).toMatchObject({ ok: false, reason: "forbidden" });
-  expect(await appended(allowed, everyone, "x")).toMatchObject({ sequence: 1 });
+  for (const n of numbers(50)) expect(await appended(allowed, everyone, n)).toMatchObject({ sequence: Number(n) + 1 });
+  const { publications, isComplete } = await replay(allowed, everyone, { epoch: allowed.log.epoch ?? "", sequence: 0 });
+  expect([publications.length, isComplete]).toEqual([50, true]);
   await rm(folder, { recursive: true });
 });
 

@@ -1,9 +1,10 @@
-import type { BusMessage, RequestFailure } from "@fanwire/bus";
+import type { BusMessage, DurableLog, RequestFailure } from "@fanwire/bus";
 import {
   type ConnectionAddress,
   type ConnectionDescription,
   type ControlRequest,
   connectionReply,
+  type DurableTarget,
   deliveryReply,
   followersReply,
   followReply,
@@ -15,7 +16,15 @@ import {
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
-import { encodePublication, fromDelivery, type PublishRefusal, type PublishResult } from "./core/publish.ts";
+import {
+  encodeDurable,
+  encodePublication,
+  fromDelivery,
+  type PublishRefusal,
+  type PublishRequest,
+  type PublishResult,
+  resultOfAll,
+} from "./core/publish.ts";
 import { ApiError, refusalCodes } from "./errors.ts";
 import type { PublisherBus } from "./late-bus.ts";
 import type { PublisherMetrics } from "./metrics.ts";
@@ -29,6 +38,7 @@ type UserRequest = Extract<ControlRequest, { user: string }>;
 
 type ClusterParts = {
   readonly bus: PublisherBus;
+  readonly durableLog: Pick<DurableLog, "append">;
   readonly subjects: Subjects;
   readonly requestTimeoutMs: number;
   readonly metrics: PublisherMetrics;
@@ -44,14 +54,11 @@ export class Cluster {
   }
 
   /**
-   * Publishes; to a connection, with its worker's word about it. Publications of one caller that are handed over in one
-   * turn of the event loop reach NATS in that order.
+   * Publishes; to a connection, with its worker's word about it. Requests of one caller that are handed over in one turn of
+   * the event loop reach NATS in that order.
    */
-  async publish(publication: Publication): Promise<PublishResult> {
-    const isAnswered = publication.target.kind === "connection";
-    const result = await (isAnswered ? this.#publishAndAsk(publication) : this.#publishConfirmed(publication));
-    this.#parts.metrics.countPublication(publication, result);
-    return result;
+  async publish({ publications, isDurable }: PublishRequest): Promise<PublishResult> {
+    return resultOfAll(await Promise.all(publications.map((publication) => this.#publish(publication, isDurable))));
   }
 
   /** Publishes and does not ask whether anybody was there, as the original cluster did. */
@@ -125,6 +132,25 @@ export class Cluster {
     const outcome = await bus.request(subjects.worker(workerId), encodeRequest(request), { timeoutMs });
     if (!outcome.ok) throw new ApiError(refusalCodes[refusal(outcome.reason)]);
     return outcome.message;
+  }
+
+  async #publish(publication: Publication, isDurable: boolean): Promise<PublishResult> {
+    const { target } = publication;
+    const result = await (target.kind === "connection"
+      ? this.#publishAndAsk(publication)
+      : isDurable
+        ? this.#store({ ...publication, target })
+        : this.#publishConfirmed(publication));
+    this.#parts.metrics.countPublication(publication, result);
+    return result;
+  }
+
+  async #store(publication: Publication & { readonly target: DurableTarget }): Promise<PublishResult> {
+    const { durableLog, subjects } = this.#parts;
+    const { subject, content, headers } = encodeDurable(subjects, publication);
+    const outcome = await durableLog.append(subject, content, headers, publication.id);
+    if (!outcome.ok) return { ok: false, reason: outcome.reason, detail: outcome.detail };
+    return { ok: true, status: "stored", positions: [outcome.position], isDuplicate: outcome.duplicate };
   }
 
   async #publishConfirmed(publication: Publication): Promise<PublishResult> {

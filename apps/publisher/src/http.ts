@@ -1,3 +1,4 @@
+import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
@@ -11,8 +12,10 @@ import { addConnectionsRoutes } from "./connections-route.ts";
 import { addDocsRoutes } from "./docs-route.ts";
 import { ApiError, errorBody, errorEntry } from "./errors.ts";
 import { addFollowingRoutes } from "./following-routes.ts";
+import { addHistoryRoute } from "./history-route.ts";
 import { describeIssues } from "./issues.ts";
 import type { JsonBodies } from "./json-body.ts";
+import type { PublisherLog } from "./late-log.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addPublicationsRoute } from "./publications-route.ts";
 import { addSeedRoute } from "./seed-route.ts";
@@ -23,6 +26,8 @@ export type Api = OpenAPIHono<Env>;
 export type ApiParts = {
   readonly config: PublisherConfig;
   readonly cluster: Cluster;
+  readonly durableLog: PublisherLog;
+  readonly subjects: Subjects;
   readonly keys: ApiKeys;
   readonly bodies: JsonBodies;
   readonly metrics: PublisherMetrics;
@@ -51,6 +56,7 @@ export function createApi(parts: ApiParts): Api {
   addPublicationsRoute(api, parts);
   addConnectionsRoutes(api, parts);
   addFollowingRoutes(api, parts);
+  addHistoryRoute(api, parts);
   addClusterRoute(api, parts);
   addDocsRoutes(api, parts);
   refuseOtherMethods(api);
@@ -117,7 +123,10 @@ function errorHandler(log: Log): ErrorHandler<Env> {
     if (error instanceof ApiError) {
       // That NATS is away the bus says once; every request would say it again.
       if (errorEntry(error.code).status >= 500 && error.code !== "nats_unavailable") {
-        log.warn({ code: error.code, err: error.cause, route: routeLabel(c) }, "a request could not be answered");
+        log.warn(
+          { code: error.code, reason: error.message, err: error.cause, route: routeLabel(c) },
+          "a request could not be answered",
+        );
       }
       return answerError(c, error);
     }

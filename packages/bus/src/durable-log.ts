@@ -28,6 +28,8 @@ export interface DurableLog {
   last(filter: string): Promise<Outcome<{ readonly sequence: number }>>;
   /** The publication with that sequence, if it is still stored. One request. */
   find(sequence: number): Promise<Outcome<{ readonly publication: LoggedPublication | undefined }>>;
+  /** How many publications of one log subject are stored. One request. */
+  count(subject: string): Promise<Outcome<{ readonly count: number }>>;
   /** The log as it is now. Those who ask at one moment share a request. */
   state(): Promise<Outcome<{ readonly log: LogState }>>;
 

@@ -59,6 +59,12 @@ export class LogReader {
     return opened.ok ? { ok: true, log: opened.log } : opened;
   }
 
+  async count(subject: string): Promise<Outcome<{ readonly count: number }>> {
+    const { logStream } = this.#subjects;
+    const answer = await this.#ask(() => this.#jsm.streams.info(logStream, { subjects_filter: subject }), undefined);
+    return answer.ok ? { ok: true, count: answer.result.state.subjects?.[subject] ?? 0 } : answer;
+  }
+
   /** The one message that a request of the leader names, if it is stored. */
   async get(query: MsgRequest | NextMsgRequest, signal?: AbortSignal): Promise<Answer<StoredMsg | null>> {
     const { logStream } = this.#subjects;

@@ -69,6 +69,10 @@ export class JetStreamLog implements DurableLog {
     return { ok: true, publication: answer.result === null ? undefined : fromStored(answer.result, this.#subjects) };
   }
 
+  count(subject: string): Promise<Outcome<{ readonly count: number }>> {
+    return this.#reader.count(subject);
+  }
+
   state(): Promise<Outcome<{ readonly log: LogState }>> {
     return this.#reader.state();
   }
