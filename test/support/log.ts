@@ -2,7 +2,7 @@ import { type JetStreamLog, type LogConfig, type NatsBus, openJetStreamLog, star
 import { Subjects } from "@fanwire/protocol";
 import { createLog, type Log } from "@fanwire/service";
 
-export const defaultLogConfig: LogConfig = {
+const defaultLogConfig: LogConfig = {
   maxAgeSeconds: 3_600,
   maxPerSubject: 1_000,
   maxBytes: 64 * 1_048_576,

@@ -6,7 +6,7 @@ import { accepts } from "./nats.ts";
 import { startProcess, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
-export type TestNatsNode = {
+type TestNatsNode = {
   /** As JetStream names it, such as in `cluster.leader` of a stream's description. */
   readonly name: string;
   readonly url: string;

@@ -30,7 +30,7 @@ export type OutgoingPublication = {
  */
 export type PublishResult = Accepted | Refused;
 export type Accepted = { readonly ok: true; readonly status: "published" | DeliveredStatus } | Stored;
-export type Stored = {
+type Stored = {
   readonly ok: true;
   readonly status: "stored";
   /** Never empty; several when it went to several topics, in their order. */
