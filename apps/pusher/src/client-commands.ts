@@ -5,12 +5,14 @@ import { mayPublish } from "./core/claims.ts";
 import { type Command, type CommandErrorCode, type CommandId, parseCommand } from "./core/commands.ts";
 import { encodeErrorReply, encodeReply } from "./core/encoding.ts";
 import type { Edge } from "./edge.ts";
+import type { Entrance } from "./entrance.ts";
 import type { TokenVerifier } from "./tokens.ts";
 
 type CommandsParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly edge: Edge;
+  readonly entrance: Entrance;
   readonly verifier: TokenVerifier;
 };
 
@@ -37,9 +39,9 @@ export class Commands {
   receive(connection: Connection, text: string): boolean {
     const parsed = parseCommand(text);
     if (parsed.ok) {
-      const outcome = this.#execute(connection, parsed.command);
+      const outcome = this.#execute(connection, parsed.id, parsed.command);
       if (outcome instanceof Promise) this.#replyLater(connection, parsed.id, outcome);
-      else reply(connection, parsed.id, outcome);
+      else if (outcome !== undefined) reply(connection, parsed.id, outcome);
       return true;
     }
     if (parsed.id === undefined) {
@@ -50,12 +52,13 @@ export class Commands {
     return true;
   }
 
-  #execute(connection: Connection, command: Command): Outcome | Promise<Outcome> {
+  /** Undefined: the reply is sent by whoever knows when it is due. */
+  #execute(connection: Connection, id: CommandId, command: Command): Outcome | Promise<Outcome> | undefined {
     switch (command.command) {
       case "ping":
         return {};
       case "subscribe":
-        return this.#subscribe(connection, command);
+        return this.#subscribe(connection, id, command);
       case "unsubscribe":
         this.#parts.edge.unfollow(connection, command.topic);
         return {};
@@ -66,15 +69,23 @@ export class Commands {
     }
   }
 
-  #subscribe(connection: Connection, { topic, since }: Extract<Command, { command: "subscribe" }>): Outcome {
-    switch (this.#parts.edge.follow(connection, topic)) {
-      case "forbidden":
-        return { code: "forbidden", message: "the token does not allow to follow this" };
-      case "topic-limit":
-        return { code: "topic-limit", message: "this connection follows as many topics as it may" };
-      default:
-        return since === undefined ? {} : { more: { recovered: false } };
+  #subscribe(
+    connection: Connection,
+    id: CommandId,
+    { topic, since }: Extract<Command, { command: "subscribe" }>,
+  ): Outcome | undefined {
+    const { edge, entrance } = this.#parts;
+    const followed = edge.follow(connection, topic);
+    if (followed === "forbidden") return { code: "forbidden", message: "the token does not allow to follow this" };
+    if (followed === "topic-limit") {
+      return { code: "topic-limit", message: "this connection follows as many topics as it may" };
     }
+    if (followed === "already") return since === undefined ? {} : { more: { recovered: false } };
+    // The reply must come before what was missed, and that is sent at once when it is known.
+    entrance.enter(connection, [followed], since, (recovered) =>
+      reply(connection, id, recovered === null ? {} : { more: { recovered } }),
+    );
+    return undefined;
   }
 
   async #publish(connection: Connection, command: Extract<Command, { command: "publish" }>): Promise<Outcome> {

@@ -26,7 +26,14 @@ export type ConnectionState = InboundCount & {
  */
 export type Connection = Pick<
   WebSocket<ConnectionState>,
-  "getUserData" | "subscribe" | "unsubscribe" | "isSubscribed" | "end" | "getBufferedAmount" | "getRemoteAddressAsText"
+  | "getUserData"
+  | "subscribe"
+  | "unsubscribe"
+  | "isSubscribed"
+  | "end"
+  | "close"
+  | "getBufferedAmount"
+  | "getRemoteAddressAsText"
 > & {
   /** 1: handed to the network; 0: waits in our memory; 2: dropped, the connection is being ended. */
   send(frame: string | Uint8Array, isBinary?: boolean): number;

@@ -50,7 +50,7 @@ function answer(request: ControlRequest, { edge, describeWorker }: ControlParts)
         ),
       };
     case "follow":
-      return { outcome: follow(edge, request.connectionId, request.topic) };
+      return { outcome: follow(edge, edge.connection(request.connectionId), request.topic) };
     case "unfollow":
       return { outcome: unfollow(edge, request.connectionId, request.topic) };
     case "find-user":
@@ -58,7 +58,7 @@ function answer(request: ControlRequest, { edge, describeWorker }: ControlParts)
     case "close-user":
       return withUser(edge, request.user, (connection) => edge.end(connection, closeCodes.closedByApplication));
     case "follow-user":
-      return withUser(edge, request.user, (connection) => void edge.followUnasked(connection, request.topic));
+      return withUser(edge, request.user, (connection) => void follow(edge, connection, request.topic));
     case "unfollow-user":
       return withUser(edge, request.user, (connection) => edge.unfollow(connection, request.topic));
     case "count-followers":
@@ -83,10 +83,12 @@ function withUser(edge: Edge, user: string, act: (connection: Connection) => voi
   return { count: connections.length, connections: described };
 }
 
-function follow(edge: Edge, connectionId: number, topic: string): "done" | "topic-limit" | "gone" {
-  const connection = edge.connection(connectionId);
+function follow(edge: Edge, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {
   if (connection === undefined) return "gone";
-  return edge.followUnasked(connection, topic) === "topic-limit" ? "topic-limit" : "done";
+  const followed = edge.followUnasked(connection, topic);
+  if (followed === "topic-limit") return "topic-limit";
+  if (followed !== "already") edge.join(connection, followed);
+  return "done";
 }
 
 function unfollow(edge: Edge, connectionId: number, topic: string): "done" | "gone" {

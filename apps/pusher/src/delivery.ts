@@ -33,7 +33,7 @@ export class Delivery {
   }
 
   /** To all connections that follow it. */
-  toFollowers(followed: Followed, message: BusMessage): void {
+  toFollowers(followed: Followed, message: BusMessage, position: string | undefined): void {
     const { webSockets, responses } = this.#parts;
     const excepted = this.#exceptedConnection(message);
     const { trees } = followed;
@@ -45,7 +45,7 @@ export class Delivery {
     const fanwireCount = webSockets.count(trees["fanwire.v1"]);
     const sseCount = responses.count(trees.sse);
     if (fanwireCount + sseCount > 0) {
-      const delivered = decode(message, followed.topicOf(message), followed.pattern);
+      const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
       if (fanwireCount > 0) {
         deliveries += publish(webSockets, trees["fanwire.v1"], {
           frame: encodeFanwire(delivered),
@@ -77,10 +77,8 @@ export class Delivery {
 
   /** The connection of this worker that must not get the publication. */
   #exceptedConnection(message: BusMessage): Connection | undefined {
-    const except = message.headers?.get(headerNames.except);
-    if (!except) return undefined;
-    const address = parseConnectionAddress(except);
-    return address?.workerId === this.#parts.workerId ? this.#parts.connections.get(address.connectionId) : undefined;
+    const id = exceptedId(message, this.#parts.workerId);
+    return id === undefined ? undefined : this.#parts.connections.get(id);
   }
 }
 
@@ -101,6 +99,14 @@ function publish(trees: Trees, tree: string, { frame, isBinary, excepted }: Writ
   return members;
 }
 
+/** The connection of this worker that must not get a publication. */
+export function exceptedId(message: BusMessage, workerId: string): number | undefined {
+  const except = message.headers?.get(headerNames.except);
+  if (!except) return undefined;
+  const address = parseConnectionAddress(except);
+  return address?.workerId === workerId ? address.connectionId : undefined;
+}
+
 export function treesOf(subject: string): Followed["trees"] {
   return {
     raw: treeName("raw", subject),
@@ -114,13 +120,20 @@ function sendTo(connection: Connection, message: BusMessage): number {
     case "raw":
       return connection.send(message.data, !isUtf8(message.data));
     case "fanwire.v1":
-      return connection.send(encodeFanwire(decode(message, undefined, undefined)), false);
+      return connection.send(encodeFanwire(decode(message, NOWHERE)), false);
     case "sse":
-      return connection.send(encodeSse(decode(message, undefined, undefined)));
+      return connection.send(encodeSse(decode(message, NOWHERE)));
   }
 }
 
-function decode(message: BusMessage, topic: string | undefined, pattern: string | undefined): Delivered {
+type Where = {
+  readonly topic: string | undefined;
+  readonly pattern: string | undefined;
+  readonly position: string | undefined;
+};
+const NOWHERE: Where = { topic: undefined, pattern: undefined, position: undefined };
+
+export function decode(message: BusMessage, { topic, pattern, position }: Where): Delivered {
   const { data, headers } = message;
   const content = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const isBinary = !isUtf8(content);
@@ -129,7 +142,7 @@ function decode(message: BusMessage, topic: string | undefined, pattern: string 
     isBinary,
     event: headers?.get(headerNames.event) || undefined,
     id: headers?.get(headerNames.id) || undefined,
-    position: undefined,
+    position,
     topic,
     subscription: topic === pattern ? undefined : pattern,
   };

@@ -1,23 +1,28 @@
-import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Bus, BusMessage, BusSubscription, DurableLog } from "@fanwire/bus";
 import {
   type CloseCode,
   type ConnectionDescription,
   closeCodes,
   formatConnectionAddress,
+  formatPosition,
   matchesTopic,
   parseConnectionId,
   type Subjects,
 } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { Gate, type RefusalReason } from "./core/admission.ts";
+import { Backlog } from "./core/backlog.ts";
 import { mayFollow } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
 import { Interest } from "./core/interest.ts";
+import { KeySequence } from "./core/key-sequence.ts";
 import { Users } from "./core/users.ts";
 import { Delivery, type Followed, treesOf } from "./delivery.ts";
+import { LogFollower, type LogKey } from "./log-follower.ts";
 import type { Traffic } from "./traffic.ts";
 import type { ResponseTrees, Trees } from "./trees.ts";
 
@@ -31,11 +36,32 @@ type EdgeParts = {
   readonly traffic: Traffic;
   readonly webSockets: Trees;
   readonly responses: ResponseTrees;
+  readonly durable: DurableLog;
+  readonly log: Log;
 };
 
-type Listening = Followed & { readonly subscription: BusSubscription };
+/** A message that a key brought, with its place in the log if it has one. */
+export type Received = {
+  readonly message: BusMessage;
+  readonly sequence: number | undefined;
+  /** Counts up in the order of arrival over all keys. */
+  readonly arrival: number;
+};
 
-export type FollowOutcome = "followed" | "already" | "forbidden" | "topic-limit";
+/** What this worker listens to on NATS on behalf of its connections. */
+export type Listening = Followed &
+  LogKey & {
+    readonly backlog: Backlog<Received>;
+    readonly subscription: BusSubscription;
+    /** NATS has our subscription: what is published from now on comes. */
+    isHeard: boolean;
+  };
+
+/** Most that is kept for connections that wait for their replay, for each key. */
+const MAX_BACKLOG = 20_000;
+
+/** What is followed now, to be joined; or why not. */
+export type FollowOutcome = Listening | "already" | "forbidden" | "topic-limit";
 
 /** What the doors of one worker share: who is connected, what they follow, and what NATS sends for them. */
 export class Edge {
@@ -44,10 +70,12 @@ export class Edge {
   readonly #connections = new Connections<Connection>();
   readonly #users = new Users();
   readonly #interest: Interest<Listening>;
-  readonly #expiry = new Expiry(nowSecond());
+  readonly #expiry = new Expiry();
   readonly #delivery: Delivery;
   readonly #everyone: Listening;
   readonly #expiryTimer: NodeJS.Timeout;
+  readonly #follower: LogFollower<Listening>;
+  #arrivals = 0;
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
@@ -59,6 +87,7 @@ export class Edge {
       now: () => performance.now(),
     });
     this.#delivery = new Delivery({ ...parts, connections: this.#connections });
+    this.#follower = this.#followLog(parts.durable);
     this.#interest = new Interest(
       (key) => this.#listen(key),
       ({ subscription }) => subscription.unsubscribe(),
@@ -76,6 +105,16 @@ export class Edge {
   /** Distinct topics, patterns and users listened to on NATS, and everyone. */
   get listeningTo(): number {
     return this.#interest.size;
+  }
+
+  get follower(): LogFollower<Listening> {
+    return this.#follower;
+  }
+
+  /** Where the log stands now, as far as this worker knows; undefined where there is none. */
+  get position(): string | undefined {
+    const { epoch, lastSequence: sequence } = this.#follower;
+    return epoch === undefined ? undefined : formatPosition({ epoch, sequence });
   }
 
   get isDraining(): boolean {
@@ -101,18 +140,23 @@ export class Edge {
     });
   }
 
-  /** From now on it hears everyone, itself and its user. */
-  open(connection: Connection): void {
-    const { connectionId, door, grant } = connection.getUserData();
+  /** From now on it hears itself, and everyone and its user once it joins them. */
+  open(connection: Connection): Listening[] {
+    const { connectionId, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.traffic.accepted++;
-    connection.subscribe(this.#everyone.trees[door]);
-    if (grant.user !== undefined) {
-      this.#users.attach(grant.user, connectionId);
-      const { trees } = this.#interest.follow(this.#userKey(grant.user));
-      connection.subscribe(trees[door]);
-    }
     this.#setExpiry(connection);
+    if (grant.user === undefined) return [this.#everyone];
+    this.#users.attach(grant.user, connectionId);
+    return [this.#everyone, this.#interest.follow(this.#userKey(grant.user))];
+  }
+
+  /** From now on it hears what the key brings. */
+  join(connection: Connection, listening: Listening): void {
+    const { door, topics } = connection.getUserData();
+    // It may have unfollowed while it waited.
+    if (listening.pattern !== undefined && !topics?.has(listening.pattern)) return;
+    connection.subscribe(listening.trees[door]);
   }
 
   /** To be called when a connection has closed, for whatever reason. */
@@ -130,7 +174,7 @@ export class Edge {
     closedByCode.set(label, (closedByCode.get(label) ?? 0) + 1);
   }
 
-  /** Follows a topic or pattern, if the connection's grant allows it. */
+  /** Follows a topic or pattern, if the connection's grant allows it, and hears it once it joins. */
   follow(connection: Connection, pattern: string): FollowOutcome {
     return mayFollow(connection.getUserData().grant, pattern) ? this.followUnasked(connection, pattern) : "forbidden";
   }
@@ -145,8 +189,7 @@ export class Edge {
     }
     state.topics ??= new Set();
     state.topics.add(pattern);
-    connection.subscribe(this.#interest.follow(this.#topicKey(pattern)).trees[state.door]);
-    return "followed";
+    return this.#interest.follow(this.#topicKey(pattern));
   }
 
   unfollow(connection: Connection, pattern: string): void {
@@ -206,10 +249,17 @@ export class Edge {
     connection.end(code, reason);
   }
 
+  /** It holds as many unsent bytes as it may. */
+  endSlow(connection: Connection): void {
+    this.#parts.traffic.ended["unsent-bytes"]++;
+    connection.close();
+  }
+
   /** Refuses newcomers and closes all connections evenly over `drainMs`. Resolves when none is left. */
   async drain(drainMs: number): Promise<void> {
     this.#gate.drain();
     clearInterval(this.#expiryTimer);
+    this.#follower.stop();
     const deadline = performance.now() + drainMs;
     while (this.#connections.size > 0) {
       const batchSize = drainBatchSize(this.#connections.size, deadline - performance.now());
@@ -222,18 +272,50 @@ export class Edge {
     const { bus, subjects, traffic } = this.#parts;
     const target = subjects.parseLive(key);
     const pattern = subjects.parseLiveTopics(key);
-    const isExact = target?.kind === "topic";
-    const kind = target?.kind === "connection" || target === undefined ? "topic" : target.kind;
-    const followed: Followed = {
-      trees: treesOf(key),
-      pattern,
-      topicOf: (message) => (isExact ? target.topic : pattern === undefined ? undefined : topicIn(subjects, message)),
-    };
+    const isExact = target !== undefined;
+    const kind = target?.kind ?? "topic";
+    const exactTopic = target?.kind === "topic" ? target.topic : undefined;
     const subscription = bus.subscribe(key, (message) => {
       traffic.publications[kind]++;
-      this.#delivery.toFollowers(followed, message);
+      this.#follower.receive(listening, message);
     });
-    return { ...followed, subscription };
+    const listening: Listening = {
+      key,
+      isExact,
+      pattern,
+      subscription,
+      trees: treesOf(key),
+      sequence: new KeySequence(isExact, this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence),
+      backlog: new Backlog(MAX_BACKLOG),
+      isHeard: false,
+      topicOf: (message) => (isExact ? exactTopic : topicIn(subjects, message)),
+    };
+    return listening;
+  }
+
+  #deliver(listening: Listening, message: BusMessage, sequence: number | undefined): void {
+    if (listening.backlog.isNeeded) {
+      this.#arrivals++;
+      listening.backlog.push({ message, sequence, arrival: this.#arrivals });
+    }
+    const { epoch } = this.#follower;
+    const position = sequence === undefined || epoch === undefined ? undefined : formatPosition({ epoch, sequence });
+    this.#delivery.toFollowers(listening, message, position);
+  }
+
+  #followLog(durable: DurableLog): LogFollower<Listening> {
+    const { bus, subjects, traffic, log: logger } = this.#parts;
+    const follower = new LogFollower<Listening>({
+      bus,
+      log: durable,
+      subjects,
+      logger,
+      traffic,
+      keys: () => this.#interest.subscriptions(),
+      deliver: (listening, message, sequence) => this.#deliver(listening, message, sequence),
+    });
+    bus.onConnection((isConnected) => (isConnected ? follower.repairAll() : follower.hold()));
+    return follower;
   }
 
   #onTargeted(message: BusMessage): void {

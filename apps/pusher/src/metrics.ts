@@ -47,6 +47,22 @@ export function createWorkerMetrics(options: {
     "target",
     () => traffic.publications,
   );
+  labelled(
+    "fanwire_pusher_resumed_total",
+    "Connections that came back with a position, by whether it is proven that nothing is missing.",
+    "outcome",
+    () => traffic.resumed,
+  );
+  counter(
+    "fanwire_pusher_log_gaps_total",
+    "Times a durable publication did not come by itself when it should have.",
+    () => traffic.logGaps,
+  );
+  counter(
+    "fanwire_pusher_log_repairs_total",
+    "Durable publications delivered from the log because they did not come by themselves.",
+    () => traffic.logRepairs,
+  );
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => traffic.deliveries);
   counter(
     "fanwire_pusher_delivered_bytes_total",

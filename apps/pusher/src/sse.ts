@@ -6,6 +6,7 @@ import { encodeWelcome, sseEvent } from "./core/encoding.ts";
 import { isAllowedOrigin } from "./core/origins.ts";
 import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
+import type { Greeter } from "./greeter.ts";
 import type { Handshakes, Newcomer } from "./handshake.ts";
 import type { Traffic } from "./traffic.ts";
 import type { ResponseTrees } from "./trees.ts";
@@ -20,6 +21,7 @@ type SseParts = {
   readonly config: PusherConfig;
   readonly edge: Edge;
   readonly handshakes: Handshakes;
+  readonly greeter: Greeter;
   readonly trees: ResponseTrees;
   readonly traffic: Traffic;
 };
@@ -51,13 +53,10 @@ function admit(response: HttpResponse, request: HttpRequest, parts: SseParts, op
     response.onAborted(() => connection.onGone());
     writeHead(response, origin, config.allowedOrigins);
     open.add(connection);
-    edge.open(connection);
-    for (const topic of query.topics) edge.follow(connection, topic);
-
-    const since = lastEventId || query.since;
-    const welcome = { connection: edge.addressOf(connection), position: undefined, recovered: since ? false : null };
-    connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome) }));
-    if (welcome.recovered === false) connection.send(sseEvent({ event: "fanwire.gap", data: "" }));
+    parts.greeter.open(connection, { ...query, since: lastEventId || query.since }, (welcome) => {
+      connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome), id: welcome.position }));
+      if (welcome.recovered === false) connection.send(sseEvent({ event: "fanwire.gap", data: "" }));
+    });
   });
 }
 
@@ -139,8 +138,7 @@ class SseConnection implements Connection {
     if (this.#unsentBytes > this.#unsentLimit) {
       this.#traffic.drops++;
       this.#traffic.ended["unsent-bytes"]++;
-      this.onGone();
-      this.#response.close();
+      this.close();
       return 2;
     }
     let isTaken = false;
@@ -172,6 +170,12 @@ class SseConnection implements Connection {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.onEnd(1006);
+  }
+
+  close(): void {
+    if (this.#hasEnded) return;
+    this.onGone();
+    this.#response.close();
   }
 
   /** Leaves all trees. */

@@ -16,9 +16,7 @@ export type TokenRefusal =
   /** The key set cannot be fetched: the token may be good, try again later. */
   | "keys-unavailable";
 
-type TokenResult =
-  | { readonly ok: true; readonly grant: Grant }
-  | { readonly ok: false; readonly reason: TokenRefusal };
+type TokenResult = { readonly ok: true; readonly grant: Grant } | { readonly ok: false; readonly reason: TokenRefusal };
 
 export type TokenVerifier = {
   /** No key is configured: tokens are not looked at. */

@@ -17,6 +17,12 @@ export type Traffic = {
   inboundMessages: number;
   /** Topics not followed because the connection followed as many as it may. */
   topicLimits: number;
+  /** Times a durable publication did not come, or came twice without reason. */
+  logGaps: number;
+  /** Durable publications delivered from the log because they did not come by themselves. */
+  logRepairs: number;
+  /** Connections that came back with a position, by whether it could be proven that nothing is missing. */
+  readonly resumed: Record<"recovered" | "not-recovered", number>;
   readonly refused: Record<RefusalReason, number>;
   readonly ended: Record<EndedBy, number>;
   readonly closedByCode: Map<string, number>;
@@ -31,6 +37,9 @@ export function newTraffic(): Traffic {
     drops: 0,
     inboundMessages: 0,
     topicLimits: 0,
+    logGaps: 0,
+    logRepairs: 0,
+    resumed: { recovered: 0, "not-recovered": 0 },
     refused: {
       draining: 0,
       "connection-limit": 0,

@@ -5,9 +5,11 @@ import type { PusherConfig } from "./config.ts";
 import { type ConnectionState, newConnectionState } from "./connection.ts";
 import { encodeWelcome } from "./core/encoding.ts";
 import { greeting } from "./core/greeting.ts";
+import type { HandshakeQuery } from "./core/handshake.ts";
 import { countInbound } from "./core/inbound-rate.ts";
 import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
+import type { Greeter } from "./greeter.ts";
 import type { Handshakes, Newcomer } from "./handshake.ts";
 import type { EndedBy, Traffic } from "./traffic.ts";
 
@@ -15,6 +17,7 @@ type Socket = WebSocket<ConnectionState>;
 
 const SUBPROTOCOL = "fanwire.v1";
 const BINARY = true;
+const NO_QUERY: HandshakeQuery = { topics: [], token: undefined, since: undefined };
 
 /** What uWebSockets.js says to the close handler when one of its own limits ended the connection. */
 const endedByMessage: Readonly<Record<string, EndedBy>> = {
@@ -28,6 +31,7 @@ type DoorParts = {
   readonly workerId: string;
   readonly edge: Edge;
   readonly handshakes: Handshakes;
+  readonly greeter: Greeter;
   readonly commands: Commands;
   readonly traffic: Traffic;
 };
@@ -83,18 +87,17 @@ class WebSocketDoor {
   }
 
   onOpen(socket: Socket): void {
-    const { edge, config, workerId } = this.#parts;
+    const { greeter, config, workerId } = this.#parts;
     const { connectionId, door } = socket.getUserData();
-    const query = this.#newcomer?.query;
-    edge.open(socket);
-    for (const topic of query?.topics ?? []) edge.follow(socket, topic);
-
+    const query = this.#newcomer?.query ?? NO_QUERY;
     if (door === "fanwire.v1") {
-      const recovered = query?.since === undefined ? null : false;
-      socket.send(encodeWelcome({ connection: edge.addressOf(socket), position: undefined, recovered }));
-    } else if (config.greeting !== "") {
-      socket.send(greeting(config.greeting, workerId, connectionId), !BINARY);
+      greeter.open(socket, query, (welcome) => socket.send(encodeWelcome(welcome), !BINARY));
+      return;
     }
+    // The raw door has nowhere to put positions, so nobody can come back with one.
+    greeter.open(socket, { ...query, since: undefined }, () => {
+      if (config.greeting !== "") socket.send(greeting(config.greeting, workerId, connectionId), !BINARY);
+    });
   }
 
   onMessage(socket: Socket, message: ArrayBuffer, isBinary: boolean): void {

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { hostname } from "node:os";
-import { startNatsBus } from "@fanwire/bus";
+import { openJetStreamLog, startNatsBus } from "@fanwire/bus";
 import { Subjects, type WorkerDescription, workerIdFrom } from "@fanwire/protocol";
 import { type Log, type Readiness, type Running, VERSION } from "@fanwire/service";
 import type { Registry } from "prom-client";
@@ -10,6 +10,8 @@ import { startControl } from "./control.ts";
 import { Rates } from "./core/rates.ts";
 import { Edge } from "./edge.ts";
 import { EdgeApp } from "./edge-app.ts";
+import { Entrance } from "./entrance.ts";
+import { Greeter } from "./greeter.ts";
 import { Handshakes } from "./handshake.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
@@ -46,12 +48,18 @@ export async function startWorker(options: {
   const edgeApp = new EdgeApp();
   const responses = new ResponseTrees();
   const webSockets = webSocketTrees(edgeApp.app);
-  const edge = new Edge({ config, workerId, bus, subjects, traffic, webSockets, responses });
+  const durable = await openJetStreamLog({ bus, subjects, config: config.logLimits, log });
+  const edge = new Edge({ config, workerId, bus, subjects, traffic, webSockets, responses, durable, log });
+  const unsentLimit = config.limits.unsentBytes;
+  const { follower } = edge;
+  await follower.ready();
+  const entrance = new Entrance({ bus, log: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
+  const greeter = new Greeter(edge, entrance);
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({ edge, verifier, maxTopics: config.limits.topics, traffic });
-  const commands = new Commands({ bus, subjects, edge, verifier });
-  const sse = openSseDoor(edgeApp, { config, edge, handshakes, trees: responses, traffic });
-  openWebSocketDoor(edgeApp, { config, workerId, edge, handshakes, commands, traffic });
+  const commands = new Commands({ bus, subjects, edge, entrance, verifier });
+  const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, trees: responses, traffic });
+  openWebSocketDoor(edgeApp, { config, workerId, edge, greeter, handshakes, commands, traffic });
 
   const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
   const sampleRates = () =>
@@ -93,6 +101,8 @@ export async function startWorker(options: {
     edgeApp.closePort();
     await edge.drain(config.drainMs);
     sse.stop();
+    entrance.stop();
+    durable.stop();
     edgeApp.close();
     await bus.stop();
   };

@@ -55,6 +55,7 @@ export class NatsBus implements Bus {
   readonly #probeSubject = createInbox();
   /** When the server last forbade us to publish to a subject. Holds the last {@link MAX_FORBIDDEN} of them. */
   readonly #forbiddenAt = new Map<string, number>();
+  readonly #connectionListeners: ((isConnected: boolean) => void)[] = [];
   #isConnected = true;
   #disconnects = 0;
   #connectedAt = performance.now();
@@ -181,6 +182,10 @@ export class NatsBus implements Bus {
     });
   }
 
+  onConnection(listener: (isConnected: boolean) => void): void {
+    this.#connectionListeners.push(listener);
+  }
+
   traffic(): BusTraffic {
     const { inMsgs, inBytes, outMsgs, outBytes } = this.#connection.stats();
     return {
@@ -257,12 +262,14 @@ export class NatsBus implements Bus {
         if (!this.#isConnected) return;
         this.#isConnected = false;
         this.#disconnects++;
+        for (const listener of this.#connectionListeners) listener(false);
         if (!this.#stopped) this.#log.warn({ server: status.server }, "lost NATS, reconnecting");
         return;
       case "reconnect":
         this.#isConnected = true;
         this.#connectedAt = performance.now();
         this.#probe.sendNow();
+        for (const listener of this.#connectionListeners) listener(true);
         this.#log.info({ server: status.server }, "connected to NATS again");
         return;
       case "error":

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Expiry } from "./expiry.ts";
 
 test("connections expire in their second, and a refreshed one later", () => {
-  const expiry = new Expiry(100);
+  const expiry = new Expiry();
   expiry.set(1, 105);
   expiry.set(2, 105);
   expiry.clear(2, 105);
@@ -15,7 +15,7 @@ test("connections expire in their second, and a refreshed one later", () => {
 });
 
 test("one that has expired already goes with the next check", () => {
-  const expiry = new Expiry(100);
+  const expiry = new Expiry();
   expiry.set(1, 50);
 
   expect(expiry.take(101)).toEqual([1]);

@@ -1,18 +1,12 @@
 /** When connections expire, in buckets of one second: no timer for each connection. */
 export class Expiry {
   readonly #buckets = new Map<number, Set<number>>();
-  #checkedUntil: number;
 
-  /** `nowSecond` in whole seconds of Unix time. */
-  constructor(nowSecond: number) {
-    this.#checkedUntil = nowSecond;
-  }
-
+  /** `second` in whole seconds of Unix time; one that is over is taken out with the next check. */
   set(connectionId: number, second: number): void {
-    const at = Math.max(second, this.#checkedUntil + 1);
-    const bucket = this.#buckets.get(at);
+    const bucket = this.#buckets.get(second);
     if (bucket) bucket.add(connectionId);
-    else this.#buckets.set(at, new Set([connectionId]));
+    else this.#buckets.set(second, new Set([connectionId]));
   }
 
   clear(connectionId: number, second: number): void {
@@ -29,7 +23,6 @@ export class Expiry {
       expired.push(...bucket);
       this.#buckets.delete(second);
     }
-    this.#checkedUntil = Math.max(this.#checkedUntil, nowSecond);
     return expired;
   }
 }

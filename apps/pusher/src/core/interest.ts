@@ -17,6 +17,14 @@ export class Interest<Subscription> {
     return this.#followed.size;
   }
 
+  get(key: string): Subscription | undefined {
+    return this.#followed.get(key)?.subscription;
+  }
+
+  *subscriptions(): Generator<Subscription> {
+    for (const { subscription } of this.#followed.values()) yield subscription;
+  }
+
   /** One more follower of `key`. The caller counts each connection once. */
   follow(key: string): Subscription {
     let entry = this.#followed.get(key);
