@@ -1,0 +1,121 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { nowMicros } from "../clock.ts";
+import type { ClientFaults, ClientReport, Expectation, OpenPlan } from "./calls.ts";
+import { Connection, type Crowd } from "./connection.ts";
+import { Recorder } from "./recorder.ts";
+
+/** Handshakes under way at once: below the listen backlog of any server here. */
+const OPENING_AT_ONCE = 200;
+const OPEN_TIMEOUT_MS = 60_000;
+/** One loopback address has about 28,000 ephemeral ports towards one destination. */
+const CONNECTIONS_PER_LOCAL_ADDRESS = 20_000;
+/** After the last expected arrival, how long a repeated one may take to show. */
+const REPEAT_WINDOW_MS = 100;
+
+/** All connections of the load client and what they saw. */
+export class LoadCrowd implements Crowd {
+  recorder = new Recorder(Number.POSITIVE_INFINITY, 1);
+  awaited = 0;
+  readonly greetings: number;
+  readonly #plan: OpenPlan;
+  readonly #connections: Connection[] = [];
+  #opened = 0;
+  #arrived = 0;
+  #lastArrivedAt = 0;
+  #foreign = 0;
+  #ended = 0;
+  #firstEnd: string | undefined;
+  #cpuBefore = process.cpuUsage();
+
+  constructor(plan: OpenPlan) {
+    this.#plan = plan;
+    this.greetings = plan.greetings;
+  }
+
+  /** Resolves when all are open and greeted. */
+  async open(): Promise<void> {
+    const { address, connections } = this.#plan;
+    const deadline = performance.now() + OPEN_TIMEOUT_MS;
+    while (this.#opened < connections) {
+      if (this.#firstEnd !== undefined) throw new Error(`a connection could not be opened: ${this.#firstEnd}`);
+      if (performance.now() > deadline) throw new Error(`only ${this.#opened} of ${connections} connections opened`);
+      const limit = Math.min(connections, this.#opened + OPENING_AT_ONCE);
+      while (this.#connections.length < limit) {
+        this.#connections.push(new Connection(address, localAddress(this.#connections.length), this));
+      }
+      await delay(1);
+    }
+  }
+
+  expect({ total, recordFrom, recordEvery }: Expectation): void {
+    this.recorder = new Recorder(recordFrom, recordEvery);
+    this.awaited = total;
+    this.#arrived = 0;
+    this.#lastArrivedAt = 0;
+    this.#cpuBefore = process.cpuUsage();
+  }
+
+  async settle(quietMs: number): Promise<ClientReport> {
+    let seen = -1;
+    let seenAt = performance.now();
+    while (this.#arrived + this.#ended < this.#connections.length) {
+      await delay(20);
+      const now = this.#progress();
+      if (now !== seen) {
+        seen = now;
+        seenAt = performance.now();
+      } else if (performance.now() - seenAt > quietMs) {
+        break;
+      }
+    }
+    if (this.#lastArrivedAt === 0) this.#lastArrivedAt = nowMicros();
+    const cpu = process.cpuUsage(this.#cpuBefore);
+    await delay(REPEAT_WINDOW_MS);
+    return {
+      latency: this.recorder.latency(),
+      settledAtMicros: this.#lastArrivedAt,
+      cpuMicros: cpu.user + cpu.system,
+      faults: this.#faults(),
+    };
+  }
+
+  onOpen(): void {
+    this.#opened++;
+  }
+
+  onArrived(): void {
+    this.#arrived++;
+    if (this.#arrived === this.#connections.length) this.#lastArrivedAt = nowMicros();
+  }
+
+  onForeignFrame(): void {
+    this.#foreign++;
+  }
+
+  onEnd(reason: string): void {
+    this.#ended++;
+    this.#firstEnd ??= reason;
+  }
+
+  #progress(): number {
+    return this.#connections.reduce((sum, connection) => sum + connection.order.next, 0);
+  }
+
+  #faults(): ClientFaults {
+    const faults: ClientFaults = { missing: 0, repeated: 0, late: 0, foreign: this.#foreign, ended: this.#ended };
+    if (this.#firstEnd !== undefined) faults.firstEnd = this.#firstEnd;
+    for (const connection of this.#connections) {
+      const of = connection.order.faults(this.awaited);
+      faults.missing += of.missing;
+      faults.repeated += of.repeated;
+      faults.late += of.late;
+    }
+    return faults;
+  }
+}
+
+/** `undefined`: the system chooses, while the ports of one address suffice. */
+function localAddress(index: number): string | undefined {
+  const block = Math.floor(index / CONNECTIONS_PER_LOCAL_ADDRESS);
+  return block === 0 ? undefined : `127.0.0.${block + 1}`;
+}

@@ -1,0 +1,55 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { availableParallelism, cpus, loadavg, release } from "node:os";
+import { SetupError } from "./setup-error.ts";
+
+/** Where and on what a run took place; without it figures mean nothing. */
+export type Machine = {
+  cpu: string;
+  cores: number;
+  kernel: string;
+  /** Decides when what is pending leaves, on loopback too. */
+  congestionControl: string;
+  /** Of the last minute before the run: well above 0 says that others were at work. */
+  loadAverage: number;
+  node: string;
+  natsServer: string;
+  commit: string;
+  date: string;
+};
+
+export function describeMachine(): Machine {
+  const changes = output("git", ["status", "--porcelain"]);
+  return {
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: availableParallelism(),
+    kernel: release(),
+    congestionControl: readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "latin1").trim(),
+    loadAverage: loadavg()[0] ?? 0,
+    node: process.version,
+    natsServer: output("nats-server", ["--version"])?.replace(/^nats-server: /, "") ?? "absent",
+    commit: (output("git", ["rev-parse", "--short", "HEAD"]) ?? "none") + (changes ? " with changes" : ""),
+    date: new Date().toISOString(),
+  };
+}
+
+/** Throws with what to do about it when this machine does not let a process open so many connections. */
+export function requireOpenFiles(connections: number): void {
+  // Beside the connections: modules, pipes, NATS, the admin port.
+  const needed = connections + 200;
+  const limits = readFileSync("/proc/self/limits", "latin1");
+  // Node raises its soft limit to the hard one when it starts.
+  const limit = /^Max open files +\S+ +(\S+)/m.exec(limits)?.[1];
+  if (limit === "unlimited" || Number(limit) >= needed) return;
+  throw new SetupError(
+    `${connections} connections need ${needed} open files, the limit is ${limit}. Raise it in this shell, as root: ulimit -n 65536 (in a container: --ulimit nofile=65536), or ask for less with --clients.`,
+  );
+}
+
+function output(command: string, args: string[]): string | undefined {
+  try {
+    return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return undefined;
+  }
+}

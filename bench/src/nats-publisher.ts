@@ -1,0 +1,53 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+const LINE_END = Buffer.from("\r\n");
+
+/**
+ * Publishes to NATS with the bare client protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol): what
+ * goes out together is one write, and the process that also runs the bench spends next to nothing on it.
+ */
+export class NatsPublisher {
+  readonly #socket: Socket;
+  #failure: Error | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("data", (bytes) => this.#read(bytes.toString()));
+    socket.on("error", (error) => {
+      this.#failure ??= error;
+    });
+    socket.on("close", () => {
+      this.#failure ??= new Error("nats-server closed the publisher's connection");
+    });
+  }
+
+  static async connect(port: number): Promise<NatsPublisher> {
+    const socket = connect({ host: "127.0.0.1", port, noDelay: true });
+    await once(socket, "connect");
+    socket.write('CONNECT {"verbose":false,"pedantic":false,"name":"fanwire-bench"}\r\n');
+    return new NatsPublisher(socket);
+  }
+
+  /** Throws when the connection has failed since the last call. */
+  publish(subject: string, contents: readonly Buffer[]): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    const parts = contents.flatMap((content) => [
+      Buffer.from(`PUB ${subject} ${content.length}\r\n`),
+      content,
+      LINE_END,
+    ]);
+    this.#socket.write(Buffer.concat(parts));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** The server speaks seldom and in single lines: INFO, PING, and -ERR before it hangs up. */
+  #read(text: string): void {
+    if (/^PING\r$/m.test(text)) this.#socket.write("PONG\r\n");
+    const error = /^-ERR (.*)\r$/m.exec(text)?.[1];
+    if (error !== undefined) this.#failure ??= new Error(`nats-server refused the publisher: ${error}`);
+  }
+}

@@ -1,0 +1,12 @@
+import { Subjects } from "@fanwire/protocol";
+import type { Lab } from "../lab.ts";
+import { publishPaced } from "../pacer.ts";
+import type { RunningServer } from "./server.ts";
+
+/** Where a publication to everyone goes. */
+export const subject = new Subjects().live({ kind: "everyone" });
+
+/** How a server is fed that listens to NATS: by the bench's own publisher, at the same pace as any other. */
+export function publishOverNats(lab: Lab): RunningServer["publish"] {
+  return (plan) => publishPaced(plan, (contents) => lab.publisher.publish(subject, contents));
+}

@@ -1,0 +1,28 @@
+import uWS from "uWebSockets.js";
+
+const TOPIC = "all";
+
+export type UwsApp = { readonly port: number; publish(content: Uint8Array): void };
+
+/**
+ * The least server that uWebSockets.js allows: each connection follows one topic. No limit on what waits for a slow
+ * connection, since by default uWebSockets.js drops beyond 64 KiB and a burst is more than that.
+ */
+export async function startUwsApp(): Promise<UwsApp> {
+  const app = uWS.App();
+  app.ws("/*", {
+    compression: uWS.DISABLED,
+    maxBackpressure: 0,
+    idleTimeout: 120,
+    open: (ws) => {
+      ws.subscribe(TOPIC);
+    },
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    app.listen("127.0.0.1", 0, (socket) => {
+      if (socket) resolve(uWS.us_socket_local_port(socket));
+      else reject(new Error("uWebSockets.js could not listen"));
+    });
+  });
+  return { port, publish: (content) => app.publish(TOPIC, content, false) };
+}
