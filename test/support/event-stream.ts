@@ -1,7 +1,7 @@
 import { get, type IncomingMessage } from "node:http";
 import { until } from "./wait.ts";
 
-export type StreamEvent = { readonly id?: string; readonly event?: string; readonly data: string };
+type StreamEvent = { readonly id?: string; readonly event?: string; readonly data: string };
 
 export type EventStream = {
   readonly response: IncomingMessage;

@@ -67,7 +67,7 @@ export type PusherConfig = {
   readonly drainMs: number;
 };
 
-export type Limits = {
+type Limits = {
   readonly connections: number;
   /** 0: no limit. */
   readonly handshakesPerSecond: number;

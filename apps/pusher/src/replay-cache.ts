@@ -7,7 +7,7 @@ const GATHER_MS = 20;
 /** What nobody asked for during this time is forgotten. */
 const FORGET_AFTER_MS = 10_000;
 /** Most publications replayed to one reader for one thing it follows; who missed more starts live. */
-export const MAX_REPLAY = 10_000;
+const MAX_REPLAY = 10_000;
 const PAGE_LIMIT = 500;
 
 export type ReplayPart = {
