@@ -197,7 +197,7 @@ test("while NATS is away items wait in the server, and are stored in order when 
 });
 
 test("without JetStream events work, and queue items wait up to a bound beyond which their senders do", async () => {
-  await using own = await startNats(["-c", new URL("support/no-jetstream.conf", import.meta.url).pathname]);
+  await using own = await startNats([], { jetStream: false });
   await using channel = await startChannel({ nats: own.url, env: { CHANNEL_MAX_UNSTORED_BYTES: "1000000" } });
   using sender = await connectPeer(channel);
   using subscriber = await connectPeer(channel);

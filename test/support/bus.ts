@@ -1,5 +1,5 @@
-import { type Bus, startNatsBus } from "@fanwire/bus";
-import { Subjects, type WorkerDescription, workerDescription } from "@fanwire/protocol";
+import { type Bus, type HeaderEntries, startNatsBus } from "@fanwire/bus";
+import { type ControlRequest, Subjects, type WorkerDescription, workerDescription } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 
 export const subjects = new Subjects();
@@ -29,4 +29,19 @@ export async function describeWorkers(bus: Bus): Promise<WorkerDescription[]> {
   const gathered = await bus.requestMany(subjects.allWorkers, request, { stallMs: 300, maxWaitMs: 2_000 });
   if (!gathered.ok) throw new Error(gathered.reason);
   return gathered.messages.map(({ data }) => workerDescription.parse(JSON.parse(Buffer.from(data).toString())));
+}
+
+/** Publishes to a topic and waits until NATS has it. */
+export async function publishToTopic(bus: Bus, topic: string, content: string | Uint8Array, headers?: HeaderEntries) {
+  const outcome = await bus.publish(subjects.live({ kind: "topic", topic }), Buffer.from(content), headers);
+  if (!outcome.ok) throw new Error(`not published: ${outcome.reason}`);
+}
+
+/** Asks one worker and gives its answer. */
+export async function askWorker(bus: Bus, workerId: string, request: ControlRequest): Promise<unknown> {
+  const outcome = await bus.request(subjects.worker(workerId), Buffer.from(JSON.stringify(request)), {
+    timeoutMs: 2_000,
+  });
+  if (!outcome.ok) throw new Error(outcome.reason);
+  return JSON.parse(Buffer.from(outcome.message.data).toString());
 }

@@ -16,13 +16,17 @@ export type TestNats = AsyncDisposable & {
   signal(signal: NodeJS.Signals): void;
 };
 
-/** A NATS server of the test's own, on a free port, with JetStream in a folder that goes with it. */
-export async function startNats(extraArgs: readonly string[] = []): Promise<TestNats> {
+/** A NATS server of the test's own, on a free port, with JetStream, unless it is not wanted, in a folder that goes with it. */
+export async function startNats(
+  extraArgs: readonly string[] = [],
+  { jetStream = true }: { readonly jetStream?: boolean } = {},
+): Promise<TestNats> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
   const command = process.env.FANWIRE_NATS_SERVER ?? "nats-server";
   const start = (port: number) =>
     startProcess(command, [
-      ...["-a", "127.0.0.1", "-p", String(port), "--ports_file_dir", folder, "-js", "-sd", join(folder, "data")],
+      ...["-a", "127.0.0.1", "-p", String(port), "--ports_file_dir", folder],
+      ...(jetStream ? ["-js", "-sd", join(folder, "data")] : []),
       ...extraArgs,
     ]);
 
@@ -57,7 +61,7 @@ function portOf(server: TestProcess, folder: string): Promise<number> {
   });
 }
 
-function accepts(port: number): Promise<boolean> {
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: "127.0.0.1", port });
     socket.once("data", () => {

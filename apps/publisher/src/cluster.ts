@@ -1,17 +1,30 @@
-import type { BusMessage, RequestFailure } from "@fanwire/bus";
+import type { BusMessage, DurableLog, RequestFailure } from "@fanwire/bus";
 import {
   type ConnectionAddress,
   type ConnectionDescription,
   type ControlRequest,
   connectionReply,
+  type DurableTarget,
   deliveryReply,
+  followersReply,
+  followReply,
   type Publication,
   type Subjects,
+  userReply,
   type WorkerDescription,
   workerDescription,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { encodePublication, fromDelivery, type PublishRefusal, type PublishResult } from "./core/publish.ts";
+import type { z } from "@hono/zod-openapi";
+import {
+  encodeDurable,
+  encodePublication,
+  fromDelivery,
+  type PublishRefusal,
+  type PublishRequest,
+  type PublishResult,
+  resultOfAll,
+} from "./core/publish.ts";
 import { ApiError, refusalCodes } from "./errors.ts";
 import type { PublisherBus } from "./late-bus.ts";
 import type { PublisherMetrics } from "./metrics.ts";
@@ -20,8 +33,12 @@ import type { PublisherMetrics } from "./metrics.ts";
 const GATHER_STALL_MS = 250;
 const GATHER_MAX_WAIT_MS = 2_000;
 
+/** What can be asked of every worker about a user. */
+type UserRequest = Extract<ControlRequest, { user: string }>;
+
 type ClusterParts = {
   readonly bus: PublisherBus;
+  readonly durableLog: Pick<DurableLog, "append">;
   readonly subjects: Subjects;
   readonly requestTimeoutMs: number;
   readonly metrics: PublisherMetrics;
@@ -37,14 +54,11 @@ export class Cluster {
   }
 
   /**
-   * Publishes; to a connection, with its worker's word about it. Publications of one caller that are handed over in one
-   * turn of the event loop reach NATS in that order.
+   * Publishes; to a connection, with its worker's word about it. Requests of one caller that are handed over in one turn of
+   * the event loop reach NATS in that order.
    */
-  async publish(publication: Publication): Promise<PublishResult> {
-    const isAnswered = publication.target.kind === "connection";
-    const result = await (isAnswered ? this.#publishAndAsk(publication) : this.#publishConfirmed(publication));
-    this.#parts.metrics.countPublication(publication, result);
-    return result;
+  async publish({ publications, isDurable }: PublishRequest): Promise<PublishResult> {
+    return resultOfAll(await Promise.all(publications.map((publication) => this.#publish(publication, isDurable))));
   }
 
   /** Publishes and does not ask whether anybody was there, as the original cluster did. */
@@ -66,20 +80,77 @@ export class Cluster {
 
   /** Every worker that answers, by id. */
   async describeWorkers(): Promise<WorkerDescription[]> {
+    const workers = await this.#askAll({ command: "describe" }, workerDescription);
+    return workers.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  /** @throws ApiError when the worker does not answer. */
+  async follow(
+    command: "follow" | "unfollow",
+    { workerId, connectionId }: ConnectionAddress,
+    topic: string,
+  ): Promise<"done" | "topic-limit" | "gone"> {
+    const reply = followReply.safeParse(parseJson(await this.#ask(workerId, { command, connectionId, topic })));
+    if (!reply.success) throw new ApiError("malformed_reply", { cause: reply.error });
+    return reply.data.outcome;
+  }
+
+  /** The user's connections on all workers that answer: as they were before they were closed or followed something. */
+  async askAboutUser(request: UserRequest): Promise<z.output<typeof userReply>> {
+    const replies = await this.#askAll(request, userReply);
+    return {
+      count: replies.reduce((sum, { count }) => sum + count, 0),
+      connections: replies.flatMap(({ connections }) => connections),
+    };
+  }
+
+  /** Connections on all workers that answer which a publication to the topic reaches. */
+  async countFollowers(topic: string): Promise<number> {
+    const replies = await this.#askAll({ command: "count-followers", topic }, followersReply);
+    return replies.reduce((sum, { connections }) => sum + connections, 0);
+  }
+
+  async #askAll<Schema extends z.ZodType>(request: ControlRequest, schema: Schema): Promise<z.output<Schema>[]> {
     const { bus, subjects, log } = this.#parts;
-    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest({ command: "describe" }), {
+    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest(request), {
       stallMs: GATHER_STALL_MS,
       maxWaitMs: GATHER_MAX_WAIT_MS,
     });
     if (!outcome.ok) throw new ApiError(refusalCodes[outcome.reason]);
 
-    const workers = outcome.messages.flatMap((message) => {
-      const worker = workerDescription.safeParse(parseJson(message));
+    return outcome.messages.flatMap((message) => {
+      const reply = schema.safeParse(parseJson(message));
       // One that is misunderstood, perhaps of another version, must not hide the others.
-      if (!worker.success) log.warn({ err: worker.error }, "a worker described itself in a way nobody understands");
-      return worker.success ? [worker.data] : [];
+      if (!reply.success) log.warn({ err: reply.error }, "a worker answered in a way nobody understands");
+      return reply.success ? [reply.data] : [];
     });
-    return workers.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  /** @throws ApiError when the worker does not answer. */
+  async #ask(workerId: string, request: ControlRequest): Promise<BusMessage> {
+    const { bus, subjects, requestTimeoutMs: timeoutMs } = this.#parts;
+    const outcome = await bus.request(subjects.worker(workerId), encodeRequest(request), { timeoutMs });
+    if (!outcome.ok) throw new ApiError(refusalCodes[refusal(outcome.reason)]);
+    return outcome.message;
+  }
+
+  async #publish(publication: Publication, isDurable: boolean): Promise<PublishResult> {
+    const { target } = publication;
+    const result = await (target.kind === "connection"
+      ? this.#publishAndAsk(publication)
+      : isDurable
+        ? this.#store({ ...publication, target })
+        : this.#publishConfirmed(publication));
+    this.#parts.metrics.countPublication(publication, result);
+    return result;
+  }
+
+  async #store(publication: Publication & { readonly target: DurableTarget }): Promise<PublishResult> {
+    const { durableLog, subjects } = this.#parts;
+    const { subject, content, headers } = encodeDurable(subjects, publication);
+    const outcome = await durableLog.append(subject, content, headers, publication.id);
+    if (!outcome.ok) return { ok: false, reason: outcome.reason, detail: outcome.detail };
+    return { ok: true, status: "stored", positions: [outcome.position], isDuplicate: outcome.duplicate };
   }
 
   async #publishConfirmed(publication: Publication): Promise<PublishResult> {
@@ -104,12 +175,7 @@ export class Cluster {
     command: "find-connection" | "close-connection",
     { workerId, connectionId }: ConnectionAddress,
   ): Promise<ConnectionDescription> {
-    const { bus, subjects, requestTimeoutMs: timeoutMs } = this.#parts;
-    const request = encodeRequest({ command, connectionId });
-    const outcome = await bus.request(subjects.worker(workerId), request, { timeoutMs });
-    if (!outcome.ok) throw new ApiError(refusalCodes[refusal(outcome.reason)]);
-
-    const reply = connectionReply.safeParse(parseJson(outcome.message));
+    const reply = connectionReply.safeParse(parseJson(await this.#ask(workerId, { command, connectionId })));
     if (!reply.success) throw new ApiError("malformed_reply", { cause: reply.error });
     if (reply.data.connection === null) throw new ApiError("connection_not_found");
     return reply.data.connection;

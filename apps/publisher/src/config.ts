@@ -1,4 +1,4 @@
-import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
+import { type BusConfig, busConfigFrom, type LogConfig, logConfigFrom, sharedSettings } from "@fanwire/bus";
 import { ConfigError, type LogLevel, readSettings, setting } from "@fanwire/service";
 
 const MEBIBYTE = 1_048_576;
@@ -53,6 +53,7 @@ export type PublisherConfig = {
   readonly requestTimeoutMs: number;
   readonly logLevel: LogLevel;
   readonly bus: BusConfig;
+  readonly log: LogConfig;
 };
 
 /** @throws ConfigError naming every variable that is wrong. */
@@ -74,5 +75,6 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     requestTimeoutMs: values.PUBLISHER_REQUEST_TIMEOUT_MS,
     logLevel: values.FANWIRE_LOG_LEVEL,
     bus: busConfigFrom(values),
+    log: logConfigFrom(values),
   });
 }

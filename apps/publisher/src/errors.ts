@@ -1,5 +1,5 @@
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import type { PublishRefusal } from "./core/publish.ts";
+import type { PublishRefusal, Refused } from "./core/publish.ts";
 
 type ErrorEntry = {
   readonly status: ContentfulStatusCode;
@@ -25,6 +25,7 @@ export const errors = {
   not_found: { status: 404, message: "There is nothing here; /docs describes what there is." },
   connection_not_found: { status: 404, message: "Nobody has this connection: it was closed, or never was." },
   method_not_allowed: { status: 405, message: "This address does not know the method." },
+  topic_limit: { status: 409, message: "The connection follows as many topics as it may." },
   request_timeout: { status: 408, message: "The request did not arrive in time." },
   body_too_large: { status: 413, message: "The body is larger than PUBLISHER_MAX_BODY_BYTES allows." },
   content_too_large: { status: 413, message: "The content is larger than NATS accepts (its max_payload)." },
@@ -43,13 +44,18 @@ export const errors = {
   nats_forbidden: {
     status: 500,
     message:
-      "NATS does not permit the publisher's user to publish this: allow it to publish <prefix>.> and to subscribe to _INBOX.>.",
+      "NATS does not permit the publisher's user to publish this: allow it to publish <prefix>.> and $JS.API.>, and to subscribe to _INBOX.>.",
   },
   malformed_reply: { status: 502, message: "A worker answered something this publisher does not understand." },
   nats_unavailable: { status: 503, message: "NATS cannot be reached; nothing was sent.", headers: COME_BACK },
+  log_unavailable: {
+    status: 503,
+    message: "The log of durable publications cannot be used; nothing was stored.",
+    headers: COME_BACK,
+  },
   unconfirmed: {
     status: 503,
-    message: "NATS went away before it confirmed: this may have been sent or not.",
+    message: "NATS went away before it confirmed: this may have been sent, or stored, or not.",
     headers: COME_BACK,
   },
   worker_timeout: {
@@ -90,9 +96,25 @@ export const refusalCodes = {
   unavailable: "nats_unavailable",
   unconfirmed: "unconfirmed",
   forbidden: "nats_forbidden",
+  "no-jetstream": "log_unavailable",
+  unusable: "log_unavailable",
   "worker-timeout": "worker_timeout",
   "malformed-reply": "malformed_reply",
 } as const satisfies Record<PublishRefusal, ErrorCode>;
+
+/** What a refusal is called outside, and in what words. */
+export function describeRefusal({ reason, detail }: Omit<Refused, "ok">): { code: ErrorCode; message: string } {
+  const code: ErrorCode = refusalCodes[reason];
+  const { message } = errors[code];
+  // Elsewhere the table's words say more than NATS' own.
+  return { code, message: code === "log_unavailable" && detail !== undefined ? `${message} Why: ${detail}.` : message };
+}
+
+/** @throws ApiError for a refusal. */
+export function throwRefusal(refused: Omit<Refused, "ok">): never {
+  const { code, message } = describeRefusal(refused);
+  throw new ApiError(code, { message });
+}
 
 export function errorBody(code: ErrorCode, message: string = errors[code].message, details?: readonly ErrorDetail[]) {
   return { error: { code, message, ...(details && { details: [...details] }) } };

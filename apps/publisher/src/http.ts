@@ -1,3 +1,4 @@
+import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
@@ -10,8 +11,11 @@ import type { PublisherConfig } from "./config.ts";
 import { addConnectionsRoutes } from "./connections-route.ts";
 import { addDocsRoutes } from "./docs-route.ts";
 import { ApiError, errorBody, errorEntry } from "./errors.ts";
+import { addFollowingRoutes } from "./following-routes.ts";
+import { addHistoryRoute } from "./history-route.ts";
 import { describeIssues } from "./issues.ts";
 import type { JsonBodies } from "./json-body.ts";
+import type { PublisherLog } from "./late-log.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addPublicationsRoute } from "./publications-route.ts";
 import { addSeedRoute } from "./seed-route.ts";
@@ -22,6 +26,8 @@ export type Api = OpenAPIHono<Env>;
 export type ApiParts = {
   readonly config: PublisherConfig;
   readonly cluster: Cluster;
+  readonly durableLog: PublisherLog;
+  readonly subjects: Subjects;
   readonly keys: ApiKeys;
   readonly bodies: JsonBodies;
   readonly metrics: PublisherMetrics;
@@ -49,6 +55,8 @@ export function createApi(parts: ApiParts): Api {
   addSeedRoute(api, parts);
   addPublicationsRoute(api, parts);
   addConnectionsRoutes(api, parts);
+  addFollowingRoutes(api, parts);
+  addHistoryRoute(api, parts);
   addClusterRoute(api, parts);
   addDocsRoutes(api, parts);
   refuseOtherMethods(api);
@@ -115,7 +123,10 @@ function errorHandler(log: Log): ErrorHandler<Env> {
     if (error instanceof ApiError) {
       // That NATS is away the bus says once; every request would say it again.
       if (errorEntry(error.code).status >= 500 && error.code !== "nats_unavailable") {
-        log.warn({ code: error.code, err: error.cause, route: routeLabel(c) }, "a request could not be answered");
+        log.warn(
+          { code: error.code, reason: error.message, err: error.cause, route: routeLabel(c) },
+          "a request could not be answered",
+        );
       }
       return answerError(c, error);
     }

@@ -1,7 +1,7 @@
 import type { Bus, BusHealth, BusTraffic, GatherOutcome, PublishOutcome, RequestOutcome } from "@fanwire/bus";
 
 /** What the publisher needs of the bus: it asks and tells, and listens to nothing. */
-export type PublisherBus = Omit<Bus, "subscribe" | "send" | "confirm">;
+export type PublisherBus = Omit<Bus, "subscribe" | "send" | "confirm" | "onConnection">;
 
 const UNAVAILABLE = { ok: false, reason: "unavailable" } as const;
 const NO_TRAFFIC: BusTraffic = {

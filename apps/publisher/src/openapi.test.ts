@@ -8,6 +8,7 @@ import { docsPage } from "./docs-page.ts";
 import { type Api, createApi } from "./http.ts";
 import { JsonBodies } from "./json-body.ts";
 import { LateBus } from "./late-bus.ts";
+import { LateLog } from "./late-log.ts";
 import { PublisherMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 
@@ -16,9 +17,12 @@ function apiWith(env: Record<string, string> = {}): Api {
   const log = createLog("publisher", "silent");
   const bus = new LateBus();
   const metrics = new PublisherMetrics(bus);
-  const cluster = new Cluster({ bus, subjects: new Subjects(), requestTimeoutMs: 100, metrics, log });
+  const subjects = new Subjects();
+  const durableLog = new LateLog();
+  const cluster = new Cluster({ bus, durableLog, subjects, requestTimeoutMs: 100, metrics, log });
   const bodies = new JsonBodies(config, metrics.heldBodyBytes);
-  return createApi({ config, cluster, keys: new ApiKeys(config.apiKeys), bodies, metrics, log });
+  const keys = new ApiKeys(config.apiKeys);
+  return createApi({ config, cluster, durableLog, subjects, keys, bodies, metrics, log });
 }
 
 const METHODS = ["get", "head", "post", "put", "delete", "patch", "options"];

@@ -1,7 +1,7 @@
-import type { Publication } from "@fanwire/protocol";
+import { formatPosition } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
-import { type PublishResult, refusalOfAll } from "./core/publish.ts";
-import { ApiError, type ErrorDetail, errorBody, refusalCodes } from "./errors.ts";
+import { type Accepted, type PublishRequest, type PublishResult, refusalOfAll } from "./core/publish.ts";
+import { ApiError, describeRefusal, type ErrorDetail, errorBody, throwRefusal } from "./errors.ts";
 import type { Api, ApiParts } from "./http.ts";
 import { describeIssues } from "./issues.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
@@ -17,6 +17,7 @@ const route = (maxBatch: number) =>
     summary: "Publish one or many",
     description: [
       "One publication is answered by what became of it. Many, in an array, are checked first: if any is invalid, none is sent.",
+      "To several topics it is published to each. With `durable` it is stored first: `stored` is said after JetStream's acknowledgement.",
       "Then they are published in order, and the answer holds one result for each; it is 503 only when NATS was away for all of them.",
     ].join(" "),
     request: {
@@ -30,6 +31,10 @@ const route = (maxBatch: number) =>
               connection: {
                 summary: "To one connection",
                 value: { target: { connection: "k3v9x2ab.17" }, data: '{"order":7}', event: "order.paid" },
+              },
+              durable: {
+                summary: "To a topic, stored for those who come back",
+                value: { target: { topic: "orders.7" }, data: '{"total":9}', event: "paid", durable: true, id: "4711" },
               },
               batch: {
                 summary: "A batch, with bytes as base64",
@@ -57,6 +62,7 @@ const route = (maxBatch: number) =>
         "nats_forbidden",
         "malformed_reply",
         "nats_unavailable",
+        "log_unavailable",
         "unconfirmed",
         "worker_timeout",
       ),
@@ -71,30 +77,29 @@ export function addPublicationsRoute(api: Api, { cluster, bodies, config }: ApiP
   api.on(method, path, async (c) => {
     const body = await bodies.read(c.env);
     if (Array.isArray(body)) {
-      const publications = parseBatch(body, config.maxBatch);
+      const requests = parseBatch(body, config.maxBatch);
       // One turn hands all of them over, so that their order is the order on the wire.
-      return c.json(batchAnswer(await Promise.all(publications.map((publication) => cluster.publish(publication)))));
+      return c.json(batchAnswer(await Promise.all(requests.map((request) => cluster.publish(request)))));
     }
 
     const parsed = publicationRequest.safeParse(body);
     if (!parsed.success) throw new ApiError("invalid_request", { details: describeIssues(parsed.error.issues) });
     const result = await cluster.publish(parsed.data);
-    if (!result.ok) throw new ApiError(refusalCodes[result.reason]);
-    return c.json({ status: result.status });
+    return c.json(result.ok ? answerOf(result) : throwRefusal(result));
   });
 }
 
-function parseBatch(items: readonly unknown[], maxBatch: number): Publication[] {
+function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest[] {
   if (items.length === 0) throw new ApiError("invalid_request", { message: "A batch holds at least one publication." });
   if (items.length > maxBatch) {
     throw new ApiError("invalid_request", { message: `A batch holds at most ${maxBatch} publications.` });
   }
 
-  const publications: Publication[] = [];
+  const requests: PublishRequest[] = [];
   const details: ErrorDetail[] = [];
   for (const [index, item] of items.entries()) {
     const parsed = publicationRequest.safeParse(item);
-    if (parsed.success) publications.push(parsed.data);
+    if (parsed.success) requests.push(parsed.data);
     else details.push(...describeIssues(parsed.error.issues, index));
     if (details.length >= MAX_DETAILS) break;
   }
@@ -102,13 +107,28 @@ function parseBatch(items: readonly unknown[], maxBatch: number): Publication[] 
     const message = "Some publications are not valid; none was sent.";
     throw new ApiError("invalid_request", { message, details: details.slice(0, MAX_DETAILS) });
   }
-  return publications;
+  return requests;
 }
 
 function batchAnswer(results: readonly PublishResult[]): z.input<typeof batchReply> {
   const refusal = refusalOfAll(results);
-  if (refusal !== undefined) throw new ApiError(refusalCodes[refusal]);
+  if (refusal !== undefined) throwRefusal(refusal);
+  return { results: results.map((result) => (result.ok ? answerOf(result) : refusalAnswer(result))) };
+}
+
+function refusalAnswer(refused: Parameters<typeof describeRefusal>[0]) {
+  const { code, message } = describeRefusal(refused);
+  return errorBody(code, message);
+}
+
+function answerOf(result: Accepted): z.input<typeof publicationStatus> {
+  if (result.status !== "stored") return { status: result.status };
+  const positions = result.positions.map(formatPosition);
+  const [last] = result.positions.toSorted((one, other) => other.sequence - one.sequence);
   return {
-    results: results.map((result) => (result.ok ? { status: result.status } : errorBody(refusalCodes[result.reason]))),
+    status: result.status,
+    ...(last && { position: formatPosition(last) }),
+    ...(positions.length > 1 && { positions }),
+    ...(result.isDuplicate && { duplicate: true as const }),
   };
 }

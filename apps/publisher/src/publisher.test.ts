@@ -87,6 +87,8 @@ class FakeWorker {
   constructor(bus: Bus, id: string) {
     this.#id = id;
     bus.subscribe(subjects.live({ kind: "everyone" }), (message) => this.#hear(message));
+    bus.subscribe(subjects.liveTopics(">"), (message) => this.#hear(message));
+    bus.subscribe("fanwire.live.user.*", (message) => this.#hear(message));
     bus.subscribe(subjects.liveConnections(id), (message) => this.#onTargeted(message));
     bus.subscribe(subjects.worker(id), (message) => this.#onControl(message));
     bus.subscribe(subjects.allWorkers, (message) => this.#onControl(message));
@@ -111,6 +113,7 @@ class FakeWorker {
       message.respond(JSON.stringify(this.describe()));
       return;
     }
+    if (request.command !== "find-connection" && request.command !== "close-connection") return;
     const { connectionId } = request;
     if (request.command === "close-connection" && connectionId === 1) this.closed.push(connectionId);
     message.respond(JSON.stringify({ connection: connectionId === 1 ? this.connection() : null }));
@@ -123,7 +126,7 @@ class FakeWorker {
 
   connection() {
     const openedAt = "2026-01-01T00:00:00.000Z";
-    return { address: `${this.#id}.1`, door: "raw", remoteAddress: "127.0.0.1", openedAt, unsentBytes: 0 };
+    return { address: `${this.#id}.1`, door: "raw", topics: [], remoteAddress: "127.0.0.1", openedAt, unsentBytes: 0 };
   }
 }
 
@@ -276,6 +279,23 @@ describe("POST /v1/publications", () => {
     ]);
   });
 
+  test("publishes to a topic, to each of several, and to a user", async () => {
+    const answers = [];
+    for (const target of [{ topic: "orders/7.ж" }, { topics: ["b", "a"] }, { user: "a.b" }]) {
+      const response = await post({ target, data: "x" });
+      answers.push([response.status, await response.json()]);
+    }
+
+    await hears(4);
+    expect(answers).toEqual(Array(3).fill([200, { status: "published" }]));
+    expect(worker.heard.map(({ subject }) => subject)).toEqual([
+      "fanwire.live.topic.orders=2F7.=D0=B6",
+      "fanwire.live.topic.b",
+      "fanwire.live.topic.a",
+      "fanwire.live.user.a=2Eb",
+    ]);
+  });
+
   test("says of a connection what its worker says", async () => {
     const toConnection = { target: { connection: "worker01.7" }, data: "x" };
     for (const [outcome, status, answer] of [
@@ -359,7 +379,14 @@ describe("POST /v1/publications", () => {
     ["invalid UTF-8", Buffer.from('{"data":"\xff"}', "latin1"), 400, "malformed_json"],
     ["no object", "7", 422, "invalid_request"],
     ["half a surrogate pair", '{"target":{"everyone":true},"data":"\\ud83d"}', 422, "invalid_request"],
-    ["a later stage's target", '{"target":{"topic":"a"},"data":"x"}', 422, "invalid_request"],
+    ["a pattern for a topic", '{"target":{"topic":"a.*"},"data":"x"}', 422, "invalid_request"],
+    ["several topics of which one is a pattern", '{"target":{"topics":["a",">"]},"data":"x"}', 422, "invalid_request"],
+    [
+      "durable to a connection",
+      '{"target":{"connection":"worker01.1"},"data":"x","durable":true}',
+      422,
+      "invalid_request",
+    ],
     ["an unknown field", '{"target":{"everyone":true},"data":"x","receipt":true}', 422, "invalid_request"],
     [
       "content NATS does not take",
@@ -520,6 +547,31 @@ describe("limits", () => {
   });
 });
 
+describe("NATS without JetStream", () => {
+  test("durable publications and history are 503 that says why, and live ones are not", async () => {
+    const responses = [
+      await post({ target: { topic: "a" }, data: "x", durable: true }),
+      await post([{ target: { user: "a" }, data: "x", durable: true }]),
+      await fetch(url("/v1/topics/a/publications")),
+    ];
+
+    for (const response of responses) {
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+      expect(await errorOf(response)).toMatchObject({
+        code: "log_unavailable",
+        message: expect.stringMatching(/nothing was stored.*without JetStream/),
+      });
+    }
+    const mixed = await post([
+      { target: { topic: "a" }, data: "live" },
+      { target: { topic: "a" }, data: "x", durable: true },
+    ]);
+    expect(await mixed.json()).toMatchObject({
+      results: [{ status: "published" }, { error: { code: "log_unavailable" } }],
+    });
+  });
+});
+
 describe("NATS away", () => {
   const routes: [method: string, path: string, body?: string][] = [
     ["GET", "/?content=x"],
@@ -527,6 +579,8 @@ describe("NATS away", () => {
     ["POST", "/v1/publications", '{"target":{"everyone":true},"data":"x"}'],
     ["POST", "/v1/publications", '{"target":{"connection":"worker01.1"},"data":"x"}'],
     ["POST", "/v1/publications", '[{"target":{"everyone":true},"data":"x"},{"target":{"everyone":true},"data":"x"}]'],
+    ["POST", "/v1/publications", '{"target":{"topic":"a"},"data":"x","durable":true}'],
+    ["GET", "/v1/topics/a/publications"],
     ["GET", "/v1/connections/worker01.1"],
     ["HEAD", "/v1/connections/worker01.1"],
     ["DELETE", "/v1/connections/worker01.1"],

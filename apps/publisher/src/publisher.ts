@@ -1,13 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type Bus, startNatsBus } from "@fanwire/bus";
+import { type NatsBus, openJetStreamLog, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { ApiKeys } from "./auth.ts";
 import { Cluster } from "./cluster.ts";
 import type { PublisherConfig } from "./config.ts";
-import { createApi } from "./http.ts";
+import { type Api, type ApiParts, createApi } from "./http.ts";
 import { JsonBodies } from "./json-body.ts";
 import { LateBus, type PublisherBus } from "./late-bus.ts";
+import { LateLog } from "./late-log.ts";
 import { PublisherMetrics } from "./metrics.ts";
 import { type ApiServer, startApiServer } from "./server.ts";
 
@@ -20,31 +21,33 @@ export type Publisher = Running & AsyncDisposable & { readonly port: number; rea
  * Starts the HTTP API and its admin port. It is usable at once: until NATS is reached, however long that takes, what needs
  * NATS is answered with 503.
  *
- * @param parts.bus used instead of a connection of its own; whoever gives it stops it.
  * @throws when an address cannot be bound, or the credentials of NATS cannot be read.
  */
 export async function startPublisher(
   config: PublisherConfig,
-  parts: { readonly bus?: Bus; readonly log: Log },
+  { log }: { readonly log: Log },
   signal: AbortSignal,
 ): Promise<Publisher> {
-  const { log } = parts;
   const stopping = new AbortController();
-  const bus = parts.bus ?? (await connectLate(config, log, AbortSignal.any([signal, stopping.signal])));
+  const subjects = new Subjects(config.bus.prefix);
+  const nats = await connectLate({ config, subjects, log, signal: AbortSignal.any([signal, stopping.signal]) });
+  const { bus, durableLog } = nats;
   const metrics = new PublisherMetrics(bus);
   const readiness = () => (stopping.signal.aborted ? STOPPING : natsReadiness(bus));
 
   const running: { admin?: Admin; server?: ApiServer } = {};
   const stop = async () => {
     stopping.abort();
+    // What waits for a new leader of the log is told now, so that it is told at all.
+    durableLog.stop();
     await running.server?.stop(STOP_GRACE_MS);
-    if (parts.bus === undefined) await bus.stop();
+    await bus.stop();
     await running.admin?.stop();
   };
   try {
     const source = { readiness, metrics: () => metrics.registry.metrics() };
     running.admin = await startAdmin({ host: config.adminHost, port: config.adminPort, source, log });
-    running.server = await startApiServer(buildApi(config, bus, metrics, log), config.host, config.port);
+    running.server = await startApiServer(buildApi({ config, subjects, nats, metrics, log }), config.host, config.port);
   } catch (error) {
     await stop();
     throw error;
@@ -68,27 +71,40 @@ function natsReadiness(bus: PublisherBus): Readiness {
   return health.alive ? { ready: true } : { ready: false, reason: health.reason };
 }
 
-function buildApi(config: PublisherConfig, bus: PublisherBus, metrics: PublisherMetrics, log: Log) {
-  const subjects = new Subjects(config.bus.prefix);
-  const cluster = new Cluster({ bus, subjects, requestTimeoutMs: config.requestTimeoutMs, metrics, log });
-  const keys = new ApiKeys(config.apiKeys);
-  return createApi({ config, cluster, keys, bodies: new JsonBodies(config, metrics.heldBodyBytes), metrics, log });
+type LateNats = { readonly bus: LateBus; readonly durableLog: LateLog };
+
+type BuildParts = Pick<ApiParts, "config" | "subjects" | "metrics" | "log"> & { readonly nats: LateNats };
+
+function buildApi({ nats, ...parts }: BuildParts): Api {
+  const { config, metrics } = parts;
+  const cluster = new Cluster({ ...parts, ...nats, requestTimeoutMs: config.requestTimeoutMs });
+  const bodies = new JsonBodies(config, metrics.heldBodyBytes);
+  return createApi({ ...parts, durableLog: nats.durableLog, cluster, keys: new ApiKeys(config.apiKeys), bodies });
 }
 
-/** A bus that begins to connect. Rejects when it never could. */
-async function connectLate(config: PublisherConfig, log: Log, signal: AbortSignal): Promise<LateBus> {
-  const bus = new LateBus();
-  const connected = startNatsBus({ config: config.bus, name: "fanwire publisher", log, signal }).then((connection) => {
-    bus.arrive(connection);
+type ConnectParts = {
+  readonly config: PublisherConfig;
+  readonly subjects: Subjects;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+};
+
+/** A bus and a log that begin to connect. Rejects when they never could. */
+async function connectLate({ config, subjects, log, signal }: ConnectParts): Promise<LateNats> {
+  const late = { bus: new LateBus(), durableLog: new LateLog() };
+  const arrive = async (bus: NatsBus) => {
+    late.durableLog.arrive(await openJetStreamLog({ bus, subjects, config: config.log, log }));
+    late.bus.arrive(bus);
     // Reached at the very moment of stopping: nobody else would close it.
-    if (signal.aborted) void connection.stop();
-  });
+    if (signal.aborted) void bus.stop();
+  };
+  const connected = startNatsBus({ config: config.bus, name: "fanwire publisher", log, signal }).then(arrive);
   connected.catch((error: unknown) => {
     if (!signal.aborted) log.error({ err: error }, "NATS cannot be used");
   });
   // A file that cannot be read fails at once; all else is tried again for ever.
   await Promise.race([connected, nextTurn()]);
-  return bus;
+  return late;
 }
 
 function isLoopback(host: string): boolean {

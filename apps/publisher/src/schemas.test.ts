@@ -6,8 +6,8 @@ const everyone = { everyone: true };
 
 test("a request becomes a publication", () => {
   expect(publicationRequest.parse({ target: everyone, data: "привет" })).toEqual({
-    target: { kind: "everyone" },
-    content: Buffer.from("привет"),
+    publications: [{ target: { kind: "everyone" }, content: Buffer.from("привет") }],
+    isDurable: false,
   });
   expect(
     publicationRequest.parse({
@@ -19,28 +19,65 @@ test("a request becomes a publication", () => {
       except: "hgfedcba.1",
     }),
   ).toEqual({
-    target: { kind: "connection", connection: { workerId: "abcdefgh", connectionId: 7 } },
-    content: Buffer.from([0xff, 0x00]),
-    event: "order.paid",
-    id: "1",
-    except: { workerId: "hgfedcba", connectionId: 1 },
+    publications: [
+      {
+        target: { kind: "connection", connection: { workerId: "abcdefgh", connectionId: 7 } },
+        content: Buffer.from([0xff, 0x00]),
+        event: "order.paid",
+        id: "1",
+        except: { workerId: "hgfedcba", connectionId: 1 },
+      },
+    ],
+    isDurable: false,
   });
+});
+
+test("to a topic, to several, to a user; durable where somebody can come back", () => {
+  const targetsOf = (target: unknown) =>
+    publicationRequest.parse({ target, data: "x", durable: true }).publications.map((each) => each.target);
+
+  expect(targetsOf({ topic: "orders/7.ж" })).toEqual([{ kind: "topic", topic: "orders/7.ж" }]);
+  expect(targetsOf({ topics: ["b", "a"] })).toEqual([
+    { kind: "topic", topic: "b" },
+    { kind: "topic", topic: "a" },
+  ]);
+  expect(targetsOf({ user: "*" })).toEqual([{ kind: "user", user: "*" }]);
+  expect(publicationRequest.parse({ target: everyone, data: "x", durable: true }).isDurable).toBe(true);
+  expect(publicationRequest.parse({ target: everyone, data: "x", durable: false }).isDurable).toBe(false);
 });
 
 test("content may be empty, long and hold any character", () => {
   for (const data of ["", "\u0000", "😀", "x".repeat(1_000_000)]) {
-    const { content } = publicationRequest.parse({ target: everyone, data });
-    expect(Buffer.from(data).equals(content)).toBe(true);
+    const [publication] = publicationRequest.parse({ target: everyone, data }).publications;
+    expect(Buffer.from(data).equals(publication?.content ?? Buffer.from("nothing"))).toBe(true);
   }
 });
 
 const wrong: [name: string, request: unknown, field: string | undefined, message: RegExp][] = [
   ["no object", 7, undefined, /must be an object/],
   ["null", null, undefined, /must be an object/],
-  ["no target", { data: "x" }, "target", /must be one of {"everyone": true}, {"connection"/],
+  ["no target", { data: "x" }, "target", /must be one of {"everyone": true}, {"topic"/],
   ["a target that is text", { target: "all", data: "x" }, "target", /must be one of/],
   ["an empty target", { target: {}, data: "x" }, "target", /must be one of/],
-  ["a target of a later stage", { target: { topic: "news" }, data: "x" }, "target", /must be one of/],
+  ["a target nobody knows", { target: { group: "news" }, data: "x" }, "target", /must be one of/],
+  ["a pattern", { target: { topic: "news.*" }, data: "x" }, "target.topic", /no pattern/],
+  ["no topic of several", { target: { topics: [] }, data: "x" }, "target.topics", /at least one/],
+  [
+    "too many topics",
+    { target: { topics: Array.from({ length: 101 }, (_, at) => `t${at}`) }, data: "x" },
+    "target.topics",
+    /at most 100/,
+  ],
+  ["a topic twice", { target: { topics: ["a", "a"] }, data: "x" }, "target.topics", /twice/],
+  ["a pattern among topics", { target: { topics: ["a", ">"] }, data: "x" }, "target.topics.1", /no pattern/],
+  ["an empty user", { target: { user: "" }, data: "x" }, "target.user", /1 to 255 bytes/],
+  [
+    "durable to a connection",
+    { target: { connection: "abcdefgh.1" }, data: "x", durable: true },
+    "durable",
+    /cannot be true for a connection/,
+  ],
+  ["durable that is a word", { target: everyone, data: "x", durable: "yes" }, "durable", /true or false/],
   ["two targets", { target: { everyone: true, connection: "abcdefgh.1" }, data: "x" }, "target", /must be one of/],
   ["not everyone", { target: { everyone: false }, data: "x" }, "target.everyone", /must be true/],
   [
@@ -68,7 +105,7 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
   ["an id with an outer space", { target: everyone, data: "x", id: " 1" }, "id", /no space/],
   ["an id that is a number", { target: everyone, data: "x", id: 1 }, "id", /must be text/],
   ["a malformed exception", { target: everyone, data: "x", except: "abcdefgh" }, "except", /no connection address/],
-  ["an unknown field", { target: everyone, data: "x", durable: true }, undefined, /unknown fields: "durable"/],
+  ["an unknown field", { target: everyone, data: "x", receipts: 1 }, undefined, /unknown fields: "receipts"/],
   ["a prototype", JSON.parse('{"target":{"everyone":true},"data":"x","__proto__":{}}'), undefined, /__proto__/],
 ];
 

@@ -2,12 +2,16 @@ import {
   type ConnectionAddress,
   connectionDescription,
   isHeaderName,
+  isName,
+  isTopic,
+  isTopicPattern,
   type Publication,
   parseConnectionAddress,
   type Target,
   workerDescription,
 } from "@fanwire/protocol";
 import { z } from "@hono/zod-openapi";
+import type { PublishRequest } from "./core/publish.ts";
 import { type ErrorCode, errors } from "./errors.ts";
 
 export const connectionAddress = z
@@ -27,21 +31,55 @@ export const connectionAddress = z
     example: "k3v9x2ab.17",
   });
 
+/** Part of a path or body: one topic. */
+export const topicName = z
+  .string("must be text")
+  .refine(isTopic, "must be a topic of 1 to 255 bytes, no pattern")
+  .openapi({ description: "A topic: 1 to 255 bytes of UTF-8, dots separate its tokens.", example: "orders.7" });
+
+export const topicPattern = z
+  .string("must be text")
+  .refine(isTopicPattern, "must be a topic or a pattern of 1 to 255 bytes")
+  .openapi({
+    description: "A topic, or a pattern in which a token may be `*` (any one) and the last `>` (one or more).",
+    example: "orders.*",
+  });
+
+export const userName = z
+  .string("must be text")
+  .refine(isName, "must be a name of 1 to 255 bytes")
+  .openapi({ description: "The application's identity of a user: `sub` of its token.", example: "anna" });
+
+const MAX_TOPICS = 100;
+
 const everyoneTarget = z
   .strictObject({ everyone: z.literal(true, "must be true") })
-  .transform((): Target => ({ kind: "everyone" }));
+  .transform((): Target[] => [{ kind: "everyone" }]);
+const topicTarget = z.strictObject({ topic: topicName }).transform(({ topic }): Target[] => [{ kind: "topic", topic }]);
+const topicsTarget = z
+  .strictObject({
+    topics: z
+      .array(topicName, "must be an array of topics")
+      .min(1, "must name at least one topic")
+      .max(MAX_TOPICS, `must name at most ${MAX_TOPICS} topics`)
+      .refine((topics) => new Set(topics).size === topics.length, "must not name a topic twice")
+      .openapi({ description: "Several topics; each gets a publication of its own.", example: ["orders.7", "audit"] }),
+  })
+  .transform(({ topics }) => topics.map((topic): Target => ({ kind: "topic", topic })));
+const userTarget = z.strictObject({ user: userName }).transform(({ user }): Target[] => [{ kind: "user", user }]);
 const connectionTarget = z
   .strictObject({ connection: connectionAddress })
-  .transform(({ connection }): Target => ({ kind: "connection", connection }));
+  .transform(({ connection }): Target[] => [{ kind: "connection", connection }]);
 
 /** Who a publication is for. One member for each kind of target; each has a key of its own. */
 const target = z
   .union(
-    [everyoneTarget, connectionTarget],
-    'must be one of {"everyone": true}, {"connection": "<worker id>.<connection id>"}',
+    [everyoneTarget, topicTarget, topicsTarget, userTarget, connectionTarget],
+    'must be one of {"everyone": true}, {"topic": "<topic>"}, {"topics": ["<topic>", …]}, {"user": "<user>"}, {"connection": "<worker id>.<connection id>"}',
   )
   .openapi({
-    description: "Who it is for: every open connection of the cluster, or one of them.",
+    description:
+      "Who it is for: every open connection of the cluster, those that follow a topic or several, those of a user, or one.",
     example: { everyone: true },
   });
 
@@ -52,7 +90,7 @@ const headerName = z
     "must be 1 to 255 bytes of UTF-8 without control characters, beginning and ending with no space",
   );
 
-/** One publication, as a caller sends it. What comes out is what the cluster moves. */
+/** One publication, as a caller sends it. What comes out is what the cluster moves: to several topics, several. */
 export const publicationRequest = z
   .strictObject({
     target,
@@ -66,24 +104,38 @@ export const publicationRequest = z
       .optional()
       .describe("How `data` stands for bytes: as UTF-8 (default), or as padded base64 of any bytes."),
     event: headerName.optional().describe("The application's own name for it. Default: `message`."),
-    id: headerName.optional().describe("The application's own id for it."),
+    id: headerName
+      .optional()
+      .describe(
+        "The application's own id for it. What is durable is stored once in two minutes for each target and id.",
+      ),
+    durable: z
+      .boolean("must be true or false")
+      .optional()
+      .describe("Whether it is stored, for those who come back later. Not for a connection, which never comes back."),
     except: connectionAddress.optional().openapi({
       description: "Address of a connection that must not get it, though the target includes it.",
     }),
   })
-  .transform((request, context): Publication => {
+  .transform((request, context): PublishRequest => {
     const content = contentBytes(request.data, request.encoding);
     if ("problem" in content) {
       context.addIssue({ code: "custom", path: ["data"], message: content.problem });
       return z.NEVER;
     }
-    return {
-      target: request.target,
+    const isDurable = request.durable === true;
+    if (isDurable && request.target.some(({ kind }) => kind === "connection")) {
+      const message = "cannot be true for a connection: nobody could come back to it";
+      context.addIssue({ code: "custom", path: ["durable"], message });
+      return z.NEVER;
+    }
+    const rest = {
       content: content.bytes,
       ...(request.event !== undefined && { event: request.event }),
       ...(request.id !== undefined && { id: request.id }),
       ...(request.except !== undefined && { except: request.except }),
     };
+    return { publications: request.target.map((each): Publication => ({ target: each, ...rest })), isDurable };
   })
   .openapi("Publication");
 
@@ -97,13 +149,23 @@ function contentBytes(data: string, encoding: "utf8" | "base64" = "utf8"): { byt
   return { bytes: Buffer.from(data) };
 }
 
+const position = z
+  .string()
+  .openapi({ description: "A place in the log: `<epoch>-<sequence>`.", example: "dn2tklp5nv31-1043" });
+
 export const publicationStatus = z
   .object({
     status: z
-      .enum(["published", "delivered", "buffered", "forwarded"])
+      .enum(["published", "stored", "delivered", "buffered", "forwarded"])
       .describe(
-        "`published`: NATS has it and gives it to every worker. `delivered`: the connection's worker handed it to the network. `buffered`: the worker holds it, because the connection reads slowly. `forwarded`: a Workerman worker has it, which does not say what it does with it.",
+        "`published`: NATS has it and gives it to every worker. `stored`: the log has it, and gives it to every worker. `delivered`: the connection's worker handed it to the network. `buffered`: the worker holds it, because the connection reads slowly. `forwarded`: a Workerman worker has it, which does not say what it does with it.",
       ),
+    position: position.optional().describe("Of what is stored: where it stands; of several, the last."),
+    positions: z.array(position).optional().describe("To several topics: where each stands, in their order."),
+    duplicate: z
+      .literal(true)
+      .optional()
+      .describe("It was stored before, under the same id; `position` is where. Nothing was sent again."),
   })
   .openapi("PublicationStatus", { example: { status: "published" } });
 
@@ -141,3 +203,41 @@ const worker = z.object(workerDescription.shape).openapi("Worker");
 export const clusterReply = z
   .object({ workers: z.array(worker).describe("Every worker that answered, by id.") })
   .openapi("Cluster");
+
+export const userReply = z
+  .object({
+    user: userName,
+    count: z.int().describe("Open connections of the user, on all workers that answered."),
+    connections: z.array(connectionReply).describe("The first 100 of each worker."),
+  })
+  .openapi("User");
+
+export const affectedReply = z
+  .object({ connections: z.int().describe("Connections of the user on all workers that answered.") })
+  .openapi("Affected");
+
+export const followersReply = z
+  .object({ topic: topicName, connections: z.int().describe("Connections that a publication to it reaches now.") })
+  .openapi("Followers");
+
+export const storedPublication = z
+  .object({
+    position,
+    topic: topicName,
+    event: z.string().describe("The application's name for it; `message` when it gave none."),
+    data: z.string(),
+    encoding: z.literal("base64").optional().describe("Present when the content is not UTF-8."),
+    id: z.string().optional().describe("The application's own id for it."),
+    time: z.string().describe("When it was stored: ISO 8601, UTC."),
+  })
+  .openapi("StoredPublication");
+
+export const historyReply = z
+  .object({
+    publications: z.array(storedPublication).describe("In order. At most `limit`, and about 4 MiB of content."),
+    position: position.describe("What to ask with next, as `since`."),
+    complete: z
+      .boolean()
+      .describe("Whether it is certain that nothing published between `since` and `position` is missing."),
+  })
+  .openapi("History");

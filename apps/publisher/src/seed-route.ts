@@ -1,7 +1,7 @@
 import { parseConnectionAddress, type Target } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
 import { type ApiKeys, bearerKey, checkKey } from "./auth.ts";
-import { ApiError, refusalCodes } from "./errors.ts";
+import { ApiError, throwRefusal } from "./errors.ts";
 import type { Api, ApiParts } from "./http.ts";
 import { errorResponses } from "./openapi.ts";
 import { parseQuery } from "./query.ts";
@@ -58,7 +58,7 @@ export function addSeedRoute(api: Api, { cluster, keys }: ApiParts): void {
     const content = query.get("content");
     if (target !== undefined && content !== undefined && content.length > 0) {
       const result = await cluster.publishUnasked({ target, content });
-      if (!result.ok) throw new ApiError(refusalCodes[result.reason]);
+      if (!result.ok) throwRefusal(result);
     }
     return c.body("ok", 200, { "Content-Type": "text/plain; charset=utf-8" });
   });

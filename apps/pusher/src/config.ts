@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
-import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
+import { type BusConfig, busConfigFrom, type LogConfig, logConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type LogLevel, readSettings, setting } from "@fanwire/service";
+import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./token-settings.ts";
 
 export const pusherSettings = {
   ...sharedSettings,
@@ -26,6 +27,9 @@ export const pusherSettings = {
   PUSHER_HANDSHAKES_PER_SECOND: setting
     .integer({ min: 0, max: 1_000_000, default: 5_000 })
     .describe("New connections a worker accepts in a second; more are refused with 503 and Retry-After; 0: no limit."),
+  PUSHER_MAX_TOPICS: setting
+    .integer({ min: 1, max: 100_000, default: 128 })
+    .describe("Topics and patterns one connection may follow."),
   PUSHER_MAX_INBOUND_BYTES: setting
     .integer({ min: 125, max: 16_777_216, default: 65_536 })
     .describe("Largest message a client may send; a larger one ends its connection (1006)."),
@@ -43,10 +47,12 @@ export const pusherSettings = {
   PUSHER_DRAIN_SECONDS: setting
     .integer({ min: 0, max: 3_600, default: 10 })
     .describe("Time over which a stopping worker closes its connections (1012), spread evenly."),
+  ...tokenSettings,
 };
 
 export type PusherConfig = {
   readonly bus: BusConfig;
+  readonly logLimits: LogConfig;
   readonly logLevel: LogLevel;
   readonly host: string;
   readonly port: number;
@@ -55,15 +61,18 @@ export type PusherConfig = {
   readonly workers: number;
   readonly greeting: string;
   readonly allowedOrigins: readonly string[];
+  readonly tokens: TokenConfig;
   readonly limits: Limits;
   readonly idleSeconds: number;
   readonly drainMs: number;
 };
 
-export type Limits = {
+type Limits = {
   readonly connections: number;
   /** 0: no limit. */
   readonly handshakesPerSecond: number;
+  /** Of one connection. */
+  readonly topics: number;
   readonly inboundBytes: number;
   readonly inboundPerSecond: number;
   readonly unsentBytes: number;
@@ -74,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
   const values = readSettings(pusherSettings, env);
   return Object.freeze({
     bus: busConfigFrom(values),
+    logLimits: logConfigFrom(values),
     logLevel: values.FANWIRE_LOG_LEVEL,
     host: values.PUSHER_HOST,
     port: values.PUSHER_PORT,
@@ -83,9 +93,11 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     // A line feed is hard to write in most env files: the two characters \n stand for it.
     greeting: values.PUSHER_GREETING.replaceAll("\\n", "\n"),
     allowedOrigins: values.PUSHER_ALLOWED_ORIGINS,
+    tokens: tokenConfigFrom(values),
     limits: {
       connections: values.PUSHER_MAX_CONNECTIONS,
       handshakesPerSecond: values.PUSHER_HANDSHAKES_PER_SECOND,
+      topics: values.PUSHER_MAX_TOPICS,
       inboundBytes: values.PUSHER_MAX_INBOUND_BYTES,
       inboundPerSecond: values.PUSHER_MAX_INBOUND_PER_SECOND,
       unsentBytes: values.PUSHER_MAX_UNSENT_BYTES,

@@ -1,29 +1,28 @@
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
-import { type ControlRequest, controlRequest, type Subjects, type WorkerDescription } from "@fanwire/protocol";
+import {
+  type ControlRequest,
+  closeCodes,
+  controlRequest,
+  MAX_NAMED_CONNECTIONS,
+  type Subjects,
+  type WorkerDescription,
+} from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { WebSocketDoor } from "./websocket.ts";
+import type { Connection } from "./connection.ts";
+import type { Edge } from "./edge.ts";
 
-/** Answers what other services ask of this worker. */
-export function startControl(options: {
+type ControlParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly workerId: string;
-  readonly door: WebSocketDoor;
+  readonly edge: Edge;
   readonly log: Log;
   describeWorker(): WorkerDescription;
-}): BusSubscription[] {
-  const { bus, subjects, workerId, door, log, describeWorker } = options;
+};
 
-  const reply = (request: ControlRequest) => {
-    switch (request.command) {
-      case "describe":
-        return describeWorker();
-      case "find-connection":
-        return { connection: door.findConnection(request.connectionId) };
-      case "close-connection":
-        return { connection: door.closeConnection(request.connectionId) };
-    }
-  };
+/** Answers what other services ask of this worker, alone or with all others. */
+export function startControl(parts: ControlParts): BusSubscription[] {
+  const { bus, subjects, workerId, log } = parts;
 
   const onRequest = (message: BusMessage) => {
     const request = parseRequest(message.data);
@@ -32,10 +31,71 @@ export function startControl(options: {
       message.respond(JSON.stringify({ error: "not a control request" }));
       return;
     }
-    message.respond(JSON.stringify(reply(request)));
+    message.respond(JSON.stringify(answer(request, parts)));
   };
 
   return [subjects.worker(workerId), subjects.allWorkers].map((subject) => bus.subscribe(subject, onRequest));
+}
+
+function answer(request: ControlRequest, { edge, describeWorker }: ControlParts) {
+  switch (request.command) {
+    case "describe":
+      return describeWorker();
+    case "find-connection":
+      return { connection: withConnection(edge, request.connectionId, () => {}) };
+    case "close-connection":
+      return {
+        connection: withConnection(edge, request.connectionId, (connection) =>
+          edge.end(connection, closeCodes.closedByApplication),
+        ),
+      };
+    case "follow":
+      return { outcome: follow(edge, edge.connection(request.connectionId), request.topic) };
+    case "unfollow":
+      return { outcome: unfollow(edge, request.connectionId, request.topic) };
+    case "find-user":
+      return withUser(edge, request.user, () => {});
+    case "close-user":
+      return withUser(edge, request.user, (connection) => edge.end(connection, closeCodes.closedByApplication));
+    case "follow-user":
+      return withUser(edge, request.user, (connection) => void follow(edge, connection, request.topic));
+    case "unfollow-user":
+      return withUser(edge, request.user, (connection) => edge.unfollow(connection, request.topic));
+    case "count-followers":
+      return { connections: edge.countFollowers(request.topic) };
+  }
+}
+
+/** Describes the connection as it was before `act`, or null when there is none. */
+function withConnection(edge: Edge, connectionId: number, act: (connection: Connection) => void) {
+  const connection = edge.connection(connectionId);
+  if (connection === undefined) return null;
+  const description = edge.describe(connection);
+  act(connection);
+  return description;
+}
+
+/** Describes the user's connections as they are after `act`, or, where it closed them, were. */
+function withUser(edge: Edge, user: string, act: (connection: Connection) => void) {
+  const connections = edge.connectionsOfUser(user);
+  const described = connections.slice(0, MAX_NAMED_CONNECTIONS).map((connection) => edge.describe(connection));
+  for (const connection of connections) act(connection);
+  return { count: connections.length, connections: described };
+}
+
+function follow(edge: Edge, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {
+  if (connection === undefined) return "gone";
+  const followed = edge.followUnasked(connection, topic);
+  if (followed === "topic-limit") return "topic-limit";
+  if (followed !== "already") edge.join(connection, followed);
+  return "done";
+}
+
+function unfollow(edge: Edge, connectionId: number, topic: string): "done" | "gone" {
+  const connection = edge.connection(connectionId);
+  if (connection === undefined) return "gone";
+  edge.unfollow(connection, topic);
+  return "done";
 }
 
 function parseRequest(data: Uint8Array): ControlRequest | undefined {

@@ -1,49 +1,149 @@
-import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
-import {
-  type DeliveryOutcome,
-  headerNames,
-  parseConnectionAddress,
-  parseConnectionId,
-  type Subjects,
-} from "@fanwire/protocol";
+import { isUtf8 } from "node:buffer";
+import type { BusMessage } from "@fanwire/bus";
+import { type DeliveryOutcome, headerNames, parseConnectionAddress } from "@fanwire/protocol";
+import type { Connection, Door } from "./connection.ts";
+import type { Connections } from "./core/connections.ts";
+import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
 import type { Traffic } from "./traffic.ts";
-import type { WebSocketDoor } from "./websocket.ts";
+import { type Trees, treeName } from "./trees.ts";
 
-/** Takes publications from NATS and hands each to the connections of this worker that it is for. */
-export function startDelivery(options: {
-  readonly bus: Bus;
-  readonly subjects: Subjects;
+/** What this worker listens to on NATS on behalf of its connections. */
+export type Followed = {
+  readonly trees: Readonly<Record<Door, string>>;
+  /** The pattern followed, for topics. */
+  readonly pattern: string | undefined;
+  /** The topic of a message that came in; undefined where there is none. */
+  topicOf(message: BusMessage): string | undefined;
+};
+
+type DeliveryParts = {
   readonly workerId: string;
-  readonly door: WebSocketDoor;
+  readonly connections: Connections<Connection>;
+  readonly webSockets: Trees;
+  readonly responses: Trees;
   readonly traffic: Traffic;
-}): BusSubscription[] {
-  const { bus, subjects, workerId, door, traffic } = options;
-  const connectionPrefixLength = subjects.liveConnections(workerId).length - "*".length;
+};
 
-  const onEveryone = (message: BusMessage) => {
-    traffic.publications.everyone++;
-    door.deliverToEveryone(message.data, exceptedConnection(message, workerId));
-  };
+/** Hands publications to connections: decoded once, encoded once for each door, written by the door's tree. */
+export class Delivery {
+  readonly #parts: DeliveryParts;
 
-  const onConnection = (message: BusMessage) => {
-    traffic.publications.connection++;
-    const connectionId = parseConnectionId(message.subject.slice(connectionPrefixLength));
-    const isExcepted = connectionId !== undefined && connectionId === exceptedConnection(message, workerId);
-    const outcome: DeliveryOutcome =
-      connectionId === undefined || isExcepted ? "gone" : door.deliverToConnection(connectionId, message.data);
-    message.respond(JSON.stringify({ outcome }));
-  };
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+  }
 
-  return [
-    bus.subscribe(subjects.live({ kind: "everyone" }), onEveryone),
-    bus.subscribe(subjects.liveConnections(workerId), onConnection),
-  ];
+  /** To all connections that follow it. */
+  toFollowers(followed: Followed, message: BusMessage, position: string | undefined): void {
+    const { webSockets, responses } = this.#parts;
+    const excepted = this.#exceptedConnection(message);
+    const { trees } = followed;
+
+    let deliveries = 0;
+    if (webSockets.count(trees.raw) > 0) {
+      deliveries += publish(webSockets, trees.raw, { frame: message.data, isBinary: !isUtf8(message.data), excepted });
+    }
+    const fanwireCount = webSockets.count(trees["fanwire.v1"]);
+    const sseCount = responses.count(trees.sse);
+    if (fanwireCount + sseCount > 0) {
+      const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
+      if (fanwireCount > 0) {
+        deliveries += publish(webSockets, trees["fanwire.v1"], {
+          frame: encodeFanwire(delivered),
+          isBinary: false,
+          excepted,
+        });
+      }
+      if (sseCount > 0) {
+        deliveries += publish(responses, trees.sse, { frame: encodeSse(delivered), isBinary: false, excepted });
+      }
+    }
+    this.#count(deliveries, message.data.length);
+  }
+
+  toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {
+    const connection = this.#parts.connections.get(connectionId);
+    if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
+
+    const sent = sendTo(connection, message);
+    if (sent === 2) return "gone";
+    this.#count(1, message.data.length);
+    return sent === 1 ? "delivered" : "buffered";
+  }
+
+  #count(deliveries: number, contentBytes: number): void {
+    this.#parts.traffic.deliveries += deliveries;
+    this.#parts.traffic.deliveredBytes += deliveries * contentBytes;
+  }
+
+  /** The connection of this worker that must not get the publication. */
+  #exceptedConnection(message: BusMessage): Connection | undefined {
+    const id = exceptedId(message, this.#parts.workerId);
+    return id === undefined ? undefined : this.#parts.connections.get(id);
+  }
 }
 
-/** The id of the connection that must not get the publication, if it is one of this worker's. */
-function exceptedConnection(message: BusMessage, workerId: string): number | undefined {
+type Written = {
+  readonly frame: string | Uint8Array;
+  readonly isBinary: boolean;
+  readonly excepted: Connection | undefined;
+};
+
+/** How many connections it was handed to. */
+function publish(trees: Trees, tree: string, { frame, isBinary, excepted }: Written): number {
+  const members = trees.count(tree);
+  if (excepted?.isSubscribed(tree)) {
+    excepted.publish(tree, frame, isBinary);
+    return members - 1;
+  }
+  trees.publish(tree, frame, isBinary);
+  return members;
+}
+
+/** The connection of this worker that must not get a publication. */
+export function exceptedId(message: BusMessage, workerId: string): number | undefined {
   const except = message.headers?.get(headerNames.except);
   if (!except) return undefined;
   const address = parseConnectionAddress(except);
   return address?.workerId === workerId ? address.connectionId : undefined;
+}
+
+export function treesOf(subject: string): Followed["trees"] {
+  return {
+    raw: treeName("raw", subject),
+    "fanwire.v1": treeName("fanwire.v1", subject),
+    sse: treeName("sse", subject),
+  };
+}
+
+function sendTo(connection: Connection, message: BusMessage): number {
+  switch (connection.getUserData().door) {
+    case "raw":
+      return connection.send(message.data, !isUtf8(message.data));
+    case "fanwire.v1":
+      return connection.send(encodeFanwire(decode(message, NOWHERE)), false);
+    case "sse":
+      return connection.send(encodeSse(decode(message, NOWHERE)));
+  }
+}
+
+type Where = {
+  readonly topic: string | undefined;
+  readonly pattern: string | undefined;
+  readonly position: string | undefined;
+};
+const NOWHERE: Where = { topic: undefined, pattern: undefined, position: undefined };
+
+export function decode(message: BusMessage, { topic, pattern, position }: Where): Delivered {
+  const { data, headers } = message;
+  const content = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const isBinary = !isUtf8(content);
+  return {
+    data: content.toString(isBinary ? "base64" : "utf8"),
+    isBinary,
+    event: headers?.get(headerNames.event) || undefined,
+    id: headers?.get(headerNames.id) || undefined,
+    position,
+    topic,
+    subscription: topic === pattern ? undefined : pattern,
+  };
 }

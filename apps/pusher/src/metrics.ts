@@ -1,6 +1,7 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { Edge } from "./edge.ts";
 import type { Traffic } from "./traffic.ts";
 
 type Values = Readonly<Record<string, number>>;
@@ -10,22 +11,21 @@ export function createWorkerMetrics(options: {
   readonly slot: number;
   readonly traffic: Traffic;
   readonly bus: Bus;
-  openConnections(): number;
+  readonly edge: Pick<Edge, "openConnections" | "listeningTo">;
 }): Registry {
-  const { slot, traffic, bus, openConnections } = options;
+  const { slot, traffic, bus, edge } = options;
   const registry = createRegistry();
   // Worker ids are new at every start; the slot is what stays the same across restarts.
   registry.setDefaultLabels({ slot: String(slot) });
   registerBusMetrics(registry, bus);
 
-  new Gauge({
-    name: "fanwire_pusher_connections",
-    help: "Open connections.",
-    registers: [registry],
-    collect() {
-      this.set(openConnections());
-    },
-  });
+  const gauge = (name: string, help: string, value: () => number) => addGauge(registry, name, help, value);
+  gauge("fanwire_pusher_connections", "Open connections.", () => edge.openConnections);
+  gauge(
+    "fanwire_pusher_listening",
+    "Distinct topics, patterns and users listened to on NATS, and everyone.",
+    () => edge.listeningTo,
+  );
   const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
     addLabelledCounter(registry, { name, help, label, values });
@@ -47,6 +47,22 @@ export function createWorkerMetrics(options: {
     "target",
     () => traffic.publications,
   );
+  labelled(
+    "fanwire_pusher_resumed_total",
+    "Connections that came back with a position, by whether it is proven that nothing is missing.",
+    "outcome",
+    () => traffic.resumed,
+  );
+  counter(
+    "fanwire_pusher_log_gaps_total",
+    "Times a durable publication did not come by itself when it should have.",
+    () => traffic.logGaps,
+  );
+  counter(
+    "fanwire_pusher_log_repairs_total",
+    "Durable publications delivered from the log because they did not come by themselves.",
+    () => traffic.logRepairs,
+  );
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => traffic.deliveries);
   counter(
     "fanwire_pusher_delivered_bytes_total",
@@ -58,8 +74,24 @@ export function createWorkerMetrics(options: {
     "Publications not written because a connection held too many unsent bytes; it is ended.",
     () => traffic.drops,
   );
+  counter(
+    "fanwire_pusher_topic_limits_total",
+    "Topics not followed because a connection followed as many as it may.",
+    () => traffic.topicLimits,
+  );
   counter("fanwire_pusher_inbound_messages_total", "Messages and pings from clients.", () => traffic.inboundMessages);
   return registry;
+}
+
+function addGauge(registry: Registry, name: string, help: string, value: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(value());
+    },
+  });
 }
 
 function addCounter(registry: Registry, name: string, help: string, value: () => number): void {

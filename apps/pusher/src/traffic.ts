@@ -1,3 +1,4 @@
+import type { Target } from "@fanwire/protocol";
 import type { RefusalReason } from "./core/admission.ts";
 
 /** Why a limit ended a connection; the label of a metric. */
@@ -8,12 +9,20 @@ export type EndedBy = "unsent-bytes" | "inbound-bytes" | "inbound-rate" | "idle"
  */
 export type Traffic = {
   accepted: number;
-  publications: { everyone: number; connection: number };
+  publications: Record<Target["kind"], number>;
   deliveries: number;
   deliveredBytes: number;
   /** Publications not written to a connection because it held too many unsent bytes. */
   drops: number;
   inboundMessages: number;
+  /** Topics not followed because the connection followed as many as it may. */
+  topicLimits: number;
+  /** Times a durable publication did not come, or came twice without reason. */
+  logGaps: number;
+  /** Durable publications delivered from the log because they did not come by themselves. */
+  logRepairs: number;
+  /** Connections that came back with a position, by whether it could be proven that nothing is missing. */
+  readonly resumed: Record<"recovered" | "not-recovered", number>;
   readonly refused: Record<RefusalReason, number>;
   readonly ended: Record<EndedBy, number>;
   readonly closedByCode: Map<string, number>;
@@ -22,12 +31,25 @@ export type Traffic = {
 export function newTraffic(): Traffic {
   return {
     accepted: 0,
-    publications: { everyone: 0, connection: 0 },
+    publications: { everyone: 0, topic: 0, user: 0, connection: 0 },
     deliveries: 0,
     deliveredBytes: 0,
     drops: 0,
     inboundMessages: 0,
-    refused: { draining: 0, "connection-limit": 0, "handshake-rate": 0, origin: 0 },
+    topicLimits: 0,
+    logGaps: 0,
+    logRepairs: 0,
+    resumed: { recovered: 0, "not-recovered": 0 },
+    refused: {
+      draining: 0,
+      "connection-limit": 0,
+      "handshake-rate": 0,
+      origin: 0,
+      malformed: 0,
+      token: 0,
+      "token-keys": 0,
+      topic: 0,
+    },
     ended: { "unsent-bytes": 0, "inbound-bytes": 0, "inbound-rate": 0, idle: 0 },
     closedByCode: new Map(),
   };

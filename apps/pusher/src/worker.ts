@@ -1,17 +1,25 @@
 import { randomInt } from "node:crypto";
 import { hostname } from "node:os";
-import { startNatsBus } from "@fanwire/bus";
+import { openJetStreamLog, startNatsBus } from "@fanwire/bus";
 import { Subjects, type WorkerDescription, workerIdFrom } from "@fanwire/protocol";
 import { type Log, type Readiness, type Running, VERSION } from "@fanwire/service";
 import type { Registry } from "prom-client";
+import { Commands } from "./client-commands.ts";
 import type { PusherConfig } from "./config.ts";
 import { startControl } from "./control.ts";
 import { Rates } from "./core/rates.ts";
-import { startDelivery } from "./delivery.ts";
+import { Edge } from "./edge.ts";
+import { EdgeApp } from "./edge-app.ts";
+import { Entrance } from "./entrance.ts";
+import { Greeter } from "./greeter.ts";
+import { Handshakes } from "./handshake.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
+import { openSseDoor } from "./sse.ts";
+import { createTokenVerifier } from "./tokens.ts";
 import { newTraffic } from "./traffic.ts";
-import { WebSocketDoor } from "./websocket.ts";
+import { ResponseTrees, webSocketTrees } from "./trees.ts";
+import { openWebSocketDoor } from "./websocket.ts";
 
 export type Worker = Running & {
   readonly metrics: Registry;
@@ -37,13 +45,26 @@ export async function startWorker(options: {
   const bus = await startNatsBus({ config: config.bus, name: `fanwire-pusher ${workerId}`, log, signal });
   const subjects = new Subjects(config.bus.prefix);
   const traffic = newTraffic();
-  const door = new WebSocketDoor({ config, workerId, traffic });
-  const openConnections = () => door.openConnections;
+  const edgeApp = new EdgeApp();
+  const responses = new ResponseTrees();
+  const webSockets = webSocketTrees(edgeApp.app);
+  const durable = await openJetStreamLog({ bus, subjects, config: config.logLimits, log });
+  const edge = new Edge({ config, workerId, bus, subjects, traffic, webSockets, responses, durable, log });
+  const unsentLimit = config.limits.unsentBytes;
+  const { follower } = edge;
+  await follower.ready();
+  const entrance = new Entrance({ bus, log: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
+  const greeter = new Greeter(edge, entrance);
+  const verifier = createTokenVerifier(config.tokens, { log });
+  const handshakes = new Handshakes({ edge, verifier, maxTopics: config.limits.topics, traffic });
+  const commands = new Commands({ bus, subjects, edge, entrance, verifier });
+  const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, trees: responses, traffic });
+  openWebSocketDoor(edgeApp, { config, workerId, edge, greeter, handshakes, commands, traffic });
 
   const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
   const sampleRates = () =>
     rates.sample(performance.now(), {
-      publications: traffic.publications.everyone + traffic.publications.connection,
+      publications: Object.values(traffic.publications).reduce((sum, count) => sum + count, 0),
       deliveries: traffic.deliveries,
       bytes: traffic.deliveredBytes,
       accepted: traffic.accepted,
@@ -57,7 +78,7 @@ export async function startWorker(options: {
     pid: process.pid,
     version: VERSION,
     uptimeSeconds: Math.floor(process.uptime()),
-    connections: door.openConnections,
+    connections: edge.openConnections,
     rates: {
       publicationsPerSecond: rates.perSecond("publications"),
       deliveriesPerSecond: rates.perSecond("deliveries"),
@@ -66,9 +87,8 @@ export async function startWorker(options: {
     },
   });
 
-  startDelivery({ bus, subjects, workerId, door, traffic });
-  startControl({ bus, subjects, workerId, door, log, describeWorker });
-  await door.listen(config.host, port).catch(async (error: unknown) => {
+  startControl({ bus, subjects, workerId, edge, log, describeWorker });
+  await edgeApp.listen(config.host, port).catch(async (error: unknown) => {
     clearInterval(rateTimer);
     await bus.stop();
     throw error;
@@ -76,17 +96,22 @@ export async function startWorker(options: {
   log.info({ host: config.host, port }, "worker listening");
 
   const stop = async () => {
-    log.info({ connections: door.openConnections, drainMs: config.drainMs }, "draining");
+    log.info({ connections: edge.openConnections, drainMs: config.drainMs }, "draining");
     clearInterval(rateTimer);
-    await door.drain(config.drainMs);
+    edgeApp.closePort();
+    await edge.drain(config.drainMs);
+    sse.stop();
+    entrance.stop();
+    durable.stop();
+    edgeApp.close();
     await bus.stop();
   };
   let stopped: Promise<void> | undefined;
 
   return {
-    metrics: createWorkerMetrics({ slot, traffic, bus, openConnections }),
+    metrics: createWorkerMetrics({ slot, traffic, bus, edge }),
     readiness: () => {
-      if (door.isDraining) return { ready: false, reason: "draining" };
+      if (edge.isDraining) return { ready: false, reason: "draining" };
       const health = bus.health();
       return health.alive ? { ready: true } : { ready: false, reason: health.reason };
     },

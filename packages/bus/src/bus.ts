@@ -34,6 +34,9 @@ export interface Bus {
    */
   subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription;
 
+  /** Calls `listener` when the connection is lost and when it is back, with all subscriptions; the latter is sent at once. */
+  onConnection(listener: (isConnected: boolean) => void): void;
+
   traffic(): BusTraffic;
   /** Handles what has arrived, sends what is pending, closes. May be called twice. */
   stop(): Promise<void>;

@@ -1,14 +1,6 @@
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
-import {
-  headers as createHeaders,
-  createInbox,
-  errors,
-  type Msg,
-  type MsgHdrs,
-  type NatsConnection,
-  type Status,
-} from "@nats-io/transport-node";
+import { createInbox, errors, type Msg, type MsgHdrs, type NatsConnection, type Status } from "@nats-io/transport-node";
 import type {
   Bus,
   BusHealth,
@@ -24,6 +16,7 @@ import type {
   SendOutcome,
 } from "./bus.ts";
 import { connectToNats } from "./connect.ts";
+import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
 import { Probe } from "./probe.ts";
 import type { BusConfig } from "./settings.ts";
 
@@ -62,6 +55,7 @@ export class NatsBus implements Bus {
   readonly #probeSubject = createInbox();
   /** When the server last forbade us to publish to a subject. Holds the last {@link MAX_FORBIDDEN} of them. */
   readonly #forbiddenAt = new Map<string, number>();
+  readonly #connectionListeners: ((isConnected: boolean) => void)[] = [];
   #isConnected = true;
   #disconnects = 0;
   #connectedAt = performance.now();
@@ -80,6 +74,11 @@ export class NatsBus implements Bus {
   /** For the adapters beside this file, such as JetStream's. */
   get connection(): NatsConnection {
     return this.#connection;
+  }
+
+  /** How often the connection was lost so far. */
+  get disconnects(): number {
+    return this.#disconnects;
   }
 
   /** Rejects, and closes the connection, when `signal` aborts before anything came back. */
@@ -105,7 +104,7 @@ export class NatsBus implements Bus {
   async publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome> {
     if (!this.health().alive) return { ok: false, reason: "unavailable" };
 
-    const encoded = encodeHeaders(headers);
+    const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return { ok: false, reason: "too-large" };
     const sentAt = performance.now();
     this.#connection.publish(subject, content, encoded && { headers: encoded });
@@ -119,7 +118,7 @@ export class NatsBus implements Bus {
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome {
     if (!this.health().alive || this.#stopped !== undefined) return "unavailable";
 
-    const encoded = encodeHeaders(headers);
+    const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return "too-large";
     this.#connection.publish(subject, content, encoded && { headers: encoded });
     return "sent";
@@ -133,7 +132,7 @@ export class NatsBus implements Bus {
   async request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome> {
     if (!this.health().alive) return { ok: false, reason: "unavailable" };
 
-    const headers = encodeHeaders(options.headers);
+    const headers = encodeOptionalHeaders(options.headers);
     if (this.#isTooLarge(content, headers)) return { ok: false, reason: "too-large" };
     try {
       const message = await this.#connection.request(subject, content, {
@@ -181,6 +180,10 @@ export class NatsBus implements Bus {
         }
       },
     });
+  }
+
+  onConnection(listener: (isConnected: boolean) => void): void {
+    this.#connectionListeners.push(listener);
   }
 
   traffic(): BusTraffic {
@@ -259,12 +262,14 @@ export class NatsBus implements Bus {
         if (!this.#isConnected) return;
         this.#isConnected = false;
         this.#disconnects++;
+        for (const listener of this.#connectionListeners) listener(false);
         if (!this.#stopped) this.#log.warn({ server: status.server }, "lost NATS, reconnecting");
         return;
       case "reconnect":
         this.#isConnected = true;
         this.#connectedAt = performance.now();
         this.#probe.sendNow();
+        for (const listener of this.#connectionListeners) listener(true);
         this.#log.info({ server: status.server }, "connected to NATS again");
         return;
       case "error":
@@ -290,22 +295,6 @@ export class NatsBus implements Bus {
     }
     this.#log.error({ err: error }, "NATS reported an error");
   }
-}
-
-function encodeHeaders(entries: HeaderEntries | undefined): MsgHdrs | undefined {
-  if (entries === undefined || entries.length === 0) return undefined;
-  const encoded = createHeaders();
-  for (const [name, value] of entries) encoded.set(name, value);
-  return encoded;
-}
-
-/** As on the wire: a first line, one line for each header, an empty line. */
-function encodedHeaderBytes(headers: MsgHdrs): number {
-  let bytes = "NATS/1.0\r\n\r\n".length;
-  for (const [name, values] of headers) {
-    for (const value of values) bytes += Buffer.byteLength(`${name}: ${value}\r\n`);
-  }
-  return bytes;
 }
 
 function requestFailure(error: unknown): "no-responders" | "timeout" | "unavailable" | "forbidden" {

@@ -20,6 +20,9 @@ export type CloseCode = {
  */
 export const closeCodes = {
   draining: { code: 1012, reason: "the worker is restarting, come back", advice: "reconnect" },
+  malformedMessage: { code: 4400, reason: "malformed message", advice: "stop" },
+  /** Worth coming back for with a new token. */
+  tokenExpired: { code: 4401, reason: "the token has expired", advice: "stop" },
   closedByApplication: { code: 4403, reason: "closed by the application", advice: "stop" },
   inboundRate: { code: 4429, reason: "too many inbound messages", advice: "stop" },
 } as const satisfies Record<string, CloseCode>;

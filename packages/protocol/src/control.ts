@@ -1,10 +1,22 @@
 import * as z from "zod";
+import { isName } from "./names.ts";
+import { isTopicPattern } from "./topics.ts";
+
+const topic = z.string().refine(isTopicPattern);
+const user = z.string().refine(isName);
 
 /** What may be asked of a worker on its control subject. Requests and replies are JSON. */
 export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("describe") }),
   z.object({ command: z.literal("find-connection"), connectionId: z.int().positive() }),
   z.object({ command: z.literal("close-connection"), connectionId: z.int().positive() }),
+  z.object({ command: z.literal("follow"), connectionId: z.int().positive(), topic }),
+  z.object({ command: z.literal("unfollow"), connectionId: z.int().positive(), topic }),
+  z.object({ command: z.literal("find-user"), user }),
+  z.object({ command: z.literal("close-user"), user }),
+  z.object({ command: z.literal("follow-user"), user, topic }),
+  z.object({ command: z.literal("unfollow-user"), user, topic }),
+  z.object({ command: z.literal("count-followers"), topic }),
 ]);
 export type ControlRequest = z.infer<typeof controlRequest>;
 
@@ -30,7 +42,11 @@ export type WorkerDescription = z.infer<typeof workerDescription>;
 /** One connection, as `GET /v1/connections/{address}` shows it. */
 export const connectionDescription = z.object({
   address: z.string(),
-  door: z.enum(["raw"]),
+  door: z.enum(["raw", "fanwire.v1", "sse"]),
+  /** The application's identity, from its token. */
+  user: z.string().optional(),
+  /** Topics and patterns it follows. */
+  topics: z.array(z.string()),
   remoteAddress: z.string(),
   /** ISO 8601, UTC. */
   openedAt: z.string(),
@@ -41,6 +57,18 @@ export type ConnectionDescription = z.infer<typeof connectionDescription>;
 
 /** Answer to `find-connection` and `close-connection`: the connection (as it was), or null when there is none. */
 export const connectionReply = z.object({ connection: connectionDescription.nullable() });
+
+/** What became of `follow` and `unfollow`. */
+export const followReply = z.object({ outcome: z.enum(["done", "topic-limit", "gone"]) });
+
+/** Most connections that `find-user` names; `count` counts all. */
+export const MAX_NAMED_CONNECTIONS = 100;
+
+/** Answer to all commands about a user: its connections on the worker that answers. */
+export const userReply = z.object({ count: z.int(), connections: z.array(connectionDescription) });
+
+/** Answer to `count-followers`: connections on the worker that answers which a publication to the topic reaches. */
+export const followersReply = z.object({ connections: z.int() });
 
 /**
  * What became of a publication to one connection. `delivered`: handed to the network whole. `buffered`: accepted, waiting

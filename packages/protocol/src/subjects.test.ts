@@ -56,6 +56,43 @@ test("any target round-trips through its subject", () => {
   );
 });
 
+test("the log's subjects, stream and filters are those of the design", () => {
+  expect(subjects.logStream).toBe("FANWIRE_LOG");
+  expect(new Subjects("acme.prod-1").logStream).toBe("ACME_PROD-1_LOG");
+  expect(subjects.allLogged).toBe("fanwire.log.>");
+  expect(subjects.allLive).toBe("fanwire.live.>");
+  expect(subjects.logFilter({ kind: "everyone" })).toBe("fanwire.log.all");
+  expect(subjects.logFilter({ kind: "topic", topic: "orders.*.>" })).toBe("fanwire.log.topic.orders.*.>");
+  expect(subjects.logFilter({ kind: "topic", topic: "a b" })).toBe("fanwire.log.topic.a=20b");
+  expect(subjects.logFilter({ kind: "user", user: "*" })).toBe("fanwire.log.user.=2A");
+});
+
+test("any durable target round-trips through its log subject, which is its live one under another branch", () => {
+  fc.assert(
+    fc.property(target, (wanted) => {
+      fc.pre(wanted.kind !== "connection");
+      const subject = subjects.log(wanted);
+
+      expect(subjects.parseLog(subject)).toEqual(wanted);
+      expect(subjects.liveOf(subject)).toBe(subjects.live(wanted));
+      expect(subjects.logOf(subjects.live(wanted))).toBe(subject);
+      expect(subjects.logFilter(wanted)).toBe(subject);
+    }),
+  );
+});
+
+test("what is not the log's has no place in it", () => {
+  for (const subject of [
+    "fanwire.log.connection.abcd1234.1",
+    "fanwire.log.",
+    "fanwire.log.topic.*",
+    "fanwire.live.all",
+  ])
+    expect(subjects.parseLog(subject), subject).toBeUndefined();
+  expect(subjects.liveOf("fanwire.live.all")).toBeUndefined();
+  expect(subjects.logOf("other.live.all")).toBeUndefined();
+});
+
 test("two targets never share a subject", () => {
   fc.assert(
     fc.property(target, target, (one, other) => {
@@ -115,6 +152,22 @@ test("two channel names never share a subject, hashed or not", () => {
   const hashed = subjects.channel("event", long, () => "ab12");
   expect(hashed).toBe("fanwire.channel.event.==ab12");
   expect(subjects.channel("event", "==ab12", hash)).not.toBe(hashed);
+});
+
+test("any pattern round-trips through its subject", () => {
+  fc.assert(
+    fc.property(text.filter(isTopicPattern), (pattern) => {
+      expect(subjects.parseLiveTopics(subjects.liveTopics(pattern))).toBe(pattern);
+    }),
+  );
+  for (const subject of [
+    "fanwire.live.all",
+    "fanwire.live.topic.",
+    "fanwire.live.topic.>.a",
+    "fanwire.live.topic.=2A",
+  ]) {
+    expect(subjects.parseLiveTopics(subject), subject).toBeUndefined();
+  }
 });
 
 test("what no target builds parses to nothing", () => {

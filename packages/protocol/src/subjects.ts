@@ -1,7 +1,7 @@
 import { formatConnectionAddress, parseConnectionAddress } from "./connection-address.ts";
 import type { DurableTarget, Target } from "./target.ts";
 import { decodeToken, encodeByteToken, encodeToken } from "./tokens.ts";
-import { decodeTopic, encodeTopic, encodeTopicPattern } from "./topics.ts";
+import { decodeTopic, decodeTopicPattern, encodeTopic, encodeTopicPattern } from "./topics.ts";
 
 /** First token(s) of every subject when `FANWIRE_PREFIX` says nothing else. */
 export const DEFAULT_PREFIX = "fanwire";
@@ -30,6 +30,12 @@ export class Subjects {
   readonly allWorkers: string;
   /** Every item of every Workerman Channel queue. */
   readonly channelQueues: string;
+  /** Name of the JetStream stream that keeps durable publications. */
+  readonly logStream: string;
+  /** Everything the log keeps, whoever it is for. */
+  readonly allLogged: string;
+  /** Everything that is heard at once, whoever it is for: where the log republishes to. */
+  readonly allLive: string;
 
   readonly #live: string;
   readonly #log: string;
@@ -45,6 +51,9 @@ export class Subjects {
     this.#worker = `${prefix}.control.worker.`;
     this.#channel = `${prefix}.channel.`;
     this.channelQueues = `${this.#channel}queue.>`;
+    this.logStream = `${prefix.toUpperCase().replaceAll(".", "_")}_LOG`;
+    this.allLogged = `${this.#log}>`;
+    this.allLive = `${this.#live}>`;
   }
 
   /** Where a publication to `target` is heard at once. */
@@ -55,6 +64,11 @@ export class Subjects {
   /** Where a publication to `target` is stored; the log republishes it to {@link live}. */
   log(target: DurableTarget): string {
     return this.#log + branch(target);
+  }
+
+  /** What the log keeps for `target`, whose topic may be a pattern: that of all topics it matches. */
+  logFilter(target: DurableTarget): string {
+    return target.kind === "topic" ? `${this.#log}topic.${encodeTopicPattern(target.topic)}` : this.log(target);
   }
 
   /** All topics that `pattern` matches. */
@@ -82,10 +96,36 @@ export class Subjects {
     return `${this.#channel}${kind}.${channelToken(name, hash)}`;
   }
 
+  /** The topic or pattern behind a subject of {@link liveTopics}, or `undefined` for any other. */
+  parseLiveTopics(subject: string): string | undefined {
+    const start = `${this.#live}topic.`;
+    return subject.startsWith(start) ? decodeTopicPattern(subject.slice(start.length)) : undefined;
+  }
+
   /** Whose publications a live subject carries, or `undefined` for a subject that {@link live} never builds. */
   parseLive(subject: string): Target | undefined {
     return subject.startsWith(this.#live) ? parseBranch(subject.slice(this.#live.length)) : undefined;
   }
+
+  /** Whose publications a log subject keeps, or `undefined` for a subject that {@link log} never builds. */
+  parseLog(subject: string): DurableTarget | undefined {
+    const target = subject.startsWith(this.#log) ? parseBranch(subject.slice(this.#log.length)) : undefined;
+    return target?.kind === "connection" ? undefined : target;
+  }
+
+  /** Where the log keeps what is heard on `liveSubject`, which may hold wildcards; `undefined` if that is no live subject. */
+  logOf(liveSubject: string): string | undefined {
+    return moved(liveSubject, this.#live, this.#log);
+  }
+
+  /** Where what the log keeps under `logSubject` is heard; `undefined` if that is no subject of the log. */
+  liveOf(logSubject: string): string | undefined {
+    return moved(logSubject, this.#log, this.#live);
+  }
+}
+
+function moved(subject: string, from: string, to: string): string | undefined {
+  return subject.startsWith(from) ? to + subject.slice(from.length) : undefined;
 }
 
 function channelToken(name: string, hash: (name: string) => string): string {

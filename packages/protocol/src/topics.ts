@@ -58,3 +58,19 @@ export function decodeTopic(tokens: string): string | undefined {
   const topic = names.join(".");
   return isTopic(topic) ? topic : undefined;
 }
+
+/** The pattern behind the tokens of a subject, or `undefined` if {@link encodeTopicPattern} never writes them. */
+export function decodeTopicPattern(tokens: string): string | undefined {
+  const names = tokens
+    .split(".")
+    .map((token) => (token === ANY_TOKEN || token === ANY_REST ? token : decodeName(token)));
+  if (names.some((name) => name === undefined)) return undefined;
+  const pattern = names.join(".");
+  return isTopicPattern(pattern) ? pattern : undefined;
+}
+
+/** A name that is a lone wildcard would be read as one, and a decoded dot would make two subjects of one topic. */
+function decodeName(token: string): string | undefined {
+  const name = decodeToken(token);
+  return name === undefined || name === ANY_TOKEN || name === ANY_REST || name.includes(".") ? undefined : name;
+}

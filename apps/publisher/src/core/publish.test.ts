@@ -1,6 +1,13 @@
 import { Subjects } from "@fanwire/protocol";
 import { expect, test } from "vitest";
-import { encodePublication, fromDelivery, type PublishResult, refusalOfAll } from "./publish.ts";
+import {
+  encodeDurable,
+  encodePublication,
+  fromDelivery,
+  type PublishResult,
+  refusalOfAll,
+  resultOfAll,
+} from "./publish.ts";
 
 const subjects = new Subjects();
 const content = new Uint8Array([0xff, 0x00]);
@@ -47,6 +54,45 @@ test("a batch is refused as a whole only when NATS was away for all of it", () =
   expect(refusalOfAll([published, unavailable])).toBeUndefined();
   expect(refusalOfAll([gone, gone])).toBeUndefined();
   expect(refusalOfAll([gone, unavailable])).toBeUndefined();
-  expect(refusalOfAll([unavailable, unavailable])).toBe("unavailable");
-  expect(refusalOfAll([unavailable, unconfirmed])).toBe("unconfirmed");
+  expect(refusalOfAll([unavailable, unavailable])).toEqual(unavailable);
+  expect(refusalOfAll([unavailable, unconfirmed])).toEqual(unconfirmed);
+});
+
+test("a durable publication goes to the log's subject", () => {
+  const target = { kind: "topic", topic: "a.ж" } as const;
+
+  expect(encodeDurable(subjects, { target, content, id: "42" })).toEqual({
+    subject: "fanwire.log.topic.a.=D0=B6",
+    content,
+    headers: [["Id", "42"]],
+  });
+});
+
+const stored = (sequence: number, isDuplicate = false): PublishResult => ({
+  ok: true,
+  status: "stored",
+  positions: [{ epoch: "e", sequence }],
+  isDuplicate,
+});
+
+test("a request to several topics is what all of its publications are", () => {
+  const published: PublishResult = { ok: true, status: "published" };
+
+  expect(resultOfAll([published, published])).toEqual(published);
+  expect(resultOfAll([stored(1), stored(2, true)])).toEqual({
+    ok: true,
+    status: "stored",
+    positions: [1, 2].map((sequence) => ({ epoch: "e", sequence })),
+    isDuplicate: false,
+  });
+  expect(resultOfAll([stored(1, true), stored(2, true)])).toMatchObject({ isDuplicate: true });
+});
+
+test("a request of which only a part is known to be done may have been done", () => {
+  const unusable: PublishResult = { ok: false, reason: "unusable", detail: "no leader" };
+  const unconfirmed: PublishResult = { ok: false, reason: "unconfirmed" };
+
+  expect(resultOfAll([unusable, unusable])).toEqual(unusable);
+  expect(resultOfAll([unusable, unconfirmed])).toEqual(unconfirmed);
+  expect(resultOfAll([stored(1), unusable])).toEqual({ ...unusable, reason: "unconfirmed" });
 });

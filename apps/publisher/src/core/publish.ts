@@ -1,10 +1,20 @@
 import {
   type DeliveryOutcome,
+  type DurableTarget,
   formatConnectionAddress,
   headerNames,
+  type Position,
   type Publication,
   type Subjects,
 } from "@fanwire/protocol";
+
+/** What one request asks for. */
+export type PublishRequest = {
+  /** One, or one for each of several topics. */
+  readonly publications: readonly Publication[];
+  /** Stored in the log, and heard from there. */
+  readonly isDurable: boolean;
+};
 
 /** A publication as it goes to NATS. */
 export type OutgoingPublication = {
@@ -16,10 +26,24 @@ export type OutgoingPublication = {
 /**
  * What is known of a publication after it was handed over. `published`: NATS has it, for whoever listens. `delivered` and
  * `buffered`: the worker's own word about its connection. `forwarded`: a Workerman worker has it, and says no more.
+ * `stored`: the log has it.
  */
-export type PublishResult =
-  | { readonly ok: true; readonly status: "published" | DeliveredStatus }
-  | { readonly ok: false; readonly reason: PublishRefusal };
+export type PublishResult = Accepted | Refused;
+export type Accepted = { readonly ok: true; readonly status: "published" | DeliveredStatus } | Stored;
+type Stored = {
+  readonly ok: true;
+  readonly status: "stored";
+  /** Never empty; several when it went to several topics, in their order. */
+  readonly positions: readonly Position[];
+  /** Nothing was stored now: it had been, under the same id. */
+  readonly isDuplicate: boolean;
+};
+export type Refused = {
+  readonly ok: false;
+  readonly reason: PublishRefusal;
+  /** Why, for people, where the reason does not say it all. */
+  readonly detail?: string;
+};
 
 type DeliveredStatus = Exclude<DeliveryOutcome, "gone">;
 
@@ -31,18 +55,33 @@ export type PublishRefusal =
   /** Sent; whether NATS has it is unknown. */
   | "unconfirmed"
   | "forbidden"
+  /** Not stored: there is no log here. */
+  | "no-jetstream"
+  /** Not stored: the log cannot take it now, or at all. */
+  | "unusable"
   /** Sent; whether the worker delivered it is unknown. */
   | "worker-timeout"
   /** Sent; the worker's answer does not say what became of it. */
   | "malformed-reply";
 
 export function encodePublication(subjects: Subjects, publication: Publication): OutgoingPublication {
-  const { target, content, event, id, except } = publication;
+  return { subject: subjects.live(publication.target), ...encodeBody(publication) };
+}
+
+/** A publication as it goes to the log. */
+export function encodeDurable(
+  subjects: Subjects,
+  publication: Publication & { readonly target: DurableTarget },
+): OutgoingPublication {
+  return { subject: subjects.log(publication.target), ...encodeBody(publication) };
+}
+
+function encodeBody({ content, event, id, except }: Publication): Omit<OutgoingPublication, "subject"> {
   const headers: [string, string][] = [];
   if (event !== undefined) headers.push([headerNames.event, event]);
   if (id !== undefined) headers.push([headerNames.id, id]);
   if (except !== undefined) headers.push([headerNames.except, formatConnectionAddress(except)]);
-  return { subject: subjects.live(target), content, headers };
+  return { content, headers };
 }
 
 /** What a worker's word about a publication to one of its connections means to the publisher. */
@@ -50,15 +89,46 @@ export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
   return outcome === "gone" ? { ok: false, reason: "connection-not-found" } : { ok: true, status: outcome };
 }
 
+/**
+ * What became of one request, from what became of its publications. When only some were accepted, the request may have been
+ * done: repeated with its id, it is done once.
+ */
+export function resultOfAll(results: readonly PublishResult[]): PublishResult {
+  const [first] = results;
+  if (first === undefined) throw new RangeError("a request holds at least one publication");
+  const refused = results.filter((result) => !result.ok);
+  if (refused.length === 0) return acceptedOfAll(first, results);
+
+  const careful = refused.find(({ reason }) => reason === "unconfirmed") ?? refused[0] ?? first;
+  return refused.length === results.length ? careful : { ...careful, ok: false, reason: "unconfirmed" };
+}
+
+function acceptedOfAll(first: PublishResult, results: readonly PublishResult[]): PublishResult {
+  const stored = results.filter((result) => result.ok && result.status === "stored");
+  if (stored.length === 0) return first;
+  return {
+    ok: true,
+    status: "stored",
+    positions: stored.flatMap(({ positions }) => positions),
+    isDuplicate: stored.every(({ isDuplicate }) => isDuplicate),
+  };
+}
+
 /** Refusals that say nothing about the publication itself: NATS could not be used. */
-const NATS_REFUSALS: ReadonlySet<PublishRefusal> = new Set(["unavailable", "unconfirmed", "forbidden"]);
+const NATS_REFUSALS: ReadonlySet<PublishRefusal> = new Set([
+  "unavailable",
+  "unconfirmed",
+  "forbidden",
+  "no-jetstream",
+  "unusable",
+]);
 
 /**
  * The refusal of a whole batch, when NATS was away for all of it. The careful word wins: as soon as one publication may
  * have been sent, the batch may have been.
  */
-export function refusalOfAll(results: readonly PublishResult[]): PublishRefusal | undefined {
-  const refusals = results.map((result) => (result.ok ? undefined : result.reason));
-  if (!refusals.every((reason) => reason !== undefined && NATS_REFUSALS.has(reason))) return undefined;
-  return refusals.find((reason) => reason === "unconfirmed") ?? refusals[0];
+export function refusalOfAll(results: readonly PublishResult[]): Refused | undefined {
+  const refused = results.filter((result) => !result.ok);
+  if (refused.length < results.length || !refused.every(({ reason }) => NATS_REFUSALS.has(reason))) return undefined;
+  return refused.find(({ reason }) => reason === "unconfirmed") ?? refused[0];
 }

@@ -25,6 +25,10 @@ export class Connections<Socket> {
     return this.#sockets.get(connectionId);
   }
 
+  all(): Iterable<Socket> {
+    return this.#sockets.values();
+  }
+
   /** Up to `count` of them, oldest first. A copy: closing one changes the whole. */
   oldest(count: number): Socket[] {
     const sockets: Socket[] = [];

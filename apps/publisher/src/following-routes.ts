@@ -1,0 +1,139 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { ApiError } from "./errors.ts";
+import type { Api, ApiParts } from "./http.ts";
+import { errorResponses, jsonResponse } from "./openapi.ts";
+import {
+  affectedReply,
+  connectionAddress,
+  followersReply,
+  topicName,
+  topicPattern,
+  userName,
+  userReply,
+} from "./schemas.ts";
+
+const gatherErrors = errorResponses(
+  "unauthorized",
+  "invalid_request",
+  "too_many_requests",
+  "nats_forbidden",
+  "nats_unavailable",
+);
+const connectionErrors = errorResponses(
+  "unauthorized",
+  "connection_not_found",
+  "topic_limit",
+  "invalid_request",
+  "too_many_requests",
+  "nats_forbidden",
+  "malformed_reply",
+  "nats_unavailable",
+  "worker_timeout",
+);
+const followingConnection = { params: z.object({ address: connectionAddress, topic: topicPattern }) };
+const followingUser = { params: z.object({ user: userName, topic: topicPattern }) };
+const ofUser = { params: z.object({ user: userName }) };
+
+const followByConnection = createRoute({
+  method: "put",
+  path: "/v1/connections/{address}/topics/{topic}",
+  operationId: "followTopic",
+  summary: "Let a connection follow a topic",
+  description: "Whatever its token says. The topic may be a pattern; percent-encode what a path cannot hold.",
+  request: followingConnection,
+  responses: { 204: { description: "It follows it." }, ...connectionErrors },
+});
+
+const unfollowByConnection = createRoute({
+  ...followByConnection,
+  method: "delete",
+  operationId: "unfollowTopic",
+  summary: "Let a connection follow a topic no more",
+  description: "Also answered so when it did not follow it.",
+  responses: { 204: { description: "It does not follow it." }, ...connectionErrors },
+});
+
+const followByUser = createRoute({
+  method: "put",
+  path: "/v1/users/{user}/topics/{topic}",
+  operationId: "followTopicByUser",
+  summary: "Let all connections of a user follow a topic",
+  description: "Those that are open now. One that follows as many topics as it may is passed over.",
+  request: followingUser,
+  responses: { 200: jsonResponse("How many connections the user has.", affectedReply), ...gatherErrors },
+});
+
+const unfollowByUser = createRoute({
+  ...followByUser,
+  method: "delete",
+  operationId: "unfollowTopicByUser",
+  summary: "Let all connections of a user follow a topic no more",
+  description: "Those that are open now.",
+});
+
+const findUser = createRoute({
+  method: "get",
+  path: "/v1/users/{user}",
+  operationId: "findUser",
+  summary: "Look a user up",
+  description: "Asks every worker. `count` counts all connections; at most 100 of each worker are described.",
+  request: ofUser,
+  responses: { 200: jsonResponse("The user's connections, if any.", userReply), ...gatherErrors },
+});
+
+const closeUser = createRoute({
+  method: "delete",
+  path: "/v1/users/{user}/connections",
+  operationId: "closeUser",
+  summary: "Close all connections of a user",
+  description: "They are closed with code 4403, which tells the clients not to come back unasked.",
+  request: ofUser,
+  responses: { 200: jsonResponse("How many were closed.", affectedReply), ...gatherErrors },
+});
+
+const findTopic = createRoute({
+  method: "get",
+  path: "/v1/topics/{topic}",
+  operationId: "findTopic",
+  summary: "Count the followers of a topic",
+  description: "Asks every worker how many connections a publication to the topic reaches now.",
+  request: { params: z.object({ topic: topicName }) },
+  responses: { 200: jsonResponse("How many follow it.", followersReply), ...gatherErrors },
+});
+
+/** Who follows what, and users. */
+export function addFollowingRoutes(api: Api, { cluster }: ApiParts): void {
+  for (const [route, command] of [
+    [followByConnection, "follow"],
+    [unfollowByConnection, "unfollow"],
+  ] as const) {
+    api.openapi(route, async (c) => {
+      const { address, topic } = c.req.valid("param");
+      const outcome = await cluster.follow(command, address, topic);
+      if (outcome === "gone") throw new ApiError("connection_not_found");
+      if (outcome === "topic-limit") throw new ApiError("topic_limit");
+      return c.body(null, 204);
+    });
+  }
+  for (const [route, command] of [
+    [followByUser, "follow-user"],
+    [unfollowByUser, "unfollow-user"],
+  ] as const) {
+    api.openapi(route, async (c) => {
+      const { count } = await cluster.askAboutUser({ command, ...c.req.valid("param") });
+      return c.json({ connections: count }, 200);
+    });
+  }
+  api.openapi(findUser, async (c) => {
+    const { user } = c.req.valid("param");
+    return c.json({ user, ...(await cluster.askAboutUser({ command: "find-user", user })) }, 200);
+  });
+  api.openapi(closeUser, async (c) => {
+    const { user } = c.req.valid("param");
+    return c.json({ connections: (await cluster.askAboutUser({ command: "close-user", user })).count }, 200);
+  });
+  api.openapi(findTopic, async (c) => {
+    const { topic } = c.req.valid("param");
+    return c.json({ topic, connections: await cluster.countFollowers(topic) }, 200);
+  });
+}

@@ -1,0 +1,75 @@
+import { type Position, parsePosition } from "@fanwire/protocol";
+import { createRoute, z } from "@hono/zod-openapi";
+import { ApiError, throwRefusal } from "./errors.ts";
+import { readHistory } from "./history.ts";
+import type { Api, ApiParts } from "./http.ts";
+import { errorResponses, jsonResponse } from "./openapi.ts";
+import { historyReply, topicName } from "./schemas.ts";
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
+/** Each holds a page of content in memory. */
+const MAX_READS = 32;
+
+const since = z
+  .string()
+  .transform((text, context): Position => {
+    const position = parsePosition(text);
+    if (position !== undefined) return position;
+    context.addIssue({ code: "custom", message: "is no position: it is an epoch, a dash and a number" });
+    return z.NEVER;
+  })
+  .optional()
+  .openapi({
+    description: "A position: what was stored after it is wanted. Default: from the first stored.",
+    type: "string",
+  });
+
+const limit = z.coerce
+  .number("must be a number")
+  .int("must be a whole number")
+  .min(1, "must be at least 1")
+  .max(MAX_LIMIT, `must be at most ${MAX_LIMIT}`)
+  .default(DEFAULT_LIMIT)
+  .openapi({ description: "Most publications to answer with." });
+
+const read = createRoute({
+  method: "get",
+  path: "/v1/topics/{topic}/publications",
+  operationId: "readHistory",
+  summary: "Read what was published durably to a topic",
+  description: [
+    "In order, from after `since`. Ask again with `since` set to the answer's `position`, until nothing comes.",
+    "`complete` is true only when it can be proven that nothing is missing. A `since` from before the log was created anew, or from another one, is answered from the first stored, with `complete` false.",
+    "The topic is a part of the path: percent-encode what a path cannot hold. A pattern is refused.",
+  ].join(" "),
+  request: { params: z.object({ topic: topicName }), query: z.object({ since, limit }) },
+  responses: {
+    200: jsonResponse("The publications.", historyReply),
+    ...errorResponses(
+      "unauthorized",
+      "invalid_request",
+      "too_many_requests",
+      "nats_forbidden",
+      "nats_unavailable",
+      "log_unavailable",
+    ),
+  },
+});
+
+export function addHistoryRoute(api: Api, { durableLog, subjects }: ApiParts): void {
+  let reads = 0;
+  api.openapi(read, async (c) => {
+    const { topic } = c.req.valid("param");
+    if (reads >= MAX_READS) throw new ApiError("too_many_requests");
+    reads++;
+    try {
+      const subject = subjects.log({ kind: "topic", topic });
+      const { since, limit } = c.req.valid("query");
+      const history = await readHistory(durableLog, { subject, topic, since, limit });
+      return history.ok ? c.json(history.reply, 200) : throwRefusal(history);
+    } finally {
+      reads--;
+    }
+  });
+}

@@ -1,0 +1,84 @@
+import { isUtf8 } from "node:buffer";
+import type { DurableLog, LogFailure, LoggedPublication, ReadPage } from "@fanwire/bus";
+import {
+  DEFAULT_EVENT,
+  formatPosition,
+  headerNames,
+  isProvablyComplete,
+  type LogState,
+  type Position,
+} from "@fanwire/protocol";
+import type { z } from "@hono/zod-openapi";
+import type { historyReply, storedPublication } from "./schemas.ts";
+
+type HistoryLog = Pick<DurableLog, "read" | "find" | "count" | "state">;
+type HistoryRequest = {
+  /** Log subject of the topic. */
+  readonly subject: string;
+  readonly topic: string;
+  /** From the first stored when absent. */
+  readonly since: Position | undefined;
+  readonly limit: number;
+};
+export type History = { readonly ok: true; readonly reply: z.input<typeof historyReply> };
+
+/** A page of what a topic's publications were. */
+export async function readHistory(log: HistoryLog, request: HistoryRequest): Promise<History | LogFailure> {
+  const before = await log.state();
+  if (!before.ok) return before;
+  const since = request.since ?? { epoch: before.log.epoch, sequence: 0 };
+  // A position of another log, or beyond this one's end, says nothing about what its reader has.
+  const isKnown = since.epoch === before.log.epoch && since.sequence <= before.log.lastSequence;
+
+  const after = isKnown ? since.sequence : 0;
+  const page = await log.read({ filter: request.subject, after, limit: request.limit });
+  if (!page.ok) return page;
+  const complete = isKnown ? await isComplete(log, request.subject, since, page) : { ok: true as const, result: false };
+  if (!complete.ok) return complete;
+  return {
+    ok: true,
+    reply: {
+      publications: page.publications.map((publication) => describe(publication, page.log.epoch, request.topic)),
+      position: formatPosition(positionAfter(page, isKnown ? request.since : undefined, before.log)),
+      complete: complete.result,
+    },
+  };
+}
+
+async function isComplete(log: HistoryLog, subject: string, since: Position, page: ReadPage) {
+  // A page that is not the last says too little: then all that is stored counts, which is no fewer.
+  const counted = page.isEnd ? { ok: true as const, count: page.publications.length } : await log.count(subject);
+  if (!counted.ok) return counted;
+  const replay = { since, counts: new Map([[subject, counted.count]]), log: page.log };
+  if (counted.count < page.log.maxPerSubject) return { ok: true as const, result: isProvablyComplete(replay) };
+
+  const found = await log.find(since.sequence);
+  if (!found.ok) return found;
+  const subjectAtSince = found.publication?.subject;
+  return { ok: true as const, result: isProvablyComplete({ ...replay, subjectAtSince }) };
+}
+
+/** Where the reader stands after the page. Nothing of the topic was stored up to where the log ended before the read. */
+function positionAfter({ publications, next, log }: ReadPage, since: Position | undefined, before: LogState): Position {
+  if (publications.length > 0) return { epoch: log.epoch, sequence: next };
+  return since ?? { epoch: before.epoch, sequence: before.lastSequence };
+}
+
+function describe(
+  { sequence, content, headers, time }: LoggedPublication,
+  epoch: string,
+  topic: string,
+): z.input<typeof storedPublication> {
+  const isText = isUtf8(content);
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  const id = headers?.get(headerNames.id);
+  return {
+    position: formatPosition({ epoch, sequence }),
+    topic,
+    event: headers?.get(headerNames.event) || DEFAULT_EVENT,
+    data: bytes.toString(isText ? "utf8" : "base64"),
+    ...(!isText && { encoding: "base64" as const }),
+    ...(id && { id }),
+    time: time.toISOString(),
+  };
+}

@@ -1,0 +1,134 @@
+import type { Bus, PublishFailure } from "@fanwire/bus";
+import { closeCodes, headerNames, type Subjects } from "@fanwire/protocol";
+import type { Connection } from "./connection.ts";
+import { mayPublish } from "./core/claims.ts";
+import { type Command, type CommandErrorCode, type CommandId, parseCommand } from "./core/commands.ts";
+import { encodeErrorReply, encodeReply } from "./core/encoding.ts";
+import type { Edge } from "./edge.ts";
+import type { Entrance } from "./entrance.ts";
+import type { TokenVerifier } from "./tokens.ts";
+
+type CommandsParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly edge: Edge;
+  readonly entrance: Entrance;
+  readonly verifier: TokenVerifier;
+};
+
+type Failure = { readonly code: CommandErrorCode; readonly message: string };
+/** Members of the reply beside `ok`, or what went wrong. */
+type Outcome = { readonly more?: Readonly<Record<string, unknown>> } | Failure;
+
+const publishFailures: Record<PublishFailure, Failure> = {
+  unavailable: { code: "unavailable", message: "NATS is away, nothing was sent" },
+  unconfirmed: { code: "unavailable", message: "NATS did not confirm: this may have been sent or not" },
+  forbidden: { code: "forbidden", message: "NATS does not let this edge publish" },
+  "too-large": { code: "too-large", message: "the data is larger than NATS accepts" },
+};
+
+/** What the clients of fanwire.v1 ask for. */
+export class Commands {
+  readonly #parts: CommandsParts;
+
+  constructor(parts: CommandsParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads and carries out one message. False when it ended the connection. */
+  receive(connection: Connection, text: string): boolean {
+    const parsed = parseCommand(text);
+    if (parsed.ok) {
+      const outcome = this.#execute(connection, parsed.id, parsed.command);
+      if (outcome instanceof Promise) this.#replyLater(connection, parsed.id, outcome);
+      else if (outcome !== undefined) reply(connection, parsed.id, outcome);
+      return true;
+    }
+    if (parsed.id === undefined) {
+      this.#parts.edge.end(connection, closeCodes.malformedMessage);
+      return false;
+    }
+    reply(connection, parsed.id, parsed);
+    return true;
+  }
+
+  /** Undefined: the reply is sent by whoever knows when it is due. */
+  #execute(connection: Connection, id: CommandId, command: Command): Outcome | Promise<Outcome> | undefined {
+    switch (command.command) {
+      case "ping":
+        return {};
+      case "subscribe":
+        return this.#subscribe(connection, id, command);
+      case "unsubscribe":
+        this.#parts.edge.unfollow(connection, command.topic);
+        return {};
+      case "publish":
+        return this.#publish(connection, command);
+      case "refresh":
+        return this.#refresh(connection, command.token);
+    }
+  }
+
+  #subscribe(
+    connection: Connection,
+    id: CommandId,
+    { topic, since }: Extract<Command, { command: "subscribe" }>,
+  ): Outcome | undefined {
+    const { edge, entrance } = this.#parts;
+    const followed = edge.follow(connection, topic);
+    if (followed === "forbidden") return { code: "forbidden", message: "the token does not allow to follow this" };
+    if (followed === "topic-limit") {
+      return { code: "topic-limit", message: "this connection follows as many topics as it may" };
+    }
+    if (followed === "already") return since === undefined ? {} : { more: { recovered: false } };
+    // The reply must come before what was missed, and that is sent at once when it is known.
+    entrance.enter(connection, [followed], since, (recovered) =>
+      reply(connection, id, recovered === null ? {} : { more: { recovered } }),
+    );
+    return undefined;
+  }
+
+  async #publish(connection: Connection, command: Extract<Command, { command: "publish" }>): Promise<Outcome> {
+    const { topic, data, event } = command;
+    if (!mayPublish(connection.getUserData().grant, topic)) {
+      return { code: "forbidden", message: "the token does not allow to publish here" };
+    }
+    const { bus, subjects } = this.#parts;
+    const headers: [string, string][] = event === undefined ? [] : [[headerNames.event, event]];
+    const outcome = await bus.publish(subjects.live({ kind: "topic", topic }), Buffer.from(data), headers);
+    return outcome.ok ? {} : publishFailures[outcome.reason];
+  }
+
+  async #refresh(connection: Connection, token: string): Promise<Outcome> {
+    const { verifier, edge } = this.#parts;
+    if (verifier.isOpen) return {};
+    const { connectionId, grant } = connection.getUserData();
+    const verified = await verifier.verify(token);
+    if (!verified.ok) {
+      return verified.reason === "keys-unavailable"
+        ? { code: "unavailable", message: "tokens cannot be checked now" }
+        : { code: "unauthorized", message: `the token is not valid: ${verified.reason}` };
+    }
+    if (edge.connection(connectionId) !== connection) return {};
+    if (verified.grant.user !== grant.user) {
+      return { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
+    }
+    edge.regrant(connection, verified.grant);
+    return {};
+  }
+
+  #replyLater(connection: Connection, id: CommandId, outcome: Promise<Outcome>): void {
+    // Only the id is safe to touch once a connection has closed.
+    const { connectionId } = connection.getUserData();
+    const { edge } = this.#parts;
+    void outcome.then((settled) => {
+      if (edge.connection(connectionId) === connection) reply(connection, id, settled);
+    });
+  }
+}
+
+function reply(connection: Connection, id: CommandId, outcome: Outcome): void {
+  connection.send(
+    "code" in outcome ? encodeErrorReply(id, outcome.code, outcome.message) : encodeReply(id, outcome.more),
+  );
+}

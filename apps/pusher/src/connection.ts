@@ -1,0 +1,57 @@
+import type { WebSocket } from "uWebSockets.js";
+import type { Grant } from "./core/claims.ts";
+import type { InboundCount } from "./core/inbound-rate.ts";
+
+/** By which door a connection came in. */
+export type Door = "raw" | "fanwire.v1" | "sse";
+
+/**
+ * What hangs on each connection: mostly small integers, and objects shared by many, so that an idle connection stays
+ * cheap.
+ */
+export type ConnectionState = InboundCount & {
+  readonly connectionId: number;
+  readonly door: Door;
+  /** Unix time in seconds. */
+  readonly openedAt: number;
+  grant: Grant;
+  /** Patterns it follows; undefined as long as there is none. */
+  topics: Set<string> | undefined;
+  isOverUnsentLimit: boolean;
+};
+
+/**
+ * One connection as the edge handles it. A WebSocket of uWebSockets.js is one as it is; the SSE door's responses are made
+ * to look like it. "Tree" is uWebSockets.js' topic tree: a connection is in the tree of everything it follows.
+ */
+export type Connection = Pick<
+  WebSocket<ConnectionState>,
+  | "getUserData"
+  | "subscribe"
+  | "unsubscribe"
+  | "isSubscribed"
+  | "end"
+  | "close"
+  | "getBufferedAmount"
+  | "getRemoteAddressAsText"
+> & {
+  /** 1: handed to the network; 0: waits in our memory; 2: dropped, the connection is being ended. */
+  send(frame: string | Uint8Array, isBinary?: boolean): number;
+  /** Writes to all others in the tree. */
+  publish(tree: string, frame: string | Uint8Array, isBinary?: boolean): boolean;
+};
+
+export function newConnectionState(options: {
+  readonly connectionId: number;
+  readonly door: Door;
+  readonly grant: Grant;
+}): ConnectionState {
+  return {
+    ...options,
+    openedAt: Math.floor(Date.now() / 1_000),
+    topics: undefined,
+    inboundSecond: 0,
+    inboundCount: 0,
+    isOverUnsentLimit: false,
+  };
+}

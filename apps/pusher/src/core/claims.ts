@@ -1,0 +1,92 @@
+import { isName, isTopicPattern, matchesTopic } from "@fanwire/protocol";
+
+/** What a connection may do: from its token, or what everybody may. */
+export type Grant = {
+  /** The application's identity; `undefined` for who has none. */
+  readonly user: string | undefined;
+  /** Patterns that cover every topic and pattern it may follow. */
+  readonly topics: readonly string[];
+  /** Patterns of the topics it may publish to. */
+  readonly publish: readonly string[];
+  /**
+   * When it ends, in whole Unix milliseconds, leeway included; `undefined`: never. May lie further ahead than a timer
+   * can wait (2^31 ms).
+   */
+  readonly expiresAt: number | undefined;
+};
+
+/** Most patterns that the `topics` and `publish` claims of one token may hold together. */
+export const MAX_CLAIMED_PATTERNS = 1_000;
+
+/** With no key configured: anybody may follow any topic, nobody has a user, nobody may publish. */
+export const OPEN_GRANT: Grant = { user: undefined, topics: [">"], publish: [], expiresAt: undefined };
+
+/** What who has no token may do where tokens are checked. */
+export function anonymousGrant(publicTopics: readonly string[]): Grant {
+  return { ...OPEN_GRANT, topics: publicTopics };
+}
+
+/**
+ * What the claims of a verified token allow, or `undefined` if one has a wrong form: a token that is partly wrong is
+ * refused as a whole, since nobody would notice what it lacks. Absent claims allow nothing; no `exp` means no end.
+ */
+export function grantFrom(
+  claims: Readonly<Record<string, unknown>>,
+  options: { readonly leewaySeconds: number; readonly publicTopics: readonly string[] },
+): Grant | undefined {
+  const { sub, topics = [], publish = [], exp } = claims;
+  if (sub !== undefined && !(typeof sub === "string" && isName(sub))) return undefined;
+  if (exp !== undefined && !(typeof exp === "number" && Number.isFinite(exp))) return undefined;
+  if (!isPatternList(topics) || !isPatternList(publish)) return undefined;
+  if (topics.length + publish.length > MAX_CLAIMED_PATTERNS) return undefined;
+
+  return {
+    user: sub,
+    topics: [...topics, ...options.publicTopics],
+    publish,
+    expiresAt: exp === undefined ? undefined : endOf(exp + options.leewaySeconds),
+  };
+}
+
+function endOf(unixSeconds: number): number {
+  return Math.min(Math.ceil(unixSeconds * 1_000), Number.MAX_SAFE_INTEGER);
+}
+
+function isPatternList(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_CLAIMED_PATTERNS &&
+    value.every((item) => typeof item === "string" && isTopicPattern(item))
+  );
+}
+
+/** Whether a legal topic or pattern may be followed: one allowed pattern must cover all of it. */
+export function mayFollow(grant: Grant, pattern: string): boolean {
+  return grant.topics.some((allowed) => coversPattern(allowed, pattern));
+}
+
+/** Whether a legal topic may be published to. */
+export function mayPublish(grant: Grant, topic: string): boolean {
+  return grant.publish.some((allowed) => matchesTopic(allowed, topic));
+}
+
+/** Whether every topic that `wanted` matches is matched by `allowed` too. */
+export function coversPattern(allowed: string, wanted: string): boolean {
+  const allowedTokens = allowed.split(".");
+  const wantedTokens = wanted.split(".");
+  const last = allowedTokens.length - 1;
+
+  // A final > among the wanted counts as one token here: it stands for at least one.
+  if (allowedTokens[last] === ">") {
+    const head = allowedTokens.slice(0, last);
+    return wantedTokens.length > last && head.every((token, at) => coversToken(token, wantedTokens[at]));
+  }
+  return (
+    wantedTokens.length === allowedTokens.length &&
+    allowedTokens.every((token, at) => coversToken(token, wantedTokens[at]))
+  );
+}
+
+function coversToken(allowed: string, wanted: string | undefined): boolean {
+  return allowed === "*" ? wanted !== ">" : allowed === wanted;
+}

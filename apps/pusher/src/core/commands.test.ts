@@ -1,0 +1,66 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { parseCommand } from "./commands.ts";
+
+const parse = (message: unknown) => parseCommand(JSON.stringify(message));
+
+test("every command is read", () => {
+  expect(parse({ id: 1, command: "ping" })).toEqual({ ok: true, id: 1, command: { command: "ping" } });
+  expect(parse({ id: "a", command: "subscribe", topic: "a.*", since: "x-1", more: 1 })).toEqual({
+    ok: true,
+    id: "a",
+    command: { command: "subscribe", topic: "a.*", since: "x-1" },
+  });
+  expect(parse({ id: 2, command: "unsubscribe", topic: "a" })).toMatchObject({ ok: true });
+  expect(parse({ id: 3, command: "refresh", token: "t" })).toMatchObject({ ok: true });
+  expect(parse({ id: 4, command: "publish", topic: "a", data: "", event: "e" })).toMatchObject({ ok: true });
+});
+
+test("what has no id or command cannot be answered", () => {
+  for (const text of [
+    "",
+    "x",
+    "1",
+    "null",
+    "[]",
+    "{}",
+    '{"id":1}',
+    '{"command":"ping"}',
+    '{"id":null,"command":"ping"}',
+    '{"id":1e999,"command":"ping"}',
+    `{"id":"${"x".repeat(65)}","command":"ping"}`,
+  ]) {
+    expect(parseCommand(text), text).toEqual({ ok: false, id: undefined });
+  }
+});
+
+test.each([
+  [{ command: "fly" }, "unknown-command"],
+  [{ command: "subscribe" }, "invalid"],
+  [{ command: "subscribe", topic: "" }, "invalid"],
+  [{ command: "subscribe", topic: "a.>.b" }, "invalid"],
+  [{ command: "subscribe", topic: "a", since: 1 }, "invalid"],
+  [{ command: "unsubscribe", topic: 5 }, "invalid"],
+  [{ command: "publish", topic: "a.*", data: "x" }, "invalid"],
+  [{ command: "publish", topic: "a" }, "invalid"],
+  [{ command: "publish", topic: "a", data: "\ud800" }, "invalid"],
+  [{ command: "publish", topic: "a", data: "x", event: "a\r\nExcept: b" }, "invalid"],
+  [{ command: "refresh", token: null }, "invalid"],
+])("a wrong command is answered: %j", (message, code) => {
+  expect(parse({ id: 7, ...message })).toMatchObject({ ok: false, id: 7, code });
+});
+
+test("nothing makes it throw", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.json(),
+        fc.json().map((json) => `{"id":1,"command":"publish","topic":${json}}`),
+      ),
+      (text) => {
+        parseCommand(text);
+      },
+    ),
+  );
+});

@@ -1,0 +1,65 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Delivered, encodeErrorReply, encodeFanwire, encodeReply, encodeSse, encodeWelcome } from "./encoding.ts";
+
+const plain: Delivered = {
+  data: "hi",
+  isBinary: false,
+  event: undefined,
+  id: undefined,
+  position: undefined,
+  topic: undefined,
+  subscription: undefined,
+};
+
+test("a publication is written as the protocol says, and absent members are absent", () => {
+  expect(encodeFanwire(plain)).toBe('{"type":"publication","event":"message","data":"hi"}');
+  expect(
+    encodeFanwire({
+      data: "AP8=",
+      isBinary: true,
+      event: "paid",
+      id: "7",
+      position: "x-9",
+      topic: "a.b",
+      subscription: "a.*",
+    }),
+  ).toBe(
+    '{"type":"publication","position":"x-9","topic":"a.b","subscription":"a.*","event":"paid","id":"7","data":"AP8=","encoding":"base64"}',
+  );
+});
+
+test("whatever the text, a message is one line of JSON that says the same", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary", minLength: 1 }), (data, topic) => {
+      const line = encodeFanwire({ ...plain, data, topic });
+
+      expect(line).not.toMatch(/[\r\n]/);
+      expect(JSON.parse(line)).toEqual({ type: "publication", topic, event: "message", data });
+    }),
+  );
+});
+
+test("welcome and replies", () => {
+  expect(JSON.parse(encodeWelcome({ connection: "abcd1234.1", position: undefined, recovered: null }))).toEqual({
+    type: "welcome",
+    connection: "abcd1234.1",
+    recovered: null,
+  });
+  expect(JSON.parse(encodeReply("x"))).toEqual({ type: "reply", id: "x", ok: true });
+  expect(JSON.parse(encodeErrorReply(1, "invalid", "why"))).toEqual({
+    type: "reply",
+    id: 1,
+    ok: false,
+    error: { code: "invalid", message: "why" },
+  });
+});
+
+test("a server-sent event has a data line for each line, and names only what is not the default", () => {
+  expect(encodeSse({ ...plain, data: "a\nb\r\nc\rd" })).toBe("data: a\ndata: b\ndata: c\ndata: d\n\n");
+  expect(encodeSse({ ...plain, event: "paid", position: "x-9" })).toBe("id: x-9\nevent: paid\ndata: hi\n\n");
+  expect(encodeSse({ ...plain, event: "message", data: "" })).toBe("data: \n\n");
+  expect(encodeSse({ ...plain, event: "paid", data: "AP8=", isBinary: true })).toBe(
+    "event: fanwire.binary\ndata: AP8=\n\n",
+  );
+});

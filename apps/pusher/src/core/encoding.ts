@@ -1,0 +1,68 @@
+import { DEFAULT_EVENT } from "@fanwire/protocol";
+import type { CommandErrorCode, CommandId } from "./commands.ts";
+
+/** A publication on its way to the connections of one subscription. */
+export type Delivered = {
+  /** The content as text, when it is valid UTF-8; else its base64. */
+  readonly data: string;
+  readonly isBinary: boolean;
+  readonly event: string | undefined;
+  readonly id: string | undefined;
+  readonly position: string | undefined;
+  readonly topic: string | undefined;
+  /** The pattern, when the topic was followed by one. */
+  readonly subscription: string | undefined;
+};
+
+/** A publication in fanwire.v1. Written by hand, since it is once per publication on the hot path. */
+export function encodeFanwire(delivered: Delivered): string {
+  const { data, isBinary, event, id, position, topic, subscription } = delivered;
+  return `{"type":"publication"${member("position", position)}${member("topic", topic)}${member(
+    "subscription",
+    subscription,
+  )},"event":${JSON.stringify(event ?? DEFAULT_EVENT)}${member("id", id)},"data":${JSON.stringify(data)}${
+    isBinary ? ',"encoding":"base64"' : ""
+  }}`;
+}
+
+function member(name: string, value: string | undefined): string {
+  return value === undefined ? "" : `,"${name}":${JSON.stringify(value)}`;
+}
+
+export type Welcome = {
+  readonly connection: string;
+  readonly position: string | undefined;
+  readonly recovered: boolean | null;
+};
+
+export function encodeWelcome({ connection, position, recovered }: Welcome): string {
+  return JSON.stringify({ type: "welcome", connection, ...(position !== undefined && { position }), recovered });
+}
+
+export function encodeReply(id: CommandId, more: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({ type: "reply", id, ok: true, ...more });
+}
+
+export function encodeErrorReply(id: CommandId, code: CommandErrorCode, message: string): string {
+  return JSON.stringify({ type: "reply", id, ok: false, error: { code, message } });
+}
+
+/** Event of an SSE publication whose content is not UTF-8. */
+const BINARY_EVENT = "fanwire.binary";
+
+/** A publication as a server-sent event. */
+export function encodeSse({ data, isBinary, event, position }: Delivered): string {
+  const name = isBinary ? BINARY_EVENT : event;
+  return sseEvent({ id: position, event: name === DEFAULT_EVENT ? undefined : name, data });
+}
+
+export function sseEvent(fields: {
+  readonly id?: string | undefined;
+  readonly event?: string | undefined;
+  readonly data: string;
+}): string {
+  const { id, event, data } = fields;
+  // The three line ends of the standard; a reader joins the lines with \n again.
+  const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
+  return `${id === undefined ? "" : `id: ${id}\n`}${event === undefined ? "" : `event: ${event}\n`}${lines.join("")}\n`;
+}

@@ -1,0 +1,88 @@
+/** What to do with a durable publication that came in. */
+export type Verdict =
+  | "deliver"
+  /** It was delivered before, or predates the following. */
+  | "duplicate"
+  /** One before it on its subject has not come: deliver neither before that is read from the log. */
+  | "gap";
+
+/**
+ * Which durable publications of one followed key (a topic, a pattern, a user, everyone) this worker has delivered, so that
+ * each is delivered once and what is missing is noticed. Sequences are those of the log.
+ */
+export class KeySequence {
+  readonly #isExact: boolean;
+  /** All up to here are settled: delivered, or from before the following. Undefined before anything is known. */
+  #floor: number | undefined;
+  readonly #deliveredAbove = new Set<number>();
+  readonly #start: number;
+  #proposed: number | undefined;
+
+  /**
+   * A key is exact when it has one subject only: then each publication names the one before it. `start`: a sequence after
+   * which nothing was published before the following began; it may be much older than that.
+   */
+  constructor(isExact: boolean, start = Number.POSITIVE_INFINITY) {
+    this.#isExact = isExact;
+    this.#start = start;
+  }
+
+  /** Nothing up to here is for those who follow. */
+  get origin(): number {
+    return this.#floor ?? this.#start;
+  }
+
+  /** Where to read on; undefined before anything is known. */
+  get floor(): number | undefined {
+    return this.#floor;
+  }
+
+  /** Remembered one by one: of a pattern those that are delivered but not yet settled. */
+  get unsettled(): number {
+    return this.#deliveredAbove.size;
+  }
+
+  isDelivered(sequence: number): boolean {
+    return (this.#floor !== undefined && sequence <= this.#floor) || this.#deliveredAbove.has(sequence);
+  }
+
+  /** `previous`: sequence of the publication before it on its subject, 0 when it is the first. */
+  judge(sequence: number, previous: number): Verdict {
+    if (this.isDelivered(sequence)) return "duplicate";
+    if (this.#floor === undefined || this.isDelivered(previous) || previous === 0) return "deliver";
+    return "gap";
+  }
+
+  /** To be called with each that is delivered. */
+  delivered(sequence: number): void {
+    this.#floor ??= sequence - 1;
+    if (this.#isExact) this.settle(sequence);
+    else this.#deliveredAbove.add(sequence);
+  }
+
+  /** All up to `through` have been read from the log, and delivered where they were missing. */
+  settle(through: number): void {
+    if (this.#floor !== undefined && through <= this.#floor) return;
+    this.#floor = through;
+    for (const sequence of this.#deliveredAbove) {
+      if (sequence <= through) this.#deliveredAbove.delete(sequence);
+    }
+  }
+
+  /**
+   * What is stored last for a key about which nothing is known: it counts from the second proposal on, when what was on its
+   * way at the first has come.
+   */
+  propose(last: number): void {
+    if (this.#floor !== undefined) return;
+    if (this.#proposed === undefined) this.#proposed = last;
+    else this.settle(this.#proposed);
+  }
+
+  /** The log was made anew: its sequences mean something else. */
+  reset(): void {
+    this.#floor = undefined;
+    this.#proposed = undefined;
+    this.#deliveredAbove.clear();
+  }
+}

@@ -1,0 +1,373 @@
+import type { Bus, BusMessage, BusSubscription, DurableLog } from "@fanwire/bus";
+import {
+  type CloseCode,
+  type ConnectionDescription,
+  closeCodes,
+  formatConnectionAddress,
+  formatPosition,
+  matchesTopic,
+  parseConnectionId,
+  type Subjects,
+} from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import type { PusherConfig } from "./config.ts";
+import type { Connection } from "./connection.ts";
+import { Gate, type RefusalReason } from "./core/admission.ts";
+import { Backlog } from "./core/backlog.ts";
+import { mayFollow } from "./core/claims.ts";
+import { Connections } from "./core/connections.ts";
+import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
+import { Expiry } from "./core/expiry.ts";
+import { Interest } from "./core/interest.ts";
+import { KeySequence } from "./core/key-sequence.ts";
+import { Users } from "./core/users.ts";
+import { Delivery, type Followed, treesOf } from "./delivery.ts";
+import { LogFollower, type LogKey } from "./log-follower.ts";
+import type { Traffic } from "./traffic.ts";
+import type { ResponseTrees, Trees } from "./trees.ts";
+
+const EXPIRY_CHECK_MS = 1_000;
+
+type EdgeParts = {
+  readonly config: PusherConfig;
+  readonly workerId: string;
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly traffic: Traffic;
+  readonly webSockets: Trees;
+  readonly responses: ResponseTrees;
+  readonly durable: DurableLog;
+  readonly log: Log;
+};
+
+/** A message that a key brought, with its place in the log if it has one. */
+export type Received = {
+  readonly message: BusMessage;
+  readonly sequence: number | undefined;
+  /** Counts up in the order of arrival over all keys. */
+  readonly arrival: number;
+};
+
+/** What this worker listens to on NATS on behalf of its connections. */
+export type Listening = Followed &
+  LogKey & {
+    readonly backlog: Backlog<Received>;
+    readonly subscription: BusSubscription;
+    /** NATS has our subscription: what is published from now on comes. */
+    isHeard: boolean;
+  };
+
+/** Most that is kept for connections that wait for their replay, for each key. */
+const MAX_BACKLOG = 20_000;
+
+/** What is followed now, to be joined; or why not. */
+export type FollowOutcome = Listening | "already" | "forbidden" | "topic-limit";
+
+/** What the doors of one worker share: who is connected, what they follow, and what NATS sends for them. */
+export class Edge {
+  readonly #parts: EdgeParts;
+  readonly #gate: Gate;
+  readonly #connections = new Connections<Connection>();
+  readonly #users = new Users();
+  readonly #interest: Interest<Listening>;
+  readonly #expiry = new Expiry();
+  readonly #delivery: Delivery;
+  readonly #everyone: Listening;
+  readonly #expiryTimer: NodeJS.Timeout;
+  readonly #follower: LogFollower<Listening>;
+  #arrivals = 0;
+
+  constructor(parts: EdgeParts) {
+    this.#parts = parts;
+    const { config, bus, subjects } = parts;
+    this.#gate = new Gate({
+      maxConnections: config.limits.connections,
+      handshakesPerSecond: config.limits.handshakesPerSecond,
+      origins: config.allowedOrigins,
+      now: () => performance.now(),
+    });
+    this.#delivery = new Delivery({ ...parts, connections: this.#connections });
+    this.#follower = this.#followLog(parts.durable);
+    this.#interest = new Interest(
+      (key) => this.#listen(key),
+      ({ subscription }) => subscription.unsubscribe(),
+    );
+    // Everyone and its own connections a worker always hears, whoever is there.
+    this.#everyone = this.#interest.follow(subjects.live({ kind: "everyone" }));
+    bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
+    this.#expiryTimer = setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS);
+  }
+
+  get openConnections(): number {
+    return this.#connections.size;
+  }
+
+  /** Distinct topics, patterns and users listened to on NATS, and everyone. */
+  get listeningTo(): number {
+    return this.#interest.size;
+  }
+
+  get follower(): LogFollower<Listening> {
+    return this.#follower;
+  }
+
+  /** Where the log stands now, as far as this worker knows; undefined where there is none. */
+  get position(): string | undefined {
+    const { epoch, lastSequence: sequence } = this.#follower;
+    return epoch === undefined ? undefined : formatPosition({ epoch, sequence });
+  }
+
+  get isDraining(): boolean {
+    return this.#gate.isDraining;
+  }
+
+  /** Undefined: come in. Refusals are counted. */
+  refusal(origin: string): RefusalReason | undefined {
+    const admission = this.#gate.admit(origin, this.#connections.size);
+    if (admission.ok) return undefined;
+    this.#parts.traffic.refused[admission.reason]++;
+    return admission.reason;
+  }
+
+  nextConnectionId(): number {
+    return this.#connections.nextId();
+  }
+
+  addressOf(connection: Connection): string {
+    return formatConnectionAddress({
+      workerId: this.#parts.workerId,
+      connectionId: connection.getUserData().connectionId,
+    });
+  }
+
+  /** From now on it hears itself, and everyone and its user once it joins them. */
+  open(connection: Connection): Listening[] {
+    const { connectionId, grant } = connection.getUserData();
+    this.#connections.open(connectionId, connection);
+    this.#parts.traffic.accepted++;
+    this.#setExpiry(connection);
+    if (grant.user === undefined) return [this.#everyone];
+    this.#users.attach(grant.user, connectionId);
+    return [this.#everyone, this.#interest.follow(this.#userKey(grant.user))];
+  }
+
+  /** From now on it hears what the key brings. */
+  join(connection: Connection, listening: Listening): void {
+    const { door, topics } = connection.getUserData();
+    // It may have unfollowed while it waited.
+    if (listening.pattern !== undefined && !topics?.has(listening.pattern)) return;
+    connection.subscribe(listening.trees[door]);
+  }
+
+  /** To be called when a connection has closed, for whatever reason. */
+  close(connection: Connection, code: number): void {
+    const { connectionId, grant, topics } = connection.getUserData();
+    this.#connections.close(connectionId);
+    if (grant.user !== undefined) {
+      this.#users.detach(grant.user, connectionId);
+      this.#interest.unfollow(this.#userKey(grant.user));
+    }
+    for (const pattern of topics ?? []) this.#interest.unfollow(this.#topicKey(pattern));
+    this.#clearExpiry(connection);
+    const label = closeCodeLabel(code);
+    const { closedByCode } = this.#parts.traffic;
+    closedByCode.set(label, (closedByCode.get(label) ?? 0) + 1);
+  }
+
+  /** Follows a topic or pattern, if the connection's grant allows it, and hears it once it joins. */
+  follow(connection: Connection, pattern: string): FollowOutcome {
+    return mayFollow(connection.getUserData().grant, pattern) ? this.followUnasked(connection, pattern) : "forbidden";
+  }
+
+  /** As the application wants it, whatever the grant says. */
+  followUnasked(connection: Connection, pattern: string): Exclude<FollowOutcome, "forbidden"> {
+    const state = connection.getUserData();
+    if (state.topics?.has(pattern)) return "already";
+    if ((state.topics?.size ?? 0) >= this.#parts.config.limits.topics) {
+      this.#parts.traffic.topicLimits++;
+      return "topic-limit";
+    }
+    state.topics ??= new Set();
+    state.topics.add(pattern);
+    return this.#interest.follow(this.#topicKey(pattern));
+  }
+
+  unfollow(connection: Connection, pattern: string): void {
+    const state = connection.getUserData();
+    if (!state.topics?.delete(pattern)) return;
+    const key = this.#topicKey(pattern);
+    connection.unsubscribe(treesOf(key)[state.door]);
+    this.#interest.unfollow(key);
+  }
+
+  /** A token that replaces the one before: what it does not allow any more is followed no more. */
+  regrant(connection: Connection, grant: ReturnType<Connection["getUserData"]>["grant"]): void {
+    const state = connection.getUserData();
+    this.#clearExpiry(connection);
+    state.grant = grant;
+    this.#setExpiry(connection);
+    for (const pattern of state.topics ?? []) {
+      if (!mayFollow(grant, pattern)) this.unfollow(connection, pattern);
+    }
+  }
+
+  connection(connectionId: number): Connection | undefined {
+    return this.#connections.get(connectionId);
+  }
+
+  connectionsOfUser(user: string): Connection[] {
+    return [...this.#users.connectionsOf(user)].flatMap((id) => this.#connections.get(id) ?? []);
+  }
+
+  /** Connections that a publication to `topic` reaches, once each. */
+  countFollowers(topic: string): number {
+    let count = 0;
+    for (const connection of this.#connections.all()) {
+      for (const pattern of connection.getUserData().topics ?? []) {
+        if (!matchesTopic(pattern, topic)) continue;
+        count++;
+        break;
+      }
+    }
+    return count;
+  }
+
+  describe(connection: Connection): ConnectionDescription {
+    const { door, openedAt, grant, topics } = connection.getUserData();
+    return {
+      address: this.addressOf(connection),
+      door,
+      ...(grant.user !== undefined && { user: grant.user }),
+      topics: [...(topics ?? [])],
+      remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
+      openedAt: new Date(openedAt * 1_000).toISOString(),
+      unsentBytes: connection.getBufferedAmount(),
+    };
+  }
+
+  end(connection: Connection, { code, reason }: CloseCode): void {
+    connection.end(code, reason);
+  }
+
+  /** It holds as many unsent bytes as it may. */
+  endSlow(connection: Connection): void {
+    this.#parts.traffic.ended["unsent-bytes"]++;
+    connection.close();
+  }
+
+  /** Refuses newcomers and closes all connections evenly over `drainMs`. Resolves when none is left. */
+  async drain(drainMs: number): Promise<void> {
+    this.#gate.drain();
+    clearInterval(this.#expiryTimer);
+    this.#follower.stop();
+    const deadline = performance.now() + drainMs;
+    while (this.#connections.size > 0) {
+      const batchSize = drainBatchSize(this.#connections.size, deadline - performance.now());
+      for (const connection of this.#connections.oldest(batchSize)) this.end(connection, closeCodes.draining);
+      if (this.#connections.size > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
+    }
+  }
+
+  #listen(key: string): Listening {
+    const { bus, subjects, traffic } = this.#parts;
+    const target = subjects.parseLive(key);
+    const pattern = subjects.parseLiveTopics(key);
+    const isExact = target !== undefined;
+    const kind = target?.kind ?? "topic";
+    const exactTopic = target?.kind === "topic" ? target.topic : undefined;
+    const subscription = bus.subscribe(key, (message) => {
+      traffic.publications[kind]++;
+      this.#follower.receive(listening, message);
+    });
+    const listening: Listening = {
+      key,
+      isExact,
+      pattern,
+      subscription,
+      trees: treesOf(key),
+      sequence: new KeySequence(isExact, this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence),
+      backlog: new Backlog(MAX_BACKLOG),
+      isHeard: false,
+      topicOf: (message) => (isExact ? exactTopic : topicIn(subjects, message)),
+    };
+    return listening;
+  }
+
+  #deliver(listening: Listening, message: BusMessage, sequence: number | undefined): void {
+    if (listening.backlog.isNeeded) {
+      this.#arrivals++;
+      listening.backlog.push({ message, sequence, arrival: this.#arrivals });
+    }
+    const { epoch } = this.#follower;
+    const position = sequence === undefined || epoch === undefined ? undefined : formatPosition({ epoch, sequence });
+    this.#delivery.toFollowers(listening, message, position);
+  }
+
+  #followLog(durable: DurableLog): LogFollower<Listening> {
+    const { bus, subjects, traffic, log: logger } = this.#parts;
+    const follower = new LogFollower<Listening>({
+      bus,
+      log: durable,
+      subjects,
+      logger,
+      traffic,
+      keys: () => this.#interest.subscriptions(),
+      deliver: (listening, message, sequence) => this.#deliver(listening, message, sequence),
+    });
+    bus.onConnection((isConnected) => (isConnected ? follower.repairAll() : follower.hold()));
+    return follower;
+  }
+
+  #onTargeted(message: BusMessage): void {
+    const { traffic } = this.#parts;
+    traffic.publications.connection++;
+    const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
+    const outcome = connectionId === undefined ? "gone" : this.#delivery.toConnection(connectionId, message);
+    message.respond(JSON.stringify({ outcome }));
+  }
+
+  #endExpired(): void {
+    for (const connectionId of this.#expiry.take(nowSecond())) {
+      const connection = this.#connections.get(connectionId);
+      if (connection) this.end(connection, closeCodes.tokenExpired);
+    }
+  }
+
+  #setExpiry(connection: Connection): void {
+    const { connectionId, grant } = connection.getUserData();
+    if (grant.expiresAt !== undefined) this.#expiry.set(connectionId, expirySecond(grant.expiresAt));
+  }
+
+  #clearExpiry(connection: Connection): void {
+    const { connectionId, grant } = connection.getUserData();
+    if (grant.expiresAt !== undefined) this.#expiry.clear(connectionId, expirySecond(grant.expiresAt));
+  }
+
+  #userKey(user: string): string {
+    return this.#parts.subjects.live({ kind: "user", user });
+  }
+
+  #topicKey(pattern: string): string {
+    return this.#parts.subjects.liveTopics(pattern);
+  }
+}
+
+function topicIn(subjects: Subjects, message: BusMessage): string | undefined {
+  const target = subjects.parseLive(message.subject);
+  return target?.kind === "topic" ? target.topic : undefined;
+}
+
+function nowSecond(): number {
+  return Math.floor(Date.now() / 1_000);
+}
+
+function expirySecond(expiresAtMs: number): number {
+  return Math.ceil(expiresAtMs / 1_000);
+}
+
+const ownCodes: ReadonlySet<number> = new Set(Object.values(closeCodes).map(({ code }) => code));
+
+/** Clients may close with any of 4,000 codes: those that nobody defined share one label. */
+function closeCodeLabel(code: number): string {
+  return (code >= 1000 && code <= 1015) || ownCodes.has(code) ? String(code) : "other";
+}

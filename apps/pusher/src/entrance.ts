@@ -1,0 +1,236 @@
+import { isUtf8 } from "node:buffer";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Bus, DurableLog } from "@fanwire/bus";
+import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
+import type { Connection } from "./connection.ts";
+import { encodeFanwire, encodeSse } from "./core/encoding.ts";
+import { decode, exceptedId } from "./delivery.ts";
+import type { Edge, Listening, Received } from "./edge.ts";
+import { type LogFollower, messageOf } from "./log-follower.ts";
+import { ReplayCache, type ReplayPart } from "./replay-cache.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** Messages of a replay are joined in frames up to this size. */
+const FRAME_LENGTH = 65_536;
+const DRAIN_CHECK_MS = 20;
+/** While NATS is away nothing can be proven; so long a reader waits for it. */
+const GIVE_UP_MS = 10_000;
+
+type EntranceParts = {
+  readonly bus: Bus;
+  readonly log: DurableLog;
+  readonly subjects: Subjects;
+  readonly edge: Edge;
+  readonly follower: LogFollower<Listening>;
+  readonly workerId: string;
+  readonly unsentLimit: number;
+  readonly traffic: Traffic;
+};
+
+type Missed = { readonly listening: Listening; readonly received: Received };
+type Frame = { readonly content: string | Uint8Array; readonly isBinary: boolean };
+type Replay = {
+  /** Whether this is provably all that was missed; else nothing of it is sent. */
+  readonly isComplete: boolean;
+  readonly missed: readonly Missed[];
+  /** Up to where the log was read: what comes of it otherwise is no news. */
+  readonly through: ReadonlyMap<Listening, number>;
+};
+
+/**
+ * How a connection comes to hear what it follows: from the moment it is told so, and, when it comes back with a position,
+ * after what it missed, with no hole or repeat between.
+ */
+export class Entrance {
+  readonly #parts: EntranceParts;
+  readonly #cache: ReplayCache;
+
+  constructor(parts: EntranceParts) {
+    this.#parts = parts;
+    this.#cache = new ReplayCache(parts.log);
+  }
+
+  stop(): void {
+    this.#cache.stop();
+  }
+
+  /**
+   * To be called in the turn in which the connection began to follow `listenings`, and is in none of their trees yet. Calls
+   * `announce` once NATS has our subscriptions and it is known whether anything is missing (null: nobody asked), then sends
+   * what was missed and lets the connection join.
+   */
+  enter(
+    connection: Connection,
+    listenings: readonly Listening[],
+    since: string | undefined,
+    announce: (recovered: boolean | null) => void,
+  ): void {
+    if (since !== undefined || !listenings.every((listening) => listening.isHeard)) {
+      void this.#enterLater(connection, listenings, since, announce);
+      return;
+    }
+    announce(null);
+    for (const listening of listenings) this.#parts.edge.join(connection, listening);
+  }
+
+  async #enterLater(
+    connection: Connection,
+    listenings: readonly Listening[],
+    since: string | undefined,
+    announce: (recovered: boolean | null) => void,
+  ): Promise<void> {
+    const { connectionId } = connection.getUserData();
+    const { edge, bus } = this.#parts;
+    const marks = new Map(listenings.map((listening) => [listening, listening.backlog.enter()]));
+    try {
+      // Without NATS there is nothing to hear, and nothing to wait for.
+      const isHeard = await bus.confirm();
+      for (const listening of listenings) listening.isHeard ||= isHeard;
+      const replay = since === undefined ? undefined : await this.#recover(listenings, since);
+      if (edge.connection(connectionId) !== connection) return;
+
+      announce(since === undefined ? null : replay?.isComplete === true);
+      await this.#catchUp(connection, marks, replay);
+    } finally {
+      for (const listening of listenings) listening.backlog.leave();
+    }
+  }
+
+  async #recover(listenings: readonly Listening[], since: string): Promise<Replay | undefined> {
+    const position = parsePosition(since);
+    const replay = position && (await this.#read(listenings, position));
+    this.#parts.traffic.resumed[replay?.isComplete ? "recovered" : "not-recovered"]++;
+    return replay;
+  }
+
+  /** Sends what was missed and what came meanwhile, until there is nothing left; then the connection is live. */
+  async #catchUp(connection: Connection, marks: Map<Listening, number>, replay: Replay | undefined): Promise<void> {
+    const { edge } = this.#parts;
+    const { connectionId } = connection.getUserData();
+    let pending = replay?.isComplete ? replay.missed : [];
+    for (;;) {
+      for (const frame of this.#frames(connection, pending)) {
+        while (connection.getBufferedAmount() > this.#parts.unsentLimit / 2) {
+          await delay(DRAIN_CHECK_MS);
+          if (edge.connection(connectionId) !== connection) return;
+        }
+        if (connection.send(frame.content, frame.isBinary) === 2) return;
+      }
+      const since = this.#since(marks, replay);
+      if (since === undefined) {
+        // It reads too slowly to ever catch up here: it comes back to where it stands.
+        edge.endSlow(connection);
+        return;
+      }
+      if (since.length === 0) {
+        for (const listening of marks.keys()) edge.join(connection, listening);
+        return;
+      }
+      pending = since;
+    }
+  }
+
+  /** What came since the marks, and moves them. */
+  #since(marks: Map<Listening, number>, replay: Replay | undefined): Missed[] | undefined {
+    const missed: Missed[] = [];
+    for (const [listening, mark] of marks) {
+      const entries = listening.backlog.since(mark);
+      if (entries === undefined) return undefined;
+      marks.set(listening, listening.backlog.end);
+      const through = replay?.through.get(listening) ?? 0;
+      for (const received of entries) {
+        if (received.sequence === undefined || received.sequence > through) missed.push({ listening, received });
+      }
+    }
+    // Of different keys, in the order in which they came.
+    return missed.sort((one, other) => one.received.arrival - other.received.arrival);
+  }
+
+  /** What was stored after a position for all that is followed, or undefined when it cannot be read. */
+  async #read(listenings: readonly Listening[], since: Position): Promise<Replay | undefined> {
+    const { bus, subjects, follower } = this.#parts;
+    const deadline = performance.now() + GIVE_UP_MS;
+    while (performance.now() < deadline) {
+      await follower.untilFlowing();
+      // NATS must have our subscriptions before the log is read, or something could be in neither.
+      if (!(await bus.confirm())) {
+        await delay(DRAIN_CHECK_MS);
+        continue;
+      }
+      const parts = await Promise.all(
+        listenings.map(({ key }) => this.#cache.read(subjects.logOf(key) ?? "", since.sequence)),
+      );
+      if (parts.some((part) => part === undefined)) return undefined;
+      // What is held now may be in what was read, and would come again.
+      if (follower.isHolding) continue;
+
+      const complete = parts.flatMap((part) => part ?? []);
+      for (const [at, part] of complete.entries()) {
+        const listening = listenings[at];
+        if (listening) follower.learn(listening, part.publications, part.through);
+      }
+      return this.#replayOf(listenings, complete, await this.#isProvable(complete, since));
+    }
+    return undefined;
+  }
+
+  async #isProvable(parts: readonly ReplayPart[], since: Position): Promise<boolean> {
+    const counts = new Map<string, number>();
+    for (const { publications } of parts) {
+      const own = new Map<string, number>();
+      for (const { subject } of publications) own.set(subject, (own.get(subject) ?? 0) + 1);
+      for (const [subject, count] of own) counts.set(subject, Math.max(count, counts.get(subject) ?? 0));
+    }
+    const mayLackSome = parts.some(({ log }) => [...counts.values()].some((count) => count >= log.maxPerSubject));
+    const found = mayLackSome ? await this.#parts.log.find(since.sequence) : undefined;
+    const subjectAtSince = found?.ok ? found.publication?.subject : undefined;
+    return parts.every(({ log }) => isProvablyComplete({ since, counts, log, subjectAtSince }));
+  }
+
+  #replayOf(listenings: readonly Listening[], parts: readonly ReplayPart[], isComplete: boolean): Replay {
+    const through = new Map<Listening, number>();
+    const missed: Missed[] = [];
+    for (const [at, part] of parts.entries()) {
+      const listening = listenings[at];
+      if (listening === undefined) continue;
+      through.set(listening, part.through);
+      for (const publication of part.publications) {
+        const message = messageOf(publication, this.#parts.subjects);
+        missed.push({ listening, received: { message, sequence: publication.sequence, arrival: 0 } });
+      }
+    }
+    missed.sort((one, other) => (one.received.sequence ?? 0) - (other.received.sequence ?? 0));
+    return { isComplete, missed, through };
+  }
+
+  *#frames(connection: Connection, missed: readonly Missed[]): Generator<Frame> {
+    const { connectionId, door } = connection.getUserData();
+    const texts: string[] = [];
+    let length = 0;
+    const separator = door === "fanwire.v1" ? "\n" : "";
+    for (const { listening, received } of missed) {
+      const { message } = received;
+      if (exceptedId(message, this.#parts.workerId) === connectionId) continue;
+      this.#parts.traffic.deliveries++;
+      this.#parts.traffic.deliveredBytes += message.data.length;
+      if (door === "raw") {
+        yield { content: message.data, isBinary: !isUtf8(message.data) };
+        continue;
+      }
+      const text = this.#encode(door, listening, received);
+      texts.push(text);
+      length += text.length;
+      if (length < FRAME_LENGTH) continue;
+      yield { content: texts.splice(0).join(separator), isBinary: false };
+      length = 0;
+    }
+    if (texts.length > 0) yield { content: texts.join(separator), isBinary: false };
+  }
+
+  #encode(door: "fanwire.v1" | "sse", listening: Listening, { message, sequence }: Received): string {
+    const { epoch } = this.#parts.follower;
+    const position = sequence === undefined || !epoch ? undefined : formatPosition({ epoch, sequence });
+    const delivered = decode(message, { topic: listening.topicOf(message), pattern: listening.pattern, position });
+    return door === "sse" ? encodeSse(delivered) : encodeFanwire(delivered);
+  }
+}

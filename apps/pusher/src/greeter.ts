@@ -1,0 +1,33 @@
+import type { Connection } from "./connection.ts";
+import type { Welcome } from "./core/encoding.ts";
+import type { HandshakeQuery } from "./core/handshake.ts";
+import type { Edge } from "./edge.ts";
+import type { Entrance } from "./entrance.ts";
+
+/** Brings a new connection to where it hears what it asked for: at once, or after what it missed. */
+export class Greeter {
+  readonly #edge: Edge;
+  readonly #entrance: Entrance;
+
+  constructor(edge: Edge, entrance: Entrance) {
+    this.#edge = edge;
+    this.#entrance = entrance;
+  }
+
+  /** `welcome` is called once, before anything else is sent. Topics must be allowed. */
+  open(connection: Connection, { topics, since }: HandshakeQuery, welcome: (welcome: Welcome) => void): void {
+    const edge = this.#edge;
+    // Before anything is followed: what is published from now on must not lie behind it.
+    const { position } = edge;
+    const listenings = edge.open(connection);
+    for (const topic of topics) {
+      const followed = edge.follow(connection, topic);
+      if (typeof followed === "object") listenings.push(followed);
+    }
+
+    this.#entrance.enter(connection, listenings, since, (recovered) =>
+      // Who has missed nothing yet stands where it stood: what it missed comes with positions of its own.
+      welcome({ connection: edge.addressOf(connection), position: recovered ? since : position, recovered }),
+    );
+  }
+}

@@ -1,0 +1,109 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { DurableLog, LoggedPublication } from "@fanwire/bus";
+import type { LogState } from "@fanwire/protocol";
+
+/** Readers that come within this time share a read of the log. */
+const GATHER_MS = 20;
+/** What nobody asked for during this time is forgotten. */
+const FORGET_AFTER_MS = 10_000;
+/** Most publications replayed to one reader for one thing it follows; who missed more starts live. */
+const MAX_REPLAY = 10_000;
+const PAGE_LIMIT = 500;
+
+export type ReplayPart = {
+  /** In order, all after where the reader stood. */
+  readonly publications: readonly LoggedPublication[];
+  /** The log was read to its end here. */
+  readonly through: number;
+  readonly log: LogState;
+};
+
+/**
+ * Reads the log for readers that come back. Those of the same thing share what is read, so that ten thousand of them cost a few
+ * dozen reads.
+ */
+export class ReplayCache {
+  readonly #log: DurableLog;
+  readonly #parts = new Map<string, SharedPart>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(log: DurableLog) {
+    this.#log = log;
+    this.#timer = setInterval(() => this.#forget(), FORGET_AFTER_MS);
+  }
+
+  /** Everything stored for `filter` after a sequence; undefined when it cannot be read, or is too much. */
+  async read(filter: string, after: number): Promise<ReplayPart | undefined> {
+    let part = this.#parts.get(filter);
+    if (part === undefined || part.after > after || part.isSpent) {
+      part = new SharedPart(this.#log, filter, after);
+      this.#parts.set(filter, part);
+    }
+    const log = await part.extend();
+    if (log === undefined) return undefined;
+    return { publications: part.publications.filter(({ sequence }) => sequence > after), through: part.through, log };
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#parts.clear();
+  }
+
+  #forget(): void {
+    const now = performance.now();
+    for (const [filter, part] of this.#parts) {
+      if (now - part.usedAt > FORGET_AFTER_MS) this.#parts.delete(filter);
+    }
+  }
+}
+
+class SharedPart {
+  readonly after: number;
+  readonly publications: LoggedPublication[] = [];
+  through: number;
+  usedAt = performance.now();
+  /** It failed, or holds too much: the next reader begins anew. */
+  isSpent = false;
+
+  readonly #log: DurableLog;
+  readonly #filter: string;
+  #epoch: string | undefined;
+  #reading: Promise<unknown> = Promise.resolve();
+  #next: Promise<LogState | undefined> | undefined;
+
+  constructor(log: DurableLog, filter: string, after: number) {
+    this.#log = log;
+    this.#filter = filter;
+    this.after = after;
+    this.through = after;
+  }
+
+  /** Reads on to the end, in a read that begins after this call; all who call before it begins share it. */
+  extend(): Promise<LogState | undefined> {
+    this.usedAt = performance.now();
+    this.#next ??= this.#extendSoon();
+    return this.#next;
+  }
+
+  async #extendSoon(): Promise<LogState | undefined> {
+    await Promise.all([this.#reading, delay(GATHER_MS)]);
+    this.#next = undefined;
+    const reading = this.#readToEnd();
+    this.#reading = reading;
+    const log = await reading;
+    if (log === undefined) this.isSpent = true;
+    return log;
+  }
+
+  async #readToEnd(): Promise<LogState | undefined> {
+    for (;;) {
+      const page = await this.#log.read({ filter: this.#filter, after: this.through, limit: PAGE_LIMIT });
+      if (!page.ok || (this.#epoch !== undefined && page.log.epoch !== this.#epoch)) return undefined;
+      this.#epoch = page.log.epoch;
+      this.publications.push(...page.publications);
+      this.through = page.next;
+      if (this.publications.length > MAX_REPLAY) return undefined;
+      if (page.isEnd) return page.log;
+    }
+  }
+}

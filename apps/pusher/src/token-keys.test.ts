@@ -1,0 +1,172 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createLog } from "@fanwire/service";
+import { SignJWT } from "jose";
+import { afterEach, expect, test, vi } from "vitest";
+import { createTokenVerifier, type TokenVerifier } from "./tokens.ts";
+
+type Pair = { readonly kid: string | undefined; readonly publicKey: KeyObject; readonly privateKey: KeyObject };
+
+const pair = (kid?: string): Pair => ({ kid, ...generateKeyPairSync("ec", { namedCurve: "P-256" }) });
+const jwk = ({ kid, publicKey }: Pair) => ({
+  ...publicKey.export({ format: "jwk" }),
+  ...(kid !== undefined && { kid }),
+});
+const sign = ({ kid, privateKey }: Pair) =>
+  new SignJWT({ sub: "7" }).setProtectedHeader({ alg: "ES256", ...(kid !== undefined && { kid }) }).sign(privateKey);
+
+/** A place that serves keys, or refuses to. */
+async function startIssuer(port = 0) {
+  const issuer = { keys: [] as unknown, status: 200, fetches: 0, url: new URL("http://127.0.0.1/keys") };
+  const server = createServer((_, response) => {
+    issuer.fetches++;
+    response.writeHead(issuer.status).end(JSON.stringify({ keys: issuer.keys }));
+  });
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  issuer.url.port = String((server.address() as AddressInfo).port); // a server that listens on TCP has an AddressInfo
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  stops.push(stop);
+  return Object.assign(issuer, { stop });
+}
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => void (await Promise.all(stops.splice(0).map((stop) => stop()))));
+
+function verifierOf(url: URL, clock: { ms: number }) {
+  const log = createLog("test", "silent");
+  const warn = vi.spyOn(log, "warn");
+  const verifier = createTokenVerifier(
+    { keys: { kind: "jwks", url }, audience: undefined, issuer: undefined, leewaySeconds: 5, publicTopics: [] },
+    { log, now: () => clock.ms },
+  );
+  return Object.assign(verifier, { warn });
+}
+
+const outcome = async (verifier: TokenVerifier, key: Pair) => {
+  const result = await verifier.verify(await sign(key));
+  return result.ok ? "ok" : result.reason;
+};
+
+test("keys are fetched once for many tokens, and again when a token names a new one", async () => {
+  const issuer = await startIssuer();
+  const [oldKey, newKey] = [pair("old"), pair("new")];
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(oldKey)];
+  const verifier = verifierOf(issuer.url, clock);
+
+  const before = await Promise.all(Array.from({ length: 50 }, () => outcome(verifier, oldKey)));
+  issuer.keys = [jwk(oldKey), jwk(newKey)];
+  clock.ms += 31_000;
+  const after = await Promise.all([outcome(verifier, newKey), outcome(verifier, newKey), outcome(verifier, oldKey)]);
+
+  expect(new Set(before)).toEqual(new Set(["ok"]));
+  expect(after).toEqual(["ok", "ok", "ok"]);
+  expect(issuer.fetches).toBe(2);
+});
+
+test("tokens with invented key ids do not make it fetch without end", async () => {
+  const issuer = await startIssuer();
+  const key = pair("real");
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(key)];
+  const verifier = verifierOf(issuer.url, clock);
+
+  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("signature");
+  expect(issuer.fetches).toBe(1);
+  clock.ms += 30_000;
+  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("signature");
+  expect(issuer.fetches).toBe(2);
+});
+
+test("a withdrawn key is used no more once the keys were confirmed again", async () => {
+  const issuer = await startIssuer();
+  const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(withdrawn), jwk(kept)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, withdrawn)).toBe("ok");
+
+  issuer.keys = [jwk(kept)];
+  clock.ms += 600_000;
+
+  await vi.waitFor(async () => expect(await outcome(verifier, withdrawn)).toBe("signature"));
+  expect(await outcome(verifier, kept)).toBe("ok");
+});
+
+test("an issuer that is away at the start is not fatal: its tokens are good once it is back", async () => {
+  const gone = await startIssuer();
+  await gone.stop();
+  const key = pair("a");
+  const clock = { ms: Date.now() };
+  const verifier = verifierOf(gone.url, clock);
+
+  expect(await outcome(verifier, key)).toBe("keys-unavailable");
+  const back = await startIssuer(Number(gone.url.port));
+  back.keys = [jwk(key)];
+  expect(await outcome(verifier, key)).toBe("keys-unavailable");
+  expect(back.fetches).toBe(0);
+  clock.ms += 5_000;
+
+  expect(await outcome(verifier, key)).toBe("ok");
+  expect(verifier.warn).toHaveBeenCalledTimes(1);
+});
+
+test("an issuer that goes away does not take its keys with it, for a day", async () => {
+  const issuer = await startIssuer();
+  const key = pair("a");
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(key)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, key)).toBe("ok");
+
+  issuer.status = 500;
+  for (let hour = 0; hour < 23; hour++) {
+    clock.ms += 3_600_000;
+    expect(await outcome(verifier, key)).toBe("ok");
+  }
+  await vi.waitFor(() => expect(verifier.warn).toHaveBeenCalled());
+  expect(await outcome(verifier, pair("unknown"))).toBe("keys-unavailable");
+  clock.ms += 3_600_000;
+
+  expect(await outcome(verifier, key)).toBe("keys-unavailable");
+});
+
+test("what is no key set is as good as none", async () => {
+  const issuer = await startIssuer();
+  const clock = { ms: Date.now() };
+
+  for (const keys of [
+    "keys",
+    [7],
+    [generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" })],
+  ]) {
+    issuer.keys = keys;
+    expect(await outcome(verifierOf(issuer.url, clock), pair())).toBe("keys-unavailable");
+  }
+});
+
+test("a token that names no key is checked with each of its kind", async () => {
+  const issuer = await startIssuer();
+  const [first, second] = [pair(), pair()];
+  issuer.keys = [jwk(first), jwk(second), jwk(pair("other"))];
+  const verifier = verifierOf(issuer.url, { ms: Date.now() });
+
+  expect(await outcome(verifier, first)).toBe("ok");
+  expect(await outcome(verifier, second)).toBe("ok");
+  expect(await outcome(verifier, pair())).toBe("signature");
+});
+
+test("a secret in a key set is not used", async () => {
+  const issuer = await startIssuer();
+  const secret = Buffer.alloc(32, "s");
+  issuer.keys = [{ kty: "oct", k: secret.toString("base64url"), alg: "HS256", kid: "a" }];
+  const verifier = verifierOf(issuer.url, { ms: Date.now() });
+
+  const token = await new SignJWT({}).setProtectedHeader({ alg: "HS256", kid: "a" }).sign(secret);
+
+  expect(await verifier.verify(token)).toEqual({ ok: false, reason: "signature" });
+});

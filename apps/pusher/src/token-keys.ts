@@ -1,0 +1,80 @@
+import type { Log } from "@fanwire/service";
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
+
+const FETCH_TIMEOUT_MS = 5_000;
+/** A token that names an unknown key asks for the set again, but not more often than this: anybody can make up names. */
+const COOLDOWN_MS = 30_000;
+/** After a failure nobody waits for another attempt before this time has passed. */
+const RETRY_AFTER_MS = 5_000;
+/** Older keys are confirmed in the background while they go on being used: one may have been withdrawn. */
+const REFRESH_AFTER_MS = 600_000;
+/** Keys that could not be confirmed for so long are used no more. */
+const MAX_AGE_MS = 86_400_000;
+
+/** The keys are needed and cannot be had; the token may well be good. */
+export class KeysUnavailableError extends Error {
+  override name = "KeysUnavailableError";
+}
+
+/**
+ * The key set behind a URL: fetched when needed, coalesced, kept while the URL does not answer, fetched again when a token
+ * names a key that is not in it. It fetches once at the start and then only when asked for a key: there is nothing to stop.
+ */
+export class RemoteKeys {
+  readonly #set: RemoteJWKSet;
+  readonly #host: string;
+  readonly #log: Log;
+  readonly #now: () => number;
+  #loadedAt = Number.NEGATIVE_INFINITY;
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  /** `now` in milliseconds. */
+  constructor(options: { readonly url: URL; readonly log: Log; readonly now: () => number }) {
+    const { url, log, now } = options;
+    // When to fetch is decided here, since jose's own rules neither spare a URL that fails nor outlast it.
+    const never = { cooldownDuration: Number.POSITIVE_INFINITY, cacheMaxAge: Number.POSITIVE_INFINITY };
+    this.#set = createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS, ...never });
+    this.#host = url.host;
+    this.#log = log;
+    this.#now = now;
+    this.#loadInBackground();
+  }
+
+  /** For `jwtVerify`. @throws KeysUnavailableError, or jose's errors when no key or more than one fits the token. */
+  readonly keyFor: JWTVerifyGetKey = async (header, token) => {
+    const ageMs = this.#now() - this.#loadedAt;
+    if (ageMs >= MAX_AGE_MS) await this.#load();
+    else if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
+
+    try {
+      return await this.#set(header, token);
+    } catch (error) {
+      const isUnknownKey = error instanceof errors.JWKSNoMatchingKey;
+      if (!isUnknownKey || this.#now() - this.#loadedAt < COOLDOWN_MS) throw error;
+    }
+    await this.#load();
+    return this.#set(header, token);
+  };
+
+  async #load(): Promise<void> {
+    if (this.#failedRecently()) throw new KeysUnavailableError("the token keys could not be fetched a moment ago");
+    try {
+      await this.#set.reload();
+      this.#loadedAt = this.#now();
+    } catch (cause) {
+      // All who waited for the same attempt come here.
+      if (!this.#failedRecently()) this.#log.warn({ err: cause, host: this.#host }, "the token keys cannot be fetched");
+      this.#failedAt = this.#now();
+      throw new KeysUnavailableError("the token keys cannot be fetched", { cause });
+    }
+  }
+
+  #loadInBackground(): void {
+    // Logged where it fails; whoever needs the keys asks again.
+    this.#load().catch(() => {});
+  }
+
+  #failedRecently(): boolean {
+    return this.#now() - this.#failedAt < RETRY_AFTER_MS;
+  }
+}

@@ -1,0 +1,138 @@
+import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { isTopicPattern } from "@fanwire/protocol";
+import { ConfigError, type readSettings, setting } from "@fanwire/service";
+
+const MIN_SECRET_BYTES = 32;
+const MIN_RSA_BITS = 2_048;
+
+export const tokenSettings = {
+  PUSHER_TOKEN_SECRET: setting
+    .optionalText()
+    .refine(
+      (text) => text === undefined || Buffer.byteLength(text) >= MIN_SECRET_BYTES,
+      `must be at least ${MIN_SECRET_BYTES} bytes`,
+    )
+    .describe(
+      `Secret that tokens (JWT) are signed with, HS256; at least ${MIN_SECRET_BYTES} bytes. Without this and the next two the edge is open: anybody may follow any topic.`,
+    ),
+  PUSHER_TOKEN_PUBLIC_KEY_FILE: setting
+    .optionalText()
+    .describe("Path of the public key (PEM) tokens are checked with: RS256, ES256 or EdDSA by its type."),
+  PUSHER_TOKEN_JWKS_URL: setting
+    .optionalText()
+    .refine((text) => text === undefined || isFetchable(text), "must be an http or https URL without credentials")
+    .describe("URL of the key set (JWKS) tokens are checked with; keys may be rotated while it runs."),
+  PUSHER_TOKEN_AUDIENCE: setting.optionalText().describe("The `aud` that every token must name."),
+  PUSHER_TOKEN_ISSUER: setting.optionalText().describe("The `iss` that every token must name."),
+  PUSHER_TOKEN_LEEWAY_SECONDS: setting
+    .integer({ min: 0, max: 300, default: 5 })
+    .describe("How far the clock of whoever issues tokens may be off."),
+  PUSHER_PUBLIC_TOPICS: setting
+    .list("")
+    .refine((patterns) => patterns.every(isTopicPattern), "must be topics or patterns, comma-separated")
+    .describe("Topics and patterns that anybody may follow, token or not; only where tokens are checked."),
+};
+
+/** Where the keys come from, and the algorithms they are good for: never chosen by the token. */
+export type TokenKeys =
+  | { readonly kind: "none" }
+  | { readonly kind: "key"; readonly key: KeyObject; readonly algorithms: readonly string[] }
+  | { readonly kind: "jwks"; readonly url: URL };
+
+export type TokenConfig = {
+  readonly keys: TokenKeys;
+  readonly audience: string | undefined;
+  readonly issuer: string | undefined;
+  readonly leewaySeconds: number;
+  readonly publicTopics: readonly string[];
+};
+
+type TokenValues = ReturnType<typeof readSettings<typeof tokenSettings>>;
+
+/** @throws ConfigError when the variables contradict each other or the key file cannot be used. */
+export function tokenConfigFrom(values: TokenValues): TokenConfig {
+  return {
+    keys: keysFrom(values),
+    audience: values.PUSHER_TOKEN_AUDIENCE,
+    issuer: values.PUSHER_TOKEN_ISSUER,
+    leewaySeconds: values.PUSHER_TOKEN_LEEWAY_SECONDS,
+    publicTopics: values.PUSHER_PUBLIC_TOPICS,
+  };
+}
+
+function keysFrom(values: TokenValues): TokenKeys {
+  const { PUSHER_TOKEN_SECRET: secret, PUSHER_TOKEN_PUBLIC_KEY_FILE: keyFile, PUSHER_TOKEN_JWKS_URL: url } = values;
+  if ([secret, keyFile, url].filter((value) => value !== undefined).length > 1) {
+    throw new ConfigError(
+      "Set one of PUSHER_TOKEN_SECRET, PUSHER_TOKEN_PUBLIC_KEY_FILE and PUSHER_TOKEN_JWKS_URL, not several.",
+    );
+  }
+  if (secret !== undefined) return { kind: "key", key: createSecretKey(secret, "utf8"), algorithms: ["HS256"] };
+  if (keyFile !== undefined) return publicKeyFrom(keyFile);
+  return url === undefined ? withoutKeys(values) : { kind: "jwks", url: new URL(url) };
+}
+
+/** Who sets what only matters with keys believes that tokens are checked: an open edge would be a surprise. */
+function withoutKeys(values: TokenValues): TokenKeys {
+  const needKeys = ["PUSHER_TOKEN_AUDIENCE", "PUSHER_TOKEN_ISSUER", "PUSHER_PUBLIC_TOPICS"] as const;
+  const given = needKeys.filter((name) => (values[name]?.length ?? 0) > 0);
+  if (given.length === 0) return { kind: "none" };
+  throw new ConfigError(
+    `${given.join(" and ")} need a key: PUSHER_TOKEN_SECRET, PUSHER_TOKEN_PUBLIC_KEY_FILE or PUSHER_TOKEN_JWKS_URL.`,
+  );
+}
+
+function publicKeyFrom(path: string): TokenKeys {
+  const key = readPublicKey(path);
+  const algorithms = algorithmsOf(key);
+  if (algorithms === undefined) {
+    throw new ConfigError(
+      `PUSHER_TOKEN_PUBLIC_KEY_FILE must hold an RSA key of at least ${MIN_RSA_BITS} bits, a P-256 key or an Ed25519 key.`,
+    );
+  }
+  return { kind: "key", key, algorithms };
+}
+
+function readPublicKey(path: string): KeyObject {
+  let pem: string;
+  try {
+    pem = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new ConfigError(`PUSHER_TOKEN_PUBLIC_KEY_FILE cannot be read: ${path}`, { cause });
+  }
+  // Node would derive the public key. But a private key on the public edge is a mistake to stop at.
+  if (pem.includes("PRIVATE KEY")) throw new ConfigError("PUSHER_TOKEN_PUBLIC_KEY_FILE holds a private key.");
+  try {
+    return createPublicKey(pem);
+  } catch (cause) {
+    throw new ConfigError(`PUSHER_TOKEN_PUBLIC_KEY_FILE holds no public key in PEM: ${path}`, { cause });
+  }
+}
+
+function algorithmsOf(key: KeyObject): string[] | undefined {
+  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
+  switch (key.asymmetricKeyType) {
+    case "rsa":
+      return modulusLength >= MIN_RSA_BITS ? ["RS256"] : undefined;
+    case "ec":
+      return namedCurve === "prime256v1" ? ["ES256"] : undefined;
+    case "ed25519":
+      return ED25519_ALGORITHMS;
+    default:
+      return undefined;
+  }
+}
+
+/** RFC 9864 gave EdDSA over Ed25519 a name of its own; issuers use either. */
+const ED25519_ALGORITHMS = ["EdDSA", "Ed25519"];
+
+/** What a key of a key set may be used for: signatures with public keys only, or a public key could serve as a secret. */
+export const PUBLIC_KEY_ALGORITHMS: readonly string[] = ["RS256", "ES256", ...ED25519_ALGORITHMS];
+
+/** `fetch` refuses URLs that hold credentials. */
+function isFetchable(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return (protocol === "https:" || protocol === "http:") && username === "" && password === "";
+}

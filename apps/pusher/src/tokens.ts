@@ -1,0 +1,109 @@
+import type { Log } from "@fanwire/service";
+import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { anonymousGrant, type Grant, grantFrom, OPEN_GRANT } from "./core/claims.ts";
+import { KeysUnavailableError, RemoteKeys } from "./token-keys.ts";
+import { PUBLIC_KEY_ALGORITHMS, type TokenConfig } from "./token-settings.ts";
+
+/** Why a token was refused. All but the last are final for this token. */
+export type TokenRefusal =
+  /** No JWT, or a larger one than anybody needs. */
+  | "malformed"
+  /** Signed with another key, or in another way than the keys are for. */
+  | "signature"
+  | "expired"
+  /** Not valid yet, for another audience, of another issuer, or a claim has a wrong form. */
+  | "claims"
+  /** The key set cannot be fetched: the token may be good, try again later. */
+  | "keys-unavailable";
+
+type TokenResult = { readonly ok: true; readonly grant: Grant } | { readonly ok: false; readonly reason: TokenRefusal };
+
+export type TokenVerifier = {
+  /** No key is configured: tokens are not looked at. */
+  readonly isOpen: boolean;
+  /** What who shows no token may do. */
+  readonly anonymous: Grant;
+  /** Never rejects. On an open edge any token is as good as none. */
+  verify(token: string): Promise<TokenResult>;
+};
+
+/** Longest token that is looked at, in characters: as much as proxies allow for a whole header. */
+export const MAX_TOKEN_LENGTH = 8_192;
+
+/** `now` in Unix milliseconds. Tokens are never logged, nor are errors that quote their claims. */
+export function createTokenVerifier(
+  config: TokenConfig,
+  { log, now = Date.now }: { readonly log: Log; readonly now?: () => number },
+): TokenVerifier {
+  const { keys, publicTopics, leewaySeconds } = config;
+  if (keys.kind === "none") {
+    const result: TokenResult = { ok: true, grant: OPEN_GRANT };
+    return { isOpen: true, anonymous: OPEN_GRANT, verify: async () => result };
+  }
+
+  const key = keys.kind === "key" ? keys.key : new RemoteKeys({ url: keys.url, log, now }).keyFor;
+  const algorithms = [...(keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS)];
+  const check = (token: string) =>
+    verifiedClaims(token, key, {
+      algorithms,
+      clockTolerance: leewaySeconds,
+      currentDate: new Date(now()),
+      ...(config.audience !== undefined && { audience: config.audience }),
+      ...(config.issuer !== undefined && { issuer: config.issuer }),
+    });
+
+  return {
+    isOpen: false,
+    anonymous: anonymousGrant(publicTopics),
+    verify: async (token) => {
+      if (token.length > MAX_TOKEN_LENGTH) return { ok: false, reason: "malformed" };
+      try {
+        const grant = grantFrom(await check(token), { leewaySeconds, publicTopics });
+        return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant };
+      } catch (error) {
+        return { ok: false, reason: refusalOf(error, log) };
+      }
+    },
+  };
+}
+
+type Key = Parameters<typeof jwtVerify>[1];
+type Options = NonNullable<Parameters<typeof jwtVerify>[2]>;
+
+async function verifiedClaims(token: string, key: Key | JWTVerifyGetKey, options: Options): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, key, options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    return claimsByAnyOf(error, token, options);
+  }
+}
+
+/** A token that names no key, while several are of its kind. */
+async function claimsByAnyOf(keys: AsyncIterable<Key>, token: string, options: Options): Promise<JWTPayload> {
+  for await (const key of keys) {
+    try {
+      return (await jwtVerify(token, key, options)).payload;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+    }
+  }
+  throw new errors.JWSSignatureVerificationFailed();
+}
+
+function refusalOf(error: unknown, log: Log): TokenRefusal {
+  if (error instanceof KeysUnavailableError) return "keys-unavailable";
+  if (error instanceof errors.JOSEError) return refusalByCode[error.code] ?? "malformed";
+  // About the key then, as one of a key set that is too short.
+  log.warn({ err: error }, "a token could not be checked");
+  return "keys-unavailable";
+}
+
+const refusalByCode: Readonly<Record<string, TokenRefusal>> = {
+  ERR_JOSE_ALG_NOT_ALLOWED: "signature",
+  ERR_JWKS_NO_MATCHING_KEY: "signature",
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "signature",
+  ERR_JWT_EXPIRED: "expired",
+  ERR_JWT_CLAIM_VALIDATION_FAILED: "claims",
+  ERR_JWKS_INVALID: "keys-unavailable",
+};

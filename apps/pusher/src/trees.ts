@@ -1,0 +1,59 @@
+import type { TemplatedApp } from "uWebSockets.js";
+import type { Connection, Door } from "./connection.ts";
+
+/** Writes one frame to all connections of a door that follow the same thing. */
+export interface Trees {
+  publish(tree: string, frame: string | Uint8Array, isBinary: boolean): void;
+  /** Connections in the tree. */
+  count(tree: string): number;
+}
+
+/** The name under which the followers of a NATS subject came in by one door. */
+export function treeName(door: Door, subject: string): string {
+  return `${door} ${subject}`;
+}
+
+/** WebSockets: uWebSockets.js shares one frame between them and writes once for each socket and turn of the loop. */
+export function webSocketTrees(app: TemplatedApp): Trees {
+  return {
+    publish: (tree, frame, isBinary) => void app.publish(tree, frame, isBinary),
+    count: (tree) => app.numSubscribers(tree),
+  };
+}
+
+/** HTTP responses: uWebSockets.js has no tree for them, so they are written to one by one. */
+export class ResponseTrees implements Trees {
+  readonly #trees = new Map<string, Set<Connection>>();
+
+  add(tree: string, connection: Connection): void {
+    const members = this.#trees.get(tree);
+    if (members) members.add(connection);
+    else this.#trees.set(tree, new Set([connection]));
+  }
+
+  remove(tree: string, connection: Connection): boolean {
+    const members = this.#trees.get(tree);
+    if (!members?.delete(connection)) return false;
+    if (members.size === 0) this.#trees.delete(tree);
+    return true;
+  }
+
+  has(tree: string, connection: Connection): boolean {
+    return this.#trees.get(tree)?.has(connection) ?? false;
+  }
+
+  publish(tree: string, frame: string | Uint8Array): void {
+    // Writing may end a slow one, which takes it out of the set under our hands: a Set allows that.
+    for (const connection of this.#trees.get(tree) ?? []) connection.send(frame);
+  }
+
+  publishToOthers(tree: string, frame: string | Uint8Array, except: Connection): void {
+    for (const connection of this.#trees.get(tree) ?? []) {
+      if (connection !== except) connection.send(frame);
+    }
+  }
+
+  count(tree: string): number {
+    return this.#trees.get(tree)?.size ?? 0;
+  }
+}

@@ -1,0 +1,136 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { logHeaderNames, messageId } from "@fanwire/protocol";
+import { JetStreamApiError, type PubAck } from "@nats-io/jetstream";
+import { errors, type MsgHdrs, nuid } from "@nats-io/transport-node";
+import type { HeaderEntries } from "./bus.ts";
+import type { AppendOutcome } from "./durable-log.ts";
+import { encodedHeaderBytes, encodeHeaders } from "./headers.ts";
+import { type Failed, failed, failureOf } from "./log-failure.ts";
+import type { NatsBus } from "./nats.ts";
+import type { StreamWatch } from "./stream-watch.ts";
+
+/** How long one attempt may take to be acknowledged. */
+const ATTEMPT_MS = 2_000;
+const PAUSE_MS = 250;
+/** A cluster that lost the log's leader takes 4 to 8 s to have another. */
+const DEADLINE_MS = 10_000;
+/** Without any connection a caller is told sooner. */
+const CONNECTION_DEADLINE_MS = 3_000;
+
+type Sent = Pick<PubAck, "stream" | "seq"> & { readonly ok: true; readonly isDuplicate: boolean };
+type NotConfirmed = Failed & { readonly mayBeStored: boolean };
+
+/** Stores publications and waits out what passes. */
+export class LogAppender {
+  readonly #bus: NatsBus;
+  readonly #watch: StreamWatch;
+  readonly #stream: string;
+  #isStopping = false;
+
+  constructor(bus: NatsBus, watch: StreamWatch, stream: string) {
+    this.#bus = bus;
+    this.#watch = watch;
+    this.#stream = stream;
+  }
+
+  async append(
+    subject: string,
+    content: Uint8Array,
+    headers: HeaderEntries = [],
+    id: string | undefined,
+  ): Promise<AppendOutcome> {
+    // Without a message id nothing could be sent twice without being stored twice.
+    const entry = [logHeaderNames.messageId, id === undefined ? nuid.next() : messageId(subject, id)] as const;
+    const encoded = encodeHeaders([...headers, entry]);
+    const maxBytes = this.#bus.maxPayloadBytes();
+    if (maxBytes > 0 && content.length + encodedHeaderBytes(encoded) > maxBytes) {
+      return { ok: false, reason: "too-large", detail: `NATS takes ${maxBytes} bytes, headers included` };
+    }
+
+    const sent = await this.#sendUntilStored(subject, content, encoded);
+    if (!sent.ok) {
+      return sent.mayBeStored
+        ? { ok: false, reason: "unconfirmed", detail: sent.detail }
+        : { ok: false, reason: sent.reason, detail: sent.detail };
+    }
+    const epoch = await this.#watch.epochAt(sent.seq, sent.isDuplicate);
+    if (epoch === undefined) return { ok: false, reason: "unconfirmed", detail: "the log cannot be described" };
+    return {
+      ok: true,
+      position: { epoch, sequence: sent.seq },
+      // What only we know the id of, nobody else can have stored.
+      duplicate: id !== undefined && sent.isDuplicate,
+    };
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  async #sendUntilStored(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<Sent | NotConfirmed> {
+    const startedAt = performance.now();
+    let mayBeStored = false;
+    let hasConnection = false;
+    for (;;) {
+      const isAlive = this.#bus.health().alive;
+      hasConnection ||= isAlive;
+      const attempt = isAlive ? await this.#send(subject, content, headers) : NOT_CONNECTED;
+      if (attempt.ok) return attempt;
+
+      mayBeStored ||= attempt.mayBeStored;
+      const elapsedMs = performance.now() - startedAt + PAUSE_MS;
+      const isOver = elapsedMs > (hasConnection ? DEADLINE_MS : CONNECTION_DEADLINE_MS);
+      const isForgotten = mayBeStored && elapsedMs > this.#watch.duplicateWindowMs;
+      if (!attempt.isPassing || isOver || isForgotten || this.#isStopping) {
+        return { ...attempt, mayBeStored };
+      }
+      await delay(PAUSE_MS);
+    }
+  }
+
+  async #send(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<Sent | NotConfirmed> {
+    // No await on the usual way: what is handed over in one turn must leave in its order.
+    if (this.#watch.current === undefined) {
+      const opened = await this.#watch.refresh();
+      if (!opened.ok) return { ...opened, mayBeStored: false };
+    }
+    try {
+      const reply = await this.#bus.connection.request(subject, content, { timeout: ATTEMPT_MS, headers });
+      return this.#acknowledged(reply.json());
+    } catch (error) {
+      this.#watch.doubt();
+      return notConfirmed(error);
+    }
+  }
+
+  #acknowledged(ack: Partial<PubAck> & { error?: ConstructorParameters<typeof JetStreamApiError>[0] }) {
+    if (ack.error !== undefined) {
+      this.#watch.doubt();
+      return { ...failureOf(new JetStreamApiError(ack.error)), mayBeStored: false };
+    }
+    if (ack.stream !== this.#stream || ack.seq === undefined) {
+      this.#watch.doubt();
+      return { ...failed("unusable", `the stream ${ack.stream} keeps what is ours`, false), mayBeStored: true };
+    }
+    return { ok: true, stream: ack.stream, seq: ack.seq, isDuplicate: ack.duplicate === true } as const;
+  }
+}
+
+const NOT_CONNECTED: NotConfirmed = {
+  ...failed("unavailable", "NATS cannot be reached", true),
+  mayBeStored: false,
+};
+
+function notConfirmed(error: unknown): NotConfirmed {
+  const failure = failureOf(error);
+  if (isNoResponders(error)) {
+    return { ...failed("unusable", "the log has no leader", true), mayBeStored: false };
+  }
+  return { ...failure, mayBeStored: failure.reason !== "forbidden" };
+}
+
+/** Nobody listened to the subject when it was sent: it cannot have been stored. */
+function isNoResponders(error: unknown): boolean {
+  const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
+  return error instanceof errors.NoRespondersError || cause instanceof errors.NoRespondersError;
+}

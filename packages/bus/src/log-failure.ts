@@ -1,0 +1,42 @@
+import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
+import { errors } from "@nats-io/transport-node";
+import type { LogFailure } from "./durable-log.ts";
+
+/** A cluster that has just started does not know all its nodes yet. */
+const NO_SUITABLE_PEERS = 10005;
+
+/** A failure, and whether the same may succeed in a moment: a leader is being elected, a connection is coming back. */
+export type Failed = LogFailure & { readonly isPassing: boolean };
+
+/** `jetstream not enabled` and `jetstream not enabled for account`. */
+const NOT_ENABLED: ReadonlySet<number> = new Set([10039, 10076]);
+
+export function failed(reason: LogFailure["reason"], detail: string, isPassing: boolean): Failed {
+  return { ok: false, reason, detail, isPassing };
+}
+
+/** What an error of the JetStream client, or of a request to it, means for us. */
+export function failureOf(error: unknown): Failed {
+  // The class is not exported.
+  if (error instanceof Error && error.name === "JetStreamNotEnabled") return noJetStream(error);
+  if (error instanceof JetStreamApiError) return apiFailure(error);
+
+  const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
+  if (cause instanceof errors.TimeoutError) return failed("unusable", "JetStream does not answer", true);
+  if (cause instanceof errors.PermissionViolationError) return failed("forbidden", cause.message, false);
+  return failed("unavailable", "the connection to NATS was lost", true);
+}
+
+function apiFailure(error: JetStreamApiError): Failed {
+  if (NOT_ENABLED.has(error.code)) return noJetStream(error);
+  // Whoever looks next creates it.
+  if (error.code === JetStreamApiCodes.StreamNotFound) return failed("unusable", "the log is gone", true);
+  const isPassing = error.status === 503 || error.code === NO_SUITABLE_PEERS;
+  return failed("unusable", `JetStream says: ${error.message}`, isPassing);
+}
+
+function noJetStream(error: Error): Failed {
+  const isAccount = error.message.includes("account") || error.cause instanceof JetStreamApiError;
+  const detail = isAccount ? "JetStream is not enabled for our NATS account" : "the NATS server runs without JetStream";
+  return failed("no-jetstream", detail, false);
+}

@@ -1,0 +1,75 @@
+import type { Subjects } from "@fanwire/protocol";
+import type { StoredMsg } from "@nats-io/jetstream";
+import type { LoggedPublication, ReadRequest } from "./durable-log.ts";
+import type { RangeMessage } from "./log-range.ts";
+
+const DEFAULT_LIMIT = 500;
+const DEFAULT_MAX_BYTES = 4 * 1_048_576;
+
+/** Gathers publications in order until it is full. */
+export class Page {
+  readonly publications: LoggedPublication[] = [];
+  readonly #subjects: Subjects;
+  readonly #limit: number;
+  readonly #maxBytes: number;
+  #next: number;
+  #bytes = 0;
+
+  constructor({ after, limit = DEFAULT_LIMIT, maxBytes = DEFAULT_MAX_BYTES }: ReadRequest, subjects: Subjects) {
+    this.#subjects = subjects;
+    this.#limit = limit;
+    this.#maxBytes = maxBytes;
+    this.#next = after;
+  }
+
+  /** Sequence of the last message taken. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** How many more publications there is room for. */
+  get room(): number {
+    return this.#limit - this.publications.length;
+  }
+
+  get roomBytes(): number {
+    return this.#maxBytes - this.#bytes;
+  }
+
+  get isFull(): boolean {
+    return this.room <= 0 || this.roomBytes <= 0;
+  }
+
+  addStored(message: StoredMsg): void {
+    this.#next = message.seq;
+    this.#add(fromStored(message, this.#subjects));
+  }
+
+  addDelivered(message: RangeMessage): void {
+    this.#next = message.sequence;
+    this.#add(fromDelivered(message, this.#subjects));
+  }
+
+  #add(publication: LoggedPublication | undefined): void {
+    if (publication === undefined) return;
+    this.publications.push(publication);
+    this.#bytes += publication.content.length;
+  }
+}
+
+/**
+ * A publication as the leader hands it out. `undefined` when somebody wrote to the log under a subject that names nobody;
+ * that is not delivered live either.
+ */
+export function fromStored(message: StoredMsg, subjects: Subjects): LoggedPublication | undefined {
+  const { seq: sequence, subject, data: content, header: headers, time } = message;
+  const target = subjects.parseLog(subject);
+  return target && { sequence, subject, target, content, headers, time };
+}
+
+/** As {@link fromStored}, as a consumer delivers it. */
+function fromDelivered({ sequence, message, time }: RangeMessage, subjects: Subjects): LoggedPublication | undefined {
+  const { subject, data: content, headers } = message;
+  const target = subjects.parseLog(subject);
+  return target && { sequence, subject, target, content, headers, time };
+}

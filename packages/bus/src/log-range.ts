@@ -1,0 +1,86 @@
+import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
+import { createInbox, type Msg, type NatsConnection, nanos, nuid } from "@nats-io/transport-node";
+
+/** Messages that were promised and do not come within this time are not waited for. */
+const SILENCE_MS = 1_000;
+/** After a reader that died the server tidies up by itself. */
+const FORGET_AFTER_MS = 10_000;
+
+export type Range = {
+  readonly stream: string;
+  readonly filter: string;
+  /** First sequence wanted. */
+  readonly from: number;
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+};
+
+export type RangeMessage = { readonly message: Msg; readonly sequence: number; readonly time: Date };
+
+/**
+ * Many messages of a stream at once, in order, through a consumer that lives no longer than this call. It may end early: the
+ * consumer may sit on a replica that lags, and what it promised may have been dropped meanwhile.
+ *
+ * @throws what the JetStream client throws.
+ */
+export async function readRange(nc: NatsConnection, consumers: ConsumerAPI, range: Range): Promise<RangeMessage[]> {
+  const name = nuid.next();
+  const consumer = await consumers.add(range.stream, {
+    name,
+    filter_subject: range.filter,
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: range.from,
+    ack_policy: AckPolicy.None,
+    mem_storage: true,
+    num_replicas: 1,
+    inactive_threshold: nanos(FORGET_AFTER_MS),
+  });
+  try {
+    const count = Math.min(range.maxMessages, consumer.num_pending);
+    return count === 0 ? [] : await pull(nc, `${range.stream}.${name}`, count, range.maxBytes);
+  } finally {
+    // It would go by itself, later.
+    consumers.delete(range.stream, name).catch(() => {});
+  }
+}
+
+function pull(nc: NatsConnection, consumer: string, count: number, maxBytes: number): Promise<RangeMessage[]> {
+  const inbox = createInbox();
+  const received: RangeMessage[] = [];
+  return new Promise((resolve, reject) => {
+    const end = () => {
+      clearTimeout(silence);
+      subscription.unsubscribe();
+      resolve(received);
+    };
+    const silence = setTimeout(end, SILENCE_MS);
+    const subscription = nc.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error) {
+          clearTimeout(silence);
+          reject(error);
+          return;
+        }
+        const stored = parseMessage(message);
+        if (stored !== undefined) received.push(stored);
+        silence.refresh();
+        // Anything without a place in the stream says that no more will come.
+        if (stored === undefined || received.length === count) end();
+      },
+    });
+    const request = JSON.stringify({ batch: count, max_bytes: maxBytes, no_wait: true });
+    nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, request, { reply: inbox });
+  });
+}
+
+/**
+ * What JetStream says in the subject it expects acknowledgements on: `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.
+ * <delivery>.<nanoseconds>.<pending>`; newer servers may put domain and account after `ACK`, and a token at the end.
+ */
+function parseMessage(message: Msg): RangeMessage | undefined {
+  const tokens = message.reply?.split(".") ?? [];
+  if (tokens[0] !== "$JS" || tokens[1] !== "ACK") return undefined;
+  const at = tokens.length === 9 ? 5 : 7;
+  const sequence = Number(tokens[at]);
+  return { message, sequence, time: new Date(Number(tokens[at + 2]) / 1_000_000) };
+}

@@ -1,0 +1,135 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { LogState, Subjects } from "@fanwire/protocol";
+import type { ConsumerAPI, JetStreamManager, MsgRequest, NextMsgRequest, StoredMsg } from "@nats-io/jetstream";
+import type { LogFailure, Outcome, ReadOutcome, ReadRequest } from "./durable-log.ts";
+import { type Failed, failureOf } from "./log-failure.ts";
+import { Page } from "./log-page.ts";
+import { type RangeMessage, readRange } from "./log-range.ts";
+import type { NatsBus } from "./nats.ts";
+import type { StreamWatch } from "./stream-watch.ts";
+
+/** So many are asked for one by one; only then a consumer pays. Most who come back missed few. */
+const SINGLE_READS = 4;
+/** How long what passes is waited out. A caller that can wait longer asks again. */
+const DEADLINE_MS = 5_000;
+const PAUSE_MS = 250;
+/** For so long after a consumer could not be had none is asked for. */
+const NO_CONSUMERS_MS = 10_000;
+
+type ReaderParts = {
+  readonly bus: NatsBus;
+  readonly jsm: JetStreamManager;
+  /** Gives up sooner than the rest: there is another way. */
+  readonly consumers: ConsumerAPI;
+  readonly watch: StreamWatch;
+  readonly subjects: Subjects;
+};
+type Answer<Result> = Outcome<{ readonly result: Result }>;
+
+/** Reads what is stored, from the log's leader. */
+export class LogReader {
+  readonly #bus: NatsBus;
+  readonly #jsm: JetStreamManager;
+  readonly #consumers: ConsumerAPI;
+  readonly #watch: StreamWatch;
+  readonly #subjects: Subjects;
+  #noConsumersUntil = 0;
+
+  constructor({ bus, jsm, consumers, watch, subjects }: ReaderParts) {
+    this.#bus = bus;
+    this.#jsm = jsm;
+    this.#consumers = consumers;
+    this.#watch = watch;
+    this.#subjects = subjects;
+  }
+
+  async read(request: ReadRequest): Promise<ReadOutcome> {
+    const page = new Page(request, this.#subjects);
+    const end = await this.#fill(page, request);
+    if (!end.ok) return end;
+
+    // After the last publication was read: what was dropped before then shows.
+    const state = await this.state(request.signal);
+    if (!state.ok) return state;
+    return { ok: true, publications: page.publications, next: page.next, isEnd: end.result, log: state.log };
+  }
+
+  async state(signal?: AbortSignal): Promise<Outcome<{ readonly log: LogState }>> {
+    const opened = await this.#waitOut(() => this.#watch.refresh(), signal);
+    return opened.ok ? { ok: true, log: opened.log } : opened;
+  }
+
+  async count(subject: string): Promise<Outcome<{ readonly count: number }>> {
+    const { logStream } = this.#subjects;
+    const answer = await this.#ask(() => this.#jsm.streams.info(logStream, { subjects_filter: subject }), undefined);
+    return answer.ok ? { ok: true, count: answer.result.state.subjects?.[subject] ?? 0 } : answer;
+  }
+
+  /** The one message that a request of the leader names, if it is stored. */
+  async get(query: MsgRequest | NextMsgRequest, signal?: AbortSignal): Promise<Answer<StoredMsg | null>> {
+    const { logStream } = this.#subjects;
+    // The client's type does not know the third kind of request; the server does since 2.9.
+    return this.#ask(() => this.#jsm.streams.getMessage(logStream, query as MsgRequest), signal);
+  }
+
+  /** True: nothing more is stored. False: the page is full. */
+  async #fill(page: Page, { filter, signal }: ReadRequest): Promise<Answer<boolean>> {
+    for (let reads = 1; !page.isFull; reads++) {
+      // Each turn asks the leader for the next one, so that a consumer on a replica that lags can neither hold this up nor
+      // end it too soon.
+      const next = await this.get({ seq: page.next + 1, next_by_subj: filter }, signal);
+      if (!next.ok) return next;
+      if (next.result === null) return { ok: true, result: true };
+      page.addStored(next.result);
+
+      if (reads < SINGLE_READS || page.isFull || performance.now() < this.#noConsumersUntil) continue;
+      for (const message of await this.#range(page, filter)) page.addDelivered(message);
+    }
+    return { ok: true, result: false };
+  }
+
+  /** As many as a consumer delivers. When there is no consumer to be had, the leader's single answers must do. */
+  async #range(page: Page, filter: string): Promise<RangeMessage[]> {
+    try {
+      return await readRange(this.#bus.connection, this.#consumers, {
+        stream: this.#subjects.logStream,
+        filter,
+        from: page.next + 1,
+        maxMessages: page.room,
+        maxBytes: page.roomBytes,
+      });
+    } catch {
+      // While a node is dead JetStream may place the consumer on it, and then never answers.
+      this.#noConsumersUntil = performance.now() + NO_CONSUMERS_MS;
+      return [];
+    }
+  }
+
+  #ask<Result>(request: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Answer<Result>> {
+    return this.#waitOut(async () => {
+      try {
+        const opened = this.#watch.current ?? (await this.#watch.refresh());
+        return opened.ok ? { ok: true, result: await request() } : opened;
+      } catch (error) {
+        this.#watch.doubt();
+        return failureOf(error);
+      }
+    }, signal);
+  }
+
+  async #waitOut<Done extends { readonly ok: true }>(
+    work: () => Promise<Done | Failed>,
+    signal: AbortSignal | undefined,
+  ): Promise<Done | LogFailure> {
+    const deadline = performance.now() + DEADLINE_MS;
+    for (;;) {
+      signal?.throwIfAborted();
+      if (!this.#bus.health().alive) return { ok: false, reason: "unavailable", detail: "NATS cannot be reached" };
+      const done = await work();
+      if (done.ok) return done;
+      const isOver = performance.now() + PAUSE_MS > deadline;
+      if (!done.isPassing || isOver) return { ok: false, reason: done.reason, detail: done.detail };
+      await delay(PAUSE_MS, undefined, { ...(signal && { signal }) });
+    }
+  }
+}

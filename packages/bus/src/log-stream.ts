@@ -1,0 +1,154 @@
+import type { LogState, Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
+import { epochFrom } from "./epoch.ts";
+import { type Failed, failed, failureOf } from "./log-failure.ts";
+import type { LogConfig } from "./settings.ts";
+
+/** JetStream's own default. A publication that is sent again under its id is not stored again within it. */
+const DUPLICATE_WINDOW_MS = 120_000;
+const STREAM_NAME_IN_USE = 10058;
+
+export type OpenStream = {
+  readonly ok: true;
+  readonly log: LogState;
+  readonly duplicateWindowMs: number;
+};
+
+/** The stream behind the log: described, created when missing, looked at with suspicion when somebody else made it. */
+export class LogStream {
+  readonly #jsm: JetStreamManager;
+  readonly #subjects: Subjects;
+  readonly #wanted: WantedConfig;
+  readonly #log: Log;
+  #warnedOf = "";
+
+  constructor(jsm: JetStreamManager, subjects: Subjects, config: LogConfig, log: Log) {
+    this.#jsm = jsm;
+    this.#subjects = subjects;
+    this.#wanted = wantedConfig(subjects, config);
+    this.#log = log;
+  }
+
+  async open(): Promise<OpenStream | Failed> {
+    try {
+      return this.#accept((await this.#find()) ?? (await this.#create()));
+    } catch (error) {
+      return failureOf(error);
+    }
+  }
+
+  async #find(): Promise<StreamInfo | undefined> {
+    try {
+      return await this.#jsm.streams.info(this.#subjects.logStream);
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+      throw error;
+    }
+  }
+
+  async #create(): Promise<StreamInfo> {
+    try {
+      const created = await this.#jsm.streams.add(this.#wanted);
+      this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "the log is ready");
+      return created;
+    } catch (error) {
+      // Somebody with other limits was quicker.
+      const isTaken = error instanceof JetStreamApiError && error.code === STREAM_NAME_IN_USE;
+      const existing = isTaken ? await this.#find() : undefined;
+      if (existing !== undefined) return existing;
+      throw error;
+    }
+  }
+
+  #accept({ config, state, created }: StreamInfo): OpenStream | Failed {
+    const obstacle = this.#obstacle(config);
+    if (obstacle !== undefined) return failed("unusable", `the stream ${config.name} ${obstacle}`, false);
+
+    this.#warnOfDifferences(config);
+    return {
+      ok: true,
+      log: {
+        epoch: epochFrom(created),
+        firstSequence: state.first_seq,
+        lastSequence: state.last_seq,
+        maxPerSubject: config.max_msgs_per_subject > 0 ? config.max_msgs_per_subject : Number.POSITIVE_INFINITY,
+      },
+      duplicateWindowMs: config.duplicate_window / 1_000_000,
+    };
+  }
+
+  /** What keeps a stream from being our log: what is stored in it would not be ours, or be heard by nobody. */
+  #obstacle({ subjects, republish, retention, sealed }: StreamConfig): string | undefined {
+    const { allLogged, allLive } = this.#subjects;
+    if (subjects.length !== 1 || subjects[0] !== allLogged) return `does not keep ${allLogged}, and that alone`;
+    if (republish?.src !== allLogged || republish.dest !== allLive) {
+      return `does not republish ${allLogged} to ${allLive}`;
+    }
+    if (retention !== RetentionPolicy.Limits) return `keeps by ${retention}, not by limits`;
+    return sealed ? "is sealed" : undefined;
+  }
+
+  #warnOfDifferences(config: StreamConfig): void {
+    const wanted = limitsOf(this.#wanted);
+    const differing = Object.entries(limitsOf(config)).filter(([name, value]) => wanted[name as LimitName] !== value);
+    const differences = Object.fromEntries(
+      differing.map(([name, value]) => [name, { is: value, configured: wanted[name as LimitName] }]),
+    );
+    const text = JSON.stringify(differences);
+    if (differing.length > 0 && text !== this.#warnedOf) {
+      this.#log.warn({ stream: config.name, differences }, "the log has other limits than configured, used as it is");
+    }
+    this.#warnedOf = text;
+  }
+}
+
+const LIMITS = [
+  "max_age",
+  "max_msgs_per_subject",
+  "max_bytes",
+  "max_msgs",
+  "num_replicas",
+  "storage",
+  "discard",
+  "deny_delete",
+  "deny_purge",
+] as const satisfies (keyof StreamConfig)[];
+type LimitName = (typeof LIMITS)[number];
+type WantedConfig = Pick<StreamConfig, "name" | LimitName> & Partial<StreamConfig>;
+
+function limitsOf(config: Pick<StreamConfig, LimitName>): Record<LimitName, unknown> {
+  return Object.fromEntries(LIMITS.map((name) => [name, config[name]])) as Record<LimitName, unknown>; // one entry a name
+}
+
+function wantedConfig(subjects: Subjects, config: LogConfig): WantedConfig {
+  const maxAgeMs = config.maxAgeSeconds * 1_000;
+  return {
+    name: subjects.logStream,
+    subjects: [subjects.allLogged],
+    republish: { src: subjects.allLogged, dest: subjects.allLive },
+    allow_direct: true,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    storage: StorageType.File,
+    num_replicas: config.replicas,
+    max_age: nanos(maxAgeMs),
+    max_msgs_per_subject: config.maxPerSubject,
+    max_bytes: config.maxBytes,
+    max_msgs: -1,
+    duplicate_window: nanos(Math.min(DUPLICATE_WINDOW_MS, maxAgeMs)),
+    // What is taken out of the middle leaves no trace, and a reader would be told that nothing is missing.
+    deny_delete: true,
+    deny_purge: true,
+  };
+}

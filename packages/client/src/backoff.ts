@@ -1,0 +1,21 @@
+const FIRST_BOUND_MS = 1_000;
+const LONGEST_BOUND_MS = 30_000;
+
+/**
+ * How long to wait before the next attempt: a random time from 0 to a bound that doubles with each failure. The whole range
+ * is random, so that clients who lost the same worker do not come back as one.
+ */
+export class Backoff {
+  #boundMs = FIRST_BOUND_MS;
+
+  /** In milliseconds. */
+  next(): number {
+    const delayMs = Math.random() * this.#boundMs;
+    this.#boundMs = Math.min(this.#boundMs * 2, LONGEST_BOUND_MS);
+    return delayMs;
+  }
+
+  reset(): void {
+    this.#boundMs = FIRST_BOUND_MS;
+  }
+}

@@ -1,0 +1,297 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
+import { connect } from "./index.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  // The longest delay each time: a delay of the whole bound.
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  FakeWebSocket.all.length = 0;
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const publication = (more: object = {}) => ({ type: "publication", event: "message", data: "hi", ...more });
+const topicsOf = (socket: FakeWebSocket) => socket.url.searchParams.getAll("topic");
+
+test("it connects with topics, token and position, and is open once it is welcomed", async () => {
+  const { client, states } = await record({ topics: ["orders.7", "news.>"], token: "t", since: "e-3" });
+  const socket = FakeWebSocket.last;
+
+  expect(client.state).toBe("connecting");
+  expect(socket.protocol).toBe("fanwire.v1");
+  expect(topicsOf(socket)).toEqual(["orders.7", "news.>"]);
+  expect(Object.fromEntries(socket.url.searchParams)).toMatchObject({ token: "t", since: "e-3" });
+  socket.welcome({ recovered: true });
+
+  expect(client.state).toBe("open");
+  expect(client.address).toBe("k3v9q0xa.17");
+  expect(states).toEqual([{ state: "connecting" }, { state: "open", address: "k3v9q0xa.17", recovered: true }]);
+});
+
+test("a URL of http is taken for one of ws, and keeps its own query", async () => {
+  await record({ url: new URL("https://edge.example/push?tenant=7") });
+
+  expect(FakeWebSocket.last.url.href).toBe("wss://edge.example/push?tenant=7");
+});
+
+test("what cannot work is said at once", () => {
+  const onPublication = () => {};
+
+  expect(() => connect({ url: "not a URL", WebSocket: FakeWebSocket, onPublication })).toThrow(TypeError);
+  vi.stubGlobal("WebSocket", undefined);
+  expect(() => connect({ url: "ws://edge.example/", onPublication })).toThrow("pass one");
+  vi.unstubAllGlobals();
+});
+
+test("a WebSocket that may not be opened ends it", async () => {
+  class Forbidden extends FakeWebSocket {
+    constructor(url: string, protocol: string) {
+      super(url, protocol);
+      throw new Error("mixed content");
+    }
+  }
+  const { client, states } = await record({ WebSocket: Forbidden });
+
+  expect(client.state).toBe("closed");
+  expect(states.at(-1)).toMatchObject({ reason: "Error: mixed content" });
+});
+
+test("publications of a frame come in order, text as text and base64 as bytes", async () => {
+  const { client, publications } = await record();
+  FakeWebSocket.last.say(
+    { type: "welcome", connection: "a.1", recovered: null },
+    publication({ topic: "orders.7", subscription: "orders.*", event: "paid", position: "e-11", id: "x" }),
+    publication({ data: "/wD+", encoding: "base64", unheardOf: 1 }),
+  );
+
+  expect(publications).toEqual([
+    { topic: "orders.7", subscription: "orders.*", event: "paid", data: "hi", position: "e-11", id: "x" },
+    {
+      topic: undefined,
+      subscription: undefined,
+      event: "message",
+      data: Uint8Array.of(255, 0, 254),
+      position: undefined,
+      id: undefined,
+    },
+  ]);
+  expect(client.position).toBe("e-11");
+});
+
+test("what it does not understand is ignored", async () => {
+  const { client, publications } = await record();
+  FakeWebSocket.last.welcome();
+
+  FakeWebSocket.last.sayBytes();
+  FakeWebSocket.last.say(
+    "",
+    "{",
+    "null",
+    "7",
+    { type: "unheard-of" },
+    { type: "reply", id: 99, ok: true },
+    publication(),
+  );
+
+  expect(publications.map(({ data }) => data)).toEqual(["hi"]);
+  expect(client.state).toBe("open");
+});
+
+test("an error in the caller's code takes nothing from the others", async () => {
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => void errors.push(error);
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException").on("uncaughtException", onError);
+  const heard: unknown[] = [];
+  await record({
+    onPublication: ({ data }) => {
+      heard.push(data);
+      if (data === "bad") throw new Error("mine");
+    },
+  });
+  FakeWebSocket.last.welcome();
+
+  FakeWebSocket.last.say(publication({ data: "bad" }), publication({ data: "good" }));
+  vi.useRealTimers();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  process.off("uncaughtException", onError);
+  for (const listener of listeners) process.on("uncaughtException", listener);
+
+  expect(heard).toEqual(["bad", "good"]);
+  expect(errors).toEqual([new Error("mine")]);
+});
+
+test("subscribe and unsubscribe are answered by the worker", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+
+  const subscribed = client.subscribe("a");
+  await settled();
+  expect(FakeWebSocket.last.commands).toEqual([{ id: expect.anything(), command: "subscribe", topic: "a" }]);
+  FakeWebSocket.last.reply("subscribe");
+  expect(await subscribed).toEqual({ recovered: null });
+  expect(await client.subscribe("a")).toEqual({ recovered: null });
+  expect(FakeWebSocket.last.commands).toHaveLength(1);
+
+  const unsubscribed = client.unsubscribe("a");
+  await settled();
+  FakeWebSocket.last.reply("unsubscribe");
+  await unsubscribed;
+  expect(FakeWebSocket.last.commands.at(-1)).toMatchObject({ command: "unsubscribe", topic: "a" });
+});
+
+test("a refused topic is said so and not asked for again", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+
+  const subscribed = client.subscribe("secret");
+  const outcome = expect(subscribed).rejects.toMatchObject({ name: "FanwireError", code: "forbidden", message: "no" });
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+  await outcome;
+  FakeWebSocket.last.end();
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  expect(topicsOf(FakeWebSocket.last)).toEqual([]);
+});
+
+test("a publication is confirmed, refused, or out of time", async () => {
+  const { client } = await record({ commandTimeoutMs: 3_000 });
+  FakeWebSocket.last.welcome();
+
+  const confirmed = client.publish("chat", "hello", { event: "said" });
+  await settled();
+  expect(FakeWebSocket.last.commands.at(-1)).toMatchObject({
+    command: "publish",
+    topic: "chat",
+    data: "hello",
+    event: "said",
+  });
+  FakeWebSocket.last.reply("publish");
+  await confirmed;
+
+  const refused = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "unavailable" });
+  await settled();
+  FakeWebSocket.last.reply("publish", { ok: false, error: { code: "unavailable", message: "NATS is away" } });
+  await refused;
+
+  const late = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "timeout" });
+  await vi.advanceTimersByTimeAsync(3_000);
+  await late;
+  FakeWebSocket.last.reply("publish");
+});
+
+test("commands of one turn share a frame, but not one that is too large", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+
+  for (let at = 0; at < 30; at++) void client.subscribe(`topic.${at}`);
+  await settled();
+  expect(FakeWebSocket.last.sent).toHaveLength(1);
+  expect(FakeWebSocket.last.commands).toHaveLength(30);
+
+  const large = "x".repeat(10_000);
+  for (let at = 0; at < 3; at++) client.publish("chat", large).catch(() => {});
+  await settled();
+  expect(FakeWebSocket.last.sent).toHaveLength(4);
+});
+
+test("many topics are followed and unfollowed at a pace that workers bear, in order", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  const counts: number[] = [];
+  const topics = Array.from({ length: 128 }, (_, at) => `topic.${at}`);
+
+  for (const topic of topics) client.subscribe(topic).catch(() => {});
+  for (const topic of topics) void client.unsubscribe(topic);
+  for (let second = 0; second < 7; second++) {
+    const before = FakeWebSocket.last.commands.length;
+    await vi.advanceTimersByTimeAsync(1_000);
+    counts.push(FakeWebSocket.last.commands.length - before);
+  }
+
+  expect(Math.max(...counts)).toBeLessThanOrEqual(80);
+  expect(FakeWebSocket.last.commands.map(({ command, topic }) => `${command} ${topic}`)).toEqual([
+    ...topics.map((topic) => `subscribe ${topic}`),
+    ...topics.map((topic) => `unsubscribe ${topic}`),
+  ]);
+});
+
+test("what was waiting for its turn when the connection was lost is followed on the next one", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  const subscribed = Promise.all(Array.from({ length: 50 }, (_, at) => client.subscribe(`t${at}`)));
+  await settled();
+  const unsubscribed = client.unsubscribe("t49").catch((error: unknown) => error);
+  const rejected = expect(subscribed).rejects.toMatchObject({ code: "closed" });
+  FakeWebSocket.last.end();
+
+  expect(await unsubscribed).toBeUndefined();
+  await rejected;
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(topicsOf(FakeWebSocket.last)).toHaveLength(49);
+});
+
+test("an unsubscribe whose answer is lost with the connection has come true", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome();
+  const unsubscribed = client.unsubscribe("a");
+  await settled();
+  FakeWebSocket.last.end();
+
+  expect(await unsubscribed).toBeUndefined();
+});
+
+test("while disconnected a publication is rejected, and what waits is rejected when the connection is lost", async () => {
+  const { client } = await record();
+  await expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "disconnected" });
+  FakeWebSocket.last.welcome();
+
+  const waiting = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "disconnected" });
+  await settled();
+  FakeWebSocket.last.end();
+  await waiting;
+
+  await expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "disconnected" });
+  await vi.advanceTimersByTimeAsync(1_000);
+  FakeWebSocket.last.welcome();
+  expect(FakeWebSocket.last.sent).toEqual([]);
+});
+
+test("close ends everything, once", async () => {
+  const { client, states } = await record();
+  FakeWebSocket.last.welcome();
+  const publishing = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "closed" });
+  const subscribing = expect(client.subscribe("a")).rejects.toMatchObject({ code: "closed" });
+
+  client.close();
+  client.close();
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.end(1000);
+  await publishing;
+  await subscribing;
+  await vi.advanceTimersByTimeAsync(120_000);
+
+  expect(FakeWebSocket.all).toHaveLength(1);
+  expect(FakeWebSocket.last.closedWith).toBe(1000);
+  expect(states.filter(({ state }) => state === "closed")).toHaveLength(1);
+  expect(vi.getTimerCount()).toBe(0);
+  await expect(client.subscribe("a")).rejects.toMatchObject({ code: "closed" });
+  await client.unsubscribe("a");
+});
+
+test("disposal closes it, also while it waits or has not begun", async () => {
+  const waiting = await record();
+  FakeWebSocket.last.end();
+  {
+    await using _ = waiting.client;
+  }
+  const early = connect({ url: "ws://edge.example/", WebSocket: FakeWebSocket, onPublication: () => {} });
+  await early[Symbol.asyncDispose]();
+  await vi.advanceTimersByTimeAsync(60_000);
+
+  expect(FakeWebSocket.all).toHaveLength(1);
+});

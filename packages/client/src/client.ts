@@ -1,0 +1,343 @@
+import { Backoff } from "./backoff.ts";
+import { closeAdvice } from "./close-advice.ts";
+import { type OkReply, PendingCommands } from "./commands.ts";
+import { connectionUrl } from "./connection-url.ts";
+import { FanwireError } from "./error.ts";
+import { Link, type WebSocketConstructor } from "./link.ts";
+import { type Message, type Publication, publicationFrom, type Welcome } from "./messages.ts";
+import { Pacer } from "./pacer.ts";
+import { type TokenOption, TokenSource } from "./token.ts";
+import { TokenRefresh } from "./token-refresh.ts";
+import { type Subscribed, type Topic, Topics } from "./topics.ts";
+
+export type ClientState =
+  | { readonly state: "connecting" }
+  | {
+      readonly state: "open";
+      /** The connection's address in the cluster. */
+      readonly address: string;
+      /**
+       * `true`: nothing published durably is missing since the last position. `false`: that cannot be proven; load what you
+       * show anew. `null`: there was no position to go on from.
+       */
+      readonly recovered: boolean | null;
+    }
+  | {
+      /** It will connect again by itself. */
+      readonly state: "waiting";
+      readonly retryInMs: number;
+      /** Of the close frame; 1006 when there was none. */
+      readonly code: number;
+      readonly reason: string;
+    }
+  | {
+      /** For good: by `close()`, or because the worker said so. */
+      readonly state: "closed";
+      readonly code: number;
+      readonly reason: string;
+    };
+
+export type ClientOptions = {
+  /** Of the edge; `ws:`, `wss:`, `http:`, `https:`, or relative to the page. */
+  readonly url: string | URL;
+  /** Topics and patterns to follow from the start. */
+  readonly topics?: readonly string[] | undefined;
+  readonly token?: TokenOption | undefined;
+  /** A position to go on from: what was published durably after it comes first. */
+  readonly since?: string | undefined;
+  /** Needed where there is no global one, as in Node 20: the one of `ws` does. */
+  readonly WebSocket?: WebSocketConstructor | undefined;
+  /** How long a command waits for its reply; default 10,000. */
+  readonly commandTimeoutMs?: number | undefined;
+  /** Once for each subscription that matches. Durable ones of a topic come in order. */
+  readonly onPublication: (publication: Publication) => void;
+  readonly onState?: ((state: ClientState) => void) | undefined;
+  /** A topic that was to be followed (again) may not be: it is given up. */
+  readonly onRefused?: ((topic: string, error: FanwireError) => void) | undefined;
+};
+
+/** Errors of a subscribe command that trying again does not change. */
+const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
+/** A connection that lasted so long is taken to be well: the next delay starts from the shortest bound again. */
+const STABLE_AFTER_MS = 10_000;
+
+/** What a browser has and Node may not; named here, so that who compiles this needs no types of either. */
+const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly location?: { readonly href: string } } =
+  globalThis;
+
+/** Connects, and keeps connecting until it is closed. Throws when the URL is none, or there is no WebSocket to use. */
+export function connect(options: ClientOptions): Client {
+  return new Client(options);
+}
+
+class Client implements AsyncDisposable {
+  readonly #options: ClientOptions;
+  readonly #base: URL;
+  readonly #WebSocket: WebSocketConstructor;
+  readonly #tokens: TokenSource;
+  readonly #refresh: TokenRefresh;
+  readonly #topics: Topics;
+  readonly #commands: PendingCommands;
+  readonly #backoff = new Backoff();
+  #state: ClientState = { state: "connecting" };
+  #position: string | undefined;
+  #link: Link | undefined;
+  #pacer = new Pacer();
+  /** Topics in the query of the current connection. */
+  #asked: ReadonlySet<string> = new Set();
+  #welcomedAt: number | undefined;
+  #address: string | undefined;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: ClientOptions) {
+    const { url, topics = [], token, since, commandTimeoutMs = 10_000 } = options;
+    const WebSocket = options.WebSocket ?? surroundings.WebSocket;
+    if (WebSocket === undefined) throw new TypeError("there is no WebSocket here: pass one, such as that of ws");
+    this.#options = options;
+    this.#base = new URL(url, surroundings.location?.href);
+    this.#WebSocket = WebSocket;
+    this.#tokens = new TokenSource(token);
+    this.#refresh = new TokenRefresh(this.#tokens, (renewed) => this.#execute({ command: "refresh", token: renewed }));
+    this.#topics = new Topics(topics);
+    this.#commands = new PendingCommands(commandTimeoutMs);
+    this.#position = since;
+    // Not before the caller has got the client: its callbacks may want to use it.
+    queueMicrotask(() => void this.#connect());
+  }
+
+  get state(): ClientState["state"] {
+    return this.#state.state;
+  }
+
+  /** The last position seen: worth keeping for `since` of a later client. */
+  get position(): string | undefined {
+    return this.#position;
+  }
+
+  /** `undefined` while not connected. */
+  get address(): string | undefined {
+    return this.#address;
+  }
+
+  /**
+   * Follows a topic or pattern, now and after every reconnect. Resolves once the worker follows it; while there is no
+   * connection, that is when there is one again, and then what was published durably since the last position comes too.
+   * Rejects when it is refused, and then does not try again.
+   */
+  subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
+    if (this.#isClosed) return Promise.reject(this.#closedError());
+    const [added, isNew] = this.#topics.add(topic, since);
+    if (isNew && this.#isOpen) this.#followNow(added);
+    return added.subscribed.then((subscribed) => subscribed);
+  }
+
+  /** Follows it no more. Does not reject for want of a connection: without one nothing is followed. */
+  async unsubscribe(topic: string): Promise<void> {
+    const known = this.#topics.get(topic);
+    if (known) this.#topics.remove(known, new FanwireError("closed", "it was unsubscribed"));
+    await this.#unfollow(topic);
+  }
+
+  /** Resolves when NATS has it. Rejects while there is no connection: nothing is kept to be sent later. */
+  async publish(topic: string, data: string, { event }: { readonly event?: string } = {}): Promise<void> {
+    await this.#execute({ command: "publish", topic, data, event });
+  }
+
+  /** Ends it for good. What waits for an answer is rejected. */
+  close(): void {
+    this.#stop(1000, "closed by this side");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  get #isClosed(): boolean {
+    return this.#state.state === "closed";
+  }
+
+  get #isOpen(): boolean {
+    return this.#welcomedAt !== undefined;
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#setState({ state: "connecting" });
+    let token: string | undefined;
+    try {
+      token = await this.#tokens.get();
+    } catch (error) {
+      this.#retry(1006, `no token: ${error}`);
+      return;
+    }
+    if (this.#isClosed) return;
+    this.#openLink(token);
+  }
+
+  #openLink(token: string | undefined): void {
+    const names = this.#topics.all().flatMap(({ name, since }) => (since === undefined ? [name] : []));
+    const { url, asked } = connectionUrl({ base: this.#base, token, since: this.#position, topics: names });
+    this.#asked = asked;
+    this.#pacer = new Pacer();
+    for (const name of names) {
+      const topic = this.#topics.get(name);
+      if (topic && !asked.has(name)) topic.since = this.#position;
+    }
+    try {
+      this.#link = new Link({
+        WebSocket: this.#WebSocket,
+        url,
+        onMessage: (message) => this.#onMessage(message),
+        onEnd: (code, reason) => this.#onEnd(code, reason),
+      });
+    } catch (error) {
+      // As a page of https that may not open ws: the next attempt would fail as this one did.
+      this.#stop(1006, String(error));
+    }
+  }
+
+  #onMessage(message: Message): void {
+    if (message.type === "welcome") this.#onWelcome(message);
+    else if (message.type === "publication") this.#onPublication(publicationFrom(message));
+    else if (message.type === "reply") this.#commands.onReply(message);
+  }
+
+  #onWelcome({ connection, position, recovered }: Welcome): void {
+    this.#welcomedAt = performance.now();
+    this.#address = connection;
+    // What was missed comes next and moves the position on; until it has come, the old one counts.
+    if (recovered !== true) this.#position = position;
+    this.#refresh.start();
+
+    const restoring: Promise<boolean | null>[] = [];
+    for (const name of this.#asked) {
+      const topic = this.#topics.get(name);
+      if (topic?.since === undefined) topic?.followed({ recovered });
+      // Not wanted any more, or not like this, since the connection was asked for.
+      if (topic === undefined || topic.since !== undefined) this.#unfollow(name).catch(() => {});
+    }
+    for (const topic of this.#topics.all()) {
+      if (topic.since !== undefined || !this.#asked.has(topic.name)) restoring.push(this.#restore(topic));
+    }
+    if (restoring.length === 0) this.#setState({ state: "open", address: connection, recovered });
+    else void Promise.all(restoring).then((restored) => this.#onRestored(connection, [recovered, ...restored]));
+  }
+
+  #onRestored(address: string, outcomes: readonly (boolean | null)[]): void {
+    if (this.#address !== address) return;
+    const recovered = outcomes.includes(false) ? false : outcomes.includes(true) ? true : null;
+    this.#setState({ state: "open", address, recovered });
+  }
+
+  #onPublication(publication: Publication): void {
+    if (this.#topics.receive(publication, this.#position)) this.#position = publication.position;
+    guarded(() => this.#options.onPublication(publication));
+  }
+
+  #onEnd(code: number, reason: string): void {
+    const welcomedAt = this.#welcomedAt;
+    this.#forgetLink(new FanwireError("disconnected", "the connection was lost before the answer came"));
+    if (welcomedAt !== undefined && performance.now() - welcomedAt >= STABLE_AFTER_MS) this.#backoff.reset();
+
+    const advice = closeAdvice(code);
+    if (advice === "renew-token") this.#tokens.discard();
+    else if (welcomedAt === undefined) this.#tokens.suspect();
+    const isFinal = advice === "stop" || (advice === "renew-token" && !this.#tokens.isRenewable);
+    if (isFinal) this.#stop(code, reason);
+    else this.#retry(code, reason);
+  }
+
+  #retry(code: number, reason: string): void {
+    if (this.#isClosed) return;
+    const retryInMs = this.#backoff.next();
+    this.#retryTimer = setTimeout(() => void this.#connect(), retryInMs);
+    this.#setState({ state: "waiting", retryInMs, code, reason });
+  }
+
+  #stop(code: number, reason: string): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#retryTimer);
+    this.#link?.close();
+    this.#forgetLink(this.#closedError());
+    for (const topic of this.#topics.all()) this.#topics.remove(topic, this.#closedError());
+    this.#setState({ state: "closed", code, reason });
+  }
+
+  #forgetLink(error: FanwireError): void {
+    this.#refresh.stop();
+    this.#link = undefined;
+    this.#welcomedAt = undefined;
+    this.#address = undefined;
+    this.#commands.rejectAll(error);
+    this.#pacer.stop();
+  }
+
+  #followNow(topic: Topic): void {
+    this.#follow(topic).catch((error: FanwireError) => {
+      if (error.code === "disconnected") return;
+      if (error.code === "timeout") this.#unfollow(topic.name).catch(() => {});
+      this.#topics.remove(topic, error);
+    });
+  }
+
+  async #restore(topic: Topic): Promise<boolean | null> {
+    try {
+      return await this.#follow(topic);
+    } catch (error) {
+      if (!(error instanceof FanwireError && FINAL_REFUSALS.includes(error.code))) {
+        this.#link?.abandon("a topic could not be followed again");
+        return false;
+      }
+      this.#topics.remove(topic, error);
+      guarded(() => this.#options.onRefused?.(topic.name, error));
+      return null;
+    }
+  }
+
+  async #follow(topic: Topic): Promise<boolean | null> {
+    const { name, since } = topic;
+    await this.#pacer.turn();
+    const { recovered = null } = await this.#execute({ command: "subscribe", topic: name, since }, (reply) =>
+      topic.followed({ recovered: reply.recovered ?? null, position: reply.position }),
+    );
+    return recovered;
+  }
+
+  async #unfollow(topic: string): Promise<void> {
+    await this.#pacer.turn();
+    // Where there is no connection nothing is followed, and the next one will not ask for it.
+    if (!this.#isOpen) return;
+    await this.#execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
+      if (this.#isOpen) throw error;
+    });
+  }
+
+  #execute(command: Readonly<Record<string, unknown>>, onOk?: (reply: OkReply) => void): Promise<OkReply> {
+    const link = this.#link;
+    if (this.#isClosed) return Promise.reject(this.#closedError());
+    if (link === undefined || !this.#isOpen) return Promise.reject(new FanwireError("disconnected", "not connected"));
+    return this.#commands.execute(command, (message) => link.send(message), onOk);
+  }
+
+  #closedError(): FanwireError {
+    return new FanwireError("closed", "the client is closed");
+  }
+
+  #setState(state: ClientState): void {
+    this.#state = state;
+    guarded(() => this.#options.onState?.(state));
+  }
+}
+
+/** An error in the caller's code is the caller's: it is thrown where nothing of ours is interrupted. */
+function guarded(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+export type { Client };

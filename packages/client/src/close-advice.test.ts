@@ -1,0 +1,13 @@
+import * as protocol from "@fanwire/protocol";
+import { expect, test } from "vitest";
+import { closeAdvice } from "./close-advice.ts";
+
+test("the advice is that of the workers' table, but for an expired token, which can be renewed", () => {
+  for (let code = 1000; code < 5000; code++) {
+    const expected = code === 4401 ? "renew-token" : protocol.closeAdvice(code);
+    expect(closeAdvice(code), String(code)).toBe(expected);
+  }
+  for (const { code, advice } of Object.values(protocol.closeCodes)) {
+    expect(closeAdvice(code)).toBe(code === 4401 ? "renew-token" : advice);
+  }
+});

@@ -1,0 +1,6 @@
+export { type Client, type ClientOptions, type ClientState, connect } from "./client.ts";
+export { FanwireError } from "./error.ts";
+export type { WebSocketConstructor, WebSocketLike } from "./link.ts";
+export type { Publication } from "./messages.ts";
+export type { TokenOption } from "./token.ts";
+export type { Subscribed } from "./topics.ts";

@@ -1,0 +1,30 @@
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { expect, test } from "vitest";
+import { WebSocket as NodeWebSocket } from "ws";
+import type { WebSocketConstructor } from "./index.ts";
+
+test("a page that uses it loads less than 5 KB more, and nothing of anybody else", async () => {
+  const { outputFiles, metafile } = await build({
+    entryPoints: [fileURLToPath(new URL("index.ts", import.meta.url))],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    platform: "browser",
+    conditions: ["@fanwire/source"],
+    write: false,
+    metafile: true,
+  });
+
+  const bytes = gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length;
+  expect(bytes).toBeGreaterThan(1_000);
+  expect(bytes).toBeLessThan(5_000);
+  for (const file of Object.keys(metafile.inputs)) expect(file).toContain("packages/client/src/");
+});
+
+test("the WebSockets of browsers and of ws are what it takes", () => {
+  const sockets: WebSocketConstructor[] = [NodeWebSocket, globalThis.WebSocket];
+  expect(sockets).toHaveLength(2);
+});

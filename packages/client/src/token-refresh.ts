@@ -1,0 +1,54 @@
+import type { TokenSource } from "./token.ts";
+
+/** Timers cannot wait longer than 2^31 ms; a token that lasts longer is refreshed after this. */
+const LONGEST_MS = 2_000_000_000;
+const SHORTEST_MS = 1_000;
+/** When the token should have expired already: the worker will say so. */
+const OVERDUE_MS = 30_000;
+
+/** Replaces the token of a connection before it expires. */
+export class TokenRefresh {
+  readonly #tokens: TokenSource;
+  readonly #send: (token: string) => Promise<unknown>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Counts starts and stops: what was begun before one of them is of no interest after it. */
+  #turn = 0;
+
+  /** `send` gives a token to the worker; it rejects when the worker does not take it. */
+  constructor(tokens: TokenSource, send: (token: string) => Promise<unknown>) {
+    this.#tokens = tokens;
+    this.#send = send;
+  }
+
+  start(): void {
+    this.stop();
+    const { isRenewable, expiresInMs } = this.#tokens;
+    if (!isRenewable || expiresInMs === Number.POSITIVE_INFINITY) return;
+    const turn = this.#turn;
+    this.#timer = setTimeout(() => void this.#refresh(turn), delayMs(expiresInMs));
+  }
+
+  stop(): void {
+    this.#turn++;
+    clearTimeout(this.#timer);
+  }
+
+  async #refresh(turn: number): Promise<void> {
+    try {
+      const token = await this.#tokens.fetch();
+      if (this.#turn !== turn || token === undefined) return;
+      await this.#send(token);
+      this.#tokens.accept(token);
+    } catch {
+      // Tried again while the token lasts; then the worker closes with 4401 and the next connection asks for a new one.
+    }
+    if (this.#turn === turn) this.start();
+  }
+}
+
+/** A minute before the end, or a fifth of a short life. */
+function delayMs(expiresInMs: number): number {
+  if (expiresInMs <= 0) return OVERDUE_MS;
+  const ahead = Math.min(60_000, expiresInMs * 0.2);
+  return Math.min(Math.max(expiresInMs - ahead, SHORTEST_MS), LONGEST_MS);
+}

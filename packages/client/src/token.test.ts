@@ -1,0 +1,165 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
+
+const NOW = 1_800_000_000;
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW * 1_000 });
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  FakeWebSocket.all.length = 0;
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const nowSeconds = () => Date.now() / 1_000;
+/** As a token looks from here: its payload can be read, its signature means nothing. */
+const token = (claims: object) => `h.${Buffer.from(JSON.stringify({ sub: "щ?>", ...claims })).toString("base64url")}.s`;
+/** Gives tokens that last so many seconds. */
+const issuer = (lifetime: number) => vi.fn(async () => token({ exp: nowSeconds() + lifetime, n: Math.random() }));
+const sentToken = () => FakeWebSocket.last.url.searchParams.get("token");
+const refreshes = () => FakeWebSocket.last.commands.filter(({ command }) => command === "refresh");
+
+test("a token is replaced a minute before it expires, over and over", async () => {
+  const ask = issuer(600);
+  await record({ token: ask });
+  FakeWebSocket.last.welcome();
+
+  for (const count of [1, 2, 3]) {
+    await vi.advanceTimersByTimeAsync(540_000 - 1);
+    expect(refreshes()).toHaveLength(count - 1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(refreshes()).toHaveLength(count);
+    FakeWebSocket.last.reply("refresh");
+    await settled();
+  }
+  expect(ask).toHaveBeenCalledTimes(4);
+  expect(refreshes().at(-1)?.token).toBe(await ask.mock.results.at(-1)?.value);
+  expect(FakeWebSocket.all).toHaveLength(1);
+});
+
+test("a short life is refreshed before its last fifth", async () => {
+  await record({ token: issuer(20) });
+  FakeWebSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(15_999);
+  expect(refreshes()).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(1);
+
+  expect(refreshes()).toHaveLength(1);
+});
+
+test("a refresh that fails is tried again while there is time", async () => {
+  const ask = issuer(100);
+  await record({ token: ask });
+  FakeWebSocket.last.welcome();
+  ask.mockRejectedValueOnce(new Error("offline"));
+  await vi.advanceTimersByTimeAsync(80_000);
+  expect(refreshes()).toHaveLength(0);
+
+  await vi.advanceTimersByTimeAsync(16_000);
+  FakeWebSocket.last.reply("refresh", { ok: false, error: { code: "unavailable", message: "" } });
+  await vi.advanceTimersByTimeAsync(4_000);
+
+  expect(refreshes().length).toBeGreaterThanOrEqual(2);
+  expect(FakeWebSocket.all).toHaveLength(1);
+});
+
+test("an expired token is renewed before coming back", async () => {
+  const ask = issuer(600);
+  await record({ token: ask });
+  const first = sentToken();
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.end(4401, "the token has expired");
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  expect(FakeWebSocket.all).toHaveLength(2);
+  expect(ask).toHaveBeenCalledTimes(2);
+  expect(sentToken()).toBe(await ask.mock.results[1]?.value);
+  expect(first).toBe(await ask.mock.results[0]?.value);
+});
+
+test("an expired token that nobody can renew is final", async () => {
+  const { states } = await record({ token: token({ exp: NOW + 600 }) });
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.end(4401, "the token has expired");
+  await vi.advanceTimersByTimeAsync(60_000);
+
+  expect(FakeWebSocket.all).toHaveLength(1);
+  expect(states.at(-1)).toMatchObject({ state: "closed", code: 4401 });
+});
+
+test("a token that is still good serves for the next connection too", async () => {
+  const ask = issuer(3_600);
+  await record({ token: ask });
+  for (let at = 0; at < 5; at++) {
+    FakeWebSocket.last.end();
+    await reconnected();
+  }
+  expect(FakeWebSocket.all).toHaveLength(6);
+  // Handshakes that fail for long may fail because of the token.
+  expect(ask.mock.calls.length).toBeLessThanOrEqual(3);
+  FakeWebSocket.last.welcome();
+  const asked = ask.mock.calls.length;
+  FakeWebSocket.last.end(1012);
+  await vi.advanceTimersByTimeAsync(30_000);
+
+  expect(ask).toHaveBeenCalledTimes(asked);
+});
+
+test("a token about to expire is not used for another connection", async () => {
+  const ask = issuer(60);
+  await record({ token: ask });
+  FakeWebSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(47_000);
+  vi.setSystemTime(Date.now() + 4_000);
+  FakeWebSocket.last.end(1012);
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  expect(ask).toHaveBeenCalledTimes(2);
+});
+
+test("when no token can be had it tries again later, and says so", async () => {
+  const ask = issuer(600);
+  ask.mockRejectedValueOnce(new Error("offline"));
+  const { states } = await record({ token: ask });
+
+  expect(FakeWebSocket.all).toHaveLength(0);
+  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "no token: Error: offline" });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(FakeWebSocket.all).toHaveLength(1);
+});
+
+test("a clock that is wrong by hours neither renews without end nor too late", async () => {
+  const skewed = vi.fn(async () => token({ iat: nowSeconds() - 7_200, exp: nowSeconds() - 6_600 }));
+  await record({ token: skewed });
+  FakeWebSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(539_999);
+  expect(refreshes()).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(refreshes()).toHaveLength(1);
+});
+
+test("a token whose end is unknown, far away or absent is left alone", async () => {
+  for (const ask of [async () => "opaque", async () => token({}), async () => token({ exp: "x" }), () => "h..s"]) {
+    await record({ token: ask });
+    FakeWebSocket.last.welcome();
+    const before = FakeWebSocket.last.commands.length;
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeWebSocket.last.commands).toHaveLength(before);
+    expect(refreshes()).toHaveLength(0);
+  }
+  await record({ token: async () => token({ exp: NOW * 100 }) });
+  FakeWebSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(refreshes()).toHaveLength(0);
+});
+
+test("a client that was closed while it asked for a token does not connect", async () => {
+  let give: (token: string) => void = () => {};
+  const { client } = await record({ token: () => new Promise((resolve) => (give = resolve)) });
+  client.close();
+  give("t");
+  await settled();
+
+  expect(FakeWebSocket.all).toHaveLength(0);
+});

@@ -1,0 +1,72 @@
+/** A token, or how to get one: asked again when the last one expires soon or may have been refused. */
+export type TokenOption = string | (() => string | Promise<string>);
+
+/** A token that ends sooner than this is not worth connecting with. */
+const WORTH_USING_MS = 10_000;
+/** A token that came so recently is not to blame when a connection does not come about. */
+const RECENT_MS = 60_000;
+
+/** Keeps the token between connections, so that clients who all reconnect do not all ask for a new one. */
+export class TokenSource {
+  readonly #option: TokenOption | undefined;
+  #token: string | undefined;
+  #acceptedAt = 0;
+  #expiresAt = Number.POSITIVE_INFINITY;
+
+  constructor(option: TokenOption | undefined) {
+    this.#option = option;
+  }
+
+  get isRenewable(): boolean {
+    return typeof this.#option === "function";
+  }
+
+  /** Infinity when the token does not expire, or does not say so. */
+  get expiresInMs(): number {
+    return this.#expiresAt - Date.now();
+  }
+
+  /** For a new connection. Rejects as the callback does. */
+  async get(): Promise<string | undefined> {
+    if (this.#token === undefined || this.expiresInMs < WORTH_USING_MS) this.accept(await this.fetch());
+    return this.#token;
+  }
+
+  /** Another token, which counts only once it is accepted. */
+  async fetch(): Promise<string | undefined> {
+    return typeof this.#option === "function" ? this.#option() : this.#option;
+  }
+
+  accept(token: string | undefined): void {
+    this.#token = token;
+    this.#acceptedAt = Date.now();
+    this.#expiresAt = Date.now() + (token === undefined ? Number.POSITIVE_INFINITY : lifetimeMs(token));
+  }
+
+  discard(): void {
+    this.accept(undefined);
+  }
+
+  /** A handshake failed, and a browser does not tell why: it may have been the token, but not one that just came. */
+  suspect(): void {
+    if (Date.now() - this.#acceptedAt > RECENT_MS) this.discard();
+  }
+}
+
+/** How long a token that just came will last. What is no JWT lasts for ever here: the worker will say otherwise. */
+function lifetimeMs(token: string): number {
+  const { exp, iat } = claimsOf(token);
+  if (typeof exp !== "number") return Number.POSITIVE_INFINITY;
+  const byClockMs = exp * 1_000 - Date.now();
+  const wholeMs = typeof iat === "number" ? (exp - iat) * 1_000 : byClockMs;
+  // A token that has expired before it came, or lasts longer than it was made for: our clock is wrong.
+  return byClockMs > 0 && byClockMs <= wholeMs ? byClockMs : wholeMs;
+}
+
+function claimsOf(token: string): { readonly exp?: unknown; readonly iat?: unknown } {
+  try {
+    return JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) ?? {};
+  } catch {
+    return {};
+  }
+}

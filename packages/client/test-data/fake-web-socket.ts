@@ -1,0 +1,114 @@
+import { vi } from "vitest";
+import type { Client } from "../src/client.ts";
+import { type ClientOptions, type ClientState, connect, type Publication, type WebSocketLike } from "../src/index.ts";
+
+type Events = {
+  message: { readonly data: unknown };
+  close: { readonly code: number; readonly reason: string };
+  error: unknown;
+};
+
+/** A WebSocket whose worker is the test. */
+export class FakeWebSocket implements WebSocketLike {
+  static readonly all: FakeWebSocket[] = [];
+  /** Whether heartbeats are answered, unseen by the test. */
+  static answersPings = true;
+  readonly url: URL;
+  readonly protocol: string;
+  /** Frames that this side has sent. */
+  readonly sent: string[] = [];
+  closedWith: number | undefined | "open" = "open";
+  readonly #listeners: { [Type in keyof Events]?: (event: Events[Type]) => void } = {};
+
+  constructor(url: string, protocol: string) {
+    this.url = new URL(url);
+    this.protocol = protocol;
+    FakeWebSocket.all.push(this);
+  }
+
+  static get last(): FakeWebSocket {
+    const last = FakeWebSocket.all.at(-1);
+    if (last === undefined) throw new Error("nobody has connected");
+    return last;
+  }
+
+  addEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void): void {
+    Object.assign(this.#listeners, { [type]: listener });
+  }
+
+  send(frame: string): void {
+    if (this.closedWith !== "open") throw new Error("sent on a closed socket");
+    const { command, id } = frame.includes("\n") ? {} : JSON.parse(frame);
+    if (command === "ping" && FakeWebSocket.answersPings) this.say({ type: "reply", id, ok: true });
+    else this.sent.push(frame);
+  }
+
+  close(code?: number): void {
+    this.closedWith = code;
+  }
+
+  /** The worker says this, in one frame. */
+  say(...messages: (object | string)[]): void {
+    const lines = messages.map((message) => (typeof message === "string" ? message : JSON.stringify(message)));
+    this.#listeners.message?.({ data: lines.join("\n") });
+  }
+
+  sayBytes(): void {
+    this.#listeners.message?.({ data: new ArrayBuffer(3) });
+  }
+
+  /** The connection ends. */
+  end(code = 1006, reason = ""): void {
+    this.#listeners.error?.({});
+    this.#listeners.close?.({ code, reason });
+  }
+
+  welcome(more: object = {}): void {
+    this.say({ type: "welcome", connection: "k3v9q0xa.17", position: "e-10", recovered: null, ...more });
+  }
+
+  get commands(): Record<string, unknown>[] {
+    return this.sent.flatMap((frame) => frame.split("\n").map((line) => JSON.parse(line) as Record<string, unknown>));
+  }
+
+  /** Answers the last command of this kind. */
+  reply(command: string, more: object = { ok: true }): void {
+    const { id } = this.commands.findLast((sent) => sent.command === command) ?? {};
+    this.say({ type: "reply", id, ...more });
+  }
+}
+
+export type Recorded = {
+  readonly client: Client;
+  readonly publications: Publication[];
+  readonly states: ClientState[];
+  readonly refused: string[];
+};
+
+/** A client of fake sockets that remembers what it was told; its first socket has been asked for. */
+export async function record(options: Partial<ClientOptions> = {}): Promise<Recorded> {
+  const publications: Publication[] = [];
+  const states: ClientState[] = [];
+  const refused: string[] = [];
+  const client = connect({
+    url: "ws://edge.example/",
+    WebSocket: FakeWebSocket,
+    onPublication: (publication) => publications.push(publication),
+    onState: (state) => states.push(state),
+    onRefused: (topic, error) => refused.push(`${topic}: ${error.code}`),
+    ...options,
+  });
+  await settled();
+  return { client, publications, states, refused };
+}
+
+/** Time passes until it has connected again. */
+export async function reconnected(): Promise<void> {
+  const count = FakeWebSocket.all.length;
+  while (FakeWebSocket.all.length === count) await vi.advanceTimersToNextTimerAsync();
+}
+
+/** Promises and what they cause have settled; no time has passed. */
+export async function settled(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(0);
+}

@@ -1,0 +1,208 @@
+import { type ClientState, connect, type Publication } from "@fanwire/client";
+import { SignJWT } from "jose";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import {
+  askWorker,
+  connectBus,
+  describeWorkers,
+  publishToEveryone,
+  publishToTopic,
+  type TestBus,
+} from "./support/bus.ts";
+import { startPusher, type TestPusher } from "./support/cluster.ts";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { until } from "./support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
+
+let nats: TestNats;
+let bus: TestBus;
+let open: TestPusher;
+let guarded: TestPusher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_WORKERS: "1" };
+  [open, guarded] = await Promise.all([startPusher({ nats: nats.url }), startPusher({ nats: nats.url, env })]);
+});
+afterAll(async () => {
+  await bus.stop();
+  for (const part of [open, guarded, nats]) await part[Symbol.asyncDispose]();
+});
+
+const clients: { close(): void }[] = [];
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close();
+});
+
+function start(url: string, options: Partial<Parameters<typeof connect>[0]> = {}) {
+  const publications: Publication[] = [];
+  const states: ClientState[] = [];
+  const client = connect({
+    url,
+    WebSocket,
+    onPublication: (publication) => publications.push(publication),
+    onState: (state) => states.push(state),
+    ...options,
+  });
+  clients.push(client);
+  const untilOpen = () => until("the client is open", () => client.state === "open");
+  return { client, publications, states, untilOpen, data: () => publications.map(({ data }) => data) };
+}
+
+function token(claims: Record<string, unknown>, expiresInSeconds: number): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuedAt()
+    .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresInSeconds)
+    .sign(Buffer.from(SECRET));
+}
+
+/** The process of the worker that a client is connected to. */
+async function workerOf(client: { readonly address: string | undefined }): Promise<{ id: string; pid: number }> {
+  const [id] = client.address?.split(".") ?? [];
+  const worker = (await describeWorkers(bus)).find((each) => each.id === id);
+  if (worker === undefined) throw new Error(`no worker has ${client.address}`);
+  return worker;
+}
+
+test("it hears what it follows, everyone, and bytes as bytes", async () => {
+  const { client, publications, untilOpen, states } = start(open.url, { topics: ["orders.*"] });
+  await untilOpen();
+  expect(await client.subscribe("news")).toMatchObject({ recovered: null });
+  await client.subscribe("gone");
+  await client.unsubscribe("gone");
+
+  await publishToTopic(bus, "orders.7", "one", [["Event", "paid"]]);
+  await publishToTopic(bus, "gone", "not heard");
+  await publishToTopic(bus, "news", Uint8Array.of(255, 0, 254));
+  await publishToEveryone(bus, "three\n");
+
+  await until("all came", () => publications.length === 3);
+  expect(publications).toMatchObject([
+    { topic: "orders.7", subscription: "orders.*", event: "paid", data: "one" },
+    { topic: "news", subscription: undefined, event: "message", data: Uint8Array.of(255, 0, 254) },
+    { topic: undefined, data: "three\n" },
+  ]);
+  expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
+  await expect(client.publish("news", "x")).rejects.toMatchObject({ code: "forbidden" });
+  await expect(client.subscribe("a.>.b")).rejects.toMatchObject({ code: "invalid" });
+});
+
+test("more topics than fit into a URL are followed all the same", async () => {
+  const topics = Array.from({ length: 128 }, (_, at) => `${"long-name.".repeat(20)}${at}`);
+  const { client, data, untilOpen } = start(open.url, { topics });
+  await untilOpen();
+
+  for (const topic of topics) await publishToTopic(bus, topic, topic);
+  await until("all came", () => data().length === topics.length);
+  expect(data()).toEqual(topics);
+  await expect(client.subscribe("one-more")).rejects.toMatchObject({ code: "topic-limit" });
+});
+
+test("when its worker is killed it comes back by itself and follows what it followed", async () => {
+  const { client, data, untilOpen, states } = start(open.url, { topics: ["a"] });
+  await untilOpen();
+  await client.subscribe("b.>");
+  const before = client.address;
+
+  process.kill((await workerOf(client)).pid, "SIGKILL");
+  await until("it noticed", () => client.address === undefined);
+  await expect(client.publish("a", "x")).rejects.toMatchObject({ code: "disconnected" });
+  const subscribed = client.subscribe("c");
+  await subscribed;
+  await untilOpen();
+
+  expect(client.address).not.toBe(before);
+  expect(states.find(({ state }) => state === "waiting")).toMatchObject({ code: 1006 });
+  for (const topic of ["a", "b.1", "c"]) await publishToTopic(bus, topic, topic);
+  await until("all came", () => data().length === 3);
+  expect(data()).toEqual(["a", "b.1", "c"]);
+});
+
+test("a pusher that restarts is waited for", async () => {
+  const first = await startPusher({ nats: nats.url });
+  const { client, data, untilOpen, states } = start(first.url, { topics: ["a"] });
+  await untilOpen();
+
+  await first.process.stop("SIGTERM");
+  await until("it noticed", () => client.state !== "open");
+  await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
+  await untilOpen();
+
+  expect(states.find(({ state }) => state === "waiting")).toMatchObject({ code: 1012 });
+  await publishToTopic(bus, "a", "heard");
+  await until("it came", () => data().length === 1);
+});
+
+test("a connection that the application closes stays closed", async () => {
+  const { client, untilOpen, states } = start(open.url);
+  await untilOpen();
+  const [, connectionId] = client.address?.split(".") ?? [];
+
+  await askWorker(bus, (await workerOf(client)).id, {
+    command: "close-connection",
+    connectionId: Number(connectionId),
+  });
+  await until("it is closed", () => client.state === "closed");
+
+  expect(states.at(-1)).toMatchObject({ code: 4403, reason: "closed by the application" });
+});
+
+test("a token is refreshed before it expires, and the connection goes on", async () => {
+  let asked = 0;
+  const ask = () => {
+    asked++;
+    return token({ sub: "anna", topics: ["orders.>"], publish: ["orders.*"] }, 4);
+  };
+  const { client, data, states, untilOpen } = start(guarded.url, { token: ask, topics: ["orders.>"] });
+  await untilOpen();
+  const { address } = client;
+
+  await until("two lives have passed", () => asked >= 4);
+  await client.publish("orders.7", "still here", { event: "said" });
+  await until("it came", () => data().length === 1);
+
+  expect(client.address).toBe(address);
+  expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
+});
+
+test("an expired token that cannot be renewed is the end", async () => {
+  const { client, states, untilOpen } = start(guarded.url, { token: await token({ sub: "carla" }, 2) });
+  await untilOpen();
+  await until("it is closed", () => client.state === "closed");
+
+  expect(states.at(-1)).toMatchObject({ code: 4401, reason: "the token has expired" });
+});
+
+test("a token that could not be refreshed in time is replaced by a new one for the next connection", async () => {
+  let asked = 0;
+  const ask = async () => {
+    asked++;
+    if (asked === 2) throw new Error("the application is away");
+    return asked === 1 ? token({ sub: "bob" }, 2) : token({ sub: "bob" }, 3_600);
+  };
+  const { client, states, untilOpen } = start(guarded.url, { token: ask });
+  await untilOpen();
+  const { address } = client;
+  await until("a new token was asked for", () => asked >= 3);
+  await untilOpen();
+
+  const closes = states.flatMap((state) => (state.state === "waiting" ? [state.code] : []));
+  // Refreshed in the last moment, or too late: both happen, neither ends it.
+  if (client.address === address) expect(closes).toEqual([]);
+  else expect(closes).toEqual([4401]);
+});
+
+test("what the token does not allow is refused, and the rest goes on", async () => {
+  const ask = () => token({ sub: "dora", topics: ["own.>"] }, 3_600);
+  const { client, data, untilOpen } = start(guarded.url, { token: ask, topics: ["own.a"] });
+  await untilOpen();
+
+  await expect(client.subscribe("secret")).rejects.toMatchObject({ code: "forbidden" });
+  await expect(client.publish("own.a", "x")).rejects.toMatchObject({ code: "forbidden" });
+  await publishToTopic(bus, "own.a", "heard");
+  await until("it came", () => data().length === 1);
+});

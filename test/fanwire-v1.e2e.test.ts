@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "./support/bus.ts";
+import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
+import { connectFanwire } from "./support/fanwire-client.ts";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { until } from "./support/wait.ts";
+
+let nats: TestNats;
+let bus: TestBus;
+let pusher: TestPusher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_PER_SECOND: "50" } });
+});
+afterAll(async () => {
+  await bus.stop();
+  await pusher[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+test("a client is welcomed with its address, and hears everyone and itself", async () => {
+  const client = await connectFanwire(pusher.url);
+  const [workerId = "", connectionId] = client.welcome.connection.split(".");
+
+  await publishToEveryone(bus, "line 1\nline 2");
+  const own = subjects.live({ kind: "connection", connection: { workerId, connectionId: Number(connectionId) } });
+  const reply = await bus.request(own, Buffer.from([0xff, 0]), {
+    timeoutMs: 2_000,
+    headers: [
+      ["Event", "bytes"],
+      ["Id", "7"],
+    ],
+  });
+
+  expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"outcome":"delivered"}');
+  await until("both came", () => client.publications.length === 2);
+  expect(client.welcome).toMatchObject({ type: "welcome", recovered: null });
+  expect(client.publications).toEqual([
+    { type: "publication", event: "message", data: "line 1\nline 2" },
+    { type: "publication", event: "bytes", id: "7", data: "/wA=", encoding: "base64" },
+  ]);
+  client.socket.close();
+});
+
+test("the browser is told that the subprotocol was accepted, and the raw door is for all others", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  expect(client.socket.protocol).toBe("fanwire.v1");
+  client.socket.close();
+});
+
+test("several commands in one frame are carried out and answered, each by its id", async () => {
+  const client = await connectFanwire(pusher.url);
+  const commands = [
+    { id: "a", command: "subscribe", topic: "t" },
+    { id: "b", command: "subscribe", topic: "t" },
+    { id: "c", command: "ping" },
+    { id: "d", command: "unsubscribe", topic: "t" },
+    { id: "e", command: "unsubscribe", topic: "t" },
+    { id: "f", command: "dance" },
+    { id: "g", command: "subscribe", topic: "" },
+  ];
+  const replies: Record<string, unknown>[] = [];
+  client.socket.on("message", (data: Buffer) => replies.push(JSON.parse(data.toString())));
+
+  client.socket.send(commands.map((command) => JSON.stringify(command)).join("\n"));
+
+  await until("all are answered", () => replies.length === commands.length);
+  const byId = replies.map(({ id, ok }): [string, unknown] => [String(id), ok]).sort();
+  expect(byId).toEqual([
+    ["a", true],
+    ["b", true],
+    ["c", true],
+    ["d", true],
+    ["e", true],
+    ["f", false],
+    ["g", false],
+  ]);
+  client.socket.close();
+});
+
+test("after the reply to subscribe everything is heard, after that to unsubscribe nothing", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  await client.ask({ command: "subscribe", topic: "now" });
+  await publishToTopic(bus, "now", "heard");
+  await until("it came", () => client.publications.length === 1);
+  await client.ask({ command: "unsubscribe", topic: "now" });
+  await publishToTopic(bus, "now", "missed");
+  await publishToEveryone(bus, "end");
+
+  await until("it has settled", () => client.data().includes("end"));
+  expect(client.data()).toEqual(["heard", "end"]);
+  client.socket.close();
+});
+
+test("on an open edge clients may follow anything and publish nothing", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  expect(await client.ask({ command: "subscribe", topic: ">" })).toMatchObject({ ok: true });
+  expect(await client.ask({ command: "publish", topic: "a", data: "x" })).toMatchObject({
+    ok: false,
+    error: { code: "forbidden" },
+  });
+  client.socket.close();
+});
+
+test.each(["", "x", "[]", "null", '{"command":"ping"}', '{"id":1}', '{"id":1,"command":"ping"}\nx'])(
+  "what cannot be answered closes the connection with 4400: %s",
+  async (text) => {
+    const client = await connectFanwire(pusher.url);
+
+    client.socket.send(text);
+
+    await until("it is closed", () => client.close);
+    expect(client.close).toEqual({ code: 4400, reason: "malformed message" });
+  },
+);
+
+test("a binary frame closes the connection with 4400", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  client.socket.send(Buffer.from('{"id":1,"command":"ping"}'), { binary: true });
+
+  await until("it is closed", () => client.close);
+  expect(client.close?.code).toBe(4400);
+});
+
+test("each message of a frame counts against the rate", async () => {
+  const client = await connectFanwire(pusher.url);
+  const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-rate" });
+
+  client.socket.send(Array.from({ length: 200 }, (_, id) => JSON.stringify({ id, command: "ping" })).join("\n"));
+
+  await until("it is closed", () => client.close);
+  expect(client.close?.code).toBe(4429);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-rate" })).toBe(
+    before + 1,
+  );
+});

@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
+import { everyone, openPublications, type TestPublications, topic } from "./support/durable.ts";
+import { connectFanwire } from "./support/fanwire-client.ts";
+import { type LossyProxy, startLossyProxy } from "./support/lossy-proxy.ts";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { until } from "./support/wait.ts";
+
+let nats: TestNats;
+let proxy: LossyProxy;
+let log: TestPublications;
+let pusher: TestPusher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  proxy = await startLossyProxy(nats.port);
+  log = await openPublications([nats.url]);
+  await log.append(topic("first"), "so that there is a log");
+  pusher = await startPusher({ nats: proxy.url, env: { PUSHER_WORKERS: "1" } });
+});
+beforeEach(() => {
+  proxy.drop = () => false;
+});
+afterAll(async () => {
+  await log.bus.stop();
+  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
+});
+
+const isLive = (subject: string) => subject.startsWith("fanwire.live.");
+
+test("publications lost on the way are delivered from the log before what follows them", async () => {
+  const client = await connectFanwire(pusher.url, { topic: ["gap.a", "gap.*"] });
+  await log.append(topic("gap.a"), "0");
+  await until("it came, for each subscription", () => client.publications.length === 2);
+
+  proxy.drop = isLive;
+  for (const data of ["1", "2", "3"]) await log.append(topic("gap.a"), data);
+  await until("they were lost", () => proxy.dropped >= 6);
+  proxy.drop = () => false;
+  await log.append(topic("gap.a"), "4");
+  await log.append(everyone, "end");
+
+  await until("all came", () => client.data().includes("end"));
+  const own = (subscription: string | undefined) =>
+    client.publications
+      .filter((each) => each.topic === "gap.a" && each.subscription === subscription)
+      .map(({ data }) => data);
+  expect(own(undefined)).toEqual(["0", "1", "2", "3", "4"]);
+  expect(own("gap.*")).toEqual(["0", "1", "2", "3", "4"]);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_log_gaps_total")).toBeGreaterThan(0);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_log_repairs_total")).toBeGreaterThanOrEqual(6);
+  client.socket.close();
+});
+
+test.each([
+  ["a topic", "last.a"],
+  ["a pattern", "last.*"],
+])("a lost last publication is found by comparing with the log: %s", async (_, pattern) => {
+  const client = await connectFanwire(pusher.url, { topic: pattern });
+  await log.append(topic("last.a"), "1");
+  await until("it came", () => client.publications.length === 1);
+
+  proxy.drop = isLive;
+  const { dropped } = proxy;
+  await log.append(topic("last.a"), "2");
+  await until("it was lost", () => proxy.dropped > dropped);
+
+  await until("it is delivered all the same", () => client.publications.length === 2);
+  expect(client.data()).toEqual(["1", "2"]);
+  client.socket.close();
+});
+
+test("what was published while only this worker was cut off comes when it is back, in order, and live goes on", async () => {
+  const client = await connectFanwire(pusher.url, { topic: ["cut.*", "cut.a"] });
+  let published = 0;
+  const publish = async (count: number) => {
+    for (const end = published + count; published < end; published++) {
+      await log.append(topic(published % 2 ? "cut.a" : "cut.b"), String(published));
+    }
+  };
+
+  for (let round = 0; round < 3; round++) {
+    await publish(20);
+    proxy.cut();
+    await publish(40);
+    proxy.heal();
+    await publish(20);
+  }
+
+  const ofPattern = () =>
+    client.publications.filter(({ subscription }) => subscription === "cut.*").map(({ data }) => Number(data));
+  await until("all came", () => ofPattern().length >= published, 30_000);
+  expect(ofPattern()).toEqual(Array.from({ length: published }, (_, at) => at));
+  const ofTopic = client.publications
+    .filter((each) => each.topic === "cut.a" && each.subscription === undefined)
+    .map(({ data }) => Number(data));
+  expect(ofTopic).toEqual(Array.from({ length: published / 2 }, (_, at) => at * 2 + 1));
+  expect(client.close).toBeUndefined();
+  client.socket.close();
+});
+
+test("a log that is made anew is noticed: live goes on, and nobody is told to have recovered", async () => {
+  const client = await connectFanwire(pusher.url, { topic: ["anew", "anew.*"] });
+  const old = await log.append(topic("anew"), "old");
+  await until("it came", () => client.publications.length === 1);
+
+  const request = { timeoutMs: 5_000 };
+  const deleted = await log.bus.request("$JS.API.STREAM.DELETE.FANWIRE_LOG", Buffer.alloc(0), request);
+  expect(deleted.ok).toBe(true);
+  const positions: string[] = [];
+  for (const data of ["1", "2", "3"]) positions.push(await log.append(topic("anew"), data));
+
+  await until("all came", () => client.publications.length === 4);
+  expect(client.data()).toEqual(["old", "1", "2", "3"]);
+  expect(client.publications.slice(1).map(({ position }) => position)).toEqual(positions);
+  const back = await connectFanwire(pusher.url, { topic: "anew", since: old });
+  expect(back.welcome.recovered).toBe(false);
+  const next = await connectFanwire(pusher.url, { topic: "anew", since: positions[0] ?? "" });
+  expect(next.welcome.recovered).toBe(true);
+  await until("the rest came", () => next.publications.length === 2);
+  for (const { socket } of [client, back, next]) socket.close();
+});

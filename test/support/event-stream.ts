@@ -1,0 +1,59 @@
+import { get, type IncomingMessage } from "node:http";
+import { until } from "./wait.ts";
+
+type StreamEvent = { readonly id?: string; readonly event?: string; readonly data: string };
+
+export type EventStream = {
+  readonly response: IncomingMessage;
+  /** Everything received, as it came. */
+  text(): string;
+  /** Complete events so far, as an EventSource would see them. */
+  events(): StreamEvent[];
+  hasEnded(): boolean;
+  close(): void;
+};
+
+/** Reads server-sent events; resolves with the first bytes of a 200, rejects with any other status. */
+export async function readEvents(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { headers }, resolve).once("error", reject);
+  });
+  if (response.statusCode !== 200) {
+    response.destroy();
+    throw new Error(`answered ${response.statusCode}`);
+  }
+  let text = "";
+  let hasEnded = false;
+  response.setEncoding("utf8");
+  response.on("data", (chunk: string) => {
+    text += chunk;
+  });
+  response.on("error", () => {});
+  response.on("close", () => {
+    hasEnded = true;
+  });
+  await until("the first event", () => text.includes("\n\n"));
+  return {
+    response,
+    text: () => text,
+    events: () => parseEvents(text),
+    hasEnded: () => hasEnded,
+    close: () => void response.destroy(),
+  };
+}
+
+function parseEvents(text: string): StreamEvent[] {
+  return text
+    .split("\n\n")
+    .slice(0, -1)
+    .flatMap((block) => {
+      const fields = block.split("\n").map((line): [string, string] => {
+        const colon = line.indexOf(": ");
+        return [line.slice(0, colon), line.slice(colon + 2)];
+      });
+      const data = fields.filter(([name]) => name === "data").map(([, value]) => value);
+      if (data.length === 0) return []; // a comment, or only `retry:`
+      const { id, event } = Object.fromEntries(fields);
+      return [{ ...(id !== undefined && { id }), ...(event !== undefined && { event }), data: data.join("\n") }];
+    });
+}

@@ -1,0 +1,66 @@
+import { WebSocket } from "ws";
+import { until } from "./wait.ts";
+
+export type FanwireMessage = Readonly<Record<string, unknown>> & { readonly type: string };
+
+export type FanwireClient = {
+  readonly socket: WebSocket;
+  readonly welcome: FanwireMessage & { readonly connection: string };
+  /** Publications so far, in order. */
+  readonly publications: FanwireMessage[];
+  /** Their data alone. */
+  data(): unknown[];
+  close: { readonly code: number; readonly reason: string } | undefined;
+  /** Sends a command and waits for its reply. */
+  ask(command: Readonly<Record<string, unknown>>): Promise<FanwireMessage>;
+};
+
+/** A client of fanwire.v1 that keeps everything it hears; resolves when it was welcomed. */
+export async function connectFanwire(
+  url: string,
+  query: Record<string, string | string[]> = {},
+): Promise<FanwireClient> {
+  const target = new URL(url);
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of [value].flat()) target.searchParams.append(name, each);
+  }
+  const socket = new WebSocket(target, "fanwire.v1", { perMessageDeflate: false });
+  const messages: FanwireMessage[] = [];
+  let failure: Error | undefined;
+  let close: FanwireClient["close"];
+  socket.on("message", (data: Buffer) => {
+    for (const line of data.toString().split("\n")) messages.push(JSON.parse(line));
+  });
+  socket.on("close", (code, reason) => {
+    close = { code, reason: reason.toString() };
+  });
+  socket.on("error", (error) => {
+    failure = error;
+  });
+
+  const welcome = await until("the welcome", () => {
+    if (failure || close) throw failure ?? new Error(`closed with ${close?.code}`);
+    return messages[0];
+  });
+  if (welcome.type !== "welcome") throw new Error(`not a welcome: ${JSON.stringify(welcome)}`);
+  let lastId = 0;
+  return {
+    socket,
+    welcome: { ...welcome, connection: String(welcome.connection) },
+    get publications() {
+      return messages.filter(({ type }) => type === "publication");
+    },
+    data: () => messages.filter(({ type }) => type === "publication").map(({ data }) => data),
+    get close() {
+      return close;
+    },
+    ask: (command) => {
+      lastId++;
+      const id = lastId;
+      socket.send(JSON.stringify({ id, ...command }));
+      return until(`the reply to ${JSON.stringify(command)}`, () =>
+        messages.find((message) => message.type === "reply" && message.id === id),
+      );
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import { type JetStreamLog, type LogConfig, type NatsBus, openJetStreamLog, startNatsBus } from "@fanwire/bus";
+import { Subjects } from "@fanwire/protocol";
+import { createLog, type Log } from "@fanwire/service";
+
+const defaultLogConfig: LogConfig = {
+  maxAgeSeconds: 3_600,
+  maxPerSubject: 1_000,
+  maxBytes: 64 * 1_048_576,
+  replicas: 1,
+};
+
+export type TestLog = AsyncDisposable & {
+  readonly bus: NatsBus;
+  readonly log: JetStreamLog;
+  readonly subjects: Subjects;
+};
+
+type TestLogOptions = {
+  readonly servers: readonly string[];
+  readonly config?: Partial<LogConfig>;
+  readonly prefix?: string;
+  readonly logger?: Log;
+  readonly user?: string;
+};
+
+/** The log, on a connection of its own. */
+export async function openLog({ servers, config, prefix = "fanwire", logger, user }: TestLogOptions): Promise<TestLog> {
+  const log = logger ?? createLog("test", "silent");
+  const subjects = new Subjects(prefix);
+  const credentials = user === undefined ? { kind: "none" as const } : { kind: "user" as const, user, password: "p" };
+  const bus = await startNatsBus({
+    config: { servers, prefix, credentials, tls: undefined },
+    name: "test log",
+    log,
+    signal: AbortSignal.timeout(20_000),
+  });
+  const opened = await openJetStreamLog({ bus, subjects, config: { ...defaultLogConfig, ...config }, log });
+  return { bus, log: opened, subjects, [Symbol.asyncDispose]: () => bus.stop() };
+}

@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { accepts } from "./nats.ts";
+import { startProcess, type TestProcess } from "./process.ts";
+import { until } from "./wait.ts";
+
+type TestNatsNode = {
+  /** As JetStream names it, such as in `cluster.leader` of a stream's description. */
+  readonly name: string;
+  readonly url: string;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same ports with the same data. */
+  restart(): Promise<void>;
+};
+
+export type TestNatsCluster = AsyncDisposable & {
+  readonly nodes: readonly TestNatsNode[];
+  readonly urls: readonly string[];
+  /** @throws when there is no node of that name. */
+  node(name: string): TestNatsNode;
+};
+
+type Ports = { readonly client: number; readonly route: number };
+
+/** Three NATS nodes on this machine, a JetStream cluster that has found its leader. */
+export async function startNatsCluster(size = 3): Promise<TestNatsCluster> {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-cluster-"));
+  const free = await freePorts(2 * size);
+  const ports = Array.from(
+    { length: size },
+    (_, at): Ports => ({ client: free[2 * at] ?? 0, route: free[2 * at + 1] ?? 0 }),
+  );
+  const routes = ports.map(({ route }) => `nats://127.0.0.1:${route}`).join(",");
+  const nodes = ports.map((own, at) => new ClusterNode(`n${at + 1}`, own, routes, join(folder, `n${at + 1}`)));
+  await Promise.all(nodes.map((node) => node.restart()));
+  await until("JetStream has a leader", () =>
+    nodes.some((node) => node.output().includes("cluster new metadata leader")),
+  );
+
+  return {
+    nodes,
+    urls: nodes.map(({ url }) => url),
+    node: (name) => {
+      const found = nodes.find((node) => node.name === name);
+      if (found === undefined) throw new Error(`no node ${name}`);
+      return found;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(nodes.map((node) => node.stop()));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+class ClusterNode implements TestNatsNode {
+  readonly name: string;
+  readonly url: string;
+  readonly #client: number;
+  readonly #args: readonly string[];
+  #server: TestProcess | undefined;
+
+  constructor(name: string, { client, route }: Ports, routes: string, folder: string) {
+    this.name = name;
+    this.url = `nats://127.0.0.1:${client}`;
+    this.#client = client;
+    this.#args = [
+      ...["-a", "127.0.0.1", "-p", String(client), "-n", name, "-js", "-sd", folder],
+      ...["--cluster_name", "test", "--cluster", `nats://127.0.0.1:${route}`, "--routes", routes],
+    ];
+  }
+
+  output(): string {
+    return this.#server?.output() ?? "";
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    await this.#server?.stop(signal);
+  }
+
+  async restart(): Promise<void> {
+    const server = startProcess(process.env.FANWIRE_NATS_SERVER ?? "nats-server", this.#args);
+    this.#server = server;
+    await until(`NATS node ${this.name} accepts connections`, () => {
+      if (server.exit()) throw new Error(`nats-server ended:\n${server.output()}`);
+      return accepts(this.#client);
+    });
+  }
+}
+
+/** Ports that were free a moment ago; all are held until all are known, so that none comes twice. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

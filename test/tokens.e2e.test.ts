@@ -1,0 +1,158 @@
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { askWorker, connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "./support/bus.ts";
+import { connectClient } from "./support/client.ts";
+import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
+import { readEvents } from "./support/event-stream.ts";
+import { connectFanwire } from "./support/fanwire-client.ts";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { until } from "./support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
+
+let nats: TestNats;
+let bus: TestBus;
+let pusher: TestPusher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_PUBLIC_TOPICS: "public.>" };
+  pusher = await startPusher({ nats: nats.url, env });
+});
+afterAll(async () => {
+  await bus.stop();
+  await pusher[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+type Claims = { sub?: string; topics?: string[]; publish?: string[]; expiresInSeconds?: number };
+
+function token({ expiresInSeconds = 3_600, ...claims }: Claims, secret = SECRET): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresInSeconds)
+    .sign(Buffer.from(secret));
+}
+
+const sseUrl = (query: string) => `${pusher.url.replace("ws:", "http:")}sse?${query}`;
+
+test("without a token everyone and the public topics are heard, and nothing else can be followed", async () => {
+  const client = await connectFanwire(pusher.url, { topic: "public.news" });
+
+  expect(await client.ask({ command: "subscribe", topic: "private" })).toMatchObject({
+    ok: false,
+    error: { code: "forbidden" },
+  });
+  expect(await client.ask({ command: "subscribe", topic: ">" })).toMatchObject({ ok: false });
+  await publishToTopic(bus, "public.news", "news");
+  await publishToEveryone(bus, "all");
+  await until("both came", () => client.publications.length === 2);
+  await expect(connectClient(`${pusher.url}?topic=private`)).rejects.toThrow("403");
+  await expect(readEvents(sseUrl("topic=private"))).rejects.toThrow("403");
+  client.socket.close();
+});
+
+test("a user is reached on all its connections, whatever worker or door, and nobody else is", async () => {
+  const anna = await token({ sub: "anna" });
+  const bob = await token({ sub: "bob" });
+  const own = await Promise.all(Array.from({ length: 8 }, () => connectFanwire(pusher.url, { token: anna })));
+  const raw = await connectClient(`${pusher.url}?token=${anna}`);
+  const stream = await readEvents(sseUrl(`token=${anna}`));
+  const other = await connectFanwire(pusher.url, { token: bob });
+  expect(new Set(own.map(({ welcome }) => welcome.connection.split(".")[0])).size).toBe(2);
+
+  await bus.publish(subjects.live({ kind: "user", user: "anna" }), Buffer.from("for anna"));
+  await publishToEveryone(bus, "end");
+
+  await until("all have settled", () => [...own, other].every((client) => client.data().at(-1) === "end"));
+  for (const client of own) expect(client.data()).toEqual(["for anna", "end"]);
+  expect(other.data()).toEqual(["end"]);
+  await until("the others too", () => raw.frames.length === 2 && stream.events().length === 3);
+  for (const { socket } of [...own, raw, other]) socket.close();
+  stream.close();
+});
+
+test("the application finds and closes all connections of a user", async () => {
+  const carla = await token({ sub: "carla" });
+  const clients = await Promise.all(Array.from({ length: 6 }, () => connectFanwire(pusher.url, { token: carla })));
+  const workers = [...new Set(clients.map(({ welcome }) => welcome.connection.split(".")[0] ?? ""))];
+  const ask = (command: "find-user" | "close-user") =>
+    Promise.all(
+      workers.map((workerId) => askWorker(bus, workerId, { command, user: "carla" }) as Promise<{ count: number }>),
+    );
+
+  expect((await ask("find-user")).reduce((sum, { count }) => sum + count, 0)).toBe(6);
+  await ask("close-user");
+
+  await until("all are closed", () => clients.every(({ close }) => close?.code === 4403));
+  expect((await ask("find-user")).reduce((sum, { count }) => sum + count, 0)).toBe(0);
+});
+
+test("a token says what may be followed and published", async () => {
+  const jwt = await token({ sub: "dora", topics: ["orders.*"], publish: ["chat.>"] });
+  const client = await connectFanwire(pusher.url, { token: jwt, topic: ["orders.7", "orders.*", "public.x"] });
+  const listener = await connectFanwire(pusher.url, { token: await token({ topics: ["chat.>"] }), topic: "chat.>" });
+
+  expect(await client.ask({ command: "subscribe", topic: "orders.>" })).toMatchObject({ ok: false });
+  expect(await client.ask({ command: "publish", topic: "orders.7", data: "x" })).toMatchObject({ ok: false });
+  expect(await client.ask({ command: "publish", topic: "chat.1", data: "hello", event: "said" })).toMatchObject({
+    ok: true,
+  });
+  await until("it is heard", () => listener.publications.length === 1);
+  expect(listener.publications[0]).toMatchObject({
+    topic: "chat.1",
+    subscription: "chat.>",
+    event: "said",
+    data: "hello",
+  });
+  for (const { socket } of [client, listener]) socket.close();
+});
+
+test("wrong tokens are refused with 401 by every door, counted, and never logged", async () => {
+  const wrong = [
+    "garbage",
+    await token({ sub: "eve" }, "another secret of more than thirty-two bytes"),
+    await token({ sub: "eve", expiresInSeconds: -10 }),
+    `${Buffer.from('{"alg":"none"}').toString("base64url")}.${Buffer.from('{"sub":"eve"}').toString("base64url")}.`,
+  ];
+  const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token" });
+
+  for (const each of wrong) {
+    await expect(connectClient(`${pusher.url}?token=${each}`)).rejects.toThrow("401");
+    await expect(readEvents(sseUrl(`token=${each}`))).rejects.toThrow("401");
+  }
+
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token" })).toBe(
+    before + 8,
+  );
+  for (const each of wrong) expect(pusher.process.output()).not.toContain(each);
+});
+
+test("an expired token ends its connection with 4401, a refreshed one goes on", async () => {
+  const brief = await token({ sub: "finn", topics: ["a"], expiresInSeconds: 3 });
+  const ends = await connectFanwire(pusher.url, { token: brief });
+  const stream = await readEvents(sseUrl(`token=${brief}`));
+  const stays = await connectFanwire(pusher.url, { token: brief, topic: "a" });
+
+  expect(await stays.ask({ command: "refresh", token: "garbage" })).toMatchObject({
+    ok: false,
+    error: { code: "unauthorized" },
+  });
+  expect(await stays.ask({ command: "refresh", token: await token({ sub: "gil" }) })).toMatchObject({ ok: false });
+  expect(await stays.ask({ command: "refresh", token: await token({ sub: "finn", topics: ["b"] }) })).toMatchObject({
+    ok: true,
+  });
+
+  await until("the others are closed", () => ends.close && stream.hasEnded());
+  expect(ends.close).toEqual({ code: 4401, reason: "the token has expired" });
+  expect(stream.events().at(-1)).toMatchObject({ event: "fanwire.close" });
+  expect(await stays.ask({ command: "subscribe", topic: "b" })).toMatchObject({ ok: true });
+  // What the new token does not allow is followed no more.
+  await publishToTopic(bus, "a", "missed");
+  await publishToTopic(bus, "b", "heard");
+  await until("it hears", () => stays.publications.length > 0);
+  expect(stays.data()).toEqual(["heard"]);
+  expect(stays.close).toBeUndefined();
+  stays.socket.close();
+});
