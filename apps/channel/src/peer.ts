@@ -7,6 +7,9 @@ import type { CloseReason, Traffic } from "./traffic.ts";
 /** Told whether the network has taken what was to be delivered; false: the peer is gone. */
 type OnWritten = (isWritten: boolean) => void;
 
+/** Most writes are waited for by nobody: no array for those, and never one that something could be added to later. */
+const NOBODY: readonly OnWritten[] = [];
+
 type PeerParts = {
   readonly socket: Socket;
   readonly id: number;
@@ -32,7 +35,7 @@ export class Peer {
   /** Who waits for what is in the batch, in the backlog, in the write under way. */
   #inBatch: OnWritten[] = [];
   #inBacklog: OnWritten[] = [];
-  #inWrite: OnWritten[] = [];
+  #inWrite: readonly OnWritten[] = NOBODY;
 
   constructor(parts: PeerParts) {
     this.id = parts.id;
@@ -76,8 +79,8 @@ export class Peer {
       this.close("unsent-bytes");
       return;
     }
-    const waiting = this.#inBatch;
-    if (waiting.length > 0) this.#inBatch = [];
+    const waiting = this.#inBatch.length > 0 ? this.#inBatch : NOBODY;
+    if (waiting !== NOBODY) this.#inBatch = [];
     if (this.#isWriting) {
       for (const buffer of encodeBatch(batch)) this.#backlog.add(buffer);
       this.#inBacklog.push(...waiting);
@@ -107,13 +110,13 @@ export class Peer {
     this.#batch = undefined;
     this.#parts.onGone(this, reason);
     for (const onWritten of [...this.#inWrite, ...this.#inBacklog, ...this.#inBatch]) onWritten(false);
-    this.#inWrite = [];
+    this.#inWrite = NOBODY;
     this.#inBacklog = [];
     this.#inBatch = [];
     this.#backlog.take();
   }
 
-  #write(buffers: readonly Buffer[], waiting: OnWritten[]): void {
+  #write(buffers: readonly Buffer[], waiting: readonly OnWritten[]): void {
     const { socket } = this.#parts;
     this.#isWriting = true;
     this.#inWrite = waiting;
@@ -125,11 +128,11 @@ export class Peer {
   }
 
   readonly #onWritten = (error?: Error | null): void => {
-    // An error ends the connection: the socket's `close` event follows.
-    if (error || this.#goneBecause !== undefined) return;
+    // Node calls a write that was cut off by the connection's end a success. The socket's `close` event follows.
+    if (error || this.#parts.socket.destroyed || this.#goneBecause !== undefined) return;
     this.#isWriting = false;
     const written = this.#inWrite;
-    this.#inWrite = [];
+    this.#inWrite = NOBODY;
     for (const onWritten of written) onWritten(true);
     if (this.#backlog.bytes > 0) {
       const waiting = this.#inBacklog;
