@@ -65,7 +65,7 @@ test("the worker's node and the log's leader die under 500 durable publications 
   await until("the worker is on another node", () => natsPortOf(one.process) !== workersNode?.url.split(":").at(-1));
   await workersNode?.restart();
   await delay(2_000); // load goes on while the node catches up: what is under test is time under load
-  const leader = await until("the log has a leader", () => leaderOf(log));
+  const leader = await until("the log has a leader", async () => (await leaderOf(log)) || undefined);
   await cluster.node(leader).stop("SIGKILL");
   await until(
     "another leads",

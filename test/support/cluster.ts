@@ -84,27 +84,34 @@ export type TestCluster = AsyncDisposable & {
 export async function startCluster(): Promise<TestCluster> {
   const nats = await startNats();
   const options = { nats: nats.url };
-  const [pusherA, pusherB, publisherA, publisherB] = await Promise.all([
+  const starting = [
     startPusher(options),
     startPusher(options),
     startPublisher(options),
     startPublisher(options),
-  ]).catch(async (error: unknown) => {
+  ] as const;
+  const dispose = async () => {
+    for (const part of await Promise.allSettled(starting)) {
+      if (part.status === "fulfilled") await part.value[Symbol.asyncDispose]();
+    }
     await nats[Symbol.asyncDispose]();
-    throw error;
-  });
-  const parts = [pusherA, pusherB, publisherA, publisherB, nats];
-  return {
-    nats,
-    pushers: [pusherA, pusherB],
-    publishers: [publisherA, publisherB],
-    [Symbol.asyncDispose]: async () => {
-      for (const part of parts) await part[Symbol.asyncDispose]();
-    },
   };
+  try {
+    const [pusherA, pusherB, publisherA, publisherB] = await Promise.all(starting);
+    return {
+      nats,
+      pushers: [pusherA, pusherB],
+      publishers: [publisherA, publisherB],
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    // Those that did start must not outlive the test.
+    await dispose();
+    throw error;
+  }
 }
 
-function untilReady(adminUrl: string): Promise<unknown> {
+export function untilReady(adminUrl: string): Promise<unknown> {
   return until(`${adminUrl} is ready`, async () => (await readiness(adminUrl)).status === 200);
 }
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 /** A frame as PHP read it. */
-export type PhpFrame = {
+type PhpFrame = {
   readonly type: string;
   readonly channel: string | number;
   /** Its data, serialized by PHP again, in hexadecimal. */

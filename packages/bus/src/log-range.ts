@@ -15,7 +15,13 @@ export type Range = {
   readonly maxBytes: number;
 };
 
-export type RangeMessage = { readonly message: Msg; readonly sequence: number; readonly time: Date };
+export type RangeMessage = {
+  readonly message: Msg;
+  readonly sequence: number;
+  /** Counts from 1 in what the consumer delivers. */
+  readonly turn: number;
+  readonly time: Date;
+};
 
 /**
  * Many messages of a stream at once, in order, through a consumer that lives no longer than this call. It may end early: the
@@ -62,10 +68,15 @@ function pull(nc: NatsConnection, consumer: string, count: number, maxBytes: num
           return;
         }
         const stored = parseMessage(message);
-        if (stored !== undefined) received.push(stored);
         silence.refresh();
-        // Anything without a place in the stream says that no more will come.
-        if (stored === undefined || received.length === count) end();
+        // Anything without a place in the stream says that no more will come. One out of turn says that some before it were
+        // lost on the way, as when the connection broke in between: what follows it would hide them.
+        if (stored?.turn !== received.length + 1) {
+          end();
+          return;
+        }
+        received.push(stored);
+        if (received.length === count) end();
       },
     });
     const request = JSON.stringify({ batch: count, max_bytes: maxBytes, no_wait: true });
@@ -82,5 +93,6 @@ function parseMessage(message: Msg): RangeMessage | undefined {
   if (tokens[0] !== "$JS" || tokens[1] !== "ACK") return undefined;
   const at = tokens.length === 9 ? 5 : 7;
   const sequence = Number(tokens[at]);
-  return { message, sequence, time: new Date(Number(tokens[at + 2]) / 1_000_000) };
+  const turn = Number(tokens[at + 1]);
+  return { message, sequence, turn, time: new Date(Number(tokens[at + 2]) / 1_000_000) };
 }
