@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { sharedSettings } from "@fanwire/bus";
 import { describeSettings } from "@fanwire/service";
+import { channelSettings } from "../apps/channel/src/config.ts";
 import { publisherSettings } from "../apps/publisher/src/config.ts";
 import { pusherSettings } from "../apps/pusher/src/config.ts";
 
@@ -18,7 +19,7 @@ export function withCurrentTable(readme: string): string {
 }
 
 function configurationTable(): string {
-  const rows = describeSettings({ ...sharedSettings, ...pusherSettings, ...publisherSettings }).map(
+  const rows = describeSettings({ ...sharedSettings, ...pusherSettings, ...publisherSettings, ...channelSettings }).map(
     ({ name, default: text, description }) =>
       `| \`${name}\` | ${text === "" ? "" : `\`${text}\``} | ${cell(description)} |`,
   );
