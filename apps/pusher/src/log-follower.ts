@@ -119,10 +119,10 @@ export class LogFollower<Key extends LogKey> {
       return;
     }
     const { key, message, isChecked } = logged;
-    const verdict = key.sequence.judge(sequence, sequenceOf(message, "Nats-Last-Sequence") ?? 0);
+    const verdict = key.sequence.judge(sequence, sequenceOf(message, "Nats-Last-Sequence") ?? 0, message.subject);
     if (verdict === "deliver") {
       this.#lastSequence = Math.max(this.#lastSequence, sequence);
-      key.sequence.delivered(sequence);
+      key.sequence.delivered(sequence, message.subject);
       this.#parts.deliver(key, message, sequence);
       return;
     }
@@ -210,8 +210,9 @@ export class LogFollower<Key extends LogKey> {
     for (const { key, publication } of found) {
       if (key.sequence.isDelivered(publication.sequence)) continue;
       this.#parts.traffic.logRepairs++;
-      key.sequence.delivered(publication.sequence);
-      this.#parts.deliver(key, messageOf(publication, this.#parts.subjects), publication.sequence);
+      const message = messageOf(publication, this.#parts.subjects);
+      key.sequence.delivered(publication.sequence, message.subject);
+      this.#parts.deliver(key, message, publication.sequence);
     }
   }
 

@@ -25,7 +25,7 @@ test("whatever is lost or repeated on the way, repairs deliver each once, in ord
       key.settle(0);
       const delivered: Published[] = [];
       const deliver = (publication: Published) => {
-        key.delivered(publication.sequence);
+        key.delivered(publication.sequence, publication.subject);
         delivered.push(publication);
       };
       const repair = (through: number) => {
@@ -36,7 +36,7 @@ test("whatever is lost or repeated on the way, repairs deliver each once, in ord
       for (const [at, publication] of all.entries()) {
         const copies = { arrives: 1, lost: 0, twice: 2 }[fates[at] ?? "arrives"] ?? 1;
         for (let copy = 0; copy < copies; copy++) {
-          const verdict = key.judge(publication.sequence, publication.previous);
+          const verdict = key.judge(publication.sequence, publication.previous, publication.subject);
           if (verdict === "gap") repair(publication.sequence);
           else if (verdict === "deliver") deliver(publication);
         }
@@ -62,11 +62,11 @@ function onOneSubject(published: Published[]): Published[] {
 test("the first that comes tells nothing about those before it", () => {
   const key = new KeySequence(true);
 
-  expect(key.judge(100, 99)).toBe("deliver");
-  key.delivered(100);
-  expect(key.judge(99, 98)).toBe("duplicate");
-  expect(key.judge(103, 102)).toBe("gap");
-  expect(key.judge(101, 100)).toBe("deliver");
+  expect(key.judge(100, 99, "a")).toBe("deliver");
+  key.delivered(100, "a");
+  expect(key.judge(99, 98, "a")).toBe("duplicate");
+  expect(key.judge(103, 102, "a")).toBe("gap");
+  expect(key.judge(101, 100, "a")).toBe("deliver");
 });
 
 test("after a reset low sequences are new", () => {
@@ -74,17 +74,26 @@ test("after a reset low sequences are new", () => {
   key.settle(500);
   key.reset();
 
-  expect(key.judge(1, 0)).toBe("deliver");
+  expect(key.judge(1, 0, "a")).toBe("deliver");
 });
 
 test("what is stored when nothing is known counts only once what was on its way has come", () => {
   const key = new KeySequence(true, 90);
   key.propose(100);
   expect(key.origin).toBe(90);
-  expect(key.judge(100, 99)).toBe("deliver");
+  expect(key.judge(100, 99, "a")).toBe("deliver");
   expect(key.floor).toBeUndefined();
 
   key.propose(105);
   expect(key.floor).toBe(100);
-  expect(key.judge(106, 105)).toBe("gap");
+  expect(key.judge(106, 105, "a")).toBe("gap");
+});
+
+test("a publication that claims to be the first of its subject is doubted where we know better", () => {
+  const key = new KeySequence(false);
+  key.delivered(10, "a");
+
+  expect(key.judge(20, 0, "a")).toBe("gap");
+  expect(key.judge(20, 10, "a")).toBe("deliver");
+  expect(key.judge(21, 0, "b")).toBe("deliver");
 });

@@ -6,6 +6,9 @@ export type Verdict =
   /** One before it on its subject has not come: deliver neither before that is read from the log. */
   | "gap";
 
+/** Subjects of one pattern that are remembered; beyond that they are forgotten and learnt anew. */
+const MAX_SUBJECTS = 10_000;
+
 /**
  * Which durable publications of one followed key (a topic, a pattern, a user, everyone) this worker has delivered, so that
  * each is delivered once and what is missing is noticed. Sequences are those of the log.
@@ -15,6 +18,8 @@ export class KeySequence {
   /** All up to here are settled: delivered, or from before the following. Undefined before anything is known. */
   #floor: number | undefined;
   readonly #deliveredAbove = new Set<number>();
+  /** What was delivered last on each subject. */
+  readonly #lastOf = new Map<string, number>();
   readonly #start: number;
   #proposed: number | undefined;
 
@@ -46,16 +51,22 @@ export class KeySequence {
     return (this.#floor !== undefined && sequence <= this.#floor) || this.#deliveredAbove.has(sequence);
   }
 
-  /** `previous`: sequence of the publication before it on its subject, 0 when it is the first. */
-  judge(sequence: number, previous: number): Verdict {
+  /**
+   * `previous`: sequence of the publication before it on its subject, 0 when it is the first; as the log says, which was
+   * seen to be wrong (0) after the death of a NATS node. So what we delivered last on the subject must be what it names.
+   */
+  judge(sequence: number, previous: number, subject: string): Verdict {
     if (this.isDelivered(sequence)) return "duplicate";
-    if (this.#floor === undefined || this.isDelivered(previous) || previous === 0) return "deliver";
-    return "gap";
+    const last = this.#lastOf.get(subject);
+    if (last !== undefined) return previous === last ? "deliver" : "gap";
+    return this.#floor === undefined || this.isDelivered(previous) ? "deliver" : "gap";
   }
 
   /** To be called with each that is delivered. */
-  delivered(sequence: number): void {
+  delivered(sequence: number, subject: string): void {
     this.#floor ??= sequence - 1;
+    if (this.#lastOf.size >= MAX_SUBJECTS) this.#lastOf.clear();
+    this.#lastOf.set(subject, Math.max(sequence, this.#lastOf.get(subject) ?? 0));
     if (this.#isExact) this.settle(sequence);
     else this.#deliveredAbove.add(sequence);
   }
@@ -84,5 +95,6 @@ export class KeySequence {
     this.#floor = undefined;
     this.#proposed = undefined;
     this.#deliveredAbove.clear();
+    this.#lastOf.clear();
   }
 }
