@@ -77,7 +77,7 @@ export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer>
 }
 
 /** Connects `count` peers, some at a time. */
-export async function connectPeers(address: ChannelAddress, count: number): Promise<ChannelPeer[]> {
+async function connectPeers(address: ChannelAddress, count: number): Promise<ChannelPeer[]> {
   const peers: ChannelPeer[] = [];
   while (peers.length < count) {
     const batch = Array.from({ length: Math.min(200, count - peers.length) }, () => connectPeer(address));
@@ -86,7 +86,7 @@ export async function connectPeers(address: ChannelAddress, count: number): Prom
   return peers;
 }
 
-export function frame(payload: Uint8Array): Buffer {
+function frame(payload: Uint8Array): Buffer {
   const header = Buffer.alloc(4);
   header.writeUInt32BE(payload.length + 4);
   return Buffer.concat([header, payload]);

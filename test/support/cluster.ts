@@ -111,7 +111,7 @@ export async function startCluster(): Promise<TestCluster> {
   }
 }
 
-export function untilReady(adminUrl: string): Promise<unknown> {
+function untilReady(adminUrl: string): Promise<unknown> {
   return until(`${adminUrl} is ready`, async () => (await readiness(adminUrl)).status === 200);
 }
 
