@@ -76,16 +76,6 @@ export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer>
   };
 }
 
-/** Connects `count` peers, some at a time. */
-async function connectPeers(address: ChannelAddress, count: number): Promise<ChannelPeer[]> {
-  const peers: ChannelPeer[] = [];
-  while (peers.length < count) {
-    const batch = Array.from({ length: Math.min(200, count - peers.length) }, () => connectPeer(address));
-    peers.push(...(await Promise.all(batch)));
-  }
-  return peers;
-}
-
 function frame(payload: Uint8Array): Buffer {
   const header = Buffer.alloc(4);
   header.writeUInt32BE(payload.length + 4);
