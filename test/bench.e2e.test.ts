@@ -7,8 +7,9 @@ test("the bench runs every scenario on every server, and no delivery is lost, re
     ...(process.env.FANWIRE_NATS_SERVER && { FANWIRE_NATS_SERVER: process.env.FANWIRE_NATS_SERVER }),
   });
 
-  const exit = await until("it ends", () => bench.exit(), 85_000);
+  const exit = await until("it ends", () => bench.exit(), 170_000);
 
   expect(exit.code, bench.output()).toBe(0);
-  for (const name of ["steady", "wide", "burst", "bare", "naive", "pusher"]) expect(bench.output()).toContain(name);
-});
+  const names = ["steady", "wide", "burst", "bare", "naive", "pusher", "channel-route", "channel-crowd", "plain"];
+  for (const name of names) expect(bench.output()).toContain(name);
+}, 180_000);

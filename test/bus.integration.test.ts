@@ -36,6 +36,49 @@ test("a confirmed publication has reached the server, in order, headers included
   await Promise.all([publisher.stop(), reader.stop(), reader.stop()]);
 });
 
+test("what is sent without waiting arrives in order with what is published, and a confirmation covers it", async () => {
+  await using nats = await startNats();
+  const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
+  const got: string[] = [];
+  reader.subscribe("a", (message) => got.push(Buffer.from(message.data).toString()));
+  await reader.confirm();
+
+  for (const content of ["1", "2"]) expect(publisher.send("a", text(content))).toBe("sent");
+  const published = publisher.publish("a", text("3"));
+  expect(publisher.send("a", text("4"), [["Via", "x"]])).toBe("sent");
+  expect(await publisher.confirm()).toBe(true);
+  await published;
+  await until("all arrived", () => got.length === 4);
+  expect(got).toEqual(["1", "2", "3", "4"]);
+  expect(publisher.send("a", new Uint8Array(publisher.maxPayloadBytes() + 1))).toBe("too-large");
+
+  await nats.stop();
+  await until("the loss is noticed", () => !publisher.health().alive);
+  expect(publisher.send("a", text("lost"))).toBe("unavailable");
+  expect(await publisher.confirm()).toBe(false);
+  await Promise.all([publisher.stop(), reader.stop()]);
+  expect(publisher.send("a", text("too late"))).toBe("unavailable");
+});
+
+test("of the subscriptions of a group one gets a message, each with the same chance", async () => {
+  await using nats = await startNats();
+  const [one, other] = await Promise.all([connect(nats), connect(nats)]);
+  const counts = [0, 0, 0];
+  for (const [at, bus] of [one, one, other].entries()) {
+    const onMessage = () => {
+      counts[at] = (counts[at] ?? 0) + 1;
+    };
+    bus.subscribe("g", onMessage, "group");
+  }
+  await Promise.all([one.confirm(), other.confirm()]);
+
+  for (let count = 0; count < 3_000; count++) other.send("g", text("x"));
+
+  await until("all arrived", () => counts.reduce((sum, count) => sum + count, 0) === 3_000);
+  for (const count of counts) expect(Math.abs(count - 1_000)).toBeLessThan(150);
+  await Promise.all([one.stop(), other.stop()]);
+});
+
 test("a request tells apart an answer, silence and nobody there", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);

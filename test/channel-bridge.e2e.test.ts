@@ -107,6 +107,13 @@ test("what our publisher says to everyone reaches the browsers of both kinds of 
   expect(await heard()).toEqual({ browser: ["hello"], php: [[event], [event]] });
 });
 
+test("a durable publication reaches the browsers of both kinds of pusher, once each", async () => {
+  expect((await post({ target: { everyone: true }, data: "kept", durable: true }))[0]).toBe(200);
+
+  const event = reply("event", "вещание", { content: "kept" });
+  expect(await heard()).toEqual({ browser: ["kept"], php: [[event], [event]] });
+});
+
 test("a peer that listens under several of the names hears it once", async () => {
   using peer = await connectPeer(channels[0]);
   peer.subscribe("broadcast", "广播", "вещание");

@@ -76,7 +76,17 @@ export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer>
   };
 }
 
-function frame(payload: Uint8Array): Buffer {
+/** Connects `count` peers, some at a time. */
+export async function connectPeers(address: ChannelAddress, count: number): Promise<ChannelPeer[]> {
+  const peers: ChannelPeer[] = [];
+  while (peers.length < count) {
+    const batch = Array.from({ length: Math.min(200, count - peers.length) }, () => connectPeer(address));
+    peers.push(...(await Promise.all(batch)));
+  }
+  return peers;
+}
+
+export function frame(payload: Uint8Array): Buffer {
   const header = Buffer.alloc(4);
   header.writeUInt32BE(payload.length + 4);
   return Buffer.concat([header, payload]);

@@ -111,7 +111,7 @@ export async function startCluster(): Promise<TestCluster> {
   }
 }
 
-function untilReady(adminUrl: string): Promise<unknown> {
+export function untilReady(adminUrl: string): Promise<unknown> {
   return until(`${adminUrl} is ready`, async () => (await readiness(adminUrl)).status === 200);
 }
 

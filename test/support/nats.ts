@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
@@ -42,13 +43,27 @@ export async function startNats(
       server = start(port);
       await until("NATS accepts connections again", () => accepts(port));
     },
-    signal: (signal) => server.kill(signal),
+    signal: (signal) => {
+      server.kill(signal);
+      // It may go on for a moment, and answer what a test sends at once.
+      while (signal === "SIGSTOP" && !isStopped(server.pid));
+    },
     [Symbol.asyncDispose]: async () => {
       server.kill("SIGCONT");
       await server.stop("SIGKILL");
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Whether every thread of the process is; true where nothing tells. */
+function isStopped(pid: number): boolean {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return threads.every((thread) => / [Tt] /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1")));
+  } catch {
+    return true;
+  }
 }
 
 /** The server writes its ports into a file named after its process. */

@@ -101,15 +101,14 @@ function createServer(config: ChannelConfig, log: Log) {
   const peers = new Peers({ config, conversations, outlet, traffic, log, onGone });
 
   const metrics = createChannelMetrics(traffic, bus, () => ({
+    ...peers.heldBytes,
     peers: peers.count,
     channels: subscriptions.channelCount,
     queues: localQueues.queueCount,
-    unsentBytes: peers.heldBytes.unsent,
-    unfinishedBytes: peers.heldBytes.unfinished,
     unconfirmedBytes: uplink.unconfirmedBytes,
     unstoredItems: store.itemCount,
     unstoredBytes: store.bytes,
-    pausedPeers: conversations.waitingCount,
+    waitingPeers: conversations.waitingCount,
   }));
 
   const arrive = (natsBus: NatsBus) => {

@@ -16,7 +16,7 @@ export type Measures = {
   readonly unconfirmedBytes: number;
   readonly unstoredItems: number;
   readonly unstoredBytes: number;
-  readonly pausedPeers: number;
+  readonly waitingPeers: number;
 };
 
 /** Shows what a channel server counted; everything is read when the metrics are asked for, nothing on the hot path. */
@@ -80,7 +80,7 @@ function addGauges(registry: Registry, measure: () => Measures): void {
     ["unconfirmed_bytes", "Bytes sent to NATS and not confirmed.", ({ unconfirmedBytes }) => unconfirmedBytes],
     ["unstored_items", "Queue items that JetStream does not have yet.", ({ unstoredItems }) => unstoredItems],
     ["unstored_bytes", "Bytes of queue items that JetStream does not have yet.", ({ unstoredBytes }) => unstoredBytes],
-    ["waiting_peers", "Peers of which something has to wait.", ({ pausedPeers }) => pausedPeers],
+    ["waiting_peers", "Peers of which something has to wait.", ({ waitingPeers }) => waitingPeers],
   ];
   for (const [name, help, value] of gauges) {
     new Gauge({

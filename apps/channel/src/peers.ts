@@ -34,6 +34,7 @@ export class Peers {
   readonly #connections = new Set<Connection>();
   readonly #frameTimer: NodeJS.Timeout;
   #lastId = 0;
+  #isStopped = false;
 
   constructor(parts: PeersParts) {
     this.#parts = parts;
@@ -46,14 +47,14 @@ export class Peers {
   }
 
   /** Bytes that wait for peers that read slowly, and of frames that have not come whole. */
-  get heldBytes(): { unsent: number; unfinished: number } {
-    let unsent = 0;
-    let unfinished = 0;
+  get heldBytes(): { unsentBytes: number; unfinishedBytes: number } {
+    let unsentBytes = 0;
+    let unfinishedBytes = 0;
     for (const { peer, decoder } of this.#connections) {
-      unsent += peer.unsentBytes;
-      unfinished += decoder.heldBytes;
+      unsentBytes += peer.unsentBytes;
+      unfinishedBytes += decoder.heldBytes;
     }
-    return { unsent, unfinished };
+    return { unsentBytes, unfinishedBytes };
   }
 
   /** For the door: somebody has connected. */
@@ -84,6 +85,7 @@ export class Peers {
 
   /** Takes no more from anybody. */
   stopReading(): void {
+    this.#isStopped = true;
     for (const { socket } of this.#connections) socket.pause();
   }
 
@@ -124,8 +126,8 @@ export class Peers {
         connection.isReading = isReading;
         // The time for which we do not read is not the sender's.
         if (isReading) connection.frameSince = decoder.heldBytes > 0 ? performance.now() : undefined;
-        if (isReading) socket.resume();
-        else socket.pause();
+        if (!isReading) socket.pause();
+        else if (!this.#isStopped) socket.resume();
       },
       onIdle: () => {
         if (peer.isGone) this.#connections.delete(connection);

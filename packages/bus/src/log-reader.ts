@@ -91,13 +91,16 @@ export class LogReader {
   /** As many as a consumer delivers. When there is no consumer to be had, the leader's single answers must do. */
   async #range(page: Page, filter: string): Promise<RangeMessage[]> {
     try {
-      return await readRange(this.#bus.connection, this.#consumers, {
+      const [known, ...rest] = await readRange(this.#bus.connection, this.#consumers, {
         stream: this.#subjects.logStream,
         filter,
-        from: page.next + 1,
-        maxMessages: page.room,
+        // Begins with the one the leader gave us last. A consumer on a node that has just come back may not have what follows
+        // yet and begin somewhere later: then it does not begin with that one either.
+        from: page.next,
+        maxMessages: page.room + 1,
         maxBytes: page.roomBytes,
       });
+      return known?.sequence === page.next ? rest : [];
     } catch {
       // While a node is dead JetStream may place the consumer on it, and then never answers.
       this.#noConsumersUntil = performance.now() + NO_CONSUMERS_MS;

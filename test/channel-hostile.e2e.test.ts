@@ -1,0 +1,288 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ChannelPeer, connectPeer, connectPeers, frame } from "./support/channel-peer.ts";
+import { metric, startChannel, type TestChannel } from "./support/cluster.ts";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { reply, serialize } from "./support/php-value.ts";
+import { until } from "./support/wait.ts";
+
+let nats: TestNats;
+let channel: TestChannel;
+let witness: ChannelPeer;
+
+beforeAll(async () => {
+  nats = await startNats();
+  channel = await startChannel({ nats: nats.url });
+  witness = await connectPeer(channel);
+  witness.subscribe("witness");
+});
+afterAll(async () => {
+  witness[Symbol.dispose]();
+  await channel[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+/** Whatever somebody sent, the others are served by the same process, over the same connection. */
+async function expectUndisturbed(): Promise<void> {
+  witness.payloads.length = 0;
+  witness.publish(["witness"], "undisturbed");
+  await until("the witness hears", () => witness.payloads.length === 1);
+  expect(channel.process.exit()).toBeUndefined();
+}
+
+const closed = (server: TestChannel, reason: string) =>
+  metric(server.adminUrl, "fanwire_channel_peers_closed_total", { reason });
+
+function rssBytes({ process }: TestChannel): number {
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${process.pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) * 1_024;
+}
+
+const MIB = 1_048_576;
+const length = (bytes: number) => Buffer.from([bytes >>> 24, bytes >>> 16, bytes >>> 8, bytes]);
+const nested = `a:2:{s:4:"type";s:7:"publish";s:8:"channels";${"a:1:{i:0;".repeat(100_000)}`;
+
+test.each([
+  ["length 0", length(0), "frame-too-short"],
+  ["length 1", length(1), "frame-too-short"],
+  ["length 3 and more bytes", Buffer.concat([length(3), Buffer.alloc(100)]), "frame-too-short"],
+  ["length over 10 MiB", length(10_485_761), "frame-too-long"],
+  ["the largest length", length(0xffffffff), "frame-too-long"],
+  ["an HTTP request", Buffer.from("GET / HTTP/1.1\r\n\r\n"), "frame-too-long"],
+  ["a TLS hello", Buffer.from("16030100a5010000a10303", "hex"), "frame-too-long"],
+  ["a string", frame(Buffer.from('s:4:"boom";')), "string-payload"],
+  ["an object", frame(Buffer.from('O:8:"stdClass":0:{}')), "object-payload"],
+  ["a name that is an array", frame(serialize({ type: "subscribe", channels: [["x"]] })), "name-not-scalar"],
+  [
+    "an object that cannot be read",
+    frame(Buffer.from('a:3:{s:4:"type";s:7:"publish";s:8:"channels";a:1:{i:0;s:1:"x";}s:4:"data";O:7:"Closure":0:{}}')),
+    "refused-object",
+  ],
+])("closes the peer that sends it, and nobody else: %s", async (_, bytes, reason) => {
+  const before = await closed(channel, reason);
+  using peer = await connectPeer(channel);
+
+  peer.socket.write(bytes);
+
+  await until("it is closed", () => peer.isClosed());
+  expect(peer.payloads).toEqual([]);
+  expect(await closed(channel, reason)).toBe(before + 1);
+  expect(channel.process.logLines().some((line) => line.msg === "a peer was closed" && line.reason === reason)).toBe(
+    true,
+  );
+  await expectUndisturbed();
+});
+
+test.each([
+  ["garbage", Buffer.from("garbage")],
+  ["a truncated array", Buffer.from('a:2:{s:4:"type";s:7:"publish"')],
+  ["a count that is too large", Buffer.from("a:4294967295:{}")],
+  ["a count of a billion", Buffer.from("a:1000000000:{i:0;i:0;}")],
+  ["a string longer than the frame", Buffer.from('s:99999:"x";')],
+  ["nesting without end", Buffer.from(nested)],
+  ["an integer", Buffer.from("i:5;")],
+  ["no type", Buffer.from("a:0:{}")],
+  ["an unknown type", serialize({ type: "explode", channels: ["x"] })],
+  ["no channels", serialize({ type: "publish", data: 1 })],
+])("is ignored and counted, and the peer stays: %s", async (_, payload) => {
+  const before = await metric(channel.adminUrl, "fanwire_channel_ignored_total");
+  using peer = await connectPeer(channel);
+
+  peer.socket.write(frame(payload));
+  await peer.settle();
+
+  expect(await metric(channel.adminUrl, "fanwire_channel_ignored_total")).toBe(before + 1);
+  expect(peer.isClosed()).toBe(false);
+  await expectUndisturbed();
+});
+
+test("thousands of malformed packets leave memory as it was", async () => {
+  const packets = [
+    length(2),
+    Buffer.from("GET / HTTP/1.1\r\n\r\n"),
+    frame(Buffer.from('s:1:"x";')),
+    Buffer.concat([length(10_485_760), Buffer.alloc(5_000)]),
+  ];
+  const attack = async (count: number) => {
+    for (let sent = 0; sent < count; sent += 100) {
+      const peers = await connectPeers(channel, 100);
+      for (const [at, peer] of peers.entries()) peer.socket.write(packets[at % packets.length] ?? "");
+      for (const [at, peer] of peers.entries()) if (at % packets.length === 3) peer.socket.destroy();
+      await until("all are closed", () => peers.every((peer) => peer.isClosed()));
+    }
+  };
+  await attack(1_000);
+  const before = rssBytes(channel);
+
+  await attack(4_000);
+
+  expect(rssBytes(channel) - before).toBeLessThan(40 * MIB);
+  await expectUndisturbed();
+  expect(await metric(channel.adminUrl, "fanwire_channel_unfinished_bytes")).toBe(0);
+});
+
+test("a peer that sends byte by byte is understood; one that never ends its frame is closed in time", async () => {
+  await using strict = await startChannel({ nats: nats.url, env: { CHANNEL_FRAME_SECONDS: "1" } });
+  using slow = await connectPeer(strict);
+  slow.subscribe("slow");
+  for (const byte of frame(serialize({ type: "publish", channels: ["slow"], data: "!" }))) {
+    slow.socket.write(Buffer.from([byte]));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await until("its event", () => slow.payloads.length === 1);
+
+  using endless = await connectPeer(strict);
+  endless.socket.write(Buffer.concat([length(10_485_760), Buffer.alloc(1_000)]));
+  await until("it is closed", () => endless.isClosed());
+  expect(await closed(strict, "frame-time")).toBe(1);
+  expect(slow.isClosed()).toBe(false);
+});
+
+test("a peer that never reads costs its limit, is closed, and delays nobody", async () => {
+  await using strict = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(4 * MIB) } });
+  using deaf = await connectPeer(strict);
+  using listener = await connectPeer(strict);
+  using publisher = await connectPeer(strict);
+  deaf.subscribe("flood");
+  listener.subscribe("flood");
+  await Promise.all([deaf.settle(), listener.settle()]);
+  deaf.socket.pause();
+  const before = rssBytes(strict);
+  const total = 100_000;
+
+  const data = "x".repeat(400);
+  for (let count = 0; count < total; count++) {
+    publisher.publish(["flood"], data);
+    // The listener reads in this process too: without a pause it would be no better than the deaf one.
+    if (count % 1_000 === 0) await until("the listener keeps up", () => listener.payloads.length > count - 2_000);
+  }
+
+  await until("the listener has all", () => listener.payloads.length === total, 60_000);
+  await until("the deaf one is closed", async () => (await closed(strict, "unsent-bytes")) === 1);
+  expect(rssBytes(strict) - before).toBeLessThan(120 * MIB);
+  expect(await metric(strict.adminUrl, "fanwire_channel_unsent_bytes")).toBe(0);
+});
+
+test("limits: peers, channels and queues of one peer, frames, networks", async () => {
+  await using strict = await startChannel({
+    nats: nats.url,
+    env: {
+      CHANNEL_MAX_PEERS: "3",
+      CHANNEL_MAX_SUBSCRIPTIONS: "5",
+      CHANNEL_MAX_WATCHES: "2",
+      CHANNEL_MAX_FRAME_BYTES: "2000",
+    },
+  });
+  const peers = await connectPeers(strict, 3);
+  const [subscriber, watcher, sender] = peers;
+  using refused = await connectPeer(strict);
+  await until("one too many is refused", () => refused.isClosed());
+  expect(await metric(strict.adminUrl, "fanwire_channel_peers_refused_total", { reason: "peer-limit" })).toBe(1);
+
+  subscriber?.subscribe("a", "b", "c", "d", "e");
+  subscriber?.subscribe("a", "e");
+  subscriber?.publish(["e"], 1);
+  await until("at the limit it is served", () => subscriber?.payloads.length === 1);
+  subscriber?.subscribe("f");
+  watcher?.watch("a", "b", "a");
+  watcher?.watch("c");
+  sender?.publish(["x"], "y".repeat(1_900));
+  sender?.publish(["x"], "y".repeat(2_000));
+  await until("all are closed", () => peers.every((peer) => peer.isClosed()));
+  for (const reason of ["subscription-limit", "watch-limit", "frame-too-long"]) {
+    expect(await closed(strict, reason), reason).toBe(1);
+  }
+  expect(await metric(strict.adminUrl, "fanwire_channel_channels")).toBe(0);
+
+  await using elsewhere = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_NETWORKS: "10.0.0.0/8,::1" } });
+  using stranger = await connectPeer(elsewhere);
+  await until("a stranger is refused", () => stranger.isClosed());
+  expect(await metric(elsewhere.adminUrl, "fanwire_channel_peers_refused_total", { reason: "network" })).toBe(1);
+});
+
+test("one message for very many channels is handed on at the pace of NATS, and memory stays bounded", async () => {
+  await using bounded = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNCONFIRMED_BYTES: String(4 * MIB) } });
+  using publisher = await connectPeer(bounded);
+  using other = await connectPeer(bounded);
+  other.subscribe("amplified 1999", "other");
+  await other.settle();
+  const before = rssBytes(bounded);
+
+  publisher.publish(
+    Array.from({ length: 2_000 }, (_, at) => `amplified ${at}`),
+    "x".repeat(500_000),
+  );
+
+  let most = 0;
+  await until(
+    "the last is delivered",
+    async () => {
+      most = Math.max(most, await metric(bounded.adminUrl, "fanwire_channel_unconfirmed_bytes"));
+      return other.payloads.length === 1;
+    },
+    60_000,
+  );
+  expect(most).toBeLessThan(5 * MIB);
+  expect(rssBytes(bounded) - before).toBeLessThan(200 * MIB);
+  expect(await metric(bounded.adminUrl, "fanwire_channel_pauses_total")).toBeGreaterThan(0);
+});
+
+test("two thousand peers each hear an event once", async () => {
+  const peers = await connectPeers(channel, 2_000);
+  for (const peer of peers) peer.subscribe("crowd");
+  await Promise.all(peers.map((peer) => peer.settle()));
+
+  for (const data of [1, 2, 3]) witness.publish(["crowd"], data);
+
+  await until("all heard", () => peers.every(({ payloads }) => payloads.length >= 3));
+  const expected = [1, 2, 3].map((data) => reply("event", "crowd", data));
+  for (const { payloads } of peers) expect(payloads).toEqual(expected);
+  for (const peer of peers) peer[Symbol.dispose]();
+  await until("all are gone", async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1);
+});
+
+test("a peer with a hundred thousand channels comes back without holding up the others", async () => {
+  await using own = await startChannel({ nats: nats.url });
+  using busy = await connectPeer(own);
+  using other = await connectPeer(own);
+  other.subscribe("other");
+  await other.settle();
+  const before = rssBytes(own);
+  const names = Array.from({ length: 100_000 }, (_, at) => `channel ${at}`);
+
+  busy.subscribe(...names);
+  let slowestMs = 0;
+  await until(
+    "all are subscribed",
+    async () => {
+      const started = performance.now();
+      await other.settle();
+      slowestMs = Math.max(slowestMs, performance.now() - started);
+      return (await metric(own.adminUrl, "fanwire_channel_channels")) > 100_000;
+    },
+    60_000,
+  );
+  busy.publish([names[99_999] ?? "", names[0] ?? ""], 1);
+  await until("it hears its first and last", () => busy.payloads.length === 2);
+  const bytesPerChannel = (rssBytes(own) - before) / names.length;
+  console.log(
+    `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} ms`,
+  );
+  expect(bytesPerChannel).toBeLessThan(8_000);
+  expect(slowestMs).toBeLessThan(3_000);
+
+  busy.socket.destroy();
+  await until("all are left", async () => (await metric(own.adminUrl, "fanwire_channel_channels")) === 1);
+});
+
+test("an open bind is warned about, unless networks are listed", async () => {
+  const env = { CHANNEL_HOST: "0.0.0.0" };
+  await using open = await startChannel({ nats: nats.url, env });
+  await using listed = await startChannel({ nats: nats.url, env: { ...env, CHANNEL_ALLOWED_NETWORKS: "127.0.0.0/8" } });
+  const warnings = ({ process }: TestChannel) => process.logLines().filter(({ level }) => level === "warn");
+
+  expect(warnings(open)).toMatchObject([{ msg: expect.stringContaining("CHANNEL_ALLOWED_NETWORKS") }]);
+  expect(warnings(listed)).toEqual([]);
+  using peer = await connectPeer(listed);
+  await peer.settle();
+});
