@@ -726,7 +726,6 @@ describe("stopping", () => {
     await absent.stop();
     const started = await startPublisher(configFor(absent), { log }, never);
 
-    await delay(100);
     await started.stop();
     await expect(fetch(url("/", started))).rejects.toThrow();
   });
