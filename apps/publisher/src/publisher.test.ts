@@ -4,7 +4,6 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { type Bus, type BusMessage, startNatsBus } from "@fanwire/bus";
 import { controlRequest, type DeliveryOutcome, Subjects, type WorkerDescription } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
