@@ -70,6 +70,17 @@ test.each([
   client.socket.close();
 });
 
+test.each(["fresh.a", "fresh.*"])(
+  "one that is lost right after the following began is found too: %s",
+  async (pattern) => {
+    const client = await connectFanwire(pusher.url, { topic: pattern });
+    proxy.drop = isLive;
+    await log.append(topic("fresh.a"), "1");
+    await until("it is delivered all the same", () => client.publications.length === 1);
+    client.socket.close();
+  },
+);
+
 test("what was published while only this worker was cut off comes when it is back, in order, and live goes on", async () => {
   const client = await connectFanwire(pusher.url, { topic: ["cut.*", "cut.a"] });
   let published = 0;

@@ -22,7 +22,8 @@ import { Interest } from "./core/interest.ts";
 import { KeySequence } from "./core/key-sequence.ts";
 import { Users } from "./core/users.ts";
 import { Delivery, type Followed, treesOf } from "./delivery.ts";
-import { LogFollower, type LogKey } from "./log-follower.ts";
+import { LogFollower } from "./log-follower.ts";
+import type { LogKey } from "./log-repair.ts";
 import type { Traffic } from "./traffic.ts";
 import type { ResponseTrees, Trees } from "./trees.ts";
 
@@ -313,9 +314,27 @@ export class Edge {
       traffic,
       keys: () => this.#interest.subscriptions(),
       deliver: (listening, message, sequence) => this.#deliver(listening, message, sequence),
+      broken: (listening) => this.#endFollowers(listening),
     });
     bus.onConnection((isConnected) => (isConnected ? follower.repairAll() : follower.hold()));
     return follower;
+  }
+
+  /** Who can come back to where it stands does so, and is told that it missed something. The raw door knows no such thing. */
+  #endFollowers(listening: Listening): void {
+    this.#parts.traffic.logBroken++;
+    this.#parts.log.warn({ key: listening.key }, "the log does not hold all that was missed");
+    for (const connection of [...this.#connections.all()]) {
+      if (connection.getUserData().door === "raw" || !this.#follows(connection, listening)) continue;
+      this.end(connection, closeCodes.publicationsMissed);
+    }
+  }
+
+  #follows(connection: Connection, listening: Listening): boolean {
+    if (listening === this.#everyone) return true;
+    const { topics, grant } = connection.getUserData();
+    if (listening.pattern !== undefined) return topics?.has(listening.pattern) === true;
+    return grant.user !== undefined && this.#userKey(grant.user) === listening.key;
   }
 
   #onTargeted(message: BusMessage): void {

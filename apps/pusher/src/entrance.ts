@@ -6,7 +6,8 @@ import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { decode, exceptedId } from "./delivery.ts";
 import type { Edge, Listening, Received } from "./edge.ts";
-import { type LogFollower, messageOf } from "./log-follower.ts";
+import type { LogFollower } from "./log-follower.ts";
+import { messageOf } from "./log-repair.ts";
 import { ReplayCache, type ReplayPart } from "./replay-cache.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -80,11 +81,12 @@ export class Entrance {
     announce: (recovered: boolean | null) => void,
   ): Promise<void> {
     const { connectionId } = connection.getUserData();
-    const { edge, bus } = this.#parts;
+    const { edge, bus, follower } = this.#parts;
     const marks = new Map(listenings.map((listening) => [listening, listening.backlog.enter()]));
     try {
       // Without NATS there is nothing to hear, and nothing to wait for.
       const isHeard = await bus.confirm();
+      if (isHeard) await follower.begin(listenings);
       for (const listening of listenings) listening.isHeard ||= isHeard;
       const replay = since === undefined ? undefined : await this.#recover(listenings, since);
       if (edge.connection(connectionId) !== connection) return;

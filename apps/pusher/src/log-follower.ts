@@ -2,11 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage, DurableLog, LoggedPublication } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { KeySequence } from "./core/key-sequence.ts";
+import { inOrder, type Logged, type LogKey, LogRepair, readAs } from "./log-repair.ts";
 import type { Traffic } from "./traffic.ts";
-
-/** Something followed, as far as the log is concerned. `key` is its live subject, perhaps with wildcards. */
-export type LogKey = { readonly key: string; readonly isExact: boolean; readonly sequence: KeySequence };
 
 export type LogFollowerParts<Key extends LogKey> = {
   readonly bus: Bus;
@@ -17,6 +14,8 @@ export type LogFollowerParts<Key extends LogKey> = {
   /** All that is followed now. */
   keys(): Iterable<Key>;
   deliver(key: Key, message: BusMessage, sequence: number | undefined): void;
+  /** Something of the key may be missing for good, before what is delivered next. */
+  broken(key: Key): void;
 };
 
 /** How often what was delivered is compared with the log: a lost last publication shows in no other way. */
@@ -24,13 +23,11 @@ const VERIFY_MS = 5_000;
 /** What has just been stored may still be on its way to us. */
 const IN_FLIGHT_MS = 500;
 const RETRY_MS = 500;
+/** A follower waits no longer than this to begin. */
+const BEGIN_MS = 1_000;
 const PAGE_LIMIT = 500;
 /** More is dropped and read from the log again. */
 const MAX_HELD = 20_000;
-
-/** `isChecked`: the log was asked since it came. */
-type Held<Key> = { readonly key: Key; readonly message: BusMessage; readonly isChecked: boolean };
-type Found<Key> = { readonly key: Key; readonly publication: LoggedPublication };
 
 /**
  * Sees to it that each durable publication is delivered once and in order. They arrive like live ones, with their sequence.
@@ -40,7 +37,7 @@ export class LogFollower<Key extends LogKey> {
   readonly #parts: LogFollowerParts<Key>;
   readonly #suspects = new Set<Key>();
   readonly #timer: NodeJS.Timeout;
-  #held: Held<Key>[] = [];
+  #held: Logged<Key>[] = [];
   #isHolding = false;
   #epoch: string | undefined;
   #lastSequence = 0;
@@ -74,7 +71,7 @@ export class LogFollower<Key extends LogKey> {
   receive(key: Key, message: BusMessage): void {
     const sequence = sequenceOf(message, "Nats-Sequence");
     if (sequence === undefined) this.#parts.deliver(key, message, undefined);
-    else this.#receiveLogged({ key, message, isChecked: false }, sequence);
+    else this.#receiveLogged(cameAs(key, message, sequence), false);
   }
 
   /** NATS is away: what comes first when it is back may not be what is next. To be followed by {@link repairAll}. */
@@ -100,11 +97,22 @@ export class LogFollower<Key extends LogKey> {
     while (this.#isHolding && !this.#isStopped) await (this.#repairing ?? delay(RETRY_MS));
   }
 
+  /** To be called once NATS has our subscriptions of these keys: of what is stored from now on nothing may be missed. */
+  async begin(keys: readonly Key[]): Promise<void> {
+    const isUnknown = ({ sequence }: Key) => sequence.floor === undefined;
+    if (!keys.some(isUnknown)) return;
+    // Where it takes longer, comparing with the log tells later where they stand.
+    const isKnown = await Promise.race([this.#refreshState(), delay(BEGIN_MS, false, { ref: false })]);
+    if (!isKnown) return;
+    for (const { sequence } of keys.filter(isUnknown)) sequence.settle(this.#lastSequence);
+  }
+
   /** What somebody read of a key's log, to its end, while nothing is held: delivers what is new to us. */
   learn(key: Key, publications: readonly LoggedPublication[], through: number): void {
     const { origin } = key.sequence;
-    const forFollowers = publications.filter(({ sequence }) => sequence > origin);
-    this.#deliverMissing(forFollowers.map((publication) => ({ key, publication })));
+    for (const publication of publications) {
+      if (publication.sequence > origin) this.#deliverMissing(readAs(key, publication, through, this.#parts.subjects));
+    }
     key.sequence.settle(through);
   }
 
@@ -113,16 +121,17 @@ export class LogFollower<Key extends LogKey> {
     clearInterval(this.#timer);
   }
 
-  #receiveLogged(logged: Held<Key>, sequence: number): void {
+  /** `isChecked`: the log was asked since it came. */
+  #receiveLogged(logged: Logged<Key>, isChecked: boolean): void {
     if (this.#isHolding) {
-      this.#hold({ ...logged, isChecked: false });
+      this.#hold(logged);
       return;
     }
-    const { key, message, isChecked } = logged;
-    const verdict = key.sequence.judge(sequence, sequenceOf(message, "Nats-Last-Sequence") ?? 0, message.subject);
+    const { key, message, sequence, previous, subject } = logged;
+    const verdict = key.sequence.judge(sequence, previous, subject);
     if (verdict === "deliver") {
       this.#lastSequence = Math.max(this.#lastSequence, sequence);
-      key.sequence.delivered(sequence, message.subject);
+      key.sequence.delivered(sequence, subject);
       this.#parts.deliver(key, message, sequence);
       return;
     }
@@ -136,9 +145,9 @@ export class LogFollower<Key extends LogKey> {
     this.#startRepair();
   }
 
-  #hold(held: Held<Key>): void {
+  #hold(logged: Logged<Key>): void {
     this.#isHolding = true;
-    this.#held.push(held);
+    this.#held.push(logged);
     if (this.#held.length <= MAX_HELD) return;
     // They are all in the log.
     for (const { key } of this.#held) this.#suspects.add(key);
@@ -160,60 +169,36 @@ export class LogFollower<Key extends LogKey> {
   }
 
   async #repair(): Promise<void> {
-    const found: Found<Key>[] = [];
-    const ends = new Map<Key, number>();
+    const { log, subjects } = this.#parts;
+    let repair = new LogRepair<Key>(log, subjects);
     // At least once, also when nothing is suspect: it tells whether this is still the same log.
     do {
-      const [key] = this.#suspects;
-      if (!(await this.#readSuspect(key, found, ends))) await delay(RETRY_MS);
+      const { epoch } = this;
+      const isCaughtUp = await this.#isCaughtUp();
+      if (epoch !== undefined && this.epoch !== epoch) repair = new LogRepair(log, subjects);
+      if (!isCaughtUp || !(await repair.read(this.#suspects))) await delay(RETRY_MS);
       if (this.#isStopped) return;
     } while (this.#suspects.size > 0);
-    this.#release(found, ends);
+    this.#release(repair);
   }
 
-  /** False when the log cannot be read now. */
-  async #readSuspect(key: Key | undefined, found: Found<Key>[], ends: Map<Key, number>): Promise<boolean> {
-    const { epoch } = this;
-    if (!(await this.#isCaughtUp())) return false;
-    if (epoch !== undefined && this.epoch !== epoch) {
-      found.length = 0;
-      ends.clear();
-    }
-    if (key === undefined) return true;
-    const { floor } = key.sequence;
-    if (floor !== undefined) {
-      const read = await this.#readOn(key, ends.get(key) ?? floor);
-      if (read === undefined) return false;
-      found.push(...read.publications.map((publication) => ({ key, publication })));
-      ends.set(key, read.through);
-    }
-    // Of a key about which nothing is known, what comes next is what is next.
-    this.#suspects.delete(key);
-    return true;
-  }
-
-  #release(found: Found<Key>[], ends: ReadonlyMap<Key, number>): void {
-    this.#deliverMissing(found);
-    for (const [key, through] of ends) key.sequence.settle(through);
+  #release(repair: LogRepair<Key>): void {
     const held = this.#held;
     this.#held = [];
+    const results = [...repair.results(held)];
+    for (const { key, isComplete } of results) if (!isComplete) this.#parts.broken(key);
+    for (const logged of inOrder(results.flatMap(({ publications }) => publications))) this.#deliverMissing(logged);
+    for (const { key, through } of results) key.sequence.settle(through);
     this.#isHolding = this.#isAway;
     // What shows the next gap holds the rest again.
-    for (const each of held) {
-      const sequence = sequenceOf(each.message, "Nats-Sequence");
-      if (sequence !== undefined) this.#receiveLogged({ ...each, isChecked: true }, sequence);
-    }
+    for (const logged of held) this.#receiveLogged(logged, true);
   }
 
-  #deliverMissing(found: Found<Key>[]): void {
-    found.sort((one, other) => one.publication.sequence - other.publication.sequence);
-    for (const { key, publication } of found) {
-      if (key.sequence.isDelivered(publication.sequence)) continue;
-      this.#parts.traffic.logRepairs++;
-      const message = messageOf(publication, this.#parts.subjects);
-      key.sequence.delivered(publication.sequence, message.subject);
-      this.#parts.deliver(key, message, publication.sequence);
-    }
+  #deliverMissing({ key, message, sequence, subject, hasCome }: Logged<Key>): void {
+    if (key.sequence.isDelivered(sequence)) return;
+    if (!hasCome) this.#parts.traffic.logRepairs++;
+    key.sequence.delivered(sequence, subject);
+    this.#parts.deliver(key, message, sequence);
   }
 
   /**
@@ -222,25 +207,6 @@ export class LogFollower<Key extends LogKey> {
    */
   async #isCaughtUp(): Promise<boolean> {
     return (await this.#parts.bus.confirm()) && (await this.#refreshState());
-  }
-
-  /** Everything stored for a key after a sequence, or undefined when it cannot be read now. */
-  async #readOn(
-    { key }: Key,
-    after: number,
-  ): Promise<{ publications: LoggedPublication[]; through: number } | undefined> {
-    const { log, subjects } = this.#parts;
-    const filter = subjects.logOf(key);
-    if (filter === undefined) return { publications: [], through: after };
-
-    const publications: LoggedPublication[] = [];
-    for (let from = after; ; ) {
-      const page = await log.read({ filter, after: from, limit: PAGE_LIMIT });
-      if (!page.ok) return undefined;
-      publications.push(...page.publications);
-      from = page.next;
-      if (page.isEnd) return { publications, through: from };
-    }
   }
 
   /** False when the log cannot be asked. A log made anew makes all sequences meaningless. */
@@ -269,11 +235,11 @@ export class LogFollower<Key extends LogKey> {
       for (const key of this.#parts.keys()) {
         if (this.#isHolding || this.#isStopped) return;
         if (!isNews && key.sequence.floor !== undefined) continue;
-        if (await this.#misses(key)) suspects.push(key);
+        if (await this.#misses(key, upTo)) suspects.push(key);
       }
       if (suspects.length > 0) {
         await delay(IN_FLIGHT_MS);
-        for (const key of suspects) if (await this.#misses(key)) this.#suspects.add(key);
+        for (const key of suspects) if (await this.#misses(key, upTo)) this.#suspects.add(key);
         if (this.#suspects.size > 0) this.#startRepair();
       }
       this.#verifiedUpTo = upTo;
@@ -282,8 +248,8 @@ export class LogFollower<Key extends LogKey> {
     }
   }
 
-  /** Whether the log holds something of a key that was not delivered. What was is settled. */
-  async #misses({ key, isExact, sequence }: Key): Promise<boolean> {
+  /** Whether the log holds something of a key that was not delivered. If not, all up to `upTo` is settled. */
+  async #misses({ key, isExact, sequence }: Key, upTo: number): Promise<boolean> {
     const { log, subjects } = this.#parts;
     const filter = subjects.logOf(key);
     if (filter === undefined) return false;
@@ -295,7 +261,9 @@ export class LogFollower<Key extends LogKey> {
         sequence.propose(last.sequence);
         return false;
       }
-      return !sequence.isDelivered(last.sequence) && last.sequence > 0;
+      if (last.sequence > 0 && !sequence.isDelivered(last.sequence)) return true;
+      sequence.settle(upTo);
+      return false;
     }
     const page = await log.read({ filter, after: floor, limit: PAGE_LIMIT });
     if (!page.ok) return false;
@@ -305,19 +273,22 @@ export class LogFollower<Key extends LogKey> {
   }
 }
 
-/** A publication read from the log, as it would have come in live. */
-export function messageOf(publication: LoggedPublication, subjects: Subjects): BusMessage {
-  return {
-    subject: subjects.liveOf(publication.subject) ?? publication.subject,
-    data: publication.content,
-    headers: publication.headers,
-    respond: () => false,
-  };
-}
-
 function sequenceOf(message: BusMessage, header: "Nats-Sequence" | "Nats-Last-Sequence"): number | undefined {
   const text = message.headers?.get(header);
   if (!text) return undefined;
   const sequence = Number(text);
   return Number.isSafeInteger(sequence) ? sequence : undefined;
+}
+
+function cameAs<Key>(key: Key, message: BusMessage, sequence: number): Logged<Key> {
+  const previous = sequenceOf(message, "Nats-Last-Sequence") ?? 0;
+  return {
+    key,
+    message,
+    sequence,
+    subject: message.subject,
+    previous,
+    newest: Number.POSITIVE_INFINITY,
+    hasCome: true,
+  };
 }

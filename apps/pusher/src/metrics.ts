@@ -63,6 +63,11 @@ export function createWorkerMetrics(options: {
     "Durable publications delivered from the log because they did not come by themselves.",
     () => traffic.logRepairs,
   );
+  counter(
+    "fanwire_pusher_log_broken_total",
+    "Times the log did not hold all that was missed of something followed; who can resume is told to come back.",
+    () => traffic.logBroken,
+  );
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => traffic.deliveries);
   counter(
     "fanwire_pusher_delivered_bytes_total",

@@ -21,6 +21,8 @@ export type Traffic = {
   logGaps: number;
   /** Durable publications delivered from the log because they did not come by themselves. */
   logRepairs: number;
+  /** Times the log did not hold all that was missed of something followed. */
+  logBroken: number;
   /** Connections that came back with a position, by whether it could be proven that nothing is missing. */
   readonly resumed: Record<"recovered" | "not-recovered", number>;
   readonly refused: Record<RefusalReason, number>;
@@ -39,6 +41,7 @@ export function newTraffic(): Traffic {
     topicLimits: 0,
     logGaps: 0,
     logRepairs: 0,
+    logBroken: 0,
     resumed: { recovered: 0, "not-recovered": 0 },
     refused: {
       draining: 0,

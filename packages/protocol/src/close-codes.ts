@@ -24,6 +24,8 @@ export const closeCodes = {
   /** Worth coming back for with a new token. */
   tokenExpired: { code: 4401, reason: "the token has expired", advice: "stop" },
   closedByApplication: { code: 4403, reason: "closed by the application", advice: "stop" },
+  /** Coming back to its position it hears whether it missed anything. */
+  publicationsMissed: { code: 4500, reason: "publications were missed, come back", advice: "reconnect" },
   inboundRate: { code: 4429, reason: "too many inbound messages", advice: "stop" },
 } as const satisfies Record<string, CloseCode>;
 

@@ -24,7 +24,7 @@ async function leaderOf({ bus }: TestPublications): Promise<string> {
 
 test("the worker's node and the log's leader die under 500 durable publications a second: nobody is disconnected, each arrives once, in order", async () => {
   await using cluster = await startNatsCluster();
-  const log = await openPublications(cluster.urls, { replicas: 3 });
+  const log = await openPublications(cluster.urls, { replicas: 3, maxPerSubject: 100_000 });
   await log.append(topic("first"), "so that there is a log");
   const env = { PUSHER_WORKERS: "1", FANWIRE_LOG_REPLICAS: "3" };
   const nats = cluster.urls.join(",");

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectClient } from "./support/client.ts";
+import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
+import { openPublications, type TestPublications, topic } from "./support/durable.ts";
+import { connectFanwire } from "./support/fanwire-client.ts";
+import { type LossyProxy, startLossyProxy } from "./support/lossy-proxy.ts";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { until } from "./support/wait.ts";
+
+const KEPT = 5;
+
+let nats: TestNats;
+let proxy: LossyProxy;
+let log: TestPublications;
+let pusher: TestPusher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  proxy = await startLossyProxy(nats.port);
+  log = await openPublications([nats.url], { maxPerSubject: KEPT });
+  await log.append(topic("first"), "so that there is a log");
+  pusher = await startPusher({ nats: proxy.url, env: { PUSHER_WORKERS: "1" } });
+});
+afterAll(async () => {
+  await log.bus.stop();
+  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
+});
+
+async function publish(name: string, from: number, count: number): Promise<void> {
+  for (let each = from; each < from + count; each++) await log.append(topic(name), String(each));
+}
+
+test("a live reader that missed more than the log keeps is told so when it comes back, others lose nothing", async () => {
+  const lost = await connectFanwire(pusher.url, { topic: "much" });
+  const ofPattern = await connectFanwire(pusher.url, { topic: "much.*" });
+  const raw = await connectClient(`${pusher.url}?topic=much`);
+  await publish("much", 0, 2);
+  await until("they came", () => lost.publications.length === 2 && raw.frames.length === 2);
+
+  proxy.cut();
+  await publish("much", 2, 2 * KEPT);
+  await publish("much.less", 0, KEPT - 1);
+  proxy.heal();
+
+  await until("it is told to come back", () => lost.close);
+  expect(lost.close?.code).toBe(4500);
+  expect(lost.data()).toEqual(["0", "1"]);
+  const back = await connectFanwire(pusher.url, { topic: "much", since: String(lost.publications.at(-1)?.position) });
+  expect(back.welcome.recovered).toBe(false);
+  await until("the others have what they missed", () => ofPattern.publications.length === KEPT - 1);
+  expect(ofPattern.close).toBeUndefined();
+  await publish("much", 100, 1);
+  await until("live goes on", () => back.data().includes("100"));
+  expect(raw.frames).toEqual(["0", "1", "7", "8", "9", "10", "11", "100"]);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_log_broken_total")).toBe(1);
+});
