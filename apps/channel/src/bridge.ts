@@ -1,4 +1,4 @@
-import type { BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import {
   type DeliveryOutcome,
   headerNames,
@@ -10,7 +10,6 @@ import {
   VIA_CHANNEL,
 } from "@fanwire/protocol";
 import type { Subscriptions } from "./core/subscriptions.ts";
-import type { ChannelBus } from "./late-bus.ts";
 import type { Peer } from "./peer.ts";
 import { encodeArray, encodeString, readScalars } from "./php-values.ts";
 import { encodeEvent } from "./replies.ts";
@@ -24,7 +23,7 @@ const CONNECTION_ID = "to_connection_id";
 const VIA = [[headerNames.via, VIA_CHANNEL]] as const;
 
 type BridgeParts = {
-  readonly bus: ChannelBus;
+  readonly bus: Bus;
   readonly uplink: Uplink;
   readonly subjects: Subjects;
   readonly subscriptions: Subscriptions<Peer>;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { JetStreamWorkQueue, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { Bridge } from "./bridge.ts";
@@ -10,7 +10,6 @@ import { LocalQueues } from "./core/local-queues.ts";
 import { Subscriptions } from "./core/subscriptions.ts";
 import { Events } from "./events.ts";
 import { ItemStore } from "./item-store.ts";
-import { LateBus } from "./late-bus.ts";
 import { type Listeners, startListeners } from "./listeners.ts";
 import { createChannelMetrics } from "./metrics.ts";
 import { isLoopback } from "./networks.ts";

@@ -1,7 +1,6 @@
-import type { BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Subscriptions } from "./core/subscriptions.ts";
-import type { ChannelBus } from "./late-bus.ts";
 import { hashName } from "./name-hash.ts";
 import type { Peer } from "./peer.ts";
 import { encodeEvent, readEvent } from "./replies.ts";
@@ -20,7 +19,7 @@ const MAX_LOOP_SHARES = 64;
 type Heard = { readonly event: BusSubscription; readonly loops: BusSubscription[] };
 
 type EventsParts = {
-  readonly bus: ChannelBus;
+  readonly bus: Bus;
   readonly uplink: Uplink;
   readonly subjects: Subjects;
   readonly subscriptions: Subscriptions<Peer>;

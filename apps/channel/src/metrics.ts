@@ -1,7 +1,6 @@
-import { registerBusMetrics } from "@fanwire/bus";
+import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { ChannelBus } from "./late-bus.ts";
 import type { Traffic } from "./traffic.ts";
 
 type Values = Readonly<Record<string, number>>;
@@ -20,7 +19,7 @@ export type Measures = {
 };
 
 /** Shows what a channel server counted; everything is read when the metrics are asked for, nothing on the hot path. */
-export function createChannelMetrics(traffic: Traffic, bus: ChannelBus, measure: () => Measures): Registry {
+export function createChannelMetrics(traffic: Traffic, bus: Bus, measure: () => Measures): Registry {
   const registry = createRegistry();
   registerBusMetrics(registry, bus);
   addGauges(registry, measure);

@@ -1,5 +1,4 @@
-import type { HeaderEntries, SendOutcome } from "@fanwire/bus";
-import type { ChannelBus } from "./late-bus.ts";
+import type { Bus, HeaderEntries, SendOutcome } from "@fanwire/bus";
 
 /** Asking NATS for a confirmation costs a round trip and a few microseconds: once for so many bytes. */
 const WINDOW_BYTES = 262_144;
@@ -11,14 +10,14 @@ const OVERHEAD_BYTES = 100;
  * much, {@link isCongested} tells those who read from peers to stop, so that TCP slows down who publishes.
  */
 export class Uplink {
-  readonly #bus: ChannelBus;
+  readonly #bus: Bus;
   readonly #maxBytes: number;
   readonly #onFree: () => void;
   #sentBytes = 0;
   #confirmedBytes = 0;
   #isConfirming = false;
 
-  constructor(bus: ChannelBus, maxBytes: number, onFree: () => void) {
+  constructor(bus: Bus, maxBytes: number, onFree: () => void) {
     this.#bus = bus;
     this.#maxBytes = maxBytes;
     this.#onFree = onFree;

@@ -1,4 +1,4 @@
-import type { BusMessage, DurableLog, RequestFailure } from "@fanwire/bus";
+import type { Bus, BusMessage, DurableLog, RequestFailure } from "@fanwire/bus";
 import {
   type ConnectionAddress,
   type ConnectionDescription,
@@ -26,7 +26,6 @@ import {
   resultOfAll,
 } from "./core/publish.ts";
 import { ApiError, refusalCodes } from "./errors.ts";
-import type { PublisherBus } from "./late-bus.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 
 /** Workers answer at once: when none did for so long, all have. */
@@ -37,7 +36,7 @@ const GATHER_MAX_WAIT_MS = 2_000;
 type UserRequest = Extract<ControlRequest, { user: string }>;
 
 type ClusterParts = {
-  readonly bus: PublisherBus;
+  readonly bus: Bus;
   readonly durableLog: Pick<DurableLog, "append">;
   readonly subjects: Subjects;
   readonly requestTimeoutMs: number;

@@ -1,10 +1,9 @@
-import { registerBusMetrics } from "@fanwire/bus";
+import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import type { Publication } from "@fanwire/protocol";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { PublishResult } from "./core/publish.ts";
 import { refusalCodes } from "./errors.ts";
-import type { PublisherBus } from "./late-bus.ts";
 
 /** Of route and method there are few, whatever is asked for: each pair is a time series. */
 export type ObservedRequest = {
@@ -27,7 +26,7 @@ export class PublisherMetrics {
   readonly #publications: Counter<"target" | "outcome">;
   readonly #contentBytes: Counter;
 
-  constructor(bus: PublisherBus) {
+  constructor(bus: Bus) {
     const registers = [this.registry];
     registerBusMetrics(this.registry, bus);
     this.#requests = new Counter({

@@ -1,3 +1,4 @@
+import { LateBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
@@ -7,7 +8,6 @@ import { readConfig } from "./config.ts";
 import { docsPage } from "./docs-page.ts";
 import { type Api, createApi } from "./http.ts";
 import { JsonBodies } from "./json-body.ts";
-import { LateBus } from "./late-bus.ts";
 import { LateLog } from "./late-log.ts";
 import { PublisherMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type NatsBus, openJetStreamLog, startNatsBus } from "@fanwire/bus";
+import { type Bus, LateBus, type NatsBus, openJetStreamLog, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { ApiKeys } from "./auth.ts";
@@ -7,7 +7,6 @@ import { Cluster } from "./cluster.ts";
 import type { PublisherConfig } from "./config.ts";
 import { type Api, type ApiParts, createApi } from "./http.ts";
 import { JsonBodies } from "./json-body.ts";
-import { LateBus, type PublisherBus } from "./late-bus.ts";
 import { LateLog } from "./late-log.ts";
 import { PublisherMetrics } from "./metrics.ts";
 import { type ApiServer, startApiServer } from "./server.ts";
@@ -66,7 +65,7 @@ export async function startPublisher(
 
 const STOPPING: Readiness = { ready: false, reason: "stopping" };
 
-function natsReadiness(bus: PublisherBus): Readiness {
+function natsReadiness(bus: Bus): Readiness {
   const health = bus.health();
   return health.alive ? { ready: true } : { ready: false, reason: health.reason };
 }

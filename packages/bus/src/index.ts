@@ -24,6 +24,7 @@ export type {
   ReadRequest,
 } from "./durable-log.ts";
 export { JetStreamWorkQueue, type WorkQueueConfig } from "./jetstream-work-queue.ts";
+export { LateBus } from "./late-bus.ts";
 export { type JetStreamLog, openJetStreamLog } from "./log.ts";
 export { registerBusMetrics } from "./metrics.ts";
 export { type NatsBus, startNatsBus } from "./nats.ts";
