@@ -12,7 +12,7 @@ export type ServiceSpec = {
   /** Defaults for a developer's machine; the user's own variables win. */
   readonly defaults: Readonly<Record<string, string>>;
   /** Where it is to be reached, for the closing lines of a start. */
-  urls(address: string): string[];
+  urls(address: string, env: NodeJS.ProcessEnv): string[];
   /** Things to try with it at once. */
   examples(address: string): string[];
 };
@@ -35,8 +35,12 @@ export const services: readonly ServiceSpec[] = [
     main: "apps/publisher/src/main.ts",
     port: 4237,
     adminPort: 9237,
-    defaults: {},
-    urls: (address) => [`HTTP API    http://${address}   (described at http://${address}/docs)`],
+    // The page asks for a key where there are keys.
+    defaults: { PUBLISHER_TRY_PAGE: "on" },
+    urls: (address, env) => [
+      `HTTP API    http://${address}   (described at http://${address}/docs)`,
+      `To try it   http://${address}/try${pusherQuery(env)}   (connect, follow, publish in the browser)`,
+    ],
     examples: (address) => [`In another terminal:          curl 'http://${address}/?content=hello'`],
   },
   {
@@ -49,6 +53,12 @@ export const services: readonly ServiceSpec[] = [
     examples: () => [],
   },
 ];
+
+/** Tells the page where the pusher is, if that is not where it looks by itself. */
+function pusherQuery(env: NodeJS.ProcessEnv): string {
+  const { host, port } = readAddress("pusher", "", 4236, env);
+  return host === "127.0.0.1" && port === 4236 ? "" : `?pusher=ws://${host}:${port}/`;
+}
 
 /** Those whose code is in this tree. */
 export function presentServices(root: string): ServiceSpec[] {

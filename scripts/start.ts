@@ -87,7 +87,7 @@ function closingLines(natsUrl: string): string {
   return [
     "",
     "Fanwire runs:",
-    ...all((spec, address) => spec.urls(address)),
+    ...all((spec, address) => spec.urls(address, process.env)),
     // A URL of the user's may carry a password.
     `  NATS        ${natsUrl.replaceAll(/\/\/[^@/,]*@/g, "//…@")}`,
     "Try it:",

@@ -60,6 +60,15 @@ describe.skipIf(missing !== undefined)(
       await everyoneHears(listeners.all, content);
     });
 
+    it("serves the page to try it with, and the modules the page is made of", async () => {
+      const base = `http://${cluster.publisherAddress}`;
+      const page = await (await fetch(`${base}/try`)).text();
+
+      const modules = page.match(/try\/(client|page)\/index\.js/g) ?? [];
+      expect(modules).toHaveLength(2);
+      for (const module of modules) expect((await fetch(`${base}/${module}`)).status, module).toBe(200);
+    });
+
     it("tells the clients of a stopped pusher to come back, and they land elsewhere while nobody else notices", async () => {
       await using listeners = await listen(CONNECTIONS);
       const [container] = await cluster.containers("pusher");

@@ -114,7 +114,10 @@ test("a topic followed later is recovered by its own command, reply first", asyn
   await log.append(topic("late"), "2");
 
   await until("both came", () => client.publications.length === 2);
-  expect(client.data()).toEqual(["1", "2"]);
+  expect(client.publications.map(({ data, recovered }) => [data, recovered])).toEqual([
+    ["1", true],
+    ["2", undefined],
+  ]);
   expect(order).toEqual(["reply", "publication", "publication"]);
   client.socket.close();
 });

@@ -1,52 +1,26 @@
-import type { AddressInfo } from "node:net";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { type Filter, startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 
-export type LossyProxy = AsyncDisposable & {
+export type LossyProxy = TcpProxy & {
   readonly url: string;
   /** Messages from NATS for which this is true are swallowed. */
   drop: (subject: string) => boolean;
   readonly dropped: number;
-  /** Cuts all connections and refuses new ones until {@link heal}. */
-  cut(): void;
-  heal(): void;
 };
 
 /** Stands between a worker and its nats-server and loses what it is told to. */
 export async function startLossyProxy(natsPort: number): Promise<LossyProxy> {
-  const sockets = new Set<Socket>();
-  let isCut = false;
   let drop: LossyProxy["drop"] = () => false;
   let dropped = 0;
-
-  const server: Server = createServer((client) => {
-    if (isCut) {
-      client.destroy();
-      return;
-    }
-    const upstream = connect({ host: "127.0.0.1", port: natsPort });
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.pipe(upstream);
-    const filter = messageFilter((subject) => {
+  const proxy = await startTcpProxy(natsPort, () =>
+    messageFilter((subject) => {
       if (!drop(subject)) return false;
       dropped++;
       return true;
-    });
-    upstream.on("data", (chunk) => {
-      for (const bytes of filter(chunk)) client.write(bytes);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo; // a server that listens on TCP has an AddressInfo
+    }),
+  );
   return {
-    url: `nats://127.0.0.1:${port}`,
+    ...proxy,
+    url: `nats://127.0.0.1:${proxy.port}`,
     get drop() {
       return drop;
     },
@@ -56,22 +30,11 @@ export async function startLossyProxy(natsPort: number): Promise<LossyProxy> {
     get dropped() {
       return dropped;
     },
-    cut: () => {
-      isCut = true;
-      for (const socket of sockets) socket.destroy();
-    },
-    heal: () => {
-      isCut = false;
-    },
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
   };
 }
 
 /** Splits the stream of a nats-server into its operations and leaves out messages to be dropped. */
-function messageFilter(isDropped: (subject: string) => boolean): (chunk: Buffer) => Buffer[] {
+function messageFilter(isDropped: (subject: string) => boolean): Filter {
   let pending = Buffer.alloc(0);
   return (chunk) => {
     pending = Buffer.concat([pending, chunk]);

@@ -22,6 +22,9 @@ export const publisherSettings = {
     .describe(
       "Keys, comma-separated; a request must carry any one of them. Each at least 16 characters. None: everybody who reaches the port may publish.",
     ),
+  PUBLISHER_TRY_PAGE: setting
+    .oneOf(["auto", "on", "off"], "auto")
+    .describe("The page `/try`, for development; auto: on where there are no keys."),
   PUBLISHER_MAX_BODY_BYTES: setting
     .integer({ min: 1_024, max: 256 * MEBIBYTE, default: 10 * MEBIBYTE })
     .describe("Largest request body, in bytes; beyond it 413. NATS has a limit of its own for each publication."),
@@ -46,6 +49,7 @@ export type PublisherConfig = {
   readonly adminPort: number;
   /** Empty: everybody may publish. */
   readonly apiKeys: readonly string[];
+  readonly hasTryPage: boolean;
   readonly maxBodyBytes: number;
   readonly maxHeldBodyBytes: number;
   readonly maxBatch: number;
@@ -68,6 +72,9 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     adminHost: values.PUBLISHER_ADMIN_HOST,
     adminPort: values.PUBLISHER_ADMIN_PORT,
     apiKeys: values.PUBLISHER_API_KEYS,
+    hasTryPage:
+      values.PUBLISHER_TRY_PAGE === "on" ||
+      (values.PUBLISHER_TRY_PAGE === "auto" && values.PUBLISHER_API_KEYS.length === 0),
     maxBodyBytes: values.PUBLISHER_MAX_BODY_BYTES,
     maxHeldBodyBytes: values.PUBLISHER_MAX_HELD_BODY_BYTES,
     maxBatch: values.PUBLISHER_MAX_BATCH,

@@ -12,8 +12,10 @@ export type Entry = { readonly methods: string[]; readonly path: string; readonl
 
 const METHODS = ["get", "head", "post", "delete"] as const;
 
+type DocsPageOptions = { readonly origin: string; readonly hasTryPage: boolean };
+
 /** A readable page made of the API's description. Everything but our own markup is escaped by `html`. */
-export function docsPage(document: ApiDocument, origin: string): Html {
+export function docsPage(document: ApiDocument, { origin, hasTryPage }: DocsPageOptions): Html {
   const { title, version, description } = document.info;
   const entries = entriesOf(document);
   return html`<!doctype html>
@@ -27,6 +29,7 @@ export function docsPage(document: ApiDocument, origin: string): Html {
 <body>
 <h1>${title} <small>${version}</small></h1>
 <p>${prose(description)}</p>
+${hasTryPage && html`<p>To connect, follow and publish in the browser: <a href="try">/try</a>.</p>`}
 <nav>${entries.map(navigationLink)}</nav>
 ${entries.map((entry) => entrySection(entry, document, origin))}
 <h2>Schemas</h2>

@@ -19,6 +19,7 @@ import type { PublisherLog } from "./late-log.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addPublicationsRoute } from "./publications-route.ts";
 import { addSeedRoute } from "./seed-route.ts";
+import { addTryRoutes } from "./try-route.ts";
 
 type Env = { Bindings: HttpBindings };
 export type Api = OpenAPIHono<Env>;
@@ -59,6 +60,7 @@ export function createApi(parts: ApiParts): Api {
   addHistoryRoute(api, parts);
   addClusterRoute(api, parts);
   addDocsRoutes(api, parts);
+  addTryRoutes(api, parts);
   refuseOtherMethods(api);
 
   api.notFound((c) => answerError(c, new ApiError("not_found")));

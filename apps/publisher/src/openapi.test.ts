@@ -35,7 +35,7 @@ test("every route is described, and nothing else", () => {
     Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
   );
   const routed = api.routes
-    .filter(({ method, path }) => method !== "ALL" && !["/docs", "/openapi.json"].includes(path))
+    .filter(({ method, path }) => method !== "ALL" && !/^\/(docs|openapi.json|try.*)$/.test(path))
     .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
   const heads = ["HEAD /", "HEAD /v1/connections/{address}"];
   expect(described.sort()).toEqual([...new Set([...routed, ...heads])].sort());
@@ -75,7 +75,7 @@ test("the security scheme is there when keys are", () => {
 
 test("the page shows every route with a line for the shell, and loads nothing", async () => {
   const document = describeApi(apiWith(), { hasKeys: false });
-  const page = String(await docsPage(document, "http://localhost:4237"));
+  const page = String(await docsPage(document, { origin: "http://localhost:4237", hasTryPage: true }));
 
   for (const path of Object.keys(document.paths ?? {})) expect(page).toContain(`<code>${path}</code>`);
   expect(page).toContain("curl &#39;http://localhost:4237/?content=hello&#39;");
@@ -113,11 +113,27 @@ test("the page escapes everything it is given", async () => {
         paths: { [evil]: { get: operation } },
         components: { schemas: { [evil]: schema, b: { anyOf: [{ $ref: `#/components/schemas/${evil}` }, schema] } } },
       },
-      `http://${evil}`,
+      { origin: `http://${evil}`, hasTryPage: false },
     ),
   );
 
   expect(page).not.toContain("<script");
   // A quote that ends an attribute would let the rest be markup of its own.
   expect(page).not.toMatch(/(id|href|class)="[^"]*"'/);
+});
+
+test.each([
+  [{}, true],
+  [{ PUBLISHER_API_KEYS: "0123456789abcdef" }, false],
+  [{ PUBLISHER_API_KEYS: "0123456789abcdef", PUBLISHER_TRY_PAGE: "on" }, true],
+  [{ PUBLISHER_TRY_PAGE: "off" }, false],
+])("with %o the page /try is there: %s", async (env, isThere) => {
+  const api = apiWith(env);
+
+  expect(api.routes.some(({ path }) => path.startsWith("/try"))).toBe(isThere);
+  expect((await (await api.request("/docs")).text()).includes('href="try"')).toBe(isThere);
+});
+
+test.each(["client.test.ts", "index.d.ts", "..%2Fpackage.json", "nobody.ts"])("/try has no module %s", async (name) => {
+  expect((await apiWith().request(`/try/client/${name}`)).status).toBe(404);
 });

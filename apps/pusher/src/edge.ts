@@ -45,7 +45,7 @@ type EdgeParts = {
 export type Received = {
   readonly message: BusMessage;
   readonly sequence: number | undefined;
-  /** Counts up in the order of arrival over all keys. */
+  /** Counts up from 1 in the order of arrival over all keys; 0: read from the log, for who missed it. */
   readonly arrival: number;
 };
 

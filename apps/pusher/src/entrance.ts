@@ -229,10 +229,10 @@ export class Entrance {
     if (texts.length > 0) yield { content: texts.join(separator), isBinary: false };
   }
 
-  #encode(door: "fanwire.v1" | "sse", listening: Listening, { message, sequence }: Received): string {
+  #encode(door: "fanwire.v1" | "sse", listening: Listening, { message, sequence, arrival }: Received): string {
     const { epoch } = this.#parts.follower;
     const position = sequence === undefined || !epoch ? undefined : formatPosition({ epoch, sequence });
     const delivered = decode(message, { topic: listening.topicOf(message), pattern: listening.pattern, position });
-    return door === "sse" ? encodeSse(delivered) : encodeFanwire(delivered);
+    return door === "sse" ? encodeSse(delivered) : encodeFanwire(delivered, arrival === 0);
   }
 }

@@ -64,11 +64,19 @@ test("publications of a frame come in order, text as text and base64 as bytes", 
   FakeWebSocket.last.say(
     { type: "welcome", connection: "a.1", recovered: null },
     publication({ topic: "orders.7", subscription: "orders.*", event: "paid", position: "e-11", id: "x" }),
-    publication({ data: "/wD+", encoding: "base64", unheardOf: 1 }),
+    publication({ data: "/wD+", encoding: "base64", recovered: true, unheardOf: 1 }),
   );
 
   expect(publications).toEqual([
-    { topic: "orders.7", subscription: "orders.*", event: "paid", data: "hi", position: "e-11", id: "x" },
+    {
+      topic: "orders.7",
+      subscription: "orders.*",
+      event: "paid",
+      data: "hi",
+      position: "e-11",
+      id: "x",
+      recovered: false,
+    },
     {
       topic: undefined,
       subscription: undefined,
@@ -76,6 +84,7 @@ test("publications of a frame come in order, text as text and base64 as bytes", 
       data: Uint8Array.of(255, 0, 254),
       position: undefined,
       id: undefined,
+      recovered: true,
     },
   ]);
   expect(client.position).toBe("e-11");

@@ -17,6 +17,7 @@ export type PublicationMessage = {
   readonly data: string;
   readonly encoding?: "base64";
   readonly id?: string;
+  readonly recovered?: true;
 };
 
 export type Reply = { readonly type: "reply"; readonly id: number | string } & (
@@ -38,6 +39,8 @@ export type Publication = {
   readonly position: string | undefined;
   /** The publisher's own id, where it gave one. */
   readonly id: string | undefined;
+  /** It was missed, and came from the log when the connection resumed. */
+  readonly recovered: boolean;
 };
 
 /** The messages of one frame. What cannot be read is left out, as what a newer worker may say. */
@@ -54,8 +57,9 @@ export function parseFrame(frame: string): Message[] {
 }
 
 export function publicationFrom(message: PublicationMessage): Publication {
-  const { topic, subscription, event, data, encoding, position, id } = message;
-  return { topic, subscription, event, data: encoding === "base64" ? bytesOf(data) : data, position, id };
+  const { topic, subscription, event, encoding, position, id, recovered = false } = message;
+  const data = encoding === "base64" ? bytesOf(message.data) : message.data;
+  return { topic, subscription, event, data, position, id, recovered };
 }
 
 function bytesOf(base64: string): Uint8Array {

@@ -14,6 +14,7 @@ const plain: Delivered = {
 
 test("a publication is written as the protocol says, and absent members are absent", () => {
   expect(encodeFanwire(plain)).toBe('{"type":"publication","event":"message","data":"hi"}');
+  expect(encodeFanwire(plain, true)).toBe('{"type":"publication","event":"message","data":"hi","recovered":true}');
   expect(
     encodeFanwire({
       data: "AP8=",

@@ -15,14 +15,14 @@ export type Delivered = {
 };
 
 /** A publication in fanwire.v1. Written by hand, since it is once per publication on the hot path. */
-export function encodeFanwire(delivered: Delivered): string {
+export function encodeFanwire(delivered: Delivered, isRecovered = false): string {
   const { data, isBinary, event, id, position, topic, subscription } = delivered;
   return `{"type":"publication"${member("position", position)}${member("topic", topic)}${member(
     "subscription",
     subscription,
   )},"event":${JSON.stringify(event ?? DEFAULT_EVENT)}${member("id", id)},"data":${JSON.stringify(data)}${
     isBinary ? ',"encoding":"base64"' : ""
-  }}`;
+  }${isRecovered ? ',"recovered":true' : ""}}`;
 }
 
 function member(name: string, value: string | undefined): string {

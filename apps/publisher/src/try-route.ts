@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Api, ApiParts } from "./http.ts";
+import { tryPage } from "./try-page.ts";
+import { tryStyle } from "./try-style.ts";
+
+/** Where the packages begin whose modules the browser loads: built code, or its source where Node runs that. */
+const ENTRIES = {
+  client: () => new URL(import.meta.resolve("@fanwire/client")),
+  page: () => new URL(import.meta.resolve("@fanwire/try-page")),
+};
+type Package = keyof typeof ENTRIES;
+/** Neither tests nor declarations, nor a way out of the folder. */
+const MODULE_NAME = /^[a-z-]+\.(js|ts)$/;
+
+/** A page to try the cluster with, for development. It holds no secret and needs no key; what it publishes does. */
+export function addTryRoutes(api: Api, { config, keys }: ApiParts): void {
+  if (!config.hasTryPage) return;
+  api.get("/try", (c) => {
+    const importMap = JSON.stringify({ imports: { "@fanwire/client": `./${entryOf("client")}` } });
+    c.header("Content-Security-Policy", policy(importMap));
+    return c.html(tryPage({ importMap, script: entryOf("page"), hasKeys: !keys.isOpen }));
+  });
+  for (const name of ["client", "page"] as const) {
+    api.get(`/try/${name}/:module`, async (c) => {
+      const source = await moduleSource(name, c.req.param("module"));
+      if (source === undefined) return c.notFound();
+      return c.body(source, 200, { "Content-Type": "text/javascript; charset=utf-8" });
+    });
+  }
+}
+
+/** It may connect to any pusher: which one, its reader says. */
+function policy(importMap: string): string {
+  const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  return [
+    "default-src 'none'",
+    `script-src 'self' ${hash(importMap)}`,
+    `style-src ${hash(tryStyle)}`,
+    "connect-src 'self' ws: wss:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}
+
+/** Relative to the page, which a proxy may serve below another path. */
+function entryOf(name: Package): string {
+  return `try/${name}/${ENTRIES[name]().pathname.split("/").at(-1)}`;
+}
+
+/** `undefined` when there is no such module. */
+async function moduleSource(name: Package, module: string): Promise<string | undefined> {
+  if (!MODULE_NAME.test(module)) return undefined;
+  const text = await readFile(new URL(module, ENTRIES[name]()), "utf8").catch(() => undefined);
+  return text === undefined || module.endsWith(".js") ? text : withoutTypes(text);
+}
+
+/** Only where sources run is there an esbuild, and a need for it: the imports of a built module name built modules. */
+async function withoutTypes(source: string): Promise<string> {
+  const { transform } = await import("esbuild");
+  return (await transform(source, { loader: "ts", target: "es2022" })).code;
+}

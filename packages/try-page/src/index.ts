@@ -1,0 +1,66 @@
+import { type Client, connect } from "@fanwire/client";
+import { button, element, field } from "./elements.ts";
+import { Line } from "./line.ts";
+import { showPublication } from "./publications-view.ts";
+import { startPublishForm } from "./publish-form.ts";
+import { addToLog, showPosition, showState } from "./state-view.ts";
+import { TopicsView } from "./topics-view.ts";
+
+const url = field("pusher-url");
+const token = field("token");
+const cut = button("cut");
+const disconnect = button("disconnect");
+
+const topics = new TopicsView(["news"]);
+const line = new Line();
+let client: Client | undefined;
+
+url.value = new URLSearchParams(location.search).get("pusher") ?? guessedPusher();
+startPublishForm(() => client?.address);
+
+element("connect-form", HTMLFormElement).addEventListener("submit", (event) => {
+  event.preventDefault();
+  try {
+    start();
+  } catch (error) {
+    addToLog("refused", String(error));
+  }
+});
+disconnect.addEventListener("click", () => client?.close());
+cut.addEventListener("click", () => {
+  if (line.isCut) {
+    addToLog("mended", "");
+    line.mend();
+  } else {
+    addToLog("cut", "nothing passes until it is mended");
+    line.cut();
+  }
+  cut.textContent = line.isCut ? "Mend the line" : "Cut the line";
+});
+
+function start(): void {
+  client?.close();
+  client = connect({
+    url: url.value,
+    topics: topics.names(),
+    token: token.value || undefined,
+    WebSocket: line.WebSocket,
+    onPublication: (publication) => {
+      showPublication(publication);
+      if (client?.position) showPosition(client.position);
+    },
+    onState: (state) => {
+      showState(state);
+      const isOver = state.state === "closed";
+      cut.disabled = isOver && !line.isCut;
+      disconnect.disabled = isOver;
+    },
+    onRefused: (name, error) => topics.refused(name, error),
+  });
+  topics.use(client);
+}
+
+/** Where a pusher of this machine is unless it was told otherwise. */
+function guessedPusher(): string {
+  return `${location.protocol.replace("http", "ws")}//${location.hostname}:4236/`;
+}

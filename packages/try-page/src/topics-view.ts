@@ -1,0 +1,55 @@
+import type { Client, FanwireError } from "@fanwire/client";
+import { element, field, make } from "./elements.ts";
+import { addToLog } from "./state-view.ts";
+
+const form = element("follow-form", HTMLFormElement);
+const input = field("follow-topic");
+const list = element("topics", HTMLElement);
+
+/** What is followed; it outlives a client, so that the next one follows the same. */
+export class TopicsView {
+  readonly #topics = new Map<string, HTMLElement>();
+  #client: Client | undefined;
+
+  constructor(names: readonly string[]) {
+    for (const name of names) this.#add(name);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#add(input.value);
+      input.value = "";
+    });
+  }
+
+  names(): string[] {
+    return [...this.#topics.keys()];
+  }
+
+  use(client: Client | undefined): void {
+    this.#client = client;
+  }
+
+  refused(name: string, error: FanwireError): void {
+    this.#topics.get(name)?.remove();
+    this.#topics.delete(name);
+    addToLog("refused", `${name}: ${error.message}`);
+  }
+
+  #add(name: string): void {
+    if (this.#topics.has(name)) return;
+    const remove = make("button", "", "×");
+    remove.setAttribute("aria-label", `Follow ${name} no more`);
+    remove.addEventListener("click", () => this.#remove(name));
+    const entry = make("li", "", make("code", "", name), remove);
+    this.#topics.set(name, entry);
+    list.append(entry);
+    this.#client?.subscribe(name).catch((error: FanwireError) => {
+      if (error.code !== "closed") this.refused(name, error);
+    });
+  }
+
+  #remove(name: string): void {
+    this.#topics.get(name)?.remove();
+    this.#topics.delete(name);
+    this.#client?.unsubscribe(name).catch((error: FanwireError) => addToLog("refused", `${name}: ${error.message}`));
+  }
+}
