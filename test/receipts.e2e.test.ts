@@ -175,22 +175,33 @@ test.each(["raw", "fanwire.v1", "sse"] as const)(
     });
 
     expect(receipt).toEqual(ofAll(1, 1));
+    expect(await receiptOf({ topic }, { except: slow.address })).toEqual(ofAll(1));
     slow.end();
     fast.socket.terminate();
   },
 );
 
 /** A connection that takes nothing after its welcome. */
-async function connectSlow(door: "raw" | "fanwire.v1" | "sse", query: string): Promise<{ end(): void }> {
+async function connectSlow(
+  door: "raw" | "fanwire.v1" | "sse",
+  query: string,
+): Promise<{ address: string; end(): void }> {
   const [{ url }] = pushers;
   if (door === "sse") {
     const stream = await readEvents(sseUrl(pushers[0], query));
+    const { connection } = JSON.parse(stream.events()[0]?.data ?? "") as { connection: string };
     stream.response.socket.pause();
-    return { end: () => stream.close() };
+    return { address: connection, end: () => stream.close() };
   }
-  const { socket } = door === "raw" ? await connectClient(`${url}?${query}`) : await connectFanwire(`${url}?${query}`);
-  socket.pause();
-  return { end: () => socket.terminate() };
+  const client =
+    door === "raw"
+      ? await connectClient(`${url}?${query}`)
+      : await connectFanwire(`${url}?${query}`).then(({ socket, welcome }) => ({
+          socket,
+          address: welcome.connection,
+        }));
+  client.socket.pause();
+  return { address: client.address, end: () => client.socket.terminate() };
 }
 
 test("a worker that hangs is missed at the deadline, waited for only once, and counted again when it goes on", async () => {

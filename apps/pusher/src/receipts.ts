@@ -68,10 +68,9 @@ export class Receipts {
   #openBatch(): Batch {
     const noted: Batch["noted"] = [];
     const settle = async () => {
+      // Before it waits for sockets again uWebSockets.js has written what was handed to its trees.
       await nextTurn();
       this.#batch = undefined;
-      // uWebSockets.js writes around each wait for sockets: by the end of the next turn it has.
-      await nextTurn();
       this.#settle(noted);
     };
     return { noted, settled: settle() };
@@ -80,23 +79,25 @@ export class Receipts {
   #settle(noted: Batch["noted"]): void {
     const tallies = this.#tally(noted);
     for (const { entry, followed, handedTo, exceptedId } of noted) {
-      const tally = tallies.get(followed);
+      const tally = tallies.get(followed.trees.raw);
       if (tally === undefined) continue;
-      const { delivered, buffered } = this.#without(exceptedId, tally);
-      entry.buffered += buffered;
+      const counted = this.#without(exceptedId, tally);
       // Who joined since does not count.
-      entry.delivered += Math.min(delivered, handedTo - buffered);
+      const buffered = Math.min(counted.buffered, handedTo);
+      entry.buffered += buffered;
+      entry.delivered += Math.min(counted.delivered, handedTo - buffered);
     }
   }
 
-  #tally(noted: Batch["noted"]): Map<Followable, Tally> {
-    const tallies = new Map<Followable, Tally>();
+  /** By the name of a tree, of which each thing that can be followed has its own. */
+  #tally(noted: Batch["noted"]): Map<string, Tally> {
+    const tallies = new Map<string, Tally>();
     const byTopic = new Map<string, Tally>();
     let everyone: Tally | undefined;
     for (const { followed } of noted) {
-      if (tallies.has(followed)) continue;
+      if (tallies.has(followed.trees.raw)) continue;
       const tally = { trees: followed.trees, delivered: 0, buffered: 0 };
-      tallies.set(followed, tally);
+      tallies.set(followed.trees.raw, tally);
       if (followed.user !== undefined) this.#tallyUser(followed.user, tally);
       else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
       else everyone = tally;
