@@ -92,6 +92,25 @@ test("a request tells apart an answer, silence and nobody there", async () => {
   await bus.stop();
 });
 
+test("who gathers hears each reply until it has enough, and that nobody is there", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  for (const answer of ["a", "b"]) bus.subscribe("all", (message) => message.respond(answer));
+  const heard: string[] = [];
+  const gather = (subject: string) =>
+    bus.gather(subject, text("?"), ({ data }) => heard.push(Buffer.from(data).toString()));
+
+  const asking = gather("all");
+  await until("both answered", () => heard.length === 2);
+  asking?.unsubscribe();
+  gather("none");
+  await until("NATS said that nobody is there", () => heard.length === 3);
+
+  expect(heard.toSorted()).toEqual(["", "a", "b"]);
+  expect(bus.gather("all", Buffer.alloc(bus.maxPayloadBytes() + 1), () => {})).toBeUndefined();
+  await bus.stop();
+});
+
 test("replies of many are gathered, also of none", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Bus, BusMessage, DurableLog, RequestFailure } from "@fanwire/bus";
 import {
   type ConnectionAddress,
@@ -16,17 +17,24 @@ import {
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
+import { encodeRequest, parseJson } from "./control-messages.ts";
 import {
+  type Accepted,
   encodeDurable,
   encodePublication,
   fromDelivery,
   type PublishRefusal,
   type PublishRequest,
   type PublishResult,
+  receiptOfConnection,
   resultOfAll,
+  type StoredAt,
+  storedNow,
 } from "./core/publish.ts";
 import { ApiError, refusalCodes } from "./errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
+import { Receipts } from "./receipts.ts";
+import { Roll } from "./roll.ts";
 
 /** Workers answer at once: when none did for so long, all have. */
 const GATHER_STALL_MS = 250;
@@ -40,6 +48,7 @@ type ClusterParts = {
   readonly durableLog: Pick<DurableLog, "append">;
   readonly subjects: Subjects;
   readonly requestTimeoutMs: number;
+  readonly receiptTimeoutMs: number;
   readonly metrics: PublisherMetrics;
   readonly log: Log;
 };
@@ -47,17 +56,25 @@ type ClusterParts = {
 /** The cluster as seen from the HTTP API: what can be published to it and asked of it, over NATS. */
 export class Cluster {
   readonly #parts: ClusterParts;
+  readonly #receipts: Receipts;
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
+    const roll = new Roll({ ...parts, timeoutMs: parts.receiptTimeoutMs, call: () => this.describeWorkers() });
+    this.#receipts = new Receipts({ ...parts, roll, timeoutMs: parts.receiptTimeoutMs });
   }
 
   /**
    * Publishes; to a connection, with its worker's word about it. Requests of one caller that are handed over in one turn of
    * the event loop reach NATS in that order.
    */
-  async publish({ publications, isDurable }: PublishRequest): Promise<PublishResult> {
-    return resultOfAll(await Promise.all(publications.map((publication) => this.#publish(publication, isDurable))));
+  async publish({ publications, isDurable, wantsReceipt }: PublishRequest): Promise<PublishResult> {
+    const receiptId = wantsReceipt ? randomUUID() : undefined;
+    const asked = publications.map((each) => (receiptId === undefined ? each : { ...each, receipt: receiptId }));
+    const results = await Promise.all(asked.map((publication) => this.#publish(publication, isDurable)));
+    const result = resultOfAll(results);
+    if (receiptId === undefined || !result.ok) return result;
+    return this.#withReceipt(receiptId, result, storedNow(this.#parts.subjects, publications, results));
   }
 
   /** Publishes and does not ask whether anybody was there, as the original cluster did. */
@@ -144,6 +161,18 @@ export class Cluster {
     return result;
   }
 
+  async #withReceipt(id: string, accepted: Accepted, stored: readonly StoredAt[]): Promise<Accepted> {
+    switch (accepted.status) {
+      case "published":
+        return { ...accepted, receipt: await this.#receipts.gather(id, stored) };
+      case "stored":
+        // Of what had been stored before nothing was sent again.
+        return accepted.isDuplicate ? accepted : { ...accepted, receipt: await this.#receipts.gather(id, stored) };
+      default:
+        return { ...accepted, receipt: receiptOfConnection(accepted.status) };
+    }
+  }
+
   async #store(publication: Publication & { readonly target: DurableTarget }): Promise<PublishResult> {
     const { durableLog, subjects } = this.#parts;
     const { subject, content, headers } = encodeDurable(subjects, publication);
@@ -189,18 +218,5 @@ function refusal(reason: RequestFailure): PublishRefusal {
       return "worker-timeout";
     default:
       return reason;
-  }
-}
-
-function encodeRequest(request: ControlRequest): Uint8Array {
-  return Buffer.from(JSON.stringify(request));
-}
-
-/** `undefined`, which no schema accepts, for what is no JSON. */
-function parseJson(message: BusMessage): unknown {
-  try {
-    return JSON.parse(Buffer.from(message.data).toString());
-  } catch {
-    return undefined;
   }
 }

@@ -40,6 +40,11 @@ export const publisherSettings = {
   PUBLISHER_REQUEST_TIMEOUT_MS: setting
     .integer({ min: 10, max: 60_000, default: 2_000 })
     .describe("How long a worker may take to answer, in milliseconds; beyond it 503."),
+  PUBLISHER_RECEIPT_TIMEOUT_MS: setting
+    .integer({ min: 100, max: 10_000, default: 1_500 })
+    .describe(
+      "How long all workers together may take to tell a receipt, in milliseconds; beyond it the receipt is incomplete.",
+    ),
 };
 
 export type PublisherConfig = {
@@ -55,6 +60,7 @@ export type PublisherConfig = {
   readonly maxBatch: number;
   readonly maxInFlight: number;
   readonly requestTimeoutMs: number;
+  readonly receiptTimeoutMs: number;
   readonly logLevel: LogLevel;
   readonly bus: BusConfig;
   readonly log: LogConfig;
@@ -80,6 +86,7 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     maxBatch: values.PUBLISHER_MAX_BATCH,
     maxInFlight: values.PUBLISHER_MAX_IN_FLIGHT,
     requestTimeoutMs: values.PUBLISHER_REQUEST_TIMEOUT_MS,
+    receiptTimeoutMs: values.PUBLISHER_RECEIPT_TIMEOUT_MS,
     logLevel: values.FANWIRE_LOG_LEVEL,
     bus: busConfigFrom(values),
     log: logConfigFrom(values),

@@ -25,6 +25,7 @@ export class PublisherMetrics {
   readonly #durations: Histogram<"route" | "method">;
   readonly #publications: Counter<"target" | "outcome">;
   readonly #contentBytes: Counter;
+  readonly #receipts: Counter<"outcome">;
 
   constructor(bus: Bus) {
     const registers = [this.registry];
@@ -53,6 +54,12 @@ export class PublisherMetrics {
       help: "Bytes of content of the publications that NATS or a worker accepted.",
       registers,
     });
+    this.#receipts = new Counter({
+      name: "fanwire_publisher_receipts_total",
+      help: "Receipts gathered from all workers, by whether all of them answered in time: complete or incomplete.",
+      labelNames: ["outcome"],
+      registers,
+    });
     this.inFlight = new Gauge({
       name: "fanwire_publisher_in_flight",
       help: "Requests being answered now.",
@@ -74,5 +81,9 @@ export class PublisherMetrics {
   countPublication({ target, content }: Publication, result: PublishResult): void {
     this.#publications.inc({ target: target.kind, outcome: result.ok ? result.status : refusalCodes[result.reason] });
     if (result.ok) this.#contentBytes.inc(content.length);
+  }
+
+  countReceipt(isComplete: boolean): void {
+    this.#receipts.inc({ outcome: isComplete ? "complete" : "incomplete" });
   }
 }

@@ -19,7 +19,8 @@ function apiWith(env: Record<string, string> = {}): Api {
   const metrics = new PublisherMetrics(bus);
   const subjects = new Subjects();
   const durableLog = new LateLog();
-  const cluster = new Cluster({ bus, durableLog, subjects, requestTimeoutMs: 100, metrics, log });
+  const { requestTimeoutMs, receiptTimeoutMs } = config;
+  const cluster = new Cluster({ bus, durableLog, subjects, requestTimeoutMs, receiptTimeoutMs, metrics, log });
   const bodies = new JsonBodies(config, metrics.heldBodyBytes);
   const keys = new ApiKeys(config.apiKeys);
   return createApi({ config, cluster, durableLog, subjects, keys, bodies, metrics, log });

@@ -19,6 +19,7 @@ const route = (maxBatch: number) =>
       "One publication is answered by what became of it. Many, in an array, are checked first: if any is invalid, none is sent.",
       "To several topics it is published to each. With `durable` it is stored first: `stored` is said after JetStream's acknowledgement.",
       "Then they are published in order, and the answer holds one result for each; it is 503 only when NATS was away for all of them.",
+      "With `receipt` the answer waits for the workers' word about who got it.",
     ].join(" "),
     request: {
       body: {
@@ -35,6 +36,10 @@ const route = (maxBatch: number) =>
               durable: {
                 summary: "To a topic, stored for those who come back",
                 value: { target: { topic: "orders.7" }, data: '{"total":9}', event: "paid", durable: true, id: "4711" },
+              },
+              receipt: {
+                summary: "To a user, with a receipt",
+                value: { target: { user: "anna" }, data: "hello", receipt: true },
               },
               batch: {
                 summary: "A batch, with bytes as base64",
@@ -122,7 +127,8 @@ function refusalAnswer(refused: Parameters<typeof describeRefusal>[0]) {
 }
 
 function answerOf(result: Accepted): z.input<typeof publicationStatus> {
-  if (result.status !== "stored") return { status: result.status };
+  const receipt = result.receipt && { receipt: result.receipt };
+  if (result.status !== "stored") return { status: result.status, ...receipt };
   const positions = result.positions.map(formatPosition);
   const [last] = result.positions.toSorted((one, other) => other.sequence - one.sequence);
   return {
@@ -130,5 +136,6 @@ function answerOf(result: Accepted): z.input<typeof publicationStatus> {
     ...(last && { position: formatPosition(last) }),
     ...(positions.length > 1 && { positions }),
     ...(result.isDuplicate && { duplicate: true as const }),
+    ...receipt,
   };
 }

@@ -386,7 +386,7 @@ describe("POST /v1/publications", () => {
       422,
       "invalid_request",
     ],
-    ["an unknown field", '{"target":{"everyone":true},"data":"x","receipt":true}', 422, "invalid_request"],
+    ["an unknown field", '{"target":{"everyone":true},"data":"x","receipts":true}', 422, "invalid_request"],
     [
       "content NATS does not take",
       JSON.stringify({ target: { everyone: true }, data: "x".repeat(100_001) }),

@@ -76,7 +76,8 @@ type BuildParts = Pick<ApiParts, "config" | "subjects" | "metrics" | "log"> & { 
 
 function buildApi({ nats, ...parts }: BuildParts): Api {
   const { config, metrics } = parts;
-  const cluster = new Cluster({ ...parts, ...nats, requestTimeoutMs: config.requestTimeoutMs });
+  const { requestTimeoutMs, receiptTimeoutMs } = config;
+  const cluster = new Cluster({ ...parts, ...nats, requestTimeoutMs, receiptTimeoutMs });
   const bodies = new JsonBodies(config, metrics.heldBodyBytes);
   return createApi({ ...parts, durableLog: nats.durableLog, cluster, keys: new ApiKeys(config.apiKeys), bodies });
 }

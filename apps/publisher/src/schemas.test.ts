@@ -8,6 +8,7 @@ test("a request becomes a publication", () => {
   expect(publicationRequest.parse({ target: everyone, data: "привет" })).toEqual({
     publications: [{ target: { kind: "everyone" }, content: Buffer.from("привет") }],
     isDurable: false,
+    wantsReceipt: false,
   });
   expect(
     publicationRequest.parse({
@@ -29,6 +30,7 @@ test("a request becomes a publication", () => {
       },
     ],
     isDurable: false,
+    wantsReceipt: false,
   });
 });
 
@@ -44,6 +46,12 @@ test("to a topic, to several, to a user; durable where somebody can come back", 
   expect(targetsOf({ user: "*" })).toEqual([{ kind: "user", user: "*" }]);
   expect(publicationRequest.parse({ target: everyone, data: "x", durable: true }).isDurable).toBe(true);
   expect(publicationRequest.parse({ target: everyone, data: "x", durable: false }).isDurable).toBe(false);
+});
+
+test("a receipt is asked for in so many words", () => {
+  const wants = (receipt: boolean) => publicationRequest.parse({ target: everyone, data: "x", receipt }).wantsReceipt;
+
+  expect([wants(true), wants(false)]).toEqual([true, false]);
 });
 
 test("content may be empty, long and hold any character", () => {
@@ -78,6 +86,7 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
     /cannot be true for a connection/,
   ],
   ["durable that is a word", { target: everyone, data: "x", durable: "yes" }, "durable", /true or false/],
+  ["a receipt that is a word", { target: everyone, data: "x", receipt: "yes" }, "receipt", /true or false/],
   ["two targets", { target: { everyone: true, connection: "abcdefgh.1" }, data: "x" }, "target", /must be one of/],
   ["not everyone", { target: { everyone: false }, data: "x" }, "target.everyone", /must be true/],
   [

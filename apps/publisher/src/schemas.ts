@@ -116,6 +116,10 @@ export const publicationRequest = z
     except: connectionAddress.optional().openapi({
       description: "Address of a connection that must not get it, though the target includes it.",
     }),
+    receipt: z
+      .boolean("must be true or false")
+      .optional()
+      .describe("Whether the answer says who got it; it waits for the workers' word then."),
   })
   .transform((request, context): PublishRequest => {
     const content = contentBytes(request.data, request.encoding);
@@ -135,7 +139,8 @@ export const publicationRequest = z
       ...(request.id !== undefined && { id: request.id }),
       ...(request.except !== undefined && { except: request.except }),
     };
-    return { publications: request.target.map((each): Publication => ({ target: each, ...rest })), isDurable };
+    const publications = request.target.map((each): Publication => ({ target: each, ...rest }));
+    return { publications, isDurable, wantsReceipt: request.receipt === true };
   })
   .openapi("Publication");
 
@@ -153,6 +158,20 @@ const position = z
   .string()
   .openapi({ description: "A place in the log: `<epoch>-<sequence>`.", example: "dn2tklp5nv31-1043" });
 
+const receipt = z
+  .object({
+    delivered: z.int().describe("Connections it was handed to that hold nothing unsent."),
+    buffered: z.int().describe("Connections whose worker holds it, or what came before it, because they read slowly."),
+    workers: z.int().describe("Workers that said so."),
+    missing: z
+      .int()
+      .describe(
+        "Workers that did not say so in time, or have it still to come: not all of their connections are counted.",
+      ),
+    complete: z.boolean().describe("Whether all workers that there are said so."),
+  })
+  .openapi("Receipt");
+
 export const publicationStatus = z
   .object({
     status: z
@@ -166,6 +185,11 @@ export const publicationStatus = z
       .literal(true)
       .optional()
       .describe("It was stored before, under the same id; `position` is where. Nothing was sent again."),
+    receipt: receipt
+      .optional()
+      .describe(
+        "With `receipt`, unless it is a duplicate: who got it, counted once for each subscription that brought it.",
+      ),
   })
   .openapi("PublicationStatus", { example: { status: "published" } });
 

@@ -1,15 +1,22 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import {
   type ControlRequest,
   closeCodes,
   controlRequest,
   MAX_NAMED_CONNECTIONS,
+  parsePosition,
+  type ReceiptReply,
   type Subjects,
   type WorkerDescription,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { Connection } from "./connection.ts";
 import type { Edge } from "./edge.ts";
+
+const RECEIPT_CHECK_MS = 10;
+
+type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
 
 type ControlParts = {
   readonly bus: Bus;
@@ -31,13 +38,17 @@ export function startControl(parts: ControlParts): BusSubscription[] {
       message.respond(JSON.stringify({ error: "not a control request" }));
       return;
     }
+    if (request.command === "receipt") {
+      void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
+      return;
+    }
     message.respond(JSON.stringify(answer(request, parts)));
   };
 
   return [subjects.worker(workerId), subjects.allWorkers].map((subject) => bus.subscribe(subject, onRequest));
 }
 
-function answer(request: ControlRequest, { edge, describeWorker }: ControlParts) {
+function answer(request: Exclude<ControlRequest, ReceiptRequest>, { edge, describeWorker }: ControlParts) {
   switch (request.command) {
     case "describe":
       return describeWorker();
@@ -64,6 +75,24 @@ function answer(request: ControlRequest, { edge, describeWorker }: ControlParts)
     case "count-followers":
       return { connections: edge.countFollowers(request.topic) };
   }
+}
+
+/** Of what is stored the word waits until it has come: the log republishes it on a way of its own. */
+async function answerReceipt(
+  { id, stored, waitMs }: ReceiptRequest,
+  { edge, workerId }: ControlParts,
+): Promise<ReceiptReply> {
+  const deadline = performance.now() + waitMs;
+  const hasCome = () =>
+    stored.every(({ subject, position }) => {
+      const parsed = parsePosition(position);
+      return parsed !== undefined && edge.hasServed(subject, parsed);
+    });
+  while (!hasCome() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
+
+  const isFinal = hasCome();
+  const counted = await edge.receipts.take(id);
+  return { worker: workerId, ...counted, isFinal: isFinal && counted.isFinal };
 }
 
 /** Describes the connection as it was before `act`, or null when there is none. */

@@ -1,17 +1,15 @@
 import { isUtf8 } from "node:buffer";
 import type { BusMessage } from "@fanwire/bus";
 import { type DeliveryOutcome, headerNames, parseConnectionAddress } from "@fanwire/protocol";
-import type { Connection, Door } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
+import type { Followable, Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
 import { type Trees, treeName } from "./trees.ts";
 
 /** What this worker listens to on NATS on behalf of its connections. */
-export type Followed = {
-  readonly trees: Readonly<Record<Door, string>>;
-  /** The pattern followed, for topics. */
-  readonly pattern: string | undefined;
+export type Followed = Followable & {
   /** The topic of a message that came in; undefined where there is none. */
   topicOf(message: BusMessage): string | undefined;
 };
@@ -22,6 +20,7 @@ type DeliveryParts = {
   readonly webSockets: Trees;
   readonly responses: Trees;
   readonly traffic: Traffic;
+  readonly receipts: Receipts;
 };
 
 /** Hands publications to connections: decoded once, encoded once for each door, written by the door's tree. */
@@ -34,7 +33,7 @@ export class Delivery {
 
   /** To all connections that follow it. */
   toFollowers(followed: Followed, message: BusMessage, position: string | undefined): void {
-    const { webSockets, responses } = this.#parts;
+    const { webSockets, responses, receipts } = this.#parts;
     const excepted = this.#exceptedConnection(message);
     const { trees } = followed;
 
@@ -58,6 +57,10 @@ export class Delivery {
       }
     }
     this.#count(deliveries, message.data.length);
+    const receipt = message.headers?.get(headerNames.receipt);
+    if (receipt && deliveries > 0) {
+      receipts.note(receipt, { followed, handedTo: deliveries, exceptedId: excepted?.getUserData().connectionId });
+    }
   }
 
   toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {

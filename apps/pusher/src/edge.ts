@@ -6,6 +6,7 @@ import {
   formatConnectionAddress,
   formatPosition,
   matchesTopic,
+  type Position,
   parseConnectionId,
   type Subjects,
 } from "@fanwire/protocol";
@@ -24,6 +25,7 @@ import { Users } from "./core/users.ts";
 import { Delivery, type Followed, treesOf } from "./delivery.ts";
 import { LogFollower } from "./log-follower.ts";
 import type { LogKey } from "./log-repair.ts";
+import { Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
 import type { ResponseTrees, Trees } from "./trees.ts";
 
@@ -76,6 +78,7 @@ export class Edge {
   readonly #everyone: Listening;
   readonly #expiryTimer: NodeJS.Timeout;
   readonly #follower: LogFollower<Listening>;
+  readonly #receipts = new Receipts(this.#connections, this.#users);
   #arrivals = 0;
 
   constructor(parts: EdgeParts) {
@@ -87,7 +90,7 @@ export class Edge {
       origins: config.allowedOrigins,
       now: () => performance.now(),
     });
-    this.#delivery = new Delivery({ ...parts, connections: this.#connections });
+    this.#delivery = new Delivery({ ...parts, connections: this.#connections, receipts: this.#receipts });
     this.#follower = this.#followLog(parts.durable);
     this.#interest = new Interest(
       (key) => this.#listen(key),
@@ -116,6 +119,10 @@ export class Edge {
   get position(): string | undefined {
     const { epoch, lastSequence: sequence } = this.#follower;
     return epoch === undefined ? undefined : formatPosition({ epoch, sequence });
+  }
+
+  get receipts(): Receipts {
+    return this.#receipts;
   }
 
   get isDraining(): boolean {
@@ -233,6 +240,13 @@ export class Edge {
     return count;
   }
 
+  /** Whether what is stored under a subject of the log, at a position, has come to all that is followed here and brings it. */
+  hasServed(logSubject: string, { epoch, sequence }: Position): boolean {
+    const listenings = this.#listeningsTo(logSubject);
+    if (listenings.length > 0 && this.#follower.epoch !== epoch) return false;
+    return listenings.every((listening) => listening.sequence.isPast(sequence));
+  }
+
   describe(connection: Connection): ConnectionDescription {
     const { door, openedAt, grant, topics } = connection.getUserData();
     return {
@@ -284,6 +298,7 @@ export class Edge {
       key,
       isExact,
       pattern,
+      user: target?.kind === "user" ? target.user : undefined,
       subscription,
       trees: treesOf(key),
       sequence: new KeySequence(isExact, this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence),
@@ -292,6 +307,20 @@ export class Edge {
       topicOf: (message) => (isExact ? exactTopic : topicIn(subjects, message)),
     };
     return listening;
+  }
+
+  #listeningsTo(logSubject: string): Listening[] {
+    const { subjects } = this.#parts;
+    const target = subjects.parseLog(logSubject);
+    if (target === undefined) return [];
+    const exact = this.#interest.get(subjects.live(target));
+    const listenings = exact ? [exact] : [];
+    if (target.kind !== "topic") return listenings;
+    for (const listening of this.#interest.subscriptions()) {
+      const { isExact, pattern } = listening;
+      if (!isExact && pattern !== undefined && matchesTopic(pattern, target.topic)) listenings.push(listening);
+    }
+    return listenings;
   }
 
   #deliver(listening: Listening, message: BusMessage, sequence: number | undefined): void {

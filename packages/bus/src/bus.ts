@@ -26,6 +26,12 @@ export interface Bus {
   /** Publishes and gathers replies until none came for `stallMs`, at most for `maxWaitMs`. */
   requestMany(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome>;
   /**
+   * Publishes and calls `onReply` for each reply, in order, until it is unsubscribed; a reply without content says that nobody
+   * listens. `undefined`: not sent.
+   */
+  gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined;
+
+  /**
    * Calls `onMessage` for each message, in the order in which NATS sends them, in the same turn of the event loop. The
    * message is valid after the call too. An error thrown by `onMessage` is logged and ends nothing.
    *

@@ -70,6 +70,10 @@ export class LateBus implements Bus {
     return this.#bus?.requestMany(...args) ?? UNAVAILABLE;
   }
 
+  gather(...args: Parameters<Bus["gather"]>): BusSubscription | undefined {
+    return this.#bus?.gather(...args);
+  }
+
   subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription {
     if (this.#bus !== undefined) return this.#bus.subscribe(subject, onMessage, group);
     const early: EarlySubscription = { args: [subject, onMessage, group], made: undefined };

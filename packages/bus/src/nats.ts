@@ -164,6 +164,14 @@ export class NatsBus implements Bus {
     return { ok: true, messages };
   }
 
+  gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined {
+    if (!this.health().alive || this.#isTooLarge(content, undefined)) return undefined;
+    const reply = createInbox();
+    const subscription = this.subscribe(reply, onReply);
+    this.#connection.publish(subject, content, { reply });
+    return subscription;
+  }
+
   subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription {
     return this.#connection.subscribe(subject, {
       ...(group !== undefined && { queue: group }),

@@ -17,6 +17,14 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("follow-user"), user, topic }),
   z.object({ command: z.literal("unfollow-user"), user, topic }),
   z.object({ command: z.literal("count-followers"), topic }),
+  z.object({
+    command: z.literal("receipt"),
+    id: z.string(),
+    /** Where in the log it stands that the answer waits for, by log subject; a live publication has come before its request. */
+    stored: z.array(z.object({ subject: z.string(), position: z.string() })),
+    /** How long the answer may wait for that. */
+    waitMs: z.int().positive(),
+  }),
 ]);
 export type ControlRequest = z.infer<typeof controlRequest>;
 
@@ -69,6 +77,18 @@ export const userReply = z.object({ count: z.int(), connections: z.array(connect
 
 /** Answer to `count-followers`: connections on the worker that answers which a publication to the topic reaches. */
 export const followersReply = z.object({ connections: z.int() });
+
+/** Answer to `receipt`: who on the worker that answers got the publications with that id, once for each subscription. */
+export const receiptReply = z.object({
+  worker: z.string(),
+  /** Connections it was handed to that hold nothing unsent. */
+  delivered: z.int(),
+  /** Connections that hold it, or what came before it, because they read slowly. */
+  buffered: z.int(),
+  /** False: something has not come, or is not remembered; more may have got it, or will. */
+  isFinal: z.boolean(),
+});
+export type ReceiptReply = z.infer<typeof receiptReply>;
 
 /**
  * What became of a publication to one connection. `delivered`: handed to the network whole. `buffered`: accepted, waiting

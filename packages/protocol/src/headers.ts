@@ -6,6 +6,8 @@ export const headerNames = {
   except: "Except",
   /** The publisher's own id for it. */
   id: "Id",
+  /** Under which id its receipt is asked for: workers count who gets it. */
+  receipt: "Receipt",
   /** The bridge it came over: {@link VIA_CHANNEL}. That bridge does not carry it back. */
   via: "Via",
 } as const;

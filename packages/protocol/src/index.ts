@@ -20,6 +20,8 @@ export {
   followersReply,
   followReply,
   MAX_NAMED_CONNECTIONS,
+  type ReceiptReply,
+  receiptReply,
   userReply,
   type WorkerDescription,
   workerDescription,

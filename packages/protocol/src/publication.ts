@@ -10,6 +10,8 @@ export type Publication = {
   readonly event?: string;
   /** The publisher's own id for it. */
   readonly id?: string;
+  /** Under which id its receipt will be asked for, if it will. */
+  readonly receipt?: string;
   /** A connection that must not get it, though the target includes it. */
   readonly except?: ConnectionAddress;
 };

@@ -5,8 +5,10 @@ import {
   encodePublication,
   fromDelivery,
   type PublishResult,
+  receiptOfConnection,
   refusalOfAll,
   resultOfAll,
+  storedNow,
 } from "./publish.ts";
 
 const subjects = new Subjects();
@@ -26,6 +28,7 @@ test("a publication becomes a subject, its content as it is, and headers only wh
       content,
       event: "событие",
       id: "42",
+      receipt: "r1",
       except: { workerId: "hgfedcba", connectionId: 1 },
     }),
   ).toEqual({
@@ -34,6 +37,7 @@ test("a publication becomes a subject, its content as it is, and headers only wh
     headers: [
       ["Event", "событие"],
       ["Id", "42"],
+      ["Receipt", "r1"],
       ["Except", "hgfedcba.1"],
     ],
   });
@@ -95,4 +99,27 @@ test("a request of which only a part is known to be done may have been done", ()
   expect(resultOfAll([unusable, unusable])).toEqual(unusable);
   expect(resultOfAll([unusable, unconfirmed])).toEqual(unconfirmed);
   expect(resultOfAll([stored(1), unusable])).toEqual({ ...unusable, reason: "unconfirmed" });
+});
+
+test("workers wait for what was stored now, not for what had been before", () => {
+  const publications = ["a", "b"].map((topic) => ({ target: { kind: "topic", topic } as const, content }));
+
+  expect(storedNow(subjects, publications, [stored(7), stored(3, true)])).toEqual([
+    { subject: "fanwire.log.topic.a", position: "e-7" },
+  ]);
+  expect(storedNow(subjects, publications, [{ ok: true, status: "published" }])).toEqual([]);
+});
+
+test("the receipt of one connection is its worker's word, and a Workerman worker gives none", () => {
+  const heard = { workers: 1, missing: 0, complete: true };
+
+  expect(receiptOfConnection("delivered")).toEqual({ delivered: 1, buffered: 0, ...heard });
+  expect(receiptOfConnection("buffered")).toEqual({ delivered: 0, buffered: 1, ...heard });
+  expect(receiptOfConnection("forwarded")).toEqual({
+    delivered: 0,
+    buffered: 0,
+    workers: 0,
+    missing: 1,
+    complete: false,
+  });
 });

@@ -2,6 +2,7 @@ import {
   type DeliveryOutcome,
   type DurableTarget,
   formatConnectionAddress,
+  formatPosition,
   headerNames,
   type Position,
   type Publication,
@@ -14,6 +15,22 @@ export type PublishRequest = {
   readonly publications: readonly Publication[];
   /** Stored in the log, and heard from there. */
   readonly isDurable: boolean;
+  /** Whether to say who got it. */
+  readonly wantsReceipt: boolean;
+};
+
+/** Who got what one request published: once for each subscription that brought it. */
+export type Receipt = {
+  /** Connections it was handed to that hold nothing unsent. */
+  readonly delivered: number;
+  /** Connections that hold it, or what came before it, because they read slowly. */
+  readonly buffered: number;
+  /** Workers that said so. */
+  readonly workers: number;
+  /** Workers that did not say so in time: their connections are not counted, or not all. */
+  readonly missing: number;
+  /** All workers that there are said so. */
+  readonly complete: boolean;
 };
 
 /** A publication as it goes to NATS. */
@@ -29,7 +46,9 @@ export type OutgoingPublication = {
  * `stored`: the log has it.
  */
 export type PublishResult = Accepted | Refused;
-export type Accepted = { readonly ok: true; readonly status: "published" | DeliveredStatus } | Stored;
+export type Accepted = ({ readonly ok: true; readonly status: "published" | DeliveredStatus } | Stored) & {
+  readonly receipt?: Receipt;
+};
 type Stored = {
   readonly ok: true;
   readonly status: "stored";
@@ -76,10 +95,11 @@ export function encodeDurable(
   return { subject: subjects.log(publication.target), ...encodeBody(publication) };
 }
 
-function encodeBody({ content, event, id, except }: Publication): Omit<OutgoingPublication, "subject"> {
+function encodeBody({ content, event, id, receipt, except }: Publication): Omit<OutgoingPublication, "subject"> {
   const headers: [string, string][] = [];
   if (event !== undefined) headers.push([headerNames.event, event]);
   if (id !== undefined) headers.push([headerNames.id, id]);
+  if (receipt !== undefined) headers.push([headerNames.receipt, receipt]);
   if (except !== undefined) headers.push([headerNames.except, formatConnectionAddress(except)]);
   return { content, headers };
 }
@@ -87,6 +107,34 @@ function encodeBody({ content, event, id, except }: Publication): Omit<OutgoingP
 /** What a worker's word about a publication to one of its connections means to the publisher. */
 export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
   return outcome === "gone" ? { ok: false, reason: "connection-not-found" } : { ok: true, status: outcome };
+}
+
+/** Where something stands in the log: its subject there, and its position. */
+export type StoredAt = { readonly subject: string; readonly position: string };
+
+/** What was stored by one request, without what had been before. */
+export function storedNow(
+  subjects: Subjects,
+  publications: readonly Publication[],
+  results: readonly PublishResult[],
+): StoredAt[] {
+  return publications.flatMap(({ target }, at) => {
+    const result = results[at];
+    if (target.kind === "connection" || !result?.ok || result.status !== "stored" || result.isDuplicate) return [];
+    return result.positions.map((each) => ({ subject: subjects.log(target), position: formatPosition(each) }));
+  });
+}
+
+/** The receipt of a publication to one connection: its worker's word is all there is to know. */
+export function receiptOfConnection(status: DeliveredStatus): Receipt {
+  const complete = status !== "forwarded";
+  return {
+    delivered: status === "delivered" ? 1 : 0,
+    buffered: status === "buffered" ? 1 : 0,
+    workers: complete ? 1 : 0,
+    missing: complete ? 0 : 1,
+    complete,
+  };
 }
 
 /**

@@ -97,3 +97,12 @@ test("a publication that claims to be the first of its subject is doubted where 
   expect(key.judge(20, 10, "a")).toBe("deliver");
   expect(key.judge(21, 0, "b")).toBe("deliver");
 });
+
+test("what is from before the following is past, what comes later only once it is delivered", () => {
+  const key = new KeySequence(true, 7);
+  expect([7, 8].map((sequence) => key.isPast(sequence))).toEqual([true, false]);
+
+  key.delivered(8, "a");
+  expect([8, 9].map((sequence) => key.isPast(sequence))).toEqual([true, false]);
+  expect(new KeySequence(true).isPast(1)).toBe(false);
+});

@@ -51,6 +51,11 @@ export class KeySequence {
     return (this.#floor !== undefined && sequence <= this.#floor) || this.#deliveredAbove.has(sequence);
   }
 
+  /** Those who follow have it, or it is from before the following. */
+  isPast(sequence: number): boolean {
+    return this.isDelivered(sequence) || (Number.isFinite(this.#start) && sequence <= this.#start);
+  }
+
   /**
    * `previous`: sequence of the publication before it on its subject, 0 when it is the first; as the log says, which was
    * seen to be wrong (0) after the death of a NATS node. So what we delivered last on the subject must be what it names.

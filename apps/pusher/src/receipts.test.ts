@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { type Connection, newConnectionState } from "./connection.ts";
+import { Connections } from "./core/connections.ts";
+import { Users } from "./core/users.ts";
+import { treesOf } from "./delivery.ts";
+import { Receipts } from "./receipts.ts";
+
+const trees = treesOf("fanwire.live.all");
+const NOBODY = { user: undefined, topics: [], publish: [], expiresAt: undefined };
+const everyone = { trees, pattern: undefined, user: undefined };
+
+function openConnections(unsentBytes: readonly number[]) {
+  const connections = new Connections<Connection>();
+  const states = unsentBytes.map((bytes) => {
+    const connectionId = connections.nextId();
+    const state = newConnectionState({ connectionId, door: "raw", grant: NOBODY });
+    const connection: Partial<Connection> = {
+      getUserData: () => state,
+      isSubscribed: (tree) => tree === trees.raw,
+      getBufferedAmount: () => bytes,
+    };
+    // Receipts ask a connection nothing else.
+    connections.open(connectionId, connection as Connection);
+    return state;
+  });
+  return { connections, states, receipts: new Receipts(connections, new Users()) };
+}
+
+test("only who got it counts: not the excepted, not who joined or closed since, not who is over its limit", async () => {
+  const { receipts, connections, states } = openConnections([0, 0, 0, 10, 10]);
+  const [, , , excepted, over] = states;
+  if (over) over.isOverUnsentLimit = true;
+
+  // Three were there, beside the excepted one; then one closed and one joined.
+  receipts.note("a", { followed: everyone, handedTo: 3, exceptedId: excepted?.connectionId });
+  connections.close(1);
+  expect(await receipts.take("a")).toEqual({ delivered: 2, buffered: 0, isFinal: true });
+
+  receipts.note("b", { followed: everyone, handedTo: 2, exceptedId: undefined });
+  expect(await receipts.take("b")).toEqual({ delivered: 1, buffered: 1, isFinal: true });
+});
+
+test("what several keys brought under one id is added up, and forgotten once it was told", async () => {
+  const { receipts } = openConnections([0, 10]);
+  for (let times = 0; times < 3; times++) {
+    receipts.note("a", { followed: { ...everyone }, handedTo: 2, exceptedId: undefined });
+  }
+
+  expect(await receipts.take("a")).toEqual({ delivered: 3, buffered: 3, isFinal: true });
+  expect(await receipts.take("a")).toEqual({ delivered: 0, buffered: 0, isFinal: true });
+});
+
+test("what nobody asks for is forgotten, and then nobody is told that it is final", async () => {
+  const { receipts } = openConnections([]);
+
+  for (let at = 0; at <= 10_000; at++) {
+    receipts.note(String(at), { followed: everyone, handedTo: 1, exceptedId: undefined });
+  }
+
+  expect(await receipts.take("10000")).toMatchObject({ isFinal: true });
+  expect(await receipts.take("0")).toMatchObject({ isFinal: false });
+});

@@ -1,0 +1,152 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Connection, Door } from "./connection.ts";
+import type { Connections } from "./core/connections.ts";
+import type { Users } from "./core/users.ts";
+
+/** What brings publications: a topic or pattern, a user, or, with neither, everyone. */
+export type Followable = {
+  /** In which its followers are. */
+  readonly trees: Readonly<Record<Door, string>>;
+  /** The topic or pattern. */
+  readonly pattern: string | undefined;
+  readonly user: string | undefined;
+};
+
+type Noted = {
+  readonly followed: Followable;
+  /** Connections it was handed to. */
+  readonly handedTo: number;
+  /** The connection that must not get it. */
+  readonly exceptedId: number | undefined;
+};
+type Counted = { delivered: number; buffered: number };
+type Entry = Counted & { readonly notedAt: number; settled: Promise<void> };
+type Batch = { readonly noted: (Noted & { readonly entry: Entry })[]; readonly settled: Promise<void> };
+type Tally = Counted & Pick<Followable, "trees">;
+
+/** More that nobody has asked for are forgotten, the oldest first. */
+const MAX_ENTRIES = 10_000;
+/** A publisher may ask late: JetStream's acknowledgement takes as long as the change of a leader. */
+const KEEP_MS = 30_000;
+
+/**
+ * Counts who got the publications that carry a receipt's id. What was handed over shows where it waits only when it has been
+ * written, so connections are looked at a moment later: once, for all receipts of one turn of the event loop.
+ */
+export class Receipts {
+  readonly #connections: Connections<Connection>;
+  readonly #users: Users;
+  readonly #entries = new Map<string, Entry>();
+  #batch: Batch | undefined;
+  #forgotAt = Number.NEGATIVE_INFINITY;
+
+  constructor(connections: Connections<Connection>, users: Users) {
+    this.#connections = connections;
+    this.#users = users;
+  }
+
+  /** To be called in the turn in which a publication was handed to at least one connection. */
+  note(id: string, noted: Noted): void {
+    this.#batch ??= this.#openBatch();
+    const { settled } = this.#batch;
+    const entry = this.#entries.get(id) ?? { delivered: 0, buffered: 0, notedAt: performance.now(), settled };
+    entry.settled = settled;
+    this.#entries.set(id, entry);
+    this.#batch.noted.push({ ...noted, entry });
+    this.#forget();
+  }
+
+  /** What was counted, and forgets it. `isFinal` is false when it may have been forgotten before. */
+  async take(id: string): Promise<Counted & { readonly isFinal: boolean }> {
+    const entry = this.#entries.get(id);
+    await entry?.settled;
+    this.#entries.delete(id);
+    const isFinal = entry !== undefined || performance.now() - this.#forgotAt > KEEP_MS;
+    return { delivered: entry?.delivered ?? 0, buffered: entry?.buffered ?? 0, isFinal };
+  }
+
+  #openBatch(): Batch {
+    const noted: Batch["noted"] = [];
+    const settle = async () => {
+      // Before it waits for sockets again uWebSockets.js has written what was handed to its trees.
+      await nextTurn();
+      this.#batch = undefined;
+      this.#settle(noted);
+    };
+    return { noted, settled: settle() };
+  }
+
+  #settle(noted: Batch["noted"]): void {
+    const tallies = this.#tally(noted);
+    for (const { entry, followed, handedTo, exceptedId } of noted) {
+      const tally = tallies.get(followed.trees.raw);
+      if (tally === undefined) continue;
+      const counted = this.#without(exceptedId, tally);
+      // Who joined since does not count.
+      const buffered = Math.min(counted.buffered, handedTo);
+      entry.buffered += buffered;
+      entry.delivered += Math.min(counted.delivered, handedTo - buffered);
+    }
+  }
+
+  /** By the name of a tree, of which each thing that can be followed has its own. */
+  #tally(noted: Batch["noted"]): Map<string, Tally> {
+    const tallies = new Map<string, Tally>();
+    const byTopic = new Map<string, Tally>();
+    let everyone: Tally | undefined;
+    for (const { followed } of noted) {
+      if (tallies.has(followed.trees.raw)) continue;
+      const tally = { trees: followed.trees, delivered: 0, buffered: 0 };
+      tallies.set(followed.trees.raw, tally);
+      if (followed.user !== undefined) this.#tallyUser(followed.user, tally);
+      else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
+      else everyone = tally;
+    }
+    if (everyone !== undefined || byTopic.size > 0) this.#tallyAll(everyone, byTopic);
+    return tallies;
+  }
+
+  #tallyUser(user: string, tally: Tally): void {
+    for (const connectionId of this.#users.connectionsOf(user)) {
+      const connection = this.#connections.get(connectionId);
+      if (connection !== undefined) add(tally, connection);
+    }
+  }
+
+  #tallyAll(everyone: Tally | undefined, byTopic: ReadonlyMap<string, Tally>): void {
+    for (const connection of this.#connections.all()) {
+      if (everyone !== undefined) add(everyone, connection);
+      if (byTopic.size === 0) continue;
+      for (const pattern of connection.getUserData().topics ?? []) {
+        const tally = byTopic.get(pattern);
+        if (tally !== undefined) add(tally, connection);
+      }
+    }
+  }
+
+  #without(exceptedId: number | undefined, tally: Tally): Counted {
+    const excepted = exceptedId === undefined ? undefined : this.#connections.get(exceptedId);
+    if (excepted === undefined) return tally;
+    const own = { trees: tally.trees, delivered: 0, buffered: 0 };
+    add(own, excepted);
+    return { delivered: tally.delivered - own.delivered, buffered: tally.buffered - own.buffered };
+  }
+
+  #forget(): void {
+    const now = performance.now();
+    for (const [id, { notedAt }] of this.#entries) {
+      const isOld = now - notedAt > KEEP_MS;
+      if (!isOld && this.#entries.size <= MAX_ENTRIES) return;
+      if (!isOld) this.#forgotAt = now;
+      this.#entries.delete(id);
+    }
+  }
+}
+
+function add(tally: Tally, connection: Connection): void {
+  const { door, isOverUnsentLimit } = connection.getUserData();
+  // To one that is over its limit it was not written.
+  if (isOverUnsentLimit || !connection.isSubscribed(tally.trees[door])) return;
+  if (connection.getBufferedAmount() > 0) tally.buffered++;
+  else tally.delivered++;
+}
