@@ -169,6 +169,30 @@ test("a token is refreshed before it expires, and the connection goes on", async
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
 });
 
+test("a token that has expired before the connection is replaced, and the client connects", async () => {
+  let asked = 0;
+  const ask = () => {
+    asked++;
+    return token({ sub: "erik" }, asked === 1 ? -10 : 3_600);
+  };
+  const { states, untilOpen } = start(guarded.url, { token: ask });
+  await untilOpen();
+
+  expect(asked).toBe(2);
+  expect(states.find(({ state }) => state === "waiting")).toMatchObject({
+    code: 4401,
+    reason: "the token is not valid: expired",
+  });
+});
+
+test("a topic that the token does not allow is the end, and the page is told", async () => {
+  const ask = () => token({ sub: "dora", topics: ["own.>"] }, 3_600);
+  const { client, states } = start(guarded.url, { token: ask, topics: ["own.a", "secret"] });
+  await until("it is closed", () => client.state === "closed");
+
+  expect(states.at(-1)).toMatchObject({ code: 4403, reason: "the token does not allow to follow this" });
+});
+
 test("an expired token that cannot be renewed is the end", async () => {
   const { client, states, untilOpen } = start(guarded.url, { token: await token({ sub: "carla" }, 2) });
   await untilOpen();

@@ -241,7 +241,6 @@ class Client implements AsyncDisposable {
 
     const advice = closeAdvice(code);
     if (advice === "renew-token") this.#tokens.discard();
-    else if (welcomedAt === undefined) this.#tokens.suspect();
     const isFinal = advice === "stop" || (advice === "renew-token" && !this.#tokens.isRenewable);
     if (isFinal) this.#stop(code, reason);
     else this.#retry(code, reason);
