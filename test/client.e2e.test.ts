@@ -11,6 +11,7 @@ import {
   type TestBus,
 } from "./support/bus.ts";
 import { startPusher, type TestPusher } from "./support/cluster.ts";
+import { openPublications, topic } from "./support/durable.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
@@ -135,6 +136,26 @@ test("a pusher that restarts is waited for", async () => {
   expect(states.find(({ state }) => state === "waiting")).toMatchObject({ code: 1012 });
   await publishToTopic(bus, "a", "heard");
   await until("it came", () => data().length === 1);
+});
+
+test("when its pusher dies it lands on another and gets what it missed, told that nothing is missing", async () => {
+  await using log = await openPublications([nats.url]);
+  const first = await startPusher({ nats: nats.url });
+  const { client, data, untilOpen, states } = start(first.url, { topics: ["kept.*"] });
+  await untilOpen();
+  await client.subscribe("kept.a");
+  await log.append(topic("kept.b"), "1");
+  await until("it came", () => data().length === 1);
+
+  await first.process.stop("SIGKILL");
+  for (const content of ["2", "3"]) await log.append(topic("kept.b"), content);
+  await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
+  await until("it is back", () => states.filter(({ state }) => state === "open").length === 2);
+  await log.append(topic("kept.b"), "4");
+
+  await until("all came", () => data().length === 4);
+  expect(data()).toEqual(["1", "2", "3", "4"]);
+  expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
 });
 
 test("a connection that the application closes stays closed", async () => {

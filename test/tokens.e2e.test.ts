@@ -145,6 +145,7 @@ test("an expired token ends its connection with 4401, a refreshed one goes on", 
   expect(await stays.ask({ command: "refresh", token: await token({ sub: "gil" }) })).toMatchObject({ ok: false });
   expect(await stays.ask({ command: "refresh", token: await token({ sub: "finn", topics: ["b"] }) })).toMatchObject({
     ok: true,
+    dropped: ["a"],
   });
 
   await until("the others are closed", () => ends.close && stream.hasEnded());

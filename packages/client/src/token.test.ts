@@ -38,6 +38,18 @@ test("a token is replaced a minute before it expires, over and over", async () =
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
+test("a topic that the new token does not allow is given up, and the page is told", async () => {
+  const { refused } = await record({ token: issuer(600), topics: ["a", "b"] });
+  FakeWebSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(540_000);
+  FakeWebSocket.last.reply("refresh", { ok: true, dropped: ["a"] });
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(refused).toEqual(["a: forbidden"]);
+  expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual(["b"]);
+});
+
 test("a short life is refreshed before its last fifth", async () => {
   await record({ token: issuer(20) });
   FakeWebSocket.last.welcome();
