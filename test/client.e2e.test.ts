@@ -11,6 +11,7 @@ import {
   type TestBus,
 } from "./support/bus.ts";
 import { startPusher, type TestPusher } from "./support/cluster.ts";
+import { openPublications, topic } from "./support/durable.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
@@ -137,6 +138,26 @@ test("a pusher that restarts is waited for", async () => {
   await until("it came", () => data().length === 1);
 });
 
+test("when its pusher dies it lands on another and gets what it missed, told that nothing is missing", async () => {
+  await using log = await openPublications([nats.url]);
+  const first = await startPusher({ nats: nats.url });
+  const { client, data, untilOpen, states } = start(first.url, { topics: ["kept.*"] });
+  await untilOpen();
+  await client.subscribe("kept.a");
+  await log.append(topic("kept.b"), "1");
+  await until("it came", () => data().length === 1);
+
+  await first.process.stop("SIGKILL");
+  for (const content of ["2", "3"]) await log.append(topic("kept.b"), content);
+  await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
+  await until("it is back", () => states.filter(({ state }) => state === "open").length === 2);
+  await log.append(topic("kept.b"), "4");
+
+  await until("all came", () => data().length === 4);
+  expect(data()).toEqual(["1", "2", "3", "4"]);
+  expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
+});
+
 test("a connection that the application closes stays closed", async () => {
   const { client, untilOpen, states } = start(open.url);
   await untilOpen();
@@ -167,6 +188,30 @@ test("a token is refreshed before it expires, and the connection goes on", async
 
   expect(client.address).toBe(address);
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
+});
+
+test("a token that has expired before the connection is replaced, and the client connects", async () => {
+  let asked = 0;
+  const ask = () => {
+    asked++;
+    return token({ sub: "erik" }, asked === 1 ? -10 : 3_600);
+  };
+  const { states, untilOpen } = start(guarded.url, { token: ask });
+  await untilOpen();
+
+  expect(asked).toBe(2);
+  expect(states.find(({ state }) => state === "waiting")).toMatchObject({
+    code: 4401,
+    reason: "the token is not valid: expired",
+  });
+});
+
+test("a topic that the token does not allow is the end, and the page is told", async () => {
+  const ask = () => token({ sub: "dora", topics: ["own.>"] }, 3_600);
+  const { client, states } = start(guarded.url, { token: ask, topics: ["own.a", "secret"] });
+  await until("it is closed", () => client.state === "closed");
+
+  expect(states.at(-1)).toMatchObject({ code: 4403, reason: "the token does not allow to follow this" });
 });
 
 test("an expired token that cannot be renewed is the end", async () => {

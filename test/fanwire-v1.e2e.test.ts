@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
 import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "./support/bus.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { connectFanwire } from "./support/fanwire-client.ts";
@@ -118,6 +119,19 @@ test.each(["", "x", "[]", "null", '{"command":"ping"}', '{"id":1}', '{"id":1,"co
     expect(client.close).toEqual({ code: 4400, reason: "malformed message" });
   },
 );
+
+test("a malformed query closes the connection with 4400 and the reason, and is no connection", async () => {
+  const accepted = await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total");
+
+  const socket = new WebSocket(`${pusher.url}?topic=a.>.b`, "fanwire.v1");
+  const close = await new Promise((resolve) =>
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() })),
+  );
+
+  expect(close).toEqual({ code: 4400, reason: "topic must be a topic or a pattern of 1 to 255 bytes" });
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total")).toBe(accepted);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "malformed" })).toBe(1);
+});
 
 test("a binary frame closes the connection with 4400", async () => {
   const client = await connectFanwire(pusher.url);

@@ -26,6 +26,7 @@ afterAll(async () => {
   for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
 });
 
+const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
 const isLive = (subject: string) => subject.startsWith("fanwire.live.");
 
 test("publications lost on the way are delivered from the log before what follows them", async () => {
@@ -80,6 +81,36 @@ test.each(["fresh.a", "fresh.*"])(
     client.socket.close();
   },
 );
+
+test("the position in the reply to a ping moves on, and never past what has not come, whatever is lost", async () => {
+  const client = await connectFanwire(pusher.url, { topic: ["ping.a", "ping.*", "ping.silent"] });
+  const published: number[] = [];
+  let said = sequenceOf(client.welcome.position);
+  const ping = async () => {
+    const { position } = await client.ask({ command: "ping" });
+    if (position === undefined || sequenceOf(position) <= said) return false;
+    said = sequenceOf(position);
+    const came = new Set(client.publications.map((each) => sequenceOf(each.position)));
+    expect(published.filter((sequence) => sequence <= said && !came.has(sequence))).toEqual([]);
+    return true;
+  };
+  for (const target of [everyone, topic("ping.silent")]) published.push(sequenceOf(await log.append(target, "first")));
+
+  for (let round = 0; round < 3; round++) {
+    proxy.drop = (subject) => isLive(subject) && Math.random() < 0.3;
+    for (let at = 0; at < 30; at++) {
+      published.push(sequenceOf(await log.append(topic(at % 2 ? "ping.a" : "ping.b"), String(at))));
+      await ping();
+    }
+    proxy.drop = () => false;
+    const last = sequenceOf(await log.append(topic("else"), "not for this one"));
+    await until("it stands where the log does", async () => {
+      await ping();
+      return said >= last;
+    });
+  }
+  client.socket.close();
+});
 
 test("what was published while only this worker was cut off comes when it is back, in order, and live goes on", async () => {
   const client = await connectFanwire(pusher.url, { topic: ["cut.*", "cut.a"] });

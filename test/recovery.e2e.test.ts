@@ -160,6 +160,25 @@ test("it is not called recovered when it cannot be proven, and the reader starts
   stream.close();
 });
 
+test("nobody else misses anything because of a position beyond the log, or of another", async () => {
+  const start = await log.append(topic("quiet"), "0");
+  const [epoch] = start.split("-");
+  const others = await connectFanwire(pushers[0].url, { topic: ["quiet", "quiet.*"] });
+
+  for (const since of [`${epoch}-999999999`, "another-999999999"]) {
+    const client = await connectFanwire(pushers[0].url, { topic: ["quiet", "quiet.*"], since });
+    expect(client.welcome.recovered).toBe(false);
+    client.socket.close();
+  }
+  await log.append(topic("quiet"), "1");
+  await log.append(topic("quiet.a"), "2");
+  await log.append(everyone, "3");
+
+  await until("all came", () => others.publications.length === 3);
+  expect(others.data()).toEqual(["1", "2", "3"]);
+  others.socket.close();
+});
+
 test("a position whose publication is still stored is proof, though the log is full of that topic", async () => {
   await log.append(topic("full"), "0");
   const positions: string[] = [];

@@ -50,6 +50,7 @@ test("without a token everyone and the public topics are heard, and nothing else
   await until("both came", () => client.publications.length === 2);
   await expect(connectClient(`${pusher.url}?topic=private`)).rejects.toThrow("403");
   await expect(readEvents(sseUrl("topic=private"))).rejects.toThrow("403");
+  await expect(connectFanwire(pusher.url, { topic: "private" })).rejects.toThrow("closed with 4403");
   client.socket.close();
 });
 
@@ -109,7 +110,7 @@ test("a token says what may be followed and published", async () => {
   for (const { socket } of [client, listener]) socket.close();
 });
 
-test("wrong tokens are refused with 401 by every door, counted, and never logged", async () => {
+test("wrong tokens are refused by every door in its own way, counted, and never logged", async () => {
   const wrong = [
     "garbage",
     await token({ sub: "eve" }, "another secret of more than thirty-two bytes"),
@@ -121,11 +122,13 @@ test("wrong tokens are refused with 401 by every door, counted, and never logged
   for (const each of wrong) {
     await expect(connectClient(`${pusher.url}?token=${each}`)).rejects.toThrow("401");
     await expect(readEvents(sseUrl(`token=${each}`))).rejects.toThrow("401");
+    await expect(connectFanwire(pusher.url, { token: each })).rejects.toThrow("closed with 4401");
   }
 
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token" })).toBe(
-    before + 8,
+    before + 12,
   );
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_closed_total", { code: "4401" })).toBe(0);
   for (const each of wrong) expect(pusher.process.output()).not.toContain(each);
 });
 
@@ -142,6 +145,7 @@ test("an expired token ends its connection with 4401, a refreshed one goes on", 
   expect(await stays.ask({ command: "refresh", token: await token({ sub: "gil" }) })).toMatchObject({ ok: false });
   expect(await stays.ask({ command: "refresh", token: await token({ sub: "finn", topics: ["b"] }) })).toMatchObject({
     ok: true,
+    dropped: ["a"],
   });
 
   await until("the others are closed", () => ends.close && stream.hasEnded());

@@ -58,9 +58,11 @@ export async function connectFanwire(
       lastId++;
       const id = lastId;
       socket.send(JSON.stringify({ id, ...command }));
-      return until(`the reply to ${JSON.stringify(command)}`, () =>
-        messages.find((message) => message.type === "reply" && message.id === id),
-      );
+      return until(`the reply to ${JSON.stringify(command)}`, () => {
+        const reply = messages.find((message) => message.type === "reply" && message.id === id);
+        if (reply === undefined && close) throw new Error(`closed with ${close.code}`);
+        return reply;
+      });
     },
   };
 }

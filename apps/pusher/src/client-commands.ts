@@ -6,6 +6,7 @@ import { type Command, type CommandErrorCode, type CommandId, parseCommand } fro
 import { encodeErrorReply, encodeReply } from "./core/encoding.ts";
 import type { Edge } from "./edge.ts";
 import type { Entrance } from "./entrance.ts";
+import type { Standing } from "./standing.ts";
 import type { TokenVerifier } from "./tokens.ts";
 
 type CommandsParts = {
@@ -14,6 +15,7 @@ type CommandsParts = {
   readonly edge: Edge;
   readonly entrance: Entrance;
   readonly verifier: TokenVerifier;
+  readonly standing: Standing;
 };
 
 type Failure = { readonly code: CommandErrorCode; readonly message: string };
@@ -56,7 +58,7 @@ export class Commands {
   #execute(connection: Connection, id: CommandId, command: Command): Outcome | Promise<Outcome> | undefined {
     switch (command.command) {
       case "ping":
-        return {};
+        return this.#ping(connection);
       case "subscribe":
         return this.#subscribe(connection, id, command);
       case "unsubscribe":
@@ -67,6 +69,11 @@ export class Commands {
       case "refresh":
         return this.#refresh(connection, command.token);
     }
+  }
+
+  #ping(connection: Connection): Outcome {
+    const position = this.#parts.standing.of(connection);
+    return position === undefined ? {} : { more: { position } };
   }
 
   #subscribe(
@@ -113,8 +120,8 @@ export class Commands {
     if (verified.grant.user !== grant.user) {
       return { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
     }
-    edge.regrant(connection, verified.grant);
-    return {};
+    const dropped = edge.regrant(connection, verified.grant);
+    return dropped.length === 0 ? {} : { more: { dropped } };
   }
 
   #replyLater(connection: Connection, id: CommandId, outcome: Promise<Outcome>): void {

@@ -167,6 +167,19 @@ export class Edge {
     connection.subscribe(listening.trees[door]);
   }
 
+  /** What a connection hears: everyone, its user and its topics; undefined while it waits for what it missed of one. */
+  heardBy(connection: Connection): Listening[] | undefined {
+    const { door, grant, topics } = connection.getUserData();
+    const heard = [this.#everyone];
+    const keys = [...(topics ?? [])].map((pattern) => this.#topicKey(pattern));
+    if (grant.user !== undefined) keys.push(this.#userKey(grant.user));
+    for (const key of keys) {
+      const listening = this.#interest.get(key);
+      if (listening) heard.push(listening);
+    }
+    return heard.every(({ trees }) => connection.isSubscribed(trees[door])) ? heard : undefined;
+  }
+
   /** To be called when a connection has closed, for whatever reason. */
   close(connection: Connection, code: number): void {
     const { connectionId, grant, topics } = connection.getUserData();
@@ -208,15 +221,15 @@ export class Edge {
     this.#interest.unfollow(key);
   }
 
-  /** A token that replaces the one before: what it does not allow any more is followed no more. */
-  regrant(connection: Connection, grant: ReturnType<Connection["getUserData"]>["grant"]): void {
+  /** A token that replaces the one before: what it does not allow any more is followed no more, and returned. */
+  regrant(connection: Connection, grant: ReturnType<Connection["getUserData"]>["grant"]): string[] {
     const state = connection.getUserData();
     this.#clearExpiry(connection);
     state.grant = grant;
     this.#setExpiry(connection);
-    for (const pattern of state.topics ?? []) {
-      if (!mayFollow(grant, pattern)) this.unfollow(connection, pattern);
-    }
+    const dropped = [...(state.topics ?? [])].filter((pattern) => !mayFollow(grant, pattern));
+    for (const pattern of dropped) this.unfollow(connection, pattern);
+    return dropped;
   }
 
   connection(connectionId: number): Connection | undefined {

@@ -159,12 +159,13 @@ export class Entrance {
         await delay(DRAIN_CHECK_MS);
         continue;
       }
-      const parts = await Promise.all(
-        listenings.map(({ key }) => this.#cache.read(subjects.logOf(key) ?? "", since.sequence)),
-      );
-      if (parts.some((part) => part === undefined)) return undefined;
+      // A position of another log, or beyond this one, says nothing about what was read up to it: others would miss that.
+      await follower.ready();
+      if (follower.epoch !== since.epoch || since.sequence > follower.lastSequence) return undefined;
+      const parts = await Promise.all(listenings.map(({ key }) => this.#cache.read(subjects.logOf(key) ?? "", since)));
+      if (parts.some((part) => part?.log.epoch !== since.epoch)) return undefined;
       // What is held now may be in what was read, and would come again.
-      if (follower.isHolding) continue;
+      if (follower.isHolding || follower.epoch !== since.epoch) continue;
 
       const complete = parts.flatMap((part) => part ?? []);
       for (const [at, part] of complete.entries()) {

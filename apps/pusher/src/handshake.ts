@@ -1,4 +1,5 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import { type CloseCode, closeCodes } from "@fanwire/protocol";
 import type { RefusalReason } from "./core/admission.ts";
 import { type Grant, mayFollow } from "./core/claims.ts";
 import { type HandshakeQuery, readHandshakeQuery } from "./core/handshake.ts";
@@ -9,18 +10,36 @@ import type { Traffic } from "./traffic.ts";
 /** A newcomer that may come in. */
 export type Newcomer = { readonly grant: Grant; readonly query: HandshakeQuery };
 
+/** What a door does with newcomers. */
+type Doorway = {
+  admit(newcomer: Newcomer): void;
+  /** Tells who may not come in, and need not come back as it is. Absent, or for all others: an HTTP status. */
+  readonly refuse: ((closeCode: CloseCode) => void) | undefined;
+};
+
 type Refusal = { readonly reason: RefusalReason; readonly message: string };
 
-const refusals: Record<RefusalReason, { readonly status: string; readonly message: string }> = {
+/**
+ * A browser shows the page no HTTP status, only 1006, which says to come back: right for all that passes. What is final has a
+ * close code. But for a foreign page: it is told nothing, as cheaply as possible.
+ */
+const refusals: Record<
+  RefusalReason,
+  { readonly status: string; readonly message: string; readonly closeCode?: CloseCode }
+> = {
   draining: { status: "503 Service Unavailable", message: "this worker is stopping, try again" },
   "connection-limit": { status: "503 Service Unavailable", message: "this worker is full, try again" },
   "handshake-rate": { status: "503 Service Unavailable", message: "too many connections at once, try again" },
   origin: { status: "403 Forbidden", message: "pages from this origin may not connect" },
-  malformed: { status: "400 Bad Request", message: "the query is malformed" },
-  token: { status: "401 Unauthorized", message: "the token is not valid" },
+  malformed: final("400 Bad Request", closeCodes.malformedQuery),
+  token: final("401 Unauthorized", closeCodes.tokenRefused),
   "token-keys": { status: "503 Service Unavailable", message: "tokens cannot be checked now, try again" },
-  topic: { status: "403 Forbidden", message: "the token does not allow to follow this" },
+  topic: final("403 Forbidden", closeCodes.topicForbidden),
 };
+
+function final(status: string, closeCode: CloseCode) {
+  return { status, message: closeCode.reason, closeCode };
+}
 
 /** Decides who comes in by any door, and answers the others. */
 export class Handshakes {
@@ -42,10 +61,10 @@ export class Handshakes {
   }
 
   /**
-   * Calls `onAdmitted` for who may come in: in this turn, or, when a token has to be checked first, later. `request` is
-   * not touched after the first return, as uWebSockets.js demands.
+   * Decides in this turn, or, when a token has to be checked first, later. `request` is not touched after the first return,
+   * as uWebSockets.js demands.
    */
-  receive(response: HttpResponse, request: HttpRequest, onAdmitted: (newcomer: Newcomer) => void): void {
+  receive(response: HttpResponse, request: HttpRequest, doorway: Doorway): void {
     const gateRefusal = this.#edge.refusal(request.getHeader("origin"));
     if (gateRefusal !== undefined) {
       answerRefusal(response, gateRefusal);
@@ -53,23 +72,18 @@ export class Handshakes {
     }
     const parsed = readHandshakeQuery(request.getQuery(), this.#maxTopics);
     if (!parsed.ok) {
-      this.#refuse(response, { reason: "malformed", message: parsed.problem });
+      this.#refuse(response, { reason: "malformed", message: parsed.problem }, doorway);
       return;
     }
     const { query } = parsed;
     if (query.token === undefined || this.#verifier.isOpen) {
-      this.#decide(response, { query, grant: this.#verifier.anonymous }, onAdmitted);
+      this.#decide(response, { query, grant: this.#verifier.anonymous }, doorway);
     } else {
-      void this.#verifyLater(response, query.token, query, onAdmitted);
+      void this.#verifyLater(response, query.token, query, doorway);
     }
   }
 
-  async #verifyLater(
-    response: HttpResponse,
-    token: string,
-    query: HandshakeQuery,
-    onAdmitted: (newcomer: Newcomer) => void,
-  ): Promise<void> {
+  async #verifyLater(response: HttpResponse, token: string, query: HandshakeQuery, doorway: Doorway): Promise<void> {
     let isAborted = false;
     response.onAborted(() => {
       isAborted = true;
@@ -78,20 +92,22 @@ export class Handshakes {
     if (isAborted) return;
     response.cork(() => {
       if (this.#edge.isDraining) answerRefusal(response, "draining");
-      else if (verified.ok) this.#decide(response, { query, grant: verified.grant }, onAdmitted);
-      else this.#refuse(response, tokenRefusal(verified.reason));
+      else if (verified.ok) this.#decide(response, { query, grant: verified.grant }, doorway);
+      else this.#refuse(response, tokenRefusal(verified.reason), doorway);
     });
   }
 
-  #decide(response: HttpResponse, newcomer: Newcomer, onAdmitted: (newcomer: Newcomer) => void): void {
+  #decide(response: HttpResponse, newcomer: Newcomer, doorway: Doorway): void {
     const { query, grant } = newcomer;
-    if (query.topics.every((pattern) => mayFollow(grant, pattern))) onAdmitted(newcomer);
-    else this.#refuse(response, { reason: "topic", message: refusals.topic.message });
+    if (query.topics.every((pattern) => mayFollow(grant, pattern))) doorway.admit(newcomer);
+    else this.#refuse(response, { reason: "topic", message: refusals.topic.message }, doorway);
   }
 
-  #refuse(response: HttpResponse, { reason, message }: Refusal): void {
+  #refuse(response: HttpResponse, { reason, message }: Refusal, { refuse }: Doorway): void {
     this.#traffic.refused[reason]++;
-    answerRefusal(response, reason, message);
+    const { closeCode } = refusals[reason];
+    if (refuse && closeCode) refuse({ ...closeCode, reason: message });
+    else answerRefusal(response, reason, message);
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { DurableLog, LoggedPublication } from "@fanwire/bus";
-import type { LogState } from "@fanwire/protocol";
+import type { LogState, Position } from "@fanwire/protocol";
 
 /** Readers that come within this time share a read of the log. */
 const GATHER_MS = 20;
@@ -32,11 +32,12 @@ export class ReplayCache {
     this.#timer = setInterval(() => this.#forget(), FORGET_AFTER_MS);
   }
 
-  /** Everything stored for `filter` after a sequence; undefined when it cannot be read, or is too much. */
-  async read(filter: string, after: number): Promise<ReplayPart | undefined> {
+  /** Everything stored for `filter` after a position; undefined when it cannot be read, or is too much. */
+  async read(filter: string, since: Position): Promise<ReplayPart | undefined> {
+    const { epoch, sequence: after } = since;
     let part = this.#parts.get(filter);
-    if (part === undefined || part.after > after || part.isSpent) {
-      part = new SharedPart(this.#log, filter, after);
+    if (part === undefined || part.since.epoch !== epoch || part.since.sequence > after || part.isSpent) {
+      part = new SharedPart(this.#log, filter, since);
       this.#parts.set(filter, part);
     }
     const log = await part.extend();
@@ -58,7 +59,7 @@ export class ReplayCache {
 }
 
 class SharedPart {
-  readonly after: number;
+  readonly since: Position;
   readonly publications: LoggedPublication[] = [];
   through: number;
   usedAt = performance.now();
@@ -67,15 +68,14 @@ class SharedPart {
 
   readonly #log: DurableLog;
   readonly #filter: string;
-  #epoch: string | undefined;
   #reading: Promise<unknown> = Promise.resolve();
   #next: Promise<LogState | undefined> | undefined;
 
-  constructor(log: DurableLog, filter: string, after: number) {
+  constructor(log: DurableLog, filter: string, since: Position) {
     this.#log = log;
     this.#filter = filter;
-    this.after = after;
-    this.through = after;
+    this.since = since;
+    this.through = since.sequence;
   }
 
   /** Reads on to the end, in a read that begins after this call; all who call before it begins share it. */
@@ -98,8 +98,7 @@ class SharedPart {
   async #readToEnd(): Promise<LogState | undefined> {
     for (;;) {
       const page = await this.#log.read({ filter: this.#filter, after: this.through, limit: PAGE_LIMIT });
-      if (!page.ok || (this.#epoch !== undefined && page.log.epoch !== this.#epoch)) return undefined;
-      this.#epoch = page.log.epoch;
+      if (!page.ok || page.log.epoch !== this.since.epoch) return undefined;
       this.publications.push(...page.publications);
       this.through = page.next;
       if (this.publications.length > MAX_REPLAY) return undefined;

@@ -41,7 +41,7 @@ function admit(response: HttpResponse, request: HttpRequest, parts: SseParts, op
   const origin = request.getHeader("origin");
   const lastEventId = request.getHeader("last-event-id");
 
-  handshakes.receive(response, request, ({ grant, query }: Newcomer) => {
+  const admitted = ({ grant, query }: Newcomer) => {
     const state = newConnectionState({ connectionId: edge.nextConnectionId(), door: "sse", grant });
     const connection = new SseConnection({ response, state, trees, traffic, unsentLimit: config.limits.unsentBytes });
     const closed = (code: number) => {
@@ -57,7 +57,8 @@ function admit(response: HttpResponse, request: HttpRequest, parts: SseParts, op
       connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome), id: welcome.position }));
       if (welcome.recovered === false) connection.send(sseEvent({ event: "fanwire.gap", data: "" }));
     });
-  });
+  };
+  handshakes.receive(response, request, { admit: admitted, refuse: undefined });
 }
 
 function writeHead(response: HttpResponse, origin: string, allowedOrigins: readonly string[]): void {

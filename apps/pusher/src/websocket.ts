@@ -1,8 +1,9 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import { closeCodes } from "@fanwire/protocol";
+import { type CloseCode, closeCodes } from "@fanwire/protocol";
 import type { Commands } from "./client-commands.ts";
 import type { PusherConfig } from "./config.ts";
 import { type ConnectionState, newConnectionState } from "./connection.ts";
+import { anonymousGrant } from "./core/claims.ts";
 import { encodeWelcome } from "./core/encoding.ts";
 import { greeting } from "./core/greeting.ts";
 import type { HandshakeQuery } from "./core/handshake.ts";
@@ -18,6 +19,8 @@ type Socket = WebSocket<ConnectionState>;
 const SUBPROTOCOL = "fanwire.v1";
 const BINARY = true;
 const NO_QUERY: HandshakeQuery = { topics: [], token: undefined, since: undefined };
+/** Of nobody: upgraded only to be closed, never opened. */
+const REFUSED_ID = 0;
 
 /** What uWebSockets.js says to the close handler when one of its own limits ended the connection. */
 const endedByMessage: Readonly<Record<string, EndedBy>> = {
@@ -60,6 +63,8 @@ class WebSocketDoor {
   readonly #parts: DoorParts;
   /** Who is being upgraded: the open handler runs inside the upgrade. */
   #newcomer: Newcomer | undefined;
+  /** Likewise for who is upgraded only to be told why it may not come in. */
+  #refusal: CloseCode | undefined;
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
@@ -74,19 +79,33 @@ class WebSocketDoor {
       .split(",")
       .some((name) => name.trim() === SUBPROTOCOL);
 
-    handshakes.receive(response, request, (newcomer) => {
-      const state = newConnectionState({
-        connectionId: edge.nextConnectionId(),
-        door: isFanwire ? "fanwire.v1" : "raw",
-        grant: newcomer.grant,
-      });
+    const upgrade = (state: ConnectionState) =>
+      response.upgrade(state, key, isFanwire ? SUBPROTOCOL : "", extensions, context);
+
+    const admit = (newcomer: Newcomer) => {
       this.#newcomer = newcomer;
-      response.upgrade<ConnectionState>(state, key, isFanwire ? SUBPROTOCOL : "", extensions, context);
+      upgrade(
+        newConnectionState({
+          connectionId: edge.nextConnectionId(),
+          door: isFanwire ? "fanwire.v1" : "raw",
+          grant: newcomer.grant,
+        }),
+      );
       this.#newcomer = undefined;
-    });
+    };
+    const refuse = (closeCode: CloseCode) => {
+      this.#refusal = closeCode;
+      upgrade(newConnectionState({ connectionId: REFUSED_ID, door: "fanwire.v1", grant: anonymousGrant([]) }));
+      this.#refusal = undefined;
+    };
+    handshakes.receive(response, request, { admit, refuse: isFanwire ? refuse : undefined });
   }
 
   onOpen(socket: Socket): void {
+    if (this.#refusal) {
+      socket.end(this.#refusal.code, this.#refusal.reason);
+      return;
+    }
     const { greeter, config, workerId } = this.#parts;
     const { connectionId, door } = socket.getUserData();
     const query = this.#newcomer?.query ?? NO_QUERY;
@@ -129,6 +148,7 @@ class WebSocketDoor {
   }
 
   onClose(socket: Socket, code: number, message: ArrayBuffer): void {
+    if (socket.getUserData().connectionId === REFUSED_ID) return;
     const endedBy = code === 1006 ? endedByMessage[Buffer.from(message).toString("latin1")] : undefined;
     if (endedBy !== undefined) this.#parts.traffic.ended[endedBy]++;
     this.#parts.edge.close(socket, code);

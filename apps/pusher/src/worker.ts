@@ -16,6 +16,7 @@ import { Handshakes } from "./handshake.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
 import { openSseDoor } from "./sse.ts";
+import { Standing } from "./standing.ts";
 import { createTokenVerifier } from "./tokens.ts";
 import { newTraffic } from "./traffic.ts";
 import { ResponseTrees, webSocketTrees } from "./trees.ts";
@@ -57,7 +58,8 @@ export async function startWorker(options: {
   const greeter = new Greeter(edge, entrance);
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({ edge, verifier, maxTopics: config.limits.topics, traffic });
-  const commands = new Commands({ bus, subjects, edge, entrance, verifier });
+  const standing = new Standing({ log: durable, subjects, edge, follower });
+  const commands = new Commands({ bus, subjects, edge, entrance, verifier, standing });
   const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, trees: responses, traffic });
   openWebSocketDoor(edgeApp, { config, workerId, edge, greeter, handshakes, commands, traffic });
 

@@ -3,9 +3,10 @@ import { closeAdvice } from "./close-advice.ts";
 import { type OkReply, PendingCommands } from "./commands.ts";
 import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
-import { Link, type WebSocketConstructor } from "./link.ts";
-import { type Message, type Publication, publicationFrom, type Welcome } from "./messages.ts";
+import { Link, PING_ID, type WebSocketConstructor } from "./link.ts";
+import { type Message, type Publication, publicationFrom, type Reply, type Welcome } from "./messages.ts";
 import { Pacer } from "./pacer.ts";
+import { isAfter } from "./position.ts";
 import { type TokenOption, TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
 import { type Subscribed, type Topic, Topics } from "./topics.ts";
@@ -52,7 +53,7 @@ export type ClientOptions = {
   /** Once for each subscription that matches. Durable ones of a topic come in order. */
   readonly onPublication: (publication: Publication) => void;
   readonly onState?: ((state: ClientState) => void) | undefined;
-  /** A topic that was to be followed (again) may not be: it is given up. */
+  /** A topic that was to be followed (again) may not be, or no more with a new token: it is given up. */
   readonly onRefused?: ((topic: string, error: FanwireError) => void) | undefined;
 };
 
@@ -97,7 +98,9 @@ class Client implements AsyncDisposable {
     this.#base = new URL(url, surroundings.location?.href);
     this.#WebSocket = WebSocket;
     this.#tokens = new TokenSource(token);
-    this.#refresh = new TokenRefresh(this.#tokens, (renewed) => this.#execute({ command: "refresh", token: renewed }));
+    this.#refresh = new TokenRefresh(this.#tokens, (renewed) =>
+      this.#execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
+    );
     this.#topics = new Topics(topics);
     this.#commands = new PendingCommands(commandTimeoutMs);
     this.#position = since;
@@ -199,7 +202,7 @@ class Client implements AsyncDisposable {
   #onMessage(message: Message): void {
     if (message.type === "welcome") this.#onWelcome(message);
     else if (message.type === "publication") this.#onPublication(publicationFrom(message));
-    else if (message.type === "reply") this.#commands.onReply(message);
+    else if (message.type === "reply") this.#onReply(message);
   }
 
   #onWelcome({ connection, position, recovered }: Welcome): void {
@@ -223,6 +226,24 @@ class Client implements AsyncDisposable {
     else void Promise.all(restoring).then((restored) => this.#onRestored(connection, [recovered, ...restored]));
   }
 
+  #onReply(reply: Reply): void {
+    this.#commands.onReply(reply);
+    // That to a ping says how far all that has come reaches: a quiet connection's position must not grow old.
+    const position = reply.id === PING_ID && reply.ok ? reply.position : undefined;
+    if (position !== undefined && (this.#position === undefined || isAfter(position, this.#position))) {
+      this.#position = position;
+    }
+  }
+
+  #onDropped(topics: readonly string[]): void {
+    for (const name of topics) {
+      const error = new FanwireError("forbidden", "the new token does not allow it");
+      const topic = this.#topics.get(name);
+      if (topic) this.#topics.remove(topic, error);
+      guarded(() => this.#options.onRefused?.(name, error));
+    }
+  }
+
   #onRestored(address: string, outcomes: readonly (boolean | null)[]): void {
     if (this.#address !== address) return;
     const recovered = outcomes.includes(false) ? false : outcomes.includes(true) ? true : null;
@@ -241,7 +262,6 @@ class Client implements AsyncDisposable {
 
     const advice = closeAdvice(code);
     if (advice === "renew-token") this.#tokens.discard();
-    else if (welcomedAt === undefined) this.#tokens.suspect();
     const isFinal = advice === "stop" || (advice === "renew-token" && !this.#tokens.isRenewable);
     if (isFinal) this.#stop(code, reason);
     else this.#retry(code, reason);

@@ -1,16 +1,16 @@
 /** What to do about a connection that has ended. */
 export type Advice = "reconnect" | "stop" | "renew-token";
 
-/** The token has expired. */
-const TOKEN_EXPIRED = 4401;
+/** The token has expired, or was refused from the start. */
+const TOKEN_REFUSED = 4401;
 
 /**
- * By the close code, as docs/protocol.md has it: 44xx is the client's doing and final, except for an expired token. Of the
+ * By the close code, as docs/protocol.md has it: 44xx is the client's doing and final, except for a refused token. Of the
  * standard's codes those are final that repeating would not change: protocol error, unacceptable or invalid data, policy,
  * too big, missing extension. A test compares it with the table of the workers.
  */
 export function closeAdvice(code: number): Advice {
-  if (code === TOKEN_EXPIRED) return "renew-token";
+  if (code === TOKEN_REFUSED) return "renew-token";
   const isFinal = (code >= 4400 && code <= 4499) || [1002, 1003, 1007, 1008, 1009, 1010].includes(code);
   return isFinal ? "stop" : "reconnect";
 }

@@ -21,7 +21,8 @@ const PONG_TIMEOUT_MS = 10_000;
 /** Commands given in one turn share a frame up to this many characters: workers bound a frame's bytes, and frames a second. */
 const MAX_SHARED_FRAME = 16_384;
 
-const PING = JSON.stringify({ id: "ping", command: "ping" });
+export const PING_ID = "ping";
+const PING = JSON.stringify({ id: PING_ID, command: "ping" });
 const ABNORMAL = 1006;
 
 /** One WebSocket for as long as it lives: frames to messages, and noticing when nobody is there any more. */

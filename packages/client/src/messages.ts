@@ -21,7 +21,7 @@ export type PublicationMessage = {
 };
 
 export type Reply = { readonly type: "reply"; readonly id: number | string } & (
-  | { readonly ok: true; readonly recovered?: boolean | null; readonly position?: string }
+  | { readonly ok: true; readonly recovered?: boolean | null; readonly position?: string; readonly dropped?: string[] }
   | { readonly ok: false; readonly error: { readonly code: string; readonly message: string } }
 );
 

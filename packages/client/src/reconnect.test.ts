@@ -73,6 +73,17 @@ test.each([4400, 4403, 4429, 4499, 1002, 1008])("code %i is final", async (code)
   expect(vi.getTimerCount()).toBe(0);
 });
 
+test("the position in a reply to a ping is gone on from, unless it is behind", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-17" });
+  expect(client.position).toBe("e-17");
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-9" });
+  expect(client.position).toBe("e-17");
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true });
+  expect(client.position).toBe("e-17");
+});
+
 test.each([1000, 1001, 1005, 1006, 1011, 1012, 4500])("after code %i it comes back", async (code) => {
   await record();
   FakeWebSocket.last.end(code);

@@ -1,16 +1,13 @@
-/** A token, or how to get one: asked again when the last one expires soon or may have been refused. */
+/** A token, or how to get one: asked again when the last one expires soon or was refused. */
 export type TokenOption = string | (() => string | Promise<string>);
 
 /** A token that ends sooner than this is not worth connecting with. */
 const WORTH_USING_MS = 10_000;
-/** A token that came so recently is not to blame when a connection does not come about. */
-const RECENT_MS = 60_000;
 
 /** Keeps the token between connections, so that clients who all reconnect do not all ask for a new one. */
 export class TokenSource {
   readonly #option: TokenOption | undefined;
   #token: string | undefined;
-  #acceptedAt = 0;
   #expiresAt = Number.POSITIVE_INFINITY;
 
   constructor(option: TokenOption | undefined) {
@@ -39,17 +36,11 @@ export class TokenSource {
 
   accept(token: string | undefined): void {
     this.#token = token;
-    this.#acceptedAt = Date.now();
     this.#expiresAt = Date.now() + (token === undefined ? Number.POSITIVE_INFINITY : lifetimeMs(token));
   }
 
   discard(): void {
     this.accept(undefined);
-  }
-
-  /** A handshake failed, and a browser does not tell why: it may have been the token, but not one that just came. */
-  suspect(): void {
-    if (Date.now() - this.#acceptedAt > RECENT_MS) this.discard();
   }
 }
 

@@ -8,7 +8,7 @@ export type CloseAdvice =
 export type CloseCode = {
   /** 1000 to 4999, as in RFC 6455. */
   readonly code: number;
-  /** The close frame's reason: at most 123 bytes, a constant. */
+  /** The close frame's reason: at most 123 bytes. */
   readonly reason: string;
   readonly advice: CloseAdvice;
 };
@@ -21,11 +21,14 @@ export type CloseCode = {
 export const closeCodes = {
   draining: { code: 1012, reason: "the worker is restarting, come back", advice: "reconnect" },
   malformedMessage: { code: 4400, reason: "malformed message", advice: "stop" },
-  /** Worth coming back for with a new token. */
+  malformedQuery: { code: 4400, reason: "the query is malformed", advice: "stop" },
+  /** Worth coming back for with a new token, as is a token that was refused. */
   tokenExpired: { code: 4401, reason: "the token has expired", advice: "stop" },
+  tokenRefused: { code: 4401, reason: "the token is not valid", advice: "stop" },
   closedByApplication: { code: 4403, reason: "closed by the application", advice: "stop" },
   /** Coming back to its position it hears whether it missed anything. */
   publicationsMissed: { code: 4500, reason: "publications were missed, come back", advice: "reconnect" },
+  topicForbidden: { code: 4403, reason: "the token does not allow to follow this", advice: "stop" },
   inboundRate: { code: 4429, reason: "too many inbound messages", advice: "stop" },
 } as const satisfies Record<string, CloseCode>;
 

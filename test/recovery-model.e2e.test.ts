@@ -1,0 +1,305 @@
+import type { DurableTarget } from "@fanwire/protocol";
+import fc from "fast-check";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startPusher, type TestPusher } from "./support/cluster.ts";
+import { everyone, openPublications, type TestPublications, topic } from "./support/durable.ts";
+import { connectFanwire, type FanwireClient, type FanwireMessage } from "./support/fanwire-client.ts";
+import { startNats, type TestNats } from "./support/nats.ts";
+import { RecoveryModel, type Returning, type Stored, type Truth } from "./support/recovery-model.ts";
+import { until } from "./support/wait.ts";
+
+/** Readers that come back; more by the environment for a night. */
+const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 400);
+const SEED = Number(process.env.FANWIRE_RECOVERY_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const SECRET = "a secret of more than thirty-two bytes";
+/** In nanoseconds: the shortest that JetStream allows. */
+const SHORT_AGE = 100_000_000;
+const USERS = ["anna", "bob"];
+const TARGETS: readonly DurableTarget[] = [
+  ...["a", "a.b", "a.c", "d"].map(topic),
+  ...USERS.map((user) => ({ kind: "user" as const, user })),
+  everyone,
+];
+const PATTERNS = ["a", "a.b", "a.*", "a.>", "d", "*", ">"];
+
+let nats: TestNats;
+let log: TestPublications;
+let pusher: TestPusher;
+let tokens: ReadonlyMap<string, string>;
+const model = new RecoveryModel();
+/** How many were told what, by what is true of them; and oddities. */
+const counts = new Map<string, number>();
+let epoch = "";
+let config: object = {};
+
+beforeAll(async () => {
+  nats = await startNats();
+  log = await openPublications([nats.url]);
+  await log.log.state();
+  const env = { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" };
+  pusher = await startPusher({ nats: nats.url, env });
+  tokens = new Map(
+    await Promise.all(USERS.map(async (user): Promise<[string, string]> => [user, await tokenOf(user)])),
+  );
+});
+afterAll(async () => {
+  await log.bus.stop();
+  for (const part of [pusher, nats]) await part[Symbol.asyncDispose]();
+});
+
+function tokenOf(user: string): Promise<string> {
+  return new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
+}
+
+const target = fc.constantFrom(...TARGETS);
+/** Bounds of the stream, for each subject and for the whole. */
+const limits = fc.record({
+  perSubject: fc.integer({ min: 3, max: 10 }),
+  whole: fc.oneof(
+    { weight: 4, arbitrary: fc.constant({}) },
+    { weight: 2, arbitrary: fc.integer({ min: 5, max: 30 }).map((max_msgs) => ({ max_msgs })) },
+    { weight: 1, arbitrary: fc.integer({ min: 500, max: 2_000 }).map((max_bytes) => ({ max_bytes })) },
+  ),
+});
+const since = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("of-now" as const), back: fc.nat(30) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("of-before" as const), at: fc.nat(1_000) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("last" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("future" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("malformed" as const),
+      text: fc.constantFrom("", "x", "-1", "1", "a-01", "a-1-1", "a--1", "another-3"),
+    }),
+  },
+);
+const reader = fc.record({
+  follows: fc.uniqueArray(fc.constantFrom(...PATTERNS), { maxLength: 4 }),
+  user: fc.constantFrom(undefined, ...USERS),
+  byCommand: fc.boolean(),
+  since,
+});
+const round = fc.record({
+  recreate: fc.option(limits, { freq: 2 }),
+  publish: fc.array(target, { maxLength: 30 }),
+  /** Whether everything stored grows too old before the rest is published. */
+  ageOut: fc.option(fc.constant(true), { freq: 10 }),
+  publishAfter: fc.array(target, { maxLength: 10 }),
+  /** How much of the stream is purged, its oldest part. */
+  purge: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { freq: 6 }),
+  publishMeanwhile: fc.array(target, { maxLength: 6 }),
+  readers: fc.array(reader, { minLength: 1, maxLength: 12 }),
+});
+type Since = typeof since extends fc.Arbitrary<infer Value> ? Value : never;
+type Reader = typeof reader extends fc.Arbitrary<infer Value> ? Value : never;
+type Round = typeof round extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** Asks JetStream itself, past our own code. */
+async function ask(request: string, body: object = {}): Promise<Record<string, unknown>> {
+  const content = Buffer.from(JSON.stringify(body));
+  const outcome = await log.bus.request(`$JS.API.STREAM.${request}.FANWIRE_LOG`, content, { timeoutMs: 5_000 });
+  if (!outcome.ok) throw new Error(outcome.reason);
+  return JSON.parse(Buffer.from(outcome.message.data).toString());
+}
+
+/** A new life of the log. The pusher may be quicker to make it: then again. */
+async function recreate({ perSubject, whole }: NonNullable<Round["recreate"]>): Promise<void> {
+  config = {
+    name: "FANWIRE_LOG",
+    subjects: ["fanwire.log.>"],
+    republish: { src: "fanwire.log.>", dest: "fanwire.live.>" },
+    retention: "limits",
+    discard: "old",
+    storage: "memory",
+    num_replicas: 1,
+    duplicate_window: SHORT_AGE,
+    max_msgs_per_subject: perSubject,
+    ...whole,
+  };
+  do await ask("DELETE");
+  while ((await ask("CREATE", config)).error !== undefined);
+  epoch = (await stored()).epoch;
+}
+
+async function ageOut(): Promise<void> {
+  await ask("UPDATE", { ...config, max_age: SHORT_AGE });
+  await until("all is too old", async () => {
+    const { first, last } = await stored();
+    return first > last || last === 0;
+  });
+  await ask("UPDATE", config);
+}
+
+async function stored(): Promise<Stored> {
+  const state = await log.log.state();
+  if (!state.ok) throw new Error(state.detail);
+  const info = await ask("INFO", { deleted_details: true });
+  const {
+    first_seq,
+    last_seq,
+    deleted = [],
+  } = info.state as {
+    first_seq: number;
+    last_seq: number;
+    deleted?: number[];
+  }; // as JetStream documents it
+  const { epoch, maxPerSubject } = state.log;
+  return { epoch, maxPerSubject, first: first_seq, last: last_seq, deleted: new Set(deleted) };
+}
+
+async function publish(to: DurableTarget): Promise<string> {
+  const content = String(model.published.length);
+  const at = model.published.push({ epoch, sequence: 0, target: to, content }) - 1;
+  const outcome = await log.bus.request(log.subjects.log(to), Buffer.from(content), { timeoutMs: 5_000 });
+  if (!outcome.ok) throw new Error(outcome.reason);
+  const { seq } = JSON.parse(Buffer.from(outcome.message.data).toString()) as { seq: number };
+  model.published[at] = { epoch, sequence: seq, target: to, content };
+  return content;
+}
+
+function positionOf(since: Since, last: number): string {
+  const older = model.published.filter((each) => each.epoch !== epoch);
+  switch (since.kind) {
+    case "of-now":
+      return `${epoch}-${Math.max(last - since.back, 0)}`;
+    case "of-before":
+      return older.length === 0 ? "none-1" : `${older[since.at % older.length]?.epoch}-${since.at % 20}`;
+    case "last":
+      return `${epoch}-${last}`;
+    case "future":
+      return `${epoch}-${last + 1_000}`;
+    case "malformed":
+      return since.text;
+  }
+}
+
+type Returned = {
+  readonly reader: Returning;
+  readonly client: FanwireClient;
+  readonly recovered: unknown;
+  /** What the recovered subscriptions brought, so far. */
+  got(): FanwireMessage[];
+};
+
+/** Comes back again when it is told so. */
+async function comeBack(reader: Reader, last: number): Promise<Returned> {
+  for (;;) {
+    try {
+      return await connect(reader, last);
+    } catch (error) {
+      if (!String(error).includes("closed with 4500")) throw error;
+      count("told to come back");
+    }
+  }
+}
+
+async function connect({ follows, user, byCommand, since }: Reader, last: number): Promise<Returned> {
+  const position = positionOf(since, last);
+  const token = user === undefined ? {} : { token: tokens.get(user) ?? "" };
+  const [pattern] = follows;
+  if (byCommand && pattern !== undefined) {
+    const client = await connectFanwire(pusher.url, token);
+    const { recovered } = await client.ask({ command: "subscribe", topic: pattern, since: position });
+    const reader = { follows: [pattern], user: undefined, hearsEveryone: false, since: position };
+    const got = () => client.publications.filter((each) => (each.subscription ?? each.topic) === pattern);
+    return { reader, client, recovered, got };
+  }
+  const client = await connectFanwire(pusher.url, { ...token, topic: follows, since: position });
+  const reader = { follows, user, hearsEveryone: true, since: position };
+  return { reader, client, recovered: client.welcome.recovered, got: () => client.publications };
+}
+
+/** What can be said of a reader while the log moved on from one state to the other. */
+function truthBetween(reader: Returning, before: Stored, after: Stored): Truth {
+  const [atFirst, atLast] = [model.truth(reader, before), model.truth(reader, after)];
+  return atFirst === "provable" && atLast !== "provable" ? "unprovable" : atFirst;
+}
+
+async function play(round: Round): Promise<void> {
+  const { recreate: made, publish: targets, ageOut: isAgedOut, publishAfter, purge, publishMeanwhile, readers } = round;
+  if (made !== null) await recreate(made);
+  await Promise.all(targets.map(publish));
+  if (isAgedOut) await ageOut();
+  await Promise.all(publishAfter.map(publish));
+  const { last: newest } = await stored();
+  if (purge !== null) await ask("PURGE", { seq: Math.ceil(newest * purge) });
+
+  const before = await stored();
+  const [returned] = await Promise.all([
+    Promise.all(readers.map((each) => comeBack(each, before.last))),
+    (async () => {
+      for (const each of publishMeanwhile) await publish(each);
+    })(),
+  ]);
+  const after = await stored();
+  const end = await publish(everyone);
+
+  for (const each of returned) {
+    await until("the end came", () => each.client.data().includes(end) || each.client.close);
+    if (each.client.close === undefined) check(each, { before, after });
+    else checkClosed(each);
+    each.client.socket.terminate();
+  }
+}
+
+function check({ reader, recovered, got }: Returned, log: { before: Stored; after: Stored }): void {
+  const truth = truthBetween(reader, log.before, log.after);
+  count(`${truth}: ${recovered}`);
+  expectOrder(got());
+  const contents = got().map(({ data }) => Number(data));
+  if (contents.some((content, at) => content < (contents[at - 1] ?? 0))) count("subjects out of order");
+
+  if (recovered === true) {
+    expect(["provable", "unprovable", "lost"], "a position of another log").toContain(truth);
+    const missed = model.missed(reader, epoch).map(Number);
+    const first = Math.min(...missed);
+    const news = contents.filter((content) => content >= first);
+    if (news.length < contents.length) count("heard what it had");
+    expect(news.sort(ascending), "all that was missed, and live after it, once").toEqual(missed.sort(ascending));
+    return;
+  }
+  expect(recovered).toBe(false);
+  expect(truth, "nothing is missing, and it can be shown").not.toBe("provable");
+}
+
+/** What it followed was broken, by what was dropped while the log was made anew: it is told to come back. */
+function checkClosed({ client }: Returned): void {
+  count("told to come back");
+  expect(client.close?.code).toBe(4500);
+}
+
+/** Each subscription brings its publications in order, each once. */
+function expectOrder(publications: readonly FanwireMessage[]): void {
+  const last = new Map<unknown, number>();
+  for (const { subscription, topic, data } of publications) {
+    const key = subscription ?? topic;
+    if (key !== undefined) expect(Number(data)).toBeGreaterThan(last.get(key) ?? -1);
+    last.set(key, Number(data));
+  }
+}
+
+function ascending(one: number, other: number): number {
+  return one - other;
+}
+
+function count(what: string): void {
+  counts.set(what, (counts.get(what) ?? 0) + 1);
+}
+
+test(`what is said of those who come back is true, and all that can be proven is (seed ${SEED})`, async () => {
+  await recreate({ perSubject: 5, whole: {} });
+  let readers = 0;
+  const property = fc.asyncProperty(round, async (each) => {
+    if (readers >= READERS) return;
+    readers += each.readers.length;
+    await play(each);
+  });
+  await fc.assert(property, { seed: SEED, numRuns: READERS, endOnFailure: true });
+
+  if (process.env.FANWIRE_RECOVERY_READERS) console.info(Object.fromEntries(counts));
+  expect(readers).toBeGreaterThanOrEqual(READERS);
+  expect(counts.get("provable: true")).toBeGreaterThan(READERS / 20);
+  expect(counts.get("lost: false")).toBeGreaterThan(READERS / 20);
+}, 3_600_000);
