@@ -191,7 +191,7 @@ test("forged, foreign and expired tokens let nobody in by a handshake or a refre
   }
   expect(await client.ask({ command: "refresh", token: await token({ sub: "anna" }) })).toMatchObject({ ok: false });
 
-  const brief = await token({ exp: seconds() + 2 });
+  const brief = await token({ exp: seconds() + 4 });
   const first = await connectFanwire(pusher.url, { token: brief });
   await until("it has expired", () => first.close?.code === 4401);
   await expect(connectClient(`${pusher.url}?token=${brief}`)).rejects.toThrow("401");
