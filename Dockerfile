@@ -29,16 +29,24 @@ RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=npmrc,target=/ro
     npm ci --ignore-scripts --omit=dev --workspace "@fanwire/$APP" \
     && find . -name 'uws_*.node' ! -name "uws_$(node -p 'process.platform + "_" + process.arch + "_" + process.versions.modules').node" -delete
 
-FROM base
+# What Node and the service run on, and nothing else: no shell, no package manager, no npm.
+FROM production AS root
+RUN mkdir /root-fs && cp --parents "$(command -v node)" /etc/passwd /etc/group /root-fs \
+    && for file in "$(command -v node)" $(find /app -name '*.node'); do ldd "$file"; done \
+    | grep -oE '/[^ ]+' | sort -u | xargs cp --parents --dereference --target-directory /root-fs
+
+FROM scratch
 ARG APP
 LABEL org.opencontainers.image.title="fanwire-$APP" \
       org.opencontainers.image.description="Fanwire, a push cluster on NATS: the $APP" \
       org.opencontainers.image.licenses="MIT"
-ENV NODE_ENV=production
+ENV NODE_ENV=production PATH=/usr/local/bin
 # Dependencies and code are layers of their own: a new version of the code is a small pull.
-COPY --from=production /app ./
-COPY --from=build /built ./
+COPY --from=root /root-fs /
+COPY --from=production /app ./app
+COPY --from=build /built ./app
 WORKDIR /app/apps/$APP
 USER node
-# Node is PID 1 (the base image's entry point execs it): the service handles the signals itself.
-CMD ["node", "--enable-source-maps", "dist/main.js"]
+# Node is PID 1: the service handles the signals itself.
+ENTRYPOINT ["node"]
+CMD ["--enable-source-maps", "dist/main.js"]

@@ -148,7 +148,7 @@ describe.skipIf(missing !== undefined)(
       const published: string[] = [];
       for (const container of containers) {
         // What the process has, not what was asked for.
-        const status = await cluster.exec(container, "cat", "/proc/1/status");
+        const status = await cluster.exec(container, ...PRINT_STATUS[hasShell(container) ? "shell" : "node"]);
         expect(status, container.service).toMatch(/^Uid:(\t[1-9]\d*){4}$/m);
         expect(status, container.service).toMatch(/^CapEff:\t0+$/m);
         expect(status, container.service).toMatch(/^CapBnd:\t0+$/m);
@@ -165,6 +165,27 @@ describe.skipIf(missing !== undefined)(
         new Set(["haproxy", "nats-1", "nats-2", "nats-3", "publisher", "pusher"]),
       );
       expect(published).toEqual(["127.0.0.1", "127.0.0.1"]);
+    });
+
+    it("leaves nothing to run in the images of the services but Node", async () => {
+      const services = (await cluster.containers()).filter((container) => !hasShell(container));
+      const folders = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+      const list = `${JSON.stringify(folders)}.flatMap((path) => fs.existsSync(path) ? fs.readdirSync(path) : []).join()`;
+
+      expect(services.length).toBeGreaterThan(PUSHERS);
+      for (const container of services) expect(await cluster.exec(container, "node", "--print", list)).toBe("node");
+    });
+
+    it("stores what is durable, and no service asks NATS for more than its user may", async () => {
+      const response = await fetch(`http://${cluster.publisherAddress}/v1/publications`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ target: { topic: "kept" }, data: "x", durable: true }),
+      });
+
+      expect(await response.json()).toMatchObject({ status: "stored", position: expect.any(String) });
+      expect(await cluster.logs("nats-1", "nats-2", "nats-3")).not.toMatch(/violation|authorization/i);
+      expect(await cluster.logs("nats-1")).toMatch(/route connection created/i);
     });
 
     async function listen(count: number) {
@@ -202,6 +223,13 @@ describe.skipIf(missing !== undefined)(
     }
   },
 );
+
+/** NATS and HAProxy come with their images; ours hold Node alone. */
+const hasShell = ({ service }: Container) => /^(nats-|haproxy)/.test(service);
+const PRINT_STATUS = {
+  shell: ["cat", "/proc/1/status"],
+  node: ["node", "--print", "fs.readFileSync('/proc/1/status', 'utf8')"],
+};
 
 function together(listeners: Listener[]) {
   return {

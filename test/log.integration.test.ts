@@ -297,7 +297,7 @@ test("without JetStream the log says so at once, and is there when JetStream is"
   await rm(folder, { recursive: true });
 });
 
-/** As docs/operations.md has them. */
+/** As deploy/nats-users.conf has them. */
 const documentedPermissions = [
   ...["fanwire.live.>", "fanwire.log.>", "fanwire.control.>", "_INBOX.>"],
   ...["INFO", "CREATE", "MSG.GET"].map((request) => `$JS.API.STREAM.${request}.FANWIRE_LOG`),

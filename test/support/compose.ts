@@ -35,6 +35,8 @@ export type ComposeCluster = AsyncDisposable & {
   inspect(container: Container, format: string): Promise<string>;
   /** Output of a command inside a running container. */
   exec(container: Container, ...command: string[]): Promise<string>;
+  /** What the containers of these services have written so far. */
+  logs(...services: string[]): Promise<string>;
   /** Resolves when the container's process has ended, or was killed because its grace period was over. */
   stop(container: Container): Promise<void>;
   /** Resolves when the container is healthy. */
@@ -89,6 +91,7 @@ export async function startCompose(options: {
       },
       inspect: (container: Container, format: string) => docker(["inspect", "--format", format, container.id]),
       exec: (container: Container, ...command: string[]) => docker(["exec", container.id, ...command]),
+      logs: (...services: string[]) => compose(["logs", "--no-color", ...services]),
       stop: async (container: Container) => {
         await docker(["stop", container.id]);
       },

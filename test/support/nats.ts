@@ -9,6 +9,8 @@ import { until } from "./wait.ts";
 export type TestNats = AsyncDisposable & {
   readonly url: string;
   readonly port: number;
+  /** What the server has logged since it was last started. */
+  output(): string;
   /** Ends the server as `signal` does; its port stays reserved for {@link restart} by nobody else asking for it. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same port with the same data. */
@@ -20,16 +22,20 @@ export type TestNats = AsyncDisposable & {
 /** A NATS server of the test's own, on a free port, with JetStream, unless it is not wanted, in a folder that goes with it. */
 export async function startNats(
   extraArgs: readonly string[] = [],
-  { jetStream = true }: { readonly jetStream?: boolean } = {},
+  { jetStream = true, env }: { readonly jetStream?: boolean; readonly env?: Record<string, string> } = {},
 ): Promise<TestNats> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
   const command = process.env.FANWIRE_NATS_SERVER ?? "nats-server";
   const start = (port: number) =>
-    startProcess(command, [
-      ...["-a", "127.0.0.1", "-p", String(port), "--ports_file_dir", folder],
-      ...(jetStream ? ["-js", "-sd", join(folder, "data")] : []),
-      ...extraArgs,
-    ]);
+    startProcess(
+      command,
+      [
+        ...["-a", "127.0.0.1", "-p", String(port), "--ports_file_dir", folder],
+        ...(jetStream ? ["-js", "-sd", join(folder, "data")] : []),
+        ...extraArgs,
+      ],
+      env,
+    );
 
   let server = start(-1);
   const port = await portOf(server, folder);
@@ -38,6 +44,7 @@ export async function startNats(
   return {
     port,
     url: `nats://127.0.0.1:${port}`,
+    output: () => server.output(),
     stop: async (signal = "SIGKILL") => void (await server.stop(signal)),
     restart: async () => {
       server = start(port);
@@ -71,7 +78,7 @@ function portOf(server: TestProcess, folder: string): Promise<number> {
   return until("NATS tells its port", async () => {
     if (server.exit()) throw new Error(`nats-server ended:\n${server.output()}`);
     const ports = await readFile(join(folder, `nats-server_${server.pid}.ports`), "utf8").catch(() => "");
-    const [, port] = /nats:\/\/[^:]+:(\d+)/.exec(ports) ?? [];
+    const [, port] = /(?:nats|tls):\/\/[^:]+:(\d+)/.exec(ports) ?? [];
     return port === undefined ? undefined : Number(port);
   });
 }

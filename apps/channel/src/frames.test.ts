@@ -168,3 +168,24 @@ describe("encoding frames", () => {
     expect(encodeFrames([Buffer.from("abc")]).buffer.byteLength).toBe(7);
   });
 });
+
+it("never holds more than its limit, nor reports more than it got, whatever comes", () => {
+  const length = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(0x7fffffff, 0xffffffff)).map(header);
+  const chunk = fc.oneof(fc.uint8Array({ maxLength: 40 }).map(Buffer.from), length);
+
+  fc.assert(
+    fc.property(fc.array(chunk, { maxLength: 12 }), (chunks) => {
+      const decoder = new FrameDecoder(200);
+      let [sent, reported] = [0, 0];
+      for (const bytes of chunks) {
+        sent += bytes.length;
+        const { messages, error } = decoder.push(bytes);
+        for (const message of messages) reported += message.length + 4;
+        if (error !== undefined) break;
+        expect(decoder.heldBytes).toBeLessThanOrEqual(200);
+      }
+      expect(reported).toBeLessThanOrEqual(sent);
+    }),
+    { numRuns: 10_000 },
+  );
+});

@@ -49,7 +49,7 @@ describe("scanning a serialized value", () => {
 
         if (isValue) expect(scanner.position).toBeLessThanOrEqual(bytes.length);
       }),
-      { numRuns: 2000 },
+      { numRuns: 10_000 },
     );
   });
 
@@ -63,7 +63,7 @@ describe("scanning a serialized value", () => {
 
         if (isValue) expect(scanner.position).toBeLessThanOrEqual(bytes.length);
       }),
-      { numRuns: 1000 },
+      { numRuns: 10_000 },
     );
   });
 

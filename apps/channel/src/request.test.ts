@@ -148,7 +148,7 @@ describe("parsing a request", () => {
       fc.property(fc.oneof(fc.uint8Array().map(Buffer.from), grammarLike), (payload) => {
         expect(parseRequest(payload)).toHaveProperty("type");
       }),
-      { numRuns: 2000 },
+      { numRuns: 10_000 },
     );
   });
 

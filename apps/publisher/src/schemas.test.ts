@@ -1,3 +1,5 @@
+import { Subjects } from "@fanwire/protocol";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { describeIssues } from "./issues.ts";
 import { publicationRequest } from "./schemas.ts";
@@ -127,4 +129,59 @@ test.each(wrong)("refused with a word about it: %s", (_name, request, field, mes
     ...(field !== undefined && { field }),
     message: expect.stringMatching(message),
   });
+});
+
+test("whatever is sent, what is published stays in its branch, and nothing makes it throw", () => {
+  const subjects = new Subjects();
+  const name = fc.oneof(
+    fc.constantFrom(
+      "a",
+      "a.*",
+      ">",
+      "*",
+      "a.>.b",
+      "a b",
+      "a\r\nPUB fanwire.control.workers 0\r\n",
+      "\ud800",
+      "k3v9x2ab.17",
+    ),
+    fc.string({ unit: "binary", maxLength: 300 }),
+    fc.jsonValue(),
+  );
+  const header = fc.oneof({ weight: 4, arbitrary: fc.constant("order.paid") }, name);
+  const target = fc.oneof(
+    fc.constant(everyone),
+    fc.record({ topic: name }),
+    fc.record({ topics: fc.array(name, { maxLength: 3 }) }),
+    fc.record({ user: name }),
+    fc.record({ connection: name }),
+    fc.jsonValue(),
+  );
+  const request = fc.record(
+    {
+      target,
+      data: fc.oneof({ weight: 4, arbitrary: fc.string({ unit: "binary" }) }, fc.jsonValue()),
+      encoding: fc.constantFrom("utf8", "utf8", "base64", "hex"),
+      event: header,
+      id: header,
+      except: fc.oneof({ weight: 4, arbitrary: fc.constant("k3v9x2ab.17") }, name),
+      durable: fc.boolean(),
+    },
+    { requiredKeys: ["target", "data"] },
+  );
+
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.oneof({ weight: 9, arbitrary: request }, fc.jsonValue()), (sent) => {
+      const { data, error } = publicationRequest.safeParse(sent);
+      if (error !== undefined) describeIssues(error.issues);
+      for (const publication of data?.publications ?? []) {
+        accepted++;
+        expect(subjects.parseLive(subjects.live(publication.target))).toEqual(publication.target);
+        for (const header of [publication.event, publication.id]) expect(header ?? "").not.toMatch(/[\r\n\0]/);
+      }
+    }),
+    { numRuns: 10_000 },
+  );
+  expect(accepted).toBeGreaterThan(100);
 });

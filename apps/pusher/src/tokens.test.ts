@@ -172,6 +172,14 @@ test("a huge token is not even looked at", async () => {
   expect(await verifier.verify(token)).toEqual({ ok: false, reason: "malformed" });
 });
 
+/** Base64 can write the same signature in several ways, of which a token library takes more than one. */
+function saysTheSame(one: string, other: string): boolean {
+  const [claims, otherClaims] = [one, other].map((text) => text.slice(0, text.lastIndexOf(".")));
+  const [signature, otherSignature] = [one, other].map((text) => text.slice(text.lastIndexOf(".") + 1));
+  const bytes = (text = "") => Buffer.from(text, "base64url");
+  return claims === otherClaims && bytes(signature).equals(bytes(otherSignature));
+}
+
 test("what is no token is refused, whatever it is", async () => {
   const warn = vi.spyOn(log, "warn");
   const verifier = verifierWith(secret, ["HS256"]);
@@ -190,11 +198,12 @@ test("what is no token is refused, whatever it is", async () => {
   });
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: "binary" }), fc.nat(good.length), async (text, at) => {
+      const damaged = good.slice(0, at) + text + good.slice(at + 1);
       expect((await verifier.verify(text)).ok).toBe(false);
-      expect((await verifier.verify(good.slice(0, at) + text + good.slice(at + 1))).ok).toBe(
-        good.slice(0, at) + text + good.slice(at + 1) === good,
-      );
+      const isAccepted = (await verifier.verify(damaged)).ok;
+      expect(isAccepted ? saysTheSame(good, damaged) : damaged !== good, damaged).toBe(true);
     }),
+    { numRuns: 10_000 },
   );
   expect(warn).not.toHaveBeenCalled();
 });

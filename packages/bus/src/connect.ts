@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { encodeToken } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { connect, credsAuthenticator, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
 import type { BusConfig } from "./settings.ts";
@@ -20,7 +21,9 @@ export async function connectToNats(
     try {
       return await connect(options);
     } catch (error) {
-      log.warn({ err: error, servers: config.servers }, "NATS cannot be reached yet, trying again");
+      // Without the error itself: one about a certificate carries all of it.
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn({ reason, servers: config.servers }, "NATS cannot be reached yet, trying again");
     }
     await delay(jittered(waitMs), undefined, { signal });
   }
@@ -41,6 +44,7 @@ function connectionOptions(config: BusConfig, name: string): NodeConnectionOptio
   return {
     servers: [...config.servers],
     name,
+    inboxPrefix: inboxPrefix(config.credentials),
     timeout: 5_000,
     maxReconnectAttempts: -1,
     ...WRITE_BYTES,
@@ -53,6 +57,11 @@ function connectionOptions(config: BusConfig, name: string): NodeConnectionOptio
     ...credentialOptions(config.credentials),
     ...(config.tls && { tls: config.tls }),
   };
+}
+
+/** Users have their inboxes apart, so that permissions can keep what is answered to one from the others. */
+export function inboxPrefix(credentials: BusConfig["credentials"]): string {
+  return credentials.kind === "user" ? `_INBOX.${encodeToken(credentials.user)}` : "_INBOX";
 }
 
 function credentialOptions(credentials: BusConfig["credentials"]): Partial<NodeConnectionOptions> {

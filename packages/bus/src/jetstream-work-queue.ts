@@ -76,7 +76,7 @@ export class JetStreamWorkQueue implements WorkQueue {
 
   take(subject: string, name: string, onItem: (item: WorkItem) => void): Taker {
     const taker: PullTaker = new PullTaker({
-      connection: this.#bus.connection,
+      bus: this.#bus,
       stream: this.#config.stream,
       consumer: name,
       needConsumer: () => this.#needConsumer(subject, name),

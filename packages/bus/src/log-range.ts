@@ -1,5 +1,6 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
-import { createInbox, type Msg, type NatsConnection, nanos, nuid } from "@nats-io/transport-node";
+import { type Msg, nanos, nuid } from "@nats-io/transport-node";
+import type { NatsBus } from "./nats.ts";
 
 /** Messages that were promised and do not come within this time are not waited for. */
 const SILENCE_MS = 1_000;
@@ -29,7 +30,7 @@ export type RangeMessage = {
  *
  * @throws what the JetStream client throws.
  */
-export async function readRange(nc: NatsConnection, consumers: ConsumerAPI, range: Range): Promise<RangeMessage[]> {
+export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Range): Promise<RangeMessage[]> {
   const name = nuid.next();
   const consumer = await consumers.add(range.stream, {
     name,
@@ -43,15 +44,15 @@ export async function readRange(nc: NatsConnection, consumers: ConsumerAPI, rang
   });
   try {
     const count = Math.min(range.maxMessages, consumer.num_pending);
-    return count === 0 ? [] : await pull(nc, `${range.stream}.${name}`, count, range.maxBytes);
+    return count === 0 ? [] : await pull(bus, `${range.stream}.${name}`, count, range.maxBytes);
   } finally {
     // It would go by itself, later.
     consumers.delete(range.stream, name).catch(() => {});
   }
 }
 
-function pull(nc: NatsConnection, consumer: string, count: number, maxBytes: number): Promise<RangeMessage[]> {
-  const inbox = createInbox();
+function pull(bus: NatsBus, consumer: string, count: number, maxBytes: number): Promise<RangeMessage[]> {
+  const inbox = bus.createInbox();
   const received: RangeMessage[] = [];
   return new Promise((resolve, reject) => {
     const end = () => {
@@ -60,7 +61,7 @@ function pull(nc: NatsConnection, consumer: string, count: number, maxBytes: num
       resolve(received);
     };
     const silence = setTimeout(end, SILENCE_MS);
-    const subscription = nc.subscribe(inbox, {
+    const subscription = bus.connection.subscribe(inbox, {
       callback: (error, message) => {
         if (error) {
           clearTimeout(silence);
@@ -80,7 +81,7 @@ function pull(nc: NatsConnection, consumer: string, count: number, maxBytes: num
       },
     });
     const request = JSON.stringify({ batch: count, max_bytes: maxBytes, no_wait: true });
-    nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, request, { reply: inbox });
+    bus.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, request, { reply: inbox });
   });
 }
 

@@ -91,7 +91,7 @@ export class LogReader {
   /** As many as a consumer delivers. When there is no consumer to be had, the leader's single answers must do. */
   async #range(page: Page, filter: string): Promise<RangeMessage[]> {
     try {
-      const [known, ...rest] = await readRange(this.#bus.connection, this.#consumers, {
+      const [known, ...rest] = await readRange(this.#bus, this.#consumers, {
         stream: this.#subjects.logStream,
         filter,
         // Begins with the one the leader gave us last. A consumer on a node that has just come back may not have what follows

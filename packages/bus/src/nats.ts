@@ -15,7 +15,7 @@ import type {
   RequestOutcome,
   SendOutcome,
 } from "./bus.ts";
-import { connectToNats } from "./connect.ts";
+import { connectToNats, inboxPrefix } from "./connect.ts";
 import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
 import { Probe } from "./probe.ts";
 import type { BusConfig } from "./settings.ts";
@@ -43,7 +43,7 @@ export async function startNatsBus(options: {
   const { config, name, log, signal } = options;
   const connection = await connectToNats(config, name, log, signal);
   log.info({ server: connection.getServer(), version: connection.info?.version }, "connected to NATS");
-  const bus = new NatsBus(connection, log);
+  const bus = new NatsBus(connection, inboxPrefix(config.credentials), log);
   await bus.firstSign(signal);
   return bus;
 }
@@ -52,7 +52,8 @@ export class NatsBus implements Bus {
   readonly #connection: NatsConnection;
   readonly #log: Log;
   readonly #probe: Probe;
-  readonly #probeSubject = createInbox();
+  readonly #inboxPrefix: string;
+  readonly #probeSubject: string;
   /** When the server last forbade us to publish to a subject. Holds the last {@link MAX_FORBIDDEN} of them. */
   readonly #forbiddenAt = new Map<string, number>();
   readonly #connectionListeners: ((isConnected: boolean) => void)[] = [];
@@ -62,8 +63,10 @@ export class NatsBus implements Bus {
   #confirmation: Promise<boolean> | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, log: Log) {
+  constructor(connection: NatsConnection, inboxPrefix: string, log: Log) {
     this.#connection = connection;
+    this.#inboxPrefix = inboxPrefix;
+    this.#probeSubject = this.createInbox();
     this.#log = log;
     this.subscribe(this.#probeSubject, (message) => this.#probe.onReturn(Buffer.from(message.data).toString()));
     this.#probe = new Probe((stamp) => this.#sendProbe(stamp));
@@ -74,6 +77,11 @@ export class NatsBus implements Bus {
   /** For the adapters beside this file, such as JetStream's. */
   get connection(): NatsConnection {
     return this.#connection;
+  }
+
+  /** A new subject that nobody else listens to and that our user may. */
+  createInbox(): string {
+    return createInbox(this.#inboxPrefix);
   }
 
   /** How often the connection was lost so far. */

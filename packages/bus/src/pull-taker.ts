@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
-import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import type { Msg, Subscription } from "@nats-io/transport-node";
 import { parseDelivery } from "./delivery-subject.ts";
 import { HeldItem } from "./held-item.ts";
+import type { NatsBus } from "./nats.ts";
 import type { Taker, WorkItem } from "./work-queue.ts";
 
 /** NATS forgets a pull request after this time, and says so. */
@@ -15,7 +16,7 @@ const MAX_PULLS = 64;
 const EXPIRED = 408;
 
 type PullTakerParts = {
-  readonly connection: NatsConnection;
+  readonly bus: NatsBus;
   readonly stream: string;
   readonly consumer: string;
   /** Resolves when the consumer exists. */
@@ -75,8 +76,11 @@ export class PullTaker implements Taker {
       void this.#prepare();
       return;
     }
-    const { connection } = this.#parts;
-    this.#inbox ??= connection.subscribe(createInbox(), { callback: (_error, message) => this.#onMessage(message) });
+    const { bus } = this.#parts;
+    const { connection } = bus;
+    this.#inbox ??= connection.subscribe(bus.createInbox(), {
+      callback: (_error, message) => this.#onMessage(message),
+    });
     const reply = this.#inbox.getSubject();
     while (this.#pulls < this.#wanted) {
       connection.publish(this.#pullSubject, this.#pullRequest, { reply });
@@ -121,7 +125,7 @@ export class PullTaker implements Taker {
       message,
       storedAt,
       isRepeated: count > 1,
-      connection: this.#parts.connection,
+      connection: this.#parts.bus.connection,
       onOver: () => this.#held.delete(sequence),
     });
     this.#held.set(sequence, item);

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { DEFAULT_PREFIX, isPrefix } from "@fanwire/protocol";
 import { ConfigError, logLevels, type readSettings, setting } from "@fanwire/service";
 
@@ -6,7 +7,7 @@ export const sharedSettings = {
   FANWIRE_NATS_URL: setting
     .list("nats://127.0.0.1:4222")
     .describe(
-      "NATS servers, comma-separated. Any one suffices to find the others of its cluster; `tls://` demands encryption.",
+      "NATS servers, comma-separated. Any one suffices to find the others of its cluster; `tls://` on any of them demands encryption of all.",
     ),
   FANWIRE_NATS_USER: setting.optionalText().describe("User name for NATS."),
   FANWIRE_NATS_PASSWORD: setting.optionalText().describe("Password for NATS."),
@@ -50,6 +51,7 @@ export type BusConfig = {
     | { readonly kind: "user"; readonly user: string; readonly password: string }
     | { readonly kind: "token"; readonly token: string }
     | { readonly kind: "creds-file"; readonly path: string };
+  /** `undefined`: encrypted where the server offers it, as NATS clients do, and plain where it does not. */
   readonly tls: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string } | undefined;
 };
 
@@ -108,10 +110,23 @@ function tlsFrom(values: SharedValues): BusConfig["tls"] {
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new ConfigError("FANWIRE_NATS_TLS_CERT_FILE and FANWIRE_NATS_TLS_KEY_FILE go together.");
   }
-  if (caFile === undefined && certFile === undefined) return undefined;
+  // The client itself ignores the scheme, and would go on unencrypted with whoever answers.
+  const isDemanded = values.FANWIRE_NATS_URL.some((url) => /^tls:/i.test(url));
+  if (!isDemanded && caFile === undefined && certFile === undefined) return undefined;
+  // The client would accept a certificate for "localhost" instead of one for the address.
+  const address = values.FANWIRE_NATS_URL.find((url) => isIP(hostOf(url)));
+  if (address !== undefined) {
+    throw new ConfigError(`FANWIRE_NATS_URL: with TLS a server needs the name in its certificate, not ${address}.`);
+  }
   return {
     ...(caFile !== undefined && { caFile }),
     ...(certFile !== undefined && { certFile }),
     ...(keyFile !== undefined && { keyFile }),
   };
+}
+
+/** Of a server with or without scheme, user and port. */
+function hostOf(server: string): string {
+  const url = server.includes("://") ? server : `nats://${server}`;
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[(.*)\]$/, "$1") : "";
 }

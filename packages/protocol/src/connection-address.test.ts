@@ -62,3 +62,15 @@ test("malformed addresses are none", () => {
   ];
   for (const text of malformed) expect(parseConnectionAddress(text), text).toBeUndefined();
 });
+
+test("whatever a client says, it is an address only as we write it", () => {
+  const addressLike = fc.string({ unit: fc.constantFrom(..."az019.*> -+e\n"), maxLength: 14 });
+
+  fc.assert(
+    fc.property(fc.oneof(addressLike, fc.string({ unit: "binary" })), (text) => {
+      const address = parseConnectionAddress(text);
+      if (address !== undefined) expect(formatConnectionAddress(address)).toBe(text);
+    }),
+    { numRuns: 10_000 },
+  );
+});

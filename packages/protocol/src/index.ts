@@ -32,4 +32,5 @@ export { formatPosition, type Position, parsePosition } from "./position.ts";
 export type { Publication } from "./publication.ts";
 export { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
 export type { DurableTarget, Target } from "./target.ts";
+export { encodeToken } from "./tokens.ts";
 export { isTopic, isTopicPattern, matchesTopic } from "./topics.ts";

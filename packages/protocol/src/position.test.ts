@@ -16,3 +16,15 @@ test("malformed positions are none", () => {
     expect(parsePosition(text), text).toBeUndefined();
   }
 });
+
+test("whatever a client says, it is a position only as we write it", () => {
+  const positionLike = fc.string({ unit: fc.constantFrom(..."az09-. +eE\n\0ж"), maxLength: 40 });
+
+  fc.assert(
+    fc.property(fc.oneof(positionLike, fc.string({ unit: "binary" })), (text) => {
+      const position = parsePosition(text);
+      if (position !== undefined) expect(formatPosition(position)).toBe(text);
+    }),
+    { numRuns: 10_000 },
+  );
+});

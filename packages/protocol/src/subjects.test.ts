@@ -111,6 +111,7 @@ test("no legal name produces a wildcard or leaves its branch", () => {
       expect(subject.startsWith(`fanwire.live.${branch}`)).toBe(true);
       for (const token of subject.split(".")) expect(token).toMatch(/^[A-Za-z0-9_=-]+$/);
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -123,6 +124,7 @@ test("a pattern's subject stays below the topics and holds no other wildcard tha
       const wildcards = pattern.split(".").map((token) => (token === "*" || token === ">" ? token : ""));
       expect(tokens.slice(3).map((token) => (token === "*" || token === ">" ? token : ""))).toEqual(wildcards);
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -138,6 +140,7 @@ test("a channel name of any bytes and length is one short token", () => {
 
       expect(subject).toMatch(new RegExp(`^fanwire\\.channel\\.${kind}\\.[A-Za-z0-9_=-]{1,200}$`));
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -197,4 +200,20 @@ test("a prefix is plain tokens", () => {
   expect(new Subjects("acme.prod").live({ kind: "everyone" })).toBe("acme.prod.live.all");
   for (const prefix of ["", ".", "a.", "a..b", "a.*", ">", "a b", "щ"])
     expect(() => new Subjects(prefix)).toThrow(RangeError);
+});
+
+test("a subject that anybody made up parses to a target only if that target builds it", () => {
+  const tokens = fc.oneof(
+    fc.constantFrom("all", "topic", "user", "connection", "*", ">", "", "=2A", "abcd1234", "7"),
+    text,
+  );
+  const subject = fc.array(tokens, { maxLength: 5 }).map((each) => ["fanwire", "live", ...each].join("."));
+
+  fc.assert(
+    fc.property(subject, (made) => {
+      const parsed = subjects.parseLive(made);
+      if (parsed !== undefined) expect(subjects.live(parsed)).toBe(made);
+    }),
+    { numRuns: 10_000 },
+  );
 });

@@ -1,3 +1,4 @@
+import { isHeaderName, isTopic, isTopicPattern } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseCommand } from "./commands.ts";
@@ -50,17 +51,47 @@ test.each([
   expect(parse({ id: 7, ...message })).toMatchObject({ ok: false, id: 7, code });
 });
 
-test("nothing makes it throw", () => {
+test("whatever a client sends, what is read of it holds legal names only, and nothing makes it throw", () => {
+  const name = fc.oneof(fc.constantFrom("a", "a.*", ">", "a.>.b", "a\r\nb", "\ud800"), fc.string({ unit: "binary" }));
+  const message = fc.record(
+    {
+      id: fc.oneof(fc.integer(), fc.string(), fc.constant(null)),
+      command: fc.oneof(fc.constantFrom("subscribe", "unsubscribe", "publish", "refresh", "ping"), fc.string()),
+      topic: fc.oneof(name, fc.jsonValue()),
+      data: fc.oneof(name, fc.jsonValue()),
+      event: fc.oneof(name, fc.jsonValue()),
+      token: fc.jsonValue(),
+      since: fc.jsonValue(),
+    },
+    { requiredKeys: ["id", "command"] },
+  );
+  const damaged = fc.tuple(message, fc.nat(), fc.string({ unit: "binary", maxLength: 3 })).map(([whole, at, noise]) => {
+    const text = JSON.stringify(whole);
+    const place = at % text.length;
+    return text.slice(0, place) + noise + text.slice(place + 1);
+  });
+
   fc.assert(
     fc.property(
       fc.oneof(
+        message.map((whole) => JSON.stringify(whole)),
+        damaged,
         fc.string(),
-        fc.json(),
-        fc.json().map((json) => `{"id":1,"command":"publish","topic":${json}}`),
       ),
       (text) => {
-        parseCommand(text);
+        const parsed = parseCommand(text);
+        if (!parsed.ok) return;
+        const { command } = parsed;
+        if (command.command === "subscribe" || command.command === "unsubscribe") {
+          expect(isTopicPattern(command.topic)).toBe(true);
+        }
+        if (command.command === "publish") {
+          expect(isTopic(command.topic)).toBe(true);
+          expect(Buffer.from(command.data).toString()).toBe(command.data);
+          if (command.event !== undefined) expect(isHeaderName(command.event)).toBe(true);
+        }
       },
     ),
+    { numRuns: 10_000 },
   );
 });

@@ -1,3 +1,5 @@
+import { isTopicPattern } from "@fanwire/protocol";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readHandshakeQuery } from "./handshake.ts";
 
@@ -14,4 +16,34 @@ test("a malformed topic and too many of them are refused", () => {
     expect(readHandshakeQuery(query, 128).ok, query).toBe(false);
   }
   expect(readHandshakeQuery("topic=a&topic=b", 1).ok).toBe(false);
+});
+
+test("whatever the query, it asks for legal topics only, and nothing makes it throw", () => {
+  const parts = fc.constantFrom(
+    "topic=",
+    "token=",
+    "since=",
+    "&",
+    "%",
+    "%2",
+    "%FF",
+    "%00",
+    "%2A",
+    ">",
+    "*",
+    ".",
+    "+",
+    "a",
+  );
+  const query = fc.array(fc.oneof(parts, fc.string({ unit: "binary", maxLength: 2 })), { maxLength: 30 });
+
+  fc.assert(
+    fc.property(query, (pieces) => {
+      const read = readHandshakeQuery(pieces.join(""), 3);
+      if (!read.ok) return;
+      expect(read.query.topics.length).toBeLessThanOrEqual(3);
+      expect(read.query.topics.every(isTopicPattern)).toBe(true);
+    }),
+    { numRuns: 10_000 },
+  );
 });

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isAllowedOrigin } from "./origins.ts";
 
@@ -29,4 +30,33 @@ test("a star allows any page, and who sends no origin is no page", () => {
   expect(isAllowedOrigin("null", ["*"])).toBe(true);
   expect(isAllowedOrigin("", [])).toBe(true);
   expect(isAllowedOrigin("https://a.example", [])).toBe(false);
+});
+
+test("no origin that is written differently gets in", () => {
+  const pieces = fc.constantFrom(
+    "https://",
+    "http://",
+    "app.example",
+    ".app.example",
+    "evil.example",
+    "@",
+    "/",
+    "#",
+    ":",
+    " ",
+  );
+  const origin = fc.array(fc.oneof(pieces, fc.string({ unit: "binary", maxLength: 2 })), {
+    minLength: 1,
+    maxLength: 6,
+  });
+
+  fc.assert(
+    fc.property(origin, (written) => {
+      const text = written.join("");
+      fc.pre(text !== "");
+      const isOurs = /^https:\/\/([a-z0-9-]+\.)*app\.example$/i.test(text);
+      if (!isOurs) expect(isAllowedOrigin(text, ["https://app.example", "https://*.app.example"]), text).toBe(false);
+    }),
+    { numRuns: 10_000 },
+  );
 });

@@ -1,3 +1,5 @@
+const LABELS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
+
 /**
  * Whether a browser page from `origin` may connect. An allowed origin is literal, or has `*` as the first label of its
  * host (any subdomain, not the domain itself), or is `*`. No origin: not a browser, so there is no user to protect.
@@ -13,5 +15,6 @@ function matches(origin: string, pattern: string): boolean {
   if (scheme === undefined || domain === undefined) return false;
   const start = `${scheme}//`;
   const end = `.${domain}`;
-  return origin.startsWith(start) && origin.endsWith(end) && origin.length > start.length + end.length;
+  if (!origin.startsWith(start) || !origin.endsWith(end)) return false;
+  return LABELS.test(origin.slice(start.length, -end.length));
 }

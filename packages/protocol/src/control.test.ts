@@ -1,0 +1,36 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { controlRequest } from "./control.ts";
+import { isName } from "./names.ts";
+import { isTopicPattern } from "./topics.ts";
+
+test("whatever is asked of a worker, what is read of it holds legal names and numbers only", () => {
+  const name = fc.oneof(
+    fc.constantFrom("a", "a.*", ">", "a.>.b", "", "\ud800"),
+    fc.string({ unit: "binary" }),
+    fc.json(),
+  );
+  const request = fc.record(
+    {
+      command: fc.oneof(
+        fc.constantFrom("describe", "close-connection", "follow", "unfollow", "close-user", "follow-user"),
+        fc.string(),
+      ),
+      connectionId: fc.oneof(fc.integer(), fc.double(), fc.string()),
+      user: name,
+      topic: name,
+    },
+    { requiredKeys: [] },
+  );
+
+  fc.assert(
+    fc.property(fc.oneof(request, fc.jsonValue()), (asked) => {
+      const { data } = controlRequest.safeParse(asked);
+      if (data === undefined) return;
+      if ("connectionId" in data) expect(data.connectionId).toBeGreaterThan(0);
+      if ("user" in data) expect(isName(data.user)).toBe(true);
+      if ("topic" in data) expect(isTopicPattern(data.topic)).toBe(true);
+    }),
+    { numRuns: 10_000 },
+  );
+});
