@@ -1,0 +1,12 @@
+import { peers } from "../servers/all.ts";
+import { fanOutScenario, pacedLoad } from "./fan-out-scenario.ts";
+
+export const saturated = fanOutScenario({
+  name: "saturated",
+  summary: "1,000 clients × 200 publications/s: more than a core can send one by one",
+  peers,
+  load: ({ size, clients, seconds }) =>
+    size === "quick"
+      ? pacedLoad(clients ?? 50, 200, seconds ?? 1, 0.2)
+      : pacedLoad(clients ?? 1_000, 200, seconds ?? 5, 1),
+});
