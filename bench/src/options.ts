@@ -47,7 +47,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
   if (values.quick && values.full) throw new UsageError("--quick and --full exclude each other");
   return {
     scenarios: choose("scenario", scenarios, positionals),
-    servers: values.servers === undefined ? [] : choose("server", servers, values.servers.split(",")).map(({ name }) => name),
+    servers:
+      values.servers === undefined ? [] : choose("server", servers, values.servers.split(",")).map(({ name }) => name),
     peers: values.peers,
     rounds: positiveInteger("--rounds", values.rounds) ?? (values.quick ? 1 : 3),
     seconds: positiveInteger("--seconds", values.seconds),

@@ -16,6 +16,8 @@ export type OpenPlan = {
   address: Address;
   dialect: Dialect;
   connections: number;
+  /** What they are sent while they open; else `expect` says it later. */
+  expectation?: Expectation;
 };
 
 export type Expectation = {

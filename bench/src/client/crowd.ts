@@ -33,6 +33,7 @@ export class LoadCrowd implements Crowd {
     this.address = plan.address;
     this.dialect = plan.dialect;
     this.#size = plan.connections;
+    if (plan.expectation !== undefined) this.expect(plan.expectation);
   }
 
   /** Resolves when all are open and greeted. */

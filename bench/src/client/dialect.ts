@@ -1,8 +1,9 @@
 /** How the load client talks to a server. Plain values: they travel to its process. */
 export type Dialect = {
   readonly transport: "websocket" | "events";
-  /** `{index}` stands for the number of the connection, from 0. */
+  /** `{index}` stands for the number of the connection, from 0, and `{token}` for its token. */
   readonly path: string;
+  readonly tokens?: readonly string[];
   readonly subprotocol?: string;
   /** Text frames that the client sends as soon as it is upgraded. */
   readonly hello?: string;

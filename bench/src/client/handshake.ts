@@ -9,10 +9,10 @@ const MAX_RESPONSE_BYTES = 8_192;
 const upgradeHeaders = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n`;
 
 /** What connection number `index` sends first. */
-export function openingRequest(host: string, { transport, path, subprotocol }: Dialect, index: number): string {
+export function openingRequest(host: string, { transport, path, tokens, subprotocol }: Dialect, index: number): string {
   const headers = transport === "websocket" ? upgradeHeaders : "Accept: text/event-stream\r\n";
   const protocol = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
-  const target = path.replaceAll("{index}", String(index));
+  const target = path.replaceAll("{index}", String(index)).replace("{token}", tokens?.[index] ?? "");
   return `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${headers}${protocol}\r\n`;
 }
 

@@ -18,7 +18,7 @@ type Options = {
   peers?: readonly Server[];
 };
 
-const columns: readonly Column<FanOutSample>[] = [
+export const fanOutColumns: readonly Column<FanOutSample>[] = [
   { title: "CPU µs/delivery", of: (sample) => sample.cpuMicrosPerDelivery, show: twoDigits },
   { title: "of it user", of: (sample) => sample.userMicrosPerDelivery, show: twoDigits },
   { title: "CPU", of: (sample) => sample.cpuMicrosPerDelivery, show: "ratio" },
@@ -51,7 +51,7 @@ export function fanOutScenario(options: Options): Scenario {
         { ...settings, label: name },
         { measure: (server) => measureFanOut(server, load, lab), inShort },
       );
-      return compare({ name, heading: loadText(load), contestants, rounds, columns, load });
+      return compare({ name, heading: loadText(load), contestants, rounds, columns: fanOutColumns, load });
     },
   };
 }
@@ -81,7 +81,7 @@ function loadText({ clients, ratePerSecond, publications, latencyOfOneIn }: FanO
   return `${grouped(clients)} clients, ${pace}; latency of ${sampling}`;
 }
 
-function inShort(sample: FanOutSample): string {
+export function inShort(sample: FanOutSample): string {
   const { cpuMicrosPerDelivery, latency, foreignLoad } = sample;
   return [
     `${cpuMicrosPerDelivery.toFixed(2)} µs/delivery`,

@@ -1,3 +1,100 @@
 import { Subjects } from "@fanwire/protocol";
-import { fanwireDoor, rawDoor, startPusher } from "../servers/pusher.ts";
+import { compare } from "../comparison.ts";
+import { decodeSequence } from "../content.ts";
+import { type FanOutLoad, measureFanOut } from "../fan-out.ts";
+import { grouped } from "../format.ts";
+import type { Lab } from "../lab.ts";
+import { publishPaced } from "../pacer.ts";
+import { measureRounds } from "../rounds.ts";
+import { rawDoor, startPusher } from "../servers/pusher.ts";
 import type { Server } from "../servers/server.ts";
+import { fanOutColumns, inShort } from "./fan-out-scenario.ts";
+import type { LoadSettings, Scenario } from "./scenario.ts";
+
+/** How connections and topics are matched. A publication of the load is one to a topic of each connection. */
+type Spread = { name: string; clients: number; topicsEach: number };
+const ONE_TOPIC = "all";
+
+const subjects = new Subjects();
+
+/** As many deliveries a second in each way: what differs is the number of topics they are for. */
+export const topics: Scenario = {
+  name: "topics",
+  summary:
+    "20,000 deliveries/s: one topic for all; one for each of 1,000 and 10,000 clients; 100,000, ten for each client",
+  connections: (settings) => Math.max(...spreads(settings).map(({ clients }) => clients)),
+  run: async (lab, settings) => {
+    const contestants = spreads(settings);
+    const deliveriesPerSecond = settings.size === "quick" ? 1_000 : 20_000;
+    const seconds = settings.seconds ?? (settings.size === "quick" ? 1 : 5);
+    const rounds = await measureRounds(
+      contestants,
+      { ...settings, label: "topics" },
+      {
+        measure: (spread) => measureFanOut(server(spread), load(spread, deliveriesPerSecond, seconds), lab),
+        inShort,
+      },
+    );
+    const heading = `${grouped(deliveriesPerSecond)} deliveries/s for ${seconds} s`;
+    return compare({ name: "topics", heading, contestants, rounds, columns: fanOutColumns, load: contestants });
+  },
+};
+
+function spreads({ size }: LoadSettings): Spread[] {
+  const scale = size === "quick" ? 50 : 1;
+  const spread = (clients: number, topicsEach: number, name: string) => ({
+    name,
+    clients: clients / scale,
+    topicsEach,
+  });
+  return [
+    spread(1_000, 0, "1 topic"),
+    spread(1_000, 1, "1,000 topics"),
+    spread(10_000, 1, "10,000 topics"),
+    spread(10_000, 10, "100,000 topics"),
+  ];
+}
+
+function load({ clients }: Spread, deliveriesPerSecond: number, seconds: number): FanOutLoad {
+  const ratePerSecond = deliveriesPerSecond / clients;
+  return {
+    clients,
+    ratePerSecond,
+    warmUp: Math.ceil(ratePerSecond),
+    publications: Math.ceil(ratePerSecond * seconds),
+    latencyOfOneIn: 1,
+  };
+}
+
+function server(spread: Spread): Server {
+  const { topicsEach } = spread;
+  const names = topicsEach === 0 ? [ONE_TOPIC] : Array.from({ length: topicsEach }, (_, at) => `{index}.${at}`);
+  const path = `/?${names.map((name) => `topic=${name}`).join("&")}`;
+  return {
+    name: spread.name,
+    summary: "",
+    start: async (lab) => {
+      const running = await startPusher(lab, { dialect: { ...rawDoor, path } });
+      return { ...running, publish: publishTo(lab, spread) };
+    },
+  };
+}
+
+/** The topics of one connection take turns. */
+function publishTo(lab: Lab, { clients, topicsEach }: Spread) {
+  const targets = Array.from({ length: Math.max(1, topicsEach) }, (_, at) =>
+    topicsEach === 0
+      ? [liveTopic(ONE_TOPIC)]
+      : Array.from({ length: clients }, (_, index) => liveTopic(`${index}.${at}`)),
+  );
+  return (plan: Parameters<typeof publishPaced>[0]) =>
+    publishPaced(plan, (contents) => {
+      for (const content of contents) {
+        lab.publisher.publish(targets[decodeSequence(content, 0) % targets.length] ?? [], [content]);
+      }
+    });
+}
+
+function liveTopic(topic: string): string {
+  return subjects.live({ kind: "topic", topic });
+}

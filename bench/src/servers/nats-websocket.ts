@@ -1,8 +1,8 @@
-import { connect } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Dialect } from "../client/dialect.ts";
 import { NatsPublisher } from "../nats-publisher.ts";
 import { publishPaced } from "../pacer.ts";

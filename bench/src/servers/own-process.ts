@@ -14,10 +14,15 @@ export type SelfFedCalls = {
   publish: { ask: PublishPlan; answer: number };
 };
 
-/** Starts `<name>-main.ts` beside this file; it subscribes to publications to everyone. */
-export async function startOverNats(lab: Lab, name: string, dialect = plainDialect): Promise<RunningServer> {
+/** Starts `<name>-main.ts` beside this file; it listens to `subject`, if nothing else is said to publications to everyone. */
+export async function startOverNats(
+  lab: Lab,
+  name: string,
+  dialect = plainDialect,
+  subject = everyone,
+): Promise<RunningServer> {
   const child = await startMain<OverNatsCalls>(lab, name);
-  const { port } = await child.call("listen", { natsUrl: lab.natsUrl, subject: everyone });
+  const { port } = await child.call("listen", { natsUrl: lab.natsUrl, subject });
   return running(child, port, dialect, publishOverNats(lab));
 }
 
