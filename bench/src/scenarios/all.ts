@@ -20,7 +20,7 @@ export const scenarios: readonly Scenario[] = [
   wide,
   burst,
   burstFanwire,
-  ...growth,
+  growth,
   topics,
   durable,
   durableFanwire,

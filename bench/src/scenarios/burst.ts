@@ -27,6 +27,6 @@ export const burst = fanOutScenario({
 export const burstFanwire = fanOutScenario({
   name: "burst-v1",
   summary: "the same through fanwire.v1, against one send for each connection and all that is pending",
-  servers: [limitJoinedFanwire, limitJoined, pusherFanwire, pusher],
+  servers: [limitJoinedFanwire, limitJoined, pusher, pusherFanwire],
   load,
 });

@@ -4,7 +4,7 @@ import type { LoadSettings } from "./scenario.ts";
 
 function load({ size, clients, seconds }: LoadSettings) {
   return size === "quick"
-    ? pacedLoad(clients ?? 50, 50, seconds ?? 1, 0.2)
+    ? pacedLoad(clients ?? 50, 50, seconds ?? 0.3, 0.2)
     : pacedLoad(clients ?? 1_000, 50, seconds ?? 5, 1);
 }
 

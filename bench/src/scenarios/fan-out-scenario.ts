@@ -1,12 +1,13 @@
 import { type Column, compare, isDisturbed } from "../comparison.ts";
 import { type FanOutLoad, type FanOutSample, measureFanOut } from "../fan-out.ts";
 import { grouped, mebibytes, millis, percent, twoDigits } from "../format.ts";
+import type { Lab } from "../lab.ts";
 import { measureRounds } from "../rounds.ts";
 import { bare } from "../servers/bare.ts";
 import { naive } from "../servers/naive.ts";
 import { pusher } from "../servers/pusher.ts";
 import type { Server } from "../servers/server.ts";
-import type { LoadSettings, RunSettings, Scenario } from "./scenario.ts";
+import type { LoadSettings, RunSettings, Scenario, ScenarioReport } from "./scenario.ts";
 
 type Options = {
   name: string;
@@ -18,7 +19,7 @@ type Options = {
   peers?: readonly Server[];
 };
 
-export const fanOutColumns: readonly Column<FanOutSample>[] = [
+const columns: readonly Column<FanOutSample>[] = [
   { title: "CPU µs/delivery", of: (sample) => sample.cpuMicrosPerDelivery, show: twoDigits },
   { title: "of it user", of: (sample) => sample.userMicrosPerDelivery, show: twoDigits },
   { title: "CPU", of: (sample) => sample.cpuMicrosPerDelivery, show: "ratio" },
@@ -36,27 +37,39 @@ export const fanOutColumns: readonly Column<FanOutSample>[] = [
   { title: "out of order", of: ({ faults }) => faults.late, show: grouped },
 ];
 
-/** A scenario in which every connection hears every publication. */
+/** A scenario in which every connection hears every publication, on one server after the other. */
 export function fanOutScenario(options: Options): Scenario {
   const { name, summary, load: loadFor } = options;
   return {
     name,
     summary,
     connections: (settings) => loadFor(settings).clients,
-    run: async (lab, settings) => {
+    run: (lab, settings) => {
       const load = loadFor(settings);
-      const contestants = contestantsOf(options, settings);
-      const rounds = await measureRounds(
-        contestants,
-        { ...settings, label: name },
-        { measure: (server) => measureFanOut(server, load, lab), inShort },
-      );
-      return compare({ name, heading: loadText(load), contestants, rounds, columns: fanOutColumns, load });
+      const contestants = serversOf(options, settings).map((server) => ({ name: server.name, server, load }));
+      return compareFanOuts(lab, settings, { name, heading: loadText(load), contestants });
     },
   };
 }
 
-function contestantsOf({ servers = [bare, naive, pusher], peers = [] }: Options, settings: RunSettings): Server[] {
+/** One server under one load. */
+export type FanOutContestant = { name: string; server: Server; load: FanOutLoad };
+
+export async function compareFanOuts(
+  lab: Lab,
+  settings: RunSettings,
+  { name, heading, contestants }: { name: string; heading: string; contestants: readonly FanOutContestant[] },
+): Promise<ScenarioReport> {
+  const rounds = await measureRounds(
+    contestants,
+    { label: name, settings },
+    { measure: ({ server, load }) => measureFanOut(server, load, lab), inShort },
+  );
+  const load = Object.fromEntries(contestants.map((contestant) => [contestant.name, contestant.load]));
+  return compare({ name, heading, contestants, rounds, columns, load });
+}
+
+function serversOf({ servers = [bare, naive, pusher], peers = [] }: Options, settings: RunSettings): Server[] {
   if (settings.servers.length === 0) return [...servers, ...(settings.peers ? peers : [])];
   return [...servers, ...peers].filter(({ name }) => settings.servers.includes(name));
 }
@@ -81,7 +94,7 @@ function loadText({ clients, ratePerSecond, publications, latencyOfOneIn }: FanO
   return `${grouped(clients)} clients, ${pace}; latency of ${sampling}`;
 }
 
-export function inShort(sample: FanOutSample): string {
+function inShort(sample: FanOutSample): string {
   const { cpuMicrosPerDelivery, latency, foreignLoad } = sample;
   return [
     `${cpuMicrosPerDelivery.toFixed(2)} µs/delivery`,

@@ -47,7 +47,7 @@ export const opening: Scenario = {
     const contestants = all.filter(({ name }) => settings.servers.length === 0 || settings.servers.includes(name));
     const rounds = await measureRounds(
       contestants,
-      { ...settings, label: "opening" },
+      { label: "opening", settings },
       { measure: (server) => measure(lab, server, connections, restMs), inShort },
     );
     const heading = `${grouped(connections)} connections, 200 handshakes at once`;

@@ -7,6 +7,6 @@ export const saturated = fanOutScenario({
   peers,
   load: ({ size, clients, seconds }) =>
     size === "quick"
-      ? pacedLoad(clients ?? 50, 200, seconds ?? 1, 0.2)
+      ? pacedLoad(clients ?? 50, 200, seconds ?? 0.3, 0.2)
       : pacedLoad(clients ?? 1_000, 200, seconds ?? 5, 1),
 });

@@ -47,7 +47,7 @@ export const stampede: Scenario = {
     const readers = readersFor(settings);
     const rounds = await measureRounds(
       contestants,
-      { ...settings, label: "stampede" },
+      { label: "stampede", settings },
       {
         measure: ({ missed }) => measure(lab, readers, missed),
         inShort: ({ secondsUntilAll, logReads }) => `${secondsUntilAll.toFixed(2)} s, ${logReads} requests to the log`,

@@ -7,6 +7,6 @@ export const steady = fanOutScenario({
   peers,
   load: ({ size, clients, seconds }) =>
     size === "quick"
-      ? pacedLoad(clients ?? 50, 50, seconds ?? 1, 0.2)
+      ? pacedLoad(clients ?? 50, 50, seconds ?? 0.3, 0.2)
       : pacedLoad(clients ?? 1_000, 50, seconds ?? 5, 1),
 });

@@ -45,7 +45,7 @@ export const targeted: Scenario = {
     const rounds = settings.size === "quick" ? 20 : 1_000;
     const measured = await measureRounds(
       contestants,
-      { ...settings, label: "targeted" },
+      { label: "targeted", settings },
       {
         measure: async ({ start }) => measure(lab, await start(lab), rounds),
         inShort: ({ cpuMicrosPerPush }) => `${cpuMicrosPerPush.toFixed(2)} µs/push`,
@@ -94,7 +94,10 @@ async function measure(lab: Lab, target: Target, rounds: number): Promise<Sample
       const connectionId = (at % CONNECTIONS) + 1;
       const startedAt = nowMicros();
       const content = encodeContent(Math.floor(at / CONNECTIONS), startedAt);
-      const answer = await nats.request(subjects.live({ kind: "connection", connection: { workerId, connectionId } }), content);
+      const answer = await nats.request(
+        subjects.live({ kind: "connection", connection: { workerId, connectionId } }),
+        content,
+      );
       took.push(nowMicros() - startedAt);
       if (!/delivered|buffered/.test(decoder.decode(answer.data))) refused++;
     }

@@ -1,14 +1,11 @@
 import { Subjects } from "@fanwire/protocol";
-import { compare } from "../comparison.ts";
 import { decodeSequence } from "../content.ts";
-import { type FanOutLoad, measureFanOut } from "../fan-out.ts";
 import { grouped } from "../format.ts";
 import type { Lab } from "../lab.ts";
 import { publishPaced } from "../pacer.ts";
-import { measureRounds } from "../rounds.ts";
 import { rawDoor, startPusher } from "../servers/pusher.ts";
 import type { Server } from "../servers/server.ts";
-import { fanOutColumns, inShort } from "./fan-out-scenario.ts";
+import { compareFanOuts, pacedLoad } from "./fan-out-scenario.ts";
 import type { LoadSettings, Scenario } from "./scenario.ts";
 
 /** How connections and topics are matched. A publication of the load is one to a topic of each connection. */
@@ -24,19 +21,17 @@ export const topics: Scenario = {
     "20,000 deliveries/s: one topic for all; one for each of 1,000 and 10,000 clients; 100,000, ten for each client",
   connections: (settings) => Math.max(...spreads(settings).map(({ clients }) => clients)),
   run: async (lab, settings) => {
-    const contestants = spreads(settings);
     const deliveriesPerSecond = settings.size === "quick" ? 1_000 : 20_000;
-    const seconds = settings.seconds ?? (settings.size === "quick" ? 1 : 5);
-    const rounds = await measureRounds(
-      contestants,
-      { ...settings, label: "topics" },
-      {
-        measure: (spread) => measureFanOut(server(spread), load(spread, deliveriesPerSecond, seconds), lab),
-        inShort,
-      },
-    );
-    const heading = `${grouped(deliveriesPerSecond)} deliveries/s for ${seconds} s`;
-    return compare({ name: "topics", heading, contestants, rounds, columns: fanOutColumns, load: contestants });
+    const seconds = settings.seconds ?? (settings.size === "quick" ? 0.3 : 5);
+    return compareFanOuts(lab, settings, {
+      name: "topics",
+      heading: `${grouped(deliveriesPerSecond)} deliveries/s for ${seconds} s`,
+      contestants: spreads(settings).map((spread) => ({
+        name: spread.name,
+        server: server(spread),
+        load: pacedLoad(spread.clients, deliveriesPerSecond / spread.clients, seconds, 1),
+      })),
+    });
   },
 };
 
@@ -53,17 +48,6 @@ function spreads({ size }: LoadSettings): Spread[] {
     spread(10_000, 1, "10,000 topics"),
     spread(10_000, 10, "100,000 topics"),
   ];
-}
-
-function load({ clients }: Spread, deliveriesPerSecond: number, seconds: number): FanOutLoad {
-  const ratePerSecond = deliveriesPerSecond / clients;
-  return {
-    clients,
-    ratePerSecond,
-    warmUp: Math.ceil(ratePerSecond),
-    publications: Math.ceil(ratePerSecond * seconds),
-    latencyOfOneIn: 1,
-  };
 }
 
 function server(spread: Spread): Server {

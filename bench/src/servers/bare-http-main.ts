@@ -16,10 +16,6 @@ answerCalls<OverNatsCalls>({
       nats.publish(subject, data);
       return context.json({ ok: true });
     });
-    app.get("/", (context) => {
-      nats.publish(subject, context.req.query("content") ?? "");
-      return context.text("ok");
-    });
     const server = createAdaptorServer({ fetch: app.fetch });
     await once(server.listen(0, "127.0.0.1"), "listening");
     return { port: portOf(server) };
