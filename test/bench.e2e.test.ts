@@ -15,7 +15,16 @@ test("the bench runs every scenario, and no delivery is lost, repeated or out of
 
   expect(code, output).toBe(0);
   const scenarios = ["steady", "saturated", "wide", "burst", "burst-v1", "growth", "topics", "durable", "durable-v1"];
-  const others = ["sse", "opening", "targeted", "stampede", "publish-api", "channel-route", "channel-crowd"];
+  const others = [
+    "sse",
+    "opening",
+    "targeted",
+    "stampede",
+    "publish-api",
+    "interest",
+    "channel-route",
+    "channel-crowd",
+  ];
   for (const name of [...scenarios, ...others]) expect(output).toContain(`\n### ${name}\n`);
   for (const name of ["bare", "pusher", "plain"]) expect(output).toContain(`\n| ${name} `);
 }, 360_000);

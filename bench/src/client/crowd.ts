@@ -7,7 +7,7 @@ import { Recorder } from "./recorder.ts";
 
 /** Handshakes under way at once: below the listen backlog of any server here. */
 const OPENING_AT_ONCE = 200;
-const OPEN_TIMEOUT_MS = 60_000;
+const OPEN_TIMEOUT_MS = 300_000;
 /** One loopback address has about 28,000 ephemeral ports towards one destination. */
 const CONNECTIONS_PER_LOCAL_ADDRESS = 20_000;
 /** After the last expected arrival, how long a repeated one may take to show. */

@@ -3,6 +3,7 @@ import { channelCrowd } from "./channel-crowd.ts";
 import { channelRoute } from "./channel-route.ts";
 import { durable, durableFanwire } from "./durable.ts";
 import { growth } from "./growth.ts";
+import { interest } from "./interest.ts";
 import { opening } from "./opening.ts";
 import { publishApi } from "./publish-api.ts";
 import { saturated } from "./saturated.ts";
@@ -29,6 +30,7 @@ export const scenarios: readonly Scenario[] = [
   targeted,
   stampede,
   publishApi,
+  interest,
   channelRoute,
   channelCrowd,
 ];
