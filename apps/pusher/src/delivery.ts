@@ -4,6 +4,7 @@ import { type DeliveryOutcome, headerNames, parseConnectionAddress } from "@fanw
 import type { Connection, Door } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
+import { JoinedFrames } from "./joined-frames.ts";
 import type { Traffic } from "./traffic.ts";
 import { type Trees, treeName } from "./trees.ts";
 
@@ -27,9 +28,11 @@ type DeliveryParts = {
 /** Hands publications to connections: decoded once, encoded once for each door, written by the door's tree. */
 export class Delivery {
   readonly #parts: DeliveryParts;
+  readonly #joined: JoinedFrames;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
+    this.#joined = new JoinedFrames(parts.webSockets);
   }
 
   /** To all connections that follow it. */
@@ -46,13 +49,7 @@ export class Delivery {
     const sseCount = responses.count(trees.sse);
     if (fanwireCount + sseCount > 0) {
       const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
-      if (fanwireCount > 0) {
-        deliveries += publish(webSockets, trees["fanwire.v1"], {
-          frame: encodeFanwire(delivered),
-          isBinary: false,
-          excepted,
-        });
-      }
+      if (fanwireCount > 0) deliveries += this.#toFanwire(trees["fanwire.v1"], encodeFanwire(delivered), excepted);
       if (sseCount > 0) {
         deliveries += publish(responses, trees.sse, { frame: encodeSse(delivered), isBinary: false, excepted });
       }
@@ -64,10 +61,29 @@ export class Delivery {
     const connection = this.#parts.connections.get(connectionId);
     if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
 
+    this.flush();
     const sent = sendTo(connection, message);
     if (sent === 2) return "gone";
     this.#count(1, message.data.length);
     return sent === 1 ? "delivered" : "buffered";
+  }
+
+  /**
+   * Publications to connections of fanwire.v1 wait for the end of the turn, to share a frame. To be called before a connection
+   * joins or leaves what it follows, or is sent something else.
+   */
+  flush(): void {
+    this.#joined.flush();
+  }
+
+  #toFanwire(tree: string, message: string, excepted: Connection | undefined): number {
+    const { webSockets } = this.#parts;
+    if (!excepted?.isSubscribed(tree)) {
+      this.#joined.publish(tree, message);
+      return webSockets.count(tree);
+    }
+    this.flush();
+    return publish(webSockets, tree, { frame: message, isBinary: false, excepted });
   }
 
   #count(deliveries: number, contentBytes: number): void {

@@ -157,6 +157,7 @@ export class Edge {
     const { door, topics } = connection.getUserData();
     // It may have unfollowed while it waited.
     if (listening.pattern !== undefined && !topics?.has(listening.pattern)) return;
+    this.#delivery.flush();
     connection.subscribe(listening.trees[door]);
   }
 
@@ -197,6 +198,7 @@ export class Edge {
     const state = connection.getUserData();
     if (!state.topics?.delete(pattern)) return;
     const key = this.#topicKey(pattern);
+    this.#delivery.flush();
     connection.unsubscribe(treesOf(key)[state.door]);
     this.#interest.unfollow(key);
   }
@@ -247,6 +249,7 @@ export class Edge {
   }
 
   end(connection: Connection, { code, reason }: CloseCode): void {
+    this.#delivery.flush();
     connection.end(code, reason);
   }
 
