@@ -87,7 +87,7 @@ export class Edge {
       origins: config.allowedOrigins,
       now: () => performance.now(),
     });
-    this.#delivery = new Delivery({ ...parts, connections: this.#connections });
+    this.#delivery = new Delivery({ ...parts, flushMs: config.flushMs, connections: this.#connections });
     this.#follower = this.#followLog(parts.durable);
     this.#interest = new Interest(
       (key) => this.#listen(key),
@@ -304,7 +304,7 @@ export class Edge {
     }
     const { epoch } = this.#follower;
     const position = sequence === undefined || epoch === undefined ? undefined : formatPosition({ epoch, sequence });
-    this.#delivery.toFollowers(listening, message, position);
+    this.#delivery.toFollowers({ followed: listening, message, position });
   }
 
   #followLog(durable: DurableLog): LogFollower<Listening> {

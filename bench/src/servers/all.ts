@@ -3,7 +3,7 @@ import { limitEach, limitJoined, limitJoinedFanwire } from "./limit.ts";
 import { naive } from "./naive.ts";
 import { natsWebSocket } from "./nats-websocket.ts";
 import { nchan } from "./nchan.ts";
-import { pusher, pusherDurable, pusherFanwire, pusherFanwireDurable, pusherSse } from "./pusher.ts";
+import { pusher, pusherDurable, pusherFanwire, pusherFanwireDurable, pusherFlush, pusherSse } from "./pusher.ts";
 import type { Server } from "./server.ts";
 import { socketIo } from "./socket-io.ts";
 import { wsOverNats } from "./ws.ts";
@@ -15,6 +15,7 @@ export const servers: readonly Server[] = [
   bare,
   naive,
   pusher,
+  pusherFlush,
   pusherFanwire,
   pusherSse,
   pusherDurable,

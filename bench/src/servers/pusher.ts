@@ -30,6 +30,12 @@ export const pusher: Server = {
   start: (lab) => startPusher(lab, { dialect: rawDoor }),
 };
 
+export const pusherFlush: Server = {
+  name: "pusher-flush",
+  summary: "the same with PUSHER_FLUSH_MS=10",
+  start: (lab) => startPusher(lab, { dialect: rawDoor, env: { PUSHER_FLUSH_MS: "10" } }),
+};
+
 export const pusherFanwire: Server = {
   name: "pusher-v1",
   summary: "the same through fanwire.v1",
