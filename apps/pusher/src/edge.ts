@@ -248,6 +248,11 @@ export class Edge {
     };
   }
 
+  /** To be called before a connection is sent what may lie behind publications that wait to be written. */
+  flush(): void {
+    this.#delivery.flush();
+  }
+
   end(connection: Connection, { code, reason }: CloseCode): void {
     this.#delivery.flush();
     connection.end(code, reason);

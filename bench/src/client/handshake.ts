@@ -3,7 +3,7 @@ import type { Dialect } from "./dialect.ts";
 /** The example of RFC 6455 section 1.3: the key is no secret, so one will do for everybody. */
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 /** What a server answers to it. */
-export const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MAX_RESPONSE_BYTES = 8_192;
 
 const upgradeHeaders = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n`;
