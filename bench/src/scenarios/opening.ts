@@ -69,7 +69,7 @@ async function withUserAndTopic(connections: number): Promise<Server> {
   );
   const dialect = { ...rawDoor, path: "/?topic=topic-{index}&token={token}", tokens };
   return {
-    name: "pusher, user and topic",
+    name: "pusher-user-topic",
     summary: "",
     start: (lab) => startPusher(lab, { dialect, env: { PUSHER_TOKEN_SECRET: SECRET } }),
   };
