@@ -95,9 +95,10 @@ export class Connection {
     else if (this.#contents.read(bytes, start, end) === 0) this.#readOther(bytes, start, end);
   }
 
-  /** Of a stream that has no frames, what holds no content is a greeting or keeps the stream alive. */
+  /** Of a stream that has no frames, any event without a content is a greeting; comments keep it alive. */
   #readEvents(start: number, end: number): void {
-    if (start < end && this.#contents.read(readBuffer, start, end) === 0) this.#countGreeting();
+    if (start === end || this.#contents.read(readBuffer, start, end) > 0) return;
+    if (readBuffer.subarray(start, end).includes("event: ")) this.#countGreeting();
   }
 
   /** A frame without a content. */

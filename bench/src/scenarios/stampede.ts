@@ -108,7 +108,8 @@ async function currentPosition(port: number): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/sse`, { signal: abort.signal });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  while (!text.includes("\n\n")) {
+  // A comment that keeps the stream alive may come before the welcome.
+  while (!/^event: fanwire\.welcome\n/m.test(text)) {
     const read = await reader?.read();
     if (read === undefined || read.done) throw new Error("the event stream ended");
     text += read.value;

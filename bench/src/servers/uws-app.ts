@@ -21,7 +21,7 @@ export async function startUwsApp(): Promise<UwsApp> {
   });
   app.get("/sse", (response) => {
     response.onAborted(() => responses.delete(response));
-    response.writeHeader("Content-Type", "text/event-stream").write(": \n\n");
+    response.writeHeader("Content-Type", "text/event-stream").write("event: open\ndata: \n\n");
     responses.add(response);
   });
   const port = await new Promise<number>((resolve, reject) => {
