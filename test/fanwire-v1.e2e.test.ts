@@ -97,6 +97,22 @@ test("after the reply to subscribe everything is heard, after that to unsubscrib
   client.socket.close();
 });
 
+test("publications that come together share frames, in the order in which they came", async () => {
+  const client = await connectFanwire(pusher.url, { topic: ["left", "right"] });
+  const numbers = Array.from({ length: 2_000 }, (_, number) => number);
+  let frames = 0;
+  client.socket.on("message", () => frames++);
+
+  await Promise.all(
+    numbers.map((number) => publishToTopic(bus, number % 1_000 < 500 ? "left" : "right", String(number))),
+  );
+
+  await until("all came", () => client.publications.length === numbers.length);
+  expect(client.data()).toEqual(numbers.map(String));
+  expect(frames).toBeLessThan(numbers.length / 2);
+  client.socket.close();
+});
+
 test("on an open edge clients may follow anything and publish nothing", async () => {
   const client = await connectFanwire(pusher.url);
 

@@ -1,7 +1,8 @@
-/** Content of every publication: 100 bytes of ASCII, `F`, sequence, stamp, filler. */
-const CONTENT_BYTES = 100;
+/** Content of every publication: 100 bytes of ASCII, `~`, sequence, stamp, filler. */
+export const CONTENT_BYTES = 100;
 
-const MAGIC = 0x46; // F
+/** Nothing that any server puts around a content has it. */
+export const MAGIC = 0x7e; // ~
 const FILLER = 0x2e; // .
 /** Numbers are written five bits a character, `0` to `O`: printable, needs no escape in JSON, decodes with a subtraction. */
 const ZERO = 0x30;

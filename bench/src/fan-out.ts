@@ -1,9 +1,11 @@
 import { type CalledChild, startCalledChild } from "./calls.ts";
 import type { ClientCalls, ClientFaults } from "./client/calls.ts";
 import type { Latency } from "./client/recorder.ts";
-import { nowMicros } from "./clock.ts";
-import { cpuTimeOf, machineBusyMicros, totalMicros } from "./cpu.ts";
+import type { Measured } from "./comparison.ts";
+import { totalMicros } from "./cpu.ts";
 import type { Lab } from "./lab.ts";
+import { residentBytes } from "./memory.ts";
+import { startMeter } from "./meter.ts";
 import type { PublishPlan } from "./pacer.ts";
 import type { RunningServer, Server } from "./servers/server.ts";
 
@@ -20,57 +22,52 @@ export type FanOutLoad = {
 };
 
 /** One server under one load, once. A load is the share of one core that was used. */
-export type FanOutSample = {
+export type FanOutSample = Measured & {
   deliveries: number;
   deliveriesPerSecond: number;
   /** Of the server's process tree. */
   cpuMicrosPerDelivery: number;
   userMicrosPerDelivery: number;
+  /** Of the process tree, at the end. */
+  residentBytes: number;
   latency: Latency;
   serverLoad: number;
   /** Near 1, it is the client that is measured. */
   clientLoad: number;
   natsServerLoad: number;
-  /** Of everybody who is no part of this run, and of the host: well above 0, the machine was not ours. */
-  foreignLoad: number;
   faults: ClientFaults;
 };
 
-type LoadClient = CalledChild<ClientCalls>;
+export type LoadClient = CalledChild<ClientCalls>;
 
 /** Nothing arriving for so long is the end of what arrives. */
-const QUIET_MS = 10_000;
+export const QUIET_MS = 10_000;
 
 export async function measureFanOut(server: Server, load: FanOutLoad, lab: Lab): Promise<FanOutSample> {
-  // When one of them fails the run has failed, and the lab stops the other.
-  const [running, client] = await Promise.all([
-    server.start(lab),
-    startCalledChild<ClientCalls>(lab.children, "load client", new URL("./client/main.ts", import.meta.url)),
-  ]);
+  const [running, client] = await startBoth(server, lab);
   try {
-    const { address, greetings } = running;
-    await client.call("open", { address, greetings, connections: load.clients });
+    const { address, dialect } = running;
+    await client.call("open", { address, dialect, connections: load.clients });
     if (load.warmUp > 0) await push(running, client, load, 0, load.warmUp);
 
-    const before = accounts(running, lab);
+    const stopMeter = startMeter(running.pid, lab);
     const { startedAt, report } = await push(running, client, load, load.warmUp, load.publications);
-    const after = accounts(running, lab);
+    const { tookMicros, server: cpu, serverLoad, natsServerLoad, foreignLoad } = stopMeter();
 
     const deliveries = load.clients * load.publications;
-    const took = after.at - before.at;
-    const serverMicros = totalMicros(after.server) - totalMicros(before.server);
-    const ownMicros = after.own - before.own;
     return {
       deliveries,
       deliveriesPerSecond: (deliveries / (report.settledAtMicros - startedAt)) * 1_000_000,
-      cpuMicrosPerDelivery: serverMicros / deliveries,
-      userMicrosPerDelivery: (after.server.userMicros - before.server.userMicros) / deliveries,
+      cpuMicrosPerDelivery: totalMicros(cpu) / deliveries,
+      userMicrosPerDelivery: cpu.userMicros / deliveries,
+      residentBytes: residentBytes(running.pid),
       latency: report.latency,
-      serverLoad: serverMicros / took,
-      clientLoad: report.cpuMicros / took,
-      natsServerLoad: (after.nats - before.nats) / took,
-      foreignLoad: Math.max(0, after.machine - before.machine - ownMicros) / took,
+      serverLoad,
+      clientLoad: report.cpuMicros / tookMicros,
+      natsServerLoad,
+      foreignLoad,
       faults: report.faults,
+      fault: faultText(report.faults),
     };
   } finally {
     // The client first: a server that drains would wait for its connections.
@@ -79,8 +76,27 @@ export async function measureFanOut(server: Server, load: FanOutLoad, lab: Lab):
   }
 }
 
-export function hasFaults({ missing, repeated, late, foreign, ended }: ClientFaults): boolean {
-  return missing + repeated + late + foreign + ended > 0;
+/** Both at once: starting takes longer than a small measurement. */
+async function startBoth(server: Server, lab: Lab): Promise<[RunningServer, LoadClient]> {
+  const starting = startLoadClient(lab);
+  try {
+    return [await server.start(lab), await starting];
+  } catch (error) {
+    await (await starting).stop();
+    throw error;
+  }
+}
+
+export function startLoadClient(lab: Lab): Promise<LoadClient> {
+  return startCalledChild<ClientCalls>(lab.children, "load client", new URL("./client/main.ts", import.meta.url));
+}
+
+/** Undefined: every delivery arrived once and in order. */
+export function faultText({ missing, repeated, late, foreign, ended, firstEnd }: ClientFaults): string | undefined {
+  if (missing + repeated + late + foreign + ended === 0) return undefined;
+  const reason = firstEnd === undefined ? "" : ` (${firstEnd})`;
+  const counts = `${missing} missing, ${repeated} repeated, ${late} out of order, ${foreign} foreign frames`;
+  return `${counts}, ${ended} connections ended${reason}`;
 }
 
 /** Publishes `count` publications from `first` on and waits until the client has them. */
@@ -88,14 +104,4 @@ async function push(running: RunningServer, client: LoadClient, load: FanOutLoad
   await client.call("expect", { total: first + count, recordFrom: first, recordEvery: load.latencyOfOneIn });
   const startedAt = await running.publish({ first, count, ratePerSecond: load.ratePerSecond });
   return { startedAt, report: await Promise.race([client.call("settle", { quietMs: QUIET_MS }), running.died]) };
-}
-
-function accounts(running: RunningServer, lab: Lab) {
-  return {
-    at: nowMicros(),
-    server: cpuTimeOf(running.pid),
-    nats: totalMicros(cpuTimeOf(lab.nats.pid)),
-    own: totalMicros(cpuTimeOf(process.pid)),
-    machine: machineBusyMicros(),
-  };
 }

@@ -14,9 +14,13 @@ export type Machine = {
   loadAverage: number;
   node: string;
   natsServer: string;
+  /** Versions of what servers here are made of. */
+  packages: Readonly<Record<string, string>>;
   commit: string;
   date: string;
 };
+
+const compared = ["uWebSockets.js", "@nats-io/transport-node", "hono", "@hono/node-server", "ws", "socket.io"];
 
 export function describeMachine(): Machine {
   const changes = output("git", ["status", "--porcelain"]);
@@ -28,6 +32,7 @@ export function describeMachine(): Machine {
     loadAverage: loadavg()[0] ?? 0,
     node: process.version,
     natsServer: output("nats-server", ["--version"])?.replace(/^nats-server: /, "") ?? "absent",
+    packages: Object.fromEntries(compared.map((name) => [name, versionOf(name)])),
     commit: (output("git", ["rev-parse", "--short", "HEAD"]) ?? "none") + (changes ? " with changes" : ""),
     date: new Date().toISOString(),
   };
@@ -44,6 +49,11 @@ export function requireOpenFiles(connections: number): void {
   throw new SetupError(
     `${connections} connections need ${needed} open files, the limit is ${limit}. Raise it in this shell, as root: ulimit -n 65536 (in a container: --ulimit nofile=65536), or ask for less with --clients.`,
   );
+}
+
+function versionOf(name: string): string {
+  const file = new URL(`../../node_modules/${name}/package.json`, import.meta.url);
+  return String(JSON.parse(readFileSync(file, "utf8")).version);
 }
 
 function output(command: string, args: string[]): string | undefined {

@@ -29,14 +29,12 @@ export class NatsPublisher {
     return new NatsPublisher(socket);
   }
 
-  /** Throws when the connection has failed since the last call. */
-  publish(subject: string, contents: readonly Buffer[]): void {
+  /** Each content to every subject. Throws when the connection has failed since the last call. */
+  publish(subjects: readonly string[], contents: readonly Buffer[]): void {
     if (this.#failure !== undefined) throw this.#failure;
-    const parts = contents.flatMap((content) => [
-      Buffer.from(`PUB ${subject} ${content.length}\r\n`),
-      content,
-      LINE_END,
-    ]);
+    const parts = contents.flatMap((content) =>
+      subjects.flatMap((subject) => [Buffer.from(`PUB ${subject} ${content.length}\r\n`), content, LINE_END]),
+    );
     this.#socket.write(Buffer.concat(parts));
   }
 

@@ -17,20 +17,21 @@ export class UsageError extends Error {}
 
 export function helpText(): string {
   const list = (items: readonly { name: string; summary: string }[]) =>
-    items.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`).join("\n");
+    items.map(({ name, summary }) => `  ${name.padEnd(18)} ${summary}`).join("\n");
   return `Usage: npm run bench -- [scenario…] [options]
 
 Scenarios (default: all)
 ${list(scenarios)}
 
-Servers, measured in turns
+Servers, measured in turns (each scenario compares those that make sense in it)
 ${list(servers)}
 
 Options
   --rounds N      how often each server is measured (default 3; 1 with --quick)
   --seconds N     length of a measurement at an even pace (a burst has none)
   --clients N     connections, in place of the scenario's own number
-  --servers LIST  only these, comma-separated (ratios need ${servers[0]?.name})
+  --servers LIST  only these, comma-separated; ratios are to the first
+  --peers         also what others offer, where it is installed
   --full          the large size of scenarios that have one
   --quick         tiny sizes: says that everything works, not how fast
   --json FILE     all samples as JSON; a relative FILE lies in bench/results/
@@ -46,7 +47,9 @@ export function readOptions(args: readonly string[]): Options | undefined {
   if (values.quick && values.full) throw new UsageError("--quick and --full exclude each other");
   return {
     scenarios: choose("scenario", scenarios, positionals),
-    servers: choose("server", servers, values.servers?.split(",") ?? []),
+    servers:
+      values.servers === undefined ? [] : choose("server", servers, values.servers.split(",")).map(({ name }) => name),
+    peers: values.peers,
     rounds: positiveInteger("--rounds", values.rounds) ?? (values.quick ? 1 : 3),
     seconds: positiveInteger("--seconds", values.seconds),
     clients: positiveInteger("--clients", values.clients),
@@ -65,6 +68,7 @@ function parse(args: readonly string[]) {
         seconds: { type: "string" },
         clients: { type: "string" },
         servers: { type: "string" },
+        peers: { type: "boolean", default: false },
         json: { type: "string" },
         full: { type: "boolean", default: false },
         quick: { type: "boolean", default: false },

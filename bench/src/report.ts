@@ -9,6 +9,7 @@ export function formatReport(machine: Machine, reports: readonly ScenarioReport[
     `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, TCP ${machine.congestionControl}`,
     `node ${machine.node}`,
     `nats-server ${machine.natsServer}`,
+    ...Object.entries(machine.packages).map(([name, version]) => `${name} ${version}`),
     `commit ${machine.commit}`,
     machine.date,
     `load average before ${machine.loadAverage.toFixed(2)}`,

@@ -1,23 +1,40 @@
-import type { Server } from "./servers/server.ts";
+import type { RunSettings } from "./scenarios/scenario.ts";
+import { Absent } from "./servers/server.ts";
 
-/** Every server, measured once. */
-export type Round<Sample> = ReadonlyMap<Server, Sample>;
+/** What is measured in turns: servers, or one server in several ways. */
+export type Contestant = { readonly name: string };
+
+/** Every contestant, measured once; without those that this machine lacks. */
+export type Round<Sample> = ReadonlyMap<string, Sample>;
 
 /**
- * In a round the servers are measured one after the other: what changes on the machine from round to round hits all alike.
- * Each round begins one server further on, so that none always follows the same one.
+ * In a round the contestants are measured one after the other: what changes on the machine from round to round hits all
+ * alike. Each round begins one further on, so that none always follows the same one.
  */
-export async function measureRounds<Sample>(
-  servers: readonly Server[],
-  count: number,
-  measure: (server: Server, round: number) => Promise<Sample>,
+export async function measureRounds<Of extends Contestant, Sample>(
+  all: readonly Of[],
+  { label, settings }: { label: string; settings: RunSettings },
+  { measure, inShort }: { measure(contestant: Of): Promise<Sample>; inShort(sample: Sample): string },
 ): Promise<Round<Sample>[]> {
+  const { rounds: count, progress } = settings;
+  // To see that everything works, the first and the last will do.
+  const isShort = settings.size === "quick" && settings.servers.length === 0;
+  const contestants = all.filter((_, index) => !isShort || index === 0 || index === all.length - 1);
   const rounds: Round<Sample>[] = [];
   for (let index = 0; index < count; index++) {
-    const first = index % servers.length;
-    const round = new Map<Server, Sample>();
-    for (const server of [...servers.slice(first), ...servers.slice(0, first)]) {
-      round.set(server, await measure(server, index));
+    const first = index % contestants.length;
+    const round = new Map<string, Sample>();
+    for (const contestant of [...contestants.slice(first), ...contestants.slice(0, first)]) {
+      const at = `${label} ${index + 1}/${count} ${contestant.name}`;
+      progress(`${at} …`);
+      try {
+        const sample = await measure(contestant);
+        round.set(contestant.name, sample);
+        progress(`${at}: ${inShort(sample)}`);
+      } catch (error) {
+        if (!(error instanceof Absent)) throw error;
+        progress(`${at}: skipped, ${error.message}`);
+      }
     }
     rounds.push(round);
   }

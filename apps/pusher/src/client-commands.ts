@@ -72,7 +72,10 @@ export class Commands {
   }
 
   #ping(connection: Connection): Outcome {
-    const position = this.#parts.standing.of(connection);
+    const { edge, standing } = this.#parts;
+    // The position must not overtake what waits to be written.
+    edge.flush();
+    const position = standing.of(connection);
     return position === undefined ? {} : { more: { position } };
   }
 

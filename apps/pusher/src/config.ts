@@ -44,6 +44,11 @@ export const pusherSettings = {
   PUSHER_IDLE_SECONDS: setting
     .integer({ min: 8, max: 960, default: 120 })
     .describe("A connection from which nothing comes for so long, pings unanswered, is ended."),
+  PUSHER_FLUSH_MS: setting
+    .integer({ min: 0, max: 1_000, default: 0 })
+    .describe(
+      "Publications are gathered for so long and written together: less CPU for more latency; 0: each leaves as it comes.",
+    ),
   PUSHER_DRAIN_SECONDS: setting
     .integer({ min: 0, max: 3_600, default: 10 })
     .describe("Time over which a stopping worker closes its connections (1012), spread evenly."),
@@ -64,6 +69,7 @@ export type PusherConfig = {
   readonly tokens: TokenConfig;
   readonly limits: Limits;
   readonly idleSeconds: number;
+  readonly flushMs: number;
   readonly drainMs: number;
 };
 
@@ -103,6 +109,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
       unsentBytes: values.PUSHER_MAX_UNSENT_BYTES,
     },
     idleSeconds: values.PUSHER_IDLE_SECONDS,
+    flushMs: values.PUSHER_FLUSH_MS,
     drainMs: values.PUSHER_DRAIN_SECONDS * 1_000,
   });
 }

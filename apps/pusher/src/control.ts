@@ -91,6 +91,8 @@ async function answerReceipt(
   while (!hasCome() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
 
   const isFinal = hasCome();
+  // What waits for the end of the flush window counts too.
+  edge.flush();
   const counted = await edge.receipts.take(id);
   return { worker: workerId, ...counted, isFinal: isFinal && counted.isFinal };
 }

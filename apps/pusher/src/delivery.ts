@@ -4,6 +4,8 @@ import { type DeliveryOutcome, headerNames, parseConnectionAddress } from "@fanw
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
+import { FlushWindow } from "./flush-window.ts";
+import { JoinedFrames } from "./joined-frames.ts";
 import type { Followable, Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
 import { type Trees, treeName } from "./trees.ts";
@@ -21,18 +23,53 @@ type DeliveryParts = {
   readonly responses: Trees;
   readonly traffic: Traffic;
   readonly receipts: Receipts;
+  readonly flushMs: number;
+};
+
+type ToFollowers = {
+  readonly followed: Followed;
+  readonly message: BusMessage;
+  readonly position: string | undefined;
 };
 
 /** Hands publications to connections: decoded once, encoded once for each door, written by the door's tree. */
 export class Delivery {
   readonly #parts: DeliveryParts;
+  readonly #window: FlushWindow<ToFollowers>;
+  readonly #joined: JoinedFrames;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
+    this.#window = new FlushWindow(parts.flushMs, (publication) => this.#write(publication));
+    this.#joined = new JoinedFrames(parts.webSockets);
   }
 
-  /** To all connections that follow it. */
-  toFollowers(followed: Followed, message: BusMessage, position: string | undefined): void {
+  /** To all connections that follow it, when the window is over. */
+  toFollowers(publication: ToFollowers): void {
+    this.#window.push(publication);
+  }
+
+  toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {
+    const connection = this.#parts.connections.get(connectionId);
+    if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
+
+    this.flush();
+    const sent = sendTo(connection, message);
+    if (sent === 2) return "gone";
+    this.#count(1, message.data.length);
+    return sent === 1 ? "delivered" : "buffered";
+  }
+
+  /**
+   * Publications wait for the end of the window, and to connections of fanwire.v1 for the end of the turn, to share a frame. To be
+   * called before a connection joins or leaves what it follows, or is sent something else.
+   */
+  flush(): void {
+    this.#window.flush();
+    this.#joined.flush();
+  }
+
+  #write({ followed, message, position }: ToFollowers): void {
     const { webSockets, responses, receipts } = this.#parts;
     const excepted = this.#exceptedConnection(message);
     const { trees } = followed;
@@ -45,13 +82,7 @@ export class Delivery {
     const sseCount = responses.count(trees.sse);
     if (fanwireCount + sseCount > 0) {
       const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
-      if (fanwireCount > 0) {
-        deliveries += publish(webSockets, trees["fanwire.v1"], {
-          frame: encodeFanwire(delivered),
-          isBinary: false,
-          excepted,
-        });
-      }
+      if (fanwireCount > 0) deliveries += this.#toFanwire(trees["fanwire.v1"], encodeFanwire(delivered), excepted);
       if (sseCount > 0) {
         deliveries += publish(responses, trees.sse, { frame: encodeSse(delivered), isBinary: false, excepted });
       }
@@ -63,14 +94,14 @@ export class Delivery {
     }
   }
 
-  toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {
-    const connection = this.#parts.connections.get(connectionId);
-    if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
-
-    const sent = sendTo(connection, message);
-    if (sent === 2) return "gone";
-    this.#count(1, message.data.length);
-    return sent === 1 ? "delivered" : "buffered";
+  #toFanwire(tree: string, message: string, excepted: Connection | undefined): number {
+    const { webSockets } = this.#parts;
+    if (!excepted?.isSubscribed(tree)) {
+      this.#joined.publish(tree, message);
+      return webSockets.count(tree);
+    }
+    this.#joined.flush();
+    return publish(webSockets, tree, { frame: message, isBinary: false, excepted });
   }
 
   #count(deliveries: number, contentBytes: number): void {

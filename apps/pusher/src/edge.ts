@@ -90,7 +90,12 @@ export class Edge {
       origins: config.allowedOrigins,
       now: () => performance.now(),
     });
-    this.#delivery = new Delivery({ ...parts, connections: this.#connections, receipts: this.#receipts });
+    this.#delivery = new Delivery({
+      ...parts,
+      flushMs: config.flushMs,
+      connections: this.#connections,
+      receipts: this.#receipts,
+    });
     this.#follower = this.#followLog(parts.durable);
     this.#interest = new Interest(
       (key) => this.#listen(key),
@@ -164,6 +169,7 @@ export class Edge {
     const { door, topics } = connection.getUserData();
     // It may have unfollowed while it waited.
     if (listening.pattern !== undefined && !topics?.has(listening.pattern)) return;
+    this.#delivery.flush();
     connection.subscribe(listening.trees[door]);
   }
 
@@ -217,6 +223,7 @@ export class Edge {
     const state = connection.getUserData();
     if (!state.topics?.delete(pattern)) return;
     const key = this.#topicKey(pattern);
+    this.#delivery.flush();
     connection.unsubscribe(treesOf(key)[state.door]);
     this.#interest.unfollow(key);
   }
@@ -273,7 +280,13 @@ export class Edge {
     };
   }
 
+  /** To be called before a connection is sent what may lie behind publications that wait to be written. */
+  flush(): void {
+    this.#delivery.flush();
+  }
+
   end(connection: Connection, { code, reason }: CloseCode): void {
+    this.#delivery.flush();
     connection.end(code, reason);
   }
 
@@ -343,7 +356,7 @@ export class Edge {
     }
     const { epoch } = this.#follower;
     const position = sequence === undefined || epoch === undefined ? undefined : formatPosition({ epoch, sequence });
-    this.#delivery.toFollowers(listening, message, position);
+    this.#delivery.toFollowers({ followed: listening, message, position });
   }
 
   #followLog(durable: DurableLog): LogFollower<Listening> {

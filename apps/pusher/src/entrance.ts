@@ -116,6 +116,7 @@ export class Entrance {
           await delay(DRAIN_CHECK_MS);
           if (edge.connection(connectionId) !== connection) return;
         }
+        edge.flush();
         if (connection.send(frame.content, frame.isBinary) === 2) return;
       }
       const since = this.#since(marks, replay);

@@ -1,4 +1,5 @@
 import type { Address } from "./connection.ts";
+import type { Dialect } from "./dialect.ts";
 import type { Faults } from "./order.ts";
 import type { Latency } from "./recorder.ts";
 
@@ -13,9 +14,10 @@ export type ClientCalls = {
 
 export type OpenPlan = {
   address: Address;
+  dialect: Dialect;
   connections: number;
-  /** Frames every connection is sent before any publication. */
-  greetings: number;
+  /** What they are sent while they open; else `expect` says it later. */
+  expectation?: Expectation;
 };
 
 export type Expectation = {

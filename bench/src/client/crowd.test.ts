@@ -6,6 +6,7 @@ import { nowMicros } from "../clock.ts";
 import { encodeContent } from "../content.ts";
 import type { ClientReport } from "./calls.ts";
 import { LoadCrowd } from "./crowd.ts";
+import { plainDialect } from "./dialect.ts";
 
 const accepted = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
@@ -34,9 +35,9 @@ async function reportOn(send: (socket: Socket) => void): Promise<ClientReport> {
   if (address === null || typeof address === "string") throw new Error("no port");
 
   const crowd = new LoadCrowd({
-    address: { host: "127.0.0.1", port: address.port, path: "/" },
+    address: { host: "127.0.0.1", port: address.port },
+    dialect: { ...plainDialect, greetings: 1 },
     connections: 3,
-    greetings: 1,
   });
   await crowd.open();
   crowd.expect({ total: 5, recordFrom: 1, recordEvery: 1 });

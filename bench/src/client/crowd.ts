@@ -1,12 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { nowMicros } from "../clock.ts";
 import type { ClientFaults, ClientReport, Expectation, OpenPlan } from "./calls.ts";
-import { Connection, type Crowd } from "./connection.ts";
+import { type Address, Connection, type Crowd } from "./connection.ts";
+import type { Dialect } from "./dialect.ts";
 import { Recorder } from "./recorder.ts";
 
 /** Handshakes under way at once: below the listen backlog of any server here. */
 const OPENING_AT_ONCE = 200;
-const OPEN_TIMEOUT_MS = 60_000;
+const OPEN_TIMEOUT_MS = 300_000;
 /** One loopback address has about 28,000 ephemeral ports towards one destination. */
 const CONNECTIONS_PER_LOCAL_ADDRESS = 20_000;
 /** After the last expected arrival, how long a repeated one may take to show. */
@@ -16,8 +17,9 @@ const REPEAT_WINDOW_MS = 100;
 export class LoadCrowd implements Crowd {
   recorder = new Recorder(Number.POSITIVE_INFINITY, 1);
   awaited = 0;
-  readonly greetings: number;
-  readonly #plan: OpenPlan;
+  readonly address: Address;
+  readonly dialect: Dialect;
+  readonly #size: number;
   readonly #connections: Connection[] = [];
   #opened = 0;
   #arrived = 0;
@@ -28,20 +30,23 @@ export class LoadCrowd implements Crowd {
   #cpuBefore = process.cpuUsage();
 
   constructor(plan: OpenPlan) {
-    this.#plan = plan;
-    this.greetings = plan.greetings;
+    this.address = plan.address;
+    this.dialect = plan.dialect;
+    this.#size = plan.connections;
+    if (plan.expectation !== undefined) this.expect(plan.expectation);
   }
 
   /** Resolves when all are open and greeted. */
   async open(): Promise<void> {
-    const { address, connections } = this.#plan;
+    const connections = this.#size;
     const deadline = performance.now() + OPEN_TIMEOUT_MS;
     while (this.#opened < connections) {
       if (this.#firstEnd !== undefined) throw new Error(`a connection could not be opened: ${this.#firstEnd}`);
       if (performance.now() > deadline) throw new Error(`only ${this.#opened} of ${connections} connections opened`);
       const limit = Math.min(connections, this.#opened + OPENING_AT_ONCE);
       while (this.#connections.length < limit) {
-        this.#connections.push(new Connection(address, localAddress(this.#connections.length), this));
+        const index = this.#connections.length;
+        this.#connections.push(new Connection(this, index, localAddress(index)));
       }
       await delay(1);
     }

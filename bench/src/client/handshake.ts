@@ -1,15 +1,29 @@
+import type { Dialect } from "./dialect.ts";
+
 /** The example of RFC 6455 section 1.3: the key is no secret, so one will do for everybody. */
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
+/** What a server answers to it. */
 const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MAX_RESPONSE_BYTES = 8_192;
 
-export function upgradeRequest(host: string, path: string): string {
-  return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n\r\n`;
+const upgradeHeaders = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n`;
+
+/** What connection number `index` sends first. */
+export function openingRequest(host: string, { transport, path, tokens, subprotocol }: Dialect, index: number): string {
+  const headers = transport === "websocket" ? upgradeHeaders : "Accept: text/event-stream\r\n";
+  const protocol = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
+  const target = path.replaceAll("{index}", String(index)).replace("{token}", tokens?.[index] ?? "");
+  return `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${headers}${protocol}\r\n`;
 }
 
-/** Collects a server's answer to the upgrade request, which may come in pieces. */
-export class UpgradeResponse {
+/** Collects a server's answer to the opening request, which may come in pieces. */
+export class OpeningResponse {
+  readonly #transport: Dialect["transport"];
   #text = "";
+
+  constructor(transport: Dialect["transport"]) {
+    this.#transport = transport;
+  }
 
   /** Answers how many of `bytes` belong to the response once it is whole, before that `undefined`. Throws on a refusal. */
   read(bytes: Buffer): number | undefined {
@@ -18,12 +32,13 @@ export class UpgradeResponse {
     this.#text += bytes.toString("latin1", 0, MAX_RESPONSE_BYTES);
     const end = this.#text.indexOf("\r\n\r\n");
     if (end === -1) {
-      if (this.#text.length > MAX_RESPONSE_BYTES) throw new Error("the upgrade response does not end");
+      if (this.#text.length > MAX_RESPONSE_BYTES) throw new Error("the opening response does not end");
       return undefined;
     }
     const head = this.#text.slice(0, end);
-    if (!head.startsWith("HTTP/1.1 101 ")) throw new Error(`upgrade refused: ${head.split("\r\n")[0]}`);
-    if (!head.includes(ACCEPT)) throw new Error("upgrade answered for another key");
+    const isWebSocket = this.#transport === "websocket";
+    if (!head.startsWith(`HTTP/1.1 ${isWebSocket ? 101 : 200} `)) throw new Error(`refused: ${head.split("\r\n")[0]}`);
+    if (isWebSocket && !head.includes(ACCEPT)) throw new Error("upgrade answered for another key");
     return end + 4 - before;
   }
 }

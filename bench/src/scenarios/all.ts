@@ -1,8 +1,36 @@
-import { burst } from "./burst.ts";
+import { burst, burstFanwire } from "./burst.ts";
 import { channelCrowd } from "./channel-crowd.ts";
 import { channelRoute } from "./channel-route.ts";
+import { durable, durableFanwire } from "./durable.ts";
+import { growth } from "./growth.ts";
+import { interest } from "./interest.ts";
+import { opening } from "./opening.ts";
+import { publishApi } from "./publish-api.ts";
+import { saturated } from "./saturated.ts";
 import type { Scenario } from "./scenario.ts";
+import { sse } from "./sse.ts";
+import { stampede } from "./stampede.ts";
 import { steady } from "./steady.ts";
+import { targeted } from "./targeted.ts";
+import { topics } from "./topics.ts";
 import { wide } from "./wide.ts";
 
-export const scenarios: readonly Scenario[] = [steady, wide, burst, channelRoute, channelCrowd];
+export const scenarios: readonly Scenario[] = [
+  steady,
+  saturated,
+  wide,
+  burst,
+  burstFanwire,
+  growth,
+  topics,
+  durable,
+  durableFanwire,
+  sse,
+  opening,
+  targeted,
+  stampede,
+  publishApi,
+  interest,
+  channelRoute,
+  channelCrowd,
+];

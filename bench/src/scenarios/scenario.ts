@@ -1,5 +1,4 @@
 import type { Lab } from "../lab.ts";
-import type { Server } from "../servers/server.ts";
 
 export type Scenario = {
   readonly name: string;
@@ -18,7 +17,9 @@ export type LoadSettings = {
 };
 
 export type RunSettings = LoadSettings & {
-  servers: readonly Server[];
+  /** Names; none: all that the scenario compares. */
+  servers: readonly string[];
+  peers: boolean;
   rounds: number;
   progress(text: string): void;
 };

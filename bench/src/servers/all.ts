@@ -1,10 +1,26 @@
-import { bare } from "./bare.ts";
+import { bare, bareSse } from "./bare.ts";
+import { limitEach, limitJoined, limitJoinedFanwire } from "./limit.ts";
 import { naive } from "./naive.ts";
-import { pusher } from "./pusher.ts";
+import { natsWebSocket } from "./nats-websocket.ts";
+import { nchan } from "./nchan.ts";
+import { pusher, pusherDurable, pusherFanwire, pusherFanwireDurable, pusherFlush, pusherSse } from "./pusher.ts";
 import type { Server } from "./server.ts";
+import { socketIo } from "./socket-io.ts";
+import { wsOverNats } from "./ws.ts";
 
-/** The one every ratio is against. */
-export const baseline: Server = bare;
+/** What the pusher is compared with when `--peers` asks for it. */
+export const peers: readonly Server[] = [limitEach, limitJoined, wsOverNats, socketIo, natsWebSocket, nchan];
 
-/** In the order of a round. */
-export const servers: readonly Server[] = [bare, naive, pusher];
+export const servers: readonly Server[] = [
+  bare,
+  naive,
+  pusher,
+  pusherFlush,
+  pusherFanwire,
+  pusherSse,
+  pusherDurable,
+  pusherFanwireDurable,
+  bareSse,
+  limitJoinedFanwire,
+  ...peers,
+];

@@ -1,11 +1,11 @@
 import { answerCalls } from "../calls.ts";
 import { publishPaced } from "../pacer.ts";
-import type { BareCalls } from "./bare.ts";
+import type { SelfFedCalls } from "./own-process.ts";
 import { startUwsApp } from "./uws-app.ts";
 
 const app = await startUwsApp();
 
-answerCalls<BareCalls>({
+answerCalls<SelfFedCalls>({
   listen: () => ({ port: app.port }),
   publish: (plan) =>
     publishPaced(plan, (contents) => {

@@ -1,26 +1,16 @@
-import { startCalledChild } from "../calls.ts";
-import type { PublishPlan } from "../pacer.ts";
+import { plainDialect } from "../client/dialect.ts";
+import { startSelfFed } from "./own-process.ts";
 import type { Server } from "./server.ts";
-
-export type BareCalls = {
-  listen: { ask: null; answer: { port: number } };
-  publish: { ask: PublishPlan; answer: number };
-};
 
 /** What everything else is measured against: the library the pusher stands on, doing nothing but fan-out. */
 export const bare: Server = {
   name: "bare",
   summary: "uWebSockets.js app.publish, fed by a timer in its own process; no NATS",
-  start: async (lab) => {
-    const child = await startCalledChild<BareCalls>(lab.children, "bare", new URL("./bare-main.ts", import.meta.url));
-    const { port } = await child.call("listen", null);
-    return {
-      pid: child.pid,
-      address: { host: "127.0.0.1", port, path: "/" },
-      greetings: 0,
-      publish: (plan) => child.call("publish", plan),
-      died: child.died,
-      stop: child.stop,
-    };
-  },
+  start: (lab) => startSelfFed(lab, "bare"),
+};
+
+export const bareSse: Server = {
+  name: "bare-sse",
+  summary: "the same library writing events to HTTP responses, one by one",
+  start: (lab) => startSelfFed(lab, "bare", { ...plainDialect, transport: "events", path: "/sse", greetings: 1 }),
 };

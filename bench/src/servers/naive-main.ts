@@ -1,19 +1,12 @@
-import { connect } from "@nats-io/transport-node";
 import { answerCalls } from "../calls.ts";
-import type { NaiveCalls } from "./naive.ts";
+import { followNats } from "./follow-nats.ts";
+import type { OverNatsCalls } from "./own-process.ts";
 import { startUwsApp } from "./uws-app.ts";
 
-answerCalls<NaiveCalls>({
-  listen: async ({ natsUrl, subject }) => {
+answerCalls<OverNatsCalls>({
+  listen: async (source) => {
     const app = await startUwsApp();
-    const nats = await connect({ servers: natsUrl });
-    nats.subscribe(subject, {
-      callback: (error, message) => {
-        if (error) throw error;
-        app.publish(message.data);
-      },
-    });
-    await nats.flush();
+    await followNats(source, (content) => app.publish(content));
     return { port: app.port };
   },
 });

@@ -1,63 +1,61 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { publishOverNats } from "./over-nats.ts";
-import type { Server } from "./server.ts";
+import { type Dialect, plainDialect } from "../client/dialect.ts";
+import type { Lab } from "../lab.ts";
+import { everyoneDurably, publishOverNats } from "./over-nats.ts";
+import type { RunningServer, Server } from "./server.ts";
+import { startService } from "./service.ts";
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
-const START_TIMEOUT_MS = 20_000;
+export const rawDoor: Dialect = { ...plainDialect, greetings: 1 };
+export const fanwireDoor: Dialect = { ...rawDoor, subprotocol: "fanwire.v1" };
+const sseDoor: Dialect = { ...rawDoor, transport: "events", path: "/sse" };
 
-/** The subject: the pusher as it is deployed, one worker, its raw door, everything on. */
+const settings = {
+  PUSHER_WORKERS: "1",
+  // The client opens its connections as fast as it can, and is behind in a burst; neither is what is measured.
+  PUSHER_HANDSHAKES_PER_SECOND: "0",
+  PUSHER_MAX_UNSENT_BYTES: "67108864",
+  PUSHER_DRAIN_SECONDS: "0",
+};
+
+type Options = { dialect: Dialect; subjects?: readonly string[]; env?: Readonly<Record<string, string>> };
+
+/** The subject: the pusher as it is deployed, one worker, everything on. */
+export async function startPusher(lab: Lab, { dialect, subjects, env }: Options): Promise<RunningServer> {
+  const { pid, port, died, stop } = await startService(lab, "pusher", { ...settings, ...env });
+  return { pid, died, stop, address: { host: "127.0.0.1", port }, dialect, publish: publishOverNats(lab, subjects) };
+}
+
 export const pusher: Server = {
   name: "pusher",
   summary: "apps/pusher, one worker, raw door",
-  start: async (lab) => {
-    const [port, adminPort] = [await freePort(), await freePort()];
-    // From source: tsx translates while it starts and is out of the way then.
-    const args = ["--conditions=@fanwire/source", "--import", "tsx", "apps/pusher/src/main.ts"];
-    const child = lab.children.start("pusher", process.execPath, args, {
-      cwd: root,
-      stdio: ["ignore", "pipe", "pipe"],
-      env: {
-        PATH: process.env.PATH,
-        FANWIRE_NATS_URL: lab.natsUrl,
-        PUSHER_WORKERS: "1",
-        PUSHER_HOST: "127.0.0.1",
-        PUSHER_PORT: String(port),
-        PUSHER_ADMIN_PORT: String(adminPort),
-        // The client opens its connections as fast as it can, which is not what is measured.
-        PUSHER_HANDSHAKES_PER_SECOND: "0",
-      },
-    });
-    await Promise.race([waitUntilReady(`http://127.0.0.1:${adminPort}/readyz`), child.died]);
-    return {
-      pid: child.pid,
-      address: { host: "127.0.0.1", port, path: "/" },
-      greetings: 1,
-      publish: publishOverNats(lab),
-      died: child.died,
-      stop: child.stop,
-    };
-  },
+  start: (lab) => startPusher(lab, { dialect: rawDoor }),
 };
 
-async function waitUntilReady(url: string): Promise<void> {
-  for (const deadline = performance.now() + START_TIMEOUT_MS; performance.now() < deadline; await delay(50)) {
-    const response = await fetch(url).catch(() => undefined);
-    await response?.body?.cancel();
-    if (response?.ok) return;
-  }
-  throw new Error(`the pusher was not ready within ${START_TIMEOUT_MS / 1000} s`);
-}
+export const pusherFlush: Server = {
+  name: "pusher-flush",
+  summary: "the same with PUSHER_FLUSH_MS=10",
+  start: (lab) => startPusher(lab, { dialect: rawDoor, env: { PUSHER_FLUSH_MS: "10" } }),
+};
 
-/** Free a moment ago; nobody else takes one of the ephemeral ports on purpose in between. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
-}
+export const pusherFanwire: Server = {
+  name: "pusher-v1",
+  summary: "the same through fanwire.v1",
+  start: (lab) => startPusher(lab, { dialect: fanwireDoor }),
+};
+
+export const pusherSse: Server = {
+  name: "pusher-sse",
+  summary: "the same through SSE",
+  start: (lab) => startPusher(lab, { dialect: sseDoor }),
+};
+
+export const pusherDurable: Server = {
+  name: "pusher-durable",
+  summary: "the raw door, publications by way of the log",
+  start: (lab) => startPusher(lab, { dialect: rawDoor, subjects: [everyoneDurably] }),
+};
+
+export const pusherFanwireDurable: Server = {
+  name: "pusher-v1-durable",
+  summary: "fanwire.v1, publications by way of the log, with positions",
+  start: (lab) => startPusher(lab, { dialect: fanwireDoor, subjects: [everyoneDurably] }),
+};

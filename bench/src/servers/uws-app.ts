@@ -1,15 +1,16 @@
-import uWS from "uWebSockets.js";
+import uWS, { type HttpResponse } from "uWebSockets.js";
 
 const TOPIC = "all";
 
 export type UwsApp = { readonly port: number; publish(content: Uint8Array): void };
 
 /**
- * The least server that uWebSockets.js allows: each connection follows one topic. No limit on what waits for a slow
- * connection, since by default uWebSockets.js drops beyond 64 KiB and a burst is more than that.
+ * The least server that uWebSockets.js allows: each connection follows one topic, and `/sse` is an event stream. No limit on
+ * what waits for a slow connection, since by default uWebSockets.js drops beyond 64 KiB and a burst is more than that.
  */
 export async function startUwsApp(): Promise<UwsApp> {
   const app = uWS.App();
+  const responses = new Set<HttpResponse>();
   app.ws("/*", {
     compression: uWS.DISABLED,
     maxBackpressure: 0,
@@ -18,11 +19,24 @@ export async function startUwsApp(): Promise<UwsApp> {
       ws.subscribe(TOPIC);
     },
   });
+  app.get("/sse", (response) => {
+    response.onAborted(() => responses.delete(response));
+    response.writeHeader("Content-Type", "text/event-stream").write("event: open\ndata: \n\n");
+    responses.add(response);
+  });
   const port = await new Promise<number>((resolve, reject) => {
     app.listen("127.0.0.1", 0, (socket) => {
       if (socket) resolve(uWS.us_socket_local_port(socket));
       else reject(new Error("uWebSockets.js could not listen"));
     });
   });
-  return { port, publish: (content) => app.publish(TOPIC, content, false) };
+  return {
+    port,
+    publish: (content) => {
+      app.publish(TOPIC, content, false);
+      if (responses.size === 0) return;
+      const event = `data: ${Buffer.from(content).toString()}\n\n`;
+      for (const response of responses) response.cork(() => response.write(event));
+    },
+  };
 }

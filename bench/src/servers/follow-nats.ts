@@ -1,0 +1,17 @@
+import { connect } from "@nats-io/transport-node";
+import type { OverNatsCalls } from "./own-process.ts";
+
+/** Hands on every publication from then on; resolves when NATS has the subscription. */
+export async function followNats(
+  { natsUrl, subject }: OverNatsCalls["listen"]["ask"],
+  publish: (content: Uint8Array) => void,
+): Promise<void> {
+  const nats = await connect({ servers: natsUrl });
+  nats.subscribe(subject, {
+    callback: (error, message) => {
+      if (error) throw error;
+      publish(message.data);
+    },
+  });
+  await nats.flush();
+}

@@ -1,0 +1,106 @@
+// The physical limit: a WebSocket server that does nothing but send().
+//
+//   limit each | joined
+//
+// Prints its port. Reads records from stdin: the number of frames (uint32), their lengths (uint32 each), their bytes;
+// numbers in the machine's own order. "each" sends every frame to every connection by itself, "joined" sends every
+// connection all frames of a record at once. Clients all use the same key, so the answer to a handshake is a constant.
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MAX_CONNECTIONS = 200000 };
+
+static const char ANSWER[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+static int connections[MAX_CONNECTIONS];
+static int count = 0;
+
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static void send_all(int at, const char *bytes, size_t length) {
+  while (length > 0 && connections[at] >= 0) {
+    ssize_t sent = send(connections[at], bytes, length, MSG_NOSIGNAL);
+    if (sent <= 0) {
+      close(connections[at]);
+      connections[at] = -1;
+      return;
+    }
+    bytes += sent;
+    length -= (size_t)sent;
+  }
+}
+
+static void welcome(int listener) {
+  int connection = accept(listener, NULL, NULL);
+  if (connection < 0 || count == MAX_CONNECTIONS) fail("accept");
+  int on = 1;
+  setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  char request[4096];
+  size_t length = 0;
+  while (length < sizeof request && (length < 4 || memcmp(request + length - 4, "\r\n\r\n", 4) != 0)) {
+    ssize_t got = recv(connection, request + length, sizeof request - length, 0);
+    if (got <= 0) fail("handshake");
+    length += (size_t)got;
+  }
+  connections[count] = connection;
+  send_all(count++, ANSWER, sizeof ANSWER - 1);
+}
+
+/* False at the end of the input. */
+static int read_all(void *into, size_t length) {
+  return length == 0 || fread(into, length, 1, stdin) == 1;
+}
+
+static int deliver(int joined) {
+  uint32_t frames;
+  if (!read_all(&frames, sizeof frames)) return 0;
+  uint32_t *lengths = malloc(frames * sizeof *lengths);
+  if (lengths == NULL || !read_all(lengths, frames * sizeof *lengths)) return 0;
+  size_t total = 0;
+  for (uint32_t frame = 0; frame < frames; frame++) total += lengths[frame];
+  char *bytes = malloc(total);
+  if (bytes == NULL || !read_all(bytes, total)) return 0;
+
+  if (joined) {
+    for (int at = 0; at < count; at++) send_all(at, bytes, total);
+  } else {
+    const char *start = bytes;
+    for (uint32_t frame = 0; frame < frames; start += lengths[frame++]) {
+      for (int at = 0; at < count; at++) send_all(at, start, lengths[frame]);
+    }
+  }
+  free(lengths);
+  free(bytes);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  int joined = argc == 2 && strcmp(argv[1], "joined") == 0;
+  signal(SIGPIPE, SIG_IGN);
+  setvbuf(stdin, NULL, _IONBF, 0);
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  if (bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 4096) != 0) fail("listen");
+  getsockname(listener, (struct sockaddr *)&address, &size);
+  printf("%d\n", ntohs(address.sin_port));
+  fflush(stdout);
+
+  struct pollfd ready[2] = {{.fd = 0, .events = POLLIN}, {.fd = listener, .events = POLLIN}};
+  for (;;) {
+    if (poll(ready, 2, -1) < 0) fail("poll");
+    if (ready[1].revents != 0) welcome(listener);
+    if (ready[0].revents != 0 && !deliver(joined)) return 0;
+  }
+}
