@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectClient } from "./support/client.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "./support/durable.ts";
+import { everyone, openPublications, type TestPublications, topic } from "./support/durable.ts";
 import { connectFanwire } from "./support/fanwire-client.ts";
 import { type LossyProxy, startLossyProxy } from "./support/lossy-proxy.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
@@ -53,4 +53,30 @@ test("a live reader that missed more than the log keeps is told so when it comes
   await until("live goes on", () => back.data().includes("100"));
   expect(raw.frames).toEqual(["0", "1", "7", "8", "9", "10", "11", "100"]);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_log_broken_total")).toBe(1);
+});
+
+test("one whose predecessor the log has dropped, and which is dropped itself, is told once, and live goes on", async () => {
+  await using own = await startNats();
+  await using tiny = await openPublications([own.url]);
+  const config = {
+    name: "FANWIRE_LOG",
+    subjects: ["fanwire.log.>"],
+    republish: { src: "fanwire.log.>", dest: "fanwire.live.>" },
+    storage: "memory",
+    max_msgs: 1,
+  };
+  const created = Buffer.from(JSON.stringify(config));
+  await tiny.bus.request("$JS.API.STREAM.CREATE.FANWIRE_LOG", created, { timeoutMs: 5_000 });
+  await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
+  const client = await connectFanwire(alone.url);
+  await tiny.append(everyone, "1");
+  await until("it came", () => client.publications.length === 1);
+
+  await Promise.all([tiny.append(topic("x"), "x"), tiny.append(everyone, "2"), tiny.append(topic("x"), "x")]);
+  await until("it is told to come back", () => client.close?.code === 4500);
+  const back = await connectFanwire(alone.url);
+  await tiny.append(everyone, "3");
+  await until("it is live", () => back.data().includes("3"));
+  expect(back.close).toBeUndefined();
+  expect(await metric(alone.adminUrl, "fanwire_pusher_log_broken_total")).toBe(1);
 });

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, DurableLog } from "@fanwire/bus";
+import type { Bus, DurableLog, LoggedPublication } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
@@ -34,9 +34,11 @@ type Replay = {
   /** Whether this is provably all that was missed; else nothing of it is sent. */
   readonly isComplete: boolean;
   readonly missed: readonly Missed[];
-  /** Up to where the log was read: what comes of it otherwise is no news. */
-  readonly through: ReadonlyMap<Listening, number>;
+  /** Up to where it reaches: what comes of that otherwise is no news. */
+  readonly upTo: number;
 };
+type Replayed = { readonly listening: Listening; readonly publications: readonly LoggedPublication[] };
+type ListenedPart = ReplayPart & { readonly listening: Listening };
 
 /**
  * How a connection comes to hear what it follows: from the moment it is told so, and, when it comes back with a position,
@@ -140,9 +142,9 @@ export class Entrance {
       const entries = listening.backlog.since(mark);
       if (entries === undefined) return undefined;
       marks.set(listening, listening.backlog.end);
-      const through = replay?.through.get(listening) ?? 0;
       for (const received of entries) {
-        if (received.sequence === undefined || received.sequence > through) missed.push({ listening, received });
+        if (received.sequence === undefined || received.sequence > (replay?.upTo ?? 0))
+          missed.push({ listening, received });
       }
     }
     // Of different keys, in the order in which they came.
@@ -151,7 +153,7 @@ export class Entrance {
 
   /** What was stored after a position for all that is followed, or undefined when it cannot be read. */
   async #read(listenings: readonly Listening[], since: Position): Promise<Replay | undefined> {
-    const { bus, subjects, follower } = this.#parts;
+    const { bus, follower } = this.#parts;
     const deadline = performance.now() + GIVE_UP_MS;
     while (performance.now() < deadline) {
       await follower.untilFlowing();
@@ -160,20 +162,27 @@ export class Entrance {
         await delay(DRAIN_CHECK_MS);
         continue;
       }
+      if (!(await follower.begin(listenings))) return undefined;
       // A position of another log, or beyond this one, says nothing about what was read up to it: others would miss that.
-      await follower.ready();
-      if (follower.epoch !== since.epoch || since.sequence > follower.lastSequence) return undefined;
-      const parts = await Promise.all(listenings.map(({ key }) => this.#cache.read(subjects.logOf(key) ?? "", since)));
-      if (parts.some((part) => part?.log.epoch !== since.epoch)) return undefined;
-      // What is held now may be in what was read, and would come again.
-      if (follower.isHolding || follower.epoch !== since.epoch) continue;
-
-      const complete = parts.flatMap((part) => part ?? []);
-      for (const [at, part] of complete.entries()) {
-        const listening = listenings[at];
-        if (listening) follower.learn(listening, part.publications, part.through);
+      if (follower.epoch !== since.epoch || since.sequence > follower.lastSequence) await follower.ready();
+      const { epoch, lastSequence: upTo } = follower;
+      if (epoch !== since.epoch || since.sequence > upTo) return undefined;
+      const parts: ListenedPart[] = [];
+      for (const part of await Promise.all(listenings.map((listening) => this.#readOf(listening, since)))) {
+        if (part?.log.epoch !== epoch) return undefined;
+        parts.push(part);
       }
-      return this.#replayOf(listenings, complete, await this.#isProvable(complete, since));
+      // All were read at least to there. What is newer comes by itself, for all keys in its order, so that positions only grow.
+      const replayed = parts.map(({ listening, publications }) => ({
+        listening,
+        publications: publications.filter(({ sequence }) => sequence <= upTo),
+      }));
+      const areLive = await Promise.all(
+        replayed.map(({ listening, publications }) => follower.reach(listening, publications)),
+      );
+      if (areLive.includes(false) || follower.epoch !== epoch) continue;
+
+      return this.#replayOf(replayed, upTo, await this.#isProvable(parts, since));
     }
     return undefined;
   }
@@ -191,20 +200,20 @@ export class Entrance {
     return parts.every(({ log }) => isProvablyComplete({ since, counts, log, subjectAtSince }));
   }
 
-  #replayOf(listenings: readonly Listening[], parts: readonly ReplayPart[], isComplete: boolean): Replay {
-    const through = new Map<Listening, number>();
-    const missed: Missed[] = [];
-    for (const [at, part] of parts.entries()) {
-      const listening = listenings[at];
-      if (listening === undefined) continue;
-      through.set(listening, part.through);
-      for (const publication of part.publications) {
+  async #readOf(listening: Listening, since: Position): Promise<ListenedPart | undefined> {
+    const part = await this.#cache.read(this.#parts.subjects.logOf(listening.key) ?? "", since);
+    return part && { ...part, listening };
+  }
+
+  #replayOf(parts: readonly Replayed[], upTo: number, isComplete: boolean): Replay {
+    const missed = parts.flatMap(({ listening, publications }) =>
+      publications.map((publication): Missed => {
         const message = messageOf(publication, this.#parts.subjects);
-        missed.push({ listening, received: { message, sequence: publication.sequence, arrival: 0 } });
-      }
-    }
+        return { listening, received: { message, sequence: publication.sequence, arrival: 0 } };
+      }),
+    );
     missed.sort((one, other) => (one.received.sequence ?? 0) - (other.received.sequence ?? 0));
-    return { isComplete, missed, through };
+    return { isComplete, missed, upTo };
   }
 
   *#frames(connection: Connection, missed: readonly Missed[]): Generator<Frame> {

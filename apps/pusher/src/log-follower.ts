@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage, DurableLog, LoggedPublication } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { inOrder, type Logged, type LogKey, LogRepair, readAs } from "./log-repair.ts";
+import { inOrder, type Logged, type LogKey, LogRepair } from "./log-repair.ts";
 import type { Traffic } from "./traffic.ts";
 
 export type LogFollowerParts<Key extends LogKey> = {
@@ -22,6 +22,7 @@ export type LogFollowerParts<Key extends LogKey> = {
 const VERIFY_MS = 5_000;
 /** What has just been stored may still be on its way to us. */
 const IN_FLIGHT_MS = 500;
+const IN_FLIGHT_CHECK_MS = 5;
 const RETRY_MS = 500;
 /** A follower waits no longer than this to begin. */
 const BEGIN_MS = 1_000;
@@ -97,23 +98,30 @@ export class LogFollower<Key extends LogKey> {
     while (this.#isHolding && !this.#isStopped) await (this.#repairing ?? delay(RETRY_MS));
   }
 
-  /** To be called once NATS has our subscriptions of these keys: of what is stored from now on nothing may be missed. */
-  async begin(keys: readonly Key[]): Promise<void> {
-    const isUnknown = ({ sequence }: Key) => sequence.floor === undefined;
-    if (!keys.some(isUnknown)) return;
-    // Where it takes longer, comparing with the log tells later where they stand.
-    const isKnown = await Promise.race([this.#refreshState(), delay(BEGIN_MS, false, { ref: false })]);
-    if (!isKnown) return;
-    for (const { sequence } of keys.filter(isUnknown)) sequence.settle(this.#lastSequence);
+  /**
+   * To be called once NATS has our subscriptions of these keys: of what is stored from now on nothing may be missed. False when
+   * it takes too long to learn where they stand; comparing with the log tells later.
+   */
+  async begin(keys: readonly Key[]): Promise<boolean> {
+    const unknown = keys.filter(({ sequence }) => sequence.floor === undefined);
+    if (unknown.length === 0) return true;
+    if (!(await Promise.race([this.#refreshState(), delay(BEGIN_MS, false, { ref: false })]))) return false;
+    for (const { sequence } of unknown) if (sequence.floor === undefined) sequence.settle(this.#lastSequence);
+    return true;
   }
 
-  /** What somebody read of a key's log, to its end, while nothing is held: delivers what is new to us. */
-  learn(key: Key, publications: readonly LoggedPublication[], through: number): void {
-    const { origin } = key.sequence;
-    for (const publication of publications) {
-      if (publication.sequence > origin) this.#deliverMissing(readAs(key, publication, through, this.#parts.subjects));
-    }
-    key.sequence.settle(through);
+  /**
+   * Waits until what somebody read of a key's log has been delivered to its followers, which is a matter of milliseconds. False
+   * when it was not: it is repaired, and meanwhile held.
+   */
+  async reach(key: Key, publications: readonly LoggedPublication[]): Promise<boolean> {
+    const isMissing = () => publications.some(({ sequence }) => !key.sequence.isDelivered(sequence));
+    const deadline = performance.now() + IN_FLIGHT_MS;
+    while (isMissing() && !this.#isHolding && performance.now() < deadline) await delay(IN_FLIGHT_CHECK_MS);
+    if (!isMissing()) return true;
+    this.#suspects.add(key);
+    this.#startRepair();
+    return false;
   }
 
   stop(): void {
@@ -127,12 +135,10 @@ export class LogFollower<Key extends LogKey> {
       this.#hold(logged);
       return;
     }
-    const { key, message, sequence, previous, subject } = logged;
+    const { key, sequence, previous, subject } = logged;
     const verdict = key.sequence.judge(sequence, previous, subject);
     if (verdict === "deliver") {
-      this.#lastSequence = Math.max(this.#lastSequence, sequence);
-      key.sequence.delivered(sequence, subject);
-      this.#parts.deliver(key, message, sequence);
+      this.#deliver(logged);
       return;
     }
     // It was read from the log already, or it is of another log, whose sequences begin anew: the log is asked which.
@@ -170,13 +176,12 @@ export class LogFollower<Key extends LogKey> {
 
   async #repair(): Promise<void> {
     const { log, subjects } = this.#parts;
-    let repair = new LogRepair<Key>(log, subjects);
+    let repair = new LogRepair<Key>(this.epoch, log, subjects);
     // At least once, also when nothing is suspect: it tells whether this is still the same log.
     do {
-      const { epoch } = this;
       const isCaughtUp = await this.#isCaughtUp();
-      if (epoch !== undefined && this.epoch !== epoch) repair = new LogRepair(log, subjects);
-      if (!isCaughtUp || !(await repair.read(this.#suspects))) await delay(RETRY_MS);
+      if (repair.epoch !== this.epoch) repair = new LogRepair(this.epoch, log, subjects);
+      if (!isCaughtUp || !(await repair.read(this.#suspects, this.#lastSequence))) await delay(RETRY_MS);
       if (this.#isStopped) return;
     } while (this.#suspects.size > 0);
     this.#release(repair);
@@ -194,9 +199,14 @@ export class LogFollower<Key extends LogKey> {
     for (const logged of held) this.#receiveLogged(logged, true);
   }
 
-  #deliverMissing({ key, message, sequence, subject, hasCome }: Logged<Key>): void {
-    if (key.sequence.isDelivered(sequence)) return;
-    if (!hasCome) this.#parts.traffic.logRepairs++;
+  #deliverMissing(logged: Logged<Key>): void {
+    if (logged.key.sequence.isDelivered(logged.sequence)) return;
+    if (!logged.hasCome) this.#parts.traffic.logRepairs++;
+    this.#deliver(logged);
+  }
+
+  #deliver({ key, message, sequence, subject }: Logged<Key>): void {
+    this.#lastSequence = Math.max(this.#lastSequence, sequence);
     key.sequence.delivered(sequence, subject);
     this.#parts.deliver(key, message, sequence);
   }
@@ -214,14 +224,26 @@ export class LogFollower<Key extends LogKey> {
     const state = await this.#parts.log.state();
     if (!state.ok) return false;
     const { epoch, lastSequence } = state.log;
-    if (this.#epoch !== undefined && epoch !== this.#epoch) {
-      this.#parts.logger.warn({ epoch }, "the log was made anew");
-      for (const key of this.#parts.keys()) key.sequence.reset();
-      this.#lastSequence = 0;
-    }
+    if (this.#epoch !== undefined && epoch !== this.#epoch) this.#beginAnew(epoch, lastSequence);
     this.#epoch = epoch;
     this.#lastSequence = Math.max(this.#lastSequence, lastSequence);
     return true;
+  }
+
+  #beginAnew(epoch: string, newest: number): void {
+    this.#parts.logger.warn({ epoch }, "the log was made anew");
+    this.#lastSequence = 0;
+    for (const key of this.#parts.keys()) {
+      key.sequence.reset();
+      this.#suspects.add(key);
+    }
+    // What is held came before the answer: beyond it only what is of the log before, and has no place in this one.
+    const held = this.#held;
+    this.#held = held.filter(({ sequence }) => sequence <= newest);
+    for (const { key, message, sequence } of held) {
+      if (sequence > newest) this.#parts.deliver(key, message, undefined);
+    }
+    this.#startRepair();
   }
 
   async #verify(): Promise<void> {
@@ -266,7 +288,7 @@ export class LogFollower<Key extends LogKey> {
       return false;
     }
     const page = await log.read({ filter, after: floor, limit: PAGE_LIMIT });
-    if (!page.ok) return false;
+    if (!page.ok || page.log.epoch !== this.epoch) return false;
     if (page.publications.some((publication) => !sequence.isDelivered(publication.sequence))) return true;
     sequence.settle(page.next);
     return false;

@@ -24,25 +24,31 @@ const MAX_READ = 100_000;
 
 /** What is read of the log in one repair: for each suspect key all that was stored since it was last known to be complete. */
 export class LogRepair<Key extends LogKey> {
+  /** The life of the log that is read: of another one nothing is. */
+  readonly epoch: string | undefined;
   readonly #log: DurableLog;
   readonly #subjects: Subjects;
   readonly #readings = new Map<Key, Reading<Key>>();
   #count = 0;
 
-  constructor(log: DurableLog, subjects: Subjects) {
+  constructor(epoch: string | undefined, log: DurableLog, subjects: Subjects) {
+    this.epoch = epoch;
     this.#log = log;
     this.#subjects = subjects;
   }
 
-  /** Takes out of `suspects` what was read to its end. False when the log cannot be read now; what was read is kept. */
-  async read(suspects: Set<Key>): Promise<boolean> {
+  /**
+   * Takes out of `suspects` what was read to its end. False when the log cannot be read now; what was read is kept. `upTo` was
+   * stored before: up to there nothing is to be found any more after a reading.
+   */
+  async read(suspects: Set<Key>, upTo: number): Promise<boolean> {
     const pending = [...suspects];
     let isReadable = true;
     const readOneByOne = async () => {
       for (let key = pending.pop(); key !== undefined && isReadable; key = pending.pop()) {
         // What makes it suspect from now on may come too late for this reading.
         suspects.delete(key);
-        if (await this.#readToEnd(key)) continue;
+        if (await this.#readToEnd(key, upTo)) continue;
         suspects.add(key);
         isReadable = false;
       }
@@ -67,7 +73,7 @@ export class LogRepair<Key extends LogKey> {
     }
   }
 
-  async #readToEnd(key: Key): Promise<boolean> {
+  async #readToEnd(key: Key, upTo: number): Promise<boolean> {
     const filter = this.#subjects.logOf(key.key);
     const { floor } = key.sequence;
     // Of a key about which nothing is known, what comes next is what is next.
@@ -82,14 +88,17 @@ export class LogRepair<Key extends LogKey> {
     this.#readings.set(key, reading);
     for (;;) {
       const page = await this.#log.read({ filter, after: reading.through, limit: PAGE_LIMIT });
-      if (!page.ok) return false;
+      if (!page.ok || page.log.epoch !== this.epoch) return false;
       reading.through = page.next;
       reading.log = page.log;
       for (const publication of page.publications) {
         reading.publications.set(publication.sequence, readAs(key, publication, page.log.lastSequence, this.#subjects));
       }
       this.#count += page.publications.length;
-      if (page.isEnd) return true;
+      if (page.isEnd) {
+        reading.through = Math.max(reading.through, upTo);
+        return true;
+      }
       if (this.#count > MAX_READ) return this.#giveUp(reading, page.log.lastSequence);
     }
   }
@@ -118,7 +127,7 @@ export function inOrder<Each extends { readonly sequence: number }>(publications
 }
 
 /** A publication read from the log when nothing newer than `newest` was stored. */
-export function readAs<Key>(key: Key, publication: LoggedPublication, newest: number, subjects: Subjects): Logged<Key> {
+function readAs<Key>(key: Key, publication: LoggedPublication, newest: number, subjects: Subjects): Logged<Key> {
   const message = messageOf(publication, subjects);
   const { sequence } = publication;
   return { key, message, sequence, subject: message.subject, previous: 0, newest, hasCome: false };

@@ -2,8 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { DurableLog, LoggedPublication } from "@fanwire/bus";
 import type { LogState, Position } from "@fanwire/protocol";
 
-/** Readers that come within this time share a read of the log. */
+/** Readers that come within this time share a read of the log; the longer one while they come one after another. */
 const GATHER_MS = 20;
+const STAMPEDE_GATHER_MS = 200;
 /** What nobody asked for during this time is forgotten. */
 const FORGET_AFTER_MS = 10_000;
 /** Most publications replayed to one reader for one thing it follows; who missed more starts live. */
@@ -13,8 +14,6 @@ const PAGE_LIMIT = 500;
 export type ReplayPart = {
   /** In order, all after where the reader stood. */
   readonly publications: readonly LoggedPublication[];
-  /** The log was read to its end here. */
-  readonly through: number;
   readonly log: LogState;
 };
 
@@ -42,7 +41,7 @@ export class ReplayCache {
     }
     const log = await part.extend();
     if (log === undefined) return undefined;
-    return { publications: part.publications.filter(({ sequence }) => sequence > after), through: part.through, log };
+    return { publications: part.publications.filter(({ sequence }) => sequence > after), log };
   }
 
   stop(): void {
@@ -69,6 +68,7 @@ class SharedPart {
   readonly #log: DurableLog;
   readonly #filter: string;
   #reading: Promise<unknown> = Promise.resolve();
+  #readAt = Number.NEGATIVE_INFINITY;
   #next: Promise<LogState | undefined> | undefined;
 
   constructor(log: DurableLog, filter: string, since: Position) {
@@ -86,8 +86,10 @@ class SharedPart {
   }
 
   async #extendSoon(): Promise<LogState | undefined> {
-    await Promise.all([this.#reading, delay(GATHER_MS)]);
+    const isStampede = performance.now() - this.#readAt < STAMPEDE_GATHER_MS;
+    await Promise.all([this.#reading, delay(isStampede ? STAMPEDE_GATHER_MS : GATHER_MS)]);
     this.#next = undefined;
+    this.#readAt = performance.now();
     const reading = this.#readToEnd();
     this.#reading = reading;
     const log = await reading;

@@ -32,11 +32,6 @@ export class KeySequence {
     this.#start = start;
   }
 
-  /** Nothing up to here is for those who follow. */
-  get origin(): number {
-    return this.#floor ?? this.#start;
-  }
-
   /** Where to read on; undefined before anything is known. */
   get floor(): number | undefined {
     return this.#floor;
@@ -95,9 +90,9 @@ export class KeySequence {
     else this.settle(this.#proposed);
   }
 
-  /** The log was made anew: its sequences mean something else. */
+  /** The log was made anew: its sequences mean something else, and all of it is newer than the following. */
   reset(): void {
-    this.#floor = undefined;
+    this.#floor = 0;
     this.#proposed = undefined;
     this.#deliveredAbove.clear();
     this.#lastOf.clear();
