@@ -12,6 +12,7 @@ test.each<[string, (second: number) => number]>([
   ["a level", () => 100],
   ["a sawtooth", sawtooth],
   ["what rises at the start and then stays", (second) => 100 - 60 * Math.exp(-second / 40) + (sawtooth(second) % 5)],
+  ["garbage that is collected once in half the run", (second) => 50 + ((second + 60) % 320) / 10],
   ["what falls", (second) => 200 - second / 10],
   ["a few outliers at the end", (second) => (second > 590 ? 900 : 100)],
 ])("%s is no growth", (_, value) => {
