@@ -22,7 +22,8 @@ export default defineConfig({
       ),
       project("integration", 1, ["test/**/*.integration.test.ts"], 60_000),
       project("e2e", 2, ["test/**/*.e2e.test.ts"], 90_000),
-      project("containers", 3, ["test/**/*.containers.test.ts"], 900_000),
+      project("chaos", 3, ["test/**/*.chaos.test.ts"], 90_000),
+      project("containers", 4, ["test/**/*.containers.test.ts"], 900_000),
     ],
   },
 });
