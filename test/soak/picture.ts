@@ -17,6 +17,7 @@ export function drawPicture(series: readonly Series[], title: string): string {
   const panels = names.map((name, at) => drawPanel(name, series, 40 + at * PANEL));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${40 + names.length * PANEL}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
     `<text x="${PLOT.left}" y="24" font-size="14">${escaped(title)}</text>`,
     ...panels,
