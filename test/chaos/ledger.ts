@@ -130,7 +130,7 @@ export class Reader {
 
   hear(heard: Heard): void {
     const { faults } = this.#ledger;
-    const { number, sequence, subscription = "" } = heard;
+    const { number, sequence, subscription = "", address } = heard;
     this.#ledger.delivered++;
     const entry = this.#ledger.entry(number);
     if (entry === undefined) {
@@ -156,7 +156,9 @@ export class Reader {
     came.add(sequence);
     const subject = `${subscription} ${JSON.stringify(entry.target)}`;
     const last = this.#last.get(subject) ?? 0;
-    if (sequence < last) faults.disordered.push(`${this.name} heard sequence ${sequence} of ${subject} after ${last}`);
+    if (sequence < last) {
+      faults.disordered.push(`${this.name} on ${address} heard sequence ${sequence} of ${subject} after ${last}`);
+    }
     this.#last.set(subject, Math.max(last, sequence));
   }
 

@@ -14,7 +14,7 @@ export type ChaosClient = {
   close(): void;
 };
 
-export type ReaderEvents = {
+type ReaderEvents = {
   disconnected(reader: Reader, address: string, how: string): void;
   notRecovered(reader: Reader): void;
 };
