@@ -22,6 +22,11 @@ export type Fault = {
   readonly name: string;
   /** Too long for a run of minutes. */
   readonly isLong?: boolean;
+  /**
+   * nats-server 2.9.10 does not survive it: nodes that could not hear each other gave one sequence to two publications, both
+   * acknowledged. What a log is worth then cannot be tested.
+   */
+  readonly partsNodes?: boolean;
   run(context: FaultContext): Promise<unknown>;
 };
 
@@ -47,12 +52,16 @@ export const faults: readonly Fault[] = [
   { name: "NATS node hangs", run: (context) => onNode(context, hangNode) },
   { name: "log leader killed", run: (context) => onLeader(context, killNode) },
   { name: "log leader hangs", run: (context) => onLeader(context, hangNode) },
-  { name: "log leader cut off from clients and nodes", run: (context) => onLeader(context, isolateNode) },
+  {
+    name: "log leader cut off from clients and nodes",
+    partsNodes: true,
+    run: (context) => onLeader(context, isolateNode),
+  },
   { name: "NATS node resets and refuses clients", run: (context) => onNode(context, throughLink("cut")) },
   { name: "NATS node says nothing to clients", run: (context) => onNode(context, throughLink("stall")) },
   { name: "NATS node is slow", run: (context) => onNode(context, throughLink("slow")) },
   { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
-  { name: "NATS node cut off from the others", run: (context) => onNode(context, partNode) },
+  { name: "NATS node cut off from the others", partsNodes: true, run: (context) => onNode(context, partNode) },
   { name: "NATS node stops as a lame duck", run: (context) => onNode(context, retireNode) },
   { name: "NATS node loses its storage", run: (context) => onNode(context, wipeNode) },
   { name: "disk of a NATS node full", run: fillNode },
