@@ -14,10 +14,16 @@ function project(name: string, groupOrder: number, include: string[], timeoutMs:
 export default defineConfig({
   test: {
     projects: [
-      project("unit", 0, ["{apps,packages}/*/src/**/*.test.ts", "{scripts,bench}/**/*.test.ts"], 20_000),
+      project(
+        "unit",
+        0,
+        ["{apps,packages}/*/src/**/*.test.ts", "{scripts,bench}/**/*.test.ts", "test/{soak,chaos}/*.test.ts"],
+        20_000,
+      ),
       project("integration", 1, ["test/**/*.integration.test.ts"], 60_000),
       project("e2e", 2, ["test/**/*.e2e.test.ts"], 90_000),
-      project("containers", 3, ["test/**/*.containers.test.ts"], 900_000),
+      project("chaos", 3, ["test/**/*.chaos.test.ts"], 90_000),
+      project("containers", 4, ["test/**/*.containers.test.ts"], 900_000),
     ],
   },
 });

@@ -5,4 +5,5 @@ await ensureDependencies(fileURLToPath(new URL("..", import.meta.url)));
 
 const { register } = await import("tsx/esm/api");
 register();
-await import("./bench.ts");
+const { runWithNats } = await import("./with-nats.ts");
+await runWithNats("bench/src/main.ts");

@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 import { findNatsServer } from "./nats-server.ts";
 import { countTests } from "./test-totals.ts";
 
-process.exit(await main(process.argv.slice(2)));
+const args = process.argv.slice(2);
+// Chaos takes minutes and both cores: who wants it asks for it.
+process.exit(await main(args.some((arg) => arg.startsWith("--project")) ? args : ["--project=!chaos", ...args]));
 
 /** Runs vitest with a nats-server at hand; `args` go to vitest. */
 async function main(args: readonly string[]): Promise<number> {

@@ -53,6 +53,34 @@ test("publications lost on the way are delivered from the log before what follow
   client.socket.close();
 });
 
+test("what several topics have lost is read from the log together, not for one after the other", async () => {
+  const topics = Array.from({ length: 30 }, (_, at) => `many.${at}`);
+  const client = await connectFanwire(pusher.url, { topic: topics });
+  const publish = (data: string) => Promise.all(topics.map((name) => log.append(topic(name), data)));
+  await publish("1");
+  await until("they came", () => client.publications.length === topics.length);
+  proxy.drop = isLive;
+  const { dropped } = proxy;
+  await publish("2");
+  await until("they were lost", () => proxy.dropped === dropped + topics.length);
+  let descriptions = 0;
+  const counting = log.bus.subscribe("$JS.API.STREAM.INFO.FANWIRE_LOG", () => descriptions++);
+  await log.bus.confirm();
+
+  proxy.drop = () => false;
+  await publish("3");
+  await until("all came", () => client.publications.length === 3 * topics.length);
+
+  counting.unsubscribe();
+  // A repair has the log described before it reads and after.
+  expect(descriptions).toBeLessThan(topics.length / 2);
+  for (const name of topics) {
+    const own = client.publications.filter((each) => each.topic === name);
+    expect(own.map(({ data }) => data)).toEqual(["1", "2", "3"]);
+  }
+  client.socket.close();
+});
+
 test.each([
   ["a topic", "last.a"],
   ["a pattern", "last.*"],

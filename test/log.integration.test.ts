@@ -406,3 +406,19 @@ test("a read that is no longer wanted ends", async () => {
 
   await expect(read).rejects.toThrow("gone");
 });
+
+test("a read comes to its end though more is stored whenever it has read what there was", async () => {
+  await using nats = await startNats();
+  await using opened = await openLog({ servers: [nats.url] });
+  const { log, subjects, bus } = opened;
+  for (const content of numbers(10)) await appended(opened, everyone, content);
+  const more: Promise<unknown>[] = [];
+  bus.subscribe("$JS.API.CONSUMER.MSG.NEXT.FANWIRE_LOG.>", () => more.push(append(opened, everyone, "more")));
+  await bus.confirm();
+
+  const page = pageOf(await log.read({ filter: subjects.allLogged, after: 0, limit: 300 }));
+  await Promise.all(more);
+
+  expect(page.isEnd).toBe(true);
+  expect(contents(page.publications).slice(0, 10)).toEqual(numbers(10));
+});

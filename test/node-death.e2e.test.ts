@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startPusher } from "./support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "./support/durable.ts";
+import { openPublications, topic } from "./support/durable.ts";
 import { connectFanwire, type FanwireClient } from "./support/fanwire-client.ts";
+import { logLeader } from "./support/log.ts";
 import { startNatsCluster } from "./support/nats-cluster.ts";
 import type { TestProcess } from "./support/process.ts";
 import { until } from "./support/wait.ts";
@@ -15,11 +16,6 @@ function natsPortOf(service: TestProcess): string {
     .logLines()
     .filter(({ msg }) => msg === "connected to NATS" || msg === "connected to NATS again");
   return String(lines.at(-1)?.server).split(":").at(-1) ?? "";
-}
-
-async function leaderOf({ bus }: TestPublications): Promise<string> {
-  const outcome = await bus.request("$JS.API.STREAM.INFO.FANWIRE_LOG", Buffer.alloc(0), { timeoutMs: 5_000 });
-  return outcome.ok ? JSON.parse(Buffer.from(outcome.message.data).toString()).cluster.leader : "";
 }
 
 test("the worker's node and the log's leader die under 500 durable publications a second: nobody is disconnected, each arrives once, in order", async () => {
@@ -65,12 +61,12 @@ test("the worker's node and the log's leader die under 500 durable publications 
   await until("the worker is on another node", () => natsPortOf(one.process) !== workersNode?.url.split(":").at(-1));
   await workersNode?.restart();
   await delay(2_000); // load goes on while the node catches up: what is under test is time under load
-  const leader = await until("the log has a leader", async () => (await leaderOf(log)) || undefined);
+  const leader = await until("the log has a leader", async () => (await logLeader(log.bus)) || undefined);
   await cluster.node(leader).stop("SIGKILL");
   await until(
     "another leads",
     async () => {
-      const now = await leaderOf(log);
+      const now = await logLeader(log.bus);
       return now !== "" && now !== leader;
     },
     30_000,

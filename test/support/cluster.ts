@@ -125,9 +125,17 @@ export async function readiness(adminUrl: string): Promise<{ readonly status: nu
   }
 }
 
-/** Sum over all series of one metric whose labels include `labels`. */
+/** As {@link metricIn}, of what the service says now. */
 export async function metric(adminUrl: string, name: string, labels: Record<string, string> = {}): Promise<number> {
-  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  return metricIn(await metricsText(adminUrl), name, labels);
+}
+
+export async function metricsText(adminUrl: string): Promise<string> {
+  return (await fetch(`${adminUrl}/metrics`)).text();
+}
+
+/** Sum over all series of one metric whose labels include `labels`. */
+export function metricIn(text: string, name: string, labels: Record<string, string> = {}): number {
   const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
   return text
     .split("\n")

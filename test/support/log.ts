@@ -37,3 +37,9 @@ export async function openLog({ servers, config, prefix = "fanwire", logger, use
   const opened = await openJetStreamLog({ bus, subjects, config: { ...defaultLogConfig, ...config }, log });
   return { bus, log: opened, subjects, [Symbol.asyncDispose]: () => bus.stop() };
 }
+
+/** Name of the NATS node that leads the log; "" when nobody does, or none can be asked. */
+export async function logLeader(bus: NatsBus): Promise<string> {
+  const outcome = await bus.request("$JS.API.STREAM.INFO.FANWIRE_LOG", Buffer.alloc(0), { timeoutMs: 5_000 });
+  return outcome.ok ? (JSON.parse(Buffer.from(outcome.message.data).toString()).cluster?.leader ?? "") : "";
+}

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "./free-ports.ts";
 import { accepts } from "./nats.ts";
 import { startProcess, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
@@ -33,7 +33,10 @@ export async function startNatsCluster(size = 3): Promise<TestNatsCluster> {
     (_, at): Ports => ({ client: free[2 * at] ?? 0, route: free[2 * at + 1] ?? 0 }),
   );
   const routes = ports.map(({ route }) => `nats://127.0.0.1:${route}`).join(",");
-  const nodes = ports.map((own, at) => new ClusterNode(`n${at + 1}`, own, routes, join(folder, `n${at + 1}`)));
+  const nodes = ports.map(({ client, route }, at) => {
+    const name = `n${at + 1}`;
+    return new ClusterNode(name, client, clusterArgs({ name, route, routes, folder: join(folder, name) }));
+  });
   await Promise.all(nodes.map((node) => node.restart()));
   await until("JetStream has a leader", () =>
     nodes.some((node) => node.output().includes("cluster new metadata leader")),
@@ -54,25 +57,34 @@ export async function startNatsCluster(size = 3): Promise<TestNatsCluster> {
   };
 }
 
-class ClusterNode implements TestNatsNode {
+/** Of one member of the cluster: its name, its port for the others, where it finds them, and where its data lies. */
+export function clusterArgs(node: { name: string; route: number; routes: string; folder: string }): string[] {
+  return [
+    ...["-n", node.name, "-js", "-sd", node.folder],
+    ...["--cluster_name", "test", "--cluster", `nats://127.0.0.1:${node.route}`, "--routes", node.routes],
+  ];
+}
+
+export class ClusterNode implements TestNatsNode {
   readonly name: string;
   readonly url: string;
   readonly #client: number;
   readonly #args: readonly string[];
   #server: TestProcess | undefined;
 
-  constructor(name: string, { client, route }: Ports, routes: string, folder: string) {
+  constructor(name: string, client: number, args: readonly string[]) {
     this.name = name;
     this.url = `nats://127.0.0.1:${client}`;
     this.#client = client;
-    this.#args = [
-      ...["-a", "127.0.0.1", "-p", String(client), "-n", name, "-js", "-sd", folder],
-      ...["--cluster_name", "test", "--cluster", `nats://127.0.0.1:${route}`, "--routes", routes],
-    ];
+    this.#args = ["-a", "127.0.0.1", "-p", String(client), ...args];
   }
 
   output(): string {
     return this.#server?.output() ?? "";
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#server?.kill(signal);
   }
 
   async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
@@ -87,16 +99,4 @@ class ClusterNode implements TestNatsNode {
       return accepts(this.#client);
     });
   }
-}
-
-/** Ports that were free a moment ago; all are held until all are known, so that none comes twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -39,6 +39,7 @@ export class LogFollower<Key extends LogKey> {
   readonly #suspects = new Set<Key>();
   readonly #timer: NodeJS.Timeout;
   #held: Logged<Key>[] = [];
+  readonly #heldAgain = new Set<Key>();
   #isHolding = false;
   #epoch: string | undefined;
   #lastSequence = 0;
@@ -133,6 +134,7 @@ export class LogFollower<Key extends LogKey> {
   #receiveLogged(logged: Logged<Key>, isChecked: boolean): void {
     if (this.#isHolding) {
       this.#hold(logged);
+      if (isChecked) this.#suspectIfGap(logged);
       return;
     }
     const { key, sequence, previous, subject } = logged;
@@ -158,6 +160,13 @@ export class LogFollower<Key extends LogKey> {
     // They are all in the log.
     for (const { key } of this.#held) this.#suspects.add(key);
     this.#held = [];
+  }
+
+  /** Of the first one of each key that a release holds again: what one key has lost, others have, and one repair is for all. */
+  #suspectIfGap({ key, sequence, previous, subject }: Logged<Key>): void {
+    if (this.#heldAgain.has(key)) return;
+    this.#heldAgain.add(key);
+    if (key.sequence.judge(sequence, previous, subject) === "gap") this.#suspects.add(key);
   }
 
   #startRepair(): void {
@@ -190,6 +199,7 @@ export class LogFollower<Key extends LogKey> {
   #release(repair: LogRepair<Key>): void {
     const held = this.#held;
     this.#held = [];
+    this.#heldAgain.clear();
     const results = [...repair.results(held)];
     for (const { key, isComplete } of results) if (!isComplete) this.#parts.broken(key);
     for (const logged of inOrder(results.flatMap(({ publications }) => publications))) this.#deliverMissing(logged);

@@ -72,17 +72,26 @@ export class LogReader {
     return this.#ask(() => this.#jsm.streams.getMessage(logStream, query as MsgRequest), signal);
   }
 
-  /** True: nothing more is stored. False: the page is full. */
+  /** True: nothing more was stored at some moment of the reading. False: the page is full. */
   async #fill(page: Page, { filter, signal }: ReadRequest): Promise<Answer<boolean>> {
+    let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
+      if (page.next >= end) return { ok: true, result: true };
       // Each turn asks the leader for the next one, so that a consumer on a replica that lags can neither hold this up nor
       // end it too soon.
       const next = await this.get({ seq: page.next + 1, next_by_subj: filter }, signal);
       if (!next.ok) return next;
-      if (next.result === null) return { ok: true, result: true };
+      if (next.result === null || next.result.seq > end) return { ok: true, result: true };
       page.addStored(next.result);
 
-      if (reads < SINGLE_READS || page.isFull || performance.now() < this.#noConsumersUntil) continue;
+      if (reads < SINGLE_READS || page.isFull) continue;
+      if (reads === SINGLE_READS) {
+        // Under load something new is stored by the time the rest has come, and an end that moves may never be reached.
+        const state = await this.state(signal);
+        if (!state.ok) return state;
+        end = state.log.lastSequence;
+      }
+      if (performance.now() < this.#noConsumersUntil) continue;
       for (const message of await this.#range(page, filter)) page.addDelivered(message);
     }
     return { ok: true, result: false };

@@ -1,0 +1,9 @@
+import { fileURLToPath } from "node:url";
+import { ensureDependencies } from "./dependencies.mjs";
+
+await ensureDependencies(fileURLToPath(new URL("..", import.meta.url)));
+
+const { register } = await import("tsx/esm/api");
+register();
+const { runWithNats } = await import("./with-nats.ts");
+await runWithNats("test/soak/main.ts");

@@ -1,0 +1,85 @@
+import { describeWorkers } from "../support/bus.ts";
+import {
+  startChannel,
+  startPublisher,
+  startPusher,
+  type TestChannel,
+  type TestPublisher,
+  type TestPusher,
+} from "../support/cluster.ts";
+import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { type ChaosNats, startChaosNats } from "./nats-nodes.ts";
+import { Part, type Service } from "./part.ts";
+
+export const TOKEN_SECRET = "of nobody, for nothing but this chaos test";
+
+/** Large enough that nothing is dropped before the slowest reader has it. */
+const LOG_LIMITS = { maxAgeSeconds: 86_400, maxPerSubject: 1_000_000, maxBytes: 64 * 1_048_576, replicas: 3 };
+const LOG_ENV = {
+  FANWIRE_LOG_MAX_PER_SUBJECT: String(LOG_LIMITS.maxPerSubject),
+  FANWIRE_LOG_MAX_BYTES: String(LOG_LIMITS.maxBytes),
+  FANWIRE_LOG_MAX_AGE_SECONDS: String(LOG_LIMITS.maxAgeSeconds),
+  FANWIRE_LOG_REPLICAS: String(LOG_LIMITS.replicas),
+};
+
+export type ChaosCluster = AsyncDisposable & {
+  readonly nats: ChaosNats;
+  readonly pushers: readonly Part<TestPusher>[];
+  readonly publishers: readonly Part<TestPublisher>[];
+  readonly channels: readonly Part<TestChannel>[];
+  readonly parts: readonly Part[];
+  /** The test's own way to the log. */
+  readonly log: TestPublications;
+};
+
+export async function startChaosCluster(): Promise<ChaosCluster> {
+  const nats = await startChaosNats();
+  const log = await openPublications(nats.directUrls, LOG_LIMITS);
+  const parts: Part[] = [];
+  const dispose = async () => {
+    await log.bus.stop();
+    await Promise.all(parts.map((part) => part[Symbol.asyncDispose]()));
+    await nats[Symbol.asyncDispose]();
+  };
+  /** Two of a kind. */
+  const start = async <Kind extends Service>(kind: string, startOne: () => Promise<Kind>): Promise<Part<Kind>[]> => {
+    const starting = [1, 2].map((number) => Part.start(`${kind} ${number}`, startOne));
+    // Also when the other did not start: what runs must be ended.
+    for (const started of await Promise.allSettled(starting))
+      if (started.status === "fulfilled") parts.push(started.value);
+    return Promise.all(starting);
+  };
+  try {
+    await log.append(topic("first"), "so that there is a log");
+    const options = { nats: nats.urls, env: LOG_ENV };
+    const edge = { ...LOG_ENV, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
+    const pushers = await start("pusher", async () => {
+      const [port = 0] = await freePorts(1);
+      return startPusher({ nats: nats.urls, env: { ...edge, PUSHER_PORT: String(port) } });
+    });
+    const publishers = await start("publisher", () => startPublisher(options));
+    const channels = await start("channel", () => startChannel({ nats: nats.urls }));
+    return { nats, pushers, publishers, channels, parts, log, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+export type RunningWorker = { readonly id: string; readonly pid: number };
+
+/** Its workers that answer. */
+export async function workersOf({ log }: ChaosCluster, { service }: Part<TestPusher>): Promise<RunningWorker[]> {
+  const own = service.process.logLines().filter(({ msg }) => msg === "worker listening");
+  const ids = new Set(own.map(({ workerId }) => workerId));
+  return (await describeWorkers(log.bus)).filter(({ id }) => ids.has(id));
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

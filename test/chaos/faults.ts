@@ -1,0 +1,210 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { logLeader } from "../support/log.ts";
+import { until } from "../support/wait.ts";
+import { type ChaosCluster, isAlive, type RunningWorker, workersOf } from "./cluster.ts";
+import { type ChaosNode, fillDisk, setLinks } from "./nats-nodes.ts";
+import type { Part } from "./part.ts";
+import type { Random } from "./random.ts";
+
+export type FaultContext = {
+  readonly cluster: ChaosCluster;
+  readonly random: Random;
+  /** The connections of these workers, or those to this channel server, may end from now on. */
+  concern(...names: readonly string[]): void;
+  /** Resolves when readiness of these is red; how long that took is noted. */
+  untilRed(...parts: readonly Part[]): Promise<void>;
+};
+
+/** `run` applies it, leaves it for a while, and takes it back. */
+export type Fault = {
+  readonly name: string;
+  /** Too long for a run of minutes. */
+  readonly isLong?: boolean;
+  /**
+   * nats-server 2.9.10 does not survive it: nodes that could not hear each other gave one sequence to two publications, both
+   * acknowledged. What a log is worth then cannot be tested.
+   */
+  readonly partsNodes?: boolean;
+  run(context: FaultContext): Promise<unknown>;
+};
+
+const HOLD_MS = 3_000;
+/** Longer than what is deaf goes unnoticed. */
+const LONG_HOLD_MS = 7_000;
+
+export const faults: readonly Fault[] = [
+  { name: "worker killed", run: (context) => onWorker(context, killWorker) },
+  { name: "worker hangs and goes on", run: (context) => onWorker(context, hangWorker) },
+  { name: "worker hangs for good", isLong: true, run: (context) => onWorker(context, hangWorkerForGood) },
+  { name: "supervisor killed", run: killSupervisor },
+  { name: "supervisor hangs", run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.pushers), untilRed) },
+  { name: "rolling restart of the pushers", run: restartPushers },
+  { name: "publisher killed", run: (context) => killPart(context, context.cluster.publishers) },
+  { name: "publisher hangs", run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.publishers), untilRed) },
+  { name: "channel server killed", run: (context) => killPart(context, context.cluster.channels) },
+  {
+    name: "channel server hangs",
+    run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.channels), untilRed),
+  },
+  { name: "NATS node killed", run: (context) => onNode(context, killNode) },
+  { name: "NATS node hangs", run: (context) => onNode(context, hangNode) },
+  { name: "log leader killed", run: (context) => onLeader(context, killNode) },
+  { name: "log leader hangs", run: (context) => onLeader(context, hangNode) },
+  {
+    name: "log leader cut off from clients and nodes",
+    partsNodes: true,
+    run: (context) => onLeader(context, isolateNode),
+  },
+  { name: "NATS node resets and refuses clients", run: (context) => onNode(context, throughLink("cut")) },
+  { name: "NATS node says nothing to clients", run: (context) => onNode(context, throughLink("stall")) },
+  { name: "NATS node is slow", run: (context) => onNode(context, throughLink("slow")) },
+  { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
+  { name: "NATS node cut off from the others", partsNodes: true, run: (context) => onNode(context, partNode) },
+  { name: "NATS node stops as a lame duck", run: (context) => onNode(context, retireNode) },
+  { name: "NATS node loses its storage", run: (context) => onNode(context, wipeNode) },
+  { name: "disk of a NATS node full", run: fillNode },
+  { name: "all NATS nodes killed", run: killAllNodes },
+];
+
+async function onWorker(
+  context: FaultContext,
+  act: (worker: RunningWorker, pusher: Part, context: FaultContext) => Promise<unknown>,
+): Promise<void> {
+  const pusher = context.random.pick(context.cluster.pushers);
+  const worker = context.random.pick(await workersOf(context.cluster, pusher));
+  await act(worker, pusher, context);
+  await until(
+    "as many workers listen as before",
+    async () => (await workersOf(context.cluster, pusher)).length === 2,
+    60_000,
+  );
+}
+
+async function killWorker({ id, pid }: RunningWorker, _pusher: Part, { concern }: FaultContext): Promise<void> {
+  concern(id);
+  process.kill(pid, "SIGKILL");
+  await delay(HOLD_MS);
+}
+
+async function hangWorker({ pid }: RunningWorker, pusher: Part, { untilRed }: FaultContext): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  await untilRed(pusher);
+  process.kill(pid, "SIGCONT");
+}
+
+/** Its supervisor kills it. */
+async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, context: FaultContext): Promise<void> {
+  context.concern(id);
+  process.kill(pid, "SIGSTOP");
+  await context.untilRed(pusher);
+  await until("it was killed", () => !isAlive(pid), 60_000);
+}
+
+async function killSupervisor({ cluster, random, concern, untilRed }: FaultContext): Promise<void> {
+  const pusher = random.pick(cluster.pushers);
+  concern(...(await workersOf(cluster, pusher)).map(({ id }) => id));
+  pusher.kill("SIGKILL");
+  await untilRed(pusher);
+  await pusher.replace("SIGKILL");
+}
+
+async function restartPushers({ cluster, concern }: FaultContext): Promise<void> {
+  for (const pusher of cluster.pushers) {
+    concern(...(await workersOf(cluster, pusher)).map(({ id }) => id));
+    await pusher.replace("SIGTERM");
+  }
+}
+
+async function killPart({ random, concern, untilRed }: FaultContext, parts: readonly Part[]): Promise<void> {
+  const part = random.pick(parts);
+  concern(part.name);
+  part.kill("SIGKILL");
+  await untilRed(part);
+  await part.replace("SIGKILL");
+}
+
+async function hang(part: Part, untilRed: FaultContext["untilRed"]): Promise<void> {
+  part.kill("SIGSTOP");
+  await untilRed(part);
+  await delay(HOLD_MS);
+  part.kill("SIGCONT");
+}
+
+function onNode({ cluster, random }: FaultContext, act: (node: ChaosNode) => Promise<unknown>): Promise<unknown> {
+  return act(random.pick(cluster.nats.nodes));
+}
+
+async function onLeader({ cluster }: FaultContext, act: (node: ChaosNode) => Promise<unknown>): Promise<void> {
+  const leader = await until(
+    "the log has a leader",
+    async () => (await logLeader(cluster.log.bus)) || undefined,
+    60_000,
+  );
+  const node = cluster.nats.nodes.find(({ server }) => server.name === leader);
+  if (node === undefined) throw new Error(`no node ${leader}`);
+  await act(node);
+}
+
+async function killNode({ server }: ChaosNode): Promise<void> {
+  await server.stop("SIGKILL");
+  await delay(HOLD_MS);
+  await server.restart();
+}
+
+async function hangNode({ server }: ChaosNode): Promise<void> {
+  server.signal("SIGSTOP");
+  await delay(LONG_HOLD_MS);
+  server.signal("SIGCONT");
+}
+
+function throughLink(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
+  return async ({ clients }) => {
+    clients.set(mode);
+    await delay(LONG_HOLD_MS);
+    clients.set("pass");
+  };
+}
+
+/** It still serves its clients, and knows nothing of the rest. */
+async function partNode({ routes }: ChaosNode): Promise<void> {
+  setLinks(routes, "cut");
+  await delay(LONG_HOLD_MS);
+  setLinks(routes, "pass");
+}
+
+async function isolateNode({ routes, clients }: ChaosNode): Promise<void> {
+  setLinks([...routes, clients], "stall");
+  await delay(LONG_HOLD_MS);
+  setLinks([...routes, clients], "pass");
+}
+
+async function retireNode({ server }: ChaosNode): Promise<void> {
+  await server.stop("SIGUSR2");
+  await server.restart();
+}
+
+async function wipeNode({ server, folder }: ChaosNode): Promise<void> {
+  await server.stop("SIGKILL");
+  await rm(join(folder, "store"), { recursive: true });
+  await server.restart();
+}
+
+/** A nats-server that cannot write gives JetStream up until it is started again; 2.9.10 may then hang when told to stop. */
+async function fillNode({ cluster }: FaultContext): Promise<void> {
+  const node = cluster.nats.nodes.find(({ hasOwnDisk }) => hasOwnDisk);
+  if (node === undefined) return;
+  const makeRoom = await fillDisk(node);
+  await delay(LONG_HOLD_MS);
+  await makeRoom();
+  await node.server.stop("SIGKILL");
+  await node.server.restart();
+}
+
+async function killAllNodes({ cluster, untilRed }: FaultContext): Promise<void> {
+  const { nodes } = cluster.nats;
+  await Promise.all(nodes.map(({ server }) => server.stop("SIGKILL")));
+  await untilRed(...cluster.parts);
+  await Promise.all(nodes.map(({ server }) => server.restart()));
+}

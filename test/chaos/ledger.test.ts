@@ -1,0 +1,89 @@
+import { expect, test } from "vitest";
+import { Ledger } from "./ledger.ts";
+
+const address = "worker00.1";
+
+function open(subscriptions = ["load.1", "load.*"]) {
+  const ledger = new Ledger();
+  const reader = ledger.addReader({ name: "reader", user: "anna", subscriptions, resumes: true });
+  /** Publishes durably and has it acknowledged. */
+  const store = (sequence: number, target: Parameters<Ledger["publish"]>[0] = { topic: "load.1" }) => {
+    const number = ledger.publish(target, true);
+    ledger.acknowledge(number, sequence);
+    return number;
+  };
+  const hear = (number: number, sequence: number | undefined, subscription?: string) =>
+    reader.hear({ number, sequence, subscription, address });
+  return { ledger, reader, store, hear };
+}
+
+test("what comes once for each subscription, in order, is no fault", () => {
+  const { ledger, store, hear } = open();
+  for (const sequence of [1, 2]) {
+    const number = store(sequence);
+    hear(number, sequence, "load.1");
+    hear(number, sequence, "load.*");
+  }
+  hear(store(3, { user: "anna" }), 3);
+  hear(store(4, { everyone: true }), 4);
+  store(5, { user: "bob" });
+  store(6, { topic: "other" });
+
+  ledger.settle(6);
+
+  expect(Object.values(ledger.faults).flat()).toEqual([]);
+});
+
+test("what was acknowledged and did not come is lost, what is newer is not yet", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  hear(store(1), 1, "load.1");
+  store(2);
+  store(3);
+
+  ledger.settle(2);
+
+  expect(ledger.faults.lost).toHaveLength(1);
+  expect(ledger.missing(3)).toHaveLength(1);
+});
+
+test("of what a reader was told may be missing nothing is lost", () => {
+  const { ledger, reader, store } = open(["load.1"]);
+  store(1);
+  store(2);
+  reader.forgive(1);
+
+  expect(ledger.missing(2)).toHaveLength(1);
+});
+
+test("what comes twice is repeated, also when it was settled meanwhile", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  const number = store(1);
+  hear(number, 1, "load.1");
+  hear(number, 1, "load.1");
+  const live = ledger.publish({ topic: "load.1" }, false);
+  hear(live, undefined, "load.1");
+  hear(live, undefined, "load.1");
+  ledger.settle(1);
+  hear(number, 1, "load.1");
+
+  expect(ledger.faults.repeated).toHaveLength(3);
+});
+
+test("an earlier one after a later one of its topic is out of order", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  const [first, second] = [store(1), store(2)];
+  hear(second, 2, "load.1");
+  hear(first, 1, "load.1");
+
+  expect(ledger.faults.disordered).toHaveLength(1);
+});
+
+test("what was for another connection, user or topic is misdelivered", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  hear(ledger.publish({ connection: address }, false), undefined);
+  hear(ledger.publish({ connection: "worker00.2" }, false), undefined);
+  hear(store(1, { user: "bob" }), 1);
+  hear(store(2, { topic: "load.2" }), 2, "load.1");
+
+  expect(ledger.faults.misdelivered).toHaveLength(3);
+});

@@ -1,0 +1,126 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { ChaosCluster } from "./cluster.ts";
+import type { ChaosTarget, Ledger } from "./ledger.ts";
+import { type ChaosClient, sequenceOf } from "./readers.ts";
+
+const EVERY_MS = 50;
+/** Of one batch. */
+const DURABLE = 6;
+const LIVE = 4;
+const ANSWER_WITHIN_MS = 20_000;
+/** What is not stored is sent again under its id, for less than the two minutes in which that is noticed. */
+const RETRY_FOR_MS = 60_000;
+const TOPICS = 8;
+const USERS = ["anna", "bob", "carol"];
+
+type Item = { readonly number: number; readonly target: ChaosTarget; readonly isDurable: boolean };
+type Answer = { readonly status?: string; readonly position?: string };
+
+/** Some 220 publications a second through the HTTP API of both publishers: durable, live, and to single connections. */
+export class Load {
+  /** Answers that were not a result: refusals, and requests that nobody answered. */
+  refused = 0;
+  readonly #cluster: ChaosCluster;
+  readonly #ledger: Ledger;
+  readonly #clients: readonly ChaosClient[];
+  readonly #pending = new Set<Promise<unknown>>();
+  #timer: NodeJS.Timeout | undefined;
+  #turn = 0;
+
+  constructor(cluster: ChaosCluster, ledger: Ledger, clients: readonly ChaosClient[]) {
+    this.#cluster = cluster;
+    this.#ledger = ledger;
+    this.#clients = clients;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#publishSome(), EVERY_MS);
+  }
+
+  /** Resolves when everything under way was answered or given up. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#pending);
+  }
+
+  /** To everyone, through a publisher of the caller's choice. Resolves with the sequence it was stored under. */
+  async publishMarker(publisherUrl: string): Promise<number> {
+    const item = this.#item({ everyone: true }, true);
+    const [answer] = await this.#post(publisherUrl, [item]);
+    if (answer?.status !== "stored" || answer.position === undefined) throw new Error("not stored");
+    const sequence = sequenceOf(answer.position);
+    this.#ledger.acknowledge(item.number, sequence);
+    return sequence;
+  }
+
+  #publishSome(): void {
+    this.#turn++;
+    const durable = Array.from({ length: DURABLE }, (_, at) => this.#item(this.#durableTarget(at), true));
+    const live = Array.from({ length: LIVE }, (_, at) => this.#item(this.#topic(at), false));
+    this.#keep(this.#publishUntilStored([...durable, ...live]));
+    const address = this.#clients[this.#turn % this.#clients.length]?.address();
+    if (address !== undefined)
+      this.#keep(this.#post(this.#somePublisher(), [this.#item({ connection: address }, false)]));
+  }
+
+  #keep(promise: Promise<unknown>): void {
+    this.#pending.add(promise);
+    void promise.finally(() => this.#pending.delete(promise));
+  }
+
+  async #publishUntilStored(items: readonly Item[]): Promise<void> {
+    const giveUpAt = performance.now() + RETRY_FOR_MS;
+    let open = items;
+    for (let waitMs = 250; open.length > 0 && performance.now() < giveUpAt; waitMs = Math.min(2 * waitMs, 4_000)) {
+      const answers = await this.#post(this.#somePublisher(), open);
+      open = open.filter(({ number, isDurable }, at) => {
+        const { status, position } = answers[at] ?? {};
+        if (status === "stored" && position !== undefined) this.#ledger.acknowledge(number, sequenceOf(position));
+        return isDurable && status !== "stored";
+      });
+      if (open.length > 0) await delay(waitMs);
+    }
+  }
+
+  /** One answer for each item; none where there was no result. */
+  async #post(url: string, items: readonly Item[]): Promise<Answer[]> {
+    const body = items.map(({ number, target, isDurable }) => ({
+      target,
+      data: `${number}`,
+      ...(isDurable && { durable: true, id: String(number) }),
+    }));
+    try {
+      const response = await fetch(`${url}/v1/publications`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+        signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      });
+      const { results = [] } = (await response.json()) as { results?: Answer[] }; // as /openapi.json has it
+      this.refused += items.length - results.filter(({ status }) => status !== undefined).length;
+      return results;
+    } catch {
+      this.refused += items.length;
+      return [];
+    }
+  }
+
+  #item(target: ChaosTarget, isDurable: boolean): Item {
+    return { number: this.#ledger.publish(target, isDurable), target, isDurable };
+  }
+
+  #durableTarget(at: number): ChaosTarget {
+    if (at === 0 && this.#turn % 4 === 0) return { everyone: true };
+    if (at === 1) return { user: USERS[this.#turn % USERS.length] ?? "" };
+    return this.#topic(at);
+  }
+
+  #topic(at: number): ChaosTarget {
+    return { topic: `load.${(this.#turn + at) % TOPICS}` };
+  }
+
+  #somePublisher(): string {
+    const { publishers } = this.#cluster;
+    return publishers[Math.floor(Math.random() * publishers.length)]?.service.url ?? "";
+  }
+}

@@ -1,0 +1,126 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type FaultyLink, type LinkMode, startFaultyLink } from "../support/faulty-link.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { ClusterNode, clusterArgs } from "../support/nats-cluster.ts";
+import { until } from "../support/wait.ts";
+
+/** Lame duck mode takes two minutes unless told otherwise, and no less than this. */
+const CONFIG = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"\n';
+const SIZE = 3;
+const SMALL_DISK = "size=160m";
+
+export type ChaosNode = {
+  readonly server: ClusterNode;
+  /** Its data. */
+  readonly folder: string;
+  /** Whether its data lies on a small disk of its own. */
+  readonly hasOwnDisk: boolean;
+  /** Between it and the services. */
+  readonly clients: FaultyLink;
+  /** Between it and the other nodes. */
+  readonly routes: readonly FaultyLink[];
+};
+
+export type ChaosNats = AsyncDisposable & {
+  readonly nodes: readonly ChaosNode[];
+  /** For services: through the links. */
+  readonly urls: string;
+  /** For the test itself. */
+  readonly directUrls: readonly string[];
+};
+
+/**
+ * A JetStream cluster in which every connection, of clients and between nodes, passes a link of ours: nodes tell clients the
+ * address of their link, and know each other by links alone.
+ */
+export async function startChaosNats(): Promise<ChaosNats> {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-chaos-"));
+  const config = join(folder, "nats.conf");
+  await writeFile(config, CONFIG);
+  const ports = await freePorts(2 * SIZE);
+  const [clientPorts, routePorts] = [ports.slice(0, SIZE), ports.slice(SIZE)];
+  const clientLinks = await Promise.all(clientPorts.map(startFaultyLink));
+  // One for each direction: whoever dials.
+  const routeLinks: { readonly ends: readonly number[]; readonly link: FaultyLink }[] = [];
+  for (const [to, port] of routePorts.entries()) {
+    for (let from = 0; from < SIZE; from++) {
+      if (from !== to) routeLinks.push({ ends: [from, to], link: await startFaultyLink(port) });
+    }
+  }
+
+  const nodes: ChaosNode[] = [];
+  for (const [at, clients] of clientLinks.entries()) {
+    const name = `n${at + 1}`;
+    const data = join(folder, name);
+    await mkdir(data);
+    const dialled = routeLinks.filter(({ ends }) => ends[0] === at).map(({ link }) => `nats://127.0.0.1:${link.port}`);
+    const args = [
+      ...clusterArgs({ name, route: routePorts[at] ?? 0, routes: dialled.join(","), folder: join(data, "store") }),
+      ...["-c", config, "--client_advertise", `127.0.0.1:${clients.port}`],
+      // What nodes tell each other of a third leads nowhere: they would go around the links.
+      ...["--cluster_advertise", "127.0.0.1:1"],
+    ];
+    nodes.push({
+      server: new ClusterNode(name, clientPorts[at] ?? 0, args),
+      folder: data,
+      hasOwnDisk: at === SIZE - 1 && mountSmallDisk(data),
+      clients,
+      routes: routeLinks.filter(({ ends }) => ends.includes(at)).map(({ link }) => link),
+    });
+  }
+  const dispose = async () => {
+    await Promise.all(nodes.map(({ server }) => server.stop()));
+    for (const link of [...clientLinks, ...routeLinks.map((each) => each.link)]) await link[Symbol.asyncDispose]();
+    for (const node of nodes) if (node.hasOwnDisk) execFileSync("umount", [node.folder]);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all(nodes.map(({ server }) => server.restart()));
+    const hasLeader = () => nodes.some(({ server }) => server.output().includes("cluster new metadata leader"));
+    await until("JetStream has a leader", hasLeader, 60_000);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    nodes,
+    urls: clientLinks.map(({ port }) => `nats://127.0.0.1:${port}`).join(","),
+    directUrls: nodes.map(({ server }) => server.url),
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+export function setLinks(links: readonly FaultyLink[], mode: LinkMode): void {
+  for (const link of links) link.set(mode);
+}
+
+/** Fills the disk of a node to the last byte. Returns what makes room again. */
+export async function fillDisk({ folder }: ChaosNode): Promise<() => Promise<void>> {
+  const path = join(folder, "ballast");
+  const file = await open(path, "w");
+  try {
+    for (let size = 1_048_576; size >= 1; ) {
+      const isFull = await file.write(Buffer.alloc(size)).then(
+        ({ bytesWritten }) => bytesWritten < size,
+        () => true,
+      );
+      if (isFull) size = Math.floor(size / 16);
+    }
+  } finally {
+    await file.close();
+  }
+  return () => rm(path);
+}
+
+/** Needs root and a kernel that lets it: where that is missing, no disk gets full. */
+function mountSmallDisk(folder: string): boolean {
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", SMALL_DISK, "tmpfs", folder], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,81 @@
+import type { Ledger } from "./ledger.ts";
+
+/** What one fault did. Times are in milliseconds. */
+export type FaultRow = {
+  readonly name: string;
+  readonly startedAtMs: number;
+  /** By part: until its readiness was red, where that was to be expected. */
+  readonly redAfterMs: Record<string, number>;
+  /** From when the fault was taken back. */
+  readyAfterMs: number;
+  /** Everybody is connected, publishing works, and all that was acknowledged has come. */
+  backAfterMs: number;
+  /** Connections that ended as was to be expected. */
+  disconnected: number;
+  /** What it waited for longest, until it was whole. */
+  slow: readonly string[];
+};
+
+/** What is told about a run, while it goes on and at its end. */
+export class Report {
+  readonly seed: number;
+  readonly rows: FaultRow[] = [];
+  /** Connections that ended though nothing that concerned them was done. */
+  readonly unjust: string[] = [];
+  /** Readers that were told that something may be missing. */
+  readonly notRecovered: string[] = [];
+  /** Parts that did not do what they should in time. */
+  readonly late: string[] = [];
+  readonly #ledger: Ledger;
+
+  constructor(seed: number, ledger: Ledger) {
+    this.seed = seed;
+    this.#ledger = ledger;
+  }
+
+  /** What must be empty. */
+  get failures(): string[] {
+    return [...Object.values(this.#ledger.faults).flat(), ...this.unjust, ...this.notRecovered, ...this.late];
+  }
+
+  text(extra: Readonly<Record<string, number>>): string {
+    const { lost, repeated, disordered, misdelivered } = this.#ledger.faults;
+    const totals = {
+      "faults injected": this.rows.length,
+      published: this.#ledger.published,
+      "durable ones acknowledged": this.#ledger.acknowledged,
+      deliveries: this.#ledger.delivered,
+      ...extra,
+      "connections dropped by a fault of their own": this.rows.reduce((sum, { disconnected }) => sum + disconnected, 0),
+      "dropped without one": this.unjust.length,
+      "acknowledged and lost": lost.length,
+      "told that something may be missing": this.notRecovered.length,
+      repeated: repeated.length,
+      "out of order": disordered.length,
+      "delivered to somebody else": misdelivered.length,
+    };
+    return [
+      `chaos, seed ${this.seed}`,
+      ...this.rows.map(formatRow),
+      "",
+      ...Object.entries(totals).map(([name, count]) => `${String(count).padStart(9)} ${name}`),
+      ...this.failures.slice(0, 50).map((failure) => `FAILED ${failure}`),
+    ].join("\n");
+  }
+
+  json(): object {
+    const { published, acknowledged, delivered, faults } = this.#ledger;
+    const { seed, rows, unjust, notRecovered, late } = this;
+    return { seed, published, acknowledged, delivered, ...faults, unjust, notRecovered, late, rows };
+  }
+}
+
+export function formatRow({ name, redAfterMs, readyAfterMs, backAfterMs, disconnected, slow }: FaultRow): string {
+  const red = Object.entries(redAfterMs).map(([part, ms]) => `${part} red after ${seconds(ms)}`);
+  const facts = [`ready after ${seconds(readyAfterMs)}`, `whole after ${seconds(backAfterMs)}`];
+  return `  ${name.padEnd(42)} ${[...facts, `${disconnected} disconnected`, ...red, ...slow].join(", ")}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

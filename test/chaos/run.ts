@@ -1,0 +1,246 @@
+import { until } from "../support/wait.ts";
+import { ChannelTraffic } from "./channel-traffic.ts";
+import { type ChaosCluster, startChaosCluster } from "./cluster.ts";
+import { type Fault, type FaultContext, faults } from "./faults.ts";
+import { Ledger, type Reader } from "./ledger.ts";
+import { Load } from "./load.ts";
+import type { Part } from "./part.ts";
+import { Random } from "./random.ts";
+import { type ChaosClient, connectFanwireReader, connectRawReader, connectSseReader } from "./readers.ts";
+import { type FaultRow, formatRow, Report } from "./report.ts";
+
+/** Readiness is to tell the truth within so many milliseconds: five seconds of silence, and what asking takes. */
+const RED_WITHIN_MS = 10_000;
+/** A machine with other work is given time; that it comes back at all is what is asserted. */
+const SLOW_MS = 5_000;
+const BACK_WITHIN_MS = 60_000;
+
+type Options = {
+  readonly seed: number;
+  /** No fault begins after this. */
+  readonly seconds: number;
+  /** Parts of faults' names, separated by `|`: only those. */
+  readonly only?: string | undefined;
+  say(line: string): void;
+};
+
+/** One run: faults in an order that the seed decides, each once before any comes again. */
+export async function runChaos({ seed, seconds, only = "", say }: Options): Promise<Report> {
+  const random = new Random(seed);
+  const ledger = new Ledger();
+  const report = new Report(seed, ledger);
+  await using cluster = await startChaosCluster();
+  const run = new Run(cluster, ledger, report, random);
+  await run.begin();
+  const endsAt = performance.now() + seconds * 1_000;
+  const nats = cluster.log.bus.connection.info?.version ?? "";
+  const isOldNats = nats.startsWith("2.9.");
+  say(`everything runs on nats-server ${nats}; seed ${seed}${isOldNats ? "; no faults that part NATS nodes" : ""}`);
+  const wanted = ({ name, isLong, partsNodes }: Fault) =>
+    only.split("|").some((part) => name.includes(part)) && !(isLong && seconds < 300) && !(partsNodes && isOldNats);
+  const eligible = faults.filter(wanted);
+  while (performance.now() < endsAt) {
+    for (const fault of random.shuffled(eligible)) {
+      if (performance.now() > endsAt) break;
+      const known = report.failures.length;
+      say(formatRow(await run.inject(fault)));
+      for (const failure of report.failures.slice(known)) say(`    FAILED ${failure}`);
+    }
+  }
+  await run.end();
+  say(run.text());
+  return report;
+}
+
+class Run {
+  readonly #cluster: ChaosCluster;
+  readonly #ledger: Ledger;
+  readonly #report: Report;
+  readonly #random: Random;
+  readonly #clients: ChaosClient[];
+  readonly #load: Load;
+  readonly #channels: ChannelTraffic;
+  readonly #startedAt = performance.now();
+  #concerned = new Set<string>();
+  #fault = "nothing yet";
+  #disconnected = 0;
+  #slow: string[] = [];
+  #settled = 0;
+
+  constructor(cluster: ChaosCluster, ledger: Ledger, report: Report, random: Random) {
+    this.#cluster = cluster;
+    this.#ledger = ledger;
+    this.#report = report;
+    this.#random = random;
+    this.#clients = this.#connectClients();
+    this.#load = new Load(cluster, ledger, this.#clients);
+    this.#channels = new ChannelTraffic(cluster.channels, (name) => this.#onDisconnect(name, `a peer of ${name}`));
+  }
+
+  async begin(): Promise<void> {
+    await this.#untilConnected();
+    // What is owed begins with what is published when everybody is there and has a position.
+    const sequence = await this.#load.publishMarker(this.#cluster.publishers[0]?.service.url ?? "");
+    for (const reader of this.#ledger.readers) reader.forgive(sequence - 1);
+    await this.#untilComplete(sequence);
+    this.#load.start();
+    await this.#untilWhole();
+  }
+
+  /** Carries it out and waits until everything is as it was. */
+  async inject(fault: Fault): Promise<FaultRow> {
+    this.#fault = fault.name;
+    this.#concerned = new Set();
+    this.#disconnected = 0;
+    this.#slow = [];
+    const redAfterMs: Record<string, number> = {};
+    const startedAt = performance.now();
+    await fault.run(this.#context(redAfterMs)).catch((error) => {
+      this.#report.late.push(`${fault.name}: ${error}`);
+    });
+    for (const { name, failedStarts } of this.#cluster.parts) {
+      for (const error of failedStarts.splice(0))
+        this.#report.late.push(`${fault.name}: ${name} did not start: ${error}`);
+    }
+
+    const healedAt = performance.now();
+    const { parts } = this.#cluster;
+    await this.#inTime("ready", () => until("ready", () => parts.every(({ isReady }) => isReady), BACK_WITHIN_MS));
+    const readyAfterMs = performance.now() - healedAt;
+    await this.#untilWhole();
+    const row: FaultRow = {
+      name: fault.name,
+      startedAtMs: startedAt - this.#startedAt,
+      redAfterMs,
+      readyAfterMs,
+      backAfterMs: performance.now() - healedAt,
+      disconnected: this.#disconnected,
+      slow: this.#slow,
+    };
+    this.#report.rows.push(row);
+    return row;
+  }
+
+  async end(): Promise<void> {
+    await this.#load.stop();
+    await this.#untilWhole();
+    this.#ledger.settle(this.#settled);
+    for (const client of this.#clients) client.close();
+    await this.#channels.stop();
+    this.#ledger.faults.repeated.push(...this.#channels.repeated);
+  }
+
+  text(): string {
+    return this.#report.text({
+      "refused or not answered": this.#load.refused,
+      "channel events published": this.#channels.published,
+      "channel events heard": this.#channels.heard,
+    });
+  }
+
+  #context(redAfterMs: Record<string, number>): FaultContext {
+    return {
+      cluster: this.#cluster,
+      random: this.#random,
+      concern: (...names) => {
+        for (const name of names) this.#concerned.add(name);
+      },
+      untilRed: async (...parts) => {
+        const startedAt = performance.now();
+        await Promise.all(parts.map((part) => this.#untilRed(part, startedAt, redAfterMs)));
+      },
+    };
+  }
+
+  async #untilRed(part: Part, startedAt: number, redAfterMs: Record<string, number>): Promise<void> {
+    await this.#inTime(`${part.name} red`, () => until("red", () => !part.isReady, 2 * RED_WITHIN_MS));
+    redAfterMs[part.name] = performance.now() - startedAt;
+    if (performance.now() - startedAt > RED_WITHIN_MS)
+      this.#report.late.push(`${this.#fault}: ${part.name} was red late`);
+  }
+
+  /** Everybody is connected, publishing works everywhere, and what was acknowledged until then has come. */
+  async #untilWhole(): Promise<void> {
+    await this.#inTime("connected", () => this.#untilConnected());
+    let sequence = 0;
+    for (const { service } of this.#cluster.publishers) {
+      await this.#inTime("publishing", () =>
+        until(
+          "it publishes",
+          async () => {
+            sequence = await this.#load.publishMarker(service.url).catch(() => 0);
+            return sequence > 0;
+          },
+          BACK_WITHIN_MS,
+        ),
+      );
+    }
+    await this.#inTime("complete", () => this.#untilComplete(sequence));
+    await this.#inTime("channels", () => this.#channels.untilAllHear());
+    // One round later: readers that cannot resume may be a moment behind the others.
+    this.#ledger.settle(this.#settled);
+    this.#settled = sequence;
+  }
+
+  #untilConnected(): Promise<unknown> {
+    return until(
+      "all are connected",
+      () => this.#clients.every((client) => client.address() !== undefined),
+      BACK_WITHIN_MS,
+    );
+  }
+
+  #untilComplete(sequence: number): Promise<unknown> {
+    return until("all is delivered", () => this.#ledger.missing(sequence).length === 0, BACK_WITHIN_MS);
+  }
+
+  async #inTime(what: string, wait: () => Promise<unknown>): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      await wait();
+      if (performance.now() - startedAt > SLOW_MS)
+        this.#slow.push(`${what} ${Math.round(performance.now() - startedAt)} ms`);
+    } catch (error) {
+      const missing = this.#ledger.missing(Number.POSITIVE_INFINITY).length;
+      this.#report.late.push(`${this.#fault}: not ${what} in time: ${error}; ${missing} missing`);
+    }
+  }
+
+  #connectClients(): ChaosClient[] {
+    const open = (
+      door: typeof connectFanwireReader,
+      kind: string,
+      user: string | undefined,
+      subscriptions: readonly string[],
+    ) => {
+      const name = `${kind} ${this.#ledger.readers.length + 1} (${subscriptions.join(", ")})`;
+      const reader = this.#ledger.addReader({ name, user, subscriptions, resumes: kind !== "raw" });
+      const events = {
+        disconnected: (_: Reader, address: string, how: string) =>
+          this.#onDisconnect(address.split(".")[0] ?? "", `${name} on ${address} (${how})`),
+        notRecovered: () => void this.#report.notRecovered.push(`${this.#fault}: ${name}`),
+      };
+      return door({ cluster: this.#cluster, ledger: this.#ledger, reader, events });
+    };
+    return [
+      ...["anna", "bob", "anna", undefined].flatMap((user) => [
+        open(connectFanwireReader, "fanwire", user, ["load.1", "load.2"]),
+        open(connectFanwireReader, "fanwire", user, ["load.*"]),
+        open(connectFanwireReader, "fanwire", user, ["load.3", "load.*", "load.>"]),
+      ]),
+      ...["bob", "carol"].flatMap((user) => [
+        open(connectSseReader, "sse", user, ["load.4"]),
+        open(connectSseReader, "sse", user, ["load.*"]),
+      ]),
+      ...["carol", undefined].flatMap((user) => [
+        open(connectRawReader, "raw", user, ["load.5"]),
+        open(connectRawReader, "raw", user, ["load.*"]),
+      ]),
+    ];
+  }
+
+  #onDisconnect(name: string, what: string): void {
+    if (this.#concerned.has(name)) this.#disconnected++;
+    else this.#report.unjust.push(`${this.#fault}: ${what} was disconnected`);
+  }
+}

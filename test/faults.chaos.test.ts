@@ -1,0 +1,23 @@
+import { writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { runChaos } from "./chaos/run.ts";
+
+const {
+  FANWIRE_CHAOS_SECONDS: seconds = "100",
+  FANWIRE_CHAOS_SEED: seed = String(Date.now() % 1_000_000),
+  FANWIRE_CHAOS_ONLY: only,
+  FANWIRE_CHAOS_REPORT: path,
+} = process.env;
+
+test(
+  `everything breaks, and nothing that was promised is lost (FANWIRE_CHAOS_SEED=${seed})`,
+  async () => {
+    const say = (line: string) => process.stdout.write(`${line}\n`);
+
+    const report = await runChaos({ seed: Number(seed), seconds: Number(seconds), only, say });
+
+    if (path !== undefined) writeFileSync(path, JSON.stringify(report.json(), null, 2));
+    expect(report.failures).toEqual([]);
+  },
+  (Number(seconds) + 600) * 1_000,
+);

@@ -1,0 +1,135 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { connect } from "@fanwire/client";
+import { SignJWT } from "jose";
+import { WebSocket } from "ws";
+import { connectClient } from "../support/client.ts";
+import type { TestPusher } from "../support/cluster.ts";
+import { readEvents } from "../support/event-stream.ts";
+import { until } from "../support/wait.ts";
+import { Names } from "./names.ts";
+
+/** Some tokens end while their connection is open. */
+const TOKEN_SECONDS = [15, 600];
+
+/** One connection; what happens to it is counted where it happens. */
+type Connected = { readonly address: string | undefined; close(): void };
+
+/** A constant number of connections on all doors, each of which lives for a while and is followed by another. */
+export class Population {
+  readonly names = new Names();
+  /** Addresses of those that are open, by user. */
+  readonly addresses = new Map<string, string>();
+  opened = 0;
+  failed = 0;
+  heard = 0;
+  readonly #pusher: TestPusher;
+  readonly #secret: Uint8Array;
+  readonly #lifeMs: number;
+  readonly #stopping = new AbortController();
+  readonly #lives: Promise<void>[];
+
+  constructor(options: {
+    readonly pusher: TestPusher;
+    readonly secret: string;
+    readonly clients: number;
+    readonly lifeSeconds: number;
+  }) {
+    this.#pusher = options.pusher;
+    this.#secret = Buffer.from(options.secret);
+    this.#lifeMs = options.lifeSeconds * 1_000;
+    setMaxListeners(options.clients + 10, this.#stopping.signal);
+    this.#lives = Array.from({ length: options.clients }, () => this.#liveAgainAndAgain());
+  }
+
+  /** Resolves when all are closed. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#lives);
+  }
+
+  async #liveAgainAndAgain(): Promise<void> {
+    // Not all at once: connections that began together would end together.
+    await this.#pause(this.#lifeMs * Math.random());
+    while (!this.#stopping.signal.aborted) {
+      const user = this.names.newUser();
+      try {
+        const connected = await this.#open(user);
+        this.opened++;
+        if (connected.address !== undefined) this.addresses.set(user, connected.address);
+        await this.#pause(Math.min(-Math.log(Math.random()), 5) * this.#lifeMs);
+        connected.close();
+      } catch {
+        this.failed++;
+        await this.#pause(1_000);
+      } finally {
+        this.addresses.delete(user);
+      }
+    }
+  }
+
+  async #open(user: string): Promise<Connected> {
+    const doors = [this.#openFanwire, this.#openFanwire, this.#openRaw, this.#openSse];
+    const open = doors[Math.floor(Math.random() * doors.length)] ?? this.#openFanwire;
+    return open.call(this, user);
+  }
+
+  /** The client of the project: follows and unfollows, and renews its token. */
+  async #openFanwire(user: string): Promise<Connected> {
+    const client = connect({
+      url: this.#pusher.url,
+      WebSocket,
+      topics: [this.names.topic(), this.names.pattern()],
+      token: () => this.#token(user),
+      onPublication: () => this.heard++,
+    });
+    try {
+      await until("the client is open", () => client.state === "open");
+      for (let count = 0; count < 3; count++) {
+        const topic = this.names.topic();
+        await client.subscribe(topic);
+        if (Math.random() < 0.5) await client.unsubscribe(topic);
+      }
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+    return client;
+  }
+
+  /** Half of them go without a word. */
+  async #openRaw(user: string): Promise<Connected> {
+    const { socket, address } = await connectClient(await this.#url("", user));
+    socket.on("message", () => this.heard++);
+    return { address, close: () => (Math.random() < 0.5 ? socket.close() : socket.terminate()) };
+  }
+
+  async #openSse(user: string): Promise<Connected> {
+    const stream = await readEvents((await this.#url("sse", user)).replace("ws:", "http:"));
+    const count = () => {
+      this.heard += stream.events().length - 1;
+      stream.close();
+    };
+    return { address: undefined, close: count };
+  }
+
+  async #url(path: string, user: string): Promise<string> {
+    const url = new URL(path, this.#pusher.url);
+    url.searchParams.append("topic", this.names.topic());
+    url.searchParams.append("token", await this.#token(user));
+    return url.href;
+  }
+
+  #token(user: string): Promise<string> {
+    const seconds = TOKEN_SECONDS[Math.floor(Math.random() * TOKEN_SECONDS.length)] ?? 0;
+    return new SignJWT({ sub: user, topics: [">"] })
+      .setProtectedHeader({ alg: "HS256" })
+      .setExpirationTime(Math.floor(Date.now() / 1_000) + seconds)
+      .sign(this.#secret);
+  }
+
+  /** Ends at once when all are to stop. */
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
+  }
+}
