@@ -368,6 +368,7 @@ export class Edge {
       logger,
       traffic,
       keys: () => this.#interest.subscriptions(),
+      isFollowed: (listening) => this.#interest.get(listening.key) === listening,
       deliver: (listening, message, sequence) => this.#deliver(listening, message, sequence),
       broken: (listening) => this.#endFollowers(listening),
     });

@@ -13,6 +13,7 @@ export type LogFollowerParts<Key extends LogKey> = {
   readonly traffic: Traffic;
   /** All that is followed now. */
   keys(): Iterable<Key>;
+  isFollowed(key: Key): boolean;
   deliver(key: Key, message: BusMessage, sequence: number | undefined): void;
   /** Something of the key may be missing for good, before what is delivered next. */
   broken(key: Key): void;
@@ -189,6 +190,7 @@ export class LogFollower<Key extends LogKey> {
     // At least once, also when nothing is suspect: it tells whether this is still the same log.
     do {
       const isCaughtUp = await this.#isCaughtUp();
+      for (const key of this.#suspects) if (!this.#parts.isFollowed(key)) this.#suspects.delete(key);
       if (repair.epoch !== this.epoch) repair = new LogRepair(this.epoch, log, subjects);
       if (!isCaughtUp || !(await repair.read(this.#suspects, this.#lastSequence))) await delay(RETRY_MS);
       if (this.#isStopped) return;
@@ -197,10 +199,11 @@ export class LogFollower<Key extends LogKey> {
   }
 
   #release(repair: LogRepair<Key>): void {
-    const held = this.#held;
+    // What nobody follows any more may be followed anew, from now on.
+    const held = this.#held.filter(({ key }) => this.#parts.isFollowed(key));
     this.#held = [];
     this.#heldAgain.clear();
-    const results = [...repair.results(held)];
+    const results = [...repair.results(held)].filter(({ key }) => this.#parts.isFollowed(key));
     for (const { key, isComplete } of results) if (!isComplete) this.#parts.broken(key);
     for (const logged of inOrder(results.flatMap(({ publications }) => publications))) this.#deliverMissing(logged);
     for (const { key, through } of results) key.sequence.settle(through);

@@ -71,7 +71,9 @@ export class LogStream {
     }
   }
 
-  #accept({ config, state, created }: StreamInfo): OpenStream | Failed {
+  #accept({ config, state, created, cluster }: StreamInfo): OpenStream | Failed {
+    // A node that lags may answer then, of a state long past.
+    if (cluster !== undefined && !cluster.leader) return failed("unusable", "the log has no leader now", true);
     const obstacle = this.#obstacle(config);
     if (obstacle !== undefined) return failed("unusable", `the stream ${config.name} ${obstacle}`, false);
 
