@@ -1,0 +1,50 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { openLog } from "./support/log.ts";
+import { append, appended, contents, everyone, replay } from "./support/log-calls.ts";
+import { accepts, startNats } from "./support/nats.ts";
+import { until } from "./support/wait.ts";
+
+test("over a restart of NATS nothing acknowledged is lost, the epoch stays, and appending waits for it", async () => {
+  await using nats = await startNats();
+  await using opened = await openLog({ servers: [nats.url] });
+  const before = await appended(opened, everyone, "before");
+
+  await nats.stop();
+  await until("the loss is noticed", () => !opened.bus.health().alive);
+  expect(await opened.log.state()).toMatchObject({ ok: false, reason: "unavailable" });
+  const waiting = append(opened, everyone, "during");
+  await nats.restart();
+
+  expect(await appended(opened, everyone, "after")).toMatchObject({ epoch: before.epoch });
+  expect(await waiting).toMatchObject({ ok: true });
+  const { publications, isComplete } = await replay(opened, everyone, { ...before, sequence: 0 });
+  expect(contents(publications).sort()).toEqual(["after", "before", "during"]);
+  expect(isComplete).toBe(true);
+});
+
+test("while NATS stays away an append ends with the word that nothing was stored", async () => {
+  await using nats = await startNats();
+  await using opened = await openLog({ servers: [nats.url] });
+  await appended(opened, everyone, "before");
+
+  await nats.stop();
+  await until("the loss is noticed", () => !opened.bus.health().alive);
+  const startedAt = performance.now();
+  expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unavailable" });
+
+  expect(performance.now() - startedAt).toBeLessThan(4_000);
+});
+
+test("an append whose acknowledgement never comes may be stored, and says so", async () => {
+  await using nats = await startNats();
+  await using opened = await openLog({ servers: [nats.url] });
+  await appended(opened, everyone, "before");
+
+  nats.signal("SIGSTOP");
+  await until("it hangs", async () => !(await Promise.race([accepts(nats.port), delay(200, false)])));
+  const outcome = await append(opened, everyone, "x");
+  nats.signal("SIGCONT");
+
+  expect(outcome).toMatchObject({ ok: false, reason: "unconfirmed" });
+});

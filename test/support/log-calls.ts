@@ -1,0 +1,46 @@
+import type { AppendOutcome, LoggedPublication, ReadOutcome } from "@fanwire/bus";
+import { type DurableTarget, isProvablyComplete, type Position, type Replay } from "@fanwire/protocol";
+import type { TestLog } from "./log.ts";
+
+export const everyone: DurableTarget = { kind: "everyone" };
+export const topic = (name: string): DurableTarget => ({ kind: "topic", topic: name });
+export const text = (content: string) => Buffer.from(content);
+export const numbers = (count: number) => Array.from({ length: count }, (_, at) => String(at));
+
+export function append({ log, subjects }: TestLog, target: DurableTarget, content: string, id?: string) {
+  return log.append(subjects.log(target), text(content), [["Event", "e"]], id);
+}
+
+export async function appended(...args: Parameters<typeof append>): Promise<Position> {
+  return positionOf(await append(...args));
+}
+
+export function positionOf(outcome: AppendOutcome): Position {
+  if (!outcome.ok) throw new Error(`${outcome.reason}: ${outcome.detail}`);
+  return outcome.position;
+}
+
+export function pageOf(outcome: ReadOutcome) {
+  if (!outcome.ok) throw new Error(`${outcome.reason}: ${outcome.detail}`);
+  return outcome;
+}
+
+export const contents = (publications: readonly LoggedPublication[]) =>
+  publications.map(({ content }) => Buffer.from(content).toString());
+
+/** Reads a target to its end, as who resumes does. */
+export async function replay({ log, subjects }: TestLog, target: DurableTarget, since: Position) {
+  const publications: LoggedPublication[] = [];
+  for (let after = since.sequence; ; ) {
+    const page = pageOf(await log.read({ filter: subjects.logFilter(target), after, limit: 100 }));
+    publications.push(...page.publications);
+    after = page.next;
+    if (!page.isEnd) continue;
+    const counts = new Map<string, number>();
+    for (const { subject } of publications) counts.set(subject, (counts.get(subject) ?? 0) + 1);
+    const found = await log.find(since.sequence);
+    const subjectAtSince = found.ok ? found.publication?.subject : undefined;
+    const facts: Replay = { since, counts, log: page.log, subjectAtSince };
+    return { publications, isComplete: isProvablyComplete(facts) };
+  }
+}
