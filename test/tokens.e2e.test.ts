@@ -48,7 +48,7 @@ test("without a token everyone and the public topics are heard, and nothing else
   await publishToTopic(bus, "public.news", "news");
   await publishToEveryone(bus, "all");
   await until("both came", () => client.publications.length === 2);
-  await expect(connectClient(`${pusher.url}?topic=private`)).rejects.toThrow("403");
+  await expect(connectClient(`${pusher.url}?topic=private`)).rejects.toThrow("closed with 4403");
   await expect(readEvents(sseUrl("topic=private"))).rejects.toThrow("403");
   await expect(connectFanwire(pusher.url, { topic: "private" })).rejects.toThrow("closed with 4403");
   client.socket.close();
@@ -120,7 +120,7 @@ test("wrong tokens are refused by every door in its own way, counted, and never 
   const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token" });
 
   for (const each of wrong) {
-    await expect(connectClient(`${pusher.url}?token=${each}`)).rejects.toThrow("401");
+    await expect(connectClient(`${pusher.url}?token=${each}`)).rejects.toThrow("closed with 4401");
     await expect(readEvents(sseUrl(`token=${each}`))).rejects.toThrow("401");
     await expect(connectFanwire(pusher.url, { token: each })).rejects.toThrow("closed with 4401");
   }

@@ -10,7 +10,8 @@ export type Door = "raw" | "fanwire.v1" | "sse";
  * cheap.
  */
 export type ConnectionState = InboundCount & {
-  readonly connectionId: number;
+  /** 0 as long as it has not been let in. */
+  connectionId: number;
   readonly door: Door;
   /** Unix time in seconds. */
   readonly openedAt: number;

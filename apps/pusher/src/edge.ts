@@ -13,7 +13,7 @@ import {
 import type { Log } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
-import { Gate, type RefusalReason } from "./core/admission.ts";
+import { Gate, type GateRefusal } from "./core/admission.ts";
 import { Backlog } from "./core/backlog.ts";
 import { mayFollow } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
@@ -135,7 +135,7 @@ export class Edge {
   }
 
   /** Undefined: come in. Refusals are counted. */
-  refusal(origin: string): RefusalReason | undefined {
+  refusal(origin: string): GateRefusal | undefined {
     const admission = this.#gate.admit(origin, this.#connections.size);
     if (admission.ok) return undefined;
     this.#parts.traffic.refused[admission.reason]++;

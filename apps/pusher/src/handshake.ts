@@ -1,47 +1,41 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { type CloseCode, closeCodes } from "@fanwire/protocol";
-import type { RefusalReason } from "./core/admission.ts";
+import type { GateRefusal, RefusalReason } from "./core/admission.ts";
 import { type Grant, mayFollow } from "./core/claims.ts";
 import { type HandshakeQuery, readHandshakeQuery } from "./core/handshake.ts";
 import type { Edge } from "./edge.ts";
 import type { TokenRefusal, TokenVerifier } from "./tokens.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** A newcomer that may come in. */
-export type Newcomer = { readonly grant: Grant; readonly query: HandshakeQuery };
-
-/** What a door does with newcomers. */
-type Doorway = {
-  admit(newcomer: Newcomer): void;
-  /** Tells who may not come in, and need not come back as it is. Absent, or for all others: an HTTP status. */
-  readonly refuse: ((closeCode: CloseCode) => void) | undefined;
+/** Who may come in. */
+type Admitted = { readonly outcome: "admitted"; readonly grant: Grant; readonly query: HandshakeQuery };
+/** Whose token is to be checked first. */
+export type Unverified = { readonly outcome: "unverified"; readonly token: string; readonly query: HandshakeQuery };
+/** Who may not, already counted. The HTTP status is for who has not been upgraded, the close code for who has. */
+export type Refused = {
+  readonly outcome: "refused";
+  readonly status: string;
+  readonly closeCode: CloseCode;
 };
+export type Decided = Admitted | Refused;
 
-type Refusal = { readonly reason: RefusalReason; readonly message: string };
-
-/**
- * A browser shows the page no HTTP status, only 1006, which says to come back: right for all that passes. What is final has a
- * close code. But for a foreign page: it is told nothing, as cheaply as possible.
- */
-const refusals: Record<
-  RefusalReason,
-  { readonly status: string; readonly message: string; readonly closeCode?: CloseCode }
-> = {
+/** Refused at the door, without a look at what is asked for: as cheaply as possible, by HTTP. */
+const gateRefusals: Record<GateRefusal, { readonly status: string; readonly message: string }> = {
   draining: { status: "503 Service Unavailable", message: "this worker is stopping, try again" },
   "connection-limit": { status: "503 Service Unavailable", message: "this worker is full, try again" },
   "handshake-rate": { status: "503 Service Unavailable", message: "too many connections at once, try again" },
   origin: { status: "403 Forbidden", message: "pages from this origin may not connect" },
-  malformed: final("400 Bad Request", closeCodes.malformedQuery),
-  token: final("401 Unauthorized", closeCodes.tokenRefused),
-  "token-keys": { status: "503 Service Unavailable", message: "tokens cannot be checked now, try again" },
-  topic: final("403 Forbidden", closeCodes.topicForbidden),
 };
 
-function final(status: string, closeCode: CloseCode) {
-  return { status, message: closeCode.reason, closeCode };
-}
+const refusals = {
+  draining: { status: "503 Service Unavailable", closeCode: closeCodes.draining },
+  malformed: { status: "400 Bad Request", closeCode: closeCodes.malformedQuery },
+  token: { status: "401 Unauthorized", closeCode: closeCodes.tokenRefused },
+  "token-keys": { status: "503 Service Unavailable", closeCode: closeCodes.tokenUnchecked },
+  topic: { status: "403 Forbidden", closeCode: closeCodes.topicForbidden },
+} as const satisfies Partial<Record<RefusalReason, Omit<Refused, "outcome">>>;
 
-/** Decides who comes in by any door, and answers the others. */
+/** Decides who comes in by any door. */
 export class Handshakes {
   readonly #edge: Edge;
   readonly #verifier: TokenVerifier;
@@ -60,64 +54,53 @@ export class Handshakes {
     this.#traffic = options.traffic;
   }
 
-  /**
-   * Decides in this turn, or, when a token has to be checked first, later. `request` is not touched after the first return,
-   * as uWebSockets.js demands.
-   */
-  receive(response: HttpResponse, request: HttpRequest, doorway: Doorway): void {
-    const gateRefusal = this.#edge.refusal(request.getHeader("origin"));
-    if (gateRefusal !== undefined) {
-      answerRefusal(response, gateRefusal);
-      return;
+  /** What can be decided in this turn. Undefined: refused at the door, and answered. */
+  receive(response: HttpResponse, request: HttpRequest): Decided | Unverified | undefined {
+    const refusal = this.#edge.refusal(request.getHeader("origin"));
+    if (refusal !== undefined) {
+      answer(response, gateRefusals[refusal]);
+      return undefined;
     }
     const parsed = readHandshakeQuery(request.getQuery(), this.#maxTopics);
-    if (!parsed.ok) {
-      this.#refuse(response, { reason: "malformed", message: parsed.problem }, doorway);
-      return;
-    }
+    if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
-    if (query.token === undefined || this.#verifier.isOpen) {
-      this.#decide(response, { query, grant: this.#verifier.anonymous }, doorway);
-    } else {
-      void this.#verifyLater(response, query.token, query, doorway);
-    }
+    const { token } = query;
+    if (token === undefined || this.#verifier.isOpen) return this.#decide(query, this.#verifier.anonymous);
+    return { outcome: "unverified", token, query };
   }
 
-  async #verifyLater(response: HttpResponse, token: string, query: HandshakeQuery, doorway: Doorway): Promise<void> {
-    let isAborted = false;
-    response.onAborted(() => {
-      isAborted = true;
-    });
+  async verify({ token, query }: Unverified): Promise<Decided> {
     const verified = await this.#verifier.verify(token);
-    if (isAborted) return;
-    response.cork(() => {
-      if (this.#edge.isDraining) answerRefusal(response, "draining");
-      else if (verified.ok) this.#decide(response, { query, grant: verified.grant }, doorway);
-      else this.#refuse(response, tokenRefusal(verified.reason), doorway);
-    });
+    if (this.#edge.isDraining) return this.#refuse("draining");
+    return verified.ok ? this.#decide(query, verified.grant) : this.#refuseToken(verified.reason);
   }
 
-  #decide(response: HttpResponse, newcomer: Newcomer, doorway: Doorway): void {
-    const { query, grant } = newcomer;
-    if (query.topics.every((pattern) => mayFollow(grant, pattern))) doorway.admit(newcomer);
-    else this.#refuse(response, { reason: "topic", message: refusals.topic.message }, doorway);
+  #decide(query: HandshakeQuery, grant: Grant): Decided {
+    const mayFollowAll = query.topics.every((pattern) => mayFollow(grant, pattern));
+    return mayFollowAll ? { outcome: "admitted", grant, query } : this.#refuse("topic");
   }
 
-  #refuse(response: HttpResponse, { reason, message }: Refusal, { refuse }: Doorway): void {
+  #refuseToken(why: TokenRefusal): Refused {
+    const reason = why === "keys-unavailable" ? "token-keys" : "token";
+    return this.#refuse(reason, `${refusals[reason].closeCode.reason}: ${why}`);
+  }
+
+  #refuse(reason: keyof typeof refusals, message?: string): Refused {
     this.#traffic.refused[reason]++;
-    const { closeCode } = refusals[reason];
-    if (refuse && closeCode) refuse({ ...closeCode, reason: message });
-    else answerRefusal(response, reason, message);
+    const { status, closeCode } = refusals[reason];
+    return {
+      outcome: "refused",
+      status,
+      closeCode: message === undefined ? closeCode : { ...closeCode, reason: message },
+    };
   }
 }
 
-function tokenRefusal(why: TokenRefusal): Refusal {
-  const reason = why === "keys-unavailable" ? "token-keys" : "token";
-  return { reason, message: `${refusals[reason].message}: ${why}` };
+export function answerRefusal(response: HttpResponse, { status, closeCode }: Refused): void {
+  answer(response, { status, message: closeCode.reason });
 }
 
-function answerRefusal(response: HttpResponse, reason: RefusalReason, message = refusals[reason].message): void {
-  const { status } = refusals[reason];
+function answer(response: HttpResponse, { status, message }: { status: string; message: string }): void {
   response.writeStatus(status).writeHeader("Content-Type", "text/plain; charset=utf-8");
   if (status.startsWith("503")) response.writeHeader("Retry-After", "1");
   response.end(`${message}\n`, true);

@@ -7,7 +7,7 @@ import { isAllowedOrigin } from "./core/origins.ts";
 import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
-import type { Handshakes, Newcomer } from "./handshake.ts";
+import { answerRefusal, type Decided, type Handshakes } from "./handshake.ts";
 import type { Traffic } from "./traffic.ts";
 import type { ResponseTrees } from "./trees.ts";
 
@@ -29,19 +29,24 @@ type SseParts = {
 /** The SSE door: `GET /sse`, read by the browser's own EventSource. Returns what stops its timer. */
 export function openSseDoor({ app }: EdgeApp, parts: SseParts): { stop(): void } {
   const open = new Set<SseConnection>();
-  app.get("/sse", (response, request) => admit(response, request, parts, open));
+  app.get("/sse", (response, request) => receive(response, request, parts, open));
   const timer = setInterval(() => {
     for (const connection of open) connection.send(KEEP_ALIVE);
   }, KEEP_ALIVE_MS);
   return { stop: () => clearInterval(timer) };
 }
 
-function admit(response: HttpResponse, request: HttpRequest, parts: SseParts, open: Set<SseConnection>): void {
-  const { edge, handshakes, config, trees, traffic } = parts;
+function receive(response: HttpResponse, request: HttpRequest, parts: SseParts, open: Set<SseConnection>): void {
+  const { edge, handshakes, config, trees, traffic, greeter } = parts;
   const origin = request.getHeader("origin");
   const lastEventId = request.getHeader("last-event-id");
 
-  const admitted = ({ grant, query }: Newcomer) => {
+  const settle = (decided: Decided) => {
+    if (decided.outcome === "refused") {
+      answerRefusal(response, decided);
+      return;
+    }
+    const { grant, query } = decided;
     const state = newConnectionState({ connectionId: edge.nextConnectionId(), door: "sse", grant });
     const connection = new SseConnection({ response, state, trees, traffic, unsentLimit: config.limits.unsentBytes });
     const closed = (code: number) => {
@@ -53,12 +58,28 @@ function admit(response: HttpResponse, request: HttpRequest, parts: SseParts, op
     response.onAborted(() => connection.onGone());
     writeHead(response, origin, config.allowedOrigins);
     open.add(connection);
-    parts.greeter.open(connection, { ...query, since: lastEventId || query.since }, (welcome) => {
+    greeter.open(connection, { ...query, since: lastEventId || query.since }, (welcome) => {
       connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome), id: welcome.position }));
       if (welcome.recovered === false) connection.send(sseEvent({ event: "fanwire.gap", data: "" }));
     });
   };
-  handshakes.receive(response, request, { admit: admitted, refuse: undefined });
+
+  const received = handshakes.receive(response, request);
+  if (received?.outcome === "unverified") void settleLater(response, handshakes.verify(received), settle);
+  else if (received) settle(received);
+}
+
+async function settleLater(
+  response: HttpResponse,
+  verifying: Promise<Decided>,
+  settle: (decided: Decided) => void,
+): Promise<void> {
+  let isAborted = false;
+  response.onAborted(() => {
+    isAborted = true;
+  });
+  const decided = await verifying;
+  if (!isAborted) response.cork(() => settle(decided));
 }
 
 function writeHead(response: HttpResponse, origin: string, allowedOrigins: readonly string[]): void {

@@ -1,26 +1,25 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import { type CloseCode, closeCodes } from "@fanwire/protocol";
+import { closeCodes } from "@fanwire/protocol";
 import type { Commands } from "./client-commands.ts";
 import type { PusherConfig } from "./config.ts";
 import { type ConnectionState, newConnectionState } from "./connection.ts";
 import { anonymousGrant } from "./core/claims.ts";
 import { encodeWelcome } from "./core/encoding.ts";
 import { greeting } from "./core/greeting.ts";
-import type { HandshakeQuery } from "./core/handshake.ts";
 import { countInbound } from "./core/inbound-rate.ts";
 import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
-import type { Handshakes, Newcomer } from "./handshake.ts";
+import type { Decided, Handshakes, Unverified } from "./handshake.ts";
 import type { EndedBy, Traffic } from "./traffic.ts";
 
 type Socket = WebSocket<ConnectionState>;
 
 const SUBPROTOCOL = "fanwire.v1";
 const BINARY = true;
-const NO_QUERY: HandshakeQuery = { topics: [], token: undefined, since: undefined };
-/** Of nobody: upgraded only to be closed, never opened. */
-const REFUSED_ID = 0;
+/** Of who has not been let in: its token is being checked, or it was upgraded only to be told why not. */
+const NOBODY = 0;
+const NO_GRANT = anonymousGrant([]);
 
 /** What uWebSockets.js says to the close handler when one of its own limits ended the connection. */
 const endedByMessage: Readonly<Record<string, EndedBy>> = {
@@ -62,16 +61,20 @@ export function openWebSocketDoor({ app, noCompression }: EdgeApp, parts: DoorPa
 class WebSocketDoor {
   readonly #parts: DoorParts;
   /** Who is being upgraded: the open handler runs inside the upgrade. */
-  #newcomer: Newcomer | undefined;
-  /** Likewise for who is upgraded only to be told why it may not come in. */
-  #refusal: CloseCode | undefined;
+  #arriving: Decided | Unverified | undefined;
+  /** Who is not welcomed yet, its token may still be checked; and what it said meanwhile. */
+  readonly #waiting = new Map<Socket, Buffer[]>();
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
   }
 
+  /**
+   * Everybody who is not refused at the door is upgraded in this turn, also who is then told by a close code why it may not
+   * come in: a browser shows the page no HTTP status. And what uWebSockets.js upgrades later it may close by mistake: after
+   * `cork` it reads the WebSocket as the response that it was (fixed upstream by pull request 1929, of July 2026).
+   */
   onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
-    const { edge, handshakes } = this.#parts;
     const key = request.getHeader("sec-websocket-key");
     const extensions = request.getHeader("sec-websocket-extensions");
     const isFanwire = request
@@ -79,40 +82,51 @@ class WebSocketDoor {
       .split(",")
       .some((name) => name.trim() === SUBPROTOCOL);
 
-    const upgrade = (state: ConnectionState) =>
-      response.upgrade(state, key, isFanwire ? SUBPROTOCOL : "", extensions, context);
-
-    const admit = (newcomer: Newcomer) => {
-      this.#newcomer = newcomer;
-      upgrade(
-        newConnectionState({
-          connectionId: edge.nextConnectionId(),
-          door: isFanwire ? "fanwire.v1" : "raw",
-          grant: newcomer.grant,
-        }),
-      );
-      this.#newcomer = undefined;
-    };
-    const refuse = (closeCode: CloseCode) => {
-      this.#refusal = closeCode;
-      upgrade(newConnectionState({ connectionId: REFUSED_ID, door: "fanwire.v1", grant: anonymousGrant([]) }));
-      this.#refusal = undefined;
-    };
-    handshakes.receive(response, request, { admit, refuse: isFanwire ? refuse : undefined });
+    this.#arriving = this.#parts.handshakes.receive(response, request);
+    if (this.#arriving === undefined) return;
+    const state = newConnectionState({
+      connectionId: NOBODY,
+      door: isFanwire ? "fanwire.v1" : "raw",
+      grant: NO_GRANT,
+    });
+    response.upgrade(state, key, isFanwire ? SUBPROTOCOL : "", extensions, context);
+    this.#arriving = undefined;
   }
 
   onOpen(socket: Socket): void {
-    if (this.#refusal) {
-      socket.end(this.#refusal.code, this.#refusal.reason);
+    const arriving = this.#arriving;
+    if (arriving?.outcome === "unverified") void this.#settleLater(socket, arriving);
+    else if (arriving) this.#settle(socket, arriving);
+  }
+
+  async #settleLater(socket: Socket, unverified: Unverified): Promise<void> {
+    this.#waiting.set(socket, []);
+    const decided = await this.#parts.handshakes.verify(unverified);
+    // It may have gone meanwhile.
+    if (this.#waiting.has(socket)) socket.cork(() => this.#settle(socket, decided));
+  }
+
+  #settle(socket: Socket, decided: Decided): void {
+    if (decided.outcome === "refused") {
+      socket.end(decided.closeCode.code, decided.closeCode.reason);
       return;
     }
-    const { greeter, config, workerId } = this.#parts;
-    const { connectionId, door } = socket.getUserData();
-    const query = this.#newcomer?.query ?? NO_QUERY;
-    if (door === "fanwire.v1") {
-      greeter.open(socket, query, (welcome) => socket.send(encodeWelcome(welcome), !BINARY));
+    const { greeter, config, workerId, edge } = this.#parts;
+    const { grant, query } = decided;
+    const state = socket.getUserData();
+    const connectionId = edge.nextConnectionId();
+    state.connectionId = connectionId;
+    state.grant = grant;
+    if (state.door === "fanwire.v1") {
+      if (!this.#waiting.has(socket)) this.#waiting.set(socket, []);
+      greeter.open(socket, query, (welcome) => {
+        socket.send(encodeWelcome(welcome), !BINARY);
+        // Once it is in, which it is at the end of this turn.
+        queueMicrotask(() => this.#release(socket));
+      });
       return;
     }
+    this.#waiting.delete(socket);
     // The raw door has nowhere to put positions, so nobody can come back with one.
     greeter.open(socket, { ...query, since: undefined }, () => {
       if (config.greeting !== "") socket.send(greeting(config.greeting, workerId, connectionId), !BINARY);
@@ -128,10 +142,32 @@ class WebSocketDoor {
       this.#parts.edge.end(socket, closeCodes.malformedMessage);
       return;
     }
-    for (const line of Buffer.from(message).toString().split("\n")) {
-      // Each message of a frame counts. One of them may have ended the connection.
-      if (!this.#count(socket) || !this.#parts.commands.receive(socket, line)) return;
-    }
+    const said = this.#waiting.get(socket);
+    if (said) this.#hold(socket, said, message);
+    else this.#receive(socket, Buffer.from(message));
+  }
+
+  #release(socket: Socket): void {
+    const said = this.#waiting.get(socket);
+    this.#waiting.delete(socket);
+    said?.every((frame) => this.#receive(socket, frame));
+  }
+
+  /** Keeps as much as one message may hold: nothing is answered before the welcome. */
+  #hold(socket: Socket, said: Buffer[], message: ArrayBuffer): void {
+    const heldBytes = said.reduce((sum, { length }) => sum + length, message.byteLength);
+    if (heldBytes > this.#parts.config.limits.inboundBytes) this.#endTooMuch(socket);
+    // uWebSockets.js takes the memory of the message back.
+    else said.push(Buffer.from(message.slice(0)));
+  }
+
+  /** Each message of a frame counts. False: one of them has ended the connection. */
+  #receive(socket: Socket, frame: Buffer): boolean {
+    const { commands } = this.#parts;
+    return frame
+      .toString()
+      .split("\n")
+      .every((line) => this.#count(socket) && commands.receive(socket, line));
   }
 
   onPing(socket: Socket): void {
@@ -148,7 +184,8 @@ class WebSocketDoor {
   }
 
   onClose(socket: Socket, code: number, message: ArrayBuffer): void {
-    if (socket.getUserData().connectionId === REFUSED_ID) return;
+    this.#waiting.delete(socket);
+    if (socket.getUserData().connectionId === NOBODY) return;
     const endedBy = code === 1006 ? endedByMessage[Buffer.from(message).toString("latin1")] : undefined;
     if (endedBy !== undefined) this.#parts.traffic.ended[endedBy]++;
     this.#parts.edge.close(socket, code);
@@ -156,12 +193,16 @@ class WebSocketDoor {
 
   /** Counts something the client sent. False: that was too much, the connection is closed. */
   #count(socket: Socket): boolean {
-    const { traffic, config, edge } = this.#parts;
+    const { traffic, config } = this.#parts;
     traffic.inboundMessages++;
     const nowSecond = Math.floor(performance.now() / 1_000);
     if (countInbound(socket.getUserData(), nowSecond, config.limits.inboundPerSecond)) return true;
-    traffic.ended["inbound-rate"]++;
-    edge.end(socket, closeCodes.inboundRate);
+    this.#endTooMuch(socket);
     return false;
+  }
+
+  #endTooMuch(socket: Socket): void {
+    this.#parts.traffic.ended["inbound-rate"]++;
+    this.#parts.edge.end(socket, closeCodes.inboundRate);
   }
 }

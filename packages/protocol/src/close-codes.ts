@@ -29,6 +29,8 @@ export const closeCodes = {
   /** Coming back to its position it hears whether it missed anything. */
   publicationsMissed: { code: 4500, reason: "publications were missed, come back", advice: "reconnect" },
   topicForbidden: { code: 4403, reason: "the token does not allow to follow this", advice: "stop" },
+  /** The keys that it would be checked with cannot be had now. */
+  tokenUnchecked: { code: 4503, reason: "tokens cannot be checked now, come back", advice: "reconnect" },
   inboundRate: { code: 4429, reason: "too many inbound messages", advice: "stop" },
 } as const satisfies Record<string, CloseCode>;
 

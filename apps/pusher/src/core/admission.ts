@@ -3,7 +3,7 @@ import { isAllowedOrigin } from "./origins.ts";
 /** Why a handshake was refused; the label of a metric. */
 export type RefusalReason = GateRefusal | "malformed" | "token" | "token-keys" | "topic";
 /** Those that need nothing but a look at the door. */
-type GateRefusal = "draining" | "connection-limit" | "handshake-rate" | "origin";
+export type GateRefusal = "draining" | "connection-limit" | "handshake-rate" | "origin";
 export type Admission = { readonly ok: true } | { readonly ok: false; readonly reason: GateRefusal };
 
 const ADMITTED: Admission = { ok: true };
