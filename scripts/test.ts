@@ -3,14 +3,17 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildAll } from "./build.ts";
 import { findNatsServer } from "./nats-server.ts";
 import { countTests } from "./test-totals.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const args = process.argv.slice(2);
 // Chaos takes minutes and both cores: who wants it asks for it.
 process.exit(await main(args.some((arg) => arg.startsWith("--project")) ? args : ["--project=!chaos", ...args]));
 
-/** Runs vitest with a nats-server at hand; `args` go to vitest. */
+/** Runs vitest with a nats-server at hand and the services as they are built; `args` go to vitest. */
 async function main(args: readonly string[]): Promise<number> {
   const nats = await findNatsServer({ say: (line) => console.log(line) }).catch((error: Error) => error.message);
   if (typeof nats === "string") {
@@ -18,6 +21,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
   console.log(`nats-server ${nats.version} (${nats.source}: ${nats.path})`);
+
+  buildAll(ROOT);
 
   const folder = mkdtempSync(join(tmpdir(), "fanwire-test-"));
   try {
@@ -27,6 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
       {
         ...process.env,
         FANWIRE_NATS_SERVER: nats.path,
+        FANWIRE_TEST_BUILT: "1",
         PATH: [dirname(nats.path), process.env.PATH].join(delimiter),
       },
     );
@@ -39,9 +45,8 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function runVitest(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const root = fileURLToPath(new URL("..", import.meta.url));
-  const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-  const child = spawn(process.execPath, [vitest, "run", ...args], { cwd: root, env, stdio: "inherit" });
+  const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
+  const child = spawn(process.execPath, [vitest, "run", ...args], { cwd: ROOT, env, stdio: "inherit" });
   // Ctrl-C reaches vitest by itself, and it cleans up; a signal for us alone is passed on.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => child.kill("SIGTERM"));

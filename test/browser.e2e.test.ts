@@ -11,9 +11,9 @@ import { until } from "./support/wait.ts";
 
 const SECRET = "a secret of more than thirty-two bytes";
 
-/** Starts a client with `options` in the page, which has the built client or its source where `/try` has it. */
+/** Starts a client with `options` in the page, which must be `/try`: its import map knows the client. */
 const START_CLIENT = `async ({ renewsToken, ...options }) => {
-  const { connect } = await import("/try/client/index.ts");
+  const { connect } = await import("@fanwire/client");
   globalThis.states = [];
   globalThis.publications = [];
   globalThis.client = connect({

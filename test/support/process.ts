@@ -53,8 +53,11 @@ export function startProcess(command: string, args: readonly string[], env: Reco
   };
 }
 
-/** Starts the main file of one of our services from source. */
+const FROM_SOURCE = ["--conditions=@fanwire/source", "--import", "tsx"];
+
+/** Starts one of our services: from source, or as it was built, which starts three times faster, with FANWIRE_TEST_BUILT=1. */
 export function startService(app: "pusher" | "publisher" | "channel", env: Record<string, string>): TestProcess {
-  const args = ["--conditions=@fanwire/source", "--import", "tsx", `apps/${app}/src/main.ts`];
+  const isBuilt = process.env.FANWIRE_TEST_BUILT === "1";
+  const args = isBuilt ? [`apps/${app}/dist/main.js`] : [...FROM_SOURCE, `apps/${app}/src/main.ts`];
   return startProcess(process.execPath, args, env);
 }

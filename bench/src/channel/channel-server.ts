@@ -6,9 +6,7 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** The subject: `apps/channel` as it is deployed, everything on. */
 export async function startChannelServer(lab: Lab, name: string): Promise<Child & { readonly port: number }> {
-  // From source: tsx translates while it starts and is out of the way then.
-  const args = ["--conditions=@fanwire/source", "--import", "tsx", "apps/channel/src/main.ts"];
-  const child = lab.children.start(name, process.execPath, args, {
+  const child = lab.children.start(name, process.execPath, ["apps/channel/dist/main.js"], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
     env: {

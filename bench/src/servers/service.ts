@@ -17,9 +17,7 @@ export async function startService(
 ): Promise<Service> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const name = app.toUpperCase();
-  // From source: tsx translates while it starts and is out of the way then.
-  const args = ["--conditions=@fanwire/source", "--import", "tsx", `apps/${app}/src/main.ts`];
-  const child = lab.children.start(app, process.execPath, args, {
+  const child = lab.children.start(app, process.execPath, [`apps/${app}/dist/main.js`], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
