@@ -251,6 +251,7 @@ test("a peer with a hundred thousand channels comes back without holding up the 
   const names = Array.from({ length: 100_000 }, (_, at) => `channel ${at}`);
 
   busy.subscribe(...names);
+  const began = performance.now();
   let slowestMs = 0;
   await until(
     "all are subscribed",
@@ -262,14 +263,15 @@ test("a peer with a hundred thousand channels comes back without holding up the 
     },
     60_000,
   );
+  const tookMs = performance.now() - began;
   busy.publish([names[99_999] ?? "", names[0] ?? ""], 1);
   await until("it hears its first and last", () => busy.payloads.length === 2);
   const bytesPerChannel = (rssBytes(own) - before) / names.length;
   console.log(
-    `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} ms`,
+    `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} of ${Math.round(tookMs)} ms`,
   );
   expect(bytesPerChannel).toBeLessThan(8_000);
-  expect(slowestMs).toBeLessThan(3_000);
+  expect(slowestMs).toBeLessThan(tookMs / 2);
 
   busy.socket.destroy();
   await until("all are left", async () => (await metric(own.adminUrl, "fanwire_channel_channels")) === 1);
