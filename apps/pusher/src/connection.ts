@@ -1,5 +1,6 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { Grant } from "./core/claims.ts";
+import type { Few } from "./core/few.ts";
 import type { InboundCount } from "./core/inbound-rate.ts";
 
 /** By which door a connection came in. */
@@ -16,8 +17,8 @@ export type ConnectionState = InboundCount & {
   /** Unix time in seconds. */
   readonly openedAt: number;
   grant: Grant;
-  /** Patterns it follows; undefined as long as there is none. */
-  topics: Set<string> | undefined;
+  /** Patterns it follows. */
+  topics: Few<string>;
   isOverUnsentLimit: boolean;
 };
 

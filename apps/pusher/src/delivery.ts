@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { BusMessage } from "@fanwire/bus";
 import { type DeliveryOutcome, headerNames, parseConnectionAddress } from "@fanwire/protocol";
-import type { Connection } from "./connection.ts";
+import type { Connection, Door } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { FlushWindow } from "./flush-window.ts";
@@ -12,6 +12,9 @@ import { type Trees, treeName } from "./trees.ts";
 
 /** What this worker listens to on NATS on behalf of its connections. */
 export type Followed = Followable & {
+  readonly followers: Readonly<Record<Door, number>>;
+  /** Some of its followers are not in its trees yet. */
+  readonly isAwaited: boolean;
   /** The topic of a message that came in; undefined where there is none. */
   topicOf(message: BusMessage): string | undefined;
 };
@@ -72,20 +75,16 @@ export class Delivery {
   #write({ followed, message, position }: ToFollowers): void {
     const { webSockets, responses, receipts } = this.#parts;
     const excepted = this.#exceptedConnection(message);
-    const { trees } = followed;
+    const raw = treeOf(followed, "raw", webSockets);
+    const fanwire = treeOf(followed, "fanwire.v1", webSockets);
+    const sse = treeOf(followed, "sse", responses);
 
     let deliveries = 0;
-    if (webSockets.count(trees.raw) > 0) {
-      deliveries += publish(webSockets, trees.raw, { frame: message.data, isBinary: !isUtf8(message.data), excepted });
-    }
-    const fanwireCount = webSockets.count(trees["fanwire.v1"]);
-    const sseCount = responses.count(trees.sse);
-    if (fanwireCount + sseCount > 0) {
+    if (raw) deliveries += publish(raw, { frame: message.data, isBinary: !isUtf8(message.data), excepted });
+    if (fanwire || sse) {
       const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
-      if (fanwireCount > 0) deliveries += this.#toFanwire(trees["fanwire.v1"], encodeFanwire(delivered), excepted);
-      if (sseCount > 0) {
-        deliveries += publish(responses, trees.sse, { frame: encodeSse(delivered), isBinary: false, excepted });
-      }
+      if (fanwire) deliveries += this.#toFanwire(fanwire, encodeFanwire(delivered), excepted);
+      if (sse) deliveries += publish(sse, { frame: encodeSse(delivered), isBinary: false, excepted });
     }
     this.#count(deliveries, message.data.length);
     const receipt = message.headers?.get(headerNames.receipt);
@@ -94,14 +93,13 @@ export class Delivery {
     }
   }
 
-  #toFanwire(tree: string, message: string, excepted: Connection | undefined): number {
-    const { webSockets } = this.#parts;
-    if (!excepted?.isSubscribed(tree)) {
-      this.#joined.publish(tree, message);
-      return webSockets.count(tree);
+  #toFanwire(tree: Tree, message: string, excepted: Connection | undefined): number {
+    if (!excepted?.isSubscribed(tree.name)) {
+      this.#joined.publish(tree.name, message);
+      return tree.members;
     }
     this.#joined.flush();
-    return publish(webSockets, tree, { frame: message, isBinary: false, excepted });
+    return publish(tree, { frame: message, isBinary: false, excepted });
   }
 
   #count(deliveries: number, contentBytes: number): void {
@@ -122,14 +120,24 @@ type Written = {
   readonly excepted: Connection | undefined;
 };
 
+/** The followers of something that came in by one door. */
+type Tree = { readonly trees: Trees; readonly name: string; readonly members: number };
+
+/** Undefined: nobody is in it. Asking the tree is dear: it is done only while somebody who follows may not be in it yet. */
+function treeOf({ followers, treeId, isAwaited }: Followed, door: Door, trees: Trees): Tree | undefined {
+  if (followers[door] === 0) return undefined;
+  const name = treeName(door, treeId);
+  const members = isAwaited ? trees.count(name) : followers[door];
+  return members === 0 ? undefined : { trees, name, members };
+}
+
 /** How many connections it was handed to. */
-function publish(trees: Trees, tree: string, { frame, isBinary, excepted }: Written): number {
-  const members = trees.count(tree);
-  if (excepted?.isSubscribed(tree)) {
-    excepted.publish(tree, frame, isBinary);
+function publish({ trees, name, members }: Tree, { frame, isBinary, excepted }: Written): number {
+  if (excepted?.isSubscribed(name)) {
+    excepted.publish(name, frame, isBinary);
     return members - 1;
   }
-  trees.publish(tree, frame, isBinary);
+  trees.publish(name, frame, isBinary);
   return members;
 }
 
@@ -139,14 +147,6 @@ export function exceptedId(message: BusMessage, workerId: string): number | unde
   if (!except) return undefined;
   const address = parseConnectionAddress(except);
   return address?.workerId === workerId ? address.connectionId : undefined;
-}
-
-export function treesOf(subject: string): Followed["trees"] {
-  return {
-    raw: treeName("raw", subject),
-    "fanwire.v1": treeName("fanwire.v1", subject),
-    sse: treeName("sse", subject),
-  };
 }
 
 function sendTo(connection: Connection, message: BusMessage): number {

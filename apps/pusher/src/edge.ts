@@ -1,4 +1,4 @@
-import type { Bus, BusMessage, BusSubscription, DurableLog } from "@fanwire/bus";
+import type { Bus, BusMessage, DurableLog } from "@fanwire/bus";
 import {
   type CloseCode,
   type ConnectionDescription,
@@ -12,22 +12,21 @@ import {
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Door } from "./connection.ts";
 import { Gate, type GateRefusal } from "./core/admission.ts";
-import { Backlog } from "./core/backlog.ts";
 import { mayFollow } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
+import { countMembers, hasMember, membersOf, withMember, withoutMember } from "./core/few.ts";
 import { Interest } from "./core/interest.ts";
-import { KeySequence } from "./core/key-sequence.ts";
 import { Users } from "./core/users.ts";
-import { Delivery, type Followed, treesOf } from "./delivery.ts";
+import { Delivery } from "./delivery.ts";
+import { Listening } from "./listening.ts";
 import { LogFollower } from "./log-follower.ts";
-import type { LogKey } from "./log-repair.ts";
 import { Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
-import type { ResponseTrees, Trees } from "./trees.ts";
+import { type ResponseTrees, type Trees, treeName } from "./trees.ts";
 
 const EXPIRY_CHECK_MS = 1_000;
 
@@ -43,26 +42,6 @@ type EdgeParts = {
   readonly log: Log;
 };
 
-/** A message that a key brought, with its place in the log if it has one. */
-export type Received = {
-  readonly message: BusMessage;
-  readonly sequence: number | undefined;
-  /** Counts up from 1 in the order of arrival over all keys; 0: read from the log, for who missed it. */
-  readonly arrival: number;
-};
-
-/** What this worker listens to on NATS on behalf of its connections. */
-export type Listening = Followed &
-  LogKey & {
-    readonly backlog: Backlog<Received>;
-    readonly subscription: BusSubscription;
-    /** NATS has our subscription: what is published from now on comes. */
-    isHeard: boolean;
-  };
-
-/** Most that is kept for connections that wait for their replay, for each key. */
-const MAX_BACKLOG = 20_000;
-
 /** What is followed now, to be joined; or why not. */
 export type FollowOutcome = Listening | "already" | "forbidden" | "topic-limit";
 
@@ -72,7 +51,7 @@ export class Edge {
   readonly #gate: Gate;
   readonly #connections = new Connections<Connection>();
   readonly #users = new Users();
-  readonly #interest: Interest<Listening>;
+  readonly #interest: Interest<Door, Listening>;
   readonly #expiry = new Expiry();
   readonly #delivery: Delivery;
   readonly #everyone: Listening;
@@ -80,6 +59,7 @@ export class Edge {
   readonly #follower: LogFollower<Listening>;
   readonly #receipts = new Receipts(this.#connections, this.#users);
   #arrivals = 0;
+  #listened = 0;
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
@@ -99,10 +79,10 @@ export class Edge {
     this.#follower = this.#followLog(parts.durable);
     this.#interest = new Interest(
       (key) => this.#listen(key),
-      ({ subscription }) => subscription.unsubscribe(),
+      ({ subscription }) => subscription?.unsubscribe(),
     );
     // Everyone and its own connections a worker always hears, whoever is there.
-    this.#everyone = this.#interest.follow(subjects.live({ kind: "everyone" }));
+    this.#everyone = this.#interest.keep(subjects.live({ kind: "everyone" }));
     bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
     this.#expiryTimer = setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS);
   }
@@ -155,46 +135,49 @@ export class Edge {
 
   /** From now on it hears itself, and everyone and its user once it joins them. */
   open(connection: Connection): Listening[] {
-    const { connectionId, grant } = connection.getUserData();
+    this.#delivery.flush();
+    const { connectionId, door, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.traffic.accepted++;
+    this.#everyone.followers[door]++;
     this.#setExpiry(connection);
     if (grant.user === undefined) return [this.#everyone];
     this.#users.attach(grant.user, connectionId);
-    return [this.#everyone, this.#interest.follow(this.#userKey(grant.user))];
+    return [this.#everyone, this.#interest.follow(this.#userKey(grant.user), door)];
   }
 
   /** From now on it hears what the key brings. */
   join(connection: Connection, listening: Listening): void {
     const { door, topics } = connection.getUserData();
     // It may have unfollowed while it waited.
-    if (listening.pattern !== undefined && !topics?.has(listening.pattern)) return;
+    if (listening.pattern !== undefined && !hasMember(topics, listening.pattern)) return;
     this.#delivery.flush();
-    connection.subscribe(listening.trees[door]);
+    connection.subscribe(treeName(door, listening.treeId));
   }
 
   /** What a connection hears: everyone, its user and its topics; undefined while it waits for what it missed of one. */
   heardBy(connection: Connection): Listening[] | undefined {
     const { door, grant, topics } = connection.getUserData();
     const heard = [this.#everyone];
-    const keys = [...(topics ?? [])].map((pattern) => this.#topicKey(pattern));
+    const keys = [...membersOf(topics)].map((pattern) => this.#topicKey(pattern));
     if (grant.user !== undefined) keys.push(this.#userKey(grant.user));
     for (const key of keys) {
       const listening = this.#interest.get(key);
       if (listening) heard.push(listening);
     }
-    return heard.every(({ trees }) => connection.isSubscribed(trees[door])) ? heard : undefined;
+    return heard.every(({ treeId }) => connection.isSubscribed(treeName(door, treeId))) ? heard : undefined;
   }
 
   /** To be called when a connection has closed, for whatever reason. */
   close(connection: Connection, code: number): void {
-    const { connectionId, grant, topics } = connection.getUserData();
+    const { connectionId, door, grant, topics } = connection.getUserData();
     this.#connections.close(connectionId);
+    this.#everyone.followers[door]--;
     if (grant.user !== undefined) {
       this.#users.detach(grant.user, connectionId);
-      this.#interest.unfollow(this.#userKey(grant.user));
+      this.#interest.unfollow(this.#userKey(grant.user), door);
     }
-    for (const pattern of topics ?? []) this.#interest.unfollow(this.#topicKey(pattern));
+    for (const pattern of membersOf(topics)) this.#interest.unfollow(this.#topicKey(pattern), door);
     this.#clearExpiry(connection);
     const label = closeCodeLabel(code);
     const { closedByCode } = this.#parts.traffic;
@@ -209,23 +192,25 @@ export class Edge {
   /** As the application wants it, whatever the grant says. */
   followUnasked(connection: Connection, pattern: string): Exclude<FollowOutcome, "forbidden"> {
     const state = connection.getUserData();
-    if (state.topics?.has(pattern)) return "already";
-    if ((state.topics?.size ?? 0) >= this.#parts.config.limits.topics) {
+    if (hasMember(state.topics, pattern)) return "already";
+    if (countMembers(state.topics) >= this.#parts.config.limits.topics) {
       this.#parts.traffic.topicLimits++;
       return "topic-limit";
     }
-    state.topics ??= new Set();
-    state.topics.add(pattern);
-    return this.#interest.follow(this.#topicKey(pattern));
+    this.#delivery.flush();
+    state.topics = withMember(state.topics, pattern);
+    return this.#interest.follow(this.#topicKey(pattern), state.door);
   }
 
   unfollow(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
-    if (!state.topics?.delete(pattern)) return;
+    if (!hasMember(state.topics, pattern)) return;
+    state.topics = withoutMember(state.topics, pattern);
     const key = this.#topicKey(pattern);
+    const listening = this.#interest.get(key);
     this.#delivery.flush();
-    connection.unsubscribe(treesOf(key)[state.door]);
-    this.#interest.unfollow(key);
+    if (listening) connection.unsubscribe(treeName(state.door, listening.treeId));
+    this.#interest.unfollow(key, state.door);
   }
 
   /** A token that replaces the one before: what it does not allow any more is followed no more, and returned. */
@@ -234,7 +219,7 @@ export class Edge {
     this.#clearExpiry(connection);
     state.grant = grant;
     this.#setExpiry(connection);
-    const dropped = [...(state.topics ?? [])].filter((pattern) => !mayFollow(grant, pattern));
+    const dropped = [...membersOf(state.topics)].filter((pattern) => !mayFollow(grant, pattern));
     for (const pattern of dropped) this.unfollow(connection, pattern);
     return dropped;
   }
@@ -251,7 +236,7 @@ export class Edge {
   countFollowers(topic: string): number {
     let count = 0;
     for (const connection of this.#connections.all()) {
-      for (const pattern of connection.getUserData().topics ?? []) {
+      for (const pattern of membersOf(connection.getUserData().topics)) {
         if (!matchesTopic(pattern, topic)) continue;
         count++;
         break;
@@ -273,7 +258,7 @@ export class Edge {
       address: this.addressOf(connection),
       door,
       ...(grant.user !== undefined && { user: grant.user }),
-      topics: [...(topics ?? [])],
+      topics: [...membersOf(topics)],
       remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
       openedAt: new Date(openedAt * 1_000).toISOString(),
       unsentBytes: connection.getBufferedAmount(),
@@ -311,27 +296,17 @@ export class Edge {
 
   #listen(key: string): Listening {
     const { bus, subjects, traffic } = this.#parts;
-    const target = subjects.parseLive(key);
-    const pattern = subjects.parseLiveTopics(key);
-    const isExact = target !== undefined;
-    const kind = target?.kind ?? "topic";
-    const exactTopic = target?.kind === "topic" ? target.topic : undefined;
-    const subscription = bus.subscribe(key, (message) => {
-      traffic.publications[kind]++;
+    this.#listened++;
+    const listening = new Listening({
+      key,
+      treeId: this.#listened.toString(36),
+      subjects,
+      start: this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence,
+    });
+    listening.subscription = bus.subscribe(key, (message) => {
+      traffic.publications[listening.kind]++;
       this.#follower.receive(listening, message);
     });
-    const listening: Listening = {
-      key,
-      isExact,
-      pattern,
-      user: target?.kind === "user" ? target.user : undefined,
-      subscription,
-      trees: treesOf(key),
-      sequence: new KeySequence(isExact, this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence),
-      backlog: new Backlog(MAX_BACKLOG),
-      isHeard: false,
-      topicOf: (message) => (isExact ? exactTopic : topicIn(subjects, message)),
-    };
     return listening;
   }
 
@@ -350,7 +325,7 @@ export class Edge {
   }
 
   #deliver(listening: Listening, message: BusMessage, sequence: number | undefined): void {
-    if (listening.backlog.isNeeded) {
+    if (listening.isAwaited) {
       this.#arrivals++;
       listening.backlog.push({ message, sequence, arrival: this.#arrivals });
     }
@@ -389,7 +364,7 @@ export class Edge {
   #follows(connection: Connection, listening: Listening): boolean {
     if (listening === this.#everyone) return true;
     const { topics, grant } = connection.getUserData();
-    if (listening.pattern !== undefined) return topics?.has(listening.pattern) === true;
+    if (listening.pattern !== undefined) return hasMember(topics, listening.pattern);
     return grant.user !== undefined && this.#userKey(grant.user) === listening.key;
   }
 
@@ -425,11 +400,6 @@ export class Edge {
   #topicKey(pattern: string): string {
     return this.#parts.subjects.liveTopics(pattern);
   }
-}
-
-function topicIn(subjects: Subjects, message: BusMessage): string | undefined {
-  const target = subjects.parseLive(message.subject);
-  return target?.kind === "topic" ? target.topic : undefined;
 }
 
 function nowSecond(): number {

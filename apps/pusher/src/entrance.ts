@@ -5,7 +5,8 @@ import { formatPosition, isProvablyComplete, type Position, parsePosition, type 
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { decode, exceptedId } from "./delivery.ts";
-import type { Edge, Listening, Received } from "./edge.ts";
+import type { Edge } from "./edge.ts";
+import type { Listening, Received } from "./listening.ts";
 import type { LogFollower } from "./log-follower.ts";
 import { messageOf } from "./log-repair.ts";
 import { ReplayCache, type ReplayPart } from "./replay-cache.ts";
@@ -96,7 +97,7 @@ export class Entrance {
       announce(since === undefined ? null : replay?.isComplete === true);
       await this.#catchUp(connection, marks, replay);
     } finally {
-      for (const listening of listenings) listening.backlog.leave();
+      for (const listening of listenings) listening.leaveBacklog();
     }
   }
 

@@ -25,6 +25,7 @@ export class FlushWindow<Entry> {
 
   /** Hands on what was gathered, in the order in which it came. */
   flush(): void {
+    if (this.#gathered.length === 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const gathered = this.#gathered;

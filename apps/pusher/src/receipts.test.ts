@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import { type Connection, newConnectionState } from "./connection.ts";
 import { Connections } from "./core/connections.ts";
 import { Users } from "./core/users.ts";
-import { treesOf } from "./delivery.ts";
 import { Receipts } from "./receipts.ts";
+import { treeName } from "./trees.ts";
 
-const trees = treesOf("fanwire.live.all");
+const treeId = "1";
 const NOBODY = { user: undefined, topics: [], publish: [], expiresAt: undefined };
-const everyone = { trees, pattern: undefined, user: undefined };
+const everyone = { treeId, pattern: undefined, user: undefined };
 
 function openConnections(unsentBytes: readonly number[]) {
   const connections = new Connections<Connection>();
@@ -16,7 +16,7 @@ function openConnections(unsentBytes: readonly number[]) {
     const state = newConnectionState({ connectionId, door: "raw", grant: NOBODY });
     const connection: Partial<Connection> = {
       getUserData: () => state,
-      isSubscribed: (tree) => tree === trees.raw,
+      isSubscribed: (tree) => tree === treeName("raw", treeId),
       getBufferedAmount: () => bytes,
     };
     // Receipts ask a connection nothing else.

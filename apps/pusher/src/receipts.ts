@@ -1,12 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Connection, Door } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
+import { membersOf } from "./core/few.ts";
 import type { Users } from "./core/users.ts";
+import { treeName } from "./trees.ts";
 
 /** What brings publications: a topic or pattern, a user, or, with neither, everyone. */
 export type Followable = {
-  /** In which its followers are. */
-  readonly trees: Readonly<Record<Door, string>>;
+  /** Of the trees in which its followers are. */
+  readonly treeId: string;
   /** The topic or pattern. */
   readonly pattern: string | undefined;
   readonly user: string | undefined;
@@ -22,7 +24,7 @@ type Noted = {
 type Counted = { delivered: number; buffered: number };
 type Entry = Counted & { readonly notedAt: number; settled: Promise<void> };
 type Batch = { readonly noted: (Noted & { readonly entry: Entry })[]; readonly settled: Promise<void> };
-type Tally = Counted & Pick<Followable, "trees">;
+type Tally = Counted & Pick<Followable, "treeId">;
 
 /** More that nobody has asked for are forgotten, the oldest first. */
 const MAX_ENTRIES = 10_000;
@@ -79,7 +81,7 @@ export class Receipts {
   #settle(noted: Batch["noted"]): void {
     const tallies = this.#tally(noted);
     for (const { entry, followed, handedTo, exceptedId } of noted) {
-      const tally = tallies.get(followed.trees.raw);
+      const tally = tallies.get(followed.treeId);
       if (tally === undefined) continue;
       const counted = this.#without(exceptedId, tally);
       // Who joined since does not count.
@@ -89,15 +91,15 @@ export class Receipts {
     }
   }
 
-  /** By the name of a tree, of which each thing that can be followed has its own. */
+  /** By the id of the trees, of which each thing that can be followed has its own. */
   #tally(noted: Batch["noted"]): Map<string, Tally> {
     const tallies = new Map<string, Tally>();
     const byTopic = new Map<string, Tally>();
     let everyone: Tally | undefined;
     for (const { followed } of noted) {
-      if (tallies.has(followed.trees.raw)) continue;
-      const tally = { trees: followed.trees, delivered: 0, buffered: 0 };
-      tallies.set(followed.trees.raw, tally);
+      if (tallies.has(followed.treeId)) continue;
+      const tally = { treeId: followed.treeId, delivered: 0, buffered: 0 };
+      tallies.set(followed.treeId, tally);
       if (followed.user !== undefined) this.#tallyUser(followed.user, tally);
       else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
       else everyone = tally;
@@ -117,7 +119,7 @@ export class Receipts {
     for (const connection of this.#connections.all()) {
       if (everyone !== undefined) add(everyone, connection);
       if (byTopic.size === 0) continue;
-      for (const pattern of connection.getUserData().topics ?? []) {
+      for (const pattern of membersOf(connection.getUserData().topics)) {
         const tally = byTopic.get(pattern);
         if (tally !== undefined) add(tally, connection);
       }
@@ -127,7 +129,7 @@ export class Receipts {
   #without(exceptedId: number | undefined, tally: Tally): Counted {
     const excepted = exceptedId === undefined ? undefined : this.#connections.get(exceptedId);
     if (excepted === undefined) return tally;
-    const own = { trees: tally.trees, delivered: 0, buffered: 0 };
+    const own = { treeId: tally.treeId, delivered: 0, buffered: 0 };
     add(own, excepted);
     return { delivered: tally.delivered - own.delivered, buffered: tally.buffered - own.buffered };
   }
@@ -146,7 +148,7 @@ export class Receipts {
 function add(tally: Tally, connection: Connection): void {
   const { door, isOverUnsentLimit } = connection.getUserData();
   // To one that is over its limit it was not written.
-  if (isOverUnsentLimit || !connection.isSubscribed(tally.trees[door])) return;
+  if (isOverUnsentLimit || !connection.isSubscribed(treeName(door, tally.treeId))) return;
   if (connection.getBufferedAmount() > 0) tally.buffered++;
   else tally.delivered++;
 }

@@ -1,7 +1,8 @@
 import type { DurableLog } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
-import type { Edge, Listening } from "./edge.ts";
+import type { Edge } from "./edge.ts";
+import type { Listening } from "./listening.ts";
 import type { LogFollower } from "./log-follower.ts";
 
 /** The log is read for one key at most so often, however many connections ask. */

@@ -8,9 +8,14 @@ export interface Trees {
   count(tree: string): number;
 }
 
-/** The name under which the followers of a NATS subject came in by one door. */
-export function treeName(door: Door, subject: string): string {
-  return `${door} ${subject}`;
+const letters: Record<Door, string> = { raw: "r", "fanwire.v1": "f", sse: "s" };
+
+/**
+ * The name under which those who follow the same thing by one door are together. Short, since uWebSockets.js keeps it and reads
+ * it with each publication.
+ */
+export function treeName(door: Door, treeId: string): string {
+  return letters[door] + treeId;
 }
 
 /** WebSockets: uWebSockets.js shares one frame between them and writes once for each socket and turn of the loop. */

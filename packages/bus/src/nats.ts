@@ -15,6 +15,7 @@ import type {
   RequestOutcome,
   SendOutcome,
 } from "./bus.ts";
+import { CallbackSubscription, type CallbackSubscriptionOwner, subscriptionOwner } from "./callback-subscription.ts";
 import { connectToNats, inboxPrefix } from "./connect.ts";
 import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
 import { Probe } from "./probe.ts";
@@ -50,6 +51,7 @@ export async function startNatsBus(options: {
 
 export class NatsBus implements Bus {
   readonly #connection: NatsConnection;
+  readonly #owner: CallbackSubscriptionOwner;
   readonly #log: Log;
   readonly #probe: Probe;
   readonly #inboxPrefix: string;
@@ -65,6 +67,7 @@ export class NatsBus implements Bus {
 
   constructor(connection: NatsConnection, inboxPrefix: string, log: Log) {
     this.#connection = connection;
+    this.#owner = subscriptionOwner(connection, log);
     this.#inboxPrefix = inboxPrefix;
     this.#probeSubject = this.createInbox();
     this.#log = log;
@@ -181,21 +184,7 @@ export class NatsBus implements Bus {
   }
 
   subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription {
-    return this.#connection.subscribe(subject, {
-      ...(group !== undefined && { queue: group }),
-      callback: (error, message) => {
-        if (error) {
-          this.#log.error({ err: error, subject }, "NATS refused a subscription");
-          return;
-        }
-        try {
-          onMessage(message);
-        } catch (cause) {
-          // An error that leaves this callback would end the client's reader and leave a deaf, open connection.
-          this.#log.error({ err: cause, subject }, "a message from NATS could not be handled");
-        }
-      },
-    });
+    return new CallbackSubscription(this.#owner, { subject, group, onMessage });
   }
 
   onConnection(listener: (isConnected: boolean) => void): void {

@@ -2,6 +2,17 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Interest } from "./interest.ts";
 
+type Door = "front" | "back";
+type Subscription = { readonly key: string; readonly followers: Record<Door, number> };
+
+function subscription(key: string): Subscription {
+  return { key, followers: { front: 0, back: 0 } };
+}
+
+function doorOf(connection: number): Door {
+  return connection % 2 === 0 ? "front" : "back";
+}
+
 test("after any sequence of follow, unfollow and disconnect exactly what is followed is subscribed, once", () => {
   const step = fc.record({
     connection: fc.nat(4),
@@ -12,12 +23,12 @@ test("after any sequence of follow, unfollow and disconnect exactly what is foll
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const subscribed: string[] = [];
-      const interest = new Interest<string>(
+      const interest = new Interest<Door, Subscription>(
         (key) => {
           subscribed.push(key);
-          return key;
+          return subscription(key);
         },
-        (key) => subscribed.splice(subscribed.indexOf(key), 1),
+        ({ key }) => subscribed.splice(subscribed.indexOf(key), 1),
       );
       const follows = Array.from({ length: 5 }, () => new Set<string>());
 
@@ -25,29 +36,41 @@ test("after any sequence of follow, unfollow and disconnect exactly what is foll
         const own = follows[connection] ?? new Set();
         if (does === "follow" && !own.has(key)) {
           own.add(key);
-          interest.follow(key);
+          interest.follow(key, doorOf(connection));
         } else if (does === "unfollow" && own.delete(key)) {
-          interest.unfollow(key);
+          interest.unfollow(key, doorOf(connection));
         } else if (does === "disconnect") {
-          for (const each of own) interest.unfollow(each);
+          for (const each of own) interest.unfollow(each, doorOf(connection));
           own.clear();
         }
 
         const wanted = [...new Set(follows.flatMap((keys) => [...keys]))].sort();
         expect([...subscribed].sort()).toEqual(wanted);
         expect(interest.size).toBe(wanted.length);
+        for (const { key: followed, followers } of interest.subscriptions()) {
+          const by = (door: Door) => follows.filter((keys, at) => keys.has(followed) && doorOf(at) === door).length;
+          expect(followers).toEqual({ front: by("front"), back: by("back") });
+        }
       }
     }),
   );
 });
 
 test("unfollowing what nobody follows changes nothing", () => {
-  const interest = new Interest<string>(
-    (key) => key,
-    () => {},
-  );
+  const interest = new Interest<Door, Subscription>(subscription, () => {});
 
-  interest.unfollow("a");
+  interest.unfollow("a", "front");
 
   expect(interest.size).toBe(0);
+});
+
+test("what is kept is listened to with nobody there, before the first and after the last", () => {
+  const closed: string[] = [];
+  const interest = new Interest<Door, Subscription>(subscription, ({ key }) => closed.push(key));
+
+  const kept = interest.keep("a");
+
+  expect(interest.get("a")).toBe(kept);
+  expect(interest.size).toBe(1);
+  expect(closed).toEqual([]);
 });

@@ -1,11 +1,14 @@
+/** What is listened to, with its followers by door. */
+type Followed<Door extends string> = { readonly followers: Record<Door, number> };
+
 /**
  * What this worker listens to on NATS: one subscription for each distinct key that any connection follows, made with the
- * first follower and dropped with the last. `Subscription` is whatever `open` gives.
+ * first follower and dropped with the last. `Subscription` is whatever `open` gives, with no followers yet.
  */
-export class Interest<Subscription> {
+export class Interest<Door extends string, Subscription extends Followed<Door>> {
   readonly #open: (key: string) => Subscription;
   readonly #close: (subscription: Subscription) => void;
-  readonly #followed = new Map<string, { followers: number; readonly subscription: Subscription }>();
+  readonly #followed = new Map<string, Subscription>();
 
   constructor(open: (key: string) => Subscription, close: (subscription: Subscription) => void) {
     this.#open = open;
@@ -18,31 +21,34 @@ export class Interest<Subscription> {
   }
 
   get(key: string): Subscription | undefined {
-    return this.#followed.get(key)?.subscription;
+    return this.#followed.get(key);
   }
 
-  *subscriptions(): Generator<Subscription> {
-    for (const { subscription } of this.#followed.values()) yield subscription;
+  subscriptions(): Iterable<Subscription> {
+    return this.#followed.values();
   }
 
-  /** One more follower of `key`. The caller counts each connection once. */
-  follow(key: string): Subscription {
-    let entry = this.#followed.get(key);
-    if (entry === undefined) {
-      entry = { followers: 0, subscription: this.#open(key) };
-      this.#followed.set(key, entry);
-    }
-    entry.followers++;
-    return entry.subscription;
+  /** Listens to `key` for good, with no follower yet. */
+  keep(key: string): Subscription {
+    const subscription = this.#open(key);
+    this.#followed.set(key, subscription);
+    return subscription;
+  }
+
+  /** One more follower of `key`, by `door`. The caller counts each connection once. */
+  follow(key: string, door: Door): Subscription {
+    const subscription = this.#followed.get(key) ?? this.keep(key);
+    subscription.followers[door]++;
+    return subscription;
   }
 
   /** One follower less. */
-  unfollow(key: string): void {
-    const entry = this.#followed.get(key);
-    if (entry === undefined) return;
-    entry.followers--;
-    if (entry.followers > 0) return;
+  unfollow(key: string, door: Door): void {
+    const subscription = this.#followed.get(key);
+    if (subscription === undefined) return;
+    subscription.followers[door]--;
+    if (Object.values(subscription.followers).some((count) => count !== 0)) return;
     this.#followed.delete(key);
-    this.#close(entry.subscription);
+    this.#close(subscription);
   }
 }

@@ -17,9 +17,10 @@ export class KeySequence {
   readonly #isExact: boolean;
   /** All up to here are settled: delivered, or from before the following. Undefined before anything is known. */
   #floor: number | undefined;
-  readonly #deliveredAbove = new Set<number>();
+  /** Like the next one made when it is needed: of most keys nothing durable ever comes. */
+  #deliveredAbove: Set<number> | undefined;
   /** What was delivered last on each subject. */
-  readonly #lastOf = new Map<string, number>();
+  #lastOf: Map<string, number> | undefined;
   readonly #start: number;
   #proposed: number | undefined;
 
@@ -39,11 +40,11 @@ export class KeySequence {
 
   /** Remembered one by one: of a pattern those that are delivered but not yet settled. */
   get unsettled(): number {
-    return this.#deliveredAbove.size;
+    return this.#deliveredAbove?.size ?? 0;
   }
 
   isDelivered(sequence: number): boolean {
-    return (this.#floor !== undefined && sequence <= this.#floor) || this.#deliveredAbove.has(sequence);
+    return (this.#floor !== undefined && sequence <= this.#floor) || this.#deliveredAbove?.has(sequence) === true;
   }
 
   /** Those who follow have it, or it is from before the following. */
@@ -57,7 +58,7 @@ export class KeySequence {
    */
   judge(sequence: number, previous: number, subject: string): Verdict {
     if (this.isDelivered(sequence)) return "duplicate";
-    const last = this.#lastOf.get(subject);
+    const last = this.#lastOf?.get(subject);
     if (last !== undefined) return previous === last ? "deliver" : "gap";
     return this.#floor === undefined || this.isDelivered(previous) ? "deliver" : "gap";
   }
@@ -65,18 +66,23 @@ export class KeySequence {
   /** To be called with each that is delivered. */
   delivered(sequence: number, subject: string): void {
     this.#floor ??= sequence - 1;
+    this.#lastOf ??= new Map();
     if (this.#lastOf.size >= MAX_SUBJECTS) this.#lastOf.clear();
     this.#lastOf.set(subject, Math.max(sequence, this.#lastOf.get(subject) ?? 0));
-    if (this.#isExact) this.settle(sequence);
-    else this.#deliveredAbove.add(sequence);
+    if (this.#isExact) {
+      this.settle(sequence);
+      return;
+    }
+    this.#deliveredAbove ??= new Set();
+    this.#deliveredAbove.add(sequence);
   }
 
   /** All up to `through` have been read from the log, and delivered where they were missing. */
   settle(through: number): void {
     if (this.#floor !== undefined && through <= this.#floor) return;
     this.#floor = through;
-    for (const sequence of this.#deliveredAbove) {
-      if (sequence <= through) this.#deliveredAbove.delete(sequence);
+    for (const sequence of this.#deliveredAbove ?? []) {
+      if (sequence <= through) this.#deliveredAbove?.delete(sequence);
     }
   }
 
@@ -94,7 +100,7 @@ export class KeySequence {
   reset(): void {
     this.#floor = 0;
     this.#proposed = undefined;
-    this.#deliveredAbove.clear();
-    this.#lastOf.clear();
+    this.#deliveredAbove = undefined;
+    this.#lastOf = undefined;
   }
 }

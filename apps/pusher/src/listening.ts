@@ -1,0 +1,82 @@
+import type { BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Subjects } from "@fanwire/protocol";
+import type { Door } from "./connection.ts";
+import { Backlog } from "./core/backlog.ts";
+import { KeySequence } from "./core/key-sequence.ts";
+import type { Followed } from "./delivery.ts";
+import type { LogKey } from "./log-repair.ts";
+
+/** A message that a key brought, with its place in the log if it has one. */
+export type Received = {
+  readonly message: BusMessage;
+  readonly sequence: number | undefined;
+  /** Counts up from 1 in the order of arrival over all keys; 0: read from the log, for who missed it. */
+  readonly arrival: number;
+};
+
+/** Most that is kept for connections that wait for their replay, for each key. */
+const MAX_BACKLOG = 20_000;
+
+type ListeningOptions = {
+  readonly key: string;
+  readonly treeId: string;
+  readonly subjects: Subjects;
+  /** A sequence after which nothing of the key was published before now; undefined: none is known. */
+  readonly start: number | undefined;
+};
+
+/**
+ * What this worker listens to on NATS on behalf of its connections. There may be hundreds of thousands: what is rarely needed
+ * is made when it is.
+ */
+export class Listening implements Followed, LogKey {
+  readonly key: string;
+  readonly treeId: string;
+  readonly isExact: boolean;
+  readonly pattern: string | undefined;
+  readonly user: string | undefined;
+  readonly followers: Record<Door, number> = { raw: 0, "fanwire.v1": 0, sse: 0 };
+  readonly sequence: KeySequence;
+  /** NATS has our subscription: what is published from now on comes. */
+  isHeard = false;
+  subscription: BusSubscription | undefined;
+  readonly #subjects: Subjects;
+  #backlog: Backlog<Received> | undefined;
+
+  constructor({ key, treeId, subjects, start }: ListeningOptions) {
+    const target = subjects.parseLive(key);
+    this.key = key;
+    this.treeId = treeId;
+    this.isExact = target !== undefined;
+    this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
+    this.user = target?.kind === "user" ? target.user : undefined;
+    this.sequence = new KeySequence(this.isExact, start);
+    this.#subjects = subjects;
+  }
+
+  get kind(): "everyone" | "user" | "topic" {
+    if (this.pattern !== undefined) return "topic";
+    return this.user === undefined ? "everyone" : "user";
+  }
+
+  topicOf(message: BusMessage): string | undefined {
+    if (this.isExact) return this.pattern;
+    const target = this.#subjects.parseLive(message.subject);
+    return target?.kind === "topic" ? target.topic : undefined;
+  }
+
+  get isAwaited(): boolean {
+    return this.#backlog !== undefined;
+  }
+
+  /** What came while connections wait; to be had until the last has called {@link leaveBacklog}. */
+  get backlog(): Backlog<Received> {
+    this.#backlog ??= new Backlog(MAX_BACKLOG);
+    return this.#backlog;
+  }
+
+  leaveBacklog(): void {
+    this.#backlog?.leave();
+    if (!this.#backlog?.isNeeded) this.#backlog = undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import type { Log } from "@fanwire/service";
+import {
+  errors,
+  type Msg,
+  type NatsConnection,
+  type NatsConnectionImpl,
+  type ProtocolHandler,
+  type SubscriptionImpl,
+} from "@nats-io/transport-node";
+import type { BusMessage } from "./bus.ts";
+
+/** What all subscriptions of a connection share. */
+export type CallbackSubscriptionOwner = { readonly protocol: ProtocolHandler; readonly log: Log };
+
+export function subscriptionOwner(connection: NatsConnection, log: Log): CallbackSubscriptionOwner {
+  // The only thing that connections are made of; its interface does not show what it speaks the protocol with.
+  const { protocol } = connection as NatsConnectionImpl;
+  return { protocol, log };
+}
+
+/**
+ * A subscription of the NATS client with a callback and nothing else. The client's own has an iterator, a queue and three
+ * promises too, 1.3 KB of them, which a worker with a hundred thousand topics would pay for without using them. It has
+ * the members that the client's protocol handler asks for (nats-core `protocol.ts`, `Subscriptions` and `ProtocolHandler`).
+ */
+export class CallbackSubscription {
+  readonly subject: string;
+  readonly queue: string | undefined;
+  /** Given by the protocol handler. */
+  sid = 0;
+  /** Counted by the protocol handler. */
+  received = 0;
+  readonly #owner: CallbackSubscriptionOwner;
+  readonly #onMessage: (message: BusMessage) => void;
+
+  /** Begins at once. Throws when the connection is closed. */
+  constructor(
+    owner: CallbackSubscriptionOwner,
+    options: {
+      readonly subject: string;
+      readonly group: string | undefined;
+      readonly onMessage: (message: BusMessage) => void;
+    },
+  ) {
+    if (owner.protocol.isClosed()) throw new errors.ClosedConnectionError();
+    this.#owner = owner;
+    this.subject = options.subject;
+    this.queue = options.group;
+    this.#onMessage = options.onMessage;
+    owner.protocol.subscribe(this.#known);
+  }
+
+  unsubscribe(): void {
+    this.#owner.protocol.unsubscribe(this.#known);
+  }
+
+  callback(error: Error | null, message: Msg): void {
+    const { log } = this.#owner;
+    const { subject } = this;
+    if (error) {
+      log.error({ err: error, subject }, "NATS refused a subscription");
+      return;
+    }
+    try {
+      this.#onMessage(message);
+    } catch (cause) {
+      // An error that leaves this callback would end the client's reader and leave a deaf, open connection.
+      log.error({ err: cause, subject }, "a message from NATS could not be handled");
+    }
+  }
+
+  /** Hears what is on its way to it, then ends. */
+  async drain(): Promise<void> {
+    const { protocol } = this.#owner;
+    protocol.unsub(this.#known);
+    await protocol.flush().catch(() => {});
+    protocol.subscriptions.cancel(this.#known);
+  }
+
+  /** The protocol handler says so when it forgets us. */
+  close(): void {}
+
+  /** As the type that the protocol handler asks for, of which it uses nothing but the members above. */
+  get #known(): SubscriptionImpl {
+    return this as unknown as SubscriptionImpl;
+  }
+}
