@@ -61,7 +61,8 @@ export class Handshakes {
       answer(response, gateRefusals[refusal]);
       return undefined;
     }
-    const parsed = readHandshakeQuery(request.getQuery(), this.#maxTopics);
+    // Undefined where there is none, whatever its type says.
+    const parsed = readHandshakeQuery(request.getQuery() ?? "", this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
     const { token } = query;

@@ -5,7 +5,7 @@ import type { PusherConfig } from "./config.ts";
 import { type ConnectionState, newConnectionState } from "./connection.ts";
 import { anonymousGrant } from "./core/claims.ts";
 import { encodeWelcome } from "./core/encoding.ts";
-import { greeting } from "./core/greeting.ts";
+import { Greeting } from "./core/greeting.ts";
 import { countInbound } from "./core/inbound-rate.ts";
 import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
@@ -60,6 +60,7 @@ export function openWebSocketDoor({ app, noCompression }: EdgeApp, parts: DoorPa
 
 class WebSocketDoor {
   readonly #parts: DoorParts;
+  readonly #greeting: Greeting;
   /** Who is being upgraded: the open handler runs inside the upgrade. */
   #arriving: Decided | Unverified | undefined;
   /** Who is not welcomed yet, its token may still be checked; and what it said meanwhile. */
@@ -67,6 +68,7 @@ class WebSocketDoor {
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
+    this.#greeting = new Greeting(parts.config.greeting, parts.workerId);
   }
 
   /**
@@ -77,10 +79,7 @@ class WebSocketDoor {
   onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const key = request.getHeader("sec-websocket-key");
     const extensions = request.getHeader("sec-websocket-extensions");
-    const isFanwire = request
-      .getHeader("sec-websocket-protocol")
-      .split(",")
-      .some((name) => name.trim() === SUBPROTOCOL);
+    const isFanwire = offersFanwire(request.getHeader("sec-websocket-protocol"));
 
     this.#arriving = this.#parts.handshakes.receive(response, request);
     if (this.#arriving === undefined) return;
@@ -111,7 +110,7 @@ class WebSocketDoor {
       socket.end(decided.closeCode.code, decided.closeCode.reason);
       return;
     }
-    const { greeter, config, workerId, edge } = this.#parts;
+    const { greeter, config, edge } = this.#parts;
     const { grant, query } = decided;
     const state = socket.getUserData();
     const connectionId = edge.nextConnectionId();
@@ -128,8 +127,8 @@ class WebSocketDoor {
     }
     this.#waiting.delete(socket);
     // The raw door has nowhere to put positions, so nobody can come back with one.
-    greeter.open(socket, { ...query, since: undefined }, () => {
-      if (config.greeting !== "") socket.send(greeting(config.greeting, workerId, connectionId), !BINARY);
+    greeter.open(socket, query.since === undefined ? query : { ...query, since: undefined }, () => {
+      if (config.greeting !== "") socket.send(this.#greeting.for(connectionId), !BINARY);
     });
   }
 
@@ -205,4 +204,8 @@ class WebSocketDoor {
     this.#parts.traffic.ended["inbound-rate"]++;
     this.#parts.edge.end(socket, closeCodes.inboundRate);
   }
+}
+
+function offersFanwire(subprotocols: string): boolean {
+  return subprotocols !== "" && subprotocols.split(",").some((name) => name.trim() === SUBPROTOCOL);
 }
