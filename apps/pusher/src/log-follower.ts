@@ -90,9 +90,10 @@ export class LogFollower<Key extends LogKey> {
     this.#startRepair();
   }
 
-  /** Resolves when the log was asked for the first time, be it in vain. */
+  /** To be awaited before anything is followed. Resolves when the log was asked for the first time, be it in vain. */
   async ready(): Promise<void> {
-    await this.#refreshState();
+    // Of what is stored by now nobody can miss anything.
+    if (await this.#refreshState()) this.#verifiedUpTo = this.#lastSequence;
   }
 
   /** Resolves when nothing is held. */
