@@ -58,6 +58,13 @@ export class Edge {
   readonly #expiryTimer: NodeJS.Timeout;
   readonly #follower: LogFollower<Listening>;
   readonly #receipts = new Receipts(this.#connections, this.#users);
+  /** One for all keys: of those there are many. */
+  readonly #onMessage = (message: BusMessage, key: string) => {
+    const listening = this.#interest.get(key);
+    if (listening === undefined) return;
+    this.#parts.traffic.publications[listening.kind]++;
+    this.#follower.receive(listening, message);
+  };
   #arrivals = 0;
   #listened = 0;
 
@@ -79,7 +86,7 @@ export class Edge {
     this.#follower = this.#followLog(parts.durable);
     this.#interest = new Interest(
       (key) => this.#listen(key),
-      ({ subscription }) => subscription?.unsubscribe(),
+      ({ subscription }) => subscription.unsubscribe(),
     );
     // Everyone and its own connections a worker always hears, whoever is there.
     this.#everyone = this.#interest.keep(subjects.live({ kind: "everyone" }));
@@ -295,19 +302,15 @@ export class Edge {
   }
 
   #listen(key: string): Listening {
-    const { bus, subjects, traffic } = this.#parts;
+    const { bus, subjects } = this.#parts;
     this.#listened++;
-    const listening = new Listening({
+    return new Listening({
       key,
       treeId: this.#listened.toString(36),
       subjects,
+      subscription: bus.subscribe(key, this.#onMessage),
       start: this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence,
     });
-    listening.subscription = bus.subscribe(key, (message) => {
-      traffic.publications[listening.kind]++;
-      this.#follower.receive(listening, message);
-    });
-    return listening;
   }
 
   #listeningsTo(logSubject: string): Listening[] {

@@ -21,6 +21,7 @@ type ListeningOptions = {
   readonly key: string;
   readonly treeId: string;
   readonly subjects: Subjects;
+  readonly subscription: BusSubscription;
   /** A sequence after which nothing of the key was published before now; undefined: none is known. */
   readonly start: number | undefined;
 };
@@ -39,11 +40,11 @@ export class Listening implements Followed, LogKey {
   readonly sequence: KeySequence;
   /** NATS has our subscription: what is published from now on comes. */
   isHeard = false;
-  subscription: BusSubscription | undefined;
+  readonly subscription: BusSubscription;
   readonly #subjects: Subjects;
   #backlog: Backlog<Received> | undefined;
 
-  constructor({ key, treeId, subjects, start }: ListeningOptions) {
+  constructor({ key, treeId, subjects, subscription, start }: ListeningOptions) {
     const target = subjects.parseLive(key);
     this.key = key;
     this.treeId = treeId;
@@ -51,6 +52,7 @@ export class Listening implements Followed, LogKey {
     this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
     this.user = target?.kind === "user" ? target.user : undefined;
     this.sequence = new KeySequence(this.isExact, start);
+    this.subscription = subscription;
     this.#subjects = subjects;
   }
 

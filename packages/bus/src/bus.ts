@@ -38,7 +38,7 @@ export interface Bus {
    * Of all subscriptions in the cluster with the same `group` only one, at random, gets a message; each subscription
    * counts, also several of one bus.
    */
-  subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription;
+  subscribe(subject: string, onMessage: OnMessage, group?: string): BusSubscription;
 
   /** Calls `listener` when the connection is lost and when it is back, with all subscriptions; the latter is sent at once. */
   onConnection(listener: (isConnected: boolean) => void): void;
@@ -56,6 +56,9 @@ export interface BusMessage {
   /** False when the sender expects no reply. */
   respond(data: string): boolean;
 }
+
+/** `subscribed`: the subject that was subscribed to, wildcards and all, so that one function may serve many. */
+export type OnMessage = (message: BusMessage, subscribed: string) => void;
 
 export type HeaderEntries = readonly (readonly [name: string, value: string])[];
 

@@ -7,7 +7,7 @@ import {
   type ProtocolHandler,
   type SubscriptionImpl,
 } from "@nats-io/transport-node";
-import type { BusMessage } from "./bus.ts";
+import type { OnMessage } from "./bus.ts";
 
 /** What all subscriptions of a connection share. */
 export type CallbackSubscriptionOwner = { readonly protocol: ProtocolHandler; readonly log: Log };
@@ -31,16 +31,12 @@ export class CallbackSubscription {
   /** Counted by the protocol handler. */
   received = 0;
   readonly #owner: CallbackSubscriptionOwner;
-  readonly #onMessage: (message: BusMessage) => void;
+  readonly #onMessage: OnMessage;
 
   /** Begins at once. Throws when the connection is closed. */
   constructor(
     owner: CallbackSubscriptionOwner,
-    options: {
-      readonly subject: string;
-      readonly group: string | undefined;
-      readonly onMessage: (message: BusMessage) => void;
-    },
+    options: { readonly subject: string; readonly group: string | undefined; readonly onMessage: OnMessage },
   ) {
     if (owner.protocol.isClosed()) throw new errors.ClosedConnectionError();
     this.#owner = owner;
@@ -62,7 +58,7 @@ export class CallbackSubscription {
       return;
     }
     try {
-      this.#onMessage(message);
+      this.#onMessage(message, subject);
     } catch (cause) {
       // An error that leaves this callback would end the client's reader and leave a deaf, open connection.
       log.error({ err: cause, subject }, "a message from NATS could not be handled");

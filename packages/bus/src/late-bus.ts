@@ -1,11 +1,11 @@
 import type {
   Bus,
   BusHealth,
-  BusMessage,
   BusSubscription,
   BusTraffic,
   GatherOutcome,
   HeaderEntries,
+  OnMessage,
   PublishOutcome,
   RequestOutcome,
   SendOutcome,
@@ -74,7 +74,7 @@ export class LateBus implements Bus {
     return this.#bus?.gather(...args);
   }
 
-  subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription {
+  subscribe(subject: string, onMessage: OnMessage, group?: string): BusSubscription {
     if (this.#bus !== undefined) return this.#bus.subscribe(subject, onMessage, group);
     const early: EarlySubscription = { args: [subject, onMessage, group], made: undefined };
     this.#earlySubscriptions.add(early);

@@ -10,6 +10,7 @@ import type {
   GatherOptions,
   GatherOutcome,
   HeaderEntries,
+  OnMessage,
   PublishOutcome,
   RequestOptions,
   RequestOutcome,
@@ -183,7 +184,7 @@ export class NatsBus implements Bus {
     return subscription;
   }
 
-  subscribe(subject: string, onMessage: (message: BusMessage) => void, group?: string): BusSubscription {
+  subscribe(subject: string, onMessage: OnMessage, group?: string): BusSubscription {
     return new CallbackSubscription(this.#owner, { subject, group, onMessage });
   }
 
