@@ -1,7 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Bus, type BusConfig, startNatsBus } from "@fanwire/bus";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { type Bus, type BusConfig, type BusMessage, startNatsBus } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
 import { startNats, type TestNats } from "./support/nats.ts";
@@ -242,3 +244,42 @@ test("what NATS forbids to publish is not called sent", async () => {
   await bus.stop();
   await rm(folder, { recursive: true });
 });
+
+test("one function may hear many subjects, told by which it heard, until each is unsubscribed", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  const heard: string[] = [];
+  const onMessage = (message: BusMessage, subscribed: string) => heard.push(`${subscribed} ${message.subject}`);
+  const [exact] = ["a.b", "a.*", "c"].map((subject) => bus.subscribe(subject, onMessage));
+  await bus.publish("a.b", text("1"));
+  await until("both heard it", () => heard.length === 2);
+  expect(heard.sort()).toEqual(["a.* a.b", "a.b a.b"]);
+
+  exact?.unsubscribe();
+  for (const subject of ["a.b", "c"]) await bus.publish(subject, text("2"));
+
+  await until("the others heard it", () => heard.length === 4);
+  expect(heard.slice(2)).toEqual(["a.* a.b", "c c"]);
+  await bus.stop();
+  expect(() => bus.subscribe("d", onMessage)).toThrow();
+});
+
+test("a hundred thousand subscriptions are affordable: half a kilobyte each", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  const ignore = () => {};
+  const before = heapBytes();
+
+  for (let at = 0; at < 20_000; at++) bus.subscribe(`affordable.${at}`, ignore);
+  await bus.confirm();
+
+  expect((heapBytes() - before) / 20_000).toBeLessThan(500);
+  await bus.stop();
+});
+
+/** Live bytes of this process' heap. */
+function heapBytes(): number {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return process.memoryUsage().heapUsed;
+}
