@@ -17,9 +17,9 @@ export const measured = {
   /** One send for each delivery: scenario `steady`. Busy workers are cheaper: they send what has gathered. */
   microsPerDelivery: 10,
   /** What a worker pays for a publication before the first delivery: scenario `topics`, one follower each. */
-  microsPerPublication: 25,
+  microsPerPublication: 5,
   /** With a user and one topic, each its own: scenario `opening`. */
-  bytesPerConnection: 7_400,
+  bytesPerConnection: 3_200,
   /** Of the kernel, for an idle socket with empty buffers: assumed, not measured. */
   kernelBytesPerConnection: 4_000,
   /** A node's own subscription, and one of another node it is told of: scenario `interest`. */
