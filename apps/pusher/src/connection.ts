@@ -48,12 +48,8 @@ export function newConnectionState(options: {
   readonly door: Door;
   readonly grant: Grant;
 }): ConnectionState {
-  const { connectionId, door, grant } = options;
-  // Written out: what is spread into an object lies outside of it, and takes half as much memory again.
   return {
-    connectionId,
-    door,
-    grant,
+    ...options,
     openedAt: Math.floor(Date.now() / 1_000),
     topics: undefined,
     inboundSecond: 0,
