@@ -20,7 +20,7 @@ export function subscriptionOwner(connection: NatsConnection, log: Log): Callbac
 
 /**
  * A subscription of the NATS client with a callback and nothing else. The client's own has an iterator, a queue and three
- * promises too, 1.3 KB of them, which a worker with a hundred thousand topics would pay for without using them. It has
+ * promises too, a kilobyte of them, which a worker with a hundred thousand topics would pay for without using them. It has
  * the members that the client's protocol handler asks for (nats-core `protocol.ts`, `Subscriptions` and `ProtocolHandler`).
  */
 export class CallbackSubscription {
