@@ -38,6 +38,31 @@ test("a confirmed publication has reached the server, in order, headers included
   await Promise.all([publisher.stop(), reader.stop(), reader.stop()]);
 });
 
+test("requests do not overtake what was published before them in the same turn", async () => {
+  await using nats = await startNats();
+  const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
+  const got: string[] = [];
+  reader.subscribe("a", (message) => {
+    got.push(Buffer.from(message.data).toString());
+    message.respond("");
+  });
+  await reader.confirm();
+
+  const outcomes = await Promise.all([
+    publisher.publish("a", text("1")),
+    publisher.request("a", text("2"), { timeoutMs: 5_000 }),
+    publisher.publish("a", text("3")),
+    publisher.requestMany("a", text("4"), { stallMs: 100, maxWaitMs: 5_000 }),
+    publisher.publish("a", text("5")),
+    publisher.gather("a", text("6"), () => {}),
+  ]);
+
+  expect(outcomes.every((outcome) => outcome && (!("ok" in outcome) || outcome.ok))).toBe(true);
+  await until("all arrived", () => got.length === 6);
+  expect(got).toEqual(["1", "2", "3", "4", "5", "6"]);
+  await Promise.all([publisher.stop(), reader.stop()]);
+});
+
 test("what is sent without waiting arrives in order with what is published, and a confirmation covers it", async () => {
   await using nats = await startNats();
   const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);

@@ -94,6 +94,7 @@ export class LogAppender {
       const opened = await this.#watch.refresh();
       if (!opened.ok) return { ...opened, mayBeStored: false };
     }
+    this.#bus.writeHeld();
     try {
       const reply = await this.#bus.connection.request(subject, content, { timeout: ATTEMPT_MS, headers });
       return this.#acknowledged(reply.json());

@@ -30,6 +30,12 @@ const DEAF_AFTER_MS = 5_000;
 const REPLACE_AFTER_MS = 15_000;
 const MAX_FORBIDDEN = 1_000;
 
+type HeldPublication = {
+  readonly subject: string;
+  readonly content: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+};
+
 /**
  * Connects to NATS, as long as that may take, and stays connected: reconnection never gives up. Resolves when messages
  * have gone to NATS and come back.
@@ -63,6 +69,8 @@ export class NatsBus implements Bus {
   #isConnected = true;
   #disconnects = 0;
   #connectedAt = performance.now();
+  /** Published in this turn of the event loop, not yet given to the client. */
+  readonly #held: HeldPublication[] = [];
   #confirmation: Promise<boolean> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -114,12 +122,12 @@ export class NatsBus implements Bus {
   }
 
   async publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome> {
-    if (!this.health().alive) return { ok: false, reason: "unavailable" };
+    if (!this.health().alive || this.#stopped !== undefined) return { ok: false, reason: "unavailable" };
 
     const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return { ok: false, reason: "too-large" };
     const sentAt = performance.now();
-    this.#connection.publish(subject, content, encoded && { headers: encoded });
+    this.#held.push({ subject, content, headers: encoded });
 
     if (!(await this.confirm())) return { ok: false, reason: "unconfirmed" };
     // The server refuses before it answers the confirmation's ping.
@@ -132,6 +140,7 @@ export class NatsBus implements Bus {
 
     const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return "too-large";
+    this.writeHeld();
     this.#connection.publish(subject, content, encoded && { headers: encoded });
     return "sent";
   }
@@ -141,11 +150,23 @@ export class NatsBus implements Bus {
     return this.#confirmation;
   }
 
+  /**
+   * Hands over what was published so far in this turn of the event loop, so that what follows cannot overtake it. By itself it
+   * is held until the end of the turn: many publications, and the ping that confirms them, are one write then.
+   */
+  writeHeld(): void {
+    if (this.#held.length === 0) return;
+    for (const { subject, content, headers } of this.#held.splice(0)) {
+      this.#connection.publish(subject, content, headers && { headers });
+    }
+  }
+
   async request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome> {
     if (!this.health().alive) return { ok: false, reason: "unavailable" };
 
     const headers = encodeOptionalHeaders(options.headers);
     if (this.#isTooLarge(content, headers)) return { ok: false, reason: "too-large" };
+    this.writeHeld();
     try {
       const message = await this.#connection.request(subject, content, {
         timeout: options.timeoutMs,
@@ -160,6 +181,7 @@ export class NatsBus implements Bus {
   async requestMany(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome> {
     if (!this.health().alive) return { ok: false, reason: "unavailable" };
 
+    this.writeHeld();
     const messages: Msg[] = [];
     try {
       const replies = await this.#connection.requestMany(subject, content, {
@@ -178,6 +200,7 @@ export class NatsBus implements Bus {
 
   gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined {
     if (!this.health().alive || this.#isTooLarge(content, undefined)) return undefined;
+    this.writeHeld();
     const reply = createInbox();
     const subscription = this.subscribe(reply, onReply);
     this.#connection.publish(subject, content, { reply });
@@ -212,6 +235,7 @@ export class NatsBus implements Bus {
   async #drain(): Promise<void> {
     this.#probe.stop();
     if (this.#isConnected) {
+      this.writeHeld();
       // A server that does not answer must not hold our exit.
       await Promise.race([this.#connection.drain(), delay(CONFIRM_TIMEOUT_MS, undefined, { ref: false })]);
     }
@@ -222,21 +246,33 @@ export class NatsBus implements Bus {
   async #confirmAfterThisTurn(): Promise<boolean> {
     await nextTurn();
     this.#confirmation = undefined;
-    if (!this.#isConnected) return false;
-    const timeout = new AbortController();
-    try {
-      const isConfirmed = await Promise.race([
-        this.#connection.flush().then(() => true),
-        delay(CONFIRM_TIMEOUT_MS, false, { signal: timeout.signal }),
-      ]);
-      // Errors reach us through an iterator: one more turn, and those that came before the pong have been seen.
-      await nextTurn();
-      return isConfirmed;
-    } catch {
+    if (!this.#isConnected) {
+      this.#held.length = 0;
       return false;
-    } finally {
-      timeout.abort();
     }
+    const isConfirmed = await this.#ping();
+    // Errors reach us through an iterator: one more turn, and those that came before the pong have been seen.
+    await nextTurn();
+    return isConfirmed;
+  }
+
+  #ping(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, CONFIRM_TIMEOUT_MS, false);
+      const settle = (isAnswered: boolean) => {
+        clearTimeout(timer);
+        resolve(isAnswered);
+      };
+      this.#flush().then(
+        () => settle(true),
+        () => settle(false),
+      );
+    });
+  }
+
+  async #flush(): Promise<void> {
+    this.writeHeld();
+    await this.#connection.flush();
   }
 
   #isTooLarge(content: Uint8Array, headers: MsgHdrs | undefined): boolean {
