@@ -35,14 +35,6 @@ export type ApiParts = {
   readonly log: Log;
 };
 
-const SECURITY_HEADERS = Object.entries({
-  // A stored answer to a GET that publishes would be a publication lost.
-  "Cache-Control": "no-store",
-  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-  "Referrer-Policy": "no-referrer",
-  "X-Content-Type-Options": "nosniff",
-});
-
 /** The HTTP API. Every request passes, in this order: counting, the bound on requests in flight, its key, its route. */
 export function createApi(parts: ApiParts): Api {
   const api: Api = new OpenAPIHono<Env>({
@@ -50,8 +42,8 @@ export function createApi(parts: ApiParts): Api {
       if (!result.success) throw new ApiError("invalid_request", { details: describeIssues(result.error.issues) });
     },
   });
-  api.use(observe(parts), boundInFlight(parts));
-  api.use("/v1/*", requireKey(parts.keys));
+  api.use(observe(parts));
+  if (!parts.keys.isOpen) api.use("/v1/*", requireKey(parts.keys));
 
   addSeedRoute(api, parts);
   addPublicationsRoute(api, parts);
@@ -68,16 +60,17 @@ export function createApi(parts: ApiParts): Api {
   return api;
 }
 
-function observe({ metrics, log }: ApiParts): MiddlewareHandler<Env> {
+/** Counts, and answers what is too much at once itself. One for both: each middleware costs every request. */
+function observe({ metrics, log, config }: ApiParts): MiddlewareHandler<Env> {
   return async (c, next) => {
     const startedAt = performance.now();
-    metrics.inFlight.inc();
-    for (const [name, value] of SECURITY_HEADERS) c.header(name, value);
+    metrics.inFlight++;
 
-    await next();
+    if (metrics.inFlight > config.maxInFlight) c.res = answerError(c, new ApiError("too_many_requests"));
+    else await next();
 
     const seconds = (performance.now() - startedAt) / 1_000;
-    metrics.inFlight.dec();
+    metrics.inFlight--;
     const observed = { route: routeLabel(c), method: c.req.method, status: c.res.status, seconds };
     metrics.countRequest(observed);
     // Never the URL: its query may hold a key and always holds content.
@@ -85,23 +78,17 @@ function observe({ metrics, log }: ApiParts): MiddlewareHandler<Env> {
   };
 }
 
+const routeLabels = new Map<string, string>();
+
 /** The pattern of the route that answered. Patterns with a star are those of middleware. */
 function routeLabel(c: Context): string {
   const pattern = routePath(c, -1);
-  return pattern.endsWith("*") ? "unmatched" : pattern.replaceAll(/:(\w+)/g, "{$1}");
-}
-
-function boundInFlight({ config }: ApiParts): MiddlewareHandler<Env> {
-  let inFlight = 0;
-  return async (_c, next) => {
-    if (inFlight >= config.maxInFlight) throw new ApiError("too_many_requests");
-    inFlight++;
-    try {
-      await next();
-    } finally {
-      inFlight--;
-    }
-  };
+  let label = routeLabels.get(pattern);
+  if (label === undefined) {
+    label = pattern.endsWith("*") ? "unmatched" : pattern.replaceAll(/:(\w+)/g, "{$1}");
+    routeLabels.set(pattern, label);
+  }
+  return label;
 }
 
 function refuseOtherMethods(api: Api): void {

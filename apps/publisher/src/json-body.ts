@@ -1,47 +1,58 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
-import type { Gauge } from "prom-client";
-import { ApiError } from "./errors.ts";
+import { ApiError, type ErrorCode } from "./errors.ts";
 
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
 type BodyLimits = { readonly maxBodyBytes: number; readonly maxHeldBodyBytes: number };
+/** Where it is counted what all bodies hold. */
+type HeldBodies = { heldBodyBytes: number };
 
 /** Reads the JSON bodies of all requests, and holds no more of them at once than it may. */
 export class JsonBodies {
   readonly #limits: BodyLimits;
-  readonly #heldGauge: Gauge;
-  #heldBytes = 0;
+  readonly #held: HeldBodies;
 
-  constructor(limits: BodyLimits, heldGauge: Gauge) {
+  constructor(limits: BodyLimits, held: HeldBodies) {
     this.#limits = limits;
-    this.#heldGauge = heldGauge;
+    this.#held = held;
   }
 
   /** @throws ApiError when the body is no JSON, is too large, or there is no room for it now. */
   async read({ incoming, outgoing }: HttpBindings): Promise<unknown> {
     checkType(incoming);
     if (Number(incoming.headers["content-length"]) > this.#limits.maxBodyBytes) throw new ApiError("body_too_large");
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    // What is made of the body lives until the answer is out.
-    outgoing.once("close", () => this.#hold(-bytes));
-
-    for await (const chunk of chunksOf(incoming)) {
-      bytes += chunk.length;
-      this.#hold(chunk.length);
-      if (bytes > this.#limits.maxBodyBytes) throw new ApiError("body_too_large");
-      if (this.#heldBytes > this.#limits.maxHeldBodyBytes) throw new ApiError("too_many_requests");
-      chunks.push(chunk);
-    }
-    return parse(Buffer.concat(chunks));
+    return parse(await this.#collect(incoming, outgoing));
   }
 
-  #hold(bytes: number): void {
-    this.#heldBytes += bytes;
-    this.#heldGauge.set(this.#heldBytes);
+  /** By events: an iterator over the chunks costs a small request as much as all else that is done with it. */
+  #collect(incoming: IncomingMessage, outgoing: ServerResponse): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const refuse = (code: ErrorCode) => {
+        incoming.off("data", onData);
+        incoming.pause();
+        reject(new ApiError(code));
+      };
+      const onData = (chunk: Buffer) => {
+        bytes += chunk.length;
+        this.#held.heldBodyBytes += chunk.length;
+        if (bytes > this.#limits.maxBodyBytes) refuse("body_too_large");
+        else if (this.#held.heldBodyBytes > this.#limits.maxHeldBodyBytes) refuse("too_many_requests");
+        else chunks.push(chunk);
+      };
+      incoming.on("data", onData);
+      incoming.once("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+      incoming.once("error", (cause) => reject(new ApiError("malformed_request", { cause })));
+      outgoing.once("close", () => {
+        // What is made of the body lives until the answer is out.
+        this.#held.heldBodyBytes -= bytes;
+        if (!incoming.readableEnded) reject(new ApiError("malformed_request"));
+      });
+    });
   }
 }
 
@@ -53,15 +64,6 @@ function checkType({ headers }: IncomingMessage): void {
   if (!JSON_TYPE.test(headers["content-type"] ?? "")) throw new ApiError("unsupported_media_type");
   if ((headers["content-encoding"] ?? "identity") !== "identity") {
     throw new ApiError("unsupported_media_type", { message: "The body must not be compressed." });
-  }
-}
-
-async function* chunksOf(incoming: IncomingMessage): AsyncGenerator<Buffer> {
-  try {
-    // Destroying what was not read to its end would destroy the socket, and the answer with it.
-    for await (const chunk of incoming.iterator({ destroyOnReturn: false })) yield chunk;
-  } catch (cause) {
-    throw new ApiError("malformed_request", { cause });
   }
 }
 

@@ -19,8 +19,10 @@ const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DE
 /** What the publisher counts. Reading {@link PublisherMetrics.registry} gives it in Prometheus' text format. */
 export class PublisherMetrics {
   readonly registry: Registry = createRegistry();
-  readonly inFlight: Gauge;
-  readonly heldBodyBytes: Gauge;
+  /** Requests being answered now. */
+  inFlight = 0;
+  /** Bytes of request bodies held in memory now. */
+  heldBodyBytes = 0;
   readonly #requests: Counter<"route" | "method" | "status">;
   readonly #durations: Histogram<"route" | "method">;
   readonly #publications: Counter<"target" | "outcome">;
@@ -60,15 +62,23 @@ export class PublisherMetrics {
       labelNames: ["outcome"],
       registers,
     });
-    this.inFlight = new Gauge({
-      name: "fanwire_publisher_in_flight",
-      help: "Requests being answered now.",
-      registers,
-    });
-    this.heldBodyBytes = new Gauge({
-      name: "fanwire_publisher_held_body_bytes",
-      help: "Bytes of request bodies held in memory now.",
-      registers,
+    this.#gauge("fanwire_publisher_in_flight", "Requests being answered now.", () => this.inFlight);
+    this.#gauge(
+      "fanwire_publisher_held_body_bytes",
+      "Bytes of request bodies held in memory now.",
+      () => this.heldBodyBytes,
+    );
+  }
+
+  /** Read when the metrics are asked for: a number costs a request nothing. */
+  #gauge(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(value());
+      },
     });
   }
 

@@ -21,7 +21,7 @@ function apiWith(env: Record<string, string> = {}): Api {
   const durableLog = new LateLog();
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ bus, durableLog, subjects, requestTimeoutMs, receiptTimeoutMs, metrics, log });
-  const bodies = new JsonBodies(config, metrics.heldBodyBytes);
+  const bodies = new JsonBodies(config, metrics);
   const keys = new ApiKeys(config.apiKeys);
   return createApi({ config, cluster, durableLog, subjects, keys, bodies, metrics, log });
 }

@@ -78,7 +78,7 @@ function buildApi({ nats, ...parts }: BuildParts): Api {
   const { config, metrics } = parts;
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ ...parts, ...nats, requestTimeoutMs, receiptTimeoutMs });
-  const bodies = new JsonBodies(config, metrics.heldBodyBytes);
+  const bodies = new JsonBodies(config, metrics);
   return createApi({ ...parts, durableLog: nats.durableLog, cluster, keys: new ApiKeys(config.apiKeys), bodies });
 }
 

@@ -11,6 +11,14 @@ const MAX_HEADER_BYTES = 65_536;
 /** Beyond it a newcomer is dropped at once: sockets that say nothing cost memory too. */
 const MAX_SOCKETS = 10_000;
 
+const SECURITY_HEADERS = Object.entries({
+  // A stored answer to a GET that publishes would be a publication lost.
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+  "Referrer-Policy": "no-referrer",
+  "X-Content-Type-Options": "nosniff",
+});
+
 export type ApiServer = {
   readonly port: number;
   /** Accepts nobody any more, lets requests in hand finish for at most `graceMs`. */
@@ -26,6 +34,8 @@ export async function startApiServer(api: Api, host: string, port: number): Prom
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (incoming, outgoing) => {
     const { socket } = incoming;
     inHand.set(socket, outgoing);
+    // Here and not in a route: on the way through a `Headers` they would cost more than all else that an answer does.
+    for (const [name, value] of SECURITY_HEADERS) outgoing.setHeader(name, value);
     outgoing.once("close", () => {
       if (inHand.get(socket) === outgoing) inHand.delete(socket);
       if (isStopping) server.closeIdleConnections();
