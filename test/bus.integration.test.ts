@@ -168,6 +168,13 @@ test("content beyond max_payload is refused here, not by a closed connection", a
   });
   const withHeaders = "NATS/1.0\r\nEvent: e\r\n\r\n".length;
   expect(await bus.publish("a", new Uint8Array(limit - withHeaders), [["Event", "e"]])).toEqual({ ok: true });
+  // Of many, each has an outcome of its own.
+  const [fits, beyond] = [new Uint8Array(1), new Uint8Array(limit + 1)];
+  expect(await bus.publishAll([fits, beyond, fits].map((content) => ({ subject: "a", content })))).toEqual([
+    { ok: true },
+    { ok: false, reason: "too-large" },
+    { ok: true },
+  ]);
   await bus.stop();
 });
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Bus, BusMessage, DurableLog, RequestFailure } from "@fanwire/bus";
+import type { Bus, BusMessage, DurableLog, PublishOutcome, RequestFailure } from "@fanwire/bus";
 import {
   type ConnectionAddress,
   type ConnectionDescription,
@@ -28,6 +28,7 @@ import {
   type PublishResult,
   receiptOfConnection,
   resultOfAll,
+  runsOf,
   type StoredAt,
   storedNow,
 } from "./core/publish.ts";
@@ -64,10 +65,7 @@ export class Cluster {
     this.#receipts = new Receipts({ ...parts, roll, timeoutMs: parts.receiptTimeoutMs });
   }
 
-  /**
-   * Publishes; to a connection, with its worker's word about it. Requests of one caller that are handed over in one turn of
-   * the event loop reach NATS in that order.
-   */
+  /** Publishes; to a connection, with its worker's word about it. */
   async publish({ publications, isDurable, wantsReceipt }: PublishRequest): Promise<PublishResult> {
     const receiptId = wantsReceipt ? randomUUID() : undefined;
     const asked = publications.map((each) => (receiptId === undefined ? each : { ...each, receipt: receiptId }));
@@ -75,6 +73,19 @@ export class Cluster {
     const result = resultOfAll(results);
     if (receiptId === undefined || !result.ok) return result;
     return this.#withReceipt(receiptId, result, storedNow(this.#parts.subjects, publications, results));
+  }
+
+  /** Publishes a batch: one result for each request. NATS gets them in their order. */
+  async publishAll(requests: readonly PublishRequest[]): Promise<PublishResult[]> {
+    // One turn hands all of them over, so that their order is the order on the wire.
+    const results = await Promise.all(
+      runsOf(requests).map((run) =>
+        run.isPlain
+          ? this.#publishPlain(run.requests)
+          : Promise.all(run.requests.map((request) => this.publish(request))),
+      ),
+    );
+    return results.flat();
   }
 
   /** Publishes and does not ask whether anybody was there, as the original cluster did. */
@@ -150,6 +161,19 @@ export class Cluster {
     return outcome.message;
   }
 
+  /** Without promises for each of them, which would be most of what a large batch costs. */
+  async #publishPlain(requests: readonly PublishRequest[]): Promise<PublishResult[]> {
+    const { bus, subjects, metrics } = this.#parts;
+    const publications = requests.flatMap((request) => request.publications);
+    const outcomes = await bus.publishAll(publications.map((publication) => encodePublication(subjects, publication)));
+    return publications.map((publication, at) => {
+      const outcome = outcomes[at]; // there are as many as publications
+      const result = outcome?.ok === false ? outcome : PUBLISHED;
+      metrics.countPublication(publication, result);
+      return result;
+    });
+  }
+
   async #publish(publication: Publication, isDurable: boolean): Promise<PublishResult> {
     const { target } = publication;
     const result = await (target.kind === "connection"
@@ -183,8 +207,7 @@ export class Cluster {
 
   async #publishConfirmed(publication: Publication): Promise<PublishResult> {
     const { subject, content, headers } = encodePublication(this.#parts.subjects, publication);
-    const outcome = await this.#parts.bus.publish(subject, content, headers);
-    return outcome.ok ? { ok: true, status: "published" } : outcome;
+    return resultOf(await this.#parts.bus.publish(subject, content, headers));
   }
 
   async #publishAndAsk(publication: Publication): Promise<PublishResult> {
@@ -208,6 +231,12 @@ export class Cluster {
     if (reply.data.connection === null) throw new ApiError("connection_not_found");
     return reply.data.connection;
   }
+}
+
+const PUBLISHED: PublishResult = { ok: true, status: "published" };
+
+function resultOf(outcome: PublishOutcome): PublishResult {
+  return outcome.ok ? PUBLISHED : outcome;
 }
 
 function refusal(reason: RequestFailure): PublishRefusal {

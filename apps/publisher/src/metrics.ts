@@ -14,6 +14,9 @@ export type ObservedRequest = {
   readonly seconds: number;
 };
 
+/** A time series, counted without prom-client, which makes a string of its labels each time. */
+type Tally = { readonly labels: { readonly target: string; readonly outcome: string }; count: number };
+
 const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE"]);
 
 /** What the publisher counts. Reading {@link PublisherMetrics.registry} gives it in Prometheus' text format. */
@@ -25,8 +28,8 @@ export class PublisherMetrics {
   heldBodyBytes = 0;
   readonly #requests: Counter<"route" | "method" | "status">;
   readonly #durations: Histogram<"route" | "method">;
-  readonly #publications: Counter<"target" | "outcome">;
-  readonly #contentBytes: Counter;
+  readonly #publications = new Map<string, Tally>();
+  #contentBytes = 0;
   readonly #receipts: Counter<"outcome">;
 
   constructor(bus: Bus) {
@@ -45,16 +48,26 @@ export class PublisherMetrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     });
-    this.#publications = new Counter({
+    const publications = this.#publications;
+    new Counter({
       name: "fanwire_publisher_publications_total",
       help: "Publications, by kind of target and what became of them: a status or an error code.",
       labelNames: ["target", "outcome"],
       registers,
+      collect() {
+        this.reset();
+        for (const { labels, count } of publications.values()) this.inc(labels, count);
+      },
     });
-    this.#contentBytes = new Counter({
+    const contentBytes = () => this.#contentBytes;
+    new Counter({
       name: "fanwire_publisher_content_bytes_total",
       help: "Bytes of content of the publications that NATS or a worker accepted.",
       registers,
+      collect() {
+        this.reset();
+        this.inc(contentBytes());
+      },
     });
     this.#receipts = new Counter({
       name: "fanwire_publisher_receipts_total",
@@ -89,8 +102,12 @@ export class PublisherMetrics {
   }
 
   countPublication({ target, content }: Publication, result: PublishResult): void {
-    this.#publications.inc({ target: target.kind, outcome: result.ok ? result.status : refusalCodes[result.reason] });
-    if (result.ok) this.#contentBytes.inc(content.length);
+    const outcome = result.ok ? result.status : refusalCodes[result.reason];
+    const key = `${target.kind} ${outcome}`;
+    const tally = this.#publications.get(key);
+    if (tally === undefined) this.#publications.set(key, { labels: { target: target.kind, outcome }, count: 1 });
+    else tally.count++;
+    if (result.ok) this.#contentBytes += content.length;
   }
 
   countReceipt(isComplete: boolean): void {

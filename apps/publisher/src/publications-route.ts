@@ -1,5 +1,6 @@
 import { formatPosition } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
+import { readCommonRequest } from "./common-request.ts";
 import { type Accepted, type PublishRequest, type PublishResult, refusalOfAll } from "./core/publish.ts";
 import { ApiError, describeRefusal, type ErrorDetail, errorBody, throwRefusal } from "./errors.ts";
 import type { Api, ApiParts } from "./http.ts";
@@ -82,16 +83,21 @@ export function addPublicationsRoute(api: Api, { cluster, bodies, config }: ApiP
   api.on(method, path, async (c) => {
     const body = await bodies.read(c.env);
     if (Array.isArray(body)) {
-      const requests = parseBatch(body, config.maxBatch);
-      // One turn hands all of them over, so that their order is the order on the wire.
-      return c.json(batchAnswer(await Promise.all(requests.map((request) => cluster.publish(request)))));
+      return c.json(batchAnswer(await cluster.publishAll(parseBatch(body, config.maxBatch))));
     }
 
-    const parsed = publicationRequest.safeParse(body);
-    if (!parsed.success) throw new ApiError("invalid_request", { details: describeIssues(parsed.error.issues) });
-    const result = await cluster.publish(parsed.data);
+    const request = readRequest(body);
+    if ("issues" in request) throw new ApiError("invalid_request", { details: describeIssues(request.issues) });
+    const result = await cluster.publish(request);
     return c.json(result.ok ? answerOf(result) : throwRefusal(result));
   });
+}
+
+function readRequest(value: unknown): PublishRequest | z.ZodError {
+  const common = readCommonRequest(value);
+  if (common !== undefined) return common;
+  const parsed = publicationRequest.safeParse(value);
+  return parsed.success ? parsed.data : parsed.error;
 }
 
 function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest[] {
@@ -103,9 +109,9 @@ function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest
   const requests: PublishRequest[] = [];
   const details: ErrorDetail[] = [];
   for (const [index, item] of items.entries()) {
-    const parsed = publicationRequest.safeParse(item);
-    if (parsed.success) requests.push(parsed.data);
-    else details.push(...describeIssues(parsed.error.issues, index));
+    const request = readRequest(item);
+    if ("issues" in request) details.push(...describeIssues(request.issues, index));
+    else requests.push(request);
     if (details.length >= MAX_DETAILS) break;
   }
   if (details.length > 0) {
@@ -126,7 +132,10 @@ function refusalAnswer(refused: Parameters<typeof describeRefusal>[0]) {
   return errorBody(code, message);
 }
 
+const PUBLISHED: z.input<typeof publicationStatus> = { status: "published" };
+
 function answerOf(result: Accepted): z.input<typeof publicationStatus> {
+  if (result.status === "published" && result.receipt === undefined) return PUBLISHED;
   const receipt = result.receipt && { receipt: result.receipt };
   if (result.status !== "stored") return { status: result.status, ...receipt };
   const positions = result.positions.map(formatPosition);

@@ -150,8 +150,13 @@ function contentBytes(data: string, encoding: "utf8" | "base64" = "utf8"): { byt
     // The decoder skips what it does not know; only what it would write itself is base64 without a doubt.
     return bytes.toString("base64") === data ? { bytes } : { problem: "is no base64 (standard alphabet, padded)" };
   }
-  if (/\p{Surrogate}/u.test(data)) return { problem: "holds half of a surrogate pair, which has no UTF-8 form" };
+  if (!isWellFormed(data)) return { problem: "holds half of a surrogate pair, which has no UTF-8 form" };
   return { bytes: Buffer.from(data) };
+}
+
+/** Whether the text has a UTF-8 form: half of a surrogate pair has none. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
 }
 
 const position = z

@@ -13,6 +13,8 @@ export interface Bus {
    * those of one caller keep their order.
    */
   publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome>;
+  /** As {@link publish}, of many in their order, each with its outcome. A promise for each would cost more than the rest. */
+  publishAll(publications: readonly BusPublication[]): Promise<PublishOutcome[]>;
   /**
    * Publishes without waiting. `sent`: on its way, in order with all else that this bus publishes; what NATS forbids is
    * only logged. Nothing bounds what waits for a server that is slower than its callers: who sends much asks
@@ -61,6 +63,12 @@ export interface BusMessage {
 export type OnMessage = (message: BusMessage, subscribed: string) => void;
 
 export type HeaderEntries = readonly (readonly [name: string, value: string])[];
+
+export type BusPublication = {
+  readonly subject: string;
+  readonly content: Uint8Array;
+  readonly headers?: HeaderEntries;
+};
 
 export type BusSubscription = { unsubscribe(): void };
 

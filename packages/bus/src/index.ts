@@ -2,6 +2,7 @@ export type {
   Bus,
   BusHealth,
   BusMessage,
+  BusPublication,
   BusSubscription,
   BusTraffic,
   GatherOutcome,

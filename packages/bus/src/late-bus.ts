@@ -1,6 +1,7 @@
 import type {
   Bus,
   BusHealth,
+  BusPublication,
   BusSubscription,
   BusTraffic,
   GatherOutcome,
@@ -50,8 +51,12 @@ export class LateBus implements Bus {
     return this.#bus?.maxPayloadBytes() ?? 0;
   }
 
-  async publish(...args: Parameters<Bus["publish"]>): Promise<PublishOutcome> {
-    return this.#bus?.publish(...args) ?? UNAVAILABLE;
+  publish(...args: Parameters<Bus["publish"]>): Promise<PublishOutcome> {
+    return this.#bus?.publish(...args) ?? Promise.resolve(UNAVAILABLE);
+  }
+
+  publishAll(publications: readonly BusPublication[]): Promise<PublishOutcome[]> {
+    return this.#bus?.publishAll(publications) ?? Promise.resolve(publications.map(() => UNAVAILABLE));
   }
 
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome {

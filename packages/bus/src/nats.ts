@@ -5,6 +5,7 @@ import type {
   Bus,
   BusHealth,
   BusMessage,
+  BusPublication,
   BusSubscription,
   BusTraffic,
   GatherOptions,
@@ -29,6 +30,12 @@ const DEAF_AFTER_MS = 5_000;
 /** A connection that stays open and deaf for so long is replaced. */
 const REPLACE_AFTER_MS = 15_000;
 const MAX_FORBIDDEN = 1_000;
+
+const PUBLISHED: PublishOutcome = { ok: true };
+const UNAVAILABLE: PublishOutcome = { ok: false, reason: "unavailable" };
+const UNCONFIRMED: PublishOutcome = { ok: false, reason: "unconfirmed" };
+const FORBIDDEN: PublishOutcome = { ok: false, reason: "forbidden" };
+const TOO_LARGE: PublishOutcome = { ok: false, reason: "too-large" };
 
 type HeldPublication = {
   readonly subject: string;
@@ -122,21 +129,22 @@ export class NatsBus implements Bus {
   }
 
   async publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome> {
-    if (!this.health().alive || this.#stopped !== undefined) return { ok: false, reason: "unavailable" };
-
-    const encoded = encodeOptionalHeaders(headers);
-    if (this.#isTooLarge(content, encoded)) return { ok: false, reason: "too-large" };
     const sentAt = performance.now();
-    this.#held.push({ subject, content, headers: encoded });
+    const refusal = this.#canSend() ? this.#hold(subject, content, headers) : UNAVAILABLE;
+    return refusal ?? this.#outcome(subject, sentAt, await this.confirm());
+  }
 
-    if (!(await this.confirm())) return { ok: false, reason: "unconfirmed" };
-    // The server refuses before it answers the confirmation's ping.
-    const forbiddenAt = this.#forbiddenAt.get(subject);
-    return forbiddenAt !== undefined && forbiddenAt >= sentAt ? { ok: false, reason: "forbidden" } : { ok: true };
+  async publishAll(publications: readonly BusPublication[]): Promise<PublishOutcome[]> {
+    if (!this.#canSend()) return publications.map(() => UNAVAILABLE);
+
+    const sentAt = performance.now();
+    const refusals = publications.map(({ subject, content, headers }) => this.#hold(subject, content, headers));
+    const isConfirmed = await this.confirm();
+    return publications.map(({ subject }, at) => refusals[at] ?? this.#outcome(subject, sentAt, isConfirmed));
   }
 
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome {
-    if (!this.health().alive || this.#stopped !== undefined) return "unavailable";
+    if (!this.#canSend()) return "unavailable";
 
     const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return "too-large";
@@ -273,6 +281,25 @@ export class NatsBus implements Bus {
   async #flush(): Promise<void> {
     this.writeHeld();
     await this.#connection.flush();
+  }
+
+  #canSend(): boolean {
+    return this.health().alive && this.#stopped === undefined;
+  }
+
+  /** To be written at the end of this turn of the event loop. */
+  #hold(subject: string, content: Uint8Array, headers: HeaderEntries | undefined): PublishOutcome | undefined {
+    const encoded = encodeOptionalHeaders(headers);
+    if (this.#isTooLarge(content, encoded)) return TOO_LARGE;
+    this.#held.push({ subject, content, headers: encoded });
+    return undefined;
+  }
+
+  #outcome(subject: string, sentAt: number, isConfirmed: boolean): PublishOutcome {
+    if (!isConfirmed) return UNCONFIRMED;
+    // The server refuses before it answers the confirmation's ping.
+    const forbiddenAt = this.#forbiddenAt.get(subject);
+    return forbiddenAt !== undefined && forbiddenAt >= sentAt ? FORBIDDEN : PUBLISHED;
   }
 
   #isTooLarge(content: Uint8Array, headers: MsgHdrs | undefined): boolean {

@@ -11,6 +11,7 @@ const PLAIN_TOKEN = /^[A-Za-z0-9_-]+$/;
  */
 export function encodeToken(name: string): string {
   if (name === "") return EMPTY_TOKEN;
+  if (PLAIN_TOKEN.test(name)) return name;
 
   let token = "";
   for (const byte of utf8Encoder.encode(name)) token += encodeByte(byte);

@@ -33,6 +33,27 @@ export type Receipt = {
   readonly complete: boolean;
 };
 
+/** Requests that follow each other and are alike in that. */
+export type Run = {
+  /** One publication each, which NATS alone takes and confirms: nobody is asked what became of it. */
+  readonly isPlain: boolean;
+  readonly requests: PublishRequest[];
+};
+
+export function runsOf(requests: readonly PublishRequest[]): Run[] {
+  const runs: Run[] = [];
+  for (const request of requests) {
+    const last = runs.at(-1);
+    if (last?.isPlain === isPlain(request)) last.requests.push(request);
+    else runs.push({ isPlain: isPlain(request), requests: [request] });
+  }
+  return runs;
+}
+
+function isPlain({ publications: [publication, ...others], isDurable, wantsReceipt }: PublishRequest): boolean {
+  return !isDurable && !wantsReceipt && others.length === 0 && publication?.target.kind !== "connection";
+}
+
 /** A publication as it goes to NATS. */
 export type OutgoingPublication = {
   readonly subject: string;
@@ -95,7 +116,12 @@ export function encodeDurable(
   return { subject: subjects.log(publication.target), ...encodeBody(publication) };
 }
 
+const NO_HEADERS: OutgoingPublication["headers"] = [];
+
 function encodeBody({ content, event, id, receipt, except }: Publication): Omit<OutgoingPublication, "subject"> {
+  if (event === undefined && id === undefined && receipt === undefined && except === undefined) {
+    return { content, headers: NO_HEADERS };
+  }
   const headers: [string, string][] = [];
   if (event !== undefined) headers.push([headerNames.event, event]);
   if (id !== undefined) headers.push([headerNames.id, id]);
