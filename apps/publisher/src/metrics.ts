@@ -14,9 +14,6 @@ export type ObservedRequest = {
   readonly seconds: number;
 };
 
-/** A time series, counted without prom-client, which makes a string of its labels each time. */
-type Tally = { readonly labels: { readonly target: string; readonly outcome: string }; count: number };
-
 const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE"]);
 
 /** What the publisher counts. Reading {@link PublisherMetrics.registry} gives it in Prometheus' text format. */
@@ -28,7 +25,8 @@ export class PublisherMetrics {
   heldBodyBytes = 0;
   readonly #requests: Counter<"route" | "method" | "status">;
   readonly #durations: Histogram<"route" | "method">;
-  readonly #publications = new Map<string, Tally>();
+  /** By outcome, then by kind of target. Counted without prom-client, which makes a string of the labels each time. */
+  readonly #publications = new Map<string, Map<string, number>>();
   #contentBytes = 0;
   readonly #receipts: Counter<"outcome">;
 
@@ -56,7 +54,9 @@ export class PublisherMetrics {
       registers,
       collect() {
         this.reset();
-        for (const { labels, count } of publications.values()) this.inc(labels, count);
+        for (const [outcome, targets] of publications) {
+          for (const [target, count] of targets) this.inc({ target, outcome }, count);
+        }
       },
     });
     const contentBytes = () => this.#contentBytes;
@@ -103,10 +103,8 @@ export class PublisherMetrics {
 
   countPublication({ target, content }: Publication, result: PublishResult): void {
     const outcome = result.ok ? result.status : refusalCodes[result.reason];
-    const key = `${target.kind} ${outcome}`;
-    const tally = this.#publications.get(key);
-    if (tally === undefined) this.#publications.set(key, { labels: { target: target.kind, outcome }, count: 1 });
-    else tally.count++;
+    const targets = this.#publications.get(outcome) ?? new Map<string, number>();
+    this.#publications.set(outcome, targets.set(target.kind, (targets.get(target.kind) ?? 0) + 1));
     if (result.ok) this.#contentBytes += content.length;
   }
 

@@ -44,14 +44,16 @@ export function runsOf(requests: readonly PublishRequest[]): Run[] {
   const runs: Run[] = [];
   for (const request of requests) {
     const last = runs.at(-1);
-    if (last?.isPlain === isPlain(request)) last.requests.push(request);
-    else runs.push({ isPlain: isPlain(request), requests: [request] });
+    const plain = isPlain(request);
+    if (last?.isPlain === plain) last.requests.push(request);
+    else runs.push({ isPlain: plain, requests: [request] });
   }
   return runs;
 }
 
-function isPlain({ publications: [publication, ...others], isDurable, wantsReceipt }: PublishRequest): boolean {
-  return !isDurable && !wantsReceipt && others.length === 0 && publication?.target.kind !== "connection";
+function isPlain({ publications, isDurable, wantsReceipt }: PublishRequest): boolean {
+  if (isDurable || wantsReceipt || publications.length !== 1) return false;
+  return publications[0]?.target.kind !== "connection";
 }
 
 /** A publication as it goes to NATS. */
