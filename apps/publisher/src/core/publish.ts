@@ -118,12 +118,7 @@ export function encodeDurable(
   return { subject: subjects.log(publication.target), ...encodeBody(publication) };
 }
 
-const NO_HEADERS: OutgoingPublication["headers"] = [];
-
 function encodeBody({ content, event, id, receipt, except }: Publication): Omit<OutgoingPublication, "subject"> {
-  if (event === undefined && id === undefined && receipt === undefined && except === undefined) {
-    return { content, headers: NO_HEADERS };
-  }
   const headers: [string, string][] = [];
   if (event !== undefined) headers.push([headerNames.event, event]);
   if (id !== undefined) headers.push([headerNames.id, id]);
