@@ -78,17 +78,10 @@ function observe({ metrics, log, config }: ApiParts): MiddlewareHandler<Env> {
   };
 }
 
-const routeLabels = new Map<string, string>();
-
 /** The pattern of the route that answered. Patterns with a star are those of middleware. */
 function routeLabel(c: Context): string {
   const pattern = routePath(c, -1);
-  let label = routeLabels.get(pattern);
-  if (label === undefined) {
-    label = pattern.endsWith("*") ? "unmatched" : pattern.replaceAll(/:(\w+)/g, "{$1}");
-    routeLabels.set(pattern, label);
-  }
-  return label;
+  return pattern.endsWith("*") ? "unmatched" : pattern.replaceAll(/:(\w+)/g, "{$1}");
 }
 
 function refuseOtherMethods(api: Api): void {
