@@ -37,7 +37,9 @@ export async function runChaos({ seed, seconds, only = "", say }: Options): Prom
   const isOldNats = nats.startsWith("2.9.");
   say(`everything runs on nats-server ${nats}; seed ${seed}${isOldNats ? "; no faults that part NATS nodes" : ""}`);
   const wanted = ({ name, isLong, partsNodes }: Fault) =>
-    only.split("|").some((part) => name.includes(part)) && !(isLong && seconds < 300) && !(partsNodes && isOldNats);
+    only.split("|").some((part) => name.includes(part)) &&
+    !(isLong && only === "" && seconds < 300) &&
+    !(partsNodes && isOldNats);
   const eligible = faults.filter(wanted);
   while (performance.now() < endsAt) {
     for (const fault of random.shuffled(eligible)) {
