@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage, DurableLog, LoggedPublication } from "@fanwire/bus";
-import type { Subjects } from "@fanwire/protocol";
+import type { Position, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { inOrder, type Logged, type LogKey, LogRepair } from "./log-repair.ts";
 import type { Traffic } from "./traffic.ts";
@@ -114,14 +114,24 @@ export class LogFollower<Key extends LogKey> {
   }
 
   /**
-   * Waits until what somebody read of a key's log has been delivered to its followers, which is a matter of milliseconds. False
-   * when it was not: it is repaired, and meanwhile held.
+   * Waits until all that is stored for a key up to `upTo` has been delivered to its followers, which is a matter of
+   * milliseconds; `publications` are what somebody read of it from its floor on. False when it was not: it is repaired, and
+   * meanwhile held.
    */
-  async reach(key: Key, publications: readonly LoggedPublication[]): Promise<boolean> {
-    const isMissing = () => publications.some(({ sequence }) => !key.sequence.isDelivered(sequence));
+  async reach(
+    key: Key,
+    publications: readonly LoggedPublication[],
+    { epoch, sequence: upTo }: Position,
+  ): Promise<boolean> {
+    const isMissing = () =>
+      publications.some(({ sequence }) => sequence <= upTo && !key.sequence.isDelivered(sequence));
     const deadline = performance.now() + IN_FLIGHT_MS;
     while (isMissing() && !this.#isHolding && performance.now() < deadline) await delay(IN_FLIGHT_CHECK_MS);
-    if (!isMissing()) return true;
+    if (this.#epoch !== epoch) return false;
+    if (!isMissing()) {
+      key.sequence.settle(upTo);
+      return true;
+    }
     this.#suspects.add(key);
     this.#startRepair();
     return false;
@@ -289,8 +299,7 @@ export class LogFollower<Key extends LogKey> {
     const { log, subjects } = this.#parts;
     const filter = subjects.logOf(key);
     if (filter === undefined) return false;
-    const { floor } = sequence;
-    if (isExact || floor === undefined) {
+    if (isExact || sequence.floor === undefined) {
       const last = await log.last(filter);
       if (!last.ok) return false;
       if (sequence.floor === undefined) {
@@ -301,10 +310,14 @@ export class LogFollower<Key extends LogKey> {
       sequence.settle(upTo);
       return false;
     }
-    const page = await log.read({ filter, after: floor, limit: PAGE_LIMIT });
-    if (!page.ok || page.log.epoch !== this.epoch) return false;
-    if (page.publications.some((publication) => !sequence.isDelivered(publication.sequence))) return true;
-    sequence.settle(page.next);
+    for (let after = sequence.floor; after < upTo && !this.#isHolding && !this.#isStopped; ) {
+      const page = await log.read({ filter, after, limit: PAGE_LIMIT });
+      if (!page.ok || page.log.epoch !== this.epoch) return false;
+      const stored = page.publications.filter((publication) => publication.sequence <= upTo);
+      if (stored.some((publication) => !sequence.isDelivered(publication.sequence))) return true;
+      after = page.isEnd ? upTo : page.next;
+      sequence.settle(Math.min(after, upTo));
+    }
     return false;
   }
 }
