@@ -110,6 +110,43 @@ test.each(["fresh.a", "fresh.*"])(
   },
 );
 
+test.each(["moved.a", "moved.*"])(
+  "who heard elsewhere what this worker has lost does not hear it again when it comes here: %s",
+  async (pattern) => {
+    const stays = await connectFanwire(pusher.url, { topic: pattern });
+    await log.append(topic("moved.a"), "1");
+    await until("it came", () => stays.publications.length === 1);
+    proxy.drop = isLive;
+    const { dropped } = proxy;
+    const since = await log.append(topic("moved.a"), "2");
+    await until("it was lost", () => proxy.dropped > dropped);
+    proxy.drop = () => false;
+
+    const moves = await connectFanwire(pusher.url, { topic: pattern, since });
+    await log.append(topic("moved.a"), "3");
+
+    await until("both have the last", () => [stays, moves].every((client) => client.data().includes("3")));
+    expect(moves.welcome.recovered).toBe(true);
+    expect(stays.data()).toEqual(["1", "2", "3"]);
+    expect(moves.data()).toEqual(["3"]);
+    for (const { socket } of [stays, moves]) socket.close();
+  },
+);
+
+test("what is lost is found as soon behind thousands of a pattern as behind one", async () => {
+  const client = await connectFanwire(pusher.url, { topic: "much.*" });
+  for (let round = 0; round < 8; round++) {
+    await Promise.all(Array.from({ length: 500 }, (_, at) => log.append(topic(`much.${at % 10}`), String(at))));
+  }
+  await until("they came", () => client.publications.length === 4_000);
+
+  proxy.drop = isLive;
+  await log.append(topic("much.0"), "lost");
+
+  await until("it is delivered all the same", () => client.data().includes("lost"), 20_000);
+  client.socket.close();
+});
+
 test("the position in the reply to a ping moves on, and never past what has not come, whatever is lost", async () => {
   const client = await connectFanwire(pusher.url, { topic: ["ping.a", "ping.*", "ping.silent"] });
   const published: number[] = [];

@@ -149,3 +149,33 @@ test("content beyond max_payload is refused, headers included", async () => {
   expect(await append(opened, everyone, "x".repeat(limit))).toMatchObject({ ok: false, reason: "too-large" });
   expect(await appended(opened, everyone, "x".repeat(limit - 200))).toMatchObject({ sequence: 1 });
 });
+
+test("only the leader's answers count, whoever answers first", async () => {
+  await using nats = await startNats([], { jetStream: false });
+  await using opened = await openLog({ servers: [nats.url] });
+  await using nodes = await openLog({ servers: [nats.url] });
+  const { allLogged, allLive } = opened.subjects;
+  const republish = { src: allLogged, dest: allLive };
+  const config = { name: "FANWIRE_LOG", subjects: [allLogged], republish, retention: "limits" };
+  const type = "io.nats.jetstream.api.v1.stream_info_response";
+  const describe = (last_seq: number, cluster: object) =>
+    JSON.stringify({ type, config, created: "2026-01-01T00:00:00Z", state: { first_seq: 1, last_seq }, cluster });
+  const leaderless = describe(11, { replicas: [{ name: "n1" }, { name: "n3" }] });
+  const lagging = describe(12, { leader: "n1", replicas: [{ name: "n1" }, { name: "n3" }] });
+  const leading = describe(20, { leader: "n1", replicas: [{ name: "n2" }, { name: "n3" }] });
+  const lonely = JSON.stringify({ error: { code: 503, err_code: 10008, description: "temporarily unavailable" } });
+  const found = JSON.stringify({ message: { subject: "fanwire.log.all", seq: 19, time: "2026-01-01T00:00:00Z" } });
+  const answers = { INFO: [leaderless, lagging], "MSG.GET": [lonely, found] };
+  for (const [request, texts] of Object.entries(answers)) {
+    const callback = (_: unknown, message: { respond(data: string): boolean }) => {
+      for (const each of texts) message.respond(each);
+    };
+    nodes.bus.connection.subscribe(`$JS.API.STREAM.${request}.FANWIRE_LOG`, { callback });
+  }
+  await nodes.bus.confirm();
+
+  expect(await opened.log.state()).toMatchObject({ ok: false, reason: "unusable" });
+  answers.INFO.push(leading);
+  expect(await opened.log.state()).toMatchObject({ ok: true, log: { lastSequence: 20 } });
+  expect(await opened.log.last(allLogged)).toEqual({ ok: true, sequence: 19 });
+});

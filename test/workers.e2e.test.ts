@@ -28,6 +28,27 @@ test("workers share one port, and the kernel spreads the connections", async () 
   expect(await metric(pusher.adminUrl, "fanwire_pusher_workers")).toBe(2);
 });
 
+test("port 0 becomes one that Linux gives to nobody before the workers listen", async () => {
+  await using pusher = await startPusher({ nats: nats.url });
+
+  expect(Number(new URL(pusher.url).port)).toBeLessThan(32_768);
+});
+
+test("workers start while publications come all the time", async () => {
+  let isEnough = false;
+  const publishing = (async () => {
+    while (!isEnough) await publishToEveryone(bus, "while they start");
+  })();
+  try {
+    await using pusher = await startPusher({ nats: nats.url });
+
+    expect(await metric(pusher.adminUrl, "fanwire_pusher_workers")).toBe(2);
+  } finally {
+    isEnough = true;
+    await publishing;
+  }
+});
+
 test("a killed worker comes back with a new id, and the connections of the others never notice", async () => {
   await using pusher = await startPusher({ nats: nats.url });
   const clients = await connectClients(pusher.url, 20);

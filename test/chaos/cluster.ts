@@ -69,10 +69,15 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
 
 export type RunningWorker = { readonly id: string; readonly pid: number };
 
-/** Its workers that answer. */
-export async function workersOf({ log }: ChaosCluster, { service }: Part<TestPusher>): Promise<RunningWorker[]> {
+/** All workers that it has had, also those that are gone. */
+export function workerIdsOf({ service }: Part<TestPusher>): string[] {
   const own = service.process.logLines().filter(({ msg }) => msg === "worker listening");
-  const ids = new Set(own.map(({ workerId }) => workerId));
+  return own.map(({ workerId }) => String(workerId));
+}
+
+/** Its workers that answer: on a machine with other work not all may do so in time. */
+export async function workersOf({ log }: ChaosCluster, pusher: Part<TestPusher>): Promise<RunningWorker[]> {
+  const ids = new Set(workerIdsOf(pusher));
   return (await describeWorkers(log.bus)).filter(({ id }) => ids.has(id));
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { logLeader } from "../support/log.ts";
 import { until } from "../support/wait.ts";
-import { type ChaosCluster, isAlive, type RunningWorker, workersOf } from "./cluster.ts";
+import { type ChaosCluster, isAlive, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
 import { type ChaosNode, fillDisk, setLinks } from "./nats-nodes.ts";
 import type { Part } from "./part.ts";
 import type { Random } from "./random.ts";
@@ -73,13 +73,18 @@ async function onWorker(
   act: (worker: RunningWorker, pusher: Part, context: FaultContext) => Promise<unknown>,
 ): Promise<void> {
   const pusher = context.random.pick(context.cluster.pushers);
-  const worker = context.random.pick(await workersOf(context.cluster, pusher));
+  const allWorkers = () =>
+    until(
+      "both workers answer",
+      async () => {
+        const workers = await workersOf(context.cluster, pusher);
+        return workers.length === 2 && workers.sort((one, other) => one.pid - other.pid);
+      },
+      60_000,
+    );
+  const worker = context.random.pick(await allWorkers());
   await act(worker, pusher, context);
-  await until(
-    "as many workers listen as before",
-    async () => (await workersOf(context.cluster, pusher)).length === 2,
-    60_000,
-  );
+  await allWorkers();
 }
 
 async function killWorker({ id, pid }: RunningWorker, _pusher: Part, { concern }: FaultContext): Promise<void> {
@@ -104,7 +109,7 @@ async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, conte
 
 async function killSupervisor({ cluster, random, concern, untilRed }: FaultContext): Promise<void> {
   const pusher = random.pick(cluster.pushers);
-  concern(...(await workersOf(cluster, pusher)).map(({ id }) => id));
+  concern(...workerIdsOf(pusher));
   pusher.kill("SIGKILL");
   await untilRed(pusher);
   await pusher.replace("SIGKILL");
@@ -112,7 +117,7 @@ async function killSupervisor({ cluster, random, concern, untilRed }: FaultConte
 
 async function restartPushers({ cluster, concern }: FaultContext): Promise<void> {
   for (const pusher of cluster.pushers) {
-    concern(...(await workersOf(cluster, pusher)).map(({ id }) => id));
+    concern(...workerIdsOf(pusher));
     await pusher.replace("SIGTERM");
   }
 }

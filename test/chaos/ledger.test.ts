@@ -46,6 +46,14 @@ test("what was acknowledged and did not come is lost, what is newer is not yet",
   expect(ledger.missing(3)).toHaveLength(1);
 });
 
+test("what comes under another sequence than was acknowledged, or shares it with another, was renumbered", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  hear(store(1), 2, "load.1");
+  store(1);
+
+  expect(ledger.faults.renumbered).toHaveLength(2);
+});
+
 test("of what a reader was told may be missing nothing is lost", () => {
   const { ledger, reader, store } = open(["load.1"]);
   store(1);

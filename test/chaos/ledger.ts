@@ -20,14 +20,21 @@ export type Heard = {
 type Entry = { readonly target: ChaosTarget; readonly isDurable: boolean; sequence: number | undefined };
 
 /** What went wrong; each is a sentence for the report. */
-export type Faults = { lost: string[]; repeated: string[]; disordered: string[]; misdelivered: string[] };
+export type Faults = {
+  lost: string[];
+  repeated: string[];
+  disordered: string[];
+  misdelivered: string[];
+  /** NATS stored it under another sequence than it had said, or gave one sequence to two: nobody can deliver that in order. */
+  renumbered: string[];
+};
 
 /**
  * Knows what was published, what of it was acknowledged, and what each reader received. Every publication has a number, which
  * is its content. What is settled is forgotten in {@link settle}, so that a run may take hours.
  */
 export class Ledger {
-  readonly faults: Faults = { lost: [], repeated: [], disordered: [], misdelivered: [] };
+  readonly faults: Faults = { lost: [], repeated: [], disordered: [], misdelivered: [], renumbered: [] };
   readonly readers: Reader[] = [];
   readonly #entries = new Map<number, Entry>();
   readonly #acknowledged = new Map<number, number>();
@@ -54,7 +61,7 @@ export class Ledger {
     if (entry === undefined) return;
     const known = this.#acknowledged.get(sequence);
     if (known !== undefined && known !== number) {
-      this.faults.repeated.push(`${number} and ${known} were both given sequence ${sequence}`);
+      this.faults.renumbered.push(`${number} and ${known} were both given sequence ${sequence}`);
     }
     entry.sequence = sequence;
     this.#acknowledged.set(sequence, number);
@@ -147,6 +154,9 @@ export class Reader {
       if (this.#live.has(key)) faults.repeated.push(`${this.name} heard ${number} twice`);
       this.#live.add(key);
       return;
+    }
+    if (entry.sequence !== undefined && entry.sequence !== sequence) {
+      faults.renumbered.push(`${this.name} heard ${number} as sequence ${sequence}, acknowledged as ${entry.sequence}`);
     }
     const came = this.#durable.get(subscription) ?? new Set();
     this.#durable.set(subscription, came);

@@ -39,7 +39,7 @@ export class Report {
   }
 
   text(extra: Readonly<Record<string, number>>): string {
-    const { lost, repeated, disordered, misdelivered } = this.#ledger.faults;
+    const { lost, repeated, disordered, misdelivered, renumbered } = this.#ledger.faults;
     const totals = {
       "faults injected": this.rows.length,
       published: this.#ledger.published,
@@ -53,6 +53,7 @@ export class Report {
       repeated: repeated.length,
       "out of order": disordered.length,
       "delivered to somebody else": misdelivered.length,
+      "renumbered by NATS": renumbered.length,
     };
     return [
       `chaos, seed ${this.seed}`,

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, DurableLog, LoggedPublication } from "@fanwire/bus";
+import type { Bus, DurableLog } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
@@ -38,7 +38,6 @@ type Replay = {
   /** Up to where it reaches: what comes of that otherwise is no news. */
   readonly upTo: number;
 };
-type Replayed = { readonly listening: Listening; readonly publications: readonly LoggedPublication[] };
 type ListenedPart = ReplayPart & { readonly listening: Listening };
 
 /**
@@ -173,17 +172,21 @@ export class Entrance {
         if (part?.log.epoch !== epoch) return undefined;
         parts.push(part);
       }
-      // All were read at least to there. What is newer comes by itself, for all keys in its order, so that positions only grow.
-      const replayed = parts.map(({ listening, publications }) => ({
-        listening,
-        publications: publications.filter(({ sequence }) => sequence <= upTo),
-      }));
+      // It was described by a node that lags: what it does not know yet may be what is missing.
+      if (parts.some(({ log }) => log.lastSequence < upTo)) {
+        await delay(DRAIN_CHECK_MS);
+        continue;
+      }
       const areLive = await Promise.all(
-        replayed.map(({ listening, publications }) => follower.reach(listening, publications)),
+        parts.map(({ listening, publications }) => follower.reach(listening, publications, { epoch, sequence: upTo })),
       );
       if (areLive.includes(false) || follower.epoch !== epoch) continue;
 
-      return this.#replayOf(replayed, upTo, await this.#isProvable(parts, since));
+      const missed = parts.map((part) => ({
+        ...part,
+        publications: part.publications.filter(({ sequence }) => sequence > since.sequence),
+      }));
+      return this.#replayOf(missed, upTo, await this.#isProvable(missed, since));
     }
     return undefined;
   }
@@ -201,17 +204,25 @@ export class Entrance {
     return parts.every(({ log }) => isProvablyComplete({ since, counts, log, subjectAtSince }));
   }
 
-  async #readOf(listening: Listening, since: Position): Promise<ListenedPart | undefined> {
-    const part = await this.#cache.read(this.#parts.subjects.logOf(listening.key) ?? "", since);
+  /**
+   * Also what it has already, as long as it is not settled here: who heard elsewhere what this worker has lost would else hear
+   * it again when it is repaired.
+   */
+  async #readOf(listening: Listening, { epoch, sequence: since }: Position): Promise<ListenedPart | undefined> {
+    const sequence = Math.min(since, listening.sequence.floor ?? since);
+    const part = await this.#cache.read(this.#parts.subjects.logOf(listening.key) ?? "", { epoch, sequence });
     return part && { ...part, listening };
   }
 
-  #replayOf(parts: readonly Replayed[], upTo: number, isComplete: boolean): Replay {
+  #replayOf(parts: readonly ListenedPart[], upTo: number, isComplete: boolean): Replay {
+    // All were read at least to there. What is newer comes by itself, for all keys in its order, so that positions only grow.
     const missed = parts.flatMap(({ listening, publications }) =>
-      publications.map((publication): Missed => {
-        const message = messageOf(publication, this.#parts.subjects);
-        return { listening, received: { message, sequence: publication.sequence, arrival: 0 } };
-      }),
+      publications
+        .filter(({ sequence }) => sequence <= upTo)
+        .map((publication): Missed => {
+          const message = messageOf(publication, this.#parts.subjects);
+          return { listening, received: { message, sequence: publication.sequence, arrival: 0 } };
+        }),
     );
     missed.sort((one, other) => (one.received.sequence ?? 0) - (other.received.sequence ?? 0));
     return { isComplete, missed, upTo };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage, DurableLog, LoggedPublication } from "@fanwire/bus";
-import type { Subjects } from "@fanwire/protocol";
+import type { Position, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { inOrder, type Logged, type LogKey, LogRepair } from "./log-repair.ts";
 import type { Traffic } from "./traffic.ts";
@@ -40,7 +40,6 @@ export class LogFollower<Key extends LogKey> {
   readonly #suspects = new Set<Key>();
   readonly #timer: NodeJS.Timeout;
   #held: Logged<Key>[] = [];
-  readonly #heldAgain = new Set<Key>();
   #isHolding = false;
   #epoch: string | undefined;
   #lastSequence = 0;
@@ -108,20 +107,31 @@ export class LogFollower<Key extends LogKey> {
   async begin(keys: readonly Key[]): Promise<boolean> {
     const unknown = keys.filter(({ sequence }) => sequence.floor === undefined);
     if (unknown.length === 0) return true;
-    if (!(await Promise.race([this.#refreshState(), delay(BEGIN_MS, false, { ref: false })]))) return false;
+    const newest = await Promise.race([this.#refreshState(), delay(BEGIN_MS, undefined, { ref: false })]);
+    if (newest === undefined) return false;
     for (const { sequence } of unknown) if (sequence.floor === undefined) sequence.settle(this.#lastSequence);
     return true;
   }
 
   /**
-   * Waits until what somebody read of a key's log has been delivered to its followers, which is a matter of milliseconds. False
-   * when it was not: it is repaired, and meanwhile held.
+   * Waits until all that is stored for a key up to `upTo` has been delivered to its followers, which is a matter of
+   * milliseconds; `publications` are what somebody read of it from its floor on. False when it was not: it is repaired, and
+   * meanwhile held.
    */
-  async reach(key: Key, publications: readonly LoggedPublication[]): Promise<boolean> {
-    const isMissing = () => publications.some(({ sequence }) => !key.sequence.isDelivered(sequence));
+  async reach(
+    key: Key,
+    publications: readonly LoggedPublication[],
+    { epoch, sequence: upTo }: Position,
+  ): Promise<boolean> {
+    const isMissing = () =>
+      publications.some(({ sequence }) => sequence <= upTo && !key.sequence.isDelivered(sequence));
     const deadline = performance.now() + IN_FLIGHT_MS;
     while (isMissing() && !this.#isHolding && performance.now() < deadline) await delay(IN_FLIGHT_CHECK_MS);
-    if (!isMissing()) return true;
+    if (this.#epoch !== epoch) return false;
+    if (!isMissing()) {
+      key.sequence.settle(upTo);
+      return true;
+    }
     this.#suspects.add(key);
     this.#startRepair();
     return false;
@@ -136,7 +146,6 @@ export class LogFollower<Key extends LogKey> {
   #receiveLogged(logged: Logged<Key>, isChecked: boolean): void {
     if (this.#isHolding) {
       this.#hold(logged);
-      if (isChecked) this.#suspectIfGap(logged);
       return;
     }
     const { key, sequence, previous, subject } = logged;
@@ -145,12 +154,13 @@ export class LogFollower<Key extends LogKey> {
       this.#deliver(logged);
       return;
     }
-    // It was read from the log already, or it is of another log, whose sequences begin anew: the log is asked which.
-    if (verdict === "duplicate" && isChecked) return;
-    if (verdict === "gap") {
-      this.#parts.traffic.logGaps++;
-      this.#suspects.add(key);
+    if (verdict === "duplicate") {
+      // It was read from the log already, or it is of another log, whose sequences begin anew and which is read from there.
+      if (!isChecked) void this.#refreshState();
+      return;
     }
+    this.#parts.traffic.logGaps++;
+    this.#suspects.add(key);
     this.#hold(logged);
     this.#startRepair();
   }
@@ -164,11 +174,15 @@ export class LogFollower<Key extends LogKey> {
     this.#held = [];
   }
 
-  /** Of the first one of each key that a release holds again: what one key has lost, others have, and one repair is for all. */
-  #suspectIfGap({ key, sequence, previous, subject }: Logged<Key>): void {
-    if (this.#heldAgain.has(key)) return;
-    this.#heldAgain.add(key);
-    if (key.sequence.judge(sequence, previous, subject) === "gap") this.#suspects.add(key);
+  /** By the first one held of each subject: what one key has lost, others have, and one repair is for all. */
+  #suspectHeld(): void {
+    const seen = new Set<string>();
+    for (const { key, sequence, previous, subject } of this.#held) {
+      const id = `${key.key} ${subject}`;
+      if (seen.has(id)) continue;
+      seen.add(id);
+      if (key.sequence.judge(sequence, previous, subject) === "gap") this.#suspects.add(key);
+    }
   }
 
   #startRepair(): void {
@@ -186,14 +200,16 @@ export class LogFollower<Key extends LogKey> {
   }
 
   async #repair(): Promise<void> {
-    const { log, subjects } = this.#parts;
+    const { log, subjects, logger } = this.#parts;
     let repair = new LogRepair<Key>(this.epoch, log, subjects);
     // At least once, also when nothing is suspect: it tells whether this is still the same log.
     do {
-      const isCaughtUp = await this.#isCaughtUp();
+      const upTo = await this.#catchUp();
+      this.#suspectHeld();
       for (const key of this.#suspects) if (!this.#parts.isFollowed(key)) this.#suspects.delete(key);
       if (repair.epoch !== this.epoch) repair = new LogRepair(this.epoch, log, subjects);
-      if (!isCaughtUp || !(await repair.read(this.#suspects, this.#lastSequence))) await delay(RETRY_MS);
+      logger.debug({ keys: this.#suspects.size, upTo, held: this.#held.length }, "repairing from the log");
+      if (upTo === undefined || !(await repair.read(this.#suspects, upTo))) await delay(RETRY_MS);
       if (this.#isStopped) return;
     } while (this.#suspects.size > 0);
     this.#release(repair);
@@ -203,7 +219,6 @@ export class LogFollower<Key extends LogKey> {
     // What nobody follows any more may be followed anew, from now on.
     const held = this.#held.filter(({ key }) => this.#parts.isFollowed(key));
     this.#held = [];
-    this.#heldAgain.clear();
     const results = [...repair.results(held)].filter(({ key }) => this.#parts.isFollowed(key));
     for (const { key, isComplete } of results) if (!isComplete) this.#parts.broken(key);
     for (const logged of inOrder(results.flatMap(({ publications }) => publications))) this.#deliverMissing(logged);
@@ -226,22 +241,22 @@ export class LogFollower<Key extends LogKey> {
   }
 
   /**
-   * Whether the log may be read now: NATS must have our subscriptions before, or something could be in neither what is read
-   * nor in what comes.
+   * The newest sequence of the log, when it may be read now: NATS must have our subscriptions before, or something could be in
+   * neither what is read nor in what comes.
    */
-  async #isCaughtUp(): Promise<boolean> {
-    return (await this.#parts.bus.confirm()) && (await this.#refreshState());
+  async #catchUp(): Promise<number | undefined> {
+    return (await this.#parts.bus.confirm()) ? await this.#refreshState() : undefined;
   }
 
-  /** False when the log cannot be asked. A log made anew makes all sequences meaningless. */
-  async #refreshState(): Promise<boolean> {
+  /** The newest sequence of the log, undefined when it cannot be asked. A log made anew makes all sequences meaningless. */
+  async #refreshState(): Promise<number | undefined> {
     const state = await this.#parts.log.state();
-    if (!state.ok) return false;
+    if (!state.ok) return undefined;
     const { epoch, lastSequence } = state.log;
     if (this.#epoch !== undefined && epoch !== this.#epoch) this.#beginAnew(epoch, lastSequence);
     this.#epoch = epoch;
     this.#lastSequence = Math.max(this.#lastSequence, lastSequence);
-    return true;
+    return lastSequence;
   }
 
   #beginAnew(epoch: string, newest: number): void {
@@ -264,7 +279,7 @@ export class LogFollower<Key extends LogKey> {
     if (this.#isVerifying || this.#isHolding || this.#isStopped) return;
     this.#isVerifying = true;
     try {
-      if (!(await this.#refreshState())) return;
+      if ((await this.#refreshState()) === undefined) return;
       const upTo = this.#lastSequence;
       const isNews = upTo !== this.#verifiedUpTo;
       const suspects: Key[] = [];
@@ -289,8 +304,7 @@ export class LogFollower<Key extends LogKey> {
     const { log, subjects } = this.#parts;
     const filter = subjects.logOf(key);
     if (filter === undefined) return false;
-    const { floor } = sequence;
-    if (isExact || floor === undefined) {
+    if (isExact || sequence.floor === undefined) {
       const last = await log.last(filter);
       if (!last.ok) return false;
       if (sequence.floor === undefined) {
@@ -301,10 +315,14 @@ export class LogFollower<Key extends LogKey> {
       sequence.settle(upTo);
       return false;
     }
-    const page = await log.read({ filter, after: floor, limit: PAGE_LIMIT });
-    if (!page.ok || page.log.epoch !== this.epoch) return false;
-    if (page.publications.some((publication) => !sequence.isDelivered(publication.sequence))) return true;
-    sequence.settle(page.next);
+    for (let after = sequence.floor; after < upTo && !this.#isHolding && !this.#isStopped; ) {
+      const page = await log.read({ filter, after, limit: PAGE_LIMIT });
+      if (!page.ok || page.log.epoch !== this.epoch || page.log.lastSequence < upTo) return false;
+      const stored = page.publications.filter((publication) => publication.sequence <= upTo);
+      if (stored.some((publication) => !sequence.isDelivered(publication.sequence))) return true;
+      after = page.isEnd ? upTo : page.next;
+      sequence.settle(Math.min(after, upTo));
+    }
     return false;
   }
 }

@@ -26,12 +26,12 @@ const MAX_READ = 100_000;
 export class LogRepair<Key extends LogKey> {
   /** The life of the log that is read: of another one nothing is. */
   readonly epoch: string | undefined;
-  readonly #log: DurableLog;
+  readonly #log: Pick<DurableLog, "read">;
   readonly #subjects: Subjects;
   readonly #readings = new Map<Key, Reading<Key>>();
   #count = 0;
 
-  constructor(epoch: string | undefined, log: DurableLog, subjects: Subjects) {
+  constructor(epoch: string | undefined, log: Pick<DurableLog, "read">, subjects: Subjects) {
     this.epoch = epoch;
     this.#log = log;
     this.#subjects = subjects;
@@ -89,6 +89,8 @@ export class LogRepair<Key extends LogKey> {
     for (;;) {
       const page = await this.#log.read({ filter, after: reading.through, limit: PAGE_LIMIT });
       if (!page.ok || page.log.epoch !== this.epoch) return false;
+      // A node that hung while it led may answer before it hears that another leads: nothing after is not nothing more.
+      if (page.log.lastSequence < upTo) return false;
       reading.through = page.next;
       reading.log = page.log;
       for (const publication of page.publications) {

@@ -1,4 +1,5 @@
-import { type AddressInfo, createServer } from "node:net";
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
 import { type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -65,17 +66,33 @@ async function startSupervised(config: PusherConfig, log: Log, signal: AbortSign
   };
 }
 
+/** Below what Linux gives to outgoing connections, and to those who ask for any port. */
+const LOWEST_FREE = 12_000;
+const HIGHEST_FREE = 32_000;
+const MAX_TRIES = 100;
+
 /**
  * The port all workers will share; 0 becomes a free one. Workers share their port, and the kernel would let a stranger's
  * process of the same user share it too, silently taking half of the connections. A listener that does not share finds out.
  */
-function reservePort(host: string, port: number): Promise<number> {
+async function reservePort(host: string, port: number): Promise<number> {
+  if (port !== 0) return probePort(host, port);
+  // Not one of the kernel's choice: until the workers listen on it, that could be given to a connection of our own.
+  for (let tries = 1; ; tries++) {
+    const candidate = randomInt(LOWEST_FREE, HIGHEST_FREE);
+    try {
+      return await probePort(host, candidate);
+    } catch (error) {
+      if (tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+/** Resolves with the port if nobody listens on it. */
+function probePort(host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", (error) => reject(new Error(`cannot listen on ${host}:${port}`, { cause: error })));
-    probe.listen({ host, port, exclusive: true }, () => {
-      const { port: free } = probe.address() as AddressInfo; // a server that listens on TCP has an AddressInfo
-      probe.close(() => resolve(free));
-    });
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(port)));
   });
 }

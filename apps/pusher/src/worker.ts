@@ -53,7 +53,6 @@ export async function startWorker(options: {
   const edge = new Edge({ config, workerId, bus, subjects, traffic, webSockets, responses, durable, log });
   const unsentLimit = config.limits.unsentBytes;
   const { follower } = edge;
-  await follower.ready();
   const entrance = new Entrance({ bus, log: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
   const greeter = new Greeter(edge, entrance);
   const verifier = createTokenVerifier(config.tokens, { log });
@@ -62,6 +61,8 @@ export async function startWorker(options: {
   const commands = new Commands({ bus, subjects, edge, entrance, verifier, standing });
   const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, trees: responses, traffic });
   openWebSocketDoor(edgeApp, { config, workerId, edge, greeter, handshakes, commands, traffic });
+  // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
+  await follower.ready();
 
   const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
   const sampleRates = () =>

@@ -12,6 +12,7 @@ import {
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import { epochFrom } from "./epoch.ts";
+import { isDescribedByLeader } from "./leader-requests.ts";
 import { type Failed, failed, failureOf } from "./log-failure.ts";
 import type { LogConfig } from "./settings.ts";
 
@@ -71,9 +72,9 @@ export class LogStream {
     }
   }
 
-  #accept({ config, state, created, cluster }: StreamInfo): OpenStream | Failed {
-    // A node that lags may answer then, of a state long past.
-    if (cluster !== undefined && !cluster.leader) return failed("unusable", "the log has no leader now", true);
+  #accept(info: StreamInfo): OpenStream | Failed {
+    if (!isDescribedByLeader(info)) return failed("unusable", "the log has no leader now", true);
+    const { config, state, created } = info;
     const obstacle = this.#obstacle(config);
     if (obstacle !== undefined) return failed("unusable", `the stream ${config.name} ${obstacle}`, false);
 

@@ -3,6 +3,7 @@ import type { Log } from "@fanwire/service";
 import { type ConsumerAPI, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { HeaderEntries } from "./bus.ts";
 import type { AppendOutcome, DurableLog, LoggedPublication, Outcome, ReadOutcome, ReadRequest } from "./durable-log.ts";
+import { askingLeaders } from "./leader-requests.ts";
 import { LogAppender } from "./log-append.ts";
 import { fromStored } from "./log-page.ts";
 import { LogReader } from "./log-reader.ts";
@@ -25,7 +26,7 @@ type LogParts = {
 
 /** The log on the bus's connection. Nothing is asked of JetStream before the first use. */
 export async function openJetStreamLog(parts: LogParts): Promise<JetStreamLog> {
-  const { connection } = parts.bus;
+  const connection = askingLeaders(parts.bus);
   const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
   const impatient = await jetstreamManager(connection, { checkAPI: false, timeout: CONSUMER_TIMEOUT_MS });
   return new JetStreamLog(parts, jsm, impatient.consumers);

@@ -1,0 +1,58 @@
+import type { ApiError, StreamInfo } from "@nats-io/jetstream";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import type { NatsBus } from "./nats.ts";
+
+/** How long a better answer is waited for when the first is not worth much. */
+const BETTER_WITHIN_MS = 500;
+const STREAM_INFO = "io.nats.jetstream.api.v1.stream_info_response";
+/** `JetStream system temporarily unavailable` and `JetStream cluster can not handle request`. */
+const NOT_SERVING: ReadonlySet<number> = new Set([10008, 10009]);
+
+/**
+ * The bus's connection, as the JetStream client is to use it. What is asked of JetStream every node hears, and more than the
+ * leader may answer, and sooner: one that hears from nobody says that it cannot serve; one that has just begun describes a
+ * stream as it was when it ended. Such an answer is given only where no better one comes.
+ */
+export function askingLeaders(bus: NatsBus): NatsConnection {
+  const { connection } = bus;
+  const request: NatsConnection["request"] = async (subject, payload, options) => {
+    const first = await connection.request(subject, payload, options);
+    return isOfLeader(first) ? first : ((await betterAnswer(bus, subject, payload)) ?? first);
+  };
+  return Object.create(connection, { request: { value: request } });
+}
+
+/** Nobody lists themselves: who lists the leader among the others is not the leader. Without a cluster there is but one. */
+export function isDescribedByLeader({ cluster }: { readonly cluster?: StreamInfo["cluster"] | undefined }): boolean {
+  if (cluster === undefined) return true;
+  const { leader, replicas = [] } = cluster;
+  return Boolean(leader) && !replicas.some(({ name }) => name === leader);
+}
+
+function betterAnswer(bus: NatsBus, subject: string, payload: Parameters<NatsConnection["request"]>[1]) {
+  const { connection } = bus;
+  const inbox = bus.createInbox();
+  return new Promise<Msg | undefined>((resolve) => {
+    const end = (answer?: Msg) => {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+      resolve(answer);
+    };
+    const timer = setTimeout(end, BETTER_WITHIN_MS);
+    const subscription = connection.subscribe(inbox, {
+      callback: (error, answer) => {
+        if (error) end();
+        else if (isOfLeader(answer)) end(answer);
+      },
+    });
+    connection.publish(subject, payload, { reply: inbox });
+  });
+}
+
+type Answer = { readonly type?: string; readonly error?: ApiError } & Pick<StreamInfo, "cluster">;
+
+function isOfLeader(answer: Msg): boolean {
+  const { type, error, cluster } = answer.json<Answer>();
+  if (error !== undefined) return !NOT_SERVING.has(error.err_code);
+  return type !== STREAM_INFO || isDescribedByLeader({ cluster });
+}
