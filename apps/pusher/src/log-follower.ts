@@ -41,6 +41,7 @@ export class LogFollower<Key extends LogKey> {
   readonly #timer: NodeJS.Timeout;
   #held: Logged<Key>[] = [];
   #isHolding = false;
+  #isRechecking = false;
   #epoch: string | undefined;
   #lastSequence = 0;
   #verifiedUpTo = -1;
@@ -156,7 +157,7 @@ export class LogFollower<Key extends LogKey> {
     }
     if (verdict === "duplicate") {
       // It was read from the log already, or it is of another log, whose sequences begin anew and which is read from there.
-      if (!isChecked) void this.#refreshState();
+      if (!isChecked) void this.#recheck();
       return;
     }
     this.#parts.traffic.logGaps++;
@@ -246,6 +247,14 @@ export class LogFollower<Key extends LogKey> {
    */
   async #catchUp(): Promise<number | undefined> {
     return (await this.#parts.bus.confirm()) ? await this.#refreshState() : undefined;
+  }
+
+  /** One question for however many come at once. */
+  async #recheck(): Promise<void> {
+    if (this.#isRechecking) return;
+    this.#isRechecking = true;
+    await this.#refreshState();
+    this.#isRechecking = false;
   }
 
   /** The newest sequence of the log, undefined when it cannot be asked. A log made anew makes all sequences meaningless. */
