@@ -22,6 +22,8 @@ export type ConnectionState = InboundCount & {
   isOverUnsentLimit: boolean;
 };
 
+type NewConnection = Pick<ConnectionState, "connectionId" | "door" | "grant">;
+
 /**
  * One connection as the edge handles it. A WebSocket of uWebSockets.js is one as it is; the SSE door's responses are made
  * to look like it. "Tree" is uWebSockets.js' topic tree: a connection is in the tree of everything it follows.
@@ -43,17 +45,16 @@ export type Connection = Pick<
   publish(tree: string, frame: string | Uint8Array, isBinary?: boolean): boolean;
 };
 
-export function newConnectionState(options: {
-  readonly connectionId: number;
-  readonly door: Door;
-  readonly grant: Grant;
-}): ConnectionState {
+/** Each property is named: an object that is spread and then added to costs fifty times as much. */
+export function newConnectionState({ connectionId, door, grant }: NewConnection): ConnectionState {
   return {
-    ...options,
+    connectionId,
+    door,
     openedAt: Math.floor(Date.now() / 1_000),
+    grant,
     topics: undefined,
+    isOverUnsentLimit: false,
     inboundSecond: 0,
     inboundCount: 0,
-    isOverUnsentLimit: false,
   };
 }

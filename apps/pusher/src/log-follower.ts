@@ -93,7 +93,7 @@ export class LogFollower<Key extends LogKey> {
   /** To be awaited before anything is followed. Resolves when the log was asked for the first time, be it in vain. */
   async ready(): Promise<void> {
     // Of what is stored by now nobody can miss anything.
-    if (await this.#refreshState()) this.#verifiedUpTo = this.#lastSequence;
+    if ((await this.#refreshState()) !== undefined) this.#verifiedUpTo = this.#lastSequence;
   }
 
   /** Resolves when nothing is held. */
