@@ -21,7 +21,7 @@ export interface Bus {
    * {@link confirm} from time to time, and stops while the answer is due.
    */
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome;
-  /** True once the NATS server has all that was published before the end of this turn; false when it does not say so. */
+  /** True once the NATS server has all that was published and subscribed to so far; false when it does not say so. */
   confirm(): Promise<boolean>;
   /** Publishes and waits for the first reply. */
   request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome>;

@@ -1,22 +1,10 @@
 import type { Log } from "@fanwire/service";
-import {
-  errors,
-  type Msg,
-  type NatsConnection,
-  type NatsConnectionImpl,
-  type ProtocolHandler,
-  type SubscriptionImpl,
-} from "@nats-io/transport-node";
+import { errors, type Msg, type SubscriptionImpl } from "@nats-io/transport-node";
 import type { OnMessage } from "./bus.ts";
+import type { Outbox } from "./outbox.ts";
 
 /** What all subscriptions of a connection share. */
-export type CallbackSubscriptionOwner = { readonly protocol: ProtocolHandler; readonly log: Log };
-
-export function subscriptionOwner(connection: NatsConnection, log: Log): CallbackSubscriptionOwner {
-  // The only thing that connections are made of; its interface does not show what it speaks the protocol with.
-  const { protocol } = connection as NatsConnectionImpl;
-  return { protocol, log };
-}
+export type CallbackSubscriptionOwner = { readonly outbox: Outbox; readonly log: Log };
 
 /**
  * A subscription of the NATS client with a callback and nothing else. The client's own has an iterator, a queue and three
@@ -33,21 +21,25 @@ export class CallbackSubscription {
   readonly #owner: CallbackSubscriptionOwner;
   readonly #onMessage: OnMessage;
 
-  /** Begins at once. Throws when the connection is closed. */
+  /** Begins when the outbox is written. Throws when the connection is closed. */
   constructor(
     owner: CallbackSubscriptionOwner,
     options: { readonly subject: string; readonly group: string | undefined; readonly onMessage: OnMessage },
   ) {
-    if (owner.protocol.isClosed()) throw new errors.ClosedConnectionError();
+    const { outbox } = owner;
+    if (outbox.protocol.isClosed()) throw new errors.ClosedConnectionError();
     this.#owner = owner;
     this.subject = options.subject;
     this.queue = options.group;
     this.#onMessage = options.onMessage;
-    owner.protocol.subscribe(this.#known);
+    outbox.protocol.subscriptions.add(this.#known);
+    outbox.command(`SUB ${this.subject}${this.queue === undefined ? "" : ` ${this.queue}`} ${this.sid}`);
   }
 
   unsubscribe(): void {
-    this.#owner.protocol.unsubscribe(this.#known);
+    const { outbox } = this.#owner;
+    outbox.command(`UNSUB ${this.sid}`);
+    outbox.protocol.subscriptions.cancel(this.#known);
   }
 
   callback(error: Error | null, message: Msg): void {
@@ -67,10 +59,10 @@ export class CallbackSubscription {
 
   /** Hears what is on its way to it, then ends. */
   async drain(): Promise<void> {
-    const { protocol } = this.#owner;
-    protocol.unsub(this.#known);
-    await protocol.flush().catch(() => {});
-    protocol.subscriptions.cancel(this.#known);
+    const { outbox } = this.#owner;
+    outbox.command(`UNSUB ${this.sid}`);
+    await outbox.confirm();
+    outbox.protocol.subscriptions.cancel(this.#known);
   }
 
   /** The protocol handler says so when it forgets us. */

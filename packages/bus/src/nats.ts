@@ -1,4 +1,4 @@
-import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import { createInbox, errors, type Msg, type MsgHdrs, type NatsConnection, type Status } from "@nats-io/transport-node";
 import type {
@@ -17,14 +17,13 @@ import type {
   RequestOutcome,
   SendOutcome,
 } from "./bus.ts";
-import { CallbackSubscription, type CallbackSubscriptionOwner, subscriptionOwner } from "./callback-subscription.ts";
+import { CallbackSubscription, type CallbackSubscriptionOwner } from "./callback-subscription.ts";
 import { connectToNats, inboxPrefix } from "./connect.ts";
 import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
+import { CONFIRM_TIMEOUT_MS, Outbox } from "./outbox.ts";
 import { Probe } from "./probe.ts";
 import type { BusConfig } from "./settings.ts";
 
-/** How long the server may take to confirm a publication before its fate is unknown. */
-const CONFIRM_TIMEOUT_MS = 2_000;
 /** A connection on which nothing came back for so long is not used. */
 const DEAF_AFTER_MS = 5_000;
 /** A connection that stays open and deaf for so long is replaced. */
@@ -36,12 +35,6 @@ const UNAVAILABLE: PublishOutcome = { ok: false, reason: "unavailable" };
 const UNCONFIRMED: PublishOutcome = { ok: false, reason: "unconfirmed" };
 const FORBIDDEN: PublishOutcome = { ok: false, reason: "forbidden" };
 const TOO_LARGE: PublishOutcome = { ok: false, reason: "too-large" };
-
-type HeldPublication = {
-  readonly subject: string;
-  readonly content: Uint8Array;
-  readonly headers: MsgHdrs | undefined;
-};
 
 /**
  * Connects to NATS, as long as that may take, and stays connected: reconnection never gives up. Resolves when messages
@@ -65,6 +58,7 @@ export async function startNatsBus(options: {
 
 export class NatsBus implements Bus {
   readonly #connection: NatsConnection;
+  readonly #outbox: Outbox;
   readonly #owner: CallbackSubscriptionOwner;
   readonly #log: Log;
   readonly #probe: Probe;
@@ -76,14 +70,12 @@ export class NatsBus implements Bus {
   #isConnected = true;
   #disconnects = 0;
   #connectedAt = performance.now();
-  /** Published in this turn of the event loop, not yet given to the client. */
-  readonly #held: HeldPublication[] = [];
-  #confirmation: Promise<boolean> | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(connection: NatsConnection, inboxPrefix: string, log: Log) {
     this.#connection = connection;
-    this.#owner = subscriptionOwner(connection, log);
+    this.#outbox = new Outbox(connection, () => this.#isConnected);
+    this.#owner = { outbox: this.#outbox, log };
     this.#inboxPrefix = inboxPrefix;
     this.#probeSubject = this.createInbox();
     this.#log = log;
@@ -131,7 +123,7 @@ export class NatsBus implements Bus {
   async publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome> {
     const sentAt = performance.now();
     const refusal = this.#canSend() ? this.#hold(subject, content, headers) : UNAVAILABLE;
-    return refusal ?? this.#outcome(subject, sentAt, await this.confirm());
+    return refusal ?? this.#outcome(subject, sentAt, await this.#outbox.confirmTurn());
   }
 
   async publishAll(publications: readonly BusPublication[]): Promise<PublishOutcome[]> {
@@ -139,7 +131,7 @@ export class NatsBus implements Bus {
 
     const sentAt = performance.now();
     const refusals = publications.map(({ subject, content, headers }) => this.#hold(subject, content, headers));
-    const isConfirmed = await this.confirm();
+    const isConfirmed = await this.#outbox.confirmTurn();
     return publications.map(({ subject }, at) => refusals[at] ?? this.#outcome(subject, sentAt, isConfirmed));
   }
 
@@ -154,8 +146,7 @@ export class NatsBus implements Bus {
   }
 
   confirm(): Promise<boolean> {
-    this.#confirmation ??= this.#confirmAfterThisTurn();
-    return this.#confirmation;
+    return this.#outbox.confirm();
   }
 
   /**
@@ -163,10 +154,7 @@ export class NatsBus implements Bus {
    * is held until the end of the turn: many publications, and the ping that confirms them, are one write then.
    */
   writeHeld(): void {
-    if (this.#held.length === 0) return;
-    for (const { subject, content, headers } of this.#held.splice(0)) {
-      this.#connection.publish(subject, content, headers && { headers });
-    }
+    this.#outbox.write();
   }
 
   async request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome> {
@@ -208,9 +196,9 @@ export class NatsBus implements Bus {
 
   gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined {
     if (!this.health().alive || this.#isTooLarge(content, undefined)) return undefined;
-    this.writeHeld();
-    const reply = createInbox();
+    const reply = this.createInbox();
     const subscription = this.subscribe(reply, onReply);
+    this.writeHeld();
     this.#connection.publish(subject, content, { reply });
     return subscription;
   }
@@ -250,39 +238,6 @@ export class NatsBus implements Bus {
     if (!this.#connection.isClosed()) await this.#connection.close();
   }
 
-  /** Asks with a ping: the server answers it after all that came before. */
-  async #confirmAfterThisTurn(): Promise<boolean> {
-    await nextTurn();
-    this.#confirmation = undefined;
-    if (!this.#isConnected) {
-      this.#held.length = 0;
-      return false;
-    }
-    const isConfirmed = await this.#ping();
-    // Errors reach us through an iterator: one more turn, and those that came before the pong have been seen.
-    await nextTurn();
-    return isConfirmed;
-  }
-
-  #ping(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, CONFIRM_TIMEOUT_MS, false);
-      const settle = (isAnswered: boolean) => {
-        clearTimeout(timer);
-        resolve(isAnswered);
-      };
-      this.#flush().then(
-        () => settle(true),
-        () => settle(false),
-      );
-    });
-  }
-
-  async #flush(): Promise<void> {
-    this.writeHeld();
-    await this.#connection.flush();
-  }
-
   #canSend(): boolean {
     return this.health().alive && this.#stopped === undefined;
   }
@@ -291,7 +246,7 @@ export class NatsBus implements Bus {
   #hold(subject: string, content: Uint8Array, headers: HeaderEntries | undefined): PublishOutcome | undefined {
     const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return TOO_LARGE;
-    this.#held.push({ subject, content, headers: encoded });
+    this.#outbox.publish({ subject, content, headers: encoded });
     return undefined;
   }
 
@@ -309,6 +264,7 @@ export class NatsBus implements Bus {
 
   #sendProbe(stamp: string): void {
     if (!this.#isConnected) return;
+    this.writeHeld();
     this.#connection.publish(this.#probeSubject, stamp);
 
     const deafForMs = Math.min(this.#probe.state().heardAgoMs, performance.now() - this.#connectedAt);
