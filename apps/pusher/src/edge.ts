@@ -205,8 +205,10 @@ export class Edge {
       return "topic-limit";
     }
     this.#delivery.flush();
-    state.topics = withMember(state.topics, pattern);
-    return this.#interest.follow(this.#topicKey(pattern), state.door);
+    const listening = this.#interest.follow(this.#topicKey(pattern), state.door);
+    // Not the client's own string: one for all who follow it.
+    state.topics = withMember(state.topics, listening.pattern ?? pattern);
+    return listening;
   }
 
   unfollow(connection: Connection, pattern: string): void {

@@ -21,6 +21,9 @@ export const MAX_CLAIMED_PATTERNS = 1_000;
 /** With no key configured: anybody may follow any topic, nobody has a user, nobody may publish. */
 export const OPEN_GRANT: Grant = { user: undefined, topics: [">"], publish: [], expiresAt: undefined };
 
+/** One for all: a grant is kept as long as its connection. */
+const NO_PATTERNS: readonly string[] = [];
+
 /** What who has no token may do where tokens are checked. */
 export function anonymousGrant(publicTopics: readonly string[]): Grant {
   return { ...OPEN_GRANT, topics: publicTopics };
@@ -34,7 +37,7 @@ export function grantFrom(
   claims: Readonly<Record<string, unknown>>,
   options: { readonly leewaySeconds: number; readonly publicTopics: readonly string[] },
 ): Grant | undefined {
-  const { sub, topics = [], publish = [], exp } = claims;
+  const { sub, topics = NO_PATTERNS, publish = NO_PATTERNS, exp } = claims;
   if (sub !== undefined && !(typeof sub === "string" && isName(sub))) return undefined;
   if (exp !== undefined && !(typeof exp === "number" && Number.isFinite(exp))) return undefined;
   if (!isPatternList(topics) || !isPatternList(publish)) return undefined;
@@ -42,7 +45,7 @@ export function grantFrom(
 
   return {
     user: sub,
-    topics: [...topics, ...options.publicTopics],
+    topics: options.publicTopics.length === 0 ? topics : [...topics, ...options.publicTopics],
     publish,
     expiresAt: exp === undefined ? undefined : endOf(exp + options.leewaySeconds),
   };

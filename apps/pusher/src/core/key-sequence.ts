@@ -21,14 +21,14 @@ export class KeySequence {
   #deliveredAbove: Set<number> | undefined;
   /** What was delivered last on each subject. */
   #lastOf: Map<string, number> | undefined;
-  readonly #start: number;
+  readonly #start: number | undefined;
   #proposed: number | undefined;
 
   /**
    * A key is exact when it has one subject only: then each publication names the one before it. `start`: a sequence after
-   * which nothing was published before the following began; it may be much older than that.
+   * which nothing was published before the following began; it may be much older than that. Undefined: none is known.
    */
-  constructor(isExact: boolean, start = Number.POSITIVE_INFINITY) {
+  constructor(isExact: boolean, start?: number) {
     this.#isExact = isExact;
     this.#start = start;
   }
@@ -49,7 +49,7 @@ export class KeySequence {
 
   /** Those who follow have it, or it is from before the following. */
   isPast(sequence: number): boolean {
-    return this.isDelivered(sequence) || (Number.isFinite(this.#start) && sequence <= this.#start);
+    return this.isDelivered(sequence) || (this.#start !== undefined && sequence <= this.#start);
   }
 
   /**
