@@ -1,17 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MsgHdrs, NatsConnection, NatsConnectionImpl, ProtocolHandler } from "@nats-io/transport-node";
+import { type Command, encodeProtocol, type PlainPublication } from "./protocol-lines.ts";
 import { SharedAnswer } from "./shared-answer.ts";
 
 /** How long the server may take to confirm before the fate of what was sent is unknown. */
 export const CONFIRM_TIMEOUT_MS = 2_000;
 
-type HeldPublication = {
-  readonly subject: string;
-  readonly content: Uint8Array;
-  readonly headers: MsgHdrs | undefined;
-};
-/** One line of the NATS protocol, without its end. */
-type Command = `SUB ${string}` | `UNSUB ${number}`;
+type HeldPublication = PlainPublication & { readonly headers: MsgHdrs | undefined };
+type Held = HeldPublication | Command;
 
 /**
  * What waits to be given to the NATS client, in its order, so that many are one write and one ping confirms them all.
@@ -24,7 +20,7 @@ export class Outbox {
   readonly #connection: NatsConnection;
   readonly #isConnected: () => boolean;
   readonly #confirmations = new SharedAnswer(() => this.confirmTurn());
-  #held: (HeldPublication | Command)[] = [];
+  #held: Held[] = [];
   #turn: Promise<boolean> | undefined;
 
   constructor(connection: NatsConnection, isConnected: () => boolean) {
@@ -47,10 +43,17 @@ export class Outbox {
   /** Hands over what is held, so that what follows cannot overtake it. */
   write(): void {
     if (this.#held.length === 0) return;
+    let plain: Held[] = [];
     for (const held of this.#held.splice(0)) {
-      if (typeof held === "string") this.protocol.sendCommand(`${held}\r\n`);
-      else this.#connection.publish(held.subject, held.content, held.headers && { headers: held.headers });
+      if (typeof held === "string" || held.headers === undefined) {
+        plain.push(held);
+        continue;
+      }
+      this.#send(plain);
+      plain = [];
+      this.#connection.publish(held.subject, held.content, { headers: held.headers });
     }
+    this.#send(plain);
   }
 
   /** True once the server has all that was held when it was asked, or handed over before. One ping is under way at a time. */
@@ -78,6 +81,18 @@ export class Outbox {
     // Errors reach us through an iterator: one more turn, and those that came before the pong have been seen.
     await nextTurn();
     return isConfirmed;
+  }
+
+  #send(plain: readonly Held[]): void {
+    if (plain.length === 0) return;
+    for (const held of plain) if (typeof held !== "string") this.#count(held);
+    this.protocol.sendCommand(encodeProtocol(plain));
+  }
+
+  /** As the client counts what it publishes. */
+  #count({ content }: PlainPublication): void {
+    this.protocol.outMsgs++;
+    this.protocol.outBytes += content.length;
   }
 
   #ping(): Promise<boolean> {
