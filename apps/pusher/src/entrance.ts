@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, DurableLog } from "@fanwire/bus";
+import type { Bus, DurableLog, LoggedPublication } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
@@ -47,6 +47,9 @@ type ListenedPart = ReplayPart & { readonly listening: Listening };
 export class Entrance {
   readonly #parts: EntranceParts;
   readonly #cache: ReplayCache;
+  /** What many readers miss is shared by them, from the log to the text that they are sent. */
+  readonly #received = new WeakMap<LoggedPublication, Received>();
+  readonly #texts = { "fanwire.v1": new WeakMap<Received, string>(), sse: new WeakMap<Received, string>() };
 
   constructor(parts: EntranceParts) {
     this.#parts = parts;
@@ -219,13 +222,19 @@ export class Entrance {
     const missed = parts.flatMap(({ listening, publications }) =>
       publications
         .filter(({ sequence }) => sequence <= upTo)
-        .map((publication): Missed => {
-          const message = messageOf(publication, this.#parts.subjects);
-          return { listening, received: { message, sequence: publication.sequence, arrival: 0 } };
-        }),
+        .map((publication): Missed => ({ listening, received: this.#receivedFrom(publication) })),
     );
     missed.sort((one, other) => (one.received.sequence ?? 0) - (other.received.sequence ?? 0));
     return { isComplete, missed, upTo };
+  }
+
+  #receivedFrom(publication: LoggedPublication): Received {
+    const known = this.#received.get(publication);
+    if (known) return known;
+    const message = messageOf(publication, this.#parts.subjects);
+    const received = { message, sequence: publication.sequence, arrival: 0 };
+    this.#received.set(publication, received);
+    return received;
   }
 
   *#frames(connection: Connection, missed: readonly Missed[]): Generator<Frame> {
@@ -242,7 +251,7 @@ export class Entrance {
         yield { content: message.data, isBinary: !isUtf8(message.data) };
         continue;
       }
-      const text = this.#encode(door, listening, received);
+      const text = this.#textFor(door, listening, received);
       texts.push(text);
       length += text.length;
       if (length < FRAME_LENGTH) continue;
@@ -250,6 +259,16 @@ export class Entrance {
       length = 0;
     }
     if (texts.length > 0) yield { content: texts.join(separator), isBinary: false };
+  }
+
+  /** Both the log's readers and a backlog belong to one key: the same publication has one text for each door. */
+  #textFor(door: "fanwire.v1" | "sse", listening: Listening, received: Received): string {
+    const texts = this.#texts[door];
+    const known = texts.get(received);
+    if (known !== undefined) return known;
+    const text = this.#encode(door, listening, received);
+    texts.set(received, text);
+    return text;
   }
 
   #encode(door: "fanwire.v1" | "sse", listening: Listening, { message, sequence, arrival }: Received): string {
