@@ -51,7 +51,7 @@ test("neither keys nor content are logged", async () => {
     { log: loud },
     never,
   );
-  await vi.waitUntil(() => isReady(started));
+  await vi.waitUntil(() => isReady(started), { timeout: 10_000 });
 
   await fetch(url(`/?content=secret-content&key=${key}`, started));
   await fetch(url(`/nope?key=${key}`, started));

@@ -72,7 +72,7 @@ describe("NATS away", () => {
     await using started = await startReady(passing);
 
     await passing.stop();
-    await vi.waitUntil(async () => !(await isReady(started)));
+    await vi.waitUntil(async () => !(await isReady(started)), { timeout: 10_000 });
     await expectUnavailable(started);
 
     await passing.start();

@@ -124,7 +124,7 @@ class FakeWorker {
 
   /** NATS confirmed it, so it is on its way here too; `count` of them will be there soon. */
   hears(count: number): Promise<unknown> {
-    return vi.waitUntil(() => this.heard.length >= count);
+    return vi.waitUntil(() => this.heard.length >= count, { timeout: 10_000 });
   }
 
   heardContents(): string[] {
