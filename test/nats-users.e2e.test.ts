@@ -68,6 +68,17 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     client.socket.close();
   });
 
+  test("receipts count the connections of every worker", async () => {
+    const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "counted" });
+
+    for (const durable of [false, true]) {
+      const receipt = { delivered: 1, workers: 2, missing: 0, complete: true };
+      const answer = await post({ target: { topic: "counted" }, data: "x", durable, receipt: true });
+      expect(answer).toMatchObject([200, { receipt }]);
+    }
+    client.socket.close();
+  });
+
   test("durable publications are stored, read and resumed from", async () => {
     const numbers = Array.from({ length: 20 }, (_, at) => String(at));
     const first = await post({ target: { topic: "kept" }, data: "first", durable: true });
