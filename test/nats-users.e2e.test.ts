@@ -42,9 +42,11 @@ describe("a cluster whose services have the NATS users of the compose file", () 
   });
   /** All that was ever said to NATS was permitted, what is said on the way out too. */
   afterAll(async () => {
-    for (const { process } of [publisher, pusher, ...channels]) expect(await process.stop()).toBe(0);
-    expect(nats.output()).not.toMatch(/violation/i);
+    const codes = await Promise.all([publisher, pusher, ...channels].map(({ process }) => process.stop()));
+    const said = nats.output();
     await nats[Symbol.asyncDispose]();
+    expect(codes).toEqual([0, 0, 0, 0]);
+    expect(said).not.toMatch(/violation/i);
   });
 
   test("publications reach everyone, topics, users and connections, and clients publish", async () => {
@@ -65,6 +67,17 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     }
     expect(await client.ask({ command: "publish", topic: "news.b", data: "own" })).toMatchObject({ ok: true });
     await heard("own");
+    client.socket.close();
+  });
+
+  test("receipts count the connections of every worker", async () => {
+    const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "counted" });
+
+    for (const durable of [false, true]) {
+      const receipt = { delivered: 1, workers: 2, missing: 0, complete: true };
+      const answer = await post({ target: { topic: "counted" }, data: "x", durable, receipt: true });
+      expect(answer).toMatchObject([200, { receipt }]);
+    }
     client.socket.close();
   });
 

@@ -13,6 +13,10 @@ export type TestProcess = AsyncDisposable & {
   /** Whether it ended, and how. */
   exit(): { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined;
   kill(signal: NodeJS.Signals): void;
+  /** From here on nobody reads what it writes, but could. */
+  pauseOutput(): void;
+  /** As if who reads what it writes had been killed. */
+  closeOutput(): void;
   /** Resolves with the exit code after a signal. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 };
@@ -26,7 +30,8 @@ export function startProcess(command: string, args: readonly string[], env: Reco
   });
   let output = "";
   let exit: ReturnType<TestProcess["exit"]>;
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data: Buffer) => (output += data.toString()));
+  const streams = [child.stdout, child.stderr];
+  for (const stream of streams) stream?.on("data", (data: Buffer) => (output += data.toString()));
   child.once("error", (error) => (output += `${error}\n`));
   const exited = once(child, "exit").then(([code, signal]) => {
     exit = { code, signal };
@@ -48,6 +53,8 @@ export function startProcess(command: string, args: readonly string[], env: Reco
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     exit: () => exit,
     kill: (signal) => void child.kill(signal),
+    pauseOutput: () => streams.forEach((stream) => void stream?.pause()),
+    closeOutput: () => streams.forEach((stream) => void stream?.destroy()),
     stop,
     [Symbol.asyncDispose]: async () => void (await stop("SIGKILL")),
   };

@@ -1,0 +1,66 @@
+import { createLog } from "@fanwire/service";
+import { expect, test, vi } from "vitest";
+import { startPublisher } from "./publisher.ts";
+import { configFor, errorCode, isReady, never, usePublisher } from "./testing.ts";
+
+const { running, url, post, rawGet } = usePublisher();
+
+test("an unknown address is 404, in JSON", async () => {
+  for (const path of ["/nope", "/v1", "/v1/nope", "/index.php?content=x", "//"]) {
+    const response = await fetch(url(path));
+    expect([response.status, await errorCode(response)], path).toEqual([404, "not_found"]);
+  }
+});
+
+test("an unknown method is 405 and told the known ones", async () => {
+  const response = await fetch(url("/v1/connections/worker01.1"), { method: "POST" });
+
+  expect([response.status, response.headers.get("allow")]).toEqual([405, "DELETE, GET, HEAD"]);
+});
+
+test("answers are not stored, not sniffed, not framed", async () => {
+  const { headers } = await fetch(url("/?content=x"));
+
+  expect(headers.get("cache-control")).toBe("no-store");
+  expect(headers.get("x-content-type-options")).toBe("nosniff");
+  expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
+  expect(headers.get("server")).toBeNull();
+});
+
+test("requests and publications are counted by pattern, not by path", async () => {
+  await fetch(url("/v1/connections/worker01.1"));
+  await fetch(url("/nope/with/a/path"));
+  await post({ target: { connection: "worker99.1" }, data: "x" });
+
+  const metrics = await (await fetch(`http://127.0.0.1:${running().publisher.adminPort}/metrics`)).text();
+  expect(metrics).toContain('requests_total{route="/v1/connections/{address}",method="GET",status="200"}');
+  expect(metrics).toContain('requests_total{route="unmatched",method="GET",status="404"}');
+  expect(metrics).toContain('publications_total{target="connection",outcome="connection_not_found"}');
+  expect(metrics).toMatch(/^fanwire_publisher_in_flight 0$/m);
+  expect(metrics).toMatch(/^fanwire_publisher_held_body_bytes 0$/m);
+  expect(metrics).not.toContain("/nope");
+});
+
+test("neither keys nor content are logged", async () => {
+  const key = "right-key-0123456789";
+  const lines: string[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
+  const loud = createLog("test", "trace");
+  await using started = await startPublisher(
+    configFor(running().nats, { PUBLISHER_API_KEYS: key }),
+    { log: loud },
+    never,
+  );
+  await vi.waitUntil(() => isReady(started), { timeout: 10_000 });
+
+  await fetch(url(`/?content=secret-content&key=${key}`, started));
+  await fetch(url(`/nope?key=${key}`, started));
+  await rawGet(`/?content=я&key=${key}`, started);
+  await rawGet(`/\\?key=${key}`, started);
+  await post({ target: { everyone: true }, data: "secret-content" }, started, { Authorization: `Bearer ${key}` });
+  await started.stop();
+  write.mockRestore();
+
+  expect(lines.join("")).toContain("answered");
+  expect(lines.join("")).not.toMatch(/right-key|secret-content/);
+});

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { errorCode, usePublisher } from "./testing.ts";
+
+const { worker, startAnother, url, post } = usePublisher();
+
+test("a body beyond the limit is 413, whether its length is announced or not", async () => {
+  await using small = await startAnother({ PUBLISHER_MAX_BODY_BYTES: "2000" });
+  const body = JSON.stringify({ target: { everyone: true }, data: "x".repeat(2_000) });
+
+  const announced = await post(body, small);
+  const chunked = await fetch(url("/v1/publications", small), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: new Blob([body]).stream(),
+    duplex: "half",
+  } as RequestInit); // its type does not know `duplex`
+
+  for (const response of [announced, chunked]) {
+    expect([response.status, await errorCode(response)]).toEqual([413, "body_too_large"]);
+  }
+});
+
+test("requests beyond the bound are told to come back, and later ones are answered", async () => {
+  await using narrow = await startAnother({ PUBLISHER_MAX_IN_FLIGHT: "2", PUBLISHER_REQUEST_TIMEOUT_MS: "300" });
+  worker.outcome = "silence";
+
+  const slow = { target: { connection: "worker01.1" }, data: "x" };
+  const responses = await Promise.all([1, 2, 3, 4].map(() => post(slow, narrow)));
+
+  expect(responses.map(({ status }) => status).sort()).toEqual([429, 429, 503, 503]);
+  expect(responses.find(({ status }) => status === 429)?.headers.get("retry-after")).toBe("1");
+  expect((await fetch(url("/?content=x", narrow))).status).toBe(200);
+});
+
+test("bodies held at once are bounded, and what was held is given back", async () => {
+  const limits = { PUBLISHER_MAX_BODY_BYTES: "60000", PUBLISHER_MAX_HELD_BODY_BYTES: "100000" };
+  await using narrow = await startAnother({ ...limits, PUBLISHER_REQUEST_TIMEOUT_MS: "300" });
+  worker.outcome = "silence";
+
+  const slow = { target: { connection: "worker01.1" }, data: "x".repeat(40_000) };
+  const responses = await Promise.all([1, 2, 3, 4].map(() => post(slow, narrow)));
+
+  expect(responses.map(({ status }) => status).sort()).toEqual([429, 429, 503, 503]);
+  worker.outcome = "delivered";
+  expect((await post(slow, narrow)).status).toBe(200);
+});

@@ -1,0 +1,210 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Bus, type BusMessage, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { controlRequest, type DeliveryOutcome, Subjects, type WorkerDescription } from "@fanwire/protocol";
+import { createLog } from "@fanwire/service";
+import { afterAll, afterEach, beforeAll, vi } from "vitest";
+import { readConfig } from "./config.ts";
+import { type Publisher, startPublisher } from "./publisher.ts";
+
+export const log = createLog("test", "silent");
+export const never = new AbortController().signal;
+const subjects = new Subjects();
+
+/** A nats-server of its own; `start` after `stop` comes back on the same port. */
+export class NatsServer {
+  port = -1;
+  readonly #folder: string;
+  #process: ChildProcess | undefined;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async run(extraConfig = ""): Promise<NatsServer> {
+    const server = new NatsServer(await mkdtemp(join(tmpdir(), "fanwire-publisher-")));
+    await writeFile(join(server.#folder, "nats.conf"), `max_payload: 100000\n${extraConfig}`);
+    await server.start();
+    return server;
+  }
+
+  async start(): Promise<void> {
+    const portsFolder = await mkdtemp(join(this.#folder, "ports-"));
+    const options = ["-c", join(this.#folder, "nats.conf"), "-a", "127.0.0.1", "-p", String(this.port)];
+    this.#process = spawn("nats-server", [...options, "--ports_file_dir", portsFolder], { stdio: "ignore" });
+    const file = join(portsFolder, `nats-server_${this.#process.pid}.ports`);
+    const ports = await vi.waitUntil(() => readFile(file, "utf8").then(JSON.parse, () => undefined), {
+      timeout: 10_000,
+    });
+    this.port = Number(new URL(ports.nats[0]).port);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process === undefined) return;
+    const exited = once(this.#process, "exit");
+    this.#process.kill("SIGKILL");
+    await exited;
+    this.#process = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+export const configFor = (nats: { port: number }, env: Record<string, string> = {}) =>
+  readConfig({
+    FANWIRE_NATS_URL: `nats://127.0.0.1:${nats.port}`,
+    PUBLISHER_PORT: "0",
+    PUBLISHER_ADMIN_PORT: "0",
+    ...env,
+  });
+
+export const readiness = async ({ adminPort }: Publisher) =>
+  (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status;
+export const isReady = async (publisher: Publisher) => (await readiness(publisher)) === 200;
+
+export async function startReady(nats: NatsServer, env: Record<string, string> = {}): Promise<Publisher> {
+  const publisher = await startPublisher(configFor(nats, env), { log }, never);
+  await vi.waitUntil(() => isReady(publisher), { timeout: 10_000 });
+  return publisher;
+}
+
+type Heard = { readonly subject: string; readonly content: Buffer; readonly headers: Record<string, string> };
+
+/** Listens to what pushers would hear, and answers as one worker does. */
+class FakeWorker {
+  readonly heard: Heard[] = [];
+  outcome: DeliveryOutcome | "silence" | "nonsense" = "delivered";
+  readonly closed: number[] = [];
+  readonly #id: string;
+
+  constructor(id: string) {
+    this.#id = id;
+  }
+
+  listen(bus: Bus): void {
+    bus.subscribe(subjects.live({ kind: "everyone" }), (message) => this.#hear(message));
+    bus.subscribe(subjects.liveTopics(">"), (message) => this.#hear(message));
+    bus.subscribe("fanwire.live.user.*", (message) => this.#hear(message));
+    bus.subscribe(subjects.liveConnections(this.#id), (message) => this.#onTargeted(message));
+    bus.subscribe(subjects.worker(this.#id), (message) => this.#onControl(message));
+    bus.subscribe(subjects.allWorkers, (message) => this.#onControl(message));
+  }
+
+  #hear({ subject, data, headers }: BusMessage): void {
+    const names = ["Event", "Id", "Except"].filter((name) => headers?.get(name));
+    const entries = names.map((name) => [name, headers?.get(name) ?? ""]);
+    this.heard.push({ subject, content: Buffer.from(data), headers: Object.fromEntries(entries) });
+  }
+
+  #onTargeted(message: BusMessage): void {
+    this.#hear(message);
+    if (this.outcome === "silence") return;
+    message.respond(this.outcome === "nonsense" ? "what?" : JSON.stringify({ outcome: this.outcome }));
+  }
+
+  #onControl(message: BusMessage): void {
+    if (this.outcome === "silence") return;
+    const request = controlRequest.parse(JSON.parse(Buffer.from(message.data).toString()));
+    if (request.command === "describe") {
+      message.respond(JSON.stringify(this.describe()));
+      return;
+    }
+    if (request.command !== "find-connection" && request.command !== "close-connection") return;
+    const { connectionId } = request;
+    if (request.command === "close-connection" && connectionId === 1) this.closed.push(connectionId);
+    message.respond(JSON.stringify({ connection: connectionId === 1 ? this.connection() : null }));
+  }
+
+  /** NATS confirmed it, so it is on its way here too; `count` of them will be there soon. */
+  hears(count: number): Promise<unknown> {
+    return vi.waitUntil(() => this.heard.length >= count, { timeout: 10_000 });
+  }
+
+  heardContents(): string[] {
+    return this.heard.map(({ content }) => content.toString("latin1"));
+  }
+
+  reset(): void {
+    this.heard.length = 0;
+    this.closed.length = 0;
+    this.outcome = "delivered";
+  }
+
+  describe(): WorkerDescription {
+    const rates = { publicationsPerSecond: 0, deliveriesPerSecond: 0, bytesPerSecond: 0, acceptedPerSecond: 0 };
+    return { id: this.#id, host: "h", pid: 1, version: "0.1.0", uptimeSeconds: 5, connections: 1, rates };
+  }
+
+  connection() {
+    const openedAt = "2026-01-01T00:00:00.000Z";
+    return { address: `${this.#id}.1`, door: "raw", topics: [], remoteAddress: "127.0.0.1", openedAt, unsentBytes: 0 };
+  }
+}
+
+/**
+ * For the tests of one file: a publisher on a NATS of its own, with two workers, of which {@link FakeWorker} `worker` tells what
+ * it hears. What takes a publisher means this one when it is given none.
+ */
+export function usePublisher() {
+  const worker = new FakeWorker("worker01");
+  let nats: NatsServer;
+  let workerBus: NatsBus;
+  let publisher: Publisher;
+
+  beforeAll(async () => {
+    nats = await NatsServer.run();
+    workerBus = await startNatsBus({ config: configFor(nats).bus, name: "fake worker", log, signal: never });
+    worker.listen(workerBus);
+    new FakeWorker("aworker2").listen(workerBus);
+    publisher = await startReady(nats);
+  }, 30_000);
+
+  afterEach(() => worker.reset());
+
+  afterAll(async () => {
+    await publisher.stop();
+    await workerBus.stop();
+    await nats[Symbol.asyncDispose]();
+  });
+
+  const url = (path: string, { port } = publisher) => `http://127.0.0.1:${port}${path}`;
+  return {
+    worker,
+    url,
+    /** To be asked in tests, which run after it has started. */
+    running: () => ({ nats, publisher }),
+    /** Another publisher on the same NATS. */
+    startAnother: (env: Record<string, string>) => startReady(nats, env),
+    post: (body: unknown, to = publisher, headers: Record<string, string> = {}) =>
+      fetch(url("/v1/publications", to), {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...headers },
+        body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
+      }),
+    rawGet: (target: string | Buffer, to = publisher) => rawGetFrom(to.port, target),
+  };
+}
+
+/** As curl sends it: bytes nobody encoded. */
+async function rawGetFrom(port: number, target: string | Buffer): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  const parts = ["GET ", target, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"];
+  socket.write(Buffer.concat(parts.map((part) => Buffer.from(part))));
+  let answer = "";
+  socket.on("data", (chunk) => {
+    answer += chunk;
+  });
+  await once(socket, "close");
+  return answer;
+}
+
+type ErrorBody = { readonly error: { readonly code: string; readonly details?: unknown } };
+export const errorOf = async (response: Response) => ((await response.json()) as ErrorBody).error;
+export const errorCode = async (response: Response) => (await errorOf(response)).code;

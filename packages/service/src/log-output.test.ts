@@ -1,0 +1,34 @@
+import { Writable } from "node:stream";
+import { expect, test } from "vitest";
+import { logOutput } from "./log-output.ts";
+
+test("lines that nobody reads are dropped beyond a mebibyte, and come again when somebody does", () => {
+  let taken = "";
+  let read = () => {};
+  const stream = new Writable({
+    decodeStrings: false,
+    write(line, _encoding, done) {
+      taken += line;
+      read = done;
+    },
+  });
+  const output = logOutput(stream);
+  const line = `${"x".repeat(99)}\n`;
+
+  for (let lines = 0; lines < 20_000; lines++) output.write(line);
+  expect(stream.writableLength).toBeGreaterThanOrEqual(1_048_576);
+  expect(stream.writableLength).toBeLessThan(1_048_576 + line.length);
+
+  while (stream.writableLength > 0) read();
+  output.write("again\n");
+  expect(taken.endsWith(`${line}again\n`)).toBe(true);
+});
+
+test("a stream that fails ends nobody", async () => {
+  const stream = new Writable({ write: (_line, _encoding, done) => done(new Error("EPIPE")) });
+  const failed = new Promise((resolve) => stream.once("error", resolve));
+
+  logOutput(stream).write("a line\n");
+
+  await failed;
+});
