@@ -1,18 +1,19 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { type Bus, type BusConfig, type BusMessage, startNatsBus } from "@fanwire/bus";
+import { type BusConfig, type BusMessage, type NatsBus, startNatsBus } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
 const log = createLog("test", "silent");
 const text = (content: string) => Buffer.from(content);
 
-function connect(nats: Pick<TestNats, "url">, config: Partial<BusConfig> = {}): Promise<Bus> {
+function connect(nats: Pick<TestNats, "url">, config: Partial<BusConfig> = {}): Promise<NatsBus> {
   return startNatsBus({
     config: { servers: [nats.url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined, ...config },
     name: "test",
@@ -85,6 +86,59 @@ test("what is sent without waiting arrives in order with what is published, and 
   expect(await publisher.confirm()).toBe(false);
   await Promise.all([publisher.stop(), reader.stop()]);
   expect(publisher.send("a", text("too late"))).toBe("unavailable");
+});
+
+test("publications with and without headers, and subscriptions between them, keep their order", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  const got: [string, string | undefined][] = [];
+  const hear = () =>
+    bus.subscribe("a", (message) => got.push([Buffer.from(message.data).toString(), message.headers?.get("Event")]));
+
+  const outcomes = [bus.publish("a", text("before anybody hears"))];
+  const subscription = hear();
+  outcomes.push(
+    bus.publish("a", text("1")),
+    bus.publish("a", text("2"), [["Event", "e"]]),
+    bus.publish("a", text("3")),
+  );
+  subscription.unsubscribe();
+  outcomes.push(bus.publish("a", text("between")));
+  hear();
+  outcomes.push(bus.publish("a", text("4")));
+
+  expect(await Promise.all(outcomes)).toEqual(Array.from({ length: 6 }, () => ({ ok: true })));
+  await until("the last arrived", () => got.at(-1)?.[0] === "4");
+  // What was heard by a subscription that is no more is not handed on.
+  expect(got).toEqual([["4", undefined]]);
+  await bus.stop();
+});
+
+test("newcomers, each in a turn of its own, share confirmations, and each hears what is published after its own", async () => {
+  await using nats = await startNats();
+  const [bus, publisher] = await Promise.all([connect(nats), connect(nats)]);
+  const pings = vi.spyOn(bus.connection, "flush");
+  const heard = new Set<string>();
+  const newcomers = 1_000;
+
+  const confirmed: Promise<void>[] = [];
+  for (let each = 0; each < newcomers; each++) {
+    const subject = `newcomer.${each}`;
+    bus.subscribe(subject, (message) => heard.add(message.subject));
+    confirmed.push(
+      bus.confirm().then(async (isConfirmed) => {
+        expect(isConfirmed).toBe(true);
+        publisher.send(subject, text(""));
+      }),
+    );
+    await nextTurn();
+  }
+
+  await Promise.all(confirmed);
+  await until("all heard theirs", () => heard.size === newcomers);
+  // From ping to ping there are two turns at least.
+  expect(pings.mock.calls.length).toBeLessThanOrEqual(newcomers / 2 + 2);
+  await Promise.all([bus.stop(), publisher.stop()]);
 });
 
 test("of the subscriptions of a group one gets a message, each with the same chance", async () => {
