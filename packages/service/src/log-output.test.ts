@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
-import { logOutput } from "./log-output.ts";
+import { LogOutput } from "./log-output.ts";
 
 test("lines that nobody reads are dropped beyond a mebibyte, and come again when somebody does", () => {
   let taken = "";
@@ -12,12 +12,14 @@ test("lines that nobody reads are dropped beyond a mebibyte, and come again when
       read = done;
     },
   });
-  const output = logOutput(stream);
+  const output = new LogOutput(stream);
   const line = `${"x".repeat(99)}\n`;
 
   for (let lines = 0; lines < 20_000; lines++) output.write(line);
   expect(stream.writableLength).toBeGreaterThanOrEqual(1_048_576);
   expect(stream.writableLength).toBeLessThan(1_048_576 + line.length);
+
+  expect(output.droppedLines).toBe(20_000 - Math.ceil(1_048_576 / line.length));
 
   while (stream.writableLength > 0) read();
   output.write("again\n");
@@ -28,7 +30,7 @@ test("a stream that fails ends nobody", async () => {
   const stream = new Writable({ write: (_line, _encoding, done) => done(new Error("EPIPE")) });
   const failed = new Promise((resolve) => stream.once("error", resolve));
 
-  logOutput(stream).write("a line\n");
+  new LogOutput(stream).write("a line\n");
 
   await failed;
 });

@@ -1,12 +1,10 @@
 import { type Logger, type LoggerOptions, pino } from "pino";
-import { logOutput } from "./log-output.ts";
+import { standardOutput } from "./log-output.ts";
 
 export type Log = Logger;
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
-
-const standardOutput = logOutput(process.stdout);
 
 /** JSON lines on standard output. Content, tokens and whole configurations are never logged. */
 export function createLog(service: string, level: LogLevel): Log {
