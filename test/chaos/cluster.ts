@@ -9,6 +9,7 @@ import {
 } from "../support/cluster.ts";
 import { openPublications, type TestPublications, topic } from "../support/durable.ts";
 import { freePorts } from "../support/free-ports.ts";
+import { createShiftedClock, type ShiftedClock } from "./clock.ts";
 import { type ChaosNats, startChaosNats } from "./nats-nodes.ts";
 import { Part, type Service } from "./part.ts";
 
@@ -25,6 +26,8 @@ const LOG_ENV = {
 
 export type ChaosCluster = AsyncDisposable & {
   readonly nats: ChaosNats;
+  /** Of all pushers. */
+  readonly clock: ShiftedClock;
   readonly pushers: readonly Part<TestPusher>[];
   readonly publishers: readonly Part<TestPublisher>[];
   readonly channels: readonly Part<TestChannel>[];
@@ -35,12 +38,14 @@ export type ChaosCluster = AsyncDisposable & {
 
 export async function startChaosCluster(): Promise<ChaosCluster> {
   const nats = await startChaosNats();
+  const clock = await createShiftedClock();
   const log = await openPublications(nats.directUrls, LOG_LIMITS);
   const parts: Part[] = [];
   const dispose = async () => {
     await log.bus.stop();
     await Promise.all(parts.map((part) => part[Symbol.asyncDispose]()));
     await nats[Symbol.asyncDispose]();
+    await clock[Symbol.asyncDispose]();
   };
   /** Two of a kind. */
   const start = async <Kind extends Service>(kind: string, startOne: () => Promise<Kind>): Promise<Part<Kind>[]> => {
@@ -53,14 +58,14 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
   try {
     await log.append(topic("first"), "so that there is a log");
     const options = { nats: nats.urls, env: LOG_ENV };
-    const edge = { ...LOG_ENV, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
+    const edge = { ...LOG_ENV, ...clock.env, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
     const pushers = await start("pusher", async () => {
       const [port = 0] = await freePorts(1);
       return startPusher({ nats: nats.urls, env: { ...edge, PUSHER_PORT: String(port) } });
     });
     const publishers = await start("publisher", () => startPublisher(options));
     const channels = await start("channel", () => startChannel({ nats: nats.urls }));
-    return { nats, pushers, publishers, channels, parts, log, [Symbol.asyncDispose]: dispose };
+    return { nats, clock, pushers, publishers, channels, parts, log, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -73,6 +78,11 @@ export type RunningWorker = { readonly id: string; readonly pid: number };
 export function workerIdsOf({ service }: Part<TestPusher>): string[] {
   const own = service.process.logLines().filter(({ msg }) => msg === "worker listening");
   return own.map(({ workerId }) => String(workerId));
+}
+
+/** Connections of all workers that answer. */
+export async function connectionsOf({ log }: ChaosCluster): Promise<number> {
+  return (await describeWorkers(log.bus)).reduce((sum, { connections }) => sum + connections, 0);
 }
 
 /** Its workers that answer: on a machine with other work not all may do so in time. */

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { logLeader } from "../support/log.ts";
 import { until } from "../support/wait.ts";
-import { type ChaosCluster, isAlive, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
+import { type ChaosCluster, connectionsOf, isAlive, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
 import { type ChaosNode, fillDisk, setLinks } from "./nats-nodes.ts";
 import type { Part } from "./part.ts";
 import type { Random } from "./random.ts";
+import { TOKEN_LIFETIME_MS } from "./readers.ts";
 
 export type FaultContext = {
   readonly cluster: ChaosCluster;
@@ -33,6 +34,8 @@ export type Fault = {
 const HOLD_MS = 3_000;
 /** Longer than what is deaf goes unnoticed. */
 const LONG_HOLD_MS = 7_000;
+/** Further than any leeway for tokens. */
+const AN_HOUR_MS = 3_600_000;
 
 export const faults: readonly Fault[] = [
   { name: "worker killed", run: (context) => onWorker(context, killWorker) },
@@ -41,6 +44,8 @@ export const faults: readonly Fault[] = [
   { name: "supervisor killed", run: killSupervisor },
   { name: "supervisor hangs", run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.pushers), untilRed) },
   { name: "rolling restart of the pushers", run: restartPushers },
+  { name: "clocks of the pushers jump ahead", run: expireTokens },
+  { name: "clocks of the pushers jump back", run: (context) => onWorker(context, killWorkerInThePast) },
   { name: "publisher killed", run: (context) => killPart(context, context.cluster.publishers) },
   { name: "publisher hangs", run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.publishers), untilRed) },
   { name: "channel server killed", run: (context) => killPart(context, context.cluster.channels) },
@@ -105,6 +110,24 @@ async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, conte
   process.kill(pid, "SIGSTOP");
   await context.untilRed(pusher);
   await until("it was killed", () => !isAlive(pid), 60_000);
+}
+
+/** Everybody's token is over: all are sent away, and nobody is let in before the clocks are right again. */
+async function expireTokens({ cluster, concern }: FaultContext): Promise<void> {
+  concern(...cluster.pushers.flatMap(workerIdsOf));
+  await cluster.clock.shift(TOKEN_LIFETIME_MS + AN_HOUR_MS);
+  await until("nobody is connected", async () => (await connectionsOf(cluster)) === 0, 60_000);
+  await delay(HOLD_MS);
+  await cluster.clock.shift(0);
+}
+
+/** Tokens are not valid yet: who is connected stays, and who has to come back is not let in before the clocks are right again. */
+async function killWorkerInThePast(worker: RunningWorker, pusher: Part, context: FaultContext): Promise<void> {
+  const { clock } = context.cluster;
+  await clock.shift(-AN_HOUR_MS);
+  await delay(HOLD_MS);
+  await killWorker(worker, pusher, context);
+  await clock.shift(0);
 }
 
 async function killSupervisor({ cluster, random, concern, untilRed }: FaultContext): Promise<void> {

@@ -29,6 +29,7 @@ type ReaderParts = {
 export const sequenceOf = (position: string) => Number(position.slice(position.lastIndexOf("-") + 1));
 
 const RETRY_MS = 1_000;
+export const TOKEN_LIFETIME_MS = 12 * 3_600_000;
 
 /** The client of the project. */
 export function connectFanwireReader({ cluster, reader, events }: ReaderParts): ChaosClient {
@@ -173,7 +174,8 @@ function wayOf(ledger: Ledger, reader: Reader, number: number): string | undefin
 function tokenOf({ user, name }: Reader): Promise<string> {
   return new SignJWT({ sub: user ?? name, topics: [">"] })
     .setProtectedHeader({ alg: "HS256" })
-    .setExpirationTime("12h")
+    .setNotBefore(new Date())
+    .setExpirationTime(new Date(Date.now() + TOKEN_LIFETIME_MS))
     .sign(Buffer.from(TOKEN_SECRET));
 }
 
