@@ -54,6 +54,29 @@ test("what comes under another sequence than was acknowledged, or shares it with
   expect(ledger.faults.renumbered).toHaveLength(2);
 });
 
+test("what NATS stored twice, or where nodes hold different logs, is not told as our fault, also when that shows later", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  const [twice, first, second] = [store(1), store(2), store(3)];
+  for (const sequence of [undefined, undefined]) hear(twice, sequence, "load.1");
+  hear(first, 2, "load.1");
+  expect(ledger.faults.repeated).toHaveLength(1);
+
+  hear(twice, 4, "load.1");
+  hear(second, 2, "load.1");
+  ledger.settle(3);
+
+  const { lost, repeated, disordered, byRenumbering } = ledger.faults;
+  expect([...lost, ...repeated, ...disordered]).toEqual([]);
+  expect(byRenumbering.length).toBeGreaterThan(3);
+});
+
+test("who hears of two publications under one sequence, though nobody acknowledged either, heard what NATS renumbered", () => {
+  const { ledger, hear } = open(["load.1"]);
+  for (const sequence of [1, 1]) hear(ledger.publish({ topic: "load.1" }, true), sequence, "load.1");
+
+  expect(ledger.faults).toMatchObject({ repeated: [], renumbered: [expect.any(String)] });
+});
+
 test("of what a reader was told may be missing nothing is lost", () => {
   const { ledger, reader, store } = open(["load.1"]);
   store(1);

@@ -17,7 +17,12 @@ export type Heard = {
   readonly address: string;
 };
 
-type Entry = { readonly target: ChaosTarget; readonly isDurable: boolean; sequence: number | undefined };
+type Entry = {
+  readonly target: ChaosTarget;
+  readonly isDurable: boolean;
+  /** As it was acknowledged, else as somebody heard it first. */
+  sequence: number | undefined;
+};
 
 /** What went wrong; each is a sentence for the report. */
 export type Faults = {
@@ -25,8 +30,20 @@ export type Faults = {
   repeated: string[];
   disordered: string[];
   misdelivered: string[];
-  /** NATS stored it under another sequence than it had said, or gave one sequence to two: nobody can deliver that in order. */
+  /** NATS stored it under two sequences, or gave one sequence to two: nobody can deliver that once and in order. */
   renumbered: string[];
+  /** What of the first three concerns these. */
+  byRenumbering: string[];
+};
+
+type FaultKind = "lost" | "repeated" | "disordered" | "misdelivered";
+
+/** What went wrong with one publication, by its number and the sequence it came under or was to come under. */
+type Incident = {
+  readonly kind: FaultKind;
+  readonly number: number;
+  readonly sequence: number | undefined;
+  readonly text: string;
 };
 
 /**
@@ -34,10 +51,15 @@ export type Faults = {
  * is its content. What is settled is forgotten in {@link settle}, so that a run may take hours.
  */
 export class Ledger {
-  readonly faults: Faults = { lost: [], repeated: [], disordered: [], misdelivered: [], renumbered: [] };
   readonly readers: Reader[] = [];
   readonly #entries = new Map<number, Entry>();
   readonly #acknowledged = new Map<number, number>();
+  /** By sequence: the number that was acknowledged or heard with it first. */
+  readonly #numbers = new Map<number, number>();
+  readonly #incidents: Incident[] = [];
+  readonly #renumbered: string[] = [];
+  readonly #renumberedNumbers = new Set<number>();
+  readonly #renumberedSequences = new Set<number>();
   #published = 0;
   /** Live publications before the first of these numbers are forgotten at the next settling, those before the last now. */
   #forgetLiveBefore: [number, number] = [0, 0];
@@ -55,17 +77,55 @@ export class Ledger {
     return this.#published;
   }
 
+  /** What is known by now: that NATS is to blame may turn out later. */
+  get faults(): Faults {
+    const textsOf = (incidents: readonly Incident[]) => incidents.map(({ text }) => text);
+    const own = this.#incidents.filter((incident) => !this.#isByNats(incident));
+    const ownOf = (wanted: FaultKind) => textsOf(own.filter(({ kind }) => kind === wanted));
+    return {
+      lost: ownOf("lost"),
+      repeated: ownOf("repeated"),
+      disordered: ownOf("disordered"),
+      misdelivered: ownOf("misdelivered"),
+      renumbered: [...this.#renumbered],
+      byRenumbering: textsOf(this.#incidents.filter((incident) => this.#isByNats(incident))),
+    };
+  }
+
+  /** NATS broke its word: what its nodes hold differs, or is there twice. */
+  get isRenumbered(): boolean {
+    return this.#renumbered.length > 0;
+  }
+
+  note(incident: Incident): void {
+    this.#incidents.push(incident);
+  }
+
   /** It was said to be stored: from now on it is owed to every reader that it is for. */
   acknowledge(number: number, sequence: number): void {
     const entry = this.#entries.get(number);
     if (entry === undefined) return;
-    const known = this.#acknowledged.get(sequence);
-    if (known !== undefined && known !== number) {
-      this.faults.renumbered.push(`${number} and ${known} were both given sequence ${sequence}`);
-    }
+    this.number(number, sequence, "acknowledged");
     entry.sequence = sequence;
     this.#acknowledged.set(sequence, number);
     this.acknowledged++;
+  }
+
+  /** Whoever says so, a publication has one sequence, and a sequence one publication. */
+  number(number: number, sequence: number, how: string): void {
+    const entry = this.#entries.get(number);
+    const known = entry?.sequence ?? sequence;
+    const other = this.#numbers.get(sequence) ?? number;
+    if (entry !== undefined) entry.sequence ??= sequence;
+    if (other === number) this.#numbers.set(sequence, number);
+    if (known === sequence && other === number) return;
+    this.#renumbered.push(
+      other === number
+        ? `${number} was ${how} as sequence ${sequence}, which was ${known} before`
+        : `${number} was ${how} as sequence ${sequence}, which was that of ${other}`,
+    );
+    for (const each of [number, other]) this.#renumberedNumbers.add(each);
+    for (const each of [known, sequence]) this.#renumberedSequences.add(each);
   }
 
   addReader(options: Pick<Reader, "name" | "user" | "subscriptions" | "resumes">): Reader {
@@ -78,24 +138,33 @@ export class Ledger {
     return this.#entries.get(number);
   }
 
-  /** What is acknowledged up to `sequence` and owed to somebody who does not have it, named. */
-  missing(sequence: number): string[] {
-    return this.readers.filter(({ resumes }) => resumes).flatMap((reader) => reader.missing(this.#upTo(sequence)));
+  /** What is acknowledged up to `sequence` and owed to somebody who does not have it, as far as NATS kept its word. */
+  missing(sequence: number): Incident[] {
+    return this.#lacking(sequence).filter((incident) => !this.#isByNats(incident));
   }
 
   /** Everything up to `sequence` has had its time: what is missing is lost. Forgets what it knows of them. */
   settle(sequence: number): void {
-    this.faults.lost.push(...this.missing(sequence));
+    this.#incidents.push(...this.#lacking(sequence));
     for (const [number] of this.#upTo(sequence)) {
       this.#acknowledged.delete(this.#entries.get(number)?.sequence ?? 0);
       this.#entries.delete(number);
     }
+    for (const own of this.#numbers.keys()) if (own <= sequence) this.#numbers.delete(own);
     const [next, now] = this.#forgetLiveBefore;
     for (const [number, { isDurable }] of this.#entries) {
       if (!isDurable && number < now) this.#entries.delete(number);
     }
     this.#forgetLiveBefore = [this.#published, next];
     for (const reader of this.readers) reader.forget(sequence, next);
+  }
+
+  #lacking(sequence: number): Incident[] {
+    return this.readers.filter(({ resumes }) => resumes).flatMap((reader) => reader.missing(this.#upTo(sequence)));
+  }
+
+  #isByNats({ kind, number, sequence = 0 }: Incident): boolean {
+    return kind !== "misdelivered" && (this.#renumberedNumbers.has(number) || this.#renumberedSequences.has(sequence));
   }
 
   *#upTo(sequence: number): Generator<[number: number, entry: Entry & { sequence: number }]> {
@@ -136,49 +205,47 @@ export class Reader {
   }
 
   hear(heard: Heard): void {
-    const { faults } = this.#ledger;
     const { number, sequence, subscription = "", address } = heard;
+    const note = (kind: FaultKind, what: string) =>
+      this.#ledger.note({ kind, number, sequence, text: `${this.name} heard ${number} ${what}` });
     this.#ledger.delivered++;
     const entry = this.#ledger.entry(number);
     if (entry === undefined) {
-      faults.repeated.push(`${this.name} heard ${number}, which was settled before`);
+      note("repeated", "which was settled before");
       return;
     }
     if (!this.#isFor(entry.target, heard)) {
-      faults.misdelivered.push(`${this.name} heard ${number} for ${JSON.stringify(entry.target)} on ${heard.address}`);
+      note("misdelivered", `for ${JSON.stringify(entry.target)} on ${address}`);
       return;
     }
     if (sequence === undefined) {
       // A reader without positions cannot tell one from the other.
       const key = `${number} ${subscription}`;
-      if (this.#live.has(key)) faults.repeated.push(`${this.name} heard ${number} twice`);
+      if (this.#live.has(key)) note("repeated", "twice");
       this.#live.add(key);
       return;
     }
-    if (entry.sequence !== undefined && entry.sequence !== sequence) {
-      faults.renumbered.push(`${this.name} heard ${number} as sequence ${sequence}, acknowledged as ${entry.sequence}`);
-    }
+    this.#ledger.number(number, sequence, `heard by ${this.name}`);
     const came = this.#durable.get(subscription) ?? new Set();
     this.#durable.set(subscription, came);
     if (came.has(sequence) || sequence <= this.#settled) {
-      faults.repeated.push(`${this.name} heard ${number} (sequence ${sequence}, ${subscription}) twice`);
+      note("repeated", `(sequence ${sequence}, ${subscription}) twice`);
     }
     came.add(sequence);
     const subject = `${subscription} ${JSON.stringify(entry.target)}`;
     const last = this.#last.get(subject) ?? 0;
-    if (sequence < last) {
-      faults.disordered.push(`${this.name} on ${address} heard sequence ${sequence} of ${subject} after ${last}`);
-    }
+    if (sequence < last) note("disordered", `(sequence ${sequence} of ${subject}) on ${address} after ${last}`);
     this.#last.set(subject, Math.max(last, sequence));
   }
 
-  missing(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): string[] {
-    const missing: string[] = [];
+  missing(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): Incident[] {
+    const missing: Incident[] = [];
     for (const [number, { target, sequence }] of acknowledged) {
       if (sequence <= this.#owedAfter) continue;
       for (const subscription of this.#waysOf(target)) {
         if (this.#durable.get(subscription)?.has(sequence)) continue;
-        missing.push(`${this.name} lacks ${number} (sequence ${sequence}) for ${JSON.stringify(target)}`);
+        const text = `${this.name} lacks ${number} (sequence ${sequence}) for ${JSON.stringify(target)}`;
+        missing.push({ kind: "lost", number, sequence, text });
       }
     }
     return missing;

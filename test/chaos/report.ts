@@ -24,6 +24,8 @@ export class Report {
   readonly unjust: string[] = [];
   /** Readers that were told that something may be missing. */
   readonly notRecovered: string[] = [];
+  /** Events that a peer of a channel server heard twice. */
+  readonly repeatedEvents: string[] = [];
   /** Parts that did not do what they should in time. */
   readonly late: string[] = [];
   readonly #ledger: Ledger;
@@ -35,11 +37,12 @@ export class Report {
 
   /** What must be empty. */
   get failures(): string[] {
-    return [...Object.values(this.#ledger.faults).flat(), ...this.unjust, ...this.notRecovered, ...this.late];
+    const { unjust, notRecovered, repeatedEvents, late } = this;
+    return [...Object.values(this.#ledger.faults).flat(), ...unjust, ...notRecovered, ...repeatedEvents, ...late];
   }
 
   text(extra: Readonly<Record<string, number>>): string {
-    const { lost, repeated, disordered, misdelivered, renumbered } = this.#ledger.faults;
+    const { lost, repeated, disordered, misdelivered, renumbered, byRenumbering } = this.#ledger.faults;
     const totals = {
       "faults injected": this.rows.length,
       published: this.#ledger.published,
@@ -50,10 +53,11 @@ export class Report {
       "dropped without one": this.unjust.length,
       "acknowledged and lost": lost.length,
       "told that something may be missing": this.notRecovered.length,
-      repeated: repeated.length,
+      repeated: repeated.length + this.repeatedEvents.length,
       "out of order": disordered.length,
       "delivered to somebody else": misdelivered.length,
       "renumbered by NATS": renumbered.length,
+      "lost, repeated or out of order for that": byRenumbering.length,
     };
     return [
       `chaos, seed ${this.seed}`,
@@ -66,8 +70,8 @@ export class Report {
 
   json(): object {
     const { published, acknowledged, delivered, faults } = this.#ledger;
-    const { seed, rows, unjust, notRecovered, late } = this;
-    return { seed, published, acknowledged, delivered, ...faults, unjust, notRecovered, late, rows };
+    const { seed, rows, unjust, notRecovered, repeatedEvents, late } = this;
+    return { seed, published, acknowledged, delivered, ...faults, unjust, notRecovered, repeatedEvents, late, rows };
   }
 }
 
