@@ -105,14 +105,14 @@ export class Ledger {
   acknowledge(number: number, sequence: number): void {
     const entry = this.#entries.get(number);
     if (entry === undefined) return;
-    this.number(number, sequence, "acknowledged");
+    this.assign(number, sequence, "acknowledged");
     entry.sequence = sequence;
     this.#acknowledged.set(sequence, number);
     this.acknowledged++;
   }
 
   /** Whoever says so, a publication has one sequence, and a sequence one publication. */
-  number(number: number, sequence: number, how: string): void {
+  assign(number: number, sequence: number, how: string): void {
     const entry = this.#entries.get(number);
     const known = entry?.sequence ?? sequence;
     const other = this.#numbers.get(sequence) ?? number;
@@ -225,7 +225,7 @@ export class Reader {
       this.#live.add(key);
       return;
     }
-    this.#ledger.number(number, sequence, `heard by ${this.name}`);
+    this.#ledger.assign(number, sequence, `heard by ${this.name}`);
     const came = this.#durable.get(subscription) ?? new Set();
     this.#durable.set(subscription, came);
     if (came.has(sequence) || sequence <= this.#settled) {
