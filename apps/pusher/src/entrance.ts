@@ -165,7 +165,10 @@ export class Entrance {
         await delay(DRAIN_CHECK_MS);
         continue;
       }
-      if (!(await follower.begin(listenings))) return undefined;
+      if (!(await follower.begin(listenings))) {
+        await delay(DRAIN_CHECK_MS);
+        continue;
+      }
       // A position of another log, or beyond this one, says nothing about what was read up to it: others would miss that.
       if (follower.epoch !== since.epoch || since.sequence > follower.lastSequence) await follower.ready();
       const { epoch, lastSequence: upTo } = follower;

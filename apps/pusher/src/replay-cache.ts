@@ -10,6 +10,9 @@ const FORGET_AFTER_MS = 10_000;
 /** Most publications replayed to one reader for one thing it follows; who missed more starts live. */
 const MAX_REPLAY = 10_000;
 const PAGE_LIMIT = 500;
+/** For so long is asked again what cannot be read: JetStream may be without a leader for seconds. */
+const PATIENCE_MS = 8_000;
+const RETRY_MS = 250;
 
 export type ReplayPart = {
   /** In order, all after where the reader stood. */
@@ -22,11 +25,11 @@ export type ReplayPart = {
  * dozen reads.
  */
 export class ReplayCache {
-  readonly #log: DurableLog;
+  readonly #log: Pick<DurableLog, "read">;
   readonly #parts = new Map<string, SharedPart>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(log: DurableLog) {
+  constructor(log: Pick<DurableLog, "read">) {
     this.#log = log;
     this.#timer = setInterval(() => this.#forget(), FORGET_AFTER_MS);
   }
@@ -65,13 +68,13 @@ class SharedPart {
   /** It failed, or holds too much: the next reader begins anew. */
   isSpent = false;
 
-  readonly #log: DurableLog;
+  readonly #log: Pick<DurableLog, "read">;
   readonly #filter: string;
   #reading: Promise<unknown> = Promise.resolve();
   #readAt = Number.NEGATIVE_INFINITY;
   #next: Promise<LogState | undefined> | undefined;
 
-  constructor(log: DurableLog, filter: string, since: Position) {
+  constructor(log: Pick<DurableLog, "read">, filter: string, since: Position) {
     this.#log = log;
     this.#filter = filter;
     this.since = since;
@@ -98,8 +101,13 @@ class SharedPart {
   }
 
   async #readToEnd(): Promise<LogState | undefined> {
+    const giveUpAt = performance.now() + PATIENCE_MS;
     for (;;) {
       const page = await this.#log.read({ filter: this.#filter, after: this.through, limit: PAGE_LIMIT });
+      if (!page.ok && performance.now() < giveUpAt) {
+        await delay(RETRY_MS);
+        continue;
+      }
       if (!page.ok || page.log.epoch !== this.since.epoch) return undefined;
       this.publications.push(...page.publications);
       this.through = page.next;
