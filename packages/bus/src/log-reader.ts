@@ -4,7 +4,7 @@ import type { ConsumerAPI, JetStreamManager, MsgRequest, NextMsgRequest, StoredM
 import type { LogFailure, Outcome, ReadOutcome, ReadRequest } from "./durable-log.ts";
 import { type Failed, failureOf } from "./log-failure.ts";
 import { Page } from "./log-page.ts";
-import { type RangeMessage, readRange } from "./log-range.ts";
+import { type Range, type RangeMessage, readRange } from "./log-range.ts";
 import type { NatsBus } from "./nats.ts";
 import type { StreamWatch } from "./stream-watch.ts";
 
@@ -73,7 +73,7 @@ export class LogReader {
   }
 
   /** True: nothing more was stored at some moment of the reading. False: the page is full. */
-  async #fill(page: Page, { filter, signal }: ReadRequest): Promise<Answer<boolean>> {
+  async #fill(page: Page, { filter, withoutContent = false, signal }: ReadRequest): Promise<Answer<boolean>> {
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
       if (page.next >= end) return { ok: true, result: true };
@@ -92,17 +92,17 @@ export class LogReader {
         end = state.log.lastSequence;
       }
       if (performance.now() < this.#noConsumersUntil) continue;
-      for (const message of await this.#range(page, filter)) page.addDelivered(message);
+      for (const message of await this.#range(page, { filter, withoutContent })) page.addDelivered(message);
     }
     return { ok: true, result: false };
   }
 
   /** As many as a consumer delivers. When there is no consumer to be had, the leader's single answers must do. */
-  async #range(page: Page, filter: string): Promise<RangeMessage[]> {
+  async #range(page: Page, request: Pick<Range, "filter" | "withoutContent">): Promise<RangeMessage[]> {
     try {
       const [known, ...rest] = await readRange(this.#bus, this.#consumers, {
+        ...request,
         stream: this.#subjects.logStream,
-        filter,
         // Begins with the one the leader gave us last. A consumer on a node that has just come back may not have what follows
         // yet and begin somewhere later: then it does not begin with that one either.
         from: page.next,
