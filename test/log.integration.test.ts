@@ -68,6 +68,30 @@ test("a page holds no more bytes than asked for, and never nothing", async () =>
   expect(Math.max(...pages)).toBeLessThanOrEqual(9);
 });
 
+test("without content a read is one page of publications of any size, and does not fetch what it leaves out", async () => {
+  await using nats = await startNats();
+  await using opened = await openLog({ servers: [nats.url] });
+  const { log, subjects, bus } = opened;
+  const size = 200_000;
+  for (const n of numbers(40)) await appended(opened, topic(`a.${n}`), "x".repeat(size));
+
+  const { receivedBytes } = bus.traffic();
+  const filters = [subjects.allLogged, subjects.logFilter(topic("a.*"))];
+  const pages = [];
+  for (const filter of filters) {
+    pages.push(pageOf(await log.read({ filter, after: 10, maxBytes: size, withoutContent: true })));
+  }
+
+  for (const { publications, isEnd, next } of pages) {
+    expect(publications.map(({ sequence }) => sequence)).toEqual(numbers(30).map((n) => Number(n) + 11));
+    expect(publications.every(({ content, headers }) => content.length === 0 && headers?.get("Event") === "e")).toBe(
+      true,
+    );
+    expect([isEnd, next]).toEqual([true, 40]);
+  }
+  expect(bus.traffic().receivedBytes - receivedBytes).toBeLessThan(2 * 10 * size);
+});
+
 test("an id stores once for a subject, and not at all against another subject's", async () => {
   await using nats = await startNats();
   await using opened = await openLog({ servers: [nats.url] });

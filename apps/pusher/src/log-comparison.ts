@@ -29,7 +29,7 @@ type Reading<Key> = {
 
 /** What has just been stored may still be on its way to us. */
 const IN_FLIGHT_MS = 500;
-/** Asking for a key costs about as much as reading so many publications without their content. */
+/** Asking for one key costs about as much as reading so many publications without their content. */
 const ASKING_COSTS = 20;
 const PAGE_LIMIT = 2_000;
 
@@ -58,19 +58,21 @@ export class LogComparison<Key extends LogKey> {
     return isSame() ? settle(readings) : new Set();
   }
 
-  /** All news for all keys together; or, where that is more, what is stored for each key. */
+  /** All news for all keys together; or, where that is more, what is new for each key. */
   #portions(upTo: number): Portion<Key>[] {
     const keys: Key[] = [];
     let after = upTo;
+    let asking = 0;
     for (const key of this.#parts.keys()) {
       if (key.sequence.floor === undefined) key.sequence.propose(upTo);
       const { floor } = key.sequence;
       if (floor === undefined || floor >= upTo) continue;
       keys.push(key);
       after = Math.min(after, floor);
+      asking += ASKING_COSTS + key.sequence.unsettled;
     }
     const { subjects } = this.#parts;
-    if (upTo - after <= keys.length * ASKING_COSTS) return [{ filter: subjects.allLogged, after, keys }];
+    if (upTo - after <= asking) return [{ filter: subjects.allLogged, after, keys }];
     return keys.flatMap((key) => {
       const filter = subjects.logOf(key.key);
       return filter === undefined ? [] : { filter, after: key.sequence.floor ?? after, keys: [key] };

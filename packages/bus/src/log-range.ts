@@ -9,7 +9,8 @@ const FORGET_AFTER_MS = 10_000;
 
 export type Range = {
   readonly stream: string;
-  readonly filter: string;
+  /** Undefined: everything. */
+  readonly filter: string | undefined;
   /** First sequence wanted. */
   readonly from: number;
   readonly maxMessages: number;
@@ -35,7 +36,7 @@ export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Ran
   const name = nuid.next();
   const consumer = await consumers.add(range.stream, {
     name,
-    filter_subject: range.filter,
+    ...(range.filter !== undefined && { filter_subject: range.filter }),
     headers_only: range.withoutContent,
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: range.from,

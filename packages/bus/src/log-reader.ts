@@ -16,6 +16,8 @@ const PAUSE_MS = 250;
 /** For so long after a consumer could not be had none is asked for. */
 const NO_CONSUMERS_MS = 10_000;
 
+const EVERYTHING = ">";
+
 type ReaderParts = {
   readonly bus: NatsBus;
   readonly jsm: JetStreamManager;
@@ -73,13 +75,16 @@ export class LogReader {
   }
 
   /** True: nothing more was stored at some moment of the reading. False: the page is full. */
-  async #fill(page: Page, { filter, withoutContent = false, signal }: ReadRequest): Promise<Answer<boolean>> {
+  async #fill(page: Page, request: ReadRequest): Promise<Answer<boolean>> {
+    const { withoutContent = false, signal } = request;
+    // With a filter the server looks at all the subjects it keeps, for each message.
+    const filter = request.filter === this.#subjects.allLogged ? undefined : request.filter;
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
       if (page.next >= end) return { ok: true, result: true };
       // Each turn asks the leader for the next one, so that a consumer on a replica that lags can neither hold this up nor
       // end it too soon.
-      const next = await this.get({ seq: page.next + 1, next_by_subj: filter }, signal);
+      const next = await this.get({ seq: page.next + 1, next_by_subj: filter ?? EVERYTHING }, signal);
       if (!next.ok) return next;
       if (next.result === null || next.result.seq > end) return { ok: true, result: true };
       page.addStored(next.result);
