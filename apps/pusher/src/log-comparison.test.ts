@@ -53,18 +53,17 @@ function comparisonOf(keys: Map<string, Key>, log: { read(request: ReadRequest):
     subjects,
     keys: () => keys.values(),
     keysOf: (stored) => [keys.get(subjects.live(stored))].flatMap((key) => key ?? []),
-    isWanted: () => true,
   });
 }
 
 const followed = (...keys: Key[]) => new Map(keys.map((key) => [key.key, key]));
-const always = () => true;
+const upTo = (sequence: number) => ({ epoch: "e", upTo: sequence, isValid: () => true });
 
 test("the news is read once for all keys, page by page, and settles them", async () => {
   const keys = Array.from({ length: 100 }, (_, at) => keyOf(1_000 + at, 100));
   const log = aLog(350, 100);
 
-  const missing = await comparisonOf(followed(...keys), log).run({ epoch: "e", upTo: 350 }, always);
+  const missing = await comparisonOf(followed(...keys), log).run(upTo(350));
 
   expect(missing.size).toBe(0);
   expect(log.reads.map(({ after }) => after)).toEqual([100, 200, 300]);
@@ -76,7 +75,7 @@ test("where there is more news than few keys are worth the log is asked for each
   const keys = followed(keyOf(2_000, 100), keyOf(2_001, 700));
   const log = aLog(900);
 
-  await comparisonOf(keys, log).run({ epoch: "e", upTo: 900 }, always);
+  await comparisonOf(keys, log).run(upTo(900));
 
   const asked = log.reads.map(({ filter, after }) => [filter, after]);
   expect(asked).toEqual([
@@ -85,11 +84,25 @@ test("where there is more news than few keys are worth the log is asked for each
   ]);
 });
 
+test("patterns that bring much of the news are not read one by one", async () => {
+  const keys = Array.from({ length: 10 }, (_, at): Key => {
+    const sequence = new KeySequence(false);
+    for (let each = 1; each <= 300; each++) sequence.delivered(each, "any");
+    return { key: subjects.liveTopics(`${at}.*`), isExact: false, sequence };
+  });
+  const log = aLog(300);
+
+  await comparisonOf(followed(...keys), log).run(upTo(300));
+
+  expect(log.reads.map(({ filter }) => filter)).toEqual([subjects.allLogged]);
+  expect(keys.map(({ sequence }) => sequence.unsettled)).toEqual(keys.map(() => 0));
+});
+
 test("a key is suspect when it misses something at a second look too, and stays where it was", async () => {
   const [late, lost, other] = [keyOf(8, 5), keyOf(9, 5), keyOf(100, 5)];
   const log = aLog(10);
 
-  const running = comparisonOf(followed(late, lost, other), log).run({ epoch: "e", upTo: 10 }, always);
+  const running = comparisonOf(followed(late, lost, other), log).run(upTo(10));
   while (log.reads.length === 0) await setImmediate();
   late.sequence.delivered(8, "late");
   const missing = await running;
@@ -104,7 +117,7 @@ test("what is followed while the log is read misses nothing older, and learns no
   const unknown = { ...keyOf(9, 0), sequence: new KeySequence(true) };
   const log = aLog(10);
 
-  const running = comparisonOf(keys, log).run({ epoch: "e", upTo: 10 }, always);
+  const running = comparisonOf(keys, log).run(upTo(10));
   for (const key of [begun, unknown]) keys.set(key.key, key);
   const missing = await running;
 
@@ -120,15 +133,19 @@ test.each([
   const log = aLog(10);
   Object.assign(log.log, difference);
 
-  await comparisonOf(followed(key), log).run({ epoch: "e", upTo: 10 }, always);
+  await comparisonOf(followed(key), log).run(upTo(10));
 
   expect(key.sequence.floor).toBe(5);
 });
 
-test("nothing is settled, and nothing suspect, once the log was made anew", async () => {
+test("nothing is settled, and nothing suspect, once something is held or the log was made anew", async () => {
   const [lost, other] = [keyOf(9, 5), keyOf(100, 5)];
+  const log = aLog(10);
 
-  const missing = await comparisonOf(followed(lost, other), aLog(10)).run({ epoch: "e", upTo: 10 }, () => false);
+  const missing = await comparisonOf(followed(lost, other), log).run({
+    ...upTo(10),
+    isValid: () => log.reads.length === 0,
+  });
 
   expect(missing.size).toBe(0);
   expect([lost, other].map(({ sequence }) => sequence.floor)).toEqual([5, 5]);

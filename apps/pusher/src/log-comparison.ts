@@ -10,12 +10,15 @@ export type ComparisonParts<Key extends LogKey> = {
   keys(): Iterable<Key>;
   /** Of what is followed now, that which brings what is stored for a target. */
   keysOf(target: DurableTarget): readonly Key[];
-  /** False as soon as the comparison is to read no further. */
-  isWanted(): boolean;
 };
 
 /** The log up to where it is compared, and its life: of another one nothing is. */
-type Extent = { readonly epoch: string | undefined; readonly upTo: number };
+type Extent = {
+  readonly epoch: string | undefined;
+  readonly upTo: number;
+  /** False as soon as the log is another, or something is held: what is held counts as delivered once it is settled. */
+  isValid(): boolean;
+};
 
 /** What is read of the log at one go, and for which keys. */
 type Portion<Key> = Pick<ReadRequest, "filter" | "after"> & { readonly keys: readonly Key[] };
@@ -45,17 +48,15 @@ export class LogComparison<Key extends LogKey> {
   }
 
   /**
-   * Keys that miss something, after a second look too; all others are settled as far as the log was read for them. `isSame`:
-   * whether sequences still are those of the log that is compared.
+   * Keys that miss something, after a second look too; all others are settled as far as the log was read for them. Nothing is
+   * known, and no key settled, where `extent` is not valid to the end.
    */
-  async run(extent: Extent, isSame: () => boolean): Promise<Set<Key>> {
+  async run(extent: Extent): Promise<Set<Key>> {
     const readings: Reading<Key>[] = [];
-    for (const portion of this.#portions(extent.upTo)) {
-      if (!this.#parts.isWanted()) break;
-      readings.push(await this.#read(portion, extent));
-    }
+    const portions = extent.isValid() ? this.#portions(extent.upTo) : [];
+    for (const portion of portions) if (extent.isValid()) readings.push(await this.#read(portion, extent));
     if (readings.some(({ missing }) => missing.length > 0)) await delay(IN_FLIGHT_MS);
-    return isSame() ? settle(readings) : new Set();
+    return extent.isValid() ? settle(readings) : new Set();
   }
 
   /** All news for all keys together; or, where that is more, what is new for each key. */
@@ -80,9 +81,9 @@ export class LogComparison<Key extends LogKey> {
   }
 
   /** Ends early with the page that shows something missing: if it is lost, all will be read again. */
-  async #read({ filter, after, keys }: Portion<Key>, { epoch, upTo }: Extent): Promise<Reading<Key>> {
+  async #read({ filter, after, keys }: Portion<Key>, { epoch, upTo, isValid }: Extent): Promise<Reading<Key>> {
     let through = after;
-    while (through < upTo && this.#parts.isWanted()) {
+    while (through < upTo && isValid()) {
       const page = await this.#parts.log.read({ filter, after: through, limit: PAGE_LIMIT, withoutContent: true });
       if (!page.ok || page.log.epoch !== epoch || page.log.lastSequence < upTo) break;
       through = page.isEnd ? upTo : Math.min(page.next, upTo);

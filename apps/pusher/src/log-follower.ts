@@ -6,7 +6,7 @@ import { type ComparisonParts, LogComparison } from "./log-comparison.ts";
 import { inOrder, type Logged, type LogKey, LogRepair } from "./log-repair.ts";
 import type { Traffic } from "./traffic.ts";
 
-export type LogFollowerParts<Key extends LogKey> = Omit<ComparisonParts<Key>, "isWanted"> & {
+export type LogFollowerParts<Key extends LogKey> = ComparisonParts<Key> & {
   readonly bus: Bus;
   readonly log: DurableLog;
   readonly logger: Log;
@@ -50,7 +50,7 @@ export class LogFollower<Key extends LogKey> {
 
   constructor(parts: LogFollowerParts<Key>) {
     this.#parts = parts;
-    this.#comparison = new LogComparison({ ...parts, isWanted: () => this.#isFlowing });
+    this.#comparison = new LogComparison(parts);
     this.#timer = setInterval(() => void this.#compare(), COMPARE_MS);
   }
 
@@ -290,12 +290,11 @@ export class LogFollower<Key extends LogKey> {
     this.#isComparing = true;
     try {
       if ((await this.#refreshState()) === undefined) return;
-      const extent = { epoch: this.#epoch, upTo: this.#lastSequence };
-      const missing = await this.#comparison.run(extent, () => this.#epoch === extent.epoch);
-      // Where a repair is under way the next comparison tells whether it was enough.
-      if (missing.size === 0 || !this.#isFlowing) return;
+      const epoch = this.#epoch;
+      const isValid = () => this.#isFlowing && this.#epoch === epoch;
+      const missing = await this.#comparison.run({ epoch, upTo: this.#lastSequence, isValid });
       for (const key of missing) this.#suspects.add(key);
-      this.#startRepair();
+      if (missing.size > 0) this.#startRepair();
     } finally {
       this.#isComparing = false;
     }

@@ -77,7 +77,7 @@ export class LogReader {
   /** True: nothing more was stored at some moment of the reading. False: the page is full. */
   async #fill(page: Page, request: ReadRequest): Promise<Answer<boolean>> {
     const { withoutContent = false, signal } = request;
-    // With a filter the server looks at all the subjects it keeps, for each message.
+    // With a filter, be it one for all, nats-server 2.9 looks through many subjects for each message.
     const filter = request.filter === this.#subjects.allLogged ? undefined : request.filter;
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
