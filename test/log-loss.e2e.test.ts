@@ -133,6 +133,27 @@ test.each(["moved.a", "moved.*"])(
   },
 );
 
+test("what is lost is found among thousands of topics and patterns without asking for each", async () => {
+  const keys = Array.from({ length: 2_000 }, (_, at) => (at % 2 ? `crowd.${at}` : `crowd.${at}.*`));
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, (_, at) => connectFanwire(pusher.url, { topic: keys.slice(at * 100, at * 100 + 100) })),
+  );
+  let questions = 0;
+  const counting = log.bus.subscribe("$JS.API.>", () => questions++);
+  await log.bus.confirm();
+
+  proxy.drop = isLive;
+  await log.append(topic("crowd.1001"), "of a topic");
+  await log.append(topic("crowd.1998.a"), "of a pattern");
+
+  await until("they are delivered all the same", () => clients.flatMap((client) => client.data()).length === 2);
+  counting.unsubscribe();
+  expect(clients[10]?.data()).toEqual(["of a topic"]);
+  expect(clients[19]?.data()).toEqual(["of a pattern"]);
+  expect(questions).toBeLessThan(50);
+  for (const { socket } of clients) socket.close();
+});
+
 test("what is lost is found as soon behind thousands of a pattern as behind one", async () => {
   const client = await connectFanwire(pusher.url, { topic: "much.*" });
   for (let round = 0; round < 8; round++) {

@@ -87,7 +87,7 @@ test("without JetStream the log says so at once, and is there when JetStream is"
   expect(await append(opened, everyone, "x")).toEqual(none);
   expect(await opened.log.state()).toEqual(none);
   expect(await opened.log.read({ filter: opened.subjects.log(everyone), after: 0 })).toEqual(none);
-  expect(await opened.log.last(opened.subjects.log(everyone))).toEqual(none);
+  expect(await opened.log.find(1)).toEqual(none);
 
   await nats.stop();
   await writeFile(conf, `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }`);
@@ -177,5 +177,5 @@ test("only the leader's answers count, whoever answers first", async () => {
   expect(await opened.log.state()).toMatchObject({ ok: false, reason: "unusable" });
   answers.INFO.push(leading);
   expect(await opened.log.state()).toMatchObject({ ok: true, log: { lastSequence: 20 } });
-  expect(await opened.log.last(allLogged)).toEqual({ ok: true, sequence: 19 });
+  expect(await opened.log.find(19)).toMatchObject({ ok: true, publication: { sequence: 19 } });
 });

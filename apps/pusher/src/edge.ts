@@ -3,6 +3,7 @@ import {
   type CloseCode,
   type ConnectionDescription,
   closeCodes,
+  type DurableTarget,
   formatConnectionAddress,
   formatPosition,
   matchesTopic,
@@ -20,6 +21,7 @@ import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "./core/few.ts";
 import { Interest } from "./core/interest.ts";
+import { PatternShapes } from "./core/pattern-shapes.ts";
 import { Users } from "./core/users.ts";
 import { Delivery } from "./delivery.ts";
 import { Listening } from "./listening.ts";
@@ -52,6 +54,7 @@ export class Edge {
   readonly #connections = new Connections<Connection>();
   readonly #users = new Users();
   readonly #interest: Interest<Door, Listening>;
+  readonly #shapes = new PatternShapes();
   readonly #expiry = new Expiry();
   readonly #delivery: Delivery;
   readonly #everyone: Listening;
@@ -86,7 +89,7 @@ export class Edge {
     this.#follower = this.#followLog(parts.durable);
     this.#interest = new Interest(
       (key) => this.#listen(key),
-      ({ subscription }) => subscription.unsubscribe(),
+      (listening) => this.#unlisten(listening),
     );
     // Everyone and its own connections a worker always hears, whoever is there.
     this.#everyone = this.#interest.keep(subjects.live({ kind: "everyone" }));
@@ -256,7 +259,8 @@ export class Edge {
 
   /** Whether what is stored under a subject of the log, at a position, has come to all that is followed here and brings it. */
   hasServed(logSubject: string, { epoch, sequence }: Position): boolean {
-    const listenings = this.#listeningsTo(logSubject);
+    const target = this.#parts.subjects.parseLog(logSubject);
+    const listenings = target === undefined ? [] : this.#listeningsTo(target);
     if (listenings.length > 0 && this.#follower.epoch !== epoch) return false;
     return listenings.every((listening) => listening.sequence.isPast(sequence));
   }
@@ -306,27 +310,28 @@ export class Edge {
   #listen(key: string): Listening {
     const { bus, subjects } = this.#parts;
     this.#listened++;
-    return new Listening({
+    const listening = new Listening({
       key,
       treeId: this.#listened.toString(36),
       subjects,
       subscription: bus.subscribe(key, this.#onMessage),
       start: this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence,
     });
+    if (!listening.isExact && listening.pattern !== undefined) this.#shapes.add(listening.pattern);
+    return listening;
   }
 
-  #listeningsTo(logSubject: string): Listening[] {
-    const { subjects } = this.#parts;
-    const target = subjects.parseLog(logSubject);
-    if (target === undefined) return [];
-    const exact = this.#interest.get(subjects.live(target));
-    const listenings = exact ? [exact] : [];
-    if (target.kind !== "topic") return listenings;
-    for (const listening of this.#interest.subscriptions()) {
-      const { isExact, pattern } = listening;
-      if (!isExact && pattern !== undefined && matchesTopic(pattern, target.topic)) listenings.push(listening);
+  #unlisten({ subscription, isExact, pattern }: Listening): void {
+    subscription.unsubscribe();
+    if (!isExact && pattern !== undefined) this.#shapes.remove(pattern);
+  }
+
+  #listeningsTo(target: DurableTarget): Listening[] {
+    const keys = [this.#parts.subjects.live(target)];
+    if (target.kind === "topic") {
+      for (const pattern of this.#shapes.matching(target.topic)) keys.push(this.#topicKey(pattern));
     }
-    return listenings;
+    return keys.flatMap((key) => this.#interest.get(key) ?? []);
   }
 
   #deliver(listening: Listening, message: BusMessage, sequence: number | undefined): void {
@@ -348,6 +353,7 @@ export class Edge {
       logger,
       traffic,
       keys: () => this.#interest.subscriptions(),
+      keysOf: (target) => this.#listeningsTo(target),
       isFollowed: (listening) => this.#interest.get(listening.key) === listening,
       deliver: (listening, message, sequence) => this.#deliver(listening, message, sequence),
       broken: (listening) => this.#endFollowers(listening),

@@ -1,18 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage, DurableLog, LoggedPublication } from "@fanwire/bus";
-import type { Position, Subjects } from "@fanwire/protocol";
+import type { Position } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import { type ComparisonParts, LogComparison } from "./log-comparison.ts";
 import { inOrder, type Logged, type LogKey, LogRepair } from "./log-repair.ts";
 import type { Traffic } from "./traffic.ts";
 
-export type LogFollowerParts<Key extends LogKey> = {
+export type LogFollowerParts<Key extends LogKey> = ComparisonParts<Key> & {
   readonly bus: Bus;
   readonly log: DurableLog;
-  readonly subjects: Subjects;
   readonly logger: Log;
   readonly traffic: Traffic;
-  /** All that is followed now. */
-  keys(): Iterable<Key>;
   isFollowed(key: Key): boolean;
   deliver(key: Key, message: BusMessage, sequence: number | undefined): void;
   /** Something of the key may be missing for good, before what is delivered next. */
@@ -20,14 +18,13 @@ export type LogFollowerParts<Key extends LogKey> = {
 };
 
 /** How often what was delivered is compared with the log: a lost last publication shows in no other way. */
-const VERIFY_MS = 5_000;
+const COMPARE_MS = 5_000;
 /** What has just been stored may still be on its way to us. */
 const IN_FLIGHT_MS = 500;
 const IN_FLIGHT_CHECK_MS = 5;
 const RETRY_MS = 500;
 /** A follower waits no longer than this to begin. */
 const BEGIN_MS = 1_000;
-const PAGE_LIMIT = 500;
 /** More is dropped and read from the log again. */
 const MAX_HELD = 20_000;
 
@@ -37,6 +34,7 @@ const MAX_HELD = 20_000;
  */
 export class LogFollower<Key extends LogKey> {
   readonly #parts: LogFollowerParts<Key>;
+  readonly #comparison: LogComparison<Key>;
   readonly #suspects = new Set<Key>();
   readonly #timer: NodeJS.Timeout;
   #held: Logged<Key>[] = [];
@@ -44,16 +42,16 @@ export class LogFollower<Key extends LogKey> {
   #isRechecking = false;
   #epoch: string | undefined;
   #lastSequence = 0;
-  #verifiedUpTo = -1;
   #repairing: Promise<void> | undefined;
   #isRepairDue = false;
   #isAway = false;
-  #isVerifying = false;
+  #isComparing = false;
   #isStopped = false;
 
   constructor(parts: LogFollowerParts<Key>) {
     this.#parts = parts;
-    this.#timer = setInterval(() => void this.#verify(), VERIFY_MS);
+    this.#comparison = new LogComparison(parts);
+    this.#timer = setInterval(() => void this.#compare(), COMPARE_MS);
   }
 
   get isHolding(): boolean {
@@ -92,8 +90,7 @@ export class LogFollower<Key extends LogKey> {
 
   /** To be awaited before anything is followed. Resolves when the log was asked for the first time, be it in vain. */
   async ready(): Promise<void> {
-    // Of what is stored by now nobody can miss anything.
-    if ((await this.#refreshState()) !== undefined) this.#verifiedUpTo = this.#lastSequence;
+    await this.#refreshState();
   }
 
   /** Resolves when nothing is held. */
@@ -141,6 +138,10 @@ export class LogFollower<Key extends LogKey> {
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#timer);
+  }
+
+  get #isFlowing(): boolean {
+    return !this.#isHolding && !this.#isStopped;
   }
 
   /** `isChecked`: the log was asked since it came. */
@@ -284,55 +285,19 @@ export class LogFollower<Key extends LogKey> {
     this.#startRepair();
   }
 
-  async #verify(): Promise<void> {
-    if (this.#isVerifying || this.#isHolding || this.#isStopped) return;
-    this.#isVerifying = true;
+  async #compare(): Promise<void> {
+    if (this.#isComparing || !this.#isFlowing) return;
+    this.#isComparing = true;
     try {
       if ((await this.#refreshState()) === undefined) return;
-      const upTo = this.#lastSequence;
-      const isNews = upTo !== this.#verifiedUpTo;
-      const suspects: Key[] = [];
-      for (const key of this.#parts.keys()) {
-        if (this.#isHolding || this.#isStopped) return;
-        if (!isNews && key.sequence.floor !== undefined) continue;
-        if (await this.#misses(key, upTo)) suspects.push(key);
-      }
-      if (suspects.length > 0) {
-        await delay(IN_FLIGHT_MS);
-        for (const key of suspects) if (await this.#misses(key, upTo)) this.#suspects.add(key);
-        if (this.#suspects.size > 0) this.#startRepair();
-      }
-      this.#verifiedUpTo = upTo;
+      const epoch = this.#epoch;
+      const isValid = () => this.#isFlowing && this.#epoch === epoch;
+      const missing = await this.#comparison.run({ epoch, upTo: this.#lastSequence, isValid });
+      for (const key of missing) this.#suspects.add(key);
+      if (missing.size > 0) this.#startRepair();
     } finally {
-      this.#isVerifying = false;
+      this.#isComparing = false;
     }
-  }
-
-  /** Whether the log holds something of a key that was not delivered. If not, all up to `upTo` is settled. */
-  async #misses({ key, isExact, sequence }: Key, upTo: number): Promise<boolean> {
-    const { log, subjects } = this.#parts;
-    const filter = subjects.logOf(key);
-    if (filter === undefined) return false;
-    if (isExact || sequence.floor === undefined) {
-      const last = await log.last(filter);
-      if (!last.ok) return false;
-      if (sequence.floor === undefined) {
-        sequence.propose(last.sequence);
-        return false;
-      }
-      if (last.sequence > 0 && !sequence.isDelivered(last.sequence)) return true;
-      sequence.settle(upTo);
-      return false;
-    }
-    for (let after = sequence.floor; after < upTo && !this.#isHolding && !this.#isStopped; ) {
-      const page = await log.read({ filter, after, limit: PAGE_LIMIT });
-      if (!page.ok || page.log.epoch !== this.epoch || page.log.lastSequence < upTo) return false;
-      const stored = page.publications.filter((publication) => publication.sequence <= upTo);
-      if (stored.some((publication) => !sequence.isDelivered(publication.sequence))) return true;
-      after = page.isEnd ? upTo : page.next;
-      sequence.settle(Math.min(after, upTo));
-    }
-    return false;
   }
 }
 

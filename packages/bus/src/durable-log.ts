@@ -24,8 +24,6 @@ export interface DurableLog {
    * a description of the log that all readers of one moment share.
    */
   read(request: ReadRequest): Promise<ReadOutcome>;
-  /** Sequence of the newest publication stored for a filter; 0 when there is none. One request. */
-  last(filter: string): Promise<Outcome<{ readonly sequence: number }>>;
   /** The publication with that sequence, if it is still stored. One request. */
   find(sequence: number): Promise<Outcome<{ readonly publication: LoggedPublication | undefined }>>;
   /** How many publications of one log subject are stored. One request. */
@@ -57,6 +55,8 @@ export type ReadRequest = {
   readonly limit?: number;
   /** Stops after the publication whose content passes this many bytes. Default 4 MiB. */
   readonly maxBytes?: number;
+  /** Content is left out, and much of it not even read: what is returned has none. */
+  readonly withoutContent?: boolean;
   /** Rejects with its reason when it aborts. */
   readonly signal?: AbortSignal;
 };

@@ -5,6 +5,7 @@ import type { RangeMessage } from "./log-range.ts";
 
 const DEFAULT_LIMIT = 500;
 const DEFAULT_MAX_BYTES = 4 * 1_048_576;
+const NO_CONTENT = new Uint8Array();
 
 /** Gathers publications in order until it is full. */
 export class Page {
@@ -12,11 +13,14 @@ export class Page {
   readonly #subjects: Subjects;
   readonly #limit: number;
   readonly #maxBytes: number;
+  readonly #withoutContent: boolean;
   #next: number;
   #bytes = 0;
 
-  constructor({ after, limit = DEFAULT_LIMIT, maxBytes = DEFAULT_MAX_BYTES }: ReadRequest, subjects: Subjects) {
+  constructor(request: ReadRequest, subjects: Subjects) {
+    const { after, limit = DEFAULT_LIMIT, maxBytes = DEFAULT_MAX_BYTES, withoutContent = false } = request;
     this.#subjects = subjects;
+    this.#withoutContent = withoutContent;
     this.#limit = limit;
     this.#maxBytes = maxBytes;
     this.#next = after;
@@ -52,6 +56,10 @@ export class Page {
 
   #add(publication: LoggedPublication | undefined): void {
     if (publication === undefined) return;
+    if (this.#withoutContent) {
+      this.publications.push({ ...publication, content: NO_CONTENT });
+      return;
+    }
     this.publications.push(publication);
     this.#bytes += publication.content.length;
   }

@@ -9,11 +9,13 @@ const FORGET_AFTER_MS = 10_000;
 
 export type Range = {
   readonly stream: string;
-  readonly filter: string;
+  /** Undefined: everything. */
+  readonly filter: string | undefined;
   /** First sequence wanted. */
   readonly from: number;
   readonly maxMessages: number;
   readonly maxBytes: number;
+  readonly withoutContent: boolean;
 };
 
 export type RangeMessage = {
@@ -34,7 +36,8 @@ export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Ran
   const name = nuid.next();
   const consumer = await consumers.add(range.stream, {
     name,
-    filter_subject: range.filter,
+    ...(range.filter !== undefined && { filter_subject: range.filter }),
+    headers_only: range.withoutContent,
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: range.from,
     ack_policy: AckPolicy.None,
@@ -44,14 +47,19 @@ export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Ran
   });
   try {
     const count = Math.min(range.maxMessages, consumer.num_pending);
-    return count === 0 ? [] : await pull(bus, `${range.stream}.${name}`, count, range.maxBytes);
+    return count === 0 ? [] : await pull(bus, `${range.stream}.${name}`, count, range);
   } finally {
     // It would go by itself, later.
     consumers.delete(range.stream, name).catch(() => {});
   }
 }
 
-function pull(bus: NatsBus, consumer: string, count: number, maxBytes: number): Promise<RangeMessage[]> {
+function pull(
+  bus: NatsBus,
+  consumer: string,
+  count: number,
+  { maxBytes, withoutContent }: Pick<Range, "maxBytes" | "withoutContent">,
+): Promise<RangeMessage[]> {
   const inbox = bus.createInbox();
   const received: RangeMessage[] = [];
   return new Promise((resolve, reject) => {
@@ -80,7 +88,9 @@ function pull(bus: NatsBus, consumer: string, count: number, maxBytes: number): 
         if (received.length === count) end();
       },
     });
-    const request = JSON.stringify({ batch: count, max_bytes: maxBytes, no_wait: true });
+    // The server counts content also where it does not send it.
+    const limit = withoutContent ? {} : { max_bytes: maxBytes };
+    const request = JSON.stringify({ batch: count, ...limit, no_wait: true });
     bus.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, request, { reply: inbox });
   });
 }

@@ -4,7 +4,7 @@ import type { ConsumerAPI, JetStreamManager, MsgRequest, NextMsgRequest, StoredM
 import type { LogFailure, Outcome, ReadOutcome, ReadRequest } from "./durable-log.ts";
 import { type Failed, failureOf } from "./log-failure.ts";
 import { Page } from "./log-page.ts";
-import { type RangeMessage, readRange } from "./log-range.ts";
+import { type Range, type RangeMessage, readRange } from "./log-range.ts";
 import type { NatsBus } from "./nats.ts";
 import type { StreamWatch } from "./stream-watch.ts";
 
@@ -15,6 +15,8 @@ const DEADLINE_MS = 5_000;
 const PAUSE_MS = 250;
 /** For so long after a consumer could not be had none is asked for. */
 const NO_CONSUMERS_MS = 10_000;
+
+const EVERYTHING = ">";
 
 type ReaderParts = {
   readonly bus: NatsBus;
@@ -73,13 +75,16 @@ export class LogReader {
   }
 
   /** True: nothing more was stored at some moment of the reading. False: the page is full. */
-  async #fill(page: Page, { filter, signal }: ReadRequest): Promise<Answer<boolean>> {
+  async #fill(page: Page, request: ReadRequest): Promise<Answer<boolean>> {
+    const { withoutContent = false, signal } = request;
+    // With a filter, be it one for all, nats-server 2.9 looks through many subjects for each message.
+    const filter = request.filter === this.#subjects.allLogged ? undefined : request.filter;
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
       if (page.next >= end) return { ok: true, result: true };
       // Each turn asks the leader for the next one, so that a consumer on a replica that lags can neither hold this up nor
       // end it too soon.
-      const next = await this.get({ seq: page.next + 1, next_by_subj: filter }, signal);
+      const next = await this.get({ seq: page.next + 1, next_by_subj: filter ?? EVERYTHING }, signal);
       if (!next.ok) return next;
       if (next.result === null || next.result.seq > end) return { ok: true, result: true };
       page.addStored(next.result);
@@ -92,17 +97,17 @@ export class LogReader {
         end = state.log.lastSequence;
       }
       if (performance.now() < this.#noConsumersUntil) continue;
-      for (const message of await this.#range(page, filter)) page.addDelivered(message);
+      for (const message of await this.#range(page, { filter, withoutContent })) page.addDelivered(message);
     }
     return { ok: true, result: false };
   }
 
   /** As many as a consumer delivers. When there is no consumer to be had, the leader's single answers must do. */
-  async #range(page: Page, filter: string): Promise<RangeMessage[]> {
+  async #range(page: Page, request: Pick<Range, "filter" | "withoutContent">): Promise<RangeMessage[]> {
     try {
       const [known, ...rest] = await readRange(this.#bus, this.#consumers, {
+        ...request,
         stream: this.#subjects.logStream,
-        filter,
         // Begins with the one the leader gave us last. A consumer on a node that has just come back may not have what follows
         // yet and begin somewhere later: then it does not begin with that one either.
         from: page.next,

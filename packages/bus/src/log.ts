@@ -57,11 +57,6 @@ export class JetStreamLog implements DurableLog {
     return this.#reader.read(request);
   }
 
-  async last(filter: string): Promise<Outcome<{ readonly sequence: number }>> {
-    const answer = await this.#reader.get({ last_by_subj: filter });
-    return answer.ok ? { ok: true, sequence: answer.result?.seq ?? 0 } : answer;
-  }
-
   async find(sequence: number): Promise<Outcome<{ readonly publication: LoggedPublication | undefined }>> {
     // Sequences begin with 1; the server refuses to look for another.
     if (sequence < 1) return { ok: true, publication: undefined };

@@ -87,12 +87,12 @@ export class KeySequence {
   }
 
   /**
-   * What is stored last for a key about which nothing is known: it counts from the second proposal on, when what was on its
+   * Where the log ends, for a key about which nothing is known: it counts from the second proposal on, when what was on its
    * way at the first has come.
    */
-  propose(last: number): void {
+  propose(end: number): void {
     if (this.#floor !== undefined) return;
-    if (this.#proposed === undefined) this.#proposed = last;
+    if (this.#proposed === undefined) this.#proposed = end;
     else this.settle(this.#proposed);
   }
 

@@ -1,0 +1,38 @@
+import { isTopic, isTopicPattern, matchesTopic } from "@fanwire/protocol";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { PatternShapes } from "./pattern-shapes.ts";
+
+const names = fc
+  .array(fc.constantFrom("a", "b", "", "*", ">"), { minLength: 1, maxLength: 5 })
+  .map((all) => all.join("."));
+
+test("of all patterns that were added and not removed those are found that match, each once", () => {
+  const patterns = fc.array(names.filter(isTopicPattern), { maxLength: 20 });
+
+  fc.assert(
+    fc.property(patterns, patterns, names.filter(isTopic), (kept, removed, topic) => {
+      const shapes = new PatternShapes();
+      for (const pattern of [...kept, ...removed]) shapes.add(pattern);
+      for (const pattern of removed) shapes.remove(pattern);
+
+      const found = [...shapes.matching(topic)];
+
+      expect(new Set(found).size).toBe(found.length);
+      for (const pattern of found) expect(matchesTopic(pattern, topic)).toBe(true);
+      expect(found).toEqual(expect.arrayContaining(kept.filter((pattern) => matchesTopic(pattern, topic))));
+    }),
+  );
+});
+
+test("what it looks at grows with the shapes, not with the patterns", () => {
+  const shapes = new PatternShapes();
+  for (let at = 0; at < 1_000; at++) shapes.add(`orders.${at}.*`);
+  shapes.add("orders.>");
+
+  expect([...shapes.matching("orders.7.paid")]).toEqual(["orders.7.*", "orders.>"]);
+  expect([...shapes.matching("orders.7")]).toEqual(["orders.>"]);
+
+  shapes.remove("orders.>");
+  expect([...shapes.matching("orders.7")]).toEqual([]);
+});

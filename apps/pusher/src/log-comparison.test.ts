@@ -1,0 +1,152 @@
+import { setImmediate } from "node:timers/promises";
+import type { LoggedPublication, ReadOutcome, ReadRequest } from "@fanwire/bus";
+import { Subjects } from "@fanwire/protocol";
+import { expect, test } from "vitest";
+import { KeySequence } from "./core/key-sequence.ts";
+import { LogComparison } from "./log-comparison.ts";
+
+type Key = { readonly key: string; readonly isExact: boolean; readonly sequence: KeySequence };
+
+const subjects = new Subjects();
+const target = (at: number) => ({ kind: "topic", topic: String(at) }) as const;
+
+/** Followed from after `floor` on. */
+function keyOf(at: number, floor: number): Key {
+  const key = { key: subjects.live(target(at)), isExact: true, sequence: new KeySequence(true) };
+  key.sequence.settle(floor);
+  return key;
+}
+
+/** A log of so many, the first of them for topic 1, the next for topic 2 and so on; read by pages of `pageSize`. */
+function aLog(lastSequence: number, pageSize = 1_000) {
+  const reads: ReadRequest[] = [];
+  const publications = Array.from({ length: lastSequence }, (_, at): LoggedPublication => {
+    const sequence = at + 1;
+    const subject = subjects.log(target(sequence));
+    return {
+      sequence,
+      subject,
+      target: target(sequence),
+      content: Buffer.alloc(0),
+      headers: undefined,
+      time: new Date(0),
+    };
+  });
+  const log = { epoch: "e", firstSequence: 1, lastSequence, maxPerSubject: 1_000 };
+  const read = async (request: ReadRequest): Promise<ReadOutcome> => {
+    reads.push(request);
+    await setImmediate();
+    const { filter, after } = request;
+    const rest = publications.filter(
+      ({ sequence, subject }) => sequence > after && [subject, subjects.allLogged].includes(filter),
+    );
+    const page = rest.slice(0, pageSize);
+    const isEnd = page.length === rest.length;
+    return { ok: true, publications: page, next: page.at(-1)?.sequence ?? after, isEnd, log };
+  };
+  return { read, reads, log };
+}
+
+function comparisonOf(keys: Map<string, Key>, log: { read(request: ReadRequest): Promise<ReadOutcome> }) {
+  return new LogComparison<Key>({
+    log,
+    subjects,
+    keys: () => keys.values(),
+    keysOf: (stored) => [keys.get(subjects.live(stored))].flatMap((key) => key ?? []),
+  });
+}
+
+const followed = (...keys: Key[]) => new Map(keys.map((key) => [key.key, key]));
+const upTo = (sequence: number) => ({ epoch: "e", upTo: sequence, isValid: () => true });
+
+test("the news is read once for all keys, page by page, and settles them", async () => {
+  const keys = Array.from({ length: 100 }, (_, at) => keyOf(1_000 + at, 100));
+  const log = aLog(350, 100);
+
+  const missing = await comparisonOf(followed(...keys), log).run(upTo(350));
+
+  expect(missing.size).toBe(0);
+  expect(log.reads.map(({ after }) => after)).toEqual([100, 200, 300]);
+  expect(log.reads.every(({ filter, withoutContent }) => filter === subjects.allLogged && withoutContent)).toBe(true);
+  expect(new Set(keys.map(({ sequence }) => sequence.floor))).toEqual(new Set([350]));
+});
+
+test("where there is more news than few keys are worth the log is asked for each", async () => {
+  const keys = followed(keyOf(2_000, 100), keyOf(2_001, 700));
+  const log = aLog(900);
+
+  await comparisonOf(keys, log).run(upTo(900));
+
+  const asked = log.reads.map(({ filter, after }) => [filter, after]);
+  expect(asked).toEqual([
+    [subjects.log(target(2_000)), 100],
+    [subjects.log(target(2_001)), 700],
+  ]);
+});
+
+test("patterns that bring much of the news are not read one by one", async () => {
+  const keys = Array.from({ length: 10 }, (_, at): Key => {
+    const sequence = new KeySequence(false);
+    for (let each = 1; each <= 300; each++) sequence.delivered(each, "any");
+    return { key: subjects.liveTopics(`${at}.*`), isExact: false, sequence };
+  });
+  const log = aLog(300);
+
+  await comparisonOf(followed(...keys), log).run(upTo(300));
+
+  expect(log.reads.map(({ filter }) => filter)).toEqual([subjects.allLogged]);
+  expect(keys.map(({ sequence }) => sequence.unsettled)).toEqual(keys.map(() => 0));
+});
+
+test("a key is suspect when it misses something at a second look too, and stays where it was", async () => {
+  const [late, lost, other] = [keyOf(8, 5), keyOf(9, 5), keyOf(100, 5)];
+  const log = aLog(10);
+
+  const running = comparisonOf(followed(late, lost, other), log).run(upTo(10));
+  while (log.reads.length === 0) await setImmediate();
+  late.sequence.delivered(8, "late");
+  const missing = await running;
+
+  expect([...missing]).toEqual([lost]);
+  expect([late, lost, other].map(({ sequence }) => sequence.floor)).toEqual([10, 5, 10]);
+});
+
+test("what is followed while the log is read misses nothing older, and learns nothing from it", async () => {
+  const keys = followed(keyOf(100, 5));
+  const begun = keyOf(8, 12);
+  const unknown = { ...keyOf(9, 0), sequence: new KeySequence(true) };
+  const log = aLog(10);
+
+  const running = comparisonOf(keys, log).run(upTo(10));
+  for (const key of [begun, unknown]) keys.set(key.key, key);
+  const missing = await running;
+
+  expect(missing.size).toBe(0);
+  expect([begun, unknown].map(({ sequence }) => sequence.floor)).toEqual([12, undefined]);
+});
+
+test.each([
+  ["a node that lags", { lastSequence: 9 }],
+  ["another log", { epoch: "other" }],
+])("nothing is settled by what %s says", async (_, difference) => {
+  const key = keyOf(100, 5);
+  const log = aLog(10);
+  Object.assign(log.log, difference);
+
+  await comparisonOf(followed(key), log).run(upTo(10));
+
+  expect(key.sequence.floor).toBe(5);
+});
+
+test("nothing is settled, and nothing suspect, once something is held or the log was made anew", async () => {
+  const [lost, other] = [keyOf(9, 5), keyOf(100, 5)];
+  const log = aLog(10);
+
+  const missing = await comparisonOf(followed(lost, other), log).run({
+    ...upTo(10),
+    isValid: () => log.reads.length === 0,
+  });
+
+  expect(missing.size).toBe(0);
+  expect([lost, other].map(({ sequence }) => sequence.floor)).toEqual([5, 5]);
+});

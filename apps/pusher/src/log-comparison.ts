@@ -1,0 +1,117 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { DurableLog, ReadRequest } from "@fanwire/bus";
+import type { DurableTarget, Subjects } from "@fanwire/protocol";
+import type { LogKey } from "./log-repair.ts";
+
+export type ComparisonParts<Key extends LogKey> = {
+  readonly log: Pick<DurableLog, "read">;
+  readonly subjects: Subjects;
+  /** All that is followed now. */
+  keys(): Iterable<Key>;
+  /** Of what is followed now, that which brings what is stored for a target. */
+  keysOf(target: DurableTarget): readonly Key[];
+};
+
+/** The log up to where it is compared, and its life: of another one nothing is. */
+type Extent = {
+  readonly epoch: string | undefined;
+  readonly upTo: number;
+  /** False as soon as the log is another, or something is held: what is held counts as delivered once it is settled. */
+  isValid(): boolean;
+};
+
+/** What is read of the log at one go, and for which keys. */
+type Portion<Key> = Pick<ReadRequest, "filter" | "after"> & { readonly keys: readonly Key[] };
+type Missing<Key> = { readonly key: Key; readonly sequence: number };
+type Reading<Key> = {
+  readonly keys: readonly Key[];
+  /** All that is stored for the keys up to here was delivered, or is missing. */
+  readonly through: number;
+  readonly missing: readonly Missing<Key>[];
+};
+
+/** What has just been stored may still be on its way to us. */
+const IN_FLIGHT_MS = 500;
+/** Asking for one key costs about as much as reading so many publications without their content. */
+const ASKING_COSTS = 20;
+const PAGE_LIMIT = 2_000;
+
+/**
+ * Compares what was delivered with what is stored. Costs as much as there is news in the log or as there are keys, whichever is
+ * less.
+ */
+export class LogComparison<Key extends LogKey> {
+  readonly #parts: ComparisonParts<Key>;
+
+  constructor(parts: ComparisonParts<Key>) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Keys that miss something, after a second look too; all others are settled as far as the log was read for them. Nothing is
+   * known, and no key settled, where `extent` is not valid to the end.
+   */
+  async run(extent: Extent): Promise<Set<Key>> {
+    const readings: Reading<Key>[] = [];
+    const portions = extent.isValid() ? this.#portions(extent.upTo) : [];
+    for (const portion of portions) if (extent.isValid()) readings.push(await this.#read(portion, extent));
+    if (readings.some(({ missing }) => missing.length > 0)) await delay(IN_FLIGHT_MS);
+    return extent.isValid() ? settle(readings) : new Set();
+  }
+
+  /** All news for all keys together; or, where that is more, what is new for each key. */
+  #portions(upTo: number): Portion<Key>[] {
+    const keys: Key[] = [];
+    let after = upTo;
+    let asking = 0;
+    for (const key of this.#parts.keys()) {
+      if (key.sequence.floor === undefined) key.sequence.propose(upTo);
+      const { floor } = key.sequence;
+      if (floor === undefined || floor >= upTo) continue;
+      keys.push(key);
+      after = Math.min(after, floor);
+      asking += ASKING_COSTS + key.sequence.unsettled;
+    }
+    const { subjects } = this.#parts;
+    if (upTo - after <= asking) return [{ filter: subjects.allLogged, after, keys }];
+    return keys.flatMap((key) => {
+      const filter = subjects.logOf(key.key);
+      return filter === undefined ? [] : { filter, after: key.sequence.floor ?? after, keys: [key] };
+    });
+  }
+
+  /** Ends early with the page that shows something missing: if it is lost, all will be read again. */
+  async #read({ filter, after, keys }: Portion<Key>, { epoch, upTo, isValid }: Extent): Promise<Reading<Key>> {
+    let through = after;
+    while (through < upTo && isValid()) {
+      const page = await this.#parts.log.read({ filter, after: through, limit: PAGE_LIMIT, withoutContent: true });
+      if (!page.ok || page.log.epoch !== epoch || page.log.lastSequence < upTo) break;
+      through = page.isEnd ? upTo : Math.min(page.next, upTo);
+      const missing = this.#missing(page.publications.filter(({ sequence }) => sequence <= upTo));
+      if (missing.length > 0) return { keys, through, missing };
+    }
+    return { keys, through, missing: [] };
+  }
+
+  #missing(stored: readonly { readonly sequence: number; readonly target: DurableTarget }[]): Missing<Key>[] {
+    const missing: Missing<Key>[] = [];
+    for (const { sequence, target } of stored) {
+      for (const key of this.#parts.keysOf(target)) {
+        // Of a key about which nothing is known, what comes next is what is next.
+        const isKnown = key.sequence.floor !== undefined;
+        if (isKnown && !key.sequence.isDelivered(sequence)) missing.push({ key, sequence });
+      }
+    }
+    return missing;
+  }
+}
+
+/** What is still missing makes its key suspect. */
+function settle<Key extends LogKey>(readings: readonly Reading<Key>[]): Set<Key> {
+  const missing = readings.flatMap((reading) => reading.missing);
+  const suspects = new Set(missing.flatMap(({ key, sequence }) => (key.sequence.isDelivered(sequence) ? [] : key)));
+  for (const { keys, through } of readings) {
+    for (const key of keys) if (!suspects.has(key)) key.sequence.settle(through);
+  }
+  return suspects;
+}
