@@ -154,6 +154,33 @@ test("what is lost is found among thousands of topics and patterns without askin
   for (const { socket } of clients) socket.close();
 });
 
+test("after an outage the log is read for those that missed something, not for each of thousands", async () => {
+  const keys = Array.from({ length: 2_000 }, (_, at) => (at % 2 ? `outage.${at}` : `outage.${at}.*`));
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, (_, at) => connectFanwire(pusher.url, { topic: keys.slice(at * 100, at * 100 + 100) })),
+  );
+  let questions = 0;
+  const counting = log.bus.subscribe("$JS.API.>", () => questions++);
+  await log.bus.confirm();
+
+  proxy.cut();
+  await log.append(topic("outage.1001"), "of a topic");
+  await log.append(topic("outage.1998.a"), "of a pattern");
+  proxy.heal();
+
+  await until("they are delivered all the same", () => clients.flatMap((client) => client.data()).length === 2);
+  await log.append(topic("outage.3"), "live");
+  await until("all goes on", () => clients[0]?.data().includes("live") === true);
+  counting.unsubscribe();
+  expect(clients.map((client) => client.data()).filter((data) => data.length > 0)).toEqual([
+    ["live"],
+    ["of a topic"],
+    ["of a pattern"],
+  ]);
+  expect(questions).toBeLessThan(100);
+  for (const { socket } of clients) socket.close();
+});
+
 test("what is lost is found as soon behind thousands of a pattern as behind one", async () => {
   const client = await connectFanwire(pusher.url, { topic: "much.*" });
   for (let round = 0; round < 8; round++) {

@@ -312,7 +312,7 @@ export class Edge {
     this.#listened++;
     const listening = new Listening({
       key,
-      treeId: this.#listened.toString(36),
+      treeId: this.#listened,
       subjects,
       subscription: bus.subscribe(key, this.#onMessage),
       start: this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence,

@@ -19,7 +19,7 @@ const MAX_BACKLOG = 20_000;
 
 type ListeningOptions = {
   readonly key: string;
-  readonly treeId: string;
+  readonly treeId: number;
   readonly subjects: Subjects;
   readonly subscription: BusSubscription;
   /** A sequence after which nothing of the key was published before now; undefined: none is known. */
@@ -32,10 +32,10 @@ type ListeningOptions = {
  */
 export class Listening implements Followed, LogKey {
   readonly key: string;
-  readonly treeId: string;
+  readonly treeId: number;
   readonly isExact: boolean;
   readonly pattern: string | undefined;
-  readonly user: string | undefined;
+  readonly kind: "everyone" | "user" | "topic";
   readonly followers: Record<Door, number> = { raw: 0, "fanwire.v1": 0, sse: 0 };
   readonly sequence: KeySequence;
   /** NATS has our subscription: what is published from now on comes. */
@@ -50,15 +50,15 @@ export class Listening implements Followed, LogKey {
     this.treeId = treeId;
     this.isExact = target !== undefined;
     this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
-    this.user = target?.kind === "user" ? target.user : undefined;
+    this.kind = this.pattern !== undefined ? "topic" : target?.kind === "user" ? "user" : "everyone";
     this.sequence = new KeySequence(this.isExact, start);
     this.subscription = subscription;
     this.#subjects = subjects;
   }
 
-  get kind(): "everyone" | "user" | "topic" {
-    if (this.pattern !== undefined) return "topic";
-    return this.user === undefined ? "everyone" : "user";
+  get user(): string | undefined {
+    const target = this.kind === "user" ? this.#subjects.parseLive(this.key) : undefined;
+    return target?.kind === "user" ? target.user : undefined;
   }
 
   topicOf(message: BusMessage): string | undefined {

@@ -150,3 +150,50 @@ test("nothing is settled, and nothing suspect, once something is held or the log
   expect(missing.size).toBe(0);
   expect([lost, other].map(({ sequence }) => sequence.floor)).toEqual([5, 5]);
 });
+
+const crowd = (floor: number) => Array.from({ length: 50 }, (_, at) => keyOf(1_000 + at, floor));
+
+test("of many suspects those that lack nothing are settled by one reading for all", async () => {
+  const innocent = crowd(100);
+  const [lost, alsoLost] = [keyOf(105, 100), keyOf(290, 100)];
+  const unknown = { ...keyOf(9, 0), sequence: new KeySequence(true) };
+  const suspects = [lost, ...innocent, unknown, alsoLost];
+  const log = aLog(300, 100);
+
+  const lacking = await comparisonOf(followed(...suspects), log).lacking(suspects, upTo(300));
+
+  expect(lacking).toEqual([lost, unknown, alsoLost]);
+  expect(log.reads.map(({ after }) => after)).toEqual([100, 200]);
+  expect(new Set(innocent.map(({ sequence }) => sequence.floor))).toEqual(new Set([300]));
+  expect([lost, alsoLost].map(({ sequence }) => sequence.floor)).toEqual([100, 100]);
+});
+
+test.each([
+  ["has dropped what came after where they stand", { firstSequence: 102 }],
+  ["is described by a node that lags", { lastSequence: 299 }],
+  ["is another", { epoch: "other" }],
+])("all remain suspect when the log %s", async (_, difference) => {
+  const suspects = crowd(100);
+  const log = aLog(300);
+  Object.assign(log.log, difference);
+
+  const lacking = await comparisonOf(followed(...suspects), log).lacking(suspects, upTo(300));
+
+  expect(lacking).toEqual(suspects);
+  expect(new Set(suspects.map(({ sequence }) => sequence.floor))).toEqual(new Set([100]));
+});
+
+test("few suspects, or more news than they are worth, are not read about", async () => {
+  const [few, many] = [crowd(100).slice(0, 16), crowd(100)];
+  const log = aLog(2_000);
+
+  expect(await comparisonOf(followed(...few), log).lacking(few, upTo(300))).toEqual(few);
+  expect(await comparisonOf(followed(...many), log).lacking(many, upTo(2_000))).toEqual(many);
+
+  expect(log.reads).toEqual([]);
+});
+
+test("an empty log lacks nothing", async () => {
+  const suspects = crowd(0);
+  expect(await comparisonOf(followed(...suspects), aLog(0)).lacking(suspects, upTo(0))).toEqual([]);
+});

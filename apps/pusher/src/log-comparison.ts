@@ -28,6 +28,8 @@ type Reading<Key> = {
   /** All that is stored for the keys up to here was delivered, or is missing. */
   readonly through: number;
   readonly missing: readonly Missing<Key>[];
+  /** Where the log began after the reading. */
+  readonly firstStored: number;
 };
 
 /** What has just been stored may still be on its way to us. */
@@ -35,6 +37,10 @@ const IN_FLIGHT_MS = 500;
 /** Asking for one key costs about as much as reading so many publications without their content. */
 const ASKING_COSTS = 20;
 const PAGE_LIMIT = 2_000;
+/** More is not looked for: it is read from the log, for each key. */
+const MAX_MISSING = 100_000;
+/** So few suspects are asked about one by one. */
+const FEW = 16;
 
 /**
  * Compares what was delivered with what is stored. Costs as much as there is news in the log or as there are keys, whichever is
@@ -59,38 +65,61 @@ export class LogComparison<Key extends LogKey> {
     return extent.isValid() ? settle(readings) : new Set();
   }
 
+  /**
+   * Those of `suspects` that lack something, in a reading for all of them, while all that comes is held; the others are settled.
+   * After an outage everything is suspect, and most of it lacks nothing. Who cannot be judged so remains suspect.
+   */
+  async lacking(suspects: readonly Key[], extent: Extent): Promise<readonly Key[]> {
+    const news = this.#newsFor(suspects, extent.upTo);
+    if (suspects.length <= FEW || !news.isCheap) return suspects;
+    const { through, missing, firstStored } = await this.#read(news, extent);
+    // What the log has dropped since shows nowhere.
+    const isWhole = through >= extent.upTo && firstStored <= news.after + 1 && extent.isValid();
+    if (!isWhole) return suspects;
+
+    const guilty = new Set(missing.map(({ key }) => key));
+    for (const key of news.keys) if (!guilty.has(key)) key.sequence.settle(through);
+    return suspects.filter((key) => guilty.has(key) || key.sequence.floor === undefined);
+  }
+
   /** All news for all keys together; or, where that is more, what is new for each key. */
   #portions(upTo: number): Portion<Key>[] {
+    for (const { sequence } of this.#parts.keys()) if (sequence.floor === undefined) sequence.propose(upTo);
+    const news = this.#newsFor(this.#parts.keys(), upTo);
+    if (news.isCheap) return [news];
+    return news.keys.flatMap((key) => {
+      const filter = this.#parts.subjects.logOf(key.key);
+      return filter === undefined ? [] : { filter, after: key.sequence.floor ?? news.after, keys: [key] };
+    });
+  }
+
+  /** What is new for any of the keys; cheap, when that costs less than to ask for each. */
+  #newsFor(all: Iterable<Key>, upTo: number): Portion<Key> & { readonly isCheap: boolean } {
     const keys: Key[] = [];
     let after = upTo;
     let asking = 0;
-    for (const key of this.#parts.keys()) {
-      if (key.sequence.floor === undefined) key.sequence.propose(upTo);
+    for (const key of all) {
       const { floor } = key.sequence;
       if (floor === undefined || floor >= upTo) continue;
       keys.push(key);
       after = Math.min(after, floor);
       asking += ASKING_COSTS + key.sequence.unsettled;
     }
-    const { subjects } = this.#parts;
-    if (upTo - after <= asking) return [{ filter: subjects.allLogged, after, keys }];
-    return keys.flatMap((key) => {
-      const filter = subjects.logOf(key.key);
-      return filter === undefined ? [] : { filter, after: key.sequence.floor ?? after, keys: [key] };
-    });
+    return { filter: this.#parts.subjects.allLogged, after, keys, isCheap: upTo - after <= asking };
   }
 
-  /** Ends early with the page that shows something missing: if it is lost, all will be read again. */
   async #read({ filter, after, keys }: Portion<Key>, { epoch, upTo, isValid }: Extent): Promise<Reading<Key>> {
+    const missing: Missing<Key>[] = [];
     let through = after;
-    while (through < upTo && isValid()) {
+    let firstStored = 0;
+    while (through < upTo && missing.length <= MAX_MISSING && isValid()) {
       const page = await this.#parts.log.read({ filter, after: through, limit: PAGE_LIMIT, withoutContent: true });
       if (!page.ok || page.log.epoch !== epoch || page.log.lastSequence < upTo) break;
       through = page.isEnd ? upTo : Math.min(page.next, upTo);
-      const missing = this.#missing(page.publications.filter(({ sequence }) => sequence <= upTo));
-      if (missing.length > 0) return { keys, through, missing };
+      firstStored = page.log.firstSequence;
+      for (const each of this.#missing(page.publications)) if (each.sequence <= upTo) missing.push(each);
     }
-    return { keys, through, missing: [] };
+    return { keys, through, missing, firstStored };
   }
 
   #missing(stored: readonly { readonly sequence: number; readonly target: DurableTarget }[]): Missing<Key>[] {

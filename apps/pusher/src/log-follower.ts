@@ -209,12 +209,24 @@ export class LogFollower<Key extends LogKey> {
       const upTo = await this.#catchUp();
       this.#suspectHeld();
       for (const key of this.#suspects) if (!this.#parts.isFollowed(key)) this.#suspects.delete(key);
+      if (upTo !== undefined) await this.#clearInnocent(upTo);
       if (repair.epoch !== this.epoch) repair = new LogRepair(this.epoch, log, subjects);
       logger.debug({ keys: this.#suspects.size, upTo, held: this.#held.length }, "repairing from the log");
       if (upTo === undefined || !(await repair.read(this.#suspects, upTo))) await delay(RETRY_MS);
       if (this.#isStopped) return;
     } while (this.#suspects.size > 0);
     this.#release(repair);
+  }
+
+  async #clearInnocent(upTo: number): Promise<void> {
+    const suspects = [...this.#suspects];
+    // What makes one suspect from now on may come too late for this reading.
+    this.#suspects.clear();
+    const lacking = await this.#comparison.lacking(
+      suspects,
+      this.#extent(upTo, () => !this.#isStopped),
+    );
+    for (const key of lacking) this.#suspects.add(key);
   }
 
   #release(repair: LogRepair<Key>): void {
@@ -285,14 +297,18 @@ export class LogFollower<Key extends LogKey> {
     this.#startRepair();
   }
 
+  /** The log as it is now up to a sequence. */
+  #extent(upTo: number, isValid: () => boolean) {
+    const epoch = this.#epoch;
+    return { epoch, upTo, isValid: () => isValid() && this.#epoch === epoch };
+  }
+
   async #compare(): Promise<void> {
     if (this.#isComparing || !this.#isFlowing) return;
     this.#isComparing = true;
     try {
       if ((await this.#refreshState()) === undefined) return;
-      const epoch = this.#epoch;
-      const isValid = () => this.#isFlowing && this.#epoch === epoch;
-      const missing = await this.#comparison.run({ epoch, upTo: this.#lastSequence, isValid });
+      const missing = await this.#comparison.run(this.#extent(this.#lastSequence, () => this.#isFlowing));
       for (const key of missing) this.#suspects.add(key);
       if (missing.size > 0) this.#startRepair();
     } finally {

@@ -5,7 +5,7 @@ import { Users } from "./core/users.ts";
 import { Receipts } from "./receipts.ts";
 import { treeName } from "./trees.ts";
 
-const treeId = "1";
+const treeId = 1;
 const NOBODY = { user: undefined, topics: [], publish: [], expiresAt: undefined };
 const everyone = { treeId, pattern: undefined, user: undefined };
 

@@ -8,7 +8,7 @@ import { treeName } from "./trees.ts";
 /** What brings publications: a topic or pattern, a user, or, with neither, everyone. */
 export type Followable = {
   /** Of the trees in which its followers are. */
-  readonly treeId: string;
+  readonly treeId: number;
   /** The topic or pattern. */
   readonly pattern: string | undefined;
   readonly user: string | undefined;
@@ -92,15 +92,16 @@ export class Receipts {
   }
 
   /** By the id of the trees, of which each thing that can be followed has its own. */
-  #tally(noted: Batch["noted"]): Map<string, Tally> {
-    const tallies = new Map<string, Tally>();
+  #tally(noted: Batch["noted"]): Map<number, Tally> {
+    const tallies = new Map<number, Tally>();
     const byTopic = new Map<string, Tally>();
     let everyone: Tally | undefined;
     for (const { followed } of noted) {
       if (tallies.has(followed.treeId)) continue;
       const tally = { treeId: followed.treeId, delivered: 0, buffered: 0 };
       tallies.set(followed.treeId, tally);
-      if (followed.user !== undefined) this.#tallyUser(followed.user, tally);
+      const { user } = followed;
+      if (user !== undefined) this.#tallyUser(user, tally);
       else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
       else everyone = tally;
     }

@@ -14,7 +14,7 @@ const letters: Record<Door, string> = { raw: "r", "fanwire.v1": "f", sse: "s" };
  * The name under which those who follow the same thing by one door are together. Short, since uWebSockets.js keeps it and reads
  * it with each publication.
  */
-export function treeName(door: Door, treeId: string): string {
+export function treeName(door: Door, treeId: number): string {
   return letters[door] + treeId;
 }
 
