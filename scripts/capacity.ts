@@ -19,7 +19,7 @@ export const measured = {
   /** What a worker pays for a publication before the first delivery: scenario `topics`, one follower each. */
   microsPerPublication: 5,
   /** With a user and one topic, each its own: scenario `opening`. */
-  bytesPerConnection: 3_200,
+  bytesPerConnection: 2_700,
   /** Of the kernel, for an idle socket with empty buffers: assumed, not measured. */
   kernelBytesPerConnection: 4_000,
   /** A node's own subscription, and one of another node it is told of: scenario `interest`. */

@@ -2,9 +2,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { DurableLog, LoggedPublication } from "@fanwire/bus";
 import type { LogState, Position } from "@fanwire/protocol";
 
-/** Readers that come within this time share a read of the log; the longer one while they come one after another. */
+/** Readers that come within this time share a read of the log. */
 const GATHER_MS = 20;
-const STAMPEDE_GATHER_MS = 200;
+/** While they come one after another they wait so many times as long as a read takes, up to a time: a fifth of it is spent reading. */
+const GATHER_READS = 4;
+const MAX_GATHER_MS = 200;
 /** What nobody asked for during this time is forgotten. */
 const FORGET_AFTER_MS = 10_000;
 /** Most publications replayed to one reader for one thing it follows; who missed more starts live. */
@@ -72,6 +74,7 @@ class SharedPart {
   readonly #filter: string;
   #reading: Promise<unknown> = Promise.resolve();
   #readAt = Number.NEGATIVE_INFINITY;
+  #readMs = 0;
   #next: Promise<LogState | undefined> | undefined;
 
   constructor(log: Pick<DurableLog, "read">, filter: string, since: Position) {
@@ -89,13 +92,16 @@ class SharedPart {
   }
 
   async #extendSoon(): Promise<LogState | undefined> {
-    const isStampede = performance.now() - this.#readAt < STAMPEDE_GATHER_MS;
-    await Promise.all([this.#reading, delay(isStampede ? STAMPEDE_GATHER_MS : GATHER_MS)]);
+    const isStampede = performance.now() - this.#readAt < MAX_GATHER_MS;
+    const gatherMs = isStampede ? Math.max(GATHER_MS, GATHER_READS * this.#readMs) : GATHER_MS;
+    await Promise.all([this.#reading, delay(Math.min(gatherMs, MAX_GATHER_MS))]);
     this.#next = undefined;
-    this.#readAt = performance.now();
+    const readAt = performance.now();
+    this.#readAt = readAt;
     const reading = this.#readToEnd();
     this.#reading = reading;
     const log = await reading;
+    this.#readMs = performance.now() - readAt;
     if (log === undefined) this.isSpent = true;
     return log;
   }
