@@ -43,6 +43,8 @@ export type Connection = Pick<
   send(frame: string | Uint8Array, isBinary?: boolean): number;
   /** Writes to all others in the tree. */
   publish(tree: string, frame: string | Uint8Array, isBinary?: boolean): boolean;
+  /** What is sent by `writing` leaves together. */
+  cork(writing: () => void): unknown;
 };
 
 /** Each property is named: an object that is spread and then added to costs fifty times as much. */

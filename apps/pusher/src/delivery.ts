@@ -6,6 +6,7 @@ import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { FlushWindow } from "./flush-window.ts";
 import { JoinedFrames } from "./joined-frames.ts";
+import { RawBursts } from "./raw-bursts.ts";
 import type { Followable, Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
 import { type Trees, treeName } from "./trees.ts";
@@ -39,12 +40,16 @@ type ToFollowers = {
 export class Delivery {
   readonly #parts: DeliveryParts;
   readonly #window: FlushWindow<ToFollowers>;
-  readonly #joined: JoinedFrames;
+  readonly #raw: RawBursts;
+  readonly #fanwire: JoinedFrames;
+  readonly #sse: JoinedFrames;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#window = new FlushWindow(parts.flushMs, (publication) => this.#write(publication));
-    this.#joined = new JoinedFrames(parts.webSockets);
+    this.#raw = new RawBursts(parts.webSockets, parts.connections);
+    this.#fanwire = new JoinedFrames(parts.webSockets, "\n");
+    this.#sse = new JoinedFrames(parts.responses, "");
   }
 
   /** To all connections that follow it, when the window is over. */
@@ -64,12 +69,14 @@ export class Delivery {
   }
 
   /**
-   * Publications wait for the end of the window, and to connections of fanwire.v1 for the end of the turn, to share a frame. To be
+   * Publications wait for the end of the window, and for the end of the turn, to share a frame or a write. To be
    * called before a connection joins or leaves what it follows, or is sent something else.
    */
   flush(): void {
     this.#window.flush();
-    this.#joined.flush();
+    this.#raw.flush();
+    this.#fanwire.flush();
+    this.#sse.flush();
   }
 
   #write({ followed, message, position }: ToFollowers): void {
@@ -80,26 +87,17 @@ export class Delivery {
     const sse = treeOf(followed, "sse", responses);
 
     let deliveries = 0;
-    if (raw) deliveries += publish(raw, { frame: message.data, isBinary: !isUtf8(message.data), excepted });
+    if (raw) deliveries += hand(message.data, { to: raw, by: this.#raw, excepted });
     if (fanwire || sse) {
       const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
-      if (fanwire) deliveries += this.#toFanwire(fanwire, encodeFanwire(delivered), excepted);
-      if (sse) deliveries += publish(sse, { frame: encodeSse(delivered), isBinary: false, excepted });
+      if (fanwire) deliveries += hand(encodeFanwire(delivered), { to: fanwire, by: this.#fanwire, excepted });
+      if (sse) deliveries += hand(encodeSse(delivered), { to: sse, by: this.#sse, excepted });
     }
     this.#count(deliveries, message.data.length);
     const receipt = message.headers?.get(headerNames.receipt);
     if (receipt && deliveries > 0) {
       receipts.note(receipt, { followed, handedTo: deliveries, exceptedId: excepted?.getUserData().connectionId });
     }
-  }
-
-  #toFanwire(tree: Tree, message: string, excepted: Connection | undefined): number {
-    if (!excepted?.isSubscribed(tree.name)) {
-      this.#joined.publish(tree.name, message);
-      return tree.members;
-    }
-    this.#joined.flush();
-    return publish(tree, { frame: message, isBinary: false, excepted });
   }
 
   #count(deliveries: number, contentBytes: number): void {
@@ -114,31 +112,34 @@ export class Delivery {
   }
 }
 
-type Written = {
-  readonly frame: string | Uint8Array;
-  readonly isBinary: boolean;
-  readonly excepted: Connection | undefined;
-};
-
 /** The followers of something that came in by one door. */
-type Tree = { readonly trees: Trees; readonly name: string; readonly members: number };
+type Tree = { readonly name: string; readonly members: number };
 
 /** Undefined: nobody is in it. Asking the tree is dear: it is done only while somebody who follows may not be in it yet. */
 function treeOf({ followers, treeId, isAwaited }: Followed, door: Door, trees: Trees): Tree | undefined {
   if (followers[door] === 0) return undefined;
   const name = treeName(door, treeId);
   const members = isAwaited ? trees.count(name) : followers[door];
-  return members === 0 ? undefined : { trees, name, members };
+  return members === 0 ? undefined : { name, members };
 }
 
+/** Gathers what comes for followers, to write it together when the turn ends. */
+type Gatherer<Content> = { publish(tree: string, content: Content): void; flush(): void };
+type Handed<Content> = {
+  readonly to: Tree;
+  readonly by: Gatherer<Content>;
+  readonly excepted: Connection | undefined;
+};
+
 /** How many connections it was handed to. */
-function publish({ trees, name, members }: Tree, { frame, isBinary, excepted }: Written): number {
-  if (excepted?.isSubscribed(name)) {
-    excepted.publish(name, frame, isBinary);
-    return members - 1;
+function hand<Content extends string | Uint8Array>(content: Content, { to, by, excepted }: Handed<Content>): number {
+  if (!excepted?.isSubscribed(to.name)) {
+    by.publish(to.name, content);
+    return to.members;
   }
-  trees.publish(name, frame, isBinary);
-  return members;
+  by.flush();
+  excepted.publish(to.name, content, typeof content !== "string" && !isUtf8(content));
+  return to.members - 1;
 }
 
 /** The connection of this worker that must not get a publication. */

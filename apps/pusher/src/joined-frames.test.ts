@@ -4,10 +4,11 @@ import { JoinedFrames } from "./joined-frames.ts";
 
 function recorded() {
   const written: [tree: string, frame: string][] = [];
-  const joined = new JoinedFrames({
-    publish: (tree, frame) => void written.push([tree, frame.toString()]),
+  const trees = {
+    publish: (tree: string, frame: string | Uint8Array) => void written.push([tree, frame.toString()]),
     count: () => 1,
-  });
+  };
+  const joined = new JoinedFrames(trees, "\n");
   return { joined, written };
 }
 

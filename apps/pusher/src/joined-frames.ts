@@ -4,17 +4,19 @@ import type { Trees } from "./trees.ts";
 const FRAME_LENGTH = 65_536;
 
 /**
- * Joins the messages that one turn of the loop brings for the same tree to one frame, a newline between: in a burst a
- * socket is written to twenty times less. Only neighbours are joined, so that a connection in several trees hears
- * everything in the order in which it came.
+ * Joins the messages that one turn of the loop brings for the same tree to one frame: in a burst a socket is written to
+ * twenty times less. Only neighbours are joined, so that a connection in several trees hears everything in the order in
+ * which it came.
  */
 export class JoinedFrames {
   readonly #trees: Trees;
+  readonly #separator: string;
   #tree = "";
   #frame = "";
 
-  constructor(trees: Trees) {
+  constructor(trees: Trees, separator: string) {
     this.#trees = trees;
+    this.#separator = separator;
   }
 
   publish(tree: string, message: string): void {
@@ -24,7 +26,7 @@ export class JoinedFrames {
       this.#frame = message;
       setImmediate(() => this.flush());
     } else {
-      this.#frame += `\n${message}`;
+      this.#frame += this.#separator + message;
     }
   }
 

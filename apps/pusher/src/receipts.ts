@@ -70,7 +70,8 @@ export class Receipts {
   #openBatch(): Batch {
     const noted: Batch["noted"] = [];
     const settle = async () => {
-      // Before it waits for sockets again uWebSockets.js has written what was handed to its trees.
+      // At the end of this turn what was gathered goes to the trees; before the next one ends uWebSockets.js has written it.
+      await nextTurn();
       await nextTurn();
       this.#batch = undefined;
       this.#settle(noted);

@@ -172,6 +172,10 @@ class SseConnection implements Connection {
     return isTaken ? 1 : 0;
   }
 
+  cork(writing: () => void): void {
+    if (!this.#hasEnded) this.#response.cork(writing);
+  }
+
   /** What is final tells the reader why; an EventSource comes back and is refused then. Otherwise it comes back spread. */
   end(code: number, reason: string): void {
     if (this.#hasEnded) return;

@@ -1,0 +1,118 @@
+import { setImmediate as endOfTurn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { newConnectionState } from "./connection.ts";
+import { OPEN_GRANT } from "./core/claims.ts";
+import { Connections } from "./core/connections.ts";
+import { RawBursts } from "./raw-bursts.ts";
+
+const BURST = 64;
+
+/** A connection that notes what is sent to it, and together with what; `takes` frames, then it is over its limit. */
+function connection(door: "raw" | "fanwire.v1", tree: string, takes = Number.POSITIVE_INFINITY) {
+  const writes: string[][] = [];
+  return {
+    writes,
+    getUserData: () => newConnectionState({ connectionId: 1, door, grant: OPEN_GRANT }),
+    isSubscribed: (name: string) => name === tree,
+    send: (frame: string | Uint8Array, isBinary?: boolean) => {
+      if (writes.flat().length >= takes) return 2;
+      writes.at(-1)?.push(isBinary ? "binary" : frame.toString());
+      return 1;
+    },
+    cork: (writing: () => void) => {
+      writes.push([]);
+      writing();
+    },
+  };
+}
+
+type Recorded = ReturnType<typeof connection>;
+
+function burstsTo(...connected: Recorded[]) {
+  const connections = new Connections<Recorded>();
+  for (const one of connected) connections.open(connections.nextId(), one);
+  const published: [tree: string, frame: string, isBinary: boolean][] = [];
+  const trees = {
+    publish: (tree: string, frame: string | Uint8Array, isBinary: boolean) =>
+      void published.push([tree, Buffer.from(frame).toString(), isBinary]),
+    count: (tree: string) => connected.filter(({ isSubscribed }) => isSubscribed(tree)).length,
+  };
+  return { bursts: new RawBursts(trees, connections), published };
+}
+
+function numbers(count: number): string[] {
+  return Array.from({ length: count }, (_, number) => String(number));
+}
+
+test("what comes in one turn is left to the tree, in order, when the turn ends", async () => {
+  const { bursts, published } = burstsTo(connection("raw", "a"));
+
+  for (const text of ["1", "2"]) bursts.publish("a", Buffer.from(text));
+  bursts.publish("b", Buffer.from([0xff]));
+  bursts.publish("a", Buffer.from("3"));
+
+  await endOfTurn();
+  expect(published).toEqual([
+    ["a", "1", false],
+    ["a", "2", false],
+    ["b", "\ufffd", true],
+    ["a", "3", false],
+  ]);
+});
+
+test("a burst is written to each follower of the raw door at once, and to nobody else", async () => {
+  const followers = [connection("raw", "a"), connection("raw", "a")];
+  const others = [connection("raw", "b"), connection("fanwire.v1", "a")];
+  const { bursts, published } = burstsTo(...followers, ...others);
+
+  for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
+  expect(followers.map(({ writes }) => writes)).toEqual([[], []]);
+
+  await endOfTurn();
+  expect(followers.map(({ writes }) => writes)).toEqual([[numbers(BURST)], [numbers(BURST)]]);
+  expect(others.map(({ writes }) => writes)).toEqual([[], []]);
+  expect(published).toEqual([]);
+});
+
+test("a burst for a few among many is left to the tree", async () => {
+  const { bursts, published } = burstsTo(
+    connection("raw", "a"),
+    ...Array.from({ length: 9 }, () => connection("raw", "b")),
+  );
+
+  for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
+
+  await endOfTurn();
+  expect(published.map(([, frame]) => frame)).toEqual(numbers(BURST));
+});
+
+test("a connection over its limit is sent no more of the burst; the others get it all", async () => {
+  const [slow, quick] = [connection("raw", "a", 3), connection("raw", "a")];
+  const { bursts } = burstsTo(slow, quick);
+
+  for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
+
+  await endOfTurn();
+  expect(slow.writes).toEqual([numbers(3)]);
+  expect(quick.writes).toEqual([numbers(BURST)]);
+});
+
+test("flushing writes what is pending, once", async () => {
+  const { bursts, published } = burstsTo(connection("raw", "a"));
+  bursts.publish("a", Buffer.from("1"));
+
+  bursts.flush();
+  expect(published.map(([, frame]) => frame)).toEqual(["1"]);
+
+  bursts.publish("a", Buffer.from("2"));
+  await endOfTurn();
+  expect(published.map(([, frame]) => frame)).toEqual(["1", "2"]);
+});
+
+test("no more than a mebibyte is gathered", () => {
+  const { bursts, published } = burstsTo(connection("raw", "a"));
+
+  for (let count = 0; count < 3; count++) bursts.publish("a", Buffer.alloc(600_000, "x"));
+
+  expect(published.length).toBe(2);
+});
