@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Sources are tested directly: every @fanwire package exports its source under this condition.
@@ -13,6 +14,8 @@ function project(name: string, groupOrder: number, include: string[], timeoutMs:
 
 export default defineConfig({
   test: {
+    // Tests of whole clusters mostly wait: one for each core but one, which is what vitest would run, leaves it idle.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
       project(
         "unit",
