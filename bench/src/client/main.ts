@@ -21,3 +21,8 @@ answerCalls<ClientCalls>({
   },
   settle: ({ quietMs }) => opened().settle(quietMs),
 });
+
+process.once("SIGTERM", () => {
+  crowd?.close();
+  process.exit();
+});
