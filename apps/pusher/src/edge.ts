@@ -22,7 +22,6 @@ import { Expiry } from "./core/expiry.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "./core/few.ts";
 import { Interest } from "./core/interest.ts";
 import { PatternShapes } from "./core/pattern-shapes.ts";
-import { Users } from "./core/users.ts";
 import { Delivery } from "./delivery.ts";
 import { Listening } from "./listening.ts";
 import { LogFollower } from "./log-follower.ts";
@@ -52,7 +51,6 @@ export class Edge {
   readonly #parts: EdgeParts;
   readonly #gate: Gate;
   readonly #connections = new Connections<Connection>();
-  readonly #users = new Users();
   readonly #interest: Interest<Door, Listening>;
   readonly #shapes = new PatternShapes();
   readonly #expiry = new Expiry();
@@ -60,7 +58,7 @@ export class Edge {
   readonly #everyone: Listening;
   readonly #expiryTimer: NodeJS.Timeout;
   readonly #follower: LogFollower<Listening>;
-  readonly #receipts = new Receipts(this.#connections, this.#users);
+  readonly #receipts = new Receipts(this.#connections);
   /** One for all keys: of those there are many. */
   readonly #onMessage = (message: BusMessage, key: string) => {
     const listening = this.#interest.get(key);
@@ -152,8 +150,9 @@ export class Edge {
     this.#everyone.followers[door]++;
     this.#setExpiry(connection);
     if (grant.user === undefined) return [this.#everyone];
-    this.#users.attach(grant.user, connectionId);
-    return [this.#everyone, this.#interest.follow(this.#userKey(grant.user), door)];
+    const own = this.#interest.follow(this.#userKey(grant.user), door);
+    own.connectionIds = withMember(own.connectionIds, connectionId);
+    return [this.#everyone, own];
   }
 
   /** From now on it hears what the key brings. */
@@ -184,8 +183,10 @@ export class Edge {
     this.#connections.close(connectionId);
     this.#everyone.followers[door]--;
     if (grant.user !== undefined) {
-      this.#users.detach(grant.user, connectionId);
-      this.#interest.unfollow(this.#userKey(grant.user), door);
+      const key = this.#userKey(grant.user);
+      const own = this.#interest.get(key);
+      if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
+      this.#interest.unfollow(key, door);
     }
     for (const pattern of membersOf(topics)) this.#interest.unfollow(this.#topicKey(pattern), door);
     this.#clearExpiry(connection);
@@ -241,7 +242,8 @@ export class Edge {
   }
 
   connectionsOfUser(user: string): Connection[] {
-    return [...this.#users.connectionsOf(user)].flatMap((id) => this.#connections.get(id) ?? []);
+    const own = this.#interest.get(this.#userKey(user));
+    return [...membersOf(own?.connectionIds)].flatMap((id) => this.#connections.get(id) ?? []);
   }
 
   /** Connections that a publication to `topic` reaches, once each. */

@@ -2,6 +2,7 @@ import type { BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Door } from "./connection.ts";
 import { Backlog } from "./core/backlog.ts";
+import type { Few } from "./core/few.ts";
 import { KeySequence } from "./core/key-sequence.ts";
 import type { Followed } from "./delivery.ts";
 import type { LogKey } from "./log-repair.ts";
@@ -37,6 +38,7 @@ export class Listening implements Followed, LogKey {
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";
   readonly followers: Record<Door, number> = { raw: 0, "fanwire.v1": 0, sse: 0 };
+  connectionIds: Few<number>;
   readonly sequence: KeySequence;
   /** NATS has our subscription: what is published from now on comes. */
   isHeard = false;
@@ -54,11 +56,6 @@ export class Listening implements Followed, LogKey {
     this.sequence = new KeySequence(this.isExact, start);
     this.subscription = subscription;
     this.#subjects = subjects;
-  }
-
-  get user(): string | undefined {
-    const target = this.kind === "user" ? this.#subjects.parseLive(this.key) : undefined;
-    return target?.kind === "user" ? target.user : undefined;
   }
 
   topicOf(message: BusMessage): string | undefined {

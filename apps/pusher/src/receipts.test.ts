@@ -1,13 +1,12 @@
 import { expect, test } from "vitest";
 import { type Connection, newConnectionState } from "./connection.ts";
 import { Connections } from "./core/connections.ts";
-import { Users } from "./core/users.ts";
 import { Receipts } from "./receipts.ts";
 import { treeName } from "./trees.ts";
 
 const treeId = 1;
 const NOBODY = { user: undefined, topics: [], publish: [], expiresAt: undefined };
-const everyone = { treeId, pattern: undefined, user: undefined };
+const everyone = { kind: "everyone", treeId, pattern: undefined, connectionIds: undefined } as const;
 
 function openConnections(unsentBytes: readonly number[]) {
   const connections = new Connections<Connection>();
@@ -23,7 +22,7 @@ function openConnections(unsentBytes: readonly number[]) {
     connections.open(connectionId, connection as Connection);
     return state;
   });
-  return { connections, states, receipts: new Receipts(connections, new Users()) };
+  return { connections, states, receipts: new Receipts(connections) };
 }
 
 test("only who got it counts: not the excepted, not who joined or closed since, not who is over its limit", async () => {

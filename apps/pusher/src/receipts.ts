@@ -1,17 +1,18 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
-import { membersOf } from "./core/few.ts";
-import type { Users } from "./core/users.ts";
+import { type Few, membersOf } from "./core/few.ts";
 import { treeName } from "./trees.ts";
 
-/** What brings publications: a topic or pattern, a user, or, with neither, everyone. */
+/** What brings publications. */
 export type Followable = {
+  readonly kind: "everyone" | "user" | "topic";
   /** Of the trees in which its followers are. */
   readonly treeId: number;
   /** The topic or pattern. */
   readonly pattern: string | undefined;
-  readonly user: string | undefined;
+  /** The connections of a user. */
+  readonly connectionIds: Few<number>;
 };
 
 type Noted = {
@@ -37,14 +38,12 @@ const KEEP_MS = 30_000;
  */
 export class Receipts {
   readonly #connections: Connections<Connection>;
-  readonly #users: Users;
   readonly #entries = new Map<string, Entry>();
   #batch: Batch | undefined;
   #forgotAt = Number.NEGATIVE_INFINITY;
 
-  constructor(connections: Connections<Connection>, users: Users) {
+  constructor(connections: Connections<Connection>) {
     this.#connections = connections;
-    this.#users = users;
   }
 
   /** To be called in the turn in which a publication was handed to at least one connection. */
@@ -101,8 +100,7 @@ export class Receipts {
       if (tallies.has(followed.treeId)) continue;
       const tally = { treeId: followed.treeId, delivered: 0, buffered: 0 };
       tallies.set(followed.treeId, tally);
-      const { user } = followed;
-      if (user !== undefined) this.#tallyUser(user, tally);
+      if (followed.kind === "user") this.#tallyUser(followed.connectionIds, tally);
       else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
       else everyone = tally;
     }
@@ -110,8 +108,8 @@ export class Receipts {
     return tallies;
   }
 
-  #tallyUser(user: string, tally: Tally): void {
-    for (const connectionId of this.#users.connectionsOf(user)) {
+  #tallyUser(connectionIds: Few<number>, tally: Tally): void {
+    for (const connectionId of membersOf(connectionIds)) {
       const connection = this.#connections.get(connectionId);
       if (connection !== undefined) add(tally, connection);
     }

@@ -2,6 +2,7 @@ import { type KeyObject, subtle } from "node:crypto";
 import type { Log } from "@fanwire/service";
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { anonymousGrant, type Grant, grantFrom, OPEN_GRANT } from "./core/claims.ts";
+import { SharedLists } from "./core/shared-lists.ts";
 import { KeysUnavailableError, RemoteKeys } from "./token-keys.ts";
 import { PUBLIC_KEY_ALGORITHMS, type TokenConfig } from "./token-settings.ts";
 
@@ -53,6 +54,7 @@ export function createTokenVerifier(
       ...(config.issuer !== undefined && { issuer: config.issuer }),
     });
 
+  const lists = new SharedLists();
   return {
     isOpen: false,
     anonymous: anonymousGrant(publicTopics),
@@ -60,12 +62,16 @@ export function createTokenVerifier(
       if (token.length > MAX_TOKEN_LENGTH) return { ok: false, reason: "malformed" };
       try {
         const grant = grantFrom(await check(token), { leewaySeconds, publicTopics });
-        return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant };
+        return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: shared(grant, lists) };
       } catch (error) {
         return { ok: false, reason: refusalOf(error, log) };
       }
     },
   };
+}
+
+function shared({ user, topics, publish, expiresAt }: Grant, lists: SharedLists): Grant {
+  return { user, topics: lists.equalTo(topics), publish: lists.equalTo(publish), expiresAt };
 }
 
 type Key = Parameters<typeof jwtVerify>[1];
