@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, BusMessage, DurableLog, LoggedPublication } from "@fanwire/bus";
+import { type Bus, type BusMessage, type DurableLog, type LoggedPublication, SharedAnswer } from "@fanwire/bus";
 import type { Position } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { type ComparisonParts, LogComparison } from "./log-comparison.ts";
@@ -23,7 +23,7 @@ const COMPARE_MS = 5_000;
 const IN_FLIGHT_MS = 500;
 const IN_FLIGHT_CHECK_MS = 5;
 const RETRY_MS = 500;
-/** A follower waits no longer than this to begin. */
+/** A follower waits no longer than this to begin, or twice as long when others have just begun. */
 const BEGIN_MS = 1_000;
 /** More is dropped and read from the log again. */
 const MAX_HELD = 20_000;
@@ -35,6 +35,8 @@ const MAX_HELD = 20_000;
 export class LogFollower<Key extends LogKey> {
   readonly #parts: LogFollowerParts<Key>;
   readonly #comparison: LogComparison<Key>;
+  /** Where the log stands, for all who begin at about the same moment: a timer for each of thousands would outlive them. */
+  readonly #beginning = new SharedAnswer(() => within(BEGIN_MS, this.#refreshState()));
   readonly #suspects = new Set<Key>();
   readonly #timer: NodeJS.Timeout;
   #held: Logged<Key>[] = [];
@@ -105,8 +107,7 @@ export class LogFollower<Key extends LogKey> {
   async begin(keys: readonly Key[]): Promise<boolean> {
     const unknown = keys.filter(({ sequence }) => sequence.floor === undefined);
     if (unknown.length === 0) return true;
-    const newest = await Promise.race([this.#refreshState(), delay(BEGIN_MS, undefined, { ref: false })]);
-    if (newest === undefined) return false;
+    if ((await this.#beginning.get()) === undefined) return false;
     for (const { sequence } of unknown) if (sequence.floor === undefined) sequence.settle(this.#lastSequence);
     return true;
   }
@@ -315,6 +316,13 @@ export class LogFollower<Key extends LogKey> {
       this.#isComparing = false;
     }
   }
+}
+
+function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms, undefined).unref();
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 function sequenceOf(message: BusMessage, header: "Nats-Sequence" | "Nats-Last-Sequence"): number | undefined {

@@ -30,4 +30,5 @@ export { type JetStreamLog, openJetStreamLog } from "./log.ts";
 export { registerBusMetrics } from "./metrics.ts";
 export { type NatsBus, startNatsBus } from "./nats.ts";
 export { type BusConfig, busConfigFrom, type LogConfig, logConfigFrom, sharedSettings } from "./settings.ts";
+export { SharedAnswer } from "./shared-answer.ts";
 export type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";
