@@ -13,9 +13,9 @@ import { type Trees, treeName } from "./trees.ts";
 
 /** What this worker listens to on NATS on behalf of its connections. */
 export type Followed = Followable & {
-  readonly followers: Readonly<Record<Door, number>>;
   /** Some of its followers are not in its trees yet. */
   readonly isAwaited: boolean;
+  followersBy(door: Door): number;
   /** The topic of a message that came in; undefined where there is none. */
   topicOf(message: BusMessage): string | undefined;
 };
@@ -116,10 +116,11 @@ export class Delivery {
 type Tree = { readonly name: string; readonly members: number };
 
 /** Undefined: nobody is in it. Asking the tree is dear: it is done only while somebody who follows may not be in it yet. */
-function treeOf({ followers, treeId, isAwaited }: Followed, door: Door, trees: Trees): Tree | undefined {
-  if (followers[door] === 0) return undefined;
-  const name = treeName(door, treeId);
-  const members = isAwaited ? trees.count(name) : followers[door];
+function treeOf(followed: Followed, door: Door, trees: Trees): Tree | undefined {
+  const followers = followed.followersBy(door);
+  if (followers === 0) return undefined;
+  const name = treeName(door, followed.treeId);
+  const members = followed.isAwaited ? trees.count(name) : followers;
   return members === 0 ? undefined : { name, members };
 }
 

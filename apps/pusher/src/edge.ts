@@ -147,7 +147,7 @@ export class Edge {
     const { connectionId, door, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.traffic.accepted++;
-    this.#everyone.followers[door]++;
+    this.#everyone.addFollower(door);
     this.#setExpiry(connection);
     if (grant.user === undefined) return [this.#everyone];
     const own = this.#interest.follow(this.#userKey(grant.user), door);
@@ -181,7 +181,7 @@ export class Edge {
   close(connection: Connection, code: number): void {
     const { connectionId, door, grant, topics } = connection.getUserData();
     this.#connections.close(connectionId);
-    this.#everyone.followers[door]--;
+    this.#everyone.removeFollower(door);
     if (grant.user !== undefined) {
       const key = this.#userKey(grant.user);
       const own = this.#interest.get(key);
@@ -323,9 +323,9 @@ export class Edge {
     return listening;
   }
 
-  #unlisten({ subscription, isExact, pattern }: Listening): void {
-    subscription.unsubscribe();
-    if (!isExact && pattern !== undefined) this.#shapes.remove(pattern);
+  #unlisten(listening: Listening): void {
+    listening.subscription.unsubscribe();
+    if (!listening.isExact && listening.pattern !== undefined) this.#shapes.remove(listening.pattern);
   }
 
   #listeningsTo(target: DurableTarget): Listening[] {

@@ -34,10 +34,8 @@ type ListeningOptions = {
 export class Listening implements Followed, LogKey {
   readonly key: string;
   readonly treeId: number;
-  readonly isExact: boolean;
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";
-  readonly followers: Record<Door, number> = { raw: 0, "fanwire.v1": 0, sse: 0 };
   connectionIds: Few<number>;
   readonly sequence: KeySequence;
   /** NATS has our subscription: what is published from now on comes. */
@@ -45,17 +43,46 @@ export class Listening implements Followed, LogKey {
   readonly subscription: BusSubscription;
   readonly #subjects: Subjects;
   #backlog: Backlog<Received> | undefined;
+  #rawFollowers = 0;
+  #fanwireFollowers = 0;
+  #sseFollowers = 0;
 
   constructor({ key, treeId, subjects, subscription, start }: ListeningOptions) {
     const target = subjects.parseLive(key);
     this.key = key;
     this.treeId = treeId;
-    this.isExact = target !== undefined;
     this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
     this.kind = this.pattern !== undefined ? "topic" : target?.kind === "user" ? "user" : "everyone";
-    this.sequence = new KeySequence(this.isExact, start);
+    this.sequence = new KeySequence(target !== undefined, start);
     this.subscription = subscription;
     this.#subjects = subjects;
+  }
+
+  get isExact(): boolean {
+    return this.sequence.isExact;
+  }
+
+  get isFollowed(): boolean {
+    return this.#rawFollowers + this.#fanwireFollowers + this.#sseFollowers > 0;
+  }
+
+  followersBy(door: Door): number {
+    switch (door) {
+      case "raw":
+        return this.#rawFollowers;
+      case "fanwire.v1":
+        return this.#fanwireFollowers;
+      case "sse":
+        return this.#sseFollowers;
+    }
+  }
+
+  addFollower(door: Door): void {
+    this.#count(door, 1);
+  }
+
+  removeFollower(door: Door): void {
+    this.#count(door, -1);
   }
 
   topicOf(message: BusMessage): string | undefined {
@@ -72,6 +99,20 @@ export class Listening implements Followed, LogKey {
   get backlog(): Backlog<Received> {
     this.#backlog ??= new Backlog(MAX_BACKLOG);
     return this.#backlog;
+  }
+
+  /** Numbers of its own, where an object of them would be 48 bytes. */
+  #count(door: Door, by: 1 | -1): void {
+    switch (door) {
+      case "raw":
+        this.#rawFollowers += by;
+        return;
+      case "fanwire.v1":
+        this.#fanwireFollowers += by;
+        return;
+      case "sse":
+        this.#sseFollowers += by;
+    }
   }
 
   leaveBacklog(): void {

@@ -32,14 +32,14 @@ export class CallbackSubscription {
     this.subject = options.subject;
     this.queue = options.group;
     this.#onMessage = options.onMessage;
-    outbox.protocol.subscriptions.add(this.#known);
+    outbox.protocol.subscriptions.add(known(this));
     outbox.command(`SUB ${this.subject}${this.queue === undefined ? "" : ` ${this.queue}`} ${this.sid}`);
   }
 
   unsubscribe(): void {
     const { outbox } = this.#owner;
     outbox.command(`UNSUB ${this.sid}`);
-    outbox.protocol.subscriptions.cancel(this.#known);
+    outbox.protocol.subscriptions.cancel(known(this));
   }
 
   callback(error: Error | null, message: Msg): void {
@@ -62,14 +62,14 @@ export class CallbackSubscription {
     const { outbox } = this.#owner;
     outbox.command(`UNSUB ${this.sid}`);
     await outbox.confirm();
-    outbox.protocol.subscriptions.cancel(this.#known);
+    outbox.protocol.subscriptions.cancel(known(this));
   }
 
   /** The protocol handler says so when it forgets us. */
   close(): void {}
+}
 
-  /** As the type that the protocol handler asks for, of which it uses nothing but the members above. */
-  get #known(): SubscriptionImpl {
-    return this as unknown as SubscriptionImpl;
-  }
+/** As the type that the protocol handler asks for, of which it uses nothing but the members above. */
+function known(subscription: CallbackSubscription): SubscriptionImpl {
+  return subscription as unknown as SubscriptionImpl;
 }

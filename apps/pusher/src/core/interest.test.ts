@@ -3,10 +3,26 @@ import { expect, test } from "vitest";
 import { Interest } from "./interest.ts";
 
 type Door = "front" | "back";
-type Subscription = { readonly key: string; readonly followers: Record<Door, number> };
 
-function subscription(key: string): Subscription {
-  return { key, followers: { front: 0, back: 0 } };
+class Subscription {
+  readonly key: string;
+  readonly followers: Record<Door, number> = { front: 0, back: 0 };
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  get isFollowed(): boolean {
+    return this.followers.front + this.followers.back > 0;
+  }
+
+  addFollower(door: Door): void {
+    this.followers[door]++;
+  }
+
+  removeFollower(door: Door): void {
+    this.followers[door]--;
+  }
 }
 
 function doorOf(connection: number): Door {
@@ -26,7 +42,7 @@ test("after any sequence of follow, unfollow and disconnect exactly what is foll
       const interest = new Interest<Door, Subscription>(
         (key) => {
           subscribed.push(key);
-          return subscription(key);
+          return new Subscription(key);
         },
         ({ key }) => subscribed.splice(subscribed.indexOf(key), 1),
       );
@@ -57,7 +73,10 @@ test("after any sequence of follow, unfollow and disconnect exactly what is foll
 });
 
 test("unfollowing what nobody follows changes nothing", () => {
-  const interest = new Interest<Door, Subscription>(subscription, () => {});
+  const interest = new Interest<Door, Subscription>(
+    (key) => new Subscription(key),
+    () => {},
+  );
 
   interest.unfollow("a", "front");
 
@@ -66,7 +85,10 @@ test("unfollowing what nobody follows changes nothing", () => {
 
 test("what is kept is listened to with nobody there, before the first and after the last", () => {
   const closed: string[] = [];
-  const interest = new Interest<Door, Subscription>(subscription, ({ key }) => closed.push(key));
+  const interest = new Interest<Door, Subscription>(
+    (key) => new Subscription(key),
+    ({ key }) => closed.push(key),
+  );
 
   const kept = interest.keep("a");
 

@@ -1,5 +1,9 @@
-/** What is listened to, with its followers by door. */
-type Followed<Door extends string> = { readonly followers: Record<Door, number> };
+/** What is listened to, and counts its followers by door. */
+interface Followed<Door extends string> {
+  readonly isFollowed: boolean;
+  addFollower(door: Door): void;
+  removeFollower(door: Door): void;
+}
 
 /**
  * What this worker listens to on NATS: one subscription for each distinct key that any connection follows, made with the
@@ -38,7 +42,7 @@ export class Interest<Door extends string, Subscription extends Followed<Door>> 
   /** One more follower of `key`, by `door`. The caller counts each connection once. */
   follow(key: string, door: Door): Subscription {
     const subscription = this.#followed.get(key) ?? this.keep(key);
-    subscription.followers[door]++;
+    subscription.addFollower(door);
     return subscription;
   }
 
@@ -46,8 +50,8 @@ export class Interest<Door extends string, Subscription extends Followed<Door>> 
   unfollow(key: string, door: Door): void {
     const subscription = this.#followed.get(key);
     if (subscription === undefined) return;
-    subscription.followers[door]--;
-    if (Object.values(subscription.followers).some((count) => count !== 0)) return;
+    subscription.removeFollower(door);
+    if (subscription.isFollowed) return;
     this.#followed.delete(key);
     this.#close(subscription);
   }

@@ -9,27 +9,32 @@ export type Verdict =
 /** Subjects of one pattern that are remembered; beyond that they are forgotten and learnt anew. */
 const MAX_SUBJECTS = 10_000;
 
+type Memory = {
+  readonly deliveredAbove: Set<number>;
+  /** What was delivered last on each subject. */
+  readonly lastOf: Map<string, number>;
+};
+
 /**
  * Which durable publications of one followed key (a topic, a pattern, a user, everyone) this worker has delivered, so that
  * each is delivered once and what is missing is noticed. Sequences are those of the log.
  */
 export class KeySequence {
-  readonly #isExact: boolean;
+  /** It has one subject only: each publication names the one before it. */
+  readonly isExact: boolean;
   /** All up to here are settled: delivered, or from before the following. Undefined before anything is known. */
   #floor: number | undefined;
-  /** Like the next one made when it is needed: of most keys nothing durable ever comes. */
-  #deliveredAbove: Set<number> | undefined;
-  /** What was delivered last on each subject. */
-  #lastOf: Map<string, number> | undefined;
+  /** Made when it is needed: of most keys nothing durable ever comes. */
+  #memory: Memory | undefined;
   readonly #start: number | undefined;
   #proposed: number | undefined;
 
   /**
-   * A key is exact when it has one subject only: then each publication names the one before it. `start`: a sequence after
-   * which nothing was published before the following began; it may be much older than that. Undefined: none is known.
+   * `start`: a sequence after which nothing was published before the following began; it may be much older than that.
+   * Undefined: none is known.
    */
   constructor(isExact: boolean, start?: number) {
-    this.#isExact = isExact;
+    this.isExact = isExact;
     this.#start = start;
   }
 
@@ -40,11 +45,13 @@ export class KeySequence {
 
   /** Remembered one by one: of a pattern those that are delivered but not yet settled. */
   get unsettled(): number {
-    return this.#deliveredAbove?.size ?? 0;
+    return this.#memory?.deliveredAbove.size ?? 0;
   }
 
   isDelivered(sequence: number): boolean {
-    return (this.#floor !== undefined && sequence <= this.#floor) || this.#deliveredAbove?.has(sequence) === true;
+    return (
+      (this.#floor !== undefined && sequence <= this.#floor) || this.#memory?.deliveredAbove.has(sequence) === true
+    );
   }
 
   /** Those who follow have it, or it is from before the following. */
@@ -58,7 +65,7 @@ export class KeySequence {
    */
   judge(sequence: number, previous: number, subject: string): Verdict {
     if (this.isDelivered(sequence)) return "duplicate";
-    const last = this.#lastOf?.get(subject);
+    const last = this.#memory?.lastOf.get(subject);
     if (last !== undefined) return previous === last ? "deliver" : "gap";
     return this.#floor === undefined || this.isDelivered(previous) ? "deliver" : "gap";
   }
@@ -66,24 +73,21 @@ export class KeySequence {
   /** To be called with each that is delivered. */
   delivered(sequence: number, subject: string): void {
     this.#floor ??= sequence - 1;
-    this.#lastOf ??= new Map();
-    if (this.#lastOf.size >= MAX_SUBJECTS) this.#lastOf.clear();
-    this.#lastOf.set(subject, Math.max(sequence, this.#lastOf.get(subject) ?? 0));
-    if (this.#isExact) {
-      this.settle(sequence);
-      return;
-    }
-    this.#deliveredAbove ??= new Set();
-    this.#deliveredAbove.add(sequence);
+    this.#memory ??= { deliveredAbove: new Set(), lastOf: new Map() };
+    const { deliveredAbove, lastOf } = this.#memory;
+    if (lastOf.size >= MAX_SUBJECTS) lastOf.clear();
+    lastOf.set(subject, Math.max(sequence, lastOf.get(subject) ?? 0));
+    if (this.isExact) this.settle(sequence);
+    else deliveredAbove.add(sequence);
   }
 
   /** All up to `through` have been read from the log, and delivered where they were missing. */
   settle(through: number): void {
     if (this.#floor !== undefined && through <= this.#floor) return;
     this.#floor = through;
-    for (const sequence of this.#deliveredAbove ?? []) {
-      if (sequence <= through) this.#deliveredAbove?.delete(sequence);
-    }
+    if (this.#memory === undefined) return;
+    const { deliveredAbove } = this.#memory;
+    for (const sequence of deliveredAbove) if (sequence <= through) deliveredAbove.delete(sequence);
   }
 
   /**
@@ -100,7 +104,6 @@ export class KeySequence {
   reset(): void {
     this.#floor = 0;
     this.#proposed = undefined;
-    this.#deliveredAbove = undefined;
-    this.#lastOf = undefined;
+    this.#memory = undefined;
   }
 }
