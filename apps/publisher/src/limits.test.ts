@@ -44,3 +44,30 @@ test("bodies held at once are bounded, and what was held is given back", async (
   worker.outcome = "delivered";
   expect((await post(slow, narrow)).status).toBe(200);
 });
+
+test("a body of brackets or of very many fields is refused before it is parsed, and not given back", async () => {
+  const size = 3_000_000;
+  const fields = Array.from({ length: 300_000 }, (_, at) => `"${at}":1`).join(",");
+  const bodies = [
+    `{"target":${"[".repeat(size)}${"]".repeat(size)},"data":"x"}`,
+    `{"target":{${fields}},"data":"x"}`,
+    `{"target":{"everyone":true},"data":"x",${fields}}`,
+    `[${"{},".repeat(size / 2)}{}]`,
+    '"'.repeat(size),
+    "[".repeat(size),
+  ];
+
+  for (const body of bodies) {
+    const response = await fetch(url("/v1/publications"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body,
+    });
+    expect([400, 422]).toContain(response.status);
+    expect((await response.text()).length).toBeLessThan(1_000);
+  }
+  const unknown = Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`field ${at}`, 1]));
+  const answer = await (await post({ target: { everyone: true }, data: "x", ...unknown })).text();
+  expect(answer).toContain("and 990 more");
+  expect(answer.length).toBeLessThan(1_000);
+});
