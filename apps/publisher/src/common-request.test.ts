@@ -52,7 +52,7 @@ test("what is read by hand is what the schema makes of it, and nothing that it r
       common++;
       expect(read).toEqual(publicationRequest.parse(request));
     }),
-    { numRuns: 5_000 },
+    { numRuns: 10_000 },
   );
   expect(common).toBeGreaterThan(50);
 });
