@@ -1,3 +1,4 @@
+import { deflateSync, gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { errorCode, usePublisher } from "./testing.ts";
 
@@ -70,4 +71,18 @@ test("a body of brackets or of very many fields is refused before it is parsed, 
   const answer = await (await post({ target: { everyone: true }, data: "x", ...unknown })).text();
   expect(answer).toContain("and 990 more");
   expect(answer.length).toBeLessThan(1_000);
+});
+
+test("a compressed body is refused unopened, however small", async () => {
+  const bomb = JSON.stringify({ target: { everyone: true }, data: "x".repeat(30_000_000) });
+
+  for (const [encoding, body] of [
+    ["gzip", gzipSync(bomb)],
+    ["deflate", deflateSync(bomb)],
+    ["identity, gzip", gzipSync(bomb)],
+  ] as const) {
+    const headers = { "Content-Type": "application/json", "Content-Encoding": encoding };
+    const response = await fetch(url("/v1/publications"), { method: "POST", headers, body });
+    expect([response.status, await errorCode(response)], encoding).toEqual([415, "unsupported_media_type"]);
+  }
 });
