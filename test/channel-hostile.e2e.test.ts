@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer, connectPeers, frame } from "./support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "./support/cluster.ts";
+import { residentBytes } from "./support/flat-memory.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { reply, serialize } from "./support/php-value.ts";
 import { until } from "./support/wait.ts";
@@ -32,11 +32,6 @@ async function expectUndisturbed(): Promise<void> {
 
 const closed = (server: TestChannel, reason: string) =>
   metric(server.adminUrl, "fanwire_channel_peers_closed_total", { reason });
-
-function rssBytes({ process }: TestChannel): number {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${process.pid}/status`, "utf8")) ?? [];
-  return Number(kilobytes) * 1_024;
-}
 
 const MIB = 1_048_576;
 const length = (bytes: number) => Buffer.from([bytes >>> 24, bytes >>> 16, bytes >>> 8, bytes]);
@@ -112,11 +107,11 @@ test("thousands of malformed packets leave memory as it was", async () => {
     }
   };
   await attack(1_000);
-  const before = rssBytes(channel);
+  const before = residentBytes(channel.process.pid);
 
   await attack(4_000);
 
-  expect(rssBytes(channel) - before).toBeLessThan(40 * MIB);
+  expect(residentBytes(channel.process.pid) - before).toBeLessThan(40 * MIB);
   await expectUndisturbed();
   expect(await metric(channel.adminUrl, "fanwire_channel_unfinished_bytes")).toBe(0);
 });
@@ -147,7 +142,7 @@ test("a peer that never reads costs its limit, is closed, and delays nobody", as
   listener.subscribe("flood");
   await Promise.all([deaf.settle(), listener.settle()]);
   deaf.socket.pause();
-  const before = rssBytes(strict);
+  const before = residentBytes(strict.process.pid);
   const total = 100_000;
 
   const data = "x".repeat(400);
@@ -159,7 +154,7 @@ test("a peer that never reads costs its limit, is closed, and delays nobody", as
 
   await until("the listener has all", () => listener.payloads.length === total, 60_000);
   await until("the deaf one is closed", async () => (await closed(strict, "unsent-bytes")) === 1);
-  expect(rssBytes(strict) - before).toBeLessThan(120 * MIB);
+  expect(residentBytes(strict.process.pid) - before).toBeLessThan(120 * MIB);
   expect(await metric(strict.adminUrl, "fanwire_channel_unsent_bytes")).toBe(0);
 });
 
@@ -206,7 +201,7 @@ test("one message for very many channels is handed on at the pace of NATS, and m
   using other = await connectPeer(bounded);
   other.subscribe("amplified 1999", "other");
   await other.settle();
-  const before = rssBytes(bounded);
+  const before = residentBytes(bounded.process.pid);
 
   publisher.publish(
     Array.from({ length: 2_000 }, (_, at) => `amplified ${at}`),
@@ -223,7 +218,7 @@ test("one message for very many channels is handed on at the pace of NATS, and m
     60_000,
   );
   expect(most).toBeLessThan(5 * MIB);
-  expect(rssBytes(bounded) - before).toBeLessThan(200 * MIB);
+  expect(residentBytes(bounded.process.pid) - before).toBeLessThan(200 * MIB);
   expect(await metric(bounded.adminUrl, "fanwire_channel_pauses_total")).toBeGreaterThan(0);
 });
 
@@ -247,7 +242,7 @@ test("a peer with a hundred thousand channels comes back without holding up the 
   using other = await connectPeer(own);
   other.subscribe("other");
   await other.settle();
-  const before = rssBytes(own);
+  const before = residentBytes(own.process.pid);
   const names = Array.from({ length: 100_000 }, (_, at) => `channel ${at}`);
 
   busy.subscribe(...names);
@@ -266,7 +261,7 @@ test("a peer with a hundred thousand channels comes back without holding up the 
   const tookMs = performance.now() - began;
   busy.publish([names[99_999] ?? "", names[0] ?? ""], 1);
   await until("it hears its first and last", () => busy.payloads.length === 2);
-  const bytesPerChannel = (rssBytes(own) - before) / names.length;
+  const bytesPerChannel = (residentBytes(own.process.pid) - before) / names.length;
   console.log(
     `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} of ${Math.round(tookMs)} ms`,
   );

@@ -109,15 +109,6 @@ test("a request line in pieces is refused at once: uWebSockets.js reads it whole
   await expectUndisturbed();
 });
 
-test("a handshake that never ends is ended", async () => {
-  const endless = await connectRaw(pusher.url);
-
-  endless.socket.write("GET / HTTP/1.1\r\nHost: x\r\n");
-
-  await until("it is ended", () => endless.isClosed(), 40_000);
-  await expectUndisturbed();
-});
-
 test("text in fragments with a ping between them is legal", async () => {
   const raw = await handshakeRaw(pusher.url);
   const before = raw.received().length;

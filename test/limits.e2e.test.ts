@@ -4,7 +4,7 @@ import { connectBus, publishToEveryone, type TestBus } from "./support/bus.ts";
 import { type Client, connectClient, connectClients } from "./support/client.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
-import { clientFrame, handshakeRaw } from "./support/raw-socket.ts";
+import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw } from "./support/raw-socket.ts";
 import { until } from "./support/wait.ts";
 
 let nats: TestNats;
@@ -114,25 +114,33 @@ test("a flood of pings counts like messages", async () => {
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_closed_total", { code: "4429" })).toBe(1);
 });
 
-test("a connection that never reads costs at most its limit and ends; the others get everything", async () => {
-  await using pusher = await startLimited({ PUSHER_MAX_UNSENT_BYTES: "262144" });
-  const slow = await handshakeRaw(pusher.url);
-  slow.socket.pause();
-  const reader = await connectClient(pusher.url);
-  const content = "x".repeat(50_000);
+test.each([
+  ["raw", [], "подключено"],
+  ["fanwire.v1", ["Sec-WebSocket-Protocol: fanwire.v1"], '"welcome"'],
+])(
+  "a connection that never reads costs at most its limit and ends; the others get everything: %s",
+  async (_, more, greeting) => {
+    await using pusher = await startLimited({ PUSHER_MAX_UNSENT_BYTES: "262144" });
+    const slow = await connectRaw(pusher.url);
+    slow.socket.write(`${[...HANDSHAKE, ...more].join("\r\n")}\r\n\r\n`);
+    await until("the greeting", () => slow.received().includes(greeting));
+    slow.socket.pause();
+    const reader = await connectClient(pusher.url);
+    const content = "x".repeat(50_000);
 
-  let published = 0;
-  await until("the slow one is ended", async () => {
-    await publishToEveryone(bus, content);
-    published++;
-    return (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1;
-  });
+    let published = 0;
+    await until("the slow one is ended", async () => {
+      await publishToEveryone(bus, content);
+      published++;
+      return (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1;
+    });
 
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "unsent-bytes" })).toBe(1);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_drops_total")).toBeGreaterThan(0);
-  await until("the reader has all", () => reader.frames.length === published);
-  expect(reader.close).toBeUndefined();
-});
+    expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "unsent-bytes" })).toBe(1);
+    expect(await metric(pusher.adminUrl, "fanwire_pusher_drops_total")).toBeGreaterThan(0);
+    await until("the reader has all", () => reader.frames.length === published);
+    expect(reader.close).toBeUndefined();
+  },
+);
 
 test("a connection from which nothing comes is ended when its time is over", async () => {
   await using pusher = await startLimited({ PUSHER_IDLE_SECONDS: "8" });

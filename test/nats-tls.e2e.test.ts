@@ -1,8 +1,9 @@
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Authority, createAuthority, hasOpenssl } from "./support/certificates.ts";
+import { connectPeer } from "./support/channel-peer.ts";
 import { connectClient } from "./support/client.ts";
-import { startPublisher, startPusher } from "./support/cluster.ts";
+import { startChannel, startPublisher, startPusher } from "./support/cluster.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { startService } from "./support/process.ts";
 import { until } from "./support/wait.ts";
@@ -42,11 +43,15 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
     const options = { nats: urlOf(nats), env: mutual };
     await using pusher = await startPusher(options);
     await using publisher = await startPublisher(options);
+    await using channel = await startChannel(options);
+    using peer = await connectPeer(channel);
     const client = await connectClient(pusher.url);
 
     expect((await fetch(`${publisher.url}/?content=sealed`)).status).toBe(200);
 
     await until("it came", () => client.frames.includes("sealed"));
+    peer.publish(["broadcast"], { content: "from a peer" });
+    await until("that came too", () => client.frames.includes("from a peer"));
     client.socket.close();
   });
 

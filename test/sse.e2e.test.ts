@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, publishToTopic, type TestBus } from "./support/bus.ts";
+import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "./support/bus.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { readEvents } from "./support/event-stream.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
@@ -94,6 +94,26 @@ test("a reader that does not read costs at most its limit", async () => {
   });
 
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "unsent-bytes" })).toBe(1);
+  slow.socket.destroy();
+});
+
+test("what a reader leaves unread is counted in bytes, not in characters", async () => {
+  await using pusher = await start();
+  const slow = await connectRaw(sse(pusher));
+  slow.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until("the welcome", () => slow.received().includes("fanwire.welcome"));
+  slow.socket.pause();
+  const [, workerId = "", connectionId] = /"connection":"(\w+)\.(\d+)"/.exec(slow.received().toString()) ?? [];
+  const question = Buffer.from(JSON.stringify({ command: "find-connection", connectionId: Number(connectionId) }));
+
+  const unsentBytes = await until("something is unsent", async () => {
+    await publishToEveryone(bus, "€".repeat(100_000));
+    const reply = await bus.request(subjects.worker(workerId), question, { timeoutMs: 2_000 });
+    const bytes: number = reply.ok ? JSON.parse(Buffer.from(reply.message.data).toString()).connection.unsentBytes : 0;
+    return bytes > 0 && bytes;
+  });
+
+  expect(unsentBytes).toBeGreaterThanOrEqual(300_000);
   slow.socket.destroy();
 });
 

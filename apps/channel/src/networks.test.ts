@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isInNetworks, isLoopback, networkList, parseNetwork } from "./networks.ts";
 
@@ -31,4 +32,23 @@ test("an address is in the list in whatever form a socket tells it", () => {
 test("a loopback bind is told from an open one", () => {
   expect(["127.0.0.1", "127.0.0.9", "::1", "localhost"].every(isLoopback)).toBe(true);
   expect(["0.0.0.0", "::", "10.0.0.1", ""].some(isLoopback)).toBe(false);
+});
+
+test("whatever is written, it is a network that an address can be looked up in, or none", () => {
+  const text = fc.string({
+    unit: fc.constantFrom(..."0129.:/afF", "::", "10.0.0.0", "fd00::", "/8", " ", "%"),
+    maxLength: 8,
+  });
+
+  let networks = 0;
+  fc.assert(
+    fc.property(text, text, (written, address) => {
+      const list = parseNetwork(written) === undefined ? undefined : networkList([written]);
+      if (list === undefined) return;
+      networks++;
+      expect(typeof isInNetworks(list, address)).toBe("boolean");
+    }),
+    { numRuns: 10_000 },
+  );
+  expect(networks).toBeGreaterThan(50);
 });

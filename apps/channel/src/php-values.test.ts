@@ -46,6 +46,7 @@ describe("encoding values", () => {
         expect(scalars?.get("content")?.text.equals(content)).toBe(true);
         expect(scalars?.get("to_connection_id")).toEqual({ type: "int", text: Buffer.from(String(id)) });
       }),
+      { numRuns: 10_000 },
     );
   });
 });

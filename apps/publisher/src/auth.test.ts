@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ApiKeys, checkKey } from "./auth.ts";
+import { ApiKeys, bearerKey, checkKey } from "./auth.ts";
 
 const bytes = (text: string) => Buffer.from(text);
 
@@ -28,4 +29,35 @@ test("one right key among those given is enough, none is not", () => {
   expect(() => checkKey(keys, bytes("wrong"), bytes("first-key-0123456"))).not.toThrow();
   expect(() => checkKey(keys, undefined, undefined)).toThrow("valid key");
   expect(() => checkKey(keys, bytes(""))).toThrow("valid key");
+});
+
+test("whatever a header or a query holds, only a key is one", () => {
+  const keys = new ApiKeys(["first-key-0123456"]);
+  const piece = fc.constantFrom(
+    "Bearer",
+    "bearer",
+    " ",
+    "\t",
+    "first-key-0123456",
+    "first-key-",
+    "0123456",
+    ",",
+    "Basic",
+    "\u00ff",
+  );
+  const header = fc
+    .array(piece, { maxLength: 5 })
+    .map((pieces) => (pieces.length % 2 ? "Bearer " : "") + pieces.join(""));
+
+  let accepted = 0;
+  fc.assert(
+    fc.property(header, (authorization) => {
+      const key = bearerKey({ headers: { authorization } });
+      if (key === undefined || !keys.accepts(key)) return;
+      accepted++;
+      expect(authorization).toMatch(/^Bearer +first-key-0123456 *$/i);
+    }),
+    { numRuns: 10_000 },
+  );
+  expect(accepted).toBeGreaterThan(10);
 });

@@ -31,7 +31,7 @@ function digest(key: Uint8Array): Buffer {
 }
 
 /** The key of `Authorization: Bearer <key>`, as bytes. */
-export function bearerKey(incoming: IncomingMessage): Uint8Array | undefined {
+export function bearerKey(incoming: Pick<IncomingMessage, "headers">): Uint8Array | undefined {
   const [, key] = /^Bearer +(\S+) *$/i.exec(incoming.headers.authorization ?? "") ?? [];
   return key === undefined ? undefined : Buffer.from(key, "latin1");
 }

@@ -2,6 +2,10 @@ import type { z } from "@hono/zod-openapi";
 import type { ErrorDetail } from "./errors.ts";
 
 type Issue = z.core.$ZodIssue;
+/** Nobody reads more, and an answer is no place to give back all that was sent. */
+const MAX_NAMED_FIELDS = 10;
+const MAX_NAME_LENGTH = 100;
+
 type Path = readonly PropertyKey[];
 
 /** What zod found wrong, in words for the caller. */
@@ -31,7 +35,9 @@ function unfoldUnion(issue: Issue, parent: Path): { path: Path; message: string 
 
 function describe(issue: Issue): string {
   if (issue.code === "unrecognized_keys") {
-    return `has unknown fields: ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}`;
+    const named = issue.keys.slice(0, MAX_NAMED_FIELDS).map((key) => JSON.stringify(key.slice(0, MAX_NAME_LENGTH)));
+    const others = issue.keys.length - named.length;
+    return `has unknown fields: ${named.join(", ")}${others > 0 ? ` and ${others} more` : ""}`;
   }
   if (issue.code === "invalid_type" && issue.expected === "object") return "must be an object";
   return issue.message;

@@ -1,12 +1,21 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { ApiError, type ErrorCode } from "./errors.ts";
+import { countValues } from "./json-values.ts";
 
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
+/**
+ * A publication holds no more: to a hundred topics, with all its fields. What is parsed of brackets alone costs a hundred times
+ * as much as text of that length, and would hold up everybody else for seconds.
+ */
+const MAX_VALUES_PER_PUBLICATION = 128;
+/** Shorter bodies are parsed whatever they hold: they cannot hold enough. */
+const MIN_COUNTED_BYTES = 262_144;
+
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
-type BodyLimits = { readonly maxBodyBytes: number; readonly maxHeldBodyBytes: number };
+type BodyLimits = { readonly maxBodyBytes: number; readonly maxHeldBodyBytes: number; readonly maxBatch: number };
 /** Where it is counted what all bodies hold. */
 type HeldBodies = { heldBodyBytes: number };
 
@@ -24,7 +33,15 @@ export class JsonBodies {
   async read({ incoming, outgoing }: HttpBindings): Promise<unknown> {
     checkType(incoming);
     if (Number(incoming.headers["content-length"]) > this.#limits.maxBodyBytes) throw new ApiError("body_too_large");
-    return parse(await this.#collect(incoming, outgoing));
+    const body = await this.#collect(incoming, outgoing);
+    this.#checkValues(body);
+    return parse(body);
+  }
+
+  #checkValues(body: Buffer): void {
+    if (body.length < MIN_COUNTED_BYTES) return;
+    if (countValues(body) <= this.#limits.maxBatch * MAX_VALUES_PER_PUBLICATION) return;
+    throw new ApiError("invalid_request", { message: "The body holds more values than any publications do." });
   }
 
   /** By events: an iterator over the chunks costs a small request as much as all else that is done with it. */

@@ -1,3 +1,4 @@
+import { deflateSync, gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { errorCode, usePublisher } from "./testing.ts";
 
@@ -43,4 +44,45 @@ test("bodies held at once are bounded, and what was held is given back", async (
   expect(responses.map(({ status }) => status).sort()).toEqual([429, 429, 503, 503]);
   worker.outcome = "delivered";
   expect((await post(slow, narrow)).status).toBe(200);
+});
+
+test("a body of brackets or of very many fields is refused before it is parsed, and not given back", async () => {
+  const size = 3_000_000;
+  const fields = Array.from({ length: 300_000 }, (_, at) => `"${at}":1`).join(",");
+  const bodies = [
+    `{"target":${"[".repeat(size)}${"]".repeat(size)},"data":"x"}`,
+    `{"target":{${fields}},"data":"x"}`,
+    `{"target":{"everyone":true},"data":"x",${fields}}`,
+    `[${"{},".repeat(size / 2)}{}]`,
+    '"'.repeat(size),
+    "[".repeat(size),
+  ];
+
+  for (const body of bodies) {
+    const response = await fetch(url("/v1/publications"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body,
+    });
+    expect([400, 422]).toContain(response.status);
+    expect((await response.text()).length).toBeLessThan(1_000);
+  }
+  const unknown = Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`field ${at}`, 1]));
+  const answer = await (await post({ target: { everyone: true }, data: "x", ...unknown })).text();
+  expect(answer).toContain("and 990 more");
+  expect(answer.length).toBeLessThan(1_000);
+});
+
+test("a compressed body is refused unopened, however small", async () => {
+  const bomb = JSON.stringify({ target: { everyone: true }, data: "x".repeat(30_000_000) });
+
+  for (const [encoding, body] of [
+    ["gzip", gzipSync(bomb)],
+    ["deflate", deflateSync(bomb)],
+    ["identity, gzip", gzipSync(bomb)],
+  ] as const) {
+    const headers = { "Content-Type": "application/json", "Content-Encoding": encoding };
+    const response = await fetch(url("/v1/publications"), { method: "POST", headers, body });
+    expect([response.status, await errorCode(response)], encoding).toEqual([415, "unsupported_media_type"]);
+  }
 });

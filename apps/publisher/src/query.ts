@@ -19,19 +19,24 @@ export function parseQuery(url: string): Map<string, Buffer> {
     const equals = pair.indexOf("=");
     const name = equals < 0 ? pair : pair.slice(0, equals);
     const value = equals < 0 ? "" : pair.slice(equals + 1);
-    if (name !== "") parameters.set(phpName(decode(name).toString("latin1")), decode(value));
+    const known = phpName(decode(name).toString("latin1"));
+    if (known !== "") parameters.set(known, decode(value));
   }
   return parameters;
 }
 
 /**
- * PHP makes variables of parameters: it drops leading spaces, turns other spaces and dots into underscores, and takes what
- * follows a bracket for an index. A parameter that the original would have read as an id must not be overlooked here, or
- * everyone is told what was meant for one.
+ * PHP makes variables of parameters: it drops leading spaces, ends a name at a NUL, turns other spaces and dots into underscores,
+ * and takes what follows a bracket for an index, or an unclosed bracket for an underscore too. A parameter that the original would
+ * have read as an id must not be overlooked here, or everyone is told what was meant for one. "": no parameter.
  */
 function phpName(name: string): string {
-  const [stem = ""] = name.trimStart().split("[", 1);
-  return stem.replaceAll(/[ .]/g, "_");
+  const [text = ""] = name.split("\0", 1);
+  const whole = text.replace(/^ +/, "");
+  const bracket = whole.indexOf("[");
+  if (bracket === 0) return "";
+  const hasIndex = bracket > 0 && whole.indexOf("]", bracket) > 0;
+  return (hasIndex ? whole.slice(0, bracket) : whole).replaceAll(/[ .[]/g, "_");
 }
 
 function decode(text: string): Buffer {

@@ -10,6 +10,8 @@ import { type ClientError, isReplay, isReplayed, replayWithEncodedTarget } from 
 const MAX_HEADER_BYTES = 65_536;
 /** Beyond it a newcomer is dropped at once: sockets that say nothing cost memory too. */
 const MAX_SOCKETS = 10_000;
+/** By itself Node looks every 30 s who is late with its request. */
+const LATE_CHECK_MS = 1_000;
 
 const SECURITY_HEADERS = Object.entries({
   // A stored answer to a GET that publishes would be a publication lost.
@@ -31,7 +33,8 @@ export async function startApiServer(api: Api, host: string, port: number): Prom
   const inHand = new Map<Duplex, ServerResponse>();
   const answer = getRequestListener(api.fetch, { hostname: "localhost", errorHandler: answerUnroutable });
 
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (incoming, outgoing) => {
+  const options = { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: LATE_CHECK_MS };
+  const server = createServer(options, (incoming, outgoing) => {
     const { socket } = incoming;
     inHand.set(socket, outgoing);
     // Here and not in a route: on the way through a `Headers` they would cost more than all else that an answer does.

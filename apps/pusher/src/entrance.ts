@@ -9,12 +9,14 @@ import type { Edge } from "./edge.ts";
 import type { Listening, Received } from "./listening.ts";
 import type { LogFollower } from "./log-follower.ts";
 import { messageOf } from "./log-repair.ts";
-import { ReplayCache, type ReplayPart } from "./replay-cache.ts";
+import { ReplayCache, ReplayLease, type ReplayPart } from "./replay-cache.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Messages of a replay are joined in frames up to this size. */
 const FRAME_LENGTH = 65_536;
 const DRAIN_CHECK_MS = 20;
+/** Who takes nothing of what it missed for so long does not read; what waits for it is held in memory. */
+const STALLED_MS = 20_000;
 /** While NATS is away nothing can be proven; so long a reader waits for it. */
 const GIVE_UP_MS = 10_000;
 
@@ -88,24 +90,26 @@ export class Entrance {
     const { connectionId } = connection.getUserData();
     const { edge, bus, follower } = this.#parts;
     const marks = new Map(listenings.map((listening) => [listening, listening.backlog.enter()]));
+    const lease = new ReplayLease();
     try {
       // Without NATS there is nothing to hear, and nothing to wait for.
       const isHeard = await bus.confirm();
       if (isHeard) await follower.begin(listenings);
       for (const listening of listenings) listening.isHeard ||= isHeard;
-      const replay = since === undefined ? undefined : await this.#recover(listenings, since);
+      const replay = since === undefined ? undefined : await this.#recover(listenings, since, lease);
       if (edge.connection(connectionId) !== connection) return;
 
       announce(since === undefined ? null : replay?.isComplete === true);
       await this.#catchUp(connection, marks, replay);
     } finally {
+      lease.end();
       for (const listening of listenings) listening.leaveBacklog();
     }
   }
 
-  async #recover(listenings: readonly Listening[], since: string): Promise<Replay | undefined> {
+  async #recover(listenings: readonly Listening[], since: string, lease: ReplayLease): Promise<Replay | undefined> {
     const position = parsePosition(since);
-    const replay = position && (await this.#read(listenings, position));
+    const replay = position && (await this.#read(listenings, position, lease));
     this.#parts.traffic.resumed[replay?.isComplete ? "recovered" : "not-recovered"]++;
     return replay;
   }
@@ -117,9 +121,13 @@ export class Entrance {
     let pending = replay?.isComplete ? replay.missed : [];
     for (;;) {
       for (const frame of this.#frames(connection, pending)) {
+        const deadline = performance.now() + STALLED_MS;
         while (connection.getBufferedAmount() > this.#parts.unsentLimit / 2) {
           await delay(DRAIN_CHECK_MS);
           if (edge.connection(connectionId) !== connection) return;
+          if (performance.now() < deadline) continue;
+          edge.endSlow(connection);
+          return;
         }
         edge.flush();
         if (connection.send(frame.content, frame.isBinary) === 2) return;
@@ -155,7 +163,7 @@ export class Entrance {
   }
 
   /** What was stored after a position for all that is followed, or undefined when it cannot be read. */
-  async #read(listenings: readonly Listening[], since: Position): Promise<Replay | undefined> {
+  async #read(listenings: readonly Listening[], since: Position, lease: ReplayLease): Promise<Replay | undefined> {
     const { bus, follower } = this.#parts;
     const deadline = performance.now() + GIVE_UP_MS;
     while (performance.now() < deadline) {
@@ -174,7 +182,7 @@ export class Entrance {
       const { epoch, lastSequence: upTo } = follower;
       if (epoch !== since.epoch || since.sequence > upTo) return undefined;
       const parts: ListenedPart[] = [];
-      for (const part of await Promise.all(listenings.map((listening) => this.#readOf(listening, since)))) {
+      for (const part of await Promise.all(listenings.map((listening) => this.#readOf(listening, since, lease)))) {
         if (part?.log.epoch !== epoch) return undefined;
         parts.push(part);
       }
@@ -214,9 +222,13 @@ export class Entrance {
    * Also what it has already, as long as it is not settled here: who heard elsewhere what this worker has lost would else hear
    * it again when it is repaired.
    */
-  async #readOf(listening: Listening, { epoch, sequence: since }: Position): Promise<ListenedPart | undefined> {
+  async #readOf(
+    listening: Listening,
+    { epoch, sequence: since }: Position,
+    lease: ReplayLease,
+  ): Promise<ListenedPart | undefined> {
     const sequence = Math.min(since, listening.sequence.floor ?? since);
-    const part = await this.#cache.read(this.#parts.subjects.logOf(listening.key) ?? "", { epoch, sequence });
+    const part = await this.#cache.read(this.#parts.subjects.logOf(listening.key) ?? "", { epoch, sequence }, lease);
     return part && { ...part, listening };
   }
 

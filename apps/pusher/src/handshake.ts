@@ -40,23 +40,28 @@ export class Handshakes {
   readonly #edge: Edge;
   readonly #verifier: TokenVerifier;
   readonly #maxTopics: number;
+  readonly #maxConnections: number;
   readonly #traffic: Traffic;
+  /** Whose token is being checked. */
+  #unverified = 0;
 
   constructor(options: {
     readonly edge: Edge;
     readonly verifier: TokenVerifier;
     readonly maxTopics: number;
+    readonly maxConnections: number;
     readonly traffic: Traffic;
   }) {
     this.#edge = options.edge;
     this.#verifier = options.verifier;
     this.#maxTopics = options.maxTopics;
+    this.#maxConnections = options.maxConnections;
     this.#traffic = options.traffic;
   }
 
   /** What can be decided in this turn. Undefined: refused at the door, and answered. */
   receive(response: HttpResponse, request: HttpRequest): Decided | Unverified | undefined {
-    const refusal = this.#edge.refusal(request.getHeader("origin"));
+    const refusal = this.#edge.refusal(request.getHeader("origin")) ?? this.#refusalOfUnverified();
     if (refusal !== undefined) {
       answer(response, gateRefusals[refusal]);
       return undefined;
@@ -70,8 +75,17 @@ export class Handshakes {
     return { outcome: "unverified", token, query };
   }
 
+  /** They hold a socket, and what they say meanwhile: with keys that do not come, for seconds. */
+  #refusalOfUnverified(): GateRefusal | undefined {
+    if (this.#unverified + this.#edge.openConnections < this.#maxConnections) return undefined;
+    this.#traffic.refused["connection-limit"]++;
+    return "connection-limit";
+  }
+
   async verify({ token, query }: Unverified): Promise<Decided> {
+    this.#unverified++;
     const verified = await this.#verifier.verify(token);
+    this.#unverified--;
     if (this.#edge.isDraining) return this.#refuse("draining");
     return verified.ok ? this.#decide(query, verified.grant) : this.#refuseToken(verified.reason);
   }

@@ -168,7 +168,7 @@ class SseConnection implements Connection {
       isTaken = this.#response.write(frame);
     });
     // uWebSockets.js does not say how much of a response it holds. Since it last held nothing, it was at most this.
-    this.#unsentBytes = isTaken ? 0 : this.#unsentBytes + frame.length;
+    this.#unsentBytes = isTaken ? 0 : this.#unsentBytes + Buffer.byteLength(frame);
     return isTaken ? 1 : 0;
   }
 

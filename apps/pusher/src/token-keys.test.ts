@@ -18,10 +18,10 @@ const sign = ({ kid, privateKey }: Pair) =>
 
 /** A place that serves keys, or refuses to. */
 async function startIssuer(port = 0) {
-  const issuer = { keys: [] as unknown, status: 200, fetches: 0, url: new URL("http://127.0.0.1/keys") };
+  const issuer = { keys: [] as unknown, padding: "", status: 200, fetches: 0, url: new URL("http://127.0.0.1/keys") };
   const server = createServer((_, response) => {
     issuer.fetches++;
-    response.writeHead(issuer.status).end(JSON.stringify({ keys: issuer.keys }));
+    response.writeHead(issuer.status).end(JSON.stringify({ keys: issuer.keys }) + issuer.padding);
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   issuer.url.port = String((server.address() as AddressInfo).port); // a server that listens on TCP has an AddressInfo
@@ -146,6 +146,42 @@ test("what is no key set is as good as none", async () => {
   ]) {
     issuer.keys = keys;
     expect(await outcome(verifierOf(issuer.url, clock), pair())).toBe("keys-unavailable");
+  }
+});
+
+test("a key set without end is read no further than any is long", async () => {
+  const issuer = await startIssuer();
+  const key = pair("a");
+  issuer.keys = [jwk(key)];
+  const clock = { ms: Date.now() };
+
+  issuer.padding = " ".repeat(200_000);
+  expect(await outcome(verifierOf(issuer.url, clock), key)).toBe("ok");
+  issuer.padding = " ".repeat(300_000);
+  expect(await outcome(verifierOf(issuer.url, clock), key)).toBe("keys-unavailable");
+});
+
+test("no key set, however odd, lets a token in that it has no key for", async () => {
+  const issuer = await startIssuer();
+  const clock = { ms: Date.now() };
+  const good = jwk(pair("a"));
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 1_024 }).publicKey.export({ format: "jwk" });
+
+  for (const odd of [
+    { ...good, x: "", y: "" },
+    { ...good, x: good.y, y: good.x },
+    { ...good, crv: "P-384" },
+    { ...good, kty: "oct", k: "AAAA" },
+    { ...good, alg: "none" },
+    { ...good, use: "enc" },
+    { ...good, key_ops: ["sign"] },
+    { ...rsa, kid: "a" },
+    { ...rsa, kid: "a", n: "AA", e: "AQ" },
+    JSON.parse('{"__proto__":{"kty":"EC"},"kid":"a"}'),
+    { kty: "EC", kid: "a", crv: "P-256", x: { toString: 1 }, y: null },
+  ]) {
+    issuer.keys = [odd, odd];
+    expect(await outcome(verifierOf(issuer.url, clock), pair("a")), JSON.stringify(odd)).not.toBe("ok");
   }
 });
 

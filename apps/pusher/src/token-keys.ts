@@ -1,7 +1,9 @@
 import type { Log } from "@fanwire/service";
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
+import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
 
 const FETCH_TIMEOUT_MS = 5_000;
+/** Key sets hold a few kilobytes; an answer without end must not fill our memory until the time is over. */
+const MAX_SET_BYTES = 262_144;
 /** A token that names an unknown key asks for the set again, but not more often than this: anybody can make up names. */
 const COOLDOWN_MS = 30_000;
 /** After a failure nobody waits for another attempt before this time has passed. */
@@ -33,7 +35,7 @@ export class RemoteKeys {
     const { url, log, now } = options;
     // When to fetch is decided here, since jose's own rules neither spare a URL that fails nor outlast it.
     const never = { cooldownDuration: Number.POSITIVE_INFINITY, cacheMaxAge: Number.POSITIVE_INFINITY };
-    this.#set = createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS, ...never });
+    this.#set = createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS, [customFetch]: fetchBounded, ...never });
     this.#host = url.host;
     this.#log = log;
     this.#now = now;
@@ -77,4 +79,17 @@ export class RemoteKeys {
   #failedRecently(): boolean {
     return this.#now() - this.#failedAt < RETRY_AFTER_MS;
   }
+}
+
+async function fetchBounded(url: string, options: RequestInit): Promise<Response> {
+  const { body, status } = await fetch(url, options);
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    // Leaving the loop gives up the rest.
+    if (bytes > MAX_SET_BYTES) throw new Error(`the key set is longer than ${MAX_SET_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return new Response(Buffer.concat(chunks), { status });
 }

@@ -48,17 +48,24 @@ export class ResponseTrees implements Trees {
   }
 
   publish(tree: string, frame: string | Uint8Array): void {
+    const bytes = bytesOf(frame);
     // Writing may end a slow one, which takes it out of the set under our hands: a Set allows that.
-    for (const connection of this.#trees.get(tree) ?? []) connection.send(frame);
+    for (const connection of this.#trees.get(tree) ?? []) connection.send(bytes);
   }
 
   publishToOthers(tree: string, frame: string | Uint8Array, except: Connection): void {
+    const bytes = bytesOf(frame);
     for (const connection of this.#trees.get(tree) ?? []) {
-      if (connection !== except) connection.send(frame);
+      if (connection !== except) connection.send(bytes);
     }
   }
 
   count(tree: string): number {
     return this.#trees.get(tree)?.size ?? 0;
   }
+}
+
+/** Once for all of them: each would encode it anew, to write it and to know how long it is. */
+function bytesOf(frame: string | Uint8Array): Uint8Array {
+  return typeof frame === "string" ? Buffer.from(frame) : frame;
 }

@@ -56,7 +56,13 @@ export async function startWorker(options: {
   const entrance = new Entrance({ bus, log: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
   const greeter = new Greeter(edge, entrance);
   const verifier = createTokenVerifier(config.tokens, { log });
-  const handshakes = new Handshakes({ edge, verifier, maxTopics: config.limits.topics, traffic });
+  const handshakes = new Handshakes({
+    edge,
+    verifier,
+    maxTopics: config.limits.topics,
+    maxConnections: config.limits.connections,
+    traffic,
+  });
   const standing = new Standing({ log: durable, subjects, edge, follower });
   const commands = new Commands({ bus, subjects, edge, entrance, verifier, standing });
   const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, trees: responses, traffic });

@@ -17,5 +17,7 @@ export function parseDelivery(subject: string): Delivery | undefined {
   const at = tokens.length === 9 ? 4 : 6;
   const [count, streamSequence, , nanos] = tokens.slice(at).map(Number);
   if (count === undefined || streamSequence === undefined || nanos === undefined) return undefined;
+  if (!Number.isSafeInteger(count) || !Number.isSafeInteger(streamSequence) || !Number.isFinite(nanos))
+    return undefined;
   return { count, streamSequence, storedAt: nanos / 1e6 };
 }

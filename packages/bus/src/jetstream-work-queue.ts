@@ -13,6 +13,7 @@ import {
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { NatsBus } from "./nats.ts";
 import { PullTaker } from "./pull-taker.ts";
+import { readStored } from "./stored-reply.ts";
 import type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";
 
 export type WorkQueueConfig = {
@@ -33,7 +34,6 @@ const ACK_WAIT_MS = 30_000;
 const CONSUMER_IDLE_MS = 3_600_000;
 const MAX_ACK_PENDING = 100_000;
 const MAX_WAITING_PULLS = 4_096;
-const MESSAGE_TOO_LARGE = 10_054;
 
 const nanos = (ms: number) => ms * 1_000_000;
 
@@ -67,7 +67,7 @@ export class JetStreamWorkQueue implements WorkQueue {
       timeoutMs: STORE_TIMEOUT_MS,
       headers: [["Nats-Msg-Id", id]],
     });
-    if (outcome.ok) return this.#readStored(Buffer.from(outcome.message.data).toString());
+    if (outcome.ok) return readStored(Buffer.from(outcome.message.data).toString(), this.#config.stream);
     if (outcome.reason === "too-large") return { ok: false, reason: "too-large", detail: "beyond NATS max_payload" };
     // Nobody answers for a stream that is gone.
     this.#stream = undefined;
@@ -91,13 +91,6 @@ export class JetStreamWorkQueue implements WorkQueue {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const taker of [...this.#takers]) taker.stop();
-  }
-
-  #readStored(text: string): EnqueueOutcome {
-    const reply: { stream?: string; error?: { err_code?: number; description?: string } } = JSON.parse(text);
-    if (reply.error === undefined && reply.stream === this.#config.stream) return { ok: true };
-    const detail = reply.error?.description ?? `stored by another stream: ${reply.stream}`;
-    return { ok: false, reason: reply.error?.err_code === MESSAGE_TOO_LARGE ? "too-large" : "unavailable", detail };
   }
 
   #needManager(): Promise<JetStreamManager> {

@@ -8,6 +8,7 @@ test("a position round-trips", () => {
     fc.property(position, (wanted) => {
       expect(parsePosition(formatPosition(wanted))).toEqual(wanted);
     }),
+    { numRuns: 10_000 },
   );
 });
 

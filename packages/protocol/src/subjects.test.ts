@@ -53,6 +53,7 @@ test("any target round-trips through its subject", () => {
     fc.property(target, (wanted) => {
       expect(subjects.parseLive(subjects.live(wanted))).toEqual(wanted);
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -78,6 +79,7 @@ test("any durable target round-trips through its log subject, which is its live 
       expect(subjects.logOf(subjects.live(wanted))).toBe(subject);
       expect(subjects.logFilter(wanted)).toBe(subject);
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -99,6 +101,7 @@ test("two targets never share a subject", () => {
       fc.pre(JSON.stringify(one) !== JSON.stringify(other));
       expect(subjects.live(one)).not.toBe(subjects.live(other));
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -150,6 +153,7 @@ test("two channel names never share a subject, hashed or not", () => {
       fc.pre(one !== other && (one.length < 60 || one.length !== other.length));
       expect(subjects.channel("event", one, hash)).not.toBe(subjects.channel("event", other, hash));
     }),
+    { numRuns: 10_000 },
   );
   const long = "x".repeat(201);
   const hashed = subjects.channel("event", long, () => "ab12");
@@ -162,6 +166,7 @@ test("any pattern round-trips through its subject", () => {
     fc.property(text.filter(isTopicPattern), (pattern) => {
       expect(subjects.parseLiveTopics(subjects.liveTopics(pattern))).toBe(pattern);
     }),
+    { numRuns: 10_000 },
   );
   for (const subject of [
     "fanwire.live.all",

@@ -34,6 +34,7 @@ test("any legal topic round-trips through its tokens", () => {
     fc.property(topic, (name) => {
       expect(decodeTopic(encodeTopic(name))).toBe(name);
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -48,5 +49,6 @@ test("a pattern matches what NATS would match", () => {
 
       expect(matchesTopic(pattern, topic)).toBe(onNats);
     }),
+    { numRuns: 10_000 },
   );
 });

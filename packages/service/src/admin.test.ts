@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { type Readiness, startAdmin } from "./admin.ts";
 import { createLog } from "./log.ts";
@@ -33,4 +35,23 @@ test("a taken port is an error", async () => {
 
   await expect(startAdmin({ host: "127.0.0.1", port: first.port, source, log })).rejects.toThrow("EADDRINUSE");
   await first.stop();
+});
+
+test("beyond a hundred connections newcomers are dropped, and one is served again when another goes", async () => {
+  const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
+  const admin = await startAdmin({ host: "127.0.0.1", port: 0, source, log: createLog("test", "silent") });
+  const open = async () => {
+    const socket = connect(admin.port, "127.0.0.1").on("error", () => {});
+    await once(socket, "connect");
+    return socket;
+  };
+  const silent = await Promise.all(Array.from({ length: 100 }, open));
+
+  await once(await open(), "close");
+
+  for (const socket of silent) socket.destroy();
+  await expect
+    .poll(() => fetch(`http://127.0.0.1:${admin.port}/healthz`).then(({ status }) => status, String))
+    .toBe(200);
+  await admin.stop();
 });

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ConfigError, describeSettings, readSettings, setting } from "./settings.ts";
 
@@ -34,4 +35,26 @@ test("all that is wrong is said at once, and values are not repeated", () => {
 test("every setting is described for --help and the README", () => {
   expect(describeSettings(shape)).toContainEqual({ name: "PORT", default: "80", description: "The port." });
   expect(describeSettings(shape)).toContainEqual({ name: "SECRET", default: "", description: "A secret." });
+});
+
+test("whatever the environment holds, it is read as its schema says or refused with the names of what is wrong", () => {
+  const text = fc.oneof(
+    fc.constantFrom("", " ", "80", "-1", "1e3", "fast", "a,,b", "\ud800", "__proto__"),
+    fc.string({ unit: "binary" }),
+  );
+  const env = fc.dictionary(fc.constantFrom("PORT", "NAMES", "SECRET", "MODE", "OTHER", "__proto__"), text);
+
+  fc.assert(
+    fc.property(env, (variables) => {
+      try {
+        const { PORT, NAMES, SECRET, MODE } = readSettings(shape, variables);
+        expect(PORT >= 0 && PORT <= 65_535 && ["fast", "safe"].includes(MODE) && SECRET !== "").toBe(true);
+        expect(NAMES.every((name) => name !== "" && name.trim() === name)).toBe(true);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConfigError);
+        expect(String(error)).toMatch(/^ {2}(PORT|MODE): must/m);
+      }
+    }),
+    { numRuns: 10_000 },
+  );
 });

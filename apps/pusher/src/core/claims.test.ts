@@ -1,6 +1,6 @@
 import { isTopic, isTopicPattern, matchesTopic } from "@fanwire/protocol";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import {
   anonymousGrant,
   coversPattern,
@@ -63,7 +63,21 @@ test("a topic is covered by what matches it", () => {
     fc.property(pattern, topic, (allowed, name) => {
       expect(coversPattern(allowed, name)).toBe(matchesTopic(allowed, name));
     }),
+    { numRuns: 10_000 },
   );
+});
+
+test("a topic of very many tokens is taken apart once, whatever a token allows", () => {
+  const long = Array(128).fill("a").join(".");
+  const grant: Grant = { ...OPEN_GRANT, topics: Array(1_000).fill("b"), publish: Array(1_000).fill("b") };
+  const splitting = vi.spyOn(String.prototype, "split");
+
+  const allows = [mayFollow(grant, long), mayPublish(grant, long)];
+
+  const tookApart = splitting.mock.contexts.filter((text) => String(text) === long).length;
+  splitting.mockRestore();
+  expect(allows).toEqual([false, false]);
+  expect(tookApart).toBe(2);
 });
 
 test("a wildcard allows what it stands for and nothing wider", () => {

@@ -1,4 +1,4 @@
-import { isName, isTopicPattern, matchesTopic } from "@fanwire/protocol";
+import { isName, isTopicPattern } from "@fanwire/protocol";
 
 /** What a connection may do: from its token, or what everybody may. */
 export type Grant = {
@@ -65,29 +65,41 @@ function isPatternList(value: unknown): value is string[] {
 
 /** Whether a legal topic or pattern may be followed: one allowed pattern must cover all of it. */
 export function mayFollow(grant: Grant, pattern: string): boolean {
-  return grant.topics.some((allowed) => coversPattern(allowed, pattern));
+  const wanted = new Wanted(pattern);
+  return grant.topics.some((allowed) => wanted.isCoveredBy(allowed));
 }
 
 /** Whether a legal topic may be published to. */
 export function mayPublish(grant: Grant, topic: string): boolean {
-  return grant.publish.some((allowed) => matchesTopic(allowed, topic));
+  const wanted = new Wanted(topic);
+  return grant.publish.some((allowed) => wanted.isCoveredBy(allowed));
 }
 
 /** Whether every topic that `wanted` matches is matched by `allowed` too. */
 export function coversPattern(allowed: string, wanted: string): boolean {
-  const allowedTokens = allowed.split(".");
-  const wantedTokens = wanted.split(".");
-  const last = allowedTokens.length - 1;
+  return new Wanted(wanted).isCoveredBy(allowed);
+}
 
-  // A final > among the wanted counts as one token here: it stands for at least one.
-  if (allowedTokens[last] === ">") {
-    const head = allowedTokens.slice(0, last);
-    return wantedTokens.length > last && head.every((token, at) => coversToken(token, wantedTokens[at]));
+/** A topic or pattern that somebody asks for. Taken apart once: a token may allow a thousand patterns. */
+class Wanted {
+  readonly #pattern: string;
+  readonly #tokens: readonly string[];
+
+  constructor(pattern: string) {
+    this.#pattern = pattern;
+    this.#tokens = pattern.split(".");
   }
-  return (
-    wantedTokens.length === allowedTokens.length &&
-    allowedTokens.every((token, at) => coversToken(token, wantedTokens[at]))
-  );
+
+  isCoveredBy(allowed: string): boolean {
+    if (allowed === this.#pattern) return true;
+    const allowedTokens = allowed.split(".");
+    const last = allowedTokens.length - 1;
+    const isOpen = allowedTokens[last] === ">";
+    // A final > among the wanted counts as one token here: it stands for at least one.
+    if (isOpen ? this.#tokens.length <= last : this.#tokens.length !== allowedTokens.length) return false;
+    const head = isOpen ? allowedTokens.slice(0, last) : allowedTokens;
+    return head.every((token, at) => coversToken(token, this.#tokens[at]));
+  }
 }
 
 function coversToken(allowed: string, wanted: string | undefined): boolean {

@@ -53,15 +53,16 @@ test.each([
 
 test("whatever a client sends, what is read of it holds legal names only, and nothing makes it throw", () => {
   const name = fc.oneof(fc.constantFrom("a", "a.*", ">", "a.>.b", "a\r\nb", "\ud800"), fc.string({ unit: "binary" }));
+  const anything = fc.jsonValue({ maxDepth: 1 });
   const message = fc.record(
     {
       id: fc.oneof(fc.integer(), fc.string(), fc.constant(null)),
       command: fc.oneof(fc.constantFrom("subscribe", "unsubscribe", "publish", "refresh", "ping"), fc.string()),
-      topic: fc.oneof(name, fc.jsonValue()),
-      data: fc.oneof(name, fc.jsonValue()),
-      event: fc.oneof(name, fc.jsonValue()),
-      token: fc.jsonValue(),
-      since: fc.jsonValue(),
+      topic: fc.oneof(name, anything),
+      data: fc.oneof(name, anything),
+      event: fc.oneof(name, anything),
+      token: anything,
+      since: anything,
     },
     { requiredKeys: ["id", "command"] },
   );

@@ -30,14 +30,23 @@ test("a publication is written as the protocol says, and absent members are abse
   );
 });
 
+/** With what ends lines, headers, events and strings in the formats that text is put into. */
+const text = fc
+  .array(
+    fc.constantFrom("a", "ж", "😀", "\r", "\n", "\r\n", "\0", '"', "\\", ":", " ", "\u2028", "\ud800", "data: x"),
+    { maxLength: 8 },
+  )
+  .map((parts) => parts.join(""));
+
 test("whatever the text, a message is one line of JSON that says the same", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary", minLength: 1 }), (data, topic) => {
-      const line = encodeFanwire({ ...plain, data, topic });
+    fc.property(text, text, text, text, (data, topic, event, id) => {
+      const line = encodeFanwire({ ...plain, data, topic, event, id });
 
-      expect(line).not.toMatch(/[\r\n]/);
-      expect(JSON.parse(line)).toEqual({ type: "publication", topic, event: "message", data });
+      if (/[\r\n]/.test(line)) throw new Error("more than one line");
+      expect(JSON.parse(line)).toEqual({ type: "publication", topic, event, id, data });
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -62,5 +71,21 @@ test("a server-sent event has a data line for each line, and names only what is 
   expect(encodeSse({ ...plain, event: "message", data: "" })).toBe("data: \n\n");
   expect(encodeSse({ ...plain, event: "paid", data: "AP8=", isBinary: true })).toBe(
     "event: fanwire.binary\ndata: AP8=\n\n",
+  );
+});
+
+test("whatever the text, a reader of the stream finds one event, with that content", () => {
+  fc.assert(
+    fc.property(text, text, (data, event) => {
+      const events = encodeSse({ ...plain, data, event, position: "x-9" }).split(/\r\n|\r|\n/);
+
+      expect(events.splice(-2)).toEqual(["", ""]);
+      const fields = events.map((line) => /^(id|event|data): (.*)$/su.exec(line)?.slice(1));
+      const named = (name: string) => fields.flatMap((field) => (field?.[0] === name ? [field[1]] : []));
+      expect(named("id")).toEqual(["x-9"]);
+      expect(named("event").length).toBeLessThanOrEqual(1);
+      expect(named("data").join("\n")).toBe(data.replaceAll(/\r\n|\r/g, "\n"));
+    }),
+    { numRuns: 10_000 },
   );
 });

@@ -64,5 +64,7 @@ export function sseEvent(fields: {
   const { id, event, data } = fields;
   // The three line ends of the standard; a reader joins the lines with \n again.
   const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
-  return `${id === undefined ? "" : `id: ${id}\n`}${event === undefined ? "" : `event: ${event}\n`}${lines.join("")}\n`;
+  // NATS takes half a line end in a header: whoever publishes there himself must not write fields of the stream with it.
+  const name = event === undefined ? "" : `event: ${event.replaceAll(/[\r\n]/g, " ")}\n`;
+  return `${id === undefined ? "" : `id: ${id}\n`}${name}${lines.join("")}\n`;
 }

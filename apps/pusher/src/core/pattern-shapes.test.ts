@@ -1,6 +1,6 @@
 import { isTopic, isTopicPattern, matchesTopic } from "@fanwire/protocol";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { PatternShapes } from "./pattern-shapes.ts";
 
 const names = fc
@@ -22,6 +22,7 @@ test("of all patterns that were added and not removed those are found that match
       for (const pattern of found) expect(matchesTopic(pattern, topic)).toBe(true);
       expect(found).toEqual(expect.arrayContaining(kept.filter((pattern) => matchesTopic(pattern, topic))));
     }),
+    { numRuns: 10_000 },
   );
 });
 
@@ -35,4 +36,21 @@ test("what it looks at grows with the shapes, not with the patterns", () => {
 
   shapes.remove("orders.>");
   expect([...shapes.matching("orders.7")]).toEqual([]);
+});
+
+test("shapes that cannot fit a topic are not looked at, however many strangers make up", () => {
+  const shapes = new PatternShapes();
+  shapes.add("orders.*");
+  for (let at = 1; at <= 10_000; at++) {
+    const bits = at.toString(2).padStart(14, "0");
+    shapes.add([...bits].map((bit) => (bit === "1" ? "*" : "x")).join("."));
+  }
+  const splitting = vi.spyOn(String.prototype, "split");
+
+  const found = [...shapes.matching("orders.7")];
+
+  const lookedAt = splitting.mock.calls.length;
+  splitting.mockRestore();
+  expect(found).toEqual(["orders.*"]);
+  expect(lookedAt).toBe(1);
 });

@@ -1,42 +1,71 @@
 const ANY_REST = ">";
 
+/** A pattern without its names, and how many patterns have it: of `orders.7.*` it is `["", "", "*"]`. */
+type Shape = { readonly tokens: readonly string[]; count: number };
+
 /**
  * Finds the patterns that match a topic without looking at each of them: those that have their wildcards in the same places share
- * a shape, and of each shape at most one matches. Of shapes there are few, however many patterns there are.
+ * a shape, and of each shape at most one matches. Only shapes that fit the length of a topic are looked at: of short ones there
+ * are few, whatever strangers follow.
  */
 export class PatternShapes {
-  /** How many patterns have a shape, which is one of them with its names left out: that of `orders.7.*` is `..*`. */
-  readonly #counts = new Map<string, number>();
+  readonly #exact = new ShapesByLength();
+  readonly #open = new ShapesByLength();
 
   add(pattern: string): void {
-    const shape = shapeOf(pattern);
-    this.#counts.set(shape, (this.#counts.get(shape) ?? 0) + 1);
+    const tokens = shapeOf(pattern);
+    this.#of(tokens).add(tokens);
   }
 
   /** To be called once for each {@link add}. */
   remove(pattern: string): void {
-    const shape = shapeOf(pattern);
-    const count = this.#counts.get(shape) ?? 0;
-    if (count > 1) this.#counts.set(shape, count - 1);
-    else this.#counts.delete(shape);
+    const tokens = shapeOf(pattern);
+    this.#of(tokens).remove(tokens);
   }
 
   /** All patterns of these shapes that match `topic`: those that were added and match are among them. */
   *matching(topic: string): Generator<string> {
     const tokens = topic.split(".");
-    for (const shape of this.#counts.keys()) {
-      const pattern = patternFor(shape.split("."), tokens);
-      if (pattern !== undefined) yield pattern;
+    yield* this.#exact.filled(tokens.length, tokens);
+    for (let length = 1; length <= tokens.length; length++) yield* this.#open.filled(length, tokens);
+  }
+
+  #of(tokens: readonly string[]): ShapesByLength {
+    return tokens.at(-1) === ANY_REST ? this.#open : this.#exact;
+  }
+}
+
+class ShapesByLength {
+  readonly #shapes = new Map<number, Map<string, Shape>>();
+
+  add(tokens: readonly string[]): void {
+    const shapes = this.#shapes.get(tokens.length) ?? new Map<string, Shape>();
+    this.#shapes.set(tokens.length, shapes);
+    const key = tokens.join(".");
+    const shape = shapes.get(key);
+    if (shape) shape.count++;
+    else shapes.set(key, { tokens, count: 1 });
+  }
+
+  remove(tokens: readonly string[]): void {
+    const shapes = this.#shapes.get(tokens.length);
+    const key = tokens.join(".");
+    const shape = shapes?.get(key);
+    if (shape === undefined) return;
+    shape.count--;
+    if (shape.count > 0) return;
+    shapes?.delete(key);
+    if (shapes?.size === 0) this.#shapes.delete(tokens.length);
+  }
+
+  /** The shapes of one length with the names of a topic in their places. */
+  *filled(length: number, topic: readonly string[]): Generator<string> {
+    for (const { tokens } of this.#shapes.get(length)?.values() ?? []) {
+      yield tokens.map((wildcard, at) => wildcard || topic[at]).join(".");
     }
   }
 }
 
-function shapeOf(pattern: string): string {
-  const tokens = pattern.split(".");
-  return tokens.map((token) => (token === "*" || token === ANY_REST ? token : "")).join(".");
-}
-
-function patternFor(shape: readonly string[], tokens: readonly string[]): string | undefined {
-  const fits = shape.at(-1) === ANY_REST ? tokens.length >= shape.length : tokens.length === shape.length;
-  return fits ? shape.map((wildcard, at) => wildcard || tokens[at]).join(".") : undefined;
+function shapeOf(pattern: string): string[] {
+  return pattern.split(".").map((token) => (token === "*" || token === ANY_REST ? token : ""));
 }
