@@ -42,7 +42,10 @@ export function startControl(parts: ControlParts): BusSubscription[] {
       void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
       return;
     }
-    message.respond(JSON.stringify(answer(request, parts)));
+    const reply = answer(request, parts);
+    // Who is told that something is followed may publish to it at once: NATS must hear of it first.
+    bus.writeHeld();
+    message.respond(JSON.stringify(reply));
   };
 
   return [subjects.worker(workerId), subjects.allWorkers].map((subject) => bus.subscribe(subject, onRequest));

@@ -21,6 +21,8 @@ export interface Bus {
    * {@link confirm} from time to time, and stops while the answer is due.
    */
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome;
+  /** Hands over what was published and subscribed to so far, so that what is not published by the bus, as an answer, cannot overtake it. */
+  writeHeld(): void;
   /** True once the NATS server has all that was published and subscribed to so far; false when it does not say so. */
   confirm(): Promise<boolean>;
   /** Publishes and waits for the first reply. */

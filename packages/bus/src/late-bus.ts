@@ -63,6 +63,10 @@ export class LateBus implements Bus {
     return this.#bus?.send(subject, content, headers) ?? "unavailable";
   }
 
+  writeHeld(): void {
+    this.#bus?.writeHeld();
+  }
+
   async confirm(): Promise<boolean> {
     return (await this.#bus?.confirm()) ?? false;
   }
