@@ -9,13 +9,14 @@ import { JoinedFrames } from "./joined-frames.ts";
 import { RawBursts } from "./raw-bursts.ts";
 import type { Followable, Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
-import { type Trees, treeName } from "./trees.ts";
+import type { Trees } from "./trees.ts";
 
 /** What this worker listens to on NATS on behalf of its connections. */
 export type Followed = Followable & {
   /** Some of its followers are not in its trees yet. */
   readonly isAwaited: boolean;
   followersBy(door: Door): number;
+  treeName(door: Door): string;
   /** The topic of a message that came in; undefined where there is none. */
   topicOf(message: BusMessage): string | undefined;
 };
@@ -119,7 +120,7 @@ type Tree = { readonly name: string; readonly members: number };
 function treeOf(followed: Followed, door: Door, trees: Trees): Tree | undefined {
   const followers = followed.followersBy(door);
   if (followers === 0) return undefined;
-  const name = treeName(door, followed.treeId);
+  const name = followed.treeName(door);
   const members = followed.isAwaited ? trees.count(name) : followers;
   return members === 0 ? undefined : { name, members };
 }

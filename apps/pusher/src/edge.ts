@@ -27,7 +27,7 @@ import { Listening } from "./listening.ts";
 import { LogFollower } from "./log-follower.ts";
 import { Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
-import { type ResponseTrees, type Trees, treeName } from "./trees.ts";
+import type { ResponseTrees, Trees } from "./trees.ts";
 
 const EXPIRY_CHECK_MS = 1_000;
 
@@ -157,16 +157,16 @@ export class Edge {
 
   /** From now on it hears what the key brings. */
   join(connection: Connection, listening: Listening): void {
-    const { door, topics } = connection.getUserData();
+    const { topics } = connection.getUserData();
     // It may have unfollowed while it waited.
     if (listening.pattern !== undefined && !hasMember(topics, listening.pattern)) return;
     this.#delivery.flush();
-    connection.subscribe(treeName(door, listening.treeId));
+    listening.join(connection);
   }
 
   /** What a connection hears: everyone, its user and its topics; undefined while it waits for what it missed of one. */
   heardBy(connection: Connection): Listening[] | undefined {
-    const { door, grant, topics } = connection.getUserData();
+    const { grant, topics } = connection.getUserData();
     const heard = [this.#everyone];
     const keys = [...membersOf(topics)].map((pattern) => this.#topicKey(pattern));
     if (grant.user !== undefined) keys.push(this.#userKey(grant.user));
@@ -174,7 +174,7 @@ export class Edge {
       const listening = this.#interest.get(key);
       if (listening) heard.push(listening);
     }
-    return heard.every(({ treeId }) => connection.isSubscribed(treeName(door, treeId))) ? heard : undefined;
+    return heard.every((listening) => listening.has(connection)) ? heard : undefined;
   }
 
   /** To be called when a connection has closed, for whatever reason. */
@@ -183,12 +183,11 @@ export class Edge {
     this.#connections.close(connectionId);
     this.#everyone.removeFollower(door);
     if (grant.user !== undefined) {
-      const key = this.#userKey(grant.user);
-      const own = this.#interest.get(key);
+      const own = this.#interest.unfollow(this.#userKey(grant.user), door);
+      own?.forget(connection);
       if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
-      this.#interest.unfollow(key, door);
     }
-    for (const pattern of membersOf(topics)) this.#interest.unfollow(this.#topicKey(pattern), door);
+    for (const pattern of membersOf(topics)) this.#interest.unfollow(this.#topicKey(pattern), door)?.forget(connection);
     this.#clearExpiry(connection);
     const label = closeCodeLabel(code);
     const { closedByCode } = this.#parts.traffic;
@@ -222,7 +221,7 @@ export class Edge {
     const key = this.#topicKey(pattern);
     const listening = this.#interest.get(key);
     this.#delivery.flush();
-    if (listening) connection.unsubscribe(treeName(state.door, listening.treeId));
+    listening?.leave(connection);
     this.#interest.unfollow(key, state.door);
   }
 

@@ -90,19 +90,19 @@ export class Entrance {
     const { connectionId } = connection.getUserData();
     const { edge, bus, follower } = this.#parts;
     const marks = new Map(listenings.map((listening) => [listening, listening.backlog.enter()]));
-    const lease = new ReplayLease();
+    const comesBack = since === undefined ? undefined : { since, lease: new ReplayLease() };
     try {
       // Without NATS there is nothing to hear, and nothing to wait for.
       const isHeard = await bus.confirm();
       if (isHeard) await follower.begin(listenings);
       for (const listening of listenings) listening.isHeard ||= isHeard;
-      const replay = since === undefined ? undefined : await this.#recover(listenings, since, lease);
+      const replay = comesBack && (await this.#recover(listenings, comesBack.since, comesBack.lease));
       if (edge.connection(connectionId) !== connection) return;
 
-      announce(since === undefined ? null : replay?.isComplete === true);
+      announce(comesBack ? replay?.isComplete === true : null);
       await this.#catchUp(connection, marks, replay);
     } finally {
-      lease.end();
+      comesBack?.lease.end();
       for (const listening of listenings) listening.leaveBacklog();
     }
   }

@@ -1,11 +1,12 @@
 import type { BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
-import type { Door } from "./connection.ts";
+import type { Connection, Door } from "./connection.ts";
 import { Backlog } from "./core/backlog.ts";
 import type { Few } from "./core/few.ts";
 import { KeySequence } from "./core/key-sequence.ts";
 import type { Followed } from "./delivery.ts";
 import type { LogKey } from "./log-repair.ts";
+import { ownTreeName, treeName } from "./trees.ts";
 
 /** A message that a key brought, with its place in the log if it has one. */
 export type Received = {
@@ -43,6 +44,8 @@ export class Listening implements Followed, LogKey {
   readonly subscription: BusSubscription;
   readonly #subjects: Subjects;
   #backlog: Backlog<Received> | undefined;
+  /** Who alone follows, and hears it by the tree that is its own. */
+  #only: Connection | undefined;
   #rawFollowers = 0;
   #fanwireFollowers = 0;
   #sseFollowers = 0;
@@ -63,7 +66,11 @@ export class Listening implements Followed, LogKey {
   }
 
   get isFollowed(): boolean {
-    return this.#rawFollowers + this.#fanwireFollowers + this.#sseFollowers > 0;
+    return this.#followers > 0;
+  }
+
+  get #followers(): number {
+    return this.#rawFollowers + this.#fanwireFollowers + this.#sseFollowers;
   }
 
   followersBy(door: Door): number {
@@ -83,6 +90,46 @@ export class Listening implements Followed, LogKey {
 
   removeFollower(door: Door): void {
     this.#count(door, -1);
+  }
+
+  /**
+   * From now on a connection that follows hears it. Most topics and users have one follower on a worker: it hears all such by one
+   * tree, where a tree for each would be 400 bytes. With the second follower it gets a tree of its own.
+   */
+  join(connection: Connection): void {
+    if (this.kind !== "everyone" && this.#followers === 1) {
+      this.#only = connection;
+      connection.subscribe(ownTreeName(connection.getUserData().connectionId));
+      return;
+    }
+    this.#only?.subscribe(this.#treeFor(this.#only));
+    this.#only = undefined;
+    connection.subscribe(this.#treeFor(connection));
+  }
+
+  /** Whether a connection has joined and hears it. */
+  has(connection: Connection): boolean {
+    return this.#only === connection || connection.isSubscribed(this.#treeFor(connection));
+  }
+
+  leave(connection: Connection): void {
+    if (this.#only === connection) this.#only = undefined;
+    else connection.unsubscribe(this.#treeFor(connection));
+  }
+
+  /** It has closed, and is in no tree any more. */
+  forget(connection: Connection): void {
+    if (this.#only === connection) this.#only = undefined;
+  }
+
+  /** In which those who have joined by a door hear it. */
+  treeName(door: Door): string {
+    const only = this.#only?.getUserData();
+    return only?.door === door ? ownTreeName(only.connectionId) : treeName(door, this.treeId);
+  }
+
+  #treeFor(connection: Connection): string {
+    return treeName(connection.getUserData().door, this.treeId);
   }
 
   topicOf(message: BusMessage): string | undefined {

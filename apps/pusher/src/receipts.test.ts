@@ -6,7 +6,12 @@ import { treeName } from "./trees.ts";
 
 const treeId = 1;
 const NOBODY = { user: undefined, topics: [], publish: [], expiresAt: undefined };
-const everyone = { kind: "everyone", treeId, pattern: undefined, connectionIds: undefined } as const;
+const everyone = {
+  kind: "everyone",
+  pattern: undefined,
+  connectionIds: undefined,
+  has: (connection: Connection) => connection.isSubscribed(treeName("raw", treeId)),
+} as const;
 
 function openConnections(unsentBytes: readonly number[]) {
   const connections = new Connections<Connection>();
@@ -42,7 +47,7 @@ test("only who got it counts: not the excepted, not who joined or closed since, 
 test("what several keys brought under one id is added up, and forgotten once it was told", async () => {
   const { receipts } = openConnections([0, 10]);
   for (let times = 0; times < 3; times++) {
-    receipts.note("a", { followed: { ...everyone }, handedTo: 2, exceptedId: undefined });
+    receipts.note("a", { followed: everyone, handedTo: 2, exceptedId: undefined });
   }
 
   expect(await receipts.take("a")).toEqual({ delivered: 3, buffered: 3, isFinal: true });

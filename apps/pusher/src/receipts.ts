@@ -2,17 +2,15 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import { type Few, membersOf } from "./core/few.ts";
-import { treeName } from "./trees.ts";
 
 /** What brings publications. */
 export type Followable = {
   readonly kind: "everyone" | "user" | "topic";
-  /** Of the trees in which its followers are. */
-  readonly treeId: number;
   /** The topic or pattern. */
   readonly pattern: string | undefined;
   /** The connections of a user. */
   readonly connectionIds: Few<number>;
+  has(connection: Connection): boolean;
 };
 
 type Noted = {
@@ -25,7 +23,7 @@ type Noted = {
 type Counted = { delivered: number; buffered: number };
 type Entry = Counted & { readonly notedAt: number; settled: Promise<void> };
 type Batch = { readonly noted: (Noted & { readonly entry: Entry })[]; readonly settled: Promise<void> };
-type Tally = Counted & Pick<Followable, "treeId">;
+type Tally = Counted & { readonly followed: Followable };
 
 /** More that nobody has asked for are forgotten, the oldest first. */
 const MAX_ENTRIES = 10_000;
@@ -81,7 +79,7 @@ export class Receipts {
   #settle(noted: Batch["noted"]): void {
     const tallies = this.#tally(noted);
     for (const { entry, followed, handedTo, exceptedId } of noted) {
-      const tally = tallies.get(followed.treeId);
+      const tally = tallies.get(followed);
       if (tally === undefined) continue;
       const counted = this.#without(exceptedId, tally);
       // Who joined since does not count.
@@ -91,15 +89,14 @@ export class Receipts {
     }
   }
 
-  /** By the id of the trees, of which each thing that can be followed has its own. */
-  #tally(noted: Batch["noted"]): Map<number, Tally> {
-    const tallies = new Map<number, Tally>();
+  #tally(noted: Batch["noted"]): Map<Followable, Tally> {
+    const tallies = new Map<Followable, Tally>();
     const byTopic = new Map<string, Tally>();
     let everyone: Tally | undefined;
     for (const { followed } of noted) {
-      if (tallies.has(followed.treeId)) continue;
-      const tally = { treeId: followed.treeId, delivered: 0, buffered: 0 };
-      tallies.set(followed.treeId, tally);
+      if (tallies.has(followed)) continue;
+      const tally = { followed, delivered: 0, buffered: 0 };
+      tallies.set(followed, tally);
       if (followed.kind === "user") this.#tallyUser(followed.connectionIds, tally);
       else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
       else everyone = tally;
@@ -129,7 +126,7 @@ export class Receipts {
   #without(exceptedId: number | undefined, tally: Tally): Counted {
     const excepted = exceptedId === undefined ? undefined : this.#connections.get(exceptedId);
     if (excepted === undefined) return tally;
-    const own = { treeId: tally.treeId, delivered: 0, buffered: 0 };
+    const own = { followed: tally.followed, delivered: 0, buffered: 0 };
     add(own, excepted);
     return { delivered: tally.delivered - own.delivered, buffered: tally.buffered - own.buffered };
   }
@@ -146,9 +143,8 @@ export class Receipts {
 }
 
 function add(tally: Tally, connection: Connection): void {
-  const { door, isOverUnsentLimit } = connection.getUserData();
   // To one that is over its limit it was not written.
-  if (isOverUnsentLimit || !connection.isSubscribed(treeName(door, tally.treeId))) return;
+  if (connection.getUserData().isOverUnsentLimit || !tally.followed.has(connection)) return;
   if (connection.getBufferedAmount() > 0) tally.buffered++;
   else tally.delivered++;
 }

@@ -19,7 +19,8 @@ export function readHandshakeQuery(query: string, maxTopics: number): HandshakeR
   if (query === "") return NOTHING;
   const parameters = new URLSearchParams(query);
 
-  const topics = [...new Set(parameters.getAll("topic"))];
+  const given = parameters.getAll("topic");
+  const topics = given.length > 1 ? [...new Set(given)] : given;
   if (topics.length > maxTopics) return { ok: false, problem: `at most ${maxTopics} topics may be followed` };
   const malformed = topics.find((topic) => !isTopicPattern(topic));
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };

@@ -46,13 +46,14 @@ export class Interest<Door extends string, Subscription extends Followed<Door>> 
     return subscription;
   }
 
-  /** One follower less. */
-  unfollow(key: string, door: Door): void {
+  /** One follower less. Gives what it followed; undefined when nobody did. */
+  unfollow(key: string, door: Door): Subscription | undefined {
     const subscription = this.#followed.get(key);
-    if (subscription === undefined) return;
+    if (subscription === undefined) return undefined;
     subscription.removeFollower(door);
-    if (subscription.isFollowed) return;
+    if (subscription.isFollowed) return subscription;
     this.#followed.delete(key);
     this.#close(subscription);
+    return subscription;
   }
 }
