@@ -14,7 +14,18 @@ test("the bench runs every scenario, and no delivery is lost, repeated or out of
   const { code, output } = await runBench();
 
   expect(code, output).toBe(0);
-  const scenarios = ["steady", "saturated", "wide", "burst", "burst-v1", "growth", "topics", "durable", "durable-v1"];
+  const scenarios = [
+    "steady",
+    "saturated",
+    "wide",
+    "burst",
+    "burst-v1",
+    "burst-sse",
+    "growth",
+    "topics",
+    "durable",
+    "durable-v1",
+  ];
   const others = [
     "sse",
     "opening",

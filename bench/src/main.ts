@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import { Children } from "./children.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { describeMachine, requireOpenFiles } from "./machine.ts";
@@ -37,7 +38,10 @@ async function run(options: Options): Promise<number> {
     // Also when a later scenario failed: what was measured was measured.
     if (reports.length > 0) console.log(`\n${formatReport(machine, reports)}`);
   }
-  if (options.jsonFile !== undefined) writeJson(options.jsonFile, machine, reports);
+  if (options.jsonFile !== undefined) {
+    writeJson(options.jsonFile, machine, reports);
+    progress(`All samples: ${relative(process.cwd(), options.jsonFile)}`);
+  }
 
   const faults = reports.flatMap((report) => report.faults);
   for (const fault of faults) console.error(`FAULT ${fault}`);

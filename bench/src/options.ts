@@ -32,9 +32,8 @@ Options
   --clients N     connections, in place of the scenario's own number
   --servers LIST  only these, comma-separated; ratios are to the first
   --peers         also what others offer, where it is installed
-  --full          the large size of scenarios that have one
   --quick         tiny sizes: says that everything works, not how fast
-  --json FILE     all samples as JSON; a relative FILE lies in bench/results/
+  --json FILE     where all samples go, as JSON; a relative FILE lies in bench/results/ (default there: date and time; none with --quick)
   --help
 
 Exit code: 0; 1 when a delivery was lost, repeated, out of order, or anything failed; 2 for a wrong command line.`;
@@ -44,7 +43,6 @@ Exit code: 0; 1 when a delivery was lost, repeated, out of order, or anything fa
 export function readOptions(args: readonly string[]): Options | undefined {
   const { values, positionals } = parse(args);
   if (values.help) return undefined;
-  if (values.quick && values.full) throw new UsageError("--quick and --full exclude each other");
   return {
     scenarios: choose("scenario", scenarios, positionals),
     servers:
@@ -53,9 +51,18 @@ export function readOptions(args: readonly string[]): Options | undefined {
     rounds: positiveInteger("--rounds", values.rounds) ?? (values.quick ? 1 : 3),
     seconds: positiveInteger("--seconds", values.seconds),
     clients: positiveInteger("--clients", values.clients),
-    size: values.quick ? "quick" : values.full ? "full" : "default",
-    jsonFile: values.json === undefined ? undefined : resolve(resultsFolder, values.json),
+    size: values.quick ? "quick" : "default",
+    jsonFile: jsonFile(values.json ?? (values.quick ? undefined : `${fileTime(new Date())}.json`)),
   };
+}
+
+/** As `2026-11-27T13-06-42`: some file systems have no colons. */
+function fileTime(date: Date): string {
+  return date.toISOString().slice(0, 19).replaceAll(":", "-");
+}
+
+function jsonFile(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : resolve(resultsFolder, name);
 }
 
 function parse(args: readonly string[]) {
@@ -70,7 +77,6 @@ function parse(args: readonly string[]) {
         servers: { type: "string" },
         peers: { type: "boolean", default: false },
         json: { type: "string" },
-        full: { type: "boolean", default: false },
         quick: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },

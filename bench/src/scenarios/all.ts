@@ -1,4 +1,4 @@
-import { burst, burstFanwire } from "./burst.ts";
+import { burst, burstFanwire, burstSse } from "./burst.ts";
 import { channelCrowd } from "./channel-crowd.ts";
 import { channelRoute } from "./channel-route.ts";
 import { durable, durableFanwire } from "./durable.ts";
@@ -21,6 +21,7 @@ export const scenarios: readonly Scenario[] = [
   wide,
   burst,
   burstFanwire,
+  burstSse,
   growth,
   topics,
   durable,

@@ -1,7 +1,8 @@
 import type { FanOutLoad } from "../fan-out.ts";
 import { peers } from "../servers/all.ts";
+import { bareSse } from "../servers/bare.ts";
 import { limitJoined, limitJoinedFanwire } from "../servers/limit.ts";
-import { pusher, pusherFanwire } from "../servers/pusher.ts";
+import { pusher, pusherFanwire, pusherSse } from "../servers/pusher.ts";
 import { fanOutScenario } from "./fan-out-scenario.ts";
 import type { LoadSettings } from "./scenario.ts";
 
@@ -10,15 +11,15 @@ function load({ size, clients }: LoadSettings): FanOutLoad {
     clients: clients ?? (size === "quick" ? 50 : 1_000),
     ratePerSecond: "burst",
     warmUp: size === "quick" ? 100 : 1_000,
-    publications: { quick: 1_000, default: 10_000, full: 20_000 }[size],
-    // Ten million deliveries: the client's own time would begin to count.
+    publications: size === "quick" ? 1_000 : 20_000,
+    // Twenty million deliveries: the client's own time would begin to count.
     latencyOfOneIn: 10,
   };
 }
 
 export const burst = fanOutScenario({
   name: "burst",
-  summary: "1,000 clients, 10,000 publications at once (--full 20,000): how well pending ones share a send",
+  summary: "1,000 clients, 20,000 publications at once: how well pending ones share a send",
   peers,
   load,
 });
@@ -29,4 +30,12 @@ export const burstFanwire = fanOutScenario({
   summary: "the same through fanwire.v1, against one send for each connection and all that is pending",
   servers: [limitJoinedFanwire, limitJoined, pusher, pusherFanwire],
   load,
+});
+
+export const burstSse = fanOutScenario({
+  name: "burst-sse",
+  summary: "1,000 event streams, 1,000 publications at once, against the library's own responses",
+  servers: [bareSse, pusherSse],
+  // The library writes each by itself.
+  load: (settings) => ({ ...load(settings), publications: 1_000 }),
 });

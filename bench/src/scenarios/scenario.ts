@@ -13,7 +13,7 @@ export type Scenario = {
 export type LoadSettings = {
   seconds: number | undefined;
   clients: number | undefined;
-  size: "quick" | "default" | "full";
+  size: "quick" | "default";
 };
 
 export type RunSettings = LoadSettings & {
