@@ -3,7 +3,6 @@ import {
   type CloseCode,
   type ConnectionDescription,
   closeCodes,
-  type DurableTarget,
   formatConnectionAddress,
   formatPosition,
   matchesTopic,
@@ -13,17 +12,16 @@ import {
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
-import type { Connection, Door } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { Gate, type GateRefusal } from "./core/admission.ts";
 import { mayFollow } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "./core/few.ts";
-import { Interest } from "./core/interest.ts";
-import { PatternShapes } from "./core/pattern-shapes.ts";
 import { Delivery } from "./delivery.ts";
-import { Listening } from "./listening.ts";
+import type { Listening } from "./listening.ts";
+import { Listenings } from "./listenings.ts";
 import { LogFollower } from "./log-follower.ts";
 import { Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
@@ -51,23 +49,13 @@ export class Edge {
   readonly #parts: EdgeParts;
   readonly #gate: Gate;
   readonly #connections = new Connections<Connection>();
-  readonly #interest: Interest<Door, Listening>;
-  readonly #shapes = new PatternShapes();
   readonly #expiry = new Expiry();
   readonly #delivery: Delivery;
-  readonly #everyone: Listening;
+  readonly #listenings: Listenings;
   readonly #expiryTimer: NodeJS.Timeout;
   readonly #follower: LogFollower<Listening>;
   readonly #receipts = new Receipts(this.#connections);
-  /** One for all keys: of those there are many. */
-  readonly #onMessage = (message: BusMessage, key: string) => {
-    const listening = this.#interest.get(key);
-    if (listening === undefined) return;
-    this.#parts.traffic.publications[listening.kind]++;
-    this.#follower.receive(listening, message);
-  };
   #arrivals = 0;
-  #listened = 0;
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
@@ -85,12 +73,13 @@ export class Edge {
       receipts: this.#receipts,
     });
     this.#follower = this.#followLog(parts.durable);
-    this.#interest = new Interest(
-      (key) => this.#listen(key),
-      (listening) => this.#unlisten(listening),
-    );
-    // Everyone and its own connections a worker always hears, whoever is there.
-    this.#everyone = this.#interest.keep(subjects.live({ kind: "everyone" }));
+    this.#listenings = new Listenings({
+      bus,
+      subjects,
+      receive: (listening, message) => this.#receive(listening, message),
+      logStart: () => (this.#follower.epoch === undefined ? undefined : this.#follower.lastSequence),
+    });
+    // Its own connections a worker always hears, whoever is there.
     bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
     this.#expiryTimer = setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS);
   }
@@ -101,7 +90,7 @@ export class Edge {
 
   /** Distinct topics, patterns and users listened to on NATS, and everyone. */
   get listeningTo(): number {
-    return this.#interest.size;
+    return this.#listenings.size;
   }
 
   get follower(): LogFollower<Listening> {
@@ -147,12 +136,12 @@ export class Edge {
     const { connectionId, door, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.traffic.accepted++;
-    this.#everyone.addFollower(door);
+    this.#listenings.everyone.addFollower(door);
     this.#setExpiry(connection);
-    if (grant.user === undefined) return [this.#everyone];
-    const own = this.#interest.follow(this.#userKey(grant.user), door);
+    if (grant.user === undefined) return [this.#listenings.everyone];
+    const own = this.#listenings.followUser(grant.user, door);
     own.connectionIds = withMember(own.connectionIds, connectionId);
-    return [this.#everyone, own];
+    return [this.#listenings.everyone, own];
   }
 
   /** From now on it hears what the key brings. */
@@ -167,13 +156,9 @@ export class Edge {
   /** What a connection hears: everyone, its user and its topics; undefined while it waits for what it missed of one. */
   heardBy(connection: Connection): Listening[] | undefined {
     const { grant, topics } = connection.getUserData();
-    const heard = [this.#everyone];
-    const keys = [...membersOf(topics)].map((pattern) => this.#topicKey(pattern));
-    if (grant.user !== undefined) keys.push(this.#userKey(grant.user));
-    for (const key of keys) {
-      const listening = this.#interest.get(key);
-      if (listening) heard.push(listening);
-    }
+    const followed = [...membersOf(topics)].map((pattern) => this.#listenings.ofTopic(pattern));
+    if (grant.user !== undefined) followed.push(this.#listenings.ofUser(grant.user));
+    const heard = [this.#listenings.everyone, ...followed.filter((listening) => listening !== undefined)];
     return heard.every((listening) => listening.has(connection)) ? heard : undefined;
   }
 
@@ -181,13 +166,13 @@ export class Edge {
   close(connection: Connection, code: number): void {
     const { connectionId, door, grant, topics } = connection.getUserData();
     this.#connections.close(connectionId);
-    this.#everyone.removeFollower(door);
+    this.#listenings.everyone.removeFollower(door);
     if (grant.user !== undefined) {
-      const own = this.#interest.unfollow(this.#userKey(grant.user), door);
+      const own = this.#listenings.unfollowUser(grant.user, door);
       own?.forget(connection);
       if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
     }
-    for (const pattern of membersOf(topics)) this.#interest.unfollow(this.#topicKey(pattern), door)?.forget(connection);
+    for (const pattern of membersOf(topics)) this.#listenings.unfollowTopic(pattern, door)?.forget(connection);
     this.#clearExpiry(connection);
     const label = closeCodeLabel(code);
     const { closedByCode } = this.#parts.traffic;
@@ -208,7 +193,7 @@ export class Edge {
       return "topic-limit";
     }
     this.#delivery.flush();
-    const listening = this.#interest.follow(this.#topicKey(pattern), state.door);
+    const listening = this.#listenings.followTopic(pattern, state.door);
     // Not the client's own string: one for all who follow it.
     state.topics = withMember(state.topics, listening.pattern ?? pattern);
     return listening;
@@ -218,11 +203,9 @@ export class Edge {
     const state = connection.getUserData();
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
-    const key = this.#topicKey(pattern);
-    const listening = this.#interest.get(key);
     this.#delivery.flush();
-    listening?.leave(connection);
-    this.#interest.unfollow(key, state.door);
+    this.#listenings.ofTopic(pattern)?.leave(connection);
+    this.#listenings.unfollowTopic(pattern, state.door);
   }
 
   /** A token that replaces the one before: what it does not allow any more is followed no more, and returned. */
@@ -241,7 +224,7 @@ export class Edge {
   }
 
   connectionsOfUser(user: string): Connection[] {
-    const own = this.#interest.get(this.#userKey(user));
+    const own = this.#listenings.ofUser(user);
     return [...membersOf(own?.connectionIds)].flatMap((id) => this.#connections.get(id) ?? []);
   }
 
@@ -261,7 +244,7 @@ export class Edge {
   /** Whether what is stored under a subject of the log, at a position, has come to all that is followed here and brings it. */
   hasServed(logSubject: string, { epoch, sequence }: Position): boolean {
     const target = this.#parts.subjects.parseLog(logSubject);
-    const listenings = target === undefined ? [] : this.#listeningsTo(target);
+    const listenings = target === undefined ? [] : this.#listenings.to(target);
     if (listenings.length > 0 && this.#follower.epoch !== epoch) return false;
     return listenings.every((listening) => listening.sequence.isPast(sequence));
   }
@@ -308,31 +291,9 @@ export class Edge {
     }
   }
 
-  #listen(key: string): Listening {
-    const { bus, subjects } = this.#parts;
-    this.#listened++;
-    const listening = new Listening({
-      key,
-      treeId: this.#listened,
-      subjects,
-      subscription: bus.subscribe(key, this.#onMessage),
-      start: this.#follower?.epoch === undefined ? undefined : this.#follower.lastSequence,
-    });
-    if (!listening.isExact && listening.pattern !== undefined) this.#shapes.add(listening.pattern);
-    return listening;
-  }
-
-  #unlisten(listening: Listening): void {
-    listening.subscription.unsubscribe();
-    if (!listening.isExact && listening.pattern !== undefined) this.#shapes.remove(listening.pattern);
-  }
-
-  #listeningsTo(target: DurableTarget): Listening[] {
-    const keys = [this.#parts.subjects.live(target)];
-    if (target.kind === "topic") {
-      for (const pattern of this.#shapes.matching(target.topic)) keys.push(this.#topicKey(pattern));
-    }
-    return keys.flatMap((key) => this.#interest.get(key) ?? []);
+  #receive(listening: Listening, message: BusMessage): void {
+    this.#parts.traffic.publications[listening.kind]++;
+    this.#follower.receive(listening, message);
   }
 
   #deliver(listening: Listening, message: BusMessage, sequence: number | undefined): void {
@@ -353,9 +314,9 @@ export class Edge {
       subjects,
       logger,
       traffic,
-      keys: () => this.#interest.subscriptions(),
-      keysOf: (target) => this.#listeningsTo(target),
-      isFollowed: (listening) => this.#interest.get(listening.key) === listening,
+      keys: () => this.#listenings.all(),
+      keysOf: (target) => this.#listenings.to(target),
+      isFollowed: (listening) => this.#listenings.has(listening),
       deliver: (listening, message, sequence) => this.#deliver(listening, message, sequence),
       broken: (listening) => this.#endFollowers(listening),
     });
@@ -374,10 +335,9 @@ export class Edge {
   }
 
   #follows(connection: Connection, listening: Listening): boolean {
-    if (listening === this.#everyone) return true;
-    const { topics, grant } = connection.getUserData();
+    const { topics, connectionId } = connection.getUserData();
     if (listening.pattern !== undefined) return hasMember(topics, listening.pattern);
-    return grant.user !== undefined && this.#userKey(grant.user) === listening.key;
+    return listening.kind === "everyone" || hasMember(listening.connectionIds, connectionId);
   }
 
   #onTargeted(message: BusMessage): void {
@@ -403,14 +363,6 @@ export class Edge {
   #clearExpiry(connection: Connection): void {
     const { connectionId, grant } = connection.getUserData();
     if (grant.expiresAt !== undefined) this.#expiry.clear(connectionId, expirySecond(grant.expiresAt));
-  }
-
-  #userKey(user: string): string {
-    return this.#parts.subjects.live({ kind: "user", user });
-  }
-
-  #topicKey(pattern: string): string {
-    return this.#parts.subjects.liveTopics(pattern);
   }
 }
 

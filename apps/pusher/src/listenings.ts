@@ -1,0 +1,113 @@
+import type { Bus, BusMessage } from "@fanwire/bus";
+import type { DurableTarget, Subjects } from "@fanwire/protocol";
+import type { Door } from "./connection.ts";
+import { Interest } from "./core/interest.ts";
+import { PatternShapes } from "./core/pattern-shapes.ts";
+import { Listening } from "./listening.ts";
+
+type ListeningsParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  /** Called with each message, in the order of arrival. */
+  receive(listening: Listening, message: BusMessage): void;
+  /** A sequence of the log after which nothing was published before now; undefined: none is known. */
+  logStart(): number | undefined;
+};
+
+/** All that this worker listens to on NATS: everyone, and each topic, pattern and user of its connections once. */
+export class Listenings {
+  /** Whoever is there: it is always heard. */
+  readonly everyone: Listening;
+  readonly #parts: ListeningsParts;
+  readonly #interest: Interest<Door, Listening>;
+  readonly #shapes = new PatternShapes();
+  #made = 0;
+  /** One for all: of subscriptions there are many. */
+  readonly #onMessage = (message: BusMessage, key: string) => {
+    const listening = this.#interest.get(key);
+    if (listening !== undefined) this.#parts.receive(listening, message);
+  };
+
+  constructor(parts: ListeningsParts) {
+    this.#parts = parts;
+    this.#interest = new Interest(
+      (key) => this.#listen(key),
+      (listening) => this.#unlisten(listening),
+    );
+    this.everyone = this.#interest.keep(parts.subjects.live({ kind: "everyone" }));
+  }
+
+  get size(): number {
+    return this.#interest.size;
+  }
+
+  all(): Iterable<Listening> {
+    return this.#interest.subscriptions();
+  }
+
+  has(listening: Listening): boolean {
+    return this.#interest.get(listening.key) === listening;
+  }
+
+  ofTopic(pattern: string): Listening | undefined {
+    return this.#interest.get(this.#topicKey(pattern));
+  }
+
+  ofUser(user: string): Listening | undefined {
+    return this.#interest.get(this.#userKey(user));
+  }
+
+  /** All that a publication to `target` comes by. */
+  to(target: DurableTarget): Listening[] {
+    const keys = [this.#parts.subjects.live(target)];
+    if (target.kind === "topic") {
+      for (const pattern of this.#shapes.matching(target.topic)) keys.push(this.#topicKey(pattern));
+    }
+    return keys.flatMap((key) => this.#interest.get(key) ?? []);
+  }
+
+  /** One more follower. The caller counts each connection once. */
+  followTopic(pattern: string, door: Door): Listening {
+    return this.#interest.follow(this.#topicKey(pattern), door);
+  }
+
+  followUser(user: string, door: Door): Listening {
+    return this.#interest.follow(this.#userKey(user), door);
+  }
+
+  /** One follower less. Gives what it followed. */
+  unfollowTopic(pattern: string, door: Door): Listening | undefined {
+    return this.#interest.unfollow(this.#topicKey(pattern), door);
+  }
+
+  unfollowUser(user: string, door: Door): Listening | undefined {
+    return this.#interest.unfollow(this.#userKey(user), door);
+  }
+
+  #listen(key: string): Listening {
+    const { bus, subjects, logStart } = this.#parts;
+    this.#made++;
+    const listening = new Listening({
+      key,
+      treeId: this.#made,
+      subjects,
+      subscription: bus.subscribe(key, this.#onMessage),
+      start: logStart(),
+    });
+    if (!listening.isExact && listening.pattern !== undefined) this.#shapes.add(listening.pattern);
+    return listening;
+  }
+
+  #unlisten(listening: Listening): void {
+    listening.subscription.unsubscribe();
+    if (!listening.isExact && listening.pattern !== undefined) this.#shapes.remove(listening.pattern);
+  }
+
+  #userKey(user: string): string {
+    return this.#parts.subjects.live({ kind: "user", user });
+  }
+
+  #topicKey(pattern: string): string {
+    return this.#parts.subjects.liveTopics(pattern);
+  }
+}
