@@ -58,6 +58,11 @@ export class Entrance {
     this.#cache = new ReplayCache(parts.log);
   }
 
+  /** What is held of the log for those who come back, in bytes. */
+  get replayBytes(): number {
+    return this.#cache.heldBytes;
+  }
+
   stop(): void {
     this.#cache.stop();
   }

@@ -2,6 +2,7 @@ import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Edge } from "./edge.ts";
+import type { Entrance } from "./entrance.ts";
 import type { Traffic } from "./traffic.ts";
 
 type Values = Readonly<Record<string, number>>;
@@ -12,8 +13,9 @@ export function createWorkerMetrics(options: {
   readonly traffic: Traffic;
   readonly bus: Bus;
   readonly edge: Pick<Edge, "openConnections" | "listeningTo">;
+  readonly entrance: Pick<Entrance, "replayBytes">;
 }): Registry {
-  const { slot, traffic, bus, edge } = options;
+  const { slot, traffic, bus, edge, entrance } = options;
   const registry = createRegistry();
   // Worker ids are new at every start; the slot is what stays the same across restarts.
   registry.setDefaultLabels({ slot: String(slot) });
@@ -26,6 +28,7 @@ export function createWorkerMetrics(options: {
     "Distinct topics, patterns and users listened to on NATS, and everyone.",
     () => edge.listeningTo,
   );
+  gauge("fanwire_pusher_replay_bytes", "Held of the log for those who come back.", () => entrance.replayBytes);
   const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
     addLabelledCounter(registry, { name, help, label, values });

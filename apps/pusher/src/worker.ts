@@ -118,7 +118,7 @@ export async function startWorker(options: {
   let stopped: Promise<void> | undefined;
 
   return {
-    metrics: createWorkerMetrics({ slot, traffic, bus, edge }),
+    metrics: createWorkerMetrics({ slot, traffic, bus, edge, entrance }),
     readiness: () => {
       if (edge.isDraining) return { ready: false, reason: "draining" };
       const health = bus.health();
