@@ -86,6 +86,15 @@ test("a burst for a few among many is left to the tree", async () => {
   expect(published.map(([, frame]) => frame)).toEqual(numbers(BURST));
 });
 
+test("a burst of large frames is left to the tree, which writes as much at a time", async () => {
+  const { bursts, published } = burstsTo(connection("raw", "a"));
+
+  for (let count = 0; count < BURST; count++) bursts.publish("a", Buffer.alloc(600, "x"));
+
+  await endOfTurn();
+  expect(published.length).toBe(BURST);
+});
+
 test("a connection over its limit is sent no more of the burst; the others get it all", async () => {
   const [slow, quick] = [connection("raw", "a", 3), connection("raw", "a")];
   const { bursts } = burstsTo(slow, quick);

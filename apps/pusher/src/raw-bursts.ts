@@ -3,8 +3,10 @@ import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import type { Trees } from "./trees.ts";
 
-/** A tree writes 32 frames at a time to each socket. So many in one turn go socket by socket, and share writes of 16 KiB. */
+/** A tree writes 32 frames at a time to each socket. So many in one turn go socket by socket, and share writes of 16 KiB, */
 const BURST = 64;
+/** of which larger frames, on average, fill as much 32 at a time. */
+const MAX_FRAME_BYTES = 512;
 /** Walking over all connections pays where at least one in so many follows. */
 const WALK_FOR_ONE_IN = 4;
 const MAX_BYTES = 1_048_576;
@@ -45,7 +47,8 @@ export class RawBursts {
     const gathered = this.#gathered;
     if (gathered.length === 0) return;
     this.#gathered = [];
-    if (gathered.length >= BURST && this.#isCrowd()) this.#writeToEach(gathered);
+    const isBurst = gathered.length >= BURST && this.#bytes < gathered.length * MAX_FRAME_BYTES;
+    if (isBurst && this.#isCrowd()) this.#writeToEach(gathered);
     else for (const { content, isBinary } of gathered) this.#trees.publish(this.#tree, content, isBinary);
   }
 
