@@ -1,4 +1,5 @@
 import { matchesTopic } from "@fanwire/protocol";
+import { LiveRun } from "./live-run.ts";
 
 export type ChaosTarget =
   | { readonly everyone: true }
@@ -8,6 +9,7 @@ export type ChaosTarget =
 
 /** A publication on its way to one reader, as the reader saw it. */
 export type Heard = {
+  /** NaN when it was not the content of any publication. */
   readonly number: number;
   /** Topic or pattern by which it came; undefined when it was for everyone, the user or the connection. */
   readonly subscription: string | undefined;
@@ -30,13 +32,15 @@ export type Faults = {
   repeated: string[];
   disordered: string[];
   misdelivered: string[];
+  /** What came was not what was published. */
+  altered: string[];
   /** NATS stored it under two sequences, or gave one sequence to two: nobody can deliver that once and in order. */
   renumbered: string[];
   /** What of the first three concerns these. */
   byRenumbering: string[];
 };
 
-type FaultKind = "lost" | "repeated" | "disordered" | "misdelivered";
+type FaultKind = "lost" | "repeated" | "disordered" | "misdelivered" | "altered";
 
 /** What went wrong with one publication, by its number and the sequence it came under or was to come under. */
 type Incident = {
@@ -65,6 +69,8 @@ export class Ledger {
   #forgetLiveBefore: [number, number] = [0, 0];
   acknowledged = 0;
   delivered = 0;
+  /** Of what was delivered: to one connection alone. */
+  pushed = 0;
 
   /** The number of a new publication. */
   publish(target: ChaosTarget, isDurable: boolean): number {
@@ -87,6 +93,7 @@ export class Ledger {
       repeated: ownOf("repeated"),
       disordered: ownOf("disordered"),
       misdelivered: ownOf("misdelivered"),
+      altered: ownOf("altered"),
       renumbered: [...this.#renumbered],
       byRenumbering: textsOf(this.#incidents.filter((incident) => this.#isByNats(incident))),
     };
@@ -146,6 +153,7 @@ export class Ledger {
   /** Everything up to `sequence` has had its time: what is missing is lost. Forgets what it knows of them. */
   settle(sequence: number): void {
     this.#incidents.push(...this.#lacking(sequence));
+    for (const reader of this.readers) reader.settleLive(this.#upTo(sequence));
     for (const [number] of this.#upTo(sequence)) {
       this.#acknowledged.delete(this.#entries.get(number)?.sequence ?? 0);
       this.#entries.delete(number);
@@ -186,6 +194,8 @@ export class Reader {
   /** By subscription: what came, by sequence if it is durable, else by number. */
   readonly #durable = new Map<string, Set<number>>();
   readonly #live = new Set<string>();
+  /** By subject, subscription and connection. */
+  readonly #runs = new Map<string, Map<string, LiveRun>>();
   /** By subscription and subject. */
   readonly #last = new Map<string, number>();
   #owedAfter = 0;
@@ -209,6 +219,10 @@ export class Reader {
     const note = (kind: FaultKind, what: string) =>
       this.#ledger.note({ kind, number, sequence, text: `${this.name} heard ${number} ${what}` });
     this.#ledger.delivered++;
+    if (Number.isNaN(number)) {
+      note("altered", `on ${address}, which nobody published`);
+      return;
+    }
     const entry = this.#ledger.entry(number);
     if (entry === undefined) {
       note("repeated", "which was settled before");
@@ -218,7 +232,9 @@ export class Reader {
       note("misdelivered", `for ${JSON.stringify(entry.target)} on ${address}`);
       return;
     }
+    if ("connection" in entry.target) this.#ledger.pushed++;
     if (sequence === undefined) {
+      if (entry.isDurable) this.#runOf(entry.target, `${subscription} on ${address}`).hear(number);
       // A reader without positions cannot tell one from the other.
       const key = `${number} ${subscription}`;
       if (this.#live.has(key)) note("repeated", "twice");
@@ -251,12 +267,40 @@ export class Reader {
     return missing;
   }
 
+  /** Judges what came without sequences: nothing is missing within what one connection heard, and all of it is in order. */
+  settleLive(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): void {
+    const note = (kind: FaultKind, number: number, sequence: number, text: string) =>
+      this.#ledger.note({ kind, number, sequence, text: `${this.name} ${text}` });
+    for (const runs of this.#runs.values()) {
+      for (const [way, run] of runs) {
+        for (const { number, sequence, after } of run.disordered((heard) => this.#ledger.entry(heard)?.sequence))
+          note("disordered", number, sequence, `heard ${number} (sequence ${sequence}), by ${way}, after ${after}`);
+      }
+    }
+    for (const [number, { target, sequence }] of acknowledged) {
+      for (const [way, run] of this.#runs.get(JSON.stringify(target)) ?? []) {
+        if (run.lacks(number, sequence))
+          note("lost", number, sequence, `lacks ${number} (sequence ${sequence}), by ${way}`);
+        run.forget(number);
+      }
+    }
+  }
+
   forget(sequence: number, number: number): void {
     this.#settled = Math.max(this.#settled, sequence);
     for (const came of this.#durable.values()) {
       for (const each of came) if (each <= sequence) came.delete(each);
     }
     for (const key of this.#live) if (Number.parseInt(key, 10) < number) this.#live.delete(key);
+  }
+
+  #runOf(target: ChaosTarget, way: string): LiveRun {
+    const subject = JSON.stringify(target);
+    const runs = this.#runs.get(subject) ?? new Map<string, LiveRun>();
+    this.#runs.set(subject, runs);
+    const run = runs.get(way) ?? new LiveRun();
+    runs.set(way, run);
+    return run;
   }
 
   /** By which of its subscriptions it hears the target; "" when it needs none. */
