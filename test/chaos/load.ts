@@ -7,6 +7,9 @@ const EVERY_MS = 50;
 /** Of one batch. */
 const DURABLE = 6;
 const LIVE = 4;
+/** Every so many turns so many at once for the same, half of them durable: a worker writes a burst in other ways. */
+const BURST_EVERY = 60;
+const BURST = 150;
 const ANSWER_WITHIN_MS = 20_000;
 /** What is not stored is sent again under its id, for less than the two minutes in which that is noticed. */
 const RETRY_FOR_MS = 60_000;
@@ -16,7 +19,7 @@ const USERS = ["anna", "bob", "carol"];
 type Item = { readonly number: number; readonly target: ChaosTarget; readonly isDurable: boolean };
 type Answer = { readonly status?: string; readonly position?: string };
 
-/** Some 220 publications a second through the HTTP API of both publishers: durable, live, and to single connections. */
+/** Some 270 publications a second through the HTTP API of both publishers: durable, live, and to single connections. */
 export class Load {
   /** Answers that were not a result: refusals, and requests that nobody answered. */
   refused = 0;
@@ -58,9 +61,16 @@ export class Load {
     const durable = Array.from({ length: DURABLE }, (_, at) => this.#item(this.#durableTarget(at), true));
     const live = Array.from({ length: LIVE }, (_, at) => this.#item(this.#topic(at), false));
     this.#keep(this.#publishUntilStored([...durable, ...live]));
+    if (this.#turn % BURST_EVERY === 0) this.#keep(this.#publishUntilStored(this.#burst()));
     const address = this.#clients[this.#turn % this.#clients.length]?.address();
     if (address !== undefined)
       this.#keep(this.#post(this.#somePublisher(), [this.#item({ connection: address }, false)]));
+  }
+
+  #burst(): Item[] {
+    const burst = this.#turn / BURST_EVERY;
+    const target: ChaosTarget = burst % 2 === 0 ? { everyone: true } : { topic: `load.${burst % TOPICS}` };
+    return Array.from({ length: BURST }, (_, at) => this.#item(target, at % 2 === 0));
   }
 
   #keep(promise: Promise<unknown>): void {

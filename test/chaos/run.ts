@@ -239,7 +239,8 @@ class Run {
         open(connectSseReader, "sse", user, ["load.4"]),
         open(connectSseReader, "sse", user, ["load.*"]),
       ]),
-      ...["carol", undefined].flatMap((user) => [
+      // A third of all: only a crowd of them is written to one by one in a burst.
+      ...["carol", undefined, "bob", undefined].flatMap((user) => [
         open(connectRawReader, "raw", user, ["load.5"]),
         open(connectRawReader, "raw", user, ["load.*"]),
       ]),
