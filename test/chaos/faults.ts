@@ -84,6 +84,7 @@ export const faults: readonly Fault[] = [
   { name: "NATS node loses its storage", run: (context) => onNode(context, wipeNode) },
   { name: "disk of a NATS node full", run: fillNode },
   { name: "all NATS nodes killed", run: killAllNodes },
+  { name: "all NATS nodes hang", run: hangAllNodes },
 ];
 
 async function onWorker(
@@ -262,4 +263,12 @@ async function killAllNodes({ cluster, untilRed }: FaultContext): Promise<void> 
   await Promise.all(nodes.map(({ server }) => server.stop("SIGKILL")));
   await untilRed(...cluster.parts);
   await Promise.all(nodes.map(({ server }) => server.restart()));
+}
+
+/** Connections to them stay, and bring nothing: only who asks notices. */
+async function hangAllNodes({ cluster, untilRed }: FaultContext): Promise<void> {
+  const { nodes } = cluster.nats;
+  for (const { server } of nodes) server.signal("SIGSTOP");
+  await untilRed(...cluster.parts);
+  for (const { server } of nodes) server.signal("SIGCONT");
 }
