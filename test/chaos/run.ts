@@ -38,11 +38,14 @@ export async function runChaos(options: Options): Promise<Report> {
   const endsAt = performance.now() + seconds * 1_000;
   const nats = cluster.log.bus.connection.info?.version ?? "";
   const isOldNats = nats.startsWith("2.9.");
-  say(`everything runs on nats-server ${nats}; seed ${seed}${isOldNats ? "; no faults that part NATS nodes" : ""}`);
-  const wanted = ({ name, isLong, partsNodes }: Fault) =>
+  const hasDisk = cluster.nats.nodes.some(({ hasOwnDisk }) => hasOwnDisk);
+  const without = [isOldNats && "no faults that part NATS nodes", !hasDisk && "no disk of its own to fill"];
+  say([`everything runs on nats-server ${nats}`, `seed ${seed}`, ...without.filter(Boolean)].join("; "));
+  const wanted = ({ name, isLong, partsNodes, needsDisk }: Fault) =>
     only.split("|").some((part) => name.includes(part)) &&
     !(isLong && only === "" && seconds < 300) &&
-    !(partsNodes && isOldNats);
+    !(partsNodes && isOldNats) &&
+    !(needsDisk && !hasDisk);
   const eligible = faults.filter(wanted);
   // When its nodes hold different logs, nothing that follows tells anything of us.
   const isOver = () => performance.now() > endsAt || ledger.isRenumbered;
