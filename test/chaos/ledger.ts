@@ -234,7 +234,7 @@ export class Reader {
     }
     if ("connection" in entry.target) this.#ledger.pushed++;
     if (sequence === undefined) {
-      if (entry.isDurable) this.#runOf(entry.target, `${subscription} on ${address}`).hear(number);
+      if (entry.isDurable) this.#runOf(entry.target, `${subscription || "no topic"} on ${address}`).hear(number);
       // A reader without positions cannot tell one from the other.
       const key = `${number} ${subscription}`;
       if (this.#live.has(key)) note("repeated", "twice");
