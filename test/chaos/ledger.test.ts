@@ -153,3 +153,19 @@ test("what nobody published was altered on the way", () => {
 
   expect(ledger.faults.altered).toHaveLength(1);
 });
+
+test("it is complete when all has come, also what was acknowledged after it was asked first", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  const [first, second] = [store(1), store(3)];
+  const isComplete = ledger.completion(3);
+  expect(isComplete()).toBe(false);
+
+  hear(second, 3, "load.1");
+  expect(isComplete()).toBe(false);
+  const late = store(2);
+  hear(first, 1, "load.1");
+  expect(isComplete()).toBe(false);
+  hear(late, 2, "load.1");
+
+  expect(isComplete()).toBe(true);
+});

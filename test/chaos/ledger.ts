@@ -50,6 +50,9 @@ type Incident = {
   readonly text: string;
 };
 
+/** Something that is owed and has not come yet. */
+type Lack = Incident & { hasCome(): boolean };
+
 /**
  * Knows what was published, what of it was acknowledged, and what each reader received. Every publication has a number, which
  * is its content. What is settled is forgotten in {@link settle}, so that a run may take hours.
@@ -146,8 +149,22 @@ export class Ledger {
   }
 
   /** What is acknowledged up to `sequence` and owed to somebody who does not have it, as far as NATS kept its word. */
-  missing(sequence: number): Incident[] {
+  missing(sequence: number): Lack[] {
     return this.#lacking(sequence).filter((incident) => !this.#isByNats(incident));
+  }
+
+  /**
+   * Returns what tells whether nothing is missing up to `sequence`, to be asked as often as one likes: all that is owed is looked
+   * through when nothing is known to be missing, and not each time. Through this process goes what NATS nodes say to each other.
+   */
+  completion(sequence: number): () => boolean {
+    let open: Lack[] = [];
+    const hasCome = (lack: Lack | undefined) => lack === undefined || lack.hasCome() || this.#isByNats(lack);
+    return () => {
+      while (open.length > 0 && hasCome(open.at(-1))) open.pop();
+      if (open.length === 0) open = this.missing(sequence);
+      return open.length === 0;
+    };
   }
 
   /** Everything up to `sequence` has had its time: what is missing is lost. Forgets what it knows of them. */
@@ -167,8 +184,9 @@ export class Ledger {
     for (const reader of this.readers) reader.forget(sequence, next);
   }
 
-  #lacking(sequence: number): Incident[] {
-    return this.readers.filter(({ resumes }) => resumes).flatMap((reader) => reader.missing(this.#upTo(sequence)));
+  #lacking(sequence: number): Lack[] {
+    const acknowledged = [...this.#upTo(sequence)];
+    return this.readers.filter(({ resumes }) => resumes).flatMap((reader) => reader.missing(acknowledged));
   }
 
   #isByNats({ kind, number, sequence = 0 }: Incident): boolean {
@@ -254,14 +272,14 @@ export class Reader {
     this.#last.set(subject, Math.max(last, sequence));
   }
 
-  missing(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): Incident[] {
-    const missing: Incident[] = [];
+  missing(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): Lack[] {
+    const missing: Lack[] = [];
     for (const [number, { target, sequence }] of acknowledged) {
-      if (sequence <= this.#owedAfter) continue;
       for (const subscription of this.#waysOf(target)) {
-        if (this.#durable.get(subscription)?.has(sequence)) continue;
+        const hasCome = () => sequence <= this.#owedAfter || this.#durable.get(subscription)?.has(sequence) === true;
+        if (hasCome()) continue;
         const text = `${this.name} lacks ${number} (sequence ${sequence}) for ${JSON.stringify(target)}`;
-        missing.push({ kind: "lost", number, sequence, text });
+        missing.push({ kind: "lost", number, sequence, text, hasCome });
       }
     }
     return missing;

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { until } from "../support/wait.ts";
 import { ChannelTraffic } from "./channel-traffic.ts";
 import { type ChaosCluster, startChaosCluster } from "./cluster.ts";
@@ -14,6 +15,8 @@ const RED_WITHIN_MS = 10_000;
 /** A machine with other work is given time; that it comes back at all is what is asserted. */
 const SLOW_MS = 5_000;
 const BACK_WITHIN_MS = 120_000;
+/** All connections to NATS pass this process: what it holds up itself is told, so that nobody else is blamed. */
+const BUSY_MS = 250;
 
 type Options = {
   readonly seed: number;
@@ -75,6 +78,7 @@ class Run {
   #fault = "nothing yet";
   #disconnected = 0;
   #slow: string[] = [];
+  readonly #lag = monitorEventLoopDelay({ resolution: 10 });
   #settled = 0;
 
   constructor(cluster: ChaosCluster, ledger: Ledger, report: Report, random: Random) {
@@ -93,6 +97,7 @@ class Run {
     const sequence = await this.#load.publishMarker(this.#cluster.publishers[0]?.service.url ?? "");
     for (const reader of this.#ledger.readers) reader.forgive(sequence - 1);
     await this.#untilComplete(sequence);
+    this.#lag.enable();
     this.#load.start();
     await this.#untilWhole();
   }
@@ -103,6 +108,7 @@ class Run {
     this.#concerned = new Set();
     this.#disconnected = 0;
     this.#slow = [];
+    this.#lag.reset();
     const redAfterMs: Record<string, number> = {};
     const startedAt = performance.now();
     await fault.run(this.#context(redAfterMs)).catch((error) => {
@@ -118,6 +124,8 @@ class Run {
     await this.#inTime("ready", () => until("ready", () => parts.every(({ isReady }) => isReady), BACK_WITHIN_MS));
     const readyAfterMs = performance.now() - healedAt;
     await this.#untilWhole();
+    const busyMs = this.#lag.max / 1e6;
+    if (busyMs > BUSY_MS) this.#slow.push(`the suite itself busy ${Math.round(busyMs)} ms`);
     const row: FaultRow = {
       name: fault.name,
       startedAtMs: startedAt - this.#startedAt,
@@ -132,6 +140,7 @@ class Run {
   }
 
   async end(): Promise<void> {
+    this.#lag.disable();
     await this.#load.stop();
     await this.#untilWhole();
     this.#ledger.settle(this.#settled);
@@ -201,7 +210,7 @@ class Run {
   }
 
   #untilComplete(sequence: number): Promise<unknown> {
-    return until("all is delivered", () => this.#ledger.missing(sequence).length === 0, BACK_WITHIN_MS);
+    return until("all is delivered", this.#ledger.completion(sequence), BACK_WITHIN_MS);
   }
 
   async #inTime(what: string, wait: () => Promise<unknown>): Promise<void> {
