@@ -12,6 +12,8 @@ import { type FaultRow, formatRow, Report } from "./report.ts";
 
 /** Readiness is to tell the truth within so many milliseconds: five seconds of silence, and what asking takes. */
 const RED_WITHIN_MS = 10_000;
+/** As for red. From when the fault was taken back: a part that was replaced is ready by then. */
+const GREEN_WITHIN_MS = 10_000;
 /** A machine with other work is given time; that it comes back at all is what is asserted. */
 const SLOW_MS = 5_000;
 const BACK_WITHIN_MS = 120_000;
@@ -123,6 +125,7 @@ class Run {
     const { parts } = this.#cluster;
     await this.#inTime("ready", () => until("ready", () => parts.every(({ isReady }) => isReady), BACK_WITHIN_MS));
     const readyAfterMs = performance.now() - healedAt;
+    if (readyAfterMs > GREEN_WITHIN_MS) this.#report.late.push(`${fault.name}: readiness was green late`);
     await this.#untilWhole();
     const busyMs = this.#lag.max / 1e6;
     if (busyMs > BUSY_MS) this.#slow.push(`the suite itself busy ${Math.round(busyMs)} ms`);
