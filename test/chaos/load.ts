@@ -10,6 +10,8 @@ const LIVE = 4;
 /** Every so many turns so many at once for the same, half of them durable: a worker writes a burst in other ways. */
 const BURST_EVERY = 60;
 const BURST = 150;
+/** Addresses of connections that are gone, which pushes may be sent to later. */
+const FORMER = 100;
 const ANSWER_WITHIN_MS = 20_000;
 /** What is not stored is sent again under its id, for less than the two minutes in which that is noticed. */
 const RETRY_FOR_MS = 60_000;
@@ -29,6 +31,9 @@ export class Load {
   readonly #pending = new Set<Promise<unknown>>();
   #timer: NodeJS.Timeout | undefined;
   #turn = 0;
+  /** By client: its connection when it was looked at last. */
+  readonly #addresses = new Map<string, string>();
+  readonly #former: string[] = [];
 
   constructor(cluster: ChaosCluster, ledger: Ledger, clients: readonly ChaosClient[]) {
     this.#cluster = cluster;
@@ -62,9 +67,21 @@ export class Load {
     const live = Array.from({ length: LIVE }, (_, at) => this.#item(this.#topic(at), false));
     this.#keep(this.#publishUntilStored([...durable, ...live]));
     if (this.#turn % BURST_EVERY === 0) this.#keep(this.#publishUntilStored(this.#burst()));
-    const address = this.#clients[this.#turn % this.#clients.length]?.address();
-    if (address !== undefined)
-      this.#keep(this.#post(this.#somePublisher(), [this.#item({ connection: address }, false)]));
+    const addresses = [this.#address(), this.#former[this.#turn % FORMER]].filter((each) => each !== undefined);
+    const pushes = addresses.map((address) => this.#item({ connection: address }, false));
+    if (pushes.length > 0) this.#keep(this.#post(this.#somePublisher(), pushes));
+  }
+
+  /** Of the client whose turn it is. Nobody else is to get what is for the connection that it had before. */
+  #address(): string | undefined {
+    const client = this.#clients[this.#turn % this.#clients.length];
+    const address = client?.address();
+    if (client === undefined || address === undefined) return undefined;
+    const former = this.#addresses.get(client.name);
+    this.#addresses.set(client.name, address);
+    if (former !== undefined && former !== address) this.#former.unshift(former);
+    this.#former.splice(FORMER);
+    return address;
   }
 
   #burst(): Item[] {
