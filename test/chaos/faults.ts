@@ -76,7 +76,7 @@ export const faults: readonly Fault[] = [
     run: (context) => onNode(context, throughRoutes("cut")),
   },
   {
-    name: "NATS node says nothing to the others",
+    name: "NATS node is silent to the others",
     partsNodes: true,
     run: (context) => onNode(context, throughRoutes("stall")),
   },
