@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { logLeader } from "../support/log.ts";
+import { isLogOn, logLeader } from "../support/log.ts";
 import { until } from "../support/wait.ts";
 import { type ChaosCluster, connectionsOf, isAlive, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
 import { type ChaosNode, fillDisk, setLinks } from "./nats-nodes.ts";
@@ -28,6 +28,8 @@ export type Fault = {
    * acknowledged. What a log is worth then cannot be tested.
    */
   readonly partsNodes?: boolean;
+  /** Of a NATS node, to be filled: not everywhere may the suite mount one. */
+  readonly needsDisk?: boolean;
   run(context: FaultContext): Promise<unknown>;
 };
 
@@ -55,6 +57,8 @@ export const faults: readonly Fault[] = [
   },
   { name: "NATS node killed", run: (context) => onNode(context, killNode) },
   { name: "NATS node hangs", run: (context) => onNode(context, hangNode) },
+  { name: "NATS nodes killed one after the other", isLong: true, run: (context) => onEachNode(context, killNode) },
+  { name: "NATS nodes hang one after the other", isLong: true, run: (context) => onEachNode(context, hangNode) },
   { name: "log leader killed", run: (context) => onLeader(context, killNode) },
   { name: "log leader hangs", run: (context) => onLeader(context, hangNode) },
   {
@@ -66,11 +70,23 @@ export const faults: readonly Fault[] = [
   { name: "NATS node says nothing to clients", run: (context) => onNode(context, throughLink("stall")) },
   { name: "NATS node is slow", run: (context) => onNode(context, throughLink("slow")) },
   { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
-  { name: "NATS node cut off from the others", partsNodes: true, run: (context) => onNode(context, partNode) },
+  {
+    name: "NATS node cut off from the others",
+    partsNodes: true,
+    run: (context) => onNode(context, throughRoutes("cut")),
+  },
+  {
+    name: "NATS node is silent to the others",
+    partsNodes: true,
+    run: (context) => onNode(context, throughRoutes("stall")),
+  },
+  { name: "NATS node is slow to the others", run: (context) => onNode(context, throughRoutes("slow")) },
+  { name: "NATS node trickles to the others", run: (context) => onNode(context, throughRoutes("trickle")) },
   { name: "NATS node stops as a lame duck", run: (context) => onNode(context, retireNode) },
   { name: "NATS node loses its storage", run: (context) => onNode(context, wipeNode) },
-  { name: "disk of a NATS node full", run: fillNode },
+  { name: "disk of a NATS node full", needsDisk: true, run: fillNode },
   { name: "all NATS nodes killed", run: killAllNodes },
+  { name: "all NATS nodes hang", run: hangAllNodes },
 ];
 
 async function onWorker(
@@ -164,6 +180,18 @@ function onNode({ cluster, random }: FaultContext, act: (node: ChaosNode) => Pro
   return act(random.pick(cluster.nats.nodes));
 }
 
+/** The next only when the one before has all of the log again: two of three are not to lack anything at once. */
+async function onEachNode(
+  { cluster, random }: FaultContext,
+  act: (node: ChaosNode) => Promise<unknown>,
+): Promise<void> {
+  const { nodes } = cluster.nats;
+  for (const node of random.shuffled(nodes)) {
+    await act(node);
+    await until("all nodes have the log", () => isLogOn(cluster.log.bus, nodes.length), 60_000);
+  }
+}
+
 async function onLeader({ cluster }: FaultContext, act: (node: ChaosNode) => Promise<unknown>): Promise<void> {
   const leader = await until(
     "the log has a leader",
@@ -195,11 +223,13 @@ function throughLink(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNo
   };
 }
 
-/** It still serves its clients, and knows nothing of the rest. */
-async function partNode({ routes }: ChaosNode): Promise<void> {
-  setLinks(routes, "cut");
-  await delay(LONG_HOLD_MS);
-  setLinks(routes, "pass");
+/** It still serves its clients, and knows late or nothing of the rest. */
+function throughRoutes(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
+  return async ({ routes }) => {
+    setLinks(routes, mode);
+    await delay(LONG_HOLD_MS);
+    setLinks(routes, "pass");
+  };
 }
 
 async function isolateNode({ routes, clients }: ChaosNode): Promise<void> {
@@ -222,7 +252,7 @@ async function wipeNode({ server, folder }: ChaosNode): Promise<void> {
 /** A nats-server that cannot write gives JetStream up until it is started again; 2.9.10 may then hang when told to stop. */
 async function fillNode({ cluster }: FaultContext): Promise<void> {
   const node = cluster.nats.nodes.find(({ hasOwnDisk }) => hasOwnDisk);
-  if (node === undefined) return;
+  if (node === undefined) throw new Error("no node has a disk of its own");
   const makeRoom = await fillDisk(node);
   await delay(LONG_HOLD_MS);
   await makeRoom();
@@ -235,4 +265,12 @@ async function killAllNodes({ cluster, untilRed }: FaultContext): Promise<void> 
   await Promise.all(nodes.map(({ server }) => server.stop("SIGKILL")));
   await untilRed(...cluster.parts);
   await Promise.all(nodes.map(({ server }) => server.restart()));
+}
+
+/** Connections to them stay, and bring nothing: only who asks notices. */
+async function hangAllNodes({ cluster, untilRed }: FaultContext): Promise<void> {
+  const { nodes } = cluster.nats;
+  for (const { server } of nodes) server.signal("SIGSTOP");
+  await untilRed(...cluster.parts);
+  for (const { server } of nodes) server.signal("SIGCONT");
 }

@@ -118,3 +118,54 @@ test("what was for another connection, user or topic is misdelivered", () => {
 
   expect(ledger.faults.misdelivered).toHaveLength(3);
 });
+
+test("what a connection hears without sequences is in order and has no holes, as far as it was connected", () => {
+  const { ledger, reader, store, hear } = open(["load.1"]);
+  const [before, first, second, third, fourth, after] = [1, 2, 3, 4, 5, 6].map((sequence) => store(sequence));
+  for (const number of [first, fourth, third]) hear(number ?? 0, undefined, "load.1");
+  reader.forgive(6);
+
+  ledger.settle(6);
+
+  const { lost, disordered } = ledger.faults;
+  expect(
+    [before, after].filter((number) => [...lost, ...disordered].some((text) => text.includes(`${number} (`))),
+  ).toEqual([]);
+  expect(lost).toEqual([expect.stringContaining(`lacks ${second}`)]);
+  expect(disordered).toEqual([expect.stringContaining(`heard ${third}`)]);
+});
+
+test("what another connection heard before is nothing to the order of this one", () => {
+  const { ledger, reader, store, hear } = open(["load.1"]);
+  const [first, second] = [store(1), store(2)];
+  hear(second, undefined, "load.1");
+  reader.hear({ number: first, sequence: undefined, subscription: "load.1", address: "worker00.2" });
+  reader.forgive(2);
+
+  ledger.settle(2);
+
+  expect(Object.values(ledger.faults).flat()).toEqual([]);
+});
+
+test("what nobody published was altered on the way", () => {
+  const { ledger, hear } = open();
+  hear(Number.NaN, undefined, "load.1");
+
+  expect(ledger.faults.altered).toHaveLength(1);
+});
+
+test("it is complete when all has come, also what was acknowledged after it was asked first", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  const [first, second] = [store(1), store(3)];
+  const isComplete = ledger.completion(3);
+  expect(isComplete()).toBe(false);
+
+  hear(second, 3, "load.1");
+  expect(isComplete()).toBe(false);
+  const late = store(2);
+  hear(first, 1, "load.1");
+  expect(isComplete()).toBe(false);
+  hear(late, 2, "load.1");
+
+  expect(isComplete()).toBe(true);
+});

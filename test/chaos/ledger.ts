@@ -1,4 +1,5 @@
 import { matchesTopic } from "@fanwire/protocol";
+import { LiveRun } from "./live-run.ts";
 
 export type ChaosTarget =
   | { readonly everyone: true }
@@ -8,6 +9,7 @@ export type ChaosTarget =
 
 /** A publication on its way to one reader, as the reader saw it. */
 export type Heard = {
+  /** NaN when it was not the content of any publication. */
   readonly number: number;
   /** Topic or pattern by which it came; undefined when it was for everyone, the user or the connection. */
   readonly subscription: string | undefined;
@@ -30,13 +32,15 @@ export type Faults = {
   repeated: string[];
   disordered: string[];
   misdelivered: string[];
+  /** What came was not what was published. */
+  altered: string[];
   /** NATS stored it under two sequences, or gave one sequence to two: nobody can deliver that once and in order. */
   renumbered: string[];
   /** What of the first three concerns these. */
   byRenumbering: string[];
 };
 
-type FaultKind = "lost" | "repeated" | "disordered" | "misdelivered";
+type FaultKind = "lost" | "repeated" | "disordered" | "misdelivered" | "altered";
 
 /** What went wrong with one publication, by its number and the sequence it came under or was to come under. */
 type Incident = {
@@ -45,6 +49,9 @@ type Incident = {
   readonly sequence: number | undefined;
   readonly text: string;
 };
+
+/** Something that is owed and has not come yet. */
+type Lack = Incident & { hasCome(): boolean };
 
 /**
  * Knows what was published, what of it was acknowledged, and what each reader received. Every publication has a number, which
@@ -65,6 +72,8 @@ export class Ledger {
   #forgetLiveBefore: [number, number] = [0, 0];
   acknowledged = 0;
   delivered = 0;
+  /** Of what was delivered: to one connection alone. */
+  pushed = 0;
 
   /** The number of a new publication. */
   publish(target: ChaosTarget, isDurable: boolean): number {
@@ -87,6 +96,7 @@ export class Ledger {
       repeated: ownOf("repeated"),
       disordered: ownOf("disordered"),
       misdelivered: ownOf("misdelivered"),
+      altered: ownOf("altered"),
       renumbered: [...this.#renumbered],
       byRenumbering: textsOf(this.#incidents.filter((incident) => this.#isByNats(incident))),
     };
@@ -139,13 +149,28 @@ export class Ledger {
   }
 
   /** What is acknowledged up to `sequence` and owed to somebody who does not have it, as far as NATS kept its word. */
-  missing(sequence: number): Incident[] {
+  missing(sequence: number): Lack[] {
     return this.#lacking(sequence).filter((incident) => !this.#isByNats(incident));
+  }
+
+  /**
+   * Returns what tells whether nothing is missing up to `sequence`, to be asked as often as one likes: all that is owed is looked
+   * through when nothing is known to be missing, and not each time. Through this process goes what NATS nodes say to each other.
+   */
+  completion(sequence: number): () => boolean {
+    let open: Lack[] = [];
+    const hasCome = (lack: Lack | undefined) => lack === undefined || lack.hasCome() || this.#isByNats(lack);
+    return () => {
+      while (open.length > 0 && hasCome(open.at(-1))) open.pop();
+      if (open.length === 0) open = this.missing(sequence);
+      return open.length === 0;
+    };
   }
 
   /** Everything up to `sequence` has had its time: what is missing is lost. Forgets what it knows of them. */
   settle(sequence: number): void {
     this.#incidents.push(...this.#lacking(sequence));
+    for (const reader of this.readers) reader.settleLive(this.#upTo(sequence));
     for (const [number] of this.#upTo(sequence)) {
       this.#acknowledged.delete(this.#entries.get(number)?.sequence ?? 0);
       this.#entries.delete(number);
@@ -159,8 +184,9 @@ export class Ledger {
     for (const reader of this.readers) reader.forget(sequence, next);
   }
 
-  #lacking(sequence: number): Incident[] {
-    return this.readers.filter(({ resumes }) => resumes).flatMap((reader) => reader.missing(this.#upTo(sequence)));
+  #lacking(sequence: number): Lack[] {
+    const acknowledged = [...this.#upTo(sequence)];
+    return this.readers.filter(({ resumes }) => resumes).flatMap((reader) => reader.missing(acknowledged));
   }
 
   #isByNats({ kind, number, sequence = 0 }: Incident): boolean {
@@ -186,6 +212,8 @@ export class Reader {
   /** By subscription: what came, by sequence if it is durable, else by number. */
   readonly #durable = new Map<string, Set<number>>();
   readonly #live = new Set<string>();
+  /** By subject, subscription and connection. */
+  readonly #runs = new Map<string, Map<string, LiveRun>>();
   /** By subscription and subject. */
   readonly #last = new Map<string, number>();
   #owedAfter = 0;
@@ -209,6 +237,10 @@ export class Reader {
     const note = (kind: FaultKind, what: string) =>
       this.#ledger.note({ kind, number, sequence, text: `${this.name} heard ${number} ${what}` });
     this.#ledger.delivered++;
+    if (Number.isNaN(number)) {
+      note("altered", `on ${address}, which nobody published`);
+      return;
+    }
     const entry = this.#ledger.entry(number);
     if (entry === undefined) {
       note("repeated", "which was settled before");
@@ -218,7 +250,9 @@ export class Reader {
       note("misdelivered", `for ${JSON.stringify(entry.target)} on ${address}`);
       return;
     }
+    if ("connection" in entry.target) this.#ledger.pushed++;
     if (sequence === undefined) {
+      if (entry.isDurable) this.#runOf(entry.target, `${subscription || "no topic"} on ${address}`).hear(number);
       // A reader without positions cannot tell one from the other.
       const key = `${number} ${subscription}`;
       if (this.#live.has(key)) note("repeated", "twice");
@@ -238,17 +272,36 @@ export class Reader {
     this.#last.set(subject, Math.max(last, sequence));
   }
 
-  missing(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): Incident[] {
-    const missing: Incident[] = [];
+  missing(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): Lack[] {
+    const missing: Lack[] = [];
     for (const [number, { target, sequence }] of acknowledged) {
-      if (sequence <= this.#owedAfter) continue;
       for (const subscription of this.#waysOf(target)) {
-        if (this.#durable.get(subscription)?.has(sequence)) continue;
+        const hasCome = () => sequence <= this.#owedAfter || this.#durable.get(subscription)?.has(sequence) === true;
+        if (hasCome()) continue;
         const text = `${this.name} lacks ${number} (sequence ${sequence}) for ${JSON.stringify(target)}`;
-        missing.push({ kind: "lost", number, sequence, text });
+        missing.push({ kind: "lost", number, sequence, text, hasCome });
       }
     }
     return missing;
+  }
+
+  /** Judges what came without sequences: nothing is missing within what one connection heard, and all of it is in order. */
+  settleLive(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): void {
+    const note = (kind: FaultKind, number: number, sequence: number, text: string) =>
+      this.#ledger.note({ kind, number, sequence, text: `${this.name} ${text}` });
+    for (const runs of this.#runs.values()) {
+      for (const [way, run] of runs) {
+        for (const { number, sequence, after } of run.disordered((heard) => this.#ledger.entry(heard)?.sequence))
+          note("disordered", number, sequence, `heard ${number} (sequence ${sequence}), by ${way}, after ${after}`);
+      }
+    }
+    for (const [number, { target, sequence }] of acknowledged) {
+      for (const [way, run] of this.#runs.get(JSON.stringify(target)) ?? []) {
+        if (run.lacks(number, sequence))
+          note("lost", number, sequence, `lacks ${number} (sequence ${sequence}), by ${way}`);
+        run.forget(number);
+      }
+    }
   }
 
   forget(sequence: number, number: number): void {
@@ -257,6 +310,15 @@ export class Reader {
       for (const each of came) if (each <= sequence) came.delete(each);
     }
     for (const key of this.#live) if (Number.parseInt(key, 10) < number) this.#live.delete(key);
+  }
+
+  #runOf(target: ChaosTarget, way: string): LiveRun {
+    const subject = JSON.stringify(target);
+    const runs = this.#runs.get(subject) ?? new Map<string, LiveRun>();
+    this.#runs.set(subject, runs);
+    const run = runs.get(way) ?? new LiveRun();
+    runs.set(way, run);
+    return run;
   }
 
   /** By which of its subscriptions it hears the target; "" when it needs none. */

@@ -7,6 +7,11 @@ const EVERY_MS = 50;
 /** Of one batch. */
 const DURABLE = 6;
 const LIVE = 4;
+/** Every so many turns so many at once for the same, half of them durable: a worker writes a burst in other ways. */
+const BURST_EVERY = 60;
+const BURST = 150;
+/** Addresses of connections that are gone, which pushes may be sent to later. */
+const FORMER = 100;
 const ANSWER_WITHIN_MS = 20_000;
 /** What is not stored is sent again under its id, for less than the two minutes in which that is noticed. */
 const RETRY_FOR_MS = 60_000;
@@ -16,7 +21,7 @@ const USERS = ["anna", "bob", "carol"];
 type Item = { readonly number: number; readonly target: ChaosTarget; readonly isDurable: boolean };
 type Answer = { readonly status?: string; readonly position?: string };
 
-/** Some 220 publications a second through the HTTP API of both publishers: durable, live, and to single connections. */
+/** Some 270 publications a second through the HTTP API of both publishers: durable, live, and to single connections. */
 export class Load {
   /** Answers that were not a result: refusals, and requests that nobody answered. */
   refused = 0;
@@ -26,6 +31,9 @@ export class Load {
   readonly #pending = new Set<Promise<unknown>>();
   #timer: NodeJS.Timeout | undefined;
   #turn = 0;
+  /** By client: its connection when it was looked at last. */
+  readonly #addresses = new Map<string, string>();
+  readonly #former: string[] = [];
 
   constructor(cluster: ChaosCluster, ledger: Ledger, clients: readonly ChaosClient[]) {
     this.#cluster = cluster;
@@ -58,9 +66,28 @@ export class Load {
     const durable = Array.from({ length: DURABLE }, (_, at) => this.#item(this.#durableTarget(at), true));
     const live = Array.from({ length: LIVE }, (_, at) => this.#item(this.#topic(at), false));
     this.#keep(this.#publishUntilStored([...durable, ...live]));
-    const address = this.#clients[this.#turn % this.#clients.length]?.address();
-    if (address !== undefined)
-      this.#keep(this.#post(this.#somePublisher(), [this.#item({ connection: address }, false)]));
+    if (this.#turn % BURST_EVERY === 0) this.#keep(this.#publishUntilStored(this.#burst()));
+    const addresses = [this.#address(), this.#former[this.#turn % FORMER]].filter((each) => each !== undefined);
+    const pushes = addresses.map((address) => this.#item({ connection: address }, false));
+    if (pushes.length > 0) this.#keep(this.#post(this.#somePublisher(), pushes));
+  }
+
+  /** Of the client whose turn it is. Nobody else is to get what is for the connection that it had before. */
+  #address(): string | undefined {
+    const client = this.#clients[this.#turn % this.#clients.length];
+    const address = client?.address();
+    if (client === undefined || address === undefined) return undefined;
+    const former = this.#addresses.get(client.name);
+    this.#addresses.set(client.name, address);
+    if (former !== undefined && former !== address) this.#former.unshift(former);
+    this.#former.splice(FORMER);
+    return address;
+  }
+
+  #burst(): Item[] {
+    const burst = this.#turn / BURST_EVERY;
+    const target: ChaosTarget = burst % 2 === 0 ? { everyone: true } : { topic: `load.${burst % TOPICS}` };
+    return Array.from({ length: BURST }, (_, at) => this.#item(target, at % 2 === 0));
   }
 
   #keep(promise: Promise<unknown>): void {

@@ -28,6 +28,10 @@ type ReaderParts = {
 
 export const sequenceOf = (position: string) => Number(position.slice(position.lastIndexOf("-") + 1));
 
+/** The whole content has to be one: of two that were joined by mistake, the second would go unnoticed. */
+const numberOf = (content: unknown) =>
+  typeof content === "string" && /^[1-9]\d*$/.test(content) ? Number(content) : Number.NaN;
+
 const RETRY_MS = 1_000;
 export const TOKEN_LIFETIME_MS = 12 * 3_600_000;
 
@@ -49,7 +53,7 @@ export function connectFanwireReader({ cluster, reader, events }: ReaderParts): 
     token: () => tokenOf(reader),
     onPublication: ({ data, position, topic, subscription }) =>
       reader.hear({
-        number: Number.parseInt(String(data), 10),
+        number: numberOf(data),
         sequence: position === undefined ? undefined : sequenceOf(position),
         subscription: subscription ?? topic,
         address: client.address ?? "",
@@ -82,7 +86,7 @@ export function connectSseReader({ cluster, ledger, reader, events }: ReaderPart
     }
     if (id !== undefined) state.lastId = id;
     if (event !== undefined && event !== "message") return;
-    const number = Number.parseInt(data ?? "", 10);
+    const number = numberOf(data);
     const sequence = id === undefined ? undefined : sequenceOf(id);
     reader.hear({ number, sequence, subscription: wayOf(ledger, reader, number), address: state.address ?? "" });
   };
@@ -138,7 +142,7 @@ export function connectRawReader({ cluster, ledger, reader, events }: ReaderPart
         state.address = `${worker}.${connection}`;
         return;
       }
-      const number = Number.parseInt(text, 10);
+      const number = numberOf(text);
       const subscription = wayOf(ledger, reader, number);
       reader.hear({ number, sequence: undefined, subscription, address: state.address });
     });

@@ -42,12 +42,13 @@ export class Report {
   }
 
   text(extra: Readonly<Record<string, number>>): string {
-    const { lost, repeated, disordered, misdelivered, renumbered, byRenumbering } = this.#ledger.faults;
+    const { lost, repeated, disordered, misdelivered, altered, renumbered, byRenumbering } = this.#ledger.faults;
     const totals = {
       "faults injected": this.rows.length,
       published: this.#ledger.published,
       "durable ones acknowledged": this.#ledger.acknowledged,
       deliveries: this.#ledger.delivered,
+      "of them to one connection": this.#ledger.pushed,
       ...extra,
       "connections dropped by a fault of their own": this.rows.reduce((sum, { disconnected }) => sum + disconnected, 0),
       "dropped without one": this.unjust.length,
@@ -56,6 +57,7 @@ export class Report {
       repeated: repeated.length + this.repeatedEvents.length,
       "out of order": disordered.length,
       "delivered to somebody else": misdelivered.length,
+      "altered on the way": altered.length,
       "renumbered by NATS": renumbered.length,
       "lost, repeated or out of order for that": byRenumbering.length,
     };
@@ -69,9 +71,21 @@ export class Report {
   }
 
   json(): object {
-    const { published, acknowledged, delivered, faults } = this.#ledger;
+    const { published, acknowledged, delivered, pushed, faults } = this.#ledger;
     const { seed, rows, unjust, notRecovered, repeatedEvents, late } = this;
-    return { seed, published, acknowledged, delivered, ...faults, unjust, notRecovered, repeatedEvents, late, rows };
+    return {
+      seed,
+      published,
+      acknowledged,
+      delivered,
+      pushed,
+      ...faults,
+      unjust,
+      notRecovered,
+      repeatedEvents,
+      late,
+      rows,
+    };
   }
 }
 

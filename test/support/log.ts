@@ -38,8 +38,21 @@ export async function openLog({ servers, config, prefix = "fanwire", logger, use
   return { bus, log: opened, subjects, [Symbol.asyncDispose]: () => bus.stop() };
 }
 
+/** What of its description by JetStream tells who has it. */
+type LogCluster = { readonly leader?: string; readonly replicas?: readonly { readonly current: boolean }[] };
+
 /** Name of the NATS node that leads the log; "" when nobody does, or none can be asked. */
 export async function logLeader(bus: NatsBus): Promise<string> {
+  return (await logCluster(bus)).leader ?? "";
+}
+
+/** Whether so many NATS nodes have all of the log, as its leader says. */
+export async function isLogOn(bus: NatsBus, nodes: number): Promise<boolean> {
+  const { leader, replicas = [] } = await logCluster(bus);
+  return Boolean(leader) && replicas.filter(({ current }) => current).length >= nodes - 1;
+}
+
+async function logCluster(bus: NatsBus): Promise<LogCluster> {
   const outcome = await bus.request("$JS.API.STREAM.INFO.FANWIRE_LOG", Buffer.alloc(0), { timeoutMs: 5_000 });
-  return outcome.ok ? (JSON.parse(Buffer.from(outcome.message.data).toString()).cluster?.leader ?? "") : "";
+  return outcome.ok ? (JSON.parse(Buffer.from(outcome.message.data).toString()).cluster ?? {}) : {};
 }
