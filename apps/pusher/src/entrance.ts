@@ -40,6 +40,8 @@ type Replay = {
   /** Up to where it reaches: what comes of that otherwise is no news. */
   readonly upTo: number;
 };
+/** What a connection waits to hear, and up to where it has got what came of each meanwhile. */
+type Waiting = { readonly listenings: readonly Listening[]; readonly marks: number[] };
 type ListenedPart = ReplayPart & { readonly listening: Listening };
 
 /**
@@ -94,7 +96,7 @@ export class Entrance {
   ): Promise<void> {
     const { connectionId } = connection.getUserData();
     const { edge, bus, follower } = this.#parts;
-    const marks = new Map(listenings.map((listening) => [listening, listening.backlog.enter()]));
+    const waiting = { listenings, marks: listenings.map(({ backlog }) => backlog.enter()) };
     const comesBack = since === undefined ? undefined : { since, lease: new ReplayLease() };
     try {
       // Without NATS there is nothing to hear, and nothing to wait for.
@@ -105,7 +107,7 @@ export class Entrance {
       if (edge.connection(connectionId) !== connection) return;
 
       announce(comesBack ? replay?.isComplete === true : null);
-      await this.#catchUp(connection, marks, replay);
+      await this.#catchUp(connection, waiting, replay);
     } finally {
       comesBack?.lease.end();
       for (const listening of listenings) listening.leaveBacklog();
@@ -120,7 +122,7 @@ export class Entrance {
   }
 
   /** Sends what was missed and what came meanwhile, until there is nothing left; then the connection is live. */
-  async #catchUp(connection: Connection, marks: Map<Listening, number>, replay: Replay | undefined): Promise<void> {
+  async #catchUp(connection: Connection, waiting: Waiting, replay: Replay | undefined): Promise<void> {
     const { edge } = this.#parts;
     const { connectionId } = connection.getUserData();
     let pending = replay?.isComplete ? replay.missed : [];
@@ -137,14 +139,14 @@ export class Entrance {
         edge.flush();
         if (connection.send(frame.content, frame.isBinary) === 2) return;
       }
-      const since = this.#since(marks, replay);
+      const since = this.#since(waiting, replay);
       if (since === undefined) {
         // It reads too slowly to ever catch up here: it comes back to where it stands.
         edge.endSlow(connection);
         return;
       }
       if (since.length === 0) {
-        for (const listening of marks.keys()) edge.join(connection, listening);
+        for (const listening of waiting.listenings) edge.join(connection, listening);
         return;
       }
       pending = since;
@@ -152,12 +154,12 @@ export class Entrance {
   }
 
   /** What came since the marks, and moves them. */
-  #since(marks: Map<Listening, number>, replay: Replay | undefined): Missed[] | undefined {
+  #since({ listenings, marks }: Waiting, replay: Replay | undefined): Missed[] | undefined {
     const missed: Missed[] = [];
-    for (const [listening, mark] of marks) {
-      const entries = listening.backlog.since(mark);
+    for (const [at, listening] of listenings.entries()) {
+      const entries = listening.backlog.since(marks[at] ?? 0);
       if (entries === undefined) return undefined;
-      marks.set(listening, listening.backlog.end);
+      marks[at] = listening.backlog.end;
       for (const received of entries) {
         if (received.sequence === undefined || received.sequence > (replay?.upTo ?? 0))
           missed.push({ listening, received });

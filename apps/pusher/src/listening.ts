@@ -20,7 +20,6 @@ export type Received = {
 const MAX_BACKLOG = 20_000;
 
 type ListeningOptions = {
-  readonly key: string;
   readonly treeId: number;
   readonly subjects: Subjects;
   readonly subscription: BusSubscription;
@@ -33,7 +32,6 @@ type ListeningOptions = {
  * is made when it is.
  */
 export class Listening implements Followed, LogKey {
-  readonly key: string;
   readonly treeId: number;
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";
@@ -50,15 +48,20 @@ export class Listening implements Followed, LogKey {
   #fanwireFollowers = 0;
   #sseFollowers = 0;
 
-  constructor({ key, treeId, subjects, subscription, start }: ListeningOptions) {
+  constructor({ treeId, subjects, subscription, start }: ListeningOptions) {
+    const { subject: key } = subscription;
     const target = subjects.parseLive(key);
-    this.key = key;
     this.treeId = treeId;
     this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
     this.kind = this.pattern !== undefined ? "topic" : target?.kind === "user" ? "user" : "everyone";
     this.sequence = new KeySequence(target !== undefined, start);
     this.subscription = subscription;
     this.#subjects = subjects;
+  }
+
+  /** The subject that is subscribed to. */
+  get key(): string {
+    return this.subscription.subject;
   }
 
   get isExact(): boolean {

@@ -88,7 +88,6 @@ export class Listenings {
     const { bus, subjects, logStart } = this.#parts;
     this.#made++;
     const listening = new Listening({
-      key,
       treeId: this.#made,
       subjects,
       subscription: bus.subscribe(key, this.#onMessage),

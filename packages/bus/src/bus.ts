@@ -72,7 +72,7 @@ export type BusPublication = {
   readonly headers?: HeaderEntries;
 };
 
-export type BusSubscription = { unsubscribe(): void };
+export type BusSubscription = { readonly subject: string; unsubscribe(): void };
 
 export type BusHealth =
   | { readonly alive: true; readonly roundTripMs: number }

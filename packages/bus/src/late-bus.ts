@@ -88,6 +88,7 @@ export class LateBus implements Bus {
     const early: EarlySubscription = { args: [subject, onMessage, group], made: undefined };
     this.#earlySubscriptions.add(early);
     return {
+      subject,
       unsubscribe: () => {
         this.#earlySubscriptions.delete(early);
         early.made?.unsubscribe();
