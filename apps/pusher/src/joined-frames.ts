@@ -1,4 +1,5 @@
 import type { Trees } from "./trees.ts";
+import { TurnEnd } from "./turn-end.ts";
 
 /** A frame is not made longer than this by joining, in characters: as long as those of a replay. */
 const FRAME_LENGTH = 65_536;
@@ -11,6 +12,7 @@ const FRAME_LENGTH = 65_536;
 export class JoinedFrames {
   readonly #trees: Trees;
   readonly #separator: string;
+  readonly #turnEnd = new TurnEnd(() => this.flush());
   #tree = "";
   #frame = "";
 
@@ -24,7 +26,7 @@ export class JoinedFrames {
     if (this.#frame === "") {
       this.#tree = tree;
       this.#frame = message;
-      setImmediate(() => this.flush());
+      this.#turnEnd.ask();
     } else {
       this.#frame += this.#separator + message;
     }

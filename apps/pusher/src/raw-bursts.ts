@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import type { Trees } from "./trees.ts";
+import { TurnEnd } from "./turn-end.ts";
 
 /** A tree writes 32 frames at a time to each socket. So many in one turn go socket by socket, and share writes of 16 KiB, */
 const BURST = 64;
@@ -11,7 +12,6 @@ const MAX_FRAME_BYTES = 512;
 const WALK_FOR_ONE_IN = 4;
 const MAX_BYTES = 1_048_576;
 
-type Frame = { readonly content: Uint8Array; readonly isBinary: boolean };
 type RawConnection = Pick<Connection, "getUserData" | "isSubscribed" | "send" | "cork">;
 
 /**
@@ -22,9 +22,10 @@ type RawConnection = Pick<Connection, "getUserData" | "isSubscribed" | "send" | 
 export class RawBursts {
   readonly #trees: Trees;
   readonly #connections: Pick<Connections<RawConnection>, "all" | "size">;
+  readonly #turnEnd = new TurnEnd(() => this.flush());
   #tree = "";
   #bytes = 0;
-  #gathered: Frame[] = [];
+  #gathered: Uint8Array[] = [];
 
   constructor(trees: Trees, connections: Pick<Connections<RawConnection>, "all" | "size">) {
     this.#trees = trees;
@@ -36,9 +37,9 @@ export class RawBursts {
     if (this.#gathered.length === 0) {
       this.#tree = tree;
       this.#bytes = 0;
-      setImmediate(() => this.flush());
+      this.#turnEnd.ask();
     }
-    this.#gathered.push({ content, isBinary: !isUtf8(content) });
+    this.#gathered.push(content);
     this.#bytes += content.length;
   }
 
@@ -49,19 +50,20 @@ export class RawBursts {
     this.#gathered = [];
     const isBurst = gathered.length >= BURST && this.#bytes < gathered.length * MAX_FRAME_BYTES;
     if (isBurst && this.#isCrowd()) this.#writeToEach(gathered);
-    else for (const { content, isBinary } of gathered) this.#trees.publish(this.#tree, content, isBinary);
+    else for (const content of gathered) this.#trees.publish(this.#tree, content, !isUtf8(content));
   }
 
   #isCrowd(): boolean {
     return this.#trees.count(this.#tree) * WALK_FOR_ONE_IN >= this.#connections.size;
   }
 
-  #writeToEach(gathered: readonly Frame[]): void {
+  #writeToEach(gathered: readonly Uint8Array[]): void {
+    const frames = gathered.map((content) => ({ content, isBinary: !isUtf8(content) }));
     for (const connection of this.#connections.all()) {
       if (connection.getUserData().door !== "raw" || !connection.isSubscribed(this.#tree)) continue;
       connection.cork(() => {
         // One that is over its limit is being ended.
-        for (const { content, isBinary } of gathered) if (connection.send(content, isBinary) === 2) return;
+        for (const { content, isBinary } of frames) if (connection.send(content, isBinary) === 2) return;
       });
     }
   }
