@@ -5,7 +5,9 @@ import { OPEN_GRANT } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { RawBursts } from "./raw-bursts.ts";
 
-const BURST = 64;
+/** What its tree writes at once, and so many more that the rest is a burst. */
+const AT_ONCE = 32;
+const BURST = AT_ONCE + 64;
 
 /** A connection that notes what is sent to it, and together with what; `takes` frames, then it is over its limit. */
 function connection(door: "raw" | "fanwire.v1", tree: string, takes = Number.POSITIVE_INFINITY) {
@@ -44,14 +46,13 @@ function numbers(count: number): string[] {
   return Array.from({ length: count }, (_, number) => String(number));
 }
 
-test("what comes in one turn is left to the tree, in order, when the turn ends", async () => {
+test("little is left to its tree, at once and in order", () => {
   const { bursts, published } = burstsTo(connection("raw", "a"));
 
   for (const text of ["1", "2"]) bursts.publish("a", Buffer.from(text));
   bursts.publish("b", Buffer.from([0xff]));
   bursts.publish("a", Buffer.from("3"));
 
-  await endOfTurn();
   expect(published).toEqual([
     ["a", "1", false],
     ["a", "2", false],
@@ -60,7 +61,7 @@ test("what comes in one turn is left to the tree, in order, when the turn ends",
   ]);
 });
 
-test("a burst is written to each follower of the raw door at once, and to nobody else", async () => {
+test("the rest of a burst is written to each follower of the raw door together, and to nobody else", async () => {
   const followers = [connection("raw", "a"), connection("raw", "a")];
   const others = [connection("raw", "b"), connection("fanwire.v1", "a")];
   const { bursts, published } = burstsTo(...followers, ...others);
@@ -69,9 +70,10 @@ test("a burst is written to each follower of the raw door at once, and to nobody
   expect(followers.map(({ writes }) => writes)).toEqual([[], []]);
 
   await endOfTurn();
-  expect(followers.map(({ writes }) => writes)).toEqual([[numbers(BURST)], [numbers(BURST)]]);
+  const rest = numbers(BURST).slice(AT_ONCE);
+  expect(published.map(([, frame]) => frame)).toEqual(numbers(AT_ONCE));
+  expect(followers.map(({ writes }) => writes)).toEqual([[rest], [rest]]);
   expect(others.map(({ writes }) => writes)).toEqual([[], []]);
-  expect(published).toEqual([]);
 });
 
 test("a burst for a few among many is left to the tree", async () => {
@@ -102,26 +104,41 @@ test("a connection over its limit is sent no more of the burst; the others get i
   for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
 
   await endOfTurn();
-  expect(slow.writes).toEqual([numbers(3)]);
-  expect(quick.writes).toEqual([numbers(BURST)]);
+  const rest = numbers(BURST).slice(AT_ONCE);
+  expect(slow.writes).toEqual([rest.slice(0, 3)]);
+  expect(quick.writes).toEqual([rest]);
 });
 
-test("flushing writes what is pending, once", async () => {
+test("flushing writes what is pending, once; what comes for another tree does too", async () => {
   const { bursts, published } = burstsTo(connection("raw", "a"));
-  bursts.publish("a", Buffer.from("1"));
+  const written = () => published.map(([, frame]) => frame);
+  for (const text of numbers(AT_ONCE + 1)) bursts.publish("a", Buffer.from(text));
+  expect(written()).toEqual(numbers(AT_ONCE));
 
   bursts.flush();
-  expect(published.map(([, frame]) => frame)).toEqual(["1"]);
+  expect(written()).toEqual(numbers(AT_ONCE + 1));
 
-  bursts.publish("a", Buffer.from("2"));
+  bursts.publish("a", Buffer.from("gathered"));
+  bursts.publish("b", Buffer.from("other"));
+  expect(written().slice(-2)).toEqual(["gathered", "other"]);
   await endOfTurn();
-  expect(published.map(([, frame]) => frame)).toEqual(["1", "2"]);
+  expect(published.length).toBe(AT_ONCE + 3);
+});
+
+test("in the next turn a tree is handed as much at once again", async () => {
+  const { bursts, published } = burstsTo(connection("raw", "a"));
+  for (const text of numbers(AT_ONCE)) bursts.publish("a", Buffer.from(text));
+
+  await endOfTurn();
+  bursts.publish("a", Buffer.from("next"));
+
+  expect(published.length).toBe(AT_ONCE + 1);
 });
 
 test("no more than a mebibyte is gathered", () => {
   const { bursts, published } = burstsTo(connection("raw", "a"));
 
-  for (let count = 0; count < 3; count++) bursts.publish("a", Buffer.alloc(600_000, "x"));
+  for (let count = 0; count < AT_ONCE + 3; count++) bursts.publish("a", Buffer.alloc(600_000, "x"));
 
-  expect(published.length).toBe(2);
+  expect(published.length).toBe(AT_ONCE + 2);
 });
