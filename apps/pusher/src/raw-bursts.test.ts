@@ -10,18 +10,22 @@ const BURST = 64;
 /** A connection that notes what is sent to it, and together with what; `takes` frames, then it is over its limit. */
 function connection(door: "raw" | "fanwire.v1", tree: string, takes = Number.POSITIVE_INFINITY) {
   const writes: string[][] = [];
+  let isCorked = false;
   return {
     writes,
     getUserData: () => newConnectionState({ connectionId: 1, door, grant: OPEN_GRANT }),
     isSubscribed: (name: string) => name === tree,
     send: (frame: string | Uint8Array, isBinary?: boolean) => {
       if (writes.flat().length >= takes) return 2;
+      if (!isCorked) writes.push([]);
       writes.at(-1)?.push(isBinary ? "binary" : frame.toString());
       return 1;
     },
     cork: (writing: () => void) => {
       writes.push([]);
+      isCorked = true;
       writing();
+      isCorked = false;
     },
   };
 }
@@ -72,6 +76,21 @@ test("a burst is written to each follower of the raw door at once, and to nobody
   expect(followers.map(({ writes }) => writes)).toEqual([[numbers(BURST)], [numbers(BURST)]]);
   expect(others.map(({ writes }) => writes)).toEqual([[], []]);
   expect(published).toEqual([]);
+});
+
+test("behind what waits in trees the first of a burst is written alone, and the rest together", async () => {
+  const follower = connection("raw", "a");
+  const { bursts, published } = burstsTo(follower);
+  bursts.publish("b", Buffer.from("waits"));
+
+  for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
+
+  await endOfTurn();
+  expect(published.map(([, frame]) => frame)).toEqual(["waits"]);
+  expect(follower.writes).toEqual([["0"], numbers(BURST).slice(1)]);
+  for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
+  await endOfTurn();
+  expect(follower.writes.slice(2)).toEqual([numbers(BURST)]);
 });
 
 test("a burst for a few among many is left to the tree", async () => {

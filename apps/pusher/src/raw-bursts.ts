@@ -22,7 +22,12 @@ type RawConnection = Pick<Connection, "getUserData" | "isSubscribed" | "send" | 
 export class RawBursts {
   readonly #trees: Trees;
   readonly #connections: Pick<Connections<RawConnection>, "all" | "size">;
-  readonly #turnEnd = new TurnEnd(() => this.flush());
+  readonly #turnEnd = new TurnEnd(() => {
+    this.flush();
+    this.#isTreePending = false;
+  });
+  /** A tree was published to in this turn, and what it does not write before the end of the turn may still wait in it. */
+  #isTreePending = false;
   #tree = "";
   #bytes = 0;
   #gathered: Uint8Array[] = [];
@@ -50,7 +55,12 @@ export class RawBursts {
     this.#gathered = [];
     const isBurst = gathered.length >= BURST && this.#bytes < gathered.length * MAX_FRAME_BYTES;
     if (isBurst && this.#isCrowd()) this.#writeToEach(gathered);
-    else for (const content of gathered) this.#trees.publish(this.#tree, content, !isUtf8(content));
+    else this.#leaveToTree(gathered);
+  }
+
+  #leaveToTree(gathered: readonly Uint8Array[]): void {
+    this.#isTreePending = true;
+    for (const content of gathered) this.#trees.publish(this.#tree, content, !isUtf8(content));
   }
 
   #isCrowd(): boolean {
@@ -59,8 +69,11 @@ export class RawBursts {
 
   #writeToEach(gathered: readonly Uint8Array[]): void {
     const frames = gathered.map((content) => ({ content, isBinary: !isUtf8(content) }));
+    // Before it sends anything else uWebSockets.js writes what waits in trees, and ends the cork with it: so the first goes alone.
+    const first = this.#isTreePending ? frames.shift() : undefined;
     for (const connection of this.#connections.all()) {
       if (connection.getUserData().door !== "raw" || !connection.isSubscribed(this.#tree)) continue;
+      if (first && connection.send(first.content, first.isBinary) === 2) continue;
       connection.cork(() => {
         // One that is over its limit is being ended.
         for (const { content, isBinary } of frames) if (connection.send(content, isBinary) === 2) return;
