@@ -105,10 +105,10 @@ export class LogFollower<Key extends LogKey> {
    * it takes too long to learn where they stand; comparing with the log tells later.
    */
   async begin(keys: readonly Key[]): Promise<boolean> {
-    const unknown = keys.filter(({ sequence }) => sequence.floor === undefined);
-    if (unknown.length === 0) return true;
+    const fresh = keys.filter(({ sequence }) => !sequence.hasBegun);
+    if (fresh.length === 0) return true;
     if ((await this.#beginning.get()) === undefined) return false;
-    for (const { sequence } of unknown) if (sequence.floor === undefined) sequence.settle(this.#lastSequence);
+    for (const { sequence } of fresh) if (!sequence.hasBegun) sequence.begin(this.#lastSequence);
     return true;
   }
 
@@ -286,8 +286,7 @@ export class LogFollower<Key extends LogKey> {
     this.#parts.logger.warn({ epoch }, "the log was made anew");
     this.#lastSequence = 0;
     for (const key of this.#parts.keys()) {
-      key.sequence.reset();
-      this.#suspects.add(key);
+      if (key.sequence.reset()) this.#suspects.add(key);
     }
     // What is held came before the answer: beyond it only what is of the log before, and has no place in this one.
     const held = this.#held;

@@ -106,3 +106,28 @@ test("what is from before the following is past, what comes later only once it i
   expect([8, 9].map((sequence) => key.isPast(sequence))).toEqual([true, false]);
   expect(new KeySequence(true).isPast(1)).toBe(false);
 });
+
+test("in a log made anew all is new to who followed before, and nothing is old news to who has just come", () => {
+  const [followed, fresh] = [new KeySequence(false), new KeySequence(false)];
+  followed.begin(20);
+  // It came before it was known where the log stands, and that the log was made anew.
+  fresh.delivered(5, "a");
+
+  expect([followed.reset(), fresh.reset()]).toEqual([true, false]);
+
+  expect(followed.floor).toBe(0);
+  expect(fresh.floor).toBeUndefined();
+  fresh.begin(7);
+  expect(fresh.floor).toBe(7);
+  expect(fresh.judge(1, 0, "a")).toBe("duplicate");
+});
+
+test("what came before the following had begun is remembered when it begins", () => {
+  const sequence = new KeySequence(false);
+  sequence.delivered(5, "a");
+
+  sequence.begin(7);
+
+  expect(sequence.judge(5, 0, "a")).toBe("duplicate");
+  expect(sequence.judge(6, 5, "a")).toBe("deliver");
+});

@@ -28,6 +28,7 @@ export class KeySequence {
   #memory: Memory | undefined;
   readonly #start: number | undefined;
   #proposed: number | undefined;
+  #hasBegun = false;
 
   /**
    * `start`: a sequence after which nothing was published before the following began; it may be much older than that.
@@ -41,6 +42,11 @@ export class KeySequence {
   /** Where to read on; undefined before anything is known. */
   get floor(): number | undefined {
     return this.#floor;
+  }
+
+  /** It is known where in the log the following began: all that is stored after that is to be delivered. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
   /** Remembered one by one: of a pattern those that are delivered but not yet settled. */
@@ -77,12 +83,23 @@ export class KeySequence {
     const { deliveredAbove, lastOf } = this.#memory;
     if (lastOf.size >= MAX_SUBJECTS) lastOf.clear();
     lastOf.set(subject, Math.max(sequence, lastOf.get(subject) ?? 0));
-    if (this.isExact) this.settle(sequence);
+    if (this.isExact) this.#raiseFloor(sequence);
     else deliveredAbove.add(sequence);
+  }
+
+  /** `end`: of the log, once NATS has the subscription. What came before the answer counts as delivered. */
+  begin(end: number): void {
+    if (this.#floor === undefined) this.#floor = end;
+    this.#hasBegun = true;
   }
 
   /** All up to `through` have been read from the log, and delivered where they were missing. */
   settle(through: number): void {
+    this.#hasBegun = true;
+    this.#raiseFloor(through);
+  }
+
+  #raiseFloor(through: number): void {
     if (this.#floor !== undefined && through <= this.#floor) return;
     this.#floor = through;
     if (this.#memory === undefined) return;
@@ -100,10 +117,14 @@ export class KeySequence {
     else this.settle(this.#proposed);
   }
 
-  /** The log was made anew: its sequences mean something else, and all of it is newer than the following. */
-  reset(): void {
-    this.#floor = 0;
+  /**
+   * The log was made anew: its sequences mean something else. True: all of it is newer than the following. False: the following
+   * had not begun, and may be newer than some of it.
+   */
+  reset(): boolean {
+    this.#floor = this.#hasBegun ? 0 : undefined;
     this.#proposed = undefined;
     this.#memory = undefined;
+    return this.#hasBegun;
   }
 }
