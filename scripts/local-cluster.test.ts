@@ -1,9 +1,10 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { LocalCluster } from "./local-cluster.ts";
 import { findNatsServer } from "./nats-server.ts";
 import { findFreePort } from "./ports.ts";
@@ -198,18 +199,25 @@ test("a stop while it starts ends what has started", async () => {
 });
 
 test("what an earlier start left running is ended by the next one", async () => {
-  const earlier = await createCluster([writeService("one")]);
-  await earlier.start();
-  const file = join(root, ".fanwire", "running.json");
-  const pids = ["nats-server", "one"].map(recordedPid);
-  // The earlier start is this very process; pretend it was another one, which was killed.
-  const record = JSON.parse(readFileSync(file, "utf8")) as { owner: { pid: number } };
-  const text = JSON.stringify({ ...record, owner: { name: "npm start", pid: 2 ** 22 - 1, command: "gone" } });
-  writeFileSync(file, text);
+  // The earlier start was killed: nobody looks after these any more.
+  const left = ["nats-server", "one"].map((name) => {
+    const { pid = 0 } = spawn(process.execPath, ["-e", "setInterval(() => {}, 1_000)"], {
+      detached: true,
+      stdio: "ignore",
+    });
+    onTestFinished(() => {
+      if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    });
+    return { name, pid, command: readFileSync(`/proc/${pid}/cmdline`, "utf8") };
+  });
+  const folder = join(root, ".fanwire");
+  mkdirSync(folder);
+  const owner = { name: "npm start", pid: 2 ** 22 - 1, command: "gone" };
+  writeFileSync(join(folder, "running.json"), JSON.stringify({ owner, children: left }));
 
   const next = await createCluster([writeService("one")]);
   await next.start();
 
   expect(said.join("\n")).toContain("which an earlier start left running");
-  expect(pids.map(isAlive)).toEqual([false, false]);
+  await vi.waitFor(() => expect(left.map(({ pid }) => isAlive(pid))).toEqual([false, false]));
 });
