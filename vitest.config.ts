@@ -15,7 +15,7 @@ function project(name: string, groupOrder: number, include: string[], timeoutMs:
 export default defineConfig({
   test: {
     // Tests of whole clusters mostly wait: one for each core but one, which is what vitest would run, leaves it idle.
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project(
         "unit",
