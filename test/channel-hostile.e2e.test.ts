@@ -248,14 +248,12 @@ test("a peer with a hundred thousand channels comes back without holding up the 
   busy.subscribe(...names);
   const began = performance.now();
   let slowestMs = 0;
-  let answered = 0;
   await until(
     "all are subscribed",
     async () => {
       const started = performance.now();
       await other.settle();
       slowestMs = Math.max(slowestMs, performance.now() - started);
-      answered++;
       return (await metric(own.adminUrl, "fanwire_channel_channels")) > 100_000;
     },
     60_000,
@@ -268,8 +266,7 @@ test("a peer with a hundred thousand channels comes back without holding up the 
     `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} of ${Math.round(tookMs)} ms`,
   );
   expect(bytesPerChannel).toBeLessThan(8_000);
-  // Held up to the end, it would be answered once.
-  expect(answered).toBeGreaterThan(2);
+  expect(slowestMs).toBeLessThan(tookMs / 2);
 
   busy.socket.destroy();
   await until("all are left", async () => (await metric(own.adminUrl, "fanwire_channel_channels")) === 1);
