@@ -22,6 +22,8 @@ const LOG_ENV = {
   FANWIRE_LOG_MAX_BYTES: String(LOG_LIMITS.maxBytes),
   FANWIRE_LOG_MAX_AGE_SECONDS: String(LOG_LIMITS.maxAgeSeconds),
   FANWIRE_LOG_REPLICAS: String(LOG_LIMITS.replicas),
+  // What is read from the log again is told at this level: for the inquest, should something be lost.
+  FANWIRE_LOG_LEVEL: "debug",
 };
 
 export type ChaosCluster = AsyncDisposable & {

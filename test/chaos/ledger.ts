@@ -51,7 +51,7 @@ type Incident = {
 };
 
 /** Something that is owed and has not come yet. */
-type Lack = Incident & { hasCome(): boolean };
+export type Lack = Incident & { readonly reader: string; hasCome(): boolean };
 
 /**
  * Knows what was published, what of it was acknowledged, and what each reader received. Every publication has a number, which
@@ -279,7 +279,7 @@ export class Reader {
         const hasCome = () => sequence <= this.#owedAfter || this.#durable.get(subscription)?.has(sequence) === true;
         if (hasCome()) continue;
         const text = `${this.name} lacks ${number} (sequence ${sequence}) for ${JSON.stringify(target)}`;
-        missing.push({ kind: "lost", number, sequence, text, hasCome });
+        missing.push({ kind: "lost", reader: this.name, number, sequence, text, hasCome });
       }
     }
     return missing;

@@ -1,5 +1,7 @@
 import type { Ledger } from "./ledger.ts";
 
+const MAX_TOLD = 10;
+
 /** What one fault did. Times are in milliseconds. */
 export type FaultRow = {
   readonly name: string;
@@ -28,6 +30,8 @@ export class Report {
   readonly repeatedEvents: string[] = [];
   /** Parts that did not do what they should in time. */
   readonly late: string[] = [];
+  /** What was found out about what is missing, to be told. */
+  readonly inquest: string[] = [];
   readonly #ledger: Ledger;
 
   constructor(seed: number, ledger: Ledger) {
@@ -66,7 +70,7 @@ export class Report {
       ...this.rows.map(formatRow),
       "",
       ...Object.entries(totals).map(([name, count]) => `${String(count).padStart(9)} ${name}`),
-      ...this.failures.slice(0, 50).map((failure) => `FAILED ${failure}`),
+      ...[...this.inquest, ...brief(this.failures)].map((failure) => `FAILED ${failure}`),
     ].join("\n");
   }
 
@@ -93,6 +97,12 @@ export function formatRow({ name, redAfterMs, readyAfterMs, backAfterMs, disconn
   const red = Object.entries(redAfterMs).map(([part, ms]) => `${part} red after ${seconds(ms)}`);
   const facts = [`ready after ${seconds(readyAfterMs)}`, `whole after ${seconds(backAfterMs)}`];
   return `  ${name.padEnd(42)} ${[...facts, `${disconnected} disconnected`, ...red, ...slow].join(", ")}`;
+}
+
+/** One cause has hundreds of consequences. */
+export function brief(failures: readonly string[]): string[] {
+  const more = failures.length - MAX_TOLD;
+  return more > 0 ? [...failures.slice(0, MAX_TOLD), `and ${more} more`] : [...failures];
 }
 
 function seconds(ms: number): string {

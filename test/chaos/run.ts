@@ -3,12 +3,13 @@ import { until } from "../support/wait.ts";
 import { ChannelTraffic } from "./channel-traffic.ts";
 import { type ChaosCluster, startChaosCluster } from "./cluster.ts";
 import { type Fault, type FaultContext, faults } from "./faults.ts";
+import { holdInquest } from "./inquest.ts";
 import { Ledger, type Reader } from "./ledger.ts";
 import { Load } from "./load.ts";
 import type { Part } from "./part.ts";
 import { Random } from "./random.ts";
 import { type ChaosClient, connectFanwireReader, connectRawReader, connectSseReader } from "./readers.ts";
-import { type FaultRow, formatRow, Report } from "./report.ts";
+import { brief, type FaultRow, formatRow, Report } from "./report.ts";
 
 /** Readiness is to tell the truth within so many milliseconds: five seconds of silence, and what asking takes. */
 const RED_WITHIN_MS = 10_000;
@@ -59,7 +60,8 @@ export async function runChaos(options: Options): Promise<Report> {
       if (isOver()) break;
       const known = new Set(report.failures);
       say(formatRow(await run.inject(fault)));
-      for (const failure of report.failures) if (!known.has(failure)) say(`    FAILED ${failure}`);
+      const failures = report.failures.filter((failure) => !known.has(failure));
+      for (const line of [...report.inquest.splice(0), ...brief(failures)]) say(`    FAILED ${line}`);
     }
   }
   await run.end();
@@ -197,7 +199,8 @@ class Run {
         ),
       );
     }
-    await this.#inTime("complete", () => this.#untilComplete(sequence));
+    const isComplete = await this.#inTime("complete", () => this.#untilComplete(sequence));
+    if (!isComplete) this.#report.inquest.push(...(await holdInquest(this.#cluster, this.#ledger.missing(sequence))));
     await this.#inTime("channels", () => this.#channels.untilAllHear());
     // One round later: readers that cannot resume may be a moment behind the others.
     this.#ledger.settle(this.#settled);
@@ -216,15 +219,17 @@ class Run {
     return until("all is delivered", this.#ledger.completion(sequence), BACK_WITHIN_MS);
   }
 
-  async #inTime(what: string, wait: () => Promise<unknown>): Promise<void> {
+  async #inTime(what: string, wait: () => Promise<unknown>): Promise<boolean> {
     const startedAt = performance.now();
     try {
       await wait();
       if (performance.now() - startedAt > SLOW_MS)
         this.#slow.push(`${what} ${Math.round(performance.now() - startedAt)} ms`);
+      return true;
     } catch (error) {
       const missing = this.#ledger.missing(Number.POSITIVE_INFINITY).length;
       this.#report.late.push(`${this.#fault}: not ${what} in time: ${error}; ${missing} missing`);
+      return false;
     }
   }
 

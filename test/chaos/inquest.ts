@@ -1,0 +1,50 @@
+import type { ChaosCluster } from "./cluster.ts";
+import type { Lack } from "./ledger.ts";
+
+/** More are not looked up in the log. */
+const LOOKED_UP = 200;
+/** Of each pusher, the newest. */
+const LINES = 40;
+
+/** Who lacks what, whether NATS still holds it, and what the pushers said: the cause shows nowhere else once the run is over. */
+export async function holdInquest(cluster: ChaosCluster, lacks: readonly Lack[]): Promise<string[]> {
+  const victims = [...new Set(lacks.map(({ reader }) => reader))].map((reader) => {
+    const own = lacks.filter((lack) => lack.reader === reader);
+    return `${reader} lacks ${own.length}: ${rangesOf(sequencesOf(own))}`;
+  });
+  const verdict = await whatTheLogHolds(cluster, lacks).catch((error) => `the log cannot be read: ${error}`);
+  const said = cluster.pushers.flatMap(({ name, service }) =>
+    service.process
+      .logLines()
+      .slice(-LINES)
+      .map((line) => `${name} said ${JSON.stringify(line)}`),
+  );
+  return [...victims, verdict, ...said];
+}
+
+async function whatTheLogHolds({ log: { log, subjects } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
+  const numbers = new Map(lacks.map(({ sequence = 0, number }) => [sequence, number]));
+  const wrong: string[] = [];
+  for (const [sequence, number] of [...numbers].slice(0, LOOKED_UP)) {
+    const page = await log.read({ filter: subjects.allLogged, after: sequence - 1, limit: 1 });
+    if (!page.ok) throw new Error(`${page.reason}: ${page.detail}`);
+    const stored = page.publications.find((each) => each.sequence === sequence);
+    const content = stored && Buffer.from(stored.content).toString();
+    if (content !== String(number)) wrong.push(`${sequence} (${content ?? "nothing"} instead of ${number})`);
+  }
+  const count = Math.min(numbers.size, LOOKED_UP);
+  return `of ${count} of these the log holds ${count - wrong.length}${wrong.length > 0 ? `; not ${wrong.join(", ")}` : ""}`;
+}
+
+const sequencesOf = (lacks: readonly Lack[]) => lacks.map(({ sequence = 0 }) => sequence).sort((a, b) => a - b);
+
+/** Numbers that are no further apart than those between which others are delivered. */
+function rangesOf(sequences: readonly number[]): string {
+  const ranges: [from: number, to: number][] = [];
+  for (const sequence of sequences) {
+    const last = ranges.at(-1);
+    if (last !== undefined && sequence - last[1] <= 10) last[1] = sequence;
+    else ranges.push([sequence, sequence]);
+  }
+  return ranges.map(([from, to]) => `${from} to ${to}`).join(", ");
+}
