@@ -19,7 +19,7 @@ async function storedContents({ log, subjects }: TestLog): Promise<string[]> {
     if (!page.ok) throw new Error(`${page.reason}: ${page.detail}`);
     contents.push(...page.publications.map(({ content }) => Buffer.from(content).toString()));
     if (page.isEnd) return contents;
-    after = page.next;
+    after = page.through;
   }
 }
 

@@ -12,8 +12,8 @@ test("what is appended has a position and is read back in order, by pages, whole
   const positions = (await Promise.all(numbers(250).map((n) => append(opened, topic("a.b"), n)))).map(positionOf);
   await appended(opened, everyone, "other");
   const first = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: 0, limit: 100 }));
-  const second = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: first.next, limit: 100 }));
-  const third = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: second.next, limit: 100 }));
+  const second = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: first.through, limit: 100 }));
+  const third = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: second.through, limit: 100 }));
 
   expect(positions.map(({ sequence }) => sequence)).toEqual(numbers(250).map((n) => Number(n) + 1));
   expect(new Set(positions.map(({ epoch }) => epoch))).toEqual(new Set([log.epoch]));
@@ -60,7 +60,7 @@ test("a page holds no more bytes than asked for, and never nothing", async () =>
   for (let isEnd = false; !isEnd; ) {
     const page = pageOf(await opened.log.read({ filter: opened.subjects.log(everyone), after, maxBytes: 400_000 }));
     pages.push(page.publications.length);
-    after = page.next;
+    after = page.through;
     isEnd = page.isEnd;
   }
 
@@ -82,12 +82,12 @@ test("without content a read is one page of publications of any size, and does n
     pages.push(pageOf(await log.read({ filter, after: 10, maxBytes: size, withoutContent: true })));
   }
 
-  for (const { publications, isEnd, next } of pages) {
+  for (const { publications, isEnd, through } of pages) {
     expect(publications.map(({ sequence }) => sequence)).toEqual(numbers(30).map((n) => Number(n) + 11));
     expect(publications.every(({ content, headers }) => content.length === 0 && headers?.get("Event") === "e")).toBe(
       true,
     );
-    expect([isEnd, next]).toEqual([true, 40]);
+    expect([isEnd, through]).toEqual([true, 40]);
   }
   expect(bus.traffic().receivedBytes - receivedBytes).toBeLessThan(2 * 10 * size);
 });

@@ -34,7 +34,7 @@ export async function replay({ log, subjects }: TestLog, target: DurableTarget, 
   for (let after = since.sequence; ; ) {
     const page = pageOf(await log.read({ filter: subjects.logFilter(target), after, limit: 100 }));
     publications.push(...page.publications);
-    after = page.next;
+    after = page.through;
     if (!page.isEnd) continue;
     const counts = new Map<string, number>();
     for (const { subject } of publications) counts.set(subject, (counts.get(subject) ?? 0) + 1);

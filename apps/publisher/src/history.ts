@@ -1,13 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { DurableLog, LogFailure, LoggedPublication, ReadPage } from "@fanwire/bus";
-import {
-  DEFAULT_EVENT,
-  formatPosition,
-  headerNames,
-  isProvablyComplete,
-  type LogState,
-  type Position,
-} from "@fanwire/protocol";
+import { DEFAULT_EVENT, formatPosition, headerNames, isProvablyComplete, type Position } from "@fanwire/protocol";
 import type { z } from "@hono/zod-openapi";
 import type { historyReply, storedPublication } from "./schemas.ts";
 
@@ -31,7 +24,8 @@ export async function readHistory(log: HistoryLog, request: HistoryRequest): Pro
   const isKnown = since.epoch === before.log.epoch && since.sequence <= before.log.lastSequence;
 
   const after = isKnown ? since.sequence : 0;
-  const page = await log.read({ filter: request.subject, after, limit: request.limit });
+  const upTo = before.log.lastSequence;
+  const page = await log.read({ filter: request.subject, after, upTo, limit: request.limit });
   if (!page.ok) return page;
   const complete = isKnown ? await isComplete(log, request.subject, since, page) : { ok: true as const, result: false };
   if (!complete.ok) return complete;
@@ -39,7 +33,7 @@ export async function readHistory(log: HistoryLog, request: HistoryRequest): Pro
     ok: true,
     reply: {
       publications: page.publications.map((publication) => describe(publication, page.log.epoch, request.topic)),
-      position: formatPosition(positionAfter(page, isKnown ? request.since : undefined, before.log)),
+      position: formatPosition({ epoch: page.log.epoch, sequence: page.through }),
       complete: complete.result,
     },
   };
@@ -56,12 +50,6 @@ async function isComplete(log: HistoryLog, subject: string, since: Position, pag
   if (!found.ok) return found;
   const subjectAtSince = found.publication?.subject;
   return { ok: true as const, result: isProvablyComplete({ ...replay, subjectAtSince }) };
-}
-
-/** Where the reader stands after the page. Nothing of the topic was stored up to where the log ended before the read. */
-function positionAfter({ publications, next, log }: ReadPage, since: Position | undefined, before: LogState): Position {
-  if (publications.length > 0) return { epoch: log.epoch, sequence: next };
-  return since ?? { epoch: before.epoch, sequence: before.lastSequence };
 }
 
 function describe(

@@ -189,12 +189,14 @@ export class Entrance {
       const { epoch, lastSequence: upTo } = follower;
       if (epoch !== since.epoch || since.sequence > upTo) return undefined;
       const parts: ListenedPart[] = [];
-      for (const part of await Promise.all(listenings.map((listening) => this.#readOf(listening, since, lease)))) {
+      for (const part of await Promise.all(
+        listenings.map((listening) => this.#readOf(listening, since, upTo, lease)),
+      )) {
         if (part?.log.epoch !== epoch) return undefined;
         parts.push(part);
       }
-      // It was described by a node that lags: what it does not know yet may be what is missing.
-      if (parts.some(({ log }) => log.lastSequence < upTo)) {
+      // It was read from a node that lags: what it does not know yet may be what is missing.
+      if (parts.some(({ through }) => through < upTo)) {
         await delay(DRAIN_CHECK_MS);
         continue;
       }
@@ -232,10 +234,16 @@ export class Entrance {
   async #readOf(
     listening: Listening,
     { epoch, sequence: since }: Position,
+    upTo: number,
     lease: ReplayLease,
   ): Promise<ListenedPart | undefined> {
     const sequence = Math.min(since, listening.sequence.floor ?? since);
-    const part = await this.#cache.read(this.#parts.subjects.logOf(listening.key) ?? "", { epoch, sequence }, lease);
+    const part = await this.#cache.read(
+      this.#parts.subjects.logOf(listening.key) ?? "",
+      { epoch, sequence },
+      upTo,
+      lease,
+    );
     return part && { ...part, listening };
   }
 

@@ -113,9 +113,15 @@ export class LogComparison<Key extends LogKey> {
     let through = after;
     let firstStored = 0;
     while (through < upTo && missing.length <= MAX_MISSING && isValid()) {
-      const page = await this.#parts.log.read({ filter, after: through, limit: PAGE_LIMIT, withoutContent: true });
-      if (!page.ok || page.log.epoch !== epoch || page.log.lastSequence < upTo) break;
-      through = page.isEnd ? upTo : Math.min(page.next, upTo);
+      const page = await this.#parts.log.read({
+        filter,
+        after: through,
+        upTo,
+        limit: PAGE_LIMIT,
+        withoutContent: true,
+      });
+      if (!page.ok || page.log.epoch !== epoch || page.through <= through) break;
+      through = Math.min(page.through, upTo);
       firstStored = page.log.firstSequence;
       for (const each of this.#missing(page.publications)) if (each.sequence <= upTo) missing.push(each);
     }

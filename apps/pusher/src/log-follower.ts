@@ -107,8 +107,9 @@ export class LogFollower<Key extends LogKey> {
   async begin(keys: readonly Key[]): Promise<boolean> {
     const fresh = keys.filter(({ sequence }) => !sequence.hasBegun);
     if (fresh.length === 0) return true;
-    if ((await this.#beginning.get()) === undefined) return false;
-    for (const { sequence } of fresh) if (!sequence.hasBegun) sequence.begin(this.#lastSequence);
+    const end = await this.#beginning.get();
+    if (end === undefined) return false;
+    for (const { sequence } of fresh) if (!sequence.hasBegun) sequence.begin(end);
     return true;
   }
 

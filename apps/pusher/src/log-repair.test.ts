@@ -21,7 +21,7 @@ function nodeThatKnows(lastSequence: number): DurableLog["read"] {
   return async ({ after }: ReadRequest): Promise<ReadOutcome> => {
     const publications = Array.from({ length: lastSequence - after }, (_, at) => publication(after + at + 1));
     const log = { epoch: "e", firstSequence: 1, lastSequence, maxPerSubject: 1_000 };
-    return { ok: true, publications, next: lastSequence, isEnd: true, log };
+    return { ok: true, publications, through: lastSequence, isEnd: true, log };
   };
 }
 

@@ -87,20 +87,15 @@ export class LogRepair<Key extends LogKey> {
     };
     this.#readings.set(key, reading);
     for (;;) {
-      const page = await this.#log.read({ filter, after: reading.through, limit: PAGE_LIMIT });
+      const page = await this.#log.read({ filter, after: reading.through, upTo, limit: PAGE_LIMIT });
       if (!page.ok || page.log.epoch !== this.epoch) return false;
-      // A node that hung while it led may answer before it hears that another leads: nothing after is not nothing more.
-      if (page.log.lastSequence < upTo) return false;
-      reading.through = page.next;
+      reading.through = page.through;
       reading.log = page.log;
       for (const publication of page.publications) {
         reading.publications.set(publication.sequence, readAs(key, publication, page.log.lastSequence, this.#subjects));
       }
       this.#count += page.publications.length;
-      if (page.isEnd) {
-        reading.through = Math.max(reading.through, upTo);
-        return true;
-      }
+      if (page.isEnd) return reading.through >= upTo;
       if (this.#count > MAX_READ) return this.#giveUp(reading, page.log.lastSequence);
     }
   }

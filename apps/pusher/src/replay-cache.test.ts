@@ -7,27 +7,31 @@ const mebibyte = 1_048_576;
 const log = { epoch: "e", firstSequence: 1, lastSequence: 7, maxPerSubject: 1_000 };
 
 test("what cannot be read for a moment is asked for again", async () => {
-  const answers: ReadOutcome[] = [unavailable, unavailable, { ok: true, publications: [], next: 7, isEnd: true, log }];
+  const answers: ReadOutcome[] = [
+    unavailable,
+    unavailable,
+    { ok: true, publications: [], through: 7, isEnd: true, log },
+  ];
   const read = async () => answers.shift() ?? unavailable;
   const cache = new ReplayCache({ read });
   onTestFinished(() => cache.stop());
 
-  const part = await cache.read("filter", { epoch: "e", sequence: 3 }, new ReplayLease());
+  const part = await cache.read("filter", { epoch: "e", sequence: 3 }, 0, new ReplayLease());
 
-  expect(part).toEqual({ publications: [], log });
+  expect(part).toEqual({ publications: [], through: 7, log });
 });
 
 test("all replays together hold so much and no more: who begins waits until others have theirs", async () => {
   const read = async ({ after }: ReadRequest): Promise<ReadOutcome> => {
     const publications = [1, 2, 3, 4].map((at) => publicationAt(after + at));
-    return { ok: true, publications, next: after + 4, isEnd: true, log };
+    return { ok: true, publications, through: after + 4, isEnd: true, log };
   };
   const cache = new ReplayCache({ read });
   onTestFinished(() => cache.stop());
   const since = { epoch: "e", sequence: 0 };
   const [deaf, other] = [new ReplayLease(), new ReplayLease()];
   const readMany = (name: string, count: number, lease: ReplayLease) =>
-    Promise.all(Array.from({ length: count }, (_, at) => cache.read(`${name} ${at}`, since, lease)));
+    Promise.all(Array.from({ length: count }, (_, at) => cache.read(`${name} ${at}`, since, 0, lease)));
 
   await readMany("held", 30, deaf);
   const waiting = readMany("wanted", 20, other);

@@ -29,6 +29,8 @@ const RETRY_MS = 250;
 export type ReplayPart = {
   /** In order, all after where the reader stood. */
   readonly publications: readonly LoggedPublication[];
+  /** All that was stored up to here is among them. */
+  readonly through: number;
   readonly log: LogState;
 };
 
@@ -97,8 +99,11 @@ export class ReplayCache {
     return this.#budget.heldBytes;
   }
 
-  /** Everything stored for `filter` after a position; undefined when it cannot be read, or is too much. */
-  async read(filter: string, since: Position, lease: ReplayLease): Promise<ReplayPart | undefined> {
+  /**
+   * Everything stored for `filter` after a position; undefined when it cannot be read, or is too much. `upTo` is known to be
+   * stored.
+   */
+  async read(filter: string, since: Position, upTo: number, lease: ReplayLease): Promise<ReplayPart | undefined> {
     const { epoch, sequence: after } = since;
     let part = this.#parts.get(filter);
     if (part === undefined || part.since.epoch !== epoch || part.since.sequence > after || part.isSpent) {
@@ -107,9 +112,10 @@ export class ReplayCache {
       this.#parts.set(filter, part);
     }
     lease.hold(part);
-    const log = await part.extend();
+    const log = await part.extend(upTo);
     if (log === undefined) return undefined;
-    return { publications: part.publications.filter(({ sequence }) => sequence > after), log };
+    const { publications, through } = part;
+    return { publications: publications.filter(({ sequence }) => sequence > after), through, log };
   }
 
   stop(): void {
@@ -148,6 +154,8 @@ class SharedPart {
 
   readonly #budget: Budget;
   #heldBytes = 0;
+  /** The newest that a reader knows to be stored. */
+  #upTo = 0;
   #hasServed = false;
   #isListed = true;
   readonly #log: Pick<DurableLog, "read">;
@@ -189,8 +197,9 @@ class SharedPart {
   }
 
   /** Reads on to the end, in a read that begins after this call; all who call before it begins share it. */
-  extend(): Promise<LogState | undefined> {
+  extend(upTo: number): Promise<LogState | undefined> {
     this.usedAt = performance.now();
+    this.#upTo = Math.max(this.#upTo, upTo);
     this.#next ??= this.#extendSoon();
     return this.#next;
   }
@@ -226,6 +235,7 @@ class SharedPart {
       const page = await this.#log.read({
         filter: this.#filter,
         after: this.through,
+        upTo: this.#upTo,
         limit: PAGE_LIMIT,
         maxBytes: this.#budget.pageBytes,
       });
@@ -235,7 +245,7 @@ class SharedPart {
       }
       if (!page.ok || page.log.epoch !== this.since.epoch) return undefined;
       this.publications.push(...page.publications);
-      this.through = page.next;
+      this.through = page.through;
       const bytes = page.publications.reduce((sum, { content }) => sum + content.length + PUBLICATION_BYTES, 0);
       this.#heldBytes += bytes;
       this.#budget.heldBytes += bytes;

@@ -62,8 +62,8 @@ export class Standing {
     const { log, subjects, follower } = this.#parts;
     const filter = subjects.logOf(listening.key);
     if (filter === undefined) return;
-    const page = await log.read({ filter, after: since.sequence, limit: PAGE_LIMIT });
-    if (!page.ok || !page.isEnd || page.log.lastSequence < stored || follower.epoch !== since.epoch) return;
+    const page = await log.read({ filter, after: since.sequence, upTo: stored, limit: PAGE_LIMIT });
+    if (!page.ok || !page.isEnd || page.through < stored || follower.epoch !== since.epoch) return;
 
     const counts = new Map<string, number>();
     for (const { subject } of page.publications) counts.set(subject, (counts.get(subject) ?? 0) + 1);

@@ -21,7 +21,7 @@ export interface DurableLog {
 
   /**
    * What is stored after a sequence, in order, as much as the limits allow. Costs one request when there is nothing, beside
-   * a description of the log that all readers of one moment share.
+   * a description of the log that all readers of one moment share, and another when `upTo` is news.
    */
   read(request: ReadRequest): Promise<ReadOutcome>;
   /** The publication with that sequence, if it is still stored. One request. */
@@ -57,14 +57,16 @@ export type ReadRequest = {
   readonly maxBytes?: number;
   /** Content is left out, and much of it not even read: what is returned has none. */
   readonly withoutContent?: boolean;
+  /** Known to be stored: a page that ends sooner was answered by somebody who lags, and says so in `through`. */
+  readonly upTo?: number;
   /** Rejects with its reason when it aborts. */
   readonly signal?: AbortSignal;
 };
 
 export type ReadPage = {
   readonly publications: readonly LoggedPublication[];
-  /** Where to read on. */
-  readonly next: number;
+  /** All that was stored for the filter up to here is in the page, or was before it: where to read on. */
+  readonly through: number;
   /** True when nothing more was stored for the filter, at a moment before {@link log} was described. */
   readonly isEnd: boolean;
   readonly log: LogState;

@@ -5,6 +5,7 @@ import type { LogFailure, Outcome, ReadOutcome, ReadRequest } from "./durable-lo
 import { type Failed, failureOf } from "./log-failure.ts";
 import { Page } from "./log-page.ts";
 import { type Range, type RangeMessage, readRange } from "./log-range.ts";
+import type { OpenStream } from "./log-stream.ts";
 import type { NatsBus } from "./nats.ts";
 import type { StreamWatch } from "./stream-watch.ts";
 
@@ -15,6 +16,9 @@ const DEADLINE_MS = 5_000;
 const PAUSE_MS = 250;
 /** For so long after a consumer could not be had none is asked for. */
 const NO_CONSUMERS_MS = 10_000;
+
+/** So many changes of the leader one read survives. */
+const MAX_REIGNS = 3;
 
 const EVERYTHING = ">";
 
@@ -28,7 +32,10 @@ type ReaderParts = {
 };
 type Answer<Result> = Outcome<{ readonly result: Result }>;
 
-/** Reads what is stored, from the log's leader. */
+/**
+ * Reads what is stored, from the log's leader. That there is nothing more is believed only of one who led all the while, up to
+ * where the log ended before: what a node does not have yet would look like nothing published.
+ */
 export class LogReader {
   readonly #bus: NatsBus;
   readonly #jsm: JetStreamManager;
@@ -46,18 +53,35 @@ export class LogReader {
   }
 
   async read(request: ReadRequest): Promise<ReadOutcome> {
-    const page = new Page(request, this.#subjects);
-    const end = await this.#fill(page, request);
-    if (!end.ok) return end;
+    const { upTo = 0, signal } = request;
+    for (let attempt = 1; attempt <= MAX_REIGNS; attempt++) {
+      const known = this.#watch.current;
+      const before = known !== undefined && known.log.lastSequence >= upTo ? known : await this.#describe(signal);
+      if (!before.ok) return before;
+      const page = new Page(request, this.#subjects);
+      const end = await this.#fill(page, request);
+      if (!end.ok) return end;
 
-    // After the last publication was read: what was dropped before then shows.
-    const state = await this.state(request.signal);
-    if (!state.ok) return state;
-    return { ok: true, publications: page.publications, next: page.next, isEnd: end.result, log: state.log };
+      // After the last publication was read: what was dropped before then shows.
+      const after = await this.#describe(signal);
+      if (!after.ok) return after;
+      const { publications, next } = page;
+      if (!end.result) return { ok: true, publications, through: next, isEnd: false, log: after.log };
+      // A node that hung while it led answers until it hears of its successor: that it knows nothing more says nothing.
+      if (after.reign !== before.reign) continue;
+      return {
+        ok: true,
+        publications,
+        through: Math.max(next, before.log.lastSequence),
+        isEnd: true,
+        log: after.log,
+      };
+    }
+    return { ok: false, reason: "unavailable", detail: "the log's leader changes again and again" };
   }
 
   async state(signal?: AbortSignal): Promise<Outcome<{ readonly log: LogState }>> {
-    const opened = await this.#waitOut(() => this.#watch.refresh(), signal);
+    const opened = await this.#describe(signal);
     return opened.ok ? { ok: true, log: opened.log } : opened;
   }
 
@@ -132,6 +156,10 @@ export class LogReader {
         return failureOf(error);
       }
     }, signal);
+  }
+
+  #describe(signal: AbortSignal | undefined): Promise<OpenStream | LogFailure> {
+    return this.#waitOut(() => this.#watch.refresh(), signal);
   }
 
   async #waitOut<Done extends { readonly ok: true }>(

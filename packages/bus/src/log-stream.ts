@@ -23,6 +23,8 @@ const STREAM_NAME_IN_USE = 10058;
 export type OpenStream = {
   readonly ok: true;
   readonly log: LogState;
+  /** Who leads it since when, in which life: what two descriptions with the same say was true in between. */
+  readonly reign: string;
   readonly duplicateWindowMs: number;
 };
 
@@ -74,7 +76,7 @@ export class LogStream {
 
   #accept(info: StreamInfo): OpenStream | Failed {
     if (!isDescribedByLeader(info)) return failed("unusable", "the log has no leader now", true);
-    const { config, state, created } = info;
+    const { config, state, created, cluster } = info;
     const obstacle = this.#obstacle(config);
     if (obstacle !== undefined) return failed("unusable", `the stream ${config.name} ${obstacle}`, false);
 
@@ -87,6 +89,7 @@ export class LogStream {
         lastSequence: state.last_seq,
         maxPerSubject: config.max_msgs_per_subject > 0 ? config.max_msgs_per_subject : Number.POSITIVE_INFINITY,
       },
+      reign: [created, cluster?.leader, cluster?.leader_since].join(" "),
       duplicateWindowMs: config.duplicate_window / 1_000_000,
     };
   }
