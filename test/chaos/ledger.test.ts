@@ -100,6 +100,31 @@ test("what comes twice is repeated, also when it was settled meanwhile", () => {
   expect(ledger.faults.repeated).toHaveLength(3);
 });
 
+test("what is acknowledged long after it came, when what was stored later is settled, is neither lost nor repeated", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  const number = ledger.publish({ topic: "load.1" }, true);
+  hear(number, 1, "load.1");
+  hear(store(2), 2, "load.1");
+  ledger.settle(2);
+
+  ledger.acknowledge(number, 1);
+
+  expect(ledger.missing(2)).toEqual([]);
+  ledger.settle(2);
+  expect(Object.values(ledger.faults).flat()).toEqual([]);
+});
+
+test("what is acknowledged so late and did not come is lost", () => {
+  const { ledger, store, hear } = open(["load.1"]);
+  const number = ledger.publish({ topic: "load.1" }, true);
+  hear(store(2), 2, "load.1");
+  ledger.settle(2);
+
+  ledger.acknowledge(number, 1);
+
+  expect(ledger.missing(2)).toHaveLength(1);
+});
+
 test("an earlier one after a later one of its topic is out of order", () => {
   const { ledger, store, hear } = open(["load.1"]);
   const [first, second] = [store(1), store(2)];

@@ -171,17 +171,19 @@ export class Ledger {
   settle(sequence: number): void {
     this.#incidents.push(...this.#lacking(sequence));
     for (const reader of this.readers) reader.settleLive(this.#upTo(sequence));
-    for (const [number] of this.#upTo(sequence)) {
-      this.#acknowledged.delete(this.#entries.get(number)?.sequence ?? 0);
+    // What is not acknowledged yet may be so later, and is judged then: under its id it is sent again for a minute.
+    for (const [number, { sequence: settled }] of [...this.#upTo(sequence)]) {
+      this.#acknowledged.delete(settled);
       this.#entries.delete(number);
+      this.#numbers.delete(settled);
+      for (const reader of this.readers) reader.forget(settled);
     }
-    for (const own of this.#numbers.keys()) if (own <= sequence) this.#numbers.delete(own);
     const [next, now] = this.#forgetLiveBefore;
     for (const [number, { isDurable }] of this.#entries) {
       if (!isDurable && number < now) this.#entries.delete(number);
     }
     this.#forgetLiveBefore = [this.#published, next];
-    for (const reader of this.readers) reader.forget(sequence, next);
+    for (const reader of this.readers) reader.forgetLive(next);
   }
 
   #lacking(sequence: number): Lack[] {
@@ -217,7 +219,6 @@ export class Reader {
   /** By subscription and subject. */
   readonly #last = new Map<string, number>();
   #owedAfter = 0;
-  #settled = 0;
 
   constructor(options: Pick<Reader, "name" | "user" | "subscriptions" | "resumes">, ledger: Ledger) {
     this.name = options.name;
@@ -262,9 +263,7 @@ export class Reader {
     this.#ledger.assign(number, sequence, `heard by ${this.name}`);
     const came = this.#durable.get(subscription) ?? new Set();
     this.#durable.set(subscription, came);
-    if (came.has(sequence) || sequence <= this.#settled) {
-      note("repeated", `(sequence ${sequence}, ${subscription}) twice`);
-    }
+    if (came.has(sequence)) note("repeated", `(sequence ${sequence}, ${subscription}) twice`);
     came.add(sequence);
     const subject = `${subscription} ${JSON.stringify(entry.target)}`;
     const last = this.#last.get(subject) ?? 0;
@@ -304,11 +303,11 @@ export class Reader {
     }
   }
 
-  forget(sequence: number, number: number): void {
-    this.#settled = Math.max(this.#settled, sequence);
-    for (const came of this.#durable.values()) {
-      for (const each of came) if (each <= sequence) came.delete(each);
-    }
+  forget(sequence: number): void {
+    for (const came of this.#durable.values()) came.delete(sequence);
+  }
+
+  forgetLive(number: number): void {
     for (const key of this.#live) if (Number.parseInt(key, 10) < number) this.#live.delete(key);
   }
 
