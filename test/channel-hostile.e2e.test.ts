@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer, connectPeers, frame } from "./support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "./support/cluster.ts";
 import { residentBytes } from "./support/flat-memory.ts";
+import { mainThreadMs } from "./support/main-thread.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { reply, serialize } from "./support/php-value.ts";
 import { until } from "./support/wait.ts";
@@ -245,28 +246,29 @@ test("a peer with a hundred thousand channels comes back without holding up the 
   const before = residentBytes(own.process.pid);
   const names = Array.from({ length: 100_000 }, (_, at) => `channel ${at}`);
 
+  // In what the server works, not in what it takes: it is not alone on the machine.
+  const beganMs = mainThreadMs(own.process.pid);
   busy.subscribe(...names);
-  const began = performance.now();
   let slowestMs = 0;
   await until(
     "all are subscribed",
     async () => {
-      const started = performance.now();
+      const startedMs = mainThreadMs(own.process.pid);
       await other.settle();
-      slowestMs = Math.max(slowestMs, performance.now() - started);
+      slowestMs = Math.max(slowestMs, mainThreadMs(own.process.pid) - startedMs);
       return (await metric(own.adminUrl, "fanwire_channel_channels")) > 100_000;
     },
     60_000,
   );
-  const tookMs = performance.now() - began;
+  const workedMs = mainThreadMs(own.process.pid) - beganMs;
   busy.publish([names[99_999] ?? "", names[0] ?? ""], 1);
   await until("it hears its first and last", () => busy.payloads.length === 2);
   const bytesPerChannel = (residentBytes(own.process.pid) - before) / names.length;
   console.log(
-    `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} of ${Math.round(tookMs)} ms`,
+    `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} of ${Math.round(workedMs)} ms of work`,
   );
   expect(bytesPerChannel).toBeLessThan(8_000);
-  expect(slowestMs).toBeLessThan(tookMs / 2);
+  expect(slowestMs).toBeLessThan(workedMs / 2);
 
   busy.socket.destroy();
   await until("all are left", async () => (await metric(own.adminUrl, "fanwire_channel_channels")) === 1);
