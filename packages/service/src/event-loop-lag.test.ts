@@ -1,0 +1,37 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { expect, test } from "vitest";
+import { collectProcessMetrics } from "./event-loop-lag.ts";
+
+test("the lag of the event loop is told without the time between two looks at it, and anew each time", async () => {
+  const registry = new Registry();
+  collectProcessMetrics(registry);
+  const lag = async (figure: string) => {
+    const metrics = await registry.getMetricsAsJSON();
+    const metric = metrics.find(({ name }) => name === `nodejs_eventloop_lag_${figure}_seconds`);
+    return metric?.values[0]?.value;
+  };
+  await delay(250);
+
+  const blockedUntil = performance.now() + 500;
+  while (performance.now() < blockedUntil);
+  await delay(250);
+
+  // What was due within the last tenth of a second was not later than that.
+  expect(await lag("max")).toBeGreaterThanOrEqual(0.39);
+  await delay(250);
+  const [least, longest] = [await lag("min"), await lag("max")];
+  expect(least).toBeGreaterThanOrEqual(0);
+  expect(longest).toBeGreaterThanOrEqual(least ?? Number.NaN);
+  expect(await lag("stddev")).toBeUndefined();
+});
+
+test("all other metrics of a process are there", async () => {
+  const registry = new Registry();
+  collectProcessMetrics(registry);
+
+  const text = await registry.metrics();
+  for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_heap_size_used_bytes"]) {
+    expect(text).toContain(name);
+  }
+});
