@@ -164,7 +164,8 @@ export class Cluster {
   /** Without promises for each of them, which would be most of what a large batch costs. */
   async #publishPlain(requests: readonly PublishRequest[]): Promise<PublishResult[]> {
     const { bus, subjects, metrics } = this.#parts;
-    const publications = requests.flatMap((request) => request.publications);
+    const publications: Publication[] = [];
+    for (const request of requests) publications.push(...request.publications);
     const outcomes = await bus.publishAll(publications.map((publication) => encodePublication(subjects, publication)));
     return publications.map((publication, at) => {
       const outcome = outcomes[at]; // there are as many as publications

@@ -132,6 +132,7 @@ export class NatsBus implements Bus {
     const sentAt = performance.now();
     const refusals = publications.map(({ subject, content, headers }) => this.#hold(subject, content, headers));
     const isConfirmed = await this.#outbox.confirmTurn();
+    if (isConfirmed && this.#forbiddenAt.size === 0) return refusals.map((refusal) => refusal ?? PUBLISHED);
     return publications.map(({ subject }, at) => refusals[at] ?? this.#outcome(subject, sentAt, isConfirmed));
   }
 

@@ -43,8 +43,10 @@ export class Outbox {
   /** Hands over what is held, so that what follows cannot overtake it. */
   write(): void {
     if (this.#held.length === 0) return;
+    const all = this.#held;
+    this.#held = [];
     let plain: Held[] = [];
-    for (const held of this.#held.splice(0)) {
+    for (const held of all) {
       if (typeof held === "string" || held.headers === undefined) {
         plain.push(held);
         continue;
