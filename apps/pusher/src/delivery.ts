@@ -6,6 +6,8 @@ import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { FlushWindow } from "./flush-window.ts";
 import { JoinedFrames } from "./joined-frames.ts";
+import { Outlet, type Receivers } from "./outlet.ts";
+import { OwnWrites, writeEach, writeJoined } from "./own-writes.ts";
 import { RawBursts } from "./raw-bursts.ts";
 import type { Followable, Receipts } from "./receipts.ts";
 import type { Traffic } from "./traffic.ts";
@@ -16,6 +18,8 @@ export type Followed = Followable & {
   /** Some of its followers are not in its trees yet. */
   readonly isAwaited: boolean;
   followersBy(door: Door): number;
+  /** Who follows alone and has joined: it is in no tree. */
+  readonly only: Connection | undefined;
   treeName(door: Door): string;
   /** The topic of a message that came in; undefined where there is none. */
   topicOf(message: BusMessage): string | undefined;
@@ -37,20 +41,20 @@ type ToFollowers = {
   readonly position: string | undefined;
 };
 
-/** Hands publications to connections: decoded once, encoded once for each door, written by the door's tree. */
+/** Hands publications to connections: decoded once, encoded once for each door, written by the door's outlet. */
 export class Delivery {
   readonly #parts: DeliveryParts;
   readonly #window: FlushWindow<ToFollowers>;
-  readonly #raw: RawBursts;
-  readonly #fanwire: JoinedFrames;
-  readonly #sse: JoinedFrames;
+  readonly #raw: Outlet<Uint8Array>;
+  readonly #fanwire: Outlet<string>;
+  readonly #sse: Outlet<string>;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#window = new FlushWindow(parts.flushMs, (publication) => this.#write(publication));
-    this.#raw = new RawBursts(parts.webSockets, parts.connections);
-    this.#fanwire = new JoinedFrames(parts.webSockets, "\n");
-    this.#sse = new JoinedFrames(parts.responses, "");
+    this.#raw = new Outlet(new RawBursts(parts.webSockets, parts.connections), new OwnWrites(writeEach));
+    this.#fanwire = joiningOutlet(parts.webSockets, "\n");
+    this.#sse = joiningOutlet(parts.responses, "");
   }
 
   /** To all connections that follow it, when the window is over. */
@@ -80,19 +84,24 @@ export class Delivery {
     this.#sse.flush();
   }
 
+  /** It has closed: what waits for it is not written any more. */
+  forget(connection: Connection): void {
+    for (const outlet of [this.#raw, this.#fanwire, this.#sse]) outlet.forget(connection);
+  }
+
   #write({ followed, message, position }: ToFollowers): void {
     const { webSockets, responses, receipts } = this.#parts;
     const excepted = this.#exceptedConnection(message);
-    const raw = treeOf(followed, "raw", webSockets);
-    const fanwire = treeOf(followed, "fanwire.v1", webSockets);
-    const sse = treeOf(followed, "sse", responses);
+    const raw = receiversOf(followed, "raw", webSockets);
+    const fanwire = receiversOf(followed, "fanwire.v1", webSockets);
+    const sse = receiversOf(followed, "sse", responses);
 
     let deliveries = 0;
-    if (raw) deliveries += hand(message.data, { to: raw, by: this.#raw, excepted });
+    if (raw) deliveries += this.#raw.hand(message.data, raw, excepted);
     if (fanwire || sse) {
       const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
-      if (fanwire) deliveries += hand(encodeFanwire(delivered), { to: fanwire, by: this.#fanwire, excepted });
-      if (sse) deliveries += hand(encodeSse(delivered), { to: sse, by: this.#sse, excepted });
+      if (fanwire) deliveries += this.#fanwire.hand(encodeFanwire(delivered), fanwire, excepted);
+      if (sse) deliveries += this.#sse.hand(encodeSse(delivered), sse, excepted);
     }
     this.#count(deliveries, message.data.length);
     const receipt = message.headers?.get(headerNames.receipt);
@@ -113,35 +122,20 @@ export class Delivery {
   }
 }
 
-/** The followers of something that came in by one door. */
-type Tree = { readonly name: string; readonly members: number };
-
-/** Undefined: nobody is in it. Asking the tree is dear: it is done only while somebody who follows may not be in it yet. */
-function treeOf(followed: Followed, door: Door, trees: Trees): Tree | undefined {
-  const followers = followed.followersBy(door);
-  if (followers === 0) return undefined;
-  const name = followed.treeName(door);
-  const members = followed.isAwaited ? trees.count(name) : followers;
-  return members === 0 ? undefined : { name, members };
+/** Where messages can be joined to one frame or write. */
+function joiningOutlet(trees: Trees, separator: string): Outlet<string> {
+  return new Outlet(new JoinedFrames(trees, separator), new OwnWrites(writeJoined(separator)));
 }
 
-/** Gathers what comes for followers, to write it together when the turn ends. */
-type Gatherer<Content> = { publish(tree: string, content: Content): void; flush(): void };
-type Handed<Content> = {
-  readonly to: Tree;
-  readonly by: Gatherer<Content>;
-  readonly excepted: Connection | undefined;
-};
-
-/** How many connections it was handed to. */
-function hand<Content extends string | Uint8Array>(content: Content, { to, by, excepted }: Handed<Content>): number {
-  if (!excepted?.isSubscribed(to.name)) {
-    by.publish(to.name, content);
-    return to.members;
-  }
-  by.flush();
-  excepted.publish(to.name, content, typeof content !== "string" && !isUtf8(content));
-  return to.members - 1;
+/** Undefined: nobody. Asking the tree is dear: it is done only while somebody who follows may not be in it yet. */
+function receiversOf(followed: Followed, door: Door, trees: Trees): Receivers | undefined {
+  const followers = followed.followersBy(door);
+  if (followers === 0) return undefined;
+  const { only } = followed;
+  if (only?.getUserData().door === door) return { only };
+  const tree = followed.treeName(door);
+  const members = followed.isAwaited ? trees.count(tree) : followers;
+  return members === 0 ? undefined : { tree, members };
 }
 
 /** The connection of this worker that must not get a publication. */

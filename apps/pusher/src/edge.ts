@@ -166,6 +166,7 @@ export class Edge {
   close(connection: Connection, code: number): void {
     const { connectionId, door, grant, topics } = connection.getUserData();
     this.#connections.close(connectionId);
+    this.#delivery.forget(connection);
     this.#listenings.everyone.removeFollower(door);
     if (grant.user !== undefined) {
       const own = this.#listenings.unfollowUser(grant.user, door);

@@ -2,7 +2,7 @@ import type { Trees } from "./trees.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /** A frame is not made longer than this by joining, in characters: as long as those of a replay. */
-const FRAME_LENGTH = 65_536;
+export const FRAME_LENGTH = 65_536;
 
 /**
  * Joins the messages that one turn of the loop brings for the same tree to one frame: in a burst a socket is written to

@@ -6,7 +6,7 @@ import type { Few } from "./core/few.ts";
 import { KeySequence } from "./core/key-sequence.ts";
 import type { Followed } from "./delivery.ts";
 import type { LogKey } from "./log-repair.ts";
-import { ownTreeName, treeName } from "./trees.ts";
+import { treeName } from "./trees.ts";
 
 /** A message that a key brought, with its place in the log if it has one. */
 export type Received = {
@@ -36,14 +36,14 @@ export class Listening implements Followed, LogKey {
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";
   connectionIds: Few<number>;
+  /** Who alone follows and has joined: it is in no tree. */
+  only: Connection | undefined;
   readonly sequence: KeySequence;
   /** NATS has our subscription: what is published from now on comes. */
   isHeard = false;
   readonly subscription: BusSubscription;
   readonly #subjects: Subjects;
   #backlog: Backlog<Received> | undefined;
-  /** Who alone follows, and hears it by the tree that is its own. */
-  #only: Connection | undefined;
   #rawFollowers = 0;
   #fanwireFollowers = 0;
   #sseFollowers = 0;
@@ -96,39 +96,37 @@ export class Listening implements Followed, LogKey {
   }
 
   /**
-   * From now on a connection that follows hears it. Most topics and users have one follower on a worker: it hears all such by one
-   * tree, where a tree for each would be 400 bytes. With the second follower it gets a tree of its own.
+   * From now on a connection that follows hears it. Most topics and users have one follower on a worker, which is written to by
+   * itself: a tree would be 400 bytes. There is one from the second follower on.
    */
   join(connection: Connection): void {
     if (this.kind !== "everyone" && this.#followers === 1) {
-      this.#only = connection;
-      connection.subscribe(ownTreeName(connection.getUserData().connectionId));
+      this.only = connection;
       return;
     }
-    this.#only?.subscribe(this.#treeFor(this.#only));
-    this.#only = undefined;
+    this.only?.subscribe(this.#treeFor(this.only));
+    this.only = undefined;
     connection.subscribe(this.#treeFor(connection));
   }
 
   /** Whether a connection has joined and hears it. */
   has(connection: Connection): boolean {
-    return this.#only === connection || connection.isSubscribed(this.#treeFor(connection));
+    return this.only === connection || connection.isSubscribed(this.#treeFor(connection));
   }
 
   leave(connection: Connection): void {
-    if (this.#only === connection) this.#only = undefined;
+    if (this.only === connection) this.only = undefined;
     else connection.unsubscribe(this.#treeFor(connection));
   }
 
   /** It has closed, and is in no tree any more. */
   forget(connection: Connection): void {
-    if (this.#only === connection) this.#only = undefined;
+    if (this.only === connection) this.only = undefined;
   }
 
-  /** In which those who have joined by a door hear it. */
+  /** In which those who have joined by a door hear it, when there are several. */
   treeName(door: Door): string {
-    const only = this.#only?.getUserData();
-    return only?.door === door ? ownTreeName(only.connectionId) : treeName(door, this.treeId);
+    return treeName(door, this.treeId);
   }
 
   #treeFor(connection: Connection): string {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Bus, type BusMessage, type DurableLog, type LoggedPublication, SharedAnswer } from "@fanwire/bus";
+import { type Bus, type BusMessage, type DurableLog, type LoggedPublication, SharedAnswer, within } from "@fanwire/bus";
 import type { Position } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { type ComparisonParts, LogComparison } from "./log-comparison.ts";
@@ -316,13 +316,6 @@ export class LogFollower<Key extends LogKey> {
       this.#isComparing = false;
     }
   }
-}
-
-function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, undefined).unref();
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
 
 function sequenceOf(message: BusMessage, header: "Nats-Sequence" | "Nats-Last-Sequence"): number | undefined {

@@ -18,11 +18,6 @@ export function treeName(door: Door, treeId: number): string {
   return letters[door] + treeId;
 }
 
-/** The name of the tree of one connection. */
-export function ownTreeName(connectionId: number): string {
-  return `c${connectionId}`;
-}
-
 /** WebSockets: uWebSockets.js shares one frame between them and writes once for each socket and turn of the loop. */
 export function webSocketTrees(app: TemplatedApp): Trees {
   return {

@@ -31,4 +31,5 @@ export { registerBusMetrics } from "./metrics.ts";
 export { type NatsBus, startNatsBus } from "./nats.ts";
 export { type BusConfig, busConfigFrom, type LogConfig, logConfigFrom, sharedSettings } from "./settings.ts";
 export { SharedAnswer } from "./shared-answer.ts";
+export { within } from "./within.ts";
 export type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MsgHdrs, NatsConnection, NatsConnectionImpl, ProtocolHandler } from "@nats-io/transport-node";
 import { type Command, encodeProtocol, type PlainPublication } from "./protocol-lines.ts";
 import { SharedAnswer } from "./shared-answer.ts";
+import { within } from "./within.ts";
 
 /** How long the server may take to confirm before the fate of what was sent is unknown. */
 export const CONFIRM_TIMEOUT_MS = 2_000;
@@ -97,22 +98,17 @@ export class Outbox {
     this.protocol.outBytes += content.length;
   }
 
-  #ping(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, CONFIRM_TIMEOUT_MS, false);
-      const settle = (isAnswered: boolean) => {
-        clearTimeout(timer);
-        resolve(isAnswered);
-      };
-      this.#flush().then(
-        () => settle(true),
-        () => settle(false),
+  async #ping(): Promise<boolean> {
+    try {
+      this.write();
+      return (
+        (await within(
+          CONFIRM_TIMEOUT_MS,
+          this.#connection.flush().then(() => true),
+        )) ?? false
       );
-    });
-  }
-
-  async #flush(): Promise<void> {
-    this.write();
-    await this.#connection.flush();
+    } catch {
+      return false;
+    }
   }
 }

@@ -1,0 +1,82 @@
+import { setImmediate as endOfTurn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import type { Connection } from "./connection.ts";
+import { JoinedFrames } from "./joined-frames.ts";
+import { Outlet } from "./outlet.ts";
+import { OwnWrites, writeJoined } from "./own-writes.ts";
+
+/** An outlet and what it wrote: to trees, to connections by their name, or to all of a tree but one. */
+function recorded() {
+  const written: [to: string, frame: string][] = [];
+  const trees = {
+    publish: (tree: string, frame: string | Uint8Array) => void written.push([tree, frame.toString()]),
+    count: () => 1,
+  };
+  const outlet = new Outlet(new JoinedFrames(trees, "\n"), new OwnWrites(writeJoined("\n")));
+  const connection = (name: string, ...joined: string[]) =>
+    ({
+      send: (frame: string) => {
+        written.push([name, frame]);
+        return 1;
+      },
+      isSubscribed: (tree: string) => joined.includes(tree),
+      publish: (tree: string, frame: string) => void written.push([`${tree} but ${name}`, frame]),
+    }) as unknown as Connection;
+  return { outlet, written, connection };
+}
+
+test("what is for trees and for single connections leaves in the order in which it came", async () => {
+  const { outlet, written, connection } = recorded();
+  const [anna, bob] = [connection("anna", "a"), connection("bob")];
+  const tree = { tree: "a", members: 3 };
+
+  const handed = [
+    outlet.hand("1", tree, undefined),
+    outlet.hand("2", tree, bob),
+    outlet.hand("3", { only: anna }, undefined),
+    outlet.hand("4", { only: bob }, undefined),
+    outlet.hand("5", { only: anna }, bob),
+    outlet.hand("6", tree, undefined),
+  ];
+
+  await endOfTurn();
+  expect(handed).toEqual([3, 3, 1, 1, 1, 3]);
+  expect(written).toEqual([
+    ["a", "1\n2"],
+    ["anna", "3\n5"],
+    ["bob", "4"],
+    ["a", "6"],
+  ]);
+});
+
+test("the excepted connection gets nothing, and all others what came before it first", () => {
+  const { outlet, written, connection } = recorded();
+  const anna = connection("anna", "a");
+  const tree = { tree: "a", members: 3 };
+
+  const handed = [
+    outlet.hand("1", { only: anna }, anna),
+    outlet.hand("2", { only: anna }, undefined),
+    outlet.hand("3", tree, anna),
+    outlet.hand("4", tree, undefined),
+  ];
+  outlet.flush();
+
+  expect(handed).toEqual([0, 1, 2, 3]);
+  expect(written).toEqual([
+    ["anna", "2"],
+    ["a but anna", "3"],
+    ["a", "4"],
+  ]);
+});
+
+test("what waits for a connection that closes is dropped", async () => {
+  const { outlet, written, connection } = recorded();
+  const [anna, bob] = [connection("anna"), connection("bob")];
+  for (const only of [anna, bob]) outlet.hand("1", { only }, undefined);
+
+  outlet.forget(anna);
+
+  await endOfTurn();
+  expect(written).toEqual([["bob", "1"]]);
+});

@@ -1,0 +1,70 @@
+import { isUtf8 } from "node:buffer";
+import type { Connection } from "./connection.ts";
+import { FRAME_LENGTH } from "./joined-frames.ts";
+import { TurnEnd } from "./turn-end.ts";
+
+/** What is written to, as far as it goes: `send` gives 2 to one that is over its limit and is being ended. */
+type Receiver = Pick<Connection, "send" | "cork">;
+type Write<Content> = (receiver: Receiver, contents: readonly Content[]) => void;
+
+/**
+ * Gathers what one turn of the loop brings for connections that follow something alone, as most do of what is their own: such
+ * a thing takes no tree, which would cost memory and time of its own.
+ */
+export class OwnWrites<Content extends string | Uint8Array> {
+  readonly #write: Write<Content>;
+  readonly #turnEnd = new TurnEnd(() => this.flush());
+  #pending = new Map<Receiver, Content[]>();
+
+  constructor(write: Write<Content>) {
+    this.#write = write;
+  }
+
+  push(receiver: Receiver, content: Content): void {
+    const contents = this.#pending.get(receiver);
+    if (contents) {
+      contents.push(content);
+      return;
+    }
+    if (this.#pending.size === 0) this.#turnEnd.ask();
+    this.#pending.set(receiver, [content]);
+  }
+
+  /** Writes what is pending. To be called before anything else is written. */
+  flush(): void {
+    if (this.#pending.size === 0) return;
+    const pending = this.#pending;
+    this.#pending = new Map();
+    for (const [receiver, contents] of pending) this.#write(receiver, contents);
+  }
+
+  /** It has closed: it must not be written to any more. */
+  forget(receiver: Receiver): void {
+    this.#pending.delete(receiver);
+  }
+}
+
+/** Where a message is a frame. */
+export function writeEach(receiver: Receiver, contents: readonly Uint8Array[]): void {
+  const send = () => {
+    for (const content of contents) if (receiver.send(content, !isUtf8(content)) === 2) return;
+  };
+  if (contents.length === 1) send();
+  else receiver.cork(send);
+}
+
+/** Joined as in {@link JoinedFrames}. */
+export function writeJoined(separator: string): Write<string> {
+  return (receiver, [first = "", ...others]) => {
+    let frame = first;
+    for (const content of others) {
+      if (frame.length < FRAME_LENGTH) {
+        frame += separator + content;
+        continue;
+      }
+      if (receiver.send(frame) === 2) return;
+      frame = content;
+    }
+    receiver.send(frame);
+  };
+}

@@ -1,0 +1,7 @@
+/** What `work` comes to; undefined when that takes longer. No timer outlives it: there may be thousands. */
+export function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms, undefined).unref();
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
