@@ -331,12 +331,17 @@ test("what NATS forbids to publish is not called sent", async () => {
   await rm(folder, { recursive: true });
 });
 
-test("one function may hear many subjects, told by which it heard, until each is unsubscribed", async () => {
+test("objects may hear subjects as functions do, each its own, until it is unsubscribed", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const heard: string[] = [];
-  const onMessage = (message: BusMessage, subscribed: string) => heard.push(`${subscribed} ${message.subject}`);
-  const [exact] = ["a.b", "a.*", "c"].map((subject) => bus.subscribe(subject, onMessage));
+  const receiverOf = (subscribed: string) => ({
+    subscribed,
+    receive(message: BusMessage) {
+      heard.push(`${this.subscribed} ${message.subject}`);
+    },
+  });
+  const [exact] = ["a.b", "a.*", "c"].map((subject) => bus.subscribe(subject, receiverOf(subject)));
   await bus.publish("a.b", text("1"));
   await until("both heard it", () => heard.length === 2);
   expect(heard.sort()).toEqual(["a.* a.b", "a.b a.b"]);
@@ -347,7 +352,7 @@ test("one function may hear many subjects, told by which it heard, until each is
   await until("the others heard it", () => heard.length === 4);
   expect(heard.slice(2)).toEqual(["a.* a.b", "c c"]);
   await bus.stop();
-  expect(() => bus.subscribe("d", onMessage)).toThrow();
+  expect(() => bus.subscribe("d", receiverOf("d"))).toThrow();
 });
 
 test("a hundred thousand subscriptions are affordable: half a kilobyte each", async () => {

@@ -1,5 +1,6 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, publishToEveryone, publishToTopic, type TestBus } from "./support/bus.ts";
+import { askWorker, connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "./support/bus.ts";
 import { connectClient } from "./support/client.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { readEvents } from "./support/event-stream.ts";
@@ -22,6 +23,7 @@ afterAll(async () => {
   await nats[Symbol.asyncDispose]();
 });
 
+const subjectOf = (topic: string) => subjects.live({ kind: "topic", topic });
 const sseUrl = (query: string) => `${pusher.url.replace("ws:", "http:")}sse?${query}`;
 
 test("by every door a topic reaches its followers, once for each subscription that matches, and nobody else", async () => {
@@ -119,6 +121,33 @@ test("the application lets connections follow and unfollow, counts followers and
   expect(raw.frames).not.toContain("two");
   raw.socket.close();
   sse.close();
+});
+
+test("connections that go take nothing with them: the others hear all that is theirs alone, in order", async () => {
+  const open = 60;
+  const numbers = Array.from({ length: 300 }, (_, number) => String(number));
+  const topicsOf = (at: number) => [`own.${at}.a`, `own.${at}.b`];
+  const raw = await Promise.all(
+    Array.from({ length: open }, (_, at) => connectClient(`${pusher.url}?topic=${topicsOf(at).join("&topic=")}`)),
+  );
+  const fanwire = await Promise.all(
+    Array.from({ length: open }, (_, at) => connectFanwire(pusher.url, { topic: topicsOf(at + open) })),
+  );
+  const all = Array.from({ length: 2 * open }, (_, at) => topicsOf(at)).flat();
+
+  for (const number of numbers) {
+    void bus.publishAll(all.map((topic) => ({ subject: subjectOf(topic), content: Buffer.from(number) })));
+    for (const leaving of Number(number) % 10 === 0 ? [raw.pop(), fanwire.pop()] : []) leaving?.socket.terminate();
+    await nextTurn();
+  }
+
+  const twice = numbers.flatMap((number) => [number, number]);
+  await until("all is heard", () => raw.every(({ frames }) => frames.length >= twice.length));
+  await until("all is heard", () => fanwire.every(({ publications }) => publications.length >= twice.length));
+  expect(new Set(raw.map(({ frames }) => frames.join()))).toEqual(new Set([twice.join()]));
+  expect(new Set(fanwire.map((client) => client.data().join()))).toEqual(new Set([twice.join()]));
+  expect(pusher.process.exit()).toBeUndefined();
+  for (const { socket } of [...raw, ...fanwire]) socket.terminate();
 });
 
 test("the excepted connection does not get what the others get, whatever its door", async () => {

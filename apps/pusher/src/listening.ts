@@ -1,4 +1,4 @@
-import type { BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Connection, Door } from "./connection.ts";
 import { Backlog } from "./core/backlog.ts";
@@ -19,12 +19,14 @@ export type Received = {
 /** Most that is kept for connections that wait for their replay, for each key. */
 const MAX_BACKLOG = 20_000;
 
-type ListeningOptions = {
-  readonly treeId: number;
+/** What all of a worker share. */
+export type ListeningParts = {
+  readonly bus: Bus;
   readonly subjects: Subjects;
-  readonly subscription: BusSubscription;
-  /** A sequence after which nothing of the key was published before now; undefined: none is known. */
-  readonly start: number | undefined;
+  /** Called with each message, in the order of arrival. */
+  receive(listening: Listening, message: BusMessage): void;
+  /** A sequence of the log after which nothing was published before now; undefined: none is known. */
+  logStart(): number | undefined;
 };
 
 /**
@@ -42,21 +44,26 @@ export class Listening implements Followed, LogKey {
   /** NATS has our subscription: what is published from now on comes. */
   isHeard = false;
   readonly subscription: BusSubscription;
-  readonly #subjects: Subjects;
+  readonly #parts: ListeningParts;
   #backlog: Backlog<Received> | undefined;
   #rawFollowers = 0;
   #fanwireFollowers = 0;
   #sseFollowers = 0;
 
-  constructor({ treeId, subjects, subscription, start }: ListeningOptions) {
-    const { subject: key } = subscription;
+  constructor(key: string, treeId: number, parts: ListeningParts) {
+    const { subjects } = parts;
     const target = subjects.parseLive(key);
     this.treeId = treeId;
     this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
     this.kind = this.pattern !== undefined ? "topic" : target?.kind === "user" ? "user" : "everyone";
-    this.sequence = new KeySequence(target !== undefined, start);
-    this.subscription = subscription;
-    this.#subjects = subjects;
+    this.sequence = new KeySequence(target !== undefined, parts.logStart());
+    this.#parts = parts;
+    this.subscription = parts.bus.subscribe(key, this);
+  }
+
+  /** The bus calls it with each message. */
+  receive(message: BusMessage): void {
+    this.#parts.receive(this, message);
   }
 
   /** The subject that is subscribed to. */
@@ -135,7 +142,7 @@ export class Listening implements Followed, LogKey {
 
   topicOf(message: BusMessage): string | undefined {
     if (this.isExact) return this.pattern;
-    const target = this.#subjects.parseLive(message.subject);
+    const target = this.#parts.subjects.parseLive(message.subject);
     return target?.kind === "topic" ? target.topic : undefined;
   }
 

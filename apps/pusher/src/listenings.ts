@@ -1,34 +1,19 @@
-import type { Bus, BusMessage } from "@fanwire/bus";
-import type { DurableTarget, Subjects } from "@fanwire/protocol";
+import type { DurableTarget } from "@fanwire/protocol";
 import type { Door } from "./connection.ts";
 import { Interest } from "./core/interest.ts";
 import { PatternShapes } from "./core/pattern-shapes.ts";
-import { Listening } from "./listening.ts";
-
-type ListeningsParts = {
-  readonly bus: Bus;
-  readonly subjects: Subjects;
-  /** Called with each message, in the order of arrival. */
-  receive(listening: Listening, message: BusMessage): void;
-  /** A sequence of the log after which nothing was published before now; undefined: none is known. */
-  logStart(): number | undefined;
-};
+import { Listening, type ListeningParts } from "./listening.ts";
 
 /** All that this worker listens to on NATS: everyone, and each topic, pattern and user of its connections once. */
 export class Listenings {
   /** Whoever is there: it is always heard. */
   readonly everyone: Listening;
-  readonly #parts: ListeningsParts;
+  readonly #parts: ListeningParts;
   readonly #interest: Interest<Door, Listening>;
   readonly #shapes = new PatternShapes();
   #made = 0;
-  /** One for all: of subscriptions there are many. */
-  readonly #onMessage = (message: BusMessage, key: string) => {
-    const listening = this.#interest.get(key);
-    if (listening !== undefined) this.#parts.receive(listening, message);
-  };
 
-  constructor(parts: ListeningsParts) {
+  constructor(parts: ListeningParts) {
     this.#parts = parts;
     this.#interest = new Interest(
       (key) => this.#listen(key),
@@ -85,14 +70,8 @@ export class Listenings {
   }
 
   #listen(key: string): Listening {
-    const { bus, subjects, logStart } = this.#parts;
     this.#made++;
-    const listening = new Listening({
-      treeId: this.#made,
-      subjects,
-      subscription: bus.subscribe(key, this.#onMessage),
-      start: logStart(),
-    });
+    const listening = new Listening(key, this.#made, this.#parts);
     if (!listening.isExact && listening.pattern !== undefined) this.#shapes.add(listening.pattern);
     return listening;
   }

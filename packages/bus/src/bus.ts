@@ -36,13 +36,13 @@ export interface Bus {
   gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined;
 
   /**
-   * Calls `onMessage` for each message, in the order in which NATS sends them, in the same turn of the event loop. The
-   * message is valid after the call too. An error thrown by `onMessage` is logged and ends nothing.
+   * Calls `receiver` for each message, in the order in which NATS sends them, in the same turn of the event loop. The
+   * message is valid after the call too. An error thrown by it is logged and ends nothing.
    *
    * Of all subscriptions in the cluster with the same `group` only one, at random, gets a message; each subscription
    * counts, also several of one bus.
    */
-  subscribe(subject: string, onMessage: OnMessage, group?: string): BusSubscription;
+  subscribe(subject: string, receiver: Receiver, group?: string): BusSubscription;
 
   /** Calls `listener` when the connection is lost and when it is back, with all subscriptions; the latter is sent at once. */
   onConnection(listener: (isConnected: boolean) => void): void;
@@ -61,8 +61,8 @@ export interface BusMessage {
   respond(data: string): boolean;
 }
 
-/** `subscribed`: the subject that was subscribed to, wildcards and all, so that one function may serve many. */
-export type OnMessage = (message: BusMessage, subscribed: string) => void;
+/** An object where there are so many that a function for each would be felt. */
+export type Receiver = ((message: BusMessage) => void) | { receive(message: BusMessage): void };
 
 export type HeaderEntries = readonly (readonly [name: string, value: string])[];
 

@@ -1,6 +1,6 @@
 import type { Log } from "@fanwire/service";
 import { errors, type Msg, type SubscriptionImpl } from "@nats-io/transport-node";
-import type { OnMessage } from "./bus.ts";
+import type { Receiver } from "./bus.ts";
 import type { Outbox } from "./outbox.ts";
 
 /** What all subscriptions of a connection share. */
@@ -19,19 +19,19 @@ export class CallbackSubscription {
   /** Counted by the protocol handler. */
   received = 0;
   readonly #owner: CallbackSubscriptionOwner;
-  readonly #onMessage: OnMessage;
+  readonly #receiver: Receiver;
 
   /** Begins when the outbox is written. Throws when the connection is closed. */
   constructor(
     owner: CallbackSubscriptionOwner,
-    options: { readonly subject: string; readonly group: string | undefined; readonly onMessage: OnMessage },
+    options: { readonly subject: string; readonly group: string | undefined; readonly receiver: Receiver },
   ) {
     const { outbox } = owner;
     if (outbox.protocol.isClosed()) throw new errors.ClosedConnectionError();
     this.#owner = owner;
     this.subject = options.subject;
     this.queue = options.group;
-    this.#onMessage = options.onMessage;
+    this.#receiver = options.receiver;
     outbox.protocol.subscriptions.add(known(this));
     outbox.command(`SUB ${this.subject}${this.queue === undefined ? "" : ` ${this.queue}`} ${this.sid}`);
   }
@@ -45,12 +45,14 @@ export class CallbackSubscription {
   callback(error: Error | null, message: Msg): void {
     const { log } = this.#owner;
     const { subject } = this;
+    const receiver = this.#receiver;
     if (error) {
       log.error({ err: error, subject }, "NATS refused a subscription");
       return;
     }
     try {
-      this.#onMessage(message, subject);
+      if (typeof receiver === "function") receiver(message);
+      else receiver.receive(message);
     } catch (cause) {
       // An error that leaves this callback would end the client's reader and leave a deaf, open connection.
       log.error({ err: cause, subject }, "a message from NATS could not be handled");

@@ -6,8 +6,8 @@ import type {
   BusTraffic,
   GatherOutcome,
   HeaderEntries,
-  OnMessage,
   PublishOutcome,
+  Receiver,
   RequestOutcome,
   SendOutcome,
 } from "./bus.ts";
@@ -83,9 +83,9 @@ export class LateBus implements Bus {
     return this.#bus?.gather(...args);
   }
 
-  subscribe(subject: string, onMessage: OnMessage, group?: string): BusSubscription {
-    if (this.#bus !== undefined) return this.#bus.subscribe(subject, onMessage, group);
-    const early: EarlySubscription = { args: [subject, onMessage, group], made: undefined };
+  subscribe(subject: string, receiver: Receiver, group?: string): BusSubscription {
+    if (this.#bus !== undefined) return this.#bus.subscribe(subject, receiver, group);
+    const early: EarlySubscription = { args: [subject, receiver, group], made: undefined };
     this.#earlySubscriptions.add(early);
     return {
       subject,

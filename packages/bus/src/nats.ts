@@ -11,8 +11,8 @@ import type {
   GatherOptions,
   GatherOutcome,
   HeaderEntries,
-  OnMessage,
   PublishOutcome,
+  Receiver,
   RequestOptions,
   RequestOutcome,
   SendOutcome,
@@ -204,8 +204,8 @@ export class NatsBus implements Bus {
     return subscription;
   }
 
-  subscribe(subject: string, onMessage: OnMessage, group?: string): BusSubscription {
-    return new CallbackSubscription(this.#owner, { subject, group, onMessage });
+  subscribe(subject: string, receiver: Receiver, group?: string): BusSubscription {
+    return new CallbackSubscription(this.#owner, { subject, group, receiver });
   }
 
   onConnection(listener: (isConnected: boolean) => void): void {
