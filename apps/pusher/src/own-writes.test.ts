@@ -1,33 +1,13 @@
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { OwnWrites, writeEach, writeJoined } from "./own-writes.ts";
-
-/** Notes what is sent to it, and together with what; takes so many frames, then it is over its limit. */
-function receiver(takes = Number.POSITIVE_INFINITY) {
-  const writes: string[][] = [];
-  let isCorked = false;
-  return {
-    writes,
-    send: (frame: string | Uint8Array, isBinary?: boolean) => {
-      if (writes.flat().length >= takes) return 2;
-      if (!isCorked) writes.push([]);
-      writes.at(-1)?.push(isBinary ? "binary" : frame.toString());
-      return 1;
-    },
-    cork: (writing: () => void) => {
-      writes.push([]);
-      isCorked = true;
-      writing();
-      isCorked = false;
-    },
-  };
-}
+import { noteWrites } from "./testing.ts";
 
 const bytes = (text: string) => Buffer.from(text);
 
 test("what one turn brings for a connection is one write, when the turn ends", async () => {
   const own = new OwnWrites<Uint8Array>(writeEach);
-  const [anna, bob] = [receiver(), receiver()];
+  const [anna, bob] = [noteWrites(), noteWrites()];
 
   for (const text of ["1", "2"]) own.push(anna, bytes(text));
   own.push(bob, bytes("3"));
@@ -40,7 +20,7 @@ test("what one turn brings for a connection is one write, when the turn ends", a
 
 test("flushing writes what is pending, once", async () => {
   const own = new OwnWrites<Uint8Array>(writeEach);
-  const anna = receiver();
+  const anna = noteWrites();
   own.push(anna, bytes("1"));
 
   own.flush();
@@ -53,7 +33,7 @@ test("flushing writes what is pending, once", async () => {
 
 test("one that has closed is not written to", async () => {
   const own = new OwnWrites<Uint8Array>(writeEach);
-  const [anna, bob] = [receiver(), receiver()];
+  const [anna, bob] = [noteWrites(), noteWrites()];
   for (const one of [anna, bob]) own.push(one, bytes("1"));
 
   own.forget(anna);
@@ -65,7 +45,7 @@ test("one that has closed is not written to", async () => {
 test("one that is over its limit is being ended, and gets no more; the others do", async () => {
   const own = new OwnWrites<Uint8Array>(writeEach);
   const joined = new OwnWrites<string>(writeJoined("\n"));
-  const [slow, other, slowJoined] = [receiver(1), receiver(), receiver(1)];
+  const [slow, other, slowJoined] = [noteWrites(1), noteWrites(), noteWrites(1)];
   for (const text of ["1", "2", "3"]) for (const one of [slow, other]) own.push(one, bytes(text));
   for (const letter of ["a", "b", "c"]) joined.push(slowJoined, letter.repeat(65_536));
 
@@ -76,7 +56,7 @@ test("one that is over its limit is being ended, and gets no more; the others do
 
 test("joined messages share frames that are not made longer by joining than 64 KiB", async () => {
   const own = new OwnWrites<string>(writeJoined("\n"));
-  const anna = receiver();
+  const anna = noteWrites();
   const long = "x".repeat(65_536);
 
   for (const message of ["1", "2", long, "3", "4"]) own.push(anna, message);

@@ -4,29 +4,16 @@ import { newConnectionState } from "./connection.ts";
 import { OPEN_GRANT } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { RawBursts } from "./raw-bursts.ts";
+import { noteWrites } from "./testing.ts";
 
 const BURST = 64;
 
-/** A connection that notes what is sent to it, and together with what; `takes` frames, then it is over its limit. */
-function connection(door: "raw" | "fanwire.v1", tree: string, takes = Number.POSITIVE_INFINITY) {
-  const writes: string[][] = [];
-  let isCorked = false;
+/** A connection in a tree; `takes` frames, then it is over its limit. */
+function connection(door: "raw" | "fanwire.v1", tree: string, takes?: number) {
   return {
-    writes,
+    ...noteWrites(takes),
     getUserData: () => newConnectionState({ connectionId: 1, door, grant: OPEN_GRANT }),
     isSubscribed: (name: string) => name === tree,
-    send: (frame: string | Uint8Array, isBinary?: boolean) => {
-      if (writes.flat().length >= takes) return 2;
-      if (!isCorked) writes.push([]);
-      writes.at(-1)?.push(isBinary ? "binary" : frame.toString());
-      return 1;
-    },
-    cork: (writing: () => void) => {
-      writes.push([]);
-      isCorked = true;
-      writing();
-      isCorked = false;
-    },
   };
 }
 

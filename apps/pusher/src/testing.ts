@@ -1,0 +1,20 @@
+/** For tests: notes what is sent to it, and together with what; takes so many frames, then it is over its limit. */
+export function noteWrites(takes = Number.POSITIVE_INFINITY) {
+  const writes: string[][] = [];
+  let isCorked = false;
+  return {
+    writes,
+    send: (frame: string | Uint8Array, isBinary?: boolean) => {
+      if (writes.flat().length >= takes) return 2;
+      if (!isCorked) writes.push([]);
+      writes.at(-1)?.push(isBinary ? "binary" : frame.toString());
+      return 1;
+    },
+    cork: (writing: () => void) => {
+      writes.push([]);
+      isCorked = true;
+      writing();
+      isCorked = false;
+    },
+  };
+}
