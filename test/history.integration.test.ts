@@ -165,6 +165,17 @@ test("a topic nobody published to is empty, and its position leads on", async ()
   expect([next.publications.length, next.complete]).toEqual([1, true]);
 });
 
+test("the position of the last page is where the log ended, and what was published to others is not looked through again", async () => {
+  const own = await publishTo("quiet", "1");
+  const others = await publishTo("loud", "2");
+
+  const full = await history("quiet", "?limit=1");
+  const last = await history("quiet");
+
+  expect([full.position, last.position]).toEqual([own.position, others.position]);
+  expect(await history("quiet", `?since=${last.position}`)).toEqual({ ...last, publications: [] });
+});
+
 test("topics of any name are read by their percent-encoded name", async () => {
   for (const topic of ["a/b", "a.b/c?d#e", "100%", "%2F", "привет мир", "a+b", "..a", "=", "a..b", "x\\y"]) {
     await publishTo(topic, topic);
