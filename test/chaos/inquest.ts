@@ -1,10 +1,11 @@
 import type { ChaosCluster } from "./cluster.ts";
 import type { Lack } from "./ledger.ts";
+import { brief } from "./report.ts";
 
 /** More are not looked up in the log. */
 const LOOKED_UP = 200;
-/** Of each pusher, the newest. */
-const LINES = 40;
+/** Of each pusher, the newest: what a gate shows of its output is short. */
+const LINES = 12;
 
 /** Who lacks what, whether NATS still holds it, and what the pushers said: the cause shows nowhere else once the run is over. */
 export async function holdInquest(cluster: ChaosCluster, lacks: readonly Lack[]): Promise<string[]> {
@@ -16,10 +17,11 @@ export async function holdInquest(cluster: ChaosCluster, lacks: readonly Lack[])
   const said = cluster.pushers.flatMap(({ name, service }) =>
     service.process
       .logLines()
+      .filter(({ msg }) => msg !== "NATS status")
       .slice(-LINES)
-      .map((line) => `${name} said ${JSON.stringify(line)}`),
+      .map(({ level, time, service: _, msg, ...facts }) => `${name}, ${time} ${msg} ${JSON.stringify(facts)}`),
   );
-  return [...victims, verdict, ...said];
+  return [verdict, ...brief(victims), ...said];
 }
 
 async function whatTheLogHolds({ log: { log, subjects } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
@@ -33,7 +35,7 @@ async function whatTheLogHolds({ log: { log, subjects } }: ChaosCluster, lacks: 
     if (content !== String(number)) wrong.push(`${sequence} (${content ?? "nothing"} instead of ${number})`);
   }
   const count = Math.min(numbers.size, LOOKED_UP);
-  return `of ${count} of these the log holds ${count - wrong.length}${wrong.length > 0 ? `; not ${wrong.join(", ")}` : ""}`;
+  return `of ${count} that are missing the log holds ${count - wrong.length}${wrong.length > 0 ? `; not ${wrong.join(", ")}` : ""}`;
 }
 
 const sequencesOf = (lacks: readonly Lack[]) => lacks.map(({ sequence = 0 }) => sequence).sort((a, b) => a - b);
