@@ -27,13 +27,14 @@ Servers, measured in turns (each scenario compares those that make sense in it)
 ${list(servers)}
 
 Options
-  --rounds N      how often each server is measured (default 3; 1 with --quick)
-  --seconds N     length of a measurement at an even pace (a burst has none)
-  --clients N     connections, in place of the scenario's own number
-  --servers LIST  only these, comma-separated; ratios are to the first
-  --peers         also what others offer, where it is installed
-  --quick         tiny sizes: says that everything works, not how fast
-  --json FILE     where all samples go, as JSON; a relative FILE lies in bench/results/ (default there: date and time; none with --quick)
+  --rounds N        how often each server is measured (default 3; 1 with --quick)
+  --seconds N       length of a measurement at an even pace (a burst has none)
+  --clients N       connections, in place of the scenario's own number
+  --publications N  of a burst, in place of the scenario's own number
+  --servers LIST    only these, comma-separated; ratios are to the first
+  --peers           also what others offer, where it is installed
+  --quick           tiny sizes: says that everything works, not how fast
+  --json FILE       where all samples go, as JSON; a relative FILE lies in bench/results/ (default there: date and time; none with --quick)
   --help
 
 Exit code: 0; 1 when a delivery was lost, repeated, out of order, or anything failed; 2 for a wrong command line.`;
@@ -51,6 +52,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     rounds: positiveInteger("--rounds", values.rounds) ?? (values.quick ? 1 : 3),
     seconds: positiveInteger("--seconds", values.seconds),
     clients: positiveInteger("--clients", values.clients),
+    publications: positiveInteger("--publications", values.publications),
     size: values.quick ? "quick" : "default",
     jsonFile: jsonFile(values.json ?? (values.quick ? undefined : `${fileTime(new Date())}.json`)),
   };
@@ -74,6 +76,7 @@ function parse(args: readonly string[]) {
         rounds: { type: "string" },
         seconds: { type: "string" },
         clients: { type: "string" },
+        publications: { type: "string" },
         servers: { type: "string" },
         peers: { type: "boolean", default: false },
         json: { type: "string" },

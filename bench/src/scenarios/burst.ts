@@ -6,12 +6,12 @@ import { pusher, pusherFanwire, pusherSse } from "../servers/pusher.ts";
 import { fanOutScenario } from "./fan-out-scenario.ts";
 import type { LoadSettings } from "./scenario.ts";
 
-function load({ size, clients }: LoadSettings): FanOutLoad {
+function load({ size, clients, publications }: LoadSettings): FanOutLoad {
   return {
     clients: clients ?? (size === "quick" ? 50 : 1_000),
     ratePerSecond: "burst",
     warmUp: size === "quick" ? 100 : 1_000,
-    publications: size === "quick" ? 1_000 : 20_000,
+    publications: publications ?? (size === "quick" ? 1_000 : 20_000),
     // Twenty million deliveries: the client's own time would begin to count.
     latencyOfOneIn: 10,
   };
@@ -37,5 +37,5 @@ export const burstSse = fanOutScenario({
   summary: "1,000 event streams, 1,000 publications at once, against the library's own responses",
   servers: [bareSse, pusherSse],
   // The library writes each by itself.
-  load: (settings) => ({ ...load(settings), publications: 1_000 }),
+  load: (settings) => load({ ...settings, publications: settings.publications ?? 1_000 }),
 });

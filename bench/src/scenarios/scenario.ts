@@ -13,6 +13,8 @@ export type Scenario = {
 export type LoadSettings = {
   seconds: number | undefined;
   clients: number | undefined;
+  /** Of a burst. */
+  publications: number | undefined;
   size: "quick" | "default";
 };
 
