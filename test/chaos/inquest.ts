@@ -24,14 +24,13 @@ export async function holdInquest(cluster: ChaosCluster, lacks: readonly Lack[])
   return [verdict, ...brief(victims), ...said];
 }
 
-async function whatTheLogHolds({ log: { log, subjects } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
+async function whatTheLogHolds({ log: { log } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
   const numbers = new Map(lacks.map(({ sequence = 0, number }) => [sequence, number]));
   const wrong: string[] = [];
   for (const [sequence, number] of [...numbers].slice(0, LOOKED_UP)) {
-    const page = await log.read({ filter: subjects.allLogged, after: sequence - 1, limit: 1 });
-    if (!page.ok) throw new Error(`${page.reason}: ${page.detail}`);
-    const stored = page.publications.find((each) => each.sequence === sequence);
-    const content = stored && Buffer.from(stored.content).toString();
+    const found = await log.find(sequence);
+    if (!found.ok) throw new Error(`${found.reason}: ${found.detail}`);
+    const content = found.publication && Buffer.from(found.publication.content).toString();
     if (content !== String(number)) wrong.push(`${sequence} (${content ?? "nothing"} instead of ${number})`);
   }
   const count = Math.min(numbers.size, LOOKED_UP);
