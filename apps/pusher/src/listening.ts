@@ -137,7 +137,7 @@ export class Listening implements Followed, LogKey {
   }
 
   #treeFor(connection: Connection): string {
-    return treeName(connection.getUserData().door, this.treeId);
+    return this.treeName(connection.getUserData().door);
   }
 
   topicOf(message: BusMessage): string | undefined {
