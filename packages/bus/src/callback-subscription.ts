@@ -45,11 +45,11 @@ export class CallbackSubscription {
   callback(error: Error | null, message: Msg): void {
     const { log } = this.#owner;
     const { subject } = this;
-    const receiver = this.#receiver;
     if (error) {
       log.error({ err: error, subject }, "NATS refused a subscription");
       return;
     }
+    const receiver = this.#receiver;
     try {
       if (typeof receiver === "function") receiver(message);
       else receiver.receive(message);
