@@ -6,7 +6,7 @@ async function runBench(...args: string[]): Promise<{ code: number | null; outpu
   await using bench = startProcess("npm", ["run", "bench", "--", "--quick", ...args], {
     ...(process.env.FANWIRE_NATS_SERVER && { FANWIRE_NATS_SERVER: process.env.FANWIRE_NATS_SERVER }),
   });
-  const { code } = await until("it ends", () => bench.exit(), 350_000);
+  const { code } = await until("it ends", () => bench.end(), 350_000);
   return { code, output: bench.output() };
 }
 

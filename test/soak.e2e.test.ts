@@ -13,7 +13,7 @@ test("a short soak churns, samples every process and draws what it saw", async (
     ...(process.env.FANWIRE_NATS_SERVER && { FANWIRE_NATS_SERVER: process.env.FANWIRE_NATS_SERVER }),
   });
 
-  const exit = await until("it ends", () => soak.exit(), 120_000);
+  const exit = await until("it ends", () => soak.end(), 120_000);
 
   expect(exit.code, soak.output()).toBe(0);
   expect(soak.output()).toContain("too short a run to tell");

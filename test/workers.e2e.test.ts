@@ -121,8 +121,8 @@ test("a port somebody else listens on ends the start with a message that names i
     PUSHER_ADMIN_PORT: "0",
   });
 
-  const exit = await until("it ends", () => second.exit());
-  expect(exit.code).toBe(1);
+  const { code } = await until("it ends", () => second.end());
+  expect(code).toBe(1);
   expect(second.output()).toContain(`cannot listen on 127.0.0.1:${port}`);
 });
 
@@ -162,9 +162,9 @@ test("a stop while waiting for NATS ends at once with 0", async () => {
 
 test("--help lists every variable, and a wrong environment is one message", async () => {
   await using wrong = startService("pusher", { PUSHER_PORT: "x", PUSHER_WORKERS: "-1" });
-  await until("it ends", () => wrong.exit());
+  const { code } = await until("it ends", () => wrong.end());
 
-  expect(wrong.exit()?.code).toBe(1);
+  expect(code).toBe(1);
   expect(wrong.output()).toMatch(/PUSHER_PORT: .*\n.*PUSHER_WORKERS: /);
 });
 

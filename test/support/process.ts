@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
+
 export type TestProcess = AsyncDisposable & {
   readonly pid: number;
   /** Everything it wrote to standard output and error so far. */
@@ -11,7 +13,9 @@ export type TestProcess = AsyncDisposable & {
   /** Its log lines so far, parsed. */
   logLines(): Record<string, unknown>[];
   /** Whether it ended, and how. */
-  exit(): { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined;
+  exit(): Exit | undefined;
+  /** The same, once all that it wrote has been read as well, by whoever it was written. */
+  end(): Exit | undefined;
   kill(signal: NodeJS.Signals): void;
   /** From here on nobody reads what it writes, but could. */
   pauseOutput(): void;
@@ -29,12 +33,16 @@ export function startProcess(command: string, args: readonly string[], env: Reco
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  let exit: ReturnType<TestProcess["exit"]>;
+  let exit: Exit | undefined;
+  let end: Exit | undefined;
   const streams = [child.stdout, child.stderr];
   for (const stream of streams) stream?.on("data", (data: Buffer) => (output += data.toString()));
   child.once("error", (error) => (output += `${error}\n`));
   const exited = once(child, "exit").then(([code, signal]) => {
     exit = { code, signal };
+  });
+  child.once("close", (code, signal) => {
+    end = { code, signal };
   });
 
   const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
@@ -52,6 +60,7 @@ export function startProcess(command: string, args: readonly string[], env: Reco
         .filter((line) => line.startsWith("{") && line.endsWith("}"))
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     exit: () => exit,
+    end: () => end,
     kill: (signal) => void child.kill(signal),
     pauseOutput: () => streams.forEach((stream) => void stream?.pause()),
     closeOutput: () => streams.forEach((stream) => void stream?.destroy()),
