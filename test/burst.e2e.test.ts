@@ -3,9 +3,10 @@ import { parseConnectionAddress, type Target } from "@fanwire/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectBus, subjects, type TestBus } from "./support/bus.ts";
 import { connectClient } from "./support/client.ts";
-import { startPusher, type TestPusher } from "./support/cluster.ts";
+import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { readEvents } from "./support/event-stream.ts";
-import { connectFanwire } from "./support/fanwire-client.ts";
+import { connectFanwire, type FanwireClient } from "./support/fanwire-client.ts";
+import { residentBytes } from "./support/flat-memory.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
@@ -71,4 +72,59 @@ test("of a burst, each connection of each door hears what is for it, once and in
     await until("the last of it", () => heard().at(-1) === String(COUNT - 1));
     expect(heard(), address).toEqual(expected);
   }
+});
+
+/** Far more than the kernel keeps for a socket that nobody reads. */
+const [FLOOD, FLOOD_BYTES] = [4_000, 4_000];
+
+test("a burst that nobody reads is kept once for all who follow, and each hears it in order when it reads", async () => {
+  await using own = await startPusher({
+    nats: nats.url,
+    env: { PUSHER_WORKERS: "1", PUSHER_MAX_UNSENT_BYTES: String(64 * 1_048_576) },
+  });
+  const sleepers = await Promise.all(Array.from({ length: 40 }, () => connectFanwire(own.url, { topic: "flood" })));
+  for (const { socket } of sleepers) socket.pause();
+  const awake = await connectFanwire(own.url, { topic: "flood" });
+  const [pinger, leaver, chosen] = sleepers as [FanwireClient, FanwireClient, FanwireClient];
+  const residentBefore = residentBytes(own.process.pid);
+  const flood = Array.from({ length: FLOOD }, (_, number) => `${number} `.padEnd(FLOOD_BYTES, "x"));
+  const to = (target: Target, content: string) => ({ subject: subjects.live(target), content: Buffer.from(content) });
+
+  for (let at = 0; at < FLOOD; at += 500) {
+    await bus.publishAll(flood.slice(at, at + 500).map((content) => to({ kind: "topic", topic: "flood" }, content)));
+  }
+  await until("who reads has it all", () => awake.publications.length === FLOOD);
+
+  expect(await metric(own.adminUrl, "fanwire_pusher_lagging_connections")).toBe(40);
+  const keptBytes = await metric(own.adminUrl, "fanwire_pusher_lagging_bytes");
+  expect(keptBytes).toBeGreaterThan(0);
+  expect(keptBytes).toBeLessThan(FLOOD * (FLOOD_BYTES + 200));
+  // A copy for each would take forty times as much.
+  expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(10 * FLOOD * FLOOD_BYTES);
+
+  // What they are sent otherwise comes behind it, what they do not follow any more does not.
+  const pong = pinger.ask({ command: "ping" });
+  const left = leaver.ask({ command: "unsubscribe", topic: "flood" });
+  const connection = parseConnectionAddress(chosen.welcome.connection);
+  if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
+  await until("only they were caught up", async () => {
+    return (await metric(own.adminUrl, "fanwire_pusher_lagging_connections")) === 37;
+  });
+  await bus.publishAll([to({ kind: "topic", topic: "flood" }, "the last")]);
+  await until("who reads has it", () => awake.data().at(-1) === "the last");
+  const readers = [pinger, leaver, chosen, sleepers.at(-1)] as FanwireClient[];
+  for (const { socket } of readers) socket.resume();
+
+  await pong;
+  expect(pinger.data().slice(0, FLOOD)).toEqual(flood);
+  await left;
+  expect(leaver.data()).toEqual(flood);
+  await until("the others have it all", () =>
+    readers.every((one) => one === leaver || one.data().at(-1) === "the last"),
+  );
+  expect(pinger.data()).toEqual([...flood, "the last"]);
+  expect(chosen.data()).toEqual([...flood, "for you alone", "the last"]);
+  expect(sleepers.at(-1)?.data()).toEqual([...flood, "the last"]);
+  for (const { socket } of sleepers) socket.terminate();
+  await until("nothing is kept", async () => (await metric(own.adminUrl, "fanwire_pusher_lagging_bytes")) === 0);
 });

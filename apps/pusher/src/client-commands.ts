@@ -74,7 +74,7 @@ export class Commands {
   #ping(connection: Connection): Outcome {
     const { edge, standing } = this.#parts;
     // The position must not overtake what waits to be written.
-    edge.flush();
+    edge.flushTo(connection);
     const position = standing.of(connection);
     return position === undefined ? {} : { more: { position } };
   }

@@ -5,13 +5,14 @@ import type { Connection, Door } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { FlushWindow } from "./flush-window.ts";
-import { JoinedFrames } from "./joined-frames.ts";
+import { fanwireJoining, JoinedFrames, sseJoining } from "./joined-frames.ts";
 import { Outlet, type Receivers } from "./outlet.ts";
 import { OwnWrites, writeEach, writeJoined } from "./own-writes.ts";
 import { RawBursts } from "./raw-bursts.ts";
 import type { Followable, Receipts } from "./receipts.ts";
+import { SharedFrames } from "./shared-frames.ts";
 import type { Traffic } from "./traffic.ts";
-import type { Trees } from "./trees.ts";
+import type { ResponseTrees, Trees } from "./trees.ts";
 
 /** What this worker listens to on NATS on behalf of its connections. */
 export type Followed = Followable & {
@@ -29,10 +30,11 @@ type DeliveryParts = {
   readonly workerId: string;
   readonly connections: Connections<Connection>;
   readonly webSockets: Trees;
-  readonly responses: Trees;
+  readonly responses: ResponseTrees;
   readonly traffic: Traffic;
   readonly receipts: Receipts;
   readonly flushMs: number;
+  readonly maxUnsentBytes: number;
 };
 
 type ToFollowers = {
@@ -48,13 +50,22 @@ export class Delivery {
   readonly #raw: Outlet<Uint8Array>;
   readonly #fanwire: Outlet<string>;
   readonly #sse: Outlet<string>;
+  readonly #outlets: readonly Pick<Outlet<never>, "flush" | "flushTo" | "forget">[];
+  readonly #shared: SharedFrames;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#window = new FlushWindow(parts.flushMs, (publication) => this.#write(publication));
-    this.#raw = new Outlet(new RawBursts(parts.webSockets, parts.connections), new OwnWrites(writeEach));
-    this.#fanwire = joiningOutlet(parts.webSockets, "\n");
-    this.#sse = joiningOutlet(parts.responses, "");
+    const { webSockets: trees, responses, connections, maxUnsentBytes: maxBytes } = parts;
+    this.#raw = new Outlet(new RawBursts(trees, connections), new OwnWrites(writeEach));
+    this.#shared = new SharedFrames({ trees, connections, maxBytes });
+    this.#fanwire = new Outlet(
+      new JoinedFrames(this.#shared, fanwireJoining),
+      new OwnWrites(writeJoined(fanwireJoining)),
+      this.#shared,
+    );
+    this.#sse = new Outlet(new JoinedFrames(responses, sseJoining), new OwnWrites(writeJoined(sseJoining)));
+    this.#outlets = [this.#raw, this.#fanwire, this.#sse];
   }
 
   /** To all connections that follow it, when the window is over. */
@@ -66,27 +77,38 @@ export class Delivery {
     const connection = this.#parts.connections.get(connectionId);
     if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
 
-    this.flush();
+    this.flushTo(connection);
     const sent = sendTo(connection, message);
     if (sent === 2) return "gone";
     this.#count(1, message.data.length);
     return sent === 1 ? "delivered" : "buffered";
   }
 
-  /**
-   * Publications wait for the end of the window, and for the end of the turn, to share a frame or a write. To be
-   * called before a connection joins or leaves what it follows, or is sent something else.
-   */
+  /** Publications wait for the end of the window, and for the end of the turn, to share a frame or a write: no more. */
   flush(): void {
     this.#window.flush();
-    this.#raw.flush();
-    this.#fanwire.flush();
-    this.#sse.flush();
+    for (const outlet of this.#outlets) outlet.flush();
+  }
+
+  /** To be called before a connection joins or leaves what it follows, or is sent something else: nothing waits for it any more. */
+  flushTo(connection: Connection): void {
+    this.#window.flush();
+    for (const outlet of this.#outlets) outlet.flushTo(connection);
+  }
+
+  /** To be called when what uWebSockets.js kept for a connection was written. */
+  drained(connection: Connection): void {
+    this.#shared.drained(connection);
+  }
+
+  /** Who cannot take what is published as fast as it comes, and what is kept for them. */
+  get shared(): Pick<SharedFrames, "lagging" | "bytes" | "waitingFor"> {
+    return this.#shared;
   }
 
   /** It has closed: what waits for it is not written any more. */
   forget(connection: Connection): void {
-    for (const outlet of [this.#raw, this.#fanwire, this.#sse]) outlet.forget(connection);
+    for (const outlet of this.#outlets) outlet.forget(connection);
   }
 
   #write({ followed, message, position }: ToFollowers): void {
@@ -122,13 +144,8 @@ export class Delivery {
   }
 }
 
-/** Where messages can be joined to one frame or write. */
-function joiningOutlet(trees: Trees, separator: string): Outlet<string> {
-  return new Outlet(new JoinedFrames(trees, separator), new OwnWrites(writeJoined(separator)));
-}
-
 /** Undefined: nobody. Asking the tree is dear: it is done only while somebody who follows may not be in it yet. */
-function receiversOf(followed: Followed, door: Door, trees: Trees): Receivers | undefined {
+function receiversOf(followed: Followed, door: Door, trees: Pick<Trees, "count">): Receivers | undefined {
   const followers = followed.followersBy(door);
   if (followers === 0) return undefined;
   const { only } = followed;

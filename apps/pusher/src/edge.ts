@@ -69,6 +69,7 @@ export class Edge {
     this.#delivery = new Delivery({
       ...parts,
       flushMs: config.flushMs,
+      maxUnsentBytes: config.limits.unsentBytes,
       connections: this.#connections,
       receipts: this.#receipts,
     });
@@ -91,6 +92,10 @@ export class Edge {
   /** Distinct topics, patterns and users listened to on NATS, and everyone. */
   get listeningTo(): number {
     return this.#listenings.size;
+  }
+
+  get shared(): Delivery["shared"] {
+    return this.#delivery.shared;
   }
 
   get follower(): LogFollower<Listening> {
@@ -132,7 +137,7 @@ export class Edge {
 
   /** From now on it hears itself, and everyone and its user once it joins them. */
   open(connection: Connection): Listening[] {
-    this.#delivery.flush();
+    this.#delivery.flushTo(connection);
     const { connectionId, door, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.traffic.accepted++;
@@ -149,7 +154,7 @@ export class Edge {
     const { topics } = connection.getUserData();
     // It may have unfollowed while it waited.
     if (listening.pattern !== undefined && !hasMember(topics, listening.pattern)) return;
-    this.#delivery.flush();
+    this.#delivery.flushTo(connection);
     listening.join(connection);
   }
 
@@ -193,7 +198,7 @@ export class Edge {
       this.#parts.traffic.topicLimits++;
       return "topic-limit";
     }
-    this.#delivery.flush();
+    this.#delivery.flushTo(connection);
     const listening = this.#listenings.followTopic(pattern, state.door);
     // Not the client's own string: one for all who follow it.
     state.topics = withMember(state.topics, listening.pattern ?? pattern);
@@ -204,7 +209,7 @@ export class Edge {
     const state = connection.getUserData();
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
-    this.#delivery.flush();
+    this.#delivery.flushTo(connection);
     this.#listenings.ofTopic(pattern)?.leave(connection);
     this.#listenings.unfollowTopic(pattern, state.door);
   }
@@ -259,17 +264,27 @@ export class Edge {
       topics: [...membersOf(topics)],
       remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
       openedAt: new Date(openedAt * 1_000).toISOString(),
-      unsentBytes: connection.getBufferedAmount(),
+      unsentBytes: connection.getBufferedAmount() + this.#delivery.shared.waitingFor(connection),
     };
   }
 
-  /** To be called before a connection is sent what may lie behind publications that wait to be written. */
+  /** Writes the publications that wait for others to come, so that they are counted. */
   flush(): void {
     this.#delivery.flush();
   }
 
+  /** To be called before a connection is sent what must not overtake publications. */
+  flushTo(connection: Connection): void {
+    this.#delivery.flushTo(connection);
+  }
+
+  /** To be called when what uWebSockets.js kept for a connection was written. */
+  drained(connection: Connection): void {
+    this.#delivery.drained(connection);
+  }
+
   end(connection: Connection, { code, reason }: CloseCode): void {
-    this.#delivery.flush();
+    this.#delivery.flushTo(connection);
     connection.end(code, reason);
   }
 

@@ -4,16 +4,16 @@ import type { Bus, DurableLog, LoggedPublication } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
+import { Joiner } from "./core/joiner.ts";
 import { decode, exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
+import { fanwireJoining, sseJoining } from "./joined-frames.ts";
 import type { Listening, Received } from "./listening.ts";
 import type { LogFollower } from "./log-follower.ts";
 import { messageOf } from "./log-repair.ts";
 import { ReplayCache, ReplayLease, type ReplayPart } from "./replay-cache.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** Messages of a replay are joined in frames up to this size. */
-const FRAME_LENGTH = 65_536;
 const DRAIN_CHECK_MS = 20;
 /** Who takes nothing of what it missed for so long does not read; what waits for it is held in memory. */
 const STALLED_MS = 20_000;
@@ -136,7 +136,7 @@ export class Entrance {
           edge.endSlow(connection);
           return;
         }
-        edge.flush();
+        edge.flushTo(connection);
         if (connection.send(frame.content, frame.isBinary) === 2) return;
       }
       const since = this.#since(waiting, replay);
@@ -269,9 +269,7 @@ export class Entrance {
 
   *#frames(connection: Connection, missed: readonly Missed[]): Generator<Frame> {
     const { connectionId, door } = connection.getUserData();
-    const texts: string[] = [];
-    let length = 0;
-    const separator = door === "fanwire.v1" ? "\n" : "";
+    const joiner = new Joiner(door === "sse" ? sseJoining : fanwireJoining);
     for (const { listening, received } of missed) {
       const { message } = received;
       if (exceptedId(message, this.#parts.workerId) === connectionId) continue;
@@ -281,14 +279,10 @@ export class Entrance {
         yield { content: message.data, isBinary: !isUtf8(message.data) };
         continue;
       }
-      const text = this.#textFor(door, listening, received);
-      texts.push(text);
-      length += text.length;
-      if (length < FRAME_LENGTH) continue;
-      yield { content: texts.splice(0).join(separator), isBinary: false };
-      length = 0;
+      const full = joiner.push(this.#textFor(door, listening, received));
+      if (full !== undefined) yield { content: full, isBinary: false };
     }
-    if (texts.length > 0) yield { content: texts.join(separator), isBinary: false };
+    if (!joiner.isEmpty) yield { content: joiner.take(), isBinary: false };
   }
 
   /** Both the log's readers and a backlog belong to one key: the same publication has one text for each door. */

@@ -1,14 +1,14 @@
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { JoinedFrames } from "./joined-frames.ts";
+import { fanwireJoining, JoinedFrames } from "./joined-frames.ts";
 
 function recorded() {
   const written: [tree: string, frame: string][] = [];
-  const trees = {
-    publish: (tree: string, frame: string | Uint8Array) => void written.push([tree, frame.toString()]),
-    count: () => 1,
+  const writer = {
+    write: (tree: string, frames: readonly string[]) =>
+      written.push(...frames.map((frame): [string, string] => [tree, frame])),
   };
-  const joined = new JoinedFrames(trees, "\n");
+  const joined = new JoinedFrames(writer, fanwireJoining);
   return { joined, written };
 }
 
@@ -50,12 +50,24 @@ test("flushing writes what is pending, once", async () => {
   ]);
 });
 
-test("a frame does not grow without end", async () => {
+test("a frame does not grow beyond what is written from a shared buffer", async () => {
   const { joined, written } = recorded();
-  const message = "x".repeat(40_000);
+  const message = "x".repeat(8_000);
 
   for (let count = 0; count < 5; count++) joined.publish("a", message);
+  expect(written).toEqual([]);
 
   await endOfTurn();
   expect(written.map(([, frame]) => frame.split("\n").length)).toEqual([2, 2, 1]);
+});
+
+test("no more than a mebibyte is gathered", () => {
+  const { joined, written } = recorded();
+  const message = "x".repeat(10_000);
+
+  for (let count = 0; count < 100; count++) joined.publish("a", message);
+
+  const bytes = written.reduce((sum, [, frame]) => sum + frame.length, 0);
+  expect(written.length).toBeGreaterThan(0);
+  expect(bytes).toBeLessThan(1_100_000);
 });

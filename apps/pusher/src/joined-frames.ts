@@ -1,42 +1,53 @@
-import type { Trees } from "./trees.ts";
+import { Joiner, type Joining } from "./core/joiner.ts";
+import { CORKFUL_BYTES } from "./corkfuls.ts";
 import { TurnEnd } from "./turn-end.ts";
 
-/** A frame is not made longer than this by joining, in characters: as long as those of a replay. */
-export const FRAME_LENGTH = 65_536;
+/** The messages of fanwire.v1 that share a frame. */
+export const fanwireJoining: Joining = { separator: "\n", maxBytes: CORKFUL_BYTES };
+/** The events that share a write: of a response uWebSockets.js copies only what does not go out. */
+export const sseJoining: Joining = { separator: "", maxBytes: 65_536 };
+
+/** No more is gathered than about so many bytes. */
+const MAX_BYTES = 1_048_576;
+
+/** Writes frames to all in a tree, one after the other. */
+export type FrameWriter = { write(tree: string, frames: readonly string[]): void };
 
 /**
- * Joins the messages that one turn of the loop brings for the same tree to one frame: in a burst a socket is written to
+ * Joins the messages that one turn of the loop brings for the same tree to frames: in a burst a socket is written to
  * twenty times less. Only neighbours are joined, so that a connection in several trees hears everything in the order in
  * which it came.
  */
 export class JoinedFrames {
-  readonly #trees: Trees;
-  readonly #separator: string;
+  readonly #writer: FrameWriter;
+  readonly #maxFrames: number;
   readonly #turnEnd = new TurnEnd(() => this.flush());
   #tree = "";
-  #frame = "";
+  /** Full ones. */
+  #frames: string[] = [];
+  readonly #joiner: Joiner;
 
-  constructor(trees: Trees, separator: string) {
-    this.#trees = trees;
-    this.#separator = separator;
+  constructor(writer: FrameWriter, joining: Joining) {
+    this.#writer = writer;
+    this.#joiner = new Joiner(joining);
+    this.#maxFrames = Math.ceil(MAX_BYTES / joining.maxBytes);
   }
 
   publish(tree: string, message: string): void {
-    if (this.#frame !== "" && (this.#tree !== tree || this.#frame.length >= FRAME_LENGTH)) this.flush();
-    if (this.#frame === "") {
+    if (this.#tree !== tree || this.#frames.length >= this.#maxFrames) this.flush();
+    if (this.#joiner.isEmpty) {
       this.#tree = tree;
-      this.#frame = message;
       this.#turnEnd.ask();
-    } else {
-      this.#frame += this.#separator + message;
     }
+    const full = this.#joiner.push(message);
+    if (full !== undefined) this.#frames.push(full);
   }
 
   /** Writes what is pending. To be called before anything else is written, and before anybody joins or leaves a tree. */
   flush(): void {
-    if (this.#frame === "") return;
-    const frame = this.#frame;
-    this.#frame = "";
-    this.#trees.publish(this.#tree, frame, false);
+    if (this.#joiner.isEmpty) return;
+    const frames = [...this.#frames, this.#joiner.take()];
+    this.#frames = [];
+    this.#writer.write(this.#tree, frames);
   }
 }

@@ -12,7 +12,7 @@ export function createWorkerMetrics(options: {
   readonly slot: number;
   readonly traffic: Traffic;
   readonly bus: Bus;
-  readonly edge: Pick<Edge, "openConnections" | "listeningTo">;
+  readonly edge: Pick<Edge, "openConnections" | "listeningTo" | "shared">;
   readonly entrance: Pick<Entrance, "replayBytes">;
 }): Registry {
   const { slot, traffic, bus, edge, entrance } = options;
@@ -28,6 +28,12 @@ export function createWorkerMetrics(options: {
     "Distinct topics, patterns and users listened to on NATS, and everyone.",
     () => edge.listeningTo,
   );
+  gauge(
+    "fanwire_pusher_lagging_connections",
+    "Connections of fanwire.v1 whose sockets are full: what is published waits for them.",
+    () => edge.shared.lagging,
+  );
+  gauge("fanwire_pusher_lagging_bytes", "Kept for them, once for all.", () => edge.shared.bytes);
   gauge("fanwire_pusher_replay_bytes", "Held of the log for those who come back.", () => entrance.replayBytes);
   const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
   const labelled = (name: string, help: string, label: string, values: () => Values) =>

@@ -1,18 +1,24 @@
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Connection } from "./connection.ts";
-import { JoinedFrames } from "./joined-frames.ts";
+import { fanwireJoining, JoinedFrames } from "./joined-frames.ts";
 import { Outlet } from "./outlet.ts";
 import { OwnWrites, writeJoined } from "./own-writes.ts";
 
-/** An outlet and what it wrote: to trees, to connections by their name, or to all of a tree but one. */
-function recorded() {
+/** An outlet and what it wrote: to trees, to connections by their name, or to all of a tree but one; with laggards also who was caught up. */
+function recorded({ withLaggards = false } = {}) {
   const written: [to: string, frame: string][] = [];
-  const trees = {
-    publish: (tree: string, frame: string | Uint8Array) => void written.push([tree, frame.toString()]),
-    count: () => 1,
+  const writer = {
+    write: (tree: string, frames: readonly string[]) =>
+      written.push(...frames.map((frame): [string, string] => [tree, frame])),
   };
-  const outlet = new Outlet(new JoinedFrames(trees, "\n"), new OwnWrites(writeJoined("\n")));
+  const laggards = {
+    catchUp: (connection: Pick<Connection, "send">) => void connection.send("caught up"),
+    catchUpAll: () => void written.push(["all", "caught up"]),
+    forget: (connection: Pick<Connection, "send">) => void connection.send("forgotten"),
+  };
+  const own = new OwnWrites(writeJoined(fanwireJoining));
+  const outlet = new Outlet(new JoinedFrames(writer, fanwireJoining), own, withLaggards ? laggards : undefined);
   const connection = (name: string, ...joined: string[]) =>
     ({
       send: (frame: string) => {
@@ -79,4 +85,29 @@ test("what waits for a connection that closes is dropped", async () => {
 
   await endOfTurn();
   expect(written).toEqual([["bob", "1"]]);
+});
+
+test("who lags is caught up before it is written to alone, and all are before others than a tree is written to", () => {
+  const { outlet, written, connection } = recorded({ withLaggards: true });
+  const anna = connection("anna", "a");
+  const tree = { tree: "a", members: 3 };
+
+  outlet.hand("1", tree, undefined);
+  outlet.hand("2", { only: anna }, undefined);
+  outlet.hand("3", tree, anna);
+  outlet.hand("4", tree, undefined);
+  outlet.flush();
+  outlet.flushTo(anna);
+  outlet.forget(anna);
+
+  expect(written).toEqual([
+    ["a", "1"],
+    ["anna", "caught up"],
+    ["anna", "2"],
+    ["all", "caught up"],
+    ["a but anna", "3"],
+    ["a", "4"],
+    ["anna", "caught up"],
+    ["anna", "forgotten"],
+  ]);
 });

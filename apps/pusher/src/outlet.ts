@@ -1,12 +1,16 @@
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
 import type { OwnWrites } from "./own-writes.ts";
+import type { SharedFrames } from "./shared-frames.ts";
 
 /** Who hears by one door what came in: all in a tree, or the one connection that follows it. */
 export type Receivers = { readonly tree: string; readonly members: number } | { readonly only: Connection };
 
 /** Gathers what comes for trees, to write it when the turn ends. */
 type Gatherer<Content> = { publish(tree: string, content: Content): void; flush(): void };
+
+/** Knows who has not been sent all that was written, and sends it. */
+type Laggards = Pick<SharedFrames, "catchUp" | "catchUpAll" | "forget">;
 
 /**
  * What goes out by one door, each connection hearing it in the order in which it came. What comes in one turn of the loop is
@@ -15,10 +19,12 @@ type Gatherer<Content> = { publish(tree: string, content: Content): void; flush(
 export class Outlet<Content extends string | Uint8Array> {
   readonly #trees: Gatherer<Content>;
   readonly #own: OwnWrites<Content>;
+  readonly #laggards: Laggards | undefined;
 
-  constructor(trees: Gatherer<Content>, own: OwnWrites<Content>) {
+  constructor(trees: Gatherer<Content>, own: OwnWrites<Content>, laggards?: Laggards) {
     this.#trees = trees;
     this.#own = own;
+    this.#laggards = laggards;
   }
 
   /** To all receivers but one, perhaps. How many connections it was handed to. */
@@ -26,6 +32,7 @@ export class Outlet<Content extends string | Uint8Array> {
     if ("only" in receivers) {
       if (receivers.only === excepted) return 0;
       this.#trees.flush();
+      this.#laggards?.catchUp(receivers.only);
       this.#own.push(receivers.only, content);
       return 1;
     }
@@ -36,18 +43,26 @@ export class Outlet<Content extends string | Uint8Array> {
       return members;
     }
     this.#trees.flush();
+    this.#laggards?.catchUpAll();
     excepted.publish(tree, content, typeof content !== "string" && !isUtf8(content));
     return members - 1;
   }
 
-  /** Writes what is pending. To be called before anything else is written, and before anybody joins or leaves a tree. */
+  /** Writes what is pending. */
   flush(): void {
     this.#trees.flush();
     this.#own.flush();
   }
 
+  /** The same, and nothing waits for this connection any more: before it is written to otherwise, and before it joins or leaves a tree. */
+  flushTo(connection: Connection): void {
+    this.flush();
+    this.#laggards?.catchUp(connection);
+  }
+
   /** It has closed: it must not be written to any more. */
   forget(connection: Connection): void {
     this.#own.forget(connection);
+    this.#laggards?.forget(connection);
   }
 }

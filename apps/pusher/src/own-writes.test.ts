@@ -1,5 +1,6 @@
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { fanwireJoining } from "./joined-frames.ts";
 import { OwnWrites, writeEach, writeJoined } from "./own-writes.ts";
 import { noteWrites } from "./testing.ts";
 
@@ -44,7 +45,7 @@ test("one that has closed is not written to", async () => {
 
 test("one that is over its limit is being ended, and gets no more; the others do", async () => {
   const own = new OwnWrites<Uint8Array>(writeEach);
-  const joined = new OwnWrites<string>(writeJoined("\n"));
+  const joined = new OwnWrites<string>(writeJoined(fanwireJoining));
   const [slow, other, slowJoined] = [noteWrites(1), noteWrites(), noteWrites(1)];
   for (const text of ["1", "2", "3"]) for (const one of [slow, other]) own.push(one, bytes(text));
   for (const letter of ["a", "b", "c"]) joined.push(slowJoined, letter.repeat(65_536));
@@ -54,13 +55,13 @@ test("one that is over its limit is being ended, and gets no more; the others do
   expect(slowJoined.writes).toEqual([["a".repeat(65_536)]]);
 });
 
-test("joined messages share frames that are not made longer by joining than 64 KiB", async () => {
-  const own = new OwnWrites<string>(writeJoined("\n"));
+test("joined messages share frames", async () => {
+  const own = new OwnWrites<string>(writeJoined(fanwireJoining));
   const anna = noteWrites();
-  const long = "x".repeat(65_536);
+  const long = "x".repeat(20_000);
 
   for (const message of ["1", "2", long, "3", "4"]) own.push(anna, message);
 
   await endOfTurn();
-  expect(anna.writes).toEqual([[`1\n2\n${long}`], ["3\n4"]]);
+  expect(anna.writes).toEqual([["1\n2"], [long], ["3\n4"]]);
 });

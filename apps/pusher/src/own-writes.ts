@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
-import { FRAME_LENGTH } from "./joined-frames.ts";
+import { Joiner, type Joining } from "./core/joiner.ts";
+import { toCorkfuls, writeCorkfuls } from "./corkfuls.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /** What is written to, as far as it goes: `send` gives 2 to one that is over its limit and is being ended. */
@@ -46,25 +47,20 @@ export class OwnWrites<Content extends string | Uint8Array> {
 
 /** Where a message is a frame. */
 export function writeEach(receiver: Receiver, contents: readonly Uint8Array[]): void {
-  const send = () => {
-    for (const content of contents) if (receiver.send(content, !isUtf8(content)) === 2) return;
-  };
-  if (contents.length === 1) send();
-  else receiver.cork(send);
+  const [content] = contents;
+  if (contents.length > 1) writeCorkfuls(receiver, toCorkfuls(contents));
+  else if (content) receiver.send(content, !isUtf8(content));
 }
 
-/** Joined as in {@link JoinedFrames}. */
-export function writeJoined(separator: string): Write<string> {
-  return (receiver, [first = "", ...others]) => {
-    let frame = first;
-    for (const content of others) {
-      if (frame.length < FRAME_LENGTH) {
-        frame += separator + content;
-        continue;
-      }
-      if (receiver.send(frame) === 2) return;
-      frame = content;
+/** Where messages can be joined. */
+export function writeJoined(joining: Joining): Write<string> {
+  return (receiver, messages) => {
+    const joiner = new Joiner(joining);
+    for (const message of messages) {
+      const full = joiner.push(message);
+      // It is over its limit and is being ended.
+      if (full !== undefined && receiver.send(full) === 2) return;
     }
-    receiver.send(frame);
+    receiver.send(joiner.take());
   };
 }

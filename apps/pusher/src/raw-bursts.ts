@@ -1,15 +1,14 @@
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
-import type { Trees } from "./trees.ts";
+import { toCorkfuls, writeCorkfuls } from "./corkfuls.ts";
+import { type Trees, WALK_FOR_ONE_IN } from "./trees.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /** A tree writes 32 frames at a time to each socket. So many in one turn go socket by socket, and share writes of 16 KiB, */
 const BURST = 64;
 /** of which larger frames, on average, fill as much 32 at a time. */
 const MAX_FRAME_BYTES = 512;
-/** Walking over all connections pays where at least one in so many follows. */
-const WALK_FOR_ONE_IN = 4;
 const MAX_BYTES = 1_048_576;
 
 type RawConnection = Pick<Connection, "getUserData" | "isSubscribed" | "send" | "cork">;
@@ -68,16 +67,15 @@ export class RawBursts {
   }
 
   #writeToEach(gathered: readonly Uint8Array[]): void {
-    const frames = gathered.map((content) => ({ content, isBinary: !isUtf8(content) }));
     // Before it sends anything else uWebSockets.js writes what waits in trees, and ends the cork with it: so the first goes alone.
-    const first = this.#isTreePending ? frames.shift() : undefined;
+    const [first, ...others] = gathered;
+    const alone = this.#isTreePending ? first : undefined;
+    const corkfuls = toCorkfuls(alone ? others : gathered);
     for (const connection of this.#connections.all()) {
       if (connection.getUserData().door !== "raw" || !connection.isSubscribed(this.#tree)) continue;
-      if (first && connection.send(first.content, first.isBinary) === 2) continue;
-      connection.cork(() => {
-        // One that is over its limit is being ended.
-        for (const { content, isBinary } of frames) if (connection.send(content, isBinary) === 2) return;
-      });
+      // One that is over its limit is being ended.
+      if (alone && connection.send(alone, !isUtf8(alone)) === 2) continue;
+      writeCorkfuls(connection, corkfuls);
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Connection, Door } from "./connection.ts";
+import type { FrameWriter } from "./joined-frames.ts";
 
 /** Writes one frame to all connections of a door that follow the same thing. */
 export interface Trees {
@@ -7,6 +8,9 @@ export interface Trees {
   /** Connections in the tree. */
   count(tree: string): number;
 }
+
+/** Walking over all connections to write to some of them pays where at least one in so many is one of those. */
+export const WALK_FOR_ONE_IN = 4;
 
 const letters: Record<Door, string> = { raw: "r", "fanwire.v1": "f", sse: "s" };
 
@@ -27,7 +31,7 @@ export function webSocketTrees(app: TemplatedApp): Trees {
 }
 
 /** HTTP responses: uWebSockets.js has no tree for them, so they are written to one by one. */
-export class ResponseTrees implements Trees {
+export class ResponseTrees implements FrameWriter {
   readonly #trees = new Map<string, Set<Connection>>();
 
   add(tree: string, connection: Connection): void {
@@ -47,14 +51,17 @@ export class ResponseTrees implements Trees {
     return this.#trees.get(tree)?.has(connection) ?? false;
   }
 
-  publish(tree: string, frame: string | Uint8Array): void {
-    const bytes = bytesOf(frame);
+  write(tree: string, frames: readonly string[]): void {
+    // Once for all of them: each would encode it anew, to write it and to know how long it is.
+    const encoded = frames.map((frame) => Buffer.from(frame));
     // Writing may end a slow one, which takes it out of the set under our hands: a Set allows that.
-    for (const connection of this.#trees.get(tree) ?? []) connection.send(bytes);
+    for (const connection of this.#trees.get(tree) ?? []) {
+      for (const bytes of encoded) if (connection.send(bytes) === 2) break;
+    }
   }
 
   publishToOthers(tree: string, frame: string | Uint8Array, except: Connection): void {
-    const bytes = bytesOf(frame);
+    const bytes = typeof frame === "string" ? Buffer.from(frame) : frame;
     for (const connection of this.#trees.get(tree) ?? []) {
       if (connection !== except) connection.send(bytes);
     }
@@ -63,9 +70,4 @@ export class ResponseTrees implements Trees {
   count(tree: string): number {
     return this.#trees.get(tree)?.size ?? 0;
   }
-}
-
-/** Once for all of them: each would encode it anew, to write it and to know how long it is. */
-function bytesOf(frame: string | Uint8Array): Uint8Array {
-  return typeof frame === "string" ? Buffer.from(frame) : frame;
 }

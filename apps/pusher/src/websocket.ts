@@ -52,6 +52,7 @@ export function openWebSocketDoor({ app, noCompression }: EdgeApp, parts: DoorPa
     upgrade: (response, request, context) => door.onUpgrade(response, request, context),
     open: (socket) => door.onOpen(socket),
     message: (socket, message, isBinary) => door.onMessage(socket, message, isBinary),
+    drain: (socket) => parts.edge.drained(socket),
     ping: (socket) => door.onPing(socket),
     dropped: (socket) => door.onDropped(socket),
     close: (socket, code, message) => door.onClose(socket, code, message),

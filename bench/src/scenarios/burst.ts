@@ -1,7 +1,7 @@
 import type { FanOutLoad } from "../fan-out.ts";
 import { peers } from "../servers/all.ts";
 import { bareSse } from "../servers/bare.ts";
-import { limitJoined, limitJoinedFanwire } from "../servers/limit.ts";
+import { limitJoined, limitJoinedFanwire, limitPatientFanwire } from "../servers/limit.ts";
 import { pusher, pusherFanwire, pusherSse } from "../servers/pusher.ts";
 import { fanOutScenario } from "./fan-out-scenario.ts";
 import type { LoadSettings } from "./scenario.ts";
@@ -28,7 +28,7 @@ export const burst = fanOutScenario({
 export const burstFanwire = fanOutScenario({
   name: "burst-v1",
   summary: "the same through fanwire.v1, against one send for each connection and all that is pending",
-  servers: [limitJoinedFanwire, limitJoined, pusher, pusherFanwire],
+  servers: [limitJoinedFanwire, limitPatientFanwire, limitJoined, pusher, pusherFanwire],
   load,
 });
 

@@ -1,5 +1,5 @@
 import { bare, bareSse } from "./bare.ts";
-import { limitEach, limitJoined, limitJoinedFanwire } from "./limit.ts";
+import { limitEach, limitJoined, limitJoinedFanwire, limitPatientFanwire } from "./limit.ts";
 import { naive } from "./naive.ts";
 import { natsWebSocket } from "./nats-websocket.ts";
 import { nchan } from "./nchan.ts";
@@ -22,5 +22,6 @@ export const servers: readonly Server[] = [
   pusherFanwireDurable,
   bareSse,
   limitJoinedFanwire,
+  limitPatientFanwire,
   ...peers,
 ];

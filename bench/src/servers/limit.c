@@ -1,11 +1,13 @@
 // The physical limit: a WebSocket server that does nothing but send().
 //
-//   limit each | joined
+//   limit each | joined | patient
 //
 // Prints its port. Reads records from stdin: the number of frames (uint32), their lengths (uint32 each), their bytes;
 // numbers in the machine's own order. "each" sends every frame to every connection by itself, "joined" sends every
-// connection all frames of a record at once. Clients all use the same key, so the answer to a handshake is a constant.
+// connection all frames of a record at once, and waits until it has taken them; "patient" does the same without waiting for
+// anybody: who cannot take all at once gets the rest when it can. Clients all use the same key, so the answer to a handshake is a constant.
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,10 +19,13 @@
 #include <unistd.h>
 
 enum { MAX_CONNECTIONS = 200000 };
+enum mode { EACH, JOINED, PATIENT };
 
 static const char ANSWER[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                              "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 static int connections[MAX_CONNECTIONS];
+static struct pollfd unfinished[MAX_CONNECTIONS];
+static size_t sent_to[MAX_CONNECTIONS];
 static int count = 0;
 
 static void fail(const char *what) {
@@ -38,6 +43,26 @@ static void send_all(int at, const char *bytes, size_t length) {
     }
     bytes += sent;
     length -= (size_t)sent;
+  }
+}
+
+/* To all of them, each as fast as it reads. */
+static void send_patiently(const char *bytes, size_t length) {
+  for (int at = 0; at < count; at++) {
+    unfinished[at] = (struct pollfd){.fd = connections[at], .events = POLLOUT, .revents = POLLOUT};
+    sent_to[at] = 0;
+  }
+  for (int left = count; left > 0;) {
+    for (int at = 0; at < count; at++) {
+      if (unfinished[at].fd < 0) continue;
+      if (unfinished[at].revents != 0) {
+        ssize_t sent = send(unfinished[at].fd, bytes + sent_to[at], length - sent_to[at], MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0) sent_to[at] += (size_t)sent;
+        else if (errno != EAGAIN) close(connections[at]), connections[at] = -1;
+      }
+      if (connections[at] < 0 || sent_to[at] == length) unfinished[at].fd = -1, left--;
+    }
+    if (left > 0 && poll(unfinished, (nfds_t)count, -1) < 0) fail("poll");
   }
 }
 
@@ -62,7 +87,7 @@ static int read_all(void *into, size_t length) {
   return length == 0 || fread(into, length, 1, stdin) == 1;
 }
 
-static int deliver(int joined) {
+static int deliver(enum mode mode) {
   uint32_t frames;
   if (!read_all(&frames, sizeof frames)) return 0;
   uint32_t *lengths = malloc(frames * sizeof *lengths);
@@ -72,7 +97,9 @@ static int deliver(int joined) {
   char *bytes = malloc(total);
   if (bytes == NULL || !read_all(bytes, total)) return 0;
 
-  if (joined) {
+  if (mode == PATIENT) {
+    send_patiently(bytes, total);
+  } else if (mode == JOINED) {
     for (int at = 0; at < count; at++) send_all(at, bytes, total);
   } else {
     const char *start = bytes;
@@ -86,7 +113,9 @@ static int deliver(int joined) {
 }
 
 int main(int argc, char **argv) {
-  int joined = argc == 2 && strcmp(argv[1], "joined") == 0;
+  enum mode mode = EACH;
+  if (argc == 2 && strcmp(argv[1], "joined") == 0) mode = JOINED;
+  if (argc == 2 && strcmp(argv[1], "patient") == 0) mode = PATIENT;
   signal(SIGPIPE, SIG_IGN);
   setvbuf(stdin, NULL, _IONBF, 0);
   int listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -101,6 +130,6 @@ int main(int argc, char **argv) {
   for (;;) {
     if (poll(ready, 2, -1) < 0) fail("poll");
     if (ready[1].revents != 0) welcome(listener);
-    if (ready[0].revents != 0 && !deliver(joined)) return 0;
+    if (ready[0].revents != 0 && !deliver(mode)) return 0;
   }
 }

@@ -24,9 +24,18 @@ export const limitJoined: Server = {
 export const limitJoinedFanwire: Server = {
   name: "limit-joined-v1",
   summary: "the same with messages of fanwire.v1",
-  start: (lab) =>
-    startLimit(lab, "joined", (content) => `{"type":"publication","event":"message","data":"${content.toString()}"}`),
+  start: (lab) => startLimit(lab, "joined", fanwirePublication),
 };
+
+export const limitPatientFanwire: Server = {
+  name: "limit-patient-v1",
+  summary: "the same without waiting for anybody who cannot take all at once",
+  start: (lab) => startLimit(lab, "patient", fanwirePublication),
+};
+
+function fanwirePublication(content: Buffer): string {
+  return `{"type":"publication","event":"message","data":"${content.toString()}"}`;
+}
 
 function contentOnly(content: Buffer): string {
   return content.toString();
@@ -34,7 +43,7 @@ function contentOnly(content: Buffer): string {
 
 async function startLimit(
   lab: Lab,
-  mode: "each" | "joined",
+  mode: "each" | "joined" | "patient",
   payloadOf: (content: Buffer) => string,
 ): Promise<RunningServer> {
   const folder = mkdtempSync(join(tmpdir(), "fanwire-bench-limit-"));

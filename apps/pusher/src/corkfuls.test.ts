@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { toCorkfuls, writeCorkfuls } from "./corkfuls.ts";
+import { noteWrites } from "./testing.ts";
+
+test("frames are written together as far as the shared buffer goes", () => {
+  const contents = Array.from({ length: 50 }, () => Buffer.alloc(1_000));
+
+  const sizes = toCorkfuls(contents).map((frames) => frames.length);
+
+  // 16,384 bytes, and a header may take ten.
+  expect(sizes).toEqual([16, 16, 16, 2]);
+});
+
+test("a larger frame is written alone, and those around it in their order", () => {
+  const contents = ["1", "2", "x".repeat(20_000), "3"].map((text) => Buffer.from(text));
+
+  const corkfuls = toCorkfuls(contents);
+
+  expect(corkfuls.map((frames) => frames.map(({ content }) => content.length))).toEqual([[1, 1], [20_000], [1]]);
+  expect(toCorkfuls([])).toEqual([]);
+});
+
+test("what is no UTF-8 is a binary frame", () => {
+  const receiver = noteWrites();
+
+  writeCorkfuls(receiver, toCorkfuls([Buffer.from("text"), Buffer.from([0xff])]));
+
+  expect(receiver.writes).toEqual([["text", "binary"]]);
+});
+
+test("one that is over its limit is sent no more", () => {
+  const receiver = noteWrites(1);
+  const contents = ["a", "b", "c"].map((letter) => Buffer.alloc(10_000, letter));
+
+  writeCorkfuls(receiver, toCorkfuls(contents));
+
+  expect(receiver.writes.flat()).toEqual(["a".repeat(10_000)]);
+});

@@ -1,0 +1,228 @@
+import { expect, test } from "vitest";
+import { newConnectionState } from "./connection.ts";
+import { OPEN_GRANT } from "./core/claims.ts";
+import { Connections } from "./core/connections.ts";
+import { fanwireJoining } from "./joined-frames.ts";
+import { SharedFrames } from "./shared-frames.ts";
+
+const OVER = 2;
+const TAKEN = 1;
+const BUFFERED = 0;
+
+/**
+ * A WebSocket in a tree, as uWebSockets.js has them: its socket takes `room` frames. Then it is full, and what is sent to it is
+ * buffered, up to a limit.
+ */
+class FakeSocket {
+  readonly heard: string[] = [];
+  readonly #buffered: string[] = [];
+  room: number;
+  readonly #tree: string;
+  readonly #door: "fanwire.v1" | "raw";
+  readonly #limit: number;
+
+  constructor(tree: string, { room = 1_000, door = "fanwire.v1" as "fanwire.v1" | "raw", limit = 1_000 } = {}) {
+    this.#tree = tree;
+    this.room = room;
+    this.#door = door;
+    this.#limit = limit;
+  }
+
+  getUserData() {
+    return newConnectionState({ connectionId: 1, door: this.#door, grant: OPEN_GRANT });
+  }
+
+  isSubscribed(tree: string): boolean {
+    return tree === this.#tree;
+  }
+
+  getBufferedAmount(): number {
+    return this.#buffered.length;
+  }
+
+  send(frame: string | Uint8Array): number {
+    if (this.#buffered.length >= this.#limit) return OVER;
+    this.#buffered.push(frame.toString());
+    this.flush();
+    return this.#buffered.length === 0 ? TAKEN : BUFFERED;
+  }
+
+  /** Its reader takes `frames`, and so the socket does. */
+  read(frames: number): void {
+    this.room += frames;
+    this.flush();
+  }
+
+  flush(): void {
+    for (; this.room > 0 && this.#buffered.length > 0; this.room--) this.heard.push(this.#buffered.shift() ?? "");
+  }
+}
+
+function sharedBy(sockets: readonly FakeSocket[], maxBytes = 1_000_000) {
+  const connections = new Connections<FakeSocket>();
+  for (const socket of sockets) connections.open(connections.nextId(), socket);
+  const published: string[] = [];
+  const trees = {
+    publish: (tree: string, frame: string | Uint8Array) => {
+      published.push(frame.toString());
+      for (const socket of sockets) if (socket.isSubscribed(tree)) socket.send(frame);
+    },
+    count: (tree: string) => sockets.filter((socket) => socket.isSubscribed(tree)).length,
+  };
+  return { shared: new SharedFrames({ trees, connections, maxBytes }), published };
+}
+
+test("a small frame is left to the tree, and so is a burst for a few among many", () => {
+  const { shared, published } = sharedBy([
+    new FakeSocket("a"),
+    ...Array.from({ length: 9 }, () => new FakeSocket("b")),
+  ]);
+
+  shared.write("b", ["1"]);
+  shared.write("a", ["2", "3"]);
+
+  expect(published).toEqual(["1", "2", "3"]);
+});
+
+test("a burst, and a large frame, is written to each who follows through fanwire.v1, and to nobody else", () => {
+  const followers = [new FakeSocket("a"), new FakeSocket("a")];
+  const others = [new FakeSocket("b"), new FakeSocket("a", { door: "raw" })];
+  const { shared, published } = sharedBy([...followers, ...others]);
+  const large = "x".repeat(fanwireJoining.maxBytes + 1);
+
+  shared.write("a", ["1", "2"]);
+  shared.write("a", [large]);
+
+  expect(followers.map(({ heard }) => heard)).toEqual([
+    ["1", "2", large],
+    ["1", "2", large],
+  ]);
+  expect(others.map(({ heard }) => heard)).toEqual([[], []]);
+  expect(published).toEqual([]);
+  expect([shared.lagging, shared.bytes]).toEqual([0, 0]);
+});
+
+test("who cannot take all is sent no more until its socket has drained, and then the rest in order", () => {
+  const [slow, quick] = [new FakeSocket("a", { room: 1 }), new FakeSocket("a")];
+  const { shared } = sharedBy([slow, quick]);
+
+  shared.write("a", ["1", "2", "3"]);
+  shared.write("a", ["4", "5"]);
+
+  expect(quick.heard).toEqual(["1", "2", "3", "4", "5"]);
+  expect(slow.heard).toEqual(["1"]);
+  expect([slow.getBufferedAmount(), shared.waitingFor(slow), shared.lagging, shared.bytes]).toEqual([1, 3, 1, 3]);
+  slow.read(2);
+  shared.drained(slow);
+  expect(slow.heard).toEqual(["1", "2", "3"]);
+  expect([slow.getBufferedAmount(), shared.waitingFor(slow)]).toEqual([1, 1]);
+  slow.read(10);
+  shared.drained(slow);
+  expect(slow.heard).toEqual(["1", "2", "3", "4", "5"]);
+  expect([shared.lagging, shared.bytes]).toEqual([0, 0]);
+});
+
+test("one whose socket has room again, but holds some still, is not sent more", () => {
+  const slow = new FakeSocket("a", { room: 0 });
+  const { shared } = sharedBy([slow]);
+  shared.write("a", ["1", "2"]);
+
+  shared.drained(slow);
+
+  expect([slow.getBufferedAmount(), shared.waitingFor(slow)]).toEqual([1, 1]);
+});
+
+test("what nobody waits for any more is not kept", () => {
+  const [slow, slower] = [new FakeSocket("a", { room: 0 }), new FakeSocket("a", { room: 0 })];
+  const { shared } = sharedBy([slow, slower]);
+  shared.write("a", ["1", "22"]);
+  shared.write("a", ["333", "4444"]);
+  expect(shared.bytes).toBe(9);
+
+  for (const socket of [slow, slower]) {
+    socket.read(3);
+    shared.drained(socket);
+  }
+  shared.write("a", ["55555", "666666"]);
+  expect(shared.bytes).toBe(11);
+
+  shared.forget(slow);
+  expect(shared.lagging).toBe(1);
+  shared.forget(slower);
+  expect([shared.lagging, shared.bytes]).toEqual([0, 0]);
+});
+
+test("a frame for another tree comes behind what waits", () => {
+  const both = new FakeSocket("a", { room: 0 });
+  const { shared, published } = sharedBy([both]);
+  shared.write("a", ["1", "2", "3"]);
+
+  shared.write("b", ["other"]);
+
+  expect(published).toEqual(["other"]);
+  expect(shared.lagging).toBe(0);
+  both.read(10);
+  expect(both.heard).toEqual(["1", "2", "3"]);
+});
+
+test("a small frame behind a burst is shared while many lag, and left to the tree when few do", () => {
+  const sockets = Array.from({ length: 8 }, (_, at) => new FakeSocket("a", { room: at < 2 ? 0 : 1_000 }));
+  const { shared, published } = sharedBy(sockets);
+  shared.write("a", ["1", "2"]);
+
+  shared.write("a", ["3"]);
+  expect([published, shared.lagging]).toEqual([[], 2]);
+
+  sockets[0]?.read(10);
+  shared.drained(sockets[0] as FakeSocket);
+  shared.write("a", ["4"]);
+  expect([published, shared.lagging]).toEqual([["4"], 0]);
+  for (const socket of sockets) {
+    socket.read(10);
+    expect(socket.heard).toEqual(["1", "2", "3", "4"]);
+  }
+});
+
+test("catching up hands over all that waits, for one or for all", () => {
+  const [one, other, third] = [0, 0, 0].map((room) => new FakeSocket("a", { room })) as [
+    FakeSocket,
+    FakeSocket,
+    FakeSocket,
+  ];
+  const { shared } = sharedBy([one, other, third]);
+  shared.write("a", ["1", "2", "3"]);
+
+  shared.catchUp(one);
+  expect([one, other].map((socket) => socket.getBufferedAmount())).toEqual([3, 1]);
+  expect(shared.lagging).toBe(2);
+
+  shared.catchUpAll();
+  expect([other, third].map((socket) => socket.getBufferedAmount())).toEqual([3, 3]);
+  expect([shared.lagging, shared.bytes]).toEqual([0, 0]);
+});
+
+test("for who lags too far it is handed over, and who is over its limit then gets no more", () => {
+  const [far, quick] = [new FakeSocket("a", { room: 0, limit: 2 }), new FakeSocket("a")];
+  const { shared } = sharedBy([far, quick], 10);
+  shared.write("a", ["12345", "12345", "12345"]);
+  expect([far.getBufferedAmount(), shared.waitingFor(far)]).toEqual([1, 10]);
+
+  shared.write("a", ["6", "7"]);
+
+  expect([far.getBufferedAmount(), shared.lagging, shared.bytes]).toEqual([2, 0, 0]);
+  expect(quick.heard).toEqual(["12345", "12345", "12345", "6", "7"]);
+  shared.write("a", ["8", "9"]);
+  expect([far.getBufferedAmount(), shared.lagging]).toEqual([2, 0]);
+});
+
+test("one that closes while it is written to is not written to again", () => {
+  const [slow, quick] = [new FakeSocket("a", { room: 0 }), new FakeSocket("a")];
+  const { shared } = sharedBy([slow, quick]);
+  shared.write("a", ["1", "2"]);
+
+  shared.forget(slow);
+  slow.read(10);
+  shared.drained(slow);
+
+  expect(slow.heard).toEqual(["1"]);
+});
