@@ -1,8 +1,9 @@
 import type { BusPublication } from "@fanwire/bus";
 import { parseConnectionAddress, type Target } from "@fanwire/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { WebSocket } from "ws";
 import { connectBus, subjects, type TestBus } from "./support/bus.ts";
-import { connectClient } from "./support/client.ts";
+import { type Client, connectClient } from "./support/client.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { readEvents } from "./support/event-stream.ts";
 import { connectFanwire, type FanwireClient } from "./support/fanwire-client.ts";
@@ -76,55 +77,92 @@ test("of a burst, each connection of each door hears what is for it, once and in
 
 /** Far more than the kernel keeps for a socket that nobody reads. */
 const [FLOOD, FLOOD_BYTES] = [4_000, 4_000];
+const flood = Array.from({ length: FLOOD }, (_, number) => `${number} `.padEnd(FLOOD_BYTES, "x"));
+const SLEEPERS = 40;
+/** A copy for each would take forty times the flood. */
+const MOST_GROWN_BYTES = 10 * FLOOD * FLOOD_BYTES;
+
+const to = (target: Target, content: string) => ({ subject: subjects.live(target), content: Buffer.from(content) });
+const toFollowers = (content: string) => to({ kind: "topic", topic: "flood" }, content);
+
+function startPatientPusher(): Promise<TestPusher> {
+  return startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_UNSENT_BYTES: String(64 * 1_048_576) } });
+}
+
+/** Connects many that read nothing any more. */
+async function sleepersOf<Client extends { readonly socket: WebSocket }>(connect: () => Promise<Client>) {
+  const sleepers = await Promise.all(Array.from({ length: SLEEPERS }, connect));
+  for (const { socket } of sleepers) socket.pause();
+  return sleepers;
+}
+
+async function publishFlood(): Promise<void> {
+  for (let at = 0; at < FLOOD; at += 500) await bus.publishAll(flood.slice(at, at + 500).map(toFollowers));
+}
+
+const lagging = (own: TestPusher) => metric(own.adminUrl, "fanwire_pusher_lagging_connections");
+const laggingBytes = (own: TestPusher) => metric(own.adminUrl, "fanwire_pusher_lagging_bytes");
 
 test("a burst that nobody reads is kept once for all who follow, and each hears it in order when it reads", async () => {
-  await using own = await startPusher({
-    nats: nats.url,
-    env: { PUSHER_WORKERS: "1", PUSHER_MAX_UNSENT_BYTES: String(64 * 1_048_576) },
-  });
-  const sleepers = await Promise.all(Array.from({ length: 40 }, () => connectFanwire(own.url, { topic: "flood" })));
-  for (const { socket } of sleepers) socket.pause();
-  const awake = await connectFanwire(own.url, { topic: "flood" });
-  const [pinger, leaver, chosen] = sleepers as [FanwireClient, FanwireClient, FanwireClient];
+  await using own = await startPatientPusher();
+  const url = `${own.url}?topic=flood`;
+  const sleepers = await sleepersOf(() => connectFanwire(url));
+  const awake = await connectFanwire(url);
   const residentBefore = residentBytes(own.process.pid);
-  const flood = Array.from({ length: FLOOD }, (_, number) => `${number} `.padEnd(FLOOD_BYTES, "x"));
-  const to = (target: Target, content: string) => ({ subject: subjects.live(target), content: Buffer.from(content) });
 
-  for (let at = 0; at < FLOOD; at += 500) {
-    await bus.publishAll(flood.slice(at, at + 500).map((content) => to({ kind: "topic", topic: "flood" }, content)));
-  }
+  await publishFlood();
   await until("who reads has it all", () => awake.publications.length === FLOOD);
 
-  expect(await metric(own.adminUrl, "fanwire_pusher_lagging_connections")).toBe(40);
-  const keptBytes = await metric(own.adminUrl, "fanwire_pusher_lagging_bytes");
-  expect(keptBytes).toBeGreaterThan(0);
-  expect(keptBytes).toBeLessThan(FLOOD * (FLOOD_BYTES + 200));
-  // A copy for each would take forty times as much.
-  expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(10 * FLOOD * FLOOD_BYTES);
+  expect(await lagging(own)).toBe(SLEEPERS);
+  expect(await laggingBytes(own)).toBeGreaterThan(0);
+  expect(await laggingBytes(own)).toBeLessThan(FLOOD * (FLOOD_BYTES + 200));
+  expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(MOST_GROWN_BYTES);
 
   // What they are sent otherwise comes behind it, what they do not follow any more does not.
+  const [pinger, leaver, chosen, other] = sleepers as [FanwireClient, FanwireClient, FanwireClient, FanwireClient];
   const pong = pinger.ask({ command: "ping" });
   const left = leaver.ask({ command: "unsubscribe", topic: "flood" });
   const connection = parseConnectionAddress(chosen.welcome.connection);
   if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
-  await until("only they were caught up", async () => {
-    return (await metric(own.adminUrl, "fanwire_pusher_lagging_connections")) === 37;
-  });
-  await bus.publishAll([to({ kind: "topic", topic: "flood" }, "the last")]);
+  await until("they alone were caught up", async () => (await lagging(own)) === SLEEPERS - 3);
+  await bus.publishAll([toFollowers("the last")]);
   await until("who reads has it", () => awake.data().at(-1) === "the last");
-  const readers = [pinger, leaver, chosen, sleepers.at(-1)] as FanwireClient[];
-  for (const { socket } of readers) socket.resume();
+  const stayed = [pinger, chosen, other];
+  for (const { socket } of [leaver, ...stayed]) socket.resume();
 
   await pong;
   expect(pinger.data().slice(0, FLOOD)).toEqual(flood);
   await left;
   expect(leaver.data()).toEqual(flood);
-  await until("the others have it all", () =>
-    readers.every((one) => one === leaver || one.data().at(-1) === "the last"),
-  );
+  await until("they have it all", () => stayed.every((one) => one.data().at(-1) === "the last"));
   expect(pinger.data()).toEqual([...flood, "the last"]);
   expect(chosen.data()).toEqual([...flood, "for you alone", "the last"]);
-  expect(sleepers.at(-1)?.data()).toEqual([...flood, "the last"]);
+  expect(other.data()).toEqual([...flood, "the last"]);
   for (const { socket } of sleepers) socket.terminate();
-  await until("nothing is kept", async () => (await metric(own.adminUrl, "fanwire_pusher_lagging_bytes")) === 0);
+  await until("nothing is kept", async () => (await laggingBytes(own)) === 0);
+});
+
+test("so it is on the raw door", async () => {
+  await using own = await startPatientPusher();
+  const url = `${own.url}?topic=flood`;
+  const sleepers = await sleepersOf(() => connectClient(url));
+  const awake = await connectClient(url);
+  const residentBefore = residentBytes(own.process.pid);
+
+  await publishFlood();
+  await until("who reads has it all", () => awake.frames.length === FLOOD);
+
+  expect(await lagging(own)).toBe(SLEEPERS);
+  expect(await laggingBytes(own)).toBeGreaterThan(0);
+  expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(MOST_GROWN_BYTES);
+  const [chosen, other] = sleepers as [Client, Client];
+  const connection = parseConnectionAddress(chosen.address);
+  if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
+  await until("it alone was caught up", async () => (await lagging(own)) === SLEEPERS - 1);
+  for (const { socket } of [chosen, other]) socket.resume();
+  await until("they have it all", () => chosen.frames.length === FLOOD + 1 && other.frames.length === FLOOD);
+  expect(chosen.frames).toEqual([...flood, "for you alone"]);
+  expect(other.frames).toEqual(flood);
+  for (const { socket } of sleepers) socket.terminate();
+  await until("nothing is kept", async () => (await laggingBytes(own)) === 0);
 });

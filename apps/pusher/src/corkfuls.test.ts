@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { toCorkfuls, writeCorkfuls } from "./corkfuls.ts";
+import { toCorkfuls, writeCorkful } from "./corkfuls.ts";
 import { noteWrites } from "./testing.ts";
 
 test("frames are written together as far as the shared buffer goes", () => {
@@ -22,17 +22,23 @@ test("a larger frame is written alone, and those around it in their order", () =
 
 test("what is no UTF-8 is a binary frame", () => {
   const receiver = noteWrites();
+  const [corkful = []] = toCorkfuls([Buffer.from("text"), Buffer.from([0xff])]);
 
-  writeCorkfuls(receiver, toCorkfuls([Buffer.from("text"), Buffer.from([0xff])]));
-
+  expect(writeCorkful(receiver, corkful)).toBe(1);
   expect(receiver.writes).toEqual([["text", "binary"]]);
+});
+
+test("a write says whether some of it waits", () => {
+  const receiver = { ...noteWrites(), getBufferedAmount: () => 1 };
+  const [corkful = []] = toCorkfuls([Buffer.from("1"), Buffer.from("2")]);
+
+  expect(writeCorkful(receiver, corkful)).toBe(0);
 });
 
 test("one that is over its limit is sent no more", () => {
   const receiver = noteWrites(1);
-  const contents = ["a", "b", "c"].map((letter) => Buffer.alloc(10_000, letter));
+  const [corkful = []] = toCorkfuls(["a", "b", "c"].map((letter) => Buffer.from(letter)));
 
-  writeCorkfuls(receiver, toCorkfuls(contents));
-
-  expect(receiver.writes.flat()).toEqual(["a".repeat(10_000)]);
+  expect(writeCorkful(receiver, corkful)).toBe(2);
+  expect(receiver.writes.flat()).toEqual(["a"]);
 });

@@ -13,7 +13,7 @@ export const CORKFUL_BYTES = CORK_BYTES - MAX_HEADER_BYTES - 1;
 /** Frames that are written together. */
 export type Corkful = readonly { readonly content: Uint8Array; readonly isBinary: boolean }[];
 
-type Receiver = Pick<Connection, "send" | "cork">;
+type Receiver = Pick<Connection, "send" | "cork" | "getBufferedAmount">;
 
 /** Contents of the raw door as frames, together as far as the shared buffer goes. */
 export function toCorkfuls(contents: readonly Uint8Array[]): Corkful[] {
@@ -30,13 +30,14 @@ export function toCorkfuls(contents: readonly Uint8Array[]): Corkful[] {
   return corkfuls;
 }
 
-/** Until the connection is over its limit and is being ended. */
-export function writeCorkfuls(receiver: Receiver, corkfuls: readonly Corkful[]): void {
+/** What came of it, as `send` says it: 1: handed to the network; 0: some of it waits; 2: the connection is over its limit. */
+export function writeCorkful(receiver: Receiver, corkful: Corkful): number {
+  const [only] = corkful;
+  if (only && corkful.length === 1) return receiver.send(only.content, only.isBinary);
   let isOver = false;
-  for (const frames of corkfuls) {
-    receiver.cork(() => {
-      for (const { content, isBinary } of frames) isOver ||= receiver.send(content, isBinary) === 2;
-    });
-    if (isOver) return;
-  }
+  receiver.cork(() => {
+    for (const { content, isBinary } of corkful) isOver ||= receiver.send(content, isBinary) === 2;
+  });
+  if (isOver) return 2;
+  return receiver.getBufferedAmount() > 0 ? 0 : 1;
 }

@@ -5,12 +5,12 @@ import type { Connection, Door } from "./connection.ts";
 import type { Connections } from "./core/connections.ts";
 import { type Delivered, encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { FlushWindow } from "./flush-window.ts";
-import { fanwireJoining, JoinedFrames, sseJoining } from "./joined-frames.ts";
+import { fanwireJoining, JoinedFrames, sseJoining, WebSocketFrames } from "./joined-frames.ts";
 import { Outlet, type Receivers } from "./outlet.ts";
 import { OwnWrites, writeEach, writeJoined } from "./own-writes.ts";
 import { RawBursts } from "./raw-bursts.ts";
 import type { Followable, Receipts } from "./receipts.ts";
-import { SharedFrames } from "./shared-frames.ts";
+import { SharedBursts } from "./shared-bursts.ts";
 import type { Traffic } from "./traffic.ts";
 import type { ResponseTrees, Trees } from "./trees.ts";
 
@@ -51,21 +51,24 @@ export class Delivery {
   readonly #fanwire: Outlet<string>;
   readonly #sse: Outlet<string>;
   readonly #outlets: readonly Pick<Outlet<never>, "flush" | "flushTo" | "forget">[];
-  readonly #shared: SharedFrames;
+  readonly #bursts: readonly SharedBursts[];
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#window = new FlushWindow(parts.flushMs, (publication) => this.#write(publication));
     const { webSockets: trees, responses, connections, maxUnsentBytes: maxBytes } = parts;
-    this.#raw = new Outlet(new RawBursts(trees, connections), new OwnWrites(writeEach));
-    this.#shared = new SharedFrames({ trees, connections, maxBytes });
+    const raw = new SharedBursts({ door: "raw", trees, connections, maxBytes });
+    const fanwire = new SharedBursts({ door: "fanwire.v1", trees, connections, maxBytes });
+    const frames = new WebSocketFrames(trees, fanwire);
+    this.#raw = new Outlet(new RawBursts(trees, raw), new OwnWrites(writeEach), raw);
     this.#fanwire = new Outlet(
-      new JoinedFrames(this.#shared, fanwireJoining),
+      new JoinedFrames(frames, fanwireJoining),
       new OwnWrites(writeJoined(fanwireJoining)),
-      this.#shared,
+      fanwire,
     );
     this.#sse = new Outlet(new JoinedFrames(responses, sseJoining), new OwnWrites(writeJoined(sseJoining)));
     this.#outlets = [this.#raw, this.#fanwire, this.#sse];
+    this.#bursts = [raw, fanwire];
   }
 
   /** To all connections that follow it, when the window is over. */
@@ -98,12 +101,22 @@ export class Delivery {
 
   /** To be called when what uWebSockets.js kept for a connection was written. */
   drained(connection: Connection): void {
-    this.#shared.drained(connection);
+    for (const bursts of this.#bursts) bursts.drained(connection);
   }
 
-  /** Who cannot take what is published as fast as it comes, and what is kept for them. */
-  get shared(): Pick<SharedFrames, "lagging" | "bytes" | "waitingFor"> {
-    return this.#shared;
+  /** Connections that cannot take a burst as fast as it comes. */
+  get lagging(): number {
+    return this.#bursts.reduce((sum, { lagging }) => sum + lagging, 0);
+  }
+
+  /** Bytes kept for them, once for all of a door. */
+  get laggingBytes(): number {
+    return this.#bursts.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Bytes of them that wait for a connection. */
+  waitingFor(connection: Connection): number {
+    return this.#bursts.reduce((sum, bursts) => sum + bursts.waitingFor(connection), 0);
   }
 
   /** It has closed: what waits for it is not written any more. */

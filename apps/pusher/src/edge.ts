@@ -94,8 +94,14 @@ export class Edge {
     return this.#listenings.size;
   }
 
-  get shared(): Delivery["shared"] {
-    return this.#delivery.shared;
+  /** Connections that cannot take a burst as fast as it comes. */
+  get lagging(): number {
+    return this.#delivery.lagging;
+  }
+
+  /** Bytes kept for them. */
+  get laggingBytes(): number {
+    return this.#delivery.laggingBytes;
   }
 
   get follower(): LogFollower<Listening> {
@@ -264,7 +270,7 @@ export class Edge {
       topics: [...membersOf(topics)],
       remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
       openedAt: new Date(openedAt * 1_000).toISOString(),
-      unsentBytes: connection.getBufferedAmount() + this.#delivery.shared.waitingFor(connection),
+      unsentBytes: connection.getBufferedAmount() + this.#delivery.waitingFor(connection),
     };
   }
 

@@ -1,5 +1,7 @@
 import { Joiner, type Joining } from "./core/joiner.ts";
 import { CORKFUL_BYTES } from "./corkfuls.ts";
+import type { SharedBursts } from "./shared-bursts.ts";
+import type { Trees } from "./trees.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /** The messages of fanwire.v1 that share a frame. */
@@ -12,6 +14,29 @@ const MAX_BYTES = 1_048_576;
 
 /** Writes frames to all in a tree, one after the other. */
 export type FrameWriter = { write(tree: string, frames: readonly string[]): void };
+
+/** Frames of fanwire.v1: what is more than one, or larger than joining makes one, is a burst. */
+export class WebSocketFrames implements FrameWriter {
+  readonly #trees: Trees;
+  readonly #bursts: Pick<SharedBursts, "takes" | "write">;
+
+  constructor(trees: Trees, bursts: Pick<SharedBursts, "takes" | "write">) {
+    this.#trees = trees;
+    this.#bursts = bursts;
+  }
+
+  write(tree: string, frames: readonly string[]): void {
+    const isBurst = frames.length > 1 || (frames[0]?.length ?? 0) > CORKFUL_BYTES;
+    if (this.#bursts.takes(tree, isBurst)) {
+      this.#bursts.write(
+        tree,
+        frames.map((frame) => [{ content: Buffer.from(frame), isBinary: false }]),
+      );
+    } else {
+      for (const frame of frames) this.#trees.publish(tree, frame, false);
+    }
+  }
+}
 
 /**
  * Joins the messages that one turn of the loop brings for the same tree to frames: in a burst a socket is written to

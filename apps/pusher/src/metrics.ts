@@ -12,7 +12,7 @@ export function createWorkerMetrics(options: {
   readonly slot: number;
   readonly traffic: Traffic;
   readonly bus: Bus;
-  readonly edge: Pick<Edge, "openConnections" | "listeningTo" | "shared">;
+  readonly edge: Pick<Edge, "openConnections" | "listeningTo" | "lagging" | "laggingBytes">;
   readonly entrance: Pick<Entrance, "replayBytes">;
 }): Registry {
   const { slot, traffic, bus, edge, entrance } = options;
@@ -30,10 +30,10 @@ export function createWorkerMetrics(options: {
   );
   gauge(
     "fanwire_pusher_lagging_connections",
-    "Connections of fanwire.v1 whose sockets are full: what is published waits for them.",
-    () => edge.shared.lagging,
+    "WebSockets that cannot take a burst as fast as it comes.",
+    () => edge.lagging,
   );
-  gauge("fanwire_pusher_lagging_bytes", "Kept for them, once for all.", () => edge.shared.bytes);
+  gauge("fanwire_pusher_lagging_bytes", "Kept for them, once for all of a door.", () => edge.laggingBytes);
   gauge("fanwire_pusher_replay_bytes", "Held of the log for those who come back.", () => entrance.replayBytes);
   const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
   const labelled = (name: string, help: string, label: string, values: () => Values) =>

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
 import type { OwnWrites } from "./own-writes.ts";
-import type { SharedFrames } from "./shared-frames.ts";
+import type { SharedBursts } from "./shared-bursts.ts";
 
 /** Who hears by one door what came in: all in a tree, or the one connection that follows it. */
 export type Receivers = { readonly tree: string; readonly members: number } | { readonly only: Connection };
@@ -10,7 +10,7 @@ export type Receivers = { readonly tree: string; readonly members: number } | { 
 type Gatherer<Content> = { publish(tree: string, content: Content): void; flush(): void };
 
 /** Knows who has not been sent all that was written, and sends it. */
-type Laggards = Pick<SharedFrames, "catchUp" | "catchUpAll" | "forget">;
+type Laggards = Pick<SharedBursts, "catchUp" | "catchUpAll" | "forget">;
 
 /**
  * What goes out by one door, each connection hearing it in the order in which it came. What comes in one turn of the loop is

@@ -1,11 +1,10 @@
-import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
 import { Joiner, type Joining } from "./core/joiner.ts";
-import { toCorkfuls, writeCorkfuls } from "./corkfuls.ts";
+import { toCorkfuls, writeCorkful } from "./corkfuls.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /** What is written to, as far as it goes: `send` gives 2 to one that is over its limit and is being ended. */
-type Receiver = Pick<Connection, "send" | "cork">;
+type Receiver = Pick<Connection, "send" | "cork" | "getBufferedAmount">;
 type Write<Content> = (receiver: Receiver, contents: readonly Content[]) => void;
 
 /**
@@ -47,9 +46,7 @@ export class OwnWrites<Content extends string | Uint8Array> {
 
 /** Where a message is a frame. */
 export function writeEach(receiver: Receiver, contents: readonly Uint8Array[]): void {
-  const [content] = contents;
-  if (contents.length > 1) writeCorkfuls(receiver, toCorkfuls(contents));
-  else if (content) receiver.send(content, !isUtf8(content));
+  for (const corkful of toCorkfuls(contents)) if (writeCorkful(receiver, corkful) === 2) return;
 }
 
 /** Where messages can be joined. */

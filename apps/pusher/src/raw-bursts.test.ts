@@ -4,6 +4,7 @@ import { newConnectionState } from "./connection.ts";
 import { OPEN_GRANT } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { RawBursts } from "./raw-bursts.ts";
+import { SharedBursts } from "./shared-bursts.ts";
 import { noteWrites } from "./testing.ts";
 
 const BURST = 64;
@@ -28,7 +29,8 @@ function burstsTo(...connected: Recorded[]) {
       void published.push([tree, Buffer.from(frame).toString(), isBinary]),
     count: (tree: string) => connected.filter(({ isSubscribed }) => isSubscribed(tree)).length,
   };
-  return { bursts: new RawBursts(trees, connections), published };
+  const shared = new SharedBursts({ door: "raw", trees, connections, maxBytes: 1_000_000 });
+  return { bursts: new RawBursts(trees, shared), published };
 }
 
 function numbers(count: number): string[] {
@@ -92,13 +94,16 @@ test("a burst for a few among many is left to the tree", async () => {
   expect(published.map(([, frame]) => frame)).toEqual(numbers(BURST));
 });
 
-test("a burst of large frames is left to the tree, which writes as much at a time", async () => {
-  const { bursts, published } = burstsTo(connection("raw", "a"));
+test("a few large ones are a burst as well", async () => {
+  const follower = connection("raw", "a");
+  const { bursts, published } = burstsTo(follower);
+  const large = ["x", "y", "z"].map((letter) => letter.repeat(10_000));
 
-  for (let count = 0; count < BURST; count++) bursts.publish("a", Buffer.alloc(600, "x"));
+  for (const text of large) bursts.publish("a", Buffer.from(text));
 
   await endOfTurn();
-  expect(published.length).toBe(BURST);
+  expect(follower.writes).toEqual(large.map((text) => [text]));
+  expect(published).toEqual([]);
 });
 
 test("a connection over its limit is sent no more of the burst; the others get it all", async () => {
@@ -125,9 +130,10 @@ test("flushing writes what is pending, once", async () => {
 });
 
 test("no more than a mebibyte is gathered", () => {
-  const { bursts, published } = burstsTo(connection("raw", "a"));
+  const follower = connection("raw", "a");
+  const { bursts } = burstsTo(follower);
 
   for (let count = 0; count < 3; count++) bursts.publish("a", Buffer.alloc(600_000, "x"));
 
-  expect(published.length).toBe(2);
+  expect(follower.writes.flat().length).toBe(2);
 });

@@ -10,6 +10,7 @@ export function noteWrites(takes = Number.POSITIVE_INFINITY) {
       writes.at(-1)?.push(isBinary ? "binary" : frame.toString());
       return 1;
     },
+    getBufferedAmount: () => 0,
     cork: (writing: () => void) => {
       writes.push([]);
       isCorked = true;

@@ -9,9 +9,6 @@ export interface Trees {
   count(tree: string): number;
 }
 
-/** Walking over all connections to write to some of them pays where at least one in so many is one of those. */
-export const WALK_FOR_ONE_IN = 4;
-
 const letters: Record<Door, string> = { raw: "r", "fanwire.v1": "f", sse: "s" };
 
 /**

@@ -2,8 +2,7 @@ import { expect, test } from "vitest";
 import { newConnectionState } from "./connection.ts";
 import { OPEN_GRANT } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
-import { fanwireJoining } from "./joined-frames.ts";
-import { SharedFrames } from "./shared-frames.ts";
+import { SharedBursts } from "./shared-bursts.ts";
 
 const OVER = 2;
 const TAKEN = 1;
@@ -36,6 +35,10 @@ class FakeSocket {
     return tree === this.#tree;
   }
 
+  cork(writing: () => void): void {
+    writing();
+  }
+
   getBufferedAmount(): number {
     return this.#buffered.length;
   }
@@ -61,53 +64,56 @@ class FakeSocket {
 function sharedBy(sockets: readonly FakeSocket[], maxBytes = 1_000_000) {
   const connections = new Connections<FakeSocket>();
   for (const socket of sockets) connections.open(connections.nextId(), socket);
-  const published: string[] = [];
-  const trees = {
-    publish: (tree: string, frame: string | Uint8Array) => {
-      published.push(frame.toString());
-      for (const socket of sockets) if (socket.isSubscribed(tree)) socket.send(frame);
-    },
-    count: (tree: string) => sockets.filter((socket) => socket.isSubscribed(tree)).length,
+  const trees = { count: (tree: string) => sockets.filter((socket) => socket.isSubscribed(tree)).length };
+  const shared = new SharedBursts({ door: "fanwire.v1", trees, connections, maxBytes });
+  const leftToTree: string[] = [];
+  /** Several are a burst. */
+  const publish = (tree: string, ...texts: string[]) => {
+    if (shared.takes(tree, texts.length > 1)) {
+      const corkfuls = texts.map((text) => [{ content: Buffer.from(text), isBinary: false }]);
+      shared.write(tree, corkfuls);
+      return;
+    }
+    leftToTree.push(...texts);
+    for (const socket of sockets) if (socket.isSubscribed(tree)) for (const text of texts) socket.send(text);
   };
-  return { shared: new SharedFrames({ trees, connections, maxBytes }), published };
+  return { shared, publish, leftToTree };
 }
 
-test("a small frame is left to the tree, and so is a burst for a few among many", () => {
-  const { shared, published } = sharedBy([
+test("what is no burst is left to the tree, and so is a burst for a few among many", () => {
+  const { publish, leftToTree } = sharedBy([
     new FakeSocket("a"),
     ...Array.from({ length: 9 }, () => new FakeSocket("b")),
   ]);
 
-  shared.write("b", ["1"]);
-  shared.write("a", ["2", "3"]);
+  publish("b", "1");
+  publish("a", "2", "3");
 
-  expect(published).toEqual(["1", "2", "3"]);
+  expect(leftToTree).toEqual(["1", "2", "3"]);
 });
 
-test("a burst, and a large frame, is written to each who follows through fanwire.v1, and to nobody else", () => {
+test("a burst is written to each who follows through fanwire.v1, and to nobody else", () => {
   const followers = [new FakeSocket("a"), new FakeSocket("a")];
   const others = [new FakeSocket("b"), new FakeSocket("a", { door: "raw" })];
-  const { shared, published } = sharedBy([...followers, ...others]);
-  const large = "x".repeat(fanwireJoining.maxBytes + 1);
+  const { shared, publish, leftToTree } = sharedBy([...followers, ...others]);
 
-  shared.write("a", ["1", "2"]);
-  shared.write("a", [large]);
+  publish("a", "1", "2");
 
   expect(followers.map(({ heard }) => heard)).toEqual([
-    ["1", "2", large],
-    ["1", "2", large],
+    ["1", "2"],
+    ["1", "2"],
   ]);
   expect(others.map(({ heard }) => heard)).toEqual([[], []]);
-  expect(published).toEqual([]);
+  expect(leftToTree).toEqual([]);
   expect([shared.lagging, shared.bytes]).toEqual([0, 0]);
 });
 
 test("who cannot take all is sent no more until its socket has drained, and then the rest in order", () => {
   const [slow, quick] = [new FakeSocket("a", { room: 1 }), new FakeSocket("a")];
-  const { shared } = sharedBy([slow, quick]);
+  const { shared, publish } = sharedBy([slow, quick]);
 
-  shared.write("a", ["1", "2", "3"]);
-  shared.write("a", ["4", "5"]);
+  publish("a", "1", "2", "3");
+  publish("a", "4", "5");
 
   expect(quick.heard).toEqual(["1", "2", "3", "4", "5"]);
   expect(slow.heard).toEqual(["1"]);
@@ -124,8 +130,8 @@ test("who cannot take all is sent no more until its socket has drained, and then
 
 test("one whose socket has room again, but holds some still, is not sent more", () => {
   const slow = new FakeSocket("a", { room: 0 });
-  const { shared } = sharedBy([slow]);
-  shared.write("a", ["1", "2"]);
+  const { shared, publish } = sharedBy([slow]);
+  publish("a", "1", "2");
 
   shared.drained(slow);
 
@@ -134,16 +140,16 @@ test("one whose socket has room again, but holds some still, is not sent more", 
 
 test("what nobody waits for any more is not kept", () => {
   const [slow, slower] = [new FakeSocket("a", { room: 0 }), new FakeSocket("a", { room: 0 })];
-  const { shared } = sharedBy([slow, slower]);
-  shared.write("a", ["1", "22"]);
-  shared.write("a", ["333", "4444"]);
+  const { shared, publish } = sharedBy([slow, slower]);
+  publish("a", "1", "22");
+  publish("a", "333", "4444");
   expect(shared.bytes).toBe(9);
 
   for (const socket of [slow, slower]) {
     socket.read(3);
     shared.drained(socket);
   }
-  shared.write("a", ["55555", "666666"]);
+  publish("a", "55555", "666666");
   expect(shared.bytes).toBe(11);
 
   shared.forget(slow);
@@ -154,29 +160,29 @@ test("what nobody waits for any more is not kept", () => {
 
 test("a frame for another tree comes behind what waits", () => {
   const both = new FakeSocket("a", { room: 0 });
-  const { shared, published } = sharedBy([both]);
-  shared.write("a", ["1", "2", "3"]);
+  const { shared, publish, leftToTree } = sharedBy([both]);
+  publish("a", "1", "2", "3");
 
-  shared.write("b", ["other"]);
+  publish("b", "other");
 
-  expect(published).toEqual(["other"]);
+  expect(leftToTree).toEqual(["other"]);
   expect(shared.lagging).toBe(0);
   both.read(10);
   expect(both.heard).toEqual(["1", "2", "3"]);
 });
 
-test("a small frame behind a burst is shared while many lag, and left to the tree when few do", () => {
+test("what comes alone behind a burst is shared while many lag, and left to the tree when few do", () => {
   const sockets = Array.from({ length: 8 }, (_, at) => new FakeSocket("a", { room: at < 2 ? 0 : 1_000 }));
-  const { shared, published } = sharedBy(sockets);
-  shared.write("a", ["1", "2"]);
+  const { shared, publish, leftToTree } = sharedBy(sockets);
+  publish("a", "1", "2");
 
-  shared.write("a", ["3"]);
-  expect([published, shared.lagging]).toEqual([[], 2]);
+  publish("a", "3");
+  expect([leftToTree, shared.lagging]).toEqual([[], 2]);
 
   sockets[0]?.read(10);
   shared.drained(sockets[0] as FakeSocket);
-  shared.write("a", ["4"]);
-  expect([published, shared.lagging]).toEqual([["4"], 0]);
+  publish("a", "4");
+  expect([leftToTree, shared.lagging]).toEqual([["4"], 0]);
   for (const socket of sockets) {
     socket.read(10);
     expect(socket.heard).toEqual(["1", "2", "3", "4"]);
@@ -189,8 +195,8 @@ test("catching up hands over all that waits, for one or for all", () => {
     FakeSocket,
     FakeSocket,
   ];
-  const { shared } = sharedBy([one, other, third]);
-  shared.write("a", ["1", "2", "3"]);
+  const { shared, publish } = sharedBy([one, other, third]);
+  publish("a", "1", "2", "3");
 
   shared.catchUp(one);
   expect([one, other].map((socket) => socket.getBufferedAmount())).toEqual([3, 1]);
@@ -203,22 +209,22 @@ test("catching up hands over all that waits, for one or for all", () => {
 
 test("for who lags too far it is handed over, and who is over its limit then gets no more", () => {
   const [far, quick] = [new FakeSocket("a", { room: 0, limit: 2 }), new FakeSocket("a")];
-  const { shared } = sharedBy([far, quick], 10);
-  shared.write("a", ["12345", "12345", "12345"]);
+  const { shared, publish } = sharedBy([far, quick], 10);
+  publish("a", "12345", "12345", "12345");
   expect([far.getBufferedAmount(), shared.waitingFor(far)]).toEqual([1, 10]);
 
-  shared.write("a", ["6", "7"]);
+  publish("a", "6", "7");
 
   expect([far.getBufferedAmount(), shared.lagging, shared.bytes]).toEqual([2, 0, 0]);
   expect(quick.heard).toEqual(["12345", "12345", "12345", "6", "7"]);
-  shared.write("a", ["8", "9"]);
+  publish("a", "8", "9");
   expect([far.getBufferedAmount(), shared.lagging]).toEqual([2, 0]);
 });
 
 test("one that closes while it is written to is not written to again", () => {
   const [slow, quick] = [new FakeSocket("a", { room: 0 }), new FakeSocket("a")];
-  const { shared } = sharedBy([slow, quick]);
-  shared.write("a", ["1", "2"]);
+  const { shared, publish } = sharedBy([slow, quick]);
+  publish("a", "1", "2");
 
   shared.forget(slow);
   slow.read(10);

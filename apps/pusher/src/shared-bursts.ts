@@ -1,0 +1,150 @@
+import type { Connection, Door } from "./connection.ts";
+import type { Connections } from "./core/connections.ts";
+import { type Corkful, writeCorkful } from "./corkfuls.ts";
+import type { Trees } from "./trees.ts";
+
+/** Walking over all connections to write to some of them pays where at least one in so many is one of those. */
+const WALK_FOR_ONE_IN = 4;
+
+type Socket = Pick<Connection, "getUserData" | "isSubscribed" | "send" | "cork" | "getBufferedAmount">;
+
+type Written = {
+  readonly corkful: Corkful;
+  /** Content bytes of all before it. */
+  readonly offset: number;
+};
+
+type Parts = {
+  /** Of whose followers this is. */
+  readonly door: Door;
+  readonly trees: Pick<Trees, "count">;
+  readonly connections: Pick<Connections<Socket>, "all" | "size">;
+  /** So many bytes may wait for one connection. For who needs more they go to uWebSockets.js, which ends it over its limit. */
+  readonly maxBytes: number;
+};
+
+/**
+ * Writes bursts socket by socket: all of a burst to one connection, then to the next. A connection whose socket is full lags: it keeps
+ * its place in a list that all share, where uWebSockets.js would keep a copy for each, and goes on when its socket has drained. This is
+ * the exception to the rule that no JavaScript runs for each connection.
+ */
+export class SharedBursts {
+  readonly #parts: Parts;
+  /** Whose followers lag. */
+  #tree = "";
+  /** What was written, from the oldest that somebody was not sent. */
+  #written: Written[] = [];
+  /** The number of the first of it. */
+  #first = 0;
+  /** Bytes of all there ever was. */
+  #end = 0;
+  /** Who lags, and the number of what comes next for each. */
+  readonly #places = new Map<Socket, number>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Connections whose sockets are full. */
+  get lagging(): number {
+    return this.#places.size;
+  }
+
+  /** Bytes kept for those who lag, all together. */
+  get bytes(): number {
+    return this.#end - (this.#written[0]?.offset ?? this.#end);
+  }
+
+  /**
+   * Whether what is now published in a tree is to be written here: a burst for many, or anything behind which many lag. If not, nobody
+   * lags any more, and it can be written otherwise.
+   */
+  takes(tree: string, isBurst: boolean): boolean {
+    if (tree !== this.#tree) this.catchUpAll();
+    const { trees, connections } = this.#parts;
+    const concerned = isBurst ? trees.count(tree) : this.#places.size;
+    if (concerned > 0 && concerned * WALK_FOR_ONE_IN >= connections.size) return true;
+    this.catchUpAll();
+    return false;
+  }
+
+  /** To all in the tree; {@link takes} has said that it is to be written here. */
+  write(tree: string, corkfuls: readonly Corkful[]): void {
+    this.#tree = tree;
+    const place = this.#next;
+    for (const corkful of corkfuls) {
+      this.#written.push({ corkful, offset: this.#end });
+      for (const { content } of corkful) this.#end += content.length;
+    }
+    const { door, connections, maxBytes } = this.#parts;
+    for (const connection of connections.all()) {
+      if (this.#places.has(connection)) {
+        if (this.waitingFor(connection) > maxBytes) this.catchUp(connection);
+      } else if (connection.getUserData().door === door && connection.isSubscribed(tree)) {
+        this.#send(connection, corkfuls, place);
+      }
+    }
+    this.#forgetSent();
+  }
+
+  /** To be called when what uWebSockets.js kept for it was written. */
+  drained(connection: Socket): void {
+    const place = this.#places.get(connection);
+    if (place === undefined || connection.getBufferedAmount() > 0) return;
+    this.#places.delete(connection);
+    this.#send(connection, this.#from(place), place);
+    if (this.#places.size === 0) this.#forgetSent();
+  }
+
+  /** What is sent to it next comes behind all that was published. */
+  catchUp(connection: Socket): void {
+    const place = this.#places.get(connection);
+    if (place === undefined) return;
+    this.#places.delete(connection);
+    for (const corkful of this.#from(place)) if (writeCorkful(connection, corkful) === 2) break;
+    if (this.#places.size === 0) this.#forgetSent();
+  }
+
+  catchUpAll(): void {
+    for (const connection of this.#places.keys()) this.catchUp(connection);
+  }
+
+  /** Bytes that wait here for a connection. */
+  waitingFor(connection: Socket): number {
+    const place = this.#places.get(connection);
+    if (place === undefined) return 0;
+    return this.#end - (this.#written[place - this.#first]?.offset ?? this.#end);
+  }
+
+  /** It has closed: it must not be written to any more. */
+  forget(connection: Socket): void {
+    if (this.#places.delete(connection) && this.#places.size === 0) this.#forgetSent();
+  }
+
+  /** Until its socket is full. `place`: of the first. */
+  #send(connection: Socket, corkfuls: readonly Corkful[], place: number): void {
+    let next = place;
+    for (const corkful of corkfuls) {
+      next++;
+      const outcome = writeCorkful(connection, corkful);
+      if (outcome === 0) this.#places.set(connection, next);
+      if (outcome !== 1) return;
+    }
+  }
+
+  #from(place: number): readonly Corkful[] {
+    return this.#written.slice(place - this.#first).map(({ corkful }) => corkful);
+  }
+
+  /** The number of what will be written next. */
+  get #next(): number {
+    return this.#first + this.#written.length;
+  }
+
+  #forgetSent(): void {
+    let oldest = this.#next;
+    for (const place of this.#places.values()) oldest = Math.min(oldest, place);
+    this.#written.splice(0, oldest - this.#first);
+    this.#first = oldest;
+  }
+}
