@@ -4,11 +4,21 @@ import { defineConfig } from "vitest/config";
 // Sources are tested directly: every @fanwire package exports its source under this condition.
 const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "default"] } };
 
+/** Finds tests that assert something before it can be known. */
+const late = process.env.FANWIRE_TEST_LATE === "1" ? ["./test/support/late-sockets.ts"] : [];
+
 /** One kind of test. Kinds run one after another, since the later ones start whole clusters. */
 function project(name: string, groupOrder: number, include: string[], timeoutMs: number) {
   return {
     ssr,
-    test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs, sequence: { groupOrder } },
+    test: {
+      name,
+      include,
+      setupFiles: late,
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+      sequence: { groupOrder },
+    },
   };
 }
 

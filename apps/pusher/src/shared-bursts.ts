@@ -106,6 +106,7 @@ export class SharedBursts {
   }
 
   catchUpAll(): void {
+    if (this.#places.size === 0) return;
     for (const connection of this.#places.keys()) this.catchUp(connection);
   }
 

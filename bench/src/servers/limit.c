@@ -46,23 +46,32 @@ static void send_all(int at, const char *bytes, size_t length) {
   }
 }
 
-/* To all of them, each as fast as it reads. */
+/* What a connection takes of the rest; false when there is no more to send to it. */
+static int send_some(int at, const char *bytes, size_t length) {
+  ssize_t sent = send(connections[at], bytes + sent_to[at], length - sent_to[at], MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent > 0) {
+    sent_to[at] += (size_t)sent;
+  } else if (errno != EAGAIN) {
+    close(connections[at]);
+    connections[at] = -1;
+  }
+  return connections[at] >= 0 && sent_to[at] < length;
+}
+
 static void send_patiently(const char *bytes, size_t length) {
   for (int at = 0; at < count; at++) {
     unfinished[at] = (struct pollfd){.fd = connections[at], .events = POLLOUT, .revents = POLLOUT};
     sent_to[at] = 0;
   }
-  for (int left = count; left > 0;) {
+  for (;;) {
+    int left = 0;
     for (int at = 0; at < count; at++) {
       if (unfinished[at].fd < 0) continue;
-      if (unfinished[at].revents != 0) {
-        ssize_t sent = send(unfinished[at].fd, bytes + sent_to[at], length - sent_to[at], MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent > 0) sent_to[at] += (size_t)sent;
-        else if (errno != EAGAIN) close(connections[at]), connections[at] = -1;
-      }
-      if (connections[at] < 0 || sent_to[at] == length) unfinished[at].fd = -1, left--;
+      if (unfinished[at].revents == 0 || send_some(at, bytes, length)) left++;
+      else unfinished[at].fd = -1;
     }
-    if (left > 0 && poll(unfinished, (nfds_t)count, -1) < 0) fail("poll");
+    if (left == 0) return;
+    if (poll(unfinished, (nfds_t)count, -1) < 0) fail("poll");
   }
 }
 
