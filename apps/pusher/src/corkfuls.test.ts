@@ -3,12 +3,13 @@ import { toCorkfuls, writeCorkful } from "./corkfuls.ts";
 import { noteWrites } from "./testing.ts";
 
 test("frames are written together as far as the shared buffer goes", () => {
-  const contents = Array.from({ length: 50 }, () => Buffer.alloc(1_000));
+  const sizesOf = (count: number, length: number) =>
+    toCorkfuls(Array.from({ length: count }, () => Buffer.alloc(length))).map((frames) => frames.length);
 
-  const sizes = toCorkfuls(contents).map((frames) => frames.length);
-
-  // 16,384 bytes, and a header may take ten.
-  expect(sizes).toEqual([16, 16, 16, 2]);
+  // 16,384 bytes are too many, and a header takes two or four.
+  expect(sizesOf(50, 1_020)).toEqual([15, 15, 15, 5]);
+  expect(sizesOf(50, 1_019)).toEqual([16, 16, 16, 2]);
+  expect(sizesOf(300, 125)).toEqual([129, 129, 42]);
 });
 
 test("a larger frame is written alone, and those around it in their order", () => {

@@ -6,9 +6,8 @@ import type { Connection } from "./connection.ts";
  * gives the connection a buffer of its own, of which it keeps the memory until the connection closes.
  */
 const CORK_BYTES = 16_384;
-const MAX_HEADER_BYTES = 10;
-/** So large a frame may be to be written from it. */
-export const CORKFUL_BYTES = CORK_BYTES - MAX_HEADER_BYTES - 1;
+/** So large a message may be to be written from it, with its frame's header. */
+export const CORKFUL_BYTES = CORK_BYTES - 5;
 
 /** Frames that are written together. */
 export type Corkful = readonly { readonly content: Uint8Array; readonly isBinary: boolean }[];
@@ -20,10 +19,11 @@ export function toCorkfuls(contents: readonly Uint8Array[]): Corkful[] {
   const corkfuls: { content: Uint8Array; isBinary: boolean }[][] = [];
   let bytes = CORK_BYTES;
   for (const content of contents) {
-    bytes += content.length + MAX_HEADER_BYTES;
+    const frameBytes = content.length + (content.length < 126 ? 2 : 4);
+    bytes += frameBytes;
     if (bytes >= CORK_BYTES) {
       corkfuls.push([]);
-      bytes = content.length + MAX_HEADER_BYTES;
+      bytes = frameBytes;
     }
     corkfuls.at(-1)?.push({ content, isBinary: !isUtf8(content) });
   }

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
 import { Joiner, type Joining } from "./core/joiner.ts";
 import { toCorkfuls, writeCorkful } from "./corkfuls.ts";
@@ -46,12 +47,19 @@ export class OwnWrites<Content extends string | Uint8Array> {
 
 /** Where a message is a frame. */
 export function writeEach(receiver: Receiver, contents: readonly Uint8Array[]): void {
-  for (const corkful of toCorkfuls(contents)) if (writeCorkful(receiver, corkful) === 2) return;
+  const [content] = contents;
+  if (content && contents.length === 1) receiver.send(content, !isUtf8(content));
+  else for (const corkful of toCorkfuls(contents)) if (writeCorkful(receiver, corkful) === 2) return;
 }
 
 /** Where messages can be joined. */
 export function writeJoined(joining: Joining): Write<string> {
   return (receiver, messages) => {
+    const [message] = messages;
+    if (message !== undefined && messages.length === 1) {
+      receiver.send(message);
+      return;
+    }
     const joiner = new Joiner(joining);
     for (const message of messages) {
       const full = joiner.push(message);
