@@ -108,6 +108,10 @@ test("a burst that nobody reads is kept once for all who follow, and each hears 
   const url = `${own.url}?topic=flood`;
   const sleepers = await sleepersOf(() => connectFanwire(url));
   const awake = await connectFanwire(url);
+  let largestFrame = 0;
+  awake.socket.on("message", (frame: Buffer) => {
+    largestFrame = Math.max(largestFrame, frame.length);
+  });
   const residentBefore = residentBytes(own.process.pid);
 
   await publishFlood();
@@ -117,6 +121,10 @@ test("a burst that nobody reads is kept once for all who follow, and each hears 
   expect(await laggingBytes(own)).toBeGreaterThan(0);
   expect(await laggingBytes(own)).toBeLessThan(FLOOD * (FLOOD_BYTES + 200));
   expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(MOST_GROWN_BYTES);
+
+  // Joined, but not beyond what uWebSockets.js writes without a buffer for each connection.
+  expect(largestFrame).toBeGreaterThan(2 * FLOOD_BYTES);
+  expect(largestFrame).toBeLessThan(16_384);
 
   // What they are sent otherwise comes behind it, what they do not follow any more does not.
   const [pinger, leaver, chosen, other] = sleepers as [FanwireClient, FanwireClient, FanwireClient, FanwireClient];
