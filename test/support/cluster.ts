@@ -147,7 +147,7 @@ export function metricIn(text: string, name: string, labels: Record<string, stri
 /** The port in the log line with this message. */
 function loggedPort(service: TestProcess, message: string, field = "port"): Promise<number> {
   return until(`a log line "${message}"`, () => {
-    if (service.exit()) throw new Error(`the service ended:\n${service.output()}`);
+    if (service.end()) throw new Error(`the service ended:\n${service.output()}`);
     const line = service.logLines().find(({ msg }) => msg === message);
     return line === undefined ? undefined : Number(line[field]);
   });

@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
  */
 const DELAYS_MS = [0, 10, 60, 150];
 /** As much may be on its way; then the other side has to wait, as it would for a slow reader. */
-const MOST_BYTES = 1_048_576;
+const MOST_BYTES = 16_777_216;
 
 const push = Readable.prototype.push;
 const late = new WeakMap<Socket, { readonly delayMs: number; pendingBytes: number }>();

@@ -95,7 +95,7 @@ export class ClusterNode implements TestNatsNode {
     const server = startProcess(process.env.FANWIRE_NATS_SERVER ?? "nats-server", this.#args);
     this.#server = server;
     await until(`NATS node ${this.name} accepts connections`, () => {
-      if (server.exit()) throw new Error(`nats-server ended:\n${server.output()}`);
+      if (server.end()) throw new Error(`nats-server ended:\n${server.output()}`);
       return accepts(this.#client);
     });
   }

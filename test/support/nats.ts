@@ -76,7 +76,7 @@ function isStopped(pid: number): boolean {
 /** The server writes its ports into a file named after its process. */
 function portOf(server: TestProcess, folder: string): Promise<number> {
   return until("NATS tells its port", async () => {
-    if (server.exit()) throw new Error(`nats-server ended:\n${server.output()}`);
+    if (server.end()) throw new Error(`nats-server ended:\n${server.output()}`);
     const ports = await readFile(join(folder, `nats-server_${server.pid}.ports`), "utf8").catch(() => "");
     const [, port] = /(?:nats|tls):\/\/[^:]+:(\d+)/.exec(ports) ?? [];
     return port === undefined ? undefined : Number(port);
