@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { newConnectionState } from "./connection.ts";
 import { OPEN_GRANT } from "./core/claims.ts";
@@ -14,6 +15,8 @@ const BUFFERED = 0;
  */
 class FakeSocket {
   readonly heard: string[] = [];
+  /** It was sent something over its limit, which is lost: it is being ended. */
+  isOver = false;
   readonly #buffered: string[] = [];
   room: number;
   readonly #tree: string;
@@ -44,7 +47,10 @@ class FakeSocket {
   }
 
   send(frame: string | Uint8Array): number {
-    if (this.#buffered.length >= this.#limit) return OVER;
+    if (this.#buffered.length >= this.#limit) {
+      this.isOver = true;
+      return OVER;
+    }
     this.#buffered.push(frame.toString());
     this.flush();
     return this.#buffered.length === 0 ? TAKEN : BUFFERED;
@@ -231,4 +237,56 @@ test("one that closes while it is written to is not written to again", () => {
   shared.drained(slow);
 
   expect(slow.heard).toEqual(["1"]);
+});
+
+test("one that lags too far takes nothing from one that begins to lag in the same burst", () => {
+  const [far, later] = [new FakeSocket("a", { room: 0, limit: 2 }), new FakeSocket("a", { room: 4 })];
+  const { shared, publish } = sharedBy([far, later], 10);
+  publish("a", "12345", "12345", "12345");
+
+  publish("a", "6", "7", "8", "9");
+
+  expect([far.getBufferedAmount(), later.getBufferedAmount(), shared.waitingFor(later)]).toEqual([2, 1, 2]);
+  later.read(10);
+  shared.drained(later);
+  expect(later.heard).toEqual(["12345", "12345", "12345", "6", "7", "8", "9"]);
+});
+
+test("whoever reads at whatever pace hears all that was published, once and in order, until it is over its limit", () => {
+  const step = fc.oneof(
+    fc.record({ tree: fc.constantFrom("a", "b"), count: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ reads: fc.nat({ max: 7 }), frames: fc.integer({ min: 1, max: 6 }) }),
+    fc.record({ catchesUp: fc.nat({ max: 7 }) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 30 }), (steps, maxBytes) => {
+      const sockets = Array.from({ length: 8 }, (_, at) => new FakeSocket(at < 6 ? "a" : "b", { room: at, limit: 5 }));
+      const { shared, publish } = sharedBy(sockets, maxBytes);
+      const published: Record<string, string[]> = { a: [], b: [] };
+      for (const each of steps) {
+        if ("tree" in each) {
+          const texts = Array.from({ length: each.count }, (_, at) => `${published[each.tree]?.length ?? 0} ${at}`);
+          published[each.tree]?.push(...texts);
+          publish(each.tree, ...texts);
+        } else if ("reads" in each) {
+          const socket = sockets[each.reads] as FakeSocket;
+          socket.read(each.frames);
+          shared.drained(socket);
+        } else {
+          shared.catchUp(sockets[each.catchesUp] as FakeSocket);
+        }
+      }
+
+      for (const socket of sockets) {
+        while (socket.getBufferedAmount() > 0) {
+          socket.read(100);
+          shared.drained(socket);
+        }
+        const all = published[socket.isSubscribed("a") ? "a" : "b"] ?? [];
+        expect(socket.heard).toEqual(socket.isOver ? all.filter((text) => socket.heard.includes(text)) : all);
+      }
+      expect([shared.lagging, shared.bytes]).toEqual([0, 0]);
+    }),
+    { numRuns: 2_000 },
+  );
 });

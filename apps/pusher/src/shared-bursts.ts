@@ -71,38 +71,30 @@ export class SharedBursts {
   /** To all in the tree; {@link takes} has said that it is to be written here. */
   write(tree: string, corkfuls: readonly Corkful[]): void {
     this.#tree = tree;
-    const place = this.#next;
+    const { door, connections, maxBytes } = this.#parts;
+    for (const connection of connections.all()) {
+      if (this.#places.has(connection)) continue;
+      if (connection.getUserData().door === door && connection.isSubscribed(tree)) this.#begin(connection, corkfuls);
+    }
+    // Not before: what nobody waits for is forgotten when the last who lagged has caught up.
     for (const corkful of corkfuls) {
       this.#written.push({ corkful, offset: this.#end });
       for (const { content } of corkful) this.#end += content.length;
     }
-    const { door, connections, maxBytes } = this.#parts;
-    for (const connection of connections.all()) {
-      if (this.#places.has(connection)) {
-        if (this.waitingFor(connection) > maxBytes) this.catchUp(connection);
-      } else if (connection.getUserData().door === door && connection.isSubscribed(tree)) {
-        this.#send(connection, corkfuls, place);
-      }
+    for (const connection of this.#places.keys()) {
+      if (this.waitingFor(connection) > maxBytes) this.catchUp(connection);
     }
     this.#forgetSent();
   }
 
   /** To be called when what uWebSockets.js kept for it was written. */
   drained(connection: Socket): void {
-    const place = this.#places.get(connection);
-    if (place === undefined || connection.getBufferedAmount() > 0) return;
-    this.#places.delete(connection);
-    this.#send(connection, this.#from(place), place);
-    if (this.#places.size === 0) this.#forgetSent();
+    if (this.#places.has(connection) && connection.getBufferedAmount() === 0) this.#goOn(connection, false);
   }
 
   /** What is sent to it next comes behind all that was published. */
   catchUp(connection: Socket): void {
-    const place = this.#places.get(connection);
-    if (place === undefined) return;
-    this.#places.delete(connection);
-    for (const corkful of this.#from(place)) if (writeCorkful(connection, corkful) === 2) break;
-    if (this.#places.size === 0) this.#forgetSent();
+    if (this.#places.has(connection)) this.#goOn(connection, true);
   }
 
   catchUpAll(): void {
@@ -122,19 +114,28 @@ export class SharedBursts {
     if (this.#places.delete(connection) && this.#places.size === 0) this.#forgetSent();
   }
 
-  /** Until its socket is full. `place`: of the first. */
-  #send(connection: Socket, corkfuls: readonly Corkful[], place: number): void {
-    let next = place;
-    for (const corkful of corkfuls) {
-      next++;
+  /** Sends what will be kept for all from {@link #next} on, until the socket is full: then the connection lags. */
+  #begin(connection: Socket, corkfuls: readonly Corkful[]): void {
+    for (const [at, corkful] of corkfuls.entries()) {
       const outcome = writeCorkful(connection, corkful);
-      if (outcome === 0) this.#places.set(connection, next);
+      if (outcome === 0) this.#places.set(connection, this.#next + at + 1);
       if (outcome !== 1) return;
     }
   }
 
-  #from(place: number): readonly Corkful[] {
-    return this.#written.slice(place - this.#first).map(({ corkful }) => corkful);
+  /** Sends who lags what comes next for it, until it has all; or until its socket is full, unless that is no matter. */
+  #goOn(connection: Socket, evenIfFull: boolean): void {
+    for (let place = this.#places.get(connection) ?? this.#next; place < this.#next; ) {
+      const { corkful } = this.#written[place - this.#first] as Written;
+      const outcome = writeCorkful(connection, corkful);
+      // It is being ended.
+      if (outcome === 2) break;
+      place++;
+      this.#places.set(connection, place);
+      if (outcome === 0 && !evenIfFull) return;
+    }
+    this.#places.delete(connection);
+    if (this.#places.size === 0) this.#forgetSent();
   }
 
   /** The number of what will be written next. */
