@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { within } from "@fanwire/bus";
 import { expect, test } from "vitest";
 import { openLog } from "./support/log.ts";
 import { append, appended, contents, everyone, replay } from "./support/log-calls.ts";
@@ -42,7 +42,7 @@ test("an append whose acknowledgement never comes may be stored, and says so", a
   await appended(opened, everyone, "before");
 
   nats.signal("SIGSTOP");
-  await until("it hangs", async () => !(await Promise.race([accepts(nats.port), delay(200, false)])));
+  await until("it hangs", async () => !(await within(200, accepts(nats.port))));
   const outcome = await append(opened, everyone, "x");
   nats.signal("SIGCONT");
 

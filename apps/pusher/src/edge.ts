@@ -24,7 +24,7 @@ import type { Listening } from "./listening.ts";
 import { Listenings } from "./listenings.ts";
 import { LogFollower } from "./log-follower.ts";
 import { Receipts } from "./receipts.ts";
-import type { Traffic } from "./traffic.ts";
+import { countClosed, type Traffic } from "./traffic.ts";
 import type { ResponseTrees, Trees } from "./trees.ts";
 
 const EXPIRY_CHECK_MS = 1_000;
@@ -148,7 +148,7 @@ export class Edge {
     this.#connections.open(connectionId, connection);
     this.#parts.traffic.accepted++;
     this.#listenings.everyone.addFollower(door);
-    this.#setExpiry(connection);
+    this.#expiry.set(connectionId, grant.expiresAt);
     if (grant.user === undefined) return [this.#listenings.everyone];
     const own = this.#listenings.followUser(grant.user, door);
     own.connectionIds = withMember(own.connectionIds, connectionId);
@@ -185,10 +185,8 @@ export class Edge {
       if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
     }
     for (const pattern of membersOf(topics)) this.#listenings.unfollowTopic(pattern, door)?.forget(connection);
-    this.#clearExpiry(connection);
-    const label = closeCodeLabel(code);
-    const { closedByCode } = this.#parts.traffic;
-    closedByCode.set(label, (closedByCode.get(label) ?? 0) + 1);
+    this.#expiry.clear(connectionId, grant.expiresAt);
+    countClosed(this.#parts.traffic, code);
   }
 
   /** Follows a topic or pattern, if the connection's grant allows it, and hears it once it joins. */
@@ -223,9 +221,9 @@ export class Edge {
   /** A token that replaces the one before: what it does not allow any more is followed no more, and returned. */
   regrant(connection: Connection, grant: ReturnType<Connection["getUserData"]>["grant"]): string[] {
     const state = connection.getUserData();
-    this.#clearExpiry(connection);
+    this.#expiry.clear(state.connectionId, state.grant.expiresAt);
     state.grant = grant;
-    this.#setExpiry(connection);
+    this.#expiry.set(state.connectionId, grant.expiresAt);
     const dropped = [...membersOf(state.topics)].filter((pattern) => !mayFollow(grant, pattern));
     for (const pattern of dropped) this.unfollow(connection, pattern);
     return dropped;
@@ -371,34 +369,9 @@ export class Edge {
   }
 
   #endExpired(): void {
-    for (const connectionId of this.#expiry.take(nowSecond())) {
+    for (const connectionId of this.#expiry.take(Date.now())) {
       const connection = this.#connections.get(connectionId);
       if (connection) this.end(connection, closeCodes.tokenExpired);
     }
   }
-
-  #setExpiry(connection: Connection): void {
-    const { connectionId, grant } = connection.getUserData();
-    if (grant.expiresAt !== undefined) this.#expiry.set(connectionId, expirySecond(grant.expiresAt));
-  }
-
-  #clearExpiry(connection: Connection): void {
-    const { connectionId, grant } = connection.getUserData();
-    if (grant.expiresAt !== undefined) this.#expiry.clear(connectionId, expirySecond(grant.expiresAt));
-  }
-}
-
-function nowSecond(): number {
-  return Math.floor(Date.now() / 1_000);
-}
-
-function expirySecond(expiresAtMs: number): number {
-  return Math.ceil(expiresAtMs / 1_000);
-}
-
-const ownCodes: ReadonlySet<number> = new Set(Object.values(closeCodes).map(({ code }) => code));
-
-/** Clients may close with any of 4,000 codes: those that nobody defined share one label. */
-function closeCodeLabel(code: number): string {
-  return (code >= 1000 && code <= 1015) || ownCodes.has(code) ? String(code) : "other";
 }

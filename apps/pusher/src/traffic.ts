@@ -1,4 +1,4 @@
-import type { Target } from "@fanwire/protocol";
+import { closeCodes, type Target } from "@fanwire/protocol";
 import type { RefusalReason } from "./core/admission.ts";
 
 /** Why a limit ended a connection; the label of a metric. */
@@ -56,4 +56,12 @@ export function newTraffic(): Traffic {
     ended: { "unsent-bytes": 0, "inbound-bytes": 0, "inbound-rate": 0, idle: 0 },
     closedByCode: new Map(),
   };
+}
+
+const ownCodes: ReadonlySet<number> = new Set(Object.values(closeCodes).map(({ code }) => code));
+
+/** Clients may close with any of 4,000 codes: those that nobody defined share one label. */
+export function countClosed({ closedByCode }: Traffic, code: number): void {
+  const label = (code >= 1000 && code <= 1015) || ownCodes.has(code) ? String(code) : "other";
+  closedByCode.set(label, (closedByCode.get(label) ?? 0) + 1);
 }

@@ -3,20 +3,28 @@ import { Expiry } from "./expiry.ts";
 
 test("connections expire in their second, and a refreshed one later", () => {
   const expiry = new Expiry();
-  expiry.set(1, 105);
-  expiry.set(2, 105);
-  expiry.clear(2, 105);
-  expiry.set(2, 110);
+  expiry.set(1, 104_001);
+  expiry.set(2, 105_000);
+  expiry.clear(2, 105_000);
+  expiry.set(2, 110_000);
 
-  expect(expiry.take(104)).toEqual([]);
-  expect(expiry.take(105)).toEqual([1]);
-  expect(expiry.take(200)).toEqual([2]);
-  expect(expiry.take(300)).toEqual([]);
+  expect(expiry.take(104_999)).toEqual([]);
+  expect(expiry.take(105_000)).toEqual([1]);
+  expect(expiry.take(200_000)).toEqual([2]);
+  expect(expiry.take(300_000)).toEqual([]);
 });
 
 test("one that has expired already goes with the next check", () => {
   const expiry = new Expiry();
-  expiry.set(1, 50);
+  expiry.set(1, 50_000);
 
-  expect(expiry.take(101)).toEqual([1]);
+  expect(expiry.take(101_000)).toEqual([1]);
+});
+
+test("who has no end never expires", () => {
+  const expiry = new Expiry();
+  expiry.set(1, undefined);
+  expiry.clear(1, undefined);
+
+  expect(expiry.take(Number.MAX_SAFE_INTEGER)).toEqual([]);
 });

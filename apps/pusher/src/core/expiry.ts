@@ -2,27 +2,37 @@
 export class Expiry {
   readonly #buckets = new Map<number, Set<number>>();
 
-  /** `second` in whole seconds of Unix time; one that is over is taken out with the next check. */
-  set(connectionId: number, second: number): void {
+  /** `expiresAtMs` in Unix time; undefined: never. One that is over is taken out with the next check. */
+  set(connectionId: number, expiresAtMs: number | undefined): void {
+    if (expiresAtMs === undefined) return;
+    const second = secondOf(expiresAtMs);
     const bucket = this.#buckets.get(second);
     if (bucket) bucket.add(connectionId);
     else this.#buckets.set(second, new Set([connectionId]));
   }
 
-  clear(connectionId: number, second: number): void {
+  /** With what it was set to. */
+  clear(connectionId: number, expiresAtMs: number | undefined): void {
+    if (expiresAtMs === undefined) return;
+    const second = secondOf(expiresAtMs);
     const bucket = this.#buckets.get(second);
     if (!bucket?.delete(connectionId) || bucket.size > 0) return;
     this.#buckets.delete(second);
   }
 
-  /** Takes out all that have expired by `nowSecond`. Time that leaps is no obstacle. */
-  take(nowSecond: number): number[] {
+  /** Takes out all that have expired by `nowMs`. Time that leaps is no obstacle. */
+  take(nowMs: number): number[] {
     const expired: number[] = [];
     for (const [second, bucket] of this.#buckets) {
-      if (second > nowSecond) continue;
+      if (second * 1_000 > nowMs) continue;
       expired.push(...bucket);
       this.#buckets.delete(second);
     }
     return expired;
   }
+}
+
+/** In which it has expired for sure. */
+function secondOf(expiresAtMs: number): number {
+  return Math.ceil(expiresAtMs / 1_000);
 }
