@@ -32,7 +32,8 @@ export function toCorkfuls(contents: readonly Uint8Array[]): Corkful[] {
 
 /** What came of it, as `send` says it: 1: handed to the network; 0: some of it waits; 2: the connection is over its limit. */
 export function writeCorkful(receiver: Receiver, corkful: Corkful): number {
-  const [only] = corkful;
+  // Not taken apart as a list: this is done for each connection.
+  const only = corkful[0];
   if (only && corkful.length === 1) return receiver.send(only.content, only.isBinary);
   let isOver = false;
   receiver.cork(() => {

@@ -196,7 +196,8 @@ const NOWHERE: Where = { topic: undefined, pattern: undefined, position: undefin
 
 export function decode(message: BusMessage, { topic, pattern, position }: Where): Delivered {
   const { data, headers } = message;
-  const content = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  // What came alone from NATS is one already.
+  const content = data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const isBinary = !isUtf8(content);
   return {
     data: content.toString(isBinary ? "base64" : "utf8"),

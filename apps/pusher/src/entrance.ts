@@ -4,7 +4,7 @@ import type { Bus, DurableLog, LoggedPublication } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
-import { Joiner } from "./core/joiner.ts";
+import { type Joining, joinToFrames } from "./core/joining.ts";
 import { decode, exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
 import { fanwireJoining, sseJoining } from "./joined-frames.ts";
@@ -20,6 +20,9 @@ const STALLED_MS = 20_000;
 /** While NATS is away nothing can be proven; so long a reader waits for it. */
 const GIVE_UP_MS = 10_000;
 
+/** About so many characters of what was missed are joined at a time: a reader that does not take it is not sent the rest. */
+const JOINED_LENGTH = 65_536;
+
 type EntranceParts = {
   readonly bus: Bus;
   readonly log: DurableLog;
@@ -32,7 +35,7 @@ type EntranceParts = {
 };
 
 type Missed = { readonly listening: Listening; readonly received: Received };
-type Frame = { readonly content: string | Uint8Array; readonly isBinary: boolean };
+type Frame = { readonly content: Uint8Array; readonly isBinary: boolean };
 type Replay = {
   /** Whether this is provably all that was missed; else nothing of it is sent. */
   readonly isComplete: boolean;
@@ -269,7 +272,9 @@ export class Entrance {
 
   *#frames(connection: Connection, missed: readonly Missed[]): Generator<Frame> {
     const { connectionId, door } = connection.getUserData();
-    const joiner = new Joiner(door === "sse" ? sseJoining : fanwireJoining);
+    const joining = door === "sse" ? sseJoining : fanwireJoining;
+    let texts: string[] = [];
+    let length = 0;
     for (const { listening, received } of missed) {
       const { message } = received;
       if (exceptedId(message, this.#parts.workerId) === connectionId) continue;
@@ -279,10 +284,15 @@ export class Entrance {
         yield { content: message.data, isBinary: !isUtf8(message.data) };
         continue;
       }
-      const full = joiner.push(this.#textFor(door, listening, received));
-      if (full !== undefined) yield { content: full, isBinary: false };
+      const text = this.#textFor(door, listening, received);
+      texts.push(text);
+      length += text.length;
+      if (length < JOINED_LENGTH) continue;
+      yield* textFrames(texts, joining);
+      texts = [];
+      length = 0;
     }
-    if (!joiner.isEmpty) yield { content: joiner.take(), isBinary: false };
+    yield* textFrames(texts, joining);
   }
 
   /** Both the log's readers and a backlog belong to one key: the same publication has one text for each door. */
@@ -301,4 +311,8 @@ export class Entrance {
     const delivered = decode(message, { topic: listening.topicOf(message), pattern: listening.pattern, position });
     return door === "sse" ? encodeSse(delivered) : encodeFanwire(delivered, arrival === 0);
   }
+}
+
+function textFrames(texts: readonly string[], joining: Joining): Frame[] {
+  return joinToFrames(texts, joining).map((content) => ({ content, isBinary: false }));
 }

@@ -5,8 +5,8 @@ import { fanwireJoining, JoinedFrames } from "./joined-frames.ts";
 function recorded() {
   const written: [tree: string, frame: string][] = [];
   const writer = {
-    write: (tree: string, frames: readonly string[]) =>
-      written.push(...frames.map((frame): [string, string] => [tree, frame])),
+    write: (tree: string, frames: readonly Uint8Array[]) =>
+      written.push(...frames.map((frame): [string, string] => [tree, Buffer.from(frame).toString()])),
   };
   const joined = new JoinedFrames(writer, fanwireJoining);
   return { joined, written };
@@ -65,7 +65,7 @@ test("no more than a mebibyte is gathered", () => {
   const { joined, written } = recorded();
   const message = "x".repeat(10_000);
 
-  for (let count = 0; count < 100; count++) joined.publish("a", message);
+  for (let count = 0; count < 200; count++) joined.publish("a", message);
 
   const bytes = written.reduce((sum, [, frame]) => sum + frame.length, 0);
   expect(written.length).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-import { Joiner, type Joining } from "./core/joiner.ts";
+import { type Joining, joinToFrames } from "./core/joining.ts";
 import { CORKFUL_BYTES } from "./corkfuls.ts";
 import type { SharedBursts } from "./shared-bursts.ts";
 import type { Trees } from "./trees.ts";
@@ -9,11 +9,11 @@ export const fanwireJoining: Joining = { separator: "\n", maxBytes: CORKFUL_BYTE
 /** The events that share a write: of a response uWebSockets.js copies only what does not go out. */
 export const sseJoining: Joining = { separator: "", maxBytes: 65_536 };
 
-/** No more is gathered than about so many bytes. */
-const MAX_BYTES = 1_048_576;
+/** No more is gathered than about so many characters. */
+const MAX_LENGTH = 1_048_576;
 
 /** Writes frames to all in a tree, one after the other. */
-export type FrameWriter = { write(tree: string, frames: readonly string[]): void };
+export type FrameWriter = { write(tree: string, frames: readonly Uint8Array[]): void };
 
 /** Frames of fanwire.v1: what is more than one, or larger than joining makes one, is a burst. */
 export class WebSocketFrames implements FrameWriter {
@@ -25,12 +25,12 @@ export class WebSocketFrames implements FrameWriter {
     this.#bursts = bursts;
   }
 
-  write(tree: string, frames: readonly string[]): void {
+  write(tree: string, frames: readonly Uint8Array[]): void {
     const isBurst = frames.length > 1 || (frames[0]?.length ?? 0) > CORKFUL_BYTES;
     if (this.#bursts.takes(tree, isBurst)) {
       this.#bursts.write(
         tree,
-        frames.map((frame) => [{ content: Buffer.from(frame), isBinary: false }]),
+        frames.map((content) => [{ content, isBinary: false }]),
       );
     } else {
       for (const frame of frames) this.#trees.publish(tree, frame, false);
@@ -45,34 +45,33 @@ export class WebSocketFrames implements FrameWriter {
  */
 export class JoinedFrames {
   readonly #writer: FrameWriter;
-  readonly #maxFrames: number;
+  readonly #joining: Joining;
   readonly #turnEnd = new TurnEnd(() => this.flush());
   #tree = "";
-  /** Full ones. */
-  #frames: string[] = [];
-  readonly #joiner: Joiner;
+  #messages: string[] = [];
+  #length = 0;
 
   constructor(writer: FrameWriter, joining: Joining) {
     this.#writer = writer;
-    this.#joiner = new Joiner(joining);
-    this.#maxFrames = Math.ceil(MAX_BYTES / joining.maxBytes);
+    this.#joining = joining;
   }
 
   publish(tree: string, message: string): void {
-    if (this.#tree !== tree || this.#frames.length >= this.#maxFrames) this.flush();
-    if (this.#joiner.isEmpty) {
+    if (this.#tree !== tree || this.#length >= MAX_LENGTH) this.flush();
+    if (this.#messages.length === 0) {
       this.#tree = tree;
       this.#turnEnd.ask();
     }
-    const full = this.#joiner.push(message);
-    if (full !== undefined) this.#frames.push(full);
+    this.#messages.push(message);
+    this.#length += message.length;
   }
 
   /** Writes what is pending. To be called before anything else is written, and before anybody joins or leaves a tree. */
   flush(): void {
-    if (this.#joiner.isEmpty) return;
-    const frames = [...this.#frames, this.#joiner.take()];
-    this.#frames = [];
+    if (this.#messages.length === 0) return;
+    const frames = joinToFrames(this.#messages, this.#joining);
+    this.#messages = [];
+    this.#length = 0;
     this.#writer.write(this.#tree, frames);
   }
 }

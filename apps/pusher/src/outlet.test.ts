@@ -9,8 +9,8 @@ import { OwnWrites, writeJoined } from "./own-writes.ts";
 function recorded({ withLaggards = false } = {}) {
   const written: [to: string, frame: string][] = [];
   const writer = {
-    write: (tree: string, frames: readonly string[]) =>
-      written.push(...frames.map((frame): [string, string] => [tree, frame])),
+    write: (tree: string, frames: readonly Uint8Array[]) =>
+      written.push(...frames.map((frame): [string, string] => [tree, Buffer.from(frame).toString()])),
   };
   const laggards = {
     catchUp: (connection: Pick<Connection, "send">) => void connection.send("caught up"),
@@ -21,8 +21,8 @@ function recorded({ withLaggards = false } = {}) {
   const outlet = new Outlet(new JoinedFrames(writer, fanwireJoining), own, withLaggards ? laggards : undefined);
   const connection = (name: string, ...joined: string[]) =>
     ({
-      send: (frame: string) => {
-        written.push([name, frame]);
+      send: (frame: string | Uint8Array) => {
+        written.push([name, frame.toString()]);
         return 1;
       },
       isSubscribed: (tree: string) => joined.includes(tree),

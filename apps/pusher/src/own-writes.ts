@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
-import { Joiner, type Joining } from "./core/joiner.ts";
+import { type Joining, joinToFrames } from "./core/joining.ts";
 import { toCorkfuls, writeCorkful } from "./corkfuls.ts";
 import { TurnEnd } from "./turn-end.ts";
 
@@ -60,12 +60,7 @@ export function writeJoined(joining: Joining): Write<string> {
       receiver.send(message);
       return;
     }
-    const joiner = new Joiner(joining);
-    for (const message of messages) {
-      const full = joiner.push(message);
-      // It is over its limit and is being ended.
-      if (full !== undefined && receiver.send(full) === 2) return;
-    }
-    receiver.send(joiner.take());
+    // Until it is over its limit and is being ended.
+    for (const frame of joinToFrames(messages, joining)) if (receiver.send(frame) === 2) return;
   };
 }

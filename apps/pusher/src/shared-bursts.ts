@@ -116,8 +116,8 @@ export class SharedBursts {
 
   /** Sends what will be kept for all from {@link #next} on, until the socket is full: then the connection lags. */
   #begin(connection: Socket, corkfuls: readonly Corkful[]): void {
-    for (const [at, corkful] of corkfuls.entries()) {
-      const outcome = writeCorkful(connection, corkful);
+    for (let at = 0; at < corkfuls.length; at++) {
+      const outcome = writeCorkful(connection, corkfuls[at] as Corkful);
       if (outcome === 0) this.#places.set(connection, this.#next + at + 1);
       if (outcome !== 1) return;
     }
@@ -131,8 +131,10 @@ export class SharedBursts {
       // It is being ended.
       if (outcome === 2) break;
       place++;
-      this.#places.set(connection, place);
-      if (outcome === 0 && !evenIfFull) return;
+      if (outcome === 0 && !evenIfFull) {
+        this.#places.set(connection, place);
+        return;
+      }
     }
     this.#places.delete(connection);
     if (this.#places.size === 0) this.#forgetSent();

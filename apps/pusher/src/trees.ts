@@ -48,12 +48,10 @@ export class ResponseTrees implements FrameWriter {
     return this.#trees.get(tree)?.has(connection) ?? false;
   }
 
-  write(tree: string, frames: readonly string[]): void {
-    // Once for all of them: each would encode it anew, to write it and to know how long it is.
-    const encoded = frames.map((frame) => Buffer.from(frame));
+  write(tree: string, frames: readonly Uint8Array[]): void {
     // Writing may end a slow one, which takes it out of the set under our hands: a Set allows that.
     for (const connection of this.#trees.get(tree) ?? []) {
-      for (const bytes of encoded) if (connection.send(bytes) === 2) break;
+      for (const frame of frames) if (connection.send(frame) === 2) break;
     }
   }
 

@@ -14,13 +14,15 @@ export type Delivered = {
   readonly subscription: string | undefined;
 };
 
+const DEFAULT_EVENT_JSON = JSON.stringify(DEFAULT_EVENT);
+
 /** A publication in fanwire.v1. Written by hand, since it is once per publication on the hot path. */
 export function encodeFanwire(delivered: Delivered, isRecovered = false): string {
   const { data, isBinary, event, id, position, topic, subscription } = delivered;
   return `{"type":"publication"${member("position", position)}${member("topic", topic)}${member(
     "subscription",
     subscription,
-  )},"event":${JSON.stringify(event ?? DEFAULT_EVENT)}${member("id", id)},"data":${JSON.stringify(data)}${
+  )},"event":${event === undefined ? DEFAULT_EVENT_JSON : JSON.stringify(event)}${member("id", id)},"data":${JSON.stringify(data)}${
     isBinary ? ',"encoding":"base64"' : ""
   }${isRecovered ? ',"recovered":true' : ""}}`;
 }
