@@ -26,23 +26,14 @@ type NewConnection = Pick<ConnectionState, "connectionId" | "door" | "grant">;
 
 /**
  * One connection as the edge handles it. A WebSocket of uWebSockets.js is one as it is; the SSE door's responses are made
- * to look like it. "Tree" is uWebSockets.js' topic tree: a connection is in the tree of everything it follows.
+ * to look like it.
  */
 export type Connection = Pick<
   WebSocket<ConnectionState>,
-  | "getUserData"
-  | "subscribe"
-  | "unsubscribe"
-  | "isSubscribed"
-  | "end"
-  | "close"
-  | "getBufferedAmount"
-  | "getRemoteAddressAsText"
+  "getUserData" | "end" | "close" | "getBufferedAmount" | "getRemoteAddressAsText"
 > & {
   /** 1: handed to the network; 0: waits in our memory; 2: dropped, the connection is being ended. */
   send(frame: string | Uint8Array, isBinary?: boolean): number;
-  /** Writes to all others in the tree. */
-  publish(tree: string, frame: string | Uint8Array, isBinary?: boolean): boolean;
   /** What is sent by `writing` leaves together. */
   cork(writing: () => void): unknown;
 };

@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 
 /**
  * In bytes, frame headers among them: so much uWebSockets.js writes to a socket from a buffer that all connections share. For more it
- * gives the connection a buffer of its own, of which it keeps the memory until the connection closes.
+ * gives a connection that is in a tree of its own a buffer, of which it keeps the memory until the connection closes.
  */
 const CORK_BYTES = 16_384;
 /** So large a message may be to be written from it, with its frame's header. */

@@ -12,7 +12,8 @@ import { RawBursts } from "./raw-bursts.ts";
 import type { Followable, Receipts } from "./receipts.ts";
 import { SharedBursts } from "./shared-bursts.ts";
 import type { Traffic } from "./traffic.ts";
-import type { ResponseTrees, Trees } from "./trees.ts";
+import { type DoorTrees, SocketTreeMembers, type Trees } from "./trees.ts";
+import { TurnEnd } from "./turn-end.ts";
 
 /** What this worker listens to on NATS on behalf of its connections. */
 export type Followed = Followable & {
@@ -29,8 +30,7 @@ export type Followed = Followable & {
 type DeliveryParts = {
   readonly workerId: string;
   readonly connections: Connections<Connection>;
-  readonly webSockets: Trees;
-  readonly responses: ResponseTrees;
+  readonly trees: DoorTrees;
   readonly traffic: Traffic;
   readonly receipts: Receipts;
   readonly flushMs: number;
@@ -52,23 +52,35 @@ export class Delivery {
   readonly #sse: Outlet<string>;
   readonly #outlets: readonly Pick<Outlet<never>, "flush" | "flushTo" | "forget">[];
   readonly #bursts: readonly SharedBursts[];
+  readonly #drained = new Set<Connection>();
+  readonly #afterDrains = new TurnEnd(() => this.#goOn());
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#window = new FlushWindow(parts.flushMs, (publication) => this.#write(publication));
-    const { webSockets: trees, responses, connections, maxUnsentBytes: maxBytes } = parts;
-    const raw = new SharedBursts({ door: "raw", trees, connections, maxBytes });
-    const fanwire = new SharedBursts({ door: "fanwire.v1", trees, connections, maxBytes });
-    const frames = new WebSocketFrames(trees, fanwire);
-    this.#raw = new Outlet(new RawBursts(trees, raw), new OwnWrites(writeEach), raw);
-    this.#fanwire = new Outlet(
-      new JoinedFrames(frames, fanwireJoining),
-      new OwnWrites(writeJoined(fanwireJoining)),
-      fanwire,
-    );
-    this.#sse = new Outlet(new JoinedFrames(responses, sseJoining), new OwnWrites(writeJoined(sseJoining)));
+    const { raw, "fanwire.v1": fanwire, sse } = parts.trees;
+    const maxBytes = parts.maxUnsentBytes;
+    const rawBursts = new SharedBursts({ trees: new SocketTreeMembers(raw, parts.connections), maxBytes });
+    const fanwireBursts = new SharedBursts({ trees: fanwire, maxBytes });
+    this.#raw = new Outlet({
+      trees: raw,
+      gathered: new RawBursts(raw, rawBursts),
+      own: new OwnWrites(writeEach),
+      laggards: rawBursts,
+    });
+    this.#fanwire = new Outlet({
+      trees: fanwire,
+      gathered: new JoinedFrames(new WebSocketFrames(fanwire, fanwireBursts), fanwireJoining),
+      own: new OwnWrites(writeJoined(fanwireJoining)),
+      laggards: fanwireBursts,
+    });
+    this.#sse = new Outlet({
+      trees: sse,
+      gathered: new JoinedFrames(sse, sseJoining),
+      own: new OwnWrites(writeJoined(sseJoining)),
+    });
     this.#outlets = [this.#raw, this.#fanwire, this.#sse];
-    this.#bursts = [raw, fanwire];
+    this.#bursts = [rawBursts, fanwireBursts];
   }
 
   /** To all connections that follow it, when the window is over. */
@@ -99,9 +111,14 @@ export class Delivery {
     for (const outlet of this.#outlets) outlet.flushTo(connection);
   }
 
-  /** To be called when what uWebSockets.js kept for a connection was written. */
+  /**
+   * To be called when what uWebSockets.js kept for a connection was written. More is written at the end of the turn: inside the drain
+   * handler uWebSockets.js overlooks that the socket did not take all of a frame that is written without a copy (`us_socket_write2`
+   * does not set the loop's `last_write_failed`), and would never write the rest.
+   */
   drained(connection: Connection): void {
-    for (const bursts of this.#bursts) bursts.drained(connection);
+    this.#drained.add(connection);
+    this.#afterDrains.ask();
   }
 
   /** Connections that cannot take a burst as fast as it comes. */
@@ -121,15 +138,21 @@ export class Delivery {
 
   /** It has closed: what waits for it is not written any more. */
   forget(connection: Connection): void {
+    this.#drained.delete(connection);
     for (const outlet of this.#outlets) outlet.forget(connection);
   }
 
+  #goOn(): void {
+    for (const connection of this.#drained) for (const bursts of this.#bursts) bursts.drained(connection);
+    this.#drained.clear();
+  }
+
   #write({ followed, message, position }: ToFollowers): void {
-    const { webSockets, responses, receipts } = this.#parts;
+    const { trees, receipts } = this.#parts;
     const excepted = this.#exceptedConnection(message);
-    const raw = receiversOf(followed, "raw", webSockets);
-    const fanwire = receiversOf(followed, "fanwire.v1", webSockets);
-    const sse = receiversOf(followed, "sse", responses);
+    const raw = receiversOf(followed, "raw", trees.raw);
+    const fanwire = receiversOf(followed, "fanwire.v1", trees["fanwire.v1"]);
+    const sse = receiversOf(followed, "sse", trees.sse);
 
     let deliveries = 0;
     if (raw) deliveries += this.#raw.hand(message.data, raw, excepted);

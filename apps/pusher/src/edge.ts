@@ -25,7 +25,7 @@ import { Listenings } from "./listenings.ts";
 import { LogFollower } from "./log-follower.ts";
 import { Receipts } from "./receipts.ts";
 import { countClosed, type Traffic } from "./traffic.ts";
-import type { ResponseTrees, Trees } from "./trees.ts";
+import type { DoorTrees } from "./trees.ts";
 
 const EXPIRY_CHECK_MS = 1_000;
 
@@ -35,8 +35,7 @@ type EdgeParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly traffic: Traffic;
-  readonly webSockets: Trees;
-  readonly responses: ResponseTrees;
+  readonly trees: DoorTrees;
   readonly durable: DurableLog;
   readonly log: Log;
 };
@@ -59,7 +58,7 @@ export class Edge {
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
-    const { config, bus, subjects } = parts;
+    const { config, bus, subjects, trees } = parts;
     this.#gate = new Gate({
       maxConnections: config.limits.connections,
       handshakesPerSecond: config.limits.handshakesPerSecond,
@@ -77,6 +76,7 @@ export class Edge {
     this.#listenings = new Listenings({
       bus,
       subjects,
+      trees,
       receive: (listening, message) => this.#receive(listening, message),
       logStart: () => (this.#follower.epoch === undefined ? undefined : this.#follower.lastSequence),
     });
@@ -179,6 +179,7 @@ export class Edge {
     this.#connections.close(connectionId);
     this.#delivery.forget(connection);
     this.#listenings.everyone.removeFollower(door);
+    this.#listenings.everyone.forget(connection);
     if (grant.user !== undefined) {
       const own = this.#listenings.unfollowUser(grant.user, door);
       own?.forget(connection);

@@ -12,7 +12,7 @@ function recorded() {
   return { joined, written };
 }
 
-test("neighbours for the same tree share a frame, written when the turn ends", async () => {
+test("neighbours for the same tree share a frame", async () => {
   const { joined, written } = recorded();
 
   for (const message of ["1", "2", "3"]) joined.publish("a", message);
@@ -20,6 +20,22 @@ test("neighbours for the same tree share a frame, written when the turn ends", a
   expect(written).toEqual([]);
   await endOfTurn();
   expect(written).toEqual([["a", "1\n2\n3"]]);
+});
+
+test("little is written when what brought it is over, much when the turn ends", async () => {
+  const { joined, written } = recorded();
+
+  joined.publish("a", "1");
+  expect(written).toEqual([]);
+  await Promise.resolve();
+  expect(written).toEqual([["a", "1"]]);
+
+  joined.publish("b", "x".repeat(16_384));
+  await Promise.resolve();
+  joined.publish("b", "y");
+  expect(written).toHaveLength(1);
+  await endOfTurn();
+  expect(written.slice(1)).toEqual([["b", `${"x".repeat(16_384)}\ny`]]);
 });
 
 test("what is for several trees leaves in the order in which it came", async () => {
@@ -50,7 +66,7 @@ test("flushing writes what is pending, once", async () => {
   ]);
 });
 
-test("a frame does not grow beyond what is written from a shared buffer", async () => {
+test("a frame does not grow beyond 32 KiB", async () => {
   const { joined, written } = recorded();
   const message = "x".repeat(8_000);
 
@@ -58,7 +74,7 @@ test("a frame does not grow beyond what is written from a shared buffer", async 
   expect(written).toEqual([]);
 
   await endOfTurn();
-  expect(written.map(([, frame]) => frame.split("\n").length)).toEqual([2, 2, 1]);
+  expect(written.map(([, frame]) => frame.split("\n").length)).toEqual([4, 1]);
 });
 
 test("no more than a mebibyte is gathered", () => {

@@ -1,13 +1,18 @@
 import { type Joining, joinToFrames } from "./core/joining.ts";
-import { CORKFUL_BYTES } from "./corkfuls.ts";
 import type { SharedBursts } from "./shared-bursts.ts";
 import type { Trees } from "./trees.ts";
 import { TurnEnd } from "./turn-end.ts";
 
-/** The messages of fanwire.v1 that share a frame. */
-export const fanwireJoining: Joining = { separator: "\n", maxBytes: CORKFUL_BYTES };
-/** The events that share a write: of a response uWebSockets.js copies only what does not go out. */
+/**
+ * The messages of fanwire.v1 that share a frame. From 16 KiB on uWebSockets.js copies only what the socket does not take, but keeps the
+ * memory of that copy until the connection closes: so much it may be.
+ */
+export const fanwireJoining: Joining = { separator: "\n", maxBytes: 32_768 };
+/** The events that share a write: of a response uWebSockets.js copies only what does not go out, too. */
 export const sseJoining: Joining = { separator: "", maxBytes: 65_536 };
+
+/** A frame that is larger may be more than some sockets take. */
+const BURST_BYTES = 16_384;
 
 /** No more is gathered than about so many characters. */
 const MAX_LENGTH = 1_048_576;
@@ -15,18 +20,18 @@ const MAX_LENGTH = 1_048_576;
 /** Writes frames to all in a tree, one after the other. */
 export type FrameWriter = { write(tree: string, frames: readonly Uint8Array[]): void };
 
-/** Frames of fanwire.v1: what is more than one, or larger than joining makes one, is a burst. */
+/** Frames of fanwire.v1: what is more than one, or large, is a burst. */
 export class WebSocketFrames implements FrameWriter {
-  readonly #trees: Trees;
+  readonly #trees: Pick<Trees, "publish">;
   readonly #bursts: Pick<SharedBursts, "takes" | "write">;
 
-  constructor(trees: Trees, bursts: Pick<SharedBursts, "takes" | "write">) {
+  constructor(trees: Pick<Trees, "publish">, bursts: Pick<SharedBursts, "takes" | "write">) {
     this.#trees = trees;
     this.#bursts = bursts;
   }
 
   write(tree: string, frames: readonly Uint8Array[]): void {
-    const isBurst = frames.length > 1 || (frames[0]?.length ?? 0) > CORKFUL_BYTES;
+    const isBurst = frames.length > 1 || (frames[0]?.length ?? 0) > BURST_BYTES;
     if (this.#bursts.takes(tree, isBurst)) {
       this.#bursts.write(
         tree,
@@ -42,6 +47,10 @@ export class WebSocketFrames implements FrameWriter {
  * Joins the messages that one turn of the loop brings for the same tree to frames: in a burst a socket is written to
  * twenty times less. Only neighbours are joined, so that a connection in several trees hears everything in the order in
  * which it came.
+ *
+ * A read from NATS that brings little is the last of its turn, and what it brought is written when it is over. It would wait for
+ * nothing, and a client's message could find it waiting: to whom is written inside the handler of another WebSocket, uWebSockets.js
+ * gives a buffer of its own, for good.
  */
 export class JoinedFrames {
   readonly #writer: FrameWriter;
@@ -50,6 +59,11 @@ export class JoinedFrames {
   #tree = "";
   #messages: string[] = [];
   #length = 0;
+  #isReading = false;
+  readonly #endRead = () => {
+    this.#isReading = false;
+    if (this.#length < BURST_BYTES) this.flush();
+  };
 
   constructor(writer: FrameWriter, joining: Joining) {
     this.#writer = writer;
@@ -61,6 +75,8 @@ export class JoinedFrames {
     if (this.#messages.length === 0) {
       this.#tree = tree;
       this.#turnEnd.ask();
+      if (!this.#isReading) queueMicrotask(this.#endRead);
+      this.#isReading = true;
     }
     this.#messages.push(message);
     this.#length += message.length;

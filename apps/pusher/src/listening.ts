@@ -6,7 +6,7 @@ import type { Few } from "./core/few.ts";
 import { KeySequence } from "./core/key-sequence.ts";
 import type { Followed } from "./delivery.ts";
 import type { LogKey } from "./log-repair.ts";
-import { treeName } from "./trees.ts";
+import { type DoorTrees, treeName } from "./trees.ts";
 
 /** A message that a key brought, with its place in the log if it has one. */
 export type Received = {
@@ -23,6 +23,7 @@ const MAX_BACKLOG = 20_000;
 export type ListeningParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
+  readonly trees: DoorTrees;
   /** Called with each message, in the order of arrival. */
   receive(listening: Listening, message: BusMessage): void;
   /** A sequence of the log after which nothing was published before now; undefined: none is known. */
@@ -111,24 +112,28 @@ export class Listening implements Followed, LogKey {
       this.only = connection;
       return;
     }
-    this.only?.subscribe(this.#treeFor(this.only));
+    if (this.only) this.#addToTree(this.only);
     this.only = undefined;
-    connection.subscribe(this.#treeFor(connection));
+    this.#addToTree(connection);
   }
 
   /** Whether a connection has joined and hears it. */
   has(connection: Connection): boolean {
-    return this.only === connection || connection.isSubscribed(this.#treeFor(connection));
+    const { door } = connection.getUserData();
+    return this.only === connection || this.#parts.trees[door].has(this.treeName(door), connection);
   }
 
   leave(connection: Connection): void {
+    const { door } = connection.getUserData();
     if (this.only === connection) this.only = undefined;
-    else connection.unsubscribe(this.#treeFor(connection));
+    else this.#parts.trees[door].remove(this.treeName(door), connection);
   }
 
-  /** It has closed, and is in no tree any more. */
+  /** It has closed. */
   forget(connection: Connection): void {
+    const { door } = connection.getUserData();
     if (this.only === connection) this.only = undefined;
+    else this.#parts.trees[door].forget(this.treeName(door), connection);
   }
 
   /** In which those who have joined by a door hear it, when there are several. */
@@ -136,8 +141,9 @@ export class Listening implements Followed, LogKey {
     return treeName(door, this.treeId);
   }
 
-  #treeFor(connection: Connection): string {
-    return this.treeName(connection.getUserData().door);
+  #addToTree(connection: Connection): void {
+    const { door } = connection.getUserData();
+    this.#parts.trees[door].add(this.treeName(door), connection);
   }
 
   topicOf(message: BusMessage): string | undefined {

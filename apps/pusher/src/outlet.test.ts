@@ -17,17 +17,29 @@ function recorded({ withLaggards = false } = {}) {
     catchUpAll: () => void written.push(["all", "caught up"]),
     forget: (connection: Pick<Connection, "send">) => void connection.send("forgotten"),
   };
-  const own = new OwnWrites(writeJoined(fanwireJoining));
-  const outlet = new Outlet(new JoinedFrames(writer, fanwireJoining), own, withLaggards ? laggards : undefined);
-  const connection = (name: string, ...joined: string[]) =>
-    ({
+  const joined = new Map<Connection, readonly string[]>();
+  const names = new Map<Connection, string>();
+  const outlet = new Outlet({
+    trees: {
+      has: (tree, connection) => joined.get(connection)?.includes(tree) ?? false,
+      publish: (tree, frame, _isBinary, except) =>
+        void written.push([`${tree} but ${except && names.get(except)}`, frame.toString()]),
+    },
+    gathered: new JoinedFrames(writer, fanwireJoining),
+    own: new OwnWrites(writeJoined(fanwireJoining)),
+    ...(withLaggards && { laggards }),
+  });
+  const connection = (name: string, ...trees: string[]) => {
+    const made = {
       send: (frame: string | Uint8Array) => {
         written.push([name, frame.toString()]);
         return 1;
       },
-      isSubscribed: (tree: string) => joined.includes(tree),
-      publish: (tree: string, frame: string) => void written.push([`${tree} but ${name}`, frame]),
-    }) as unknown as Connection;
+    } as unknown as Connection;
+    joined.set(made, trees);
+    names.set(made, name);
+    return made;
+  };
   return { outlet, written, connection };
 }
 

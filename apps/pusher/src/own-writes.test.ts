@@ -58,7 +58,7 @@ test("one that is over its limit is being ended, and gets no more; the others do
 test("joined messages share frames", async () => {
   const own = new OwnWrites<string>(writeJoined(fanwireJoining));
   const anna = noteWrites();
-  const long = "x".repeat(20_000);
+  const long = "x".repeat(40_000);
 
   for (const message of ["1", "2", long, "3", "4"]) own.push(anna, message);
 

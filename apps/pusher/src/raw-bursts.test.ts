@@ -1,8 +1,5 @@
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { newConnectionState } from "./connection.ts";
-import { OPEN_GRANT } from "./core/claims.ts";
-import { Connections } from "./core/connections.ts";
 import { RawBursts } from "./raw-bursts.ts";
 import { SharedBursts } from "./shared-bursts.ts";
 import { noteWrites } from "./testing.ts";
@@ -10,26 +7,23 @@ import { noteWrites } from "./testing.ts";
 const BURST = 64;
 
 /** A connection in a tree; `takes` frames, then it is over its limit. */
-function connection(door: "raw" | "fanwire.v1", tree: string, takes?: number) {
-  return {
-    ...noteWrites(takes),
-    getUserData: () => newConnectionState({ connectionId: 1, door, grant: OPEN_GRANT }),
-    isSubscribed: (name: string) => name === tree,
-  };
+function connection(tree: string, takes?: number) {
+  return { ...noteWrites(takes), tree };
 }
 
 type Recorded = ReturnType<typeof connection>;
 
 function burstsTo(...connected: Recorded[]) {
-  const connections = new Connections<Recorded>();
-  for (const one of connected) connections.open(connections.nextId(), one);
+  const members = (name: string) => connected.filter(({ tree }) => tree === name);
   const published: [tree: string, frame: string, isBinary: boolean][] = [];
   const trees = {
     publish: (tree: string, frame: string | Uint8Array, isBinary: boolean) =>
       void published.push([tree, Buffer.from(frame).toString(), isBinary]),
-    count: (tree: string) => connected.filter(({ isSubscribed }) => isSubscribed(tree)).length,
+    members,
+    count: (tree: string) => members(tree).length,
+    walked: () => connected.length,
   };
-  const shared = new SharedBursts({ door: "raw", trees, connections, maxBytes: 1_000_000 });
+  const shared = new SharedBursts({ trees, maxBytes: 1_000_000 });
   return { bursts: new RawBursts(trees, shared), published };
 }
 
@@ -38,7 +32,7 @@ function numbers(count: number): string[] {
 }
 
 test("what comes in one turn is left to the tree, in order, when the turn ends", async () => {
-  const { bursts, published } = burstsTo(connection("raw", "a"));
+  const { bursts, published } = burstsTo(connection("a"));
 
   for (const text of ["1", "2"]) bursts.publish("a", Buffer.from(text));
   bursts.publish("b", Buffer.from([0xff]));
@@ -54,21 +48,21 @@ test("what comes in one turn is left to the tree, in order, when the turn ends",
 });
 
 test("a burst is written to each follower of the raw door at once, and to nobody else", async () => {
-  const followers = [connection("raw", "a"), connection("raw", "a")];
-  const others = [connection("raw", "b"), connection("fanwire.v1", "a")];
-  const { bursts, published } = burstsTo(...followers, ...others);
+  const followers = [connection("a"), connection("a")];
+  const other = connection("b");
+  const { bursts, published } = burstsTo(...followers, other);
 
   for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
   expect(followers.map(({ writes }) => writes)).toEqual([[], []]);
 
   await endOfTurn();
   expect(followers.map(({ writes }) => writes)).toEqual([[numbers(BURST)], [numbers(BURST)]]);
-  expect(others.map(({ writes }) => writes)).toEqual([[], []]);
+  expect(other.writes).toEqual([]);
   expect(published).toEqual([]);
 });
 
 test("behind what waits in trees the first of a burst is written alone, and the rest together", async () => {
-  const follower = connection("raw", "a");
+  const follower = connection("a");
   const { bursts, published } = burstsTo(follower);
   bursts.publish("b", Buffer.from("waits"));
 
@@ -83,10 +77,7 @@ test("behind what waits in trees the first of a burst is written alone, and the 
 });
 
 test("a burst for a few among many is left to the tree", async () => {
-  const { bursts, published } = burstsTo(
-    connection("raw", "a"),
-    ...Array.from({ length: 9 }, () => connection("raw", "b")),
-  );
+  const { bursts, published } = burstsTo(connection("a"), ...Array.from({ length: 9 }, () => connection("b")));
 
   for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
 
@@ -95,7 +86,7 @@ test("a burst for a few among many is left to the tree", async () => {
 });
 
 test("a few large ones are a burst as well", async () => {
-  const follower = connection("raw", "a");
+  const follower = connection("a");
   const { bursts, published } = burstsTo(follower);
   const large = ["x", "y", "z"].map((letter) => letter.repeat(10_000));
 
@@ -107,7 +98,7 @@ test("a few large ones are a burst as well", async () => {
 });
 
 test("a connection over its limit is sent no more of the burst; the others get it all", async () => {
-  const [slow, quick] = [connection("raw", "a", 3), connection("raw", "a")];
+  const [slow, quick] = [connection("a", 3), connection("a")];
   const { bursts } = burstsTo(slow, quick);
 
   for (const text of numbers(BURST)) bursts.publish("a", Buffer.from(text));
@@ -118,7 +109,7 @@ test("a connection over its limit is sent no more of the burst; the others get i
 });
 
 test("flushing writes what is pending, once", async () => {
-  const { bursts, published } = burstsTo(connection("raw", "a"));
+  const { bursts, published } = burstsTo(connection("a"));
   bursts.publish("a", Buffer.from("1"));
 
   bursts.flush();
@@ -130,7 +121,7 @@ test("flushing writes what is pending, once", async () => {
 });
 
 test("no more than a mebibyte is gathered", () => {
-  const follower = connection("raw", "a");
+  const follower = connection("a");
   const { bursts } = burstsTo(follower);
 
   for (let count = 0; count < 3; count++) bursts.publish("a", Buffer.alloc(600_000, "x"));

@@ -15,7 +15,7 @@ const MAX_BYTES = 1_048_576;
  * joined. Mostly that is little, and the tree writes it. A burst is written socket by socket: that takes a fraction of the system calls.
  */
 export class RawBursts {
-  readonly #trees: Trees;
+  readonly #trees: Pick<Trees, "publish">;
   readonly #bursts: Pick<SharedBursts, "takes" | "write">;
   readonly #turnEnd = new TurnEnd(() => {
     this.flush();
@@ -27,7 +27,7 @@ export class RawBursts {
   #bytes = 0;
   #gathered: Uint8Array[] = [];
 
-  constructor(trees: Trees, bursts: Pick<SharedBursts, "takes" | "write">) {
+  constructor(trees: Pick<Trees, "publish">, bursts: Pick<SharedBursts, "takes" | "write">) {
     this.#trees = trees;
     this.#bursts = bursts;
   }

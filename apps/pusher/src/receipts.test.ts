@@ -2,15 +2,13 @@ import { expect, test } from "vitest";
 import { type Connection, newConnectionState } from "./connection.ts";
 import { Connections } from "./core/connections.ts";
 import { Receipts } from "./receipts.ts";
-import { treeName } from "./trees.ts";
 
-const treeId = 1;
 const NOBODY = { user: undefined, topics: [], publish: [], expiresAt: undefined };
 const everyone = {
   kind: "everyone",
   pattern: undefined,
   connectionIds: undefined,
-  has: (connection: Connection) => connection.isSubscribed(treeName("raw", treeId)),
+  has: () => true,
 } as const;
 
 function openConnections(unsentBytes: readonly number[]) {
@@ -20,7 +18,6 @@ function openConnections(unsentBytes: readonly number[]) {
     const state = newConnectionState({ connectionId, door: "raw", grant: NOBODY });
     const connection: Partial<Connection> = {
       getUserData: () => state,
-      isSubscribed: (tree) => tree === treeName("raw", treeId),
       getBufferedAmount: () => bytes,
     };
     // Receipts ask a connection nothing else.

@@ -1,8 +1,5 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { newConnectionState } from "./connection.ts";
-import { OPEN_GRANT } from "./core/claims.ts";
-import { Connections } from "./core/connections.ts";
 import { SharedBursts } from "./shared-bursts.ts";
 
 const OVER = 2;
@@ -19,23 +16,13 @@ class FakeSocket {
   isOver = false;
   readonly #buffered: string[] = [];
   room: number;
-  readonly #tree: string;
-  readonly #door: "fanwire.v1" | "raw";
+  readonly tree: string;
   readonly #limit: number;
 
-  constructor(tree: string, { room = 1_000, door = "fanwire.v1" as "fanwire.v1" | "raw", limit = 1_000 } = {}) {
-    this.#tree = tree;
+  constructor(tree: string, { room = 1_000, limit = 1_000 } = {}) {
+    this.tree = tree;
     this.room = room;
-    this.#door = door;
     this.#limit = limit;
-  }
-
-  getUserData() {
-    return newConnectionState({ connectionId: 1, door: this.#door, grant: OPEN_GRANT });
-  }
-
-  isSubscribed(tree: string): boolean {
-    return tree === this.#tree;
   }
 
   cork(writing: () => void): void {
@@ -68,10 +55,9 @@ class FakeSocket {
 }
 
 function sharedBy(sockets: readonly FakeSocket[], maxBytes = 1_000_000) {
-  const connections = new Connections<FakeSocket>();
-  for (const socket of sockets) connections.open(connections.nextId(), socket);
-  const trees = { count: (tree: string) => sockets.filter((socket) => socket.isSubscribed(tree)).length };
-  const shared = new SharedBursts({ door: "fanwire.v1", trees, connections, maxBytes });
+  const members = (name: string) => sockets.filter(({ tree }) => tree === name);
+  const trees = { members, count: (tree: string) => members(tree).length, walked: () => sockets.length };
+  const shared = new SharedBursts({ trees, maxBytes });
   const leftToTree: string[] = [];
   /** Several are a burst. */
   const publish = (tree: string, ...texts: string[]) => {
@@ -81,7 +67,7 @@ function sharedBy(sockets: readonly FakeSocket[], maxBytes = 1_000_000) {
       return;
     }
     leftToTree.push(...texts);
-    for (const socket of sockets) if (socket.isSubscribed(tree)) for (const text of texts) socket.send(text);
+    for (const socket of members(tree)) for (const text of texts) socket.send(text);
   };
   return { shared, publish, leftToTree };
 }
@@ -98,10 +84,10 @@ test("what is no burst is left to the tree, and so is a burst for a few among ma
   expect(leftToTree).toEqual(["1", "2", "3"]);
 });
 
-test("a burst is written to each who follows through fanwire.v1, and to nobody else", () => {
+test("a burst is written to each who follows, and to nobody else", () => {
   const followers = [new FakeSocket("a"), new FakeSocket("a")];
-  const others = [new FakeSocket("b"), new FakeSocket("a", { door: "raw" })];
-  const { shared, publish, leftToTree } = sharedBy([...followers, ...others]);
+  const other = new FakeSocket("b");
+  const { shared, publish, leftToTree } = sharedBy([...followers, other]);
 
   publish("a", "1", "2");
 
@@ -109,7 +95,7 @@ test("a burst is written to each who follows through fanwire.v1, and to nobody e
     ["1", "2"],
     ["1", "2"],
   ]);
-  expect(others.map(({ heard }) => heard)).toEqual([[], []]);
+  expect(other.heard).toEqual([]);
   expect(leftToTree).toEqual([]);
   expect([shared.lagging, shared.bytes]).toEqual([0, 0]);
 });
@@ -282,7 +268,7 @@ test("whoever reads at whatever pace hears all that was published, once and in o
           socket.read(100);
           shared.drained(socket);
         }
-        const all = published[socket.isSubscribed("a") ? "a" : "b"] ?? [];
+        const all = published[socket.tree] ?? [];
         expect(socket.heard).toEqual(socket.isOver ? all.filter((text) => socket.heard.includes(text)) : all);
       }
       expect([shared.lagging, shared.bytes]).toEqual([0, 0]);

@@ -1,12 +1,18 @@
-import type { Connection, Door } from "./connection.ts";
-import type { Connections } from "./core/connections.ts";
+import type { Connection } from "./connection.ts";
 import { type Corkful, writeCorkful } from "./corkfuls.ts";
-import type { Trees } from "./trees.ts";
 
-/** Walking over all connections to write to some of them pays where at least one in so many is one of those. */
+/** Looking at many connections to write to some of them pays where at least one in so many is one of those. */
 const WALK_FOR_ONE_IN = 4;
 
-type Socket = Pick<Connection, "getUserData" | "isSubscribed" | "send" | "cork" | "getBufferedAmount">;
+type Socket = Pick<Connection, "send" | "cork" | "getBufferedAmount">;
+
+/** Who is in a door's trees. */
+type TreeMembers = {
+  count(tree: string): number;
+  members(tree: string): Iterable<Socket>;
+  /** How many connections are looked at to find them. */
+  walked(tree: string): number;
+};
 
 type Written = {
   readonly corkful: Corkful;
@@ -15,18 +21,14 @@ type Written = {
 };
 
 type Parts = {
-  /** Of whose followers this is. */
-  readonly door: Door;
-  readonly trees: Pick<Trees, "count">;
-  readonly connections: Pick<Connections<Socket>, "all" | "size">;
+  readonly trees: TreeMembers;
   /** So many bytes may wait for one connection. For who needs more they go to uWebSockets.js, which ends it over its limit. */
   readonly maxBytes: number;
 };
 
 /**
  * Writes bursts socket by socket: all of a burst to one connection, then to the next. A connection whose socket is full lags: it keeps
- * its place in a list that all share, where uWebSockets.js would keep a copy for each, and goes on when its socket has drained. This is
- * the exception to the rule that no JavaScript runs for each connection.
+ * its place in a list that all share, where uWebSockets.js would keep a copy for each, and goes on when its socket has drained.
  */
 export class SharedBursts {
   readonly #parts: Parts;
@@ -61,9 +63,9 @@ export class SharedBursts {
    */
   takes(tree: string, isBurst: boolean): boolean {
     if (tree !== this.#tree) this.catchUpAll();
-    const { trees, connections } = this.#parts;
+    const { trees } = this.#parts;
     const concerned = isBurst ? trees.count(tree) : this.#places.size;
-    if (concerned > 0 && concerned * WALK_FOR_ONE_IN >= connections.size) return true;
+    if (concerned > 0 && concerned * WALK_FOR_ONE_IN >= trees.walked(tree)) return true;
     this.catchUpAll();
     return false;
   }
@@ -71,10 +73,9 @@ export class SharedBursts {
   /** To all in the tree; {@link takes} has said that it is to be written here. */
   write(tree: string, corkfuls: readonly Corkful[]): void {
     this.#tree = tree;
-    const { door, connections, maxBytes } = this.#parts;
-    for (const connection of connections.all()) {
-      if (this.#places.has(connection)) continue;
-      if (connection.getUserData().door === door && connection.isSubscribed(tree)) this.#begin(connection, corkfuls);
+    const { trees, maxBytes } = this.#parts;
+    for (const connection of trees.members(tree)) {
+      if (!this.#places.has(connection)) this.#begin(connection, corkfuls);
     }
     // Not before: what nobody waits for is forgotten when the last who lagged has caught up.
     for (const corkful of corkfuls) {

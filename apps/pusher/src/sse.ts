@@ -9,7 +9,6 @@ import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
 import { answerRefusal, type Decided, type Handshakes } from "./handshake.ts";
 import type { Traffic } from "./traffic.ts";
-import type { ResponseTrees } from "./trees.ts";
 
 /** Often enough for the proxies that close what is silent, and for uWebSockets.js, which closes responses itself. */
 const KEEP_ALIVE_MS = 5_000;
@@ -22,7 +21,6 @@ type SseParts = {
   readonly edge: Edge;
   readonly handshakes: Handshakes;
   readonly greeter: Greeter;
-  readonly trees: ResponseTrees;
   readonly traffic: Traffic;
 };
 
@@ -37,7 +35,7 @@ export function openSseDoor({ app }: EdgeApp, parts: SseParts): { stop(): void }
 }
 
 function receive(response: HttpResponse, request: HttpRequest, parts: SseParts, open: Set<SseConnection>): void {
-  const { edge, handshakes, config, trees, traffic, greeter } = parts;
+  const { edge, handshakes, config, traffic, greeter } = parts;
   const origin = request.getHeader("origin");
   const lastEventId = request.getHeader("last-event-id");
 
@@ -48,10 +46,9 @@ function receive(response: HttpResponse, request: HttpRequest, parts: SseParts, 
     }
     const { grant, query } = decided;
     const state = newConnectionState({ connectionId: edge.nextConnectionId(), door: "sse", grant });
-    const connection = new SseConnection({ response, state, trees, traffic, unsentLimit: config.limits.unsentBytes });
+    const connection = new SseConnection({ response, state, traffic, unsentLimit: config.limits.unsentBytes });
     const closed = (code: number) => {
       open.delete(connection);
-      connection.forget();
       edge.close(connection, code);
     };
     connection.onEnd = closed;
@@ -100,8 +97,6 @@ class SseConnection implements Connection {
 
   readonly #response: HttpResponse;
   readonly #state: ConnectionState;
-  readonly #trees: ResponseTrees;
-  readonly #joined = new Set<string>();
   readonly #traffic: Traffic;
   readonly #unsentLimit: number;
   readonly #remoteAddress: ArrayBuffer;
@@ -111,13 +106,11 @@ class SseConnection implements Connection {
   constructor(options: {
     readonly response: HttpResponse;
     readonly state: ConnectionState;
-    readonly trees: ResponseTrees;
     readonly traffic: Traffic;
     readonly unsentLimit: number;
   }) {
     this.#response = options.response;
     this.#state = options.state;
-    this.#trees = options.trees;
     this.#traffic = options.traffic;
     this.#unsentLimit = options.unsentLimit;
     this.#remoteAddress = options.response.getRemoteAddressAsText().slice(0);
@@ -133,26 +126,6 @@ class SseConnection implements Connection {
 
   getRemoteAddressAsText(): ArrayBuffer {
     return this.#remoteAddress;
-  }
-
-  subscribe(tree: string): boolean {
-    this.#joined.add(tree);
-    this.#trees.add(tree, this);
-    return true;
-  }
-
-  unsubscribe(tree: string): boolean {
-    this.#joined.delete(tree);
-    return this.#trees.remove(tree, this);
-  }
-
-  isSubscribed(tree: string): boolean {
-    return this.#trees.has(tree, this);
-  }
-
-  publish(tree: string, frame: string | Uint8Array): boolean {
-    this.#trees.publishToOthers(tree, frame, this);
-    return true;
   }
 
   send(frame: string | Uint8Array): number {
@@ -202,11 +175,5 @@ class SseConnection implements Connection {
     if (this.#hasEnded) return;
     this.onGone();
     this.#response.close();
-  }
-
-  /** Leaves all trees. */
-  forget(): void {
-    for (const tree of this.#joined) this.#trees.remove(tree, this);
-    this.#joined.clear();
   }
 }

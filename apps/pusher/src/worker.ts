@@ -19,7 +19,7 @@ import { openSseDoor } from "./sse.ts";
 import { Standing } from "./standing.ts";
 import { createTokenVerifier } from "./tokens.ts";
 import { newTraffic } from "./traffic.ts";
-import { ResponseTrees, webSocketTrees } from "./trees.ts";
+import { openTrees } from "./trees.ts";
 import { openWebSocketDoor } from "./websocket.ts";
 
 export type Worker = Running & {
@@ -47,10 +47,9 @@ export async function startWorker(options: {
   const subjects = new Subjects(config.bus.prefix);
   const traffic = newTraffic();
   const edgeApp = new EdgeApp();
-  const responses = new ResponseTrees();
-  const webSockets = webSocketTrees(edgeApp.app);
+  const trees = openTrees(edgeApp.app);
   const durable = await openJetStreamLog({ bus, subjects, config: config.logLimits, log });
-  const edge = new Edge({ config, workerId, bus, subjects, traffic, webSockets, responses, durable, log });
+  const edge = new Edge({ config, workerId, bus, subjects, traffic, trees, durable, log });
   const unsentLimit = config.limits.unsentBytes;
   const { follower } = edge;
   const entrance = new Entrance({ bus, log: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
@@ -65,7 +64,7 @@ export async function startWorker(options: {
   });
   const standing = new Standing({ log: durable, subjects, edge, follower });
   const commands = new Commands({ bus, subjects, edge, entrance, verifier, standing });
-  const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, trees: responses, traffic });
+  const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, traffic });
   openWebSocketDoor(edgeApp, { config, workerId, edge, greeter, handshakes, commands, traffic });
   // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
   await follower.ready();

@@ -5,7 +5,7 @@ import type { Lab } from "../lab.ts";
 import { measureRounds } from "../rounds.ts";
 import { bare } from "../servers/bare.ts";
 import { naive } from "../servers/naive.ts";
-import { pusher } from "../servers/pusher.ts";
+import { pusher, pusherFanwire } from "../servers/pusher.ts";
 import type { Server } from "../servers/server.ts";
 import type { LoadSettings, RunSettings, Scenario, ScenarioReport } from "./scenario.ts";
 
@@ -69,7 +69,10 @@ export async function compareFanOuts(
   return compare({ name, heading, contestants, rounds, columns, load });
 }
 
-function serversOf({ servers = [bare, naive, pusher], peers = [] }: Options, settings: RunSettings): Server[] {
+function serversOf(
+  { servers = [bare, naive, pusher, pusherFanwire], peers = [] }: Options,
+  settings: RunSettings,
+): Server[] {
   if (settings.servers.length === 0) return [...servers, ...(settings.peers ? peers : [])];
   return [...servers, ...peers].filter(({ name }) => settings.servers.includes(name));
 }
