@@ -2,8 +2,8 @@ import { isUtf8 } from "node:buffer";
 import type { Connection } from "./connection.ts";
 
 /**
- * In bytes, frame headers among them: so much uWebSockets.js writes to a socket from a buffer that all connections share. For more it
- * gives a connection that is in a tree of its own a buffer, of which it keeps the memory until the connection closes.
+ * In bytes, frame headers among them: so much uWebSockets.js writes to a socket from a buffer that all connections share. For more a
+ * connection that is in one of its trees gets a buffer of its own, whose memory is kept until the connection closes.
  */
 const CORK_BYTES = 16_384;
 /** So large a message may be to be written from it, with its frame's header. */

@@ -1,6 +1,5 @@
 import { type Joining, joinToFrames } from "./core/joining.ts";
 import type { SharedBursts } from "./shared-bursts.ts";
-import type { Trees } from "./trees.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /**
@@ -22,10 +21,10 @@ export type FrameWriter = { write(tree: string, frames: readonly Uint8Array[]): 
 
 /** Frames of fanwire.v1: what is more than one, or large, is a burst. */
 export class WebSocketFrames implements FrameWriter {
-  readonly #trees: Pick<Trees, "publish">;
+  readonly #trees: FrameWriter;
   readonly #bursts: Pick<SharedBursts, "takes" | "write">;
 
-  constructor(trees: Pick<Trees, "publish">, bursts: Pick<SharedBursts, "takes" | "write">) {
+  constructor(trees: FrameWriter, bursts: Pick<SharedBursts, "takes" | "write">) {
     this.#trees = trees;
     this.#bursts = bursts;
   }
@@ -38,7 +37,7 @@ export class WebSocketFrames implements FrameWriter {
         frames.map((content) => [{ content, isBinary: false }]),
       );
     } else {
-      for (const frame of frames) this.#trees.publish(tree, frame, false);
+      this.#trees.write(tree, frames);
     }
   }
 }

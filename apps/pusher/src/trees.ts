@@ -120,7 +120,7 @@ export class MemberTrees implements Trees, FrameWriter {
 
   write(tree: string, frames: readonly Uint8Array[]): void {
     for (const connection of this.members(tree)) {
-      for (const frame of frames) if (connection.send(frame) === 2) break;
+      for (const frame of frames) if (connection.send(frame, false) === 2) break;
     }
   }
 }
