@@ -56,7 +56,7 @@ describe.skipIf(missingBrowser !== undefined)(
     beforeAll(async () => {
       nats = await startNats();
       publications = await openPublications([nats.url]);
-      await publications.append(topic("first"), "so that there is a log");
+      await publications.append(topic("first"), "so that there is a history");
       const one = { PUSHER_WORKERS: "1" };
       const checking = { ...one, PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0" };
       [pusher, guarded, publisher, browser] = await Promise.all([

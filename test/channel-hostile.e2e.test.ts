@@ -63,7 +63,7 @@ test.each([
   await until("it is closed", () => peer.isClosed());
   expect(peer.payloads).toEqual([]);
   expect(await closed(channel, reason)).toBe(before + 1);
-  await until("the log says why", () =>
+  await until("the history says why", () =>
     channel.process.logLines().some((line) => line.msg === "a peer was closed" && line.reason === reason),
   );
   await expectUndisturbed();
@@ -280,7 +280,7 @@ test("an open bind is warned about, unless networks are listed", async () => {
   await using listed = await startChannel({ nats: nats.url, env: { ...env, CHANNEL_ALLOWED_NETWORKS: "127.0.0.0/8" } });
   const warnings = ({ process }: TestChannel) => process.logLines().filter(({ level }) => level === "warn");
 
-  await until("the log warns", () => warnings(open).length > 0);
+  await until("the history warns", () => warnings(open).length > 0);
   expect(warnings(open)).toMatchObject([{ msg: expect.stringContaining("CHANNEL_ALLOWED_NETWORKS") }]);
   expect(warnings(listed)).toEqual([]);
   using peer = await connectPeer(listed);

@@ -212,7 +212,7 @@ test("without JetStream events work, and queue items wait up to a bound beyond w
     async () => (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 1,
   );
   expect(await metric(channel.adminUrl, "fanwire_channel_unstored_bytes")).toBeLessThan(1_200_000);
-  await until("the log says why", () =>
+  await until("the history says why", () =>
     channel.process.logLines().some(({ msg }) => msg === "queue items cannot be stored, kept here"),
   );
   using publisher = await connectPeer(channel);

@@ -80,8 +80,14 @@ function token(claims: Record<string, unknown> = {}, { alg = "HS256", secret = S
 
 const NAMES = [
   ...["*", ">", "a.*", "a.>", ">.a", ".", "..", "a..b", "a b", "a\tb", "a\0b", "\u2028", "ж*", "a".repeat(255)],
-  ...["a\r\nPUB fanwire.control.workers 2\r\n{}\r\n", "../log/all", "log.all", "control.workers", "fanwire.log.all"],
-  ...["$SYS.>", "$JS.API.STREAM.DELETE.FANWIRE_LOG", "_INBOX.x", "=2A", "=2E", "==", "%2A", "%2e", "\ud800"],
+  ...[
+    "a\r\nPUB fanwire.control.workers 2\r\n{}\r\n",
+    "../log/all",
+    "log.all",
+    "control.workers",
+    "fanwire.history.all",
+  ],
+  ...["$SYS.>", "$JS.API.STREAM.DELETE.FANWIRE_HISTORY", "_INBOX.x", "=2A", "=2E", "==", "%2A", "%2e", "\ud800"],
 ];
 const TOKEN = "[A-Za-z0-9_=-]+";
 const INBOX =
@@ -107,7 +113,7 @@ const OWN_SUBJECT = new RegExp(
 );
 
 /**
- * Every subject that anything is published to while `act` runs. What a consumer of the log is brought comes under the subject that it
+ * Every subject that anything is published to while `act` runs. What a consumer of the history is brought comes under the subject that it
  * was stored under, which nobody has published to now.
  */
 async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {

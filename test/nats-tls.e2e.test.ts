@@ -65,7 +65,7 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
     return line.reason;
   }
 
-  test("NATS with the certificate of another authority, or of another name, is refused, and the log says why", async () => {
+  test("NATS with the certificate of another authority, or of another name, is refused, and the history says why", async () => {
     await using elsewhere = await startNatsWithTls(["DNS:nats.example"]);
 
     const [anotherCa, unknownCa, anotherName] = await Promise.all([

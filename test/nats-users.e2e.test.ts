@@ -173,7 +173,7 @@ describe("each NATS user is refused what is not its own", () => {
     await nats[Symbol.asyncDispose]();
   });
 
-  const streams = ["FANWIRE_LOG", "FANWIRE_CHANNEL_QUEUES"];
+  const streams = ["FANWIRE_HISTORY", "FANWIRE_CHANNEL_QUEUES"];
   const allStreams = (request: string) => streams.map((stream) => `$JS.API.STREAM.${request}.${stream}`);
   /** What nobody but a person may do: change, empty or delete a stream, and make another. */
   const administration = [
@@ -188,7 +188,12 @@ describe("each NATS user is refused what is not its own", () => {
   const notToPublish: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
     pusher: [
       ...["fanwire.live.all", "fanwire.live.user.anna", "fanwire.live.connection.aaaaaaaa.1"],
-      ...["fanwire.log.all", "fanwire.log.topic.a", "fanwire.control.workers", "fanwire.control.worker.aaaaaaaa"],
+      ...[
+        "fanwire.history.all",
+        "fanwire.history.topic.a",
+        "fanwire.control.workers",
+        "fanwire.control.worker.aaaaaaaa",
+      ],
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
       "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
@@ -199,10 +204,10 @@ describe("each NATS user is refused what is not its own", () => {
       "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
     ],
     channel: [
-      ...["fanwire.live.topic.a", "fanwire.live.user.anna", "fanwire.log.all", "fanwire.log.topic.a"],
+      ...["fanwire.live.topic.a", "fanwire.live.user.anna", "fanwire.history.all", "fanwire.history.topic.a"],
       ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "_INBOX.pusher.a", "_INBOX.a"],
-      ...["$JS.API.STREAM.INFO.FANWIRE_LOG", "$JS.API.STREAM.MSG.GET.FANWIRE_LOG"],
-      "$JS.API.CONSUMER.CREATE.FANWIRE_LOG.a",
+      ...["$JS.API.STREAM.INFO.FANWIRE_HISTORY", "$JS.API.STREAM.MSG.GET.FANWIRE_HISTORY"],
+      "$JS.API.CONSUMER.CREATE.FANWIRE_HISTORY.a",
     ],
   };
   test.each(Object.entries(notToPublish) as [NatsUser, readonly string[]][])(
@@ -224,9 +229,15 @@ describe("each NATS user is refused what is not its own", () => {
   );
 
   const notToHear: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
-    pusher: ["fanwire.log.>", "fanwire.channel.>", "_INBOX.>", "_INBOX.publisher.>", "_INBOX.channel.>"],
-    publisher: ["fanwire.live.>", "fanwire.log.>", "fanwire.control.>", "_INBOX.>", "_INBOX.pusher.>"],
-    channel: ["fanwire.live.>", "fanwire.live.topic.a", "fanwire.live.user.*", "fanwire.log.>", "fanwire.control.>"],
+    pusher: ["fanwire.history.>", "fanwire.channel.>", "_INBOX.>", "_INBOX.publisher.>", "_INBOX.channel.>"],
+    publisher: ["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "_INBOX.>", "_INBOX.pusher.>"],
+    channel: [
+      "fanwire.live.>",
+      "fanwire.live.topic.a",
+      "fanwire.live.user.*",
+      "fanwire.history.>",
+      "fanwire.control.>",
+    ],
   };
   test.each(Object.entries(notToHear) as [NatsUser, readonly string[]][])(
     "%s may not listen elsewhere",

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { startPusher } from "./support/cluster.ts";
 import { openPublications, topic } from "./support/durable.ts";
 import { connectFanwire, type FanwireClient } from "./support/fanwire-client.ts";
-import { logLeader } from "./support/log.ts";
+import { historyLeader } from "./support/history.ts";
 import { startNatsCluster } from "./support/nats-cluster.ts";
 import type { TestProcess } from "./support/process.ts";
 import { until } from "./support/wait.ts";
@@ -18,11 +18,11 @@ function natsPortOf(service: TestProcess): string {
   return String(lines.at(-1)?.server).split(":").at(-1) ?? "";
 }
 
-test("the worker's node and the log's leader die under 500 durable publications a second: nobody is disconnected, each arrives once, in order", async () => {
+test("the worker's node and the history's leader die under 500 durable publications a second: nobody is disconnected, each arrives once, in order", async () => {
   await using cluster = await startNatsCluster();
   const log = await openPublications(cluster.urls, { replicas: 3, maxPerSubject: 100_000 });
-  await log.append(topic("first"), "so that there is a log");
-  const env = { PUSHER_WORKERS: "1", FANWIRE_LOG_REPLICAS: "3" };
+  await log.append(topic("first"), "so that there is a history");
+  const env = { PUSHER_WORKERS: "1", FANWIRE_HISTORY_REPLICAS: "3" };
   const nats = cluster.urls.join(",");
   await using one = await startPusher({ nats, env });
   await using other = await startPusher({ nats, env });
@@ -61,12 +61,12 @@ test("the worker's node and the log's leader die under 500 durable publications 
   await until("the worker is on another node", () => natsPortOf(one.process) !== workersNode?.url.split(":").at(-1));
   await workersNode?.restart();
   await delay(2_000); // load goes on while the node catches up: what is under test is time under load
-  const leader = await until("the log has a leader", async () => (await logLeader(log.bus)) || undefined);
+  const leader = await until("the history has a leader", async () => (await historyLeader(log.bus)) || undefined);
   await cluster.node(leader).stop("SIGKILL");
   await until(
     "another leads",
     async () => {
-      const now = await logLeader(log.bus);
+      const now = await historyLeader(log.bus);
       return now !== "" && now !== leader;
     },
     30_000,
@@ -83,7 +83,7 @@ test("the worker's node and the log's leader die under 500 durable publications 
     () => clients.every(({ publications }) => publications.some(({ position }) => sequenceOf(position) >= last)),
     30_000,
   );
-  // Of the others a lost last one is found by comparing with the log.
+  // Of the others a lost last one is found by comparing with the history.
   const lastOfAll = acknowledged.at(-1)?.sequence ?? 0;
   await until("those who follow all have the last of all", () =>
     clients.every(({ publications }) => {

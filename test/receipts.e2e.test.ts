@@ -261,14 +261,14 @@ test("a worker that died is not waited for, and those that have just started are
   client.socket.terminate();
 });
 
-test("what a worker holds back until the log is repaired is not delivered yet, and nobody says it is", async () => {
+test("what a worker holds back until the history is repaired is not delivered yet, and nobody says it is", async () => {
   await using proxy = await startLossyProxy(nats.port);
   await using behind = await startPusher({ nats: proxy.url, env: { ...env, PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(behind.url, { topic: "held" });
   const target = { topic: "held" };
   await until("it is counted", async () => (await receiptOf(target, { durable: true })).delivered === 1);
 
-  // The worker may happen to compare itself with the log right then. Then it is delivered: that must be true, and another is lost.
+  // The worker may happen to compare itself with the history right then. Then it is delivered: that must be true, and another is lost.
   let attempts = 0;
   const heard = () => client.data().filter((data) => data === "lost").length;
   const lost = await until("one is held back", async () => {
@@ -282,7 +282,7 @@ test("what a worker holds back until the log is repaired is not delivered yet, a
   });
 
   expect(lost).toMatchObject({ delivered: 0, missing: 1, complete: false });
-  await until("it was read from the log", () => heard() === attempts);
+  await until("it was read from the history", () => heard() === attempts);
   expect(await receiptOf(target, { durable: true })).toMatchObject({ delivered: 1, missing: 0, complete: true });
   client.socket.terminate();
 });

@@ -24,7 +24,7 @@ const TARGETS: readonly DurableTarget[] = [
 const PATTERNS = ["a", "a.b", "a.*", "a.>", "d", "*", ">"];
 
 let nats: TestNats;
-let log: TestPublications;
+let history: TestPublications;
 let pusher: TestPusher;
 let tokens: ReadonlyMap<string, string>;
 const model = new RecoveryModel();
@@ -35,8 +35,8 @@ let config: object = {};
 
 beforeAll(async () => {
   nats = await startNats();
-  log = await openPublications([nats.url]);
-  await log.log.state();
+  history = await openPublications([nats.url]);
+  await history.history.state();
   const env = { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" };
   pusher = await startPusher({ nats: nats.url, env });
   tokens = new Map(
@@ -44,7 +44,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  await log.bus.stop();
+  await history.bus.stop();
   for (const part of [pusher, nats]) await part[Symbol.asyncDispose]();
 });
 
@@ -99,17 +99,17 @@ type Round = typeof round extends fc.Arbitrary<infer Value> ? Value : never;
 /** Asks JetStream itself, past our own code. */
 async function ask(request: string, body: object = {}): Promise<Record<string, unknown>> {
   const content = Buffer.from(JSON.stringify(body));
-  const outcome = await log.bus.request(`$JS.API.STREAM.${request}.FANWIRE_LOG`, content, { timeoutMs: 5_000 });
+  const outcome = await history.bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, content, { timeoutMs: 5_000 });
   if (!outcome.ok) throw new Error(outcome.reason);
   return JSON.parse(Buffer.from(outcome.message.data).toString());
 }
 
-/** A new life of the log. The pusher may be quicker to make it: then again. */
+/** A new life of the history. The pusher may be quicker to make it: then again. */
 async function recreate({ perSubject, whole }: NonNullable<Round["recreate"]>): Promise<void> {
   config = {
-    name: "FANWIRE_LOG",
-    subjects: ["fanwire.log.>"],
-    republish: { src: "fanwire.log.>", dest: "fanwire.live.>" },
+    name: "FANWIRE_HISTORY",
+    subjects: ["fanwire.history.>"],
+    republish: { src: "fanwire.history.>", dest: "fanwire.live.>" },
     retention: "limits",
     discard: "old",
     storage: "memory",
@@ -133,7 +133,7 @@ async function ageOut(): Promise<void> {
 }
 
 async function stored(): Promise<Stored> {
-  const state = await log.log.state();
+  const state = await history.history.state();
   if (!state.ok) throw new Error(state.detail);
   const info = await ask("INFO", { deleted_details: true });
   const {
@@ -145,14 +145,14 @@ async function stored(): Promise<Stored> {
     last_seq: number;
     deleted?: number[];
   }; // as JetStream documents it
-  const { epoch, maxPerSubject } = state.log;
+  const { epoch, maxPerSubject } = state.history;
   return { epoch, maxPerSubject, first: first_seq, last: last_seq, deleted: new Set(deleted) };
 }
 
 async function publish(to: DurableTarget): Promise<string> {
   const content = String(model.published.length);
   const at = model.published.push({ epoch, sequence: 0, target: to, content }) - 1;
-  const outcome = await log.bus.request(log.subjects.log(to), Buffer.from(content), { timeoutMs: 5_000 });
+  const outcome = await history.bus.request(history.subjects.history(to), Buffer.from(content), { timeoutMs: 5_000 });
   if (!outcome.ok) throw new Error(outcome.reason);
   const { seq } = JSON.parse(Buffer.from(outcome.message.data).toString()) as { seq: number };
   model.published[at] = { epoch, sequence: seq, target: to, content };
@@ -211,7 +211,7 @@ async function connect({ follows, user, byCommand, since }: Reader, last: number
   return { reader, client, recovered: client.welcome.recovered, got: () => client.publications };
 }
 
-/** What can be said of a reader while the log moved on from one state to the other. */
+/** What can be said of a reader while the history moved on from one state to the other. */
 function truthBetween(reader: Returning, before: Stored, after: Stored): Truth {
   const [atFirst, atLast] = [model.truth(reader, before), model.truth(reader, after)];
   return atFirst === "provable" && atLast !== "provable" ? "unprovable" : atFirst;
@@ -244,8 +244,8 @@ async function play(round: Round): Promise<void> {
   }
 }
 
-function check({ reader, recovered, got }: Returned, log: { before: Stored; after: Stored }): void {
-  const truth = truthBetween(reader, log.before, log.after);
+function check({ reader, recovered, got }: Returned, history: { before: Stored; after: Stored }): void {
+  const truth = truthBetween(reader, history.before, history.after);
   count(`${truth}: ${recovered}`);
   const publications = withoutRepeats(got());
   expectOrder(publications);
@@ -253,7 +253,7 @@ function check({ reader, recovered, got }: Returned, log: { before: Stored; afte
   if (contents.some((content, at) => content < (contents[at - 1] ?? 0))) count("subjects out of order");
 
   if (recovered === true) {
-    expect(["provable", "unprovable", "lost"], "a position of another log").toContain(truth);
+    expect(["provable", "unprovable", "lost"], "a position of another history").toContain(truth);
     const missed = model.missed(reader, epoch).map(Number);
     const first = Math.min(...missed);
     const news = contents.filter((content) => content >= first);
@@ -265,14 +265,14 @@ function check({ reader, recovered, got }: Returned, log: { before: Stored; afte
   expect(truth, "nothing is missing, and it can be shown").not.toBe("provable");
 }
 
-/** What it followed was broken, by what was dropped while the log was made anew: it is told to come back. */
+/** What it followed was broken, by what was dropped while the history was made anew: it is told to come back. */
 function checkClosed({ client }: Returned): void {
   count("told to come back");
   expect(client.close?.code).toBe(4500);
 }
 
 /**
- * A log that is made anew while the sequences of the one before are as low as its own cannot be told from it at once: a worker may
+ * A history that is made anew while the sequences of the one before are as low as its own cannot be told from it at once: a worker may
  * deliver something twice then.
  */
 function withoutRepeats(publications: readonly FanwireMessage[]): FanwireMessage[] {

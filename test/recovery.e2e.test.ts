@@ -16,7 +16,7 @@ let pushers: [TestPusher, TestPusher];
 beforeAll(async () => {
   nats = await startNats();
   log = await openPublications([nats.url], { maxPerSubject: MAX_PER_SUBJECT });
-  await log.append(topic("first"), "so that there is a log");
+  await log.append(topic("first"), "so that there is a history");
   const env = { PUSHER_WORKERS: "1" };
   pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
 });
@@ -71,7 +71,7 @@ test("who comes back gets what it missed and then live, on whichever worker, whi
     const got = client.publications;
     seen.push(...got.map(({ data }) => Number(data)));
     since = String(got.at(-1)?.position);
-    // Less than the log keeps for a subject.
+    // Less than the history keeps for a subject.
     const missed = published + 10;
     await until("some were missed", () => published >= missed);
   }
@@ -83,7 +83,7 @@ test("who comes back gets what it missed and then live, on whichever worker, whi
   expect(seen.length).toBeGreaterThan(200);
 }, 120_000);
 
-test("what was missed of several topics, everyone and the user comes in the order of the log, once for each subscription", async () => {
+test("what was missed of several topics, everyone and the user comes in the order of the history, once for each subscription", async () => {
   const start = await log.append(topic("m.0"), "before");
   for (let at = 0; at < 12; at++) await log.append(at % 4 === 3 ? everyone : topic(`m.${at % 4}`), String(at));
 
@@ -160,7 +160,7 @@ test("it is not called recovered when it cannot be proven, and the reader starts
   stream.close();
 });
 
-test("nobody else misses anything because of a position beyond the log, or of another", async () => {
+test("nobody else misses anything because of a position beyond the history, or of another", async () => {
   const start = await log.append(topic("quiet"), "0");
   const [epoch] = start.split("-");
   const others = await connectFanwire(pushers[0].url, { topic: ["quiet", "quiet.*"] });
@@ -179,7 +179,7 @@ test("nobody else misses anything because of a position beyond the log, or of an
   others.socket.close();
 });
 
-test("a position whose publication is still stored is proof, though the log is full of that topic", async () => {
+test("a position whose publication is still stored is proof, though the history is full of that topic", async () => {
   await log.append(topic("full"), "0");
   const positions: string[] = [];
   const total = MAX_PER_SUBJECT + 30;

@@ -15,7 +15,7 @@ let pusher: TestPusher;
 beforeAll(async () => {
   nats = await startNats();
   log = await openPublications([nats.url]);
-  await log.append(topic("first"), "so that there is a log");
+  await log.append(topic("first"), "so that there is a history");
   pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
 });
 afterAll(async () => {
@@ -23,7 +23,7 @@ afterAll(async () => {
   for (const part of [pusher, nats]) await part[Symbol.asyncDispose]();
 });
 
-test("thousands who come back at once are all brought up to date, for a few dozen reads of the log", async () => {
+test("thousands who come back at once are all brought up to date, for a few dozen reads of the history", async () => {
   const since = await log.append(topic("busy"), "before");
   const missed = await Promise.all(Array.from({ length: MISSED }, (_, at) => log.append(topic("busy"), String(at))));
   let requests = 0;

@@ -16,13 +16,13 @@ import { Part, type Service } from "./part.ts";
 export const TOKEN_SECRET = "of nobody, for nothing but this chaos test";
 
 /** Large enough that nothing is dropped before the slowest reader has it. */
-const LOG_LIMITS = { maxAgeSeconds: 86_400, maxPerSubject: 1_000_000, maxBytes: 64 * 1_048_576, replicas: 3 };
-const LOG_ENV = {
-  FANWIRE_LOG_MAX_PER_SUBJECT: String(LOG_LIMITS.maxPerSubject),
-  FANWIRE_LOG_MAX_BYTES: String(LOG_LIMITS.maxBytes),
-  FANWIRE_LOG_MAX_AGE_SECONDS: String(LOG_LIMITS.maxAgeSeconds),
-  FANWIRE_LOG_REPLICAS: String(LOG_LIMITS.replicas),
-  // What is read from the log again is told at this level: for the inquest, should something be lost.
+const HISTORY_LIMITS = { maxAgeSeconds: 86_400, maxPerSubject: 1_000_000, maxBytes: 64 * 1_048_576, replicas: 3 };
+const HISTORY_ENV = {
+  FANWIRE_HISTORY_MAX_PER_SUBJECT: String(HISTORY_LIMITS.maxPerSubject),
+  FANWIRE_HISTORY_MAX_BYTES: String(HISTORY_LIMITS.maxBytes),
+  FANWIRE_HISTORY_MAX_AGE_SECONDS: String(HISTORY_LIMITS.maxAgeSeconds),
+  FANWIRE_HISTORY_REPLICAS: String(HISTORY_LIMITS.replicas),
+  // What is read from the history again is told at this level: for the inquest, should something be lost.
   FANWIRE_LOG_LEVEL: "debug",
 };
 
@@ -34,14 +34,14 @@ export type ChaosCluster = AsyncDisposable & {
   readonly publishers: readonly Part<TestPublisher>[];
   readonly channels: readonly Part<TestChannel>[];
   readonly parts: readonly Part[];
-  /** The test's own way to the log. */
+  /** The test's own way to the history. */
   readonly log: TestPublications;
 };
 
 export async function startChaosCluster(): Promise<ChaosCluster> {
   const nats = await startChaosNats();
   const clock = await createShiftedClock();
-  const log = await openPublications(nats.directUrls, LOG_LIMITS);
+  const log = await openPublications(nats.directUrls, HISTORY_LIMITS);
   const parts: Part[] = [];
   const dispose = async () => {
     await log.bus.stop();
@@ -58,9 +58,9 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
     return Promise.all(starting);
   };
   try {
-    await log.append(topic("first"), "so that there is a log");
-    const options = { nats: nats.urls, env: LOG_ENV };
-    const edge = { ...LOG_ENV, ...clock.env, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
+    await log.append(topic("first"), "so that there is a history");
+    const options = { nats: nats.urls, env: HISTORY_ENV };
+    const edge = { ...HISTORY_ENV, ...clock.env, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
     const pushers = await start("pusher", async () => {
       const [port = 0] = await freePorts(1);
       return startPusher({ nats: nats.urls, env: { ...edge, PUSHER_PORT: String(port) } });

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isLogOn, logLeader } from "../support/log.ts";
+import { historyLeader, isHistoryOn } from "../support/history.ts";
 import { until } from "../support/wait.ts";
 import { type ChaosCluster, connectionsOf, isAlive, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
 import { type ChaosNode, fillDisk, setLinks } from "./nats-nodes.ts";
@@ -25,7 +25,7 @@ export type Fault = {
   readonly isLong?: boolean;
   /**
    * nats-server 2.9.10 does not survive it: nodes that could not hear each other gave one sequence to two publications, both
-   * acknowledged. What a log is worth then cannot be tested.
+   * acknowledged. What a history is worth then cannot be tested.
    */
   readonly partsNodes?: boolean;
   /** Of a NATS node, to be filled: not everywhere may the suite mount one. */
@@ -180,7 +180,7 @@ function onNode({ cluster, random }: FaultContext, act: (node: ChaosNode) => Pro
   return act(random.pick(cluster.nats.nodes));
 }
 
-/** The next only when the one before has all of the log again: two of three are not to lack anything at once. */
+/** The next only when the one before has all of the history again: two of three are not to lack anything at once. */
 async function onEachNode(
   { cluster, random }: FaultContext,
   act: (node: ChaosNode) => Promise<unknown>,
@@ -188,14 +188,14 @@ async function onEachNode(
   const { nodes } = cluster.nats;
   for (const node of random.shuffled(nodes)) {
     await act(node);
-    await until("all nodes have the log", () => isLogOn(cluster.log.bus, nodes.length), 60_000);
+    await until("all nodes have the history", () => isHistoryOn(cluster.log.bus, nodes.length), 60_000);
   }
 }
 
 async function onLeader({ cluster }: FaultContext, act: (node: ChaosNode) => Promise<unknown>): Promise<void> {
   const leader = await until(
-    "the log has a leader",
-    async () => (await logLeader(cluster.log.bus)) || undefined,
+    "the history has a leader",
+    async () => (await historyLeader(cluster.log.bus)) || undefined,
     60_000,
   );
   const node = cluster.nats.nodes.find(({ server }) => server.name === leader);

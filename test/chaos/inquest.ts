@@ -2,7 +2,7 @@ import type { ChaosCluster } from "./cluster.ts";
 import type { Lack } from "./ledger.ts";
 import { brief } from "./report.ts";
 
-/** More are not looked up in the log. */
+/** More are not looked up in the history. */
 const LOOKED_UP = 200;
 /** Of each pusher, the newest: what a gate shows of its output is short. */
 const LINES = 12;
@@ -13,7 +13,7 @@ export async function holdInquest(cluster: ChaosCluster, lacks: readonly Lack[])
     const own = lacks.filter((lack) => lack.reader === reader);
     return `${reader} lacks ${own.length}: ${rangesOf(sequencesOf(own))}`;
   });
-  const verdict = await whatTheLogHolds(cluster, lacks).catch((error) => `the log cannot be read: ${error}`);
+  const verdict = await whatTheHistoryHolds(cluster, lacks).catch((error) => `the history cannot be read: ${error}`);
   const said = cluster.pushers.flatMap(({ name, service }) =>
     service.process
       .logLines()
@@ -24,17 +24,17 @@ export async function holdInquest(cluster: ChaosCluster, lacks: readonly Lack[])
   return [verdict, ...brief(victims), ...said];
 }
 
-async function whatTheLogHolds({ log: { log } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
+async function whatTheHistoryHolds({ log: { history } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
   const numbers = new Map(lacks.map(({ sequence = 0, number }) => [sequence, number]));
   const wrong: string[] = [];
   for (const [sequence, number] of [...numbers].slice(0, LOOKED_UP)) {
-    const found = await log.find(sequence);
+    const found = await history.find(sequence);
     if (!found.ok) throw new Error(`${found.reason}: ${found.detail}`);
     const content = found.publication && Buffer.from(found.publication.content).toString();
     if (content !== String(number)) wrong.push(`${sequence} (${content ?? "nothing"} instead of ${number})`);
   }
   const count = Math.min(numbers.size, LOOKED_UP);
-  return `of ${count} that are missing the log holds ${count - wrong.length}${wrong.length > 0 ? `; not ${wrong.join(", ")}` : ""}`;
+  return `of ${count} that are missing the history holds ${count - wrong.length}${wrong.length > 0 ? `; not ${wrong.join(", ")}` : ""}`;
 }
 
 const sequencesOf = (lacks: readonly Lack[]) => lacks.map(({ sequence = 0 }) => sequence).sort((a, b) => a - b);

@@ -13,7 +13,7 @@ export type Heard = {
   readonly number: number;
   /** Topic or pattern by which it came; undefined when it was for everyone, the user or the connection. */
   readonly subscription: string | undefined;
-  /** In the log; undefined when it was not durable. */
+  /** In the history; undefined when it was not durable. */
   readonly sequence: number | undefined;
   /** Of the connection on which it came. */
   readonly address: string;

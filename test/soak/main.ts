@@ -13,7 +13,7 @@ import { formatVerdicts, judge } from "./verdict.ts";
 
 const SECRET = "of nobody, for nothing but this soak test";
 /** Small enough to be full early: what it holds is no growth. */
-const LOG_LIMITS = { FANWIRE_LOG_MAX_AGE_SECONDS: "30", FANWIRE_LOG_MAX_BYTES: "16777216" };
+const HISTORY_LIMITS = { FANWIRE_HISTORY_MAX_AGE_SECONDS: "30", FANWIRE_HISTORY_MAX_BYTES: "16777216" };
 
 /** The figures go to stdout, everything said on the way to stderr. */
 const progress = (text: string) => process.stderr.write(`${text}\n`);
@@ -21,8 +21,8 @@ const progress = (text: string) => process.stderr.write(`${text}\n`);
 async function run(options: SoakOptions, signal: AbortSignal): Promise<number> {
   const [monitorPort = 0] = await freePorts(1);
   await using nats = await startNats(["-m", String(monitorPort)]);
-  await using publisher = await startPublisher({ nats: nats.url, env: LOG_LIMITS });
-  await using pusher = await startPusher({ nats: nats.url, env: { ...LOG_LIMITS, PUSHER_TOKEN_SECRET: SECRET } });
+  await using publisher = await startPublisher({ nats: nats.url, env: HISTORY_LIMITS });
+  await using pusher = await startPusher({ nats: nats.url, env: { ...HISTORY_LIMITS, PUSHER_TOKEN_SECRET: SECRET } });
   const sampler = new Sampler({ pusher, publisher, natsMonitor: `http://127.0.0.1:${monitorPort}` });
   const population = new Population({ ...options, pusher, secret: SECRET });
   const publishing = new Publishing(publisher.url, population, options.rate);

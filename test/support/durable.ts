@@ -1,8 +1,8 @@
-import type { LogConfig } from "@fanwire/bus";
+import type { HistoryConfig } from "@fanwire/bus";
 import type { DurableTarget } from "@fanwire/protocol";
-import { openLog, type TestLog } from "./log.ts";
+import { openHistory, type TestHistory } from "./history.ts";
 
-export type TestPublications = TestLog & {
+export type TestPublications = TestHistory & {
   /** Publishes durably and gives the position. */
   append(target: DurableTarget, content: string): Promise<string>;
 };
@@ -10,16 +10,16 @@ export type TestPublications = TestLog & {
 export const topic = (name: string): DurableTarget => ({ kind: "topic", topic: name });
 export const everyone: DurableTarget = { kind: "everyone" };
 
-/** A durable publisher; the log is made with these limits if nobody has made it yet. */
+/** A durable publisher; the history is made with these limits if nobody has made it yet. */
 export async function openPublications(
   servers: readonly string[],
-  config: Partial<LogConfig> = {},
+  config: Partial<HistoryConfig> = {},
 ): Promise<TestPublications> {
-  const opened = await openLog({ servers, config });
+  const opened = await openHistory({ servers, config });
   return {
     ...opened,
     append: async (target, content) => {
-      const outcome = await opened.log.append(opened.subjects.log(target), Buffer.from(content));
+      const outcome = await opened.history.append(opened.subjects.history(target), Buffer.from(content));
       if (!outcome.ok) throw new Error(`not stored: ${outcome.reason}: ${outcome.detail}`);
       return `${outcome.position.epoch}-${outcome.position.sequence}`;
     },

@@ -28,16 +28,16 @@ export type Stored = {
 
 /** What may be said of a reader: `lost` and `foreign` must never be called recovered. */
 export type Truth =
-  /** Nothing is missing, and the log shows it. */
+  /** Nothing is missing, and the history shows it. */
   | "provable"
-  /** Nothing is missing, but neither of the signs is there by which the log shows it. */
+  /** Nothing is missing, but neither of the signs is there by which the history shows it. */
   | "unprovable"
   /** Something it missed is not stored any more. */
   | "lost"
-  /** Its position is none of this log. */
+  /** Its position is none of this history. */
   | "foreign";
 
-/** Knows everything that was ever published, whatever the log has dropped since. */
+/** Knows everything that was ever published, whatever the history has dropped since. */
 export class RecoveryModel {
   readonly published: Published[] = [];
 

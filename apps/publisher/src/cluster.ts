@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Bus, BusMessage, DurableLog, PublishOutcome, RequestFailure } from "@fanwire/bus";
+import type { Bus, BusMessage, History, PublishOutcome, RequestFailure } from "@fanwire/bus";
 import {
   type ConnectionAddress,
   type ConnectionDescription,
@@ -46,7 +46,7 @@ type UserRequest = Extract<ControlRequest, { user: string }>;
 
 type ClusterParts = {
   readonly bus: Bus;
-  readonly durableLog: Pick<DurableLog, "append">;
+  readonly history: Pick<History, "append">;
   readonly subjects: Subjects;
   readonly requestTimeoutMs: number;
   readonly receiptTimeoutMs: number;
@@ -199,9 +199,9 @@ export class Cluster {
   }
 
   async #store(publication: Publication & { readonly target: DurableTarget }): Promise<PublishResult> {
-    const { durableLog, subjects } = this.#parts;
+    const { history, subjects } = this.#parts;
     const { subject, content, headers } = encodeDurable(subjects, publication);
-    const outcome = await durableLog.append(subject, content, headers, publication.id);
+    const outcome = await history.append(subject, content, headers, publication.id);
     if (!outcome.ok) return { ok: false, reason: outcome.reason, detail: outcome.detail };
     return { ok: true, status: "stored", positions: [outcome.position], isDuplicate: outcome.duplicate };
   }

@@ -1,4 +1,4 @@
-import { type BusConfig, busConfigFrom, type LogConfig, logConfigFrom, sharedSettings } from "@fanwire/bus";
+import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { ConfigError, type LogLevel, readSettings, setting } from "@fanwire/service";
 
 const MEBIBYTE = 1_048_576;
@@ -63,7 +63,7 @@ export type PublisherConfig = {
   readonly receiptTimeoutMs: number;
   readonly logLevel: LogLevel;
   readonly bus: BusConfig;
-  readonly log: LogConfig;
+  readonly log: HistoryConfig;
 };
 
 /** @throws ConfigError naming every variable that is wrong. */
@@ -89,6 +89,6 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     receiptTimeoutMs: values.PUBLISHER_RECEIPT_TIMEOUT_MS,
     logLevel: values.FANWIRE_LOG_LEVEL,
     bus: busConfigFrom(values),
-    log: logConfigFrom(values),
+    log: historyConfigFrom(values),
   });
 }

@@ -40,7 +40,7 @@ export const errors = {
     status: 431,
     message: "The request line and headers are too large; POST /v1/publications takes large content.",
   },
-  internal: { status: 500, message: "Something went wrong here; the log has it." },
+  internal: { status: 500, message: "Something went wrong here; the history has it." },
   nats_forbidden: {
     status: 500,
     message:
@@ -48,9 +48,9 @@ export const errors = {
   },
   malformed_reply: { status: 502, message: "A worker answered something this publisher does not understand." },
   nats_unavailable: { status: 503, message: "NATS cannot be reached; nothing was sent.", headers: COME_BACK },
-  log_unavailable: {
+  history_unavailable: {
     status: 503,
-    message: "The log of durable publications cannot be used; nothing was stored.",
+    message: "The history of durable publications cannot be used; nothing was stored.",
     headers: COME_BACK,
   },
   unconfirmed: {
@@ -96,8 +96,8 @@ export const refusalCodes = {
   unavailable: "nats_unavailable",
   unconfirmed: "unconfirmed",
   forbidden: "nats_forbidden",
-  "no-jetstream": "log_unavailable",
-  unusable: "log_unavailable",
+  "no-jetstream": "history_unavailable",
+  unusable: "history_unavailable",
   "worker-timeout": "worker_timeout",
   "malformed-reply": "malformed_reply",
 } as const satisfies Record<PublishRefusal, ErrorCode>;
@@ -107,7 +107,10 @@ export function describeRefusal({ reason, detail }: Omit<Refused, "ok">): { code
   const code: ErrorCode = refusalCodes[reason];
   const { message } = errors[code];
   // Elsewhere the table's words say more than NATS' own.
-  return { code, message: code === "log_unavailable" && detail !== undefined ? `${message} Why: ${detail}.` : message };
+  return {
+    code,
+    message: code === "history_unavailable" && detail !== undefined ? `${message} Why: ${detail}.` : message,
+  };
 }
 
 /** @throws ApiError for a refusal. */

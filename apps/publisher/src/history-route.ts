@@ -40,7 +40,7 @@ const read = createRoute({
   summary: "Read what was published durably to a topic",
   description: [
     "In order, from after `since`. Ask again with `since` set to the answer's `position`, until nothing comes.",
-    "`complete` is true only when it can be proven that nothing is missing. A `since` from before the log was created anew, or from another one, is answered from the first stored, with `complete` false.",
+    "`complete` is true only when it can be proven that nothing is missing. A `since` from before the history was created anew, or from another one, is answered from the first stored, with `complete` false.",
     "The topic is a part of the path: percent-encode what a path cannot hold. A pattern is refused.",
   ].join(" "),
   request: { params: z.object({ topic: topicName }), query: z.object({ since, limit }) },
@@ -52,22 +52,22 @@ const read = createRoute({
       "too_many_requests",
       "nats_forbidden",
       "nats_unavailable",
-      "log_unavailable",
+      "history_unavailable",
     ),
   },
 });
 
-export function addHistoryRoute(api: Api, { durableLog, subjects }: ApiParts): void {
+export function addHistoryRoute(api: Api, { history, subjects }: ApiParts): void {
   let reads = 0;
   api.openapi(read, async (c) => {
     const { topic } = c.req.valid("param");
     if (reads >= MAX_READS) throw new ApiError("too_many_requests");
     reads++;
     try {
-      const subject = subjects.log({ kind: "topic", topic });
+      const subject = subjects.history({ kind: "topic", topic });
       const { since, limit } = c.req.valid("query");
-      const history = await readHistory(durableLog, { subject, topic, since, limit });
-      return history.ok ? c.json(history.reply, 200) : throwRefusal(history);
+      const answer = await readHistory(history, { subject, topic, since, limit });
+      return answer.ok ? c.json(answer.reply, 200) : throwRefusal(answer);
     } finally {
       reads--;
     }

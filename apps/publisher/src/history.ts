@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
-import type { DurableLog, LogFailure, LoggedPublication, ReadPage } from "@fanwire/bus";
+import type { History, HistoryFailure, ReadPage, StoredPublication } from "@fanwire/bus";
 import { DEFAULT_EVENT, formatPosition, headerNames, isProvablyComplete, type Position } from "@fanwire/protocol";
 import type { z } from "@hono/zod-openapi";
 import type { historyReply, storedPublication } from "./schemas.ts";
 
-type HistoryLog = Pick<DurableLog, "read" | "find" | "count" | "state">;
+type ReadableHistory = Pick<History, "read" | "find" | "count" | "state">;
 type HistoryRequest = {
   /** Log subject of the topic. */
   readonly subject: string;
@@ -13,47 +13,52 @@ type HistoryRequest = {
   readonly since: Position | undefined;
   readonly limit: number;
 };
-export type History = { readonly ok: true; readonly reply: z.input<typeof historyReply> };
+export type HistoryAnswer = { readonly ok: true; readonly reply: z.input<typeof historyReply> };
 
 /** A page of what a topic's publications were. */
-export async function readHistory(log: HistoryLog, request: HistoryRequest): Promise<History | LogFailure> {
-  const before = await log.state();
+export async function readHistory(
+  history: ReadableHistory,
+  request: HistoryRequest,
+): Promise<HistoryAnswer | HistoryFailure> {
+  const before = await history.state();
   if (!before.ok) return before;
-  const since = request.since ?? { epoch: before.log.epoch, sequence: 0 };
-  // A position of another log, or beyond this one's end, says nothing about what its reader has.
-  const isKnown = since.epoch === before.log.epoch && since.sequence <= before.log.lastSequence;
+  const since = request.since ?? { epoch: before.history.epoch, sequence: 0 };
+  // A position of another history, or beyond this one's end, says nothing about what its reader has.
+  const isKnown = since.epoch === before.history.epoch && since.sequence <= before.history.lastSequence;
 
   const after = isKnown ? since.sequence : 0;
-  const upTo = before.log.lastSequence;
-  const page = await log.read({ filter: request.subject, after, upTo, limit: request.limit });
+  const upTo = before.history.lastSequence;
+  const page = await history.read({ filter: request.subject, after, upTo, limit: request.limit });
   if (!page.ok) return page;
-  const complete = isKnown ? await isComplete(log, request.subject, since, page) : { ok: true as const, result: false };
+  const complete = isKnown
+    ? await isComplete(history, request.subject, since, page)
+    : { ok: true as const, result: false };
   if (!complete.ok) return complete;
   return {
     ok: true,
     reply: {
-      publications: page.publications.map((publication) => describe(publication, page.log.epoch, request.topic)),
-      position: formatPosition({ epoch: page.log.epoch, sequence: page.through }),
+      publications: page.publications.map((publication) => describe(publication, page.history.epoch, request.topic)),
+      position: formatPosition({ epoch: page.history.epoch, sequence: page.through }),
       complete: complete.result,
     },
   };
 }
 
-async function isComplete(log: HistoryLog, subject: string, since: Position, page: ReadPage) {
+async function isComplete(history: ReadableHistory, subject: string, since: Position, page: ReadPage) {
   // A page that is not the last says too little: then all that is stored counts, which is no fewer.
-  const counted = page.isEnd ? { ok: true as const, count: page.publications.length } : await log.count(subject);
+  const counted = page.isEnd ? { ok: true as const, count: page.publications.length } : await history.count(subject);
   if (!counted.ok) return counted;
-  const replay = { since, counts: new Map([[subject, counted.count]]), log: page.log };
-  if (counted.count < page.log.maxPerSubject) return { ok: true as const, result: isProvablyComplete(replay) };
+  const replay = { since, counts: new Map([[subject, counted.count]]), history: page.history };
+  if (counted.count < page.history.maxPerSubject) return { ok: true as const, result: isProvablyComplete(replay) };
 
-  const found = await log.find(since.sequence);
+  const found = await history.find(since.sequence);
   if (!found.ok) return found;
   const subjectAtSince = found.publication?.subject;
   return { ok: true as const, result: isProvablyComplete({ ...replay, subjectAtSince }) };
 }
 
 function describe(
-  { sequence, content, headers, time }: LoggedPublication,
+  { sequence, content, headers, time }: StoredPublication,
   epoch: string,
   topic: string,
 ): z.input<typeof storedPublication> {

@@ -15,7 +15,7 @@ import { addFollowingRoutes } from "./following-routes.ts";
 import { addHistoryRoute } from "./history-route.ts";
 import { describeIssues } from "./issues.ts";
 import type { JsonBodies } from "./json-body.ts";
-import type { PublisherLog } from "./late-log.ts";
+import type { PublisherHistory } from "./late-history.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addPublicationsRoute } from "./publications-route.ts";
 import { addSeedRoute } from "./seed-route.ts";
@@ -27,7 +27,7 @@ export type Api = OpenAPIHono<Env>;
 export type ApiParts = {
   readonly config: PublisherConfig;
   readonly cluster: Cluster;
-  readonly durableLog: PublisherLog;
+  readonly history: PublisherHistory;
   readonly subjects: Subjects;
   readonly keys: ApiKeys;
   readonly bodies: JsonBodies;

@@ -26,7 +26,7 @@ describe("NATS without JetStream", () => {
     for (const response of responses) {
       expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
       expect(await errorOf(response)).toMatchObject({
-        code: "log_unavailable",
+        code: "history_unavailable",
         message: expect.stringMatching(/nothing was stored.*without JetStream/),
       });
     }
@@ -35,7 +35,7 @@ describe("NATS without JetStream", () => {
       { target: { topic: "a" }, data: "x", durable: true },
     ]);
     expect(await mixed.json()).toMatchObject({
-      results: [{ status: "published" }, { error: { code: "log_unavailable" } }],
+      results: [{ status: "published" }, { error: { code: "history_unavailable" } }],
     });
   });
 });

@@ -8,7 +8,7 @@ import { readConfig } from "./config.ts";
 import { docsPage } from "./docs-page.ts";
 import { type Api, createApi } from "./http.ts";
 import { JsonBodies } from "./json-body.ts";
-import { LateLog } from "./late-log.ts";
+import { LateHistory } from "./late-history.ts";
 import { PublisherMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 
@@ -18,12 +18,12 @@ function apiWith(env: Record<string, string> = {}): Api {
   const bus = new LateBus();
   const metrics = new PublisherMetrics(bus);
   const subjects = new Subjects();
-  const durableLog = new LateLog();
+  const history = new LateHistory();
   const { requestTimeoutMs, receiptTimeoutMs } = config;
-  const cluster = new Cluster({ bus, durableLog, subjects, requestTimeoutMs, receiptTimeoutMs, metrics, log });
+  const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, metrics, log });
   const bodies = new JsonBodies(config, metrics);
   const keys = new ApiKeys(config.apiKeys);
-  return createApi({ config, cluster, durableLog, subjects, keys, bodies, metrics, log });
+  return createApi({ config, cluster, history, subjects, keys, bodies, metrics, log });
 }
 
 const METHODS = ["get", "head", "post", "put", "delete", "patch", "options"];

@@ -68,7 +68,7 @@ const route = (maxBatch: number) =>
         "nats_forbidden",
         "malformed_reply",
         "nats_unavailable",
-        "log_unavailable",
+        "history_unavailable",
         "unconfirmed",
         "worker_timeout",
       ),

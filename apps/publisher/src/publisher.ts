@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type Bus, LateBus, type NatsBus, openJetStreamLog, startNatsBus } from "@fanwire/bus";
+import { type Bus, LateBus, type NatsBus, openJetStreamHistory, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { ApiKeys } from "./auth.ts";
@@ -7,7 +7,7 @@ import { Cluster } from "./cluster.ts";
 import type { PublisherConfig } from "./config.ts";
 import { type Api, type ApiParts, createApi } from "./http.ts";
 import { JsonBodies } from "./json-body.ts";
-import { LateLog } from "./late-log.ts";
+import { LateHistory } from "./late-history.ts";
 import { PublisherMetrics } from "./metrics.ts";
 import { type ApiServer, startApiServer } from "./server.ts";
 
@@ -30,15 +30,15 @@ export async function startPublisher(
   const stopping = new AbortController();
   const subjects = new Subjects(config.bus.prefix);
   const nats = await connectLate({ config, subjects, log, signal: AbortSignal.any([signal, stopping.signal]) });
-  const { bus, durableLog } = nats;
+  const { bus, history } = nats;
   const metrics = new PublisherMetrics(bus);
   const readiness = () => (stopping.signal.aborted ? STOPPING : natsReadiness(bus));
 
   const running: { admin?: Admin; server?: ApiServer } = {};
   const stop = async () => {
     stopping.abort();
-    // What waits for a new leader of the log is told now, so that it is told at all.
-    durableLog.stop();
+    // What waits for a new leader of the history is told now, so that it is told at all.
+    history.stop();
     await running.server?.stop(STOP_GRACE_MS);
     await bus.stop();
     await running.admin?.stop();
@@ -70,7 +70,7 @@ function natsReadiness(bus: Bus): Readiness {
   return health.alive ? { ready: true } : { ready: false, reason: health.reason };
 }
 
-type LateNats = { readonly bus: LateBus; readonly durableLog: LateLog };
+type LateNats = { readonly bus: LateBus; readonly history: LateHistory };
 
 type BuildParts = Pick<ApiParts, "config" | "subjects" | "metrics" | "log"> & { readonly nats: LateNats };
 
@@ -79,7 +79,7 @@ function buildApi({ nats, ...parts }: BuildParts): Api {
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ ...parts, ...nats, requestTimeoutMs, receiptTimeoutMs });
   const bodies = new JsonBodies(config, metrics);
-  return createApi({ ...parts, durableLog: nats.durableLog, cluster, keys: new ApiKeys(config.apiKeys), bodies });
+  return createApi({ ...parts, history: nats.history, cluster, keys: new ApiKeys(config.apiKeys), bodies });
 }
 
 type ConnectParts = {
@@ -89,11 +89,11 @@ type ConnectParts = {
   readonly signal: AbortSignal;
 };
 
-/** A bus and a log that begin to connect. Rejects when they never could. */
+/** A bus and a history that begin to connect. Rejects when they never could. */
 async function connectLate({ config, subjects, log, signal }: ConnectParts): Promise<LateNats> {
-  const late = { bus: new LateBus(), durableLog: new LateLog() };
+  const late = { bus: new LateBus(), history: new LateHistory() };
   const arrive = async (bus: NatsBus) => {
-    late.durableLog.arrive(await openJetStreamLog({ bus, subjects, config: config.log, log }));
+    late.history.arrive(await openJetStreamHistory({ bus, subjects, config: config.log, log }));
     late.bus.arrive(bus);
     // Reached at the very moment of stopping: nobody else would close it.
     if (signal.aborted) void bus.stop();

@@ -161,7 +161,7 @@ export function isWellFormed(text: string): boolean {
 
 const position = z
   .string()
-  .openapi({ description: "A place in the log: `<epoch>-<sequence>`.", example: "dn2tklp5nv31-1043" });
+  .openapi({ description: "A place in the history: `<epoch>-<sequence>`.", example: "dn2tklp5nv31-1043" });
 
 const receipt = z
   .object({
@@ -182,7 +182,7 @@ export const publicationStatus = z
     status: z
       .enum(["published", "stored", "delivered", "buffered", "forwarded"])
       .describe(
-        "`published`: NATS has it and gives it to every worker. `stored`: the log has it, and gives it to every worker. `delivered`: the connection's worker handed it to the network. `buffered`: the worker holds it, because the connection reads slowly. `forwarded`: a Workerman worker has it, which does not say what it does with it.",
+        "`published`: NATS has it and gives it to every worker. `stored`: the history has it, and gives it to every worker. `delivered`: the connection's worker handed it to the network. `buffered`: the worker holds it, because the connection reads slowly. `forwarded`: a Workerman worker has it, which does not say what it does with it.",
       ),
     position: position.optional().describe("Of what is stored: where it stands; of several, the last."),
     positions: z.array(position).optional().describe("To several topics: where each stands, in their order."),

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { type BusConfig, busConfigFrom, type LogConfig, logConfigFrom, sharedSettings } from "@fanwire/bus";
+import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type LogLevel, readSettings, setting } from "@fanwire/service";
 import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./token-settings.ts";
 
@@ -57,7 +57,7 @@ export const pusherSettings = {
 
 export type PusherConfig = {
   readonly bus: BusConfig;
-  readonly logLimits: LogConfig;
+  readonly historyLimits: HistoryConfig;
   readonly logLevel: LogLevel;
   readonly host: string;
   readonly port: number;
@@ -89,7 +89,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
   const values = readSettings(pusherSettings, env);
   return Object.freeze({
     bus: busConfigFrom(values),
-    logLimits: logConfigFrom(values),
+    historyLimits: historyConfigFrom(values),
     logLevel: values.FANWIRE_LOG_LEVEL,
     host: values.PUSHER_HOST,
     port: values.PUSHER_PORT,

@@ -80,7 +80,7 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest>, { edge, descri
   }
 }
 
-/** Of what is stored the word waits until it has come: the log republishes it on a way of its own. */
+/** Of what is stored the word waits until it has come: the history republishes it on a way of its own. */
 async function answerReceipt(
   { id, stored, waitMs }: ReceiptRequest,
   { edge, workerId }: ControlParts,

@@ -1,4 +1,4 @@
-import type { Bus, BusMessage, DurableLog } from "@fanwire/bus";
+import type { Bus, BusMessage, History } from "@fanwire/bus";
 import {
   type CloseCode,
   type ConnectionDescription,
@@ -36,7 +36,7 @@ type EdgeParts = {
   readonly subjects: Subjects;
   readonly traffic: Traffic;
   readonly trees: DoorTrees;
-  readonly durable: DurableLog;
+  readonly durable: History;
   readonly log: Log;
 };
 
@@ -108,7 +108,7 @@ export class Edge {
     return this.#follower;
   }
 
-  /** Where the log stands now, as far as this worker knows; undefined where there is none. */
+  /** Where the history stands now, as far as this worker knows; undefined where there is none. */
   get position(): string | undefined {
     const { epoch, lastSequence: sequence } = this.#follower;
     return epoch === undefined ? undefined : formatPosition({ epoch, sequence });
@@ -252,9 +252,9 @@ export class Edge {
     return count;
   }
 
-  /** Whether what is stored under a subject of the log, at a position, has come to all that is followed here and brings it. */
-  hasServed(logSubject: string, { epoch, sequence }: Position): boolean {
-    const target = this.#parts.subjects.parseLog(logSubject);
+  /** Whether what is stored under a subject of the history, at a position, has come to all that is followed here and brings it. */
+  hasServed(historySubject: string, { epoch, sequence }: Position): boolean {
+    const target = this.#parts.subjects.parseHistory(historySubject);
     const listenings = target === undefined ? [] : this.#listenings.to(target);
     if (listenings.length > 0 && this.#follower.epoch !== epoch) return false;
     return listenings.every((listening) => listening.sequence.isPast(sequence));
@@ -327,11 +327,11 @@ export class Edge {
     this.#delivery.toFollowers({ followed: listening, message, position });
   }
 
-  #followLog(durable: DurableLog): LogFollower<Listening> {
+  #followLog(durable: History): LogFollower<Listening> {
     const { bus, subjects, traffic, log: logger } = this.#parts;
     const follower = new LogFollower<Listening>({
       bus,
-      log: durable,
+      history: durable,
       subjects,
       logger,
       traffic,
@@ -348,7 +348,7 @@ export class Edge {
   /** Who can come back to where it stands does so, and is told that it missed something. The raw door knows no such thing. */
   #endFollowers(listening: Listening): void {
     this.#parts.traffic.logBroken++;
-    this.#parts.log.warn({ key: listening.key }, "the log does not hold all that was missed");
+    this.#parts.log.warn({ key: listening.key }, "the history does not hold all that was missed");
     for (const connection of [...this.#connections.all()]) {
       if (connection.getUserData().door === "raw" || !this.#follows(connection, listening)) continue;
       this.end(connection, closeCodes.publicationsMissed);

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, DurableLog, LoggedPublication } from "@fanwire/bus";
+import type { Bus, History, StoredPublication } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
@@ -25,7 +25,7 @@ const JOINED_LENGTH = 65_536;
 
 type EntranceParts = {
   readonly bus: Bus;
-  readonly log: DurableLog;
+  readonly history: History;
   readonly subjects: Subjects;
   readonly edge: Edge;
   readonly follower: LogFollower<Listening>;
@@ -54,16 +54,16 @@ type ListenedPart = ReplayPart & { readonly listening: Listening };
 export class Entrance {
   readonly #parts: EntranceParts;
   readonly #cache: ReplayCache;
-  /** What many readers miss is shared by them, from the log to the text that they are sent. */
-  readonly #received = new WeakMap<LoggedPublication, Received>();
+  /** What many readers miss is shared by them, from the history to the text that they are sent. */
+  readonly #received = new WeakMap<StoredPublication, Received>();
   readonly #texts = { "fanwire.v1": new WeakMap<Received, string>(), sse: new WeakMap<Received, string>() };
 
   constructor(parts: EntranceParts) {
     this.#parts = parts;
-    this.#cache = new ReplayCache(parts.log);
+    this.#cache = new ReplayCache(parts.history);
   }
 
-  /** What is held of the log for those who come back, in bytes. */
+  /** What is held of the history for those who come back, in bytes. */
   get replayBytes(): number {
     return this.#cache.heldBytes;
   }
@@ -178,7 +178,7 @@ export class Entrance {
     const deadline = performance.now() + GIVE_UP_MS;
     while (performance.now() < deadline) {
       await follower.untilFlowing();
-      // NATS must have our subscriptions before the log is read, or something could be in neither.
+      // NATS must have our subscriptions before the history is read, or something could be in neither.
       if (!(await bus.confirm())) {
         await delay(DRAIN_CHECK_MS);
         continue;
@@ -187,7 +187,7 @@ export class Entrance {
         await delay(DRAIN_CHECK_MS);
         continue;
       }
-      // A position of another log, or beyond this one, says nothing about what was read up to it: others would miss that.
+      // A position of another history, or beyond this one, says nothing about what was read up to it: others would miss that.
       if (follower.epoch !== since.epoch || since.sequence > follower.lastSequence) await follower.ready();
       const { epoch, lastSequence: upTo } = follower;
       if (epoch !== since.epoch || since.sequence > upTo) return undefined;
@@ -195,7 +195,7 @@ export class Entrance {
       for (const part of await Promise.all(
         listenings.map((listening) => this.#readOf(listening, since, upTo, lease)),
       )) {
-        if (part?.log.epoch !== epoch) return undefined;
+        if (part?.history.epoch !== epoch) return undefined;
         parts.push(part);
       }
       // It was read from a node that lags: what it does not know yet may be what is missing.
@@ -224,10 +224,12 @@ export class Entrance {
       for (const { subject } of publications) own.set(subject, (own.get(subject) ?? 0) + 1);
       for (const [subject, count] of own) counts.set(subject, Math.max(count, counts.get(subject) ?? 0));
     }
-    const mayLackSome = parts.some(({ log }) => [...counts.values()].some((count) => count >= log.maxPerSubject));
-    const found = mayLackSome ? await this.#parts.log.find(since.sequence) : undefined;
+    const mayLackSome = parts.some(({ history }) =>
+      [...counts.values()].some((count) => count >= history.maxPerSubject),
+    );
+    const found = mayLackSome ? await this.#parts.history.find(since.sequence) : undefined;
     const subjectAtSince = found?.ok ? found.publication?.subject : undefined;
-    return parts.every(({ log }) => isProvablyComplete({ since, counts, log, subjectAtSince }));
+    return parts.every(({ history }) => isProvablyComplete({ since, counts, history, subjectAtSince }));
   }
 
   /**
@@ -242,7 +244,7 @@ export class Entrance {
   ): Promise<ListenedPart | undefined> {
     const sequence = Math.min(since, listening.sequence.floor ?? since);
     const part = await this.#cache.read(
-      this.#parts.subjects.logOf(listening.key) ?? "",
+      this.#parts.subjects.historyOf(listening.key) ?? "",
       { epoch, sequence },
       upTo,
       lease,
@@ -261,7 +263,7 @@ export class Entrance {
     return { isComplete, missed, upTo };
   }
 
-  #receivedFrom(publication: LoggedPublication): Received {
+  #receivedFrom(publication: StoredPublication): Received {
     const known = this.#received.get(publication);
     if (known) return known;
     const message = messageOf(publication, this.#parts.subjects);
@@ -295,7 +297,7 @@ export class Entrance {
     yield* textFrames(texts, joining);
   }
 
-  /** Both the log's readers and a backlog belong to one key: the same publication has one text for each door. */
+  /** Both the history's readers and a backlog belong to one key: the same publication has one text for each door. */
   #textFor(door: "fanwire.v1" | "sse", listening: Listening, received: Received): string {
     const texts = this.#texts[door];
     const known = texts.get(received);

@@ -8,11 +8,11 @@ import type { Followed } from "./delivery.ts";
 import type { LogKey } from "./log-repair.ts";
 import { type DoorTrees, treeName } from "./trees.ts";
 
-/** A message that a key brought, with its place in the log if it has one. */
+/** A message that a key brought, with its place in the history if it has one. */
 export type Received = {
   readonly message: BusMessage;
   readonly sequence: number | undefined;
-  /** Counts up from 1 in the order of arrival over all keys; 0: read from the log, for who missed it. */
+  /** Counts up from 1 in the order of arrival over all keys; 0: read from the history, for who missed it. */
   readonly arrival: number;
 };
 
@@ -26,7 +26,7 @@ export type ListeningParts = {
   readonly trees: DoorTrees;
   /** Called with each message, in the order of arrival. */
   receive(listening: Listening, message: BusMessage): void;
-  /** A sequence of the log after which nothing was published before now; undefined: none is known. */
+  /** A sequence of the history after which nothing was published before now; undefined: none is known. */
   logStart(): number | undefined;
 };
 

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { DurableLog, ReadRequest } from "@fanwire/bus";
+import type { History, ReadRequest } from "@fanwire/bus";
 import type { DurableTarget, Subjects } from "@fanwire/protocol";
 import type { LogKey } from "./log-repair.ts";
 
 export type ComparisonParts<Key extends LogKey> = {
-  readonly log: Pick<DurableLog, "read">;
+  readonly history: Pick<History, "read">;
   readonly subjects: Subjects;
   /** All that is followed now. */
   keys(): Iterable<Key>;
@@ -12,15 +12,15 @@ export type ComparisonParts<Key extends LogKey> = {
   keysOf(target: DurableTarget): readonly Key[];
 };
 
-/** The log up to where it is compared, and its life: of another one nothing is. */
+/** The history up to where it is compared, and its life: of another one nothing is. */
 type Extent = {
   readonly epoch: string | undefined;
   readonly upTo: number;
-  /** False as soon as the log is another, or something is held: what is held counts as delivered once it is settled. */
+  /** False as soon as the history is another, or something is held: what is held counts as delivered once it is settled. */
   isValid(): boolean;
 };
 
-/** What is read of the log at one go, and for which keys. */
+/** What is read of the history at one go, and for which keys. */
 type Portion<Key> = Pick<ReadRequest, "filter" | "after"> & { readonly keys: readonly Key[] };
 type Missing<Key> = { readonly key: Key; readonly sequence: number };
 type Reading<Key> = {
@@ -28,7 +28,7 @@ type Reading<Key> = {
   /** All that is stored for the keys up to here was delivered, or is missing. */
   readonly through: number;
   readonly missing: readonly Missing<Key>[];
-  /** Where the log began after the reading. */
+  /** Where the history began after the reading. */
   readonly firstStored: number;
 };
 
@@ -37,13 +37,13 @@ const IN_FLIGHT_MS = 500;
 /** Asking for one key costs about as much as reading so many publications without their content. */
 const ASKING_COSTS = 20;
 const PAGE_LIMIT = 2_000;
-/** More is not looked for: it is read from the log, for each key. */
+/** More is not looked for: it is read from the history, for each key. */
 const MAX_MISSING = 100_000;
 /** So few suspects are asked about one by one. */
 const FEW = 16;
 
 /**
- * Compares what was delivered with what is stored. Costs as much as there is news in the log or as there are keys, whichever is
+ * Compares what was delivered with what is stored. Costs as much as there is news in the history or as there are keys, whichever is
  * less.
  */
 export class LogComparison<Key extends LogKey> {
@@ -54,7 +54,7 @@ export class LogComparison<Key extends LogKey> {
   }
 
   /**
-   * Keys that miss something, after a second look too; all others are settled as far as the log was read for them. Nothing is
+   * Keys that miss something, after a second look too; all others are settled as far as the history was read for them. Nothing is
    * known, and no key settled, where `extent` is not valid to the end.
    */
   async run(extent: Extent): Promise<Set<Key>> {
@@ -73,7 +73,7 @@ export class LogComparison<Key extends LogKey> {
     const news = this.#newsFor(suspects, extent.upTo);
     if (suspects.length <= FEW || !news.isCheap) return suspects;
     const { through, missing, firstStored } = await this.#read(news, extent);
-    // What the log has dropped since shows nowhere.
+    // What the history has dropped since shows nowhere.
     const isWhole = through >= extent.upTo && firstStored <= news.after + 1 && extent.isValid();
     if (!isWhole) return suspects;
 
@@ -88,7 +88,7 @@ export class LogComparison<Key extends LogKey> {
     const news = this.#newsFor(this.#parts.keys(), upTo);
     if (news.isCheap) return [news];
     return news.keys.flatMap((key) => {
-      const filter = this.#parts.subjects.logOf(key.key);
+      const filter = this.#parts.subjects.historyOf(key.key);
       return filter === undefined ? [] : { filter, after: key.sequence.floor ?? news.after, keys: [key] };
     });
   }
@@ -105,7 +105,7 @@ export class LogComparison<Key extends LogKey> {
       after = Math.min(after, floor);
       asking += ASKING_COSTS + key.sequence.unsettled;
     }
-    return { filter: this.#parts.subjects.allLogged, after, keys, isCheap: upTo - after <= asking };
+    return { filter: this.#parts.subjects.allHistory, after, keys, isCheap: upTo - after <= asking };
   }
 
   async #read({ filter, after, keys }: Portion<Key>, { epoch, upTo, isValid }: Extent): Promise<Reading<Key>> {
@@ -113,16 +113,16 @@ export class LogComparison<Key extends LogKey> {
     let through = after;
     let firstStored = 0;
     while (through < upTo && missing.length <= MAX_MISSING && isValid()) {
-      const page = await this.#parts.log.read({
+      const page = await this.#parts.history.read({
         filter,
         after: through,
         upTo,
         limit: PAGE_LIMIT,
         withoutContent: true,
       });
-      if (!page.ok || page.log.epoch !== epoch || page.through <= through) break;
+      if (!page.ok || page.history.epoch !== epoch || page.through <= through) break;
       through = Math.min(page.through, upTo);
-      firstStored = page.log.firstSequence;
+      firstStored = page.history.firstSequence;
       for (const each of this.#missing(page.publications)) if (each.sequence <= upTo) missing.push(each);
     }
     return { keys, through, missing, firstStored };

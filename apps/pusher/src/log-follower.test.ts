@@ -1,4 +1,4 @@
-import type { Bus, BusMessage, DurableLog } from "@fanwire/bus";
+import type { Bus, BusMessage, History } from "@fanwire/bus";
 import { type DurableTarget, Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
@@ -14,14 +14,14 @@ const keyOf = (target: DurableTarget): LogKey => ({
   sequence: new KeySequence(true),
 });
 
-/** As the log republishes it: the first of its subject. */
+/** As the history republishes it: the first of its subject. */
 function republished({ key }: LogKey, sequence: number): BusMessage {
   const headers = new Map([["Nats-Sequence", String(sequence)]]);
   const get = (name: string) => headers.get(name) ?? "";
   return { subject: key, data: Buffer.from("x"), headers: { get }, respond: () => false };
 }
 
-test("what begins is owed all from where the log ended, whatever comes of something else meanwhile", async () => {
+test("what begins is owed all from where the history ended, whatever comes of something else meanwhile", async () => {
   const [known, fresh] = [keyOf({ kind: "everyone" }), keyOf({ kind: "topic", topic: "fresh" })];
   const log = { epoch: "e", firstSequence: 1, lastSequence: 10, maxPerSubject: 1_000 };
   let answer = () => {};
@@ -30,7 +30,7 @@ test("what begins is owed all from where the log ended, whatever comes of someth
   });
   const follower = new LogFollower<LogKey>({
     bus: {} as Bus,
-    log: { state: () => asked.then(() => ({ ok: true, log })) } as unknown as DurableLog,
+    history: { state: () => asked.then(() => ({ ok: true, log })) } as unknown as History,
     logger: createLog("test", "silent"),
     subjects,
     traffic: newTraffic(),

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Bus, type BusMessage, type DurableLog, type LoggedPublication, SharedAnswer, within } from "@fanwire/bus";
+import { type Bus, type BusMessage, type History, SharedAnswer, type StoredPublication, within } from "@fanwire/bus";
 import type { Position } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { type ComparisonParts, LogComparison } from "./log-comparison.ts";
@@ -8,7 +8,7 @@ import type { Traffic } from "./traffic.ts";
 
 export type LogFollowerParts<Key extends LogKey> = ComparisonParts<Key> & {
   readonly bus: Bus;
-  readonly log: DurableLog;
+  readonly history: History;
   readonly logger: Log;
   readonly traffic: Traffic;
   isFollowed(key: Key): boolean;
@@ -17,7 +17,7 @@ export type LogFollowerParts<Key extends LogKey> = ComparisonParts<Key> & {
   broken(key: Key): void;
 };
 
-/** How often what was delivered is compared with the log: a lost last publication shows in no other way. */
+/** How often what was delivered is compared with the history: a lost last publication shows in no other way. */
 const COMPARE_MS = 5_000;
 /** What has just been stored may still be on its way to us. */
 const IN_FLIGHT_MS = 500;
@@ -25,17 +25,17 @@ const IN_FLIGHT_CHECK_MS = 5;
 const RETRY_MS = 500;
 /** A follower waits no longer than this to begin, or twice as long when others have just begun. */
 const BEGIN_MS = 1_000;
-/** More is dropped and read from the log again. */
+/** More is dropped and read from the history again. */
 const MAX_HELD = 20_000;
 
 /**
  * Sees to it that each durable publication is delivered once and in order. They arrive like live ones, with their sequence.
- * When one is missing, all durable ones are held until it was read from the log: of all keys, so that positions only grow.
+ * When one is missing, all durable ones are held until it was read from the history: of all keys, so that positions only grow.
  */
 export class LogFollower<Key extends LogKey> {
   readonly #parts: LogFollowerParts<Key>;
   readonly #comparison: LogComparison<Key>;
-  /** Where the log stands, for all who begin at about the same moment: a timer for each of thousands would outlive them. */
+  /** Where the history stands, for all who begin at about the same moment: a timer for each of thousands would outlive them. */
   readonly #beginning = new SharedAnswer(() => within(BEGIN_MS, this.#refreshState()));
   readonly #suspects = new Set<Key>();
   readonly #timer: NodeJS.Timeout;
@@ -60,7 +60,7 @@ export class LogFollower<Key extends LogKey> {
     return this.#isHolding;
   }
 
-  /** The log's life as last heard of; undefined where there is none. */
+  /** The history's life as last heard of; undefined where there is none. */
   get epoch(): string | undefined {
     return this.#epoch;
   }
@@ -90,7 +90,7 @@ export class LogFollower<Key extends LogKey> {
     this.#startRepair();
   }
 
-  /** To be awaited before anything is followed. Resolves when the log was asked for the first time, be it in vain. */
+  /** To be awaited before anything is followed. Resolves when the history was asked for the first time, be it in vain. */
   async ready(): Promise<void> {
     await this.#refreshState();
   }
@@ -102,7 +102,7 @@ export class LogFollower<Key extends LogKey> {
 
   /**
    * To be called once NATS has our subscriptions of these keys: of what is stored from now on nothing may be missed. False when
-   * it takes too long to learn where they stand; comparing with the log tells later.
+   * it takes too long to learn where they stand; comparing with the history tells later.
    */
   async begin(keys: readonly Key[]): Promise<boolean> {
     const fresh = keys.filter(({ sequence }) => !sequence.hasBegun);
@@ -120,7 +120,7 @@ export class LogFollower<Key extends LogKey> {
    */
   async reach(
     key: Key,
-    publications: readonly LoggedPublication[],
+    publications: readonly StoredPublication[],
     { epoch, sequence: upTo }: Position,
   ): Promise<boolean> {
     const isMissing = () =>
@@ -146,7 +146,7 @@ export class LogFollower<Key extends LogKey> {
     return !this.#isHolding && !this.#isStopped;
   }
 
-  /** `isChecked`: the log was asked since it came. */
+  /** `isChecked`: the history was asked since it came. */
   #receiveLogged(logged: Logged<Key>, isChecked: boolean): void {
     if (this.#isHolding) {
       this.#hold(logged);
@@ -159,7 +159,7 @@ export class LogFollower<Key extends LogKey> {
       return;
     }
     if (verdict === "duplicate") {
-      // It was read from the log already, or it is of another log, whose sequences begin anew and which is read from there.
+      // It was read from the history already, or it is of another history, whose sequences begin anew and which is read from there.
       if (!isChecked) void this.#recheck();
       return;
     }
@@ -173,7 +173,7 @@ export class LogFollower<Key extends LogKey> {
     this.#isHolding = true;
     this.#held.push(logged);
     if (this.#held.length <= MAX_HELD) return;
-    // They are all in the log.
+    // They are all in the history.
     for (const { key } of this.#held) this.#suspects.add(key);
     this.#held = [];
   }
@@ -204,16 +204,16 @@ export class LogFollower<Key extends LogKey> {
   }
 
   async #repair(): Promise<void> {
-    const { log, subjects, logger } = this.#parts;
-    let repair = new LogRepair<Key>(this.epoch, log, subjects);
-    // At least once, also when nothing is suspect: it tells whether this is still the same log.
+    const { history, subjects, logger } = this.#parts;
+    let repair = new LogRepair<Key>(this.epoch, history, subjects);
+    // At least once, also when nothing is suspect: it tells whether this is still the same history.
     do {
       const upTo = await this.#catchUp();
       this.#suspectHeld();
       for (const key of this.#suspects) if (!this.#parts.isFollowed(key)) this.#suspects.delete(key);
       if (upTo !== undefined) await this.#clearInnocent(upTo);
-      if (repair.epoch !== this.epoch) repair = new LogRepair(this.epoch, log, subjects);
-      logger.debug({ keys: this.#suspects.size, upTo, held: this.#held.length }, "repairing from the log");
+      if (repair.epoch !== this.epoch) repair = new LogRepair(this.epoch, history, subjects);
+      logger.debug({ keys: this.#suspects.size, upTo, held: this.#held.length }, "repairing from the history");
       if (upTo === undefined || !(await repair.read(this.#suspects, upTo))) await delay(RETRY_MS);
       if (this.#isStopped) return;
     } while (this.#suspects.size > 0);
@@ -257,7 +257,7 @@ export class LogFollower<Key extends LogKey> {
   }
 
   /**
-   * The newest sequence of the log, when it may be read now: NATS must have our subscriptions before, or something could be in
+   * The newest sequence of the history, when it may be read now: NATS must have our subscriptions before, or something could be in
    * neither what is read nor in what comes.
    */
   async #catchUp(): Promise<number | undefined> {
@@ -272,11 +272,11 @@ export class LogFollower<Key extends LogKey> {
     this.#isRechecking = false;
   }
 
-  /** The newest sequence of the log, undefined when it cannot be asked. A log made anew makes all sequences meaningless. */
+  /** The newest sequence of the history, undefined when it cannot be asked. A log made anew makes all sequences meaningless. */
   async #refreshState(): Promise<number | undefined> {
-    const state = await this.#parts.log.state();
+    const state = await this.#parts.history.state();
     if (!state.ok) return undefined;
-    const { epoch, lastSequence } = state.log;
+    const { epoch, lastSequence } = state.history;
     if (this.#epoch !== undefined && epoch !== this.#epoch) this.#beginAnew(epoch, lastSequence);
     this.#epoch = epoch;
     this.#lastSequence = Math.max(this.#lastSequence, lastSequence);
@@ -284,12 +284,12 @@ export class LogFollower<Key extends LogKey> {
   }
 
   #beginAnew(epoch: string, newest: number): void {
-    this.#parts.logger.warn({ epoch }, "the log was made anew");
+    this.#parts.logger.warn({ epoch }, "the history was made anew");
     this.#lastSequence = 0;
     for (const key of this.#parts.keys()) {
       if (key.sequence.reset()) this.#suspects.add(key);
     }
-    // What is held came before the answer: beyond it only what is of the log before, and has no place in this one.
+    // What is held came before the answer: beyond it only what is of the history before, and has no place in this one.
     const held = this.#held;
     this.#held = held.filter(({ sequence }) => sequence <= newest);
     for (const { key, message, sequence } of held) {
@@ -298,7 +298,7 @@ export class LogFollower<Key extends LogKey> {
     this.#startRepair();
   }
 
-  /** The log as it is now up to a sequence. */
+  /** The history as it is now up to a sequence. */
   #extent(upTo: number, isValid: () => boolean) {
     const epoch = this.#epoch;
     return { epoch, upTo, isValid: () => isValid() && this.#epoch === epoch };

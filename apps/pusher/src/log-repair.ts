@@ -1,12 +1,12 @@
-import type { BusMessage, DurableLog, LoggedPublication } from "@fanwire/bus";
-import type { LogState, Subjects } from "@fanwire/protocol";
+import type { BusMessage, History, StoredPublication } from "@fanwire/bus";
+import type { HistoryState, Subjects } from "@fanwire/protocol";
 import type { KeySequence } from "./core/key-sequence.ts";
 import { isUnbroken, type Repaired } from "./core/repair.ts";
 
-/** Something followed, as far as the log is concerned. `key` is its live subject, perhaps with wildcards. */
+/** Something followed, as far as the history is concerned. `key` is its live subject, perhaps with wildcards. */
 export type LogKey = { readonly key: string; readonly isExact: boolean; readonly sequence: KeySequence };
 
-/** A durable publication for those who follow a key. `hasCome`: by itself, whether or not it was read from the log too. */
+/** A durable publication for those who follow a key. `hasCome`: by itself, whether or not it was read from the history too. */
 export type Logged<Key> = Repaired & { readonly key: Key; readonly message: BusMessage; readonly hasCome: boolean };
 
 type Reading<Key> = {
@@ -14,7 +14,7 @@ type Reading<Key> = {
   through: number;
   readonly publications: Map<number, Logged<Key>>;
   /** As described after the latest page; undefined when reading was given up. */
-  log: LogState | undefined;
+  history: HistoryState | undefined;
 };
 
 const PAGE_LIMIT = 500;
@@ -22,23 +22,23 @@ const CONCURRENT_READS = 16;
 /** More, of all keys together, is not read: who missed it is told that something is missing. */
 const MAX_READ = 100_000;
 
-/** What is read of the log in one repair: for each suspect key all that was stored since it was last known to be complete. */
+/** What is read of the history in one repair: for each suspect key all that was stored since it was last known to be complete. */
 export class LogRepair<Key extends LogKey> {
-  /** The life of the log that is read: of another one nothing is. */
+  /** The life of the history that is read: of another one nothing is. */
   readonly epoch: string | undefined;
-  readonly #log: Pick<DurableLog, "read">;
+  readonly #history: Pick<History, "read">;
   readonly #subjects: Subjects;
   readonly #readings = new Map<Key, Reading<Key>>();
   #count = 0;
 
-  constructor(epoch: string | undefined, log: Pick<DurableLog, "read">, subjects: Subjects) {
+  constructor(epoch: string | undefined, history: Pick<History, "read">, subjects: Subjects) {
     this.epoch = epoch;
-    this.#log = log;
+    this.#history = history;
     this.#subjects = subjects;
   }
 
   /**
-   * Takes out of `suspects` what was read to its end. False when the log cannot be read now; what was read is kept. `upTo` was
+   * Takes out of `suspects` what was read to its end. False when the history cannot be read now; what was read is kept. `upTo` was
    * stored before: up to there nothing is to be found any more after a reading.
    */
   async read(suspects: Set<Key>, upTo: number): Promise<boolean> {
@@ -57,7 +57,7 @@ export class LogRepair<Key extends LogKey> {
     return isReadable;
   }
 
-  /** What was read, and those of `held` that belong before its end: they count also where the log has dropped them since. */
+  /** What was read, and those of `held` that belong before its end: they count also where the history has dropped them since. */
   *results(held: readonly Logged<Key>[]): Generator<RepairResult<Key>> {
     for (const came of held) {
       const reading = this.#readings.get(came.key);
@@ -65,16 +65,16 @@ export class LogRepair<Key extends LogKey> {
       const read = reading.publications.get(came.sequence);
       reading.publications.set(came.sequence, { ...came, newest: read?.newest ?? came.newest });
     }
-    for (const [key, { after, through, publications, log }] of this.#readings) {
+    for (const [key, { after, through, publications, history }] of this.#readings) {
       const ordered = inOrder(publications.values());
       const isDelivered = (sequence: number) => key.sequence.isDelivered(sequence);
-      const isComplete = log !== undefined && isUnbroken(ordered, after, log, isDelivered);
+      const isComplete = history !== undefined && isUnbroken(ordered, after, history, isDelivered);
       yield { key, publications: ordered, through, isComplete };
     }
   }
 
   async #readToEnd(key: Key, upTo: number): Promise<boolean> {
-    const filter = this.#subjects.logOf(key.key);
+    const filter = this.#subjects.historyOf(key.key);
     const { floor } = key.sequence;
     // Of a key about which nothing is known, what comes next is what is next.
     if (filter === undefined || floor === undefined) return true;
@@ -83,20 +83,23 @@ export class LogRepair<Key extends LogKey> {
       after: floor,
       through: floor,
       publications: new Map(),
-      log: undefined,
+      history: undefined,
     };
     this.#readings.set(key, reading);
     for (;;) {
-      const page = await this.#log.read({ filter, after: reading.through, upTo, limit: PAGE_LIMIT });
-      if (!page.ok || page.log.epoch !== this.epoch) return false;
+      const page = await this.#history.read({ filter, after: reading.through, upTo, limit: PAGE_LIMIT });
+      if (!page.ok || page.history.epoch !== this.epoch) return false;
       reading.through = page.through;
-      reading.log = page.log;
+      reading.history = page.history;
       for (const publication of page.publications) {
-        reading.publications.set(publication.sequence, readAs(key, publication, page.log.lastSequence, this.#subjects));
+        reading.publications.set(
+          publication.sequence,
+          readAs(key, publication, page.history.lastSequence, this.#subjects),
+        );
       }
       this.#count += page.publications.length;
       if (page.isEnd) return reading.through >= upTo;
-      if (this.#count > MAX_READ) return this.#giveUp(reading, page.log.lastSequence);
+      if (this.#count > MAX_READ) return this.#giveUp(reading, page.history.lastSequence);
     }
   }
 
@@ -104,7 +107,7 @@ export class LogRepair<Key extends LogKey> {
     this.#count -= reading.publications.size;
     reading.publications.clear();
     reading.through = through;
-    reading.log = undefined;
+    reading.history = undefined;
     return true;
   }
 }
@@ -123,15 +126,15 @@ export function inOrder<Each extends { readonly sequence: number }>(publications
   return [...publications].sort((one, other) => one.sequence - other.sequence);
 }
 
-/** A publication read from the log when nothing newer than `newest` was stored. */
-function readAs<Key>(key: Key, publication: LoggedPublication, newest: number, subjects: Subjects): Logged<Key> {
+/** A publication read from the history when nothing newer than `newest` was stored. */
+function readAs<Key>(key: Key, publication: StoredPublication, newest: number, subjects: Subjects): Logged<Key> {
   const message = messageOf(publication, subjects);
   const { sequence } = publication;
   return { key, message, sequence, subject: message.subject, previous: 0, newest, hasCome: false };
 }
 
-/** A publication read from the log, as it would have come in live. */
-export function messageOf(publication: LoggedPublication, subjects: Subjects): BusMessage {
+/** A publication read from the history, as it would have come in live. */
+export function messageOf(publication: StoredPublication, subjects: Subjects): BusMessage {
   return {
     subject: subjects.liveOf(publication.subject) ?? publication.subject,
     data: publication.content,

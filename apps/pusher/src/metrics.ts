@@ -34,7 +34,7 @@ export function createWorkerMetrics(options: {
     () => edge.lagging,
   );
   gauge("fanwire_pusher_lagging_bytes", "Kept for them, once for all of a door.", () => edge.laggingBytes);
-  gauge("fanwire_pusher_replay_bytes", "Held of the log for those who come back.", () => entrance.replayBytes);
+  gauge("fanwire_pusher_replay_bytes", "Held of the history for those who come back.", () => entrance.replayBytes);
   const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
     addLabelledCounter(registry, { name, help, label, values });
@@ -63,18 +63,18 @@ export function createWorkerMetrics(options: {
     () => traffic.resumed,
   );
   counter(
-    "fanwire_pusher_log_gaps_total",
+    "fanwire_pusher_history_gaps_total",
     "Times a durable publication did not come by itself when it should have.",
     () => traffic.logGaps,
   );
   counter(
-    "fanwire_pusher_log_repairs_total",
-    "Durable publications delivered from the log because they did not come by themselves.",
+    "fanwire_pusher_history_repairs_total",
+    "Durable publications delivered from the history because they did not come by themselves.",
     () => traffic.logRepairs,
   );
   counter(
-    "fanwire_pusher_log_broken_total",
-    "Times the log did not hold all that was missed of something followed; who can resume is told to come back.",
+    "fanwire_pusher_history_broken_total",
+    "Times the history did not hold all that was missed of something followed; who can resume is told to come back.",
     () => traffic.logBroken,
   );
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => traffic.deliveries);

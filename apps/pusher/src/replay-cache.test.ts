@@ -1,16 +1,16 @@
-import type { LoggedPublication, ReadOutcome, ReadRequest } from "@fanwire/bus";
+import type { ReadOutcome, ReadRequest, StoredPublication } from "@fanwire/bus";
 import { expect, onTestFinished, test } from "vitest";
 import { ReplayCache, ReplayLease } from "./replay-cache.ts";
 
 const unavailable = { ok: false, reason: "unavailable", detail: "JetStream has no leader" } as const;
 const mebibyte = 1_048_576;
-const log = { epoch: "e", firstSequence: 1, lastSequence: 7, maxPerSubject: 1_000 };
+const history = { epoch: "e", firstSequence: 1, lastSequence: 7, maxPerSubject: 1_000 };
 
 test("what cannot be read for a moment is asked for again", async () => {
   const answers: ReadOutcome[] = [
     unavailable,
     unavailable,
-    { ok: true, publications: [], through: 7, isEnd: true, log },
+    { ok: true, publications: [], through: 7, isEnd: true, history },
   ];
   const read = async () => answers.shift() ?? unavailable;
   const cache = new ReplayCache({ read });
@@ -18,13 +18,13 @@ test("what cannot be read for a moment is asked for again", async () => {
 
   const part = await cache.read("filter", { epoch: "e", sequence: 3 }, 0, new ReplayLease());
 
-  expect(part).toEqual({ publications: [], through: 7, log });
+  expect(part).toEqual({ publications: [], through: 7, history });
 });
 
 test("all replays together hold so much and no more: who begins waits until others have theirs", async () => {
   const read = async ({ after }: ReadRequest): Promise<ReadOutcome> => {
     const publications = [1, 2, 3, 4].map((at) => publicationAt(after + at));
-    return { ok: true, publications, through: after + 4, isEnd: true, log };
+    return { ok: true, publications, through: after + 4, isEnd: true, history };
   };
   const cache = new ReplayCache({ read });
   onTestFinished(() => cache.stop());
@@ -48,7 +48,7 @@ test("all replays together hold so much and no more: who begins waits until othe
 /** One content for all: it is the count of its bytes that matters. */
 const content = new Uint8Array(mebibyte);
 
-function publicationAt(sequence: number): LoggedPublication {
+function publicationAt(sequence: number): StoredPublication {
   const target = { kind: "topic", topic: "t" } as const;
   return { sequence, subject: "s", target, content, headers: undefined, time: new Date(0) };
 }

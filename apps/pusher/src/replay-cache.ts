@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { DurableLog, LoggedPublication } from "@fanwire/bus";
-import type { LogState, Position } from "@fanwire/protocol";
+import type { History, StoredPublication } from "@fanwire/bus";
+import type { HistoryState, Position } from "@fanwire/protocol";
 
-/** Readers that come within this time share a read of the log. */
+/** Readers that come within this time share a read of the history. */
 const GATHER_MS = 20;
 /** While they come one after another they wait so many times as long as a read takes, up to a time: a fifth of it is spent reading. */
 const GATHER_READS = 4;
@@ -14,7 +14,7 @@ const MAX_REPLAY = 10_000;
 const PAGE_LIMIT = 500;
 /**
  * Most that all replays of a worker hold together: who begins waits for room, who would need more starts live. What is followed by other patterns is read anew, so
- * that one connection could have the log a hundred times over.
+ * that one connection could have the history a hundred times over.
  */
 const MAX_HELD_BYTES = 134_217_728;
 /** Of what reads share; a page takes no more of what is left. */
@@ -28,10 +28,10 @@ const RETRY_MS = 250;
 
 export type ReplayPart = {
   /** In order, all after where the reader stood. */
-  readonly publications: readonly LoggedPublication[];
+  readonly publications: readonly StoredPublication[];
   /** All that was stored up to here is among them. */
   readonly through: number;
-  readonly log: LogState;
+  readonly history: HistoryState;
 };
 
 /** What one reader holds of what was read, until it has got it or has gone. */
@@ -80,17 +80,17 @@ class Budget {
 }
 
 /**
- * Reads the log for readers that come back. Those of the same thing share what is read, so that ten thousand of them cost a few
+ * Reads the history for readers that come back. Those of the same thing share what is read, so that ten thousand of them cost a few
  * dozen reads.
  */
 export class ReplayCache {
-  readonly #log: Pick<DurableLog, "read">;
+  readonly #history: Pick<History, "read">;
   readonly #parts = new Map<string, SharedPart>();
   readonly #budget = new Budget(() => this.#forgetUnused());
   readonly #timer: NodeJS.Timeout;
 
-  constructor(log: Pick<DurableLog, "read">) {
-    this.#log = log;
+  constructor(history: Pick<History, "read">) {
+    this.#history = history;
     this.#timer = setInterval(() => this.#forget(), FORGET_AFTER_MS);
   }
 
@@ -108,14 +108,14 @@ export class ReplayCache {
     let part = this.#parts.get(filter);
     if (part === undefined || part.since.epoch !== epoch || part.since.sequence > after || part.isSpent) {
       part?.unlist();
-      part = new SharedPart(this.#log, filter, since, this.#budget);
+      part = new SharedPart(this.#history, filter, since, this.#budget);
       this.#parts.set(filter, part);
     }
     lease.hold(part);
-    const log = await part.extend(upTo);
-    if (log === undefined) return undefined;
+    const history = await part.extend(upTo);
+    if (history === undefined) return undefined;
     const { publications, through } = part;
-    return { publications: publications.filter(({ sequence }) => sequence > after), through, log };
+    return { publications: publications.filter(({ sequence }) => sequence > after), through, history };
   }
 
   stop(): void {
@@ -144,7 +144,7 @@ export class ReplayCache {
 
 class SharedPart {
   readonly since: Position;
-  readonly publications: LoggedPublication[] = [];
+  readonly publications: StoredPublication[] = [];
   through: number;
   usedAt = performance.now();
   /** It failed, or holds too much: the next reader begins anew. */
@@ -158,15 +158,15 @@ class SharedPart {
   #upTo = 0;
   #hasServed = false;
   #isListed = true;
-  readonly #log: Pick<DurableLog, "read">;
+  readonly #history: Pick<History, "read">;
   readonly #filter: string;
   #reading: Promise<unknown> = Promise.resolve();
   #readAt = Number.NEGATIVE_INFINITY;
   #readMs = 0;
-  #next: Promise<LogState | undefined> | undefined;
+  #next: Promise<HistoryState | undefined> | undefined;
 
-  constructor(log: Pick<DurableLog, "read">, filter: string, since: Position, budget: Budget) {
-    this.#log = log;
+  constructor(history: Pick<History, "read">, filter: string, since: Position, budget: Budget) {
+    this.#history = history;
     this.#budget = budget;
     this.#filter = filter;
     this.since = since;
@@ -197,14 +197,14 @@ class SharedPart {
   }
 
   /** Reads on to the end, in a read that begins after this call; all who call before it begins share it. */
-  extend(upTo: number): Promise<LogState | undefined> {
+  extend(upTo: number): Promise<HistoryState | undefined> {
     this.usedAt = performance.now();
     this.#upTo = Math.max(this.#upTo, upTo);
     this.#next ??= this.#extendSoon();
     return this.#next;
   }
 
-  async #extendSoon(): Promise<LogState | undefined> {
+  async #extendSoon(): Promise<HistoryState | undefined> {
     const isStampede = performance.now() - this.#readAt < MAX_GATHER_MS;
     const gatherMs = isStampede ? Math.max(GATHER_MS, GATHER_READS * this.#readMs) : GATHER_MS;
     await Promise.all([this.#reading, delay(Math.min(gatherMs, MAX_GATHER_MS))]);
@@ -216,14 +216,14 @@ class SharedPart {
       this.#budget.reading--;
     });
     this.#reading = reading;
-    const log = await reading;
+    const history = await reading;
     this.#readMs = performance.now() - readAt;
-    if (log === undefined) this.#giveUp();
+    if (history === undefined) this.#giveUp();
     else this.#hasServed = true;
-    return log;
+    return history;
   }
 
-  async #readToEnd(): Promise<LogState | undefined> {
+  async #readToEnd(): Promise<HistoryState | undefined> {
     const giveUpAt = performance.now() + PATIENCE_MS;
     for (let isFirst = true; ; ) {
       if (!this.#budget.hasRoom()) {
@@ -232,7 +232,7 @@ class SharedPart {
         continue;
       }
       isFirst = false;
-      const page = await this.#log.read({
+      const page = await this.#history.read({
         filter: this.#filter,
         after: this.through,
         upTo: this.#upTo,
@@ -243,14 +243,14 @@ class SharedPart {
         await delay(RETRY_MS);
         continue;
       }
-      if (!page.ok || page.log.epoch !== this.since.epoch) return undefined;
+      if (!page.ok || page.history.epoch !== this.since.epoch) return undefined;
       this.publications.push(...page.publications);
       this.through = page.through;
       const bytes = page.publications.reduce((sum, { content }) => sum + content.length + PUBLICATION_BYTES, 0);
       this.#heldBytes += bytes;
       this.#budget.heldBytes += bytes;
       if (this.publications.length > MAX_REPLAY) return undefined;
-      if (page.isEnd) return page.log;
+      if (page.isEnd) return page.history;
     }
   }
 }

@@ -1,16 +1,16 @@
-import type { DurableLog } from "@fanwire/bus";
+import type { History } from "@fanwire/bus";
 import { formatPosition, isProvablyComplete, type Position, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 import type { Edge } from "./edge.ts";
 import type { Listening } from "./listening.ts";
 import type { LogFollower } from "./log-follower.ts";
 
-/** The log is read for one key at most so often, however many connections ask. */
+/** The history is read for one key at most so often, however many connections ask. */
 const RENEW_AFTER_MS = 5_000;
 const PAGE_LIMIT = 500;
 
 type StandingParts = {
-  readonly log: DurableLog;
+  readonly history: History;
   readonly subjects: Subjects;
   readonly edge: Edge;
   readonly follower: LogFollower<Listening>;
@@ -57,17 +57,17 @@ export class Standing {
     void this.#prove(listening, { epoch, sequence }, lastSequence);
   }
 
-  /** `stored` is in the log already: what is read from now on holds all up to it that was not dropped. */
+  /** `stored` is in the history already: what is read from now on holds all up to it that was not dropped. */
   async #prove(listening: Listening, since: Position, stored: number): Promise<void> {
-    const { log, subjects, follower } = this.#parts;
-    const filter = subjects.logOf(listening.key);
+    const { history, subjects, follower } = this.#parts;
+    const filter = subjects.historyOf(listening.key);
     if (filter === undefined) return;
-    const page = await log.read({ filter, after: since.sequence, upTo: stored, limit: PAGE_LIMIT });
+    const page = await history.read({ filter, after: since.sequence, upTo: stored, limit: PAGE_LIMIT });
     if (!page.ok || !page.isEnd || page.through < stored || follower.epoch !== since.epoch) return;
 
     const counts = new Map<string, number>();
     for (const { subject } of page.publications) counts.set(subject, (counts.get(subject) ?? 0) + 1);
-    const isComplete = isProvablyComplete({ since, counts, log: page.log });
+    const isComplete = isProvablyComplete({ since, counts, history: page.history });
     const areDelivered = page.publications.every(({ sequence }) => listening.sequence.isDelivered(sequence));
     if (isComplete && areDelivered) this.#proofs.set(listening, { epoch: since.epoch, sequence: stored });
   }

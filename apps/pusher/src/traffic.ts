@@ -19,9 +19,9 @@ export type Traffic = {
   topicLimits: number;
   /** Times a durable publication did not come, or came twice without reason. */
   logGaps: number;
-  /** Durable publications delivered from the log because they did not come by themselves. */
+  /** Durable publications delivered from the history because they did not come by themselves. */
   logRepairs: number;
-  /** Times the log did not hold all that was missed of something followed. */
+  /** Times the history did not hold all that was missed of something followed. */
   logBroken: number;
   /** Connections that came back with a position, by whether it could be proven that nothing is missing. */
   readonly resumed: Record<"recovered" | "not-recovered", number>;

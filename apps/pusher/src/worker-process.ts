@@ -16,7 +16,7 @@ export class WorkerProcess {
   readonly startedAt = performance.now();
   /** Resolves once the worker listens; rejects if it exits before. */
   readonly listening: Promise<void>;
-  /** Resolves with what ended it, for the log. */
+  /** Resolves with what ended it, for the history. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 
   readonly #child: ChildProcess;

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { hostname } from "node:os";
-import { openJetStreamLog, startNatsBus } from "@fanwire/bus";
+import { openJetStreamHistory, startNatsBus } from "@fanwire/bus";
 import { Subjects, type WorkerDescription, workerIdFrom } from "@fanwire/protocol";
 import { type Log, type Readiness, type Running, VERSION } from "@fanwire/service";
 import type { Registry } from "prom-client";
@@ -48,11 +48,11 @@ export async function startWorker(options: {
   const traffic = newTraffic();
   const edgeApp = new EdgeApp();
   const trees = openTrees(edgeApp.app);
-  const durable = await openJetStreamLog({ bus, subjects, config: config.logLimits, log });
+  const durable = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const edge = new Edge({ config, workerId, bus, subjects, traffic, trees, durable, log });
   const unsentLimit = config.limits.unsentBytes;
   const { follower } = edge;
-  const entrance = new Entrance({ bus, log: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
+  const entrance = new Entrance({ bus, history: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
   const greeter = new Greeter(edge, entrance);
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
@@ -62,7 +62,7 @@ export async function startWorker(options: {
     maxConnections: config.limits.connections,
     traffic,
   });
-  const standing = new Standing({ log: durable, subjects, edge, follower });
+  const standing = new Standing({ history: durable, subjects, edge, follower });
   const commands = new Commands({ bus, subjects, edge, entrance, verifier, standing });
   const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, traffic });
   openWebSocketDoor(edgeApp, { config, workerId, edge, greeter, handshakes, commands, traffic });

@@ -16,7 +16,7 @@ type Contestant = { name: string; missed: number };
 type Sample = Measured & {
   secondsUntilAll: number;
   cpuMicrosPerReader: number;
-  logReads: number;
+  historyReads: number;
   serverLoad: number;
 };
 
@@ -28,7 +28,7 @@ const columns: readonly Column<Sample>[] = [
   { title: "s until all had all", of: (sample) => sample.secondsUntilAll, show: twoDigits },
   { title: "CPU µs/reader", of: (sample) => sample.cpuMicrosPerReader, show: grouped },
   { title: "CPU", of: (sample) => sample.cpuMicrosPerReader, show: "ratio" },
-  { title: "requests to the log", of: (sample) => sample.logReads, show: grouped },
+  { title: "requests to the history", of: (sample) => sample.historyReads, show: grouped },
   { title: "server load", of: (sample) => sample.serverLoad, show: percent },
   { title: "foreign load", of: (sample) => sample.foreignLoad, show: percent },
 ];
@@ -50,7 +50,8 @@ export const stampede: Scenario = {
       { label: "stampede", settings },
       {
         measure: ({ missed }) => measure(lab, readers, missed),
-        inShort: ({ secondsUntilAll, logReads }) => `${secondsUntilAll.toFixed(2)} s, ${logReads} requests to the log`,
+        inShort: ({ secondsUntilAll, historyReads }) =>
+          `${secondsUntilAll.toFixed(2)} s, ${historyReads} requests to the history`,
       },
     );
     const heading = `${grouped(readers)} readers, 200 handshakes at once`;
@@ -70,9 +71,9 @@ async function measure(lab: Lab, readers: number, missed: number): Promise<Sampl
   try {
     const since = await currentPosition(running.address.port);
     const contents = Array.from({ length: missed }, (_, sequence) => encodeContent(sequence, nowMicros()));
-    lab.publisher.publish([subjects.log({ kind: "topic", topic })], contents);
-    let logReads = 0;
-    nats.subscribe("$JS.API.>", { callback: () => void logReads++ });
+    lab.publisher.publish([subjects.history({ kind: "topic", topic })], contents);
+    let historyReads = 0;
+    nats.subscribe("$JS.API.>", { callback: () => void historyReads++ });
     await nats.flush();
 
     const path = `/?topic=${topic}${missed > 0 ? `&since=${since}` : ""}`;
@@ -90,7 +91,7 @@ async function measure(lab: Lab, readers: number, missed: number): Promise<Sampl
     return {
       secondsUntilAll: (Math.max(openedAt, report?.settledAtMicros ?? 0) - startedAt) / 1_000_000,
       cpuMicrosPerReader: totalMicros(server) / readers,
-      logReads,
+      historyReads,
       serverLoad,
       foreignLoad,
       fault: report && faultText(report.faults),
@@ -102,7 +103,7 @@ async function measure(lab: Lab, readers: number, missed: number): Promise<Sampl
   }
 }
 
-/** Where the log stands, as the worker says in its first event. */
+/** Where the history stands, as the worker says in its first event. */
 async function currentPosition(port: number): Promise<string> {
   const abort = new AbortController();
   const response = await fetch(`http://127.0.0.1:${port}/sse`, { signal: abort.signal });

@@ -50,12 +50,12 @@ export const pusherSse: Server = {
 
 export const pusherDurable: Server = {
   name: "pusher-durable",
-  summary: "the raw door, publications by way of the log",
+  summary: "the raw door, publications by way of the history",
   start: (lab) => startPusher(lab, { dialect: rawDoor, subjects: [everyoneDurably] }),
 };
 
 export const pusherFanwireDurable: Server = {
   name: "pusher-v1-durable",
-  summary: "fanwire.v1, publications by way of the log, with positions",
+  summary: "fanwire.v1, publications by way of the history, with positions",
   start: (lab) => startPusher(lab, { dialect: fanwireDoor, subjects: [everyoneDurably] }),
 };

@@ -15,21 +15,21 @@ export type {
 } from "./bus.ts";
 export type {
   AppendOutcome,
-  DurableLog,
-  LogFailure,
-  LogFailureReason,
-  LoggedPublication,
+  History,
+  HistoryFailure,
+  HistoryFailureReason,
   Outcome,
   ReadOutcome,
   ReadPage,
   ReadRequest,
-} from "./durable-log.ts";
+  StoredPublication,
+} from "./history/history.ts";
+export { type JetStreamHistory, openJetStreamHistory } from "./history/jetstream-history.ts";
 export { JetStreamWorkQueue, type WorkQueueConfig } from "./jetstream-work-queue.ts";
 export { LateBus } from "./late-bus.ts";
-export { type JetStreamLog, openJetStreamLog } from "./log.ts";
 export { registerBusMetrics } from "./metrics.ts";
 export { type NatsBus, startNatsBus } from "./nats.ts";
-export { type BusConfig, busConfigFrom, type LogConfig, logConfigFrom, sharedSettings } from "./settings.ts";
+export { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "./settings.ts";
 export { SharedAnswer } from "./shared-answer.ts";
 export { within } from "./within.ts";
 export type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";

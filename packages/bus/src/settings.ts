@@ -24,22 +24,22 @@ export const sharedSettings = {
     .text(DEFAULT_PREFIX)
     .refine(isPrefix, "must be tokens of letters, digits, _ and -, separated by dots")
     .describe("First token(s) of every NATS subject; clusters with different prefixes do not hear each other."),
-  FANWIRE_LOG_MAX_AGE_SECONDS: setting
+  FANWIRE_HISTORY_MAX_AGE_SECONDS: setting
     .integer({ min: 1, max: 10 * 365 * 86_400, default: 86_400 })
     .describe(
-      "How long durable publications are kept, in seconds. Counts when the log is created, as do all its limits.",
+      "How long durable publications are kept, in seconds. Counts when the history is created, as do all its limits.",
     ),
-  FANWIRE_LOG_MAX_PER_SUBJECT: setting
+  FANWIRE_HISTORY_MAX_PER_SUBJECT: setting
     .integer({ min: 1, max: 1_000_000, default: 1_000 })
     .describe(
       "Durable publications kept for each topic, each user and everyone. Who missed as many cannot be told that nothing is missing.",
     ),
-  FANWIRE_LOG_MAX_BYTES: setting
+  FANWIRE_HISTORY_MAX_BYTES: setting
     .integer({ min: 1_024, max: 1_024 ** 5, default: 1_024 ** 3 })
-    .describe("Size of the log in bytes, reserved on each replica; the oldest publications make room."),
-  FANWIRE_LOG_REPLICAS: setting
+    .describe("Size of the history in bytes, reserved on each replica; the oldest publications make room."),
+  FANWIRE_HISTORY_REPLICAS: setting
     .integer({ min: 1, max: 5, default: 1 })
-    .describe("NATS nodes that keep the log; 3 survive the loss of any one."),
+    .describe("NATS nodes that keep the history; 3 survive the loss of any one."),
   FANWIRE_LOG_LEVEL: setting.oneOf(logLevels, "info").describe("Least severe level that is logged."),
 };
 
@@ -67,20 +67,20 @@ export function busConfigFrom(values: SharedValues): BusConfig {
   };
 }
 
-/** What the log keeps, when it is we who create it. */
-export type LogConfig = {
+/** What the history keeps, when it is we who create it. */
+export type HistoryConfig = {
   readonly maxAgeSeconds: number;
   readonly maxPerSubject: number;
   readonly maxBytes: number;
   readonly replicas: number;
 };
 
-export function logConfigFrom(values: SharedValues): LogConfig {
+export function historyConfigFrom(values: SharedValues): HistoryConfig {
   return {
-    maxAgeSeconds: values.FANWIRE_LOG_MAX_AGE_SECONDS,
-    maxPerSubject: values.FANWIRE_LOG_MAX_PER_SUBJECT,
-    maxBytes: values.FANWIRE_LOG_MAX_BYTES,
-    replicas: values.FANWIRE_LOG_REPLICAS,
+    maxAgeSeconds: values.FANWIRE_HISTORY_MAX_AGE_SECONDS,
+    maxPerSubject: values.FANWIRE_HISTORY_MAX_PER_SUBJECT,
+    maxBytes: values.FANWIRE_HISTORY_MAX_BYTES,
+    replicas: values.FANWIRE_HISTORY_REPLICAS,
   };
 }
 

@@ -39,7 +39,7 @@ export type Publication = {
   readonly position: string | undefined;
   /** The publisher's own id, where it gave one. */
   readonly id: string | undefined;
-  /** It was missed, and came from the log when the connection resumed. */
+  /** It was missed, and came from the history when the connection resumed. */
   readonly recovered: boolean;
 };
 

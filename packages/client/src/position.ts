@@ -1,4 +1,4 @@
-/** Whether `position` lies behind `other` in the log. In another life of the log everything does. */
+/** Whether `position` lies behind `other` in the history. In another life of the history everything does. */
 export function isAfter(position: string, other: string): boolean {
   const [epoch, sequence] = split(position);
   const [otherEpoch, otherSequence] = split(other);

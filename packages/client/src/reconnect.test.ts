@@ -138,7 +138,7 @@ test("what is still to come of what was missed is not skipped by the welcome", a
   expect(client.position).toBe("e-25");
 });
 
-test("in another life of the log its positions count", async () => {
+test("in another life of the history its positions count", async () => {
   const { client } = await record({ since: "old-900" });
   FakeWebSocket.last.welcome({ position: "new-3", recovered: false });
   FakeWebSocket.last.say(publication({ position: "new-4" }));

@@ -32,7 +32,7 @@ export class Topic {
     this.subscribed.catch(() => {});
   }
 
-  /** The worker follows it. `position`: where the log stood then, for one that catches up. */
+  /** The worker follows it. `position`: where the history stood then, for one that catches up. */
   followed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
     if (recovered === true) this.#until = position;
     else this.since = undefined;

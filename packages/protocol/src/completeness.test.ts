@@ -1,23 +1,23 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isProvablyComplete, type LogState, type Replay } from "./completeness.ts";
+import { type HistoryState, isProvablyComplete, type Replay } from "./completeness.ts";
 
-const log: LogState = { epoch: "e1", firstSequence: 5, lastSequence: 50, maxPerSubject: 3 };
+const history: HistoryState = { epoch: "e1", firstSequence: 5, lastSequence: 50, maxPerSubject: 3 };
 const replay = (change: Partial<Replay> & { readonly at?: number } = {}): Replay => ({
   since: { epoch: "e1", sequence: change.at ?? 10 },
   counts: new Map([["a", 2]]),
-  log,
+  history,
   ...change,
 });
 
-test("fewer publications than the limit, from a part of the log that is whole, prove it", () => {
+test("fewer publications than the limit, from a part of the history that is whole, prove it", () => {
   expect(isProvablyComplete(replay())).toBe(true);
   expect(isProvablyComplete(replay({ counts: new Map() }))).toBe(true);
   expect(isProvablyComplete(replay({ at: 4 }))).toBe(true);
   expect(isProvablyComplete(replay({ at: 50, counts: new Map() }))).toBe(true);
 });
 
-test("another life of the log proves nothing", () => {
+test("another life of the history proves nothing", () => {
   expect(isProvablyComplete(replay({ since: { epoch: "e2", sequence: 10 } }))).toBe(false);
 });
 
@@ -26,7 +26,7 @@ test("a gap between the position and the first publication stored proves nothing
   expect(isProvablyComplete(replay({ at: 0, counts: new Map() }))).toBe(false);
 });
 
-test("a position the log has not reached proves nothing", () => {
+test("a position the history has not reached proves nothing", () => {
   expect(isProvablyComplete(replay({ at: 51, counts: new Map() }))).toBe(false);
 });
 
@@ -42,14 +42,14 @@ test("as many publications of a subject as are kept prove nothing, unless the on
 test("an empty log is complete from its beginning", () => {
   const empty = { epoch: "e1", firstSequence: 0, lastSequence: 0, maxPerSubject: 3 };
 
-  expect(isProvablyComplete({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), log: empty })).toBe(true);
+  expect(isProvablyComplete({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), history: empty })).toBe(true);
 });
 
 test("all gone by age is complete only for who had the last", () => {
   const gone = { epoch: "e1", firstSequence: 51, lastSequence: 50, maxPerSubject: 3 };
 
-  expect(isProvablyComplete(replay({ at: 50, counts: new Map(), log: gone }))).toBe(true);
-  expect(isProvablyComplete(replay({ at: 49, counts: new Map(), log: gone }))).toBe(false);
+  expect(isProvablyComplete(replay({ at: 50, counts: new Map(), history: gone }))).toBe(true);
+  expect(isProvablyComplete(replay({ at: 49, counts: new Map(), history: gone }))).toBe(false);
 });
 
 /** What JetStream keeps: at most `maxPerSubject` of each subject and `maxTotal` of all, the oldest dropped first. */
@@ -92,7 +92,7 @@ test("over random histories: never a false yes, and no only where the rule says 
       const isComplete = isProvablyComplete({
         since: { epoch: "e", sequence: at },
         counts,
-        log: { epoch: "e", firstSequence, lastSequence: published.length, maxPerSubject },
+        history: { epoch: "e", firstSequence, lastSequence: published.length, maxPerSubject },
         subjectAtSince: kept.has(at) ? published[at - 1] : undefined,
       });
 

@@ -20,7 +20,7 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({
     command: z.literal("receipt"),
     id: z.string(),
-    /** Where in the log it stands that the answer waits for, by log subject; a live publication has come before its request. */
+    /** Where in the history it stands that the answer waits for, by log subject; a live publication has come before its request. */
     stored: z.array(z.object({ subject: z.string(), position: z.string() })),
     /** How long the answer may wait for that. */
     waitMs: z.int().positive(),

@@ -12,21 +12,21 @@ export const headerNames = {
   via: "Via",
 } as const;
 
-/** Names of the headers that JetStream reads, and those it adds to what the log republishes. */
-export const logHeaderNames = {
-  /** What the log de-duplicates by; see {@link messageId}. */
+/** Names of the headers that JetStream reads, and those it adds to what the history republishes. */
+export const streamHeaderNames = {
+  /** What the history de-duplicates by; see {@link messageId}. */
   messageId: "Nats-Msg-Id",
-  /** Where it stands in the log. */
+  /** Where it stands in the history. */
   sequence: "Nats-Sequence",
   /** Where the one before it on the same subject stands, or stood; 0 for the first. */
   lastSequence: "Nats-Last-Sequence",
 } as const;
 
 /**
- * What the log de-duplicates a publication by. The publisher's id alone would not do: JetStream compares ids over the whole
+ * What the history de-duplicates a publication by. The publisher's id alone would not do: JetStream compares ids over the whole
  * log, so of two publications with one id to two targets the second would be taken for the first and lost.
  *
- * @param subject of the log; holds no space, so that no two pairs share an id.
+ * @param subject of the history; holds no space, so that no two pairs share an id.
  */
 export function messageId(subject: string, id: string): string {
   return `${subject} ${id}`;

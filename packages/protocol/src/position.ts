@@ -1,4 +1,4 @@
-/** Where a reader stands in the log; written `<epoch>-<sequence>`. */
+/** Where a reader stands in the history; written `<epoch>-<sequence>`. */
 export type Position = {
   /** Names one life of the stream: a recreated stream has another epoch, and old sequences mean nothing in it. */
   readonly epoch: string;

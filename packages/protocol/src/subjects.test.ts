@@ -32,9 +32,9 @@ test("the subjects are those of the design", () => {
   const connection = { workerId: "abcd1234", connectionId: 7 };
 
   expect(subjects.live({ kind: "everyone" })).toBe("fanwire.live.all");
-  expect(subjects.log({ kind: "everyone" })).toBe("fanwire.log.all");
+  expect(subjects.history({ kind: "everyone" })).toBe("fanwire.history.all");
   expect(subjects.live({ kind: "topic", topic: "orders.7" })).toBe("fanwire.live.topic.orders.7");
-  expect(subjects.log({ kind: "user", user: "анна" })).toBe("fanwire.log.user.=D0=B0=D0=BD=D0=BD=D0=B0");
+  expect(subjects.history({ kind: "user", user: "анна" })).toBe("fanwire.history.user.=D0=B0=D0=BD=D0=BD=D0=B0");
   expect(subjects.live({ kind: "connection", connection })).toBe("fanwire.live.connection.abcd1234.7");
   expect(subjects.liveConnections("abcd1234")).toBe("fanwire.live.connection.abcd1234.*");
   expect(subjects.liveTopics("orders.*.>")).toBe("fanwire.live.topic.orders.*.>");
@@ -57,42 +57,42 @@ test("any target round-trips through its subject", () => {
   );
 });
 
-test("the log's subjects, stream and filters are those of the design", () => {
-  expect(subjects.logStream).toBe("FANWIRE_LOG");
-  expect(new Subjects("acme.prod-1").logStream).toBe("ACME_PROD-1_LOG");
-  expect(subjects.allLogged).toBe("fanwire.log.>");
+test("the history's subjects, stream and filters are those of the design", () => {
+  expect(subjects.historyStream).toBe("FANWIRE_HISTORY");
+  expect(new Subjects("acme.prod-1").historyStream).toBe("ACME_PROD-1_HISTORY");
+  expect(subjects.allHistory).toBe("fanwire.history.>");
   expect(subjects.allLive).toBe("fanwire.live.>");
-  expect(subjects.logFilter({ kind: "everyone" })).toBe("fanwire.log.all");
-  expect(subjects.logFilter({ kind: "topic", topic: "orders.*.>" })).toBe("fanwire.log.topic.orders.*.>");
-  expect(subjects.logFilter({ kind: "topic", topic: "a b" })).toBe("fanwire.log.topic.a=20b");
-  expect(subjects.logFilter({ kind: "user", user: "*" })).toBe("fanwire.log.user.=2A");
+  expect(subjects.historyFilter({ kind: "everyone" })).toBe("fanwire.history.all");
+  expect(subjects.historyFilter({ kind: "topic", topic: "orders.*.>" })).toBe("fanwire.history.topic.orders.*.>");
+  expect(subjects.historyFilter({ kind: "topic", topic: "a b" })).toBe("fanwire.history.topic.a=20b");
+  expect(subjects.historyFilter({ kind: "user", user: "*" })).toBe("fanwire.history.user.=2A");
 });
 
 test("any durable target round-trips through its log subject, which is its live one under another branch", () => {
   fc.assert(
     fc.property(target, (wanted) => {
       fc.pre(wanted.kind !== "connection");
-      const subject = subjects.log(wanted);
+      const subject = subjects.history(wanted);
 
-      expect(subjects.parseLog(subject)).toEqual(wanted);
+      expect(subjects.parseHistory(subject)).toEqual(wanted);
       expect(subjects.liveOf(subject)).toBe(subjects.live(wanted));
-      expect(subjects.logOf(subjects.live(wanted))).toBe(subject);
-      expect(subjects.logFilter(wanted)).toBe(subject);
+      expect(subjects.historyOf(subjects.live(wanted))).toBe(subject);
+      expect(subjects.historyFilter(wanted)).toBe(subject);
     }),
     { numRuns: 10_000 },
   );
 });
 
-test("what is not the log's has no place in it", () => {
+test("what is not the history's has no place in it", () => {
   for (const subject of [
-    "fanwire.log.connection.abcd1234.1",
-    "fanwire.log.",
-    "fanwire.log.topic.*",
+    "fanwire.history.connection.abcd1234.1",
+    "fanwire.history.",
+    "fanwire.history.topic.*",
     "fanwire.live.all",
   ])
-    expect(subjects.parseLog(subject), subject).toBeUndefined();
+    expect(subjects.parseHistory(subject), subject).toBeUndefined();
   expect(subjects.liveOf("fanwire.live.all")).toBeUndefined();
-  expect(subjects.logOf("other.live.all")).toBeUndefined();
+  expect(subjects.historyOf("other.live.all")).toBeUndefined();
 });
 
 test("two targets never share a subject", () => {
@@ -195,7 +195,7 @@ test("what no target builds parses to nothing", () => {
     "fanwire.live.connection.1bcd1234.1",
     "fanwire.live.connection.01.1",
     "fanwire.live.connection.-1.1",
-    "fanwire.log.all",
+    "fanwire.history.all",
     "other.live.all",
   ];
   for (const subject of others) expect(subjects.parseLive(subject), subject).toBeUndefined();

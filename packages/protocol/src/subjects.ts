@@ -31,14 +31,14 @@ export class Subjects {
   /** Every item of every Workerman Channel queue. */
   readonly channelQueues: string;
   /** Name of the JetStream stream that keeps durable publications. */
-  readonly logStream: string;
-  /** Everything the log keeps, whoever it is for. */
-  readonly allLogged: string;
-  /** Everything that is heard at once, whoever it is for: where the log republishes to. */
+  readonly historyStream: string;
+  /** Everything the history keeps, whoever it is for. */
+  readonly allHistory: string;
+  /** Everything that is heard at once, whoever it is for: where the history republishes to. */
   readonly allLive: string;
 
   readonly #live: string;
-  readonly #log: string;
+  readonly #history: string;
   readonly #worker: string;
   readonly #channel: string;
 
@@ -47,12 +47,12 @@ export class Subjects {
     this.everything = `${prefix}.>`;
     this.allWorkers = `${prefix}.control.workers`;
     this.#live = `${prefix}.live.`;
-    this.#log = `${prefix}.log.`;
+    this.#history = `${prefix}.history.`;
     this.#worker = `${prefix}.control.worker.`;
     this.#channel = `${prefix}.channel.`;
     this.channelQueues = `${this.#channel}queue.>`;
-    this.logStream = `${prefix.toUpperCase().replaceAll(".", "_")}_LOG`;
-    this.allLogged = `${this.#log}>`;
+    this.historyStream = `${prefix.toUpperCase().replaceAll(".", "_")}_HISTORY`;
+    this.allHistory = `${this.#history}>`;
     this.allLive = `${this.#live}>`;
   }
 
@@ -61,14 +61,14 @@ export class Subjects {
     return this.#live + branch(target);
   }
 
-  /** Where a publication to `target` is stored; the log republishes it to {@link live}. */
-  log(target: DurableTarget): string {
-    return this.#log + branch(target);
+  /** Where a publication to `target` is stored; the history republishes it to {@link live}. */
+  history(target: DurableTarget): string {
+    return this.#history + branch(target);
   }
 
-  /** What the log keeps for `target`, whose topic may be a pattern: that of all topics it matches. */
-  logFilter(target: DurableTarget): string {
-    return target.kind === "topic" ? `${this.#log}topic.${encodeTopicPattern(target.topic)}` : this.log(target);
+  /** What the history keeps for `target`, whose topic may be a pattern: that of all topics it matches. */
+  historyFilter(target: DurableTarget): string {
+    return target.kind === "topic" ? `${this.#history}topic.${encodeTopicPattern(target.topic)}` : this.history(target);
   }
 
   /** All topics that `pattern` matches. */
@@ -107,20 +107,20 @@ export class Subjects {
     return subject.startsWith(this.#live) ? parseBranch(subject.slice(this.#live.length)) : undefined;
   }
 
-  /** Whose publications a log subject keeps, or `undefined` for a subject that {@link log} never builds. */
-  parseLog(subject: string): DurableTarget | undefined {
-    const target = subject.startsWith(this.#log) ? parseBranch(subject.slice(this.#log.length)) : undefined;
+  /** Whose publications a history subject keeps, or `undefined` for a subject that {@link log} never builds. */
+  parseHistory(subject: string): DurableTarget | undefined {
+    const target = subject.startsWith(this.#history) ? parseBranch(subject.slice(this.#history.length)) : undefined;
     return target?.kind === "connection" ? undefined : target;
   }
 
-  /** Where the log keeps what is heard on `liveSubject`, which may hold wildcards; `undefined` if that is no live subject. */
-  logOf(liveSubject: string): string | undefined {
-    return moved(liveSubject, this.#live, this.#log);
+  /** Where the history keeps what is heard on `liveSubject`, which may hold wildcards; `undefined` if that is no live subject. */
+  historyOf(liveSubject: string): string | undefined {
+    return moved(liveSubject, this.#live, this.#history);
   }
 
-  /** Where what the log keeps under `logSubject` is heard; `undefined` if that is no subject of the log. */
-  liveOf(logSubject: string): string | undefined {
-    return moved(logSubject, this.#log, this.#live);
+  /** Where what the history keeps under `historySubject` is heard; `undefined` if that is no subject of the history. */
+  liveOf(historySubject: string): string | undefined {
+    return moved(historySubject, this.#history, this.#live);
   }
 }
 

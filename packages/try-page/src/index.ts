@@ -3,7 +3,7 @@ import { button, element, field } from "./elements.ts";
 import { Line } from "./line.ts";
 import { showPublication } from "./publications-view.ts";
 import { startPublishForm } from "./publish-form.ts";
-import { addToLog, showPosition, showState } from "./state-view.ts";
+import { addToHistory, showPosition, showState } from "./state-view.ts";
 import { TopicsView } from "./topics-view.ts";
 
 const url = field("pusher-url");
@@ -23,16 +23,16 @@ element("connect-form", HTMLFormElement).addEventListener("submit", (event) => {
   try {
     start();
   } catch (error) {
-    addToLog("refused", String(error));
+    addToHistory("refused", String(error));
   }
 });
 disconnect.addEventListener("click", () => client?.close());
 cut.addEventListener("click", () => {
   if (line.isCut) {
-    addToLog("mended", "");
+    addToHistory("mended", "");
     line.mend();
   } else {
-    addToLog("cut", "nothing passes until it is mended");
+    addToHistory("cut", "nothing passes until it is mended");
     line.cut();
   }
   cut.textContent = line.isCut ? "Mend the line" : "Cut the line";

@@ -15,7 +15,7 @@ const recovered = element("recovered", HTMLElement);
 const position = element("position", HTMLElement);
 const log = element("log", HTMLElement);
 
-/** The state of the client in the header, its details, and a line in the log. */
+/** The state of the client in the header, its details, and a line in the history. */
 export function showState(next: ClientState): void {
   state.textContent = next.state;
   state.dataset.state = next.state;
@@ -25,14 +25,14 @@ export function showState(next: ClientState): void {
   } else {
     address.textContent = "–";
   }
-  addToLog(next.state, describe(next));
+  addToHistory(next.state, describe(next));
 }
 
 export function showPosition(text: string): void {
   position.textContent = text;
 }
 
-export function addToLog(kind: string, text: string): void {
+export function addToHistory(kind: string, text: string): void {
   const line = make("li", kind, make("time", "", timeOfDay()), make("b", "", kind), make("span", "", text));
   prepend(log, line, MOST_LINES);
 }

@@ -1,6 +1,6 @@
 import type { Client, FanwireError } from "@fanwire/client";
 import { element, field, make } from "./elements.ts";
-import { addToLog } from "./state-view.ts";
+import { addToHistory } from "./state-view.ts";
 
 const form = element("follow-form", HTMLFormElement);
 const input = field("follow-topic");
@@ -31,7 +31,7 @@ export class TopicsView {
   refused(name: string, error: FanwireError): void {
     this.#topics.get(name)?.remove();
     this.#topics.delete(name);
-    addToLog("refused", `${name}: ${error.message}`);
+    addToHistory("refused", `${name}: ${error.message}`);
   }
 
   #add(name: string): void {
@@ -50,6 +50,8 @@ export class TopicsView {
   #remove(name: string): void {
     this.#topics.get(name)?.remove();
     this.#topics.delete(name);
-    this.#client?.unsubscribe(name).catch((error: FanwireError) => addToLog("refused", `${name}: ${error.message}`));
+    this.#client
+      ?.unsubscribe(name)
+      .catch((error: FanwireError) => addToHistory("refused", `${name}: ${error.message}`));
   }
 }

@@ -62,11 +62,11 @@ test("a batch is refused as a whole only when NATS was away for all of it", () =
   expect(refusalOfAll([unavailable, unconfirmed])).toEqual(unconfirmed);
 });
 
-test("a durable publication goes to the log's subject", () => {
+test("a durable publication goes to the history's subject", () => {
   const target = { kind: "topic", topic: "a.ж" } as const;
 
   expect(encodeDurable(subjects, { target, content, id: "42" })).toEqual({
-    subject: "fanwire.log.topic.a.=D0=B6",
+    subject: "fanwire.history.topic.a.=D0=B6",
     content,
     headers: [["Id", "42"]],
   });
@@ -105,7 +105,7 @@ test("workers wait for what was stored now, not for what had been before", () =>
   const publications = ["a", "b"].map((topic) => ({ target: { kind: "topic", topic } as const, content }));
 
   expect(storedNow(subjects, publications, [stored(7), stored(3, true)])).toEqual([
-    { subject: "fanwire.log.topic.a", position: "e-7" },
+    { subject: "fanwire.history.topic.a", position: "e-7" },
   ]);
   expect(storedNow(subjects, publications, [{ ok: true, status: "published" }])).toEqual([]);
 });

@@ -13,7 +13,7 @@ import {
 export type PublishRequest = {
   /** One, or one for each of several topics. */
   readonly publications: readonly Publication[];
-  /** Stored in the log, and heard from there. */
+  /** Stored in the history, and heard from there. */
   readonly isDurable: boolean;
   /** Whether to say who got it. */
   readonly wantsReceipt: boolean;
@@ -66,7 +66,7 @@ export type OutgoingPublication = {
 /**
  * What is known of a publication after it was handed over. `published`: NATS has it, for whoever listens. `delivered` and
  * `buffered`: the worker's own word about its connection. `forwarded`: a Workerman worker has it, and says no more.
- * `stored`: the log has it.
+ * `stored`: the history has it.
  */
 export type PublishResult = Accepted | Refused;
 export type Accepted = ({ readonly ok: true; readonly status: "published" | DeliveredStatus } | Stored) & {
@@ -99,7 +99,7 @@ export type PublishRefusal =
   | "forbidden"
   /** Not stored: there is no log here. */
   | "no-jetstream"
-  /** Not stored: the log cannot take it now, or at all. */
+  /** Not stored: the history cannot take it now, or at all. */
   | "unusable"
   /** Sent; whether the worker delivered it is unknown. */
   | "worker-timeout"
@@ -110,12 +110,12 @@ export function encodePublication(subjects: Subjects, publication: Publication):
   return { subject: subjects.live(publication.target), ...encodeBody(publication) };
 }
 
-/** A publication as it goes to the log. */
+/** A publication as it goes to the history. */
 export function encodeDurable(
   subjects: Subjects,
   publication: Publication & { readonly target: DurableTarget },
 ): OutgoingPublication {
-  return { subject: subjects.log(publication.target), ...encodeBody(publication) };
+  return { subject: subjects.history(publication.target), ...encodeBody(publication) };
 }
 
 function encodeBody({ content, event, id, receipt, except }: Publication): Omit<OutgoingPublication, "subject"> {
@@ -132,7 +132,7 @@ export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
   return outcome === "gone" ? { ok: false, reason: "connection-not-found" } : { ok: true, status: outcome };
 }
 
-/** Where something stands in the log: its subject there, and its position. */
+/** Where something stands in the history: its subject there, and its position. */
 export type StoredAt = { readonly subject: string; readonly position: string };
 
 /** What was stored by one request, without what had been before. */
@@ -144,7 +144,7 @@ export function storedNow(
   return publications.flatMap(({ target }, at) => {
     const result = results[at];
     if (target.kind === "connection" || !result?.ok || result.status !== "stored" || result.isDuplicate) return [];
-    return result.positions.map((each) => ({ subject: subjects.log(target), position: formatPosition(each) }));
+    return result.positions.map((each) => ({ subject: subjects.history(target), position: formatPosition(each) }));
   });
 }
 

@@ -107,10 +107,10 @@ test("what is from before the following is past, what comes later only once it i
   expect(new KeySequence(true).isPast(1)).toBe(false);
 });
 
-test("in a log made anew all is new to who followed before, and nothing is old news to who has just come", () => {
+test("in a history made anew all is new to who followed before, and nothing is old news to who has just come", () => {
   const [followed, fresh] = [new KeySequence(false), new KeySequence(false)];
   followed.begin(20);
-  // It came before it was known where the log stands, and that the log was made anew.
+  // It came before it was known where the history stands, and that the history was made anew.
   fresh.delivered(5, "a");
 
   expect([followed.reset(), fresh.reset()]).toEqual([true, false]);

@@ -3,7 +3,7 @@ export type Verdict =
   | "deliver"
   /** It was delivered before, or predates the following. */
   | "duplicate"
-  /** One before it on its subject has not come: deliver neither before that is read from the log. */
+  /** One before it on its subject has not come: deliver neither before that is read from the history. */
   | "gap";
 
 /** Subjects of one pattern that are remembered; beyond that they are forgotten and learnt anew. */
@@ -17,7 +17,7 @@ type Memory = {
 
 /**
  * Which durable publications of one followed key (a topic, a pattern, a user, everyone) this worker has delivered, so that
- * each is delivered once and what is missing is noticed. Sequences are those of the log.
+ * each is delivered once and what is missing is noticed. Sequences are those of the history.
  */
 export class KeySequence {
   /** It has one subject only: each publication names the one before it. */
@@ -44,7 +44,7 @@ export class KeySequence {
     return this.#floor;
   }
 
-  /** It is known where in the log the following began: all that is stored after that is to be delivered. */
+  /** It is known where in the history the following began: all that is stored after that is to be delivered. */
   get hasBegun(): boolean {
     return this.#hasBegun;
   }
@@ -66,7 +66,7 @@ export class KeySequence {
   }
 
   /**
-   * `previous`: sequence of the publication before it on its subject, 0 when it is the first; as the log says, which was
+   * `previous`: sequence of the publication before it on its subject, 0 when it is the first; as the history says, which was
    * seen to be wrong (0) after the death of a NATS node. So what we delivered last on the subject must be what it names.
    */
   judge(sequence: number, previous: number, subject: string): Verdict {
@@ -87,13 +87,13 @@ export class KeySequence {
     else deliveredAbove.add(sequence);
   }
 
-  /** `end`: of the log, once NATS has the subscription. What came before the answer counts as delivered. */
+  /** `end`: of the history, once NATS has the subscription. What came before the answer counts as delivered. */
   begin(end: number): void {
     if (this.#floor === undefined) this.#floor = end;
     this.#hasBegun = true;
   }
 
-  /** All up to `through` have been read from the log, and delivered where they were missing. */
+  /** All up to `through` have been read from the history, and delivered where they were missing. */
   settle(through: number): void {
     this.#hasBegun = true;
     this.#raiseFloor(through);
@@ -108,7 +108,7 @@ export class KeySequence {
   }
 
   /**
-   * Where the log ends, for a key about which nothing is known: it counts from the second proposal on, when what was on its
+   * Where the history ends, for a key about which nothing is known: it counts from the second proposal on, when what was on its
    * way at the first has come.
    */
   propose(end: number): void {
@@ -118,7 +118,7 @@ export class KeySequence {
   }
 
   /**
-   * The log was made anew: its sequences mean something else. True: all of it is newer than the following. False: the following
+   * The history was made anew: its sequences mean something else. True: all of it is newer than the following. False: the following
    * had not begun, and may be newer than some of it.
    */
   reset(): boolean {

@@ -17,7 +17,7 @@ const came = (sequence: number, previous: number, subject = "a"): Repaired => ({
   newest: Number.POSITIVE_INFINITY,
 });
 
-test("fewer than the log keeps of a subject are complete, as many may lack older ones", () => {
+test("fewer than the history keeps of a subject are complete, as many may lack older ones", () => {
   expect(isUnbroken([read(11, 13), read(12, 13), read(13, 13, "b")], 10, log, nothing)).toBe(true);
   expect(isUnbroken([read(11, 13), read(12, 13), read(13, 13)], 10, log, nothing)).toBe(false);
 });
@@ -37,7 +37,7 @@ test("what was delivered before counts as there", () => {
   expect(isUnbroken([came(14, 13)], 10, log, isDelivered)).toBe(true);
 });
 
-test("nothing is proven when the whole log begins later", () => {
+test("nothing is proven when the whole history begins later", () => {
   expect(isUnbroken([], 10, { ...log, firstSequence: 12 }, nothing)).toBe(false);
   expect(isUnbroken([], 10, { ...log, firstSequence: 11 }, nothing)).toBe(true);
 });

@@ -1,6 +1,6 @@
-import type { LogState } from "@fanwire/protocol";
+import type { HistoryState } from "@fanwire/protocol";
 
-/** A durable publication that came and was held back, or was read from the log, or both. */
+/** A durable publication that came and was held back, or was read from the history, or both. */
 export type Repaired = {
   readonly sequence: number;
   readonly subject: string;
@@ -9,19 +9,19 @@ export type Repaired = {
    * leaves it out after the death of a node).
    */
   readonly previous: number;
-  /** Newest sequence of the log at a moment after it was read there; infinite when it was not. */
+  /** Newest sequence of the history at a moment after it was read there; infinite when it was not. */
   readonly newest: number;
 };
 
 /**
  * Whether publications of one key, in order, certainly leave out nothing that was stored after `after`. One that came names the
- * one before it. One that was read does not, but the log drops only the oldest of a subject, and leaves the limit's number
+ * one before it. One that was read does not, but the history drops only the oldest of a subject, and leaves the limit's number
  * behind: where fewer were stored from this one on, none was dropped before it.
  */
 export function isUnbroken(
   publications: readonly Repaired[],
   after: number,
-  { firstSequence, maxPerSubject }: Pick<LogState, "firstSequence" | "maxPerSubject">,
+  { firstSequence, maxPerSubject }: Pick<HistoryState, "firstSequence" | "maxPerSubject">,
   isDelivered: (sequence: number) => boolean,
 ): boolean {
   if (firstSequence > after + 1) return false;

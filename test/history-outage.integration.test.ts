@@ -1,18 +1,18 @@
 import { within } from "@fanwire/bus";
 import { expect, test } from "vitest";
-import { openLog } from "./support/log.ts";
-import { append, appended, contents, everyone, replay } from "./support/log-calls.ts";
+import { openHistory } from "./support/history.ts";
+import { append, appended, contents, everyone, replay } from "./support/history-calls.ts";
 import { accepts, startNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
 test("over a restart of NATS nothing acknowledged is lost, the epoch stays, and appending waits for it", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   const before = await appended(opened, everyone, "before");
 
   await nats.stop();
   await until("the loss is noticed", () => !opened.bus.health().alive);
-  expect(await opened.log.state()).toMatchObject({ ok: false, reason: "unavailable" });
+  expect(await opened.history.state()).toMatchObject({ ok: false, reason: "unavailable" });
   const waiting = append(opened, everyone, "during");
   await nats.restart();
 
@@ -25,7 +25,7 @@ test("over a restart of NATS nothing acknowledged is lost, the epoch stays, and 
 
 test("while NATS stays away an append ends with the word that nothing was stored", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   await appended(opened, everyone, "before");
 
   await nats.stop();
@@ -38,7 +38,7 @@ test("while NATS stays away an append ends with the word that nothing was stored
 
 test("an append whose acknowledgement never comes may be stored, and says so", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   await appended(opened, everyone, "before");
 
   nats.signal("SIGSTOP");

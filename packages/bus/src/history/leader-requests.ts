@@ -1,6 +1,6 @@
 import type { ApiError, StreamInfo } from "@nats-io/jetstream";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
-import type { NatsBus } from "./nats.ts";
+import type { NatsBus } from "../nats.ts";
 
 /** How long a better answer is waited for when the first is not worth much. */
 const BETTER_WITHIN_MS = 500;

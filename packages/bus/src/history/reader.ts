@@ -1,13 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { LogState, Subjects } from "@fanwire/protocol";
+import type { HistoryState, Subjects } from "@fanwire/protocol";
 import type { ConsumerAPI, JetStreamManager, MsgRequest, NextMsgRequest, StoredMsg } from "@nats-io/jetstream";
-import type { LogFailure, Outcome, ReadOutcome, ReadRequest } from "./durable-log.ts";
-import { type Failed, failureOf } from "./log-failure.ts";
-import { Page } from "./log-page.ts";
-import { type Range, type RangeMessage, readRange } from "./log-range.ts";
-import type { OpenStream } from "./log-stream.ts";
-import type { NatsBus } from "./nats.ts";
-import type { StreamWatch } from "./stream-watch.ts";
+import type { NatsBus } from "../nats.ts";
+import { type Failed, failureOf } from "./failures.ts";
+import type { HistoryFailure, Outcome, ReadOutcome, ReadRequest } from "./history.ts";
+import { Page } from "./page.ts";
+import { type Range, type RangeMessage, readRange } from "./range-consumer.ts";
+import type { OpenStream } from "./stream.ts";
+import type { StreamWatch } from "./stream-state.ts";
 
 /** So many are asked for one by one; only then a consumer pays. Most who come back missed few. */
 const SINGLE_READS = 4;
@@ -33,10 +33,10 @@ type ReaderParts = {
 type Answer<Result> = Outcome<{ readonly result: Result }>;
 
 /**
- * Reads what is stored, from the log's leader. That there is nothing more is believed only of one who led all the while, up to
- * where the log ended before: what a node does not have yet would look like nothing published.
+ * Reads what is stored, from the history's leader. That there is nothing more is believed only of one who led all the while, up to
+ * where the history ended before: what a node does not have yet would look like nothing published.
  */
-export class LogReader {
+export class HistoryReader {
   readonly #bus: NatsBus;
   readonly #jsm: JetStreamManager;
   readonly #consumers: ConsumerAPI;
@@ -56,7 +56,7 @@ export class LogReader {
     const { upTo = 0, signal } = request;
     for (let attempt = 1; attempt <= MAX_REIGNS; attempt++) {
       const known = this.#watch.current;
-      const before = known !== undefined && known.log.lastSequence >= upTo ? known : await this.#describe(signal);
+      const before = known !== undefined && known.history.lastSequence >= upTo ? known : await this.#describe(signal);
       if (!before.ok) return before;
       const page = new Page(request, this.#subjects);
       const end = await this.#fill(page, request);
@@ -66,43 +66,46 @@ export class LogReader {
       const after = await this.#describe(signal);
       if (!after.ok) return after;
       const { publications, next } = page;
-      if (!end.result) return { ok: true, publications, through: next, isEnd: false, log: after.log };
+      if (!end.result) return { ok: true, publications, through: next, isEnd: false, history: after.history };
       // A node that hung while it led answers until it hears of its successor: that it knows nothing more says nothing.
       if (after.reign !== before.reign) continue;
       return {
         ok: true,
         publications,
-        through: Math.max(next, before.log.lastSequence),
+        through: Math.max(next, before.history.lastSequence),
         isEnd: true,
-        log: after.log,
+        history: after.history,
       };
     }
-    return { ok: false, reason: "unavailable", detail: "the log's leader changes again and again" };
+    return { ok: false, reason: "unavailable", detail: "the history's leader changes again and again" };
   }
 
-  async state(signal?: AbortSignal): Promise<Outcome<{ readonly log: LogState }>> {
+  async state(signal?: AbortSignal): Promise<Outcome<{ readonly history: HistoryState }>> {
     const opened = await this.#describe(signal);
-    return opened.ok ? { ok: true, log: opened.log } : opened;
+    return opened.ok ? { ok: true, history: opened.history } : opened;
   }
 
   async count(subject: string): Promise<Outcome<{ readonly count: number }>> {
-    const { logStream } = this.#subjects;
-    const answer = await this.#ask(() => this.#jsm.streams.info(logStream, { subjects_filter: subject }), undefined);
+    const { historyStream } = this.#subjects;
+    const answer = await this.#ask(
+      () => this.#jsm.streams.info(historyStream, { subjects_filter: subject }),
+      undefined,
+    );
     return answer.ok ? { ok: true, count: answer.result.state.subjects?.[subject] ?? 0 } : answer;
   }
 
   /** The one message that a request of the leader names, if it is stored. */
   async get(query: MsgRequest | NextMsgRequest, signal?: AbortSignal): Promise<Answer<StoredMsg | null>> {
-    const { logStream } = this.#subjects;
+    const { historyStream } = this.#subjects;
     // The client's type does not know the third kind of request; the server does since 2.9.
-    return this.#ask(() => this.#jsm.streams.getMessage(logStream, query as MsgRequest), signal);
+    return this.#ask(() => this.#jsm.streams.getMessage(historyStream, query as MsgRequest), signal);
   }
 
   /** True: nothing more was stored at some moment of the reading. False: the page is full. */
   async #fill(page: Page, request: ReadRequest): Promise<Answer<boolean>> {
     const { withoutContent = false, signal } = request;
     // With a filter, be it one for all, nats-server 2.9 looks through many subjects for each message.
-    const filter = request.filter === this.#subjects.allLogged ? undefined : request.filter;
+    const filter = request.filter === this.#subjects.allHistory ? undefined : request.filter;
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
       if (page.next >= end) return { ok: true, result: true };
@@ -118,7 +121,7 @@ export class LogReader {
         // Under load something new is stored by the time the rest has come, and an end that moves may never be reached.
         const state = await this.state(signal);
         if (!state.ok) return state;
-        end = state.log.lastSequence;
+        end = state.history.lastSequence;
       }
       if (performance.now() < this.#noConsumersUntil) continue;
       for (const message of await this.#range(page, { filter, withoutContent })) page.addDelivered(message);
@@ -131,7 +134,7 @@ export class LogReader {
     try {
       const [known, ...rest] = await readRange(this.#bus, this.#consumers, {
         ...request,
-        stream: this.#subjects.logStream,
+        stream: this.#subjects.historyStream,
         // Begins with the one the leader gave us last. A consumer on a node that has just come back may not have what follows
         // yet and begin somewhere later: then it does not begin with that one either.
         from: page.next,
@@ -158,14 +161,14 @@ export class LogReader {
     }, signal);
   }
 
-  #describe(signal: AbortSignal | undefined): Promise<OpenStream | LogFailure> {
+  #describe(signal: AbortSignal | undefined): Promise<OpenStream | HistoryFailure> {
     return this.#waitOut(() => this.#watch.refresh(), signal);
   }
 
   async #waitOut<Done extends { readonly ok: true }>(
     work: () => Promise<Done | Failed>,
     signal: AbortSignal | undefined,
-  ): Promise<Done | LogFailure> {
+  ): Promise<Done | HistoryFailure> {
     const deadline = performance.now() + DEADLINE_MS;
     for (;;) {
       signal?.throwIfAborted();

@@ -1,21 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { AppendOutcome } from "@fanwire/bus";
 import { expect, test } from "vitest";
-import { openLog, type TestLog } from "./support/log.ts";
+import { openHistory, type TestHistory } from "./support/history.ts";
 import { startNatsCluster } from "./support/nats-cluster.ts";
 import { until } from "./support/wait.ts";
 
-/** The node that leads the log's stream. */
-async function leaderOf({ bus, subjects }: TestLog): Promise<string | undefined> {
-  const answer = await bus.request(`$JS.API.STREAM.INFO.${subjects.logStream}`, Buffer.from(""), { timeoutMs: 1_000 });
+/** The node that leads the history's stream. */
+async function leaderOf({ bus, subjects }: TestHistory): Promise<string | undefined> {
+  const answer = await bus.request(`$JS.API.STREAM.INFO.${subjects.historyStream}`, Buffer.from(""), {
+    timeoutMs: 1_000,
+  });
   return answer.ok ? JSON.parse(Buffer.from(answer.message.data).toString()).cluster?.leader : undefined;
 }
 
 /** Everything stored, by content. */
-async function storedContents({ log, subjects }: TestLog): Promise<string[]> {
+async function storedContents({ history, subjects }: TestHistory): Promise<string[]> {
   const contents: string[] = [];
   for (let after = 0; ; ) {
-    const page = await log.read({ filter: subjects.allLogged, after, limit: 1_000 });
+    const page = await history.read({ filter: subjects.allHistory, after, limit: 1_000 });
     if (!page.ok) throw new Error(`${page.reason}: ${page.detail}`);
     contents.push(...page.publications.map(({ content }) => Buffer.from(content).toString()));
     if (page.isEnd) return contents;
@@ -23,13 +25,13 @@ async function storedContents({ log, subjects }: TestLog): Promise<string[]> {
   }
 }
 
-test("while the log's leader is killed every acknowledged publication is stored exactly once, and appending goes on", async () => {
+test("while the history's leader is killed every acknowledged publication is stored exactly once, and appending goes on", async () => {
   await using cluster = await startNatsCluster();
-  await using opened = await openLog({ servers: cluster.urls, config: { replicas: 3, maxPerSubject: 100_000 } });
-  const { log, subjects } = opened;
-  const subject = subjects.log({ kind: "topic", topic: "orders" });
-  expect(await log.append(subject, Buffer.from("first"))).toMatchObject({ ok: true });
-  const epoch = log.epoch;
+  await using opened = await openHistory({ servers: cluster.urls, config: { replicas: 3, maxPerSubject: 100_000 } });
+  const { history, subjects } = opened;
+  const subject = subjects.history({ kind: "topic", topic: "orders" });
+  expect(await history.append(subject, Buffer.from("first"))).toMatchObject({ ok: true });
+  const epoch = history.epoch;
 
   const outcomes = new Map<string, AppendOutcome>();
   const pending: Promise<void>[] = [];
@@ -39,7 +41,7 @@ test("while the log's leader is killed every acknowledged publication is stored 
   const appending = (async () => {
     for (let n = 0; !isEnough; n++) {
       const content = `n${n}`;
-      const appended = log.append(subject, Buffer.from(content), [], n % 2 === 0 ? `id${n}` : undefined);
+      const appended = history.append(subject, Buffer.from(content), [], n % 2 === 0 ? `id${n}` : undefined);
       pending.push(
         appended.then((outcome) => {
           outcomes.set(content, outcome);
@@ -50,7 +52,7 @@ test("while the log's leader is killed every acknowledged publication is stored 
     }
   })();
   await until("some are stored", () => acknowledgedAt.length > 100);
-  const leader = await until("the log has a leader", () => leaderOf(opened));
+  const leader = await until("the history has a leader", () => leaderOf(opened));
   await cluster.node(leader).stop("SIGKILL");
   await until("another leads", async () => {
     const next = await leaderOf(opened);

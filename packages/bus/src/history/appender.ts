@@ -1,18 +1,18 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { logHeaderNames, messageId } from "@fanwire/protocol";
+import { messageId, streamHeaderNames } from "@fanwire/protocol";
 import { JetStreamApiError, type PubAck } from "@nats-io/jetstream";
 import { errors, type MsgHdrs, nuid } from "@nats-io/transport-node";
-import type { HeaderEntries } from "./bus.ts";
-import type { AppendOutcome } from "./durable-log.ts";
-import { encodedHeaderBytes, encodeHeaders } from "./headers.ts";
-import { type Failed, failed, failureOf } from "./log-failure.ts";
-import type { NatsBus } from "./nats.ts";
-import type { StreamWatch } from "./stream-watch.ts";
+import type { HeaderEntries } from "../bus.ts";
+import { encodedHeaderBytes, encodeHeaders } from "../headers.ts";
+import type { NatsBus } from "../nats.ts";
+import { type Failed, failed, failureOf } from "./failures.ts";
+import type { AppendOutcome } from "./history.ts";
+import type { StreamWatch } from "./stream-state.ts";
 
 /** How long one attempt may take to be acknowledged. */
 const ATTEMPT_MS = 2_000;
 const PAUSE_MS = 250;
-/** A cluster that lost the log's leader takes 4 to 8 s to have another. */
+/** A cluster that lost the history's leader takes 4 to 8 s to have another. */
 const DEADLINE_MS = 10_000;
 /** Without any connection a caller is told sooner. */
 const CONNECTION_DEADLINE_MS = 3_000;
@@ -21,7 +21,7 @@ type Sent = Pick<PubAck, "stream" | "seq"> & { readonly ok: true; readonly isDup
 type NotConfirmed = Failed & { readonly mayBeStored: boolean };
 
 /** Stores publications and waits out what passes. */
-export class LogAppender {
+export class HistoryAppender {
   readonly #bus: NatsBus;
   readonly #watch: StreamWatch;
   readonly #stream: string;
@@ -40,7 +40,7 @@ export class LogAppender {
     id: string | undefined,
   ): Promise<AppendOutcome> {
     // Without a message id nothing could be sent twice without being stored twice.
-    const entry = [logHeaderNames.messageId, id === undefined ? nuid.next() : messageId(subject, id)] as const;
+    const entry = [streamHeaderNames.messageId, id === undefined ? nuid.next() : messageId(subject, id)] as const;
     const encoded = encodeHeaders([...headers, entry]);
     const maxBytes = this.#bus.maxPayloadBytes();
     if (maxBytes > 0 && content.length + encodedHeaderBytes(encoded) > maxBytes) {
@@ -54,7 +54,7 @@ export class LogAppender {
         : { ok: false, reason: sent.reason, detail: sent.detail };
     }
     const epoch = await this.#watch.epochAt(sent.seq, sent.isDuplicate);
-    if (epoch === undefined) return { ok: false, reason: "unconfirmed", detail: "the log cannot be described" };
+    if (epoch === undefined) return { ok: false, reason: "unconfirmed", detail: "the history cannot be described" };
     return {
       ok: true,
       position: { epoch, sequence: sent.seq },
@@ -125,7 +125,7 @@ const NOT_CONNECTED: NotConfirmed = {
 function notConfirmed(error: unknown): NotConfirmed {
   const failure = failureOf(error);
   if (isNoResponders(error)) {
-    return { ...failed("unusable", "the log has no leader", true), mayBeStored: false };
+    return { ...failed("unusable", "the history has no leader", true), mayBeStored: false };
   }
   return { ...failure, mayBeStored: failure.reason !== "forbidden" };
 }

@@ -8,38 +8,38 @@ import { until } from "./support/wait.ts";
 
 let nats: TestNats;
 let proxy: LossyProxy;
-let log: TestPublications;
+let history: TestPublications;
 let pusher: TestPusher;
 
 beforeAll(async () => {
   nats = await startNats();
   proxy = await startLossyProxy(nats.port);
-  log = await openPublications([nats.url]);
-  await log.append(topic("first"), "so that there is a log");
+  history = await openPublications([nats.url]);
+  await history.append(topic("first"), "so that there is a history");
   pusher = await startPusher({ nats: proxy.url, env: { PUSHER_WORKERS: "1" } });
 });
 beforeEach(() => {
   proxy.drop = () => false;
 });
 afterAll(async () => {
-  await log.bus.stop();
+  await history.bus.stop();
   for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
 });
 
 const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
 const isLive = (subject: string) => subject.startsWith("fanwire.live.");
 
-test("publications lost on the way are delivered from the log before what follows them", async () => {
+test("publications lost on the way are delivered from the history before what follows them", async () => {
   const client = await connectFanwire(pusher.url, { topic: ["gap.a", "gap.*"] });
-  await log.append(topic("gap.a"), "0");
+  await history.append(topic("gap.a"), "0");
   await until("it came, for each subscription", () => client.publications.length === 2);
 
   proxy.drop = isLive;
-  for (const data of ["1", "2", "3"]) await log.append(topic("gap.a"), data);
+  for (const data of ["1", "2", "3"]) await history.append(topic("gap.a"), data);
   await until("they were lost", () => proxy.dropped >= 6);
   proxy.drop = () => false;
-  await log.append(topic("gap.a"), "4");
-  await log.append(everyone, "end");
+  await history.append(topic("gap.a"), "4");
+  await history.append(everyone, "end");
 
   await until("all came", () => client.data().includes("end"));
   const own = (subscription: string | undefined) =>
@@ -48,15 +48,15 @@ test("publications lost on the way are delivered from the log before what follow
       .map(({ data }) => data);
   expect(own(undefined)).toEqual(["0", "1", "2", "3", "4"]);
   expect(own("gap.*")).toEqual(["0", "1", "2", "3", "4"]);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_log_gaps_total")).toBeGreaterThan(0);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_log_repairs_total")).toBeGreaterThanOrEqual(6);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_gaps_total")).toBeGreaterThan(0);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_repairs_total")).toBeGreaterThanOrEqual(6);
   client.socket.close();
 });
 
-test("what several topics have lost is read from the log together, not for one after the other", async () => {
+test("what several topics have lost is read from the history together, not for one after the other", async () => {
   const topics = Array.from({ length: 30 }, (_, at) => `many.${at}`);
   const client = await connectFanwire(pusher.url, { topic: topics });
-  const publish = (data: string) => Promise.all(topics.map((name) => log.append(topic(name), data)));
+  const publish = (data: string) => Promise.all(topics.map((name) => history.append(topic(name), data)));
   await publish("1");
   await until("they came", () => client.publications.length === topics.length);
   proxy.drop = isLive;
@@ -64,15 +64,15 @@ test("what several topics have lost is read from the log together, not for one a
   await publish("2");
   await until("they were lost", () => proxy.dropped === dropped + topics.length);
   let descriptions = 0;
-  const counting = log.bus.subscribe("$JS.API.STREAM.INFO.FANWIRE_LOG", () => descriptions++);
-  await log.bus.confirm();
+  const counting = history.bus.subscribe("$JS.API.STREAM.INFO.FANWIRE_HISTORY", () => descriptions++);
+  await history.bus.confirm();
 
   proxy.drop = () => false;
   await publish("3");
   await until("all came", () => client.publications.length === 3 * topics.length);
 
   counting.unsubscribe();
-  // A repair has the log described before it reads and after.
+  // A repair has the history described before it reads and after.
   expect(descriptions).toBeLessThan(topics.length / 2);
   for (const name of topics) {
     const own = client.publications.filter((each) => each.topic === name);
@@ -84,14 +84,14 @@ test("what several topics have lost is read from the log together, not for one a
 test.each([
   ["a topic", "last.a"],
   ["a pattern", "last.*"],
-])("a lost last publication is found by comparing with the log: %s", async (_, pattern) => {
+])("a lost last publication is found by comparing with the history: %s", async (_, pattern) => {
   const client = await connectFanwire(pusher.url, { topic: pattern });
-  await log.append(topic("last.a"), "1");
+  await history.append(topic("last.a"), "1");
   await until("it came", () => client.publications.length === 1);
 
   proxy.drop = isLive;
   const { dropped } = proxy;
-  await log.append(topic("last.a"), "2");
+  await history.append(topic("last.a"), "2");
   await until("it was lost", () => proxy.dropped > dropped);
 
   await until("it is delivered all the same", () => client.publications.length === 2);
@@ -104,7 +104,7 @@ test.each(["fresh.a", "fresh.*"])(
   async (pattern) => {
     const client = await connectFanwire(pusher.url, { topic: pattern });
     proxy.drop = isLive;
-    await log.append(topic("fresh.a"), "1");
+    await history.append(topic("fresh.a"), "1");
     await until("it is delivered all the same", () => client.publications.length === 1);
     client.socket.close();
   },
@@ -114,16 +114,16 @@ test.each(["moved.a", "moved.*"])(
   "who heard elsewhere what this worker has lost does not hear it again when it comes here: %s",
   async (pattern) => {
     const stays = await connectFanwire(pusher.url, { topic: pattern });
-    await log.append(topic("moved.a"), "1");
+    await history.append(topic("moved.a"), "1");
     await until("it came", () => stays.publications.length === 1);
     proxy.drop = isLive;
     const { dropped } = proxy;
-    const since = await log.append(topic("moved.a"), "2");
+    const since = await history.append(topic("moved.a"), "2");
     await until("it was lost", () => proxy.dropped > dropped);
     proxy.drop = () => false;
 
     const moves = await connectFanwire(pusher.url, { topic: pattern, since });
-    await log.append(topic("moved.a"), "3");
+    await history.append(topic("moved.a"), "3");
 
     await until("both have the last", () => [stays, moves].every((client) => client.data().includes("3")));
     expect(moves.welcome.recovered).toBe(true);
@@ -139,12 +139,12 @@ test("what is lost is found among thousands of topics and patterns without askin
     Array.from({ length: 20 }, (_, at) => connectFanwire(pusher.url, { topic: keys.slice(at * 100, at * 100 + 100) })),
   );
   let questions = 0;
-  const counting = log.bus.subscribe("$JS.API.>", () => questions++);
-  await log.bus.confirm();
+  const counting = history.bus.subscribe("$JS.API.>", () => questions++);
+  await history.bus.confirm();
 
   proxy.drop = isLive;
-  await log.append(topic("crowd.1001"), "of a topic");
-  await log.append(topic("crowd.1998.a"), "of a pattern");
+  await history.append(topic("crowd.1001"), "of a topic");
+  await history.append(topic("crowd.1998.a"), "of a pattern");
 
   await until("they are delivered all the same", () => clients.flatMap((client) => client.data()).length === 2);
   counting.unsubscribe();
@@ -154,22 +154,22 @@ test("what is lost is found among thousands of topics and patterns without askin
   for (const { socket } of clients) socket.close();
 });
 
-test("after an outage the log is read for those that missed something, not for each of thousands", async () => {
+test("after an outage the history is read for those that missed something, not for each of thousands", async () => {
   const keys = Array.from({ length: 2_000 }, (_, at) => (at % 2 ? `outage.${at}` : `outage.${at}.*`));
   const clients = await Promise.all(
     Array.from({ length: 20 }, (_, at) => connectFanwire(pusher.url, { topic: keys.slice(at * 100, at * 100 + 100) })),
   );
   let questions = 0;
-  const counting = log.bus.subscribe("$JS.API.>", () => questions++);
-  await log.bus.confirm();
+  const counting = history.bus.subscribe("$JS.API.>", () => questions++);
+  await history.bus.confirm();
 
   proxy.cut();
-  await log.append(topic("outage.1001"), "of a topic");
-  await log.append(topic("outage.1998.a"), "of a pattern");
+  await history.append(topic("outage.1001"), "of a topic");
+  await history.append(topic("outage.1998.a"), "of a pattern");
   proxy.heal();
 
   await until("they are delivered all the same", () => clients.flatMap((client) => client.data()).length === 2);
-  await log.append(topic("outage.3"), "live");
+  await history.append(topic("outage.3"), "live");
   await until("all goes on", () => clients[0]?.data().includes("live") === true);
   counting.unsubscribe();
   expect(clients.map((client) => client.data()).filter((data) => data.length > 0)).toEqual([
@@ -184,12 +184,12 @@ test("after an outage the log is read for those that missed something, not for e
 test("what is lost is found as soon behind thousands of a pattern as behind one", async () => {
   const client = await connectFanwire(pusher.url, { topic: "much.*" });
   for (let round = 0; round < 8; round++) {
-    await Promise.all(Array.from({ length: 500 }, (_, at) => log.append(topic(`much.${at % 10}`), String(at))));
+    await Promise.all(Array.from({ length: 500 }, (_, at) => history.append(topic(`much.${at % 10}`), String(at))));
   }
   await until("they came", () => client.publications.length === 4_000);
 
   proxy.drop = isLive;
-  await log.append(topic("much.0"), "lost");
+  await history.append(topic("much.0"), "lost");
 
   await until("it is delivered all the same", () => client.data().includes("lost"), 20_000);
   client.socket.close();
@@ -207,17 +207,18 @@ test("the position in the reply to a ping moves on, and never past what has not 
     expect(published.filter((sequence) => sequence <= said && !came.has(sequence))).toEqual([]);
     return true;
   };
-  for (const target of [everyone, topic("ping.silent")]) published.push(sequenceOf(await log.append(target, "first")));
+  for (const target of [everyone, topic("ping.silent")])
+    published.push(sequenceOf(await history.append(target, "first")));
 
   for (let round = 0; round < 3; round++) {
     proxy.drop = (subject) => isLive(subject) && Math.random() < 0.3;
     for (let at = 0; at < 30; at++) {
-      published.push(sequenceOf(await log.append(topic(at % 2 ? "ping.a" : "ping.b"), String(at))));
+      published.push(sequenceOf(await history.append(topic(at % 2 ? "ping.a" : "ping.b"), String(at))));
       await ping();
     }
     proxy.drop = () => false;
-    const last = sequenceOf(await log.append(topic("else"), "not for this one"));
-    await until("it stands where the log does", async () => {
+    const last = sequenceOf(await history.append(topic("else"), "not for this one"));
+    await until("it stands where the history does", async () => {
       await ping();
       return said >= last;
     });
@@ -230,7 +231,7 @@ test("what was published while only this worker was cut off comes when it is bac
   let published = 0;
   const publish = async (count: number) => {
     for (const end = published + count; published < end; published++) {
-      await log.append(topic(published % 2 ? "cut.a" : "cut.b"), String(published));
+      await history.append(topic(published % 2 ? "cut.a" : "cut.b"), String(published));
     }
   };
 
@@ -254,16 +255,16 @@ test("what was published while only this worker was cut off comes when it is bac
   client.socket.close();
 });
 
-test("a log that is made anew is noticed: live goes on, and nobody is told to have recovered", async () => {
+test("a history that is made anew is noticed: live goes on, and nobody is told to have recovered", async () => {
   const client = await connectFanwire(pusher.url, { topic: ["anew", "anew.*"] });
-  const old = await log.append(topic("anew"), "old");
+  const old = await history.append(topic("anew"), "old");
   await until("it came", () => client.publications.length === 1);
 
   const request = { timeoutMs: 5_000 };
-  const deleted = await log.bus.request("$JS.API.STREAM.DELETE.FANWIRE_LOG", Buffer.alloc(0), request);
+  const deleted = await history.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", Buffer.alloc(0), request);
   expect(deleted.ok).toBe(true);
   const positions: string[] = [];
-  for (const data of ["1", "2", "3"]) positions.push(await log.append(topic("anew"), data));
+  for (const data of ["1", "2", "3"]) positions.push(await history.append(topic("anew"), data));
 
   await until("all came", () => client.publications.length === 4);
   expect(client.data()).toEqual(["old", "1", "2", "3"]);

@@ -1,12 +1,12 @@
-import type { DurableTarget, LogState, Position } from "@fanwire/protocol";
-import type { HeaderEntries } from "./bus.ts";
+import type { DurableTarget, HistoryState, Position } from "@fanwire/protocol";
+import type { HeaderEntries } from "../bus.ts";
 
 /**
- * The log of durable publications. Created when it is missing, by whoever needs it first. Every answer is that of the log's
+ * The history of durable publications. Created when it is missing, by whoever needs it first. Every answer is that of the history's
  * leader: copies of it may lag, and what they do not have yet would look like nothing published.
  */
-export interface DurableLog {
-  /** The log's epoch as last heard; `undefined` before the first answer. Asking {@link state} renews it. */
+export interface History {
+  /** The history's epoch as last heard; `undefined` before the first answer. Asking {@link state} renews it. */
   readonly epoch: string | undefined;
 
   /**
@@ -14,30 +14,30 @@ export interface DurableLog {
    * most: a publication is sent again under its message id, so that it is not stored twice. Publications handed over in
    * one turn of the event loop are stored in that order, except around such a change.
    *
-   * @param subject of the log.
+   * @param subject of the history.
    * @param id the publisher's own: within two minutes a second publication with it, on the same subject, is not stored again.
    */
   append(subject: string, content: Uint8Array, headers?: HeaderEntries, id?: string): Promise<AppendOutcome>;
 
   /**
    * What is stored after a sequence, in order, as much as the limits allow. Costs one request when there is nothing, beside
-   * a description of the log that all readers of one moment share, and another when `upTo` is news.
+   * a description of the history that all readers of one moment share, and another when `upTo` is news.
    */
   read(request: ReadRequest): Promise<ReadOutcome>;
   /** The publication with that sequence, if it is still stored. One request. */
-  find(sequence: number): Promise<Outcome<{ readonly publication: LoggedPublication | undefined }>>;
-  /** How many publications of one log subject are stored. One request. */
+  find(sequence: number): Promise<Outcome<{ readonly publication: StoredPublication | undefined }>>;
+  /** How many publications of one history subject are stored. One request. */
   count(subject: string): Promise<Outcome<{ readonly count: number }>>;
-  /** The log as it is now. Those who ask at one moment share a request. */
-  state(): Promise<Outcome<{ readonly log: LogState }>>;
+  /** The history as it is now. Those who ask at one moment share a request. */
+  state(): Promise<Outcome<{ readonly history: HistoryState }>>;
 
   /** Appends that wait to be sent again give up. The bus is not touched. */
   stop(): void;
 }
 
-export type LoggedPublication = {
+export type StoredPublication = {
   readonly sequence: number;
-  /** Its subject in the log. */
+  /** Its subject in the history. */
   readonly subject: string;
   readonly target: DurableTarget;
   readonly content: Uint8Array;
@@ -64,32 +64,32 @@ export type ReadRequest = {
 };
 
 export type ReadPage = {
-  readonly publications: readonly LoggedPublication[];
+  readonly publications: readonly StoredPublication[];
   /** All that was stored for the filter up to here is in the page, or was before it: where to read on. */
   readonly through: number;
   /** True when nothing more was stored for the filter, at a moment before {@link log} was described. */
   readonly isEnd: boolean;
-  readonly log: LogState;
+  readonly history: HistoryState;
 };
 
-export type LogFailureReason =
+export type HistoryFailureReason =
   /** NATS cannot be reached; not stored. */
   | "unavailable"
   /** This NATS has no JetStream, or our account has none; not stored. */
   | "no-jetstream"
-  /** There is JetStream, but it cannot keep the log now or at all; not stored. */
+  /** There is JetStream, but it cannot keep the history now or at all; not stored. */
   | "unusable"
   /** NATS does not permit our user to do it; not stored. */
   | "forbidden";
 
-export type LogFailure<Reason extends string = LogFailureReason> = {
+export type HistoryFailure<Reason extends string = HistoryFailureReason> = {
   readonly ok: false;
   readonly reason: Reason;
   /** Why, for people. */
   readonly detail: string;
 };
 
-export type Outcome<Result> = ({ readonly ok: true } & Result) | LogFailure;
+export type Outcome<Result> = ({ readonly ok: true } & Result) | HistoryFailure;
 export type ReadOutcome = Outcome<ReadPage>;
 
 /** `unconfirmed`: may be stored or not; with an id it can be repeated safely. `too-large`: beyond NATS' max_payload. */
@@ -100,4 +100,4 @@ export type AppendOutcome =
       /** A publication with this id was stored before; `position` is that one's. */
       readonly duplicate: boolean;
     }
-  | LogFailure<LogFailureReason | "unconfirmed" | "too-large">;
+  | HistoryFailure<HistoryFailureReason | "unconfirmed" | "too-large">;

@@ -1,22 +1,36 @@
 import { expect, test } from "vitest";
-import { openLog } from "./support/log.ts";
-import { append, appended, contents, everyone, numbers, pageOf, positionOf, text, topic } from "./support/log-calls.ts";
+import { openHistory } from "./support/history.ts";
+import {
+  append,
+  appended,
+  contents,
+  everyone,
+  numbers,
+  pageOf,
+  positionOf,
+  text,
+  topic,
+} from "./support/history-calls.ts";
 import { startNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
 test("what is appended has a position and is read back in order, by pages, whole", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
-  const { log, subjects } = opened;
+  await using opened = await openHistory({ servers: [nats.url] });
+  const { history, subjects } = opened;
 
   const positions = (await Promise.all(numbers(250).map((n) => append(opened, topic("a.b"), n)))).map(positionOf);
   await appended(opened, everyone, "other");
-  const first = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: 0, limit: 100 }));
-  const second = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: first.through, limit: 100 }));
-  const third = pageOf(await log.read({ filter: subjects.logFilter(topic("a.b")), after: second.through, limit: 100 }));
+  const first = pageOf(await history.read({ filter: subjects.historyFilter(topic("a.b")), after: 0, limit: 100 }));
+  const second = pageOf(
+    await history.read({ filter: subjects.historyFilter(topic("a.b")), after: first.through, limit: 100 }),
+  );
+  const third = pageOf(
+    await history.read({ filter: subjects.historyFilter(topic("a.b")), after: second.through, limit: 100 }),
+  );
 
   expect(positions.map(({ sequence }) => sequence)).toEqual(numbers(250).map((n) => Number(n) + 1));
-  expect(new Set(positions.map(({ epoch }) => epoch))).toEqual(new Set([log.epoch]));
+  expect(new Set(positions.map(({ epoch }) => epoch))).toEqual(new Set([history.epoch]));
   expect([first.isEnd, second.isEnd, third.isEnd]).toEqual([false, false, true]);
   const all = [first, second, third].flatMap(({ publications }) => publications);
   expect(contents(all)).toEqual(numbers(250));
@@ -24,41 +38,43 @@ test("what is appended has a position and is read back in order, by pages, whole
   expect(new Set(all.map(({ headers }) => headers?.get("Event")))).toEqual(new Set(["e"]));
   expect(all.every(({ target }) => JSON.stringify(target) === JSON.stringify(topic("a.b")))).toBe(true);
   expect(all.every(({ time }) => Math.abs(time.getTime() - Date.now()) < 60_000)).toBe(true);
-  expect(third.log).toEqual({ epoch: log.epoch, firstSequence: 1, lastSequence: 251, maxPerSubject: 1_000 });
+  expect(third.history).toEqual({ epoch: history.epoch, firstSequence: 1, lastSequence: 251, maxPerSubject: 1_000 });
 });
 
 test("patterns read what they match, single publications and last ones are found, and consumers leave", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
-  const { log, subjects, bus } = opened;
+  await using opened = await openHistory({ servers: [nats.url] });
+  const { history, subjects, bus } = opened;
   const names = ["news.de", "news.fr", "news.de.berlin", "other"];
   for (const round of numbers(10)) for (const name of names) await appended(opened, topic(name), `${name} ${round}`);
 
   const read = async (pattern: string) =>
-    contents(pageOf(await log.read({ filter: subjects.logFilter(topic(pattern)), after: 0 })).publications);
+    contents(pageOf(await history.read({ filter: subjects.historyFilter(topic(pattern)), after: 0 })).publications);
 
   expect((await read("news.*")).length).toBe(20);
   expect((await read("news.>")).slice(0, 4)).toEqual(["news.de 0", "news.fr 0", "news.de.berlin 0", "news.de 1"]);
   expect(await read("news.it")).toEqual([]);
-  const found = await log.find(3);
+  const found = await history.find(3);
   expect(found.ok && found.publication?.target).toEqual(topic("news.de.berlin"));
-  expect(await log.find(99)).toEqual({ ok: true, publication: undefined });
-  expect(await log.find(0)).toEqual({ ok: true, publication: undefined });
+  expect(await history.find(99)).toEqual({ ok: true, publication: undefined });
+  expect(await history.find(0)).toEqual({ ok: true, publication: undefined });
   await until("no consumer is left", async () => {
-    const info = await bus.request("$JS.API.STREAM.INFO.FANWIRE_LOG", text(""), { timeoutMs: 1_000 });
+    const info = await bus.request("$JS.API.STREAM.INFO.FANWIRE_HISTORY", text(""), { timeoutMs: 1_000 });
     return info.ok && JSON.parse(Buffer.from(info.message.data).toString()).state.consumer_count === 0;
   });
 });
 
 test("a page holds no more bytes than asked for, and never nothing", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   for (const n of numbers(30)) await appended(opened, everyone, n.repeat(50_000));
 
   let after = 0;
   const pages: number[] = [];
   for (let isEnd = false; !isEnd; ) {
-    const page = pageOf(await opened.log.read({ filter: opened.subjects.log(everyone), after, maxBytes: 400_000 }));
+    const page = pageOf(
+      await opened.history.read({ filter: opened.subjects.history(everyone), after, maxBytes: 400_000 }),
+    );
     pages.push(page.publications.length);
     after = page.through;
     isEnd = page.isEnd;
@@ -70,16 +86,16 @@ test("a page holds no more bytes than asked for, and never nothing", async () =>
 
 test("without content a read is one page of publications of any size, and does not fetch what it leaves out", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
-  const { log, subjects, bus } = opened;
+  await using opened = await openHistory({ servers: [nats.url] });
+  const { history, subjects, bus } = opened;
   const size = 200_000;
   for (const n of numbers(40)) await appended(opened, topic(`a.${n}`), "x".repeat(size));
 
   const { receivedBytes } = bus.traffic();
-  const filters = [subjects.allLogged, subjects.logFilter(topic("a.*"))];
+  const filters = [subjects.allHistory, subjects.historyFilter(topic("a.*"))];
   const pages = [];
   for (const filter of filters) {
-    pages.push(pageOf(await log.read({ filter, after: 10, maxBytes: size, withoutContent: true })));
+    pages.push(pageOf(await history.read({ filter, after: 10, maxBytes: size, withoutContent: true })));
   }
 
   for (const { publications, isEnd, through } of pages) {
@@ -94,12 +110,12 @@ test("without content a read is one page of publications of any size, and does n
 
 test("an id stores once for a subject, and not at all against another subject's", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
 
   const first = await append(opened, topic("a"), "one", "7");
   const again = await append(opened, topic("a"), "two", "7");
   const elsewhere = await append(opened, topic("b"), "three", "7");
-  const page = pageOf(await opened.log.read({ filter: opened.subjects.allLogged, after: 0 }));
+  const page = pageOf(await opened.history.read({ filter: opened.subjects.allHistory, after: 0 }));
 
   const { position } = { position: positionOf(first) };
   expect(first).toEqual({ ok: true, position, duplicate: false });
@@ -110,7 +126,7 @@ test("an id stores once for a subject, and not at all against another subject's"
 
 test("what is stored is heard live, with its own headers and where it stands", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   const heard: unknown[] = [];
   opened.bus.subscribe(opened.subjects.allLive, ({ subject, data, headers }) => {
     const names = ["Event", "Nats-Sequence", "Nats-Last-Sequence"];
@@ -133,10 +149,10 @@ test("what is stored is heard live, with its own headers and where it stands", a
 
 test("a read that is no longer wanted ends", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
 
-  const read = opened.log.read({
-    filter: opened.subjects.allLogged,
+  const read = opened.history.read({
+    filter: opened.subjects.allHistory,
     after: 0,
     signal: AbortSignal.abort(new Error("gone")),
   });
@@ -146,14 +162,14 @@ test("a read that is no longer wanted ends", async () => {
 
 test("a read comes to its end though more is stored whenever it has read what there was", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
-  const { log, subjects, bus } = opened;
+  await using opened = await openHistory({ servers: [nats.url] });
+  const { history, subjects, bus } = opened;
   for (const content of numbers(10)) await appended(opened, everyone, content);
   const more: Promise<unknown>[] = [];
-  bus.subscribe("$JS.API.CONSUMER.MSG.NEXT.FANWIRE_LOG.>", () => more.push(append(opened, everyone, "more")));
+  bus.subscribe("$JS.API.CONSUMER.MSG.NEXT.FANWIRE_HISTORY.>", () => more.push(append(opened, everyone, "more")));
   await bus.confirm();
 
-  const page = pageOf(await log.read({ filter: subjects.allLogged, after: 0, limit: 300 }));
+  const page = pageOf(await history.read({ filter: subjects.allHistory, after: 0, limit: 300 }));
   await Promise.all(more);
 
   expect(page.isEnd).toBe(true);

@@ -1,4 +1,4 @@
-import type { LogState, Subjects } from "@fanwire/protocol";
+import type { HistoryState, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import {
   DiscardPolicy,
@@ -11,10 +11,10 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
+import type { HistoryConfig } from "../settings.ts";
 import { epochFrom } from "./epoch.ts";
+import { type Failed, failed, failureOf } from "./failures.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";
-import { type Failed, failed, failureOf } from "./log-failure.ts";
-import type { LogConfig } from "./settings.ts";
 
 /** JetStream's own default. A publication that is sent again under its id is not stored again within it. */
 const DUPLICATE_WINDOW_MS = 120_000;
@@ -22,21 +22,21 @@ const STREAM_NAME_IN_USE = 10058;
 
 export type OpenStream = {
   readonly ok: true;
-  readonly log: LogState;
+  readonly history: HistoryState;
   /** Who leads it since when, in which life: what two descriptions with the same say was true in between. */
   readonly reign: string;
   readonly duplicateWindowMs: number;
 };
 
-/** The stream behind the log: described, created when missing, looked at with suspicion when somebody else made it. */
-export class LogStream {
+/** The stream behind the history: described, created when missing, looked at with suspicion when somebody else made it. */
+export class HistoryStream {
   readonly #jsm: JetStreamManager;
   readonly #subjects: Subjects;
   readonly #wanted: WantedConfig;
   readonly #log: Log;
   #warnedOf = "";
 
-  constructor(jsm: JetStreamManager, subjects: Subjects, config: LogConfig, log: Log) {
+  constructor(jsm: JetStreamManager, subjects: Subjects, config: HistoryConfig, log: Log) {
     this.#jsm = jsm;
     this.#subjects = subjects;
     this.#wanted = wantedConfig(subjects, config);
@@ -53,7 +53,7 @@ export class LogStream {
 
   async #find(): Promise<StreamInfo | undefined> {
     try {
-      return await this.#jsm.streams.info(this.#subjects.logStream);
+      return await this.#jsm.streams.info(this.#subjects.historyStream);
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
       throw error;
@@ -63,7 +63,7 @@ export class LogStream {
   async #create(): Promise<StreamInfo> {
     try {
       const created = await this.#jsm.streams.add(this.#wanted);
-      this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "the log is ready");
+      this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "the history is ready");
       return created;
     } catch (error) {
       // Somebody with other limits was quicker.
@@ -75,7 +75,7 @@ export class LogStream {
   }
 
   #accept(info: StreamInfo): OpenStream | Failed {
-    if (!isDescribedByLeader(info)) return failed("unusable", "the log has no leader now", true);
+    if (!isDescribedByLeader(info)) return failed("unusable", "the history has no leader now", true);
     const { config, state, created, cluster } = info;
     const obstacle = this.#obstacle(config);
     if (obstacle !== undefined) return failed("unusable", `the stream ${config.name} ${obstacle}`, false);
@@ -83,7 +83,7 @@ export class LogStream {
     this.#warnOfDifferences(config);
     return {
       ok: true,
-      log: {
+      history: {
         epoch: epochFrom(created),
         firstSequence: state.first_seq,
         lastSequence: state.last_seq,
@@ -96,10 +96,10 @@ export class LogStream {
 
   /** What keeps a stream from being our log: what is stored in it would not be ours, or be heard by nobody. */
   #obstacle({ subjects, republish, retention, sealed }: StreamConfig): string | undefined {
-    const { allLogged, allLive } = this.#subjects;
-    if (subjects.length !== 1 || subjects[0] !== allLogged) return `does not keep ${allLogged}, and that alone`;
-    if (republish?.src !== allLogged || republish.dest !== allLive) {
-      return `does not republish ${allLogged} to ${allLive}`;
+    const { allHistory, allLive } = this.#subjects;
+    if (subjects.length !== 1 || subjects[0] !== allHistory) return `does not keep ${allHistory}, and that alone`;
+    if (republish?.src !== allHistory || republish.dest !== allLive) {
+      return `does not republish ${allHistory} to ${allLive}`;
     }
     if (retention !== RetentionPolicy.Limits) return `keeps by ${retention}, not by limits`;
     return sealed ? "is sealed" : undefined;
@@ -113,7 +113,10 @@ export class LogStream {
     );
     const text = JSON.stringify(differences);
     if (differing.length > 0 && text !== this.#warnedOf) {
-      this.#log.warn({ stream: config.name, differences }, "the log has other limits than configured, used as it is");
+      this.#log.warn(
+        { stream: config.name, differences },
+        "the history has other limits than configured, used as it is",
+      );
     }
     this.#warnedOf = text;
   }
@@ -137,12 +140,12 @@ function limitsOf(config: Pick<StreamConfig, LimitName>): Record<LimitName, unkn
   return Object.fromEntries(LIMITS.map((name) => [name, config[name]])) as Record<LimitName, unknown>; // one entry a name
 }
 
-function wantedConfig(subjects: Subjects, config: LogConfig): WantedConfig {
+function wantedConfig(subjects: Subjects, config: HistoryConfig): WantedConfig {
   const maxAgeMs = config.maxAgeSeconds * 1_000;
   return {
-    name: subjects.logStream,
-    subjects: [subjects.allLogged],
-    republish: { src: subjects.allLogged, dest: subjects.allLive },
+    name: subjects.historyStream,
+    subjects: [subjects.allHistory],
+    republish: { src: subjects.allHistory, dest: subjects.allLive },
     allow_direct: true,
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.Old,

@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startPublisher, type TestPublisher } from "./support/cluster.ts";
-import { openLog, type TestLog } from "./support/log.ts";
+import { openHistory, type TestHistory } from "./support/history.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
 let nats: TestNats;
 let publisher: TestPublisher;
-let opened: TestLog;
+let opened: TestHistory;
 
 beforeAll(async () => {
   nats = await startNats();
-  opened = await openLog({ servers: [nats.url], config: { maxPerSubject: 20 } });
-  await opened.log.state();
-  publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_LOG_MAX_PER_SUBJECT: "20" } });
+  opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
+  await opened.history.state();
+  publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_HISTORY_MAX_PER_SUBJECT: "20" } });
 });
 
 afterAll(async () => {
@@ -79,7 +79,7 @@ test("what is published durably is stored, heard live, and read back as it was",
       },
     ],
     position: bytes.position,
-    // The log was begun by others: that nothing of this topic came before is known all the same.
+    // The history was begun by others: that nothing of this topic came before is known all the same.
     complete: true,
   });
   expect(Math.abs(Date.parse(page.publications[0]?.time ?? "") - Date.now())).toBeLessThan(60_000);
@@ -139,7 +139,7 @@ test("history is read page by page, each continuing the last", async () => {
   ]);
 });
 
-test("what is dropped, from another log or beyond the end is never called complete", async () => {
+test("what is dropped, from another history or beyond the end is never called complete", async () => {
   const [first] = [await publishTo("dropped", "0")];
   for (let n = 1; n <= 20; n++) await publishTo("dropped", String(n));
 
@@ -165,7 +165,7 @@ test("a topic nobody published to is empty, and its position leads on", async ()
   expect([next.publications.length, next.complete]).toEqual([1, true]);
 });
 
-test("the position of the last page is where the log ended, and what was published to others is not looked through again", async () => {
+test("the position of the last page is where the history ended, and what was published to others is not looked through again", async () => {
   const own = await publishTo("quiet", "1");
   const others = await publishTo("loud", "2");
 

@@ -1,14 +1,14 @@
-import type { AppendOutcome, LoggedPublication, ReadOutcome } from "@fanwire/bus";
+import type { AppendOutcome, ReadOutcome, StoredPublication } from "@fanwire/bus";
 import { type DurableTarget, isProvablyComplete, type Position, type Replay } from "@fanwire/protocol";
-import type { TestLog } from "./log.ts";
+import type { TestHistory } from "./history.ts";
 
 export const everyone: DurableTarget = { kind: "everyone" };
 export const topic = (name: string): DurableTarget => ({ kind: "topic", topic: name });
 export const text = (content: string) => Buffer.from(content);
 export const numbers = (count: number) => Array.from({ length: count }, (_, at) => String(at));
 
-export function append({ log, subjects }: TestLog, target: DurableTarget, content: string, id?: string) {
-  return log.append(subjects.log(target), text(content), [["Event", "e"]], id);
+export function append({ history, subjects }: TestHistory, target: DurableTarget, content: string, id?: string) {
+  return history.append(subjects.history(target), text(content), [["Event", "e"]], id);
 }
 
 export async function appended(...args: Parameters<typeof append>): Promise<Position> {
@@ -25,22 +25,22 @@ export function pageOf(outcome: ReadOutcome) {
   return outcome;
 }
 
-export const contents = (publications: readonly LoggedPublication[]) =>
+export const contents = (publications: readonly StoredPublication[]) =>
   publications.map(({ content }) => Buffer.from(content).toString());
 
 /** Reads a target to its end, as who resumes does. */
-export async function replay({ log, subjects }: TestLog, target: DurableTarget, since: Position) {
-  const publications: LoggedPublication[] = [];
+export async function replay({ history, subjects }: TestHistory, target: DurableTarget, since: Position) {
+  const publications: StoredPublication[] = [];
   for (let after = since.sequence; ; ) {
-    const page = pageOf(await log.read({ filter: subjects.logFilter(target), after, limit: 100 }));
+    const page = pageOf(await history.read({ filter: subjects.historyFilter(target), after, limit: 100 }));
     publications.push(...page.publications);
     after = page.through;
     if (!page.isEnd) continue;
     const counts = new Map<string, number>();
     for (const { subject } of publications) counts.set(subject, (counts.get(subject) ?? 0) + 1);
-    const found = await log.find(since.sequence);
+    const found = await history.find(since.sequence);
     const subjectAtSince = found.ok ? found.publication?.subject : undefined;
-    const facts: Replay = { since, counts, log: page.log, subjectAtSince };
+    const facts: Replay = { since, counts, history: page.history, subjectAtSince };
     return { publications, isComplete: isProvablyComplete(facts) };
   }
 }

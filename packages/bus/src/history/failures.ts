@@ -1,17 +1,17 @@
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
-import type { LogFailure } from "./durable-log.ts";
+import type { HistoryFailure } from "./history.ts";
 
 /** A cluster that has just started does not know all its nodes yet. */
 const NO_SUITABLE_PEERS = 10005;
 
 /** A failure, and whether the same may succeed in a moment: a leader is being elected, a connection is coming back. */
-export type Failed = LogFailure & { readonly isPassing: boolean };
+export type Failed = HistoryFailure & { readonly isPassing: boolean };
 
 /** `jetstream not enabled` and `jetstream not enabled for account`. */
 const NOT_ENABLED: ReadonlySet<number> = new Set([10039, 10076]);
 
-export function failed(reason: LogFailure["reason"], detail: string, isPassing: boolean): Failed {
+export function failed(reason: HistoryFailure["reason"], detail: string, isPassing: boolean): Failed {
   return { ok: false, reason, detail, isPassing };
 }
 
@@ -30,7 +30,7 @@ export function failureOf(error: unknown): Failed {
 function apiFailure(error: JetStreamApiError): Failed {
   if (NOT_ENABLED.has(error.code)) return noJetStream(error);
   // Whoever looks next creates it.
-  if (error.code === JetStreamApiCodes.StreamNotFound) return failed("unusable", "the log is gone", true);
+  if (error.code === JetStreamApiCodes.StreamNotFound) return failed("unusable", "the history is gone", true);
   const isPassing = error.status === 503 || error.code === NO_SUITABLE_PEERS;
   return failed("unusable", `JetStream says: ${error.message}`, isPassing);
 }

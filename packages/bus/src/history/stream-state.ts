@@ -1,6 +1,6 @@
-import type { Failed } from "./log-failure.ts";
-import type { LogStream, OpenStream } from "./log-stream.ts";
-import { SharedAnswer } from "./shared-answer.ts";
+import { SharedAnswer } from "../shared-answer.ts";
+import type { Failed } from "./failures.ts";
+import type { HistoryStream, OpenStream } from "./stream.ts";
 
 /** A recreated stream is noticed after this time at the latest, while anybody appends or reads. */
 const TRUSTED_FOR_MS = 1_000;
@@ -16,13 +16,13 @@ export class StreamWatch {
   #highest = 0;
 
   /** @param disconnects how often NATS was lost so far: after each, the stream may be another one. */
-  constructor(stream: Pick<LogStream, "open">, disconnects: () => number) {
+  constructor(stream: Pick<HistoryStream, "open">, disconnects: () => number) {
     this.#disconnects = disconnects;
     this.#shared = new SharedAnswer(() => this.#look(stream));
   }
 
   get epoch(): string | undefined {
-    return this.#seen?.log.epoch;
+    return this.#seen?.history.epoch;
   }
 
   /** For how long the stream knows what was stored under a message id, in milliseconds. */
@@ -53,11 +53,11 @@ export class StreamWatch {
     return this.epoch;
   }
 
-  async #look(stream: Pick<LogStream, "open">): Promise<OpenStream | Failed> {
+  async #look(stream: Pick<HistoryStream, "open">): Promise<OpenStream | Failed> {
     const disconnects = this.#disconnects();
     const opened = await stream.open();
     if (!opened.ok) return opened;
-    if (opened.log.epoch !== this.epoch) this.#highest = opened.log.lastSequence;
+    if (opened.history.epoch !== this.epoch) this.#highest = opened.history.lastSequence;
     this.#seen = opened;
     this.#seenAt = performance.now();
     this.#seenAtDisconnects = disconnects;

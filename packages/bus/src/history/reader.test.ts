@@ -1,27 +1,27 @@
 import { Subjects } from "@fanwire/protocol";
 import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import { expect, test } from "vitest";
-import { LogReader } from "./log-reader.ts";
-import type { OpenStream } from "./log-stream.ts";
-import type { NatsBus } from "./nats.ts";
-import { StreamWatch } from "./stream-watch.ts";
+import type { NatsBus } from "../nats.ts";
+import { HistoryReader } from "./reader.ts";
+import type { OpenStream } from "./stream.ts";
+import { StreamWatch } from "./stream-state.ts";
 
 const subjects = new Subjects();
-const subject = subjects.log({ kind: "everyone" });
+const subject = subjects.history({ kind: "everyone" });
 
-/** A node of the cluster that knows the log up to `knows`, and may believe that it leads it. */
+/** A node of the cluster that knows the history up to `knows`, and may believe that it leads it. */
 type Node = { readonly name: string; knows: number };
 
-/** Reads from whichever node answers next: `describing` the log, or `giving` a message. */
+/** Reads from whichever node answers next: `describing` the history, or `giving` a message. */
 function readerOf(answers: { describing(): Node; giving(): Node }) {
   const open = async (): Promise<OpenStream> => {
     const { name, knows } = answers.describing();
-    const log = { epoch: "e", firstSequence: 1, lastSequence: knows, maxPerSubject: 1_000 };
-    return { ok: true, log, reign: name, duplicateWindowMs: 0 };
+    const history = { epoch: "e", firstSequence: 1, lastSequence: knows, maxPerSubject: 1_000 };
+    return { ok: true, history, reign: name, duplicateWindowMs: 0 };
   };
   const getMessage = async (_: string, { seq }: { seq: number }) =>
     seq <= answers.giving().knows ? { seq, subject, data: Buffer.alloc(0), time: new Date(0) } : null;
-  return new LogReader({
+  return new HistoryReader({
     bus: { health: () => ({ alive: true, roundTripMs: 0 }) } as NatsBus,
     jsm: { streams: { getMessage } } as unknown as JetStreamManager,
     consumers: { add: () => Promise.reject(new Error("none")) } as unknown as ConsumerAPI,
@@ -30,14 +30,14 @@ function readerOf(answers: { describing(): Node; giving(): Node }) {
   });
 }
 
-const readAll = async (reader: LogReader, after: number, upTo: number) => {
+const readAll = async (reader: HistoryReader, after: number, upTo: number) => {
   const page = await reader.read({ filter: subject, after, upTo });
   if (!page.ok) throw new Error(page.detail);
   const { publications, through, isEnd } = page;
   return { sequences: publications.map(({ sequence }) => sequence), through, isEnd };
 };
 
-test("that nothing more is stored is not believed of a node that led before, be the log described by its successor", async () => {
+test("that nothing more is stored is not believed of a node that led before, be the history described by its successor", async () => {
   const [former, successor] = [
     { name: "former", knows: 5 },
     { name: "successor", knows: 8 },
@@ -52,7 +52,7 @@ test("that nothing more is stored is not believed of a node that led before, be 
   expect(await readAll(reader, 5, 5)).toEqual({ sequences: [6, 7, 8], through: 8, isEnd: true });
 });
 
-test("a leader that has not caught up yet is believed only up to where the log ended, as it said before", async () => {
+test("a leader that has not caught up yet is believed only up to where the history ended, as it said before", async () => {
   const leader = { name: "leader", knows: 5 };
   const reader = readerOf({
     describing: () => ({ ...leader }),
@@ -67,7 +67,7 @@ test("a leader that has not caught up yet is believed only up to where the log e
   expect(await readAll(reader, 5, 8)).toEqual({ sequences: [6, 7, 8], through: 8, isEnd: true });
 });
 
-test("a log whose leader changes all the time cannot be read", async () => {
+test("a history whose leader changes all the time cannot be read", async () => {
   let reign = 0;
   const reader = readerOf({
     describing: () => ({ name: String(reign++), knows: 5 }),
@@ -77,7 +77,7 @@ test("a log whose leader changes all the time cannot be read", async () => {
   expect(await reader.read({ filter: subject, after: 5 })).toMatchObject({ ok: false, reason: "unavailable" });
 });
 
-test("where the log is known up to what is asked for, its end costs one description", async () => {
+test("where the history is known up to what is asked for, its end costs one description", async () => {
   const leader = { name: "leader", knows: 5 };
   let descriptions = 0;
   const reader = readerOf({

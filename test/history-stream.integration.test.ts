@@ -3,41 +3,42 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
-import { openLog } from "./support/log.ts";
-import { append, appended, everyone, numbers, pageOf, replay, text } from "./support/log-calls.ts";
+import { openHistory } from "./support/history.ts";
+import { append, appended, everyone, numbers, pageOf, replay, text } from "./support/history-calls.ts";
 import { startNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
 test("a recreated stream is another epoch, for who appends and who reads", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
-  await using reader = await openLog({ servers: [nats.url] });
-  await using deleter = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
+  await using reader = await openHistory({ servers: [nats.url] });
+  await using deleter = await openHistory({ servers: [nats.url] });
   const before = await appended(opened, everyone, "1");
-  await reader.log.state();
-  expect(reader.log.epoch).toBe(before.epoch);
+  await reader.history.state();
+  expect(reader.history.epoch).toBe(before.epoch);
 
-  await deleter.bus.request("$JS.API.STREAM.DELETE.FANWIRE_LOG", text(""), { timeoutMs: 2_000 });
+  await deleter.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", text(""), { timeoutMs: 2_000 });
   const recreated = await appended(deleter, everyone, "2");
 
   expect(recreated.sequence).toBe(1);
   expect(recreated.epoch).not.toBe(before.epoch);
   expect(await replay(reader, everyone, before)).toMatchObject({ isComplete: false });
-  expect(reader.log.epoch).toBe(recreated.epoch);
+  expect(reader.history.epoch).toBe(recreated.epoch);
   const noticed = async () => (await appended(opened, everyone, "3")).epoch === recreated.epoch;
   await until("who appends notices within a second or so", noticed, 2_000);
 });
 
 test("a deleted stream is created again by the next who needs it, also to read", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   const before = await appended(opened, everyone, "1");
 
   for (const need of [
     async () => (await appended(opened, everyone, "2")).epoch,
-    async () => pageOf(await opened.log.read({ filter: opened.subjects.log(everyone), after: 0 })).log.epoch,
+    async () =>
+      pageOf(await opened.history.read({ filter: opened.subjects.history(everyone), after: 0 })).history.epoch,
   ]) {
-    await opened.bus.request("$JS.API.STREAM.DELETE.FANWIRE_LOG", text(""), { timeoutMs: 2_000 });
+    await opened.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", text(""), { timeoutMs: 2_000 });
     expect(await need()).not.toBe(before.epoch);
   }
 });
@@ -49,16 +50,16 @@ test("several who create it at once share one, and other limits are said and use
   const logger = createLog("test", "info");
   const options = { servers: [nats.url], logger };
   const opened = await Promise.all(
-    [1, 2, 3, 4, 5].map((n) => openLog({ ...options, config: { maxPerSubject: n <= 4 ? 7 : 8 } })),
+    [1, 2, 3, 4, 5].map((n) => openHistory({ ...options, config: { maxPerSubject: n <= 4 ? 7 : 8 } })),
   );
 
   const positions = await Promise.all(opened.map((one) => appended(one, everyone, "x")));
-  const states = await Promise.all(opened.map(({ log }) => log.state()));
+  const states = await Promise.all(opened.map(({ history }) => history.state()));
   write.mockRestore();
 
   expect(positions.map(({ sequence }) => sequence).sort()).toEqual([1, 2, 3, 4, 5]);
   expect(new Set(positions.map(({ epoch }) => epoch)).size).toBe(1);
-  expect(new Set(states.map((state) => state.ok && state.log.maxPerSubject)).size).toBe(1);
+  expect(new Set(states.map((state) => state.ok && state.history.maxPerSubject)).size).toBe(1);
   const warnings = lines.filter((line) => line.includes("other limits"));
   expect(warnings.length).toBeGreaterThan(0);
   for (const line of warnings) expect(line).toContain('"max_msgs_per_subject":{"is":');
@@ -67,27 +68,27 @@ test("several who create it at once share one, and other limits are said and use
 
 test("a stream of that name that keeps something else is not used", async () => {
   await using nats = await startNats();
-  await using theirs = await openLog({ servers: [nats.url], prefix: "a.b" });
-  await using ours = await openLog({ servers: [nats.url], prefix: "a_b" });
+  await using theirs = await openHistory({ servers: [nats.url], prefix: "a.b" });
+  await using ours = await openHistory({ servers: [nats.url], prefix: "a_b" });
   await appended(theirs, everyone, "x");
 
   const outcome = await append(ours, everyone, "y");
 
-  expect(outcome).toMatchObject({ ok: false, reason: "unusable", detail: /A_B_LOG does not keep a_b\.log\.>/ });
+  expect(outcome).toMatchObject({ ok: false, reason: "unusable", detail: /A_B_HISTORY does not keep a_b\.history\.>/ });
 });
 
-test("without JetStream the log says so at once, and is there when JetStream is", async () => {
+test("without JetStream the history says so at once, and is there when JetStream is", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
   const conf = join(folder, "nats.conf");
   await writeFile(conf, "");
   await using nats = await startNats(["-c", conf], { jetStream: false });
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   const none = { ok: false, reason: "no-jetstream", detail: "the NATS server runs without JetStream" };
 
   expect(await append(opened, everyone, "x")).toEqual(none);
-  expect(await opened.log.state()).toEqual(none);
-  expect(await opened.log.read({ filter: opened.subjects.log(everyone), after: 0 })).toEqual(none);
-  expect(await opened.log.find(1)).toEqual(none);
+  expect(await opened.history.state()).toEqual(none);
+  expect(await opened.history.read({ filter: opened.subjects.history(everyone), after: 0 })).toEqual(none);
+  expect(await opened.history.find(1)).toEqual(none);
 
   await nats.stop();
   await writeFile(conf, `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }`);
@@ -99,9 +100,9 @@ test("without JetStream the log says so at once, and is there when JetStream is"
 
 /** As deploy/nats-users.conf has them. */
 const documentedPermissions = [
-  ...["fanwire.live.>", "fanwire.log.>", "fanwire.control.>", "_INBOX.>"],
-  ...["INFO", "CREATE", "MSG.GET"].map((request) => `$JS.API.STREAM.${request}.FANWIRE_LOG`),
-  ...["CREATE.FANWIRE_LOG.>", "MSG.NEXT.FANWIRE_LOG.>", "DELETE.FANWIRE_LOG.*"].map(
+  ...["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "_INBOX.>"],
+  ...["INFO", "CREATE", "MSG.GET"].map((request) => `$JS.API.STREAM.${request}.FANWIRE_HISTORY`),
+  ...["CREATE.FANWIRE_HISTORY.>", "MSG.NEXT.FANWIRE_HISTORY.>", "DELETE.FANWIRE_HISTORY.*"].map(
     (rest) => `$JS.API.CONSUMER.${rest}`,
   ),
 ];
@@ -121,29 +122,32 @@ test("an account without JetStream, and a user who may not use it, are told apar
      }`,
   );
   await using nats = await startNats(["-c", conf], { jetStream: false });
-  await using without = await openLog({ servers: [nats.url], user: "without" });
-  await using limited = await openLog({ servers: [nats.url], user: "limited" });
-  await using allowed = await openLog({ servers: [nats.url], user: "with" });
+  await using without = await openHistory({ servers: [nats.url], user: "without" });
+  await using limited = await openHistory({ servers: [nats.url], user: "limited" });
+  await using allowed = await openHistory({ servers: [nats.url], user: "with" });
 
   expect(await append(without, everyone, "x")).toMatchObject({ ok: false, reason: "no-jetstream", detail: /account/ });
   expect(await append(limited, everyone, "x")).toMatchObject({ ok: false, reason: "forbidden" });
-  expect(await limited.log.state()).toMatchObject({ ok: false, reason: "forbidden" });
+  expect(await limited.history.state()).toMatchObject({ ok: false, reason: "forbidden" });
   for (const n of numbers(50)) expect(await appended(allowed, everyone, n)).toMatchObject({ sequence: Number(n) + 1 });
-  const { publications, isComplete } = await replay(allowed, everyone, { epoch: allowed.log.epoch ?? "", sequence: 0 });
+  const { publications, isComplete } = await replay(allowed, everyone, {
+    epoch: allowed.history.epoch ?? "",
+    sequence: 0,
+  });
   expect([publications.length, isComplete]).toEqual([50, true]);
   await rm(folder, { recursive: true });
 });
 
 test("a limit that JetStream cannot keep is told, in its words", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url], config: { replicas: 3 } });
+  await using opened = await openHistory({ servers: [nats.url], config: { replicas: 3 } });
 
   expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unusable", detail: /replicas/ });
 });
 
 test("content beyond max_payload is refused, headers included", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url] });
+  await using opened = await openHistory({ servers: [nats.url] });
   const limit = opened.bus.maxPayloadBytes();
 
   expect(await append(opened, everyone, "x".repeat(limit))).toMatchObject({ ok: false, reason: "too-large" });
@@ -152,11 +156,11 @@ test("content beyond max_payload is refused, headers included", async () => {
 
 test("only the leader's answers count, whoever answers first", async () => {
   await using nats = await startNats([], { jetStream: false });
-  await using opened = await openLog({ servers: [nats.url] });
-  await using nodes = await openLog({ servers: [nats.url] });
-  const { allLogged, allLive } = opened.subjects;
-  const republish = { src: allLogged, dest: allLive };
-  const config = { name: "FANWIRE_LOG", subjects: [allLogged], republish, retention: "limits" };
+  await using opened = await openHistory({ servers: [nats.url] });
+  await using nodes = await openHistory({ servers: [nats.url] });
+  const { allHistory, allLive } = opened.subjects;
+  const republish = { src: allHistory, dest: allLive };
+  const config = { name: "FANWIRE_HISTORY", subjects: [allHistory], republish, retention: "limits" };
   const type = "io.nats.jetstream.api.v1.stream_info_response";
   const describe = (last_seq: number, cluster: object) =>
     JSON.stringify({ type, config, created: "2026-01-01T00:00:00Z", state: { first_seq: 1, last_seq }, cluster });
@@ -164,18 +168,18 @@ test("only the leader's answers count, whoever answers first", async () => {
   const lagging = describe(12, { leader: "n1", replicas: [{ name: "n1" }, { name: "n3" }] });
   const leading = describe(20, { leader: "n1", replicas: [{ name: "n2" }, { name: "n3" }] });
   const lonely = JSON.stringify({ error: { code: 503, err_code: 10008, description: "temporarily unavailable" } });
-  const found = JSON.stringify({ message: { subject: "fanwire.log.all", seq: 19, time: "2026-01-01T00:00:00Z" } });
+  const found = JSON.stringify({ message: { subject: "fanwire.history.all", seq: 19, time: "2026-01-01T00:00:00Z" } });
   const answers = { INFO: [leaderless, lagging], "MSG.GET": [lonely, found] };
   for (const [request, texts] of Object.entries(answers)) {
     const callback = (_: unknown, message: { respond(data: string): boolean }) => {
       for (const each of texts) message.respond(each);
     };
-    nodes.bus.connection.subscribe(`$JS.API.STREAM.${request}.FANWIRE_LOG`, { callback });
+    nodes.bus.connection.subscribe(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, { callback });
   }
   await nodes.bus.confirm();
 
-  expect(await opened.log.state()).toMatchObject({ ok: false, reason: "unusable" });
+  expect(await opened.history.state()).toMatchObject({ ok: false, reason: "unusable" });
   answers.INFO.push(leading);
-  expect(await opened.log.state()).toMatchObject({ ok: true, log: { lastSequence: 20 } });
-  expect(await opened.log.find(19)).toMatchObject({ ok: true, publication: { sequence: 19 } });
+  expect(await opened.history.state()).toMatchObject({ ok: true, history: { lastSequence: 20 } });
+  expect(await opened.history.find(19)).toMatchObject({ ok: true, publication: { sequence: 19 } });
 });

@@ -1,7 +1,7 @@
 import type { Subjects } from "@fanwire/protocol";
 import type { StoredMsg } from "@nats-io/jetstream";
-import type { LoggedPublication, ReadRequest } from "./durable-log.ts";
-import type { RangeMessage } from "./log-range.ts";
+import type { ReadRequest, StoredPublication } from "./history.ts";
+import type { RangeMessage } from "./range-consumer.ts";
 
 const DEFAULT_LIMIT = 500;
 const DEFAULT_MAX_BYTES = 4 * 1_048_576;
@@ -9,7 +9,7 @@ const NO_CONTENT = new Uint8Array();
 
 /** Gathers publications in order until it is full. */
 export class Page {
-  readonly publications: LoggedPublication[] = [];
+  readonly publications: StoredPublication[] = [];
   readonly #subjects: Subjects;
   readonly #limit: number;
   readonly #maxBytes: number;
@@ -54,7 +54,7 @@ export class Page {
     this.#add(fromDelivered(message, this.#subjects));
   }
 
-  #add(publication: LoggedPublication | undefined): void {
+  #add(publication: StoredPublication | undefined): void {
     if (publication === undefined) return;
     if (this.#withoutContent) {
       this.publications.push({ ...publication, content: NO_CONTENT });
@@ -66,18 +66,18 @@ export class Page {
 }
 
 /**
- * A publication as the leader hands it out. `undefined` when somebody wrote to the log under a subject that names nobody;
+ * A publication as the leader hands it out. `undefined` when somebody wrote to the history under a subject that names nobody;
  * that is not delivered live either.
  */
-export function fromStored(message: StoredMsg, subjects: Subjects): LoggedPublication | undefined {
+export function fromStored(message: StoredMsg, subjects: Subjects): StoredPublication | undefined {
   const { seq: sequence, subject, data: content, header: headers, time } = message;
-  const target = subjects.parseLog(subject);
+  const target = subjects.parseHistory(subject);
   return target && { sequence, subject, target, content, headers, time };
 }
 
 /** As {@link fromStored}, as a consumer delivers it. */
-function fromDelivered({ sequence, message, time }: RangeMessage, subjects: Subjects): LoggedPublication | undefined {
+function fromDelivered({ sequence, message, time }: RangeMessage, subjects: Subjects): StoredPublication | undefined {
   const { subject, data: content, headers } = message;
-  const target = subjects.parseLog(subject);
+  const target = subjects.parseHistory(subject);
   return target && { sequence, subject, target, content, headers, time };
 }

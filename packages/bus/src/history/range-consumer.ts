@@ -1,6 +1,6 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { type Msg, nanos, nuid } from "@nats-io/transport-node";
-import type { NatsBus } from "./nats.ts";
+import type { NatsBus } from "../nats.ts";
 
 /** Messages that were promised and do not come within this time are not waited for. */
 const SILENCE_MS = 1_000;

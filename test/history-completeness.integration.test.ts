@@ -1,13 +1,13 @@
 import type { Position } from "@fanwire/protocol";
 import { expect, test } from "vitest";
-import { openLog } from "./support/log.ts";
-import { appended, everyone, numbers, replay, topic } from "./support/log-calls.ts";
+import { openHistory } from "./support/history.ts";
+import { appended, everyone, numbers, replay, topic } from "./support/history-calls.ts";
 import { startNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
 test("more missed than a subject keeps cannot be proven complete, fewer can", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url], config: { maxPerSubject: 20 } });
+  await using opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
   const start = await appended(opened, topic("a"), "start");
   const other = await appended(opened, topic("b"), "other");
   for (const n of numbers(19)) await appended(opened, topic("a"), n);
@@ -23,32 +23,32 @@ test("more missed than a subject keeps cannot be proven complete, fewer can", as
   expect(await replay(opened, topic("a"), last)).toEqual({ publications: [], isComplete: true });
 });
 
-test("what the log dropped by bytes cannot be proven complete, what it kept can", async () => {
+test("what the history dropped by bytes cannot be proven complete, what it kept can", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url], config: { maxBytes: 100_000 } });
+  await using opened = await openHistory({ servers: [nats.url], config: { maxBytes: 100_000 } });
   const positions: Position[] = [];
   for (const n of numbers(30)) positions.push(await appended(opened, topic(n), "x".repeat(10_000)));
 
-  const state = await opened.log.state();
+  const state = await opened.history.state();
   if (!state.ok) throw new Error(state.detail);
-  const { firstSequence } = state.log;
+  const { firstSequence } = state.history;
   expect(firstSequence).toBeGreaterThan(20);
-  const since = (sequence: number) => ({ epoch: state.log.epoch, sequence });
+  const since = (sequence: number) => ({ epoch: state.history.epoch, sequence });
   expect(await replay(opened, topic("*"), since(firstSequence - 1))).toMatchObject({ isComplete: true });
   expect(await replay(opened, topic("*"), since(firstSequence - 2))).toMatchObject({ isComplete: false });
   expect(await replay(opened, topic("never"), since(1))).toEqual({ publications: [], isComplete: false });
   expect(await replay(opened, topic("never"), since(31))).toMatchObject({ isComplete: false });
 });
 
-test("what the log dropped by age cannot be proven complete", async () => {
+test("what the history dropped by age cannot be proven complete", async () => {
   await using nats = await startNats();
-  await using opened = await openLog({ servers: [nats.url], config: { maxAgeSeconds: 1 } });
+  await using opened = await openHistory({ servers: [nats.url], config: { maxAgeSeconds: 1 } });
   const [first] = [await appended(opened, everyone, "1")];
   const last = await appended(opened, everyone, "2");
 
   await until("all are gone", async () => {
-    const state = await opened.log.state();
-    return state.ok && state.log.firstSequence === 3;
+    const state = await opened.history.state();
+    return state.ok && state.history.firstSequence === 3;
   });
 
   expect(await replay(opened, everyone, first)).toEqual({ publications: [], isComplete: false });

@@ -11,26 +11,26 @@ const KEPT = 5;
 
 let nats: TestNats;
 let proxy: LossyProxy;
-let log: TestPublications;
+let history: TestPublications;
 let pusher: TestPusher;
 
 beforeAll(async () => {
   nats = await startNats();
   proxy = await startLossyProxy(nats.port);
-  log = await openPublications([nats.url], { maxPerSubject: KEPT });
-  await log.append(topic("first"), "so that there is a log");
+  history = await openPublications([nats.url], { maxPerSubject: KEPT });
+  await history.append(topic("first"), "so that there is a history");
   pusher = await startPusher({ nats: proxy.url, env: { PUSHER_WORKERS: "1" } });
 });
 afterAll(async () => {
-  await log.bus.stop();
+  await history.bus.stop();
   for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
 });
 
 async function publish(name: string, from: number, count: number): Promise<void> {
-  for (let each = from; each < from + count; each++) await log.append(topic(name), String(each));
+  for (let each = from; each < from + count; each++) await history.append(topic(name), String(each));
 }
 
-test("a live reader that missed more than the log keeps is told so when it comes back, others lose nothing", async () => {
+test("a live reader that missed more than the history keeps is told so when it comes back, others lose nothing", async () => {
   const lost = await connectFanwire(pusher.url, { topic: "much" });
   const ofPattern = await connectFanwire(pusher.url, { topic: "much.*" });
   const raw = await connectClient(`${pusher.url}?topic=much`);
@@ -52,21 +52,21 @@ test("a live reader that missed more than the log keeps is told so when it comes
   await publish("much", 100, 1);
   await until("live goes on", () => back.data().includes("100") && raw.frames.includes("100"));
   expect(raw.frames).toEqual(["0", "1", "7", "8", "9", "10", "11", "100"]);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_log_broken_total")).toBe(1);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_broken_total")).toBe(1);
 });
 
-test("one whose predecessor the log has dropped, and which is dropped itself, is told once, and live goes on", async () => {
+test("one whose predecessor the history has dropped, and which is dropped itself, is told once, and live goes on", async () => {
   await using own = await startNats();
   await using tiny = await openPublications([own.url]);
   const config = {
-    name: "FANWIRE_LOG",
-    subjects: ["fanwire.log.>"],
-    republish: { src: "fanwire.log.>", dest: "fanwire.live.>" },
+    name: "FANWIRE_HISTORY",
+    subjects: ["fanwire.history.>"],
+    republish: { src: "fanwire.history.>", dest: "fanwire.live.>" },
     storage: "memory",
     max_msgs: 1,
   };
   const created = Buffer.from(JSON.stringify(config));
-  await tiny.bus.request("$JS.API.STREAM.CREATE.FANWIRE_LOG", created, { timeoutMs: 5_000 });
+  await tiny.bus.request("$JS.API.STREAM.CREATE.FANWIRE_HISTORY", created, { timeoutMs: 5_000 });
   await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(alone.url);
   await tiny.append(everyone, "1");
@@ -78,5 +78,5 @@ test("one whose predecessor the log has dropped, and which is dropped itself, is
   await tiny.append(everyone, "3");
   await until("it is live", () => back.data().includes("3"));
   expect(back.close).toBeUndefined();
-  expect(await metric(alone.adminUrl, "fanwire_pusher_log_broken_total")).toBe(1);
+  expect(await metric(alone.adminUrl, "fanwire_pusher_history_broken_total")).toBe(1);
 });

@@ -1,0 +1,43 @@
+import type { AppendOutcome, History, HistoryFailure } from "@fanwire/bus";
+
+/** What the publisher needs of the history. */
+export type PublisherHistory = Pick<History, "append" | "read" | "find" | "count" | "state" | "stop">;
+
+const UNAVAILABLE: HistoryFailure<"unavailable"> = {
+  ok: false,
+  reason: "unavailable",
+  detail: "NATS has not been reached yet",
+};
+
+/** The history from before the first connection on: until {@link arrive} everything is `unavailable`. */
+export class LateHistory implements PublisherHistory {
+  #history: History | undefined;
+
+  arrive(history: History): void {
+    this.#history = history;
+  }
+
+  async append(...args: Parameters<History["append"]>): Promise<AppendOutcome> {
+    return this.#history?.append(...args) ?? UNAVAILABLE;
+  }
+
+  async read(...args: Parameters<History["read"]>) {
+    return this.#history?.read(...args) ?? UNAVAILABLE;
+  }
+
+  async find(...args: Parameters<History["find"]>) {
+    return this.#history?.find(...args) ?? UNAVAILABLE;
+  }
+
+  async count(...args: Parameters<History["count"]>) {
+    return this.#history?.count(...args) ?? UNAVAILABLE;
+  }
+
+  async state() {
+    return this.#history?.state() ?? UNAVAILABLE;
+  }
+
+  stop(): void {
+    this.#history?.stop();
+  }
+}
