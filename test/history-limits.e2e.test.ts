@@ -52,7 +52,7 @@ test("a live reader that missed more than the history keeps is told so when it c
   await publish("much", 100, 1);
   await until("live goes on", () => back.data().includes("100") && raw.frames.includes("100"));
   expect(raw.frames).toEqual(["0", "1", "7", "8", "9", "10", "11", "100"]);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_broken_total")).toBe(1);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total")).toBe(1);
 });
 
 test("one whose predecessor the history has dropped, and which is dropped itself, is told once, and live goes on", async () => {
@@ -78,5 +78,5 @@ test("one whose predecessor the history has dropped, and which is dropped itself
   await tiny.append(everyone, "3");
   await until("it is live", () => back.data().includes("3"));
   expect(back.close).toBeUndefined();
-  expect(await metric(alone.adminUrl, "fanwire_pusher_history_broken_total")).toBe(1);
+  expect(await metric(alone.adminUrl, "fanwire_pusher_history_missed_total")).toBe(1);
 });

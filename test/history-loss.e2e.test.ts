@@ -48,8 +48,7 @@ test("publications lost on the way are delivered from the history before what fo
       .map(({ data }) => data);
   expect(own(undefined)).toEqual(["0", "1", "2", "3", "4"]);
   expect(own("gap.*")).toEqual(["0", "1", "2", "3", "4"]);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_gaps_total")).toBeGreaterThan(0);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_repairs_total")).toBeGreaterThanOrEqual(6);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_fetched_total")).toBeGreaterThanOrEqual(3);
   client.socket.close();
 });
 

@@ -118,7 +118,7 @@ const OWN_SUBJECT = new RegExp(
  */
 async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {
   const seen = new Set<string>();
-  const spying = bus.subscribe(">", (message: BusMessage & { reply?: string }) => {
+  const spying = bus.subscribe(">", (message: BusMessage) => {
     if (!message.reply?.startsWith("$JS.ACK.")) seen.add(message.subject);
   });
   await bus.confirm();

@@ -1,5 +1,5 @@
-import type { AppendOutcome, ReadOutcome, StoredPublication } from "@fanwire/bus";
-import { type DurableTarget, isProvablyComplete, type Position, type Replay } from "@fanwire/protocol";
+import { type AppendOutcome, countSubjects, type ReadOutcome, type StoredPublication } from "@fanwire/bus";
+import type { DurableTarget, Position } from "@fanwire/protocol";
 import type { TestHistory } from "./history.ts";
 
 export const everyone: DurableTarget = { kind: "everyone" };
@@ -36,11 +36,9 @@ export async function replay({ history, subjects }: TestHistory, target: Durable
     publications.push(...page.publications);
     after = page.through;
     if (!page.isEnd) continue;
-    const counts = new Map<string, number>();
-    for (const { subject } of publications) counts.set(subject, (counts.get(subject) ?? 0) + 1);
-    const found = await history.find(since.sequence);
-    const subjectAtSince = found.ok ? found.publication?.subject : undefined;
-    const facts: Replay = { since, counts, history: page.history, subjectAtSince };
-    return { publications, isComplete: isProvablyComplete(facts) };
+    const counts = countSubjects(publications);
+    const filter = subjects.historyFilter(target);
+    const missing = await history.missing({ filter, since, counts, history: page.history });
+    return { publications, isComplete: missing.ok && missing.reason === undefined };
   }
 }

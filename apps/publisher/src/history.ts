@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import type { History, HistoryFailure, ReadPage, StoredPublication } from "@fanwire/bus";
-import { DEFAULT_EVENT, formatPosition, headerNames, isProvablyComplete, type Position } from "@fanwire/protocol";
+import { DEFAULT_EVENT, formatPosition, headerNames, type Position } from "@fanwire/protocol";
 import type { z } from "@hono/zod-openapi";
 import type { historyReply, storedPublication } from "./schemas.ts";
 
-type ReadableHistory = Pick<History, "read" | "find" | "count" | "state">;
+type ReadableHistory = Pick<History, "read" | "missing" | "count" | "state">;
 type HistoryRequest = {
   /** Log subject of the topic. */
   readonly subject: string;
@@ -48,13 +48,9 @@ async function isComplete(history: ReadableHistory, subject: string, since: Posi
   // A page that is not the last says too little: then all that is stored counts, which is no fewer.
   const counted = page.isEnd ? { ok: true as const, count: page.publications.length } : await history.count(subject);
   if (!counted.ok) return counted;
-  const replay = { since, counts: new Map([[subject, counted.count]]), history: page.history };
-  if (counted.count < page.history.maxPerSubject) return { ok: true as const, result: isProvablyComplete(replay) };
-
-  const found = await history.find(since.sequence);
-  if (!found.ok) return found;
-  const subjectAtSince = found.publication?.subject;
-  return { ok: true as const, result: isProvablyComplete({ ...replay, subjectAtSince }) };
+  const counts = new Map([[subject, counted.count]]);
+  const missing = await history.missing({ filter: subject, since, counts, history: page.history });
+  return missing.ok ? { ok: true as const, result: missing.reason === undefined } : missing;
 }
 
 function describe(

@@ -1,7 +1,7 @@
 import type { AppendOutcome, History, HistoryFailure } from "@fanwire/bus";
 
 /** What the publisher needs of the history. */
-export type PublisherHistory = Pick<History, "append" | "read" | "find" | "count" | "state" | "stop">;
+export type PublisherHistory = Pick<History, "append" | "read" | "missing" | "count" | "state" | "stop">;
 
 const UNAVAILABLE: HistoryFailure<"unavailable"> = {
   ok: false,
@@ -25,8 +25,8 @@ export class LateHistory implements PublisherHistory {
     return this.#history?.read(...args) ?? UNAVAILABLE;
   }
 
-  async find(...args: Parameters<History["find"]>) {
-    return this.#history?.find(...args) ?? UNAVAILABLE;
+  async missing(...args: Parameters<History["missing"]>) {
+    return this.#history?.missing(...args) ?? UNAVAILABLE;
   }
 
   async count(...args: Parameters<History["count"]>) {

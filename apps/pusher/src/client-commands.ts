@@ -6,7 +6,6 @@ import { type Command, type CommandErrorCode, type CommandId, parseCommand } fro
 import { encodeErrorReply, encodeReply } from "./core/encoding.ts";
 import type { Edge } from "./edge.ts";
 import type { Entrance } from "./entrance.ts";
-import type { Standing } from "./standing.ts";
 import type { TokenVerifier } from "./tokens.ts";
 
 type CommandsParts = {
@@ -15,7 +14,6 @@ type CommandsParts = {
   readonly edge: Edge;
   readonly entrance: Entrance;
   readonly verifier: TokenVerifier;
-  readonly standing: Standing;
 };
 
 type Failure = { readonly code: CommandErrorCode; readonly message: string };
@@ -72,10 +70,10 @@ export class Commands {
   }
 
   #ping(connection: Connection): Outcome {
-    const { edge, standing } = this.#parts;
+    const { edge } = this.#parts;
     // The position must not overtake what waits to be written.
     edge.flushTo(connection);
-    const position = standing.of(connection);
+    const position = edge.isLive(connection) ? edge.position : undefined;
     return position === undefined ? {} : { more: { position } };
   }
 
@@ -91,10 +89,16 @@ export class Commands {
       return { code: "topic-limit", message: "this connection follows as many topics as it may" };
     }
     if (followed === "already") return since === undefined ? {} : { more: { recovered: false } };
-    // The reply must come before what was missed, and that is sent at once when it is known.
-    entrance.enter(connection, [followed], since, (recovered) =>
-      reply(connection, id, recovered === null ? {} : { more: { recovered } }),
-    );
+    entrance.enter({
+      connection,
+      listenings: [followed],
+      since,
+      kind: "subscription",
+      announce: ({ recovered, reason, position }) => {
+        const outcome = { ...(recovered !== null && { recovered }), ...(reason && { reason }) };
+        reply(connection, id, { more: { ...outcome, ...(position !== undefined && { position }) } });
+      },
+    });
     return undefined;
   }
 

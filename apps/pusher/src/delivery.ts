@@ -27,6 +27,9 @@ export type Followed = Followable & {
   topicOf(message: BusMessage): string | undefined;
 };
 
+/** So many connections are looked at to see whether they take what they are sent. */
+const MAX_RECENT = 64;
+
 type DeliveryParts = {
   readonly workerId: string;
   readonly connections: Connections<Connection>;
@@ -53,6 +56,8 @@ export class Delivery {
   readonly #outlets: readonly Pick<Outlet<never>, "flush" | "flushTo" | "forget">[];
   readonly #bursts: readonly SharedBursts[];
   readonly #drained = new Set<Connection>();
+  /** Some of those to whom durable publications were written, one by one or by SSE. */
+  readonly #recent = new Set<Connection>();
   readonly #afterDrains = new TurnEnd(() => this.#goOn());
 
   constructor(parts: DeliveryParts) {
@@ -121,6 +126,11 @@ export class Delivery {
     this.#afterDrains.ask();
   }
 
+  /** Connections have not taken half of what may wait for them. */
+  get isCongested(): boolean {
+    return this.laggingBytes > this.#parts.maxUnsentBytes / 2 || this.#ownWritesAreCongested();
+  }
+
   /** Connections that cannot take a burst as fast as it comes. */
   get lagging(): number {
     return this.#bursts.reduce((sum, { lagging }) => sum + lagging, 0);
@@ -139,7 +149,15 @@ export class Delivery {
   /** It has closed: what waits for it is not written any more. */
   forget(connection: Connection): void {
     this.#drained.delete(connection);
+    this.#recent.delete(connection);
     for (const outlet of this.#outlets) outlet.forget(connection);
+  }
+
+  #ownWritesAreCongested(): boolean {
+    const limit = this.#parts.maxUnsentBytes / 2;
+    for (const connection of this.#recent) if (connection.getBufferedAmount() > limit) return true;
+    this.#recent.clear();
+    return false;
   }
 
   #goOn(): void {
@@ -154,6 +172,7 @@ export class Delivery {
     const fanwire = receiversOf(followed, "fanwire.v1", trees["fanwire.v1"]);
     const sse = receiversOf(followed, "sse", trees.sse);
 
+    if (position !== undefined) this.#watchRecent(followed, sse);
     let deliveries = 0;
     if (raw) deliveries += this.#raw.hand(message.data, raw, excepted);
     if (fanwire || sse) {
@@ -165,6 +184,16 @@ export class Delivery {
     const receipt = message.headers?.get(headerNames.receipt);
     if (receipt && deliveries > 0) {
       receipts.note(receipt, { followed, handedTo: deliveries, exceptedId: excepted?.getUserData().connectionId });
+    }
+  }
+
+  #watchRecent({ only }: Followed, sse: Receivers | undefined): void {
+    if (this.#recent.size >= MAX_RECENT) return;
+    if (only) this.#recent.add(only);
+    if (sse === undefined || "only" in sse) return;
+    for (const connection of this.#parts.trees.sse.members(sse.tree)) {
+      this.#recent.add(connection);
+      if (this.#recent.size >= MAX_RECENT) return;
     }
   }
 

@@ -8,6 +8,7 @@ import {
   matchesTopic,
   type Position,
   parseConnectionId,
+  parsePosition,
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
@@ -19,10 +20,11 @@ import { Connections } from "./core/connections.ts";
 import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "./core/few.ts";
+import type { MemoryBudget } from "./core/memory-budget.ts";
 import { Delivery } from "./delivery.ts";
+import { Frontier } from "./history/frontier.ts";
 import type { Listening } from "./listening.ts";
 import { Listenings } from "./listenings.ts";
-import { LogFollower } from "./log-follower.ts";
 import { Receipts } from "./receipts.ts";
 import { countClosed, type Traffic } from "./traffic.ts";
 import type { DoorTrees } from "./trees.ts";
@@ -36,7 +38,8 @@ type EdgeParts = {
   readonly subjects: Subjects;
   readonly traffic: Traffic;
   readonly trees: DoorTrees;
-  readonly durable: History;
+  readonly history: History;
+  readonly budget: MemoryBudget;
   readonly log: Log;
 };
 
@@ -52,13 +55,13 @@ export class Edge {
   readonly #delivery: Delivery;
   readonly #listenings: Listenings;
   readonly #expiryTimer: NodeJS.Timeout;
-  readonly #follower: LogFollower<Listening>;
+  readonly #frontier: Frontier<Listening>;
   readonly #receipts = new Receipts(this.#connections);
   #arrivals = 0;
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
-    const { config, bus, subjects, trees } = parts;
+    const { config, bus, subjects } = parts;
     this.#gate = new Gate({
       maxConnections: config.limits.connections,
       handshakesPerSecond: config.limits.handshakesPerSecond,
@@ -72,14 +75,11 @@ export class Edge {
       connections: this.#connections,
       receipts: this.#receipts,
     });
-    this.#follower = this.#followLog(parts.durable);
     this.#listenings = new Listenings({
-      bus,
-      subjects,
-      trees,
+      ...parts,
       receive: (listening, message) => this.#receive(listening, message),
-      logStart: () => (this.#follower.epoch === undefined ? undefined : this.#follower.lastSequence),
     });
+    this.#frontier = this.#openFrontier();
     // Its own connections a worker always hears, whoever is there.
     bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
     this.#expiryTimer = setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS);
@@ -104,14 +104,14 @@ export class Edge {
     return this.#delivery.laggingBytes;
   }
 
-  get follower(): LogFollower<Listening> {
-    return this.#follower;
+  get frontier(): Frontier<Listening> {
+    return this.#frontier;
   }
 
-  /** Where the history stands now, as far as this worker knows; undefined where there is none. */
+  /** The position of every connection that is live; undefined where there is no history. */
   get position(): string | undefined {
-    const { epoch, lastSequence: sequence } = this.#follower;
-    return epoch === undefined ? undefined : formatPosition({ epoch, sequence });
+    const { position } = this.#frontier;
+    return position && formatPosition(position);
   }
 
   get receipts(): Receipts {
@@ -155,22 +155,20 @@ export class Edge {
     return [this.#listenings.everyone, own];
   }
 
-  /** From now on it hears what the key brings. */
+  /** From now on it receives what the subscription brings. */
   join(connection: Connection, listening: Listening): void {
-    const { topics } = connection.getUserData();
-    // It may have unfollowed while it waited.
-    if (listening.pattern !== undefined && !hasMember(topics, listening.pattern)) return;
     this.#delivery.flushTo(connection);
     listening.join(connection);
   }
 
-  /** What a connection hears: everyone, its user and its topics; undefined while it waits for what it missed of one. */
-  heardBy(connection: Connection): Listening[] | undefined {
+  /** Whether a connection receives all that it is subscribed to, and does not wait for what it missed of something. */
+  isLive(connection: Connection): boolean {
     const { grant, topics } = connection.getUserData();
-    const followed = [...membersOf(topics)].map((pattern) => this.#listenings.ofTopic(pattern));
-    if (grant.user !== undefined) followed.push(this.#listenings.ofUser(grant.user));
-    const heard = [this.#listenings.everyone, ...followed.filter((listening) => listening !== undefined)];
-    return heard.every((listening) => listening.has(connection)) ? heard : undefined;
+    const isJoined = (listening: Listening | undefined) => listening?.has(connection) ?? false;
+    if (!isJoined(this.#listenings.everyone)) return false;
+    if (grant.user !== undefined && !isJoined(this.#listenings.ofUser(grant.user))) return false;
+    for (const pattern of membersOf(topics)) if (!isJoined(this.#listenings.ofTopic(pattern))) return false;
+    return true;
   }
 
   /** To be called when a connection has closed, for whatever reason. */
@@ -205,17 +203,24 @@ export class Edge {
     }
     this.#delivery.flushTo(connection);
     const listening = this.#listenings.followTopic(pattern, state.door);
+    this.#frontier.hurry();
     // Not the client's own string: one for all who follow it.
     state.topics = withMember(state.topics, listening.pattern ?? pattern);
     return listening;
   }
+
+  /** Called when a connection no longer wants something that it may still wait for. */
+  onUnfollow: (connection: Connection, listening: Listening) => void = () => {};
 
   unfollow(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
     this.#delivery.flushTo(connection);
-    this.#listenings.ofTopic(pattern)?.leave(connection);
+    const listening = this.#listenings.ofTopic(pattern);
+    if (listening === undefined) return;
+    listening.leave(connection);
+    this.onUnfollow(connection, listening);
     this.#listenings.unfollowTopic(pattern, state.door);
   }
 
@@ -252,12 +257,9 @@ export class Edge {
     return count;
   }
 
-  /** Whether what is stored under a subject of the history, at a position, has come to all that is followed here and brings it. */
-  hasServed(historySubject: string, { epoch, sequence }: Position): boolean {
-    const target = this.#parts.subjects.parseHistory(historySubject);
-    const listenings = target === undefined ? [] : this.#listenings.to(target);
-    if (listenings.length > 0 && this.#follower.epoch !== epoch) return false;
-    return listenings.every((listening) => listening.sequence.isPast(sequence));
+  /** Whether every subscription here that matches a history subject has received the publication at this position. */
+  hasServed(historySubject: string, position: Position): boolean {
+    return this.#frontier.hasDelivered(position) || this.#listenings.toStored(historySubject).length === 0;
   }
 
   describe(connection: Connection): ConnectionDescription {
@@ -303,7 +305,6 @@ export class Edge {
   async drain(drainMs: number): Promise<void> {
     this.#gate.drain();
     clearInterval(this.#expiryTimer);
-    this.#follower.stop();
     const deadline = performance.now() + drainMs;
     while (this.#connections.size > 0) {
       const batchSize = drainBatchSize(this.#connections.size, deadline - performance.now());
@@ -314,44 +315,43 @@ export class Edge {
 
   #receive(listening: Listening, message: BusMessage): void {
     this.#parts.traffic.publications[listening.kind]++;
-    this.#follower.receive(listening, message);
+    const place = message.headers && this.#frontier.placeOf(message);
+    if (place === undefined) this.#deliver(listening, message, undefined);
+    else this.#frontier.receive(place, message);
   }
 
-  #deliver(listening: Listening, message: BusMessage, sequence: number | undefined): void {
+  #deliver(listening: Listening, message: BusMessage, position: string | undefined): void {
     if (listening.isAwaited) {
       this.#arrivals++;
-      listening.backlog.push({ message, sequence, arrival: this.#arrivals });
+      const parsed = position === undefined ? undefined : parsePosition(position);
+      listening.keep({ message, position: parsed, arrival: this.#arrivals });
     }
-    const { epoch } = this.#follower;
-    const position = sequence === undefined || epoch === undefined ? undefined : formatPosition({ epoch, sequence });
     this.#delivery.toFollowers({ followed: listening, message, position });
   }
 
-  #followLog(durable: History): LogFollower<Listening> {
-    const { bus, subjects, traffic, log: logger } = this.#parts;
-    const follower = new LogFollower<Listening>({
-      bus,
-      history: durable,
-      subjects,
-      logger,
-      traffic,
-      keys: () => this.#listenings.all(),
-      keysOf: (target) => this.#listenings.to(target),
-      isFollowed: (listening) => this.#listenings.has(listening),
-      deliver: (listening, message, sequence) => this.#deliver(listening, message, sequence),
-      broken: (listening) => this.#endFollowers(listening),
+  #openFrontier(): Frontier<Listening> {
+    return new Frontier<Listening>({
+      ...this.#parts,
+      subscribersTo: (subject) => this.#listenings.toStored(subject),
+      allSubscribers: () => this.#listenings.all(),
+      deliver: (listening, message, position) => this.#deliver(listening, message, position),
+      missed: (listenings) => this.#endFollowers(listenings),
+      isCongested: () => this.#delivery.isCongested,
     });
-    bus.onConnection((isConnected) => (isConnected ? follower.repairAll() : follower.hold()));
-    return follower;
   }
 
-  /** Who can come back to where it stands does so, and is told that it missed something. The raw door knows no such thing. */
-  #endFollowers(listening: Listening): void {
-    this.#parts.traffic.logBroken++;
-    this.#parts.log.warn({ key: listening.key }, "the history does not hold all that was missed");
+  /** A client that can resume does so, and is told that it missed something. The raw protocol has no means for that. */
+  #endFollowers(listenings: readonly Listening[]): void {
+    this.#parts.traffic.historyMissed += listenings.length;
+    this.#parts.log.warn(
+      { subscriptions: listenings.map(({ key }) => key).slice(0, 10) },
+      "publications missed for good",
+    );
     for (const connection of [...this.#connections.all()]) {
-      if (connection.getUserData().door === "raw" || !this.#follows(connection, listening)) continue;
-      this.end(connection, closeCodes.publicationsMissed);
+      if (connection.getUserData().door === "raw") continue;
+      if (listenings.some((listening) => this.#follows(connection, listening))) {
+        this.end(connection, closeCodes.publicationsMissed);
+      }
     }
   }
 

@@ -1,283 +1,333 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, History, StoredPublication } from "@fanwire/bus";
-import { formatPosition, isProvablyComplete, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
+import { type Bus, countSubjects, type History, type StoredPublication } from "@fanwire/bus";
+import { formatPosition, type NotRecovered, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
 import type { Connection } from "./connection.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { type Joining, joinToFrames } from "./core/joining.ts";
+import type { MemoryBudget } from "./core/memory-budget.ts";
 import { decode, exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
 import { fanwireJoining, sseJoining } from "./joined-frames.ts";
 import type { Listening, Received } from "./listening.ts";
-import type { LogFollower } from "./log-follower.ts";
-import { messageOf } from "./log-repair.ts";
 import { ReplayCache, ReplayLease, type ReplayPart } from "./replay-cache.ts";
 import type { Traffic } from "./traffic.ts";
 
-const DRAIN_CHECK_MS = 20;
-/** Who takes nothing of what it missed for so long does not read; what waits for it is held in memory. */
+const RETRY_MS = 20;
+/** A client that takes nothing of what it missed for so long does not read; what waits for it is held in memory. */
 const STALLED_MS = 20_000;
-/** While NATS is away nothing can be proven; so long a reader waits for it. */
+/** So long the history may be unreadable before a client is told that nothing can be proven. */
 const GIVE_UP_MS = 10_000;
-
-/** About so many characters of what was missed are joined at a time: a reader that does not take it is not sent the rest. */
+/** About so many characters of what was missed are joined at a time: a client that does not take it is not sent the rest. */
 const JOINED_LENGTH = 65_536;
+/** Refusals to recover are logged once in this time for each reason, with their number. */
+const LOG_EVERY_MS = 1_000;
 
 type EntranceParts = {
   readonly bus: Bus;
   readonly history: History;
   readonly subjects: Subjects;
   readonly edge: Edge;
-  readonly follower: LogFollower<Listening>;
+  readonly budget: MemoryBudget;
   readonly workerId: string;
   readonly unsentLimit: number;
   readonly traffic: Traffic;
+  readonly log: Log;
+};
+
+export type Recovered = {
+  /** `null`: the client came without a position. */
+  readonly recovered: boolean | null;
+  /** Why not. */
+  readonly reason?: NotRecovered;
+  /** Where it begins: what comes moves it on. */
+  readonly position: string | undefined;
+};
+
+/** Something that begins to be subscribed to, in one go. */
+export type Entering = {
+  readonly connection: Connection;
+  readonly listenings: readonly Listening[];
+  readonly since: string | undefined;
+  /**
+   * `connection`: all that a new connection is subscribed to, which has one position.
+   * `subscription`: one more, which has a position of its own until it has caught up with the others.
+   */
+  readonly kind: "connection" | "subscription";
+  /** Called once, before anything is sent. */
+  announce(outcome: Recovered): void;
 };
 
 type Missed = { readonly listening: Listening; readonly received: Received };
 type Frame = { readonly content: Uint8Array; readonly isBinary: boolean };
-type Replay = {
-  /** Whether this is provably all that was missed; else nothing of it is sent. */
-  readonly isComplete: boolean;
-  readonly missed: readonly Missed[];
-  /** Up to where it reaches: what comes of that otherwise is no news. */
-  readonly upTo: number;
+type Replay = { readonly missed: readonly Missed[]; readonly upTo: number };
+/** What waits, and up to where it was sent what each of them has brought meanwhile. */
+type Waiting = {
+  readonly entering: Entering;
+  readonly begunAt: Position | undefined;
+  readonly listenings: Set<Listening>;
+  readonly marks: Map<Listening, number>;
+  readonly since: Position | undefined;
+  readonly lease: ReplayLease;
 };
-/** What a connection waits to hear, and up to where it has got what came of each meanwhile. */
-type Waiting = { readonly listenings: readonly Listening[]; readonly marks: number[] };
 type ListenedPart = ReplayPart & { readonly listening: Listening };
 
 /**
- * How a connection comes to hear what it follows: from the moment it is told so, and, when it comes back with a position,
- * after what it missed, with no hole or repeat between.
+ * Brings a connection to where it receives what it is subscribed to: from the frontier on, and, when it comes back with a
+ * position, after what it missed, without hole or repeat between.
  */
 export class Entrance {
   readonly #parts: EntranceParts;
   readonly #cache: ReplayCache;
-  /** What many readers miss is shared by them, from the history to the text that they are sent. */
+  readonly #waiting = new Map<Connection, Set<Waiting>>();
+  readonly #logged = new Map<NotRecovered, { at: number; count: number }>();
+  /** What many clients miss is shared by them, from the history to the text that they are sent. */
   readonly #received = new WeakMap<StoredPublication, Received>();
-  readonly #texts = { "fanwire.v1": new WeakMap<Received, string>(), sse: new WeakMap<Received, string>() };
+  readonly #texts = new Map<string, WeakMap<Received, string>>();
 
   constructor(parts: EntranceParts) {
     this.#parts = parts;
-    this.#cache = new ReplayCache(parts.history);
-  }
-
-  /** What is held of the history for those who come back, in bytes. */
-  get replayBytes(): number {
-    return this.#cache.heldBytes;
+    this.#cache = new ReplayCache(parts.history, parts.budget);
+    parts.edge.onUnfollow = (connection, listening) => this.#cancel(connection, listening);
   }
 
   stop(): void {
     this.#cache.stop();
   }
 
-  /**
-   * To be called in the turn in which the connection began to follow `listenings`, and is in none of their trees yet. Calls
-   * `announce` once NATS has our subscriptions and it is known whether anything is missing (null: nobody asked), then sends
-   * what was missed and lets the connection join.
-   */
-  enter(
-    connection: Connection,
-    listenings: readonly Listening[],
-    since: string | undefined,
-    announce: (recovered: boolean | null) => void,
-  ): void {
+  /** To be called in the tick in which the connection began to follow, and is in none of the groups yet. */
+  enter(entering: Entering): void {
+    const { connection, listenings, since, announce } = entering;
+    const { edge } = this.#parts;
     if (since !== undefined || !listenings.every((listening) => listening.isHeard)) {
-      void this.#enterLater(connection, listenings, since, announce);
+      void this.#enterLater(entering);
       return;
     }
-    announce(null);
-    for (const listening of listenings) this.#parts.edge.join(connection, listening);
+    announce({ recovered: null, position: edge.position });
+    for (const listening of listenings) edge.join(connection, listening);
   }
 
-  async #enterLater(
-    connection: Connection,
-    listenings: readonly Listening[],
-    since: string | undefined,
-    announce: (recovered: boolean | null) => void,
-  ): Promise<void> {
+  async #enterLater(entering: Entering): Promise<void> {
+    const { connection, listenings, since, announce } = entering;
+    const { edge, bus } = this.#parts;
     const { connectionId } = connection.getUserData();
-    const { edge, bus, follower } = this.#parts;
-    const waiting = { listenings, marks: listenings.map(({ backlog }) => backlog.enter()) };
-    const comesBack = since === undefined ? undefined : { since, lease: new ReplayLease() };
+    const waiting = this.#wait(entering);
     try {
-      // Without NATS there is nothing to hear, and nothing to wait for.
+      // Without NATS nothing live can come, and what is durable comes from the frontier on in any case.
       const isHeard = await bus.confirm();
-      if (isHeard) await follower.begin(listenings);
       for (const listening of listenings) listening.isHeard ||= isHeard;
-      const replay = comesBack && (await this.#recover(listenings, comesBack.since, comesBack.lease));
+      const replay = since === undefined ? undefined : await this.#recover(waiting);
       if (edge.connection(connectionId) !== connection) return;
 
-      announce(comesBack ? replay?.isComplete === true : null);
-      await this.#catchUp(connection, waiting, replay);
+      announce({ ...this.#startOf(waiting, replay), ...outcomeOf(replay) });
+      const isCaughtUp = await this.#catchUp(waiting, typeof replay === "object" ? replay : undefined);
+      if (isCaughtUp) for (const listening of waiting.listenings) edge.join(connection, listening);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, "a connection could not be brought up to date");
+      if (edge.connection(connectionId) === connection) edge.endSlow(connection);
     } finally {
-      comesBack?.lease.end();
-      for (const listening of listenings) listening.leaveBacklog();
+      this.#leave(waiting);
     }
   }
 
-  async #recover(listenings: readonly Listening[], since: string, lease: ReplayLease): Promise<Replay | undefined> {
-    const position = parsePosition(since);
-    const replay = position && (await this.#read(listenings, position, lease));
-    this.#parts.traffic.resumed[replay?.isComplete ? "recovered" : "not-recovered"]++;
+  #wait(entering: Entering): Waiting {
+    const { connection, listenings, since } = entering;
+    const waiting: Waiting = {
+      entering,
+      begunAt: this.#parts.edge.frontier.position,
+      listenings: new Set(listenings),
+      marks: new Map(listenings.map((listening) => [listening, listening.backlog.enter()])),
+      since: since === undefined ? undefined : parsePosition(since),
+      lease: new ReplayLease(),
+    };
+    const all = this.#waiting.get(connection);
+    if (all) all.add(waiting);
+    else this.#waiting.set(connection, new Set([waiting]));
+    return waiting;
+  }
+
+  #leave(waiting: Waiting): void {
+    const { connection, listenings } = waiting.entering;
+    waiting.lease.end();
+    for (const listening of listenings) listening.leaveBacklog();
+    const all = this.#waiting.get(connection);
+    all?.delete(waiting);
+    if (all?.size === 0) this.#waiting.delete(connection);
+  }
+
+  /** It is not wanted any more, though it may be again before the wait is over. */
+  #cancel(connection: Connection, listening: Listening): void {
+    for (const waiting of this.#waiting.get(connection) ?? []) waiting.listenings.delete(listening);
+  }
+
+  /** A client that lacks nothing yet stands where it stood: what it missed comes with positions of its own. */
+  #startOf({ entering, begunAt }: Waiting, replay: Replay | NotRecovered | undefined): Pick<Recovered, "position"> {
+    return { position: typeof replay === "object" ? entering.since : begunAt && formatPosition(begunAt) };
+  }
+
+  async #recover(waiting: Waiting): Promise<Replay | NotRecovered> {
+    const replay = waiting.since === undefined ? "malformed" : await this.#read(waiting, waiting.since);
+    this.#parts.traffic.resumed[typeof replay === "string" ? replay : "recovered"]++;
+    if (typeof replay === "string") this.#logRefusal(replay);
     return replay;
   }
 
-  /** Sends what was missed and what came meanwhile, until there is nothing left; then the connection is live. */
-  async #catchUp(connection: Connection, waiting: Waiting, replay: Replay | undefined): Promise<void> {
+  #logRefusal(reason: NotRecovered): void {
+    const logged = this.#logged.get(reason) ?? { at: Number.NEGATIVE_INFINITY, count: 0 };
+    this.#logged.set(reason, logged);
+    logged.count++;
+    const now = performance.now();
+    if (now - logged.at < LOG_EVERY_MS) return;
+    this.#parts.log.info({ reason, clients: logged.count }, "clients resumed without recovering");
+    logged.at = now;
+    logged.count = 0;
+  }
+
+  /** Sends what was missed and what came meanwhile, until nothing is left. False: the connection has ended. */
+  async #catchUp(waiting: Waiting, replay: Replay | undefined): Promise<boolean> {
     const { edge } = this.#parts;
+    const { connection } = waiting.entering;
     const { connectionId } = connection.getUserData();
-    let pending = replay?.isComplete ? replay.missed : [];
+    let pending = replay?.missed ?? [];
     for (;;) {
-      for (const frame of this.#frames(connection, pending)) {
-        const deadline = performance.now() + STALLED_MS;
-        while (connection.getBufferedAmount() > this.#parts.unsentLimit / 2) {
-          await delay(DRAIN_CHECK_MS);
-          if (edge.connection(connectionId) !== connection) return;
-          if (performance.now() < deadline) continue;
+      for (const frame of this.#frames(waiting, pending)) {
+        const isReady = await this.#untilDrained(waiting);
+        if (edge.connection(connectionId) !== connection) return false;
+        if (!isReady) {
           edge.endSlow(connection);
-          return;
+          return false;
         }
         edge.flushTo(connection);
-        if (connection.send(frame.content, frame.isBinary) === 2) return;
+        if (connection.send(frame.content, frame.isBinary) === 2) return false;
       }
       const since = this.#since(waiting, replay);
       if (since === undefined) {
         // It reads too slowly to ever catch up here: it comes back to where it stands.
         edge.endSlow(connection);
-        return;
+        return false;
       }
-      if (since.length === 0) {
-        for (const listening of waiting.listenings) edge.join(connection, listening);
-        return;
-      }
+      if (since.length === 0) return true;
       pending = since;
     }
+  }
+
+  /** False: the client does not read, or its replay had to make room. Lets others have their turn in any case. */
+  async #untilDrained({ entering: { connection }, lease }: Waiting): Promise<boolean> {
+    const { edge, unsentLimit } = this.#parts;
+    const { connectionId } = connection.getUserData();
+    const deadline = performance.now() + STALLED_MS;
+    if (lease.isEvicted) return false;
+    while (connection.getBufferedAmount() > unsentLimit / 2) {
+      await delay(RETRY_MS);
+      if (edge.connection(connectionId) !== connection) return true;
+      if (lease.isEvicted || performance.now() > deadline) return false;
+    }
+    return true;
   }
 
   /** What came since the marks, and moves them. */
   #since({ listenings, marks }: Waiting, replay: Replay | undefined): Missed[] | undefined {
     const missed: Missed[] = [];
-    for (const [at, listening] of listenings.entries()) {
-      const entries = listening.backlog.since(marks[at] ?? 0);
+    for (const listening of listenings) {
+      const entries = listening.backlog.since(marks.get(listening) ?? 0);
       if (entries === undefined) return undefined;
-      marks[at] = listening.backlog.end;
+      marks.set(listening, listening.backlog.end);
       for (const received of entries) {
-        if (received.sequence === undefined || received.sequence > (replay?.upTo ?? 0))
-          missed.push({ listening, received });
+        if (replay === undefined || isNews(received, replay.upTo)) missed.push({ listening, received });
       }
     }
-    // Of different keys, in the order in which they came.
+    // Of different subscriptions, in the order in which they came.
     return missed.sort((one, other) => one.received.arrival - other.received.arrival);
   }
 
-  /** What was stored after a position for all that is followed, or undefined when it cannot be read. */
-  async #read(listenings: readonly Listening[], since: Position, lease: ReplayLease): Promise<Replay | undefined> {
-    const { bus, follower } = this.#parts;
+  /** What was stored after a position for all that is subscribed to, or why that cannot be proven. */
+  async #read(waiting: Waiting, since: Position): Promise<Replay | NotRecovered> {
+    const { bus, edge } = this.#parts;
+    const { connection } = waiting.entering;
+    const { connectionId } = connection.getUserData();
     const deadline = performance.now() + GIVE_UP_MS;
-    while (performance.now() < deadline) {
-      await follower.untilFlowing();
-      // NATS must have our subscriptions before the history is read, or something could be in neither.
-      if (!(await bus.confirm())) {
-        await delay(DRAIN_CHECK_MS);
-        continue;
+    while (performance.now() < deadline && edge.connection(connectionId) === connection) {
+      const at = edge.frontier.position;
+      const needed = since.copy === undefined ? since.sequence : since.sequence + 1;
+      if (at?.epoch !== since.epoch || at.sequence < needed) {
+        if ((await this.#isForeign(since, needed)) && (await this.#isForeign(since, needed))) return "recreated";
+      } else {
+        const replay = await this.#readUpTo(waiting, since, at.sequence);
+        if (replay !== "unreadable") return replay;
       }
-      if (!(await follower.begin(listenings))) {
-        await delay(DRAIN_CHECK_MS);
-        continue;
-      }
-      // A position of another history, or beyond this one, says nothing about what was read up to it: others would miss that.
-      if (follower.epoch !== since.epoch || since.sequence > follower.lastSequence) await follower.ready();
-      const { epoch, lastSequence: upTo } = follower;
-      if (epoch !== since.epoch || since.sequence > upTo) return undefined;
-      const parts: ListenedPart[] = [];
-      for (const part of await Promise.all(
-        listenings.map((listening) => this.#readOf(listening, since, upTo, lease)),
-      )) {
-        if (part?.history.epoch !== epoch) return undefined;
-        parts.push(part);
-      }
+      await delay(bus.health().alive ? RETRY_MS : 10 * RETRY_MS);
+    }
+    return "unreadable";
+  }
+
+  /** Whether a position is of another history, or lies beyond the end of this one, as the history's leader says. */
+  async #isForeign({ epoch }: Position, needed: number): Promise<boolean> {
+    const state = await this.#parts.history.state();
+    return state.ok && (state.history.epoch !== epoch || state.history.lastSequence < needed);
+  }
+
+  async #readUpTo(waiting: Waiting, since: Position, upTo: number): Promise<Replay | NotRecovered> {
+    const parts: ListenedPart[] = [];
+    const listenings = [...waiting.listenings];
+    for (const [at, part] of (
+      await Promise.all(listenings.map((listening) => this.#readOf(listening, since, upTo, waiting.lease)))
+    ).entries()) {
+      if (typeof part === "string") return part;
       // It was read from a node that lags: what it does not know yet may be what is missing.
-      if (parts.some(({ through }) => through < upTo)) {
-        await delay(DRAIN_CHECK_MS);
-        continue;
-      }
-      const areLive = await Promise.all(
-        parts.map(({ listening, publications }) => follower.reach(listening, publications, { epoch, sequence: upTo })),
-      );
-      if (areLive.includes(false) || follower.epoch !== epoch) continue;
-
-      const missed = parts.map((part) => ({
-        ...part,
-        publications: part.publications.filter(({ sequence }) => sequence > since.sequence),
-      }));
-      return this.#replayOf(missed, upTo, await this.#isProvable(missed, since));
+      if (part.through < upTo) return "unreadable";
+      parts.push({ ...part, listening: listenings[at] as Listening });
     }
-    return undefined;
-  }
-
-  async #isProvable(parts: readonly ReplayPart[], since: Position): Promise<boolean> {
-    const counts = new Map<string, number>();
-    for (const { publications } of parts) {
-      const own = new Map<string, number>();
-      for (const { subject } of publications) own.set(subject, (own.get(subject) ?? 0) + 1);
-      for (const [subject, count] of own) counts.set(subject, Math.max(count, counts.get(subject) ?? 0));
+    for (const { listening, publications, history } of parts) {
+      const filter = this.#filterOf(listening);
+      const missing = await this.#parts.history.missing({
+        filter,
+        since,
+        counts: countSubjects(publications),
+        history,
+      });
+      if (!missing.ok) return "unreadable";
+      if (missing.reason !== undefined) return missing.reason;
     }
-    const mayLackSome = parts.some(({ history }) =>
-      [...counts.values()].some((count) => count >= history.maxPerSubject),
-    );
-    const found = mayLackSome ? await this.#parts.history.find(since.sequence) : undefined;
-    const subjectAtSince = found?.ok ? found.publication?.subject : undefined;
-    return parts.every(({ history }) => isProvablyComplete({ since, counts, history, subjectAtSince }));
+    return { missed: this.#missedOf(parts, since, upTo), upTo };
   }
 
-  /**
-   * Also what it has already, as long as it is not settled here: who heard elsewhere what this worker has lost would else hear
-   * it again when it is repaired.
-   */
-  async #readOf(
-    listening: Listening,
-    { epoch, sequence: since }: Position,
-    upTo: number,
-    lease: ReplayLease,
-  ): Promise<ListenedPart | undefined> {
-    const sequence = Math.min(since, listening.sequence.floor ?? since);
-    const part = await this.#cache.read(
-      this.#parts.subjects.historyOf(listening.key) ?? "",
-      { epoch, sequence },
-      upTo,
-      lease,
-    );
-    return part && { ...part, listening };
+  #filterOf(listening: Listening): string {
+    return this.#parts.subjects.historyOf(listening.key) ?? "";
   }
 
-  #replayOf(parts: readonly ListenedPart[], upTo: number, isComplete: boolean): Replay {
-    // All were read at least to there. What is newer comes by itself, for all keys in its order, so that positions only grow.
+  #readOf(listening: Listening, { epoch, sequence }: Position, upTo: number, lease: ReplayLease) {
+    return this.#cache.read(this.#filterOf(listening), { epoch, sequence }, upTo, lease);
+  }
+
+  /** In stream order, and each publication's copies in the order in which every worker sends them. */
+  #missedOf(parts: readonly ListenedPart[], since: Position, upTo: number): Missed[] {
     const missed = parts.flatMap(({ listening, publications }) =>
       publications
         .filter(({ sequence }) => sequence <= upTo)
-        .map((publication): Missed => ({ listening, received: this.#receivedFrom(publication) })),
+        .map((publication): Missed => ({ listening, received: this.#receivedFrom(publication, since.epoch) })),
     );
-    missed.sort((one, other) => (one.received.sequence ?? 0) - (other.received.sequence ?? 0));
-    return { isComplete, missed, upTo };
+    missed.sort((one, other) => orderOf(one) - orderOf(other) || (one.listening.tag < other.listening.tag ? -1 : 1));
+    return missed.filter(({ listening, received }) => !hasCopy(since, received, listening));
   }
 
-  #receivedFrom(publication: StoredPublication): Received {
+  #receivedFrom(publication: StoredPublication, epoch: string): Received {
     const known = this.#received.get(publication);
     if (known) return known;
-    const message = messageOf(publication, this.#parts.subjects);
-    const received = { message, sequence: publication.sequence, arrival: 0 };
+    const { sequence, subject: stored, content: data, headers } = publication;
+    const subject = this.#parts.subjects.liveOf(stored) ?? "";
+    const message = { subject, data, headers, respond: () => false };
+    const received = { message, position: { epoch, sequence }, arrival: 0 };
     this.#received.set(publication, received);
     return received;
   }
 
-  *#frames(connection: Connection, missed: readonly Missed[]): Generator<Frame> {
+  *#frames({ entering: { connection, kind } }: Waiting, missed: readonly Missed[]): Generator<Frame> {
     const { connectionId, door } = connection.getUserData();
     const joining = door === "sse" ? sseJoining : fanwireJoining;
     let texts: string[] = [];
     let length = 0;
-    for (const { listening, received } of missed) {
+    for (const [at, { listening, received }] of missed.entries()) {
       const { message } = received;
       if (exceptedId(message, this.#parts.workerId) === connectionId) continue;
       this.#parts.traffic.deliveries++;
@@ -286,7 +336,8 @@ export class Entrance {
         yield { content: message.data, isBinary: !isUtf8(message.data) };
         continue;
       }
-      const text = this.#textFor(door, listening, received);
+      const isLastCopy = orderOf(missed[at + 1]) !== orderOf({ received });
+      const text = this.#textFor({ door, listening, received, isLastCopy, kind });
       texts.push(text);
       length += text.length;
       if (length < JOINED_LENGTH) continue;
@@ -297,22 +348,62 @@ export class Entrance {
     yield* textFrames(texts, joining);
   }
 
-  /** Both the history's readers and a backlog belong to one key: the same publication has one text for each door. */
-  #textFor(door: "fanwire.v1" | "sse", listening: Listening, received: Received): string {
-    const texts = this.#texts[door];
+  /** The same publication of one subscription has one text for all clients that need the same of it. */
+  #textFor(wanted: Wanted): string {
+    const { door, received, isLastCopy, kind } = wanted;
+    const key = `${door} ${isLastCopy} ${kind}`;
+    const texts = this.#texts.get(key) ?? new WeakMap<Received, string>();
+    this.#texts.set(key, texts);
     const known = texts.get(received);
     if (known !== undefined) return known;
-    const text = this.#encode(door, listening, received);
+    const text = encode(wanted);
     texts.set(received, text);
     return text;
   }
+}
 
-  #encode(door: "fanwire.v1" | "sse", listening: Listening, { message, sequence, arrival }: Received): string {
-    const { epoch } = this.#parts.follower;
-    const position = sequence === undefined || !epoch ? undefined : formatPosition({ epoch, sequence });
-    const delivered = decode(message, { topic: listening.topicOf(message), pattern: listening.pattern, position });
-    return door === "sse" ? encodeSse(delivered) : encodeFanwire(delivered, arrival === 0);
-  }
+function outcomeOf(replay: Replay | NotRecovered | undefined): Omit<Recovered, "position"> {
+  if (replay === undefined) return { recovered: null };
+  return typeof replay === "string" ? { recovered: false, reason: replay } : { recovered: true };
+}
+
+type Wanted = {
+  readonly door: "fanwire.v1" | "sse";
+  readonly listening: Listening;
+  readonly received: Received;
+  readonly isLastCopy: boolean;
+  readonly kind: Entering["kind"];
+};
+
+function encode({ door, listening, received, isLastCopy, kind }: Wanted): string {
+  const { message, position, arrival } = received;
+  const own = arrival > 0 || isLastCopy || position === undefined ? position : copyOf(position, listening);
+  const text = own && formatPosition(own);
+  const decoded = { topic: listening.topicOf(message), pattern: listening.pattern };
+  if (door === "sse") return encodeSse(decode(message, { ...decoded, position: text }));
+  if (kind === "connection") return encodeFanwire(decode(message, { ...decoded, position: text }), arrival === 0);
+  return encodeFanwire(decode(message, { ...decoded, position: undefined }), position !== undefined, text);
+}
+
+function copyOf({ epoch, sequence }: Position, { tag }: Listening): Position {
+  return { epoch, sequence: sequence - 1, copy: tag };
+}
+
+/** The sequence of the publication that it is, or is a copy of; -1 for a live one. */
+function orderOf(missed: Pick<Missed, "received"> | undefined): number {
+  const position = missed?.received.position;
+  if (position === undefined) return -1;
+  return position.copy === undefined ? position.sequence : position.sequence + 1;
+}
+
+/** Live, or stored after what was replayed. */
+function isNews(received: Received, upTo: number): boolean {
+  return received.position === undefined || orderOf({ received }) > upTo;
+}
+
+/** Whether a client that comes with a position has this copy of a publication already. */
+function hasCopy(since: Position | undefined, received: Received, { tag }: Listening): boolean {
+  return since?.copy !== undefined && orderOf({ received }) === since.sequence + 1 && tag <= since.copy;
 }
 
 function textFrames(texts: readonly string[], joining: Joining): Frame[] {

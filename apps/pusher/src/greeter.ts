@@ -17,17 +17,18 @@ export class Greeter {
   /** `welcome` is called once, before anything else is sent. Topics must be allowed. */
   open(connection: Connection, { topics, since }: HandshakeQuery, welcome: (welcome: Welcome) => void): void {
     const edge = this.#edge;
-    // Before anything is followed: what is published from now on must not lie behind it.
-    const { position } = edge;
     const listenings = edge.open(connection);
     for (const topic of topics) {
       const followed = edge.follow(connection, topic);
       if (typeof followed === "object") listenings.push(followed);
     }
 
-    this.#entrance.enter(connection, listenings, since, (recovered) =>
-      // Who has missed nothing yet stands where it stood: what it missed comes with positions of its own.
-      welcome({ connection: edge.addressOf(connection), position: recovered ? since : position, recovered }),
-    );
+    this.#entrance.enter({
+      connection,
+      listenings,
+      since,
+      kind: "connection",
+      announce: (outcome) => welcome({ connection: edge.addressOf(connection), ...outcome }),
+    });
   }
 }

@@ -1,23 +1,25 @@
+import { createHash } from "node:crypto";
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
-import type { Subjects } from "@fanwire/protocol";
+import type { Position, Subjects } from "@fanwire/protocol";
 import type { Connection, Door } from "./connection.ts";
 import { Backlog } from "./core/backlog.ts";
 import type { Few } from "./core/few.ts";
-import { KeySequence } from "./core/key-sequence.ts";
+import type { MemoryBudget } from "./core/memory-budget.ts";
 import type { Followed } from "./delivery.ts";
-import type { LogKey } from "./log-repair.ts";
+import type { Subscriber } from "./history/frontier.ts";
 import { type DoorTrees, treeName } from "./trees.ts";
 
-/** A message that a key brought, with its place in the history if it has one. */
+/** A message that a subscription brought, with its position in the history if it is stored. */
 export type Received = {
   readonly message: BusMessage;
-  readonly sequence: number | undefined;
-  /** Counts up from 1 in the order of arrival over all keys; 0: read from the history, for who missed it. */
+  readonly position: Position | undefined;
+  /** Counts up from 1 in the order of arrival over all subscriptions; 0: read from the history. */
   readonly arrival: number;
 };
 
-/** Most that is kept for connections that wait for their replay, for each key. */
-const MAX_BACKLOG = 20_000;
+/** What a message costs in memory beside its content, about. */
+const RECEIVED_BYTES = 500;
+const TAG_DIGITS = 10;
 
 /** What all of a worker share. */
 export type ListeningParts = {
@@ -26,26 +28,28 @@ export type ListeningParts = {
   readonly trees: DoorTrees;
   /** Called with each message, in the order of arrival. */
   receive(listening: Listening, message: BusMessage): void;
-  /** A sequence of the history after which nothing was published before now; undefined: none is known. */
-  logStart(): number | undefined;
+  readonly budget: MemoryBudget;
 };
 
 /**
  * What this worker listens to on NATS on behalf of its connections. There may be hundreds of thousands: what is rarely needed
  * is made when it is.
  */
-export class Listening implements Followed, LogKey {
+export class Listening implements Followed, Subscriber {
   readonly treeId: number;
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";
   connectionIds: Few<number>;
   /** Who alone follows and has joined: it is in no tree. */
   only: Connection | undefined;
-  readonly sequence: KeySequence;
+  readonly begunAt = Math.floor(performance.now());
   /** NATS has our subscription: what is published from now on comes. */
   isHeard = false;
   readonly subscription: BusSubscription;
   readonly #parts: ListeningParts;
+  /** One subject, not a pattern of them. */
+  readonly isExact: boolean;
+  #tag: string | undefined;
   #backlog: Backlog<Received> | undefined;
   #rawFollowers = 0;
   #fanwireFollowers = 0;
@@ -57,7 +61,7 @@ export class Listening implements Followed, LogKey {
     this.treeId = treeId;
     this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
     this.kind = this.pattern !== undefined ? "topic" : target?.kind === "user" ? "user" : "everyone";
-    this.sequence = new KeySequence(target !== undefined, parts.logStart());
+    this.isExact = target !== undefined;
     this.#parts = parts;
     this.subscription = parts.bus.subscribe(key, this);
   }
@@ -72,8 +76,10 @@ export class Listening implements Followed, LogKey {
     return this.subscription.subject;
   }
 
-  get isExact(): boolean {
-    return this.sequence.isExact;
+  /** Orders the copies that several subscriptions bring of one publication, on each worker alike. Rarely needed. */
+  get tag(): string {
+    this.#tag ??= createHash("sha256").update(this.key).digest("hex").slice(0, TAG_DIGITS);
+    return this.#tag;
   }
 
   get isFollowed(): boolean {
@@ -158,8 +164,13 @@ export class Listening implements Followed, LogKey {
 
   /** What came while connections wait; to be had until the last has called {@link leaveBacklog}. */
   get backlog(): Backlog<Received> {
-    this.#backlog ??= new Backlog(MAX_BACKLOG);
+    this.#backlog ??= new Backlog((evict) => this.#parts.budget.open(evict));
     return this.#backlog;
+  }
+
+  /** Keeps it for those who wait. */
+  keep(received: Received): void {
+    this.backlog.push(received, received.message.data.length + RECEIVED_BYTES);
   }
 
   /** Numbers of its own, where an object of them would be 48 bytes. */

@@ -4,6 +4,8 @@ import { Interest } from "./core/interest.ts";
 import { PatternShapes } from "./core/pattern-shapes.ts";
 import { Listening, type ListeningParts } from "./listening.ts";
 
+const NONE: Listening[] = [];
+
 /** All that this worker listens to on NATS: everyone, and each topic, pattern and user of its connections once. */
 export class Listenings {
   /** Whoever is there: it is always heard. */
@@ -49,6 +51,15 @@ export class Listenings {
       for (const pattern of this.#shapes.matching(target.topic)) keys.push(this.#topicKey(pattern));
     }
     return keys.flatMap((key) => this.#interest.get(key) ?? []);
+  }
+
+  /** All that a publication stored under a history subject comes by. */
+  toStored(historySubject: string): Listening[] {
+    const { subjects } = this.#parts;
+    const exact = this.#interest.get(subjects.liveOf(historySubject) ?? "");
+    if (this.#shapes.isEmpty) return exact === undefined ? NONE : [exact];
+    const target = subjects.parseHistory(historySubject);
+    return target === undefined ? NONE : this.to(target);
   }
 
   /** One more follower. The caller counts each connection once. */

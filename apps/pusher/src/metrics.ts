@@ -1,8 +1,8 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { MemoryBudget } from "./core/memory-budget.ts";
 import type { Edge } from "./edge.ts";
-import type { Entrance } from "./entrance.ts";
 import type { Traffic } from "./traffic.ts";
 
 type Values = Readonly<Record<string, number>>;
@@ -12,10 +12,10 @@ export function createWorkerMetrics(options: {
   readonly slot: number;
   readonly traffic: Traffic;
   readonly bus: Bus;
-  readonly edge: Pick<Edge, "openConnections" | "listeningTo" | "lagging" | "laggingBytes">;
-  readonly entrance: Pick<Entrance, "replayBytes">;
+  readonly edge: Pick<Edge, "openConnections" | "listeningTo" | "lagging" | "laggingBytes" | "frontier">;
+  readonly budget: MemoryBudget;
 }): Registry {
-  const { slot, traffic, bus, edge, entrance } = options;
+  const { slot, traffic, bus, edge, budget } = options;
   const registry = createRegistry();
   // Worker ids are new at every start; the slot is what stays the same across restarts.
   registry.setDefaultLabels({ slot: String(slot) });
@@ -34,7 +34,6 @@ export function createWorkerMetrics(options: {
     () => edge.lagging,
   );
   gauge("fanwire_pusher_lagging_bytes", "Kept for them, once for all of a door.", () => edge.laggingBytes);
-  gauge("fanwire_pusher_replay_bytes", "Held of the history for those who come back.", () => entrance.replayBytes);
   const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
     addLabelledCounter(registry, { name, help, label, values });
@@ -58,24 +57,41 @@ export function createWorkerMetrics(options: {
   );
   labelled(
     "fanwire_pusher_resumed_total",
-    "Connections that came back with a position, by whether it is proven that nothing is missing.",
+    "Clients that resumed from a position: recovered, or why it cannot be proven that nothing is missing.",
     "outcome",
     () => traffic.resumed,
   );
   counter(
-    "fanwire_pusher_history_gaps_total",
-    "Times a durable publication did not come by itself when it should have.",
-    () => traffic.logGaps,
+    "fanwire_pusher_history_fetched_total",
+    "Durable publications fetched from the history because their content did not arrive by itself.",
+    () => traffic.historyFetched,
   );
   counter(
-    "fanwire_pusher_history_repairs_total",
-    "Durable publications delivered from the history because they did not come by themselves.",
-    () => traffic.logRepairs,
+    "fanwire_pusher_history_missed_total",
+    "Subscriptions that missed publications which the history no longer holds; clients that can resume are told.",
+    () => traffic.historyMissed,
   );
+  counter("fanwire_pusher_history_recreated_total", "Times the history was recreated.", () => traffic.historyRecreated);
   counter(
-    "fanwire_pusher_history_broken_total",
-    "Times the history did not hold all that was missed of something followed; who can resume is told to come back.",
-    () => traffic.logBroken,
+    "fanwire_pusher_history_unmatched_total",
+    "Messages that named a place in the history and were never stored there; not delivered.",
+    () => traffic.historyUnmatched,
+  );
+  gauge(
+    "fanwire_pusher_history_waiting",
+    "Durable publications that wait for their turn.",
+    () => edge.frontier.waiting,
+  );
+  gauge(
+    "fanwire_pusher_history_sequence",
+    "Sequence of the history up to which everything is delivered.",
+    () => edge.frontier.position?.sequence ?? 0,
+  );
+  gauge("fanwire_pusher_budget_bytes", "Bytes of replays, backlogs and waiting content.", () => budget.usedBytes);
+  counter(
+    "fanwire_pusher_budget_evictions_total",
+    "Times the largest of these buffers was dropped because all of them together were too large.",
+    () => budget.evictions,
   );
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => traffic.deliveries);
   counter(

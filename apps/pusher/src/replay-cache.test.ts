@@ -1,5 +1,6 @@
 import type { ReadOutcome, ReadRequest, StoredPublication } from "@fanwire/bus";
 import { expect, onTestFinished, test } from "vitest";
+import { MemoryBudget } from "./core/memory-budget.ts";
 import { ReplayCache, ReplayLease } from "./replay-cache.ts";
 
 const unavailable = { ok: false, reason: "unavailable", detail: "JetStream has no leader" } as const;
@@ -13,7 +14,7 @@ test("what cannot be read for a moment is asked for again", async () => {
     { ok: true, publications: [], through: 7, isEnd: true, history },
   ];
   const read = async () => answers.shift() ?? unavailable;
-  const cache = new ReplayCache({ read });
+  const cache = new ReplayCache({ read }, new MemoryBudget(64 * mebibyte));
   onTestFinished(() => cache.stop());
 
   const part = await cache.read("filter", { epoch: "e", sequence: 3 }, 0, new ReplayLease());
@@ -21,29 +22,37 @@ test("what cannot be read for a moment is asked for again", async () => {
   expect(part).toEqual({ publications: [], through: 7, history });
 });
 
-test("all replays together hold so much and no more: who begins waits until others have theirs", async () => {
-  const read = async ({ after }: ReadRequest): Promise<ReadOutcome> => {
-    const publications = [1, 2, 3, 4].map((at) => publicationAt(after + at));
-    return { ok: true, publications, through: after + 4, isEnd: true, history };
-  };
-  const cache = new ReplayCache({ read });
+test("what one client does not take gives way to others after a moment, and it learns that", async () => {
+  const budget = new MemoryBudget(16 * mebibyte);
+  const cache = new ReplayCache({ read }, budget);
   onTestFinished(() => cache.stop());
+  const [slow, other] = [new ReplayLease(), new ReplayLease()];
   const since = { epoch: "e", sequence: 0 };
-  const [deaf, other] = [new ReplayLease(), new ReplayLease()];
-  const readMany = (name: string, count: number, lease: ReplayLease) =>
-    Promise.all(Array.from({ length: count }, (_, at) => cache.read(`${name} ${at}`, since, 0, lease)));
+  const held = await Promise.all([1, 2, 3, 4, 5].map((at) => cache.read(`held ${at}`, since, 1, slow)));
 
-  await readMany("held", 30, deaf);
-  const waiting = readMany("wanted", 20, other);
-  await expect.poll(() => cache.heldBytes).toBeGreaterThan(128 * mebibyte);
-  const heldWhileWaiting = cache.heldBytes;
-  deaf.end();
-  const wanted = await waiting;
+  const wanted = await cache.read("wanted", since, 1, other);
 
-  expect(heldWhileWaiting).toBeLessThan(140 * mebibyte);
-  for (const part of wanted) expect(part).toMatchObject({ publications: { length: 4 } });
-  expect(cache.heldBytes).toBeLessThan(140 * mebibyte);
+  for (const part of [...held, wanted]) expect(part).toMatchObject({ through: 1 });
+  expect([slow.isEvicted, other.isEvicted]).toEqual([true, false]);
+  expect(budget.usedBytes).toBeLessThanOrEqual(16 * mebibyte);
 });
+
+test("more than one client is replayed is refused, not read", async () => {
+  const budget = new MemoryBudget(16 * mebibyte);
+  const cache = new ReplayCache({ read }, budget);
+  onTestFinished(() => cache.stop());
+
+  const part = await cache.read("filter", { epoch: "e", sequence: 0 }, 7, new ReplayLease());
+
+  expect(part).toBe("over-replay-limit");
+  expect(budget.usedBytes).toBe(0);
+});
+
+/** Seven publications of a mebibyte; what is known to be stored is the first so many. */
+async function read({ after, upTo = 0 }: ReadRequest): Promise<ReadOutcome> {
+  const isEnd = after + 1 >= upTo;
+  return { ok: true, publications: [publicationAt(after + 1)], through: after + 1, isEnd, history };
+}
 
 /** One content for all: it is the count of its bytes that matters. */
 const content = new Uint8Array(mebibyte);

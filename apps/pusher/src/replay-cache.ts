@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { History, StoredPublication } from "@fanwire/bus";
+import type { History, ReadOutcome, StoredPublication } from "@fanwire/bus";
 import type { HistoryState, Position } from "@fanwire/protocol";
+import type { Account, MemoryBudget } from "./core/memory-budget.ts";
 
 /** Readers that come within this time share a read of the history. */
 const GATHER_MS = 20;
@@ -12,19 +13,19 @@ const FORGET_AFTER_MS = 10_000;
 /** Most publications replayed to one reader for one thing it follows; who missed more starts live. */
 const MAX_REPLAY = 10_000;
 const PAGE_LIMIT = 500;
-/**
- * Most that all replays of a worker hold together: who begins waits for room, who would need more starts live. What is followed by other patterns is read anew, so
- * that one connection could have the history a hundred times over.
- */
-const MAX_HELD_BYTES = 134_217_728;
+/** Of the budget, what one reader or several that share it may need; a client that missed more starts live. */
+const MAX_SHARE = 0.5;
 /** Of what reads share; a page takes no more of what is left. */
 const MAX_PAGE_BYTES = 4_194_304;
 const MIN_PAGE_BYTES = 65_536;
-/** What a publication costs beside its content, about. */
+/** What a publication costs beside its content, about; and its content once more in each of two protocols. */
 const PUBLICATION_BYTES = 500;
+const CONTENT_COPIES = 3;
 /** For so long is asked again what cannot be read: JetStream may be without a leader for seconds. */
 const PATIENCE_MS = 8_000;
 const RETRY_MS = 250;
+/** So long others may hold all memory before the one with the most of it has to let go. */
+const ROOM_MS = 1_000;
 
 export type ReplayPart = {
   /** In order, all after where the reader stood. */
@@ -34,9 +35,18 @@ export type ReplayPart = {
   readonly history: HistoryState;
 };
 
+/** `over-replay-limit`: it is more than one client is replayed. */
+export type ReplayFailure = "recreated" | "unreadable" | "over-replay-limit";
+
 /** What one reader holds of what was read, until it has got it or has gone. */
 export class ReplayLease {
   readonly #parts = new Set<SharedPart>();
+
+  /** What it holds had to go, because others need the memory: the reader must let go of it too. */
+  get isEvicted(): boolean {
+    for (const part of this.#parts) if (part.isEvicted) return true;
+    return false;
+  }
 
   hold(part: SharedPart): void {
     if (this.#parts.has(part)) return;
@@ -53,13 +63,14 @@ export class ReplayLease {
   }
 }
 
-/** How much of the memory for replays is taken. */
-class Budget {
-  heldBytes = 0;
+/** The memory for replays, and who reads into it now. */
+class ReplayMemory {
   reading = 0;
+  readonly #budget: MemoryBudget;
   readonly #forgetUnused: () => void;
 
-  constructor(forgetUnused: () => void) {
+  constructor(budget: MemoryBudget, forgetUnused: () => void) {
+    this.#budget = budget;
     this.#forgetUnused = forgetUnused;
   }
 
@@ -70,12 +81,24 @@ class Budget {
   }
 
   get isSpent(): boolean {
-    return this.heldBytes > MAX_HELD_BYTES;
+    return this.#budget.freeBytes < CONTENT_COPIES * MIN_PAGE_BYTES;
   }
 
   get pageBytes(): number {
-    const share = (MAX_HELD_BYTES - this.heldBytes) / Math.max(1, this.reading);
+    const share = this.#budget.freeBytes / CONTENT_COPIES / Math.max(1, this.reading);
     return Math.min(MAX_PAGE_BYTES, Math.max(MIN_PAGE_BYTES, Math.floor(share)));
+  }
+
+  isTooMuch(bytes: number): boolean {
+    return bytes > this.#budget.maxBytes * MAX_SHARE;
+  }
+
+  open(evict: () => void): Account {
+    return this.#budget.open(evict);
+  }
+
+  makeRoomFor(account: Account): void {
+    this.#budget.evictFor(account);
   }
 }
 
@@ -86,34 +109,29 @@ class Budget {
 export class ReplayCache {
   readonly #history: Pick<History, "read">;
   readonly #parts = new Map<string, SharedPart>();
-  readonly #budget = new Budget(() => this.#forgetUnused());
+  readonly #memory: ReplayMemory;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(history: Pick<History, "read">) {
+  constructor(history: Pick<History, "read">, budget: MemoryBudget) {
     this.#history = history;
+    this.#memory = new ReplayMemory(budget, () => this.#forgetUnused());
     this.#timer = setInterval(() => this.#forget(), FORGET_AFTER_MS);
   }
 
-  /** Bytes that are held for readers, or in case another comes. */
-  get heldBytes(): number {
-    return this.#budget.heldBytes;
-  }
-
   /**
-   * Everything stored for `filter` after a position; undefined when it cannot be read, or is too much. `upTo` is known to be
-   * stored.
+   * Everything stored for `filter` after a position, or why it cannot be had. `upTo` is known to be stored.
    */
-  async read(filter: string, since: Position, upTo: number, lease: ReplayLease): Promise<ReplayPart | undefined> {
+  async read(filter: string, since: Position, upTo: number, lease: ReplayLease): Promise<ReplayPart | ReplayFailure> {
     const { epoch, sequence: after } = since;
     let part = this.#parts.get(filter);
     if (part === undefined || part.since.epoch !== epoch || part.since.sequence > after || part.isSpent) {
       part?.unlist();
-      part = new SharedPart(this.#history, filter, since, this.#budget);
+      part = new SharedPart(this.#history, filter, since, this.#memory);
       this.#parts.set(filter, part);
     }
     lease.hold(part);
     const history = await part.extend(upTo);
-    if (history === undefined) return undefined;
+    if (typeof history === "string") return history;
     const { publications, through } = part;
     return { publications: publications.filter(({ sequence }) => sequence > after), through, history };
   }
@@ -128,7 +146,7 @@ export class ReplayCache {
       if (part.readers > 0) continue;
       this.#parts.delete(filter);
       part.unlist();
-      if (!this.#budget.isSpent) return;
+      if (!this.#memory.isSpent) return;
     }
   }
 
@@ -152,8 +170,11 @@ class SharedPart {
   /** Who may still hold what was read. */
   readers = 0;
 
-  readonly #budget: Budget;
-  #heldBytes = 0;
+  /** It was read, and had to go to make room. */
+  isEvicted = false;
+
+  readonly #memory: ReplayMemory;
+  readonly #account: Account;
   /** The newest that a reader knows to be stored. */
   #upTo = 0;
   #hasServed = false;
@@ -163,11 +184,12 @@ class SharedPart {
   #reading: Promise<unknown> = Promise.resolve();
   #readAt = Number.NEGATIVE_INFINITY;
   #readMs = 0;
-  #next: Promise<HistoryState | undefined> | undefined;
+  #next: Promise<HistoryState | ReplayFailure> | undefined;
 
-  constructor(history: Pick<History, "read">, filter: string, since: Position, budget: Budget) {
+  constructor(history: Pick<History, "read">, filter: string, since: Position, memory: ReplayMemory) {
     this.#history = history;
-    this.#budget = budget;
+    this.#memory = memory;
+    this.#account = memory.open(() => this.#evict());
     this.#filter = filter;
     this.since = since;
     this.through = since.sequence;
@@ -190,67 +212,82 @@ class SharedPart {
     if (!this.#hasServed) this.#free();
   }
 
+  #evict(): void {
+    this.isEvicted = true;
+    this.isSpent = true;
+    this.publications.length = 0;
+  }
+
   #free(): void {
-    this.#budget.heldBytes -= this.#heldBytes;
-    this.#heldBytes = 0;
+    this.#account.close();
     this.publications.length = 0;
   }
 
   /** Reads on to the end, in a read that begins after this call; all who call before it begins share it. */
-  extend(upTo: number): Promise<HistoryState | undefined> {
+  extend(upTo: number): Promise<HistoryState | ReplayFailure> {
     this.usedAt = performance.now();
     this.#upTo = Math.max(this.#upTo, upTo);
     this.#next ??= this.#extendSoon();
     return this.#next;
   }
 
-  async #extendSoon(): Promise<HistoryState | undefined> {
+  async #extendSoon(): Promise<HistoryState | ReplayFailure> {
     const isStampede = performance.now() - this.#readAt < MAX_GATHER_MS;
     const gatherMs = isStampede ? Math.max(GATHER_MS, GATHER_READS * this.#readMs) : GATHER_MS;
     await Promise.all([this.#reading, delay(Math.min(gatherMs, MAX_GATHER_MS))]);
     this.#next = undefined;
     const readAt = performance.now();
     this.#readAt = readAt;
-    this.#budget.reading++;
+    this.#memory.reading++;
     const reading = this.#readToEnd().finally(() => {
-      this.#budget.reading--;
+      this.#memory.reading--;
     });
     this.#reading = reading;
     const history = await reading;
     this.#readMs = performance.now() - readAt;
-    if (history === undefined) this.#giveUp();
+    if (typeof history === "string") this.#giveUp();
     else this.#hasServed = true;
     return history;
   }
 
-  async #readToEnd(): Promise<HistoryState | undefined> {
-    const giveUpAt = performance.now() + PATIENCE_MS;
-    for (let isFirst = true; ; ) {
-      if (!this.#budget.hasRoom()) {
-        if (!isFirst || performance.now() > giveUpAt) return undefined;
+  async #readToEnd(): Promise<HistoryState | ReplayFailure> {
+    const begunAt = performance.now();
+    const giveUpAt = begunAt + PATIENCE_MS;
+    for (;;) {
+      const hasRoom = this.#memory.hasRoom();
+      if (!hasRoom && performance.now() - begunAt > ROOM_MS) this.#memory.makeRoomFor(this.#account);
+      const page = hasRoom ? await this.#readPage() : undefined;
+      if (this.isEvicted || this.#isTooMuch()) return "over-replay-limit";
+      if (!page?.ok) {
+        if (performance.now() > giveUpAt) return "unreadable";
         await delay(RETRY_MS);
         continue;
       }
-      isFirst = false;
-      const page = await this.#history.read({
-        filter: this.#filter,
-        after: this.through,
-        upTo: this.#upTo,
-        limit: PAGE_LIMIT,
-        maxBytes: this.#budget.pageBytes,
-      });
-      if (!page.ok && performance.now() < giveUpAt) {
-        await delay(RETRY_MS);
-        continue;
-      }
-      if (!page.ok || page.history.epoch !== this.since.epoch) return undefined;
-      this.publications.push(...page.publications);
-      this.through = page.through;
-      const bytes = page.publications.reduce((sum, { content }) => sum + content.length + PUBLICATION_BYTES, 0);
-      this.#heldBytes += bytes;
-      this.#budget.heldBytes += bytes;
-      if (this.publications.length > MAX_REPLAY) return undefined;
+      if (page.history.epoch !== this.since.epoch) return "recreated";
       if (page.isEnd) return page.history;
     }
   }
+
+  async #readPage(): Promise<ReadOutcome> {
+    const page = await this.#history.read({
+      filter: this.#filter,
+      after: this.through,
+      upTo: this.#upTo,
+      limit: PAGE_LIMIT,
+      maxBytes: this.#memory.pageBytes,
+    });
+    if (!page.ok || page.history.epoch !== this.since.epoch || this.isEvicted) return page;
+    this.publications.push(...page.publications);
+    this.through = page.through;
+    this.#account.take(page.publications.reduce((sum, each) => sum + bytesOf(each), 0));
+    return page;
+  }
+
+  #isTooMuch(): boolean {
+    return this.publications.length > MAX_REPLAY || this.#memory.isTooMuch(this.#account.bytes);
+  }
+}
+
+function bytesOf({ content }: StoredPublication): number {
+  return CONTENT_COPIES * content.length + PUBLICATION_BYTES;
 }

@@ -57,7 +57,9 @@ function receive(response: HttpResponse, request: HttpRequest, parts: SseParts, 
     open.add(connection);
     greeter.open(connection, { ...query, since: lastEventId || query.since }, (welcome) => {
       connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome), id: welcome.position }));
-      if (welcome.recovered === false) connection.send(sseEvent({ event: "fanwire.gap", data: "" }));
+      if (welcome.recovered !== false) return;
+      const gap = { reason: welcome.reason };
+      connection.send(sseEvent({ event: "fanwire.gap", data: JSON.stringify(gap) }));
     });
   };
 

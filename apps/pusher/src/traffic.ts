@@ -1,4 +1,4 @@
-import { closeCodes, type Target } from "@fanwire/protocol";
+import { closeCodes, type NotRecovered, type Target } from "@fanwire/protocol";
 import type { RefusalReason } from "./core/admission.ts";
 
 /** Why a limit ended a connection; the label of a metric. */
@@ -17,14 +17,16 @@ export type Traffic = {
   inboundMessages: number;
   /** Topics not followed because the connection followed as many as it may. */
   topicLimits: number;
-  /** Times a durable publication did not come, or came twice without reason. */
-  logGaps: number;
-  /** Durable publications delivered from the history because they did not come by themselves. */
-  logRepairs: number;
-  /** Times the history did not hold all that was missed of something followed. */
-  logBroken: number;
-  /** Connections that came back with a position, by whether it could be proven that nothing is missing. */
-  readonly resumed: Record<"recovered" | "not-recovered", number>;
+  /** Durable publications whose content had to be fetched, because it did not come by itself. */
+  historyFetched: number;
+  /** Subscriptions that missed publications which the history does not hold any more. */
+  historyMissed: number;
+  /** Times the history was recreated. */
+  historyRecreated: number;
+  /** Messages that claimed a place in the history and had none. */
+  historyUnmatched: number;
+  /** Clients that came back with a position, by whether it could be proven that nothing is missing, or why not. */
+  readonly resumed: Record<"recovered" | NotRecovered, number>;
   readonly refused: Record<RefusalReason, number>;
   readonly ended: Record<EndedBy, number>;
   readonly closedByCode: Map<string, number>;
@@ -39,10 +41,19 @@ export function newTraffic(): Traffic {
     drops: 0,
     inboundMessages: 0,
     topicLimits: 0,
-    logGaps: 0,
-    logRepairs: 0,
-    logBroken: 0,
-    resumed: { recovered: 0, "not-recovered": 0 },
+    historyFetched: 0,
+    historyMissed: 0,
+    historyRecreated: 0,
+    historyUnmatched: 0,
+    resumed: {
+      recovered: 0,
+      recreated: 0,
+      expired: 0,
+      "over-subject-limit": 0,
+      "over-replay-limit": 0,
+      malformed: 0,
+      unreadable: 0,
+    },
     refused: {
       draining: 0,
       "connection-limit": 0,

@@ -7,6 +7,7 @@ import type { Registry } from "prom-client";
 import { Commands } from "./client-commands.ts";
 import type { PusherConfig } from "./config.ts";
 import { startControl } from "./control.ts";
+import { MemoryBudget } from "./core/memory-budget.ts";
 import { Rates } from "./core/rates.ts";
 import { Edge } from "./edge.ts";
 import { EdgeApp } from "./edge-app.ts";
@@ -16,7 +17,6 @@ import { Handshakes } from "./handshake.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
 import { openSseDoor } from "./sse.ts";
-import { Standing } from "./standing.ts";
 import { createTokenVerifier } from "./tokens.ts";
 import { newTraffic } from "./traffic.ts";
 import { openTrees } from "./trees.ts";
@@ -27,6 +27,8 @@ export type Worker = Running & {
   readiness(): Readiness;
 };
 
+/** Of replays, backlogs and waiting content, all together. */
+const BUFFER_BYTES = 134_217_728;
 const RATE_SAMPLE_MS = 2_000;
 const RATE_SAMPLES = 6;
 
@@ -48,11 +50,12 @@ export async function startWorker(options: {
   const traffic = newTraffic();
   const edgeApp = new EdgeApp();
   const trees = openTrees(edgeApp.app);
-  const durable = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
-  const edge = new Edge({ config, workerId, bus, subjects, traffic, trees, durable, log });
+  const budget = new MemoryBudget(BUFFER_BYTES);
+  const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
+  const edge = new Edge({ config, workerId, bus, subjects, traffic, trees, history, budget, log });
   const unsentLimit = config.limits.unsentBytes;
-  const { follower } = edge;
-  const entrance = new Entrance({ bus, history: durable, subjects, edge, follower, workerId, unsentLimit, traffic });
+  const { frontier } = edge;
+  const entrance = new Entrance({ bus, history, subjects, edge, budget, workerId, unsentLimit, traffic, log });
   const greeter = new Greeter(edge, entrance);
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
@@ -62,12 +65,11 @@ export async function startWorker(options: {
     maxConnections: config.limits.connections,
     traffic,
   });
-  const standing = new Standing({ history: durable, subjects, edge, follower });
-  const commands = new Commands({ bus, subjects, edge, entrance, verifier, standing });
+  const commands = new Commands({ bus, subjects, edge, entrance, verifier });
   const sse = openSseDoor(edgeApp, { config, edge, greeter, handshakes, traffic });
   openWebSocketDoor(edgeApp, { config, workerId, edge, greeter, handshakes, commands, traffic });
   // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
-  await follower.ready();
+  await frontier.ready();
 
   const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
   const sampleRates = () =>
@@ -110,18 +112,20 @@ export async function startWorker(options: {
     await edge.drain(config.drainMs);
     sse.stop();
     entrance.stop();
-    durable.stop();
+    frontier.stop();
+    history.stop();
     edgeApp.close();
     await bus.stop();
   };
   let stopped: Promise<void> | undefined;
 
   return {
-    metrics: createWorkerMetrics({ slot, traffic, bus, edge, entrance }),
+    metrics: createWorkerMetrics({ slot, traffic, bus, edge, budget }),
     readiness: () => {
       if (edge.isDraining) return { ready: false, reason: "draining" };
       const health = bus.health();
-      return health.alive ? { ready: true } : { ready: false, reason: health.reason };
+      if (!health.alive) return { ready: false, reason: health.reason };
+      return frontier.stalled === undefined ? { ready: true } : { ready: false, reason: frontier.stalled };
     },
     stop: () => {
       stopped ??= stop();

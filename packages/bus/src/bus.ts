@@ -52,9 +52,11 @@ export interface Bus {
   stop(): Promise<void>;
 }
 
-/** A subset of the NATS client's message, so that the hot path needs no wrapper. */
+/** A subset of the NATS client's message, so that the hot path needs no wrapper. Reading its headers never throws. */
 export interface BusMessage {
   readonly subject: string;
+  /** Where an answer goes; "" or undefined when the sender expects none. */
+  readonly reply?: string | undefined;
   readonly data: Uint8Array;
   readonly headers?: { get(name: string): string } | undefined;
   /** False when the sender expects no reply. */

@@ -2,6 +2,7 @@ import type { Log } from "@fanwire/service";
 import { errors, type Msg, type SubscriptionImpl } from "@nats-io/transport-node";
 import type { Receiver } from "./bus.ts";
 import type { Outbox } from "./outbox.ts";
+import { received } from "./received-message.ts";
 
 /** What all subscriptions of a connection share. */
 export type CallbackSubscriptionOwner = { readonly outbox: Outbox; readonly log: Log };
@@ -51,8 +52,8 @@ export class CallbackSubscription {
     }
     const receiver = this.#receiver;
     try {
-      if (typeof receiver === "function") receiver(message);
-      else receiver.receive(message);
+      if (typeof receiver === "function") receiver(received(message));
+      else receiver.receive(received(message));
     } catch (cause) {
       // An error that leaves this callback would end the client's reader and leave a deaf, open connection.
       log.error({ err: cause, subject }, "a message from NATS could not be handled");

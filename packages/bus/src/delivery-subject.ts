@@ -1,5 +1,7 @@
 export type Delivery = {
   readonly streamSequence: number;
+  /** Counts up from 1 what the consumer has delivered. */
+  readonly consumerSequence: number;
   /** How often the message was given out, this time included. */
   readonly count: number;
   /** Milliseconds since 1970, by the clock of the NATS server. */
@@ -13,11 +15,14 @@ export type Delivery = {
  */
 export function parseDelivery(subject: string): Delivery | undefined {
   const tokens = subject.split(".");
-  if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < 9) return undefined;
+  if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < 9 || tokens.length === 10) return undefined;
   const at = tokens.length === 9 ? 4 : 6;
-  const [count, streamSequence, , nanos] = tokens.slice(at).map(Number);
-  if (count === undefined || streamSequence === undefined || nanos === undefined) return undefined;
-  if (!Number.isSafeInteger(count) || !Number.isSafeInteger(streamSequence) || !Number.isFinite(nanos))
-    return undefined;
-  return { count, streamSequence, storedAt: nanos / 1e6 };
+  const [count, streamSequence, consumerSequence, nanos] = tokens.slice(at, at + 4).map(Number);
+  if (!isCount(count) || !isCount(streamSequence) || !isCount(consumerSequence)) return undefined;
+  if (nanos === undefined || !Number.isFinite(nanos)) return undefined;
+  return { count, streamSequence, consumerSequence, storedAt: nanos / 1e6 };
+}
+
+function isCount(value: number | undefined): value is number {
+  return Number.isSafeInteger(value);
 }

@@ -13,6 +13,7 @@ export type {
   RequestOutcome,
   SendOutcome,
 } from "./bus.ts";
+export type { EntryConsumer, EntryReceiver } from "./history/entry-consumer.ts";
 export type {
   AppendOutcome,
   History,
@@ -25,6 +26,8 @@ export type {
   StoredPublication,
 } from "./history/history.ts";
 export { type JetStreamHistory, openJetStreamHistory } from "./history/jetstream-history.ts";
+export { countSubjects, type ReadReplay } from "./history/proof.ts";
+export { type StoredPlace, storedPlace } from "./history/stored-place.ts";
 export { JetStreamWorkQueue, type WorkQueueConfig } from "./jetstream-work-queue.ts";
 export { LateBus } from "./late-bus.ts";
 export { registerBusMetrics } from "./metrics.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type HistoryState, isProvablyComplete, type Replay } from "./completeness.ts";
+import { type HistoryState, missingReason, type Replay } from "./completeness.ts";
 
 const history: HistoryState = { epoch: "e1", firstSequence: 5, lastSequence: 50, maxPerSubject: 3 };
 const replay = (change: Partial<Replay> & { readonly at?: number } = {}): Replay => ({
@@ -11,45 +11,55 @@ const replay = (change: Partial<Replay> & { readonly at?: number } = {}): Replay
 });
 
 test("fewer publications than the limit, from a part of the history that is whole, prove it", () => {
-  expect(isProvablyComplete(replay())).toBe(true);
-  expect(isProvablyComplete(replay({ counts: new Map() }))).toBe(true);
-  expect(isProvablyComplete(replay({ at: 4 }))).toBe(true);
-  expect(isProvablyComplete(replay({ at: 50, counts: new Map() }))).toBe(true);
+  expect(missingReason(replay())).toBeUndefined();
+  expect(missingReason(replay({ counts: new Map() }))).toBeUndefined();
+  expect(missingReason(replay({ at: 4 }))).toBeUndefined();
+  expect(missingReason(replay({ at: 50, counts: new Map() }))).toBeUndefined();
 });
 
 test("another life of the history proves nothing", () => {
-  expect(isProvablyComplete(replay({ since: { epoch: "e2", sequence: 10 } }))).toBe(false);
+  expect(missingReason(replay({ since: { epoch: "e2", sequence: 10 } }))).toBe("recreated");
 });
 
 test("a gap between the position and the first publication stored proves nothing", () => {
-  expect(isProvablyComplete(replay({ at: 3 }))).toBe(false);
-  expect(isProvablyComplete(replay({ at: 0, counts: new Map() }))).toBe(false);
+  expect(missingReason(replay({ at: 3 }))).toBe("expired");
+  expect(missingReason(replay({ at: 0, counts: new Map() }))).toBe("expired");
 });
 
 test("a position the history has not reached proves nothing", () => {
-  expect(isProvablyComplete(replay({ at: 51, counts: new Map() }))).toBe(false);
+  expect(missingReason(replay({ at: 51, counts: new Map() }))).toBe("recreated");
 });
 
 test("as many publications of a subject as are kept prove nothing, unless the one at the position is of it and stored", () => {
   const counts = new Map([["a", 3]]);
 
-  expect(isProvablyComplete(replay({ counts }))).toBe(false);
-  expect(isProvablyComplete(replay({ counts, subjectAtSince: "a" }))).toBe(true);
-  expect(isProvablyComplete(replay({ counts, subjectAtSince: "b" }))).toBe(false);
-  expect(isProvablyComplete(replay({ counts: new Map([...counts, ["b", 3]]), subjectAtSince: "a" }))).toBe(false);
+  expect(missingReason(replay({ counts }))).toBe("over-subject-limit");
+  expect(missingReason(replay({ counts, subjectAtSince: "a" }))).toBeUndefined();
+  expect(missingReason(replay({ counts, subjectAtSince: "b" }))).toBe("over-subject-limit");
+  expect(missingReason(replay({ counts: new Map([...counts, ["b", 3]]), subjectAtSince: "a" }))).toBe(
+    "over-subject-limit",
+  );
 });
 
-test("an empty log is complete from its beginning", () => {
+test("what the history dropped after the position counts, unless it is known to have been of others", () => {
+  expect(missingReason(replay({ at: 3, droppedNothing: true }))).toBeUndefined();
+  expect(missingReason(replay({ at: 3, droppedNothing: true, counts: new Map([["a", 3]]) }))).toBe(
+    "over-subject-limit",
+  );
+  expect(missingReason(replay({ since: { epoch: "e2", sequence: 3 }, droppedNothing: true }))).toBe("recreated");
+});
+
+test("an empty history is complete from its beginning", () => {
   const empty = { epoch: "e1", firstSequence: 0, lastSequence: 0, maxPerSubject: 3 };
 
-  expect(isProvablyComplete({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), history: empty })).toBe(true);
+  expect(missingReason({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), history: empty })).toBeUndefined();
 });
 
 test("all gone by age is complete only for who had the last", () => {
   const gone = { epoch: "e1", firstSequence: 51, lastSequence: 50, maxPerSubject: 3 };
 
-  expect(isProvablyComplete(replay({ at: 50, counts: new Map(), history: gone }))).toBe(true);
-  expect(isProvablyComplete(replay({ at: 49, counts: new Map(), history: gone }))).toBe(false);
+  expect(missingReason(replay({ at: 50, counts: new Map(), history: gone }))).toBeUndefined();
+  expect(missingReason(replay({ at: 49, counts: new Map(), history: gone }))).toBe("expired");
 });
 
 /** What JetStream keeps: at most `maxPerSubject` of each subject and `maxTotal` of all, the oldest dropped first. */
@@ -89,7 +99,7 @@ test("over random histories: never a false yes, and no only where the rule says 
       }
       const firstSequence = Math.min(...kept);
 
-      const isComplete = isProvablyComplete({
+      const reason = missingReason({
         since: { epoch: "e", sequence: at },
         counts,
         history: { epoch: "e", firstSequence, lastSequence: published.length, maxPerSubject },
@@ -97,7 +107,7 @@ test("over random histories: never a false yes, and no only where the rule says 
       });
 
       const isWhole = due.every((sequence) => kept.has(sequence));
-      if (isComplete) {
+      if (reason === undefined) {
         proven++;
         expect(isWhole).toBe(true);
       } else {

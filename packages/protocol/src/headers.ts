@@ -16,10 +16,12 @@ export const headerNames = {
 export const streamHeaderNames = {
   /** What the history de-duplicates by; see {@link messageId}. */
   messageId: "Nats-Msg-Id",
-  /** Where it stands in the history. */
+  /** The stream that a message was republished from. */
+  stream: "Nats-Stream",
+  /** The subject under which it is stored. */
+  subject: "Nats-Subject",
+  /** Its sequence in the stream. */
   sequence: "Nats-Sequence",
-  /** Where the one before it on the same subject stands, or stood; 0 for the first. */
-  lastSequence: "Nats-Last-Sequence",
 } as const;
 
 /**

@@ -1,5 +1,11 @@
 export { type CloseAdvice, type CloseCode, closeAdvice, closeCodes } from "./close-codes.ts";
-export { type HistoryState, isProvablyComplete, type Replay } from "./completeness.ts";
+export {
+  type HistoryState,
+  type MissingReason,
+  missingReason,
+  type NotRecovered,
+  type Replay,
+} from "./completeness.ts";
 export {
   type ConnectionAddress,
   formatConnectionAddress,

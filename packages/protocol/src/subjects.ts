@@ -32,6 +32,8 @@ export class Subjects {
   readonly channelQueues: string;
   /** Name of the JetStream stream that keeps durable publications. */
   readonly historyStream: string;
+  /** Name of the JetStream stream that keeps the last publication of each subject. */
+  readonly lastStream: string;
   /** Everything the history keeps, whoever it is for. */
   readonly allHistory: string;
   /** Everything that is heard at once, whoever it is for: where the history republishes to. */
@@ -52,6 +54,7 @@ export class Subjects {
     this.#channel = `${prefix}.channel.`;
     this.channelQueues = `${this.#channel}queue.>`;
     this.historyStream = `${prefix.toUpperCase().replaceAll(".", "_")}_HISTORY`;
+    this.lastStream = `${this.historyStream}_LAST`;
     this.allHistory = `${this.#history}>`;
     this.allLive = `${this.#live}>`;
   }

@@ -1,18 +1,21 @@
+import type { Account } from "./memory-budget.ts";
+
 /**
- * What a followed key brought while connections wait for their replay. One list for all of them: each remembers where it
- * began. Kept only as long as somebody waits.
+ * What one subscription brought while connections wait for their replay. One list for all of them: each remembers where it
+ * began. Kept only as long as somebody waits, and as long as there is memory for it.
  */
 export class Backlog<Entry> {
-  readonly #maxEntries: number;
+  readonly #account: Account;
   /** Mostly there are none: nothing comes in the moment in which somebody enters. */
   #entries: Entry[] | undefined;
   /** Index of the first entry kept. */
   #base = 0;
   #waiting = 0;
-  #overflowedAt = -1;
+  #evictedAt = -1;
 
-  constructor(maxEntries: number) {
-    this.#maxEntries = maxEntries;
+  /** @param open gives the account of the entries' bytes; what it is called with lets go of all of them. */
+  constructor(open: (evict: () => void) => Account) {
+    this.#account = open(() => this.#evict());
   }
 
   get isNeeded(): boolean {
@@ -30,20 +33,16 @@ export class Backlog<Entry> {
     if (this.#waiting === 0) this.#drop();
   }
 
-  /** Beyond the bound everything is dropped: those who wait learn it from {@link since}. */
-  push(entry: Entry): void {
+  push(entry: Entry, bytes: number): void {
     if (this.#waiting === 0) return;
-    if (this.end - this.#base >= this.#maxEntries) {
-      this.#drop();
-      this.#overflowedAt = this.#base;
-    }
     this.#entries ??= [];
     this.#entries.push(entry);
+    this.#account.take(bytes);
   }
 
-  /** What came since `index`, or undefined when some of it was dropped. */
+  /** What came since `index`, or undefined when some of it had to go. */
   since(index: number): Entry[] | undefined {
-    if (index < this.#overflowedAt) return undefined;
+    if (index < this.#evictedAt) return undefined;
     return this.#entries?.slice(Math.max(0, index - this.#base)) ?? [];
   }
 
@@ -52,8 +51,14 @@ export class Backlog<Entry> {
     return this.#base + (this.#entries?.length ?? 0);
   }
 
+  #evict(): void {
+    this.#drop();
+    this.#evictedAt = this.#base;
+  }
+
   #drop(): void {
     this.#base = this.end;
     this.#entries = undefined;
+    this.#account.close();
   }
 }

@@ -1,4 +1,4 @@
-import { DEFAULT_EVENT } from "@fanwire/protocol";
+import { DEFAULT_EVENT, type NotRecovered } from "@fanwire/protocol";
 import type { CommandErrorCode, CommandId } from "./commands.ts";
 
 /** A publication on its way to the connections of one subscription. */
@@ -16,15 +16,18 @@ export type Delivered = {
 
 const DEFAULT_EVENT_JSON = JSON.stringify(DEFAULT_EVENT);
 
-/** A publication in fanwire.v1. Written by hand, since it is once per publication on the hot path. */
-export function encodeFanwire(delivered: Delivered, isRecovered = false): string {
+/**
+ * A publication in fanwire.v1. `since`: the position of its subscription alone, as long as that catches up. Written by hand, since it is once per publication on the
+ * hot path.
+ */
+export function encodeFanwire(delivered: Delivered, isRecovered = false, since?: string): string {
   const { data, isBinary, event, id, position, topic, subscription } = delivered;
   return `{"type":"publication"${member("position", position)}${member("topic", topic)}${member(
     "subscription",
     subscription,
   )},"event":${event === undefined ? DEFAULT_EVENT_JSON : JSON.stringify(event)}${member("id", id)},"data":${JSON.stringify(data)}${
     isBinary ? ',"encoding":"base64"' : ""
-  }${isRecovered ? ',"recovered":true' : ""}}`;
+  }${isRecovered ? ',"recovered":true' : ""}${member("since", since)}}`;
 }
 
 function member(name: string, value: string | undefined): string {
@@ -35,10 +38,13 @@ export type Welcome = {
   readonly connection: string;
   readonly position: string | undefined;
   readonly recovered: boolean | null;
+  /** Why not recovered. */
+  readonly reason?: NotRecovered;
 };
 
-export function encodeWelcome({ connection, position, recovered }: Welcome): string {
-  return JSON.stringify({ type: "welcome", connection, ...(position !== undefined && { position }), recovered });
+export function encodeWelcome({ connection, position, recovered, reason }: Welcome): string {
+  const welcome = { type: "welcome", connection, ...(position !== undefined && { position }), recovered };
+  return JSON.stringify(reason === undefined ? welcome : { ...welcome, reason });
 }
 
 export function encodeReply(id: CommandId, more: Readonly<Record<string, unknown>> = {}): string {

@@ -12,6 +12,10 @@ export class PatternShapes {
   readonly #exact = new ShapesByLength();
   readonly #open = new ShapesByLength();
 
+  get isEmpty(): boolean {
+    return this.#exact.isEmpty && this.#open.isEmpty;
+  }
+
   add(pattern: string): void {
     const tokens = shapeOf(pattern);
     this.#of(tokens).add(tokens);
@@ -37,6 +41,10 @@ export class PatternShapes {
 
 class ShapesByLength {
   readonly #shapes = new Map<number, Map<string, Shape>>();
+
+  get isEmpty(): boolean {
+    return this.#shapes.size === 0;
+  }
 
   add(tokens: readonly string[]): void {
     const shapes = this.#shapes.get(tokens.length) ?? new Map<string, Shape>();

@@ -22,6 +22,9 @@ export function failureOf(error: unknown): Failed {
   if (error instanceof JetStreamApiError) return apiFailure(error);
 
   const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
+  if (cause instanceof errors.NoRespondersError || error instanceof errors.NoRespondersError) {
+    return noJetStream(new Error("no responders"));
+  }
   if (cause instanceof errors.TimeoutError) return failed("unusable", "JetStream does not answer", true);
   if (cause instanceof errors.PermissionViolationError) return failed("forbidden", cause.message, false);
   return failed("unavailable", "the connection to NATS was lost", true);

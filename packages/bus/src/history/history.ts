@@ -1,5 +1,7 @@
-import type { DurableTarget, HistoryState, Position } from "@fanwire/protocol";
-import type { HeaderEntries } from "../bus.ts";
+import type { DurableTarget, HistoryState, MissingReason, Position } from "@fanwire/protocol";
+import type { BusMessage, HeaderEntries } from "../bus.ts";
+import type { EntryConsumer, EntryReceiver } from "./entry-consumer.ts";
+import type { ReadReplay } from "./proof.ts";
 
 /**
  * The history of durable publications. Created when it is missing, by whoever needs it first. Every answer is that of the history's
@@ -26,6 +28,20 @@ export interface History {
   read(request: ReadRequest): Promise<ReadOutcome>;
   /** The publication with that sequence, if it is still stored. One request. */
   find(sequence: number): Promise<Outcome<{ readonly publication: StoredPublication | undefined }>>;
+  /**
+   * The publication with that sequence from any replica, as it is republished, with the headers that {@link storedPlace} reads.
+   * `undefined` says nothing about whether it is stored: {@link find} does.
+   */
+  get(sequence: number): Promise<BusMessage | undefined>;
+  /**
+   * All that is stored after a sequence, and then all that will be, as entries without content. The consumer ends at the
+   * first doubt; the caller then describes the history and begins another from where it stands.
+   */
+  consume(after: number, receiver: EntryReceiver): Promise<Outcome<{ readonly consumer: EntryConsumer }>>;
+  /** Why a replay that was read may lack something; no reason: it provably holds everything. The one proof there is. */
+  missing(replay: ReadReplay): Promise<Outcome<{ readonly reason: MissingReason | undefined }>>;
+  /** History subjects of which something stored after a position may have been dropped; `all` when none can be excluded. */
+  lostSubjects(since: Position): Promise<Outcome<{ readonly subjects: ReadonlySet<string> | "all" }>>;
   /** How many publications of one history subject are stored. One request. */
   count(subject: string): Promise<Outcome<{ readonly count: number }>>;
   /** The history as it is now. Those who ask at one moment share a request. */

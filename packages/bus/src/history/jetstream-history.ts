@@ -1,13 +1,22 @@
-import type { HistoryState, Subjects } from "@fanwire/protocol";
+import type { HistoryState, MissingReason, Position, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { type ConsumerAPI, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
-import type { HeaderEntries } from "../bus.ts";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { BusMessage, HeaderEntries } from "../bus.ts";
+import type { HeaderBlock } from "../header-block.ts";
 import type { NatsBus } from "../nats.ts";
 import type { HistoryConfig } from "../settings.ts";
 import { HistoryAppender } from "./appender.ts";
+import { DirectGet } from "./direct-get.ts";
+import { EntryConsumer, type EntryReceiver } from "./entry-consumer.ts";
+import { failureOf } from "./failures.ts";
 import type { AppendOutcome, History, Outcome, ReadOutcome, ReadRequest, StoredPublication } from "./history.ts";
+import { KEPT_PER_SUBJECT, LastPublications } from "./last-publications.ts";
+import { leaderMessage, type MessageQuery } from "./leader-messages.ts";
 import { askingLeaders } from "./leader-requests.ts";
 import { fromStored } from "./page.ts";
+import { type ReadReplay, reasonOf } from "./proof.ts";
+import { readRange } from "./range-consumer.ts";
 import { HistoryReader } from "./reader.ts";
 import { HistoryStream } from "./stream.ts";
 import { StreamWatch } from "./stream-state.ts";
@@ -29,20 +38,45 @@ export async function openJetStreamHistory(parts: HistoryParts): Promise<JetStre
   const connection = askingLeaders(parts.bus);
   const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
   const impatient = await jetstreamManager(connection, { checkAPI: false, timeout: CONSUMER_TIMEOUT_MS });
-  return new JetStreamHistory(parts, jsm, impatient.consumers);
+  return new JetStreamHistory(parts, { connection, jsm, consumers: impatient.consumers });
 }
 
+type JetStreamApi = {
+  readonly connection: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly consumers: ConsumerAPI;
+};
+
 export class JetStreamHistory implements History {
+  readonly #bus: NatsBus;
+  readonly #consumers: ConsumerAPI;
+  readonly #direct: DirectGet;
+  readonly #last: LastPublications;
   readonly #watch: StreamWatch;
   readonly #appender: HistoryAppender;
   readonly #reader: HistoryReader;
   readonly #subjects: Subjects;
 
-  constructor({ bus, subjects, config, log }: HistoryParts, jsm: JetStreamManager, consumers: ConsumerAPI) {
+  constructor({ bus, subjects, config, log }: HistoryParts, api: JetStreamApi) {
+    const { connection, jsm, consumers } = api;
+    this.#bus = bus;
+    this.#consumers = consumers;
     this.#subjects = subjects;
     this.#watch = new StreamWatch(new HistoryStream(jsm, subjects, config, log), () => bus.disconnects);
     this.#appender = new HistoryAppender(bus, this.#watch, subjects.historyStream);
-    this.#reader = new HistoryReader({ bus, jsm, consumers, watch: this.#watch, subjects });
+    this.#direct = new DirectGet(bus, subjects);
+    const messageOf = (stream: string) => (query: MessageQuery) =>
+      leaderMessage(connection, stream, query, REQUEST_TIMEOUT_MS);
+    const message = messageOf(subjects.historyStream);
+    this.#reader = new HistoryReader({ bus, jsm, message, consumers, watch: this.#watch, subjects });
+    this.#last = new LastPublications({
+      jsm,
+      subjects,
+      replicas: config.replicas,
+      log,
+      message: messageOf(subjects.lastStream),
+      page: (from) => this.#pageOfLast(from),
+    });
   }
 
   get epoch(): string | undefined {
@@ -65,15 +99,75 @@ export class JetStreamHistory implements History {
     return { ok: true, publication: answer.result === null ? undefined : fromStored(answer.result, this.#subjects) };
   }
 
+  get(sequence: number): Promise<BusMessage | undefined> {
+    return this.#direct.get(sequence);
+  }
+
+  async consume(after: number, receiver: EntryReceiver): Promise<Outcome<{ readonly consumer: EntryConsumer }>> {
+    const stream = this.#subjects.historyStream;
+    try {
+      const consumer = await EntryConsumer.create({
+        bus: this.#bus,
+        consumers: this.#consumers,
+        stream,
+        after,
+        receiver,
+      });
+      void consumer.ended.then(() => this.#consumers.delete(stream, consumer.name)).catch(() => {});
+      return { ok: true, consumer };
+    } catch (error) {
+      return failureOf(error);
+    }
+  }
+
+  async missing(replay: ReadReplay): Promise<Outcome<{ readonly reason: MissingReason | undefined }>> {
+    return reasonOf(replay, {
+      find: (sequence) => this.find(sequence),
+      droppedNothing: async (question) => {
+        await this.#last.ensure(question.since);
+        return this.#last.droppedNothing(question);
+      },
+    });
+  }
+
+  async lostSubjects(since: Position): Promise<Outcome<{ readonly subjects: ReadonlySet<string> | "all" }>> {
+    const state = await this.state();
+    if (!state.ok) return state;
+    const { epoch, firstSequence, maxPerSubject } = state.history;
+    if (epoch !== since.epoch) return { ok: false, reason: "unavailable", detail: "the history was recreated" };
+    const stored = await this.#reader.countAll();
+    if (!stored.ok) return stored;
+    const hasDropped = firstSequence > since.sequence + 1;
+    const news = await this.#last.newsSince({ since, firstSequence }).catch(() => undefined);
+    if (news === undefined && hasDropped) return { ok: true, subjects: "all" };
+    const isLost = (subject: string) => {
+      const { isDropped, count } = news?.get(subject) ?? { isDropped: false, count: Number.POSITIVE_INFINITY };
+      const mayBeDropped = hasDropped && (isDropped || count >= KEPT_PER_SUBJECT);
+      return mayBeDropped || (stored.counts.get(subject) ?? 0) >= maxPerSubject;
+    };
+    return { ok: true, subjects: new Set([...(news ?? stored.counts).keys()].filter(isLost)) };
+  }
+
   count(subject: string): Promise<Outcome<{ readonly count: number }>> {
     return this.#reader.count(subject);
   }
 
-  state(): Promise<Outcome<{ readonly history: HistoryState }>> {
-    return this.#reader.state();
+  async state(): Promise<Outcome<{ readonly history: HistoryState }>> {
+    const state = await this.#reader.state();
+    if (state.ok) void this.#last.ensure(state.history);
+    return state;
+  }
+
+  async #pageOfLast(from: number) {
+    const range = { stream: this.#subjects.lastStream, filter: undefined, from, maxMessages: 1_000, maxBytes: 0 };
+    const page = await readRange(this.#bus, this.#consumers, { ...range, withoutContent: true });
+    return page.map(({ message, sequence }) => {
+      return { sequence, subject: message.subject, headers: message.headers as HeaderBlock | undefined };
+    });
   }
 
   stop(): void {
+    this.#direct.stop();
     this.#appender.stop();
   }
 }

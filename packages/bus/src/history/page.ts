@@ -1,6 +1,6 @@
 import type { Subjects } from "@fanwire/protocol";
-import type { StoredMsg } from "@nats-io/jetstream";
 import type { ReadRequest, StoredPublication } from "./history.ts";
+import type { StoredMessage } from "./leader-messages.ts";
 import type { RangeMessage } from "./range-consumer.ts";
 
 const DEFAULT_LIMIT = 500;
@@ -44,8 +44,8 @@ export class Page {
     return this.room <= 0 || this.roomBytes <= 0;
   }
 
-  addStored(message: StoredMsg): void {
-    this.#next = message.seq;
+  addStored(message: StoredMessage): void {
+    this.#next = message.sequence;
     this.#add(fromStored(message, this.#subjects));
   }
 
@@ -69,10 +69,9 @@ export class Page {
  * A publication as the leader hands it out. `undefined` when somebody wrote to the history under a subject that names nobody;
  * that is not delivered live either.
  */
-export function fromStored(message: StoredMsg, subjects: Subjects): StoredPublication | undefined {
-  const { seq: sequence, subject, data: content, header: headers, time } = message;
-  const target = subjects.parseHistory(subject);
-  return target && { sequence, subject, target, content, headers, time };
+export function fromStored(message: StoredMessage, subjects: Subjects): StoredPublication | undefined {
+  const target = subjects.parseHistory(message.subject);
+  return target && { ...message, target };
 }
 
 /** As {@link fromStored}, as a consumer delivers it. */

@@ -1,5 +1,7 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
-import { type Msg, nanos, nuid } from "@nats-io/transport-node";
+import { nanos, nuid } from "@nats-io/transport-node";
+import type { BusMessage } from "../bus.ts";
+import { parseDelivery } from "../delivery-subject.ts";
 import type { NatsBus } from "../nats.ts";
 
 /** Messages that were promised and do not come within this time are not waited for. */
@@ -19,7 +21,7 @@ export type Range = {
 };
 
 export type RangeMessage = {
-  readonly message: Msg;
+  readonly message: BusMessage;
   readonly sequence: number;
   /** Counts from 1 in what the consumer delivers. */
   readonly turn: number;
@@ -62,32 +64,26 @@ function pull(
 ): Promise<RangeMessage[]> {
   const inbox = bus.createInbox();
   const received: RangeMessage[] = [];
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const end = () => {
       clearTimeout(silence);
       subscription.unsubscribe();
       resolve(received);
     };
     const silence = setTimeout(end, SILENCE_MS);
-    const subscription = bus.connection.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error) {
-          clearTimeout(silence);
-          reject(error);
-          return;
-        }
-        const stored = parseMessage(message);
-        silence.refresh();
-        // Anything without a place in the stream says that no more will come. One out of turn says that some before it were
-        // lost on the way, as when the connection broke in between: what follows it would hide them.
-        if (stored?.turn !== received.length + 1) {
-          end();
-          return;
-        }
-        received.push(stored);
-        if (received.length === count) end();
-      },
+    const subscription = bus.subscribe(inbox, (message) => {
+      const stored = parseMessage(message);
+      silence.refresh();
+      // Anything without a place in the stream says that no more will come. One out of turn says that some before it were
+      // lost on the way, as when the connection broke in between: what follows it would hide them.
+      if (stored?.turn !== received.length + 1) {
+        end();
+        return;
+      }
+      received.push(stored);
+      if (received.length === count) end();
     });
+    bus.writeHeld();
     // The server counts content also where it does not send it.
     const limit = withoutContent ? {} : { max_bytes: maxBytes };
     const request = JSON.stringify({ batch: count, ...limit, no_wait: true });
@@ -95,15 +91,9 @@ function pull(
   });
 }
 
-/**
- * What JetStream says in the subject it expects acknowledgements on: `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.
- * <delivery>.<nanoseconds>.<pending>`; newer servers may put domain and account after `ACK`, and a token at the end.
- */
-function parseMessage(message: Msg): RangeMessage | undefined {
-  const tokens = message.reply?.split(".") ?? [];
-  if (tokens[0] !== "$JS" || tokens[1] !== "ACK") return undefined;
-  const at = tokens.length === 9 ? 5 : 7;
-  const sequence = Number(tokens[at]);
-  const turn = Number(tokens[at + 1]);
-  return { message, sequence, turn, time: new Date(Number(tokens[at + 2]) / 1_000_000) };
+function parseMessage(message: BusMessage): RangeMessage | undefined {
+  const delivery = parseDelivery(message.reply ?? "");
+  if (delivery === undefined) return undefined;
+  const { streamSequence: sequence, consumerSequence: turn, storedAt } = delivery;
+  return { message, sequence, turn, time: new Date(storedAt) };
 }

@@ -2,6 +2,7 @@ import { Subjects } from "@fanwire/protocol";
 import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import { expect, test } from "vitest";
 import type { NatsBus } from "../nats.ts";
+import type { MessageQuery } from "./leader-messages.ts";
 import { HistoryReader } from "./reader.ts";
 import type { OpenStream } from "./stream.ts";
 import { StreamWatch } from "./stream-state.ts";
@@ -19,11 +20,15 @@ function readerOf(answers: { describing(): Node; giving(): Node }) {
     const history = { epoch: "e", firstSequence: 1, lastSequence: knows, maxPerSubject: 1_000 };
     return { ok: true, history, reign: name, duplicateWindowMs: 0 };
   };
-  const getMessage = async (_: string, { seq }: { seq: number }) =>
-    seq <= answers.giving().knows ? { seq, subject, data: Buffer.alloc(0), time: new Date(0) } : null;
+  const message = async (query: MessageQuery) => {
+    const sequence = "seq" in query ? query.seq : 0;
+    if (sequence > answers.giving().knows) return null;
+    return { sequence, subject, content: Buffer.alloc(0), headers: undefined, time: new Date(0) };
+  };
   return new HistoryReader({
     bus: { health: () => ({ alive: true, roundTripMs: 0 }) } as NatsBus,
-    jsm: { streams: { getMessage } } as unknown as JetStreamManager,
+    jsm: {} as JetStreamManager,
+    message,
     consumers: { add: () => Promise.reject(new Error("none")) } as unknown as ConsumerAPI,
     watch: new StreamWatch({ open }, () => 0),
     subjects,

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { HistoryState, Subjects } from "@fanwire/protocol";
-import type { ConsumerAPI, JetStreamManager, MsgRequest, NextMsgRequest, StoredMsg } from "@nats-io/jetstream";
+import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsBus } from "../nats.ts";
 import { type Failed, failureOf } from "./failures.ts";
 import type { HistoryFailure, Outcome, ReadOutcome, ReadRequest } from "./history.ts";
+import type { MessageQuery, StoredMessage } from "./leader-messages.ts";
 import { Page } from "./page.ts";
 import { type Range, type RangeMessage, readRange } from "./range-consumer.ts";
 import type { OpenStream } from "./stream.ts";
@@ -25,6 +26,8 @@ const EVERYTHING = ">";
 type ReaderParts = {
   readonly bus: NatsBus;
   readonly jsm: JetStreamManager;
+  /** Asks the stream's leader for one message. */
+  message(query: MessageQuery): Promise<StoredMessage | null>;
   /** Gives up sooner than the rest: there is another way. */
   readonly consumers: ConsumerAPI;
   readonly watch: StreamWatch;
@@ -42,9 +45,11 @@ export class HistoryReader {
   readonly #consumers: ConsumerAPI;
   readonly #watch: StreamWatch;
   readonly #subjects: Subjects;
+  readonly #message: ReaderParts["message"];
   #noConsumersUntil = 0;
 
-  constructor({ bus, jsm, consumers, watch, subjects }: ReaderParts) {
+  constructor({ bus, jsm, message, consumers, watch, subjects }: ReaderParts) {
+    this.#message = message;
     this.#bus = bus;
     this.#jsm = jsm;
     this.#consumers = consumers;
@@ -86,19 +91,24 @@ export class HistoryReader {
   }
 
   async count(subject: string): Promise<Outcome<{ readonly count: number }>> {
-    const { historyStream } = this.#subjects;
-    const answer = await this.#ask(
-      () => this.#jsm.streams.info(historyStream, { subjects_filter: subject }),
-      undefined,
-    );
-    return answer.ok ? { ok: true, count: answer.result.state.subjects?.[subject] ?? 0 } : answer;
+    const counted = await this.#countOf(subject);
+    return counted.ok ? { ok: true, count: counted.counts.get(subject) ?? 0 } : counted;
   }
 
-  /** The one message that a request of the leader names, if it is stored. */
-  async get(query: MsgRequest | NextMsgRequest, signal?: AbortSignal): Promise<Answer<StoredMsg | null>> {
+  /** How many publications of each subject are stored. */
+  countAll(): Promise<Outcome<{ readonly counts: ReadonlyMap<string, number> }>> {
+    return this.#countOf(this.#subjects.allHistory);
+  }
+
+  async #countOf(filter: string): Promise<Outcome<{ readonly counts: ReadonlyMap<string, number> }>> {
     const { historyStream } = this.#subjects;
-    // The client's type does not know the third kind of request; the server does since 2.9.
-    return this.#ask(() => this.#jsm.streams.getMessage(historyStream, query as MsgRequest), signal);
+    const answer = await this.#ask(() => this.#jsm.streams.info(historyStream, { subjects_filter: filter }), undefined);
+    return answer.ok ? { ok: true, counts: new Map(Object.entries(answer.result.state.subjects ?? {})) } : answer;
+  }
+
+  /** The one message that a query of the leader names, if it is stored. */
+  get(query: MessageQuery, signal?: AbortSignal): Promise<Answer<StoredMessage | null>> {
+    return this.#ask(() => this.#message(query), signal);
   }
 
   /** True: nothing more was stored at some moment of the reading. False: the page is full. */
@@ -113,7 +123,7 @@ export class HistoryReader {
       // end it too soon.
       const next = await this.get({ seq: page.next + 1, next_by_subj: filter ?? EVERYTHING }, signal);
       if (!next.ok) return next;
-      if (next.result === null || next.result.seq > end) return { ok: true, result: true };
+      if (next.result === null || next.result.sequence > end) return { ok: true, result: true };
       page.addStored(next.result);
 
       if (reads < SINGLE_READS || page.isFull) continue;

@@ -1,0 +1,74 @@
+import type { BusMessage } from "@fanwire/bus";
+import type { Account, MemoryBudget } from "../core/memory-budget.ts";
+
+/** What one of them costs beside its content, about. */
+const ENTRY_BYTES = 300;
+/** Content that no entry of the history has named for so long was never stored. */
+const FORGET_AFTER_MS = 60_000;
+
+type Arrival = { readonly message: BusMessage; readonly subject: string; readonly at: number };
+
+/** Content of stored publications that has come and waits until it is its turn. All of it could be fetched again. */
+export class Arrivals {
+  readonly #bySequence = new Map<number, Arrival>();
+  readonly #account: Account;
+
+  constructor(budget: MemoryBudget) {
+    this.#account = budget.open(() => this.#bySequence.clear());
+  }
+
+  get size(): number {
+    return this.#bySequence.size;
+  }
+
+  has(sequence: number): boolean {
+    return this.#bySequence.has(sequence);
+  }
+
+  /** The lowest sequence that has come; undefined when there is none. */
+  get lowest(): number | undefined {
+    let lowest: number | undefined;
+    for (const sequence of this.#bySequence.keys()) lowest = Math.min(lowest ?? sequence, sequence);
+    return lowest;
+  }
+
+  /** @param subject under which it is stored. Keeps the first message with a sequence. */
+  add(sequence: number, subject: string, message: BusMessage): void {
+    if (this.#bySequence.has(sequence)) return;
+    this.#bySequence.set(sequence, { message: copyOf(message), subject, at: performance.now() });
+    this.#account.take(message.data.length + ENTRY_BYTES);
+  }
+
+  /** The content of an entry; whatever else came with its sequence is dropped. */
+  take(entry: { readonly sequence: number; readonly subject: string; readonly bytes: number }): BusMessage | undefined {
+    const arrival = this.drop(entry.sequence);
+    const isIt = arrival?.subject === entry.subject && arrival.message.data.length === entry.bytes;
+    return isIt ? arrival.message : undefined;
+  }
+
+  drop(sequence: number): Arrival | undefined {
+    const arrival = this.#bySequence.get(sequence);
+    if (arrival === undefined) return undefined;
+    this.#bySequence.delete(sequence);
+    this.#account.give(arrival.message.data.length + ENTRY_BYTES);
+    return arrival;
+  }
+
+  /** Drops what nobody has named for long, and says how many those were. */
+  forget(): number {
+    const before = performance.now() - FORGET_AFTER_MS;
+    const old = [...this.#bySequence].filter(([, { at }]) => at < before);
+    for (const [sequence] of old) this.drop(sequence);
+    return old.length;
+  }
+
+  clear(): void {
+    this.#bySequence.clear();
+    this.#account.close();
+  }
+}
+
+/** What came lies in the buffer of a read from NATS, which may be hundreds of times as large. */
+function copyOf({ subject, data, headers }: BusMessage): BusMessage {
+  return { subject, data: Buffer.from(data), headers, respond: () => false };
+}

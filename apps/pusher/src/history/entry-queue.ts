@@ -1,0 +1,50 @@
+/** An entry of the history whose turn has not come. */
+export type QueuedEntry = {
+  readonly sequence: number;
+  /** The history subject under which it is stored. */
+  readonly subject: string;
+  /** Of content. */
+  readonly bytes: number;
+  /** Sequence of the entry before it. */
+  readonly previous: number;
+  readonly queuedAt: number;
+  /** It is known who lost something between the entry before it and this one. */
+  isJumpSettled: boolean;
+  /** The history does not hold its content any more. */
+  isGone: boolean;
+};
+
+/** First in, first out, without moving what waits. */
+export class EntryQueue {
+  #entries: QueuedEntry[] = [];
+  #first = 0;
+
+  get size(): number {
+    return this.#entries.length - this.#first;
+  }
+
+  get head(): QueuedEntry | undefined {
+    return this.#entries[this.#first];
+  }
+
+  push(entry: QueuedEntry): void {
+    this.#entries.push(entry);
+  }
+
+  shift(): void {
+    this.#first++;
+    if (this.#first < 1_000 && this.#first < this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#first);
+    this.#first = 0;
+  }
+
+  *upTo(count: number): Iterable<QueuedEntry> {
+    const end = Math.min(this.#entries.length, this.#first + count);
+    for (let at = this.#first; at < end; at++) yield this.#entries[at] as QueuedEntry;
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#first = 0;
+  }
+}

@@ -1,0 +1,413 @@
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type Bus,
+  type BusMessage,
+  type EntryReceiver,
+  type History,
+  type StoredPlace,
+  storedPlace,
+} from "@fanwire/bus";
+import { formatPosition, type HistoryState, type Position, type Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import type { MemoryBudget } from "../core/memory-budget.ts";
+import type { Traffic } from "../traffic.ts";
+import { Arrivals } from "./arrivals.ts";
+import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
+import { HistoryFeed } from "./feed.ts";
+
+/** What receives durable publications: one subject or pattern that connections of this worker are subscribed to. */
+export type Subscriber = {
+  /** Orders the copies of a publication that several subscribers receive; the same on every worker. */
+  readonly tag: string;
+  /** When it began, in milliseconds of this process's clock. */
+  readonly begunAt: number;
+};
+
+type FrontierParts<To extends Subscriber> = {
+  readonly bus: Bus;
+  readonly history: History;
+  readonly subjects: Subjects;
+  readonly budget: MemoryBudget;
+  readonly traffic: Traffic;
+  readonly log: Log;
+  /** All that receive what is stored under a history subject. */
+  subscribersTo(historySubject: string): readonly To[];
+  allSubscribers(): Iterable<To>;
+  deliver(to: To, message: BusMessage, position: string): void;
+  /** Something that is not stored any more was not delivered to them. */
+  missed(to: readonly To[]): void;
+  /** Connections have not taken what they were sent: what can wait should. */
+  isCongested(): boolean;
+};
+
+/** Entries that wait for their turn. With more no others are asked for. */
+const MAX_QUEUED = 2_000;
+/** Content comes by itself about as soon as its entry. So long it is waited for before it is fetched. */
+const CONTENT_MS = 500;
+/** The same, where it may have been published before NATS knew of the subscription. */
+const FRESH_CONTENT_MS = 20;
+const FRESH_FOR_MS = 1_000;
+/** Content that is fetched at a time. */
+const MAX_FETCHES = 64;
+const MAX_FETCHED_BYTES = 4_194_304;
+const RETRY_MS = 250;
+/** So many times the leader of the history has to say that it does not hold something. */
+const GONE_AFTER = 2;
+/** A run of deliveries ends after this time or so much content, so that others get their turn. */
+const RUN_MS = 5;
+const RUN_BYTES = 262_144;
+const CONGESTED_CHECK_MS = 5;
+/** Who has not taken what it was sent by then is slow by itself, and does not hold up others. */
+const MAX_CONGESTED_MS = 1_000;
+const PATIENT_AFTER_MS = 1_000;
+const FORGET_MS = 10_000;
+/** A worker that has delivered nothing durable for so long though it should have is not ready. */
+const STALLED_MS = 10_000;
+
+/**
+ * Delivers each durable publication once and in stream order to everything subscribed here. The frontier is the sequence up to
+ * which this worker has dealt with all of the history: it is the position of every connection that is live. Entries come from
+ * one consumer in order; their content comes as it is republished, or is fetched.
+ */
+export class Frontier<To extends Subscriber> implements EntryReceiver {
+  readonly #parts: FrontierParts<To>;
+  readonly #feed: HistoryFeed;
+  readonly #queue = new EntryQueue();
+  readonly #arrivals: Arrivals;
+  readonly #fetching = new Map<number, number>();
+  readonly #forgetTimer: NodeJS.Timeout;
+  #epoch: string | undefined;
+  #sequence = 0;
+  /** What is stored up to here may have been republished before this worker could receive it. */
+  #storedBefore = 0;
+  /** Counts the lives of the history: what was begun in another one is of no use. */
+  #life = 0;
+  #neededAt = Number.NEGATIVE_INFINITY;
+  #waitTimer: NodeJS.Timeout | undefined;
+  #isRunning = false;
+  #isPaused = false;
+  #headSince = 0;
+  #headSequence = 0;
+  #isStopped = false;
+
+  constructor(parts: FrontierParts<To>) {
+    this.#parts = parts;
+    this.#arrivals = new Arrivals(parts.budget);
+    this.#feed = new HistoryFeed({
+      ...parts,
+      receiver: this,
+      onState: (history) => this.#onState(history),
+      isSame: ({ epoch, lastSequence }) => epoch === this.#epoch && lastSequence >= this.#sequence,
+    });
+    this.#forgetTimer = setInterval(() => this.#forget(), FORGET_MS);
+    this.#feed.start();
+  }
+
+  /** Resolves when the history was asked for the first time, be it in vain. */
+  ready(): Promise<void> {
+    return this.#feed.attempted;
+  }
+
+  /** Undefined where there is no history, or it has not been reached yet. */
+  get position(): Position | undefined {
+    return this.#epoch === undefined ? undefined : { epoch: this.#epoch, sequence: this.#sequence };
+  }
+
+  /** Why durable publications are not delivered though there is a history; undefined when they are. */
+  get stalled(): string | undefined {
+    if (this.#epoch === undefined) return undefined;
+    if (this.#feed.downMs > STALLED_MS) return "the history of durable publications cannot be read";
+    const isHeld = this.#queue.head !== undefined && performance.now() - this.#headSince > STALLED_MS;
+    return isHeld ? "a durable publication cannot be read" : undefined;
+  }
+
+  /** Entries that wait for the content of one before them. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Whether everything subscribed here has received what is stored up to a position. */
+  hasDelivered({ epoch, sequence }: Position): boolean {
+    return this.#epoch === epoch && this.#sequence >= sequence;
+  }
+
+  /** The place of a message in the history; undefined for a live publication. */
+  placeOf(message: BusMessage): StoredPlace | undefined {
+    return storedPlace(message, this.#parts.subjects.historyStream);
+  }
+
+  /** To be called with the content of a stored publication, in any order and as often as it comes. */
+  receive({ sequence, subject }: StoredPlace, message: BusMessage): void {
+    if (this.#epoch !== undefined && sequence <= this.#sequence) return;
+    this.#neededAt = performance.now();
+    this.#arrivals.add(sequence, subject, message);
+    if (this.#queue.head?.sequence === sequence) this.#run();
+    else if (this.#queue.size === 0) this.#feed.hurry();
+  }
+
+  /** Something new is subscribed to: it begins at the frontier, which should not lie behind now. */
+  hurry(): void {
+    this.#neededAt = performance.now();
+    this.#feed.hurry();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#forgetTimer);
+    clearTimeout(this.#waitTimer);
+    this.#feed.stop();
+  }
+
+  onEntry(
+    entry: { readonly sequence: number; readonly subject: string; readonly bytes: number },
+    previous: number,
+  ): void {
+    const { sequence, subject } = entry;
+    const hasJumped = sequence !== previous + 1;
+    if (!hasJumped && this.#queue.size === 0 && this.#parts.subscribersTo(subject).length === 0) {
+      this.#advance(sequence);
+      return;
+    }
+    this.#queue.push({
+      ...entry,
+      previous,
+      queuedAt: performance.now(),
+      isJumpSettled: !hasJumped,
+      isGone: false,
+    });
+    if (!this.#isPaused) this.#run();
+  }
+
+  hasRoom(): boolean {
+    return this.#queue.size < MAX_QUEUED;
+  }
+
+  isPatient(): boolean {
+    return this.#queue.size === 0 && performance.now() - this.#neededAt > PATIENT_AFTER_MS;
+  }
+
+  /** The history as a consumer of it is created. Says after which sequence it is to begin. */
+  #onState({ epoch, lastSequence }: HistoryState): number {
+    if (this.#epoch === undefined) {
+      // What has come already was published for those who are here.
+      this.#begin(epoch, Math.min(lastSequence, (this.#arrivals.lowest ?? Number.POSITIVE_INFINITY) - 1));
+    } else if (this.#epoch !== epoch) {
+      this.#parts.log.warn({ epoch, before: this.#epoch }, "history was recreated");
+      this.#parts.traffic.historyRecreated++;
+      this.#arrivals.clear();
+      this.#begin(epoch, 0);
+    } else if (lastSequence < this.#sequence) {
+      this.#parts.log.error({ epoch, lastSequence, frontier: this.#sequence }, "history has lost its newest part");
+      this.#parts.traffic.historyRecreated++;
+      this.#arrivals.clear();
+      this.#begin(epoch, lastSequence);
+    }
+    this.#storedBefore = Math.max(this.#storedBefore, lastSequence);
+    // What was read and waits is read again: the consumer begins where delivery stands.
+    this.#queue.clear();
+    return this.#sequence;
+  }
+
+  #begin(epoch: string, sequence: number): void {
+    this.#life++;
+    this.#epoch = epoch;
+    this.#sequence = sequence;
+    this.#storedBefore = 0;
+    this.#fetching.clear();
+  }
+
+  #advance(sequence: number): void {
+    this.#sequence = sequence;
+    if (this.#arrivals.size > 0) this.#arrivals.drop(sequence);
+  }
+
+  /** Delivers what is due, in order, as far as its content is here. */
+  #run(): void {
+    if (this.#isRunning || this.#isPaused || this.#isStopped) return;
+    this.#isRunning = true;
+    const until = performance.now() + RUN_MS;
+    let bytes = 0;
+    for (let entry = this.#queue.head; entry !== undefined; entry = this.#queue.head) {
+      const delivered = this.#deal(entry);
+      if (delivered === undefined) break;
+      this.#queue.shift();
+      this.#advance(entry.sequence);
+      bytes += delivered;
+      if (bytes > RUN_BYTES || performance.now() > until) {
+        void this.#pause(entry.sequence < this.#storedBefore);
+        break;
+      }
+    }
+    this.#isRunning = false;
+    if (this.hasRoom()) this.#feed.resume();
+  }
+
+  /** Content bytes that were delivered, to however many; undefined: the entry has to wait. */
+  #deal(entry: QueuedEntry): number | undefined {
+    if (entry.sequence !== this.#headSequence) {
+      this.#headSequence = entry.sequence;
+      this.#headSince = performance.now();
+    }
+    if (!entry.isJumpSettled) {
+      void this.#settleJump(entry);
+      return undefined;
+    }
+    const to = this.#parts.subscribersTo(entry.subject);
+    if (to.length === 0) return 0;
+    if (entry.isGone) {
+      this.#parts.missed(to);
+      return 0;
+    }
+    const message = this.#arrivals.take(entry);
+    if (message === undefined) {
+      this.#await(entry, to);
+      return undefined;
+    }
+    this.#neededAt = performance.now();
+    this.#deliver(entry.sequence, to, message);
+    return entry.bytes;
+  }
+
+  #deliver(sequence: number, to: readonly To[], message: BusMessage): void {
+    const epoch = this.#epoch ?? "";
+    const inOrder = to.length === 1 ? to : [...to].sort((one, other) => (one.tag < other.tag ? -1 : 1));
+    for (const [at, each] of inOrder.entries()) {
+      const isLast = at === inOrder.length - 1;
+      const position = isLast ? { epoch, sequence } : { epoch, sequence: sequence - 1, copy: each.tag };
+      try {
+        this.#parts.deliver(each, message, formatPosition(position));
+      } catch (error) {
+        // Nothing that is stored may stop what follows it.
+        this.#parts.log.error({ err: error, sequence }, "a durable publication could not be delivered");
+      }
+    }
+  }
+
+  /** Lets other work run; after an outage also until connections have taken what they were sent. */
+  async #pause(isOutdated: boolean): Promise<void> {
+    this.#isPaused = true;
+    const giveUpAt = performance.now() + MAX_CONGESTED_MS;
+    await new Promise(setImmediate);
+    while (isOutdated && this.#parts.isCongested() && performance.now() < giveUpAt) await delay(CONGESTED_CHECK_MS);
+    this.#isPaused = false;
+    this.#run();
+  }
+
+  /** Content usually comes in a moment. What was stored before we could receive it does not. */
+  #await(entry: QueuedEntry, to: readonly To[]): void {
+    const now = performance.now();
+    const isFresh = to.every(({ begunAt }) => now - begunAt < FRESH_FOR_MS);
+    const patience = entry.sequence <= this.#storedBefore ? 0 : isFresh ? FRESH_CONTENT_MS : CONTENT_MS;
+    const dueInMs = entry.queuedAt + patience - now;
+    if (dueInMs <= 0) {
+      this.#fetchAhead();
+      return;
+    }
+    clearTimeout(this.#waitTimer);
+    this.#waitTimer = setTimeout(() => this.#run(), Math.ceil(dueInMs));
+  }
+
+  /** Fetches the content of the first entry, and of those behind it that lack theirs as well. */
+  #fetchAhead(): void {
+    const before = performance.now() - FRESH_CONTENT_MS;
+    let bytes = 0;
+    for (const entry of this.#queue.upTo(MAX_QUEUED)) {
+      bytes += entry.bytes;
+      const isHead = entry === this.#queue.head;
+      if (!isHead && (this.#fetching.size >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
+      const isLate = isHead || entry.sequence <= this.#storedBefore || entry.queuedAt < before;
+      if (!isLate || entry.isGone || this.#arrivals.has(entry.sequence) || this.#fetching.has(entry.sequence)) continue;
+      if (isHead || this.#parts.subscribersTo(entry.subject).length > 0) void this.#fetch(entry);
+    }
+  }
+
+  async #fetch(entry: QueuedEntry): Promise<void> {
+    const life = this.#life;
+    const { sequence, subject } = entry;
+    this.#fetching.set(sequence, life);
+    try {
+      while (!(await this.#read(entry, life))) {
+        await delay(RETRY_MS, undefined, { ref: false });
+        if (this.#isStopped || life !== this.#life || sequence <= this.#sequence) return;
+      }
+    } catch (error) {
+      this.#parts.log.error({ err: error, subject }, "a durable publication could not be read");
+    } finally {
+      if (this.#fetching.get(sequence) === life) this.#fetching.delete(sequence);
+    }
+    this.#run();
+  }
+
+  /** True when its content is here, or it is known that it is gone. */
+  async #read(entry: QueuedEntry, life: number): Promise<boolean> {
+    const { history, traffic } = this.#parts;
+    const message = await history.get(entry.sequence);
+    const place = message && this.placeOf(message);
+    if (life !== this.#life || entry.sequence <= this.#sequence) return true;
+    if (message === undefined || place?.sequence !== entry.sequence) return this.#readFromLeader(entry);
+    traffic.historyFetched++;
+    this.#keep(entry, message);
+    return true;
+  }
+
+  async #readFromLeader(entry: QueuedEntry): Promise<boolean> {
+    const { history, traffic } = this.#parts;
+    for (let missing = 0; missing < GONE_AFTER; missing++) {
+      const found = await history.find(entry.sequence);
+      if (!found.ok) return false;
+      if (found.publication !== undefined) {
+        traffic.historyFetched++;
+        const { content, headers } = found.publication;
+        this.#keep(entry, { subject: "", data: content, headers, respond: () => false });
+        return true;
+      }
+      await delay(RETRY_MS, undefined, { ref: false });
+    }
+    entry.isGone = true;
+    return true;
+  }
+
+  #keep(entry: QueuedEntry, { data, headers }: BusMessage): void {
+    if (entry.sequence <= this.#sequence) return;
+    const subject = this.#parts.subjects.liveOf(entry.subject) ?? "";
+    // A message of the same number that is not this one, which somebody made up, must not stay in its place.
+    this.#arrivals.drop(entry.sequence);
+    this.#arrivals.add(entry.sequence, entry.subject, { subject, data, headers, respond: () => false });
+  }
+
+  /** Publications before an entry are not stored any more: tells those who may lack one of them. */
+  async #settleJump(entry: QueuedEntry): Promise<void> {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    const life = this.#life;
+    const { previous, sequence } = entry;
+    try {
+      const since = { epoch: this.#epoch ?? "", sequence: previous };
+      const lost = await this.#lostSince(since, () => life === this.#life && !this.#isStopped);
+      if (life !== this.#life || lost === undefined) return;
+      const { subscribersTo, allSubscribers, missed, log } = this.#parts;
+      const to = lost === "all" ? [...allSubscribers()] : [...new Set([...lost].flatMap(subscribersTo))];
+      log.warn({ previous, sequence, subscriptions: to.length }, "history has dropped what was not delivered");
+      if (to.length > 0) missed(to);
+      entry.isJumpSettled = true;
+    } finally {
+      this.#isPaused = false;
+      this.#run();
+    }
+  }
+
+  /** History subjects of which something may have been dropped; undefined when it does not matter any more. */
+  async #lostSince(since: Position, isWanted: () => boolean): Promise<ReadonlySet<string> | "all" | undefined> {
+    while (isWanted()) {
+      const lost = await this.#parts.history.lostSubjects(since);
+      if (lost.ok) return lost.subjects;
+      await delay(RETRY_MS, undefined, { ref: false });
+    }
+    return undefined;
+  }
+
+  #forget(): void {
+    const forgotten = this.#arrivals.forget();
+    this.#parts.traffic.historyUnmatched += forgotten;
+  }
+}

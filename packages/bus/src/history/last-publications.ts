@@ -1,0 +1,209 @@
+import type { HistoryState, Position, Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
+import type { MessageQuery, StoredMessage } from "./leader-messages.ts";
+import { isDescribedByLeader } from "./leader-requests.ts";
+
+/** Publications that are kept of each subject. One less may be new to a client of which it can still be proven what it missed. */
+export const KEPT_PER_SUBJECT = 4;
+/** More new publications than this are not looked through. */
+const MAX_NEWS = 64;
+/** An answer is shared by all who ask the same within this time: thousands may resume at once. */
+const SHARED_FOR_MS = 200;
+const MAX_SHARED = 10_000;
+/** A stream that could not be created is not asked for again before. */
+const RETRY_AFTER_MS = 10_000;
+/** The shortest that JetStream allows: the history has de-duplicated already. */
+const DUPLICATE_WINDOW_MS = 100;
+
+type LastPublicationsParts = {
+  readonly jsm: JetStreamManager;
+  readonly subjects: Subjects;
+  readonly replicas: number;
+  readonly log: Log;
+  /** Asks the leader of the stream for one message. */
+  message(query: MessageQuery): Promise<StoredMessage | null>;
+  /** Messages of the stream from a sequence on, without content; none when they cannot be read now. */
+  page(from: number): Promise<SourcedMessage[]>;
+};
+
+type SourcedMessage = Pick<StoredMessage, "subject" | "sequence" | "headers">;
+type News = { readonly count: number; readonly isDropped: boolean };
+type Question = {
+  /** History subject, which may hold wildcards. */
+  readonly filter: string;
+  readonly since: Position;
+  /** The oldest sequence that the history still holds. */
+  readonly firstSequence: number;
+};
+/** A message of the stream: its own sequence, and that of the same message in the history. */
+type Sourced = { readonly subject: string; readonly own: number; readonly parent: number };
+
+/**
+ * The last publications of each subject, which outlive the history's limits: a stream with the history as its source. They
+ * prove that a quiet topic lost nothing while busy ones have turned the history over. Never a mirror: a mirror answers the
+ * direct gets of the history itself.
+ */
+export class LastPublications {
+  readonly #parts: LastPublicationsParts;
+  readonly #shared = new Map<string, { readonly at: number; readonly answer: Promise<boolean> }>();
+  #epoch: string | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: LastPublicationsParts) {
+    this.#parts = parts;
+  }
+
+  /** Creates the stream when it is missing, and again when the history was recreated. Without it less can be proven. */
+  async ensure({ epoch }: Pick<HistoryState, "epoch">): Promise<void> {
+    if (this.#epoch === epoch || performance.now() - this.#failedAt < RETRY_AFTER_MS) return;
+    const { jsm, log } = this.#parts;
+    try {
+      const info = await this.#describe();
+      if (info !== undefined && !isOf(info, epoch)) await jsm.streams.delete(this.#name);
+      if (info === undefined || !isOf(info, epoch)) await jsm.streams.add(this.#config(epoch));
+      this.#epoch = epoch;
+    } catch (error) {
+      this.#failedAt = performance.now();
+      log.warn({ err: error, stream: this.#name }, "last publications unavailable, quiet topics cannot be proven");
+    }
+  }
+
+  /** True when provably nothing of what the history has dropped was stored for `filter` after `since`. */
+  droppedNothing(question: Question): Promise<boolean> {
+    if (this.#epoch !== question.since.epoch) return Promise.resolve(false);
+    const key = `${question.filter} ${question.since.sequence} ${question.firstSequence}`;
+    const known = this.#shared.get(key);
+    if (known !== undefined && performance.now() - known.at < SHARED_FOR_MS) return known.answer;
+    if (this.#shared.size >= MAX_SHARED) this.#shared.clear();
+    const answer = this.#prove(question).catch(() => false);
+    this.#shared.set(key, { at: performance.now(), answer });
+    return answer;
+  }
+
+  get #name(): string {
+    return this.#parts.subjects.lastStream;
+  }
+
+  /** Believed only if one leader led the stream all the while: another may not know yet what is newest. */
+  async #prove({ filter, since, firstSequence }: Question): Promise<boolean> {
+    const before = await this.#describe();
+    if (before === undefined || !isOf(before, since.epoch) || !isWhole(before.config)) return false;
+    const { message, subjects } = this.#parts;
+    const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
+    // What the history has dropped must have come here first.
+    if (newest === undefined || newest.parent < firstSequence - 1) return false;
+    const skipped = newest.parent - newest.own;
+    const isDense = skipped === 0 || (await this.#isDenseSince(since.sequence, skipped));
+    const hasLost = isDense && (await this.#hasLost({ filter, since, firstSequence }, skipped));
+    const after = await this.#describe();
+    return isDense && hasLost === false && after !== undefined && termOf(after) === termOf(before);
+  }
+
+  /**
+   * The stream numbers what it was sourced with in a row: as long as the distance to the history's numbers stays the same,
+   * nothing was skipped in between.
+   */
+  async #isDenseSince(sequence: number, skipped: number): Promise<boolean> {
+    const oldest = sourceOf(await this.#parts.message({ seq: 1, next_by_subj: ">" }));
+    return oldest !== undefined && oldest.parent <= sequence && oldest.parent - oldest.own === skipped;
+  }
+
+  /** Whether something after `since` was dropped by the history; undefined when there is too much to say. */
+  async #hasLost({ filter, since, firstSequence }: Question, skipped: number): Promise<boolean | undefined> {
+    const counts = new Map<string, number>();
+    let seq = Math.max(1, since.sequence + 1 - skipped);
+    for (let read = 0; read < MAX_NEWS; read++) {
+      const message = sourceOf(await this.#parts.message({ seq, next_by_subj: filter }));
+      if (message === undefined) return false;
+      if (message.parent < firstSequence) return true;
+      const count = (counts.get(message.subject) ?? 0) + 1;
+      // There may have been older ones, which the newest have replaced.
+      if (count >= KEPT_PER_SUBJECT) return undefined;
+      counts.set(message.subject, count);
+      seq = message.own + 1;
+    }
+    return undefined;
+  }
+
+  /**
+   * The subjects under which something was stored after a position, with how many publications of each are here and whether
+   * one of them is older than the history's oldest; undefined when that cannot be shown.
+   */
+  async newsSince({ since, firstSequence }: Omit<Question, "filter">): Promise<ReadonlyMap<string, News> | undefined> {
+    const info = await this.#describe();
+    if (info === undefined || !isOf(info, since.epoch) || !isWhole(info.config)) return undefined;
+    const { message, subjects } = this.#parts;
+    const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
+    if (newest === undefined || newest.parent < firstSequence - 1) return undefined;
+    const skipped = newest.parent - newest.own;
+    if (skipped > 0 && !(await this.#isDenseSince(since.sequence, skipped))) return undefined;
+    const news = new Map<string, News>();
+    for (let from = Math.max(1, since.sequence + 1 - skipped); from <= newest.own; ) {
+      const page = await this.#parts.page(from);
+      if (page.length === 0) return undefined;
+      for (const { subject, parent, own } of page.flatMap((each) => sourceOf(each) ?? [])) {
+        const before = news.get(subject) ?? { count: 0, isDropped: false };
+        news.set(subject, { count: before.count + 1, isDropped: before.isDropped || parent < firstSequence });
+        from = Math.max(from, own + 1);
+      }
+    }
+    return news;
+  }
+
+  async #describe(): Promise<StreamInfo | undefined> {
+    try {
+      const info = await this.#parts.jsm.streams.info(this.#name);
+      if (!isDescribedByLeader(info)) throw new Error("no leader");
+      return info;
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+      throw error;
+    }
+  }
+
+  #config(epoch: string): Pick<StreamConfig, "name"> & Partial<StreamConfig> {
+    return {
+      name: this.#name,
+      description: descriptionOf(epoch),
+      sources: [{ name: this.#parts.subjects.historyStream }],
+      max_msgs_per_subject: KEPT_PER_SUBJECT,
+      storage: StorageType.File,
+      num_replicas: this.#parts.replicas,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+    };
+  }
+}
+
+/** `Nats-Stream-Source` is `<stream> <sequence>`; newer servers add more words. */
+function sourceOf(message: SourcedMessage | null): Sourced | undefined {
+  const [, sequence] = message?.headers?.get("Nats-Stream-Source").split(" ") ?? [];
+  const parent = Number(sequence);
+  if (!message || !sequence || !Number.isSafeInteger(parent)) return undefined;
+  return { subject: message.subject, own: message.sequence, parent };
+}
+
+function descriptionOf(epoch: string): string {
+  return `The last publications of each subject of the history ${epoch}`;
+}
+
+function isOf({ config }: StreamInfo, epoch: string): boolean {
+  return config.description === descriptionOf(epoch);
+}
+
+/** Nothing but newer publications of the same subject removes a message. */
+function isWhole({ max_bytes, max_msgs, max_age, max_msgs_per_subject }: StreamConfig): boolean {
+  return max_bytes <= 0 && max_msgs <= 0 && max_age <= 0 && max_msgs_per_subject >= KEPT_PER_SUBJECT;
+}
+
+function termOf({ created, cluster }: StreamInfo & { cluster?: { leader_since?: string } | undefined }): string {
+  return [created, cluster?.leader, cluster?.leader_since].join(" ");
+}
