@@ -1,9 +1,17 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Bus, countSubjects, type History, type StoredPublication } from "@fanwire/bus";
-import { formatPosition, type NotRecovered, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
+import {
+  formatPosition,
+  matchesTopic,
+  type NotRecovered,
+  type Position,
+  parsePosition,
+  type Subjects,
+} from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { Connection } from "./connection.ts";
+import { coversPattern } from "./core/claims.ts";
 import { encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { type Joining, joinToFrames } from "./core/joining.ts";
 import type { MemoryBudget } from "./core/memory-budget.ts";
@@ -11,7 +19,7 @@ import { decode, exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
 import { fanwireJoining, sseJoining } from "./joined-frames.ts";
 import type { Listening, Received } from "./listening.ts";
-import { ReplayCache, ReplayLease, type ReplayPart } from "./replay-cache.ts";
+import { ReplayCache, type ReplayFailure, ReplayLease, type ReplayPart } from "./replay-cache.ts";
 import type { Traffic } from "./traffic.ts";
 
 const RETRY_MS = 20;
@@ -21,6 +29,8 @@ const STALLED_MS = 20_000;
 const GIVE_UP_MS = 10_000;
 /** About so many characters of what was missed are joined at a time: a client that does not take it is not sent the rest. */
 const JOINED_LENGTH = 65_536;
+/** Subscriptions of one client whose replays are read at the same time. */
+const READ_AT_A_TIME = 8;
 /** Refusals to recover are logged once in this time for each reason, with their number. */
 const LOG_EVERY_MS = 1_000;
 
@@ -84,7 +94,7 @@ export class Entrance {
   readonly #logged = new Map<NotRecovered, { at: number; count: number }>();
   /** What many clients miss is shared by them, from the history to the text that they are sent. */
   readonly #received = new WeakMap<StoredPublication, Received>();
-  readonly #texts = new Map<string, WeakMap<Received, string>>();
+  readonly #texts = new WeakMap<Listening, Map<string, WeakMap<Received, string>>>();
 
   constructor(parts: EntranceParts) {
     this.#parts = parts;
@@ -268,16 +278,8 @@ export class Entrance {
   }
 
   async #readUpTo(waiting: Waiting, since: Position, upTo: number): Promise<Replay | NotRecovered> {
-    const parts: ListenedPart[] = [];
-    const listenings = [...waiting.listenings];
-    for (const [at, part] of (
-      await Promise.all(listenings.map((listening) => this.#readOf(listening, since, upTo, waiting.lease)))
-    ).entries()) {
-      if (typeof part === "string") return part;
-      // It was read from a node that lags: what it does not know yet may be what is missing.
-      if (part.through < upTo) return "unreadable";
-      parts.push({ ...part, listening: listenings[at] as Listening });
-    }
+    const parts = await this.#readAll([...waiting.listenings], since, upTo, waiting.lease);
+    if (typeof parts === "string") return parts;
     for (const { listening, publications, history } of parts) {
       const filter = this.#filterOf(listening);
       const missing = await this.#parts.history.missing({
@@ -292,12 +294,31 @@ export class Entrance {
     return { missed: this.#missedOf(parts, since, upTo), upTo };
   }
 
-  #filterOf(listening: Listening): string {
-    return this.#parts.subjects.historyOf(listening.key) ?? "";
+  /** A few at a time: a client that is subscribed to much must not fill the memory by itself. */
+  async #readAll(
+    listenings: readonly Listening[],
+    since: Position,
+    upTo: number,
+    lease: ReplayLease,
+  ): Promise<ListenedPart[] | ReplayFailure> {
+    const parts: ListenedPart[] = [];
+    const readings = byWidest(listenings);
+    while (readings.length > 0) {
+      const now = readings.splice(0, READ_AT_A_TIME);
+      const reads = now.map(({ widest }) => this.#cache.read(this.#filterOf(widest), since, upTo, lease));
+      for (const [at, part] of (await Promise.all(reads)).entries()) {
+        if (typeof part === "string") return part;
+        // It was read from a node that lags: what it does not know yet may be what is missing.
+        if (part.through < upTo) return "unreadable";
+        parts.push(...listenedParts(now[at] as Reading, part));
+      }
+      if (lease.isEvicted) return "over-replay-limit";
+    }
+    return parts;
   }
 
-  #readOf(listening: Listening, { epoch, sequence }: Position, upTo: number, lease: ReplayLease) {
-    return this.#cache.read(this.#filterOf(listening), { epoch, sequence }, upTo, lease);
+  #filterOf(listening: Listening): string {
+    return this.#parts.subjects.historyOf(listening.key) ?? "";
   }
 
   /** In stream order, and each publication's copies in the order in which every worker sends them. */
@@ -322,7 +343,7 @@ export class Entrance {
     return received;
   }
 
-  *#frames({ entering: { connection, kind } }: Waiting, missed: readonly Missed[]): Generator<Frame> {
+  *#frames({ entering: { connection, kind }, lease }: Waiting, missed: readonly Missed[]): Generator<Frame> {
     const { connectionId, door } = connection.getUserData();
     const joining = door === "sse" ? sseJoining : fanwireJoining;
     let texts: string[] = [];
@@ -337,7 +358,8 @@ export class Entrance {
         continue;
       }
       const isLastCopy = orderOf(missed[at + 1]) !== orderOf({ received });
-      const text = this.#textFor({ door, listening, received, isLastCopy, kind });
+      const wanted = { door, listening, received, isLastCopy, kind };
+      const text = lease.isShared ? this.#textFor(wanted) : encode(wanted);
       texts.push(text);
       length += text.length;
       if (length < JOINED_LENGTH) continue;
@@ -350,10 +372,12 @@ export class Entrance {
 
   /** The same publication of one subscription has one text for all clients that need the same of it. */
   #textFor(wanted: Wanted): string {
-    const { door, received, isLastCopy, kind } = wanted;
+    const { door, listening, received, isLastCopy, kind } = wanted;
+    const byKind = this.#texts.get(listening) ?? new Map<string, WeakMap<Received, string>>();
+    this.#texts.set(listening, byKind);
     const key = `${door} ${isLastCopy} ${kind}`;
-    const texts = this.#texts.get(key) ?? new WeakMap<Received, string>();
-    this.#texts.set(key, texts);
+    const texts = byKind.get(key) ?? new WeakMap<Received, string>();
+    byKind.set(key, texts);
     const known = texts.get(received);
     if (known !== undefined) return known;
     const text = encode(wanted);
@@ -404,6 +428,38 @@ function isNews(received: Received, upTo: number): boolean {
 /** Whether a client that comes with a position has this copy of a publication already. */
 function hasCopy(since: Position | undefined, received: Received, { tag }: Listening): boolean {
   return since?.copy !== undefined && orderOf({ received }) === since.sequence + 1 && tag <= since.copy;
+}
+
+type Reading = { readonly widest: Listening; readonly covered: Listening[] };
+
+/** What is to be read: a pattern that matches all that others match is read once, for them too. */
+function byWidest(listenings: readonly Listening[]): Reading[] {
+  const patterns = listenings.filter(({ pattern, isExact }) => pattern !== undefined && !isExact);
+  const isCovered = (listening: Listening) => patterns.some((each) => each !== listening && covers(each, listening));
+  const readings = new Map(
+    listenings
+      .filter((each) => !isCovered(each))
+      .map((widest): [Listening, Reading] => [widest, { widest, covered: [] }]),
+  );
+  for (const listening of listenings) {
+    if (readings.has(listening)) continue;
+    const widest = patterns.find((each) => readings.has(each) && covers(each, listening));
+    if (widest) readings.get(widest)?.covered.push(listening);
+  }
+  return [...readings.values()];
+}
+
+function listenedParts({ widest, covered }: Reading, part: ReplayPart): ListenedPart[] {
+  const ofCovered = covered.map((listening) => ({ ...part, listening, publications: ownOf(listening, part) }));
+  return [{ ...part, listening: widest }, ...ofCovered];
+}
+
+function covers({ pattern: wide = "" }: Listening, { pattern }: Listening): boolean {
+  return pattern !== undefined && coversPattern(wide, pattern);
+}
+
+function ownOf({ pattern = "" }: Listening, { publications }: ReplayPart): StoredPublication[] {
+  return publications.filter(({ target }) => target.kind === "topic" && matchesTopic(pattern, target.topic));
 }
 
 function textFrames(texts: readonly string[], joining: Joining): Frame[] {

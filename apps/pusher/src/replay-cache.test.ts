@@ -28,7 +28,7 @@ test("what one client does not take gives way to others after a moment, and it l
   onTestFinished(() => cache.stop());
   const [slow, other] = [new ReplayLease(), new ReplayLease()];
   const since = { epoch: "e", sequence: 0 };
-  const held = await Promise.all([1, 2, 3, 4, 5].map((at) => cache.read(`held ${at}`, since, 1, slow)));
+  const held = await Promise.all([1, 2, 3, 4, 5, 6, 7].map((at) => cache.read(`held ${at}`, since, 1, slow)));
 
   const wanted = await cache.read("wanted", since, 1, other);
 

@@ -18,9 +18,9 @@ const MAX_SHARE = 0.5;
 /** Of what reads share; a page takes no more of what is left. */
 const MAX_PAGE_BYTES = 4_194_304;
 const MIN_PAGE_BYTES = 65_536;
-/** What a publication costs beside its content, about; and its content once more in each of two protocols. */
+/** What a publication costs beside its content, about; and its content once more as text. */
 const PUBLICATION_BYTES = 500;
-const CONTENT_COPIES = 3;
+const CONTENT_COPIES = 2;
 /** For so long is asked again what cannot be read: JetStream may be without a leader for seconds. */
 const PATIENCE_MS = 8_000;
 const RETRY_MS = 250;
@@ -45,6 +45,12 @@ export class ReplayLease {
   /** What it holds had to go, because others need the memory: the reader must let go of it too. */
   get isEvicted(): boolean {
     for (const part of this.#parts) if (part.isEvicted) return true;
+    return false;
+  }
+
+  /** Others read the same. */
+  get isShared(): boolean {
+    for (const part of this.#parts) if (part.readers > 1) return true;
     return false;
   }
 
