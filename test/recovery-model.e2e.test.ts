@@ -179,6 +179,8 @@ type Returned = {
   readonly reader: Returning;
   readonly client: FanwireClient;
   readonly recovered: unknown;
+  /** Why not. */
+  readonly reason: unknown;
   /** What the recovered subscriptions brought, so far. */
   got(): FanwireMessage[];
 };
@@ -201,14 +203,15 @@ async function connect({ follows, user, byCommand, since }: Reader, last: number
   const [pattern] = follows;
   if (byCommand && pattern !== undefined) {
     const client = await connectFanwire(pusher.url, token);
-    const { recovered } = await client.ask({ command: "subscribe", topic: pattern, since: position });
+    const { recovered, reason } = await client.ask({ command: "subscribe", topic: pattern, since: position });
     const reader = { follows: [pattern], user: undefined, hearsEveryone: false, since: position };
     const got = () => client.publications.filter((each) => (each.subscription ?? each.topic) === pattern);
-    return { reader, client, recovered, got };
+    return { reader, client, recovered, reason, got };
   }
   const client = await connectFanwire(pusher.url, { ...token, topic: follows, since: position });
   const reader = { follows, user, hearsEveryone: true, since: position };
-  return { reader, client, recovered: client.welcome.recovered, got: () => client.publications };
+  const { recovered, reason } = client.welcome;
+  return { reader, client, recovered, reason, got: () => client.publications };
 }
 
 /** What can be said of a reader while the history moved on from one state to the other. */
@@ -244,7 +247,7 @@ async function play(round: Round): Promise<void> {
   }
 }
 
-function check({ reader, recovered, got }: Returned, history: { before: Stored; after: Stored }): void {
+function check({ reader, recovered, reason, got }: Returned, history: { before: Stored; after: Stored }): void {
   const truth = truthBetween(reader, history.before, history.after);
   count(`${truth}: ${recovered}`);
   const publications = withoutRepeats(got());
@@ -262,7 +265,8 @@ function check({ reader, recovered, got }: Returned, history: { before: Stored; 
     return;
   }
   expect(recovered).toBe(false);
-  expect(truth, "nothing is missing, and it can be shown").not.toBe("provable");
+  count(`false: ${reason}`);
+  expect(truth, `nothing is missing, and it can be shown; it said ${reason}`).not.toBe("provable");
 }
 
 /** What it followed was broken, by what was dropped while the history was made anew: it is told to come back. */
