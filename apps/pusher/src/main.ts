@@ -1,6 +1,6 @@
 import { createLog, run } from "@fanwire/service";
-import { pusherSettings, readConfig } from "./config.ts";
-import { startPusher } from "./pusher.ts";
+import { configWarnings, pusherSettings, readConfig } from "./config.ts";
+import { importWithUws } from "./native-module.ts";
 
 await run(
   {
@@ -9,7 +9,12 @@ await run(
     settings: pusherSettings,
     readConfig,
     createLog: (config) => createLog("pusher", config.logLevel),
-    start: startPusher,
+    warnings: configWarnings,
+    // Not a static import, which would load uWebSockets.js, and fail, before anything else is done.
+    start: async (config, log, signal) => {
+      const { startPusher } = await importWithUws(() => import("./pusher.ts"));
+      return startPusher(config, log, signal);
+    },
   },
   process.env,
 );
