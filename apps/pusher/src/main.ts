@@ -1,6 +1,6 @@
-import { createLog, run } from "@fanwire/service";
+import { ConfigError, createLog, run } from "@fanwire/service";
 import { configWarnings, pusherSettings, readConfig } from "./config.ts";
-import { importWithUws } from "./native-module.ts";
+import { uwsProblem } from "./native-module.ts";
 
 await run(
   {
@@ -12,7 +12,10 @@ await run(
     warnings: configWarnings,
     // Not a static import, which would load uWebSockets.js, and fail, before anything else is done.
     start: async (config, log, signal) => {
-      const { startPusher } = await importWithUws(() => import("./pusher.ts"));
+      const { startPusher } = await import("./pusher.ts").catch((cause: unknown) => {
+        const problem = uwsProblem(cause);
+        throw problem === undefined ? cause : new ConfigError(problem, { cause });
+      });
       return startPusher(config, log, signal);
     },
   },

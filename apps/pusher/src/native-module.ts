@@ -1,25 +1,14 @@
-import { ConfigError } from "@fanwire/service";
-
 /** How uws.js begins its error when the build for this Node does not load. The cause follows, on lines of its own. */
 const UNLOADABLE = "This version of uWS.js supports only";
 
 type Runtime = { readonly node: string; readonly system: string; readonly glibc: string | undefined };
 
-/**
- * Imports a module that needs uWebSockets.js.
- *
- * @throws ConfigError that says what to do when uWebSockets.js has no build that loads on this machine.
- */
-export async function importWithUws<Module>(load: () => Promise<Module>): Promise<Module> {
-  try {
-    return await load();
-  } catch (error) {
-    const help = error instanceof Error ? uwsHelp(error.message, currentRuntime()) : undefined;
-    throw help === undefined ? error : new ConfigError(help, { cause: error });
-  }
+/** Returns what to do when uWebSockets.js does not load on this machine; `undefined` when the error is another one. */
+export function uwsProblem(error: unknown): string | undefined {
+  return error instanceof Error ? uwsHelp(error.message, currentRuntime()) : undefined;
 }
 
-/** Returns what to do about an error of loading uWebSockets.js; `undefined` when it is another error. */
+/** As {@link uwsProblem}, on a given machine. */
 export function uwsHelp(message: string, { node, system, glibc }: Runtime): string | undefined {
   if (!message.startsWith(UNLOADABLE)) return undefined;
   const needed = newest([...message.matchAll(/GLIBC_(\d+(?:\.\d+)*)' not found/g)].map(([, version = ""]) => version));
