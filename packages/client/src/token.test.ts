@@ -182,3 +182,45 @@ test("a client that was closed while it asked for a token does not connect", asy
 
   expect(FakeWebSocket.all).toHaveLength(0);
 });
+
+test("a callback that never settles is given up and asked again, also for a refresh", async () => {
+  let asked = 0;
+  const ask = () => {
+    asked++;
+    return asked === 1 || asked === 3 ? new Promise<string>(() => {}) : token({ iat: NOW, exp: NOW + 600 });
+  };
+  const { client, states } = await record({ token: async () => ask() });
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(states).toEqual([{ state: "connecting" }]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: expect.stringContaining("did not answer in time") });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked).toBe(2);
+  FakeWebSocket.last.welcome();
+
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked).toBeGreaterThanOrEqual(4);
+  expect(refreshes().length).toBeGreaterThanOrEqual(1);
+  client.close();
+});
+
+test("a client that is closed while it asks for a token leaves no timer behind", async () => {
+  const { client } = await record({ token: () => new Promise(() => {}) });
+
+  client.close();
+
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a long token goes into the list of subprotocols, one that does not fit there into the query", async () => {
+  const long = `${"h".repeat(300)}.${"c".repeat(300)}.s_-~`;
+  await record({ token: long, topics: ["a"] });
+  expect(FakeWebSocket.last.protocol).toEqual(["fanwire.v1", `token.${long}`]);
+  expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ topic: "a" });
+
+  for (const short of ["h.c.s", "x".repeat(512), `${"x".repeat(600)} y`]) {
+    await record({ token: short });
+    expect(FakeWebSocket.last.protocol).toBe("fanwire.v1");
+    expect(FakeWebSocket.last.url.searchParams.get("token")).toBe(short);
+  }
+});

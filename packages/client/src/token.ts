@@ -3,12 +3,15 @@ export type TokenOption = string | (() => string | Promise<string>);
 
 /** A token that ends sooner than this is not worth connecting with. */
 const WORTH_USING_MS = 10_000;
+/** The application's server may never answer; then the next attempt asks again. */
+const FETCH_TIMEOUT_MS = 10_000;
 
 /** Keeps the token between connections, so that clients who all reconnect do not all ask for a new one. */
 export class TokenSource {
   readonly #option: TokenOption | undefined;
   #token: string | undefined;
   #expiresAt = Number.POSITIVE_INFINITY;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(option: TokenOption | undefined) {
     this.#option = option;
@@ -23,7 +26,7 @@ export class TokenSource {
     return this.#expiresAt - Date.now();
   }
 
-  /** For a new connection. Rejects as the callback does. */
+  /** For a new connection. Rejects as the callback does, or when that takes too long. */
   async get(): Promise<string | undefined> {
     if (this.#token === undefined || this.expiresInMs < WORTH_USING_MS) this.accept(await this.fetch());
     return this.#token;
@@ -31,7 +34,24 @@ export class TokenSource {
 
   /** Another token, which counts only once it is accepted. */
   async fetch(): Promise<string | undefined> {
-    return typeof this.#option === "function" ? this.#option() : this.#option;
+    const option = this.#option;
+    if (typeof option !== "function") return option;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error("the token callback did not answer in time")), FETCH_TIMEOUT_MS);
+      this.#timers.add(timer);
+    });
+    try {
+      return await Promise.race([option(), late]);
+    } finally {
+      clearTimeout(timer);
+      if (timer !== undefined) this.#timers.delete(timer);
+    }
+  }
+
+  /** No callback is waited for any more. */
+  stop(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
   }
 
   accept(token: string | undefined): void {
