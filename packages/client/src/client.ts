@@ -211,7 +211,7 @@ class Client implements AsyncDisposable {
     this.#pacer = new Pacer();
     for (const name of names) {
       const topic = this.#topics.get(name);
-      if (topic && !asked.has(name)) topic.since = this.#progress.positionOf(name);
+      if (topic && !asked.has(name)) topic.since = since;
     }
     try {
       this.#link = new Link({
@@ -354,10 +354,11 @@ class Client implements AsyncDisposable {
   }
 
   async #follow(topic: Topic): Promise<boolean | null> {
-    const { name, since, attempt } = topic;
+    const { name, since, attempt, startsOver } = topic;
     const { recovered = null } = await this.#paced(() =>
       this.#execute({ command: "subscribe", topic: name, since }, (reply) => {
         if (topic.attempt === attempt) topic.followed({ recovered: reply.recovered ?? null, position: reply.position });
+        else if (startsOver) topic.startOver();
       }),
     );
     return recovered;

@@ -22,20 +22,10 @@ export class Progress {
     return this.#partial?.position ?? this.#position;
   }
 
-  /** Where one subscription resumes by itself. */
-  positionOf(subscription: string): string | undefined {
-    return this.#partial?.received.has(subscription) ? this.#partial.position : this.#position;
-  }
-
-  /**
-   * Counts a copy; `expected` are the subscriptions that match it. Returns false when it came before: of a publication
-   * that was lost in part, the resumed connection brings all copies.
-   */
-  receive(position: string, subscription: string, expected: readonly string[]): boolean {
-    if (this.#partial?.position === position) {
-      if (this.#partial.received.has(subscription)) return false;
-    } else {
-      if (this.newest !== undefined && !isAfter(position, this.newest)) return true;
+  /** Counts a copy; `expected` are the subscriptions that match it. */
+  receive(position: string, subscription: string, expected: readonly string[]): void {
+    if (this.#partial?.position !== position) {
+      if (this.newest !== undefined && !isAfter(position, this.newest)) return;
       // A worker sends in the order of the history: of what came before, no copy is missing.
       if (this.#partial !== undefined) this.#position = this.#partial.position;
       this.#partial = { position, received: new Set() };
@@ -43,7 +33,6 @@ export class Progress {
     const { received } = this.#partial;
     received.add(subscription);
     if (expected.every((name) => received.has(name))) this.restart(position);
-    return true;
   }
 
   /** The worker says that everything up to `position` was sent. */

@@ -23,6 +23,9 @@ export class Topic {
   #subscribed: Promise<Subscribed>;
   #settle: Settle;
   #until: string | undefined;
+  /** The newest that came, and the newest that came over earlier connections. */
+  #last: string | undefined;
+  #seen: string | undefined;
   /** Counts the positions it was to begin from: an answer about an earlier one says nothing. */
   #attempt = 0;
   /** Until the worker has begun from `since`, what comes belongs to the subscription before. */
@@ -43,6 +46,17 @@ export class Topic {
     return this.#attempt;
   }
 
+  /** Whether the next answer to a subscribe begins again, so that what was received comes again. */
+  get startsOver(): boolean {
+    return this.#earlier !== "none";
+  }
+
+  /** What comes from now on is new, although it came before. */
+  startOver(): void {
+    this.#last = undefined;
+    this.#seen = undefined;
+  }
+
   /** Begins again, from another position. */
   restart(since: string): void {
     if (this.#earlier === "none") this.#earlier = this.since === undefined ? "live" : "catching-up";
@@ -57,10 +71,26 @@ export class Topic {
   /** The worker follows it. `position`: where the history stood then, for one that catches up. */
   followed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
     this.isFollowed = true;
+    if (this.startsOver) this.startOver();
     this.#earlier = "none";
     if (recovered === true) this.#until = position;
     else this.since = undefined;
     this.#settle.resolve({ recovered });
+  }
+
+  /** There is no connection any more. */
+  disconnected(): void {
+    this.isFollowed = false;
+    if (this.startsOver) this.startOver();
+    else this.#seen = this.#last;
+  }
+
+  /**
+   * Whether it did not come over an earlier connection. One that resumes brings again what had come after its position:
+   * copies of a publication of which others were lost, and what came while this topic caught up.
+   */
+  isNew(position: string): boolean {
+    return this.#seen === undefined || isAfter(position, this.#seen);
   }
 
   drop(error: FanwireError): void {
@@ -72,8 +102,9 @@ export class Topic {
    * what it had missed and past the others: what was live meanwhile was held back from it alone.
    */
   receive(position: string, newest: string | undefined): boolean {
-    if (this.since === undefined) return true;
     if (this.#earlier !== "none") return this.#earlier === "live";
+    if (this.#last === undefined || isAfter(position, this.#last)) this.#last = position;
+    if (this.since === undefined) return true;
     const hasCaughtUp =
       this.#until !== undefined &&
       isAfter(position, this.#until) &&
@@ -129,15 +160,18 @@ export class Topics {
 
   /** There is no connection any more. */
   disconnected(): void {
-    for (const topic of this.#topics.values()) topic.isFollowed = false;
+    for (const topic of this.#topics.values()) topic.disconnected();
   }
 
   /** Counts a publication in `progress`. Returns false when this copy of it came before. */
   receive({ topic, subscription, position }: Publication, progress: Progress): boolean {
     if (position === undefined) return true;
     const name = subscription ?? topic ?? "";
-    const movesOn = this.#topics.get(name)?.receive(position, progress.newest) ?? true;
-    return !movesOn || progress.receive(position, name, topic === undefined ? [] : this.#liveMatches(topic));
+    const known = this.#topics.get(name);
+    const isNew = known?.isNew(position) ?? true;
+    const movesOn = known?.receive(position, progress.newest) ?? true;
+    if (movesOn) progress.receive(position, name, topic === undefined ? [] : this.#liveMatches(topic));
+    return isNew;
   }
 
   /** Those that get a copy each and move on with the connection. */
