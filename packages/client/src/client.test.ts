@@ -269,6 +269,17 @@ test("while a worker does not answer few commands are sent: after a stall they a
   expect(FakeWebSocket.last.commands).toHaveLength(100);
 });
 
+test("what is published before the connection is open is refused, and takes no turn of what follows", async () => {
+  const { client } = await record();
+  const early = Array.from({ length: 40 }, () => client.publish("chat", "early").catch(({ code }) => code));
+  FakeWebSocket.last.welcome();
+  client.publish("chat", "in time").catch(() => {});
+  await settled();
+
+  expect(new Set(await Promise.all(early))).toEqual(new Set(["disconnected"]));
+  expect(FakeWebSocket.last.commands.map(({ data }) => data)).toEqual(["in time"]);
+});
+
 test("more than a mebibyte of publications does not wait to be sent", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();

@@ -164,8 +164,10 @@ class Client implements AsyncDisposable {
    * take in a second wait for their turn, up to a mebibyte; beyond it the code is `busy`.
    */
   async publish(topic: string, data: string, { event }: { readonly event?: string } = {}): Promise<void> {
+    // Not after it has waited for its turn: by then there may be another connection.
+    if (!this.#isOpen) throw this.#absence();
     const size = topic.length + data.length + OVERHEAD;
-    if (this.#isOpen && this.#pacer.waitingSize > 0 && this.#pacer.waitingSize + size > MAX_WAITING) {
+    if (this.#pacer.waitingSize > 0 && this.#pacer.waitingSize + size > MAX_WAITING) {
       throw new FanwireError("busy", "too many publications wait to be sent");
     }
     await this.#paced(() => this.#execute({ command: "publish", topic, data, event }), size);
@@ -387,9 +389,13 @@ class Client implements AsyncDisposable {
 
   #execute(command: Readonly<Record<string, unknown>>, onOk?: (reply: OkReply) => void): Promise<OkReply> {
     const link = this.#link;
-    if (this.#isClosed) return Promise.reject(this.#closedError());
-    if (link === undefined || !this.#isOpen) return Promise.reject(new FanwireError("disconnected", "not connected"));
+    if (link === undefined || !this.#isOpen) return Promise.reject(this.#absence());
     return this.#commands.execute(command, (message) => link.send(message), onOk);
+  }
+
+  /** Why there is no connection to send on. */
+  #absence(): FanwireError {
+    return this.#isClosed ? this.#closedError() : new FanwireError("disconnected", "not connected");
   }
 
   #closedError(): FanwireError {
