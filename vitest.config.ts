@@ -8,13 +8,13 @@ const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "defa
 /** Finds tests that assert something before it can be known. */
 const late = process.env.FANWIRE_TEST_LATE === "1" ? ["./test/support/late-sockets.ts"] : [];
 
-/** The one that `npm test` found or fetched; without it the tests that need one say so. */
+/** The nats-server that `npm test` found or fetched. Without one, tests that need it fail with a sentence. */
 const nats = await findLocalNatsServer();
 const env = nats === undefined ? {} : { FANWIRE_NATS_SERVER: nats.path };
 
 /**
- * One kind of test. Kinds run one after another, since the later ones start whole clusters. A time-out ends what hangs,
- * and is several times what a test takes on a machine that is busy with other work.
+ * Configures one kind of test. Kinds run one after another, because the later ones start whole clusters. Time-outs end tests
+ * that hang, and are several times what a test takes on a busy machine.
  */
 function project(name: string, groupOrder: number, include: string[], timeoutMs: number) {
   return {
@@ -44,7 +44,7 @@ export default defineConfig({
       ),
       project("integration", 1, ["test/**/*.integration.test.ts"], 180_000),
       project("e2e", 2, ["test/**/*.e2e.test.ts"], 240_000),
-      // Of `npm run test:slow`: minutes each, or the whole machine.
+      // Run by `npm run test:slow`: they take minutes, or the whole machine.
       project("slow", 3, ["test/**/*.slow.test.ts"], 240_000),
       project("chaos", 4, ["test/**/*.chaos.test.ts"], 90_000),
       project("containers", 5, ["test/**/*.containers.test.ts"], 900_000),

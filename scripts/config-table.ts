@@ -20,9 +20,9 @@ export function withCurrentTable(readme: string): string {
   return `${readme.slice(0, begin + BEGIN.length)}\n${configurationTable()}${readme.slice(end)}`;
 }
 
-/** The source of packages/service/src/known-settings.ts with the names that the schemas have now. */
+/** Returns the source of packages/service/src/known-settings.ts with the names of the current schemas. */
 export function withCurrentNames(source: string): string {
-  if (!NAMES.test(source)) throw new Error("known-settings.ts has lost its list of names");
+  if (!NAMES.test(source)) throw new Error("list of names not found in known-settings.ts");
   return source.replace(NAMES, `\n${rows.map(({ name }) => `  "${name}",\n`).join("")}`);
 }
 

@@ -161,7 +161,7 @@ test("our own NATS gives way on a taken port, and tells which one it has", async
   other.close();
 });
 
-test("two clusters that start together have a NATS each, though both want the same port", async () => {
+test("two clusters that start together on the same NATS port get a server each", async () => {
   const natsPort = await findFreePort();
   const otherRoot = mkdtempSync(join(tmpdir(), "fanwire-start-"));
   onTestFinished(() => rmSync(otherRoot, { recursive: true, force: true }));
@@ -173,7 +173,7 @@ test("two clusters that start together have a NATS each, though both want the sa
   expect(urls).toContain(`nats://127.0.0.1:${natsPort}`);
 });
 
-test("a server that takes the port at the last moment is not taken for ours, even when it greets as NATS", async () => {
+test("another server that binds the port first is not mistaken for ours, even if it greets like NATS", async () => {
   const stranger = createServer((socket) => socket.on("error", () => {}).write('INFO {"server_name":"stranger"}\r\n'));
   const natsPort = await findFreePort();
   const cluster = await createCluster([], {}, natsPort, root, async (options) => {
@@ -198,7 +198,7 @@ test("a server that takes the port at the last moment is not taken for ours, eve
   stranger.close();
 });
 
-test("a NATS port that the developer chose is kept or refused, not replaced", async () => {
+test("FANWIRE_NATS_PORT is used or refused, never replaced", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
   const address = other.address();
@@ -214,7 +214,7 @@ test("a NATS port that the developer chose is kept or refused, not replaced", as
   other.close();
 });
 
-test("our own NATS takes what the channel server may send", async () => {
+test("max_payload of our own NATS exceeds the largest frame of the channel server", async () => {
   const cluster = await createCluster([]);
   const socket = connect(Number(new URL(await cluster.start()).port), "127.0.0.1");
 

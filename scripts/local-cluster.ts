@@ -14,7 +14,7 @@ export type LocalClusterOptions = {
   readonly root: string;
   readonly services: readonly ServiceSpec[];
   readonly env: NodeJS.ProcessEnv;
-  /** For our own NATS, unless FANWIRE_NATS_PORT names one; another is taken when somebody has it. */
+  /** Port of our own NATS unless FANWIRE_NATS_PORT is set. A free one is used instead when it is taken. */
   readonly natsPort: number;
   /** How Node runs a main file from source. */
   readonly nodeFlags: readonly string[];

@@ -11,17 +11,17 @@ const startTimeoutMs = 30_000;
 /** A server that dies again and again is not helped by starting it once more. */
 const maxRestarts = 5;
 const restartWindowMs = 60_000;
-/** Between the look at a port and the start on it somebody else may take it, such as another clone that starts now. */
+/** Another process, such as a clone that starts now, may bind the port between our check and the start of nats-server. */
 const maxPortTries = 5;
 
-/** A frame of 10 MiB, the largest that the channel server takes, with what surrounds it on its way through NATS. */
+/** Largest frame of the channel server (10 MiB), with headers and envelope. */
 const maxPayloadBytes = 11 * 1_048_576;
 
 export type LocalNatsOptions = {
   readonly path: string;
-  /** Holds its configuration, and in `nats` what JetStream stores. */
+  /** Folder of its configuration; JetStream stores its data in the subfolder `nats`. */
   readonly folder: string;
-  /** When somebody has it, another is taken, unless it is `isPortFixed`. */
+  /** Replaced by a free port when it is taken, unless `isPortFixed`. */
   readonly port: number;
   readonly isPortFixed: boolean;
   readonly cwd: string;
@@ -31,11 +31,11 @@ export type LocalNatsOptions = {
   onChild(child: Child): Promise<void>;
 };
 
-/** The port that the developer wants for our NATS, where there is one. */
+/** Port for our own NATS, and whether the developer has fixed it. */
 export type WantedPort = { readonly port: number; readonly isPortFixed: boolean };
 
 /**
- * `FANWIRE_NATS_PORT`, or `usual` where that is not set.
+ * Returns `FANWIRE_NATS_PORT`, or `usual` when that is not set.
  *
  * @throws Error when it is no port.
  */
@@ -66,7 +66,7 @@ export class LocalNats {
     });
   }
 
-  /** Where it listens, once it has started. */
+  /** URL of the server, final once it has started. */
   get url(): string {
     return `nats://127.0.0.1:${this.#port}`;
   }
@@ -159,7 +159,7 @@ function isAddressInUse(child: Child | undefined): boolean {
   return child?.lastLines.some((line) => line.includes("address already in use")) ?? false;
 }
 
-/** Resolves when the server of that name answers: another one on this port would be joined without a word. */
+/** Waits until the server of that name answers, because the services would silently join any other one. */
 async function waitForGreeting(port: number, serverName: string, signal: AbortSignal): Promise<void> {
   while ((await greetingName(port)) !== serverName) {
     if (signal.aborted) throw new Error(`nats-server did not answer on port ${port}.`);
@@ -167,7 +167,7 @@ async function waitForGreeting(port: number, serverName: string, signal: AbortSi
   }
 }
 
-/** The name of the server on this port. Every NATS server speaks first: `INFO {"server_name":…}` and a line end. */
+/** Returns the name of the server on this port. NATS servers send `INFO {"server_name":…}` first. */
 function greetingName(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1", timeout: 1_000 });

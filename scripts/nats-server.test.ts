@@ -107,7 +107,7 @@ describe("a nats-server that is there already", () => {
     expect(await find()).toEqual({ path: file, version: "2.9.10", source: "PATH" });
   });
 
-  test("is found without fetching where none is wanted", async () => {
+  test("is found without fetching one", async () => {
     const options = { env: { PATH: path }, folder: join(folder, "bin"), systemFolders: [] };
     expect(await findLocalNatsServer(options)).toBeUndefined();
     const fetched = writeServer(join(folder, "bin"), "2.9.10");

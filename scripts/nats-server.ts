@@ -45,7 +45,7 @@ export async function findNatsServer(options: FindOptions = {}): Promise<NatsSer
 }
 
 /**
- * As {@link findNatsServer}, but fetches nothing: `undefined` when there is none on this machine yet.
+ * As {@link findNatsServer}, but fetches nothing. Returns `undefined` when this machine has none yet.
  *
  * @throws Error when FANWIRE_NATS_SERVER names one that cannot be used.
  */

@@ -3,8 +3,8 @@ import { adminAddress, serviceAddress, services } from "./services.ts";
 
 const [pusher] = services;
 
-test("the variables say where a service is, and what Kubernetes writes into them does not", () => {
-  if (pusher === undefined) throw new Error("there is no pusher");
+test("addresses are read from the variables, and service links of Kubernetes are ignored", () => {
+  if (pusher === undefined) throw new Error("no pusher");
 
   expect(serviceAddress(pusher, {})).toMatchObject({ host: "127.0.0.1", port: 4236 });
   expect(serviceAddress(pusher, { PUSHER_HOST: "::1", PUSHER_PORT: "8080" })).toMatchObject({

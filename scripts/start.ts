@@ -81,7 +81,7 @@ function createCluster(): LocalCluster {
   });
 }
 
-/** nats-server logs much at every start; what a developer must see is marked. It warns of our own max_payload as well. */
+/** Whether a line of nats-server is a warning or an error, other than the warning about our own max_payload. */
 function isWorthShowing(line: string): boolean {
   return /\[(WRN|ERR|FTL)\]/.test(line) && !line.includes("Maximum payloads over");
 }

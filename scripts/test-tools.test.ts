@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Stands for apt-get; notes what it was asked for. */
+/** Writes a stand-in for apt-get that records its arguments. */
 function writeApt(install: string): void {
   const path = join(folder, "path", "apt-get");
   writeFileSync(path, `#!/bin/sh\necho "$@" >> "${folder}/asked"\n[ "$1" = update ] || { ${install}; }\n`);
@@ -47,7 +47,7 @@ function ensure(more: { readonly isRoot?: boolean } = {}): Promise<string[]> {
   });
 }
 
-test("what is missing is installed on Debian as root", async () => {
+test("missing tools are installed on Debian as root", async () => {
   writeApt(`touch "${folder}/browser" "${folder}/path/php"`);
 
   expect(await ensure()).toEqual([]);
@@ -56,7 +56,7 @@ test("what is missing is installed on Debian as root", async () => {
   expect(asked).toBe("update -q\ninstall -yq --no-install-recommends php-cli a-browser\n");
 });
 
-test("what is there is left alone", async () => {
+test("nothing is installed when nothing is missing", async () => {
   writeApt("exit 1");
   for (const path of ["browser", "path/php"]) writeFileSync(join(folder, path), "");
 
@@ -65,7 +65,7 @@ test("what is there is left alone", async () => {
   expect(existsSync(join(folder, "asked"))).toBe(false);
 });
 
-test("what cannot be installed is named with the tests that are skipped and what to do", async () => {
+test("a tool that cannot be installed is named, with the skipped tests and what to do", async () => {
   writeApt(`touch "${folder}/browser"; echo "E: no such package" >&2; exit 100`);
 
   expect(await ensure()).toEqual([

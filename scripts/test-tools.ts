@@ -6,10 +6,10 @@ import { promisify } from "node:util";
 
 type Tool = {
   readonly program: string;
-  /** Of Debian. */
+  /** Debian package. */
   readonly package: string;
   readonly tests: string;
-  /** Where the tests look for it; otherwise on PATH. */
+  /** Path where the tests expect it; otherwise they search PATH. */
   readonly path?: string;
 };
 
@@ -26,7 +26,7 @@ export type TestToolsOptions = {
   readonly env: NodeJS.ProcessEnv;
   readonly tools: readonly Tool[];
   readonly isRoot: boolean;
-  /** `/etc/os-release`. */
+  /** Path of os-release. */
   readonly osRelease: string;
   /** Pause before another try of a failed installation. */
   readonly retryMs: number;
@@ -34,8 +34,8 @@ export type TestToolsOptions = {
 };
 
 /**
- * Installs what some tests need, on Debian as root. Returns a sentence for each tool that is missing nevertheless: which
- * tests are skipped for it, and how to have it.
+ * Installs what some tests need, on Debian as root. Returns a sentence for each tool that is still missing: which
+ * tests are skipped, and how to install it.
  */
 export async function ensureTestTools(options: TestToolsOptions): Promise<string[]> {
   let missing = await missingTools(options);
@@ -66,12 +66,12 @@ async function isThere({ program, path }: Tool, { PATH = "" }: NodeJS.ProcessEnv
   return found.includes(true);
 }
 
-/** Ubuntu's chromium is a snap, which does not run everywhere: there the developer decides. */
+/** False on Ubuntu, whose chromium is a snap that does not run everywhere. */
 async function isDebian(osRelease: string): Promise<boolean> {
   return /^ID=debian$/m.test(await readFile(osRelease, "utf8").catch(() => ""));
 }
 
-/** Tries some times, since mirrors fail now and then. */
+/** Retries, because mirrors fail now and then. */
 async function install(tools: readonly Tool[], options: TestToolsOptions): Promise<void> {
   const names = tools.map(({ package: name }) => name);
   const env = { ...options.env, DEBIAN_FRONTEND: "noninteractive" };

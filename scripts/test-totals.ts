@@ -2,7 +2,7 @@
 export type Totals = {
   readonly passed: number;
   readonly failed: number;
-  /** Tests that were skipped, by file; files without any are left out. */
+  /** Number of skipped tests by file, without files that have none. */
   readonly skipped: ReadonlyMap<string, number>;
 };
 

@@ -18,7 +18,7 @@ const NOT_RUN =
 
 process.exit(await main(process.argv.slice(2)));
 
-/** Runs vitest with a nats-server at hand and the services as they are built. Its arguments, but `--slow`, go to vitest. */
+/** Runs vitest with a nats-server at hand and the services as they are built. Passes its arguments except `--slow` to vitest. */
 async function main(args: readonly string[]): Promise<number> {
   requireUws(ROOT);
   const nats = await findNatsServer({ say }).catch((error: Error) => error.message);
@@ -63,7 +63,7 @@ function say(line: string): void {
   console.log(line);
 }
 
-/** The caller's own choice of projects counts. */
+/** Returns the projects of the suite, or none when the arguments name projects. */
 function chooseProjects(args: readonly string[]): readonly string[] {
   if (args.some((arg) => arg.startsWith("--project"))) return [];
   return args.includes("--slow") ? SLOW : QUICK;

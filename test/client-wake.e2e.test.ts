@@ -6,7 +6,7 @@ import { startNats, type TestNats } from "./support/nats.ts";
 import { startTcpProxy } from "./support/tcp-proxy.ts";
 import { until } from "./support/wait.ts";
 
-/** In the page `/try`, whose import map knows the client. The longest delay each time. */
+/** Starts a client in the page `/try`, whose import map names the client. Each backoff takes its longest delay. */
 const START_CLIENT = `async (url) => {
   const { connect } = await import("@fanwire/client");
   Math.random = () => 1;
@@ -41,7 +41,7 @@ describe.skipIf(missingBrowser !== undefined)(
       for (const part of [pusher, publisher, nats]) await part?.[Symbol.asyncDispose]();
     });
 
-    test("a client that waits connects as soon as there is a network again", async () => {
+    test("a waiting client connects as soon as the network is back", async () => {
       await using proxy = await startTcpProxy(Number(new URL(pusher.url).port));
       const page = await browser.newPage();
       await page.goto(`${publisher.url}/try`);

@@ -158,7 +158,7 @@ test("when its pusher dies it lands on another and gets what it missed, told tha
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
 });
 
-test("each of two subscriptions that match gets its own copy, once, across the death of its pusher", async () => {
+test("overlapping subscriptions receive each publication once each across the death of the pusher", async () => {
   await using log = await openPublications([nats.url]);
   const first = await startPusher({ nats: nats.url });
   const { client, publications, untilOpen, states } = start(first.url, { topics: ["both.*", "both.a"] });
@@ -180,7 +180,7 @@ test("each of two subscriptions that match gets its own copy, once, across the d
   expect(client.position).toBe(publications.at(-1)?.position);
 });
 
-test("a topic that is followed already begins again from a position", async () => {
+test("subscribe with since restarts a topic that is subscribed already", async () => {
   await using log = await openPublications([nats.url]);
   const { client, data, untilOpen } = start(open.url, { topics: ["again.a", "again.*"] });
   await untilOpen();
@@ -197,7 +197,7 @@ test("a topic that is followed already begins again from a position", async () =
   expect(data().slice(6)).toEqual(["3", "3"]);
 });
 
-test("a burst of publications is paced, and the connection stays", async () => {
+test("a burst of publications is paced, and the connection stays open", async () => {
   const ask = () => token({ sub: "anna", topics: [">"], publish: [">"] }, 3_600);
   const { client, data, states, untilOpen } = start(guarded.url, { token: ask, topics: ["burst"] });
   await untilOpen();

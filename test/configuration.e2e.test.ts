@@ -10,17 +10,17 @@ beforeAll(async () => {
 });
 afterAll(() => nats[Symbol.asyncDispose]());
 
-test.each(["pusher", "publisher", "channel"] as const)("%s warns of a misspelt variable once", async (app) => {
+test.each(["pusher", "publisher", "channel"] as const)("%s warns about a misspelt variable once", async (app) => {
   const env = { PUSHER_TOKEN_SECRT: "x", PUBLISHER_API_KEYS: "", PUSHER_APP_KEY: "x", PUSHER_SERVICE_HOST: "10.0.0.1" };
   await using service = startService(app, { FANWIRE_NATS_URL: "nats://127.0.0.1:9", ...env });
 
-  const warnings = () => service.logLines().filter(({ msg }) => msg === "unknown variable ignored, perhaps misspelt");
+  const warnings = () => service.logLines().filter(({ msg }) => msg === "unknown environment variable ignored");
   await until("it warns", () => warnings().length > 0);
 
   expect(warnings()).toMatchObject([{ level: "warn", name: "PUSHER_TOKEN_SECRT", nearest: "PUSHER_TOKEN_SECRET" }]);
 });
 
-test("a strict pusher ends, with one message that names what is unknown and what is wrong", async () => {
+test("with FANWIRE_STRICT_CONFIG=on one message names the unknown and the wrong variables", async () => {
   const env = { FANWIRE_STRICT_CONFIG: "on", PUSHER_TOKEN_SECRT: "x", PUSHER_WORKERS: "none" };
   await using service = startService("pusher", env);
 
@@ -32,7 +32,7 @@ test("a strict pusher ends, with one message that names what is unknown and what
   );
 });
 
-test("a strict pusher starts among the variables of Kubernetes and Laravel", async () => {
+test("with FANWIRE_STRICT_CONFIG=on variables of Kubernetes and Laravel do not prevent the start", async () => {
   const env = {
     FANWIRE_STRICT_CONFIG: "on",
     PUSHER_APP_ID: "1",
@@ -47,7 +47,7 @@ test("a strict pusher starts among the variables of Kubernetes and Laravel", asy
   expect(pusher.process.logLines().filter(({ level }) => level === "warn")).toEqual([]);
 });
 
-test("a pusher without a token key warns when others than this machine reach it", async () => {
+test("a pusher without a token key warns when it listens on more than loopback", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_HOST: "0.0.0.0" } });
 
   const warnings = pusher.process.logLines().filter(({ level }) => level === "warn");

@@ -25,7 +25,7 @@ export async function startNats(
   { jetStream = true, env }: { readonly jetStream?: boolean; readonly env?: Record<string, string> } = {},
 ): Promise<TestNats> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
-  // Set by vitest.config.ts where there is one.
+  // Set by vitest.config.ts when it finds one.
   const command = process.env.FANWIRE_NATS_SERVER;
   if (command === undefined) {
     throw new Error(

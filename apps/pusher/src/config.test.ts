@@ -51,7 +51,7 @@ test("contradicting credentials are refused", () => {
   expect(() => readConfig({ FANWIRE_NATS_TLS_KEY_FILE: "/x" })).toThrow("go together");
 });
 
-test("origins that no browser sends are refused in one message that says what to write", () => {
+test("malformed origins are refused in one message that says what to write", () => {
   const read = () => readConfig({ PUSHER_ALLOWED_ORIGINS: "https://a.example/, b.example, https://c.example" });
 
   expect(read).toThrow(
@@ -59,7 +59,7 @@ test("origins that no browser sends are refused in one message that says what to
   );
 });
 
-test("an open pusher on an address that others reach is worth a warning", () => {
+test("a pusher without a token key warns unless it listens on loopback only", () => {
   const warnings = (env: Record<string, string>) => configWarnings(readConfig(env));
 
   expect(warnings({})).toEqual([expect.stringContaining("authentication is off")]);
@@ -68,7 +68,7 @@ test("an open pusher on an address that others reach is worth a warning", () => 
   expect(warnings({ PUSHER_TOKEN_SECRET: "a secret of more than thirty-two bytes" })).toEqual([]);
 });
 
-test("what Kubernetes and Laravel set for a service named pusher does not disturb", () => {
+test("variables of Kubernetes and Laravel for a service named pusher are ignored", () => {
   const config = readConfig({ PUSHER_PORT: "tcp://10.0.0.1:4236", PUSHER_HOST: "", PUSHER_APP_KEY: "x" });
 
   expect(config).toMatchObject({ port: 4236, host: "0.0.0.0" });

@@ -119,7 +119,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
   });
 }
 
-/** What a person who starts a pusher should know about its configuration. */
+/** Returns warnings about a configuration that is valid but risky, one sentence each. */
 export function configWarnings({ host, tokens }: PusherConfig): string[] {
   if (tokens.keys.kind !== "none" || isLoopback(host)) return [];
   return [

@@ -10,7 +10,7 @@ await run(
     readConfig,
     createLog: (config) => createLog("pusher", config.logLevel),
     warnings: configWarnings,
-    // Not a static import, which would load uWebSockets.js, and fail, before anything else is done.
+    // A static import would load uWebSockets.js first, and end with a stack trace where it does not load.
     start: async (config, log, signal) => {
       const { startPusher } = await import("./pusher.ts").catch((cause: unknown) => {
         const problem = uwsProblem(cause);

@@ -22,7 +22,7 @@ test("a Node without a build, and a system without glibc, are named", () => {
   expect(uwsHelp(musl, { ...here, glibc: undefined })).toMatch(/needs glibc, which Alpine/);
 });
 
-test("another error is none of uWebSockets.js", () => {
+test("an error of anything else is not explained", () => {
   expect(uwsProblem(new Error("a bug"))).toBeUndefined();
   expect(uwsProblem("a bug")).toBeUndefined();
   expect(uwsProblem(new Error(`${BEGIN}Error: broken`))).toMatch(/does not load on Node .*: Error: broken\./);

@@ -1,14 +1,14 @@
-/** How uws.js begins its error when the build for this Node does not load. The cause follows, on lines of its own. */
+/** First words of the error of uws.js when its build for this Node does not load. The cause follows on the next lines. */
 const UNLOADABLE = "This version of uWS.js supports only";
 
 type Runtime = { readonly node: string; readonly system: string; readonly glibc: string | undefined };
 
-/** Returns what to do when uWebSockets.js does not load on this machine; `undefined` when the error is another one. */
+/** Returns what to do when uWebSockets.js does not load on this machine, or `undefined` for any other error. */
 export function uwsProblem(error: unknown): string | undefined {
   return error instanceof Error ? uwsHelp(error.message, currentRuntime()) : undefined;
 }
 
-/** As {@link uwsProblem}, on a given machine. */
+/** As {@link uwsProblem}, for a given runtime. */
 export function uwsHelp(message: string, { node, system, glibc }: Runtime): string | undefined {
   if (!message.startsWith(UNLOADABLE)) return undefined;
   const needed = newest([...message.matchAll(/GLIBC_(\d+(?:\.\d+)*)' not found/g)].map(([, version = ""]) => version));

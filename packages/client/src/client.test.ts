@@ -227,7 +227,7 @@ test("many topics are followed and unfollowed at a pace that workers bear, in or
   ]);
 });
 
-/** How many commands are sent in each of the next seconds. */
+/** Returns the number of commands sent in each of the next seconds. */
 async function commandsBySecond(seconds: number): Promise<number[]> {
   const counts: number[] = [];
   for (let second = 0; second < seconds; second++) {
@@ -238,7 +238,7 @@ async function commandsBySecond(seconds: number): Promise<number[]> {
   return counts;
 }
 
-test("a burst of publications is sent at that pace, and all are confirmed", async () => {
+test("a burst of publications is sent at that pace, and each is confirmed", async () => {
   FakeWebSocket.answersCommands = true;
   const { client } = await record();
   FakeWebSocket.last.welcome();
@@ -253,14 +253,14 @@ test("a burst of publications is sent at that pace, and all are confirmed", asyn
   );
 });
 
-test("while a worker does not answer few commands are sent: after a stall they arrive together", async () => {
+test("the number of unanswered commands is limited, because after a stall they arrive together", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
   for (let at = 0; at < 100; at++) client.publish("chat", String(at)).catch(() => {});
   await vi.advanceTimersByTimeAsync(9_000);
   expect(FakeWebSocket.last.commands).toHaveLength(30);
 
-  // The stall ends: what waited is answered, and what comes then within a second is still below 100.
+  // The stall ends. The worker receives the unanswered ones and those of the next second together: still below 100.
   FakeWebSocket.answersCommands = true;
   for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.say({ type: "reply", id, ok: true });
   await vi.advanceTimersByTimeAsync(1_000);
@@ -269,7 +269,7 @@ test("while a worker does not answer few commands are sent: after a stall they a
   expect(FakeWebSocket.last.commands).toHaveLength(100);
 });
 
-test("what is published before the connection is open is refused, and takes no turn of what follows", async () => {
+test("a publication before the connection is open is rejected, and does not delay later ones", async () => {
   const { client } = await record();
   const early = Array.from({ length: 40 }, () => client.publish("chat", "early").catch(({ code }) => code));
   FakeWebSocket.last.welcome();
@@ -280,7 +280,7 @@ test("what is published before the connection is open is refused, and takes no t
   expect(FakeWebSocket.last.commands.map(({ data }) => data)).toEqual(["in time"]);
 });
 
-test("more than a mebibyte of publications does not wait to be sent", async () => {
+test("at most a mebibyte of publications is buffered; more are rejected", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
   const outcomes = Array.from({ length: 60 }, () => client.publish("chat", "x".repeat(60_000)));
@@ -289,7 +289,7 @@ test("more than a mebibyte of publications does not wait to be sent", async () =
   await settled();
   client.close();
 
-  // Thirty are sent, and seventeen fit into what may wait.
+  // Thirty are sent, and seventeen fit into the buffer.
   expect((await codes).map((code) => code === "busy").indexOf(true)).toBe(30 + 17);
 });
 

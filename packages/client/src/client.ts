@@ -63,7 +63,7 @@ export type ClientOptions = {
 const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
 /** A connection that lasted so long is taken to be well: the next delay starts from the shortest bound again. */
 const STABLE_AFTER_MS = 10_000;
-/** Characters of publications that may wait for their turn, with what each needs beside its content. */
+/** Maximum size of buffered publications, in characters, and what each of them counts beside its content. */
 const MAX_WAITING = 1_048_576;
 const OVERHEAD = 100;
 
@@ -121,7 +121,7 @@ class Client implements AsyncDisposable {
     return this.#state.state;
   }
 
-  /** Everything up to it was received: worth keeping for `since` of a later client. */
+  /** Position up to which everything was received: keep it for `since` of a later client. */
   get position(): string | undefined {
     return this.#progress.position;
   }
@@ -136,16 +136,16 @@ class Client implements AsyncDisposable {
    * connection, that is when there is one again, and then what was published durably since the last position comes too.
    * Rejects when it is refused, and then does not try again.
    *
-   * With `since` a topic that is followed already begins again from there: its publications after `since` come again, also
-   * those it had received. Other subscriptions receive nothing twice. What is published to the topic and not durable may be
-   * missed in the moment between.
+   * With `since` a topic that is subscribed already starts over from there: its durable publications after `since` are
+   * delivered again. Other subscriptions receive nothing twice. Publications to the topic that are not durable may be missed
+   * while the worker resubscribes.
    */
   subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
     if (this.#isClosed) return Promise.reject(this.#closedError());
     const [added, isNew] = this.#topics.add(topic, since);
     if (!isNew && since !== undefined) {
       added.restart(since);
-      // A worker that follows it already would ignore `since`.
+      // A worker ignores `since` of a topic that is subscribed already.
       if (this.#isOpen) this.#unfollow(topic).catch(() => {});
     }
     if (this.#isOpen && (isNew || since !== undefined)) this.#followNow(added);
@@ -160,15 +160,15 @@ class Client implements AsyncDisposable {
   }
 
   /**
-   * Resolves when NATS has it. Rejects while there is no connection: nothing is kept to be sent later. More than workers
-   * take in a second wait for their turn, up to a mebibyte; beyond it the code is `busy`.
+   * Resolves when NATS has the publication. Rejects while there is no connection, because nothing is kept for the next one.
+   * The client sends no faster than workers accept and buffers up to a mebibyte; above this it rejects with the code `busy`.
    */
   async publish(topic: string, data: string, { event }: { readonly event?: string } = {}): Promise<void> {
-    // Not after it has waited for its turn: by then there may be another connection.
+    // Checked before the wait, because another connection may be open after it.
     if (!this.#isOpen) throw this.#absence();
     const size = topic.length + data.length + OVERHEAD;
     if (this.#pacer.waitingSize > 0 && this.#pacer.waitingSize + size > MAX_WAITING) {
-      throw new FanwireError("busy", "too many publications wait to be sent");
+      throw new FanwireError("busy", "publish buffer full");
     }
     await this.#paced(() => this.#execute({ command: "publish", topic, data, event }), size);
   }
@@ -302,9 +302,9 @@ class Client implements AsyncDisposable {
     this.#setState({ state: "waiting", retryInMs, code, reason });
   }
 
-  /** What the browser says is a better reason to try than a delay that was drawn before. */
+  /** Retries at once instead of after the backoff, because the browser reports a change. */
   #wake(waking: Waking): void {
-    if (waking === "restored") this.#link?.abandon("the page was in the back/forward cache");
+    if (waking === "restored") this.#link?.abandon("closed by the back/forward cache");
     if (this.#state.state === "waiting") {
       clearTimeout(this.#retryTimer);
       void this.#connect();
@@ -376,7 +376,7 @@ class Client implements AsyncDisposable {
     });
   }
 
-  /** Lets a command wait for its turn, at a pace that workers bear. */
+  /** Waits until the rate limit of workers allows a command, then executes it. */
   async #paced<Outcome>(execute: () => Promise<Outcome>, size = 0): Promise<Outcome> {
     const pacer = this.#pacer;
     await pacer.turn(size);
@@ -393,7 +393,7 @@ class Client implements AsyncDisposable {
     return this.#commands.execute(command, (message) => link.send(message), onOk);
   }
 
-  /** Why there is no connection to send on. */
+  /** Returns the error of a command that cannot be sent. */
   #absence(): FanwireError {
     return this.#isClosed ? this.#closedError() : new FanwireError("disconnected", "not connected");
   }

@@ -1,20 +1,20 @@
 const PROTOCOL = "fanwire.v1";
 /**
- * A longer token does not go into the URL: beside a few topics it would not fit into one packet, and a request line that
- * comes in pieces is refused. A header may come in pieces.
+ * Maximum length of a token in the query. With a longer one and a few topics the request line no longer fits into one TCP
+ * segment, and uWebSockets.js refuses a request line in two segments. Headers may be split.
  */
 const MAX_QUERY_TOKEN = 512;
-/** What the name of a subprotocol may hold of what tokens consist of. */
+/** Characters of a JWT, all of which the name of a subprotocol may contain. */
 const NAME = /^[\w.~-]+$/;
 
 export type TokenPlace = {
-  /** For the WebSocket. */
+  /** Argument of the WebSocket constructor. */
   readonly protocols: string | string[];
-  /** For the query. */
+  /** Value of the query parameter `token`, if any. */
   readonly token: string | undefined;
 };
 
-/** Puts the token into the query, or a long one into the list of subprotocols as `token.<token>`. */
+/** Returns where the handshake carries the token: in the query, or a long one as the subprotocol `token.<token>`. */
 export function placeToken(token: string | undefined): TokenPlace {
   const isLong = token !== undefined && token.length > MAX_QUERY_TOKEN && NAME.test(token);
   return isLong ? { protocols: [PROTOCOL, `token.${token}`], token: undefined } : { protocols: PROTOCOL, token };

@@ -31,7 +31,7 @@ export class Link {
   #timer: ReturnType<typeof setTimeout>;
   #unsent = "";
   #isOver = false;
-  /** Something has come, and no answer is waited for. */
+  /** Whether something was received and no reply to a ping is awaited. */
   #isQuiet = false;
 
   /** `onEnd` is called once, unless `close` was called before. Throws as the constructor of the WebSocket does. */
@@ -69,7 +69,7 @@ export class Link {
     if (frame !== "" && !this.#isOver) this.#socket.send(frame);
   }
 
-  /** Asks whether the worker is still there, unless that was asked already or it has not answered at all yet. */
+  /** Pings the worker, unless a ping or the welcome is awaited already. */
   check(): void {
     if (this.#isQuiet) this.#ping();
   }

@@ -1,6 +1,6 @@
 /**
- * Workers close a connection for good that sends more than 100 commands in a second, by default. The worst second follows
- * a stall of the network: what was unanswered arrives together, then what was saved up, then what a second allows.
+ * By default workers close a connection for good when it sends more than 100 commands in a second. The worst second is the
+ * one after a network stall: the worker receives MAX_UNANSWERED, AT_ONCE and PER_SECOND commands in it.
  */
 const PER_SECOND = 35;
 const AT_ONCE = 30;
@@ -9,7 +9,7 @@ const STEP_MS = 250;
 
 type Waiting = { readonly size: number; resolve(): void };
 
-/** Spreads the commands of one connection, in the order they came. */
+/** Limits the rate of the commands of one connection, and keeps their order. */
 export class Pacer {
   readonly #waiting: Waiting[] = [];
   #waitingSize = 0;
@@ -19,14 +19,14 @@ export class Pacer {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
 
-  /** Sum of the sizes of the commands that wait. */
+  /** Total size of the waiting commands. */
   get waitingSize(): number {
     return this.#waitingSize;
   }
 
   /**
-   * Resolves when it is this one's turn, or when the pacer was stopped. Then `answered` must be called once, when the
-   * command was answered or given up.
+   * Resolves when the command may be sent, or when the pacer is stopped. `answered` must be called once for each turn, when
+   * the command has its reply or has failed.
    */
   turn(size = 0): Promise<void> {
     return new Promise((resolve) => {
@@ -59,7 +59,7 @@ export class Pacer {
     this.#refilledAt = now;
     const room = MAX_UNANSWERED - this.#unanswered;
     this.#allowance -= this.#release(Math.min(Math.floor(this.#allowance), room));
-    // Without room an answer, or the time-out of one, goes on.
+    // At the maximum of unanswered commands the next reply or timeout calls this function.
     if (this.#waiting.length > 0 && this.#unanswered < MAX_UNANSWERED) {
       this.#timer = setTimeout(() => this.#advance(), STEP_MS);
     }

@@ -1,9 +1,9 @@
 import { isAfter } from "./position.ts";
 
-/** A publication of which some copies have come, and others, for other subscriptions that match it, perhaps have not. */
+/** A publication with several matching subscriptions, of which some have received their copy. */
 type Partial = { readonly position: string; readonly received: Set<string> };
 
-/** How far a connection has got in the history, over all its subscriptions together. */
+/** Tracks how far a client has read the history, over all its live subscriptions. */
 export class Progress {
   #position: string | undefined;
   #partial: Partial | undefined;
@@ -12,21 +12,21 @@ export class Progress {
     this.#position = position;
   }
 
-  /** Everything up to it has come, with all copies: where a new connection resumes. */
+  /** Position up to which every copy was received: new connections resume from it. */
   get position(): string | undefined {
     return this.#position;
   }
 
-  /** The newest of which anything has come. */
+  /** Newest position of which any copy was received. */
   get newest(): string | undefined {
     return this.#partial?.position ?? this.#position;
   }
 
-  /** Counts a copy; `expected` are the subscriptions that match it. */
+  /** Records a copy. `expected`: the live subscriptions that match the publication. */
   receive(position: string, subscription: string, expected: readonly string[]): void {
     if (this.#partial?.position !== position) {
       if (this.newest !== undefined && !isAfter(position, this.newest)) return;
-      // A worker sends in the order of the history: of what came before, no copy is missing.
+      // Workers deliver in stream order, so all copies of the previous publication were received.
       if (this.#partial !== undefined) this.#position = this.#partial.position;
       this.#partial = { position, received: new Set() };
     }
@@ -35,14 +35,14 @@ export class Progress {
     if (expected.every((name) => received.has(name))) this.restart(position);
   }
 
-  /** The worker says that everything up to `position` was sent. */
+  /** Records that the worker has sent everything up to `position`. */
   advance(position: string): void {
     if (this.#position !== undefined && !isAfter(position, this.#position)) return;
     this.#position = position;
     if (this.#partial !== undefined && !isAfter(this.#partial.position, position)) this.#partial = undefined;
   }
 
-  /** Goes on from `position`, whatever came before. */
+  /** Continues from `position`, whatever was recorded before. */
   restart(position: string | undefined): void {
     this.#position = position;
     this.#partial = undefined;

@@ -314,7 +314,7 @@ test("a connection that is not welcomed in 10 seconds is given up", async () => 
 
 const copy = (subscription: string, position: string) => publication({ topic: "a.b", subscription, position });
 
-test("a publication that was lost in part comes again to the subscription that lacks it, and to no other", async () => {
+test("after a reconnect a partly lost publication is delivered to the subscription that lacks it, and to no other", async () => {
   const { client, publications } = await record({ topics: ["a.b", "a.*", ">"] });
   FakeWebSocket.last.welcome();
   FakeWebSocket.last.say(copy("a.b", "e-11"), copy("a.*", "e-11"), copy(">", "e-11"));
@@ -331,7 +331,7 @@ test("a publication that was lost in part comes again to the subscription that l
   expect(received.slice(3)).toEqual(["a.* e-12", "a.b e-12", "> e-12", "a.b e-13"]);
 });
 
-test("what came before one that was lost in part is not asked for again", async () => {
+test("the client resumes from the last publication that every matching subscription received", async () => {
   const { client } = await record({ topics: ["a.b", "a.*"] });
   FakeWebSocket.last.welcome();
   FakeWebSocket.last.say(copy("a.b", "e-11"), copy("a.b", "e-12"));
@@ -341,7 +341,7 @@ test("what came before one that was lost in part is not asked for again", async 
   expect(client.position).toBe("e-12");
 });
 
-test("a topic followed already begins again from a position, and the others go on", async () => {
+test("subscribe with since restarts a known topic from there, and leaves the others alone", async () => {
   const { client, publications } = await record({ topics: ["a", "b"] });
   FakeWebSocket.last.welcome({ position: "e-10" });
   const again = client.subscribe("a", { since: "e-2" });
@@ -350,7 +350,7 @@ test("a topic followed already begins again from a position, and the others go o
     { command: "unsubscribe", topic: "a" },
     { command: "subscribe", topic: "a", since: "e-2" },
   ]);
-  // Of the subscription before: it moves the connection on, and not the position that this topic begins from.
+  // From the previous subscription: it advances the connection, but not the position from which this topic restarts.
   FakeWebSocket.last.say(publication({ topic: "a", position: "e-11" }));
   expect(client.position).toBe("e-11");
   FakeWebSocket.last.end();
@@ -366,7 +366,7 @@ test("a topic followed already begins again from a position, and the others go o
   expect(publications.map(({ position }) => position)).toEqual(["e-11", "e-3", "e-11"]);
 });
 
-test("the position asked for last counts, and answers to earlier subscribes say nothing about it", async () => {
+test("the last since wins over replies to earlier subscribe commands", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome({ position: "e-10" });
   const outcomes = [
@@ -388,7 +388,7 @@ test("the position asked for last counts, and answers to earlier subscribes say 
   expect(await Promise.all(outcomes)).toEqual([{ recovered: false }, { recovered: false }, { recovered: false }]);
 });
 
-test("while disconnected a topic that is known is given another position to begin from", async () => {
+test("subscribe with since restarts a known topic after the next reconnect as well", async () => {
   const { client } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome({ position: "e-10" });
   FakeWebSocket.last.end();

@@ -16,7 +16,7 @@ const URL_WITH_LITTLE_ROOM = `ws://edge.example/?page=${"x".repeat(1_100)}`;
 const long = (name: string) => `${name}.${"x".repeat(200)}`;
 const TOPICS = ["a", long("b")];
 const LATE = ["c", long("d")];
-/** From the start, and later: each topic is followed by none of them, one or more. */
+/** Initial and later subscriptions, which overlap: a topic has none, one or several of them. */
 const SUBSCRIPTIONS = [...TOPICS, "*"];
 const LATE_SUBSCRIPTIONS = [...LATE, long("*")];
 
@@ -32,12 +32,12 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), at }) },
 );
 
-test("wherever connections break, each subscription gets its durable publications once, in order, none missing", async () => {
+test("wherever connections break, each subscription receives its durable publications once, in order, without gaps", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), async (steps) => {
       const log: Logged[] = [{ sequence: 1, topic: "a" }];
       const followed = new Set(SUBSCRIPTIONS);
-      /** How often each was begun again. */
+      /** Number of restarts of each subscription. */
       const restarts = new Map<string, number>();
       const { client, publications } = await record({ url: URL_WITH_LITTLE_ROOM, topics: SUBSCRIPTIONS, since: "e-0" });
       let worker = new ModelWorker(FakeWebSocket.last, log);
@@ -92,7 +92,7 @@ test("wherever connections break, each subscription gets its durable publication
   );
 });
 
-/** A subscription that begins again starts over: each run is without hole or repeat, and the last is whole. */
+/** A restarted subscription starts over: no run has a gap or a duplicate, and the last one is complete. */
 function expectRuns(got: readonly number[], expected: readonly number[], restarts: number): void {
   const starts = got.flatMap((sequence, at) => (at === 0 || sequence <= (got[at - 1] ?? 0) ? [at] : []));
   const runs = starts.map((start, at) => got.slice(start, starts[at + 1]));

@@ -3,7 +3,7 @@ export type TokenOption = string | (() => string | Promise<string>);
 
 /** A token that ends sooner than this is not worth connecting with. */
 const WORTH_USING_MS = 10_000;
-/** The application's server may never answer; then the next attempt asks again. */
+/** Maximum duration of a token callback: the server of the application may never answer. */
 const FETCH_TIMEOUT_MS = 10_000;
 
 /** Keeps the token between connections, so that clients who all reconnect do not all ask for a new one. */
@@ -26,7 +26,7 @@ export class TokenSource {
     return this.#expiresAt - Date.now();
   }
 
-  /** For a new connection. Rejects as the callback does, or when that takes too long. */
+  /** Returns the token of a new connection. Rejects when the callback does, or when the callback times out. */
   async get(): Promise<string | undefined> {
     if (this.#token === undefined || this.expiresInMs < WORTH_USING_MS) this.accept(await this.fetch());
     return this.#token;
@@ -38,7 +38,7 @@ export class TokenSource {
     if (typeof option !== "function") return option;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error("the token callback did not answer in time")), FETCH_TIMEOUT_MS);
+      timer = setTimeout(() => reject(new Error("token callback timed out")), FETCH_TIMEOUT_MS);
       this.#timers.add(timer);
     });
     try {
@@ -49,7 +49,7 @@ export class TokenSource {
     }
   }
 
-  /** No callback is waited for any more. */
+  /** Cancels the timers of pending callbacks. */
   stop(): void {
     for (const timer of this.#timers) clearTimeout(timer);
   }

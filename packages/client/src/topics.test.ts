@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { matches } from "./topics.ts";
 
-test("a pattern matches the topics that it matches for the workers", () => {
+test("patterns match the same topics as in the workers", () => {
   const name = (...tokens: string[]) => fc.array(fc.constantFrom(...tokens), { minLength: 1, maxLength: 4 });
 
   fc.assert(

@@ -18,17 +18,17 @@ export class Topic {
    * connection, which the other topics have moved on.
    */
   since: string | undefined;
-  /** Whether the worker of the current connection follows it. */
+  /** Whether the worker of the current connection has subscribed to it. */
   isFollowed = false;
   #subscribed: Promise<Subscribed>;
   #settle: Settle;
   #until: string | undefined;
-  /** The newest that came, and the newest that came over earlier connections. */
+  /** Newest position received, and the newest received before the current connection. */
   #last: string | undefined;
   #seen: string | undefined;
-  /** Counts the positions it was to begin from: an answer about an earlier one says nothing. */
+  /** Number of restarts: replies to commands before the last restart are outdated. */
   #attempt = 0;
-  /** Until the worker has begun from `since`, what comes belongs to the subscription before. */
+  /** State of the previous subscription, from which publications arrive until the worker confirms the restart. */
   #earlier: "none" | "live" | "catching-up" = "none";
 
   constructor(name: string, since: string | undefined) {
@@ -37,7 +37,7 @@ export class Topic {
     [this.#subscribed, this.#settle] = settleable();
   }
 
-  /** Settles when it is followed, from the position last asked for, or is not wanted any more. */
+  /** Settles when the worker has subscribed, after the last restart if there was one, or when the topic is dropped. */
   get subscribed(): Promise<Subscribed> {
     return this.#subscribed;
   }
@@ -46,18 +46,18 @@ export class Topic {
     return this.#attempt;
   }
 
-  /** Whether the next answer to a subscribe begins again, so that what was received comes again. */
+  /** Whether a restart is pending, after which publications are delivered again. */
   get startsOver(): boolean {
     return this.#earlier !== "none";
   }
 
-  /** What comes from now on is new, although it came before. */
+  /** Forgets what was received, so that it is delivered again. */
   startOver(): void {
     this.#last = undefined;
     this.#seen = undefined;
   }
 
-  /** Begins again, from another position. */
+  /** Starts over from another position. */
   restart(since: string): void {
     if (this.#earlier === "none") this.#earlier = this.since === undefined ? "live" : "catching-up";
     this.since = since;
@@ -78,7 +78,7 @@ export class Topic {
     this.#settle.resolve({ recovered });
   }
 
-  /** There is no connection any more. */
+  /** Must be called when the connection is lost. */
   disconnected(): void {
     this.isFollowed = false;
     if (this.startsOver) this.startOver();
@@ -86,8 +86,8 @@ export class Topic {
   }
 
   /**
-   * Whether it did not come over an earlier connection. One that resumes brings again what had come after its position:
-   * copies of a publication of which others were lost, and what came while this topic caught up.
+   * Whether the publication was not received over an earlier connection. A resumed connection repeats what was received
+   * after its position: copies of a partly lost publication, and publications received while the topic caught up.
    */
   isNew(position: string): boolean {
     return this.#seen === undefined || isAfter(position, this.#seen);
@@ -119,7 +119,7 @@ function settleable(): [Promise<Subscribed>, Settle] {
   const promise = new Promise<Subscribed>((resolve, reject) => {
     settle = { resolve, reject };
   });
-  // Who wants to know holds a promise of its own.
+  // Callers hold promises derived from this one, so a rejection is never unhandled.
   promise.catch(() => {});
   return [promise, settle];
 }
@@ -158,12 +158,12 @@ export class Topics {
     topic.drop(error);
   }
 
-  /** There is no connection any more. */
+  /** Must be called when the connection is lost. */
   disconnected(): void {
     for (const topic of this.#topics.values()) topic.disconnected();
   }
 
-  /** Counts a publication in `progress`. Returns false when this copy of it came before. */
+  /** Records a publication in `progress`. Returns false when this copy was received before. */
   receive({ topic, subscription, position }: Publication, progress: Progress): boolean {
     if (position === undefined) return true;
     const name = subscription ?? topic ?? "";
@@ -174,7 +174,7 @@ export class Topics {
     return isNew;
   }
 
-  /** Those that get a copy each and move on with the connection. */
+  /** Returns the names that receive a copy each and share the position of the connection. */
   #liveMatches(topic: string): string[] {
     const isLive = ({ isFollowed, since }: Topic) => isFollowed && since === undefined;
     return this.all().flatMap((each) => (isLive(each) && matches(each.name, topic) ? [each.name] : []));

@@ -26,9 +26,9 @@ const shown = () => document.dispatchEvent(new Event("visibilitychange"));
 const restored = (persisted: boolean) => page.dispatchEvent(Object.assign(new Event("pageshow"), { persisted }));
 
 test.each([
-  ["there is a network again", online],
-  ["the page is looked at again", shown],
-  ["the page comes from the back/forward cache", () => restored(true)],
+  ["the network is back", online],
+  ["the page becomes visible", shown],
+  ["the page is restored from the back/forward cache", () => restored(true)],
 ])("a client that waits connects at once when %s", async (_when, happen) => {
   const { states } = await record();
   FakeWebSocket.last.end();
@@ -43,7 +43,7 @@ test.each([
   expect(FakeWebSocket.all).toHaveLength(2);
 });
 
-test("a page that is hidden, or loaded as usual, wakes nobody", async () => {
+test("a hidden page, and one that is loaded as usual, wake no client", async () => {
   await record();
   FakeWebSocket.last.end();
 
@@ -55,7 +55,7 @@ test("a page that is hidden, or loaded as usual, wakes nobody", async () => {
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
-test("an open connection is asked whether it is alive, once, and replaced when it is not", async () => {
+test("an open connection is pinged once, and replaced when the worker does not answer", async () => {
   FakeWebSocket.answersPings = false;
   const { states } = await record();
   online();
@@ -70,7 +70,7 @@ test("an open connection is asked whether it is alive, once, and replaced when i
   expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "the worker does not answer" });
 });
 
-test("a connection that the back/forward cache has ended is replaced at once", async () => {
+test("a connection that the back/forward cache has closed is replaced at once", async () => {
   const { states } = await record();
   FakeWebSocket.last.welcome();
 
@@ -81,7 +81,7 @@ test("a connection that the back/forward cache has ended is replaced at once", a
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open", "waiting", "connecting"]);
 });
 
-test("a closed client listens to nothing any more", async () => {
+test("a closed client ignores the events", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
 

@@ -4,14 +4,14 @@ type Target = {
   removeEventListener?(type: string, listener: Listener): void;
 };
 
-/** Why a page may find its connection in another state than it was left in. */
+/** Event after which the state of the connection is uncertain. */
 export type Waking =
-  /** There is a network again, or the page is looked at again: timers may be late, and the connection may be dead. */
+  /** The network is back, or the page has become visible: timers may be late, and the connection may be dead. */
   | "look"
-  /** The page comes from the back/forward cache, for which browsers close its connections. */
+  /** The page was restored from the back/forward cache, for which browsers close its connections. */
   | "restored";
 
-/** Calls `onWake` when the browser says so, until the function that it returns is called. Outside of browsers: never. */
+/** Calls `onWake` on these events, until the returned function is called. Does nothing outside of browsers. */
 export function watchWaking(onWake: (waking: Waking) => void): () => void {
   const page: Target & { readonly document?: Target & { readonly visibilityState?: string } } = globalThis as object;
   const { document } = page;

@@ -13,7 +13,7 @@ export class FakeWebSocket implements WebSocketLike {
   static readonly all: FakeWebSocket[] = [];
   /** Whether heartbeats are answered, unseen by the test. */
   static answersPings = true;
-  /** Whether other commands are answered with ok as well, at the end of the turn. */
+  /** Whether other commands are answered with ok as well, at the end of the tick. */
   static answersCommands = false;
   readonly url: URL;
   readonly protocol: string | string[];

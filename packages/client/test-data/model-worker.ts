@@ -101,7 +101,7 @@ export class ModelWorker {
   }
 }
 
-/** A publication comes once for each subscription that matches it. */
+/** Returns one copy for each subscription that matches. */
 function copiesOf({ sequence, topic }: Logged, subscriptions: Iterable<string>): Copy[] {
   return [...subscriptions].flatMap((subscription) => {
     if (!matchesTopic(subscription, topic)) return [];

@@ -14,11 +14,11 @@ export type Service<Config> = {
   readonly settings: Parameters<typeof describeSettings>[0];
   readConfig(env: NodeJS.ProcessEnv): Config;
   createLog(config: Config): Log;
-  /** What is right and yet worth a warning at start, one sentence each. */
+  /** Returns warnings about a configuration that is valid but risky, one sentence each. */
   warnings?(config: Config): readonly string[];
   /**
    * Resolves when the service is usable. `signal` aborts when a stop is asked for before that. Rejects with a ConfigError
-   * when what it needs is not there: a person reads its message.
+   * when the machine lacks something that the service needs; its message is printed as it is.
    */
   start(config: Config, log: Log, signal: AbortSignal): Promise<Running>;
 };
@@ -37,7 +37,7 @@ export async function run<Config>(service: Service<Config>, env: NodeJS.ProcessE
   const unknown = unknownSettings(env, knownSettings);
   const config = readConfigOrExit(service, env, unknown);
   const log = service.createLog(config);
-  for (const { name, nearest } of unknown) log.warn({ name, nearest }, "unknown variable ignored, perhaps misspelt");
+  for (const { name, nearest } of unknown) log.warn({ name, nearest }, "unknown environment variable ignored");
   for (const warning of service.warnings?.(config) ?? []) log.warn(warning);
   const stopAsked = new AbortController();
   const signalled = onceSignalled(log, () => stopAsked.abort());
@@ -66,7 +66,7 @@ function readConfigOrExit<Config>(
   env: NodeJS.ProcessEnv,
   unknown: readonly UnknownSetting[],
 ): Config {
-  const complaints = unknown.length === 0 ? [] : [`${STRANGERS}\n${unknown.map(describeUnknown).join("\n")}`];
+  const complaints = unknown.length === 0 ? [] : [`${UNKNOWN}\n${unknown.map(describeUnknown).join("\n")}`];
   try {
     const config = service.readConfig(env);
     if (env.FANWIRE_STRICT_CONFIG !== "on" || complaints.length === 0) return config;
@@ -77,13 +77,13 @@ function readConfigOrExit<Config>(
   exitMisconfigured(service.name, `${complaints.join("\n")}\nSee --help for all of them.`);
 }
 
-/** For a person, who needs no stack trace. */
+/** Prints the message without a stack trace and exits with 1. */
 function exitMisconfigured(name: string, message: string): never {
   process.stderr.write(`fanwire ${name}: ${message}\n`);
   process.exit(1);
 }
 
-const STRANGERS = "These environment variables are unknown, perhaps misspelt:";
+const UNKNOWN = "These environment variables are unknown, perhaps misspelt:";
 
 function describeUnknown({ name, nearest }: UnknownSetting): string {
   return `  ${name}: the nearest known name is ${nearest}`;

@@ -18,7 +18,7 @@ export const setting = {
         .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`)),
       defaultNumber?.toString(),
     ),
-  /** An address to listen on. Not empty text, which would mean every interface. */
+  /** Address to listen on. Empty text, which would mean every interface, counts as absent. */
   host: (defaultHost: string) => withDefault(z.string().min(1), defaultHost),
   port: (defaultPort: number) => setting.integer({ min: 0, max: 65_535, default: defaultPort }),
   /** Comma-separated, blanks around items dropped. Empty text is an empty list. */

@@ -2,13 +2,13 @@ import { isServiceLink } from "./service-links.ts";
 
 export type UnknownSetting = {
   readonly name: string;
-  /** The known name that takes the fewest edits to reach. */
+  /** Known name with the smallest edit distance. */
   readonly nearest: string;
 };
 
-/** Variables that begin like ours and belong to others or to our own tools. */
+/** Variables with our prefixes that belong to other software or to our own tools. */
 const FOREIGN = [
-  // Laravel and other users of Pusher; `PUSHER_HOST` and `PUSHER_PORT` mean the same address to both.
+  // Laravel and other Pusher clients. Their `PUSHER_HOST` and `PUSHER_PORT` have the names of our settings.
   /^PUSHER_(APP_\w+|SCHEME|CLUSTER|URL|SOCKET_URL)$/,
   // The test suite, `npm start` and docker-compose.yml.
   /^FANWIRE_(TEST|CHAOS|RECOVERY)_\w+$/,
@@ -17,8 +17,8 @@ const FOREIGN = [
 ];
 
 /**
- * Returns the variables that have a prefix of a known one and that no service reads, in the order of `env`. Ignores empty
- * variables, which count as absent, and what Kubernetes and Laravel set.
+ * Returns the variables that share a prefix with a known one but that no service reads, in the order of `env`. Ignores empty
+ * variables, which count as absent, and those of Kubernetes and Laravel.
  */
 export function unknownSettings(
   env: Readonly<Record<string, string | undefined>>,
@@ -33,7 +33,7 @@ export function unknownSettings(
   });
 }
 
-/** `PUSHER_` of `PUSHER_TOKEN_SECRET`. */
+/** Returns `PUSHER_` for `PUSHER_TOKEN_SECRET`. */
 function prefixOf(name: string): string {
   return name.slice(0, name.indexOf("_") + 1);
 }
@@ -47,7 +47,7 @@ function nearestOf(name: string, known: readonly string[]): string {
   return nearest.name;
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements of one character that lead from `a` to `b`. */
+/** Returns the Levenshtein distance of two names. */
 function countEdits(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {

@@ -1,12 +1,12 @@
-/** Written into a host to stand for `*.` while the rest is parsed: a label that changes nothing. */
+/** Placeholder for `*.` in a host, so that `URL` can parse the rest. */
 const STAND_IN = "any-subdomain.";
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
-/** The schemes whose origins have a form that a URL parser knows. Pages of `capacitor://` and others are compared as written. */
+/** Schemes that `URL` normalizes. Origins of other schemes, such as `capacitor://`, are compared as written. */
 const WEB = /^https?:\/\//i;
 
 /**
- * Says what is wrong with an entry of the list of allowed origins, and what to write instead; `undefined` when it is an
- * origin as a browser sends it, one with `*` as the first label of its host, `*` or `null`.
+ * Returns what is wrong with an entry of the list of allowed origins, and what to write instead. Returns `undefined` for an
+ * origin as browsers send it, for one with `*` as the first label of its host, for `*` and for `null`.
  */
 export function originProblem(entry: string): string | undefined {
   if (entry === "*" || entry === "null") return undefined;
@@ -45,7 +45,7 @@ function otherOriginProblem(entry: string): string | undefined {
   return bare === entry ? undefined : `write ${bare} instead of ${shown(entry)}`;
 }
 
-/** The origin as a browser writes it: without a path, a user and the scheme's own port; names in ASCII. */
+/** Returns the origin as browsers write it: no path, no user, no default port, the host in ASCII. */
 function normalized(entry: string): string {
   return new URL(standIn(entry)).origin.replace(STAND_IN, "*.");
 }
@@ -54,7 +54,7 @@ function standIn(entry: string): string {
   return entry.replace("//*.", `//${STAND_IN}`);
 }
 
-/** Without a password that somebody put there. */
+/** Removes user and password, which must not reach a log. */
 function shown(entry: string): string {
   return entry.replace(/\/\/[^/]*@/, "//…@");
 }
