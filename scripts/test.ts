@@ -71,7 +71,9 @@ function chooseProjects(args: readonly string[]): readonly string[] {
 
 function describeSkipped({ skipped }: Totals, missing: readonly string[]): string[] {
   const files = [...skipped].map(([path, count]) => `  ${relative(ROOT, path)}: ${count}`);
-  const reasons = missing.map((sentence) => `  ${sentence}`);
+  const needsDocker = files.some((line) => line.includes(".containers.test.ts"));
+  const docker = "the container tests need Docker Engine 25 or newer with compose, and the right to use it";
+  const reasons = [...missing, ...(needsDocker ? [docker] : [])].map((sentence) => `  ${sentence}`);
   return files.length === 0 ? reasons : ["Skipped tests:", ...files, ...reasons];
 }
 
