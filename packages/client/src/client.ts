@@ -63,9 +63,9 @@ export type ClientOptions = {
 const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
 /** A connection that lasted so long is taken to be well: the next delay starts from the shortest bound again. */
 const STABLE_AFTER_MS = 10_000;
-/** Maximum size of buffered publications, in characters, and what each of them counts beside its content. */
+/** Maximum size of buffered publications, in characters. The overhead of each keeps their number near 1,000, or 30 s. */
 const MAX_WAITING = 1_048_576;
-const OVERHEAD = 100;
+const OVERHEAD = 1_000;
 
 /** What a browser has and Node may not; named here, so that who compiles this needs no types of either. */
 const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly location?: { readonly href: string } } =
@@ -105,9 +105,8 @@ class Client implements AsyncDisposable {
     this.#WebSocket = WebSocket;
     this.#tokens = new TokenSource(token);
     this.#refresh = new TokenRefresh(this.#tokens, (renewed) =>
-      this.#paced(() =>
-        this.#execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
-      ),
+      // Not paced: the token must not expire behind a queue of publications.
+      this.#execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
     );
     this.#topics = new Topics(topics);
     this.#commands = new PendingCommands(commandTimeoutMs);

@@ -204,6 +204,18 @@ test("a token callback that never settles times out and is called again, for a r
   client.close();
 });
 
+test("a refresh does not wait behind publications", async () => {
+  const { client } = await record({ token: async () => token({ iat: NOW, exp: NOW + 600 }) });
+  FakeWebSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(539_000);
+  for (let at = 0; at < 900; at++) client.publish("chat", String(at)).catch(() => {});
+
+  await vi.advanceTimersByTimeAsync(2_000);
+
+  expect(refreshes()).toHaveLength(1);
+  client.close();
+});
+
 test("closing the client while the token callback is pending leaves no timer", async () => {
   const { client } = await record({ token: () => new Promise(() => {}) });
 
