@@ -241,6 +241,17 @@ test("a token is refreshed before it expires, and the connection goes on", async
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
 });
 
+test("a worker speaks fanwire.v1 with a client that offers a long token as a second subprotocol", async () => {
+  const long = await token({ sub: "anna", note: "x".repeat(2_000) }, 3_600);
+  const { client, data, untilOpen } = start(open.url, { token: long, topics: ["long"] });
+  await untilOpen();
+
+  await publishToTopic(bus, "long", "received");
+  await until("it came", () => data().length === 1);
+
+  expect(client.state).toBe("open");
+});
+
 test("a token that has expired before the connection is replaced, and the client connects", async () => {
   let asked = 0;
   const ask = () => {
