@@ -204,6 +204,16 @@ test("a token callback that never settles times out and is called again, for a r
   client.close();
 });
 
+test("a callback that returns no token connects without one, and one that returns no text is called again", async () => {
+  for (const nothing of [undefined, null, ""]) {
+    await record({ token: async () => nothing as string });
+    expect(FakeWebSocket.last.url.searchParams.has("token")).toBe(false);
+  }
+
+  const { states } = await record({ token: async () => ({ token: "t" }) as unknown as string });
+  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "no token: TypeError: token is no text: object" });
+});
+
 test("a refresh does not wait behind publications", async () => {
   const { client } = await record({ token: async () => token({ iat: NOW, exp: NOW + 600 }) });
   FakeWebSocket.last.welcome();

@@ -35,14 +35,14 @@ export class TokenSource {
   /** Another token, which counts only once it is accepted. */
   async fetch(): Promise<string | undefined> {
     const option = this.#option;
-    if (typeof option !== "function") return option;
+    if (typeof option !== "function") return checked(option);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error("token callback timed out")), FETCH_TIMEOUT_MS);
       this.#timers.add(timer);
     });
     try {
-      return await Promise.race([option(), late]);
+      return checked(await Promise.race([option(), late]));
     } finally {
       clearTimeout(timer);
       if (timer !== undefined) this.#timers.delete(timer);
@@ -62,6 +62,13 @@ export class TokenSource {
   discard(): void {
     this.accept(undefined);
   }
+}
+
+/** Callers without types return anything: nothing, and empty text, mean that there is no token. */
+function checked(token: unknown): string | undefined {
+  if (token === undefined || token === null || token === "") return undefined;
+  if (typeof token !== "string") throw new TypeError(`token is no text: ${typeof token}`);
+  return token;
 }
 
 /** How long a token that just came will last. What is no JWT lasts for ever here: the worker will say otherwise. */
