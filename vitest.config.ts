@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { findLocalNatsServer } from "./scripts/nats-server.ts";
 
 // Sources are tested directly: every @fanwire package exports its source under this condition.
 const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "default"] } };
@@ -7,13 +8,21 @@ const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "defa
 /** Finds tests that assert something before it can be known. */
 const late = process.env.FANWIRE_TEST_LATE === "1" ? ["./test/support/late-sockets.ts"] : [];
 
-/** One kind of test. Kinds run one after another, since the later ones start whole clusters. */
+/** The nats-server that `npm test` found or fetched. Without one, tests that need it fail with a sentence. */
+const nats = await findLocalNatsServer();
+const env = nats === undefined ? {} : { FANWIRE_NATS_SERVER: nats.path };
+
+/**
+ * Configures one kind of test. Kinds run one after another, because the later ones start whole clusters. Time-outs end tests
+ * that hang, and are several times what a test takes on a busy machine.
+ */
 function project(name: string, groupOrder: number, include: string[], timeoutMs: number) {
   return {
     ssr,
     test: {
       name,
       include,
+      env,
       setupFiles: late,
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
@@ -31,12 +40,14 @@ export default defineConfig({
         "unit",
         0,
         ["{apps,packages}/*/src/**/*.test.ts", "{scripts,bench}/**/*.test.ts", "test/{soak,chaos}/*.test.ts"],
-        20_000,
+        120_000,
       ),
-      project("integration", 1, ["test/**/*.integration.test.ts"], 60_000),
-      project("e2e", 2, ["test/**/*.e2e.test.ts"], 90_000),
-      project("chaos", 3, ["test/**/*.chaos.test.ts"], 90_000),
-      project("containers", 4, ["test/**/*.containers.test.ts"], 900_000),
+      project("integration", 1, ["test/**/*.integration.test.ts"], 180_000),
+      project("e2e", 2, ["test/**/*.e2e.test.ts"], 240_000),
+      // Run by `npm run test:slow`: they take minutes, or the whole machine.
+      project("slow", 3, ["test/**/*.slow.test.ts"], 240_000),
+      project("chaos", 4, ["test/**/*.chaos.test.ts"], 90_000),
+      project("containers", 5, ["test/**/*.containers.test.ts"], 900_000),
     ],
   },
 });

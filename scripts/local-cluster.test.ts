@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { maxFrameBytes } from "../apps/channel/src/frames.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { findNatsServer } from "./nats-server.ts";
 import { findFreePort } from "./ports.ts";
@@ -59,18 +60,20 @@ async function createCluster(
   services: readonly ServiceSpec[],
   extra: NodeJS.ProcessEnv = {},
   natsPort?: number,
+  folder = root,
+  findNats = findNatsServer,
 ): Promise<LocalCluster> {
   const env: NodeJS.ProcessEnv = { ...process.env, FANWIRE_NATS_URL: "", ...extra };
   for (const { name } of services) {
     for (const kind of ["PORT", "ADMIN_PORT"]) env[`${name.toUpperCase()}_${kind}`] ??= String(await findFreePort());
   }
   const cluster = new LocalCluster({
-    root,
+    root: folder,
     services,
     env,
     natsPort: natsPort ?? (await findFreePort()),
     nodeFlags: [],
-    findNats: findNatsServer,
+    findNats,
     say: (line) => said.push(line),
     onLine: (name, line) => lines.push(`${name}: ${line}`),
   });
@@ -156,6 +159,70 @@ test("our own NATS gives way on a taken port, and tells which one it has", async
   expect(url).not.toBe(`nats://127.0.0.1:${natsPort}`);
   expect(said[1]).toBe(`Port ${natsPort} is taken: our own NATS gets port ${new URL(url).port}.`);
   other.close();
+});
+
+test("two clusters that start together on the same NATS port get a server each", async () => {
+  const natsPort = await findFreePort();
+  const otherRoot = mkdtempSync(join(tmpdir(), "fanwire-start-"));
+  onTestFinished(() => rmSync(otherRoot, { recursive: true, force: true }));
+  const both = [await createCluster([], {}, natsPort), await createCluster([], {}, natsPort, otherRoot)];
+
+  const urls = await Promise.all(both.map((cluster) => cluster.start()));
+
+  expect(new Set(urls).size).toBe(2);
+  expect(urls).toContain(`nats://127.0.0.1:${natsPort}`);
+});
+
+test("another server that binds the port first is not mistaken for ours, even if it greets like NATS", async () => {
+  const stranger = createServer((socket) => socket.on("error", () => {}).write('INFO {"server_name":"stranger"}\r\n'));
+  const natsPort = await findFreePort();
+  const cluster = await createCluster([], {}, natsPort, root, async (options) => {
+    const found = await findNatsServer(options);
+    const path = join(root, "slow-nats-server");
+    writeFileSync(
+      path,
+      `#!/bin/sh\ntouch started\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "${found.path}" "$@"\n`,
+    );
+    chmodSync(path, 0o755);
+    return { ...found, path };
+  });
+
+  const start = cluster.start();
+  await vi.waitFor(() => expect(existsSync(join(root, "started"))).toBe(true), { timeout: 15_000 });
+  stranger.listen(natsPort, "127.0.0.1");
+  await once(stranger, "listening");
+  writeFileSync(join(root, "go"), "");
+  const url = await start;
+
+  expect(url).not.toBe(`nats://127.0.0.1:${natsPort}`);
+  stranger.close();
+});
+
+test("FANWIRE_NATS_PORT is used or refused, never replaced", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const address = other.address();
+  const taken = typeof address === "object" ? String(address?.port) : "";
+  const free = String(await findFreePort());
+
+  await expect((await createCluster([], { FANWIRE_NATS_PORT: taken })).start()).rejects.toThrow(
+    `Port ${taken} is taken. Stop what listens there, or choose another with FANWIRE_NATS_PORT=`,
+  );
+  await expect((await createCluster([], { FANWIRE_NATS_PORT: "nats" })).start()).rejects.toThrow("must be a port");
+  await clusters[0]?.stop();
+  expect(await (await createCluster([], { FANWIRE_NATS_PORT: free })).start()).toBe(`nats://127.0.0.1:${free}`);
+  other.close();
+});
+
+test("max_payload of our own NATS exceeds the largest frame of the channel server", async () => {
+  const cluster = await createCluster([]);
+  const socket = connect(Number(new URL(await cluster.start()).port), "127.0.0.1");
+
+  const [greeting] = await once(socket, "data");
+
+  const { max_payload: maxPayload } = JSON.parse(String(greeting).replace(/^INFO /, ""));
+  expect(maxPayload).toBeGreaterThan(maxFrameBytes);
+  socket.destroy();
 });
 
 test("NATS that dies is started again, at the same address", async () => {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Child } from "./child.ts";
 import { Leftovers } from "./leftovers.ts";
-import { chooseNatsPort, LocalNats } from "./local-nats.ts";
+import { LocalNats, wantedNatsPort } from "./local-nats.ts";
 import type { FindOptions, NatsServer } from "./nats-server.ts";
 import { isPortTaken } from "./ports.ts";
 import { waitUntilReady } from "./readiness.ts";
@@ -14,7 +14,7 @@ export type LocalClusterOptions = {
   readonly root: string;
   readonly services: readonly ServiceSpec[];
   readonly env: NodeJS.ProcessEnv;
-  /** For our own NATS; another is taken when somebody has it. */
+  /** Port of our own NATS unless FANWIRE_NATS_PORT is set. A free one is used instead when it is taken. */
   readonly natsPort: number;
   /** How Node runs a main file from source. */
   readonly nodeFlags: readonly string[];
@@ -111,8 +111,8 @@ export class LocalCluster {
     say(`nats-server ${version} (${source}: ${path})`);
     const nats = new LocalNats({
       path,
-      storeFolder: join(root, ".fanwire", "nats"),
-      port: await chooseNatsPort(natsPort, say),
+      folder: join(root, ".fanwire"),
+      ...wantedNatsPort(env, natsPort),
       cwd: root,
       env,
       say,

@@ -15,7 +15,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { findNatsServer } from "./nats-server.ts";
+import { findLocalNatsServer, findNatsServer } from "./nats-server.ts";
 import { isOldNats, parseNatsVersion } from "./nats-version.ts";
 
 /** Everything a search may touch; no apt, no nats-server, nothing of the internet. */
@@ -105,6 +105,14 @@ describe("a nats-server that is there already", () => {
     const file = writeServer(path, "2.9.10");
 
     expect(await find()).toEqual({ path: file, version: "2.9.10", source: "PATH" });
+  });
+
+  test("is found without fetching one", async () => {
+    const options = { env: { PATH: path }, folder: join(folder, "bin"), systemFolders: [] };
+    expect(await findLocalNatsServer(options)).toBeUndefined();
+    const fetched = writeServer(join(folder, "bin"), "2.9.10");
+
+    expect(await findLocalNatsServer(options)).toMatchObject({ path: fetched });
   });
 
   test("named by FANWIRE_NATS_SERVER goes before the one on PATH", async () => {

@@ -35,7 +35,26 @@ type Search = Required<FindOptions> & { readonly tried: string[] };
  * @throws Error whose message tells what was tried and what a person can do.
  */
 export async function findNatsServer(options: FindOptions = {}): Promise<NatsServer> {
-  const search: Search = {
+  const search = createSearch(options);
+  return (
+    (await findHere(search)) ??
+    (await fetchBy(fetchNatsPackage, "the package of this system", search)) ??
+    (await fetchBy(fetchNatsRelease, "the official release", search)) ??
+    fail(search)
+  );
+}
+
+/**
+ * As {@link findNatsServer}, but fetches nothing. Returns `undefined` when this machine has none yet.
+ *
+ * @throws Error when FANWIRE_NATS_SERVER names one that cannot be used.
+ */
+export function findLocalNatsServer(options: FindOptions = {}): Promise<NatsServer | undefined> {
+  return findHere(createSearch(options));
+}
+
+function createSearch(options: FindOptions): Search {
+  return {
     env: process.env,
     folder: fileURLToPath(new URL("../.fanwire/bin", import.meta.url)),
     systemFolders: ["/usr/local/sbin", "/usr/sbin"],
@@ -45,21 +64,15 @@ export async function findNatsServer(options: FindOptions = {}): Promise<NatsSer
     ...options,
     tried: [],
   };
+}
 
+async function findHere(search: Search): Promise<NatsServer | undefined> {
   const asked = search.env.FANWIRE_NATS_SERVER;
-  if (asked) {
-    const server = await useIfGood(asked, "FANWIRE_NATS_SERVER", search);
-    // An explicit wish is never replaced by something else.
-    if (server === undefined) throw new Error(`FANWIRE_NATS_SERVER: ${search.tried.join("; ")}`);
-    return server;
-  }
-  return (
-    (await findOnPath(search)) ??
-    (await findFetched(search)) ??
-    (await fetchBy(fetchNatsPackage, "the package of this system", search)) ??
-    (await fetchBy(fetchNatsRelease, "the official release", search)) ??
-    fail(search)
-  );
+  if (!asked) return (await findOnPath(search)) ?? (await findFetched(search));
+  const server = await useIfGood(asked, "FANWIRE_NATS_SERVER", search);
+  // An explicit wish is never replaced by something else.
+  if (server === undefined) throw new Error(`FANWIRE_NATS_SERVER: ${search.tried.join("; ")}`);
+  return server;
 }
 
 async function findOnPath(search: Search): Promise<NatsServer | undefined> {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isServiceLink } from "../packages/service/src/service-links.ts";
 
 /** What `npm start` runs beside NATS. */
 export type ServiceSpec = {
@@ -80,10 +81,11 @@ export function adminAddress(spec: ServiceSpec, env: NodeJS.ProcessEnv): Address
 function readAddress(name: string, kind: "" | "ADMIN_", defaultPort: number, env: NodeJS.ProcessEnv): Address {
   const prefix = `${name.toUpperCase()}_${kind}`;
   const host = env[`${prefix}HOST`] ?? "";
+  const port = env[`${prefix}PORT`] ?? "";
   return {
     variable: `${prefix}PORT`,
     // One that listens on every interface is reached on loopback.
     host: ["", "0.0.0.0", "::", "localhost"].includes(host) ? "127.0.0.1" : host,
-    port: Number(env[`${prefix}PORT`] || defaultPort),
+    port: Number(isServiceLink(`${prefix}PORT`, port) ? defaultPort : port || defaultPort),
   };
 }

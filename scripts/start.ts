@@ -4,6 +4,7 @@ import { formatLogLine } from "./log-line.ts";
 import { findNatsServer } from "./nats-server.ts";
 import { presentServices, type ServiceSpec, serviceAddress, services } from "./services.ts";
 import { onceAskedToStop } from "./signals.ts";
+import { requireUws } from "./uws.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const present = presentServices(root);
@@ -17,6 +18,7 @@ The pusher listens on every interface (PUSHER_HOST=127.0.0.1 keeps it to this ma
 Variables that matter most (every variable of the services works; the README has the table):
 
   FANWIRE_NATS_URL      use this NATS and start none
+  FANWIRE_NATS_PORT     port of the NATS it starts (4222, or another when that is taken)
   FANWIRE_NATS_SERVER   path of the nats-server program; else PATH, the system's package, the official release
   FANWIRE_LOG_LEVEL     what the services log: debug, info, warn, …
   PUSHER_WORKERS        processes of the pusher (here 2)
@@ -35,6 +37,8 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`npm start takes no ${args.join(" ")}. Its settings are variables: npm start -- --help`);
     return 2;
   }
+
+  requireUws(root);
 
   // A closed terminal must not keep us from stopping what we started.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
@@ -71,11 +75,15 @@ function createCluster(): LocalCluster {
     findNats: findNatsServer,
     say: (line) => console.log(line),
     onLine: (name, line) => {
-      // nats-server tells much at every start; what a developer must see is marked.
-      if (name === "nats-server" && !/\[(WRN|ERR|FTL)\]/.test(line)) return;
+      if (name === "nats-server" && !isWorthShowing(line)) return;
       console.log(formatLogLine(name, line, style));
     },
   });
+}
+
+/** Whether a line of nats-server is a warning or an error, other than the warning about our own max_payload. */
+function isWorthShowing(line: string): boolean {
+  return /\[(WRN|ERR|FTL)\]/.test(line) && !line.includes("Maximum payloads over");
 }
 
 function closingLines(natsUrl: string): string {

@@ -1,10 +1,16 @@
 /** What a vitest run amounts to. */
-export type Totals = { readonly passed: number; readonly failed: number };
+export type Totals = {
+  readonly passed: number;
+  readonly failed: number;
+  /** Number of skipped tests by file, without files that have none. */
+  readonly skipped: ReadonlyMap<string, number>;
+};
 
 type VitestReport = {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly testResults: readonly {
+    readonly name: string;
     readonly status: string;
     readonly assertionResults: readonly { readonly status: string }[];
   }[];
@@ -20,5 +26,18 @@ export function countTests(reportText: string | undefined, exitCode: number): To
     ({ status, assertionResults }) => status === "failed" && !assertionResults.some((test) => test.status === "failed"),
   );
   const failed = (report?.numFailedTests ?? 0) + (brokenFiles?.length ?? 0);
-  return { passed: report?.numPassedTests ?? 0, failed: failed === 0 && exitCode !== 0 ? 1 : failed };
+  return {
+    passed: report?.numPassedTests ?? 0,
+    failed: failed === 0 && exitCode !== 0 ? 1 : failed,
+    skipped: skippedByFile(report),
+  };
+}
+
+function skippedByFile(report: VitestReport | undefined): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { name, assertionResults } of report?.testResults ?? []) {
+    const count = assertionResults.filter(({ status }) => status === "skipped" || status === "pending").length;
+    if (count > 0) counts.set(name, count);
+  }
+  return counts;
 }

@@ -1,47 +1,80 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildAll } from "./build.ts";
 import { findNatsServer } from "./nats-server.ts";
-import { countTests } from "./test-totals.ts";
+import { ensureTestTools, testTools } from "./test-tools.ts";
+import { countTests, type Totals } from "./test-totals.ts";
+import { requireUws } from "./uws.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-const args = process.argv.slice(2);
-// Chaos takes minutes and both cores: who wants it asks for it.
-process.exit(await main(args.some((arg) => arg.startsWith("--project")) ? args : ["--project=!chaos", ...args]));
+const QUICK = ["unit", "integration", "e2e"].map((name) => `--project=${name}`);
+const SLOW = ["slow", "chaos", "containers"].map((name) => `--project=${name}`);
+const NOT_RUN =
+  "Not run: bench, soak, ten thousand malformed inputs of each kind, chaos, containers. To run them: npm run test:slow";
 
-/** Runs vitest with a nats-server at hand and the services as they are built; `args` go to vitest. */
+process.exit(await main(process.argv.slice(2)));
+
+/** Runs vitest with a nats-server at hand and the services as they are built. Passes its arguments except `--slow` to vitest. */
 async function main(args: readonly string[]): Promise<number> {
-  const nats = await findNatsServer({ say: (line) => console.log(line) }).catch((error: Error) => error.message);
+  requireUws(ROOT);
+  const nats = await findNatsServer({ say }).catch((error: Error) => error.message);
   if (typeof nats === "string") {
     console.error(nats);
     return 1;
   }
-  console.log(`nats-server ${nats.version} (${nats.source}: ${nats.path})`);
-
+  say(`nats-server ${nats.version} (${nats.source}: ${nats.path})`);
+  const missing = await ensureTestTools({
+    env: process.env,
+    tools: testTools,
+    isRoot: process.getuid?.() === 0,
+    osRelease: "/etc/os-release",
+    retryMs: 3_000,
+    say,
+  });
   buildAll(ROOT);
 
   const folder = mkdtempSync(join(tmpdir(), "fanwire-test-"));
   try {
     const report = join(folder, "report.json");
-    const exitCode = await runVitest(
-      ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
-      {
-        ...process.env,
-        FANWIRE_NATS_SERVER: nats.path,
-        FANWIRE_TEST_BUILT: "1",
-        PATH: [dirname(nats.path), process.env.PATH].join(delimiter),
-      },
-    );
-    const { passed, failed } = countTests(readReport(report), exitCode);
-    console.log(`${passed} passed, ${failed} failed`);
+    const projects = chooseProjects(args);
+    const rest = args.filter((arg) => arg !== "--slow");
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+    const exitCode = await runVitest([...reporters, ...projects, ...rest], {
+      ...process.env,
+      FANWIRE_NATS_SERVER: nats.path,
+      FANWIRE_TEST_BUILT: "1",
+      PATH: [dirname(nats.path), process.env.PATH].join(delimiter),
+    });
+    const totals = countTests(readReport(report), exitCode);
+    for (const line of describeSkipped(totals, missing)) say(line);
+    if (projects === QUICK) say(NOT_RUN);
+    say(`${totals.passed} passed, ${totals.failed} failed`);
     return exitCode;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function say(line: string): void {
+  console.log(line);
+}
+
+/** Returns the projects of the suite, or none when the arguments name projects. */
+function chooseProjects(args: readonly string[]): readonly string[] {
+  if (args.some((arg) => arg.startsWith("--project"))) return [];
+  return args.includes("--slow") ? SLOW : QUICK;
+}
+
+function describeSkipped({ skipped }: Totals, missing: readonly string[]): string[] {
+  const files = [...skipped].map(([path, count]) => `  ${relative(ROOT, path)}: ${count}`);
+  const needsDocker = files.some((line) => line.includes(".containers.test.ts"));
+  const docker = "the container tests need Docker Engine 25 or newer with compose, and the right to use it";
+  const reasons = [...missing, ...(needsDocker ? [docker] : [])].map((sentence) => `  ${sentence}`);
+  return files.length === 0 ? reasons : ["Skipped tests:", ...files, ...reasons];
 }
 
 function runVitest(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {

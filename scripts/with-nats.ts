@@ -3,10 +3,12 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildAll } from "./build.ts";
 import { findNatsServer } from "./nats-server.ts";
+import { requireUws } from "./uws.ts";
 
 /** Runs a script of ours, named from the root, with a nats-server and the services as built at hand; the command line goes to it. */
 export async function runWithNats(script: string): Promise<void> {
   const root = fileURLToPath(new URL("..", import.meta.url));
+  requireUws(root);
   const nats = await findNatsServer({ say: (line) => console.error(line) }).catch((error: Error) => {
     console.error(error.message);
     process.exit(1);

@@ -158,6 +158,57 @@ test("when its pusher dies it lands on another and gets what it missed, told tha
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
 });
 
+test("overlapping subscriptions receive each publication once each across the death of the pusher", async () => {
+  await using log = await openPublications([nats.url]);
+  const first = await startPusher({ nats: nats.url });
+  const { client, publications, untilOpen, states } = start(first.url, { topics: ["both.*", "both.a"] });
+  await untilOpen();
+  for (const content of ["1", "2"]) await log.append(topic("both.a"), content);
+  await until("both copies came", () => publications.length === 4);
+
+  await first.process.stop("SIGKILL");
+  await log.append(topic("both.a"), "3");
+  await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
+  await until("it is back", () => states.filter(({ state }) => state === "open").length === 2);
+  await log.append(topic("both.a"), "4");
+  await until("all came", () => publications.length >= 8);
+
+  for (const pattern of ["both.*", undefined]) {
+    const copies = publications.filter(({ subscription }) => subscription === pattern);
+    expect(copies.map(({ data }) => data)).toEqual(["1", "2", "3", "4"]);
+  }
+  expect(client.position).toBe(publications.at(-1)?.position);
+});
+
+test("subscribe with since restarts a topic that is subscribed already", async () => {
+  await using log = await openPublications([nats.url]);
+  const { client, data, untilOpen } = start(open.url, { topics: ["again.a", "again.*"] });
+  await untilOpen();
+  const since = client.position ?? "";
+  for (const content of ["1", "2"]) await log.append(topic("again.a"), content);
+  await until("both copies came", () => data().length === 4);
+
+  expect(await client.subscribe("again.a", { since })).toEqual({ recovered: true });
+  await until("it came again", () => data().length === 6);
+  await log.append(topic("again.a"), "3");
+  await until("both copies came", () => data().length === 8);
+
+  expect(data().slice(4, 6)).toEqual(["1", "2"]);
+  expect(data().slice(6)).toEqual(["3", "3"]);
+});
+
+test("a burst of publications is paced, and the connection stays open", async () => {
+  const ask = () => token({ sub: "anna", topics: [">"], publish: [">"] }, 3_600);
+  const { client, data, states, untilOpen } = start(guarded.url, { token: ask, topics: ["burst"] });
+  await untilOpen();
+
+  await Promise.all(Array.from({ length: 150 }, (_, at) => client.publish("burst", String(at))));
+  await until("all came", () => data().length === 150);
+
+  expect(data()).toEqual(Array.from({ length: 150 }, (_, at) => String(at)));
+  expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
+});
+
 test("a connection that the application closes stays closed", async () => {
   const { client, untilOpen, states } = start(open.url);
   await untilOpen();
@@ -188,6 +239,17 @@ test("a token is refreshed before it expires, and the connection goes on", async
 
   expect(client.address).toBe(address);
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
+});
+
+test("a worker speaks fanwire.v1 with a client that offers a long token as a second subprotocol", async () => {
+  const long = await token({ sub: "anna", note: "x".repeat(2_000) }, 3_600);
+  const { client, data, untilOpen } = start(open.url, { token: long, topics: ["long"] });
+  await untilOpen();
+
+  await publishToTopic(bus, "long", "received");
+  await until("it came", () => data().length === 1);
+
+  expect(client.state).toBe("open");
 });
 
 test("a token that has expired before the connection is replaced, and the client connects", async () => {

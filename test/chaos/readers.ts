@@ -39,7 +39,7 @@ export const TOKEN_LIFETIME_MS = 12 * 3_600_000;
 export function connectFanwireReader({ cluster, reader, events }: ReaderParts): ChaosClient {
   /** As behind a load balancer: each attempt goes to some pusher that is ready. */
   class BalancedWebSocket extends WebSocket {
-    constructor(url: string, protocol: string) {
+    constructor(url: string, protocol: string | string[]) {
       const target = new URL(url);
       target.port = new URL(edgeUrl(cluster)).port;
       super(target, protocol, { perMessageDeflate: false });

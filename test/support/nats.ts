@@ -25,7 +25,13 @@ export async function startNats(
   { jetStream = true, env }: { readonly jetStream?: boolean; readonly env?: Record<string, string> } = {},
 ): Promise<TestNats> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
-  const command = process.env.FANWIRE_NATS_SERVER ?? "nats-server";
+  // Set by vitest.config.ts when it finds one.
+  const command = process.env.FANWIRE_NATS_SERVER;
+  if (command === undefined) {
+    throw new Error(
+      "nats-server not found: run `npm test`, which fetches one, or put one on PATH or in FANWIRE_NATS_SERVER",
+    );
+  }
   const start = (port: number) =>
     startProcess(
       command,

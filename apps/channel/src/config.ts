@@ -9,7 +9,7 @@ const MIB = 1_048_576;
 export const channelSettings = {
   ...sharedSettings,
   CHANNEL_HOST: setting
-    .text("127.0.0.1")
+    .host("127.0.0.1")
     .describe(
       "Address Workerman peers connect to; `0.0.0.0` or `::` for all interfaces. The protocol knows no authentication: open it to trusted networks only.",
     ),
@@ -18,7 +18,7 @@ export const channelSettings = {
     .refine((text) => /^(off)?$|^[0-9]{1,5}$/.test(text) && !(Number(text) > 65_535), "must be a port, or off")
     .describe("TCP port for Workerman peers; `off`: none."),
   CHANNEL_SOCKET: setting.optionalText().describe("Path of a Unix socket for Workerman peers, beside the TCP port."),
-  CHANNEL_ADMIN_HOST: setting.text("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
+  CHANNEL_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
   CHANNEL_ADMIN_PORT: setting.port(9206).describe("Port of /healthz, /readyz and /metrics."),
   CHANNEL_ALLOWED_NETWORKS: setting
     .list("")

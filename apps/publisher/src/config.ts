@@ -7,10 +7,10 @@ const MEBIBYTE = 1_048_576;
 export const publisherSettings = {
   ...sharedSettings,
   PUBLISHER_HOST: setting
-    .text("127.0.0.1")
+    .host("127.0.0.1")
     .describe("Address the HTTP API listens on. Anything but loopback wants PUBLISHER_API_KEYS."),
   PUBLISHER_PORT: setting.port(4237).describe("Port of the HTTP API."),
-  PUBLISHER_ADMIN_HOST: setting.text("127.0.0.1").describe("Address of the publisher's admin port."),
+  PUBLISHER_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of the publisher's admin port."),
   PUBLISHER_ADMIN_PORT: setting.port(9237).describe("Port of the publisher's /healthz, /readyz and /metrics."),
   PUBLISHER_API_KEYS: setting
     .list("")

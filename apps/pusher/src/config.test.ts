@@ -1,6 +1,6 @@
 import { ConfigError } from "@fanwire/service";
 import { expect, test } from "vitest";
-import { readConfig } from "./config.ts";
+import { configWarnings, readConfig } from "./config.ts";
 
 test("an empty environment gives the documented defaults", () => {
   const config = readConfig({});
@@ -49,4 +49,27 @@ test("contradicting credentials are refused", () => {
   expect(() => readConfig({ FANWIRE_NATS_USER: "a" })).toThrow("go together");
   expect(() => readConfig({ FANWIRE_NATS_TOKEN: "t", FANWIRE_NATS_CREDS_FILE: "/x" })).toThrow("not several");
   expect(() => readConfig({ FANWIRE_NATS_TLS_KEY_FILE: "/x" })).toThrow("go together");
+});
+
+test("malformed origins are refused in one message that says what to write", () => {
+  const read = () => readConfig({ PUSHER_ALLOWED_ORIGINS: "https://a.example/, b.example, https://c.example" });
+
+  expect(read).toThrow(
+    "PUSHER_ALLOWED_ORIGINS: write https://a.example, as browsers send it, instead of https://a.example/; write https://b.example: b.example has no scheme",
+  );
+});
+
+test("a pusher without a token key warns unless it listens on loopback only", () => {
+  const warnings = (env: Record<string, string>) => configWarnings(readConfig(env));
+
+  expect(warnings({})).toEqual([expect.stringContaining("authentication is off")]);
+  expect(warnings({ PUSHER_HOST: "::" })).toHaveLength(1);
+  expect(warnings({ PUSHER_HOST: "127.0.0.1" })).toEqual([]);
+  expect(warnings({ PUSHER_TOKEN_SECRET: "a secret of more than thirty-two bytes" })).toEqual([]);
+});
+
+test("variables of Kubernetes and Laravel for a service named pusher are ignored", () => {
+  const config = readConfig({ PUSHER_PORT: "tcp://10.0.0.1:4236", PUSHER_HOST: "", PUSHER_APP_KEY: "x" });
+
+  expect(config).toMatchObject({ port: 4236, host: "0.0.0.0" });
 });

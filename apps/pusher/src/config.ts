@@ -1,13 +1,14 @@
 import { availableParallelism } from "node:os";
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
-import { type LogLevel, readSettings, setting } from "@fanwire/service";
+import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
+import { originProblem } from "./core/allowed-origins.ts";
 import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./token-settings.ts";
 
 export const pusherSettings = {
   ...sharedSettings,
-  PUSHER_HOST: setting.text("0.0.0.0").describe("Address the edge listens on; `::` for IPv6 and IPv4."),
+  PUSHER_HOST: setting.host("0.0.0.0").describe("Address the edge listens on; `::` for IPv6 and IPv4."),
   PUSHER_PORT: setting.port(4236).describe("Port of the edge: WebSocket."),
-  PUSHER_ADMIN_HOST: setting.text("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
+  PUSHER_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
   PUSHER_ADMIN_PORT: setting.port(9236).describe("Port of /healthz, /readyz and /metrics."),
   PUSHER_WORKERS: setting
     .text("auto")
@@ -18,6 +19,10 @@ export const pusherSettings = {
     .describe("First text frame of a raw connection; {worker} and {connection} are filled in; empty: none."),
   PUSHER_ALLOWED_ORIGINS: setting
     .list("*")
+    .superRefine((entries, context) => {
+      const problems = entries.flatMap((entry) => originProblem(entry) ?? []);
+      if (problems.length > 0) context.addIssue({ code: "custom", message: problems.join("; ") });
+    })
     .describe(
       "Origins browsers may connect from, comma-separated: `https://app.example`, `https://*.example`, or `*` for any. Requests without an Origin are not from browsers and always pass.",
     ),
@@ -112,4 +117,12 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     flushMs: values.PUSHER_FLUSH_MS,
     drainMs: values.PUSHER_DRAIN_SECONDS * 1_000,
   });
+}
+
+/** Returns warnings about a configuration that is valid but risky, one sentence each. */
+export function configWarnings({ host, tokens }: PusherConfig): string[] {
+  if (tokens.keys.kind !== "none" || isLoopback(host)) return [];
+  return [
+    `authentication is off: every client that reaches ${host} may subscribe to every topic; set PUSHER_TOKEN_SECRET, PUSHER_TOKEN_PUBLIC_KEY_FILE or PUSHER_TOKEN_JWKS_URL`,
+  ];
 }

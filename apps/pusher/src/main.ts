@@ -1,6 +1,6 @@
-import { createLog, run } from "@fanwire/service";
-import { pusherSettings, readConfig } from "./config.ts";
-import { startPusher } from "./pusher.ts";
+import { ConfigError, createLog, run } from "@fanwire/service";
+import { configWarnings, pusherSettings, readConfig } from "./config.ts";
+import { uwsProblem } from "./native-module.ts";
 
 await run(
   {
@@ -9,7 +9,15 @@ await run(
     settings: pusherSettings,
     readConfig,
     createLog: (config) => createLog("pusher", config.logLevel),
-    start: startPusher,
+    warnings: configWarnings,
+    // A static import would load uWebSockets.js first, and end with a stack trace where it does not load.
+    start: async (config, log, signal) => {
+      const { startPusher } = await import("./pusher.ts").catch((cause: unknown) => {
+        const problem = uwsProblem(cause);
+        throw problem === undefined ? cause : new ConfigError(problem, { cause });
+      });
+      return startPusher(config, log, signal);
+    },
   },
   process.env,
 );

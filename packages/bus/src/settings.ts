@@ -41,6 +41,11 @@ export const sharedSettings = {
     .integer({ min: 1, max: 5, default: 1 })
     .describe("NATS nodes that keep the history; 3 survive the loss of any one."),
   FANWIRE_LOG_LEVEL: setting.oneOf(logLevels, "info").describe("Least severe level that is logged."),
+  FANWIRE_STRICT_CONFIG: setting
+    .oneOf(["off", "on"], "off")
+    .describe(
+      "Treats an unknown variable with one of our prefixes, perhaps a misspelt one, as an error that ends the process; off: as a warning at start.",
+    ),
 };
 
 export type BusConfig = {

@@ -7,6 +7,7 @@ beforeEach(() => {
   // The longest delay each time: a delay of the whole bound.
   vi.spyOn(Math, "random").mockReturnValue(1);
   FakeWebSocket.all.length = 0;
+  FakeWebSocket.answersCommands = false;
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -48,7 +49,7 @@ test("what cannot work is said at once", () => {
 
 test("a WebSocket that may not be opened ends it", async () => {
   class Forbidden extends FakeWebSocket {
-    constructor(url: string, protocol: string) {
+    constructor(url: string, protocol: string | string[]) {
       super(url, protocol);
       throw new Error("mixed content");
     }
@@ -194,6 +195,7 @@ test("a publication is confirmed, refused, or out of time", async () => {
 });
 
 test("commands of one turn share a frame, but not one that is too large", async () => {
+  FakeWebSocket.answersCommands = true;
   const { client } = await record();
   FakeWebSocket.last.welcome();
 
@@ -204,29 +206,91 @@ test("commands of one turn share a frame, but not one that is too large", async 
 
   const large = "x".repeat(10_000);
   for (let at = 0; at < 3; at++) client.publish("chat", large).catch(() => {});
-  await settled();
+  await vi.advanceTimersByTimeAsync(1_000);
   expect(FakeWebSocket.last.sent).toHaveLength(4);
 });
 
 test("many topics are followed and unfollowed at a pace that workers bear, in order", async () => {
+  FakeWebSocket.answersCommands = true;
   const { client } = await record();
   FakeWebSocket.last.welcome();
-  const counts: number[] = [];
   const topics = Array.from({ length: 128 }, (_, at) => `topic.${at}`);
 
   for (const topic of topics) client.subscribe(topic).catch(() => {});
   for (const topic of topics) void client.unsubscribe(topic);
-  for (let second = 0; second < 7; second++) {
-    const before = FakeWebSocket.last.commands.length;
-    await vi.advanceTimersByTimeAsync(1_000);
-    counts.push(FakeWebSocket.last.commands.length - before);
-  }
+  const counts = await commandsBySecond(8);
 
-  expect(Math.max(...counts)).toBeLessThanOrEqual(80);
+  expect(Math.max(...counts)).toBeLessThanOrEqual(65);
   expect(FakeWebSocket.last.commands.map(({ command, topic }) => `${command} ${topic}`)).toEqual([
     ...topics.map((topic) => `subscribe ${topic}`),
     ...topics.map((topic) => `unsubscribe ${topic}`),
   ]);
+});
+
+/** Returns the number of commands sent in each of the next seconds. */
+async function commandsBySecond(seconds: number): Promise<number[]> {
+  const counts: number[] = [];
+  for (let second = 0; second < seconds; second++) {
+    const before = FakeWebSocket.last.commands.length;
+    await vi.advanceTimersByTimeAsync(1_000);
+    counts.push(FakeWebSocket.last.commands.length - before);
+  }
+  return counts;
+}
+
+test("a burst of publications is sent at that pace, and each is confirmed", async () => {
+  FakeWebSocket.answersCommands = true;
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+
+  const outcomes = Promise.all(Array.from({ length: 200 }, (_, at) => client.publish("chat", String(at))));
+  const counts = await commandsBySecond(6);
+
+  expect(Math.max(...counts)).toBeLessThanOrEqual(65);
+  expect(await outcomes).toHaveLength(200);
+  expect(FakeWebSocket.last.commands.map(({ data }) => data)).toEqual(
+    Array.from({ length: 200 }, (_, at) => String(at)),
+  );
+});
+
+test("the number of unanswered commands is limited, because after a stall they arrive together", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  for (let at = 0; at < 100; at++) client.publish("chat", String(at)).catch(() => {});
+  await vi.advanceTimersByTimeAsync(9_000);
+  expect(FakeWebSocket.last.commands).toHaveLength(30);
+
+  // The stall ends. The worker receives the unanswered ones and those of the next second together: still below 100.
+  FakeWebSocket.answersCommands = true;
+  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.say({ type: "reply", id, ok: true });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(FakeWebSocket.last.commands.length).toBeLessThanOrEqual(95);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(FakeWebSocket.last.commands).toHaveLength(100);
+});
+
+test("a publication before the connection is open is rejected, and does not delay later ones", async () => {
+  const { client } = await record();
+  const early = Array.from({ length: 40 }, () => client.publish("chat", "early").catch(({ code }) => code));
+  FakeWebSocket.last.welcome();
+  client.publish("chat", "in time").catch(() => {});
+  await settled();
+
+  expect(new Set(await Promise.all(early))).toEqual(new Set(["disconnected"]));
+  expect(FakeWebSocket.last.commands.map(({ data }) => data)).toEqual(["in time"]);
+});
+
+test("at most a mebibyte of publications is buffered; more are rejected", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  const outcomes = Array.from({ length: 60 }, () => client.publish("chat", "x".repeat(60_000)));
+
+  const codes = Promise.all(outcomes.map((outcome) => outcome.then(String, ({ code }) => code)));
+  await settled();
+  client.close();
+
+  // Thirty are sent, and seventeen fit into the buffer.
+  expect((await codes).map((code) => code === "busy").indexOf(true)).toBe(30 + 17);
 });
 
 test("what was waiting for its turn when the connection was lost is followed on the next one", async () => {

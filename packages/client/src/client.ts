@@ -1,66 +1,26 @@
 import { Backoff } from "./backoff.ts";
+import type { ClientOptions, ClientState } from "./client-options.ts";
 import { closeAdvice } from "./close-advice.ts";
 import { type OkReply, PendingCommands } from "./commands.ts";
 import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
+import { placeToken } from "./handshake.ts";
 import { Link, PING_ID, type WebSocketConstructor } from "./link.ts";
 import { type Message, type Publication, publicationFrom, type Reply, type Welcome } from "./messages.ts";
 import { Pacer } from "./pacer.ts";
-import { isAfter } from "./position.ts";
-import { type TokenOption, TokenSource } from "./token.ts";
+import { Progress } from "./progress.ts";
+import { TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
 import { type Subscribed, type Topic, Topics } from "./topics.ts";
-
-export type ClientState =
-  | { readonly state: "connecting" }
-  | {
-      readonly state: "open";
-      /** The connection's address in the cluster. */
-      readonly address: string;
-      /**
-       * `true`: nothing published durably is missing since the last position. `false`: that cannot be proven; load what you
-       * show anew. `null`: there was no position to go on from.
-       */
-      readonly recovered: boolean | null;
-    }
-  | {
-      /** It will connect again by itself. */
-      readonly state: "waiting";
-      readonly retryInMs: number;
-      /** Of the close frame; 1006 when there was none. */
-      readonly code: number;
-      readonly reason: string;
-    }
-  | {
-      /** For good: by `close()`, or because the worker said so. */
-      readonly state: "closed";
-      readonly code: number;
-      readonly reason: string;
-    };
-
-export type ClientOptions = {
-  /** Of the edge; `ws:`, `wss:`, `http:`, `https:`, or relative to the page. */
-  readonly url: string | URL;
-  /** Topics and patterns to follow from the start. */
-  readonly topics?: readonly string[] | undefined;
-  readonly token?: TokenOption | undefined;
-  /** A position to go on from: what was published durably after it comes first. */
-  readonly since?: string | undefined;
-  /** Needed where there is no global one, as in Node 20: the one of `ws` does. */
-  readonly WebSocket?: WebSocketConstructor | undefined;
-  /** How long a command waits for its reply; default 10,000. */
-  readonly commandTimeoutMs?: number | undefined;
-  /** Once for each subscription that matches. Durable ones of a topic come in order. */
-  readonly onPublication: (publication: Publication) => void;
-  readonly onState?: ((state: ClientState) => void) | undefined;
-  /** A topic that was to be followed (again) may not be, or no more with a new token: it is given up. */
-  readonly onRefused?: ((topic: string, error: FanwireError) => void) | undefined;
-};
+import { type Waking, watchWaking } from "./wake.ts";
 
 /** Errors of a subscribe command that trying again does not change. */
 const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
 /** A connection that lasted so long is taken to be well: the next delay starts from the shortest bound again. */
 const STABLE_AFTER_MS = 10_000;
+/** Maximum size of buffered publications, in characters. The overhead of each keeps their number near 1,000, or 30 s. */
+const MAX_WAITING = 1_048_576;
+const OVERHEAD = 1_000;
 
 /** What a browser has and Node may not; named here, so that who compiles this needs no types of either. */
 const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly location?: { readonly href: string } } =
@@ -81,7 +41,8 @@ class Client implements AsyncDisposable {
   readonly #commands: PendingCommands;
   readonly #backoff = new Backoff();
   #state: ClientState = { state: "connecting" };
-  #position: string | undefined;
+  readonly #progress: Progress;
+  readonly #stopWatching: () => void;
   #link: Link | undefined;
   #pacer = new Pacer();
   /** Topics in the query of the current connection. */
@@ -99,11 +60,13 @@ class Client implements AsyncDisposable {
     this.#WebSocket = WebSocket;
     this.#tokens = new TokenSource(token);
     this.#refresh = new TokenRefresh(this.#tokens, (renewed) =>
+      // Not paced: the token must not expire behind a queue of publications.
       this.#execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
     );
     this.#topics = new Topics(topics);
     this.#commands = new PendingCommands(commandTimeoutMs);
-    this.#position = since;
+    this.#progress = new Progress(since);
+    this.#stopWatching = watchWaking((waking) => this.#wake(waking));
     // Not before the caller has got the client: its callbacks may want to use it.
     queueMicrotask(() => void this.#connect());
   }
@@ -112,9 +75,9 @@ class Client implements AsyncDisposable {
     return this.#state.state;
   }
 
-  /** The last position seen: worth keeping for `since` of a later client. */
+  /** Position up to which everything was received: keep it for `since` of a later client. */
   get position(): string | undefined {
-    return this.#position;
+    return this.#progress.position;
   }
 
   /** `undefined` while not connected. */
@@ -126,11 +89,20 @@ class Client implements AsyncDisposable {
    * Follows a topic or pattern, now and after every reconnect. Resolves once the worker follows it; while there is no
    * connection, that is when there is one again, and then what was published durably since the last position comes too.
    * Rejects when it is refused, and then does not try again.
+   *
+   * With `since` a topic that is subscribed already starts over from there: its durable publications after `since` are
+   * delivered again. Other subscriptions receive nothing twice. Publications to the topic that are not durable may be missed
+   * while the worker resubscribes.
    */
   subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
     if (this.#isClosed) return Promise.reject(this.#closedError());
     const [added, isNew] = this.#topics.add(topic, since);
-    if (isNew && this.#isOpen) this.#followNow(added);
+    if (!isNew && since !== undefined) {
+      added.restart(since);
+      // A worker ignores `since` of a topic that is subscribed already.
+      if (this.#isOpen) this.#unfollow(topic).catch(() => {});
+    }
+    if (this.#isOpen && (isNew || since !== undefined)) this.#followNow(added);
     return added.subscribed.then((subscribed) => subscribed);
   }
 
@@ -141,9 +113,18 @@ class Client implements AsyncDisposable {
     await this.#unfollow(topic);
   }
 
-  /** Resolves when NATS has it. Rejects while there is no connection: nothing is kept to be sent later. */
+  /**
+   * Resolves when NATS has the publication. Rejects while there is no connection, because nothing is kept for the next one.
+   * The client sends no faster than workers accept and buffers up to a mebibyte; above this it rejects with the code `busy`.
+   */
   async publish(topic: string, data: string, { event }: { readonly event?: string } = {}): Promise<void> {
-    await this.#execute({ command: "publish", topic, data, event });
+    // Checked before the wait, because another connection may be open after it.
+    if (!this.#isOpen) throw this.#absence();
+    const size = topic.length + data.length + OVERHEAD;
+    if (this.#pacer.waitingSize > 0 && this.#pacer.waitingSize + size > MAX_WAITING) {
+      throw new FanwireError("busy", "publish buffer full");
+    }
+    await this.#paced(() => this.#execute({ command: "publish", topic, data, event }), size);
   }
 
   /** Ends it for good. What waits for an answer is rejected. */
@@ -177,19 +158,22 @@ class Client implements AsyncDisposable {
     this.#openLink(token);
   }
 
-  #openLink(token: string | undefined): void {
+  #openLink(givenToken: string | undefined): void {
     const names = this.#topics.all().flatMap(({ name, since }) => (since === undefined ? [name] : []));
-    const { url, asked } = connectionUrl({ base: this.#base, token, since: this.#position, topics: names });
+    const { protocols, token } = placeToken(givenToken);
+    const { position: since } = this.#progress;
+    const { url, asked } = connectionUrl({ base: this.#base, token, since, topics: names });
     this.#asked = asked;
     this.#pacer = new Pacer();
     for (const name of names) {
       const topic = this.#topics.get(name);
-      if (topic && !asked.has(name)) topic.since = this.#position;
+      if (topic && !asked.has(name)) topic.since = since;
     }
     try {
       this.#link = new Link({
         WebSocket: this.#WebSocket,
         url,
+        protocols,
         onMessage: (message) => this.#onMessage(message),
         onEnd: (code, reason) => this.#onEnd(code, reason),
       });
@@ -209,7 +193,7 @@ class Client implements AsyncDisposable {
     this.#welcomedAt = performance.now();
     this.#address = connection;
     // What was missed comes next and moves the position on; until it has come, the old one counts.
-    if (recovered !== true) this.#position = position;
+    if (recovered !== true) this.#progress.restart(position);
     this.#refresh.start();
 
     const restoring: Promise<boolean | null>[] = [];
@@ -230,9 +214,7 @@ class Client implements AsyncDisposable {
     this.#commands.onReply(reply);
     // That to a ping says how far all that has come reaches: a quiet connection's position must not grow old.
     const position = reply.id === PING_ID && reply.ok ? reply.position : undefined;
-    if (position !== undefined && (this.#position === undefined || isAfter(position, this.#position))) {
-      this.#position = position;
-    }
+    if (position !== undefined) this.#progress.advance(position);
   }
 
   #onDropped(topics: readonly string[]): void {
@@ -251,8 +233,8 @@ class Client implements AsyncDisposable {
   }
 
   #onPublication(publication: Publication): void {
-    if (this.#topics.receive(publication, this.#position)) this.#position = publication.position;
-    guarded(() => this.#options.onPublication(publication));
+    const isNew = this.#topics.receive(publication, this.#progress);
+    if (isNew) guarded(() => this.#options.onPublication(publication));
   }
 
   #onEnd(code: number, reason: string): void {
@@ -274,9 +256,20 @@ class Client implements AsyncDisposable {
     this.#setState({ state: "waiting", retryInMs, code, reason });
   }
 
+  /** Retries at once instead of after the backoff, because the browser reports a change. */
+  #wake(waking: Waking): void {
+    if (waking === "restored") this.#link?.abandon("closed by the back/forward cache");
+    if (this.#state.state === "waiting") {
+      clearTimeout(this.#retryTimer);
+      void this.#connect();
+    } else this.#link?.check();
+  }
+
   #stop(code: number, reason: string): void {
     if (this.#isClosed) return;
     clearTimeout(this.#retryTimer);
+    this.#stopWatching();
+    this.#tokens.stop();
     this.#link?.close();
     this.#forgetLink(this.#closedError());
     for (const topic of this.#topics.all()) this.#topics.remove(topic, this.#closedError());
@@ -288,13 +281,15 @@ class Client implements AsyncDisposable {
     this.#link = undefined;
     this.#welcomedAt = undefined;
     this.#address = undefined;
+    this.#topics.disconnected();
     this.#commands.rejectAll(error);
     this.#pacer.stop();
   }
 
   #followNow(topic: Topic): void {
+    const { attempt } = topic;
     this.#follow(topic).catch((error: FanwireError) => {
-      if (error.code === "disconnected") return;
+      if (error.code === "disconnected" || topic.attempt !== attempt) return;
       if (error.code === "timeout") this.#unfollow(topic.name).catch(() => {});
       this.#topics.remove(topic, error);
     });
@@ -315,28 +310,46 @@ class Client implements AsyncDisposable {
   }
 
   async #follow(topic: Topic): Promise<boolean | null> {
-    const { name, since } = topic;
-    await this.#pacer.turn();
-    const { recovered = null } = await this.#execute({ command: "subscribe", topic: name, since }, (reply) =>
-      topic.followed({ recovered: reply.recovered ?? null, position: reply.position }),
+    const { name, since, attempt, startsOver } = topic;
+    const { recovered = null } = await this.#paced(() =>
+      this.#execute({ command: "subscribe", topic: name, since }, (reply) => {
+        if (topic.attempt === attempt) topic.followed({ recovered: reply.recovered ?? null, position: reply.position });
+        else if (startsOver) topic.startOver();
+      }),
     );
     return recovered;
   }
 
   async #unfollow(topic: string): Promise<void> {
-    await this.#pacer.turn();
-    // Where there is no connection nothing is followed, and the next one will not ask for it.
-    if (!this.#isOpen) return;
-    await this.#execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
-      if (this.#isOpen) throw error;
+    await this.#paced(async () => {
+      // Where there is no connection nothing is followed, and the next one will not ask for it.
+      if (!this.#isOpen) return;
+      await this.#execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
+        if (this.#isOpen) throw error;
+      });
     });
+  }
+
+  /** Waits until the rate limit of workers allows a command, then executes it. */
+  async #paced<Outcome>(execute: () => Promise<Outcome>, size = 0): Promise<Outcome> {
+    const pacer = this.#pacer;
+    await pacer.turn(size);
+    try {
+      return await execute();
+    } finally {
+      pacer.answered();
+    }
   }
 
   #execute(command: Readonly<Record<string, unknown>>, onOk?: (reply: OkReply) => void): Promise<OkReply> {
     const link = this.#link;
-    if (this.#isClosed) return Promise.reject(this.#closedError());
-    if (link === undefined || !this.#isOpen) return Promise.reject(new FanwireError("disconnected", "not connected"));
+    if (link === undefined || !this.#isOpen) return Promise.reject(this.#absence());
     return this.#commands.execute(command, (message) => link.send(message), onOk);
+  }
+
+  /** Returns the error of a command that cannot be sent. */
+  #absence(): FanwireError {
+    return this.#isClosed ? this.#closedError() : new FanwireError("disconnected", "not connected");
   }
 
   #closedError(): FanwireError {

@@ -1,4 +1,5 @@
-export { type Client, type ClientOptions, type ClientState, connect } from "./client.ts";
+export { type Client, connect } from "./client.ts";
+export type { ClientOptions, ClientState } from "./client-options.ts";
 export { FanwireError } from "./error.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./link.ts";
 export type { Publication } from "./messages.ts";

@@ -9,9 +9,8 @@ export interface WebSocketLike {
   addEventListener(type: "error", listener: (event: unknown) => void): void;
 }
 
-export type WebSocketConstructor = new (url: string, protocol: string) => WebSocketLike;
+export type WebSocketConstructor = new (url: string, protocols: string | string[]) => WebSocketLike;
 
-const SUBPROTOCOL = "fanwire.v1";
 /** From the first SYN to the welcome. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Below what proxies allow a silent connection. */
@@ -32,18 +31,22 @@ export class Link {
   #timer: ReturnType<typeof setTimeout>;
   #unsent = "";
   #isOver = false;
+  /** Whether something was received and no reply to a ping is awaited. */
+  #isQuiet = false;
 
   /** `onEnd` is called once, unless `close` was called before. Throws as the constructor of the WebSocket does. */
   constructor(options: {
     readonly WebSocket: WebSocketConstructor;
     readonly url: string;
+    readonly protocols: string | string[];
     onMessage(message: Message): void;
     onEnd(code: number, reason: string): void;
   }) {
     this.#onEnd = options.onEnd;
-    this.#socket = new options.WebSocket(options.url, SUBPROTOCOL);
+    this.#socket = new options.WebSocket(options.url, options.protocols);
     this.#socket.addEventListener("message", ({ data }) => {
       if (this.#isOver || typeof data !== "string") return;
+      this.#isQuiet = true;
       this.#restartTimer(QUIET_MS, () => this.#ping());
       for (const message of parseFrame(data)) if (!this.#isOver) options.onMessage(message);
     });
@@ -64,6 +67,11 @@ export class Link {
     const frame = this.#unsent;
     this.#unsent = "";
     if (frame !== "" && !this.#isOver) this.#socket.send(frame);
+  }
+
+  /** Pings the worker, unless a ping or the welcome is awaited already. */
+  check(): void {
+    if (this.#isQuiet) this.#ping();
   }
 
   /** Ends it without waiting for the other side, which may be gone. */
@@ -88,6 +96,7 @@ export class Link {
   }
 
   #ping(): void {
+    this.#isQuiet = false;
     this.send(PING);
     this.#restartTimer(PONG_TIMEOUT_MS, () => this.abandon("the worker does not answer"));
   }

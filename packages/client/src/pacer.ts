@@ -1,36 +1,77 @@
-/** Workers end a connection for good that says too much in a second; by default that is more than 100 commands. */
-const PER_SECOND = 40;
-const AT_ONCE = 40;
+/**
+ * By default workers close a connection for good when it sends more than 100 commands in a second. The worst second is the
+ * one after a network stall: the worker receives MAX_UNANSWERED, AT_ONCE and PER_SECOND commands in it.
+ */
+const PER_SECOND = 35;
+const AT_ONCE = 30;
+const MAX_UNANSWERED = 30;
 const STEP_MS = 250;
 
-/** Spreads the commands that follow and unfollow, of which there may be as many as topics, in the order they came. */
+type Waiting = { readonly size: number; resolve(): void };
+
+/** Limits the rate of the commands of one connection, and keeps their order. */
 export class Pacer {
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Waiting[] = [];
+  #waitingSize = 0;
   #allowance = AT_ONCE;
+  #unanswered = 0;
   #refilledAt = performance.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isStopped = false;
 
-  /** Resolves when it is this one's turn, or when it was stopped. */
-  turn(): Promise<void> {
+  /** Total size of the waiting commands. */
+  get waitingSize(): number {
+    return this.#waitingSize;
+  }
+
+  /**
+   * Resolves when the command may be sent, or when the pacer is stopped. `answered` must be called once for each turn, when
+   * the command has its reply or has failed.
+   */
+  turn(size = 0): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#waiting.push({ size, resolve });
+      this.#waitingSize += size;
       if (this.#timer === undefined) this.#advance();
     });
   }
 
+  answered(): void {
+    this.#unanswered--;
+    if (this.#timer === undefined) this.#advance();
+  }
+
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    this.#release(this.#waiting.length);
   }
 
   #advance(): void {
+    this.#timer = undefined;
+    if (this.#isStopped) {
+      this.#release(this.#waiting.length);
+      return;
+    }
     const now = performance.now();
     this.#allowance = Math.min(AT_ONCE, this.#allowance + ((now - this.#refilledAt) / 1_000) * PER_SECOND);
     this.#refilledAt = now;
-    const ready = this.#waiting.splice(0, Math.floor(this.#allowance));
-    this.#allowance -= ready.length;
-    for (const resolve of ready) resolve();
-    this.#timer = this.#waiting.length > 0 ? setTimeout(() => this.#advance(), STEP_MS) : undefined;
+    const room = MAX_UNANSWERED - this.#unanswered;
+    this.#allowance -= this.#release(Math.min(Math.floor(this.#allowance), room));
+    // At the maximum of unanswered commands the next reply or timeout calls this function.
+    if (this.#waiting.length > 0 && this.#unanswered < MAX_UNANSWERED) {
+      this.#timer = setTimeout(() => this.#advance(), STEP_MS);
+    }
+  }
+
+  #release(count: number): number {
+    const released = this.#waiting.splice(0, Math.max(0, count));
+    this.#unanswered += released.length;
+    for (const { size, resolve } of released) {
+      this.#waitingSize -= size;
+      resolve();
+    }
+    return released.length;
   }
 }

@@ -6,6 +6,7 @@ beforeEach(() => {
   vi.spyOn(Math, "random").mockReturnValue(1);
   FakeWebSocket.all.length = 0;
   FakeWebSocket.answersPings = true;
+  FakeWebSocket.answersCommands = false;
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -192,6 +193,7 @@ test("a topic that was catching up goes on from its own position", async () => {
 });
 
 test("topics that do not fit into a URL are followed by commands", async () => {
+  FakeWebSocket.answersCommands = true;
   const topics = Array.from({ length: 100 }, (_, at) => `some.topic.with.a.name.${at}`);
   const { client, states } = await record({ topics });
   expect(FakeWebSocket.last.url.href.length).toBeLessThanOrEqual(1_200);
@@ -200,8 +202,6 @@ test("topics that do not fit into a URL are followed by commands", async () => {
   await vi.advanceTimersByTimeAsync(3_000);
 
   expect([...asked, ...FakeWebSocket.last.commands.map(({ topic }) => topic)]).toEqual(topics);
-  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.say({ type: "reply", id, ok: true });
-  await settled();
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: null });
 
   FakeWebSocket.last.end();
@@ -310,4 +310,93 @@ test("a connection that is not welcomed in 10 seconds is given up", async () => 
 
   expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "no welcome in time" });
   expect(FakeWebSocket.last.closedWith).toBeUndefined();
+});
+
+const copy = (subscription: string, position: string) => publication({ topic: "a.b", subscription, position });
+
+test("after a reconnect a partly lost publication is delivered to the subscription that lacks it, and to no other", async () => {
+  const { client, publications } = await record({ topics: ["a.b", "a.*", ">"] });
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.say(copy("a.b", "e-11"), copy("a.*", "e-11"), copy(">", "e-11"));
+  expect(client.position).toBe("e-11");
+  FakeWebSocket.last.say(copy("a.*", "e-12"));
+  expect(client.position).toBe("e-11");
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-11");
+  FakeWebSocket.last.welcome({ position: "e-13", recovered: true });
+  FakeWebSocket.last.say(copy("a.b", "e-12"), copy("a.*", "e-12"), copy(">", "e-12"), copy("a.b", "e-13"));
+  const received = publications.map(({ subscription, position }) => `${subscription} ${position}`);
+  expect(received.slice(3)).toEqual(["a.* e-12", "a.b e-12", "> e-12", "a.b e-13"]);
+});
+
+test("the client resumes from the last publication that every matching subscription received", async () => {
+  const { client } = await record({ topics: ["a.b", "a.*"] });
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.say(copy("a.b", "e-11"), copy("a.b", "e-12"));
+  expect(client.position).toBe("e-11");
+
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-12" });
+  expect(client.position).toBe("e-12");
+});
+
+test("subscribe with since restarts a known topic from there, and leaves the others alone", async () => {
+  const { client, publications } = await record({ topics: ["a", "b"] });
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  const again = client.subscribe("a", { since: "e-2" });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([
+    { command: "unsubscribe", topic: "a" },
+    { command: "subscribe", topic: "a", since: "e-2" },
+  ]);
+  // From the previous subscription: it advances the connection, but not the position from which this topic restarts.
+  FakeWebSocket.last.say(publication({ topic: "a", position: "e-11" }));
+  expect(client.position).toBe("e-11");
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().getAll("topic")).toEqual(["b"]);
+  FakeWebSocket.last.welcome({ position: "e-11", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a", since: "e-2" }]);
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-11" });
+  expect(await again).toEqual({ recovered: true });
+  FakeWebSocket.last.say(publication({ topic: "a", position: "e-3" }), publication({ topic: "a", position: "e-11" }));
+  expect(publications.map(({ position }) => position)).toEqual(["e-11", "e-3", "e-11"]);
+});
+
+test("the last since wins over replies to earlier subscribe commands", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  const outcomes = [
+    client.subscribe("a"),
+    client.subscribe("a", { since: "e-4" }),
+    client.subscribe("a", { since: "e-2" }),
+  ];
+  await settled();
+  const ids = FakeWebSocket.last.commands.flatMap(({ id, command }) => (command === "subscribe" ? [id] : []));
+  for (const id of ids.slice(0, 2)) FakeWebSocket.last.say({ type: "reply", id, ok: true, recovered: true });
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().getAll("topic")).toEqual([]);
+  FakeWebSocket.last.welcome({ position: "e-11", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a", since: "e-2" }]);
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: false });
+  expect(await Promise.all(outcomes)).toEqual([{ recovered: false }, { recovered: false }, { recovered: false }]);
+});
+
+test("subscribe with since restarts a known topic after the next reconnect as well", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  FakeWebSocket.last.end();
+  void client.subscribe("a", { since: "e-2" });
+  await reconnected();
+
+  expect(query().getAll("topic")).toEqual([]);
+  FakeWebSocket.last.welcome({ position: "e-10", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a", since: "e-2" }]);
 });

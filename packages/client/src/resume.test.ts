@@ -1,3 +1,4 @@
+import { matchesTopic } from "@fanwire/protocol";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
@@ -15,6 +16,9 @@ const URL_WITH_LITTLE_ROOM = `ws://edge.example/?page=${"x".repeat(1_100)}`;
 const long = (name: string) => `${name}.${"x".repeat(200)}`;
 const TOPICS = ["a", long("b")];
 const LATE = ["c", long("d")];
+/** Initial and later subscriptions, which overlap: a topic has none, one or several of them. */
+const SUBSCRIPTIONS = [...TOPICS, "*"];
+const LATE_SUBSCRIPTIONS = [...LATE, long("*")];
 
 const at = fc.nat(1_000);
 const count = fc.integer({ min: 1, max: 4 });
@@ -25,14 +29,17 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("read" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("drop" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("subscribe" as const), at }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), at }) },
 );
 
-test("wherever connections break, each topic's durable publications arrive once, in order, none missing", async () => {
+test("wherever connections break, each subscription receives its durable publications once, in order, without gaps", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), async (steps) => {
       const log: Logged[] = [{ sequence: 1, topic: "a" }];
-      const followed = new Set(TOPICS);
-      const { client, publications } = await record({ url: URL_WITH_LITTLE_ROOM, topics: TOPICS, since: "e-0" });
+      const followed = new Set(SUBSCRIPTIONS);
+      /** Number of restarts of each subscription. */
+      const restarts = new Map<string, number>();
+      const { client, publications } = await record({ url: URL_WITH_LITTLE_ROOM, topics: SUBSCRIPTIONS, since: "e-0" });
       let worker = new ModelWorker(FakeWebSocket.last, log);
 
       const drop = async () => {
@@ -50,8 +57,12 @@ test("wherever connections break, each topic's durable publications arrive once,
         else if (each.kind === "catch-up") worker.catchUp(each.count, each.at);
         else if (each.kind === "read") worker.readCommands();
         else if (each.kind === "drop") await drop();
-        else {
-          const topic = LATE[each.at % LATE.length] ?? "";
+        else if (each.kind === "restart") {
+          const topic = [...followed][each.at % followed.size] ?? "";
+          restarts.set(topic, (restarts.get(topic) ?? 0) + 1);
+          client.subscribe(topic, { since: "e-0" }).catch(() => {});
+        } else {
+          const topic = LATE_SUBSCRIPTIONS[each.at % LATE_SUBSCRIPTIONS.length] ?? "";
           // Only on a connection: what is subscribed without one goes on from where that was lost.
           if (client.address !== undefined && !followed.has(topic)) {
             followed.add(topic);
@@ -68,9 +79,11 @@ test("wherever connections break, each topic's durable publications arrive once,
         await settled();
       }
 
-      for (const topic of followed) {
-        const got = publications.filter((each) => each.topic === topic).map(({ position }) => position);
-        expect(got).toEqual(log.filter((each) => each.topic === topic).map(({ sequence }) => `e-${sequence}`));
+      for (const name of followed) {
+        const copies = publications.filter(({ subscription, topic }) => (subscription ?? topic) === name);
+        const got = copies.map(({ position = "" }) => Number(position.slice("e-".length)));
+        const expected = log.filter(({ topic }) => matchesTopic(name, topic)).map(({ sequence }) => sequence);
+        expectRuns(got, expected, restarts.get(name) ?? 0);
       }
       client.close();
       await settled();
@@ -78,3 +91,12 @@ test("wherever connections break, each topic's durable publications arrive once,
     { numRuns: 1_000 },
   );
 });
+
+/** A restarted subscription starts over: no run has a gap or a duplicate, and the last one is complete. */
+function expectRuns(got: readonly number[], expected: readonly number[], restarts: number): void {
+  const starts = got.flatMap((sequence, at) => (at === 0 || sequence <= (got[at - 1] ?? 0) ? [at] : []));
+  const runs = starts.map((start, at) => got.slice(start, starts[at + 1]));
+  expect(runs.length).toBeLessThanOrEqual(1 + restarts);
+  for (const run of runs) expect(run).toEqual(expected.slice(0, run.length));
+  expect(runs.at(-1) ?? []).toEqual(expected);
+}

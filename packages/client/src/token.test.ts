@@ -182,3 +182,67 @@ test("a client that was closed while it asked for a token does not connect", asy
 
   expect(FakeWebSocket.all).toHaveLength(0);
 });
+
+test("a token callback that never settles times out and is called again, for a refresh as well", async () => {
+  let asked = 0;
+  const ask = () => {
+    asked++;
+    return asked === 1 || asked === 3 ? new Promise<string>(() => {}) : token({ iat: NOW, exp: NOW + 600 });
+  };
+  const { client, states } = await record({ token: async () => ask() });
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(states).toEqual([{ state: "connecting" }]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: expect.stringContaining("timed out") });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked).toBe(2);
+  FakeWebSocket.last.welcome();
+
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked).toBeGreaterThanOrEqual(4);
+  expect(refreshes().length).toBeGreaterThanOrEqual(1);
+  client.close();
+});
+
+test("a callback that returns no token connects without one, and one that returns no text is called again", async () => {
+  for (const nothing of [undefined, null, ""]) {
+    await record({ token: async () => nothing as string });
+    expect(FakeWebSocket.last.url.searchParams.has("token")).toBe(false);
+  }
+
+  const { states } = await record({ token: async () => ({ token: "t" }) as unknown as string });
+  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "no token: TypeError: token is no text: object" });
+});
+
+test("a refresh does not wait behind publications", async () => {
+  const { client } = await record({ token: async () => token({ iat: NOW, exp: NOW + 600 }) });
+  FakeWebSocket.last.welcome();
+  await vi.advanceTimersByTimeAsync(539_000);
+  for (let at = 0; at < 900; at++) client.publish("chat", String(at)).catch(() => {});
+
+  await vi.advanceTimersByTimeAsync(2_000);
+
+  expect(refreshes()).toHaveLength(1);
+  client.close();
+});
+
+test("closing the client while the token callback is pending leaves no timer", async () => {
+  const { client } = await record({ token: () => new Promise(() => {}) });
+
+  client.close();
+
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a long token is sent as a subprotocol, a short one or one with other characters in the query", async () => {
+  const long = `${"h".repeat(300)}.${"c".repeat(300)}.s_-~`;
+  await record({ token: long, topics: ["a"] });
+  expect(FakeWebSocket.last.protocol).toEqual(["fanwire.v1", `token.${long}`]);
+  expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ topic: "a" });
+
+  for (const short of ["h.c.s", "x".repeat(512), `${"x".repeat(600)} y`]) {
+    await record({ token: short });
+    expect(FakeWebSocket.last.protocol).toBe("fanwire.v1");
+    expect(FakeWebSocket.last.url.searchParams.get("token")).toBe(short);
+  }
+});

@@ -3,12 +3,15 @@ export type TokenOption = string | (() => string | Promise<string>);
 
 /** A token that ends sooner than this is not worth connecting with. */
 const WORTH_USING_MS = 10_000;
+/** Maximum duration of a token callback: the server of the application may never answer. */
+const FETCH_TIMEOUT_MS = 10_000;
 
 /** Keeps the token between connections, so that clients who all reconnect do not all ask for a new one. */
 export class TokenSource {
   readonly #option: TokenOption | undefined;
   #token: string | undefined;
   #expiresAt = Number.POSITIVE_INFINITY;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(option: TokenOption | undefined) {
     this.#option = option;
@@ -23,7 +26,7 @@ export class TokenSource {
     return this.#expiresAt - Date.now();
   }
 
-  /** For a new connection. Rejects as the callback does. */
+  /** Returns the token of a new connection. Rejects when the callback does, or when the callback times out. */
   async get(): Promise<string | undefined> {
     if (this.#token === undefined || this.expiresInMs < WORTH_USING_MS) this.accept(await this.fetch());
     return this.#token;
@@ -31,7 +34,24 @@ export class TokenSource {
 
   /** Another token, which counts only once it is accepted. */
   async fetch(): Promise<string | undefined> {
-    return typeof this.#option === "function" ? this.#option() : this.#option;
+    const option = this.#option;
+    if (typeof option !== "function") return checked(option);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error("token callback timed out")), FETCH_TIMEOUT_MS);
+      this.#timers.add(timer);
+    });
+    try {
+      return checked(await Promise.race([option(), late]));
+    } finally {
+      clearTimeout(timer);
+      if (timer !== undefined) this.#timers.delete(timer);
+    }
+  }
+
+  /** Cancels the timers of pending callbacks. */
+  stop(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
   }
 
   accept(token: string | undefined): void {
@@ -42,6 +62,13 @@ export class TokenSource {
   discard(): void {
     this.accept(undefined);
   }
+}
+
+/** Callers without types return anything: nothing, and empty text, mean that there is no token. */
+function checked(token: unknown): string | undefined {
+  if (token === undefined || token === null || token === "") return undefined;
+  if (typeof token !== "string") throw new TypeError(`token is no text: ${typeof token}`);
+  return token;
 }
 
 /** How long a token that just came will last. What is no JWT lasts for ever here: the worker will say otherwise. */

@@ -1,61 +1,127 @@
 import type { FanwireError } from "./error.ts";
 import type { Publication } from "./messages.ts";
 import { isAfter } from "./position.ts";
+import type { Progress } from "./progress.ts";
 
 export type Subscribed = {
   /** `true`: nothing published durably since `since` is missing. `false`: that cannot be proven. `null`: no `since`. */
   readonly recovered: boolean | null;
 };
 
+type Settle = { resolve(subscribed: Subscribed): void; reject(error: FanwireError): void };
+
 /** One topic or pattern that is to be followed, whether there is a connection or not. */
 export class Topic {
   readonly name: string;
-  /** Settles when it is followed for the first time, or is not wanted any more. */
-  readonly subscribed: Promise<Subscribed>;
   /**
    * Its own position, while it still catches up from one: it must then resume from there and not from the position of the
    * connection, which the other topics have moved on.
    */
   since: string | undefined;
+  /** Whether the worker of the current connection has subscribed to it. */
+  isFollowed = false;
+  #subscribed: Promise<Subscribed>;
+  #settle: Settle;
   #until: string | undefined;
-  #resolve: (subscribed: Subscribed) => void = () => {};
-  #reject: (error: FanwireError) => void = () => {};
+  /** Newest position received, and the newest received before the current connection. */
+  #last: string | undefined;
+  #seen: string | undefined;
+  /** Number of restarts: replies to commands before the last restart are outdated. */
+  #attempt = 0;
+  /** State of the previous subscription, from which publications arrive until the worker confirms the restart. */
+  #earlier: "none" | "live" | "catching-up" = "none";
 
   constructor(name: string, since: string | undefined) {
     this.name = name;
     this.since = since;
-    this.subscribed = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // Who wants to know holds a promise of its own.
-    this.subscribed.catch(() => {});
+    [this.#subscribed, this.#settle] = settleable();
+  }
+
+  /** Settles when the worker has subscribed, after the last restart if there was one, or when the topic is dropped. */
+  get subscribed(): Promise<Subscribed> {
+    return this.#subscribed;
+  }
+
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  /** Whether a restart is pending, after which publications are delivered again. */
+  get startsOver(): boolean {
+    return this.#earlier !== "none";
+  }
+
+  /** Forgets what was received, so that it is delivered again. */
+  startOver(): void {
+    this.#last = undefined;
+    this.#seen = undefined;
+  }
+
+  /** Starts over from another position. */
+  restart(since: string): void {
+    if (this.#earlier === "none") this.#earlier = this.since === undefined ? "live" : "catching-up";
+    this.since = since;
+    this.#until = undefined;
+    this.#attempt++;
+    const { resolve, reject } = this.#settle;
+    [this.#subscribed, this.#settle] = settleable();
+    this.#subscribed.then(resolve, reject);
   }
 
   /** The worker follows it. `position`: where the history stood then, for one that catches up. */
   followed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
+    this.isFollowed = true;
+    if (this.startsOver) this.startOver();
+    this.#earlier = "none";
     if (recovered === true) this.#until = position;
     else this.since = undefined;
-    this.#resolve({ recovered });
+    this.#settle.resolve({ recovered });
+  }
+
+  /** Must be called when the connection is lost. */
+  disconnected(): void {
+    this.isFollowed = false;
+    if (this.startsOver) this.startOver();
+    else this.#seen = this.#last;
+  }
+
+  /**
+   * Whether the publication was not received over an earlier connection. A resumed connection repeats what was received
+   * after its position: copies of a partly lost publication, and publications received while the topic caught up.
+   */
+  isNew(position: string): boolean {
+    return this.#seen === undefined || isAfter(position, this.#seen);
   }
 
   drop(error: FanwireError): void {
-    this.#reject(error);
+    this.#settle.reject(error);
   }
 
   /**
    * Whether it moves on with the connection: then the connection's position is its own. It does so again when it is past
    * what it had missed and past the others: what was live meanwhile was held back from it alone.
    */
-  receive(position: string, connectionPosition: string | undefined): boolean {
+  receive(position: string, newest: string | undefined): boolean {
+    if (this.#earlier !== "none") return this.#earlier === "live";
+    if (this.#last === undefined || isAfter(position, this.#last)) this.#last = position;
     if (this.since === undefined) return true;
     const hasCaughtUp =
       this.#until !== undefined &&
       isAfter(position, this.#until) &&
-      (connectionPosition === undefined || isAfter(position, connectionPosition));
+      (newest === undefined || isAfter(position, newest));
     this.since = hasCaughtUp ? undefined : position;
     return hasCaughtUp;
   }
+}
+
+function settleable(): [Promise<Subscribed>, Settle] {
+  let settle: Settle = { resolve: () => {}, reject: () => {} };
+  const promise = new Promise<Subscribed>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  // Callers hold promises derived from this one, so a rejection is never unhandled.
+  promise.catch(() => {});
+  return [promise, settle];
 }
 
 /** What is to be followed, by topic or pattern. */
@@ -92,11 +158,35 @@ export class Topics {
     topic.drop(error);
   }
 
-  /** Whether a publication's position becomes the connection's. */
-  receive({ topic, subscription, position }: Publication, connectionPosition: string | undefined): boolean {
-    if (position === undefined) return false;
-    const isAhead = connectionPosition === undefined || isAfter(position, connectionPosition);
-    const followed = this.#topics.get(subscription ?? topic ?? "");
-    return (followed?.receive(position, connectionPosition) ?? true) && isAhead;
+  /** Must be called when the connection is lost. */
+  disconnected(): void {
+    for (const topic of this.#topics.values()) topic.disconnected();
   }
+
+  /** Records a publication in `progress`. Returns false when this copy was received before. */
+  receive({ topic, subscription, position }: Publication, progress: Progress): boolean {
+    if (position === undefined) return true;
+    const name = subscription ?? topic ?? "";
+    const known = this.#topics.get(name);
+    const isNew = known?.isNew(position) ?? true;
+    const movesOn = known?.receive(position, progress.newest) ?? true;
+    if (movesOn) progress.receive(position, name, topic === undefined ? [] : this.#liveMatches(topic));
+    return isNew;
+  }
+
+  /** Returns the names that receive a copy each and share the position of the connection. */
+  #liveMatches(topic: string): string[] {
+    const isLive = ({ isFollowed, since }: Topic) => isFollowed && since === undefined;
+    return this.all().flatMap((each) => (isLive(each) && matches(each.name, topic) ? [each.name] : []));
+  }
+}
+
+/** Whether a topic is `pattern` or matches it: `*` stands for one token, `>` at the end for one or more. */
+export function matches(pattern: string, topic: string): boolean {
+  if (pattern === topic) return true;
+  const tokens = topic.split(".");
+  const wanted = pattern.split(".");
+  const isOpen = wanted.at(-1) === ">";
+  if (isOpen ? tokens.length < wanted.length : tokens.length !== wanted.length) return false;
+  return wanted.every((token, at) => token === "*" || (isOpen && at === wanted.length - 1) || token === tokens[at]);
 }

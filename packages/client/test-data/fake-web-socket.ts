@@ -13,14 +13,16 @@ export class FakeWebSocket implements WebSocketLike {
   static readonly all: FakeWebSocket[] = [];
   /** Whether heartbeats are answered, unseen by the test. */
   static answersPings = true;
+  /** Whether other commands are answered with ok as well, at the end of the tick. */
+  static answersCommands = false;
   readonly url: URL;
-  readonly protocol: string;
+  readonly protocol: string | string[];
   /** Frames that this side has sent. */
   readonly sent: string[] = [];
   closedWith: number | undefined | "open" = "open";
   readonly #listeners: { [Type in keyof Events]?: (event: Events[Type]) => void } = {};
 
-  constructor(url: string, protocol: string) {
+  constructor(url: string, protocol: string | string[]) {
     this.url = new URL(url);
     this.protocol = protocol;
     FakeWebSocket.all.push(this);
@@ -41,6 +43,11 @@ export class FakeWebSocket implements WebSocketLike {
     const { command, id } = frame.includes("\n") ? {} : JSON.parse(frame);
     if (command === "ping" && FakeWebSocket.answersPings) this.say({ type: "reply", id, ok: true });
     else this.sent.push(frame);
+    if (FakeWebSocket.answersCommands) queueMicrotask(() => this.#answer(frame));
+  }
+
+  #answer(frame: string): void {
+    for (const line of frame.split("\n")) this.say({ type: "reply", id: JSON.parse(line).id, ok: true });
   }
 
   close(code?: number): void {

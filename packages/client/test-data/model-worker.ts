@@ -1,9 +1,12 @@
+import { matchesTopic } from "@fanwire/protocol";
 import type { FakeWebSocket } from "./fake-web-socket.ts";
 
 export type Logged = { readonly sequence: number; readonly topic: string };
 
+type Copy = { readonly subscription: string };
+
 /** What was missed and still has to be sent, and what was live meanwhile and is held back. */
-type CatchingUp = { readonly topics: ReadonlySet<string>; readonly missed: object[]; readonly heldBack: object[] };
+type CatchingUp = { readonly topics: Set<string>; missed: Copy[]; heldBack: Copy[] };
 
 /**
  * What a worker sends on one connection, as docs/protocol.md has it. Its log is whole, so all can be proven. Each
@@ -36,21 +39,36 @@ export class ModelWorker {
   }
 
   publish(logged: Logged): void {
-    if (!this.#topics.has(logged.topic)) return;
-    const heldBack = this.#catchingUp.find(({ topics }) => topics.has(logged.topic))?.heldBack;
-    (heldBack ?? this.#wire).push(publication(logged));
+    for (const copy of copiesOf(logged, this.#topics)) {
+      const heldBack = this.#catchingUp.find(({ topics }) => topics.has(copy.subscription))?.heldBack;
+      (heldBack ?? this.#wire).push(copy);
+    }
   }
 
   readCommands(): void {
     if (!this.#hasRecovered) return;
     const commands = this.#socket.commands.slice(this.#commandsRead);
     this.#commandsRead += commands.length;
-    for (const { id, topic, since } of commands) {
+    for (const { id, command, topic, since } of commands) {
       const name = String(topic);
+      if (command === "unsubscribe") {
+        this.#unsubscribe(name);
+        this.#wire.push({ type: "reply", id, ok: true });
+        continue;
+      }
       const recovered = since === undefined ? undefined : true;
       this.#wire.push({ type: "reply", id, ok: true, recovered, position: this.#position });
       if (!this.#topics.has(name) && typeof since === "string") this.#beginCatchingUp(new Set([name]), since);
       this.#topics.add(name);
+    }
+  }
+
+  #unsubscribe(name: string): void {
+    this.#topics.delete(name);
+    for (const each of this.#catchingUp) {
+      each.topics.delete(name);
+      each.missed = each.missed.filter(({ subscription }) => subscription !== name);
+      each.heldBack = each.heldBack.filter(({ subscription }) => subscription !== name);
     }
   }
 
@@ -76,13 +94,17 @@ export class ModelWorker {
     return `e-${this.#log.at(-1)?.sequence ?? 0}`;
   }
 
-  #beginCatchingUp(topics: ReadonlySet<string>, since: string): void {
+  #beginCatchingUp(topics: Set<string>, since: string): void {
     const from = Number(since.slice("e-".length));
-    const missed = this.#log.filter(({ sequence, topic }) => sequence > from && topics.has(topic)).map(publication);
+    const missed = this.#log.flatMap((logged) => (logged.sequence > from ? copiesOf(logged, topics) : []));
     this.#catchingUp.push({ topics, missed, heldBack: [] });
   }
 }
 
-function publication({ sequence, topic }: Logged): object {
-  return { type: "publication", topic, event: "message", data: "", position: `e-${sequence}` };
+/** Returns one copy for each subscription that matches. */
+function copiesOf({ sequence, topic }: Logged, subscriptions: Iterable<string>): Copy[] {
+  return [...subscriptions].flatMap((subscription) => {
+    if (!matchesTopic(subscription, topic)) return [];
+    return [{ type: "publication", topic, subscription, event: "message", data: "", position: `e-${sequence}` }];
+  });
 }

@@ -1,5 +1,6 @@
 export { type Admin, type AdminSource, type Readiness, startAdmin } from "./admin.ts";
 export { createLog, type Log, type LogLevel, logLevels } from "./log.ts";
+export { isLoopback } from "./loopback.ts";
 export { createRegistry } from "./metrics.ts";
 export { type Running, run, type Service } from "./run.ts";
 export { ConfigError, describeSettings, readSettings, type SettingRow, setting } from "./settings.ts";

@@ -1,5 +1,7 @@
+import { knownSettings } from "./known-settings.ts";
 import type { Log } from "./log.ts";
 import { ConfigError, describeSettings } from "./settings.ts";
+import { type UnknownSetting, unknownSettings } from "./unknown-settings.ts";
 
 /** A part that runs until it is stopped. `stop()` may be called twice. */
 export type Running = { stop(): Promise<void> };
@@ -12,13 +14,19 @@ export type Service<Config> = {
   readonly settings: Parameters<typeof describeSettings>[0];
   readConfig(env: NodeJS.ProcessEnv): Config;
   createLog(config: Config): Log;
-  /** Resolves when the service is usable. `signal` aborts when a stop is asked for before that. */
+  /** Returns warnings about a configuration that is valid but risky, one sentence each. */
+  warnings?(config: Config): readonly string[];
+  /**
+   * Resolves when the service is usable. `signal` aborts when a stop is asked for before that. Rejects with a ConfigError
+   * when the machine lacks something that the service needs; its message is printed as it is.
+   */
   start(config: Config, log: Log, signal: AbortSignal): Promise<Running>;
 };
 
 /**
  * The life of a process: `--help`, configuration, start, signals, exit code. SIGTERM and SIGINT stop it in order and
- * exit with 0; a second one ends it at once with 1. A wrong configuration or a failed start exits with 1.
+ * exit with 0; a second one ends it at once with 1. A wrong configuration or a failed start exits with 1. An unknown variable
+ * with a prefix of ours is a warning, or a wrong configuration with `FANWIRE_STRICT_CONFIG=on`.
  */
 export async function run<Config>(service: Service<Config>, env: NodeJS.ProcessEnv): Promise<void> {
   if (process.argv.includes("--help") || process.argv.includes("-h")) {
@@ -26,8 +34,11 @@ export async function run<Config>(service: Service<Config>, env: NodeJS.ProcessE
     return;
   }
 
-  const config = readConfigOrExit(service, env);
+  const unknown = unknownSettings(env, knownSettings);
+  const config = readConfigOrExit(service, env, unknown);
   const log = service.createLog(config);
+  for (const { name, nearest } of unknown) log.warn({ name, nearest }, "unknown environment variable ignored");
+  for (const warning of service.warnings?.(config) ?? []) log.warn(warning);
   const stopAsked = new AbortController();
   const signalled = onceSignalled(log, () => stopAsked.abort());
   process.on("unhandledRejection", (error) => exitBroken(log, error));
@@ -39,6 +50,7 @@ export async function run<Config>(service: Service<Config>, env: NodeJS.ProcessE
     await running.stop();
   } catch (error) {
     if (!stopAsked.signal.aborted) {
+      if (error instanceof ConfigError) exitMisconfigured(service.name, error.message);
       log.fatal({ err: error }, "could not start");
       process.exit(1);
     }
@@ -48,14 +60,33 @@ export async function run<Config>(service: Service<Config>, env: NodeJS.ProcessE
   process.exit(0);
 }
 
-function readConfigOrExit<Config>(service: Service<Config>, env: NodeJS.ProcessEnv): Config {
+/** Reads the configuration, or ends the process with one message that names everything wrong with it. */
+function readConfigOrExit<Config>(
+  service: Service<Config>,
+  env: NodeJS.ProcessEnv,
+  unknown: readonly UnknownSetting[],
+): Config {
+  const complaints = unknown.length === 0 ? [] : [`${UNKNOWN}\n${unknown.map(describeUnknown).join("\n")}`];
   try {
-    return service.readConfig(env);
+    const config = service.readConfig(env);
+    if (env.FANWIRE_STRICT_CONFIG !== "on" || complaints.length === 0) return config;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`fanwire ${service.name}: ${error.message}\nSee --help for all of them.\n`);
-    process.exit(1);
+    complaints.unshift(error.message);
   }
+  exitMisconfigured(service.name, `${complaints.join("\n")}\nSee --help for all of them.`);
+}
+
+/** Prints the message without a stack trace and exits with 1. */
+function exitMisconfigured(name: string, message: string): never {
+  process.stderr.write(`fanwire ${name}: ${message}\n`);
+  process.exit(1);
+}
+
+const UNKNOWN = "These environment variables are unknown, perhaps misspelt:";
+
+function describeUnknown({ name, nearest }: UnknownSetting): string {
+  return `  ${name}: the nearest known name is ${nearest}`;
 }
 
 function onceSignalled(log: Log, onFirst: () => void): Promise<void> {

@@ -25,6 +25,17 @@ test("a number is written with digits only", () => {
   }
 });
 
+test("a port variable that Kubernetes sets for a service of the same name counts as absent", () => {
+  expect(readSettings({ PUSHER_PORT: setting.port(4236) }, { PUSHER_PORT: "tcp://10.0.0.1:80" })).toEqual({
+    PUSHER_PORT: 4236,
+  });
+  expect(() => readSettings({ PUSHER_PORT: setting.port(4236) }, { PUSHER_PORT: "http://a" })).toThrow(ConfigError);
+});
+
+test("an empty host counts as absent instead of meaning every interface", () => {
+  expect(readSettings({ HOST: setting.host("127.0.0.1") }, { HOST: "" })).toEqual({ HOST: "127.0.0.1" });
+});
+
 test("all that is wrong is said at once, and values are not repeated", () => {
   const read = () => readSettings(shape, { PORT: "hunter2", MODE: "loud" });
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isServiceLink } from "./service-links.ts";
 
 /**
  * Building blocks for the schemas that read the environment. Each block takes text as a user would write it and has a
@@ -17,6 +18,8 @@ export const setting = {
         .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`)),
       defaultNumber?.toString(),
     ),
+  /** Address to listen on. Empty text, which would mean every interface, counts as absent. */
+  host: (defaultHost: string) => withDefault(z.string().min(1), defaultHost),
   port: (defaultPort: number) => setting.integer({ min: 0, max: 65_535, default: defaultPort }),
   /** Comma-separated, blanks around items dropped. Empty text is an empty list. */
   list: (defaultText: string) =>
@@ -46,7 +49,7 @@ type SettingsShape = Record<string, z.ZodType<unknown, string | undefined>>;
 
 /**
  * Reads the variables that `shape` names. A variable set to nothing counts as absent unless its schema accepts empty
- * text, since compose files and units often pass `NAME=`.
+ * text, since compose files and units often pass `NAME=`. So does `PUSHER_PORT=tcp://…`, which Kubernetes writes.
  *
  * @throws ConfigError naming every variable that is wrong.
  */
@@ -54,9 +57,11 @@ export function readSettings<Shape extends SettingsShape>(
   shape: Shape,
   env: Record<string, string | undefined>,
 ): z.output<z.ZodObject<Shape>> {
-  const present = Object.entries(shape).filter(
-    ([name, schema]) => env[name] !== undefined && (env[name] !== "" || schema.safeParse("").success),
-  );
+  const present = Object.entries(shape).filter(([name, schema]) => {
+    const value = env[name];
+    if (value === undefined || isServiceLink(name, value)) return false;
+    return value !== "" || schema.safeParse("").success;
+  });
   const parsed = z.object(shape).safeParse(Object.fromEntries(present.map(([name]) => [name, env[name]])));
   if (parsed.success) return parsed.data;
 

@@ -14,7 +14,7 @@ export class Line {
   constructor() {
     const join = (socket: LineSocket) => this.#join(socket);
     this.WebSocket = class extends LineSocket {
-      constructor(url: string, protocol: string) {
+      constructor(url: string, protocol: string | string[]) {
         super(url, protocol);
         join(this);
       }
@@ -45,12 +45,12 @@ export class Line {
 /** A WebSocket that is opened when there is a line. */
 class LineSocket implements WebSocketLike {
   readonly #url: string;
-  readonly #protocol: string;
+  readonly #protocol: string | string[];
   readonly #listeners: Listener[] = [];
   #socket: WebSocket | undefined;
   #isOver = false;
 
-  constructor(url: string, protocol: string) {
+  constructor(url: string, protocol: string | string[]) {
     this.#url = url;
     this.#protocol = protocol;
   }

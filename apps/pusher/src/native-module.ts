@@ -1,0 +1,38 @@
+/** First words of the error of uws.js when its build for this Node does not load. The cause follows on the next lines. */
+const UNLOADABLE = "This version of uWS.js supports only";
+
+type Runtime = { readonly node: string; readonly system: string; readonly glibc: string | undefined };
+
+/** Returns what to do when uWebSockets.js does not load on this machine, or `undefined` for any other error. */
+export function uwsProblem(error: unknown): string | undefined {
+  return error instanceof Error ? uwsHelp(error.message, currentRuntime()) : undefined;
+}
+
+/** As {@link uwsProblem}, for a given runtime. */
+export function uwsHelp(message: string, { node, system, glibc }: Runtime): string | undefined {
+  if (!message.startsWith(UNLOADABLE)) return undefined;
+  const needed = newest([...message.matchAll(/GLIBC_(\d+(?:\.\d+)*)' not found/g)].map(([, version = ""]) => version));
+  if (needed !== undefined) {
+    const found = glibc === undefined ? "an older one" : glibc;
+    return `with Node ${node} uWebSockets.js needs glibc ${needed}, and this system has ${found}. Use Node 20, or a newer system such as Debian 13 or Ubuntu 24.04.`;
+  }
+  if (/Cannot find module/.test(message)) {
+    return `uWebSockets.js has no build for Node ${node} on ${system}. Use Node 20, 22 or 24.`;
+  }
+  const musl = glibc === undefined && system.startsWith("linux") ? " It needs glibc, which Alpine Linux lacks." : "";
+  return `uWebSockets.js does not load on Node ${node}, ${system}: ${message.trim().split("\n").at(-1)}.${musl}`;
+}
+
+function newest(versions: readonly string[]): string | undefined {
+  return versions.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1);
+}
+
+function currentRuntime(): Runtime {
+  // Typed as any object by @types/node; absent where there is no glibc.
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return {
+    node: process.versions.node,
+    system: `${process.platform} ${process.arch}`,
+    glibc: header?.glibcVersionRuntime,
+  };
+}

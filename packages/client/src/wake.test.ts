@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
+
+let page: EventTarget;
+let document: EventTarget & { visibilityState: string };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  FakeWebSocket.all.length = 0;
+  FakeWebSocket.answersPings = true;
+  page = new EventTarget();
+  document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+  vi.stubGlobal("removeEventListener", page.removeEventListener.bind(page));
+  vi.stubGlobal("document", document);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+const online = () => page.dispatchEvent(new Event("online"));
+const shown = () => document.dispatchEvent(new Event("visibilitychange"));
+const restored = (persisted: boolean) => page.dispatchEvent(Object.assign(new Event("pageshow"), { persisted }));
+
+test.each([
+  ["the network is back", online],
+  ["the page becomes visible", shown],
+  ["the page is restored from the back/forward cache", () => restored(true)],
+])("a client that waits connects at once when %s", async (_when, happen) => {
+  const { states } = await record();
+  FakeWebSocket.last.end();
+  expect(states.at(-1)).toMatchObject({ state: "waiting", retryInMs: 1_000 });
+
+  happen();
+  await settled();
+
+  expect(FakeWebSocket.all).toHaveLength(2);
+  expect(states.at(-1)).toEqual({ state: "connecting" });
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(FakeWebSocket.all).toHaveLength(2);
+});
+
+test("a hidden page, and one that is loaded as usual, wake no client", async () => {
+  await record();
+  FakeWebSocket.last.end();
+
+  document.visibilityState = "hidden";
+  shown();
+  restored(false);
+  await settled();
+
+  expect(FakeWebSocket.all).toHaveLength(1);
+});
+
+test("an open connection is pinged once, and replaced when the worker does not answer", async () => {
+  FakeWebSocket.answersPings = false;
+  const { states } = await record();
+  online();
+  FakeWebSocket.last.welcome();
+
+  online();
+  shown();
+  await settled();
+  expect(FakeWebSocket.last.commands).toEqual([{ id: "ping", command: "ping" }]);
+
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "the worker does not answer" });
+});
+
+test("a connection that the back/forward cache has closed is replaced at once", async () => {
+  const { states } = await record();
+  FakeWebSocket.last.welcome();
+
+  restored(true);
+  await settled();
+
+  expect(FakeWebSocket.all).toHaveLength(2);
+  expect(states.map(({ state }) => state)).toEqual(["connecting", "open", "waiting", "connecting"]);
+});
+
+test("a closed client ignores the events", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+
+  client.close();
+  online();
+  shown();
+  restored(true);
+  await settled();
+
+  expect(FakeWebSocket.all).toHaveLength(1);
+  expect(FakeWebSocket.last.sent).toEqual([]);
+});

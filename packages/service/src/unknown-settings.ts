@@ -1,0 +1,66 @@
+import { isServiceLink } from "./service-links.ts";
+
+export type UnknownSetting = {
+  readonly name: string;
+  /** Known name with the smallest edit distance. */
+  readonly nearest: string;
+};
+
+/** Variables with our prefixes that belong to other software or to our own tools. */
+const FOREIGN = [
+  // Laravel and other Pusher clients. Their `PUSHER_HOST` and `PUSHER_PORT` have the names of our settings.
+  /^PUSHER_(APP_\w+|SCHEME|CLUSTER|URL|SOCKET_URL)$/,
+  // The test suite, `npm start` and docker-compose.yml.
+  /^FANWIRE_(TEST|CHAOS|RECOVERY)_\w+$/,
+  /^FANWIRE_(DAMAGE_SEED|STOP_GRACE|BIND|NATS_SERVER|NATS_PORT)$/,
+  /^FANWIRE_(PUSHER|PUBLISHER|CHANNEL|WEBHOOKS)_(BIND|PORT)$/,
+];
+
+/**
+ * Returns the variables that share a prefix with a known one but that no service reads, in the order of `env`. Ignores empty
+ * variables, which count as absent, and those of Kubernetes and Laravel.
+ */
+export function unknownSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  known: readonly string[],
+): UnknownSetting[] {
+  const prefixes = new Set(known.map(prefixOf));
+  return Object.entries(env).flatMap(([name, value = ""]) => {
+    const isOurs = prefixes.has(prefixOf(name.toUpperCase())) && !known.includes(name);
+    if (!isOurs || value === "" || isServiceLink(name, value) || FOREIGN.some((pattern) => pattern.test(name)))
+      return [];
+    return [{ name, nearest: nearestOf(name.toUpperCase(), known) }];
+  });
+}
+
+/** Returns `PUSHER_` for `PUSHER_TOKEN_SECRET`. */
+function prefixOf(name: string): string {
+  return name.slice(0, name.indexOf("_") + 1);
+}
+
+function nearestOf(name: string, known: readonly string[]): string {
+  let nearest = { name: "", edits: Number.POSITIVE_INFINITY };
+  for (const candidate of known) {
+    const edits = countEdits(name, candidate);
+    if (edits < nearest.edits) nearest = { name: candidate, edits };
+  }
+  return nearest.name;
+}
+
+/** Returns the Levenshtein distance of two names. */
+function countEdits(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column++) {
+      const replaced = at(previous, column - 1) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, at(previous, column) + 1, at(current, column - 1) + 1));
+    }
+    previous = current;
+  }
+  return at(previous, b.length);
+}
+
+function at(row: readonly number[], column: number): number {
+  return row[column] ?? Number.POSITIVE_INFINITY;
+}

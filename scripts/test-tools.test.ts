@@ -1,0 +1,86 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ensureTestTools } from "./test-tools.ts";
+
+let folder: string;
+let said: string[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "fanwire-tools-"));
+  mkdirSync(join(folder, "path"));
+  for (const name of ["touch", "cat"]) symlinkSync(`/bin/${name}`, join(folder, "path", name));
+  writeFileSync(join(folder, "os-release"), "NAME=x\nID=debian\n");
+  said = [];
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Writes a stand-in for apt-get that records its arguments. */
+function writeApt(install: string): void {
+  const path = join(folder, "path", "apt-get");
+  writeFileSync(path, `#!/bin/sh\necho "$@" >> "${folder}/asked"\n[ "$1" = update ] || { ${install}; }\n`);
+  chmodSync(path, 0o755);
+}
+
+function ensure(more: { readonly isRoot?: boolean } = {}): Promise<string[]> {
+  return ensureTestTools({
+    env: { PATH: join(folder, "path") },
+    tools: [
+      { program: "php", package: "php-cli", tests: "the comparisons with PHP" },
+      { program: "browser", package: "a-browser", tests: "the tests in a browser", path: join(folder, "browser") },
+    ],
+    isRoot: true,
+    osRelease: join(folder, "os-release"),
+    retryMs: 1,
+    say: (line) => said.push(line),
+    ...more,
+  });
+}
+
+test("missing tools are installed on Debian as root", async () => {
+  writeApt(`touch "${folder}/browser" "${folder}/path/php"`);
+
+  expect(await ensure()).toEqual([]);
+
+  const asked = readFileSync(join(folder, "asked"), "utf8");
+  expect(asked).toBe("update -q\ninstall -yq --no-install-recommends php-cli a-browser\n");
+});
+
+test("nothing is installed when nothing is missing", async () => {
+  writeApt("exit 1");
+  for (const path of ["browser", "path/php"]) writeFileSync(join(folder, path), "");
+
+  expect(await ensure()).toEqual([]);
+
+  expect(existsSync(join(folder, "asked"))).toBe(false);
+});
+
+test("a tool that cannot be installed is named, with the skipped tests and what to do", async () => {
+  writeApt(`touch "${folder}/browser"; echo "E: no such package" >&2; exit 100`);
+
+  expect(await ensure()).toEqual([
+    "without php (on PATH) the comparisons with PHP are skipped; on Debian: apt-get install --no-install-recommends php-cli",
+  ]);
+
+  expect(said).toContain("Attempt 3 failed: E: no such package");
+});
+
+test("nothing is installed without root, or on another system", async () => {
+  writeApt("exit 1");
+
+  expect(await ensure({ isRoot: false })).toHaveLength(2);
+  writeFileSync(join(folder, "os-release"), "ID=ubuntu\nID_LIKE=debian\n");
+  expect(await ensure()).toHaveLength(2);
+
+  expect(existsSync(join(folder, "asked"))).toBe(false);
+});

@@ -1,0 +1,91 @@
+import { execFile } from "node:child_process";
+import { access, readFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+
+type Tool = {
+  readonly program: string;
+  /** Debian package. */
+  readonly package: string;
+  readonly tests: string;
+  /** Path where the tests expect it; otherwise they search PATH. */
+  readonly path?: string;
+};
+
+export const testTools: readonly Tool[] = [
+  { program: "chromium", package: "chromium", tests: "the tests in a browser", path: "/usr/bin/chromium" },
+  { program: "php", package: "php-cli", tests: "the comparisons with PHP" },
+  { program: "openssl", package: "openssl", tests: "the tests with certificates" },
+];
+
+const installTimeoutMs = 600_000;
+const maxTries = 3;
+
+export type TestToolsOptions = {
+  readonly env: NodeJS.ProcessEnv;
+  readonly tools: readonly Tool[];
+  readonly isRoot: boolean;
+  /** Path of os-release. */
+  readonly osRelease: string;
+  /** Pause before another try of a failed installation. */
+  readonly retryMs: number;
+  say(line: string): void;
+};
+
+/**
+ * Installs what some tests need, on Debian as root. Returns a sentence for each tool that is still missing: which
+ * tests are skipped, and how to install it.
+ */
+export async function ensureTestTools(options: TestToolsOptions): Promise<string[]> {
+  let missing = await missingTools(options);
+  if (missing.length > 0 && options.isRoot && (await isDebian(options.osRelease))) {
+    await install(missing, options);
+    missing = await missingTools(options);
+  }
+  return missing.map(({ program, package: name, tests, path = "on PATH" }) => {
+    return `without ${program} (${path}) ${tests} are skipped; on Debian: apt-get install --no-install-recommends ${name}`;
+  });
+}
+
+async function missingTools({ tools, env }: TestToolsOptions): Promise<Tool[]> {
+  const found = await Promise.all(tools.map((tool) => isThere(tool, env)));
+  return tools.filter((_tool, at) => !found[at]);
+}
+
+async function isThere({ program, path }: Tool, { PATH = "" }: NodeJS.ProcessEnv): Promise<boolean> {
+  const paths = path === undefined ? PATH.split(delimiter).map((folder) => join(folder, program)) : [path];
+  const found = await Promise.all(
+    paths.map((each) =>
+      access(each).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
+}
+
+/** False on Ubuntu, whose chromium is a snap that does not run everywhere. */
+async function isDebian(osRelease: string): Promise<boolean> {
+  return /^ID=debian$/m.test(await readFile(osRelease, "utf8").catch(() => ""));
+}
+
+/** Retries, because mirrors fail now and then. */
+async function install(tools: readonly Tool[], options: TestToolsOptions): Promise<void> {
+  const names = tools.map(({ package: name }) => name);
+  const env = { ...options.env, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = (...args: string[]) => promisify(execFile)("apt-get", args, { env, timeout: installTimeoutMs });
+  options.say(`Installing ${names.join(", ")} with apt-get …`);
+  for (let tries = 1; tries <= maxTries; tries++) {
+    try {
+      await apt("update", "-q");
+      await apt("install", "-yq", "--no-install-recommends", ...names);
+      return;
+    } catch (error) {
+      const { message } = error as Error;
+      options.say(`Attempt ${tries} failed: ${message.trim().split("\n").at(-1)}`);
+    }
+    if (tries < maxTries) await delay(options.retryMs * tries);
+  }
+}
