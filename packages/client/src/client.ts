@@ -185,7 +185,7 @@ class Client implements AsyncDisposable {
 
   #onMessage(message: Message): void {
     if (message.type === "welcome") this.#onWelcome(message);
-    else if (message.type === "publication") this.#onPublication(publicationFrom(message));
+    else if (message.type === "publication") this.#onPublication(publicationFrom(message), message.since !== undefined);
     else if (message.type === "reply") this.#onReply(message);
   }
 
@@ -214,7 +214,9 @@ class Client implements AsyncDisposable {
     this.#commands.onReply(reply);
     // That to a ping says how far all that has come reaches: a quiet connection's position must not grow old.
     const position = reply.id === PING_ID && reply.ok ? reply.position : undefined;
-    if (position !== undefined) this.#progress.advance(position);
+    if (position === undefined) return;
+    this.#progress.advance(position);
+    this.#topics.caughtUp();
   }
 
   #onDropped(topics: readonly string[]): void {
@@ -232,8 +234,8 @@ class Client implements AsyncDisposable {
     this.#setState({ state: "open", address, recovered });
   }
 
-  #onPublication(publication: Publication): void {
-    const isNew = this.#topics.receive(publication, this.#progress);
+  #onPublication(publication: Publication, isCatchingUp: boolean): void {
+    const isNew = this.#topics.receive({ ...publication, isCatchingUp }, this.#progress);
     if (isNew) guarded(() => this.#options.onPublication(publication));
   }
 

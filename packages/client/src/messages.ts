@@ -6,6 +6,8 @@ export type Welcome = {
   readonly connection: string;
   readonly position?: string;
   readonly recovered: boolean | null;
+  /** Why not recovered. */
+  readonly reason?: string;
 };
 
 export type PublicationMessage = {
@@ -18,6 +20,8 @@ export type PublicationMessage = {
   readonly encoding?: "base64";
   readonly id?: string;
   readonly recovered?: true;
+  /** The position of its subscription alone, as long as that catches up; instead of `position`. */
+  readonly since?: string;
 };
 
 export type Reply = { readonly type: "reply"; readonly id: number | string } & (
@@ -56,8 +60,11 @@ export function parseFrame(frame: string): Message[] {
   });
 }
 
+/** `isCatchingUp`: its position is that of its subscription alone. */
+export type ReceivedPublication = Publication & { readonly isCatchingUp: boolean };
+
 export function publicationFrom(message: PublicationMessage): Publication {
-  const { topic, subscription, event, encoding, position, id, recovered = false } = message;
+  const { topic, subscription, event, encoding, since, position = since, id, recovered = false } = message;
   const data = encoding === "base64" ? bytesOf(message.data) : message.data;
   return { topic, subscription, event, data, position, id, recovered };
 }

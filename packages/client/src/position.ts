@@ -1,11 +1,25 @@
-/** Whether `position` lies behind `other` in the history. In another life of the history everything does. */
+type Parts = { readonly epoch: string; readonly sequence: number; readonly copy: string };
+
+/**
+ * Whether `position` lies behind `other` in the history. In another life of the history everything does. Of one publication
+ * each copy but the last has a position of its own, before that of the last.
+ */
 export function isAfter(position: string, other: string): boolean {
-  const [epoch, sequence] = split(position);
-  const [otherEpoch, otherSequence] = split(other);
-  return epoch !== otherEpoch || sequence > otherSequence;
+  const one = split(position);
+  const two = split(other);
+  if (one.epoch !== two.epoch || one.sequence !== two.sequence) return isLater(position, other);
+  return two.copy !== "" && (one.copy === "" || one.copy > two.copy);
 }
 
-function split(position: string): [epoch: string, sequence: number] {
+/** Whether `position` is that of a later publication than `other`. */
+export function isLater(position: string, other: string): boolean {
+  const one = split(position);
+  const two = split(other);
+  return one.epoch !== two.epoch || one.sequence > two.sequence;
+}
+
+function split(position: string): Parts {
   const dash = position.lastIndexOf("-");
-  return [position.slice(0, dash), Number(position.slice(dash + 1))];
+  const [sequence, copy = ""] = position.slice(dash + 1).split(".");
+  return { epoch: position.slice(0, dash), sequence: Number(sequence), copy };
 }

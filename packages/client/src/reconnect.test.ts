@@ -153,12 +153,12 @@ test("a topic that catches up moves the position of the others neither back nor 
   const subscribed = client.subscribe("b", { since: "e-10" });
   await settled();
   expect(FakeWebSocket.last.commands.at(-1)).toMatchObject({ topic: "b", since: "e-10" });
-  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-105" });
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-10" });
   expect(await subscribed).toEqual({ recovered: true });
 
-  FakeWebSocket.last.say(publication({ topic: "b", position: "e-20" }));
+  FakeWebSocket.last.say(publication({ topic: "b", since: "e-20", recovered: true }));
   expect(client.position).toBe("e-100");
-  FakeWebSocket.last.say(publication({ topic: "b", position: "e-104" }));
+  FakeWebSocket.last.say(publication({ topic: "b", since: "e-104", recovered: true }));
   expect(client.position).toBe("e-100");
   FakeWebSocket.last.say(publication({ topic: "b", position: "e-110" }));
   expect(client.position).toBe("e-110");
@@ -172,8 +172,8 @@ test("a topic that was catching up goes on from its own position", async () => {
   // In one frame: what follows the reply must find it settled.
   const { id } = FakeWebSocket.last.commands.at(-1) ?? {};
   FakeWebSocket.last.say(
-    { type: "reply", id, ok: true, recovered: true, position: "e-105" },
-    publication({ topic: "b", position: "e-20" }),
+    { type: "reply", id, ok: true, recovered: true, position: "e-10" },
+    publication({ topic: "b", since: "e-20", recovered: true }),
   );
   FakeWebSocket.last.end();
   await reconnected();
@@ -314,31 +314,36 @@ test("a connection that is not welcomed in 10 seconds is given up", async () => 
 
 const copy = (subscription: string, position: string) => publication({ topic: "a.b", subscription, position });
 
-test("after a reconnect a partly lost publication is delivered to the subscription that lacks it, and to no other", async () => {
+test("after a reconnect a partly lost publication is delivered to the subscriptions that lack it, and to no other", async () => {
   const { client, publications } = await record({ topics: ["a.b", "a.*", ">"] });
   FakeWebSocket.last.welcome();
-  FakeWebSocket.last.say(copy("a.b", "e-11"), copy("a.*", "e-11"), copy(">", "e-11"));
-  expect(client.position).toBe("e-11");
-  FakeWebSocket.last.say(copy("a.*", "e-12"));
-  expect(client.position).toBe("e-11");
+  FakeWebSocket.last.say(copy("a.*", "e-11.1000000000"), copy(">", "e-11.2000000000"), copy("a.b", "e-11"));
+  FakeWebSocket.last.say(copy("a.*", "e-12.1000000000"));
+  expect(client.position).toBe("e-12.1000000000");
   FakeWebSocket.last.end();
   await reconnected();
 
-  expect(query().get("since")).toBe("e-11");
-  FakeWebSocket.last.welcome({ position: "e-13", recovered: true });
-  FakeWebSocket.last.say(copy("a.b", "e-12"), copy("a.*", "e-12"), copy(">", "e-12"), copy("a.b", "e-13"));
+  expect(query().get("since")).toBe("e-12.1000000000");
+  FakeWebSocket.last.welcome({ position: "e-12.1000000000", recovered: true });
+  FakeWebSocket.last.say(copy(">", "e-12.2000000000"), copy("a.b", "e-12"));
   const received = publications.map(({ subscription, position }) => `${subscription} ${position}`);
-  expect(received.slice(3)).toEqual(["a.* e-12", "a.b e-12", "> e-12", "a.b e-13"]);
+  expect(received.slice(3)).toEqual(["a.* e-12.1000000000", "> e-12.2000000000", "a.b e-12"]);
+  expect(client.position).toBe("e-12");
 });
 
-test("the client resumes from the last publication that every matching subscription received", async () => {
-  const { client } = await record({ topics: ["a.b", "a.*"] });
-  FakeWebSocket.last.welcome();
-  FakeWebSocket.last.say(copy("a.b", "e-11"), copy("a.b", "e-12"));
-  expect(client.position).toBe("e-11");
+test("the reply to a ping moves the position of all topics on", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome({ position: "e-11" });
+  void client.subscribe("b");
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: true, position: "e-11" });
 
   FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-12" });
-  expect(client.position).toBe("e-12");
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-12");
+  expect(query().getAll("topic")).toEqual(["a", "b"]);
 });
 
 test("subscribe with since restarts a known topic from there, and leaves the others alone", async () => {

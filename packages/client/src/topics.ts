@@ -1,6 +1,6 @@
 import type { FanwireError } from "./error.ts";
-import type { Publication } from "./messages.ts";
-import { isAfter } from "./position.ts";
+import type { ReceivedPublication } from "./messages.ts";
+import { isAfter, isLater } from "./position.ts";
 import type { Progress } from "./progress.ts";
 
 export type Subscribed = {
@@ -22,7 +22,6 @@ export class Topic {
   isFollowed = false;
   #subscribed: Promise<Subscribed>;
   #settle: Settle;
-  #until: string | undefined;
   /** Newest position received, and the newest received before the current connection. */
   #last: string | undefined;
   #seen: string | undefined;
@@ -61,20 +60,18 @@ export class Topic {
   restart(since: string): void {
     if (this.#earlier === "none") this.#earlier = this.since === undefined ? "live" : "catching-up";
     this.since = since;
-    this.#until = undefined;
     this.#attempt++;
     const { resolve, reject } = this.#settle;
     [this.#subscribed, this.#settle] = settleable();
     this.#subscribed.then(resolve, reject);
   }
 
-  /** The worker follows it. `position`: where the history stood then, for one that catches up. */
+  /** The worker follows it. `position`: where it begins; it has one of its own until it has caught up. */
   followed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
     this.isFollowed = true;
     if (this.startsOver) this.startOver();
     this.#earlier = "none";
-    if (recovered === true) this.#until = position;
-    else this.since = undefined;
+    this.since = position;
     this.#settle.resolve({ recovered });
   }
 
@@ -90,27 +87,19 @@ export class Topic {
    * after its position: copies of a partly lost publication, and publications received while the topic caught up.
    */
   isNew(position: string): boolean {
-    return this.#seen === undefined || isAfter(position, this.#seen);
+    return this.#seen === undefined || isLater(position, this.#seen);
   }
 
   drop(error: FanwireError): void {
     this.#settle.reject(error);
   }
 
-  /**
-   * Whether it moves on with the connection: then the connection's position is its own. It does so again when it is past
-   * what it had missed and past the others: what was live meanwhile was held back from it alone.
-   */
-  receive(position: string, newest: string | undefined): boolean {
-    if (this.#earlier !== "none") return this.#earlier === "live";
+  /** Records a position of its own, as long as it catches up. Returns whether it moves on with the connection. */
+  receive(position: string, isCatchingUp: boolean): boolean {
+    if (this.#earlier !== "none") return this.#earlier === "live" && !isCatchingUp;
     if (this.#last === undefined || isAfter(position, this.#last)) this.#last = position;
-    if (this.since === undefined) return true;
-    const hasCaughtUp =
-      this.#until !== undefined &&
-      isAfter(position, this.#until) &&
-      (newest === undefined || isAfter(position, newest));
-    this.since = hasCaughtUp ? undefined : position;
-    return hasCaughtUp;
+    this.since = isCatchingUp ? position : undefined;
+    return !isCatchingUp;
   }
 }
 
@@ -163,30 +152,18 @@ export class Topics {
     for (const topic of this.#topics.values()) topic.disconnected();
   }
 
+  /** Everything that was published up to a position was received, by all topics. */
+  caughtUp(): void {
+    for (const topic of this.#topics.values()) if (topic.isFollowed && !topic.startsOver) topic.since = undefined;
+  }
+
   /** Records a publication in `progress`. Returns false when this copy was received before. */
-  receive({ topic, subscription, position }: Publication, progress: Progress): boolean {
+  receive({ topic, subscription, position, isCatchingUp }: ReceivedPublication, progress: Progress): boolean {
     if (position === undefined) return true;
-    const name = subscription ?? topic ?? "";
-    const known = this.#topics.get(name);
+    const known = this.#topics.get(subscription ?? topic ?? "");
     const isNew = known?.isNew(position) ?? true;
-    const movesOn = known?.receive(position, progress.newest) ?? true;
-    if (movesOn) progress.receive(position, name, topic === undefined ? [] : this.#liveMatches(topic));
+    const movesOn = known?.receive(position, isCatchingUp) ?? true;
+    if (movesOn) progress.advance(position);
     return isNew;
   }
-
-  /** Returns the names that receive a copy each and share the position of the connection. */
-  #liveMatches(topic: string): string[] {
-    const isLive = ({ isFollowed, since }: Topic) => isFollowed && since === undefined;
-    return this.all().flatMap((each) => (isLive(each) && matches(each.name, topic) ? [each.name] : []));
-  }
-}
-
-/** Whether a topic is `pattern` or matches it: `*` stands for one token, `>` at the end for one or more. */
-export function matches(pattern: string, topic: string): boolean {
-  if (pattern === topic) return true;
-  const tokens = topic.split(".");
-  const wanted = pattern.split(".");
-  const isOpen = wanted.at(-1) === ">";
-  if (isOpen ? tokens.length < wanted.length : tokens.length !== wanted.length) return false;
-  return wanted.every((token, at) => token === "*" || (isOpen && at === wanted.length - 1) || token === tokens[at]);
 }

@@ -3,10 +3,15 @@ import type { FakeWebSocket } from "./fake-web-socket.ts";
 
 export type Logged = { readonly sequence: number; readonly topic: string };
 
-type Copy = { readonly subscription: string };
+type Copy = { readonly subscription: string; readonly position?: string; readonly since?: string };
+
+/** Marks what a subscription that catches up receives: its position is its own. */
+function ofItsOwn({ position, ...copy }: Copy): Copy {
+  return { ...copy, ...(position !== undefined && { since: position }) };
+}
 
 /** What was missed and still has to be sent, and what was live meanwhile and is held back. */
-type CatchingUp = { readonly topics: Set<string>; missed: Copy[]; heldBack: Copy[] };
+type CatchingUp = { readonly topics: Set<string>; missed: Copy[]; heldBack: Copy[]; readonly isOne: boolean };
 
 /**
  * What a worker sends on one connection, as docs/protocol.md has it. Its log is whole, so all can be proven. Each
@@ -31,7 +36,7 @@ export class ModelWorker {
     this.#topics = new Set(query.getAll("topic"));
     const recovered = since === null ? null : true;
     this.#wire = [{ type: "welcome", connection: "a.1", position: this.#position, recovered }];
-    this.#beginCatchingUp(new Set(this.#topics), since ?? this.#position);
+    this.#beginCatchingUp(new Set(this.#topics), since ?? this.#position, false);
   }
 
   get isIdle(): boolean {
@@ -57,8 +62,9 @@ export class ModelWorker {
         continue;
       }
       const recovered = since === undefined ? undefined : true;
-      this.#wire.push({ type: "reply", id, ok: true, recovered, position: this.#position });
-      if (!this.#topics.has(name) && typeof since === "string") this.#beginCatchingUp(new Set([name]), since);
+      const position = recovered ? since : this.#position;
+      this.#wire.push({ type: "reply", id, ok: true, recovered, position });
+      if (!this.#topics.has(name) && typeof since === "string") this.#beginCatchingUp(new Set([name]), since, true);
       this.#topics.add(name);
     }
   }
@@ -77,9 +83,10 @@ export class ModelWorker {
     const index = this.#hasRecovered ? at % Math.max(this.#catchingUp.length, 1) : 0;
     const chosen = this.#catchingUp[index];
     if (chosen === undefined) return;
-    this.#wire.push(...chosen.missed.splice(0, count));
+    const mark = (copies: Copy[]) => (chosen.isOne ? copies.map(ofItsOwn) : copies);
+    this.#wire.push(...mark(chosen.missed.splice(0, count)));
     if (chosen.missed.length > 0) return;
-    this.#wire.push(...chosen.heldBack);
+    this.#wire.push(...mark(chosen.heldBack));
     this.#catchingUp.splice(index, 1);
     this.#hasRecovered = true;
   }
@@ -94,17 +101,34 @@ export class ModelWorker {
     return `e-${this.#log.at(-1)?.sequence ?? 0}`;
   }
 
-  #beginCatchingUp(topics: Set<string>, since: string): void {
-    const from = Number(since.slice("e-".length));
-    const missed = this.#log.flatMap((logged) => (logged.sequence > from ? copiesOf(logged, topics) : []));
-    this.#catchingUp.push({ topics, missed, heldBack: [] });
+  #beginCatchingUp(topics: Set<string>, since: string, isOne: boolean): void {
+    const [sequence, tag] = since.slice("e-".length).split(".");
+    const from = Number(sequence);
+    const missed = this.#log.flatMap((logged) => {
+      if (logged.sequence < from || (logged.sequence === from && tag === undefined)) return [];
+      const copies = copiesOf(logged, topics);
+      return logged.sequence > from ? copies : copies.filter(({ subscription }) => tagOf(subscription) > (tag ?? ""));
+    });
+    this.#catchingUp.push({ topics, missed, heldBack: [], isOne });
   }
 }
 
-/** Returns one copy for each subscription that matches. */
+/** Returns one copy for each subscription that matches, in the order in which workers send them. */
 function copiesOf({ sequence, topic }: Logged, subscriptions: Iterable<string>): Copy[] {
-  return [...subscriptions].flatMap((subscription) => {
-    if (!matchesTopic(subscription, topic)) return [];
-    return [{ type: "publication", topic, subscription, event: "message", data: "", position: `e-${sequence}` }];
+  const matching = [...subscriptions].filter((subscription) => matchesTopic(subscription, topic));
+  matching.sort((one, other) => (tagOf(one) < tagOf(other) ? -1 : 1));
+  return matching.map((subscription, at) => {
+    const position = at === matching.length - 1 ? `e-${sequence}` : `e-${sequence}.${tagOf(subscription)}`;
+    return { type: "publication", topic, subscription, event: "message", data: "", position };
   });
+}
+
+/** Orders subscriptions; another order than that of their names. */
+function tagOf(subscription: string): string {
+  const letters = [...subscription].map((letter) => 255 - letter.charCodeAt(0));
+  return letters
+    .slice(0, 5)
+    .map((code) => code.toString(16).padStart(2, "0"))
+    .join("")
+    .padEnd(10, "0");
 }

@@ -1,0 +1,20 @@
+import { expect, test } from "vitest";
+import { isAfter, isLater } from "./position.ts";
+
+test("positions of one history are ordered by sequence, then by copy, the last copy without a tag", () => {
+  const inOrder = ["e-6", "e-7.00ff00ff00", "e-7.a000000000", "e-7", "e-10.0000000001", "e-10"];
+
+  for (const [at, position] of inOrder.entries()) {
+    for (const [otherAt, other] of inOrder.entries()) expect(isAfter(position, other)).toBe(at > otherAt);
+  }
+});
+
+test("another history lies behind any", () => {
+  expect(isAfter("new-1", "old-9")).toBe(true);
+  expect(isLater("new-1", "old-9")).toBe(true);
+});
+
+test("copies of one publication are not later than each other", () => {
+  expect(isLater("e-7", "e-7.00ff00ff00")).toBe(false);
+  expect(isLater("e-8.00ff00ff00", "e-7")).toBe(true);
+});
