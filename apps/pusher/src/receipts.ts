@@ -21,9 +21,15 @@ type Noted = {
   readonly exceptedId: number | undefined;
 };
 type Counted = { delivered: number; buffered: number };
-type Entry = Counted & { readonly notedAt: number; settled: Promise<void> };
+type Entry = Counted & {
+  readonly notedAt: number;
+  settled: Promise<void>;
+  /** Some that it was handed to have closed since: whether they got it is not known. */
+  hasClosed: boolean;
+};
 type Batch = { readonly noted: (Noted & { readonly entry: Entry })[]; readonly settled: Promise<void> };
-type Tally = Counted & { readonly followed: Followable };
+/** With those it was not written to, since they are over their limit. */
+type Tally = Counted & { readonly followed: Followable; refused: number };
 
 /** More that nobody has asked for are forgotten, the oldest first. */
 const MAX_ENTRIES = 10_000;
@@ -48,19 +54,22 @@ export class Receipts {
   note(id: string, noted: Noted): void {
     this.#batch ??= this.#openBatch();
     const { settled } = this.#batch;
-    const entry = this.#entries.get(id) ?? { delivered: 0, buffered: 0, notedAt: performance.now(), settled };
+    const entry = this.#entries.get(id) ?? newEntry(settled);
     entry.settled = settled;
     this.#entries.set(id, entry);
     this.#batch.noted.push({ ...noted, entry });
     this.#forget();
   }
 
-  /** What was counted, and forgets it. `isFinal` is false when it may have been forgotten before. */
+  /**
+   * What was counted, and forgets it. `isFinal` is false when it may have been forgotten before, and when connections closed
+   * before they could be counted, as they do during a drain.
+   */
   async take(id: string): Promise<Counted & { readonly isFinal: boolean }> {
     const entry = this.#entries.get(id);
     await entry?.settled;
     this.#entries.delete(id);
-    const isFinal = entry !== undefined || performance.now() - this.#forgotAt > KEEP_MS;
+    const isFinal = entry === undefined ? performance.now() - this.#forgotAt > KEEP_MS : !entry.hasClosed;
     return { delivered: entry?.delivered ?? 0, buffered: entry?.buffered ?? 0, isFinal };
   }
 
@@ -86,6 +95,7 @@ export class Receipts {
       const buffered = Math.min(counted.buffered, handedTo);
       entry.buffered += buffered;
       entry.delivered += Math.min(counted.delivered, handedTo - buffered);
+      entry.hasClosed ||= counted.delivered + counted.buffered + counted.refused < handedTo;
     }
   }
 
@@ -95,7 +105,7 @@ export class Receipts {
     let everyone: Tally | undefined;
     for (const { followed } of noted) {
       if (tallies.has(followed)) continue;
-      const tally = { followed, delivered: 0, buffered: 0 };
+      const tally = newTally(followed);
       tallies.set(followed, tally);
       if (followed.kind === "user") this.#tallyUser(followed.connectionIds, tally);
       else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
@@ -123,12 +133,16 @@ export class Receipts {
     }
   }
 
-  #without(exceptedId: number | undefined, tally: Tally): Counted {
+  #without(exceptedId: number | undefined, tally: Tally): Omit<Tally, "followed"> {
     const excepted = exceptedId === undefined ? undefined : this.#connections.get(exceptedId);
     if (excepted === undefined) return tally;
-    const own = { followed: tally.followed, delivered: 0, buffered: 0 };
+    const own = newTally(tally.followed);
     add(own, excepted);
-    return { delivered: tally.delivered - own.delivered, buffered: tally.buffered - own.buffered };
+    return {
+      delivered: tally.delivered - own.delivered,
+      buffered: tally.buffered - own.buffered,
+      refused: tally.refused - own.refused,
+    };
   }
 
   #forget(): void {
@@ -142,9 +156,17 @@ export class Receipts {
   }
 }
 
+function newEntry(settled: Promise<void>): Entry {
+  return { delivered: 0, buffered: 0, notedAt: performance.now(), settled, hasClosed: false };
+}
+
+function newTally(followed: Followable): Tally {
+  return { followed, delivered: 0, buffered: 0, refused: 0 };
+}
+
 function add(tally: Tally, connection: Connection): void {
-  // To one that is over its limit it was not written.
-  if (connection.getUserData().isOverUnsentLimit || !tally.followed.has(connection)) return;
-  if (connection.getBufferedAmount() > 0) tally.buffered++;
+  if (!tally.followed.has(connection)) return;
+  if (connection.getUserData().isOverUnsentLimit) tally.refused++;
+  else if (connection.getBufferedAmount() > 0) tally.buffered++;
   else tally.delivered++;
 }

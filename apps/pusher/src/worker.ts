@@ -95,9 +95,10 @@ export async function startWorker(options: {
     },
   });
 
-  startControl({ bus, subjects, workerId, edge, log, describeWorker });
+  const control = startControl({ bus, subjects, workerId, edge, log, describeWorker });
   await edgeApp.listen(config.host, port).catch(async (error: unknown) => {
     clearInterval(rateTimer);
+    await control.stop();
     await bus.stop();
     throw error;
   });
@@ -112,6 +113,7 @@ export async function startWorker(options: {
     entrance.stop();
     durable.stop();
     edgeApp.close();
+    await control.stop();
     await bus.stop();
   };
   let stopped: Promise<void> | undefined;

@@ -10,6 +10,8 @@ export {
   workerIdFrom,
 } from "./connection-address.ts";
 export {
+  type Announcement,
+  announcement,
   type ConnectionDescription,
   type ControlRequest,
   connectionDescription,
@@ -17,11 +19,12 @@ export {
   controlRequest,
   type DeliveryOutcome,
   deliveryReply,
+  endedReply,
   followersReply,
   followReply,
-  MAX_NAMED_CONNECTIONS,
   type ReceiptReply,
   receiptReply,
+  type UserReply,
   userReply,
   type WorkerDescription,
   workerDescription,
