@@ -126,3 +126,18 @@ export function errorBody(code: ErrorCode, message: string = errors[code].messag
 export function errorEntry(code: ErrorCode): ErrorEntry {
   return errors[code];
 }
+
+/** What a request is called that Node's parser gave up. */
+export function parserErrorCode(error: unknown): ErrorCode {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return "headers_too_large";
+    case "HPE_INVALID_URL":
+      return "malformed_target";
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "request_timeout";
+    default:
+      return "malformed_request";
+  }
+}
