@@ -11,7 +11,7 @@ let server: ApiServer;
 beforeAll(async () => {
   const api: Api = new OpenAPIHono();
   api.all("*", async (c) => {
-    const content = parseQuery(c.env.incoming.url ?? "").get("content") ?? Buffer.alloc(0);
+    const content = parseQuery(c.env.incoming.url ?? "").parameters.get("content") ?? Buffer.alloc(0);
     const body = c.req.method === "POST" ? await c.req.text() : "";
     return c.json({ method: c.req.method, path: c.req.path, content: content.toString("hex"), body });
   });
