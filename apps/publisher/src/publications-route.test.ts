@@ -127,6 +127,7 @@ describe("POST /v1/publications", () => {
       422,
       "invalid_request",
     ],
+    ["an event of our own", '{"target":{"everyone":true},"data":"x","event":"fanwire.close"}', 422, "invalid_request"],
     ["an unknown field", '{"target":{"everyone":true},"data":"x","receipts":true}', 422, "invalid_request"],
     [
       "content NATS does not take",

@@ -90,6 +90,14 @@ const headerName = z
     "must be 1 to 255 bytes of UTF-8 without control characters, beginning and ending with no space",
   );
 
+/** Events of this name tell clients of the cluster itself, such as that it closes a connection. */
+const OWN_EVENTS = "fanwire.";
+
+/** Whether an application may call its publication so. */
+export function isEventName(text: string): boolean {
+  return isHeaderName(text) && !text.startsWith(OWN_EVENTS);
+}
+
 /** One publication, as a caller sends it. What comes out is what the cluster moves: to several topics, several. */
 export const publicationRequest = z
   .strictObject({
@@ -103,7 +111,10 @@ export const publicationRequest = z
       .enum(["utf8", "base64"], 'must be "utf8" or "base64"')
       .optional()
       .describe("How `data` stands for bytes: as UTF-8 (default), or as padded base64 of any bytes."),
-    event: headerName.optional().describe("The application's own name for it. Default: `message`."),
+    event: headerName
+      .refine(isEventName, `must not begin with ${OWN_EVENTS}`)
+      .optional()
+      .describe("The application's own name for it; not `fanwire.…`. Default: `message`."),
     id: headerName
       .optional()
       .describe(
