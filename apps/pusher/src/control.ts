@@ -141,10 +141,11 @@ async function answerReceipt(
       return parsed !== undefined && edge.hasServed(subject, parsed);
     });
   while (!hasCome() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
-
   const isFinal = hasCome();
   // What waits for the end of the flush window counts too.
   edge.flush();
+  // Connections that were about to join get it when they do.
+  while (!edge.receipts.hasCounted(id) && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
   const counted = await edge.receipts.take(id);
   return { worker: workerId, ...counted, isFinal: isFinal && counted.isFinal };
 }
