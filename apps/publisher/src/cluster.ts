@@ -133,7 +133,7 @@ export class Cluster {
   /** Every worker that answers, by id, and the ids of those that are known and do not. */
   async describeWorkers(): Promise<{ workers: Omit<WorkerDescription, "process">[]; missing: string[] }> {
     const described = await this.#callWorkers();
-    for (const { id, process } of described) this.#registry.heard(id, process);
+    for (const { id, process } of described) this.#registry.answered(id, process);
     const ids = new Set(described.map(({ id }) => id));
     await this.#registry.findEnded(this.#registry.workers.filter((worker) => !ids.has(worker)));
     return {
@@ -237,7 +237,7 @@ export class Cluster {
       if (this.#registry.stateOf(workerId) === "ended") return NOT_FOUND;
       const outcome = await ask(Math.max(1, leftMs()));
       if (outcome.ok) {
-        this.#registry.heard(workerId);
+        this.#registry.answered(workerId);
         return outcome;
       }
       if (outcome.reason === "timeout") return WORKER_TIMEOUT;

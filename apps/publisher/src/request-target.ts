@@ -24,7 +24,7 @@ export function isDecodable(target: string): boolean {
   }
 }
 
-export function pathOf(target: string): string {
+function pathOf(target: string): string {
   const end = target.search(/[?#]/);
   return end < 0 ? target : target.slice(0, end);
 }

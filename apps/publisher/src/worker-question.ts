@@ -50,7 +50,7 @@ export async function askWorkers<Reply extends { readonly worker: string }>(
     const reply = schema.safeParse(parseJson(message));
     if (reply.success) {
       replies.set(reply.data.worker, reply.data);
-      registry.heard(reply.data.worker);
+      registry.answered(reply.data.worker);
     } else if (message.data.length > 0) {
       log.warn({ err: reply.error }, "invalid reply from worker");
     }
@@ -62,7 +62,7 @@ export async function askWorkers<Reply extends { readonly worker: string }>(
   const wasAsked = await askUntil(parts, request, onReply, over.signal);
   clearInterval(doubt);
   if (!wasAsked) return undefined;
-  for (const worker of lacking()) registry.notHeard(worker);
+  for (const worker of lacking()) registry.didNotAnswer(worker);
   const missing = [...before, ...registry.workers].filter((worker) => !replies.has(worker));
   return { replies, missing: new Set(missing), areAllKnown: registry.isSettled };
 }

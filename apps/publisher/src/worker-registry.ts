@@ -107,7 +107,7 @@ export class WorkerRegistry {
   }
 
   /** It said something. */
-  heard(worker: string, process?: string): void {
+  answered(worker: string, process?: string): void {
     if (!isWorkerId(worker)) {
       this.#bridged.delete(worker);
       this.#bridged.set(worker, performance.now());
@@ -128,7 +128,7 @@ export class WorkerRegistry {
   }
 
   /** It was asked and did not answer in time. */
-  notHeard(worker: string): void {
+  didNotAnswer(worker: string): void {
     const known = this.#known.get(worker);
     if (known !== undefined) known.isSilent = true;
     this.#missed(worker);
@@ -164,7 +164,7 @@ export class WorkerRegistry {
   #onAnnouncement(message: BusMessage): void {
     const { data } = announcement.safeParse(parseJson(message));
     if (data?.state === "ended") this.#end(data.worker);
-    else if (data !== undefined) this.heard(data.worker, data.process);
+    else if (data !== undefined) this.answered(data.worker, data.process);
   }
 
   #end(worker: string): void {
@@ -204,7 +204,7 @@ export class WorkerRegistry {
     this.#isCalling = true;
     try {
       const present = await this.#parts.call();
-      for (const { id, process } of present) this.heard(id, process);
+      for (const { id, process } of present) this.answered(id, process);
       const ids = new Set(present.map(({ id }) => id));
       const missed = this.workers.filter((worker) => !ids.has(worker));
       for (const worker of missed) this.#missed(worker);
