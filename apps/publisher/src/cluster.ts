@@ -102,12 +102,11 @@ export class Cluster {
     const results: Promise<PublishResult[]>[] = [];
     for (const { kind, requests: alike } of runsOf(requests)) {
       // One tick hands all of a run over, so that their order is the order on the wire.
-      if (kind === "plain") {
-        results.push(this.#publishPlain(alike));
-        continue;
-      }
-      const started = alike.map((request) => this.#start(request));
-      results.push(Promise.all(started.map(({ result }) => result)));
+      const started = kind === "plain" ? [] : alike.map((request) => this.#start(request));
+      const result = kind === "plain" ? this.#publishPlain(alike) : Promise.all(started.map((each) => each.result));
+      // Awaited below, which may be long after it failed.
+      result.catch(() => {});
+      results.push(result);
       if (kind === "durable") await Promise.all(started.map(({ isStored }) => isStored));
     }
     return (await Promise.all(results)).flat();

@@ -57,6 +57,7 @@ export class WorkerRegistry {
   /** Since when announcements are received and all that were there then have been asked; undefined: not since NATS was lost. */
   #listeningSince: number | undefined;
   #disconnects = 0;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #isCalling = false;
 
   constructor(parts: RegistryParts) {
@@ -134,8 +135,11 @@ export class WorkerRegistry {
     this.#missed(worker);
   }
 
-  /** Forgets those of this machine that have ended, without asking anybody. */
+  /** Forgets those of this machine that have ended, without asking anybody; not for each of many receipts at one moment. */
   findEndedHere(): void {
+    const now = performance.now();
+    if (now - this.#lookedAt < LOOK_EVERY_MS) return;
+    this.#lookedAt = now;
     for (const [worker, { process }] of this.#known) {
       if (process !== undefined && hasProcessEnded(process) === true) this.#end(worker);
     }

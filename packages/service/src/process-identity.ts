@@ -8,17 +8,19 @@ const ENDED_STATES: ReadonlySet<string> = new Set(["Z", "X"]);
 
 type Identity = { readonly machine: string; readonly pid: number; readonly startedAt: string };
 
+/** One start of one machine, and the part of its processes that see each other; `undefined` where it cannot be told. */
+const machineId = readMachineId();
+
 /** Names this process among all of its machine, now and later; `undefined` where the system does not tell (it is Linux that does). */
 export function identifyProcess(): string | undefined {
-  const machine = machineId();
   const startedAt = statFields(process.pid)?.[STARTED_AT];
-  return machine === undefined || startedAt === undefined ? undefined : `${machine}/${process.pid}/${startedAt}`;
+  return machineId === undefined || startedAt === undefined ? undefined : `${machineId}/${process.pid}/${startedAt}`;
 }
 
 /** Whether the process that {@link identifyProcess} named exists no more; `undefined` when it cannot be told from here. */
 export function hasProcessEnded(identity: string): boolean | undefined {
   const known = parseIdentity(identity);
-  if (known === undefined || known.machine !== machineId()) return undefined;
+  if (known === undefined || known.machine !== machineId) return undefined;
   if (!isPidInUse(known.pid)) return true;
   const fields = statFields(known.pid);
   // Other users' processes may be hidden: that the number is in use says nothing then.
@@ -26,8 +28,7 @@ export function hasProcessEnded(identity: string): boolean | undefined {
   return ENDED_STATES.has(fields[STATE] ?? "") || fields[STARTED_AT] !== known.startedAt;
 }
 
-/** One start of one machine, and the part of its processes that see each other. */
-function machineId(): string | undefined {
+function readMachineId(): string | undefined {
   try {
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     return `${boot}:${readlinkSync("/proc/self/ns/pid")}`;
