@@ -6,6 +6,8 @@ import { askUntil, parseJson } from "./control-messages.ts";
 
 const CHECK_MS = 500;
 const LOOK_EVERY_MS = 20;
+/** Processes of this machine are looked at no more often than this. */
+const PROCESSES_EVERY_MS = 5;
 /** How often all workers are asked who they are, beside what they announce. */
 const CALL_EVERY_MS = 5_000;
 /** A worker that lost NATS as this publisher did, or before it came, is connected again and has announced itself by then. */
@@ -138,7 +140,7 @@ export class WorkerRegistry {
   /** Forgets those of this machine that have ended, without asking anybody; not for each of many receipts at one moment. */
   findEndedHere(): void {
     const now = performance.now();
-    if (now - this.#lookedAt < LOOK_EVERY_MS) return;
+    if (now - this.#lookedAt < PROCESSES_EVERY_MS) return;
     this.#lookedAt = now;
     for (const [worker, { process }] of this.#known) {
       if (process !== undefined && hasProcessEnded(process) === true) this.#end(worker);
