@@ -219,3 +219,42 @@ test("while NATS is away history and durable publications are 503, and after it 
   expect(page.publications.map(({ position, data }) => [position, data])).toEqual([[after.position, "after"]]);
   expect(page.complete).toBe(true);
 });
+
+test("a batch of everything is published in its order, also the first after a start", async () => {
+  await using fresh = await startPublisher({ nats: nats.url });
+  const heard: string[] = [];
+  opened.bus.subscribe(opened.subjects.liveTopics("mixed.>"), ({ data }) => heard.push(Buffer.from(data).toString()));
+  opened.bus.subscribe(opened.subjects.liveConnections("w0rker00"), (message) => {
+    heard.push(Buffer.from(message.data).toString());
+    message.respond('{"outcome":"delivered"}');
+  });
+  await opened.bus.confirm();
+  const kinds: { readonly target: object; readonly durable?: boolean; readonly receipt?: boolean }[] = [
+    { target: { topic: "mixed.a" }, durable: true },
+    { target: { topic: "mixed.a" } },
+    { target: { connection: "w0rker00.1" } },
+    { target: { topics: ["mixed.b", "mixed.c"] }, durable: true },
+    { target: { topics: ["mixed.b", "mixed.c"] } },
+    { target: { topic: "mixed.a" }, receipt: true },
+  ];
+  const batch = Array.from({ length: 10 }, () => kinds)
+    .flat()
+    .map((kind, at) => ({ ...kind, data: String(at) }));
+
+  for (const round of ["first", "next"]) {
+    heard.length = 0;
+    const response = await fetch(`${fresh.url}/v1/publications`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(batch),
+    });
+    const { results } = (await response.json()) as { results: { status?: string }[] };
+
+    expect(results.map(({ status }) => status)).toEqual(
+      batch.map(({ target, durable }) => (durable ? "stored" : "connection" in target ? "delivered" : "published")),
+    );
+    const copies = batch.flatMap(({ target, data }) => ("topics" in target ? [data, data] : [data]));
+    await until("all came", () => heard.length === copies.length);
+    expect(heard, round).toEqual(copies);
+  }
+});

@@ -248,6 +248,8 @@ test("a worker that died is not waited for, and those that have just started are
   expect(await receiptOf({ topic: "deaths" })).toEqual(ofAll(0));
 
   process.kill(victim.pid, "SIGKILL");
+  // Until it is dead it may still get what is published, and be missing.
+  await until("it is dead", () => !isRunning(victim.pid));
   const { receipt, ms } = await timedReceipt({ topic: "deaths" });
   await using another = await startPusher({ nats: nats.url, env });
   const client = await connectClient(`${another.url}?topic=deaths`);
@@ -260,6 +262,14 @@ test("a worker that died is not waited for, and those that have just started are
   });
   client.socket.terminate();
 });
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 test("what a worker holds back until the history is repaired is not delivered yet, and nobody says it is", async () => {
   await using proxy = await startLossyProxy(nats.port);

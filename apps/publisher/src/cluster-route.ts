@@ -8,7 +8,7 @@ const describe = createRoute({
   path: "/v1/cluster",
   operationId: "describeCluster",
   summary: "See every worker",
-  description: "Asks all workers and gathers what answers at once: a worker that hangs is missing.",
+  description: "Asks all workers and gathers what answers at once. `missing` names those that are known and did not.",
   responses: {
     200: jsonResponse("The workers.", clusterReply),
     ...errorResponses("unauthorized", "too_many_requests", "nats_forbidden", "nats_unavailable"),
@@ -16,5 +16,8 @@ const describe = createRoute({
 });
 
 export function addClusterRoute(api: Api, { cluster }: ApiParts): void {
-  api.openapi(describe, async (c) => c.json({ workers: await cluster.describeWorkers() }, 200));
+  api.openapi(describe, async (c) => {
+    const { workers, missing } = await cluster.describeWorkers();
+    return c.json({ workers, ...(missing.length > 0 && { missing }) }, 200);
+  });
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Bus, BusMessage, History, PublishOutcome, RequestFailure } from "@fanwire/bus";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Bus, BusMessage, History, PublishOutcome, RequestOutcome } from "@fanwire/bus";
 import {
   type ConnectionAddress,
   type ConnectionDescription,
@@ -9,8 +10,10 @@ import {
   deliveryReply,
   followersReply,
   followReply,
+  formatConnectionAddress,
   type Publication,
   type Subjects,
+  type UserReply,
   userReply,
   type WorkerDescription,
   workerDescription,
@@ -26,23 +29,37 @@ import {
   type PublishRefusal,
   type PublishRequest,
   type PublishResult,
+  type Receipt,
   receiptOfConnection,
   resultOfAll,
   runsOf,
-  type StoredAt,
   storedNow,
 } from "./core/publish.ts";
 import { ApiError, refusalCodes } from "./errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
-import { Receipts } from "./receipts.ts";
-import { Roll } from "./roll.ts";
+import { type Before, Receipts } from "./receipts.ts";
+import { pageOf, type UserPage } from "./user-page.ts";
+import { askWorkers } from "./worker-question.ts";
+import { WorkerRegistry } from "./worker-registry.ts";
 
 /** Workers answer at once: when none did for so long, all have. */
 const GATHER_STALL_MS = 250;
 const GATHER_MAX_WAIT_MS = 2_000;
+/** How often a worker is tried that NATS does not reach. */
+const TRY_AGAIN_AFTER_MS = 50;
+/** A node of NATS may hear of a worker later than a caller hears an address of it. */
+const UNKNOWN_FOR_MS = 250;
 
-/** What can be asked of every worker about a user. */
-type UserRequest = Extract<ControlRequest, { user: string }>;
+/** What can be done to all connections of a user. */
+type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
+type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
+/** Absent when every worker that there is has answered. */
+export type Gap = {
+  /** Known workers that did not answer. */
+  readonly missing?: number;
+  readonly complete?: false;
+};
+type Asked<Reply> = { readonly replies: readonly Reply[]; readonly gap: Gap };
 
 type ClusterParts = {
   readonly bus: Bus;
@@ -57,35 +74,42 @@ type ClusterParts = {
 /** The cluster as seen from the HTTP API: what can be published to it and asked of it, over NATS. */
 export class Cluster {
   readonly #parts: ClusterParts;
+  readonly #registry: WorkerRegistry;
   readonly #receipts: Receipts;
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
-    const roll = new Roll({ ...parts, timeoutMs: parts.receiptTimeoutMs, call: () => this.describeWorkers() });
-    this.#receipts = new Receipts({ ...parts, roll, timeoutMs: parts.receiptTimeoutMs });
+    const timeoutMs = parts.receiptTimeoutMs;
+    this.#registry = new WorkerRegistry({ ...parts, timeoutMs, call: () => this.#callWorkers() });
+    this.#receipts = new Receipts({ ...parts, registry: this.#registry, timeoutMs });
+  }
+
+  /** Ends what it does unasked. */
+  stop(): void {
+    this.#registry.stop();
   }
 
   /** Publishes; to a connection, with its worker's word about it. */
-  async publish({ publications, isDurable, wantsReceipt }: PublishRequest): Promise<PublishResult> {
-    const receiptId = wantsReceipt ? randomUUID() : undefined;
-    const asked = publications.map((each) => (receiptId === undefined ? each : { ...each, receipt: receiptId }));
-    const results = await Promise.all(asked.map((publication) => this.#publish(publication, isDurable)));
-    const result = resultOfAll(results);
-    if (receiptId === undefined || !result.ok) return result;
-    return this.#withReceipt(receiptId, result, storedNow(this.#parts.subjects, publications, results));
+  publish(request: PublishRequest): Promise<PublishResult> {
+    return this.#start(request).result;
   }
 
-  /** Publishes a batch: one result for each request. NATS gets them in their order. */
+  /**
+   * Publishes a batch, in its order: one result for each request. What follows something durable is published when that is stored: it
+   * could overtake it otherwise.
+   */
   async publishAll(requests: readonly PublishRequest[]): Promise<PublishResult[]> {
-    // One turn hands all of them over, so that their order is the order on the wire.
-    const results = await Promise.all(
-      runsOf(requests).map((run) =>
-        run.isPlain
-          ? this.#publishPlain(run.requests)
-          : Promise.all(run.requests.map((request) => this.publish(request))),
-      ),
-    );
-    return results.flat();
+    const results: Promise<PublishResult[]>[] = [];
+    for (const { kind, requests: alike } of runsOf(requests)) {
+      // One tick hands all of a run over, so that their order is the order on the wire.
+      const started = kind === "plain" ? [] : alike.map((request) => this.#start(request));
+      const result = kind === "plain" ? this.#publishPlain(alike) : Promise.all(started.map((each) => each.result));
+      // Awaited below, which may be long after it failed.
+      result.catch(() => {});
+      results.push(result);
+      if (kind === "durable") await Promise.all(started.map(({ isStored }) => isStored));
+    }
+    return (await Promise.all(results)).flat();
   }
 
   /** Publishes and does not ask whether anybody was there, as the original cluster did. */
@@ -105,10 +129,17 @@ export class Cluster {
     await this.#askAboutConnection("close-connection", address);
   }
 
-  /** Every worker that answers, by id. */
-  async describeWorkers(): Promise<WorkerDescription[]> {
-    const workers = await this.#askAll({ command: "describe" }, workerDescription);
-    return workers.sort((one, other) => (one.id < other.id ? -1 : 1));
+  /** Every worker that answers, by id, and the ids of those that are known and do not. */
+  async describeWorkers(): Promise<{ workers: Omit<WorkerDescription, "process">[]; missing: string[] }> {
+    const described = await this.#callWorkers();
+    for (const { id, process } of described) this.#registry.answered(id, process);
+    const ids = new Set(described.map(({ id }) => id));
+    await this.#registry.findEnded(this.#registry.workers.filter((worker) => !ids.has(worker)));
+    return {
+      // Which process it is tells more of its machine than a caller needs.
+      workers: described.map(({ process: _, ...worker }) => worker).sort((one, other) => (one.id < other.id ? -1 : 1)),
+      missing: this.#registry.workers.filter((worker) => !ids.has(worker)).sort(),
+    };
   }
 
   /** @throws ApiError when the worker does not answer. */
@@ -122,43 +153,106 @@ export class Cluster {
     return reply.data.outcome;
   }
 
-  /** The user's connections on all workers that answer: as they were before they were closed or followed something. */
-  async askAboutUser(request: UserRequest): Promise<z.output<typeof userReply>> {
-    const replies = await this.#askAll(request, userReply);
-    return {
-      count: replies.reduce((sum, { count }) => sum + count, 0),
-      connections: replies.flatMap(({ connections }) => connections),
-    };
+  /** A page of the user's connections on all workers that answer, in the order of their addresses. */
+  async findUser({ user, after, limit }: FindUser): Promise<UserPage & Gap> {
+    const request = {
+      command: "find-user",
+      user,
+      limit,
+      ...(after !== undefined && { after: formatConnectionAddress(after) }),
+    } as const;
+    const { replies, gap } = await this.#askAll<UserReply>(request, userReply);
+    return { ...pageOf(replies, limit), ...gap };
+  }
+
+  /**
+   * Does something to all connections of a user: on every worker, or it is not said to be done.
+   *
+   * @throws ApiError `worker_timeout` when a worker did not answer.
+   */
+  async commandUser(request: UserCommand): Promise<number> {
+    const { replies, gap } = await this.#askAll<UserReply>(request, userReply);
+    const count = replies.reduce((sum, reply) => sum + reply.count, 0);
+    if (gap.complete === undefined) return count;
+    throw new ApiError("worker_timeout", {
+      message: `Done for ${count} connections. Some workers did not answer in time: theirs may have been done or not.`,
+    });
   }
 
   /** Connections on all workers that answer which a publication to the topic reaches. */
-  async countFollowers(topic: string): Promise<number> {
-    const replies = await this.#askAll({ command: "count-followers", topic }, followersReply);
-    return replies.reduce((sum, { connections }) => sum + connections, 0);
+  async countFollowers(topic: string): Promise<{ readonly connections: number } & Gap> {
+    const { replies, gap } = await this.#askAll({ command: "count-followers", topic }, followersReply);
+    return { connections: replies.reduce((sum, { connections }) => sum + connections, 0), ...gap };
   }
 
-  async #askAll<Schema extends z.ZodType>(request: ControlRequest, schema: Schema): Promise<z.output<Schema>[]> {
+  /** @throws ApiError when NATS cannot be asked. */
+  async #askAll<Reply extends { readonly worker: string }>(
+    request: ControlRequest,
+    schema: z.ZodType<Reply>,
+  ): Promise<Asked<Reply>> {
+    const { requestTimeoutMs: timeoutMs } = this.#parts;
+    const answers = await askWorkers({ ...this.#parts, registry: this.#registry, timeoutMs }, { request, schema });
+    if (answers === undefined) throw new ApiError("nats_unavailable");
+    const { replies, missing, areAllKnown } = answers;
+    const isComplete = areAllKnown && missing.size === 0;
+    return { replies: [...replies.values()], gap: isComplete ? {} : { missing: missing.size, complete: false } };
+  }
+
+  /** Every worker that answers. */
+  async #callWorkers(): Promise<WorkerDescription[]> {
     const { bus, subjects, log } = this.#parts;
-    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest(request), {
+    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest({ command: "describe" }), {
       stallMs: GATHER_STALL_MS,
       maxWaitMs: GATHER_MAX_WAIT_MS,
     });
     if (!outcome.ok) throw new ApiError(refusalCodes[outcome.reason]);
 
     return outcome.messages.flatMap((message) => {
-      const reply = schema.safeParse(parseJson(message));
+      const reply = workerDescription.safeParse(parseJson(message));
       // One that is misunderstood, perhaps of another version, must not hide the others.
-      if (!reply.success) log.warn({ err: reply.error }, "a worker answered in a way nobody understands");
+      if (!reply.success) log.warn({ err: reply.error }, "invalid reply from worker");
       return reply.success ? [reply.data] : [];
     });
   }
 
   /** @throws ApiError when the worker does not answer. */
   async #ask(workerId: string, request: ControlRequest): Promise<BusMessage> {
-    const { bus, subjects, requestTimeoutMs: timeoutMs } = this.#parts;
-    const outcome = await bus.request(subjects.worker(workerId), encodeRequest(request), { timeoutMs });
-    if (!outcome.ok) throw new ApiError(refusalCodes[refusal(outcome.reason)]);
+    const { bus, subjects } = this.#parts;
+    const outcome = await this.#askWorker(workerId, (timeoutMs) =>
+      bus.request(subjects.worker(workerId), encodeRequest(request), { timeoutMs }),
+    );
+    if (!outcome.ok) throw new ApiError(refusalCodes[outcome.reason]);
     return outcome.message;
+  }
+
+  /**
+   * Asks one worker; again while NATS does not reach it, since it may be reconnecting. `connection-not-found` only when the worker is
+   * known to have ended, or when nobody has heard of it though all workers are known.
+   */
+  async #askWorker(workerId: string, ask: (timeoutMs: number) => Promise<RequestOutcome>): Promise<WorkerOutcome> {
+    const startedAt = performance.now();
+    const leftMs = () => startedAt + this.#parts.requestTimeoutMs - performance.now();
+    for (;;) {
+      if (this.#registry.stateOf(workerId) === "ended") return NOT_FOUND;
+      const outcome = await ask(Math.max(1, leftMs()));
+      if (outcome.ok) {
+        this.#registry.answered(workerId);
+        return outcome;
+      }
+      if (outcome.reason === "timeout") return WORKER_TIMEOUT;
+      if (outcome.reason !== "no-responders") return { ok: false, reason: outcome.reason };
+      // Nobody has received it: it can be sent again.
+      if (await this.#hasNobody(workerId, performance.now() - startedAt)) return NOT_FOUND;
+      if (leftMs() < TRY_AGAIN_AFTER_MS) return WORKER_TIMEOUT;
+      await delay(TRY_AGAIN_AFTER_MS);
+    }
+  }
+
+  async #hasNobody(workerId: string, triedForMs: number): Promise<boolean> {
+    if (this.#registry.stateOf(workerId) === "here") await this.#registry.findEnded([workerId]);
+    const state = this.#registry.stateOf(workerId);
+    const mayBeNews = triedForMs < Math.min(UNKNOWN_FOR_MS, this.#parts.requestTimeoutMs / 2);
+    return state === "ended" || (state === "unknown" && this.#registry.isSettled && !mayBeNews);
   }
 
   /** Without promises for each of them, which would be most of what a large batch costs. */
@@ -175,10 +269,31 @@ export class Cluster {
     });
   }
 
+  /** `isStored` resolves when what is durable has been stored, or not. */
+  #start(request: PublishRequest): { readonly isStored: Promise<unknown>; readonly result: Promise<PublishResult> } {
+    const { publications, isDurable, wantsReceipt } = request;
+    const receipt = wantsReceipt ? { id: randomUUID(), before: this.#receipts.begin() } : undefined;
+    const asked = publications.map((each) => (receipt === undefined ? each : { ...each, receipt: receipt.id }));
+    const published = Promise.all(asked.map((publication) => this.#publish(publication, isDurable)));
+    return { isStored: published, result: this.#resultOf(publications, published, receipt) };
+  }
+
+  async #resultOf(
+    publications: readonly Publication[],
+    published: Promise<PublishResult[]>,
+    receipt: { readonly id: string; readonly before: Before } | undefined,
+  ): Promise<PublishResult> {
+    const results = await published;
+    const result = resultOfAll(results);
+    if (receipt === undefined || !result.ok) return result;
+    const stored = storedNow(this.#parts.subjects, publications, results);
+    return this.#withReceipt(result, () => this.#receipts.gather(receipt.id, stored, receipt.before));
+  }
+
   async #publish(publication: Publication, isDurable: boolean): Promise<PublishResult> {
     const { target } = publication;
     const result = await (target.kind === "connection"
-      ? this.#publishAndAsk(publication)
+      ? this.#publishAndAsk(publication, target.connection.workerId)
       : isDurable
         ? this.#store({ ...publication, target })
         : this.#publishConfirmed(publication));
@@ -186,13 +301,13 @@ export class Cluster {
     return result;
   }
 
-  async #withReceipt(id: string, accepted: Accepted, stored: readonly StoredAt[]): Promise<Accepted> {
+  async #withReceipt(accepted: Accepted, gather: () => Promise<Receipt>): Promise<Accepted> {
     switch (accepted.status) {
       case "published":
-        return { ...accepted, receipt: await this.#receipts.gather(id, stored) };
+        return { ...accepted, receipt: await gather() };
       case "stored":
         // Of what had been stored before nothing was sent again.
-        return accepted.isDuplicate ? accepted : { ...accepted, receipt: await this.#receipts.gather(id, stored) };
+        return accepted.isDuplicate ? accepted : { ...accepted, receipt: await gather() };
       default:
         return { ...accepted, receipt: receiptOfConnection(accepted.status) };
     }
@@ -211,15 +326,17 @@ export class Cluster {
     return resultOf(await this.#parts.bus.publish(subject, content, headers));
   }
 
-  async #publishAndAsk(publication: Publication): Promise<PublishResult> {
-    const { bus, subjects, requestTimeoutMs, log } = this.#parts;
+  async #publishAndAsk(publication: Publication, workerId: string): Promise<PublishResult> {
+    const { bus, subjects, log } = this.#parts;
     const { subject, content, headers } = encodePublication(subjects, publication);
-    const outcome = await bus.request(subject, content, { timeoutMs: requestTimeoutMs, headers });
-    if (!outcome.ok) return { ok: false, reason: refusal(outcome.reason) };
+    const outcome = await this.#askWorker(workerId, (timeoutMs) =>
+      bus.request(subject, content, { timeoutMs, headers }),
+    );
+    if (!outcome.ok) return outcome;
 
     const reply = deliveryReply.safeParse(parseJson(outcome.message));
     if (reply.success) return fromDelivery(reply.data.outcome);
-    log.error({ err: reply.error, subject }, "a worker answered a publication in a way nobody understands");
+    log.error({ err: reply.error, subject }, "invalid reply from worker");
     return { ok: false, reason: "malformed-reply" };
   }
 
@@ -240,13 +357,9 @@ function resultOf(outcome: PublishOutcome): PublishResult {
   return outcome.ok ? PUBLISHED : outcome;
 }
 
-function refusal(reason: RequestFailure): PublishRefusal {
-  switch (reason) {
-    case "no-responders":
-      return "connection-not-found";
-    case "timeout":
-      return "worker-timeout";
-    default:
-      return reason;
-  }
-}
+type WorkerOutcome =
+  | { readonly ok: true; readonly message: BusMessage }
+  | { readonly ok: false; readonly reason: PublishRefusal };
+
+const WORKER_TIMEOUT: WorkerOutcome = { ok: false, reason: "worker-timeout" };
+const NOT_FOUND: WorkerOutcome = { ok: false, reason: "connection-not-found" };

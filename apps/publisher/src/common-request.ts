@@ -1,6 +1,6 @@
 import { isHeaderName, isName, isTopic, parseConnectionAddress, type Target } from "@fanwire/protocol";
 import type { PublishRequest } from "./core/publish.ts";
-import { isWellFormed } from "./schemas.ts";
+import { isEventName, isWellFormed } from "./schemas.ts";
 
 const COMMON_FIELDS: ReadonlySet<string> = new Set(["target", "data", "event", "id", "durable", "receipt"]);
 
@@ -18,6 +18,7 @@ export function readCommonRequest(value: unknown): PublishRequest | undefined {
   const { data, event, id, durable = false, receipt = false } = value;
   if (target === undefined || typeof data !== "string" || !isWellFormed(data)) return undefined;
   if (!isOptionalHeader(event) || !isOptionalHeader(id)) return undefined;
+  if (event !== undefined && !isEventName(event)) return undefined;
   if (typeof durable !== "boolean" || typeof receipt !== "boolean") return undefined;
   if (durable && target.kind === "connection") return undefined;
 

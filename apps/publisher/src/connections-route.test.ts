@@ -13,14 +13,14 @@ test("a connection is found, asked for and closed", async () => {
   expect(worker.closed).toEqual([1]);
 });
 
-test("what nobody has is 404, what cannot be an address 422", async () => {
+test("what nobody has is 404, what cannot be an address 422, what is not UTF-8 400", async () => {
   for (const method of ["GET", "HEAD", "DELETE"]) {
     for (const [address, status] of [
       ["worker01.2", 404],
       ["worker99.1", 404],
       ["worker1.1", 422],
       ["worker01.*", 422],
-      ["%FF", 422],
+      ["%FF", 400],
     ]) {
       const response = await fetch(url(`/v1/connections/${address}`), { method });
       expect(response.status, `${method} ${address}`).toBe(status);

@@ -1,5 +1,6 @@
-import type { BusMessage } from "@fanwire/bus";
-import type { ControlRequest } from "@fanwire/protocol";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Bus, BusMessage } from "@fanwire/bus";
+import type { ControlRequest, Subjects } from "@fanwire/protocol";
 
 export function encodeRequest(request: ControlRequest): Uint8Array {
   return Buffer.from(JSON.stringify(request));
@@ -12,4 +13,24 @@ export function parseJson(message: BusMessage): unknown {
   } catch {
     return undefined;
   }
+}
+
+type AskParts = { readonly bus: Bus; readonly subjects: Subjects; readonly timeoutMs: number };
+
+/**
+ * Asks all workers, and calls `onReply` for each reply until `signal` aborts, `timeoutMs` at most. A reply without content says that
+ * nobody is there to ask. Resolves with false when nobody was asked.
+ */
+export async function askUntil(
+  { bus, subjects, timeoutMs }: AskParts,
+  request: ControlRequest,
+  onReply: (message: BusMessage) => void,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const asking = bus.gather(subjects.allWorkers, encodeRequest(request), onReply);
+  if (asking === undefined) return false;
+  // Ends early by throwing.
+  await delay(timeoutMs, undefined, { signal }).catch(() => {});
+  asking.unsubscribe();
+  return true;
 }

@@ -10,7 +10,7 @@ export type Operation = NonNullable<PathItem["get"]>;
 /** One entry of the page: what a path does, for one method or for several that do the same. */
 export type Entry = { readonly methods: string[]; readonly path: string; readonly operation: Operation };
 
-const METHODS = ["get", "head", "post", "delete"] as const;
+const METHODS = ["get", "head", "post", "put", "delete"] as const;
 
 type DocsPageOptions = { readonly origin: string; readonly hasTryPage: boolean };
 

@@ -14,7 +14,7 @@ section > h2 { margin: 0; font-size: 1.05rem; overflow-wrap: anywhere; }
 section > h2 code { background: none; }
 .methods { min-width: 9em; } h2 .methods { margin-right: 0.5em; }
 .methods b { font: 700 0.8em ui-monospace, monospace; color: var(--dim); }
-b.get { color: var(--blue); } b.post { color: var(--green); } b.delete { color: var(--red); } b.head { color: var(--violet); }
+b.get { color: var(--blue); } b.post, b.put { color: var(--green); } b.delete { color: var(--red); } b.head { color: var(--violet); }
 dl { margin: 0; } dt { margin-top: 0.6rem; } dt i { color: var(--dim); font-style: normal; font-size: 0.85em; }
 dd { margin: 0.1rem 0 0 1rem; color: var(--dim); } dd dl { border-left: 2px solid var(--line); padding-left: 0.75rem; }
 footer { margin-top: 3rem; color: var(--dim); }

@@ -14,13 +14,17 @@ export const errors = {
   malformed_request: { status: 400, message: "The request is not valid HTTP, or its body ended early." },
   malformed_target: {
     status: 400,
-    message: "The address in the request line is not valid; percent-encode what is not plain ASCII.",
+    message: "The address in the request line is not valid; percent-encode the UTF-8 of what is not plain ASCII.",
   },
   malformed_json: { status: 400, message: "The body is not valid JSON in UTF-8." },
   unauthorized: {
     status: 401,
     message: "A valid key is needed: Authorization: Bearer <key>.",
     headers: { "WWW-Authenticate": 'Bearer realm="fanwire"' },
+  },
+  foreign_request: {
+    status: 403,
+    message: "Without PUBLISHER_API_KEYS, requests of other sites' pages and under foreign host names are refused.",
   },
   not_found: { status: 404, message: "There is nothing here; /docs describes what there is." },
   connection_not_found: { status: 404, message: "Nobody has this connection: it was closed, or never was." },
@@ -125,4 +129,19 @@ export function errorBody(code: ErrorCode, message: string = errors[code].messag
 
 export function errorEntry(code: ErrorCode): ErrorEntry {
   return errors[code];
+}
+
+/** What a request is called that Node's parser gave up. */
+export function parserErrorCode(error: unknown): ErrorCode {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return "headers_too_large";
+    case "HPE_INVALID_URL":
+      return "malformed_target";
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "request_timeout";
+    default:
+      return "malformed_request";
+  }
 }

@@ -19,6 +19,30 @@ const gatherErrors = errorResponses(
   "nats_forbidden",
   "nats_unavailable",
 );
+const actErrors = errorResponses(
+  "unauthorized",
+  "invalid_request",
+  "too_many_requests",
+  "nats_forbidden",
+  "nats_unavailable",
+  "worker_timeout",
+);
+const DEFAULT_CONNECTIONS = 100;
+const MAX_CONNECTIONS = 1_000;
+
+const page = z.object({
+  after: connectionAddress.optional().openapi({
+    description: "The `next` of the page before: connections behind it are wanted. Default: from the first.",
+    type: "string",
+  }),
+  limit: z.coerce
+    .number("must be a number")
+    .int("must be a whole number")
+    .min(1, "must be at least 1")
+    .max(MAX_CONNECTIONS, `must be at most ${MAX_CONNECTIONS}`)
+    .default(DEFAULT_CONNECTIONS)
+    .openapi({ description: "Most connections to describe." }),
+});
 const connectionErrors = errorResponses(
   "unauthorized",
   "connection_not_found",
@@ -60,7 +84,7 @@ const followByUser = createRoute({
   summary: "Let all connections of a user follow a topic",
   description: "Those that are open now. One that follows as many topics as it may is passed over.",
   request: followingUser,
-  responses: { 200: jsonResponse("How many connections the user has.", affectedReply), ...gatherErrors },
+  responses: { 200: jsonResponse("How many connections the user has.", affectedReply), ...actErrors },
 });
 
 const unfollowByUser = createRoute({
@@ -76,8 +100,8 @@ const findUser = createRoute({
   path: "/v1/users/{user}",
   operationId: "findUser",
   summary: "Look a user up",
-  description: "Asks every worker. `count` counts all connections; at most 100 of each worker are described.",
-  request: ofUser,
+  description: "Asks every worker. `count` counts all connections; a page of them is described.",
+  request: { ...ofUser, query: page },
   responses: { 200: jsonResponse("The user's connections, if any.", userReply), ...gatherErrors },
 });
 
@@ -88,7 +112,7 @@ const closeUser = createRoute({
   summary: "Close all connections of a user",
   description: "They are closed with code 4403, which tells the clients not to come back unasked.",
   request: ofUser,
-  responses: { 200: jsonResponse("How many were closed.", affectedReply), ...gatherErrors },
+  responses: { 200: jsonResponse("How many were closed.", affectedReply), ...actErrors },
 });
 
 const findTopic = createRoute({
@@ -120,20 +144,21 @@ export function addFollowingRoutes(api: Api, { cluster }: ApiParts): void {
     [unfollowByUser, "unfollow-user"],
   ] as const) {
     api.openapi(route, async (c) => {
-      const { count } = await cluster.askAboutUser({ command, ...c.req.valid("param") });
-      return c.json({ connections: count }, 200);
+      return c.json({ connections: await cluster.commandUser({ command, ...c.req.valid("param") }) }, 200);
     });
   }
   api.openapi(findUser, async (c) => {
     const { user } = c.req.valid("param");
-    return c.json({ user, ...(await cluster.askAboutUser({ command: "find-user", user })) }, 200);
+    const { after, limit } = c.req.valid("query");
+    const { connections, ...found } = await cluster.findUser({ user, after, limit });
+    return c.json({ user, ...found, connections: [...connections] }, 200);
   });
   api.openapi(closeUser, async (c) => {
     const { user } = c.req.valid("param");
-    return c.json({ connections: (await cluster.askAboutUser({ command: "close-user", user })).count }, 200);
+    return c.json({ connections: await cluster.commandUser({ command: "close-user", user }) }, 200);
   });
   api.openapi(findTopic, async (c) => {
     const { topic } = c.req.valid("param");
-    return c.json({ topic, connections: await cluster.countFollowers(topic) }, 200);
+    return c.json({ topic, ...(await cluster.countFollowers(topic)) }, 200);
   });
 }

@@ -12,6 +12,43 @@ test("an unknown address is 404, in JSON", async () => {
   }
 });
 
+test("a path or query that is not UTF-8 is 400, wherever it is", async () => {
+  const topics = ["%ff", "%E7%E0", "a%C3", "%ED%A0%80", "%zz", "%", Buffer.from([0xff]), "%c0%ae"];
+  for (const topic of topics.map((each) => Buffer.from(each))) {
+    for (const [before, after] of [
+      ["/v1/topics/", ""],
+      ["/v1/topics/", "/publications"],
+      ["/v1/topics/a/publications?since=", ""],
+      ["/v1/users/x?after=", ""],
+      ["/v1/users/", ""],
+      ["/v1/connections/", ""],
+      ["/nope/", ""],
+    ] as const) {
+      const target = Buffer.concat([Buffer.from(before), topic, Buffer.from(after)]);
+      expect(await rawGet(target), target.toString("latin1")).toMatch(/^HTTP\/1.1 400 .*"code":"malformed_target"/s);
+    }
+  }
+});
+
+test("any topic can be asked for, also one that is a dot, and percent signs are what they stand for", async () => {
+  for (const [path, topic] of [
+    ["%2E", "."],
+    ["%2e%2E", ".."],
+    [".", "."],
+    ["..", ".."],
+    ["%252e", "%2e"],
+    ["%2525", "%25"],
+    ["%D1%8F", "я"],
+    ["я", "я"],
+    ["a%2Fb%3Fc%23", "a/b?c#"],
+    ["a+b", "a+b"],
+  ]) {
+    const answer = await rawGet(`/v1/topics/${path}`);
+    expect(answer, path).toMatch(/^HTTP\/1.1 200/);
+    expect(JSON.parse(answer.slice(answer.indexOf("{")))).toMatchObject({ topic });
+  }
+});
+
 test("an unknown method is 405 and told the known ones", async () => {
   const response = await fetch(url("/v1/connections/worker01.1"), { method: "POST" });
 

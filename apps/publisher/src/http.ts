@@ -18,7 +18,9 @@ import type { JsonBodies } from "./json-body.ts";
 import type { PublisherHistory } from "./late-history.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addPublicationsRoute } from "./publications-route.ts";
+import { isDecodable, routedPath } from "./request-target.ts";
 import { addSeedRoute } from "./seed-route.ts";
+import { refuseStrangers } from "./strangers.ts";
 import { addTryRoutes } from "./try-route.ts";
 
 type Env = { Bindings: HttpBindings };
@@ -38,12 +40,14 @@ export type ApiParts = {
 /** The HTTP API. Every request passes, in this order: counting, the bound on requests in flight, its key, its route. */
 export function createApi(parts: ApiParts): Api {
   const api: Api = new OpenAPIHono<Env>({
+    getPath: routedPath,
     defaultHook: (result) => {
       if (!result.success) throw new ApiError("invalid_request", { details: describeIssues(result.error.issues) });
     },
   });
   api.use(observe(parts));
-  if (!parts.keys.isOpen) api.use("/v1/*", requireKey(parts.keys));
+  if (parts.keys.isOpen) for (const path of ["/", "/v1/*"]) api.use(path, refuseStrangers);
+  else api.use("/v1/*", requireKey(parts.keys));
 
   addSeedRoute(api, parts);
   addPublicationsRoute(api, parts);
@@ -60,13 +64,14 @@ export function createApi(parts: ApiParts): Api {
   return api;
 }
 
-/** Counts, and answers what is too much at once itself. One for both: each middleware costs every request. */
+/** Counts, and answers what is too much at once, or no address, itself. One for all: each middleware costs every request. */
 function observe({ metrics, log, config }: ApiParts): MiddlewareHandler<Env> {
   return async (c, next) => {
     const startedAt = performance.now();
     metrics.inFlight++;
 
     if (metrics.inFlight > config.maxInFlight) c.res = answerError(c, new ApiError("too_many_requests"));
+    else if (!isReadable(c)) c.res = answerError(c, new ApiError("malformed_target"));
     else await next();
 
     const seconds = (performance.now() - startedAt) / 1_000;
@@ -76,6 +81,12 @@ function observe({ metrics, log, config }: ApiParts): MiddlewareHandler<Env> {
     // Never the URL: its query may hold a key and always holds content.
     log.debug(observed, "answered");
   };
+}
+
+/** The classic route takes bytes as they come; all else is UTF-8. */
+function isReadable(c: Context<Env>): boolean {
+  // Without a connection in tests of the document alone.
+  return c.req.path === "/" || isDecodable(c.env?.incoming?.url ?? "");
 }
 
 /** The pattern of the route that answered. Patterns with a star are those of middleware. */

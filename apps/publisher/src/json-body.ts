@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
-import { ApiError, type ErrorCode } from "./errors.ts";
+import { ApiError, type ErrorCode, parserErrorCode } from "./errors.ts";
 import { countValues } from "./json-values.ts";
 
-const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i;
+/** Of parameters only a charset counts, which must be UTF-8, also as some clients misspell it. */
+const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;\s*charset\s*=\s*("utf-?8"|utf-?8)\s*)?;?\s*$/i;
 
 /**
  * A publication holds no more: to a hundred topics, with all its fields. What is parsed of brackets alone costs a hundred times
@@ -63,7 +64,7 @@ export class JsonBodies {
       };
       incoming.on("data", onData);
       incoming.once("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-      incoming.once("error", (cause) => reject(new ApiError("malformed_request", { cause })));
+      incoming.once("error", (cause) => reject(new ApiError(parserErrorCode(cause), { cause })));
       outgoing.once("close", () => {
         // What is made of the body lives until the answer is out.
         this.#held.heldBodyBytes -= bytes;

@@ -14,7 +14,7 @@ export type ObservedRequest = {
   readonly seconds: number;
 };
 
-const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE"]);
+const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE"]);
 
 /** What the publisher counts. Reading {@link PublisherMetrics.registry} gives it in Prometheus' text format. */
 export class PublisherMetrics {

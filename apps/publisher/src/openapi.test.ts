@@ -6,6 +6,7 @@ import { ApiKeys } from "./auth.ts";
 import { Cluster } from "./cluster.ts";
 import { readConfig } from "./config.ts";
 import { docsPage } from "./docs-page.ts";
+import { errors } from "./errors.ts";
 import { type Api, createApi } from "./http.ts";
 import { JsonBodies } from "./json-body.ts";
 import { LateHistory } from "./late-history.ts";
@@ -61,6 +62,27 @@ test("the document is complete: ids are unique, references resolve, path paramet
   for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
     expect(document.components?.schemas).toHaveProperty(name ?? "");
   }
+});
+
+test("what any request may end with is said of every route, and every method is on the page", async () => {
+  const document = describeApi(apiWith(), { hasKeys: false });
+  const page = String(await docsPage(document, { origin: "http://localhost:4237", hasTryPage: true }));
+
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    for (const [method, { responses }] of Object.entries(item)) {
+      expect(Object.keys(responses), `${method} ${path}`).toEqual(
+        expect.arrayContaining(["400", "403", "405", "408", "429", "431", "500"]),
+      );
+      expect(page).toContain(`<b class="${method}">${method.toUpperCase()}</b>`);
+    }
+  }
+  for (const path of ["/v1/connections/{address}/topics/{topic}", "/v1/users/{user}/topics/{topic}"]) {
+    expect(page).toContain(`<b class="put">PUT</b> </span><code>${path}</code>`);
+  }
+  // That an address is unknown no route says.
+  const described = JSON.stringify(document.paths);
+  const codes = Object.keys(errors).filter((code) => code !== "not_found");
+  expect(codes.filter((code) => !described.includes(`\`${code}\``))).toEqual([]);
 });
 
 test("the security scheme is there when keys are", () => {

@@ -40,8 +40,21 @@ export function jsonResponse<Schema extends z.ZodType>(description: string, sche
   return { description, content: { "application/json": { schema } } };
 }
 
+/** What any request may end with, whatever its route: where the server, the network or the caller's client is at fault. */
+const COMMON: readonly ErrorCode[] = [
+  "malformed_request",
+  "malformed_target",
+  "foreign_request",
+  "method_not_allowed",
+  "request_timeout",
+  "too_many_requests",
+  "headers_too_large",
+  "internal",
+];
+
 /** The entries of a route's `responses` for the errors it may end with; codes of one status share an entry. */
-export function errorResponses(...codes: ErrorCode[]) {
+export function errorResponses(...own: ErrorCode[]) {
+  const codes = [...new Set([...own, ...COMMON])];
   const statuses = new Set(codes.map((code) => errors[code].status));
   return Object.fromEntries([...statuses].map((status) => [status, errorResponse(status, codes)]));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { errorCode, errorOf, usePublisher } from "./testing.ts";
 
-const { worker, running, startAnother, post } = usePublisher();
+const { worker, running, startAnother, post, rawExchange } = usePublisher();
 
 describe("POST /v1/publications", () => {
   test("publishes bytes and headers to everyone", async () => {
@@ -127,6 +127,7 @@ describe("POST /v1/publications", () => {
       422,
       "invalid_request",
     ],
+    ["an event of our own", '{"target":{"everyone":true},"data":"x","event":"fanwire.close"}', 422, "invalid_request"],
     ["an unknown field", '{"target":{"everyone":true},"data":"x","receipts":true}', 422, "invalid_request"],
     [
       "content NATS does not take",
@@ -148,10 +149,32 @@ describe("POST /v1/publications", () => {
     const statusWith = async (headers: Record<string, string>) =>
       (await post(body, running().publisher, headers)).status;
 
-    expect(await statusWith({ "Content-Type": "application/json; charset=UTF-8" })).toBe(200);
+    for (const charset of ["UTF-8", "utf8", '"utf-8"', "utf-8;"]) {
+      expect(await statusWith({ "Content-Type": `application/json; charset=${charset}` }), charset).toBe(200);
+    }
     expect(await statusWith({ "Content-Type": "text/plain" })).toBe(415);
     expect(await statusWith({ "Content-Type": "application/x-www-form-urlencoded" })).toBe(415);
     expect(await statusWith({ "Content-Type": "application/json; charset=utf-16" })).toBe(415);
     expect(await statusWith({ "Content-Encoding": "gzip" })).toBe(415);
   });
+});
+
+test("what was published is answered by what became of it, whatever follows on its connection", async () => {
+  const publication = (data: string) => JSON.stringify({ target: { everyone: true }, data });
+  const head = "POST /v1/publications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  const whole = (body: string) => `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
+  const broken = `${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"tar\r\nzz\r\n`;
+
+  const garbage = await rawExchange(`${whole(publication("a"))}GARBAGE\u0001\r\n\r\n`);
+  const pipelined = await rawExchange(whole(publication("b")) + whole(publication("c")) + broken);
+
+  const answers = (text: string) =>
+    [...text.matchAll(/HTTP\/1\.1 (\d+)|"status":"(\w+)"|"code":"(\w+)"/g)].map(([all]) => all);
+  expect(answers(garbage)).toEqual(["HTTP/1.1 200", '"status":"published"']);
+  expect(answers(pipelined)).toEqual([
+    ...["HTTP/1.1 200", '"status":"published"', "HTTP/1.1 200", '"status":"published"'],
+    ...["HTTP/1.1 400", '"code":"malformed_request"'],
+  ]);
+  await worker.hears(3);
+  expect(worker.heardContents()).toEqual(["a", "b", "c"]);
 });

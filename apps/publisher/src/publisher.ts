@@ -34,19 +34,26 @@ export async function startPublisher(
   const metrics = new PublisherMetrics(bus);
   const readiness = () => (stopping.signal.aborted ? STOPPING : natsReadiness(bus));
 
+  const { requestTimeoutMs, receiptTimeoutMs } = config;
+  const cluster = new Cluster({ ...nats, subjects, metrics, log, requestTimeoutMs, receiptTimeoutMs });
   const running: { admin?: Admin; server?: ApiServer } = {};
   const stop = async () => {
     stopping.abort();
     // What waits for a new leader of the history is told now, so that it is told at all.
     history.stop();
     await running.server?.stop(STOP_GRACE_MS);
+    cluster.stop();
     await bus.stop();
     await running.admin?.stop();
   };
   try {
     const source = { readiness, metrics: () => metrics.registry.metrics() };
     running.admin = await startAdmin({ host: config.adminHost, port: config.adminPort, source, log });
-    running.server = await startApiServer(buildApi({ config, subjects, nats, metrics, log }), config.host, config.port);
+    running.server = await startApiServer(
+      buildApi({ config, subjects, cluster, history, metrics, log }),
+      config.host,
+      config.port,
+    );
   } catch (error) {
     await stop();
     throw error;
@@ -72,14 +79,9 @@ function natsReadiness(bus: Bus): Readiness {
 
 type LateNats = { readonly bus: LateBus; readonly history: LateHistory };
 
-type BuildParts = Pick<ApiParts, "config" | "subjects" | "metrics" | "log"> & { readonly nats: LateNats };
-
-function buildApi({ nats, ...parts }: BuildParts): Api {
+function buildApi(parts: Omit<ApiParts, "keys" | "bodies">): Api {
   const { config, metrics } = parts;
-  const { requestTimeoutMs, receiptTimeoutMs } = config;
-  const cluster = new Cluster({ ...parts, ...nats, requestTimeoutMs, receiptTimeoutMs });
-  const bodies = new JsonBodies(config, metrics);
-  return createApi({ ...parts, history: nats.history, cluster, keys: new ApiKeys(config.apiKeys), bodies });
+  return createApi({ ...parts, keys: new ApiKeys(config.apiKeys), bodies: new JsonBodies(config, metrics) });
 }
 
 type ConnectParts = {

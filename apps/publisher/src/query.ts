@@ -2,6 +2,12 @@ const PERCENT = 0x25;
 const PLUS = 0x2b;
 const SPACE = 0x20;
 
+export type Query = {
+  readonly parameters: ReadonlyMap<string, Buffer>;
+  /** Names of those that are arrays for PHP, such as `a[]`: of them the last element is given. */
+  readonly arrays: ReadonlySet<string>;
+};
+
 /**
  * The parameters of a URL's query as PHP reads them, byte for byte: `+` is a space, `%XX` any byte (valid UTF-8 or not),
  * a malformed escape stays as it is, and of a repeated parameter the last one counts. Names are decoded too, as PHP
@@ -10,19 +16,23 @@ const SPACE = 0x20;
  * @param url as Node gives it in `IncomingMessage.url`: latin1 text, one character a byte. Anything that went through
  * `URL` is no longer what the client sent.
  */
-export function parseQuery(url: string): Map<string, Buffer> {
+export function parseQuery(url: string): Query {
   const parameters = new Map<string, Buffer>();
+  const arrays = new Set<string>();
   const start = url.indexOf("?");
-  if (start < 0) return parameters;
+  if (start < 0) return { parameters, arrays };
 
   for (const pair of url.slice(start + 1).split("&")) {
     const equals = pair.indexOf("=");
     const name = equals < 0 ? pair : pair.slice(0, equals);
     const value = equals < 0 ? "" : pair.slice(equals + 1);
-    const known = phpName(decode(name).toString("latin1"));
-    if (known !== "") parameters.set(known, decode(value));
+    const { known, isArray } = phpName(decode(name).toString("latin1"));
+    if (known === "") continue;
+    parameters.set(known, decode(value));
+    if (isArray) arrays.add(known);
+    else arrays.delete(known);
   }
-  return parameters;
+  return { parameters, arrays };
 }
 
 /**
@@ -30,13 +40,13 @@ export function parseQuery(url: string): Map<string, Buffer> {
  * and takes what follows a bracket for an index, or an unclosed bracket for an underscore too. A parameter that the original would
  * have read as an id must not be overlooked here, or everyone is told what was meant for one. "": no parameter.
  */
-function phpName(name: string): string {
+function phpName(name: string): { readonly known: string; readonly isArray: boolean } {
   const [text = ""] = name.split("\0", 1);
   const whole = text.replace(/^ +/, "");
   const bracket = whole.indexOf("[");
-  if (bracket === 0) return "";
-  const hasIndex = bracket > 0 && whole.indexOf("]", bracket) > 0;
-  return (hasIndex ? whole.slice(0, bracket) : whole).replaceAll(/[ .[]/g, "_");
+  if (bracket === 0) return { known: "", isArray: false };
+  const isArray = bracket > 0 && whole.indexOf("]", bracket) > 0;
+  return { known: (isArray ? whole.slice(0, bracket) : whole).replaceAll(/[ .[]/g, "_"), isArray };
 }
 
 function decode(text: string): Buffer {

@@ -90,6 +90,14 @@ const headerName = z
     "must be 1 to 255 bytes of UTF-8 without control characters, beginning and ending with no space",
   );
 
+/** Events of this name tell clients of the cluster itself, such as that it closes a connection. */
+const OWN_EVENTS = "fanwire.";
+
+/** Whether an application may call its publication so. */
+export function isEventName(text: string): boolean {
+  return isHeaderName(text) && !text.startsWith(OWN_EVENTS);
+}
+
 /** One publication, as a caller sends it. What comes out is what the cluster moves: to several topics, several. */
 export const publicationRequest = z
   .strictObject({
@@ -103,7 +111,10 @@ export const publicationRequest = z
       .enum(["utf8", "base64"], 'must be "utf8" or "base64"')
       .optional()
       .describe("How `data` stands for bytes: as UTF-8 (default), or as padded base64 of any bytes."),
-    event: headerName.optional().describe("The application's own name for it. Default: `message`."),
+    event: headerName
+      .refine(isEventName, `must not begin with ${OWN_EVENTS}`)
+      .optional()
+      .describe("The application's own name for it; not `fanwire.…`. Default: `message`."),
     id: headerName
       .optional()
       .describe(
@@ -228,25 +239,48 @@ export const batchReply = z
 
 // Made anew: only schemas that are born after zod-openapi was loaded can be named in its document.
 export const connectionReply = z.object(connectionDescription.shape).openapi("Connection");
-const worker = z.object(workerDescription.shape).openapi("Worker");
+const worker = z.object(workerDescription.omit({ process: true }).shape).openapi("Worker");
 export const clusterReply = z
-  .object({ workers: z.array(worker).describe("Every worker that answered, by id.") })
+  .object({
+    workers: z.array(worker).describe("Every worker that answered, by id."),
+    missing: z
+      .array(z.string())
+      .optional()
+      .describe("Ids of workers that are known and did not answer: they hang, or reconnect to NATS."),
+  })
   .openapi("Cluster");
+
+/** Of what all workers are asked. */
+const gap = {
+  missing: z.int().optional().describe("Known workers that did not answer; their connections are not counted."),
+  complete: z
+    .literal(false)
+    .optional()
+    .describe("Present when not every worker that may be there has answered: there may be more."),
+};
 
 export const userReply = z
   .object({
     user: userName,
     count: z.int().describe("Open connections of the user, on all workers that answered."),
-    connections: z.array(connectionReply).describe("The first 100 of each worker."),
+    connections: z
+      .array(connectionReply)
+      .describe("At most `limit`, in the order of their addresses, and no more of one worker than fit into 256 KiB."),
+    next: z.string().optional().describe("Present when there are more: the address to ask with next, as `after`."),
+    ...gap,
   })
   .openapi("User");
 
 export const affectedReply = z
-  .object({ connections: z.int().describe("Connections of the user on all workers that answered.") })
+  .object({ connections: z.int().describe("Connections of the user.") })
   .openapi("Affected");
 
 export const followersReply = z
-  .object({ topic: topicName, connections: z.int().describe("Connections that a publication to it reaches now.") })
+  .object({
+    topic: topicName,
+    connections: z.int().describe("Connections that a publication to it reaches now, on all workers that answered."),
+    ...gap,
+  })
   .openapi("Followers");
 
 export const storedPublication = z

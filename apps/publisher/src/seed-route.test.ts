@@ -58,13 +58,18 @@ describe("the seed's route", () => {
     expect(worker.heard).toEqual([]);
   });
 
-  test("refuses one id without the other, rather than telling everyone", async () => {
+  test("refuses one id without the other, and ids that are arrays, rather than telling somebody else", async () => {
     for (const ids of [
       "to_worker_id=worker01",
       "to_connection_id=1",
       "to_worker_id=worker01&to_connection_id=",
       "to_worker_id=&to_connection_id=",
       "to_worker_id",
+      "to_worker_id=worker01&to_connection_id[]=1",
+      "to_worker_id[]=worker01&to_connection_id=1",
+      "to_worker_id=worker01&to_connection_id=1&to_connection_id[a]=1",
+      "to_worker_id[]=worker01&to_connection_id%5B%5D=1",
+      "to_connection_id[]=1",
     ]) {
       const response = await fetch(url(`/?content=x&${ids}`));
       expect([response.status, await errorCode(response)], ids).toEqual([422, "invalid_request"]);

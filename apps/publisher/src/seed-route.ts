@@ -4,7 +4,7 @@ import { type ApiKeys, bearerKey, checkKey } from "./auth.ts";
 import { ApiError, throwRefusal } from "./errors.ts";
 import type { Api, ApiParts } from "./http.ts";
 import { errorResponses } from "./openapi.ts";
-import { parseQuery } from "./query.ts";
+import { parseQuery, type Query } from "./query.ts";
 
 const WORKER_ID = "to_worker_id";
 const CONNECTION_ID = "to_connection_id";
@@ -38,7 +38,6 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
         "content_too_large",
         "invalid_request",
         "too_many_requests",
-        "headers_too_large",
         "nats_forbidden",
         "nats_unavailable",
         "unconfirmed",
@@ -46,16 +45,16 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
     },
   });
 
-/** The route of the original's HTTP publisher. It answers as that did, except where that was wrong: see DESIGN.md. */
+/** The route of the original's HTTP publisher. It answers as that did, except where that was wrong: see docs/http-api.md. */
 export function addSeedRoute(api: Api, { cluster, keys }: ApiParts): void {
   for (const method of ["get", "post", "head"] as const) api.openAPIRegistry.registerPath(described(method, keys));
   api.on(["GET", "POST"], "/", async (c) => {
     const { incoming } = c.env;
     const query = parseQuery(incoming.url ?? "/");
-    checkKey(keys, query.get("key"), bearerKey(incoming));
+    checkKey(keys, query.parameters.get("key"), bearerKey(incoming));
 
     const target = targetOf(query);
-    const content = query.get("content");
+    const content = query.parameters.get("content");
     if (target !== undefined && content !== undefined && content.length > 0) {
       const result = await cluster.publishUnasked({ target, content });
       if (!result.ok) throwRefusal(result);
@@ -65,10 +64,13 @@ export function addSeedRoute(api: Api, { cluster, keys }: ApiParts): void {
 }
 
 /** `undefined`: an address that nobody can have. */
-function targetOf(query: ReadonlyMap<string, Buffer>): Target | undefined {
-  const workerId = query.get(WORKER_ID);
-  const connectionId = query.get(CONNECTION_ID);
+function targetOf({ parameters, arrays }: Query): Target | undefined {
+  const workerId = parameters.get(WORKER_ID);
+  const connectionId = parameters.get(CONNECTION_ID);
   if (workerId === undefined && connectionId === undefined) return { kind: "everyone" };
+  if (arrays.has(WORKER_ID) || arrays.has(CONNECTION_ID)) {
+    throw new ApiError("invalid_request", { message: `${WORKER_ID} and ${CONNECTION_ID} are no arrays.` });
+  }
   // The original told everyone then what was meant for one.
   if (!workerId?.length || !connectionId?.length) {
     throw new ApiError("invalid_request", {

@@ -11,7 +11,7 @@ let server: ApiServer;
 beforeAll(async () => {
   const api: Api = new OpenAPIHono();
   api.all("*", async (c) => {
-    const content = parseQuery(c.env.incoming.url ?? "").get("content") ?? Buffer.alloc(0);
+    const content = parseQuery(c.env.incoming.url ?? "").parameters.get("content") ?? Buffer.alloc(0);
     const body = c.req.method === "POST" ? await c.req.text() : "";
     return c.json({ method: c.req.method, path: c.req.path, content: content.toString("hex"), body });
   });
@@ -89,6 +89,32 @@ test("what is no HTTP is refused in JSON", async () => {
     const answer = await exchange(nonsense);
     expect(answer, JSON.stringify(nonsense)).toMatch(/^HTTP\/1.1 400 .*"code":"malformed_/s);
   }
+});
+
+const GARBAGE = [
+  "GARBAGE\u0001\r\n\r\n",
+  "\u0000",
+  "\r\n\r\nBAD\u0001\r\n\r\n",
+  "GET / HTTP/9.9\r\n\r\n",
+  "GET /?content=я HTTP/1.1\r\n\r\n",
+];
+const get = (content: string) => `GET /?content=${content} HTTP/1.1\r\nHost: x\r\n\r\n`;
+const post = (body: string) => `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
+
+test.each(GARBAGE)("a request is answered, whatever follows it on its connection: %j", async (garbage) => {
+  expect(statuses(await exchange(get("a") + garbage))).toEqual(["200"]);
+  expect(statuses(await exchange(post("abc") + garbage))).toEqual(["200"]);
+  expect(statuses(await exchange(get("a") + post("b") + get("c") + garbage))).toEqual(["200", "200", "200"]);
+  expect(await exchange(post("abc") + garbage)).toContain('"body":"abc"');
+});
+
+test("a request that is answered without its body is not refused for the rest of it", async () => {
+  const chunked = (chunk: string) =>
+    `GET /?content=a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`;
+
+  expect(statuses(await exchange(chunked("zz\r\n")))).toEqual(["200"]);
+  expect(statuses(await exchange(get("a") + chunked("zz\r\n")))).toEqual(["200", "200"]);
 });
 
 test("a host no URL can be made of is refused in JSON", async () => {

@@ -1,8 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { type ErrorCode, errorBody, errorEntry } from "./errors.ts";
+import { type ErrorCode, errorBody, errorEntry, parserErrorCode } from "./errors.ts";
 import type { Api } from "./http.ts";
 import { type ClientError, isReplay, isReplayed, replayWithEncodedTarget } from "./raw-target.ts";
 
@@ -54,9 +54,8 @@ export async function startApiServer(api: Api, host: string, port: number): Prom
   server.on("clientError", (error: ClientError, socket) => {
     const pending = inHand.get(socket);
     if (isReplayed(socket)) socket.destroy();
-    else if (pending !== undefined || !replayWithEncodedTarget(server, error, socket)) {
-      endMalformed(socket, errorCodeOf(error), pending);
-    }
+    else if (pending !== undefined) endAfter(pending, error, socket);
+    else if (!replayWithEncodedTarget(server, error, socket)) endMalformed(socket, parserErrorCode(error));
   });
 
   await listen(server, host, port);
@@ -96,22 +95,24 @@ function answerUnroutable(): Response {
   return Response.json(errorBody("malformed_request"), { status: 400 });
 }
 
-function errorCodeOf({ code }: ClientError): ErrorCode {
-  switch (code) {
-    case "HPE_HEADER_OVERFLOW":
-      return "headers_too_large";
-    case "HPE_INVALID_URL":
-      return "malformed_target";
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return "request_timeout";
-    default:
-      return "malformed_request";
+/**
+ * Ends a connection after the answer of its last request. What was published must not be answered with an error because of bytes that
+ * follow it, so its route answers; only a route that waits for the rest of a body is told that it will not come.
+ */
+function endAfter(pending: ServerResponse, error: ClientError, socket: Duplex): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
   }
+  if (!pending.headersSent) pending.setHeader("Connection", "close");
+  pending.once("close", () => socket.end(() => socket.destroy()));
+  const { req: incoming } = pending;
+  if (!incoming.complete && incoming.listenerCount("error") > 0) incoming.emit("error", error);
 }
 
-/** Answers by hand what never became a request, unless an answer is already on its way. */
-function endMalformed(socket: Duplex, code: ErrorCode, pending: ServerResponse<IncomingMessage> | undefined): void {
-  if (!socket.writable || pending?.headersSent) {
+/** Answers by hand what never became a request. */
+function endMalformed(socket: Duplex, code: ErrorCode): void {
+  if (!socket.writable) {
     socket.destroy();
     return;
   }

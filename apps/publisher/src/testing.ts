@@ -189,14 +189,21 @@ export function usePublisher() {
         body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
       }),
     rawGet: (target: string | Buffer, to = publisher) => rawGetFrom(to.port, target),
+    /** Sends bytes as they are, on one connection. */
+    rawExchange: (bytes: string, to = publisher) => exchange(to.port, Buffer.from(bytes)),
   };
 }
 
 /** As curl sends it: bytes nobody encoded. */
-async function rawGetFrom(port: number, target: string | Buffer): Promise<string> {
-  const socket = connect({ port, host: "127.0.0.1" });
+function rawGetFrom(port: number, target: string | Buffer): Promise<string> {
   const parts = ["GET ", target, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"];
-  socket.write(Buffer.concat(parts.map((part) => Buffer.from(part))));
+  return exchange(port, Buffer.concat(parts.map((part) => Buffer.from(part))));
+}
+
+/** Sends bytes and gives all that comes back until the publisher closes. */
+async function exchange(port: number, bytes: Buffer): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.write(bytes);
   let answer = "";
   socket.on("data", (chunk) => {
     answer += chunk;

@@ -1,22 +1,32 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Bus, BusMessage } from "@fanwire/bus";
 import {
+  type Announcement,
+  type ConnectionDescription,
   type ControlRequest,
   closeCodes,
   controlRequest,
-  MAX_NAMED_CONNECTIONS,
+  parseConnectionAddress,
   parsePosition,
   type ReceiptReply,
   type Subjects,
+  type UserReply,
   type WorkerDescription,
 } from "@fanwire/protocol";
-import type { Log } from "@fanwire/service";
+import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "./connection.ts";
 import type { Edge } from "./edge.ts";
 
 const RECEIPT_CHECK_MS = 10;
+/** Most connections of a user that one answer describes, unless the caller says otherwise. */
+const DEFAULT_LIMIT = 100;
+/** Most bytes of one answer, as far as NATS takes as many. */
+const MAX_REPLY_BYTES = 262_144;
+/** Share of NATS' limit that an answer uses: the rest is for what surrounds the connections in it. */
+const MAX_PAYLOAD_SHARE = 0.75;
 
 type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
+type FindUser = Extract<ControlRequest, { command: "find-user" }>;
 
 type ControlParts = {
   readonly bus: Bus;
@@ -27,39 +37,73 @@ type ControlParts = {
   describeWorker(): WorkerDescription;
 };
 
-/** Answers what other services ask of this worker, alone or with all others. */
-export function startControl(parts: ControlParts): BusSubscription[] {
-  const { bus, subjects, workerId, log } = parts;
+export type Control = {
+  /** Must be called when all connections are closed: announces that this worker has ended. Resolves when NATS has that. */
+  stop(): Promise<void>;
+};
 
-  const onRequest = (message: BusMessage) => {
-    const request = parseRequest(message.data);
-    if (request === undefined) {
-      log.warn({ subject: message.subject }, "a control request could not be read");
-      message.respond(JSON.stringify({ error: "not a control request" }));
-      return;
-    }
-    if (request.command === "receipt") {
-      void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
-      return;
-    }
-    const reply = answer(request, parts);
-    // Who is told that something is followed may publish to it at once: NATS must hear of it first.
-    bus.writeHeld();
-    message.respond(JSON.stringify(reply));
+/**
+ * Answers what other services ask of this worker, alone or with all others, and announces it. Must be called before connections can
+ * come in: publishers then know of the worker before anybody can know an address of it.
+ */
+export function startControl(parts: ControlParts): Control {
+  const { bus, subjects, workerId } = parts;
+  for (const subject of [subjects.worker(workerId), subjects.allWorkers]) {
+    bus.subscribe(subject, (message) => onRequest(message, parts));
+  }
+
+  const announce = (state: Announcement["state"]) => {
+    const said: Announcement = { worker: workerId, state, ...ownProcess() };
+    bus.send(subjects.announcements, Buffer.from(JSON.stringify(said)));
   };
-
-  return [subjects.worker(workerId), subjects.allWorkers].map((subject) => bus.subscribe(subject, onRequest));
+  bus.onConnection((isConnected) => {
+    if (isConnected) announce("here");
+  });
+  announce("here");
+  return {
+    stop: async () => {
+      announce("ended");
+      await bus.confirm();
+    },
+  };
 }
 
-function answer(request: Exclude<ControlRequest, ReceiptRequest>, { edge, describeWorker }: ControlParts) {
+function onRequest(message: BusMessage, parts: ControlParts): void {
+  const { bus, log } = parts;
+  const request = parseRequest(message.data);
+  if (request === undefined) {
+    log.warn({ subject: message.subject }, "a control request could not be read");
+    message.respond(JSON.stringify({ error: "not a control request" }));
+    return;
+  }
+  if (request.command === "receipt") {
+    void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
+    return;
+  }
+  const reply = JSON.stringify(answer(request, parts));
+  // A caller that is told of a subscription may publish to it at once: NATS must have the subscription first.
+  bus.writeHeld();
+  if (Buffer.byteLength(reply) <= bus.maxPayloadBytes()) {
+    message.respond(reply);
+    return;
+  }
+  // An answer that NATS refuses would leave the caller waiting.
+  log.error({ command: request.command }, "control reply exceeds max_payload");
+  message.respond(JSON.stringify({ error: "the answer is larger than NATS accepts" }));
+}
+
+function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: ControlParts) {
+  const { edge, workerId: worker, describeWorker } = parts;
   switch (request.command) {
     case "describe":
-      return describeWorker();
+      return { ...describeWorker(), ...ownProcess() };
+    case "has-ended":
+      return { worker, hasEnded: hasProcessEnded(request.process) ?? null };
     case "find-connection":
-      return { connection: withConnection(edge, request.connectionId, () => {}) };
+      return { connection: withConnection(parts, request.connectionId, () => {}) };
     case "close-connection":
       return {
-        connection: withConnection(edge, request.connectionId, (connection) =>
+        connection: withConnection(parts, request.connectionId, (connection) =>
           edge.end(connection, closeCodes.closedByApplication),
         ),
       };
@@ -68,19 +112,24 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest>, { edge, descri
     case "unfollow":
       return { outcome: unfollow(edge, request.connectionId, request.topic) };
     case "find-user":
-      return withUser(edge, request.user, () => {});
+      return findUser(request, parts);
     case "close-user":
-      return withUser(edge, request.user, (connection) => edge.end(connection, closeCodes.closedByApplication));
+      return withUser(parts, request.user, (connection) => edge.end(connection, closeCodes.closedByApplication));
     case "follow-user":
-      return withUser(edge, request.user, (connection) => void follow(edge, connection, request.topic));
+      return withUser(parts, request.user, (connection) => void follow(edge, connection, request.topic));
     case "unfollow-user":
-      return withUser(edge, request.user, (connection) => edge.unfollow(connection, request.topic));
+      return withUser(parts, request.user, (connection) => edge.unfollow(connection, request.topic));
     case "count-followers":
-      return { connections: edge.countFollowers(request.topic) };
+      return { worker, connections: edge.countFollowers(request.topic) };
   }
 }
 
-/** Of what is stored the word waits until it has come: the history republishes it on a way of its own. */
+function ownProcess(): { readonly process?: string } {
+  const identity = identifyProcess();
+  return identity === undefined ? {} : { process: identity };
+}
+
+/** For durable publications, waits until the republished message has arrived. */
 async function answerReceipt(
   { id, stored, waitMs }: ReceiptRequest,
   { edge, workerId }: ControlParts,
@@ -92,29 +141,81 @@ async function answerReceipt(
       return parsed !== undefined && edge.hasServed(subject, parsed);
     });
   while (!hasCome() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
-
   const isFinal = hasCome();
   // What waits for the end of the flush window counts too.
   edge.flush();
+  // Connections that were about to join get it when they do.
+  while (!edge.receipts.hasCounted(id) && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
   const counted = await edge.receipts.take(id);
   return { worker: workerId, ...counted, isFinal: isFinal && counted.isFinal };
 }
 
 /** Describes the connection as it was before `act`, or null when there is none. */
-function withConnection(edge: Edge, connectionId: number, act: (connection: Connection) => void) {
-  const connection = edge.connection(connectionId);
+function withConnection(parts: ControlParts, connectionId: number, act: (connection: Connection) => void) {
+  const connection = parts.edge.connection(connectionId);
   if (connection === undefined) return null;
-  const description = edge.describe(connection);
+  const description = describeWithin(maxReplyBytes(parts), parts.edge.describe(connection));
   act(connection);
   return description;
 }
 
-/** Describes the user's connections as they are after `act`, or, where it closed them, were. */
-function withUser(edge: Edge, user: string, act: (connection: Connection) => void) {
-  const connections = edge.connectionsOfUser(user);
-  const described = connections.slice(0, MAX_NAMED_CONNECTIONS).map((connection) => edge.describe(connection));
+/** A page of the user's connections, in the order of their numbers. */
+function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: ControlParts): UserReply {
+  const { edge, workerId: worker } = parts;
+  const all = edge.connectionsOfUser(user);
+  const first = firstNumberAfter(after, worker);
+  const wanted = all
+    .filter((connection) => numberOf(connection) >= first)
+    .sort((one, other) => numberOf(one) - numberOf(other));
+  const connections: ConnectionDescription[] = [];
+  let room = maxReplyBytes(parts);
+  for (const connection of wanted) {
+    if (connections.length >= limit) break;
+    const description = describeWithin(maxReplyBytes(parts), edge.describe(connection));
+    room -= bytesOf(description);
+    // The first always fits: otherwise nobody would get beyond it.
+    if (room < 0 && connections.length > 0) break;
+    connections.push(description);
+  }
+  return { worker, count: all.length, connections, hasMore: connections.length < wanted.length };
+}
+
+/** The number of this worker's first connection behind the address `after`. Addresses are in the order of their worker's id. */
+function firstNumberAfter(after: string | undefined, worker: string): number {
+  const address = after === undefined ? undefined : parseConnectionAddress(after);
+  if (address === undefined || address.workerId < worker) return 0;
+  return address.workerId === worker ? address.connectionId + 1 : Number.POSITIVE_INFINITY;
+}
+
+function withUser(parts: ControlParts, user: string, act: (connection: Connection) => void): UserReply {
+  const connections = parts.edge.connectionsOfUser(user);
   for (const connection of connections) act(connection);
-  return { count: connections.length, connections: described };
+  return { worker: parts.workerId, count: connections.length, connections: [], hasMore: false };
+}
+
+function numberOf(connection: Connection): number {
+  return connection.getUserData().connectionId;
+}
+
+function maxReplyBytes({ bus }: ControlParts): number {
+  return Math.min(MAX_REPLY_BYTES, Math.floor(bus.maxPayloadBytes() * MAX_PAYLOAD_SHARE));
+}
+
+/** Without as many of the topics as do not fit. */
+function describeWithin(maxBytes: number, description: ConnectionDescription): ConnectionDescription {
+  let room = maxBytes - bytesOf({ ...description, topics: [], omittedTopics: description.topics.length });
+  const topics: string[] = [];
+  for (const topic of description.topics) {
+    room -= bytesOf(topic) + 1;
+    if (room < 0) break;
+    topics.push(topic);
+  }
+  if (topics.length === description.topics.length) return description;
+  return { ...description, topics, omittedTopics: description.topics.length - topics.length };
+}
+
+function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
 }
 
 function follow(edge: Edge, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {

@@ -182,8 +182,10 @@ export class Delivery {
     }
     this.#count(deliveries, message.data.length);
     const receipt = message.headers?.get(headerNames.receipt);
-    if (receipt && deliveries > 0) {
-      receipts.note(receipt, { followed, handedTo: deliveries, exceptedId: excepted?.getUserData().connectionId });
+    if (receipt) {
+      const awaited = followed.isAwaited ? countFollowers(followed) - countReceivers([raw, fanwire, sse]) : 0;
+      const exceptedId = excepted?.getUserData().connectionId;
+      receipts.note(receipt, { followed, handedTo: deliveries, awaited, exceptedId });
     }
   }
 
@@ -218,6 +220,14 @@ function receiversOf(followed: Followed, door: Door, trees: Pick<Trees, "count">
   const tree = followed.treeName(door);
   const members = followed.isAwaited ? trees.count(tree) : followers;
   return members === 0 ? undefined : { tree, members };
+}
+
+function countFollowers(followed: Followed): number {
+  return followed.followersBy("raw") + followed.followersBy("fanwire.v1") + followed.followersBy("sse");
+}
+
+function countReceivers(all: readonly (Receivers | undefined)[]): number {
+  return all.reduce((sum, each) => sum + (each === undefined ? 0 : "members" in each ? each.members : 1), 0);
 }
 
 /** The connection of this worker that must not get a publication. */

@@ -17,13 +17,24 @@ type Noted = {
   readonly followed: Followable;
   /** Connections it was handed to. */
   readonly handedTo: number;
+  /** Connections that follow and have not joined yet: they get it when they do. */
+  readonly awaited: number;
   /** The connection that must not get it. */
   readonly exceptedId: number | undefined;
 };
 type Counted = { delivered: number; buffered: number };
-type Entry = Counted & { readonly notedAt: number; settled: Promise<void> };
+type Entry = Counted & {
+  readonly notedAt: number;
+  settled: Promise<void>;
+  /** Some that it was handed to have closed since: whether they got it is not known. */
+  hasClosed: boolean;
+  /** Connections that had not joined yet, each with what it joins. */
+  awaiting: Awaiting[];
+};
+type Awaiting = { readonly followed: Followable; readonly connectionId: number };
 type Batch = { readonly noted: (Noted & { readonly entry: Entry })[]; readonly settled: Promise<void> };
-type Tally = Counted & { readonly followed: Followable };
+/** With those it was not written to, since they are over their limit. */
+type Tally = Counted & { readonly followed: Followable; refused: number; readonly awaitedIds: number[] };
 
 /** More that nobody has asked for are forgotten, the oldest first. */
 const MAX_ENTRIES = 10_000;
@@ -44,23 +55,36 @@ export class Receipts {
     this.#connections = connections;
   }
 
-  /** To be called in the turn in which a publication was handed to at least one connection. */
+  /** Must be called in the tick in which a publication was handed to connections. */
   note(id: string, noted: Noted): void {
+    if (noted.handedTo === 0 && noted.awaited <= 0) return;
     this.#batch ??= this.#openBatch();
     const { settled } = this.#batch;
-    const entry = this.#entries.get(id) ?? { delivered: 0, buffered: 0, notedAt: performance.now(), settled };
+    const entry = this.#entries.get(id) ?? newEntry(settled);
     entry.settled = settled;
     this.#entries.set(id, entry);
     this.#batch.noted.push({ ...noted, entry });
     this.#forget();
   }
 
-  /** What was counted, and forgets it. `isFinal` is false when it may have been forgotten before. */
+  /** Counts those that have joined since. Whether there is nobody left who has not. */
+  hasCounted(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return true;
+    entry.awaiting = entry.awaiting.filter((each) => !this.#countJoined(entry, each));
+    return entry.awaiting.length === 0;
+  }
+
+  /**
+   * What was counted, and forgets it. `isFinal` is false when it may have been forgotten before, and when connections closed
+   * before they could be counted, as they do during a drain, or have not joined yet.
+   */
   async take(id: string): Promise<Counted & { readonly isFinal: boolean }> {
     const entry = this.#entries.get(id);
     await entry?.settled;
+    const hasCounted = this.hasCounted(id);
     this.#entries.delete(id);
-    const isFinal = entry !== undefined || performance.now() - this.#forgotAt > KEEP_MS;
+    const isFinal = entry === undefined ? performance.now() - this.#forgotAt > KEEP_MS : hasCounted && !entry.hasClosed;
     return { delivered: entry?.delivered ?? 0, buffered: entry?.buffered ?? 0, isFinal };
   }
 
@@ -78,15 +102,37 @@ export class Receipts {
 
   #settle(noted: Batch["noted"]): void {
     const tallies = this.#tally(noted);
-    for (const { entry, followed, handedTo, exceptedId } of noted) {
+    for (const { entry, followed, handedTo, awaited, exceptedId } of noted) {
       const tally = tallies.get(followed);
       if (tally === undefined) continue;
       const counted = this.#without(exceptedId, tally);
-      // Who joined since does not count.
-      const buffered = Math.min(counted.buffered, handedTo);
+      // Who follows since then does not count.
+      const most = handedTo + awaited;
+      const buffered = Math.min(counted.buffered, most);
+      const delivered = Math.min(counted.delivered, most - buffered);
       entry.buffered += buffered;
-      entry.delivered += Math.min(counted.delivered, handedTo - buffered);
+      entry.delivered += delivered;
+      const handed = delivered + buffered + counted.refused;
+      const awaitedIds = tally.awaitedIds.filter((connectionId) => connectionId !== exceptedId);
+      // Without those that have joined meanwhile.
+      const left = Math.max(0, Math.min(awaited, most - handed));
+      entry.hasClosed ||= handed < handedTo || awaitedIds.length < left;
+      entry.awaiting.push(...awaitedIds.slice(0, left).map((connectionId) => ({ followed, connectionId })));
     }
+  }
+
+  /** True when nothing is left to wait for. */
+  #countJoined(entry: Entry, { followed, connectionId }: Awaiting): boolean {
+    const connection = this.#connections.get(connectionId);
+    if (connection === undefined) {
+      entry.hasClosed = true;
+      return true;
+    }
+    const tally = newTally(followed);
+    add(tally, connection);
+    entry.delivered += tally.delivered;
+    entry.buffered += tally.buffered;
+    return tally.awaitedIds.length === 0;
   }
 
   #tally(noted: Batch["noted"]): Map<Followable, Tally> {
@@ -95,7 +141,7 @@ export class Receipts {
     let everyone: Tally | undefined;
     for (const { followed } of noted) {
       if (tallies.has(followed)) continue;
-      const tally = { followed, delivered: 0, buffered: 0 };
+      const tally = newTally(followed);
       tallies.set(followed, tally);
       if (followed.kind === "user") this.#tallyUser(followed.connectionIds, tally);
       else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
@@ -123,12 +169,16 @@ export class Receipts {
     }
   }
 
-  #without(exceptedId: number | undefined, tally: Tally): Counted {
+  #without(exceptedId: number | undefined, tally: Tally): Omit<Tally, "followed" | "awaitedIds"> {
     const excepted = exceptedId === undefined ? undefined : this.#connections.get(exceptedId);
     if (excepted === undefined) return tally;
-    const own = { followed: tally.followed, delivered: 0, buffered: 0 };
+    const own = newTally(tally.followed);
     add(own, excepted);
-    return { delivered: tally.delivered - own.delivered, buffered: tally.buffered - own.buffered };
+    return {
+      delivered: tally.delivered - own.delivered,
+      buffered: tally.buffered - own.buffered,
+      refused: tally.refused - own.refused,
+    };
   }
 
   #forget(): void {
@@ -142,9 +192,17 @@ export class Receipts {
   }
 }
 
+function newEntry(settled: Promise<void>): Entry {
+  return { delivered: 0, buffered: 0, notedAt: performance.now(), settled, hasClosed: false, awaiting: [] };
+}
+
+function newTally(followed: Followable): Tally {
+  return { followed, delivered: 0, buffered: 0, refused: 0, awaitedIds: [] };
+}
+
 function add(tally: Tally, connection: Connection): void {
-  // To one that is over its limit it was not written.
-  if (connection.getUserData().isOverUnsentLimit || !tally.followed.has(connection)) return;
-  if (connection.getBufferedAmount() > 0) tally.buffered++;
+  if (!tally.followed.has(connection)) tally.awaitedIds.push(connection.getUserData().connectionId);
+  else if (connection.getUserData().isOverUnsentLimit) tally.refused++;
+  else if (connection.getBufferedAmount() > 0) tally.buffered++;
   else tally.delivered++;
 }

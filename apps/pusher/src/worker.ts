@@ -97,9 +97,10 @@ export async function startWorker(options: {
     },
   });
 
-  startControl({ bus, subjects, workerId, edge, log, describeWorker });
+  const control = startControl({ bus, subjects, workerId, edge, log, describeWorker });
   await edgeApp.listen(config.host, port).catch(async (error: unknown) => {
     clearInterval(rateTimer);
+    await control.stop();
     await bus.stop();
     throw error;
   });
@@ -115,6 +116,7 @@ export async function startWorker(options: {
     frontier.stop();
     history.stop();
     edgeApp.close();
+    await control.stop();
     await bus.stop();
   };
   let stopped: Promise<void> | undefined;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isWorkerId, parseConnectionAddress } from "./connection-address.ts";
 import { isName } from "./names.ts";
 import { isTopicPattern } from "./topics.ts";
 
@@ -12,11 +13,23 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("close-connection"), connectionId: z.int().positive() }),
   z.object({ command: z.literal("follow"), connectionId: z.int().positive(), topic }),
   z.object({ command: z.literal("unfollow"), connectionId: z.int().positive(), topic }),
-  z.object({ command: z.literal("find-user"), user }),
+  z.object({
+    command: z.literal("find-user"),
+    user,
+    /** Address of the connection after which to begin, in the order of addresses. */
+    after: z.string().refine(isAddress).optional(),
+    /** Most connections to describe; 100 when absent. */
+    limit: z.int().nonnegative().optional(),
+  }),
   z.object({ command: z.literal("close-user"), user }),
   z.object({ command: z.literal("follow-user"), user, topic }),
   z.object({ command: z.literal("unfollow-user"), user, topic }),
   z.object({ command: z.literal("count-followers"), topic }),
+  z.object({
+    command: z.literal("has-ended"),
+    /** As in the announcement of the worker that it is about. */
+    process: z.string(),
+  }),
   z.object({
     command: z.literal("receipt"),
     id: z.string(),
@@ -28,11 +41,32 @@ export const controlRequest = z.discriminatedUnion("command", [
 ]);
 export type ControlRequest = z.infer<typeof controlRequest>;
 
-/** One worker, as `GET /v1/cluster` shows it. */
+function isAddress(text: string): boolean {
+  return parseConnectionAddress(text) !== undefined;
+}
+
+/**
+ * What a worker says of itself, unasked. `here`: at its start, before it has any connection, and whenever it is connected to NATS
+ * again. `ended`: all of its connections are closed and there will be no others, so that nobody has their addresses any more.
+ */
+export const announcement = z.object({
+  worker: z.string().refine(isWorkerId),
+  state: z.enum(["here", "ended"]),
+  /** Which process it is, for those on the same machine. */
+  process: z.string().optional(),
+});
+export type Announcement = z.infer<typeof announcement>;
+
+/** Answer to `has-ended`: whether the process exists no more; null when the worker that answers cannot know. */
+export const endedReply = z.object({ worker: z.string(), hasEnded: z.boolean().nullable() });
+
+/** One worker, as `GET /v1/cluster` shows it, and which process it is. */
 export const workerDescription = z.object({
   id: z.string(),
   host: z.string(),
   pid: z.int(),
+  /** As in its announcement. */
+  process: z.string().optional(),
   version: z.string(),
   /** Whole seconds since the worker started. */
   uptimeSeconds: z.number(),
@@ -55,6 +89,8 @@ export const connectionDescription = z.object({
   user: z.string().optional(),
   /** Topics and patterns it follows. */
   topics: z.array(z.string()),
+  /** How many more it follows, when they are too many for one answer. */
+  omittedTopics: z.int().optional(),
   remoteAddress: z.string(),
   /** ISO 8601, UTC. */
   openedAt: z.string(),
@@ -69,14 +105,19 @@ export const connectionReply = z.object({ connection: connectionDescription.null
 /** What became of `follow` and `unfollow`. */
 export const followReply = z.object({ outcome: z.enum(["done", "topic-limit", "gone"]) });
 
-/** Most connections that `find-user` names; `count` counts all. */
-export const MAX_NAMED_CONNECTIONS = 100;
-
-/** Answer to all commands about a user: its connections on the worker that answers. */
-export const userReply = z.object({ count: z.int(), connections: z.array(connectionDescription) });
+/** Answer to all commands about a user: how many connections it has, or had, on the worker that answers. */
+export const userReply = z.object({
+  worker: z.string(),
+  count: z.int(),
+  /** Answer to `find-user`: a page of them, in the order of their numbers. */
+  connections: z.array(connectionDescription),
+  /** Whether there are more of them behind the page. */
+  hasMore: z.boolean(),
+});
+export type UserReply = z.infer<typeof userReply>;
 
 /** Answer to `count-followers`: connections on the worker that answers which a publication to the topic reaches. */
-export const followersReply = z.object({ connections: z.int() });
+export const followersReply = z.object({ worker: z.string(), connections: z.int() });
 
 /** Answer to `receipt`: who on the worker that answers got the publications with that id, once for each subscription. */
 export const receiptReply = z.object({

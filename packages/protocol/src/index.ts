@@ -16,6 +16,8 @@ export {
   workerIdFrom,
 } from "./connection-address.ts";
 export {
+  type Announcement,
+  announcement,
   type ConnectionDescription,
   type ControlRequest,
   connectionDescription,
@@ -23,11 +25,12 @@ export {
   controlRequest,
   type DeliveryOutcome,
   deliveryReply,
+  endedReply,
   followersReply,
   followReply,
-  MAX_NAMED_CONNECTIONS,
   type ReceiptReply,
   receiptReply,
+  type UserReply,
   userReply,
   type WorkerDescription,
   workerDescription,

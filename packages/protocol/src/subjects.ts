@@ -28,6 +28,8 @@ export class Subjects {
   readonly everything: string;
   /** Asks every worker; each answers. */
   readonly allWorkers: string;
+  /** Workers tell here that they are there, and that they have ended. */
+  readonly announcements: string;
   /** Every item of every Workerman Channel queue. */
   readonly channelQueues: string;
   /** Name of the JetStream stream that keeps durable publications. */
@@ -48,6 +50,7 @@ export class Subjects {
     if (!isPrefix(prefix)) throw new RangeError(`not a subject prefix: ${JSON.stringify(prefix)}`);
     this.everything = `${prefix}.>`;
     this.allWorkers = `${prefix}.control.workers`;
+    this.announcements = `${prefix}.control.announcements`;
     this.#live = `${prefix}.live.`;
     this.#history = `${prefix}.history.`;
     this.#worker = `${prefix}.control.worker.`;

@@ -33,27 +33,27 @@ export type Receipt = {
   readonly complete: boolean;
 };
 
-/** Requests that follow each other and are alike in that. */
-export type Run = {
-  /** One publication each, which NATS alone takes and confirms: nobody is asked what became of it. */
-  readonly isPlain: boolean;
-  readonly requests: PublishRequest[];
-};
+/**
+ * Requests that follow each other and are alike. `plain`: one publication each, which NATS alone takes and confirms: nobody is asked
+ * what became of it. `durable`: stored in the history. `asked`: workers are asked what became of it.
+ */
+export type Run = { readonly kind: "plain" | "asked" | "durable"; readonly requests: PublishRequest[] };
 
 export function runsOf(requests: readonly PublishRequest[]): Run[] {
   const runs: Run[] = [];
   for (const request of requests) {
     const last = runs.at(-1);
-    const plain = isPlain(request);
-    if (last?.isPlain === plain) last.requests.push(request);
-    else runs.push({ isPlain: plain, requests: [request] });
+    const kind = kindOf(request);
+    if (last?.kind === kind) last.requests.push(request);
+    else runs.push({ kind, requests: [request] });
   }
   return runs;
 }
 
-function isPlain({ publications, isDurable, wantsReceipt }: PublishRequest): boolean {
-  if (isDurable || wantsReceipt || publications.length !== 1) return false;
-  return publications[0]?.target.kind !== "connection";
+function kindOf({ publications, isDurable, wantsReceipt }: PublishRequest): Run["kind"] {
+  if (isDurable) return "durable";
+  const isPlain = !wantsReceipt && publications.length === 1 && publications[0]?.target.kind !== "connection";
+  return isPlain ? "plain" : "asked";
 }
 
 /** A publication as it goes to NATS. */

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { messageId, streamHeaderNames } from "@fanwire/protocol";
-import { JetStreamApiError, type PubAck } from "@nats-io/jetstream";
 import { errors, type MsgHdrs, nuid } from "@nats-io/transport-node";
 import type { HeaderEntries } from "../bus.ts";
 import { encodedHeaderBytes, encodeHeaders } from "../headers.ts";
 import type { NatsBus } from "../nats.ts";
-import { type Failed, failed, failureOf } from "./failures.ts";
+import { type AppendAnswer, readAppendAnswer } from "./append-answer.ts";
+import { failed, failureOf } from "./failures.ts";
 import type { AppendOutcome } from "./history.ts";
 import type { StreamWatch } from "./stream-state.ts";
 
@@ -17,8 +17,8 @@ const DEADLINE_MS = 10_000;
 /** Without any connection a caller is told sooner. */
 const CONNECTION_DEADLINE_MS = 3_000;
 
-type Sent = Pick<PubAck, "stream" | "seq"> & { readonly ok: true; readonly isDuplicate: boolean };
-type NotConfirmed = Failed & { readonly mayBeStored: boolean };
+type Sent = AppendAnswer & { readonly ok: true };
+type NotConfirmed = AppendAnswer & { readonly ok: false };
 
 /** Stores publications and waits out what passes. */
 export class HistoryAppender {
@@ -53,11 +53,11 @@ export class HistoryAppender {
         ? { ok: false, reason: "unconfirmed", detail: sent.detail }
         : { ok: false, reason: sent.reason, detail: sent.detail };
     }
-    const epoch = await this.#watch.epochAt(sent.seq, sent.isDuplicate);
+    const epoch = await this.#watch.epochAt(sent.sequence, sent.isDuplicate);
     if (epoch === undefined) return { ok: false, reason: "unconfirmed", detail: "the history cannot be described" };
     return {
       ok: true,
-      position: { epoch, sequence: sent.seq },
+      position: { epoch, sequence: sent.sequence },
       // What only we know the id of, nobody else can have stored.
       duplicate: id !== undefined && sent.isDuplicate,
     };
@@ -88,32 +88,25 @@ export class HistoryAppender {
     }
   }
 
-  async #send(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<Sent | NotConfirmed> {
-    // No await on the usual way: what is handed over in one turn must leave in its order.
+  async #send(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<AppendAnswer> {
+    // No await on the usual way: what is handed over in one tick must leave in its order.
     if (this.#watch.current === undefined) {
       const opened = await this.#watch.refresh();
       if (!opened.ok) return { ...opened, mayBeStored: false };
     }
     this.#bus.writeHeld();
-    try {
-      const reply = await this.#bus.connection.request(subject, content, { timeout: ATTEMPT_MS, headers });
-      return this.#acknowledged(reply.json());
-    } catch (error) {
-      this.#watch.doubt();
-      return notConfirmed(error);
-    }
+    const answer = await this.#request(subject, content, headers);
+    if (!answer.ok) this.#watch.doubt();
+    return answer;
   }
 
-  #acknowledged(ack: Partial<PubAck> & { error?: ConstructorParameters<typeof JetStreamApiError>[0] }) {
-    if (ack.error !== undefined) {
-      this.#watch.doubt();
-      return { ...failureOf(new JetStreamApiError(ack.error)), mayBeStored: false };
+  async #request(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<AppendAnswer> {
+    try {
+      const reply = await this.#bus.connection.request(subject, content, { timeout: ATTEMPT_MS, headers });
+      return readAppendAnswer(reply.string(), this.#stream);
+    } catch (error) {
+      return notConfirmed(error);
     }
-    if (ack.stream !== this.#stream || ack.seq === undefined) {
-      this.#watch.doubt();
-      return { ...failed("unusable", `the stream ${ack.stream} keeps what is ours`, false), mayBeStored: true };
-    }
-    return { ok: true, stream: ack.stream, seq: ack.seq, isDuplicate: ack.duplicate === true } as const;
   }
 }
 

@@ -1,0 +1,234 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import { announcement, endedReply, isWorkerId, type Subjects, type WorkerDescription } from "@fanwire/protocol";
+import { hasProcessEnded } from "@fanwire/service";
+import { askUntil, parseJson } from "./control-messages.ts";
+
+const CHECK_MS = 500;
+const LOOK_EVERY_MS = 20;
+/** Processes of this machine are looked at no more often than this. */
+const PROCESSES_EVERY_MS = 5;
+/** How often all workers are asked who they are, beside what they announce. */
+const CALL_EVERY_MS = 5_000;
+/** A worker that lost NATS as this publisher did, or before it came, is connected again and has announced itself by then. */
+const SETTLED_AFTER_MS = 1_500;
+/** A worker that has not said that it ended and does not answer is taken for dead after this time. */
+const FORGET_AFTER_MS = 300_000;
+/** How long a Workerman worker is there after it answered: it announces nothing, and its channel server may be reconnecting. */
+const BRIDGED_FOR_MS = 10_000;
+/** Whether a worker that does not answer has ended is asked no more often than this. */
+const ASK_AGAIN_AFTER_MS = 1_000;
+/** Most workers remembered of each kind: of those not heard of any more, the oldest are forgotten first. */
+const MAX_WORKERS = 10_000;
+
+type RegistryParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  /** How long workers may take to answer. */
+  readonly timeoutMs: number;
+  /** Asks all workers who they are. Rejects when NATS cannot be asked. */
+  call(): Promise<readonly Pick<WorkerDescription, "id" | "process">[]>;
+};
+
+type Known = {
+  process: string | undefined;
+  /** It did not answer when it was given its time; nobody waits for it until it does. */
+  isSilent: boolean;
+  /** Since when it answers nothing; undefined as long as it answers. */
+  missedSince: number | undefined;
+  /** When the others were last asked whether it has ended. */
+  askedAt: number;
+};
+
+/**
+ * Which workers there are. One that was heard of once is there until it is known to have ended: it says so itself when its last
+ * connection is closed, and of a process that was killed its machine knows, which this publisher or another worker there can ask. One
+ * that is merely not reached, as while it reconnects to NATS, is there for {@link FORGET_AFTER_MS}.
+ */
+export class WorkerRegistry {
+  readonly #parts: RegistryParts;
+  /** In the order in which they were heard of first. */
+  readonly #known = new Map<string, Known>();
+  /** The last {@link MAX_WORKERS} that have ended. */
+  readonly #ended = new Set<string>();
+  /** Workerman workers behind channel servers, and when they answered last. They answer nothing that all workers are asked. */
+  readonly #bridged = new Map<string, number>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #announcements: BusSubscription;
+  #calledAt = Number.NEGATIVE_INFINITY;
+  /** Since when announcements are received and all that were there then have been asked; undefined: not since NATS was lost. */
+  #listeningSince: number | undefined;
+  #disconnects = 0;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #isCalling = false;
+
+  constructor(parts: RegistryParts) {
+    this.#parts = parts;
+    this.#announcements = parts.bus.subscribe(parts.subjects.announcements, (message) => this.#onAnnouncement(message));
+    parts.bus.onConnection((isConnected) => {
+      this.#listeningSince = undefined;
+      if (isConnected) this.#callIfDue();
+    });
+    this.#timer = setInterval(() => this.#callIfDue(), CHECK_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#announcements.unsubscribe();
+  }
+
+  get workers(): string[] {
+    return [...this.#known.keys()];
+  }
+
+  /** Without those that did not answer when they were asked last: nobody waits for them twice. */
+  get answering(): string[] {
+    return this.workers.filter((worker) => this.#known.get(worker)?.isSilent === false);
+  }
+
+  /** `ended`: nobody has its addresses any more. `unknown`: it was never heard of, or is forgotten. */
+  stateOf(worker: string): "here" | "ended" | "unknown" {
+    const answeredAt = this.#bridged.get(worker) ?? Number.NEGATIVE_INFINITY;
+    if (this.#known.has(worker) || performance.now() - answeredAt < BRIDGED_FOR_MS) return "here";
+    return this.#ended.has(worker) ? "ended" : "unknown";
+  }
+
+  /** Whether every worker that NATS reaches is known. */
+  get isSettled(): boolean {
+    const { bus } = this.#parts;
+    if (this.#listeningSince === undefined || this.#disconnects !== bus.traffic().disconnects) return false;
+    return bus.health().alive && performance.now() - this.#listeningSince >= SETTLED_AFTER_MS;
+  }
+
+  /** Resolves with true once the registry is settled, with false when it is not within `timeoutMs`. */
+  async settle(timeoutMs: number): Promise<boolean> {
+    const deadline = performance.now() + timeoutMs;
+    this.#callIfDue();
+    while (!this.isSettled && performance.now() < deadline) await delay(LOOK_EVERY_MS);
+    return this.isSettled;
+  }
+
+  /** It said something. */
+  answered(worker: string, process?: string): void {
+    if (!isWorkerId(worker)) {
+      this.#bridged.delete(worker);
+      this.#bridged.set(worker, performance.now());
+      forgetFirst(this.#bridged);
+      return;
+    }
+    // What it sent before it ended may be read later.
+    if (this.#ended.has(worker)) return;
+    const known = this.#known.get(worker);
+    if (known !== undefined) {
+      known.isSilent = false;
+      known.missedSince = undefined;
+      known.process ??= process;
+      return;
+    }
+    this.#known.set(worker, { process, isSilent: false, missedSince: undefined, askedAt: Number.NEGATIVE_INFINITY });
+    if (this.#known.size > MAX_WORKERS) this.#forgetOne();
+  }
+
+  /** It was asked and did not answer in time. */
+  didNotAnswer(worker: string): void {
+    const known = this.#known.get(worker);
+    if (known !== undefined) known.isSilent = true;
+    this.#missed(worker);
+  }
+
+  /** Forgets those of this machine that have ended, without asking anybody; not for each of many receipts at one moment. */
+  findEndedHere(): void {
+    const now = performance.now();
+    if (now - this.#lookedAt < PROCESSES_EVERY_MS) return;
+    this.#lookedAt = now;
+    for (const [worker, { process }] of this.#known) {
+      if (process !== undefined && hasProcessEnded(process) === true) this.#end(worker);
+    }
+  }
+
+  /** Looks whether `workers`, which do not answer, have ended: here, and by asking the workers of their machines. */
+  async findEnded(workers: readonly string[]): Promise<void> {
+    this.findEndedHere();
+    await Promise.all(workers.map((worker) => this.#askWhetherEnded(worker)));
+  }
+
+  async #askWhetherEnded(worker: string): Promise<void> {
+    const known = this.#known.get(worker);
+    const now = performance.now();
+    if (known?.process === undefined || now - known.askedAt < ASK_AGAIN_AFTER_MS) return;
+    known.askedAt = now;
+    const over = new AbortController();
+    const onReply = (message: BusMessage) => {
+      const hasEnded = endedReply.safeParse(parseJson(message)).data?.hasEnded;
+      if (hasEnded === true) this.#end(worker);
+      if (typeof hasEnded === "boolean" || message.data.length === 0) over.abort();
+    };
+    await askUntil(this.#parts, { command: "has-ended", process: known.process }, onReply, over.signal);
+  }
+
+  #onAnnouncement(message: BusMessage): void {
+    const { data } = announcement.safeParse(parseJson(message));
+    if (data?.state === "ended") this.#end(data.worker);
+    else if (data !== undefined) this.answered(data.worker, data.process);
+  }
+
+  #end(worker: string): void {
+    this.#known.delete(worker);
+    this.#ended.add(worker);
+    forgetFirst(this.#ended);
+  }
+
+  /** One that does not answer, if there is any. */
+  #forgetOne(): void {
+    const silent = this.workers.find((worker) => this.#known.get(worker)?.missedSince !== undefined);
+    this.#known.delete(silent ?? this.workers[0] ?? "");
+  }
+
+  #forgetSilent(): void {
+    const oldest = performance.now() - FORGET_AFTER_MS;
+    for (const [worker, { missedSince }] of this.#known) {
+      if (missedSince !== undefined && missedSince < oldest) this.#known.delete(worker);
+    }
+  }
+
+  #missed(worker: string): void {
+    const known = this.#known.get(worker);
+    if (known !== undefined) known.missedSince ??= performance.now();
+  }
+
+  #callIfDue(): void {
+    const { bus } = this.#parts;
+    if (bus.traffic().disconnects !== this.#disconnects) this.#listeningSince = undefined;
+    const isDue = this.#listeningSince === undefined || performance.now() - this.#calledAt > CALL_EVERY_MS;
+    if (isDue && !this.#isCalling && bus.health().alive) void this.#call();
+  }
+
+  async #call(): Promise<void> {
+    const calledAt = performance.now();
+    const { disconnects } = this.#parts.bus.traffic();
+    this.#isCalling = true;
+    try {
+      const present = await this.#parts.call();
+      for (const { id, process } of present) this.answered(id, process);
+      const ids = new Set(present.map(({ id }) => id));
+      const missed = this.workers.filter((worker) => !ids.has(worker));
+      for (const worker of missed) this.#missed(worker);
+      this.#calledAt = calledAt;
+      if (this.#listeningSince === undefined || this.#disconnects !== disconnects) this.#listeningSince = calledAt;
+      this.#disconnects = disconnects;
+      this.#forgetSilent();
+      await this.findEnded(missed);
+    } catch {
+      // It is called again; until then the registry is not settled.
+    } finally {
+      this.#isCalling = false;
+    }
+  }
+}
+
+/** The first is the oldest. */
+function forgetFirst(all: { readonly size: number; keys(): Iterable<string>; delete(key: string): boolean }): void {
+  const [oldest] = all.keys();
+  if (all.size > MAX_WORKERS && oldest !== undefined) all.delete(oldest);
+}

@@ -1,0 +1,85 @@
+import { type ApiError, JetStreamApiError } from "@nats-io/jetstream";
+import { failureOf } from "./failures.ts";
+import type { HistoryFailure, HistoryFailureReason } from "./history.ts";
+
+/** What one attempt to store came to. */
+export type AppendAnswer =
+  | { readonly ok: true; readonly sequence: number; readonly isDuplicate: boolean }
+  | (HistoryFailure<HistoryFailureReason | "too-large"> & {
+      /** Whether the same may succeed in a moment. */
+      readonly isPassing: boolean;
+      /** False only when it is known that nothing was stored. */
+      readonly mayBeStored: boolean;
+    });
+
+/** JetStream's code for a message beyond the stream's own limit. */
+const MESSAGE_TOO_LARGE = 10_054;
+/** The first message with the same id has been proposed to the cluster and is not stored yet. */
+const DUPLICATE_IN_PROCESS = 10_158;
+/** `store failed`: for a limit of the stream before anything is stored, or for a fault of the disk in the middle. */
+const STORE_FAILED = 10_077;
+/**
+ * Refusals that JetStream decides before it stores anything: of all streams (not available, no resources, no storage, not enabled, too
+ * many requests) and of this one (not found, sealed, a header it does not take).
+ */
+const NOTHING_STORED: ReadonlySet<number> = new Set([
+  ...[10_003, 10_008, 10_009, 10_023, 10_039, 10_047, 10_059, 10_076, 10_109, 10_165, 10_166, 10_167],
+  MESSAGE_TOO_LARGE,
+]);
+const TOO_MANY_REQUESTS = 10_167;
+
+/** Reads what came back for a message that was to be stored in `stream`. Whoever listens to its subject may have sent it. */
+export function readAppendAnswer(text: string, stream: string): AppendAnswer {
+  const answer = parseObject(text);
+  if (answer === undefined) return { ...unusable("the answer is not JetStream's"), isPassing: true, mayBeStored: true };
+  if (isApiError(answer.error)) return refused(answer.error);
+
+  const { stream: storedBy, seq: sequence } = answer;
+  if (storedBy !== stream || typeof sequence !== "number") {
+    return { ...unusable(`the stream ${String(storedBy)} stores what is ours`), isPassing: false, mayBeStored: true };
+  }
+  // Servers before 2.10 say so of a message whose first copy is in process.
+  if (sequence === 0) return IN_PROCESS;
+  return { ok: true, sequence, isDuplicate: answer.duplicate === true };
+}
+
+const IN_PROCESS: AppendAnswer = {
+  ...unusable("JetStream is still storing a publication with this id"),
+  isPassing: true,
+  mayBeStored: true,
+};
+
+function refused(error: ApiError): AppendAnswer {
+  if (error.err_code === DUPLICATE_IN_PROCESS) return IN_PROCESS;
+  const failure = failureOf(new JetStreamApiError(error));
+  const mayBeStored = !isDecidedBefore(error);
+  if (error.err_code === MESSAGE_TOO_LARGE) return { ...failure, reason: "too-large", mayBeStored };
+  return { ...failure, isPassing: failure.isPassing || error.err_code === TOO_MANY_REQUESTS, mayBeStored };
+}
+
+/** Of all other errors it is not known when they happened: with copies of the stream one may have stored what another could not. */
+function isDecidedBefore({ err_code: code = 0, description = "" }: Partial<ApiError>): boolean {
+  if (code === STORE_FAILED) return description.startsWith("maximum ");
+  return NOTHING_STORED.has(code) || (code === 0 && description === "raft: not leader");
+}
+
+function unusable(detail: string): HistoryFailure<"unusable"> {
+  return { ok: false, reason: "unusable", detail };
+}
+
+function isApiError(value: unknown): value is ApiError {
+  return isObject(value);
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
