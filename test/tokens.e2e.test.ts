@@ -160,3 +160,26 @@ test("an expired token ends its connection with 4401, a refreshed one goes on", 
   expect(stays.close).toBeUndefined();
   stays.socket.close();
 });
+
+test("topics that the application gave outlive a refresh of the token, until the application or the client ends them", async () => {
+  const client = await connectFanwire(pusher.url, {
+    token: await token({ sub: "ida", topics: ["own"] }),
+    topic: "own",
+  });
+  const [workerId = "", connectionId] = client.welcome.connection.split(".");
+  const tell = (command: "follow" | "unfollow", topic: string) =>
+    askWorker(bus, workerId, { command, connectionId: Number(connectionId), topic });
+  const refresh = async () => client.ask({ command: "refresh", token: await token({ sub: "ida" }) });
+  for (const topic of ["own", "given", "taken.*", "left"])
+    expect(await tell("follow", topic)).toEqual({ outcome: "done" });
+  await tell("unfollow", "taken.*");
+  await client.ask({ command: "unsubscribe", topic: "left" });
+
+  expect(await refresh()).toEqual({ type: "reply", id: expect.anything(), ok: true });
+
+  for (const topic of ["taken.1", "left", "own", "given"]) await publishToTopic(bus, topic, topic);
+  await until("all came", () => client.data().includes("given"));
+  expect(client.data()).toEqual(["own", "given"]);
+  expect(await client.ask({ command: "subscribe", topic: "left" })).toMatchObject({ ok: false });
+  client.socket.close();
+});

@@ -195,7 +195,7 @@ export class Edge {
     return mayFollow(connection.getUserData().grant, pattern) ? this.followUnasked(connection, pattern) : "forbidden";
   }
 
-  /** As the application wants it, whatever the grant says. */
+  /** Whatever the grant says. */
   followUnasked(connection: Connection, pattern: string): Exclude<FollowOutcome, "forbidden"> {
     const state = connection.getUserData();
     if (hasMember(state.topics, pattern)) return "already";
@@ -210,22 +210,33 @@ export class Edge {
     return listening;
   }
 
+  /** Follows what the application wants, whatever the grant says now or after a refresh. */
+  followForApplication(connection: Connection, pattern: string): Exclude<FollowOutcome, "forbidden"> {
+    const followed = this.followUnasked(connection, pattern);
+    const state = connection.getUserData();
+    const shared = this.#listenings.ofTopic(pattern)?.pattern ?? pattern;
+    if (followed !== "topic-limit") state.applicationTopics = withMember(state.applicationTopics, shared);
+    return followed;
+  }
+
   unfollow(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
+    state.applicationTopics = withoutMember(state.applicationTopics, pattern);
     this.#delivery.flushTo(connection);
     this.#listenings.ofTopic(pattern)?.leave(connection);
     this.#listenings.unfollowTopic(pattern, state.door);
   }
 
-  /** A token that replaces the one before: what it does not allow any more is followed no more, and returned. */
+  /** Replaces the token. Unsubscribes from topics the new token does not allow, unless the application subscribed to them, and returns them. */
   regrant(connection: Connection, grant: ReturnType<Connection["getUserData"]>["grant"]): string[] {
     const state = connection.getUserData();
     this.#expiry.clear(state.connectionId, state.grant.expiresAt);
     state.grant = grant;
     this.#expiry.set(state.connectionId, grant.expiresAt);
-    const dropped = [...membersOf(state.topics)].filter((pattern) => !mayFollow(grant, pattern));
+    const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
+    const dropped = own.filter((pattern) => !mayFollow(grant, pattern));
     for (const pattern of dropped) this.unfollow(connection, pattern);
     return dropped;
   }
@@ -302,7 +313,6 @@ export class Edge {
   /** Refuses newcomers and closes all connections evenly over `drainMs`. Resolves when none is left. */
   async drain(drainMs: number): Promise<void> {
     this.#gate.drain();
-    clearInterval(this.#expiryTimer);
     this.#follower.stop();
     const deadline = performance.now() + drainMs;
     while (this.#connections.size > 0) {
@@ -310,6 +320,8 @@ export class Edge {
       for (const connection of this.#connections.oldest(batchSize)) this.end(connection, closeCodes.draining);
       if (this.#connections.size > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
     }
+    // Not sooner: tokens expire during a drain too.
+    clearInterval(this.#expiryTimer);
   }
 
   #receive(listening: Listening, message: BusMessage): void {
