@@ -161,6 +161,27 @@ test("an expired token ends its connection with 4401, a refreshed one goes on", 
   stays.socket.close();
 });
 
+test("commands behind a refresh are judged by the new token, also in the same frame", async () => {
+  const client = await connectFanwire(pusher.url, { token: await token({ sub: "hana", topics: ["a"] }) });
+  const wide = await token({ sub: "hana", topics: ["b"], publish: ["b"] });
+  const narrow = await token({ sub: "hana" });
+
+  const answers = await client.askTogether([
+    { command: "subscribe", topic: "b" },
+    { command: "refresh", token: wide },
+    { command: "subscribe", topic: "b" },
+    { command: "publish", topic: "b", data: "x" },
+    { command: "refresh", token: narrow },
+    { command: "publish", topic: "b", data: "y" },
+    { command: "subscribe", topic: "b" },
+    { command: "refresh", token: "garbage" },
+    { command: "ping" },
+  ]);
+
+  expect(answers.map(({ ok }) => ok)).toEqual([false, true, true, true, true, false, false, false, true]);
+  client.socket.close();
+});
+
 test("topics that the application gave outlive a refresh of the token, until the application or the client ends them", async () => {
   const client = await connectFanwire(pusher.url, {
     token: await token({ sub: "ida", topics: ["own"] }),

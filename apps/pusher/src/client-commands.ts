@@ -1,13 +1,13 @@
 import type { Bus, PublishFailure } from "@fanwire/bus";
 import { closeCodes, headerNames, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
-import { mayPublish } from "./core/claims.ts";
+import { type Grant, mayPublish } from "./core/claims.ts";
 import { type Command, type CommandErrorCode, type CommandId, parseCommand } from "./core/commands.ts";
 import { encodeErrorReply, encodeReply } from "./core/encoding.ts";
 import type { Edge } from "./edge.ts";
 import type { Entrance } from "./entrance.ts";
 import type { Standing } from "./standing.ts";
-import type { TokenVerifier } from "./tokens.ts";
+import type { TokenRefusal, TokenVerifier } from "./tokens.ts";
 
 type CommandsParts = {
   readonly bus: Bus;
@@ -19,6 +19,7 @@ type CommandsParts = {
 };
 
 type Failure = { readonly code: CommandErrorCode; readonly message: string };
+type RefreshCommand = Extract<Command, { command: "refresh" }>;
 /** Members of the reply beside `ok`, or what went wrong. */
 type Outcome = { readonly more?: Readonly<Record<string, unknown>> } | Failure;
 
@@ -37,25 +38,32 @@ export class Commands {
     this.#parts = parts;
   }
 
-  /** Reads and carries out one message. False when it ended the connection. */
-  receive(connection: Connection, text: string): boolean {
+  /** Reads and carries out one message. The next one must wait for a promise; `ended`: this one closed the connection. */
+  receive(connection: Connection, text: string): "done" | "ended" | Promise<void> {
     const parsed = parseCommand(text);
     if (parsed.ok) {
-      const outcome = this.#execute(connection, parsed.id, parsed.command);
-      if (outcome instanceof Promise) this.#replyLater(connection, parsed.id, outcome);
-      else if (outcome !== undefined) reply(connection, parsed.id, outcome);
-      return true;
+      const { id, command } = parsed;
+      // What may follow it is for the new token to judge.
+      if (command.command === "refresh") return this.#refresh(connection, id, command);
+      const outcome = this.#execute(connection, id, command);
+      if (outcome instanceof Promise) this.#replyLater(connection, id, outcome);
+      else if (outcome !== undefined) reply(connection, id, outcome);
+      return "done";
     }
     if (parsed.id === undefined) {
       this.#parts.edge.end(connection, closeCodes.malformedMessage);
-      return false;
+      return "ended";
     }
     reply(connection, parsed.id, parsed);
-    return true;
+    return "done";
   }
 
   /** Undefined: the reply is sent by whoever knows when it is due. */
-  #execute(connection: Connection, id: CommandId, command: Command): Outcome | Promise<Outcome> | undefined {
+  #execute(
+    connection: Connection,
+    id: CommandId,
+    command: Exclude<Command, RefreshCommand>,
+  ): Outcome | Promise<Outcome> | undefined {
     switch (command.command) {
       case "ping":
         return this.#ping(connection);
@@ -66,8 +74,6 @@ export class Commands {
         return {};
       case "publish":
         return this.#publish(connection, command);
-      case "refresh":
-        return this.#refresh(connection, command.token);
     }
   }
 
@@ -109,21 +115,23 @@ export class Commands {
     return outcome.ok ? {} : publishFailures[outcome.reason];
   }
 
-  async #refresh(connection: Connection, token: string): Promise<Outcome> {
+  async #refresh(connection: Connection, id: CommandId, { token }: RefreshCommand): Promise<void> {
+    const { verifier, edge } = this.#parts;
+    const { connectionId } = connection.getUserData();
+    const verified = await verifier.verify(token);
+    // Only the id is safe to touch once a connection has closed.
+    if (edge.connection(connectionId) !== connection) return;
+    const outcome = verified.ok ? this.#regrant(connection, verified.grant) : tokenFailure(verified.reason);
+    reply(connection, id, outcome);
+  }
+
+  #regrant(connection: Connection, grant: Grant): Outcome {
     const { verifier, edge } = this.#parts;
     if (verifier.isOpen) return {};
-    const { connectionId, grant } = connection.getUserData();
-    const verified = await verifier.verify(token);
-    if (!verified.ok) {
-      return verified.reason === "keys-unavailable"
-        ? { code: "unavailable", message: "tokens cannot be checked now" }
-        : { code: "unauthorized", message: `the token is not valid: ${verified.reason}` };
-    }
-    if (edge.connection(connectionId) !== connection) return {};
-    if (verified.grant.user !== grant.user) {
+    if (grant.user !== connection.getUserData().grant.user) {
       return { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
     }
-    const dropped = edge.regrant(connection, verified.grant);
+    const dropped = edge.regrant(connection, grant);
     return dropped.length === 0 ? {} : { more: { dropped } };
   }
 
@@ -135,6 +143,12 @@ export class Commands {
       if (edge.connection(connectionId) === connection) reply(connection, id, settled);
     });
   }
+}
+
+function tokenFailure(reason: TokenRefusal): Failure {
+  return reason === "keys-unavailable"
+    ? { code: "unavailable", message: "tokens cannot be checked now" }
+    : { code: "unauthorized", message: `the token is not valid: ${reason}` };
 }
 
 function reply(connection: Connection, id: CommandId, outcome: Outcome): void {

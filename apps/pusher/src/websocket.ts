@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import { closeCodes } from "@fanwire/protocol";
+import { type CloseCode, closeCodes } from "@fanwire/protocol";
 import type { Commands } from "./client-commands.ts";
 import type { PusherConfig } from "./config.ts";
 import { type ConnectionState, newConnectionState } from "./connection.ts";
@@ -11,6 +11,7 @@ import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Decided, Handshakes, Unverified } from "./handshake.ts";
+import { HeldCommands } from "./held-commands.ts";
 import type { EndedBy, Traffic } from "./traffic.ts";
 
 type Socket = WebSocket<ConnectionState>;
@@ -64,8 +65,8 @@ class WebSocketDoor {
   readonly #greeting: Greeting;
   /** Who is being upgraded: the open handler runs inside the upgrade. */
   #arriving: Decided | Unverified | undefined;
-  /** Who is not welcomed yet, its token may still be checked; and what it said meanwhile. */
-  readonly #waiting = new Map<Socket, Buffer[]>();
+  /** Connections that are not welcomed yet or whose refreshed token is being checked, and the commands they sent meanwhile. */
+  readonly #waiting = new Map<Socket, HeldCommands>();
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
@@ -100,7 +101,7 @@ class WebSocketDoor {
   }
 
   async #settleLater(socket: Socket, unverified: Unverified): Promise<void> {
-    this.#waiting.set(socket, []);
+    this.#waiting.set(socket, this.#heldCommands());
     const decided = await this.#parts.handshakes.verify(unverified);
     // It may have gone meanwhile.
     if (this.#waiting.has(socket)) socket.cork(() => this.#settle(socket, decided));
@@ -118,7 +119,7 @@ class WebSocketDoor {
     state.connectionId = connectionId;
     state.grant = grant;
     if (state.door === "fanwire.v1") {
-      if (!this.#waiting.has(socket)) this.#waiting.set(socket, []);
+      if (!this.#waiting.has(socket)) this.#waiting.set(socket, this.#heldCommands());
       greeter.open(socket, query, (welcome) => {
         socket.send(encodeWelcome(welcome), !BINARY);
         // Once it is in, which it is at the end of this turn.
@@ -142,32 +143,35 @@ class WebSocketDoor {
       this.#parts.edge.end(socket, closeCodes.malformedMessage);
       return;
     }
-    const said = this.#waiting.get(socket);
-    if (said) this.#hold(socket, said, message);
-    else this.#receive(socket, Buffer.from(message));
+    const lines = Buffer.from(message).toString().split("\n");
+    // Commands count when they come: those held are not of the second in which they are carried out.
+    if (!lines.every(() => this.#count(socket))) return;
+    const held = this.#waiting.get(socket);
+    if (held === undefined) this.#carryOut(socket, this.#heldCommands(lines));
+    else if (!held.add(lines, message.byteLength)) this.#endTooMuch(socket, held.closeCode);
+  }
+
+  #heldCommands(lines: readonly string[] = []): HeldCommands {
+    return new HeldCommands(lines, this.#parts.config.limits.inboundBytes);
   }
 
   #release(socket: Socket): void {
-    const said = this.#waiting.get(socket);
+    const held = this.#waiting.get(socket);
     this.#waiting.delete(socket);
-    said?.every((frame) => this.#receive(socket, frame));
+    if (held !== undefined) this.#carryOut(socket, held);
   }
 
-  /** Keeps as much as one message may hold: nothing is answered before the welcome. */
-  #hold(socket: Socket, said: Buffer[], message: ArrayBuffer): void {
-    const heldBytes = said.reduce((sum, { length }) => sum + length, message.byteLength);
-    if (heldBytes > this.#parts.config.limits.inboundBytes) this.#endTooMuch(socket);
-    // uWebSockets.js takes the memory of the message back.
-    else said.push(Buffer.from(message.slice(0)));
-  }
-
-  /** Each message of a frame counts. False: one of them has ended the connection. */
-  #receive(socket: Socket, frame: Buffer): boolean {
-    const { commands } = this.#parts;
-    return frame
-      .toString()
-      .split("\n")
-      .every((line) => this.#count(socket) && commands.receive(socket, line));
+  #carryOut(socket: Socket, held: HeldCommands): void {
+    for (let line = held.take(); line !== undefined; line = held.take()) {
+      const outcome = this.#parts.commands.receive(socket, line);
+      if (outcome === "ended") return;
+      if (outcome === "done") continue;
+      // A client that sends as usual while the key set is slow may come back.
+      held.closeCode = closeCodes.tokenUnchecked;
+      this.#waiting.set(socket, held);
+      void outcome.then(() => this.#release(socket));
+      return;
+    }
   }
 
   onPing(socket: Socket): void {
@@ -201,9 +205,9 @@ class WebSocketDoor {
     return false;
   }
 
-  #endTooMuch(socket: Socket): void {
-    this.#parts.traffic.ended["inbound-rate"]++;
-    this.#parts.edge.end(socket, closeCodes.inboundRate);
+  #endTooMuch(socket: Socket, closeCode: CloseCode = closeCodes.inboundRate): void {
+    this.#parts.traffic.ended[closeCode.code === closeCodes.inboundRate.code ? "inbound-rate" : "inbound-bytes"]++;
+    this.#parts.edge.end(socket, closeCode);
   }
 }
 
