@@ -1,10 +1,13 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { SignJWT } from "jose";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startBalancer } from "./support/balancer.ts";
 import { missingBrowser, startBrowser, startOrigin } from "./support/browser.ts";
 import { askWorker, describeWorkers } from "./support/bus.ts";
 import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "./support/cluster.ts";
 import { openPublications, type TestPublications, topic } from "./support/durable.ts";
+import { missingHaproxy, startHaproxy } from "./support/haproxy.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { startTcpProxy } from "./support/tcp-proxy.ts";
 import { until } from "./support/wait.ts";
@@ -31,6 +34,17 @@ const START_EVENT_SOURCE = `({ url }) => {
   source.addEventListener("fanwire.welcome", ({ data }) => welcomes.push(JSON.parse(data)));
   source.onmessage = ({ data, lastEventId }) => events.push({ data, lastEventId });
 }`;
+
+/** So many of them that a browser, which opens six TCP connections to a host, needs many hosts. */
+const START_EVENT_SOURCES = `({ port, count }) => {
+  globalThis.sources = Array.from({ length: count }, (_, at) => {
+    const source = new EventSource("http://reader" + Math.floor(at / 5) + ".localhost:" + port + "/sse?topic=deploy");
+    source.received = [];
+    source.onmessage = ({ data }) => source.received.push(data);
+    return source;
+  });
+}`;
+const READERS = 200;
 
 type State = { readonly state: string; readonly recovered?: boolean | null; readonly code?: number };
 type Heard = { readonly data: string; readonly recovered: boolean };
@@ -167,6 +181,53 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(await welcomesOf()).toMatchObject([{ recovered: null }, { recovered: true }]);
       await page.close();
     });
+
+    test.for([
+      ["a TCP balancer", undefined, (ports: () => readonly number[]) => startBalancer(ports)],
+      ["HAProxy", missingHaproxy, (ports: () => readonly number[]) => startHaproxy(ports())],
+    ] as const)(
+      "a rolling restart of two pushers behind %s: every EventSource comes back and misses nothing durable",
+      async ([, missing, balance], { skip, onTestFinished }) => {
+        if (missing !== undefined) skip(missing);
+        const env = { PUSHER_WORKERS: "1", PUSHER_DRAIN_SECONDS: "2" };
+        const pushers = await Promise.all([1, 2].map(() => startPusher({ nats: nats.url, env })));
+        onTestFinished(async () => {
+          for (const each of pushers) await each[Symbol.asyncDispose]();
+        });
+        await using application = await startOrigin();
+        await using balancer = await balance(() => pushers.map(portOf));
+        const page = await browser.newPage();
+        await page.goto(application.url);
+        await call(page, START_EVENT_SOURCES, { port: balancer.port, count: READERS });
+        const openNow = () => page.evaluate<number>("sources.filter(({ readyState }) => readyState === 1).length");
+        const untilAllOpen = () => until("all are open", async () => (await openNow()) === READERS, 30_000);
+        await untilAllOpen();
+        const published: string[] = [];
+        let isPublishing = true;
+        const publishing = (async () => {
+          while (isPublishing) {
+            published.push(String(published.length));
+            await append("deploy", published.at(-1) ?? "");
+            await delay(100);
+          }
+        })();
+
+        for (const [at, old] of pushers.entries()) {
+          await old.process.stop("SIGTERM");
+          pushers[at] = await startPusher({ nats: nats.url, env: { ...env, PUSHER_PORT: String(portOf(old)) } });
+          await untilAllOpen();
+        }
+        isPublishing = false;
+        await publishing;
+
+        const last = published.at(-1);
+        const caughtUp = `sources.filter(({ received }) => received.at(-1) === "${last}").length`;
+        await until("all have the last", async () => (await page.evaluate(caughtUp)) === READERS, 20_000);
+        const received = await page.evaluate<string[][]>("sources.map(({ received }) => received)");
+        for (const each of received) expect(each).toEqual(published);
+        await page.close();
+      },
+    );
 
     async function connectionsOf(workerId: string): Promise<number | undefined> {
       return (await describeWorkers(publications.bus)).find(({ id }) => id === workerId)?.connections;

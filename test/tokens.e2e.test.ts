@@ -97,6 +97,10 @@ test("a token says what may be followed and published", async () => {
 
   expect(await client.ask({ command: "subscribe", topic: "orders.>" })).toMatchObject({ ok: false });
   expect(await client.ask({ command: "publish", topic: "orders.7", data: "x" })).toMatchObject({ ok: false });
+  expect(await client.ask({ command: "publish", topic: "chat.1", data: "x", event: "fanwire.close" })).toMatchObject({
+    ok: false,
+    error: { code: "invalid" },
+  });
   expect(await client.ask({ command: "publish", topic: "chat.1", data: "hello", event: "said" })).toMatchObject({
     ok: true,
   });

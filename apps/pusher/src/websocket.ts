@@ -12,6 +12,7 @@ import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Decided, Handshakes, Unverified } from "./handshake.ts";
 import { HeldCommands } from "./held-commands.ts";
+import { answerRefusal, closeCodeFor } from "./refusals.ts";
 import type { EndedBy, Traffic } from "./traffic.ts";
 
 type Socket = WebSocket<ConnectionState>;
@@ -83,8 +84,12 @@ class WebSocketDoor {
     const extensions = request.getHeader("sec-websocket-extensions");
     const isFanwire = offersFanwire(request.getHeader("sec-websocket-protocol"));
 
-    this.#arriving = this.#parts.handshakes.receive(response, request);
-    if (this.#arriving === undefined) return;
+    const arriving = this.#parts.handshakes.receive(request);
+    if (arriving.outcome === "turned-away") {
+      answerRefusal(response, arriving);
+      return;
+    }
+    this.#arriving = arriving;
     const state = newConnectionState({
       connectionId: NOBODY,
       door: isFanwire ? "fanwire.v1" : "raw",
@@ -109,7 +114,8 @@ class WebSocketDoor {
 
   #settle(socket: Socket, decided: Decided): void {
     if (decided.outcome === "refused") {
-      socket.end(decided.closeCode.code, decided.closeCode.reason);
+      const { code, reason } = closeCodeFor(decided);
+      socket.end(code, reason);
       return;
     }
     const { greeter, config, edge } = this.#parts;

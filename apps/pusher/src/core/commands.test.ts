@@ -46,6 +46,8 @@ test.each([
   [{ command: "publish", topic: "a" }, "invalid"],
   [{ command: "publish", topic: "a", data: "\ud800" }, "invalid"],
   [{ command: "publish", topic: "a", data: "x", event: "a\r\nExcept: b" }, "invalid"],
+  [{ command: "publish", topic: "a", data: "x", event: "fanwire.close" }, "invalid"],
+  [{ command: "publish", topic: "a", data: "x", event: "fanwire.event.error" }, "invalid"],
   [{ command: "refresh", token: null }, "invalid"],
 ])("a wrong command is answered: %j", (message, code) => {
   expect(parse({ id: 7, ...message })).toMatchObject({ ok: false, id: 7, code });

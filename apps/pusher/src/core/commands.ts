@@ -1,4 +1,4 @@
-import { isHeaderName, isTopic, isTopicPattern } from "@fanwire/protocol";
+import { isHeaderName, isReservedEvent, isTopic, isTopicPattern } from "@fanwire/protocol";
 
 /** What a client of fanwire.v1 may ask. */
 export type Command =
@@ -60,6 +60,8 @@ export function parseCommand(text: string): ParsedCommand {
       if (event !== undefined && (typeof event !== "string" || !isHeaderName(event))) {
         return invalid("event must be 1 to 255 bytes without control characters or outer spaces");
       }
+      if (event !== undefined && isReservedEvent(event))
+        return invalid("events named fanwire.… are reserved for workers");
       return { ok: true, id, command: { command: "publish", topic, data, event } };
     default:
       return { ok: false, id, code: "unknown-command", message: "there is no such command" };

@@ -74,6 +74,19 @@ test("a server-sent event has a data line for each line, and names only what is 
   );
 });
 
+test.each([
+  ["error", "fanwire.event.error"],
+  ["open", "fanwire.event.open"],
+  ["fanwire.close", "fanwire.event.fanwire.close"],
+  ["fanwire.event.error", "fanwire.event.fanwire.event.error"],
+  ["fanwire.\rclose", "fanwire.event.fanwire. close"],
+  ["Error", "Error"],
+  ["errors", "errors"],
+  ["fanwire", "fanwire"],
+])("an event that a reader could not tell from others is sent under a name that can: %j", (event, name) => {
+  expect(encodeSse({ ...plain, event })).toBe(`event: ${name}\ndata: hi\n\n`);
+});
+
 test("whatever the text, a reader of the stream finds one event, with that content", () => {
   fc.assert(
     fc.property(text, text, (data, event) => {

@@ -4,11 +4,11 @@ import { expect, test } from "vitest";
 import { readHandshakeQuery } from "./handshake.ts";
 
 test("topics are read once each, in order, with what else there is", () => {
-  expect(readHandshakeQuery("topic=a&topic=b.%3E&topic=a&token=t&since=x-1&utm=1", 128)).toEqual({
+  expect(readHandshakeQuery("topic=a&topic=b.%3E&topic=a&token=t&since=x-1&lastEventId=x-2&utm=1", 128)).toEqual({
     ok: true,
-    query: { topics: ["a", "b.>"], token: "t", since: "x-1" },
+    query: { topics: ["a", "b.>"], token: "t", since: "x-1", lastEventId: "x-2" },
   });
-  expect(readHandshakeQuery("", 128)).toEqual({ ok: true, query: { topics: [], token: undefined, since: undefined } });
+  expect(readHandshakeQuery("", 128)).toEqual(readHandshakeQuery("utm=1", 128));
 });
 
 test("a malformed topic and too many of them are refused", () => {

@@ -6,13 +6,18 @@ export type HandshakeQuery = {
   readonly topics: readonly string[];
   readonly token: string | undefined;
   readonly since: string | undefined;
+  /** What polyfills of EventSource send when they cannot set the header of this name. */
+  readonly lastEventId: string | undefined;
 };
 
 export type HandshakeResult =
   | { readonly ok: true; readonly query: HandshakeQuery }
   | { readonly ok: false; readonly problem: string };
 
-const NOTHING: HandshakeResult = { ok: true, query: { topics: [], token: undefined, since: undefined } };
+const NOTHING: HandshakeResult = {
+  ok: true,
+  query: { topics: [], token: undefined, since: undefined, lastEventId: undefined },
+};
 
 /** Reads `topic` (repeatable), `token` and `since`; other parameters are somebody else's. */
 export function readHandshakeQuery(query: string, maxTopics: number): HandshakeResult {
@@ -26,6 +31,11 @@ export function readHandshakeQuery(query: string, maxTopics: number): HandshakeR
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };
   return {
     ok: true,
-    query: { topics, token: parameters.get("token") ?? undefined, since: parameters.get("since") ?? undefined },
+    query: {
+      topics,
+      token: parameters.get("token") ?? undefined,
+      since: parameters.get("since") ?? undefined,
+      lastEventId: parameters.get("lastEventId") ?? undefined,
+    },
   };
 }
