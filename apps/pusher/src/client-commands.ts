@@ -1,7 +1,7 @@
 import type { Bus, PublishFailure } from "@fanwire/bus";
 import { closeCodes, headerNames, type Subjects } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
-import { type Grant, mayPublish } from "./core/claims.ts";
+import { mayPublish } from "./core/claims.ts";
 import { type Command, type CommandErrorCode, type CommandId, parseCommand } from "./core/commands.ts";
 import { encodeErrorReply, encodeReply } from "./core/encoding.ts";
 import type { Edge } from "./edge.ts";
@@ -115,24 +115,25 @@ export class Commands {
     return outcome.ok ? {} : publishFailures[outcome.reason];
   }
 
-  async #refresh(connection: Connection, id: CommandId, { token }: RefreshCommand): Promise<void> {
-    const { verifier, edge } = this.#parts;
+  /** Resolves when the new token, or none, is in force. */
+  async #refresh(connection: Connection, id: CommandId, { token, since }: RefreshCommand): Promise<void> {
+    const { verifier, edge, entrance } = this.#parts;
+    if (verifier.isOpen) return reply(connection, id, {});
     const { connectionId } = connection.getUserData();
     const verified = await verifier.verify(token);
     // Only the id is safe to touch once a connection has closed.
     if (edge.connection(connectionId) !== connection) return;
-    const outcome = verified.ok ? this.#regrant(connection, verified.grant) : tokenFailure(verified.reason);
-    reply(connection, id, outcome);
-  }
+    if (!verified.ok) return reply(connection, id, tokenFailure(verified.reason));
+    const { user: currentUser } = connection.getUserData().grant;
+    if (currentUser !== undefined && verified.grant.user !== currentUser) return reply(connection, id, foreignToken);
 
-  #regrant(connection: Connection, grant: Grant): Outcome {
-    const { verifier, edge } = this.#parts;
-    if (verifier.isOpen) return {};
-    if (grant.user !== connection.getUserData().grant.user) {
-      return { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
-    }
-    const dropped = edge.regrant(connection, grant);
-    return dropped.length === 0 ? {} : { more: { dropped } };
+    const { dropped, user } = edge.regrant(connection, verified.grant);
+    const more = dropped.length === 0 ? {} : { dropped };
+    if (user === undefined) return reply(connection, id, { more });
+    // As with a subscription: the reply comes before what was missed of the user.
+    entrance.enter(connection, [user], since, (recovered) =>
+      reply(connection, id, { more: recovered === null ? more : { ...more, recovered } }),
+    );
   }
 
   #replyLater(connection: Connection, id: CommandId, outcome: Promise<Outcome>): void {
@@ -144,6 +145,8 @@ export class Commands {
     });
   }
 }
+
+const foreignToken: Failure = { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
 
 function tokenFailure(reason: TokenRefusal): Failure {
   return reason === "keys-unavailable"

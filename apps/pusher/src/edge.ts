@@ -14,7 +14,7 @@ import type { Log } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { Gate, type GateRefusal } from "./core/admission.ts";
-import { mayFollow } from "./core/claims.ts";
+import { type Grant, mayFollow } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
@@ -149,10 +149,17 @@ export class Edge {
     this.#parts.traffic.accepted++;
     this.#listenings.everyone.addFollower(door);
     this.#expiry.set(connectionId, grant.expiresAt);
-    if (grant.user === undefined) return [this.#listenings.everyone];
+    const own = this.#followUser(connection);
+    return own === undefined ? [this.#listenings.everyone] : [this.#listenings.everyone, own];
+  }
+
+  #followUser(connection: Connection): Listening | undefined {
+    const { connectionId, door, grant } = connection.getUserData();
+    if (grant.user === undefined) return undefined;
+    this.#delivery.flushTo(connection);
     const own = this.#listenings.followUser(grant.user, door);
     own.connectionIds = withMember(own.connectionIds, connectionId);
-    return [this.#listenings.everyone, own];
+    return own;
   }
 
   /** From now on it hears what the key brings. */
@@ -229,16 +236,20 @@ export class Edge {
     this.#listenings.unfollowTopic(pattern, state.door);
   }
 
-  /** Replaces the token. Unsubscribes from topics the new token does not allow, unless the application subscribed to them, and returns them. */
-  regrant(connection: Connection, grant: ReturnType<Connection["getUserData"]>["grant"]): string[] {
+  /**
+   * Replaces the token. Unsubscribes from topics the new token does not allow, unless the application subscribed to them, and returns them.
+   * A connection without a user may get one: then `user` is what it joins next.
+   */
+  regrant(connection: Connection, grant: Grant): { readonly dropped: string[]; readonly user: Listening | undefined } {
     const state = connection.getUserData();
+    const isNewUser = state.grant.user === undefined;
     this.#expiry.clear(state.connectionId, state.grant.expiresAt);
     state.grant = grant;
     this.#expiry.set(state.connectionId, grant.expiresAt);
     const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
     const dropped = own.filter((pattern) => !mayFollow(grant, pattern));
     for (const pattern of dropped) this.unfollow(connection, pattern);
-    return dropped;
+    return { dropped, user: isNewUser ? this.#followUser(connection) : undefined };
   }
 
   connection(connectionId: number): Connection | undefined {

@@ -13,7 +13,7 @@ test("every command is read", () => {
     command: { command: "subscribe", topic: "a.*", since: "x-1" },
   });
   expect(parse({ id: 2, command: "unsubscribe", topic: "a" })).toMatchObject({ ok: true });
-  expect(parse({ id: 3, command: "refresh", token: "t" })).toMatchObject({ ok: true });
+  expect(parse({ id: 3, command: "refresh", token: "t", since: "x-1" })).toMatchObject({ ok: true });
   expect(parse({ id: 4, command: "publish", topic: "a", data: "", event: "e" })).toMatchObject({ ok: true });
 });
 
@@ -49,6 +49,7 @@ test.each([
   [{ command: "publish", topic: "a", data: "x", event: "fanwire.close" }, "invalid"],
   [{ command: "publish", topic: "a", data: "x", event: "fanwire.event.error" }, "invalid"],
   [{ command: "refresh", token: null }, "invalid"],
+  [{ command: "refresh", token: "t", since: 1 }, "invalid"],
 ])("a wrong command is answered: %j", (message, code) => {
   expect(parse({ id: 7, ...message })).toMatchObject({ ok: false, id: 7, code });
 });

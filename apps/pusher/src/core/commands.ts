@@ -5,7 +5,7 @@ export type Command =
   | { readonly command: "subscribe"; readonly topic: string; readonly since: string | undefined }
   | { readonly command: "unsubscribe"; readonly topic: string }
   | { readonly command: "publish"; readonly topic: string; readonly data: string; readonly event: string | undefined }
-  | { readonly command: "refresh"; readonly token: string }
+  | { readonly command: "refresh"; readonly token: string; readonly since: string | undefined }
   | { readonly command: "ping" };
 
 export type CommandId = number | string;
@@ -42,9 +42,9 @@ export function parseCommand(text: string): ParsedCommand {
     case "ping":
       return { ok: true, id, command: { command: "ping" } };
     case "refresh":
-      return typeof token === "string"
-        ? { ok: true, id, command: { command: "refresh", token } }
-        : invalid("token must be text");
+      if (typeof token !== "string") return invalid("token must be text");
+      if (since !== undefined && typeof since !== "string") return invalid("since must be a position");
+      return { ok: true, id, command: { command: "refresh", token, since } };
     case "subscribe":
     case "unsubscribe":
       if (typeof topic !== "string" || !isTopicPattern(topic)) {
