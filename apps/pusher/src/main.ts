@@ -9,7 +9,11 @@ await run(
     settings: pusherSettings,
     readConfig,
     createLog: (config) => createLog("pusher", config.logLevel),
-    start: startPusher,
+    start: (config, log, signal) => {
+      // uWebSockets.js takes it from the environment, and so do the worker processes, which inherit it.
+      process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(config.limits.headerBytes);
+      return startPusher(config, log, signal);
+    },
   },
   process.env,
 );
