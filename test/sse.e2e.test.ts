@@ -153,8 +153,8 @@ test("a worker that drains sends readers back that reach it over a connection of
   // They keep the drain going.
   const streams = await Promise.all(Array.from({ length: 20 }, () => readEvents(sse(pusher))));
   const kept = await connectRaw(sse(pusher));
-  kept.socket.write("GET /unknown HTTP/1.1\r\nHost: x\r\n\r\n");
-  await until("it is connected", () => kept.received().includes("426"));
+  kept.socket.write("OPTIONS /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until("it is connected", () => kept.received().includes("204"));
 
   pusher.process.kill("SIGTERM");
   await until("it drains", async () => (await readiness(pusher.adminUrl)).text === "draining");

@@ -1,5 +1,7 @@
 import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { createRequire } from "node:module";
+import { otherProtocolAt } from "./core/opening-request.ts";
+import { answerRefusal, turnedAway } from "./refusals.ts";
 
 /** Loaded as late as this: uWebSockets.js reads how large a head may be (main.ts) once, when it is loaded. */
 function loadEngine(): typeof import("uWebSockets.js") {
@@ -16,12 +18,12 @@ export class EdgeApp {
 
   /** To be called when every door has its route. Several workers of one machine may listen on the same port. */
   listen(host: string, port: number): Promise<void> {
-    this.app.any("/*", (response) => {
-      response
-        .writeStatus("426 Upgrade Required")
-        .writeHeader("Upgrade", "websocket")
-        .writeHeader("Content-Type", "text/plain; charset=utf-8")
-        .end("This is Fanwire's edge. Connect with a WebSocket client, or read /sse.\n");
+    this.app.any("/*", (response, request) => {
+      const otherProtocol = otherProtocolAt(request.getUrl());
+      answerRefusal(
+        response,
+        otherProtocol === undefined ? turnedAway("upgrade") : turnedAway("path", `${otherProtocol} is not served here`),
+      );
     });
     return new Promise((resolve, reject) => {
       this.app.listen(host, port, (listenSocket) => {

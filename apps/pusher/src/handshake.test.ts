@@ -27,7 +27,7 @@ test("who waits for its token to be checked takes a place, until it was checked"
 
   const refused = receive();
 
-  expect(refused).toEqual({ outcome: "turned-away", reason: "connection-limit" });
+  expect(refused).toMatchObject({ outcome: "turned-away", reason: "connection-limit" });
   expect(traffic.refused["connection-limit"]).toBe(1);
   for (const check of checks) check();
   expect(await Promise.all(waiting)).toMatchObject([{ outcome: "admitted" }, { outcome: "admitted" }]);

@@ -2,9 +2,10 @@ import type { HttpRequest } from "uWebSockets.js";
 import { closeCodes } from "@fanwire/protocol";
 import type { GateRefusal } from "./core/admission.ts";
 import { type Grant, mayFollow } from "./core/claims.ts";
+import { readBearer } from "./core/credentials.ts";
 import { type HandshakeQuery, readHandshakeQuery } from "./core/handshake.ts";
 import type { Edge } from "./edge.ts";
-import { type Refused, refused, type TurnedAway } from "./refusals.ts";
+import { type Refused, refused, type TurnedAway, turnedAway } from "./refusals.ts";
 import type { TokenRefusal, TokenVerifier } from "./tokens.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -38,17 +39,20 @@ export class Handshakes {
     this.#traffic = options.traffic;
   }
 
-  /** What can be decided in this turn. Refusals are counted. */
-  receive(request: HttpRequest): Decided | Unverified | TurnedAway {
+  /** What can be decided in this tick. Refusals are counted. `offered` are tokens that the request has elsewhere than usual. */
+  receive(request: HttpRequest, offered: readonly string[] = []): Decided | Unverified | TurnedAway {
     const reason = this.#edge.refusal(request.getHeader("origin")) ?? this.#refusalOfUnverified();
-    if (reason !== undefined) return { outcome: "turned-away", reason };
+    if (reason !== undefined) return turnedAway(reason);
     // Undefined where there is none, whatever its type says.
     const parsed = readHandshakeQuery(request.getQuery() ?? "", this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
-    const { token } = query;
-    if (token === undefined || this.#verifier.isOpen) return this.#decide(query, this.#verifier.anonymous);
-    return { outcome: "unverified", token, query };
+    if (this.#verifier.isOpen) return this.#decide(query, this.#verifier.anonymous);
+    const [token, another] = new Set([...query.tokens, ...offered, ...readBearer(request.getHeader("authorization"))]);
+    if (another !== undefined) return this.#refuse("malformed", "several different tokens");
+    return token === undefined
+      ? this.#decide(query, this.#verifier.anonymous)
+      : { outcome: "unverified", token, query };
   }
 
   /** They hold a socket, and what they say meanwhile: with keys that do not come, for seconds. */

@@ -7,7 +7,7 @@ import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Decided, Handshakes } from "./handshake.ts";
-import { answerRefusal, isPassing, messageOf, type TurnedAway } from "./refusals.ts";
+import { answerRefusal, isPassing, type TurnedAway, turnedAway } from "./refusals.ts";
 import { randomRetryMs, SseConnection } from "./sse-connection.ts";
 import { KeepAlive } from "./sse-keep-alive.ts";
 import type { Traffic } from "./traffic.ts";
@@ -75,7 +75,7 @@ class SseDoor {
     // Any other status would be final for an EventSource.
     this.#writeHead(response, origin);
     // Closes the TCP connection too: over it the reader would reach this worker again.
-    response.end(`: ${messageOf(decided)}\n${sseRetry(randomRetryMs())}`, true);
+    response.end(`: ${decided.message}\n${sseRetry(randomRetryMs())}`, true);
   }
 
   #open(response: HttpResponse, origin: string, { grant, query }: Extract<Decided, { outcome: "admitted" }>): void {
@@ -104,7 +104,7 @@ class SseDoor {
     const origin = request.getHeader("origin");
     const { allowedOrigins } = this.#parts.config;
     if (!isAllowedOrigin(origin, allowedOrigins)) {
-      answerRefusal(response, { outcome: "turned-away", reason: "origin" });
+      answerRefusal(response, turnedAway("origin"));
       return;
     }
     response.writeStatus("204 No Content").writeHeader("Allow", "GET, OPTIONS");

@@ -4,20 +4,22 @@ import type { Commands } from "./client-commands.ts";
 import type { PusherConfig } from "./config.ts";
 import { type ConnectionState, newConnectionState } from "./connection.ts";
 import { anonymousGrant } from "./core/claims.ts";
+import { FANWIRE_SUBPROTOCOL, readSubprotocols, type Subprotocols } from "./core/credentials.ts";
 import { encodeWelcome } from "./core/encoding.ts";
 import { Greeting } from "./core/greeting.ts";
 import { countInbound } from "./core/inbound-rate.ts";
+import { otherProtocolAt, upgradeProblem } from "./core/opening-request.ts";
 import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Decided, Handshakes, Unverified } from "./handshake.ts";
 import { HeldCommands } from "./held-commands.ts";
-import { answerRefusal, closeCodeFor } from "./refusals.ts";
+import { answerRefusal, closeCodeFor, type TurnedAway, turnedAway } from "./refusals.ts";
 import type { EndedBy, Traffic } from "./traffic.ts";
 
 type Socket = WebSocket<ConnectionState>;
 
-const SUBPROTOCOL = "fanwire.v1";
+const NO_SUBPROTOCOLS = readSubprotocols([]);
 const BINARY = true;
 /** Of who has not been let in: its token is being checked, or it was upgraded only to be told why not. */
 const NOBODY = 0;
@@ -81,22 +83,40 @@ class WebSocketDoor {
    */
   onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const key = request.getHeader("sec-websocket-key");
+    const refusal = this.#refusalOf(request, key);
+    if (refusal !== undefined) {
+      this.#parts.traffic.refused[refusal.reason]++;
+      answerRefusal(response, refusal);
+      return;
+    }
     const extensions = request.getHeader("sec-websocket-extensions");
-    const isFanwire = offersFanwire(request.getHeader("sec-websocket-protocol"));
-
-    const arriving = this.#parts.handshakes.receive(request);
+    const { isFanwire, tokens } = subprotocolsOf(request);
+    const arriving = this.#parts.handshakes.receive(request, tokens);
     if (arriving.outcome === "turned-away") {
       answerRefusal(response, arriving);
       return;
     }
-    this.#arriving = arriving;
     const state = newConnectionState({
       connectionId: NOBODY,
       door: isFanwire ? "fanwire.v1" : "raw",
       grant: NO_GRANT,
     });
-    response.upgrade(state, key, isFanwire ? SUBPROTOCOL : "", extensions, context);
+    this.#arriving = arriving;
+    response.upgrade(state, key, isFanwire ? FANWIRE_SUBPROTOCOL : "", extensions, context);
     this.#arriving = undefined;
+  }
+
+  /** Why this is no handshake for a WebSocket of ours; uWebSockets.js looks at the key's length alone. */
+  #refusalOf(request: HttpRequest, key: string): TurnedAway | undefined {
+    const otherProtocol = otherProtocolAt(request.getUrl());
+    if (otherProtocol !== undefined) return turnedAway("path", `${otherProtocol} is not served here`);
+    const problem = upgradeProblem({
+      key,
+      upgrade: request.getHeader("upgrade"),
+      version: request.getHeader("sec-websocket-version"),
+    });
+    if (problem === undefined) return undefined;
+    return turnedAway(problem === "key" ? "handshake" : "upgrade");
   }
 
   onOpen(socket: Socket): void {
@@ -217,6 +237,12 @@ class WebSocketDoor {
   }
 }
 
-function offersFanwire(subprotocols: string): boolean {
-  return subprotocols !== "" && subprotocols.split(",").some((name) => name.trim() === SUBPROTOCOL);
+function subprotocolsOf(request: HttpRequest): Subprotocols {
+  // The first line alone; most handshakes have none.
+  if (request.getHeader("sec-websocket-protocol") === "") return NO_SUBPROTOCOLS;
+  const lines: string[] = [];
+  request.forEach((name, value) => {
+    if (name === "sec-websocket-protocol") lines.push(value);
+  });
+  return readSubprotocols(lines);
 }

@@ -6,7 +6,7 @@ import { readHandshakeQuery } from "./handshake.ts";
 test("topics are read once each, in order, with what else there is", () => {
   expect(readHandshakeQuery("topic=a&topic=b.%3E&topic=a&token=t&since=x-1&lastEventId=x-2&utm=1", 128)).toEqual({
     ok: true,
-    query: { topics: ["a", "b.>"], token: "t", since: "x-1", lastEventId: "x-2" },
+    query: { topics: ["a", "b.>"], tokens: ["t"], since: "x-1", lastEventId: "x-2" },
   });
   expect(readHandshakeQuery("", 128)).toEqual(readHandshakeQuery("utm=1", 128));
 });
@@ -16,6 +16,27 @@ test("a malformed topic and too many of them are refused", () => {
     expect(readHandshakeQuery(query, 128).ok, query).toBe(false);
   }
   expect(readHandshakeQuery("topic=a&topic=b", 1).ok).toBe(false);
+});
+
+test.each([
+  ["topics=a", "write topic=… once for each topic"],
+  ["topic[]=a", "write topic=… once for each topic"],
+  ["topic%5B0%5D=a", "write topic=… once for each topic"],
+  ["topic=b&topics[x]=a", "write topic=… once for each topic"],
+  ["TOPIC=a", "write topic=… once for each topic"],
+  ["topic[", "write topic=… once for each topic"],
+  ["token[]=a", "write token=… and since=… in lower case, without brackets"],
+  ["Since=a", "write token=… and since=… in lower case, without brackets"],
+])("a parameter that looks like a mistake for one of ours is refused with a hint: %s", (query, hint) => {
+  const problem = `no such parameter: ${hint}`;
+  expect(readHandshakeQuery(query, 128)).toEqual({ ok: false, problem });
+  expect(Buffer.byteLength(problem)).toBeLessThanOrEqual(123);
+});
+
+test("other parameters are somebody else's", () => {
+  for (const query of ["topical=a", "a=topics", "my-topic=a", "tok=en", "v[]=1", "=", "&&", "topic.a=1"]) {
+    expect(readHandshakeQuery(query, 128), query).toMatchObject({ ok: true, query: { topics: [] } });
+  }
 });
 
 test("whatever the query, it asks for legal topics only, and nothing makes it throw", () => {

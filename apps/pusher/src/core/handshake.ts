@@ -4,7 +4,7 @@ import { isTopicPattern } from "@fanwire/protocol";
 export type HandshakeQuery = {
   /** Distinct patterns, in the order given. */
   readonly topics: readonly string[];
-  readonly token: string | undefined;
+  readonly tokens: readonly string[];
   readonly since: string | undefined;
   /** What polyfills of EventSource send when they cannot set the header of this name. */
   readonly lastEventId: string | undefined;
@@ -14,15 +14,23 @@ export type HandshakeResult =
   | { readonly ok: true; readonly query: HandshakeQuery }
   | { readonly ok: false; readonly problem: string };
 
+const NONE: readonly string[] = [];
 const NOTHING: HandshakeResult = {
   ok: true,
-  query: { topics: [], token: undefined, since: undefined, lastEventId: undefined },
+  query: { topics: NONE, tokens: NONE, since: undefined, lastEventId: undefined },
 };
 
-/** Reads `topic` (repeatable), `token` and `since`; other parameters are somebody else's. */
+/** Our parameters; others are somebody else's. */
+const NAMES: ReadonlySet<string> = new Set(["topic", "token", "since", "lastEventId"]);
+/** What frameworks make of a list (`topic[]`, `topic[0]`), and what people write by mistake. */
+const MISTAKEN_NAME = /^(topics?|tokens?|since)(\[.*)?$/is;
+
+/** Reads `topic` (repeatable), `token`, `since` and `lastEventId`. */
 export function readHandshakeQuery(query: string, maxTopics: number): HandshakeResult {
   if (query === "") return NOTHING;
   const parameters = new URLSearchParams(query);
+  const mistaken = [...parameters.keys()].find((name) => !NAMES.has(name) && MISTAKEN_NAME.test(name));
+  if (mistaken !== undefined) return { ok: false, problem: `no such parameter: ${hintFor(mistaken)}` };
 
   const given = parameters.getAll("topic");
   const topics = given.length > 1 ? [...new Set(given)] : given;
@@ -33,9 +41,16 @@ export function readHandshakeQuery(query: string, maxTopics: number): HandshakeR
     ok: true,
     query: {
       topics,
-      token: parameters.get("token") ?? undefined,
+      tokens: parameters.getAll("token"),
       since: parameters.get("since") ?? undefined,
       lastEventId: parameters.get("lastEventId") ?? undefined,
     },
   };
+}
+
+/** The name is not repeated: it may be long, and a close frame has little room. */
+function hintFor(mistaken: string): string {
+  return mistaken.toLowerCase().startsWith("topic")
+    ? "write topic=… once for each topic"
+    : "write token=… and since=… in lower case, without brackets";
 }
