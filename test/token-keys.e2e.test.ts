@@ -52,8 +52,8 @@ beforeEach(async () => {
   await until("the keys are asked for", () => asking.length > 0);
 });
 
-function signed(claims: JWTPayload): Promise<string> {
-  return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(pair.privateKey);
+function signed(claims: JWTPayload, key = pair.privateKey): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(key);
 }
 
 /** A client that has connected, and may not have been let in. */
@@ -126,5 +126,19 @@ test("while a refreshed token is being checked later commands wait, as many as o
   for (const response of asking) response.end(keySet);
 
   expect([...(await answers), await last].map(({ ok }) => ok)).toEqual([true, true, true, true]);
+  client.socket.close();
+});
+
+test("a token of a key that was added after the keys were fetched is told to come back, not to stop", async () => {
+  for (const response of asking.splice(0)) response.end(keySet);
+  const client = await connectFanwire(pusher.url, { token });
+  const newer = await signed({ sub: "anna" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+
+  await expect(connectFanwire(pusher.url, { token: newer })).rejects.toThrow("closed with 4503");
+  await expect(connectClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
+  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${newer}`);
+  expect(stream.text()).toMatch(/^: .*\nretry: \d{4}\n\n$/);
+  expect(await client.ask({ command: "refresh", token: newer })).toMatchObject({ error: { code: "unavailable" } });
+  expect(asking).toEqual([]);
   client.socket.close();
 });
