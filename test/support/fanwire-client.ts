@@ -10,6 +10,8 @@ export type FanwireClient = {
   readonly publications: FanwireMessage[];
   /** Their data alone. */
   data(): unknown[];
+  /** Replies so far, in order. */
+  replies(): FanwireMessage[];
   close: { readonly code: number; readonly reason: string } | undefined;
   /** Sends a command and waits for its reply. */
   ask(command: Readonly<Record<string, unknown>>): Promise<FanwireMessage>;
@@ -59,6 +61,7 @@ export async function connectFanwire(
       return messages.filter(({ type }) => type === "publication");
     },
     data: () => messages.filter(({ type }) => type === "publication").map(({ data }) => data),
+    replies: () => messages.filter(({ type }) => type === "reply"),
     get close() {
       return close;
     },

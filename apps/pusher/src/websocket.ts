@@ -21,6 +21,7 @@ type Socket = WebSocket<ConnectionState>;
 
 const NO_SUBPROTOCOLS = readSubprotocols([]);
 const BINARY = true;
+const NO_COMMAND = [""];
 /** Of who has not been let in: its token is being checked, or it was upgraded only to be told why not. */
 const NOBODY = 0;
 const NO_GRANT = anonymousGrant([]);
@@ -169,9 +170,9 @@ class WebSocketDoor {
       this.#parts.edge.end(socket, closeCodes.malformedMessage);
       return;
     }
-    const lines = Buffer.from(message).toString().split("\n");
-    // Commands count when they come: those held are not of the second in which they are carried out.
-    if (!lines.every(() => this.#count(socket))) return;
+    const lines = linesOf(message);
+    // Commands count when they come: those held are not of the second in which they are carried out. So does a frame without any.
+    if (!(lines.length === 0 ? NO_COMMAND : lines).every(() => this.#count(socket))) return;
     const held = this.#waiting.get(socket);
     if (held === undefined) this.#carryOut(socket, this.#heldCommands(lines));
     else if (!held.add(lines, message.byteLength)) this.#endTooMuch(socket, held.closeCode);
@@ -235,6 +236,14 @@ class WebSocketDoor {
     this.#parts.traffic.ended[closeCode.code === closeCodes.inboundRate.code ? "inbound-rate" : "inbound-bytes"]++;
     this.#parts.edge.end(socket, closeCode);
   }
+}
+
+/** Tools that send what is typed end it with a line feed: lines of white space hold no command. */
+function linesOf(message: ArrayBuffer): string[] {
+  return Buffer.from(message)
+    .toString()
+    .split("\n")
+    .filter((line) => /[^ \t\r]/.test(line));
 }
 
 function subprotocolsOf(request: HttpRequest): Subprotocols {

@@ -56,8 +56,8 @@ test("welcome and replies", () => {
     connection: "abcd1234.1",
     recovered: null,
   });
-  expect(JSON.parse(encodeReply("x"))).toEqual({ type: "reply", id: "x", ok: true });
-  expect(JSON.parse(encodeErrorReply(1, "invalid", "why"))).toEqual({
+  expect(JSON.parse(encodeReply('"x"'))).toEqual({ type: "reply", id: "x", ok: true });
+  expect(JSON.parse(encodeErrorReply("1", "invalid", "why"))).toEqual({
     type: "reply",
     id: 1,
     ok: false,

@@ -42,11 +42,15 @@ export function encodeWelcome({ connection, position, recovered }: Welcome): str
 }
 
 export function encodeReply(id: CommandId, more: Readonly<Record<string, unknown>> = {}): string {
-  return JSON.stringify({ type: "reply", id, ok: true, ...more });
+  return encodeReplyWith(id, { ok: true, ...more });
 }
 
 export function encodeErrorReply(id: CommandId, code: CommandErrorCode, message: string): string {
-  return JSON.stringify({ type: "reply", id, ok: false, error: { code, message } });
+  return encodeReplyWith(id, { ok: false, error: { code, message } });
+}
+
+function encodeReplyWith(id: CommandId, members: Readonly<Record<string, unknown>>): string {
+  return `{"type":"reply","id":${id},${JSON.stringify(members).slice(1)}`;
 }
 
 /** Event of an SSE publication whose content is not UTF-8. */

@@ -33,6 +33,17 @@ test.each([
   expect(Buffer.byteLength(problem)).toBeLessThanOrEqual(123);
 });
 
+test("bytes of ours that are not UTF-8 are refused", () => {
+  for (const name of ["topic", "token", "since", "lastEventId"]) {
+    expect(readHandshakeQuery(`v=1&${name}=%E7%E0`, 128)).toEqual({ ok: false, problem: "the query is not UTF-8" });
+  }
+  expect(readHandshakeQuery("topic=%EF%BF%BD", 128)).toMatchObject({ ok: true, query: { topics: ["\uFFFD"] } });
+  expect(readHandshakeQuery("name=%E7%E0&%FF=1&topic=100%", 128)).toMatchObject({
+    ok: true,
+    query: { topics: ["100%"] },
+  });
+});
+
 test("other parameters are somebody else's", () => {
   for (const query of ["topical=a", "a=topics", "my-topic=a", "tok=en", "v[]=1", "=", "&&", "topic.a=1"]) {
     expect(readHandshakeQuery(query, 128), query).toMatchObject({ ok: true, query: { topics: [] } });

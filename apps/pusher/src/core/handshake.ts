@@ -1,4 +1,5 @@
 import { isTopicPattern } from "@fanwire/protocol";
+import { parseQuery } from "./query.ts";
 
 /** What a client asks for with the query of its handshake. */
 export type HandshakeQuery = {
@@ -28,24 +29,23 @@ const MISTAKEN_NAME = /^(topics?|tokens?|since)(\[.*)?$/is;
 /** Reads `topic` (repeatable), `token`, `since` and `lastEventId`. */
 export function readHandshakeQuery(query: string, maxTopics: number): HandshakeResult {
   if (query === "") return NOTHING;
-  const parameters = new URLSearchParams(query);
-  const mistaken = [...parameters.keys()].find((name) => !NAMES.has(name) && MISTAKEN_NAME.test(name));
-  if (mistaken !== undefined) return { ok: false, problem: `no such parameter: ${hintFor(mistaken)}` };
+  const parameters = parseQuery(query);
+  const mistaken = parameters.find(({ name }) => !NAMES.has(name) && MISTAKEN_NAME.test(name));
+  if (mistaken !== undefined) return { ok: false, problem: `no such parameter: ${hintFor(mistaken.name)}` };
+  if (parameters.some(({ name, value }) => NAMES.has(name) && value === undefined)) {
+    return { ok: false, problem: "the query is not UTF-8" };
+  }
+  const valuesOf = (wanted: string) =>
+    parameters.flatMap(({ name, value }) => (name === wanted && value !== undefined ? [value] : []));
 
-  const given = parameters.getAll("topic");
+  const given = valuesOf("topic");
   const topics = given.length > 1 ? [...new Set(given)] : given;
   if (topics.length > maxTopics) return { ok: false, problem: `at most ${maxTopics} topics may be followed` };
   const malformed = topics.find((topic) => !isTopicPattern(topic));
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };
-  return {
-    ok: true,
-    query: {
-      topics,
-      tokens: parameters.getAll("token"),
-      since: parameters.get("since") ?? undefined,
-      lastEventId: parameters.get("lastEventId") ?? undefined,
-    },
-  };
+  const [since] = valuesOf("since");
+  const [lastEventId] = valuesOf("lastEventId");
+  return { ok: true, query: { topics, tokens: valuesOf("token"), since, lastEventId } };
 }
 
 /** The name is not repeated: it may be long, and a close frame has little room. */
