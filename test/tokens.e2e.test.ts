@@ -188,6 +188,22 @@ test("commands behind a refresh are judged by the new token, also in the same fr
   client.socket.close();
 });
 
+test("what commands of one frame do has their order too", async () => {
+  const client = await connectFanwire(pusher.url, { token: await token({ topics: [">"], publish: [">"] }) });
+
+  await client.askTogether([
+    { command: "publish", topic: "ordered", data: "too early" },
+    { command: "subscribe", topic: "ordered" },
+    { command: "publish", topic: "ordered", data: "in time" },
+    { command: "refresh", token: await token({ topics: [">"], publish: ["ordered"] }) },
+    { command: "publish", topic: "ordered", data: "last" },
+  ]);
+
+  await until("the last came", () => client.data().includes("last"));
+  expect(client.data()).toEqual(["in time", "last"]);
+  client.socket.close();
+});
+
 test("topics that the application gave outlive a refresh of the token, until the application or the client ends them", async () => {
   const client = await connectFanwire(pusher.url, {
     token: await token({ sub: "ida", topics: ["own"] }),

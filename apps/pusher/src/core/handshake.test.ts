@@ -33,6 +33,10 @@ test.each([
   expect(Buffer.byteLength(problem)).toBeLessThanOrEqual(123);
 });
 
+test.each(["lastEventId", "lastEventID", "Last-Event-ID", "last_event_id"])("%s is what polyfills send", (name) => {
+  expect(readHandshakeQuery(`${name}=x-2`, 128)).toMatchObject({ ok: true, query: { lastEventId: "x-2" } });
+});
+
 test("bytes of ours that are not UTF-8 are refused", () => {
   for (const name of ["topic", "token", "since", "lastEventId"]) {
     expect(readHandshakeQuery(`v=1&${name}=%E7%E0`, 128)).toEqual({ ok: false, problem: "the query is not UTF-8" });

@@ -22,7 +22,9 @@ const NOTHING: HandshakeResult = {
 };
 
 /** Our parameters; others are somebody else's. */
-const NAMES: ReadonlySet<string> = new Set(["topic", "token", "since", "lastEventId"]);
+const NAMES: ReadonlySet<string> = new Set(["topic", "token", "since"]);
+/** As polyfills write it, each in its way: `lastEventId`, `lastEventID`, `last-event-id`. */
+const LAST_EVENT_ID = /^last[-_]?event[-_]?id$/i;
 /** What frameworks make of a list (`topic[]`, `topic[0]`), and what people write by mistake. */
 const MISTAKEN_NAME = /^(topics?|tokens?|since)(\[.*)?$/is;
 
@@ -32,7 +34,7 @@ export function readHandshakeQuery(query: string, maxTopics: number): HandshakeR
   const parameters = parseQuery(query);
   const mistaken = parameters.find(({ name }) => !NAMES.has(name) && MISTAKEN_NAME.test(name));
   if (mistaken !== undefined) return { ok: false, problem: `no such parameter: ${hintFor(mistaken.name)}` };
-  if (parameters.some(({ name, value }) => NAMES.has(name) && value === undefined)) {
+  if (parameters.some(({ name, value }) => value === undefined && (NAMES.has(name) || LAST_EVENT_ID.test(name)))) {
     return { ok: false, problem: "the query is not UTF-8" };
   }
   const valuesOf = (wanted: string) =>
@@ -44,7 +46,7 @@ export function readHandshakeQuery(query: string, maxTopics: number): HandshakeR
   const malformed = topics.find((topic) => !isTopicPattern(topic));
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };
   const [since] = valuesOf("since");
-  const [lastEventId] = valuesOf("lastEventId");
+  const lastEventId = parameters.find(({ name }) => LAST_EVENT_ID.test(name))?.value;
   return { ok: true, query: { topics, tokens: valuesOf("token"), since, lastEventId } };
 }
 
