@@ -21,8 +21,6 @@ const NOTHING: HandshakeResult = {
   query: { topics: NONE, tokens: NONE, since: undefined, lastEventId: undefined },
 };
 
-/** Our parameters; others are somebody else's. */
-const NAMES: ReadonlySet<string> = new Set(["topic", "token", "since"]);
 /** As polyfills write it, each in its way: `lastEventId`, `lastEventID`, `last-event-id`. */
 const LAST_EVENT_ID = /^last[-_]?event[-_]?id$/i;
 /** What frameworks make of a list (`topic[]`, `topic[0]`), and what people write by mistake. */
@@ -31,23 +29,33 @@ const MISTAKEN_NAME = /^(topics?|tokens?|since)(\[.*)?$/is;
 /** Reads `topic` (repeatable), `token`, `since` and `lastEventId`. */
 export function readHandshakeQuery(query: string, maxTopics: number): HandshakeResult {
   if (query === "") return NOTHING;
-  const parameters = parseQuery(query);
-  const mistaken = parameters.find(({ name }) => !NAMES.has(name) && MISTAKEN_NAME.test(name));
-  if (mistaken !== undefined) return { ok: false, problem: `no such parameter: ${hintFor(mistaken.name)}` };
-  if (parameters.some(({ name, value }) => value === undefined && (NAMES.has(name) || LAST_EVENT_ID.test(name)))) {
-    return { ok: false, problem: "the query is not UTF-8" };
+  const given = new Set<string>();
+  const tokens: string[] = [];
+  let since: string | undefined;
+  let lastEventId: string | undefined;
+  for (const { name, value } of parseQuery(query)) {
+    const own = ownNameOf(name);
+    if (own === undefined) continue;
+    if (own === "mistake") return { ok: false, problem: `no such parameter: ${hintFor(name)}` };
+    if (value === undefined) return { ok: false, problem: "the query is not UTF-8" };
+    if (own === "topic") given.add(value);
+    else if (own === "token") tokens.push(value);
+    else if (own === "since") since ??= value;
+    else lastEventId ??= value;
   }
-  const valuesOf = (wanted: string) =>
-    parameters.flatMap(({ name, value }) => (name === wanted && value !== undefined ? [value] : []));
 
-  const given = valuesOf("topic");
-  const topics = given.length > 1 ? [...new Set(given)] : given;
+  const topics = [...given];
   if (topics.length > maxTopics) return { ok: false, problem: `at most ${maxTopics} topics may be followed` };
   const malformed = topics.find((topic) => !isTopicPattern(topic));
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };
-  const [since] = valuesOf("since");
-  const lastEventId = parameters.find(({ name }) => LAST_EVENT_ID.test(name))?.value;
-  return { ok: true, query: { topics, tokens: valuesOf("token"), since, lastEventId } };
+  return { ok: true, query: { topics, tokens, since, lastEventId } };
+}
+
+/** Which of our parameters a name is, or looks like; `undefined`: somebody else's. */
+function ownNameOf(name: string): "topic" | "token" | "since" | "lastEventId" | "mistake" | undefined {
+  if (name === "topic" || name === "token" || name === "since") return name;
+  if (LAST_EVENT_ID.test(name)) return "lastEventId";
+  return MISTAKEN_NAME.test(name) ? "mistake" : undefined;
 }
 
 /** The name is not repeated: it may be long, and a close frame has little room. */

@@ -12,13 +12,14 @@ const STRAY_PERCENT = /%(?![0-9A-Fa-f]{2})/g;
 
 /** Reads a query as `URLSearchParams` does, which turns bytes that are not UTF-8 into other names without a word. */
 export function parseQuery(query: string): Parameter[] {
-  return query
-    .split("&")
-    .filter((part) => part !== "")
-    .map((part) => {
-      const [, name = "", value = ""] = /^([^=]*)=?(.*)$/s.exec(part) ?? [];
-      return { name: decode(name) ?? "", value: decode(value) };
-    });
+  const parameters: Parameter[] = [];
+  for (const part of query.split("&")) {
+    if (part === "") continue;
+    const equals = part.indexOf("=");
+    const name = decode(equals === -1 ? part : part.slice(0, equals)) ?? "";
+    parameters.push({ name, value: equals === -1 ? "" : decode(part.slice(equals + 1)) });
+  }
+  return parameters;
 }
 
 function decode(text: string): string | undefined {
