@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startBalancer } from "./support/balancer.ts";
 import { missingBrowser, startBrowser, startOrigin } from "./support/browser.ts";
-import { askWorker, describeWorkers } from "./support/bus.ts";
+import { askWorker, describeWorkers, publishToTopic } from "./support/bus.ts";
 import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "./support/cluster.ts";
 import { openPublications, type TestPublications, topic } from "./support/durable.ts";
 import { missingHaproxy, startHaproxy } from "./support/haproxy.ts";
@@ -45,6 +45,31 @@ const START_EVENT_SOURCES = `({ port, count }) => {
   });
 }`;
 const READERS = 200;
+/** What a page of another origin can send with `fetch`: the first event of the stream. */
+const FETCH_FIRST_EVENT = `async ({ url, headers }) => {
+  const response = await fetch(url, { headers });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("data: ")) text += (await reader.read()).value;
+  await reader.cancel();
+  return text;
+}`;
+/** The first frame of a WebSocket, and what was selected. */
+const OPEN_WEB_SOCKET = `({ url, protocols }) => new Promise((resolve) => {
+  const socket = new WebSocket(url, protocols);
+  socket.onmessage = ({ data }) => resolve({ data, protocol: socket.protocol });
+  socket.onclose = ({ code }) => resolve({ code });
+})`;
+/** Counts what reaches the built-in handlers. */
+const START_HANDLERS = `({ url }) => {
+  globalThis.called = { open: 0, error: 0, escaped: [] };
+  globalThis.source = new EventSource(url);
+  source.onopen = () => called.open++;
+  source.onerror = () => called.error++;
+  for (const name of ["error", "open"]) {
+    source.addEventListener("fanwire.event." + name, ({ data }) => called.escaped.push(data));
+  }
+}`;
 
 type State = { readonly state: string; readonly recovered?: boolean | null; readonly code?: number };
 type Heard = { readonly data: string; readonly recovered: boolean };
@@ -179,6 +204,45 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(events.map(({ data }) => data)).toEqual(["1", "2\nand more", "3", "4", "5"]);
       expect(new Set(events.map(({ lastEventId }) => lastEventId)).size).toBe(5);
       expect(await welcomesOf()).toMatchObject([{ recovered: null }, { recovered: true }]);
+      await page.close();
+    });
+
+    test("a page of another origin shows its token in headers, over fetch and as a subprotocol", async () => {
+      await using application = await startOrigin();
+      const page = await browser.newPage();
+      await page.goto(application.url);
+      const jwt = await new SignJWT({ sub: "berta", topics: ["own.b"] })
+        .setProtectedHeader({ alg: "HS256" })
+        .setExpirationTime("1h")
+        .sign(Buffer.from(SECRET));
+      const url = `${guarded.url.replace("ws:", "http:")}sse?topic=own.b`;
+      const headers = { Authorization: `Bearer ${jwt}`, "Last-Event-ID": "elsewhere-1" };
+
+      expect(await call(page, FETCH_FIRST_EVENT, { url, headers })).toContain("event: fanwire.welcome");
+      const protocols = ["fanwire.v1", `token.${jwt}`];
+      expect(await call(page, OPEN_WEB_SOCKET, { url: `${guarded.url}?topic=own.b`, protocols })).toEqual({
+        data: expect.stringContaining('"welcome"'),
+        protocol: "fanwire.v1",
+      });
+      expect(await call(page, OPEN_WEB_SOCKET, { url: guarded.url, protocols: ["fanwire.v1", "token.x"] })).toEqual({
+        code: 4401,
+      });
+      await page.close();
+    });
+
+    test("events that the application names error and open reach neither onerror nor onopen", async () => {
+      await using application = await startOrigin();
+      const page = await browser.newPage();
+      await page.goto(application.url);
+      await call(page, START_HANDLERS, { url: `${pusher.url.replace("ws:", "http:")}sse?topic=named` });
+      await until("it is open", () => page.evaluate<boolean>("called.open === 1"));
+
+      for (const event of ["error", "open"]) {
+        await publishToTopic(publications.bus, "named", `an ${event}`, [["Event", event]]);
+      }
+
+      await until("both came", () => page.evaluate<boolean>("called.escaped.length === 2"));
+      expect(await page.evaluate("called")).toEqual({ open: 1, error: 0, escaped: ["an error", "an open"] });
       await page.close();
     });
 
