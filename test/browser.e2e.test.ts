@@ -1,10 +1,13 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { SignJWT } from "jose";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startBalancer } from "./support/balancer.ts";
 import { missingBrowser, startBrowser, startOrigin } from "./support/browser.ts";
-import { askWorker, describeWorkers } from "./support/bus.ts";
+import { askWorker, describeWorkers, publishToTopic } from "./support/bus.ts";
 import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "./support/cluster.ts";
 import { openPublications, type TestPublications, topic } from "./support/durable.ts";
+import { missingHaproxy, startHaproxy } from "./support/haproxy.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { startTcpProxy } from "./support/tcp-proxy.ts";
 import { until } from "./support/wait.ts";
@@ -30,6 +33,42 @@ const START_EVENT_SOURCE = `({ url }) => {
   globalThis.source = new EventSource(url);
   source.addEventListener("fanwire.welcome", ({ data }) => welcomes.push(JSON.parse(data)));
   source.onmessage = ({ data, lastEventId }) => events.push({ data, lastEventId });
+}`;
+
+/** So many of them that a browser, which opens six TCP connections to a host, needs many hosts. */
+const START_EVENT_SOURCES = `({ port, count }) => {
+  globalThis.sources = Array.from({ length: count }, (_, at) => {
+    const source = new EventSource("http://reader" + Math.floor(at / 5) + ".localhost:" + port + "/sse?topic=deploy");
+    source.received = [];
+    source.onmessage = ({ data }) => source.received.push(data);
+    return source;
+  });
+}`;
+const READERS = 200;
+/** What a page of another origin can send with `fetch`: the first event of the stream. */
+const FETCH_FIRST_EVENT = `async ({ url, headers }) => {
+  const response = await fetch(url, { headers });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("data: ")) text += (await reader.read()).value;
+  await reader.cancel();
+  return text;
+}`;
+/** The first frame of a WebSocket, and what was selected. */
+const OPEN_WEB_SOCKET = `({ url, protocols }) => new Promise((resolve) => {
+  const socket = new WebSocket(url, protocols);
+  socket.onmessage = ({ data }) => resolve({ data, protocol: socket.protocol });
+  socket.onclose = ({ code }) => resolve({ code });
+})`;
+/** Counts what reaches the built-in handlers. */
+const START_HANDLERS = `({ url }) => {
+  globalThis.called = { open: 0, error: 0, escaped: [] };
+  globalThis.source = new EventSource(url);
+  source.onopen = () => called.open++;
+  source.onerror = () => called.error++;
+  for (const name of ["error", "open"]) {
+    source.addEventListener("fanwire.event." + name, ({ data }) => called.escaped.push(data));
+  }
 }`;
 
 type State = { readonly state: string; readonly recovered?: boolean | null; readonly code?: number };
@@ -167,6 +206,92 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(await welcomesOf()).toMatchObject([{ recovered: null }, { recovered: true }]);
       await page.close();
     });
+
+    test("a page of another origin shows its token in headers, over fetch and as a subprotocol", async () => {
+      await using application = await startOrigin();
+      const page = await browser.newPage();
+      await page.goto(application.url);
+      const jwt = await new SignJWT({ sub: "berta", topics: ["own.b"] })
+        .setProtectedHeader({ alg: "HS256" })
+        .setExpirationTime("1h")
+        .sign(Buffer.from(SECRET));
+      const url = `${guarded.url.replace("ws:", "http:")}sse?topic=own.b`;
+      const headers = { Authorization: `Bearer ${jwt}`, "Last-Event-ID": "elsewhere-1" };
+
+      expect(await call(page, FETCH_FIRST_EVENT, { url, headers })).toContain("event: fanwire.welcome");
+      const protocols = ["fanwire.v1", `token.${jwt}`];
+      expect(await call(page, OPEN_WEB_SOCKET, { url: `${guarded.url}?topic=own.b`, protocols })).toEqual({
+        data: expect.stringContaining('"welcome"'),
+        protocol: "fanwire.v1",
+      });
+      expect(await call(page, OPEN_WEB_SOCKET, { url: guarded.url, protocols: ["fanwire.v1", "token.x"] })).toEqual({
+        code: 4401,
+      });
+      await page.close();
+    });
+
+    test("events that the application names error and open reach neither onerror nor onopen", async () => {
+      await using application = await startOrigin();
+      const page = await browser.newPage();
+      await page.goto(application.url);
+      await call(page, START_HANDLERS, { url: `${pusher.url.replace("ws:", "http:")}sse?topic=named` });
+      await until("it is open", () => page.evaluate<boolean>("called.open === 1"));
+
+      for (const event of ["error", "open"]) {
+        await publishToTopic(publications.bus, "named", `an ${event}`, [["Event", event]]);
+      }
+
+      await until("both came", () => page.evaluate<boolean>("called.escaped.length === 2"));
+      expect(await page.evaluate("called")).toEqual({ open: 1, error: 0, escaped: ["an error", "an open"] });
+      await page.close();
+    });
+
+    test.for([
+      ["a TCP balancer", undefined, (ports: () => readonly number[]) => startBalancer(ports)],
+      ["HAProxy", missingHaproxy, (ports: () => readonly number[]) => startHaproxy(ports())],
+    ] as const)(
+      "a rolling restart of two pushers behind %s: every EventSource comes back and misses nothing durable",
+      async ([, missing, balance], { skip, onTestFinished }) => {
+        if (missing !== undefined) skip(missing);
+        const env = { PUSHER_WORKERS: "1", PUSHER_DRAIN_SECONDS: "2" };
+        const pushers = await Promise.all([1, 2].map(() => startPusher({ nats: nats.url, env })));
+        onTestFinished(async () => {
+          for (const each of pushers) await each[Symbol.asyncDispose]();
+        });
+        await using application = await startOrigin();
+        await using balancer = await balance(() => pushers.map(portOf));
+        const page = await browser.newPage();
+        await page.goto(application.url);
+        await call(page, START_EVENT_SOURCES, { port: balancer.port, count: READERS });
+        const openNow = () => page.evaluate<number>("sources.filter(({ readyState }) => readyState === 1).length");
+        const untilAllOpen = () => until("all are open", async () => (await openNow()) === READERS, 30_000);
+        await untilAllOpen();
+        const published: string[] = [];
+        let isPublishing = true;
+        const publishing = (async () => {
+          while (isPublishing) {
+            published.push(String(published.length));
+            await append("deploy", published.at(-1) ?? "");
+            await delay(100);
+          }
+        })();
+
+        for (const [at, old] of pushers.entries()) {
+          await old.process.stop("SIGTERM");
+          pushers[at] = await startPusher({ nats: nats.url, env: { ...env, PUSHER_PORT: String(portOf(old)) } });
+          await untilAllOpen();
+        }
+        isPublishing = false;
+        await publishing;
+
+        const last = published.at(-1);
+        const caughtUp = `sources.filter(({ received }) => received.at(-1) === "${last}").length`;
+        await until("all have the last", async () => (await page.evaluate(caughtUp)) === READERS, 20_000);
+        const received = await page.evaluate<string[][]>("sources.map(({ received }) => received)");
+        for (const each of received) expect(each).toEqual(published);
+        await page.close();
+      },
+    );
 
     async function connectionsOf(workerId: string): Promise<number | undefined> {
       return (await describeWorkers(publications.bus)).find(({ id }) => id === workerId)?.connections;

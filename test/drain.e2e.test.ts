@@ -1,9 +1,13 @@
+import { SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectBus, publishToEveryone, type TestBus } from "./support/bus.ts";
 import { connectClients } from "./support/client.ts";
 import { readiness, startPusher } from "./support/cluster.ts";
+import { connectFanwire } from "./support/fanwire-client.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
 
 let nats: TestNats;
 let bus: TestBus;
@@ -71,4 +75,28 @@ test("a second signal ends at once", async () => {
 
   expect(exitCode).toBe(1);
   await until("all are cut off", () => clients.every(({ close }) => close !== undefined));
+});
+
+test("tokens expire during a drain", async () => {
+  await using pusher = await startPusher({
+    nats: nats.url,
+    env: {
+      PUSHER_WORKERS: "1",
+      PUSHER_DRAIN_SECONDS: "60",
+      PUSHER_TOKEN_SECRET: SECRET,
+      PUSHER_TOKEN_LEEWAY_SECONDS: "0",
+    },
+  });
+  // The oldest connections are closed first: they keep the drain going until the token has expired.
+  await connectClients(pusher.url, 50);
+  const exp = Math.floor(Date.now() / 1_000) + 3;
+  const token = await new SignJWT({ topics: ["secret"], exp })
+    .setProtectedHeader({ alg: "HS256" })
+    .sign(Buffer.from(SECRET));
+  const client = await connectFanwire(pusher.url, { token, topic: "secret" });
+
+  pusher.process.kill("SIGTERM");
+
+  await until("it is closed", () => client.close);
+  expect(client.close).toEqual({ code: 4401, reason: "the token has expired" });
 });

@@ -4,6 +4,7 @@ import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus }
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
 import { connectFanwire } from "./support/fanwire-client.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
+import { connectRaw, HANDSHAKE } from "./support/raw-socket.ts";
 import { until } from "./support/wait.ts";
 
 let nats: TestNats;
@@ -124,7 +125,7 @@ test("on an open edge clients may follow anything and publish nothing", async ()
   client.socket.close();
 });
 
-test.each(["", "x", "[]", "null", '{"command":"ping"}', '{"id":1}', '{"id":1,"command":"ping"}\nx'])(
+test.each(["x", "[]", "null", '{"command":"ping"}', '{"id":1}', '{"id":1,"command":"ping"}\nx', "\u00a0"])(
   "what cannot be answered closes the connection with 4400: %s",
   async (text) => {
     const client = await connectFanwire(pusher.url);
@@ -169,4 +170,58 @@ test("each message of a frame counts against the rate", async () => {
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-rate" })).toBe(
     before + 1,
   );
+});
+
+test("blank lines, trailing newlines and empty frames are no commands", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  for (const text of ["", "\n", " \t\r\n\n", '\r\n{"id":"a","command":"ping"}\r\n\n{"id":"b","command":"ping"}\n']) {
+    client.socket.send(text);
+  }
+
+  expect(await client.ask({ command: "ping" })).toMatchObject({ ok: true });
+  expect(client.replies().map(({ id }) => id)).toEqual(["a", "b", 1]);
+  expect(client.close).toBeUndefined();
+  client.socket.close();
+});
+
+test("a flood of empty frames counts against the rate", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  for (let sent = 0; sent < 100; sent++) client.socket.send("");
+
+  await until("it is closed", () => client.close);
+  expect(client.close?.code).toBe(4429);
+});
+
+test("ids come back as they were sent, also those that no double can hold", async () => {
+  const client = await connectFanwire(pusher.url);
+  const frames: string[] = [];
+  client.socket.on("message", (data) => frames.push(...String(data).split("\n")));
+  const ids = ["9007199254740993", "-18446744073709551615", "1.0", '"9007199254740993"'];
+
+  client.socket.send(ids.map((id) => `{"id":${id},"command":"ping"}`).join("\n"));
+
+  await until("all are answered", () => frames.length === ids.length);
+  expect(frames.map((frame) => /^\{"type":"reply","id":(.*?),"ok":true[,}]/.exec(frame)?.[1])).toEqual(ids);
+  client.socket.close();
+});
+
+test("bytes that are not UTF-8 are not turned into another topic, and odd topics can be asked for", async () => {
+  for (const topic of ["%E7%E0", "%FF", "a%C0%AF"]) {
+    const socket = new WebSocket(`${pusher.url}?topic=${topic}`);
+    const close = await new Promise((resolve) => socket.on("close", (code, why) => resolve([code, why.toString()])));
+    expect(close).toEqual([4400, "the query is not UTF-8"]);
+    expect((await fetch(`${pusher.url.replace("ws:", "http:")}sse?topic=${topic}`)).status).toBe(400);
+  }
+  const raw = await connectRaw(pusher.url);
+  raw.socket.write(Buffer.from(`${HANDSHAKE.with(0, "GET /?topic=\xff HTTP/1.1").join("\r\n")}\r\n\r\n`, "latin1"));
+  await until("it is closed", () => raw.received().includes("the query is not UTF-8"));
+
+  const odd = [".", "..", "%", "100%", "\uFFFD", "a b", "+"];
+  const client = await connectFanwire(pusher.url, { topic: odd });
+  for (const topic of odd) await publishToTopic(bus, topic, topic);
+  await until("all came", () => client.publications.length === odd.length);
+  expect(client.data()).toEqual(odd);
+  client.socket.close();
 });

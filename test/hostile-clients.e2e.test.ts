@@ -82,8 +82,8 @@ const NAMES = [
   ...["*", ">", "a.*", "a.>", ">.a", ".", "..", "a..b", "a b", "a\tb", "a\0b", "\u2028", "ж*", "a".repeat(255)],
   ...[
     "a\r\nPUB fanwire.control.workers 2\r\n{}\r\n",
-    "../log/all",
-    "log.all",
+    "../history/all",
+    "history.all",
     "control.workers",
     "fanwire.history.all",
   ],
@@ -92,7 +92,7 @@ const NAMES = [
 const TOKEN = "[A-Za-z0-9_=-]+";
 const INBOX =
   "(_INBOX|\\$JS\\.(API\\.(STREAM\\.(INFO|CREATE|MSG\\.GET)|CONSUMER\\.[A-Z.]+)\\.FANWIRE_|EVENT|ACK))[.A-Z]";
-/** What the channel server may publish to on behalf of a peer: never `log` nor `control`, no topic, no user. */
+/** What the channel server may publish to on behalf of a peer: never `history` nor `control`, no topic, no user. */
 const PEERS_SUBJECT = new RegExp(
   [
     "^fanwire\\.live\\.all$",
@@ -103,8 +103,8 @@ const PEERS_SUBJECT = new RegExp(
 );
 const OWN_SUBJECT = new RegExp(
   [
-    "^fanwire\\.(live|log)\\.all$",
-    `^fanwire\\.(live|log)\\.(topic\\.${TOKEN}(\\.${TOKEN})*|user\\.${TOKEN})$`,
+    "^fanwire\\.(live|history)\\.all$",
+    `^fanwire\\.(live|history)\\.(topic\\.${TOKEN}(\\.${TOKEN})*|user\\.${TOKEN})$`,
     "^fanwire\\.live\\.connection\\.([a-z][a-z0-9]{7}|[0-9]+)\\.[0-9]+$",
     "^fanwire\\.control\\.(workers|worker\\.[a-z][a-z0-9]{7})$",
     `^fanwire\\.channel\\.(event|loop|queue)\\.${TOKEN}$`,

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { SignJWT } from "jose";
+import { type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { connectClient } from "./support/client.ts";
@@ -13,6 +13,7 @@ import { startNats, type TestNats } from "./support/nats.ts";
 import { until } from "./support/wait.ts";
 
 const INBOUND_BYTES = 4_096;
+const PADDED_PING = `{"id":2,"command":"ping"}${" ".repeat(INBOUND_BYTES / 2)}`;
 
 const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const keySet = JSON.stringify({ keys: [pair.publicKey.export({ format: "jwk" })] });
@@ -28,10 +29,7 @@ beforeAll(async () => {
   nats = await startNats();
   issuer = createServer((_, response) => void asking.push(response)).listen(0, "127.0.0.1");
   await once(issuer, "listening");
-  token = await new SignJWT({ sub: "anna", topics: [">"] })
-    .setProtectedHeader({ alg: "ES256" })
-    .setExpirationTime("1h")
-    .sign(pair.privateKey);
+  token = await signed({ sub: "anna", topics: [">"] });
 });
 afterAll(async () => {
   issuer.closeAllConnections();
@@ -53,6 +51,10 @@ beforeEach(async () => {
   });
   await until("the keys are asked for", () => asking.length > 0);
 });
+
+function signed(claims: JWTPayload, key = pair.privateKey): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(key);
+}
 
 /** A client that has connected, and may not have been let in. */
 async function knock(protocol?: string) {
@@ -96,6 +98,47 @@ test("while the keys cannot be had everybody is told to come back", async () => 
 
   await expect(connectFanwire(pusher.url, { token })).rejects.toThrow("closed with 4503");
   await expect(connectClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
-  await expect(readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${token}`)).rejects.toThrow("503");
+  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${token}`);
+  expect(stream.text()).toMatch(/^: tokens cannot be checked now, come back\nretry: \d{4}\n\n$/);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token-keys" })).toBe(3);
+});
+
+test("while a refreshed token is being checked later commands wait, as many as one message may hold", async () => {
+  const client = await connectFanwire(pusher.url);
+  const talkative = await connectFanwire(pusher.url);
+  let replies = 0;
+  client.socket.on("message", () => replies++);
+  const allowed = await signed({ topics: ["a"] });
+
+  const answers = client.askTogether([
+    { command: "refresh", token: allowed },
+    { command: "subscribe", topic: "a" },
+    { command: "ping" },
+  ]);
+  const last = client.ask({ command: "unsubscribe", topic: "a" });
+  talkative.socket.send(JSON.stringify({ id: 1, command: "refresh", token: allowed }));
+  for (let at = 0; at < 3; at++) talkative.socket.send(PADDED_PING);
+  await until("the one that sent too much is closed", () => talkative.close);
+  expect(talkative.close?.code).toBe(4503);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-bytes" })).toBe(1);
+  expect(replies).toBe(0);
+
+  for (const response of asking) response.end(keySet);
+
+  expect([...(await answers), await last].map(({ ok }) => ok)).toEqual([true, true, true, true]);
+  client.socket.close();
+});
+
+test("a token of a key that was added after the keys were fetched is told to come back, not to stop", async () => {
+  for (const response of asking.splice(0)) response.end(keySet);
+  const client = await connectFanwire(pusher.url, { token });
+  const newer = await signed({ sub: "anna" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+
+  await expect(connectFanwire(pusher.url, { token: newer })).rejects.toThrow("closed with 4503");
+  await expect(connectClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
+  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${newer}`);
+  expect(stream.text()).toMatch(/^: .*\nretry: \d{4}\n\n$/);
+  expect(await client.ask({ command: "refresh", token: newer })).toMatchObject({ error: { code: "unavailable" } });
+  expect(asking).toEqual([]);
+  client.socket.close();
 });

@@ -1,8 +1,10 @@
+import type { DurableTarget } from "@fanwire/protocol";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { askWorker, connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "./support/bus.ts";
 import { connectClient } from "./support/client.ts";
 import { metric, startPusher, type TestPusher } from "./support/cluster.ts";
+import { openPublications } from "./support/durable.ts";
 import { readEvents } from "./support/event-stream.ts";
 import { connectFanwire } from "./support/fanwire-client.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
@@ -97,6 +99,10 @@ test("a token says what may be followed and published", async () => {
 
   expect(await client.ask({ command: "subscribe", topic: "orders.>" })).toMatchObject({ ok: false });
   expect(await client.ask({ command: "publish", topic: "orders.7", data: "x" })).toMatchObject({ ok: false });
+  expect(await client.ask({ command: "publish", topic: "chat.1", data: "x", event: "fanwire.close" })).toMatchObject({
+    ok: false,
+    error: { code: "invalid" },
+  });
   expect(await client.ask({ command: "publish", topic: "chat.1", data: "hello", event: "said" })).toMatchObject({
     ok: true,
   });
@@ -159,4 +165,124 @@ test("an expired token ends its connection with 4401, a refreshed one goes on", 
   expect(stays.data()).toEqual(["heard"]);
   expect(stays.close).toBeUndefined();
   stays.socket.close();
+});
+
+test("commands behind a refresh are judged by the new token, also in the same frame", async () => {
+  const client = await connectFanwire(pusher.url, { token: await token({ sub: "hana", topics: ["a"] }) });
+  const wide = await token({ sub: "hana", topics: ["b"], publish: ["b"] });
+  const narrow = await token({ sub: "hana" });
+
+  const answers = await client.askTogether([
+    { command: "subscribe", topic: "b" },
+    { command: "refresh", token: wide },
+    { command: "subscribe", topic: "b" },
+    { command: "publish", topic: "b", data: "x" },
+    { command: "refresh", token: narrow },
+    { command: "publish", topic: "b", data: "y" },
+    { command: "subscribe", topic: "b" },
+    { command: "refresh", token: "garbage" },
+    { command: "ping" },
+  ]);
+
+  expect(answers.map(({ ok }) => ok)).toEqual([false, true, true, true, true, false, false, false, true]);
+  client.socket.close();
+});
+
+test("what commands of one frame do has their order too", async () => {
+  const client = await connectFanwire(pusher.url, { token: await token({ topics: [">"], publish: [">"] }) });
+
+  await client.askTogether([
+    { command: "publish", topic: "ordered", data: "too early" },
+    { command: "subscribe", topic: "ordered" },
+    { command: "publish", topic: "ordered", data: "in time" },
+    { command: "refresh", token: await token({ topics: [">"], publish: ["ordered"] }) },
+    { command: "publish", topic: "ordered", data: "last" },
+  ]);
+
+  await until("the last came", () => client.data().includes("last"));
+  expect(client.data()).toEqual(["in time", "last"]);
+  client.socket.close();
+});
+
+test("topics that the application gave outlive a refresh of the token, until the application or the client ends them", async () => {
+  const client = await connectFanwire(pusher.url, {
+    token: await token({ sub: "ida", topics: ["own"] }),
+    topic: "own",
+  });
+  const [workerId = "", connectionId] = client.welcome.connection.split(".");
+  const tell = (command: "follow" | "unfollow", topic: string) =>
+    askWorker(bus, workerId, { command, connectionId: Number(connectionId), topic });
+  const refresh = async () => client.ask({ command: "refresh", token: await token({ sub: "ida" }) });
+  for (const topic of ["own", "given", "taken.*", "left"])
+    expect(await tell("follow", topic)).toEqual({ outcome: "done" });
+  await tell("unfollow", "taken.*");
+  await client.ask({ command: "unsubscribe", topic: "left" });
+
+  expect(await refresh()).toEqual({ type: "reply", id: expect.anything(), ok: true });
+
+  for (const topic of ["taken.1", "left", "own", "given"]) await publishToTopic(bus, topic, topic);
+  await until("all came", () => client.data().includes("given"));
+  expect(client.data()).toEqual(["own", "given"]);
+  expect(await client.ask({ command: "subscribe", topic: "left" })).toMatchObject({ ok: false });
+  client.socket.close();
+});
+
+test("a connection without a token gets its user, topics and rights by its first command, and keeps the user", async () => {
+  await using publications = await openPublications([nats.url]);
+  const user: DurableTarget = { kind: "user", user: "jana" };
+  const since = await publications.append(user, "read before");
+  await publications.append(user, "missed");
+  const client = await connectFanwire(pusher.url);
+  const toUser = (content: string) => bus.publish(subjects.live(user), Buffer.from(content));
+
+  const jwt = await token({ sub: "jana", topics: ["a"], publish: ["a"] });
+  const [refreshed, subscribed, published] = await client.askTogether([
+    { command: "refresh", token: jwt, since },
+    { command: "subscribe", topic: "a" },
+    { command: "publish", topic: "a", data: "own" },
+  ]);
+  await toUser("live");
+
+  expect(refreshed).toMatchObject({ ok: true, recovered: true });
+  expect([subscribed?.ok, published?.ok]).toEqual([true, true]);
+  await until("all came", () => client.publications.length >= 3);
+  expect(client.data().filter((data) => data !== "own")).toEqual(["missed", "live"]);
+  const [worker = ""] = client.welcome.connection.split(".");
+  const countConnections = async () =>
+    (await askWorker(bus, worker, { command: "find-user", user: "jana" })) as { count: number };
+  expect(await countConnections()).toMatchObject({ count: 1 });
+
+  for (const other of [{ sub: "karl" }, {}]) {
+    expect(await client.ask({ command: "refresh", token: await token(other) })).toMatchObject({
+      error: { code: "unauthorized" },
+    });
+  }
+  expect(await client.ask({ command: "refresh", token: await token({ sub: "jana" }) })).toEqual({
+    type: "reply",
+    id: expect.anything(),
+    ok: true,
+    dropped: ["a"],
+  });
+  await toUser("once");
+  await publishToEveryone(bus, "end");
+  await until("it has settled", () => client.data().includes("end"));
+  expect(client.data().filter((data) => data === "once")).toEqual(["once"]);
+  client.socket.close();
+  await until("the user is gone", async () => (await countConnections()).count === 0);
+});
+
+test("a token without a user may be refreshed by one with a user, and that one expires", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  expect(await client.ask({ command: "refresh", token: await token({ topics: ["a"] }) })).toMatchObject({ ok: true });
+  expect(
+    await client.ask({ command: "refresh", token: await token({ sub: "lena", expiresInSeconds: 3 }) }),
+  ).toMatchObject({
+    ok: true,
+  });
+  await bus.publish(subjects.live({ kind: "user", user: "lena" }), Buffer.from("for lena"));
+
+  await until("it came", () => client.data().includes("for lena"));
+  await until("it is closed", () => client.close);
+  expect(client.close?.code).toBe(4401);
 });

@@ -13,7 +13,7 @@ export type EventStream = {
   close(): void;
 };
 
-/** Reads server-sent events; resolves with the first bytes of a 200, rejects with any other status. */
+/** Reads server-sent events; resolves with the first event of a 200, or its end; rejects with any other status. */
 export async function readEvents(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     get(url, { headers }, resolve).once("error", reject);
@@ -32,7 +32,7 @@ export async function readEvents(url: string, headers: Record<string, string> = 
   response.on("close", () => {
     hasEnded = true;
   });
-  await until("the first event", () => text.includes("\n\n"));
+  await until("the first event", () => hasEnded || parseEvents(text).length > 0);
   return {
     response,
     text: () => text,

@@ -10,9 +10,13 @@ export type FanwireClient = {
   readonly publications: FanwireMessage[];
   /** Their data alone. */
   data(): unknown[];
+  /** Replies so far, in order. */
+  replies(): FanwireMessage[];
   close: { readonly code: number; readonly reason: string } | undefined;
   /** Sends a command and waits for its reply. */
   ask(command: Readonly<Record<string, unknown>>): Promise<FanwireMessage>;
+  /** Sends commands in one frame and waits for all replies; they are in the order of the commands. */
+  askTogether(commands: readonly Readonly<Record<string, unknown>>[]): Promise<FanwireMessage[]>;
 };
 
 /** A client of fanwire.v1 that keeps everything it hears; resolves when it was welcomed. */
@@ -44,6 +48,12 @@ export async function connectFanwire(
   });
   if (welcome.type !== "welcome") throw new Error(`not a welcome: ${JSON.stringify(welcome)}`);
   let lastId = 0;
+  const replyTo = (id: number, command: unknown) =>
+    until(`the reply to ${JSON.stringify(command)}`, () => {
+      const reply = messages.find((message) => message.type === "reply" && message.id === id);
+      if (reply === undefined && close) throw new Error(`closed with ${close.code}`);
+      return reply;
+    });
   return {
     socket,
     welcome: { ...welcome, connection: String(welcome.connection) },
@@ -51,6 +61,7 @@ export async function connectFanwire(
       return messages.filter(({ type }) => type === "publication");
     },
     data: () => messages.filter(({ type }) => type === "publication").map(({ data }) => data),
+    replies: () => messages.filter(({ type }) => type === "reply"),
     get close() {
       return close;
     },
@@ -58,11 +69,13 @@ export async function connectFanwire(
       lastId++;
       const id = lastId;
       socket.send(JSON.stringify({ id, ...command }));
-      return until(`the reply to ${JSON.stringify(command)}`, () => {
-        const reply = messages.find((message) => message.type === "reply" && message.id === id);
-        if (reply === undefined && close) throw new Error(`closed with ${close.code}`);
-        return reply;
-      });
+      return replyTo(id, command);
+    },
+    askTogether: (commands) => {
+      const first = lastId + 1;
+      lastId += commands.length;
+      socket.send(commands.map((command, at) => JSON.stringify({ id: first + at, ...command })).join("\n"));
+      return Promise.all(commands.map((command, at) => replyTo(first + at, command)));
     },
   };
 }

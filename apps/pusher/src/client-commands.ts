@@ -6,7 +6,8 @@ import { type Command, type CommandErrorCode, type CommandId, parseCommand } fro
 import { encodeErrorReply, encodeReply } from "./core/encoding.ts";
 import type { Edge } from "./edge.ts";
 import type { Entrance } from "./entrance.ts";
-import type { TokenVerifier } from "./tokens.ts";
+import type { Listening } from "./listening.ts";
+import type { TokenRefusal, TokenVerifier } from "./tokens.ts";
 
 type CommandsParts = {
   readonly bus: Bus;
@@ -17,6 +18,15 @@ type CommandsParts = {
 };
 
 type Failure = { readonly code: CommandErrorCode; readonly message: string };
+type RefreshCommand = Extract<Command, { command: "refresh" }>;
+/** Something that a command begins to subscribe to. */
+type Entry = {
+  readonly connection: Connection;
+  readonly id: CommandId;
+  readonly listening: Listening;
+  readonly since: string | undefined;
+  readonly more: Readonly<Record<string, unknown>>;
+};
 /** Members of the reply beside `ok`, or what went wrong. */
 type Outcome = { readonly more?: Readonly<Record<string, unknown>> } | Failure;
 
@@ -35,25 +45,32 @@ export class Commands {
     this.#parts = parts;
   }
 
-  /** Reads and carries out one message. False when it ended the connection. */
-  receive(connection: Connection, text: string): boolean {
+  /** Reads and carries out one message. The next one must wait for a promise; `ended`: this one closed the connection. */
+  receive(connection: Connection, text: string): "done" | "ended" | Promise<void> {
     const parsed = parseCommand(text);
     if (parsed.ok) {
-      const outcome = this.#execute(connection, parsed.id, parsed.command);
-      if (outcome instanceof Promise) this.#replyLater(connection, parsed.id, outcome);
-      else if (outcome !== undefined) reply(connection, parsed.id, outcome);
-      return true;
+      const { id, command } = parsed;
+      // What may follow it is for the new token to judge.
+      if (command.command === "refresh") return this.#refresh(connection, id, command);
+      const outcome = this.#execute(connection, id, command);
+      if (outcome instanceof Promise) this.#replyLater(connection, id, outcome);
+      else if (outcome !== undefined) reply(connection, id, outcome);
+      return "done";
     }
     if (parsed.id === undefined) {
       this.#parts.edge.end(connection, closeCodes.malformedMessage);
-      return false;
+      return "ended";
     }
     reply(connection, parsed.id, parsed);
-    return true;
+    return "done";
   }
 
   /** Undefined: the reply is sent by whoever knows when it is due. */
-  #execute(connection: Connection, id: CommandId, command: Command): Outcome | Promise<Outcome> | undefined {
+  #execute(
+    connection: Connection,
+    id: CommandId,
+    command: Exclude<Command, RefreshCommand>,
+  ): Outcome | Promise<Outcome> | undefined {
     switch (command.command) {
       case "ping":
         return this.#ping(connection);
@@ -64,8 +81,6 @@ export class Commands {
         return {};
       case "publish":
         return this.#publish(connection, command);
-      case "refresh":
-        return this.#refresh(connection, command.token);
     }
   }
 
@@ -82,24 +97,29 @@ export class Commands {
     id: CommandId,
     { topic, since }: Extract<Command, { command: "subscribe" }>,
   ): Outcome | undefined {
-    const { edge, entrance } = this.#parts;
+    const { edge } = this.#parts;
     const followed = edge.follow(connection, topic);
     if (followed === "forbidden") return { code: "forbidden", message: "the token does not allow to follow this" };
     if (followed === "topic-limit") {
       return { code: "topic-limit", message: "this connection follows as many topics as it may" };
     }
     if (followed === "already") return since === undefined ? {} : { more: { recovered: false } };
-    entrance.enter({
+    this.#enter({ connection, id, listening: followed, since, more: {} });
+    return undefined;
+  }
+
+  /** The reply comes first, then what was missed. */
+  #enter({ connection, id, listening, since, more }: Entry): void {
+    this.#parts.entrance.enter({
       connection,
-      listenings: [followed],
+      listenings: [listening],
       since,
       kind: "subscription",
       announce: ({ recovered, reason, position }) => {
         const outcome = { ...(recovered !== null && { recovered }), ...(reason && { reason }) };
-        reply(connection, id, { more: { ...outcome, ...(position !== undefined && { position }) } });
+        reply(connection, id, { more: { ...more, ...outcome, ...(position !== undefined && { position }) } });
       },
     });
-    return undefined;
   }
 
   async #publish(connection: Connection, command: Extract<Command, { command: "publish" }>): Promise<Outcome> {
@@ -113,22 +133,22 @@ export class Commands {
     return outcome.ok ? {} : publishFailures[outcome.reason];
   }
 
-  async #refresh(connection: Connection, token: string): Promise<Outcome> {
+  /** Resolves when the new token, or none, is in force. */
+  async #refresh(connection: Connection, id: CommandId, { token, since }: RefreshCommand): Promise<void> {
     const { verifier, edge } = this.#parts;
-    if (verifier.isOpen) return {};
-    const { connectionId, grant } = connection.getUserData();
+    if (verifier.isOpen) return reply(connection, id, {});
+    const { connectionId } = connection.getUserData();
     const verified = await verifier.verify(token);
-    if (!verified.ok) {
-      return verified.reason === "keys-unavailable"
-        ? { code: "unavailable", message: "tokens cannot be checked now" }
-        : { code: "unauthorized", message: `the token is not valid: ${verified.reason}` };
-    }
-    if (edge.connection(connectionId) !== connection) return {};
-    if (verified.grant.user !== grant.user) {
-      return { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
-    }
-    const dropped = edge.regrant(connection, verified.grant);
-    return dropped.length === 0 ? {} : { more: { dropped } };
+    // Only the id is safe to touch once a connection has closed.
+    if (edge.connection(connectionId) !== connection) return;
+    if (!verified.ok) return reply(connection, id, tokenFailure(verified.reason));
+    const { user: currentUser } = connection.getUserData().grant;
+    if (currentUser !== undefined && verified.grant.user !== currentUser) return reply(connection, id, foreignToken);
+
+    const { dropped, user } = edge.regrant(connection, verified.grant);
+    const more = dropped.length === 0 ? {} : { dropped };
+    if (user === undefined) return reply(connection, id, { more });
+    this.#enter({ connection, id, listening: user, since, more });
   }
 
   #replyLater(connection: Connection, id: CommandId, outcome: Promise<Outcome>): void {
@@ -139,6 +159,14 @@ export class Commands {
       if (edge.connection(connectionId) === connection) reply(connection, id, settled);
     });
   }
+}
+
+const foreignToken: Failure = { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
+
+function tokenFailure(reason: TokenRefusal): Failure {
+  return reason === "keys-unavailable"
+    ? { code: "unavailable", message: "tokens cannot be checked now" }
+    : { code: "unauthorized", message: `the token is not valid: ${reason}` };
 }
 
 function reply(connection: Connection, id: CommandId, outcome: Outcome): void {

@@ -41,6 +41,11 @@ export const pusherSettings = {
   PUSHER_MAX_INBOUND_PER_SECOND: setting
     .integer({ min: 1, max: 1_000_000, default: 100 })
     .describe("Messages and pings a client may send in a second; more end its connection (4429)."),
+  PUSHER_MAX_HEADER_BYTES: setting
+    .integer({ min: 4_096, max: 65_536, default: 16_384 })
+    .describe(
+      "Largest head of a request that comes in several TCP segments, as heads with cookies or tokens do; a larger one is answered 431.",
+    ),
   PUSHER_MAX_UNSENT_BYTES: setting
     .integer({ min: 1_024, max: 1_073_741_824, default: 1_048_576 })
     .describe(
@@ -86,6 +91,8 @@ type Limits = {
   readonly topics: number;
   readonly inboundBytes: number;
   readonly inboundPerSecond: number;
+  /** Of the head of a request. */
+  readonly headerBytes: number;
   readonly unsentBytes: number;
 };
 
@@ -111,6 +118,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
       topics: values.PUSHER_MAX_TOPICS,
       inboundBytes: values.PUSHER_MAX_INBOUND_BYTES,
       inboundPerSecond: values.PUSHER_MAX_INBOUND_PER_SECOND,
+      headerBytes: values.PUSHER_MAX_HEADER_BYTES,
       unsentBytes: values.PUSHER_MAX_UNSENT_BYTES,
     },
     idleSeconds: values.PUSHER_IDLE_SECONDS,

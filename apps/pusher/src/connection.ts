@@ -19,6 +19,8 @@ export type ConnectionState = InboundCount & {
   grant: Grant;
   /** Patterns it follows. */
   topics: Few<string>;
+  /** Those of `topics` that the application subscribed it to: a refreshed token does not end them. */
+  applicationTopics: Few<string>;
   isOverUnsentLimit: boolean;
 };
 
@@ -46,6 +48,7 @@ export function newConnectionState({ connectionId, door, grant }: NewConnection)
     openedAt: Math.floor(Date.now() / 1_000),
     grant,
     topics: undefined,
+    applicationTopics: undefined,
     isOverUnsentLimit: false,
     inboundSecond: 0,
     inboundCount: 0,

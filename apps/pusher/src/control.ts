@@ -220,7 +220,7 @@ function bytesOf(value: unknown): number {
 
 function follow(edge: Edge, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {
   if (connection === undefined) return "gone";
-  const followed = edge.followUnasked(connection, topic);
+  const followed = edge.followForApplication(connection, topic);
   if (followed === "topic-limit") return "topic-limit";
   if (followed !== "already") edge.join(connection, followed);
   return "done";

@@ -1,21 +1,29 @@
-// A CommonJS module that picks its binary at run time: only its default export can be imported.
-import uWS, { type TemplatedApp, type us_listen_socket } from "uWebSockets.js";
+import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import { createRequire } from "node:module";
+import { otherProtocolAt } from "./core/opening-request.ts";
+import { answerRefusal, turnedAway } from "./refusals.ts";
+
+/** Loaded as late as this: uWebSockets.js reads how large a head may be (main.ts) once, when it is loaded. */
+function loadEngine(): typeof import("uWebSockets.js") {
+  return createRequire(import.meta.url)("uWebSockets.js");
+}
 
 /** The port that the doors share: the only file that runs uWebSockets.js; the others know its types. */
 export class EdgeApp {
-  readonly app: TemplatedApp = uWS.App();
+  readonly #engine = loadEngine();
+  readonly app: TemplatedApp = this.#engine.App();
   /** For {@link TemplatedApp.ws}: compression costs five times the CPU of a delivery. */
-  readonly noCompression = uWS.DISABLED;
+  readonly noCompression = this.#engine.DISABLED;
   #listenSocket: us_listen_socket | undefined;
 
   /** To be called when every door has its route. Several workers of one machine may listen on the same port. */
   listen(host: string, port: number): Promise<void> {
-    this.app.any("/*", (response) => {
-      response
-        .writeStatus("426 Upgrade Required")
-        .writeHeader("Upgrade", "websocket")
-        .writeHeader("Content-Type", "text/plain; charset=utf-8")
-        .end("This is Fanwire's edge. Connect with a WebSocket client, or read /sse.\n");
+    this.app.any("/*", (response, request) => {
+      const otherProtocol = otherProtocolAt(request.getUrl());
+      answerRefusal(
+        response,
+        otherProtocol === undefined ? turnedAway("upgrade") : turnedAway("path", `${otherProtocol} is not served here`),
+      );
     });
     return new Promise((resolve, reject) => {
       this.app.listen(host, port, (listenSocket) => {
@@ -28,7 +36,7 @@ export class EdgeApp {
 
   /** Accepts nobody any more; what is open stays open. */
   closePort(): void {
-    if (this.#listenSocket) uWS.us_listen_socket_close(this.#listenSocket);
+    if (this.#listenSocket) this.#engine.us_listen_socket_close(this.#listenSocket);
     this.#listenSocket = undefined;
   }
 

@@ -15,7 +15,7 @@ import type { Log } from "@fanwire/service";
 import type { PusherConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { Gate, type GateRefusal } from "./core/admission.ts";
-import { mayFollow } from "./core/claims.ts";
+import { type Grant, mayFollow } from "./core/claims.ts";
 import { Connections } from "./core/connections.ts";
 import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
@@ -149,10 +149,17 @@ export class Edge {
     this.#parts.traffic.accepted++;
     this.#listenings.everyone.addFollower(door);
     this.#expiry.set(connectionId, grant.expiresAt);
-    if (grant.user === undefined) return [this.#listenings.everyone];
+    const own = this.#followUser(connection);
+    return own === undefined ? [this.#listenings.everyone] : [this.#listenings.everyone, own];
+  }
+
+  #followUser(connection: Connection): Listening | undefined {
+    const { connectionId, door, grant } = connection.getUserData();
+    if (grant.user === undefined) return undefined;
+    this.#delivery.flushTo(connection);
     const own = this.#listenings.followUser(grant.user, door);
     own.connectionIds = withMember(own.connectionIds, connectionId);
-    return [this.#listenings.everyone, own];
+    return own;
   }
 
   /** From now on it receives what the subscription brings. */
@@ -193,7 +200,7 @@ export class Edge {
     return mayFollow(connection.getUserData().grant, pattern) ? this.followUnasked(connection, pattern) : "forbidden";
   }
 
-  /** As the application wants it, whatever the grant says. */
+  /** Whatever the grant says. */
   followUnasked(connection: Connection, pattern: string): Exclude<FollowOutcome, "forbidden"> {
     const state = connection.getUserData();
     if (hasMember(state.topics, pattern)) return "already";
@@ -209,6 +216,15 @@ export class Edge {
     return listening;
   }
 
+  /** Follows what the application wants, whatever the grant says now or after a refresh. */
+  followForApplication(connection: Connection, pattern: string): Exclude<FollowOutcome, "forbidden"> {
+    const followed = this.followUnasked(connection, pattern);
+    const state = connection.getUserData();
+    const shared = this.#listenings.ofTopic(pattern)?.pattern ?? pattern;
+    if (followed !== "topic-limit") state.applicationTopics = withMember(state.applicationTopics, shared);
+    return followed;
+  }
+
   /** Called when a connection no longer wants something that it may still wait for. */
   onUnfollow: (connection: Connection, listening: Listening) => void = () => {};
 
@@ -216,6 +232,7 @@ export class Edge {
     const state = connection.getUserData();
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
+    state.applicationTopics = withoutMember(state.applicationTopics, pattern);
     this.#delivery.flushTo(connection);
     const listening = this.#listenings.ofTopic(pattern);
     if (listening === undefined) return;
@@ -224,15 +241,20 @@ export class Edge {
     this.#listenings.unfollowTopic(pattern, state.door);
   }
 
-  /** A token that replaces the one before: what it does not allow any more is followed no more, and returned. */
-  regrant(connection: Connection, grant: ReturnType<Connection["getUserData"]>["grant"]): string[] {
+  /**
+   * Replaces the token. Unsubscribes from topics the new token does not allow, unless the application subscribed to them, and returns them.
+   * A connection without a user may get one: then `user` is what it joins next.
+   */
+  regrant(connection: Connection, grant: Grant): { readonly dropped: string[]; readonly user: Listening | undefined } {
     const state = connection.getUserData();
+    const isNewUser = state.grant.user === undefined;
     this.#expiry.clear(state.connectionId, state.grant.expiresAt);
     state.grant = grant;
     this.#expiry.set(state.connectionId, grant.expiresAt);
-    const dropped = [...membersOf(state.topics)].filter((pattern) => !mayFollow(grant, pattern));
+    const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
+    const dropped = own.filter((pattern) => !mayFollow(grant, pattern));
     for (const pattern of dropped) this.unfollow(connection, pattern);
-    return dropped;
+    return { dropped, user: isNewUser ? this.#followUser(connection) : undefined };
   }
 
   connection(connectionId: number): Connection | undefined {
@@ -304,13 +326,14 @@ export class Edge {
   /** Refuses newcomers and closes all connections evenly over `drainMs`. Resolves when none is left. */
   async drain(drainMs: number): Promise<void> {
     this.#gate.drain();
-    clearInterval(this.#expiryTimer);
     const deadline = performance.now() + drainMs;
     while (this.#connections.size > 0) {
       const batchSize = drainBatchSize(this.#connections.size, deadline - performance.now());
       for (const connection of this.#connections.oldest(batchSize)) this.end(connection, closeCodes.draining);
       if (this.#connections.size > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
     }
+    // Not sooner: tokens expire during a drain too.
+    clearInterval(this.#expiryTimer);
   }
 
   #receive(listening: Listening, message: BusMessage): void {

@@ -12,6 +12,8 @@ await run(
     warnings: configWarnings,
     // A static import would load uWebSockets.js first, and end with a stack trace where it does not load.
     start: async (config, log, signal) => {
+      // uWebSockets.js takes it from the environment, and so do the worker processes, which inherit it.
+      process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(config.limits.headerBytes);
       const { startPusher } = await import("./pusher.ts").catch((cause: unknown) => {
         const problem = uwsProblem(cause);
         throw problem === undefined ? cause : new ConfigError(problem, { cause });

@@ -74,12 +74,68 @@ test("tokens with invented key ids do not make it fetch without end", async () =
   const clock = { ms: Date.now() };
   issuer.keys = [jwk(key)];
   const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, key)).toBe("ok");
 
-  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("signature");
+  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("keys-unavailable");
   expect(issuer.fetches).toBe(1);
   clock.ms += 30_000;
-  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("signature");
+  expect(await outcome(verifier, pair("invented"))).toBe("signature");
+  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("keys-unavailable");
   expect(issuer.fetches).toBe(2);
+});
+
+test.each(["with", "without"])(
+  "a token of a key that was added after a fetch comes back until it is good: %s an id",
+  async (how) => {
+    const issuer = await startIssuer();
+    const [oldKey, newKey] = how === "with" ? [pair("old"), pair("new")] : [pair(), pair()];
+    const clock = { ms: Date.now() };
+    issuer.keys = [jwk(oldKey)];
+    const verifier = verifierOf(issuer.url, clock);
+    expect(await outcome(verifier, oldKey)).toBe("ok");
+
+    issuer.keys = [jwk(newKey)];
+    clock.ms += 29_999;
+    expect(await outcome(verifier, newKey)).toBe("keys-unavailable");
+    expect(await outcome(verifier, oldKey)).toBe("ok");
+    clock.ms += 1;
+
+    expect(await Promise.all([newKey, newKey, newKey].map((key) => outcome(verifier, key)))).toEqual([
+      "ok",
+      "ok",
+      "ok",
+    ]);
+    expect(issuer.fetches).toBe(2);
+  },
+);
+
+test("a token that came back is refused for good once the keys were fetched without its own, for whomever", async () => {
+  const issuer = await startIssuer();
+  const clock = { ms: Date.now() };
+  const real = pair("real");
+  issuer.keys = [jwk(real)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, real)).toBe("ok");
+  const forged = await sign(pair("forged"));
+  const reason = async (token: string) => {
+    const result = await verifier.verify(token);
+    return result.ok ? "ok" : result.reason;
+  };
+
+  expect(await reason(forged)).toBe("keys-unavailable");
+  clock.ms += 30_000;
+  expect(await outcome(verifier, pair("another"))).toBe("signature");
+
+  expect([await reason(forged), await reason(forged)]).toEqual(["signature", "signature"]);
+  expect(await outcome(verifier, pair("forged"))).toBe("keys-unavailable");
+  expect(issuer.fetches).toBe(2);
+});
+
+test("a token that names a key of the set and was not signed with it is refused at once", async () => {
+  const issuer = await startIssuer();
+  issuer.keys = [jwk(pair("real"))];
+
+  expect(await outcome(verifierOf(issuer.url, { ms: Date.now() }), pair("real"))).toBe("signature");
 });
 
 test("a withdrawn key is used no more once the keys were confirmed again", async () => {
@@ -93,7 +149,9 @@ test("a withdrawn key is used no more once the keys were confirmed again", async
   issuer.keys = [jwk(kept)];
   clock.ms += 600_000;
 
-  await vi.waitFor(async () => expect(await outcome(verifier, withdrawn)).toBe("signature"));
+  await vi.waitFor(async () => expect(await outcome(verifier, withdrawn)).toBe("keys-unavailable"));
+  clock.ms += 30_000;
+  expect(await outcome(verifier, withdrawn)).toBe("signature");
   expect(await outcome(verifier, kept)).toBe("ok");
 });
 
@@ -189,10 +247,12 @@ test("a token that names no key is checked with each of its kind", async () => {
   const issuer = await startIssuer();
   const [first, second] = [pair(), pair()];
   issuer.keys = [jwk(first), jwk(second), jwk(pair("other"))];
-  const verifier = verifierOf(issuer.url, { ms: Date.now() });
+  const clock = { ms: Date.now() };
+  const verifier = verifierOf(issuer.url, clock);
 
   expect(await outcome(verifier, first)).toBe("ok");
   expect(await outcome(verifier, second)).toBe("ok");
+  clock.ms += 30_000;
   expect(await outcome(verifier, pair())).toBe("signature");
 });
 

@@ -1,11 +1,13 @@
 import type { Log } from "@fanwire/service";
-import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
+import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
 
 const FETCH_TIMEOUT_MS = 5_000;
 /** Key sets hold a few kilobytes; an answer without end must not fill our memory until the time is over. */
 const MAX_SET_BYTES = 262_144;
-/** A token that names an unknown key asks for the set again, but not more often than this: anybody can make up names. */
+/** A token that no key fits asks for the set again, but not more often than this: anybody can make up tokens. */
 const COOLDOWN_MS = 30_000;
+/** Tokens told to come back until the set may be asked for again that are remembered; the others are told so once more. */
+const MAX_WAITING = 10_000;
 /** After a failure nobody waits for another attempt before this time has passed. */
 const RETRY_AFTER_MS = 5_000;
 /** Older keys are confirmed in the background while they go on being used: one may have been withdrawn. */
@@ -19,8 +21,8 @@ export class KeysUnavailableError extends Error {
 }
 
 /**
- * The key set behind a URL: fetched when needed, coalesced, kept while the URL does not answer, fetched again when a token
- * names a key that is not in it. It fetches once at the start and then only when asked for a key: there is nothing to stop.
+ * The key set behind a URL: fetched when needed, coalesced, kept while the URL does not answer, fetched again when no key
+ * of it fits a token. It fetches once at the start and then only when asked for a key: there is nothing to stop.
  */
 export class RemoteKeys {
   readonly #set: RemoteJWKSet;
@@ -28,6 +30,9 @@ export class RemoteKeys {
   readonly #log: Log;
   readonly #now: () => number;
   #loadedAt = Number.NEGATIVE_INFINITY;
+  /** Tokens that were told to come back since the last load, and those before it. */
+  #waiting = new Set<string>();
+  #hopeless: ReadonlySet<string> = new Set();
   #failedAt = Number.NEGATIVE_INFINITY;
 
   /** `now` in milliseconds. */
@@ -42,33 +47,52 @@ export class RemoteKeys {
     this.#loadInBackground();
   }
 
+  /** Milliseconds, on the clock that was given; grows with each load. */
+  get loadedAt(): number {
+    return this.#loadedAt;
+  }
+
   /** For `jwtVerify`. @throws KeysUnavailableError, or jose's errors when no key or more than one fits the token. */
   readonly keyFor: JWTVerifyGetKey = async (header, token) => {
     const ageMs = this.#now() - this.#loadedAt;
     if (ageMs >= MAX_AGE_MS) await this.#load();
     else if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
-
-    try {
-      return await this.#set(header, token);
-    } catch (error) {
-      const isUnknownKey = error instanceof errors.JWKSNoMatchingKey;
-      if (!isUnknownKey || this.#now() - this.#loadedAt < COOLDOWN_MS) throw error;
-    }
-    await this.#load();
     return this.#set(header, token);
   };
 
+  /**
+   * Loads the set again, unless that was done after `triedAt`: for a token that none of the keys of that time fits, since its key may
+   * be newer. @throws KeysUnavailableError while the set may not be asked for again, or cannot be had.
+   */
+  async renew(token: string, triedAt: number): Promise<void> {
+    if (this.#loadedAt > triedAt) return;
+    if (this.#now() - this.#loadedAt >= COOLDOWN_MS) {
+      await this.#load();
+      return;
+    }
+    const mark = markOf(token);
+    // The set was loaded after the token had come for the first time, and did not help.
+    if (this.#hopeless.has(mark)) return;
+    if (this.#waiting.size < MAX_WAITING) this.#waiting.add(mark);
+    throw new KeysUnavailableError("the key set was fetched a moment ago");
+  }
+
   async #load(): Promise<void> {
     if (this.#failedRecently()) throw new KeysUnavailableError("the token keys could not be fetched a moment ago");
+    const before = this.#loadedAt;
     try {
       await this.#set.reload();
-      this.#loadedAt = this.#now();
     } catch (cause) {
       // All who waited for the same attempt come here.
       if (!this.#failedRecently()) this.#log.warn({ err: cause, host: this.#host }, "the token keys cannot be fetched");
       this.#failedAt = this.#now();
       throw new KeysUnavailableError("the token keys cannot be fetched", { cause });
     }
+    // Another one who waited for the same answer was here before us.
+    if (this.#loadedAt !== before) return;
+    this.#loadedAt = this.#now();
+    this.#hopeless = this.#waiting;
+    this.#waiting = new Set();
   }
 
   #loadInBackground(): void {
@@ -79,6 +103,11 @@ export class RemoteKeys {
   #failedRecently(): boolean {
     return this.#now() - this.#failedAt < RETRY_AFTER_MS;
   }
+}
+
+/** The end of the signature: enough to tell tokens apart, and a copy, which does not keep the token in memory. */
+function markOf(token: string): string {
+  return Buffer.from(token.slice(-32)).toString("latin1");
 }
 
 async function fetchBounded(url: string, options: RequestInit): Promise<Response> {

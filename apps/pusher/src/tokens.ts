@@ -1,6 +1,6 @@
 import { type KeyObject, subtle } from "node:crypto";
 import type { Log } from "@fanwire/service";
-import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { anonymousGrant, type Grant, grantFrom, OPEN_GRANT } from "./core/claims.ts";
 import { SharedLists } from "./core/shared-lists.ts";
 import { KeysUnavailableError, RemoteKeys } from "./token-keys.ts";
@@ -15,7 +15,7 @@ export type TokenRefusal =
   | "expired"
   /** Not valid yet, for another audience, of another issuer, or a claim has a wrong form. */
   | "claims"
-  /** The key set cannot be fetched: the token may be good, try again later. */
+  /** The key set cannot be fetched, or not yet again for a token that none of its keys fits: the token may be good, try again later. */
   | "keys-unavailable";
 
 type TokenResult = { readonly ok: true; readonly grant: Grant } | { readonly ok: false; readonly reason: TokenRefusal };
@@ -43,10 +43,10 @@ export function createTokenVerifier(
     return { isOpen: true, anonymous: OPEN_GRANT, verify: async () => result };
   }
 
-  const key = keys.kind === "key" ? importedOnce(keys.key) : new RemoteKeys({ url: keys.url, log, now }).keyFor;
+  const verified = keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now }));
   const algorithms = [...(keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS)];
   const check = (token: string) =>
-    verifiedClaims(token, key, {
+    verified(token, {
       algorithms,
       clockTolerance: leewaySeconds,
       currentDate: new Date(now()),
@@ -82,6 +82,33 @@ function importedOnce(key: KeyObject): Key | JWTVerifyGetKey {
   if (key.type !== "secret") return key;
   const imported = subtle.importKey("raw", key.export(), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
   return () => imported;
+}
+
+type ClaimsOf = (token: string, options: Options) => Promise<JWTPayload>;
+
+function byKey(key: KeyObject): ClaimsOf {
+  const imported = importedOnce(key);
+  return (token, options) => verifiedClaims(token, imported, options);
+}
+
+/** A token that no key fits may be of a key that was added after the set was fetched: it is not refused before the set is fetched again. */
+function byKeySet(keys: RemoteKeys): ClaimsOf {
+  return async (token, options) => {
+    const triedAt = keys.loadedAt;
+    try {
+      return await verifiedClaims(token, keys.keyFor, options);
+    } catch (error) {
+      if (!mayBeOfNewKey(error, token)) throw error;
+    }
+    await keys.renew(token, triedAt);
+    return verifiedClaims(token, keys.keyFor, options);
+  };
+}
+
+/** A token that names its key has it or not; one that names none is tried with those there are. */
+function mayBeOfNewKey(error: unknown, token: string): boolean {
+  if (error instanceof errors.JWKSNoMatchingKey) return true;
+  return error instanceof errors.JWSSignatureVerificationFailed && decodeProtectedHeader(token).kid === undefined;
 }
 
 async function verifiedClaims(token: string, key: Key | JWTVerifyGetKey, options: Options): Promise<JWTPayload> {

@@ -1,22 +1,27 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import { closeCodes } from "@fanwire/protocol";
+import { type CloseCode, closeCodes } from "@fanwire/protocol";
 import type { Commands } from "./client-commands.ts";
 import type { PusherConfig } from "./config.ts";
 import { type ConnectionState, newConnectionState } from "./connection.ts";
 import { anonymousGrant } from "./core/claims.ts";
+import { FANWIRE_SUBPROTOCOL, readSubprotocols, type Subprotocols } from "./core/credentials.ts";
 import { encodeWelcome } from "./core/encoding.ts";
 import { Greeting } from "./core/greeting.ts";
 import { countInbound } from "./core/inbound-rate.ts";
+import { otherProtocolAt, upgradeProblem } from "./core/opening-request.ts";
 import type { Edge } from "./edge.ts";
 import type { EdgeApp } from "./edge-app.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Decided, Handshakes, Unverified } from "./handshake.ts";
+import { HeldCommands } from "./held-commands.ts";
+import { answerRefusal, closeCodeFor, type TurnedAway, turnedAway } from "./refusals.ts";
 import type { EndedBy, Traffic } from "./traffic.ts";
 
 type Socket = WebSocket<ConnectionState>;
 
-const SUBPROTOCOL = "fanwire.v1";
+const NO_SUBPROTOCOLS = readSubprotocols([]);
 const BINARY = true;
+const NO_COMMAND = [""];
 /** Of who has not been let in: its token is being checked, or it was upgraded only to be told why not. */
 const NOBODY = 0;
 const NO_GRANT = anonymousGrant([]);
@@ -64,8 +69,8 @@ class WebSocketDoor {
   readonly #greeting: Greeting;
   /** Who is being upgraded: the open handler runs inside the upgrade. */
   #arriving: Decided | Unverified | undefined;
-  /** Who is not welcomed yet, its token may still be checked; and what it said meanwhile. */
-  readonly #waiting = new Map<Socket, Buffer[]>();
+  /** Connections that are not welcomed yet or whose refreshed token is being checked, and the commands they sent meanwhile. */
+  readonly #waiting = new Map<Socket, HeldCommands>();
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
@@ -79,18 +84,40 @@ class WebSocketDoor {
    */
   onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const key = request.getHeader("sec-websocket-key");
+    const refusal = this.#refusalOf(request, key);
+    if (refusal !== undefined) {
+      this.#parts.traffic.refused[refusal.reason]++;
+      answerRefusal(response, refusal);
+      return;
+    }
     const extensions = request.getHeader("sec-websocket-extensions");
-    const isFanwire = offersFanwire(request.getHeader("sec-websocket-protocol"));
-
-    this.#arriving = this.#parts.handshakes.receive(response, request);
-    if (this.#arriving === undefined) return;
+    const { isFanwire, tokens } = subprotocolsOf(request);
+    const arriving = this.#parts.handshakes.receive(request, tokens);
+    if (arriving.outcome === "turned-away") {
+      answerRefusal(response, arriving);
+      return;
+    }
     const state = newConnectionState({
       connectionId: NOBODY,
       door: isFanwire ? "fanwire.v1" : "raw",
       grant: NO_GRANT,
     });
-    response.upgrade(state, key, isFanwire ? SUBPROTOCOL : "", extensions, context);
+    this.#arriving = arriving;
+    response.upgrade(state, key, isFanwire ? FANWIRE_SUBPROTOCOL : "", extensions, context);
     this.#arriving = undefined;
+  }
+
+  /** Why this is no handshake for a WebSocket of ours; uWebSockets.js looks at the key's length alone. */
+  #refusalOf(request: HttpRequest, key: string): TurnedAway | undefined {
+    const otherProtocol = otherProtocolAt(request.getUrl());
+    if (otherProtocol !== undefined) return turnedAway("path", `${otherProtocol} is not served here`);
+    const problem = upgradeProblem({
+      key,
+      upgrade: request.getHeader("upgrade"),
+      version: request.getHeader("sec-websocket-version"),
+    });
+    if (problem === undefined) return undefined;
+    return turnedAway(problem === "key" ? "handshake" : "upgrade");
   }
 
   onOpen(socket: Socket): void {
@@ -100,7 +127,7 @@ class WebSocketDoor {
   }
 
   async #settleLater(socket: Socket, unverified: Unverified): Promise<void> {
-    this.#waiting.set(socket, []);
+    this.#waiting.set(socket, this.#heldCommands());
     const decided = await this.#parts.handshakes.verify(unverified);
     // It may have gone meanwhile.
     if (this.#waiting.has(socket)) socket.cork(() => this.#settle(socket, decided));
@@ -108,7 +135,8 @@ class WebSocketDoor {
 
   #settle(socket: Socket, decided: Decided): void {
     if (decided.outcome === "refused") {
-      socket.end(decided.closeCode.code, decided.closeCode.reason);
+      const { code, reason } = closeCodeFor(decided);
+      socket.end(code, reason);
       return;
     }
     const { greeter, config, edge } = this.#parts;
@@ -118,7 +146,7 @@ class WebSocketDoor {
     state.connectionId = connectionId;
     state.grant = grant;
     if (state.door === "fanwire.v1") {
-      if (!this.#waiting.has(socket)) this.#waiting.set(socket, []);
+      if (!this.#waiting.has(socket)) this.#waiting.set(socket, this.#heldCommands());
       greeter.open(socket, query, (welcome) => {
         socket.send(encodeWelcome(welcome), !BINARY);
         // Once it is in, which it is at the end of this turn.
@@ -142,32 +170,35 @@ class WebSocketDoor {
       this.#parts.edge.end(socket, closeCodes.malformedMessage);
       return;
     }
-    const said = this.#waiting.get(socket);
-    if (said) this.#hold(socket, said, message);
-    else this.#receive(socket, Buffer.from(message));
+    const lines = linesOf(message);
+    // Commands count when they come: those held are not of the second in which they are carried out. So does a frame without any.
+    if (!(lines.length === 0 ? NO_COMMAND : lines).every(() => this.#count(socket))) return;
+    const held = this.#waiting.get(socket);
+    if (held === undefined) this.#carryOut(socket, this.#heldCommands(lines));
+    else if (!held.add(lines, message.byteLength)) this.#endTooMuch(socket, held.closeCode);
+  }
+
+  #heldCommands(lines: readonly string[] = []): HeldCommands {
+    return new HeldCommands(lines, this.#parts.config.limits.inboundBytes);
   }
 
   #release(socket: Socket): void {
-    const said = this.#waiting.get(socket);
+    const held = this.#waiting.get(socket);
     this.#waiting.delete(socket);
-    said?.every((frame) => this.#receive(socket, frame));
+    if (held !== undefined) this.#carryOut(socket, held);
   }
 
-  /** Keeps as much as one message may hold: nothing is answered before the welcome. */
-  #hold(socket: Socket, said: Buffer[], message: ArrayBuffer): void {
-    const heldBytes = said.reduce((sum, { length }) => sum + length, message.byteLength);
-    if (heldBytes > this.#parts.config.limits.inboundBytes) this.#endTooMuch(socket);
-    // uWebSockets.js takes the memory of the message back.
-    else said.push(Buffer.from(message.slice(0)));
-  }
-
-  /** Each message of a frame counts. False: one of them has ended the connection. */
-  #receive(socket: Socket, frame: Buffer): boolean {
-    const { commands } = this.#parts;
-    return frame
-      .toString()
-      .split("\n")
-      .every((line) => this.#count(socket) && commands.receive(socket, line));
+  #carryOut(socket: Socket, held: HeldCommands): void {
+    for (let line = held.take(); line !== undefined; line = held.take()) {
+      const outcome = this.#parts.commands.receive(socket, line);
+      if (outcome === "ended") return;
+      if (outcome === "done") continue;
+      // A client that sends as usual while the key set is slow may come back.
+      held.closeCode = closeCodes.tokenUnchecked;
+      this.#waiting.set(socket, held);
+      void outcome.then(() => this.#release(socket));
+      return;
+    }
   }
 
   onPing(socket: Socket): void {
@@ -201,12 +232,26 @@ class WebSocketDoor {
     return false;
   }
 
-  #endTooMuch(socket: Socket): void {
-    this.#parts.traffic.ended["inbound-rate"]++;
-    this.#parts.edge.end(socket, closeCodes.inboundRate);
+  #endTooMuch(socket: Socket, closeCode: CloseCode = closeCodes.inboundRate): void {
+    this.#parts.traffic.ended[closeCode.code === closeCodes.inboundRate.code ? "inbound-rate" : "inbound-bytes"]++;
+    this.#parts.edge.end(socket, closeCode);
   }
 }
 
-function offersFanwire(subprotocols: string): boolean {
-  return subprotocols !== "" && subprotocols.split(",").some((name) => name.trim() === SUBPROTOCOL);
+/** Tools that send what is typed end it with a line feed: lines of white space hold no command. */
+function linesOf(message: ArrayBuffer): string[] {
+  return Buffer.from(message)
+    .toString()
+    .split("\n")
+    .filter((line) => /[^ \t\r]/.test(line));
+}
+
+function subprotocolsOf(request: HttpRequest): Subprotocols {
+  // The first line alone; most handshakes have none.
+  if (request.getHeader("sec-websocket-protocol") === "") return NO_SUBPROTOCOLS;
+  const lines: string[] = [];
+  request.forEach((name, value) => {
+    if (name === "sec-websocket-protocol") lines.push(value);
+  });
+  return readSubprotocols(lines);
 }

@@ -38,3 +38,10 @@ export function messageId(subject: string, id: string): string {
 export const VIA_CHANNEL = "channel";
 
 export const DEFAULT_EVENT = "message";
+
+const RESERVED_PREFIX = "fanwire.";
+
+/** Whether only workers send this event: a reader must be able to tell it from those of the application. */
+export function isReservedEvent(event: string): boolean {
+  return event.startsWith(RESERVED_PREFIX);
+}

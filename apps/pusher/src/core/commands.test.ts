@@ -6,16 +6,25 @@ import { parseCommand } from "./commands.ts";
 const parse = (message: unknown) => parseCommand(JSON.stringify(message));
 
 test("every command is read", () => {
-  expect(parse({ id: 1, command: "ping" })).toEqual({ ok: true, id: 1, command: { command: "ping" } });
+  expect(parse({ id: 1, command: "ping" })).toEqual({ ok: true, id: "1", command: { command: "ping" } });
   expect(parse({ id: "a", command: "subscribe", topic: "a.*", since: "x-1", more: 1 })).toEqual({
     ok: true,
-    id: "a",
+    id: '"a"',
     command: { command: "subscribe", topic: "a.*", since: "x-1" },
   });
   expect(parse({ id: 2, command: "unsubscribe", topic: "a" })).toMatchObject({ ok: true });
-  expect(parse({ id: 3, command: "refresh", token: "t" })).toMatchObject({ ok: true });
+  expect(parse({ id: 3, command: "refresh", token: "t", since: "x-1" })).toMatchObject({ ok: true });
   expect(parse({ id: 4, command: "publish", topic: "a", data: "", event: "e" })).toMatchObject({ ok: true });
 });
+
+test.each(["9007199254740993", "-0", "1.0", "1e2", "0.1000000000000000055", "12345678901234567890.5", "1e-400"])(
+  "the id %s is repeated as it was sent, wherever it stands",
+  (id) => {
+    for (const text of [`{"id":${id},"command":"ping"}`, `{"command":"ping","x":{"id":3}, "id" : ${id} }`]) {
+      expect(parseCommand(text), text).toMatchObject({ ok: true, id });
+    }
+  },
+);
 
 test("what has no id or command cannot be answered", () => {
   for (const text of [
@@ -29,6 +38,7 @@ test("what has no id or command cannot be answered", () => {
     '{"command":"ping"}',
     '{"id":null,"command":"ping"}',
     '{"id":1e999,"command":"ping"}',
+    `{"id":0.${"1".repeat(63)},"command":"ping"}`,
     `{"id":"${"x".repeat(65)}","command":"ping"}`,
   ]) {
     expect(parseCommand(text), text).toEqual({ ok: false, id: undefined });
@@ -46,9 +56,12 @@ test.each([
   [{ command: "publish", topic: "a" }, "invalid"],
   [{ command: "publish", topic: "a", data: "\ud800" }, "invalid"],
   [{ command: "publish", topic: "a", data: "x", event: "a\r\nExcept: b" }, "invalid"],
+  [{ command: "publish", topic: "a", data: "x", event: "fanwire.close" }, "invalid"],
+  [{ command: "publish", topic: "a", data: "x", event: "fanwire.event.error" }, "invalid"],
   [{ command: "refresh", token: null }, "invalid"],
+  [{ command: "refresh", token: "t", since: 1 }, "invalid"],
 ])("a wrong command is answered: %j", (message, code) => {
-  expect(parse({ id: 7, ...message })).toMatchObject({ ok: false, id: 7, code });
+  expect(parse({ id: 7, ...message })).toMatchObject({ ok: false, id: "7", code });
 });
 
 test("whatever a client sends, what is read of it holds legal names only, and nothing makes it throw", () => {

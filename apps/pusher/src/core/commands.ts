@@ -1,14 +1,16 @@
-import { isHeaderName, isTopic, isTopicPattern } from "@fanwire/protocol";
+import { isHeaderName, isReservedEvent, isTopic, isTopicPattern } from "@fanwire/protocol";
+import { writtenId } from "./written-id.ts";
 
 /** What a client of fanwire.v1 may ask. */
 export type Command =
   | { readonly command: "subscribe"; readonly topic: string; readonly since: string | undefined }
   | { readonly command: "unsubscribe"; readonly topic: string }
   | { readonly command: "publish"; readonly topic: string; readonly data: string; readonly event: string | undefined }
-  | { readonly command: "refresh"; readonly token: string }
+  | { readonly command: "refresh"; readonly token: string; readonly since: string | undefined }
   | { readonly command: "ping" };
 
-export type CommandId = number | string;
+/** The id that the client gave, as JSON: the reply repeats it to the digit. */
+export type CommandId = string;
 
 export type CommandErrorCode =
   | "unknown-command"
@@ -26,13 +28,14 @@ export type ParsedCommand =
   /** Cannot even be answered. */
   | { readonly ok: false; readonly id: undefined };
 
+/** Of a text in characters, of a number in digits. */
 const MAX_ID_LENGTH = 64;
 
 /** Reads one message of a client: a JSON object with `command` and `id`. */
 export function parseCommand(text: string): ParsedCommand {
   const message = parseObject(text);
-  const id = message?.id;
-  if (message === undefined || !isCommandId(id) || typeof message.command !== "string") {
+  const id = message && idOf(message.id, text);
+  if (message === undefined || id === undefined || typeof message.command !== "string") {
     return { ok: false, id: undefined };
   }
 
@@ -42,9 +45,9 @@ export function parseCommand(text: string): ParsedCommand {
     case "ping":
       return { ok: true, id, command: { command: "ping" } };
     case "refresh":
-      return typeof token === "string"
-        ? { ok: true, id, command: { command: "refresh", token } }
-        : invalid("token must be text");
+      if (typeof token !== "string") return invalid("token must be text");
+      if (since !== undefined && typeof since !== "string") return invalid("since must be a position");
+      return { ok: true, id, command: { command: "refresh", token, since } };
     case "subscribe":
     case "unsubscribe":
       if (typeof topic !== "string" || !isTopicPattern(topic)) {
@@ -60,6 +63,8 @@ export function parseCommand(text: string): ParsedCommand {
       if (event !== undefined && (typeof event !== "string" || !isHeaderName(event))) {
         return invalid("event must be 1 to 255 bytes without control characters or outer spaces");
       }
+      if (event !== undefined && isReservedEvent(event))
+        return invalid("events named fanwire.… are reserved for workers");
       return { ok: true, id, command: { command: "publish", topic, data, event } };
     default:
       return { ok: false, id, code: "unknown-command", message: "there is no such command" };
@@ -78,6 +83,10 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function isCommandId(id: unknown): id is CommandId {
-  return Number.isFinite(id) || (typeof id === "string" && id.length <= MAX_ID_LENGTH);
+function idOf(id: unknown, text: string): CommandId | undefined {
+  if (typeof id === "string") return id.length <= MAX_ID_LENGTH ? JSON.stringify(id) : undefined;
+  if (typeof id !== "number" || !Number.isFinite(id)) return undefined;
+  // As most clients write it.
+  const written = text.startsWith(`{"id":${id},`) ? String(id) : writtenId(text);
+  return written !== undefined && written.length <= MAX_ID_LENGTH ? written : undefined;
 }

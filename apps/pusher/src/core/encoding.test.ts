@@ -56,8 +56,8 @@ test("welcome and replies", () => {
     connection: "abcd1234.1",
     recovered: null,
   });
-  expect(JSON.parse(encodeReply("x"))).toEqual({ type: "reply", id: "x", ok: true });
-  expect(JSON.parse(encodeErrorReply(1, "invalid", "why"))).toEqual({
+  expect(JSON.parse(encodeReply('"x"'))).toEqual({ type: "reply", id: "x", ok: true });
+  expect(JSON.parse(encodeErrorReply("1", "invalid", "why"))).toEqual({
     type: "reply",
     id: 1,
     ok: false,
@@ -72,6 +72,19 @@ test("a server-sent event has a data line for each line, and names only what is 
   expect(encodeSse({ ...plain, event: "paid", data: "AP8=", isBinary: true })).toBe(
     "event: fanwire.binary\ndata: AP8=\n\n",
   );
+});
+
+test.each([
+  ["error", "fanwire.event.error"],
+  ["open", "fanwire.event.open"],
+  ["fanwire.close", "fanwire.event.fanwire.close"],
+  ["fanwire.event.error", "fanwire.event.fanwire.event.error"],
+  ["fanwire.\rclose", "fanwire.event.fanwire. close"],
+  ["Error", "Error"],
+  ["errors", "errors"],
+  ["fanwire", "fanwire"],
+])("an event that a reader could not tell from others is sent under a name that can: %j", (event, name) => {
+  expect(encodeSse({ ...plain, event })).toBe(`event: ${name}\ndata: hi\n\n`);
 });
 
 test("whatever the text, a reader of the stream finds one event, with that content", () => {

@@ -1,4 +1,4 @@
-import { DEFAULT_EVENT, type NotRecovered } from "@fanwire/protocol";
+import { DEFAULT_EVENT, isReservedEvent, type NotRecovered } from "@fanwire/protocol";
 import type { CommandErrorCode, CommandId } from "./commands.ts";
 
 /** A publication on its way to the connections of one subscription. */
@@ -48,22 +48,43 @@ export function encodeWelcome({ connection, position, recovered, reason }: Welco
 }
 
 export function encodeReply(id: CommandId, more: Readonly<Record<string, unknown>> = {}): string {
-  return JSON.stringify({ type: "reply", id, ok: true, ...more });
+  return encodeReplyWith(id, { ok: true, ...more });
 }
 
 export function encodeErrorReply(id: CommandId, code: CommandErrorCode, message: string): string {
-  return JSON.stringify({ type: "reply", id, ok: false, error: { code, message } });
+  return encodeReplyWith(id, { ok: false, error: { code, message } });
+}
+
+function encodeReplyWith(id: CommandId, members: Readonly<Record<string, unknown>>): string {
+  return `{"type":"reply","id":${id},${JSON.stringify(members).slice(1)}`;
 }
 
 /** Event of an SSE publication whose content is not UTF-8. */
 const BINARY_EVENT = "fanwire.binary";
 
+/** Events that an EventSource dispatches itself: a publication named so would call `onerror` or `onopen`. */
+const EVENT_SOURCE_EVENTS: ReadonlySet<string> = new Set(["error", "open"]);
+/** Precedes the application's name for an event where a reader would take it for an event of EventSource's own or of the worker's. */
+const ESCAPE_PREFIX = "fanwire.event.";
+
 /** A publication as a server-sent event. */
 export function encodeSse({ data, isBinary, event, position }: Delivered): string {
-  const name = isBinary ? BINARY_EVENT : event;
-  return sseEvent({ id: position, event: name === DEFAULT_EVENT ? undefined : name, data });
+  return sseEvent({ id: position, event: isBinary ? BINARY_EVENT : sseEventName(event), data });
 }
 
+function sseEventName(event: string | undefined): string | undefined {
+  if (event === undefined || event === DEFAULT_EVENT) return undefined;
+  // NATS takes half a line end in a header: whoever publishes there himself must not write fields of the stream with it.
+  const name = event.replaceAll(/[\r\n]/g, " ");
+  return isReservedEvent(name) || EVENT_SOURCE_EVENTS.has(name) ? ESCAPE_PREFIX + name : name;
+}
+
+/** How long a reader waits before it reconnects. It keeps the last value that it was sent, on later streams too. */
+export function sseRetry(ms: number): string {
+  return `retry: ${ms}\n\n`;
+}
+
+/** `id` and `event` hold no line end. */
 export function sseEvent(fields: {
   readonly id?: string | undefined;
   readonly event?: string | undefined;
@@ -72,7 +93,6 @@ export function sseEvent(fields: {
   const { id, event, data } = fields;
   // The three line ends of the standard; a reader joins the lines with \n again.
   const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
-  // NATS takes half a line end in a header: whoever publishes there himself must not write fields of the stream with it.
-  const name = event === undefined ? "" : `event: ${event.replaceAll(/[\r\n]/g, " ")}\n`;
+  const name = event === undefined ? "" : `event: ${event}\n`;
   return `${id === undefined ? "" : `id: ${id}\n`}${name}${lines.join("")}\n`;
 }

@@ -1,31 +1,66 @@
 import { isTopicPattern } from "@fanwire/protocol";
+import { parseQuery } from "./query.ts";
 
 /** What a client asks for with the query of its handshake. */
 export type HandshakeQuery = {
   /** Distinct patterns, in the order given. */
   readonly topics: readonly string[];
-  readonly token: string | undefined;
+  readonly tokens: readonly string[];
   readonly since: string | undefined;
+  /** What polyfills of EventSource send when they cannot set the header of this name. */
+  readonly lastEventId: string | undefined;
 };
 
 export type HandshakeResult =
   | { readonly ok: true; readonly query: HandshakeQuery }
   | { readonly ok: false; readonly problem: string };
 
-const NOTHING: HandshakeResult = { ok: true, query: { topics: [], token: undefined, since: undefined } };
+const NONE: readonly string[] = [];
+const NOTHING: HandshakeResult = {
+  ok: true,
+  query: { topics: NONE, tokens: NONE, since: undefined, lastEventId: undefined },
+};
 
-/** Reads `topic` (repeatable), `token` and `since`; other parameters are somebody else's. */
+/** As polyfills write it, each in its way: `lastEventId`, `lastEventID`, `last-event-id`. */
+const LAST_EVENT_ID = /^last[-_]?event[-_]?id$/i;
+/** What frameworks make of a list (`topic[]`, `topic[0]`), and what people write by mistake. */
+const MISTAKEN_NAME = /^(topics?|tokens?|since)(\[.*)?$/is;
+
+/** Reads `topic` (repeatable), `token`, `since` and `lastEventId`. */
 export function readHandshakeQuery(query: string, maxTopics: number): HandshakeResult {
   if (query === "") return NOTHING;
-  const parameters = new URLSearchParams(query);
+  const given = new Set<string>();
+  const tokens: string[] = [];
+  let since: string | undefined;
+  let lastEventId: string | undefined;
+  for (const { name, value } of parseQuery(query)) {
+    const own = ownNameOf(name);
+    if (own === undefined) continue;
+    if (own === "mistake") return { ok: false, problem: `no such parameter: ${hintFor(name)}` };
+    if (value === undefined) return { ok: false, problem: "the query is not UTF-8" };
+    if (own === "topic") given.add(value);
+    else if (own === "token") tokens.push(value);
+    else if (own === "since") since ??= value;
+    else lastEventId ??= value;
+  }
 
-  const given = parameters.getAll("topic");
-  const topics = given.length > 1 ? [...new Set(given)] : given;
+  const topics = [...given];
   if (topics.length > maxTopics) return { ok: false, problem: `at most ${maxTopics} topics may be followed` };
   const malformed = topics.find((topic) => !isTopicPattern(topic));
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };
-  return {
-    ok: true,
-    query: { topics, token: parameters.get("token") ?? undefined, since: parameters.get("since") ?? undefined },
-  };
+  return { ok: true, query: { topics, tokens, since, lastEventId } };
+}
+
+/** Which of our parameters a name is, or looks like; `undefined`: somebody else's. */
+function ownNameOf(name: string): "topic" | "token" | "since" | "lastEventId" | "mistake" | undefined {
+  if (name === "topic" || name === "token" || name === "since") return name;
+  if (LAST_EVENT_ID.test(name)) return "lastEventId";
+  return MISTAKEN_NAME.test(name) ? "mistake" : undefined;
+}
+
+/** The name is not repeated: it may be long, and a close frame has little room. */
+function hintFor(mistaken: string): string {
+  return mistaken.toLowerCase().startsWith("topic")
+    ? "write topic=… once for each topic"
+    : "write token=… and since=… in lower case, without brackets";
 }

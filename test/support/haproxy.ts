@@ -1,0 +1,51 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Balancer } from "./balancer.ts";
+import { freePorts } from "./free-ports.ts";
+import { startProcess } from "./process.ts";
+import { until } from "./wait.ts";
+
+const PATH = "/usr/sbin/haproxy";
+
+/** Why there is no HAProxy to test with; `undefined` when there is one. */
+export const missingHaproxy = existsSync(PATH)
+  ? undefined
+  : `there is no ${PATH}: apt-get install --no-install-recommends haproxy`;
+
+/** HAProxy in front of pushers, which it speaks HTTP with and takes out while they refuse connections. */
+export async function startHaproxy(targets: readonly number[]): Promise<Balancer> {
+  const [port = 0] = await freePorts(1);
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-haproxy-"));
+  const servers = targets.map((target, at) => `  server p${at} 127.0.0.1:${target} check inter 200`);
+  const config = [
+    "defaults",
+    "  mode http",
+    "  timeout connect 2s",
+    "  timeout client 60s",
+    "  timeout server 60s",
+    "  timeout tunnel 1h",
+    "  option redispatch",
+    "  retries 3",
+    "listen pushers",
+    `  bind 127.0.0.1:${port}`,
+    ...servers,
+  ];
+  const file = join(folder, "haproxy.cfg");
+  await writeFile(file, `${config.join("\n")}\n`);
+  const haproxy = startProcess(PATH, ["-db", "-f", file]);
+  await until("HAProxy answers", () =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      ({ status }) => status === 426,
+      () => false,
+    ),
+  );
+  return {
+    port,
+    [Symbol.asyncDispose]: async () => {
+      await haproxy.stop("SIGKILL");
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
