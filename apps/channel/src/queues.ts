@@ -43,9 +43,9 @@ export class Queues {
   }
 
   enqueue({ key, raw }: Name, data: Buffer): void {
-    // Memory of its own, since it may wait: not a slice of Node's pool that would keep all of that.
     const content = encodeQueueItem(raw, data);
-    if (content !== undefined) this.#parts.store.add(this.#subject(key), Uint8Array.prototype.slice.call(content));
+    if (content !== undefined) this.#parts.store.add(this.#subject(key), content);
+    else this.#parts.traffic.items["too-large"]++;
   }
 
   watch(peer: Peer, { key, raw }: Name): void {
