@@ -134,7 +134,7 @@ test("a peer that sends byte by byte is understood; one that never ends its fram
   expect(slow.isClosed()).toBe(false);
 });
 
-test("a peer that never reads costs its limit, is closed, and delays nobody", async () => {
+test("a peer that never reads costs its limit, delays those who publish to it for a bounded time, and is closed", async () => {
   await using strict = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(4 * MIB) } });
   using deaf = await connectPeer(strict);
   using listener = await connectPeer(strict);
@@ -150,11 +150,12 @@ test("a peer that never reads costs its limit, is closed, and delays nobody", as
   for (let count = 0; count < total; count++) {
     publisher.publish(["flood"], data);
     // The listener reads in this process too: without a pause it would be no better than the deaf one.
-    if (count % 1_000 === 0) await until("the listener keeps up", () => listener.payloads.length > count - 2_000);
+    if (count % 1_000 === 0)
+      await until("the listener keeps up", () => listener.payloads.length > count - 2_000, 40_000);
   }
 
   await until("the listener has all", () => listener.payloads.length === total, 60_000);
-  await until("the deaf one is closed", async () => (await closed(strict, "unsent-bytes")) === 1);
+  await until("the deaf one is closed", async () => (await closed(strict, "not-reading")) === 1);
   expect(residentBytes(strict.process.pid) - before).toBeLessThan(120 * MIB);
   expect(await metric(strict.adminUrl, "fanwire_channel_unsent_bytes")).toBe(0);
 });

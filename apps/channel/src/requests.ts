@@ -1,12 +1,17 @@
 import type { Bridge } from "./bridge.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
 import type { Limits } from "./config.ts";
 import type { RequestHandler } from "./conversations.ts";
 import type { LocalQueues } from "./core/local-queues.ts";
 import type { Subscriptions } from "./core/subscriptions.ts";
 import type { Events } from "./events.ts";
+import type { ItemStore } from "./item-store.ts";
 import type { Peer } from "./peer.ts";
 import type { Queues } from "./queues.ts";
 import type { Name, Request } from "./request.ts";
+import type { SlowPeers } from "./slow-peers.ts";
+import type { PauseReason } from "./traffic.ts";
+import type { Uplink } from "./uplink.ts";
 
 type RequestsParts = {
   readonly events: Events;
@@ -15,6 +20,10 @@ type RequestsParts = {
   readonly subscriptions: Subscriptions<Peer>;
   readonly localQueues: LocalQueues<Peer>;
   readonly limits: Limits;
+  readonly uplink: Uplink;
+  readonly store: ItemStore;
+  readonly slowPeers: SlowPeers;
+  readonly budget: BufferBudget;
 };
 
 /** Gives each request of a peer to the part that carries it out. */
@@ -25,6 +34,21 @@ export class Requests implements RequestHandler {
 
   constructor(parts: RequestsParts) {
     this.#parts = parts;
+  }
+
+  congestion(): PauseReason | undefined {
+    if (this.#parts.uplink.isCongested) return "nats";
+    return this.#parts.store.isCongested ? "unstored-items" : undefined;
+  }
+
+  pauseReason(request: Request, { key }: Name): PauseReason | undefined {
+    const { uplink, subscriptions, slowPeers, budget } = this.#parts;
+    if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
+    if (subscriptions.subscriberCount(key) === 0) return undefined;
+    // What comes back to our own subscribers must find room there, since nothing slows it down on its way.
+    if (uplink.isReturnCongested) return "nats";
+    if (slowPeers.isSlowChannel(key)) return "slow-subscriber";
+    return budget.isOutboundHigh ? "buffered-bytes" : undefined;
   }
 
   begin(peer: Peer, request: Request): void {

@@ -90,6 +90,13 @@ export class Subscriptions<Peer> {
     }
   }
 
+  /** Whether one of the channel's subscribers meets the condition. */
+  some(key: string, condition: (peer: Peer) => boolean): boolean {
+    let link = this.#channels.get(key)?.subscribers.first;
+    for (; link !== undefined; link = link.next) if (condition(link.value)) return true;
+    return false;
+  }
+
   /**
    * Passes the turn on and returns the subscriber who has it now: of fresh subscribers A, B, C that is B, C, A, B… When
    * the one whose turn it was last leaves, its successor counts as having had it.
