@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer, connectPeers, frame } from "./support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "./support/cluster.ts";
@@ -274,6 +275,35 @@ test("a peer with a hundred thousand channels comes back without holding up the 
   busy.socket.destroy();
   await until("all are left", async () => (await metric(own.adminUrl, "fanwire_channel_channels")) === 1);
 });
+
+test("a foreign peer that resets its connection before the server accepts it is refused", async () => {
+  const env = { CHANNEL_ALLOWED_NETWORKS: "10.0.0.0/8,::ffff:192.0.2.0/120" };
+  await using closedTo = await startChannel({ nats: nats.url, env });
+  await using everyone = await startChannel({ nats: nats.url });
+  using listener = await connectPeer(everyone);
+  listener.subscribe("admission");
+  await listener.settle();
+  const publication = frame(serialize({ type: "publish", channels: ["admission"], data: "foreign" }));
+
+  // The kernel completes the handshakes; the server sees the connections when they are reset already.
+  closedTo.process.kill("SIGSTOP");
+  for (let count = 0; count < 100; count++) await sendAndReset(closedTo.port, publication);
+  closedTo.process.kill("SIGCONT");
+
+  const refused = () => metric(closedTo.adminUrl, "fanwire_channel_peers_refused_total", { reason: "network" });
+  await until("all are refused", async () => (await refused()) === 100);
+  expect(await metric(closedTo.adminUrl, "fanwire_channel_peers_accepted_total")).toBe(0);
+  await listener.settle();
+  expect(listener.payloads).toEqual([]);
+});
+
+function sendAndReset(port: number, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes, () => socket.resetAndDestroy()));
+    socket.on("error", () => {});
+    socket.on("close", () => resolve());
+  });
+}
 
 test("an open bind is warned about, unless networks are listed", async () => {
   const env = { CHANNEL_HOST: "0.0.0.0" };
