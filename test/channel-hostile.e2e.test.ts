@@ -37,6 +37,8 @@ const closed = (server: TestChannel, reason: string) =>
 
 const MIB = 1_048_576;
 const length = (bytes: number) => Buffer.from([bytes >>> 24, bytes >>> 16, bytes >>> 8, bytes]);
+const publication = (data: string) =>
+  Buffer.from(`a:3:{s:4:"type";s:7:"publish";s:8:"channels";a:1:{i:0;s:7:"witness";}s:4:"data";${data}}`);
 const nested = `a:2:{s:4:"type";s:7:"publish";s:8:"channels";${"a:1:{i:0;".repeat(100_000)}`;
 
 test.each([
@@ -80,6 +82,10 @@ test.each([
   ["an integer", Buffer.from("i:5;")],
   ["no type", Buffer.from("a:0:{}")],
   ["an unknown type", serialize({ type: "explode", channels: ["x"] })],
+  ["an enum case", publication('E:11:"Suit:Hearts";')],
+  ["a C: object", publication('C:11:"ArrayObject":3:{abc}')],
+  ["an object of a class that PHP never reads", publication('O:3:"PDO":0:{}')],
+  ["a reference to a value that is replaced", publication('a:2:{i:0;O:1:"A":0:{}i:0;r:7;}')],
   ["no channels", serialize({ type: "publish", data: 1 })],
 ])("is ignored and counted, and the peer stays: %s", async (_, payload) => {
   const before = await metric(channel.adminUrl, "fanwire_channel_ignored_total");
@@ -283,11 +289,11 @@ test("a foreign peer that resets its connection before the server accepts it is 
   using listener = await connectPeer(everyone);
   listener.subscribe("admission");
   await listener.settle();
-  const publication = frame(serialize({ type: "publish", channels: ["admission"], data: "foreign" }));
+  const foreign = frame(serialize({ type: "publish", channels: ["admission"], data: "foreign" }));
 
   // The kernel completes the handshakes; the server sees the connections when they are reset already.
   closedTo.process.kill("SIGSTOP");
-  for (let count = 0; count < 100; count++) await sendAndReset(closedTo.port, publication);
+  for (let count = 0; count < 100; count++) await sendAndReset(closedTo.port, foreign);
   closedTo.process.kill("SIGCONT");
 
   const refused = () => metric(closedTo.adminUrl, "fanwire_channel_peers_refused_total", { reason: "network" });

@@ -1,5 +1,5 @@
 import { readArrayKey } from "./php-scalars.ts";
-import { Scanner } from "./php-serialize.ts";
+import { isSafe, Scanner } from "./php-serialize.ts";
 import { replyDataSlot } from "./replies.ts";
 import { shiftReferences } from "./shift-references.ts";
 
@@ -36,7 +36,14 @@ export type Request = {
 /** A message without effect, in the original too but for forged references; the connection stays usable. */
 export type IgnoredRequest = {
   type: "ignored";
-  reason: "malformed" | "over-limit" | "not-an-array" | "unknown-type" | "no-channels" | "reference-outside-data";
+  reason:
+    | "malformed"
+    | "over-limit"
+    | "not-an-array"
+    | "unknown-type"
+    | "no-channels"
+    | "reference-outside-data"
+    | "unsafe-value";
 };
 
 /** A message of which the original server dies. No real client sends one. */
@@ -73,12 +80,14 @@ export function parseRequest(payload: Buffer): Request | IgnoredRequest | Hostil
   const scanner = new Scanner(payload);
   const entries = scanner.enterArray();
   if (entries < 0) return refusePayload(payload);
-  const found: Found = { type: undefined, channels: "no-channels", data: phpNull };
+  const found: Found = { type: undefined, channels: "no-channels", data: phpNull, isDataUnsafe: false };
   for (let left = entries; left > 0; left--) {
     if (!readEntry(payload, scanner, found)) return refuseUnreadable(scanner);
   }
   if (!scanner.leave()) return refuseUnreadable(scanner);
-  return scanner.hasRefusedObject ? { type: "hostile", reason: "refused-object" } : decide(found);
+  if (scanner.hasRefusedObject) return { type: "hostile", reason: "refused-object" };
+  const isUnsafe = scanner.hasUnsafeValue || found.isDataUnsafe;
+  return isUnsafe ? { type: "ignored", reason: "unsafe-value" } : decide(found);
 }
 
 /** What a message has said so far. */
@@ -87,6 +96,7 @@ type Found = {
   channels: Name[] | "no-channels" | "name-not-scalar";
   /** `undefined`: there is data, but it refers to something outside itself. */
   data: Buffer | undefined;
+  isDataUnsafe: boolean;
 };
 
 function decide({ type, channels, data }: Found): Request | IgnoredRequest | HostileRequest {
@@ -125,9 +135,11 @@ function readData(payload: Buffer, scanner: Scanner, found: Found): boolean {
   const end = scanner.position;
   if (scanner.references.length === earlier) {
     found.data = payload.subarray(start, end);
+    found.isDataUnsafe = false;
   } else {
     const references = scanner.references.slice(earlier);
     found.data = shiftReferences({ bytes: payload, start, end, references }, slot, replyDataSlot);
+    found.isDataUnsafe = found.data !== undefined && !isSafe(scanner, payload.subarray(start, end), slot);
   }
   return true;
 }

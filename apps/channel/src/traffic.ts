@@ -81,6 +81,7 @@ export function newTraffic(): Traffic {
       "unknown-type": 0,
       "no-channels": 0,
       "reference-outside-data": 0,
+      "unsafe-value": 0,
     },
     pings: 0,
     kept: { unavailable: 0, "too-large": 0 },
