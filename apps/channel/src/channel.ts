@@ -133,6 +133,7 @@ function createServer(config: ChannelConfig, log: Log) {
 
   const arrive = (natsBus: NatsBus) => {
     bus.arrive(natsBus);
+    warnOfSmallPayload(natsBus, limits.frameBytes, log);
     const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
     queues.arrive(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
   };
@@ -148,6 +149,23 @@ function createServer(config: ChannelConfig, log: Log) {
     await peers.end(signal);
   };
   return { bus, peers, metrics, arrive, drain };
+}
+
+/** What a queue item or event takes in NATS beside its bytes: headers such as the item's id. */
+const MESSAGE_HEADER_BYTES = 1_024;
+
+/** Warns now, and when another server is connected to, if NATS does not take what peers may send. */
+function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void {
+  const check = () => {
+    const maxPayloadBytes = bus.maxPayloadBytes();
+    if (maxPayloadBytes >= maxFrameBytes + MESSAGE_HEADER_BYTES) return;
+    log.warn(
+      { maxPayloadBytes, maxFrameBytes },
+      "max_payload of NATS is below CHANNEL_MAX_FRAME_BYTES: larger events stay on this server, larger queue items are dropped",
+    );
+  };
+  check();
+  bus.onConnection((isConnected) => isConnected && check());
 }
 
 /** Connects to NATS, and says so to `arrive`. Rejects only when that can never be; `undefined` when stopped before. */

@@ -123,7 +123,9 @@ export class Queues {
     // The name is that of whoever first saw the queue: who stored the item, unless it was watched here before.
     const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;
     const localName = since < item.storedAt ? this.#parts.local.nameOf(key) : undefined;
-    return localName === undefined ? item.content : encodeQueueItem(localName, read.data);
+    if (localName === undefined) return item.content;
+    // With another form of its name the largest frame would be exceeded: clients do not tell the two apart.
+    return encodeQueueItem(localName, read.data) ?? item.content;
   }
 
   #subject(key: string): string {
