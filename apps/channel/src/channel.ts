@@ -9,6 +9,7 @@ import type { ChannelConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
 import { LocalQueues } from "./core/local-queues.ts";
 import { Subscriptions } from "./core/subscriptions.ts";
+import { Deliveries } from "./deliveries.ts";
 import { Events } from "./events.ts";
 import { ItemStore } from "./item-store.ts";
 import { type Listeners, startListeners } from "./listeners.ts";
@@ -103,15 +104,16 @@ function createServer(config: ChannelConfig, log: Log) {
     onWaiting: (isHigh) => peers.setReading(!isHigh),
   });
   const slowPeers = new SlowPeers(subscriptions, onFree);
+  const deliveries = new Deliveries(() => outlet.isBehind, onFree);
 
   const uplink = new Uplink(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
   const store = new ItemStore({ serverId: randomUUID(), maxBytes: limits.unstoredBytes, traffic, log, onFree });
   const { broadcastEvents } = config;
-  const bridge = new Bridge({ bus, uplink, subjects, subscriptions, broadcastEvents, traffic });
+  const bridge = new Bridge({ bus, uplink, subjects, subscriptions, deliveries, broadcastEvents, traffic });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
-  const events = new Events({ bus, uplink, subjects, subscriptions, traffic, onChannel });
+  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, onChannel });
   const queues = new Queues({ subjects, local: localQueues, store, traffic });
-  const congestion = { uplink, store, slowPeers, budget };
+  const congestion = { uplink, store, slowPeers, budget, deliveries };
   const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
   const conversations = new Conversations({ handler: requests, traffic });
   const onGone = (peer: Peer) => requests.onGone(peer);
@@ -129,6 +131,7 @@ function createServer(config: ChannelConfig, log: Log) {
     slowPeers: slowPeers.count,
     bufferedBytes: budget.usedBytes,
     waitingFrames: budget.waitingFrames,
+    deliveryBytes: deliveries.bytes,
   }));
 
   const arrive = (natsBus: NatsBus) => {
@@ -146,6 +149,7 @@ function createServer(config: ChannelConfig, log: Log) {
     await store.stop(signal);
     // NATS answers after it has sent us the events that our own peers published for each other.
     await bus.confirm();
+    deliveries.finish();
     await peers.end(signal);
   };
   return { bus, peers, metrics, arrive, drain };

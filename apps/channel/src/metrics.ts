@@ -19,6 +19,7 @@ export type Measures = {
   readonly slowPeers: number;
   readonly bufferedBytes: number;
   readonly waitingFrames: number;
+  readonly deliveryBytes: number;
 };
 
 /** Shows what a channel server counted; everything is read when the metrics are asked for, nothing on the hot path. */
@@ -90,6 +91,7 @@ function addGauges(registry: Registry, measure: () => Measures): void {
       "Memory of all peers' buffers: unfinished frames, waiting requests, unsent bytes, each shared one once.",
       ({ bufferedBytes }) => bufferedBytes,
     ],
+    ["delivery_bytes", "Bytes from NATS that are not handed to peers yet.", ({ deliveryBytes }) => deliveryBytes],
     ["waiting_frames", "Peers whose large frame waits for room.", ({ waitingFrames }) => waitingFrames],
   ];
   for (const [name, help, value] of gauges) {

@@ -14,10 +14,16 @@ export class Outlet {
   readonly #onFlushed: () => void;
   #writers = new Set<Writer>();
   #isPlanned = false;
+  #isBehind = false;
 
   /** `onFlushed` is called whenever some have been flushed. */
   constructor(onFlushed: () => void) {
     this.#onFlushed = onFlushed;
+  }
+
+  /** Whether some that were to be flushed in an earlier tick still wait. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   /** Flushes `writer` at the end of this tick or, when many are to be flushed, of one of the next. */
@@ -42,7 +48,8 @@ export class Outlet {
       writer.flush();
       if (this.#pace.isOver()) break;
     }
-    if (this.#writers.size > 0) this.#plan();
+    this.#isBehind = this.#writers.size > 0;
+    if (this.#isBehind) this.#plan();
     else this.batches.clear();
     this.#onFlushed();
   }

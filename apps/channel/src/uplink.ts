@@ -46,11 +46,14 @@ export class Uplink {
 
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome {
     const outcome = this.#bus.send(subject, content, headers);
-    if (outcome === "sent") {
-      this.#sentBytes += content.length + OVERHEAD_BYTES;
-      if (!this.#isConfirming && this.unconfirmedBytes >= this.#windowBytes) void this.#confirmUntilFew();
-    }
+    if (outcome === "sent") this.count(content.length);
     return outcome;
+  }
+
+  /** Counts something that the bus sends: a message's content, or a subscription's name. */
+  count(bytes: number): void {
+    this.#sentBytes += bytes + OVERHEAD_BYTES;
+    if (!this.#isConfirming && this.unconfirmedBytes >= this.#windowBytes) void this.#confirmUntilFew();
   }
 
   async #confirmUntilFew(): Promise<void> {

@@ -39,6 +39,11 @@ export class Subscriptions<Peer> {
     return [...(this.#peers.get(peer)?.keys() ?? [])];
   }
 
+  /** The same, one after the other: channels may be left meanwhile. */
+  eachKeyOf(peer: Peer): IterableIterator<string> {
+    return (this.#peers.get(peer) ?? new Map<string, Link<Peer>>()).keys();
+  }
+
   /** Whether the peer subscribes to the channel. */
   has(peer: Peer, key: string): boolean {
     return this.#peers.get(peer)?.has(key) ?? false;
