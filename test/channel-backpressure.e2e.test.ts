@@ -194,3 +194,26 @@ test("what many slow peers receive alike counts once, and unsent bytes of all pe
   expect(await metric(channel.adminUrl, "fanwire_channel_buffered_bytes")).toBeLessThanOrEqual(41 * MIB);
   for (const { socket } of peers) socket.destroy();
 });
+
+test("one reserve on many queues of large items closes no consumer that reads, and gives each item once", async () => {
+  await using channel = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(2 * MIB) } });
+  using producer = await connectPeer(channel);
+  using consumer = await connectPeer(channel);
+  const queues = Array.from({ length: 40 }, (_, at) => `large queue ${at}`);
+  for (const name of queues) producer.enqueue([name], "x".repeat(900_000));
+  await until("all are stored", async () => {
+    return (
+      (await metric(channel.adminUrl, "fanwire_channel_queue_items_total", { outcome: "stored" })) === queues.length
+    );
+  });
+  consumer.watch(...queues);
+  await consumer.settle();
+  using _ = readSlowly(consumer);
+
+  consumer.reserve();
+
+  await until("all are received", () => consumer.payloads.length === queues.length, 60_000);
+  expect(consumer.isClosed()).toBe(false);
+  const names = consumer.payloads.map((payload) => /large queue \d+/.exec(payload)?.[0]);
+  expect(new Set(names).size).toBe(queues.length);
+});

@@ -103,7 +103,10 @@ function createServer(config: ChannelConfig, log: Log) {
     onOutboundLow: onFree,
     onWaiting: (isHigh) => peers.setReading(!isHigh),
   });
-  const slowPeers = new SlowPeers(subscriptions, onFree);
+  const slowPeers = new SlowPeers(subscriptions, (peer) => {
+    conversations.resume();
+    if (!peer.isGone) queues.onCaughtUp(peer);
+  });
   const deliveries = new Deliveries(() => outlet.isBehind, onFree);
 
   const uplink = new Uplink(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
@@ -112,7 +115,7 @@ function createServer(config: ChannelConfig, log: Log) {
   const bridge = new Bridge({ bus, uplink, subjects, subscriptions, deliveries, broadcastEvents, traffic });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
   const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, onChannel });
-  const queues = new Queues({ subjects, local: localQueues, store, traffic });
+  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic });
   const congestion = { uplink, store, slowPeers, budget, deliveries };
   const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
   const conversations = new Conversations({ handler: requests, traffic });

@@ -14,11 +14,11 @@ type Slow = { readonly since: number };
  */
 export class SlowPeers {
   readonly #subscriptions: Subscriptions<Peer>;
-  readonly #onFree: () => void;
+  readonly #onFree: (peer: Peer) => void;
   readonly #peers = new Map<Peer, Slow>();
 
   /** `onFree` is called when a peer has caught up or is gone. */
-  constructor(subscriptions: Subscriptions<Peer>, onFree: () => void) {
+  constructor(subscriptions: Subscriptions<Peer>, onFree: (peer: Peer) => void) {
     this.#subscriptions = subscriptions;
     this.#onFree = onFree;
   }
@@ -29,7 +29,7 @@ export class SlowPeers {
 
   onSlow(peer: Peer, isSlow: boolean): void {
     if (isSlow) this.#peers.set(peer, { since: performance.now() });
-    else if (this.#peers.delete(peer)) this.#onFree();
+    else if (this.#peers.delete(peer)) this.#onFree(peer);
   }
 
   /** Whether a peer that subscribes to the channel is slow. */
