@@ -3,7 +3,7 @@ import { Deque } from "./core/deque.ts";
 import type { DecodedFrames, FrameError } from "./frames.ts";
 import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
-import { type Name, parseRequest, type Request } from "./request.ts";
+import { type Name, type Parsed, parseInSteps, type Request } from "./request.ts";
 import type { PauseReason, Traffic } from "./traffic.ts";
 
 /** Carries out what peers ask. */
@@ -38,6 +38,7 @@ export class Conversation {
   /** Memory of the messages and of the request; counted only while they wait. */
   #bytes = 0;
   #countedBytes = 0;
+  #parsing: Generator<void, Parsed> | undefined;
   #request: Request | undefined;
   /** The next name of the request. */
   nextName = 0;
@@ -64,11 +65,19 @@ export class Conversation {
   }
 
   get hasMore(): boolean {
-    return this.#request !== undefined || this.#messages.size > 0;
+    return this.#request !== undefined || this.#parsing !== undefined || this.#messages.size > 0;
   }
 
-  takeMessage(): Buffer | undefined {
-    return this.#messages.shift();
+  /** The next message being read; `undefined` when there is none. */
+  get parsing(): Generator<void, Parsed> | undefined {
+    const message = this.#parsing === undefined ? this.#messages.shift() : undefined;
+    if (message !== undefined) this.#parsing = parseInSteps(message);
+    return this.#parsing;
+  }
+
+  /** The message is read. */
+  endParsing(): void {
+    this.#parsing = undefined;
   }
 
   begin(request: Request): void {
@@ -89,6 +98,7 @@ export class Conversation {
 
   finish(): void {
     this.#messages.clear();
+    this.#parsing = undefined;
     this.#request = undefined;
     this.#bytes = 0;
     this.#count(0);
@@ -213,7 +223,7 @@ export class Conversations {
       const congestion = handler.congestion();
       if (congestion !== undefined && conversation.hasMore) return congestion;
       const request = conversation.request ?? this.#nextRequest(conversation);
-      if (request === undefined) return "done";
+      if (request === undefined || request === "later") return request ?? "done";
       const name = request.channels[conversation.nextName];
       if (name === undefined) {
         conversation.endRequest();
@@ -228,23 +238,27 @@ export class Conversations {
   }
 
   /** The next one that means something; `undefined` when there is none. */
-  #nextRequest(conversation: Conversation): Request | undefined {
+  #nextRequest(conversation: Conversation): Request | "later" | undefined {
     const { handler, traffic } = this.#parts;
-    for (;;) {
-      const message = conversation.takeMessage();
-      if (message === undefined) return undefined;
-      const request = parseRequest(message);
-      if (request.type === "ignored") {
-        traffic.ignored[request.reason]++;
-      } else if (request.type === "hostile") {
-        conversation.peer.close(request.reason);
-        return undefined;
-      } else {
-        traffic.requests[request.type]++;
-        conversation.begin(request);
-        handler.begin(conversation.peer, request);
-        return request;
+    for (let parsing = conversation.parsing; parsing !== undefined; parsing = conversation.parsing) {
+      const step = parsing.next();
+      if (step.done) {
+        conversation.endParsing();
+        const request = step.value;
+        if (request.type === "ignored") {
+          traffic.ignored[request.reason]++;
+        } else if (request.type === "hostile") {
+          conversation.peer.close(request.reason);
+          return undefined;
+        } else {
+          traffic.requests[request.type]++;
+          conversation.begin(request);
+          handler.begin(conversation.peer, request);
+          return request;
+        }
       }
+      if (this.#pace.isOver()) return "later";
     }
+    return undefined;
   }
 }
