@@ -227,12 +227,12 @@ export class Conversations {
       const name = request.channels[conversation.nextName];
       if (name === undefined) {
         conversation.endRequest();
-      } else {
-        const reason = handler.pauseReason(request, name);
-        if (reason !== undefined) return reason;
-        handler.handle(peer, request, name, conversation.nextName++);
+        continue;
       }
-      if (this.#pace.isOver()) return "later";
+      const reason = handler.pauseReason(request, name);
+      if (reason !== undefined) return reason;
+      handler.handle(peer, request, name, conversation.nextName++);
+      if (this.#pace.isOverAfter(request.data.length)) return "later";
     }
     return "done";
   }
@@ -254,10 +254,11 @@ export class Conversations {
           traffic.requests[request.type]++;
           conversation.begin(request);
           handler.begin(conversation.peer, request);
-          return request;
+          // One without names is carried out already.
+          return request.channels.length === 0 && this.#pace.isOverAfter(0) ? "later" : request;
         }
       }
-      if (this.#pace.isOver()) return "later";
+      if (step.done ? this.#pace.isOverAfter(0) : this.#pace.isOver()) return "later";
     }
     return undefined;
   }

@@ -59,7 +59,7 @@ export class Deliveries {
 
   /** Peers that are flushed in the same tick share what they are sent: the next tick begins when all are flushed. */
   #mustWait(): boolean {
-    return this.#isOutletBehind() || this.#pace.isOver();
+    return this.#isOutletBehind() || this.#pace.isOverAfter(0);
   }
 
   #deliverFirst(): void {
