@@ -32,6 +32,11 @@ export class Connection {
   /** When something came last, or when reading was resumed, by `performance.now()`. */
   #receivedAt = 0;
   #frameRoom: { end(): void } | undefined;
+  /** The room is there, so that the frame may come whole. */
+  #hasRoom = false;
+  /** Memory of a frame that waits for room, as counted in the budget. */
+  #waitingBytes = 0;
+  #isReading = true;
 
   constructor({ peer, socket, budget, maxFrameBytes, onIdle }: ConnectionParts) {
     this.peer = peer;
@@ -52,12 +57,12 @@ export class Connection {
 
   /** Whether the frame that is coming began before `time` and the peer alone is to blame. */
   isFrameOlderThan(time: number): boolean {
-    return this.#notReading.size === 0 && this.#frameSince !== undefined && this.#frameSince < time;
+    return this.#isReading && this.#frameSince !== undefined && this.#frameSince < time;
   }
 
   /** Whether it has room for a frame of which nothing has come since `time`. */
   hasIdleRoom(time: number): boolean {
-    return this.#notReading.size === 0 && this.#frameRoom !== undefined && this.#receivedAt < time;
+    return this.#isReading && this.#hasRoom && this.#receivedAt < time;
   }
 
   push(chunk: Buffer): DecodedFrames {
@@ -70,12 +75,24 @@ export class Connection {
   }
 
   setReading(reason: NotReading, isReading: boolean): void {
-    const wasReading = this.#notReading.size === 0;
     if (isReading) this.#notReading.delete(reason);
     else this.#notReading.add(reason);
-    const isReadingNow = this.#notReading.size === 0;
-    if (isReadingNow === wasReading) return;
-    if (!isReadingNow) {
+    this.#apply();
+  }
+
+  /** Gives back what an unfinished frame holds. */
+  forgetFrame(): void {
+    this.#decoder.forget();
+    this.#endRoom();
+  }
+
+  /** Starts or stops reading. A frame that has room comes to its end even when all peers wait: others wait for its room. */
+  #apply(): void {
+    const isAllStopped = this.#notReading.has("all") && !this.#hasRoom;
+    const isReading = !isAllStopped && !this.#notReading.has("requests") && !this.#notReading.has("frame-room");
+    if (isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    if (!isReading) {
       this.socket.pause();
       return;
     }
@@ -85,23 +102,37 @@ export class Connection {
     this.socket.resume();
   }
 
-  /** Gives back what an unfinished frame holds. */
-  forgetFrame(): void {
-    this.#decoder.forget();
-    this.#frameRoom?.end();
-    this.#frameRoom = undefined;
-  }
-
   /** `isOver`: the frame for which there was room is no longer coming. */
   #reserveRoom(isOver: boolean): void {
-    if (isOver) {
-      this.#frameRoom?.end();
-      this.#frameRoom = undefined;
-    }
+    if (isOver) this.#endRoom();
     const { declaredBytes } = this.#decoder;
     if (this.#frameRoom !== undefined || declaredBytes <= SMALL_FRAME) return;
-    const room = this.#budget.reserveFrame(declaredBytes, () => this.setReading("frame-room", true));
+    const room = this.#budget.reserveFrame(declaredBytes, () => this.#onRoom());
     this.#frameRoom = room;
-    if (!room.isGranted) this.setReading("frame-room", false);
+    this.#hasRoom = room.isGranted;
+    if (room.isGranted) return;
+    this.setReading("frame-room", false);
+    this.#countWaiting(this.#decoder.heldBytes);
+  }
+
+  #onRoom(): void {
+    this.#hasRoom = true;
+    this.#countWaiting(0);
+    this.setReading("frame-room", true);
+  }
+
+  #endRoom(): void {
+    this.#hasRoom = false;
+    this.#countWaiting(0);
+    this.#frameRoom?.end();
+    this.#frameRoom = undefined;
+    this.#apply();
+  }
+
+  #countWaiting(bytes: number): void {
+    if (bytes === this.#waitingBytes) return;
+    const added = bytes - this.#waitingBytes;
+    this.#waitingBytes = bytes;
+    this.#budget.addWaiting(added);
   }
 }
