@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "./support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "./support/cluster.ts";
@@ -217,4 +220,50 @@ test("without JetStream events work, and queue items wait up to a bound beyond w
   );
   using publisher = await connectPeer(channel);
   expect(publisher.isClosed()).toBe(false);
+});
+
+test("items of 10 MiB reach their consumer where NATS takes them; where it does not, the server warns and drops none silently", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-config-"));
+  await writeFile(join(folder, "nats.conf"), "max_payload: 11MB");
+  await using large = await startNats(["-c", join(folder, "nats.conf")]);
+  await using server = await startChannel({ nats: large.url });
+  using consumer = await connectPeer(server);
+  using producer = await connectPeer(server);
+  consumer.watch("large");
+  consumer.reserve();
+  await consumer.settle();
+
+  producer.enqueue(["large"], "x".repeat(10_485_760 - 200));
+
+  await until("the item is received", () => consumer.payloads.length === 1);
+  const isWarned = (channel: TestChannel) =>
+    channel.process.logLines().some(({ msg }) => String(msg).startsWith("max_payload of NATS is below"));
+  expect(isWarned(server)).toBe(false);
+
+  await using small = await startNats();
+  await using limited = await startChannel({ nats: small.url });
+  using sender = await connectPeer(limited);
+  sender.enqueue(["large"], "x".repeat(2_000_000));
+  await until("the item is counted", async () => {
+    return (await metric(limited.adminUrl, "fanwire_channel_queue_items_total", { outcome: "too-large" })) === 1;
+  });
+  expect(isWarned(limited)).toBe(true);
+  expect(limited.process.logLines()).toContainEqual(
+    expect.objectContaining({ level: "error", msg: "a queue item is too large for NATS, dropped" }),
+  );
+  await rm(folder, { recursive: true });
+});
+
+test("an item that never fits in the stream does not hold up those behind it", async () => {
+  await using nats = await startNats();
+  await using server = await startChannel({ nats: nats.url, env: { CHANNEL_QUEUE_MAX_BYTES: "65536" } });
+  using peer = await connectPeer(server);
+  peer.watch("after");
+  peer.reserve();
+
+  for (const bytes of [100_000, 65_450]) peer.enqueue(["too large"], "x".repeat(bytes));
+  peer.enqueue(["after"], 1);
+
+  await until("the item behind it is received", () => peer.payloads.length === 1);
+  expect(await metric(server.adminUrl, "fanwire_channel_queue_items_total", { outcome: "too-large" })).toBe(2);
 });

@@ -1,49 +1,105 @@
+import type { SharedBytes } from "./buffer-budget.ts";
+import { Deque } from "./core/deque.ts";
+
 const largestBlock = 65_536;
 const smallestBlock = 1_024;
+/** Pieces of this size are kept as they are, with all other peers that get them; smaller ones are copied into blocks. */
+const sharedPiece = 4_096;
+
+/** Counts what backlogs keep. */
+export type BacklogBudget = { hold(shared: SharedBytes): void; release(shared: SharedBytes): void };
+
+type Piece = { readonly bytes: Buffer; readonly memory: SharedBytes };
 
 /**
- * Bytes that wait for a slow reader. Small pieces are copied into blocks, since a stream keeps several hundred bytes for
- * each piece it is given: without that a limit in bytes would not bound memory.
+ * Bytes that wait for a slow reader. Small pieces are copied into blocks, since each piece costs several hundred bytes:
+ * without that a limit in bytes would not bound memory.
  */
 export class Backlog {
-  #blocks: Buffer[] = [];
-  /** The block that is being filled, the last one, and how full it is. */
-  #open: Buffer | undefined;
+  readonly #budget: BacklogBudget;
+  readonly #pieces = new Deque<Piece>();
+  /** Bytes of the first piece that were taken already. */
+  #taken = 0;
+  /** The block that is being filled, which follows all pieces, and how full it is. */
+  #open: Piece | undefined;
   #used = 0;
   #bytes = 0;
+  /** Memory of pieces that were taken whole and are not written. */
+  #unwritten: SharedBytes[] = [];
+
+  constructor(budget: BacklogBudget) {
+    this.#budget = budget;
+  }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  add(piece: Buffer): void {
+  /** `memory` is what a large piece is part of, when it is shared. */
+  add(piece: Buffer, memory: SharedBytes = { bytes: piece.length, holders: 0 }): void {
     this.#bytes += piece.length;
-    if (piece.length >= largestBlock) {
+    if (piece.length >= sharedPiece) {
       this.#close();
-      this.#blocks.push(piece);
+      this.#budget.hold(memory);
+      this.#pieces.push({ bytes: piece, memory });
       return;
     }
-    const copied = this.#open === undefined ? 0 : piece.copy(this.#open, this.#used);
+    const copied = this.#open === undefined ? 0 : piece.copy(this.#open.bytes, this.#used);
     this.#used += copied;
-    if (copied === piece.length) return;
-    this.#close();
-    // Doubling from a small one: thousands of peers may be a little late without costing a full block each.
-    const wanted = Math.max(smallestBlock, piece.length - copied, Math.min(largestBlock, this.#bytes));
-    this.#open = Buffer.allocUnsafeSlow(wanted);
-    this.#used = piece.copy(this.#open, 0, copied);
+    if (copied < piece.length) this.#openBlock(piece.subarray(copied));
   }
 
-  /** Everything, in order; the backlog is empty after. */
-  take(): Buffer[] {
+  /** The next bytes in order, at most `maxBytes` of them. They stay counted until {@link written}. */
+  take(maxBytes: number): Buffer[] {
     this.#close();
-    const blocks = this.#blocks;
-    this.#blocks = [];
+    const buffers: Buffer[] = [];
+    let left = maxBytes;
+    for (let piece = this.#pieces.first; piece !== undefined && left > 0; piece = this.#pieces.first) {
+      const part = piece.bytes.subarray(this.#taken, this.#taken + left);
+      buffers.push(part);
+      left -= part.length;
+      this.#bytes -= part.length;
+      this.#taken += part.length;
+      if (this.#taken < piece.bytes.length) break;
+      this.#taken = 0;
+      this.#unwritten.push(piece.memory);
+      this.#pieces.shift();
+    }
+    return buffers;
+  }
+
+  /** What was taken is written. */
+  written(): void {
+    if (this.#unwritten.length === 0) return;
+    const written = this.#unwritten;
+    this.#unwritten = [];
+    for (const memory of written) this.#budget.release(memory);
+  }
+
+  /** Forgets everything, also what was taken. */
+  clear(): void {
+    this.#close();
+    this.written();
+    for (let piece = this.#pieces.shift(); piece !== undefined; piece = this.#pieces.shift()) {
+      this.#budget.release(piece.memory);
+    }
+    this.#taken = 0;
     this.#bytes = 0;
-    return blocks;
+  }
+
+  #openBlock(piece: Buffer): void {
+    this.#close();
+    // Doubling from a small one: thousands of peers may be a little late without costing a full block each.
+    const size = Math.max(smallestBlock, piece.length, Math.min(largestBlock, this.#bytes));
+    const memory = { bytes: size, holders: 0 };
+    this.#budget.hold(memory);
+    this.#open = { bytes: Buffer.allocUnsafeSlow(size), memory };
+    this.#used = piece.copy(this.#open.bytes, 0);
   }
 
   #close(): void {
-    if (this.#open !== undefined && this.#used > 0) this.#blocks.push(this.#open.subarray(0, this.#used));
+    if (this.#open === undefined) return;
+    this.#pieces.push({ bytes: this.#open.bytes.subarray(0, this.#used), memory: this.#open.memory });
     this.#open = undefined;
     this.#used = 0;
   }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Backlog } from "./backlog.ts";
 import { type Batch, Batches, encodeBatch } from "./batch.ts";
+import type { SharedBytes } from "./buffer-budget.ts";
 import { encodeFrames } from "./frames.ts";
 
 const sizes = fc.array(fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 65_000, max: 66_000 })), {
@@ -76,23 +77,58 @@ test("large payloads are not copied, and all frames keep their order", () => {
   );
 });
 
-test("a backlog gives everything back in order, in few blocks", () => {
+class CountingBudget {
+  bytes = 0;
+
+  hold(shared: SharedBytes): void {
+    if (shared.holders++ === 0) this.bytes += shared.bytes;
+  }
+
+  release(shared: SharedBytes): void {
+    if (--shared.holders === 0) this.bytes -= shared.bytes;
+  }
+}
+
+test("a backlog returns everything in order, a part at a time, and counts its memory until it is written", () => {
   fc.assert(
-    fc.property(sizes, (lengths) => {
-      const backlog = new Backlog();
+    fc.property(sizes, fc.integer({ min: 500, max: 100_000 }), (lengths, part) => {
+      const budget = new CountingBudget();
+      const backlog = new Backlog(budget);
       const pieces = lengths.map((length, index) => Buffer.alloc(length, index));
       for (const piece of pieces) backlog.add(piece);
+      const taken: Buffer[] = [];
 
-      expect(backlog.bytes).toBe(lengths.reduce((sum, length) => sum + length, 0));
-      expect(Buffer.concat(backlog.take()).equals(Buffer.concat(pieces))).toBe(true);
-      expect(backlog.bytes).toBe(0);
-      expect(backlog.take()).toEqual([]);
+      const bytes = lengths.reduce((sum, length) => sum + length, 0);
+      expect(backlog.bytes).toBe(bytes);
+      expect(budget.bytes).toBeGreaterThanOrEqual(bytes);
+      while (backlog.bytes > 0) {
+        const buffers = backlog.take(part);
+        expect(Buffer.concat(buffers).length).toBeLessThanOrEqual(part);
+        taken.push(...buffers);
+        backlog.written();
+      }
+
+      expect(Buffer.concat(taken).equals(Buffer.concat(pieces))).toBe(true);
+      expect([budget.bytes, backlog.take(part)]).toEqual([0, []]);
     }),
     { numRuns: 30 },
   );
+});
 
-  const backlog = new Backlog();
+test("a backlog joins small pieces in blocks, and shares the memory of large ones", () => {
+  const budget = new CountingBudget();
+  const [one, other] = [new Backlog(budget), new Backlog(budget)];
   for (let count = 0; count < 100_000; count++)
-    backlog.add(Buffer.from("sixty bytes or so of something that is sent often, a frame"));
-  expect(backlog.take().length).toBeLessThan(120);
+    one.add(Buffer.from("sixty bytes or so of something that is sent often, a frame"));
+  expect(one.take(Number.POSITIVE_INFINITY).length).toBeLessThan(120);
+  one.written();
+
+  const large = Buffer.alloc(1_000_000);
+  const memory = { bytes: large.length, holders: 0 };
+  for (const backlog of [one, other]) backlog.add(large, memory);
+  expect(budget.bytes).toBe(large.length);
+  one.clear();
+  expect(budget.bytes).toBe(large.length);
+  other.clear();
+  expect(budget.bytes).toBe(0);
 });

@@ -1,3 +1,4 @@
+import type { SharedBytes } from "./buffer-budget.ts";
 import { encodeFrames, headerBytes } from "./frames.ts";
 
 /** A payload so large that it is not copied to be joined with others. */
@@ -9,6 +10,8 @@ export type Batch = {
   readonly before: Batch | undefined;
   /** Frame headers included. */
   readonly bytes: number;
+  /** Its encoded frames, counted. Apart from the batch, so that a slow reader does not keep the whole tick alive. */
+  readonly memory: SharedBytes;
   /** Makes {@link Batches.append} find the batch that the peer before this one got. */
   next: Batch | undefined;
   encoded: readonly Buffer[] | undefined;
@@ -22,13 +25,21 @@ export type Batch = {
  */
 export class Batches {
   #first: Batch | undefined;
+  #bytes = 0;
+
+  /** Bytes of the payloads that the batches keep, frame headers included. */
+  get bytes(): number {
+    return this.#bytes;
+  }
 
   /** The batch that is `before` and then `payload`; `before` is `undefined` for a peer that has none in this turn. */
   append(before: Batch | undefined, payload: Uint8Array): Batch {
     const known = before === undefined ? this.#first : before.next;
     if (known !== undefined && known.payload === payload) return known;
     const bytes = (before?.bytes ?? 0) + headerBytes + payload.length;
-    const batch: Batch = { payload, before, bytes, next: undefined, encoded: undefined };
+    const memory = { bytes, holders: 0 };
+    const batch: Batch = { payload, before, bytes, memory, next: undefined, encoded: undefined };
+    this.#bytes += headerBytes + payload.length;
     if (before === undefined) this.#first = batch;
     else before.next = batch;
     return batch;
@@ -37,6 +48,7 @@ export class Batches {
   /** Ends the turn: later batches share nothing with earlier ones. */
   clear(): void {
     this.#first = undefined;
+    this.#bytes = 0;
   }
 }
 

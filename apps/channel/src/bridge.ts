@@ -10,6 +10,7 @@ import {
   VIA_CHANNEL,
 } from "@fanwire/protocol";
 import type { Subscriptions } from "./core/subscriptions.ts";
+import type { Deliveries } from "./deliveries.ts";
 import type { Peer } from "./peer.ts";
 import { encodeArray, encodeString, readScalars } from "./php-values.ts";
 import { encodeEvent } from "./replies.ts";
@@ -27,6 +28,7 @@ type BridgeParts = {
   readonly uplink: Uplink;
   readonly subjects: Subjects;
   readonly subscriptions: Subscriptions<Peer>;
+  readonly deliveries: Deliveries;
   /** Names of the events that mean everyone. */
   readonly broadcastEvents: readonly string[];
   readonly traffic: Traffic;
@@ -88,7 +90,9 @@ export class Bridge {
     else this.#openBroadcasts.delete(key);
     if (this.#openBroadcasts.size > 0) {
       const { bus, subjects } = this.#parts;
-      this.#everyone ??= bus.subscribe(subjects.live({ kind: "everyone" }), (message) => this.#fromEveryone(message));
+      const onMessage = (message: BusMessage) =>
+        this.#parts.deliveries.add(message.data.length, () => this.#fromEveryone(message));
+      this.#everyone ??= bus.subscribe(subjects.live({ kind: "everyone" }), onMessage);
     } else {
       this.#everyone?.unsubscribe();
       this.#everyone = undefined;

@@ -4,10 +4,12 @@ import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwir
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { Bridge } from "./bridge.ts";
+import { BufferBudget } from "./buffer-budget.ts";
 import type { ChannelConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
 import { LocalQueues } from "./core/local-queues.ts";
 import { Subscriptions } from "./core/subscriptions.ts";
+import { Deliveries } from "./deliveries.ts";
 import { Events } from "./events.ts";
 import { ItemStore } from "./item-store.ts";
 import { type Listeners, startListeners } from "./listeners.ts";
@@ -18,6 +20,7 @@ import type { Peer } from "./peer.ts";
 import { Peers } from "./peers.ts";
 import { Queues } from "./queues.ts";
 import { Requests } from "./requests.ts";
+import { SlowPeers } from "./slow-peers.ts";
 import { newTraffic } from "./traffic.ts";
 import { Uplink } from "./uplink.ts";
 
@@ -58,7 +61,7 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
     };
     const source = { readiness, metrics: () => server.metrics.metrics() };
     running.admin = await startAdmin({ host: config.adminHost, port: config.adminPort, source, log });
-    running.listeners = await startListeners(config, log, (socket) => server.peers.accept(socket));
+    running.listeners = await startListeners(config, log, (socket, isUnix) => server.peers.accept(socket, isUnix));
   } catch (error) {
     await stop();
     throw error;
@@ -75,29 +78,49 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
   return { port, adminPort, stop: stopOnce, [Symbol.asyncDispose]: stopOnce };
 }
 
+/**
+ * What is on its way through NATS to our own subscribers may be this share of a peer's unsent bytes: with the half at which
+ * publishers wait, and twice the share when NATS hangs and its confirmations are given up, it stays below the limit.
+ */
+const RETURNING_SHARE = 8;
+
 /** Everything between the peers' sockets and NATS. */
 function createServer(config: ChannelConfig, log: Log) {
   const { limits } = config;
   const bus = new LateBus();
   const subjects = new Subjects(config.bus.prefix);
   const traffic = newTraffic();
-  const outlet = new Outlet();
   const subscriptions = new Subscriptions<Peer>();
   const localQueues = new LocalQueues<Peer>();
   const onFree = () => conversations.resume();
+  const outlet: Outlet = new Outlet(() => {
+    budget.checkOutbound();
+    peers.closeLargest();
+  });
+  const budget = new BufferBudget({
+    maxBytes: limits.bufferedBytes,
+    batchBytes: () => outlet.batches.bytes,
+    onOutboundLow: onFree,
+    onWaiting: (isHigh) => peers.setReading(!isHigh),
+  });
+  const slowPeers = new SlowPeers(subscriptions, (peer) => {
+    conversations.resume();
+    if (!peer.isGone) queues.onCaughtUp(peer);
+  });
+  const deliveries = new Deliveries(() => outlet.isBehind, onFree);
 
-  const uplink = new Uplink(bus, limits.unconfirmedBytes, onFree);
+  const uplink = new Uplink(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
   const store = new ItemStore({ serverId: randomUUID(), maxBytes: limits.unstoredBytes, traffic, log, onFree });
   const { broadcastEvents } = config;
-  const bridge = new Bridge({ bus, uplink, subjects, subscriptions, broadcastEvents, traffic });
+  const bridge = new Bridge({ bus, uplink, subjects, subscriptions, deliveries, broadcastEvents, traffic });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
-  const events = new Events({ bus, uplink, subjects, subscriptions, traffic, onChannel });
-  const queues = new Queues({ subjects, local: localQueues, store, traffic });
-  const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits });
-  const isCongested = () => uplink.isCongested || store.isCongested;
-  const conversations = new Conversations({ handler: requests, traffic, isCongested });
+  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, onChannel });
+  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic });
+  const congestion = { uplink, store, slowPeers, budget, deliveries };
+  const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
+  const conversations = new Conversations({ handler: requests, traffic });
   const onGone = (peer: Peer) => requests.onGone(peer);
-  const peers = new Peers({ config, conversations, outlet, traffic, log, onGone });
+  const peers = new Peers({ config, conversations, outlet, budget, slowPeers, traffic, log, onGone });
 
   const metrics = createChannelMetrics(traffic, bus, () => ({
     ...peers.heldBytes,
@@ -108,10 +131,15 @@ function createServer(config: ChannelConfig, log: Log) {
     unstoredItems: store.itemCount,
     unstoredBytes: store.bytes,
     waitingPeers: conversations.waitingCount,
+    slowPeers: slowPeers.count,
+    bufferedBytes: budget.usedBytes,
+    waitingFrames: budget.waitingFrames,
+    deliveryBytes: deliveries.bytes,
   }));
 
   const arrive = (natsBus: NatsBus) => {
     bus.arrive(natsBus);
+    warnOfSmallPayload(natsBus, limits.frameBytes, log);
     const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
     queues.arrive(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
   };
@@ -124,9 +152,27 @@ function createServer(config: ChannelConfig, log: Log) {
     await store.stop(signal);
     // NATS answers after it has sent us the events that our own peers published for each other.
     await bus.confirm();
+    deliveries.finish();
     await peers.end(signal);
   };
   return { bus, peers, metrics, arrive, drain };
+}
+
+/** What a queue item or event takes in NATS beside its bytes: headers such as the item's id. */
+const MESSAGE_HEADER_BYTES = 1_024;
+
+/** Warns now, and when another server is connected to, if NATS does not take what peers may send. */
+function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void {
+  const check = () => {
+    const maxPayloadBytes = bus.maxPayloadBytes();
+    if (maxPayloadBytes >= maxFrameBytes + MESSAGE_HEADER_BYTES) return;
+    log.warn(
+      { maxPayloadBytes, maxFrameBytes },
+      "max_payload of NATS is below CHANNEL_MAX_FRAME_BYTES: larger events stay on this server, larger queue items are dropped",
+    );
+  };
+  check();
+  bus.onConnection((isConnected) => isConnected && check());
 }
 
 /** Connects to NATS, and says so to `arrive`. Rejects only when that can never be; `undefined` when stopped before. */

@@ -42,7 +42,14 @@ export const channelSettings = {
     .describe("Time a peer may take to send one frame to its end; one that takes longer is closed; 0: any time."),
   CHANNEL_MAX_UNSENT_BYTES: setting
     .integer({ min: 1_024, max: 1_073_741_824, default: 10 * MIB })
-    .describe("Bytes kept for a peer that reads slowly; one that has more waiting is closed."),
+    .describe(
+      "Bytes kept for a peer that reads slowly. At half of them peers of this server that publish to it wait; one that has more waiting, by what other servers publish, is closed.",
+    ),
+  CHANNEL_MAX_BUFFERED_BYTES: setting
+    .integer({ min: 2 * maxFrameBytes, max: 1_099_511_627_776, default: 256 * MIB })
+    .describe(
+      "Memory of all peers' buffers together: frames that have not come whole, requests that wait, unsent bytes. Senders wait first; beyond it those with most unsent bytes are closed.",
+    ),
   CHANNEL_MAX_SUBSCRIPTIONS: setting
     .integer({ min: 1, max: 10_000_000, default: 200_000 })
     .describe("Channels a peer may subscribe to; one more closes it."),
@@ -55,7 +62,7 @@ export const channelSettings = {
   CHANNEL_MAX_UNSTORED_BYTES: setting
     .integer({ min: 65_536, max: 1_073_741_824, default: 64 * MIB })
     .describe(
-      "Bytes of queue items that JetStream does not have yet; while there are more, no peer that sends anything is read from.",
+      "Memory of queue items that JetStream does not have yet; while there are more, no peer that sends anything is read from.",
     ),
   CHANNEL_QUEUE_MAX_BYTES: setting
     .integer({ min: 65_536, max: 1_000_000_000_000, default: 1_024 * MIB })
@@ -100,6 +107,7 @@ export type Limits = {
   /** 0: none. */
   readonly frameMs: number;
   readonly unsentBytes: number;
+  readonly bufferedBytes: number;
   readonly subscriptions: number;
   readonly watches: number;
   readonly unconfirmedBytes: number;
@@ -124,6 +132,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ChannelConfig {
       frameBytes: values.CHANNEL_MAX_FRAME_BYTES,
       frameMs: values.CHANNEL_FRAME_SECONDS * 1_000,
       unsentBytes: values.CHANNEL_MAX_UNSENT_BYTES,
+      bufferedBytes: values.CHANNEL_MAX_BUFFERED_BYTES,
       subscriptions: values.CHANNEL_MAX_SUBSCRIPTIONS,
       watches: values.CHANNEL_MAX_WATCHES,
       unconfirmedBytes: values.CHANNEL_MAX_UNCONFIRMED_BYTES,

@@ -1,7 +1,10 @@
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
+import { Deque } from "./core/deque.ts";
 import type { Subscriptions } from "./core/subscriptions.ts";
+import type { Deliveries } from "./deliveries.ts";
 import { hashName } from "./name-hash.ts";
+import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
 import { encodeEvent, readEvent } from "./replies.ts";
 import type { Name } from "./request.ts";
@@ -16,6 +19,8 @@ const LOOP_GROUP = "loop";
  */
 const MAX_LOOP_SHARES = 64;
 
+const LEAVE_AGAIN_MS = 1;
+
 type Heard = { readonly event: BusSubscription; readonly loops: BusSubscription[] };
 
 type EventsParts = {
@@ -23,6 +28,7 @@ type EventsParts = {
   readonly uplink: Uplink;
   readonly subjects: Subjects;
   readonly subscriptions: Subscriptions<Peer>;
+  readonly deliveries: Deliveries;
   readonly traffic: Traffic;
   /** The first peer of this server has subscribed to the channel; the last one has left it. */
   onChannel(key: string, isOpen: boolean): void;
@@ -35,6 +41,9 @@ type EventsParts = {
 export class Events {
   readonly #parts: EventsParts;
   readonly #heard = new Map<string, Heard>();
+  /** Peers that are gone and still subscribed, with the channels that they have not left. */
+  readonly #leaving = new Deque<{ readonly peer: Peer; readonly keys: IterableIterator<string> }>();
+  readonly #pace = new Pace();
 
   constructor(parts: EventsParts) {
     this.#parts = parts;
@@ -44,6 +53,7 @@ export class Events {
     const { bus, subscriptions } = this.#parts;
     const isFirst = subscriptions.subscribe(peer, key);
     if (isFirst) {
+      this.#parts.uplink.count(key.length);
       const event = bus.subscribe(this.#subject("event", key), (message) => this.#onEvent(key, message));
       this.#heard.set(key, { event, loops: [] });
       this.#parts.onChannel(key, true);
@@ -56,10 +66,10 @@ export class Events {
     this.#onFewer(key);
   }
 
+  /** Ends the subscriptions of a peer that is gone, over several ticks when there are many. It receives nothing meanwhile. */
   disconnect(peer: Peer): void {
-    const keys = this.#parts.subscriptions.keysOf(peer);
-    this.#parts.subscriptions.disconnect(peer);
-    for (const key of keys) this.#onFewer(key);
+    this.#leaving.push({ peer, keys: this.#parts.subscriptions.eachKeyOf(peer) });
+    if (this.#leaving.size === 1) this.#leave();
   }
 
   publish({ key, raw }: Name, data: Buffer): void {
@@ -81,11 +91,13 @@ export class Events {
   }
 
   #onEvent(key: string, message: BusMessage): void {
-    if (this.#isEventOf(key, message)) this.#deliver(key, message.data);
+    if (!this.#isEventOf(key, message)) return;
+    this.#parts.deliveries.add(message.data.length, () => this.#deliver(key, message.data));
   }
 
   #onLoop(key: string, message: BusMessage): void {
-    if (this.#isEventOf(key, message)) this.#deliverInTurn(key, message.data);
+    if (!this.#isEventOf(key, message)) return;
+    this.#parts.deliveries.add(message.data.length, () => this.#deliverInTurn(key, message.data));
   }
 
   /** Anybody can publish on NATS, and a PHP peer dies of a frame it cannot read. */
@@ -102,7 +114,27 @@ export class Events {
   }
 
   #deliverInTurn(key: string, payload: Uint8Array): void {
-    this.#parts.subscriptions.nextInTurn(key)?.deliver(payload);
+    const { subscriptions } = this.#parts;
+    let peer = subscriptions.nextInTurn(key);
+    for (; peer?.isGone; peer = subscriptions.nextInTurn(key)) this.unsubscribe(peer, key);
+    peer?.deliver(payload);
+  }
+
+  #leave(): void {
+    let next = this.#leaving.first;
+    while (next !== undefined) {
+      const { value: key, done } = next.keys.next();
+      if (done) {
+        this.#leaving.shift();
+        next = this.#leaving.first;
+        continue;
+      }
+      this.unsubscribe(next.peer, key);
+      if (!this.#pace.isOver() && !this.#parts.uplink.isReturnCongested) continue;
+      // NATS needs time for what it is told here too.
+      setTimeout(() => this.#leave(), LEAVE_AGAIN_MS);
+      return;
+    }
   }
 
   /** A subscriber of the channel has left. */
@@ -112,6 +144,7 @@ export class Events {
     this.#shareLoop(key);
     if (this.#parts.subscriptions.subscriberCount(key) > 0) return;
     heard.event.unsubscribe();
+    this.#parts.uplink.count(0);
     this.#heard.delete(key);
     this.#parts.onChannel(key, false);
   }
@@ -120,8 +153,12 @@ export class Events {
     const loops = this.#heard.get(key)?.loops;
     if (loops === undefined) return;
     const shares = Math.min(this.#parts.subscriptions.subscriberCount(key), MAX_LOOP_SHARES);
-    while (loops.length > shares) loops.pop()?.unsubscribe();
+    while (loops.length > shares) {
+      loops.pop()?.unsubscribe();
+      this.#parts.uplink.count(0);
+    }
     while (loops.length < shares) {
+      this.#parts.uplink.count(key.length);
       const onLoop = (message: BusMessage) => this.#onLoop(key, message);
       loops.push(this.#parts.bus.subscribe(this.#subject("loop", key), onLoop, LOOP_GROUP));
     }

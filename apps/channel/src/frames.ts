@@ -43,6 +43,16 @@ export class FrameDecoder {
     return this.#partial.length;
   }
 
+  /** Length of the unfinished frame as its header says; 0 when there is none, or its header is not whole. */
+  get declaredBytes(): number {
+    return this.#partialBytes < headerBytes ? 0 : this.#partial.readUInt32BE(0);
+  }
+
+  /** Gives up the unfinished frame. Nothing may be pushed after it. */
+  forget(): void {
+    this.#release();
+  }
+
   push(chunk: Buffer): DecodedFrames {
     const decoded: DecodedFrames = { messages: [], pings: 0, error: this.#error };
     if (decoded.error !== null) return decoded;

@@ -21,11 +21,13 @@ const KEEP_ALIVE_MS = 60_000;
 export async function startListeners(
   { tcp, socketPath }: Pick<ChannelConfig, "tcp" | "socketPath">,
   log: Log,
-  onSocket: (socket: Socket) => void,
+  onSocket: (socket: Socket, isUnix: boolean) => void,
 ): Promise<Listeners> {
   const servers: Server[] = [];
   const listen = async (options: ListenOptions) => {
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, onSocket);
+    const isUnix = options.path !== undefined;
+    const tcpOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const server = createServer(tcpOptions, (socket) => onSocket(socket, isUnix));
     await bind(server, options);
     servers.push(server);
     // After that only accepting can fail, for one connection: out of open files, for example.

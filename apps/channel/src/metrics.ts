@@ -16,6 +16,10 @@ export type Measures = {
   readonly unstoredItems: number;
   readonly unstoredBytes: number;
   readonly waitingPeers: number;
+  readonly slowPeers: number;
+  readonly bufferedBytes: number;
+  readonly waitingFrames: number;
+  readonly deliveryBytes: number;
 };
 
 /** Shows what a channel server counted; everything is read when the metrics are asked for, nothing on the hot path. */
@@ -61,9 +65,10 @@ export function createChannelMetrics(traffic: Traffic, bus: Bus, measure: () => 
   );
   counter("bridge_losses_total", "Publications of peers that could not go to the cluster.", () => traffic.bridgeLosses);
   labelled("queue_items_total", "Queue items, by what became of them.", "outcome", () => traffic.items);
-  counter(
+  labelled(
     "pauses_total",
-    "Times peers were not read from because what they sent could not be handed on.",
+    "Times a peer was not read from because what it sent could not be handed on, by reason.",
+    "reason",
     () => traffic.pauses,
   );
   return registry;
@@ -78,8 +83,16 @@ function addGauges(registry: Registry, measure: () => Measures): void {
     ["unfinished_bytes", "Bytes of frames that have not come whole.", ({ unfinishedBytes }) => unfinishedBytes],
     ["unconfirmed_bytes", "Bytes sent to NATS and not confirmed.", ({ unconfirmedBytes }) => unconfirmedBytes],
     ["unstored_items", "Queue items that JetStream does not have yet.", ({ unstoredItems }) => unstoredItems],
-    ["unstored_bytes", "Bytes of queue items that JetStream does not have yet.", ({ unstoredBytes }) => unstoredBytes],
+    ["unstored_bytes", "Memory of queue items that JetStream does not have yet.", ({ unstoredBytes }) => unstoredBytes],
     ["waiting_peers", "Peers of which something has to wait.", ({ waitingPeers }) => waitingPeers],
+    ["slow_peers", "Peers that those who publish to them wait for.", ({ slowPeers }) => slowPeers],
+    [
+      "buffered_bytes",
+      "Memory of all peers' buffers: unfinished frames, waiting requests, unsent bytes, each shared one once.",
+      ({ bufferedBytes }) => bufferedBytes,
+    ],
+    ["delivery_bytes", "Bytes from NATS that are not handed to peers yet.", ({ deliveryBytes }) => deliveryBytes],
+    ["waiting_frames", "Peers whose large frame waits for room.", ({ waitingFrames }) => waitingFrames],
   ];
   for (const [name, help, value] of gauges) {
     new Gauge({

@@ -1,45 +1,42 @@
 import type { Socket } from "node:net";
 import type { Log } from "@fanwire/service";
+import type { BufferBudget } from "./buffer-budget.ts";
 import type { ChannelConfig } from "./config.ts";
-import { Conversation, type Conversations } from "./conversations.ts";
-import { FrameDecoder } from "./frames.ts";
+import { Connection } from "./connection.ts";
+import type { Conversations } from "./conversations.ts";
 import { isInNetworks } from "./networks.ts";
 import type { Outlet } from "./outlet.ts";
 import { Peer } from "./peer.ts";
+import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "./slow-peers.ts";
 import type { CloseReason, RefusalReason, Traffic } from "./traffic.ts";
 
 type PeersParts = {
   readonly config: ChannelConfig;
   readonly conversations: Conversations;
   readonly outlet: Outlet;
+  readonly budget: BufferBudget;
+  readonly slowPeers: SlowPeers;
   readonly traffic: Traffic;
   readonly log: Log;
   onGone(peer: Peer): void;
 };
 
-type Connection = {
-  readonly peer: Peer;
-  readonly decoder: FrameDecoder;
-  readonly socket: Socket;
-  /** Since when an unfinished frame has been coming, by `performance.now()`; `undefined`: none is. */
-  frameSince: number | undefined;
-  isReading: boolean;
-};
-
-const FRAME_CHECK_MS = 1_000;
+const CHECK_MS = 1_000;
 
 /** All connections of peers, from their acceptance until what they said is carried out and they are gone. */
 export class Peers {
   readonly #parts: PeersParts;
   readonly #connections = new Set<Connection>();
-  readonly #frameTimer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout;
   #lastId = 0;
+  /** Nobody is read from: requests that wait hold too much, or the server stops. */
+  #isReading = true;
   #isStopped = false;
 
   constructor(parts: PeersParts) {
     this.#parts = parts;
-    this.#frameTimer = setInterval(() => this.#closeSlowSenders(), FRAME_CHECK_MS);
-    this.#frameTimer.unref();
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#timer.unref();
   }
 
   get count(): number {
@@ -50,17 +47,17 @@ export class Peers {
   get heldBytes(): { unsentBytes: number; unfinishedBytes: number } {
     let unsentBytes = 0;
     let unfinishedBytes = 0;
-    for (const { peer, decoder } of this.#connections) {
-      unsentBytes += peer.unsentBytes;
-      unfinishedBytes += decoder.heldBytes;
+    for (const connection of this.#connections) {
+      unsentBytes += connection.peer.unsentBytes;
+      unfinishedBytes += connection.unfinishedBytes;
     }
     return { unsentBytes, unfinishedBytes };
   }
 
-  /** For the door: somebody has connected. */
-  accept(socket: Socket): void {
-    const { config, traffic, log } = this.#parts;
-    const refusal = this.#refusal(socket);
+  /** Somebody has connected, to the Unix socket or over TCP. */
+  accept(socket: Socket, isUnix: boolean): void {
+    const { config, conversations, traffic, log } = this.#parts;
+    const refusal = this.#refusal(socket, isUnix);
     if (refusal !== undefined) {
       traffic.refused[refusal]++;
       log.warn({ reason: refusal, remoteAddress: socket.remoteAddress }, "a peer was refused");
@@ -72,26 +69,56 @@ export class Peers {
       socket,
       id: ++this.#lastId,
       outlet: this.#parts.outlet,
+      budget: this.#parts.budget,
       traffic,
       maxUnsentBytes: config.limits.unsentBytes,
+      onSlow: (slowPeer, isSlow) => this.#parts.slowPeers.onSlow(slowPeer, isSlow),
       onGone: (_, reason) => this.#onGone(connection, reason),
     });
-    const decoder = new FrameDecoder(config.limits.frameBytes);
-    const connection: Connection = { peer, decoder, socket, frameSince: undefined, isReading: true };
+    const connection: Connection = new Connection({
+      peer,
+      socket,
+      budget: this.#parts.budget,
+      maxFrameBytes: config.limits.frameBytes,
+      onIdle: () => {
+        if (peer.isGone) this.#connections.delete(connection);
+      },
+    });
     this.#connections.add(connection);
-    this.#listen(connection);
+    socket.on("data", (chunk) => conversations.receive(connection.conversation, connection.push(chunk)));
+    this.#listenForEnd(connection);
+    if (!this.#isReading) connection.setReading("all", false);
     log.debug({ peer: peer.id, remoteAddress: socket.remoteAddress }, "a peer has connected");
+  }
+
+  /** Reads from all peers again, or from none. */
+  setReading(isReading: boolean): void {
+    if (this.#isStopped || isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    for (const connection of this.#connections) connection.setReading("all", isReading);
   }
 
   /** Takes no more from anybody. */
   stopReading(): void {
+    this.setReading(false);
     this.#isStopped = true;
-    for (const { socket } of this.#connections) socket.pause();
+  }
+
+  /** Closes those that hold most, while all peers together hold more than they may. */
+  closeLargest(): void {
+    const { budget } = this.#parts;
+    if (!budget.isOver) return;
+    const holders = [...this.#connections].filter(({ peer }) => peer.unsentBytes > 0 && !peer.isGone);
+    holders.sort((one, other) => other.peer.unsentBytes - one.peer.unsentBytes);
+    for (const { peer } of holders) {
+      if (!budget.isOver) return;
+      peer.close("buffered-bytes");
+    }
   }
 
   /** Delivers what there is and ends every connection; resolves when all are closed, or when `signal` aborts. */
   async end(signal: AbortSignal): Promise<void> {
-    clearInterval(this.#frameTimer);
+    clearInterval(this.#timer);
     const open = [...this.#connections].filter(({ socket }) => !socket.destroyed);
     const closed = open.map(({ socket }) => new Promise<void>((resolve) => socket.once("close", () => resolve())));
     const aborted = new Promise<void>((resolve) => {
@@ -108,38 +135,20 @@ export class Peers {
     for (const { peer } of open) peer.close("draining");
   }
 
-  #refusal(socket: Socket): RefusalReason | undefined {
+  #refusal(socket: Socket, isUnix: boolean): RefusalReason | undefined {
     const { allowedNetworks, limits } = this.#parts.config;
-    // A Unix socket has no address: who may use it is a matter of its file's permissions.
-    const { remoteAddress } = socket;
-    const isForeign = allowedNetworks !== undefined && remoteAddress !== undefined;
-    if (isForeign && !isInNetworks(allowedNetworks, remoteAddress)) return "network";
+    // Who may use a Unix socket is a matter of its file's permissions.
+    if (allowedNetworks !== undefined && !isUnix) {
+      // The address of a connection that was reset already cannot be known.
+      const { remoteAddress } = socket;
+      if (remoteAddress === undefined || !isInNetworks(allowedNetworks, remoteAddress)) return "network";
+    }
     return this.#connections.size >= limits.peers ? "peer-limit" : undefined;
   }
 
-  #listen(connection: Connection): void {
+  #listenForEnd(connection: Connection): void {
     const { conversations } = this.#parts;
-    const { peer, socket, decoder } = connection;
-    const conversation = new Conversation(peer, {
-      setReading: (isReading) => {
-        if (isReading === connection.isReading) return;
-        connection.isReading = isReading;
-        // The time for which we do not read is not the sender's.
-        if (isReading) connection.frameSince = decoder.heldBytes > 0 ? performance.now() : undefined;
-        if (!isReading) socket.pause();
-        else if (!this.#isStopped) socket.resume();
-      },
-      onIdle: () => {
-        if (peer.isGone) this.#connections.delete(connection);
-      },
-    });
-    socket.on("data", (chunk) => {
-      const decoded = decoder.push(chunk);
-      if (decoder.heldBytes === 0) connection.frameSince = undefined;
-      else if (decoded.messages.length > 0 || connection.frameSince === undefined)
-        connection.frameSince = performance.now();
-      conversations.receive(conversation, decoded);
-    });
+    const { peer, socket, conversation } = connection;
     // Its last bytes have come: it writes no more, and PHP clients that do so read no more either.
     socket.on("end", () => peer.gone("ended"));
     let hasFailed = false;
@@ -152,21 +161,32 @@ export class Peers {
     });
   }
 
-  #onGone({ peer, socket }: Connection, reason: CloseReason): void {
-    const { traffic, log } = this.#parts;
+  #onGone(connection: Connection, reason: CloseReason): void {
+    const { traffic, log, conversations } = this.#parts;
+    const { peer, socket } = connection;
     traffic.closed[reason]++;
     const fields = { peer: peer.id, remoteAddress: socket.remoteAddress, reason };
     if (reason === "ended" || reason === "failed" || reason === "draining") log.debug(fields, "a peer has gone");
     else log.warn(fields, "a peer was closed");
+    connection.forgetFrame();
+    conversations.onGone(connection.conversation);
     this.#parts.onGone(peer);
   }
 
-  #closeSlowSenders(): void {
-    const { frameMs } = this.#parts.config.limits;
-    if (frameMs === 0) return;
-    const before = performance.now() - frameMs;
-    for (const { peer, frameSince, isReading } of this.#connections) {
-      if (isReading && frameSince !== undefined && frameSince < before) peer.close("frame-time");
+  #check(): void {
+    const { config, budget, slowPeers } = this.#parts;
+    const now = performance.now();
+    slowPeers.closeStalled(now);
+    const { frameMs } = config.limits;
+    const isFrameAwaited = budget.waitingFrames > 0;
+    const frameLimits = [frameMs > 0 ? frameMs : Number.POSITIVE_INFINITY, isFrameAwaited ? CATCH_UP_MS : frameMs];
+    const maxFrameMs = Math.min(...frameLimits.filter((limit) => limit > 0));
+    for (const connection of this.#connections) {
+      const { peer } = connection;
+      if (connection.isFrameOlderThan(now - maxFrameMs)) peer.close("frame-time");
+      // These two hold what somebody else waits for.
+      else if (isFrameAwaited && connection.hasIdleRoom(now - STALL_MS)) peer.close("frame-time");
+      else if (budget.isOutboundDenied && isStalled(peer, now)) peer.close("not-reading");
     }
   }
 }

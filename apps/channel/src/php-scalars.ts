@@ -51,6 +51,25 @@ export function readArrayKey(bytes: Buffer, start: number, scanner: Scanner): st
   }
 }
 
+/** Whether an integer's text stands for a number of 64 bits. PHP takes the nearest bound for others, with a warning. */
+export function isIntegerInRange(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start <= 18) return true;
+  let at = start;
+  const isNegative = bytes[at] === 0x2d; /* - */
+  if (isNegative || bytes[at] === 0x2b /* + */) at++;
+  while (at < end && bytes[at] === 0x30 /* 0 */) at++;
+  if (end - at !== 19) return end - at < 19;
+  const magnitude = BigInt(String.fromCharCode(...bytes.subarray(at, end)));
+  return magnitude <= (isNegative ? largestInt + 1n : largestInt);
+}
+
+/** Whether PHP takes the key of an object for a property's name: those with a NUL in front are `\0class\0name`. */
+export function isPropertyName(bytes: Uint8Array, start: number, end: number): boolean {
+  if (start === end || bytes[start] !== 0) return true;
+  const second = bytes.indexOf(0, start + 1);
+  return second > start + 1 && second < end - 1;
+}
+
 function contentText(bytes: Buffer, scanner: Scanner): string {
   return bytes.toString("latin1", scanner.contentStart, scanner.contentEnd);
 }

@@ -1,11 +1,25 @@
+import { isPhpOwnClass } from "./php-own-classes.ts";
+import { isIntegerInRange, isPropertyName, readArrayKey } from "./php-scalars.ts";
 import { Tokens } from "./php-tokens.ts";
 import { isRefusedObject } from "./refused-objects.ts";
+import { isEntryAt, safeEntries } from "./safe-objects.ts";
 
 /** Deepest nesting of arrays and objects that is walked. PHP itself reads 4096 levels; nobody sends a tenth of that. */
 export const maxDepth = 512;
 
 /** Most values one message may hold. PHP needs at least 16 bytes of memory for each, in every receiver. */
 export const maxSlots = 1_000_000;
+
+/**
+ * Most arrays and objects with entries in one message. Each costs a receiver some 400 bytes and PHP ends a process beyond its
+ * `memory_limit`, by default 128 MB.
+ */
+export const maxContainers = 100_000;
+
+/** Own objects of PHP nested in each other: each may hold {@link maxDepth} levels, and PHP reads 4096 altogether. */
+const maxOwnObjectDepth = 4;
+/** The longest name of PHP's own classes is shorter. */
+const longestOwnName = 64;
 
 /** A back-reference (`R:5;` or `r:5;`): its digits lie at `start`..`end` and name the value slot it points to. */
 export type Reference = { start: number; end: number; slot: number };
@@ -22,18 +36,22 @@ const malformed = -2;
  * Value slots are counted as PHP counts them for back-references: every value takes one, keys do not, `r:` does, `R:`
  * does not. Origin: php-src `ext/standard/var_unserializer.re`.
  *
- * Not checked, since it takes the receiver's classes: whether an object's class accepts its properties (but see
- * {@link isRefusedObject}), whether an enum case exists, and what is inside the opaque `C:` form (references behind one
- * cannot be checked against it either). Nor what a repeated key does to references to the value it replaces: PHP writes
- * no key twice.
+ * What PHP can read only with an exception or a warning, or not in every process, is walked, and {@link hasUnsafeValue}
+ * says so. Not checked, since it takes the receiver's classes: whether an application's own class accepts its properties.
  */
 export class Scanner {
   /** Value slots met so far: also the number of the last one. */
   slots: number;
   /** A failure was due to {@link maxDepth} or {@link maxSlots}, not to the grammar. */
   isOverLimit = false;
-  /** There was an object that PHP refuses to read by throwing. It is walked like any other. */
+  /** There was an object that every PHP refuses to read by throwing. */
   hasRefusedObject = false;
+  /**
+   * There was a value that may end a PHP process that reads it: an enum case or `C:` object, which take a class; an object of
+   * PHP's own classes in another form than PHP writes; an integer beyond 64 bits; a corrupt property name; with
+   * `checksKeys` a key that occurs twice, since PHP forgets what refers to the first value.
+   */
+  hasUnsafeValue = false;
   /** Every back-reference met so far, in order. */
   readonly references: Reference[] = [];
   readonly #bytes: Uint8Array;
@@ -42,12 +60,17 @@ export class Scanner {
   /** Slots that hold an object, ascending: only these may be the target of `r:`. */
   readonly #objectSlots: number[] = [];
   #hasOpaque = false;
+  #containers = 0;
+  #ownObjectDepth = 0;
+  #isInObject = false;
+  readonly #checksKeys: boolean;
 
   /**
    * `slotsBefore` is for bytes that are cut out of a message: how many slots that has in front of them. References to
    * these are refused.
    */
-  constructor(bytes: Uint8Array, slotsBefore = 0) {
+  constructor(bytes: Uint8Array, slotsBefore = 0, checksKeys = false) {
+    this.#checksKeys = checksKeys;
     this.#bytes = bytes;
     this.#tokens = new Tokens(bytes, bytes.length + slotsBefore);
     this.#slotsBefore = slotsBefore;
@@ -72,22 +95,26 @@ export class Scanner {
     let entries = this.#enter();
     if (entries < 0) return entries === leaf;
     // Entries still to come in each open container. A stack of our own: hostile depth must not overflow the real one.
-    const open: number[] = [];
+    const open: OpenContainer[] = [];
+    let { isObject, keys } = this.#opened();
     for (;;) {
       if (entries > 0) {
         entries--;
+        const keyStart = this.position;
         if (!this.skipKey()) return false;
+        if (isObject || keys !== undefined) this.#checkKey(keyStart, isObject, keys);
         const inner = this.#enter();
         if (inner === malformed) return false;
         if (inner === leaf) continue;
-        open.push(entries);
+        open.push({ entries, isObject, keys });
         if (open.length >= maxDepth) return this.#refuseOverLimit();
+        ({ isObject, keys } = this.#opened());
         entries = inner;
       } else {
         if (!this.leave()) return false;
         const outer = open.pop();
         if (outer === undefined) return true;
-        entries = outer;
+        ({ entries, isObject, keys } = outer);
       }
     }
   }
@@ -106,7 +133,7 @@ export class Scanner {
       case 0x73 /* s */:
         return this.#tokens.skipString();
       case 0x69 /* i */:
-        return this.#tokens.skipInteger();
+        return this.#skipInteger();
       case 0x53 /* S */:
         return this.#tokens.skipEscapedString();
       default:
@@ -127,9 +154,10 @@ export class Scanner {
     if (this.slots - this.#slotsBefore > maxSlots) return this.#refuseOverLimit() ? leaf : malformed;
     switch (type) {
       case 0x61 /* a */:
-        return orMalformed(this.#tokens.enterArray());
+        this.#isInObject = false;
+        return this.#countContainer(this.#tokens.enterArray());
       case 0x4f /* O */:
-        return orMalformed(this.#enterObject());
+        return this.#enterObject();
       default:
         return this.#skipLeaf(type) ? leaf : malformed;
     }
@@ -138,9 +166,55 @@ export class Scanner {
   #enterObject(): number {
     this.#objectSlots.push(this.slots);
     const count = this.#tokens.enterObject();
-    const className = this.#bytes.subarray(this.contentStart, this.contentEnd);
-    if (count >= 0 && isRefusedObject(className, count)) this.hasRefusedObject = true;
-    return count;
+    const { contentStart, contentEnd } = this;
+    this.#isInObject = true;
+    const entries = this.#countContainer(count);
+    if (entries < 0 || contentEnd - contentStart > longestOwnName) return entries;
+    const className = this.#bytes.subarray(contentStart, contentEnd);
+    if (isRefusedObject(className, count)) this.hasRefusedObject = true;
+    const name = String.fromCharCode(...className);
+    return isPhpOwnClass(name) ? this.#enterOwnObject(name, count) : entries;
+  }
+
+  /** Walks an object of one of PHP's own classes whole when it may be safe; else it is entered as any other. */
+  #enterOwnObject(className: string, count: number): number {
+    const safe = safeEntries(className);
+    if (safe?.length !== count || this.#ownObjectDepth >= maxOwnObjectDepth) {
+      this.hasUnsafeValue = true;
+      return count;
+    }
+    this.#ownObjectDepth++;
+    for (const entry of safe) {
+      if (!isEntryAt(this.#bytes, this.position, entry)) this.hasUnsafeValue = true;
+      if (!this.skipKey() || !this.skipValue()) return malformed;
+    }
+    this.#ownObjectDepth--;
+    return this.leave() ? leaf : malformed;
+  }
+
+  #countContainer(entries: number): number {
+    if (entries < 0) return malformed;
+    if (entries > 0 && ++this.#containers > maxContainers) return this.#refuseOverLimit() ? leaf : malformed;
+    return entries;
+  }
+
+  /** What the container that was just entered needs to know of its keys. */
+  #opened(): Pick<OpenContainer, "isObject" | "keys"> {
+    return { isObject: this.#isInObject, keys: this.#checksKeys ? new Set() : undefined };
+  }
+
+  /** Checks the key just walked over. */
+  #checkKey(start: number, isObject: boolean, keys: Set<string> | undefined): void {
+    const isPlain = this.#bytes[start] !== 0x53; /* S */
+    if (isPlain && keys === undefined) {
+      if (!isPropertyName(this.#bytes, this.contentStart, this.contentEnd)) this.hasUnsafeValue = true;
+      return;
+    }
+    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    const key = readArrayKey(bytes, start, this) ?? "";
+    if (isObject && !isPropertyName(Buffer.from(key, "latin1"), 0, key.length)) this.hasUnsafeValue = true;
+    if (keys?.has(key)) this.hasUnsafeValue = true;
+    keys?.add(key);
   }
 
   #skipLeaf(type: number | undefined): boolean {
@@ -148,7 +222,7 @@ export class Scanner {
       case 0x73 /* s */:
         return this.#tokens.skipString();
       case 0x69 /* i */:
-        return this.#tokens.skipInteger();
+        return this.#skipInteger();
       case 0x64 /* d */:
         return this.#tokens.skipFloat();
       case 0x62 /* b */:
@@ -160,9 +234,11 @@ export class Scanner {
       case 0x53 /* S */:
         return this.#tokens.skipEscapedString();
       case 0x45 /* E */:
+        this.hasUnsafeValue = true;
         this.#objectSlots.push(this.slots);
         return this.#tokens.skipEnumCase();
       case 0x43 /* C */:
+        this.hasUnsafeValue = true;
         this.#objectSlots.push(this.slots);
         this.#hasOpaque = true;
         return this.#tokens.skipOpaqueObject();
@@ -186,20 +262,33 @@ export class Scanner {
     return true;
   }
 
+  #skipInteger(): boolean {
+    if (!this.#tokens.skipInteger()) return false;
+    if (!isIntegerInRange(this.#bytes, this.contentStart, this.contentEnd)) this.hasUnsafeValue = true;
+    return true;
+  }
+
   #refuseOverLimit(): false {
     this.isOverLimit = true;
     return false;
   }
 }
 
-/** Whether the bytes are one serialized value and nothing else, which PHP can read in the given slot of a message. */
+type OpenContainer = { readonly entries: number; readonly isObject: boolean; readonly keys: Set<string> | undefined };
+
+/** Whether the bytes are one serialized value and nothing else, which any PHP can read in the given slot of a message. */
 export function isWholeValue(bytes: Uint8Array, slot = 1): boolean {
   const scanner = new Scanner(bytes, slot - 1);
-  return scanner.skipValue() && scanner.position === bytes.length && !scanner.hasRefusedObject;
+  if (!scanner.skipValue() || scanner.position !== bytes.length) return false;
+  return isSafe(scanner, bytes, slot);
 }
 
-function orMalformed(entries: number): number {
-  return entries < 0 ? malformed : entries;
+/** Whether any PHP can read the value in the given slot of a message, over which the scanner has walked. */
+export function isSafe(scanner: Scanner, value: Uint8Array, slot: number): boolean {
+  if (scanner.hasRefusedObject || scanner.hasUnsafeValue) return false;
+  if (scanner.references.length === 0) return true;
+  const keyScanner = new Scanner(value, slot - 1, true);
+  return keyScanner.skipValue() && !keyScanner.hasUnsafeValue;
 }
 
 function includesSorted(ascending: readonly number[], wanted: number): boolean {

@@ -6,6 +6,7 @@ import { hashName } from "./name-hash.ts";
 import type { Peer } from "./peer.ts";
 import { encodeQueueItem, readQueueItem } from "./replies.ts";
 import type { Name } from "./request.ts";
+import type { SlowPeers } from "./slow-peers.ts";
 import type { Traffic } from "./traffic.ts";
 
 type Watched = {
@@ -18,8 +19,12 @@ type QueuesParts = {
   readonly subjects: Subjects;
   readonly local: LocalQueues<Peer>;
   readonly store: ItemStore;
+  readonly slowPeers: SlowPeers;
   readonly traffic: Traffic;
 };
+
+/** One reserve is an item of each queue that a peer watches: more than fits waits until the peer has read some. */
+const canTake = (peer: Peer) => !peer.isSlow;
 
 /**
  * Queues shared by all channel servers: items are stored in JetStream, and each goes to one peer that has reserved one.
@@ -43,9 +48,9 @@ export class Queues {
   }
 
   enqueue({ key, raw }: Name, data: Buffer): void {
-    // Memory of its own, since it may wait: not a slice of Node's pool that would keep all of that.
     const content = encodeQueueItem(raw, data);
-    if (content !== undefined) this.#parts.store.add(this.#subject(key), Uint8Array.prototype.slice.call(content));
+    if (content !== undefined) this.#parts.store.add(this.#subject(key), content);
+    else this.#parts.traffic.items["too-large"]++;
   }
 
   watch(peer: Peer, { key, raw }: Name): void {
@@ -76,11 +81,17 @@ export class Queues {
     for (const key of [...this.#watched.keys()]) this.#forget(key);
   }
 
-  /** Asks for as many items as there are peers that wait for one. */
+  /** The peer was slow and has caught up. */
+  onCaughtUp(peer: Peer): void {
+    for (const key of this.#parts.local.keysOf(peer)) this.#want(key);
+  }
+
+  /** Asks for as many items as there are peers that wait for one and can take it. */
   #want(key: string): void {
     const watched = this.#watched.get(key);
     if (watched === undefined) return;
-    const armed = this.#parts.local.armedCount(key);
+    const { local, slowPeers } = this.#parts;
+    const armed = local.armedCount(key, slowPeers.count > 0 ? canTake : undefined);
     if (armed > 0 && watched.taker === undefined) {
       const subject = this.#subject(key);
       const name = subject.slice(subject.lastIndexOf(".") + 1);
@@ -103,7 +114,8 @@ export class Queues {
       this.#want(key);
       return;
     }
-    const peer = this.#isStopped ? undefined : local.nextArmed(key);
+    const peer = this.#isStopped ? undefined : local.nextArmed(key, canTake);
+    // With no peer that can take it now, the item stays first in its queue until one has caught up.
     if (peer === undefined) item.giveBack();
     else {
       if (item.isRepeated) traffic.items.repeated++;
@@ -123,7 +135,9 @@ export class Queues {
     // The name is that of whoever first saw the queue: who stored the item, unless it was watched here before.
     const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;
     const localName = since < item.storedAt ? this.#parts.local.nameOf(key) : undefined;
-    return localName === undefined ? item.content : encodeQueueItem(localName, read.data);
+    if (localName === undefined) return item.content;
+    // With another form of its name the largest frame would be exceeded: clients do not tell the two apart.
+    return encodeQueueItem(localName, read.data) ?? item.content;
   }
 
   #subject(key: string): string {

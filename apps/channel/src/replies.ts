@@ -1,6 +1,6 @@
 import { headerBytes, maxFrameBytes } from "./frames.ts";
 import { readArrayKey } from "./php-scalars.ts";
-import { Scanner } from "./php-serialize.ts";
+import { isSafe, Scanner } from "./php-serialize.ts";
 
 /**
  * The value slot of `data` in everything we send (1 the message, 2 its type, 3 the channel): what the back-references
@@ -71,7 +71,7 @@ function readReply(head: Buffer, bytes: Uint8Array): Reply | undefined {
   const isWhole = scanner.leave() && scanner.position === payload.length;
   // What refers to something outside the data, no peer could have had us send.
   const isClosed = scanner.references.every(({ slot }) => slot >= replyDataSlot);
-  return isWhole && isClosed && !scanner.hasRefusedObject ? { key, data } : undefined;
+  return isWhole && isClosed && isSafe(scanner, data, replyDataSlot) ? { key, data } : undefined;
 }
 
 function skipEntry(scanner: Scanner): boolean {

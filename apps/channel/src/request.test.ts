@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type PhpTree, phpTree, serializeTree } from "../test-data/php-tree.ts";
+import { isSafeTree, phpTree, serializeTree } from "../test-data/php-tree.ts";
 import { encodeEvent } from "./replies.ts";
 import { maxNames, parseRequest } from "./request.ts";
 
@@ -104,7 +104,8 @@ describe("parsing a request", () => {
   });
 
   it("renumbers the references in any data for any number of names and any other keys", () => {
-    const payload = fc.tuple(phpTree, fc.nat(4), fc.array(phpTree, { maxLength: 2 }), fc.boolean());
+    const safeTree = phpTree.filter(isSafeTree);
+    const payload = fc.tuple(safeTree, fc.nat(4), fc.array(safeTree, { maxLength: 2 }), fc.boolean());
 
     fc.assert(
       fc.property(payload, ([data, nameCount, others, isDataFirst]) => {
@@ -119,7 +120,7 @@ describe("parsing a request", () => {
           const { bytes, slots: slotsAfter } = serializeTree(data, slots);
           add("data", bytes, slotsAfter);
         }
-        for (const other of others.filter((tree) => !hidesSlots(tree))) {
+        for (const other of others) {
           const { bytes, slots: slotsAfter } = serializeTree(other, slots);
           add("other", bytes, slotsAfter);
         }
@@ -235,9 +236,4 @@ function runPhp(args: string[], input: string): string[] {
   });
   expect([status, stderr]).toEqual([0, ""]);
   return stdout.trimEnd().split("\n");
-}
-
-/** Whether an opaque object is in it: real messages have none in front of their data, where its slots would be unknown. */
-function hidesSlots(tree: PhpTree): boolean {
-  return JSON.stringify(tree, (_, value) => (typeof value === "bigint" ? String(value) : value)).includes('"opaque"');
 }

@@ -1,5 +1,5 @@
 import { readArrayKey } from "./php-scalars.ts";
-import { Scanner } from "./php-serialize.ts";
+import { isSafe, Scanner } from "./php-serialize.ts";
 import { replyDataSlot } from "./replies.ts";
 import { shiftReferences } from "./shift-references.ts";
 
@@ -36,7 +36,14 @@ export type Request = {
 /** A message without effect, in the original too but for forged references; the connection stays usable. */
 export type IgnoredRequest = {
   type: "ignored";
-  reason: "malformed" | "over-limit" | "not-an-array" | "unknown-type" | "no-channels" | "reference-outside-data";
+  reason:
+    | "malformed"
+    | "over-limit"
+    | "not-an-array"
+    | "unknown-type"
+    | "no-channels"
+    | "reference-outside-data"
+    | "unsafe-value";
 };
 
 /** A message of which the original server dies. No real client sends one. */
@@ -62,6 +69,11 @@ export const maxNames = 250_000;
 const phpNull = Buffer.from("N;");
 const reference = 0x52; /* R */
 
+export type Parsed = Request | IgnoredRequest | HostileRequest;
+
+/** Names that are read in one step. */
+const NAMES_PER_STEP = 1_000;
+
 /**
  * Reads one message of a peer. Never throws. Keys may come in any order and unknown ones are skipped, of repeated ones
  * the last counts, bytes after the end do not: all as in the original.
@@ -69,16 +81,31 @@ const reference = 0x52; /* R */
  * Values go on as the peer wrote them, where the original decodes and encodes them again: receivers get the same value,
  * if perhaps in another notation (`d:1.50;` for `d:1.5;`).
  */
-export function parseRequest(payload: Buffer): Request | IgnoredRequest | HostileRequest {
+export function parseRequest(payload: Buffer): Parsed {
+  const steps = parseInSteps(payload);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** As {@link parseRequest}, in steps: a message with very many names takes longer than one tick may. */
+export function* parseInSteps(payload: Buffer): Generator<void, Parsed> {
   const scanner = new Scanner(payload);
   const entries = scanner.enterArray();
   if (entries < 0) return refusePayload(payload);
-  const found: Found = { type: undefined, channels: "no-channels", data: phpNull };
+  const found: Found = { type: undefined, channels: "no-channels", data: phpNull, isDataUnsafe: false };
   for (let left = entries; left > 0; left--) {
-    if (!readEntry(payload, scanner, found)) return refuseUnreadable(scanner);
+    if (!scanner.skipKey()) return refuseUnreadable(scanner);
+    const isRead = hasContent(payload, scanner, "channels")
+      ? yield* readChannels(payload, scanner, found)
+      : readEntry(payload, scanner, found);
+    if (!isRead) return refuseUnreadable(scanner);
   }
   if (!scanner.leave()) return refuseUnreadable(scanner);
-  return scanner.hasRefusedObject ? { type: "hostile", reason: "refused-object" } : decide(found);
+  if (scanner.hasRefusedObject) return { type: "hostile", reason: "refused-object" };
+  const isUnsafe = scanner.hasUnsafeValue || found.isDataUnsafe;
+  return isUnsafe ? { type: "ignored", reason: "unsafe-value" } : decide(found);
 }
 
 /** What a message has said so far. */
@@ -87,6 +114,7 @@ type Found = {
   channels: Name[] | "no-channels" | "name-not-scalar";
   /** `undefined`: there is data, but it refers to something outside itself. */
   data: Buffer | undefined;
+  isDataUnsafe: boolean;
 };
 
 function decide({ type, channels, data }: Found): Request | IgnoredRequest | HostileRequest {
@@ -101,9 +129,7 @@ function decide({ type, channels, data }: Found): Request | IgnoredRequest | Hos
 // Each of these returns false when the bytes cannot be read.
 
 function readEntry(payload: Buffer, scanner: Scanner, found: Found): boolean {
-  if (!scanner.skipKey()) return false;
   if (hasContent(payload, scanner, "data")) return readData(payload, scanner, found);
-  if (hasContent(payload, scanner, "channels")) return readChannels(payload, scanner, found);
   if (hasContent(payload, scanner, "type")) return readType(payload, scanner, found);
   return scanner.skipValue();
 }
@@ -125,14 +151,16 @@ function readData(payload: Buffer, scanner: Scanner, found: Found): boolean {
   const end = scanner.position;
   if (scanner.references.length === earlier) {
     found.data = payload.subarray(start, end);
+    found.isDataUnsafe = false;
   } else {
     const references = scanner.references.slice(earlier);
     found.data = shiftReferences({ bytes: payload, start, end, references }, slot, replyDataSlot);
+    found.isDataUnsafe = found.data !== undefined && !isSafe(scanner, payload.subarray(start, end), slot);
   }
   return true;
 }
 
-function readChannels(payload: Buffer, scanner: Scanner, found: Found): boolean {
+function* readChannels(payload: Buffer, scanner: Scanner, found: Found): Generator<void, boolean> {
   found.channels = "no-channels";
   if (payload[scanner.position] !== 0x61 /* a */) return scanner.skipValue();
   const firstSlot = scanner.slots + 2;
@@ -148,6 +176,7 @@ function readChannels(payload: Buffer, scanner: Scanner, found: Found): boolean 
     const key = payload[start] === reference ? "" : readArrayKey(payload, start, scanner);
     if (key === undefined) areScalar = false;
     else names.push({ key, raw: payload.subarray(start, scanner.position) });
+    if (left % NAMES_PER_STEP === 0) yield;
   }
   found.channels = areScalar ? names : "name-not-scalar";
   const hasReferences = areScalar && scanner.references.length > earlier;

@@ -1,12 +1,18 @@
 import type { Bridge } from "./bridge.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
 import type { Limits } from "./config.ts";
 import type { RequestHandler } from "./conversations.ts";
 import type { LocalQueues } from "./core/local-queues.ts";
 import type { Subscriptions } from "./core/subscriptions.ts";
+import type { Deliveries } from "./deliveries.ts";
 import type { Events } from "./events.ts";
+import type { ItemStore } from "./item-store.ts";
 import type { Peer } from "./peer.ts";
 import type { Queues } from "./queues.ts";
 import type { Name, Request } from "./request.ts";
+import type { SlowPeers } from "./slow-peers.ts";
+import type { PauseReason } from "./traffic.ts";
+import type { Uplink } from "./uplink.ts";
 
 type RequestsParts = {
   readonly events: Events;
@@ -15,7 +21,15 @@ type RequestsParts = {
   readonly subscriptions: Subscriptions<Peer>;
   readonly localQueues: LocalQueues<Peer>;
   readonly limits: Limits;
+  readonly uplink: Uplink;
+  readonly store: ItemStore;
+  readonly slowPeers: SlowPeers;
+  readonly budget: BufferBudget;
+  readonly deliveries: Deliveries;
 };
+
+/** Publishers wait while this share of what a peer may have unsent has come back from NATS and is not handed to peers. */
+const RETURNED_SHARE = 1 / 8;
 
 /** Gives each request of a peer to the part that carries it out. */
 export class Requests implements RequestHandler {
@@ -25,6 +39,25 @@ export class Requests implements RequestHandler {
 
   constructor(parts: RequestsParts) {
     this.#parts = parts;
+  }
+
+  congestion(): PauseReason | undefined {
+    if (this.#parts.uplink.isCongested) return "nats";
+    return this.#parts.store.isCongested ? "unstored-items" : undefined;
+  }
+
+  pauseReason(request: Request, { key }: Name): PauseReason | undefined {
+    const { uplink, subscriptions, slowPeers, budget, deliveries, limits } = this.#parts;
+    // Each name is two subscriptions in NATS: a hundred thousand at once would hold up everything behind them.
+    if (request.type === "subscribe" || request.type === "unsubscribe") {
+      return uplink.isReturnCongested ? "nats" : undefined;
+    }
+    if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
+    if (subscriptions.subscriberCount(key) === 0) return undefined;
+    // What comes back to our own subscribers must find room there, since nothing slows it down on its way.
+    if (uplink.isReturnCongested || deliveries.bytes >= limits.unsentBytes * RETURNED_SHARE) return "nats";
+    if (slowPeers.isSlowChannel(key)) return "slow-subscriber";
+    return budget.isOutboundHigh ? "buffered-bytes" : undefined;
   }
 
   begin(peer: Peer, request: Request): void {

@@ -10,11 +10,16 @@ export type CloseReason =
   | "failed"
   | "draining"
   | "unsent-bytes"
+  | "not-reading"
+  | "buffered-bytes"
   | "subscription-limit"
   | "watch-limit"
   | "frame-time"
   | FrameError
   | HostileRequest["reason"];
+
+/** Why a peer is not read from; the label of a metric. */
+export type PauseReason = "nats" | "unstored-items" | "slow-subscriber" | "buffered-bytes";
 
 /** What a channel server counts. Plain numbers, since the hot path adds to them; metrics.ts shows them to Prometheus. */
 export type Traffic = {
@@ -34,8 +39,8 @@ export type Traffic = {
   readonly bridged: Record<"to-everyone" | "to-connection" | "from-everyone" | "from-connection", number>;
   bridgeLosses: number;
   readonly items: Record<"stored" | "delivered" | "returned" | "repeated" | "too-large" | "lost", number>;
-  /** Times the peers were not read from because something could not be handed on. */
-  pauses: number;
+  /** Times a peer was not read from because what it sent could not be handed on. */
+  readonly pauses: Record<PauseReason, number>;
 };
 
 export function newTraffic(): Traffic {
@@ -47,6 +52,8 @@ export function newTraffic(): Traffic {
       failed: 0,
       draining: 0,
       "unsent-bytes": 0,
+      "not-reading": 0,
+      "buffered-bytes": 0,
       "subscription-limit": 0,
       "watch-limit": 0,
       "frame-time": 0,
@@ -74,6 +81,7 @@ export function newTraffic(): Traffic {
       "unknown-type": 0,
       "no-channels": 0,
       "reference-outside-data": 0,
+      "unsafe-value": 0,
     },
     pings: 0,
     kept: { unavailable: 0, "too-large": 0 },
@@ -84,6 +92,6 @@ export function newTraffic(): Traffic {
     bridged: { "to-everyone": 0, "to-connection": 0, "from-everyone": 0, "from-connection": 0 },
     bridgeLosses: 0,
     items: { stored: 0, delivered: 0, returned: 0, repeated: 0, "too-large": 0, lost: 0 },
-    pauses: 0,
+    pauses: { nats: 0, "unstored-items": 0, "slow-subscriber": 0, "buffered-bytes": 0 },
   };
 }

@@ -11,9 +11,6 @@ class Modern { private $a; function __construct($a) { $this->a = $a; }
     function __serialize(): array { return ["v" => $this->a, "k" => "ser", 5 => 1.5]; }
     function __unserialize(array $d): void { $this->a = $d["v"]; } }
 class Sleepy { public $kept = [1, 2]; public $lost = "x"; function __sleep() { return ["kept"]; } }
-class Old implements Serializable { public $d = [];
-    function serialize() { return serialize($this->d); } function unserialize($s) { $this->d = unserialize($s); } }
-enum Suit: string { case Hearts = "h"; case Spades = "s"; }
 
 function fixed(): array {
     $o = new stdClass; $o->x = 1;
@@ -22,9 +19,7 @@ function fixed(): array {
     $cyclic = new stdClass; $cyclic->me = $cyclic;
     $ring = ["k" => 1]; $ring["me"] = &$ring;
     $many = array_fill(0, 12, 0); foreach ($many as $i => $_) $many[$i] = $o;
-    $old = new Old; $old->d = [1, [2, 3], new stdClass];
     $time = new DateTime("2020-01-02 03:04:05.678 UTC");
-    $storage = new SplObjectStorage; $storage[$o] = $user;
     $stack = new SplStack; $stack->push($o); $stack->push([$o]);
     return [
         null, true, false, 0, -7, PHP_INT_MAX, PHP_INT_MIN, "", "0", "R:5;\";}", "\0\xff\xfe\";}", str_repeat("ю", 300),
@@ -33,8 +28,8 @@ function fixed(): array {
         $o, [$o, $o], [$o, [$o, "t" => $o], $o], $user, [$user, $user], $cyclic, [$cyclic, $cyclic], $ring, $many,
         ["a" => &$shared, "b" => &$shared, "n" => 5], ["a" => &$list, "o" => $o, "b" => &$list, "p" => $o, "c" => &$list],
         [new Modern($o), $o, new Modern([$o, &$shared, &$shared])], [new Sleepy, new Sleepy, $o, $o],
-        [Suit::Hearts, Suit::Spades, Suit::Hearts, Suit::Hearts], [$old, $o, $o, [$o]], [$time, $time],
-        [new ArrayObject([$o, "a" => 2]), $o], [$storage, $o, $user], [$stack, $stack, $o],
+        [$time, $time, new DateTimeImmutable("1999-12-31 Europe/Paris"), new DateTimeZone("+05:30")],
+        [new ArrayObject([$o, "a" => 2]), $o], [$stack, $stack, $o, new SplQueue, new ArrayIterator([$stack])],
     ];
 }
 

@@ -67,6 +67,14 @@ export const phpTree: fc.Arbitrary<PhpTree> = fc.letrec<{ value: PhpTree }>((tie
   ),
 })).value;
 
+/** Whether every PHP reads the value, whatever classes it has. */
+export function isSafeTree(tree: PhpTree): boolean {
+  if (tree.type === "enum" || tree.type === "opaque") return false;
+  if (tree.type !== "array" && tree.type !== "object") return true;
+  const areKeysSafe = tree.type === "array" || tree.entries.every(([key]) => !("bytes" in key) || key.bytes[0] !== 0);
+  return areKeysSafe && tree.entries.every(([, value]) => isSafeTree(value));
+}
+
 function entries(value: fc.Arbitrary<PhpTree>): fc.Arbitrary<[PhpTree, PhpTree][]> {
   const entry = fc.tuple(fc.oneof(int, string, trap), value);
   return fc.uniqueArray(entry, { maxLength: 5, selector: ([key]) => arrayKey(key) });

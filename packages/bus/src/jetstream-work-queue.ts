@@ -35,6 +35,9 @@ const CONSUMER_IDLE_MS = 3_600_000;
 const MAX_ACK_PENDING = 100_000;
 const MAX_WAITING_PULLS = 4_096;
 
+/** What JetStream stores of an item beside its content and subject: its id in a header, and a record of its own. */
+const STORED_OVERHEAD_BYTES = 150;
+
 const nanos = (ms: number) => ms * 1_000_000;
 
 /**
@@ -47,7 +50,8 @@ export class JetStreamWorkQueue implements WorkQueue {
   readonly #log: Log;
   readonly #takers = new Set<PullTaker>();
   #manager: Promise<JetStreamManager> | undefined;
-  #stream: Promise<void> | undefined;
+  /** Resolves with the size of the stream in bytes; 0: unlimited. */
+  #stream: Promise<number> | undefined;
   #isStopped = false;
 
   constructor(bus: NatsBus, config: WorkQueueConfig, log: Log) {
@@ -59,7 +63,10 @@ export class JetStreamWorkQueue implements WorkQueue {
 
   async enqueue(subject: string, content: Uint8Array, id: string): Promise<EnqueueOutcome> {
     try {
-      await this.#needStream();
+      // An item that never fits would be tried for ever, and those after it would wait.
+      if (!(await this.#canFit(content.length + subject.length + STORED_OVERHEAD_BYTES))) {
+        return { ok: false, reason: "too-large", detail: "larger than the stream of the queues" };
+      }
     } catch (error) {
       return unavailable(error);
     }
@@ -93,13 +100,23 @@ export class JetStreamWorkQueue implements WorkQueue {
     for (const taker of [...this.#takers]) taker.stop();
   }
 
+  /** Whether the empty stream has room for so many bytes. Rejects when the stream is missing and cannot be created. */
+  async #canFit(bytes: number): Promise<boolean> {
+    const known = await this.#needStream();
+    if (known === 0 || bytes <= known) return true;
+    // An operator may have enlarged the stream.
+    this.#stream = undefined;
+    const current = await this.#needStream();
+    return current === 0 || bytes <= current;
+  }
+
   #needManager(): Promise<JetStreamManager> {
     this.#manager ??= jetstreamManager(this.#bus.connection, { checkAPI: false });
     return this.#manager;
   }
 
-  /** Rejects when the stream is missing and cannot be created. */
-  #needStream(): Promise<void> {
+  /** Resolves with the stream's size, as {@link #stream}. Rejects when it is missing and cannot be created. */
+  #needStream(): Promise<number> {
     this.#stream ??= this.#findOrCreateStream().catch((error: unknown) => {
       this.#stream = undefined;
       throw error;
@@ -107,12 +124,12 @@ export class JetStreamWorkQueue implements WorkQueue {
     return this.#stream;
   }
 
-  async #findOrCreateStream(): Promise<void> {
+  async #findOrCreateStream(): Promise<number> {
     const { stream, subjects, maxBytes, maxAgeMs, replicas } = this.#config;
     const { streams } = await this.#needManager();
     try {
-      await streams.info(stream);
-      return;
+      const { config } = await streams.info(stream);
+      return Math.max(0, config.max_bytes);
     } catch (error) {
       if (!isApiError(error, JetStreamApiCodes.StreamNotFound)) throw error;
     }
@@ -128,6 +145,7 @@ export class JetStreamWorkQueue implements WorkQueue {
       num_replicas: replicas,
     });
     this.#log.info({ stream, maxBytes, maxAgeMs, replicas }, "created the stream of the queues");
+    return maxBytes;
   }
 
   async #needConsumer(subject: string, name: string): Promise<void> {

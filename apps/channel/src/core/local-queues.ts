@@ -89,16 +89,24 @@ export class LocalQueues<Peer> {
     return [...own.keys()];
   }
 
-  /** How many peers wait for an item of the queue. */
-  armedCount(key: string): number {
-    return this.#queues.get(key)?.armed.size ?? 0;
+  /** How many peers wait for an item of the queue, of those that can take one. */
+  armedCount(key: string, canTake?: (peer: Peer) => boolean): number {
+    const armed = this.#queues.get(key)?.armed;
+    if (armed === undefined || canTake === undefined) return armed?.size ?? 0;
+    let count = 0;
+    for (let link = armed.first; link !== undefined; link = link.next) if (canTake(link.value.peer)) count++;
+    return count;
   }
 
-  /** The peer that has waited longest, no longer armed on this queue; `undefined` if nobody waits. */
-  nextArmed(key: string): Peer | undefined {
-    const watch = this.#queues.get(key)?.armed.first?.value;
-    if (watch !== undefined) disarm(watch);
-    return watch?.peer;
+  /**
+   * The peer that has waited longest of those that can take an item, no longer armed on this queue; `undefined` if there is
+   * none.
+   */
+  nextArmed(key: string, canTake: (peer: Peer) => boolean = () => true): Peer | undefined {
+    let link = this.#queues.get(key)?.armed.first;
+    while (link !== undefined && !canTake(link.value.peer)) link = link.next;
+    if (link !== undefined) disarm(link.value);
+    return link?.value.peer;
   }
 
   /** An item was put in the queue: its name is kept, watched or not, until {@link drained}. Returns the first-seen name. */

@@ -39,6 +39,11 @@ export class Subscriptions<Peer> {
     return [...(this.#peers.get(peer)?.keys() ?? [])];
   }
 
+  /** The same, one after the other: channels may be left meanwhile. */
+  eachKeyOf(peer: Peer): IterableIterator<string> {
+    return (this.#peers.get(peer) ?? new Map<string, Link<Peer>>()).keys();
+  }
+
   /** Whether the peer subscribes to the channel. */
   has(peer: Peer, key: string): boolean {
     return this.#peers.get(peer)?.has(key) ?? false;
@@ -88,6 +93,13 @@ export class Subscriptions<Peer> {
     for (; link !== undefined; link = link.next) {
       if (link.isLinked) visit(link.value);
     }
+  }
+
+  /** Whether one of the channel's subscribers meets the condition. */
+  some(key: string, condition: (peer: Peer) => boolean): boolean {
+    let link = this.#channels.get(key)?.subscribers.first;
+    for (; link !== undefined; link = link.next) if (condition(link.value)) return true;
+    return false;
   }
 
   /**

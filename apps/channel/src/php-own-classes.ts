@@ -1,0 +1,79 @@
+/**
+ * Classes, interfaces and enums without a namespace that PHP and its extensions define, in lower case. Taken from
+ * `get_declared_classes()` and `get_declared_interfaces()` of PHP 8.2 with all its extensions, and completed by those of
+ * other versions and of common PECL extensions.
+ */
+const names = `
+__php_incomplete_class addressinfo allowdynamicproperties amqpbasicproperties amqpchannel amqpchannelexception
+amqpconnection amqpconnectionexception amqpdecimal amqpenvelope amqpenvelopeexception amqpexception amqpexchange
+amqpexchangeexception amqpexchangevalue amqpqueue amqpqueueexception amqptimestamp amqpvalue amqpvalueexception
+apcuiterator appenditerator argumentcounterror arithmeticerror arrayaccess arrayiterator arrayobject
+assertionerror attribute backedenum badfunctioncallexception badmethodcallexception cachingiterator
+callbackfilteriterator closedgeneratorexception closure collator com com_exception compileerror countable curlfile
+curlhandle curlmultihandle curlsharehandle curlsharepersistenthandle curlstringfile dateerror dateexception
+dateinterval dateinvalidoperationexception dateinvalidtimezoneexception datemalformedintervalstringexception
+datemalformedperiodstringexception datemalformedstringexception dateobjecterror dateperiod daterangeerror datetime
+datetimeimmutable datetimeinterface datetimezone deflatecontext delayedtargetvalidation deprecated directory
+directoryiterator divisionbyzeroerror domainexception domattr domcdatasection domcharacterdata domchildnode
+domcomment domdocument domdocumentfragment domdocumenttype domelement domentity domentityreference domexception
+domimplementation domnamednodemap domnamespacenode domnode domnodelist domnotation domparentnode
+domprocessinginstruction domtext domxpath dotnet emptyiterator enchantbroker enchantdictionary error
+errorexception evcheck evchild evembed eventbase eventbuffer eventbufferevent eventconfig eventdnsbase eventhttp
+eventhttpconnection eventhttprequest eventlistener eventsslcontext eventutil evfork evidle evio evloop evperiodic
+evprepare evsignal evstat evtimer evwatcher exception ffi fiber fibererror filesystemiterator filteriterator finfo
+gdfont gdimage gearmanclient gearmanexception gearmanjob gearmantask gearmanworker generator globiterator gmagick
+gmagickdraw gmagickexception gmagickpixel gmagickpixelexception gmp hashcontext imagick imagickdraw
+imagickdrawexception imagickexception imagickkernel imagickkernelexception imagickpixel imagickpixelexception
+imagickpixeliterator imagickpixeliteratorexception infiniteiterator inflatecontext internaliterator
+intlbreakiterator intlcalendar intlchar intlcodepointbreakiterator intldateformatter intldatepatterngenerator
+intlexception intlgregoriancalendar intliterator intllistformatter intlpartsiterator intlrulebasedbreakiterator
+intltimezone invalidargumentexception iterator iteratoraggregate iteratoriterator jsonexception jsonserializable
+lengthexception libxmlerror limititerator locale logicexception luaclosure luasandbox memcache memcached
+memcachedexception memcachedserverexception memcachepool messageformatter mongo mongoclient mongodate mongoid
+multipleiterator mysqli mysqli_driver mysqli_result mysqli_sql_exception mysqli_stmt mysqli_warning nodiscard
+norewinditerator normalizer numberformatter oauth oauthexception oauthprovider opensslasymmetrickey
+opensslcertificate opensslcertificatesigningrequest outeriterator outofboundsexception outofrangeexception
+overflowexception override parentiterator parseerror pdo pdoexception pdorow pdostatement phar phardata
+pharexception pharfileinfo php_user_filter phptoken propertyhooktype rangeexception rararchive rarentry
+rarexception recursivearrayiterator recursivecachingiterator recursivecallbackfilteriterator
+recursivedirectoryiterator recursivefilteriterator recursiveiterator recursiveiteratoriterator
+recursiveregexiterator recursivetreeiterator redis redisarray rediscluster redisclusterexception redisexception
+redissentinel reflection reflectionattribute reflectionclass reflectionclassconstant reflectionconstant
+reflectionenum reflectionenumbackedcase reflectionenumunitcase reflectionexception reflectionextension
+reflectionfiber reflectionfunction reflectionfunctionabstract reflectiongenerator reflectionintersectiontype
+reflectionlazyobject reflectionmethod reflectionnamedtype reflectionobject reflectionparameter reflectionproperty
+reflectionreference reflectiontype reflectionuniontype reflectionzendextension reflector regexiterator
+resourcebundle returntypewillchange roundingmode runtimeexception samconnection sammessage seaslog
+seekableiterator sensitiveparameter sensitiveparametervalue serializable sessionhandler sessionhandlerinterface
+sessionidinterface sessionupdatetimestamphandlerinterface shmop simplexmlelement simplexmliterator snmp
+snmpexception soapclient soapfault soapheader soapparam soapserver soapvar socket sodiumexception solrclient
+solrclientexception solrcollapsefunction solrdismaxquery solrdocument solrdocumentfield solrexception
+solrgenericresponse solrillegalargumentexception solrillegaloperationexception solrinputdocument
+solrmissingmandatoryparameterexception solrmodifiableparams solrobject solrparams solrpingresponse solrquery
+solrqueryresponse solrresponse solrserverexception solrupdateresponse solrutils spldoublylinkedlist splfileinfo
+splfileobject splfixedarray splheap splmaxheap splminheap splobjectstorage splobserver splpriorityqueue splqueue
+splstack splsubject spltempfileobject spoofchecker sqlite3 sqlite3exception sqlite3result sqlite3stmt streambucket
+stringable svmmodel sysvmessagequeue sysvsemaphore sysvsharedmemory throwable tidy tidynode transliterator
+traversable typeerror uconverter underflowexception unexpectedvalueexception unhandledmatcherror unitenum uv
+uvloop uvpipe uvpoll uvprocess uvtcp uvtimer uvudp v8function v8js v8jsexception v8object valueerror variant
+varnishadmin varnishlog varnishstat weakmap weakreference xmlparser xmlreader xmlwriter xsltprocessor yaconf
+yar_client yar_client_exception yar_concurrent_client yar_server yar_server_exception ziparchive zmq zmqcontext
+zmqcontextexception zmqdevice zmqdeviceexception zmqexception zmqpoll zmqpollexception zmqsocket
+zmqsocketexception
+`;
+
+const ownClasses = new Set(names.trim().split(/\s+/));
+
+/** First parts of namespaces that belong to PHP and its extensions, in lower case. */
+const ownNamespaces = new Set(
+  "bcmath decimal dom ds ffi ftp grpc imap io ldap mongodb odbc openswoole parallel pcntl pdo pgsql random rdkafka sodium soap swoole tokyotyrant uri".split(
+    " ",
+  ),
+);
+
+/** Whether PHP or an extension defines the class, as far as its name shows. Anything else is an application's own. */
+export function isPhpOwnClass(className: string): boolean {
+  const name = className.toLowerCase();
+  const namespaceEnd = name.indexOf("\\");
+  return namespaceEnd < 0 ? ownClasses.has(name) : ownNamespaces.has(name.slice(0, namespaceEnd));
+}

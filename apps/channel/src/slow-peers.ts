@@ -1,0 +1,57 @@
+import type { Subscriptions } from "./core/subscriptions.ts";
+import type { Peer } from "./peer.ts";
+
+/** A peer that others wait for must take something from the network this often. */
+export const STALL_MS = 10_000;
+/** A peer that others wait for must catch up in this time, so that a trickle does not hold them up for ever. */
+export const CATCH_UP_MS = 60_000;
+
+type Slow = { readonly since: number };
+
+/**
+ * The peers with so much unsent that those who publish to them wait. A peer that makes no progress meanwhile is closed, so
+ * that one stuck subscriber holds up publishers for a bounded time.
+ */
+export class SlowPeers {
+  readonly #subscriptions: Subscriptions<Peer>;
+  readonly #onFree: (peer: Peer) => void;
+  readonly #peers = new Map<Peer, Slow>();
+
+  /** `onFree` is called when a peer has caught up or is gone. */
+  constructor(subscriptions: Subscriptions<Peer>, onFree: (peer: Peer) => void) {
+    this.#subscriptions = subscriptions;
+    this.#onFree = onFree;
+  }
+
+  get count(): number {
+    return this.#peers.size;
+  }
+
+  onSlow(peer: Peer, isSlow: boolean): void {
+    if (isSlow) this.#peers.set(peer, { since: performance.now() });
+    else if (this.#peers.delete(peer)) this.#onFree(peer);
+  }
+
+  /** Whether a peer that subscribes to the channel is slow. */
+  isSlowChannel(key: string): boolean {
+    if (this.#peers.size === 0) return false;
+    if (this.#subscriptions.subscriberCount(key) < this.#peers.size) {
+      return this.#subscriptions.some(key, (peer) => peer.isSlow);
+    }
+    for (const peer of this.#peers.keys()) if (this.#subscriptions.has(peer, key)) return true;
+    return false;
+  }
+
+  /** Closes the peers that have not read in time. To be called from time to time. */
+  closeStalled(now = performance.now()): void {
+    for (const [peer, { since }] of this.#peers) {
+      if (isStalled(peer, now) || now - since > CATCH_UP_MS) peer.close("not-reading");
+    }
+  }
+}
+
+/** Whether the network has taken nothing from the peer's unsent bytes for {@link STALL_MS}. */
+export function isStalled(peer: Peer, now: number): boolean {
+  const since = peer.stalledSince;
+  return since !== undefined && now - since > STALL_MS;
+}
