@@ -12,6 +12,7 @@ import {
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import { CommonConnections } from "./common-connections.ts";
 import type { PusherConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { Gate, type GateRefusal } from "./core/admission.ts";
@@ -52,6 +53,7 @@ export class Edge {
   readonly #gate: Gate;
   readonly #connections = new Connections<Connection>();
   readonly #expiry = new Expiry();
+  readonly #common = new CommonConnections();
   readonly #delivery: Delivery;
   readonly #listenings: Listenings;
   readonly #expiryTimer: NodeJS.Timeout;
@@ -346,8 +348,11 @@ export class Edge {
   #deliver(listening: Listening, message: BusMessage, position: string | undefined): void {
     if (listening.isAwaited) {
       this.#arrivals++;
-      const parsed = position === undefined ? undefined : parsePosition(position);
-      listening.keep({ message, position: parsed, arrival: this.#arrivals });
+      listening.keep({
+        message,
+        position: position === undefined ? undefined : publicationAt(position),
+        arrival: this.#arrivals,
+      });
     }
     this.#delivery.toFollowers({ followed: listening, message, position });
   }
@@ -357,6 +362,7 @@ export class Edge {
       ...this.#parts,
       subscribersTo: (subject) => this.#listenings.toStored(subject),
       allSubscribers: () => this.#listenings.all(),
+      haveCommon: (one, other) => this.#common.have(one, other),
       deliver: (listening, message, position) => this.#deliver(listening, message, position),
       missed: (listenings) => this.#endFollowers(listenings),
       isCongested: () => this.#delivery.isCongested,
@@ -398,4 +404,11 @@ export class Edge {
       if (connection) this.end(connection, closeCodes.tokenExpired);
     }
   }
+}
+
+/** The position of a publication, of which `position` may be that of one copy. */
+function publicationAt(position: string): Position | undefined {
+  const parsed = parsePosition(position);
+  if (parsed?.copy === undefined) return parsed;
+  return { epoch: parsed.epoch, sequence: parsed.sequence + 1 };
 }

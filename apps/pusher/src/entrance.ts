@@ -357,7 +357,7 @@ export class Entrance {
         yield { content: message.data, isBinary: !isUtf8(message.data) };
         continue;
       }
-      const isLastCopy = orderOf(missed[at + 1]) !== orderOf({ received });
+      const isLastCopy = received.position === undefined || orderOf(missed[at + 1]) !== orderOf({ received });
       const wanted = { door, listening, received, isLastCopy, kind };
       const text = lease.isShared ? this.#textFor(wanted) : encode(wanted);
       texts.push(text);
@@ -401,7 +401,7 @@ type Wanted = {
 
 function encode({ door, listening, received, isLastCopy, kind }: Wanted): string {
   const { message, position, arrival } = received;
-  const own = arrival > 0 || isLastCopy || position === undefined ? position : copyOf(position, listening);
+  const own = isLastCopy || position === undefined ? position : copyOf(position, listening);
   const text = own && formatPosition(own);
   const decoded = { topic: listening.topicOf(message), pattern: listening.pattern };
   if (door === "sse") return encodeSse(decode(message, { ...decoded, position: text }));
@@ -413,11 +413,9 @@ function copyOf({ epoch, sequence }: Position, { tag }: Listening): Position {
   return { epoch, sequence: sequence - 1, copy: tag };
 }
 
-/** The sequence of the publication that it is, or is a copy of; -1 for a live one. */
+/** The sequence of the publication; -1 for a live one. */
 function orderOf(missed: Pick<Missed, "received"> | undefined): number {
-  const position = missed?.received.position;
-  if (position === undefined) return -1;
-  return position.copy === undefined ? position.sequence : position.sequence + 1;
+  return missed?.received.position?.sequence ?? -1;
 }
 
 /** Live, or stored after what was replayed. */

@@ -42,6 +42,8 @@ export class Listening implements Followed, Subscriber {
   connectionIds: Few<number>;
   /** Who alone follows and has joined: it is in no tree. */
   only: Connection | undefined;
+  /** Changes with the connections that have joined. */
+  version = 0;
   readonly begunAt = Math.floor(performance.now());
   /** NATS has our subscription: what is published from now on comes. */
   isHeard = false;
@@ -78,15 +80,17 @@ export class Listening implements Followed, Subscriber {
 
   /** Orders the copies that several subscriptions bring of one publication, on each worker alike. Rarely needed. */
   get tag(): string {
-    this.#tag ??= createHash("sha256").update(this.key).digest("hex").slice(0, TAG_DIGITS);
+    if (this.#tag !== undefined) return this.#tag;
+    const number = createHash("sha256").update(this.key).digest().readUIntBE(0, 6) % 10 ** TAG_DIGITS;
+    this.#tag = String(number).padStart(TAG_DIGITS, "0");
     return this.#tag;
   }
 
   get isFollowed(): boolean {
-    return this.#followers > 0;
+    return this.followers > 0;
   }
 
-  get #followers(): number {
+  get followers(): number {
     return this.#rawFollowers + this.#fanwireFollowers + this.#sseFollowers;
   }
 
@@ -114,7 +118,8 @@ export class Listening implements Followed, Subscriber {
    * itself: a tree would be 400 bytes. There is one from the second follower on.
    */
   join(connection: Connection): void {
-    if (this.kind !== "everyone" && this.#followers === 1) {
+    this.version++;
+    if (this.kind !== "everyone" && this.followers === 1) {
       this.only = connection;
       return;
     }
@@ -129,7 +134,15 @@ export class Listening implements Followed, Subscriber {
     return this.only === connection || this.#parts.trees[door].has(this.treeName(door), connection);
   }
 
+  /** Those that have joined by protocols that have positions. */
+  *joined(): Iterable<Connection> {
+    if (this.only) yield this.only;
+    const { trees } = this.#parts;
+    for (const door of ["fanwire.v1", "sse"] as const) yield* trees[door].members(this.treeName(door));
+  }
+
   leave(connection: Connection): void {
+    this.version++;
     const { door } = connection.getUserData();
     if (this.only === connection) this.only = undefined;
     else this.#parts.trees[door].remove(this.treeName(door), connection);
@@ -137,6 +150,7 @@ export class Listening implements Followed, Subscriber {
 
   /** It has closed. */
   forget(connection: Connection): void {
+    this.version++;
     const { door } = connection.getUserData();
     if (this.only === connection) this.only = undefined;
     else this.#parts.trees[door].forget(this.treeName(door), connection);

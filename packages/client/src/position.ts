@@ -1,21 +1,26 @@
 type Parts = { readonly epoch: string; readonly sequence: number; readonly copy: string };
 
 /**
- * Whether `position` lies behind `other` in the history. In another life of the history everything does. Of one publication
- * each copy but the last has a position of its own, before that of the last.
+ * Whether `position` lies behind `other` in the history. In another life of the history everything does. The copies of one
+ * publication but the last have positions between the publication before and it.
  */
 export function isAfter(position: string, other: string): boolean {
   const one = split(position);
   const two = split(other);
-  if (one.epoch !== two.epoch || one.sequence !== two.sequence) return isLater(position, other);
-  return two.copy !== "" && (one.copy === "" || one.copy > two.copy);
+  if (one.epoch !== two.epoch || one.sequence !== two.sequence)
+    return one.epoch !== two.epoch || one.sequence > two.sequence;
+  return one.copy > two.copy;
 }
 
 /** Whether `position` is that of a later publication than `other`. */
 export function isLater(position: string, other: string): boolean {
   const one = split(position);
   const two = split(other);
-  return one.epoch !== two.epoch || one.sequence > two.sequence;
+  return one.epoch !== two.epoch || publicationOf(one) > publicationOf(two);
+}
+
+function publicationOf({ sequence, copy }: Parts): number {
+  return copy === "" ? sequence : sequence + 1;
 }
 
 function split(position: string): Parts {

@@ -105,9 +105,10 @@ export class ModelWorker {
     const [sequence, tag] = since.slice("e-".length).split(".");
     const from = Number(sequence);
     const missed = this.#log.flatMap((logged) => {
-      if (logged.sequence < from || (logged.sequence === from && tag === undefined)) return [];
+      if (logged.sequence <= from) return [];
       const copies = copiesOf(logged, topics);
-      return logged.sequence > from ? copies : copies.filter(({ subscription }) => tagOf(subscription) > (tag ?? ""));
+      const isPartlyHad = tag !== undefined && logged.sequence === from + 1;
+      return isPartlyHad ? copies.filter(({ subscription }) => tagOf(subscription) > tag) : copies;
     });
     this.#catchingUp.push({ topics, missed, heldBack: [], isOne });
   }
@@ -118,17 +119,13 @@ function copiesOf({ sequence, topic }: Logged, subscriptions: Iterable<string>):
   const matching = [...subscriptions].filter((subscription) => matchesTopic(subscription, topic));
   matching.sort((one, other) => (tagOf(one) < tagOf(other) ? -1 : 1));
   return matching.map((subscription, at) => {
-    const position = at === matching.length - 1 ? `e-${sequence}` : `e-${sequence}.${tagOf(subscription)}`;
+    const position = at === matching.length - 1 ? `e-${sequence}` : `e-${sequence - 1}.${tagOf(subscription)}`;
     return { type: "publication", topic, subscription, event: "message", data: "", position };
   });
 }
 
 /** Orders subscriptions; another order than that of their names. */
 function tagOf(subscription: string): string {
-  const letters = [...subscription].map((letter) => 255 - letter.charCodeAt(0));
-  return letters
-    .slice(0, 5)
-    .map((code) => code.toString(16).padStart(2, "0"))
-    .join("")
-    .padEnd(10, "0");
+  const codes = [...subscription].slice(0, 3).map((letter) => String(255 - letter.charCodeAt(0)).padStart(3, "0"));
+  return codes.join("").padEnd(10, "0");
 }

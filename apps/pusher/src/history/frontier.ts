@@ -33,6 +33,8 @@ type FrontierParts<To extends Subscriber> = {
   /** All that receive what is stored under a history subject. */
   subscribersTo(historySubject: string): readonly To[];
   allSubscribers(): Iterable<To>;
+  /** Whether some connection receives both copies of a publication. */
+  haveCommon(one: To, other: To): boolean;
   deliver(to: To, message: BusMessage, position: string): void;
   /** Something that is not stored any more was not delivered to them. */
   missed(to: readonly To[]): void;
@@ -272,7 +274,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     const epoch = this.#epoch ?? "";
     const inOrder = to.length === 1 ? to : [...to].sort((one, other) => (one.tag < other.tag ? -1 : 1));
     for (const [at, each] of inOrder.entries()) {
-      const isLast = at === inOrder.length - 1;
+      const isLast = !inOrder.slice(at + 1).some((later) => this.#parts.haveCommon(each, later));
       const position = isLast ? { epoch, sequence } : { epoch, sequence: sequence - 1, copy: each.tag };
       try {
         this.#parts.deliver(each, message, formatPosition(position));

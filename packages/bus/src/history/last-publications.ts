@@ -9,6 +9,7 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
+import { failureOf } from "./failures.ts";
 import type { MessageQuery, StoredMessage } from "./leader-messages.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";
 
@@ -65,15 +66,14 @@ export class LastPublications {
   /** Creates the stream when it is missing, and again when the history was recreated. Without it less can be proven. */
   async ensure({ epoch }: Pick<HistoryState, "epoch">): Promise<void> {
     if (this.#epoch === epoch || performance.now() - this.#failedAt < RETRY_AFTER_MS) return;
-    const { jsm, log } = this.#parts;
     try {
-      const info = await this.#describe();
-      if (info !== undefined && !isOf(info, epoch)) await jsm.streams.delete(this.#name);
-      if (info === undefined || !isOf(info, epoch)) await jsm.streams.add(this.#config(epoch));
+      if (!(await this.#isThere(epoch))) await this.#create(epoch);
       this.#epoch = epoch;
     } catch (error) {
+      // Somebody else was quicker, or the connection is gone, and the next answer of the history asks again.
+      if (failureOf(error).reason === "unavailable" || (await this.#isThere(epoch).catch(() => false))) return;
       this.#failedAt = performance.now();
-      log.warn({ err: error, stream: this.#name }, "last publications unavailable, quiet topics cannot be proven");
+      this.#parts.log.warn({ err: error, stream: this.#name }, "last publications unavailable, quiet topics unproven");
     }
   }
 
@@ -87,6 +87,18 @@ export class LastPublications {
     const answer = this.#prove(question).catch(() => false);
     this.#shared.set(key, { at: performance.now(), answer });
     return answer;
+  }
+
+  async #isThere(epoch: string): Promise<boolean> {
+    const info = await this.#describe();
+    return info !== undefined && isOf(info, epoch);
+  }
+
+  async #create(epoch: string): Promise<void> {
+    const { streams } = this.#parts.jsm;
+    // That of another history.
+    if ((await this.#describe()) !== undefined) await streams.delete(this.#name);
+    await streams.add(this.#config(epoch));
   }
 
   get #name(): string {
