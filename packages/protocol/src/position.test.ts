@@ -21,7 +21,20 @@ test("the position of a copy lies between those of two publications, also as a n
 });
 
 test("malformed positions are none", () => {
-  for (const text of ["", "-", "a", "a-", "-1", "a-01", "a--1", "A-1", "a-1.5", "a-99999999999999999", "a-b-1", ,]) {
+  for (const text of [
+    "",
+    "-",
+    "a",
+    "a-",
+    "-1",
+    "a-01",
+    "a--1",
+    "A-1",
+    "a-1.5",
+    "a-99999999999999999",
+    "a-b-1",
+    "a-1.0123456789a",
+  ]) {
     expect(parsePosition(text), text).toBeUndefined();
   }
 });
