@@ -2,8 +2,10 @@ import { burst, burstFanwire, burstSse } from "./burst.ts";
 import { channelCrowd } from "./channel-crowd.ts";
 import { channelRoute } from "./channel-route.ts";
 import { durable, durableFanwire } from "./durable.ts";
+import { frontier } from "./frontier.ts";
 import { growth } from "./growth.ts";
 import { interest } from "./interest.ts";
+import { isolation } from "./isolation.ts";
 import { opening } from "./opening.ts";
 import { publishApi } from "./publish-api.ts";
 import { saturated } from "./saturated.ts";
@@ -26,6 +28,8 @@ export const scenarios: readonly Scenario[] = [
   topics,
   durable,
   durableFanwire,
+  frontier,
+  isolation,
   sse,
   opening,
   targeted,

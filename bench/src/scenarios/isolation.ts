@@ -1,0 +1,248 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { epochFrom } from "@fanwire/bus";
+import { Subjects } from "@fanwire/protocol";
+import { connect as connectNats } from "@nats-io/transport-node";
+import { type Column, compare, type Measured } from "../comparison.ts";
+import { faultText, type LoadClient, QUIET_MS, startLoadClient } from "../fan-out.ts";
+import { grouped, percent, twoDigits } from "../format.ts";
+import type { Lab } from "../lab.ts";
+import { residentBytes } from "../memory.ts";
+import { startMeter } from "../meter.ts";
+import { measureRounds } from "../rounds.ts";
+import { fanwireDoor, rawDoor, startPusher } from "../servers/pusher.ts";
+import type { RunningServer } from "../servers/server.ts";
+import type { LoadSettings, Scenario } from "./scenario.ts";
+
+type Disturbance = "nothing" | "repair" | "stampede" | "slow peer" | "hostile peer";
+type Contestant = { readonly name: Disturbance };
+type Sample = Measured & { readonly p50: number; readonly p99: number; readonly max: number; readonly grownBy: number };
+type Scale = { readonly seconds: number; readonly megabytes: number; readonly readers: number };
+/** The worker's way to NATS, which can be cut. */
+type Link = { readonly port: number; cut(): void; heal(): void; stop(): void };
+
+const RATE = 50;
+const BYSTANDERS = 100;
+const MEBIBYTE = 1_048_576;
+const PIECE = 100_000;
+/** Below what the history keeps of a subject. */
+const PIECES_PER_TOPIC = 500;
+const subjects = new Subjects();
+
+const contestants: readonly Contestant[] = [
+  { name: "nothing" },
+  { name: "repair" },
+  { name: "stampede" },
+  { name: "slow peer" },
+  { name: "hostile peer" },
+];
+
+const columns: readonly Column<Sample>[] = [
+  { title: "p50 ms", of: ({ p50 }) => p50, show: twoDigits },
+  { title: "p99 ms", of: ({ p99 }) => p99, show: twoDigits },
+  { title: "max ms", of: ({ max }) => max, show: twoDigits },
+  { title: "resident memory + MiB", of: ({ grownBy }) => grownBy / MEBIBYTE, show: grouped },
+  { title: "foreign load", of: (sample) => sample.foreignLoad, show: percent },
+];
+
+/** Live publications to bystanders while a worker is busy with somebody else. */
+export const isolation: Scenario = {
+  name: "isolation",
+  summary: "live publications to bystanders during a repair of 400 MB, a stampede of 10,000, a slow and a hostile peer",
+  connections: (settings) => BYSTANDERS + scaleOf(settings).readers,
+  run: async (lab, settings) => {
+    const scale = scaleOf(settings);
+    const rounds = await measureRounds(
+      contestants,
+      { label: "isolation", settings },
+      {
+        measure: ({ name }) => measure(lab, name, scale),
+        inShort: ({ p99, max }) => `p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms`,
+      },
+    );
+    const heading = `${RATE} live publications/s to ${BYSTANDERS} raw connections for ${scale.seconds} s`;
+    return compare({ name: "isolation", heading, contestants, rounds, columns, load: { RATE, BYSTANDERS, scale } });
+  },
+};
+
+function scaleOf({ size, clients, seconds }: LoadSettings): Scale {
+  return size === "quick"
+    ? { seconds: seconds ?? 1, megabytes: 4, readers: clients ?? 50 }
+    : { seconds: seconds ?? 10, megabytes: 400, readers: clients ?? 10_000 };
+}
+
+async function measure(lab: Lab, disturbance: Disturbance, scale: Scale): Promise<Sample> {
+  const link = await startLink(lab.nats.port);
+  const env = { FANWIRE_NATS_URL: `nats://127.0.0.1:${link.port}`, PUSHER_MAX_UNSENT_BYTES: String(MEBIBYTE) };
+  const running = await startPusher(lab, { dialect: rawDoor, env });
+  const [client, others] = await Promise.all([startLoadClient(lab), startLoadClient(lab)]);
+  const sockets: Socket[] = [];
+  try {
+    const { address, dialect } = running;
+    await client.call("open", { address, dialect, connections: BYSTANDERS });
+    const begin = await prepare(disturbance, { lab, running, others, link, scale, sockets });
+    const before = residentBytes(running.pid);
+    const stopMeter = startMeter(running.pid, lab);
+    const count = RATE * scale.seconds;
+    await client.call("expect", { total: count, recordFrom: 0, recordEvery: 1 });
+    const disturbing = begin();
+    await running.publish({ first: 0, count, ratePerSecond: RATE });
+    const peak = residentBytes(running.pid);
+    const { latency, faults } = await Promise.race([client.call("settle", { quietMs: QUIET_MS }), running.died]);
+    await disturbing;
+    const { foreignLoad } = stopMeter();
+    const { p50Micros, p99Micros, maxMicros } = latency;
+    const figures = { p50: p50Micros / 1_000, p99: p99Micros / 1_000, max: maxMicros / 1_000 };
+    return {
+      ...figures,
+      grownBy: Math.max(peak, residentBytes(running.pid)) - before,
+      foreignLoad,
+      fault: faultText(faults),
+    };
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await Promise.all([client.stop(), others.stop()]);
+    await running.stop();
+    link.stop();
+  }
+}
+
+type Scene = {
+  readonly lab: Lab;
+  readonly running: RunningServer;
+  readonly others: LoadClient;
+  readonly link: Link;
+  readonly scale: Scale;
+  /** Closed at the end. */
+  readonly sockets: Socket[];
+};
+
+/** Gets everything ready; what it gives begins the disturbance. */
+async function prepare(disturbance: Disturbance, scene: Scene): Promise<() => Promise<unknown>> {
+  switch (disturbance) {
+    case "nothing":
+      return async () => {};
+    case "repair":
+      return prepareRepair(scene);
+    case "stampede":
+      return prepareStampede(scene);
+    case "slow peer":
+      return prepareSlowPeer(scene);
+    case "hostile peer":
+      return prepareHostilePeer(scene);
+  }
+}
+
+/** A worker is cut off from NATS while much is stored for one of its readers, who reads as fast as it can. */
+async function prepareRepair({ lab, running, link, scale, sockets }: Scene) {
+  const topic = `isolation.${Date.now()}`;
+  sockets.push(await openEvents(running.address.port, `/sse?topic=${topic}.*`, false));
+  link.cut();
+  await store(lab, topic, scale.megabytes);
+  return async () => {
+    link.heal();
+  };
+}
+
+/** Thousands come back to one topic at once. */
+async function prepareStampede({ lab, running, others, scale }: Scene) {
+  const topic = `isolation.${Date.now()}`;
+  const since = await store(lab, topic, 1);
+  const dialect = { ...fanwireDoor, path: `/?topic=${topic}.*&since=${since}` };
+  return () => others.call("open", { address: running.address, dialect, connections: scale.readers });
+}
+
+/** A reader resumes with much to catch up with, by many patterns, and takes nothing of it. */
+async function prepareSlowPeer({ lab, running, scale, sockets }: Scene) {
+  const topic = `isolation.${Date.now()}`;
+  const since = await store(lab, topic, Math.min(20, scale.megabytes));
+  const patterns = [`${topic}.*`, `${topic}.>`, `*.*.*`].map((pattern) => `&topic=${pattern}`).join("");
+  return async () => {
+    sockets.push(await openEvents(running.address.port, `/sse?since=${since}${patterns}`, true));
+  };
+}
+
+/** A connection sends commands as fast as it may, others open and close. */
+async function prepareHostilePeer({ running, scale, sockets }: Scene) {
+  return async () => {
+    const until = performance.now() + 1_000 * scale.seconds;
+    while (performance.now() < until) {
+      const socket = connect(running.address.port, "127.0.0.1");
+      socket.on("error", () => {});
+      sockets.push(socket);
+      socket.write(`GET /sse?${"topic=a&".repeat(200)} HTTP/1.1\r\nHost: x\r\n\r\n${"x".repeat(10_000)}`);
+      await delay(10);
+      socket.destroy();
+    }
+  };
+}
+
+/** Stores so much in pieces to several topics below one; gives the position before. */
+async function store(lab: Lab, topic: string, megabytes: number): Promise<string> {
+  const nats = await connectNats({ servers: lab.natsUrl });
+  const info = await nats.request(`$JS.API.STREAM.INFO.${subjects.historyStream}`);
+  const { created, state } = info.json<{ created: string; state: { last_seq: number } }>();
+  const pieces = Math.ceil((megabytes * MEBIBYTE) / PIECE);
+  const content = Buffer.alloc(PIECE, "x");
+  for (let at = 0; at < pieces; at += 10) {
+    const batch = Array.from({ length: Math.min(10, pieces - at) }, (_, each) => at + each);
+    const target = (each: number) =>
+      ({ kind: "topic", topic: `${topic}.${Math.floor(each / PIECES_PER_TOPIC)}` }) as const;
+    await Promise.all(batch.map((each) => nats.request(subjects.history(target(each)), content, { timeout: 20_000 })));
+  }
+  await nats.close();
+  return `${epochFrom(created)}-${state.last_seq}`;
+}
+
+/** An event stream that is read to nowhere, or not at all. */
+async function openEvents(port: number, path: string, isPaused: boolean): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  if (isPaused) socket.pause();
+  else {
+    await once(socket, "data");
+    socket.resume();
+  }
+  return socket;
+}
+
+async function startLink(natsPort: number): Promise<Link> {
+  const pairs = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((worker) => {
+    const nats = connect(natsPort, "127.0.0.1");
+    for (const [one, other] of [
+      [worker, nats],
+      [nats, worker],
+    ] as const) {
+      pairs.add(one);
+      one.on("error", () => {});
+      one.on("close", () => {
+        pairs.delete(one);
+        other.destroy();
+      });
+    }
+    if (isCut) worker.destroy();
+    else worker.pipe(nats).pipe(worker);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number }; // it listens on TCP
+  const cut = () => {
+    isCut = true;
+    for (const socket of pairs) socket.destroy();
+  };
+  return {
+    port,
+    cut,
+    heal: () => {
+      isCut = false;
+    },
+    stop: () => {
+      cut();
+      server.close();
+    },
+  };
+}
