@@ -59,16 +59,17 @@ export const faults: readonly Fault[] = [
   { name: "NATS node hangs", run: (context) => onNode(context, hangNode) },
   { name: "NATS nodes killed one after the other", isLong: true, run: (context) => onEachNode(context, killNode) },
   { name: "NATS nodes hang one after the other", isLong: true, run: (context) => onEachNode(context, hangNode) },
-  { name: "log leader killed", run: (context) => onLeader(context, killNode) },
-  { name: "log leader hangs", run: (context) => onLeader(context, hangNode) },
+  { name: "history leader killed", run: (context) => onLeader(context, killNode) },
+  { name: "history leader hangs", run: (context) => onLeader(context, hangNode) },
   {
-    name: "log leader cut off from clients and nodes",
+    name: "history leader cut off from clients and nodes",
     partsNodes: true,
     run: (context) => onLeader(context, isolateNode),
   },
   { name: "NATS node resets and refuses clients", run: (context) => onNode(context, throughLink("cut")) },
   { name: "NATS node says nothing to clients", run: (context) => onNode(context, throughLink("stall")) },
   { name: "NATS node is slow", run: (context) => onNode(context, throughLink("slow")) },
+  { name: "NATS node loses messages", run: (context) => onNode(context, throughLink("lose")) },
   { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
   {
     name: "NATS node cut off from the others",
@@ -215,7 +216,7 @@ async function hangNode({ server }: ChaosNode): Promise<void> {
   server.signal("SIGCONT");
 }
 
-function throughLink(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
+function throughLink(mode: "cut" | "stall" | "slow" | "trickle" | "lose"): (node: ChaosNode) => Promise<void> {
   return async ({ clients }) => {
     clients.set(mode);
     await delay(LONG_HOLD_MS);

@@ -42,7 +42,7 @@ export async function startChaosNats(): Promise<ChaosNats> {
   await writeFile(config, CONFIG);
   const ports = await freePorts(2 * SIZE);
   const [clientPorts, routePorts] = [ports.slice(0, SIZE), ports.slice(SIZE)];
-  const clientLinks = await Promise.all(clientPorts.map(startFaultyLink));
+  const clientLinks = await Promise.all(clientPorts.map((port) => startFaultyLink(port, true)));
   // One for each direction: whoever dials.
   const routeLinks: { readonly ends: readonly number[]; readonly link: FaultyLink }[] = [];
   for (const [to, port] of routePorts.entries()) {

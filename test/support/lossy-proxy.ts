@@ -34,7 +34,7 @@ export async function startLossyProxy(natsPort: number): Promise<LossyProxy> {
 }
 
 /** Splits the stream of a nats-server into its operations and leaves out messages to be dropped. */
-function messageFilter(isDropped: (subject: string) => boolean): Filter {
+export function messageFilter(isDropped: (subject: string, message: Buffer) => boolean): Filter {
   let pending = Buffer.alloc(0);
   return (chunk) => {
     pending = Buffer.concat([pending, chunk]);
@@ -46,7 +46,7 @@ function messageFilter(isDropped: (subject: string) => boolean): Filter {
       const isMessage = operation === "MSG" || operation === "HMSG";
       const end = lineEnd + 2 + (isMessage ? Number(rest.at(-1)) + 2 : 0);
       if (pending.length < end) return passed;
-      if (!isMessage || !isDropped(subject)) passed.push(pending.subarray(0, end));
+      if (!isMessage || !isDropped(subject, pending.subarray(0, end))) passed.push(pending.subarray(0, end));
       pending = pending.subarray(end);
     }
   };
