@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const QUICK = ["unit", "integration", "e2e"].map((name) => `--project=${name}`);
 const SLOW = ["slow", "chaos", "containers"].map((name) => `--project=${name}`);
 const NOT_RUN =
-  "Not run: bench, soak, ten thousand malformed inputs of each kind, chaos, containers. To run them: npm run test:slow";
+  "Not run: bench, soak, ten thousand malformed inputs of each kind, full buffers, dying NATS nodes, chaos, containers. To run them: npm run test:slow";
 
 process.exit(await main(process.argv.slice(2)));
 

@@ -10,7 +10,7 @@ import { RecoveryModel, type Returning, type Stored, type Truth } from "./suppor
 import { until } from "./support/wait.ts";
 
 /** Readers that come back; more by the environment for a night. */
-const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 400);
+const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 150);
 const SEED = Number(process.env.FANWIRE_RECOVERY_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const SECRET = "a secret of more than thirty-two bytes";
 /** In nanoseconds: the shortest that JetStream allows. */
