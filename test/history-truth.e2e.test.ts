@@ -114,6 +114,42 @@ test("the copies of one publication to an EventSource are resumed one by one", a
   }
 });
 
+test("a reader without overlapping topics receives plain ids, whoever else is on its worker", async () => {
+  const url = `${pusher().url.replace("ws:", "http:")}sse`;
+  const plain = await readEvents(`${url}?topic=plain.a`);
+  const copies = await readEvents(`${url}?topic=plain.a&topic=plain.*`);
+  const position = await history.append(topic("plain.a"), "1");
+
+  await until("both have it", () => plain.events().length === 2 && copies.events().length === 3);
+
+  expect(plain.events().at(-1)?.id).toBe(position);
+  expect(copies.events().at(-1)?.id).toBe(position);
+  expect(copies.events().at(-2)?.id).toMatch(/\.[0-9]{10}$/);
+  plain.close();
+  copies.close();
+});
+
+test("a client of fanwire.v1 resumes with the copies that it lacks", async () => {
+  const topics = ["resume.a", "resume.*"];
+  const client = await connectFanwire(pusher().url, { topic: topics });
+  const position = await history.append(topic("resume.a"), "1");
+  await until("both copies came", () => client.publications.length === 2);
+  client.socket.close();
+  const [first, last] = client.publications;
+  expect([first?.position, last?.position, last?.resume]).toEqual([position, position, undefined]);
+
+  const back = await connectFanwire(pushers[1]?.url ?? "", { topic: topics, since: String(first?.resume) });
+  await history.append(topic("resume.a"), "2");
+
+  await until("the rest came", () => back.publications.length === 3);
+  expect(back.publications.map(({ subscription, data }) => [subscription, data])).toEqual([
+    [last?.subscription, "1"],
+    [first?.subscription, "2"],
+    [last?.subscription, "2"],
+  ]);
+  back.socket.close();
+});
+
 test("what is stored of a topic that is subscribed to again catches up under a position of its own", async () => {
   const since = await history.append(topic("later"), "1");
   await history.append(topic("later"), "2");

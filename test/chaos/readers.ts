@@ -26,7 +26,8 @@ type ReaderParts = {
   readonly events: ReaderEvents;
 };
 
-export const sequenceOf = (position: string) => Number(position.slice(position.lastIndexOf("-") + 1));
+/** Of the publication; a copy of it has an id between it and the one before. */
+export const sequenceOf = (position: string) => Math.ceil(Number(position.slice(position.lastIndexOf("-") + 1)));
 
 /** The whole content has to be one: of two that were joined by mistake, the second would go unnoticed. */
 const numberOf = (content: unknown) =>

@@ -22,6 +22,8 @@ export type ConnectionState = InboundCount & {
   /** Those of `topics` that the application subscribed it to: a refreshed token does not end them. */
   applicationTopics: Few<string>;
   isOverUnsentLimit: boolean;
+  /** Some of its topics overlap, so that it receives copies of a publication. */
+  hasCopies: boolean;
 };
 
 type NewConnection = Pick<ConnectionState, "connectionId" | "door" | "grant">;
@@ -50,6 +52,7 @@ export function newConnectionState({ connectionId, door, grant }: NewConnection)
     topics: undefined,
     applicationTopics: undefined,
     isOverUnsentLimit: false,
+    hasCopies: false,
     inboundSecond: 0,
     inboundCount: 0,
   };

@@ -23,6 +23,8 @@ export type Followed = Followable & {
   /** Who follows alone and has joined: it is in no tree. */
   readonly only: Connection | undefined;
   treeName(door: Door): string;
+  /** Of event streams that receive copies of a publication. */
+  readonly copiesTree: string;
   /** The topic of a message that came in; undefined where there is none. */
   topicOf(message: BusMessage): string | undefined;
 };
@@ -40,10 +42,13 @@ type DeliveryParts = {
   readonly maxUnsentBytes: number;
 };
 
+/** The place of a publication in the history, and where a connection resumes that has this copy of it and not all. */
+export type PlaceInHistory = { readonly position: string; readonly resume?: string };
+
 type ToFollowers = {
   readonly followed: Followed;
   readonly message: BusMessage;
-  readonly position: string | undefined;
+  readonly place: PlaceInHistory | undefined;
 };
 
 /** Hands publications to connections: decoded once, encoded once for each door, written by the door's outlet. */
@@ -165,20 +170,25 @@ export class Delivery {
     this.#drained.clear();
   }
 
-  #write({ followed, message, position }: ToFollowers): void {
+  #write({ followed, message, place }: ToFollowers): void {
     const { trees, receipts } = this.#parts;
     const excepted = this.#exceptedConnection(message);
     const raw = receiversOf(followed, "raw", trees.raw);
     const fanwire = receiversOf(followed, "fanwire.v1", trees["fanwire.v1"]);
-    const sse = receiversOf(followed, "sse", trees.sse);
+    const [sse, sseOfCopies] = eventStreamsOf(followed, trees.sse);
 
-    if (position !== undefined) this.#watchRecent(followed, sse);
+    if (place !== undefined) this.#watchRecent(followed, sse);
     let deliveries = 0;
     if (raw) deliveries += this.#raw.hand(message.data, raw, excepted);
-    if (fanwire || sse) {
-      const delivered = decode(message, { topic: followed.topicOf(message), pattern: followed.pattern, position });
-      if (fanwire) deliveries += this.#fanwire.hand(encodeFanwire(delivered), fanwire, excepted);
+    if (fanwire || sse || sseOfCopies) {
+      const topic = followed.topicOf(message);
+      const delivered = decode(message, { topic, pattern: followed.pattern, position: place?.position });
+      if (fanwire) deliveries += this.#fanwire.hand(encodeFanwire(delivered, place), fanwire, excepted);
       if (sse) deliveries += this.#sse.hand(encodeSse(delivered), sse, excepted);
+      if (sseOfCopies) {
+        const id = place?.resume ?? delivered.position;
+        deliveries += this.#sse.hand(encodeSse({ ...delivered, position: id }), sseOfCopies, excepted);
+      }
     }
     this.#count(deliveries, message.data.length);
     const receipt = message.headers?.get(headerNames.receipt);
@@ -219,7 +229,8 @@ function receiversOf(followed: Followed, door: Door, trees: Pick<Trees, "count">
   if (only?.getUserData().door === door) return { only };
   const tree = followed.treeName(door);
   const members = followed.isAwaited ? trees.count(tree) : followers;
-  return members === 0 ? undefined : { tree, members };
+  const isNobody = members === 0 && (door !== "sse" || trees.count(followed.copiesTree) === 0);
+  return isNobody ? undefined : { tree, members };
 }
 
 function countFollowers(followed: Followed): number {
@@ -228,6 +239,20 @@ function countFollowers(followed: Followed): number {
 
 function countReceivers(all: readonly (Receivers | undefined)[]): number {
   return all.reduce((sum, each) => sum + (each === undefined ? 0 : "members" in each ? each.members : 1), 0);
+}
+
+/** Event streams that receive a publication once, and those that receive copies of it. */
+function eventStreamsOf(
+  followed: Followed,
+  trees: Pick<Trees, "count">,
+): readonly [plain: Receivers | undefined, ofCopies: Receivers | undefined] {
+  const all = receiversOf(followed, "sse", trees);
+  if (all === undefined) return [undefined, undefined];
+  if ("only" in all) return all.only.getUserData().hasCopies ? [undefined, all] : [all, undefined];
+  const copies = trees.count(followed.copiesTree);
+  if (copies === 0) return [all, undefined];
+  const plain = trees.count(all.tree);
+  return [plain === 0 ? undefined : { tree: all.tree, members: plain }, { tree: followed.copiesTree, members: copies }];
 }
 
 /** The connection of this worker that must not get a publication. */

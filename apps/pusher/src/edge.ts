@@ -9,6 +9,7 @@ import {
   type Position,
   parseConnectionId,
   parsePosition,
+  patternsOverlap,
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
@@ -22,7 +23,7 @@ import { DRAIN_STEP_MS, drainBatchSize } from "./core/drain.ts";
 import { Expiry } from "./core/expiry.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "./core/few.ts";
 import type { MemoryBudget } from "./core/memory-budget.ts";
-import { Delivery } from "./delivery.ts";
+import { Delivery, type PlaceInHistory } from "./delivery.ts";
 import { Frontier } from "./history/frontier.ts";
 import type { Listening } from "./listening.ts";
 import { Listenings } from "./listenings.ts";
@@ -211,6 +212,7 @@ export class Edge {
       return "topic-limit";
     }
     this.#delivery.flushTo(connection);
+    this.#noteCopies(connection, pattern);
     const listening = this.#listenings.followTopic(pattern, state.door);
     this.#frontier.hurry();
     // Not the client's own string: one for all who follow it.
@@ -225,6 +227,20 @@ export class Edge {
     const shared = this.#listenings.ofTopic(pattern)?.pattern ?? pattern;
     if (followed !== "topic-limit") state.applicationTopics = withMember(state.applicationTopics, shared);
     return followed;
+  }
+
+  /** From the first overlap on, an event stream needs ids that tell copies apart: it changes the groups it is in. */
+  #noteCopies(connection: Connection, pattern: string): void {
+    const state = connection.getUserData();
+    if (state.hasCopies || state.door !== "sse") return;
+    const others = [...membersOf(state.topics)];
+    if (!others.some((other) => patternsOverlap(other, pattern))) return;
+    const joined = others.flatMap((other) => this.#listenings.ofTopic(other) ?? []);
+    if (state.grant.user !== undefined) joined.push(...[this.#listenings.ofUser(state.grant.user) ?? []].flat());
+    const moved = [this.#listenings.everyone, ...joined].filter((listening) => listening.has(connection));
+    for (const listening of moved) listening.leave(connection);
+    state.hasCopies = true;
+    for (const listening of moved) listening.join(connection);
   }
 
   /** Called when a connection no longer wants something that it may still wait for. */
@@ -345,16 +361,12 @@ export class Edge {
     else this.#frontier.receive(place, message);
   }
 
-  #deliver(listening: Listening, message: BusMessage, position: string | undefined): void {
+  #deliver(listening: Listening, message: BusMessage, place: PlaceInHistory | undefined): void {
     if (listening.isAwaited) {
       this.#arrivals++;
-      listening.keep({
-        message,
-        position: position === undefined ? undefined : publicationAt(position),
-        arrival: this.#arrivals,
-      });
+      listening.keep({ message, position: place && parsePosition(place.position), arrival: this.#arrivals });
     }
-    this.#delivery.toFollowers({ followed: listening, message, position });
+    this.#delivery.toFollowers({ followed: listening, message, place });
   }
 
   #openFrontier(): Frontier<Listening> {
@@ -363,7 +375,7 @@ export class Edge {
       subscribersTo: (subject) => this.#listenings.toStored(subject),
       allSubscribers: () => this.#listenings.all(),
       haveCommon: (one, other) => this.#common.have(one, other),
-      deliver: (listening, message, position) => this.#deliver(listening, message, position),
+      deliver: (listening, message, place) => this.#deliver(listening, message, place),
       missed: (listenings) => this.#endFollowers(listenings),
       isCongested: () => this.#delivery.isCongested,
     });
@@ -404,11 +416,4 @@ export class Edge {
       if (connection) this.end(connection, closeCodes.tokenExpired);
     }
   }
-}
-
-/** The position of a publication, of which `position` may be that of one copy. */
-function publicationAt(position: string): Position | undefined {
-  const parsed = parsePosition(position);
-  if (parsed?.copy === undefined) return parsed;
-  return { epoch: parsed.epoch, sequence: parsed.sequence + 1 };
 }

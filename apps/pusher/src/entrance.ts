@@ -401,12 +401,18 @@ type Wanted = {
 
 function encode({ door, listening, received, isLastCopy, kind }: Wanted): string {
   const { message, position, arrival } = received;
-  const own = isLastCopy || position === undefined ? position : copyOf(position, listening);
-  const text = own && formatPosition(own);
+  const resume = isLastCopy || position === undefined ? undefined : formatPosition(copyOf(position, listening));
+  const plain = position && formatPosition(position);
   const decoded = { topic: listening.topicOf(message), pattern: listening.pattern };
-  if (door === "sse") return encodeSse(decode(message, { ...decoded, position: text }));
-  if (kind === "connection") return encodeFanwire(decode(message, { ...decoded, position: text }), arrival === 0);
-  return encodeFanwire(decode(message, { ...decoded, position: undefined }), position !== undefined, text);
+  if (door === "sse") return encodeSse(decode(message, { ...decoded, position: resume ?? plain }));
+  if (kind === "connection") {
+    return encodeFanwire(decode(message, { ...decoded, position: plain }), { isRecovered: arrival === 0, resume });
+  }
+  const since = plain;
+  return encodeFanwire(decode(message, { ...decoded, position: undefined }), {
+    isRecovered: since !== undefined,
+    since,
+  });
 }
 
 function copyOf({ epoch, sequence }: Position, { tag }: Listening): Position {

@@ -7,7 +7,7 @@ import type { Few } from "./core/few.ts";
 import type { MemoryBudget } from "./core/memory-budget.ts";
 import type { Followed } from "./delivery.ts";
 import type { Subscriber } from "./history/frontier.ts";
-import { type DoorTrees, treeName } from "./trees.ts";
+import { copiesTreeName, type DoorTrees, treeName } from "./trees.ts";
 
 /** A message that a subscription brought, with its position in the history if it is stored. */
 export type Received = {
@@ -131,7 +131,7 @@ export class Listening implements Followed, Subscriber {
   /** Whether a connection has joined and hears it. */
   has(connection: Connection): boolean {
     const { door } = connection.getUserData();
-    return this.only === connection || this.#parts.trees[door].has(this.treeName(door), connection);
+    return this.only === connection || this.#parts.trees[door].has(this.#treeOf(connection), connection);
   }
 
   /** Those that have joined by protocols that have positions. */
@@ -139,13 +139,14 @@ export class Listening implements Followed, Subscriber {
     if (this.only) yield this.only;
     const { trees } = this.#parts;
     for (const door of ["fanwire.v1", "sse"] as const) yield* trees[door].members(this.treeName(door));
+    yield* trees.sse.members(this.copiesTree);
   }
 
   leave(connection: Connection): void {
     this.version++;
     const { door } = connection.getUserData();
     if (this.only === connection) this.only = undefined;
-    else this.#parts.trees[door].remove(this.treeName(door), connection);
+    else this.#parts.trees[door].remove(this.#treeOf(connection), connection);
   }
 
   /** It has closed. */
@@ -153,7 +154,7 @@ export class Listening implements Followed, Subscriber {
     this.version++;
     const { door } = connection.getUserData();
     if (this.only === connection) this.only = undefined;
-    else this.#parts.trees[door].forget(this.treeName(door), connection);
+    else this.#parts.trees[door].forget(this.#treeOf(connection), connection);
   }
 
   /** In which those who have joined by a door hear it, when there are several. */
@@ -161,9 +162,19 @@ export class Listening implements Followed, Subscriber {
     return treeName(door, this.treeId);
   }
 
+  /** Of event streams that receive other copies too. */
+  get copiesTree(): string {
+    return copiesTreeName(this.treeId);
+  }
+
+  #treeOf(connection: Connection): string {
+    const { door, hasCopies } = connection.getUserData();
+    return door === "sse" && hasCopies ? this.copiesTree : this.treeName(door);
+  }
+
   #addToTree(connection: Connection): void {
     const { door } = connection.getUserData();
-    this.#parts.trees[door].add(this.treeName(door), connection);
+    this.#parts.trees[door].add(this.#treeOf(connection), connection);
   }
 
   topicOf(message: BusMessage): string | undefined {

@@ -29,6 +29,11 @@ export function treeName(door: Door, treeId: number): string {
   return letters[door] + treeId;
 }
 
+/** Of event streams that receive copies of a publication: each needs an id of its own. */
+export function copiesTreeName(treeId: number): string {
+  return `c${treeId}`;
+}
+
 export function openTrees(app: TemplatedApp): DoorTrees {
   return { raw: new SocketTrees(app), "fanwire.v1": new MemberTrees(), sse: new MemberTrees() };
 }

@@ -6,7 +6,7 @@ import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
 import { placeToken } from "./handshake.ts";
 import { Link, PING_ID, type WebSocketConstructor } from "./link.ts";
-import { type Message, type Publication, publicationFrom, type Reply, type Welcome } from "./messages.ts";
+import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
 import { Pacer } from "./pacer.ts";
 import { Progress } from "./progress.ts";
 import { TokenSource } from "./token.ts";
@@ -185,7 +185,7 @@ class Client implements AsyncDisposable {
 
   #onMessage(message: Message): void {
     if (message.type === "welcome") this.#onWelcome(message);
-    else if (message.type === "publication") this.#onPublication(publicationFrom(message), message.since !== undefined);
+    else if (message.type === "publication") this.#onPublication(message);
     else if (message.type === "reply") this.#onReply(message);
   }
 
@@ -234,8 +234,11 @@ class Client implements AsyncDisposable {
     this.#setState({ state: "open", address, recovered });
   }
 
-  #onPublication(publication: Publication, isCatchingUp: boolean): void {
-    const isNew = this.#topics.receive({ ...publication, isCatchingUp }, this.#progress);
+  #onPublication(message: PublicationMessage): void {
+    const publication = publicationFrom(message);
+    const resume = message.resume ?? publication.position;
+    const isCatchingUp = message.since !== undefined;
+    const isNew = this.#topics.receive({ ...publication, resume, isCatchingUp }, this.#progress);
     if (isNew) guarded(() => this.#options.onPublication(publication));
   }
 

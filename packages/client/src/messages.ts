@@ -22,6 +22,8 @@ export type PublicationMessage = {
   readonly recovered?: true;
   /** The position of its subscription alone, as long as that catches up; instead of `position`. */
   readonly since?: string;
+  /** Where to resume with this copy of the publication and not all. */
+  readonly resume?: string;
 };
 
 export type Reply = { readonly type: "reply"; readonly id: number | string } & (
@@ -60,8 +62,8 @@ export function parseFrame(frame: string): Message[] {
   });
 }
 
-/** `isCatchingUp`: its position is that of its subscription alone. */
-export type ReceivedPublication = Publication & { readonly isCatchingUp: boolean };
+/** `resume`: the position to go on from. `isCatchingUp`: it is that of its subscription alone. */
+export type ReceivedPublication = Publication & { readonly resume: string | undefined; readonly isCatchingUp: boolean };
 
 export function publicationFrom(message: PublicationMessage): Publication {
   const { topic, subscription, event, encoding, since, position = since, id, recovered = false } = message;

@@ -158,12 +158,12 @@ export class Topics {
   }
 
   /** Records a publication in `progress`. Returns false when this copy was received before. */
-  receive({ topic, subscription, position, isCatchingUp }: ReceivedPublication, progress: Progress): boolean {
-    if (position === undefined) return true;
+  receive({ topic, subscription, position, resume, isCatchingUp }: ReceivedPublication, progress: Progress): boolean {
+    if (position === undefined || resume === undefined) return true;
     const known = this.#topics.get(subscription ?? topic ?? "");
     const isNew = known?.isNew(position) ?? true;
     const movesOn = known?.receive(position, isCatchingUp) ?? true;
-    if (movesOn) progress.advance(position);
+    if (movesOn) progress.advance(resume);
     return isNew;
   }
 }

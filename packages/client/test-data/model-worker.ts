@@ -3,10 +3,15 @@ import type { FakeWebSocket } from "./fake-web-socket.ts";
 
 export type Logged = { readonly sequence: number; readonly topic: string };
 
-type Copy = { readonly subscription: string; readonly position?: string; readonly since?: string };
+type Copy = {
+  readonly subscription: string;
+  readonly position?: string;
+  readonly since?: string;
+  readonly resume?: string;
+};
 
 /** Marks what a subscription that catches up receives: its position is its own. */
-function ofItsOwn({ position, ...copy }: Copy): Copy {
+function ofItsOwn({ position, resume, ...copy }: Copy): Copy {
   return { ...copy, ...(position !== undefined && { since: position }) };
 }
 
@@ -119,8 +124,17 @@ function copiesOf({ sequence, topic }: Logged, subscriptions: Iterable<string>):
   const matching = [...subscriptions].filter((subscription) => matchesTopic(subscription, topic));
   matching.sort((one, other) => (tagOf(one) < tagOf(other) ? -1 : 1));
   return matching.map((subscription, at) => {
-    const position = at === matching.length - 1 ? `e-${sequence}` : `e-${sequence - 1}.${tagOf(subscription)}`;
-    return { type: "publication", topic, subscription, event: "message", data: "", position };
+    const isLast = at === matching.length - 1;
+    const resume = isLast ? {} : { resume: `e-${sequence - 1}.${tagOf(subscription)}` };
+    return {
+      type: "publication",
+      topic,
+      subscription,
+      event: "message",
+      data: "",
+      position: `e-${sequence}`,
+      ...resume,
+    };
   });
 }
 

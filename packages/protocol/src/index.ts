@@ -42,4 +42,4 @@ export type { Publication } from "./publication.ts";
 export { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
 export type { DurableTarget, Target } from "./target.ts";
 export { encodeToken } from "./tokens.ts";
-export { isTopic, isTopicPattern, matchesTopic } from "./topics.ts";
+export { isTopic, isTopicPattern, matchesTopic, patternsOverlap } from "./topics.ts";

@@ -1,6 +1,14 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { decodeTopic, encodeTopic, encodeTopicPattern, isTopic, isTopicPattern, matchesTopic } from "./topics.ts";
+import { expect, patternsOverlap, test } from "vitest";
+import {
+  decodeTopic,
+  encodeTopic,
+  encodeTopicPattern,
+  isTopic,
+  isTopicPattern,
+  matchesTopic,
+  patternsOverlap,
+} from "./topics.ts";
 
 const fewTokens = fc.array(fc.constantFrom("a", "b", "*", ">", "", "щ"), { minLength: 1, maxLength: 5 });
 
@@ -50,5 +58,23 @@ test("a pattern matches what NATS would match", () => {
       expect(matchesTopic(pattern, topic)).toBe(onNats);
     }),
     { numRuns: 10_000 },
+  );
+});
+
+test("patterns overlap exactly when some topic matches both", () => {
+  const tokens = (...names: string[]) => fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 3 });
+  const pattern = tokens("a", "b", "*", ">").filter((each) => !each.slice(0, -1).includes(">"));
+  const topics = ["a", "b"].flatMap((x) => [
+    x,
+    ...["a", "b"].flatMap((y) => [`${x}.${y}`, ...["a", "b"].flatMap((z) => [`${x}.${y}.${z}`, `${x}.${y}.${z}.a`])]),
+  ]);
+
+  fc.assert(
+    fc.property(pattern, pattern, (one, other) => {
+      const [a, b] = [one.join("."), other.join(".")];
+      const common = topics.some((topic) => matchesTopic(a, topic) && matchesTopic(b, topic));
+      expect(patternsOverlap(a, b), `${a} ${b}`).toBe(common);
+    }),
+    { numRuns: 2_000 },
   );
 });

@@ -74,3 +74,15 @@ function decodeName(token: string): string | undefined {
   const name = decodeToken(token);
   return name === undefined || name === ANY_TOKEN || name === ANY_REST || name.includes(".") ? undefined : name;
 }
+
+/** Whether some topic matches both; each is a topic or a pattern. */
+export function patternsOverlap(one: string, other: string): boolean {
+  const [a, b] = [one.split("."), other.split(".")];
+  for (let at = 0; at < Math.max(a.length, b.length); at++) {
+    const [left, right] = [a[at], b[at]];
+    if (left === ">" || right === ">") return left !== undefined && right !== undefined;
+    if (left === undefined || right === undefined) return false;
+    if (left !== "*" && right !== "*" && left !== right) return false;
+  }
+  return true;
+}

@@ -14,7 +14,9 @@ const plain: Delivered = {
 
 test("a publication is written as the protocol says, and absent members are absent", () => {
   expect(encodeFanwire(plain)).toBe('{"type":"publication","event":"message","data":"hi"}');
-  expect(encodeFanwire(plain, true)).toBe('{"type":"publication","event":"message","data":"hi","recovered":true}');
+  expect(encodeFanwire(plain, { isRecovered: true })).toBe(
+    '{"type":"publication","event":"message","data":"hi","recovered":true}',
+  );
   expect(
     encodeFanwire({
       data: "AP8=",

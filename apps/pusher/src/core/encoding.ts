@@ -16,18 +16,26 @@ export type Delivered = {
 
 const DEFAULT_EVENT_JSON = JSON.stringify(DEFAULT_EVENT);
 
+type More = {
+  readonly isRecovered?: boolean;
+  /** The position of its subscription alone, as long as that catches up. */
+  readonly since?: string | undefined;
+  /** Where a connection resumes that has this copy of the publication and not all. */
+  readonly resume?: string | undefined;
+};
+
 /**
- * A publication in fanwire.v1. `since`: the position of its subscription alone, as long as that catches up. Written by hand, since it is once per publication on the
+ * A publication in fanwire.v1. Written by hand, since it is once per publication on the
  * hot path.
  */
-export function encodeFanwire(delivered: Delivered, isRecovered = false, since?: string): string {
+export function encodeFanwire(delivered: Delivered, more: More = {}): string {
   const { data, isBinary, event, id, position, topic, subscription } = delivered;
   return `{"type":"publication"${member("position", position)}${member("topic", topic)}${member(
     "subscription",
     subscription,
   )},"event":${event === undefined ? DEFAULT_EVENT_JSON : JSON.stringify(event)}${member("id", id)},"data":${JSON.stringify(data)}${
     isBinary ? ',"encoding":"base64"' : ""
-  }${isRecovered ? ',"recovered":true' : ""}${member("since", since)}}`;
+  }${more.isRecovered ? ',"recovered":true' : ""}${member("since", more.since)}${member("resume", more.resume)}}`;
 }
 
 function member(name: string, value: string | undefined): string {

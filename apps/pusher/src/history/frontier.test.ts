@@ -69,7 +69,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
       subscribers.filter(({ topics }) => topics.some((topic) => subjectOf(topic) === subject)),
     allSubscribers: () => subscribers,
     haveCommon: (one, other) => one.topics.length === other.topics.length,
-    deliver: (to, message, position) => to.got.push(`${Buffer.from(message.data)} ${position}`),
+    deliver: (to, message, { position, resume }) => to.got.push(`${Buffer.from(message.data)} ${resume ?? position}`),
     missed: (to) => missed.push([...to]),
     isCongested: () => false,
   });

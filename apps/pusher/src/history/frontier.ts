@@ -35,7 +35,8 @@ type FrontierParts<To extends Subscriber> = {
   allSubscribers(): Iterable<To>;
   /** Whether some connection receives both copies of a publication. */
   haveCommon(one: To, other: To): boolean;
-  deliver(to: To, message: BusMessage, position: string): void;
+  /** `resume`: where a connection resumes that receives a later copy too, and loses it. */
+  deliver(to: To, message: BusMessage, at: { readonly position: string; readonly resume?: string }): void;
   /** Something that is not stored any more was not delivered to them. */
   missed(to: readonly To[]): void;
   /** Connections have not taken what they were sent: what can wait should. */
@@ -274,10 +275,10 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     const epoch = this.#epoch ?? "";
     const inOrder = to.length === 1 ? to : [...to].sort((one, other) => (one.tag < other.tag ? -1 : 1));
     for (const [at, each] of inOrder.entries()) {
-      const isLast = !inOrder.slice(at + 1).some((later) => this.#parts.haveCommon(each, later));
-      const position = isLast ? { epoch, sequence } : { epoch, sequence: sequence - 1, copy: each.tag };
+      const hasLater = inOrder.slice(at + 1).some((later) => this.#parts.haveCommon(each, later));
+      const resume = hasLater && { resume: formatPosition({ epoch, sequence: sequence - 1, copy: each.tag }) };
       try {
-        this.#parts.deliver(each, message, formatPosition(position));
+        this.#parts.deliver(each, message, { position: formatPosition({ epoch, sequence }), ...resume });
       } catch (error) {
         // Nothing that is stored may stop what follows it.
         this.#parts.log.error({ err: error, sequence }, "a durable publication could not be delivered");
