@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, patternsOverlap, test } from "vitest";
+import { expect, test } from "vitest";
 import {
   decodeTopic,
   encodeTopic,
