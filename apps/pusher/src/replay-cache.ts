@@ -15,8 +15,8 @@ const MAX_REPLAY = 10_000;
 const PAGE_LIMIT = 500;
 /** Of the budget, what one reader or several that share it may need; a client that missed more starts live. */
 const MAX_SHARE = 0.5;
-/** Of what reads share; a page takes no more of what is left. */
-const MAX_PAGE_BYTES = 4_194_304;
+/** Of what reads share; a page takes no more of what is left. Live publications wait behind it on the connection to NATS. */
+const MAX_PAGE_BYTES = 1_048_576;
 const MIN_PAGE_BYTES = 65_536;
 /** What a publication costs beside its content, about; and its content once more as text. */
 const PUBLICATION_BYTES = 500;

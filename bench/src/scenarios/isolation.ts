@@ -20,10 +20,12 @@ type Contestant = { readonly name: Disturbance };
 type Sample = Measured & { readonly p50: number; readonly p99: number; readonly max: number; readonly grownBy: number };
 type Scale = { readonly seconds: number; readonly megabytes: number; readonly readers: number };
 /** The worker's way to NATS, which can be cut. */
-type Link = { readonly port: number; cut(): void; heal(): void; stop(): void };
+type Link = { readonly port: number; cut(): void; heal(): void; untilUsed(): Promise<void>; stop(): void };
 
 const RATE = 50;
 const BYSTANDERS = 100;
+/** Publications before those that are measured, so that code is compiled. */
+const WARM_UP = 50;
 const MEBIBYTE = 1_048_576;
 const PIECE = 100_000;
 /** Below what the history keeps of a subject. */
@@ -85,9 +87,14 @@ async function measure(lab: Lab, disturbance: Disturbance, scale: Scale): Promis
     const before = residentBytes(running.pid);
     const stopMeter = startMeter(running.pid, lab);
     const count = RATE * scale.seconds;
-    await client.call("expect", { total: count, recordFrom: 0, recordEvery: 1 });
+    await client.call("expect", { total: WARM_UP + count, recordFrom: WARM_UP, recordEvery: 1 });
+    if (disturbance !== "repair") await running.publish({ first: 0, count: WARM_UP, ratePerSecond: RATE });
     const disturbing = begin();
-    await running.publish({ first: 0, count, ratePerSecond: RATE });
+    if (disturbance === "repair") {
+      await disturbing;
+      await running.publish({ first: 0, count: WARM_UP, ratePerSecond: 10 * RATE });
+    }
+    await running.publish({ first: WARM_UP, count, ratePerSecond: RATE });
     const peak = residentBytes(running.pid);
     const { latency, faults } = await Promise.race([client.call("settle", { quietMs: QUIET_MS }), running.died]);
     await disturbing;
@@ -139,16 +146,18 @@ async function prepareRepair({ lab, running, link, scale, sockets }: Scene) {
   const topic = `isolation.${Date.now()}`;
   sockets.push(await openEvents(running.address.port, `/sse?topic=${topic}.*`, false));
   link.cut();
-  await store(lab, topic, scale.megabytes);
+  await store(lab, topic, Math.ceil((scale.megabytes * MEBIBYTE) / PIECE), PIECE);
   return async () => {
     link.heal();
+    // What is published live while the worker is not connected is lost by design.
+    await link.untilUsed();
   };
 }
 
 /** Thousands come back to one topic at once. */
 async function prepareStampede({ lab, running, others, scale }: Scene) {
   const topic = `isolation.${Date.now()}`;
-  const since = await store(lab, topic, 1);
+  const since = await store(lab, topic, 100, 100);
   const dialect = { ...fanwireDoor, path: `/?topic=${topic}.*&since=${since}` };
   return () => others.call("open", { address: running.address, dialect, connections: scale.readers });
 }
@@ -156,7 +165,7 @@ async function prepareStampede({ lab, running, others, scale }: Scene) {
 /** A reader resumes with much to catch up with, by many patterns, and takes nothing of it. */
 async function prepareSlowPeer({ lab, running, scale, sockets }: Scene) {
   const topic = `isolation.${Date.now()}`;
-  const since = await store(lab, topic, Math.min(20, scale.megabytes));
+  const since = await store(lab, topic, Math.ceil((Math.min(20, scale.megabytes) * MEBIBYTE) / PIECE), PIECE);
   const patterns = [`${topic}.*`, `${topic}.>`, `*.*.*`].map((pattern) => `&topic=${pattern}`).join("");
   return async () => {
     sockets.push(await openEvents(running.address.port, `/sse?since=${since}${patterns}`, true));
@@ -178,15 +187,14 @@ async function prepareHostilePeer({ running, scale, sockets }: Scene) {
   };
 }
 
-/** Stores so much in pieces to several topics below one; gives the position before. */
-async function store(lab: Lab, topic: string, megabytes: number): Promise<string> {
+/** Stores so many publications of one size to several topics below one; gives the position before. */
+async function store(lab: Lab, topic: string, count: number, bytes: number): Promise<string> {
   const nats = await connectNats({ servers: lab.natsUrl });
   const info = await nats.request(`$JS.API.STREAM.INFO.${subjects.historyStream}`);
   const { created, state } = info.json<{ created: string; state: { last_seq: number } }>();
-  const pieces = Math.ceil((megabytes * MEBIBYTE) / PIECE);
-  const content = Buffer.alloc(PIECE, "x");
-  for (let at = 0; at < pieces; at += 10) {
-    const batch = Array.from({ length: Math.min(10, pieces - at) }, (_, each) => at + each);
+  const content = Buffer.alloc(bytes, "x");
+  for (let at = 0; at < count; at += 10) {
+    const batch = Array.from({ length: Math.min(10, count - at) }, (_, each) => at + each);
     const target = (each: number) =>
       ({ kind: "topic", topic: `${topic}.${Math.floor(each / PIECES_PER_TOPIC)}` }) as const;
     await Promise.all(batch.map((each) => nats.request(subjects.history(target(each)), content, { timeout: 20_000 })));
@@ -239,6 +247,11 @@ async function startLink(natsPort: number): Promise<Link> {
     cut,
     heal: () => {
       isCut = false;
+    },
+    untilUsed: async () => {
+      while (pairs.size === 0) await delay(5);
+      // The worker subscribes again.
+      await delay(50);
     },
     stop: () => {
       cut();

@@ -50,15 +50,15 @@ const CONTENT_MS = 500;
 /** The same, where it may have been published before NATS knew of the subscription. */
 const FRESH_CONTENT_MS = 20;
 const FRESH_FOR_MS = 1_000;
-/** Content that is fetched at a time. */
+/** Content that is fetched at a time. Live publications wait behind it on the connection to NATS. */
 const MAX_FETCHES = 64;
-const MAX_FETCHED_BYTES = 4_194_304;
+const MAX_FETCHED_BYTES = 1_048_576;
 const RETRY_MS = 250;
 /** So many times the leader of the history has to say that it does not hold something. */
 const GONE_AFTER = 2;
 /** A run of deliveries ends after this time or so much content, so that others get their turn. */
 const RUN_MS = 5;
-const RUN_BYTES = 262_144;
+const RUN_BYTES = 131_072;
 const CONGESTED_CHECK_MS = 5;
 /** Who has not taken what it was sent by then is slow by itself, and does not hold up others. */
 const MAX_CONGESTED_MS = 1_000;
