@@ -226,6 +226,7 @@ async function startLink(natsPort: number): Promise<Link> {
       [nats, worker],
     ] as const) {
       pairs.add(one);
+      one.setNoDelay(true);
       one.on("error", () => {});
       one.on("close", () => {
         pairs.delete(one);
