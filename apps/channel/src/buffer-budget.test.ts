@@ -65,3 +65,17 @@ test("requests that wait stop the reading at an eighth of the budget, until half
   budget.addWaiting(-1);
   expect(events).toEqual(["waiting high", "waiting low"]);
 });
+
+test("a request that waits takes the room of the frame that it came in", () => {
+  const { budget, events } = newBudget(400);
+  const first = budget.reserveFrame(90, () => {});
+  budget.reserveFrame(90, () => events.push("second"));
+  budget.addHeld(5);
+  budget.addWaiting(20);
+
+  first.end();
+  expect(events).toEqual([]);
+
+  budget.addWaiting(-20);
+  expect(events).toEqual(["second"]);
+});

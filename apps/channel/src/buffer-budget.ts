@@ -31,6 +31,8 @@ export class BufferBudget {
   #outboundBytes = 0;
   #frameBytes = 0;
   #waitingBytes = 0;
+  /** Of these, what has come of frames that wait for room. */
+  #heldBytes = 0;
   #isOutboundDenied = false;
   #isWaitingHigh = false;
 
@@ -106,6 +108,7 @@ export class BufferBudget {
   /** Counts memory of requests that wait; a negative number when they wait no more. */
   addWaiting(bytes: number): void {
     this.#waitingBytes += bytes;
+    if (bytes < 0) this.#grantFrames();
     const limit = this.#parts.maxBytes * (this.#isWaitingHigh ? WAITING_LOW : WAITING_HIGH);
     const isHigh = this.#waitingBytes >= limit;
     if (isHigh === this.#isWaitingHigh) return;
@@ -113,9 +116,19 @@ export class BufferBudget {
     this.#parts.onWaiting(isHigh);
   }
 
-  /** One frame always has room, so that no frame is too large for the budget. */
+  /** Counts memory of frames that wait for room; a negative number when they wait no more. */
+  addHeld(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.addWaiting(bytes);
+  }
+
+  /**
+   * One frame always has room, so that no frame is too large for the budget. A frame that has come whole is a request that
+   * may have to wait: then it still takes the room of another frame.
+   */
   #hasRoomFor(bytes: number): boolean {
-    return this.#frameBytes === 0 || this.#frameBytes + bytes <= this.#parts.maxBytes * FRAMES;
+    const taken = this.#frameBytes + this.#waitingBytes - this.#heldBytes;
+    return taken === 0 || taken + bytes <= this.#parts.maxBytes * FRAMES;
   }
 
   #grantFrames(): void {

@@ -133,6 +133,6 @@ export class Connection {
     if (bytes === this.#waitingBytes) return;
     const added = bytes - this.#waitingBytes;
     this.#waitingBytes = bytes;
-    this.#budget.addWaiting(added);
+    this.#budget.addHeld(added);
   }
 }
