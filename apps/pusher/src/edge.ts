@@ -151,6 +151,7 @@ export class Edge {
     this.#connections.open(connectionId, connection);
     this.#parts.traffic.accepted++;
     this.#listenings.everyone.addFollower(door);
+    this.#frontier.hurry();
     this.#expiry.set(connectionId, grant.expiresAt);
     const own = this.#followUser(connection);
     return own === undefined ? [this.#listenings.everyone] : [this.#listenings.everyone, own];

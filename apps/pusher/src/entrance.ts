@@ -17,6 +17,7 @@ import { type Joining, joinToFrames } from "./core/joining.ts";
 import type { MemoryBudget } from "./core/memory-budget.ts";
 import { decode, exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
+import { BEHIND_MS } from "./history/frontier.ts";
 import { fanwireJoining, sseJoining } from "./joined-frames.ts";
 import type { Listening, Received } from "./listening.ts";
 import { ReplayCache, type ReplayFailure, ReplayLease, type ReplayPart } from "./replay-cache.ts";
@@ -75,7 +76,7 @@ type Replay = { readonly missed: readonly Missed[]; readonly upTo: number };
 /** What waits, and up to where it was sent what each of them has brought meanwhile. */
 type Waiting = {
   readonly entering: Entering;
-  readonly begunAt: Position | undefined;
+  begunAt: Position | undefined;
   readonly listenings: Set<Listening>;
   readonly marks: Map<Listening, number>;
   readonly since: Position | undefined;
@@ -110,7 +111,7 @@ export class Entrance {
   enter(entering: Entering): void {
     const { connection, listenings, since, announce } = entering;
     const { edge } = this.#parts;
-    if (since !== undefined || !listenings.every((listening) => listening.isHeard)) {
+    if (since !== undefined || edge.frontier.isBehind || !listenings.every((listening) => listening.isHeard)) {
       void this.#enterLater(entering);
       return;
     }
@@ -127,6 +128,9 @@ export class Entrance {
       // Without NATS nothing live can come, and what is durable comes from the frontier on in any case.
       const isHeard = await bus.confirm();
       for (const listening of listenings) listening.isHeard ||= isHeard;
+      // What was stored before the client came is not for it.
+      if (edge.frontier.isBehind) await delay(BEHIND_MS);
+      waiting.begunAt = edge.frontier.position;
       const replay = since === undefined ? undefined : await this.#recover(waiting);
       if (edge.connection(connectionId) !== connection) return;
 
@@ -237,14 +241,15 @@ export class Entrance {
   }
 
   /** What came since the marks, and moves them. */
-  #since({ listenings, marks }: Waiting, replay: Replay | undefined): Missed[] | undefined {
+  #since({ listenings, marks, begunAt: begun }: Waiting, replay: Replay | undefined): Missed[] | undefined {
     const missed: Missed[] = [];
+    const begunAt = begun?.epoch === this.#parts.edge.frontier.position?.epoch ? (begun?.sequence ?? 0) : 0;
     for (const listening of listenings) {
       const entries = listening.backlog.since(marks.get(listening) ?? 0);
       if (entries === undefined) return undefined;
       marks.set(listening, listening.backlog.end);
       for (const received of entries) {
-        if (replay === undefined || isNews(received, replay.upTo)) missed.push({ listening, received });
+        if (isNews(received, replay?.upTo ?? begunAt)) missed.push({ listening, received });
       }
     }
     // Of different subscriptions, in the order in which they came.

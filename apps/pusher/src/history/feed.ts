@@ -4,6 +4,8 @@ import type { HistoryState } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 
 const RETRY_MS = 250;
+/** A node that hung while it led describes the history as it was, until it hears of its successor. */
+const BELIEVED_AFTER_MS = 15_000;
 /** Without JetStream there is nothing to wait for, but it may be switched on. */
 const RETRY_WITHOUT_MS = 5_000;
 
@@ -12,6 +14,11 @@ type FeedParts = {
   readonly history: History;
   readonly log: Log;
   readonly receiver: EntryReceiver;
+  /**
+   * Whether a description may be that of a node which led once and does not know what was stored since. It is believed only
+   * when it stays so for long.
+   */
+  isDoubtful(history: HistoryState): boolean;
   /** The history as it is now: says after which sequence to read on. */
   onState(history: HistoryState): number;
   /** False: what is stored from now on belongs to another history than {@link onState} was told of. */
@@ -24,6 +31,7 @@ export class HistoryFeed {
   #consumer: EntryConsumer | undefined;
   /** Since when there has been no consumer, though there is a history; undefined while there is one. */
   #downSince: number | undefined;
+  #doubtfulSince: number | undefined;
   #isStopped = false;
   #firstAttempt: () => void = () => {};
   /** Resolves when the history was asked for the first time, be it in vain. */
@@ -51,6 +59,10 @@ export class HistoryFeed {
     this.#consumer?.resume();
   }
 
+  get isPolling(): boolean {
+    return this.#consumer?.isPolling ?? false;
+  }
+
   /** Somebody waits for the next entry. */
   hurry(): void {
     this.#consumer?.hurry();
@@ -59,6 +71,13 @@ export class HistoryFeed {
   stop(): void {
     this.#isStopped = true;
     this.#consumer?.stop();
+  }
+
+  #isDoubtful(history: HistoryState): boolean {
+    const now = performance.now();
+    if (!this.#parts.isDoubtful(history)) this.#doubtfulSince = undefined;
+    else this.#doubtfulSince ??= now;
+    return this.#doubtfulSince !== undefined && now - this.#doubtfulSince < BELIEVED_AFTER_MS;
   }
 
   async #run(): Promise<void> {
@@ -78,6 +97,7 @@ export class HistoryFeed {
     const before = await history.state();
     if (!before.ok) return before.reason === "no-jetstream" ? RETRY_WITHOUT_MS : RETRY_MS;
     this.#downSince ??= performance.now();
+    if (this.#isDoubtful(before.history)) return RETRY_MS;
     const after = onState(before.history);
     this.#firstAttempt();
     const created = await history.consume(after, receiver);

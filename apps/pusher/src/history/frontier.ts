@@ -63,6 +63,8 @@ const CONGESTED_CHECK_MS = 5;
 /** Who has not taken what it was sent by then is slow by itself, and does not hold up others. */
 const MAX_CONGESTED_MS = 1_000;
 const PATIENT_AFTER_MS = 1_000;
+/** So long the first entries take at most, after a time in which they were fetched from time to time. */
+export const BEHIND_MS = 40;
 const FORGET_MS = 10_000;
 /** A worker that has delivered nothing durable for so long though it should have is not ready. */
 const STALLED_MS = 10_000;
@@ -86,6 +88,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   /** Counts the lives of the history: what was begun in another one is of no use. */
   #life = 0;
   #neededAt = Number.NEGATIVE_INFINITY;
+  #behindUntil = Number.NEGATIVE_INFINITY;
   #waitTimer: NodeJS.Timeout | undefined;
   #isRunning = false;
   #isPaused = false;
@@ -99,6 +102,9 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#feed = new HistoryFeed({
       ...parts,
       receiver: this,
+      isDoubtful: ({ epoch, lastSequence }) =>
+        this.#epoch !== undefined &&
+        (isOlder(epoch, this.#epoch) || (epoch === this.#epoch && lastSequence < this.#sequence)),
       onState: (history) => this.#onState(history),
       isSame: ({ epoch, lastSequence }) => epoch === this.#epoch && lastSequence >= this.#sequence,
     });
@@ -150,8 +156,15 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
 
   /** Something new is subscribed to: it begins at the frontier, which should not lie behind now. */
   hurry(): void {
-    this.#neededAt = performance.now();
+    const now = performance.now();
+    if (this.#feed.isPolling) this.#behindUntil = now + BEHIND_MS;
+    this.#neededAt = now;
     this.#feed.hurry();
+  }
+
+  /** Entries were fetched from time to time only: the frontier may lie behind now for a moment. */
+  get isBehind(): boolean {
+    return performance.now() < this.#behindUntil;
   }
 
   stop(): void {
@@ -413,4 +426,9 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     const forgotten = this.#arrivals.forget();
     this.#parts.traffic.historyUnmatched += forgotten;
   }
+}
+
+/** Epochs are moments, counted in base 36. */
+function isOlder(epoch: string, than: string): boolean {
+  return epoch.length === than.length ? epoch < than : epoch.length < than.length;
 }

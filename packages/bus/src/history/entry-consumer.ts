@@ -117,6 +117,11 @@ export class EntryConsumer {
     this.#next(false);
   }
 
+  /** Entries are fetched from time to time: there may be some that have not been asked for. */
+  get isPolling(): boolean {
+    return this.#poll !== undefined;
+  }
+
   /** Somebody waits for what is next. */
   hurry(): void {
     this.#polled = 0;
