@@ -31,7 +31,7 @@ export class BufferBudget {
   #outboundBytes = 0;
   #frameBytes = 0;
   #waitingBytes = 0;
-  /** Of these, what has come of frames that wait for room. */
+  /** The part of `#waitingBytes` that frames hold which wait for room. */
   #heldBytes = 0;
   #isOutboundDenied = false;
   #isWaitingHigh = false;

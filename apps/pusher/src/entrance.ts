@@ -181,7 +181,11 @@ export class Entrance {
   }
 
   async #recover(waiting: Waiting): Promise<Replay | NotRecovered> {
+    const { connection } = waiting.entering;
+    const { connectionId } = connection.getUserData();
     const replay = waiting.since === undefined ? "malformed" : await this.#read(waiting, waiting.since);
+    // A client that left meanwhile was told nothing, and says nothing about the history.
+    if (this.#parts.edge.connection(connectionId) !== connection) return replay;
     this.#parts.traffic.resumed[typeof replay === "string" ? replay : "recovered"]++;
     if (typeof replay === "string") this.#logRefusal(replay);
     return replay;

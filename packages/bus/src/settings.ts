@@ -32,7 +32,7 @@ export const sharedSettings = {
   FANWIRE_HISTORY_MAX_PER_SUBJECT: setting
     .integer({ min: 1, max: 1_000_000, default: 1_000 })
     .describe(
-      "Durable publications kept for each topic, each user and everyone. Who missed as many cannot be told that nothing is missing.",
+      "Durable publications kept for each topic, each user and everyone. A client that missed this many or more cannot be guaranteed full recovery.",
     ),
   FANWIRE_HISTORY_MAX_BYTES: setting
     .integer({ min: 1_024, max: 1_024 ** 5, default: 1_024 ** 3 })
