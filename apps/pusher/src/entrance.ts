@@ -1,26 +1,19 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Bus, countSubjects, type History, type StoredPublication } from "@fanwire/bus";
-import {
-  formatPosition,
-  matchesTopic,
-  type NotRecovered,
-  type Position,
-  parsePosition,
-  type Subjects,
-} from "@fanwire/protocol";
+import { formatPosition, type NotRecovered, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { Connection } from "./connection.ts";
-import { coversPattern } from "./core/claims.ts";
-import { encodeFanwire, encodeSse } from "./core/encoding.ts";
 import { type Joining, joinToFrames } from "./core/joining.ts";
 import type { MemoryBudget } from "./core/memory-budget.ts";
-import { decode, exceptedId } from "./delivery.ts";
+import { exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
 import { BEHIND_MS } from "./history/frontier.ts";
 import { fanwireJoining, sseJoining } from "./joined-frames.ts";
 import type { Listening, Received } from "./listening.ts";
-import { ReplayCache, type ReplayFailure, ReplayLease, type ReplayPart } from "./replay-cache.ts";
+import { ReplayCache, type ReplayFailure, ReplayLease } from "./replay-cache.ts";
+import { byWidest, type ListenedPart, listenedParts, type Reading } from "./replay-readings.ts";
+import { encode, ReplayTexts } from "./replay-texts.ts";
 import type { Traffic } from "./traffic.ts";
 
 const RETRY_MS = 20;
@@ -82,7 +75,6 @@ type Waiting = {
   readonly since: Position | undefined;
   readonly lease: ReplayLease;
 };
-type ListenedPart = ReplayPart & { readonly listening: Listening };
 
 /**
  * Brings a connection to where it receives what it is subscribed to: from the frontier on, and, when it comes back with a
@@ -95,7 +87,7 @@ export class Entrance {
   readonly #logged = new Map<NotRecovered, { at: number; count: number }>();
   /** What many clients miss is shared by them, from the history to the text that they are sent. */
   readonly #received = new WeakMap<StoredPublication, Received>();
-  readonly #texts = new WeakMap<Listening, Map<string, WeakMap<Received, string>>>();
+  readonly #texts = new ReplayTexts();
 
   constructor(parts: EntranceParts) {
     this.#parts = parts;
@@ -134,6 +126,8 @@ export class Entrance {
       const replay = since === undefined ? undefined : await this.#recover(waiting);
       if (edge.connection(connectionId) !== connection) return;
 
+      // What was stored while the history was asked in vain came before the client was told that it starts live.
+      if (typeof replay === "string") waiting.begunAt = edge.frontier.position;
       announce({ ...this.#startOf(waiting, replay), ...outcomeOf(replay) });
       const isCaughtUp = await this.#catchUp(waiting, typeof replay === "object" ? replay : undefined);
       if (isCaughtUp) for (const listening of waiting.listenings) edge.join(connection, listening);
@@ -368,7 +362,7 @@ export class Entrance {
       }
       const isLastCopy = received.position === undefined || orderOf(missed[at + 1]) !== orderOf({ received });
       const wanted = { door, listening, received, isLastCopy, kind };
-      const text = lease.isShared ? this.#textFor(wanted) : encode(wanted);
+      const text = lease.isShared ? this.#texts.of(wanted) : encode(wanted);
       texts.push(text);
       length += text.length;
       if (length < JOINED_LENGTH) continue;
@@ -378,54 +372,11 @@ export class Entrance {
     }
     yield* textFrames(texts, joining);
   }
-
-  /** The same publication of one subscription has one text for all clients that need the same of it. */
-  #textFor(wanted: Wanted): string {
-    const { door, listening, received, isLastCopy, kind } = wanted;
-    const byKind = this.#texts.get(listening) ?? new Map<string, WeakMap<Received, string>>();
-    this.#texts.set(listening, byKind);
-    const key = `${door} ${isLastCopy} ${kind}`;
-    const texts = byKind.get(key) ?? new WeakMap<Received, string>();
-    byKind.set(key, texts);
-    const known = texts.get(received);
-    if (known !== undefined) return known;
-    const text = encode(wanted);
-    texts.set(received, text);
-    return text;
-  }
 }
 
 function outcomeOf(replay: Replay | NotRecovered | undefined): Omit<Recovered, "position"> {
   if (replay === undefined) return { recovered: null };
   return typeof replay === "string" ? { recovered: false, reason: replay } : { recovered: true };
-}
-
-type Wanted = {
-  readonly door: "fanwire.v1" | "sse";
-  readonly listening: Listening;
-  readonly received: Received;
-  readonly isLastCopy: boolean;
-  readonly kind: Entering["kind"];
-};
-
-function encode({ door, listening, received, isLastCopy, kind }: Wanted): string {
-  const { message, position, arrival } = received;
-  const resume = isLastCopy || position === undefined ? undefined : formatPosition(copyOf(position, listening));
-  const plain = position && formatPosition(position);
-  const decoded = { topic: listening.topicOf(message), pattern: listening.pattern };
-  if (door === "sse") return encodeSse(decode(message, { ...decoded, position: resume ?? plain }));
-  if (kind === "connection") {
-    return encodeFanwire(decode(message, { ...decoded, position: plain }), { isRecovered: arrival === 0, resume });
-  }
-  const since = plain;
-  return encodeFanwire(decode(message, { ...decoded, position: undefined }), {
-    isRecovered: since !== undefined,
-    since,
-  });
-}
-
-function copyOf({ epoch, sequence }: Position, { tag }: Listening): Position {
-  return { epoch, sequence: sequence - 1, copy: tag };
 }
 
 /** The sequence of the publication; -1 for a live one. */
@@ -441,38 +392,6 @@ function isNews(received: Received, upTo: number): boolean {
 /** Whether a client that comes with a position has this copy of a publication already. */
 function hasCopy(since: Position | undefined, received: Received, { tag }: Listening): boolean {
   return since?.copy !== undefined && orderOf({ received }) === since.sequence + 1 && tag <= since.copy;
-}
-
-type Reading = { readonly widest: Listening; readonly covered: Listening[] };
-
-/** What is to be read: a pattern that matches all that others match is read once, for them too. */
-function byWidest(listenings: readonly Listening[]): Reading[] {
-  const patterns = listenings.filter(({ pattern, isExact }) => pattern !== undefined && !isExact);
-  const isCovered = (listening: Listening) => patterns.some((each) => each !== listening && covers(each, listening));
-  const readings = new Map(
-    listenings
-      .filter((each) => !isCovered(each))
-      .map((widest): [Listening, Reading] => [widest, { widest, covered: [] }]),
-  );
-  for (const listening of listenings) {
-    if (readings.has(listening)) continue;
-    const widest = patterns.find((each) => readings.has(each) && covers(each, listening));
-    if (widest) readings.get(widest)?.covered.push(listening);
-  }
-  return [...readings.values()];
-}
-
-function listenedParts({ widest, covered }: Reading, part: ReplayPart): ListenedPart[] {
-  const ofCovered = covered.map((listening) => ({ ...part, listening, publications: ownOf(listening, part) }));
-  return [{ ...part, listening: widest }, ...ofCovered];
-}
-
-function covers({ pattern: wide = "" }: Listening, { pattern }: Listening): boolean {
-  return pattern !== undefined && coversPattern(wide, pattern);
-}
-
-function ownOf({ pattern = "" }: Listening, { publications }: ReplayPart): StoredPublication[] {
-  return publications.filter(({ target }) => target.kind === "topic" && matchesTopic(pattern, target.topic));
 }
 
 function textFrames(texts: readonly string[], joining: Joining): Frame[] {

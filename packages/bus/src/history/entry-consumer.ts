@@ -62,6 +62,7 @@ export class EntryConsumer {
   #checkedAt = performance.now();
   #poll: NodeJS.Timeout | undefined;
   #polled = 0;
+  #isPolling = false;
 
   private constructor(bus: NatsBus, stream: string, name: string, after: number, receiver: EntryReceiver) {
     this.#bus = bus;
@@ -119,7 +120,7 @@ export class EntryConsumer {
 
   /** Entries are fetched from time to time: there may be some that have not been asked for. */
   get isPolling(): boolean {
-    return this.#poll !== undefined;
+    return this.#isPolling;
   }
 
   /** Somebody waits for what is next. */
@@ -157,6 +158,7 @@ export class EntryConsumer {
     const isPolling = this.#polled > FEW && this.#receiver.isPatient();
     if (!isPolling) {
       if (this.#outstanding > BATCH / 2) return;
+      this.#isPolling = false;
       this.#pull({ batch: BATCH, expires: nanos(EXPIRES_MS), idle_heartbeat: nanos(HEARTBEAT_MS) });
       return;
     }
@@ -168,6 +170,7 @@ export class EntryConsumer {
   #pollNow(): void {
     this.#poll = undefined;
     this.#polled = 0;
+    this.#isPolling = true;
     if (!this.#hasEnded) this.#pull({ batch: BATCH, no_wait: true });
   }
 
