@@ -228,7 +228,7 @@ test("a batch of everything is published in its order, also the first after a st
     heard.push(Buffer.from(message.data).toString());
     message.respond('{"outcome":"delivered"}');
   });
-  await opened.bus.confirm();
+  await until("the listener is connected", () => opened.bus.confirm());
   const kinds: { readonly target: object; readonly durable?: boolean; readonly receipt?: boolean }[] = [
     { target: { topic: "mixed.a" }, durable: true },
     { target: { topic: "mixed.a" } },
@@ -254,7 +254,10 @@ test("a batch of everything is published in its order, also the first after a st
       batch.map(({ target, durable }) => (durable ? "stored" : "connection" in target ? "delivered" : "published")),
     );
     const copies = batch.flatMap(({ target, data }) => ("topics" in target ? [data, data] : [data]));
-    await until("all came", () => heard.length === copies.length);
+    await until(
+      () => `${heard.length} of ${copies.length} received in the ${round} batch: ${heard.join(" ")}`,
+      () => heard.length === copies.length,
+    );
     expect(heard, round).toEqual(copies);
   }
 });
