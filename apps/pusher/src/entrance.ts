@@ -6,6 +6,7 @@ import type { Log } from "@fanwire/service";
 import type { Connection } from "./connection.ts";
 import { type Joining, joinToFrames } from "./core/joining.ts";
 import type { MemoryBudget } from "./core/memory-budget.ts";
+import { TimeSlices } from "./core/time-slices.ts";
 import { exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
 import { BEHIND_MS } from "./history/frontier.ts";
@@ -88,6 +89,7 @@ export class Entrance {
   /** What many clients miss is shared by them, from the history to the text that they are sent. */
   readonly #received = new WeakMap<StoredPublication, Received>();
   readonly #texts = new ReplayTexts();
+  readonly #slices = new TimeSlices();
 
   constructor(parts: EntranceParts) {
     this.#parts = parts;
@@ -283,6 +285,8 @@ export class Entrance {
   async #readUpTo(waiting: Waiting, since: Position, upTo: number): Promise<Replay | NotRecovered> {
     const parts = await this.#readAll([...waiting.listenings], since, upTo, waiting.lease);
     if (typeof parts === "string") return parts;
+    // Many share a read, and all of them have it in the same tick.
+    await this.#slices.turn();
     for (const { listening, publications, history } of parts) {
       const filter = this.#filterOf(listening);
       const missing = await this.#parts.history.missing({
