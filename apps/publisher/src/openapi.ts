@@ -17,7 +17,8 @@ export function describeApi(api: Api, { hasKeys }: { readonly hasKeys: boolean }
   const document = api.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: "Fanwire publisher", version: VERSION, description: DESCRIPTION },
-    servers: [{ url: "/" }],
+    // Relative to the document, because a proxy may serve the API below another path.
+    servers: [{ url: "./" }],
   });
   return hasKeys ? withKeys(document) : document;
 }
