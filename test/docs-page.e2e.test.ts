@@ -8,7 +8,7 @@ import { until } from "./support/wait.ts";
 
 const KEY = "0123456789abcdef";
 const METHODS = ["get", "put", "post", "delete", "head", "options", "patch", "trace"];
-/** Swagger UI treats a page on the internet differently from one on localhost: it calls an online validator. */
+/** Not localhost, because Swagger UI never asks its online validator about a document on localhost. */
 const PUBLIC_URL = "http://api.example.com/push";
 /** The operations on the page, such as `GET /v1/cluster`. */
 const LISTED_OPERATIONS = `[...document.querySelectorAll(".opblock")].map((block) =>
