@@ -25,9 +25,11 @@ FROM base AS production
 ARG APP
 COPY --from=manifests /app ./
 # uWebSockets.js ships a binary for every platform and Node version, 260 MB in all: one of them is used.
+# swagger-ui-dist ships source maps and other builds of the same interface, 10 MB in all: two files are used.
 RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=npmrc,target=/root/.npmrc \
     npm ci --ignore-scripts --omit=dev --workspace "@fanwire/$APP" \
-    && find . -name 'uws_*.node' ! -name "uws_$(node -p 'process.platform + "_" + process.arch + "_" + process.versions.modules').node" -delete
+    && find . -name 'uws_*.node' ! -name "uws_$(node -p 'process.platform + "_" + process.arch + "_" + process.versions.modules').node" -delete \
+    && find . -path '*/swagger-ui-dist/*' \( -name '*.map' -o -name '*.js' \) ! -name swagger-ui-bundle.js -delete
 
 # What Node and the service run on, and nothing else: no shell, no package manager, no npm.
 FROM production AS root

@@ -69,6 +69,15 @@ describe.skipIf(missing !== undefined)(
       for (const module of modules) expect((await fetch(`${base}/${module}`)).status, module).toBe(200);
     });
 
+    it("serves the page /docs and all files that it loads", async () => {
+      const base = `http://${cluster.publisherAddress}`;
+      const page = await (await fetch(`${base}/docs`)).text();
+
+      const files = [...page.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)].map(([, file]) => file);
+      expect(files).toHaveLength(4);
+      for (const file of files) expect((await fetch(`${base}/${file}`)).status, file).toBe(200);
+    });
+
     it("tells the clients of a stopped pusher to come back, and they land elsewhere while nobody else notices", async () => {
       await using listeners = await listen(CONNECTIONS);
       const [container] = await cluster.containers("pusher");

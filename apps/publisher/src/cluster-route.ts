@@ -7,8 +7,8 @@ const describe = createRoute({
   method: "get",
   path: "/v1/cluster",
   operationId: "describeCluster",
-  summary: "See every worker",
-  description: "Asks all workers and gathers what answers at once. `missing` names those that are known and did not.",
+  summary: "List all workers",
+  description: "Asks all workers and returns the replies. `missing` lists known workers that did not reply.",
   responses: {
     200: jsonResponse("The workers.", clusterReply),
     ...errorResponses("unauthorized", "too_many_requests", "nats_forbidden", "nats_unavailable"),

@@ -20,8 +20,9 @@ const find = createRoute({
   method: "get",
   path,
   operationId: "findConnection",
-  summary: "Look a connection up",
-  description: "Asks the connection's worker. Text that cannot be an address is 422, an address nobody has is 404.",
+  summary: "Get a connection",
+  description:
+    "Asks the connection's worker. The status is 422 for an invalid address and 404 for an address that no connection has.",
   request,
   responses: { 200: jsonResponse("The connection.", connectionReply), ...errors },
 });
@@ -30,8 +31,8 @@ const exists = createRoute({
   ...find,
   method: "head",
   operationId: "hasConnection",
-  summary: "Ask whether a connection is open",
-  responses: { 200: { description: "It is open." }, ...errors },
+  summary: "Check whether a connection is open",
+  responses: { 200: { description: "The connection is open." }, ...errors },
 });
 
 const close = createRoute({
@@ -39,9 +40,10 @@ const close = createRoute({
   path,
   operationId: "closeConnection",
   summary: "Close a connection",
-  description: "Its WebSocket is closed with code 4403, which tells the client not to come back unasked.",
+  description:
+    "The worker closes the WebSocket with code 4403, after which the client must not reconnect automatically.",
   request,
-  responses: { 204: { description: "It is being closed." }, ...errors },
+  responses: { 204: { description: "The worker is closing the connection." }, ...errors },
 });
 
 export function addConnectionsRoutes(api: Api, { cluster }: ApiParts): void {

@@ -32,7 +32,7 @@ const MAX_CONNECTIONS = 1_000;
 
 const page = z.object({
   after: connectionAddress.optional().openapi({
-    description: "The `next` of the page before: connections behind it are wanted. Default: from the first.",
+    description: "The `next` of the previous page. Default: from the first connection.",
     type: "string",
   }),
   limit: z.coerce
@@ -41,7 +41,7 @@ const page = z.object({
     .min(1, "must be at least 1")
     .max(MAX_CONNECTIONS, `must be at most ${MAX_CONNECTIONS}`)
     .default(DEFAULT_CONNECTIONS)
-    .openapi({ description: "Most connections to describe." }),
+    .openapi({ description: "Maximum number of connections in the response." }),
 });
 const connectionErrors = errorResponses(
   "unauthorized",
@@ -62,27 +62,27 @@ const followByConnection = createRoute({
   method: "put",
   path: "/v1/connections/{address}/topics/{topic}",
   operationId: "followTopic",
-  summary: "Let a connection follow a topic",
-  description: "Whatever its token says. The topic may be a pattern; percent-encode what a path cannot hold.",
+  summary: "Subscribe a connection to a topic",
+  description: "Does not depend on the connection's token. The topic may be a pattern and must be percent-encoded.",
   request: followingConnection,
-  responses: { 204: { description: "It follows it." }, ...connectionErrors },
+  responses: { 204: { description: "The connection is subscribed." }, ...connectionErrors },
 });
 
 const unfollowByConnection = createRoute({
   ...followByConnection,
   method: "delete",
   operationId: "unfollowTopic",
-  summary: "Let a connection follow a topic no more",
-  description: "Also answered so when it did not follow it.",
-  responses: { 204: { description: "It does not follow it." }, ...connectionErrors },
+  summary: "Unsubscribe a connection from a topic",
+  description: "The response is the same if the connection was not subscribed.",
+  responses: { 204: { description: "The connection is not subscribed." }, ...connectionErrors },
 });
 
 const followByUser = createRoute({
   method: "put",
   path: "/v1/users/{user}/topics/{topic}",
   operationId: "followTopicByUser",
-  summary: "Let all connections of a user follow a topic",
-  description: "Those that are open now. One that follows as many topics as it may is passed over.",
+  summary: "Subscribe all connections of a user to a topic",
+  description: "Applies to open connections. Skips connections that have reached their topic limit.",
   request: followingUser,
   responses: { 200: jsonResponse("How many connections the user has.", affectedReply), ...actErrors },
 });
@@ -91,16 +91,16 @@ const unfollowByUser = createRoute({
   ...followByUser,
   method: "delete",
   operationId: "unfollowTopicByUser",
-  summary: "Let all connections of a user follow a topic no more",
-  description: "Those that are open now.",
+  summary: "Unsubscribe all connections of a user from a topic",
+  description: "Applies to open connections.",
 });
 
 const findUser = createRoute({
   method: "get",
   path: "/v1/users/{user}",
   operationId: "findUser",
-  summary: "Look a user up",
-  description: "Asks every worker. `count` counts all connections; a page of them is described.",
+  summary: "Get a user's connections",
+  description: "Asks every worker. `count` is the number of all connections; the response describes one page of them.",
   request: { ...ofUser, query: page },
   responses: { 200: jsonResponse("The user's connections, if any.", userReply), ...gatherErrors },
 });
@@ -110,19 +110,19 @@ const closeUser = createRoute({
   path: "/v1/users/{user}/connections",
   operationId: "closeUser",
   summary: "Close all connections of a user",
-  description: "They are closed with code 4403, which tells the clients not to come back unasked.",
+  description: "The workers close them with code 4403, after which clients must not reconnect automatically.",
   request: ofUser,
-  responses: { 200: jsonResponse("How many were closed.", affectedReply), ...actErrors },
+  responses: { 200: jsonResponse("The number of closed connections.", affectedReply), ...actErrors },
 });
 
 const findTopic = createRoute({
   method: "get",
   path: "/v1/topics/{topic}",
   operationId: "findTopic",
-  summary: "Count the followers of a topic",
-  description: "Asks every worker how many connections a publication to the topic reaches now.",
+  summary: "Count the subscribers of a topic",
+  description: "Asks every worker how many connections would receive a publication to the topic now.",
   request: { params: z.object({ topic: topicName }) },
-  responses: { 200: jsonResponse("How many follow it.", followersReply), ...gatherErrors },
+  responses: { 200: jsonResponse("The number of subscribed connections.", followersReply), ...gatherErrors },
 });
 
 /** Who follows what, and users. */

@@ -21,7 +21,7 @@ const since = z
   })
   .optional()
   .openapi({
-    description: "A position: what was stored after it is wanted. Default: from the first stored.",
+    description: "Return publications stored after this position. Default: from the first stored publication.",
     type: "string",
   });
 
@@ -31,17 +31,17 @@ const limit = z.coerce
   .min(1, "must be at least 1")
   .max(MAX_LIMIT, `must be at most ${MAX_LIMIT}`)
   .default(DEFAULT_LIMIT)
-  .openapi({ description: "Most publications to answer with." });
+  .openapi({ description: "Maximum number of publications in the response." });
 
 const read = createRoute({
   method: "get",
   path: "/v1/topics/{topic}/publications",
   operationId: "readHistory",
-  summary: "Read what was published durably to a topic",
+  summary: "Read the durable publications of a topic",
   description: [
-    "In order, from after `since`. Ask again with `since` set to the answer's `position`, until nothing comes.",
-    "`complete` is true only when it can be proven that nothing is missing. A `since` from before the history was created anew, or from another one, is answered from the first stored, with `complete` false.",
-    "The topic is a part of the path: percent-encode what a path cannot hold. A pattern is refused.",
+    "Returns publications in stream order, starting after `since`. For the next page, set `since` to the returned `position`.",
+    "`complete` is true only if no publication can be missing. If `since` belongs to another or an earlier history, the response starts at the first stored publication and `complete` is false.",
+    "Percent-encode the topic, because it is part of the path. Patterns are not allowed.",
   ].join(" "),
   request: { params: z.object({ topic: topicName }), query: z.object({ since, limit }) },
   responses: {

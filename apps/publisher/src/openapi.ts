@@ -7,17 +7,18 @@ import { errorReply } from "./schemas.ts";
 export type ApiDocument = ReturnType<Api["getOpenAPI31Document"]>;
 
 const DESCRIPTION = [
-  "Publishes to the browsers of a Fanwire cluster, and tells who is connected.",
-  "Answers are truthful: 200 only for what NATS has confirmed, and 503 with `Retry-After` while NATS cannot be reached.",
-  'Every error is `{"error":{"code","message","details"?}}`.',
+  "Publishes to the clients of a Fanwire cluster and reports which clients are connected.",
+  "The status is 200 only after NATS has confirmed a publication, and 503 with `Retry-After` while NATS cannot be reached.",
+  'Every error has the form `{"error":{"code","message","details"?}}`.',
 ].join(" ");
 
-/** The description of everything `api` answers, generated from the schemas that check it. */
+/** Returns the OpenAPI document of all routes of `api`, generated from the schemas that check the requests. */
 export function describeApi(api: Api, { hasKeys }: { readonly hasKeys: boolean }): ApiDocument {
   const document = api.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: "Fanwire publisher", version: VERSION, description: DESCRIPTION },
-    servers: [{ url: "/" }],
+    // Relative to the document, because a proxy may serve the API below another path.
+    servers: [{ url: "./" }],
   });
   return hasKeys ? withKeys(document) : document;
 }
@@ -30,7 +31,12 @@ function withKeys(document: ApiDocument): ApiDocument {
       ...document.components,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "One of PUBLISHER_API_KEYS." },
-        key: { type: "apiKey", in: "query", name: "key", description: "The same, where no header can be sent." },
+        key: {
+          type: "apiKey",
+          in: "query",
+          name: "key",
+          description: "One of PUBLISHER_API_KEYS, for callers that cannot send a header.",
+        },
       },
     },
   };
@@ -40,7 +46,7 @@ export function jsonResponse<Schema extends z.ZodType>(description: string, sche
   return { description, content: { "application/json": { schema } } };
 }
 
-/** What any request may end with, whatever its route: where the server, the network or the caller's client is at fault. */
+/** Errors that every route may return, because the server, the network or the caller's client causes them. */
 const COMMON: readonly ErrorCode[] = [
   "malformed_request",
   "malformed_target",
@@ -52,7 +58,7 @@ const COMMON: readonly ErrorCode[] = [
   "internal",
 ];
 
-/** The entries of a route's `responses` for the errors it may end with; codes of one status share an entry. */
+/** Returns the `responses` of a route for `own` and the common errors. Codes with the same status share an entry. */
 export function errorResponses(...own: ErrorCode[]) {
   const codes = [...new Set([...own, ...COMMON])];
   const statuses = new Set(codes.map((code) => errors[code].status));

@@ -15,11 +15,11 @@ const route = (maxBatch: number) =>
     method: "post",
     path: "/v1/publications",
     operationId: "publish",
-    summary: "Publish one or many",
+    summary: "Publish one publication or a batch",
     description: [
-      "One publication is answered by what became of it. Many, in an array, are checked first: if any is invalid, none is sent.",
-      "To several topics it is published to each. With `durable` it is stored first: `stored` is said after JetStream's acknowledgement.",
-      "Then they are published in order, and the answer holds one result for each; it is 503 only when NATS was away for all of them.",
+      "The response to one publication is its result. An array is a batch: if one publication is invalid, none is published.",
+      "A publication with several topics is published to each of them. With `durable`, the status is `stored` after JetStream has acknowledged it.",
+      "A batch is published in order and the response has one result for each publication. The status is 503 only if NATS was unreachable for all of them.",
       "With `receipt` the answer waits for the workers' word about who got it.",
     ].join(" "),
     request: {
@@ -35,7 +35,7 @@ const route = (maxBatch: number) =>
                 value: { target: { connection: "k3v9x2ab.17" }, data: '{"order":7}', event: "order.paid" },
               },
               durable: {
-                summary: "To a topic, stored for those who come back",
+                summary: "To a topic, stored for clients that reconnect",
                 value: { target: { topic: "orders.7" }, data: '{"total":9}', event: "paid", durable: true, id: "4711" },
               },
               receipt: {

@@ -14,11 +14,11 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
     method,
     path: "/",
     operationId: `publishByQuery_${method}`,
-    summary: "Publish by the query alone",
+    summary: "Publish with query parameters",
     description: [
-      "The route of the Workerman cluster. Only the query counts, whatever the method; of a repeated parameter the last one.",
-      "Bytes are taken as they come, percent-encoded or not, UTF-8 or not.",
-      "The answer is `ok` also when the address is unknown, or `content` is missing or empty and nothing is sent.",
+      "Compatible with the Workerman cluster. All methods read only the query. If a parameter is repeated, the last value is used.",
+      "Bytes may be percent-encoded or not and need not be UTF-8.",
+      "The response is `ok` even if no connection has the address. If `content` is missing or empty, nothing is published.",
     ].join(" "),
     request: {
       query: z.object({
@@ -26,8 +26,8 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
         [WORKER_ID]: z
           .string()
           .optional()
-          .describe("The worker of the one connection it is for; needs the other id too."),
-        [CONNECTION_ID]: z.string().optional().describe("The number of that connection."),
+          .describe("The worker of the target connection. Requires the connection id too."),
+        [CONNECTION_ID]: z.string().optional().describe("The connection id on that worker."),
       }),
     },
     ...(!keys.isOpen && { security: [{ bearer: [] }, { key: [] }] }),

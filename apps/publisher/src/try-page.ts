@@ -1,6 +1,7 @@
 import { html, raw } from "hono/html";
-import type { Html } from "./docs-schema.ts";
 import { tryStyle } from "./try-style.ts";
+
+type Html = ReturnType<typeof html>;
 
 /** `importMap` is JSON; `script` is where the page's own module is. */
 type TryPageParts = { readonly importMap: string; readonly script: string; readonly hasKeys: boolean };

@@ -4,16 +4,16 @@ import type { Api, ApiParts } from "./http.ts";
 import { tryPage } from "./try-page.ts";
 import { tryStyle } from "./try-style.ts";
 
-/** Where the packages begin whose modules the browser loads: built code, or its source where Node runs that. */
+/** Entry modules of the packages that the browser loads: built code, or source code if Node runs the source. */
 const ENTRIES = {
   client: () => new URL(import.meta.resolve("@fanwire/client")),
   page: () => new URL(import.meta.resolve("@fanwire/try-page")),
 };
 type Package = keyof typeof ENTRIES;
-/** Neither tests nor declarations, nor a way out of the folder. */
+/** Excludes tests, declarations and other folders. */
 const MODULE_NAME = /^[a-z-]+\.(js|ts)$/;
 
-/** A page to try the cluster with, for development. It holds no secret and needs no key; what it publishes does. */
+/** Serves a development page for trying the cluster. The page needs no key; publishing with it does. */
 export function addTryRoutes(api: Api, { config, keys }: ApiParts): void {
   if (!config.hasTryPage) return;
   api.get("/try", (c) => {
@@ -30,7 +30,7 @@ export function addTryRoutes(api: Api, { config, keys }: ApiParts): void {
   }
 }
 
-/** It may connect to any pusher: which one, its reader says. */
+/** Allows connections to any pusher, because the reader enters its address. */
 function policy(importMap: string): string {
   const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   return [
@@ -49,14 +49,14 @@ function entryOf(name: Package): string {
   return `try/${name}/${ENTRIES[name]().pathname.split("/").at(-1)}`;
 }
 
-/** `undefined` when there is no such module. */
+/** Returns `undefined` if the module does not exist. */
 async function moduleSource(name: Package, module: string): Promise<string | undefined> {
   if (!MODULE_NAME.test(module)) return undefined;
   const text = await readFile(new URL(module, ENTRIES[name]()), "utf8").catch(() => undefined);
   return text === undefined || module.endsWith(".js") ? text : withoutTypes(text);
 }
 
-/** Only where sources run is there an esbuild, and a need for it: the imports of a built module name built modules. */
+/** Needed only when Node runs the source; esbuild is a development dependency. */
 async function withoutTypes(source: string): Promise<string> {
   const { transform } = await import("esbuild");
   return (await transform(source, { loader: "ts", target: "es2022" })).code;
