@@ -10,6 +10,7 @@ import type { Part } from "./part.ts";
 import { Random } from "./random.ts";
 import { type ChaosClient, connectFanwireReader, connectRawReader, connectSseReader } from "./readers.ts";
 import { brief, type FaultRow, formatRow, Report } from "./report.ts";
+import { selectFaults } from "./selection.ts";
 
 /** Readiness is to tell the truth within so many milliseconds: five seconds of silence, and what asking takes. */
 const RED_WITHIN_MS = 10_000;
@@ -42,21 +43,14 @@ export async function runChaos(options: Options): Promise<Report> {
   const run = new Run(cluster, ledger, report, random);
   await run.begin();
   const endsAt = performance.now() + seconds * 1_000;
-  const nats = cluster.log.bus.connection.info?.version ?? "";
-  const isOldNats = nats.startsWith("2.9.");
+  const server = cluster.log.bus.connection.info?.version ?? "";
   const hasDisk = cluster.nats.nodes.some(({ hasOwnDisk }) => hasOwnDisk);
-  const without = [isOldNats && "no faults that part NATS nodes", !hasDisk && "no disk of its own to fill"];
-  say([`everything runs on nats-server ${nats}`, `seed ${seed}`, ...without.filter(Boolean)].join("; "));
-  const wanted = ({ name, isLong, partsNodes, needsDisk }: Fault) =>
-    only.split("|").some((part) => name.includes(part)) &&
-    !(isLong && only === "" && seconds < 300) &&
-    !(partsNodes && isOldNats) &&
-    !(needsDisk && !hasDisk);
-  const eligible = faults.filter(wanted);
+  const selection = selectFaults(faults, { server, hasDisk, seconds, only });
+  for (const line of [`nats-server ${server}; seed ${seed}`, ...selection.skipped]) say(line);
   // When its nodes hold different logs, nothing that follows tells anything of us.
   const isOver = () => performance.now() > endsAt || ledger.isRenumbered;
   for (let round = 1; round <= rounds && !isOver(); round++) {
-    for (const fault of random.shuffled(eligible)) {
+    for (const fault of random.shuffled(selection.faults)) {
       if (isOver()) break;
       const known = new Set(report.failures);
       say(formatRow(await run.inject(fault)));
