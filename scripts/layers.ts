@@ -10,7 +10,7 @@ const TEST_FILE = /(\.test|[./]testing)\.ts$/;
 /** Static imports, re-exports and dynamic imports of files of the same package. Types count: they tie folders, too. */
 const RELATIVE_IMPORT = /(?:^(?:import|export)\s(?:[^"'`;]*?\sfrom\s)?|\bimport\()"(\.{1,2}\/[^"]*)"/gm;
 
-export type Import = { readonly from: string; readonly to: string };
+type Import = { readonly from: string; readonly to: string };
 
 export type Layers = {
   /** Number of files read. */
