@@ -4,7 +4,7 @@ import { dirname, join, relative, sep } from "node:path";
 /** Folders below `src`, as in `src/protocols/pusher`. */
 const MAX_DEPTH = 2;
 
-/** What tests share may import from everywhere. */
+/** Tests, and the files that they share, may import from everywhere. */
 const TEST_FILE = /(\.test|[./]testing)\.ts$/;
 
 /** Static imports, re-exports and dynamic imports of files of the same package. Types count: they tie folders, too. */
