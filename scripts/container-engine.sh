@@ -78,7 +78,10 @@ fetch_programs() {
     unpack "$suite" "$tree/$suite" && break
     rm -rf "${tree:?}/$suite"
   done
-  [[ -d $tree/$suite ]] || fail "Debian's packages of the engine cannot be unpacked"
+  if [[ ! -d $tree/$suite ]]; then
+    rm -rf "$tree"
+    fail "Debian's packages of the engine cannot be unpacked"
+  fi
   mkdir -p "$tree/cache/bin" "$tree/cache/config/cli-plugins"
   for program in docker dockerd docker-proxy docker-init containerd containerd-shim-runc-v2 nats-server; do
     find "$tree/$suite/usr/bin" "$tree/$suite/usr/sbin" -name "$program" -type f -exec mv {} "$tree/cache/bin" \;
@@ -125,9 +128,10 @@ start_engine() {
   mkdir -p "$data"
   write_config
   run_detached >"$log" 2>&1 </dev/null &
-  local attempt
+  local pid=$! attempt
   for attempt in {1..150}; do
     answers && return
+    kill -0 "$pid" 2>/dev/null || break
     sleep 0.2
   done
   tail -n 20 "$log" >&2
