@@ -66,6 +66,8 @@ describe("TypeScript", () => {
     'throw new Error("hears it");',
     'z.string().describe("hears it");',
     'x = a / 2; y = /"/; test("hears it");',
+    'test("who is late is closed in the end", f);',
+    'test("what a worker cannot read is dropped", f);',
   ])("is checked in strings that people read: %s", (source) => {
     expect(findings(textsOfCode(source))).toHaveLength(1);
   });
@@ -75,6 +77,8 @@ describe("TypeScript", () => {
     'send("anew");',
     'log.info({ reason: "anew" }, "fine");',
     'test("fine", () => expect(x).toBe("heard"));',
+    'test("that is too old for this is skipped", f);',
+    'f("what a worker cannot read is dropped");',
     "const door = /* fine */ `heard`;",
     '// The metric `heard_total`, the word "door", {@link door} and https://example.org/door',
     "test(`fine $" + '{heard("door")}`);',

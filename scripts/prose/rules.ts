@@ -29,9 +29,11 @@ const SENTENCE = /[.!?][)\]]?\s+|\n[ \t]*\n\s*|\n\s*(?:[-*+]|\d+\.|#+)\s+|\s*\|\
 /** Headings are no sentences, and neither are cells of a few words: "What to watch" is a good one. */
 const MIN_WORDS = 4;
 
-export function checkText({ start, text }: Text): Finding[] {
-  return splitSentences(text).flatMap(({ at, sentence, isHeading }) => {
-    const plain = sentence.replaceAll(/\s+/g, " ").trim();
+export function checkText({ start, text, isString = false }: Text): Finding[] {
+  return splitSentences(text).flatMap(({ at, sentence, isHeading }, index) => {
+    const whole = sentence.replaceAll(/\s+/g, " ").trim();
+    // "that" and "of" may continue the name of a group of tests.
+    const plain = isString && index === 0 ? whole.replace(/^wh(?=o|at)/, "Wh") : whole;
     const isShort = isHeading || plain.split(" ").length < MIN_WORDS;
     const broken = RULES.filter((rule) => !(rule === RULES[0] && isShort) && rule.pattern.test(plain));
     return broken.map(({ advice }) => ({ start: start + at, end: start + at + sentence.trimEnd().length, advice }));

@@ -4,7 +4,12 @@ import jsTokens, { type Token } from "js-tokens";
  * A text for people within a file, with blanks in place of all that is not prose. It is as long as its place in the file, so
  * that a position in it is a position in the file.
  */
-export type Text = { readonly start: number; readonly text: string };
+export type Text = {
+  readonly start: number;
+  readonly text: string;
+  /** Whether the text is a string, which may begin with a small letter. */
+  readonly isString?: boolean;
+};
 
 /** Calls whose strings people read: tests, log lines, errors, and descriptions of settings. */
 const PROSE_CALL =
@@ -70,7 +75,11 @@ class CodeReader {
     if (type === "TemplateMiddle" || type === "TemplateTail") this.#isProse = this.#open.pop() === PROSE_TEMPLATE;
     else this.#isProse = PROSE_CALL.test(this.#open.at(-1) ?? "");
     if (this.#isProse && (isTemplate || type === "StringLiteral" || type === "NoSubstitutionTemplate"))
-      this.texts.push({ start, text: maskString(value) });
+      this.texts.push({
+        start,
+        text: maskString(value),
+        isString: type !== "TemplateMiddle" && type !== "TemplateTail",
+      });
     if (type === "TemplateHead" || type === "TemplateMiddle") this.#open.push(this.#isProse ? PROSE_TEMPLATE : "");
     this.#name = "";
   }
