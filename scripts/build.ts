@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 
 /**
- * Builds every package; a second when nothing changed. Ends the process with what the compiler says when it fails.
+ * Builds every package, in a second when nothing changed. On failure prints the compiler's output and ends the process.
  *
  * @param root the folder of turbo.json
  */

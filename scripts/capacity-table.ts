@@ -6,7 +6,7 @@ const HELP = `Usage: npm run capacity -- [options]     how many workers and NATS
 
   --connections N   --topics N (distinct, with users)   --topics-each N   --publications N (a second)   --audience N (who hears one)`;
 
-/** The rows of docs/scaling.md. */
+/** Rows of the table in docs/scaling.md. */
 export const examples: readonly (readonly [string, Load])[] = [
   ["1 million, one feed for all, 5/s", load(1_000_000, 1, 1, 5, 1_000_000)],
   ["1 million, 10,000 rooms, 5,000/s", load(1_000_000, 10_000, 1, 5_000, 100)],
@@ -36,7 +36,7 @@ const columns: readonly [string, (capacity: Capacity) => string][] = [
   ["s to follow again", ({ secondsToFollowAgain }) => secondsToFollowAgain.toFixed(1)],
 ];
 
-/** Markdown. */
+/** Returns the table as Markdown. */
 export function capacityTable(rows: readonly (readonly [string, Load])[]): string {
   const header = ["", ...columns.map(([title]) => title)];
   const lines = rows.map(([name, of]) => {

@@ -1,41 +1,41 @@
-/** What a cluster is to carry. */
+/** Load that a cluster must carry. */
 export type Load = {
   readonly connections: number;
-  /** Distinct topics and users that are followed, in the whole cluster. */
+  /** Distinct topics and users with subscribers, in the whole cluster. */
   readonly topics: number;
-  /** Topics and users that one connection follows. */
+  /** Topics and users that one connection subscribes to. */
   readonly topicsEach: number;
   readonly publicationsPerSecond: number;
-  /** Connections that hear one publication, on average. */
+  /** Connections that receive one publication, on average. */
   readonly audience: number;
 };
 
-/** What things cost; measured by `npm run bench` where nothing else is said. */
+/** Costs, measured by `npm run bench` unless stated otherwise. */
 export type Costs = typeof measured;
 
 export const measured = {
-  /** One send for each delivery: scenario `steady`. Busy workers are cheaper: they send what has gathered. */
+  /** With one send for each delivery: scenario `steady`. Busy workers need less, because they join deliveries. */
   microsPerDelivery: 10,
-  /** What a worker pays for a publication before the first delivery: scenario `topics`, one follower each. */
+  /** A worker's cost of a publication before the first delivery: scenario `topics`, one subscriber each. */
   microsPerPublication: 5,
-  /** With a user and one topic, each its own: scenario `opening`. */
+  /** With a user and a topic of its own: scenario `opening`. */
   bytesPerConnection: 2_700,
-  /** Of the kernel, for an idle socket with empty buffers: assumed, not measured. */
+  /** Kernel memory of an idle socket with empty buffers. Assumed, not measured. */
   kernelBytesPerConnection: 4_000,
-  /** A node's own subscription, and one of another node it is told of: scenario `interest`. */
+  /** A node's memory for a subscription of its own, and for one of another node: scenario `interest`. */
   natsBytesPerSubscription: 1_500,
   natsBytesPerRemoteTopic: 900,
-  /** On both sides of a route together: scenario `interest`. */
+  /** Both ends of a route together: scenario `interest`. */
   natsMicrosPerSubscription: 15,
-  /** A publication handed to one worker: scenario `interest`. */
+  /** One publication for one worker: scenario `interest`. */
   natsMicrosPerCopy: 1,
 };
 
-/** What a machine may be used for, decided by whoever runs the cluster. */
+/** Limits for one machine, which the operator decides. */
 export const limits = {
-  /** Share of a core in quiet times: the rest is for bursts, and for the connections of a worker that died. */
+  /** Share of a core in normal operation. The rest is for bursts, and for the connections of a failed worker. */
   utilisation: 0.5,
-  /** `PUSHER_MAX_CONNECTIONS`; each is a file descriptor. */
+  /** `PUSHER_MAX_CONNECTIONS`. Each connection needs a file descriptor. */
   connectionsPerWorker: 50_000,
   natsCores: 4,
   natsBytes: 16 * 2 ** 30,
@@ -45,21 +45,21 @@ export const limits = {
 export type Capacity = {
   readonly deliveriesPerSecond: number;
   readonly workers: number;
-  /** What asked for so many workers. */
+  /** The resource that decides the number of workers. */
   readonly workersFor: "file descriptors" | "CPU";
   readonly bytesPerWorker: number;
-  /** Subscriptions to NATS of one worker. */
+  /** NATS subscriptions of one worker. */
   readonly subscriptionsPerWorker: number;
-  /** Undefined: no number of them is enough in one cluster. */
+  /** Undefined when no number of nodes is enough in one cluster. */
   readonly natsNodes: number | undefined;
   readonly natsFor: "availability" | "CPU" | "memory for interest";
-  /** Of one NATS node, for interest alone. */
+  /** Memory of one NATS node for subscriptions. */
   readonly natsBytes: number;
-  /** Until the workers of a NATS node that died have followed everything again, on the nodes that are left. */
+  /** Time until the workers of a failed NATS node have resubscribed on the remaining nodes. */
   readonly secondsToFollowAgain: number;
 };
 
-/** Sizes a cluster for a load. Connections, topics and publications are taken as evenly spread. */
+/** Sizes a cluster for a load. Assumes that connections, topics and publications are spread evenly. */
 export function capacityFor(load: Load, costs: Costs = measured): Capacity {
   const deliveriesPerSecond = load.publicationsPerSecond * load.audience;
   const forDescriptors = Math.ceil(load.connections / limits.connectionsPerWorker);
@@ -81,12 +81,12 @@ export function capacityFor(load: Load, costs: Costs = measured): Capacity {
   };
 }
 
-/** How many of `places` hold at least one of `things` that fell into them at random. */
+/** Expected number of `places` with at least one of `things`, when each goes to a random place. */
 export function reached(things: number, places: number): number {
   return places * (1 - (1 - 1 / places) ** things);
 }
 
-/** Share of a core, of one worker of `workers`. */
+/** Share of a core that each of `workers` workers uses. */
 function workerLoad(load: Load, costs: Costs, workers: number): number {
   const heard = (load.publicationsPerSecond * reached(load.audience, workers)) / workers;
   const deliveries = (load.publicationsPerSecond * load.audience) / workers;
@@ -103,7 +103,7 @@ function natsNodesFor(load: Load, costs: Costs, workers: number): { nodes?: numb
   return { reason: forCpu > limits.maxNatsNodes ? "CPU" : "memory for interest" };
 }
 
-/** A node keeps the subscriptions of its own workers, and of each other node every topic that is followed there. */
+/** A node stores the subscriptions of its workers, and for each other node every topic subscribed to there. */
 function interestBytes(
   { topics, connections, topicsEach }: Load,
   costs: Costs,
@@ -117,7 +117,7 @@ function interestBytes(
 }
 
 function firstFrom(start: number, suffices: (count: number) => boolean): number {
-  // Doubling, then halving: a worker more never makes the others busier.
+  // A binary search is correct, because one more worker never makes the others busier.
   let enough = Math.max(1, start);
   if (suffices(enough)) return enough;
   let short = enough;

@@ -13,19 +13,19 @@ export type ChildOptions = {
   onLine(line: string): void;
 };
 
-/** A process we started, and everything it started. */
+/** A process that `npm start` started, with all its descendants. */
 export class Child {
   readonly name: string;
   readonly pid: number | undefined;
-  /** How it ended, in words; resolves when it did and its last lines were read. Never rejects. */
+  /** Resolves with how the process ended, once its last lines were read. Never rejects. */
   readonly ended: Promise<string>;
   readonly #process: ChildProcess;
   #lastLines: string[] = [];
   #hasEnded = false;
 
   constructor({ name, command, args, cwd, env, onLine }: ChildOptions) {
-    // A group of its own: Ctrl-C in a terminal signals the whole foreground group, and a service that hears SIGINT
-    // from the terminal and then SIGTERM from us would take the second for "end at once".
+    // A process group of its own: Ctrl-C in a terminal signals the whole foreground group, and a service that receives
+    // SIGINT from the terminal and SIGTERM from here would take the second signal for "exit immediately".
     const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     this.#process = child;
     this.name = name;
@@ -42,7 +42,7 @@ export class Child {
       child.once("error", (error) => resolve(`it could not be run: ${error.message}`));
       child.once("exit", async (code, signal) => {
         this.#hasEnded = true;
-        // What it left running would hold its port, and the pipes that "close" waits for.
+        // Remaining descendants would keep its port and the pipes that "close" waits for.
         this.#signalGroup("SIGKILL");
         await Promise.race([closed, delay(1_000)]);
         resolve(signal ? `ended by ${signal}` : `exit code ${code}`);
@@ -50,19 +50,19 @@ export class Child {
     });
   }
 
-  /** The latest lines it wrote, oldest first. */
+  /** Its latest lines of output, oldest first. */
   get lastLines(): readonly string[] {
     return this.#lastLines;
   }
 
-  /** Asks it to stop and waits until it has. */
+  /** Sends SIGTERM and waits until the process has ended. */
   async stop(): Promise<void> {
-    // Not process.kill: that throws for a process that is gone, and Node may not have told us of its end yet.
+    // Not process.kill, which throws for a process that has ended before Node reports it.
     this.#process.kill("SIGTERM");
     await this.ended;
   }
 
-  /** Ends it and all it started, at once. */
+  /** Kills the process and all its descendants. */
   kill(): void {
     if (!this.#hasEnded) this.#signalGroup("SIGKILL");
   }
@@ -72,7 +72,7 @@ export class Child {
     try {
       process.kill(-this.pid, signal);
     } catch {
-      // Nothing of the group is left.
+      // No process of the group is left.
     }
   }
 }

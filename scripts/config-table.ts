@@ -12,7 +12,7 @@ const END = "<!-- end of the configuration table -->";
 const KNOWN = new URL("../packages/service/src/known-settings.ts", import.meta.url);
 const NAMES = /(?<=knownSettings: readonly string\[\] = \[)[^\]]*(?=\];)/;
 
-/** The README with its configuration table as the schemas say it should be. */
+/** Returns the README with the configuration table that the schemas describe. */
 export function withCurrentTable(readme: string): string {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);

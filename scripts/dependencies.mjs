@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-// Plain JavaScript without imports from node_modules: this runs before anything is installed.
+// Plain JavaScript without imports from node_modules, because this runs before anything is installed.
 
 const OLDEST_NODE = [20, 19];
 
@@ -27,8 +27,8 @@ export async function ensureDependencies(root) {
 }
 
 /**
- * Compares with what npm itself recorded as installed, so that an installation by hand counts as well, and one that
- * was broken off does not: npm writes that record last.
+ * Compares the lock file with npm's own record of what is installed. npm writes the record last, so that an interrupted
+ * installation does not count, and a manual one does.
  *
  * @param {string} root
  * @returns {string | undefined}
@@ -42,7 +42,7 @@ function whyInstall(root) {
   for (const [path, { version, integrity, link, optional, devOptional }] of Object.entries(wanted)) {
     if (!path.includes("node_modules/")) continue;
     const found = installed[path];
-    // A package for another platform is in the lock and never installed here.
+    // The lock file has packages of other platforms, which npm does not install here.
     if (found === undefined && (optional || devOptional)) continue;
     if (found === undefined) return `${path} is missing`;
     if (!link && (found.version !== version || found.integrity !== integrity)) return "package-lock.json has changed";
@@ -53,7 +53,7 @@ function whyInstall(root) {
 /**
  * @typedef {{ version?: string, integrity?: string, link?: boolean, optional?: boolean, devOptional?: boolean }} LockedPackage
  * @param {string} path
- * @returns {Record<string, LockedPackage> | undefined} undefined when there is no such file, or not a whole one
+ * @returns {Record<string, LockedPackage> | undefined} undefined when the file is missing or incomplete
  */
 function readPackages(path) {
   try {
@@ -68,10 +68,10 @@ function readPackages(path) {
  * @returns {Promise<number>}
  */
 function npmCi(root) {
-  // Under `npm start` this is the npm that runs us, which need not be the first on PATH.
+  // Under `npm start` this is the running npm, which need not be the first on PATH.
   const { npm_execpath: npm } = process.env;
   const [command, ...prefix] = npm?.endsWith(".js") ? [process.execPath, npm] : ["npm"];
-  // --include=dev: with NODE_ENV=production npm would leave out tsx, which runs everything here.
+  // With NODE_ENV=production npm would omit tsx, which runs the TypeScript of this repository.
   const child = spawn(command, [...prefix, "ci", "--include=dev"], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],

@@ -9,9 +9,9 @@ type Recorded = { readonly name: string; readonly pid: number; readonly command:
 type Record = { readonly owner: Recorded; readonly children: readonly Recorded[] };
 
 /**
- * What this clone has running, in a file: two nats-servers must never share one data folder, and what a killed
- * `npm start` left behind must not hold the ports of the next one. A process is told by its id and its command line,
- * since ids are used again.
+ * Records the running processes of this clone in a file: two nats-servers must never share a data folder, and processes
+ * of a killed `npm start` must not keep the ports of the next one. Identifies a process by id and command line, because
+ * ids are reused.
  */
 export class Leftovers {
   readonly #path: string;
@@ -23,7 +23,7 @@ export class Leftovers {
   }
 
   /**
-   * Ends what an earlier start left running, and takes its place.
+   * Ends the processes of an earlier start, and records this start instead.
    *
    * @throws Error when that earlier start still runs.
    */
@@ -32,7 +32,7 @@ export class Leftovers {
     if (earlier && earlier.owner.pid !== process.pid && (await isRunning(earlier.owner))) {
       throw new Error(`Fanwire runs already from this folder (process ${earlier.owner.pid}). Stop that one first.`);
     }
-    // The services before the NATS they use.
+    // Ends services before the NATS that they use.
     for (const child of earlier?.children.toReversed() ?? []) {
       if (!(await isRunning(child))) continue;
       say(`Ending ${child.name} (process ${child.pid}), which an earlier start left running.`);
@@ -50,7 +50,7 @@ export class Leftovers {
     await this.#write();
   }
 
-  /** Call when all of it has stopped. */
+  /** Must be called when all processes have stopped. */
   async clear(): Promise<void> {
     if (!this.#record) return;
     this.#record = undefined;
@@ -84,7 +84,7 @@ async function isRunning({ pid, command }: Recorded): Promise<boolean> {
   return command !== "" && (await readCommand(pid)) === command;
 }
 
-/** The command line of a process; `undefined` when there is none with this id. */
+/** Returns the command line of a process, or `undefined` when no process has this id. */
 async function readCommand(pid: number): Promise<string | undefined> {
   try {
     if (process.platform === "linux") return (await readFile(`/proc/${pid}/cmdline`, "utf8")) || undefined;
@@ -100,7 +100,7 @@ async function end(child: Recorded): Promise<void> {
   for (const until = Date.now() + 10_000; Date.now() < until; await delay(50)) {
     if (!(await isRunning(child))) return;
   }
-  // Each child leads a group of its own.
+  // Each child leads a process group.
   signal(-child.pid, "SIGKILL");
 }
 
@@ -108,6 +108,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended meanwhile.
+    // The process has ended meanwhile.
   }
 }

@@ -18,11 +18,11 @@ test.each([
   ["two, of which one is not accepted", withLicences({ license: { id: "MIT" } }, { license: { id: "AGPL-3.0" } })],
   ["none", withLicences()],
   ["none at all", { name: "x", version: "1.0.0" }],
-])("%s is for a person to look at", (_, component) => {
+])("%s is not accepted", (_, component) => {
   expect(isAccepted(component)).toBe(false);
 });
 
-test("a licence is told as its package says it, and our own packages are told apart", () => {
+test("the licence is what the package declares, and private packages are recognized", () => {
   expect(licenceOf(withLicences({ license: { id: "MIT" } }, { expression: "A OR B" }))).toBe("MIT AND A OR B");
   expect(isOurs({ ...withLicences(), properties: [{ name: "cdx:npm:package:private", value: "true" }] })).toBe(true);
   expect(isOurs(withLicences())).toBe(false);

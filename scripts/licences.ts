@@ -1,4 +1,4 @@
-/** Licences that ask for nothing but their text to be kept. Another one is to be read before it is added. */
+/** Licences whose only condition is that their text is kept. Read another one before you add it. */
 const ACCEPTED: ReadonlySet<string> = new Set([
   "0BSD",
   "Apache-2.0",
@@ -9,7 +9,7 @@ const ACCEPTED: ReadonlySet<string> = new Set([
   "Unlicense",
 ]);
 
-/** What we read of a CycloneDX document. */
+/** The used fields of a component in a CycloneDX document. */
 export type Component = {
   readonly name: string;
   readonly version: string;
@@ -18,18 +18,18 @@ export type Component = {
 };
 type Licence = { readonly license?: { readonly id?: string; readonly name?: string }; readonly expression?: string };
 
-/** Whether it is one of our own packages, which are not published. */
+/** Whether the component is a package of this repository, which are all private. */
 export function isOurs({ properties = [] }: Component): boolean {
   return properties.some(({ name, value }) => name === "cdx:npm:package:private" && value === "true");
 }
 
-/** As its package says it; `none` when it says nothing. */
+/** Returns the licence that the package declares, or `none`. */
 export function licenceOf({ licenses = [] }: Component): string {
   const names = licenses.map(({ license, expression }) => license?.id ?? license?.name ?? expression ?? "none");
   return names.join(" AND ") || "none";
 }
 
-/** An expression is read no further: whether it is acceptable is for a person to say. */
+/** Accepts no licence expression: a person has to decide about those. */
 export function isAccepted(component: Component): boolean {
   return ACCEPTED.has(licenceOf(component));
 }

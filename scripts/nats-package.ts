@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 export type PackageOptions = {
-  /** An empty folder for what is downloaded and unpacked; the caller removes it. */
+  /** An empty folder for downloaded and unpacked files. The caller removes it. */
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
@@ -12,8 +12,8 @@ export type PackageOptions = {
 };
 
 /**
- * Takes the program out of the Debian or Ubuntu package and returns its path. The package is not installed: that needs
- * root, and would start a system service on port 4222 of somebody's machine.
+ * Extracts the program from the Debian or Ubuntu package and returns its path. Does not install the package, because that
+ * needs root and starts a system service on port 4222.
  *
  * @throws when there is no apt here, or no such package.
  */
@@ -52,7 +52,7 @@ function isMissingProgram(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
-/** apt says what is wrong in the last line of many. */
+/** Returns the last line of apt's output, which has the reason. */
 function lastLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.trim().split("\n").at(-1) ?? message;

@@ -13,9 +13,9 @@ const systems: Partial<Record<NodeJS.Platform, string>> = { linux: "linux", darw
 const processors: Partial<Record<NodeJS.Architecture, string>> = { x64: "amd64", arm64: "arm64" };
 
 export type ReleaseOptions = {
-  /** An empty folder for what is downloaded and unpacked; the caller removes it. */
+  /** An empty folder for downloaded and unpacked files. The caller removes it. */
   readonly folder: string;
-  /** `…/download`, above the folders of the versions. */
+  /** Address above the folders of the versions, as in `…/download`. */
   readonly releasesUrl: string;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
@@ -60,7 +60,7 @@ async function download(url: string, signal: AbortSignal): Promise<Buffer> {
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);
     return Buffer.from(await response.arrayBuffer());
   } catch (error) {
-    // fetch says only "fetch failed"; what helps is in the cause.
+    // The message of fetch is only "fetch failed". Its cause has the reason.
     const { message, cause } = error as Error;
     throw new Error(`${url}: ${cause instanceof Error ? cause.message : message}`, { cause: error });
   }

@@ -18,7 +18,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { findLocalNatsServer, findNatsServer } from "./nats-server.ts";
 import { isOldNats, parseNatsVersion } from "./nats-version.ts";
 
-/** Everything a search may touch; no apt, no nats-server, nothing of the internet. */
+/** The surroundings of a search: no apt, no nats-server, no internet. */
 let folder: string;
 let path: string;
 let said: string[];
@@ -63,7 +63,7 @@ function addTools(...names: string[]): void {
   }
 }
 
-/** Serves the release of whatever version and machine is asked for, as GitHub does. */
+/** Serves a release for any requested version and platform, as GitHub does. */
 async function serveRelease(options: { readonly version: string; readonly checksum?: string }): Promise<string> {
   releases = createServer((request, response) => {
     const [, release = "", file = ""] = (request.url ?? "").split("/");
@@ -133,7 +133,7 @@ describe("a nats-server that is there already", () => {
     );
   });
 
-  test("that is too old on PATH is passed over with a word", async () => {
+  test("that is too old on PATH is skipped, and the reason is printed", async () => {
     writeServer(path, "2.8.4");
     const file = writeServer(join(folder, "bin"), "2.9.10");
 
@@ -174,7 +174,7 @@ describe("the official release", () => {
 });
 
 describe("the package of the system", () => {
-  /** Stands for apt-get and dpkg-deb: a package whose program prints `version`. */
+  /** Replaces apt-get and dpkg-deb by ones for a package whose program prints `version`. */
   function writeApt(version: string): void {
     const scripts = {
       "apt-get": `#!/bin/sh\n[ "$1" = download ] && echo deb > nats-server_1_all.deb\n`,
@@ -207,7 +207,7 @@ describe("the package of the system", () => {
   });
 });
 
-test("when nothing works, the message tells what was tried and what helps", async () => {
+test("when nothing works, the message lists the attempts and the remedies", async () => {
   const error = await find().catch((caught: Error) => caught);
 
   expect(error).toBeInstanceOf(Error);

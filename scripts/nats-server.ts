@@ -10,19 +10,19 @@ export type NatsServer = {
   readonly path: string;
   /** As in `2.9.10`. */
   readonly version: string;
-  /** Where it was found, for people: `PATH`, `the official release`. */
+  /** Where it was found, in words: `PATH`, `the official release`. */
   readonly source: string;
 };
 
 export type FindOptions = {
   readonly env?: NodeJS.ProcessEnv;
-  /** Where a fetched program is kept for the next time. */
+  /** Folder in which a fetched program is stored for the next start. */
   readonly folder?: string;
-  /** Looked at after PATH: Debian installs to /usr/sbin, which only root has on its PATH. */
+  /** Searched after PATH: Debian installs to /usr/sbin, which only root has on its PATH. */
   readonly systemFolders?: readonly string[];
   readonly releasesUrl?: string;
   readonly signal?: AbortSignal;
-  /** Told what takes long or is passed over. */
+  /** Called with a line for each slow step and each skipped program. */
   readonly say?: (line: string) => void;
 };
 
@@ -30,9 +30,9 @@ type Search = Required<FindOptions> & { readonly tried: string[] };
 
 /**
  * Finds a nats-server that is new enough, or fetches one into `.fanwire/bin`. In this order: FANWIRE_NATS_SERVER, PATH,
- * what was fetched before, the package of Debian or Ubuntu, the official release. Installs nothing on the machine.
+ * an earlier download, the package of Debian or Ubuntu, the official release. Installs nothing on the machine.
  *
- * @throws Error whose message tells what was tried and what a person can do.
+ * @throws Error whose message lists the attempts and the remedies.
  */
 export async function findNatsServer(options: FindOptions = {}): Promise<NatsServer> {
   const search = createSearch(options);
@@ -45,9 +45,9 @@ export async function findNatsServer(options: FindOptions = {}): Promise<NatsSer
 }
 
 /**
- * As {@link findNatsServer}, but fetches nothing. Returns `undefined` when this machine has none yet.
+ * As {@link findNatsServer}, but without a download. Returns `undefined` when this machine has no usable nats-server.
  *
- * @throws Error when FANWIRE_NATS_SERVER names one that cannot be used.
+ * @throws Error when FANWIRE_NATS_SERVER names an unusable program.
  */
 export function findLocalNatsServer(options: FindOptions = {}): Promise<NatsServer | undefined> {
   return findHere(createSearch(options));
@@ -70,7 +70,7 @@ async function findHere(search: Search): Promise<NatsServer | undefined> {
   const asked = search.env.FANWIRE_NATS_SERVER;
   if (!asked) return (await findOnPath(search)) ?? (await findFetched(search));
   const server = await useIfGood(asked, "FANWIRE_NATS_SERVER", search);
-  // An explicit wish is never replaced by something else.
+  // An explicit choice is never replaced by another program.
   if (server === undefined) throw new Error(`FANWIRE_NATS_SERVER: ${search.tried.join("; ")}`);
   return server;
 }
@@ -113,7 +113,7 @@ async function fetchBy(
   }
 }
 
-/** Moves into place in one step, so that nobody ever runs half a program. */
+/** Renames the program into place, so that no process runs an incomplete one. */
 async function keep(fetched: string, folder: string): Promise<string> {
   const path = join(folder, "nats-server");
   const unfinished = `${path}.${process.pid}`;

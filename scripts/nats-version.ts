@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-/** What Debian 12 ships; older ones lack RePublish or the direct gets that the log needs. */
+/** The version of Debian 12. Older ones lack RePublish or direct gets, which the history needs. */
 const OLDEST_NATS = "2.9.0";
 
-/** The version in what `nats-server --version` prints, or undefined. */
+/** Returns the version in the output of `nats-server --version`, or undefined. */
 export function parseNatsVersion(text: string): string | undefined {
   return /\bv?(\d+\.\d+\.\d+)/.exec(text)?.[1];
 }
@@ -19,7 +19,7 @@ export type NatsBinary =
   | { readonly ok: true; readonly version: string }
   | { readonly ok: false; readonly reason: string };
 
-/** Runs the program to see that it is one, that it runs on this machine, and that it is new enough. */
+/** Checks that the program runs on this machine, is a nats-server, and is new enough. */
 export async function checkNatsBinary(path: string): Promise<NatsBinary> {
   try {
     const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: 10_000 });

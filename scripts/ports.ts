@@ -1,8 +1,8 @@
 import { type AddressInfo, connect, createServer } from "node:net";
 
 /**
- * Whether somebody listens there. Asked by connecting, not by binding: the pusher's workers share their port, so that
- * a second pusher would bind it without an error and take half of the connections.
+ * Whether a process listens on the port. Connects instead of binding: the workers of a pusher share their port, so that a
+ * second pusher could bind it without an error and receive half of the connections.
  */
 export function isPortTaken(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise((resolve) => {
@@ -17,7 +17,7 @@ export function isPortTaken(port: number, host = "127.0.0.1"): Promise<boolean> 
   });
 }
 
-/** A port on loopback that nobody uses at this moment. */
+/** Returns a port on loopback that is free at this moment. */
 export function findFreePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

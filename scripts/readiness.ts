@@ -7,14 +7,14 @@ export type ReadinessOptions = {
   readonly url: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** Told every few seconds what the service last answered. */
+  /** Called every few seconds with the last answer of the service. */
   onStillWaiting(answer: string): void;
 };
 
 /**
- * Resolves when the service answers `/readyz` with 200.
+ * Waits until the service answers `/readyz` with 200.
  *
- * @throws Error that says what it last answered, when that takes longer than `timeoutMs`.
+ * @throws Error with the last answer after `timeoutMs`.
  */
 export async function waitUntilReady({ url, timeoutMs, signal, onStillWaiting }: ReadinessOptions): Promise<void> {
   const startedAt = Date.now();
@@ -32,7 +32,7 @@ export async function waitUntilReady({ url, timeoutMs, signal, onStillWaiting }:
   }
 }
 
-/** `undefined` when it is ready, else what it said. */
+/** Returns `undefined` when the service is ready, or else its answer. */
 async function askReadiness(url: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]) });

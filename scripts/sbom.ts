@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Component, isAccepted, isOurs, licenceOf } from "./licences.ts";
 
-/** Writes what the services and the client are made of, lists its licences, and fails at one that is not accepted. */
+/** Writes a CycloneDX document of the services and the client, lists the licences, and fails at one not accepted. */
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const [path = "fanwire.cdx.json"] = process.argv.slice(2);

@@ -2,19 +2,19 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isServiceLink } from "../packages/service/src/service-links.ts";
 
-/** What `npm start` runs beside NATS. */
+/** A service that `npm start` runs. */
 export type ServiceSpec = {
-  /** As in the name of its package. */
+  /** Last part of the name of its package. */
   readonly name: string;
-  /** Its main file, from the root of the repository. */
+  /** Path of its main file from the root of the repository. */
   readonly main: string;
   readonly port: number;
   readonly adminPort: number;
-  /** Defaults for a developer's machine; the user's own variables win. */
+  /** Defaults for a developer's machine. Variables of the environment take precedence. */
   readonly defaults: Readonly<Record<string, string>>;
-  /** Where it is to be reached, for the closing lines of a start. */
+  /** Lines with its addresses, printed at the end of a start. */
   urls(address: string, env: NodeJS.ProcessEnv): string[];
-  /** Things to try with it at once. */
+  /** Examples to try, printed at the end of a start. */
   examples(address: string): string[];
 };
 
@@ -24,7 +24,7 @@ export const services: readonly ServiceSpec[] = [
     main: "apps/pusher/src/main.ts",
     port: 4236,
     adminPort: 9236,
-    // Two workers, as a real cluster has several. No drain: a developer's Ctrl-C should be quick.
+    // Two workers, because a real cluster has several. No drain, so that Ctrl-C is quick.
     defaults: { PUSHER_WORKERS: "2", PUSHER_DRAIN_SECONDS: "0" },
     urls: (address) => [`WebSocket   ws://${address}`],
     examples: (address) => [
@@ -36,7 +36,7 @@ export const services: readonly ServiceSpec[] = [
     main: "apps/publisher/src/main.ts",
     port: 4237,
     adminPort: 9237,
-    // The page asks for a key where there are keys.
+    // The page asks for a key when keys are configured.
     defaults: { PUBLISHER_TRY_PAGE: "on" },
     urls: (address, env) => [
       `HTTP API    http://${address}   (described at http://${address}/docs)`,
@@ -55,25 +55,25 @@ export const services: readonly ServiceSpec[] = [
   },
 ];
 
-/** Tells the page where the pusher is, if that is not where it looks by itself. */
+/** Adds the address of the pusher, unless it is the default of the page. */
 function pusherQuery(env: NodeJS.ProcessEnv): string {
   const { host, port } = readAddress("pusher", "", 4236, env);
   return host === "127.0.0.1" && port === 4236 ? "" : `?pusher=ws://${host}:${port}/`;
 }
 
-/** Those whose code is in this tree. */
+/** Returns the services whose code exists below `root`. */
 export function presentServices(root: string): ServiceSpec[] {
   return services.filter(({ main }) => existsSync(join(root, main)));
 }
 
 export type Address = { readonly variable: string; readonly host: string; readonly port: number };
 
-/** Where the service listens for its users. */
+/** Returns the address on which the service listens for its users. */
 export function serviceAddress(spec: ServiceSpec, env: NodeJS.ProcessEnv): Address {
   return readAddress(spec.name, "", spec.port, env);
 }
 
-/** Where the service answers `/readyz`. */
+/** Returns the address on which the service answers `/readyz`. */
 export function adminAddress(spec: ServiceSpec, env: NodeJS.ProcessEnv): Address {
   return readAddress(spec.name, "ADMIN_", spec.adminPort, env);
 }
@@ -84,7 +84,7 @@ function readAddress(name: string, kind: "" | "ADMIN_", defaultPort: number, env
   const port = env[`${prefix}PORT`] ?? "";
   return {
     variable: `${prefix}PORT`,
-    // One that listens on every interface is reached on loopback.
+    // A service that listens on every interface also answers on loopback.
     host: ["", "0.0.0.0", "::", "localhost"].includes(host) ? "127.0.0.1" : host,
     port: Number(isServiceLink(`${prefix}PORT`, port) ? defaultPort : port || defaultPort),
   };

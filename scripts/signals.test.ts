@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
 
-/** A process that says what `onceAskedToStop` does, and lives on until it is ended. */
+/** Starts a process that prints what `onceAskedToStop` does, and runs until it is killed. */
 function startListener(options: {
   readonly samePressMs: number;
   readonly env?: NodeJS.ProcessEnv;
@@ -57,7 +57,7 @@ test("a second signal ends everything at once", async () => {
   await said("end at once");
 });
 
-test("when the shell between npm and us is gone, that is a request to stop", async () => {
+test("the end of the shell between npm and this process is a request to stop", async () => {
   const { child, said, pid } = startListener({
     samePressMs: 60_000,
     env: { npm_lifecycle_event: "start" },

@@ -1,10 +1,10 @@
 const parentCheckMs = 250;
 
 /**
- * Resolves when somebody wants us to stop: by a signal, or by ending the npm that runs us. A second signal calls
+ * Resolves at the first request to stop: a signal, or the end of the npm that runs this process. A second signal calls
  * `endAtOnce` and ends this process.
  *
- * Signals within `samePressMs` count as one: npm passes on the Ctrl-C that the terminal has sent us already.
+ * Signals within `samePressMs` count as one: npm forwards the Ctrl-C that the terminal has already sent to this process.
  */
 export function onceAskedToStop(endAtOnce: () => void, samePressMs = 1_000): Promise<void> {
   return new Promise((resolve) => {
@@ -30,8 +30,8 @@ function isRunByNpm(): boolean {
 }
 
 /**
- * `kill <pid of npm>` does not reach us: npm passes the signal to the `sh -c` between us, and that shell (dash at
- * least) dies of it without a word. What is left to see is a new parent.
+ * `kill <pid of npm>` sends no signal to this process: npm forwards it to the `sh -c` in between, and that shell (dash at
+ * least) ends without forwarding it. This process only gets a new parent.
  */
 function onceOrphaned(): Promise<void> {
   const parent = process.ppid;

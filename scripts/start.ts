@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
+import { prettyFactory } from "pino-pretty";
 import { LocalCluster } from "./local-cluster.ts";
-import { formatLogLine } from "./log-line.ts";
 import { findNatsServer } from "./nats-server.ts";
 import { presentServices, type ServiceSpec, serviceAddress, services } from "./services.ts";
 import { onceAskedToStop } from "./signals.ts";
@@ -62,10 +62,13 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function createCluster(): LocalCluster {
-  const style = {
-    nameWidth: Math.max(...services.map(({ name }) => name.length), "nats-server".length),
-    colours: process.stdout.isTTY && process.stdout.hasColors(),
-  };
+  const nameWidth = Math.max(...services.map(({ name }) => name.length), "nats-server".length);
+  const format = prettyFactory({
+    colorize: process.stdout.isTTY && process.stdout.hasColors(),
+    ignore: "service,pid,hostname",
+    singleLine: true,
+    translateTime: "SYS:HH:MM:ss.l",
+  });
   return new LocalCluster({
     root,
     services: present,
@@ -76,7 +79,7 @@ function createCluster(): LocalCluster {
     say: (line) => console.log(line),
     onLine: (name, line) => {
       if (name === "nats-server" && !isWorthShowing(line)) return;
-      console.log(formatLogLine(name, line, style));
+      console.log(`${name.padEnd(nameWidth)}  ${format(line).trimEnd()}`);
     },
   });
 }

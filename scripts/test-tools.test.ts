@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Writes a stand-in for apt-get that records its arguments. */
+/** Writes a replacement for apt-get that records its arguments. */
 function writeApt(install: string): void {
   const path = join(folder, "path", "apt-get");
   writeFileSync(path, `#!/bin/sh\necho "$@" >> "${folder}/asked"\n[ "$1" = update ] || { ${install}; }\n`);

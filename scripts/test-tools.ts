@@ -9,7 +9,7 @@ type Tool = {
   /** Debian package. */
   readonly package: string;
   readonly tests: string;
-  /** Path where the tests expect it; otherwise they search PATH. */
+  /** Path where the tests expect the program. Without it they search PATH. */
   readonly path?: string;
 };
 
@@ -34,8 +34,8 @@ export type TestToolsOptions = {
 };
 
 /**
- * Installs what some tests need, on Debian as root. Returns a sentence for each tool that is still missing: which
- * tests are skipped, and how to install it.
+ * Installs tools that some tests need, on Debian as root. Returns a sentence for each tool that is still missing, with the
+ * skipped tests and the command that installs it.
  */
 export async function ensureTestTools(options: TestToolsOptions): Promise<string[]> {
   let missing = await missingTools(options);
@@ -66,12 +66,12 @@ async function isThere({ program, path }: Tool, { PATH = "" }: NodeJS.ProcessEnv
   return found.includes(true);
 }
 
-/** False on Ubuntu, whose chromium is a snap that does not run everywhere. */
+/** Returns false on Ubuntu, whose chromium is a snap that does not run everywhere. */
 async function isDebian(osRelease: string): Promise<boolean> {
   return /^ID=debian$/m.test(await readFile(osRelease, "utf8").catch(() => ""));
 }
 
-/** Retries, because mirrors fail now and then. */
+/** Retries, because mirrors fail sometimes. */
 async function install(tools: readonly Tool[], options: TestToolsOptions): Promise<void> {
   const names = tools.map(({ package: name }) => name);
   const env = { ...options.env, DEBIAN_FRONTEND: "noninteractive" };

@@ -1,38 +1,46 @@
 import { expect, test } from "vitest";
 import { countTests } from "./test-totals.ts";
 
-function report(
-  passed: number,
-  failed: number,
-  files: { name?: string; status: string; assertionResults: { status: string }[] }[],
-): string {
-  return JSON.stringify({ numPassedTests: passed, numFailedTests: failed, testResults: files });
+type File = { name: string; status: string; assertionResults: { status: string; fullName: string }[] };
+
+function report(passed: number, files: readonly File[]): string {
+  return JSON.stringify({ numPassedTests: passed, testResults: files });
 }
 
-test("passed and failed tests are counted", () => {
-  const files = [{ status: "failed", assertionResults: [{ status: "failed" }, { status: "passed" }] }];
+function file(name: string, status: string, ...statuses: string[]): File {
+  return {
+    name,
+    status,
+    assertionResults: statuses.map((each, at) => ({ status: each, fullName: `test ${at + 1}` })),
+  };
+}
 
-  expect(countTests(report(1, 1, files), 1)).toMatchObject({ passed: 1, failed: 1 });
+test("passed and failed tests are counted, and failed ones named", () => {
+  const totals = countTests(report(1, [file("a.test.ts", "failed", "passed", "failed")]), 1);
+
+  expect(totals).toMatchObject({ passed: 1, failed: 1, failures: [{ path: "a.test.ts", test: "test 2" }] });
 });
 
-test("a file that could not be run is a failure", () => {
-  expect(countTests(report(3, 0, [{ status: "failed", assertionResults: [] }]), 1)).toMatchObject({
+test("a file that could not be run is one failure without the name of a test", () => {
+  const files = [file("a.test.ts", "failed"), file("b.test.ts", "failed", "skipped")];
+
+  expect(countTests(report(3, files), 1)).toMatchObject({
     passed: 3,
-    failed: 1,
+    failed: 2,
+    failures: [
+      { path: "a.test.ts", test: undefined },
+      { path: "b.test.ts", test: undefined },
+    ],
   });
 });
 
-test("a run that failed without a failed test is not told as a success", () => {
-  expect(countTests(report(3, 0, []), 1)).toMatchObject({ passed: 3, failed: 1 });
-  expect(countTests(undefined, 1)).toMatchObject({ passed: 0, failed: 1 });
+test("a failed run without a failed test counts as one failure", () => {
+  expect(countTests(report(3, []), 1)).toMatchObject({ passed: 3, failed: 1, failures: [] });
+  expect(countTests(undefined, 1)).toMatchObject({ passed: 0, failed: 1, failures: [] });
 });
 
-test("skipped tests are counted for each file", () => {
-  const results = (...statuses: string[]) => statuses.map((status) => ({ status }));
-  const files = [
-    { name: "a.test.ts", status: "passed", assertionResults: results("passed", "skipped", "pending") },
-    { name: "b.test.ts", status: "passed", assertionResults: results("passed") },
-  ];
+test("skipped tests are counted by file", () => {
+  const files = [file("a.test.ts", "passed", "passed", "skipped", "pending"), file("b.test.ts", "passed", "passed")];
 
-  expect(countTests(report(2, 0, files), 0).skipped).toEqual(new Map([["a.test.ts", 2]]));
+  expect(countTests(report(2, files), 0).skipped).toEqual(new Map([["a.test.ts", 2]]));
 });

@@ -18,7 +18,7 @@ const NOT_RUN =
 
 process.exit(await main(process.argv.slice(2)));
 
-/** Runs vitest with a nats-server at hand and the services as they are built. Passes its arguments except `--slow` to vitest. */
+/** Builds the services and runs vitest on them with a nats-server. Passes its arguments except `--slow` to vitest. */
 async function main(args: readonly string[]): Promise<number> {
   requireUws(ROOT);
   const nats = await findNatsServer({ say }).catch((error: Error) => error.message);
@@ -52,6 +52,7 @@ async function main(args: readonly string[]): Promise<number> {
     const totals = countTests(readReport(report), exitCode);
     for (const line of describeSkipped(totals, missing)) say(line);
     if (projects === QUICK) say(NOT_RUN);
+    for (const line of describeFailures(totals)) say(line);
     say(`${totals.passed} passed, ${totals.failed} failed`);
     return exitCode;
   } finally {
@@ -69,6 +70,11 @@ function chooseProjects(args: readonly string[]): readonly string[] {
   return args.includes("--slow") ? SLOW : QUICK;
 }
 
+/** The gate repeats these lines at its end. */
+function describeFailures({ failures }: Totals): string[] {
+  return failures.map(({ path, test }) => `FAILED ${relative(ROOT, path)}: ${test ?? "the file did not run"}`);
+}
+
 function describeSkipped({ skipped }: Totals, missing: readonly string[]): string[] {
   const files = [...skipped].map(([path, count]) => `  ${relative(ROOT, path)}: ${count}`);
   const needsDocker = files.some((line) => line.includes(".containers.test.ts"));
@@ -80,7 +86,7 @@ function describeSkipped({ skipped }: Totals, missing: readonly string[]): strin
 function runVitest(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
   const child = spawn(process.execPath, [vitest, "run", ...args], { cwd: ROOT, env, stdio: "inherit" });
-  // Ctrl-C reaches vitest by itself, and it cleans up; a signal for us alone is passed on.
+  // The terminal sends Ctrl-C to vitest too, which cleans up. Other signals reach this process only.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   return new Promise((resolve, reject) => {

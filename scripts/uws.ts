@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { uwsProblem } from "../apps/pusher/src/native-module.ts";
 
 /**
- * Ends the process with a sentence when uWebSockets.js does not load here, before anything is started.
+ * Ends the process with the reason when uWebSockets.js does not load on this machine.
  *
  * @param root the repository, with its dependencies installed
  */

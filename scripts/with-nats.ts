@@ -5,7 +5,7 @@ import { buildAll } from "./build.ts";
 import { findNatsServer } from "./nats-server.ts";
 import { requireUws } from "./uws.ts";
 
-/** Runs a script of ours, named from the root, with a nats-server and the services as built at hand; the command line goes to it. */
+/** Builds the services and runs a script, given by its path from the root, with a nats-server and the command line. */
 export async function runWithNats(script: string): Promise<void> {
   const root = fileURLToPath(new URL("..", import.meta.url));
   requireUws(root);
@@ -20,7 +20,7 @@ export async function runWithNats(script: string): Promise<void> {
     ["--conditions=@fanwire/source", "--import", "tsx", join(root, script), ...process.argv.slice(2)],
     { stdio: "inherit", env: { ...process.env, FANWIRE_TEST_BUILT: "1", PATH: path } },
   );
-  // Ctrl-C reaches the script by itself, and it cleans up; a signal for us alone is passed on.
+  // The terminal sends Ctrl-C to the script too, which cleans up. Other signals reach this process only.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.on("exit", (code) => process.exit(code ?? 1));

@@ -25,42 +25,42 @@ describe.skipIf(missing !== undefined)(
       await cluster?.[Symbol.asyncDispose]();
     }, STOP_MS);
 
-    it("spreads the connections over all pushers, and each hears a publication once", async () => {
+    it("spreads connections over all pushers, and delivers a publication once to each", async () => {
       await using listeners = await listen(CONNECTIONS);
 
       await publish({ content: "привет" });
 
-      await everyoneHears(listeners.all, "привет");
-      await nothingElseIsUnderWay(listeners.all);
-      expect(listeners.all.map((listener) => listener.heard("привет"))).toEqual(listeners.all.map(() => 1));
+      await untilAllReceive(listeners.all, "привет");
+      await untilAllArrived(listeners.all);
+      expect(listeners.all.map((listener) => listener.received("привет"))).toEqual(listeners.all.map(() => 1));
       const workerIds = new Set(listeners.all.map((listener) => listener.workerId));
       expect(workerIds.size).toBe(PUSHERS);
       expect((await clusterWorkers()).map((worker) => worker.id).sort()).toEqual([...workerIds].sort());
     });
 
-    it("takes a push to the ids of a greeting to that connection alone", async () => {
+    it("delivers a push to the ids of a greeting to that connection only", async () => {
       await using listeners = await listen(CONNECTIONS);
       const [chosen, ...others] = listeners.all;
       if (chosen === undefined) throw new Error("nobody listens");
 
       await publish({ to_worker_id: chosen.workerId, to_connection_id: chosen.connectionId, content: "for you" });
 
-      await everyoneHears([chosen], "for you");
-      await nothingElseIsUnderWay(listeners.all);
-      expect(chosen.heard("for you")).toBe(1);
-      expect(addresses(others.filter((listener) => listener.heard("for you") > 0))).toEqual([]);
+      await untilAllReceive([chosen], "for you");
+      await untilAllArrived(listeners.all);
+      expect(chosen.received("for you")).toBe(1);
+      expect(addresses(others.filter((listener) => listener.received("for you") > 0))).toEqual([]);
     });
 
-    it("lets a request through that is as long as a publisher takes", async () => {
+    it("passes a request of the maximum length that a publisher accepts", async () => {
       const content = "щ".repeat(10_000); // 60,000 bytes of query
       await using listeners = await listen(1);
 
       await publish({ content });
 
-      await everyoneHears(listeners.all, content);
+      await untilAllReceive(listeners.all, content);
     });
 
-    it("serves the page to try it with, and the modules the page is made of", async () => {
+    it("serves the try page and its modules", async () => {
       const base = `http://${cluster.publisherAddress}`;
       const page = await (await fetch(`${base}/try`)).text();
 
@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(
       for (const file of files) expect((await fetch(`${base}/${file}`)).status, file).toBe(200);
     });
 
-    it("tells the clients of a stopped pusher to come back, and they land elsewhere while nobody else notices", async () => {
+    it("closes the connections of a stopped pusher with 1012, and accepts their reconnects elsewhere", async () => {
       await using listeners = await listen(CONNECTIONS);
       const [container] = await cluster.containers("pusher");
       const stopped = (await clusterWorkers()).find((worker) => worker.host === container?.hostname);
@@ -87,7 +87,7 @@ describe.skipIf(missing !== undefined)(
       const others = listeners.all.filter((listener) => listener.workerId !== stopped.id);
 
       const stopping = cluster.stop(container);
-      // Each comes back as soon as it is told to, while the pusher is still busy with the others.
+      // Each reconnects as soon as it is closed, while the pusher still closes the others.
       await using returned = together(
         await Promise.all(
           affected.map(async (listener) => {
@@ -102,7 +102,7 @@ describe.skipIf(missing !== undefined)(
       expect(await cluster.inspect(container, "{{.State.ExitCode}}")).toBe("0");
       expect(returned.all.map((listener) => listener.workerId)).not.toContain(stopped.id);
       await publish({ content: "still here" });
-      await everyoneHears([...others, ...returned.all], "still here");
+      await untilAllReceive([...others, ...returned.all], "still here");
       expect(addresses(others.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
 
       await cluster.start(container);
@@ -112,7 +112,7 @@ describe.skipIf(missing !== undefined)(
       });
     });
 
-    it("disconnects nobody and publishes again within seconds when a NATS node stops", async () => {
+    it("keeps all connections and publishes again within seconds when a NATS node stops", async () => {
       await using listeners = await listen(CONNECTIONS);
       const node = await busiestNatsNode();
 
@@ -123,18 +123,18 @@ describe.skipIf(missing !== undefined)(
         async () => {
           probes++;
           await publish({ content: `probe ${probes}` });
-          await everyoneHears(listeners.all, `probe ${probes}`, 500);
+          await untilAllReceive(listeners.all, `probe ${probes}`, 500);
         },
         { timeout: 15_000, interval: 100 },
       );
-      await nothingElseIsUnderWay(listeners.all);
-      expect(listeners.all.map((listener) => listener.heard(`probe ${probes}`))).toEqual(listeners.all.map(() => 1));
+      await untilAllArrived(listeners.all);
+      expect(listeners.all.map((listener) => listener.received(`probe ${probes}`))).toEqual(listeners.all.map(() => 1));
       expect(addresses(listeners.all.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
 
       await cluster.start(node);
     });
 
-    it("hands every setting of the services on", async () => {
+    it("passes every setting to the services", async () => {
       const composeFile = readFileSync(new URL("../docker-compose.yml", import.meta.url), "utf8");
       const handedOn = new Set(composeFile.match(/(?<=^ +)[A-Z][A-Z_]+(?=:)/gm));
 
@@ -145,18 +145,18 @@ describe.skipIf(missing !== undefined)(
         const settings = help.match(/(?<=^ {2})[A-Z][A-Z_]+/gm) ?? [];
 
         expect(settings).toContain("FANWIRE_NATS_URL");
-        // How to reach NATS is the compose file's own business.
+        // The compose file decides how services connect to NATS.
         const missing = settings.filter((name) => !name.startsWith("FANWIRE_NATS_") && !handedOn.has(name));
         expect(missing, service).toEqual([]);
       }
     });
 
-    it("runs every container without root, capabilities or a writable root, and publishes two doors on loopback", async () => {
+    it("runs every container without root, capabilities or a writable root, and publishes two ports on loopback", async () => {
       const containers = await cluster.containers();
 
       const published: string[] = [];
       for (const container of containers) {
-        // What the process has, not what was asked for.
+        // The actual privileges of the process, not the requested ones.
         const status = await cluster.exec(container, ...PRINT_STATUS[hasShell(container) ? "shell" : "node"]);
         expect(status, container.service).toMatch(/^Uid:(\t[1-9]\d*){4}$/m);
         expect(status, container.service).toMatch(/^CapEff:\t0+$/m);
@@ -176,7 +176,7 @@ describe.skipIf(missing !== undefined)(
       expect(published).toEqual(["127.0.0.1", "127.0.0.1"]);
     });
 
-    it("leaves nothing to run in the images of the services but Node", async () => {
+    it("has no program but Node in the images of the services", async () => {
       const services = (await cluster.containers()).filter((container) => !hasShell(container));
       const folders = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
       const list = `${JSON.stringify(folders)}.flatMap((path) => fs.existsSync(path) ? fs.readdirSync(path) : []).join()`;
@@ -185,7 +185,7 @@ describe.skipIf(missing !== undefined)(
       for (const container of services) expect(await cluster.exec(container, "node", "--print", list)).toBe("node");
     });
 
-    it("stores what is durable, and no service asks NATS for more than its user may", async () => {
+    it("stores a durable publication, and no service exceeds the permissions of its NATS user", async () => {
       const response = await fetch(`http://${cluster.publisherAddress}/v1/publications`, {
         method: "POST",
         headers: { "content-type": "application/json" },
@@ -212,11 +212,11 @@ describe.skipIf(missing !== undefined)(
       return workerDescription.array().parse(workers);
     }
 
-    /** What was sent before, repeats included, has arrived when this resolves. */
-    async function nothingElseIsUnderWay(listeners: readonly Listener[]): Promise<void> {
-      // Through either publisher, of which one may come back to NATS later.
+    /** Waits until everything sent before has arrived, including repeats. */
+    async function untilAllArrived(listeners: readonly Listener[]): Promise<void> {
+      // Retries, because one of the publishers may reconnect to NATS later than the other.
       await vi.waitFor(() => publish({ content: "the last one" }), { timeout: 15_000, interval: 100 });
-      await everyoneHears(listeners, "the last one");
+      await untilAllReceive(listeners, "the last one");
     }
 
     async function busiestNatsNode(): Promise<Container> {
@@ -234,7 +234,7 @@ describe.skipIf(missing !== undefined)(
   },
 );
 
-/** NATS and HAProxy come with their images; ours hold Node alone. */
+/** The images of NATS and HAProxy have a shell. Those of the services have only Node. */
 const hasShell = ({ service }: Container) => /^(nats-|haproxy)/.test(service);
 const PRINT_STATUS = {
   shell: ["cat", "/proc/1/status"],
@@ -250,20 +250,20 @@ function together(listeners: Listener[]) {
   };
 }
 
-async function everyoneHears(listeners: readonly Listener[], content: string, timeout = 10_000): Promise<void> {
-  const hasNotHeard = (listener: Listener) => listener.heard(content) === 0;
-  await vi.waitFor(() => expect(addresses(listeners.filter(hasNotHeard))).toEqual([]), { timeout });
+async function untilAllReceive(listeners: readonly Listener[], content: string, timeout = 10_000): Promise<void> {
+  const hasNotReceived = (listener: Listener) => listener.received(content) === 0;
+  await vi.waitFor(() => expect(addresses(listeners.filter(hasNotReceived))).toEqual([]), { timeout });
 }
 
 function addresses(listeners: readonly Listener[]): string[] {
   return listeners.map((listener) => `${listener.workerId}.${listener.connectionId}`);
 }
 
-/** A WebSocket at the raw door that has its greeting. */
+/** A raw WebSocket that has received its greeting. */
 class Listener {
   readonly workerId: string;
   readonly connectionId: string;
-  /** The close code, once there is one. */
+  /** Resolves with the close code. */
   readonly closed: Promise<number>;
   closeCode: number | undefined;
   readonly #socket: WebSocket;
@@ -297,8 +297,8 @@ class Listener {
     return new Listener(socket, frames);
   }
 
-  /** How often this content arrived. */
-  heard(content: string): number {
+  /** Returns how many times this content arrived. */
+  received(content: string): number {
     return this.#publications.filter((publication) => publication === content).length;
   }
 

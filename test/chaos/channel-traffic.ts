@@ -7,12 +7,12 @@ import type { Part } from "./part.ts";
 const EVERY_MS = 100;
 const EVENT = "chaos";
 
-/** A Workerman process at each channel server: it publishes events, hears those of all, and comes back when it is cut off. */
+/** A Workerman process at each channel server. It publishes events, receives those of all, and reconnects. */
 export class ChannelTraffic {
   readonly repeated: string[] = [];
   #published = 0;
-  #heard = 0;
-  /** By who heard and who published: the newest. */
+  #received = 0;
+  /** The newest event by receiver and publisher. */
   readonly #newest = new Map<string, number>();
   readonly #channels: readonly Part<TestChannel>[];
   readonly #disconnected: (channel: string) => void;
@@ -29,16 +29,16 @@ export class ChannelTraffic {
     return this.#published;
   }
 
-  get heard(): number {
-    return this.#heard;
+  get received(): number {
+    return this.#received;
   }
 
-  /** Resolves when each has heard an event of each other that was published from now on. */
-  async untilAllHear(): Promise<void> {
+  /** Waits until each process has received a later event of each other process. */
+  async untilAllReceive(): Promise<void> {
     const now = this.#published;
     const pairs = this.#channels.flatMap(({ name }) => this.#channels.map((other) => `${name} < ${other.name}`));
     await until(
-      "every peer hears new events",
+      "every peer receives new events",
       () => pairs.every((pair) => (this.#newest.get(pair) ?? 0) > now),
       60_000,
     );
@@ -63,15 +63,15 @@ export class ChannelTraffic {
         peer?.subscribe(EVENT);
       }
       peer?.publish([EVENT], `${name}:${++this.#published}`);
-      for (const payload of peer?.payloads.splice(0) ?? []) this.#hear(name, payload, seen);
+      for (const payload of peer?.payloads.splice(0) ?? []) this.#receive(name, payload, seen);
     }
     peer?.[Symbol.dispose]();
   }
 
-  #hear(name: string, payload: string, seen: Set<string>): void {
+  #receive(name: string, payload: string, seen: Set<string>): void {
     const [key = "", origin, number] = /"(channel \d+):(\d+)"/.exec(payload) ?? [];
-    this.#heard++;
-    if (seen.has(key)) this.repeated.push(`the peer of ${name} heard ${key} twice`);
+    this.#received++;
+    if (seen.has(key)) this.repeated.push(`the peer of ${name} received ${key} twice`);
     seen.add(key);
     this.#newest.set(`${name} < ${origin}`, Number(number));
   }

@@ -3,18 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export type ShiftedClock = AsyncDisposable & {
-  /** For the processes whose clock it is to be. */
+  /** Environment for the processes whose clock it is. */
   readonly env: Record<string, string>;
-  /** How far it is ahead, or behind when it is negative. Processes have it a tenth of a second later. */
+  /** How far the clock is ahead; negative when behind. Processes follow a tenth of a second later. */
   shift(offsetMs: number): Promise<void>;
 };
 
-/** A clock that can be made to jump, of Node processes alone: what the machine's clock says remains. */
+/** A clock for Node processes that can jump. The clock of the machine stays as it is. */
 export async function createShiftedClock(): Promise<ShiftedClock> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-clock-"));
   const path = join(folder, "offset");
   const shift = async (offsetMs: number) => {
-    // Never seen half written.
+    // Renamed into place, so that no process reads half of it.
     await writeFile(`${path}.new`, String(offsetMs));
     await rename(`${path}.new`, path);
   };

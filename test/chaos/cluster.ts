@@ -15,26 +15,26 @@ import { Part, type Service } from "./part.ts";
 
 export const TOKEN_SECRET = "of nobody, for nothing but this chaos test";
 
-/** Large enough that nothing is dropped before the slowest reader has it. */
+/** Large enough that the history drops nothing before the slowest reader has received it. */
 const HISTORY_LIMITS = { maxAgeSeconds: 86_400, maxPerSubject: 1_000_000, maxBytes: 64 * 1_048_576, replicas: 3 };
 const HISTORY_ENV = {
   FANWIRE_HISTORY_MAX_PER_SUBJECT: String(HISTORY_LIMITS.maxPerSubject),
   FANWIRE_HISTORY_MAX_BYTES: String(HISTORY_LIMITS.maxBytes),
   FANWIRE_HISTORY_MAX_AGE_SECONDS: String(HISTORY_LIMITS.maxAgeSeconds),
   FANWIRE_HISTORY_REPLICAS: String(HISTORY_LIMITS.replicas),
-  // What is read from the history again is told at this level: for the inquest, should something be lost.
+  // At this level pushers log what they read again from the history, which the post-mortem prints.
   FANWIRE_LOG_LEVEL: "debug",
 };
 
 export type ChaosCluster = AsyncDisposable & {
   readonly nats: ChaosNats;
-  /** Of all pushers. */
+  /** Worker ids of all pushers. */
   readonly clock: ShiftedClock;
   readonly pushers: readonly Part<TestPusher>[];
   readonly publishers: readonly Part<TestPublisher>[];
   readonly channels: readonly Part<TestChannel>[];
   readonly parts: readonly Part[];
-  /** The test's own way to the history. */
+  /** The suite's own connection to the history. */
   readonly log: TestPublications;
 };
 
@@ -49,10 +49,10 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
     await nats[Symbol.asyncDispose]();
     await clock[Symbol.asyncDispose]();
   };
-  /** Two of a kind. */
+  /** Two of each kind. */
   const start = async <Kind extends Service>(kind: string, startOne: () => Promise<Kind>): Promise<Part<Kind>[]> => {
     const starting = [1, 2].map((number) => Part.start(`${kind} ${number}`, startOne));
-    // Also when the other did not start: what runs must be ended.
+    // Waits for both starts, because a service that runs must be ended although the other failed.
     for (const started of await Promise.allSettled(starting))
       if (started.status === "fulfilled") parts.push(started.value);
     return Promise.all(starting);
@@ -76,18 +76,18 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
 
 export type RunningWorker = { readonly id: string; readonly pid: number };
 
-/** All workers that it has had, also those that are gone. */
+/** Ids of all workers that the pusher has had, including those that ended. */
 export function workerIdsOf({ service }: Part<TestPusher>): string[] {
   const own = service.process.logLines().filter(({ msg }) => msg === "worker listening");
   return own.map(({ workerId }) => String(workerId));
 }
 
-/** Connections of all workers that answer. */
+/** Number of connections of all workers that answer. */
 export async function connectionsOf({ log }: ChaosCluster): Promise<number> {
   return (await describeWorkers(log.bus)).reduce((sum, { connections }) => sum + connections, 0);
 }
 
-/** Its workers that answer: on a machine with other work not all may do so in time. */
+/** The workers that answer. On a loaded machine some may not answer in time. */
 export async function workersOf({ log }: ChaosCluster, pusher: Part<TestPusher>): Promise<RunningWorker[]> {
   const ids = new Set(workerIdsOf(pusher));
   return (await describeWorkers(log.bus)).filter(({ id }) => ids.has(id));

@@ -12,32 +12,35 @@ import { TOKEN_LIFETIME_MS } from "./readers.ts";
 export type FaultContext = {
   readonly cluster: ChaosCluster;
   readonly random: Random;
-  /** The connections of these workers, or those to this channel server, may end from now on. */
+  /** From now on, connections to these workers or channel servers may end. */
   concern(...names: readonly string[]): void;
-  /** Resolves when readiness of these is red; how long that took is noted. */
+  /** Waits until the readiness of these parts is red, and records how long that took. */
   untilRed(...parts: readonly Part[]): Promise<void>;
 };
 
-/** `run` applies it, leaves it for a while, and takes it back. */
+/** `run` injects the fault, waits, and removes it. */
 export type Fault = {
   readonly name: string;
-  /** Too long for a run of minutes. */
+  /** Takes too long for a run of a few minutes. */
   readonly isLong?: boolean;
   /**
-   * nats-server 2.9.10 does not survive it: nodes that could not hear each other gave one sequence to two publications, both
-   * acknowledged. What a history is worth then cannot be tested.
+   * Oldest nats-server on which the suite injects it. After a node failed or was hard to reach, 2.9 may give one sequence to
+   * two publications and acknowledge both, so that nothing can be asserted about its history.
    */
-  readonly partsNodes?: boolean;
-  /** Of a NATS node, to be filled: not everywhere may the suite mount one. */
+  readonly minServer?: string;
+  /** Needs a NATS node with a small disk of its own. The suite mounts one where it may. */
   readonly needsDisk?: boolean;
   run(context: FaultContext): Promise<unknown>;
 };
 
 const HOLD_MS = 3_000;
-/** Longer than what is deaf goes unnoticed. */
+/** Longer than the services take to notice a stalled connection. */
 const LONG_HOLD_MS = 7_000;
-/** Further than any leeway for tokens. */
+/** More than any leeway for the times of a token. */
 const AN_HOUR_MS = 3_600_000;
+
+/** 2.9.10 lets the replicas of a stream differ when nodes fail under load, and 2.15.1 does not. Others were not tried. */
+const REPLICAS_AGREE = "2.10.0";
 
 export const faults: readonly Fault[] = [
   { name: "worker killed", run: (context) => onWorker(context, killWorker) },
@@ -55,15 +58,25 @@ export const faults: readonly Fault[] = [
     name: "channel server hangs",
     run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.channels), untilRed),
   },
-  { name: "NATS node killed", run: (context) => onNode(context, killNode) },
-  { name: "NATS node hangs", run: (context) => onNode(context, hangNode) },
-  { name: "NATS nodes killed one after the other", isLong: true, run: (context) => onEachNode(context, killNode) },
-  { name: "NATS nodes hang one after the other", isLong: true, run: (context) => onEachNode(context, hangNode) },
-  { name: "history leader killed", run: (context) => onLeader(context, killNode) },
-  { name: "history leader hangs", run: (context) => onLeader(context, hangNode) },
+  { name: "NATS node killed", minServer: REPLICAS_AGREE, run: (context) => onNode(context, killNode) },
+  { name: "NATS node hangs", minServer: REPLICAS_AGREE, run: (context) => onNode(context, hangNode) },
+  {
+    name: "NATS nodes killed one after the other",
+    minServer: REPLICAS_AGREE,
+    isLong: true,
+    run: (context) => onEachNode(context, killNode),
+  },
+  {
+    name: "NATS nodes hang one after the other",
+    minServer: REPLICAS_AGREE,
+    isLong: true,
+    run: (context) => onEachNode(context, hangNode),
+  },
+  { name: "history leader killed", minServer: REPLICAS_AGREE, run: (context) => onLeader(context, killNode) },
+  { name: "history leader hangs", minServer: REPLICAS_AGREE, run: (context) => onLeader(context, hangNode) },
   {
     name: "history leader cut off from clients and nodes",
-    partsNodes: true,
+    minServer: REPLICAS_AGREE,
     run: (context) => onLeader(context, isolateNode),
   },
   { name: "NATS node resets and refuses clients", run: (context) => onNode(context, throughLink("cut")) },
@@ -73,21 +86,29 @@ export const faults: readonly Fault[] = [
   { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
   {
     name: "NATS node cut off from the others",
-    partsNodes: true,
+    minServer: REPLICAS_AGREE,
     run: (context) => onNode(context, throughRoutes("cut")),
   },
   {
     name: "NATS node is silent to the others",
-    partsNodes: true,
+    minServer: REPLICAS_AGREE,
     run: (context) => onNode(context, throughRoutes("stall")),
   },
-  { name: "NATS node is slow to the others", run: (context) => onNode(context, throughRoutes("slow")) },
-  { name: "NATS node trickles to the others", run: (context) => onNode(context, throughRoutes("trickle")) },
-  { name: "NATS node stops as a lame duck", run: (context) => onNode(context, retireNode) },
-  { name: "NATS node loses its storage", run: (context) => onNode(context, wipeNode) },
-  { name: "disk of a NATS node full", needsDisk: true, run: fillNode },
-  { name: "all NATS nodes killed", run: killAllNodes },
-  { name: "all NATS nodes hang", run: hangAllNodes },
+  {
+    name: "NATS node is slow to the others",
+    minServer: REPLICAS_AGREE,
+    run: (context) => onNode(context, throughRoutes("slow")),
+  },
+  {
+    name: "NATS node trickles to the others",
+    minServer: REPLICAS_AGREE,
+    run: (context) => onNode(context, throughRoutes("trickle")),
+  },
+  { name: "NATS node stops as a lame duck", minServer: REPLICAS_AGREE, run: (context) => onNode(context, retireNode) },
+  { name: "NATS node loses its storage", minServer: REPLICAS_AGREE, run: (context) => onNode(context, wipeNode) },
+  { name: "disk of a NATS node full", minServer: REPLICAS_AGREE, needsDisk: true, run: fillNode },
+  { name: "all NATS nodes killed", minServer: REPLICAS_AGREE, run: killAllNodes },
+  { name: "all NATS nodes hang", minServer: REPLICAS_AGREE, run: hangAllNodes },
 ];
 
 async function onWorker(
@@ -121,7 +142,7 @@ async function hangWorker({ pid }: RunningWorker, pusher: Part, { untilRed }: Fa
   process.kill(pid, "SIGCONT");
 }
 
-/** Its supervisor kills it. */
+/** Waits until the supervisor kills the hung worker. */
 async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, context: FaultContext): Promise<void> {
   context.concern(id);
   process.kill(pid, "SIGSTOP");
@@ -129,7 +150,7 @@ async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, conte
   await until("it was killed", () => !isAlive(pid), 60_000);
 }
 
-/** Everybody's token is over: all are sent away, and nobody is let in before the clocks are right again. */
+/** All tokens expire: pushers close every connection and accept none until the clocks are right again. */
 async function expireTokens({ cluster, concern }: FaultContext): Promise<void> {
   concern(...cluster.pushers.flatMap(workerIdsOf));
   await cluster.clock.shift(TOKEN_LIFETIME_MS + AN_HOUR_MS);
@@ -138,7 +159,7 @@ async function expireTokens({ cluster, concern }: FaultContext): Promise<void> {
   await cluster.clock.shift(0);
 }
 
-/** Tokens are not valid yet: who is connected stays, and who has to come back is not let in before the clocks are right again. */
+/** No token is valid yet: open connections stay, and pushers refuse reconnects until the clocks are right again. */
 async function killWorkerInThePast(worker: RunningWorker, pusher: Part, context: FaultContext): Promise<void> {
   const { clock } = context.cluster;
   await clock.shift(-AN_HOUR_MS);
@@ -181,7 +202,7 @@ function onNode({ cluster, random }: FaultContext, act: (node: ChaosNode) => Pro
   return act(random.pick(cluster.nats.nodes));
 }
 
-/** The next only when the one before has all of the history again: two of three are not to lack anything at once. */
+/** Waits after each node until all replicas are complete, because two of three incomplete ones would lose the history. */
 async function onEachNode(
   { cluster, random }: FaultContext,
   act: (node: ChaosNode) => Promise<unknown>,
@@ -224,7 +245,7 @@ function throughLink(mode: "cut" | "stall" | "slow" | "trickle" | "lose"): (node
   };
 }
 
-/** It still serves its clients, and knows late or nothing of the rest. */
+/** Impairs the routes to the other nodes only: the node still serves its clients. */
 function throughRoutes(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
   return async ({ routes }) => {
     setLinks(routes, mode);
@@ -250,7 +271,7 @@ async function wipeNode({ server, folder }: ChaosNode): Promise<void> {
   await server.restart();
 }
 
-/** A nats-server that cannot write gives JetStream up until it is started again; 2.9.10 may then hang when told to stop. */
+/** After a failed write nats-server needs a restart to use JetStream again, and 2.9.10 may hang on SIGTERM. */
 async function fillNode({ cluster }: FaultContext): Promise<void> {
   const node = cluster.nats.nodes.find(({ hasOwnDisk }) => hasOwnDisk);
   if (node === undefined) throw new Error("no node has a disk of its own");
@@ -268,7 +289,7 @@ async function killAllNodes({ cluster, untilRed }: FaultContext): Promise<void> 
   await Promise.all(nodes.map(({ server }) => server.restart()));
 }
 
-/** Connections to them stay, and bring nothing: only who asks notices. */
+/** Connections to the nodes stay open but stall, so that only a probe shows the fault. */
 async function hangAllNodes({ cluster, untilRed }: FaultContext): Promise<void> {
   const { nodes } = cluster.nats;
   for (const { server } of nodes) server.signal("SIGSTOP");

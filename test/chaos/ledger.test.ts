@@ -12,20 +12,20 @@ function open(subscriptions = ["load.1", "load.*"]) {
     ledger.acknowledge(number, sequence);
     return number;
   };
-  const hear = (number: number, sequence: number | undefined, subscription?: string) =>
-    reader.hear({ number, sequence, subscription, address });
-  return { ledger, reader, store, hear };
+  const receive = (number: number, sequence: number | undefined, subscription?: string) =>
+    reader.receive({ number, sequence, subscription, address });
+  return { ledger, reader, store, receive };
 }
 
-test("what comes once for each subscription, in order, is no fault", () => {
-  const { ledger, store, hear } = open();
+test("a delivery for each subscription, in order, is no failure", () => {
+  const { ledger, store, receive } = open();
   for (const sequence of [1, 2]) {
     const number = store(sequence);
-    hear(number, sequence, "load.1");
-    hear(number, sequence, "load.*");
+    receive(number, sequence, "load.1");
+    receive(number, sequence, "load.*");
   }
-  hear(store(3, { user: "anna" }), 3);
-  hear(store(4, { everyone: true }), 4);
+  receive(store(3, { user: "anna" }), 3);
+  receive(store(4, { everyone: true }), 4);
   store(5, { user: "bob" });
   store(6, { topic: "other" });
 
@@ -34,9 +34,9 @@ test("what comes once for each subscription, in order, is no fault", () => {
   expect(Object.values(ledger.faults).flat()).toEqual([]);
 });
 
-test("what was acknowledged and did not come is lost, what is newer is not yet", () => {
-  const { ledger, store, hear } = open(["load.1"]);
-  hear(store(1), 1, "load.1");
+test("an acknowledged publication that did not arrive is lost once it is settled", () => {
+  const { ledger, store, receive } = open(["load.1"]);
+  receive(store(1), 1, "load.1");
   store(2);
   store(3);
 
@@ -46,23 +46,23 @@ test("what was acknowledged and did not come is lost, what is newer is not yet",
   expect(ledger.missing(3)).toHaveLength(1);
 });
 
-test("what comes under another sequence than was acknowledged, or shares it with another, was renumbered", () => {
-  const { ledger, store, hear } = open(["load.1"]);
-  hear(store(1), 2, "load.1");
+test("a publication under another sequence than acknowledged, or under that of another, is renumbered", () => {
+  const { ledger, store, receive } = open(["load.1"]);
+  receive(store(1), 2, "load.1");
   store(1);
 
   expect(ledger.faults.renumbered).toHaveLength(2);
 });
 
-test("what NATS stored twice, or where nodes hold different logs, is not told as our fault, also when that shows later", () => {
-  const { ledger, store, hear } = open(["load.1"]);
+test("failures that follow from a renumbered publication are counted apart, also when it shows later", () => {
+  const { ledger, store, receive } = open(["load.1"]);
   const [twice, first, second] = [store(1), store(2), store(3)];
-  for (const sequence of [undefined, undefined]) hear(twice, sequence, "load.1");
-  hear(first, 2, "load.1");
+  for (const sequence of [undefined, undefined]) receive(twice, sequence, "load.1");
+  receive(first, 2, "load.1");
   expect(ledger.faults.repeated).toHaveLength(1);
 
-  hear(twice, 4, "load.1");
-  hear(second, 2, "load.1");
+  receive(twice, 4, "load.1");
+  receive(second, 2, "load.1");
   ledger.settle(3);
 
   const { lost, repeated, disordered, byRenumbering } = ledger.faults;
@@ -70,14 +70,14 @@ test("what NATS stored twice, or where nodes hold different logs, is not told as
   expect(byRenumbering.length).toBeGreaterThan(3);
 });
 
-test("who hears of two publications under one sequence, though nobody acknowledged either, heard what NATS renumbered", () => {
-  const { ledger, hear } = open(["load.1"]);
-  for (const sequence of [1, 1]) hear(ledger.publish({ topic: "load.1" }, true), sequence, "load.1");
+test("two publications received under one sequence are renumbered, although neither was acknowledged", () => {
+  const { ledger, receive } = open(["load.1"]);
+  for (const sequence of [1, 1]) receive(ledger.publish({ topic: "load.1" }, true), sequence, "load.1");
 
   expect(ledger.faults).toMatchObject({ repeated: [], renumbered: [expect.any(String)] });
 });
 
-test("of what a reader was told may be missing nothing is lost", () => {
+test("nothing is lost up to where a reader was told that it may lack something", () => {
   const { ledger, reader, store } = open(["load.1"]);
   store(1);
   store(2);
@@ -86,25 +86,25 @@ test("of what a reader was told may be missing nothing is lost", () => {
   expect(ledger.missing(2)).toHaveLength(1);
 });
 
-test("what comes twice is repeated, also when it was settled meanwhile", () => {
-  const { ledger, store, hear } = open(["load.1"]);
+test("a second delivery is repeated, also after the first was settled", () => {
+  const { ledger, store, receive } = open(["load.1"]);
   const number = store(1);
-  hear(number, 1, "load.1");
-  hear(number, 1, "load.1");
+  receive(number, 1, "load.1");
+  receive(number, 1, "load.1");
   const live = ledger.publish({ topic: "load.1" }, false);
-  hear(live, undefined, "load.1");
-  hear(live, undefined, "load.1");
+  receive(live, undefined, "load.1");
+  receive(live, undefined, "load.1");
   ledger.settle(1);
-  hear(number, 1, "load.1");
+  receive(number, 1, "load.1");
 
   expect(ledger.faults.repeated).toHaveLength(3);
 });
 
-test("what is acknowledged long after it came, when what was stored later is settled, is neither lost nor repeated", () => {
-  const { ledger, store, hear } = open(["load.1"]);
+test("a late acknowledgement, after later publications were settled, makes nothing lost or repeated", () => {
+  const { ledger, store, receive } = open(["load.1"]);
   const number = ledger.publish({ topic: "load.1" }, true);
-  hear(number, 1, "load.1");
-  hear(store(2), 2, "load.1");
+  receive(number, 1, "load.1");
+  receive(store(2), 2, "load.1");
   ledger.settle(2);
 
   ledger.acknowledge(number, 1);
@@ -114,10 +114,10 @@ test("what is acknowledged long after it came, when what was stored later is set
   expect(Object.values(ledger.faults).flat()).toEqual([]);
 });
 
-test("what is acknowledged so late and did not come is lost", () => {
-  const { ledger, store, hear } = open(["load.1"]);
+test("a publication that is acknowledged late and did not arrive is lost", () => {
+  const { ledger, store, receive } = open(["load.1"]);
   const number = ledger.publish({ topic: "load.1" }, true);
-  hear(store(2), 2, "load.1");
+  receive(store(2), 2, "load.1");
   ledger.settle(2);
 
   ledger.acknowledge(number, 1);
@@ -125,29 +125,29 @@ test("what is acknowledged so late and did not come is lost", () => {
   expect(ledger.missing(2)).toHaveLength(1);
 });
 
-test("an earlier one after a later one of its topic is out of order", () => {
-  const { ledger, store, hear } = open(["load.1"]);
+test("an earlier publication after a later one of its topic is out of order", () => {
+  const { ledger, store, receive } = open(["load.1"]);
   const [first, second] = [store(1), store(2)];
-  hear(second, 2, "load.1");
-  hear(first, 1, "load.1");
+  receive(second, 2, "load.1");
+  receive(first, 1, "load.1");
 
   expect(ledger.faults.disordered).toHaveLength(1);
 });
 
-test("what was for another connection, user or topic is misdelivered", () => {
-  const { ledger, store, hear } = open(["load.1"]);
-  hear(ledger.publish({ connection: address }, false), undefined);
-  hear(ledger.publish({ connection: "worker00.2" }, false), undefined);
-  hear(store(1, { user: "bob" }), 1);
-  hear(store(2, { topic: "load.2" }), 2, "load.1");
+test("a publication for another connection, user or topic is misdelivered", () => {
+  const { ledger, store, receive } = open(["load.1"]);
+  receive(ledger.publish({ connection: address }, false), undefined);
+  receive(ledger.publish({ connection: "worker00.2" }, false), undefined);
+  receive(store(1, { user: "bob" }), 1);
+  receive(store(2, { topic: "load.2" }), 2, "load.1");
 
   expect(ledger.faults.misdelivered).toHaveLength(3);
 });
 
-test("what a connection hears without sequences is in order and has no holes, as far as it was connected", () => {
-  const { ledger, reader, store, hear } = open(["load.1"]);
+test("deliveries without sequences are in order and without gaps while a connection is open", () => {
+  const { ledger, reader, store, receive } = open(["load.1"]);
   const [before, first, second, third, fourth, after] = [1, 2, 3, 4, 5, 6].map((sequence) => store(sequence));
-  for (const number of [first, fourth, third]) hear(number ?? 0, undefined, "load.1");
+  for (const number of [first, fourth, third]) receive(number ?? 0, undefined, "load.1");
   reader.forgive(6);
 
   ledger.settle(6);
@@ -157,14 +157,14 @@ test("what a connection hears without sequences is in order and has no holes, as
     [before, after].filter((number) => [...lost, ...disordered].some((text) => text.includes(`${number} (`))),
   ).toEqual([]);
   expect(lost).toEqual([expect.stringContaining(`lacks ${second}`)]);
-  expect(disordered).toEqual([expect.stringContaining(`heard ${third}`)]);
+  expect(disordered).toEqual([expect.stringContaining(`received ${third}`)]);
 });
 
-test("what another connection heard before is nothing to the order of this one", () => {
-  const { ledger, reader, store, hear } = open(["load.1"]);
+test("deliveries to another connection do not count for the order of this one", () => {
+  const { ledger, reader, store, receive } = open(["load.1"]);
   const [first, second] = [store(1), store(2)];
-  hear(second, undefined, "load.1");
-  reader.hear({ number: first, sequence: undefined, subscription: "load.1", address: "worker00.2" });
+  receive(second, undefined, "load.1");
+  reader.receive({ number: first, sequence: undefined, subscription: "load.1", address: "worker00.2" });
   reader.forgive(2);
 
   ledger.settle(2);
@@ -172,25 +172,25 @@ test("what another connection heard before is nothing to the order of this one",
   expect(Object.values(ledger.faults).flat()).toEqual([]);
 });
 
-test("what nobody published was altered on the way", () => {
-  const { ledger, hear } = open();
-  hear(Number.NaN, undefined, "load.1");
+test("content that nobody published is altered", () => {
+  const { ledger, receive } = open();
+  receive(Number.NaN, undefined, "load.1");
 
   expect(ledger.faults.altered).toHaveLength(1);
 });
 
-test("it is complete when all has come, also what was acknowledged after it was asked first", () => {
-  const { ledger, store, hear } = open(["load.1"]);
+test("readers are complete when they have all, including what was acknowledged since the first look", () => {
+  const { ledger, store, receive } = open(["load.1"]);
   const [first, second] = [store(1), store(3)];
   const isComplete = ledger.completion(3);
   expect(isComplete()).toBe(false);
 
-  hear(second, 3, "load.1");
+  receive(second, 3, "load.1");
   expect(isComplete()).toBe(false);
   const late = store(2);
-  hear(first, 1, "load.1");
+  receive(first, 1, "load.1");
   expect(isComplete()).toBe(false);
-  hear(late, 2, "load.1");
+  receive(late, 2, "load.1");
 
   expect(isComplete()).toBe(true);
 });

@@ -7,42 +7,42 @@ export type ChaosTarget =
   | { readonly user: string }
   | { readonly connection: string };
 
-/** A publication on its way to one reader, as the reader saw it. */
-export type Heard = {
-  /** NaN when it was not the content of any publication. */
+/** A publication as one reader received it. */
+export type Received = {
+  /** NaN when the content is not that of any publication. */
   readonly number: number;
-  /** Topic or pattern by which it came; undefined when it was for everyone, the user or the connection. */
+  /** Topic or pattern of the delivery. Undefined when the target was everyone, a user or a connection. */
   readonly subscription: string | undefined;
-  /** In the history; undefined when it was not durable. */
+  /** Sequence in the history. Undefined when the publication was not durable. */
   readonly sequence: number | undefined;
-  /** Of the connection on which it came. */
+  /** The connection that received it. */
   readonly address: string;
 };
 
 type Entry = {
   readonly target: ChaosTarget;
   readonly isDurable: boolean;
-  /** As it was acknowledged, else as somebody heard it first. */
+  /** The acknowledged sequence, or else the first one that a reader received. */
   sequence: number | undefined;
 };
 
-/** What went wrong; each is a sentence for the report. */
+/** Failures of a run, each a sentence for the report. */
 export type Faults = {
   lost: string[];
   repeated: string[];
   disordered: string[];
   misdelivered: string[];
-  /** What came was not what was published. */
+  /** Contents that differ from what was published. */
   altered: string[];
-  /** NATS stored it under two sequences, or gave one sequence to two: nobody can deliver that once and in order. */
+  /** NATS stored a publication under two sequences, or two under one. Exact delivery is impossible then. */
   renumbered: string[];
-  /** What of the first three concerns these. */
+  /** Failures of the first three kinds that follow from such a publication. */
   byRenumbering: string[];
 };
 
 type FaultKind = "lost" | "repeated" | "disordered" | "misdelivered" | "altered";
 
-/** What went wrong with one publication, by its number and the sequence it came under or was to come under. */
+/** A failure of one publication, with its number and its expected or received sequence. */
 type Incident = {
   readonly kind: FaultKind;
   readonly number: number;
@@ -50,32 +50,32 @@ type Incident = {
   readonly text: string;
 };
 
-/** Something that is owed and has not come yet. */
+/** An acknowledged publication that a reader has not received yet. */
 export type Lack = Incident & { readonly reader: string; hasCome(): boolean };
 
 /**
- * Knows what was published, what of it was acknowledged, and what each reader received. Every publication has a number, which
- * is its content. What is settled is forgotten in {@link settle}, so that a run may take hours.
+ * Records publications, acknowledgements, and what each reader received. Every publication has a number, which is its
+ * content. {@link settle} drops what has been judged, so that a run may take hours.
  */
 export class Ledger {
   readonly readers: Reader[] = [];
   readonly #entries = new Map<number, Entry>();
   readonly #acknowledged = new Map<number, number>();
-  /** By sequence: the number that was acknowledged or heard with it first. */
+  /** By sequence, the number that was first acknowledged or received with it. */
   readonly #numbers = new Map<number, number>();
   readonly #incidents: Incident[] = [];
   readonly #renumbered: string[] = [];
   readonly #renumberedNumbers = new Set<number>();
   readonly #renumberedSequences = new Set<number>();
   #published = 0;
-  /** Live publications before the first of these numbers are forgotten at the next settling, those before the last now. */
+  /** Live publications below the first number are dropped at the next settling, those below the last one now. */
   #forgetLiveBefore: [number, number] = [0, 0];
   acknowledged = 0;
   delivered = 0;
-  /** Of what was delivered: to one connection alone. */
+  /** Pushes to one connection among the deliveries. */
   pushed = 0;
 
-  /** The number of a new publication. */
+  /** Returns the number of a new publication. */
   publish(target: ChaosTarget, isDurable: boolean): number {
     this.#published++;
     this.#entries.set(this.#published, { target, isDurable, sequence: undefined });
@@ -86,7 +86,7 @@ export class Ledger {
     return this.#published;
   }
 
-  /** What is known by now: that NATS is to blame may turn out later. */
+  /** The failures known so far. A later answer may still show that NATS caused one. */
   get faults(): Faults {
     const textsOf = (incidents: readonly Incident[]) => incidents.map(({ text }) => text);
     const own = this.#incidents.filter((incident) => !this.#isByNats(incident));
@@ -102,7 +102,7 @@ export class Ledger {
     };
   }
 
-  /** NATS broke its word: what its nodes hold differs, or is there twice. */
+  /** The nodes of NATS hold different histories, or one publication twice. */
   get isRenumbered(): boolean {
     return this.#renumbered.length > 0;
   }
@@ -111,7 +111,7 @@ export class Ledger {
     this.#incidents.push(incident);
   }
 
-  /** It was said to be stored: from now on it is owed to every reader that it is for. */
+  /** The publication is acknowledged as stored: every reader of its target must receive it. */
   acknowledge(number: number, sequence: number): void {
     const entry = this.#entries.get(number);
     if (entry === undefined) return;
@@ -121,7 +121,7 @@ export class Ledger {
     this.acknowledged++;
   }
 
-  /** Whoever says so, a publication has one sequence, and a sequence one publication. */
+  /** Checks that a publication has one sequence and a sequence one publication, whatever the source. */
   assign(number: number, sequence: number, how: string): void {
     const entry = this.#entries.get(number);
     const known = entry?.sequence ?? sequence;
@@ -148,14 +148,14 @@ export class Ledger {
     return this.#entries.get(number);
   }
 
-  /** What is acknowledged up to `sequence` and owed to somebody who does not have it, as far as NATS kept its word. */
+  /** Acknowledged publications up to `sequence` that a reader lacks, except those that NATS renumbered. */
   missing(sequence: number): Lack[] {
     return this.#lacking(sequence).filter((incident) => !this.#isByNats(incident));
   }
 
   /**
-   * Returns what tells whether nothing is missing up to `sequence`, to be asked as often as one likes: all that is owed is looked
-   * through when nothing is known to be missing, and not each time. Through this process goes what NATS nodes say to each other.
+   * Returns a function that tells whether all readers are complete up to `sequence`. It is cheap to call often: it looks
+   * through everything only when nothing known is missing. All traffic between NATS nodes waits while this process is busy.
    */
   completion(sequence: number): () => boolean {
     let open: Lack[] = [];
@@ -167,11 +167,11 @@ export class Ledger {
     };
   }
 
-  /** Everything up to `sequence` has had its time: what is missing is lost. Forgets what it knows of them. */
+  /** Declares what is missing up to `sequence` lost, and forgets all that is known up to it. */
   settle(sequence: number): void {
     this.#incidents.push(...this.#lacking(sequence));
     for (const reader of this.readers) reader.settleLive(this.#upTo(sequence));
-    // What is not acknowledged yet may be so later, and is judged then: under its id it is sent again for a minute.
+    // An unacknowledged publication is judged later: the load sends it again under its id for a minute.
     for (const [number, { sequence: settled }] of [...this.#upTo(sequence)]) {
       this.#acknowledged.delete(settled);
       this.#entries.delete(number);
@@ -208,10 +208,10 @@ export class Reader {
   readonly name: string;
   readonly user: string | undefined;
   readonly subscriptions: readonly string[];
-  /** Whether it comes back to where it stood: then nothing may be missing. */
+  /** Whether the client resumes, so that it must receive everything. */
   readonly resumes: boolean;
   readonly #ledger: Ledger;
-  /** By subscription: what came, by sequence if it is durable, else by number. */
+  /** Deliveries by subscription, then by sequence if durable, else by number. */
   readonly #durable = new Map<string, Set<number>>();
   readonly #live = new Set<string>();
   /** By subject, subscription and connection. */
@@ -228,15 +228,15 @@ export class Reader {
     this.#ledger = ledger;
   }
 
-  /** It was told that something may be missing up to here. */
+  /** The client was told that it may lack publications up to this one. */
   forgive(sequence: number): void {
     this.#owedAfter = Math.max(this.#owedAfter, sequence);
   }
 
-  hear(heard: Heard): void {
-    const { number, sequence, subscription = "", address } = heard;
+  receive(received: Received): void {
+    const { number, sequence, subscription = "", address } = received;
     const note = (kind: FaultKind, what: string) =>
-      this.#ledger.note({ kind, number, sequence, text: `${this.name} heard ${number} ${what}` });
+      this.#ledger.note({ kind, number, sequence, text: `${this.name} received ${number} ${what}` });
     this.#ledger.delivered++;
     if (Number.isNaN(number)) {
       note("altered", `on ${address}, which nobody published`);
@@ -247,20 +247,20 @@ export class Reader {
       note("repeated", "which was settled before");
       return;
     }
-    if (!this.#isFor(entry.target, heard)) {
+    if (!this.#isFor(entry.target, received)) {
       note("misdelivered", `for ${JSON.stringify(entry.target)} on ${address}`);
       return;
     }
     if ("connection" in entry.target) this.#ledger.pushed++;
     if (sequence === undefined) {
-      if (entry.isDurable) this.#runOf(entry.target, `${subscription || "no topic"} on ${address}`).hear(number);
-      // A reader without positions cannot tell one from the other.
+      if (entry.isDurable) this.#runOf(entry.target, `${subscription || "no topic"} on ${address}`).receive(number);
+      // A reader without positions cannot distinguish the two.
       const key = `${number} ${subscription}`;
       if (this.#live.has(key)) note("repeated", "twice");
       this.#live.add(key);
       return;
     }
-    this.#ledger.assign(number, sequence, `heard by ${this.name}`);
+    this.#ledger.assign(number, sequence, `received by ${this.name}`);
     const came = this.#durable.get(subscription) ?? new Set();
     this.#durable.set(subscription, came);
     if (came.has(sequence)) note("repeated", `(sequence ${sequence}, ${subscription}) twice`);
@@ -284,14 +284,14 @@ export class Reader {
     return missing;
   }
 
-  /** Judges what came without sequences: nothing is missing within what one connection heard, and all of it is in order. */
+  /** Judges deliveries without sequences: each connection received all between its first and last, in order. */
   settleLive(acknowledged: Iterable<[number, { readonly target: ChaosTarget; readonly sequence: number }]>): void {
     const note = (kind: FaultKind, number: number, sequence: number, text: string) =>
       this.#ledger.note({ kind, number, sequence, text: `${this.name} ${text}` });
     for (const runs of this.#runs.values()) {
       for (const [way, run] of runs) {
-        for (const { number, sequence, after } of run.disordered((heard) => this.#ledger.entry(heard)?.sequence))
-          note("disordered", number, sequence, `heard ${number} (sequence ${sequence}), by ${way}, after ${after}`);
+        for (const { number, sequence, after } of run.disordered((received) => this.#ledger.entry(received)?.sequence))
+          note("disordered", number, sequence, `received ${number} (sequence ${sequence}), by ${way}, after ${after}`);
       }
     }
     for (const [number, { target, sequence }] of acknowledged) {
@@ -320,7 +320,7 @@ export class Reader {
     return run;
   }
 
-  /** By which of its subscriptions it hears the target; "" when it needs none. */
+  /** The subscription by which the reader receives the target. Empty when it needs none. */
   #waysOf(target: ChaosTarget): string[] {
     if ("everyone" in target) return [""];
     if ("user" in target) return target.user === this.user ? [""] : [];
@@ -328,7 +328,7 @@ export class Reader {
     return this.subscriptions.filter((pattern) => matchesTopic(pattern, target.topic));
   }
 
-  #isFor(target: ChaosTarget, { address, subscription = "" }: Heard): boolean {
+  #isFor(target: ChaosTarget, { address, subscription = "" }: Received): boolean {
     if ("connection" in target) return target.connection === address;
     return this.#waysOf(target).includes(subscription);
   }

@@ -1,16 +1,16 @@
-/** What one connection heard of one subject in one way, without being told any sequence: those are known later. */
+/** Deliveries of one subject to one connection without sequences, which become known later. */
 export class LiveRun {
   readonly #inOrder: number[] = [];
   readonly #came = new Set<number>();
   #first: number | undefined;
   #last = 0;
 
-  hear(number: number): void {
+  receive(number: number): void {
     this.#inOrder.push(number);
     this.#came.add(number);
   }
 
-  /** What came after one that is stored later, of all whose sequence is known by now. */
+  /** Deliveries that came after one with a higher sequence, as far as sequences are known. */
   disordered(
     sequenceOf: (number: number) => number | undefined,
   ): { number: number; sequence: number; after: number }[] {
@@ -25,7 +25,7 @@ export class LiveRun {
     return disordered;
   }
 
-  /** Whether it is missing between two that came: who cannot resume is owed nothing else. */
+  /** Whether the connection lacks it between two that it received. Clients that cannot resume are promised only that. */
   lacks(number: number, sequence: number): boolean {
     return sequence > (this.#first ?? this.#last) && sequence < this.#last && !this.#came.has(number);
   }

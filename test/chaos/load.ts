@@ -4,16 +4,16 @@ import type { ChaosTarget, Ledger } from "./ledger.ts";
 import { type ChaosClient, sequenceOf } from "./readers.ts";
 
 const EVERY_MS = 50;
-/** Of one batch. */
+/** Publications of one batch. */
 const DURABLE = 6;
 const LIVE = 4;
-/** Every so many turns so many at once for the same, half of them durable: a worker writes a burst in other ways. */
+/** Rounds between bursts, and publications of one burst. Half are durable, because a worker writes a burst in other ways. */
 const BURST_EVERY = 60;
 const BURST = 150;
-/** Addresses of connections that are gone, which pushes may be sent to later. */
+/** Maximum number of addresses of closed connections that later pushes use. */
 const FORMER = 100;
 const ANSWER_WITHIN_MS = 20_000;
-/** What is not stored is sent again under its id, for less than the two minutes in which that is noticed. */
+/** Retries use the id of the publication, and end before the deduplication window does. */
 const RETRY_FOR_MS = 60_000;
 const TOPICS = 8;
 const USERS = ["anna", "bob", "carol"];
@@ -21,9 +21,9 @@ const USERS = ["anna", "bob", "carol"];
 type Item = { readonly number: number; readonly target: ChaosTarget; readonly isDurable: boolean };
 type Answer = { readonly status?: string; readonly position?: string };
 
-/** Some 270 publications a second through the HTTP API of both publishers: durable, live, and to single connections. */
+/** Publishes about 270 times a second through the HTTP API of both publishers: durable, live, and to single connections. */
 export class Load {
-  /** Answers that were not a result: refusals, and requests that nobody answered. */
+  /** Refusals, and requests without a response. */
   refused = 0;
   readonly #cluster: ChaosCluster;
   readonly #ledger: Ledger;
@@ -31,7 +31,7 @@ export class Load {
   readonly #pending = new Set<Promise<unknown>>();
   #timer: NodeJS.Timeout | undefined;
   #turn = 0;
-  /** By client: its connection when it was looked at last. */
+  /** The last known connection of each client. */
   readonly #addresses = new Map<string, string>();
   readonly #former: string[] = [];
 
@@ -45,13 +45,13 @@ export class Load {
     this.#timer = setInterval(() => this.#publishSome(), EVERY_MS);
   }
 
-  /** Resolves when everything under way was answered or given up. */
+  /** Waits until every request was answered or given up. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#pending);
   }
 
-  /** To everyone, through a publisher of the caller's choice. Resolves with the sequence it was stored under. */
+  /** Publishes to everyone through the given publisher. Returns the sequence of the stored publication. */
   async publishMarker(publisherUrl: string): Promise<number> {
     const item = this.#item({ everyone: true }, true);
     const [answer] = await this.#post(publisherUrl, [item]);
@@ -72,7 +72,7 @@ export class Load {
     if (pushes.length > 0) this.#keep(this.#post(this.#somePublisher(), pushes));
   }
 
-  /** Of the client whose turn it is. Nobody else is to get what is for the connection that it had before. */
+  /** The address of the next client in turn. Only that client may receive a push to an address it had before. */
   #address(): string | undefined {
     const client = this.#clients[this.#turn % this.#clients.length];
     const address = client?.address();
@@ -109,7 +109,7 @@ export class Load {
     }
   }
 
-  /** One answer for each item; none where there was no result. */
+  /** Returns one result for each item, or none where there was no response. */
   async #post(url: string, items: readonly Item[]): Promise<Answer[]> {
     const body = items.map(({ number, target, isDurable }) => ({
       target,

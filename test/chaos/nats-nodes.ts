@@ -7,34 +7,34 @@ import { freePorts } from "../support/free-ports.ts";
 import { ClusterNode, clusterArgs } from "../support/nats-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** Lame duck mode takes two minutes unless told otherwise, and no less than this. */
+/** The shortest lame duck mode that nats-server allows. The default is two minutes. */
 const CONFIG = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"\n';
 const SIZE = 3;
 const SMALL_DISK = "size=160m";
 
 export type ChaosNode = {
   readonly server: ClusterNode;
-  /** Its data. */
+  /** Folder of its data. */
   readonly folder: string;
-  /** Whether its data lies on a small disk of its own. */
+  /** Whether its data is on a small disk of its own. */
   readonly hasOwnDisk: boolean;
-  /** Between it and the services. */
+  /** Link between the node and the services. */
   readonly clients: FaultyLink;
-  /** Between it and the other nodes. */
+  /** Links between the node and the other nodes. */
   readonly routes: readonly FaultyLink[];
 };
 
 export type ChaosNats = AsyncDisposable & {
   readonly nodes: readonly ChaosNode[];
-  /** For services: through the links. */
+  /** URLs of the links, for services. */
   readonly urls: string;
-  /** For the test itself. */
+  /** URLs of the nodes, for the suite. */
   readonly directUrls: readonly string[];
 };
 
 /**
- * A JetStream cluster in which every connection, of clients and between nodes, passes a link of ours: nodes tell clients the
- * address of their link, and know each other by links alone.
+ * Starts a JetStream cluster in which every connection, of clients and between nodes, passes a link of the suite. Nodes
+ * advertise the address of their link to clients, and dial each other through links.
  */
 export async function startChaosNats(): Promise<ChaosNats> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-chaos-"));
@@ -43,7 +43,7 @@ export async function startChaosNats(): Promise<ChaosNats> {
   const ports = await freePorts(2 * SIZE);
   const [clientPorts, routePorts] = [ports.slice(0, SIZE), ports.slice(SIZE)];
   const clientLinks = await Promise.all(clientPorts.map((port) => startFaultyLink(port, true)));
-  // One for each direction: whoever dials.
+  // One link for each direction, because either node may dial.
   const routeLinks: { readonly ends: readonly number[]; readonly link: FaultyLink }[] = [];
   for (const [to, port] of routePorts.entries()) {
     for (let from = 0; from < SIZE; from++) {
@@ -60,7 +60,7 @@ export async function startChaosNats(): Promise<ChaosNats> {
     const args = [
       ...clusterArgs({ name, route: routePorts[at] ?? 0, routes: dialled.join(","), folder: join(data, "store") }),
       ...["-c", config, "--client_advertise", `127.0.0.1:${clients.port}`],
-      // What nodes tell each other of a third leads nowhere: they would go around the links.
+      // Nodes advertise this address to each other. It leads nowhere, so that they cannot bypass the links.
       ...["--cluster_advertise", "127.0.0.1:1"],
     ];
     nodes.push({
@@ -97,7 +97,7 @@ export function setLinks(links: readonly FaultyLink[], mode: LinkMode): void {
   for (const link of links) link.set(mode);
 }
 
-/** Fills the disk of a node to the last byte. Returns what makes room again. */
+/** Fills the disk of a node to the last byte. Returns a function that frees the space. */
 export async function fillDisk({ folder }: ChaosNode): Promise<() => Promise<void>> {
   const path = join(folder, "ballast");
   const file = await open(path, "w");
@@ -115,7 +115,7 @@ export async function fillDisk({ folder }: ChaosNode): Promise<() => Promise<voi
   return () => rm(path);
 }
 
-/** Needs root and a kernel that lets it: where that is missing, no disk gets full. */
+/** Needs root and permission to mount. Without them no disk is filled. */
 function mountSmallDisk(folder: string): boolean {
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", SMALL_DISK, "tmpfs", folder], { stdio: "ignore" });

@@ -4,10 +4,10 @@ export type Service = { readonly process: TestProcess; readonly adminUrl: string
 
 const MAX_STARTS = 3;
 const ASK_EVERY_MS = 200;
-/** Who does not answer by then is not ready, as for a load balancer. */
+/** A service that has not answered by then counts as not ready, as for a load balancer. */
 const ANSWER_WITHIN_MS = 1_000;
 
-/** One service of the cluster under test; the process behind it may be replaced by another, as a unit or container would be. */
+/** A service of the cluster. Its process may be replaced, as a unit or container would be. */
 export class Part<Kind extends Service = Service> implements AsyncDisposable {
   readonly name: string;
   readonly #start: () => Promise<Kind>;
@@ -31,7 +31,7 @@ export class Part<Kind extends Service = Service> implements AsyncDisposable {
     return this.#service;
   }
 
-  /** As its /readyz said last. */
+  /** The last answer of /readyz. */
   get isReady(): boolean {
     return this.#isReady;
   }
@@ -40,10 +40,10 @@ export class Part<Kind extends Service = Service> implements AsyncDisposable {
     this.#service.process.kill(signal);
   }
 
-  /** Starts that failed; a unit or container would be started again. */
+  /** Errors of failed starts. A unit or container would be started again. */
   readonly failedStarts: unknown[] = [];
 
-  /** Ends the process, if it has not ended, and starts another in its place; resolves when that is ready. */
+  /** Ends the process, if it runs, starts another, and waits until that one is ready. */
   async replace(signal: NodeJS.Signals): Promise<void> {
     await this.#service.process.stop(signal);
     for (let attempt = 1; ; attempt++) {

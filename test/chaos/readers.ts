@@ -6,10 +6,10 @@ import { WebSocket } from "ws";
 import { type ChaosCluster, TOKEN_SECRET } from "./cluster.ts";
 import type { Ledger, Reader } from "./ledger.ts";
 
-/** A client that comes back whatever happens, until it is closed. */
+/** A client that reconnects until it is closed. */
 export type ChaosClient = {
   readonly name: string;
-  /** Of its connection; undefined while there is none. */
+  /** Address of its connection. Undefined while it has none. */
   address(): string | undefined;
   close(): void;
 };
@@ -26,19 +26,19 @@ type ReaderParts = {
   readonly events: ReaderEvents;
 };
 
-/** Of the publication; a copy of it has an id between it and the one before. */
+/** Sequence of the publication. The id of a copy is between it and the one before. */
 export const sequenceOf = (position: string) => Math.ceil(Number(position.slice(position.lastIndexOf("-") + 1)));
 
-/** The whole content has to be one: of two that were joined by mistake, the second would go unnoticed. */
+/** Matches the whole content: otherwise the second of two joined by mistake would go unnoticed. */
 const numberOf = (content: unknown) =>
   typeof content === "string" && /^[1-9]\d*$/.test(content) ? Number(content) : Number.NaN;
 
 const RETRY_MS = 1_000;
 export const TOKEN_LIFETIME_MS = 12 * 3_600_000;
 
-/** The client of the project. */
+/** Connects the project's own client. */
 export function connectFanwireReader({ cluster, reader, events }: ReaderParts): ChaosClient {
-  /** As behind a load balancer: each attempt goes to some pusher that is ready. */
+  /** As behind a load balancer: each attempt goes to a pusher that is ready. */
   class BalancedWebSocket extends WebSocket {
     constructor(url: string, protocol: string | string[]) {
       const target = new URL(url);
@@ -53,7 +53,7 @@ export function connectFanwireReader({ cluster, reader, events }: ReaderParts): 
     topics: reader.subscriptions,
     token: () => tokenOf(reader),
     onPublication: ({ data, position, topic, subscription }) =>
-      reader.hear({
+      reader.receive({
         number: numberOf(data),
         sequence: position === undefined ? undefined : sequenceOf(position),
         subscription: subscription ?? topic,
@@ -74,7 +74,7 @@ export function connectFanwireReader({ cluster, reader, events }: ReaderParts): 
   return { name: reader.name, address: () => client.address, close: () => client.close() };
 }
 
-/** What EventSource does, with one topic or pattern: SSE does not say by which of several something came. */
+/** Reads as EventSource does, with one topic or pattern, because SSE does not name the subscription of a delivery. */
 export function connectSseReader({ cluster, ledger, reader, events }: ReaderParts): ChaosClient {
   const state = { isClosed: false, address: undefined as string | undefined, lastId: "" };
   let response: IncomingMessage | undefined;
@@ -89,7 +89,7 @@ export function connectSseReader({ cluster, ledger, reader, events }: ReaderPart
     if (event !== undefined && event !== "message") return;
     const number = numberOf(data);
     const sequence = id === undefined ? undefined : sequenceOf(id);
-    reader.hear({ number, sequence, subscription: wayOf(ledger, reader, number), address: state.address ?? "" });
+    reader.receive({ number, sequence, subscription: wayOf(ledger, reader, number), address: state.address ?? "" });
   };
   const readOnce = async () => {
     const url = new URL("sse", edgeUrl(cluster).replace("ws:", "http:"));
@@ -124,7 +124,7 @@ export function connectSseReader({ cluster, ledger, reader, events }: ReaderPart
   };
 }
 
-/** On the raw door: it cannot resume, and hears what is live. */
+/** Connects with the raw protocol, which cannot resume and delivers live publications only. */
 export function connectRawReader({ cluster, ledger, reader, events }: ReaderParts): ChaosClient {
   const state = { isClosed: false, address: undefined as string | undefined };
   let socket: WebSocket | undefined;
@@ -145,7 +145,7 @@ export function connectRawReader({ cluster, ledger, reader, events }: ReaderPart
       }
       const number = numberOf(text);
       const subscription = wayOf(ledger, reader, number);
-      reader.hear({ number, sequence: undefined, subscription, address: state.address });
+      reader.receive({ number, sequence: undefined, subscription, address: state.address });
     });
     socket.on("close", (code, reason) => {
       if (!state.isClosed && state.address !== undefined)

@@ -2,36 +2,36 @@ import type { Ledger } from "./ledger.ts";
 
 const MAX_TOLD = 10;
 
-/** What one fault did. Times are in milliseconds. */
+/** Effect of one fault. Times are in milliseconds. */
 export type FaultRow = {
   readonly name: string;
   readonly startedAtMs: number;
-  /** By part: until its readiness was red, where that was to be expected. */
+  /** Time until readiness was red, by part, where it had to become red. */
   readonly redAfterMs: Record<string, number>;
-  /** From when the fault was taken back. */
+  /** Time from the end of the fault until all parts were ready. */
   readyAfterMs: number;
-  /** Everybody is connected, publishing works, and all that was acknowledged has come. */
+  /** Time until all clients are connected, publishing works, and all acknowledged publications have arrived. */
   backAfterMs: number;
-  /** Connections that ended as was to be expected. */
+  /** Number of connections that the fault was allowed to end. */
   disconnected: number;
-  /** What it waited for longest, until it was whole. */
+  /** The slowest steps of the recovery. */
   slow: readonly string[];
 };
 
-/** What is told about a run, while it goes on and at its end. */
+/** Results of a run, printed while it runs and at its end. */
 export class Report {
   readonly seed: number;
   readonly rows: FaultRow[] = [];
-  /** Connections that ended though nothing that concerned them was done. */
+  /** Connections that ended although the fault did not concern them. */
   readonly unjust: string[] = [];
-  /** Readers that were told that something may be missing. */
+  /** Readers that were told `recovered: false`. */
   readonly notRecovered: string[] = [];
-  /** Events that a peer of a channel server heard twice. */
+  /** Events that a peer of a channel server received twice. */
   readonly repeatedEvents: string[] = [];
-  /** Parts that did not do what they should in time. */
+  /** Parts that missed a time limit. */
   readonly late: string[] = [];
-  /** What was found out about what is missing, to be told. */
-  readonly inquest: string[] = [];
+  /** Lines of the post-mortem that are not printed yet. */
+  readonly postMortem: string[] = [];
   readonly #ledger: Ledger;
 
   constructor(seed: number, ledger: Ledger) {
@@ -39,7 +39,7 @@ export class Report {
     this.#ledger = ledger;
   }
 
-  /** What must be empty. */
+  /** Failures. A run passes when there are none. */
   get failures(): string[] {
     const { unjust, notRecovered, repeatedEvents, late } = this;
     return [...Object.values(this.#ledger.faults).flat(), ...unjust, ...notRecovered, ...repeatedEvents, ...late];
@@ -70,7 +70,7 @@ export class Report {
       ...this.rows.map(formatRow),
       "",
       ...Object.entries(totals).map(([name, count]) => `${String(count).padStart(9)} ${name}`),
-      ...[...this.inquest, ...brief(this.failures)].map((failure) => `FAILED ${failure}`),
+      ...[...this.postMortem, ...brief(this.failures)].map((failure) => `FAILED ${failure}`),
     ].join("\n");
   }
 
@@ -99,7 +99,7 @@ export function formatRow({ name, redAfterMs, readyAfterMs, backAfterMs, disconn
   return `  ${name.padEnd(42)} ${[...facts, `${disconnected} disconnected`, ...red, ...slow].join(", ")}`;
 }
 
-/** One cause has hundreds of consequences. */
+/** One cause has hundreds of consequences, so that only the first are printed. */
 export function brief(failures: readonly string[]): string[] {
   const more = failures.length - MAX_TOLD;
   return more > 0 ? [...failures.slice(0, MAX_TOLD), `and ${more} more`] : [...failures];

@@ -3,36 +3,37 @@ import { until } from "../support/wait.ts";
 import { ChannelTraffic } from "./channel-traffic.ts";
 import { type ChaosCluster, startChaosCluster } from "./cluster.ts";
 import { type Fault, type FaultContext, faults } from "./faults.ts";
-import { holdInquest } from "./inquest.ts";
 import { Ledger, type Reader } from "./ledger.ts";
 import { Load } from "./load.ts";
 import type { Part } from "./part.ts";
+import { writePostMortem } from "./post-mortem.ts";
 import { Random } from "./random.ts";
 import { type ChaosClient, connectFanwireReader, connectRawReader, connectSseReader } from "./readers.ts";
 import { brief, type FaultRow, formatRow, Report } from "./report.ts";
+import { selectFaults } from "./selection.ts";
 
-/** Readiness is to tell the truth within so many milliseconds: five seconds of silence, and what asking takes. */
+/** Readiness must be red within this time: five seconds without an answer from NATS, and a request. */
 const RED_WITHIN_MS = 10_000;
-/** As for red. From when the fault was taken back: a part that was replaced is ready by then. */
+/** Readiness must be green within this time after the end of the fault. A replaced part has started by then. */
 const GREEN_WITHIN_MS = 10_000;
-/** A machine with other work is given time; that it comes back at all is what is asserted. */
+/** Steps that take longer are printed. Only a loaded machine needs longer, so that it is no failure. */
 const SLOW_MS = 5_000;
 const BACK_WITHIN_MS = 120_000;
-/** All connections to NATS pass this process: what it holds up itself is told, so that nobody else is blamed. */
+/** All connections to NATS pass this process. Its own delays above this are printed, to show their cause. */
 const BUSY_MS = 250;
 
 type Options = {
   readonly seed: number;
-  /** No fault begins after this. */
+  /** No fault begins after this time. */
   readonly seconds: number;
-  /** No fault comes more often. */
+  /** Maximum number of times that each fault is injected. */
   readonly rounds?: number | undefined;
-  /** Parts of faults' names, separated by `|`: only those. */
+  /** Parts of names, separated by `|`. Only faults whose name contains one are injected. */
   readonly only?: string | undefined;
   say(line: string): void;
 };
 
-/** One run: faults in an order that the seed decides, each once before any comes again. */
+/** Runs faults in an order that the seed decides, each once before any of them again. */
 export async function runChaos(options: Options): Promise<Report> {
   const { seed, seconds, rounds = Number.POSITIVE_INFINITY, only = "", say } = options;
   const random = new Random(seed);
@@ -42,26 +43,19 @@ export async function runChaos(options: Options): Promise<Report> {
   const run = new Run(cluster, ledger, report, random);
   await run.begin();
   const endsAt = performance.now() + seconds * 1_000;
-  const nats = cluster.log.bus.connection.info?.version ?? "";
-  const isOldNats = nats.startsWith("2.9.");
+  const server = cluster.log.bus.connection.info?.version ?? "";
   const hasDisk = cluster.nats.nodes.some(({ hasOwnDisk }) => hasOwnDisk);
-  const without = [isOldNats && "no faults that part NATS nodes", !hasDisk && "no disk of its own to fill"];
-  say([`everything runs on nats-server ${nats}`, `seed ${seed}`, ...without.filter(Boolean)].join("; "));
-  const wanted = ({ name, isLong, partsNodes, needsDisk }: Fault) =>
-    only.split("|").some((part) => name.includes(part)) &&
-    !(isLong && only === "" && seconds < 300) &&
-    !(partsNodes && isOldNats) &&
-    !(needsDisk && !hasDisk);
-  const eligible = faults.filter(wanted);
-  // When its nodes hold different logs, nothing that follows tells anything of us.
+  const selection = selectFaults(faults, { server, hasDisk, seconds, only });
+  for (const line of [`nats-server ${server}; seed ${seed}`, ...selection.skipped]) say(line);
+  // When the nodes of NATS hold different histories, later results say nothing about Fanwire.
   const isOver = () => performance.now() > endsAt || ledger.isRenumbered;
   for (let round = 1; round <= rounds && !isOver(); round++) {
-    for (const fault of random.shuffled(eligible)) {
+    for (const fault of random.shuffled(selection.faults)) {
       if (isOver()) break;
       const known = new Set(report.failures);
       say(formatRow(await run.inject(fault)));
       const failures = report.failures.filter((failure) => !known.has(failure));
-      for (const line of [...report.inquest.splice(0), ...brief(failures)]) say(`    FAILED ${line}`);
+      for (const line of [...report.postMortem.splice(0), ...brief(failures)]) say(`    FAILED ${line}`);
     }
   }
   await run.end();
@@ -97,7 +91,7 @@ class Run {
 
   async begin(): Promise<void> {
     await this.#untilConnected();
-    // What is owed begins with what is published when everybody is there and has a position.
+    // Readers must receive all publications from this one on: every reader is connected and has a position.
     const sequence = await this.#load.publishMarker(this.#cluster.publishers[0]?.service.url ?? "");
     for (const reader of this.#ledger.readers) reader.forgive(sequence - 1);
     await this.#untilComplete(sequence);
@@ -106,7 +100,7 @@ class Run {
     await this.#untilWhole();
   }
 
-  /** Carries it out and waits until everything is as it was. */
+  /** Injects the fault and waits until the cluster has recovered. */
   async inject(fault: Fault): Promise<FaultRow> {
     this.#fault = fault.name;
     this.#concerned = new Set();
@@ -158,7 +152,7 @@ class Run {
     return this.#report.text({
       "refused or not answered": this.#load.refused,
       "channel events published": this.#channels.published,
-      "channel events heard": this.#channels.heard,
+      "channel events received": this.#channels.received,
     });
   }
 
@@ -183,7 +177,7 @@ class Run {
       this.#report.late.push(`${this.#fault}: ${part.name} was red late`);
   }
 
-  /** Everybody is connected, publishing works everywhere, and what was acknowledged until then has come. */
+  /** Waits until all clients are connected, all publishers publish, and all acknowledged publications have arrived. */
   async #untilWhole(): Promise<void> {
     await this.#inTime("connected", () => this.#untilConnected());
     let sequence = 0;
@@ -200,9 +194,10 @@ class Run {
       );
     }
     const isComplete = await this.#inTime("complete", () => this.#untilComplete(sequence));
-    if (!isComplete) this.#report.inquest.push(...(await holdInquest(this.#cluster, this.#ledger.missing(sequence))));
-    await this.#inTime("channels", () => this.#channels.untilAllHear());
-    // One round later: readers that cannot resume may be a moment behind the others.
+    if (!isComplete)
+      this.#report.postMortem.push(...(await writePostMortem(this.#cluster, this.#ledger.missing(sequence))));
+    await this.#inTime("channels", () => this.#channels.untilAllReceive());
+    // Settles one round later, because readers that cannot resume may be a moment behind the others.
     this.#ledger.settle(this.#settled);
     this.#settled = sequence;
   }
@@ -259,7 +254,7 @@ class Run {
         open(connectSseReader, "sse", user, ["load.4"]),
         open(connectSseReader, "sse", user, ["load.*"]),
       ]),
-      // A third of all: only a crowd of them is written to one by one in a burst.
+      // A third of all readers: workers write bursts one by one only to a large number of connections.
       ...["carol", undefined, "bob", undefined].flatMap((user) => [
         open(connectRawReader, "raw", user, ["load.5"]),
         open(connectRawReader, "raw", user, ["load.*"]),

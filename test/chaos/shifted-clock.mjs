@@ -1,4 +1,4 @@
-// Preloaded into a process: its clock is off by as many milliseconds as the file says, from a moment after it says so.
+// Preloaded into a process: shifts its clock by the milliseconds in the file, a moment after the file changes.
 import { readFileSync } from "node:fs";
 
 const path = process.env.CHAOS_CLOCK;

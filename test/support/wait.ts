@@ -29,7 +29,7 @@ export async function until<T>(
 }
 
 /** At least 1. */
-export function stretch(): number {
+function stretch(): number {
   const [lastMinute = 0] = loadavg();
   return Math.min(MAX_STRETCH, Math.max(1, lastMinute / availableParallelism()));
 }

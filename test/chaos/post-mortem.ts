@@ -2,13 +2,13 @@ import type { ChaosCluster } from "./cluster.ts";
 import type { Lack } from "./ledger.ts";
 import { brief } from "./report.ts";
 
-/** More are not looked up in the history. */
+/** Maximum number of publications to look up in the history. */
 const LOOKED_UP = 200;
-/** Of each pusher, the newest: what a gate shows of its output is short. */
+/** Newest log lines of each pusher. A gate shows only the end of its output. */
 const LINES = 12;
 
-/** Who lacks what, whether NATS still holds it, and what the pushers said: the cause shows nowhere else once the run is over. */
-export async function holdInquest(cluster: ChaosCluster, lacks: readonly Lack[]): Promise<string[]> {
+/** Reports which reader lacks which publication, whether NATS still has it, and the last log lines of the pushers. */
+export async function writePostMortem(cluster: ChaosCluster, lacks: readonly Lack[]): Promise<string[]> {
   const victims = [...new Set(lacks.map(({ reader }) => reader))].map((reader) => {
     const own = lacks.filter((lack) => lack.reader === reader);
     return `${reader} lacks ${own.length}: ${rangesOf(sequencesOf(own))}`;
@@ -39,7 +39,7 @@ async function whatTheHistoryHolds({ log: { history } }: ChaosCluster, lacks: re
 
 const sequencesOf = (lacks: readonly Lack[]) => lacks.map(({ sequence = 0 }) => sequence).sort((a, b) => a - b);
 
-/** Numbers that are no further apart than those between which others are delivered. */
+/** Joins numbers that are no further apart than those between which others were delivered. */
 function rangesOf(sequences: readonly number[]): string {
   const ranges: [from: number, to: number][] = [];
   for (const sequence of sequences) {
