@@ -6,12 +6,18 @@ const MAX_BYTES = 8_388_608;
 /** Memory of a delivery that waits, beside its content. */
 const DELIVERY_COST = 300;
 
+/**
+ * Longest time that deliveries take in one tick. All of them leave each peer in one write, so a shorter slice costs more writes.
+ * Peers are flushed in other ticks than this.
+ */
+const SLICE_MS = 8;
+
 type Delivery = { readonly bytes: number; readonly deliver: () => void };
 
 /** Spreads what comes from NATS over several ticks when it goes to many peers, in order. */
 export class Deliveries {
   readonly #waiting = new Deque<Delivery>();
-  readonly #pace = new Pace();
+  readonly #pace = new Pace(SLICE_MS);
   readonly #isOutletBehind: () => boolean;
   readonly #onIdle: () => void;
   #bytes = 0;

@@ -6,6 +6,7 @@ import { Connection } from "./connection.ts";
 import type { Conversations } from "./conversations.ts";
 import { isInNetworks } from "./networks.ts";
 import type { Outlet } from "./outlet.ts";
+import { Pace } from "./pace.ts";
 import { Peer } from "./peer.ts";
 import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "./slow-peers.ts";
 import type { CloseReason, RefusalReason, Traffic } from "./traffic.ts";
@@ -27,6 +28,8 @@ const CHECK_MS = 1_000;
 export class Peers {
   readonly #parts: PeersParts;
   readonly #connections = new Set<Connection>();
+  readonly #closePace = new Pace();
+  #isClosingPlanned = false;
   readonly #timer: NodeJS.Timeout;
   #lastId = 0;
   /** Nobody is read from: requests that wait hold too much, or the server stops. */
@@ -104,16 +107,31 @@ export class Peers {
     this.#isStopped = true;
   }
 
-  /** Closes those that hold most, while all peers together hold more than they may. */
+  /**
+   * Closes the peers with most unsent bytes until the buffers of all peers are within their budget. Peers that share their
+   * unsent bytes may have to be closed by the thousand, so the work continues in later ticks.
+   */
   closeLargest(): void {
     const { budget } = this.#parts;
-    if (!budget.isOver) return;
+    if (this.#isClosingPlanned || !budget.isOver) return;
     const holders = [...this.#connections].filter(({ peer }) => peer.unsentBytes > 0 && !peer.isGone);
     holders.sort((one, other) => other.peer.unsentBytes - one.peer.unsentBytes);
     for (const { peer } of holders) {
       if (!budget.isOver) return;
+      if (this.#closePace.isOver()) {
+        this.#planClosing();
+        return;
+      }
       peer.close("buffered-bytes");
     }
+  }
+
+  #planClosing(): void {
+    this.#isClosingPlanned = true;
+    setImmediate(() => {
+      this.#isClosingPlanned = false;
+      this.closeLargest();
+    });
   }
 
   /** Delivers what there is and ends every connection; resolves when all are closed, or when `signal` aborts. */

@@ -1,4 +1,5 @@
 import type { Subscriptions } from "./core/subscriptions.ts";
+import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
 
 /** A peer that others wait for must take something from the network this often. */
@@ -16,6 +17,7 @@ export class SlowPeers {
   readonly #subscriptions: Subscriptions<Peer>;
   readonly #onFree: (peer: Peer) => void;
   readonly #peers = new Map<Peer, Slow>();
+  readonly #pace = new Pace();
 
   /** `onFree` is called when a peer has caught up or is gone. */
   constructor(subscriptions: Subscriptions<Peer>, onFree: (peer: Peer) => void) {
@@ -42,10 +44,18 @@ export class SlowPeers {
     return false;
   }
 
-  /** Closes the peers that have not read in time. To be called from time to time. */
+  /**
+   * Closes the peers that have not read in time. Must be called regularly. Thousands may be due at once, and the rest of them
+   * is closed in later ticks.
+   */
   closeStalled(now = performance.now()): void {
     for (const [peer, { since }] of this.#peers) {
-      if (isStalled(peer, now) || now - since > CATCH_UP_MS) peer.close("not-reading");
+      if (!isStalled(peer, now) && now - since <= CATCH_UP_MS) continue;
+      if (this.#pace.isOver()) {
+        setImmediate(() => this.closeStalled());
+        return;
+      }
+      peer.close("not-reading");
     }
   }
 }
