@@ -86,7 +86,7 @@ const RETURNING_SHARE = 8;
 
 /** Everything between the peers' sockets and NATS. */
 function createServer(config: ChannelConfig, log: Log) {
-  const { limits } = config;
+  const { limits, allowsClass } = config;
   const bus = new LateBus();
   const subjects = new Subjects(config.bus.prefix);
   const traffic = newTraffic();
@@ -114,11 +114,11 @@ function createServer(config: ChannelConfig, log: Log) {
   const { broadcastEvents } = config;
   const bridge = new Bridge({ bus, uplink, subjects, subscriptions, deliveries, broadcastEvents, traffic });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
-  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, onChannel });
-  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic });
+  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, allowsClass, onChannel });
+  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic, allowsClass });
   const congestion = { uplink, store, slowPeers, budget, deliveries };
   const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
-  const conversations = new Conversations({ handler: requests, traffic });
+  const conversations = new Conversations({ handler: requests, traffic, log });
   const onGone = (peer: Peer) => requests.onGone(peer);
   const peers = new Peers({ config, conversations, outlet, budget, slowPeers, traffic, log, onGone });
 

@@ -3,6 +3,7 @@ import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type LogLevel, readSettings, setting } from "@fanwire/service";
 import { maxFrameBytes } from "./frames.ts";
 import { networkList, parseNetwork } from "./networks.ts";
+import { allowClasses, type ClassRule, isClassPattern } from "./php-classes.ts";
 
 const MIB = 1_048_576;
 
@@ -30,6 +31,12 @@ export const channelSettings = {
     .list("вещание,broadcast,广播")
     .describe(
       "Event names that mean everyone: their `content` reaches every connection of the cluster, and what is published to everyone reaches the peers that subscribe to one of them; empty: none.",
+    ),
+  CHANNEL_ALLOWED_CLASSES: setting
+    .list("")
+    .refine((list) => list.every(isClassPattern), "must be classes such as User, App\\User or App\\*")
+    .describe(
+      "PHP classes whose objects are passed on beside `stdClass`, comma-separated: `User`, `App\\User`, `App\\*` for a namespace, `*` for all. Messages with other objects are ignored, because a receiver may end when it reads them.",
     ),
   CHANNEL_MAX_PEERS: setting
     .integer({ min: 1, max: 1_000_000, default: 10_000 })
@@ -91,6 +98,7 @@ export type ChannelConfig = {
   /** `undefined`: any. */
   readonly allowedNetworks: BlockList | undefined;
   readonly broadcastEvents: readonly string[];
+  readonly allowsClass: ClassRule;
   readonly limits: Limits;
   readonly queues: {
     readonly maxBytes: number;
@@ -127,6 +135,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ChannelConfig {
     adminPort: values.CHANNEL_ADMIN_PORT,
     allowedNetworks: networkList(values.CHANNEL_ALLOWED_NETWORKS),
     broadcastEvents: values.CHANNEL_BROADCAST_EVENTS,
+    allowsClass: allowClasses(values.CHANNEL_ALLOWED_CLASSES),
     limits: {
       peers: values.CHANNEL_MAX_PEERS,
       frameBytes: values.CHANNEL_MAX_FRAME_BYTES,

@@ -3,6 +3,7 @@ import type { BufferBudget } from "./buffer-budget.ts";
 import { Conversation } from "./conversations.ts";
 import { type DecodedFrames, FrameDecoder } from "./frames.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 
 /** An unfinished frame larger than this needs room in the budget before more of it is read. */
 const SMALL_FRAME = 4_096;
@@ -15,6 +16,7 @@ type ConnectionParts = {
   readonly socket: Socket;
   readonly budget: BufferBudget;
   readonly maxFrameBytes: number;
+  readonly allowsClass: ClassRule;
   /** Everything that the peer said is carried out. */
   onIdle(): void;
 };
@@ -38,12 +40,13 @@ export class Connection {
   #waitingBytes = 0;
   #isReading = true;
 
-  constructor({ peer, socket, budget, maxFrameBytes, onIdle }: ConnectionParts) {
+  constructor({ peer, socket, budget, maxFrameBytes, allowsClass, onIdle }: ConnectionParts) {
     this.peer = peer;
     this.socket = socket;
     this.#budget = budget;
     this.#decoder = new FrameDecoder(maxFrameBytes);
     this.conversation = new Conversation(peer, {
+      allowsClass,
       setReading: (isReading) => this.setReading("requests", isReading),
       onIdle,
       addWaiting: (bytes) => budget.addWaiting(bytes),

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Log } from "@fanwire/service";
 import { Deque } from "./core/deque.ts";
 import type { DecodedFrames, FrameError } from "./frames.ts";
 import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { type Name, type Parsed, parseInSteps, type Request } from "./request.ts";
 import type { PauseReason, Traffic } from "./traffic.ts";
 
@@ -23,6 +25,7 @@ const MESSAGE_COST = 150;
 const NAME_COST = 200;
 
 type ConversationParts = {
+  readonly allowsClass: ClassRule;
   setReading(isReading: boolean): void;
   /** Everything is carried out. */
   onIdle(): void;
@@ -71,7 +74,7 @@ export class Conversation {
   /** The next message being read; `undefined` when there is none. */
   get parsing(): Generator<void, Parsed> | undefined {
     const message = this.#parsing === undefined ? this.#messages.shift() : undefined;
-    if (message !== undefined) this.#parsing = parseInSteps(message);
+    if (message !== undefined) this.#parsing = parseInSteps(message, this.#parts.allowsClass);
     return this.#parsing;
   }
 
@@ -115,12 +118,13 @@ export class Conversation {
   }
 }
 
-type ConversationsParts = { readonly handler: RequestHandler; readonly traffic: Traffic };
+type ConversationsParts = { readonly handler: RequestHandler; readonly traffic: Traffic; readonly log: Log };
 
 /** `later`: in the next tick, since this one has done enough. */
 type Progress = "done" | "later" | PauseReason;
 
 const SETTLE_POLL_MS = 5;
+const LONGEST_LOGGED_NAME = 200;
 
 /**
  * Carries out what peers ask: each peer's requests strictly in order, the peers in turns, all of them only for a part of
@@ -134,6 +138,7 @@ export class Conversations {
   readonly #ready = new Set<Conversation>();
   readonly #paused = new Set<Conversation>();
   #isTurnPlanned = false;
+  #hasWarnedOfClass = false;
 
   constructor(parts: ConversationsParts) {
     this.#parts = parts;
@@ -247,6 +252,7 @@ export class Conversations {
         const request = step.value;
         if (request.type === "ignored") {
           traffic.ignored[request.reason]++;
+          if (request.className !== undefined) this.#warnOfClass(conversation.peer, request.className);
         } else if (request.type === "hostile") {
           conversation.peer.close(request.reason);
           return undefined;
@@ -261,5 +267,13 @@ export class Conversations {
       if (step.done ? this.#pace.isOverAfter(0) : this.#pace.isOver()) return "later";
     }
     return undefined;
+  }
+
+  /** Logs the first message that is ignored for its class. A metric counts all of them. */
+  #warnOfClass(peer: Peer, className: string): void {
+    if (this.#hasWarnedOfClass) return;
+    this.#hasWarnedOfClass = true;
+    const fields = { peer: peer.id, className: className.slice(0, LONGEST_LOGGED_NAME) };
+    this.#parts.log.warn(fields, "message ignored: class not in CHANNEL_ALLOWED_CLASSES");
   }
 }

@@ -6,6 +6,7 @@ import type { Deliveries } from "./deliveries.ts";
 import { hashName } from "./name-hash.ts";
 import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { encodeEvent, readEvent } from "./replies.ts";
 import type { Name } from "./request.ts";
 import type { Traffic } from "./traffic.ts";
@@ -30,6 +31,7 @@ type EventsParts = {
   readonly subscriptions: Subscriptions<Peer>;
   readonly deliveries: Deliveries;
   readonly traffic: Traffic;
+  readonly allowsClass: ClassRule;
   /** The first peer of this server has subscribed to the channel; the last one has left it. */
   onChannel(key: string, isOpen: boolean): void;
 };
@@ -102,9 +104,9 @@ export class Events {
 
   /** Anybody can publish on NATS, and a PHP peer dies of a frame it cannot read. */
   #isEventOf(key: string, message: BusMessage): boolean {
-    const { traffic } = this.#parts;
+    const { traffic, allowsClass } = this.#parts;
     traffic.receivedEvents++;
-    if (readEvent(message.data)?.key === key) return true;
+    if (readEvent(message.data, allowsClass)?.key === key) return true;
     traffic.refusedFromNats.event++;
     return false;
   }

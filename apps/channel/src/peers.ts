@@ -83,6 +83,7 @@ export class Peers {
       socket,
       budget: this.#parts.budget,
       maxFrameBytes: config.limits.frameBytes,
+      allowsClass: config.allowsClass,
       onIdle: () => {
         if (peer.isGone) this.#connections.delete(connection);
       },

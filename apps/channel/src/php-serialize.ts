@@ -1,8 +1,6 @@
-import { isPhpOwnClass } from "./php-own-classes.ts";
+import { type ClassRule, onlyStdClass } from "./php-classes.ts";
 import { isIntegerInRange, isPropertyName, readArrayKey } from "./php-scalars.ts";
 import { Tokens } from "./php-tokens.ts";
-import { isRefusedObject } from "./refused-objects.ts";
-import { isEntryAt, safeEntries } from "./safe-objects.ts";
 
 /** Deepest nesting of arrays and objects that is walked. PHP itself reads 4096 levels; nobody sends a tenth of that. */
 export const maxDepth = 512;
@@ -16,11 +14,6 @@ export const maxSlots = 1_000_000;
  */
 export const maxContainers = 100_000;
 
-/** Own objects of PHP nested in each other: each may hold {@link maxDepth} levels, and PHP reads 4096 altogether. */
-const maxOwnObjectDepth = 4;
-/** The longest name of PHP's own classes is shorter. */
-const longestOwnName = 64;
-
 /** A back-reference (`R:5;` or `r:5;`): its digits lie at `start`..`end` and name the value slot it points to. */
 export type Reference = { start: number; end: number; slot: number };
 
@@ -29,27 +22,25 @@ const leaf = -1;
 const malformed = -2;
 
 /**
- * Walks PHP-serialized values by their grammar without building them. What it accepts PHP's own `unserialize()` accepts,
- * so that it can be handed to a PHP process, which dies of anything else; the reverse holds for all that `serialize()`
- * writes within the limits above.
+ * Walks PHP-serialized values by their grammar without building them. PHP's own `unserialize()` accepts whatever this accepts.
+ * The reverse holds for everything that `serialize()` writes within the limits above.
  *
- * Value slots are counted as PHP counts them for back-references: every value takes one, keys do not, `r:` does, `R:`
- * does not. Origin: php-src `ext/standard/var_unserializer.re`.
+ * Value slots are counted as PHP counts them for back-references: every value takes one, keys take none, `r:` takes one, `R:`
+ * takes none. Origin: php-src `ext/standard/var_unserializer.re`.
  *
- * What PHP can read only with an exception or a warning, or not in every process, is walked, and {@link hasUnsafeValue}
- * says so. Not checked, since it takes the receiver's classes: whether an application's own class accepts its properties.
+ * {@link hasUnsafeValue} and {@link refusedClass} report values that match the grammar and may still end a PHP receiver.
  */
 export class Scanner {
   /** Value slots met so far: also the number of the last one. */
   slots: number;
   /** A failure was due to {@link maxDepth} or {@link maxSlots}, not to the grammar. */
   isOverLimit = false;
-  /** There was an object that every PHP refuses to read by throwing. */
-  hasRefusedObject = false;
+  /** The class of the first object that the rule does not allow. */
+  refusedClass: string | undefined;
   /**
-   * There was a value that may end a PHP process that reads it: an enum case or `C:` object, which take a class; an object of
-   * PHP's own classes in another form than PHP writes; an integer beyond 64 bits; a corrupt property name; with
-   * `checksKeys` a key that occurs twice, since PHP forgets what refers to the first value.
+   * Set by a value that may end a PHP process that reads it: an enum case or `C:` object, which depend on the receiver's
+   * classes; an integer beyond 64 bits; a corrupt property name; with `checksKeys` a key that occurs twice, because PHP drops
+   * the first value and the references to it.
    */
   hasUnsafeValue = false;
   /** Every back-reference met so far, in order. */
@@ -61,15 +52,16 @@ export class Scanner {
   readonly #objectSlots: number[] = [];
   #hasOpaque = false;
   #containers = 0;
-  #ownObjectDepth = 0;
   #isInObject = false;
+  readonly #allowsClass: ClassRule;
   readonly #checksKeys: boolean;
 
   /**
-   * `slotsBefore` is for bytes that are cut out of a message: how many slots that has in front of them. References to
-   * these are refused.
+   * `slotsBefore` is the number of slots in front of `bytes` when they are cut out of a message. References to these slots are
+   * refused.
    */
-  constructor(bytes: Uint8Array, slotsBefore = 0, checksKeys = false) {
+  constructor(bytes: Uint8Array, slotsBefore = 0, allowsClass: ClassRule = onlyStdClass, checksKeys = false) {
+    this.#allowsClass = allowsClass;
     this.#checksKeys = checksKeys;
     this.#bytes = bytes;
     this.#tokens = new Tokens(bytes, bytes.length + slotsBefore);
@@ -168,28 +160,17 @@ export class Scanner {
     const count = this.#tokens.enterObject();
     const { contentStart, contentEnd } = this;
     this.#isInObject = true;
-    const entries = this.#countContainer(count);
-    if (entries < 0 || contentEnd - contentStart > longestOwnName) return entries;
-    const className = this.#bytes.subarray(contentStart, contentEnd);
-    if (isRefusedObject(className, count)) this.hasRefusedObject = true;
-    const name = String.fromCharCode(...className);
-    return isPhpOwnClass(name) ? this.#enterOwnObject(name, count) : entries;
+    if (count >= 0 && this.refusedClass === undefined) this.#checkClass(contentStart, contentEnd);
+    return this.#countContainer(count);
   }
 
-  /** Walks an object of one of PHP's own classes whole when it may be safe; else it is entered as any other. */
-  #enterOwnObject(className: string, count: number): number {
-    const safe = safeEntries(className);
-    if (safe?.length !== count || this.#ownObjectDepth >= maxOwnObjectDepth) {
-      this.hasUnsafeValue = true;
-      return count;
-    }
-    this.#ownObjectDepth++;
-    for (const entry of safe) {
-      if (!isEntryAt(this.#bytes, this.position, entry)) this.hasUnsafeValue = true;
-      if (!this.skipKey() || !this.skipValue()) return malformed;
-    }
-    this.#ownObjectDepth--;
-    return this.leave() ? leaf : malformed;
+  #checkClass(start: number, end: number): void {
+    const name = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length).toString(
+      "latin1",
+      start,
+      end,
+    );
+    if (!this.#allowsClass(name)) this.refusedClass = name;
   }
 
   #countContainer(entries: number): number {
@@ -276,18 +257,22 @@ export class Scanner {
 
 type OpenContainer = { readonly entries: number; readonly isObject: boolean; readonly keys: Set<string> | undefined };
 
-/** Whether the bytes are one serialized value and nothing else, which any PHP can read in the given slot of a message. */
-export function isWholeValue(bytes: Uint8Array, slot = 1): boolean {
-  const scanner = new Scanner(bytes, slot - 1);
+/** Returns whether the bytes are one serialized value that every PHP reads, at the given slot of a message. */
+export function isWholeValue(bytes: Uint8Array, slot = 1, allowsClass: ClassRule = onlyStdClass): boolean {
+  const scanner = new Scanner(bytes, slot - 1, allowsClass);
   if (!scanner.skipValue() || scanner.position !== bytes.length) return false;
   return isSafe(scanner, bytes, slot);
 }
 
-/** Whether any PHP can read the value in the given slot of a message, over which the scanner has walked. */
+/** Returns whether every PHP reads the value at the given slot of a message. The scanner must have walked the value. */
 export function isSafe(scanner: Scanner, value: Uint8Array, slot: number): boolean {
-  if (scanner.hasRefusedObject || scanner.hasUnsafeValue) return false;
+  return scanner.refusedClass === undefined && !scanner.hasUnsafeValue && hasSafeKeys(scanner, value, slot);
+}
+
+/** Returns whether no key occurs twice beside a reference, because PHP forgets the first value and references to it. */
+export function hasSafeKeys(scanner: Scanner, value: Uint8Array, slot: number): boolean {
   if (scanner.references.length === 0) return true;
-  const keyScanner = new Scanner(value, slot - 1, true);
+  const keyScanner = new Scanner(value, slot - 1, undefined, true);
   return keyScanner.skipValue() && !keyScanner.hasUnsafeValue;
 }
 

@@ -4,6 +4,7 @@ import type { LocalQueues } from "./core/local-queues.ts";
 import type { ItemStore } from "./item-store.ts";
 import { hashName } from "./name-hash.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { encodeQueueItem, readQueueItem } from "./replies.ts";
 import type { Name } from "./request.ts";
 import type { SlowPeers } from "./slow-peers.ts";
@@ -21,6 +22,7 @@ type QueuesParts = {
   readonly store: ItemStore;
   readonly slowPeers: SlowPeers;
   readonly traffic: Traffic;
+  readonly allowsClass: ClassRule;
 };
 
 /** One reserve is an item of each queue that a peer watches: more than fits waits until the peer has read some. */
@@ -130,7 +132,7 @@ export class Queues {
 
   /** What the peer is sent; `undefined` for something that is no item of this queue, which anybody may have stored. */
   #payloadOf(key: string, item: WorkItem): Uint8Array | undefined {
-    const read = readQueueItem(item.content);
+    const read = readQueueItem(item.content, this.#parts.allowsClass);
     if (read?.key !== key) return undefined;
     // The name is that of whoever first saw the queue: who stored the item, unless it was watched here before.
     const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;

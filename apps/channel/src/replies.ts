@@ -1,4 +1,5 @@
 import { headerBytes, maxFrameBytes } from "./frames.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { readArrayKey } from "./php-scalars.ts";
 import { isSafe, Scanner } from "./php-serialize.ts";
 
@@ -37,13 +38,13 @@ export type Reply = {
 };
 
 /** The event in a payload of which nobody knows who made it; `undefined` unless we could have made it ourselves. */
-export function readEvent(payload: Uint8Array): Reply | undefined {
-  return readReply(eventHead, payload);
+export function readEvent(payload: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
+  return readReply(eventHead, payload, allowsClass);
 }
 
 /** As {@link readEvent}, of a queue item. */
-export function readQueueItem(payload: Uint8Array): Reply | undefined {
-  return readReply(queueHead, payload);
+export function readQueueItem(payload: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
+  return readReply(queueHead, payload, allowsClass);
 }
 
 function encodeReply(head: Buffer, name: Uint8Array, data: Uint8Array): Buffer | undefined {
@@ -59,10 +60,10 @@ function encodeReply(head: Buffer, name: Uint8Array, data: Uint8Array): Buffer |
 }
 
 /** A receiver's process dies of what it cannot read, so everything is walked to its end. */
-function readReply(head: Buffer, bytes: Uint8Array): Reply | undefined {
+function readReply(head: Buffer, bytes: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
   const payload = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (payload.length > maxFrameBytes - headerBytes || !startsWith(payload, head, 0)) return undefined;
-  const scanner = new Scanner(payload);
+  const scanner = new Scanner(payload, 0, allowsClass);
   if (scanner.enterArray() !== 3 || !skipEntry(scanner) || !scanner.skipKey() || !scanner.skipValue()) return undefined;
   const key = readArrayKey(payload, head.length, scanner);
   const dataStart = scanner.position + dataKey.length;

@@ -1,5 +1,6 @@
+import { type ClassRule, onlyStdClass } from "./php-classes.ts";
 import { readArrayKey } from "./php-scalars.ts";
-import { isSafe, Scanner } from "./php-serialize.ts";
+import { hasSafeKeys, Scanner } from "./php-serialize.ts";
 import { replyDataSlot } from "./replies.ts";
 import { shiftReferences } from "./shift-references.ts";
 
@@ -43,13 +44,16 @@ export type IgnoredRequest = {
     | "unknown-type"
     | "no-channels"
     | "reference-outside-data"
-    | "unsafe-value";
+    | "unsafe-value"
+    | "class-not-allowed";
+  /** With `class-not-allowed`: the class, one character a byte. */
+  className?: string;
 };
 
 /** A message of which the original server dies. No real client sends one. */
 export type HostileRequest = {
   type: "hostile";
-  reason: "string-payload" | "object-payload" | "name-not-scalar" | "refused-object";
+  reason: "string-payload" | "object-payload" | "name-not-scalar";
 };
 
 const requestTypes: readonly RequestType[] = [
@@ -81,8 +85,8 @@ const NAMES_PER_STEP = 1_000;
  * Values go on as the peer wrote them, where the original decodes and encodes them again: receivers get the same value,
  * if perhaps in another notation (`d:1.50;` for `d:1.5;`).
  */
-export function parseRequest(payload: Buffer): Parsed {
-  const steps = parseInSteps(payload);
+export function parseRequest(payload: Buffer, allowsClass: ClassRule = onlyStdClass): Parsed {
+  const steps = parseInSteps(payload, allowsClass);
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
@@ -90,8 +94,8 @@ export function parseRequest(payload: Buffer): Parsed {
 }
 
 /** As {@link parseRequest}, in steps: a message with very many names takes longer than one tick may. */
-export function* parseInSteps(payload: Buffer): Generator<void, Parsed> {
-  const scanner = new Scanner(payload);
+export function* parseInSteps(payload: Buffer, allowsClass: ClassRule): Generator<void, Parsed> {
+  const scanner = new Scanner(payload, 0, allowsClass);
   const entries = scanner.enterArray();
   if (entries < 0) return refusePayload(payload);
   const found: Found = { type: undefined, channels: "no-channels", data: phpNull, isDataUnsafe: false };
@@ -103,9 +107,9 @@ export function* parseInSteps(payload: Buffer): Generator<void, Parsed> {
     if (!isRead) return refuseUnreadable(scanner);
   }
   if (!scanner.leave()) return refuseUnreadable(scanner);
-  if (scanner.hasRefusedObject) return { type: "hostile", reason: "refused-object" };
-  const isUnsafe = scanner.hasUnsafeValue || found.isDataUnsafe;
-  return isUnsafe ? { type: "ignored", reason: "unsafe-value" } : decide(found);
+  if (scanner.hasUnsafeValue || found.isDataUnsafe) return { type: "ignored", reason: "unsafe-value" };
+  const className = scanner.refusedClass;
+  return className === undefined ? decide(found) : { type: "ignored", reason: "class-not-allowed", className };
 }
 
 /** What a message has said so far. */
@@ -155,7 +159,7 @@ function readData(payload: Buffer, scanner: Scanner, found: Found): boolean {
   } else {
     const references = scanner.references.slice(earlier);
     found.data = shiftReferences({ bytes: payload, start, end, references }, slot, replyDataSlot);
-    found.isDataUnsafe = found.data !== undefined && !isSafe(scanner, payload.subarray(start, end), slot);
+    found.isDataUnsafe = found.data !== undefined && !hasSafeKeys(scanner, payload.subarray(start, end), slot);
   }
   return true;
 }

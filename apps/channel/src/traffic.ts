@@ -62,7 +62,6 @@ export function newTraffic(): Traffic {
       "string-payload": 0,
       "object-payload": 0,
       "name-not-scalar": 0,
-      "refused-object": 0,
     },
     requests: {
       subscribe: 0,
@@ -82,6 +81,7 @@ export function newTraffic(): Traffic {
       "no-channels": 0,
       "reference-outside-data": 0,
       "unsafe-value": 0,
+      "class-not-allowed": 0,
     },
     pings: 0,
     kept: { unavailable: 0, "too-large": 0 },
