@@ -62,7 +62,7 @@ test.each([
   expect(peer.payloads).toEqual([]);
   expect(await closed(channel, reason)).toBe(before + 1);
   await until("the history says why", () =>
-    channel.process.logLines().some((line) => line.msg === "a peer was closed" && line.reason === reason),
+    channel.process.logLines().some((line) => line.msg === "peer closed" && line.reason === reason),
   );
   await expectUndisturbed();
 });

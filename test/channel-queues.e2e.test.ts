@@ -216,7 +216,7 @@ test("without JetStream events work, and queue items wait up to a bound beyond w
   );
   expect(await metric(channel.adminUrl, "fanwire_channel_unstored_bytes")).toBeLessThan(1_200_000);
   await until("the history says why", () =>
-    channel.process.logLines().some(({ msg }) => msg === "queue items cannot be stored, kept here"),
+    channel.process.logLines().some(({ msg }) => msg === "queue items not stored, retrying"),
   );
   using publisher = await connectPeer(channel);
   expect(publisher.isClosed()).toBe(false);
@@ -249,7 +249,7 @@ test("items of 10 MiB reach their consumer where NATS takes them; where it does 
   });
   expect(isWarned(limited)).toBe(true);
   expect(limited.process.logLines()).toContainEqual(
-    expect.objectContaining({ level: "error", msg: "a queue item is too large for NATS, dropped" }),
+    expect.objectContaining({ level: "error", msg: "queue item too large for NATS, dropped" }),
   );
   await rm(folder, { recursive: true });
 });

@@ -2,22 +2,22 @@ import { type ClassRule, onlyStdClass } from "./php-classes.ts";
 import { isIntegerInRange, isPropertyName, readArrayKey } from "./php-scalars.ts";
 import { Tokens } from "./php-tokens.ts";
 
-/** Deepest nesting of arrays and objects that is walked. PHP itself reads 4096 levels; nobody sends a tenth of that. */
+/** Maximum nesting of arrays and objects. PHP itself reads 4096 levels. */
 export const maxDepth = 512;
 
-/** Most values one message may hold. PHP needs at least 16 bytes of memory for each, in every receiver. */
+/** Maximum values in one message. Each costs every PHP receiver at least 16 bytes. */
 export const maxSlots = 1_000_000;
 
 /**
- * Most arrays and objects with entries in one message. Each costs a receiver some 400 bytes and PHP ends a process beyond its
- * `memory_limit`, by default 128 MB.
+ * Maximum non-empty arrays and objects in one message. Each costs a receiver about 400 bytes, and PHP ends a process beyond its
+ * `memory_limit`, which is 128 MB by default.
  */
 export const maxContainers = 100_000;
 
-/** A back-reference (`R:5;` or `r:5;`): its digits lie at `start`..`end` and name the value slot it points to. */
+/** A back-reference (`R:5;` or `r:5;`). Its digits are at `start`..`end`, and `slot` is the value slot it points to. */
 export type Reference = { start: number; end: number; slot: number };
 
-// What #enter returns instead of a number of entries.
+// Results of #enter other than a number of entries.
 const leaf = -1;
 const malformed = -2;
 
@@ -31,9 +31,9 @@ const malformed = -2;
  * {@link hasUnsafeValue} and {@link refusedClass} report values that match the grammar and may still end a PHP receiver.
  */
 export class Scanner {
-  /** Value slots met so far: also the number of the last one. */
+  /** Number of value slots so far, which is also the number of the last one. */
   slots: number;
-  /** A failure was due to {@link maxDepth} or {@link maxSlots}, not to the grammar. */
+  /** Whether a limit such as {@link maxDepth} caused the failure, not the grammar. */
   isOverLimit = false;
   /** The class of the first object that the rule does not allow. */
   refusedClass: string | undefined;
@@ -43,12 +43,12 @@ export class Scanner {
    * the first value and the references to it.
    */
   hasUnsafeValue = false;
-  /** Every back-reference met so far, in order. */
+  /** All back-references so far, in order. */
   readonly references: Reference[] = [];
   readonly #bytes: Uint8Array;
   readonly #tokens: Tokens;
   readonly #slotsBefore: number;
-  /** Slots that hold an object, ascending: only these may be the target of `r:`. */
+  /** Slots that hold an object, ascending. Only these may be the target of `r:`. */
   readonly #objectSlots: number[] = [];
   #hasOpaque = false;
   #containers = 0;
@@ -73,7 +73,7 @@ export class Scanner {
     return this.#tokens.position;
   }
 
-  /** Where the bytes of the last string, or the text of the last number or boolean, begin. */
+  /** Start of the bytes of the last string, or of the text of the last number or boolean. */
   get contentStart(): number {
     return this.#tokens.contentStart;
   }
@@ -82,11 +82,11 @@ export class Scanner {
     return this.#tokens.contentEnd;
   }
 
-  /** Walks one value, nested ones included. False if there is none: the position is then anywhere. */
+  /** Walks one value including nested ones. Returns false if there is none; the position is undefined then. */
   skipValue(): boolean {
     let entries = this.#enter();
     if (entries < 0) return entries === leaf;
-    // Entries still to come in each open container. A stack of our own: hostile depth must not overflow the real one.
+    // Containers around the current one. An explicit stack, because hostile nesting would overflow the call stack.
     const open: OpenContainer[] = [];
     let { isObject, keys } = this.#opened();
     for (;;) {
@@ -111,7 +111,7 @@ export class Scanner {
     }
   }
 
-  /** Steps into the array at the position and returns its number of entries; -1 if there is none, or too large a one. */
+  /** Enters the array at the position. Returns its number of entries, or -1 if there is no array or it has too many. */
   enterArray(maxEntries = maxSlots): number {
     if (this.#bytes[this.position] !== 0x61 /* a */) return -1;
     const entries = this.#enter();
@@ -119,7 +119,7 @@ export class Scanner {
     return this.isOverLimit ? -1 : Math.max(-1, entries);
   }
 
-  /** Walks one key of an array or object; it takes no slot. */
+  /** Walks one key of an array or object. A key takes no slot. */
   skipKey(): boolean {
     switch (this.#bytes[this.position]) {
       case 0x73 /* s */:
@@ -133,12 +133,12 @@ export class Scanner {
     }
   }
 
-  /** Steps out of an array or object. */
+  /** Leaves an array or object. */
   leave(): boolean {
     return this.#tokens.leave();
   }
 
-  /** Walks one scalar, or the head of a container: returns `leaf`, `malformed`, or how many entries follow. */
+  /** Walks one scalar or the head of a container. Returns `leaf`, `malformed`, or the number of entries that follow. */
   #enter(): number {
     const type = this.#bytes[this.position];
     if (type === 0x52 /* R */) return this.#skipReference(false) ? leaf : malformed;
@@ -179,12 +179,12 @@ export class Scanner {
     return entries;
   }
 
-  /** What the container that was just entered needs to know of its keys. */
+  /** Returns the state that is needed to check the keys of the container just entered. */
   #opened(): Pick<OpenContainer, "isObject" | "keys"> {
     return { isObject: this.#isInObject, keys: this.#checksKeys ? new Set() : undefined };
   }
 
-  /** Checks the key just walked over. */
+  /** Checks the key that was walked last. */
   #checkKey(start: number, isObject: boolean, keys: Set<string> | undefined): void {
     const isPlain = this.#bytes[start] !== 0x53; /* S */
     if (isPlain && keys === undefined) {
@@ -228,16 +228,16 @@ export class Scanner {
     }
   }
 
-  /** `R:` may lead to any slot met so far, `r:` to an earlier one that holds an object. */
+  /** Walks a reference. `R:` may point to any earlier slot, `r:` to an earlier slot that holds an object. */
   #skipReference(isToObject: boolean): boolean {
     const slot = this.#tokens.readReference();
     if (slot <= this.#slotsBefore) return false;
-    // Once an opaque object has hidden an unknown number of slots, there is nothing left to check against.
+    // A `C:` object contains an unknown number of slots, so later slot numbers cannot be checked.
     if (!this.#hasOpaque) {
       if (slot > this.slots) return false;
       if (isToObject && (slot === this.slots || !includesSorted(this.#objectSlots, slot))) return false;
     }
-    // It is that object again, so a later `r:` may lead here.
+    // The slot holds the object too, so a later `r:` may point here.
     if (isToObject) this.#objectSlots.push(this.slots);
     this.references.push({ start: this.contentStart, end: this.contentEnd, slot });
     return true;
