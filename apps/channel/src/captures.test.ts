@@ -76,7 +76,7 @@ function frame(payload: string): Buffer {
 }
 
 describe("the recorded session of a real client", () => {
-  it("gets the same frames, byte for byte, after each of its own", () => {
+  it("receives the same frames, byte for byte, after each request", () => {
     const session = captures.filter(({ name }) => !name.startsWith("malformed-"));
     const server = new OnePeerServer(recordedClasses);
     const differing = new Set<string>();
@@ -93,13 +93,13 @@ describe("the recorded session of a real client", () => {
 
     expect([...differing]).toEqual([]);
     expect(replies).toBe(captures.filter(({ direction }) => direction === "server->client").length);
-    // The original drops these two as well: it cannot read them.
+    // The original cannot read these two and drops them as well.
     expect(server.refusals).toEqual(["ignored: unsafe-value", "ignored: unsafe-value"]);
   });
 });
 
 describe("the recorded malformed messages", () => {
-  // What we do differently, on purpose: values are passed on as they are, and one connection's bytes never spoil another's.
+  // Deliberate differences: values are passed on unchanged, and the bytes of one connection never affect another.
   const otherReplies: Record<string, string> = {
     "malformed-split-after-poison": 's:5:"split";',
     "malformed-type-escaped-S": 'S:3:"\\41bc";',

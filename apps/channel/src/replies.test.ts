@@ -15,7 +15,7 @@ describe("replies", () => {
     expect(encodeQueueItem(name, data)?.toString()).toBe(queueItem);
   });
 
-  it("do not exist beyond the largest frame", () => {
+  it("are undefined beyond the largest frame", () => {
     expect(encodeEvent(name, Buffer.alloc(maxFrameBytes))).toBeUndefined();
     expect(encodeQueueItem(Buffer.alloc(maxFrameBytes), data)).toBeUndefined();
     const exactly = maxFrameBytes - 4 - event.length + data.length;
@@ -41,7 +41,7 @@ describe("replies", () => {
     }
   });
 
-  it("are not read from anything a peer could not have had us send", () => {
+  it("are not read from payloads that no channel server could have encoded", () => {
     const others = [
       "",
       "x",
@@ -63,7 +63,7 @@ describe("replies", () => {
     expect(readQueueItem(Buffer.from(event))).toBeUndefined();
   });
 
-  it("cost nothing but a refusal when they are garbage", () => {
+  it("are refused when they are garbage", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (garbage) => {
         const forged = Buffer.concat([Buffer.from(event.slice(0, 42)), garbage]);

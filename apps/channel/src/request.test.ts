@@ -189,7 +189,7 @@ describe("a request that is ignored", () => {
     [publish('a:1:{i:0;s:1:"c";}', "a:1:{i:0;r:5;}"), "malformed"],
     [publish('a:1:{i:0;s:1:"c";}', `${"a:1:{i:0;".repeat(600)}N;${"}".repeat(600)}`), "over-limit"],
     [publish(`a:${maxNames + 1}:{${"i:0;N;".repeat(maxNames + 1)}}`, "N;"), "over-limit"],
-  ])("%#: for the right reason", (payload, reason) => {
+  ])("%#: has the right reason", (payload, reason) => {
     expect(parse(payload)).toEqual({ type: "ignored", reason });
   });
 });
@@ -216,7 +216,7 @@ describe("a request that would end the original server", () => {
     [publish("a:1:{i:0;a:0:{}}", "N;"), "name-not-scalar"],
     [publish('a:2:{i:0;s:1:"c";i:1;O:1:"A":0:{}}', "N;"), "name-not-scalar"],
     ['a:2:{s:4:"type";s:9:"subscribe";s:8:"channels";a:1:{i:0;a:0:{}}}', "name-not-scalar"],
-  ])("%#: is called hostile", (payload, reason) => {
+  ])("%#: is reported as hostile", (payload, reason) => {
     expect(parse(payload)).toEqual({ type: "hostile", reason });
   });
 });
