@@ -26,7 +26,7 @@ async function subscribed(server: TestChannel, ...names: string[]): Promise<Chan
   return peer;
 }
 
-/** Reads only for a part of the time, so that the peer is slower than whoever publishes. */
+/** Reads only part of the time, so that the peer is slower than its publishers. */
 function readSlowly({ socket }: ChannelPeer): Disposable {
   socket.pause();
   let bytes = 0;
@@ -40,7 +40,7 @@ function readSlowly({ socket }: ChannelPeer): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-test("one frame of 2 MiB for 500 events of a peer that does not read takes bounded memory, and others are served", async () => {
+test("a 2 MiB frame to 500 events of a slow consumer takes bounded memory, and other peers are served", async () => {
   await using channel = await startChannel({ nats: nats.url });
   const names = Array.from({ length: 500 }, (_, at) => `event ${at}`);
   using reader = await subscribed(channel, ...names);
@@ -98,7 +98,7 @@ test("a peer that publishes to itself faster than it reads receives everything",
   expect(peer.isClosed()).toBe(false);
 });
 
-test("publishers to other events do not wait for a stuck subscriber, nor do those of other servers for ever", async () => {
+test("publishers to other events and on other servers do not wait for a stuck subscriber", async () => {
   await using channel = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(2 * MIB) } });
   await using elsewhere = await startChannel({ nats: nats.url });
   using stuck = await subscribed(channel, "stuck");
@@ -114,7 +114,7 @@ test("publishers to other events do not wait for a stuck subscriber, nor do thos
   await until("the others are served", () => other.payloads.length === 100);
   expect(await metric(channel.adminUrl, "fanwire_channel_received_events_total")).toBe(publications + 100);
 
-  // Nobody here can slow these down.
+  // This server cannot slow down publishers of another server.
   for (let count = 0; count < 100; count++) remote.publish(["stuck"], "x".repeat(30_000));
   await until("the stuck one is closed", () => closed(channel, "unsent-bytes").then((count) => count === 1));
   await until("its publisher goes on", async () => {
@@ -122,7 +122,7 @@ test("publishers to other events do not wait for a stuck subscriber, nor do thos
   });
 });
 
-test("large frames of many peers take a bounded part of memory, and all of them arrive", async () => {
+test("large frames of many peers take bounded memory, and all of them are delivered", async () => {
   await using channel = await startChannel({
     nats: nats.url,
     env: { CHANNEL_MAX_BUFFERED_BYTES: String(40 * MIB), CHANNEL_FRAME_SECONDS: "0" },
@@ -132,7 +132,7 @@ test("large frames of many peers take a bounded part of memory, and all of them 
   const senders = await connectPeers(channel, 30);
   const bytes = frame(serialize({ type: "publish", channels: ["large"], data: "x".repeat(5 * MIB) }));
 
-  // All but the end: each is nearly whole, and none can be handed on.
+  // Every frame lacks its last byte, so that none can be processed.
   for (const { socket } of senders) socket.write(bytes.subarray(0, -1));
   await until("some wait for room", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_waiting_frames")) > 20;
@@ -146,7 +146,7 @@ test("large frames of many peers take a bounded part of memory, and all of them 
   for (const { socket } of senders) socket.destroy();
 });
 
-test("senders of large frames that stop in the middle do not keep others waiting", async () => {
+test("senders that stop in the middle of a large frame do not block others", async () => {
   await using channel = await startChannel({
     nats: nats.url,
     env: { CHANNEL_MAX_BUFFERED_BYTES: String(40 * MIB), CHANNEL_FRAME_SECONDS: "0" },
@@ -165,7 +165,7 @@ test("senders of large frames that stop in the middle do not keep others waiting
   for (const { socket } of idle) socket.destroy();
 });
 
-test("what many slow peers receive alike counts once, and unsent bytes of all peers are bounded", async () => {
+test("events shared by many slow peers count once, and unsent bytes of all peers are bounded", async () => {
   await using channel = await startChannel({
     nats: nats.url,
     env: { CHANNEL_MAX_BUFFERED_BYTES: String(80 * MIB) },
@@ -181,7 +181,7 @@ test("what many slow peers receive alike counts once, and unsent bytes of all pe
   await until("it waits for all", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_unsent_bytes")) > 100 * MIB;
   });
-  // Counted for each peer for the moment in which it is handed over.
+  // While an event is handed over it counts once for each peer.
   await until("it counts once", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_buffered_bytes")) < 40 * MIB;
   });
@@ -200,7 +200,7 @@ test("what many slow peers receive alike counts once, and unsent bytes of all pe
   for (const { socket } of peers) socket.destroy();
 });
 
-test("one reserve on many queues of large items closes no consumer that reads, and gives each item once", async () => {
+test("one reserve on many queues of large items closes no reading consumer and delivers each item once", async () => {
   await using channel = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(2 * MIB) } });
   using producer = await connectPeer(channel);
   using consumer = await connectPeer(channel);

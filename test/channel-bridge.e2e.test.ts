@@ -42,7 +42,7 @@ afterAll(async () => {
   for (const part of [publisher, pusher, ...channels, nats]) await part[Symbol.asyncDispose]();
 });
 
-/** What everybody heard, once all that was sent before has come everywhere. */
+/** Returns what all received, after everything sent before has arrived. */
 async function heard(): Promise<{ browser: (string | Buffer)[]; php: string[][] }> {
   const marker = `marker ${Math.random()}`;
   phpPublisher.publish(["вещание"], { content: marker });
@@ -58,7 +58,7 @@ async function heard(): Promise<{ browser: (string | Buffer)[]; php: string[][] 
   return result;
 }
 
-test("what a PHP publisher says to everyone reaches browsers of both kinds of pusher, once each", async () => {
+test("a PHP publisher's publication to everyone reaches browsers of both kinds of pusher, once each", async () => {
   const content = "привет";
   phpPublisher.publish(["вещание"], { content });
 
@@ -66,7 +66,7 @@ test("what a PHP publisher says to everyone reaches browsers of both kinds of pu
   expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
 });
 
-test("whichever names mean everyone, one message of a peer reaches a browser once; other names do not", async () => {
+test("a message with several broadcast names reaches a browser once; other names do not reach it", async () => {
   phpPublisher.publish(["broadcast", "广播"], { content: "once" });
   phpPublisher.publish(["broadcast"], { content: 7 });
   phpPublisher.publish(["broadcast"], { content: null });
@@ -77,7 +77,7 @@ test("whichever names mean everyone, one message of a peer reaches a browser onc
   expect((await heard()).browser).toEqual(["once", "7"]);
 });
 
-test("bytes that are no UTF-8 cross both ways as they are", async () => {
+test("bytes that are not UTF-8 pass unchanged in both directions", async () => {
   const content = Buffer.from([0, 255, 254, 34]);
   phpPublisher.publish(["вещание"], { content });
   const { browser: fromPhp } = await heard();
@@ -88,7 +88,7 @@ test("bytes that are no UTF-8 cross both ways as they are", async () => {
   expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
 });
 
-test("what a PHP publisher says to one of our connections reaches it alone", async () => {
+test("a PHP publisher's publication to one of our connections reaches that connection alone", async () => {
   const stranger = await connectClient(pusher.url);
   phpPublisher.publish([browser.workerId], { to_connection_id: browser.connectionId, content: "for you" });
   phpPublisher.publish([browser.workerId], { to_connection_id: Number(browser.connectionId), content: "as a number" });
@@ -100,7 +100,7 @@ test("what a PHP publisher says to one of our connections reaches it alone", asy
   stranger.socket.terminate();
 });
 
-test("what our publisher says to everyone reaches the browsers of both kinds of pusher, once each", async () => {
+test("our publisher's publication to everyone reaches the browsers of both kinds of pusher, once each", async () => {
   expect(await post({ target: { everyone: true }, data: "hello" })).toEqual([200, { status: "published" }]);
 
   const event = reply("event", "вещание", { content: "hello" });
@@ -114,7 +114,7 @@ test("a durable publication reaches the browsers of both kinds of pusher, once e
   expect(await heard()).toEqual({ browser: ["kept"], php: [[event], [event]] });
 });
 
-test("a peer that listens under several of the names hears it once", async () => {
+test("a peer that subscribes to several broadcast names receives a publication once", async () => {
   using peer = await connectPeer(channels[0]);
   peer.subscribe("broadcast", "广播", "вещание");
   await peer.settle();
@@ -128,7 +128,7 @@ test("a peer that listens under several of the names hears it once", async () =>
   ]);
 });
 
-test("what our publisher says to a connection of a PHP pusher reaches that pusher alone, and is called forwarded", async () => {
+test("our publisher's publication to a connection of a PHP pusher reaches that pusher alone and is reported as forwarded", async () => {
   expect(await post({ target: { connection: "1.2" }, data: "hello" })).toEqual([200, { status: "forwarded" }]);
   const seedRoute = await fetch(`${publisher.url}/?to_worker_id=0&to_connection_id=3&content=there`);
   expect(await seedRoute.text()).toBe("ok");
@@ -145,7 +145,7 @@ test("what our publisher says to a connection of a PHP pusher reaches that pushe
   });
 });
 
-test("a channel server listens to the cluster only while one of its peers wants to hear it", async () => {
+test("a channel server subscribes to the cluster only while one of its peers needs it", async () => {
   await using idle = await startChannel({ nats: nats.url });
   using peer = await connectPeer(idle);
   const received = () => metric(idle.adminUrl, "fanwire_channel_bridged_total", { direction: "from-everyone" });

@@ -6,9 +6,9 @@ import { reply } from "./support/php-value.ts";
 import { until } from "./support/wait.ts";
 
 const notReady = (adminUrl: string) =>
-  until("readiness is red", async () => (await readiness(adminUrl)).status === 503);
+  until("the server is not ready", async () => (await readiness(adminUrl)).status === 503);
 
-test("while NATS is away a server's own peers hear each other; when it is back, all do", async () => {
+test("while NATS is unavailable a server's own peers receive each other's events; after the reconnect all peers do", async () => {
   await using nats = await startNats();
   await using one = await startChannel({ nats: nats.url });
   await using other = await startChannel({ nats: nats.url });
@@ -28,7 +28,10 @@ test("while NATS is away a server's own peers hear each other; when it is back, 
   await Promise.all([here, alsoHere, there].map((peer) => peer.settle()));
   here.publish(["news"], "local");
   for (const data of [1, 2]) here.publishLoop(["turns"], data);
-  await until("the local peers heard", () => alsoHere.payloads.length === 2 && here.payloads.length === 1);
+  await until(
+    "the local peers received the events",
+    () => alsoHere.payloads.length === 2 && here.payloads.length === 1,
+  );
   expect(alsoHere.payloads).toEqual([reply("event", "news", "local"), reply("event", "turns", 1)]);
   expect(here.payloads).toEqual([reply("event", "turns", 2)]);
   expect(await metric(one.adminUrl, "fanwire_channel_kept_events_total", { reason: "unavailable" })).toBeGreaterThan(2);
@@ -37,13 +40,13 @@ test("while NATS is away a server's own peers hear each other; when it is back, 
   await Promise.all([untilReady(one.adminUrl), untilReady(other.adminUrl)]);
   here.publish(["news"], "global");
   here.publish(["later"], "subscribed meanwhile");
-  await until("all heard", () => there.payloads.length === 2 && alsoHere.payloads.length === 3);
+  await until("all peers received the events", () => there.payloads.length === 2 && alsoHere.payloads.length === 3);
   expect(there.payloads).toEqual([reply("event", "news", "global"), reply("event", "later", "subscribed meanwhile")]);
   expect(alsoHere.payloads.slice(2)).toEqual([reply("event", "news", "global")]);
   expect([one.process.exit(), other.process.exit()]).toEqual([undefined, undefined]);
 });
 
-test("a server that starts without NATS serves its own peers, and joins the others when NATS comes", async () => {
+test("a server that starts without NATS serves its own peers, and joins the cluster when NATS is available", async () => {
   await using nats = await startNats();
   await nats.stop();
   await using early = await startChannel({ nats: nats.url, isReady: false });
@@ -95,13 +98,13 @@ test("while NATS hangs, publishers wait and memory is bounded; then the server's
   await until("the rest is delivered directly", () => subscriber.payloads.length > total - 40);
   nats.signal("SIGCONT");
   await untilReady(channel.adminUrl);
-  // What NATS had taken before it hung comes late, and nothing comes twice.
+  // Events that NATS accepted before it hung arrive late, and nothing arrives twice.
   await until("all is delivered", () => subscriber.payloads.length >= total);
   await subscriber.settle();
   expect(subscriber.payloads.length).toBe(total);
 });
 
-test("a stopping server hands on what it has read, ends its peers and exits with 0", async () => {
+test("a stopping server processes received requests, closes its peers and exits with 0", async () => {
   await using nats = await startNats();
   await using one = await startChannel({ nats: nats.url });
   await using other = await startChannel({ nats: nats.url });
@@ -119,8 +122,8 @@ test("a stopping server hands on what it has read, ends its peers and exits with
 
   expect(await one.process.stop("SIGTERM")).toBe(0);
 
-  await until("all was handed on", () => subscriber.payloads.length === 2_000);
-  await until("its peers are ended", () => publisher.isClosed() && consumer.isClosed());
+  await until("all events are delivered", () => subscriber.payloads.length === 2_000);
+  await until("its peers are disconnected", () => publisher.isClosed() && consumer.isClosed());
   using next = await connectPeer(other);
   next.watch("kept");
   next.reserve();

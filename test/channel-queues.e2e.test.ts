@@ -28,7 +28,7 @@ async function startServers(): Promise<AsyncDisposable> {
 const server = (at: number) => servers[at] ?? expect.fail("no such server");
 const item = (queue: string, data: number) => reply("queue", queue, data);
 
-/** Has the peer reserve an item after each that comes, as `Client::watch` does by default. */
+/** Makes the peer reserve an item after each received one, as `Client::watch` does by default. */
 function consumeAll(peer: ChannelPeer, queue: string): void {
   let answered = 0;
   peer.watch(queue);
@@ -48,7 +48,7 @@ async function untilStored(count: number): Promise<void> {
   await until("all items are stored", async () => (await stored()) >= count);
 }
 
-test("items survive the death of every channel server, keep their order, and go to one consumer each", async () => {
+test("items survive the death of all channel servers, keep their order, and are delivered to one consumer each", async () => {
   const total = 300;
   {
     await using _ = await startServers();
@@ -74,13 +74,13 @@ test("items survive the death of every channel server, keep their order, and go 
   for (const consumer of consumers) consumer[Symbol.dispose]();
 });
 
-test("a killed server's consumers get nothing more, and nothing is lost with it", async () => {
+test("items are not lost when a server with consumers is killed", async () => {
   await using _ = await startServers();
   using producer = await connectPeer(server(0));
   using victim = await connectPeer(server(1));
   using survivor = await connectPeer(server(0));
   consumeAll(victim, "killed");
-  await until("it takes", () => {
+  await until("it receives items", () => {
     producer.enqueue(["killed"], -1);
     return victim.payloads.length > 0;
   });
@@ -97,7 +97,7 @@ test("a killed server's consumers get nothing more, and nothing is lost with it"
   expect(got()).toEqual(Array.from({ length: 20 }, (_, count) => item("killed", count)));
 });
 
-test("one reserve is one item of each queue watched then, whoever reserved first gets the first", async () => {
+test("one reserve receives one item of each watched queue, in order of reserving", async () => {
   await using _ = await startServers();
   using producer = await connectPeer(server(1));
   using first = await connectPeer(server(0));
@@ -123,12 +123,12 @@ test("one reserve is one item of each queue watched then, whoever reserved first
   expect(first.payloads.slice(2).sort()).toEqual([item("later", 1), item("p", 3), item("q", 3)].sort());
 });
 
-test("an item whose consumer dies before it could be written goes to another, before later items", async () => {
+test("an item that is not written before its consumer dies is redelivered to another consumer, before later items", async () => {
   await using _ = await startServers();
   using producer = await connectPeer(server(0));
   using blocked = await connectPeer(server(0));
   using other = await connectPeer(server(1));
-  // What it does not read fills the kernel's buffers, so that nothing more can be written to it.
+  // Unread bytes fill the kernel's buffers, so that nothing more can be written to the peer.
   blocked.socket.pause();
   blocked.subscribe("flood");
   blocked.watch("blocked");
@@ -149,14 +149,14 @@ test("an item whose consumer dies before it could be written goes to another, be
 
   blocked.socket.resetAndDestroy();
   const returned = () => metric(server(0).adminUrl, "fanwire_channel_queue_items_total", { outcome: "returned" });
-  await until("it is given back", async () => (await returned()) === 1);
+  await until("it is returned", async () => (await returned()) === 1);
   consumeAll(other, "blocked");
 
   await until("both items", () => other.payloads.length === 2);
   expect(other.payloads).toEqual([item("blocked", 1), item("blocked", 2)]);
 });
 
-test("an armed consumer that leaves or unwatches takes nothing with it", async () => {
+test("a consumer that disconnects or unwatches after a reserve loses no item", async () => {
   await using _ = await startServers();
   using producer = await connectPeer(server(0));
   using leaver = await connectPeer(server(0));
@@ -168,7 +168,7 @@ test("an armed consumer that leaves or unwatches takes nothing with it", async (
     await peer.settle();
   }
   leaver.socket.end();
-  await until("it is gone", () => leaver.isClosed());
+  await until("it is disconnected", () => leaver.isClosed());
   unwatcher.unwatch("left");
   await unwatcher.settle();
 
@@ -181,7 +181,7 @@ test("an armed consumer that leaves or unwatches takes nothing with it", async (
   expect([leaver.payloads, unwatcher.payloads]).toEqual([[], []]);
 });
 
-test("while NATS is away items wait in the server, and are stored in order when it is back", async () => {
+test("while NATS is unavailable items are buffered, and are stored in order after the reconnect", async () => {
   await using own = await startNats();
   await using channel = await startChannel({ nats: own.url });
   using peer = await connectPeer(channel);
@@ -192,7 +192,7 @@ test("while NATS is away items wait in the server, and are stored in order when 
   await until("the loss is noticed", async () => (await fetch(`${channel.adminUrl}/readyz`)).status === 503);
 
   for (let count = 0; count < 50; count++) peer.enqueue(["patient"], count);
-  await until("they wait", async () => (await metric(channel.adminUrl, "fanwire_channel_unstored_items")) === 50);
+  await until("the items wait", async () => (await metric(channel.adminUrl, "fanwire_channel_unstored_items")) === 50);
   await own.restart();
   consumeAll(peer, "patient");
 
@@ -200,7 +200,7 @@ test("while NATS is away items wait in the server, and are stored in order when 
   expect(peer.payloads).toEqual(Array.from({ length: 50 }, (_, count) => item("patient", count)));
 });
 
-test("without JetStream events work, and queue items wait up to a bound beyond which their senders do", async () => {
+test("without JetStream events work, queue items are buffered up to a bound, and then their senders wait", async () => {
   await using own = await startNats([], { jetStream: false });
   await using channel = await startChannel({ nats: own.url, env: { CHANNEL_MAX_UNSTORED_BYTES: "1000000" } });
   using sender = await connectPeer(channel);
@@ -215,14 +215,14 @@ test("without JetStream events work, and queue items wait up to a bound beyond w
     async () => (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 1,
   );
   expect(await metric(channel.adminUrl, "fanwire_channel_unstored_bytes")).toBeLessThan(1_200_000);
-  await until("the history says why", () =>
-    channel.process.logLines().some(({ msg }) => msg === "queue items cannot be stored, kept here"),
+  await until("the log has the reason", () =>
+    channel.process.logLines().some(({ msg }) => msg === "queue items not stored, retrying"),
   );
   using publisher = await connectPeer(channel);
   expect(publisher.isClosed()).toBe(false);
 });
 
-test("items of 10 MiB reach their consumer where NATS takes them; where it does not, the server warns and drops none silently", async () => {
+test("items of 10 MiB are delivered if NATS accepts them; otherwise the server logs a warning and counts each dropped item", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-config-"));
   await writeFile(join(folder, "nats.conf"), "max_payload: 11MB");
   await using large = await startNats(["-c", join(folder, "nats.conf")]);
@@ -249,12 +249,12 @@ test("items of 10 MiB reach their consumer where NATS takes them; where it does 
   });
   expect(isWarned(limited)).toBe(true);
   expect(limited.process.logLines()).toContainEqual(
-    expect.objectContaining({ level: "error", msg: "a queue item is too large for NATS, dropped" }),
+    expect.objectContaining({ level: "error", msg: "queue item too large for NATS, dropped" }),
   );
   await rm(folder, { recursive: true });
 });
 
-test("an item that never fits in the stream does not hold up those behind it", async () => {
+test("an item that never fits in the stream does not block later items", async () => {
   await using nats = await startNats();
   await using server = await startChannel({ nats: nats.url, env: { CHANNEL_QUEUE_MAX_BYTES: "65536" } });
   using peer = await connectPeer(server);

@@ -10,9 +10,12 @@ let nats: TestNats;
 let one: TestChannel;
 let other: TestChannel;
 
+/** The classes in the recorded session. */
+const env = { CHANNEL_ALLOWED_CLASSES: "App\\*,DateTime,ArrayObject" };
+
 beforeAll(async () => {
   nats = await startNats();
-  [one, other] = await Promise.all([startChannel({ nats: nats.url }), startChannel({ nats: nats.url })]);
+  [one, other] = await Promise.all([startChannel({ nats: nats.url, env }), startChannel({ nats: nats.url, env })]);
 });
 afterAll(async () => {
   await one[Symbol.asyncDispose]();
@@ -26,7 +29,7 @@ describe("the recorded session of a real client", () => {
     readFileSync(new URL("../apps/channel/test-data/channel-wire-captures.json", import.meta.url), "utf8"),
   );
 
-  test("gets the same frames, byte for byte, after each of its own", async () => {
+  test("receives the same frames, byte for byte, after each request", async () => {
     using peer = await connectPeer(one);
     const session = captures.filter(({ name }) => !name.startsWith("malformed-"));
     const differing = new Set<string>();
@@ -46,14 +49,14 @@ describe("the recorded session of a real client", () => {
     }
 
     expect([...differing]).toEqual([]);
-    // The original drops these two as well: it cannot read them.
+    // The original cannot read these two and drops them as well.
     expect(await metric(one.adminUrl, "fanwire_channel_ignored_total", { reason: "unsafe-value" })).toBe(2);
     expect(await metric(one.adminUrl, "fanwire_channel_ignored_total")).toBe(2);
   });
 });
 
 describe("peers on two servers", () => {
-  test("hear each other, in order, whatever the bytes and length of the name", async () => {
+  test("receive each other's events in order, for names of any bytes and length", async () => {
     using here = await connectPeer(one);
     using there = await connectPeer(other);
     const names = [
@@ -90,7 +93,7 @@ describe("peers on two servers", () => {
     expect(there.payloads).toEqual([reply("event", "5", "x")]);
   });
 
-  test("nothing comes after an unsubscribe was handled, nor anything for a name not subscribed to", async () => {
+  test("a peer receives nothing after its unsubscribe, and nothing for names without a subscription", async () => {
     using here = await connectPeer(one);
     using there = await connectPeer(other);
     there.subscribe("left", "kept");
@@ -104,7 +107,7 @@ describe("peers on two servers", () => {
     expect(there.payloads).toEqual([reply("event", "kept", 1)]);
   });
 
-  test("a peer that subscribes and publishes in one write hears itself; one that closes right after publishing is heard", async () => {
+  test("a peer that subscribes and publishes in one write receives its event; a publication right before a close is delivered", async () => {
     using there = await connectPeer(other);
     there.subscribe("last words");
     await there.settle();
@@ -116,12 +119,12 @@ describe("peers on two servers", () => {
     for (let count = 0; count < 500; count++) leaving.publish(["last words"], count);
     leaving.socket.end();
 
-    await until("all last words", () => there.payloads.length === 500);
+    await until("all last publications", () => there.payloads.length === 500);
     expect(there.payloads).toEqual(Array.from({ length: 500 }, (_, count) => reply("event", "last words", count)));
     await until("itself", () => self.payloads.length === 1);
   });
 
-  test("servers listen to NATS only for what their peers subscribe to", async () => {
+  test("servers subscribe in NATS only to the channels of their peers", async () => {
     using peer = await connectPeer(one);
     const before = await metric(one.adminUrl, "fanwire_channel_channels");
     peer.subscribe("a", "b", "c");
@@ -130,10 +133,13 @@ describe("peers on two servers", () => {
 
     peer.socket.end();
 
-    await until("all are left", async () => (await metric(one.adminUrl, "fanwire_channel_channels")) === before);
+    await until(
+      "all channels are unsubscribed",
+      async () => (await metric(one.adminUrl, "fanwire_channel_channels")) === before,
+    );
   });
 
-  test("strangers' bytes on NATS never reach a peer unless they are an event", async () => {
+  test("foreign bytes on NATS do not reach a peer unless they are an event", async () => {
     using peer = await connectPeer(one);
     peer.subscribe("forged", "x");
     await peer.settle();
@@ -178,7 +184,7 @@ describe("round-robin events", () => {
     for (const peer of peers) peer[Symbol.dispose]();
   });
 
-  test("are shared fairly by all subscribers of all servers, each going to one", async () => {
+  test("are distributed fairly among all subscribers of all servers, each to one", async () => {
     const here = await Promise.all([connectPeer(one), connectPeer(one), connectPeer(one)]);
     const there = [await connectPeer(other)];
     const peers = [...here, ...there];

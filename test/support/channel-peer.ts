@@ -19,7 +19,7 @@ export type ChannelPeer = Disposable & {
   unwatch(...names: Names): void;
   reserve(): void;
   enqueue(names: Names, data: PhpValue): void;
-  /** Resolves when the server has handled all that was sent, and all that it sent before has come. */
+  /** Resolves when the server has processed all messages sent so far and its replies have arrived. */
   settle(): Promise<void>;
 };
 
@@ -66,7 +66,7 @@ export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer>
       const name = `\0settle ${++settlings}`;
       named("subscribe")([name]);
       withData("publish")([name], null);
-      await until("the peer hears itself", () => {
+      await until("the peer receives its own event", () => {
         if (isClosed) throw new Error("the peer was closed");
         return own.some((payload) => payload.includes(name));
       });

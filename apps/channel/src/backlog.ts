@@ -3,28 +3,28 @@ import { Deque } from "./core/deque.ts";
 
 const largestBlock = 65_536;
 const smallestBlock = 1_024;
-/** Pieces of this size are kept as they are, with all other peers that get them; smaller ones are copied into blocks. */
+/** Smallest piece in bytes that peers share. Smaller pieces are copied into blocks. */
 const sharedPiece = 4_096;
 
-/** Counts what backlogs keep. */
+/** Counts the memory that backlogs hold. */
 export type BacklogBudget = { hold(shared: SharedBytes): void; release(shared: SharedBytes): void };
 
 type Piece = { readonly bytes: Buffer; readonly memory: SharedBytes };
 
 /**
- * Bytes that wait for a slow reader. Small pieces are copied into blocks, since each piece costs several hundred bytes:
- * without that a limit in bytes would not bound memory.
+ * Unsent bytes of one slow peer. Small pieces are copied into blocks, because each piece costs several hundred bytes. Without
+ * blocks a limit in bytes would not bound memory.
  */
 export class Backlog {
   readonly #budget: BacklogBudget;
   readonly #pieces = new Deque<Piece>();
-  /** Bytes of the first piece that were taken already. */
+  /** Bytes already taken from the first piece. */
   #taken = 0;
-  /** The block that is being filled, which follows all pieces, and how full it is. */
+  /** The block that is being filled. It follows all pieces. */
   #open: Piece | undefined;
   #used = 0;
   #bytes = 0;
-  /** Memory of pieces that were taken whole and are not written. */
+  /** Memory of pieces that were taken whole and are not written yet. */
   #unwritten: SharedBytes[] = [];
 
   constructor(budget: BacklogBudget) {
@@ -35,7 +35,7 @@ export class Backlog {
     return this.#bytes;
   }
 
-  /** `memory` is what a large piece is part of, when it is shared. */
+  /** Adds a piece. `memory` is the shared memory that a large piece is part of. */
   add(piece: Buffer, memory: SharedBytes = { bytes: piece.length, holders: 0 }): void {
     this.#bytes += piece.length;
     if (piece.length >= sharedPiece) {
@@ -49,7 +49,7 @@ export class Backlog {
     if (copied < piece.length) this.#openBlock(piece.subarray(copied));
   }
 
-  /** The next bytes in order, at most `maxBytes` of them. They stay counted until {@link written}. */
+  /** Removes and returns the next bytes, at most `maxBytes`. Their memory stays counted until {@link written}. */
   take(maxBytes: number): Buffer[] {
     this.#close();
     const buffers: Buffer[] = [];
@@ -68,7 +68,7 @@ export class Backlog {
     return buffers;
   }
 
-  /** What was taken is written. */
+  /** Releases the memory of the pieces that were taken. */
   written(): void {
     if (this.#unwritten.length === 0) return;
     const written = this.#unwritten;
@@ -76,7 +76,7 @@ export class Backlog {
     for (const memory of written) this.#budget.release(memory);
   }
 
-  /** Forgets everything, also what was taken. */
+  /** Drops all bytes and releases their memory, including that of taken pieces. */
   clear(): void {
     this.#close();
     this.written();
@@ -89,7 +89,7 @@ export class Backlog {
 
   #openBlock(piece: Buffer): void {
     this.#close();
-    // Doubling from a small one: thousands of peers may be a little late without costing a full block each.
+    // Blocks grow from a small one, because thousands of peers with few unsent bytes must not cost a full block each.
     const size = Math.max(smallestBlock, piece.length, Math.min(largestBlock, this.#bytes));
     const memory = { bytes: size, holders: 0 };
     this.#budget.hold(memory);

@@ -10,7 +10,7 @@ const sizes = fc.array(fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ m
   maxLength: 8,
 });
 
-test("peers that are sent the same share one batch, encoded once", () => {
+test("peers that receive the same payloads share one batch, which is encoded once", () => {
   const batches = new Batches();
   const peers: (Batch | undefined)[] = Array.from({ length: 3 });
   for (const text of ["one", "two"]) {
@@ -25,7 +25,7 @@ test("peers that are sent the same share one batch, encoded once", () => {
   expect(first && encodeBatch(first)).toBe(third && encodeBatch(third));
 });
 
-test("a peer that is sent something else in between gets exactly its own, whatever the others get", () => {
+test("a peer with another payload in between receives exactly its own payloads", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.boolean()), { maxLength: 60 }), (deliveries) => {
       const batches = new Batches();
@@ -50,7 +50,7 @@ test("a peer that is sent something else in between gets exactly its own, whatev
   );
 });
 
-test("a turn that is over shares nothing with the next one", () => {
+test("batches of different ticks share nothing", () => {
   const batches = new Batches();
   const payload = Buffer.from("same");
 

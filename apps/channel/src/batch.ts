@@ -1,38 +1,38 @@
 import type { SharedBytes } from "./buffer-budget.ts";
 import { encodeFrames, headerBytes } from "./frames.ts";
 
-/** A payload so large that it is not copied to be joined with others. */
+/** Smallest payload in bytes that is not copied to be joined with others. */
 const largeBytes = 65_536;
 
-/** What a peer is to be sent in one write: payloads in order, the last of them first. */
+/** The payloads of one write to a peer, as a list from the last payload to the first. */
 export type Batch = {
   readonly payload: Uint8Array;
   readonly before: Batch | undefined;
-  /** Frame headers included. */
+  /** Size including frame headers. */
   readonly bytes: number;
-  /** Its encoded frames, counted. Apart from the batch, so that a slow reader does not keep the whole tick alive. */
+  /** Counter of the encoded frames. It is a separate object so that a slow peer does not keep all batches of the tick alive. */
   readonly memory: SharedBytes;
-  /** Makes {@link Batches.append} find the batch that the peer before this one got. */
+  /** The batch that {@link Batches.append} made for the previous peer. */
   next: Batch | undefined;
   encoded: readonly Buffer[] | undefined;
 };
 
 /**
- * The batches of one turn of the event loop. Peers that are sent the same payloads share one batch: what a thousand
- * subscribers hear is encoded once, and each of them costs a comparison.
+ * The batches of one event-loop tick. Peers that receive the same payloads share one batch. So an event to a thousand
+ * subscribers is encoded once, and each subscriber costs one comparison.
  *
- * Payloads must stay as they are until the turn is over.
+ * Payloads must not change until the tick is over.
  */
 export class Batches {
   #first: Batch | undefined;
   #bytes = 0;
 
-  /** Bytes of the payloads that the batches keep, frame headers included. */
+  /** Bytes of the payloads in all batches, including frame headers. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The batch that is `before` and then `payload`; `before` is `undefined` for a peer that has none in this turn. */
+  /** Returns the batch of `before` followed by `payload`. `before` is `undefined` for a peer without a batch in this tick. */
   append(before: Batch | undefined, payload: Uint8Array): Batch {
     const known = before === undefined ? this.#first : before.next;
     if (known !== undefined && known.payload === payload) return known;
@@ -45,14 +45,14 @@ export class Batches {
     return batch;
   }
 
-  /** Ends the turn: later batches share nothing with earlier ones. */
+  /** Ends the tick. Later batches share nothing with earlier ones. */
   clear(): void {
     this.#first = undefined;
     this.#bytes = 0;
   }
 }
 
-/** The frames of a batch, as few buffers as copying little allows. Encoded when first asked for. */
+/** Returns the frames of a batch in few buffers, without copying large payloads. The first call encodes them. */
 export function encodeBatch(batch: Batch): readonly Buffer[] {
   batch.encoded ??= encode(batch);
   return batch.encoded;

@@ -17,7 +17,7 @@ import { encodeEvent } from "./replies.ts";
 import type { Traffic } from "./traffic.ts";
 import type { Uplink } from "./uplink.ts";
 
-// The entries of an event's data by which the classic cluster pushes. Origin: its start_http.php and start_ws.php.
+// Keys of the event data that the classic cluster uses to push. Origin: its start_http.php and start_ws.php.
 const CONTENT = "content";
 const CONNECTION_ID = "to_connection_id";
 
@@ -29,7 +29,7 @@ type BridgeParts = {
   readonly subjects: Subjects;
   readonly subscriptions: Subscriptions<Peer>;
   readonly deliveries: Deliveries;
-  /** Names of the events that mean everyone. */
+  /** Names of the events that address everyone. */
   readonly broadcastEvents: readonly string[];
   readonly traffic: Traffic;
 };
@@ -37,8 +37,8 @@ type BridgeParts = {
 type Broadcast = { readonly key: string; readonly name: Buffer };
 
 /**
- * Between Workerman peers and the rest of the cluster: what a PHP publisher sends reaches our connections, and what our
- * publisher sends reaches those of PHP pushers. What came over it one way is marked and never goes back.
+ * Carries publications between Workerman peers and the rest of the cluster: from PHP publishers to our connections, and from
+ * our publisher to the connections of PHP pushers. A header marks each carried publication so that it never returns.
  */
 export class Bridge {
   readonly #parts: BridgeParts;
@@ -46,7 +46,7 @@ export class Bridge {
   readonly #broadcastKeys: ReadonlySet<string>;
   readonly #openBroadcasts = new Set<string>();
   #everyone: BusSubscription | undefined;
-  /** By the number of the Workerman worker, as text. */
+  /** NATS subscriptions by the number of the Workerman worker, as text. */
   readonly #workers = new Map<string, BusSubscription>();
 
   constructor(parts: BridgeParts) {
@@ -62,14 +62,14 @@ export class Bridge {
     return this.#broadcastKeys.has(key);
   }
 
-  /** A peer has published an event of which {@link isBroadcast} is true. */
+  /** Publishes a peer's event to everyone. Must be called only if {@link isBroadcast} is true for its name. */
   toEveryone(data: Buffer): void {
     const content = readScalars(data, [CONTENT])?.get(CONTENT);
     if (content === undefined || content.type === "null") return;
     this.#send("to-everyone", { kind: "everyone" }, content.text);
   }
 
-  /** A peer has published an event; if it is named after one of our workers it is for a connection there. */
+  /** Publishes a peer's event to one connection if the event is named after one of our workers. */
   toConnection(key: string, data: Buffer): void {
     if (!isWorkerId(key)) return;
     const scalars = readScalars(data, [CONTENT, CONNECTION_ID]);
@@ -79,7 +79,7 @@ export class Bridge {
     this.#send("to-connection", { kind: "connection", connection: { workerId: key, connectionId } }, content.text);
   }
 
-  /** Peers of this server now subscribe to the channel, or no longer do. */
+  /** Must be called when the first peer of this server subscribes to a channel, and when the last one unsubscribes. */
   onChannel(key: string, isOpen: boolean): void {
     if (this.#broadcastKeys.has(key)) this.#onBroadcastChannel(key, isOpen);
     if (isWorkermanWorkerId(key)) this.#onWorkerChannel(key, isOpen);
@@ -116,14 +116,14 @@ export class Bridge {
     const { subscriptions, traffic } = this.#parts;
     traffic.bridged["from-everyone"]++;
     const data = encodeArray([[CONTENT, encodeString(message.data)]]);
-    // Somebody who listens under several of the names hears it once, under the first.
-    const told = this.#openBroadcasts.size > 1 ? new Set<Peer>() : undefined;
+    // A peer that subscribes to several of the names receives the publication once, under the first name.
+    const reached = this.#openBroadcasts.size > 1 ? new Set<Peer>() : undefined;
     for (const { key, name } of this.#broadcasts) {
       const payload = this.#openBroadcasts.has(key) ? encodeEvent(name, data) : undefined;
       if (payload === undefined) continue;
       subscriptions.forEach(key, (peer) => {
-        if (told?.has(peer)) return;
-        told?.add(peer);
+        if (reached?.has(peer)) return;
+        reached?.add(peer);
         peer.deliver(payload);
       });
     }

@@ -12,7 +12,7 @@ function newBudget(maxBytes: number) {
   return { budget, events };
 }
 
-test("large frames get room in the order in which they ask, and one always has room", () => {
+test("large frames reserve memory in order of request, and one frame always fits", () => {
   const { budget, events } = newBudget(400);
   const reserve = (name: string, bytes: number) => budget.reserveFrame(bytes, () => events.push(name));
 
@@ -31,7 +31,7 @@ test("large frames get room in the order in which they ask, and one always has r
   expect([budget.usedBytes, budget.waitingFrames]).toEqual([0, 0]);
 });
 
-test("a frame that gives up its place in the line does not hold up those behind it", () => {
+test("a cancelled frame does not block the frames behind it", () => {
   const { budget, events } = newBudget(400);
   const first = budget.reserveFrame(60, () => {});
   const second = budget.reserveFrame(90, () => events.push("second"));
@@ -44,7 +44,7 @@ test("a frame that gives up its place in the line does not hold up those behind 
   expect(budget.usedBytes).toBe(40);
 });
 
-test("shared memory counts once, and publishers that waited are told when it is low", () => {
+test("shared memory counts once, and waiting publishers are called back when it is low", () => {
   const { budget, events } = newBudget(400);
   const memory = { bytes: 200, holders: 0 };
   budget.hold(memory);
@@ -57,7 +57,7 @@ test("shared memory counts once, and publishers that waited are told when it is 
   expect([events, budget.usedBytes, budget.isOutboundHigh]).toEqual([["outbound low"], 0, false]);
 });
 
-test("requests that wait stop the reading at an eighth of the budget, until half of that is left", () => {
+test("waiting requests pause reading at an eighth of the budget, until half of that is left", () => {
   const { budget, events } = newBudget(800);
 
   for (const bytes of [99, 1, -49, -1]) budget.addWaiting(bytes);
@@ -66,7 +66,7 @@ test("requests that wait stop the reading at an eighth of the budget, until half
   expect(events).toEqual(["waiting high", "waiting low"]);
 });
 
-test("a request that waits takes the room of the frame that it came in", () => {
+test("a waiting request takes the memory of the frame in which it arrived", () => {
   const { budget, events } = newBudget(400);
   const first = budget.reserveFrame(90, () => {});
   budget.reserveFrame(90, () => events.push("second"));

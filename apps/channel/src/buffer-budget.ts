@@ -1,7 +1,7 @@
-/** Memory that several peers may share: it counts once, however many hold it. */
+/** Memory that several peers may share. It counts once for all its holders. */
 export type SharedBytes = { readonly bytes: number; holders: number };
 
-/** Shares of the budget. Each kind of buffer has its own, so that none waits for room that only it can free. */
+/** Shares of the budget. Each kind of buffer has its own share, so that no kind waits for memory that only it can free. */
 const OUTBOUND_HIGH = 1 / 2;
 const OUTBOUND_LOW = 1 / 4;
 const FRAMES = 1 / 4;
@@ -10,28 +10,28 @@ const WAITING_LOW = 1 / 16;
 
 type BufferBudgetParts = {
   readonly maxBytes: number;
-  /** Bytes that the outlet keeps until the end of the tick. */
+  /** Returns the bytes that the outlet buffers until the end of the tick. */
   batchBytes(): number;
-  /** There is room again that {@link BufferBudget.isOutboundHigh} denied to somebody. */
+  /** Called when {@link BufferBudget.isOutboundHigh} has been true for a caller and is false again. */
   onOutboundLow(): void;
-  /** Requests that wait hold too much: no peer may be read from until they hold less. */
+  /** Called when waiting requests exceed their share, and when they no longer do. Meanwhile no peer may be read from. */
   onWaiting(isHigh: boolean): void;
 };
 
 type FrameRequest = { readonly bytes: number; readonly onGranted: () => void };
 
 /**
- * Counts the memory of all peers' buffers: frames that have not arrived whole, requests that wait, and bytes that are not
- * sent. Publishers wait at half of it, large frames and waiting requests have a part of their own.
+ * Counts the memory of all peers' buffers: incomplete frames, waiting requests and unsent bytes. Publishers wait when unsent
+ * bytes take half of the budget. Large frames and waiting requests have shares of their own.
  */
 export class BufferBudget {
   readonly #parts: BufferBudgetParts;
-  /** Large frames that wait for room, in the order of their arrival. */
+  /** Large frames that wait for memory, in order of arrival. */
   readonly #frameRequests = new Set<FrameRequest>();
   #outboundBytes = 0;
   #frameBytes = 0;
   #waitingBytes = 0;
-  /** The part of `#waitingBytes` that frames hold which wait for room. */
+  /** The part of `#waitingBytes` that belongs to frames waiting for memory. */
   #heldBytes = 0;
   #isOutboundDenied = false;
   #isWaitingHigh = false;
@@ -48,12 +48,12 @@ export class BufferBudget {
     return this.#outboundBytes + this.#parts.batchBytes();
   }
 
-  /** Large frames that wait for room. */
+  /** Number of large frames that wait for memory. */
   get waitingFrames(): number {
     return this.#frameRequests.size;
   }
 
-  /** Whether publishers must wait for subscribers to read. Somebody who asks is called back when they need not. */
+  /** Whether publishers must wait for subscribers to read. After `true`, `onOutboundLow` is called when the wait is over. */
   get isOutboundHigh(): boolean {
     const isHigh = this.outboundBytes >= this.#parts.maxBytes * OUTBOUND_HIGH;
     if (isHigh) this.#isOutboundDenied = true;
@@ -82,7 +82,7 @@ export class BufferBudget {
     this.checkOutbound();
   }
 
-  /** Must be called when {@link BufferBudgetParts.batchBytes} has become less. */
+  /** Must be called when {@link BufferBudgetParts.batchBytes} has decreased. */
   checkOutbound(): void {
     if (!this.#isOutboundDenied || this.outboundBytes >= this.#parts.maxBytes * OUTBOUND_LOW) return;
     this.#isOutboundDenied = false;
@@ -90,8 +90,8 @@ export class BufferBudget {
   }
 
   /**
-   * Reserves room for a frame. Without room `onGranted` is called later; the returned function gives the room back, or
-   * takes the request back.
+   * Reserves memory for a frame. If there is not enough, `onGranted` is called later. The returned function releases the memory
+   * or cancels the request.
    */
   reserveFrame(bytes: number, onGranted: () => void): { readonly isGranted: boolean; end(): void } {
     const request: FrameRequest = { bytes, onGranted };
@@ -105,7 +105,7 @@ export class BufferBudget {
     return { isGranted, end };
   }
 
-  /** Counts memory of requests that wait; a negative number when they wait no more. */
+  /** Counts memory of waiting requests. A negative number means that requests no longer wait. */
   addWaiting(bytes: number): void {
     this.#waitingBytes += bytes;
     if (bytes < 0) this.#grantFrames();
@@ -116,15 +116,15 @@ export class BufferBudget {
     this.#parts.onWaiting(isHigh);
   }
 
-  /** Counts memory of frames that wait for room; a negative number when they wait no more. */
+  /** Counts memory of frames that wait for memory. A negative number means that frames no longer wait. */
   addHeld(bytes: number): void {
     this.#heldBytes += bytes;
     this.addWaiting(bytes);
   }
 
   /**
-   * One frame always has room, so that no frame is too large for the budget. A frame that has come whole is a request that
-   * may have to wait: then it still takes the room of another frame.
+   * One frame always fits, so that no frame is too large for the budget. A complete frame is a request, and a waiting request
+   * takes the memory of another frame.
    */
   #hasRoomFor(bytes: number): boolean {
     const taken = this.#frameBytes + this.#waitingBytes - this.#heldBytes;

@@ -1,15 +1,16 @@
 const blockBytes = 65_536;
-/** Larger pieces get memory of their own: their few hundred bytes of bookkeeping weigh little. */
+/** Largest piece in bytes that is copied into a shared block. A larger piece outweighs the cost of its own buffer. */
 const largestPiece = 4_096;
 
 /**
- * Copies small pieces into shared blocks, since memory of its own costs each piece several hundred bytes. A block is
- * freed when none of its pieces is in use: meant for pieces that are given up in the order in which they came.
+ * Copies small pieces into shared blocks, because a buffer of its own costs each piece several hundred bytes. A block is freed
+ * when none of its pieces is in use, so pieces should be released in the order in which they were copied.
  */
 export class ByteBlocks {
   #block = Buffer.alloc(0);
   #used = 0;
 
+  /** Returns a copy of `piece`. */
   copy(piece: Buffer): Buffer {
     if (piece.length > largestPiece) {
       const own = Buffer.allocUnsafeSlow(piece.length);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
@@ -26,16 +26,16 @@ import { Uplink } from "./uplink.ts";
 
 export type Channel = Running &
   AsyncDisposable & {
-    /** `undefined`: no TCP. */
+    /** `undefined` without TCP. */
     readonly port: number | undefined;
     readonly adminPort: number;
   };
 
 /**
- * Starts a channel server. It is usable at once: until NATS is reached, however long that takes, its own peers hear each
- * other, as with the original.
+ * Starts a channel server. It accepts peers at once. Until NATS is connected, its own peers receive each other's events, as with
+ * the original.
  *
- * @throws when an address cannot be bound, or the credentials of NATS cannot be read.
+ * @throws when an address cannot be bound or the NATS credentials cannot be read.
  */
 export async function startChannel(config: ChannelConfig, log: Log, signal: AbortSignal): Promise<Channel> {
   const stopping = new AbortController();
@@ -52,8 +52,8 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
     await running.admin?.stop();
   };
   try {
-    // A file that cannot be read fails at once; all else is tried again for ever.
-    await Promise.race([nats, nextTurn()]);
+    // An unreadable credentials file fails at once. Every other failure is retried for ever.
+    await Promise.race([nats, nextTick()]);
     const readiness = (): Readiness => {
       if (stopping.signal.aborted) return { ready: false, reason: "draining" };
       const health = server.bus.health();
@@ -71,7 +71,7 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
   const adminPort = running.admin.port;
   log.info({ host: config.tcp?.host, port, socketPath: config.socketPath, adminPort }, "channel server listening");
   if (config.tcp !== undefined && config.allowedNetworks === undefined && !isLoopback(config.tcp.host)) {
-    log.warn({ host: config.tcp.host }, "anybody who reaches this address is a peer: set CHANNEL_ALLOWED_NETWORKS");
+    log.warn({ host: config.tcp.host }, "peers from any network are accepted: set CHANNEL_ALLOWED_NETWORKS");
   }
   let stopped: Promise<void> | undefined;
   const stopOnce = () => (stopped ??= stop());
@@ -79,14 +79,14 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
 }
 
 /**
- * What is on its way through NATS to our own subscribers may be this share of a peer's unsent bytes: with the half at which
- * publishers wait, and twice the share when NATS hangs and its confirmations are given up, it stays below the limit.
+ * Divisor of a peer's maximum unsent bytes. The quotient bounds the bytes in flight through NATS to our own subscribers.
+ * Publishers wait at half of the maximum. If NATS hangs, twice the quotient may be in flight, and the sum stays below the maximum.
  */
 const RETURNING_SHARE = 8;
 
-/** Everything between the peers' sockets and NATS. */
+/** Creates all parts between the peers' sockets and NATS. */
 function createServer(config: ChannelConfig, log: Log) {
-  const { limits } = config;
+  const { limits, allowsClass } = config;
   const bus = new LateBus();
   const subjects = new Subjects(config.bus.prefix);
   const traffic = newTraffic();
@@ -105,7 +105,7 @@ function createServer(config: ChannelConfig, log: Log) {
   });
   const slowPeers = new SlowPeers(subscriptions, (peer) => {
     conversations.resume();
-    if (!peer.isGone) queues.onCaughtUp(peer);
+    if (!peer.isClosed) queues.onCaughtUp(peer);
   });
   const deliveries = new Deliveries(() => outlet.isBehind, onFree);
 
@@ -114,13 +114,13 @@ function createServer(config: ChannelConfig, log: Log) {
   const { broadcastEvents } = config;
   const bridge = new Bridge({ bus, uplink, subjects, subscriptions, deliveries, broadcastEvents, traffic });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
-  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, onChannel });
-  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic });
+  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, allowsClass, onChannel });
+  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic, allowsClass });
   const congestion = { uplink, store, slowPeers, budget, deliveries };
   const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
-  const conversations = new Conversations({ handler: requests, traffic });
-  const onGone = (peer: Peer) => requests.onGone(peer);
-  const peers = new Peers({ config, conversations, outlet, budget, slowPeers, traffic, log, onGone });
+  const conversations = new Conversations({ handler: requests, traffic, log });
+  const onClosed = (peer: Peer) => requests.onClosed(peer);
+  const peers = new Peers({ config, conversations, outlet, budget, slowPeers, traffic, log, onClosed });
 
   const metrics = createChannelMetrics(traffic, bus, () => ({
     ...peers.heldBytes,
@@ -144,13 +144,13 @@ function createServer(config: ChannelConfig, log: Log) {
     queues.arrive(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
   };
 
-  /** Hands on what was read, delivers what comes of it, and ends the connections. */
+  /** Processes what was read from peers, delivers the results, and ends the connections. */
   const drain = async (signal: AbortSignal) => {
     peers.stopReading();
     await conversations.settle(signal);
     queues.stop();
     await store.stop(signal);
-    // NATS answers after it has sent us the events that our own peers published for each other.
+    // NATS confirms after it has sent us the events that our own peers published for each other.
     await bus.confirm();
     deliveries.finish();
     await peers.end(signal);
@@ -158,24 +158,24 @@ function createServer(config: ChannelConfig, log: Log) {
   return { bus, peers, metrics, arrive, drain };
 }
 
-/** What a queue item or event takes in NATS beside its bytes: headers such as the item's id. */
+/** Bytes that a queue item or event takes in NATS beside its content, such as the header with the item's id. */
 const MESSAGE_HEADER_BYTES = 1_024;
 
-/** Warns now, and when another server is connected to, if NATS does not take what peers may send. */
+/** Warns now and after each connect if NATS accepts smaller messages than peers may send. */
 function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void {
   const check = () => {
     const maxPayloadBytes = bus.maxPayloadBytes();
     if (maxPayloadBytes >= maxFrameBytes + MESSAGE_HEADER_BYTES) return;
     log.warn(
       { maxPayloadBytes, maxFrameBytes },
-      "max_payload of NATS is below CHANNEL_MAX_FRAME_BYTES: larger events stay on this server, larger queue items are dropped",
+      "max_payload of NATS is below CHANNEL_MAX_FRAME_BYTES: larger events reach peers of this server only, larger queue items are dropped",
     );
   };
   check();
   bus.onConnection((isConnected) => isConnected && check());
 }
 
-/** Connects to NATS, and says so to `arrive`. Rejects only when that can never be; `undefined` when stopped before. */
+/** Connects to NATS and then calls `arrive`. Rejects only when retrying is useless. Resolves with `undefined` when aborted. */
 async function connectLate(
   config: ChannelConfig,
   log: Log,

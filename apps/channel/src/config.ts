@@ -3,6 +3,7 @@ import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type LogLevel, readSettings, setting } from "@fanwire/service";
 import { maxFrameBytes } from "./frames.ts";
 import { networkList, parseNetwork } from "./networks.ts";
+import { allowClasses, type ClassRule, isClassPattern } from "./php-classes.ts";
 
 const MIB = 1_048_576;
 
@@ -11,12 +12,12 @@ export const channelSettings = {
   CHANNEL_HOST: setting
     .host("127.0.0.1")
     .describe(
-      "Address Workerman peers connect to; `0.0.0.0` or `::` for all interfaces. The protocol knows no authentication: open it to trusted networks only.",
+      "Address to which Workerman peers connect; `0.0.0.0` or `::` for all interfaces. The protocol has no authentication, so open it to trusted networks only.",
     ),
   CHANNEL_PORT: setting
     .text("2206")
     .refine((text) => /^(off)?$|^[0-9]{1,5}$/.test(text) && !(Number(text) > 65_535), "must be a port, or off")
-    .describe("TCP port for Workerman peers; `off`: none."),
+    .describe("TCP port for Workerman peers; `off` disables TCP."),
   CHANNEL_SOCKET: setting.optionalText().describe("Path of a Unix socket for Workerman peers, beside the TCP port."),
   CHANNEL_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
   CHANNEL_ADMIN_PORT: setting.port(9206).describe("Port of /healthz, /readyz and /metrics."),
@@ -24,77 +25,87 @@ export const channelSettings = {
     .list("")
     .refine((list) => list.every((text) => parseNetwork(text) !== undefined), "must be networks such as 10.0.0.0/8")
     .describe(
-      "Networks TCP peers may connect from, comma-separated: `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`; empty: any. Peers on the Unix socket always may.",
+      "Networks from which TCP peers may connect, comma-separated: `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`; empty allows any. Peers on the Unix socket are always allowed.",
     ),
   CHANNEL_BROADCAST_EVENTS: setting
     .list("вещание,broadcast,广播")
     .describe(
-      "Event names that mean everyone: their `content` reaches every connection of the cluster, and what is published to everyone reaches the peers that subscribe to one of them; empty: none.",
+      "Event names that address everyone, comma-separated; empty for none. Their `content` is published to every connection of the cluster, and publications to everyone are delivered to peers that subscribe to one of them.",
+    ),
+  CHANNEL_ALLOWED_CLASSES: setting
+    .list("")
+    .refine((list) => list.every(isClassPattern), "must be classes such as User, App\\User or App\\*")
+    .describe(
+      "PHP classes whose objects are passed on beside `stdClass`, comma-separated: `User`, `App\\User`, `App\\*` for a namespace, `*` for all. Messages with other objects are ignored, because a receiver may end when it reads them.",
     ),
   CHANNEL_MAX_PEERS: setting
     .integer({ min: 1, max: 1_000_000, default: 10_000 })
-    .describe("Peers a channel server carries; more are closed at once."),
+    .describe("Maximum peers of a channel server. Further connections are closed at once."),
   CHANNEL_MAX_FRAME_BYTES: setting
     .integer({ min: 1_024, max: maxFrameBytes, default: maxFrameBytes })
-    .describe("Largest frame a peer may send; a larger one closes it."),
+    .describe("Largest frame from a peer. A peer that sends a larger one is closed."),
   CHANNEL_FRAME_SECONDS: setting
     .integer({ min: 0, max: 86_400, default: 60 })
-    .describe("Time a peer may take to send one frame to its end; one that takes longer is closed; 0: any time."),
+    .describe(
+      "Maximum time in which a peer must send one complete frame. A slower peer is closed. 0 disables the limit.",
+    ),
   CHANNEL_MAX_UNSENT_BYTES: setting
     .integer({ min: 1_024, max: 1_073_741_824, default: 10 * MIB })
     .describe(
-      "Bytes kept for a peer that reads slowly. At half of them peers of this server that publish to it wait; one that has more waiting, by what other servers publish, is closed.",
+      "Maximum unsent bytes for each peer. At half of it, publishers on this server wait for the peer. A peer that exceeds it, because of publishers elsewhere, is closed.",
     ),
   CHANNEL_MAX_BUFFERED_BYTES: setting
     .integer({ min: 2 * maxFrameBytes, max: 1_099_511_627_776, default: 256 * MIB })
     .describe(
-      "Memory of all peers' buffers together: frames that have not come whole, requests that wait, unsent bytes. Senders wait first; beyond it those with most unsent bytes are closed.",
+      "Maximum memory of all peers' buffers together: incomplete frames, waiting requests, unsent bytes. Senders wait first. Above it the peers with most unsent bytes are closed.",
     ),
   CHANNEL_MAX_SUBSCRIPTIONS: setting
     .integer({ min: 1, max: 10_000_000, default: 200_000 })
-    .describe("Channels a peer may subscribe to; one more closes it."),
+    .describe("Maximum channels to which a peer subscribes. A peer that exceeds it is closed."),
   CHANNEL_MAX_WATCHES: setting
     .integer({ min: 1, max: 1_000_000, default: 1_000 })
-    .describe("Queues a peer may watch; one more closes it."),
+    .describe("Maximum queues that a peer watches. A peer that exceeds it is closed."),
   CHANNEL_MAX_UNCONFIRMED_BYTES: setting
     .integer({ min: 65_536, max: 1_073_741_824, default: 8 * MIB })
-    .describe("Bytes on their way to NATS; while there are more, no peer that sends anything is read from."),
+    .describe("Maximum bytes in flight to NATS. Above it, reading from peers is paused (TCP backpressure)."),
   CHANNEL_MAX_UNSTORED_BYTES: setting
     .integer({ min: 65_536, max: 1_073_741_824, default: 64 * MIB })
     .describe(
-      "Memory of queue items that JetStream does not have yet; while there are more, no peer that sends anything is read from.",
+      "Maximum memory of queue items that are not stored in JetStream yet. Above it, reading from peers is paused (TCP backpressure).",
     ),
   CHANNEL_QUEUE_MAX_BYTES: setting
     .integer({ min: 65_536, max: 1_000_000_000_000, default: 1_024 * MIB })
     .describe(
-      "Size of the JetStream stream that holds the queues. When it is full, items wait in the channel servers. Used when the stream is created.",
+      "Maximum size of the JetStream stream of the queues. When it is full, items wait in the channel servers. Used when the stream is created.",
     ),
   CHANNEL_QUEUE_MAX_AGE_SECONDS: setting
     .integer({ min: 0, max: 315_360_000, default: 0 })
-    .describe("Age at which queue items nobody took are deleted; 0: never. Used when the stream is created."),
+    .describe("Age at which undelivered queue items expire; 0 for never. Used when the stream is created."),
   CHANNEL_QUEUE_REPLICAS: setting
     .integer({ min: 1, max: 5, default: 1 })
-    .describe("NATS servers that each keep a copy of the queues. Used when the stream is created."),
+    .describe("Number of NATS servers that store a copy of the queues. Used when the stream is created."),
   CHANNEL_DRAIN_SECONDS: setting
     .integer({ min: 0, max: 3_600, default: 5 })
-    .describe("Time a stopping server takes at most to hand on what it has read and written before."),
+    .describe("Maximum time in which a stopping server processes received requests and writes unsent bytes."),
 };
 
 export type ChannelConfig = {
   readonly bus: BusConfig;
   readonly logLevel: LogLevel;
-  /** `undefined`: no TCP. */
+  /** `undefined` without TCP. */
   readonly tcp: { readonly host: string; readonly port: number } | undefined;
   readonly socketPath: string | undefined;
   readonly adminHost: string;
   readonly adminPort: number;
-  /** `undefined`: any. */
+  /** `undefined` allows any. */
   readonly allowedNetworks: BlockList | undefined;
   readonly broadcastEvents: readonly string[];
+  /** Whether objects of a class are passed on. */
+  readonly allowsClass: ClassRule;
   readonly limits: Limits;
   readonly queues: {
     readonly maxBytes: number;
-    /** 0: none. */
+    /** 0 means no limit. */
     readonly maxAgeMs: number;
     readonly replicas: number;
   };
@@ -104,7 +115,7 @@ export type ChannelConfig = {
 export type Limits = {
   readonly peers: number;
   readonly frameBytes: number;
-  /** 0: none. */
+  /** 0 means no limit. */
   readonly frameMs: number;
   readonly unsentBytes: number;
   readonly bufferedBytes: number;
@@ -114,7 +125,7 @@ export type Limits = {
   readonly unstoredBytes: number;
 };
 
-/** @throws ConfigError naming every variable that is wrong. */
+/** @throws ConfigError that names every wrong variable. */
 export function readConfig(env: NodeJS.ProcessEnv): ChannelConfig {
   const values = readSettings(channelSettings, env);
   const hasTcp = values.CHANNEL_PORT !== "off" && values.CHANNEL_PORT !== "";
@@ -127,6 +138,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ChannelConfig {
     adminPort: values.CHANNEL_ADMIN_PORT,
     allowedNetworks: networkList(values.CHANNEL_ALLOWED_NETWORKS),
     broadcastEvents: values.CHANNEL_BROADCAST_EVENTS,
+    allowsClass: allowClasses(values.CHANNEL_ALLOWED_CLASSES),
     limits: {
       peers: values.CHANNEL_MAX_PEERS,
       frameBytes: values.CHANNEL_MAX_FRAME_BYTES,

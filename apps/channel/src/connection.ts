@@ -3,11 +3,12 @@ import type { BufferBudget } from "./buffer-budget.ts";
 import { Conversation } from "./conversations.ts";
 import { type DecodedFrames, FrameDecoder } from "./frames.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 
-/** An unfinished frame larger than this needs room in the budget before more of it is read. */
+/** Largest incomplete frame in bytes that needs no reserved memory. */
 const SMALL_FRAME = 4_096;
 
-/** Why a peer is not read from: it waits for its own requests, for room for its frame, or all peers wait. */
+/** Why a peer is not read from: its own requests wait, its frame waits for memory, or reading from all peers is paused. */
 export type NotReading = "requests" | "frame-room" | "all";
 
 type ConnectionParts = {
@@ -15,11 +16,12 @@ type ConnectionParts = {
   readonly socket: Socket;
   readonly budget: BufferBudget;
   readonly maxFrameBytes: number;
-  /** Everything that the peer said is carried out. */
+  readonly allowsClass: ClassRule;
+  /** Called when all requests of the peer are processed. */
   onIdle(): void;
 };
 
-/** The receiving side of one peer's connection: its frames until they are handed on, and whether it is read from. */
+/** The receiving side of one peer's connection. It decodes frames and pauses the socket. */
 export class Connection {
   readonly peer: Peer;
   readonly socket: Socket;
@@ -27,40 +29,41 @@ export class Connection {
   readonly #budget: BufferBudget;
   readonly #decoder: FrameDecoder;
   readonly #notReading = new Set<NotReading>();
-  /** Since when an unfinished frame has been coming, by `performance.now()`; `undefined`: none is. */
+  /** Start of the incomplete frame by `performance.now()`, or `undefined` without one. */
   #frameSince: number | undefined;
-  /** When something came last, or when reading was resumed, by `performance.now()`. */
+  /** Time of the last received bytes or of the last resume, by `performance.now()`. */
   #receivedAt = 0;
   #frameRoom: { end(): void } | undefined;
-  /** The room is there, so that the frame may come whole. */
+  /** Whether memory for the whole frame is reserved. */
   #hasRoom = false;
-  /** Memory of a frame that waits for room, as counted in the budget. */
+  /** Memory of a frame that waits for memory, as counted in the budget. */
   #waitingBytes = 0;
   #isReading = true;
 
-  constructor({ peer, socket, budget, maxFrameBytes, onIdle }: ConnectionParts) {
+  constructor({ peer, socket, budget, maxFrameBytes, allowsClass, onIdle }: ConnectionParts) {
     this.peer = peer;
     this.socket = socket;
     this.#budget = budget;
     this.#decoder = new FrameDecoder(maxFrameBytes);
     this.conversation = new Conversation(peer, {
+      allowsClass,
       setReading: (isReading) => this.setReading("requests", isReading),
       onIdle,
       addWaiting: (bytes) => budget.addWaiting(bytes),
     });
   }
 
-  /** Memory of an unfinished frame. */
+  /** Memory of the incomplete frame. */
   get unfinishedBytes(): number {
     return this.#decoder.heldBytes;
   }
 
-  /** Whether the frame that is coming began before `time` and the peer alone is to blame. */
+  /** Whether the incomplete frame began before `time` although the peer is read from. */
   isFrameOlderThan(time: number): boolean {
     return this.#isReading && this.#frameSince !== undefined && this.#frameSince < time;
   }
 
-  /** Whether it has room for a frame of which nothing has come since `time`. */
+  /** Whether memory is reserved for a frame of which no bytes have arrived since `time`. */
   hasIdleRoom(time: number): boolean {
     return this.#isReading && this.#hasRoom && this.#receivedAt < time;
   }
@@ -80,13 +83,13 @@ export class Connection {
     this.#apply();
   }
 
-  /** Gives back what an unfinished frame holds. */
+  /** Drops the incomplete frame and releases its memory. */
   forgetFrame(): void {
     this.#decoder.forget();
     this.#endRoom();
   }
 
-  /** Starts or stops reading. A frame that has room comes to its end even when all peers wait: others wait for its room. */
+  /** Pauses or resumes the socket. A frame with reserved memory is read to its end, because other frames wait for that memory. */
   #apply(): void {
     const isAllStopped = this.#notReading.has("all") && !this.#hasRoom;
     const isReading = !isAllStopped && !this.#notReading.has("requests") && !this.#notReading.has("frame-room");
@@ -96,13 +99,13 @@ export class Connection {
       this.socket.pause();
       return;
     }
-    // The time for which we do not read is not the sender's.
+    // The time limit of a frame must not include the time in which we did not read.
     this.#receivedAt = performance.now();
     this.#frameSince = this.#decoder.heldBytes > 0 ? this.#receivedAt : undefined;
     this.socket.resume();
   }
 
-  /** `isOver`: the frame for which there was room is no longer coming. */
+  /** `isOver` means that the frame with reserved memory is complete or invalid. */
   #reserveRoom(isOver: boolean): void {
     if (isOver) this.#endRoom();
     const { declaredBytes } = this.#decoder;

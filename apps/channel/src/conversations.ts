@@ -1,48 +1,51 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Log } from "@fanwire/service";
 import { Deque } from "./core/deque.ts";
 import type { DecodedFrames, FrameError } from "./frames.ts";
 import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { type Name, type Parsed, parseInSteps, type Request } from "./request.ts";
 import type { PauseReason, Traffic } from "./traffic.ts";
 
-/** Carries out what peers ask. */
+/** Carries out the requests of peers. */
 export interface RequestHandler {
-  /** Why no request can be carried out now; {@link Conversations.resume} says when to ask again. */
+  /** Returns why no request can be carried out now. {@link Conversations.resume} must be called when the reason has ended. */
   congestion(): PauseReason | undefined;
-  /** The same of one name of a request. */
+  /** Returns why one name of a request cannot be handled now. */
   pauseReason(request: Request, name: Name): PauseReason | undefined;
   /** Called once for each request, before its names. */
   begin(peer: Peer, request: Request): void;
-  /** Called for each name of the request in turn; `at` counts from 0. */
+  /** Called for each name of the request in order. `at` counts from 0. */
   handle(peer: Peer, request: Request, name: Name, at: number): void;
 }
 
-/** Memory of a message beside its bytes, and of a name in a request that is read. */
+/** Memory in bytes of a message beside its content, and of a name in a parsed request. */
 const MESSAGE_COST = 150;
 const NAME_COST = 200;
 
 type ConversationParts = {
+  readonly allowsClass: ClassRule;
   setReading(isReading: boolean): void;
-  /** Everything is carried out. */
+  /** Called when all requests are carried out. */
   onIdle(): void;
-  /** Counts memory of what waits. */
+  /** Counts memory of waiting requests. */
   addWaiting(bytes: number): void;
 };
 
-/** What one peer said and has not been carried out yet. */
+/** The requests of one peer that are not carried out yet. */
 export class Conversation {
   readonly peer: Peer;
   readonly #parts: ConversationParts;
   readonly #messages = new Deque<Buffer>();
-  /** Memory of the messages and of the request; counted only while they wait. */
+  /** Memory of the messages and of the request. It is counted only while they wait. */
   #bytes = 0;
   #countedBytes = 0;
   #parsing: Generator<void, Parsed> | undefined;
   #request: Request | undefined;
-  /** The next name of the request. */
+  /** Index of the next name of the request. */
   nextName = 0;
-  /** Why what follows the messages cannot be read. */
+  /** Why the bytes after the messages cannot be decoded. */
   error: FrameError | null = null;
 
   constructor(peer: Peer, parts: ConversationParts) {
@@ -50,7 +53,7 @@ export class Conversation {
     this.#parts = parts;
   }
 
-  /** The request being carried out. */
+  /** The request that is being carried out. */
   get request(): Request | undefined {
     return this.#request;
   }
@@ -60,7 +63,7 @@ export class Conversation {
       this.#messages.push(message);
       this.#bytes += message.length + MESSAGE_COST;
     }
-    // Only one that waits already is counted; the others are carried out at once.
+    // Memory is counted only for a peer whose requests already wait. Other requests are carried out at once.
     if (this.#countedBytes > 0) this.#count(this.#bytes);
   }
 
@@ -68,14 +71,14 @@ export class Conversation {
     return this.#request !== undefined || this.#parsing !== undefined || this.#messages.size > 0;
   }
 
-  /** The next message being read; `undefined` when there is none. */
+  /** The parser of the current or next message, or `undefined` without one. */
   get parsing(): Generator<void, Parsed> | undefined {
     const message = this.#parsing === undefined ? this.#messages.shift() : undefined;
-    if (message !== undefined) this.#parsing = parseInSteps(message);
+    if (message !== undefined) this.#parsing = parseInSteps(message, this.#parts.allowsClass);
     return this.#parsing;
   }
 
-  /** The message is read. */
+  /** Must be called when the current message is parsed. */
   endParsing(): void {
     this.#parsing = undefined;
   }
@@ -115,31 +118,33 @@ export class Conversation {
   }
 }
 
-type ConversationsParts = { readonly handler: RequestHandler; readonly traffic: Traffic };
+type ConversationsParts = { readonly handler: RequestHandler; readonly traffic: Traffic; readonly log: Log };
 
-/** `later`: in the next tick, since this one has done enough. */
+/** `later` means in the next tick, because the slice of this tick is used up. */
 type Progress = "done" | "later" | PauseReason;
 
 const SETTLE_POLL_MS = 5;
+const LONGEST_LOGGED_NAME = 200;
 
 /**
- * Carries out what peers ask: each peer's requests strictly in order, the peers in turns, all of them only for a part of
- * each tick. A peer is not read from while something it said has to wait, so that what waits is bounded by what was
- * already read.
+ * Schedules the requests of peers. The requests of one peer run strictly in order, peers take turns, and all of them together take
+ * a slice of each tick. A peer whose request waits is not read from, so its waiting requests are bounded by the bytes already read.
  */
 export class Conversations {
   readonly #parts: ConversationsParts;
   readonly #pace = new Pace();
-  /** Those that continue in the next tick, and those that wait for {@link resume}. */
+  /** Conversations that continue in the next tick. */
   readonly #ready = new Set<Conversation>();
+  /** Conversations that wait for {@link resume}. */
   readonly #paused = new Set<Conversation>();
-  #isTurnPlanned = false;
+  #isTickPlanned = false;
+  #hasWarnedOfClass = false;
 
   constructor(parts: ConversationsParts) {
     this.#parts = parts;
   }
 
-  /** How many peers have said something that has to wait. */
+  /** Number of peers with waiting requests. */
   get waitingCount(): number {
     return this.#ready.size + this.#paused.size;
   }
@@ -153,12 +158,12 @@ export class Conversations {
     else this.#advance(conversation);
   }
 
-  /** Whether all that the peer said is carried out. */
+  /** Whether all requests of the peer are carried out. */
   isIdle(conversation: Conversation): boolean {
     return !this.#ready.has(conversation) && !this.#paused.has(conversation);
   }
 
-  /** Resolves when nothing waits any more, or when `signal` aborts. */
+  /** Resolves when no request waits, or when `signal` aborts. */
   async settle(signal: AbortSignal): Promise<void> {
     while (this.waitingCount > 0 && !signal.aborted) await delay(SETTLE_POLL_MS);
   }
@@ -168,14 +173,14 @@ export class Conversations {
     if (this.#paused.size === 0) return;
     for (const conversation of this.#paused) this.#ready.add(conversation);
     this.#paused.clear();
-    this.#planTurn();
+    this.#planTick();
   }
 
-  /** Must be called when the peer is gone, since nothing of what it said may have to be carried out any more. */
-  onGone(conversation: Conversation): void {
+  /** Must be called when the peer is disconnected, because its waiting requests may be dropped then. */
+  onClosed(conversation: Conversation): void {
     if (!this.#paused.delete(conversation)) return;
     this.#ready.add(conversation);
-    this.#planTurn();
+    this.#planTick();
   }
 
   #advance(conversation: Conversation): void {
@@ -187,7 +192,7 @@ export class Conversations {
   #wait(conversation: Conversation, progress: PauseReason | "later"): void {
     if (progress === "later") {
       this.#ready.add(conversation);
-      this.#planTurn();
+      this.#planTick();
     } else {
       this.#paused.add(conversation);
       this.#parts.traffic.pauses[progress]++;
@@ -195,31 +200,31 @@ export class Conversations {
     conversation.wait();
   }
 
-  #planTurn(): void {
-    if (this.#isTurnPlanned) return;
-    this.#isTurnPlanned = true;
+  #planTick(): void {
+    if (this.#isTickPlanned) return;
+    this.#isTickPlanned = true;
     setImmediate(() => {
-      this.#isTurnPlanned = false;
-      this.#turn();
+      this.#isTickPlanned = false;
+      this.#runTick();
     });
   }
 
-  #turn(): void {
+  #runTick(): void {
     let left = this.#ready.size;
     for (const conversation of this.#ready) {
       this.#ready.delete(conversation);
       this.#advance(conversation);
       if (--left === 0 || this.#pace.isOver()) break;
     }
-    if (this.#ready.size > 0) this.#planTurn();
+    if (this.#ready.size > 0) this.#planTick();
   }
 
   #carryOut(conversation: Conversation): Progress {
     const { handler } = this.#parts;
     const { peer } = conversation;
-    // What a peer said before it left is carried out; what one said before we threw it out is not.
-    while (!peer.isThrownOut) {
-      // A request takes much more memory than its message: none is read while it would only wait.
+    // Requests received before a peer disconnected are processed. Those of an evicted peer are dropped.
+    while (!peer.isEvicted) {
+      // A parsed request takes much more memory than its message, so no message is parsed while its request would wait.
       const congestion = handler.congestion();
       if (congestion !== undefined && conversation.hasMore) return congestion;
       const request = conversation.request ?? this.#nextRequest(conversation);
@@ -237,7 +242,7 @@ export class Conversations {
     return "done";
   }
 
-  /** The next one that means something; `undefined` when there is none. */
+  /** Returns the next valid request, or `undefined` without one. */
   #nextRequest(conversation: Conversation): Request | "later" | undefined {
     const { handler, traffic } = this.#parts;
     for (let parsing = conversation.parsing; parsing !== undefined; parsing = conversation.parsing) {
@@ -247,6 +252,7 @@ export class Conversations {
         const request = step.value;
         if (request.type === "ignored") {
           traffic.ignored[request.reason]++;
+          if (request.className !== undefined) this.#warnOfClass(conversation.peer, request.className);
         } else if (request.type === "hostile") {
           conversation.peer.close(request.reason);
           return undefined;
@@ -254,12 +260,20 @@ export class Conversations {
           traffic.requests[request.type]++;
           conversation.begin(request);
           handler.begin(conversation.peer, request);
-          // One without names is carried out already.
+          // A request without names is already carried out.
           return request.channels.length === 0 && this.#pace.isOverAfter(0) ? "later" : request;
         }
       }
       if (step.done ? this.#pace.isOverAfter(0) : this.#pace.isOver()) return "later";
     }
     return undefined;
+  }
+
+  /** Logs the first message that is ignored for its class. A metric counts all of them. */
+  #warnOfClass(peer: Peer, className: string): void {
+    if (this.#hasWarnedOfClass) return;
+    this.#hasWarnedOfClass = true;
+    const fields = { peer: peer.id, className: className.slice(0, LONGEST_LOGGED_NAME) };
+    this.#parts.log.warn(fields, "message ignored: class not in CHANNEL_ALLOWED_CLASSES");
   }
 }

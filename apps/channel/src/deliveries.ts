@@ -1,34 +1,40 @@
 import { Deque } from "./core/deque.ts";
 import { Pace } from "./pace.ts";
 
-/** Deliveries beyond this are not put off any more: NATS waits then, since nothing is read from it meanwhile. */
+/** Maximum bytes of waiting deliveries. Beyond it deliveries are made at once, and NATS is not read from meanwhile. */
 const MAX_BYTES = 8_388_608;
-/** Memory of a delivery that waits, beside its content. */
+/** Memory in bytes of a waiting delivery beside its content. */
 const DELIVERY_COST = 300;
+
+/**
+ * Longest time that deliveries take in one tick. All of them leave each peer in one write, so a shorter slice costs more writes.
+ * Peers are flushed in other ticks than this.
+ */
+const SLICE_MS = 8;
 
 type Delivery = { readonly bytes: number; readonly deliver: () => void };
 
-/** Spreads what comes from NATS over several ticks when it goes to many peers, in order. */
+/** Delivers messages from NATS to peers in order, over several ticks when there are many. */
 export class Deliveries {
   readonly #waiting = new Deque<Delivery>();
-  readonly #pace = new Pace();
+  readonly #pace = new Pace(SLICE_MS);
   readonly #isOutletBehind: () => boolean;
   readonly #onIdle: () => void;
   #bytes = 0;
   #isPlanned = false;
 
-  /** `onIdle` is called when nothing waits any more. */
+  /** `onIdle` is called when no delivery waits any longer. */
   constructor(isOutletBehind: () => boolean, onIdle: () => void) {
     this.#isOutletBehind = isOutletBehind;
     this.#onIdle = onIdle;
   }
 
-  /** Memory of the deliveries that wait. */
+  /** Memory of the waiting deliveries in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Calls `deliver` now, or after all that wait. */
+  /** Calls `deliver` now, or after all waiting deliveries. */
   add(contentBytes: number, deliver: () => void): void {
     if (this.#waiting.size === 0 && !this.#mustWait()) {
       deliver();
@@ -41,7 +47,7 @@ export class Deliveries {
     this.#plan();
   }
 
-  /** Delivers all that waits. */
+  /** Makes all waiting deliveries at once. */
   finish(): void {
     while (this.#waiting.size > 0) this.#deliverFirst();
   }
@@ -57,7 +63,7 @@ export class Deliveries {
     });
   }
 
-  /** Peers that are flushed in the same tick share what they are sent: the next tick begins when all are flushed. */
+  /** Waits until all peers are flushed, because peers share the encoded bytes of one round of deliveries. */
   #mustWait(): boolean {
     return this.#isOutletBehind() || this.#pace.isOverAfter(0);
   }

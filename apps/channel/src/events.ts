@@ -6,22 +6,23 @@ import type { Deliveries } from "./deliveries.ts";
 import { hashName } from "./name-hash.ts";
 import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { encodeEvent, readEvent } from "./replies.ts";
 import type { Name } from "./request.ts";
 import type { Traffic } from "./traffic.ts";
 import type { Uplink } from "./uplink.ts";
 
-/** All channel servers are one group in each channel: NATS picks one of the group's subscriptions for each message. */
+/** Queue group of all channel servers. NATS delivers each message to one subscription of the group. */
 const LOOP_GROUP = "loop";
 /**
- * A server takes part in a channel's rotation once for each of its subscribers, so that all subscribers of all servers
- * have the same share; beyond so many it is enough to be fair.
+ * Maximum NATS subscriptions of a server in the rotation of one channel. Below it a server has one for each subscriber, so that
+ * all subscribers of all servers have the same chance.
  */
 const MAX_LOOP_SHARES = 64;
 
 const LEAVE_AGAIN_MS = 1;
 
-type Heard = { readonly event: BusSubscription; readonly loops: BusSubscription[] };
+type ChannelSubscriptions = { readonly event: BusSubscription; readonly loops: BusSubscription[] };
 
 type EventsParts = {
   readonly bus: Bus;
@@ -30,18 +31,19 @@ type EventsParts = {
   readonly subscriptions: Subscriptions<Peer>;
   readonly deliveries: Deliveries;
   readonly traffic: Traffic;
-  /** The first peer of this server has subscribed to the channel; the last one has left it. */
+  readonly allowsClass: ClassRule;
+  /** Called when the first peer of this server subscribes to the channel, and when the last one unsubscribes. */
   onChannel(key: string, isOpen: boolean): void;
 };
 
 /**
- * Events and round-robin events between peers, of this server and of all others. Everything goes through NATS, what is for
- * this server's own peers too: one path, hence one order. While NATS is away they are served directly.
+ * Events and round-robin events between the peers of all servers. Events for this server's own peers go through NATS as well, so
+ * that all events share one path and one order. While NATS is unavailable, own peers are served directly.
  */
 export class Events {
   readonly #parts: EventsParts;
-  readonly #heard = new Map<string, Heard>();
-  /** Peers that are gone and still subscribed, with the channels that they have not left. */
+  readonly #subscribed = new Map<string, ChannelSubscriptions>();
+  /** Disconnected peers with the channels from which they are not unsubscribed yet. */
   readonly #leaving = new Deque<{ readonly peer: Peer; readonly keys: IterableIterator<string> }>();
   readonly #pace = new Pace();
 
@@ -55,7 +57,7 @@ export class Events {
     if (isFirst) {
       this.#parts.uplink.count(key.length);
       const event = bus.subscribe(this.#subject("event", key), (message) => this.#onEvent(key, message));
-      this.#heard.set(key, { event, loops: [] });
+      this.#subscribed.set(key, { event, loops: [] });
       this.#parts.onChannel(key, true);
     }
     this.#shareLoop(key);
@@ -66,7 +68,7 @@ export class Events {
     this.#onFewer(key);
   }
 
-  /** Ends the subscriptions of a peer that is gone, over several ticks when there are many. It receives nothing meanwhile. */
+  /** Ends the subscriptions of a disconnected peer, over several ticks when there are many. */
   disconnect(peer: Peer): void {
     this.#leaving.push({ peer, keys: this.#parts.subscriptions.eachKeyOf(peer) });
     if (this.#leaving.size === 1) this.#leave();
@@ -100,11 +102,11 @@ export class Events {
     this.#parts.deliveries.add(message.data.length, () => this.#deliverInTurn(key, message.data));
   }
 
-  /** Anybody can publish on NATS, and a PHP peer dies of a frame it cannot read. */
+  /** Checks a message from NATS, because anybody can publish there and a PHP peer ends when it cannot read a frame. */
   #isEventOf(key: string, message: BusMessage): boolean {
-    const { traffic } = this.#parts;
+    const { traffic, allowsClass } = this.#parts;
     traffic.receivedEvents++;
-    if (readEvent(message.data)?.key === key) return true;
+    if (readEvent(message.data, allowsClass)?.key === key) return true;
     traffic.refusedFromNats.event++;
     return false;
   }
@@ -116,7 +118,7 @@ export class Events {
   #deliverInTurn(key: string, payload: Uint8Array): void {
     const { subscriptions } = this.#parts;
     let peer = subscriptions.nextInTurn(key);
-    for (; peer?.isGone; peer = subscriptions.nextInTurn(key)) this.unsubscribe(peer, key);
+    for (; peer?.isClosed; peer = subscriptions.nextInTurn(key)) this.unsubscribe(peer, key);
     peer?.deliver(payload);
   }
 
@@ -131,26 +133,26 @@ export class Events {
       }
       this.unsubscribe(next.peer, key);
       if (!this.#pace.isOver() && !this.#parts.uplink.isReturnCongested) continue;
-      // NATS needs time for what it is told here too.
+      // NATS needs time to process the unsubscriptions.
       setTimeout(() => this.#leave(), LEAVE_AGAIN_MS);
       return;
     }
   }
 
-  /** A subscriber of the channel has left. */
+  /** Must be called when a subscriber has left the channel. */
   #onFewer(key: string): void {
-    const heard = this.#heard.get(key);
-    if (heard === undefined) return;
+    const subscribed = this.#subscribed.get(key);
+    if (subscribed === undefined) return;
     this.#shareLoop(key);
     if (this.#parts.subscriptions.subscriberCount(key) > 0) return;
-    heard.event.unsubscribe();
+    subscribed.event.unsubscribe();
     this.#parts.uplink.count(0);
-    this.#heard.delete(key);
+    this.#subscribed.delete(key);
     this.#parts.onChannel(key, false);
   }
 
   #shareLoop(key: string): void {
-    const loops = this.#heard.get(key)?.loops;
+    const loops = this.#subscribed.get(key)?.loops;
     if (loops === undefined) return;
     const shares = Math.min(this.#parts.subscriptions.subscriberCount(key), MAX_LOOP_SHARES);
     while (loops.length > shares) {

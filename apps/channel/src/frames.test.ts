@@ -108,7 +108,7 @@ describe("the frame decoder", () => {
     expect([second.messages.length, second.messages[0]?.length]).toEqual([1, maxFrameBytes - 4]);
   });
 
-  it("reports what came before an error, and nothing after it", () => {
+  it("reports the frames before an error, and nothing after it", () => {
     const decoder = new FrameDecoder();
 
     const before = decoder.push(Buffer.concat([frame("last words"), header(2), frame("swallowed")]));
@@ -118,7 +118,7 @@ describe("the frame decoder", () => {
     expect([after.messages, after.error, decoder.heldBytes]).toEqual([[], "frame-too-short", 0]);
   });
 
-  it("does not reserve the memory that a length only promises", () => {
+  it("does not allocate the declared length before bytes arrive", () => {
     const decoder = new FrameDecoder();
 
     decoder.push(header(maxFrameBytes));
@@ -141,7 +141,7 @@ describe("the frame decoder", () => {
     expect(Math.max(...held)).toBe(5004);
   });
 
-  it("needs linear time for a megabyte that comes byte by byte", () => {
+  it("takes linear time for a megabyte that arrives byte by byte", () => {
     const decoder = new FrameDecoder();
     const stream = frame(Buffer.alloc(1_000_000, 0x78));
     const byte = Buffer.from("x");
@@ -169,7 +169,7 @@ describe("encoding frames", () => {
   });
 });
 
-it("never holds more than its limit, nor reports more than it got, whatever comes", () => {
+it("never buffers more than its limit and never reports more bytes than it received", () => {
   const length = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(0x7fffffff, 0xffffffff)).map(header);
   const chunk = fc.oneof(fc.uint8Array({ maxLength: 40 }).map(Buffer.from), length);
 

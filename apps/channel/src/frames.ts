@@ -1,31 +1,30 @@
-/** What a frame is longer than its payload, in bytes. */
+/** Size of a frame header in bytes. */
 export const headerBytes = 4;
 const nothing = Buffer.alloc(0);
 
 /**
- * Largest frame in either direction in bytes, header included: the limit at which both the original server and the
- * original client close the connection. Origin: walkor/workerman `src/Protocols/Frame.php` and `TcpConnection`.
+ * Largest frame in either direction in bytes, including its header. The original server and the original client close the
+ * connection beyond it. Origin: walkor/workerman `src/Protocols/Frame.php` and `TcpConnection`.
  */
 export const maxFrameBytes = 10_485_760;
 
-/** Why a stream cannot be read any further: what follows such a length has no frame boundaries. */
+/** Why a stream cannot be decoded any further. The bytes after a wrong length have no frame boundaries. */
 export type FrameError = "frame-too-short" | "frame-too-long";
 
-/** What one chunk completed. Messages in front of an error are valid and still have to be processed. */
+/** Frames that one chunk completed. Messages before an error are valid and must be processed. */
 export type DecodedFrames = {
-  /** Payloads in order. Views into the chunk where a frame lay whole in it, so they live as long as its memory does. */
+  /** Payloads in order. A payload that arrived in one chunk is a view of it and keeps its memory alive. */
   messages: Buffer[];
-  /** How many frames were pings (empty, or the single character "0"): they are never answered. */
+  /** Number of pings: empty frames or the single character "0". They get no reply. */
   pings: number;
   error: FrameError | null;
 };
 
 /**
- * Cuts one connection's byte stream into frames: a 4-byte big-endian length that counts itself, then the payload.
+ * Splits one connection's byte stream into frames. A frame is a 4-byte big-endian length, which counts itself, and the payload.
  *
- * Holds the bytes of at most one unfinished frame. Its memory follows what arrived, not what the length promises: a
- * peer that declares 10 MiB and sends nothing costs nothing. Every byte is copied a bounded number of times, however
- * slowly it comes. After an error everything further is refused with the same error.
+ * The decoder buffers at most one incomplete frame. Its memory grows with the bytes received, not with the declared length. Every
+ * byte is copied a bounded number of times, even from a slow sender. After an error every chunk is refused with the same error.
  */
 export class FrameDecoder {
   readonly #maxBytes: number;
@@ -33,22 +32,22 @@ export class FrameDecoder {
   #partialBytes = 0;
   #error: FrameError | null = null;
 
-  /** `maxBytes`: largest frame that is accepted, header included; no more than {@link maxFrameBytes}. */
+  /** `maxBytes` is the largest accepted frame including its header, at most {@link maxFrameBytes}. */
   constructor(maxBytes: number = maxFrameBytes) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Memory held for an unfinished frame, in bytes. */
+  /** Memory of the incomplete frame in bytes. */
   get heldBytes(): number {
     return this.#partial.length;
   }
 
-  /** Length of the unfinished frame as its header says; 0 when there is none, or its header is not whole. */
+  /** Declared length of the incomplete frame; 0 without one or while its header is incomplete. */
   get declaredBytes(): number {
     return this.#partialBytes < headerBytes ? 0 : this.#partial.readUInt32BE(0);
   }
 
-  /** Gives up the unfinished frame. Nothing may be pushed after it. */
+  /** Drops the incomplete frame. The decoder must not be used afterwards. */
   forget(): void {
     this.#release();
   }
@@ -69,7 +68,7 @@ export class FrameDecoder {
     return decoded;
   }
 
-  /** Adds what the unfinished frame still needs; returns how many bytes of the chunk it took. */
+  /** Adds missing bytes to the incomplete frame. Returns the number of bytes taken from the chunk. */
   #finishPartial(chunk: Buffer, decoded: DecodedFrames): number {
     const headerTaken = Math.min(chunk.length, Math.max(0, headerBytes - this.#partialBytes));
     this.#hold(chunk, 0, headerTaken);
@@ -89,7 +88,7 @@ export class FrameDecoder {
   #hold(chunk: Buffer, from: number, to: number): void {
     const needed = this.#partialBytes + to - from;
     if (needed > this.#partial.length) {
-      // Doubling keeps slow senders linear; the declared length caps it, so a finished frame is never oversized.
+      // Doubling keeps the copies linear. The declared length caps the size, so that a complete frame has no unused memory.
       const header = this.#partialBytes > 0 ? this.#partial : chunk.subarray(from, to);
       const declared = needed < headerBytes ? this.#maxBytes : header.readUInt32BE(0);
       const larger = Buffer.allocUnsafe(Math.min(Math.max(64, needed * 2), declared));
@@ -100,14 +99,14 @@ export class FrameDecoder {
     this.#partialBytes = needed;
   }
 
-  /** The message just reported may be a view into the old buffer: it is given away, never reused. */
+  /** Drops the buffer instead of reusing it, because the last message may be a view of it. */
   #release(): void {
     this.#partial = nothing;
     this.#partialBytes = 0;
   }
 
   #lengthError(length: number): FrameError | null {
-    // The original never gets past such a frame, or loses its place in the stream; no real client sends one.
+    // The original gets stuck at such a frame or loses the frame boundaries. No real client sends one.
     if (length < headerBytes) return "frame-too-short";
     return length > this.#maxBytes ? "frame-too-long" : null;
   }
@@ -118,11 +117,11 @@ export class FrameDecoder {
   }
 }
 
-/** The frames of these payloads, end to end. Each payload must fit in a frame. */
+/** Encodes the payloads as consecutive frames. Each payload must fit in a frame. */
 export function encodeFrames(payloads: readonly Uint8Array[]): Buffer {
   let length = 0;
   for (const payload of payloads) length += headerBytes + payload.length;
-  // Never a slice of Node's shared pool: frames wait for slow readers, and each would hold 8 KiB of that.
+  // Not from Node's shared pool: frames wait for slow peers, and each would keep 8 KiB of the pool alive.
   const frames = Buffer.allocUnsafeSlow(length);
   let offset = 0;
   for (const payload of payloads) {
@@ -138,7 +137,7 @@ function report(payload: Buffer, decoded: DecodedFrames): void {
   else decoded.messages.push(payload);
 }
 
-/** PHP's `empty()`, by which the original skips a payload: both "" and "0" are. */
+/** Whether the payload is empty by PHP's `empty()`, which the original uses: "" and "0" are. */
 function isPing(payload: Buffer): boolean {
   return payload.length === 0 || (payload.length === 1 && payload[0] === 0x30);
 }

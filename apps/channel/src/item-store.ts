@@ -7,32 +7,32 @@ import type { Traffic } from "./traffic.ts";
 
 type Item = { readonly subject: string; readonly content: Buffer; readonly number: number };
 
-/** Items handed to JetStream before its answers are awaited. */
+/** Maximum items published to JetStream before its acknowledgements are awaited. */
 const WINDOW_ITEMS = 256;
 const WINDOW_BYTES = 4_194_304;
 const RETRY_MS = 500;
-/** Memory of an item beside its content: measured with a million small ones, rounded up. */
+/** Memory in bytes of an item beside its content, measured with a million small items and rounded up. */
 const ITEM_COST = 256;
 
 type ItemStoreParts = {
-  /** Unique in the cluster and in time: the items' ids begin with it. */
+  /** Prefix of the items' ids. It must be unique in the cluster and differ after each start. */
   readonly serverId: string;
   readonly maxBytes: number;
   readonly traffic: Traffic;
   readonly log: Log;
-  /** What was congested is no longer. */
+  /** Called when the store is no longer congested. */
   onFree(): void;
 };
 
 /**
- * Hands queue items to JetStream in the order in which they came, and keeps each until it is stored, however long NATS
- * is away. While too much is kept {@link isCongested} stops the reading from peers, so that nothing is dropped.
+ * Stores queue items in JetStream in order of arrival, and buffers each item until it is acknowledged, even while NATS is
+ * unavailable. When the buffer is full, {@link isCongested} pauses reading from peers, so that no item is dropped.
  */
 export class ItemStore {
   readonly #parts: ItemStoreParts;
   readonly #items = new Deque<Item>();
   readonly #blocks = new ByteBlocks();
-  /** Items that could not be stored and are tried again, before all others. */
+  /** Items that could not be stored. They are retried before all others. */
   #retries: Item[] = [];
   #bytes = 0;
   #count = 0;
@@ -40,19 +40,19 @@ export class ItemStore {
   #queue: WorkQueue | undefined;
   #isRunning = false;
   #isStopped = false;
-  /** Somebody was told to wait. */
+  /** Whether a caller has seen the store congested. */
   #isWaitedFor = false;
 
   constructor(parts: ItemStoreParts) {
     this.#parts = parts;
   }
 
-  /** Not stored yet. */
+  /** Number of items that are not stored yet. */
   get itemCount(): number {
     return this.#retries.length + this.#items.size;
   }
 
-  /** Memory of the items, not of their content alone. */
+  /** Memory of the items in bytes, including bookkeeping. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -63,15 +63,15 @@ export class ItemStore {
     return isCongested;
   }
 
-  /** NATS has been reached. */
+  /** Must be called when NATS is connected for the first time. */
   arrive(queue: WorkQueue): void {
     this.#queue = queue;
     void this.#run();
   }
 
-  /** Copies `content`. */
+  /** Adds an item and copies its content. */
   add(subject: string, content: Buffer): void {
-    // Items of one queue come together mostly: they share one string.
+    // Consecutive items mostly belong to one queue, so they share one subject string.
     if (subject !== this.#lastSubject) this.#lastSubject = subject;
     const item = { subject: this.#lastSubject, content: this.#blocks.copy(content), number: ++this.#count };
     this.#items.push(item);
@@ -79,12 +79,12 @@ export class ItemStore {
     void this.#run();
   }
 
-  /** Resolves when everything is stored, or when `signal` aborts: what is not stored then is lost. */
+  /** Resolves when all items are stored, or when `signal` aborts. Items that are not stored by then are lost. */
   async stop(signal: AbortSignal): Promise<void> {
     while (this.itemCount > 0 && !signal.aborted) await delay(5);
     this.#isStopped = true;
     this.#parts.traffic.items.lost += this.itemCount;
-    if (this.itemCount > 0) this.#parts.log.error({ items: this.itemCount }, "queue items could not be stored");
+    if (this.itemCount > 0) this.#parts.log.error({ items: this.itemCount }, "queue items lost at stop");
   }
 
   async #run(): Promise<void> {
@@ -94,14 +94,14 @@ export class ItemStore {
     let failures = 0;
     while (this.itemCount > 0 && !this.#isStopped) {
       await this.#storeWindow(queue, failures === 0);
-      this.#sayWhenFree();
+      this.#notifyWhenFree();
       failures = this.#retries.length === 0 ? 0 : failures + 1;
       if (failures > 0) await delay(RETRY_MS, undefined, { ref: false });
     }
     this.#isRunning = false;
   }
 
-  /** Items that have to be tried again stay first in line, in order. */
+  /** Stores the next items. Failed items stay first in line, in order. */
   async #storeWindow(queue: WorkQueue, isFirstTry: boolean): Promise<void> {
     const { serverId, log } = this.#parts;
     const window = this.#takeWindow();
@@ -109,29 +109,29 @@ export class ItemStore {
     const outcomes = await Promise.all(
       window.map(({ subject, content, number }) => queue.enqueue(subject, content, `${serverId}-${number}`)),
     );
-    this.#retries = window.filter((item, at) => !this.#isSettled(item, outcomes[at]));
+    this.#retries = window.filter((item, at) => !this.#isFinished(item, outcomes[at]));
     const firstFailure = outcomes.find((outcome) => !outcome.ok && outcome.reason === "unavailable");
     if (firstFailure !== undefined && !firstFailure.ok && isFirstTry) {
       const { detail: reason } = firstFailure;
-      log.error({ reason, waiting: this.itemCount }, "queue items cannot be stored, kept here");
+      log.error({ reason, waiting: this.itemCount }, "queue items not stored, retrying");
     }
-    if (!isFirstTry && this.#retries.length === 0) log.info("queue items are stored again");
+    if (!isFirstTry && this.#retries.length === 0) log.info("queue items stored again");
   }
 
-  /** Whether the item is stored, or never will be: it is forgotten then. */
-  #isSettled(item: Item, outcome: EnqueueOutcome | undefined): boolean {
+  /** Returns whether the item needs no retry, because it is stored or too large. */
+  #isFinished(item: Item, outcome: EnqueueOutcome | undefined): boolean {
     const { traffic, log } = this.#parts;
     if (outcome?.ok) traffic.items.stored++;
     else if (outcome?.reason === "too-large") {
       traffic.items["too-large"]++;
       const fields = { bytes: item.content.length, subject: item.subject, detail: outcome.detail };
-      log.error(fields, "a queue item is too large for NATS, dropped");
+      log.error(fields, "queue item too large for NATS, dropped");
     } else return false;
     this.#bytes -= costOf(item);
     return true;
   }
 
-  /** The next items in order, of which none is in line any more. */
+  /** Removes and returns the next items in order. */
   #takeWindow(): Item[] {
     if (this.#retries.length > 0) return this.#retries;
     const window: Item[] = [];
@@ -145,7 +145,7 @@ export class ItemStore {
     return window;
   }
 
-  #sayWhenFree(): void {
+  #notifyWhenFree(): void {
     if (!this.#isWaitedFor || this.#bytes >= this.#parts.maxBytes) return;
     this.#isWaitedFor = false;
     this.#parts.onFree();

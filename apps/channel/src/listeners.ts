@@ -4,13 +4,13 @@ import type { Log } from "@fanwire/service";
 import type { ChannelConfig } from "./config.ts";
 
 export type Listeners = {
-  /** `undefined`: no TCP. */
+  /** `undefined` without TCP. */
   readonly port: number | undefined;
-  /** Stops accepting; open connections stay. */
+  /** Stops accepting connections. Open connections stay. */
   stop(): void;
 };
 
-/** How long a TCP connection may be silent before the kernel asks whether anybody is there. */
+/** Idle time of a TCP connection before the kernel sends keep-alive probes. */
 const KEEP_ALIVE_MS = 60_000;
 
 /**
@@ -30,8 +30,8 @@ export async function startListeners(
     const server = createServer(tcpOptions, (socket) => onSocket(socket, isUnix));
     await bind(server, options);
     servers.push(server);
-    // After that only accepting can fail, for one connection: out of open files, for example.
-    server.on("error", (error) => log.error({ err: error }, "a connection could not be accepted"));
+    // After the bind only accepting one connection can fail, for example without a free file descriptor.
+    server.on("error", (error) => log.error({ err: error }, "connection not accepted"));
     return server;
   };
   const stop = () => {
@@ -65,7 +65,7 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
   });
 }
 
-/** A process that was killed leaves its socket file, on which nobody else can listen. One that answers is somebody's. */
+/** Removes the socket file that a killed process has left. A socket that accepts a connection is in use and stays. */
 async function removeStale(path: string): Promise<void> {
   const code = await new Promise<string>((resolve) => {
     const socket = connect(path);
@@ -75,6 +75,6 @@ async function removeStale(path: string): Promise<void> {
     });
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
   });
-  // Refused: a socket without a listener. Any other file answers with another error, and stays.
+  // ECONNREFUSED means a socket file without a listener. Any other file causes another error and stays.
   if (code === "ECONNREFUSED") await rm(path, { force: true });
 }

@@ -5,7 +5,7 @@ import type { Traffic } from "./traffic.ts";
 
 type Values = Readonly<Record<string, number>>;
 
-/** What is measured when the metrics are asked for. */
+/** Gauges, measured at each scrape. */
 export type Measures = {
   readonly peers: number;
   readonly channels: number;
@@ -22,7 +22,7 @@ export type Measures = {
   readonly deliveryBytes: number;
 };
 
-/** Shows what a channel server counted; everything is read when the metrics are asked for, nothing on the hot path. */
+/** Registers the metrics of a channel server. Their values are read at each scrape, so the hot path only adds to plain numbers. */
 export function createChannelMetrics(traffic: Traffic, bus: Bus, measure: () => Measures): Registry {
   const registry = createRegistry();
   registerBusMetrics(registry, bus);
@@ -34,40 +34,44 @@ export function createChannelMetrics(traffic: Traffic, bus: Bus, measure: () => 
 
   counter("peers_accepted_total", "Peers accepted.", () => traffic.accepted);
   labelled("peers_refused_total", "Peers refused, by reason.", "reason", () => traffic.refused);
-  labelled("peers_closed_total", "Connections of peers that are over, by reason.", "reason", () => traffic.closed);
+  labelled("peers_closed_total", "Closed peer connections, by reason.", "reason", () => traffic.closed);
   labelled("requests_total", "Requests of peers, by type.", "type", () => traffic.requests);
-  labelled("ignored_total", "Messages of peers that mean nothing, by reason.", "reason", () => traffic.ignored);
+  labelled("ignored_total", "Ignored messages from peers, by reason.", "reason", () => traffic.ignored);
   counter("pings_total", "Pings from peers.", () => traffic.pings);
   labelled(
     "kept_events_total",
-    "Events that could not go to NATS, delivered to the server's own peers alone.",
+    "Events not sent to NATS and delivered to the server's own peers only, by reason.",
     "reason",
     () => traffic.kept,
   );
-  counter("received_events_total", "Events received from NATS, own ones included.", () => traffic.receivedEvents);
+  counter(
+    "received_events_total",
+    "Events received from NATS, including the server's own.",
+    () => traffic.receivedEvents,
+  );
   labelled(
     "refused_from_nats_total",
-    "What came from NATS and no peer may be sent, by kind.",
+    "Invalid messages received from NATS and dropped, by kind.",
     "kind",
     () => traffic.refusedFromNats,
   );
-  counter("deliveries_total", "Events and queue items handed to peers.", () => traffic.deliveries);
-  counter(
-    "delivered_bytes_total",
-    "Bytes of what was handed to peers, without frame headers.",
-    () => traffic.deliveredBytes,
-  );
+  counter("deliveries_total", "Events and queue items delivered to peers.", () => traffic.deliveries);
+  counter("delivered_bytes_total", "Bytes delivered to peers, without frame headers.", () => traffic.deliveredBytes);
   labelled(
     "bridged_total",
-    "Publications carried between Workerman peers and the cluster, by direction.",
+    "Publications forwarded between Workerman peers and the cluster, by direction.",
     "direction",
     () => traffic.bridged,
   );
-  counter("bridge_losses_total", "Publications of peers that could not go to the cluster.", () => traffic.bridgeLosses);
-  labelled("queue_items_total", "Queue items, by what became of them.", "outcome", () => traffic.items);
+  counter(
+    "bridge_losses_total",
+    "Publications of peers that were not forwarded to the cluster.",
+    () => traffic.bridgeLosses,
+  );
+  labelled("queue_items_total", "Queue items, by outcome.", "outcome", () => traffic.items);
   labelled(
     "pauses_total",
-    "Times a peer was not read from because what it sent could not be handed on, by reason.",
+    "Times reading from a peer was paused because its request had to wait, by reason.",
     "reason",
     () => traffic.pauses,
   );
@@ -77,22 +81,26 @@ export function createChannelMetrics(traffic: Traffic, bus: Bus, measure: () => 
 function addGauges(registry: Registry, measure: () => Measures): void {
   const gauges: [name: string, help: string, value: (measures: Measures) => number][] = [
     ["peers", "Connected peers.", ({ peers }) => peers],
-    ["channels", "Channels with subscribers here.", ({ channels }) => channels],
-    ["queues", "Queues watched here.", ({ queues }) => queues],
-    ["unsent_bytes", "Bytes kept for peers that read slowly.", ({ unsentBytes }) => unsentBytes],
-    ["unfinished_bytes", "Bytes of frames that have not come whole.", ({ unfinishedBytes }) => unfinishedBytes],
+    ["channels", "Channels with subscribers on this server.", ({ channels }) => channels],
+    ["queues", "Queues with watchers on this server.", ({ queues }) => queues],
+    ["unsent_bytes", "Bytes queued for slow peers.", ({ unsentBytes }) => unsentBytes],
+    ["unfinished_bytes", "Bytes of incomplete frames.", ({ unfinishedBytes }) => unfinishedBytes],
     ["unconfirmed_bytes", "Bytes sent to NATS and not confirmed.", ({ unconfirmedBytes }) => unconfirmedBytes],
-    ["unstored_items", "Queue items that JetStream does not have yet.", ({ unstoredItems }) => unstoredItems],
-    ["unstored_bytes", "Memory of queue items that JetStream does not have yet.", ({ unstoredBytes }) => unstoredBytes],
-    ["waiting_peers", "Peers of which something has to wait.", ({ waitingPeers }) => waitingPeers],
-    ["slow_peers", "Peers that those who publish to them wait for.", ({ slowPeers }) => slowPeers],
+    ["unstored_items", "Queue items not stored in JetStream yet.", ({ unstoredItems }) => unstoredItems],
+    ["unstored_bytes", "Memory of queue items not stored in JetStream yet.", ({ unstoredBytes }) => unstoredBytes],
+    ["waiting_peers", "Peers with waiting requests.", ({ waitingPeers }) => waitingPeers],
+    ["slow_peers", "Slow peers for which publishers wait.", ({ slowPeers }) => slowPeers],
     [
       "buffered_bytes",
-      "Memory of all peers' buffers: unfinished frames, waiting requests, unsent bytes, each shared one once.",
+      "Memory of all peers' buffers: incomplete frames, waiting requests, unsent bytes. Shared buffers count once.",
       ({ bufferedBytes }) => bufferedBytes,
     ],
-    ["delivery_bytes", "Bytes from NATS that are not handed to peers yet.", ({ deliveryBytes }) => deliveryBytes],
-    ["waiting_frames", "Peers whose large frame waits for room.", ({ waitingFrames }) => waitingFrames],
+    [
+      "delivery_bytes",
+      "Bytes received from NATS and not delivered to peers yet.",
+      ({ deliveryBytes }) => deliveryBytes,
+    ],
+    ["waiting_frames", "Peers whose large frame waits for memory.", ({ waitingFrames }) => waitingFrames],
   ];
   for (const [name, help, value] of gauges) {
     new Gauge({

@@ -20,7 +20,7 @@ test("networks and single addresses are read, anything else is not", () => {
     expect(parseNetwork(text), text).toBeUndefined();
 });
 
-test("an address is in the list in whatever form a socket tells it", () => {
+test("an address is found in the list in every form that a socket reports", () => {
   const list = networkList(["10.0.0.0/8", "fd00::/8", "192.0.2.7"]);
   const isIn = (address: string) => list !== undefined && isInNetworks(list, address);
 
@@ -29,12 +29,12 @@ test("an address is in the list in whatever form a socket tells it", () => {
   expect(networkList([])).toBeUndefined();
 });
 
-test("a loopback bind is told from an open one", () => {
+test("a loopback address is distinguished from others", () => {
   expect(["127.0.0.1", "127.0.0.9", "::1", "localhost"].every(isLoopback)).toBe(true);
   expect(["0.0.0.0", "::", "10.0.0.1", ""].some(isLoopback)).toBe(false);
 });
 
-test("whatever is written, it is a network that an address can be looked up in, or none", () => {
+test("any text is either refused or a network in which an address can be looked up", () => {
   const text = fc.string({
     unit: fc.constantFrom(..."0129.:/afF", "::", "10.0.0.0", "fd00::", "/8", " ", "%"),
     maxLength: 8,

@@ -5,7 +5,7 @@ type Network = { readonly address: string; readonly prefix: number; readonly fam
 
 const MAPPED_IPV4 = /^::ffff:(?=[0-9.]+$)/i;
 
-/** Reads `10.0.0.0/8`, or a single address; `undefined` for anything else. */
+/** Parses a network such as `10.0.0.0/8`, or a single address. Returns `undefined` for any other text. */
 export function parseNetwork(text: string): Network | undefined {
   const [, address = "", digits] = /^([0-9A-Fa-f.:]+)(?:\/([0-9]{1,3}))?$/.exec(text) ?? [];
   const version = isIP(address);
@@ -14,7 +14,7 @@ export function parseNetwork(text: string): Network | undefined {
   return version === 0 || prefix > bits ? undefined : { address, prefix, family: version === 4 ? "ipv4" : "ipv6" };
 }
 
-/** The networks as one list; `undefined` for none, which means any. Every text must be a network. */
+/** Returns the networks as one list, or `undefined` for an empty list, which allows any. Every text must be a network. */
 export function networkList(texts: readonly string[]): BlockList | undefined {
   if (texts.length === 0) return undefined;
   const list = new BlockList();
@@ -24,9 +24,9 @@ export function networkList(texts: readonly string[]): BlockList | undefined {
   return list;
 }
 
-/** Whether an address, as a socket tells it, is in one of the networks. */
+/** Returns whether the remote address of a socket is in one of the networks. */
 export function isInNetworks(networks: BlockList, remoteAddress: string): boolean {
-  // A server that listens on `::` sees IPv4 addresses in their IPv6 form.
+  // A server that listens on `::` receives IPv4 addresses in their IPv6 form.
   const address = remoteAddress.replace(MAPPED_IPV4, "").replace(/%.*$/, "");
   const version = isIP(address);
   return version !== 0 && networks.check(address, version === 4 ? "ipv4" : "ipv6");

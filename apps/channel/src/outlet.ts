@@ -1,12 +1,12 @@
 import { Batches } from "./batch.ts";
 import { Pace } from "./pace.ts";
 
-/** Somebody who has something to write at the end of the tick. */
+/** Has data to write at the end of the tick. */
 export type Writer = { flush(): void };
 
 /**
- * Gathers what is to be written during one tick of the event loop, so that each peer gets it in one write, and peers that
- * get the same share its encoding. Many writes take several ticks.
+ * Schedules writes for the end of the event-loop tick, so that each peer costs one write and peers with the same payloads share
+ * their encoding. Many writes are spread over several ticks.
  */
 export class Outlet {
   readonly batches = new Batches();
@@ -16,17 +16,17 @@ export class Outlet {
   #isPlanned = false;
   #isBehind = false;
 
-  /** `onFlushed` is called whenever some have been flushed. */
+  /** `onFlushed` is called after each group of flushed writers. */
   constructor(onFlushed: () => void) {
     this.#onFlushed = onFlushed;
   }
 
-  /** Whether some that were to be flushed in an earlier tick still wait. */
+  /** Whether writers of an earlier tick still wait. */
   get isBehind(): boolean {
     return this.#isBehind;
   }
 
-  /** Flushes `writer` at the end of this tick or, when many are to be flushed, of one of the next. */
+  /** Flushes `writer` at the end of this tick, or of a later one when many writers wait. */
   add(writer: Writer): void {
     this.#writers.add(writer);
     this.#plan();
@@ -35,7 +35,7 @@ export class Outlet {
   #plan(): void {
     if (this.#isPlanned) return;
     this.#isPlanned = true;
-    // After all that this tick reads from sockets, and before it waits for more.
+    // Runs after all sockets of this tick are read and before the loop waits for more.
     setImmediate(() => {
       this.#isPlanned = false;
       this.#flush();

@@ -1,25 +1,34 @@
-/** Work of one kind in one tick of the event loop, in milliseconds. Several kinds together stay below 50 ms. */
-const SLICE_MS = 8;
-/** Steps, and bytes that count as one, between looks at the clock: a look costs as much as a small step. */
+/**
+ * Longest time that one kind of work takes in one event-loop tick. Four kinds may meet in a tick, and on a busy machine each
+ * takes longer than it computes, so their sum must stay far below 50 ms.
+ */
+const SLICE_MS = 5;
+/** Steps between two readings of the clock, because a reading costs as much as a small step. */
 const STEPS_PER_LOOK = 8;
+/** Number of bytes that count as one step. */
 const BYTES_PER_STEP = 4_096;
 
-/** Limits how long one kind of work occupies a tick of the event loop. */
+/** Limits how long one kind of work occupies an event-loop tick. */
 export class Pace {
+  readonly #sliceMs: number;
   #startedAt: number | undefined;
   #steps = 0;
 
-  /** Whether this tick has done its share, after a step with so many bytes. The caller continues in a later tick then. */
+  constructor(sliceMs = SLICE_MS) {
+    this.#sliceMs = sliceMs;
+  }
+
+  /** Counts a step that handled `bytes`. Returns true when the caller must continue in a later tick. */
   isOverAfter(bytes: number): boolean {
     this.#steps += 1 + bytes / BYTES_PER_STEP;
     return this.#steps >= STEPS_PER_LOOK && this.isOver();
   }
 
-  /** Whether this tick has done its share. */
+  /** Returns true when the slice of this tick is used up. Reads the clock at every call. */
   isOver(): boolean {
     this.#steps = 0;
     const now = performance.now();
-    if (this.#startedAt !== undefined) return now - this.#startedAt >= SLICE_MS;
+    if (this.#startedAt !== undefined) return now - this.#startedAt >= this.#sliceMs;
     this.#startedAt = now;
     setImmediate(() => {
       this.#startedAt = undefined;

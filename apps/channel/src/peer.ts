@@ -6,10 +6,10 @@ import { Deque } from "./core/deque.ts";
 import type { Outlet } from "./outlet.ts";
 import type { CloseReason, Traffic } from "./traffic.ts";
 
-/** Told whether the network has taken what was to be delivered; false: the peer is gone. */
+/** Called with `true` when the kernel has accepted the delivered bytes, and with `false` when the peer is closed before. */
 type OnWritten = (isWritten: boolean) => void;
 
-/** Bytes handed to the socket at once. Each write that completes shows that the peer reads. */
+/** Maximum bytes of one write to the socket. Each completed write shows that the peer reads. */
 const WRITE_BYTES = 131_072;
 
 type PeerParts = {
@@ -19,35 +19,36 @@ type PeerParts = {
   readonly budget: BacklogBudget;
   readonly traffic: Traffic;
   readonly maxUnsentBytes: number;
-  /** Called when half of the unsent bytes that the peer may have wait, and when no more than a quarter does. */
+  /** Called when half of the maximum unsent bytes wait, and again when a quarter or less waits. */
   onSlow(peer: Peer, isSlow: boolean): void;
-  /** Called once, in the moment from which nothing is delivered any more. */
-  onGone(peer: Peer, reason: CloseReason): void;
+  /** Called once, when the peer is closed. Nothing is delivered to it afterwards. */
+  onClosed(peer: Peer, reason: CloseReason): void;
 };
 
 /**
- * The sending side of one peer's connection. What is delivered in one tick of the event loop leaves in one write, and no
- * write is handed to the socket before it is done with the one before: the rest waits here, where its size is known.
+ * The sending side of one peer's connection. All deliveries of one event-loop tick are one write. A write starts when the one
+ * before is complete. Until then its bytes wait here, where their size is known.
  */
 export class Peer {
   readonly id: number;
   readonly #parts: PeerParts;
   #batch: Batch | undefined;
   readonly #backlog: Backlog;
-  /** Bytes of the write under way; 0: none is. */
+  /** Bytes of the current write; 0 without one. */
   #writingBytes = 0;
-  /** Memory of the write under way, when none of it went through the backlog. */
+  /** Memory of the current write, unless its bytes came from the backlog. */
   #writing: SharedBytes | undefined;
   #isEnding = false;
   #isSlow = false;
-  #goneBecause: CloseReason | undefined;
-  /** Bytes flushed and bytes written so far: positions in the stream. */
+  #closeReason: CloseReason | undefined;
+  /** Position in the stream up to which deliveries are flushed. */
   #flushedBytes = 0;
+  /** Position in the stream up to which bytes are written. */
   #writtenBytes = 0;
-  /** By `performance.now()`. */
+  /** Start of the current write, or its last progress, by `performance.now()`. */
   #progressAt = 0;
   #inBatch: OnWritten[] = [];
-  /** Callers that wait until the stream is written up to a position. */
+  /** Callbacks that wait until the stream is written up to a position. */
   readonly #flushed = new Deque<{ readonly end: number; readonly onWritten: OnWritten }>();
 
   constructor(parts: PeerParts) {
@@ -56,13 +57,13 @@ export class Peer {
     this.#backlog = new Backlog(parts.budget);
   }
 
-  get isGone(): boolean {
-    return this.#goneBecause !== undefined;
+  get isClosed(): boolean {
+    return this.#closeReason !== undefined;
   }
 
-  /** Gone because we did not want it any more. */
-  get isThrownOut(): boolean {
-    return this.#goneBecause !== undefined && this.#goneBecause !== "ended" && this.#goneBecause !== "failed";
+  /** Whether the server closed the peer, as opposed to the peer or the network. */
+  get isEvicted(): boolean {
+    return this.#closeReason !== undefined && this.#closeReason !== "ended" && this.#closeReason !== "failed";
   }
 
   get isSlow(): boolean {
@@ -73,14 +74,14 @@ export class Peer {
     return (this.#batch?.bytes ?? 0) + this.#flushedUnsentBytes;
   }
 
-  /** Since when unsent bytes wait without any being taken by the network, by `performance.now()`; `undefined`: none wait. */
+  /** Time of the last progress while unsent bytes wait, by `performance.now()`, or `undefined` when none wait. */
   get stalledSince(): number | undefined {
     return this.#writingBytes > 0 ? this.#progressAt : undefined;
   }
 
-  /** Sends a frame with this payload, which must stay as it is until it is flushed. */
+  /** Sends a frame with this payload. The payload must not change until it is flushed. */
   deliver(payload: Uint8Array, onWritten?: OnWritten): void {
-    if (this.#goneBecause !== undefined || this.#isEnding) {
+    if (this.#closeReason !== undefined || this.#isEnding) {
       onWritten?.(false);
       return;
     }
@@ -93,12 +94,12 @@ export class Peer {
     this.#checkSlow();
   }
 
-  /** Called by the outlet at the end of a tick. */
+  /** Writes the deliveries of the tick. Must be called by the outlet only. */
   flush(): void {
     const batch = this.#batch;
-    if (this.#goneBecause !== undefined) return;
+    if (this.#closeReason !== undefined) return;
     if (batch !== undefined) {
-      // As in the original, a single frame of any size goes to a peer that has nothing waiting.
+      // As in the original, a peer without unsent bytes receives a single frame of any size.
       if (this.#flushedUnsentBytes >= this.#parts.maxUnsentBytes) {
         this.close("unsent-bytes");
         return;
@@ -109,13 +110,13 @@ export class Peer {
     if (this.#writingBytes === 0 && this.#backlog.bytes > 0) this.#writeBacklog();
   }
 
-  /** Ends the connection at once. Nothing is delivered after the call. */
+  /** Closes the connection at once. Nothing is delivered afterwards. */
   close(reason: CloseReason): void {
-    this.gone(reason);
+    this.markClosed(reason);
     this.#parts.socket.destroy();
   }
 
-  /** Delivers what there is, then ends the connection. */
+  /** Writes all unsent bytes, then ends the connection. */
   end(): void {
     if (this.#isEnding) return;
     if (this.#batch !== undefined) this.flush();
@@ -123,12 +124,12 @@ export class Peer {
     if (this.#flushedUnsentBytes === 0) this.#parts.socket.end();
   }
 
-  /** The connection is over, whoever ended it. */
-  gone(reason: CloseReason): void {
-    if (this.#goneBecause !== undefined) return;
-    this.#goneBecause = reason;
+  /** Marks the peer as closed. Must be called when the connection ends for any reason. */
+  markClosed(reason: CloseReason): void {
+    if (this.#closeReason !== undefined) return;
+    this.#closeReason = reason;
     this.#batch = undefined;
-    this.#parts.onGone(this, reason);
+    this.#parts.onClosed(this, reason);
     const waiting = this.#inBatch;
     this.#inBatch = [];
     for (let next = this.#flushed.shift(); next !== undefined; next = this.#flushed.shift()) next.onWritten(false);
@@ -174,8 +175,8 @@ export class Peer {
   }
 
   readonly #onWritten = (error?: Error | null): void => {
-    // Node calls a write that was cut off by the connection's end a success. The socket's `close` event follows.
-    if (error || this.#parts.socket.destroyed || this.#goneBecause !== undefined) return;
+    // Node reports success for a write that was cut off by the end of the connection. The socket's `close` event follows.
+    if (error || this.#parts.socket.destroyed || this.#closeReason !== undefined) return;
     this.#writtenBytes += this.#writingBytes;
     this.#writingBytes = 0;
     this.#releaseWritten();
@@ -185,7 +186,7 @@ export class Peer {
       next = this.#flushed.first;
     }
     this.#checkSlow();
-    // In another tick, so that one peer's backlog does not hold up the others.
+    // The backlog continues in another tick, so that it does not delay other peers.
     if (this.#backlog.bytes > 0) this.#parts.outlet.add(this);
     else if (this.#isEnding) this.#parts.socket.end();
   };

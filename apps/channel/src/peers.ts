@@ -6,6 +6,7 @@ import { Connection } from "./connection.ts";
 import type { Conversations } from "./conversations.ts";
 import { isInNetworks } from "./networks.ts";
 import type { Outlet } from "./outlet.ts";
+import { Pace } from "./pace.ts";
 import { Peer } from "./peer.ts";
 import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "./slow-peers.ts";
 import type { CloseReason, RefusalReason, Traffic } from "./traffic.ts";
@@ -18,18 +19,20 @@ type PeersParts = {
   readonly slowPeers: SlowPeers;
   readonly traffic: Traffic;
   readonly log: Log;
-  onGone(peer: Peer): void;
+  onClosed(peer: Peer): void;
 };
 
 const CHECK_MS = 1_000;
 
-/** All connections of peers, from their acceptance until what they said is carried out and they are gone. */
+/** All connections of peers, from acceptance until they are closed and their requests are processed. */
 export class Peers {
   readonly #parts: PeersParts;
   readonly #connections = new Set<Connection>();
+  readonly #closePace = new Pace();
+  #isClosingPlanned = false;
   readonly #timer: NodeJS.Timeout;
   #lastId = 0;
-  /** Nobody is read from: requests that wait hold too much, or the server stops. */
+  /** `false` while no peer is read from, because waiting requests hold too much memory or the server stops. */
   #isReading = true;
   #isStopped = false;
 
@@ -43,7 +46,7 @@ export class Peers {
     return this.#connections.size;
   }
 
-  /** Bytes that wait for peers that read slowly, and of frames that have not come whole. */
+  /** Unsent bytes of all peers, and bytes of incomplete frames. */
   get heldBytes(): { unsentBytes: number; unfinishedBytes: number } {
     let unsentBytes = 0;
     let unfinishedBytes = 0;
@@ -54,13 +57,13 @@ export class Peers {
     return { unsentBytes, unfinishedBytes };
   }
 
-  /** Somebody has connected, to the Unix socket or over TCP. */
+  /** Accepts or refuses a new connection. */
   accept(socket: Socket, isUnix: boolean): void {
     const { config, conversations, traffic, log } = this.#parts;
     const refusal = this.#refusal(socket, isUnix);
     if (refusal !== undefined) {
       traffic.refused[refusal]++;
-      log.warn({ reason: refusal, remoteAddress: socket.remoteAddress }, "a peer was refused");
+      log.warn({ reason: refusal, remoteAddress: socket.remoteAddress }, "peer refused");
       socket.destroy();
       return;
     }
@@ -73,50 +76,66 @@ export class Peers {
       traffic,
       maxUnsentBytes: config.limits.unsentBytes,
       onSlow: (slowPeer, isSlow) => this.#parts.slowPeers.onSlow(slowPeer, isSlow),
-      onGone: (_, reason) => this.#onGone(connection, reason),
+      onClosed: (_, reason) => this.#onClosed(connection, reason),
     });
     const connection: Connection = new Connection({
       peer,
       socket,
       budget: this.#parts.budget,
       maxFrameBytes: config.limits.frameBytes,
+      allowsClass: config.allowsClass,
       onIdle: () => {
-        if (peer.isGone) this.#connections.delete(connection);
+        if (peer.isClosed) this.#connections.delete(connection);
       },
     });
     this.#connections.add(connection);
     socket.on("data", (chunk) => conversations.receive(connection.conversation, connection.push(chunk)));
     this.#listenForEnd(connection);
     if (!this.#isReading) connection.setReading("all", false);
-    log.debug({ peer: peer.id, remoteAddress: socket.remoteAddress }, "a peer has connected");
+    log.debug({ peer: peer.id, remoteAddress: socket.remoteAddress }, "peer connected");
   }
 
-  /** Reads from all peers again, or from none. */
+  /** Resumes or pauses reading from all peers. */
   setReading(isReading: boolean): void {
     if (this.#isStopped || isReading === this.#isReading) return;
     this.#isReading = isReading;
     for (const connection of this.#connections) connection.setReading("all", isReading);
   }
 
-  /** Takes no more from anybody. */
+  /** Stops reading from all peers for good. */
   stopReading(): void {
     this.setReading(false);
     this.#isStopped = true;
   }
 
-  /** Closes those that hold most, while all peers together hold more than they may. */
+  /**
+   * Closes the peers with most unsent bytes until the buffers of all peers are within their budget. Peers that share their
+   * unsent bytes may have to be closed by the thousand, so the work continues in later ticks.
+   */
   closeLargest(): void {
     const { budget } = this.#parts;
-    if (!budget.isOver) return;
-    const holders = [...this.#connections].filter(({ peer }) => peer.unsentBytes > 0 && !peer.isGone);
+    if (this.#isClosingPlanned || !budget.isOver) return;
+    const holders = [...this.#connections].filter(({ peer }) => peer.unsentBytes > 0 && !peer.isClosed);
     holders.sort((one, other) => other.peer.unsentBytes - one.peer.unsentBytes);
     for (const { peer } of holders) {
       if (!budget.isOver) return;
+      if (this.#closePace.isOver()) {
+        this.#planClosing();
+        return;
+      }
       peer.close("buffered-bytes");
     }
   }
 
-  /** Delivers what there is and ends every connection; resolves when all are closed, or when `signal` aborts. */
+  #planClosing(): void {
+    this.#isClosingPlanned = true;
+    setImmediate(() => {
+      this.#isClosingPlanned = false;
+      this.closeLargest();
+    });
+  }
+
+  /** Writes all unsent bytes and ends every connection. Resolves when all are closed, or when `signal` aborts. */
   async end(signal: AbortSignal): Promise<void> {
     clearInterval(this.#timer);
     const open = [...this.#connections].filter(({ socket }) => !socket.destroyed);
@@ -127,7 +146,7 @@ export class Peers {
     });
     for (const { peer, socket } of open) {
       peer.end();
-      // A stream that is not read never notices that the other side has closed too.
+      // A socket that is not read never emits the end of the other side.
       socket.removeAllListeners("data");
       socket.resume();
     }
@@ -137,9 +156,9 @@ export class Peers {
 
   #refusal(socket: Socket, isUnix: boolean): RefusalReason | undefined {
     const { allowedNetworks, limits } = this.#parts.config;
-    // Who may use a Unix socket is a matter of its file's permissions.
+    // The permissions of its file protect a Unix socket.
     if (allowedNetworks !== undefined && !isUnix) {
-      // The address of a connection that was reset already cannot be known.
+      // A connection that was already reset has no address.
       const { remoteAddress } = socket;
       if (remoteAddress === undefined || !isInNetworks(allowedNetworks, remoteAddress)) return "network";
     }
@@ -149,28 +168,28 @@ export class Peers {
   #listenForEnd(connection: Connection): void {
     const { conversations } = this.#parts;
     const { peer, socket, conversation } = connection;
-    // Its last bytes have come: it writes no more, and PHP clients that do so read no more either.
-    socket.on("end", () => peer.gone("ended"));
+    // A PHP client that has closed its writing side does not read either.
+    socket.on("end", () => peer.markClosed("ended"));
     let hasFailed = false;
     socket.on("error", () => {
       hasFailed = true;
     });
     socket.on("close", () => {
-      peer.gone(hasFailed ? "failed" : "ended");
+      peer.markClosed(hasFailed ? "failed" : "ended");
       if (conversations.isIdle(conversation)) this.#connections.delete(connection);
     });
   }
 
-  #onGone(connection: Connection, reason: CloseReason): void {
+  #onClosed(connection: Connection, reason: CloseReason): void {
     const { traffic, log, conversations } = this.#parts;
     const { peer, socket } = connection;
     traffic.closed[reason]++;
     const fields = { peer: peer.id, remoteAddress: socket.remoteAddress, reason };
-    if (reason === "ended" || reason === "failed" || reason === "draining") log.debug(fields, "a peer has gone");
-    else log.warn(fields, "a peer was closed");
+    if (reason === "ended" || reason === "failed" || reason === "draining") log.debug(fields, "peer disconnected");
+    else log.warn(fields, "peer closed");
     connection.forgetFrame();
-    conversations.onGone(connection.conversation);
-    this.#parts.onGone(peer);
+    conversations.onClosed(connection.conversation);
+    this.#parts.onClosed(peer);
   }
 
   #check(): void {
@@ -184,7 +203,7 @@ export class Peers {
     for (const connection of this.#connections) {
       const { peer } = connection;
       if (connection.isFrameOlderThan(now - maxFrameMs)) peer.close("frame-time");
-      // These two hold what somebody else waits for.
+      // In both cases other peers wait for what this peer holds.
       else if (isFrameAwaited && connection.hasIdleRoom(now - STALL_MS)) peer.close("frame-time");
       else if (budget.isOutboundDenied && isStalled(peer, now)) peer.close("not-reading");
     }

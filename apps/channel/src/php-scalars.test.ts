@@ -59,7 +59,7 @@ describe("the identity of a scalar as array key", () => {
     expect(others.map(keyOf)).toEqual([undefined, undefined, undefined, undefined]);
   });
 
-  it("takes no time to speak of over ten million digits", () => {
+  it("takes little time for ten million digits", () => {
     const started = performance.now();
 
     expect(keyOf(`i:${"9".repeat(10_000_000)};`)).toBe("9223372036854775807");

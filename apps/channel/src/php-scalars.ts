@@ -1,12 +1,12 @@
 import type { Scanner } from "./php-serialize.ts";
 
-/** A scalar that PHP serialized: its type, and its bytes as PHP's `(string)` cast gives them. */
+/** A scalar that PHP serialized. `text` is the result of PHP's `(string)` cast. */
 export type Scalar = { type: "string" | "int" | "float" | "bool" | "null"; text: Buffer };
 
 const largestInt = 2n ** 63n - 1n;
 const backslash = 0x5c;
 
-/** The scalar at `start` that the scanner has just walked over; `undefined` for anything else. */
+/** Returns the scalar at `start`, or `undefined` for any other value. The scanner must have walked it last. */
 export function readScalar(bytes: Buffer, start: number, scanner: Scanner): Scalar | undefined {
   const { contentStart, contentEnd } = scanner;
   switch (bytes[start]) {
@@ -28,8 +28,8 @@ export function readScalar(bytes: Buffer, start: number, scanner: Scanner): Scal
 }
 
 /**
- * The identity that a scalar has as key of a PHP array, one character per byte; `undefined` for anything else. Integers
- * are their decimal text, which no other string has: PHP makes such a string the integer. Floats lose their fraction.
+ * Returns the scalar's identity as key of a PHP array, one character per byte, or `undefined` for any other value. Integers become
+ * their decimal text, because PHP turns such a string into the integer. Floats lose their fraction.
  */
 export function readArrayKey(bytes: Buffer, start: number, scanner: Scanner): string | undefined {
   const { contentStart, contentEnd } = scanner;
@@ -51,7 +51,7 @@ export function readArrayKey(bytes: Buffer, start: number, scanner: Scanner): st
   }
 }
 
-/** Whether an integer's text stands for a number of 64 bits. PHP takes the nearest bound for others, with a warning. */
+/** Returns whether an integer fits in 64 bits. PHP warns about others and takes the nearest bound. */
 export function isIntegerInRange(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start <= 18) return true;
   let at = start;
@@ -63,7 +63,7 @@ export function isIntegerInRange(bytes: Uint8Array, start: number, end: number):
   return magnitude <= (isNegative ? largestInt + 1n : largestInt);
 }
 
-/** Whether PHP takes the key of an object for a property's name: those with a NUL in front are `\0class\0name`. */
+/** Returns whether PHP accepts an object's key as property name. A name that starts with NUL must be `\0class\0name`. */
 export function isPropertyName(bytes: Uint8Array, start: number, end: number): boolean {
   if (start === end || bytes[start] !== 0) return true;
   const second = bytes.indexOf(0, start + 1);
@@ -74,7 +74,7 @@ function contentText(bytes: Buffer, scanner: Scanner): string {
   return bytes.toString("latin1", scanner.contentStart, scanner.contentEnd);
 }
 
-/** Decodes the `\41` of the `S:` form; the scanner has checked that two digits follow each backslash. */
+/** Decodes the `\41` of the `S:` form. The scanner has checked that two digits follow each backslash. */
 function decodeEscapes(escaped: Buffer): Buffer {
   const plain = Buffer.allocUnsafe(escaped.length);
   let length = 0;
@@ -87,18 +87,18 @@ function decodeEscapes(escaped: Buffer): Buffer {
 }
 
 function hexDigit(byte: number): number {
-  // The low four bits of a digit are its value, those of a letter one to six.
+  // The low four bits of a digit are its value. Those of a letter count from one to six.
   return (byte & 0x0f) + (byte > 0x39 ? 9 : 0);
 }
 
-/** The canonical form of an integer as PHP reads it: `+7` and `007` are 7, beyond 64 bits is the nearest bound. */
+/** Returns the canonical text of an integer as PHP reads it. `+7` and `007` are 7, and a number beyond 64 bits is the nearest bound. */
 function intText(text: string): string {
-  // Every integer of so few digits is exact as a number.
+  // JavaScript represents every integer of up to 15 digits exactly.
   if (text.length <= 15) return String(Number(text));
   const isNegative = text[0] === "-";
   const digits = text.replace(/^[+-]?0*/, "");
   const bound = isNegative ? largestInt + 1n : largestInt;
-  // Digits beyond any 64-bit number are not even converted: there may be ten million of them.
+  // A longer text is not converted, because it may have ten million digits.
   const magnitude = digits.length > 19 ? bound : BigInt(digits);
   return String((isNegative ? -1n : 1n) * (magnitude > bound ? bound : magnitude));
 }
@@ -108,13 +108,13 @@ function readFloat(text: string): number {
   return Number(text);
 }
 
-/** A float as array key: its fraction dropped, wrapped to 64 bits; 0 for what is not finite. */
+/** Returns a float as array key: without its fraction, wrapped to 64 bits, and 0 if it is not finite. */
 function truncatedText(value: number): string {
   if (!Number.isFinite(value)) return "0";
   return String(BigInt.asIntN(64, BigInt(Math.trunc(value))));
 }
 
-/** A float as PHP prints it with its default `precision` of 14: `0.3`, `1.0E+25`, `-0`. */
+/** Returns a float as PHP prints it with its default `precision` of 14: `0.3`, `1.0E+25`, `-0`. */
 function floatText(value: number): string {
   if (Number.isNaN(value)) return "NAN";
   if (!Number.isFinite(value)) return value > 0 ? "INF" : "-INF";
@@ -126,9 +126,9 @@ function floatText(value: number): string {
   return `${digits.includes(".") ? digits : `${digits}.0`}E${exponent}`;
 }
 
-/** Like `toExponential(13)`, but a tie goes to the even digit, as in C, where JavaScript rounds it up. */
+/** Like `toExponential(13)`, but rounds a tie to the even digit as C does. JavaScript rounds it up. */
 function roundToEven(value: number): string {
-  // A hundred digits are more than enough to tell an exact half from what only comes close to it.
+  // A hundred digits distinguish an exact half from a number close to it.
   const [mantissa = "", exponent] = value.toExponential(100).split("e");
   const kept = mantissa.slice(0, mantissa.indexOf(".") + 14);
   const isTie = /^50*$/.test(mantissa.slice(kept.length));

@@ -1,75 +1,67 @@
-import { isPhpOwnClass } from "./php-own-classes.ts";
+import { type ClassRule, onlyStdClass } from "./php-classes.ts";
 import { isIntegerInRange, isPropertyName, readArrayKey } from "./php-scalars.ts";
 import { Tokens } from "./php-tokens.ts";
-import { isRefusedObject } from "./refused-objects.ts";
-import { isEntryAt, safeEntries } from "./safe-objects.ts";
 
-/** Deepest nesting of arrays and objects that is walked. PHP itself reads 4096 levels; nobody sends a tenth of that. */
+/** Maximum nesting of arrays and objects. PHP itself reads 4096 levels. */
 export const maxDepth = 512;
 
-/** Most values one message may hold. PHP needs at least 16 bytes of memory for each, in every receiver. */
+/** Maximum values in one message. Each costs every PHP receiver at least 16 bytes. */
 export const maxSlots = 1_000_000;
 
 /**
- * Most arrays and objects with entries in one message. Each costs a receiver some 400 bytes and PHP ends a process beyond its
- * `memory_limit`, by default 128 MB.
+ * Maximum non-empty arrays and objects in one message. Each costs a receiver about 400 bytes, and PHP ends a process beyond its
+ * `memory_limit`, which is 128 MB by default.
  */
 export const maxContainers = 100_000;
 
-/** Own objects of PHP nested in each other: each may hold {@link maxDepth} levels, and PHP reads 4096 altogether. */
-const maxOwnObjectDepth = 4;
-/** The longest name of PHP's own classes is shorter. */
-const longestOwnName = 64;
-
-/** A back-reference (`R:5;` or `r:5;`): its digits lie at `start`..`end` and name the value slot it points to. */
+/** A back-reference (`R:5;` or `r:5;`). Its digits are at `start`..`end`, and `slot` is the value slot it points to. */
 export type Reference = { start: number; end: number; slot: number };
 
-// What #enter returns instead of a number of entries.
+// Results of #enter other than a number of entries.
 const leaf = -1;
 const malformed = -2;
 
 /**
- * Walks PHP-serialized values by their grammar without building them. What it accepts PHP's own `unserialize()` accepts,
- * so that it can be handed to a PHP process, which dies of anything else; the reverse holds for all that `serialize()`
- * writes within the limits above.
+ * Walks PHP-serialized values by their grammar without building them. PHP's own `unserialize()` accepts whatever this accepts.
+ * The reverse holds for everything that `serialize()` writes within the limits above.
  *
- * Value slots are counted as PHP counts them for back-references: every value takes one, keys do not, `r:` does, `R:`
- * does not. Origin: php-src `ext/standard/var_unserializer.re`.
+ * Value slots are counted as PHP counts them for back-references: every value takes one, keys take none, `r:` takes one, `R:`
+ * takes none. Origin: php-src `ext/standard/var_unserializer.re`.
  *
- * What PHP can read only with an exception or a warning, or not in every process, is walked, and {@link hasUnsafeValue}
- * says so. Not checked, since it takes the receiver's classes: whether an application's own class accepts its properties.
+ * {@link hasUnsafeValue} and {@link refusedClass} report values that match the grammar and may still end a PHP receiver.
  */
 export class Scanner {
-  /** Value slots met so far: also the number of the last one. */
+  /** Number of value slots so far, which is also the number of the last one. */
   slots: number;
-  /** A failure was due to {@link maxDepth} or {@link maxSlots}, not to the grammar. */
+  /** Whether a limit such as {@link maxDepth} caused the failure, not the grammar. */
   isOverLimit = false;
-  /** There was an object that every PHP refuses to read by throwing. */
-  hasRefusedObject = false;
+  /** The class of the first object that the rule does not allow. */
+  refusedClass: string | undefined;
   /**
-   * There was a value that may end a PHP process that reads it: an enum case or `C:` object, which take a class; an object of
-   * PHP's own classes in another form than PHP writes; an integer beyond 64 bits; a corrupt property name; with
-   * `checksKeys` a key that occurs twice, since PHP forgets what refers to the first value.
+   * Set by a value that may end a PHP process that reads it: an enum case or `C:` object, which depend on the receiver's
+   * classes; an integer beyond 64 bits; a corrupt property name; with `checksKeys` a key that occurs twice, because PHP drops
+   * the first value and the references to it.
    */
   hasUnsafeValue = false;
-  /** Every back-reference met so far, in order. */
+  /** All back-references so far, in order. */
   readonly references: Reference[] = [];
   readonly #bytes: Uint8Array;
   readonly #tokens: Tokens;
   readonly #slotsBefore: number;
-  /** Slots that hold an object, ascending: only these may be the target of `r:`. */
+  /** Slots that hold an object, ascending. Only these may be the target of `r:`. */
   readonly #objectSlots: number[] = [];
   #hasOpaque = false;
   #containers = 0;
-  #ownObjectDepth = 0;
   #isInObject = false;
+  readonly #allowsClass: ClassRule;
   readonly #checksKeys: boolean;
 
   /**
-   * `slotsBefore` is for bytes that are cut out of a message: how many slots that has in front of them. References to
-   * these are refused.
+   * `slotsBefore` is the number of slots in front of `bytes` when they are cut out of a message. References to these slots are
+   * refused.
    */
-  constructor(bytes: Uint8Array, slotsBefore = 0, checksKeys = false) {
+  constructor(bytes: Uint8Array, slotsBefore = 0, allowsClass: ClassRule = onlyStdClass, checksKeys = false) {
+    this.#allowsClass = allowsClass;
     this.#checksKeys = checksKeys;
     this.#bytes = bytes;
     this.#tokens = new Tokens(bytes, bytes.length + slotsBefore);
@@ -81,7 +73,7 @@ export class Scanner {
     return this.#tokens.position;
   }
 
-  /** Where the bytes of the last string, or the text of the last number or boolean, begin. */
+  /** Start of the bytes of the last string, or of the text of the last number or boolean. */
   get contentStart(): number {
     return this.#tokens.contentStart;
   }
@@ -90,11 +82,11 @@ export class Scanner {
     return this.#tokens.contentEnd;
   }
 
-  /** Walks one value, nested ones included. False if there is none: the position is then anywhere. */
+  /** Walks one value including nested ones. Returns false if there is none; the position is undefined then. */
   skipValue(): boolean {
     let entries = this.#enter();
     if (entries < 0) return entries === leaf;
-    // Entries still to come in each open container. A stack of our own: hostile depth must not overflow the real one.
+    // Containers around the current one. An explicit stack, because hostile nesting would overflow the call stack.
     const open: OpenContainer[] = [];
     let { isObject, keys } = this.#opened();
     for (;;) {
@@ -119,7 +111,7 @@ export class Scanner {
     }
   }
 
-  /** Steps into the array at the position and returns its number of entries; -1 if there is none, or too large a one. */
+  /** Enters the array at the position. Returns its number of entries, or -1 if there is no array or it has too many. */
   enterArray(maxEntries = maxSlots): number {
     if (this.#bytes[this.position] !== 0x61 /* a */) return -1;
     const entries = this.#enter();
@@ -127,7 +119,7 @@ export class Scanner {
     return this.isOverLimit ? -1 : Math.max(-1, entries);
   }
 
-  /** Walks one key of an array or object; it takes no slot. */
+  /** Walks one key of an array or object. A key takes no slot. */
   skipKey(): boolean {
     switch (this.#bytes[this.position]) {
       case 0x73 /* s */:
@@ -141,12 +133,12 @@ export class Scanner {
     }
   }
 
-  /** Steps out of an array or object. */
+  /** Leaves an array or object. */
   leave(): boolean {
     return this.#tokens.leave();
   }
 
-  /** Walks one scalar, or the head of a container: returns `leaf`, `malformed`, or how many entries follow. */
+  /** Walks one scalar or the head of a container. Returns `leaf`, `malformed`, or the number of entries that follow. */
   #enter(): number {
     const type = this.#bytes[this.position];
     if (type === 0x52 /* R */) return this.#skipReference(false) ? leaf : malformed;
@@ -168,28 +160,17 @@ export class Scanner {
     const count = this.#tokens.enterObject();
     const { contentStart, contentEnd } = this;
     this.#isInObject = true;
-    const entries = this.#countContainer(count);
-    if (entries < 0 || contentEnd - contentStart > longestOwnName) return entries;
-    const className = this.#bytes.subarray(contentStart, contentEnd);
-    if (isRefusedObject(className, count)) this.hasRefusedObject = true;
-    const name = String.fromCharCode(...className);
-    return isPhpOwnClass(name) ? this.#enterOwnObject(name, count) : entries;
+    if (count >= 0 && this.refusedClass === undefined) this.#checkClass(contentStart, contentEnd);
+    return this.#countContainer(count);
   }
 
-  /** Walks an object of one of PHP's own classes whole when it may be safe; else it is entered as any other. */
-  #enterOwnObject(className: string, count: number): number {
-    const safe = safeEntries(className);
-    if (safe?.length !== count || this.#ownObjectDepth >= maxOwnObjectDepth) {
-      this.hasUnsafeValue = true;
-      return count;
-    }
-    this.#ownObjectDepth++;
-    for (const entry of safe) {
-      if (!isEntryAt(this.#bytes, this.position, entry)) this.hasUnsafeValue = true;
-      if (!this.skipKey() || !this.skipValue()) return malformed;
-    }
-    this.#ownObjectDepth--;
-    return this.leave() ? leaf : malformed;
+  #checkClass(start: number, end: number): void {
+    const name = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length).toString(
+      "latin1",
+      start,
+      end,
+    );
+    if (!this.#allowsClass(name)) this.refusedClass = name;
   }
 
   #countContainer(entries: number): number {
@@ -198,12 +179,12 @@ export class Scanner {
     return entries;
   }
 
-  /** What the container that was just entered needs to know of its keys. */
+  /** Returns the state that is needed to check the keys of the container just entered. */
   #opened(): Pick<OpenContainer, "isObject" | "keys"> {
     return { isObject: this.#isInObject, keys: this.#checksKeys ? new Set() : undefined };
   }
 
-  /** Checks the key just walked over. */
+  /** Checks the key that was walked last. */
   #checkKey(start: number, isObject: boolean, keys: Set<string> | undefined): void {
     const isPlain = this.#bytes[start] !== 0x53; /* S */
     if (isPlain && keys === undefined) {
@@ -247,16 +228,16 @@ export class Scanner {
     }
   }
 
-  /** `R:` may lead to any slot met so far, `r:` to an earlier one that holds an object. */
+  /** Walks a reference. `R:` may point to any earlier slot, `r:` to an earlier slot that holds an object. */
   #skipReference(isToObject: boolean): boolean {
     const slot = this.#tokens.readReference();
     if (slot <= this.#slotsBefore) return false;
-    // Once an opaque object has hidden an unknown number of slots, there is nothing left to check against.
+    // A `C:` object contains an unknown number of slots, so later slot numbers cannot be checked.
     if (!this.#hasOpaque) {
       if (slot > this.slots) return false;
       if (isToObject && (slot === this.slots || !includesSorted(this.#objectSlots, slot))) return false;
     }
-    // It is that object again, so a later `r:` may lead here.
+    // The slot holds the object too, so a later `r:` may point here.
     if (isToObject) this.#objectSlots.push(this.slots);
     this.references.push({ start: this.contentStart, end: this.contentEnd, slot });
     return true;
@@ -276,18 +257,22 @@ export class Scanner {
 
 type OpenContainer = { readonly entries: number; readonly isObject: boolean; readonly keys: Set<string> | undefined };
 
-/** Whether the bytes are one serialized value and nothing else, which any PHP can read in the given slot of a message. */
-export function isWholeValue(bytes: Uint8Array, slot = 1): boolean {
-  const scanner = new Scanner(bytes, slot - 1);
+/** Returns whether the bytes are one serialized value that every PHP reads, at the given slot of a message. */
+export function isWholeValue(bytes: Uint8Array, slot = 1, allowsClass: ClassRule = onlyStdClass): boolean {
+  const scanner = new Scanner(bytes, slot - 1, allowsClass);
   if (!scanner.skipValue() || scanner.position !== bytes.length) return false;
   return isSafe(scanner, bytes, slot);
 }
 
-/** Whether any PHP can read the value in the given slot of a message, over which the scanner has walked. */
+/** Returns whether every PHP reads the value at the given slot of a message. The scanner must have walked the value. */
 export function isSafe(scanner: Scanner, value: Uint8Array, slot: number): boolean {
-  if (scanner.hasRefusedObject || scanner.hasUnsafeValue) return false;
+  return scanner.refusedClass === undefined && !scanner.hasUnsafeValue && hasSafeKeys(scanner, value, slot);
+}
+
+/** Returns whether no key occurs twice beside a reference, because PHP forgets the first value and references to it. */
+export function hasSafeKeys(scanner: Scanner, value: Uint8Array, slot: number): boolean {
   if (scanner.references.length === 0) return true;
-  const keyScanner = new Scanner(value, slot - 1, true);
+  const keyScanner = new Scanner(value, slot - 1, undefined, true);
   return keyScanner.skipValue() && !keyScanner.hasUnsafeValue;
 }
 

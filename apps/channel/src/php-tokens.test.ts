@@ -3,7 +3,7 @@ import { Tokens } from "./php-tokens.ts";
 
 type Reader = (tokens: Tokens) => boolean | number;
 
-/** What a reader returns, what it has read and what it leaves. */
+/** The result of a reader, the content it read, and the rest of the bytes. */
 function read(text: string, reader: Reader): [result: boolean | number, content: string, rest: string] {
   const tokens = new Tokens(Buffer.from(text, "latin1"), text.length);
   const result = reader(tokens);

@@ -9,19 +9,19 @@ const plus = 0x2b;
 const minus = 0x2d;
 
 /**
- * Reads the pieces of PHP's serialization format off a buffer: one scalar, or the head of a container. Each method
- * starts at the type letter and returns whether the piece is there, to the letter of PHP's own grammar; after a failure
- * the position is meaningless. Origin: php-src `ext/standard/var_unserializer.re`.
+ * Reads tokens of PHP's serialization format: one scalar, or the head of a container. Each method starts at the type letter and
+ * returns whether the token is there by PHP's own grammar. After a failure the position is undefined. Origin: php-src `ext/standard/var_unserializer.re`.
  */
 export class Tokens {
   position = 0;
-  /** Where the bytes of the last string, or the text of the last number, boolean or reference, begin and end. */
+  /** Start of the bytes of the last string, or of the text of the last number, boolean or reference. */
   contentStart = 0;
+  /** End of the same. */
   contentEnd = 0;
   readonly #bytes: Uint8Array;
   readonly #largestNumber: number;
 
-  /** `largestNumber`: the greatest length, count or slot that makes sense in these bytes. */
+  /** `largestNumber` is the largest possible length, count or slot in these bytes. */
   constructor(bytes: Uint8Array, largestNumber: number) {
     this.#bytes = bytes;
     this.#largestNumber = largestNumber;
@@ -40,7 +40,7 @@ export class Tokens {
     return (value === zero || value === zero + 1) && this.#endNumber();
   }
 
-  /** `i:-7;`, with any number of digits: PHP takes the nearest bound for what exceeds 64 bits. */
+  /** `i:-7;`, with any number of digits. PHP takes the nearest bound for a number beyond 64 bits. */
   skipInteger(): boolean {
     if (!this.#startNumber()) return false;
     this.#skipSign();
@@ -73,7 +73,7 @@ export class Tokens {
     return this.#skipQuoted() && this.#expect(semicolon);
   }
 
-  /** `S:<length>:"<bytes>";`, where the length counts characters and each may be written `\41`. */
+  /** `S:<length>:"<bytes>";`, where the length counts characters and each character may be written `\41`. */
   skipEscapedString(): boolean {
     const length = this.#startQuoted();
     const bytes = this.#bytes;
@@ -95,18 +95,18 @@ export class Tokens {
     return separator > this.contentStart && separator < this.contentEnd - 1;
   }
 
-  /** `a:<count>:{`; returns the count, or -1. */
+  /** `a:<count>:{`. Returns the count, or -1. */
   enterArray(): number {
     this.position++;
     return this.#enterBraces();
   }
 
-  /** `O:<length>:"<class>":<count>:{`; returns the count, or -1. */
+  /** `O:<length>:"<class>":<count>:{`. Returns the count, or -1. */
   enterObject(): number {
     return this.#skipClassName() ? this.#enterBraces() : -1;
   }
 
-  /** `C:<length>:"<class>":<length>:{<bytes>}`: what its class wrote itself, in whatever form. */
+  /** `C:<length>:"<class>":<length>:{<bytes>}`: with bytes in a format of the class. */
   skipOpaqueObject(): boolean {
     const length = this.enterObject();
     this.position += length;
@@ -118,7 +118,7 @@ export class Tokens {
     return this.#expect(closeBrace);
   }
 
-  /** `R:<slot>;` or `r:<slot>;`; returns the slot, or -1. */
+  /** `R:<slot>;` or `r:<slot>;`. Returns the slot, or -1. */
   readReference(): number {
     if (!this.#startNumber()) return -1;
     const slot = this.#readDigits();
@@ -144,7 +144,7 @@ export class Tokens {
     return length >= 0 && this.#expect(quote);
   }
 
-  /** `<type>:<length>:"`; returns the length, or -1. */
+  /** `<type>:<length>:"`. Returns the length, or -1. */
   #startQuoted(): number {
     this.position++;
     const length = this.#expect(colon) ? this.#readDigits() : -1;
@@ -153,7 +153,7 @@ export class Tokens {
     return length;
   }
 
-  /** `:<count>:{`; returns the count, or -1. */
+  /** `:<count>:{`. Returns the count, or -1. */
   #enterBraces(): number {
     const count = this.#expect(colon) ? this.#readDigits() : -1;
     return this.#expect(colon) && this.#expect(openBrace) ? count : -1;
@@ -172,7 +172,7 @@ export class Tokens {
     return this.#expect(semicolon);
   }
 
-  /** A number without sign; -1 if there is none, or too large a one. */
+  /** Reads a number without sign. Returns -1 if there is none or it is too large. */
   #readDigits(): number {
     const bytes = this.#bytes;
     let at = this.position;

@@ -2,26 +2,26 @@ import { readArrayKey, readScalar, type Scalar } from "./php-scalars.ts";
 import { Scanner } from "./php-serialize.ts";
 import { replyDataSlot } from "./replies.ts";
 
-/** `s:<length>:"<bytes>";`. Text is encoded as UTF-8. */
+/** Encodes a string as `s:<length>:"<bytes>";`, text as UTF-8. */
 export function encodeString(value: string | Uint8Array): Buffer {
   const bytes = typeof value === "string" ? Buffer.from(value) : value;
   return Buffer.concat([Buffer.from(`s:${bytes.length}:"`), bytes, Buffer.from('";')]);
 }
 
-/** `i:<value>;`, for whole numbers of at most 64 bits. */
+/** Encodes an integer of at most 64 bits as `i:<value>;`. */
 export function encodeInt(value: number | bigint): Buffer {
   return Buffer.from(`i:${value};`);
 }
 
-/** An array with string keys; the values are serialized already. */
+/** Encodes an array with string keys. The values must be serialized already. */
 export function encodeArray(entries: readonly (readonly [key: string, value: Uint8Array])[]): Buffer {
   const members = entries.flatMap(([key, value]) => [encodeString(key), value]);
   return Buffer.concat([Buffer.from(`a:${entries.length}:{`), ...members, Buffer.from("}")]);
 }
 
 /**
- * Those of the named entries of a serialized array that are scalars; what is nested or a reference is left out.
- * `undefined` if `data`, with references numbered as in our replies, is not exactly one array.
+ * Returns the named entries of a serialized array that are scalars, without nested values and references. Returns `undefined` if
+ * `data`, with references numbered as in our replies, is not exactly one array.
  */
 export function readScalars(data: Uint8Array, keys: readonly string[]): ReadonlyMap<string, Scalar> | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);

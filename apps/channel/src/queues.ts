@@ -4,13 +4,14 @@ import type { LocalQueues } from "./core/local-queues.ts";
 import type { ItemStore } from "./item-store.ts";
 import { hashName } from "./name-hash.ts";
 import type { Peer } from "./peer.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { encodeQueueItem, readQueueItem } from "./replies.ts";
 import type { Name } from "./request.ts";
 import type { SlowPeers } from "./slow-peers.ts";
 import type { Traffic } from "./traffic.ts";
 
 type Watched = {
-  /** When the first of those who watch it now began to; milliseconds since 1970. */
+  /** Time of the first watch since the queue had no watcher, in milliseconds since 1970. */
   readonly since: number;
   taker: Taker | undefined;
 };
@@ -21,14 +22,15 @@ type QueuesParts = {
   readonly store: ItemStore;
   readonly slowPeers: SlowPeers;
   readonly traffic: Traffic;
+  readonly allowsClass: ClassRule;
 };
 
-/** One reserve is an item of each queue that a peer watches: more than fits waits until the peer has read some. */
+/** Whether the peer may receive items. One reserve on many queues may exceed its unsent bytes, so further items wait until it reads. */
 const canTake = (peer: Peer) => !peer.isSlow;
 
 /**
- * Queues shared by all channel servers: items are stored in JetStream, and each goes to one peer that has reserved one.
- * An item is finished when the network has taken it; of a peer that goes before that, it goes to another.
+ * Queues shared by all channel servers. Items are stored in JetStream, and each is delivered to one peer that has reserved one.
+ * An item is acknowledged once it is written to the socket. If the peer disconnects before, the item is delivered to another peer.
  */
 export class Queues {
   readonly #parts: QueuesParts;
@@ -40,7 +42,7 @@ export class Queues {
     this.#parts = parts;
   }
 
-  /** NATS has been reached. */
+  /** Must be called when NATS is connected for the first time. */
   arrive(queue: WorkQueue): void {
     this.#queue = queue;
     this.#parts.store.arrive(queue);
@@ -64,7 +66,7 @@ export class Queues {
     else this.#want(key);
   }
 
-  /** Arms the peer for one item of each queue it watches. */
+  /** Reserves one item of each queue that the peer watches. */
   reserve(peer: Peer): void {
     for (const key of this.#parts.local.reserve(peer)) this.#want(key);
   }
@@ -75,18 +77,18 @@ export class Queues {
     for (const key of keys) this.#want(key);
   }
 
-  /** Nobody gets an item any more. Those in hand are finished or given back as their peers' connections end. */
+  /** Stops delivering items. Items in flight are acknowledged or returned when their peers' connections end. */
   stop(): void {
     this.#isStopped = true;
     for (const key of [...this.#watched.keys()]) this.#forget(key);
   }
 
-  /** The peer was slow and has caught up. */
+  /** Must be called when a slow peer has caught up. */
   onCaughtUp(peer: Peer): void {
     for (const key of this.#parts.local.keysOf(peer)) this.#want(key);
   }
 
-  /** Asks for as many items as there are peers that wait for one and can take it. */
+  /** Requests one item for each peer that has reserved one and may receive it. */
   #want(key: string): void {
     const watched = this.#watched.get(key);
     if (watched === undefined) return;
@@ -115,7 +117,7 @@ export class Queues {
       return;
     }
     const peer = this.#isStopped ? undefined : local.nextArmed(key, canTake);
-    // With no peer that can take it now, the item stays first in its queue until one has caught up.
+    // Without a peer that may receive it, the item stays first in its queue.
     if (peer === undefined) item.giveBack();
     else {
       if (item.isRepeated) traffic.items.repeated++;
@@ -128,15 +130,15 @@ export class Queues {
     this.#want(key);
   }
 
-  /** What the peer is sent; `undefined` for something that is no item of this queue, which anybody may have stored. */
+  /** Returns the payload for the peer, or `undefined` if the stored message is no item of this queue. Anybody may have stored it. */
   #payloadOf(key: string, item: WorkItem): Uint8Array | undefined {
-    const read = readQueueItem(item.content);
+    const read = readQueueItem(item.content, this.#parts.allowsClass);
     if (read?.key !== key) return undefined;
-    // The name is that of whoever first saw the queue: who stored the item, unless it was watched here before.
+    // The name is the first form that created the queue: that of the item, unless the queue was watched on this server before.
     const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;
     const localName = since < item.storedAt ? this.#parts.local.nameOf(key) : undefined;
     if (localName === undefined) return item.content;
-    // With another form of its name the largest frame would be exceeded: clients do not tell the two apart.
+    // If the other form exceeds the largest frame, the item keeps its form. Clients treat both alike.
     return encodeQueueItem(localName, read.data) ?? item.content;
   }
 

@@ -1,10 +1,11 @@
 import { headerBytes, maxFrameBytes } from "./frames.ts";
+import type { ClassRule } from "./php-classes.ts";
 import { readArrayKey } from "./php-scalars.ts";
 import { isSafe, Scanner } from "./php-serialize.ts";
 
 /**
- * The value slot of `data` in everything we send (1 the message, 2 its type, 3 the channel): what the back-references
- * inside it have to be numbered for.
+ * The value slot of `data` in every message we send: 1 is the message, 2 its type, 3 the channel. Back-references inside `data`
+ * are numbered for this slot.
  */
 export const replyDataSlot = 4;
 
@@ -14,36 +15,36 @@ const dataKey = Buffer.from('s:4:"data";');
 const tail = Buffer.from("}");
 
 /**
- * What tells a subscriber of an event: the payload of a frame. Name and data are serialized values, the name in its
- * publisher's form. `undefined` if it exceeds the largest frame. Origin: walkor/channel `src/Server.php`.
+ * Returns the payload of an event frame, or `undefined` if it exceeds the largest frame. Name and data are serialized values. The
+ * name has its publisher's form. Origin: walkor/channel `src/Server.php`.
  */
 export function encodeEvent(name: Uint8Array, data: Uint8Array): Buffer | undefined {
   return encodeReply(eventHead, name, data);
 }
 
 /**
- * What hands a consumer one queue item: the payload of a frame; the name in the form that first created the queue.
+ * Returns the payload of a queue item frame. The name has the form that first created the queue.
  * Origin: walkor/channel `src/Queue.php`.
  */
 export function encodeQueueItem(name: Uint8Array, data: Uint8Array): Buffer | undefined {
   return encodeReply(queueHead, name, data);
 }
 
-/** A reply taken apart. The bytes are views of it. */
+/** A parsed reply. Its bytes are views of the payload. */
 export type Reply = {
-  /** The identity of the channel or queue, as in {@link Name}. */
+  /** Identity of the channel or queue, as in {@link Name}. */
   key: string;
   data: Buffer;
 };
 
-/** The event in a payload of which nobody knows who made it; `undefined` unless we could have made it ourselves. */
-export function readEvent(payload: Uint8Array): Reply | undefined {
-  return readReply(eventHead, payload);
+/** Parses an event from an untrusted payload. Returns `undefined` unless a channel server could have encoded it. */
+export function readEvent(payload: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
+  return readReply(eventHead, payload, allowsClass);
 }
 
-/** As {@link readEvent}, of a queue item. */
-export function readQueueItem(payload: Uint8Array): Reply | undefined {
-  return readReply(queueHead, payload);
+/** Parses a queue item like {@link readEvent}. */
+export function readQueueItem(payload: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
+  return readReply(queueHead, payload, allowsClass);
 }
 
 function encodeReply(head: Buffer, name: Uint8Array, data: Uint8Array): Buffer | undefined {
@@ -58,18 +59,18 @@ function encodeReply(head: Buffer, name: Uint8Array, data: Uint8Array): Buffer |
   return payload;
 }
 
-/** A receiver's process dies of what it cannot read, so everything is walked to its end. */
-function readReply(head: Buffer, bytes: Uint8Array): Reply | undefined {
+/** Walks the whole payload, because a receiver ends when it cannot read it. */
+function readReply(head: Buffer, bytes: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
   const payload = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (payload.length > maxFrameBytes - headerBytes || !startsWith(payload, head, 0)) return undefined;
-  const scanner = new Scanner(payload);
+  const scanner = new Scanner(payload, 0, allowsClass);
   if (scanner.enterArray() !== 3 || !skipEntry(scanner) || !scanner.skipKey() || !scanner.skipValue()) return undefined;
   const key = readArrayKey(payload, head.length, scanner);
   const dataStart = scanner.position + dataKey.length;
   if (key === undefined || !startsWith(payload, dataKey, scanner.position) || !skipEntry(scanner)) return undefined;
   const data = payload.subarray(dataStart, scanner.position);
   const isWhole = scanner.leave() && scanner.position === payload.length;
-  // What refers to something outside the data, no peer could have had us send.
+  // No channel server sends references to values outside the data.
   const isClosed = scanner.references.every(({ slot }) => slot >= replyDataSlot);
   return isWhole && isClosed && isSafe(scanner, data, replyDataSlot) ? { key, data } : undefined;
 }

@@ -2,15 +2,18 @@ import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isSafeTree, phpTree, serializeTree } from "../test-data/php-tree.ts";
+import { allowClasses } from "./php-classes.ts";
 import { encodeEvent } from "./replies.ts";
 import { maxNames, parseRequest } from "./request.ts";
 
 // The script has enums in it.
 const hasPhp = spawnSync("php", ["-r", "exit(PHP_VERSION_ID >= 80100 ? 0 : 1);"]).status === 0;
 
+const anyClass = allowClasses(["*"]);
+
 /** A parsed request in a form that is easy to compare; a refusal as it is. */
 function parse(payload: string) {
-  const request = parseRequest(Buffer.from(payload, "latin1"));
+  const request = parseRequest(Buffer.from(payload, "latin1"), anyClass);
   if (request.type === "ignored" || request.type === "hostile") return request;
   const channels = request.channels.map(({ key, raw }) => [key, raw.toString("latin1")]);
   return { type: request.type, channels, data: request.data.toString("latin1") };
@@ -130,7 +133,7 @@ describe("parsing a request", () => {
         if (!isDataFirst) addData();
         const head = Buffer.from(`a:${entries.length / 2}:{`);
 
-        const request = parseRequest(Buffer.concat([head, ...entries, Buffer.from("}")]));
+        const request = parseRequest(Buffer.concat([head, ...entries, Buffer.from("}")]), anyClass);
 
         expect("data" in request && request.data.toString("latin1")).toBe(
           serializeTree(data, 3).bytes.toString("latin1"),
@@ -186,8 +189,22 @@ describe("a request that is ignored", () => {
     [publish('a:1:{i:0;s:1:"c";}', "a:1:{i:0;r:5;}"), "malformed"],
     [publish('a:1:{i:0;s:1:"c";}', `${"a:1:{i:0;".repeat(600)}N;${"}".repeat(600)}`), "over-limit"],
     [publish(`a:${maxNames + 1}:{${"i:0;N;".repeat(maxNames + 1)}}`, "N;"), "over-limit"],
-  ])("%#: for the right reason", (payload, reason) => {
+  ])("%#: has the right reason", (payload, reason) => {
     expect(parse(payload)).toEqual({ type: "ignored", reason });
+  });
+});
+
+describe("a request with an object of a class that is not allowed", () => {
+  it.each([
+    [publish('a:1:{i:0;s:1:"c";}', 'O:7:"Closure":0:{}'), "Closure"],
+    [publish('a:1:{i:0;s:1:"c";}', 'a:2:{i:0;O:8:"stdClass":0:{}i:1;O:8:"App\\User":0:{}}'), "App\\User"],
+    ['a:1:{s:3:"foo";a:1:{i:0;O:8:"DateTime":0:{}}}', "DateTime"],
+  ])("%#: is ignored, and names the class", (payload, className) => {
+    expect(parseRequest(Buffer.from(payload, "latin1"))).toEqual({
+      type: "ignored",
+      reason: "class-not-allowed",
+      className,
+    });
   });
 });
 
@@ -199,9 +216,7 @@ describe("a request that would end the original server", () => {
     [publish("a:1:{i:0;a:0:{}}", "N;"), "name-not-scalar"],
     [publish('a:2:{i:0;s:1:"c";i:1;O:1:"A":0:{}}', "N;"), "name-not-scalar"],
     ['a:2:{s:4:"type";s:9:"subscribe";s:8:"channels";a:1:{i:0;a:0:{}}}', "name-not-scalar"],
-    [publish('a:1:{i:0;s:1:"c";}', 'O:7:"Closure":0:{}'), "refused-object"],
-    ['a:1:{s:3:"foo";a:1:{i:0;O:8:"DateTime":0:{}}}', "refused-object"],
-  ])("%#: is called hostile", (payload, reason) => {
+  ])("%#: is reported as hostile", (payload, reason) => {
     expect(parse(payload)).toEqual({ type: "hostile", reason });
   });
 });
@@ -223,7 +238,7 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
 });
 
 function eventsOf(payload: Buffer): string[] {
-  const request = parseRequest(payload);
+  const request = parseRequest(payload, anyClass);
   if (request.type !== "publish") throw new Error(`not a publish: ${request.type}`);
   return request.channels.map(({ raw }) => encodeEvent(raw, request.data)?.toString("hex") ?? "too long");
 }

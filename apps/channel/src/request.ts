@@ -1,9 +1,10 @@
+import { type ClassRule, onlyStdClass } from "./php-classes.ts";
 import { readArrayKey } from "./php-scalars.ts";
-import { isSafe, Scanner } from "./php-serialize.ts";
+import { hasSafeKeys, Scanner } from "./php-serialize.ts";
 import { replyDataSlot } from "./replies.ts";
 import { shiftReferences } from "./shift-references.ts";
 
-/** What a peer may ask for. Origin: walkor/channel `src/Server.php`. */
+/** Types of requests. Origin: walkor/channel `src/Server.php`. */
 type RequestType =
   | "subscribe"
   | "unsubscribe"
@@ -16,24 +17,24 @@ type RequestType =
 
 /** A channel or queue name as a peer wrote it. */
 export type Name = {
-  /** Its identity as key of a PHP array, one character per byte: `i:5;` and `s:1:"5";` are the same, "05" is another. */
+  /** Identity as key of a PHP array, one character per byte. `i:5;` and `s:1:"5";` are equal, "05" differs. */
   key: string;
-  /** The serialized form. A view of the payload: who keeps it copies it. */
+  /** Serialized form. It is a view of the payload and must be copied to be kept. */
   raw: Buffer;
 };
 
 export type Request = {
   type: RequestType;
-  /** In the order given, repetitions included. Empty for `reserve`. */
+  /** Names in the given order, including repetitions. Empty for `reserve`. */
   channels: Name[];
   /**
-   * The serialized value to pass on, its back-references numbered for the place it has in our replies; `N;` where none
-   * was sent or the request has no use for it. A view of the payload unless references had to be renumbered.
+   * Serialized value to pass on, with back-references numbered for our replies. `N;` if the message has none or the request needs
+   * none. It is a view of the payload unless references were renumbered.
    */
   data: Buffer;
 };
 
-/** A message without effect, in the original too but for forged references; the connection stays usable. */
+/** A message without effect. The connection stays open. */
 export type IgnoredRequest = {
   type: "ignored";
   reason:
@@ -43,13 +44,16 @@ export type IgnoredRequest = {
     | "unknown-type"
     | "no-channels"
     | "reference-outside-data"
-    | "unsafe-value";
+    | "unsafe-value"
+    | "class-not-allowed";
+  /** With `class-not-allowed`: the class, one character a byte. */
+  className?: string;
 };
 
-/** A message of which the original server dies. No real client sends one. */
+/** A message that ends the original server. No real client sends one. */
 export type HostileRequest = {
   type: "hostile";
-  reason: "string-payload" | "object-payload" | "name-not-scalar" | "refused-object";
+  reason: "string-payload" | "object-payload" | "name-not-scalar";
 };
 
 const requestTypes: readonly RequestType[] = [
@@ -63,7 +67,7 @@ const requestTypes: readonly RequestType[] = [
   "unwatch",
 ];
 
-/** Most names in one message. A peer that comes back sends all it ever subscribed to in one; each costs us 200 bytes. */
+/** Maximum names in one message. A reconnecting client subscribes to all its names in one message. Each costs us 200 bytes. */
 export const maxNames = 250_000;
 
 const phpNull = Buffer.from("N;");
@@ -71,27 +75,27 @@ const reference = 0x52; /* R */
 
 export type Parsed = Request | IgnoredRequest | HostileRequest;
 
-/** Names that are read in one step. */
+/** Number of names parsed in one step. */
 const NAMES_PER_STEP = 1_000;
 
 /**
- * Reads one message of a peer. Never throws. Keys may come in any order and unknown ones are skipped, of repeated ones
- * the last counts, bytes after the end do not: all as in the original.
+ * Parses one message of a peer. Never throws. As in the original, keys may have any order, unknown keys are skipped, the last of
+ * repeated keys counts, and bytes after the end are ignored.
  *
- * Values go on as the peer wrote them, where the original decodes and encodes them again: receivers get the same value,
- * if perhaps in another notation (`d:1.50;` for `d:1.5;`).
+ * Values are passed on as the peer wrote them. The original decodes and encodes them, so a receiver may get another notation of the
+ * same value here (`d:1.50;` for `d:1.5;`).
  */
-export function parseRequest(payload: Buffer): Parsed {
-  const steps = parseInSteps(payload);
+export function parseRequest(payload: Buffer, allowsClass: ClassRule = onlyStdClass): Parsed {
+  const steps = parseInSteps(payload, allowsClass);
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
   }
 }
 
-/** As {@link parseRequest}, in steps: a message with very many names takes longer than one tick may. */
-export function* parseInSteps(payload: Buffer): Generator<void, Parsed> {
-  const scanner = new Scanner(payload);
+/** Parses like {@link parseRequest}, in steps, because a message with very many names takes longer than one tick may. */
+export function* parseInSteps(payload: Buffer, allowsClass: ClassRule): Generator<void, Parsed> {
+  const scanner = new Scanner(payload, 0, allowsClass);
   const entries = scanner.enterArray();
   if (entries < 0) return refusePayload(payload);
   const found: Found = { type: undefined, channels: "no-channels", data: phpNull, isDataUnsafe: false };
@@ -103,16 +107,16 @@ export function* parseInSteps(payload: Buffer): Generator<void, Parsed> {
     if (!isRead) return refuseUnreadable(scanner);
   }
   if (!scanner.leave()) return refuseUnreadable(scanner);
-  if (scanner.hasRefusedObject) return { type: "hostile", reason: "refused-object" };
-  const isUnsafe = scanner.hasUnsafeValue || found.isDataUnsafe;
-  return isUnsafe ? { type: "ignored", reason: "unsafe-value" } : decide(found);
+  if (scanner.hasUnsafeValue || found.isDataUnsafe) return { type: "ignored", reason: "unsafe-value" };
+  const className = scanner.refusedClass;
+  return className === undefined ? decide(found) : { type: "ignored", reason: "class-not-allowed", className };
 }
 
-/** What a message has said so far. */
+/** Entries of the message that are parsed so far. */
 type Found = {
   type: RequestType | undefined;
   channels: Name[] | "no-channels" | "name-not-scalar";
-  /** `undefined`: there is data, but it refers to something outside itself. */
+  /** `undefined` if the data refers to values outside itself. */
   data: Buffer | undefined;
   isDataUnsafe: boolean;
 };
@@ -137,7 +141,7 @@ function readEntry(payload: Buffer, scanner: Scanner, found: Found): boolean {
 function readType(payload: Buffer, scanner: Scanner, found: Found): boolean {
   const start = scanner.position;
   if (!scanner.skipValue()) return false;
-  // Anything but a string is no type: the loose comparison by which `true` would subscribe is not copied.
+  // Only a string is a type. The loose comparison of the original, by which `true` subscribes, is not copied.
   const isString = payload[start] === 0x73; /* s */
   found.type = isString ? requestTypes.find((type) => hasContent(payload, scanner, type)) : undefined;
   return true;
@@ -155,7 +159,7 @@ function readData(payload: Buffer, scanner: Scanner, found: Found): boolean {
   } else {
     const references = scanner.references.slice(earlier);
     found.data = shiftReferences({ bytes: payload, start, end, references }, slot, replyDataSlot);
-    found.isDataUnsafe = found.data !== undefined && !isSafe(scanner, payload.subarray(start, end), slot);
+    found.isDataUnsafe = found.data !== undefined && !hasSafeKeys(scanner, payload.subarray(start, end), slot);
   }
   return true;
 }
@@ -171,7 +175,7 @@ function* readChannels(payload: Buffer, scanner: Scanner, found: Found): Generat
     if (left < 0 || !scanner.skipKey()) return false;
     const start = scanner.position;
     if (!scanner.skipValue()) return false;
-    // The original cannot read an enum case, so it ignores the message; arrays and objects are its end.
+    // The original ignores a message with an enum case as a name. Arrays and objects end it.
     if (payload[start] === 0x45 /* E */) return false;
     const key = payload[start] === reference ? "" : readArrayKey(payload, start, scanner);
     if (key === undefined) areScalar = false;
@@ -183,7 +187,7 @@ function* readChannels(payload: Buffer, scanner: Scanner, found: Found): Generat
   return scanner.leave() && (!hasReferences || resolveNames(names, firstSlot));
 }
 
-/** Replaces names like `R:4;`, which PHP writes for the second of two references to one variable, by what they refer to. */
+/** Replaces names like `R:4;`, which PHP writes for a second reference to one variable, by the names they point to. */
 function resolveNames(names: Name[], firstSlot: number): boolean {
   const slotNames = names.filter(({ raw }) => raw[0] !== reference);
   for (const [index, { raw }] of names.entries()) {
@@ -195,7 +199,7 @@ function resolveNames(names: Name[], firstSlot: number): boolean {
   return true;
 }
 
-/** Whether the string or number just walked over has this text. */
+/** Returns whether the string or number that was walked last has this text. */
 function hasContent(payload: Buffer, scanner: Scanner, text: string): boolean {
   const { contentStart, contentEnd } = scanner;
   if (contentEnd - contentStart !== text.length) return false;

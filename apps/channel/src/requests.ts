@@ -28,13 +28,13 @@ type RequestsParts = {
   readonly deliveries: Deliveries;
 };
 
-/** Publishers wait while this share of what a peer may have unsent has come back from NATS and is not handed to peers. */
+/** Share of a peer's maximum unsent bytes. Publishers wait while more bytes from NATS are not delivered yet. */
 const RETURNED_SHARE = 1 / 8;
 
-/** Gives each request of a peer to the part that carries it out. */
+/** Dispatches the requests of peers to events, queues and the bridge. */
 export class Requests implements RequestHandler {
   readonly #parts: RequestsParts;
-  /** Requests that have reached everyone: one that names several events that mean everyone does so once. */
+  /** Requests already published to everyone. A request with several broadcast names is published to everyone once. */
   readonly #broadcast = new WeakSet<Request>();
 
   constructor(parts: RequestsParts) {
@@ -48,20 +48,20 @@ export class Requests implements RequestHandler {
 
   pauseReason(request: Request, { key }: Name): PauseReason | undefined {
     const { uplink, subscriptions, slowPeers, budget, deliveries, limits } = this.#parts;
-    // Each name is two subscriptions in NATS: a hundred thousand at once would hold up everything behind them.
+    // Each name costs two subscriptions in NATS. A hundred thousand at once would delay every message behind them.
     if (request.type === "subscribe" || request.type === "unsubscribe") {
       return uplink.isReturnCongested ? "nats" : undefined;
     }
     if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
     if (subscriptions.subscriberCount(key) === 0) return undefined;
-    // What comes back to our own subscribers must find room there, since nothing slows it down on its way.
+    // Events return from NATS to our own subscribers without flow control, so their number must be bounded before they are sent.
     if (uplink.isReturnCongested || deliveries.bytes >= limits.unsentBytes * RETURNED_SHARE) return "nats";
     if (slowPeers.isSlowChannel(key)) return "slow-subscriber";
     return budget.isOutboundHigh ? "buffered-bytes" : undefined;
   }
 
   begin(peer: Peer, request: Request): void {
-    if (request.type === "reserve" && !peer.isGone) this.#parts.queues.reserve(peer);
+    if (request.type === "reserve" && !peer.isClosed) this.#parts.queues.reserve(peer);
   }
 
   handle(peer: Peer, request: Request, name: Name): void {
@@ -77,12 +77,12 @@ export class Requests implements RequestHandler {
         queues.enqueue(name, request.data);
         break;
       default:
-        // A peer that has gone may still have published; there is nothing left to be sent to it.
-        if (!peer.isGone) this.#handleInterest(peer, request.type, name);
+        // A disconnected peer may still publish. Its subscriptions and watches are pointless.
+        if (!peer.isClosed) this.#handleInterest(peer, request.type, name);
     }
   }
 
-  onGone(peer: Peer): void {
+  onClosed(peer: Peer): void {
     this.#parts.events.disconnect(peer);
     this.#parts.queues.disconnect(peer);
   }

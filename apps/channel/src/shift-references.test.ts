@@ -12,7 +12,7 @@ function rangeOf(bytes: Buffer, slot: number): ValueRange {
 }
 
 describe("shifting the back-references of a value", () => {
-  it("gives what PHP would have written, had the value stood in the other slot", () => {
+  it("returns the bytes that PHP writes for the value in the other slot", () => {
     const slot = fc.integer({ min: 1, max: 1200 });
 
     fc.assert(

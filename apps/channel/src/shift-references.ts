@@ -1,12 +1,11 @@
 import type { Reference } from "./php-serialize.ts";
 
-/** One serialized value inside a buffer, and the back-references in it. */
+/** One serialized value inside a buffer, with the back-references in it. */
 export type ValueRange = { bytes: Buffer; start: number; end: number; references: readonly Reference[] };
 
 /**
- * The bytes of a value whose own slot was `from`, rewritten for a message where it is slot `to`: only the numbers of its
- * back-references change. Without any it is a view of the original bytes. `undefined` if a reference points outside the
- * value, which only forged messages have.
+ * Rewrites the back-references of a value that moves from slot `from` of one message to slot `to` of another. A value without
+ * references is returned as a view. Returns `undefined` if a reference points outside the value, as only in forged messages.
  */
 export function shiftReferences(value: ValueRange, from: number, to: number): Buffer | undefined {
   const { bytes, start, end, references } = value;

@@ -1,23 +1,25 @@
 import type { Subscriptions } from "./core/subscriptions.ts";
+import { Pace } from "./pace.ts";
 import type { Peer } from "./peer.ts";
 
-/** A peer that others wait for must take something from the network this often. */
+/** Maximum time without progress of a peer for which others wait. */
 export const STALL_MS = 10_000;
-/** A peer that others wait for must catch up in this time, so that a trickle does not hold them up for ever. */
+/** Maximum time in which a peer for which others wait must catch up, so that a trickle does not delay them for ever. */
 export const CATCH_UP_MS = 60_000;
 
 type Slow = { readonly since: number };
 
 /**
- * The peers with so much unsent that those who publish to them wait. A peer that makes no progress meanwhile is closed, so
- * that one stuck subscriber holds up publishers for a bounded time.
+ * The slow peers, for which publishers wait. A slow peer that makes no progress is closed, so that one stuck subscriber delays
+ * publishers for a bounded time.
  */
 export class SlowPeers {
   readonly #subscriptions: Subscriptions<Peer>;
   readonly #onFree: (peer: Peer) => void;
   readonly #peers = new Map<Peer, Slow>();
+  readonly #pace = new Pace();
 
-  /** `onFree` is called when a peer has caught up or is gone. */
+  /** `onFree` is called when a peer has caught up or is closed. */
   constructor(subscriptions: Subscriptions<Peer>, onFree: (peer: Peer) => void) {
     this.#subscriptions = subscriptions;
     this.#onFree = onFree;
@@ -32,7 +34,7 @@ export class SlowPeers {
     else if (this.#peers.delete(peer)) this.#onFree(peer);
   }
 
-  /** Whether a peer that subscribes to the channel is slow. */
+  /** Returns whether a subscriber of the channel is slow. */
   isSlowChannel(key: string): boolean {
     if (this.#peers.size === 0) return false;
     if (this.#subscriptions.subscriberCount(key) < this.#peers.size) {
@@ -42,15 +44,23 @@ export class SlowPeers {
     return false;
   }
 
-  /** Closes the peers that have not read in time. To be called from time to time. */
+  /**
+   * Closes the peers that have not read in time. Must be called regularly. Thousands may be due at once, and the rest of them
+   * is closed in later ticks.
+   */
   closeStalled(now = performance.now()): void {
     for (const [peer, { since }] of this.#peers) {
-      if (isStalled(peer, now) || now - since > CATCH_UP_MS) peer.close("not-reading");
+      if (!isStalled(peer, now) && now - since <= CATCH_UP_MS) continue;
+      if (this.#pace.isOver()) {
+        setImmediate(() => this.closeStalled());
+        return;
+      }
+      peer.close("not-reading");
     }
   }
 }
 
-/** Whether the network has taken nothing from the peer's unsent bytes for {@link STALL_MS}. */
+/** Returns whether the peer's unsent bytes have made no progress for {@link STALL_MS}. */
 export function isStalled(peer: Peer, now: number): boolean {
   const since = peer.stalledSince;
   return since !== undefined && now - since > STALL_MS;

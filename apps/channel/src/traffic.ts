@@ -1,10 +1,10 @@
 import type { FrameError } from "./frames.ts";
 import type { HostileRequest, IgnoredRequest, Request } from "./request.ts";
 
-/** Why a peer was not let in; the label of a metric. */
+/** Why a peer was refused. The label of a metric. */
 export type RefusalReason = "network" | "peer-limit";
 
-/** Why a peer's connection is over; the label of a metric. `ended`: the peer's own doing; `failed`: the network's. */
+/** Why a peer was closed. The label of a metric. The peer causes `ended`, the network causes `failed`. */
 export type CloseReason =
   | "ended"
   | "failed"
@@ -18,10 +18,10 @@ export type CloseReason =
   | FrameError
   | HostileRequest["reason"];
 
-/** Why a peer is not read from; the label of a metric. */
+/** Why reading from a peer is paused. The label of a metric. */
 export type PauseReason = "nats" | "unstored-items" | "slow-subscriber" | "buffered-bytes";
 
-/** What a channel server counts. Plain numbers, since the hot path adds to them; metrics.ts shows them to Prometheus. */
+/** Counters of a channel server. They are plain numbers, because the hot path adds to them; metrics.ts exports them. */
 export type Traffic = {
   accepted: number;
   readonly refused: Record<RefusalReason, number>;
@@ -29,17 +29,17 @@ export type Traffic = {
   readonly requests: Record<Request["type"], number>;
   readonly ignored: Record<IgnoredRequest["reason"], number>;
   pings: number;
-  /** Events and round-robin events that could not go to the other servers. */
+  /** Events and round-robin events that were not sent to other servers. */
   readonly kept: Record<"unavailable" | "too-large", number>;
   receivedEvents: number;
-  /** What came from NATS and is nothing a peer may be sent. */
+  /** Invalid messages received from NATS. */
   readonly refusedFromNats: Record<"event" | "queue-item", number>;
   deliveries: number;
   deliveredBytes: number;
   readonly bridged: Record<"to-everyone" | "to-connection" | "from-everyone" | "from-connection", number>;
   bridgeLosses: number;
   readonly items: Record<"stored" | "delivered" | "returned" | "repeated" | "too-large" | "lost", number>;
-  /** Times a peer was not read from because what it sent could not be handed on. */
+  /** Times reading from a peer was paused because its request had to wait. */
   readonly pauses: Record<PauseReason, number>;
 };
 
@@ -62,7 +62,6 @@ export function newTraffic(): Traffic {
       "string-payload": 0,
       "object-payload": 0,
       "name-not-scalar": 0,
-      "refused-object": 0,
     },
     requests: {
       subscribe: 0,
@@ -82,6 +81,7 @@ export function newTraffic(): Traffic {
       "no-channels": 0,
       "reference-outside-data": 0,
       "unsafe-value": 0,
+      "class-not-allowed": 0,
     },
     pings: 0,
     kept: { unavailable: 0, "too-large": 0 },

@@ -1,13 +1,13 @@
 import type { Bus, HeaderEntries, SendOutcome } from "@fanwire/bus";
 
-/** Asking NATS for a confirmation costs a round trip and a few microseconds: once for so many bytes. */
+/** Bytes after which NATS is asked for a confirmation, because each costs a round trip. */
 const WINDOW_BYTES = 262_144;
-/** What a message costs beside its content, roughly: its subject, the client's bookkeeping. */
+/** Approximate bytes of a message beside its content, for its subject and the client's bookkeeping. */
 const OVERHEAD_BYTES = 100;
 
 /**
- * Sends to NATS without waiting for each message, and knows how much NATS has not confirmed to have. While that is too
- * much, {@link isCongested} tells those who read from peers to stop, so that TCP slows down who publishes.
+ * Publishes to NATS without waiting for each message, and counts the bytes that NATS has not confirmed. Above a limit
+ * {@link isCongested} pauses reading from peers, so that TCP backpressure slows publishers down.
  */
 export class Uplink {
   readonly #bus: Bus;
@@ -17,12 +17,12 @@ export class Uplink {
   #sentBytes = 0;
   #confirmedBytes = 0;
   #isConfirming = false;
-  /** Somebody was told to wait. */
+  /** Whether a caller has seen a limit exceeded. */
   #isWaitedFor = false;
 
   /**
-   * `maxReturningBytes`: how much may be on its way to NATS while there are local subscribers to it, whom it comes back to.
-   * `onFree` is called when those who were told to wait need not any more.
+   * `maxReturningBytes` bounds the unconfirmed bytes of events with local subscribers, to whom NATS returns them. `onFree` is called
+   * when unconfirmed bytes fall below a limit that a caller has seen exceeded.
    */
   constructor(bus: Bus, maxBytes: number, maxReturningBytes: number, onFree: () => void) {
     this.#bus = bus;
@@ -39,7 +39,7 @@ export class Uplink {
     return this.#isBeyond(this.#maxBytes);
   }
 
-  /** The same for what comes back to subscribers of this server: NATS has sent it to us when it confirms it. */
+  /** Whether events with local subscribers must wait. When NATS confirms them, it has already returned them to us. */
   get isReturnCongested(): boolean {
     return this.#isBeyond(this.#maxReturningBytes);
   }
@@ -50,7 +50,7 @@ export class Uplink {
     return outcome;
   }
 
-  /** Counts something that the bus sends: a message's content, or a subscription's name. */
+  /** Counts bytes that the bus sends: the content of a message, or the name of a subscription. */
   count(bytes: number): void {
     this.#sentBytes += bytes + OVERHEAD_BYTES;
     if (!this.#isConfirming && this.unconfirmedBytes >= this.#windowBytes) void this.#confirmUntilFew();
@@ -62,7 +62,7 @@ export class Uplink {
       const sentBytes = this.#sentBytes;
       const isConfirmed = await this.#bus.confirm();
       if (isConfirmed) this.#confirmedBytes = sentBytes;
-      // Nothing more goes to a connection that is lost or deaf, and it is replaced soon: what it holds is bounded.
+      // A lost or stalled connection accepts nothing more and is replaced soon, so its unconfirmed bytes are bounded.
       else if (!this.#bus.health().alive) this.#confirmedBytes = this.#sentBytes;
       if (this.#isWaitedFor && this.unconfirmedBytes < this.#maxReturningBytes) {
         this.#isWaitedFor = false;

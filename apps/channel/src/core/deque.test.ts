@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Deque } from "./deque.ts";
 
-test("a deque returns what was pushed, in order, whatever the mixture of both", () => {
+test("a deque returns entries in the order of pushing, for any mixture of calls", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(1_500), fc.nat(1_500)), { maxLength: 4 }), (rounds) => {
       const deque = new Deque<number>();

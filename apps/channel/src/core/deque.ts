@@ -1,7 +1,7 @@
-/** Removed entries that are worth a copy of the rest. */
+/** Number of removed entries after which the rest is copied. */
 const COMPACT_AT = 1_024;
 
-/** A first-in, first-out list. Both ends take constant time on average, and no operation copies the whole list. */
+/** A first-in, first-out list. Both ends take constant time on average. */
 export class Deque<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
@@ -21,7 +21,7 @@ export class Deque<T> {
   shift(): T | undefined {
     if (this.#head === this.#items.length) return undefined;
     const item = this.#items[this.#head];
-    // The list must not keep alive what it no longer holds.
+    // The array must not keep a removed entry alive.
     this.#items[this.#head++] = undefined;
     if (this.#head === this.#items.length) this.clear();
     else if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#items.length) this.#compact();

@@ -37,7 +37,7 @@ describe("a linked list", () => {
     );
   });
 
-  it("leads on from a link that was removed", () => {
+  it("continues from a removed link", () => {
     const list = new LinkedList<string>();
     const [a] = [list.append("a"), list.append("b"), list.append("c")];
 

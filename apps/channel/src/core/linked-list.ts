@@ -1,4 +1,4 @@
-/** A place in a {@link LinkedList}. Removed, it still leads to what followed it, so a walk under way goes on. */
+/** A place in a {@link LinkedList}. A removed link still points to its successor, so that an iteration can continue. */
 export type Link<T> = {
   readonly value: T;
   previous: Link<T> | undefined;
@@ -7,8 +7,8 @@ export type Link<T> = {
 };
 
 /**
- * Values in the order they were appended, any of which is removed in constant time. A `Map` or `Set` keeps order too,
- * but it cannot be entered in the middle, and finding its first entry walks over all that were removed before it.
+ * A list in order of appending from which any value is removed in constant time. A `Map` or `Set` cannot be iterated from the
+ * middle, and finding its first entry walks over all entries removed before it.
  */
 export class LinkedList<T> {
   #first: Link<T> | undefined;
@@ -32,7 +32,7 @@ export class LinkedList<T> {
     return link;
   }
 
-  /** The link must be in this list; one removed already is left alone. */
+  /** Removes a link of this list. A removed link is ignored. */
   remove(link: Link<T>): void {
     if (!link.isLinked) return;
     if (link.previous === undefined) this.#first = link.next;

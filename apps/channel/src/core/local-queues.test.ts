@@ -61,7 +61,7 @@ describe("the consumers of a queue", () => {
     expect([queues.armedCount("q"), queues.nextArmed("q"), queues.nextArmed("q")]).toEqual([1, "C", undefined]);
   });
 
-  it("are told when they are the first and the last to watch", () => {
+  it("report the first and the last watcher", () => {
     const queues = new LocalQueues<string>();
 
     expect([queues.watch("A", "q", name), queues.watch("A", "q", name), queues.watch("B", "q", name)]).toEqual([

@@ -1,10 +1,10 @@
 import { type Link, LinkedList } from "./linked-list.ts";
 
 type Queue<Peer> = {
-  /** The serialized name as first seen. */
+  /** The serialized name that created the queue. */
   name: Uint8Array;
   watcherCount: number;
-  /** Those waiting for an item, longest first. */
+  /** Watches that wait for an item, longest first. */
   armed: LinkedList<Watch<Peer>>;
   mayHoldItems: boolean;
 };
@@ -12,23 +12,22 @@ type Queue<Peer> = {
 type Watch<Peer> = { readonly peer: Peer; readonly queue: Queue<Peer>; armed: Link<Watch<Peer>> | undefined };
 
 /**
- * The consumers of this server: who watches which queue, and who of them waits for an item (is armed) in which order.
- * The items live elsewhere; whoever has one for a queue asks {@link nextArmed} whose it is.
+ * The consumers of this server: which peer watches which queue, and in which order peers wait for an item ("armed" peers). Items
+ * are stored elsewhere. {@link nextArmed} selects the peer for an item.
  *
- * Queues are named by their key. One that nobody watches and that holds no items is forgotten, its first-seen name with
- * it. Origin: walkor/channel `src/Queue.php`.
+ * Queues are named by their key. A queue without watchers and items is removed together with its name. Origin: walkor/channel `src/Queue.php`.
  */
 export class LocalQueues<Peer> {
   readonly #queues = new Map<string, Queue<Peer>>();
-  /** By peer, then by queue key in the order of watching. */
+  /** Watches by peer, then by queue key in order of watching. */
   readonly #peers = new Map<Peer, Map<string, Watch<Peer>>>();
 
-  /** How many queues are known here. */
+  /** Number of queues known to this server. */
   get queueCount(): number {
     return this.#queues.size;
   }
 
-  /** How many queues the peer watches. */
+  /** Number of queues that the peer watches. */
   countOf(peer: Peer): number {
     return this.#peers.get(peer)?.size ?? 0;
   }
@@ -38,17 +37,17 @@ export class LocalQueues<Peer> {
     return this.#peers.get(peer)?.has(key) ?? false;
   }
 
-  /** The queues the peer watches, in the order of watching. */
+  /** Keys of the queues that the peer watches, in order of watching. */
   keysOf(peer: Peer): string[] {
     return [...(this.#peers.get(peer)?.keys() ?? [])];
   }
 
-  /** The serialized name by which the queue was first watched or filled; what its consumers are to be told. */
+  /** The serialized name by which the queue was first watched or filled. Consumers receive it. */
   nameOf(key: string): Uint8Array | undefined {
     return this.#queues.get(key)?.name;
   }
 
-  /** Twice is once. Watching alone arms nobody. True when nobody here watched the queue before. */
+  /** Adds a watch without arming it. A repeated call changes nothing. Returns true if the queue had no watcher before. */
   watch(peer: Peer, key: string, name: Uint8Array): boolean {
     const own = this.#peers.get(peer) ?? new Map<string, Watch<Peer>>();
     if (own.has(key)) return false;
@@ -58,7 +57,7 @@ export class LocalQueues<Peer> {
     return ++queue.watcherCount === 1;
   }
 
-  /** Also disarms. True when nobody here watches the queue any more. */
+  /** Removes and disarms a watch. Returns true if the queue has no watcher left. */
   unwatch(peer: Peer, key: string): boolean {
     const own = this.#peers.get(peer);
     const watch = own?.get(key);
@@ -68,7 +67,7 @@ export class LocalQueues<Peer> {
     return this.#end(watch, key);
   }
 
-  /** Unwatches everything. Returns the keys of the queues that nobody here watches any more. */
+  /** Removes all watches of the peer. Returns the keys of the queues that have no watcher left. */
   disconnect(peer: Peer): string[] {
     const unwatched: string[] = [];
     for (const [key, watch] of this.#peers.get(peer) ?? []) {
@@ -79,8 +78,8 @@ export class LocalQueues<Peer> {
   }
 
   /**
-   * Arms the peer on every queue it watches now, for one item of each; where it is armed already it keeps its place.
-   * Returns the keys of these queues in the order of watching.
+   * Arms the peer on every queue that it watches now, for one item of each. A watch that is already armed keeps its place.
+   * Returns the keys of these queues in order of watching.
    */
   reserve(peer: Peer): string[] {
     const own = this.#peers.get(peer);
@@ -89,7 +88,7 @@ export class LocalQueues<Peer> {
     return [...own.keys()];
   }
 
-  /** How many peers wait for an item of the queue, of those that can take one. */
+  /** Number of armed peers of the queue that satisfy `canTake`. */
   armedCount(key: string, canTake?: (peer: Peer) => boolean): number {
     const armed = this.#queues.get(key)?.armed;
     if (armed === undefined || canTake === undefined) return armed?.size ?? 0;
@@ -99,7 +98,7 @@ export class LocalQueues<Peer> {
   }
 
   /**
-   * The peer that has waited longest of those that can take an item, no longer armed on this queue; `undefined` if there is
+   * Disarms and returns the peer that has waited longest of those that satisfy `canTake`. Returns `undefined` if there is
    * none.
    */
   nextArmed(key: string, canTake: (peer: Peer) => boolean = () => true): Peer | undefined {
@@ -109,14 +108,14 @@ export class LocalQueues<Peer> {
     return link?.value.peer;
   }
 
-  /** An item was put in the queue: its name is kept, watched or not, until {@link drained}. Returns the first-seen name. */
+  /** Marks the queue as not empty, so that its name stays until {@link drained}. Returns the name that created the queue. */
   enqueued(key: string, name: Uint8Array): Uint8Array {
     const queue = this.#see(key, name);
     queue.mayHoldItems = true;
     return queue.name;
   }
 
-  /** The queue holds no items. */
+  /** Marks the queue as empty. */
   drained(key: string): void {
     const queue = this.#queues.get(key);
     if (queue === undefined) return;
@@ -127,7 +126,7 @@ export class LocalQueues<Peer> {
   #see(key: string, name: Uint8Array): Queue<Peer> {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      // A copy: the name is usually a view that would keep a whole network chunk alive.
+      // The name is copied, because it is usually a view that would keep a whole network chunk alive.
       queue = { name: new Uint8Array(name), watcherCount: 0, armed: new LinkedList(), mayHoldItems: false };
       this.#queues.set(key, queue);
     }

@@ -29,7 +29,7 @@ describe("subscriptions", () => {
     expect(subscribersOf(subscriptions, "other")).toEqual([]);
   });
 
-  it("tell when a channel gets its first subscriber and loses its last", () => {
+  it("report a channel's first subscriber and the loss of its last", () => {
     const subscriptions = new Subscriptions<string>();
 
     expect([subscriptions.subscribe("A", "c"), subscriptions.subscribe("A", "c")]).toEqual([true, false]);
@@ -39,7 +39,7 @@ describe("subscriptions", () => {
     expect([subscriptions.channelCount, subscriptions.countOf("A"), subscriptions.countOf("B")]).toEqual([0, 0, 0]);
   });
 
-  it("all end with their peer, which tells the channels that nobody is left in", () => {
+  it("all end with their peer, and the emptied channels are returned", () => {
     const subscriptions = new Subscriptions<string>();
     for (const key of ["a", "b", "c"]) subscriptions.subscribe("A", key);
     subscriptions.subscribe("B", "b");
@@ -82,13 +82,13 @@ describe("subscriptions", () => {
 });
 
 describe("the turn in a channel", () => {
-  it("goes to the second of fresh subscribers first", () => {
+  it("starts with the second of new subscribers", () => {
     expect(turns(withPeers("A", "B", "C"), 7)).toBe("BCABCAB");
     expect(turns(withPeers("A"), 3)).toBe("AAA");
     expect(turns(withPeers(), 1)).toBe("-");
   });
 
-  it("skips the successor of one who left after his turn", () => {
+  it("skips the successor of a subscriber that left after its turn", () => {
     const subscriptions = withPeers("A", "B", "C", "D");
     turns(subscriptions, 1);
 
@@ -97,7 +97,7 @@ describe("the turn in a channel", () => {
     expect(turns(subscriptions, 3)).toBe("DAC");
   });
 
-  it("goes to the first after the last one left in his turn", () => {
+  it("moves to the first after the last subscriber left in its turn", () => {
     const subscriptions = withPeers("A", "B", "C");
     turns(subscriptions, 2);
 
@@ -106,7 +106,7 @@ describe("the turn in a channel", () => {
     expect(turns(subscriptions, 3)).toBe("ABA");
   });
 
-  it("counts as had by whoever is appended when the last one left in his turn", () => {
+  it("counts as used by the next appended subscriber when the last one left in its turn", () => {
     const subscriptions = withPeers("A", "B", "C");
     turns(subscriptions, 2);
 
@@ -116,7 +116,7 @@ describe("the turn in a channel", () => {
     expect(turns(subscriptions, 4)).toBe("ABXA");
   });
 
-  it("is not moved by a resubscription, nor by others who leave or come", () => {
+  it("is not moved by a resubscription or by other subscribers", () => {
     const subscriptions = withPeers("A", "B", "C", "D");
     turns(subscriptions, 1);
 
@@ -127,7 +127,7 @@ describe("the turn in a channel", () => {
     expect(turns(subscriptions, 4)).toBe("CDAB");
   });
 
-  it("starts anew when the channel was empty in between", () => {
+  it("restarts when the channel was empty in between", () => {
     const subscriptions = withPeers("A", "B", "C");
     turns(subscriptions, 2);
 

@@ -1,45 +1,45 @@
 import { type Link, LinkedList } from "./linked-list.ts";
 
 type Channel<Peer> = {
-  /** In order of subscription. */
+  /** Subscribers in order of subscription. */
   subscribers: LinkedList<Peer>;
-  /** The subscriber whose turn it was last; `undefined` past the last one. */
+  /** The subscriber that had the last turn, or `undefined` past the end. */
   cursor: Link<Peer> | undefined;
 };
 
 /**
- * Which peers of this server subscribe to which channel, and whose turn it is in each.
+ * The subscriptions of this server's peers, and the turn in each channel.
  *
- * Every operation takes constant time for each subscription it concerns, whatever the number of others. Channels are
- * named by their key; one without subscribers is forgotten, its turn with it. Origin: walkor/channel `src/Server.php`,
+ * Every operation takes constant time for each subscription that it changes, independent of the number of others. Channels are
+ * named by their key. A channel without subscribers is removed together with its turn. Origin: walkor/channel `src/Server.php`,
  * which keeps a PHP array per channel and its internal pointer as the turn.
  */
 export class Subscriptions<Peer> {
   readonly #channels = new Map<string, Channel<Peer>>();
-  /** By peer, then by channel key. */
+  /** Links by peer, then by channel key. */
   readonly #peers = new Map<Peer, Map<string, Link<Peer>>>();
 
-  /** How many channels have subscribers. */
+  /** Number of channels with subscribers. */
   get channelCount(): number {
     return this.#channels.size;
   }
 
-  /** How many channels the peer subscribes to. */
+  /** Number of channels to which the peer subscribes. */
   countOf(peer: Peer): number {
     return this.#peers.get(peer)?.size ?? 0;
   }
 
-  /** How many peers subscribe to the channel. */
+  /** Number of subscribers of the channel. */
   subscriberCount(key: string): number {
     return this.#channels.get(key)?.subscribers.size ?? 0;
   }
 
-  /** The channels the peer subscribes to. */
+  /** Keys of the channels to which the peer subscribes. */
   keysOf(peer: Peer): string[] {
     return [...(this.#peers.get(peer)?.keys() ?? [])];
   }
 
-  /** The same, one after the other: channels may be left meanwhile. */
+  /** Iterates over the same keys. Channels may be unsubscribed during the iteration. */
   eachKeyOf(peer: Peer): IterableIterator<string> {
     return (this.#peers.get(peer) ?? new Map<string, Link<Peer>>()).keys();
   }
@@ -49,14 +49,14 @@ export class Subscriptions<Peer> {
     return this.#peers.get(peer)?.has(key) ?? false;
   }
 
-  /** Twice is once, and keeps its place. True when the channel had no subscriber before. */
+  /** Subscribes the peer. A repeated call changes nothing. Returns true if the channel had no subscriber before. */
   subscribe(peer: Peer, key: string): boolean {
     const own = this.#peers.get(peer) ?? new Map<string, Link<Peer>>();
     if (own.has(key)) return false;
     const known = this.#channels.get(key);
     const channel = known ?? { subscribers: new LinkedList<Peer>(), cursor: undefined };
     const link = channel.subscribers.append(peer);
-    // The pointer past the end of a PHP array is on whatever is appended next; an empty one's is past the end.
+    // A PHP array pointer past the end moves to the next appended entry. The pointer of an empty array is past the end.
     channel.cursor ??= link;
     own.set(key, link);
     if (own.size === 1) this.#peers.set(peer, own);
@@ -64,7 +64,7 @@ export class Subscriptions<Peer> {
     return known === undefined;
   }
 
-  /** True when this was the channel's last subscriber. */
+  /** Unsubscribes the peer. Returns true if it was the last subscriber of the channel. */
   unsubscribe(peer: Peer, key: string): boolean {
     const own = this.#peers.get(peer);
     const link = own?.get(key);
@@ -74,7 +74,7 @@ export class Subscriptions<Peer> {
     return this.#remove(link, key);
   }
 
-  /** Ends all subscriptions of the peer. Returns the keys of the channels whose last subscriber it was. */
+  /** Ends all subscriptions of the peer. Returns the keys of the channels that have no subscriber left. */
   disconnect(peer: Peer): string[] {
     const emptied: string[] = [];
     for (const [key, link] of this.#peers.get(peer) ?? []) {
@@ -85,8 +85,8 @@ export class Subscriptions<Peer> {
   }
 
   /**
-   * Visits the channel's subscribers in order of subscription. `visit` may unsubscribe and disconnect any peer, which is
-   * then no longer visited; it must not subscribe any.
+   * Visits the channel's subscribers in order of subscription. `visit` may unsubscribe and disconnect any peer, which is not visited
+   * afterwards. `visit` must not subscribe a peer.
    */
   forEach(key: string, visit: (peer: Peer) => void): void {
     let link = this.#channels.get(key)?.subscribers.first;
@@ -95,7 +95,7 @@ export class Subscriptions<Peer> {
     }
   }
 
-  /** Whether one of the channel's subscribers meets the condition. */
+  /** Returns whether a subscriber of the channel meets the condition. */
   some(key: string, condition: (peer: Peer) => boolean): boolean {
     let link = this.#channels.get(key)?.subscribers.first;
     for (; link !== undefined; link = link.next) if (condition(link.value)) return true;
@@ -103,8 +103,8 @@ export class Subscriptions<Peer> {
   }
 
   /**
-   * Passes the turn on and returns the subscriber who has it now: of fresh subscribers A, B, C that is B, C, A, B… When
-   * the one whose turn it was last leaves, its successor counts as having had it.
+   * Advances the turn and returns the subscriber that has it now. New subscribers A, B, C have it in the order B, C, A, B… When the
+   * subscriber with the last turn leaves, its successor counts as having had the turn.
    */
   nextInTurn(key: string): Peer | undefined {
     const channel = this.#channels.get(key);
