@@ -11,7 +11,9 @@ import {
   followersReply,
   followReply,
   formatConnectionAddress,
+  isWorkerId,
   type Publication,
+  recallReply,
   type Subjects,
   type UserReply,
   userReply,
@@ -249,10 +251,31 @@ export class Cluster {
   }
 
   async #hasNobody(workerId: string, triedForMs: number): Promise<boolean> {
-    if (this.#registry.stateOf(workerId) === "here") await this.#registry.findEnded([workerId]);
-    const state = this.#registry.stateOf(workerId);
+    const registry = this.#registry;
+    if (registry.stateOf(workerId) === "here") await registry.findEnded([workerId]);
     const mayBeNews = triedForMs < Math.min(UNKNOWN_FOR_MS, this.#parts.requestTimeoutMs / 2);
-    return state === "ended" || (state === "unknown" && this.#registry.isSettled && !mayBeNews);
+    const isUnknown = registry.stateOf(workerId) === "unknown" && registry.isSettled && !mayBeNews;
+    if (isUnknown && (await this.#isUnheardOf(workerId))) return true;
+    return registry.stateOf(workerId) === "ended";
+  }
+
+  /**
+   * Whether nobody has received anything from a worker that this publisher does not know. A worker that is disconnected from NATS
+   * since before this publisher connected cannot announce itself, so that the other workers are asked.
+   */
+  async #isUnheardOf(about: string): Promise<boolean> {
+    const registry = this.#registry;
+    // A Workerman worker announces nothing, so that no worker remembers any.
+    if (registry.hasListenedForLong || !isWorkerId(about)) return true;
+    const { requestTimeoutMs: timeoutMs } = this.#parts;
+    const request = { command: "recall-worker", about } as const;
+    const answers = await askWorkers({ ...this.#parts, registry, timeoutMs }, { request, schema: recallReply });
+    const replies = [...(answers?.replies.values() ?? [])];
+    if (replies.some(({ state }) => state === "ended")) registry.ended(about);
+    for (const reply of replies) if (reply.state === "here") registry.recalled(about, reply);
+    // Where no worker answers, nobody remembers any.
+    const hasWitness = replies.some(({ state }) => state === "unknown");
+    return hasWitness && answers?.areAllKnown === true && registry.stateOf(about) === "unknown";
   }
 
   /** Without promises for each of them, which would be most of what a large batch costs. */

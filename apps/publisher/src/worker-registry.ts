@@ -12,7 +12,7 @@ const PROCESSES_EVERY_MS = 5;
 const CALL_EVERY_MS = 5_000;
 /** A worker that lost NATS as this publisher did, or before it came, is connected again and has announced itself by then. */
 const SETTLED_AFTER_MS = 1_500;
-/** A worker that has not said that it ended and does not answer is taken for dead after this time. */
+/** A worker that did not announce its end is forgotten after this time without an answer. Workers remember others as long. */
 const FORGET_AFTER_MS = 300_000;
 /** How long a Workerman worker is there after it answered: it announces nothing, and its channel server may be reconnecting. */
 const BRIDGED_FOR_MS = 10_000;
@@ -128,6 +128,29 @@ export class WorkerRegistry {
     }
     this.#known.set(worker, { process, isSilent: false, missedSince: undefined, askedAt: Number.NEGATIVE_INFINITY });
     if (this.#known.size > MAX_WORKERS) this.#forgetOne();
+  }
+
+  /** Records a worker that another worker has received something from, `silentMs` ago. */
+  recalled(
+    worker: string,
+    { process, silentMs = 0 }: { readonly process?: string | undefined; readonly silentMs?: number | undefined },
+  ): void {
+    if (this.stateOf(worker) !== "unknown") return;
+    this.answered(worker, process);
+    const known = this.#known.get(worker);
+    if (known === undefined) return;
+    known.isSilent = true;
+    known.missedSince = performance.now() - silentMs;
+  }
+
+  /** Records that the worker has announced its end. */
+  ended(worker: string): void {
+    this.#end(worker);
+  }
+
+  /** Whether a worker of which nothing was received would have been forgotten, had it been known. */
+  get hasListenedForLong(): boolean {
+    return this.isSettled && performance.now() - (this.#listeningSince ?? Number.POSITIVE_INFINITY) > FORGET_AFTER_MS;
   }
 
   /** It was asked and did not answer in time. */
