@@ -1,9 +1,10 @@
 import { Backoff } from "./backoff.ts";
 import type { ClientOptions, ClientState } from "./client-options.ts";
-import { closeAdvice } from "./close-advice.ts";
+import { closeAdvice, TOKEN_REFUSED } from "./close-advice.ts";
 import { type OkReply, PendingCommands } from "./commands.ts";
 import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
+import { guarded } from "./guarded.ts";
 import { placeToken } from "./handshake.ts";
 import { Link, PING_ID, type WebSocketConstructor } from "./link.ts";
 import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
@@ -47,6 +48,8 @@ class Client implements AsyncDisposable {
   #pacer = new Pacer();
   /** Topics in the query of the current connection. */
   #asked: ReadonlySet<string> = new Set();
+  /** Sends the token of the current connection when that is too long for the handshake. */
+  #presentToken: (() => Promise<boolean | null>) | undefined;
   #welcomedAt: number | undefined;
   #address: string | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -160,9 +163,12 @@ class Client implements AsyncDisposable {
 
   #openLink(givenToken: string | undefined): void {
     const names = this.#topics.all().flatMap(({ name, since }) => (since === undefined ? [name] : []));
-    const { protocols, token } = placeToken(givenToken);
+    const { protocols, token, firstCommand } = placeToken(givenToken);
     const { position: since } = this.#progress;
-    const { url, asked } = connectionUrl({ base: this.#base, token, since, topics: names });
+    // Before the first command the worker allows public topics only.
+    const topics = firstCommand === undefined ? names : [];
+    const { url, asked } = connectionUrl({ base: this.#base, token, since, topics });
+    this.#presentToken = firstCommand === undefined ? undefined : () => this.#present(firstCommand, since);
     this.#asked = asked;
     this.#pacer = new Pacer();
     for (const name of names) {
@@ -197,6 +203,7 @@ class Client implements AsyncDisposable {
     this.#refresh.start();
 
     const restoring: Promise<boolean | null>[] = [];
+    if (this.#presentToken) restoring.push(this.#presentToken());
     for (const name of this.#asked) {
       const topic = this.#topics.get(name);
       if (topic?.since === undefined) topic?.followed({ recovered });
@@ -217,6 +224,24 @@ class Client implements AsyncDisposable {
     if (position === undefined) return;
     this.#progress.advance(position);
     this.#topics.caughtUp();
+    this.#progress.userSince = undefined;
+  }
+
+  /** Sends the token as the first command. The worker executes later commands with the permissions of the token. */
+  async #present(token: string, connectionSince: string | undefined): Promise<boolean | null> {
+    const link = this.#link;
+    const since = this.#progress.userSince ?? connectionSince;
+    try {
+      const { recovered = null } = await this.#execute({ command: "refresh", token, since }, (reply) => {
+        this.#progress.userSince = reply.recovered === undefined ? undefined : reply.position;
+        this.#onDropped(reply.dropped ?? []);
+      });
+      return recovered;
+    } catch (error) {
+      const isRefused = error instanceof FanwireError && error.code === "unauthorized";
+      link?.abandon(String(error), isRefused ? TOKEN_REFUSED : undefined);
+      return false;
+    }
   }
 
   #onDropped(topics: readonly string[]): void {
@@ -364,17 +389,6 @@ class Client implements AsyncDisposable {
   #setState(state: ClientState): void {
     this.#state = state;
     guarded(() => this.#options.onState?.(state));
-  }
-}
-
-/** An error in the caller's code is the caller's: it is thrown where nothing of ours is interrupted. */
-function guarded(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }
 

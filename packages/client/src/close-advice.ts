@@ -2,7 +2,7 @@
 export type Advice = "reconnect" | "stop" | "renew-token";
 
 /** The token has expired, or was refused from the start. */
-const TOKEN_REFUSED = 4401;
+export const TOKEN_REFUSED = 4401;
 
 /**
  * By the close code, as docs/protocol.md has it: 44xx is the client's doing and final, except for a refused token. Of the

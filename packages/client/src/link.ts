@@ -75,9 +75,9 @@ export class Link {
   }
 
   /** Ends it without waiting for the other side, which may be gone. */
-  abandon(reason: string): void {
+  abandon(reason: string, code = ABNORMAL): void {
     if (this.#isOver) return;
-    this.#end(ABNORMAL, reason);
+    this.#end(code, reason);
     this.#socket.close();
   }
 

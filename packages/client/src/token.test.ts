@@ -234,15 +234,76 @@ test("closing the client while the token callback is pending leaves no timer", a
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("a long token is sent as a subprotocol, a short one or one with other characters in the query", async () => {
-  const long = `${"h".repeat(300)}.${"c".repeat(300)}.s_-~`;
-  await record({ token: long, topics: ["a"] });
-  expect(FakeWebSocket.last.protocol).toEqual(["fanwire.v1", `token.${long}`]);
-  expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ topic: "a" });
-
-  for (const short of ["h.c.s", "x".repeat(512), `${"x".repeat(600)} y`]) {
+test("a token of up to 512 characters is sent in the query, of up to 4 KiB as a subprotocol", async () => {
+  for (const short of ["h.c.s", "x".repeat(512)]) {
     await record({ token: short });
     expect(FakeWebSocket.last.protocol).toBe("fanwire.v1");
     expect(FakeWebSocket.last.url.searchParams.get("token")).toBe(short);
   }
+  for (const long of [`${"h".repeat(511)}.~`, "x".repeat(4_096)]) {
+    await record({ token: long, topics: ["a"] });
+    expect(FakeWebSocket.last.protocol).toEqual(["fanwire.v1", `token.${long}`]);
+    expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ topic: "a" });
+  }
+});
+
+test.each([
+  ["of more than 4 KiB", "x".repeat(4_097)],
+  ["with other characters", `${"x".repeat(600)} y`],
+])("a token %s is sent as the first command, and topics are subscribed to after it", async (_, long) => {
+  const { states } = await record({ token: long, topics: ["a"], since: "e-3" });
+  expect(FakeWebSocket.last.protocol).toBe("fanwire.v1");
+  expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ since: "e-3" });
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+
+  expect(FakeWebSocket.last.commands).toMatchObject([
+    { command: "refresh", token: long, since: "e-3" },
+    { command: "subscribe", topic: "a", since: "e-3" },
+  ]);
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-3" });
+  await settled();
+  expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
+});
+
+test("publications of the user that catch up after the first command are resumed from their own position", async () => {
+  const { client } = await record({ token: "x".repeat(5_000), since: "e-3" });
+  const user = (more: object) => ({ type: "publication", event: "message", data: "", ...more });
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
+  FakeWebSocket.last.say(user({ since: "e-5", recovered: true }), user({ position: "e-9" }));
+  expect(client.position).toBe("e-9");
+  FakeWebSocket.last.end();
+  await reconnected();
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.url.searchParams.get("since")).toBe("e-9");
+  expect(refreshes()).toMatchObject([{ since: "e-5" }]);
+
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-5" });
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-10" });
+  FakeWebSocket.last.end();
+  await reconnected();
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  expect(refreshes()).toMatchObject([{ since: "e-10" }]);
+});
+
+test("a first command with a refused token asks for another token, one that cannot be checked is repeated", async () => {
+  const ask = vi.fn(async () => "x".repeat(5_000));
+  const { states } = await record({ token: ask });
+  for (const [code, calls] of [
+    ["unavailable", 1],
+    ["unauthorized", 2],
+  ] as const) {
+    FakeWebSocket.last.welcome();
+    await settled();
+    FakeWebSocket.last.reply("refresh", { ok: false, error: { code, message: "no" } });
+    await reconnected();
+    expect(ask).toHaveBeenCalledTimes(calls);
+  }
+  const codes = states.flatMap((state) => (state.state === "waiting" ? [state.code] : []));
+  expect(codes).toEqual([1006, 4401]);
 });

@@ -160,6 +160,10 @@ export class Topics {
   /** Records a publication in `progress`. Returns false when this copy was received before. */
   receive({ topic, subscription, position, resume, isCatchingUp }: ReceivedPublication, progress: Progress): boolean {
     if (position === undefined || resume === undefined) return true;
+    if (isCatchingUp && topic === undefined) {
+      progress.userSince = position;
+      return true;
+    }
     const known = this.#topics.get(subscription ?? topic ?? "");
     const isNew = known?.isNew(position) ?? true;
     const movesOn = known?.receive(position, isCatchingUp) ?? true;
