@@ -1,18 +1,9 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
 import { connect } from "./index.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  // The longest delay each time: a delay of the whole bound.
-  vi.spyOn(Math, "random").mockReturnValue(1);
-  FakeWebSocket.all.length = 0;
-  FakeWebSocket.answersCommands = false;
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+useFakeTime();
 
 const publication = (more: object = {}) => ({ type: "publication", event: "message", data: "hi", ...more });
 const topicsOf = (socket: FakeWebSocket) => socket.url.searchParams.getAll("topic");

@@ -1,16 +1,9 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
 
 const NOW = 1_800_000_000;
-beforeEach(() => {
-  vi.useFakeTimers({ now: NOW * 1_000 });
-  vi.spyOn(Math, "random").mockReturnValue(1);
-  FakeWebSocket.all.length = 0;
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+useFakeTime({ now: NOW * 1_000 });
 
 const nowSeconds = () => Date.now() / 1_000;
 /** As a token looks from here: its payload can be read, its signature means nothing. */
