@@ -44,15 +44,15 @@ import { pageOf, type UserPage } from "./user-page.ts";
 import { askWorkers } from "./worker-question.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
 
-/** Workers answer at once: when none did for so long, all have. */
+/** Workers answer at once. After this time without a reply all of them have answered. */
 const GATHER_STALL_MS = 250;
 const GATHER_MAX_WAIT_MS = 2_000;
-/** How often a worker is tried that NATS does not reach. */
+/** Delay between two requests to a worker that NATS does not reach. */
 const TRY_AGAIN_AFTER_MS = 50;
-/** A node of NATS may hear of a worker later than a caller hears an address of it. */
+/** A NATS node may learn of a new worker later than a caller learns an address of it. */
 const UNKNOWN_FOR_MS = 250;
 
-/** What can be done to all connections of a user. */
+/** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
 /** Absent when every worker that there is has answered. */
@@ -86,7 +86,7 @@ export class Cluster {
     this.#receipts = new Receipts({ ...parts, registry: this.#registry, timeoutMs });
   }
 
-  /** Ends what it does unasked. */
+  /** Ends the periodic questions. */
   stop(): void {
     this.#registry.stop();
   }
@@ -200,7 +200,7 @@ export class Cluster {
     return { replies: [...replies.values()], gap: isComplete ? {} : { missing: missing.size, complete: false } };
   }
 
-  /** Every worker that answers. */
+  /** Returns a description from every worker that answers. */
   async #callWorkers(): Promise<WorkerDescription[]> {
     const { bus, subjects, log } = this.#parts;
     const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest({ command: "describe" }), {
@@ -243,7 +243,7 @@ export class Cluster {
       }
       if (outcome.reason === "timeout") return WORKER_TIMEOUT;
       if (outcome.reason !== "no-responders") return { ok: false, reason: outcome.reason };
-      // Nobody has received it: it can be sent again.
+      // Nobody has received the request, so that it can be sent again.
       if (await this.#hasNobody(workerId, performance.now() - startedAt)) return NOT_FOUND;
       if (leftMs() < TRY_AGAIN_AFTER_MS) return WORKER_TIMEOUT;
       await delay(TRY_AGAIN_AFTER_MS);
@@ -329,7 +329,7 @@ export class Cluster {
       case "published":
         return { ...accepted, receipt: await gather() };
       case "stored":
-        // Of what had been stored before nothing was sent again.
+        // A duplicate is not delivered again.
         return accepted.isDuplicate ? accepted : { ...accepted, receipt: await gather() };
       default:
         return { ...accepted, receipt: receiptOfConnection(accepted.status) };

@@ -40,7 +40,7 @@ export function jsonResponse<Schema extends z.ZodType>(description: string, sche
   return { description, content: { "application/json": { schema } } };
 }
 
-/** What any request may end with, whatever its route: where the server, the network or the caller's client is at fault. */
+/** Responses that every route may return: errors of the server, the network or the client of the caller. */
 const COMMON: readonly ErrorCode[] = [
   "malformed_request",
   "malformed_target",

@@ -6,9 +6,9 @@ import { askUntil, parseJson } from "./control-messages.ts";
 
 const CHECK_MS = 500;
 const LOOK_EVERY_MS = 20;
-/** Processes of this machine are looked at no more often than this. */
+/** Minimum time between two checks of the processes of this machine. */
 const PROCESSES_EVERY_MS = 5;
-/** How often all workers are asked who they are, beside what they announce. */
+/** All workers are asked to describe themselves this often, in addition to their announcements. */
 const CALL_EVERY_MS = 5_000;
 /** A worker that lost NATS as this publisher did, or before it came, is connected again and has announced itself by then. */
 const SETTLED_AFTER_MS = 1_500;
@@ -16,9 +16,9 @@ const SETTLED_AFTER_MS = 1_500;
 const FORGET_AFTER_MS = 300_000;
 /** How long a Workerman worker is there after it answered: it announces nothing, and its channel server may be reconnecting. */
 const BRIDGED_FOR_MS = 10_000;
-/** Whether a worker that does not answer has ended is asked no more often than this. */
+/** Minimum time between two questions whether a silent worker has ended. */
 const ASK_AGAIN_AFTER_MS = 1_000;
-/** Most workers remembered of each kind: of those not heard of any more, the oldest are forgotten first. */
+/** Maximum number of workers of each kind. The registry forgets the oldest silent workers first. */
 const MAX_WORKERS = 10_000;
 
 type RegistryParts = {
@@ -32,11 +32,11 @@ type RegistryParts = {
 
 type Known = {
   process: string | undefined;
-  /** It did not answer when it was given its time; nobody waits for it until it does. */
+  /** The worker did not answer in time. Nothing waits for it until it answers. */
   isSilent: boolean;
-  /** Since when it answers nothing; undefined as long as it answers. */
+  /** Time of the first question without an answer; undefined while the worker answers. */
   missedSince: number | undefined;
-  /** When the others were last asked whether it has ended. */
+  /** Time of the last question to the others whether the worker has ended. */
   askedAt: number;
 };
 
@@ -47,7 +47,7 @@ type Known = {
  */
 export class WorkerRegistry {
   readonly #parts: RegistryParts;
-  /** In the order in which they were heard of first. */
+  /** In the order of their first messages. */
   readonly #known = new Map<string, Known>();
   /** The last {@link MAX_WORKERS} that have ended. */
   readonly #ended = new Set<string>();
@@ -87,7 +87,7 @@ export class WorkerRegistry {
     return this.workers.filter((worker) => this.#known.get(worker)?.isSilent === false);
   }
 
-  /** `ended`: nobody has its addresses any more. `unknown`: it was never heard of, or is forgotten. */
+  /** `ended`: its connections are closed. `unknown`: nothing was received from it, or the registry has forgotten it. */
   stateOf(worker: string): "here" | "ended" | "unknown" {
     const answeredAt = this.#bridged.get(worker) ?? Number.NEGATIVE_INFINITY;
     if (this.#known.has(worker) || performance.now() - answeredAt < BRIDGED_FOR_MS) return "here";
@@ -109,7 +109,7 @@ export class WorkerRegistry {
     return this.isSettled;
   }
 
-  /** It said something. */
+  /** Records a message from the worker. */
   answered(worker: string, process?: string): void {
     if (!isWorkerId(worker)) {
       this.#bridged.delete(worker);
@@ -117,7 +117,7 @@ export class WorkerRegistry {
       forgetFirst(this.#bridged);
       return;
     }
-    // What it sent before it ended may be read later.
+    // A message that the worker sent before its end may be received after it.
     if (this.#ended.has(worker)) return;
     const known = this.#known.get(worker);
     if (known !== undefined) {
@@ -153,7 +153,7 @@ export class WorkerRegistry {
     return this.isSettled && performance.now() - (this.#listeningSince ?? Number.POSITIVE_INFINITY) > FORGET_AFTER_MS;
   }
 
-  /** It was asked and did not answer in time. */
+  /** Records that the worker did not answer in time. */
   didNotAnswer(worker: string): void {
     const known = this.#known.get(worker);
     if (known !== undefined) known.isSilent = true;
@@ -243,7 +243,7 @@ export class WorkerRegistry {
       this.#forgetSilent();
       await this.findEnded(missed);
     } catch {
-      // It is called again; until then the registry is not settled.
+      // The next check asks again. Until then the registry is not settled.
     } finally {
       this.#isCalling = false;
     }

@@ -1,7 +1,7 @@
-/** What to do about a connection that has ended. */
+/** Reaction to a closed connection. */
 export type Advice = "reconnect" | "stop" | "renew-token";
 
-/** The token has expired, or was refused from the start. */
+/** Close code for a token that has expired or was refused. */
 export const TOKEN_REFUSED = 4401;
 
 /**

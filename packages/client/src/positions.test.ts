@@ -9,7 +9,7 @@ const query = () => FakeWebSocket.last.url.searchParams;
 const copy = (subscription: string, position: string, resume?: string) =>
   publication({ topic: "a.b", subscription, position, ...(resume !== undefined && { resume }) });
 
-test("the position in a reply to a ping is gone on from, unless it is behind", async () => {
+test("the client resumes from the position in a reply to a ping, unless it is older", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
   FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-17" });
@@ -20,7 +20,7 @@ test("the position in a reply to a ping is gone on from, unless it is behind", a
   expect(client.position).toBe("e-17");
 });
 
-test("without any publication it goes on from where it was welcomed", async () => {
+test("without any publication the client resumes from the position of the welcome", async () => {
   const { client, states } = await record();
   FakeWebSocket.last.welcome({ position: "e-10" });
   expect(states.at(-1)).toMatchObject({ recovered: null });
@@ -31,7 +31,7 @@ test("without any publication it goes on from where it was welcomed", async () =
   expect(query().get("since")).toBe("e-10");
 });
 
-test("what is still to come of what was missed is not skipped by the welcome", async () => {
+test("the position of the welcome does not skip missed publications that have not arrived", async () => {
   const { client } = await record({ topics: ["a"], since: "e-10" });
   FakeWebSocket.last.welcome({ position: "e-20", recovered: true });
   FakeWebSocket.last.say(publication({ topic: "a", position: "e-14" }));
@@ -43,7 +43,7 @@ test("what is still to come of what was missed is not skipped by the welcome", a
   expect(client.position).toBe("e-25");
 });
 
-test("in another life of the history its positions count", async () => {
+test("positions of a recreated history replace older ones", async () => {
   const { client } = await record({ since: "old-900" });
   FakeWebSocket.last.welcome({ position: "new-3", recovered: false });
   FakeWebSocket.last.say(publication({ position: "new-4" }));
@@ -51,7 +51,7 @@ test("in another life of the history its positions count", async () => {
   expect(client.position).toBe("new-4");
 });
 
-test("a topic that catches up moves the position of the others neither back nor on", async () => {
+test("a topic that catches up does not change the position of the other topics", async () => {
   const { client } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome({ position: "e-100" });
   const subscribed = client.subscribe("b", { since: "e-10" });
@@ -68,7 +68,7 @@ test("a topic that catches up moves the position of the others neither back nor 
   expect(client.position).toBe("e-110");
 });
 
-test("a topic that was catching up goes on from its own position", async () => {
+test("a topic that was catching up resumes from its own position", async () => {
   const { client, states } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome({ position: "e-100" });
   void client.subscribe("b", { since: "e-10" });

@@ -19,7 +19,7 @@ test("the delay is a random part of a bound that doubles to 30 seconds", async (
   expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 15_000, 0]);
 });
 
-test("a connection that lasted starts over with short delays, one that did not goes on", async () => {
+test("a connection of ten seconds resets the backoff, a shorter one does not", async () => {
   const { states } = await record();
   const delayAfter = async (lastedMs: number) => {
     FakeWebSocket.last.welcome();
@@ -35,7 +35,7 @@ test("a connection that lasted starts over with short delays, one that did not g
   expect(await delayAfter(10_000)).toBe(1_000);
 });
 
-test("it does not connect before its time, and says why it waits", async () => {
+test("the client does not reconnect before the delay, and reports the reason", async () => {
   const { client, states } = await record();
   FakeWebSocket.last.end(1012, "the worker is restarting, come back");
 
@@ -65,7 +65,7 @@ test.each([4400, 4403, 4429, 4499, 1002, 1008])("code %i is final", async (code)
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test.each([1000, 1001, 1005, 1006, 1011, 1012, 4500])("after code %i it comes back", async (code) => {
+test.each([1000, 1001, 1005, 1006, 1011, 1012, 4500])("after code %i the client reconnects", async (code) => {
   await record();
   FakeWebSocket.last.end(code);
   await reconnected();
@@ -73,7 +73,7 @@ test.each([1000, 1001, 1005, 1006, 1011, 1012, 4500])("after code %i it comes ba
   expect(FakeWebSocket.all).toHaveLength(2);
 });
 
-test("it goes on from the last position with all it follows, whether that was recovered or not", async () => {
+test("the client resumes all subscriptions from the last position, recovered or not", async () => {
   const { client, states } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome({ position: "e-10" });
   void client.subscribe("b.>");
@@ -96,7 +96,7 @@ test("it goes on from the last position with all it follows, whether that was re
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: false });
 });
 
-test("topics that do not fit into a URL are followed by commands", async () => {
+test("topics that do not fit into a URL are subscribed by commands", async () => {
   FakeWebSocket.answersCommands = true;
   const topics = Array.from({ length: 100 }, (_, at) => `some.topic.with.a.name.${at}`);
   const { client, states } = await record({ topics });
@@ -116,7 +116,7 @@ test("topics that do not fit into a URL are followed by commands", async () => {
   for (const command of FakeWebSocket.last.commands) expect(command.since).toBe(client.position);
 });
 
-test("a topic that may not be followed again is given up, and the caller is told", async () => {
+test("a topic that the worker refuses is dropped, and onRefused is called", async () => {
   const { client, refused, states } = await record();
   const subscribing = expect(client.subscribe("secret")).rejects.toMatchObject({ code: "forbidden" });
   FakeWebSocket.last.welcome();
@@ -132,7 +132,7 @@ test("a topic that may not be followed again is given up, and the caller is told
   expect(query().getAll("topic")).toEqual([]);
 });
 
-test("a topic that cannot be followed again for now is worth another connection", async () => {
+test("a subscription that fails with a passing error makes the client reconnect", async () => {
   const topics = Array.from({ length: 100 }, (_, at) => `some.topic.with.a.name.${at}`);
   const { refused } = await record({ topics });
   FakeWebSocket.last.welcome();
@@ -144,7 +144,7 @@ test("a topic that cannot be followed again for now is worth another connection"
   expect(refused).toEqual([]);
 });
 
-test("a topic that was unsubscribed while it connected is followed no more", async () => {
+test("a topic that was unsubscribed during the handshake is unsubscribed after the welcome", async () => {
   const { client } = await record({ topics: ["a", "b"] });
   await client.unsubscribe("a");
   FakeWebSocket.last.welcome();
@@ -167,7 +167,7 @@ test("a topic subscribed while disconnected waits for the connection", async () 
   expect(await subscribed).toEqual({ recovered: true });
 });
 
-test("a topic whose answer was lost with the connection is asked for again", async () => {
+test("a topic whose reply was lost with the connection is subscribed again", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
   const subscribed = client.subscribe("a");
@@ -180,7 +180,7 @@ test("a topic whose answer was lost with the connection is asked for again", asy
   expect(await subscribed).toEqual({ recovered: true });
 });
 
-test("when nothing was heard for 25 seconds it pings, and reconnects when that is not answered in 10", async () => {
+test("after 25 seconds without a message the client pings, and reconnects after 10 seconds without a reply", async () => {
   FakeWebSocket.answersPings = false;
   const { states } = await record();
   FakeWebSocket.last.welcome();
@@ -208,7 +208,7 @@ test("when nothing was heard for 25 seconds it pings, and reconnects when that i
   expect(states.at(-1)).toMatchObject({ state: "open" });
 });
 
-test("a connection that is not welcomed in 10 seconds is given up", async () => {
+test("a connection without a welcome for 10 seconds is abandoned", async () => {
   const { states } = await record();
   await vi.advanceTimersByTimeAsync(10_000);
 

@@ -6,9 +6,9 @@ const NOW = 1_800_000_000;
 useFakeTime({ now: NOW * 1_000 });
 
 const nowSeconds = () => Date.now() / 1_000;
-/** As a token looks from here: its payload can be read, its signature means nothing. */
+/** Returns a token with a readable payload and an invalid signature. */
 const token = (claims: object) => `h.${Buffer.from(JSON.stringify({ sub: "щ?>", ...claims })).toString("base64url")}.s`;
-/** Gives tokens that last so many seconds. */
+/** Returns a callback whose tokens have this lifetime in seconds. */
 const issuer = (lifetime: number) => vi.fn(async () => token({ exp: nowSeconds() + lifetime, n: Math.random() }));
 const sentToken = () => FakeWebSocket.last.url.searchParams.get("token");
 const refreshes = () => FakeWebSocket.last.commands.filter(({ command }) => command === "refresh");
@@ -31,7 +31,7 @@ test("a token is replaced a minute before it expires, over and over", async () =
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
-test("a topic that the new token does not allow is given up, and the page is told", async () => {
+test("a topic that the new token does not allow is dropped, and onRefused is called", async () => {
   const { refused } = await record({ token: issuer(600), topics: ["a", "b"] });
   FakeWebSocket.last.welcome();
   await vi.advanceTimersByTimeAsync(540_000);
@@ -43,7 +43,7 @@ test("a topic that the new token does not allow is given up, and the page is tol
   expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual(["b"]);
 });
 
-test("a short life is refreshed before its last fifth", async () => {
+test("a token with a short lifetime is refreshed before its last fifth", async () => {
   await record({ token: issuer(20) });
   FakeWebSocket.last.welcome();
   await vi.advanceTimersByTimeAsync(15_999);
@@ -53,7 +53,7 @@ test("a short life is refreshed before its last fifth", async () => {
   expect(refreshes()).toHaveLength(1);
 });
 
-test("a refresh that fails is tried again while there is time", async () => {
+test("a refresh that fails is retried until the token expires", async () => {
   const ask = issuer(100);
   await record({ token: ask });
   FakeWebSocket.last.welcome();
@@ -69,7 +69,7 @@ test("a refresh that fails is tried again while there is time", async () => {
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
-test("an expired token is renewed before coming back", async () => {
+test("an expired token is replaced before the client reconnects", async () => {
   const ask = issuer(600);
   await record({ token: ask });
   const first = sentToken();
@@ -93,7 +93,7 @@ test("a token refused in the handshake is replaced", async () => {
   expect(sentToken()).toBe(await ask.mock.results[1]?.value);
 });
 
-test("an expired token that nobody can renew is final", async () => {
+test("an expired token without a callback closes the client", async () => {
   const { states } = await record({ token: token({ exp: NOW + 600 }) });
   FakeWebSocket.last.welcome();
   FakeWebSocket.last.end(4401, "the token has expired");
