@@ -10,11 +10,11 @@ const LOOK_EVERY_MS = 20;
 const PROCESSES_EVERY_MS = 5;
 /** All workers are asked to describe themselves this often, in addition to their announcements. */
 const CALL_EVERY_MS = 5_000;
-/** A worker that lost NATS as this publisher did, or before it came, is connected again and has announced itself by then. */
+/** A worker that lost NATS together with this publisher has reconnected and announced itself by then, if NATS reaches it. */
 const SETTLED_AFTER_MS = 1_500;
 /** A worker that did not announce its end is forgotten after this time without an answer. Workers remember others as long. */
 const FORGET_AFTER_MS = 300_000;
-/** How long a Workerman worker is there after it answered: it announces nothing, and its channel server may be reconnecting. */
+/** A Workerman worker is known for this time after an answer, because it announces nothing. */
 const BRIDGED_FOR_MS = 10_000;
 /** Minimum time between two questions whether a silent worker has ended. */
 const ASK_AGAIN_AFTER_MS = 1_000;
@@ -24,9 +24,9 @@ const MAX_WORKERS = 10_000;
 type RegistryParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
-  /** How long workers may take to answer. */
+  /** Maximum time until the answers of workers. */
   readonly timeoutMs: number;
-  /** Asks all workers who they are. Rejects when NATS cannot be asked. */
+  /** Asks all workers to describe themselves. Rejects when NATS is not reached. */
   call(): Promise<readonly Pick<WorkerDescription, "id" | "process">[]>;
 };
 
@@ -41,9 +41,9 @@ type Known = {
 };
 
 /**
- * Which workers there are. One that was heard of once is there until it is known to have ended: it says so itself when its last
- * connection is closed, and of a process that was killed its machine knows, which this publisher or another worker there can ask. One
- * that is merely not reached, as while it reconnects to NATS, is there for {@link FORGET_AFTER_MS}.
+ * The known workers. A worker stays known until its end: it announces the end after its last connection is closed. For a killed
+ * process, this publisher or a worker on the same machine checks whether the process exists. A worker that does not answer, for
+ * example because it reconnects to NATS, stays known for {@link FORGET_AFTER_MS}.
  */
 export class WorkerRegistry {
   readonly #parts: RegistryParts;
@@ -82,7 +82,7 @@ export class WorkerRegistry {
     return [...this.#known.keys()];
   }
 
-  /** Without those that did not answer when they were asked last: nobody waits for them twice. */
+  /** The workers that answered the last question. Questions do not wait for the others again. */
   get answering(): string[] {
     return this.workers.filter((worker) => this.#known.get(worker)?.isSilent === false);
   }
@@ -94,7 +94,7 @@ export class WorkerRegistry {
     return this.#ended.has(worker) ? "ended" : "unknown";
   }
 
-  /** Whether every worker that NATS reaches is known. */
+  /** Whether the registry knows every worker that NATS reaches. */
   get isSettled(): boolean {
     const { bus } = this.#parts;
     if (this.#listeningSince === undefined || this.#disconnects !== bus.traffic().disconnects) return false;
@@ -160,7 +160,7 @@ export class WorkerRegistry {
     this.#missed(worker);
   }
 
-  /** Forgets those of this machine that have ended, without asking anybody; not for each of many receipts at one moment. */
+  /** Forgets the ended workers of this machine without a request. Repeated calls within some milliseconds do nothing. */
   findEndedHere(): void {
     const now = performance.now();
     if (now - this.#lookedAt < PROCESSES_EVERY_MS) return;
@@ -170,7 +170,7 @@ export class WorkerRegistry {
     }
   }
 
-  /** Looks whether `workers`, which do not answer, have ended: here, and by asking the workers of their machines. */
+  /** Checks whether the silent `workers` have ended, on this machine and by a request to the workers of other machines. */
   async findEnded(workers: readonly string[]): Promise<void> {
     this.findEndedHere();
     await Promise.all(workers.map((worker) => this.#askWhetherEnded(worker)));
@@ -202,7 +202,7 @@ export class WorkerRegistry {
     forgetFirst(this.#ended);
   }
 
-  /** One that does not answer, if there is any. */
+  /** Forgets a worker that does not answer if there is one, else the oldest. */
   #forgetOne(): void {
     const silent = this.workers.find((worker) => this.#known.get(worker)?.missedSince !== undefined);
     this.#known.delete(silent ?? this.workers[0] ?? "");
@@ -250,7 +250,7 @@ export class WorkerRegistry {
   }
 }
 
-/** The first is the oldest. */
+/** Deletes the oldest entry when there are more than {@link MAX_WORKERS}. */
 function forgetFirst(all: { readonly size: number; keys(): Iterable<string>; delete(key: string): boolean }): void {
   const [oldest] = all.keys();
   if (all.size > MAX_WORKERS && oldest !== undefined) all.delete(oldest);
