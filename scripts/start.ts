@@ -33,11 +33,6 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(help);
     return 0;
   }
-  if (args.length > 0) {
-    console.error(`npm start takes no ${args.join(" ")}. Its settings are variables: npm start -- --help`);
-    return 2;
-  }
-
   requireUws(root);
 
   // A closed terminal must not keep us from stopping what we started.

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { SignJWT } from "jose";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -267,12 +266,14 @@ describe.skipIf(missingBrowser !== undefined)(
         const untilAllOpen = () => until("all are open", async () => (await openNow()) === READERS, 30_000);
         await untilAllOpen();
         const published: string[] = [];
+        const haveLast = () =>
+          page.evaluate<number>(`sources.filter(({ received }) => received.at(-1) === "${published.at(-1)}").length`);
         let isPublishing = true;
         const publishing = (async () => {
           while (isPublishing) {
             published.push(String(published.length));
             await append("deploy", published.at(-1) ?? "");
-            await delay(100);
+            await until("half of the readers have it", async () => (await haveLast()) >= READERS / 2, 30_000);
           }
         })();
 
@@ -284,9 +285,7 @@ describe.skipIf(missingBrowser !== undefined)(
         isPublishing = false;
         await publishing;
 
-        const last = published.at(-1);
-        const caughtUp = `sources.filter(({ received }) => received.at(-1) === "${last}").length`;
-        await until("all have the last", async () => (await page.evaluate(caughtUp)) === READERS, 20_000);
+        await until("all have the last", async () => (await haveLast()) === READERS, 20_000);
         const received = await page.evaluate<string[][]>("sources.map(({ received }) => received)");
         for (const each of received) expect(each).toEqual(published);
         await page.close();

@@ -313,3 +313,27 @@ test("what the token does not allow is refused, and the rest goes on", async () 
   await publishToTopic(bus, "own.a", "heard");
   await until("it came", () => data().length === 1);
 });
+
+test("a token of 12 KiB is the first command: it may follow its topics, and resumes them and its user", async () => {
+  await using history = await openPublications([nats.url]);
+  const claims = { sub: "anna", topics: ["orders.>"], roles: "r".repeat(12_288) };
+  const ask = () => token(claims, 60);
+  const first = start(guarded.url, { token: ask, topics: ["orders.7"] });
+  await first.untilOpen();
+  const since = await history.append(topic("orders.7"), "one");
+  await until("it came", () => first.data().includes("one"));
+  expect(first.client.position).toBe(since);
+  first.client.close();
+  await history.append(topic("orders.7"), "two");
+  await history.append({ kind: "user", user: "anna" }, "three");
+
+  const second = start(guarded.url, { token: ask, topics: ["orders.7"], since });
+  await until("both came", () => second.data().length === 2);
+
+  expect(second.data().sort()).toEqual(["three", "two"]);
+  await second.untilOpen();
+  expect(second.states.at(-1)).toMatchObject({ state: "open", recovered: true });
+  const forbidden = start(guarded.url, { token: ask, topics: ["other"] });
+  await forbidden.untilOpen();
+  await expect(forbidden.client.subscribe("secret")).rejects.toMatchObject({ code: "forbidden" });
+});

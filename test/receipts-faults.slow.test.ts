@@ -94,13 +94,19 @@ async function publishWhile(
   }
 }
 
-async function breakThings(cluster: TestNatsCluster, pushers: Pushers): Promise<void> {
+/** Resolves when so many receipts more have come: the cluster was under load in between. */
+async function moreReceipts(told: readonly Told[], count = 20): Promise<void> {
+  const wanted = told.length + count;
+  await until("more receipts have come", () => told.length >= wanted);
+}
+
+async function breakThings(cluster: TestNatsCluster, pushers: Pushers, told: readonly Told[]): Promise<void> {
   for (const [at, node] of cluster.nodes.entries()) {
-    await delay(500);
+    await moreReceipts(told);
     await pushers.replace(at % 2 === 0 ? "SIGTERM" : "SIGKILL");
     await node.stop("SIGKILL");
     await pushers.replace(at % 2 === 0 ? "SIGKILL" : "SIGTERM");
-    await delay(1_000);
+    await moreReceipts(told);
     await node.restart();
     for (const { adminUrl } of pushers.running) await untilReady(adminUrl);
   }
@@ -121,7 +127,7 @@ test("while pushers are restarted and NATS nodes die, no receipt that is complet
     publishWhile(publisher, name, name === "durable", told, () => isOver),
   );
 
-  await breakThings(cluster, pushers);
+  await breakThings(cluster, pushers, told);
   const before = told.length;
   await until("receipts are complete again", () => told.slice(before).some(({ receipt }) => receipt.complete));
   isOver = true;

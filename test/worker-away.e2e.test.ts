@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, describeWorkers, type TestBus } from "./support/bus.ts";
+import { askWorker, connectBus, describeWorkers, type TestBus } from "./support/bus.ts";
 import { connectClient } from "./support/client.ts";
 import { readiness, startPublisher, startPusher, type TestPublisher, untilReady } from "./support/cluster.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
@@ -194,4 +194,56 @@ test("a publisher that has just started, or was cut off itself, says nothing abo
   await until("all are known again", async () => {
     return (await publish({ connection: "zzzzzzzz.1" }, {}, fresh)).code === "connection_not_found";
   });
+});
+
+test("a publisher that started while a worker was away asks the other workers: 503 while one remembers it, else 404", async () => {
+  await using witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "2" } });
+  await using away = await startBehindLink();
+  await using stopped = await startBehindLink();
+  away.link.cut();
+  await away.isAway();
+  await stopped.pusher.process.stop("SIGTERM");
+  const env = { PUBLISHER_REQUEST_TIMEOUT_MS: "500" };
+  await using fresh = await startPublisher({ nats: nats.url, env });
+  const statusOf = async (connection: string) => (await publish({ connection }, {}, fresh)).status;
+
+  await until("an address of nobody is known to be one", async () => (await statusOf("zzzzzzzz.1")) === 404);
+
+  const { address } = away.client;
+  expect([await statusOf(address), await statusOf(stopped.client.address)]).toEqual([503, 404]);
+  expect((await call("GET", `/v1/connections/${address}`, undefined, fresh)).code).toBe("worker_timeout");
+  expect(await receiptOf(fresh)).toMatchObject({ workers: 2, missing: 1, complete: false });
+  expect(witness.url).not.toBe(away.pusher.url);
+  process.kill(away.pusher.process.pid, "SIGKILL");
+  await until("the killed one is forgotten", async () => (await statusOf(address)) === 404);
+});
+
+test("a worker remembers those that were there before it, and where no worker answers nothing is known", async () => {
+  await using away = await startBehindLink();
+  const { address, workerId: about } = away.client;
+  const env = { PUBLISHER_REQUEST_TIMEOUT_MS: "500" };
+  await using later = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+  const [witness] = (await describeWorkers(bus)).filter(({ id }) => id !== about);
+  await until("it has received the announcement", async () => {
+    const recalled = await askWorker(bus, witness?.id ?? "", { command: "recall-worker", about });
+    return (recalled as { state: string }).state === "here";
+  });
+  away.link.cut();
+  await away.isAway();
+  await using fresh = await startPublisher({ nats: nats.url, env });
+  const codeOf = async (connection: string, to: TestPublisher) => (await publish({ connection }, {}, to)).code;
+  await until("it knows", async () => (await codeOf("zzzzzzzz.1", fresh)) === "connection_not_found");
+  expect(await codeOf(address, fresh)).toBe("worker_timeout");
+  await later.process.stop("SIGTERM");
+
+  await using alone = await startPublisher({ nats: nats.url, env });
+  await until("it has asked", async () => {
+    const { body } = await call("GET", "/v1/topics/a", undefined, alone);
+    return body.complete === undefined;
+  });
+
+  expect([await codeOf(address, alone), await codeOf("zzzzzzzz.1", alone)]).toEqual([
+    "worker_timeout",
+    "worker_timeout",
+  ]);
 });

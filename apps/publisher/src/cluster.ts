@@ -11,7 +11,9 @@ import {
   followersReply,
   followReply,
   formatConnectionAddress,
+  isWorkerId,
   type Publication,
+  recallReply,
   type Subjects,
   type UserReply,
   userReply,
@@ -42,15 +44,15 @@ import { pageOf, type UserPage } from "./user-page.ts";
 import { askWorkers } from "./worker-question.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
 
-/** Workers answer at once: when none did for so long, all have. */
+/** Workers answer at once. After this time without a reply all of them have answered. */
 const GATHER_STALL_MS = 250;
 const GATHER_MAX_WAIT_MS = 2_000;
-/** How often a worker is tried that NATS does not reach. */
+/** Delay between two requests to a worker that NATS does not reach. */
 const TRY_AGAIN_AFTER_MS = 50;
-/** A node of NATS may hear of a worker later than a caller hears an address of it. */
+/** A NATS node may learn of a new worker later than a caller learns an address of it. */
 const UNKNOWN_FOR_MS = 250;
 
-/** What can be done to all connections of a user. */
+/** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
 /** Absent when every worker that there is has answered. */
@@ -84,7 +86,7 @@ export class Cluster {
     this.#receipts = new Receipts({ ...parts, registry: this.#registry, timeoutMs });
   }
 
-  /** Ends what it does unasked. */
+  /** Ends the periodic questions. */
   stop(): void {
     this.#registry.stop();
   }
@@ -198,7 +200,7 @@ export class Cluster {
     return { replies: [...replies.values()], gap: isComplete ? {} : { missing: missing.size, complete: false } };
   }
 
-  /** Every worker that answers. */
+  /** Returns a description from every worker that answers. */
   async #callWorkers(): Promise<WorkerDescription[]> {
     const { bus, subjects, log } = this.#parts;
     const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest({ command: "describe" }), {
@@ -241,7 +243,7 @@ export class Cluster {
       }
       if (outcome.reason === "timeout") return WORKER_TIMEOUT;
       if (outcome.reason !== "no-responders") return { ok: false, reason: outcome.reason };
-      // Nobody has received it: it can be sent again.
+      // Nobody has received the request, so that it can be sent again.
       if (await this.#hasNobody(workerId, performance.now() - startedAt)) return NOT_FOUND;
       if (leftMs() < TRY_AGAIN_AFTER_MS) return WORKER_TIMEOUT;
       await delay(TRY_AGAIN_AFTER_MS);
@@ -249,10 +251,31 @@ export class Cluster {
   }
 
   async #hasNobody(workerId: string, triedForMs: number): Promise<boolean> {
-    if (this.#registry.stateOf(workerId) === "here") await this.#registry.findEnded([workerId]);
-    const state = this.#registry.stateOf(workerId);
+    const registry = this.#registry;
+    if (registry.stateOf(workerId) === "here") await registry.findEnded([workerId]);
     const mayBeNews = triedForMs < Math.min(UNKNOWN_FOR_MS, this.#parts.requestTimeoutMs / 2);
-    return state === "ended" || (state === "unknown" && this.#registry.isSettled && !mayBeNews);
+    const isUnknown = registry.stateOf(workerId) === "unknown" && registry.isSettled && !mayBeNews;
+    if (isUnknown && (await this.#isUnheardOf(workerId))) return true;
+    return registry.stateOf(workerId) === "ended";
+  }
+
+  /**
+   * Whether nobody has received anything from a worker that this publisher does not know. A worker that is disconnected from NATS
+   * since before this publisher connected cannot announce itself, so that the other workers are asked.
+   */
+  async #isUnheardOf(about: string): Promise<boolean> {
+    const registry = this.#registry;
+    // A Workerman worker announces nothing, so that no worker remembers any.
+    if (registry.hasListenedForLong || !isWorkerId(about)) return true;
+    const { requestTimeoutMs: timeoutMs } = this.#parts;
+    const request = { command: "recall-worker", about } as const;
+    const answers = await askWorkers({ ...this.#parts, registry, timeoutMs }, { request, schema: recallReply });
+    const replies = [...(answers?.replies.values() ?? [])];
+    if (replies.some(({ state }) => state === "ended")) registry.ended(about);
+    for (const reply of replies) if (reply.state === "here") registry.recalled(about, reply);
+    // Where no worker answers, nobody remembers any.
+    const hasWitness = replies.some(({ state }) => state === "unknown");
+    return hasWitness && answers?.areAllKnown === true && registry.stateOf(about) === "unknown";
   }
 
   /** Without promises for each of them, which would be most of what a large batch costs. */
@@ -306,7 +329,7 @@ export class Cluster {
       case "published":
         return { ...accepted, receipt: await gather() };
       case "stored":
-        // Of what had been stored before nothing was sent again.
+        // A duplicate is not delivered again.
         return accepted.isDuplicate ? accepted : { ...accepted, receipt: await gather() };
       default:
         return { ...accepted, receipt: receiptOfConnection(accepted.status) };

@@ -6,7 +6,7 @@ export function encodeRequest(request: ControlRequest): Uint8Array {
   return Buffer.from(JSON.stringify(request));
 }
 
-/** `undefined`, which no schema accepts, for what is no JSON. */
+/** Returns `undefined`, which no schema accepts, for content that is not JSON. */
 export function parseJson(message: BusMessage): unknown {
   try {
     return JSON.parse(Buffer.from(message.data).toString());

@@ -106,7 +106,7 @@ export const refusalCodes = {
   "malformed-reply": "malformed_reply",
 } as const satisfies Record<PublishRefusal, ErrorCode>;
 
-/** What a refusal is called outside, and in what words. */
+/** Error code and message of each refusal. */
 export function describeRefusal({ reason, detail }: Omit<Refused, "ok">): { code: ErrorCode; message: string } {
   const code: ErrorCode = refusalCodes[reason];
   const { message } = errors[code];
@@ -131,7 +131,7 @@ export function errorEntry(code: ErrorCode): ErrorEntry {
   return errors[code];
 }
 
-/** What a request is called that Node's parser gave up. */
+/** Error code for each error of Node's HTTP parser. */
 export function parserErrorCode(error: unknown): ErrorCode {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {

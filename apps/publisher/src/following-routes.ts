@@ -125,7 +125,7 @@ const findTopic = createRoute({
   responses: { 200: jsonResponse("The number of subscribed connections.", followersReply), ...gatherErrors },
 });
 
-/** Who follows what, and users. */
+/** Routes about subscriptions and users. */
 export function addFollowingRoutes(api: Api, { cluster }: ApiParts): void {
   for (const [route, command] of [
     [followByConnection, "follow"],

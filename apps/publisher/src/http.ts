@@ -114,7 +114,7 @@ function refuseOtherMethods(api: Api): void {
 function errorHandler(log: Log): ErrorHandler<Env> {
   return (error, c) => {
     if (error instanceof ApiError) {
-      // That NATS is away the bus says once; every request would say it again.
+      // The bus logs once that NATS is away. A log line for each request would repeat it.
       if (errorEntry(error.code).status >= 500 && error.code !== "nats_unavailable") {
         log.warn(
           { code: error.code, reason: error.message, err: error.cause, route: routeLabel(c) },

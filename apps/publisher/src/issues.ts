@@ -8,7 +8,7 @@ const MAX_NAME_LENGTH = 100;
 
 type Path = readonly PropertyKey[];
 
-/** What zod found wrong, in words for the caller. */
+/** Translates zod's issues into messages for the caller. */
 export function describeIssues(issues: readonly Issue[], index?: number): ErrorDetail[] {
   return issues
     .flatMap((issue) => unfoldUnion(issue, []))

@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import { ApiError, type ErrorCode, parserErrorCode } from "./errors.ts";
 import { countValues } from "./json-values.ts";
 
-/** Of parameters only a charset counts, which must be UTF-8, also as some clients misspell it. */
+/** Accepts no charset but UTF-8, also in the spelling `utf8`. Ignores other parameters. */
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;\s*charset\s*=\s*("utf-?8"|utf-?8)\s*)?;?\s*$/i;
 
 /**
@@ -20,7 +20,7 @@ type BodyLimits = { readonly maxBodyBytes: number; readonly maxHeldBodyBytes: nu
 /** Where it is counted what all bodies hold. */
 type HeldBodies = { heldBodyBytes: number };
 
-/** Reads the JSON bodies of all requests, and holds no more of them at once than it may. */
+/** Reads the JSON bodies of all requests. Limits the bytes of all bodies in memory. */
 export class JsonBodies {
   readonly #limits: BodyLimits;
   readonly #held: HeldBodies;
@@ -66,7 +66,7 @@ export class JsonBodies {
       incoming.once("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
       incoming.once("error", (cause) => reject(new ApiError(parserErrorCode(cause), { cause })));
       outgoing.once("close", () => {
-        // What is made of the body lives until the answer is out.
+        // The parsed body stays in memory until the response is sent.
         this.#held.heldBodyBytes -= bytes;
         if (!incoming.readableEnded) reject(new ApiError("malformed_request"));
       });

@@ -4,7 +4,7 @@ const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
 const OPEN_BRACE = 0x7b;
 
-/** The values of JSON: one, and one more for each comma, array and object. Of bytes that are no JSON, any number. */
+/** Counts the values of JSON: one, and one more for each comma, array and object. The count is arbitrary for other bytes. */
 export function countValues(json: Uint8Array): number {
   let count = 1;
   let isInString = false;

@@ -1,6 +1,6 @@
 import type { AppendOutcome, History, HistoryFailure } from "@fanwire/bus";
 
-/** What the publisher needs of the history. */
+/** The methods of the history that the publisher uses. */
 export type PublisherHistory = Pick<History, "append" | "read" | "missing" | "count" | "state" | "stop">;
 
 const UNAVAILABLE: HistoryFailure<"unavailable"> = {

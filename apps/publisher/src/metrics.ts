@@ -5,7 +5,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { PublishResult } from "./core/publish.ts";
 import { refusalCodes } from "./errors.ts";
 
-/** Of route and method there are few, whatever is asked for: each pair is a time series. */
+/** Labels have few values, whatever callers send, because each pair is a time series. */
 export type ObservedRequest = {
   /** The route's pattern, never a path. */
   readonly route: string;
@@ -16,7 +16,7 @@ export type ObservedRequest = {
 
 const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE"]);
 
-/** What the publisher counts. Reading {@link PublisherMetrics.registry} gives it in Prometheus' text format. */
+/** Metrics of the publisher. {@link PublisherMetrics.registry} returns them in Prometheus' text format. */
 export class PublisherMetrics {
   readonly registry: Registry = createRegistry();
   /** Requests being answered now. */

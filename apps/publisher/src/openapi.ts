@@ -46,7 +46,7 @@ export function jsonResponse<Schema extends z.ZodType>(description: string, sche
   return { description, content: { "application/json": { schema } } };
 }
 
-/** Errors that every route may return, because the server, the network or the caller's client causes them. */
+/** Responses that every route may return: errors of the server, the network or the client of the caller. */
 const COMMON: readonly ErrorCode[] = [
   "malformed_request",
   "malformed_target",

@@ -39,7 +39,7 @@ export async function startPublisher(
   const running: { admin?: Admin; server?: ApiServer } = {};
   const stop = async () => {
     stopping.abort();
-    // What waits for a new leader of the history is told now, so that it is told at all.
+    // Requests that wait for a new leader of the history are answered now, because they would get no answer later.
     history.stop();
     await running.server?.stop(STOP_GRACE_MS);
     cluster.stop();

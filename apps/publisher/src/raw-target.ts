@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import { Duplex } from "node:stream";
 
-/** What Node's HTTP server says of bytes it could not parse. */
+/** Error of Node's HTTP server for bytes that it could not parse. */
 export type ClientError = Error & {
   readonly code?: string;
   /** The chunk in which parsing failed. */

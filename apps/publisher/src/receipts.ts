@@ -6,7 +6,7 @@ import type { PublisherMetrics } from "./metrics.ts";
 import { type Answers, askWorkers } from "./worker-question.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
-/** How much of the time workers may wait for what is stored; the rest is for their answers' way. */
+/** Share of the timeout that workers may wait for stored publications. The rest is for the transport of their answers. */
 const WORKERS_SHARE = 0.8;
 
 type ReceiptsParts = {
@@ -19,10 +19,10 @@ type ReceiptsParts = {
   readonly log: Log;
 };
 
-/** What was known before something was published. */
+/** State before a publication. */
 export type Before = { readonly workers: ReadonlySet<string>; readonly disconnects: number };
 
-/** Asks the workers who got what was published under a receipt's id. */
+/** Asks the workers which connections received the publications with the id of a receipt. */
 export class Receipts {
   readonly #parts: ReceiptsParts;
 

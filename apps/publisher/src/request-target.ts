@@ -9,7 +9,7 @@ export function routedPath(request: Request, options?: { readonly env?: Partial<
   const target = options?.env?.incoming?.url ?? "";
   // Proxies may ask with a whole URL.
   const path = target.startsWith("/") ? pathOf(target) : new URL(request.url).pathname;
-  // What stands for a percent sign is decoded later, with the parameters.
+  // An encoded percent sign is decoded later, with the parameters.
   return path.includes("%") ? tryDecode(path.replaceAll("%25", "%2525"), decodeURI) : path;
 }
 

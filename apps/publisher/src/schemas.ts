@@ -71,7 +71,7 @@ const connectionTarget = z
   .strictObject({ connection: connectionAddress })
   .transform(({ connection }): Target[] => [{ kind: "connection", connection }]);
 
-/** Who a publication is for. One member for each kind of target; each has a key of its own. */
+/** Target of a publication. Each kind of target has a key of its own. */
 const target = z
   .union(
     [everyoneTarget, topicTarget, topicsTarget, userTarget, connectionTarget],
@@ -98,7 +98,7 @@ export function isEventName(text: string): boolean {
   return isHeaderName(text) && !text.startsWith(OWN_EVENTS);
 }
 
-/** One publication, as a caller sends it. What comes out is what the cluster moves: to several topics, several. */
+/** One publication, as a caller sends it. Returns one publication for each topic of the target. */
 export const publicationRequest = z
   .strictObject({
     target,
@@ -237,7 +237,7 @@ export const batchReply = z
   })
   .openapi("BatchResults");
 
-// Made anew: only schemas that are born after zod-openapi was loaded can be named in its document.
+// Created again here, because the document can name only schemas that were created after zod-openapi was loaded.
 export const connectionReply = z.object(connectionDescription.shape).openapi("Connection");
 const worker = z.object(workerDescription.omit({ process: true }).shape).openapi("Worker");
 export const clusterReply = z
@@ -250,7 +250,7 @@ export const clusterReply = z
   })
   .openapi("Cluster");
 
-/** Of what all workers are asked. */
+/** Fields of answers that all workers contribute to. */
 const gap = {
   missing: z.int().optional().describe("Known workers that did not answer; their connections are not counted."),
   complete: z

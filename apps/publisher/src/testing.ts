@@ -116,6 +116,10 @@ class FakeWorker {
       message.respond(JSON.stringify(this.describe()));
       return;
     }
+    if (request.command === "recall-worker") {
+      message.respond(JSON.stringify({ worker: this.#id, state: "unknown" }));
+      return;
+    }
     if (request.command !== "find-connection" && request.command !== "close-connection") return;
     const { connectionId } = request;
     if (request.command === "close-connection" && connectionId === 1) this.closed.push(connectionId);

@@ -5,9 +5,9 @@ import type { z } from "@hono/zod-openapi";
 import { askUntil, parseJson } from "./control-messages.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
-/** When all known workers have answered, one that has just started still may. */
+/** Additional wait after the last known worker has answered, for workers that have just started. */
 const STRANGERS_MS = 20;
-/** Workers answer at once: of those that have not by then it is found out whether they have ended. */
+/** Workers answer at once. The registry checks this often whether those without an answer have ended. */
 const DOUBT_EVERY_MS = 100;
 
 type QuestionParts = {
@@ -22,9 +22,9 @@ type QuestionParts = {
 export type Answers<Reply> = {
   /** By worker. */
   readonly replies: ReadonlyMap<string, Reply>;
-  /** Workers that were there before or after the question and have not answered it. */
+  /** Workers that existed before or after the question and did not answer it. */
   readonly missing: ReadonlySet<string>;
-  /** Whether it is known which workers there are. */
+  /** Whether the registry knows all workers. */
   readonly areAllKnown: boolean;
 };
 

@@ -6,48 +6,48 @@ import { askUntil, parseJson } from "./control-messages.ts";
 
 const CHECK_MS = 500;
 const LOOK_EVERY_MS = 20;
-/** Processes of this machine are looked at no more often than this. */
+/** Minimum time between two checks of the processes of this machine. */
 const PROCESSES_EVERY_MS = 5;
-/** How often all workers are asked who they are, beside what they announce. */
+/** All workers are asked to describe themselves this often, in addition to their announcements. */
 const CALL_EVERY_MS = 5_000;
-/** A worker that lost NATS as this publisher did, or before it came, is connected again and has announced itself by then. */
+/** A worker that lost NATS together with this publisher has reconnected and announced itself by then, if NATS reaches it. */
 const SETTLED_AFTER_MS = 1_500;
-/** A worker that has not said that it ended and does not answer is taken for dead after this time. */
+/** A worker that did not announce its end is forgotten after this time without an answer. Workers remember others as long. */
 const FORGET_AFTER_MS = 300_000;
-/** How long a Workerman worker is there after it answered: it announces nothing, and its channel server may be reconnecting. */
+/** A Workerman worker is known for this time after an answer, because it announces nothing. */
 const BRIDGED_FOR_MS = 10_000;
-/** Whether a worker that does not answer has ended is asked no more often than this. */
+/** Minimum time between two questions whether a silent worker has ended. */
 const ASK_AGAIN_AFTER_MS = 1_000;
-/** Most workers remembered of each kind: of those not heard of any more, the oldest are forgotten first. */
+/** Maximum number of workers of each kind. The registry forgets the oldest silent workers first. */
 const MAX_WORKERS = 10_000;
 
 type RegistryParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
-  /** How long workers may take to answer. */
+  /** Maximum time until the answers of workers. */
   readonly timeoutMs: number;
-  /** Asks all workers who they are. Rejects when NATS cannot be asked. */
+  /** Asks all workers to describe themselves. Rejects when NATS is not reached. */
   call(): Promise<readonly Pick<WorkerDescription, "id" | "process">[]>;
 };
 
 type Known = {
   process: string | undefined;
-  /** It did not answer when it was given its time; nobody waits for it until it does. */
+  /** The worker did not answer in time. Nothing waits for it until it answers. */
   isSilent: boolean;
-  /** Since when it answers nothing; undefined as long as it answers. */
+  /** Time of the first question without an answer; undefined while the worker answers. */
   missedSince: number | undefined;
-  /** When the others were last asked whether it has ended. */
+  /** Time of the last question to the others whether the worker has ended. */
   askedAt: number;
 };
 
 /**
- * Which workers there are. One that was heard of once is there until it is known to have ended: it says so itself when its last
- * connection is closed, and of a process that was killed its machine knows, which this publisher or another worker there can ask. One
- * that is merely not reached, as while it reconnects to NATS, is there for {@link FORGET_AFTER_MS}.
+ * The known workers. A worker stays known until its end: it announces the end after its last connection is closed. For a killed
+ * process, this publisher or a worker on the same machine checks whether the process exists. A worker that does not answer, for
+ * example because it reconnects to NATS, stays known for {@link FORGET_AFTER_MS}.
  */
 export class WorkerRegistry {
   readonly #parts: RegistryParts;
-  /** In the order in which they were heard of first. */
+  /** In the order of their first messages. */
   readonly #known = new Map<string, Known>();
   /** The last {@link MAX_WORKERS} that have ended. */
   readonly #ended = new Set<string>();
@@ -82,19 +82,19 @@ export class WorkerRegistry {
     return [...this.#known.keys()];
   }
 
-  /** Without those that did not answer when they were asked last: nobody waits for them twice. */
+  /** The workers that answered the last question. Questions do not wait for the others again. */
   get answering(): string[] {
     return this.workers.filter((worker) => this.#known.get(worker)?.isSilent === false);
   }
 
-  /** `ended`: nobody has its addresses any more. `unknown`: it was never heard of, or is forgotten. */
+  /** `ended`: its connections are closed. `unknown`: nothing was received from it, or the registry has forgotten it. */
   stateOf(worker: string): "here" | "ended" | "unknown" {
     const answeredAt = this.#bridged.get(worker) ?? Number.NEGATIVE_INFINITY;
     if (this.#known.has(worker) || performance.now() - answeredAt < BRIDGED_FOR_MS) return "here";
     return this.#ended.has(worker) ? "ended" : "unknown";
   }
 
-  /** Whether every worker that NATS reaches is known. */
+  /** Whether the registry knows every worker that NATS reaches. */
   get isSettled(): boolean {
     const { bus } = this.#parts;
     if (this.#listeningSince === undefined || this.#disconnects !== bus.traffic().disconnects) return false;
@@ -109,7 +109,7 @@ export class WorkerRegistry {
     return this.isSettled;
   }
 
-  /** It said something. */
+  /** Records a message from the worker. */
   answered(worker: string, process?: string): void {
     if (!isWorkerId(worker)) {
       this.#bridged.delete(worker);
@@ -117,7 +117,7 @@ export class WorkerRegistry {
       forgetFirst(this.#bridged);
       return;
     }
-    // What it sent before it ended may be read later.
+    // A message that the worker sent before its end may be received after it.
     if (this.#ended.has(worker)) return;
     const known = this.#known.get(worker);
     if (known !== undefined) {
@@ -130,14 +130,37 @@ export class WorkerRegistry {
     if (this.#known.size > MAX_WORKERS) this.#forgetOne();
   }
 
-  /** It was asked and did not answer in time. */
+  /** Records a worker that another worker has received something from, `silentMs` ago. */
+  recalled(
+    worker: string,
+    { process, silentMs = 0 }: { readonly process?: string | undefined; readonly silentMs?: number | undefined },
+  ): void {
+    if (this.stateOf(worker) !== "unknown") return;
+    this.answered(worker, process);
+    const known = this.#known.get(worker);
+    if (known === undefined) return;
+    known.isSilent = true;
+    known.missedSince = performance.now() - silentMs;
+  }
+
+  /** Records that the worker has announced its end. */
+  ended(worker: string): void {
+    this.#end(worker);
+  }
+
+  /** Whether a worker of which nothing was received would have been forgotten, had it been known. */
+  get hasListenedForLong(): boolean {
+    return this.isSettled && performance.now() - (this.#listeningSince ?? Number.POSITIVE_INFINITY) > FORGET_AFTER_MS;
+  }
+
+  /** Records that the worker did not answer in time. */
   didNotAnswer(worker: string): void {
     const known = this.#known.get(worker);
     if (known !== undefined) known.isSilent = true;
     this.#missed(worker);
   }
 
-  /** Forgets those of this machine that have ended, without asking anybody; not for each of many receipts at one moment. */
+  /** Forgets the ended workers of this machine without a request. Repeated calls within some milliseconds do nothing. */
   findEndedHere(): void {
     const now = performance.now();
     if (now - this.#lookedAt < PROCESSES_EVERY_MS) return;
@@ -147,7 +170,7 @@ export class WorkerRegistry {
     }
   }
 
-  /** Looks whether `workers`, which do not answer, have ended: here, and by asking the workers of their machines. */
+  /** Checks whether the silent `workers` have ended, on this machine and by a request to the workers of other machines. */
   async findEnded(workers: readonly string[]): Promise<void> {
     this.findEndedHere();
     await Promise.all(workers.map((worker) => this.#askWhetherEnded(worker)));
@@ -179,7 +202,7 @@ export class WorkerRegistry {
     forgetFirst(this.#ended);
   }
 
-  /** One that does not answer, if there is any. */
+  /** Forgets a worker that does not answer if there is one, else the oldest. */
   #forgetOne(): void {
     const silent = this.workers.find((worker) => this.#known.get(worker)?.missedSince !== undefined);
     this.#known.delete(silent ?? this.workers[0] ?? "");
@@ -220,14 +243,14 @@ export class WorkerRegistry {
       this.#forgetSilent();
       await this.findEnded(missed);
     } catch {
-      // It is called again; until then the registry is not settled.
+      // The next check asks again. Until then the registry is not settled.
     } finally {
       this.#isCalling = false;
     }
   }
 }
 
-/** The first is the oldest. */
+/** Deletes the oldest entry when there are more than {@link MAX_WORKERS}. */
 function forgetFirst(all: { readonly size: number; keys(): Iterable<string>; delete(key: string): boolean }): void {
   const [oldest] = all.keys();
   if (all.size > MAX_WORKERS && oldest !== undefined) all.delete(oldest);

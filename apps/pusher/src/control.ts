@@ -16,6 +16,7 @@ import {
 import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "./connection.ts";
 import type { Edge } from "./edge.ts";
+import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
 const RECEIPT_CHECK_MS = 10;
 /** Most connections of a user that one answer describes, unless the caller says otherwise. */
@@ -37,6 +38,8 @@ type ControlParts = {
   describeWorker(): WorkerDescription;
 };
 
+type AnsweringParts = ControlParts & { readonly memory: WorkerMemory };
+
 export type Control = {
   /** Must be called when all connections are closed: announces that this worker has ended. Resolves when NATS has that. */
   stop(): Promise<void>;
@@ -46,29 +49,35 @@ export type Control = {
  * Answers what other services ask of this worker, alone or with all others, and announces it. Must be called before connections can
  * come in: publishers then know of the worker before anybody can know an address of it.
  */
-export function startControl(parts: ControlParts): Control {
-  const { bus, subjects, workerId } = parts;
-  for (const subject of [subjects.worker(workerId), subjects.allWorkers]) {
-    bus.subscribe(subject, (message) => onRequest(message, parts));
-  }
-
+export function startControl(controlParts: ControlParts): Control {
+  const { bus, subjects, workerId } = controlParts;
   const announce = (state: Announcement["state"]) => {
     const said: Announcement = { worker: workerId, state, ...ownProcess() };
     bus.send(subjects.announcements, Buffer.from(JSON.stringify(said)));
   };
+  const memory = new WorkerMemory({ bus, subjects, workerId, announce: () => announce("here") });
+  const parts = { ...controlParts, memory };
+  for (const subject of [subjects.worker(workerId), subjects.allWorkers]) {
+    bus.subscribe(subject, (message) => onRequest(message, parts));
+  }
+
   bus.onConnection((isConnected) => {
     if (isConnected) announce("here");
   });
   announce("here");
+  const timer = setInterval(() => announce("here"), ANNOUNCE_EVERY_MS);
+  timer.unref();
   return {
     stop: async () => {
+      clearInterval(timer);
+      memory.stop();
       announce("ended");
       await bus.confirm();
     },
   };
 }
 
-function onRequest(message: BusMessage, parts: ControlParts): void {
+function onRequest(message: BusMessage, parts: AnsweringParts): void {
   const { bus, log } = parts;
   const request = parseRequest(message.data);
   if (request === undefined) {
@@ -92,13 +101,15 @@ function onRequest(message: BusMessage, parts: ControlParts): void {
   message.respond(JSON.stringify({ error: "the answer is larger than NATS accepts" }));
 }
 
-function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: ControlParts) {
+function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: AnsweringParts) {
   const { edge, workerId: worker, describeWorker } = parts;
   switch (request.command) {
     case "describe":
       return { ...describeWorker(), ...ownProcess() };
     case "has-ended":
       return { worker, hasEnded: hasProcessEnded(request.process) ?? null };
+    case "recall-worker":
+      return parts.memory.recall(request.about);
     case "find-connection":
       return { connection: withConnection(parts, request.connectionId, () => {}) };
     case "close-connection":

@@ -29,8 +29,8 @@ export type TokenVerifier = {
   verify(token: string): Promise<TokenResult>;
 };
 
-/** Longest token that is looked at, in characters: as much as proxies allow for a whole header. */
-export const MAX_TOKEN_LENGTH = 8_192;
+/** Maximum length of a token in characters. A token that is too long for a header is sent in a refresh command. */
+export const MAX_TOKEN_LENGTH = 32_768;
 
 /** `now` in Unix milliseconds. Tokens are never logged, nor are errors that quote their claims. */
 export function createTokenVerifier(

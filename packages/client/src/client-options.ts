@@ -10,41 +10,41 @@ export type ClientState =
       /** The connection's address in the cluster. */
       readonly address: string;
       /**
-       * `true`: nothing published durably is missing since the last position. `false`: that cannot be proven; load what you
-       * show anew. `null`: there was no position to go on from.
+       * `true`: no durable publication since the last position is missing. `false`: this cannot be proven, so that the
+       * application must load its state again. `null`: there was no position to resume from.
        */
       readonly recovered: boolean | null;
     }
   | {
-      /** It will connect again by itself. */
+      /** The client reconnects after `retryInMs`. */
       readonly state: "waiting";
       readonly retryInMs: number;
-      /** Of the close frame; 1006 when there was none. */
+      /** Code of the close frame, 1006 without a close frame. */
       readonly code: number;
       readonly reason: string;
     }
   | {
-      /** For good: by `close()`, or because the worker said so. */
+      /** Final: `close()` was called, or the worker closed with a final code. */
       readonly state: "closed";
       readonly code: number;
       readonly reason: string;
     };
 
 export type ClientOptions = {
-  /** Of the edge; `ws:`, `wss:`, `http:`, `https:`, or relative to the page. */
+  /** URL of a pusher: `ws:`, `wss:`, `http:`, `https:`, or relative to the page. */
   readonly url: string | URL;
-  /** Topics and patterns to follow from the start. */
+  /** Topics and patterns to subscribe to from the start. */
   readonly topics?: readonly string[] | undefined;
   readonly token?: TokenOption | undefined;
-  /** A position to go on from: what was published durably after it comes first. */
+  /** Position to resume from: the worker delivers durable publications after it first. */
   readonly since?: string | undefined;
   /** Needed where there is no global one, as in Node 20: the one of `ws` does. */
   readonly WebSocket?: WebSocketConstructor | undefined;
-  /** How long a command waits for its reply; default 10,000. */
+  /** Maximum time until the reply to a command; default 10,000. */
   readonly commandTimeoutMs?: number | undefined;
-  /** Once for each subscription that matches. Durable ones of a topic come in order. */
+  /** Called once for each subscription that matches a publication. Durable publications arrive in stream order. */
   readonly onPublication: (publication: Publication) => void;
   readonly onState?: ((state: ClientState) => void) | undefined;
-  /** A topic that was to be followed (again) may not be, or no more with a new token: it is given up. */
+  /** Called when a worker refuses a subscription, or a new token does not allow it. The client does not subscribe again. */
   readonly onRefused?: ((topic: string, error: FanwireError) => void) | undefined;
 };

@@ -1,23 +1,14 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
 import { connect } from "./index.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  // The longest delay each time: a delay of the whole bound.
-  vi.spyOn(Math, "random").mockReturnValue(1);
-  FakeWebSocket.all.length = 0;
-  FakeWebSocket.answersCommands = false;
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+useFakeTime();
 
 const publication = (more: object = {}) => ({ type: "publication", event: "message", data: "hi", ...more });
 const topicsOf = (socket: FakeWebSocket) => socket.url.searchParams.getAll("topic");
 
-test("it connects with topics, token and position, and is open once it is welcomed", async () => {
+test("the client connects with topics, token and position, and is open after the welcome", async () => {
   const { client, states } = await record({ topics: ["orders.7", "news.>"], token: "t", since: "e-3" });
   const socket = FakeWebSocket.last;
 
@@ -32,13 +23,13 @@ test("it connects with topics, token and position, and is open once it is welcom
   expect(states).toEqual([{ state: "connecting" }, { state: "open", address: "k3v9q0xa.17", recovered: true }]);
 });
 
-test("a URL of http is taken for one of ws, and keeps its own query", async () => {
+test("an http URL becomes a ws URL and keeps its query", async () => {
   await record({ url: new URL("https://edge.example/push?tenant=7") });
 
   expect(FakeWebSocket.last.url.href).toBe("wss://edge.example/push?tenant=7");
 });
 
-test("what cannot work is said at once", () => {
+test("connect throws for an invalid URL and without a WebSocket", () => {
   const onPublication = () => {};
 
   expect(() => connect({ url: "not a URL", WebSocket: FakeWebSocket, onPublication })).toThrow(TypeError);
@@ -47,7 +38,7 @@ test("what cannot work is said at once", () => {
   vi.unstubAllGlobals();
 });
 
-test("a WebSocket that may not be opened ends it", async () => {
+test("a WebSocket constructor that throws closes the client", async () => {
   class Forbidden extends FakeWebSocket {
     constructor(url: string, protocol: string | string[]) {
       super(url, protocol);
@@ -60,7 +51,7 @@ test("a WebSocket that may not be opened ends it", async () => {
   expect(states.at(-1)).toMatchObject({ reason: "Error: mixed content" });
 });
 
-test("publications of a frame come in order, text as text and base64 as bytes", async () => {
+test("publications of a frame arrive in order, text as text and base64 as bytes", async () => {
   const { client, publications } = await record();
   FakeWebSocket.last.say(
     { type: "welcome", connection: "a.1", recovered: null },

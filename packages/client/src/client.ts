@@ -1,9 +1,10 @@
 import { Backoff } from "./backoff.ts";
 import type { ClientOptions, ClientState } from "./client-options.ts";
-import { closeAdvice } from "./close-advice.ts";
+import { closeAdvice, TOKEN_REFUSED } from "./close-advice.ts";
 import { type OkReply, PendingCommands } from "./commands.ts";
 import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
+import { guarded } from "./guarded.ts";
 import { placeToken } from "./handshake.ts";
 import { Link, PING_ID, type WebSocketConstructor } from "./link.ts";
 import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
@@ -14,19 +15,19 @@ import { TokenRefresh } from "./token-refresh.ts";
 import { type Subscribed, type Topic, Topics } from "./topics.ts";
 import { type Waking, watchWaking } from "./wake.ts";
 
-/** Errors of a subscribe command that trying again does not change. */
+/** Errors after which a subscribe command is not retried. */
 const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
-/** A connection that lasted so long is taken to be well: the next delay starts from the shortest bound again. */
+/** A connection that lasted longer resets the backoff. */
 const STABLE_AFTER_MS = 10_000;
 /** Maximum size of buffered publications, in characters. The overhead of each keeps their number near 1,000, or 30 s. */
 const MAX_WAITING = 1_048_576;
 const OVERHEAD = 1_000;
 
-/** What a browser has and Node may not; named here, so that who compiles this needs no types of either. */
+/** Globals of browsers that Node may not have. Declared here so that a compilation needs no types of either. */
 const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly location?: { readonly href: string } } =
   globalThis;
 
-/** Connects, and keeps connecting until it is closed. Throws when the URL is none, or there is no WebSocket to use. */
+/** Connects, and reconnects until the client is closed. Throws for an invalid URL, or when there is no WebSocket. */
 export function connect(options: ClientOptions): Client {
   return new Client(options);
 }
@@ -47,6 +48,8 @@ class Client implements AsyncDisposable {
   #pacer = new Pacer();
   /** Topics in the query of the current connection. */
   #asked: ReadonlySet<string> = new Set();
+  /** Sends the token of the current connection when that is too long for the handshake. */
+  #presentToken: (() => Promise<boolean | null>) | undefined;
   #welcomedAt: number | undefined;
   #address: string | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -67,7 +70,7 @@ class Client implements AsyncDisposable {
     this.#commands = new PendingCommands(commandTimeoutMs);
     this.#progress = new Progress(since);
     this.#stopWatching = watchWaking((waking) => this.#wake(waking));
-    // Not before the caller has got the client: its callbacks may want to use it.
+    // Deferred until the caller has the client, because callbacks may use it.
     queueMicrotask(() => void this.#connect());
   }
 
@@ -106,7 +109,7 @@ class Client implements AsyncDisposable {
     return added.subscribed.then((subscribed) => subscribed);
   }
 
-  /** Follows it no more. Does not reject for want of a connection: without one nothing is followed. */
+  /** Unsubscribes. Does not reject without a connection, because then there is no subscription on a worker. */
   async unsubscribe(topic: string): Promise<void> {
     const known = this.#topics.get(topic);
     if (known) this.#topics.remove(known, new FanwireError("closed", "it was unsubscribed"));
@@ -127,7 +130,7 @@ class Client implements AsyncDisposable {
     await this.#paced(() => this.#execute({ command: "publish", topic, data, event }), size);
   }
 
-  /** Ends it for good. What waits for an answer is rejected. */
+  /** Closes the client. Rejects pending calls. */
   close(): void {
     this.#stop(1000, "closed by this side");
   }
@@ -160,9 +163,12 @@ class Client implements AsyncDisposable {
 
   #openLink(givenToken: string | undefined): void {
     const names = this.#topics.all().flatMap(({ name, since }) => (since === undefined ? [name] : []));
-    const { protocols, token } = placeToken(givenToken);
+    const { protocols, token, firstCommand } = placeToken(givenToken);
     const { position: since } = this.#progress;
-    const { url, asked } = connectionUrl({ base: this.#base, token, since, topics: names });
+    // Before the first command the worker allows public topics only.
+    const topics = firstCommand === undefined ? names : [];
+    const { url, asked } = connectionUrl({ base: this.#base, token, since, topics });
+    this.#presentToken = firstCommand === undefined ? undefined : () => this.#present(firstCommand, since);
     this.#asked = asked;
     this.#pacer = new Pacer();
     for (const name of names) {
@@ -178,7 +184,7 @@ class Client implements AsyncDisposable {
         onEnd: (code, reason) => this.#onEnd(code, reason),
       });
     } catch (error) {
-      // As a page of https that may not open ws: the next attempt would fail as this one did.
+      // For example an https page may not open ws. A retry would fail in the same way.
       this.#stop(1006, String(error));
     }
   }
@@ -192,15 +198,16 @@ class Client implements AsyncDisposable {
   #onWelcome({ connection, position, recovered }: Welcome): void {
     this.#welcomedAt = performance.now();
     this.#address = connection;
-    // What was missed comes next and moves the position on; until it has come, the old one counts.
+    // Missed publications follow and advance the position. Until then the old position counts.
     if (recovered !== true) this.#progress.restart(position);
     this.#refresh.start();
 
     const restoring: Promise<boolean | null>[] = [];
+    if (this.#presentToken) restoring.push(this.#presentToken());
     for (const name of this.#asked) {
       const topic = this.#topics.get(name);
       if (topic?.since === undefined) topic?.followed({ recovered });
-      // Not wanted any more, or not like this, since the connection was asked for.
+      // The topic was unsubscribed, or restarted from another position, after the handshake was sent.
       if (topic === undefined || topic.since !== undefined) this.#unfollow(name).catch(() => {});
     }
     for (const topic of this.#topics.all()) {
@@ -212,11 +219,29 @@ class Client implements AsyncDisposable {
 
   #onReply(reply: Reply): void {
     this.#commands.onReply(reply);
-    // That to a ping says how far all that has come reaches: a quiet connection's position must not grow old.
+    // The reply to a ping has the position up to which everything was sent, so that the position of a quiet connection stays recent.
     const position = reply.id === PING_ID && reply.ok ? reply.position : undefined;
     if (position === undefined) return;
     this.#progress.advance(position);
     this.#topics.caughtUp();
+    this.#progress.userSince = undefined;
+  }
+
+  /** Sends the token as the first command. The worker executes later commands with the permissions of the token. */
+  async #present(token: string, connectionSince: string | undefined): Promise<boolean | null> {
+    const link = this.#link;
+    const since = this.#progress.userSince ?? connectionSince;
+    try {
+      const { recovered = null } = await this.#execute({ command: "refresh", token, since }, (reply) => {
+        this.#progress.userSince = reply.recovered === undefined ? undefined : reply.position;
+        this.#onDropped(reply.dropped ?? []);
+      });
+      return recovered;
+    } catch (error) {
+      const isRefused = error instanceof FanwireError && error.code === "unauthorized";
+      link?.abandon(String(error), isRefused ? TOKEN_REFUSED : undefined);
+      return false;
+    }
   }
 
   #onDropped(topics: readonly string[]): void {
@@ -327,7 +352,7 @@ class Client implements AsyncDisposable {
 
   async #unfollow(topic: string): Promise<void> {
     await this.#paced(async () => {
-      // Where there is no connection nothing is followed, and the next one will not ask for it.
+      // Without a connection there is no subscription, and the next connection does not ask for it.
       if (!this.#isOpen) return;
       await this.#execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
         if (this.#isOpen) throw error;
@@ -364,17 +389,6 @@ class Client implements AsyncDisposable {
   #setState(state: ClientState): void {
     this.#state = state;
     guarded(() => this.#options.onState?.(state));
-  }
-}
-
-/** An error in the caller's code is the caller's: it is thrown where nothing of ours is interrupted. */
-function guarded(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }
 

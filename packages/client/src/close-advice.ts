@@ -1,8 +1,8 @@
-/** What to do about a connection that has ended. */
+/** Reaction to a closed connection. */
 export type Advice = "reconnect" | "stop" | "renew-token";
 
-/** The token has expired, or was refused from the start. */
-const TOKEN_REFUSED = 4401;
+/** Close code for a token that has expired or was refused. */
+export const TOKEN_REFUSED = 4401;
 
 /**
  * By the close code, as docs/protocol.md has it: 44xx is the client's doing and final, except for a refused token. Of the

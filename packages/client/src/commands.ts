@@ -16,8 +16,8 @@ export class PendingCommands {
   }
 
   /**
-   * Gives `send` the command's JSON; resolves with the reply, rejects with a FanwireError. `onOk` is called before anything
-   * that follows the reply in its frame is looked at.
+   * Passes the JSON of the command to `send`. Resolves with the reply, rejects with a FanwireError. Calls `onOk` before the
+   * messages that follow the reply in its frame are processed.
    */
   execute(
     command: Readonly<Record<string, unknown>>,

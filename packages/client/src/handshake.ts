@@ -4,6 +4,8 @@ const PROTOCOL = "fanwire.v1";
  * segment, and uWebSockets.js refuses a request line in two segments. Headers may be split.
  */
 const MAX_QUERY_TOKEN = 512;
+/** Maximum length of a token in a header. Workers accept 16 KiB of headers by default and proxies 8 KiB, cookies included. */
+const MAX_HEADER_TOKEN = 4_096;
 /** Characters of a JWT, all of which the name of a subprotocol may contain. */
 const NAME = /^[\w.~-]+$/;
 
@@ -12,10 +14,14 @@ export type TokenPlace = {
   readonly protocols: string | string[];
   /** Value of the query parameter `token`, if any. */
   readonly token: string | undefined;
+  /** Token of a refresh command that must be sent first, if any. */
+  readonly firstCommand: string | undefined;
 };
 
-/** Returns where the handshake carries the token: in the query, or a long one as the subprotocol `token.<token>`. */
+/** Returns where a connection carries the token: in the query, as the subprotocol `token.<token>`, or in the first command. */
 export function placeToken(token: string | undefined): TokenPlace {
-  const isLong = token !== undefined && token.length > MAX_QUERY_TOKEN && NAME.test(token);
-  return isLong ? { protocols: [PROTOCOL, `token.${token}`], token: undefined } : { protocols: PROTOCOL, token };
+  const nowhere = { protocols: PROTOCOL, token: undefined, firstCommand: undefined };
+  if (token === undefined || token.length <= MAX_QUERY_TOKEN) return { ...nowhere, token };
+  const fitsHeader = token.length <= MAX_HEADER_TOKEN && NAME.test(token);
+  return fitsHeader ? { ...nowhere, protocols: [PROTOCOL, `token.${token}`] } : { ...nowhere, firstCommand: token };
 }

@@ -1,6 +1,6 @@
 import { type Message, parseFrame } from "./messages.ts";
 
-/** What the browser's WebSocket and `ws` have in common. */
+/** The common part of the browser's WebSocket and the one of `ws`. */
 export interface WebSocketLike {
   send(text: string): void;
   close(code?: number): void;
@@ -11,20 +11,20 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols: string | string[]) => WebSocketLike;
 
-/** From the first SYN to the welcome. */
+/** Maximum time from the first SYN to the welcome. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Below what proxies allow a silent connection. */
+/** Shorter than the idle timeouts of proxies. */
 const QUIET_MS = 25_000;
 const PONG_TIMEOUT_MS = 10_000;
 
-/** Commands given in one turn share a frame up to this many characters: workers bound a frame's bytes, and frames a second. */
+/** Maximum characters of a frame that several commands share: workers limit the size of frames, and frames per second. */
 const MAX_SHARED_FRAME = 16_384;
 
 export const PING_ID = "ping";
 const PING = JSON.stringify({ id: PING_ID, command: "ping" });
 const ABNORMAL = 1006;
 
-/** One WebSocket for as long as it lives: frames to messages, and noticing when nobody is there any more. */
+/** One WebSocket connection: parses frames into messages, and detects a worker that does not answer. */
 export class Link {
   readonly #socket: WebSocketLike;
   readonly #onEnd: (code: number, reason: string) => void;
@@ -51,12 +51,12 @@ export class Link {
       for (const message of parseFrame(data)) if (!this.#isOver) options.onMessage(message);
     });
     this.#socket.addEventListener("close", ({ code, reason }) => this.#end(code, reason));
-    // Says nothing that the close after it does not say; but without a listener `ws` ends the process.
+    // The close event after it has the same information, but `ws` ends the process without a listener.
     this.#socket.addEventListener("error", () => {});
     this.#timer = setTimeout(() => this.abandon("no welcome in time"), CONNECT_TIMEOUT_MS);
   }
 
-  /** At the end of this turn, together with what else is sent until then. */
+  /** Sends the message at the end of this event-loop tick, in one frame with other messages of the tick. */
   send(message: string): void {
     if (this.#unsent.length + message.length > MAX_SHARED_FRAME) this.#flush();
     if (this.#unsent === "") queueMicrotask(() => this.#flush());
@@ -74,14 +74,14 @@ export class Link {
     if (this.#isQuiet) this.#ping();
   }
 
-  /** Ends it without waiting for the other side, which may be gone. */
-  abandon(reason: string): void {
+  /** Closes the connection without waiting for the worker, which may not answer. */
+  abandon(reason: string, code = ABNORMAL): void {
     if (this.#isOver) return;
-    this.#end(ABNORMAL, reason);
+    this.#end(code, reason);
     this.#socket.close();
   }
 
-  /** Ends it for good; nothing is heard of it any more. */
+  /** Closes the connection. No callback is called after it. */
   close(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);

@@ -1,4 +1,4 @@
-/** What a worker says, as docs/protocol.md has it. */
+/** Messages of a worker, as docs/protocol.md describes them. */
 export type Message = Welcome | PublicationMessage | Reply;
 
 export type Welcome = {
@@ -6,7 +6,7 @@ export type Welcome = {
   readonly connection: string;
   readonly position?: string;
   readonly recovered: boolean | null;
-  /** Why not recovered. */
+  /** Reason of `recovered: false`. */
   readonly reason?: string;
 };
 
@@ -20,9 +20,9 @@ export type PublicationMessage = {
   readonly encoding?: "base64";
   readonly id?: string;
   readonly recovered?: true;
-  /** The position of its subscription alone, as long as that catches up; instead of `position`. */
+  /** Sent instead of `position` while the subscription catches up: position of this subscription alone. */
   readonly since?: string;
-  /** Where to resume with this copy of the publication and not all. */
+  /** Position to resume from after this copy of the publication, when other copies follow. */
   readonly resume?: string;
 };
 
@@ -31,17 +31,17 @@ export type Reply = { readonly type: "reply"; readonly id: number | string } & (
   | { readonly ok: false; readonly error: { readonly code: string; readonly message: string } }
 );
 
-/** Something that was published to what this connection hears. */
+/** A publication that this connection received. */
 export type Publication = {
-  /** `undefined` when it was for everyone, for the user or for this connection. */
+  /** `undefined` when the target was everyone, the user or this connection. */
   readonly topic: string | undefined;
-  /** The pattern, when the topic is followed by one. */
+  /** The pattern of the subscription, if it is one. */
   readonly subscription: string | undefined;
-  /** The application's name for it; `message` unless it said otherwise. */
+  /** Name of the event, `message` by default. */
   readonly event: string;
   /** Bytes when the content is not valid UTF-8. */
   readonly data: string | Uint8Array;
-  /** Present when it was published durably. */
+  /** Present for durable publications. */
   readonly position: string | undefined;
   /** The publisher's own id, where it gave one. */
   readonly id: string | undefined;
@@ -49,7 +49,7 @@ export type Publication = {
   readonly recovered: boolean;
 };
 
-/** The messages of one frame. What cannot be read is left out, as what a newer worker may say. */
+/** Returns the messages of one frame. Skips lines that cannot be parsed, because a newer worker may send others. */
 export function parseFrame(frame: string): Message[] {
   return frame.split("\n").flatMap((line) => {
     try {
@@ -62,7 +62,7 @@ export function parseFrame(frame: string): Message[] {
   });
 }
 
-/** `resume`: the position to go on from. `isCatchingUp`: it is that of its subscription alone. */
+/** `resume`: position to resume from. `isCatchingUp`: the position belongs to this subscription alone. */
 export type ReceivedPublication = Publication & { readonly resume: string | undefined; readonly isCatchingUp: boolean };
 
 export function publicationFrom(message: PublicationMessage): Publication {

@@ -3,7 +3,7 @@ import type { TokenSource } from "./token.ts";
 /** Timers cannot wait longer than 2^31 ms; a token that lasts longer is refreshed after this. */
 const LONGEST_MS = 2_000_000_000;
 const SHORTEST_MS = 1_000;
-/** When the token should have expired already: the worker will say so. */
+/** Delay for a token that has expired by this clock: the worker closes the connection if it has. */
 const OVERDUE_MS = 30_000;
 
 /** Replaces the token of a connection before it expires. */
@@ -11,10 +11,10 @@ export class TokenRefresh {
   readonly #tokens: TokenSource;
   readonly #send: (token: string) => Promise<unknown>;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Counts starts and stops: what was begun before one of them is of no interest after it. */
+  /** Number of starts and stops. A refresh that began before the last of them is ignored. */
   #turn = 0;
 
-  /** `send` gives a token to the worker; it rejects when the worker does not take it. */
+  /** `send` sends a token to the worker and rejects when the worker refuses it. */
   constructor(tokens: TokenSource, send: (token: string) => Promise<unknown>) {
     this.#tokens = tokens;
     this.#send = send;
@@ -40,7 +40,7 @@ export class TokenRefresh {
       await this.#send(token);
       this.#tokens.accept(token);
     } catch {
-      // Tried again while the token lasts; then the worker closes with 4401 and the next connection asks for a new one.
+      // Retried until the token expires. Then the worker closes with 4401, and the next connection uses a new token.
     }
     if (this.#turn === turn) this.start();
   }

@@ -1,21 +1,14 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
 
 const NOW = 1_800_000_000;
-beforeEach(() => {
-  vi.useFakeTimers({ now: NOW * 1_000 });
-  vi.spyOn(Math, "random").mockReturnValue(1);
-  FakeWebSocket.all.length = 0;
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+useFakeTime({ now: NOW * 1_000 });
 
 const nowSeconds = () => Date.now() / 1_000;
-/** As a token looks from here: its payload can be read, its signature means nothing. */
+/** Returns a token with a readable payload and an invalid signature. */
 const token = (claims: object) => `h.${Buffer.from(JSON.stringify({ sub: "щ?>", ...claims })).toString("base64url")}.s`;
-/** Gives tokens that last so many seconds. */
+/** Returns a callback whose tokens have this lifetime in seconds. */
 const issuer = (lifetime: number) => vi.fn(async () => token({ exp: nowSeconds() + lifetime, n: Math.random() }));
 const sentToken = () => FakeWebSocket.last.url.searchParams.get("token");
 const refreshes = () => FakeWebSocket.last.commands.filter(({ command }) => command === "refresh");
@@ -38,7 +31,7 @@ test("a token is replaced a minute before it expires, over and over", async () =
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
-test("a topic that the new token does not allow is given up, and the page is told", async () => {
+test("a topic that the new token does not allow is dropped, and onRefused is called", async () => {
   const { refused } = await record({ token: issuer(600), topics: ["a", "b"] });
   FakeWebSocket.last.welcome();
   await vi.advanceTimersByTimeAsync(540_000);
@@ -50,7 +43,7 @@ test("a topic that the new token does not allow is given up, and the page is tol
   expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual(["b"]);
 });
 
-test("a short life is refreshed before its last fifth", async () => {
+test("a token with a short lifetime is refreshed before its last fifth", async () => {
   await record({ token: issuer(20) });
   FakeWebSocket.last.welcome();
   await vi.advanceTimersByTimeAsync(15_999);
@@ -60,7 +53,7 @@ test("a short life is refreshed before its last fifth", async () => {
   expect(refreshes()).toHaveLength(1);
 });
 
-test("a refresh that fails is tried again while there is time", async () => {
+test("a refresh that fails is retried until the token expires", async () => {
   const ask = issuer(100);
   await record({ token: ask });
   FakeWebSocket.last.welcome();
@@ -76,7 +69,7 @@ test("a refresh that fails is tried again while there is time", async () => {
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
-test("an expired token is renewed before coming back", async () => {
+test("an expired token is replaced before the client reconnects", async () => {
   const ask = issuer(600);
   await record({ token: ask });
   const first = sentToken();
@@ -100,7 +93,7 @@ test("a token refused in the handshake is replaced", async () => {
   expect(sentToken()).toBe(await ask.mock.results[1]?.value);
 });
 
-test("an expired token that nobody can renew is final", async () => {
+test("an expired token without a callback closes the client", async () => {
   const { states } = await record({ token: token({ exp: NOW + 600 }) });
   FakeWebSocket.last.welcome();
   FakeWebSocket.last.end(4401, "the token has expired");
@@ -234,15 +227,76 @@ test("closing the client while the token callback is pending leaves no timer", a
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("a long token is sent as a subprotocol, a short one or one with other characters in the query", async () => {
-  const long = `${"h".repeat(300)}.${"c".repeat(300)}.s_-~`;
-  await record({ token: long, topics: ["a"] });
-  expect(FakeWebSocket.last.protocol).toEqual(["fanwire.v1", `token.${long}`]);
-  expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ topic: "a" });
-
-  for (const short of ["h.c.s", "x".repeat(512), `${"x".repeat(600)} y`]) {
+test("a token of up to 512 characters is sent in the query, of up to 4 KiB as a subprotocol", async () => {
+  for (const short of ["h.c.s", "x".repeat(512)]) {
     await record({ token: short });
     expect(FakeWebSocket.last.protocol).toBe("fanwire.v1");
     expect(FakeWebSocket.last.url.searchParams.get("token")).toBe(short);
   }
+  for (const long of [`${"h".repeat(511)}.~`, "x".repeat(4_096)]) {
+    await record({ token: long, topics: ["a"] });
+    expect(FakeWebSocket.last.protocol).toEqual(["fanwire.v1", `token.${long}`]);
+    expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ topic: "a" });
+  }
+});
+
+test.each([
+  ["of more than 4 KiB", "x".repeat(4_097)],
+  ["with other characters", `${"x".repeat(600)} y`],
+])("a token %s is sent as the first command, and topics are subscribed to after it", async (_, long) => {
+  const { states } = await record({ token: long, topics: ["a"], since: "e-3" });
+  expect(FakeWebSocket.last.protocol).toBe("fanwire.v1");
+  expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ since: "e-3" });
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+
+  expect(FakeWebSocket.last.commands).toMatchObject([
+    { command: "refresh", token: long, since: "e-3" },
+    { command: "subscribe", topic: "a", since: "e-3" },
+  ]);
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-3" });
+  await settled();
+  expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
+});
+
+test("publications of the user that catch up after the first command are resumed from their own position", async () => {
+  const { client } = await record({ token: "x".repeat(5_000), since: "e-3" });
+  const user = (more: object) => ({ type: "publication", event: "message", data: "", ...more });
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
+  FakeWebSocket.last.say(user({ since: "e-5", recovered: true }), user({ position: "e-9" }));
+  expect(client.position).toBe("e-9");
+  FakeWebSocket.last.end();
+  await reconnected();
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.url.searchParams.get("since")).toBe("e-9");
+  expect(refreshes()).toMatchObject([{ since: "e-5" }]);
+
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-5" });
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-10" });
+  FakeWebSocket.last.end();
+  await reconnected();
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  expect(refreshes()).toMatchObject([{ since: "e-10" }]);
+});
+
+test("a first command with a refused token asks for another token, one that cannot be checked is repeated", async () => {
+  const ask = vi.fn(async () => "x".repeat(5_000));
+  const { states } = await record({ token: ask });
+  for (const [code, calls] of [
+    ["unavailable", 1],
+    ["unauthorized", 2],
+  ] as const) {
+    FakeWebSocket.last.welcome();
+    await settled();
+    FakeWebSocket.last.reply("refresh", { ok: false, error: { code, message: "no" } });
+    await reconnected();
+    expect(ask).toHaveBeenCalledTimes(calls);
+  }
+  const codes = states.flatMap((state) => (state.state === "waiting" ? [state.code] : []));
+  expect(codes).toEqual([1006, 4401]);
 });

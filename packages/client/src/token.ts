@@ -1,7 +1,7 @@
-/** A token, or how to get one: asked again when the last one expires soon or was refused. */
+/** A token, or a callback that returns one. The client calls it again when the last token expires soon or was refused. */
 export type TokenOption = string | (() => string | Promise<string>);
 
-/** A token that ends sooner than this is not worth connecting with. */
+/** Minimum remaining lifetime of a token that is used for a new connection. */
 const WORTH_USING_MS = 10_000;
 /** Maximum duration of a token callback: the server of the application may never answer. */
 const FETCH_TIMEOUT_MS = 10_000;
@@ -21,7 +21,7 @@ export class TokenSource {
     return typeof this.#option === "function";
   }
 
-  /** Infinity when the token does not expire, or does not say so. */
+  /** Infinity for a token without an expiry time. */
   get expiresInMs(): number {
     return this.#expiresAt - Date.now();
   }
@@ -32,7 +32,7 @@ export class TokenSource {
     return this.#token;
   }
 
-  /** Another token, which counts only once it is accepted. */
+  /** Returns another token, which is used after a call of `accept`. */
   async fetch(): Promise<string | undefined> {
     const option = this.#option;
     if (typeof option !== "function") return checked(option);
@@ -64,20 +64,20 @@ export class TokenSource {
   }
 }
 
-/** Callers without types return anything: nothing, and empty text, mean that there is no token. */
+/** Checks a token of a caller without types. Undefined, null and empty text mean that there is no token. */
 function checked(token: unknown): string | undefined {
   if (token === undefined || token === null || token === "") return undefined;
   if (typeof token !== "string") throw new TypeError(`token is no text: ${typeof token}`);
   return token;
 }
 
-/** How long a token that just came will last. What is no JWT lasts for ever here: the worker will say otherwise. */
+/** Returns the lifetime of a new token. A token that is not a JWT never expires here; the worker refuses it if need be. */
 function lifetimeMs(token: string): number {
   const { exp, iat } = claimsOf(token);
   if (typeof exp !== "number") return Number.POSITIVE_INFINITY;
   const byClockMs = exp * 1_000 - Date.now();
   const wholeMs = typeof iat === "number" ? (exp - iat) * 1_000 : byClockMs;
-  // A token that has expired before it came, or lasts longer than it was made for: our clock is wrong.
+  // The clock of this machine is wrong when a new token has expired already, or expires later than its lifetime allows.
   return byClockMs > 0 && byClockMs <= wholeMs ? byClockMs : wholeMs;
 }
 

@@ -10,7 +10,7 @@ export type Subscribed = {
 
 type Settle = { resolve(subscribed: Subscribed): void; reject(error: FanwireError): void };
 
-/** One topic or pattern that is to be followed, whether there is a connection or not. */
+/** One topic or pattern that the client subscribes to on each connection. */
 export class Topic {
   readonly name: string;
   /**
@@ -113,7 +113,7 @@ function settleable(): [Promise<Subscribed>, Settle] {
   return [promise, settle];
 }
 
-/** What is to be followed, by topic or pattern. */
+/** The topics and patterns that the client subscribes to on each connection. */
 export class Topics {
   readonly #topics = new Map<string, Topic>();
 
@@ -121,7 +121,7 @@ export class Topics {
     for (const name of names) this.add(name);
   }
 
-  /** The topic, and whether it is new. */
+  /** Returns the topic, and whether it is new. */
   add(name: string, since?: string): [topic: Topic, isNew: boolean] {
     const known = this.#topics.get(name);
     if (known) return [known, false];
@@ -152,7 +152,7 @@ export class Topics {
     for (const topic of this.#topics.values()) topic.disconnected();
   }
 
-  /** Everything that was published up to a position was received, by all topics. */
+  /** Must be called when the client has received everything up to the position of the connection. */
   caughtUp(): void {
     for (const topic of this.#topics.values()) if (topic.isFollowed && !topic.startsOver) topic.since = undefined;
   }
@@ -160,6 +160,10 @@ export class Topics {
   /** Records a publication in `progress`. Returns false when this copy was received before. */
   receive({ topic, subscription, position, resume, isCatchingUp }: ReceivedPublication, progress: Progress): boolean {
     if (position === undefined || resume === undefined) return true;
+    if (isCatchingUp && topic === undefined) {
+      progress.userSince = position;
+      return true;
+    }
     const known = this.#topics.get(subscription ?? topic ?? "");
     const isNew = known?.isNew(position) ?? true;
     const movesOn = known?.receive(position, isCatchingUp) ?? true;

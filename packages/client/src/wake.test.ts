@@ -1,24 +1,17 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
 
 let page: EventTarget;
 let document: EventTarget & { visibilityState: string };
 
+useFakeTime();
 beforeEach(() => {
-  vi.useFakeTimers();
-  vi.spyOn(Math, "random").mockReturnValue(1);
-  FakeWebSocket.all.length = 0;
-  FakeWebSocket.answersPings = true;
   page = new EventTarget();
   document = Object.assign(new EventTarget(), { visibilityState: "visible" });
   vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
   vi.stubGlobal("removeEventListener", page.removeEventListener.bind(page));
   vi.stubGlobal("document", document);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-  vi.unstubAllGlobals();
 });
 
 const online = () => page.dispatchEvent(new Event("online"));

@@ -31,6 +31,11 @@ export const controlRequest = z.discriminatedUnion("command", [
     process: z.string(),
   }),
   z.object({
+    command: z.literal("recall-worker"),
+    /** Id of the worker that the caller does not know. */
+    about: z.string().refine(isWorkerId),
+  }),
+  z.object({
     command: z.literal("receipt"),
     id: z.string(),
     /** Where in the history it stands that the answer waits for, by log subject; a live publication has come before its request. */
@@ -59,6 +64,21 @@ export type Announcement = z.infer<typeof announcement>;
 
 /** Answer to `has-ended`: whether the process exists no more; null when the worker that answers cannot know. */
 export const endedReply = z.object({ worker: z.string(), hasEnded: z.boolean().nullable() });
+
+/** Answer to `recall-worker`: what the worker that answers has received from the other one. */
+export const recallReply = z.object({
+  worker: z.string(),
+  /**
+   * `ended`: it announced its end. `unknown`: nothing was received from it, or not in the last minutes.
+   * `unsure`: the same, from a worker that has just connected to NATS and may not have received everything yet.
+   */
+  state: z.enum(["here", "ended", "unknown", "unsure"]),
+  /** As in its announcement. */
+  process: z.string().optional(),
+  /** How long nothing has been received from it. */
+  silentMs: z.number().nonnegative().optional(),
+});
+export type RecallReply = z.infer<typeof recallReply>;
 
 /** One worker, as `GET /v1/cluster` shows it, and which process it is. */
 export const workerDescription = z.object({

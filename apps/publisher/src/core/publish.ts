@@ -9,17 +9,17 @@ import {
   type Subjects,
 } from "@fanwire/protocol";
 
-/** What one request asks for. */
+/** One parsed request. */
 export type PublishRequest = {
   /** One, or one for each of several topics. */
   readonly publications: readonly Publication[];
-  /** Stored in the history, and heard from there. */
+  /** Whether the publications are stored in the history, which republishes them. */
   readonly isDurable: boolean;
   /** Whether to say who got it. */
   readonly wantsReceipt: boolean;
 };
 
-/** Who got what one request published: once for each subscription that brought it. */
+/** Number of deliveries of one request: one for each matching subscription. */
 export type Receipt = {
   /** Connections it was handed to that hold nothing unsent. */
   readonly delivered: number;
@@ -127,7 +127,7 @@ function encodeBody({ content, event, id, receipt, except }: Publication): Omit<
   return { content, headers };
 }
 
-/** What a worker's word about a publication to one of its connections means to the publisher. */
+/** Translates a worker's answer about a publication to one of its connections. */
 export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
   return outcome === "gone" ? { ok: false, reason: "connection-not-found" } : { ok: true, status: outcome };
 }
@@ -135,7 +135,7 @@ export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
 /** Where something stands in the history: its subject there, and its position. */
 export type StoredAt = { readonly subject: string; readonly position: string };
 
-/** What was stored by one request, without what had been before. */
+/** Returns the publications that one request stored, without duplicates of stored ones. */
 export function storedNow(
   subjects: Subjects,
   publications: readonly Publication[],

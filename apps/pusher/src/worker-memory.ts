@@ -1,0 +1,104 @@
+import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import { announcement, type RecallReply, type Subjects } from "@fanwire/protocol";
+
+/** Workers announce themselves this often, so that a worker that was killed is forgotten. */
+export const ANNOUNCE_EVERY_MS = 60_000;
+/** Publishers forget a worker after the same time without an answer. */
+const FORGET_AFTER_MS = 300_000;
+/** Maximum delay of an announcement for a worker that was unknown. One answers all workers that start in this time. */
+const INTRODUCE_WITHIN_MS = 500;
+/** The other workers have announced themselves to this one so long after it connected to NATS. */
+const COMPLETE_AFTER_MS = 2 * INTRODUCE_WITHIN_MS;
+/** Maximum number of remembered workers, and of remembered ends. The oldest are forgotten first. */
+const MAX_WORKERS = 10_000;
+
+type MemoryParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly workerId: string;
+  /** Announces this worker to the others. */
+  announce(): void;
+};
+type Remembered = { readonly receivedAt: number; readonly process: string | undefined };
+
+/**
+ * Remembers which other workers exist. A publisher that starts while a worker is disconnected from NATS receives nothing from that
+ * worker, so that it must ask the workers that were there before.
+ */
+export class WorkerMemory {
+  readonly #parts: MemoryParts;
+  readonly #here = new Map<string, Remembered>();
+  readonly #ended = new Set<string>();
+  readonly #announcements: BusSubscription;
+  #introduction: NodeJS.Timeout | undefined;
+  #connectedAt = performance.now();
+
+  constructor(parts: MemoryParts) {
+    this.#parts = parts;
+    this.#announcements = parts.bus.subscribe(parts.subjects.announcements, (message) => this.#onAnnouncement(message));
+    parts.bus.onConnection(() => {
+      this.#connectedAt = performance.now();
+    });
+  }
+
+  stop(): void {
+    this.#announcements.unsubscribe();
+    clearTimeout(this.#introduction);
+  }
+
+  recall(about: string): RecallReply {
+    const { workerId: worker } = this.#parts;
+    if (this.#ended.has(about)) return { worker, state: "ended" };
+    const known = this.#here.get(about);
+    const now = performance.now();
+    const silentMs = now - (known?.receivedAt ?? Number.NEGATIVE_INFINITY);
+    if (known === undefined || silentMs > FORGET_AFTER_MS) {
+      return { worker, state: now - this.#connectedAt < COMPLETE_AFTER_MS ? "unsure" : "unknown" };
+    }
+    return { worker, state: "here", silentMs, ...(known.process !== undefined && { process: known.process }) };
+  }
+
+  /** Announces this worker again, because a worker that has just started did not receive earlier announcements. */
+  #introduce(): void {
+    if (this.#introduction !== undefined) return;
+    this.#introduction = setTimeout(() => {
+      this.#introduction = undefined;
+      this.#parts.announce();
+    }, Math.random() * INTRODUCE_WITHIN_MS);
+    this.#introduction.unref();
+  }
+
+  #onAnnouncement(message: BusMessage): void {
+    const { data } = announcement.safeParse(parseJson(message));
+    if (data === undefined || data.worker === this.#parts.workerId) return;
+    if (data.state === "here") this.#remember(data.worker, data.process);
+    if (data.state !== "ended") return;
+    this.#here.delete(data.worker);
+    this.#ended.add(data.worker);
+    forgetFirst(this.#ended);
+  }
+
+  #remember(worker: string, process: string | undefined): void {
+    // A message that the worker sent before its end may be received after it.
+    if (this.#ended.has(worker)) return;
+    if (!this.#here.has(worker)) this.#introduce();
+    this.#here.delete(worker);
+    this.#here.set(worker, { receivedAt: performance.now(), process });
+    forgetFirst(this.#here);
+  }
+}
+
+/** Deletes the oldest entry when there are more than {@link MAX_WORKERS}. */
+function forgetFirst(all: { readonly size: number; keys(): Iterable<string>; delete(key: string): boolean }): void {
+  const [oldest] = all.keys();
+  if (all.size > MAX_WORKERS && oldest !== undefined) all.delete(oldest);
+}
+
+/** Returns undefined, which no schema accepts, for text that is not JSON. */
+function parseJson(message: BusMessage): unknown {
+  try {
+    return JSON.parse(Buffer.from(message.data).toString());
+  } catch {
+    return undefined;
+  }
+}

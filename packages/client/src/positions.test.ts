@@ -1,0 +1,189 @@
+import { expect, test } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
+import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
+
+useFakeTime();
+
+const publication = (more: object) => ({ type: "publication", event: "message", data: "hi", ...more });
+const query = () => FakeWebSocket.last.url.searchParams;
+const copy = (subscription: string, position: string, resume?: string) =>
+  publication({ topic: "a.b", subscription, position, ...(resume !== undefined && { resume }) });
+
+test("the client resumes from the position in a reply to a ping, unless it is older", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-17" });
+  expect(client.position).toBe("e-17");
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-9" });
+  expect(client.position).toBe("e-17");
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true });
+  expect(client.position).toBe("e-17");
+});
+
+test("without any publication the client resumes from the position of the welcome", async () => {
+  const { client, states } = await record();
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  expect(states.at(-1)).toMatchObject({ recovered: null });
+  expect(client.position).toBe("e-10");
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-10");
+});
+
+test("the position of the welcome does not skip missed publications that have not arrived", async () => {
+  const { client } = await record({ topics: ["a"], since: "e-10" });
+  FakeWebSocket.last.welcome({ position: "e-20", recovered: true });
+  FakeWebSocket.last.say(publication({ topic: "a", position: "e-14" }));
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-14");
+  FakeWebSocket.last.welcome({ position: "e-25", recovered: false });
+  expect(client.position).toBe("e-25");
+});
+
+test("positions of a recreated history replace older ones", async () => {
+  const { client } = await record({ since: "old-900" });
+  FakeWebSocket.last.welcome({ position: "new-3", recovered: false });
+  FakeWebSocket.last.say(publication({ position: "new-4" }));
+
+  expect(client.position).toBe("new-4");
+});
+
+test("a topic that catches up does not change the position of the other topics", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome({ position: "e-100" });
+  const subscribed = client.subscribe("b", { since: "e-10" });
+  await settled();
+  expect(FakeWebSocket.last.commands.at(-1)).toMatchObject({ topic: "b", since: "e-10" });
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-10" });
+  expect(await subscribed).toEqual({ recovered: true });
+
+  FakeWebSocket.last.say(publication({ topic: "b", since: "e-20", recovered: true }));
+  expect(client.position).toBe("e-100");
+  FakeWebSocket.last.say(publication({ topic: "b", since: "e-104", recovered: true }));
+  expect(client.position).toBe("e-100");
+  FakeWebSocket.last.say(publication({ topic: "b", position: "e-110" }));
+  expect(client.position).toBe("e-110");
+});
+
+test("a topic that was catching up resumes from its own position", async () => {
+  const { client, states } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome({ position: "e-100" });
+  void client.subscribe("b", { since: "e-10" });
+  await settled();
+  // In one frame: what follows the reply must find it settled.
+  const { id } = FakeWebSocket.last.commands.at(-1) ?? {};
+  FakeWebSocket.last.say(
+    { type: "reply", id, ok: true, recovered: true, position: "e-10" },
+    publication({ topic: "b", since: "e-20", recovered: true }),
+  );
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-100");
+  expect(query().getAll("topic")).toEqual(["a"]);
+  FakeWebSocket.last.welcome({ position: "e-120", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "b", since: "e-20" }]);
+  expect(states.at(-1)).toEqual({ state: "connecting" });
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: false, position: "e-120" });
+  await settled();
+  expect(states.at(-1)).toMatchObject({ state: "open", recovered: false });
+
+  FakeWebSocket.last.say(publication({ topic: "b", position: "e-121" }));
+  expect(client.position).toBe("e-121");
+});
+
+test("after a reconnect a partly lost publication is delivered to the subscriptions that lack it, and to no other", async () => {
+  const { client, publications } = await record({ topics: ["a.b", "a.*", ">"] });
+  FakeWebSocket.last.welcome();
+  FakeWebSocket.last.say(copy("a.*", "e-11", "e-10.1"), copy(">", "e-11", "e-10.2"), copy("a.b", "e-11"));
+  FakeWebSocket.last.say(copy("a.*", "e-12", "e-11.1000000000"));
+  expect(client.position).toBe("e-11.1000000000");
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-11.1000000000");
+  FakeWebSocket.last.welcome({ position: "e-11.1000000000", recovered: true });
+  FakeWebSocket.last.say(copy(">", "e-12", "e-11.2000000000"), copy("a.b", "e-12"));
+  const received = publications.map(({ subscription, position }) => `${subscription} ${position}`);
+  expect(received.slice(3)).toEqual(["a.* e-12", "> e-12", "a.b e-12"]);
+  expect(client.position).toBe("e-12");
+});
+
+test("the reply to a ping moves the position of all topics on", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome({ position: "e-11" });
+  void client.subscribe("b");
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: true, position: "e-11" });
+
+  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-12" });
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-12");
+  expect(query().getAll("topic")).toEqual(["a", "b"]);
+});
+
+test("subscribe with since restarts a known topic from there, and leaves the others alone", async () => {
+  const { client, publications } = await record({ topics: ["a", "b"] });
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  const again = client.subscribe("a", { since: "e-2" });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([
+    { command: "unsubscribe", topic: "a" },
+    { command: "subscribe", topic: "a", since: "e-2" },
+  ]);
+  // From the previous subscription: it advances the connection, but not the position from which this topic restarts.
+  FakeWebSocket.last.say(publication({ topic: "a", position: "e-11" }));
+  expect(client.position).toBe("e-11");
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().getAll("topic")).toEqual(["b"]);
+  FakeWebSocket.last.welcome({ position: "e-11", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a", since: "e-2" }]);
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-11" });
+  expect(await again).toEqual({ recovered: true });
+  FakeWebSocket.last.say(publication({ topic: "a", position: "e-3" }), publication({ topic: "a", position: "e-11" }));
+  expect(publications.map(({ position }) => position)).toEqual(["e-11", "e-3", "e-11"]);
+});
+
+test("the last since wins over replies to earlier subscribe commands", async () => {
+  const { client } = await record();
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  const outcomes = [
+    client.subscribe("a"),
+    client.subscribe("a", { since: "e-4" }),
+    client.subscribe("a", { since: "e-2" }),
+  ];
+  await settled();
+  const ids = FakeWebSocket.last.commands.flatMap(({ id, command }) => (command === "subscribe" ? [id] : []));
+  for (const id of ids.slice(0, 2)) FakeWebSocket.last.say({ type: "reply", id, ok: true, recovered: true });
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().getAll("topic")).toEqual([]);
+  FakeWebSocket.last.welcome({ position: "e-11", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a", since: "e-2" }]);
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: false });
+  expect(await Promise.all(outcomes)).toEqual([{ recovered: false }, { recovered: false }, { recovered: false }]);
+});
+
+test("subscribe with since restarts a known topic after the next reconnect as well", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  FakeWebSocket.last.end();
+  void client.subscribe("a", { since: "e-2" });
+  await reconnected();
+
+  expect(query().getAll("topic")).toEqual([]);
+  FakeWebSocket.last.welcome({ position: "e-10", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a", since: "e-2" }]);
+});
