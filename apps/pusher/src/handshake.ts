@@ -6,13 +6,17 @@ import { readBearer } from "./core/credentials.ts";
 import { type HandshakeQuery, readHandshakeQuery } from "./core/handshake.ts";
 import type { Edge } from "./edge.ts";
 import { type Refused, refused, type TurnedAway, turnedAway } from "./refusals.ts";
-import type { TokenRefusal, TokenVerifier } from "./tokens.ts";
+import type { TokenRefusal, TokenResult, TokenVerifier } from "./tokens.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Who may come in. */
 type Admitted = { readonly outcome: "admitted"; readonly grant: Grant; readonly query: HandshakeQuery };
-/** Whose token is to be checked first. */
-export type Unverified = { readonly outcome: "unverified"; readonly token: string; readonly query: HandshakeQuery };
+/** The token is still being verified. */
+export type Unverified = {
+  readonly outcome: "unverified";
+  readonly verified: Promise<TokenResult>;
+  readonly query: HandshakeQuery;
+};
 export type Decided = Admitted | Refused;
 
 /** Decides who comes in by any door. */
@@ -50,9 +54,9 @@ export class Handshakes {
     if (this.#verifier.isOpen) return this.#decide(query, this.#verifier.anonymous);
     const [token, another] = new Set([...query.tokens, ...offered, ...readBearer(request.getHeader("authorization"))]);
     if (another !== undefined) return this.#refuse("malformed", "several different tokens");
-    return token === undefined
-      ? this.#decide(query, this.#verifier.anonymous)
-      : { outcome: "unverified", token, query };
+    if (token === undefined) return this.#decide(query, this.#verifier.anonymous);
+    const verified = this.#verifier.verify(token);
+    return "ok" in verified ? this.#conclude(query, verified) : { outcome: "unverified", verified, query };
   }
 
   /** They hold a socket, and what they say meanwhile: with keys that do not come, for seconds. */
@@ -62,11 +66,14 @@ export class Handshakes {
     return "connection-limit";
   }
 
-  async verify({ token, query }: Unverified): Promise<Decided> {
+  async verify({ verified, query }: Unverified): Promise<Decided> {
     this.#unverified++;
-    const verified = await this.#verifier.verify(token);
+    const result = await verified;
     this.#unverified--;
-    if (this.#edge.isDraining) return this.#refuse("draining");
+    return this.#edge.isDraining ? this.#refuse("draining") : this.#conclude(query, result);
+  }
+
+  #conclude(query: HandshakeQuery, verified: TokenResult): Decided {
     return verified.ok ? this.#decide(query, verified.grant) : this.#refuseToken(verified.reason);
   }
 

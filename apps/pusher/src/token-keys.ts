@@ -1,5 +1,7 @@
+import { KeyObject, type webcrypto } from "node:crypto";
 import type { Log } from "@fanwire/service";
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
+import { createRemoteJWKSet, customFetch, errors, type RemoteJWKSet } from "jose";
+import { algorithmsFor, type SignedToken } from "./signed-token.ts";
 
 const FETCH_TIMEOUT_MS = 5_000;
 /** Key sets hold a few kilobytes; an answer without end must not fill our memory until the time is over. */
@@ -30,6 +32,9 @@ export class RemoteKeys {
   readonly #log: Log;
   readonly #now: () => number;
   #loadedAt = Number.NEGATIVE_INFINITY;
+  /** Keys by the algorithm and id that tokens named, since the last load. Bounded by the set: only names that fit a key are kept. */
+  #known = new Map<string, readonly KeyObject[]>();
+  #hasReportedUnusable = false;
   /** Tokens that were told to come back since the last load, and those before it. */
   #waiting = new Set<string>();
   #hopeless: ReadonlySet<string> = new Set();
@@ -52,13 +57,46 @@ export class RemoteKeys {
     return this.#loadedAt;
   }
 
-  /** For `jwtVerify`. @throws KeysUnavailableError, or jose's errors when no key or more than one fits the token. */
-  readonly keyFor: JWTVerifyGetKey = async (header, token) => {
+  /** Returns the keys that fit a token, if they can be had without waiting. */
+  knownFor(token: TokenName): readonly KeyObject[] | undefined {
+    const ageMs = this.#now() - this.#loadedAt;
+    if (ageMs >= MAX_AGE_MS) return undefined;
+    if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
+    return this.#known.get(nameOf(token));
+  }
+
+  /** Returns the keys that fit a token; more than one if it names none. @throws KeysUnavailableError, or errors about the keys. */
+  async keysFor(token: TokenName): Promise<readonly KeyObject[]> {
     const ageMs = this.#now() - this.#loadedAt;
     if (ageMs >= MAX_AGE_MS) await this.#load();
     else if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
-    return this.#set(header, token);
-  };
+    // A load replaces the map, so keys of the set before it cannot get into the new one.
+    const known = this.#known;
+    const keys = await this.#fitting(token);
+    if (keys.length > 0) known.set(nameOf(token), keys);
+    return keys;
+  }
+
+  async #fitting({ algorithm, kid }: TokenName): Promise<readonly KeyObject[]> {
+    // jose compares any JSON with the ids of the set; its types know only the legal one.
+    const header = kid === undefined ? { alg: algorithm } : { alg: algorithm, kid: kid as string };
+    try {
+      return usable([await this.#set(header)], algorithm);
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey) return [];
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+      const keys: webcrypto.CryptoKey[] = [];
+      for await (const key of error) keys.push(key);
+      return usable(keys, algorithm);
+    }
+  }
+
+  /** Logs a key of the set that cannot be used, once for each load: anybody can send tokens that name it. */
+  reportUnusable(error: unknown): void {
+    if (this.#hasReportedUnusable) return;
+    this.#hasReportedUnusable = true;
+    this.#log.warn({ err: error, host: this.#host }, "unusable key in the token key set");
+  }
 
   /**
    * Loads the set again, unless that was done after `triedAt`: for a token that none of the keys of that time fits, since its key may
@@ -91,6 +129,8 @@ export class RemoteKeys {
     // Another one who waited for the same answer was here before us.
     if (this.#loadedAt !== before) return;
     this.#loadedAt = this.#now();
+    this.#known = new Map();
+    this.#hasReportedUnusable = false;
     this.#hopeless = this.#waiting;
     this.#waiting = new Set();
   }
@@ -103,6 +143,21 @@ export class RemoteKeys {
   #failedRecently(): boolean {
     return this.#now() - this.#failedAt < RETRY_AFTER_MS;
   }
+}
+
+/** What a token says about its key. */
+type TokenName = Pick<SignedToken, "algorithm" | "kid">;
+
+function nameOf({ algorithm, kid }: TokenName): string {
+  return kid === undefined ? algorithm : `${algorithm} ${JSON.stringify(kid)}`;
+}
+
+/** Leaves out weak keys while others remain. Converts them, since only a `KeyObject` can verify without a promise. */
+function usable(keys: readonly webcrypto.CryptoKey[], algorithm: string): readonly KeyObject[] {
+  const converted = keys.map((key) => KeyObject.from(key));
+  const strong = converted.filter((key) => algorithmsFor(key).includes(algorithm));
+  if (strong.length === 0) throw new Error(`no key for ${algorithm} is strong enough`);
+  return strong;
 }
 
 /** The end of the signature: enough to tell tokens apart, and a copy, which does not keep the token in memory. */

@@ -2,9 +2,9 @@ import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isTopicPattern } from "@fanwire/protocol";
 import { ConfigError, type readSettings, setting } from "@fanwire/service";
+import { algorithmsFor, MIN_RSA_BITS } from "./signed-token.ts";
 
 const MIN_SECRET_BYTES = 32;
-const MIN_RSA_BITS = 2_048;
 
 export const tokenSettings = {
   PUSHER_TOKEN_SECRET: setting
@@ -85,8 +85,8 @@ function withoutKeys(values: TokenValues): TokenKeys {
 
 function publicKeyFrom(path: string): TokenKeys {
   const key = readPublicKey(path);
-  const algorithms = algorithmsOf(key);
-  if (algorithms === undefined) {
+  const algorithms = algorithmsFor(key);
+  if (algorithms.length === 0) {
     throw new ConfigError(
       `PUSHER_TOKEN_PUBLIC_KEY_FILE must hold an RSA key of at least ${MIN_RSA_BITS} bits, a P-256 key or an Ed25519 key.`,
     );
@@ -109,26 +109,6 @@ function readPublicKey(path: string): KeyObject {
     throw new ConfigError(`PUSHER_TOKEN_PUBLIC_KEY_FILE holds no public key in PEM: ${path}`, { cause });
   }
 }
-
-function algorithmsOf(key: KeyObject): string[] | undefined {
-  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case "rsa":
-      return modulusLength >= MIN_RSA_BITS ? ["RS256"] : undefined;
-    case "ec":
-      return namedCurve === "prime256v1" ? ["ES256"] : undefined;
-    case "ed25519":
-      return ED25519_ALGORITHMS;
-    default:
-      return undefined;
-  }
-}
-
-/** RFC 9864 gave EdDSA over Ed25519 a name of its own; issuers use either. */
-const ED25519_ALGORITHMS = ["EdDSA", "Ed25519"];
-
-/** What a key of a key set may be used for: signatures with public keys only, or a public key could serve as a secret. */
-export const PUBLIC_KEY_ALGORITHMS: readonly string[] = ["RS256", "ES256", ...ED25519_ALGORITHMS];
 
 /** `fetch` refuses URLs that hold credentials. */
 function isFetchable(text: string): boolean {

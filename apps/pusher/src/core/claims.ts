@@ -15,6 +15,9 @@ export type Grant = {
   readonly expiresAt: number | undefined;
 };
 
+/** The JSON object that a token holds. */
+export type Claims = Readonly<Record<string, unknown>>;
+
 /** Most patterns that the `topics` and `publish` claims of one token may hold together. */
 export const MAX_CLAIMED_PATTERNS = 1_000;
 
@@ -34,7 +37,7 @@ export function anonymousGrant(publicTopics: readonly string[]): Grant {
  * refused as a whole, since nobody would notice what it lacks. Absent claims allow nothing; no `exp` means no end.
  */
 export function grantFrom(
-  claims: Readonly<Record<string, unknown>>,
+  claims: Claims,
   options: { readonly leewaySeconds: number; readonly publicTopics: readonly string[] },
 ): Grant | undefined {
   const { sub, topics = NO_PATTERNS, publish = NO_PATTERNS, exp } = claims;
@@ -49,6 +52,38 @@ export function grantFrom(
     publish,
     expiresAt: exp === undefined ? undefined : endOf(exp + options.leewaySeconds),
   };
+}
+
+/** What the registered claims of a token are compared with. */
+export type ClaimsExpectation = {
+  readonly audience: string | undefined;
+  readonly issuer: string | undefined;
+  readonly leewaySeconds: number;
+};
+
+/**
+ * Why the registered claims of a verified token do not hold now, or `undefined`. A time that is not a number is refused,
+ * because ignoring it would turn a token with a typing mistake into one without end.
+ */
+export function claimsProblem(
+  claims: Claims,
+  { audience, issuer, leewaySeconds }: ClaimsExpectation,
+  nowSeconds: number,
+): "expired" | "claims" | undefined {
+  const { aud, iss, iat, nbf, exp } = claims;
+  if (audience !== undefined && !names(aud, audience)) return "claims";
+  if (issuer !== undefined && iss !== issuer) return "claims";
+  if (!isOptionalNumber(iat) || !isOptionalNumber(nbf) || !isOptionalNumber(exp)) return "claims";
+  if (nbf !== undefined && nbf > nowSeconds + leewaySeconds) return "claims";
+  return exp !== undefined && exp <= nowSeconds - leewaySeconds ? "expired" : undefined;
+}
+
+function names(aud: unknown, audience: string): boolean {
+  return aud === audience || (Array.isArray(aud) && aud.includes(audience));
+}
+
+function isOptionalNumber(value: unknown): value is number | undefined {
+  return value === undefined || typeof value === "number";
 }
 
 function endOf(unixSeconds: number): number {
