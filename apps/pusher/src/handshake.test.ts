@@ -6,10 +6,10 @@ import { Handshakes, type Unverified } from "./handshake.ts";
 import type { TokenResult } from "./tokens.ts";
 import { newTraffic } from "./traffic.ts";
 
-/** What the handshake asks of a request with this query. */
+/** The parts of a request that a handshake reads. */
 const requestWith = (query: string) => ({ getHeader: () => "", getQuery: () => query }) as unknown as HttpRequest;
 
-test("who waits for its token to be checked takes a place, until it was checked", async () => {
+test("a connection whose token is being verified counts against the connection limit", async () => {
   const checks: (() => void)[] = [];
   const verify = () =>
     new Promise<{ readonly ok: true; readonly grant: typeof OPEN_GRANT }>((resolve) =>

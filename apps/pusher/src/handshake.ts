@@ -9,7 +9,7 @@ import { type Refused, refused, type TurnedAway, turnedAway } from "./refusals.t
 import type { TokenRefusal, TokenResult, TokenVerifier } from "./tokens.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** Who may come in. */
+/** The handshake is accepted. */
 type Admitted = { readonly outcome: "admitted"; readonly grant: Grant; readonly query: HandshakeQuery };
 /** The token is still being verified. */
 export type Unverified = {
@@ -19,14 +19,14 @@ export type Unverified = {
 };
 export type Decided = Admitted | Refused;
 
-/** Decides who comes in by any door. */
+/** Decides about the handshakes of all protocols. */
 export class Handshakes {
   readonly #edge: Edge;
   readonly #verifier: TokenVerifier;
   readonly #maxTopics: number;
   readonly #maxConnections: number;
   readonly #traffic: Traffic;
-  /** Whose token is being checked. */
+  /** Connections whose token is being verified. */
   #unverified = 0;
 
   constructor(options: {
@@ -43,11 +43,11 @@ export class Handshakes {
     this.#traffic = options.traffic;
   }
 
-  /** What can be decided in this tick. Refusals are counted. `offered` are tokens that the request has elsewhere than usual. */
+  /** Decides in this tick unless the token has to wait for keys. Counts refusals. `offered` are tokens from outside query and headers. */
   receive(request: HttpRequest, offered: readonly string[] = []): Decided | Unverified | TurnedAway {
     const reason = this.#edge.refusal(request.getHeader("origin")) ?? this.#refusalOfUnverified();
     if (reason !== undefined) return turnedAway(reason);
-    // Undefined where there is none, whatever its type says.
+    // getQuery() returns undefined without a query, contrary to its type.
     const parsed = readHandshakeQuery(request.getQuery() ?? "", this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
@@ -59,7 +59,7 @@ export class Handshakes {
     return "ok" in verified ? this.#conclude(query, verified) : { outcome: "unverified", verified, query };
   }
 
-  /** They hold a socket, and what they say meanwhile: with keys that do not come, for seconds. */
+  /** Connections whose token is being verified hold a socket and buffered input, for seconds if the JWKS endpoint is slow. */
   #refusalOfUnverified(): GateRefusal | undefined {
     if (this.#unverified + this.#edge.openConnections < this.#maxConnections) return undefined;
     this.#traffic.refused["connection-limit"]++;
