@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { createHmac, type KeyObject, timingSafeEqual, verify } from "node:crypto";
 
 /** A JWT in compact form, decoded. Nothing in it may be trusted before {@link isSignedBy} has returned true. */
@@ -7,7 +8,7 @@ export type SignedToken = {
   /** The key it names; `undefined` if it names none. The signer may have put any JSON here. */
   readonly kid: unknown;
   readonly signedText: string;
-  readonly payload: Uint8Array;
+  readonly payload: Buffer;
   readonly signature: Uint8Array;
 };
 
@@ -16,8 +17,7 @@ type JsonObject = Readonly<Record<string, unknown>>;
 /** Canonical base64url: no padding, no other characters, no bits set after the last byte. So each token has one spelling only. */
 const BASE64URL = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/;
 
-/** Throws on bytes that are not UTF-8: replacing them would turn different users into one. */
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+const BYTE_ORDER_MARK = "\uFEFF";
 
 /** RFC 9864 gave EdDSA over Ed25519 a name of its own; issuers use either. */
 const ED25519_ALGORITHMS = ["EdDSA", "Ed25519"];
@@ -48,10 +48,9 @@ export function algorithmsFor(key: KeyObject): readonly string[] {
 export function parseSignedToken(text: string): SignedToken | undefined {
   const [head, body, tail, ...more] = text.split(".", 4);
   if (head === undefined || body === undefined || tail === undefined || more.length > 0) return undefined;
-  const [headerBytes, payload, signature] = [decode(head), decode(body), decode(tail)];
-  if (headerBytes === undefined || payload === undefined || signature === undefined) return undefined;
-  const header = parseJsonObject(headerBytes);
-  if (header === undefined || header.crit !== undefined || typeof header.alg !== "string") return undefined;
+  const [header, payload, signature] = [parseHeader(head), decode(body), decode(tail)];
+  if (header === undefined || payload === undefined || signature === undefined) return undefined;
+  if (header.crit !== undefined || typeof header.alg !== "string") return undefined;
   const signedText = text.slice(0, head.length + 1 + body.length);
   return { text, algorithm: header.alg, kid: header.kid, signedText, payload, signature };
 }
@@ -90,13 +89,30 @@ function isEs256Signature(text: string, key: KeyObject, signature: Uint8Array): 
   return verify("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" }, signature);
 }
 
-function decode(part: string): Uint8Array | undefined {
+function decode(part: string): Buffer | undefined {
   return BASE64URL.test(part) ? Buffer.from(part, "base64url") : undefined;
 }
 
-function parseJsonObject(bytes: Uint8Array): JsonObject | undefined {
+/** The last header and its parsed form: an issuer writes the same header into all its tokens. */
+let lastHead = "";
+let lastHeader: JsonObject | undefined;
+
+function parseHeader(head: string): JsonObject | undefined {
+  if (head === lastHead) return lastHeader;
+  const bytes = decode(head);
+  if (bytes === undefined) return undefined;
+  lastHeader = parseJsonObject(bytes);
+  // A copy, because a slice would keep the whole token in memory.
+  lastHead = Buffer.from(head).toString("latin1");
+  return lastHeader;
+}
+
+/** Refuses bytes that are not UTF-8: replacing them would turn different users into one. */
+function parseJsonObject(bytes: Buffer): JsonObject | undefined {
+  if (!isUtf8(bytes)) return undefined;
+  const text = bytes.toString();
   try {
-    const value: unknown = JSON.parse(strictUtf8.decode(bytes));
+    const value: unknown = JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);
     return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;
