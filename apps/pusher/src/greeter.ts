@@ -2,7 +2,7 @@ import type { Connection } from "./connection.ts";
 import type { Welcome } from "./core/encoding.ts";
 import type { HandshakeQuery } from "./core/handshake.ts";
 import type { Edge } from "./edge.ts";
-import type { Entrance } from "./entrance.ts";
+import type { Entrance, Recovered } from "./entrance.ts";
 
 /** Brings a new connection to where it hears what it asked for: at once, or after what it missed. */
 export class Greeter {
@@ -14,8 +14,8 @@ export class Greeter {
     this.#entrance = entrance;
   }
 
-  /** `welcome` is called once, before anything else is sent. Topics must be allowed. */
-  open(connection: Connection, { topics, since }: HandshakeQuery, welcome: (welcome: Welcome) => void): void {
+  /** Calls `announce` once, before anything else is sent. The topics must be allowed. */
+  open(connection: Connection, { topics, since }: HandshakeQuery, announce: (outcome: Recovered) => void): void {
     const edge = this.#edge;
     const listenings = edge.open(connection);
     for (const topic of topics) {
@@ -28,7 +28,12 @@ export class Greeter {
       listenings,
       since,
       kind: "connection",
-      announce: (outcome) => welcome({ connection: edge.addressOf(connection), ...outcome }),
+      announce,
     });
+  }
+
+  /** Returns the first message of protocols that have one. */
+  welcomeOf(connection: Connection, outcome: Recovered): Welcome {
+    return { connection: this.#edge.addressOf(connection), ...outcome };
   }
 }

@@ -3,12 +3,13 @@ import { expect, test } from "vitest";
 import { OPEN_GRANT } from "./core/claims.ts";
 import type { Edge } from "./edge.ts";
 import { Handshakes, type Unverified } from "./handshake.ts";
+import type { TokenResult } from "./tokens.ts";
 import { newTraffic } from "./traffic.ts";
 
-/** What the handshake asks of a request with this query. */
+/** The parts of a request that a handshake reads. */
 const requestWith = (query: string) => ({ getHeader: () => "", getQuery: () => query }) as unknown as HttpRequest;
 
-test("who waits for its token to be checked takes a place, until it was checked", async () => {
+test("a connection whose token is being verified counts against the connection limit", async () => {
   const checks: (() => void)[] = [];
   const verify = () =>
     new Promise<{ readonly ok: true; readonly grant: typeof OPEN_GRANT }>((resolve) =>
@@ -32,4 +33,27 @@ test("who waits for its token to be checked takes a place, until it was checked"
   for (const check of checks) check();
   expect(await Promise.all(waiting)).toMatchObject([{ outcome: "admitted" }, { outcome: "admitted" }]);
   expect(receive()).toMatchObject({ outcome: "unverified" });
+});
+
+test("a token that needs no wait is decided in the same tick", () => {
+  const traffic = newTraffic();
+  const results: Record<string, TokenResult> = {
+    good: { ok: true, grant: { ...OPEN_GRANT, user: "7" } },
+    expired: { ok: false, reason: "expired" },
+  };
+  const handshakes = new Handshakes({
+    edge: { refusal: () => undefined, openConnections: 0, isDraining: false } as unknown as Edge,
+    verifier: {
+      isOpen: false,
+      anonymous: OPEN_GRANT,
+      verify: (token) => results[token] ?? { ok: false, reason: "malformed" },
+    },
+    maxTopics: 1,
+    maxConnections: 1,
+    traffic,
+  });
+
+  expect(handshakes.receive(requestWith("token=good"))).toMatchObject({ outcome: "admitted", grant: { user: "7" } });
+  expect(handshakes.receive(requestWith("token=expired"))).toMatchObject({ outcome: "refused", reason: "token" });
+  expect(traffic.refused.token).toBe(1);
 });

@@ -6,23 +6,27 @@ import { readBearer } from "./core/credentials.ts";
 import { type HandshakeQuery, readHandshakeQuery } from "./core/handshake.ts";
 import type { Edge } from "./edge.ts";
 import { type Refused, refused, type TurnedAway, turnedAway } from "./refusals.ts";
-import type { TokenRefusal, TokenVerifier } from "./tokens.ts";
+import type { TokenRefusal, TokenResult, TokenVerifier } from "./tokens.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** Who may come in. */
+/** The handshake is accepted. */
 type Admitted = { readonly outcome: "admitted"; readonly grant: Grant; readonly query: HandshakeQuery };
-/** Whose token is to be checked first. */
-export type Unverified = { readonly outcome: "unverified"; readonly token: string; readonly query: HandshakeQuery };
+/** The token is still being verified. */
+export type Unverified = {
+  readonly outcome: "unverified";
+  readonly verified: Promise<TokenResult>;
+  readonly query: HandshakeQuery;
+};
 export type Decided = Admitted | Refused;
 
-/** Decides who comes in by any door. */
+/** Decides about the handshakes of all protocols. */
 export class Handshakes {
   readonly #edge: Edge;
   readonly #verifier: TokenVerifier;
   readonly #maxTopics: number;
   readonly #maxConnections: number;
   readonly #traffic: Traffic;
-  /** Whose token is being checked. */
+  /** Connections whose token is being verified. */
   #unverified = 0;
 
   constructor(options: {
@@ -39,34 +43,37 @@ export class Handshakes {
     this.#traffic = options.traffic;
   }
 
-  /** What can be decided in this tick. Refusals are counted. `offered` are tokens that the request has elsewhere than usual. */
+  /** Decides in this tick unless the token has to wait for keys. Counts refusals. `offered` are tokens from outside query and headers. */
   receive(request: HttpRequest, offered: readonly string[] = []): Decided | Unverified | TurnedAway {
     const reason = this.#edge.refusal(request.getHeader("origin")) ?? this.#refusalOfUnverified();
     if (reason !== undefined) return turnedAway(reason);
-    // Undefined where there is none, whatever its type says.
+    // getQuery() returns undefined without a query, contrary to its type.
     const parsed = readHandshakeQuery(request.getQuery() ?? "", this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
     if (this.#verifier.isOpen) return this.#decide(query, this.#verifier.anonymous);
     const [token, another] = new Set([...query.tokens, ...offered, ...readBearer(request.getHeader("authorization"))]);
     if (another !== undefined) return this.#refuse("malformed", "several different tokens");
-    return token === undefined
-      ? this.#decide(query, this.#verifier.anonymous)
-      : { outcome: "unverified", token, query };
+    if (token === undefined) return this.#decide(query, this.#verifier.anonymous);
+    const verified = this.#verifier.verify(token);
+    return "ok" in verified ? this.#conclude(query, verified) : { outcome: "unverified", verified, query };
   }
 
-  /** They hold a socket, and what they say meanwhile: with keys that do not come, for seconds. */
+  /** Connections whose token is being verified hold a socket and buffered input, for seconds if the JWKS endpoint is slow. */
   #refusalOfUnverified(): GateRefusal | undefined {
     if (this.#unverified + this.#edge.openConnections < this.#maxConnections) return undefined;
     this.#traffic.refused["connection-limit"]++;
     return "connection-limit";
   }
 
-  async verify({ token, query }: Unverified): Promise<Decided> {
+  async verify({ verified, query }: Unverified): Promise<Decided> {
     this.#unverified++;
-    const verified = await this.#verifier.verify(token);
+    const result = await verified;
     this.#unverified--;
-    if (this.#edge.isDraining) return this.#refuse("draining");
+    return this.#edge.isDraining ? this.#refuse("draining") : this.#conclude(query, result);
+  }
+
+  #conclude(query: HandshakeQuery, verified: TokenResult): Decided {
     return verified.ok ? this.#decide(query, verified.grant) : this.#refuseToken(verified.reason);
   }
 

@@ -93,7 +93,8 @@ class SseDoor {
     this.#keepAlive.add(connection);
     // Replaces what an earlier stream may have told the reader.
     connection.send(sseRetry(randomRetryMs()));
-    greeter.open(connection, query, (welcome) => {
+    greeter.open(connection, query, (outcome) => {
+      const welcome = greeter.welcomeOf(connection, outcome);
       connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome), id: welcome.position }));
       if (welcome.recovered !== false) return;
       const gap = { reason: welcome.reason };

@@ -16,7 +16,7 @@ const jwk = ({ kid, publicKey }: Pair) => ({
 const sign = ({ kid, privateKey }: Pair) =>
   new SignJWT({ sub: "7" }).setProtectedHeader({ alg: "ES256", ...(kid !== undefined && { kid }) }).sign(privateKey);
 
-/** A place that serves keys, or refuses to. */
+/** Serves a key set. */
 async function startIssuer(port = 0) {
   const issuer = { keys: [] as unknown, padding: "", status: 200, fetches: 0, url: new URL("http://127.0.0.1/keys") };
   const server = createServer((_, response) => {
@@ -51,7 +51,7 @@ const outcome = async (verifier: TokenVerifier, key: Pair) => {
   return result.ok ? "ok" : result.reason;
 };
 
-test("keys are fetched once for many tokens, and again when a token names a new one", async () => {
+test("JWKS: fetched once for many tokens, and again for an unknown kid", async () => {
   const issuer = await startIssuer();
   const [oldKey, newKey] = [pair("old"), pair("new")];
   const clock = { ms: Date.now() };
@@ -68,7 +68,7 @@ test("keys are fetched once for many tokens, and again when a token names a new 
   expect(issuer.fetches).toBe(2);
 });
 
-test("tokens with invented key ids do not make it fetch without end", async () => {
+test("JWKS: invented key ids cause at most one fetch per cooldown", async () => {
   const issuer = await startIssuer();
   const key = pair("real");
   const clock = { ms: Date.now() };
@@ -85,7 +85,7 @@ test("tokens with invented key ids do not make it fetch without end", async () =
 });
 
 test.each(["with", "without"])(
-  "a token of a key that was added after a fetch comes back until it is good: %s an id",
+  "JWKS: a token of a key added after the last fetch is retried and then accepted: %s a kid",
   async (how) => {
     const issuer = await startIssuer();
     const [oldKey, newKey] = how === "with" ? [pair("old"), pair("new")] : [pair(), pair()];
@@ -109,7 +109,7 @@ test.each(["with", "without"])(
   },
 );
 
-test("a token that came back is refused for good once the keys were fetched without its own, for whomever", async () => {
+test("JWKS: a retried token is refused once any later fetch did not bring its key", async () => {
   const issuer = await startIssuer();
   const clock = { ms: Date.now() };
   const real = pair("real");
@@ -131,14 +131,14 @@ test("a token that came back is refused for good once the keys were fetched with
   expect(issuer.fetches).toBe(2);
 });
 
-test("a token that names a key of the set and was not signed with it is refused at once", async () => {
+test("JWKS: a bad signature with a known kid is refused at once", async () => {
   const issuer = await startIssuer();
   issuer.keys = [jwk(pair("real"))];
 
   expect(await outcome(verifierOf(issuer.url, { ms: Date.now() }), pair("real"))).toBe("signature");
 });
 
-test("a withdrawn key is used no more once the keys were confirmed again", async () => {
+test("JWKS: a withdrawn key is rejected after the next refresh", async () => {
   const issuer = await startIssuer();
   const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
   const clock = { ms: Date.now() };
@@ -155,7 +155,7 @@ test("a withdrawn key is used no more once the keys were confirmed again", async
   expect(await outcome(verifier, kept)).toBe("ok");
 });
 
-test("an issuer that is away at the start is not fatal: its tokens are good once it is back", async () => {
+test("JWKS: an issuer that is down at start is retried later", async () => {
   const gone = await startIssuer();
   await gone.stop();
   const key = pair("a");
@@ -173,7 +173,7 @@ test("an issuer that is away at the start is not fatal: its tokens are good once
   expect(verifier.warn).toHaveBeenCalledTimes(1);
 });
 
-test("an issuer that goes away does not take its keys with it, for a day", async () => {
+test("JWKS: cached keys stay valid for a day while the issuer is down", async () => {
   const issuer = await startIssuer();
   const key = pair("a");
   const clock = { ms: Date.now() };
@@ -193,7 +193,7 @@ test("an issuer that goes away does not take its keys with it, for a day", async
   expect(await outcome(verifier, key)).toBe("keys-unavailable");
 });
 
-test("what is no key set is as good as none", async () => {
+test("JWKS: an invalid key set counts as unavailable", async () => {
   const issuer = await startIssuer();
   const clock = { ms: Date.now() };
 
@@ -207,7 +207,7 @@ test("what is no key set is as good as none", async () => {
   }
 });
 
-test("a key set without end is read no further than any is long", async () => {
+test("JWKS: a response over the size limit counts as unavailable", async () => {
   const issuer = await startIssuer();
   const key = pair("a");
   issuer.keys = [jwk(key)];
@@ -219,7 +219,7 @@ test("a key set without end is read no further than any is long", async () => {
   expect(await outcome(verifierOf(issuer.url, clock), key)).toBe("keys-unavailable");
 });
 
-test("no key set, however odd, lets a token in that it has no key for", async () => {
+test("JWKS: malformed or unsuitable keys never verify a token", async () => {
   const issuer = await startIssuer();
   const clock = { ms: Date.now() };
   const good = jwk(pair("a"));
@@ -243,7 +243,7 @@ test("no key set, however odd, lets a token in that it has no key for", async ()
   }
 });
 
-test("a token that names no key is checked with each of its kind", async () => {
+test("JWKS: a token without a kid is checked with every key of its type", async () => {
   const issuer = await startIssuer();
   const [first, second] = [pair(), pair()];
   issuer.keys = [jwk(first), jwk(second), jwk(pair("other"))];
@@ -256,7 +256,7 @@ test("a token that names no key is checked with each of its kind", async () => {
   expect(await outcome(verifier, pair())).toBe("signature");
 });
 
-test("a secret in a key set is not used", async () => {
+test("JWKS: a symmetric key in the set is ignored", async () => {
   const issuer = await startIssuer();
   const secret = Buffer.alloc(32, "s");
   issuer.keys = [{ kty: "oct", k: secret.toString("base64url"), alg: "HS256", kid: "a" }];

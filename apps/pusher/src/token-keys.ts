@@ -1,28 +1,30 @@
+import { KeyObject, type webcrypto } from "node:crypto";
 import type { Log } from "@fanwire/service";
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
+import { createRemoteJWKSet, customFetch, errors, type RemoteJWKSet } from "jose";
+import { algorithmsFor, type SignedToken } from "./signed-token.ts";
 
 const FETCH_TIMEOUT_MS = 5_000;
-/** Key sets hold a few kilobytes; an answer without end must not fill our memory until the time is over. */
+/** Maximum size of the response. Key sets have a few kilobytes; an endless response must not fill the memory. */
 const MAX_SET_BYTES = 262_144;
-/** A token that no key fits asks for the set again, but not more often than this: anybody can make up tokens. */
+/** Minimum time between fetches for tokens that no key fits: anybody can invent tokens. */
 const COOLDOWN_MS = 30_000;
-/** Tokens told to come back until the set may be asked for again that are remembered; the others are told so once more. */
+/** Maximum remembered tokens that were told to retry during the cooldown; the others have to retry once more. */
 const MAX_WAITING = 10_000;
-/** After a failure nobody waits for another attempt before this time has passed. */
+/** Minimum time between a failed fetch and the next. */
 const RETRY_AFTER_MS = 5_000;
-/** Older keys are confirmed in the background while they go on being used: one may have been withdrawn. */
+/** Keys older than this are refreshed in the background and stay in use meanwhile: one may have been withdrawn. */
 const REFRESH_AFTER_MS = 600_000;
-/** Keys that could not be confirmed for so long are used no more. */
+/** Keys are not used after this time without a successful fetch. */
 const MAX_AGE_MS = 86_400_000;
 
-/** The keys are needed and cannot be had; the token may well be good. */
+/** The keys are needed but unavailable; the token may be valid. */
 export class KeysUnavailableError extends Error {
   override name = "KeysUnavailableError";
 }
 
 /**
- * The key set behind a URL: fetched when needed, coalesced, kept while the URL does not answer, fetched again when no key
- * of it fits a token. It fetches once at the start and then only when asked for a key: there is nothing to stop.
+ * The key set (JWKS) at a URL. Concurrent fetches are shared, keys stay in use while the URL is down, and the set is fetched
+ * again when no key fits a token. It fetches once at start and then only on demand, so it needs no stop().
  */
 export class RemoteKeys {
   readonly #set: RemoteJWKSet;
@@ -30,7 +32,10 @@ export class RemoteKeys {
   readonly #log: Log;
   readonly #now: () => number;
   #loadedAt = Number.NEGATIVE_INFINITY;
-  /** Tokens that were told to come back since the last load, and those before it. */
+  /** Keys by the algorithm and id that tokens named, since the last load. Bounded by the set: only names that fit a key are kept. */
+  #known = new Map<string, readonly KeyObject[]>();
+  #hasReportedUnusable = false;
+  /** Marks of the tokens that were told to retry since the last load, and before it. */
   #waiting = new Set<string>();
   #hopeless: ReadonlySet<string> = new Set();
   #failedAt = Number.NEGATIVE_INFINITY;
@@ -38,7 +43,7 @@ export class RemoteKeys {
   /** `now` in milliseconds. */
   constructor(options: { readonly url: URL; readonly log: Log; readonly now: () => number }) {
     const { url, log, now } = options;
-    // When to fetch is decided here, since jose's own rules neither spare a URL that fails nor outlast it.
+    // This class decides when to fetch: jose would neither spare a failing URL nor keep the keys meanwhile.
     const never = { cooldownDuration: Number.POSITIVE_INFINITY, cacheMaxAge: Number.POSITIVE_INFINITY };
     this.#set = createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS, [customFetch]: fetchBounded, ...never });
     this.#host = url.host;
@@ -47,22 +52,55 @@ export class RemoteKeys {
     this.#loadInBackground();
   }
 
-  /** Milliseconds, on the clock that was given; grows with each load. */
+  /** Time of the last load in milliseconds of the given clock. */
   get loadedAt(): number {
     return this.#loadedAt;
   }
 
-  /** For `jwtVerify`. @throws KeysUnavailableError, or jose's errors when no key or more than one fits the token. */
-  readonly keyFor: JWTVerifyGetKey = async (header, token) => {
+  /** Returns the keys that fit a token, if they can be had without waiting. */
+  knownFor(token: TokenName): readonly KeyObject[] | undefined {
+    const ageMs = this.#now() - this.#loadedAt;
+    if (ageMs >= MAX_AGE_MS) return undefined;
+    if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
+    return this.#known.get(nameOf(token));
+  }
+
+  /** Returns the keys that fit a token; more than one if it names none. @throws KeysUnavailableError, or errors about the keys. */
+  async keysFor(token: TokenName): Promise<readonly KeyObject[]> {
     const ageMs = this.#now() - this.#loadedAt;
     if (ageMs >= MAX_AGE_MS) await this.#load();
     else if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
-    return this.#set(header, token);
-  };
+    // A load replaces the map, so keys of the set before it cannot get into the new one.
+    const known = this.#known;
+    const keys = await this.#fitting(token);
+    if (keys.length > 0) known.set(nameOf(token), keys);
+    return keys;
+  }
+
+  async #fitting({ algorithm, kid }: TokenName): Promise<readonly KeyObject[]> {
+    // jose compares any JSON with the ids of the set; its types know only the legal one.
+    const header = kid === undefined ? { alg: algorithm } : { alg: algorithm, kid: kid as string };
+    try {
+      return usable([await this.#set(header)], algorithm);
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey) return [];
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+      const keys: webcrypto.CryptoKey[] = [];
+      for await (const key of error) keys.push(key);
+      return usable(keys, algorithm);
+    }
+  }
+
+  /** Logs a key of the set that cannot be used, once for each load: anybody can send tokens that name it. */
+  reportUnusable(error: unknown): void {
+    if (this.#hasReportedUnusable) return;
+    this.#hasReportedUnusable = true;
+    this.#log.warn({ err: error, host: this.#host }, "unusable key in the token key set");
+  }
 
   /**
-   * Loads the set again, unless that was done after `triedAt`: for a token that none of the keys of that time fits, since its key may
-   * be newer. @throws KeysUnavailableError while the set may not be asked for again, or cannot be had.
+   * Loads the set again, unless it was loaded after `triedAt`: no key of that time fits the token, but its key may be newer.
+   * @throws KeysUnavailableError during the cooldown, or if the fetch fails.
    */
   async renew(token: string, triedAt: number): Promise<void> {
     if (this.#loadedAt > triedAt) return;
@@ -71,32 +109,35 @@ export class RemoteKeys {
       return;
     }
     const mark = markOf(token);
-    // The set was loaded after the token had come for the first time, and did not help.
+    // The set was already loaded after the first attempt of this token, without a key for it.
     if (this.#hopeless.has(mark)) return;
     if (this.#waiting.size < MAX_WAITING) this.#waiting.add(mark);
-    throw new KeysUnavailableError("the key set was fetched a moment ago");
+    throw new KeysUnavailableError("the key set was fetched less than 30 s ago");
   }
 
   async #load(): Promise<void> {
-    if (this.#failedRecently()) throw new KeysUnavailableError("the token keys could not be fetched a moment ago");
+    if (this.#failedRecently())
+      throw new KeysUnavailableError("the last fetch of the token keys failed less than 5 s ago");
     const before = this.#loadedAt;
     try {
       await this.#set.reload();
     } catch (cause) {
-      // All who waited for the same attempt come here.
-      if (!this.#failedRecently()) this.#log.warn({ err: cause, host: this.#host }, "the token keys cannot be fetched");
+      // Every caller that shared this attempt gets here.
+      if (!this.#failedRecently()) this.#log.warn({ err: cause, host: this.#host }, "token keys unavailable");
       this.#failedAt = this.#now();
-      throw new KeysUnavailableError("the token keys cannot be fetched", { cause });
+      throw new KeysUnavailableError("token keys unavailable", { cause });
     }
-    // Another one who waited for the same answer was here before us.
+    // Another caller that shared this fetch has already updated the state.
     if (this.#loadedAt !== before) return;
     this.#loadedAt = this.#now();
+    this.#known = new Map();
+    this.#hasReportedUnusable = false;
     this.#hopeless = this.#waiting;
     this.#waiting = new Set();
   }
 
   #loadInBackground(): void {
-    // Logged where it fails; whoever needs the keys asks again.
+    // #load logs the failure, and the next token tries again.
     this.#load().catch(() => {});
   }
 
@@ -105,7 +146,22 @@ export class RemoteKeys {
   }
 }
 
-/** The end of the signature: enough to tell tokens apart, and a copy, which does not keep the token in memory. */
+/** What a token says about its key. */
+type TokenName = Pick<SignedToken, "algorithm" | "kid">;
+
+function nameOf({ algorithm, kid }: TokenName): string {
+  return kid === undefined ? algorithm : `${algorithm} ${JSON.stringify(kid)}`;
+}
+
+/** Leaves out weak keys while others remain. Converts them, since only a `KeyObject` can verify without a promise. */
+function usable(keys: readonly webcrypto.CryptoKey[], algorithm: string): readonly KeyObject[] {
+  const converted = keys.map((key) => KeyObject.from(key));
+  const strong = converted.filter((key) => algorithmsFor(key).includes(algorithm));
+  if (strong.length === 0) throw new Error(`no key for ${algorithm} is strong enough`);
+  return strong;
+}
+
+/** The end of the signature, which identifies the token. It is a copy, so that the token itself can be freed. */
 function markOf(token: string): string {
   return Buffer.from(token.slice(-32)).toString("latin1");
 }
@@ -116,7 +172,7 @@ async function fetchBounded(url: string, options: RequestInit): Promise<Response
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.length;
-    // Leaving the loop gives up the rest.
+    // Throwing out of the loop cancels the response.
     if (bytes > MAX_SET_BYTES) throw new Error(`the key set is longer than ${MAX_SET_BYTES} bytes`);
     chunks.push(chunk);
   }

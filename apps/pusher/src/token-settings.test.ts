@@ -18,7 +18,7 @@ function keyFile(name: string, content: KeyObject | string, type: "spki" | "pkcs
   return path;
 }
 
-test("no key leaves the edge open", () => {
+test("without keys, authentication is off", () => {
   expect(read({})).toEqual({
     keys: { kind: "none" },
     audience: undefined,
@@ -28,7 +28,7 @@ test("no key leaves the edge open", () => {
   });
 });
 
-test("a secret of 32 bytes is for HS256 only, and a shown configuration does not show it", () => {
+test("a secret allows HS256 only, and JSON.stringify does not reveal it", () => {
   const config = read({
     PUSHER_TOKEN_SECRET: secret,
     PUSHER_TOKEN_AUDIENCE: "edge",
@@ -47,7 +47,7 @@ test("a secret of 32 bytes is for HS256 only, and a shown configuration does not
   expect(JSON.stringify(config)).not.toContain(secret);
 });
 
-test("the type of a public key says what it is for", () => {
+test("the type of a public key selects its algorithms", () => {
   const keys = {
     RS256: generateKeyPairSync("rsa", { modulusLength: 2_048 }).publicKey,
     ES256: generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey,
@@ -60,7 +60,7 @@ test("the type of a public key says what it is for", () => {
   }
 });
 
-test("a key file that is no good public key ends the start with the variable's name", () => {
+test("an unusable public key file is a configuration error that names the variable", () => {
   const files = {
     absent: join(folder, "absent"),
     text: keyFile("text", "no key"),
@@ -77,7 +77,7 @@ test("a key file that is no good public key ends the start with the variable's n
   }
 });
 
-test("a short secret, a URL that cannot be fetched and a malformed pattern are refused, and not repeated", () => {
+test("invalid token settings are refused without repeating their values", () => {
   const wrong = {
     PUSHER_TOKEN_SECRET: "x".repeat(31),
     PUSHER_TOKEN_JWKS_URL: "https://user:password@keys.example/",
@@ -92,7 +92,7 @@ test("a short secret, a URL that cannot be fetched and a malformed pattern are r
   }
 });
 
-test("one source of keys at most", () => {
+test("two key sources are refused", () => {
   expect(read({ PUSHER_TOKEN_JWKS_URL: "http://127.0.0.1:1/keys" }).keys).toEqual({
     kind: "jwks",
     url: new URL("http://127.0.0.1:1/keys"),
@@ -102,7 +102,7 @@ test("one source of keys at most", () => {
   );
 });
 
-test("settings that only matter with a key are refused without one, rather than leaving the edge open", () => {
+test("settings that need a key are refused without one", () => {
   for (const name of ["PUSHER_TOKEN_AUDIENCE", "PUSHER_TOKEN_ISSUER", "PUSHER_PUBLIC_TOPICS"]) {
     expect(() => read({ [name]: "a" }), name).toThrow(name);
   }

@@ -2,9 +2,9 @@ import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isTopicPattern } from "@fanwire/protocol";
 import { ConfigError, type readSettings, setting } from "@fanwire/service";
+import { algorithmsFor, MIN_RSA_BITS } from "./signed-token.ts";
 
 const MIN_SECRET_BYTES = 32;
-const MIN_RSA_BITS = 2_048;
 
 export const tokenSettings = {
   PUSHER_TOKEN_SECRET: setting
@@ -14,27 +14,27 @@ export const tokenSettings = {
       `must be at least ${MIN_SECRET_BYTES} bytes`,
     )
     .describe(
-      `Secret that tokens (JWT) are signed with, HS256; at least ${MIN_SECRET_BYTES} bytes. Without this and the next two the edge is open: anybody may follow any topic.`,
+      `Secret that tokens (JWT) are signed with, HS256; at least ${MIN_SECRET_BYTES} bytes. If none of the three key settings is set, authentication is off: every client may subscribe to any topic.`,
     ),
   PUSHER_TOKEN_PUBLIC_KEY_FILE: setting
     .optionalText()
-    .describe("Path of the public key (PEM) tokens are checked with: RS256, ES256 or EdDSA by its type."),
+    .describe("Path of the public key (PEM) that verifies tokens; its type selects RS256, ES256 or EdDSA."),
   PUSHER_TOKEN_JWKS_URL: setting
     .optionalText()
     .refine((text) => text === undefined || isFetchable(text), "must be an http or https URL without credentials")
-    .describe("URL of the key set (JWKS) tokens are checked with; keys may be rotated while it runs."),
-  PUSHER_TOKEN_AUDIENCE: setting.optionalText().describe("The `aud` that every token must name."),
-  PUSHER_TOKEN_ISSUER: setting.optionalText().describe("The `iss` that every token must name."),
+    .describe("URL of the key set (JWKS) that verifies tokens; keys may be rotated at any time."),
+  PUSHER_TOKEN_AUDIENCE: setting.optionalText().describe("Required `aud` of every token."),
+  PUSHER_TOKEN_ISSUER: setting.optionalText().describe("Required `iss` of every token."),
   PUSHER_TOKEN_LEEWAY_SECONDS: setting
     .integer({ min: 0, max: 300, default: 5 })
-    .describe("How far the clock of whoever issues tokens may be off."),
+    .describe("Allowed clock difference to the token issuer."),
   PUSHER_PUBLIC_TOPICS: setting
     .list("")
     .refine((patterns) => patterns.every(isTopicPattern), "must be topics or patterns, comma-separated")
-    .describe("Topics and patterns that anybody may follow, token or not; only where tokens are checked."),
+    .describe("Topics and patterns that every client may subscribe to, with or without a token. Needs a key setting."),
 };
 
-/** Where the keys come from, and the algorithms they are good for: never chosen by the token. */
+/** The source of the keys and their algorithms, which the token never chooses. */
 export type TokenKeys =
   | { readonly kind: "none" }
   | { readonly kind: "key"; readonly key: KeyObject; readonly algorithms: readonly string[] }
@@ -50,7 +50,7 @@ export type TokenConfig = {
 
 type TokenValues = ReturnType<typeof readSettings<typeof tokenSettings>>;
 
-/** @throws ConfigError when the variables contradict each other or the key file cannot be used. */
+/** @throws ConfigError if the variables contradict each other or the key file is unusable. */
 export function tokenConfigFrom(values: TokenValues): TokenConfig {
   return {
     keys: keysFrom(values),
@@ -73,7 +73,7 @@ function keysFrom(values: TokenValues): TokenKeys {
   return url === undefined ? withoutKeys(values) : { kind: "jwks", url: new URL(url) };
 }
 
-/** Who sets what only matters with keys believes that tokens are checked: an open edge would be a surprise. */
+/** An operator who sets these believes that tokens are checked, so authentication must not be off. */
 function withoutKeys(values: TokenValues): TokenKeys {
   const needKeys = ["PUSHER_TOKEN_AUDIENCE", "PUSHER_TOKEN_ISSUER", "PUSHER_PUBLIC_TOPICS"] as const;
   const given = needKeys.filter((name) => (values[name]?.length ?? 0) > 0);
@@ -85,8 +85,8 @@ function withoutKeys(values: TokenValues): TokenKeys {
 
 function publicKeyFrom(path: string): TokenKeys {
   const key = readPublicKey(path);
-  const algorithms = algorithmsOf(key);
-  if (algorithms === undefined) {
+  const algorithms = algorithmsFor(key);
+  if (algorithms.length === 0) {
     throw new ConfigError(
       `PUSHER_TOKEN_PUBLIC_KEY_FILE must hold an RSA key of at least ${MIN_RSA_BITS} bits, a P-256 key or an Ed25519 key.`,
     );
@@ -101,7 +101,7 @@ function readPublicKey(path: string): KeyObject {
   } catch (cause) {
     throw new ConfigError(`PUSHER_TOKEN_PUBLIC_KEY_FILE cannot be read: ${path}`, { cause });
   }
-  // Node would derive the public key. But a private key on the public edge is a mistake to stop at.
+  // Node would derive the public key, but a private key does not belong on a public server.
   if (pem.includes("PRIVATE KEY")) throw new ConfigError("PUSHER_TOKEN_PUBLIC_KEY_FILE holds a private key.");
   try {
     return createPublicKey(pem);
@@ -110,27 +110,7 @@ function readPublicKey(path: string): KeyObject {
   }
 }
 
-function algorithmsOf(key: KeyObject): string[] | undefined {
-  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case "rsa":
-      return modulusLength >= MIN_RSA_BITS ? ["RS256"] : undefined;
-    case "ec":
-      return namedCurve === "prime256v1" ? ["ES256"] : undefined;
-    case "ed25519":
-      return ED25519_ALGORITHMS;
-    default:
-      return undefined;
-  }
-}
-
-/** RFC 9864 gave EdDSA over Ed25519 a name of its own; issuers use either. */
-const ED25519_ALGORITHMS = ["EdDSA", "Ed25519"];
-
-/** What a key of a key set may be used for: signatures with public keys only, or a public key could serve as a secret. */
-export const PUBLIC_KEY_ALGORITHMS: readonly string[] = ["RS256", "ES256", ...ED25519_ALGORITHMS];
-
-/** `fetch` refuses URLs that hold credentials. */
+/** `fetch` refuses URLs with credentials. */
 function isFetchable(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, username, password } = new URL(text);

@@ -1,150 +1,129 @@
-import { type KeyObject, subtle } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { setImmediate as nextTick } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
-import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { anonymousGrant, type Grant, grantFrom, OPEN_GRANT } from "./core/claims.ts";
+import { anonymousGrant, claimsProblem, type Grant, grantFrom, OPEN_GRANT } from "./core/claims.ts";
 import { SharedLists } from "./core/shared-lists.ts";
+import { isSignedBy, PUBLIC_KEY_ALGORITHMS, parseClaims, parseSignedToken, type SignedToken } from "./signed-token.ts";
 import { KeysUnavailableError, RemoteKeys } from "./token-keys.ts";
-import { PUBLIC_KEY_ALGORITHMS, type TokenConfig } from "./token-settings.ts";
+import type { TokenConfig } from "./token-settings.ts";
 
 /** Why a token was refused. All but the last are final for this token. */
 export type TokenRefusal =
-  /** No JWT, or a larger one than anybody needs. */
+  /** Not a JWT, longer than {@link MAX_TOKEN_LENGTH}, or with a critical extension. */
   | "malformed"
-  /** Signed with another key, or in another way than the keys are for. */
+  /** Signed with another key, or with an algorithm that the configured key is not for. */
   | "signature"
   | "expired"
-  /** Not valid yet, for another audience, of another issuer, or a claim has a wrong form. */
+  /** Not valid yet, for another audience, from another issuer, or with a malformed claim. */
   | "claims"
-  /** The key set cannot be fetched, or not yet again for a token that none of its keys fits: the token may be good, try again later. */
+  /** The key set is unavailable, or has no key for this token and may not be fetched again yet: the client should retry. */
   | "keys-unavailable";
 
-type TokenResult = { readonly ok: true; readonly grant: Grant } | { readonly ok: false; readonly reason: TokenRefusal };
+export type TokenResult =
+  | { readonly ok: true; readonly grant: Grant }
+  | { readonly ok: false; readonly reason: TokenRefusal };
 
 export type TokenVerifier = {
-  /** No key is configured: tokens are not looked at. */
+  /** No key is configured, so tokens are ignored. */
   readonly isOpen: boolean;
-  /** What who shows no token may do. */
+  /** The grant of clients without a token. */
   readonly anonymous: Grant;
-  /** Never rejects. On an open edge any token is as good as none. */
-  verify(token: string): Promise<TokenResult>;
+  /** Returns a promise only if it has to wait for keys or tries several; it never rejects. Without keys every token is accepted. */
+  verify(token: string): TokenResult | Promise<TokenResult>;
 };
 
 /** Maximum length of a token in characters. A token that is too long for a header is sent in a refresh command. */
 export const MAX_TOKEN_LENGTH = 32_768;
+/** Keys tried in one event-loop tick. A bad signature costs up to 0.2 ms for each. */
+const KEYS_PER_TICK = 16;
+
+type SignatureResult = "signed" | "signature" | "keys-unavailable";
+type CheckSignature = (token: SignedToken) => SignatureResult | Promise<SignatureResult>;
 
 /** `now` in Unix milliseconds. Tokens are never logged, nor are errors that quote their claims. */
 export function createTokenVerifier(
   config: TokenConfig,
   { log, now = Date.now }: { readonly log: Log; readonly now?: () => number },
 ): TokenVerifier {
-  const { keys, publicTopics, leewaySeconds } = config;
+  const { keys } = config;
   if (keys.kind === "none") {
     const result: TokenResult = { ok: true, grant: OPEN_GRANT };
-    return { isOpen: true, anonymous: OPEN_GRANT, verify: async () => result };
+    return { isOpen: true, anonymous: OPEN_GRANT, verify: () => result };
   }
-
-  const verified = keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now }));
-  const algorithms = [...(keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS)];
-  const check = (token: string) =>
-    verified(token, {
-      algorithms,
-      clockTolerance: leewaySeconds,
-      currentDate: new Date(now()),
-      ...(config.audience !== undefined && { audience: config.audience }),
-      ...(config.issuer !== undefined && { issuer: config.issuer }),
-    });
-
+  const algorithms = keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS;
+  const check = keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now }));
   const lists = new SharedLists();
+  const conclude = (token: SignedToken, result: SignatureResult): TokenResult =>
+    result === "signed" ? grantOf(token, { config, lists, now }) : { ok: false, reason: result };
   return {
     isOpen: false,
-    anonymous: anonymousGrant(publicTopics),
-    verify: async (token) => {
-      if (token.length > MAX_TOKEN_LENGTH) return { ok: false, reason: "malformed" };
-      try {
-        const grant = grantFrom(await check(token), { leewaySeconds, publicTopics });
-        return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: shared(grant, lists) };
-      } catch (error) {
-        return { ok: false, reason: refusalOf(error, log) };
-      }
+    anonymous: anonymousGrant(config.publicTopics),
+    verify: (text) => {
+      const token = text.length > MAX_TOKEN_LENGTH ? undefined : parseSignedToken(text);
+      if (token === undefined) return { ok: false, reason: "malformed" };
+      if (!algorithms.includes(token.algorithm)) return { ok: false, reason: "signature" };
+      const result = check(token);
+      return typeof result === "string" ? conclude(token, result) : result.then((later) => conclude(token, later));
     },
   };
+}
+
+function grantOf(
+  token: SignedToken,
+  { config, lists, now }: { readonly config: TokenConfig; readonly lists: SharedLists; now(): number },
+): TokenResult {
+  const claims = parseClaims(token);
+  if (claims === undefined) return { ok: false, reason: "malformed" };
+  const problem = claimsProblem(claims, config, Math.floor(now() / 1_000));
+  if (problem !== undefined) return { ok: false, reason: problem };
+  const grant = grantFrom(claims, config);
+  return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: shared(grant, lists) };
 }
 
 function shared({ user, topics, publish, expiresAt }: Grant, lists: SharedLists): Grant {
   return { user, topics: lists.equalTo(topics), publish: lists.equalTo(publish), expiresAt };
 }
 
-type Key = Parameters<typeof jwtVerify>[1];
-type Options = NonNullable<Parameters<typeof jwtVerify>[2]>;
-
-/** By itself jose imports a public key once, but a secret for each token anew: a seventh of what it costs to let somebody in. */
-function importedOnce(key: KeyObject): Key | JWTVerifyGetKey {
-  if (key.type !== "secret") return key;
-  const imported = subtle.importKey("raw", key.export(), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
-  return () => imported;
+function byKey(key: KeyObject): CheckSignature {
+  return (token) => (isSignedBy(token, key) ? "signed" : "signature");
 }
 
-type ClaimsOf = (token: string, options: Options) => Promise<JWTPayload>;
-
-function byKey(key: KeyObject): ClaimsOf {
-  const imported = importedOnce(key);
-  return (token, options) => verifiedClaims(token, imported, options);
-}
-
-/** A token that no key fits may be of a key that was added after the set was fetched: it is not refused before the set is fetched again. */
-function byKeySet(keys: RemoteKeys): ClaimsOf {
-  return async (token, options) => {
-    const triedAt = keys.loadedAt;
-    try {
-      return await verifiedClaims(token, keys.keyFor, options);
-    } catch (error) {
-      if (!mayBeOfNewKey(error, token)) throw error;
-    }
-    await keys.renew(token, triedAt);
-    return verifiedClaims(token, keys.keyFor, options);
+/** The usual case needs no promise: the token names a key that was used before. */
+function byKeySet(keys: RemoteKeys): CheckSignature {
+  return (token) => {
+    const [key, another] = keys.knownFor(token) ?? [];
+    if (key === undefined || another !== undefined) return checkLater(token, keys);
+    if (isSignedBy(token, key)) return "signed";
+    return token.kid === undefined ? checkLater(token, keys) : "signature";
   };
 }
 
-/** A token that names its key has it or not; one that names none is tried with those there are. */
-function mayBeOfNewKey(error: unknown, token: string): boolean {
-  if (error instanceof errors.JWKSNoMatchingKey) return true;
-  return error instanceof errors.JWSSignatureVerificationFailed && decodeProtectedHeader(token).kid === undefined;
-}
-
-async function verifiedClaims(token: string, key: Key | JWTVerifyGetKey, options: Options): Promise<JWTPayload> {
+async function checkLater(token: SignedToken, keys: RemoteKeys): Promise<SignatureResult> {
   try {
-    return (await jwtVerify(token, key, options)).payload;
+    return (await isSignedByKeySet(token, keys)) ? "signed" : "signature";
   } catch (error) {
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-    return claimsByAnyOf(error, token, options);
+    if (!(error instanceof KeysUnavailableError)) keys.reportUnusable(error);
+    return "keys-unavailable";
   }
 }
 
-/** A token that names no key, while several are of its kind. */
-async function claimsByAnyOf(keys: AsyncIterable<Key>, token: string, options: Options): Promise<JWTPayload> {
-  for await (const key of keys) {
-    try {
-      return (await jwtVerify(token, key, options)).payload;
-    } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
-    }
+/**
+ * A token that no key fits may belong to a key that was added after the last fetch, so it is not refused before the set is
+ * fetched again. A token that names a key of the set is refused at once. @throws KeysUnavailableError
+ */
+async function isSignedByKeySet(token: SignedToken, keys: RemoteKeys): Promise<boolean> {
+  const triedAt = keys.loadedAt;
+  const fitting = await keys.keysFor(token);
+  if (await isSignedByOneOf(token, fitting)) return true;
+  if (fitting.length > 0 && token.kid !== undefined) return false;
+  await keys.renew(token.text, triedAt);
+  return isSignedByOneOf(token, await keys.keysFor(token));
+}
+
+async function isSignedByOneOf(token: SignedToken, keys: readonly KeyObject[]): Promise<boolean> {
+  for (const [index, key] of keys.entries()) {
+    if (index > 0 && index % KEYS_PER_TICK === 0) await nextTick();
+    if (isSignedBy(token, key)) return true;
   }
-  throw new errors.JWSSignatureVerificationFailed();
+  return false;
 }
-
-function refusalOf(error: unknown, log: Log): TokenRefusal {
-  if (error instanceof KeysUnavailableError) return "keys-unavailable";
-  if (error instanceof errors.JOSEError) return refusalByCode[error.code] ?? "malformed";
-  // About the key then, as one of a key set that is too short.
-  log.warn({ err: error }, "a token could not be checked");
-  return "keys-unavailable";
-}
-
-const refusalByCode: Readonly<Record<string, TokenRefusal>> = {
-  ERR_JOSE_ALG_NOT_ALLOWED: "signature",
-  ERR_JWKS_NO_MATCHING_KEY: "signature",
-  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "signature",
-  ERR_JWT_EXPIRED: "expired",
-  ERR_JWT_CLAIM_VALIDATION_FAILED: "claims",
-  ERR_JWKS_INVALID: "keys-unavailable",
-};

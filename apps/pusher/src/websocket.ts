@@ -147,8 +147,8 @@ class WebSocketDoor {
     state.grant = grant;
     if (state.door === "fanwire.v1") {
       if (!this.#waiting.has(socket)) this.#waiting.set(socket, this.#heldCommands());
-      greeter.open(socket, query, (welcome) => {
-        socket.send(encodeWelcome(welcome), !BINARY);
+      greeter.open(socket, query, (outcome) => {
+        socket.send(encodeWelcome(greeter.welcomeOf(socket, outcome)), !BINARY);
         // Once it is in, which it is at the end of this turn.
         queueMicrotask(() => this.#release(socket));
       });

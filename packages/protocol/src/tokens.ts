@@ -36,6 +36,7 @@ function encodeByte(byte: number): string {
 export function decodeToken(token: string): string | undefined {
   if (token === EMPTY_TOKEN) return "";
   if (token === "") return undefined;
+  if (PLAIN_TOKEN.test(token)) return token;
 
   const bytes: number[] = [];
   for (let at = 0; at < token.length; at++) {

@@ -2,9 +2,9 @@ import { isAllowedOrigin } from "./origins.ts";
 
 /** Why a handshake was refused; the label of a metric. */
 export type RefusalReason = GateRefusal | RequestRefusal | "malformed" | "token" | "token-keys" | "topic";
-/** Those of a request for a WebSocket that is none of ours. */
+/** The request is no WebSocket handshake that this server accepts. */
 export type RequestRefusal = "path" | "upgrade" | "handshake";
-/** Those that need nothing but a look at the door. */
+/** Decided before the query is read. */
 export type GateRefusal = "draining" | "connection-limit" | "handshake-rate" | "origin";
 export type Admission = { readonly ok: true } | { readonly ok: false; readonly reason: GateRefusal };
 

@@ -67,7 +67,7 @@ test("a topic is covered by what matches it", () => {
   );
 });
 
-test("a topic of very many tokens is taken apart once, whatever a token allows", () => {
+test("a topic is split once, however many patterns a token allows", () => {
   const long = Array(128).fill("a").join(".");
   const grant: Grant = { ...OPEN_GRANT, topics: Array(1_000).fill("b"), publish: Array(1_000).fill("b") };
   const splitting = vi.spyOn(String.prototype, "split");
@@ -80,7 +80,7 @@ test("a topic of very many tokens is taken apart once, whatever a token allows",
   expect(tookApart).toBe(2);
 });
 
-test("a wildcard allows what it stands for and nothing wider", () => {
+test("a wildcard covers what it matches and nothing wider", () => {
   const follows = (allowed: string, wanted: string) => mayFollow({ ...OPEN_GRANT, topics: [allowed] }, wanted);
 
   for (const wanted of ["a.b", "a.*"]) expect(follows("a.*", wanted), wanted).toBe(true);
@@ -91,21 +91,21 @@ test("a wildcard allows what it stands for and nothing wider", () => {
   expect(follows("a*", "ab")).toBe(false);
 });
 
-test("two allowed patterns are not joined into a wider one", () => {
+test("two allowed patterns are not combined into a wider one", () => {
   const grant: Grant = { ...OPEN_GRANT, topics: ["a", "a.>"] };
 
   expect(mayFollow(grant, ">")).toBe(false);
   expect(mayFollow({ ...grant, topics: [] }, "a")).toBe(false);
 });
 
-test("an open edge lets anybody follow anything and nobody publish", () => {
+test("without keys every topic may be subscribed to, and publishing is forbidden", () => {
   fc.assert(fc.property(pattern, (wanted) => mayFollow(OPEN_GRANT, wanted)));
 
   expect(OPEN_GRANT.user).toBeUndefined();
   expect(mayPublish(OPEN_GRANT, "a")).toBe(false);
 });
 
-test("without a token only the public topics may be followed", () => {
+test("without a token only public topics may be subscribed to", () => {
   const grant = anonymousGrant(["news.>"]);
 
   expect(grant).toEqual({ user: undefined, topics: ["news.>"], publish: [], expiresAt: undefined });
@@ -127,14 +127,14 @@ test("claims become a grant that includes the public topics and ends with the le
   expect(grant && mayFollow(grant, "chat.1")).toBe(false);
 });
 
-test("an end is a whole number of milliseconds, however far", () => {
+test("expiresAt is a whole number of milliseconds, however late", () => {
   const endOf = (exp: number) => grantFrom({ exp }, options)?.expiresAt;
 
   expect(endOf(1_000.0005)).toBe(1_005_001);
   expect(endOf(1e306)).toBe(Number.MAX_SAFE_INTEGER);
 });
 
-test("absent claims allow nothing and set no end", () => {
+test("absent claims allow nothing and set no expiry", () => {
   expect(grantFrom({}, { leewaySeconds: 5, publicTopics: [] })).toEqual({
     user: undefined,
     topics: [],
@@ -143,7 +143,7 @@ test("absent claims allow nothing and set no end", () => {
   });
 });
 
-test("a claim of a wrong form spoils the whole token", () => {
+test("one malformed claim makes the whole token invalid", () => {
   const wrong: Record<string, unknown>[] = [
     { sub: "" },
     { sub: 7 },
@@ -164,7 +164,7 @@ test("a claim of a wrong form spoils the whole token", () => {
   for (const claims of wrong) expect(grantFrom(claims, options), JSON.stringify(claims)).toBeUndefined();
 });
 
-test("the patterns of one token are counted together", () => {
+test("topics and publish share one limit of patterns", () => {
   const topics = Array<string>(MAX_CLAIMED_PATTERNS).fill("a");
 
   expect(grantFrom({ topics }, options)?.topics).toHaveLength(MAX_CLAIMED_PATTERNS + 1);

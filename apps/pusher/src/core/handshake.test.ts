@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readHandshakeQuery } from "./handshake.ts";
 
-test("topics are read once each, in order, with what else there is", () => {
+test("the query is parsed: distinct topics in order, token, since", () => {
   expect(readHandshakeQuery("topic=a&topic=b.%3E&topic=a&token=t&since=x-1&lastEventId=x-2&utm=1", 128)).toEqual({
     ok: true,
     query: { topics: ["a", "b.>"], tokens: ["t"], since: "x-1", lastEventId: "x-2" },
@@ -33,11 +33,14 @@ test.each([
   expect(Buffer.byteLength(problem)).toBeLessThanOrEqual(123);
 });
 
-test.each(["lastEventId", "lastEventID", "Last-Event-ID", "last_event_id"])("%s is what polyfills send", (name) => {
-  expect(readHandshakeQuery(`${name}=x-2`, 128)).toMatchObject({ ok: true, query: { lastEventId: "x-2" } });
-});
+test.each(["lastEventId", "lastEventID", "Last-Event-ID", "last_event_id"])(
+  "%s of EventSource polyfills is read",
+  (name) => {
+    expect(readHandshakeQuery(`${name}=x-2`, 128)).toMatchObject({ ok: true, query: { lastEventId: "x-2" } });
+  },
+);
 
-test("bytes of ours that are not UTF-8 are refused", () => {
+test("a known parameter that is not UTF-8 is refused", () => {
   for (const name of ["topic", "token", "since", "lastEventId"]) {
     expect(readHandshakeQuery(`v=1&${name}=%E7%E0`, 128)).toEqual({ ok: false, problem: "the query is not UTF-8" });
   }
@@ -48,13 +51,13 @@ test("bytes of ours that are not UTF-8 are refused", () => {
   });
 });
 
-test("other parameters are somebody else's", () => {
+test("unknown parameters are ignored", () => {
   for (const query of ["topical=a", "a=topics", "my-topic=a", "tok=en", "v[]=1", "=", "&&", "topic.a=1"]) {
     expect(readHandshakeQuery(query, 128), query).toMatchObject({ ok: true, query: { topics: [] } });
   }
 });
 
-test("whatever the query, it asks for legal topics only, and nothing makes it throw", () => {
+test("no query throws, and an accepted one has valid topics only", () => {
   const parts = fc.constantFrom(
     "topic=",
     "token=",

@@ -1,13 +1,13 @@
 import { isTopicPattern } from "@fanwire/protocol";
 import { parseQuery } from "./query.ts";
 
-/** What a client asks for with the query of its handshake. */
+/** The parsed query of a handshake. */
 export type HandshakeQuery = {
   /** Distinct patterns, in the order given. */
   readonly topics: readonly string[];
   readonly tokens: readonly string[];
   readonly since: string | undefined;
-  /** What polyfills of EventSource send when they cannot set the header of this name. */
+  /** Sent by EventSource polyfills, which cannot set the header of this name. */
   readonly lastEventId: string | undefined;
 };
 
@@ -21,9 +21,9 @@ const NOTHING: HandshakeResult = {
   query: { topics: NONE, tokens: NONE, since: undefined, lastEventId: undefined },
 };
 
-/** As polyfills write it, each in its way: `lastEventId`, `lastEventID`, `last-event-id`. */
+/** Spellings of different polyfills: `lastEventId`, `lastEventID`, `last-event-id`. */
 const LAST_EVENT_ID = /^last[-_]?event[-_]?id$/i;
-/** What frameworks make of a list (`topic[]`, `topic[0]`), and what people write by mistake. */
+/** Lists as frameworks encode them (`topic[]`, `topic[0]`), and likely typing mistakes. */
 const MISTAKEN_NAME = /^(topics?|tokens?|since)(\[.*)?$/is;
 
 /** Reads `topic` (repeatable), `token`, `since` and `lastEventId`. */
@@ -45,20 +45,20 @@ export function readHandshakeQuery(query: string, maxTopics: number): HandshakeR
   }
 
   const topics = [...given];
-  if (topics.length > maxTopics) return { ok: false, problem: `at most ${maxTopics} topics may be followed` };
+  if (topics.length > maxTopics) return { ok: false, problem: `at most ${maxTopics} topics per connection` };
   const malformed = topics.find((topic) => !isTopicPattern(topic));
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };
   return { ok: true, query: { topics, tokens, since, lastEventId } };
 }
 
-/** Which of our parameters a name is, or looks like; `undefined`: somebody else's. */
+/** Returns the parameter a name stands for, "mistake" if it looks like one, or `undefined` if it is unknown. */
 function ownNameOf(name: string): "topic" | "token" | "since" | "lastEventId" | "mistake" | undefined {
   if (name === "topic" || name === "token" || name === "since") return name;
   if (LAST_EVENT_ID.test(name)) return "lastEventId";
   return MISTAKEN_NAME.test(name) ? "mistake" : undefined;
 }
 
-/** The name is not repeated: it may be long, and a close frame has little room. */
+/** Does not repeat the name, because it may be longer than a close frame allows. */
 function hintFor(mistaken: string): string {
   return mistaken.toLowerCase().startsWith("topic")
     ? "write topic=… once for each topic"

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { SharedLists } from "./shared-lists.ts";
 
-test("equal lists become one, others stay apart", () => {
+test("equal lists become one object", () => {
   const lists = new SharedLists();
   const first = lists.equalTo(["a", "b"]);
 
@@ -11,7 +11,7 @@ test("equal lists become one, others stay apart", () => {
   expect(lists.equalTo([])).toEqual([]);
 });
 
-test("neither long lists nor many are kept", () => {
+test("long lists are not kept, and the number of lists is bounded", () => {
   const lists = new SharedLists();
   const long = () => Array.from({ length: 100 }, (_, at) => `topic-${at}`);
   const first = lists.equalTo(["a"]);

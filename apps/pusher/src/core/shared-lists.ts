@@ -1,13 +1,15 @@
-/** Longer ones are not shared, in characters as JSON. */
+/** Maximum length of a shared list, in characters of its JSON. */
 const MAX_LENGTH = 256;
 const MAX_LISTS = 1_000;
+const NONE: readonly string[] = [];
 
-/** Keeps equal lists once: the tokens of most users allow the same, and what they allow is kept as long as they are connected. */
+/** Interns equal lists: most tokens grant the same topics, and each connection keeps its grant until it closes. */
 export class SharedLists {
   readonly #lists = new Map<string, readonly string[]>();
 
-  /** One that is equal to `list`, which must not be changed from now on. */
+  /** Returns a list equal to `list`. The caller must not change `list` afterwards. */
   equalTo(list: readonly string[]): readonly string[] {
+    if (list.length === 0) return NONE;
     const key = JSON.stringify(list);
     const known = this.#lists.get(key);
     if (known !== undefined || key.length > MAX_LENGTH) return known ?? list;
