@@ -4,6 +4,8 @@ import {
   type BusMessage,
   type EntryReceiver,
   type History,
+  isEarlierEpoch,
+  isSameCreation,
   type StoredPlace,
   storedPlace,
 } from "@fanwire/bus";
@@ -104,7 +106,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       receiver: this,
       isDoubtful: ({ epoch, lastSequence }) =>
         this.#epoch !== undefined &&
-        (isOlder(epoch, this.#epoch) || (epoch === this.#epoch && lastSequence < this.#sequence)),
+        (isEarlierEpoch(epoch, this.#epoch) || (epoch === this.#epoch && lastSequence < this.#sequence)),
       onState: (history) => this.#onState(history),
       isSame: ({ epoch, lastSequence }) => epoch === this.#epoch && lastSequence >= this.#sequence,
     });
@@ -207,21 +209,29 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     if (this.#epoch === undefined) {
       // What has come already was published for those who are here.
       this.#begin(epoch, Math.min(lastSequence, (this.#arrivals.lowest ?? Number.POSITIVE_INFINITY) - 1));
-    } else if (this.#epoch !== epoch) {
-      this.#parts.log.warn({ epoch, before: this.#epoch }, "history was recreated");
-      this.#parts.traffic.historyRecreated++;
-      this.#arrivals.clear();
-      this.#begin(epoch, 0);
-    } else if (lastSequence < this.#sequence) {
-      this.#parts.log.error({ epoch, lastSequence, frontier: this.#sequence }, "history has lost its newest part");
-      this.#parts.traffic.historyRecreated++;
-      this.#arrivals.clear();
-      this.#begin(epoch, lastSequence);
+    } else if (this.#epoch !== epoch || lastSequence < this.#sequence) {
+      this.#onOtherHistory(epoch, lastSequence);
     }
     this.#storedBefore = Math.max(this.#storedBefore, lastSequence);
     // What was read and waits is read again: the consumer begins where delivery stands.
     this.#queue.clear();
     return this.#sequence;
+  }
+
+  /** What was delivered is not what this history holds: it was recreated, or has gone back to an older state. */
+  #onOtherHistory(epoch: string, lastSequence: number): void {
+    const { log, traffic, allSubscribers, missed } = this.#parts;
+    const before = this.position;
+    const isRecreated = !isSameCreation(epoch, before?.epoch ?? "");
+    if (isRecreated) log.warn({ epoch, before }, "history was recreated");
+    else log.error({ epoch, lastSequence, before }, "history has lost its newest part");
+    traffic.historyRecreated++;
+    this.#arrivals.clear();
+    this.#begin(epoch, isRecreated ? 0 : lastSequence);
+    if (isRecreated) return;
+    // What was stored since it went back has sequences that seemed to be delivered already.
+    const all = [...allSubscribers()];
+    if (all.length > 0) missed(all);
   }
 
   #begin(epoch: string, sequence: number): void {
@@ -426,9 +436,4 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     const forgotten = this.#arrivals.forget();
     this.#parts.traffic.historyUnmatched += forgotten;
   }
-}
-
-/** Epochs are moments, counted in base 36. */
-function isOlder(epoch: string, than: string): boolean {
-  return epoch.length === than.length ? epoch < than : epoch.length < than.length;
 }

@@ -119,6 +119,11 @@ export class EntryConsumer {
   }
 
   /** Entries are fetched from time to time: there may be some that have not been asked for. */
+  /** Sequence of the last entry that came; before the first, where the consumer began. */
+  get last(): number {
+    return this.#previous;
+  }
+
   get isPolling(): boolean {
     return this.#isPolling;
   }

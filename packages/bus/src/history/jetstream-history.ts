@@ -62,7 +62,12 @@ export class JetStreamHistory implements History {
     this.#bus = bus;
     this.#consumers = consumers;
     this.#subjects = subjects;
-    this.#watch = new StreamWatch(new HistoryStream(jsm, subjects, config, log), () => bus.disconnects);
+    this.#watch = new StreamWatch({
+      stream: new HistoryStream(jsm, subjects, config, log),
+      log,
+      disconnects: () => bus.disconnects,
+      witness: () => this.#last.newest(),
+    });
     this.#appender = new HistoryAppender(bus, this.#watch, subjects.historyStream);
     this.#direct = new DirectGet(bus, subjects);
     const messageOf = (stream: string) => (query: MessageQuery) =>
@@ -113,6 +118,8 @@ export class JetStreamHistory implements History {
         after,
         receiver,
       });
+      const epoch = this.#watch.epoch ?? "";
+      void consumer.ended.then(() => this.#watch.remember({ epoch, sequence: consumer.last }));
       void consumer.ended.then(() => this.#consumers.delete(stream, consumer.name)).catch(() => {});
       return { ok: true, consumer };
     } catch (error) {

@@ -77,6 +77,15 @@ export class LastPublications {
     }
   }
 
+  /** The newest publication of the history that has come here, and the epoch that it had then; undefined when there is none. */
+  async newest(): Promise<Position | undefined> {
+    const info = await this.#describe();
+    const epoch = epochIn(info?.config.description);
+    if (epoch === undefined) return undefined;
+    const newest = sourceOf(await this.#parts.message({ last_by_subj: this.#parts.subjects.allHistory }));
+    return newest && { epoch, sequence: newest.parent };
+  }
+
   /** True when provably nothing of what the history has dropped was stored for `filter` after `since`. */
   droppedNothing(question: Question): Promise<boolean> {
     if (this.#epoch !== question.since.epoch) return Promise.resolve(false);
@@ -203,8 +212,14 @@ function sourceOf(message: SourcedMessage | null): Sourced | undefined {
   return { subject: message.subject, own: message.sequence, parent };
 }
 
+const DESCRIPTION = "The last publications of each subject of the history ";
+
 function descriptionOf(epoch: string): string {
-  return `The last publications of each subject of the history ${epoch}`;
+  return `${DESCRIPTION}${epoch}`;
+}
+
+function epochIn(description = ""): string | undefined {
+  return description.startsWith(DESCRIPTION) ? description.slice(DESCRIPTION.length) : undefined;
 }
 
 function isOf({ config }: StreamInfo, epoch: string): boolean {

@@ -12,7 +12,7 @@ import {
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import type { HistoryConfig } from "../settings.ts";
-import { epochFrom } from "./epoch.ts";
+import { epochFrom, markedDescription } from "./epoch.ts";
 import { type Failed, failed, failureOf } from "./failures.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";
 
@@ -25,6 +25,8 @@ export type OpenStream = {
   readonly history: HistoryState;
   /** Who leads it since when, in which life: what two descriptions with the same say was true in between. */
   readonly reign: string;
+  /** Other nodes keep copies: one that hung while it led may describe it as it was. */
+  readonly hasCopies: boolean;
   readonly duplicateWindowMs: number;
 };
 
@@ -46,6 +48,20 @@ export class HistoryStream {
   async open(): Promise<OpenStream | Failed> {
     try {
       return this.#accept((await this.#find()) ?? (await this.#create()));
+    } catch (error) {
+      return failureOf(error);
+    }
+  }
+
+  /** Gives the stream another epoch, unless it has not the given one any more: somebody else was quicker. */
+  async mark(epoch: string): Promise<OpenStream | Failed> {
+    try {
+      const found = await this.#find();
+      if (found === undefined) return failed("unusable", "the history is gone", true);
+      const { created, config } = found;
+      if (epochFrom(created, config.description) !== epoch) return this.#accept(found);
+      const description = markedDescription(config.description ?? "", Date.now());
+      return this.#accept(await this.#jsm.streams.update(config.name, { description }));
     } catch (error) {
       return failureOf(error);
     }
@@ -84,12 +100,13 @@ export class HistoryStream {
     return {
       ok: true,
       history: {
-        epoch: epochFrom(created),
+        epoch: epochFrom(created, config.description),
         firstSequence: state.first_seq,
         lastSequence: state.last_seq,
         maxPerSubject: config.max_msgs_per_subject > 0 ? config.max_msgs_per_subject : Number.POSITIVE_INFINITY,
       },
       reign: [created, cluster?.leader, cluster?.leader_since].join(" "),
+      hasCopies: (cluster?.replicas?.length ?? 0) > 0,
       duplicateWindowMs: config.duplicate_window / 1_000_000,
     };
   }
