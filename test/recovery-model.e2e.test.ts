@@ -15,7 +15,7 @@ const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 300);
 /** Readers that resume at once in one state of the history: many make a long run fast, few make a short one varied. */
 const AT_ONCE = READERS > 1_000 ? { minLength: 80, maxLength: 160 } : { minLength: 1, maxLength: 12 };
 /** One round in so many recreates the history: workers need seconds to notice. */
-const RECREATE_EVERY = READERS > 1_000 ? 40 : 2;
+const RECREATE_EVERY = READERS > 1_000 ? 40 : 4;
 const MAX_REPORTED = 10;
 const SEED = Number(process.env.FANWIRE_RECOVERY_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const SECRET = "a secret of more than thirty-two bytes";
@@ -283,8 +283,8 @@ async function play(round: Round): Promise<void> {
   const end = await publish(everyone);
 
   for (const each of returned) {
-    await until("the end came", () => each.has(end) || each.closeCode() !== undefined);
     try {
+      await until("the end came", () => each.has(end) || each.closeCode() !== undefined);
       if (each.closeCode() === undefined) check(each, { before, after });
       else checkClosed(each);
     } catch (error) {
