@@ -45,11 +45,17 @@ export interface History {
   /** How many publications of one history subject are stored. One request. */
   count(subject: string): Promise<Outcome<{ readonly count: number }>>;
   /** The history as it is now. Those who ask at one moment share a request. */
-  state(): Promise<Outcome<{ readonly history: HistoryState }>>;
+  state(): Promise<Outcome<DescribedHistory>>;
 
   /** Appends that wait to be sent again give up. The bus is not touched. */
   stop(): void;
 }
+
+export type DescribedHistory = {
+  readonly history: HistoryState;
+  /** Other nodes keep copies: one that hung while it led may describe the history as it was, for seconds. */
+  readonly hasCopies: boolean;
+};
 
 export type StoredPublication = {
   readonly sequence: number;

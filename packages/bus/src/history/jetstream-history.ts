@@ -1,4 +1,4 @@
-import type { HistoryState, MissingReason, Position, Subjects } from "@fanwire/protocol";
+import type { MissingReason, Position, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { type ConsumerAPI, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -10,7 +10,15 @@ import { HistoryAppender } from "./appender.ts";
 import { DirectGet } from "./direct-get.ts";
 import { EntryConsumer, type EntryReceiver } from "./entry-consumer.ts";
 import { failureOf } from "./failures.ts";
-import type { AppendOutcome, History, Outcome, ReadOutcome, ReadRequest, StoredPublication } from "./history.ts";
+import type {
+  AppendOutcome,
+  DescribedHistory,
+  History,
+  Outcome,
+  ReadOutcome,
+  ReadRequest,
+  StoredPublication,
+} from "./history.ts";
 import { KEPT_PER_SUBJECT, LastPublications } from "./last-publications.ts";
 import { leaderMessage, type MessageQuery } from "./leader-messages.ts";
 import { askingLeaders } from "./leader-requests.ts";
@@ -159,7 +167,7 @@ export class JetStreamHistory implements History {
     return this.#reader.count(subject);
   }
 
-  async state(): Promise<Outcome<{ readonly history: HistoryState }>> {
+  async state(): Promise<Outcome<DescribedHistory>> {
     const state = await this.#reader.state();
     if (state.ok) void this.#last.ensure(state.history);
     return state;

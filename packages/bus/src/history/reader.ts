@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { HistoryState, Subjects } from "@fanwire/protocol";
+import type { Subjects } from "@fanwire/protocol";
 import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsBus } from "../nats.ts";
 import { type Failed, failureOf } from "./failures.ts";
-import type { HistoryFailure, Outcome, ReadOutcome, ReadRequest } from "./history.ts";
+import type { DescribedHistory, HistoryFailure, Outcome, ReadOutcome, ReadRequest } from "./history.ts";
 import type { MessageQuery, StoredMessage } from "./leader-messages.ts";
 import { Page } from "./page.ts";
 import { type Range, type RangeMessage, readRange } from "./range-consumer.ts";
@@ -85,9 +85,9 @@ export class HistoryReader {
     return { ok: false, reason: "unavailable", detail: "the history's leader changes again and again" };
   }
 
-  async state(signal?: AbortSignal): Promise<Outcome<{ readonly history: HistoryState }>> {
+  async state(signal?: AbortSignal): Promise<Outcome<DescribedHistory>> {
     const opened = await this.#describe(signal);
-    return opened.ok ? { ok: true, history: opened.history } : opened;
+    return opened.ok ? { ok: true, history: opened.history, hasCopies: opened.hasCopies } : opened;
   }
 
   async count(subject: string): Promise<Outcome<{ readonly count: number }>> {
