@@ -14,6 +14,7 @@ import type { Log } from "@fanwire/service";
 import type { MemoryBudget } from "../core/memory-budget.ts";
 import type { Traffic } from "../traffic.ts";
 import { Arrivals } from "./arrivals.ts";
+import { ContentFetcher } from "./content-fetcher.ts";
 import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
 import { HistoryFeed } from "./feed.ts";
 
@@ -56,8 +57,6 @@ const FRESH_FOR_MS = 1_000;
 const MAX_FETCHES = 64;
 const MAX_FETCHED_BYTES = 1_048_576;
 const RETRY_MS = 250;
-/** So many times the leader of the history has to say that it does not hold something. */
-const GONE_AFTER = 2;
 /** A run of deliveries ends after this time or so much content, so that others get their turn. */
 const RUN_MS = 5;
 const RUN_BYTES = 131_072;
@@ -81,14 +80,12 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   readonly #feed: HistoryFeed;
   readonly #queue = new EntryQueue();
   readonly #arrivals: Arrivals;
-  readonly #fetching = new Map<number, number>();
+  readonly #contents: ContentFetcher;
   readonly #forgetTimer: NodeJS.Timeout;
   #epoch: string | undefined;
   #sequence = 0;
   /** What is stored up to here may have been republished before this worker could receive it. */
   #storedBefore = 0;
-  /** Counts the lives of the history: what was begun in another one is of no use. */
-  #life = 0;
   #neededAt = Number.NEGATIVE_INFINITY;
   #behindUntil = Number.NEGATIVE_INFINITY;
   #waitTimer: NodeJS.Timeout | undefined;
@@ -101,6 +98,12 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   constructor(parts: FrontierParts<To>) {
     this.#parts = parts;
     this.#arrivals = new Arrivals(parts.budget);
+    this.#contents = new ContentFetcher({
+      ...parts,
+      arrivals: this.#arrivals,
+      isDue: (sequence) => !this.#isStopped && sequence > this.#sequence,
+      onFetched: () => this.#run(),
+    });
     this.#feed = new HistoryFeed({
       ...parts,
       receiver: this,
@@ -235,11 +238,10 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   }
 
   #begin(epoch: string, sequence: number): void {
-    this.#life++;
     this.#epoch = epoch;
     this.#sequence = sequence;
     this.#storedBefore = 0;
-    this.#fetching.clear();
+    this.#contents.forget();
   }
 
   #advance(sequence: number): void {
@@ -340,77 +342,23 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     for (const entry of this.#queue.upTo(MAX_QUEUED)) {
       bytes += entry.bytes;
       const isHead = entry === this.#queue.head;
-      if (!isHead && (this.#fetching.size >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
+      if (!isHead && (this.#contents.fetching >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
       const isLate = isHead || entry.sequence <= this.#storedBefore || entry.queuedAt < before;
-      if (!isLate || entry.isGone || this.#arrivals.has(entry.sequence) || this.#fetching.has(entry.sequence)) continue;
-      if (isHead || this.#parts.subscribersTo(entry.subject).length > 0) void this.#fetch(entry);
+      if (!isLate || entry.isGone || this.#arrivals.has(entry.sequence) || this.#contents.isFetching(entry)) continue;
+      if (isHead || this.#parts.subscribersTo(entry.subject).length > 0) void this.#contents.fetch(entry);
     }
-  }
-
-  async #fetch(entry: QueuedEntry): Promise<void> {
-    const life = this.#life;
-    const { sequence, subject } = entry;
-    this.#fetching.set(sequence, life);
-    try {
-      while (!(await this.#read(entry, life))) {
-        await delay(RETRY_MS, undefined, { ref: false });
-        if (this.#isStopped || life !== this.#life || sequence <= this.#sequence) return;
-      }
-    } catch (error) {
-      this.#parts.log.error({ err: error, subject }, "a durable publication could not be read");
-    } finally {
-      if (this.#fetching.get(sequence) === life) this.#fetching.delete(sequence);
-    }
-    this.#run();
-  }
-
-  /** True when its content is here, or it is known that it is gone. */
-  async #read(entry: QueuedEntry, life: number): Promise<boolean> {
-    const { history, traffic } = this.#parts;
-    const message = await history.get(entry.sequence);
-    const place = message && this.placeOf(message);
-    if (life !== this.#life || entry.sequence <= this.#sequence) return true;
-    if (message === undefined || place?.sequence !== entry.sequence) return this.#readFromLeader(entry);
-    traffic.historyFetched++;
-    this.#keep(entry, message);
-    return true;
-  }
-
-  async #readFromLeader(entry: QueuedEntry): Promise<boolean> {
-    const { history, traffic } = this.#parts;
-    for (let missing = 0; missing < GONE_AFTER; missing++) {
-      const found = await history.find(entry.sequence);
-      if (!found.ok) return false;
-      if (found.publication !== undefined) {
-        traffic.historyFetched++;
-        const { content, headers } = found.publication;
-        this.#keep(entry, { subject: "", data: content, headers, respond: () => false });
-        return true;
-      }
-      await delay(RETRY_MS, undefined, { ref: false });
-    }
-    entry.isGone = true;
-    return true;
-  }
-
-  #keep(entry: QueuedEntry, { data, headers }: BusMessage): void {
-    if (entry.sequence <= this.#sequence) return;
-    const subject = this.#parts.subjects.liveOf(entry.subject) ?? "";
-    // A message of the same number that is not this one, which somebody made up, must not stay in its place.
-    this.#arrivals.drop(entry.sequence);
-    this.#arrivals.add(entry.sequence, entry.subject, { subject, data, headers, respond: () => false });
   }
 
   /** Publications before an entry are not stored any more: tells those who may lack one of them. */
   async #settleJump(entry: QueuedEntry): Promise<void> {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    const life = this.#life;
+    const { life } = this.#contents;
     const { previous, sequence } = entry;
     try {
       const since = { epoch: this.#epoch ?? "", sequence: previous };
-      const lost = await this.#lostSince(since, () => life === this.#life && !this.#isStopped);
-      if (life !== this.#life || lost === undefined) return;
+      const lost = await this.#lostSince(since, () => life === this.#contents.life && !this.#isStopped);
+      if (life !== this.#contents.life || lost === undefined) return;
       const { subscribersTo, allSubscribers, missed, log } = this.#parts;
       const to = lost === "all" ? [...allSubscribers()] : [...new Set([...lost].flatMap(subscribersTo))];
       log.warn({ previous, sequence, subscriptions: to.length }, "history has dropped what was not delivered");
