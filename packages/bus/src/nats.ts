@@ -25,9 +25,9 @@ import { Probe } from "./probe.ts";
 import { Requests } from "./requests.ts";
 import type { BusConfig } from "./settings.ts";
 
-/** A connection on which nothing came back for so long is not used. */
+/** A connection on which no probe came back for this long is not used. */
 const DEAF_AFTER_MS = 5_000;
-/** A connection that stays open and deaf for so long is replaced. */
+/** A connection that stays open without receiving anything for this long is replaced. */
 const REPLACE_AFTER_MS = 15_000;
 const MAX_FORBIDDEN = 1_000;
 
@@ -105,7 +105,7 @@ export class NatsBus implements Bus {
     return createInbox(this.#inboxPrefix);
   }
 
-  /** How often the connection was lost so far. */
+  /** Number of times the connection was lost. */
   get disconnects(): number {
     return this.#disconnects;
   }
@@ -232,7 +232,7 @@ export class NatsBus implements Bus {
     this.#probe.stop();
     if (this.#isConnected) {
       this.writeHeld();
-      // A server that does not answer must not hold our exit.
+      // A server that does not answer must not delay our exit.
       await Promise.race([this.#connection.drain(), delay(CONFIRM_TIMEOUT_MS, undefined, { ref: false })]);
     }
     if (!this.#connection.isClosed()) await this.#connection.close();
@@ -269,7 +269,7 @@ export class NatsBus implements Bus {
 
     const deafForMs = Math.min(this.#probe.state().heardAgoMs, performance.now() - this.#connectedAt);
     if (deafForMs > REPLACE_AFTER_MS) {
-      this.#log.warn({ deafForMs }, "the connection to NATS is open but deaf, replacing it");
+      this.#log.warn({ deafForMs }, "NATS connection stalled, reconnecting");
       this.#connectedAt = performance.now();
       void this.#connection.reconnect();
     }

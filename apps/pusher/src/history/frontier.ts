@@ -46,28 +46,28 @@ type FrontierParts<To extends Subscriber> = {
   isCongested(): boolean;
 };
 
-/** Entries that wait for their turn. With more no others are asked for. */
+/** Most entries that wait for delivery. Above this no more are requested. */
 const MAX_QUEUED = 2_000;
-/** Content comes by itself about as soon as its entry. So long it is waited for before it is fetched. */
+/** Content usually arrives by itself at about the same time as its entry. It is fetched after this time. */
 const CONTENT_MS = 500;
-/** The same, where it may have been published before NATS knew of the subscription. */
+/** The same for content that may have been published before NATS knew of the subscription. */
 const FRESH_CONTENT_MS = 20;
 const FRESH_FOR_MS = 1_000;
-/** Content that is fetched at a time. Live publications wait behind it on the connection to NATS. */
+/** Most fetches at a time. Live publications wait behind their answers on the connection to NATS. */
 const MAX_FETCHES = 64;
 const MAX_FETCHED_BYTES = 1_048_576;
 const RETRY_MS = 250;
-/** A run of deliveries ends after this time or so much content, so that others get their turn. */
+/** A run of deliveries pauses after this time or this much content, so that other work gets its turn. */
 const RUN_MS = 5;
 const RUN_BYTES = 131_072;
 const CONGESTED_CHECK_MS = 5;
-/** Who has not taken what it was sent by then is slow by itself, and does not hold up others. */
+/** After this time delivery goes on: a connection that is still congested is slow by itself and must not delay others. */
 const MAX_CONGESTED_MS = 1_000;
 const PATIENT_AFTER_MS = 1_000;
-/** So long the first entries take at most, after a time in which they were fetched from time to time. */
+/** How far the frontier may lag behind at most while entries are polled. */
 export const BEHIND_MS = 40;
 const FORGET_MS = 10_000;
-/** A worker that has delivered nothing durable for so long though it should have is not ready. */
+/** A worker whose durable deliveries have been stuck for this long is not ready. */
 const STALLED_MS = 10_000;
 
 /**
@@ -84,7 +84,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   readonly #forgetTimer: NodeJS.Timeout;
   #epoch: string | undefined;
   #sequence = 0;
-  /** What is stored up to here may have been republished before this worker could receive it. */
+  /** Publications up to here may have been republished before this worker could receive them. */
   #storedBefore = 0;
   #neededAt = Number.NEGATIVE_INFINITY;
   #behindUntil = Number.NEGATIVE_INFINITY;
@@ -117,7 +117,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#feed.start();
   }
 
-  /** Resolves when the history was asked for the first time, be it in vain. */
+  /** Resolves after the first attempt to read the history, even a failed one. */
   ready(): Promise<void> {
     return this.#feed.attempted;
   }
@@ -135,7 +135,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return isHeld ? "a durable publication cannot be read" : undefined;
   }
 
-  /** Entries that wait for the content of one before them. */
+  /** Number of entries that wait for the content of an earlier one. */
   get waiting(): number {
     return this.#queue.size;
   }
@@ -159,7 +159,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     else if (this.#queue.size === 0) this.#feed.hurry();
   }
 
-  /** Something new is subscribed to: it begins at the frontier, which should not lie behind now. */
+  /** To be called for a new subscription. It begins at the frontier, which should not lag behind. */
   hurry(): void {
     const now = performance.now();
     if (this.#feed.isPolling) this.#behindUntil = now + BEHIND_MS;
@@ -167,7 +167,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#feed.hurry();
   }
 
-  /** Entries were fetched from time to time only: the frontier may lie behind now for a moment. */
+  /** True for a moment after polling, when the frontier may lag behind the history. */
   get isBehind(): boolean {
     return performance.now() < this.#behindUntil;
   }
@@ -207,16 +207,16 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return this.#queue.size === 0 && performance.now() - this.#neededAt > PATIENT_AFTER_MS;
   }
 
-  /** The history as a consumer of it is created. Says after which sequence it is to begin. */
+  /** Takes the description of the history for which a consumer is created. Returns the sequence after which it begins. */
   #onState({ epoch, lastSequence }: HistoryState): number {
     if (this.#epoch === undefined) {
-      // What has come already was published for those who are here.
+      // Content that has arrived already was published after the current subscriptions began.
       this.#begin(epoch, Math.min(lastSequence, (this.#arrivals.lowest ?? Number.POSITIVE_INFINITY) - 1));
     } else if (this.#epoch !== epoch || lastSequence < this.#sequence) {
       this.#onOtherHistory(epoch, lastSequence);
     }
     this.#storedBefore = Math.max(this.#storedBefore, lastSequence);
-    // What was read and waits is read again: the consumer begins where delivery stands.
+    // Queued entries are read again: the consumer begins at the frontier.
     this.#queue.clear();
     return this.#sequence;
   }
@@ -249,7 +249,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     if (this.#arrivals.size > 0) this.#arrivals.drop(sequence);
   }
 
-  /** Delivers what is due, in order, as far as its content is here. */
+  /** Delivers queued entries in order, until one has to wait for its content. */
   #run(): void {
     if (this.#isRunning || this.#isPaused || this.#isStopped) return;
     this.#isRunning = true;
@@ -270,7 +270,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     if (this.hasRoom()) this.#feed.resume();
   }
 
-  /** Content bytes that were delivered, to however many; undefined: the entry has to wait. */
+  /** Deals with one entry. Returns the number of content bytes delivered; undefined when the entry has to wait. */
   #deal(entry: QueuedEntry): number | undefined {
     if (entry.sequence !== this.#headSequence) {
       this.#headSequence = entry.sequence;
@@ -305,7 +305,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       try {
         this.#parts.deliver(each, message, { position: formatPosition({ epoch, sequence }), ...resume });
       } catch (error) {
-        // Nothing that is stored may stop what follows it.
+        // One publication that fails must not stop those after it.
         this.#parts.log.error({ err: error, sequence }, "a durable publication could not be delivered");
       }
     }
@@ -321,7 +321,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#run();
   }
 
-  /** Content usually comes in a moment. What was stored before we could receive it does not. */
+  /** Waits a moment for content to arrive by itself, unless it was stored before this worker could receive it; then fetches it. */
   #await(entry: QueuedEntry, to: readonly To[]): void {
     const now = performance.now();
     const isFresh = to.every(({ begunAt }) => now - begunAt < FRESH_FOR_MS);

@@ -6,7 +6,7 @@ import { isEarlierEpoch } from "./epoch.ts";
 import { type Failed, failed } from "./failures.ts";
 import type { HistoryStream, OpenStream } from "./stream.ts";
 
-/** A recreated stream is noticed after this time at the latest, while anybody appends or reads. */
+/** While anybody appends or reads, a recreated stream is noticed within this time. */
 const TRUSTED_FOR_MS = 1_000;
 /** A node that hung while it led describes the stream as it was, until it hears of its successor. */
 const BELIEVED_AFTER_MS = 15_000;
@@ -16,14 +16,14 @@ const MARK_WITHIN_MS = 500;
 type WatchParts = {
   readonly stream: Pick<HistoryStream, "open" | "mark">;
   readonly log: Log;
-  /** How often NATS was lost so far: after each, the stream may be another one. */
+  /** Number of lost connections to NATS so far. After each the stream may be another one. */
   disconnects(): number;
-  /** How far others have seen the history, from what outlives our processes; undefined when nothing tells. */
+  /** The newest position that is recorded outside the history; undefined when there is no record. */
   witness(): Promise<Position | undefined>;
 };
 
 /**
- * Remembers how the stream was last seen, and when that is not worth much any more. A stream that ends before what was seen
+ * Remembers the last description of the stream, and whether it can still be trusted. A stream that ends before what was seen
  * of it went back: it was restored from an older copy, or lost its end in a crash. Its next sequences mean other
  * publications, so it gets another epoch before anybody is told one of them.
  */
@@ -51,12 +51,12 @@ export class StreamWatch {
     return this.#seen?.duplicateWindowMs ?? 0;
   }
 
-  /** The stream, as long as nothing speaks against its being the one last seen. */
+  /** The stream as last described; undefined when it may have changed since. */
   get current(): OpenStream | undefined {
     return this.#isDoubted || this.#seenAtDisconnects !== this.#parts.disconnects() ? undefined : this.#seen;
   }
 
-  /** Asks; creates the stream when it is missing. */
+  /** Asks NATS for a description. Creates the stream when it is missing. */
   refresh(): Promise<OpenStream | Failed> {
     return this.#shared.get();
   }
@@ -74,7 +74,6 @@ export class StreamWatch {
   async epochAt(sequence: number, isDuplicate: boolean): Promise<string | undefined> {
     const isOld = performance.now() - this.#seenAt > TRUSTED_FOR_MS;
     const isBackwards = !isDuplicate && sequence <= this.#highest;
-    // With a sequence that is not news the stream may be another one, or have gone back.
     if (!isBackwards) this.#highest = sequence;
     if (this.current !== undefined && !isOld && !isBackwards) return this.epoch;
     const described = await this.refresh();
@@ -85,7 +84,7 @@ export class StreamWatch {
   async #look(): Promise<OpenStream | Failed> {
     const { stream, disconnects: countDisconnects, witness } = this.#parts;
     const disconnects = countDisconnects();
-    // What is known before the stream is described: later it may know more, and seem to have gone back.
+    // Must be taken before the description: what is learned later would make an honest description seem to go back.
     const known = this.epoch === undefined ? [] : [{ epoch: this.epoch, sequence: this.#highest }];
     const witnessed = this.#seenAtDisconnects === disconnects ? undefined : await witness().catch(() => undefined);
     if (witnessed !== undefined) known.push(witnessed);

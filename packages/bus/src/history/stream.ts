@@ -16,21 +16,21 @@ import { epochFrom, markedDescription } from "./epoch.ts";
 import { type Failed, failed, failureOf } from "./failures.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";
 
-/** JetStream's own default. A publication that is sent again under its id is not stored again within it. */
+/** JetStream's own default. Within this time a publication with the same id is not stored again. */
 const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NAME_IN_USE = 10058;
 
 export type OpenStream = {
   readonly ok: true;
   readonly history: HistoryState;
-  /** Who leads it since when, in which life: what two descriptions with the same say was true in between. */
+  /** Identifies the term of its leader. Between two descriptions with the same term the leader did not change. */
   readonly reign: string;
   /** Other nodes keep copies: one that hung while it led may describe it as it was. */
   readonly hasCopies: boolean;
   readonly duplicateWindowMs: number;
 };
 
-/** The stream behind the history: described, created when missing, looked at with suspicion when somebody else made it. */
+/** The stream behind the history. Describes it, creates it when it is missing, and refuses one that cannot be the history. */
 export class HistoryStream {
   readonly #jsm: JetStreamManager;
   readonly #subjects: Subjects;
@@ -53,7 +53,7 @@ export class HistoryStream {
     }
   }
 
-  /** Gives the stream another epoch, unless it has not the given one any more: somebody else was quicker. */
+  /** Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one. */
   async mark(epoch: string): Promise<OpenStream | Failed> {
     try {
       const found = await this.#find();
@@ -82,7 +82,7 @@ export class HistoryStream {
       this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "the history is ready");
       return created;
     } catch (error) {
-      // Somebody with other limits was quicker.
+      // Another service, with other limits, created it first.
       const isTaken = error instanceof JetStreamApiError && error.code === STREAM_NAME_IN_USE;
       const existing = isTaken ? await this.#find() : undefined;
       if (existing !== undefined) return existing;
@@ -111,7 +111,7 @@ export class HistoryStream {
     };
   }
 
-  /** What keeps a stream from being our log: what is stored in it would not be ours, or be heard by nobody. */
+  /** Why a stream cannot be the history: it would store other subjects, or nobody would receive what is stored. */
   #obstacle({ subjects, republish, retention, sealed }: StreamConfig): string | undefined {
     const { allHistory, allLive } = this.#subjects;
     if (subjects.length !== 1 || subjects[0] !== allHistory) return `does not keep ${allHistory}, and that alone`;
@@ -173,7 +173,7 @@ function wantedConfig(subjects: Subjects, config: HistoryConfig): WantedConfig {
     max_bytes: config.maxBytes,
     max_msgs: -1,
     duplicate_window: nanos(Math.min(DUPLICATE_WINDOW_MS, maxAgeMs)),
-    // What is taken out of the middle leaves no trace, and a reader would be told that nothing is missing.
+    // Deleting from the middle leaves no trace, so a reader would wrongly be told that nothing is missing.
     deny_delete: true,
     deny_purge: true,
   };
