@@ -89,7 +89,7 @@ export class LastPublications {
   /** True when provably nothing of what the history has dropped was stored for `filter` after `since`. */
   droppedNothing(question: Question): Promise<boolean> {
     if (this.#epoch !== question.since.epoch) return Promise.resolve(false);
-    const key = `${question.filter} ${question.since.sequence} ${question.firstSequence}`;
+    const key = `${question.filter} ${question.since.epoch} ${question.since.sequence} ${question.firstSequence}`;
     const known = this.#shared.get(key);
     if (known !== undefined && performance.now() - known.at < SHARED_FOR_MS) return known.answer;
     if (this.#shared.size >= MAX_SHARED) this.#shared.clear();
@@ -123,6 +123,8 @@ export class LastPublications {
     // What the history has dropped must have come here first.
     if (newest === undefined || newest.parent < firstSequence - 1) return false;
     const skipped = newest.parent - newest.own;
+    // More came here than the history has stored: some of it is of a life before.
+    if (skipped < 0) return false;
     const isDense = skipped === 0 || (await this.#isDenseSince(since.sequence, skipped));
     const hasLost = isDense && (await this.#hasLost({ filter, since, firstSequence }, skipped));
     const after = await this.#describe();
@@ -166,6 +168,7 @@ export class LastPublications {
     const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
     if (newest === undefined || newest.parent < firstSequence - 1) return undefined;
     const skipped = newest.parent - newest.own;
+    if (skipped < 0) return undefined;
     if (skipped > 0 && !(await this.#isDenseSince(since.sequence, skipped))) return undefined;
     const news = new Map<string, News>();
     for (let from = Math.max(1, since.sequence + 1 - skipped); from <= newest.own; ) {
