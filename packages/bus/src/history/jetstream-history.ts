@@ -89,6 +89,7 @@ export class JetStreamHistory implements History {
       log,
       message: messageOf(subjects.lastStream),
       page: (from) => this.#pageOfLast(from),
+      end: () => this.#end(),
     });
   }
 
@@ -171,6 +172,11 @@ export class JetStreamHistory implements History {
     const state = await this.#reader.state();
     if (state.ok) void this.#last.ensure(state.history);
     return state;
+  }
+
+  async #end(): Promise<Position | undefined> {
+    const state = await this.#reader.state();
+    return state.ok ? { epoch: state.history.epoch, sequence: state.history.lastSequence } : undefined;
   }
 
   async #pageOfLast(from: number) {

@@ -32,6 +32,8 @@ type LastPublicationsParts = {
   readonly log: Log;
   /** Asks the leader of the stream for one message. */
   message(query: MessageQuery): Promise<StoredMessage | null>;
+  /** The end of the history as it is now; undefined when it cannot be described. */
+  end(): Promise<Position | undefined>;
   /** Messages of the stream from a sequence on, without content; none when they cannot be read now. */
   page(from: number): Promise<SourcedMessage[]>;
 };
@@ -122,6 +124,7 @@ export class LastPublications {
     const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
     // What the history has dropped must have come here first.
     if (newest === undefined || newest.parent < firstSequence - 1) return false;
+    if (!(await this.#isOfThisLife(newest, since))) return false;
     const skipped = newest.parent - newest.own;
     // More came here than the history has stored: some of it is of a life before.
     if (skipped < 0) return false;
@@ -129,6 +132,12 @@ export class LastPublications {
     const hasLost = isDense && (await this.#hasLost({ filter, since, firstSequence }, skipped));
     const after = await this.#describe();
     return isDense && hasLost === false && after !== undefined && termOf(after) === termOf(before);
+  }
+
+  /** False when the newest message here lies beyond the end of the history: it came from a life before. */
+  async #isOfThisLife(newest: Sourced, since: Position): Promise<boolean> {
+    const end = await this.#parts.end();
+    return end?.epoch === since.epoch && newest.parent <= end.sequence;
   }
 
   /**
@@ -167,6 +176,7 @@ export class LastPublications {
     const { message, subjects } = this.#parts;
     const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
     if (newest === undefined || newest.parent < firstSequence - 1) return undefined;
+    if (!(await this.#isOfThisLife(newest, since))) return undefined;
     const skipped = newest.parent - newest.own;
     if (skipped < 0) return undefined;
     if (skipped > 0 && !(await this.#isDenseSince(since.sequence, skipped))) return undefined;
