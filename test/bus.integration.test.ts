@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -173,6 +174,31 @@ test("a request tells apart an answer, silence and nobody there", async () => {
   await bus.stop();
 });
 
+test("a reply with headers that nats.js cannot decode is a reply, and the connection goes on", async () => {
+  await using nats = await startNats();
+  const bus = await connect(nats);
+  const responder = await connect(nats);
+  const head = "NATS/1.0\r\nnot a name: 1\r\nnämé: 2\r\n\r\n";
+  const reply = async ({ reply = "" }: BusMessage) => {
+    const socket = createConnection(nats.port, "127.0.0.1");
+    const size = Buffer.byteLength(head);
+    socket.end(`CONNECT {"verbose":false,"headers":true}\r\nHPUB ${reply} ${size} ${size}\r\n${head}\r\nPING\r\n`);
+  };
+  responder.subscribe("malformed", reply);
+  await responder.confirm();
+
+  const single = await bus.request("malformed", text("?"), { timeoutMs: 2_000 });
+  const many = await bus.requestMany("malformed", text("?"), { stallMs: 200, maxWaitMs: 2_000 });
+  const asJetStreamAsks = await bus.connection.request("malformed", "?", { timeout: 2_000 });
+
+  expect(single.ok && single.message.data.length).toBe(0);
+  expect(many.ok && many.messages.length).toBe(1);
+  expect(asJetStreamAsks.data.length).toBe(0);
+  expect(await bus.request("nobody", text("?"), { timeoutMs: 1_000 })).toEqual({ ok: false, reason: "no-responders" });
+  expect(await bus.confirm()).toBe(true);
+  await Promise.all([bus.stop(), responder.stop()]);
+});
+
 test("who gathers hears each reply until it has enough, and that nobody is there", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
@@ -327,6 +353,8 @@ test("what NATS forbids to publish is not called sent", async () => {
 
   expect(outcomes).toEqual([{ ok: true }, { ok: false, reason: "forbidden" }, { ok: true }]);
   expect(await bus.request("secret.b", text("x"), { timeoutMs: 500 })).toEqual({ ok: false, reason: "forbidden" });
+  const many = await bus.requestMany("secret.c", text("x"), { stallMs: 100, maxWaitMs: 500 });
+  expect(many).toEqual({ ok: false, reason: "forbidden" });
   await bus.stop();
   await rm(folder, { recursive: true });
 });

@@ -177,7 +177,8 @@ describe("each NATS user is refused what is not its own", () => {
   const allStreams = (request: string) => streams.map((stream) => `$JS.API.STREAM.${request}.${stream}`);
   /** What nobody but a person may do: change, empty or delete a stream, and make another. */
   const administration = [
-    ...["DELETE", "PURGE", "UPDATE", "MSG.DELETE", "SNAPSHOT", "RESTORE"].flatMap(allStreams),
+    ...["DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE"].flatMap(allStreams),
+    ...["FANWIRE_HISTORY_LAST", "FANWIRE_CHANNEL_QUEUES"].map((stream) => `$JS.API.STREAM.UPDATE.${stream}`),
     "$JS.API.STREAM.CREATE.OTHER",
     "$JS.API.STREAM.NAMES",
     "$JS.API.META.LEADER.STEPDOWN",
@@ -207,7 +208,7 @@ describe("each NATS user is refused what is not its own", () => {
       ...["fanwire.live.topic.a", "fanwire.live.user.anna", "fanwire.history.all", "fanwire.history.topic.a"],
       ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "_INBOX.pusher.a", "_INBOX.a"],
       ...["$JS.API.STREAM.INFO.FANWIRE_HISTORY", "$JS.API.STREAM.MSG.GET.FANWIRE_HISTORY"],
-      "$JS.API.CONSUMER.CREATE.FANWIRE_HISTORY.a",
+      ...["$JS.API.CONSUMER.CREATE.FANWIRE_HISTORY.a", "$JS.API.STREAM.UPDATE.FANWIRE_HISTORY"],
     ],
   };
   test.each(Object.entries(notToPublish) as [NatsUser, readonly string[]][])(

@@ -1,16 +1,22 @@
-import type { DurableTarget } from "@fanwire/protocol";
+import { type DurableTarget, parsePosition } from "@fanwire/protocol";
 import fc from "fast-check";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startPusher, type TestPusher } from "./support/cluster.ts";
 import { everyone, openPublications, type TestPublications, topic } from "./support/durable.ts";
-import { connectFanwire, type FanwireClient, type FanwireMessage } from "./support/fanwire-client.ts";
+import { readEvents } from "./support/event-stream.ts";
+import { connectFanwire, type FanwireMessage } from "./support/fanwire-client.ts";
 import { startNats, type TestNats } from "./support/nats.ts";
 import { RecoveryModel, type Returning, type Stored, type Truth } from "./support/recovery-model.ts";
 import { until } from "./support/wait.ts";
 
-/** Readers that come back; more by the environment for a night. */
-const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 150);
+/** Readers that resume; set the variable to 100000 for a run of minutes. */
+const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 300);
+/** Readers that resume at once in one state of the history: many make a long run fast, few make a short one varied. */
+const AT_ONCE = READERS > 1_000 ? { minLength: 80, maxLength: 160 } : { minLength: 1, maxLength: 12 };
+/** One round in so many recreates the history: workers need seconds to notice. */
+const RECREATE_EVERY = READERS > 1_000 ? 40 : 4;
+const MAX_REPORTED = 10;
 const SEED = Number(process.env.FANWIRE_RECOVERY_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const SECRET = "a secret of more than thirty-two bytes";
 /** In nanoseconds: the shortest that JetStream allows. */
@@ -28,6 +34,8 @@ let history: TestPublications;
 let pusher: TestPusher;
 let tokens: ReadonlyMap<string, string>;
 const model = new RecoveryModel();
+/** Answers that are not true, with all that is needed to understand them. */
+const findings: string[] = [];
 /** How many were told what, by what is true of them; and oddities. */
 const counts = new Map<string, number>();
 let epoch = "";
@@ -78,19 +86,22 @@ const since = fc.oneof(
 const reader = fc.record({
   follows: fc.uniqueArray(fc.constantFrom(...PATTERNS), { maxLength: 4 }),
   user: fc.constantFrom(undefined, ...USERS),
-  byCommand: fc.boolean(),
+  /** As a new connection of fanwire.v1, as a subscription of a connection that is there, or as a stream of events. */
+  by: fc.constantFrom("connection" as const, "subscription" as const, "events" as const),
   since,
 });
+const onceIn = <Value>(rounds: number, arbitrary: fc.Arbitrary<Value>) =>
+  fc.oneof({ weight: rounds - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary });
 const round = fc.record({
-  recreate: fc.option(limits, { freq: 2 }),
+  recreate: onceIn(RECREATE_EVERY, limits),
   publish: fc.array(target, { maxLength: 30 }),
   /** Whether everything stored grows too old before the rest is published. */
-  ageOut: fc.option(fc.constant(true), { freq: 10 }),
+  ageOut: onceIn(10, fc.constant(true)),
   publishAfter: fc.array(target, { maxLength: 10 }),
   /** How much of the stream is purged, its oldest part. */
-  purge: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { freq: 6 }),
+  purge: onceIn(6, fc.double({ min: 0, max: 1, noNaN: true })),
   publishMeanwhile: fc.array(target, { maxLength: 6 }),
-  readers: fc.array(reader, { minLength: 1, maxLength: 12 }),
+  readers: fc.array(reader, { ...AT_ONCE, size: "max" }),
 });
 type Since = typeof since extends fc.Arbitrary<infer Value> ? Value : never;
 type Reader = typeof reader extends fc.Arbitrary<infer Value> ? Value : never;
@@ -150,22 +161,20 @@ async function stored(): Promise<Stored> {
 }
 
 async function publish(to: DurableTarget): Promise<string> {
-  const content = String(model.published.length);
-  const at = model.published.push({ epoch, sequence: 0, target: to, content }) - 1;
+  const content = String(model.reserve());
   const outcome = await history.bus.request(history.subjects.history(to), Buffer.from(content), { timeoutMs: 5_000 });
   if (!outcome.ok) throw new Error(outcome.reason);
   const { seq } = JSON.parse(Buffer.from(outcome.message.data).toString()) as { seq: number };
-  model.published[at] = { epoch, sequence: seq, target: to, content };
+  model.add({ epoch, sequence: seq, target: to, content });
   return content;
 }
 
 function positionOf(since: Since, last: number): string {
-  const older = model.published.filter((each) => each.epoch !== epoch);
   switch (since.kind) {
     case "of-now":
       return `${epoch}-${Math.max(last - since.back, 0)}`;
     case "of-before":
-      return older.length === 0 ? "none-1" : `${older[since.at % older.length]?.epoch}-${since.at % 20}`;
+      return `${model.epochBefore(epoch, since.at) ?? "none"}-${since.at % 20}`;
     case "last":
       return `${epoch}-${last}`;
     case "future":
@@ -177,19 +186,24 @@ function positionOf(since: Since, last: number): string {
 
 type Returned = {
   readonly reader: Returning;
-  readonly client: FanwireClient;
+  readonly by: Reader["by"];
   readonly recovered: unknown;
   /** Why not. */
   readonly reason: unknown;
   /** What the recovered subscriptions brought, so far. */
   got(): FanwireMessage[];
+  /** Whether a publication to everyone has come. */
+  has(content: string): boolean;
+  /** Undefined while it is open. */
+  closeCode(): number | undefined;
+  leave(): void;
 };
 
 /** Comes back again when it is told so. */
 async function comeBack(reader: Reader, last: number): Promise<Returned> {
   for (;;) {
     try {
-      return await connect(reader, last);
+      return await (reader.by === "events" ? readAsEvents(reader, last) : connect(reader, last));
     } catch (error) {
       if (!String(error).includes("closed with 4500")) throw error;
       count("told to come back");
@@ -197,21 +211,50 @@ async function comeBack(reader: Reader, last: number): Promise<Returned> {
   }
 }
 
-async function connect({ follows, user, byCommand, since }: Reader, last: number): Promise<Returned> {
+async function connect({ follows, user, by, since }: Reader, last: number): Promise<Returned> {
   const position = positionOf(since, last);
   const token = user === undefined ? {} : { token: tokens.get(user) ?? "" };
   const [pattern] = follows;
-  if (byCommand && pattern !== undefined) {
-    const client = await connectFanwire(pusher.url, token);
+  const bySubscription = by === "subscription" && pattern !== undefined;
+  const client = await connectFanwire(
+    pusher.url,
+    bySubscription ? token : { ...token, topic: follows, since: position },
+  );
+  const common = {
+    has: (content: string) => client.data().includes(content),
+    closeCode: () => client.close?.code,
+    leave: () => client.socket.terminate(),
+  };
+  if (bySubscription) {
     const { recovered, reason } = await client.ask({ command: "subscribe", topic: pattern, since: position });
     const reader = { follows: [pattern], user: undefined, hearsEveryone: false, since: position };
     const got = () => client.publications.filter((each) => (each.subscription ?? each.topic) === pattern);
-    return { reader, client, recovered, reason, got };
+    return { ...common, by: "subscription", reader, recovered, reason, got };
   }
-  const client = await connectFanwire(pusher.url, { ...token, topic: follows, since: position });
   const reader = { follows, user, hearsEveryone: true, since: position };
   const { recovered, reason } = client.welcome;
-  return { reader, client, recovered, reason, got: () => client.publications };
+  return { ...common, by: "connection", reader, recovered, reason, got: () => client.publications };
+}
+
+async function readAsEvents({ follows, user, since }: Reader, last: number): Promise<Returned> {
+  const position = positionOf(since, last);
+  const target = new URL("/sse", pusher.url.replace("ws:", "http:"));
+  for (const each of follows) target.searchParams.append("topic", each);
+  if (user !== undefined) target.searchParams.set("token", tokens.get(user) ?? "");
+  target.searchParams.set("since", position);
+  const stream = await readEvents(target.href);
+  const [welcome] = stream.events();
+  if (welcome?.event !== "fanwire.welcome") throw new Error(`closed with 4500: ${stream.text()}`);
+  const publications = () => stream.events().filter(({ event }) => !event?.startsWith("fanwire."));
+  return {
+    by: "events",
+    reader: { follows, user, hearsEveryone: true, since: position },
+    ...(JSON.parse(welcome.data) as { recovered: unknown; reason: unknown }),
+    got: () => publications().map(({ id, data }) => ({ type: "publication", position: id, data })),
+    has: (content) => publications().some(({ data }) => data === content),
+    closeCode: () => (stream.hasEnded() ? 4500 : undefined),
+    leave: () => stream.close(),
+  };
 }
 
 /** What can be said of a reader while the history moved on from one state to the other. */
@@ -240,18 +283,33 @@ async function play(round: Round): Promise<void> {
   const end = await publish(everyone);
 
   for (const each of returned) {
-    await until("the end came", () => each.client.data().includes(end) || each.client.close);
-    if (each.client.close === undefined) check(each, { before, after });
-    else checkClosed(each);
-    each.client.socket.terminate();
+    try {
+      await until("the end came", () => each.has(end) || each.closeCode() !== undefined);
+      if (each.closeCode() === undefined) check(each, { before, after });
+      else checkClosed(each);
+    } catch (error) {
+      report(each, { before, after }, error);
+    }
+    each.leave();
   }
 }
 
-function check({ reader, recovered, reason, got }: Returned, history: { before: Stored; after: Stored }): void {
+function report({ reader, by, recovered, reason, got }: Returned, states: object, error: unknown): void {
+  const said = { by, reader, recovered, reason, got: got().map(({ position, data }) => `${position}: ${data}`) };
+  const missed = model.missed(reader, epoch);
+  const text = JSON.stringify({ ...said, missed, ...states }, (_, value) =>
+    value instanceof Set ? [...value] : value,
+  );
+  findings.push(`${error instanceof Error ? error.message : error}\n${text}`);
+}
+
+function check({ reader, by, recovered, reason, got }: Returned, history: { before: Stored; after: Stored }): void {
   const truth = truthBetween(reader, history.before, history.after);
   count(`${truth}: ${recovered}`);
-  const publications = withoutRepeats(got());
+  // Events do not name their subscription.
+  const publications = by === "events" ? got() : withoutRepeats(got());
   expectOrder(publications);
+  expectPositions(publications);
   const contents = publications.map(({ data }) => Number(data));
   if (contents.some((content, at) => content < (contents[at - 1] ?? 0))) count("subjects out of order");
 
@@ -270,9 +328,9 @@ function check({ reader, recovered, reason, got }: Returned, history: { before: 
 }
 
 /** What it followed was broken, by what was dropped while the history was made anew: it is told to come back. */
-function checkClosed({ client }: Returned): void {
+function checkClosed({ closeCode }: Returned): void {
   count("told to come back");
-  expect(client.close?.code).toBe(4500);
+  expect(closeCode()).toBe(4500);
 }
 
 /**
@@ -299,6 +357,17 @@ function expectOrder(publications: readonly FanwireMessage[]): void {
   }
 }
 
+/** The positions of a client only grow. */
+function expectPositions(publications: readonly FanwireMessage[]): void {
+  const sequences = publications.flatMap(({ position }) => parsePosition(String(position)) ?? []);
+  for (const [at, { epoch, sequence, copy = "9999999999" }] of sequences.entries()) {
+    const before = sequences[at - 1];
+    if (before?.epoch !== epoch) continue;
+    const grows = before.sequence < sequence || (before.sequence === sequence && (before.copy ?? "") <= copy);
+    expect(grows, `position ${at} falls`).toBe(true);
+  }
+}
+
 function ascending(one: number, other: number): number {
   return one - other;
 }
@@ -307,17 +376,22 @@ function count(what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1);
 }
 
-test(`what is said of those who come back is true, and all that can be proven is (seed ${SEED})`, async () => {
+test(`a resumed client is told the truth, and "recovered" wherever that can be proven (seed ${SEED})`, async () => {
   await recreate({ perSubject: 5, whole: {} });
   let readers = 0;
+  const startedAt = performance.now();
   const property = fc.asyncProperty(round, async (each) => {
-    if (readers >= READERS) return;
+    if (readers >= READERS || findings.length >= MAX_REPORTED) return;
     readers += each.readers.length;
     await play(each);
   });
-  await fc.assert(property, { seed: SEED, numRuns: READERS, endOnFailure: true });
+  const numRuns = Math.ceil(READERS / AT_ONCE.minLength);
+  await fc.assert(property, { seed: SEED, numRuns, endOnFailure: true });
 
-  if (process.env.FANWIRE_RECOVERY_READERS) console.info(Object.fromEntries(counts));
+  if (process.env.FANWIRE_RECOVERY_READERS) {
+    console.info(readers, "readers in", Math.round(performance.now() - startedAt), "ms", Object.fromEntries(counts));
+  }
+  expect(findings.join("\n\n")).toBe("");
   expect(readers).toBeGreaterThanOrEqual(READERS);
   expect(counts.get("provable: true")).toBeGreaterThan(READERS / 20);
   expect(counts.get("repeated") ?? 0).toBeLessThan(READERS / 20);

@@ -39,7 +39,25 @@ export type Truth =
 
 /** Knows everything that was ever published, whatever the history has dropped since. */
 export class RecoveryModel {
-  readonly published: Published[] = [];
+  readonly #byEpoch = new Map<string, Published[]>();
+  #reserved = 0;
+
+  /** A number that names the next publication. */
+  reserve(): number {
+    return this.#reserved++;
+  }
+
+  add(publication: Published): void {
+    const known = this.#byEpoch.get(publication.epoch);
+    if (known) known.push(publication);
+    else this.#byEpoch.set(publication.epoch, [publication]);
+  }
+
+  /** One of the epochs before this one; undefined when there is none. */
+  epochBefore(epoch: string, at: number): string | undefined {
+    const older = [...this.#byEpoch.keys()].filter((each) => each !== epoch);
+    return older[at % older.length];
+  }
 
   /** Contents of what it missed, in order, once for each of its subscriptions. */
   missed(reader: Returning, epoch: string): string[] {
@@ -56,7 +74,7 @@ export class RecoveryModel {
 
     const counts = new Map<string, number>();
     for (const { target } of missed) counts.set(keyOf(target), (counts.get(keyOf(target)) ?? 0) + 1);
-    const atSince = this.published.find((each) => each.epoch === stored.epoch && each.sequence === sequence);
+    const atSince = this.#byEpoch.get(stored.epoch)?.find((each) => each.sequence === sequence);
     const standsOn = atSince && isStored(sequence, stored) ? keyOf(atSince.target) : undefined;
     const isFull = [...counts].some(([key, count]) => count >= stored.maxPerSubject && key !== standsOn);
     return isFull || stored.first > sequence + 1 ? "unprovable" : "provable";
@@ -64,8 +82,8 @@ export class RecoveryModel {
 
   #missedBy(reader: Returning, epoch: string): Published[] {
     const sequence = sequenceIn(reader.since, epoch) ?? Number.POSITIVE_INFINITY;
-    return this.published
-      .filter((each) => each.epoch === epoch && each.sequence > sequence && subscriptionsOf(reader, each.target) > 0)
+    return (this.#byEpoch.get(epoch) ?? [])
+      .filter((each) => each.sequence > sequence && subscriptionsOf(reader, each.target) > 0)
       .sort((one, other) => one.sequence - other.sequence);
   }
 }

@@ -9,6 +9,7 @@ import type { MemoryBudget } from "./core/memory-budget.ts";
 import { TimeSlices } from "./core/time-slices.ts";
 import { exceptedId } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
+import { isForeign } from "./history/foreign-position.ts";
 import { BEHIND_MS } from "./history/frontier.ts";
 import { fanwireJoining, sseJoining } from "./joined-frames.ts";
 import type { Listening, Received } from "./listening.ts";
@@ -262,11 +263,12 @@ export class Entrance {
     const { connection } = waiting.entering;
     const { connectionId } = connection.getUserData();
     const deadline = performance.now() + GIVE_UP_MS;
-    while (performance.now() < deadline && edge.connection(connectionId) === connection) {
+    const isWanted = () => performance.now() < deadline && edge.connection(connectionId) === connection;
+    while (isWanted()) {
       const at = edge.frontier.position;
       const needed = since.copy === undefined ? since.sequence : since.sequence + 1;
       if (at?.epoch !== since.epoch || at.sequence < needed) {
-        if ((await this.#isForeign(since, needed)) && (await this.#isForeign(since, needed))) return "recreated";
+        if (await isForeign(since, this.#parts.history, isWanted)) return "recreated";
       } else {
         const replay = await this.#readUpTo(waiting, since, at.sequence);
         if (replay !== "unreadable") return replay;
@@ -274,12 +276,6 @@ export class Entrance {
       await delay(bus.health().alive ? RETRY_MS : 10 * RETRY_MS);
     }
     return "unreadable";
-  }
-
-  /** Whether a position is of another history, or lies beyond the end of this one, as the history's leader says. */
-  async #isForeign({ epoch }: Position, needed: number): Promise<boolean> {
-    const state = await this.#parts.history.state();
-    return state.ok && (state.history.epoch !== epoch || state.history.lastSequence < needed);
   }
 
   async #readUpTo(waiting: Waiting, since: Position, upTo: number): Promise<Replay | NotRecovered> {

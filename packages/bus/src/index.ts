@@ -14,7 +14,7 @@ export type {
   SendOutcome,
 } from "./bus.ts";
 export type { EntryConsumer, EntryReceiver } from "./history/entry-consumer.ts";
-export { epochFrom } from "./history/epoch.ts";
+export { epochFrom, isEarlierEpoch, isSameCreation } from "./history/epoch.ts";
 export type {
   AppendOutcome,
   History,

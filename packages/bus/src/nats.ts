@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
-import { createInbox, errors, type Msg, type MsgHdrs, type NatsConnection, type Status } from "@nats-io/transport-node";
+import { createInbox, errors, type MsgHdrs, type NatsConnection, type Status } from "@nats-io/transport-node";
 import type {
   Bus,
   BusHealth,
@@ -22,11 +22,12 @@ import { connectToNats, inboxPrefix } from "./connect.ts";
 import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
 import { CONFIRM_TIMEOUT_MS, Outbox } from "./outbox.ts";
 import { Probe } from "./probe.ts";
+import { Requests } from "./requests.ts";
 import type { BusConfig } from "./settings.ts";
 
-/** A connection on which nothing came back for so long is not used. */
+/** A connection on which no probe came back for this long is not used. */
 const DEAF_AFTER_MS = 5_000;
-/** A connection that stays open and deaf for so long is replaced. */
+/** A connection that stays open without receiving anything for this long is replaced. */
 const REPLACE_AFTER_MS = 15_000;
 const MAX_FORBIDDEN = 1_000;
 
@@ -59,6 +60,7 @@ export async function startNatsBus(options: {
 export class NatsBus implements Bus {
   readonly #connection: NatsConnection;
   readonly #outbox: Outbox;
+  readonly #requests: Requests;
   readonly #owner: CallbackSubscriptionOwner;
   readonly #log: Log;
   readonly #probe: Probe;
@@ -77,6 +79,14 @@ export class NatsBus implements Bus {
     this.#outbox = new Outbox(connection, () => this.#isConnected);
     this.#owner = { outbox: this.#outbox, log };
     this.#inboxPrefix = inboxPrefix;
+    this.#requests = new Requests({
+      connection,
+      createInbox: () => this.createInbox(),
+      subscribe: (subject, receiver) => this.subscribe(subject, receiver),
+      writeHeld: () => this.writeHeld(),
+    });
+    // The JetStream client asks through the connection.
+    connection.request = this.#requests.request;
     this.#probeSubject = this.createInbox();
     this.#log = log;
     this.subscribe(this.#probeSubject, (message) => this.#probe.onReturn(Buffer.from(message.data).toString()));
@@ -95,7 +105,7 @@ export class NatsBus implements Bus {
     return createInbox(this.#inboxPrefix);
   }
 
-  /** How often the connection was lost so far. */
+  /** Number of times the connection was lost. */
   get disconnects(): number {
     return this.#disconnects;
   }
@@ -163,7 +173,6 @@ export class NatsBus implements Bus {
 
     const headers = encodeOptionalHeaders(options.headers);
     if (this.#isTooLarge(content, headers)) return { ok: false, reason: "too-large" };
-    this.writeHeld();
     try {
       const message = await this.#connection.request(subject, content, {
         timeout: options.timeoutMs,
@@ -178,21 +187,11 @@ export class NatsBus implements Bus {
   async requestMany(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome> {
     if (!this.health().alive) return { ok: false, reason: "unavailable" };
 
-    this.writeHeld();
-    const messages: Msg[] = [];
     try {
-      const replies = await this.#connection.requestMany(subject, content, {
-        strategy: "stall",
-        stall: options.stallMs,
-        maxWait: options.maxWaitMs,
-      });
-      for await (const message of replies) messages.push(message);
+      return { ok: true, messages: await this.#requests.requestMany(subject, content, options) };
     } catch (error) {
-      const reason = requestFailure(error);
-      // Nobody there to answer is an empty answer; a time-out ends the gathering as it should.
-      if (reason === "forbidden" || reason === "unavailable") return { ok: false, reason };
+      return { ok: false, reason: requestFailure(error) === "forbidden" ? "forbidden" : "unavailable" };
     }
-    return { ok: true, messages };
   }
 
   gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined {
@@ -233,7 +232,7 @@ export class NatsBus implements Bus {
     this.#probe.stop();
     if (this.#isConnected) {
       this.writeHeld();
-      // A server that does not answer must not hold our exit.
+      // A server that does not answer must not delay our exit.
       await Promise.race([this.#connection.drain(), delay(CONFIRM_TIMEOUT_MS, undefined, { ref: false })]);
     }
     if (!this.#connection.isClosed()) await this.#connection.close();
@@ -270,7 +269,7 @@ export class NatsBus implements Bus {
 
     const deafForMs = Math.min(this.#probe.state().heardAgoMs, performance.now() - this.#connectedAt);
     if (deafForMs > REPLACE_AFTER_MS) {
-      this.#log.warn({ deafForMs }, "the connection to NATS is open but deaf, replacing it");
+      this.#log.warn({ deafForMs }, "NATS connection stalled, reconnecting");
       this.#connectedAt = performance.now();
       void this.#connection.reconnect();
     }
@@ -278,6 +277,7 @@ export class NatsBus implements Bus {
 
   async #watchStatus(): Promise<void> {
     for await (const status of this.#connection.status()) this.#onStatus(status);
+    this.#requests.stop();
     if (!this.#stopped) this.#log.error("the connection to NATS was closed for good");
     this.#isConnected = false;
   }
@@ -314,6 +314,7 @@ export class NatsBus implements Bus {
 
   #onError(error: Error): void {
     if (error instanceof errors.PermissionViolationError && error.operation === "publish") {
+      this.#requests.forbid(error);
       this.#forbiddenAt.delete(error.subject);
       this.#forbiddenAt.set(error.subject, performance.now());
       const [oldest] = this.#forbiddenAt.keys();

@@ -1,6 +1,6 @@
 /**
- * One request for all who ask at about the same moment. Whoever asks gets the answer to a request that is sent after they
- * asked, never to one already on its way: that may have been answered before.
+ * Shares one request among callers that ask at about the same moment. A caller always gets the answer to a request that was
+ * sent after its call, never to one already under way, which may have been answered before.
  */
 export class SharedAnswer<Answer> {
   readonly #ask: () => Promise<Answer>;

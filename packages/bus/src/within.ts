@@ -1,4 +1,4 @@
-/** What `work` comes to; undefined when that takes longer. No timer outlives it: there may be thousands. */
+/** The result of `work`; undefined when it takes longer than `ms`. Clears its timer at once, since there may be thousands. */
 export function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms, undefined).unref();

@@ -1,14 +1,14 @@
 import type { BusMessage } from "@fanwire/bus";
 import type { Account, MemoryBudget } from "../core/memory-budget.ts";
 
-/** What one of them costs beside its content, about. */
+/** Approximate memory of one arrival beside its content. */
 const ENTRY_BYTES = 300;
-/** Content that no entry of the history has named for so long was never stored. */
+/** Content for which no entry came within this time was never stored. */
 const FORGET_AFTER_MS = 60_000;
 
 type Arrival = { readonly message: BusMessage; readonly subject: string; readonly at: number };
 
-/** Content of stored publications that has come and waits until it is its turn. All of it could be fetched again. */
+/** Content of stored publications that waits for its turn in the stream order. All of it could be fetched again. */
 export class Arrivals {
   readonly #bySequence = new Map<number, Arrival>();
   readonly #account: Account;
@@ -39,7 +39,7 @@ export class Arrivals {
     this.#account.take(message.data.length + ENTRY_BYTES);
   }
 
-  /** The content of an entry; whatever else came with its sequence is dropped. */
+  /** Removes and returns the content of an entry; content that claims its sequence but is not the entry's is dropped. */
   take(entry: { readonly sequence: number; readonly subject: string; readonly bytes: number }): BusMessage | undefined {
     const arrival = this.drop(entry.sequence);
     const isIt = arrival?.subject === entry.subject && arrival.message.data.length === entry.bytes;
@@ -54,7 +54,7 @@ export class Arrivals {
     return arrival;
   }
 
-  /** Drops what nobody has named for long, and says how many those were. */
+  /** Drops content that has waited too long for its entry, and returns how many were dropped. */
   forget(): number {
     const before = performance.now() - FORGET_AFTER_MS;
     const old = [...this.#bySequence].filter(([, { at }]) => at < before);
@@ -68,7 +68,7 @@ export class Arrivals {
   }
 }
 
-/** What came lies in the buffer of a read from NATS, which may be hundreds of times as large. */
+/** The original lies in the buffer of a read from NATS, which may be hundreds of times as large. */
 function copyOf({ subject, data, headers }: BusMessage): BusMessage {
   return { subject, data: Buffer.from(data), headers, respond: () => false };
 }

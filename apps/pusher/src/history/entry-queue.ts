@@ -1,20 +1,20 @@
-/** An entry of the history whose turn has not come. */
+/** An entry of the history that waits to be delivered. */
 export type QueuedEntry = {
   readonly sequence: number;
   /** The history subject under which it is stored. */
   readonly subject: string;
-  /** Of content. */
+  /** Size of the content. */
   readonly bytes: number;
   /** Sequence of the entry before it. */
   readonly previous: number;
   readonly queuedAt: number;
-  /** It is known who lost something between the entry before it and this one. */
+  /** Whoever lost something between the entry before it and this one has been told. */
   isJumpSettled: boolean;
   /** The history does not hold its content any more. */
   isGone: boolean;
 };
 
-/** First in, first out, without moving what waits. */
+/** A first-in, first-out queue that does not move its elements at each removal. */
 export class EntryQueue {
   #entries: QueuedEntry[] = [];
   #first = 0;

@@ -4,9 +4,9 @@ import type { HistoryState } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 
 const RETRY_MS = 250;
-/** A node that hung while it led describes the history as it was, until it hears of its successor. */
+/** A node that hung while it led describes the history as it was, until it learns of its successor. */
 const BELIEVED_AFTER_MS = 15_000;
-/** Without JetStream there is nothing to wait for, but it may be switched on. */
+/** Longer where there is no JetStream, which may be switched on later. */
 const RETRY_WITHOUT_MS = 5_000;
 
 type FeedParts = {
@@ -15,8 +15,8 @@ type FeedParts = {
   readonly log: Log;
   readonly receiver: EntryReceiver;
   /**
-   * Whether a description may be that of a node which led once and does not know what was stored since. It is believed only
-   * when it stays so for long.
+   * Whether a description may come from a node that led before and does not know what was stored since. Such a description
+   * counts only after it has persisted.
    */
   isDoubtful(history: HistoryState): boolean;
   /** The history as it is now: says after which sequence to read on. */
@@ -34,7 +34,7 @@ export class HistoryFeed {
   #doubtfulSince: number | undefined;
   #isStopped = false;
   #firstAttempt: () => void = () => {};
-  /** Resolves when the history was asked for the first time, be it in vain. */
+  /** Resolves after the first attempt to read the history, even a failed one. */
   readonly attempted = new Promise<void>((resolve) => {
     this.#firstAttempt = resolve;
   });
@@ -54,7 +54,7 @@ export class HistoryFeed {
     void this.#run();
   }
 
-  /** There is room for more entries. */
+  /** To be called when there is room for more entries. */
   resume(): void {
     this.#consumer?.resume();
   }
@@ -63,7 +63,7 @@ export class HistoryFeed {
     return this.#consumer?.isPolling ?? false;
   }
 
-  /** Somebody waits for the next entry. */
+  /** To be called when somebody waits for the next entry. */
   hurry(): void {
     this.#consumer?.hurry();
   }
@@ -91,7 +91,7 @@ export class HistoryFeed {
     }
   }
 
-  /** Reads until something is wrong. How long to wait before trying again, in milliseconds. */
+  /** Reads until something is wrong. Returns how long to wait before the next attempt, in milliseconds. */
   async #consume(): Promise<number> {
     const { history, log, receiver, onState, isSame } = this.#parts;
     const before = await history.state();

@@ -4,6 +4,8 @@ import {
   type BusMessage,
   type EntryReceiver,
   type History,
+  isEarlierEpoch,
+  isSameCreation,
   type StoredPlace,
   storedPlace,
 } from "@fanwire/bus";
@@ -12,6 +14,7 @@ import type { Log } from "@fanwire/service";
 import type { MemoryBudget } from "../core/memory-budget.ts";
 import type { Traffic } from "../traffic.ts";
 import { Arrivals } from "./arrivals.ts";
+import { ContentFetcher } from "./content-fetcher.ts";
 import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
 import { HistoryFeed } from "./feed.ts";
 
@@ -43,30 +46,28 @@ type FrontierParts<To extends Subscriber> = {
   isCongested(): boolean;
 };
 
-/** Entries that wait for their turn. With more no others are asked for. */
+/** Most entries that wait for delivery. Above this no more are requested. */
 const MAX_QUEUED = 2_000;
-/** Content comes by itself about as soon as its entry. So long it is waited for before it is fetched. */
+/** Content usually arrives by itself at about the same time as its entry. It is fetched after this time. */
 const CONTENT_MS = 500;
-/** The same, where it may have been published before NATS knew of the subscription. */
+/** The same for content that may have been published before NATS knew of the subscription. */
 const FRESH_CONTENT_MS = 20;
 const FRESH_FOR_MS = 1_000;
-/** Content that is fetched at a time. Live publications wait behind it on the connection to NATS. */
+/** Most fetches at a time. Live publications wait behind their answers on the connection to NATS. */
 const MAX_FETCHES = 64;
 const MAX_FETCHED_BYTES = 1_048_576;
 const RETRY_MS = 250;
-/** So many times the leader of the history has to say that it does not hold something. */
-const GONE_AFTER = 2;
-/** A run of deliveries ends after this time or so much content, so that others get their turn. */
+/** A run of deliveries pauses after this time or this much content, so that other work gets its turn. */
 const RUN_MS = 5;
 const RUN_BYTES = 131_072;
 const CONGESTED_CHECK_MS = 5;
-/** Who has not taken what it was sent by then is slow by itself, and does not hold up others. */
+/** After this time delivery goes on: a connection that is still congested is slow by itself and must not delay others. */
 const MAX_CONGESTED_MS = 1_000;
 const PATIENT_AFTER_MS = 1_000;
-/** So long the first entries take at most, after a time in which they were fetched from time to time. */
+/** How far the frontier may lag behind at most while entries are polled. */
 export const BEHIND_MS = 40;
 const FORGET_MS = 10_000;
-/** A worker that has delivered nothing durable for so long though it should have is not ready. */
+/** A worker whose durable deliveries have been stuck for this long is not ready. */
 const STALLED_MS = 10_000;
 
 /**
@@ -79,14 +80,12 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   readonly #feed: HistoryFeed;
   readonly #queue = new EntryQueue();
   readonly #arrivals: Arrivals;
-  readonly #fetching = new Map<number, number>();
+  readonly #contents: ContentFetcher;
   readonly #forgetTimer: NodeJS.Timeout;
   #epoch: string | undefined;
   #sequence = 0;
-  /** What is stored up to here may have been republished before this worker could receive it. */
+  /** Publications up to here may have been republished before this worker could receive them. */
   #storedBefore = 0;
-  /** Counts the lives of the history: what was begun in another one is of no use. */
-  #life = 0;
   #neededAt = Number.NEGATIVE_INFINITY;
   #behindUntil = Number.NEGATIVE_INFINITY;
   #waitTimer: NodeJS.Timeout | undefined;
@@ -99,12 +98,18 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   constructor(parts: FrontierParts<To>) {
     this.#parts = parts;
     this.#arrivals = new Arrivals(parts.budget);
+    this.#contents = new ContentFetcher({
+      ...parts,
+      arrivals: this.#arrivals,
+      isDue: (sequence) => !this.#isStopped && sequence > this.#sequence,
+      onFetched: () => this.#run(),
+    });
     this.#feed = new HistoryFeed({
       ...parts,
       receiver: this,
       isDoubtful: ({ epoch, lastSequence }) =>
         this.#epoch !== undefined &&
-        (isOlder(epoch, this.#epoch) || (epoch === this.#epoch && lastSequence < this.#sequence)),
+        (isEarlierEpoch(epoch, this.#epoch) || (epoch === this.#epoch && lastSequence < this.#sequence)),
       onState: (history) => this.#onState(history),
       isSame: ({ epoch, lastSequence }) => epoch === this.#epoch && lastSequence >= this.#sequence,
     });
@@ -112,7 +117,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#feed.start();
   }
 
-  /** Resolves when the history was asked for the first time, be it in vain. */
+  /** Resolves after the first attempt to read the history, even a failed one. */
   ready(): Promise<void> {
     return this.#feed.attempted;
   }
@@ -130,7 +135,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return isHeld ? "a durable publication cannot be read" : undefined;
   }
 
-  /** Entries that wait for the content of one before them. */
+  /** Number of entries that wait for the content of an earlier one. */
   get waiting(): number {
     return this.#queue.size;
   }
@@ -154,7 +159,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     else if (this.#queue.size === 0) this.#feed.hurry();
   }
 
-  /** Something new is subscribed to: it begins at the frontier, which should not lie behind now. */
+  /** To be called for a new subscription. It begins at the frontier, which should not lag behind. */
   hurry(): void {
     const now = performance.now();
     if (this.#feed.isPolling) this.#behindUntil = now + BEHIND_MS;
@@ -162,7 +167,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#feed.hurry();
   }
 
-  /** Entries were fetched from time to time only: the frontier may lie behind now for a moment. */
+  /** True for a moment after polling, when the frontier may lag behind the history. */
   get isBehind(): boolean {
     return performance.now() < this.#behindUntil;
   }
@@ -202,34 +207,41 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return this.#queue.size === 0 && performance.now() - this.#neededAt > PATIENT_AFTER_MS;
   }
 
-  /** The history as a consumer of it is created. Says after which sequence it is to begin. */
+  /** Takes the description of the history for which a consumer is created. Returns the sequence after which it begins. */
   #onState({ epoch, lastSequence }: HistoryState): number {
     if (this.#epoch === undefined) {
-      // What has come already was published for those who are here.
+      // Content that has arrived already was published after the current subscriptions began.
       this.#begin(epoch, Math.min(lastSequence, (this.#arrivals.lowest ?? Number.POSITIVE_INFINITY) - 1));
-    } else if (this.#epoch !== epoch) {
-      this.#parts.log.warn({ epoch, before: this.#epoch }, "history was recreated");
-      this.#parts.traffic.historyRecreated++;
-      this.#arrivals.clear();
-      this.#begin(epoch, 0);
-    } else if (lastSequence < this.#sequence) {
-      this.#parts.log.error({ epoch, lastSequence, frontier: this.#sequence }, "history has lost its newest part");
-      this.#parts.traffic.historyRecreated++;
-      this.#arrivals.clear();
-      this.#begin(epoch, lastSequence);
+    } else if (this.#epoch !== epoch || lastSequence < this.#sequence) {
+      this.#onOtherHistory(epoch, lastSequence);
     }
     this.#storedBefore = Math.max(this.#storedBefore, lastSequence);
-    // What was read and waits is read again: the consumer begins where delivery stands.
+    // Queued entries are read again: the consumer begins at the frontier.
     this.#queue.clear();
     return this.#sequence;
   }
 
+  /** What was delivered is not what this history holds: it was recreated, or has gone back to an older state. */
+  #onOtherHistory(epoch: string, lastSequence: number): void {
+    const { log, traffic, allSubscribers, missed } = this.#parts;
+    const before = this.position;
+    const isRecreated = !isSameCreation(epoch, before?.epoch ?? "");
+    if (isRecreated) log.warn({ epoch, before }, "history was recreated");
+    else log.error({ epoch, lastSequence, before }, "history has lost its newest part");
+    traffic.historyRecreated++;
+    this.#arrivals.clear();
+    this.#begin(epoch, isRecreated ? 0 : lastSequence);
+    if (isRecreated) return;
+    // What was stored since it went back has sequences that seemed to be delivered already.
+    const all = [...allSubscribers()];
+    if (all.length > 0) missed(all);
+  }
+
   #begin(epoch: string, sequence: number): void {
-    this.#life++;
     this.#epoch = epoch;
     this.#sequence = sequence;
     this.#storedBefore = 0;
-    this.#fetching.clear();
+    this.#contents.forget();
   }
 
   #advance(sequence: number): void {
@@ -237,7 +249,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     if (this.#arrivals.size > 0) this.#arrivals.drop(sequence);
   }
 
-  /** Delivers what is due, in order, as far as its content is here. */
+  /** Delivers queued entries in order, until one has to wait for its content. */
   #run(): void {
     if (this.#isRunning || this.#isPaused || this.#isStopped) return;
     this.#isRunning = true;
@@ -258,7 +270,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     if (this.hasRoom()) this.#feed.resume();
   }
 
-  /** Content bytes that were delivered, to however many; undefined: the entry has to wait. */
+  /** Deals with one entry. Returns the number of content bytes delivered; undefined when the entry has to wait. */
   #deal(entry: QueuedEntry): number | undefined {
     if (entry.sequence !== this.#headSequence) {
       this.#headSequence = entry.sequence;
@@ -293,7 +305,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       try {
         this.#parts.deliver(each, message, { position: formatPosition({ epoch, sequence }), ...resume });
       } catch (error) {
-        // Nothing that is stored may stop what follows it.
+        // One publication that fails must not stop those after it.
         this.#parts.log.error({ err: error, sequence }, "a durable publication could not be delivered");
       }
     }
@@ -309,7 +321,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#run();
   }
 
-  /** Content usually comes in a moment. What was stored before we could receive it does not. */
+  /** Waits a moment for content to arrive by itself, unless it was stored before this worker could receive it; then fetches it. */
   #await(entry: QueuedEntry, to: readonly To[]): void {
     const now = performance.now();
     const isFresh = to.every(({ begunAt }) => now - begunAt < FRESH_FOR_MS);
@@ -330,77 +342,23 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     for (const entry of this.#queue.upTo(MAX_QUEUED)) {
       bytes += entry.bytes;
       const isHead = entry === this.#queue.head;
-      if (!isHead && (this.#fetching.size >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
+      if (!isHead && (this.#contents.fetching >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
       const isLate = isHead || entry.sequence <= this.#storedBefore || entry.queuedAt < before;
-      if (!isLate || entry.isGone || this.#arrivals.has(entry.sequence) || this.#fetching.has(entry.sequence)) continue;
-      if (isHead || this.#parts.subscribersTo(entry.subject).length > 0) void this.#fetch(entry);
+      if (!isLate || entry.isGone || this.#arrivals.has(entry.sequence) || this.#contents.isFetching(entry)) continue;
+      if (isHead || this.#parts.subscribersTo(entry.subject).length > 0) void this.#contents.fetch(entry);
     }
-  }
-
-  async #fetch(entry: QueuedEntry): Promise<void> {
-    const life = this.#life;
-    const { sequence, subject } = entry;
-    this.#fetching.set(sequence, life);
-    try {
-      while (!(await this.#read(entry, life))) {
-        await delay(RETRY_MS, undefined, { ref: false });
-        if (this.#isStopped || life !== this.#life || sequence <= this.#sequence) return;
-      }
-    } catch (error) {
-      this.#parts.log.error({ err: error, subject }, "a durable publication could not be read");
-    } finally {
-      if (this.#fetching.get(sequence) === life) this.#fetching.delete(sequence);
-    }
-    this.#run();
-  }
-
-  /** True when its content is here, or it is known that it is gone. */
-  async #read(entry: QueuedEntry, life: number): Promise<boolean> {
-    const { history, traffic } = this.#parts;
-    const message = await history.get(entry.sequence);
-    const place = message && this.placeOf(message);
-    if (life !== this.#life || entry.sequence <= this.#sequence) return true;
-    if (message === undefined || place?.sequence !== entry.sequence) return this.#readFromLeader(entry);
-    traffic.historyFetched++;
-    this.#keep(entry, message);
-    return true;
-  }
-
-  async #readFromLeader(entry: QueuedEntry): Promise<boolean> {
-    const { history, traffic } = this.#parts;
-    for (let missing = 0; missing < GONE_AFTER; missing++) {
-      const found = await history.find(entry.sequence);
-      if (!found.ok) return false;
-      if (found.publication !== undefined) {
-        traffic.historyFetched++;
-        const { content, headers } = found.publication;
-        this.#keep(entry, { subject: "", data: content, headers, respond: () => false });
-        return true;
-      }
-      await delay(RETRY_MS, undefined, { ref: false });
-    }
-    entry.isGone = true;
-    return true;
-  }
-
-  #keep(entry: QueuedEntry, { data, headers }: BusMessage): void {
-    if (entry.sequence <= this.#sequence) return;
-    const subject = this.#parts.subjects.liveOf(entry.subject) ?? "";
-    // A message of the same number that is not this one, which somebody made up, must not stay in its place.
-    this.#arrivals.drop(entry.sequence);
-    this.#arrivals.add(entry.sequence, entry.subject, { subject, data, headers, respond: () => false });
   }
 
   /** Publications before an entry are not stored any more: tells those who may lack one of them. */
   async #settleJump(entry: QueuedEntry): Promise<void> {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    const life = this.#life;
+    const { life } = this.#contents;
     const { previous, sequence } = entry;
     try {
       const since = { epoch: this.#epoch ?? "", sequence: previous };
-      const lost = await this.#lostSince(since, () => life === this.#life && !this.#isStopped);
-      if (life !== this.#life || lost === undefined) return;
+      const lost = await this.#lostSince(since, () => life === this.#contents.life && !this.#isStopped);
+      if (life !== this.#contents.life || lost === undefined) return;
       const { subscribersTo, allSubscribers, missed, log } = this.#parts;
       const to = lost === "all" ? [...allSubscribers()] : [...new Set([...lost].flatMap(subscribersTo))];
       log.warn({ previous, sequence, subscriptions: to.length }, "history has dropped what was not delivered");
@@ -426,9 +384,4 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     const forgotten = this.#arrivals.forget();
     this.#parts.traffic.historyUnmatched += forgotten;
   }
-}
-
-/** Epochs are moments, counted in base 36. */
-function isOlder(epoch: string, than: string): boolean {
-  return epoch.length === than.length ? epoch < than : epoch.length < than.length;
 }

@@ -2,11 +2,11 @@ import { type ApiError, JetStreamApiError } from "@nats-io/jetstream";
 import { failureOf } from "./failures.ts";
 import type { HistoryFailure, HistoryFailureReason } from "./history.ts";
 
-/** What one attempt to store came to. */
+/** The result of one attempt to store. */
 export type AppendAnswer =
   | { readonly ok: true; readonly sequence: number; readonly isDuplicate: boolean }
   | (HistoryFailure<HistoryFailureReason | "too-large"> & {
-      /** Whether the same may succeed in a moment. */
+      /** Whether a retry may succeed in a moment. */
       readonly isPassing: boolean;
       /** False only when it is known that nothing was stored. */
       readonly mayBeStored: boolean;
@@ -28,7 +28,7 @@ const NOTHING_STORED: ReadonlySet<number> = new Set([
 ]);
 const TOO_MANY_REQUESTS = 10_167;
 
-/** Reads what came back for a message that was to be stored in `stream`. Whoever listens to its subject may have sent it. */
+/** Parses the reply to a message that was to be stored in `stream`. Any subscriber of its subject may have sent it. */
 export function readAppendAnswer(text: string, stream: string): AppendAnswer {
   const answer = parseObject(text);
   if (answer === undefined) return { ...unusable("the answer is not JetStream's"), isPassing: true, mayBeStored: true };
@@ -57,7 +57,7 @@ function refused(error: ApiError): AppendAnswer {
   return { ...failure, isPassing: failure.isPassing || error.err_code === TOO_MANY_REQUESTS, mayBeStored };
 }
 
-/** Of all other errors it is not known when they happened: with copies of the stream one may have stored what another could not. */
+/** It is unknown when any other error happened: one replica may have stored what another could not. */
 function isDecidedBefore({ err_code: code = 0, description = "" }: Partial<ApiError>): boolean {
   if (code === STORE_FAILED) return description.startsWith("maximum ");
   return NOTHING_STORED.has(code) || (code === 0 && description === "raft: not leader");

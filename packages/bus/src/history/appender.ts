@@ -12,15 +12,15 @@ import type { StreamWatch } from "./stream-state.ts";
 /** How long one attempt may take to be acknowledged. */
 const ATTEMPT_MS = 2_000;
 const PAUSE_MS = 250;
-/** A cluster that lost the history's leader takes 4 to 8 s to have another. */
+/** A cluster that lost the history's leader takes 4 to 8 s to elect another. */
 const DEADLINE_MS = 10_000;
-/** Without any connection a caller is told sooner. */
+/** Shorter when there was no connection at all. */
 const CONNECTION_DEADLINE_MS = 3_000;
 
 type Sent = AppendAnswer & { readonly ok: true };
 type NotConfirmed = AppendAnswer & { readonly ok: false };
 
-/** Stores publications and waits out what passes. */
+/** Stores publications and retries after temporary failures. */
 export class HistoryAppender {
   readonly #bus: NatsBus;
   readonly #watch: StreamWatch;
@@ -58,7 +58,7 @@ export class HistoryAppender {
     return {
       ok: true,
       position: { epoch, sequence: sent.sequence },
-      // What only we know the id of, nobody else can have stored.
+      // An id of ours is unknown to others, so a duplicate can only be our own retry.
       duplicate: id !== undefined && sent.isDuplicate,
     };
   }
@@ -89,7 +89,7 @@ export class HistoryAppender {
   }
 
   async #send(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<AppendAnswer> {
-    // No await on the usual way: what is handed over in one tick must leave in its order.
+    // The usual path has no await: publications of one tick must be sent in their order.
     if (this.#watch.current === undefined) {
       const opened = await this.#watch.refresh();
       if (!opened.ok) return { ...opened, mayBeStored: false };

@@ -2,7 +2,7 @@ import type { Subjects } from "@fanwire/protocol";
 import type { BusMessage, BusSubscription } from "../bus.ts";
 import type { NatsBus } from "../nats.ts";
 
-/** A node that does not answer within this time is dead, or has no leader: whoever asked asks again. */
+/** A node that does not answer within this time is dead, or has no leader. The caller retries. */
 const TIMEOUT_MS = 1_000;
 const CHECK_MS = 250;
 
@@ -26,7 +26,7 @@ export class DirectGet {
     this.#stream = subjects.historyStream;
   }
 
-  /** The message with that sequence, with the headers of {@link storedPlace}; undefined when nobody gave it out in time. */
+  /** The message with that sequence, with the headers of {@link storedPlace}; undefined when no replica answered with it in time. */
   get(sequence: number): Promise<BusMessage | undefined> {
     this.#inbox ??= this.#openInbox();
     this.#asked++;

@@ -5,17 +5,17 @@ import { parseDelivery } from "../delivery-subject.ts";
 import type { HeaderBlock } from "../header-block.ts";
 import type { NatsBus } from "../nats.ts";
 
-/** Entries of one request. Also the most that wait in our socket, and so the longest tick. */
+/** Entries per request. Bounds what waits in our socket, and so the longest tick. */
 const BATCH = 500;
 const HEARTBEAT_MS = 1_000;
 const EXPIRES_MS = 30_000;
 const SILENT_AFTER_MS = 2_500;
 const CHECK_MS = 500;
-/** After a worker that died the server removes its consumer by itself. */
+/** The server removes the consumer of a dead worker after this time. */
 const INACTIVE_MS = 30_000;
-/** While nobody needs the entries at once they are fetched this often: a wake-up costs more than the entries it brings. */
+/** Interval of polls while nobody needs the entries at once: a wake-up costs more than the entries that it brings. */
 const POLL_MS = 25;
-/** Fewer entries in one poll than this are too few to poll for. */
+/** With fewer entries than this in one poll, polling does not pay. */
 const FEW = 10;
 
 /** Statuses by which the server answers a request for entries. */
@@ -119,6 +119,11 @@ export class EntryConsumer {
   }
 
   /** Entries are fetched from time to time: there may be some that have not been asked for. */
+  /** Sequence of the last entry that came; before the first, where the consumer began. */
+  get last(): number {
+    return this.#previous;
+  }
+
   get isPolling(): boolean {
     return this.#isPolling;
   }

@@ -5,7 +5,7 @@ import type { HistoryFailure } from "./history.ts";
 /** A cluster that has just started does not know all its nodes yet. */
 const NO_SUITABLE_PEERS = 10005;
 
-/** A failure, and whether the same may succeed in a moment: a leader is being elected, a connection is coming back. */
+/** A failure, and whether a retry may succeed in a moment, as when a leader is being elected or a connection is coming back. */
 export type Failed = HistoryFailure & { readonly isPassing: boolean };
 
 /** `jetstream not enabled` and `jetstream not enabled for account`. */
@@ -15,7 +15,7 @@ export function failed(reason: HistoryFailure["reason"], detail: string, isPassi
   return { ok: false, reason, detail, isPassing };
 }
 
-/** What an error of the JetStream client, or of a request to it, means for us. */
+/** Translates an error of the JetStream client, or of a request to JetStream. */
 export function failureOf(error: unknown): Failed {
   // The class is not exported.
   if (error instanceof Error && error.name === "JetStreamNotEnabled") return noJetStream(error);
@@ -32,7 +32,7 @@ export function failureOf(error: unknown): Failed {
 
 function apiFailure(error: JetStreamApiError): Failed {
   if (NOT_ENABLED.has(error.code)) return noJetStream(error);
-  // Whoever looks next creates it.
+  // The next description creates it.
   if (error.code === JetStreamApiCodes.StreamNotFound) return failed("unusable", "the history is gone", true);
   const isPassing = error.status === 503 || error.code === NO_SUITABLE_PEERS;
   return failed("unusable", `JetStream says: ${error.message}`, isPassing);

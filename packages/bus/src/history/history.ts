@@ -8,7 +8,7 @@ import type { ReadReplay } from "./proof.ts";
  * leader: copies of it may lag, and what they do not have yet would look like nothing published.
  */
 export interface History {
-  /** The history's epoch as last heard; `undefined` before the first answer. Asking {@link state} renews it. */
+  /** The history's epoch as last described; `undefined` before the first description. {@link state} renews it. */
   readonly epoch: string | undefined;
 
   /**
@@ -45,11 +45,17 @@ export interface History {
   /** How many publications of one history subject are stored. One request. */
   count(subject: string): Promise<Outcome<{ readonly count: number }>>;
   /** The history as it is now. Those who ask at one moment share a request. */
-  state(): Promise<Outcome<{ readonly history: HistoryState }>>;
+  state(): Promise<Outcome<DescribedHistory>>;
 
-  /** Appends that wait to be sent again give up. The bus is not touched. */
+  /** Appends that wait to be retried give up. Does not touch the bus. */
   stop(): void;
 }
+
+export type DescribedHistory = {
+  readonly history: HistoryState;
+  /** Other nodes keep copies: one that hung while it led may describe the history as it was, for seconds. */
+  readonly hasCopies: boolean;
+};
 
 export type StoredPublication = {
   readonly sequence: number;
@@ -63,7 +69,7 @@ export type StoredPublication = {
 };
 
 export type ReadRequest = {
-  /** One log subject or pattern of them, as `Subjects` builds them. */
+  /** One history subject or a pattern of them, as `Subjects` builds them. */
   readonly filter: string;
   /** Sequence after which to begin; 0 for the first stored. */
   readonly after: number;
@@ -71,9 +77,9 @@ export type ReadRequest = {
   readonly limit?: number;
   /** Stops after the publication whose content passes this many bytes. Default 4 MiB. */
   readonly maxBytes?: number;
-  /** Content is left out, and much of it not even read: what is returned has none. */
+  /** Publications are returned without content, most of which is then not even read. */
   readonly withoutContent?: boolean;
-  /** Known to be stored: a page that ends sooner was answered by somebody who lags, and says so in `through`. */
+  /** A sequence that is known to be stored. A page that ends sooner came from a replica that lags, and says so in `through`. */
   readonly upTo?: number;
   /** Rejects with its reason when it aborts. */
   readonly signal?: AbortSignal;
@@ -83,7 +89,7 @@ export type ReadPage = {
   readonly publications: readonly StoredPublication[];
   /** All that was stored for the filter up to here is in the page, or was before it: where to read on. */
   readonly through: number;
-  /** True when nothing more was stored for the filter, at a moment before {@link log} was described. */
+  /** True when nothing more was stored for the filter, at a moment before {@link history} was described. */
   readonly isEnd: boolean;
   readonly history: HistoryState;
 };

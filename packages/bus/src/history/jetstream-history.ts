@@ -1,4 +1,4 @@
-import type { HistoryState, MissingReason, Position, Subjects } from "@fanwire/protocol";
+import type { MissingReason, Position, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { type ConsumerAPI, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -10,7 +10,15 @@ import { HistoryAppender } from "./appender.ts";
 import { DirectGet } from "./direct-get.ts";
 import { EntryConsumer, type EntryReceiver } from "./entry-consumer.ts";
 import { failureOf } from "./failures.ts";
-import type { AppendOutcome, History, Outcome, ReadOutcome, ReadRequest, StoredPublication } from "./history.ts";
+import type {
+  AppendOutcome,
+  DescribedHistory,
+  History,
+  Outcome,
+  ReadOutcome,
+  ReadRequest,
+  StoredPublication,
+} from "./history.ts";
 import { KEPT_PER_SUBJECT, LastPublications } from "./last-publications.ts";
 import { leaderMessage, type MessageQuery } from "./leader-messages.ts";
 import { askingLeaders } from "./leader-requests.ts";
@@ -62,7 +70,12 @@ export class JetStreamHistory implements History {
     this.#bus = bus;
     this.#consumers = consumers;
     this.#subjects = subjects;
-    this.#watch = new StreamWatch(new HistoryStream(jsm, subjects, config, log), () => bus.disconnects);
+    this.#watch = new StreamWatch({
+      stream: new HistoryStream(jsm, subjects, config, log),
+      log,
+      disconnects: () => bus.disconnects,
+      witness: () => this.#last.newest(),
+    });
     this.#appender = new HistoryAppender(bus, this.#watch, subjects.historyStream);
     this.#direct = new DirectGet(bus, subjects);
     const messageOf = (stream: string) => (query: MessageQuery) =>
@@ -76,6 +89,7 @@ export class JetStreamHistory implements History {
       log,
       message: messageOf(subjects.lastStream),
       page: (from) => this.#pageOfLast(from),
+      end: () => this.#end(),
     });
   }
 
@@ -113,6 +127,8 @@ export class JetStreamHistory implements History {
         after,
         receiver,
       });
+      const epoch = this.#watch.epoch ?? "";
+      void consumer.ended.then(() => this.#watch.remember({ epoch, sequence: consumer.last }));
       void consumer.ended.then(() => this.#consumers.delete(stream, consumer.name)).catch(() => {});
       return { ok: true, consumer };
     } catch (error) {
@@ -152,10 +168,15 @@ export class JetStreamHistory implements History {
     return this.#reader.count(subject);
   }
 
-  async state(): Promise<Outcome<{ readonly history: HistoryState }>> {
+  async state(): Promise<Outcome<DescribedHistory>> {
     const state = await this.#reader.state();
     if (state.ok) void this.#last.ensure(state.history);
     return state;
+  }
+
+  async #end(): Promise<Position | undefined> {
+    const state = await this.#reader.state();
+    return state.ok ? { epoch: state.history.epoch, sequence: state.history.lastSequence } : undefined;
   }
 
   async #pageOfLast(from: number) {

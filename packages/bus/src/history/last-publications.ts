@@ -32,6 +32,8 @@ type LastPublicationsParts = {
   readonly log: Log;
   /** Asks the leader of the stream for one message. */
   message(query: MessageQuery): Promise<StoredMessage | null>;
+  /** The end of the history as it is now; undefined when it cannot be described. */
+  end(): Promise<Position | undefined>;
   /** Messages of the stream from a sequence on, without content; none when they cannot be read now. */
   page(from: number): Promise<SourcedMessage[]>;
 };
@@ -77,10 +79,19 @@ export class LastPublications {
     }
   }
 
+  /** The newest publication of the history that has come here, and the epoch that it had then; undefined when there is none. */
+  async newest(): Promise<Position | undefined> {
+    const info = await this.#describe();
+    const epoch = epochIn(info?.config.description);
+    if (epoch === undefined) return undefined;
+    const newest = sourceOf(await this.#parts.message({ last_by_subj: this.#parts.subjects.allHistory }));
+    return newest && { epoch, sequence: newest.parent };
+  }
+
   /** True when provably nothing of what the history has dropped was stored for `filter` after `since`. */
   droppedNothing(question: Question): Promise<boolean> {
     if (this.#epoch !== question.since.epoch) return Promise.resolve(false);
-    const key = `${question.filter} ${question.since.sequence} ${question.firstSequence}`;
+    const key = `${question.filter} ${question.since.epoch} ${question.since.sequence} ${question.firstSequence}`;
     const known = this.#shared.get(key);
     if (known !== undefined && performance.now() - known.at < SHARED_FOR_MS) return known.answer;
     if (this.#shared.size >= MAX_SHARED) this.#shared.clear();
@@ -113,11 +124,20 @@ export class LastPublications {
     const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
     // What the history has dropped must have come here first.
     if (newest === undefined || newest.parent < firstSequence - 1) return false;
+    if (!(await this.#isOfThisLife(newest, since))) return false;
     const skipped = newest.parent - newest.own;
+    // More came here than the history has stored: some of it is of a life before.
+    if (skipped < 0) return false;
     const isDense = skipped === 0 || (await this.#isDenseSince(since.sequence, skipped));
     const hasLost = isDense && (await this.#hasLost({ filter, since, firstSequence }, skipped));
     const after = await this.#describe();
     return isDense && hasLost === false && after !== undefined && termOf(after) === termOf(before);
+  }
+
+  /** False when the newest message here lies beyond the end of the history: it came from a life before. */
+  async #isOfThisLife(newest: Sourced, since: Position): Promise<boolean> {
+    const end = await this.#parts.end();
+    return end?.epoch === since.epoch && newest.parent <= end.sequence;
   }
 
   /**
@@ -156,7 +176,9 @@ export class LastPublications {
     const { message, subjects } = this.#parts;
     const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
     if (newest === undefined || newest.parent < firstSequence - 1) return undefined;
+    if (!(await this.#isOfThisLife(newest, since))) return undefined;
     const skipped = newest.parent - newest.own;
+    if (skipped < 0) return undefined;
     if (skipped > 0 && !(await this.#isDenseSince(since.sequence, skipped))) return undefined;
     const news = new Map<string, News>();
     for (let from = Math.max(1, since.sequence + 1 - skipped); from <= newest.own; ) {
@@ -203,8 +225,14 @@ function sourceOf(message: SourcedMessage | null): Sourced | undefined {
   return { subject: message.subject, own: message.sequence, parent };
 }
 
+const DESCRIPTION = "The last publications of each subject of the history ";
+
 function descriptionOf(epoch: string): string {
-  return `The last publications of each subject of the history ${epoch}`;
+  return `${DESCRIPTION}${epoch}`;
+}
+
+function epochIn(description = ""): string | undefined {
+  return description.startsWith(DESCRIPTION) ? description.slice(DESCRIPTION.length) : undefined;
 }
 
 function isOf({ config }: StreamInfo, epoch: string): boolean {

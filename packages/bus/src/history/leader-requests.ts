@@ -2,16 +2,16 @@ import type { ApiError, StreamInfo } from "@nats-io/jetstream";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { NatsBus } from "../nats.ts";
 
-/** How long a better answer is waited for when the first is not worth much. */
+/** How long to wait for the leader's answer when the first answer is not the leader's. */
 const BETTER_WITHIN_MS = 500;
 const STREAM_INFO = "io.nats.jetstream.api.v1.stream_info_response";
 /** `JetStream system temporarily unavailable` and `JetStream cluster can not handle request`. */
 const NOT_SERVING: ReadonlySet<number> = new Set([10008, 10009]);
 
 /**
- * The bus's connection, as the JetStream client is to use it. What is asked of JetStream every node hears, and more than the
- * leader may answer, and sooner: one that hears from nobody says that it cannot serve; one that has just begun describes a
- * stream as it was when it ended. Such an answer is given only where no better one comes.
+ * The bus's connection for the JetStream client. Every node receives a JetStream request, and nodes other than the leader may
+ * answer it first: a node that is cut off says that it cannot serve, and one that has just started describes a stream as it was
+ * when it stopped. Such an answer is used only when no better one comes.
  */
 export function askingLeaders(bus: NatsBus): NatsConnection {
   const { connection } = bus;
@@ -22,7 +22,7 @@ export function askingLeaders(bus: NatsBus): NatsConnection {
   return Object.create(connection, { request: { value: request } });
 }
 
-/** Nobody lists themselves: who lists the leader among the others is not the leader. Without a cluster there is but one. */
+/** A node never lists itself among its replicas, so a description that lists the leader there is not by the leader. Without a cluster there is only one node. */
 export function isDescribedByLeader({ cluster }: { readonly cluster?: StreamInfo["cluster"] | undefined }): boolean {
   if (cluster === undefined) return true;
   const { leader, replicas = [] } = cluster;

@@ -4,9 +4,9 @@ import type { BusMessage } from "../bus.ts";
 import { parseDelivery } from "../delivery-subject.ts";
 import type { NatsBus } from "../nats.ts";
 
-/** Messages that were promised and do not come within this time are not waited for. */
+/** Stops waiting for announced messages after this much silence. */
 const SILENCE_MS = 1_000;
-/** After a reader that died the server tidies up by itself. */
+/** The server removes the consumer of a dead reader after this time. */
 const FORGET_AFTER_MS = 10_000;
 
 export type Range = {
@@ -51,7 +51,7 @@ export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Ran
     const count = Math.min(range.maxMessages, consumer.num_pending);
     return count === 0 ? [] : await pull(bus, `${range.stream}.${name}`, count, range);
   } finally {
-    // It would go by itself, later.
+    // The server would remove it too, but later.
     consumers.delete(range.stream, name).catch(() => {});
   }
 }

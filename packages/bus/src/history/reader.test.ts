@@ -1,4 +1,5 @@
 import { Subjects } from "@fanwire/protocol";
+import { createLog } from "@fanwire/service";
 import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import { expect, test } from "vitest";
 import type { NatsBus } from "../nats.ts";
@@ -18,7 +19,7 @@ function readerOf(answers: { describing(): Node; giving(): Node }) {
   const open = async (): Promise<OpenStream> => {
     const { name, knows } = answers.describing();
     const history = { epoch: "e", firstSequence: 1, lastSequence: knows, maxPerSubject: 1_000 };
-    return { ok: true, history, reign: name, duplicateWindowMs: 0 };
+    return { ok: true, history, reign: name, hasCopies: false, duplicateWindowMs: 0 };
   };
   const message = async (query: MessageQuery) => {
     const sequence = "seq" in query ? query.seq : 0;
@@ -30,7 +31,12 @@ function readerOf(answers: { describing(): Node; giving(): Node }) {
     jsm: {} as JetStreamManager,
     message,
     consumers: { add: () => Promise.reject(new Error("none")) } as unknown as ConsumerAPI,
-    watch: new StreamWatch({ open }, () => 0),
+    watch: new StreamWatch({
+      stream: { open, mark: open },
+      log: createLog("test", "silent"),
+      disconnects: () => 0,
+      witness: async () => undefined,
+    }),
     subjects,
   });
 }

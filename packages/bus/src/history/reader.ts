@@ -1,25 +1,25 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { HistoryState, Subjects } from "@fanwire/protocol";
+import type { Subjects } from "@fanwire/protocol";
 import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsBus } from "../nats.ts";
 import { type Failed, failureOf } from "./failures.ts";
-import type { HistoryFailure, Outcome, ReadOutcome, ReadRequest } from "./history.ts";
+import type { DescribedHistory, HistoryFailure, Outcome, ReadOutcome, ReadRequest } from "./history.ts";
 import type { MessageQuery, StoredMessage } from "./leader-messages.ts";
 import { Page } from "./page.ts";
 import { type Range, type RangeMessage, readRange } from "./range-consumer.ts";
 import type { OpenStream } from "./stream.ts";
 import type { StreamWatch } from "./stream-state.ts";
 
-/** So many are asked for one by one; only then a consumer pays. Most who come back missed few. */
+/** This many are read one by one; a consumer pays off only beyond that. Most resuming clients missed few. */
 const SINGLE_READS = 4;
-/** How long what passes is waited out. A caller that can wait longer asks again. */
+/** How long temporary failures are waited out. A caller that can wait longer asks again. */
 const DEADLINE_MS = 5_000;
 const PAUSE_MS = 250;
-/** For so long after a consumer could not be had none is asked for. */
+/** After a consumer could not be created none is requested for this long. */
 const NO_CONSUMERS_MS = 10_000;
 
-/** So many changes of the leader one read survives. */
-const MAX_REIGNS = 3;
+/** Number of terms in which one read is tried. */
+const MAX_TERMS = 3;
 
 const EVERYTHING = ">";
 
@@ -36,8 +36,8 @@ type ReaderParts = {
 type Answer<Result> = Outcome<{ readonly result: Result }>;
 
 /**
- * Reads what is stored, from the history's leader. That there is nothing more is believed only of one who led all the while, up to
- * where the history ended before: what a node does not have yet would look like nothing published.
+ * Reads what is stored, from the history's leader. "End of history" is trusted only if the same leader answered throughout, and only
+ * up to the end that was known before the read: what a node does not have yet would look like nothing published.
  */
 export class HistoryReader {
   readonly #bus: NatsBus;
@@ -59,7 +59,7 @@ export class HistoryReader {
 
   async read(request: ReadRequest): Promise<ReadOutcome> {
     const { upTo = 0, signal } = request;
-    for (let attempt = 1; attempt <= MAX_REIGNS; attempt++) {
+    for (let attempt = 1; attempt <= MAX_TERMS; attempt++) {
       const known = this.#watch.current;
       const before = known !== undefined && known.history.lastSequence >= upTo ? known : await this.#describe(signal);
       if (!before.ok) return before;
@@ -67,12 +67,12 @@ export class HistoryReader {
       const end = await this.#fill(page, request);
       if (!end.ok) return end;
 
-      // After the last publication was read: what was dropped before then shows.
+      // Described after the last publication was read, so that anything dropped before then shows.
       const after = await this.#describe(signal);
       if (!after.ok) return after;
       const { publications, next } = page;
       if (!end.result) return { ok: true, publications, through: next, isEnd: false, history: after.history };
-      // A node that hung while it led answers until it hears of its successor: that it knows nothing more says nothing.
+      // A node that hung while it led answers until it hears of its successor. Its end of the history proves nothing.
       if (after.reign !== before.reign) continue;
       return {
         ok: true,
@@ -85,9 +85,9 @@ export class HistoryReader {
     return { ok: false, reason: "unavailable", detail: "the history's leader changes again and again" };
   }
 
-  async state(signal?: AbortSignal): Promise<Outcome<{ readonly history: HistoryState }>> {
+  async state(signal?: AbortSignal): Promise<Outcome<DescribedHistory>> {
     const opened = await this.#describe(signal);
-    return opened.ok ? { ok: true, history: opened.history } : opened;
+    return opened.ok ? { ok: true, history: opened.history, hasCopies: opened.hasCopies } : opened;
   }
 
   async count(subject: string): Promise<Outcome<{ readonly count: number }>> {

@@ -1,24 +1,45 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Position } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
 import { SharedAnswer } from "../shared-answer.ts";
-import type { Failed } from "./failures.ts";
+import { isEarlierEpoch } from "./epoch.ts";
+import { type Failed, failed } from "./failures.ts";
 import type { HistoryStream, OpenStream } from "./stream.ts";
 
-/** A recreated stream is noticed after this time at the latest, while anybody appends or reads. */
+/** While anybody appends or reads, a recreated stream is noticed within this time. */
 const TRUSTED_FOR_MS = 1_000;
+/** A node that hung while it led describes the stream as it was, until it hears of its successor. */
+const BELIEVED_AFTER_MS = 15_000;
+/** Processes that notice at once that the stream went back should not all mark it. */
+const MARK_WITHIN_MS = 500;
 
-/** Remembers how the stream was last seen, and when that is not worth much any more. */
+type WatchParts = {
+  readonly stream: Pick<HistoryStream, "open" | "mark">;
+  readonly log: Log;
+  /** Number of lost connections to NATS so far. After each the stream may be another one. */
+  disconnects(): number;
+  /** The newest position that is recorded outside the history; undefined when there is no record. */
+  witness(): Promise<Position | undefined>;
+};
+
+/**
+ * Remembers the last description of the stream, and whether it can still be trusted. A stream that ends before what was seen
+ * of it went back: it was restored from an older copy, or lost its end in a crash. Its next sequences mean other
+ * publications, so it gets another epoch before anybody is told one of them.
+ */
 export class StreamWatch {
   readonly #shared: SharedAnswer<OpenStream | Failed>;
-  readonly #disconnects: () => number;
+  readonly #parts: WatchParts;
   #seen: OpenStream | undefined;
   #seenAt = Number.NEGATIVE_INFINITY;
   #seenAtDisconnects = -1;
   #isDoubted = true;
   #highest = 0;
+  #wentBackSince: number | undefined;
 
-  /** @param disconnects how often NATS was lost so far: after each, the stream may be another one. */
-  constructor(stream: Pick<HistoryStream, "open">, disconnects: () => number) {
-    this.#disconnects = disconnects;
-    this.#shared = new SharedAnswer(() => this.#look(stream));
+  constructor(parts: WatchParts) {
+    this.#parts = parts;
+    this.#shared = new SharedAnswer(() => this.#look());
   }
 
   get epoch(): string | undefined {
@@ -30,12 +51,12 @@ export class StreamWatch {
     return this.#seen?.duplicateWindowMs ?? 0;
   }
 
-  /** The stream, as long as nothing speaks against its being the one last seen. */
+  /** The stream as last described; undefined when it may have changed since. */
   get current(): OpenStream | undefined {
-    return this.#isDoubted || this.#seenAtDisconnects !== this.#disconnects() ? undefined : this.#seen;
+    return this.#isDoubted || this.#seenAtDisconnects !== this.#parts.disconnects() ? undefined : this.#seen;
   }
 
-  /** Asks; creates the stream when it is missing. */
+  /** Asks NATS for a description. Creates the stream when it is missing. */
   refresh(): Promise<OpenStream | Failed> {
     return this.#shared.get();
   }
@@ -44,24 +65,68 @@ export class StreamWatch {
     this.#isDoubted = true;
   }
 
+  /** Something with this sequence was stored in the stream as last seen. */
+  remember({ epoch, sequence }: Position): void {
+    if (epoch === this.epoch) this.#highest = Math.max(this.#highest, sequence);
+  }
+
   /** The epoch of a publication that was stored just now. Asks again when its sequence does not follow those seen before. */
   async epochAt(sequence: number, isDuplicate: boolean): Promise<string | undefined> {
     const isOld = performance.now() - this.#seenAt > TRUSTED_FOR_MS;
     const isBackwards = !isDuplicate && sequence <= this.#highest;
-    this.#highest = Math.max(this.#highest, sequence);
-    if (this.current === undefined || isOld || isBackwards) await this.refresh();
-    return this.epoch;
+    if (!isBackwards) this.#highest = sequence;
+    if (this.current !== undefined && !isOld && !isBackwards) return this.epoch;
+    const described = await this.refresh();
+    if (described.ok) return described.history.epoch;
+    return isBackwards ? undefined : this.epoch;
   }
 
-  async #look(stream: Pick<HistoryStream, "open">): Promise<OpenStream | Failed> {
-    const disconnects = this.#disconnects();
-    const opened = await stream.open();
+  async #look(): Promise<OpenStream | Failed> {
+    const { stream, disconnects: countDisconnects, witness } = this.#parts;
+    const disconnects = countDisconnects();
+    // Must be taken before the description: what is learned later would make an honest description seem to go back.
+    const known = this.epoch === undefined ? [] : [{ epoch: this.epoch, sequence: this.#highest }];
+    const witnessed = this.#seenAtDisconnects === disconnects ? undefined : await witness().catch(() => undefined);
+    if (witnessed !== undefined) known.push(witnessed);
+    const described = await stream.open();
+    if (!described.ok) return described;
+    const opened = await this.#believed(described, known);
     if (!opened.ok) return opened;
-    if (opened.history.epoch !== this.epoch) this.#highest = opened.history.lastSequence;
+    const { epoch, lastSequence } = opened.history;
+    this.#highest = epoch === this.epoch ? Math.max(this.#highest, lastSequence) : lastSequence;
     this.#seen = opened;
     this.#seenAt = performance.now();
     this.#seenAtDisconnects = disconnects;
     this.#isDoubted = false;
     return opened;
   }
+
+  /** The stream as described, or with another epoch when it has gone back. */
+  async #believed(described: OpenStream, known: readonly Position[]): Promise<OpenStream | Failed> {
+    const { history, hasCopies } = described;
+    const beyond = known.find((position) => isBeyond(position, history));
+    if (beyond === undefined) {
+      this.#wentBackSince = undefined;
+      return described;
+    }
+    const now = performance.now();
+    this.#wentBackSince ??= now;
+    if (hasCopies && now - this.#wentBackSince < BELIEVED_AFTER_MS) {
+      return failed("unusable", "NATS describes less of the history than was stored", true);
+    }
+    await delay(Math.random() * MARK_WITHIN_MS);
+    const marked = await this.#parts.stream.mark(history.epoch);
+    const { epoch, lastSequence } = history;
+    this.#parts.log.error(
+      { epoch, lastSequence, known: beyond, marked: marked.ok ? marked.history.epoch : marked.detail },
+      "the history has lost its newest part, positions in it are not valid any more",
+    );
+    if (!marked.ok) return { ...marked, detail: `the history went back and cannot be marked: ${marked.detail}` };
+    this.#wentBackSince = undefined;
+    return marked;
+  }
+}
+
+function isBeyond(known: Position, { epoch, lastSequence }: OpenStream["history"]): boolean {
+  return isEarlierEpoch(epoch, known.epoch) || (epoch === known.epoch && lastSequence < known.sequence);
 }

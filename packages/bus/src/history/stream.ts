@@ -12,23 +12,25 @@ import {
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import type { HistoryConfig } from "../settings.ts";
-import { epochFrom } from "./epoch.ts";
+import { epochFrom, markedDescription } from "./epoch.ts";
 import { type Failed, failed, failureOf } from "./failures.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";
 
-/** JetStream's own default. A publication that is sent again under its id is not stored again within it. */
+/** JetStream's own default. Within this time a publication with the same id is not stored again. */
 const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NAME_IN_USE = 10058;
 
 export type OpenStream = {
   readonly ok: true;
   readonly history: HistoryState;
-  /** Who leads it since when, in which life: what two descriptions with the same say was true in between. */
+  /** Identifies the term of its leader. Between two descriptions with the same term the leader did not change. */
   readonly reign: string;
+  /** Other nodes keep copies: one that hung while it led may describe it as it was. */
+  readonly hasCopies: boolean;
   readonly duplicateWindowMs: number;
 };
 
-/** The stream behind the history: described, created when missing, looked at with suspicion when somebody else made it. */
+/** The stream behind the history. Describes it, creates it when it is missing, and refuses one that cannot be the history. */
 export class HistoryStream {
   readonly #jsm: JetStreamManager;
   readonly #subjects: Subjects;
@@ -51,6 +53,20 @@ export class HistoryStream {
     }
   }
 
+  /** Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one. */
+  async mark(epoch: string): Promise<OpenStream | Failed> {
+    try {
+      const found = await this.#find();
+      if (found === undefined) return failed("unusable", "the history is gone", true);
+      const { created, config } = found;
+      if (epochFrom(created, config.description) !== epoch) return this.#accept(found);
+      const description = markedDescription(config.description ?? "", Date.now());
+      return this.#accept(await this.#jsm.streams.update(config.name, { description }));
+    } catch (error) {
+      return failureOf(error);
+    }
+  }
+
   async #find(): Promise<StreamInfo | undefined> {
     try {
       return await this.#jsm.streams.info(this.#subjects.historyStream);
@@ -66,7 +82,7 @@ export class HistoryStream {
       this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "the history is ready");
       return created;
     } catch (error) {
-      // Somebody with other limits was quicker.
+      // Another service, with other limits, created it first.
       const isTaken = error instanceof JetStreamApiError && error.code === STREAM_NAME_IN_USE;
       const existing = isTaken ? await this.#find() : undefined;
       if (existing !== undefined) return existing;
@@ -84,17 +100,18 @@ export class HistoryStream {
     return {
       ok: true,
       history: {
-        epoch: epochFrom(created),
+        epoch: epochFrom(created, config.description),
         firstSequence: state.first_seq,
         lastSequence: state.last_seq,
         maxPerSubject: config.max_msgs_per_subject > 0 ? config.max_msgs_per_subject : Number.POSITIVE_INFINITY,
       },
       reign: [created, cluster?.leader, cluster?.leader_since].join(" "),
+      hasCopies: (cluster?.replicas?.length ?? 0) > 0,
       duplicateWindowMs: config.duplicate_window / 1_000_000,
     };
   }
 
-  /** What keeps a stream from being our log: what is stored in it would not be ours, or be heard by nobody. */
+  /** Why a stream cannot be the history: it would store other subjects, or nobody would receive what is stored. */
   #obstacle({ subjects, republish, retention, sealed }: StreamConfig): string | undefined {
     const { allHistory, allLive } = this.#subjects;
     if (subjects.length !== 1 || subjects[0] !== allHistory) return `does not keep ${allHistory}, and that alone`;
@@ -156,7 +173,7 @@ function wantedConfig(subjects: Subjects, config: HistoryConfig): WantedConfig {
     max_bytes: config.maxBytes,
     max_msgs: -1,
     duplicate_window: nanos(Math.min(DUPLICATE_WINDOW_MS, maxAgeMs)),
-    // What is taken out of the middle leaves no trace, and a reader would be told that nothing is missing.
+    // Deleting from the middle leaves no trace, so a reader would wrongly be told that nothing is missing.
     deny_delete: true,
     deny_purge: true,
   };

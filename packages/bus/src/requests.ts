@@ -1,0 +1,154 @@
+import {
+  errors,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type Payload,
+  type PermissionViolationError,
+} from "@nats-io/transport-node";
+import type { BusMessage, BusSubscription, GatherOptions } from "./bus.ts";
+import { HeaderBlock } from "./header-block.ts";
+
+/** Status by which NATS answers when nobody is subscribed to the subject. */
+const NO_RESPONDERS = 503;
+/** That of nats.js. */
+const DEFAULT_TIMEOUT_MS = 1_000;
+
+type Waiting = {
+  readonly subject: string;
+  onReply(message: BusMessage): void;
+  onFailure(error: Error): void;
+};
+type RequestsParts = {
+  readonly connection: Pick<NatsConnection, "publish">;
+  createInbox(): string;
+  /** Subscribes without decoding headers: nats.js cannot decode every header that nats-server passes on. */
+  subscribe(subject: string, receiver: (message: BusMessage) => void): BusSubscription;
+  writeHeld(): void;
+};
+
+/**
+ * Requests over one inbox, like those of nats.js. The handler of nats.js decodes the headers of every reply without content. A
+ * header that it cannot decode throws inside its reader, and then the connection receives nothing more. Anybody may send such
+ * a reply, so all requests of the bus and of the JetStream client go through here.
+ */
+export class Requests {
+  readonly #parts: RequestsParts;
+  readonly #waiting = new Map<string, Waiting>();
+  #inbox: string | undefined;
+  #count = 0;
+
+  constructor(parts: RequestsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves with the first reply. Rejects, with the errors of nats.js, after the timeout, when the subject has no responders
+   * and when NATS forbids to publish to it.
+   */
+  request: NatsConnection["request"] = (subject, payload, { timeout, headers } = { timeout: DEFAULT_TIMEOUT_MS }) =>
+    new Promise((resolve, reject) => {
+      const end = this.#open(subject, payload, headers, {
+        onReply: (message) => {
+          stop();
+          if (saysNoResponders(message)) reject(new errors.NoRespondersError(subject));
+          else resolve(answerOf(message));
+        },
+        onFailure: (error) => {
+          stop();
+          reject(error);
+        },
+      });
+      const timer = setTimeout(() => {
+        end();
+        reject(new errors.TimeoutError());
+      }, timeout);
+      const stop = () => {
+        clearTimeout(timer);
+        end();
+      };
+    });
+
+  /** Gathers replies until none came for `stallMs`, at most for `maxWaitMs`. Rejects when NATS forbids to publish to the subject. */
+  requestMany(subject: string, payload: Uint8Array, { stallMs, maxWaitMs }: GatherOptions): Promise<BusMessage[]> {
+    const messages: BusMessage[] = [];
+    return new Promise((resolve, reject) => {
+      let stalled: NodeJS.Timeout | undefined;
+      const end = this.#open(subject, payload, undefined, {
+        onReply: (message) => {
+          if (saysNoResponders(message)) return finish();
+          messages.push(message);
+          clearTimeout(stalled);
+          stalled = setTimeout(finish, stallMs);
+        },
+        onFailure: (error) => finish(error),
+      });
+      const longest = setTimeout(() => finish(), maxWaitMs);
+      const finish = (failure?: Error) => {
+        clearTimeout(stalled);
+        clearTimeout(longest);
+        end();
+        if (failure) reject(failure);
+        else resolve(messages);
+      };
+    });
+  }
+
+  /** NATS forbids to publish to a subject. */
+  forbid(error: PermissionViolationError): void {
+    for (const waiting of [...this.#waiting.values()]) {
+      if (waiting.subject === error.subject) waiting.onFailure(error);
+    }
+  }
+
+  /** The connection is closed for good. */
+  stop(): void {
+    for (const waiting of [...this.#waiting.values()]) waiting.onFailure(new errors.ClosedConnectionError());
+  }
+
+  /** Publishes and passes on replies until the function that it returns is called. Throws when the connection is closed. */
+  #open(
+    subject: string,
+    payload: Payload | undefined,
+    headers: MsgHdrs | undefined,
+    receiver: Omit<Waiting, "subject">,
+  ): () => void {
+    this.#inbox ??= this.#openInbox();
+    this.#count++;
+    const token = this.#count.toString(36);
+    this.#parts.writeHeld();
+    this.#parts.connection.publish(subject, payload, {
+      reply: `${this.#inbox}.${token}`,
+      ...(headers && { headers }),
+    });
+    this.#waiting.set(token, { subject, ...receiver });
+    return () => this.#waiting.delete(token);
+  }
+
+  #openInbox(): string {
+    const inbox = this.#parts.createInbox();
+    this.#parts.subscribe(`${inbox}.*`, (message) => {
+      this.#waiting.get(message.subject.slice(inbox.length + 1))?.onReply(message);
+    });
+    return inbox;
+  }
+}
+
+function saysNoResponders({ data, headers }: BusMessage): boolean {
+  return data.length === 0 && headers instanceof HeaderBlock && headers.status === NO_RESPONDERS;
+}
+
+/** As much of the client's message as those who ask read of it: `data`, `string()`, `json()`, and headers that never throw. */
+function answerOf(message: BusMessage): Msg {
+  const text = () => Buffer.from(message.data).toString();
+  const answer = {
+    subject: message.subject,
+    reply: message.reply,
+    data: message.data,
+    headers: message.headers,
+    respond: (data: string) => message.respond(data),
+    string: text,
+    json: (reviver?: (key: string, value: unknown) => unknown) => JSON.parse(text(), reviver),
+  };
+  return answer as unknown as Msg; // the members above are all that the JetStream client and we use
+}
