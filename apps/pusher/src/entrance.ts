@@ -205,8 +205,12 @@ export class Entrance {
     const { connection } = waiting.entering;
     const { connectionId } = connection.getUserData();
     let pending = replay?.missed ?? [];
+    let frames = 0;
     for (;;) {
       for (const frame of this.#frames(waiting, pending)) {
+        // A long replay takes turns with others: each frame may hold a hundred publications.
+        if (frames > 0) await this.#slices.turn();
+        frames++;
         const isReady = await this.#untilDrained(waiting);
         if (edge.connection(connectionId) !== connection) return false;
         if (!isReady) {
