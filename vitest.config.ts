@@ -1,12 +1,12 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
-import { findLocalNatsServer } from "./scripts/nats-server.ts";
+import { findLocalNatsServer } from "./scripts/start/nats-server.ts";
 
 // Sources are tested directly: every @fanwire package exports its source under this condition.
 const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "default"] } };
 
 /** Finds tests that assert something before it can be known. */
-const late = process.env.FANWIRE_TEST_LATE === "1" ? ["./test/support/late-sockets.ts"] : [];
+const late = process.env.FANWIRE_TEST_LATE === "1" ? ["./test/support/delayed-sockets.ts"] : [];
 
 /** The nats-server that `npm test` found or fetched. Without one, tests that need it fail with a sentence. */
 const nats = await findLocalNatsServer();

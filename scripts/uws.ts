@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { uwsProblem } from "../apps/pusher/src/native-module.ts";
+import { uwsProblem } from "../apps/pusher/src/process/native-module.ts";
 
 /**
  * Ends the process with the reason when uWebSockets.js does not load on this machine.

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
 import type { TestChannel } from "../support/cluster.ts";
 import { until } from "../support/wait.ts";
-import type { Part } from "./part.ts";
+import type { Part } from "./service-process.ts";
 
 const EVERY_MS = 100;
 const EVENT = "chaos";

@@ -11,7 +11,7 @@ import { openPublications, type TestPublications, topic } from "../support/durab
 import { freePorts } from "../support/free-ports.ts";
 import { createShiftedClock, type ShiftedClock } from "./clock.ts";
 import { type ChaosNats, startChaosNats } from "./nats-nodes.ts";
-import { Part, type Service } from "./part.ts";
+import { Part, type Service } from "./service-process.ts";
 
 export const TOKEN_SECRET = "of nobody, for nothing but this chaos test";
 

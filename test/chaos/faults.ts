@@ -5,9 +5,9 @@ import { historyLeader, isHistoryOn } from "../support/history.ts";
 import { until } from "../support/wait.ts";
 import { type ChaosCluster, connectionsOf, isAlive, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
 import { type ChaosNode, fillDisk, setLinks } from "./nats-nodes.ts";
-import type { Part } from "./part.ts";
 import type { Random } from "./random.ts";
 import { TOKEN_LIFETIME_MS } from "./readers.ts";
+import type { Part } from "./service-process.ts";
 
 export type FaultContext = {
   readonly cluster: ChaosCluster;

@@ -5,12 +5,12 @@ import { type ChaosCluster, startChaosCluster } from "./cluster.ts";
 import { type Fault, type FaultContext, faults } from "./faults.ts";
 import { Ledger, type Reader } from "./ledger.ts";
 import { Load } from "./load.ts";
-import type { Part } from "./part.ts";
 import { writePostMortem } from "./post-mortem.ts";
 import { Random } from "./random.ts";
 import { type ChaosClient, connectFanwireReader, connectRawReader, connectSseReader } from "./readers.ts";
 import { brief, type FaultRow, formatRow, Report } from "./report.ts";
 import { selectFaults } from "./selection.ts";
+import type { Part } from "./service-process.ts";
 
 /** Readiness must be red within this time: five seconds without an answer from NATS, and a request. */
 const RED_WITHIN_MS = 10_000;
@@ -230,7 +230,7 @@ class Run {
 
   #connectClients(): ChaosClient[] {
     const open = (
-      door: typeof connectFanwireReader,
+      protocol: typeof connectFanwireReader,
       kind: string,
       user: string | undefined,
       subscriptions: readonly string[],
@@ -242,7 +242,7 @@ class Run {
           this.#onDisconnect(address.split(".")[0] ?? "", `${name} on ${address} (${how})`),
         notRecovered: () => void this.#report.notRecovered.push(`${this.#fault}: ${name}`),
       };
-      return door({ cluster: this.#cluster, ledger: this.#ledger, reader, events });
+      return protocol({ cluster: this.#cluster, ledger: this.#ledger, reader, events });
     };
     return [
       ...["anna", "bob", "anna", undefined].flatMap((user) => [

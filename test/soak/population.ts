@@ -3,9 +3,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "@fanwire/client";
 import { SignJWT } from "jose";
 import { WebSocket } from "ws";
-import { connectClient } from "../support/client.ts";
 import type { TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
+import { connectClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 import { Names } from "./names.ts";
 
@@ -15,7 +15,7 @@ const TOKEN_SECONDS = [15, 600];
 /** One connection; what happens to it is counted where it happens. */
 type Connected = { readonly address: string | undefined; close(): void };
 
-/** A constant number of connections on all doors, each of which lives for a while and is followed by another. */
+/** A constant number of connections on all protocols, each of which lives for a while and is followed by another. */
 export class Population {
   readonly names = new Names();
   /** Addresses of those that are open, by user. */
@@ -69,8 +69,8 @@ export class Population {
   }
 
   async #open(user: string): Promise<Connected> {
-    const doors = [this.#openFanwire, this.#openFanwire, this.#openRaw, this.#openSse];
-    const open = doors[Math.floor(Math.random() * doors.length)] ?? this.#openFanwire;
+    const protocols = [this.#openFanwire, this.#openFanwire, this.#openRaw, this.#openSse];
+    const open = protocols[Math.floor(Math.random() * protocols.length)] ?? this.#openFanwire;
     return open.call(this, user);
   }
 

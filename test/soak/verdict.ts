@@ -1,5 +1,5 @@
+import { figure } from "./chart.ts";
 import { type Growth, judgeGrowth } from "./growth.ts";
-import { figure } from "./picture.ts";
 import { type QuantityName, quantities, type Series } from "./sampler.ts";
 
 /** `growth` is undefined when the run was too short to tell. */

@@ -4,7 +4,7 @@ import { until } from "./wait.ts";
 
 export type TestPusher = AsyncDisposable & {
   readonly process: TestProcess;
-  /** The raw door. */
+  /** The raw protocol. */
   readonly url: string;
   readonly adminUrl: string;
 };

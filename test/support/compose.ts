@@ -27,7 +27,7 @@ export type Container = {
 };
 
 export type ComposeCluster = AsyncDisposable & {
-  /** Where HAProxy's two doors are published: `127.0.0.1:<port>`. */
+  /** Where HAProxy's two protocols are published: `127.0.0.1:<port>`. */
   readonly pusherAddress: string;
   readonly publisherAddress: string;
   containers(service?: string): Promise<Container[]>;

@@ -22,7 +22,7 @@ export const hasPhp = spawnSync("php", ["-v"]).status === 0;
 
 /** A PHP process that is a peer of the channel server. */
 export function startPhpPeer(address: string): PhpPeer {
-  const script = fileURLToPath(new URL("channel-peer.php", import.meta.url));
+  const script = fileURLToPath(new URL("./channel-peer.php", import.meta.url));
   const child = spawn("php", [script, address], { stdio: ["pipe", "pipe", "inherit"] });
   const frames: PhpFrame[] = [];
   let text = "";

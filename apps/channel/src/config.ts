@@ -1,9 +1,9 @@
 import type { BlockList } from "node:net";
 import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type LogLevel, readSettings, setting } from "@fanwire/service";
-import { maxFrameBytes } from "./frames.ts";
-import { networkList, parseNetwork } from "./networks.ts";
-import { allowClasses, type ClassRule, isClassPattern } from "./php-classes.ts";
+import { allowClasses, type ClassRule, isClassPattern } from "./php/classes.ts";
+import { networkList, parseNetwork } from "./server/networks.ts";
+import { maxFrameBytes } from "./wire/frames.ts";
 
 const MIB = 1_048_576;
 

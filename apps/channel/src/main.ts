@@ -1,5 +1,5 @@
 import { createLog, run } from "@fanwire/service";
-import { startChannel } from "./channel.ts";
+import { startChannel } from "./channel-server.ts";
 import { channelSettings, readConfig } from "./config.ts";
 
 await run(

@@ -1,7 +1,7 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Traffic } from "./traffic.ts";
+import type { Traffic } from "./counters.ts";
 
 type Values = Readonly<Record<string, number>>;
 

@@ -2,8 +2,8 @@ import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import type { Publication } from "@fanwire/protocol";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { PublishResult } from "./core/publish.ts";
-import { refusalCodes } from "./errors.ts";
+import type { PublishResult } from "./cluster/publish-result.ts";
+import { refusalCodes } from "./http/errors.ts";
 
 /** Labels have few values, whatever callers send, because each pair is a time series. */
 export type ObservedRequest = {

@@ -2,14 +2,14 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Bus, LateBus, type NatsBus, openJetStreamHistory, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
-import { ApiKeys } from "./auth.ts";
-import { Cluster } from "./cluster.ts";
+import { type Api, type ApiParts, createApi } from "./app.ts";
+import { Cluster } from "./cluster/cluster-client.ts";
+import { LateHistory } from "./cluster/late-history.ts";
 import type { PublisherConfig } from "./config.ts";
-import { type Api, type ApiParts, createApi } from "./http.ts";
-import { JsonBodies } from "./json-body.ts";
-import { LateHistory } from "./late-history.ts";
+import { ApiKeys } from "./http/api-keys.ts";
+import { JsonBodies } from "./http/json-body.ts";
+import { type ApiServer, startApiServer } from "./http/server.ts";
 import { PublisherMetrics } from "./metrics.ts";
-import { type ApiServer, startApiServer } from "./server.ts";
 
 /** How long a stop waits for requests in hand: longer than NATS and a worker together may take to answer one. */
 const STOP_GRACE_MS = 5_000;

@@ -148,7 +148,14 @@ class FakeWorker {
 
   connection() {
     const openedAt = "2026-01-01T00:00:00.000Z";
-    return { address: `${this.#id}.1`, door: "raw", topics: [], remoteAddress: "127.0.0.1", openedAt, unsentBytes: 0 };
+    return {
+      address: `${this.#id}.1`,
+      protocol: "raw",
+      topics: [],
+      remoteAddress: "127.0.0.1",
+      openedAt,
+      unsentBytes: 0,
+    };
   }
 }
 

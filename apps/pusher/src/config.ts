@@ -1,13 +1,13 @@
 import { availableParallelism } from "node:os";
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
-import { originProblem } from "./core/allowed-origins.ts";
-import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./token-settings.ts";
+import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./auth/token-settings.ts";
+import { originProblem } from "./connections/allowed-origins.ts";
 
 export const pusherSettings = {
   ...sharedSettings,
-  PUSHER_HOST: setting.host("0.0.0.0").describe("Address the edge listens on; `::` for IPv6 and IPv4."),
-  PUSHER_PORT: setting.port(4236).describe("Port of the edge: WebSocket."),
+  PUSHER_HOST: setting.host("0.0.0.0").describe("Address the hub listens on; `::` for IPv6 and IPv4."),
+  PUSHER_PORT: setting.port(4236).describe("Port of the hub: WebSocket."),
   PUSHER_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
   PUSHER_ADMIN_PORT: setting.port(9236).describe("Port of /healthz, /readyz and /metrics."),
   PUSHER_WORKERS: setting

@@ -1,11 +1,11 @@
 import { ConfigError, createLog, run } from "@fanwire/service";
 import { configWarnings, pusherSettings, readConfig } from "./config.ts";
-import { uwsProblem } from "./native-module.ts";
+import { uwsProblem } from "./process/native-module.ts";
 
 await run(
   {
     name: "pusher",
-    summary: "the edge: holds the browsers' connections and delivers publications to them.",
+    summary: "the hub: holds the browsers' connections and delivers publications to them.",
     settings: pusherSettings,
     readConfig,
     createLog: (config) => createLog("pusher", config.logLevel),
@@ -14,7 +14,7 @@ await run(
     start: async (config, log, signal) => {
       // uWebSockets.js takes it from the environment, and so do the worker processes, which inherit it.
       process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(config.limits.headerBytes);
-      const { startPusher } = await import("./pusher.ts").catch((cause: unknown) => {
+      const { startPusher } = await import("./process/pusher.ts").catch((cause: unknown) => {
         const problem = uwsProblem(cause);
         throw problem === undefined ? cause : new ConfigError(problem, { cause });
       });

@@ -1,7 +1,7 @@
 import { createLog } from "@fanwire/service";
 import { readConfig } from "./config.ts";
-import { startWorker, type Worker } from "./worker.ts";
-import { type FromWorker, HEARTBEAT_MS, type ToWorker } from "./worker-messages.ts";
+import { startWorker, type Worker } from "./process/worker.ts";
+import { type FromWorker, HEARTBEAT_MS, type ToWorker } from "./process/worker-messages.ts";
 
 /** Entry of a worker process. Its supervisor forks it, starts it with a message and stops it with another. */
 const config = readConfig(process.env);

@@ -10,7 +10,7 @@ function load({ size, clients, seconds }: LoadSettings) {
 
 export const durable = fanOutScenario({
   name: "durable",
-  summary: "1,000 clients × 50 durable publications/s against live ones, raw door",
+  summary: "1,000 clients × 50 durable publications/s against live ones, raw protocol",
   servers: [pusher, pusherDurable],
   load,
 });

@@ -6,7 +6,7 @@ import { grouped, percent, twoDigits } from "../format.ts";
 import type { Lab } from "../lab.ts";
 import { startMeter } from "../meter.ts";
 import { measureRounds } from "../rounds.ts";
-import { rawDoor, startPusher } from "../servers/pusher.ts";
+import { rawProtocol, startPusher } from "../servers/pusher.ts";
 import type { Scenario } from "./scenario.ts";
 
 type Contestant = {
@@ -55,7 +55,7 @@ export const frontier: Scenario = {
 };
 
 async function measure(lab: Lab, contestant: Contestant, seconds: number): Promise<Sample> {
-  const running = await startPusher(lab, { dialect: rawDoor });
+  const running = await startPusher(lab, { dialect: rawProtocol });
   const abort = new AbortController();
   try {
     let received = 0;

@@ -11,7 +11,7 @@ import type { Lab } from "../lab.ts";
 import { residentBytes } from "../memory.ts";
 import { startMeter } from "../meter.ts";
 import { measureRounds } from "../rounds.ts";
-import { fanwireDoor, rawDoor, startPusher } from "../servers/pusher.ts";
+import { fanwireProtocol, rawProtocol, startPusher } from "../servers/pusher.ts";
 import type { RunningServer } from "../servers/server.ts";
 import type { LoadSettings, Scenario } from "./scenario.ts";
 
@@ -77,7 +77,7 @@ function scaleOf({ size, clients, seconds }: LoadSettings): Scale {
 async function measure(lab: Lab, disturbance: Disturbance, scale: Scale): Promise<Sample> {
   const link = await startLink(lab.nats.port);
   const env = { FANWIRE_NATS_URL: `nats://127.0.0.1:${link.port}`, PUSHER_MAX_UNSENT_BYTES: String(MEBIBYTE) };
-  const running = await startPusher(lab, { dialect: rawDoor, env });
+  const running = await startPusher(lab, { dialect: rawProtocol, env });
   const [client, others] = await Promise.all([startLoadClient(lab), startLoadClient(lab)]);
   const sockets: Socket[] = [];
   try {
@@ -158,7 +158,7 @@ async function prepareRepair({ lab, running, link, scale, sockets }: Scene) {
 async function prepareStampede({ lab, running, others, scale }: Scene) {
   const topic = `isolation.${Date.now()}`;
   const since = await store(lab, topic, 100, 100);
-  const dialect = { ...fanwireDoor, path: `/?topic=${topic}.*&since=${since}` };
+  const dialect = { ...fanwireProtocol, path: `/?topic=${topic}.*&since=${since}` };
   return () => others.call("open", { address: running.address, dialect, connections: scale.readers });
 }
 

@@ -11,7 +11,7 @@ import { startMeter } from "../meter.ts";
 import { measureRounds } from "../rounds.ts";
 import { peers } from "../servers/all.ts";
 import { bare } from "../servers/bare.ts";
-import { pusher, pusherFanwire, rawDoor, startPusher } from "../servers/pusher.ts";
+import { pusher, pusherFanwire, rawProtocol, startPusher } from "../servers/pusher.ts";
 import type { Server } from "../servers/server.ts";
 import type { LoadSettings, Scenario } from "./scenario.ts";
 
@@ -67,7 +67,7 @@ async function withUserAndTopic(connections: number): Promise<Server> {
       new SignJWT({ topics: [">"] }).setProtectedHeader({ alg: "HS256" }).setSubject(`user-${index}`).sign(key),
     ),
   );
-  const dialect = { ...rawDoor, path: "/?topic=topic-{index}&token={token}", tokens };
+  const dialect = { ...rawProtocol, path: "/?topic=topic-{index}&token={token}", tokens };
   return {
     name: "pusher-user-topic",
     summary: "",

@@ -9,7 +9,7 @@ import { grouped, percent, twoDigits } from "../format.ts";
 import type { Lab } from "../lab.ts";
 import { startMeter } from "../meter.ts";
 import { measureRounds } from "../rounds.ts";
-import { fanwireDoor, startPusher } from "../servers/pusher.ts";
+import { fanwireProtocol, startPusher } from "../servers/pusher.ts";
 import type { LoadSettings, Scenario } from "./scenario.ts";
 
 type Contestant = { name: string; missed: number };
@@ -65,7 +65,7 @@ function readersFor({ size, clients }: LoadSettings): number {
 
 async function measure(lab: Lab, readers: number, missed: number): Promise<Sample> {
   const topic = `stampede-${++stampedes}`;
-  const running = await startPusher(lab, { dialect: fanwireDoor });
+  const running = await startPusher(lab, { dialect: fanwireProtocol });
   const client = await startLoadClient(lab);
   const nats = await connect({ servers: lab.natsUrl });
   try {
@@ -81,7 +81,7 @@ async function measure(lab: Lab, readers: number, missed: number): Promise<Sampl
     const startedAt = nowMicros();
     await client.call("open", {
       address: running.address,
-      dialect: { ...fanwireDoor, path },
+      dialect: { ...fanwireProtocol, path },
       connections: readers,
       expectation: { total: missed, recordFrom: 0, recordEvery: 1 },
     });

@@ -11,7 +11,7 @@ import type { Lab } from "../lab.ts";
 import { startMeter } from "../meter.ts";
 import { measureRounds } from "../rounds.ts";
 import { startOverNats } from "../servers/own-process.ts";
-import { rawDoor } from "../servers/pusher.ts";
+import { rawProtocol } from "../servers/pusher.ts";
 import type { RunningServer } from "../servers/server.ts";
 import { startService } from "../servers/service.ts";
 import type { Scenario } from "./scenario.ts";
@@ -76,7 +76,7 @@ async function startPusherForTargets(lab: Lab): Promise<Target> {
   });
   const workerId = /"workerId":"([^"]+)"/.exec(tail())?.[1];
   if (workerId === undefined) throw new Error("the pusher did not say its worker id");
-  return { pid, stop, address: { host: "127.0.0.1", port }, dialect: rawDoor, workerId };
+  return { pid, stop, address: { host: "127.0.0.1", port }, dialect: rawProtocol, workerId };
 }
 
 /** Every connection is sent `rounds` publications; `AT_ONCE` requests are under way at any time. */

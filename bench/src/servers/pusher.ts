@@ -4,9 +4,9 @@ import { everyoneDurably, publishOverNats } from "./over-nats.ts";
 import type { RunningServer, Server } from "./server.ts";
 import { startService } from "./service.ts";
 
-export const rawDoor: Dialect = { ...plainDialect, greetings: 1 };
-export const fanwireDoor: Dialect = { ...rawDoor, subprotocol: "fanwire.v1" };
-const sseDoor: Dialect = { ...rawDoor, transport: "events", path: "/sse" };
+export const rawProtocol: Dialect = { ...plainDialect, greetings: 1 };
+export const fanwireProtocol: Dialect = { ...rawProtocol, subprotocol: "fanwire.v1" };
+const sseProtocol: Dialect = { ...rawProtocol, transport: "events", path: "/sse" };
 
 const settings = {
   PUSHER_WORKERS: "1",
@@ -26,36 +26,36 @@ export async function startPusher(lab: Lab, { dialect, subjects, env }: Options)
 
 export const pusher: Server = {
   name: "pusher",
-  summary: "apps/pusher, one worker, raw door",
-  start: (lab) => startPusher(lab, { dialect: rawDoor }),
+  summary: "apps/pusher, one worker, raw protocol",
+  start: (lab) => startPusher(lab, { dialect: rawProtocol }),
 };
 
 export const pusherFlush: Server = {
   name: "pusher-flush",
   summary: "the same with PUSHER_FLUSH_MS=10",
-  start: (lab) => startPusher(lab, { dialect: rawDoor, env: { PUSHER_FLUSH_MS: "10" } }),
+  start: (lab) => startPusher(lab, { dialect: rawProtocol, env: { PUSHER_FLUSH_MS: "10" } }),
 };
 
 export const pusherFanwire: Server = {
   name: "pusher-v1",
   summary: "the same through fanwire.v1",
-  start: (lab) => startPusher(lab, { dialect: fanwireDoor }),
+  start: (lab) => startPusher(lab, { dialect: fanwireProtocol }),
 };
 
 export const pusherSse: Server = {
   name: "pusher-sse",
   summary: "the same through SSE",
-  start: (lab) => startPusher(lab, { dialect: sseDoor }),
+  start: (lab) => startPusher(lab, { dialect: sseProtocol }),
 };
 
 export const pusherDurable: Server = {
   name: "pusher-durable",
-  summary: "the raw door, publications by way of the history",
-  start: (lab) => startPusher(lab, { dialect: rawDoor, subjects: [everyoneDurably] }),
+  summary: "the raw protocol, publications by way of the history",
+  start: (lab) => startPusher(lab, { dialect: rawProtocol, subjects: [everyoneDurably] }),
 };
 
 export const pusherFanwireDurable: Server = {
   name: "pusher-v1-durable",
   summary: "fanwire.v1, publications by way of the history, with positions",
-  start: (lab) => startPusher(lab, { dialect: fanwireDoor, subjects: [everyoneDurably] }),
+  start: (lab) => startPusher(lab, { dialect: fanwireProtocol, subjects: [everyoneDurably] }),
 };

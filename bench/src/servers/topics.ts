@@ -3,7 +3,7 @@ import { type Dialect, plainDialect } from "../client/dialect.ts";
 import { decodeSequence } from "../content.ts";
 import type { Lab } from "../lab.ts";
 import { type PublishPlan, publishPaced } from "../pacer.ts";
-import { rawDoor, startPusher } from "./pusher.ts";
+import { rawProtocol, startPusher } from "./pusher.ts";
 import type { RunningServer } from "./server.ts";
 
 /** `topicsEach`: 0 is one topic for all. A publication of the load is one to a topic of each connection. */
@@ -26,7 +26,7 @@ export function topicsAt({ clients, topicsEach }: Spread, sequence: number): str
 }
 
 export async function startPusherWithTopics(lab: Lab, spread: Spread): Promise<RunningServer> {
-  const running = await startPusher(lab, { dialect: dialectFor(rawDoor, spread) });
+  const running = await startPusher(lab, { dialect: dialectFor(rawProtocol, spread) });
   return { ...running, publish: publishOverNats(lab, spread) };
 }
 

@@ -12,7 +12,18 @@ export type {
   RequestFailure,
   RequestOutcome,
   SendOutcome,
-} from "./bus.ts";
+} from "./connection/bus.ts";
+export { SharedAnswer } from "./connection/coalesced-request.ts";
+export { LateBus } from "./connection/late-bus.ts";
+export { type NatsBus, startNatsBus } from "./connection/nats-bus.ts";
+export {
+  type BusConfig,
+  busConfigFrom,
+  type HistoryConfig,
+  historyConfigFrom,
+  sharedSettings,
+} from "./connection/settings.ts";
+export { within } from "./connection/timeout.ts";
 export type { EntryConsumer, EntryReceiver } from "./history/entry-consumer.ts";
 export { epochFrom, isEarlierEpoch, isSameCreation } from "./history/epoch.ts";
 export type {
@@ -29,11 +40,6 @@ export type {
 export { type JetStreamHistory, openJetStreamHistory } from "./history/jetstream-history.ts";
 export { countSubjects, type ReadReplay } from "./history/proof.ts";
 export { type StoredPlace, storedPlace } from "./history/stored-place.ts";
-export { JetStreamWorkQueue, type WorkQueueConfig } from "./jetstream-work-queue.ts";
-export { LateBus } from "./late-bus.ts";
 export { registerBusMetrics } from "./metrics.ts";
-export { type NatsBus, startNatsBus } from "./nats.ts";
-export { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "./settings.ts";
-export { SharedAnswer } from "./shared-answer.ts";
-export { within } from "./within.ts";
-export type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";
+export { JetStreamWorkQueue, type WorkQueueConfig } from "./work-queue/jetstream-work-queue.ts";
+export type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue/work-queue.ts";

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Bus, BusTraffic } from "./bus.ts";
+import type { Bus, BusTraffic } from "./connection/bus.ts";
 
 /** Adds what the bus knows of its connection; values are read when the metrics are asked for. */
 export function registerBusMetrics(registry: Registry, bus: Pick<Bus, "health" | "traffic">): void {

@@ -1,7 +1,7 @@
 import type { FanwireError } from "./error.ts";
-import type { WebSocketConstructor } from "./link.ts";
 import type { Publication } from "./messages.ts";
 import type { TokenOption } from "./token.ts";
+import type { WebSocketConstructor } from "./transport.ts";
 
 export type ClientState =
   | { readonly state: "connecting" }

@@ -6,13 +6,13 @@ import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
 import { guarded } from "./guarded.ts";
 import { placeToken } from "./handshake.ts";
-import { Link, PING_ID, type WebSocketConstructor } from "./link.ts";
 import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
-import { Pacer } from "./pacer.ts";
 import { Progress } from "./progress.ts";
+import { Pacer } from "./rate-limiter.ts";
 import { TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
 import { type Subscribed, type Topic, Topics } from "./topics.ts";
+import { Link, PING_ID, type WebSocketConstructor } from "./transport.ts";
 import { type Waking, watchWaking } from "./wake.ts";
 
 /** Errors after which a subscribe command is not retried. */

@@ -1,7 +1,7 @@
 export { type Client, connect } from "./client.ts";
 export type { ClientOptions, ClientState } from "./client-options.ts";
 export { FanwireError } from "./error.ts";
-export type { WebSocketConstructor, WebSocketLike } from "./link.ts";
 export type { Publication } from "./messages.ts";
 export type { TokenOption } from "./token.ts";
 export type { Subscribed } from "./topics.ts";
+export type { WebSocketConstructor, WebSocketLike } from "./transport.ts";

@@ -13,7 +13,7 @@ test("whatever is asked of a worker, what is read of it holds legal names and nu
   const request = fc.record(
     {
       command: fc.oneof(
-        fc.constantFrom("describe", "close-connection", "follow", "unfollow", "close-user", "follow-user"),
+        fc.constantFrom("describe", "close-connection", "subscribe", "unsubscribe", "close-user", "subscribe-user"),
         fc.string(),
       ),
       connectionId: fc.oneof(fc.integer(), fc.double(), fc.string()),

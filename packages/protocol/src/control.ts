@@ -11,8 +11,8 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("describe") }),
   z.object({ command: z.literal("find-connection"), connectionId: z.int().positive() }),
   z.object({ command: z.literal("close-connection"), connectionId: z.int().positive() }),
-  z.object({ command: z.literal("follow"), connectionId: z.int().positive(), topic }),
-  z.object({ command: z.literal("unfollow"), connectionId: z.int().positive(), topic }),
+  z.object({ command: z.literal("subscribe"), connectionId: z.int().positive(), topic }),
+  z.object({ command: z.literal("unsubscribe"), connectionId: z.int().positive(), topic }),
   z.object({
     command: z.literal("find-user"),
     user,
@@ -22,9 +22,9 @@ export const controlRequest = z.discriminatedUnion("command", [
     limit: z.int().nonnegative().optional(),
   }),
   z.object({ command: z.literal("close-user"), user }),
-  z.object({ command: z.literal("follow-user"), user, topic }),
-  z.object({ command: z.literal("unfollow-user"), user, topic }),
-  z.object({ command: z.literal("count-followers"), topic }),
+  z.object({ command: z.literal("subscribe-user"), user, topic }),
+  z.object({ command: z.literal("unsubscribe-user"), user, topic }),
+  z.object({ command: z.literal("count-subscribers"), topic }),
   z.object({
     command: z.literal("has-ended"),
     /** As in the announcement of the worker that it is about. */
@@ -104,7 +104,7 @@ export type WorkerDescription = z.infer<typeof workerDescription>;
 /** One connection, as `GET /v1/connections/{address}` shows it. */
 export const connectionDescription = z.object({
   address: z.string(),
-  door: z.enum(["raw", "fanwire.v1", "sse"]),
+  protocol: z.enum(["raw", "fanwire.v1", "sse"]),
   /** The application's identity, from its token. */
   user: z.string().optional(),
   /** Topics and patterns it follows. */
@@ -123,7 +123,7 @@ export type ConnectionDescription = z.infer<typeof connectionDescription>;
 export const connectionReply = z.object({ connection: connectionDescription.nullable() });
 
 /** What became of `follow` and `unfollow`. */
-export const followReply = z.object({ outcome: z.enum(["done", "topic-limit", "gone"]) });
+export const subscribeReply = z.object({ outcome: z.enum(["done", "topic-limit", "gone"]) });
 
 /** Answer to all commands about a user: how many connections it has, or had, on the worker that answers. */
 export const userReply = z.object({

@@ -1,12 +1,5 @@
 export { type CloseAdvice, type CloseCode, closeAdvice, closeCodes } from "./close-codes.ts";
 export {
-  type HistoryState,
-  type MissingReason,
-  missingReason,
-  type NotRecovered,
-  type Replay,
-} from "./completeness.ts";
-export {
   type ConnectionAddress,
   formatConnectionAddress,
   isWorkerId,
@@ -27,11 +20,11 @@ export {
   deliveryReply,
   endedReply,
   followersReply,
-  followReply,
   type RecallReply,
   type ReceiptReply,
   recallReply,
   receiptReply,
+  subscribeReply,
   type UserReply,
   userReply,
   type WorkerDescription,
@@ -41,7 +34,14 @@ export { DEFAULT_EVENT, headerNames, isReservedEvent, messageId, streamHeaderNam
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
 export type { Publication } from "./publication.ts";
+export {
+  type HistoryState,
+  type MissingReason,
+  missingReason,
+  type NotRecovered,
+  type Replay,
+} from "./recovery-proof.ts";
+export { encodeToken } from "./subject-tokens.ts";
 export { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
 export type { DurableTarget, Target } from "./target.ts";
-export { encodeToken } from "./tokens.ts";
 export { isTopic, isTopicPattern, matchesTopic, patternsOverlap } from "./topics.ts";

@@ -1,6 +1,6 @@
 import { formatConnectionAddress, parseConnectionAddress } from "./connection-address.ts";
+import { decodeToken, encodeByteToken, encodeToken } from "./subject-tokens.ts";
 import type { DurableTarget, Target } from "./target.ts";
-import { decodeToken, encodeByteToken, encodeToken } from "./tokens.ts";
 import { decodeTopic, decodeTopicPattern, encodeTopic, encodeTopicPattern } from "./topics.ts";
 
 /** First token(s) of every subject when `FANWIRE_PREFIX` says nothing else. */

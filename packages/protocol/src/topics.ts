@@ -1,5 +1,5 @@
 import { isName } from "./names.ts";
-import { decodeToken, encodeToken } from "./tokens.ts";
+import { decodeToken, encodeToken } from "./subject-tokens.ts";
 
 /** Stands for exactly one token of a topic. */
 const ANY_TOKEN = "*";

@@ -1,8 +1,8 @@
-export { type Admin, type AdminSource, type Readiness, startAdmin } from "./admin.ts";
+export { type Admin, type AdminSource, type Readiness, startAdmin } from "./admin-server.ts";
 export { createLog, type Log, type LogLevel, logLevels } from "./log.ts";
 export { isLoopback } from "./loopback.ts";
 export { createRegistry } from "./metrics.ts";
 export { hasProcessEnded, identifyProcess } from "./process-identity.ts";
-export { type Running, run, type Service } from "./run.ts";
+export { type Running, run, type Service } from "./run-service.ts";
 export { ConfigError, describeSettings, readSettings, type SettingRow, setting } from "./settings.ts";
 export { VERSION } from "./version.ts";

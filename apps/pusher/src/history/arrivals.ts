@@ -1,5 +1,5 @@
 import type { BusMessage } from "@fanwire/bus";
-import type { Account, MemoryBudget } from "../core/memory-budget.ts";
+import type { Account, MemoryBudget } from "../connections/memory-budget.ts";
 
 /** Approximate memory of one arrival beside its content. */
 const ENTRY_BYTES = 300;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type BusMessage, type History, storedPlace } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { Traffic } from "../traffic.ts";
+import type { Counters } from "../connections/counters.ts";
 import type { Arrivals } from "./arrivals.ts";
 import type { QueuedEntry } from "./entry-queue.ts";
 
@@ -13,7 +13,7 @@ const GONE_AFTER = 2;
 type FetcherParts = {
   readonly history: Pick<History, "get" | "find">;
   readonly subjects: Subjects;
-  readonly traffic: Traffic;
+  readonly counters: Counters;
   readonly log: Log;
   /** Where fetched content is put. */
   readonly arrivals: Arrivals;
@@ -78,24 +78,24 @@ export class ContentFetcher {
 
   /** True when the content is here, is known to be gone, or is not needed any more. */
   async #read(entry: QueuedEntry, life: number): Promise<boolean> {
-    const { history, traffic, subjects } = this.#parts;
+    const { history, counters, subjects } = this.#parts;
     const message = await history.get(entry.sequence);
     const place = message && storedPlace(message, subjects.historyStream);
     if (!this.#isWanted(entry.sequence, life)) return true;
     if (message === undefined || place?.sequence !== entry.sequence) return this.#readFromLeader(entry, life);
-    traffic.historyFetched++;
+    counters.historyFetched++;
     this.#keep(entry, message);
     return true;
   }
 
   async #readFromLeader(entry: QueuedEntry, life: number): Promise<boolean> {
-    const { history, traffic } = this.#parts;
+    const { history, counters } = this.#parts;
     for (let missing = 0; missing < GONE_AFTER; missing++) {
       const found = await history.find(entry.sequence);
       if (!this.#isWanted(entry.sequence, life)) return true;
       if (!found.ok) return false;
       if (found.publication !== undefined) {
-        traffic.historyFetched++;
+        counters.historyFetched++;
         const { content, headers } = found.publication;
         this.#keep(entry, { data: content, headers });
         return true;

@@ -3,8 +3,8 @@ import { type HistoryState, Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import fc from "fast-check";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { MemoryBudget } from "../core/memory-budget.ts";
-import { newTraffic } from "../traffic.ts";
+import { newCounters } from "../connections/counters.ts";
+import { MemoryBudget } from "../connections/memory-budget.ts";
 import { Frontier, type Subscriber } from "./frontier.ts";
 
 const subjects = new Subjects();
@@ -30,7 +30,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
   });
   let lost: ReadonlySet<string> | "all" = new Set();
   const missed: Sub[][] = [];
-  const traffic = newTraffic();
+  const counters = newCounters();
 
   const begin = (after: number, to: EntryReceiver) => {
     if (receiver === undefined) read = after;
@@ -63,7 +63,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
     history,
     subjects,
     budget: new MemoryBudget(1_000_000),
-    traffic,
+    counters,
     log,
     subscribersTo: (subject) =>
       subscribers.filter(({ topics }) => topics.some((topic) => subjectOf(topic) === subject)),
@@ -79,7 +79,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
     frontier,
     isReading,
     missed,
-    traffic,
+    counters,
     store(topic: string): Stored {
       const sequence = state.lastSequence + 1;
       state = { ...state, lastSequence: sequence };
@@ -149,7 +149,7 @@ test("content that comes in any order and more than once is delivered once, in s
 
 test("nothing overtakes a publication whose content has not come; after a moment it is fetched", async () => {
   const a = subscriber("a", "x", "y");
-  const { frontier, store, readOn, arrive, traffic, isReading } = world([a]);
+  const { frontier, store, readOn, arrive, counters, isReading } = world([a]);
   await isReading;
   const [, second] = [store("x"), store("y")];
   readOn(2);
@@ -159,7 +159,7 @@ test("nothing overtakes a publication whose content has not come; after a moment
   expect(a.got).toEqual([]);
   expect(frontier.position?.sequence).toBe(0);
   await expect.poll(() => a.got, { timeout: 3_000 }).toEqual(["x1 e1-1", "y2 e1-2"]);
-  expect(traffic.historyFetched).toBe(1);
+  expect(counters.historyFetched).toBe(1);
 });
 
 test("copies to one connection come in the order of their tags, each but the last with a position of its own", async () => {

@@ -11,8 +11,8 @@ import {
 } from "@fanwire/bus";
 import { formatPosition, type HistoryState, type Position, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { MemoryBudget } from "../core/memory-budget.ts";
-import type { Traffic } from "../traffic.ts";
+import type { Counters } from "../connections/counters.ts";
+import type { MemoryBudget } from "../connections/memory-budget.ts";
 import { Arrivals } from "./arrivals.ts";
 import { ContentFetcher } from "./content-fetcher.ts";
 import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
@@ -31,7 +31,7 @@ type FrontierParts<To extends Subscriber> = {
   readonly history: History;
   readonly subjects: Subjects;
   readonly budget: MemoryBudget;
-  readonly traffic: Traffic;
+  readonly counters: Counters;
   readonly log: Log;
   /** All that receive what is stored under a history subject. */
   subscribersTo(historySubject: string): readonly To[];
@@ -223,12 +223,12 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
 
   /** What was delivered is not what this history holds: it was recreated, or has gone back to an older state. */
   #onOtherHistory(epoch: string, lastSequence: number): void {
-    const { log, traffic, allSubscribers, missed } = this.#parts;
+    const { log, counters, allSubscribers, missed } = this.#parts;
     const before = this.position;
     const isRecreated = !isSameCreation(epoch, before?.epoch ?? "");
     if (isRecreated) log.warn({ epoch, before }, "history was recreated");
     else log.error({ epoch, lastSequence, before }, "history has lost its newest part");
-    traffic.historyRecreated++;
+    counters.historyRecreated++;
     this.#arrivals.clear();
     this.#begin(epoch, isRecreated ? 0 : lastSequence);
     if (isRecreated) return;
@@ -382,6 +382,6 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
 
   #forget(): void {
     const forgotten = this.#arrivals.forget();
-    this.#parts.traffic.historyUnmatched += forgotten;
+    this.#parts.counters.historyUnmatched += forgotten;
   }
 }

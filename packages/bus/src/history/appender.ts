@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { messageId, streamHeaderNames } from "@fanwire/protocol";
 import { errors, type MsgHdrs, nuid } from "@nats-io/transport-node";
-import type { HeaderEntries } from "../bus.ts";
-import { encodedHeaderBytes, encodeHeaders } from "../headers.ts";
-import type { NatsBus } from "../nats.ts";
+import type { HeaderEntries } from "../connection/bus.ts";
+import { encodedHeaderBytes, encodeHeaders } from "../connection/headers.ts";
+import type { NatsBus } from "../connection/nats-bus.ts";
 import { type AppendAnswer, readAppendAnswer } from "./append-answer.ts";
 import { failed, failureOf } from "./failures.ts";
 import type { AppendOutcome } from "./history.ts";

@@ -1,6 +1,6 @@
 import type { Subjects } from "@fanwire/protocol";
-import type { BusMessage, BusSubscription } from "../bus.ts";
-import type { NatsBus } from "../nats.ts";
+import type { BusMessage, BusSubscription } from "../connection/bus.ts";
+import type { NatsBus } from "../connection/nats-bus.ts";
 
 /** A node that does not answer within this time is dead, or has no leader. The caller retries. */
 const TIMEOUT_MS = 1_000;

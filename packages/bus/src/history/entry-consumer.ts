@@ -1,9 +1,9 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
-import type { BusMessage, BusSubscription } from "../bus.ts";
-import { parseDelivery } from "../delivery-subject.ts";
-import type { HeaderBlock } from "../header-block.ts";
-import type { NatsBus } from "../nats.ts";
+import { parseDelivery } from "../connection/ack-subject.ts";
+import type { BusMessage, BusSubscription } from "../connection/bus.ts";
+import type { HeaderBlock } from "../connection/header-block.ts";
+import type { NatsBus } from "../connection/nats-bus.ts";
 
 /** Entries per request. Bounds what waits in our socket, and so the longest tick. */
 const BATCH = 500;

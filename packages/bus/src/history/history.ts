@@ -1,5 +1,5 @@
 import type { DurableTarget, HistoryState, MissingReason, Position } from "@fanwire/protocol";
-import type { BusMessage, HeaderEntries } from "../bus.ts";
+import type { BusMessage, HeaderEntries } from "../connection/bus.ts";
 import type { EntryConsumer, EntryReceiver } from "./entry-consumer.ts";
 import type { ReadReplay } from "./proof.ts";
 

@@ -1,6 +1,6 @@
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { HeaderBlock } from "../header-block.ts";
+import { HeaderBlock } from "../connection/header-block.ts";
 
 /** One message of a stream as its leader gives it out. */
 export type StoredMessage = {

@@ -1,6 +1,6 @@
 import type { ApiError, StreamInfo } from "@nats-io/jetstream";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
-import type { NatsBus } from "../nats.ts";
+import type { NatsBus } from "../connection/nats-bus.ts";
 
 /** How long to wait for the leader's answer when the first answer is not the leader's. */
 const BETTER_WITHIN_MS = 500;

@@ -1,8 +1,8 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
-import type { BusMessage } from "../bus.ts";
-import { parseDelivery } from "../delivery-subject.ts";
-import type { NatsBus } from "../nats.ts";
+import { parseDelivery } from "../connection/ack-subject.ts";
+import type { BusMessage } from "../connection/bus.ts";
+import type { NatsBus } from "../connection/nats-bus.ts";
 
 /** Stops waiting for announced messages after this much silence. */
 const SILENCE_MS = 1_000;

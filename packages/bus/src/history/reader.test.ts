@@ -2,7 +2,7 @@ import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import { expect, test } from "vitest";
-import type { NatsBus } from "../nats.ts";
+import type { NatsBus } from "../connection/nats-bus.ts";
 import type { MessageQuery } from "./leader-messages.ts";
 import { HistoryReader } from "./reader.ts";
 import type { OpenStream } from "./stream.ts";

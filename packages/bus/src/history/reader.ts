@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Subjects } from "@fanwire/protocol";
 import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
-import type { NatsBus } from "../nats.ts";
+import type { NatsBus } from "../connection/nats-bus.ts";
 import { type Failed, failureOf } from "./failures.ts";
 import type { DescribedHistory, HistoryFailure, Outcome, ReadOutcome, ReadRequest } from "./history.ts";
 import type { MessageQuery, StoredMessage } from "./leader-messages.ts";

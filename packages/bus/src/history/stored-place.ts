@@ -1,5 +1,5 @@
 import { streamHeaderNames } from "@fanwire/protocol";
-import type { BusMessage } from "../bus.ts";
+import type { BusMessage } from "../connection/bus.ts";
 
 /** Where a republished or directly gotten message is stored. */
 export type StoredPlace = { readonly sequence: number; readonly subject: string };

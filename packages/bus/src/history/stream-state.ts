@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Position } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { SharedAnswer } from "../shared-answer.ts";
+import { SharedAnswer } from "../connection/coalesced-request.ts";
 import { isEarlierEpoch } from "./epoch.ts";
 import { type Failed, failed } from "./failures.ts";
 import type { HistoryStream, OpenStream } from "./stream.ts";

@@ -11,7 +11,7 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import type { HistoryConfig } from "../settings.ts";
+import type { HistoryConfig } from "../connection/settings.ts";
 import { epochFrom, markedDescription } from "./epoch.ts";
 import { type Failed, failed, failureOf } from "./failures.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";

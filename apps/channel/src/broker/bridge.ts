@@ -1,0 +1,155 @@
+import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import {
+  type DeliveryOutcome,
+  headerNames,
+  isWorkerId,
+  isWorkermanWorkerId,
+  parseConnectionId,
+  type Subjects,
+  type Target,
+  VIA_CHANNEL,
+} from "@fanwire/protocol";
+import type { Traffic } from "../counters.ts";
+import { encodeArray, encodeString, readScalars } from "../php/values.ts";
+import type { Deliveries } from "../server/deliveries.ts";
+import type { Peer } from "../server/peer.ts";
+import { encodeEvent } from "../wire/server-message.ts";
+import type { Uplink } from "./publish-window.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+
+// Keys of the event data that the classic cluster uses to push. Origin: its start_http.php and start_ws.php.
+const CONTENT = "content";
+const CONNECTION_ID = "to_connection_id";
+
+const VIA = [[headerNames.via, VIA_CHANNEL]] as const;
+
+type BridgeParts = {
+  readonly bus: Bus;
+  readonly uplink: Uplink;
+  readonly subjects: Subjects;
+  readonly subscriptions: Subscriptions<Peer>;
+  readonly deliveries: Deliveries;
+  /** Names of the events that address everyone. */
+  readonly broadcastEvents: readonly string[];
+  readonly traffic: Traffic;
+};
+
+type Broadcast = { readonly key: string; readonly name: Buffer };
+
+/**
+ * Carries publications between Workerman peers and the rest of the cluster: from PHP publishers to our connections, and from
+ * our publisher to the connections of PHP pushers. A header marks each carried publication so that it never returns.
+ */
+export class Bridge {
+  readonly #parts: BridgeParts;
+  readonly #broadcasts: readonly Broadcast[];
+  readonly #broadcastKeys: ReadonlySet<string>;
+  readonly #openBroadcasts = new Set<string>();
+  #everyone: BusSubscription | undefined;
+  /** NATS subscriptions by the number of the Workerman worker, as text. */
+  readonly #workers = new Map<string, BusSubscription>();
+
+  constructor(parts: BridgeParts) {
+    this.#parts = parts;
+    this.#broadcasts = parts.broadcastEvents.map((text) => ({
+      key: Buffer.from(text).toString("latin1"),
+      name: encodeString(text),
+    }));
+    this.#broadcastKeys = new Set(this.#broadcasts.map(({ key }) => key));
+  }
+
+  isBroadcast(key: string): boolean {
+    return this.#broadcastKeys.has(key);
+  }
+
+  /** Publishes a peer's event to everyone. Must be called only if {@link isBroadcast} is true for its name. */
+  toEveryone(data: Buffer): void {
+    const content = readScalars(data, [CONTENT])?.get(CONTENT);
+    if (content === undefined || content.type === "null") return;
+    this.#send("to-everyone", { kind: "everyone" }, content.text);
+  }
+
+  /** Publishes a peer's event to one connection if the event is named after one of our workers. */
+  toConnection(key: string, data: Buffer): void {
+    if (!isWorkerId(key)) return;
+    const scalars = readScalars(data, [CONTENT, CONNECTION_ID]);
+    const content = scalars?.get(CONTENT);
+    const connectionId = parseConnectionId(scalars?.get(CONNECTION_ID)?.text.toString("latin1") ?? "");
+    if (content === undefined || content.type === "null" || connectionId === undefined) return;
+    this.#send("to-connection", { kind: "connection", connection: { workerId: key, connectionId } }, content.text);
+  }
+
+  /** Must be called when the first peer of this server subscribes to a channel, and when the last one unsubscribes. */
+  onChannel(key: string, isOpen: boolean): void {
+    if (this.#broadcastKeys.has(key)) this.#onBroadcastChannel(key, isOpen);
+    if (isWorkermanWorkerId(key)) this.#onWorkerChannel(key, isOpen);
+  }
+
+  #onBroadcastChannel(key: string, isOpen: boolean): void {
+    if (isOpen) this.#openBroadcasts.add(key);
+    else this.#openBroadcasts.delete(key);
+    if (this.#openBroadcasts.size > 0) {
+      const { bus, subjects } = this.#parts;
+      const onMessage = (message: BusMessage) =>
+        this.#parts.deliveries.add(message.data.length, () => this.#fromEveryone(message));
+      this.#everyone ??= bus.subscribe(subjects.live({ kind: "everyone" }), onMessage);
+    } else {
+      this.#everyone?.unsubscribe();
+      this.#everyone = undefined;
+    }
+  }
+
+  #onWorkerChannel(workerId: string, isOpen: boolean): void {
+    const { bus, subjects } = this.#parts;
+    if (isOpen) {
+      const subject = subjects.liveConnections(workerId);
+      const onMessage = (message: BusMessage) => this.#fromConnection(workerId, subject.length - 1, message);
+      this.#workers.set(workerId, bus.subscribe(subject, onMessage));
+    } else {
+      this.#workers.get(workerId)?.unsubscribe();
+      this.#workers.delete(workerId);
+    }
+  }
+
+  #fromEveryone(message: BusMessage): void {
+    if (message.headers?.get(headerNames.via) === VIA_CHANNEL) return;
+    const { subscriptions, traffic } = this.#parts;
+    traffic.bridged["from-everyone"]++;
+    const data = encodeArray([[CONTENT, encodeString(message.data)]]);
+    // A peer that subscribes to several of the names receives the publication once, under the first name.
+    const reached = this.#openBroadcasts.size > 1 ? new Set<Peer>() : undefined;
+    for (const { key, name } of this.#broadcasts) {
+      const payload = this.#openBroadcasts.has(key) ? encodeEvent(name, data) : undefined;
+      if (payload === undefined) continue;
+      subscriptions.forEach(key, (peer) => {
+        if (reached?.has(peer)) return;
+        reached?.add(peer);
+        peer.deliver(payload);
+      });
+    }
+  }
+
+  #fromConnection(workerId: string, prefixLength: number, message: BusMessage): void {
+    const connectionId = message.subject.slice(prefixLength);
+    let outcome: DeliveryOutcome = "gone";
+    if (parseConnectionId(connectionId) !== undefined) {
+      const data = encodeArray([
+        [CONNECTION_ID, encodeString(connectionId)],
+        [CONTENT, encodeString(message.data)],
+      ]);
+      const payload = encodeEvent(encodeString(workerId), data);
+      if (payload !== undefined) {
+        outcome = "forwarded";
+        this.#parts.traffic.bridged["from-connection"]++;
+        this.#parts.subscriptions.forEach(workerId, (peer) => peer.deliver(payload));
+      }
+    }
+    message.respond(JSON.stringify({ outcome }));
+  }
+
+  #send(direction: "to-everyone" | "to-connection", target: Target, content: Buffer): void {
+    const { uplink, subjects, traffic } = this.#parts;
+    if (uplink.send(subjects.live(target), content, VIA) === "sent") traffic.bridged[direction]++;
+    else traffic.bridgeLosses++;
+  }
+}

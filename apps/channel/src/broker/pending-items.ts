@@ -1,0 +1,157 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { EnqueueOutcome, WorkQueue } from "@fanwire/bus";
+import type { Log } from "@fanwire/service";
+import type { Traffic } from "../counters.ts";
+import { ByteBlocks } from "../server/byte-blocks.ts";
+import { Deque } from "./deque.ts";
+
+type Item = { readonly subject: string; readonly content: Buffer; readonly number: number };
+
+/** Maximum items published to JetStream before its acknowledgements are awaited. */
+const WINDOW_ITEMS = 256;
+const WINDOW_BYTES = 4_194_304;
+const RETRY_MS = 500;
+/** Memory in bytes of an item beside its content, measured with a million small items and rounded up. */
+const ITEM_COST = 256;
+
+type ItemStoreParts = {
+  /** Prefix of the items' ids. It must be unique in the cluster and differ after each start. */
+  readonly serverId: string;
+  readonly maxBytes: number;
+  readonly traffic: Traffic;
+  readonly log: Log;
+  /** Called when the store is no longer congested. */
+  onFree(): void;
+};
+
+/**
+ * Stores queue items in JetStream in order of arrival, and buffers each item until it is acknowledged, even while NATS is
+ * unavailable. When the buffer is full, {@link isCongested} pauses reading from peers, so that no item is dropped.
+ */
+export class ItemStore {
+  readonly #parts: ItemStoreParts;
+  readonly #items = new Deque<Item>();
+  readonly #blocks = new ByteBlocks();
+  /** Items that could not be stored. They are retried before all others. */
+  #retries: Item[] = [];
+  #bytes = 0;
+  #count = 0;
+  #lastSubject = "";
+  #queue: WorkQueue | undefined;
+  #isRunning = false;
+  #isStopped = false;
+  /** Whether a caller has seen the store congested. */
+  #isWaitedFor = false;
+
+  constructor(parts: ItemStoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Number of items that are not stored yet. */
+  get itemCount(): number {
+    return this.#retries.length + this.#items.size;
+  }
+
+  /** Memory of the items in bytes, including bookkeeping. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isCongested(): boolean {
+    const isCongested = this.#bytes >= this.#parts.maxBytes;
+    if (isCongested) this.#isWaitedFor = true;
+    return isCongested;
+  }
+
+  /** Must be called when NATS is connected for the first time. */
+  arrive(queue: WorkQueue): void {
+    this.#queue = queue;
+    void this.#run();
+  }
+
+  /** Adds an item and copies its content. */
+  add(subject: string, content: Buffer): void {
+    // Consecutive items mostly belong to one queue, so they share one subject string.
+    if (subject !== this.#lastSubject) this.#lastSubject = subject;
+    const item = { subject: this.#lastSubject, content: this.#blocks.copy(content), number: ++this.#count };
+    this.#items.push(item);
+    this.#bytes += costOf(item);
+    void this.#run();
+  }
+
+  /** Resolves when all items are stored, or when `signal` aborts. Items that are not stored by then are lost. */
+  async stop(signal: AbortSignal): Promise<void> {
+    while (this.itemCount > 0 && !signal.aborted) await delay(5);
+    this.#isStopped = true;
+    this.#parts.traffic.items.lost += this.itemCount;
+    if (this.itemCount > 0) this.#parts.log.error({ items: this.itemCount }, "queue items lost at stop");
+  }
+
+  async #run(): Promise<void> {
+    const queue = this.#queue;
+    if (this.#isRunning || queue === undefined) return;
+    this.#isRunning = true;
+    let failures = 0;
+    while (this.itemCount > 0 && !this.#isStopped) {
+      await this.#storeWindow(queue, failures === 0);
+      this.#notifyWhenFree();
+      failures = this.#retries.length === 0 ? 0 : failures + 1;
+      if (failures > 0) await delay(RETRY_MS, undefined, { ref: false });
+    }
+    this.#isRunning = false;
+  }
+
+  /** Stores the next items. Failed items stay first in line, in order. */
+  async #storeWindow(queue: WorkQueue, isFirstTry: boolean): Promise<void> {
+    const { serverId, log } = this.#parts;
+    const window = this.#takeWindow();
+    this.#retries = window;
+    const outcomes = await Promise.all(
+      window.map(({ subject, content, number }) => queue.enqueue(subject, content, `${serverId}-${number}`)),
+    );
+    this.#retries = window.filter((item, at) => !this.#isFinished(item, outcomes[at]));
+    const firstFailure = outcomes.find((outcome) => !outcome.ok && outcome.reason === "unavailable");
+    if (firstFailure !== undefined && !firstFailure.ok && isFirstTry) {
+      const { detail: reason } = firstFailure;
+      log.error({ reason, waiting: this.itemCount }, "queue items not stored, retrying");
+    }
+    if (!isFirstTry && this.#retries.length === 0) log.info("queue items stored again");
+  }
+
+  /** Returns whether the item needs no retry, because it is stored or too large. */
+  #isFinished(item: Item, outcome: EnqueueOutcome | undefined): boolean {
+    const { traffic, log } = this.#parts;
+    if (outcome?.ok) traffic.items.stored++;
+    else if (outcome?.reason === "too-large") {
+      traffic.items["too-large"]++;
+      const fields = { bytes: item.content.length, subject: item.subject, detail: outcome.detail };
+      log.error(fields, "queue item too large for NATS, dropped");
+    } else return false;
+    this.#bytes -= costOf(item);
+    return true;
+  }
+
+  /** Removes and returns the next items in order. */
+  #takeWindow(): Item[] {
+    if (this.#retries.length > 0) return this.#retries;
+    const window: Item[] = [];
+    let bytes = 0;
+    for (let item = this.#items.first; item !== undefined; item = this.#items.first) {
+      bytes += item.content.length;
+      if (window.length > 0 && (window.length >= WINDOW_ITEMS || bytes > WINDOW_BYTES)) break;
+      window.push(item);
+      this.#items.shift();
+    }
+    return window;
+  }
+
+  #notifyWhenFree(): void {
+    if (!this.#isWaitedFor || this.#bytes >= this.#parts.maxBytes) return;
+    this.#isWaitedFor = false;
+    this.#parts.onFree();
+  }
+}
+
+function costOf({ content }: Item): number {
+  return content.length + ITEM_COST;
+}

@@ -1,0 +1,148 @@
+import type { Taker, WorkItem, WorkQueue } from "@fanwire/bus";
+import type { Subjects } from "@fanwire/protocol";
+import type { Traffic } from "../counters.ts";
+import type { ClassRule } from "../php/classes.ts";
+import type { Peer } from "../server/peer.ts";
+import type { SlowPeers } from "../server/slow-peers.ts";
+import type { Name } from "../wire/client-message.ts";
+import { encodeQueueItem, readQueueItem } from "../wire/server-message.ts";
+import type { LocalQueues } from "./local-queues.ts";
+import { hashName } from "./name-hash.ts";
+import type { ItemStore } from "./pending-items.ts";
+
+type Watched = {
+  /** Time of the first watch since the queue had no watcher, in milliseconds since 1970. */
+  readonly since: number;
+  taker: Taker | undefined;
+};
+
+type QueuesParts = {
+  readonly subjects: Subjects;
+  readonly local: LocalQueues<Peer>;
+  readonly store: ItemStore;
+  readonly slowPeers: SlowPeers;
+  readonly traffic: Traffic;
+  readonly allowsClass: ClassRule;
+};
+
+/** Whether the peer may receive items. One reserve on many queues may exceed its unsent bytes, so further items wait until it reads. */
+const canTake = (peer: Peer) => !peer.isSlow;
+
+/**
+ * Queues shared by all channel servers. Items are stored in JetStream, and each is delivered to one peer that has reserved one.
+ * An item is acknowledged once it is written to the socket. If the peer disconnects before, the item is delivered to another peer.
+ */
+export class Queues {
+  readonly #parts: QueuesParts;
+  readonly #watched = new Map<string, Watched>();
+  #queue: WorkQueue | undefined;
+  #isStopped = false;
+
+  constructor(parts: QueuesParts) {
+    this.#parts = parts;
+  }
+
+  /** Must be called when NATS is connected for the first time. */
+  arrive(queue: WorkQueue): void {
+    this.#queue = queue;
+    this.#parts.store.arrive(queue);
+    for (const key of this.#watched.keys()) this.#want(key);
+  }
+
+  enqueue({ key, raw }: Name, data: Buffer): void {
+    const content = encodeQueueItem(raw, data);
+    if (content !== undefined) this.#parts.store.add(this.#subject(key), content);
+    else this.#parts.traffic.items["too-large"]++;
+  }
+
+  watch(peer: Peer, { key, raw }: Name): void {
+    const isFirst = this.#parts.local.watch(peer, key, raw);
+    if (isFirst) this.#watched.set(key, { since: Date.now(), taker: undefined });
+  }
+
+  unwatch(peer: Peer, key: string): void {
+    const isUnwatched = this.#parts.local.unwatch(peer, key);
+    if (isUnwatched) this.#forget(key);
+    else this.#want(key);
+  }
+
+  /** Reserves one item of each queue that the peer watches. */
+  reserve(peer: Peer): void {
+    for (const key of this.#parts.local.reserve(peer)) this.#want(key);
+  }
+
+  disconnect(peer: Peer): void {
+    const keys = this.#parts.local.keysOf(peer);
+    for (const key of this.#parts.local.disconnect(peer)) this.#forget(key);
+    for (const key of keys) this.#want(key);
+  }
+
+  /** Stops delivering items. Items in flight are acknowledged or returned when their peers' connections end. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const key of [...this.#watched.keys()]) this.#forget(key);
+  }
+
+  /** Must be called when a slow peer has caught up. */
+  onCaughtUp(peer: Peer): void {
+    for (const key of this.#parts.local.keysOf(peer)) this.#want(key);
+  }
+
+  /** Requests one item for each peer that has reserved one and may receive it. */
+  #want(key: string): void {
+    const watched = this.#watched.get(key);
+    if (watched === undefined) return;
+    const { local, slowPeers } = this.#parts;
+    const armed = local.armedCount(key, slowPeers.count > 0 ? canTake : undefined);
+    if (armed > 0 && watched.taker === undefined) {
+      const subject = this.#subject(key);
+      const name = subject.slice(subject.lastIndexOf(".") + 1);
+      watched.taker = this.#queue?.take(subject, name, (item) => this.#onItem(key, item));
+    }
+    watched.taker?.want(armed);
+  }
+
+  #forget(key: string): void {
+    this.#watched.get(key)?.taker?.stop();
+    this.#watched.delete(key);
+  }
+
+  #onItem(key: string, item: WorkItem): void {
+    const { traffic, local } = this.#parts;
+    const payload = this.#payloadOf(key, item);
+    if (payload === undefined) {
+      traffic.refusedFromNats["queue-item"]++;
+      item.finish();
+      this.#want(key);
+      return;
+    }
+    const peer = this.#isStopped ? undefined : local.nextArmed(key, canTake);
+    // Without a peer that may receive it, the item stays first in its queue.
+    if (peer === undefined) item.giveBack();
+    else {
+      if (item.isRepeated) traffic.items.repeated++;
+      peer.deliver(payload, (isWritten) => {
+        traffic.items[isWritten ? "delivered" : "returned"]++;
+        if (isWritten) item.finish();
+        else item.giveBack();
+      });
+    }
+    this.#want(key);
+  }
+
+  /** Returns the payload for the peer, or `undefined` if the stored message is no item of this queue. Anybody may have stored it. */
+  #payloadOf(key: string, item: WorkItem): Uint8Array | undefined {
+    const read = readQueueItem(item.content, this.#parts.allowsClass);
+    if (read?.key !== key) return undefined;
+    // The name is the first form that created the queue: that of the item, unless the queue was watched on this server before.
+    const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;
+    const localName = since < item.storedAt ? this.#parts.local.nameOf(key) : undefined;
+    if (localName === undefined) return item.content;
+    // If the other form exceeds the largest frame, the item keeps its form. Clients treat both alike.
+    return encodeQueueItem(localName, read.data) ?? item.content;
+  }
+
+  #subject(key: string): string {
+    return this.#parts.subjects.channel("queue", key, hashName);
+  }
+}

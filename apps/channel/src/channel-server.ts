@@ -1,0 +1,193 @@
+import { randomUUID } from "node:crypto";
+import { setImmediate as nextTick } from "node:timers/promises";
+import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { Subjects } from "@fanwire/protocol";
+import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
+import { Bridge } from "./broker/bridge.ts";
+import { Requests } from "./broker/dispatcher.ts";
+import { Events } from "./broker/events.ts";
+import { LocalQueues } from "./broker/local-queues.ts";
+import { ItemStore } from "./broker/pending-items.ts";
+import { Uplink } from "./broker/publish-window.ts";
+import { Queues } from "./broker/queues.ts";
+import { Subscriptions } from "./broker/subscriptions.ts";
+import type { ChannelConfig } from "./config.ts";
+import { newTraffic } from "./counters.ts";
+import { createChannelMetrics } from "./metrics.ts";
+import { BufferBudget } from "./server/buffer-budget.ts";
+import { Deliveries } from "./server/deliveries.ts";
+import { Outlet } from "./server/flush-scheduler.ts";
+import { type Listeners, startListeners } from "./server/listeners.ts";
+import { isLoopback } from "./server/networks.ts";
+import type { Peer } from "./server/peer.ts";
+import { Peers } from "./server/peers.ts";
+import { Conversations } from "./server/request-scheduler.ts";
+import { SlowPeers } from "./server/slow-peers.ts";
+
+export type Channel = Running &
+  AsyncDisposable & {
+    /** `undefined` without TCP. */
+    readonly port: number | undefined;
+    readonly adminPort: number;
+  };
+
+/**
+ * Starts a channel server. It accepts peers at once. Until NATS is connected, its own peers receive each other's events, as with
+ * the original.
+ *
+ * @throws when an address cannot be bound or the NATS credentials cannot be read.
+ */
+export async function startChannel(config: ChannelConfig, log: Log, signal: AbortSignal): Promise<Channel> {
+  const stopping = new AbortController();
+  const server = createServer(config, log);
+  const nats = connectLate(config, log, AbortSignal.any([signal, stopping.signal]), server.arrive);
+  const running: { admin?: Admin; listeners?: Listeners } = {};
+
+  const stop = async () => {
+    stopping.abort();
+    log.info({ peers: server.peers.count, drainMs: config.drainMs }, "draining");
+    running.listeners?.stop();
+    await server.drain(AbortSignal.timeout(config.drainMs));
+    await (await nats.catch(() => undefined))?.stop();
+    await running.admin?.stop();
+  };
+  try {
+    // An unreadable credentials file fails at once. Every other failure is retried for ever.
+    await Promise.race([nats, nextTick()]);
+    const readiness = (): Readiness => {
+      if (stopping.signal.aborted) return { ready: false, reason: "draining" };
+      const health = server.bus.health();
+      return health.alive ? { ready: true } : { ready: false, reason: health.reason };
+    };
+    const source = { readiness, metrics: () => server.metrics.metrics() };
+    running.admin = await startAdmin({ host: config.adminHost, port: config.adminPort, source, log });
+    running.listeners = await startListeners(config, log, (socket, isUnix) => server.peers.accept(socket, isUnix));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+
+  const { port } = running.listeners;
+  const adminPort = running.admin.port;
+  log.info({ host: config.tcp?.host, port, socketPath: config.socketPath, adminPort }, "channel server listening");
+  if (config.tcp !== undefined && config.allowedNetworks === undefined && !isLoopback(config.tcp.host)) {
+    log.warn({ host: config.tcp.host }, "peers from any network are accepted: set CHANNEL_ALLOWED_NETWORKS");
+  }
+  let stopped: Promise<void> | undefined;
+  const stopOnce = () => (stopped ??= stop());
+  return { port, adminPort, stop: stopOnce, [Symbol.asyncDispose]: stopOnce };
+}
+
+/**
+ * Divisor of a peer's maximum unsent bytes. The quotient bounds the bytes in flight through NATS to our own subscribers.
+ * Publishers wait at half of the maximum. If NATS hangs, twice the quotient may be in flight, and the sum stays below the maximum.
+ */
+const RETURNING_SHARE = 8;
+
+/** Creates all parts between the peers' sockets and NATS. */
+function createServer(config: ChannelConfig, log: Log) {
+  const { limits, allowsClass } = config;
+  const bus = new LateBus();
+  const subjects = new Subjects(config.bus.prefix);
+  const traffic = newTraffic();
+  const subscriptions = new Subscriptions<Peer>();
+  const localQueues = new LocalQueues<Peer>();
+  const onFree = () => conversations.resume();
+  const outlet: Outlet = new Outlet(() => {
+    budget.checkOutbound();
+    peers.closeLargest();
+  });
+  const budget = new BufferBudget({
+    maxBytes: limits.bufferedBytes,
+    batchBytes: () => outlet.batches.bytes,
+    onOutboundLow: onFree,
+    onWaiting: (isHigh) => peers.setReading(!isHigh),
+  });
+  const slowPeers = new SlowPeers(subscriptions, (peer) => {
+    conversations.resume();
+    if (!peer.isClosed) queues.onCaughtUp(peer);
+  });
+  const deliveries = new Deliveries(() => outlet.isBehind, onFree);
+
+  const uplink = new Uplink(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
+  const store = new ItemStore({ serverId: randomUUID(), maxBytes: limits.unstoredBytes, traffic, log, onFree });
+  const { broadcastEvents } = config;
+  const bridge = new Bridge({ bus, uplink, subjects, subscriptions, deliveries, broadcastEvents, traffic });
+  const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
+  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, allowsClass, onChannel });
+  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic, allowsClass });
+  const congestion = { uplink, store, slowPeers, budget, deliveries };
+  const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
+  const conversations = new Conversations({ handler: requests, traffic, log });
+  const onClosed = (peer: Peer) => requests.onClosed(peer);
+  const peers = new Peers({ config, conversations, outlet, budget, slowPeers, traffic, log, onClosed });
+
+  const metrics = createChannelMetrics(traffic, bus, () => ({
+    ...peers.heldBytes,
+    peers: peers.count,
+    channels: subscriptions.channelCount,
+    queues: localQueues.queueCount,
+    unconfirmedBytes: uplink.unconfirmedBytes,
+    unstoredItems: store.itemCount,
+    unstoredBytes: store.bytes,
+    waitingPeers: conversations.waitingCount,
+    slowPeers: slowPeers.count,
+    bufferedBytes: budget.usedBytes,
+    waitingFrames: budget.waitingFrames,
+    deliveryBytes: deliveries.bytes,
+  }));
+
+  const arrive = (natsBus: NatsBus) => {
+    bus.arrive(natsBus);
+    warnOfSmallPayload(natsBus, limits.frameBytes, log);
+    const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
+    queues.arrive(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
+  };
+
+  /** Processes what was read from peers, delivers the results, and ends the connections. */
+  const drain = async (signal: AbortSignal) => {
+    peers.stopReading();
+    await conversations.settle(signal);
+    queues.stop();
+    await store.stop(signal);
+    // NATS confirms after it has sent us the events that our own peers published for each other.
+    await bus.confirm();
+    deliveries.finish();
+    await peers.end(signal);
+  };
+  return { bus, peers, metrics, arrive, drain };
+}
+
+/** Bytes that a queue item or event takes in NATS beside its content, such as the header with the item's id. */
+const MESSAGE_HEADER_BYTES = 1_024;
+
+/** Warns now and after each connect if NATS accepts smaller messages than peers may send. */
+function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void {
+  const check = () => {
+    const maxPayloadBytes = bus.maxPayloadBytes();
+    if (maxPayloadBytes >= maxFrameBytes + MESSAGE_HEADER_BYTES) return;
+    log.warn(
+      { maxPayloadBytes, maxFrameBytes },
+      "max_payload of NATS is below CHANNEL_MAX_FRAME_BYTES: larger events reach peers of this server only, larger queue items are dropped",
+    );
+  };
+  check();
+  bus.onConnection((isConnected) => isConnected && check());
+}
+
+/** Connects to NATS and then calls `arrive`. Rejects only when retrying is useless. Resolves with `undefined` when aborted. */
+async function connectLate(
+  config: ChannelConfig,
+  log: Log,
+  signal: AbortSignal,
+  arrive: (bus: NatsBus) => void,
+): Promise<NatsBus | undefined> {
+  try {
+    const bus = await startNatsBus({ config: config.bus, name: "fanwire channel", log, signal });
+    arrive(bus);
+    return bus;
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,180 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { allowClasses, isClassPattern, onlyStdClass } from "./classes.ts";
+import { isWholeValue, maxContainers, Scanner } from "./scanner.ts";
+
+const hasPhp = spawnSync("php", ["-v"]).status === 0;
+const latin1 = (text: string) => Buffer.from(text, "latin1");
+const accepts = (text: string) => isWholeValue(latin1(text));
+
+const safe = [
+  'O:8:"stdClass":0:{}',
+  'O:8:"STDCLASS":0:{}',
+  'O:8:"stdClass":1:{i:5;N;}',
+  'O:8:"stdClass":2:{s:4:"\0*\0a";i:1;s:0:"";i:2;}',
+  'a:2:{i:0;O:8:"stdClass":1:{s:1:"a";O:8:"stdclass":0:{}}i:1;r:2;}',
+  'O:8:"stdClass":1:{s:4:"self";r:1;}',
+  "i:9223372036854775807;",
+  "i:-9223372036854775808;",
+  "i:0000000000000000000000000000001;",
+  "a:2:{i:1;i:1;i:1;i:2;}",
+];
+
+const unsafe = [
+  'E:11:"Suit:Hearts";',
+  'a:1:{i:0;E:11:"Suit:Hearts";}',
+  'C:7:"App\\Old":0:{}',
+  'C:8:"stdClass":0:{}',
+  'C:11:"ArrayObject":3:{abc}',
+  'O:3:"Foo":1:{s:1:"\0";i:1;}',
+  'O:8:"stdClass":1:{s:1:"\0";i:1;}',
+  'O:8:"stdClass":1:{s:3:"\0ab";i:1;}',
+  'O:8:"stdClass":1:{s:3:"\0\0a";i:1;}',
+  'O:8:"stdClass":1:{S:3:"\\00ab";i:1;}',
+  "i:9223372036854775808;",
+  "a:1:{i:-9223372036854775809;N;}",
+  'a:2:{i:0;O:8:"stdClass":0:{}i:0;r:2;}',
+  'O:8:"stdClass":2:{s:1:"a";i:5;s:1:"a";R:2;}',
+  'a:3:{i:5;O:8:"stdClass":0:{}s:1:"5";N;i:6;r:2;}',
+];
+
+const otherClasses = [
+  "PDO",
+  "Suit",
+  "Point",
+  "App\\User",
+  "DateTime",
+  "Dba\\Connection",
+  "stdClas",
+  "stdClass_",
+  "\xc0",
+];
+
+describe("values that may end a PHP process", () => {
+  it.each(unsafe)("%j is refused", (text) => {
+    const scanner = new Scanner(latin1(text));
+
+    expect([scanner.skipValue(), accepts(text)]).toEqual([true, false]);
+  });
+
+  it.each(safe)("%j is accepted", (text) => {
+    expect(accepts(text)).toBe(true);
+  });
+
+  it.each(otherClasses)("an object of %j is refused wherever it stands", (name) => {
+    const object = `O:${name.length}:"${name}":0:{}`;
+    const places = [
+      object,
+      `a:1:{i:0;${object}}`,
+      `O:8:"stdClass":1:{s:1:"a";${object}}`,
+      `a:3:{i:0;O:8:"stdClass":0:{}i:1;r:2;i:2;a:2:{i:0;N;i:1;${object}}}`,
+    ];
+
+    expect(places.map(accepts)).toEqual(places.map(() => false));
+  });
+
+  it("more arrays than the limit are refused, because each costs a receiver much memory", () => {
+    const arrays = (count: number) => Buffer.from(`a:${count}:{${"i:0;a:1:{i:0;N;}".repeat(count)}}`);
+
+    expect([isWholeValue(arrays(maxContainers - 1)), isWholeValue(arrays(maxContainers))]).toEqual([true, false]);
+  });
+});
+
+describe("classes that the operator allows", () => {
+  it("are named, or belong to a named namespace, in any case of ASCII letters", () => {
+    const allows = allowClasses(["Point", "App\\User", "Shop\\*"]);
+    const allowed = ["Point", "POINT", "app\\user", "Shop\\Order", "shop\\deep\\Item", "stdClass"];
+    const others = ["Points", "App\\User\\Role", "App\\Other", "Shop", "Shopping\\Order", "My\\Shop\\Order", "\\Point"];
+
+    expect(allowed.filter((name) => !allows(name))).toEqual([]);
+    expect(others.filter(allows)).toEqual([]);
+  });
+
+  it("are compared byte for byte beyond ASCII", () => {
+    const allows = allowClasses(["Событие"]);
+    const bytes = (name: string) => Buffer.from(name).toString("latin1");
+
+    expect([allows(bytes("Событие")), allows(bytes("событие"))]).toEqual([true, false]);
+  });
+
+  it("are all classes with *", () => {
+    const allows = allowClasses(["*"]);
+
+    expect(otherClasses.every(allows)).toBe(true);
+    expect(isWholeValue(latin1('O:8:"App\\User":0:{}'), 1, allows)).toBe(true);
+    expect(isWholeValue(latin1('E:11:"Suit:Hearts";'), 1, allows)).toBe(false);
+  });
+
+  it("are written as PHP writes class names, without a leading backslash", () => {
+    const patterns = ["Point", "App\\User", "App\\*", "*", "Событие", "_a1"];
+    const others = ["", "\\App", "App\\", "App*", "App\\*\\B", "a-b", "1a", "App\\\\User"];
+
+    expect(patterns.filter((text) => !isClassPattern(text))).toEqual([]);
+    expect(others.filter(isClassPattern)).toEqual([]);
+  });
+});
+
+describe.skipIf(!hasPhp)("compared with PHP itself", () => {
+  /** Returns for each value why PHP cannot read it, or "". */
+  function failuresOf(values: readonly string[]): string[] {
+    const script = `
+      enum Suit: string { case Hearts = 'H'; }
+      abstract class Abstraction {}
+      interface Contract {}
+      trait Piece {}
+      class Typed { public int $x = 0; }
+      class Checked { function __wakeup() { throw new Exception('checked'); } }
+      set_error_handler(function ($code, $text) { throw new ErrorException($text); });
+      while (($line = fgets(STDIN)) !== false) {
+        $failure = '';
+        try { if (unserialize(hex2bin(trim($line))) === false) $failure = 'false'; }
+        catch (Throwable $error) { $failure = $error->getMessage(); }
+        echo str_replace("\\n", ' ', $failure), "\\n";
+      }`;
+    const input = values.map((value) => `${latin1(value).toString("hex")}\n`).join("");
+    const { stdout, status } = spawnSync("php", ["-r", script], { input, encoding: "latin1", maxBuffer: 2 ** 26 });
+    expect(status).toBe(0);
+    return stdout.split("\n").slice(0, -1);
+  }
+
+  function phpClasses(): string[] {
+    const script = `
+      foreach ([...get_declared_classes(), ...get_declared_interfaces(), ...get_declared_traits()] as $class) {
+        if ((new ReflectionClass($class))->isInternal()) echo $class, "\\n";
+      }`;
+    return spawnSync("php", ["-r", script], { encoding: "latin1" }).stdout.trimEnd().split("\n");
+  }
+
+  /** Each name as PHP takes it for the same class. */
+  const spellings = (name: string) => [name, name.toLowerCase(), name.toUpperCase(), `\\${name}`];
+  const bodies = ["0:{}", '1:{s:1:"x";s:1:"a";}', '1:{s:4:"line";s:1:"x";}', "2:{i:0;a:1:{i:0;i:1;}i:1;a:0:{}}"];
+  const inPlaces = (object: string) => [
+    object,
+    `a:1:{s:1:"a";${object}}`,
+    `O:8:"stdClass":1:{s:1:"a";${object}}`,
+    `a:3:{i:0;O:8:"stdClass":0:{}i:1;r:2;i:2;${object}}`,
+  ];
+
+  it("PHP reads without a warning whatever is accepted", () => {
+    expect(failuresOf(safe)).toEqual(safe.map(() => ""));
+  });
+
+  it("of all classes that PHP declares, and of classes that throw, only objects of stdClass are accepted", () => {
+    const own = ["Suit", "Abstraction", "Contract", "Piece", "Typed", "Checked", "Unknown", "App\\Suit"];
+    const names = [...phpClasses(), ...own].flatMap(spellings);
+    const objects = names.flatMap((name) => [
+      ...bodies.map((body) => `O:${name.length}:"${name}":${body}`),
+      `C:${name.length}:"${name}":0:{}`,
+      `E:${name.length + 7}:"${name}:Hearts";`,
+    ]);
+    const values = objects.flatMap(inPlaces);
+
+    const accepted = values.filter(accepts);
+    const failures = failuresOf(accepted);
+
+    expect(names.length).toBeGreaterThan(500);
+    expect(accepted.filter((_, at) => failures[at] !== "")).toEqual([]);
+    const stdClasses = names.filter(onlyStdClass);
+    expect(accepted.length).toBe(stdClasses.length * bodies.length * inPlaces("").length);
+  });
+});

@@ -1,0 +1,181 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { phpTree, serializeTree } from "../../test-data/php-tree.ts";
+import { allowClasses } from "./classes.ts";
+import { isWholeValue, maxDepth, maxSlots, Scanner } from "./scanner.ts";
+
+function scan(bytes: Uint8Array): { isValue: boolean; scanner: Scanner } {
+  const scanner = new Scanner(bytes);
+  return { isValue: scanner.skipValue(), scanner };
+}
+
+const anyClass = allowClasses(["*"]);
+
+function accepts(text: string): boolean {
+  return isWholeValue(Buffer.from(text, "latin1"), 1, anyClass);
+}
+
+describe("scanning a serialized value", () => {
+  it("ends exactly where the value ends, and counts its slots and references", () => {
+    fc.assert(
+      fc.property(phpTree, fc.uint8Array({ maxLength: 8 }), (tree, tail) => {
+        const { bytes, slots, references } = serializeTree(tree);
+
+        const { isValue, scanner } = scan(Buffer.concat([bytes, tail]));
+
+        expect([isValue, scanner.position, scanner.slots]).toEqual([true, bytes.length, slots]);
+        expect(scanner.references.length).toBe(references);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("never takes a truncated value for a whole one", () => {
+    fc.assert(
+      fc.property(phpTree, (tree) => {
+        const { bytes } = serializeTree(tree);
+
+        for (let length = 0; length < bytes.length; length++) {
+          expect(scan(bytes.subarray(0, length)).isValue).toBe(false);
+        }
+      }),
+    );
+  });
+
+  it("never throws and stays within bounds, whatever the bytes", () => {
+    const alphabet = fc.constantFrom(...'aOCERrsSNbid:;"{}0123456789+-.\\eEINF');
+    const grammarLike = fc.array(alphabet, { maxLength: 60 }).map((letters) => Buffer.from(letters.join("")));
+
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), grammarLike), (bytes) => {
+        const { isValue, scanner } = scan(bytes);
+
+        if (isValue) expect(scanner.position).toBeLessThanOrEqual(bytes.length);
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
+  it("never throws on a damaged value", () => {
+    fc.assert(
+      fc.property(phpTree, fc.nat(), fc.integer({ min: 0, max: 255 }), (tree, at, byte) => {
+        const { bytes } = serializeTree(tree);
+        bytes[at % bytes.length] = byte;
+
+        const { isValue, scanner } = scan(bytes);
+
+        if (isValue) expect(scanner.position).toBeLessThanOrEqual(bytes.length);
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
+  it.each([
+    "N;",
+    "b:0;",
+    "i:+7;",
+    "i:-0;",
+    "d:1.;",
+    "d:.5;",
+    "d:-1E-05;",
+    "d:-INF;",
+    "d:NAN;",
+    's:03:"abc";',
+    'S:2:"\\aF\\Af";',
+    'a:1:{S:1:"\\41";N;}',
+    'O:1:"1":0:{}',
+    'O:2:"a\\":1:{i:5;N;}',
+    'O:2:"\xff\x80":0:{}',
+    "a:1:{i:0;R:1;}",
+    'a:2:{i:0;O:1:"A":0:{}i:1;r:02;}',
+    'a:3:{i:0;O:1:"A":0:{}i:1;r:2;i:2;r:3;}',
+  ])("accepts %s, as PHP does", (text) => {
+    expect(accepts(text)).toBe(true);
+  });
+
+  it.each([
+    "n;",
+    "N",
+    "b:2;",
+    "b:01;",
+    "i:;",
+    "i:--1;",
+    "i: 1;",
+    "d:.;",
+    "d:1e;",
+    "d:+INF;",
+    "d:-NAN;",
+    "d:0x1;",
+    's:+3:"abc";',
+    's:2:"abc";',
+    's:4:"abc";',
+    's:3:"abc"',
+    's:3:"abc":',
+    's::"";',
+    's:99999999999999999999:"";',
+    'S:1:"\\4";',
+    'S:1:"\\4g";',
+    "a:1:{b:1;i:1;}",
+    "a:1:{d:1;i:1;}",
+    "a:1:{N;i:1;}",
+    "a:1:{i:1;}",
+    "a:0:{i:1;N;}",
+    "a:-1:{}",
+    "a:1:{i:1;N;",
+    'O:0:"":0:{}',
+    'O:3:"a-b":0:{}',
+    'O:2:"\\a":0:{}',
+    'O:2:"\0a":0:{}',
+    'O:+1:"A":0:{}',
+    'E:3:"abc";',
+    'E:2:"a:";',
+    'C:1:"A":3:{ab}',
+    "R:1;",
+    "r:1;",
+    "a:1:{i:0;r:1;}",
+    "a:1:{i:0;R:0;}",
+    "a:1:{i:0;R:2;}",
+    "a:1:{i:0;R:;}",
+    "a:2:{i:0;i:5;i:1;r:2;}",
+    'a:2:{i:0;O:1:"A":0:{}i:1;r:3;}',
+    "a:1:{i:0;a:1:{i:0;r:2;}}",
+  ])("refuses %j, as PHP does", (text) => {
+    expect(accepts(text)).toBe(false);
+  });
+
+  it("numbers the slots of a part of a message from where it stands, and keeps its references inside it", () => {
+    const part = Buffer.from('a:2:{i:0;O:1:"A":0:{}i:1;r:5;}');
+
+    expect([4, 3, 6].map((slot) => isWholeValue(part, slot, anyClass))).toEqual([true, false, false]);
+  });
+
+  it("cannot check references behind an opaque object, which may hold slots of its own", () => {
+    expect(scan(Buffer.from('a:2:{i:0;C:1:"A":4:{i:1;}i:1;r:3;}')).isValue).toBe(true);
+  });
+
+  it("refuses nesting beyond its limit, and overflows no stack over much more", () => {
+    function nested(depth: number): Buffer {
+      return Buffer.from(`${"a:1:{i:0;".repeat(depth)}N;${"}".repeat(depth)}`);
+    }
+
+    const deepest = scan(nested(maxDepth));
+    const deeper = scan(nested(maxDepth + 1));
+    const hostile = scan(nested(1_000_000));
+
+    expect([deepest.isValue, deepest.scanner.isOverLimit]).toEqual([true, false]);
+    expect([deeper.isValue, deeper.scanner.isOverLimit]).toEqual([false, true]);
+    expect([hostile.isValue, hostile.scanner.isOverLimit]).toEqual([false, true]);
+  });
+
+  it("refuses more values than its limit", () => {
+    function list(count: number): Buffer {
+      return Buffer.from(`a:${count}:{${"i:0;N;".repeat(count)}}`);
+    }
+
+    const most = scan(list(maxSlots - 1));
+    const more = scan(list(maxSlots));
+
+    expect([most.isValue, most.scanner.slots]).toEqual([true, maxSlots]);
+    expect([more.isValue, more.scanner.isOverLimit]).toEqual([false, true]);
+  });
+});

@@ -1,0 +1,288 @@
+import { type ClassRule, onlyStdClass } from "./classes.ts";
+import { isIntegerInRange, isPropertyName, readArrayKey } from "./scalars.ts";
+import { Tokens } from "./tokens.ts";
+
+/** Maximum nesting of arrays and objects. PHP itself reads 4096 levels. */
+export const maxDepth = 512;
+
+/** Maximum values in one message. Each costs every PHP receiver at least 16 bytes. */
+export const maxSlots = 1_000_000;
+
+/**
+ * Maximum non-empty arrays and objects in one message. Each costs a receiver about 400 bytes, and PHP ends a process beyond its
+ * `memory_limit`, which is 128 MB by default.
+ */
+export const maxContainers = 100_000;
+
+/** A back-reference (`R:5;` or `r:5;`). Its digits are at `start`..`end`, and `slot` is the value slot it points to. */
+export type Reference = { start: number; end: number; slot: number };
+
+// Results of #enter other than a number of entries.
+const leaf = -1;
+const malformed = -2;
+
+/**
+ * Walks PHP-serialized values by their grammar without building them. PHP's own `unserialize()` accepts whatever this accepts.
+ * The reverse holds for everything that `serialize()` writes within the limits above.
+ *
+ * Value slots are counted as PHP counts them for back-references: every value takes one, keys take none, `r:` takes one, `R:`
+ * takes none. Origin: php-src `ext/standard/var_unserializer.re`.
+ *
+ * {@link hasUnsafeValue} and {@link refusedClass} report values that match the grammar and may still end a PHP receiver.
+ */
+export class Scanner {
+  /** Number of value slots so far, which is also the number of the last one. */
+  slots: number;
+  /** Whether a limit such as {@link maxDepth} caused the failure, not the grammar. */
+  isOverLimit = false;
+  /** The class of the first object that the rule does not allow. */
+  refusedClass: string | undefined;
+  /**
+   * Set by a value that may end a PHP process that reads it: an enum case or `C:` object, which depend on the receiver's
+   * classes; an integer beyond 64 bits; a corrupt property name; with `checksKeys` a key that occurs twice, because PHP drops
+   * the first value and the references to it.
+   */
+  hasUnsafeValue = false;
+  /** All back-references so far, in order. */
+  readonly references: Reference[] = [];
+  readonly #bytes: Uint8Array;
+  readonly #tokens: Tokens;
+  readonly #slotsBefore: number;
+  /** Slots that hold an object, ascending. Only these may be the target of `r:`. */
+  readonly #objectSlots: number[] = [];
+  #hasOpaque = false;
+  #containers = 0;
+  #isInObject = false;
+  readonly #allowsClass: ClassRule;
+  readonly #checksKeys: boolean;
+
+  /**
+   * `slotsBefore` is the number of slots in front of `bytes` when they are cut out of a message. References to these slots are
+   * refused.
+   */
+  constructor(bytes: Uint8Array, slotsBefore = 0, allowsClass: ClassRule = onlyStdClass, checksKeys = false) {
+    this.#allowsClass = allowsClass;
+    this.#checksKeys = checksKeys;
+    this.#bytes = bytes;
+    this.#tokens = new Tokens(bytes, bytes.length + slotsBefore);
+    this.#slotsBefore = slotsBefore;
+    this.slots = slotsBefore;
+  }
+
+  get position(): number {
+    return this.#tokens.position;
+  }
+
+  /** Start of the bytes of the last string, or of the text of the last number or boolean. */
+  get contentStart(): number {
+    return this.#tokens.contentStart;
+  }
+
+  get contentEnd(): number {
+    return this.#tokens.contentEnd;
+  }
+
+  /** Walks one value including nested ones. Returns false if there is none; the position is undefined then. */
+  skipValue(): boolean {
+    let entries = this.#enter();
+    if (entries < 0) return entries === leaf;
+    // Containers around the current one. An explicit stack, because hostile nesting would overflow the call stack.
+    const open: OpenContainer[] = [];
+    let { isObject, keys } = this.#opened();
+    for (;;) {
+      if (entries > 0) {
+        entries--;
+        const keyStart = this.position;
+        if (!this.skipKey()) return false;
+        if (isObject || keys !== undefined) this.#checkKey(keyStart, isObject, keys);
+        const inner = this.#enter();
+        if (inner === malformed) return false;
+        if (inner === leaf) continue;
+        open.push({ entries, isObject, keys });
+        if (open.length >= maxDepth) return this.#refuseOverLimit();
+        ({ isObject, keys } = this.#opened());
+        entries = inner;
+      } else {
+        if (!this.leave()) return false;
+        const outer = open.pop();
+        if (outer === undefined) return true;
+        ({ entries, isObject, keys } = outer);
+      }
+    }
+  }
+
+  /** Enters the array at the position. Returns its number of entries, or -1 if there is no array or it has too many. */
+  enterArray(maxEntries = maxSlots): number {
+    if (this.#bytes[this.position] !== 0x61 /* a */) return -1;
+    const entries = this.#enter();
+    if (entries > maxEntries) this.isOverLimit = true;
+    return this.isOverLimit ? -1 : Math.max(-1, entries);
+  }
+
+  /** Walks one key of an array or object. A key takes no slot. */
+  skipKey(): boolean {
+    switch (this.#bytes[this.position]) {
+      case 0x73 /* s */:
+        return this.#tokens.skipString();
+      case 0x69 /* i */:
+        return this.#skipInteger();
+      case 0x53 /* S */:
+        return this.#tokens.skipEscapedString();
+      default:
+        return false;
+    }
+  }
+
+  /** Leaves an array or object. */
+  leave(): boolean {
+    return this.#tokens.leave();
+  }
+
+  /** Walks one scalar or the head of a container. Returns `leaf`, `malformed`, or the number of entries that follow. */
+  #enter(): number {
+    const type = this.#bytes[this.position];
+    if (type === 0x52 /* R */) return this.#skipReference(false) ? leaf : malformed;
+    this.slots++;
+    if (this.slots - this.#slotsBefore > maxSlots) return this.#refuseOverLimit() ? leaf : malformed;
+    switch (type) {
+      case 0x61 /* a */:
+        this.#isInObject = false;
+        return this.#countContainer(this.#tokens.enterArray());
+      case 0x4f /* O */:
+        return this.#enterObject();
+      default:
+        return this.#skipLeaf(type) ? leaf : malformed;
+    }
+  }
+
+  #enterObject(): number {
+    this.#objectSlots.push(this.slots);
+    const count = this.#tokens.enterObject();
+    const { contentStart, contentEnd } = this;
+    this.#isInObject = true;
+    if (count >= 0 && this.refusedClass === undefined) this.#checkClass(contentStart, contentEnd);
+    return this.#countContainer(count);
+  }
+
+  #checkClass(start: number, end: number): void {
+    const name = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length).toString(
+      "latin1",
+      start,
+      end,
+    );
+    if (!this.#allowsClass(name)) this.refusedClass = name;
+  }
+
+  #countContainer(entries: number): number {
+    if (entries < 0) return malformed;
+    if (entries > 0 && ++this.#containers > maxContainers) return this.#refuseOverLimit() ? leaf : malformed;
+    return entries;
+  }
+
+  /** Returns the state that is needed to check the keys of the container just entered. */
+  #opened(): Pick<OpenContainer, "isObject" | "keys"> {
+    return { isObject: this.#isInObject, keys: this.#checksKeys ? new Set() : undefined };
+  }
+
+  /** Checks the key that was walked last. */
+  #checkKey(start: number, isObject: boolean, keys: Set<string> | undefined): void {
+    const isPlain = this.#bytes[start] !== 0x53; /* S */
+    if (isPlain && keys === undefined) {
+      if (!isPropertyName(this.#bytes, this.contentStart, this.contentEnd)) this.hasUnsafeValue = true;
+      return;
+    }
+    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    const key = readArrayKey(bytes, start, this) ?? "";
+    if (isObject && !isPropertyName(Buffer.from(key, "latin1"), 0, key.length)) this.hasUnsafeValue = true;
+    if (keys?.has(key)) this.hasUnsafeValue = true;
+    keys?.add(key);
+  }
+
+  #skipLeaf(type: number | undefined): boolean {
+    switch (type) {
+      case 0x73 /* s */:
+        return this.#tokens.skipString();
+      case 0x69 /* i */:
+        return this.#skipInteger();
+      case 0x64 /* d */:
+        return this.#tokens.skipFloat();
+      case 0x62 /* b */:
+        return this.#tokens.skipBoolean();
+      case 0x4e /* N */:
+        return this.#tokens.skipNull();
+      case 0x72 /* r */:
+        return this.#skipReference(true);
+      case 0x53 /* S */:
+        return this.#tokens.skipEscapedString();
+      case 0x45 /* E */:
+        this.hasUnsafeValue = true;
+        this.#objectSlots.push(this.slots);
+        return this.#tokens.skipEnumCase();
+      case 0x43 /* C */:
+        this.hasUnsafeValue = true;
+        this.#objectSlots.push(this.slots);
+        this.#hasOpaque = true;
+        return this.#tokens.skipOpaqueObject();
+      default:
+        return false;
+    }
+  }
+
+  /** Walks a reference. `R:` may point to any earlier slot, `r:` to an earlier slot that holds an object. */
+  #skipReference(isToObject: boolean): boolean {
+    const slot = this.#tokens.readReference();
+    if (slot <= this.#slotsBefore) return false;
+    // A `C:` object contains an unknown number of slots, so later slot numbers cannot be checked.
+    if (!this.#hasOpaque) {
+      if (slot > this.slots) return false;
+      if (isToObject && (slot === this.slots || !includesSorted(this.#objectSlots, slot))) return false;
+    }
+    // The slot holds the object too, so a later `r:` may point here.
+    if (isToObject) this.#objectSlots.push(this.slots);
+    this.references.push({ start: this.contentStart, end: this.contentEnd, slot });
+    return true;
+  }
+
+  #skipInteger(): boolean {
+    if (!this.#tokens.skipInteger()) return false;
+    if (!isIntegerInRange(this.#bytes, this.contentStart, this.contentEnd)) this.hasUnsafeValue = true;
+    return true;
+  }
+
+  #refuseOverLimit(): false {
+    this.isOverLimit = true;
+    return false;
+  }
+}
+
+type OpenContainer = { readonly entries: number; readonly isObject: boolean; readonly keys: Set<string> | undefined };
+
+/** Returns whether the bytes are one serialized value that every PHP reads, at the given slot of a message. */
+export function isWholeValue(bytes: Uint8Array, slot = 1, allowsClass: ClassRule = onlyStdClass): boolean {
+  const scanner = new Scanner(bytes, slot - 1, allowsClass);
+  if (!scanner.skipValue() || scanner.position !== bytes.length) return false;
+  return isSafe(scanner, bytes, slot);
+}
+
+/** Returns whether every PHP reads the value at the given slot of a message. The scanner must have walked the value. */
+export function isSafe(scanner: Scanner, value: Uint8Array, slot: number): boolean {
+  return scanner.refusedClass === undefined && !scanner.hasUnsafeValue && hasSafeKeys(scanner, value, slot);
+}
+
+/** Returns whether no key occurs twice beside a reference, because PHP forgets the first value and references to it. */
+export function hasSafeKeys(scanner: Scanner, value: Uint8Array, slot: number): boolean {
+  if (scanner.references.length === 0) return true;
+  const keyScanner = new Scanner(value, slot - 1, undefined, true);
+  return keyScanner.skipValue() && !keyScanner.hasUnsafeValue;
+}
+
+function includesSorted(ascending: readonly number[], wanted: number): boolean {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? 0) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return ascending[low] === wanted;
+}

@@ -1,0 +1,42 @@
+import { replyDataSlot } from "../wire/server-message.ts";
+import { readArrayKey, readScalar, type Scalar } from "./scalars.ts";
+import { Scanner } from "./scanner.ts";
+
+/** Encodes a string as `s:<length>:"<bytes>";`, text as UTF-8. */
+export function encodeString(value: string | Uint8Array): Buffer {
+  const bytes = typeof value === "string" ? Buffer.from(value) : value;
+  return Buffer.concat([Buffer.from(`s:${bytes.length}:"`), bytes, Buffer.from('";')]);
+}
+
+/** Encodes an integer of at most 64 bits as `i:<value>;`. */
+export function encodeInt(value: number | bigint): Buffer {
+  return Buffer.from(`i:${value};`);
+}
+
+/** Encodes an array with string keys. The values must be serialized already. */
+export function encodeArray(entries: readonly (readonly [key: string, value: Uint8Array])[]): Buffer {
+  const members = entries.flatMap(([key, value]) => [encodeString(key), value]);
+  return Buffer.concat([Buffer.from(`a:${entries.length}:{`), ...members, Buffer.from("}")]);
+}
+
+/**
+ * Returns the named entries of a serialized array that are scalars, without nested values and references. Returns `undefined` if
+ * `data`, with references numbered as in our replies, is not exactly one array.
+ */
+export function readScalars(data: Uint8Array, keys: readonly string[]): ReadonlyMap<string, Scalar> | undefined {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+  const scanner = new Scanner(bytes, replyDataSlot - 1);
+  const scalars = new Map<string, Scalar>();
+  for (let left = scanner.enterArray(); left !== 0; left--) {
+    const keyStart = scanner.position;
+    if (left < 0 || !scanner.skipKey()) return undefined;
+    const key = readArrayKey(bytes, keyStart, scanner) ?? "";
+    const start = scanner.position;
+    if (!scanner.skipValue()) return undefined;
+    if (!keys.includes(key)) continue;
+    const scalar = readScalar(bytes, start, scanner);
+    if (scalar === undefined) scalars.delete(key);
+    else scalars.set(key, scalar);
+  }
+  return scanner.leave() && scanner.position === bytes.length ? scalars : undefined;
+}

@@ -1,0 +1,77 @@
+import { Deque } from "../broker/deque.ts";
+import { Pace } from "./pace.ts";
+
+/** Maximum bytes of waiting deliveries. Beyond it deliveries are made at once, and NATS is not read from meanwhile. */
+const MAX_BYTES = 8_388_608;
+/** Memory in bytes of a waiting delivery beside its content. */
+const DELIVERY_COST = 300;
+
+/**
+ * Longest time that deliveries take in one tick. All of them leave each peer in one write, so a shorter slice costs more writes.
+ * Peers are flushed in other ticks than this.
+ */
+const SLICE_MS = 8;
+
+type Delivery = { readonly bytes: number; readonly deliver: () => void };
+
+/** Delivers messages from NATS to peers in order, over several ticks when there are many. */
+export class Deliveries {
+  readonly #waiting = new Deque<Delivery>();
+  readonly #pace = new Pace(SLICE_MS);
+  readonly #isOutletBehind: () => boolean;
+  readonly #onIdle: () => void;
+  #bytes = 0;
+  #isPlanned = false;
+
+  /** `onIdle` is called when no delivery waits any longer. */
+  constructor(isOutletBehind: () => boolean, onIdle: () => void) {
+    this.#isOutletBehind = isOutletBehind;
+    this.#onIdle = onIdle;
+  }
+
+  /** Memory of the waiting deliveries in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Calls `deliver` now, or after all waiting deliveries. */
+  add(contentBytes: number, deliver: () => void): void {
+    if (this.#waiting.size === 0 && !this.#mustWait()) {
+      deliver();
+      return;
+    }
+    const bytes = contentBytes + DELIVERY_COST;
+    this.#waiting.push({ bytes, deliver });
+    this.#bytes += bytes;
+    while (this.#bytes > MAX_BYTES) this.#deliverFirst();
+    this.#plan();
+  }
+
+  /** Makes all waiting deliveries at once. */
+  finish(): void {
+    while (this.#waiting.size > 0) this.#deliverFirst();
+  }
+
+  #plan(): void {
+    if (this.#isPlanned || this.#waiting.size === 0) return;
+    this.#isPlanned = true;
+    setImmediate(() => {
+      this.#isPlanned = false;
+      while (this.#waiting.size > 0 && !this.#mustWait()) this.#deliverFirst();
+      if (this.#waiting.size > 0) this.#plan();
+      else this.#onIdle();
+    });
+  }
+
+  /** Waits until all peers are flushed, because peers share the encoded bytes of one round of deliveries. */
+  #mustWait(): boolean {
+    return this.#isOutletBehind() || this.#pace.isOverAfter(0);
+  }
+
+  #deliverFirst(): void {
+    const delivery = this.#waiting.shift();
+    if (delivery === undefined) return;
+    this.#bytes -= delivery.bytes;
+    delivery.deliver();
+  }
+}

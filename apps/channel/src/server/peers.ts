@@ -1,0 +1,211 @@
+import type { Socket } from "node:net";
+import type { Log } from "@fanwire/service";
+import type { ChannelConfig } from "../config.ts";
+import type { CloseReason, RefusalReason, Traffic } from "../counters.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
+import { Connection } from "./connection.ts";
+import type { Outlet } from "./flush-scheduler.ts";
+import { isInNetworks } from "./networks.ts";
+import { Pace } from "./pace.ts";
+import { Peer } from "./peer.ts";
+import type { Conversations } from "./request-scheduler.ts";
+import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "./slow-peers.ts";
+
+type PeersParts = {
+  readonly config: ChannelConfig;
+  readonly conversations: Conversations;
+  readonly outlet: Outlet;
+  readonly budget: BufferBudget;
+  readonly slowPeers: SlowPeers;
+  readonly traffic: Traffic;
+  readonly log: Log;
+  onClosed(peer: Peer): void;
+};
+
+const CHECK_MS = 1_000;
+
+/** All connections of peers, from acceptance until they are closed and their requests are processed. */
+export class Peers {
+  readonly #parts: PeersParts;
+  readonly #connections = new Set<Connection>();
+  readonly #closePace = new Pace();
+  #isClosingPlanned = false;
+  readonly #timer: NodeJS.Timeout;
+  #lastId = 0;
+  /** `false` while no peer is read from, because waiting requests hold too much memory or the server stops. */
+  #isReading = true;
+  #isStopped = false;
+
+  constructor(parts: PeersParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#timer.unref();
+  }
+
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  /** Unsent bytes of all peers, and bytes of incomplete frames. */
+  get heldBytes(): { unsentBytes: number; unfinishedBytes: number } {
+    let unsentBytes = 0;
+    let unfinishedBytes = 0;
+    for (const connection of this.#connections) {
+      unsentBytes += connection.peer.unsentBytes;
+      unfinishedBytes += connection.unfinishedBytes;
+    }
+    return { unsentBytes, unfinishedBytes };
+  }
+
+  /** Accepts or refuses a new connection. */
+  accept(socket: Socket, isUnix: boolean): void {
+    const { config, conversations, traffic, log } = this.#parts;
+    const refusal = this.#refusal(socket, isUnix);
+    if (refusal !== undefined) {
+      traffic.refused[refusal]++;
+      log.warn({ reason: refusal, remoteAddress: socket.remoteAddress }, "peer refused");
+      socket.destroy();
+      return;
+    }
+    traffic.accepted++;
+    const peer = new Peer({
+      socket,
+      id: ++this.#lastId,
+      outlet: this.#parts.outlet,
+      budget: this.#parts.budget,
+      traffic,
+      maxUnsentBytes: config.limits.unsentBytes,
+      onSlow: (slowPeer, isSlow) => this.#parts.slowPeers.onSlow(slowPeer, isSlow),
+      onClosed: (_, reason) => this.#onClosed(connection, reason),
+    });
+    const connection: Connection = new Connection({
+      peer,
+      socket,
+      budget: this.#parts.budget,
+      maxFrameBytes: config.limits.frameBytes,
+      allowsClass: config.allowsClass,
+      onIdle: () => {
+        if (peer.isClosed) this.#connections.delete(connection);
+      },
+    });
+    this.#connections.add(connection);
+    socket.on("data", (chunk) => conversations.receive(connection.conversation, connection.push(chunk)));
+    this.#listenForEnd(connection);
+    if (!this.#isReading) connection.setReading("all", false);
+    log.debug({ peer: peer.id, remoteAddress: socket.remoteAddress }, "peer connected");
+  }
+
+  /** Resumes or pauses reading from all peers. */
+  setReading(isReading: boolean): void {
+    if (this.#isStopped || isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    for (const connection of this.#connections) connection.setReading("all", isReading);
+  }
+
+  /** Stops reading from all peers for good. */
+  stopReading(): void {
+    this.setReading(false);
+    this.#isStopped = true;
+  }
+
+  /**
+   * Closes the peers with most unsent bytes until the buffers of all peers are within their budget. Peers that share their
+   * unsent bytes may have to be closed by the thousand, so the work continues in later ticks.
+   */
+  closeLargest(): void {
+    const { budget } = this.#parts;
+    if (this.#isClosingPlanned || !budget.isOver) return;
+    const holders = [...this.#connections].filter(({ peer }) => peer.unsentBytes > 0 && !peer.isClosed);
+    holders.sort((one, other) => other.peer.unsentBytes - one.peer.unsentBytes);
+    for (const { peer } of holders) {
+      if (!budget.isOver) return;
+      if (this.#closePace.isOver()) {
+        this.#planClosing();
+        return;
+      }
+      peer.close("buffered-bytes");
+    }
+  }
+
+  #planClosing(): void {
+    this.#isClosingPlanned = true;
+    setImmediate(() => {
+      this.#isClosingPlanned = false;
+      this.closeLargest();
+    });
+  }
+
+  /** Writes all unsent bytes and ends every connection. Resolves when all are closed, or when `signal` aborts. */
+  async end(signal: AbortSignal): Promise<void> {
+    clearInterval(this.#timer);
+    const open = [...this.#connections].filter(({ socket }) => !socket.destroyed);
+    const closed = open.map(({ socket }) => new Promise<void>((resolve) => socket.once("close", () => resolve())));
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    for (const { peer, socket } of open) {
+      peer.end();
+      // A socket that is not read never emits the end of the other side.
+      socket.removeAllListeners("data");
+      socket.resume();
+    }
+    await Promise.race([Promise.all(closed), aborted]);
+    for (const { peer } of open) peer.close("draining");
+  }
+
+  #refusal(socket: Socket, isUnix: boolean): RefusalReason | undefined {
+    const { allowedNetworks, limits } = this.#parts.config;
+    // The permissions of its file protect a Unix socket.
+    if (allowedNetworks !== undefined && !isUnix) {
+      // A connection that was already reset has no address.
+      const { remoteAddress } = socket;
+      if (remoteAddress === undefined || !isInNetworks(allowedNetworks, remoteAddress)) return "network";
+    }
+    return this.#connections.size >= limits.peers ? "peer-limit" : undefined;
+  }
+
+  #listenForEnd(connection: Connection): void {
+    const { conversations } = this.#parts;
+    const { peer, socket, conversation } = connection;
+    // A PHP client that has closed its writing side does not read either.
+    socket.on("end", () => peer.markClosed("ended"));
+    let hasFailed = false;
+    socket.on("error", () => {
+      hasFailed = true;
+    });
+    socket.on("close", () => {
+      peer.markClosed(hasFailed ? "failed" : "ended");
+      if (conversations.isIdle(conversation)) this.#connections.delete(connection);
+    });
+  }
+
+  #onClosed(connection: Connection, reason: CloseReason): void {
+    const { traffic, log, conversations } = this.#parts;
+    const { peer, socket } = connection;
+    traffic.closed[reason]++;
+    const fields = { peer: peer.id, remoteAddress: socket.remoteAddress, reason };
+    if (reason === "ended" || reason === "failed" || reason === "draining") log.debug(fields, "peer disconnected");
+    else log.warn(fields, "peer closed");
+    connection.forgetFrame();
+    conversations.onClosed(connection.conversation);
+    this.#parts.onClosed(peer);
+  }
+
+  #check(): void {
+    const { config, budget, slowPeers } = this.#parts;
+    const now = performance.now();
+    slowPeers.closeStalled(now);
+    const { frameMs } = config.limits;
+    const isFrameAwaited = budget.waitingFrames > 0;
+    const frameLimits = [frameMs > 0 ? frameMs : Number.POSITIVE_INFINITY, isFrameAwaited ? CATCH_UP_MS : frameMs];
+    const maxFrameMs = Math.min(...frameLimits.filter((limit) => limit > 0));
+    for (const connection of this.#connections) {
+      const { peer } = connection;
+      if (connection.isFrameOlderThan(now - maxFrameMs)) peer.close("frame-time");
+      // In both cases other peers wait for what this peer holds.
+      else if (isFrameAwaited && connection.hasIdleRoom(now - STALL_MS)) peer.close("frame-time");
+      else if (budget.isOutboundDenied && isStalled(peer, now)) peer.close("not-reading");
+    }
+  }
+}

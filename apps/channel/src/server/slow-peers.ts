@@ -1,0 +1,67 @@
+import type { Subscriptions } from "../broker/subscriptions.ts";
+import { Pace } from "./pace.ts";
+import type { Peer } from "./peer.ts";
+
+/** Maximum time without progress of a peer for which others wait. */
+export const STALL_MS = 10_000;
+/** Maximum time in which a peer for which others wait must catch up, so that a trickle does not delay them for ever. */
+export const CATCH_UP_MS = 60_000;
+
+type Slow = { readonly since: number };
+
+/**
+ * The slow peers, for which publishers wait. A slow peer that makes no progress is closed, so that one stuck subscriber delays
+ * publishers for a bounded time.
+ */
+export class SlowPeers {
+  readonly #subscriptions: Subscriptions<Peer>;
+  readonly #onFree: (peer: Peer) => void;
+  readonly #peers = new Map<Peer, Slow>();
+  readonly #pace = new Pace();
+
+  /** `onFree` is called when a peer has caught up or is closed. */
+  constructor(subscriptions: Subscriptions<Peer>, onFree: (peer: Peer) => void) {
+    this.#subscriptions = subscriptions;
+    this.#onFree = onFree;
+  }
+
+  get count(): number {
+    return this.#peers.size;
+  }
+
+  onSlow(peer: Peer, isSlow: boolean): void {
+    if (isSlow) this.#peers.set(peer, { since: performance.now() });
+    else if (this.#peers.delete(peer)) this.#onFree(peer);
+  }
+
+  /** Returns whether a subscriber of the channel is slow. */
+  isSlowChannel(key: string): boolean {
+    if (this.#peers.size === 0) return false;
+    if (this.#subscriptions.subscriberCount(key) < this.#peers.size) {
+      return this.#subscriptions.some(key, (peer) => peer.isSlow);
+    }
+    for (const peer of this.#peers.keys()) if (this.#subscriptions.has(peer, key)) return true;
+    return false;
+  }
+
+  /**
+   * Closes the peers that have not read in time. Must be called regularly. Thousands may be due at once, and the rest of them
+   * is closed in later ticks.
+   */
+  closeStalled(now = performance.now()): void {
+    for (const [peer, { since }] of this.#peers) {
+      if (!isStalled(peer, now) && now - since <= CATCH_UP_MS) continue;
+      if (this.#pace.isOver()) {
+        setImmediate(() => this.closeStalled());
+        return;
+      }
+      peer.close("not-reading");
+    }
+  }
+}
+
+/** Returns whether the peer's unsent bytes have made no progress for {@link STALL_MS}. */
+export function isStalled(peer: Peer, now: number): boolean {
+  const since = peer.stalledSince;
+  return since !== undefined && now - since > STALL_MS;
+}

@@ -1,0 +1,110 @@
+import { describe, expect, test, vi } from "vitest";
+import { type Publisher, startPublisher } from "../publisher.ts";
+import {
+  configFor,
+  errorCode,
+  errorOf,
+  isReady,
+  log,
+  NatsServer,
+  never,
+  readiness,
+  startReady,
+  usePublisher,
+} from "../testing.ts";
+
+const { url, post } = usePublisher();
+
+describe("NATS without JetStream", () => {
+  test("durable publications and history are 503 that says why, and live ones are not", async () => {
+    const responses = [
+      await post({ target: { topic: "a" }, data: "x", durable: true }),
+      await post([{ target: { user: "a" }, data: "x", durable: true }]),
+      await fetch(url("/v1/topics/a/publications")),
+    ];
+
+    for (const response of responses) {
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+      expect(await errorOf(response)).toMatchObject({
+        code: "history_unavailable",
+        message: expect.stringMatching(/nothing was stored.*without JetStream/),
+      });
+    }
+    const mixed = await post([
+      { target: { topic: "a" }, data: "live" },
+      { target: { topic: "a" }, data: "x", durable: true },
+    ]);
+    expect(await mixed.json()).toMatchObject({
+      results: [{ status: "published" }, { error: { code: "history_unavailable" } }],
+    });
+  });
+});
+
+describe("NATS away", () => {
+  const routes: [method: string, path: string, body?: string][] = [
+    ["GET", "/?content=x"],
+    ["GET", "/?to_worker_id=worker01&to_connection_id=1&content=x"],
+    ["POST", "/v1/publications", '{"target":{"everyone":true},"data":"x"}'],
+    ["POST", "/v1/publications", '{"target":{"connection":"worker01.1"},"data":"x"}'],
+    ["POST", "/v1/publications", '[{"target":{"everyone":true},"data":"x"},{"target":{"everyone":true},"data":"x"}]'],
+    ["POST", "/v1/publications", '{"target":{"topic":"a"},"data":"x","durable":true}'],
+    ["GET", "/v1/topics/a/publications"],
+    ["GET", "/v1/connections/worker01.1"],
+    ["HEAD", "/v1/connections/worker01.1"],
+    ["DELETE", "/v1/connections/worker01.1"],
+    ["GET", "/v1/cluster"],
+  ];
+
+  async function expectUnavailable(to: Publisher): Promise<void> {
+    for (const [method, path, body] of routes) {
+      const headers = { "Content-Type": "application/json" };
+      const response = await fetch(url(path, to), { method, headers, ...(body !== undefined && { body }) });
+      expect([response.status, response.headers.get("retry-after")], `${method} ${path}`).toEqual([503, "1"]);
+      if (method !== "HEAD") expect(await errorCode(response)).toBe("nats_unavailable");
+    }
+    expect(await readiness(to)).toBe(503);
+    expect((await fetch(`http://127.0.0.1:${to.adminPort}/healthz`)).status).toBe(200);
+    expect((await fetch(url("/?a=nothing to send", to))).status).toBe(200);
+  }
+
+  test("is 503 for all that needs it, and over when it is back on its port", async () => {
+    await using passing = await NatsServer.run();
+    await using started = await startReady(passing);
+
+    await passing.stop();
+    await vi.waitUntil(async () => !(await isReady(started)), { timeout: 10_000 });
+    await expectUnavailable(started);
+
+    await passing.start();
+    await vi.waitUntil(() => isReady(started), { timeout: 15_000 });
+    expect((await fetch(url("/?content=x", started))).status).toBe(200);
+  });
+
+  test("from the beginning is no reason not to start", async () => {
+    await using late = await NatsServer.run();
+    await late.stop();
+    await using started = await startPublisher(configFor(late), { log }, never);
+
+    await expectUnavailable(started);
+
+    await late.start();
+    await vi.waitUntil(() => isReady(started), { timeout: 15_000 });
+    expect((await fetch(url("/?content=x", started))).status).toBe(200);
+  });
+
+  test("a publication NATS forbids is said to be forbidden", async () => {
+    const users = 'authorization { users: [{ user: a, password: b, permissions: { publish: ["_INBOX.>"] } }] }';
+    await using strict = await NatsServer.run(users);
+    await using started = await startReady(strict, { FANWIRE_NATS_USER: "a", FANWIRE_NATS_PASSWORD: "b" });
+
+    for (const response of [
+      await fetch(url("/?content=x", started)),
+      await post({ target: { everyone: true }, data: "x" }, started),
+      await post({ target: { connection: "worker01.1" }, data: "x" }, started),
+      await fetch(url("/v1/connections/worker01.1", started)),
+      await fetch(url("/v1/cluster", started)),
+    ]) {
+      expect([response.status, await errorCode(response)], response.url).toEqual([500, "nats_forbidden"]);
+    }
+  });
+});

@@ -1,0 +1,71 @@
+import type { Bus } from "@fanwire/bus";
+import { type ReceiptReply, receiptReply, type Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import type { PublisherMetrics } from "../metrics.ts";
+import type { Receipt, StoredAt } from "./publish-result.ts";
+import { type Answers, askWorkers } from "./worker-question.ts";
+import type { WorkerRegistry } from "./worker-registry.ts";
+
+/** Share of the timeout that workers may wait for stored publications. The rest is for the transport of their answers. */
+const WORKERS_SHARE = 0.8;
+
+type ReceiptsParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly registry: WorkerRegistry;
+  /** How long all workers together may take to answer. */
+  readonly timeoutMs: number;
+  readonly metrics: PublisherMetrics;
+  readonly log: Log;
+};
+
+/** State before a publication. */
+export type Before = { readonly workers: ReadonlySet<string>; readonly disconnects: number };
+
+/** Asks the workers which connections received the publications with the id of a receipt. */
+export class Receipts {
+  readonly #parts: ReceiptsParts;
+
+  constructor(parts: ReceiptsParts) {
+    this.#parts = parts;
+  }
+
+  /** Must be called before what the receipt is about is published. */
+  begin(): Before {
+    const { registry, bus } = this.#parts;
+    registry.findEndedHere();
+    return { workers: new Set(registry.workers), disconnects: bus.traffic().disconnects };
+  }
+
+  /**
+   * Must be called when NATS has the publications. NATS keeps the order of what comes over one connection, so workers have the live
+   * ones when they are asked.
+   */
+  async gather(id: string, stored: readonly StoredAt[], before: Before): Promise<Receipt> {
+    const { bus, timeoutMs } = this.#parts;
+    const waitMs = Math.ceil(timeoutMs * WORKERS_SHARE);
+    const answers = await askWorkers(this.#parts, {
+      request: { command: "receipt", id, stored: [...stored], waitMs },
+      schema: receiptReply,
+      before: before.workers,
+    });
+    // Over another connection the question may have overtaken what it is about.
+    const isOrdered = bus.traffic().disconnects === before.disconnects;
+    return this.#receiptOf(answers, before, isOrdered);
+  }
+
+  #receiptOf(answers: Answers<ReceiptReply> | undefined, before: Before, isOrdered: boolean): Receipt {
+    const replies = [...(answers?.replies.values() ?? [])];
+    const unsure = replies.filter(({ isFinal }) => !isFinal).map(({ worker }) => worker);
+    const missing = new Set([...(answers?.missing ?? before.workers), ...unsure]).size;
+    const complete = answers?.areAllKnown === true && isOrdered && missing === 0;
+    this.#parts.metrics.countReceipt(complete);
+    return {
+      delivered: replies.reduce((sum, { delivered }) => sum + delivered, 0),
+      buffered: replies.reduce((sum, { buffered }) => sum + buffered, 0),
+      workers: replies.filter(({ isFinal }) => isFinal).length,
+      missing,
+      complete,
+    };
+  }
+}

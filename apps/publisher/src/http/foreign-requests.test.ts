@@ -1,0 +1,77 @@
+import { request } from "node:http";
+import { hostname } from "node:os";
+import { expect, test } from "vitest";
+import { usePublisher } from "../testing.ts";
+import { isCrossSite, isForeignHost } from "./foreign-requests.ts";
+
+const { worker, running, startAnother } = usePublisher();
+
+test("a name with dots is foreign; addresses, names of one label and this machine's own are not", () => {
+  const own = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "10.0.0.5",
+    "publisher",
+    "app.localhost",
+    hostname(),
+    "host.docker.internal",
+  ];
+  for (const host of own.flatMap((name) => [name, `${name}:4237`, name.toUpperCase()])) {
+    expect(isForeignHost({ headers: { host } }), host).toBe(false);
+  }
+  for (const host of [
+    "evil.example",
+    "evil.example:4237",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "evil.example.",
+    "a b",
+    "localhost:x",
+  ]) {
+    expect(isForeignHost({ headers: { host } }), host).toBe(true);
+  }
+  expect(isForeignHost({ headers: {} })).toBe(false);
+});
+
+test("the browser says what comes from another site, an old one by the origin alone", () => {
+  const host = "localhost:4237";
+  const isRefused = (headers: object) => isCrossSite({ headers: { host, ...headers } });
+
+  expect(isRefused({ "sec-fetch-site": "cross-site" })).toBe(true);
+  for (const site of ["same-origin", "same-site", "none"]) expect(isRefused({ "sec-fetch-site": site })).toBe(false);
+  expect(isRefused({ origin: "https://evil.example" })).toBe(true);
+  expect(isRefused({ origin: "null" })).toBe(true);
+  expect(isRefused({ origin: "http://localhost:4237" })).toBe(false);
+  expect(isRefused({})).toBe(false);
+});
+
+/** `fetch` lets nobody set these headers. */
+function statusOf(port: number, path: string, headers: Record<string, string>): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ port, host: "127.0.0.1", path, headers, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    sent.once("error", reject).end();
+  });
+}
+
+test("without keys a page of another site publishes nothing and reads nothing; with keys they decide", async () => {
+  const open = running().publisher.port;
+  await using closed = await startAnother({ PUBLISHER_API_KEYS: "right-key-0123456789" });
+  const strangers = [{ "Sec-Fetch-Site": "cross-site" }, { Host: "evil.example" }, { Origin: "https://evil.example" }];
+
+  for (const headers of strangers) {
+    for (const path of ["/?content=x", "/v1/cluster", "/v1/connections/worker01.1"]) {
+      expect(await statusOf(open, path, headers), `${path} ${JSON.stringify(headers)}`).toBe(403);
+    }
+    expect(await statusOf(open, "/docs", headers)).toBe(200);
+    expect(await statusOf(closed.port, "/?content=x", headers)).toBe(401);
+    expect(await statusOf(closed.port, "/?content=keyed&key=right-key-0123456789", headers)).toBe(200);
+  }
+  expect(await statusOf(open, "/?content=own", { "Sec-Fetch-Site": "none" })).toBe(200);
+
+  await worker.hears(strangers.length + 1);
+  expect(worker.heardContents()).toEqual([...strangers.map(() => "keyed"), "own"]);
+});

@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { usePublisher } from "../testing.ts";
+
+const { worker, url } = usePublisher();
+
+test("a connection is found, asked for and closed", async () => {
+  const path = url("/v1/connections/worker01.1");
+
+  const found = await fetch(path);
+  expect([found.status, await found.json()]).toEqual([200, worker.connection()]);
+  expect((await fetch(path, { method: "HEAD" })).status).toBe(200);
+  expect((await fetch(path, { method: "DELETE" })).status).toBe(204);
+  expect(worker.closed).toEqual([1]);
+});
+
+test("what nobody has is 404, what cannot be an address 422, what is not UTF-8 400", async () => {
+  for (const method of ["GET", "HEAD", "DELETE"]) {
+    for (const [address, status] of [
+      ["worker01.2", 404],
+      ["worker99.1", 404],
+      ["worker1.1", 422],
+      ["worker01.*", 422],
+      ["%FF", 400],
+    ]) {
+      const response = await fetch(url(`/v1/connections/${address}`), { method });
+      expect(response.status, `${method} ${address}`).toBe(status);
+    }
+  }
+});

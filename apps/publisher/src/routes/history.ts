@@ -1,0 +1,75 @@
+import { type Position, parsePosition } from "@fanwire/protocol";
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Api, ApiParts } from "../app.ts";
+import { readHistory } from "../cluster/history.ts";
+import { ApiError, throwRefusal } from "../http/errors.ts";
+import { errorResponses, jsonResponse } from "./openapi.ts";
+import { historyReply, topicName } from "./schemas.ts";
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
+/** Each holds a page of content in memory. */
+const MAX_READS = 32;
+
+const since = z
+  .string()
+  .transform((text, context): Position => {
+    const position = parsePosition(text);
+    if (position !== undefined) return position;
+    context.addIssue({ code: "custom", message: "is no position: it is an epoch, a dash and a number" });
+    return z.NEVER;
+  })
+  .optional()
+  .openapi({
+    description: "Return publications stored after this position. Default: from the first stored publication.",
+    type: "string",
+  });
+
+const limit = z.coerce
+  .number("must be a number")
+  .int("must be a whole number")
+  .min(1, "must be at least 1")
+  .max(MAX_LIMIT, `must be at most ${MAX_LIMIT}`)
+  .default(DEFAULT_LIMIT)
+  .openapi({ description: "Maximum number of publications in the response." });
+
+const read = createRoute({
+  method: "get",
+  path: "/v1/topics/{topic}/publications",
+  operationId: "readHistory",
+  summary: "Read the durable publications of a topic",
+  description: [
+    "Returns publications in stream order, starting after `since`. For the next page, set `since` to the returned `position`.",
+    "`complete` is true only if no publication can be missing. If `since` belongs to another or an earlier history, the response starts at the first stored publication and `complete` is false.",
+    "Percent-encode the topic, because it is part of the path. Patterns are not allowed.",
+  ].join(" "),
+  request: { params: z.object({ topic: topicName }), query: z.object({ since, limit }) },
+  responses: {
+    200: jsonResponse("The publications.", historyReply),
+    ...errorResponses(
+      "unauthorized",
+      "invalid_request",
+      "too_many_requests",
+      "nats_forbidden",
+      "nats_unavailable",
+      "history_unavailable",
+    ),
+  },
+});
+
+export function addHistoryRoute(api: Api, { history, subjects }: ApiParts): void {
+  let reads = 0;
+  api.openapi(read, async (c) => {
+    const { topic } = c.req.valid("param");
+    if (reads >= MAX_READS) throw new ApiError("too_many_requests");
+    reads++;
+    try {
+      const subject = subjects.history({ kind: "topic", topic });
+      const { since, limit } = c.req.valid("query");
+      const answer = await readHistory(history, { subject, topic, since, limit });
+      return answer.ok ? c.json(answer.reply, 200) : throwRefusal(answer);
+    } finally {
+      reads--;
+    }
+  });
+}

@@ -1,0 +1,107 @@
+import { LateBus } from "@fanwire/bus";
+import { Subjects } from "@fanwire/protocol";
+import { createLog } from "@fanwire/service";
+import { expect, test } from "vitest";
+import { type Api, createApi } from "../app.ts";
+import { Cluster } from "../cluster/cluster-client.ts";
+import { LateHistory } from "../cluster/late-history.ts";
+import { readConfig } from "../config.ts";
+import { ApiKeys } from "../http/api-keys.ts";
+import { errors } from "../http/errors.ts";
+import { JsonBodies } from "../http/json-body.ts";
+import { PublisherMetrics } from "../metrics.ts";
+import { describeApi } from "./openapi.ts";
+
+function apiWith(env: Record<string, string> = {}): Api {
+  const config = readConfig(env);
+  const log = createLog("publisher", "silent");
+  const bus = new LateBus();
+  const metrics = new PublisherMetrics(bus);
+  const subjects = new Subjects();
+  const history = new LateHistory();
+  const { requestTimeoutMs, receiptTimeoutMs } = config;
+  const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, metrics, log });
+  const bodies = new JsonBodies(config, metrics);
+  const keys = new ApiKeys(config.apiKeys);
+  return createApi({ config, cluster, history, subjects, keys, bodies, metrics, log });
+}
+
+const METHODS = ["get", "head", "post", "put", "delete", "patch", "options"];
+
+test("every route is described, and nothing else", () => {
+  const api = apiWith();
+  const paths = describeApi(api, { hasKeys: false }).paths ?? {};
+
+  const described = Object.entries(paths).flatMap(([path, item]) =>
+    Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const routed = api.routes
+    .filter(({ method, path }) => method !== "ALL" && !/^\/(docs.*|openapi.json|try.*)$/.test(path))
+    .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
+  const heads = ["HEAD /", "HEAD /v1/connections/{address}"];
+  expect(described.sort()).toEqual([...new Set([...routed, ...heads])].sort());
+});
+
+test("the document is complete: ids are unique, references resolve, path parameters and answers are there", () => {
+  const document = describeApi(apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
+
+  expect(document.openapi).toBe("3.1.0");
+  const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+  );
+  const ids = operations.map(({ operation }) => operation.operationId);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const { path, method, operation } of operations) {
+    expect(METHODS).toContain(method);
+    expect(Object.keys(operation.responses).some((status) => status.startsWith("2"))).toBe(true);
+    const wanted = [...path.matchAll(/{(\w+)}/g)].map(([, name]) => name);
+    const given = (operation.parameters ?? []).filter((parameter: { in: string }) => parameter.in === "path");
+    expect(given.map((parameter: { name: string }) => parameter.name)).toEqual(wanted);
+  }
+  for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+    expect(document.components?.schemas).toHaveProperty(name ?? "");
+  }
+});
+
+test("every operation documents the errors of any request, and every error code is documented", () => {
+  const document = describeApi(apiWith(), { hasKeys: false });
+
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    for (const [method, { responses }] of Object.entries(item)) {
+      expect(Object.keys(responses), `${method} ${path}`).toEqual(
+        expect.arrayContaining(["400", "403", "405", "408", "429", "431", "500"]),
+      );
+    }
+  }
+  // No operation answers `not_found`: it is for unknown paths.
+  const described = JSON.stringify(document.paths);
+  const codes = Object.keys(errors).filter((code) => code !== "not_found");
+  expect(codes.filter((code) => !described.includes(`\`${code}\``))).toEqual([]);
+});
+
+test("the security scheme is there when keys are", () => {
+  const open = describeApi(apiWith(), { hasKeys: false });
+  const closed = describeApi(apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
+
+  expect(open.security).toBeUndefined();
+  expect(JSON.stringify(open)).not.toContain("securitySchemes");
+  expect(closed.security).toEqual([{ bearer: [] }]);
+  expect(closed.paths?.["/"]?.get?.security).toEqual([{ bearer: [] }, { key: [] }]);
+  expect(Object.keys(closed.components?.securitySchemes ?? {})).toEqual(["bearer", "key"]);
+});
+
+test.each([
+  [{}, true],
+  [{ PUBLISHER_API_KEYS: "0123456789abcdef" }, false],
+  [{ PUBLISHER_API_KEYS: "0123456789abcdef", PUBLISHER_TRY_PAGE: "on" }, true],
+  [{ PUBLISHER_TRY_PAGE: "off" }, false],
+])("with %o the page /try is served: %s", async (env, isThere) => {
+  const api = apiWith(env);
+
+  expect(api.routes.some(({ path }) => path.startsWith("/try"))).toBe(isThere);
+  expect((await (await api.request("/docs")).text()).includes('href="try"')).toBe(isThere);
+});
+
+test.each(["client.test.ts", "index.d.ts", "..%2Fpackage.json", "nobody.ts"])("/try has no module %s", async (name) => {
+  expect((await apiWith().request(`/try/client/${name}`)).status).toBe(404);
+});

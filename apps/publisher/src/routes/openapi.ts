@@ -1,0 +1,77 @@
+import { VERSION } from "@fanwire/service";
+import type { z } from "@hono/zod-openapi";
+import type { Api } from "../app.ts";
+import { type ErrorCode, errorBody, errorEntry, errors } from "../http/errors.ts";
+import { errorReply } from "./schemas.ts";
+
+export type ApiDocument = ReturnType<Api["getOpenAPI31Document"]>;
+
+const DESCRIPTION = [
+  "Publishes to the clients of a Fanwire cluster and reports which clients are connected.",
+  "The status is 200 only after NATS has confirmed a publication, and 503 with `Retry-After` while NATS cannot be reached.",
+  'Every error has the form `{"error":{"code","message","details"?}}`.',
+].join(" ");
+
+/** Returns the OpenAPI document of all routes of `api`, generated from the schemas that check the requests. */
+export function describeApi(api: Api, { hasKeys }: { readonly hasKeys: boolean }): ApiDocument {
+  const document = api.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: { title: "Fanwire publisher", version: VERSION, description: DESCRIPTION },
+    // Relative to the document, because a proxy may serve the API below another path.
+    servers: [{ url: "./" }],
+  });
+  return hasKeys ? withKeys(document) : document;
+}
+
+function withKeys(document: ApiDocument): ApiDocument {
+  return {
+    ...document,
+    security: [{ bearer: [] }],
+    components: {
+      ...document.components,
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer", description: "One of PUBLISHER_API_KEYS." },
+        key: {
+          type: "apiKey",
+          in: "query",
+          name: "key",
+          description: "One of PUBLISHER_API_KEYS, for callers that cannot send a header.",
+        },
+      },
+    },
+  };
+}
+
+export function jsonResponse<Schema extends z.ZodType>(description: string, schema: Schema) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** Responses that every route may return: errors of the server, the network or the client of the caller. */
+const COMMON: readonly ErrorCode[] = [
+  "malformed_request",
+  "malformed_target",
+  "foreign_request",
+  "method_not_allowed",
+  "request_timeout",
+  "too_many_requests",
+  "headers_too_large",
+  "internal",
+];
+
+/** Returns the `responses` of a route for `own` and the common errors. Codes with the same status share an entry. */
+export function errorResponses(...own: ErrorCode[]) {
+  const codes = [...new Set([...own, ...COMMON])];
+  const statuses = new Set(codes.map((code) => errors[code].status));
+  return Object.fromEntries([...statuses].map((status) => [status, errorResponse(status, codes)]));
+}
+
+function errorResponse(status: number, codes: readonly ErrorCode[]) {
+  const group = codes.filter((code) => errors[code].status === status);
+  const examples = Object.fromEntries(group.map((code) => [code, { value: errorBody(code) }]));
+  const headerNames = new Set(group.flatMap((code) => Object.keys(errorEntry(code).headers ?? {})));
+  return {
+    description: group.map((code) => `\`${code}\`: ${errors[code].message}`).join(" "),
+    headers: Object.fromEntries([...headerNames].map((name) => [name, { schema: { type: "string" as const } }])),
+    content: { "application/json": { schema: errorReply, examples } },
+  };
+}

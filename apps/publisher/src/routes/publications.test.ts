@@ -1,0 +1,180 @@
+import { describe, expect, test } from "vitest";
+import { errorCode, errorOf, usePublisher } from "../testing.ts";
+
+const { worker, running, startAnother, post, rawExchange } = usePublisher();
+
+describe("POST /v1/publications", () => {
+  test("publishes bytes and headers to everyone", async () => {
+    const everyone = { everyone: true };
+    const text = await post({ target: everyone, data: "привет", event: "событие", id: "7", except: "worker01.3" });
+    const bytes = await post({ target: everyone, data: "/wCA", encoding: "base64" });
+
+    await worker.hears(2);
+    expect([text.status, await text.json()]).toEqual([200, { status: "published" }]);
+    expect([bytes.status, await bytes.json()]).toEqual([200, { status: "published" }]);
+    const subject = "fanwire.live.all";
+    expect(worker.heard).toEqual([
+      { subject, content: Buffer.from("привет"), headers: { Event: "событие", Id: "7", Except: "worker01.3" } },
+      { subject, content: Buffer.from([0xff, 0x00, 0x80]), headers: {} },
+    ]);
+  });
+
+  test("publishes to a topic, to each of several, and to a user", async () => {
+    const answers = [];
+    for (const target of [{ topic: "orders/7.ж" }, { topics: ["b", "a"] }, { user: "a.b" }]) {
+      const response = await post({ target, data: "x" });
+      answers.push([response.status, await response.json()]);
+    }
+
+    await worker.hears(4);
+    expect(answers).toEqual(Array(3).fill([200, { status: "published" }]));
+    expect(worker.heard.map(({ subject }) => subject)).toEqual([
+      "fanwire.live.topic.orders=2F7.=D0=B6",
+      "fanwire.live.topic.b",
+      "fanwire.live.topic.a",
+      "fanwire.live.user.a=2Eb",
+    ]);
+  });
+
+  test("says of a connection what its worker says", async () => {
+    const toConnection = { target: { connection: "worker01.7" }, data: "x" };
+    for (const [outcome, status, answer] of [
+      ["delivered", 200, { status: "delivered" }],
+      ["buffered", 200, { status: "buffered" }],
+      ["gone", 404, { error: { code: "connection_not_found" } }],
+      ["nonsense", 502, { error: { code: "malformed_reply" } }],
+    ] as const) {
+      worker.outcome = outcome;
+      const response = await post(toConnection);
+      expect(response.status).toBe(status);
+      expect(await response.json()).toMatchObject(answer);
+    }
+  });
+
+  test("is 404 when there is no such worker, and 503 when it does not answer", async () => {
+    await using impatient = await startAnother({ PUBLISHER_REQUEST_TIMEOUT_MS: "50" });
+    worker.outcome = "silence";
+
+    const unknown = await post({ target: { connection: "worker99.1" }, data: "x" });
+    const silent = await post({ target: { connection: "worker01.1" }, data: "x" }, impatient);
+
+    expect([unknown.status, await errorCode(unknown)]).toEqual([404, "connection_not_found"]);
+    expect([silent.status, silent.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect(await silent.json()).toMatchObject({ error: { code: "worker_timeout", message: /may have been/ } });
+  });
+
+  test("keeps the order of a batch", async () => {
+    const numbers = Array.from({ length: 1_000 }, (_, number) => String(number));
+    const response = await post(numbers.map((data) => ({ target: { everyone: true }, data })));
+
+    await worker.hears(1_000);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ results: Array(1_000).fill({ status: "published" }) });
+    expect(worker.heardContents()).toEqual(numbers);
+  });
+
+  test("answers each of a batch for itself", async () => {
+    const response = await post([
+      { target: { everyone: true }, data: "a" },
+      { target: { connection: "worker01.1" }, data: "b" },
+      { target: { connection: "worker99.1" }, data: "c" },
+      { target: { everyone: true }, data: "d".repeat(100_001) },
+      { target: { everyone: true }, data: "e" },
+    ]);
+
+    await worker.hears(3);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({
+      results: [
+        { status: "published" },
+        { status: "delivered" },
+        { error: { code: "connection_not_found" } },
+        { error: { code: "content_too_large" } },
+        { status: "published" },
+      ],
+    });
+    expect(worker.heardContents()).toEqual(["a", "b", "e"]);
+  });
+
+  test("sends nothing of a batch in which anything is invalid, and names what", async () => {
+    const good = { target: { everyone: true }, data: "x" };
+    const response = await post([good, { ...good, data: 1 }, good, { ...good, target: {} }]);
+
+    expect(response.status).toBe(422);
+    expect(await errorOf(response)).toMatchObject({
+      code: "invalid_request",
+      details: [
+        { index: 1, field: "data" },
+        { index: 3, field: "target" },
+      ],
+    });
+    expect((await post([])).status).toBe(422);
+    expect((await post(Array(1_001).fill(good))).status).toBe(422);
+    expect(worker.heard).toEqual([]);
+  });
+
+  const bad: [name: string, body: string | Uint8Array, status: number, code: string][] = [
+    ["nothing", "", 400, "malformed_json"],
+    ["no JSON", "{", 400, "malformed_json"],
+    ["invalid UTF-8", Buffer.from('{"data":"\xff"}', "latin1"), 400, "malformed_json"],
+    ["no object", "7", 422, "invalid_request"],
+    ["half a surrogate pair", '{"target":{"everyone":true},"data":"\\ud83d"}', 422, "invalid_request"],
+    ["a pattern for a topic", '{"target":{"topic":"a.*"},"data":"x"}', 422, "invalid_request"],
+    ["several topics of which one is a pattern", '{"target":{"topics":["a",">"]},"data":"x"}', 422, "invalid_request"],
+    [
+      "durable to a connection",
+      '{"target":{"connection":"worker01.1"},"data":"x","durable":true}',
+      422,
+      "invalid_request",
+    ],
+    ["an event of our own", '{"target":{"everyone":true},"data":"x","event":"fanwire.close"}', 422, "invalid_request"],
+    ["an unknown field", '{"target":{"everyone":true},"data":"x","receipts":true}', 422, "invalid_request"],
+    [
+      "content NATS does not take",
+      JSON.stringify({ target: { everyone: true }, data: "x".repeat(100_001) }),
+      413,
+      "content_too_large",
+    ],
+  ];
+
+  test.each(bad)("refuses %s", async (_name, body, status, code) => {
+    const response = await post(body);
+
+    expect([response.status, await errorCode(response)]).toEqual([status, code]);
+    expect(worker.heard).toEqual([]);
+  });
+
+  test("takes JSON that says so, and nothing packed", async () => {
+    const body = JSON.stringify({ target: { everyone: true }, data: "x" });
+    const statusWith = async (headers: Record<string, string>) =>
+      (await post(body, running().publisher, headers)).status;
+
+    for (const charset of ["UTF-8", "utf8", '"utf-8"', "utf-8;"]) {
+      expect(await statusWith({ "Content-Type": `application/json; charset=${charset}` }), charset).toBe(200);
+    }
+    expect(await statusWith({ "Content-Type": "text/plain" })).toBe(415);
+    expect(await statusWith({ "Content-Type": "application/x-www-form-urlencoded" })).toBe(415);
+    expect(await statusWith({ "Content-Type": "application/json; charset=utf-16" })).toBe(415);
+    expect(await statusWith({ "Content-Encoding": "gzip" })).toBe(415);
+  });
+});
+
+test("what was published is answered by what became of it, whatever follows on its connection", async () => {
+  const publication = (data: string) => JSON.stringify({ target: { everyone: true }, data });
+  const head = "POST /v1/publications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  const whole = (body: string) => `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
+  const broken = `${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"tar\r\nzz\r\n`;
+
+  const garbage = await rawExchange(`${whole(publication("a"))}GARBAGE\u0001\r\n\r\n`);
+  const pipelined = await rawExchange(whole(publication("b")) + whole(publication("c")) + broken);
+
+  const answers = (text: string) =>
+    [...text.matchAll(/HTTP\/1\.1 (\d+)|"status":"(\w+)"|"code":"(\w+)"/g)].map(([all]) => all);
+  expect(answers(garbage)).toEqual(["HTTP/1.1 200", '"status":"published"']);
+  expect(answers(pipelined)).toEqual([
+    ...["HTTP/1.1 200", '"status":"published"', "HTTP/1.1 200", '"status":"published"'],
+    ...["HTTP/1.1 400", '"code":"malformed_request"'],
+  ]);
+  await worker.hears(3);
+  expect(worker.heardContents()).toEqual(["a", "b", "c"]);
+});

@@ -1,0 +1,150 @@
+import { formatPosition } from "@fanwire/protocol";
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Api, ApiParts } from "../app.ts";
+import { type Accepted, type PublishRequest, type PublishResult, refusalOfAll } from "../cluster/publish-result.ts";
+import { ApiError, describeRefusal, type ErrorDetail, errorBody, throwRefusal } from "../http/errors.ts";
+import { describeIssues } from "../http/validation-errors.ts";
+import { readCommonRequest } from "./fast-publish-request.ts";
+import { errorResponses, jsonResponse } from "./openapi.ts";
+import { batchReply, publicationRequest, publicationStatus } from "./schemas.ts";
+
+const MAX_DETAILS = 100;
+
+const route = (maxBatch: number) =>
+  createRoute({
+    method: "post",
+    path: "/v1/publications",
+    operationId: "publish",
+    summary: "Publish one publication or a batch",
+    description: [
+      "The response to one publication is its result. An array is a batch: if one publication is invalid, none is published.",
+      "A publication with several topics is published to each of them. With `durable`, the status is `stored` after JetStream has acknowledged it.",
+      "A batch is published in order and the response has one result for each publication. The status is 503 only if NATS was unreachable for all of them.",
+      "With `receipt` the answer waits for the workers' word about who got it.",
+    ].join(" "),
+    request: {
+      body: {
+        required: true,
+        content: {
+          "application/json": {
+            schema: z.union([publicationRequest, z.array(publicationRequest).min(1).max(maxBatch)]),
+            examples: {
+              everyone: { summary: "To everyone", value: { target: { everyone: true }, data: "hello" } },
+              connection: {
+                summary: "To one connection",
+                value: { target: { connection: "k3v9x2ab.17" }, data: '{"order":7}', event: "order.paid" },
+              },
+              durable: {
+                summary: "To a topic, stored for clients that reconnect",
+                value: { target: { topic: "orders.7" }, data: '{"total":9}', event: "paid", durable: true, id: "4711" },
+              },
+              receipt: {
+                summary: "To a user, with a receipt",
+                value: { target: { user: "anna" }, data: "hello", receipt: true },
+              },
+              batch: {
+                summary: "A batch, with bytes as base64",
+                value: [
+                  { target: { everyone: true }, data: "first", except: "k3v9x2ab.17" },
+                  { target: { everyone: true }, data: "AP8=", encoding: "base64" },
+                ],
+              },
+            },
+          },
+        },
+      },
+    },
+    responses: {
+      200: jsonResponse("What became of it, or of each of them.", z.union([publicationStatus, batchReply])),
+      ...errorResponses(
+        "malformed_json",
+        "unauthorized",
+        "connection_not_found",
+        "body_too_large",
+        "content_too_large",
+        "unsupported_media_type",
+        "invalid_request",
+        "too_many_requests",
+        "nats_forbidden",
+        "malformed_reply",
+        "nats_unavailable",
+        "history_unavailable",
+        "unconfirmed",
+        "worker_timeout",
+      ),
+    },
+  });
+
+export function addPublicationsRoute(api: Api, { cluster, bodies, config }: ApiParts): void {
+  const { method, path } = route(config.maxBatch);
+  // Described and routed apart: the library's own validator decodes invalid UTF-8 into replacement characters and
+  // would read a body of any size.
+  api.openAPIRegistry.registerPath(route(config.maxBatch));
+  api.on(method, path, async (c) => {
+    const body = await bodies.read(c.env);
+    if (Array.isArray(body)) {
+      return c.json(batchAnswer(await cluster.publishAll(parseBatch(body, config.maxBatch))));
+    }
+
+    const request = readRequest(body);
+    if ("issues" in request) throw new ApiError("invalid_request", { details: describeIssues(request.issues) });
+    const result = await cluster.publish(request);
+    return c.json(result.ok ? answerOf(result) : throwRefusal(result));
+  });
+}
+
+function readRequest(value: unknown): PublishRequest | z.ZodError {
+  const common = readCommonRequest(value);
+  if (common !== undefined) return common;
+  const parsed = publicationRequest.safeParse(value);
+  return parsed.success ? parsed.data : parsed.error;
+}
+
+function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest[] {
+  if (items.length === 0) throw new ApiError("invalid_request", { message: "A batch holds at least one publication." });
+  if (items.length > maxBatch) {
+    throw new ApiError("invalid_request", { message: `A batch holds at most ${maxBatch} publications.` });
+  }
+
+  const requests: PublishRequest[] = [];
+  const details: ErrorDetail[] = [];
+  for (const [index, item] of items.entries()) {
+    const request = readRequest(item);
+    if ("issues" in request) details.push(...describeIssues(request.issues, index));
+    else requests.push(request);
+    if (details.length >= MAX_DETAILS) break;
+  }
+  if (details.length > 0) {
+    const message = "Some publications are not valid; none was sent.";
+    throw new ApiError("invalid_request", { message, details: details.slice(0, MAX_DETAILS) });
+  }
+  return requests;
+}
+
+function batchAnswer(results: readonly PublishResult[]): z.input<typeof batchReply> {
+  const refusal = refusalOfAll(results);
+  if (refusal !== undefined) throwRefusal(refusal);
+  return { results: results.map((result) => (result.ok ? answerOf(result) : refusalAnswer(result))) };
+}
+
+function refusalAnswer(refused: Parameters<typeof describeRefusal>[0]) {
+  const { code, message } = describeRefusal(refused);
+  return errorBody(code, message);
+}
+
+const PUBLISHED: z.input<typeof publicationStatus> = { status: "published" };
+
+function answerOf(result: Accepted): z.input<typeof publicationStatus> {
+  if (result.status === "published" && result.receipt === undefined) return PUBLISHED;
+  const receipt = result.receipt && { receipt: result.receipt };
+  if (result.status !== "stored") return { status: result.status, ...receipt };
+  const positions = result.positions.map(formatPosition);
+  const [last] = result.positions.toSorted((one, other) => other.sequence - one.sequence);
+  return {
+    status: result.status,
+    ...(last && { position: formatPosition(last) }),
+    ...(positions.length > 1 && { positions }),
+    ...(result.isDuplicate && { duplicate: true as const }),
+    ...receipt,
+  };
+}

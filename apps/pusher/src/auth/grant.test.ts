@@ -1,0 +1,173 @@
+import { isTopic, isTopicPattern, matchesTopic } from "@fanwire/protocol";
+import fc from "fast-check";
+import { expect, test, vi } from "vitest";
+import {
+  anonymousGrant,
+  coversPattern,
+  type Grant,
+  grantFrom,
+  MAX_CLAIMED_PATTERNS,
+  mayPublish,
+  maySubscribe,
+  OPEN_GRANT,
+} from "./grant.ts";
+
+const options = { leewaySeconds: 5, publicTopics: ["news.>"] };
+
+const pattern = fc
+  .array(fc.constantFrom("a", "b", "*", ">", "", "щ"), { minLength: 1, maxLength: 5 })
+  .map((tokens) => tokens.join("."))
+  .filter(isTopicPattern);
+const topic = fc
+  .array(fc.constantFrom("a", "b", "", "щ", "other"), { minLength: 1, maxLength: 6 })
+  .map((tokens) => tokens.join("."))
+  .filter(isTopic);
+
+/** Topics that decide what covers a pattern: its wildcards filled with a token nobody names, > with one to six of them. */
+function witnesses(of: string): string[] {
+  const filled = of.split(".").map((token) => (token === "*" ? "unnamed" : token));
+  if (filled.at(-1) !== ">") return [filled.join(".")];
+  return [1, 2, 3, 4, 5, 6].map((count) => [...filled.slice(0, -1), ...Array(count).fill("unnamed")].join("."));
+}
+
+test("a pattern that is covered matches no topic beyond the one that covers it", () => {
+  const tokens = fc.array(fc.constantFrom("a", "b", "", "щ", "other"), { minLength: 5, maxLength: 5 });
+
+  fc.assert(
+    fc.property(pattern, pattern, tokens, fc.integer({ min: 1, max: 5 }), (allowed, wanted, fill, restLength) => {
+      const name = wanted
+        .split(".")
+        .map((token, at) => (token === "*" ? fill[at] : token === ">" ? fill.slice(0, restLength).join(".") : token))
+        .join(".");
+      fc.pre(isTopic(name));
+
+      expect(matchesTopic(wanted, name)).toBe(true);
+      if (coversPattern(allowed, wanted)) expect(matchesTopic(allowed, name)).toBe(true);
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("a pattern is covered exactly when all it can match is matched", () => {
+  fc.assert(
+    fc.property(pattern, pattern, (allowed, wanted) => {
+      const isCovered = witnesses(wanted).every((name) => matchesTopic(allowed, name));
+      expect(coversPattern(allowed, wanted)).toBe(isCovered);
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("a topic is covered by what matches it", () => {
+  fc.assert(
+    fc.property(pattern, topic, (allowed, name) => {
+      expect(coversPattern(allowed, name)).toBe(matchesTopic(allowed, name));
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("a topic is split once, however many patterns a token allows", () => {
+  const long = Array(128).fill("a").join(".");
+  const grant: Grant = { ...OPEN_GRANT, topics: Array(1_000).fill("b"), publish: Array(1_000).fill("b") };
+  const splitting = vi.spyOn(String.prototype, "split");
+
+  const allows = [maySubscribe(grant, long), mayPublish(grant, long)];
+
+  const tookApart = splitting.mock.contexts.filter((text) => String(text) === long).length;
+  splitting.mockRestore();
+  expect(allows).toEqual([false, false]);
+  expect(tookApart).toBe(2);
+});
+
+test("a wildcard covers what it matches and nothing wider", () => {
+  const follows = (allowed: string, wanted: string) => maySubscribe({ ...OPEN_GRANT, topics: [allowed] }, wanted);
+
+  for (const wanted of ["a.b", "a.*"]) expect(follows("a.*", wanted), wanted).toBe(true);
+  for (const wanted of ["a.>", "a", "a.b.c", "*.b", ">", "*.*"]) expect(follows("a.*", wanted), wanted).toBe(false);
+  for (const wanted of ["a.b", "a.>", "a.*.>", "a.b.c"]) expect(follows("a.>", wanted), wanted).toBe(true);
+  for (const wanted of ["a", ">", "*.>", "ab.c"]) expect(follows("a.>", wanted), wanted).toBe(false);
+  expect(follows("*.>", ">")).toBe(false);
+  expect(follows("a*", "ab")).toBe(false);
+});
+
+test("two allowed patterns are not combined into a wider one", () => {
+  const grant: Grant = { ...OPEN_GRANT, topics: ["a", "a.>"] };
+
+  expect(maySubscribe(grant, ">")).toBe(false);
+  expect(maySubscribe({ ...grant, topics: [] }, "a")).toBe(false);
+});
+
+test("without keys every topic may be subscribed to, and publishing is forbidden", () => {
+  fc.assert(fc.property(pattern, (wanted) => maySubscribe(OPEN_GRANT, wanted)));
+
+  expect(OPEN_GRANT.user).toBeUndefined();
+  expect(mayPublish(OPEN_GRANT, "a")).toBe(false);
+});
+
+test("without a token only public topics may be subscribed to", () => {
+  const grant = anonymousGrant(["news.>"]);
+
+  expect(grant).toEqual({ user: undefined, topics: ["news.>"], publish: [], expiresAt: undefined });
+  expect(maySubscribe(grant, "news.today")).toBe(true);
+  expect(maySubscribe(grant, "orders.7")).toBe(false);
+});
+
+test("claims become a grant that includes the public topics and ends with the leeway", () => {
+  const grant = grantFrom({ sub: "щ", topics: ["orders.7"], publish: ["chat.*"], exp: 1_000, aud: "x" }, options);
+
+  expect(grant).toEqual({
+    user: "щ",
+    topics: ["orders.7", "news.>"],
+    publish: ["chat.*"],
+    expiresAt: 1_005_000,
+  });
+  expect(grant && mayPublish(grant, "chat.1")).toBe(true);
+  expect(grant && mayPublish(grant, "orders.7")).toBe(false);
+  expect(grant && maySubscribe(grant, "chat.1")).toBe(false);
+});
+
+test("expiresAt is a whole number of milliseconds, however late", () => {
+  const endOf = (exp: number) => grantFrom({ exp }, options)?.expiresAt;
+
+  expect(endOf(1_000.0005)).toBe(1_005_001);
+  expect(endOf(1e306)).toBe(Number.MAX_SAFE_INTEGER);
+});
+
+test("absent claims allow nothing and set no expiry", () => {
+  expect(grantFrom({}, { leewaySeconds: 5, publicTopics: [] })).toEqual({
+    user: undefined,
+    topics: [],
+    publish: [],
+    expiresAt: undefined,
+  });
+});
+
+test("one malformed claim makes the whole token invalid", () => {
+  const wrong: Record<string, unknown>[] = [
+    { sub: "" },
+    { sub: 7 },
+    { sub: null },
+    { sub: "щ".repeat(128) },
+    { sub: "\ud800" },
+    { topics: "orders.7" },
+    { topics: null },
+    { topics: { 0: "a", length: 1 } },
+    { topics: ["a", 7] },
+    { topics: ["a.>.b"] },
+    { topics: [""] },
+    { publish: ["a".repeat(256)] },
+    { exp: "1000" },
+    { exp: Number.POSITIVE_INFINITY },
+  ];
+
+  for (const claims of wrong) expect(grantFrom(claims, options), JSON.stringify(claims)).toBeUndefined();
+});
+
+test("topics and publish share one limit of patterns", () => {
+  const topics = Array<string>(MAX_CLAIMED_PATTERNS).fill("a");
+
+  expect(grantFrom({ topics }, options)?.topics).toHaveLength(MAX_CLAIMED_PATTERNS + 1);
+  expect(grantFrom({ topics, publish: ["a"] }, options)).toBeUndefined();
+  expect(grantFrom({ topics: [...topics, "a"] }, options)).toBeUndefined();
+});

@@ -1,0 +1,268 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createLog } from "@fanwire/service";
+import { SignJWT } from "jose";
+import { afterEach, expect, test, vi } from "vitest";
+import { createTokenVerifier, type TokenVerifier } from "./token-verifier.ts";
+
+type Pair = { readonly kid: string | undefined; readonly publicKey: KeyObject; readonly privateKey: KeyObject };
+
+const pair = (kid?: string): Pair => ({ kid, ...generateKeyPairSync("ec", { namedCurve: "P-256" }) });
+const jwk = ({ kid, publicKey }: Pair) => ({
+  ...publicKey.export({ format: "jwk" }),
+  ...(kid !== undefined && { kid }),
+});
+const sign = ({ kid, privateKey }: Pair) =>
+  new SignJWT({ sub: "7" }).setProtectedHeader({ alg: "ES256", ...(kid !== undefined && { kid }) }).sign(privateKey);
+
+/** Serves a key set. */
+async function startIssuer(port = 0) {
+  const issuer = { keys: [] as unknown, padding: "", status: 200, fetches: 0, url: new URL("http://127.0.0.1/keys") };
+  const server = createServer((_, response) => {
+    issuer.fetches++;
+    response.writeHead(issuer.status).end(JSON.stringify({ keys: issuer.keys }) + issuer.padding);
+  });
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  issuer.url.port = String((server.address() as AddressInfo).port); // a server that listens on TCP has an AddressInfo
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  stops.push(stop);
+  return Object.assign(issuer, { stop });
+}
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => void (await Promise.all(stops.splice(0).map((stop) => stop()))));
+
+function verifierOf(url: URL, clock: { ms: number }) {
+  const log = createLog("test", "silent");
+  const warn = vi.spyOn(log, "warn");
+  const verifier = createTokenVerifier(
+    { keys: { kind: "jwks", url }, audience: undefined, issuer: undefined, leewaySeconds: 5, publicTopics: [] },
+    { log, now: () => clock.ms },
+  );
+  return Object.assign(verifier, { warn });
+}
+
+const outcome = async (verifier: TokenVerifier, key: Pair) => {
+  const result = await verifier.verify(await sign(key));
+  return result.ok ? "ok" : result.reason;
+};
+
+test("JWKS: fetched once for many tokens, and again for an unknown kid", async () => {
+  const issuer = await startIssuer();
+  const [oldKey, newKey] = [pair("old"), pair("new")];
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(oldKey)];
+  const verifier = verifierOf(issuer.url, clock);
+
+  const before = await Promise.all(Array.from({ length: 50 }, () => outcome(verifier, oldKey)));
+  issuer.keys = [jwk(oldKey), jwk(newKey)];
+  clock.ms += 31_000;
+  const after = await Promise.all([outcome(verifier, newKey), outcome(verifier, newKey), outcome(verifier, oldKey)]);
+
+  expect(new Set(before)).toEqual(new Set(["ok"]));
+  expect(after).toEqual(["ok", "ok", "ok"]);
+  expect(issuer.fetches).toBe(2);
+});
+
+test("JWKS: invented key ids cause at most one fetch per cooldown", async () => {
+  const issuer = await startIssuer();
+  const key = pair("real");
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(key)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, key)).toBe("ok");
+
+  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("keys-unavailable");
+  expect(issuer.fetches).toBe(1);
+  clock.ms += 30_000;
+  expect(await outcome(verifier, pair("invented"))).toBe("signature");
+  for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("keys-unavailable");
+  expect(issuer.fetches).toBe(2);
+});
+
+test.each(["with", "without"])(
+  "JWKS: a token of a key added after the last fetch is retried and then accepted: %s a kid",
+  async (how) => {
+    const issuer = await startIssuer();
+    const [oldKey, newKey] = how === "with" ? [pair("old"), pair("new")] : [pair(), pair()];
+    const clock = { ms: Date.now() };
+    issuer.keys = [jwk(oldKey)];
+    const verifier = verifierOf(issuer.url, clock);
+    expect(await outcome(verifier, oldKey)).toBe("ok");
+
+    issuer.keys = [jwk(newKey)];
+    clock.ms += 29_999;
+    expect(await outcome(verifier, newKey)).toBe("keys-unavailable");
+    expect(await outcome(verifier, oldKey)).toBe("ok");
+    clock.ms += 1;
+
+    expect(await Promise.all([newKey, newKey, newKey].map((key) => outcome(verifier, key)))).toEqual([
+      "ok",
+      "ok",
+      "ok",
+    ]);
+    expect(issuer.fetches).toBe(2);
+  },
+);
+
+test("JWKS: a retried token is refused once any later fetch did not bring its key", async () => {
+  const issuer = await startIssuer();
+  const clock = { ms: Date.now() };
+  const real = pair("real");
+  issuer.keys = [jwk(real)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, real)).toBe("ok");
+  const forged = await sign(pair("forged"));
+  const reason = async (token: string) => {
+    const result = await verifier.verify(token);
+    return result.ok ? "ok" : result.reason;
+  };
+
+  expect(await reason(forged)).toBe("keys-unavailable");
+  clock.ms += 30_000;
+  expect(await outcome(verifier, pair("another"))).toBe("signature");
+
+  expect([await reason(forged), await reason(forged)]).toEqual(["signature", "signature"]);
+  expect(await outcome(verifier, pair("forged"))).toBe("keys-unavailable");
+  expect(issuer.fetches).toBe(2);
+});
+
+test("JWKS: a bad signature with a known kid is refused at once", async () => {
+  const issuer = await startIssuer();
+  issuer.keys = [jwk(pair("real"))];
+
+  expect(await outcome(verifierOf(issuer.url, { ms: Date.now() }), pair("real"))).toBe("signature");
+});
+
+test("JWKS: a withdrawn key is rejected after the next refresh", async () => {
+  const issuer = await startIssuer();
+  const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(withdrawn), jwk(kept)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, withdrawn)).toBe("ok");
+
+  issuer.keys = [jwk(kept)];
+  clock.ms += 600_000;
+
+  await vi.waitFor(async () => expect(await outcome(verifier, withdrawn)).toBe("keys-unavailable"));
+  clock.ms += 30_000;
+  expect(await outcome(verifier, withdrawn)).toBe("signature");
+  expect(await outcome(verifier, kept)).toBe("ok");
+});
+
+test("JWKS: an issuer that is down at start is retried later", async () => {
+  const gone = await startIssuer();
+  await gone.stop();
+  const key = pair("a");
+  const clock = { ms: Date.now() };
+  const verifier = verifierOf(gone.url, clock);
+
+  expect(await outcome(verifier, key)).toBe("keys-unavailable");
+  const back = await startIssuer(Number(gone.url.port));
+  back.keys = [jwk(key)];
+  expect(await outcome(verifier, key)).toBe("keys-unavailable");
+  expect(back.fetches).toBe(0);
+  clock.ms += 5_000;
+
+  expect(await outcome(verifier, key)).toBe("ok");
+  expect(verifier.warn).toHaveBeenCalledTimes(1);
+});
+
+test("JWKS: cached keys stay valid for a day while the issuer is down", async () => {
+  const issuer = await startIssuer();
+  const key = pair("a");
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(key)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, key)).toBe("ok");
+
+  issuer.status = 500;
+  for (let hour = 0; hour < 23; hour++) {
+    clock.ms += 3_600_000;
+    expect(await outcome(verifier, key)).toBe("ok");
+  }
+  await vi.waitFor(() => expect(verifier.warn).toHaveBeenCalled());
+  expect(await outcome(verifier, pair("unknown"))).toBe("keys-unavailable");
+  clock.ms += 3_600_000;
+
+  expect(await outcome(verifier, key)).toBe("keys-unavailable");
+});
+
+test("JWKS: an invalid key set counts as unavailable", async () => {
+  const issuer = await startIssuer();
+  const clock = { ms: Date.now() };
+
+  for (const keys of [
+    "keys",
+    [7],
+    [generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" })],
+  ]) {
+    issuer.keys = keys;
+    expect(await outcome(verifierOf(issuer.url, clock), pair())).toBe("keys-unavailable");
+  }
+});
+
+test("JWKS: a response over the size limit counts as unavailable", async () => {
+  const issuer = await startIssuer();
+  const key = pair("a");
+  issuer.keys = [jwk(key)];
+  const clock = { ms: Date.now() };
+
+  issuer.padding = " ".repeat(200_000);
+  expect(await outcome(verifierOf(issuer.url, clock), key)).toBe("ok");
+  issuer.padding = " ".repeat(300_000);
+  expect(await outcome(verifierOf(issuer.url, clock), key)).toBe("keys-unavailable");
+});
+
+test("JWKS: malformed or unsuitable keys never verify a token", async () => {
+  const issuer = await startIssuer();
+  const clock = { ms: Date.now() };
+  const good = jwk(pair("a"));
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 1_024 }).publicKey.export({ format: "jwk" });
+
+  for (const odd of [
+    { ...good, x: "", y: "" },
+    { ...good, x: good.y, y: good.x },
+    { ...good, crv: "P-384" },
+    { ...good, kty: "oct", k: "AAAA" },
+    { ...good, alg: "none" },
+    { ...good, use: "enc" },
+    { ...good, key_ops: ["sign"] },
+    { ...rsa, kid: "a" },
+    { ...rsa, kid: "a", n: "AA", e: "AQ" },
+    JSON.parse('{"__proto__":{"kty":"EC"},"kid":"a"}'),
+    { kty: "EC", kid: "a", crv: "P-256", x: { toString: 1 }, y: null },
+  ]) {
+    issuer.keys = [odd, odd];
+    expect(await outcome(verifierOf(issuer.url, clock), pair("a")), JSON.stringify(odd)).not.toBe("ok");
+  }
+});
+
+test("JWKS: a token without a kid is checked with every key of its type", async () => {
+  const issuer = await startIssuer();
+  const [first, second] = [pair(), pair()];
+  issuer.keys = [jwk(first), jwk(second), jwk(pair("other"))];
+  const clock = { ms: Date.now() };
+  const verifier = verifierOf(issuer.url, clock);
+
+  expect(await outcome(verifier, first)).toBe("ok");
+  expect(await outcome(verifier, second)).toBe("ok");
+  clock.ms += 30_000;
+  expect(await outcome(verifier, pair())).toBe("signature");
+});
+
+test("JWKS: a symmetric key in the set is ignored", async () => {
+  const issuer = await startIssuer();
+  const secret = Buffer.alloc(32, "s");
+  issuer.keys = [{ kty: "oct", k: secret.toString("base64url"), alg: "HS256", kid: "a" }];
+  const verifier = verifierOf(issuer.url, { ms: Date.now() });
+
+  const token = await new SignJWT({}).setProtectedHeader({ alg: "HS256", kid: "a" }).sign(secret);
+
+  expect(await verifier.verify(token)).toEqual({ ok: false, reason: "signature" });
+});

@@ -1,0 +1,129 @@
+import type { KeyObject } from "node:crypto";
+import { setImmediate as nextTick } from "node:timers/promises";
+import type { Log } from "@fanwire/service";
+import { anonymousGrant, claimsProblem, type Grant, grantFrom, OPEN_GRANT } from "./grant.ts";
+import { SharedLists } from "./interned-lists.ts";
+import { KeysUnavailableError, RemoteKeys } from "./jwks.ts";
+import { isSignedBy, PUBLIC_KEY_ALGORITHMS, parseClaims, parseSignedToken, type SignedToken } from "./signed-token.ts";
+import type { TokenConfig } from "./token-settings.ts";
+
+/** Why a token was refused. All but the last are final for this token. */
+export type TokenRefusal =
+  /** Not a JWT, longer than {@link MAX_TOKEN_LENGTH}, or with a critical extension. */
+  | "malformed"
+  /** Signed with another key, or with an algorithm that the configured key is not for. */
+  | "signature"
+  | "expired"
+  /** Not valid yet, for another audience, from another issuer, or with a malformed claim. */
+  | "claims"
+  /** The key set is unavailable, or has no key for this token and may not be fetched again yet: the client should retry. */
+  | "keys-unavailable";
+
+export type TokenResult =
+  | { readonly ok: true; readonly grant: Grant }
+  | { readonly ok: false; readonly reason: TokenRefusal };
+
+export type TokenVerifier = {
+  /** No key is configured, so tokens are ignored. */
+  readonly isOpen: boolean;
+  /** The grant of clients without a token. */
+  readonly anonymous: Grant;
+  /** Returns a promise only if it has to wait for keys or tries several; it never rejects. Without keys every token is accepted. */
+  verify(token: string): TokenResult | Promise<TokenResult>;
+};
+
+/** Maximum length of a token in characters. A token that is too long for a header is sent in a refresh command. */
+export const MAX_TOKEN_LENGTH = 32_768;
+/** Keys tried in one event-loop tick. A bad signature costs up to 0.2 ms for each. */
+const KEYS_PER_TICK = 16;
+
+type SignatureResult = "signed" | "signature" | "keys-unavailable";
+type CheckSignature = (token: SignedToken) => SignatureResult | Promise<SignatureResult>;
+
+/** `now` in Unix milliseconds. Tokens are never logged, nor are errors that quote their claims. */
+export function createTokenVerifier(
+  config: TokenConfig,
+  { log, now = Date.now }: { readonly log: Log; readonly now?: () => number },
+): TokenVerifier {
+  const { keys } = config;
+  if (keys.kind === "none") {
+    const result: TokenResult = { ok: true, grant: OPEN_GRANT };
+    return { isOpen: true, anonymous: OPEN_GRANT, verify: () => result };
+  }
+  const algorithms = keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS;
+  const check = keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now }));
+  const lists = new SharedLists();
+  const conclude = (token: SignedToken, result: SignatureResult): TokenResult =>
+    result === "signed" ? grantOf(token, { config, lists, now }) : { ok: false, reason: result };
+  return {
+    isOpen: false,
+    anonymous: anonymousGrant(config.publicTopics),
+    verify: (text) => {
+      const token = text.length > MAX_TOKEN_LENGTH ? undefined : parseSignedToken(text);
+      if (token === undefined) return { ok: false, reason: "malformed" };
+      if (!algorithms.includes(token.algorithm)) return { ok: false, reason: "signature" };
+      const result = check(token);
+      return typeof result === "string" ? conclude(token, result) : result.then((later) => conclude(token, later));
+    },
+  };
+}
+
+function grantOf(
+  token: SignedToken,
+  { config, lists, now }: { readonly config: TokenConfig; readonly lists: SharedLists; now(): number },
+): TokenResult {
+  const claims = parseClaims(token);
+  if (claims === undefined) return { ok: false, reason: "malformed" };
+  const problem = claimsProblem(claims, config, Math.floor(now() / 1_000));
+  if (problem !== undefined) return { ok: false, reason: problem };
+  const grant = grantFrom(claims, config);
+  return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: shared(grant, lists) };
+}
+
+function shared({ user, topics, publish, expiresAt }: Grant, lists: SharedLists): Grant {
+  return { user, topics: lists.equalTo(topics), publish: lists.equalTo(publish), expiresAt };
+}
+
+function byKey(key: KeyObject): CheckSignature {
+  return (token) => (isSignedBy(token, key) ? "signed" : "signature");
+}
+
+/** The usual case needs no promise: the token names a key that was used before. */
+function byKeySet(keys: RemoteKeys): CheckSignature {
+  return (token) => {
+    const [key, another] = keys.knownFor(token) ?? [];
+    if (key === undefined || another !== undefined) return checkLater(token, keys);
+    if (isSignedBy(token, key)) return "signed";
+    return token.kid === undefined ? checkLater(token, keys) : "signature";
+  };
+}
+
+async function checkLater(token: SignedToken, keys: RemoteKeys): Promise<SignatureResult> {
+  try {
+    return (await isSignedByKeySet(token, keys)) ? "signed" : "signature";
+  } catch (error) {
+    if (!(error instanceof KeysUnavailableError)) keys.reportUnusable(error);
+    return "keys-unavailable";
+  }
+}
+
+/**
+ * A token that no key fits may belong to a key that was added after the last fetch, so it is not refused before the set is
+ * fetched again. A token that names a key of the set is refused at once. @throws KeysUnavailableError
+ */
+async function isSignedByKeySet(token: SignedToken, keys: RemoteKeys): Promise<boolean> {
+  const triedAt = keys.loadedAt;
+  const fitting = await keys.keysFor(token);
+  if (await isSignedByOneOf(token, fitting)) return true;
+  if (fitting.length > 0 && token.kid !== undefined) return false;
+  await keys.renew(token.text, triedAt);
+  return isSignedByOneOf(token, await keys.keysFor(token));
+}
+
+async function isSignedByOneOf(token: SignedToken, keys: readonly KeyObject[]): Promise<boolean> {
+  for (const [index, key] of keys.entries()) {
+    if (index > 0 && index % KEYS_PER_TICK === 0) await nextTick();
+    if (isSignedBy(token, key)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,25 @@
+import type { SharedSubscription } from "./shared-subscription.ts";
+
+type Known = { readonly versions: string; readonly haveCommon: boolean };
+
+/** Whether connections receive a publication by two subscriptions. Looked up anew only when somebody has joined or left. */
+export class CommonConnections {
+  readonly #known = new WeakMap<SharedSubscription, WeakMap<SharedSubscription, Known>>();
+
+  have(one: SharedSubscription, other: SharedSubscription): boolean {
+    const ofOne = this.#known.get(one) ?? new WeakMap<SharedSubscription, Known>();
+    this.#known.set(one, ofOne);
+    const versions = `${one.version} ${other.version}`;
+    const known = ofOne.get(other);
+    if (known?.versions === versions) return known.haveCommon;
+    const haveCommon = findCommon(one, other);
+    ofOne.set(other, { versions, haveCommon });
+    return haveCommon;
+  }
+}
+
+function findCommon(one: SharedSubscription, other: SharedSubscription): boolean {
+  const [few, many] = one.subscribers <= other.subscribers ? [one, other] : [other, one];
+  for (const connection of few.joined()) if (many.has(connection)) return true;
+  return false;
+}

@@ -1,0 +1,253 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Bus, BusMessage } from "@fanwire/bus";
+import {
+  type Announcement,
+  type ConnectionDescription,
+  type ControlRequest,
+  closeCodes,
+  controlRequest,
+  parseConnectionAddress,
+  parsePosition,
+  type ReceiptReply,
+  type Subjects,
+  type UserReply,
+  type WorkerDescription,
+} from "@fanwire/protocol";
+import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
+import type { Connection } from "../connections/connection.ts";
+import type { Hub } from "./hub.ts";
+import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
+
+const RECEIPT_CHECK_MS = 10;
+/** Most connections of a user that one answer describes, unless the caller says otherwise. */
+const DEFAULT_LIMIT = 100;
+/** Most bytes of one answer, as far as NATS takes as many. */
+const MAX_REPLY_BYTES = 262_144;
+/** Share of NATS' limit that an answer uses: the rest is for what surrounds the connections in it. */
+const MAX_PAYLOAD_SHARE = 0.75;
+
+type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
+type FindUser = Extract<ControlRequest, { command: "find-user" }>;
+
+type ControlParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly workerId: string;
+  readonly hub: Hub;
+  readonly log: Log;
+  describeWorker(): WorkerDescription;
+};
+
+type AnsweringParts = ControlParts & { readonly memory: WorkerMemory };
+
+export type Control = {
+  /** Must be called when all connections are closed: announces that this worker has ended. Resolves when NATS has that. */
+  stop(): Promise<void>;
+};
+
+/**
+ * Answers what other services ask of this worker, alone or with all others, and announces it. Must be called before connections can
+ * come in: publishers then know of the worker before anybody can know an address of it.
+ */
+export function startControl(controlParts: ControlParts): Control {
+  const { bus, subjects, workerId } = controlParts;
+  const announce = (state: Announcement["state"]) => {
+    const said: Announcement = { worker: workerId, state, ...ownProcess() };
+    bus.send(subjects.announcements, Buffer.from(JSON.stringify(said)));
+  };
+  const memory = new WorkerMemory({ bus, subjects, workerId, announce: () => announce("here") });
+  const parts = { ...controlParts, memory };
+  for (const subject of [subjects.worker(workerId), subjects.allWorkers]) {
+    bus.subscribe(subject, (message) => onRequest(message, parts));
+  }
+
+  bus.onConnection((isConnected) => {
+    if (isConnected) announce("here");
+  });
+  announce("here");
+  const timer = setInterval(() => announce("here"), ANNOUNCE_EVERY_MS);
+  timer.unref();
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      memory.stop();
+      announce("ended");
+      await bus.confirm();
+    },
+  };
+}
+
+function onRequest(message: BusMessage, parts: AnsweringParts): void {
+  const { bus, log } = parts;
+  const request = parseRequest(message.data);
+  if (request === undefined) {
+    log.warn({ subject: message.subject }, "a control request could not be read");
+    message.respond(JSON.stringify({ error: "not a control request" }));
+    return;
+  }
+  if (request.command === "receipt") {
+    void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
+    return;
+  }
+  const reply = JSON.stringify(answer(request, parts));
+  // A caller that is told of a subscription may publish to it at once: NATS must have the subscription first.
+  bus.writeHeld();
+  if (Buffer.byteLength(reply) <= bus.maxPayloadBytes()) {
+    message.respond(reply);
+    return;
+  }
+  // An answer that NATS refuses would leave the caller waiting.
+  log.error({ command: request.command }, "control reply exceeds max_payload");
+  message.respond(JSON.stringify({ error: "the answer is larger than NATS accepts" }));
+}
+
+function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: AnsweringParts) {
+  const { hub, workerId: worker, describeWorker } = parts;
+  switch (request.command) {
+    case "describe":
+      return { ...describeWorker(), ...ownProcess() };
+    case "has-ended":
+      return { worker, hasEnded: hasProcessEnded(request.process) ?? null };
+    case "recall-worker":
+      return parts.memory.recall(request.about);
+    case "find-connection":
+      return { connection: withConnection(parts, request.connectionId, () => {}) };
+    case "close-connection":
+      return {
+        connection: withConnection(parts, request.connectionId, (connection) =>
+          hub.end(connection, closeCodes.closedByApplication),
+        ),
+      };
+    case "subscribe":
+      return { outcome: subscribe(hub, hub.connection(request.connectionId), request.topic) };
+    case "unsubscribe":
+      return { outcome: unsubscribe(hub, request.connectionId, request.topic) };
+    case "find-user":
+      return findUser(request, parts);
+    case "close-user":
+      return withUser(parts, request.user, (connection) => hub.end(connection, closeCodes.closedByApplication));
+    case "subscribe-user":
+      return withUser(parts, request.user, (connection) => void subscribe(hub, connection, request.topic));
+    case "unsubscribe-user":
+      return withUser(parts, request.user, (connection) => hub.unsubscribe(connection, request.topic));
+    case "count-subscribers":
+      return { worker, connections: hub.countSubscribers(request.topic) };
+  }
+}
+
+function ownProcess(): { readonly process?: string } {
+  const identity = identifyProcess();
+  return identity === undefined ? {} : { process: identity };
+}
+
+/** For durable publications, waits until the republished message has arrived. */
+async function answerReceipt(
+  { id, stored, waitMs }: ReceiptRequest,
+  { hub, workerId }: ControlParts,
+): Promise<ReceiptReply> {
+  const deadline = performance.now() + waitMs;
+  const hasCome = () =>
+    stored.every(({ subject, position }) => {
+      const parsed = parsePosition(position);
+      return parsed !== undefined && hub.hasServed(subject, parsed);
+    });
+  while (!hasCome() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
+  const isFinal = hasCome();
+  // What waits for the end of the flush window counts too.
+  hub.flush();
+  // Connections that were about to join get it when they do.
+  while (!hub.receipts.hasCounted(id) && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
+  const counted = await hub.receipts.take(id);
+  return { worker: workerId, ...counted, isFinal: isFinal && counted.isFinal };
+}
+
+/** Describes the connection as it was before `act`, or null when there is none. */
+function withConnection(parts: ControlParts, connectionId: number, act: (connection: Connection) => void) {
+  const connection = parts.hub.connection(connectionId);
+  if (connection === undefined) return null;
+  const description = describeWithin(maxReplyBytes(parts), parts.hub.describe(connection));
+  act(connection);
+  return description;
+}
+
+/** A page of the user's connections, in the order of their numbers. */
+function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: ControlParts): UserReply {
+  const { hub, workerId: worker } = parts;
+  const all = hub.connectionsOfUser(user);
+  const first = firstNumberAfter(after, worker);
+  const wanted = all
+    .filter((connection) => numberOf(connection) >= first)
+    .sort((one, other) => numberOf(one) - numberOf(other));
+  const connections: ConnectionDescription[] = [];
+  let room = maxReplyBytes(parts);
+  for (const connection of wanted) {
+    if (connections.length >= limit) break;
+    const description = describeWithin(maxReplyBytes(parts), hub.describe(connection));
+    room -= bytesOf(description);
+    // The first always fits: otherwise nobody would get beyond it.
+    if (room < 0 && connections.length > 0) break;
+    connections.push(description);
+  }
+  return { worker, count: all.length, connections, hasMore: connections.length < wanted.length };
+}
+
+/** The number of this worker's first connection behind the address `after`. Addresses are in the order of their worker's id. */
+function firstNumberAfter(after: string | undefined, worker: string): number {
+  const address = after === undefined ? undefined : parseConnectionAddress(after);
+  if (address === undefined || address.workerId < worker) return 0;
+  return address.workerId === worker ? address.connectionId + 1 : Number.POSITIVE_INFINITY;
+}
+
+function withUser(parts: ControlParts, user: string, act: (connection: Connection) => void): UserReply {
+  const connections = parts.hub.connectionsOfUser(user);
+  for (const connection of connections) act(connection);
+  return { worker: parts.workerId, count: connections.length, connections: [], hasMore: false };
+}
+
+function numberOf(connection: Connection): number {
+  return connection.getUserData().connectionId;
+}
+
+function maxReplyBytes({ bus }: ControlParts): number {
+  return Math.min(MAX_REPLY_BYTES, Math.floor(bus.maxPayloadBytes() * MAX_PAYLOAD_SHARE));
+}
+
+/** Without as many of the topics as do not fit. */
+function describeWithin(maxBytes: number, description: ConnectionDescription): ConnectionDescription {
+  let room = maxBytes - bytesOf({ ...description, topics: [], omittedTopics: description.topics.length });
+  const topics: string[] = [];
+  for (const topic of description.topics) {
+    room -= bytesOf(topic) + 1;
+    if (room < 0) break;
+    topics.push(topic);
+  }
+  if (topics.length === description.topics.length) return description;
+  return { ...description, topics, omittedTopics: description.topics.length - topics.length };
+}
+
+function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+function subscribe(hub: Hub, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {
+  if (connection === undefined) return "gone";
+  const followed = hub.subscribeForApplication(connection, topic);
+  if (followed === "topic-limit") return "topic-limit";
+  if (followed !== "already") hub.join(connection, followed);
+  return "done";
+}
+
+function unsubscribe(hub: Hub, connectionId: number, topic: string): "done" | "gone" {
+  const connection = hub.connection(connectionId);
+  if (connection === undefined) return "gone";
+  hub.unsubscribe(connection, topic);
+  return "done";
+}
+
+function parseRequest(data: Uint8Array): ControlRequest | undefined {
+  try {
+    return controlRequest.safeParse(JSON.parse(Buffer.from(data).toString())).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,158 @@
+import { type Bus, registerBusMetrics } from "@fanwire/bus";
+import { createRegistry } from "@fanwire/service";
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { Counters } from "../connections/counters.ts";
+import type { MemoryBudget } from "../connections/memory-budget.ts";
+import type { Hub } from "../hub/hub.ts";
+
+type Values = Readonly<Record<string, number>>;
+
+/** Shows what a worker counted; everything is read when the metrics are asked for, nothing on the hot path. */
+export function createWorkerMetrics(options: {
+  readonly slot: number;
+  readonly counters: Counters;
+  readonly bus: Bus;
+  readonly hub: Pick<Hub, "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier">;
+  readonly budget: MemoryBudget;
+}): Registry {
+  const { slot, counters, bus, hub, budget } = options;
+  const registry = createRegistry();
+  // Worker ids are new at every start; the slot is what stays the same across restarts.
+  registry.setDefaultLabels({ slot: String(slot) });
+  registerBusMetrics(registry, bus);
+
+  const gauge = (name: string, help: string, value: () => number) => addGauge(registry, name, help, value);
+  gauge("fanwire_pusher_connections", "Open connections.", () => hub.openConnections);
+  gauge(
+    "fanwire_pusher_subscriptions",
+    "Distinct topics, patterns and users listened to on NATS, and everyone.",
+    () => hub.subscriptionCount,
+  );
+  gauge(
+    "fanwire_pusher_slow_consumers",
+    "WebSockets that cannot take a burst as fast as it comes.",
+    () => hub.slowConsumers,
+  );
+  gauge(
+    "fanwire_pusher_slow_consumer_bytes",
+    "Kept for them, once for all of a protocol.",
+    () => hub.slowConsumerBytes,
+  );
+  const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
+  const labelled = (name: string, help: string, label: string, values: () => Values) =>
+    addLabelledCounter(registry, { name, help, label, values });
+
+  counter("fanwire_pusher_connections_accepted_total", "Connections accepted.", () => counters.accepted);
+  labelled(
+    "fanwire_pusher_connections_refused_total",
+    "Handshakes refused, by reason.",
+    "reason",
+    () => counters.refused,
+  );
+  labelled("fanwire_pusher_connections_closed_total", "Connections closed, by WebSocket close code.", "code", () =>
+    Object.fromEntries(counters.closedByCode),
+  );
+  labelled("fanwire_pusher_connections_ended_total", "Connections ended by a limit.", "limit", () => counters.ended);
+  labelled(
+    "fanwire_pusher_publications_total",
+    "Publications received from NATS, by target.",
+    "target",
+    () => counters.publications,
+  );
+  labelled(
+    "fanwire_pusher_resumed_total",
+    "Clients that resumed from a position: recovered, or why it cannot be proven that nothing is missing.",
+    "outcome",
+    () => counters.resumed,
+  );
+  counter(
+    "fanwire_pusher_history_fetched_total",
+    "Durable publications fetched from the history because their content did not arrive by itself.",
+    () => counters.historyFetched,
+  );
+  counter(
+    "fanwire_pusher_history_missed_total",
+    "Subscriptions that missed publications which the history no longer holds; clients that can resume are told.",
+    () => counters.historyMissed,
+  );
+  counter(
+    "fanwire_pusher_history_recreated_total",
+    "Times the history was recreated.",
+    () => counters.historyRecreated,
+  );
+  counter(
+    "fanwire_pusher_history_unmatched_total",
+    "Messages that named a place in the history and were never stored there; not delivered.",
+    () => counters.historyUnmatched,
+  );
+  gauge("fanwire_pusher_history_waiting", "Durable publications that wait for their turn.", () => hub.frontier.waiting);
+  gauge(
+    "fanwire_pusher_history_sequence",
+    "Sequence of the history up to which everything is delivered.",
+    () => hub.frontier.position?.sequence ?? 0,
+  );
+  gauge("fanwire_pusher_budget_bytes", "Bytes of replays, backlogs and waiting content.", () => budget.usedBytes);
+  counter(
+    "fanwire_pusher_budget_evictions_total",
+    "Times the largest of these buffers was dropped because all of them together were too large.",
+    () => budget.evictions,
+  );
+  counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => counters.deliveries);
+  counter(
+    "fanwire_pusher_delivered_bytes_total",
+    "Bytes of content handed to connections.",
+    () => counters.deliveredBytes,
+  );
+  counter(
+    "fanwire_pusher_drops_total",
+    "Publications not written because a connection held too many unsent bytes; it is ended.",
+    () => counters.drops,
+  );
+  counter(
+    "fanwire_pusher_topic_limits_total",
+    "Topics not followed because a connection followed as many as it may.",
+    () => counters.topicLimits,
+  );
+  counter("fanwire_pusher_inbound_messages_total", "Messages and pings from clients.", () => counters.inboundMessages);
+  return registry;
+}
+
+function addGauge(registry: Registry, name: string, help: string, value: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(value());
+    },
+  });
+}
+
+function addCounter(registry: Registry, name: string, help: string, value: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(value());
+    },
+  });
+}
+
+function addLabelledCounter(
+  registry: Registry,
+  options: { readonly name: string; readonly help: string; readonly label: string; values(): Values },
+): void {
+  const { name, help, label, values } = options;
+  new Counter({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [key, value] of Object.entries(values())) this.inc({ [label]: key }, value);
+    },
+  });
+}

@@ -1,0 +1,144 @@
+import { createRegistry, type Log, type Readiness, type Running } from "@fanwire/service";
+import { AggregatorRegistry, Counter, Gauge, type Registry } from "prom-client";
+import type { PusherConfig } from "../config.ts";
+import { RestartBackoff } from "./restart-backoff.ts";
+import { WorkerProcess } from "./worker-process.ts";
+
+/** A worker that has been silent for so long will not come back by itself. */
+const HUNG_AFTER_MS = 20_000;
+const CHECK_MS = 1_000;
+/** What a worker may take to exit beyond its drain. */
+const STOP_GRACE_MS = 5_000;
+
+type Slot = {
+  readonly number: number;
+  readonly backoff: RestartBackoff;
+  worker: WorkerProcess;
+  restartTimer: NodeJS.Timeout | undefined;
+};
+
+/** Keeps a number of worker processes alive, all listening on one port. */
+export class Supervisor implements Running {
+  readonly #config: PusherConfig;
+  readonly #log: Log;
+  readonly #slots: Slot[] = [];
+  readonly #registry = createRegistry();
+  #restarts = 0;
+  #isStopping = false;
+  #hungTimer: NodeJS.Timeout | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(config: PusherConfig, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    this.#registry.setDefaultLabels({ slot: "supervisor" });
+    registerSupervisorMetrics(this.#registry, {
+      running: () => this.#listeningWorkers().length,
+      restarts: () => this.#restarts,
+    });
+  }
+
+  /** Resolves when every worker listens. Rejects when one ends before it did: there is something to put right first. */
+  async start(): Promise<void> {
+    await Promise.all(Array.from({ length: this.#config.workers }, () => this.#addSlot().worker.listening));
+    this.#hungTimer = setInterval(() => this.#killHung(), CHECK_MS);
+    for (const slot of this.#slots) this.#restartWhenItEnds(slot);
+  }
+
+  readiness(): Readiness {
+    if (this.#isStopping) return { ready: false, reason: "draining" };
+    const readings = this.#slots.map(({ worker }) => worker.readiness()).filter((reading) => reading !== undefined);
+    if (readings.length === 0) return { ready: false, reason: "no worker listens yet" };
+    // All listening workers share the port: one that cannot serve would get its share of the newcomers.
+    return readings.find((reading) => !reading.ready) ?? { ready: true };
+  }
+
+  async metrics(): Promise<string> {
+    const snapshots = await Promise.all([
+      this.#registry.getMetricsAsJSON(),
+      ...this.#listeningWorkers().map((worker) => worker.metrics()),
+    ]);
+    return AggregatorRegistry.aggregate(snapshots).metrics();
+  }
+
+  /** Lets every worker drain and exit; one that takes too long is killed. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stopAll();
+    return this.#stopped;
+  }
+
+  /** Ends every worker at once. */
+  kill(): void {
+    this.#isStopping = true;
+    for (const { worker } of this.#slots) worker.kill();
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#hungTimer);
+    for (const slot of this.#slots) {
+      clearTimeout(slot.restartTimer);
+      slot.worker.stop();
+    }
+    const timer = setTimeout(() => this.kill(), this.#config.drainMs + STOP_GRACE_MS);
+    await Promise.all(this.#slots.map(({ worker }) => worker.exited));
+    clearTimeout(timer);
+  }
+
+  #addSlot(): Slot {
+    const number = this.#slots.length + 1;
+    const worker = new WorkerProcess(number, this.#config.port);
+    const slot: Slot = { number, backoff: new RestartBackoff(), worker, restartTimer: undefined };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  #restartWhenItEnds(slot: Slot): void {
+    const { worker } = slot;
+    void worker.exited.then(({ code, signal }) => {
+      if (this.#isStopping) return;
+      const delayMs = slot.backoff.delayAfter(performance.now() - worker.startedAt);
+      this.#log.error({ slot: slot.number, pid: worker.pid, code, signal, delayMs }, "a worker ended, restarting it");
+      slot.restartTimer = setTimeout(() => {
+        this.#restarts++;
+        slot.worker = new WorkerProcess(slot.number, this.#config.port);
+        this.#restartWhenItEnds(slot);
+      }, delayMs);
+    });
+  }
+
+  #killHung(): void {
+    for (const { number, worker } of this.#slots) {
+      if (worker.readiness() === undefined || worker.silentForMs() < HUNG_AFTER_MS) continue;
+      this.#log.error(
+        { slot: number, pid: worker.pid, silentForMs: worker.silentForMs() },
+        "a worker hangs, killing it",
+      );
+      worker.kill();
+    }
+  }
+
+  #listeningWorkers(): WorkerProcess[] {
+    return this.#slots.map(({ worker }) => worker).filter((worker) => worker.readiness() !== undefined);
+  }
+}
+
+function registerSupervisorMetrics(registry: Registry, source: { running(): number; restarts(): number }): void {
+  new Gauge({
+    name: "fanwire_pusher_workers",
+    help: "Worker processes that listen.",
+    registers: [registry],
+    collect() {
+      this.set(source.running());
+    },
+  });
+  new Counter({
+    name: "fanwire_pusher_worker_restarts_total",
+    help: "Worker processes started again after one ended.",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(source.restarts());
+    },
+  });
+}

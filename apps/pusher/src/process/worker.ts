@@ -1,0 +1,137 @@
+import { randomInt } from "node:crypto";
+import { hostname } from "node:os";
+import { openJetStreamHistory, startNatsBus } from "@fanwire/bus";
+import { Subjects, type WorkerDescription, workerIdFrom } from "@fanwire/protocol";
+import { type Log, type Readiness, type Running, VERSION } from "@fanwire/service";
+import type { Registry } from "prom-client";
+import { createTokenVerifier } from "../auth/token-verifier.ts";
+import type { PusherConfig } from "../config.ts";
+import { newCounters } from "../connections/counters.ts";
+import { MemoryBudget } from "../connections/memory-budget.ts";
+import { openGroups } from "../fanout/subscriber-groups.ts";
+import { startControl } from "../hub/control-api.ts";
+import { Hub } from "../hub/hub.ts";
+import { Commands } from "../protocols/fanwire-commands.ts";
+import { Handshakes } from "../protocols/handshake.ts";
+import { openSseProtocol } from "../protocols/sse.ts";
+import { UwsApp } from "../protocols/uws-app.ts";
+import { openWebSocketProtocols } from "../protocols/websocket.ts";
+import { Greeter } from "../recovery/greeter.ts";
+import { Recovery } from "../recovery/recovery.ts";
+import { createWorkerMetrics } from "./metrics.ts";
+import { withinOpenFilesLimit } from "./open-files.ts";
+import { Rates } from "./rates.ts";
+
+export type Worker = Running & {
+  readonly metrics: Registry;
+  readiness(): Readiness;
+};
+
+/** Of replays, backlogs and waiting content, all together. */
+const BUFFER_BYTES = 134_217_728;
+const RATE_SAMPLE_MS = 2_000;
+const RATE_SAMPLES = 6;
+
+/** One worker: connects to NATS, then opens the edge. `slot` tells the workers of one supervisor apart. */
+export async function startWorker(options: {
+  readonly config: PusherConfig;
+  readonly slot: number;
+  readonly port: number;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}): Promise<Worker> {
+  const { slot, port, signal } = options;
+  const workerId = workerIdFrom(() => randomInt(2 ** 32) / 2 ** 32);
+  const log = options.log.child({ workerId, slot });
+  const config = withinOpenFilesLimit(options.config, log);
+
+  const bus = await startNatsBus({ config: config.bus, name: `fanwire-pusher ${workerId}`, log, signal });
+  const subjects = new Subjects(config.bus.prefix);
+  const counters = newCounters();
+  const uwsApp = new UwsApp();
+  const groups = openGroups(uwsApp.app);
+  const budget = new MemoryBudget(BUFFER_BYTES);
+  const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
+  const hub = new Hub({ config, workerId, bus, subjects, counters, groups, history, budget, log });
+  const unsentLimit = config.limits.unsentBytes;
+  const { frontier } = hub;
+  const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log });
+  const greeter = new Greeter(hub, recovery);
+  const verifier = createTokenVerifier(config.tokens, { log });
+  const handshakes = new Handshakes({
+    hub,
+    verifier,
+    maxTopics: config.limits.topics,
+    maxConnections: config.limits.connections,
+    counters,
+  });
+  const commands = new Commands({ bus, subjects, hub, recovery, verifier });
+  const sse = openSseProtocol(uwsApp, { config, hub, greeter, handshakes, counters });
+  openWebSocketProtocols(uwsApp, { config, workerId, hub, greeter, handshakes, commands, counters });
+  // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
+  await frontier.ready();
+
+  const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
+  const sampleRates = () =>
+    rates.sample(performance.now(), {
+      publications: Object.values(counters.publications).reduce((sum, count) => sum + count, 0),
+      deliveries: counters.deliveries,
+      bytes: counters.deliveredBytes,
+      accepted: counters.accepted,
+    });
+  sampleRates();
+  const rateTimer = setInterval(sampleRates, RATE_SAMPLE_MS);
+
+  const describeWorker = (): WorkerDescription => ({
+    id: workerId,
+    host: hostname(),
+    pid: process.pid,
+    version: VERSION,
+    uptimeSeconds: Math.floor(process.uptime()),
+    connections: hub.openConnections,
+    rates: {
+      publicationsPerSecond: rates.perSecond("publications"),
+      deliveriesPerSecond: rates.perSecond("deliveries"),
+      bytesPerSecond: rates.perSecond("bytes"),
+      acceptedPerSecond: rates.perSecond("accepted"),
+    },
+  });
+
+  const control = startControl({ bus, subjects, workerId, hub, log, describeWorker });
+  await uwsApp.listen(config.host, port).catch(async (error: unknown) => {
+    clearInterval(rateTimer);
+    await control.stop();
+    await bus.stop();
+    throw error;
+  });
+  log.info({ host: config.host, port }, "worker listening");
+
+  const stop = async () => {
+    log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "draining");
+    clearInterval(rateTimer);
+    uwsApp.closePort();
+    await hub.drain(config.drainMs);
+    sse.stop();
+    recovery.stop();
+    frontier.stop();
+    history.stop();
+    uwsApp.close();
+    await control.stop();
+    await bus.stop();
+  };
+  let stopped: Promise<void> | undefined;
+
+  return {
+    metrics: createWorkerMetrics({ slot, counters, bus, hub, budget }),
+    readiness: () => {
+      if (hub.isDraining) return { ready: false, reason: "draining" };
+      const health = bus.health();
+      if (!health.alive) return { ready: false, reason: health.reason };
+      return frontier.stalled === undefined ? { ready: true } : { ready: false, reason: frontier.stalled };
+    },
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}

@@ -1,0 +1,176 @@
+import type { Bus, PublishFailure } from "@fanwire/bus";
+import { closeCodes, headerNames, type Subjects } from "@fanwire/protocol";
+import { mayPublish } from "../auth/grant.ts";
+import type { TokenRefusal, TokenVerifier } from "../auth/token-verifier.ts";
+import type { Connection } from "../connections/connection.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { SharedSubscription } from "../hub/shared-subscription.ts";
+import type { Recovery } from "../recovery/recovery.ts";
+import { encodeErrorReply, encodeReply } from "../wire/encoding.ts";
+import { type Command, type CommandErrorCode, type CommandId, parseCommand } from "../wire/fanwire-commands.ts";
+
+type CommandsParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly hub: Hub;
+  readonly recovery: Recovery;
+  readonly verifier: TokenVerifier;
+};
+
+type Failure = { readonly code: CommandErrorCode; readonly message: string };
+type RefreshCommand = Extract<Command, { command: "refresh" }>;
+/** Something that a command begins to subscribe to. */
+type Entry = {
+  readonly connection: Connection;
+  readonly id: CommandId;
+  readonly subscription: SharedSubscription;
+  readonly since: string | undefined;
+  readonly more: Readonly<Record<string, unknown>>;
+};
+/** Members of the reply beside `ok`, or what went wrong. */
+type Outcome = { readonly more?: Readonly<Record<string, unknown>> } | Failure;
+
+const publishFailures: Record<PublishFailure, Failure> = {
+  unavailable: { code: "unavailable", message: "NATS is away, nothing was sent" },
+  unconfirmed: { code: "unavailable", message: "NATS did not confirm: this may have been sent or not" },
+  forbidden: { code: "forbidden", message: "NATS does not let this hub publish" },
+  "too-large": { code: "too-large", message: "the data is larger than NATS accepts" },
+};
+
+/** What the clients of fanwire.v1 ask for. */
+export class Commands {
+  readonly #parts: CommandsParts;
+
+  constructor(parts: CommandsParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads and carries out one message. The next one must wait for a promise; `ended`: this one closed the connection. */
+  receive(connection: Connection, text: string): "done" | "ended" | Promise<void> {
+    const parsed = parseCommand(text);
+    if (parsed.ok) {
+      const { id, command } = parsed;
+      // What may follow it is for the new token to judge.
+      if (command.command === "refresh") return this.#refresh(connection, id, command);
+      const outcome = this.#execute(connection, id, command);
+      if (outcome instanceof Promise) this.#replyLater(connection, id, outcome);
+      else if (outcome !== undefined) reply(connection, id, outcome);
+      return "done";
+    }
+    if (parsed.id === undefined) {
+      this.#parts.hub.end(connection, closeCodes.malformedMessage);
+      return "ended";
+    }
+    reply(connection, parsed.id, parsed);
+    return "done";
+  }
+
+  /** Undefined: the reply is sent by whoever knows when it is due. */
+  #execute(
+    connection: Connection,
+    id: CommandId,
+    command: Exclude<Command, RefreshCommand>,
+  ): Outcome | Promise<Outcome> | undefined {
+    switch (command.command) {
+      case "ping":
+        return this.#ping(connection);
+      case "subscribe":
+        return this.#subscribe(connection, id, command);
+      case "unsubscribe":
+        this.#parts.hub.unsubscribe(connection, command.topic);
+        return {};
+      case "publish":
+        return this.#publish(connection, command);
+    }
+  }
+
+  #ping(connection: Connection): Outcome {
+    const { hub } = this.#parts;
+    // The position must not overtake what waits to be written.
+    hub.flushTo(connection);
+    const position = hub.isLive(connection) ? hub.position : undefined;
+    return position === undefined ? {} : { more: { position } };
+  }
+
+  #subscribe(
+    connection: Connection,
+    id: CommandId,
+    { topic, since }: Extract<Command, { command: "subscribe" }>,
+  ): Outcome | undefined {
+    const { hub } = this.#parts;
+    const followed = hub.subscribe(connection, topic);
+    if (followed === "forbidden") return { code: "forbidden", message: "the token does not allow to follow this" };
+    if (followed === "topic-limit") {
+      return { code: "topic-limit", message: "this connection follows as many topics as it may" };
+    }
+    if (followed === "already") return since === undefined ? {} : { more: { recovered: false } };
+    this.#enter({ connection, id, subscription: followed, since, more: {} });
+    return undefined;
+  }
+
+  /** The reply comes first, then what was missed. */
+  #enter({ connection, id, subscription, since, more }: Entry): void {
+    this.#parts.recovery.enter({
+      connection,
+      subscriptions: [subscription],
+      since,
+      kind: "subscription",
+      announce: ({ recovered, reason, position }) => {
+        const outcome = { ...(recovered !== null && { recovered }), ...(reason && { reason }) };
+        reply(connection, id, { more: { ...more, ...outcome, ...(position !== undefined && { position }) } });
+      },
+    });
+  }
+
+  async #publish(connection: Connection, command: Extract<Command, { command: "publish" }>): Promise<Outcome> {
+    const { topic, data, event } = command;
+    if (!mayPublish(connection.getUserData().grant, topic)) {
+      return { code: "forbidden", message: "the token does not allow to publish here" };
+    }
+    const { bus, subjects } = this.#parts;
+    const headers: [string, string][] = event === undefined ? [] : [[headerNames.event, event]];
+    const outcome = await bus.publish(subjects.live({ kind: "topic", topic }), Buffer.from(data), headers);
+    return outcome.ok ? {} : publishFailures[outcome.reason];
+  }
+
+  /** Resolves when the new token, or none, is in force. */
+  async #refresh(connection: Connection, id: CommandId, { token, since }: RefreshCommand): Promise<void> {
+    const { verifier, hub } = this.#parts;
+    if (verifier.isOpen) return reply(connection, id, {});
+    const { connectionId } = connection.getUserData();
+    const verified = await verifier.verify(token);
+    // Only the id is safe to touch once a connection has closed.
+    if (hub.connection(connectionId) !== connection) return;
+    if (!verified.ok) return reply(connection, id, tokenFailure(verified.reason));
+    const { user: currentUser } = connection.getUserData().grant;
+    if (currentUser !== undefined && verified.grant.user !== currentUser) return reply(connection, id, foreignToken);
+
+    const { dropped, user } = hub.regrant(connection, verified.grant);
+    const more = dropped.length === 0 ? {} : { dropped };
+    if (user === undefined) return reply(connection, id, { more });
+    this.#enter({ connection, id, subscription: user, since, more });
+  }
+
+  #replyLater(connection: Connection, id: CommandId, outcome: Promise<Outcome>): void {
+    // Only the id is safe to touch once a connection has closed.
+    const { connectionId } = connection.getUserData();
+    const { hub } = this.#parts;
+    void outcome.then((settled) => {
+      if (hub.connection(connectionId) === connection) reply(connection, id, settled);
+    });
+  }
+}
+
+const foreignToken: Failure = { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
+
+function tokenFailure(reason: TokenRefusal): Failure {
+  return reason === "keys-unavailable"
+    ? { code: "unavailable", message: "tokens cannot be checked now" }
+    : { code: "unauthorized", message: `the token is not valid: ${reason}` };
+}
+
+function reply(connection: Connection, id: CommandId, outcome: Outcome): void {
+  connection.send(
+    "code" in outcome ? encodeErrorReply(id, outcome.code, outcome.message) : encodeReply(id, outcome.more),
+  );
+}

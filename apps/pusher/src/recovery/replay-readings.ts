@@ -1,0 +1,42 @@
+import type { StoredPublication } from "@fanwire/bus";
+import { matchesTopic } from "@fanwire/protocol";
+import { coversPattern } from "../auth/grant.ts";
+import type { SharedSubscription } from "../hub/shared-subscription.ts";
+import type { ReplayPart } from "./replay-cache.ts";
+
+/** What was read of the history for one subscription. */
+export type SubscriptionPart = ReplayPart & { readonly subscription: SharedSubscription };
+
+export type Reading = { readonly widest: SharedSubscription; readonly covered: SharedSubscription[] };
+
+/** What is to be read: a pattern that matches all that others match is read once, for them too. */
+export function byWidest(subscriptions: readonly SharedSubscription[]): Reading[] {
+  const patterns = subscriptions.filter(({ pattern, isExact }) => pattern !== undefined && !isExact);
+  const isCovered = (subscription: SharedSubscription) =>
+    patterns.some((each) => each !== subscription && covers(each, subscription));
+  const readings = new Map(
+    subscriptions
+      .filter((each) => !isCovered(each))
+      .map((widest): [SharedSubscription, Reading] => [widest, { widest, covered: [] }]),
+  );
+  for (const subscription of subscriptions) {
+    if (readings.has(subscription)) continue;
+    const widest = patterns.find((each) => readings.has(each) && covers(each, subscription));
+    if (widest) readings.get(widest)?.covered.push(subscription);
+  }
+  return [...readings.values()];
+}
+
+/** Splits what was read by subscription. */
+export function partsOfSubscriptions({ widest, covered }: Reading, part: ReplayPart): SubscriptionPart[] {
+  const ofCovered = covered.map((subscription) => ({ ...part, subscription, publications: ownOf(subscription, part) }));
+  return [{ ...part, subscription: widest }, ...ofCovered];
+}
+
+function covers({ pattern: wide = "" }: SharedSubscription, { pattern }: SharedSubscription): boolean {
+  return pattern !== undefined && coversPattern(wide, pattern);
+}
+
+function ownOf({ pattern = "" }: SharedSubscription, { publications }: ReplayPart): StoredPublication[] {
+  return publications.filter(({ target }) => target.kind === "topic" && matchesTopic(pattern, target.topic));
+}

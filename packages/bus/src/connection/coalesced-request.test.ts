@@ -1,0 +1,33 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { SharedAnswer } from "./coalesced-request.ts";
+
+test("who asks together shares a request; who asks while it is on its way shares the next", async () => {
+  const waiting: ((answer: number) => void)[] = [];
+  const shared = new SharedAnswer<number>(() => new Promise((resolve) => waiting.push(resolve)));
+
+  const first = Promise.all([shared.get(), shared.get()]);
+  await nextTurn();
+  const second = Promise.all([shared.get(), shared.get()]);
+  await nextTurn();
+  expect(waiting.length).toBe(1);
+  waiting[0]?.(1);
+  expect(await first).toEqual([1, 1]);
+  await nextTurn();
+  waiting[1]?.(2);
+
+  expect(await second).toEqual([2, 2]);
+  expect(waiting.length).toBe(2);
+});
+
+test("a request that fails fails for those who shared it, and not for the next", async () => {
+  let asked = 0;
+  const shared = new SharedAnswer(async () => {
+    asked++;
+    if (asked === 1) throw new Error("away");
+    return asked;
+  });
+
+  await expect(Promise.all([shared.get(), shared.get()])).rejects.toThrow("away");
+  expect(await shared.get()).toBe(2);
+});

@@ -1,0 +1,36 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { readStored } from "./publish-ack.ts";
+
+test("only JetStream's word about that stream means stored", () => {
+  expect(readStored('{"stream":"Q","seq":1}', "Q")).toEqual({ ok: true });
+  expect(readStored('{"stream":"OTHER","seq":1}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
+  expect(readStored('{"error":{"err_code":10054,"description":"too big"}}', "Q")).toMatchObject({ detail: "too big" });
+});
+
+test("whatever answers, it is read and means stored only where it says so", () => {
+  const reply = fc.oneof(
+    fc.json({ maxDepth: 2 }),
+    fc.string({ unit: "binary" }),
+    fc
+      .record(
+        {
+          stream: fc.oneof(fc.constantFrom("Q", "q"), fc.jsonValue({ maxDepth: 1 })),
+          error: fc.oneof(fc.record({ err_code: fc.jsonValue({ maxDepth: 1 }) }), fc.jsonValue({ maxDepth: 1 })),
+        },
+        { requiredKeys: ["stream"] },
+      )
+      .map((value) => JSON.stringify(value)),
+  );
+
+  let stored = 0;
+  fc.assert(
+    fc.property(reply, (text) => {
+      if (!readStored(text, "Q").ok) return;
+      stored++;
+      expect(JSON.parse(text)).toMatchObject({ stream: "Q" });
+    }),
+    { numRuns: 10_000 },
+  );
+  expect(stored).toBeGreaterThan(100);
+});

@@ -1,0 +1,121 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type HistoryState, missingReason, type Replay } from "./recovery-proof.ts";
+
+const history: HistoryState = { epoch: "e1", firstSequence: 5, lastSequence: 50, maxPerSubject: 3 };
+const replay = (change: Partial<Replay> & { readonly at?: number } = {}): Replay => ({
+  since: { epoch: "e1", sequence: change.at ?? 10 },
+  counts: new Map([["a", 2]]),
+  history,
+  ...change,
+});
+
+test("fewer publications than the limit, from a part of the history that is whole, prove it", () => {
+  expect(missingReason(replay())).toBeUndefined();
+  expect(missingReason(replay({ counts: new Map() }))).toBeUndefined();
+  expect(missingReason(replay({ at: 4 }))).toBeUndefined();
+  expect(missingReason(replay({ at: 50, counts: new Map() }))).toBeUndefined();
+});
+
+test("another life of the history proves nothing", () => {
+  expect(missingReason(replay({ since: { epoch: "e2", sequence: 10 } }))).toBe("recreated");
+});
+
+test("a gap between the position and the first publication stored proves nothing", () => {
+  expect(missingReason(replay({ at: 3 }))).toBe("expired");
+  expect(missingReason(replay({ at: 0, counts: new Map() }))).toBe("expired");
+});
+
+test("a position the history has not reached proves nothing", () => {
+  expect(missingReason(replay({ at: 51, counts: new Map() }))).toBe("recreated");
+});
+
+test("as many publications of a subject as are kept prove nothing, unless the one at the position is of it and stored", () => {
+  const counts = new Map([["a", 3]]);
+
+  expect(missingReason(replay({ counts }))).toBe("over-subject-limit");
+  expect(missingReason(replay({ counts, subjectAtSince: "a" }))).toBeUndefined();
+  expect(missingReason(replay({ counts, subjectAtSince: "b" }))).toBe("over-subject-limit");
+  expect(missingReason(replay({ counts: new Map([...counts, ["b", 3]]), subjectAtSince: "a" }))).toBe(
+    "over-subject-limit",
+  );
+});
+
+test("what the history dropped after the position counts, unless it is known to have been of others", () => {
+  expect(missingReason(replay({ at: 3, droppedNothing: true }))).toBeUndefined();
+  expect(missingReason(replay({ at: 3, droppedNothing: true, counts: new Map([["a", 3]]) }))).toBe(
+    "over-subject-limit",
+  );
+  expect(missingReason(replay({ since: { epoch: "e2", sequence: 3 }, droppedNothing: true }))).toBe("recreated");
+});
+
+test("an empty history is complete from its beginning", () => {
+  const empty = { epoch: "e1", firstSequence: 0, lastSequence: 0, maxPerSubject: 3 };
+
+  expect(missingReason({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), history: empty })).toBeUndefined();
+});
+
+test("all gone by age is complete only for who had the last", () => {
+  const gone = { epoch: "e1", firstSequence: 51, lastSequence: 50, maxPerSubject: 3 };
+
+  expect(missingReason(replay({ at: 50, counts: new Map(), history: gone }))).toBeUndefined();
+  expect(missingReason(replay({ at: 49, counts: new Map(), history: gone }))).toBe("expired");
+});
+
+/** What JetStream keeps: at most `maxPerSubject` of each subject and `maxTotal` of all, the oldest dropped first. */
+function modelOf(published: readonly string[], maxPerSubject: number, maxTotal: number): ReadonlySet<number> {
+  const kept = new Map<number, string>();
+  for (const [at, subject] of published.entries()) {
+    kept.set(at + 1, subject);
+    const [oldestOfSubject] = [...kept].filter(([, other]) => other === subject).slice(0, -maxPerSubject);
+    if (oldestOfSubject !== undefined) kept.delete(oldestOfSubject[0]);
+    const [oldest] = kept.keys();
+    if (kept.size > maxTotal && oldest !== undefined) kept.delete(oldest);
+  }
+  return new Set(kept.keys());
+}
+
+test("over random histories: never a false yes, and no only where the rule says so", () => {
+  const history = fc.record({
+    published: fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 40 }),
+    maxPerSubject: fc.integer({ min: 1, max: 8 }),
+    maxTotal: fc.integer({ min: 1, max: 20 }),
+    wanted: fc.subarray(["a", "b", "c"], { minLength: 1 }),
+    at: fc.nat({ max: 40 }),
+  });
+
+  let proven = 0;
+  fc.assert(
+    fc.property(history, ({ published, maxPerSubject, maxTotal, wanted, at }) => {
+      fc.pre(at <= published.length);
+      const kept = modelOf(published, maxPerSubject, maxTotal);
+      const due = published.flatMap((subject, index) =>
+        index + 1 > at && wanted.includes(subject) ? [index + 1] : [],
+      );
+      const counts = new Map<string, number>();
+      for (const sequence of due.filter((sequence) => kept.has(sequence))) {
+        const subject = published[sequence - 1] ?? "";
+        counts.set(subject, (counts.get(subject) ?? 0) + 1);
+      }
+      const firstSequence = Math.min(...kept);
+
+      const reason = missingReason({
+        since: { epoch: "e", sequence: at },
+        counts,
+        history: { epoch: "e", firstSequence, lastSequence: published.length, maxPerSubject },
+        subjectAtSince: kept.has(at) ? published[at - 1] : undefined,
+      });
+
+      const isWhole = due.every((sequence) => kept.has(sequence));
+      if (reason === undefined) {
+        proven++;
+        expect(isWhole).toBe(true);
+      } else {
+        const overflowing = [...counts].some(([, count]) => count >= maxPerSubject);
+        expect(firstSequence > at + 1 || overflowing).toBe(true);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(proven).toBeGreaterThan(100);
+});

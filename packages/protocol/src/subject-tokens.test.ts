@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { decodeToken, encodeByteToken, encodeToken } from "./subject-tokens.ts";
+
+/** Any well-formed string: fast-check's binary unit makes every code point, wildcards and dots among them. */
+const anyName = fc.string({ unit: "binary", maxLength: 80 });
+
+test("plain characters stay and every other byte of the UTF-8 form is escaped", () => {
+  expect(encodeToken("order-7_A")).toBe("order-7_A");
+  expect(encodeToken("a.b*>=")).toBe("a=2Eb=2A=3E=3D");
+  expect(encodeToken("щ")).toBe("=D1=89");
+  expect(encodeToken("")).toBe("=");
+});
+
+test("any name round-trips", () => {
+  fc.assert(
+    fc.property(anyName, (name) => {
+      expect(decodeToken(encodeToken(name))).toBe(name);
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("two names never meet", () => {
+  fc.assert(
+    fc.property(anyName, anyName, (one, other) => {
+      expect(encodeToken(one) === encodeToken(other)).toBe(one === other);
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("no name makes a wildcard, a separator or an empty token", () => {
+  fc.assert(
+    fc.property(anyName, (name) => {
+      expect(encodeToken(name)).toMatch(/^[A-Za-z0-9_=-]+$/);
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("a token that encoding never writes is no name", () => {
+  for (const token of ["", "==", "=4", "=4g", "=2e", "=41", "a.b", "*", ">", "=FF", "=D1", "é", "a b"]) {
+    expect(decodeToken(token), token).toBeUndefined();
+  }
+});
+
+test("whatever decodes encodes to itself again", () => {
+  const tokenLike = fc.string({ unit: fc.constantFrom(..."=ABF0129ab.*>"), maxLength: 12 });
+
+  fc.assert(
+    fc.property(tokenLike, (token) => {
+      const name = decodeToken(token);
+      if (name !== undefined) expect(encodeToken(name)).toBe(token);
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("a name of bytes becomes the token of the text whose UTF-8 form it is", () => {
+  fc.assert(
+    fc.property(anyName, (name) => {
+      expect(encodeByteToken(Buffer.from(name).toString("latin1"))).toBe(encodeToken(name));
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test("two names of bytes never meet, UTF-8 or not", () => {
+  const anyBytes = fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+
+  fc.assert(
+    fc.property(anyBytes, anyBytes, (one, other) => {
+      expect(encodeByteToken(one) === encodeByteToken(other)).toBe(one === other);
+      expect(encodeByteToken(one)).toMatch(/^[A-Za-z0-9_=-]+$/);
+    }),
+    { numRuns: 10_000 },
+  );
+});

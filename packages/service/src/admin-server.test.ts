@@ -1,0 +1,57 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { expect, test } from "vitest";
+import { type Readiness, startAdmin } from "./admin-server.ts";
+import { createLog } from "./log.ts";
+
+test("the admin port tells liveness, readiness with its reason, and metrics", async () => {
+  let readiness: Readiness = { ready: false, reason: "not connected to NATS" };
+  const admin = await startAdmin({
+    host: "127.0.0.1",
+    port: 0,
+    log: createLog("test", "silent"),
+    source: { readiness: () => readiness, metrics: async () => "up 1\n" },
+  });
+  const get = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${admin.port}${path}`);
+    return [response.status, await response.text()];
+  };
+
+  expect(await get("/healthz")).toEqual([200, "ok\n"]);
+  expect(await get("/readyz?verbose")).toEqual([503, "not connected to NATS\n"]);
+  readiness = { ready: true };
+  expect(await get("/readyz")).toEqual([200, "ready\n"]);
+  expect(await get("/metrics")).toEqual([200, "up 1\n"]);
+  expect((await get("/"))[0]).toBe(404);
+
+  await admin.stop();
+  await expect(get("/healthz")).rejects.toThrow();
+});
+
+test("a taken port is an error", async () => {
+  const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
+  const log = createLog("test", "silent");
+  const first = await startAdmin({ host: "127.0.0.1", port: 0, source, log });
+
+  await expect(startAdmin({ host: "127.0.0.1", port: first.port, source, log })).rejects.toThrow("EADDRINUSE");
+  await first.stop();
+});
+
+test("beyond a hundred connections newcomers are dropped, and one is served again when another goes", async () => {
+  const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
+  const admin = await startAdmin({ host: "127.0.0.1", port: 0, source, log: createLog("test", "silent") });
+  const open = async () => {
+    const socket = connect(admin.port, "127.0.0.1").on("error", () => {});
+    await once(socket, "connect");
+    return socket;
+  };
+  const silent = await Promise.all(Array.from({ length: 100 }, open));
+
+  await once(await open(), "close");
+
+  for (const socket of silent) socket.destroy();
+  await expect
+    .poll(() => fetch(`http://127.0.0.1:${admin.port}/healthz`).then(({ status }) => status, String))
+    .toBe(200);
+  await admin.stop();
+});

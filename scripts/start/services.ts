@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isServiceLink } from "../../packages/service/src/service-links.ts";
+
+/** A service that `npm start` runs. */
+export type ServiceSpec = {
+  /** Last part of the name of its package. */
+  readonly name: string;
+  /** Path of its main file from the root of the repository. */
+  readonly main: string;
+  readonly port: number;
+  readonly adminPort: number;
+  /** Defaults for a developer's machine. Variables of the environment take precedence. */
+  readonly defaults: Readonly<Record<string, string>>;
+  /** Lines with its addresses, printed at the end of a start. */
+  urls(address: string, env: NodeJS.ProcessEnv): string[];
+  /** Examples to try, printed at the end of a start. */
+  examples(address: string): string[];
+};
+
+export const services: readonly ServiceSpec[] = [
+  {
+    name: "pusher",
+    main: "apps/pusher/src/main.ts",
+    port: 4236,
+    adminPort: 9236,
+    // Two workers, because a real cluster has several. No drain, so that Ctrl-C is quick.
+    defaults: { PUSHER_WORKERS: "2", PUSHER_DRAIN_SECONDS: "0" },
+    urls: (address) => [`WebSocket   ws://${address}`],
+    examples: (address) => [
+      `In the console of a browser:  new WebSocket("ws://${address}").onmessage = (e) => console.log(e.data)`,
+    ],
+  },
+  {
+    name: "publisher",
+    main: "apps/publisher/src/main.ts",
+    port: 4237,
+    adminPort: 9237,
+    // The page asks for a key when keys are configured.
+    defaults: { PUBLISHER_TRY_PAGE: "on" },
+    urls: (address, env) => [
+      `HTTP API    http://${address}   (described at http://${address}/docs)`,
+      `To try it   http://${address}/try${pusherQuery(env)}   (connect, follow, publish in the browser)`,
+    ],
+    examples: (address) => [`In another terminal:          curl 'http://${address}/?content=hello'`],
+  },
+  {
+    name: "channel",
+    main: "apps/channel/src/main.ts",
+    port: 2206,
+    adminPort: 9206,
+    defaults: {},
+    urls: (address) => [`Workerman   tcp://${address}`],
+    examples: () => [],
+  },
+];
+
+/** Adds the address of the pusher, unless it is the default of the page. */
+function pusherQuery(env: NodeJS.ProcessEnv): string {
+  const { host, port } = readAddress("pusher", "", 4236, env);
+  return host === "127.0.0.1" && port === 4236 ? "" : `?pusher=ws://${host}:${port}/`;
+}
+
+/** Returns the services whose code exists below `root`. */
+export function presentServices(root: string): ServiceSpec[] {
+  return services.filter(({ main }) => existsSync(join(root, main)));
+}
+
+export type Address = { readonly variable: string; readonly host: string; readonly port: number };
+
+/** Returns the address on which the service listens for its users. */
+export function serviceAddress(spec: ServiceSpec, env: NodeJS.ProcessEnv): Address {
+  return readAddress(spec.name, "", spec.port, env);
+}
+
+/** Returns the address on which the service answers `/readyz`. */
+export function adminAddress(spec: ServiceSpec, env: NodeJS.ProcessEnv): Address {
+  return readAddress(spec.name, "ADMIN_", spec.adminPort, env);
+}
+
+function readAddress(name: string, kind: "" | "ADMIN_", defaultPort: number, env: NodeJS.ProcessEnv): Address {
+  const prefix = `${name.toUpperCase()}_${kind}`;
+  const host = env[`${prefix}HOST`] ?? "";
+  const port = env[`${prefix}PORT`] ?? "";
+  return {
+    variable: `${prefix}PORT`,
+    // A service that listens on every interface also answers on loopback.
+    host: ["", "0.0.0.0", "::", "localhost"].includes(host) ? "127.0.0.1" : host,
+    port: Number(isServiceLink(`${prefix}PORT`, port) ? defaultPort : port || defaultPort),
+  };
+}

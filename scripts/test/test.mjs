@@ -1,0 +1,8 @@
+import { fileURLToPath } from "node:url";
+import { ensureDependencies } from "../dependencies.mjs";
+
+await ensureDependencies(fileURLToPath(new URL("../..", import.meta.url)));
+
+const { register } = await import("tsx/esm/api");
+register();
+await import("./test.ts");

@@ -1,0 +1,160 @@
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { complaintsOf, missingBrowser, startBrowser } from "../support/browser.ts";
+import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { until } from "../support/wait.ts";
+
+const KEY = "0123456789abcdef";
+
+describe.skipIf(missingBrowser !== undefined)(
+  `the page /try${missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`}`,
+  () => {
+    let nats: TestNats;
+    let pusher: TestPusher;
+    let publisher: TestPublisher;
+    let browser: Browser;
+
+    beforeAll(async () => {
+      nats = await startNats();
+      [pusher, publisher, browser] = await Promise.all([
+        startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } }),
+        startPublisher({ nats: nats.url }),
+        startBrowser(),
+      ]);
+    });
+    afterAll(async () => {
+      await browser?.close();
+      for (const part of [pusher, publisher, nats]) await part?.[Symbol.asyncDispose]();
+    });
+
+    async function open(options: BrowserContextOptions = {}, { url } = publisher) {
+      const page = await browser.newPage(options);
+      const complaints = complaintsOf(page);
+      await page.goto(`${url}/try?pusher=${encodeURIComponent(pusher.url)}`);
+      return { page, complaints, press: pressIn(page), rows: rowsIn(page) };
+    }
+
+    test("it connects, follows, publishes and hears; cut, it resumes and marks what it had missed", async () => {
+      const { page, complaints, press, rows } = await open();
+
+      await press("Connect");
+      await page.locator("#state", { hasText: "open" }).waitFor();
+      await page.getByLabel("Topic or pattern").fill("orders.*");
+      await press("Follow");
+      await publish(page, { name: "news", data: "hello" });
+      await publish(page, { name: "orders.7", data: "<img src=x onerror=alert(1)>", event: "<b>paid</b>" });
+      await until("both came", async () => (await rows()).length === 2);
+      expect(await rows()).toMatchObject([
+        { topic: "orders.7by orders.*", event: "<b>paid</b>", data: "<img src=x onerror=alert(1)>" },
+        { topic: "news", event: "message", data: "hello" },
+      ]);
+
+      await press("Cut the line");
+      await page.locator("#state", { hasText: /waiting|connecting/ }).waitFor();
+      await publish(page, { name: "news", data: "missed" });
+      await press("Mend the line");
+      await until("it came", async () => (await rows()).length === 3);
+      await page.locator("#recovered", { hasText: "true" }).waitFor();
+      await publish(page, { name: "news", data: "live again" });
+      await until("it came", async () => (await rows()).length === 4);
+
+      const found = await rows();
+      expect(found.map(({ data, isRecovered }) => [data, isRecovered])).toEqual([
+        ["live again", false],
+        ["missed", true],
+        ["<img src=x onerror=alert(1)>", false],
+        ["hello", false],
+      ]);
+      expect(found.every(({ time, position }) => /^\d\d:\d\d:\d\d\.\d{3}/.test(time) && /-\d+$/.test(position))).toBe(
+        true,
+      );
+      const log = await page.locator("#log b").allTextContents();
+      expect(log.filter((kind) => kind !== "connecting")).toEqual(["open", "mended", "waiting", "cut", "open"]);
+      expect(complaints).toEqual([]);
+      await page.close();
+    });
+
+    test("it publishes live, to everyone and to its own connection, and says what is refused", async () => {
+      const { page, press, rows } = await open();
+      await press("Connect");
+      await page.locator("#state", { hasText: "open" }).waitFor();
+      await page.getByLabel("Durable").uncheck();
+
+      await publish(page, { to: "everyone", data: "to all" });
+      await publish(page, { to: "a connection", data: "only me" });
+      await until("both came", async () => (await rows()).length === 2);
+      expect(await rows()).toMatchObject([
+        { topic: "no topic", data: "only me", position: "–" },
+        { topic: "no topic", data: "to all", position: "–" },
+      ]);
+      expect(await page.locator("#answer").textContent()).toBe('200 {"status":"delivered"}');
+
+      await publish(page, { to: "a connection", name: "a.1.1", data: "nobody" });
+      await page.locator("#answer.failed", { hasText: "422" }).waitFor();
+      await page.getByLabel("Topic or pattern").fill("a.>.b");
+      await press("Follow");
+      await page.locator("#log .refused").waitFor();
+      expect(await page.locator("#topics li").allTextContents()).toEqual(["news×"]);
+      await press("Disconnect");
+      await page.locator("#state", { hasText: "closed" }).waitFor();
+      await page.close();
+    });
+
+    test("it is readable on a phone: nothing is wider than the screen", async () => {
+      const { page, press, rows } = await open({ viewport: { width: 360, height: 740 } });
+      await press("Connect");
+      await page.locator("#state", { hasText: "open" }).waitFor();
+      await publish(page, { name: "news", data: "word".repeat(200) });
+      await until("it came", async () => (await rows()).length === 1);
+
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+      await page.close();
+    });
+
+    test("where there are keys it asks for one", async () => {
+      const env = { PUBLISHER_API_KEYS: KEY, PUBLISHER_TRY_PAGE: "on" };
+      await using asking = await startPublisher({ nats: nats.url, env });
+      const { page } = await open({}, asking);
+
+      await page.getByLabel("API key").fill("not the key at all");
+      await publish(page, { name: "news", data: "x" });
+      await page.locator("#answer.failed", { hasText: "401" }).waitFor();
+      await page.getByLabel("API key").fill(KEY);
+      await publish(page, { name: "news", data: "x" });
+      await page.locator("#answer.ok", { hasText: "stored" }).waitFor();
+      await page.close();
+    });
+  },
+);
+
+function pressIn(page: Page): (name: string) => Promise<void> {
+  return (name) => page.getByRole("button", { name, exact: true }).click();
+}
+
+type Row = Readonly<Record<"time" | "topic" | "event" | "data" | "position", string>> & {
+  readonly isRecovered: boolean;
+};
+
+/** What the table says, newest first. */
+function rowsIn(page: Page): () => Promise<Row[]> {
+  return () =>
+    page.evaluate<Row[]>(`[...document.querySelectorAll("#publications tr")].map((row) => ({
+      ...Object.fromEntries([...row.cells].map((cell) => [cell.className, cell.textContent])),
+      isRecovered: row.querySelector("b.badge")?.textContent === "recovered",
+    }))`);
+}
+
+/** By the form; the next one waits for the answer. */
+async function publish(
+  page: Page,
+  { to, name, data, event }: { to?: string; name?: string; data: string; event?: string },
+) {
+  await page.locator("#answer").evaluate("(answer) => answer.textContent = ''");
+  if (to !== undefined) await page.locator("#target-kind").selectOption(to);
+  if (name !== undefined) await page.getByLabel("Name or address").fill(name);
+  await page.getByLabel("Event").fill(event ?? "");
+  await page.getByLabel("Data").fill(data);
+  await page.getByRole("button", { name: "Publish", exact: true }).click();
+  await page.locator("#answer", { hasText: /\d/ }).waitFor();
+}

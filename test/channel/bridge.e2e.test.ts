@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
+import {
+  metric,
+  startChannel,
+  startPublisher,
+  startPusher,
+  type TestChannel,
+  type TestPublisher,
+  type TestPusher,
+} from "../support/cluster.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { reply } from "../support/php-value.ts";
+import { type Client, connectClient } from "../support/raw-client.ts";
+import { until } from "../support/wait.ts";
+
+// A cluster in the middle of its migration: two channel servers, a pusher and a publisher of ours; Workerman's own
+// pushers and publishers are peers.
+let nats: TestNats;
+let channels: [TestChannel, TestChannel];
+let pusher: TestPusher;
+let publisher: TestPublisher;
+let browser: Client;
+/** As a PHP pusher with worker id 0 or 1 subscribes. */
+let phpPushers: [ChannelPeer, ChannelPeer];
+let phpPublisher: ChannelPeer;
+
+beforeAll(async () => {
+  nats = await startNats();
+  const options = { nats: nats.url };
+  channels = await Promise.all([startChannel(options), startChannel(options)]);
+  [pusher, publisher] = await Promise.all([startPusher(options), startPublisher(options)]);
+  browser = await connectClient(pusher.url);
+  phpPushers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
+  phpPublisher = await connectPeer(channels[1]);
+  for (const [workerId, peer] of phpPushers.entries()) {
+    peer.subscribe(workerId, "вещание");
+    await peer.settle();
+  }
+});
+afterAll(async () => {
+  for (const part of [publisher, pusher, ...channels, nats]) await part[Symbol.asyncDispose]();
+});
+
+/** Returns what all received, after everything sent before has arrived. */
+async function heard(): Promise<{ browser: (string | Buffer)[]; php: string[][] }> {
+  const marker = `marker ${Math.random()}`;
+  phpPublisher.publish(["вещание"], { content: marker });
+  await until("the marker", () => browser.frames.includes(marker));
+  const markerEvent = reply("event", "вещание", { content: marker });
+  await until("the marker", () => phpPushers.every(({ payloads }) => payloads.includes(markerEvent)));
+  const result = {
+    browser: browser.frames.filter((frame) => frame !== marker),
+    php: phpPushers.map(({ payloads }) => payloads.filter((payload) => payload !== markerEvent)),
+  };
+  browser.frames.length = 0;
+  for (const { payloads } of phpPushers) payloads.length = 0;
+  return result;
+}
+
+test("a PHP publisher's publication to everyone reaches browsers of both kinds of pusher, once each", async () => {
+  const content = "привет";
+  phpPublisher.publish(["вещание"], { content });
+
+  const event = reply("event", "вещание", { content });
+  expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
+});
+
+test("a message with several broadcast names reaches a browser once; other names do not reach it", async () => {
+  phpPublisher.publish(["broadcast", "广播"], { content: "once" });
+  phpPublisher.publish(["broadcast"], { content: 7 });
+  phpPublisher.publish(["broadcast"], { content: null });
+  phpPublisher.publish(["broadcast"], "no array");
+  phpPublisher.publish(["other"], { content: "not for browsers" });
+  phpPublisher.publishLoop(["broadcast"], { content: "round robin is for peers" });
+
+  expect((await heard()).browser).toEqual(["once", "7"]);
+});
+
+test("bytes that are not UTF-8 pass unchanged in both directions", async () => {
+  const content = Buffer.from([0, 255, 254, 34]);
+  phpPublisher.publish(["вещание"], { content });
+  const { browser: fromPhp } = await heard();
+  expect(fromPhp).toEqual([content]);
+
+  await post({ target: { everyone: true }, data: content.toString("base64"), encoding: "base64" });
+  const event = reply("event", "вещание", { content });
+  expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
+});
+
+test("a PHP publisher's publication to one of our connections reaches that connection alone", async () => {
+  const stranger = await connectClient(pusher.url);
+  phpPublisher.publish([browser.workerId], { to_connection_id: browser.connectionId, content: "for you" });
+  phpPublisher.publish([browser.workerId], { to_connection_id: Number(browser.connectionId), content: "as a number" });
+  phpPublisher.publish([browser.workerId], { content: "for nobody" });
+  phpPublisher.publish(["aaaaaaaa"], { to_connection_id: "1", content: "nobody has it" });
+
+  expect(await heard()).toEqual({ browser: ["for you", "as a number"], php: [[], []] });
+  expect(stranger.frames.filter((frame) => !String(frame).startsWith("marker"))).toEqual([]);
+  stranger.socket.terminate();
+});
+
+test("our publisher's publication to everyone reaches the browsers of both kinds of pusher, once each", async () => {
+  expect(await post({ target: { everyone: true }, data: "hello" })).toEqual([200, { status: "published" }]);
+
+  const event = reply("event", "вещание", { content: "hello" });
+  expect(await heard()).toEqual({ browser: ["hello"], php: [[event], [event]] });
+});
+
+test("a durable publication reaches the browsers of both kinds of pusher, once each", async () => {
+  expect((await post({ target: { everyone: true }, data: "kept", durable: true }))[0]).toBe(200);
+
+  const event = reply("event", "вещание", { content: "kept" });
+  expect(await heard()).toEqual({ browser: ["kept"], php: [[event], [event]] });
+});
+
+test("a peer that subscribes to several broadcast names receives a publication once", async () => {
+  using peer = await connectPeer(channels[0]);
+  peer.subscribe("broadcast", "广播", "вещание");
+  await peer.settle();
+
+  await post({ target: { everyone: true }, data: "once" });
+  await heard();
+
+  await until("all came", () => peer.payloads.length >= 2);
+  expect(peer.payloads.filter((payload) => payload.includes('"once"'))).toEqual([
+    reply("event", "вещание", { content: "once" }),
+  ]);
+});
+
+test("our publisher's publication to a connection of a PHP pusher reaches that pusher alone and is reported as forwarded", async () => {
+  expect(await post({ target: { connection: "1.2" }, data: "hello" })).toEqual([200, { status: "forwarded" }]);
+  const seedRoute = await fetch(`${publisher.url}/?to_worker_id=0&to_connection_id=3&content=there`);
+  expect(await seedRoute.text()).toBe("ok");
+  const nobody = await post({ target: { connection: "5.1" }, data: "hello" });
+  expect(nobody).toMatchObject([404, { error: { code: "connection_not_found" } }]);
+
+  await until("both came", () => phpPushers.every(({ payloads }) => payloads.length === 1));
+  expect(await heard()).toEqual({
+    browser: [],
+    php: [
+      [reply("event", "0", { to_connection_id: "3", content: "there" })],
+      [reply("event", "1", { to_connection_id: "2", content: "hello" })],
+    ],
+  });
+});
+
+test("a channel server subscribes to the cluster only while one of its peers needs it", async () => {
+  await using idle = await startChannel({ nats: nats.url });
+  using peer = await connectPeer(idle);
+  const received = () => metric(idle.adminUrl, "fanwire_channel_bridged_total", { direction: "from-everyone" });
+
+  await post({ target: { everyone: true }, data: "unheard" });
+  peer.subscribe("broadcast");
+  await peer.settle();
+  await post({ target: { everyone: true }, data: "heard" });
+  await until("it came", () => peer.payloads.length === 1);
+  peer.unsubscribe("broadcast");
+  await peer.settle();
+  await post({ target: { everyone: true }, data: "unheard" });
+  await heard();
+
+  expect(await received()).toBe(1);
+  expect(peer.payloads).toEqual([reply("event", "broadcast", { content: "heard" })]);
+});
+
+async function post(publication: unknown): Promise<[number, unknown]> {
+  const response = await fetch(`${publisher.url}/v1/publications`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(publication),
+  });
+  return [response.status, await response.json()];
+}

@@ -1,0 +1,328 @@
+import { connect } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ChannelPeer, connectPeer, connectPeers, frame } from "../support/channel-peer.ts";
+import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
+import { residentBytes } from "../support/flat-memory.ts";
+import { mainThreadMs } from "../support/main-thread.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { reply, serialize } from "../support/php-value.ts";
+import { until } from "../support/wait.ts";
+
+let nats: TestNats;
+let channel: TestChannel;
+let witness: ChannelPeer;
+
+beforeAll(async () => {
+  nats = await startNats();
+  channel = await startChannel({ nats: nats.url });
+  witness = await connectPeer(channel);
+  witness.subscribe("witness");
+});
+afterAll(async () => {
+  witness[Symbol.dispose]();
+  await channel[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+/** Checks that the same process still serves other peers over the same connection. */
+async function expectUndisturbed(): Promise<void> {
+  witness.payloads.length = 0;
+  witness.publish(["witness"], "undisturbed");
+  await until("the witness receives its event", () => witness.payloads.length === 1);
+  expect(channel.process.exit()).toBeUndefined();
+}
+
+const closed = (server: TestChannel, reason: string) =>
+  metric(server.adminUrl, "fanwire_channel_peers_closed_total", { reason });
+
+const MIB = 1_048_576;
+const length = (bytes: number) => Buffer.from([bytes >>> 24, bytes >>> 16, bytes >>> 8, bytes]);
+const publication = (data: string) =>
+  Buffer.from(`a:3:{s:4:"type";s:7:"publish";s:8:"channels";a:1:{i:0;s:7:"witness";}s:4:"data";${data}}`);
+const nested = `a:2:{s:4:"type";s:7:"publish";s:8:"channels";${"a:1:{i:0;".repeat(100_000)}`;
+
+test.each([
+  ["length 0", length(0), "frame-too-short"],
+  ["length 1", length(1), "frame-too-short"],
+  ["length 3 and more bytes", Buffer.concat([length(3), Buffer.alloc(100)]), "frame-too-short"],
+  ["length over 10 MiB", length(10_485_761), "frame-too-long"],
+  ["the largest length", length(0xffffffff), "frame-too-long"],
+  ["an HTTP request", Buffer.from("GET / HTTP/1.1\r\n\r\n"), "frame-too-long"],
+  ["a TLS hello", Buffer.from("16030100a5010000a10303", "hex"), "frame-too-long"],
+  ["a string", frame(Buffer.from('s:4:"boom";')), "string-payload"],
+  ["an object", frame(Buffer.from('O:8:"stdClass":0:{}')), "object-payload"],
+  ["a name that is an array", frame(serialize({ type: "subscribe", channels: [["x"]] })), "name-not-scalar"],
+])("the peer that sends it is closed, and no other: %s", async (_, bytes, reason) => {
+  const before = await closed(channel, reason);
+  using peer = await connectPeer(channel);
+
+  peer.socket.write(bytes);
+
+  await until("it is closed", () => peer.isClosed());
+  expect(peer.payloads).toEqual([]);
+  expect(await closed(channel, reason)).toBe(before + 1);
+  await until("the log has the reason", () =>
+    channel.process.logLines().some((line) => line.msg === "peer closed" && line.reason === reason),
+  );
+  await expectUndisturbed();
+});
+
+test.each([
+  ["garbage", Buffer.from("garbage")],
+  ["a truncated array", Buffer.from('a:2:{s:4:"type";s:7:"publish"')],
+  ["a count that is too large", Buffer.from("a:4294967295:{}")],
+  ["a count of a billion", Buffer.from("a:1000000000:{i:0;i:0;}")],
+  ["a string longer than the frame", Buffer.from('s:99999:"x";')],
+  ["nesting without end", Buffer.from(nested)],
+  ["an integer", Buffer.from("i:5;")],
+  ["no type", Buffer.from("a:0:{}")],
+  ["an unknown type", serialize({ type: "explode", channels: ["x"] })],
+  ["an enum case", publication('E:11:"Suit:Hearts";')],
+  ["a C: object", publication('C:11:"ArrayObject":3:{abc}')],
+  ["an object of a class that PHP never reads", publication('O:3:"PDO":0:{}')],
+  ["an object of a class that is not allowed", publication('a:1:{i:0;O:8:"App\\User":0:{}}')],
+  ["a reference to a value that is replaced", publication('a:2:{i:0;O:8:"stdClass":0:{}i:0;r:7;}')],
+  ["no channels", serialize({ type: "publish", data: 1 })],
+])("the message is ignored and counted, and the peer stays connected: %s", async (_, payload) => {
+  const before = await metric(channel.adminUrl, "fanwire_channel_ignored_total");
+  using peer = await connectPeer(channel);
+
+  peer.socket.write(frame(payload));
+  await peer.settle();
+
+  expect(await metric(channel.adminUrl, "fanwire_channel_ignored_total")).toBe(before + 1);
+  expect(peer.isClosed()).toBe(false);
+  await expectUndisturbed();
+});
+
+test("thousands of malformed packets do not grow memory", async () => {
+  const packets = [
+    length(2),
+    Buffer.from("GET / HTTP/1.1\r\n\r\n"),
+    frame(Buffer.from('s:1:"x";')),
+    Buffer.concat([length(10_485_760), Buffer.alloc(5_000)]),
+  ];
+  const attack = async (count: number) => {
+    for (let sent = 0; sent < count; sent += 100) {
+      const peers = await connectPeers(channel, 100);
+      for (const [at, peer] of peers.entries()) peer.socket.write(packets[at % packets.length] ?? "");
+      for (const [at, peer] of peers.entries()) if (at % packets.length === 3) peer.socket.destroy();
+      await until("all are closed", () => peers.every((peer) => peer.isClosed()));
+    }
+  };
+  await attack(1_000);
+  const before = residentBytes(channel.process.pid);
+
+  await attack(4_000);
+
+  expect(residentBytes(channel.process.pid) - before).toBeLessThan(40 * MIB);
+  await expectUndisturbed();
+  expect(await metric(channel.adminUrl, "fanwire_channel_unfinished_bytes")).toBe(0);
+});
+
+test("frames may arrive byte by byte; a peer that never completes its frame is closed in time", async () => {
+  await using strict = await startChannel({ nats: nats.url, env: { CHANNEL_FRAME_SECONDS: "1" } });
+  using slow = await connectPeer(strict);
+  slow.subscribe("slow");
+  for (const byte of frame(serialize({ type: "publish", channels: ["slow"], data: "!" }))) {
+    slow.socket.write(Buffer.from([byte]));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await until("its event", () => slow.payloads.length === 1);
+
+  using endless = await connectPeer(strict);
+  endless.socket.write(Buffer.concat([length(10_485_760), Buffer.alloc(1_000)]));
+  await until("it is closed", () => endless.isClosed());
+  expect(await closed(strict, "frame-time")).toBe(1);
+  expect(slow.isClosed()).toBe(false);
+});
+
+test("a slow consumer that never reads delays its publishers for a bounded time and is closed", async () => {
+  await using strict = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(4 * MIB) } });
+  using deaf = await connectPeer(strict);
+  using listener = await connectPeer(strict);
+  using publisher = await connectPeer(strict);
+  deaf.subscribe("flood");
+  listener.subscribe("flood");
+  await Promise.all([deaf.settle(), listener.settle()]);
+  deaf.socket.pause();
+  const before = residentBytes(strict.process.pid);
+  const total = 100_000;
+
+  const data = "x".repeat(400);
+  for (let count = 0; count < total; count++) {
+    publisher.publish(["flood"], data);
+    // The subscriber reads in this process too, so the loop must pause for it.
+    if (count % 1_000 === 0)
+      await until("the subscriber keeps up", () => listener.payloads.length > count - 2_000, 40_000);
+  }
+
+  await until("the subscriber has everything", () => listener.payloads.length === total, 60_000);
+  await until("the peer that does not read is closed", async () => (await closed(strict, "not-reading")) === 1);
+  expect(residentBytes(strict.process.pid) - before).toBeLessThan(120 * MIB);
+  expect(await metric(strict.adminUrl, "fanwire_channel_unsent_bytes")).toBe(0);
+});
+
+test("limits: peers, channels and queues of one peer, frames, networks", async () => {
+  await using strict = await startChannel({
+    nats: nats.url,
+    env: {
+      CHANNEL_MAX_PEERS: "3",
+      CHANNEL_MAX_SUBSCRIPTIONS: "5",
+      CHANNEL_MAX_WATCHES: "2",
+      CHANNEL_MAX_FRAME_BYTES: "2000",
+    },
+  });
+  const peers = await connectPeers(strict, 3);
+  const [subscriber, watcher, sender] = peers;
+  using refused = await connectPeer(strict);
+  await until("one too many is refused", () => refused.isClosed());
+  expect(await metric(strict.adminUrl, "fanwire_channel_peers_refused_total", { reason: "peer-limit" })).toBe(1);
+
+  subscriber?.subscribe("a", "b", "c", "d", "e");
+  subscriber?.subscribe("a", "e");
+  subscriber?.publish(["e"], 1);
+  await until("at the limit it is served", () => subscriber?.payloads.length === 1);
+  subscriber?.subscribe("f");
+  watcher?.watch("a", "b", "a");
+  watcher?.watch("c");
+  sender?.publish(["x"], "y".repeat(1_900));
+  sender?.publish(["x"], "y".repeat(2_000));
+  await until("all are closed", () => peers.every((peer) => peer.isClosed()));
+  for (const reason of ["subscription-limit", "watch-limit", "frame-too-long"]) {
+    expect(await closed(strict, reason), reason).toBe(1);
+  }
+  expect(await metric(strict.adminUrl, "fanwire_channel_channels")).toBe(0);
+
+  await using elsewhere = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_NETWORKS: "10.0.0.0/8,::1" } });
+  using stranger = await connectPeer(elsewhere);
+  await until("a peer of another network is refused", () => stranger.isClosed());
+  expect(await metric(elsewhere.adminUrl, "fanwire_channel_peers_refused_total", { reason: "network" })).toBe(1);
+});
+
+test("a message to very many channels is published at the pace of NATS in bounded memory", async () => {
+  await using bounded = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNCONFIRMED_BYTES: String(4 * MIB) } });
+  using publisher = await connectPeer(bounded);
+  using other = await connectPeer(bounded);
+  other.subscribe("amplified 1999", "other");
+  await other.settle();
+  const before = residentBytes(bounded.process.pid);
+
+  publisher.publish(
+    Array.from({ length: 2_000 }, (_, at) => `amplified ${at}`),
+    "x".repeat(500_000),
+  );
+
+  let most = 0;
+  await until(
+    "the last is delivered",
+    async () => {
+      most = Math.max(most, await metric(bounded.adminUrl, "fanwire_channel_unconfirmed_bytes"));
+      return other.payloads.length === 1;
+    },
+    60_000,
+  );
+  expect(most).toBeLessThan(5 * MIB);
+  expect(residentBytes(bounded.process.pid) - before).toBeLessThan(200 * MIB);
+  expect(await metric(bounded.adminUrl, "fanwire_channel_pauses_total")).toBeGreaterThan(0);
+});
+
+test("2,000 peers each receive an event once", async () => {
+  const peers = await connectPeers(channel, 2_000);
+  for (const peer of peers) peer.subscribe("crowd");
+  await Promise.all(peers.map((peer) => peer.settle()));
+
+  for (const data of [1, 2, 3]) witness.publish(["crowd"], data);
+
+  await until("all peers received the events", () => peers.every(({ payloads }) => payloads.length >= 3));
+  const expected = [1, 2, 3].map((data) => reply("event", "crowd", data));
+  for (const { payloads } of peers) expect(payloads).toEqual(expected);
+  for (const peer of peers) peer[Symbol.dispose]();
+  await until(
+    "all peers are disconnected",
+    async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1,
+  );
+});
+
+test("a peer that reconnects with 100,000 channels does not delay other peers", async () => {
+  await using own = await startChannel({ nats: nats.url });
+  using busy = await connectPeer(own);
+  using other = await connectPeer(own);
+  other.subscribe("other");
+  await other.settle();
+  const before = residentBytes(own.process.pid);
+  const names = Array.from({ length: 100_000 }, (_, at) => `channel ${at}`);
+
+  // Measured in processor time of the server, because other processes share the machine.
+  const beganMs = mainThreadMs(own.process.pid);
+  busy.subscribe(...names);
+  let slowestMs = 0;
+  await until(
+    "all are subscribed",
+    async () => {
+      const startedMs = mainThreadMs(own.process.pid);
+      await other.settle();
+      slowestMs = Math.max(slowestMs, mainThreadMs(own.process.pid) - startedMs);
+      return (await metric(own.adminUrl, "fanwire_channel_channels")) > 100_000;
+    },
+    60_000,
+  );
+  const workedMs = mainThreadMs(own.process.pid) - beganMs;
+  busy.publish([names[99_999] ?? "", names[0] ?? ""], 1);
+  await until("it receives its first and last event", () => busy.payloads.length === 2);
+  const bytesPerChannel = (residentBytes(own.process.pid) - before) / names.length;
+  console.log(
+    `100,000 channels: ${Math.round(bytesPerChannel)} bytes each, slowest round trip ${Math.round(slowestMs)} of ${Math.round(workedMs)} ms of work`,
+  );
+  expect(bytesPerChannel).toBeLessThan(8_000);
+  expect(slowestMs).toBeLessThan(workedMs / 2);
+
+  busy.socket.destroy();
+  await until(
+    "all channels are unsubscribed",
+    async () => (await metric(own.adminUrl, "fanwire_channel_channels")) === 1,
+  );
+});
+
+test("a foreign peer that resets its connection before the server accepts it is refused", async () => {
+  const env = { CHANNEL_ALLOWED_NETWORKS: "10.0.0.0/8,::ffff:192.0.2.0/120" };
+  await using closedTo = await startChannel({ nats: nats.url, env });
+  await using everyone = await startChannel({ nats: nats.url });
+  using listener = await connectPeer(everyone);
+  listener.subscribe("admission");
+  await listener.settle();
+  const foreign = frame(serialize({ type: "publish", channels: ["admission"], data: "foreign" }));
+
+  // The kernel completes the handshakes; the server sees the connections when they are reset already.
+  closedTo.process.kill("SIGSTOP");
+  for (let count = 0; count < 100; count++) await sendAndReset(closedTo.port, foreign);
+  closedTo.process.kill("SIGCONT");
+
+  const refused = () => metric(closedTo.adminUrl, "fanwire_channel_peers_refused_total", { reason: "network" });
+  await until("all are refused", async () => (await refused()) === 100);
+  expect(await metric(closedTo.adminUrl, "fanwire_channel_peers_accepted_total")).toBe(0);
+  await listener.settle();
+  expect(listener.payloads).toEqual([]);
+});
+
+function sendAndReset(port: number, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes, () => socket.resetAndDestroy()));
+    socket.on("error", () => {});
+    socket.on("close", () => resolve());
+  });
+}
+
+test("a bind to all interfaces logs a warning unless networks are listed", async () => {
+  const env = { CHANNEL_HOST: "0.0.0.0" };
+  await using open = await startChannel({ nats: nats.url, env });
+  await using listed = await startChannel({ nats: nats.url, env: { ...env, CHANNEL_ALLOWED_NETWORKS: "127.0.0.0/8" } });
+  const warnings = ({ process }: TestChannel) =>
+    process.logLines().filter(({ level, msg }) => level === "warn" && !String(msg).startsWith("max_payload"));
+
+  await until("the log has a warning", () => warnings(open).length > 0);
+  expect(warnings(open)).toMatchObject([{ msg: expect.stringContaining("CHANNEL_ALLOWED_NETWORKS") }]);
+  expect(warnings(listed)).toEqual([]);
+  using peer = await connectPeer(listed);
+  await peer.settle();
+});

@@ -1,0 +1,269 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
+import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { reply } from "../support/php-value.ts";
+import { until } from "../support/wait.ts";
+
+let nats: TestNats;
+let servers: TestChannel[];
+
+beforeAll(async () => {
+  nats = await startNats();
+});
+afterAll(() => nats[Symbol.asyncDispose]());
+
+async function startServers(): Promise<AsyncDisposable> {
+  servers = await Promise.all([startChannel({ nats: nats.url }), startChannel({ nats: nats.url })]);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const server of servers) await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const server = (at: number) => servers[at] ?? expect.fail("no such server");
+const item = (queue: string, data: number) => reply("queue", queue, data);
+
+/** Makes the peer reserve an item after each received one, as `Client::watch` does by default. */
+function consumeAll(peer: ChannelPeer, queue: string): void {
+  let answered = 0;
+  peer.watch(queue);
+  peer.reserve();
+  peer.socket.on("data", () => {
+    for (; answered < peer.payloads.length; answered++) peer.reserve();
+  });
+}
+
+async function untilStored(count: number): Promise<void> {
+  const stored = async () => {
+    const counts = await Promise.all(
+      servers.map(({ adminUrl }) => metric(adminUrl, "fanwire_channel_queue_items_total", { outcome: "stored" })),
+    );
+    return counts.reduce((sum, value) => sum + value, 0);
+  };
+  await until("all items are stored", async () => (await stored()) >= count);
+}
+
+test("items survive the death of all channel servers, keep their order, and are delivered to one consumer each", async () => {
+  const total = 300;
+  {
+    await using _ = await startServers();
+    using producer = await connectPeer(server(0));
+    for (let count = 0; count < total; count++) producer.enqueue(["survivors"], count);
+    await untilStored(total);
+    for (const { process } of servers) await process.stop("SIGKILL");
+  }
+  await using _ = await startServers();
+  const consumers = await Promise.all([connectPeer(server(0)), connectPeer(server(1)), connectPeer(server(1))]);
+  for (const consumer of consumers) consumeAll(consumer, "survivors");
+
+  const all = () => consumers.flatMap(({ payloads }) => payloads);
+  await until("all items", () => all().length >= total);
+
+  expect(new Set(all()).size).toBe(total);
+  expect(all().length).toBe(total);
+  const numbers = (peer: ChannelPeer) => peer.payloads.map((payload) => Number(/i:(\d+);}$/.exec(payload)?.[1]));
+  for (const consumer of consumers) {
+    expect(numbers(consumer)).toEqual(numbers(consumer).sort((a, b) => a - b));
+    expect(consumer.payloads.length, "nobody starves").toBeGreaterThan(0);
+  }
+  for (const consumer of consumers) consumer[Symbol.dispose]();
+});
+
+test("items are not lost when a server with consumers is killed", async () => {
+  await using _ = await startServers();
+  using producer = await connectPeer(server(0));
+  using victim = await connectPeer(server(1));
+  using survivor = await connectPeer(server(0));
+  consumeAll(victim, "killed");
+  await until("it receives items", () => {
+    producer.enqueue(["killed"], -1);
+    return victim.payloads.length > 0;
+  });
+  victim.unwatch("killed");
+  await victim.settle();
+  victim.watch("killed");
+  await server(1).process.stop("SIGKILL");
+
+  for (let count = 0; count < 20; count++) producer.enqueue(["killed"], count);
+  consumeAll(survivor, "killed");
+
+  const got = () => survivor.payloads.filter((payload) => payload !== item("killed", -1));
+  await until("all items", () => got().length >= 20);
+  expect(got()).toEqual(Array.from({ length: 20 }, (_, count) => item("killed", count)));
+});
+
+test("one reserve receives one item of each watched queue, in order of reserving", async () => {
+  await using _ = await startServers();
+  using producer = await connectPeer(server(1));
+  using first = await connectPeer(server(0));
+  using second = await connectPeer(server(0));
+  for (const peer of [first, second]) {
+    peer.watch("p", "q");
+    peer.reserve();
+    peer.reserve();
+    peer.watch("later");
+    await peer.settle();
+  }
+
+  for (const queue of ["p", "q", "later"]) for (const data of [1, 2, 3]) producer.enqueue([queue], data);
+  await untilStored(9);
+  await until("the reserved ones", () => first.payloads.length + second.payloads.length === 4);
+  await first.settle();
+  await second.settle();
+
+  expect([...first.payloads].sort()).toEqual([item("p", 1), item("q", 1)]);
+  expect([...second.payloads].sort()).toEqual([item("p", 2), item("q", 2)]);
+  first.reserve();
+  await until("one more of each", () => first.payloads.length === 5);
+  expect(first.payloads.slice(2).sort()).toEqual([item("later", 1), item("p", 3), item("q", 3)].sort());
+});
+
+test("an item that is not written before its consumer dies is redelivered to another consumer, before later items", async () => {
+  await using _ = await startServers();
+  using producer = await connectPeer(server(0));
+  using blocked = await connectPeer(server(0));
+  using other = await connectPeer(server(1));
+  // Unread bytes fill the kernel's buffers, so that nothing more can be written to the peer.
+  blocked.socket.pause();
+  blocked.subscribe("flood");
+  blocked.watch("blocked");
+  blocked.reserve();
+  for (let count = 0; count < 8; count++) producer.publish(["flood"], "x".repeat(900_000));
+  await until(
+    "it is blocked",
+    async () => (await metric(server(0).adminUrl, "fanwire_channel_unsent_bytes")) > 1_000_000,
+  );
+  const deliveries = await metric(server(0).adminUrl, "fanwire_channel_deliveries_total");
+  producer.enqueue(["blocked"], 1);
+  await until(
+    "it is given to the blocked one",
+    async () => (await metric(server(0).adminUrl, "fanwire_channel_deliveries_total")) > deliveries,
+  );
+  producer.enqueue(["blocked"], 2);
+  await untilStored(2);
+
+  blocked.socket.resetAndDestroy();
+  const returned = () => metric(server(0).adminUrl, "fanwire_channel_queue_items_total", { outcome: "returned" });
+  await until("it is returned", async () => (await returned()) === 1);
+  consumeAll(other, "blocked");
+
+  await until("both items", () => other.payloads.length === 2);
+  expect(other.payloads).toEqual([item("blocked", 1), item("blocked", 2)]);
+});
+
+test("a consumer that disconnects or unwatches after a reserve loses no item", async () => {
+  await using _ = await startServers();
+  using producer = await connectPeer(server(0));
+  using leaver = await connectPeer(server(0));
+  using unwatcher = await connectPeer(server(1));
+  using stayer = await connectPeer(server(1));
+  for (const peer of [leaver, unwatcher]) {
+    peer.watch("left");
+    peer.reserve();
+    await peer.settle();
+  }
+  leaver.socket.end();
+  await until("it is disconnected", () => leaver.isClosed());
+  unwatcher.unwatch("left");
+  await unwatcher.settle();
+
+  producer.enqueue(["left"], 1);
+  await untilStored(1);
+  stayer.watch("left");
+  stayer.reserve();
+
+  await until("the item", () => stayer.payloads.length === 1, 5_000);
+  expect([leaver.payloads, unwatcher.payloads]).toEqual([[], []]);
+});
+
+test("while NATS is unavailable items are buffered, and are stored in order after the reconnect", async () => {
+  await using own = await startNats();
+  await using channel = await startChannel({ nats: own.url });
+  using peer = await connectPeer(channel);
+  peer.watch("patient");
+  peer.reserve();
+  await peer.settle();
+  await own.stop();
+  await until("the loss is noticed", async () => (await fetch(`${channel.adminUrl}/readyz`)).status === 503);
+
+  for (let count = 0; count < 50; count++) peer.enqueue(["patient"], count);
+  await until("the items wait", async () => (await metric(channel.adminUrl, "fanwire_channel_unstored_items")) === 50);
+  await own.restart();
+  consumeAll(peer, "patient");
+
+  await until("all items", () => peer.payloads.length >= 50, 40_000);
+  expect(peer.payloads).toEqual(Array.from({ length: 50 }, (_, count) => item("patient", count)));
+});
+
+test("without JetStream events work, queue items are buffered up to a bound, and then their senders wait", async () => {
+  await using own = await startNats([], { jetStream: false });
+  await using channel = await startChannel({ nats: own.url, env: { CHANNEL_MAX_UNSTORED_BYTES: "1000000" } });
+  using sender = await connectPeer(channel);
+  using subscriber = await connectPeer(channel);
+  subscriber.subscribe("event");
+  await subscriber.settle();
+
+  for (let count = 0; count < 100; count++) sender.enqueue(["stuck"], "x".repeat(100_000));
+
+  await until(
+    "the sender has to wait",
+    async () => (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 1,
+  );
+  expect(await metric(channel.adminUrl, "fanwire_channel_unstored_bytes")).toBeLessThan(1_200_000);
+  await until("the log has the reason", () =>
+    channel.process.logLines().some(({ msg }) => msg === "queue items not stored, retrying"),
+  );
+  using publisher = await connectPeer(channel);
+  expect(publisher.isClosed()).toBe(false);
+});
+
+test("items of 10 MiB are delivered if NATS accepts them; otherwise the server logs a warning and counts each dropped item", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-config-"));
+  await writeFile(join(folder, "nats.conf"), "max_payload: 11MB");
+  await using large = await startNats(["-c", join(folder, "nats.conf")]);
+  await using server = await startChannel({ nats: large.url });
+  using consumer = await connectPeer(server);
+  using producer = await connectPeer(server);
+  consumer.watch("large");
+  consumer.reserve();
+  await consumer.settle();
+
+  producer.enqueue(["large"], "x".repeat(10_485_760 - 200));
+
+  await until("the item is received", () => consumer.payloads.length === 1);
+  const isWarned = (channel: TestChannel) =>
+    channel.process.logLines().some(({ msg }) => String(msg).startsWith("max_payload of NATS is below"));
+  expect(isWarned(server)).toBe(false);
+
+  await using small = await startNats();
+  await using limited = await startChannel({ nats: small.url });
+  using sender = await connectPeer(limited);
+  sender.enqueue(["large"], "x".repeat(2_000_000));
+  await until("the item is counted", async () => {
+    return (await metric(limited.adminUrl, "fanwire_channel_queue_items_total", { outcome: "too-large" })) === 1;
+  });
+  expect(isWarned(limited)).toBe(true);
+  expect(limited.process.logLines()).toContainEqual(
+    expect.objectContaining({ level: "error", msg: "queue item too large for NATS, dropped" }),
+  );
+  await rm(folder, { recursive: true });
+});
+
+test("an item that never fits in the stream does not block later items", async () => {
+  await using nats = await startNats();
+  await using server = await startChannel({ nats: nats.url, env: { CHANNEL_QUEUE_MAX_BYTES: "65536" } });
+  using peer = await connectPeer(server);
+  peer.watch("after");
+  peer.reserve();
+
+  for (const bytes of [100_000, 65_450]) peer.enqueue(["too large"], "x".repeat(bytes));
+  peer.enqueue(["after"], 1);
+
+  await until("the item behind it is received", () => peer.payloads.length === 1);
+  expect(await metric(server.adminUrl, "fanwire_channel_queue_items_total", { outcome: "too-large" })).toBe(2);
+});

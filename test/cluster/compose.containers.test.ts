@@ -1,0 +1,309 @@
+import { readFileSync } from "node:fs";
+import { workerDescription } from "@fanwire/protocol";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { WebSocket } from "ws";
+import { type ComposeCluster, type Container, missingEngine, startCompose } from "../support/compose.ts";
+
+const PUSHERS = 4;
+const CONNECTIONS = 40;
+const START_MS = 16 * 60_000;
+const STOP_MS = 3 * 60_000;
+
+const missing = missingEngine();
+if (missing !== undefined) console.warn(`The compose cluster is not tested: ${missing}.`);
+
+describe.skipIf(missing !== undefined)(
+  `the compose cluster${missing === undefined ? "" : ` (skipped: ${missing})`}`,
+  () => {
+    let cluster: ComposeCluster;
+
+    beforeAll(async () => {
+      cluster = await startCompose({ pushers: PUSHERS, drainSeconds: 2 });
+    }, START_MS);
+
+    afterAll(async () => {
+      await cluster?.[Symbol.asyncDispose]();
+    }, STOP_MS);
+
+    it("spreads connections over all pushers, and delivers a publication once to each", async () => {
+      await using listeners = await listen(CONNECTIONS);
+
+      await publish({ content: "привет" });
+
+      await untilAllReceive(listeners.all, "привет");
+      await untilAllArrived(listeners.all);
+      expect(listeners.all.map((listener) => listener.received("привет"))).toEqual(listeners.all.map(() => 1));
+      const workerIds = new Set(listeners.all.map((listener) => listener.workerId));
+      expect(workerIds.size).toBe(PUSHERS);
+      expect((await clusterWorkers()).map((worker) => worker.id).sort()).toEqual([...workerIds].sort());
+    });
+
+    it("delivers a push to the ids of a greeting to that connection only", async () => {
+      await using listeners = await listen(CONNECTIONS);
+      const [chosen, ...others] = listeners.all;
+      if (chosen === undefined) throw new Error("nobody listens");
+
+      await publish({ to_worker_id: chosen.workerId, to_connection_id: chosen.connectionId, content: "for you" });
+
+      await untilAllReceive([chosen], "for you");
+      await untilAllArrived(listeners.all);
+      expect(chosen.received("for you")).toBe(1);
+      expect(addresses(others.filter((listener) => listener.received("for you") > 0))).toEqual([]);
+    });
+
+    it("passes a request of the maximum length that a publisher accepts", async () => {
+      const content = "щ".repeat(10_000); // 60,000 bytes of query
+      await using listeners = await listen(1);
+
+      await publish({ content });
+
+      await untilAllReceive(listeners.all, content);
+    });
+
+    it("serves the try page and its modules", async () => {
+      const base = `http://${cluster.publisherAddress}`;
+      const page = await (await fetch(`${base}/try`)).text();
+
+      const modules = page.match(/try\/(client|page)\/index\.js/g) ?? [];
+      expect(modules).toHaveLength(2);
+      for (const module of modules) expect((await fetch(`${base}/${module}`)).status, module).toBe(200);
+    });
+
+    it("serves the page /docs and all files that it loads", async () => {
+      const base = `http://${cluster.publisherAddress}`;
+      const page = await (await fetch(`${base}/docs`)).text();
+
+      const files = [...page.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)].map(([, file]) => file);
+      expect(files).toHaveLength(4);
+      for (const file of files) expect((await fetch(`${base}/${file}`)).status, file).toBe(200);
+    });
+
+    it("closes the connections of a stopped pusher with 1012, and accepts their reconnects elsewhere", async () => {
+      await using listeners = await listen(CONNECTIONS);
+      const [container] = await cluster.containers("pusher");
+      const stopped = (await clusterWorkers()).find((worker) => worker.host === container?.hostname);
+      if (container === undefined || stopped === undefined) throw new Error("no pusher runs");
+      const affected = listeners.all.filter((listener) => listener.workerId === stopped.id);
+      const others = listeners.all.filter((listener) => listener.workerId !== stopped.id);
+
+      const stopping = cluster.stop(container);
+      // Each reconnects as soon as it is closed, while the pusher still closes the others.
+      await using returned = together(
+        await Promise.all(
+          affected.map(async (listener) => {
+            expect(await listener.closed).toBe(1012);
+            return Listener.open(cluster.pusherAddress);
+          }),
+        ),
+      );
+      await stopping;
+
+      expect(affected.length).toBeGreaterThan(0);
+      expect(await cluster.inspect(container, "{{.State.ExitCode}}")).toBe("0");
+      expect(returned.all.map((listener) => listener.workerId)).not.toContain(stopped.id);
+      await publish({ content: "still here" });
+      await untilAllReceive([...others, ...returned.all], "still here");
+      expect(addresses(others.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
+
+      await cluster.start(container);
+      await vi.waitFor(async () => expect(await clusterWorkers()).toHaveLength(PUSHERS), {
+        timeout: 20_000,
+        interval: 250,
+      });
+    });
+
+    it("keeps all connections and publishes again within seconds when a NATS node stops", async () => {
+      await using listeners = await listen(CONNECTIONS);
+      const node = await busiestNatsNode();
+
+      await cluster.stop(node);
+
+      let probes = 0;
+      await vi.waitFor(
+        async () => {
+          probes++;
+          await publish({ content: `probe ${probes}` });
+          await untilAllReceive(listeners.all, `probe ${probes}`, 500);
+        },
+        { timeout: 15_000, interval: 100 },
+      );
+      await untilAllArrived(listeners.all);
+      expect(listeners.all.map((listener) => listener.received(`probe ${probes}`))).toEqual(listeners.all.map(() => 1));
+      expect(addresses(listeners.all.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
+
+      await cluster.start(node);
+    });
+
+    it("passes every setting to the services", async () => {
+      const composeFile = readFileSync(new URL("../../docker-compose.yml", import.meta.url), "utf8");
+      const handedOn = new Set(composeFile.match(/(?<=^ +)[A-Z][A-Z_]+(?=:)/gm));
+
+      for (const service of ["pusher", "publisher"]) {
+        const [container] = await cluster.containers(service);
+        if (container === undefined) throw new Error(`no ${service} runs`);
+        const help = await cluster.exec(container, "node", "dist/main.js", "--help");
+        const settings = help.match(/(?<=^ {2})[A-Z][A-Z_]+/gm) ?? [];
+
+        expect(settings).toContain("FANWIRE_NATS_URL");
+        // The compose file decides how services connect to NATS.
+        const missing = settings.filter((name) => !name.startsWith("FANWIRE_NATS_") && !handedOn.has(name));
+        expect(missing, service).toEqual([]);
+      }
+    });
+
+    it("runs every container without root, capabilities or a writable root, and publishes two ports on loopback", async () => {
+      const containers = await cluster.containers();
+
+      const published: string[] = [];
+      for (const container of containers) {
+        // The actual privileges of the process, not the requested ones.
+        const status = await cluster.exec(container, ...PRINT_STATUS[hasShell(container) ? "shell" : "node"]);
+        expect(status, container.service).toMatch(/^Uid:(\t[1-9]\d*){4}$/m);
+        expect(status, container.service).toMatch(/^CapEff:\t0+$/m);
+        expect(status, container.service).toMatch(/^CapBnd:\t0+$/m);
+        expect(status, container.service).toMatch(/^NoNewPrivs:\t1$/m);
+        expect(await cluster.inspect(container, "{{.HostConfig.ReadonlyRootfs}}"), container.service).toBe("true");
+        const ports = await cluster.inspect(
+          container,
+          "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}",
+        );
+        published.push(...ports.split(" ").filter((ip) => ip !== ""));
+      }
+
+      expect(new Set(containers.map((container) => container.service))).toEqual(
+        new Set(["haproxy", "nats-1", "nats-2", "nats-3", "publisher", "pusher"]),
+      );
+      expect(published).toEqual(["127.0.0.1", "127.0.0.1"]);
+    });
+
+    it("has no program but Node in the images of the services", async () => {
+      const services = (await cluster.containers()).filter((container) => !hasShell(container));
+      const folders = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+      const list = `${JSON.stringify(folders)}.flatMap((path) => fs.existsSync(path) ? fs.readdirSync(path) : []).join()`;
+
+      expect(services.length).toBeGreaterThan(PUSHERS);
+      for (const container of services) expect(await cluster.exec(container, "node", "--print", list)).toBe("node");
+    });
+
+    it("stores a durable publication, and no service exceeds the permissions of its NATS user", async () => {
+      const response = await fetch(`http://${cluster.publisherAddress}/v1/publications`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ target: { topic: "kept" }, data: "x", durable: true }),
+      });
+
+      expect(await response.json()).toMatchObject({ status: "stored", position: expect.any(String) });
+      expect(await cluster.logs("nats-1", "nats-2", "nats-3")).not.toMatch(/violation|authorization/i);
+      expect(await cluster.logs("nats-1")).toMatch(/route connection created/i);
+    });
+
+    async function listen(count: number) {
+      return together(await Promise.all(Array.from({ length: count }, () => Listener.open(cluster.pusherAddress))));
+    }
+
+    async function publish(query: Record<string, string>): Promise<void> {
+      const response = await fetch(`http://${cluster.publisherAddress}/?${new URLSearchParams(query)}`);
+      expect({ status: response.status, body: await response.text() }).toEqual({ status: 200, body: "ok" });
+    }
+
+    async function clusterWorkers() {
+      const response = await fetch(`http://${cluster.publisherAddress}/v1/cluster`);
+      const { workers } = (await response.json()) as { workers: unknown }; // checked by the schema below
+      return workerDescription.array().parse(workers);
+    }
+
+    /** Waits until everything sent before has arrived, including repeats. */
+    async function untilAllArrived(listeners: readonly Listener[]): Promise<void> {
+      // Retries, because one of the publishers may reconnect to NATS later than the other.
+      await vi.waitFor(() => publish({ content: "the last one" }), { timeout: 15_000, interval: 100 });
+      await untilAllReceive(listeners, "the last one");
+    }
+
+    async function busiestNatsNode(): Promise<Container> {
+      const nodes = (await cluster.containers()).filter((container) => container.service.startsWith("nats-"));
+      const counted = await Promise.all(
+        nodes.map(async (node) => {
+          const text = await cluster.exec(node, "wget", "-q", "-O", "-", "http://127.0.0.1:8222/varz");
+          return { node, connections: Number(/"connections":\s*(\d+)/.exec(text)?.[1]) };
+        }),
+      );
+      const [busiest] = counted.sort((a, b) => b.connections - a.connections);
+      if (busiest === undefined || !(busiest.connections > 0)) throw new Error("no NATS node has connections");
+      return busiest.node;
+    }
+  },
+);
+
+/** The images of NATS and HAProxy have a shell. Those of the services have only Node. */
+const hasShell = ({ service }: Container) => /^(nats-|haproxy)/.test(service);
+const PRINT_STATUS = {
+  shell: ["cat", "/proc/1/status"],
+  node: ["node", "--print", "fs.readFileSync('/proc/1/status', 'utf8')"],
+};
+
+function together(listeners: Listener[]) {
+  return {
+    all: listeners,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(listeners.map((listener) => listener[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+async function untilAllReceive(listeners: readonly Listener[], content: string, timeout = 10_000): Promise<void> {
+  const hasNotReceived = (listener: Listener) => listener.received(content) === 0;
+  await vi.waitFor(() => expect(addresses(listeners.filter(hasNotReceived))).toEqual([]), { timeout });
+}
+
+function addresses(listeners: readonly Listener[]): string[] {
+  return listeners.map((listener) => `${listener.workerId}.${listener.connectionId}`);
+}
+
+/** A raw WebSocket that has received its greeting. */
+class Listener {
+  readonly workerId: string;
+  readonly connectionId: string;
+  /** Resolves with the close code. */
+  readonly closed: Promise<number>;
+  closeCode: number | undefined;
+  readonly #socket: WebSocket;
+  readonly #publications: string[];
+
+  private constructor(socket: WebSocket, frames: string[]) {
+    const greeting = /^workerID:([a-z0-9]{8}) connectionID:(\d+) подключено\n$/.exec(frames[0] ?? "");
+    if (greeting === null) throw new Error(`not a greeting: ${frames[0]}`);
+    [, this.workerId = "", this.connectionId = ""] = greeting;
+    this.#socket = socket;
+    this.#publications = frames;
+    this.closed = new Promise((resolve) => {
+      socket.once("close", (code) => {
+        this.closeCode = code;
+        resolve(code);
+      });
+    });
+  }
+
+  static async open(address: string): Promise<Listener> {
+    const socket = new WebSocket(`ws://${address}/`);
+    const frames: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      socket.on("message", (frame) => {
+        frames.push(String(frame));
+        resolve();
+      });
+      socket.once("error", reject);
+      socket.once("close", (code) => reject(new Error(`closed with ${code} before the greeting`)));
+    });
+    return new Listener(socket, frames);
+  }
+
+  /** Returns how many times this content arrived. */
+  received(content: string): number {
+    return this.#publications.filter((publication) => publication === content).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.close();
+    await this.closed;
+  }
+}

@@ -1,0 +1,300 @@
+import { connect } from "node:net";
+import type { NatsBus } from "@fanwire/bus";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
+import {
+  metric,
+  startChannel,
+  startPublisher,
+  startPusher,
+  type TestChannel,
+  type TestPublisher,
+  type TestPusher,
+} from "../support/cluster.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import type { TestNats } from "../support/nats.ts";
+import { connectAs, type NatsUser, natsUser, startNatsWithUsers } from "../support/nats-users.ts";
+import { reply } from "../support/php-value.ts";
+import { connectClient } from "../support/raw-client.ts";
+import { until } from "../support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
+
+describe("a cluster whose services have the NATS users of the compose file", () => {
+  let nats: TestNats;
+  let pusher: TestPusher;
+  let publisher: TestPublisher;
+  let channels: [TestChannel, TestChannel];
+  let peers: [ChannelPeer, ChannelPeer];
+
+  beforeAll(async () => {
+    nats = await startNatsWithUsers();
+    const channel = { nats: nats.url, env: natsUser("channel") };
+    const env = { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET };
+    [pusher, publisher, ...channels] = await Promise.all([
+      startPusher({ nats: nats.url, env }),
+      startPublisher({ nats: nats.url, env: natsUser("publisher") }),
+      startChannel(channel),
+      startChannel(channel),
+    ]);
+    peers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
+  });
+  /** All that was ever said to NATS was permitted, what is said on the way out too. */
+  afterAll(async () => {
+    const codes = await Promise.all([publisher, pusher, ...channels].map(({ process }) => process.stop()));
+    const said = nats.output();
+    await nats[Symbol.asyncDispose]();
+    expect(codes).toEqual([0, 0, 0, 0]);
+    expect(said).not.toMatch(/violation/i);
+  });
+
+  test("publications reach everyone, topics, users and connections, and clients publish", async () => {
+    const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "news.*" });
+    const heard = async (data: string) => {
+      await until(`it hears ${data}`, () => client.data().includes(data));
+    };
+
+    for (const target of [
+      { everyone: true },
+      { topic: "news.a" },
+      { user: "anna" },
+      { connection: client.welcome.connection },
+    ]) {
+      const data = JSON.stringify(target);
+      expect(await post({ target, data })).toMatchObject([200, {}]);
+      await heard(data);
+    }
+    expect(await client.ask({ command: "publish", topic: "news.b", data: "own" })).toMatchObject({ ok: true });
+    await heard("own");
+    client.socket.close();
+  });
+
+  test("receipts count the connections of every worker", async () => {
+    const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "counted" });
+
+    for (const durable of [false, true]) {
+      const receipt = { delivered: 1, workers: 2, missing: 0, complete: true };
+      const answer = await post({ target: { topic: "counted" }, data: "x", durable, receipt: true });
+      expect(answer).toMatchObject([200, { receipt }]);
+    }
+    client.socket.close();
+  });
+
+  test("durable publications are stored, read and resumed from", async () => {
+    const numbers = Array.from({ length: 20 }, (_, at) => String(at));
+    const first = await post({ target: { topic: "kept" }, data: "first", durable: true });
+    expect(first).toMatchObject([200, { position: expect.any(String) }]);
+    const since = (first[1] as { position: string }).position; // as the line above has seen
+    for (const data of numbers) await post({ target: { topic: "kept" }, data, durable: true });
+
+    const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "kept", since });
+    expect(client.welcome.recovered).toBe(true);
+    await until("all came", () => client.publications.length === numbers.length);
+    expect(client.data()).toEqual(numbers);
+    const [status, history] = await call("GET", "/v1/topics/kept/publications");
+    expect(status).toBe(200);
+    expect(history).toMatchObject({ publications: { length: numbers.length + 1 } });
+    client.socket.close();
+  });
+
+  test("connections and users are looked up, told to follow, and closed", async () => {
+    const client = await connectFanwire(pusher.url, { token: await tokenOf("bob") });
+    const address = client.welcome.connection;
+
+    expect((await call("GET", "/v1/cluster"))[1]).toMatchObject({ workers: { length: 2 } });
+    expect(await call("GET", `/v1/connections/${address}`)).toMatchObject([200, { user: "bob" }]);
+    expect((await call("PUT", `/v1/connections/${address}/topics/t`))[0]).toBe(204);
+    expect(await call("GET", "/v1/topics/t")).toMatchObject([200, { connections: 1 }]);
+    expect(await call("GET", "/v1/users/bob")).toMatchObject([200, { connections: { length: 1 } }]);
+    expect((await call("DELETE", `/v1/connections/${address}`))[0]).toBe(204);
+    await until("it is closed", () => client.close?.code === 4403);
+  });
+
+  test("Workerman peers of two channel servers share events, loops and queues", async () => {
+    const [one, other] = peers;
+    other.subscribe("event");
+    await other.settle();
+    one.publish(["event"], 1);
+    await until("the event", () => other.payloads.includes(reply("event", "event", 1)));
+    one.publishLoop(["event"], 2);
+    await until("the loop's event", () => other.payloads.includes(reply("event", "event", 2)));
+
+    other.watch("queue");
+    other.reserve();
+    one.enqueue(["queue"], 3);
+    await until("the item", () => other.payloads.includes(reply("queue", "queue", 3)));
+    const delivered = () => metric(channels[1].adminUrl, "fanwire_channel_queue_items_total", { outcome: "delivered" });
+    await until("it is finished", async () => (await delivered()) === 1);
+  });
+
+  test("the bridge goes both ways", async () => {
+    const [php, publishing] = peers;
+    const browser = await connectClient(pusher.url);
+    php.subscribe("0", "broadcast");
+    await php.settle();
+
+    publishing.publish(["broadcast"], { content: "to all" });
+    publishing.publish([browser.workerId], { to_connection_id: browser.connectionId, content: "to one" });
+    await until("the browser hears both", () => browser.frames.length === 2);
+    expect([...browser.frames].sort()).toEqual(["to all", "to one"]);
+    expect((await post({ target: { everyone: true }, data: "to peers" }))[0]).toBe(200);
+    expect(await post({ target: { connection: "0.7" }, data: "x" })).toEqual([200, { status: "forwarded" }]);
+    await until("the peer hears both", () =>
+      [
+        reply("event", "broadcast", { content: "to peers" }),
+        reply("event", "0", { to_connection_id: "7", content: "x" }),
+      ].every((payload) => php.payloads.includes(payload)),
+    );
+    browser.socket.close();
+  });
+
+  async function call(method: string, path: string, body?: unknown): Promise<[number, unknown]> {
+    const response = await fetch(publisher.url + path, {
+      method,
+      ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+    const text = await response.text();
+    return [response.status, text === "" ? undefined : JSON.parse(text)];
+  }
+  const post = (publication: unknown) => call("POST", "/v1/publications", publication);
+});
+
+describe("each NATS user is refused what is not its own", () => {
+  let nats: TestNats;
+  let operator: NatsBus & AsyncDisposable;
+
+  beforeAll(async () => {
+    nats = await startNatsWithUsers();
+    operator = await connectAs(nats.url, "operator");
+  });
+  afterAll(async () => {
+    await operator[Symbol.asyncDispose]();
+    await nats[Symbol.asyncDispose]();
+  });
+
+  const streams = ["FANWIRE_HISTORY", "FANWIRE_CHANNEL_QUEUES"];
+  const allStreams = (request: string) => streams.map((stream) => `$JS.API.STREAM.${request}.${stream}`);
+  /** What nobody but a person may do: change, empty or delete a stream, and make another. */
+  const administration = [
+    ...["DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE"].flatMap(allStreams),
+    ...["FANWIRE_HISTORY_LAST", "FANWIRE_CHANNEL_QUEUES"].map((stream) => `$JS.API.STREAM.UPDATE.${stream}`),
+    "$JS.API.STREAM.CREATE.OTHER",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.META.LEADER.STEPDOWN",
+    "$SYS.REQ.SERVER.PING",
+    "elsewhere",
+  ];
+
+  const notToPublish: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
+    pusher: [
+      ...["fanwire.live.all", "fanwire.live.user.anna", "fanwire.live.connection.aaaaaaaa.1"],
+      ...[
+        "fanwire.history.all",
+        "fanwire.history.topic.a",
+        "fanwire.control.workers",
+        "fanwire.control.worker.aaaaaaaa",
+      ],
+      ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.channel.a", "_INBOX.a"],
+      "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
+      "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
+    ],
+    publisher: [
+      ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.pusher.a", "_INBOX.channel.a", "_INBOX.a"],
+      "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
+      "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
+    ],
+    channel: [
+      ...["fanwire.live.topic.a", "fanwire.live.user.anna", "fanwire.history.all", "fanwire.history.topic.a"],
+      ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "_INBOX.pusher.a", "_INBOX.a"],
+      ...["$JS.API.STREAM.INFO.FANWIRE_HISTORY", "$JS.API.STREAM.MSG.GET.FANWIRE_HISTORY"],
+      ...["$JS.API.CONSUMER.CREATE.FANWIRE_HISTORY.a", "$JS.API.STREAM.UPDATE.FANWIRE_HISTORY"],
+    ],
+  };
+  test.each(Object.entries(notToPublish) as [NatsUser, readonly string[]][])(
+    "%s may not publish elsewhere, nor administer a stream",
+    async (user, subjects) => {
+      await using bus = await connectAs(nats.url, user);
+      let heard = 0;
+      const listening = [...subjects, ...administration].map((subject) => operator.subscribe(subject, () => heard++));
+      await operator.confirm();
+
+      for (const subject of [...subjects, ...administration]) {
+        expect(await bus.publish(subject, Buffer.from("{}")), subject).toEqual({ ok: false, reason: "forbidden" });
+      }
+
+      await operator.confirm();
+      expect(heard).toBe(0);
+      for (const subscription of listening) subscription.unsubscribe();
+    },
+  );
+
+  const notToHear: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
+    pusher: ["fanwire.history.>", "fanwire.channel.>", "_INBOX.>", "_INBOX.publisher.>", "_INBOX.channel.>"],
+    publisher: ["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "_INBOX.>", "_INBOX.pusher.>"],
+    channel: [
+      "fanwire.live.>",
+      "fanwire.live.topic.a",
+      "fanwire.live.user.*",
+      "fanwire.history.>",
+      "fanwire.control.>",
+    ],
+  };
+  test.each(Object.entries(notToHear) as [NatsUser, readonly string[]][])(
+    "%s may not listen elsewhere",
+    async (user, subjects) => {
+      await using bus = await connectAs(nats.url, user);
+
+      for (const subject of [...subjects, ">", "$SYS.>", "$JS.API.>", "$JS.EVENT.>", "$JS.ACK.>"]) {
+        const refusal = new Promise((resolve) => {
+          bus.connection.subscribe(subject, { callback: (error) => resolve(error?.message) });
+        });
+        expect(await refusal, subject).toMatch(/permissions violation/i);
+      }
+    },
+  );
+
+  test("a user who may answer cannot make that into a leave to publish", async () => {
+    let heard = 0;
+    operator.subscribe("fanwire.control.workers", () => heard++);
+    await operator.confirm();
+    await using bus = await connectAs(nats.url, "pusher");
+    const inbox = bus.createInbox();
+    let asked = false;
+    bus.connection.subscribe(inbox, {
+      callback: (_, message) => {
+        asked = message.respond("{}");
+      },
+    });
+
+    bus.connection.publish(inbox, "", { reply: "fanwire.control.workers" });
+    await until("it has answered itself", () => asked);
+    await bus.confirm();
+    await operator.confirm();
+
+    expect(heard).toBe(0);
+  });
+
+  test("nobody gets in without a password, or with another's", async () => {
+    const answers = await Promise.all(
+      [{}, { user: "pusher", pass: "publisher" }, { user: "root", pass: "" }].map(
+        (options) =>
+          new Promise<string>((resolve) => {
+            const socket = connect(nats.port, "127.0.0.1");
+            let text = "";
+            socket.on("data", (data) => (text += data));
+            socket.on("close", () => resolve(text));
+            socket.write(`CONNECT ${JSON.stringify({ verbose: false, ...options })}\r\nPING\r\n`);
+          }),
+      ),
+    );
+
+    for (const answer of answers) expect(answer).toContain("Authorization Violation");
+  });
+});
+
+function tokenOf(user: string): Promise<string> {
+  return new SignJWT({ sub: user, topics: [">"], publish: ["news.>"] })
+    .setProtectedHeader({ alg: "HS256" })
+    .sign(Buffer.from(SECRET));
+}

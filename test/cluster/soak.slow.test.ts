@@ -1,0 +1,25 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { startProcess } from "../support/process.ts";
+import { until } from "../support/wait.ts";
+
+test("a short soak churns, samples every process and draws what it saw", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-soak-"));
+  const svgFile = join(folder, "soak.svg");
+  const args = ["--seconds", "8", "--every", "1", "--clients", "30", "--life", "2", "--rate", "30", "--svg", svgFile];
+  await using soak = startProcess("npm", ["run", "soak", "--", ...args], {
+    ...(process.env.FANWIRE_NATS_SERVER && { FANWIRE_NATS_SERVER: process.env.FANWIRE_NATS_SERVER }),
+  });
+
+  const exit = await until("it ends", () => soak.end(), 120_000);
+
+  expect(exit.code, soak.output()).toBe(0);
+  expect(soak.output()).toContain("too short a run to tell");
+  const picture = await readFile(svgFile, "utf8");
+  for (const text of ["Resident memory", "NATS subscriptions", "worker 2:", "nats-server:"]) {
+    expect(picture).toContain(text);
+  }
+  await rm(folder, { recursive: true });
+}, 150_000);

@@ -1,0 +1,118 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+import { until } from "../support/wait.ts";
+
+const ENTRIES = 1_000_000;
+const TOPICS = 1_000;
+/** Publications that wait for JetStream's word at a time: it drops what comes too fast. */
+const WINDOW = 2_000;
+const MAX_TICK_MS = 50;
+/** More than a worker at rest needs while it catches up. */
+const MAX_MEMORY_BYTES = 150 * 1_048_576;
+const DEADLINE_MS = 60_000;
+
+let nats: TestNats;
+let proxy: TcpProxy;
+let history: TestPublications;
+let pusher: TestPusher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  proxy = await startTcpProxy(nats.port);
+  history = await openPublications([nats.url], { maxPerSubject: 1_000_000, maxBytes: 1_024 ** 3 });
+  await history.history.state();
+  pusher = await startPusher({ nats: `nats://127.0.0.1:${proxy.port}`, env: { PUSHER_WORKERS: "1" } });
+});
+afterAll(async () => {
+  await history.bus.stop();
+  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
+});
+
+/** Stores publications without headers, as fast as JetStream takes them. */
+async function store(count: number): Promise<void> {
+  const { bus, subjects } = history;
+  const all = Array.from({ length: TOPICS }, (_, at) => subjects.history(topic(`busy.${at}`)));
+  const content = Buffer.from("0123456789");
+  let sent = 0;
+  let stored = 0;
+  const inbox = bus.createInbox();
+  const answers = bus.subscribe(inbox, () => stored++);
+  await bus.confirm();
+  while (stored < count) {
+    while (sent < count && sent - stored < WINDOW) {
+      bus.connection.publish(all[sent % TOPICS] ?? "", content, { reply: inbox });
+      sent++;
+    }
+    await new Promise(setImmediate);
+  }
+  answers.unsubscribe();
+}
+
+function residentBytes(pid: number): number {
+  const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
+  return Number(kilobytes) * 1_024;
+}
+
+test("a worker that was away for a million publications catches up in small steps, and answers those who resume truthfully", async () => {
+  const quiet = await history.append(topic("quiet"), "the last one");
+  const start = await history.append(topic("busy.0"), "the first one");
+  await until("the worker is up to date", () => atFrontier(start));
+  const reader = await connectFanwire(pusher.url, { topic: "quiet" });
+  const atRest = residentBytes(pusher.process.pid);
+
+  proxy.cut();
+  const storingAt = performance.now();
+  await store(ENTRIES);
+  const storedMs = performance.now() - storingAt;
+  const end = await history.append(topic("quiet"), "the end");
+  await metric(pusher.adminUrl, "nodejs_eventloop_lag_max_seconds"); // begins a new measurement
+  proxy.heal();
+  const healedAt = performance.now();
+  let peak = 0;
+  let tickMs = 0;
+  const measure = async () => {
+    peak = Math.max(peak, residentBytes(pusher.process.pid));
+    tickMs = Math.max(tickMs, 1_000 * (await metric(pusher.adminUrl, "nodejs_eventloop_lag_max_seconds")));
+  };
+  while (!reader.data().includes("the end") && performance.now() - healedAt < DEADLINE_MS) {
+    await measure();
+    await delay(100);
+  }
+  const caughtUpMs = performance.now() - healedAt;
+  await measure();
+  console.info({ storedMs, caughtUpMs, tickMs, grownBytes: peak - atRest });
+
+  expect(reader.data()).toEqual(["the end"]);
+  expect(reader.close).toBeUndefined();
+  expect(tickMs).toBeLessThanOrEqual(MAX_TICK_MS);
+  expect(peak - atRest).toBeLessThan(MAX_MEMORY_BYTES);
+
+  const resumed = await Promise.all([
+    connectFanwire(pusher.url, { topic: "quiet", since: quiet }),
+    connectFanwire(pusher.url, { topic: "busy.0", since: start }),
+    connectFanwire(pusher.url, { topic: "busy.*", since: start }),
+  ]);
+  const [ofQuiet, ofOne, ofAll] = resumed;
+  expect(ofQuiet?.welcome.recovered).toBe(true);
+  await until("what the quiet topic missed comes", () => ofQuiet?.data().includes("the end"));
+  expect(ofQuiet?.publications.map(({ position }) => position)).toEqual([end]);
+  expect(ofOne?.welcome.recovered).toBe(true);
+  await until("what one topic missed comes", () => ofOne?.publications.length === ENTRIES / TOPICS);
+  // A million publications are more than one client is sent.
+  expect(ofAll?.welcome).toMatchObject({ recovered: false, reason: "over-replay-limit" });
+  for (const { socket } of [reader, ...resumed]) socket.terminate();
+});
+
+/** A connection that begins there is told a position at least as far. */
+async function atFrontier(position: string): Promise<boolean> {
+  const client = await connectFanwire(pusher.url);
+  const isThere = Number(String(client.welcome.position).split("-")[1]) >= Number(position.split("-")[1]);
+  client.socket.terminate();
+  return isThere;
+}

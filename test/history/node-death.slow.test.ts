@@ -1,0 +1,115 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { startPusher } from "../support/cluster.ts";
+import { openPublications, topic } from "../support/durable.ts";
+import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
+import { historyLeader } from "../support/history.ts";
+import { startNatsCluster } from "../support/nats-cluster.ts";
+import type { TestProcess } from "../support/process.ts";
+import { until } from "../support/wait.ts";
+
+const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
+
+/** Name and port as in the last line of the service's log about NATS. */
+function natsPortOf(service: TestProcess): string {
+  const lines = service
+    .logLines()
+    .filter(({ msg }) => msg === "connected to NATS" || msg === "connected to NATS again");
+  return String(lines.at(-1)?.server).split(":").at(-1) ?? "";
+}
+
+test("the worker's node and the history's leader die under 500 durable publications a second: nobody is disconnected, each arrives once, in order", async () => {
+  await using cluster = await startNatsCluster();
+  const log = await openPublications(cluster.urls, { replicas: 3, maxPerSubject: 100_000 });
+  await log.append(topic("first"), "so that there is a history");
+  const env = { PUSHER_WORKERS: "1", FANWIRE_HISTORY_REPLICAS: "3" };
+  const nats = cluster.urls.join(",");
+  await using one = await startPusher({ nats, env });
+  await using other = await startPusher({ nats, env });
+  const clients = await Promise.all(
+    [one, other].flatMap(({ url }) => [
+      connectFanwire(url, { topic: "load.*" }),
+      connectFanwire(url, { topic: "load.3" }),
+    ]),
+  );
+
+  const acknowledged: { readonly sequence: number; readonly data: string; readonly name: string }[] = [];
+  let isLoading = true;
+  let published = 0;
+  const pending = new Set<Promise<void>>();
+  const load = (async () => {
+    for (; isLoading; await delay(20)) {
+      // Ten every 20 ms, however slowly they are acknowledged.
+      for (let each = 0; each < 10; each++) {
+        const name = `load.${published % 5}`;
+        const data = String(published++);
+        const append = log.append(topic(name), data).then(
+          (position) => void acknowledged.push({ sequence: sequenceOf(position), data, name }),
+          () => {}, // refused or unknown: not promised
+        );
+        pending.add(append);
+        void append.finally(() => pending.delete(append));
+      }
+    }
+  })();
+  const arrived = (count: number) =>
+    until("load arrives", () => clients.every(({ publications }) => publications.length > count));
+
+  await arrived(100);
+  const workersNode = cluster.nodes.find(({ url }) => url.endsWith(`:${natsPortOf(one.process)}`));
+  await workersNode?.stop("SIGKILL");
+  await until("the worker is on another node", () => natsPortOf(one.process) !== workersNode?.url.split(":").at(-1));
+  await workersNode?.restart();
+  await delay(2_000); // load goes on while the node catches up: what is under test is time under load
+  const leader = await until("the history has a leader", async () => (await historyLeader(log.bus)) || undefined);
+  await cluster.node(leader).stop("SIGKILL");
+  await until(
+    "another leads",
+    async () => {
+      const now = await historyLeader(log.bus);
+      return now !== "" && now !== leader;
+    },
+    30_000,
+  );
+  await delay(2_000);
+  isLoading = false;
+  await load;
+  await Promise.all(pending);
+
+  acknowledged.sort((a, b) => a.sequence - b.sequence);
+  const last = acknowledged.filter(({ name }) => name === "load.3").at(-1)?.sequence ?? 0;
+  await until(
+    "the last of the topic all follow has arrived",
+    () => clients.every(({ publications }) => publications.some(({ position }) => sequenceOf(position) >= last)),
+    30_000,
+  );
+  // Of the others a lost last one is found by comparing with the history.
+  const lastOfAll = acknowledged.at(-1)?.sequence ?? 0;
+  await until("those who follow all have the last of all", () =>
+    clients.every(({ publications }) => {
+      const isOfAll = publications.some(({ topic: name }) => name !== "load.3");
+      return !isOfAll || publications.some(({ position }) => sequenceOf(position) >= lastOfAll);
+    }),
+  );
+  for (const client of clients) expectLedger(client, acknowledged);
+  expect(acknowledged.length).toBeGreaterThan(1_000);
+}, 180_000);
+
+function expectLedger(
+  client: FanwireClient,
+  acknowledged: readonly { sequence: number; data: string; name: string }[],
+): void {
+  expect(client.close).toBeUndefined();
+  const sequences = client.publications.map(({ position }) => sequenceOf(position));
+  expect(new Set(sequences).size).toBe(sequences.length);
+  for (const name of ["load.0", "load.1", "load.2", "load.3", "load.4"]) {
+    const own = client.publications.filter((each) => each.topic === name);
+    const order = own.map(({ position }) => sequenceOf(position));
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+    if (own.length === 0) continue;
+    const from = order[0] ?? 0;
+    const promised = acknowledged.filter((each) => each.name === name && each.sequence >= from);
+    const got = new Map(own.map(({ position, data }) => [sequenceOf(position), data]));
+    expect(promised.filter(({ sequence, data }) => got.get(sequence) !== data)).toEqual([]);
+  }
+}

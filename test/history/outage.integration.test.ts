@@ -1,0 +1,50 @@
+import { within } from "@fanwire/bus";
+import { expect, test } from "vitest";
+import { openHistory } from "../support/history.ts";
+import { append, appended, contents, everyone, replay } from "../support/history-calls.ts";
+import { accepts, startNats } from "../support/nats.ts";
+import { until } from "../support/wait.ts";
+
+test("over a restart of NATS nothing acknowledged is lost, the epoch stays, and appending waits for it", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url] });
+  const before = await appended(opened, everyone, "before");
+
+  await nats.stop();
+  await until("the loss is noticed", () => !opened.bus.health().alive);
+  expect(await opened.history.state()).toMatchObject({ ok: false, reason: "unavailable" });
+  const waiting = append(opened, everyone, "during");
+  await nats.restart();
+
+  expect(await appended(opened, everyone, "after")).toMatchObject({ epoch: before.epoch });
+  expect(await waiting).toMatchObject({ ok: true });
+  const { publications, isComplete } = await replay(opened, everyone, { ...before, sequence: 0 });
+  expect(contents(publications).sort()).toEqual(["after", "before", "during"]);
+  expect(isComplete).toBe(true);
+});
+
+test("while NATS stays away an append ends with the word that nothing was stored", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url] });
+  await appended(opened, everyone, "before");
+
+  await nats.stop();
+  await until("the loss is noticed", () => !opened.bus.health().alive);
+  const startedAt = performance.now();
+  expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unavailable" });
+
+  expect(performance.now() - startedAt).toBeLessThan(4_000);
+});
+
+test("an append whose acknowledgement never comes may be stored, and says so", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url] });
+  await appended(opened, everyone, "before");
+
+  nats.signal("SIGSTOP");
+  await until("it hangs", async () => !(await within(200, accepts(nats.port))));
+  const outcome = await append(opened, everyone, "x");
+  nats.signal("SIGCONT");
+
+  expect(outcome).toMatchObject({ ok: false, reason: "unconfirmed" });
+});

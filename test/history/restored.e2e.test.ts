@@ -1,0 +1,123 @@
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parsePosition } from "@fanwire/protocol";
+import { expect, test } from "vitest";
+import { startPusher } from "../support/cluster.ts";
+import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { until } from "../support/wait.ts";
+
+const HISTORY = "FANWIRE_HISTORY";
+const WITNESS = "FANWIRE_HISTORY_LAST";
+const ONE_WORKER = { PUSHER_WORKERS: "1" };
+
+/** A NATS server whose streams can be put back to what they were. */
+async function startRestorable() {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-restored-"));
+  const data = join(folder, "data");
+  const nats = await startNats(["-js", "-sd", data], { jetStream: false });
+  const streamIn = (root: string, name: string) => join(root, "jetstream", "$G", "streams", name);
+  return {
+    nats,
+    /** Stops NATS for the copy, as a backup of a file system does. */
+    copy: () => whileStopped(nats, () => cp(data, join(folder, "copy"), { recursive: true })),
+    restore: (names: readonly string[]) =>
+      whileStopped(nats, async () => {
+        for (const name of names) {
+          await rm(streamIn(data, name), { recursive: true });
+          await cp(streamIn(join(folder, "copy"), name), streamIn(data, name), { recursive: true });
+        }
+      }),
+    async [Symbol.asyncDispose]() {
+      await nats[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function whileStopped(nats: TestNats, work: () => Promise<void>): Promise<void> {
+  await nats.stop("SIGTERM");
+  await work();
+  await nats.restart();
+}
+
+async function appendAll(publications: TestPublications, from: number, to: number): Promise<string> {
+  await until("NATS is back", () => publications.bus.health().alive);
+  let position = "";
+  for (let at = from; at <= to; at++) position = await publications.append(topic("t"), String(at));
+  return position;
+}
+
+async function isWitnessed({ bus }: TestPublications, messages: number): Promise<boolean> {
+  const outcome = await bus.request(`$JS.API.STREAM.INFO.${WITNESS}`, Buffer.alloc(0), { timeoutMs: 1_000 });
+  const state = outcome.ok && JSON.parse(Buffer.from(outcome.message.data).toString()).state;
+  return state?.last_seq === messages;
+}
+
+const epochOf = (position: string) => parsePosition(position)?.epoch;
+
+test("a history restored while publishers run has another epoch from the first publication on", async () => {
+  await using restorable = await startRestorable();
+  await using publications = await openPublications([restorable.nats.url]);
+  await appendAll(publications, 1, 5);
+  await restorable.copy();
+  const before = await appendAll(publications, 6, 10);
+
+  await restorable.restore([HISTORY]);
+  const after = await appendAll(publications, 11, 12);
+
+  expect(parsePosition(after)?.sequence).toBe(7);
+  expect(epochOf(after)).not.toBe(epochOf(before));
+  const again = await appendAll(publications, 13, 13);
+  expect(epochOf(again)).toBe(epochOf(after));
+});
+
+test("a history restored while none of us runs has another epoch, as the last publications of each subject show", async () => {
+  await using restorable = await startRestorable();
+  let before = "";
+  {
+    await using publications = await openPublications([restorable.nats.url]);
+    await appendAll(publications, 1, 5);
+    await publications.history.state(); // creates the witness
+    await until("the first are witnessed", () => isWitnessed(publications, 5));
+    await restorable.copy();
+    before = await appendAll(publications, 6, 10);
+    await until("all is witnessed", () => isWitnessed(publications, 10));
+  }
+
+  await restorable.restore([HISTORY]);
+  await using publications = await openPublications([restorable.nats.url]);
+  const after = await appendAll(publications, 11, 12);
+
+  expect(epochOf(after)).not.toBe(epochOf(before));
+  // Restored once more, the mark is one that was used before.
+  await restorable.restore([HISTORY]);
+  await using later = await openPublications([restorable.nats.url]);
+  const last = await appendAll(later, 13, 14);
+  expect([epochOf(before), epochOf(after)]).not.toContain(epochOf(last));
+});
+
+test("a client that stands in what a restored history has lost is not recovered, and those connected hear of it", async () => {
+  await using restorable = await startRestorable();
+  await using publications = await openPublications([restorable.nats.url]);
+  await using pusher = await startPusher({ nats: restorable.nats.url, env: ONE_WORKER });
+  await appendAll(publications, 1, 5);
+  await restorable.copy();
+  const connected = await connectFanwire(pusher.url, { topic: "t" });
+  const position = await appendAll(publications, 6, 8);
+  await until("it has all", () => connected.data().includes("8"));
+
+  await restorable.restore([HISTORY]);
+  await appendAll(publications, 9, 13);
+  await until("it is told to come back", () => connected.close?.code === 4500);
+  const resumed = await connectFanwire(pusher.url, { topic: "t", since: position });
+
+  expect(resumed.welcome).toMatchObject({ recovered: false, reason: "recreated" });
+  const end = await publications.append(topic("t"), "end");
+  await until("it receives what is new", () => resumed.data().includes("end"));
+  const next = await connectFanwire(pusher.url, { topic: "t", since: end });
+  expect(next.welcome.recovered).toBe(true);
+  for (const { socket } of [connected, resumed, next]) socket.terminate();
+});

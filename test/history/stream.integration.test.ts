@@ -1,0 +1,185 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createLog } from "@fanwire/service";
+import { expect, test, vi } from "vitest";
+import { openHistory } from "../support/history.ts";
+import { append, appended, everyone, numbers, pageOf, replay, text } from "../support/history-calls.ts";
+import { startNats } from "../support/nats.ts";
+import { until } from "../support/wait.ts";
+
+test("a recreated stream is another epoch, for who appends and who reads", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url] });
+  await using reader = await openHistory({ servers: [nats.url] });
+  await using deleter = await openHistory({ servers: [nats.url] });
+  const before = await appended(opened, everyone, "1");
+  await reader.history.state();
+  expect(reader.history.epoch).toBe(before.epoch);
+
+  await deleter.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", text(""), { timeoutMs: 2_000 });
+  const recreated = await appended(deleter, everyone, "2");
+
+  expect(recreated.sequence).toBe(1);
+  expect(recreated.epoch).not.toBe(before.epoch);
+  expect(await replay(reader, everyone, before)).toMatchObject({ isComplete: false });
+  expect(reader.history.epoch).toBe(recreated.epoch);
+  const noticed = async () => (await appended(opened, everyone, "3")).epoch === recreated.epoch;
+  await until("who appends notices within a second or so", noticed, 2_000);
+});
+
+test("a deleted stream is created again by the next who needs it, also to read", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url] });
+  const before = await appended(opened, everyone, "1");
+
+  for (const need of [
+    async () => (await appended(opened, everyone, "2")).epoch,
+    async () =>
+      pageOf(await opened.history.read({ filter: opened.subjects.history(everyone), after: 0 })).history.epoch,
+  ]) {
+    await opened.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", text(""), { timeoutMs: 2_000 });
+    expect(await need()).not.toBe(before.epoch);
+  }
+});
+
+test("several who create it at once share one, and other limits are said and used as they are", async () => {
+  await using nats = await startNats();
+  const lines: string[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
+  const logger = createLog("test", "info");
+  const options = { servers: [nats.url], logger };
+  const opened = await Promise.all(
+    [1, 2, 3, 4, 5].map((n) => openHistory({ ...options, config: { maxPerSubject: n <= 4 ? 7 : 8 } })),
+  );
+
+  const positions = await Promise.all(opened.map((one) => appended(one, everyone, "x")));
+  const states = await Promise.all(opened.map(({ history }) => history.state()));
+  write.mockRestore();
+
+  expect(positions.map(({ sequence }) => sequence).sort()).toEqual([1, 2, 3, 4, 5]);
+  expect(new Set(positions.map(({ epoch }) => epoch)).size).toBe(1);
+  expect(new Set(states.map((state) => state.ok && state.history.maxPerSubject)).size).toBe(1);
+  const warnings = lines.filter((line) => line.includes("other limits"));
+  expect(warnings.length).toBeGreaterThan(0);
+  for (const line of warnings) expect(line).toContain('"max_msgs_per_subject":{"is":');
+  await Promise.all(opened.map(({ bus }) => bus.stop()));
+});
+
+test("a stream of that name that keeps something else is not used", async () => {
+  await using nats = await startNats();
+  await using theirs = await openHistory({ servers: [nats.url], prefix: "a.b" });
+  await using ours = await openHistory({ servers: [nats.url], prefix: "a_b" });
+  await appended(theirs, everyone, "x");
+
+  const outcome = await append(ours, everyone, "y");
+
+  expect(outcome).toMatchObject({ ok: false, reason: "unusable", detail: /A_B_HISTORY does not keep a_b\.history\.>/ });
+});
+
+test("without JetStream the history says so at once, and is there when JetStream is", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
+  const conf = join(folder, "nats.conf");
+  await writeFile(conf, "");
+  await using nats = await startNats(["-c", conf], { jetStream: false });
+  await using opened = await openHistory({ servers: [nats.url] });
+  const none = { ok: false, reason: "no-jetstream", detail: "the NATS server runs without JetStream" };
+
+  expect(await append(opened, everyone, "x")).toEqual(none);
+  expect(await opened.history.state()).toEqual(none);
+  expect(await opened.history.read({ filter: opened.subjects.history(everyone), after: 0 })).toEqual(none);
+  expect(await opened.history.find(1)).toEqual(none);
+
+  await nats.stop();
+  await writeFile(conf, `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }`);
+  await nats.restart();
+  await until("it is connected again", () => opened.bus.health().alive);
+  expect(await appended(opened, everyone, "y")).toMatchObject({ sequence: 1 });
+  await rm(folder, { recursive: true });
+});
+
+/** As deploy/nats-users.conf has them. */
+const documentedPermissions = [
+  ...["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "_INBOX.>"],
+  ...["INFO", "CREATE", "MSG.GET"].map((request) => `$JS.API.STREAM.${request}.FANWIRE_HISTORY`),
+  ...["CREATE.FANWIRE_HISTORY.>", "MSG.NEXT.FANWIRE_HISTORY.>", "DELETE.FANWIRE_HISTORY.*"].map(
+    (rest) => `$JS.API.CONSUMER.${rest}`,
+  ),
+];
+
+test("an account without JetStream, and a user who may not use it, are told apart", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
+  const conf = join(folder, "nats.conf");
+  await writeFile(
+    conf,
+    `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }
+     accounts {
+       A: { users: [{ user: without, password: p }] }
+       B: { jetstream: enabled, users: [
+            { user: with, password: p, permissions: {
+              publish: ${JSON.stringify(documentedPermissions)}, subscribe: "_INBOX.>" } },
+            { user: limited, password: p, permissions: { publish: ["fanwire.>", "_INBOX.>"], subscribe: ">" } }] }
+     }`,
+  );
+  await using nats = await startNats(["-c", conf], { jetStream: false });
+  await using without = await openHistory({ servers: [nats.url], user: "without" });
+  await using limited = await openHistory({ servers: [nats.url], user: "limited" });
+  await using allowed = await openHistory({ servers: [nats.url], user: "with" });
+
+  expect(await append(without, everyone, "x")).toMatchObject({ ok: false, reason: "no-jetstream", detail: /account/ });
+  expect(await append(limited, everyone, "x")).toMatchObject({ ok: false, reason: "forbidden" });
+  expect(await limited.history.state()).toMatchObject({ ok: false, reason: "forbidden" });
+  for (const n of numbers(50)) expect(await appended(allowed, everyone, n)).toMatchObject({ sequence: Number(n) + 1 });
+  const { publications, isComplete } = await replay(allowed, everyone, {
+    epoch: allowed.history.epoch ?? "",
+    sequence: 0,
+  });
+  expect([publications.length, isComplete]).toEqual([50, true]);
+  await rm(folder, { recursive: true });
+});
+
+test("a limit that JetStream cannot keep is told, in its words", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url], config: { replicas: 3 } });
+
+  expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unusable", detail: /replicas/ });
+});
+
+test("content beyond max_payload is refused, headers included", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url] });
+  const limit = opened.bus.maxPayloadBytes();
+
+  expect(await append(opened, everyone, "x".repeat(limit))).toMatchObject({ ok: false, reason: "too-large" });
+  expect(await appended(opened, everyone, "x".repeat(limit - 200))).toMatchObject({ sequence: 1 });
+});
+
+test("only the leader's answers count, whoever answers first", async () => {
+  await using nats = await startNats([], { jetStream: false });
+  await using opened = await openHistory({ servers: [nats.url] });
+  await using nodes = await openHistory({ servers: [nats.url] });
+  const { allHistory, allLive } = opened.subjects;
+  const republish = { src: allHistory, dest: allLive };
+  const config = { name: "FANWIRE_HISTORY", subjects: [allHistory], republish, retention: "limits" };
+  const type = "io.nats.jetstream.api.v1.stream_info_response";
+  const describe = (last_seq: number, cluster: object) =>
+    JSON.stringify({ type, config, created: "2026-01-01T00:00:00Z", state: { first_seq: 1, last_seq }, cluster });
+  const leaderless = describe(11, { replicas: [{ name: "n1" }, { name: "n3" }] });
+  const lagging = describe(12, { leader: "n1", replicas: [{ name: "n1" }, { name: "n3" }] });
+  const leading = describe(20, { leader: "n1", replicas: [{ name: "n2" }, { name: "n3" }] });
+  const lonely = JSON.stringify({ error: { code: 503, err_code: 10008, description: "temporarily unavailable" } });
+  const found = JSON.stringify({ message: { subject: "fanwire.history.all", seq: 19, time: "2026-01-01T00:00:00Z" } });
+  const answers = { INFO: [leaderless, lagging], "MSG.GET": [lonely, found] };
+  for (const [request, texts] of Object.entries(answers)) {
+    const callback = (_: unknown, message: { respond(data: string): boolean }) => {
+      for (const each of texts) message.respond(each);
+    };
+    nodes.bus.connection.subscribe(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, { callback });
+  }
+  await nodes.bus.confirm();
+
+  expect(await opened.history.state()).toMatchObject({ ok: false, reason: "unusable" });
+  answers.INFO.push(leading);
+  expect(await opened.history.state()).toMatchObject({ ok: true, history: { lastSequence: 20 } });
+  expect(await opened.history.find(19)).toMatchObject({ ok: true, publication: { sequence: 19 } });
+});

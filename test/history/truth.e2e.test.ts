@@ -1,0 +1,297 @@
+import { createConnection } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { readEvents } from "../support/event-stream.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { connectClient } from "../support/raw-client.ts";
+import { until } from "../support/wait.ts";
+
+const MAX_BYTES = 262_144;
+const LARGE = "x".repeat(4_000);
+
+let nats: TestNats;
+let history: TestPublications;
+let pushers: readonly TestPusher[];
+
+beforeAll(async () => {
+  nats = await startNats();
+  history = await openPublications([nats.url], { maxBytes: MAX_BYTES });
+  await history.append(topic("first"), "so that the history has these limits");
+  const env = { PUSHER_WORKERS: "1" };
+  pushers = await Promise.all([1, 2].map(() => startPusher({ nats: nats.url, env })));
+});
+afterAll(async () => {
+  await history.bus.stop();
+  for (const part of [...pushers, nats]) await part[Symbol.asyncDispose]();
+});
+
+const pusher = () => pushers[0] as TestPusher;
+
+/** Publishes to a busy topic until nothing is stored that was stored before. */
+async function turnOver(): Promise<void> {
+  const before = await history.history.state();
+  if (!before.ok) throw new Error(before.detail);
+  await until("the history has turned over", async () => {
+    await Promise.all(Array.from({ length: 20 }, (_, at) => history.append(topic(`busy.${at}`), LARGE)));
+    const now = await history.history.state();
+    return now.ok && now.history.firstSequence > before.history.lastSequence;
+  });
+}
+
+test("a client of a quiet topic is recovered although busy topics have turned the history over", async () => {
+  const since = await history.append(topic("quiet.own"), "1");
+  await turnOver();
+
+  const own = await connectFanwire(pusher().url, { topic: "quiet.own", since });
+  const byPattern = await connectFanwire(pusher().url, { topic: ["quiet.*", "quiet.own"], since });
+  const never = await connectFanwire(pusher().url, { topic: "never.published", since });
+  await history.append(topic("quiet.own"), "2");
+  await until("it is live", () => own.publications.length === 1 && byPattern.publications.length === 2);
+
+  for (const { welcome } of [own, byPattern, never]) expect(welcome).toMatchObject({ recovered: true });
+  expect([own.data(), byPattern.data(), never.data()]).toEqual([["2"], ["2", "2"], []]);
+  for (const { socket } of [own, byPattern, never]) socket.close();
+});
+
+test("a few new publications of a quiet topic are recovered as well, as long as they are stored", async () => {
+  const since = await history.append(topic("few"), "1");
+  await turnOver();
+  for (const data of ["2", "3"]) await history.append(topic("few"), data);
+
+  const back = await connectFanwire(pusher().url, { topic: "few", since });
+
+  await until("they came", () => back.publications.length === 2);
+  expect(back.welcome).toMatchObject({ recovered: true });
+  expect(back.data()).toEqual(["2", "3"]);
+  back.socket.close();
+});
+
+test("a client that lacks what has expired is told so, with the reason, by WebSocket, SSE, command and metric", async () => {
+  const since = await history.append(topic("gone"), "1");
+  await history.append(topic("gone"), "2");
+  await turnOver();
+  await history.append(topic("gone"), "3");
+  const before = await metric(pusher().adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" });
+
+  const back = await connectFanwire(pusher().url, { topic: "gone", since });
+  const reply = await back.ask({ command: "subscribe", topic: "gone.*", since });
+  const wide = await back.ask({ command: "subscribe", topic: "gone", since });
+  const events = await readEvents(`${pusher().url.replace("ws:", "http:")}sse?topic=gone&since=${since}`);
+  await until("the reader is told", () => events.events().some(({ event }) => event === "fanwire.gap"));
+
+  expect(back.welcome).toMatchObject({ recovered: false, reason: "expired" });
+  expect(reply).toMatchObject({ recovered: true });
+  expect(wide).toMatchObject({ ok: true, recovered: false });
+  expect(JSON.parse(events.events().find(({ event }) => event === "fanwire.gap")?.data ?? "")).toEqual({
+    reason: "expired",
+  });
+  expect(await metric(pusher().adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" })).toBeGreaterThan(
+    before,
+  );
+  expect(pusher().process.output()).toContain("clients resumed without recovering");
+  back.socket.close();
+  events.close();
+});
+
+test("the copies of one publication to an EventSource are resumed one by one", async () => {
+  const query = "topic=copies.a&topic=copies.*&topic=copies.>";
+  const url = (at: number) => `${pushers[at]?.url.replace("ws:", "http:")}sse?${query}`;
+  const stream = await readEvents(url(0));
+  await history.append(topic("copies.a"), "1");
+  await until("all copies came", () => stream.events().length === 4);
+  const ids = stream.events().map(({ id }) => id ?? "");
+  stream.close();
+  await history.append(topic("copies.a"), "2");
+
+  for (const [had, id] of ids.entries()) {
+    const back = await readEvents(url(1), { "last-event-id": id });
+    await until("the rest came", () => back.events().length === 1 + 3 - had + 3);
+    const data = back.events().flatMap(({ event, data }) => (event === undefined ? [data] : []));
+    expect(data, id).toEqual([...Array<string>(3 - had).fill("1"), "2", "2", "2"]);
+    back.close();
+  }
+});
+
+test("a reader without overlapping topics receives plain ids, whoever else is on its worker", async () => {
+  const url = `${pusher().url.replace("ws:", "http:")}sse`;
+  const plain = await readEvents(`${url}?topic=plain.a`);
+  const copies = await readEvents(`${url}?topic=plain.a&topic=plain.*`);
+  const position = await history.append(topic("plain.a"), "1");
+
+  await until("both have it", () => plain.events().length === 2 && copies.events().length === 3);
+
+  expect(plain.events().at(-1)?.id).toBe(position);
+  expect(copies.events().at(-1)?.id).toBe(position);
+  expect(copies.events().at(-2)?.id).toMatch(/\.[0-9]{10}$/);
+  plain.close();
+  copies.close();
+});
+
+test("a client of fanwire.v1 resumes with the copies that it lacks", async () => {
+  const topics = ["resume.a", "resume.*"];
+  const client = await connectFanwire(pusher().url, { topic: topics });
+  const position = await history.append(topic("resume.a"), "1");
+  await until("both copies came", () => client.publications.length === 2);
+  client.socket.close();
+  const [first, last] = client.publications;
+  expect([first?.position, last?.position, last?.resume]).toEqual([position, position, undefined]);
+
+  const back = await connectFanwire(pushers[1]?.url ?? "", { topic: topics, since: String(first?.resume) });
+  await history.append(topic("resume.a"), "2");
+
+  await until("the rest came", () => back.publications.length === 3);
+  expect(back.publications.map(({ subscription, data }) => [subscription, data])).toEqual([
+    [last?.subscription, "1"],
+    [first?.subscription, "2"],
+    [last?.subscription, "2"],
+  ]);
+  back.socket.close();
+});
+
+test("what is stored of a topic that is subscribed to again catches up under a position of its own", async () => {
+  const since = await history.append(topic("later"), "1");
+  await history.append(topic("later"), "2");
+  const client = await connectFanwire(pusher().url, { topic: "else" });
+  await history.append(topic("else"), "e");
+  await until("it came", () => client.publications.length === 1);
+  const position = String(client.publications[0]?.position);
+
+  expect(await client.ask({ command: "subscribe", topic: "later", since })).toMatchObject({ recovered: true });
+  await until("what was missed came", () => client.publications.length === 2);
+  await history.append(topic("later"), "3");
+  await until("it is live", () => client.publications.length === 3);
+
+  const [, missed, live] = client.publications;
+  expect(missed).toMatchObject({ data: "2", recovered: true });
+  expect([missed?.position, typeof missed?.since, live?.since]).toEqual([undefined, "string", undefined]);
+  expect(Number(String(live?.position).split("-")[1])).toBeGreaterThan(Number(position.split("-")[1]));
+  client.socket.close();
+});
+
+test("a message that names a place in another stream is live, and one that makes up a place in ours changes nothing", async () => {
+  const client = await connectFanwire(pusher().url, { topic: "foreign" });
+  const forge = (stream: string, sequence: number, data: string) =>
+    history.bus.publish(history.subjects.live({ kind: "topic", topic: "foreign" }), Buffer.from(data), [
+      ["Nats-Stream", stream],
+      ["Nats-Sequence", String(sequence)],
+      ["Nats-Subject", "fanwire.history.topic.foreign"],
+    ]);
+  const last = await history.append(topic("foreign"), "1");
+  const next = Number(last.split("-")[1]) + 1;
+
+  await forge("OTHER", 5_000_000, "of another stream");
+  await forge("FANWIRE_HISTORY", 5_000_000, "made up");
+  await forge("FANWIRE_HISTORY", next, "made up for what comes next");
+  await forge("FANWIRE_HISTORY", 1, "made up for what was");
+  for (const data of ["2", "3"]) await history.append(topic("foreign"), data);
+
+  await until("all came", () => client.data().includes("3"));
+  expect(client.data()).toEqual(["1", "of another stream", "2", "3"]);
+  const [, foreign] = client.publications;
+  expect(foreign?.position).toBeUndefined();
+  const back = await connectFanwire(pusher().url, {
+    topic: "foreign",
+    since: String(client.publications[2]?.position),
+  });
+  expect(back.welcome).toMatchObject({ recovered: true });
+  await until("what it missed came", () => back.data().includes("3"));
+  for (const { socket } of [client, back]) socket.close();
+});
+
+test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
+  "a stored publication with the header line %j is delivered and replayed as any other",
+  async (line) => {
+    const name = `poison.${Buffer.from(line).toString("hex")}`;
+    const raw = await connectClient(`${pusher().url}?topic=${name}`);
+    const since = await history.append(topic(name), "1");
+
+    await store(name, line, "poison");
+    await history.append(topic(name), "2");
+
+    await until("all came", () => raw.frames.includes("2"));
+    expect(raw.frames.slice(-3)).toEqual(["1", "poison", "2"]);
+    const back = await connectFanwire(pushers[1]?.url ?? "", { topic: name, since });
+    await until("it is replayed", () => back.publications.length === 2);
+    expect(back.data()).toEqual(["poison", "2"]);
+    raw.socket.close();
+    back.socket.close();
+  },
+);
+
+/** Stores with a header line that no client library writes. */
+async function store(name: string, line: string, content: string): Promise<void> {
+  const head = `NATS/1.0\r\n${line}\r\n\r\n`;
+  const size = Buffer.byteLength(head);
+  const subject = history.subjects.history({ kind: "topic", topic: name });
+  const socket = createConnection({ host: "127.0.0.1", port: nats.port });
+  let said = "";
+  socket.on("data", (data) => {
+    said += data;
+  });
+  socket.write('CONNECT {"verbose":false,"headers":true,"protocol":1}\r\n');
+  socket.write(`HPUB ${subject} ${size} ${size + content.length}\r\n${head}${content}\r\nPING\r\n`);
+  await until("NATS has it", () => said.includes("PONG"));
+  socket.destroy();
+}
+
+test("what is subscribed to while NATS is away brings what is stored after the reply", async () => {
+  await using own = await startNats();
+  await using publications = await openPublications([own.url]);
+  await publications.append(topic("first"), "so that there is a history");
+  await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
+  const client = await connectFanwire(alone.url);
+
+  await own.stop("SIGKILL");
+  expect(await client.ask({ command: "subscribe", topic: "away" })).toMatchObject({ ok: true });
+  const newcomer = await connectFanwire(alone.url, { topic: "away" });
+  await own.restart();
+  await until("it can publish", () => publications.bus.health().alive);
+  for (const data of ["1", "2", "3"]) await publications.append(topic("away"), data);
+
+  await until("all came", () => client.data().includes("3") && newcomer.data().includes("3"));
+  expect([client.data(), newcomer.data()]).toEqual([
+    ["1", "2", "3"],
+    ["1", "2", "3"],
+  ]);
+  for (const { socket } of [client, newcomer]) socket.close();
+});
+
+test("the position of a welcome has everything that was delivered before it", async () => {
+  const stays = await connectFanwire(pusher().url, { topic: "fresh" });
+  for (let at = 0; at < 20; at++) {
+    const position = await history.append(topic("fresh"), String(at));
+    await until("it came", () => stays.publications.length === at + 1);
+
+    const client = await connectFanwire(pusher().url, { topic: "fresh" });
+
+    expect(client.welcome.position).toBe(position);
+    client.socket.terminate();
+  }
+  await history.append(everyone, "end");
+  stays.socket.close();
+});
+
+test("a worker that cannot read the history is not ready, and says why", async () => {
+  await using own = await startNats();
+  await using publications = await openPublications([own.url]);
+  await publications.append(topic("first"), "so that there is a history");
+  await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
+  const taken = { name: "FANWIRE_HISTORY", subjects: ["fanwire.history.>"], storage: "memory" };
+  const ask = (request: string, body: object) =>
+    publications.bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, Buffer.from(JSON.stringify(body)), {
+      timeoutMs: 5_000,
+    });
+
+  do await ask("DELETE", {});
+  while (!Buffer.from(resultOf(await ask("CREATE", taken))).includes('"created"'));
+
+  const readiness = async () => (await fetch(`${alone.adminUrl}/readyz`)).text();
+  await until("it is not ready", async () => (await readiness()).includes("history"), 30_000);
+  expect((await fetch(`${alone.adminUrl}/readyz`)).status).toBe(503);
+}, 60_000);
+
+function resultOf(outcome: Awaited<ReturnType<TestPublications["bus"]["request"]>>): Uint8Array {
+  return outcome.ok ? outcome.message.data : Buffer.alloc(0);
+}

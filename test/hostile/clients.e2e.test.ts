@@ -1,0 +1,336 @@
+import { deflateRawSync } from "node:zlib";
+import type { BusMessage } from "@fanwire/bus";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { connectPeer } from "../support/channel-peer.ts";
+import {
+  metric,
+  startChannel,
+  startPublisher,
+  startPusher,
+  type TestChannel,
+  type TestPublisher,
+  type TestPusher,
+} from "../support/cluster.ts";
+import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
+import { expectFlatMemory, residentBytes } from "../support/flat-memory.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { type Client, connectClient } from "../support/raw-client.ts";
+import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, type RawSocket } from "../support/raw-socket.ts";
+import { until } from "../support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
+const MAX_CONNECTIONS = 200;
+const MAX_PER_SECOND = 500;
+const MIB = 1_048_576;
+
+let nats: TestNats;
+let bus: TestBus;
+let pusher: TestPusher;
+let publisher: TestPublisher;
+let channel: TestChannel;
+let witness: Client;
+/** Of a token that has soon expired: its time runs while other tests do. */
+let brief: { readonly token: string; readonly client: FanwireClient };
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  const env = {
+    PUSHER_WORKERS: "1",
+    PUSHER_TOKEN_SECRET: SECRET,
+    PUSHER_TOKEN_LEEWAY_SECONDS: "0",
+    PUSHER_TOKEN_AUDIENCE: "edge",
+    PUSHER_TOKEN_ISSUER: "us",
+    PUSHER_PUBLIC_TOPICS: ">",
+    PUSHER_MAX_CONNECTIONS: String(MAX_CONNECTIONS),
+    PUSHER_MAX_INBOUND_PER_SECOND: String(MAX_PER_SECOND),
+    PUSHER_HANDSHAKES_PER_SECOND: "100000",
+  };
+  [pusher, publisher, channel] = await Promise.all([
+    startPusher({ nats: nats.url, env }),
+    startPublisher({ nats: nats.url }),
+    startChannel({ nats: nats.url }),
+  ]);
+  witness = await connectClient(pusher.url);
+  const briefToken = await token({ exp: seconds() + 4 });
+  brief = { token: briefToken, client: await connectFanwire(pusher.url, { token: briefToken }) };
+});
+afterAll(async () => {
+  await bus.stop();
+  for (const part of [pusher, publisher, channel, nats]) await part[Symbol.asyncDispose]();
+});
+
+/** Whatever somebody did, the others are served by the same process. */
+async function expectUndisturbed(): Promise<void> {
+  witness.frames.length = 0;
+  await publishToEveryone(bus, "undisturbed");
+  await until("the witness hears", () => witness.frames.includes("undisturbed"));
+  expect(pusher.process.exit()).toBeUndefined();
+}
+
+const seconds = () => Math.floor(Date.now() / 1_000);
+
+function token(claims: Record<string, unknown> = {}, { alg = "HS256", secret = SECRET } = {}): Promise<string> {
+  return new SignJWT({ sub: "mallory", aud: "edge", iss: "us", exp: seconds() + 600, publish: [">"], ...claims })
+    .setProtectedHeader({ alg })
+    .sign(Buffer.from(secret));
+}
+
+const NAMES = [
+  ...["*", ">", "a.*", "a.>", ">.a", ".", "..", "a..b", "a b", "a\tb", "a\0b", "\u2028", "ж*", "a".repeat(255)],
+  ...[
+    "a\r\nPUB fanwire.control.workers 2\r\n{}\r\n",
+    "../history/all",
+    "history.all",
+    "control.workers",
+    "fanwire.history.all",
+  ],
+  ...["$SYS.>", "$JS.API.STREAM.DELETE.FANWIRE_HISTORY", "_INBOX.x", "=2A", "=2E", "==", "%2A", "%2e", "\ud800"],
+];
+const TOKEN = "[A-Za-z0-9_=-]+";
+const INBOX =
+  "(_INBOX|\\$JS\\.(API\\.(STREAM\\.(INFO|CREATE|MSG\\.GET)|CONSUMER\\.[A-Z.]+)\\.FANWIRE_|EVENT|ACK))[.A-Z]";
+/** What the channel server may publish to on behalf of a peer: never `history` nor `control`, no topic, no user. */
+const PEERS_SUBJECT = new RegExp(
+  [
+    "^fanwire\\.live\\.all$",
+    "^fanwire\\.live\\.connection\\.([a-z][a-z0-9]{7}|[0-9]+)\\.[0-9]+$",
+    `^fanwire\\.channel\\.(event|loop|queue)\\.${TOKEN}$`,
+    `^${INBOX}`,
+  ].join("|"),
+);
+const OWN_SUBJECT = new RegExp(
+  [
+    "^fanwire\\.(live|history)\\.all$",
+    `^fanwire\\.(live|history)\\.(topic\\.${TOKEN}(\\.${TOKEN})*|user\\.${TOKEN})$`,
+    "^fanwire\\.live\\.connection\\.([a-z][a-z0-9]{7}|[0-9]+)\\.[0-9]+$",
+    "^fanwire\\.control\\.(workers|worker\\.[a-z][a-z0-9]{7})$",
+    `^fanwire\\.channel\\.(event|loop|queue)\\.${TOKEN}$`,
+    `^${INBOX}`,
+  ].join("|"),
+);
+
+/**
+ * Every subject that anything is published to while `act` runs. What a consumer of the history is brought comes under the subject that it
+ * was stored under, which nobody has published to now.
+ */
+async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {
+  const seen = new Set<string>();
+  const spying = bus.subscribe(">", (message: BusMessage) => {
+    // By `$JS.S` the server feeds a stream that has another as its source.
+    if (!message.reply?.startsWith("$JS.ACK.") && !message.subject.startsWith("$JS.S.")) seen.add(message.subject);
+  });
+  await bus.confirm();
+  await act();
+  await expectUndisturbed();
+  spying.unsubscribe();
+  return seen;
+}
+
+test("no name that HTTP takes leaves its branch of the subjects", async () => {
+  const call = async (method: string, path: string, body?: unknown) => {
+    const init =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    const { status } = await fetch(publisher.url + path, { method, ...init });
+    expect(status, `${method} ${path}`).not.toBe(500);
+  };
+
+  const sendAll = async (name: string) => {
+    const part = encodeURIComponent(name.replace("\ud800", "\ufffd"));
+    for (const target of [{ topic: name }, { user: name }, { topics: [name, "b"] }, { connection: name }]) {
+      await call("POST", "/v1/publications", { target, data: "x", event: name, id: name, except: name });
+      await call("POST", "/v1/publications", { target, data: "x" });
+    }
+    await call("POST", "/v1/publications", { target: { topic: name }, data: "x", durable: true, id: name });
+    for (const path of [`/v1/topics/${part}/publications`, `/v1/users/${part}`, `/v1/connections/${part}`]) {
+      await call("GET", path);
+    }
+    await call("PUT", `/v1/connections/${witness.workerId}.999/topics/${part}`);
+    await call("DELETE", `/v1/connections/${part}.1`);
+    await call("GET", `/?content=x&to_worker_id=${part}&to_connection_id=1`);
+    await call("GET", `/?content=x&to_worker_id=${witness.workerId}&to_connection_id=${part}`);
+  };
+
+  const seen = await subjectsDuring(async () => void (await Promise.all(NAMES.map(sendAll))));
+
+  expect([...seen].filter((subject) => !OWN_SUBJECT.test(subject))).toEqual([]);
+  expect([...seen].filter((subject) => subject.startsWith("fanwire.live.topic.")).length).toBeGreaterThan(10);
+});
+
+test("a client publishes to topics and nowhere else, whatever names it finds", async () => {
+  const client = await connectFanwire(pusher.url, { token: await token() });
+
+  const seen = await subjectsDuring(async () => {
+    for (const name of NAMES) {
+      await client.ask({ command: "publish", topic: name, data: "x" });
+      await client.ask({ command: "publish", topic: "a", data: "x", event: name });
+      await client.ask({ command: "subscribe", topic: name });
+      await client.ask({ command: "unsubscribe", topic: name });
+    }
+  });
+
+  const published = [...seen].filter((subject) => !/^(_INBOX|\$JS)\./.test(subject) && subject !== "fanwire.live.all");
+  const topics = new RegExp(`^fanwire\\.live\\.topic\\.${TOKEN}(\\.${TOKEN})*$`);
+  expect(published.filter((subject) => !topics.test(subject))).toEqual([]);
+  expect(published.length).toBeGreaterThan(10);
+  client.socket.close();
+});
+
+test("no name that a Workerman peer gives leaves its branch", async () => {
+  using peer = await connectPeer(channel);
+
+  const seen = await subjectsDuring(async () => {
+    for (const name of NAMES) {
+      const bytes = Buffer.from(name);
+      peer.subscribe(bytes);
+      peer.publish([bytes, "вещание"], { content: bytes, to_connection_id: bytes });
+      peer.publish([witness.workerId], { content: "x", to_connection_id: bytes });
+      peer.publishLoop([bytes], 1);
+      peer.enqueue([bytes], 1);
+      peer.watch(bytes);
+    }
+    peer.reserve();
+    await peer.settle();
+  });
+
+  expect([...seen].filter((subject) => !PEERS_SUBJECT.test(subject))).toEqual([]);
+  expect([...seen].filter((subject) => subject.startsWith("fanwire.channel.event.")).length).toBeGreaterThan(10);
+});
+
+test("forged, foreign and expired tokens let nobody in by a handshake or a refresh, also not once more", async () => {
+  const good = await token();
+  const [, payload] = good.split(".");
+  const none = Buffer.from('{"alg":"none"}').toString("base64url");
+  const client = await connectFanwire(pusher.url, { token: good });
+
+  for (const bad of [
+    `${none}.${payload}.`,
+    `${none}.${payload}.${good.split(".")[2]}`,
+    await token({}, { secret: "another secret of more than thirty-two bytes" }),
+    await token({}, { alg: "HS512", secret: SECRET.repeat(2) }),
+    await token({ aud: "shop" }),
+    await token({ iss: "them" }),
+    await token({ exp: seconds() - 1 }),
+    await token({ nbf: seconds() + 600 }),
+  ]) {
+    await expect(connectClient(`${pusher.url}?token=${bad}`)).rejects.toThrow("closed with 4401");
+    expect(await client.ask({ command: "refresh", token: bad })).toMatchObject({ error: { code: "unauthorized" } });
+  }
+  expect(await client.ask({ command: "refresh", token: await token({ sub: "anna" }) })).toMatchObject({ ok: false });
+
+  await until("it has expired", () => brief.client.close?.code === 4401);
+  await expect(connectClient(`${pusher.url}?token=${brief.token}`)).rejects.toThrow("closed with 4401");
+  expect(await client.ask({ command: "refresh", token: brief.token })).toMatchObject({ ok: false });
+  client.socket.close();
+});
+
+test("compression is not agreed to, and a compressed frame ends its connection unopened", async () => {
+  const bomb = deflateRawSync(Buffer.alloc(64 * MIB));
+  const raw = await connectRaw(pusher.url);
+  raw.socket.write(`${[...HANDSHAKE, "Sec-WebSocket-Extensions: permessage-deflate"].join("\r\n")}\r\n\r\n`);
+  await until("the greeting", () => raw.received().includes("подключено"));
+  expect(raw.received().toString("latin1")).not.toMatch(/sec-websocket-extensions/i);
+  const before = residentBytes(pusher.process.pid);
+
+  raw.socket.write(clientFrame(0x40 | 0x2, bomb.subarray(0, 60_000)));
+
+  await until("it is closed", () => raw.isClosed());
+  expect(residentBytes(pusher.process.pid) - before).toBeLessThan(32 * MIB);
+  await expectUndisturbed();
+});
+
+const connections = () => metric(pusher.adminUrl, "fanwire_pusher_connections");
+const listening = () => metric(pusher.adminUrl, "fanwire_pusher_subscriptions");
+
+async function openMany(count: number, open: () => Promise<RawSocket>): Promise<RawSocket[]> {
+  const sockets: RawSocket[] = [];
+  while (sockets.length < count) sockets.push(...(await Promise.all(Array.from({ length: 100 }, open))));
+  return sockets;
+}
+
+async function writeTo(text: string | Buffer): Promise<RawSocket> {
+  const raw = await connectRaw(pusher.url);
+  void raw.socket.write(text);
+  return raw;
+}
+
+const head = (lines: readonly string[]) => `${lines.join("\r\n")}\r\n\r\n`;
+
+const floods: Record<string, () => Promise<void>> = {
+  "connections beyond the limit": async () => {
+    const sockets = await openMany(1_000, () => writeTo(head(HANDSHAKE)));
+    await until("each is answered", () => sockets.every((raw) => raw.received().length > 0 || raw.isClosed()));
+    const accepted = sockets.filter((raw) => raw.received().includes("101 Switching"));
+    expect(accepted.length).toBe(MAX_CONNECTIONS - (await connectionsBefore));
+    for (const { socket } of sockets) socket.destroy();
+  },
+  "handshakes that stop half-way": async () => {
+    const sockets = await openMany(1_000, () => writeTo("GET / HTTP/1.1\r\nHost: x\r\nX-"));
+    await expectUndisturbed();
+    for (const { socket } of sockets) socket.destroy();
+  },
+  "huge heads": async () => {
+    const big = head([...HANDSHAKE, ...Array.from({ length: 40 }, (_, at) => `X-${at}: ${"y".repeat(1_000)}`)]);
+    const sockets = await openMany(500, () => writeTo(big));
+    await until("each is answered", () => sockets.every((raw) => raw.received().length > 0 || raw.isClosed()));
+    for (const { socket } of sockets) socket.destroy();
+  },
+  pings: async () => {
+    const pings = Buffer.concat(Array.from({ length: 2 * MAX_PER_SECOND }, () => clientFrame(0x9, Buffer.alloc(125))));
+    for (let turn = 0; turn < 20; turn++) {
+      const raw = await handshakeRaw(pusher.url);
+      raw.socket.write(pings);
+      await until("it is closed", () => raw.isClosed());
+    }
+  },
+  "fragments without end": async () => {
+    const crumbs = Buffer.concat([
+      clientFrame(0x2, Buffer.alloc(1), { fin: false }),
+      ...Array.from({ length: 20_000 }, () => clientFrame(0x0, Buffer.alloc(1), { fin: false })),
+    ]);
+    const sockets = await openMany(100, () => handshakeRaw(pusher.url));
+    for (const { socket } of sockets) socket.write(crumbs);
+    await expectUndisturbed();
+    for (const { socket } of sockets) socket.destroy();
+  },
+  "text that is none": async () => {
+    const sockets = await openMany(100, () => handshakeRaw(pusher.url));
+    for (const { socket } of sockets) socket.write(clientFrame(0x1, Buffer.alloc(30_000, 0xff)));
+    await until("all are closed", () => sockets.every((raw) => raw.isClosed()));
+  },
+  subscriptions: async () => {
+    for (let turn = 0; turn < 20; turn++) {
+      const client = await connectFanwire(pusher.url);
+      for (let at = 0; at < MAX_PER_SECOND - 10; at++) {
+        client.socket.send(JSON.stringify({ id: at, command: "subscribe", topic: `flood.${turn}.${at}` }));
+      }
+      expect(await client.ask({ command: "ping" })).toMatchObject({ ok: true });
+      client.socket.terminate();
+    }
+  },
+  "commands that are none": async () => {
+    const clients = await Promise.all(Array.from({ length: 100 }, () => connectFanwire(pusher.url)));
+    for (const { socket } of clients) socket.send("[".repeat(60_000));
+    await until("all are closed", () => clients.every(({ close }) => close?.code === 4400));
+  },
+};
+
+let connectionsBefore: Promise<number>;
+
+test.each(Object.entries(floods))("a flood of %s disturbs nobody and leaves memory as it was", async (_, flood) => {
+  const settled = async () => {
+    await until("all are gone", async () => (await connections()) === 1);
+    await until("nothing of theirs is listened to", async () => (await listening()) === listeningBefore);
+  };
+  const listeningBefore = await listening();
+  await until("nobody else is here", async () => (await connections()) === 1);
+  connectionsBefore = connections();
+
+  await expectFlatMemory(pusher.process.pid, async () => {
+    await flood();
+    await settled();
+  });
+  await expectUndisturbed();
+});

@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectBus, publishToEveryone, subjects, type TestBus } from "../support/bus.ts";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { type Client, connectClient } from "../support/raw-client.ts";
+import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, writeAlone } from "../support/raw-socket.ts";
+import { until } from "../support/wait.ts";
+
+let nats: TestNats;
+let bus: TestBus;
+let pusher: TestPusher;
+let witness: Client;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_BYTES: "1000" } });
+  witness = await connectClient(pusher.url);
+});
+afterAll(async () => {
+  await bus.stop();
+  await pusher[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+/** Whatever somebody sent, the others are served by the same process. */
+async function expectUndisturbed(): Promise<void> {
+  witness.frames.length = 0;
+  await publishToEveryone(bus, "undisturbed");
+  await until("the witness hears", () => witness.frames.length === 1);
+  expect(pusher.process.exit()).toBeUndefined();
+}
+
+const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(`${name}:`));
+const request = (lines: string[]) => `${lines.join("\r\n")}\r\n\r\n`;
+
+test.each([
+  ["no key", request(without("Sec-WebSocket-Key"))],
+  ["a plain GET", request(["GET / HTTP/1.1", "Host: x"])],
+  ["a POST", `${request(["POST / HTTP/1.1", "Host: x", "Content-Length: 3"])}abc`],
+  ["no host", request(without("Host"))],
+  ["no HTTP at all", "hello\r\n\r\n"],
+  ["a TLS hello", Buffer.from("16030100a5010000a10303", "hex")],
+  ["binary noise", Buffer.from([0, 255, 0, 254, 13, 10, 13, 10])],
+  ["a header without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(100_000)}`],
+  [
+    "very many headers",
+    request(["GET / HTTP/1.1", "Host: x", ...Array.from({ length: 2_000 }, (_, at) => `X-${at}: y`)]),
+  ],
+  ["an unknown version", request(["GET / HTTP/9.9", "Host: x"])],
+  ["a bad transfer coding", `${request(["POST / HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"])}zz\r\n`],
+  ["two lengths", `${request(["POST / HTTP/1.1", "Host: x", "Content-Length: 3", "Content-Length: 4"])}abc`],
+])("a malformed handshake makes no connection: %s", async (_, bytes) => {
+  const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total");
+  const raw = await connectRaw(pusher.url);
+
+  raw.socket.write(bytes);
+  raw.socket.end();
+
+  await until("it is closed or answered", () => raw.isClosed() || raw.received().length > 0);
+  raw.socket.destroy();
+  expect(raw.received().toString("latin1")).not.toContain("101 Switching");
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total")).toBe(before);
+  await expectUndisturbed();
+});
+
+test.each([
+  ["a reserved opcode", clientFrame(0x3, Buffer.from("x"))],
+  ["a reserved bit", Buffer.from([0xf1, 0x80, 0, 0, 0, 0])],
+  ["a fragmented ping", clientFrame(0x9, Buffer.from("x"), { fin: false })],
+  ["a ping over 125 bytes", clientFrame(0x9, Buffer.alloc(126))],
+  ["a continuation of nothing", clientFrame(0x0, Buffer.from("x"))],
+  ["text that is not UTF-8", clientFrame(0x1, Buffer.from([0xff, 0xfe]))],
+  ["a huge declared length", Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])],
+  [
+    "fragments that add up beyond the limit",
+    Buffer.concat([clientFrame(0x2, Buffer.alloc(900), { fin: false }), clientFrame(0x0, Buffer.alloc(900))]),
+  ],
+  ["a close frame of one byte", clientFrame(0x8, Buffer.from([3]))],
+])("a malformed frame ends its connection: %s", async (_, bytes) => {
+  const raw = await handshakeRaw(pusher.url);
+
+  raw.socket.write(bytes);
+
+  await until("it is closed", () => raw.isClosed());
+  await expectUndisturbed();
+});
+
+test("headers that come byte by byte are served", async () => {
+  const [line = "", ...headers] = HANDSHAKE;
+  const slow = await connectRaw(pusher.url);
+  slow.socket.write(`${line}\r\n`);
+
+  for (const byte of Buffer.from(request(headers))) await writeAlone(slow, Buffer.from([byte]));
+
+  await until("the greeting", () => slow.received().includes("подключено"));
+  slow.socket.destroy();
+  await expectUndisturbed();
+});
+
+test("a request line in pieces is refused at once: uWebSockets.js reads it whole or not at all", async () => {
+  const slow = await connectRaw(pusher.url);
+
+  await writeAlone(slow, Buffer.from("GET / HT"));
+  await writeAlone(slow, Buffer.from(`${request(HANDSHAKE).slice("GET / HT".length)}`));
+
+  await until("it is closed", () => slow.isClosed());
+  expect(slow.received().toString("latin1")).toContain("505");
+  await expectUndisturbed();
+});
+
+test("text in fragments with a ping between them is legal", async () => {
+  const raw = await handshakeRaw(pusher.url);
+  const before = raw.received().length;
+
+  raw.socket.write(clientFrame(0x1, Buffer.from("ab"), { fin: false }));
+  raw.socket.write(clientFrame(0x9, Buffer.from("hi")));
+  raw.socket.write(clientFrame(0x0, Buffer.from("cd")));
+
+  await until("the pong", () => raw.received().subarray(before).includes("hi"));
+  expect(raw.isClosed()).toBe(false);
+  raw.socket.destroy();
+  await expectUndisturbed();
+});
+
+test("control requests that make no sense are answered with an error, and a strange publication ends nothing", async () => {
+  for (const body of [
+    "",
+    "{",
+    "[]",
+    '{"command":"rm -rf"}',
+    '{"command":"find-connection","connectionId":"1"}',
+    "\xff",
+  ]) {
+    const reply = await bus.request(subjects.worker(witness.workerId), Buffer.from(body, "latin1"), {
+      timeoutMs: 2_000,
+    });
+    expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"error":"not a control request"}');
+  }
+  const odd = `fanwire.live.connection.${witness.workerId}.x1`;
+  const reply = await bus.request(odd, Buffer.from("?"), { timeoutMs: 2_000 });
+  expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"outcome":"gone"}');
+  await bus.publish(subjects.live({ kind: "everyone" }), Buffer.from("x"), [["Except", "not an address"]]);
+  await until("it is delivered all the same", () => witness.frames.includes("x"));
+  await expectUndisturbed();
+});

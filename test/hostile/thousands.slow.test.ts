@@ -1,0 +1,275 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { type ChannelPeer, connectPeer, frame } from "../support/channel-peer.ts";
+import {
+  metric,
+  startChannel,
+  startPublisher,
+  startPusher,
+  type TestChannel,
+  type TestPublisher,
+  type TestPusher,
+} from "../support/cluster.ts";
+import { expectFlatMemory } from "../support/flat-memory.ts";
+import { Damage } from "../support/mutate.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { serialize } from "../support/php-value.ts";
+import { type Client, connectClient } from "../support/raw-client.ts";
+import { clientFrame, connectRaw, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
+import { until } from "../support/wait.ts";
+
+/** 10,000 of each kind, in turns of so many, and more until memory is flat. */
+const TURN = 2_500;
+const TURNS = 4;
+const AT_ONCE = 100;
+/** Shown when a test fails, to be set to that then. */
+const SEED = Number(process.env.FANWIRE_DAMAGE_SEED ?? Date.now() % 1_000_000);
+
+let nats: TestNats;
+let bus: TestBus;
+let pusher: TestPusher;
+let publisher: TestPublisher;
+let channel: TestChannel;
+let witness: Client;
+let peer: ChannelPeer;
+/** Who connects and says nothing, or half of a request: their time runs while other tests do. */
+const stalled: { readonly what: string; readonly raw: RawSocket; keptMs: number }[] = [];
+const folder = mkdtempSync(join(tmpdir(), "fanwire-hostile-"));
+const channelSocket = join(folder, "channel.sock");
+
+beforeAll(async () => {
+  console.log(`FANWIRE_DAMAGE_SEED=${SEED}`);
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  [pusher, publisher, channel] = await Promise.all([
+    startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } }),
+    startPublisher({ nats: nats.url }),
+    startChannel({ nats: nats.url, env: { CHANNEL_SOCKET: channelSocket } }),
+  ]);
+  witness = await connectClient(pusher.url);
+  peer = await connectPeer(channel);
+  for (const url of [pusher.url, publisher.url, pusher.adminUrl, publisher.adminUrl, channel.adminUrl]) {
+    for (const start of ["", "GET / HTTP/1.1\r\nHost: x\r\n"]) {
+      const raw = await connectRaw(url);
+      const one = { what: `${url} ${start}`, raw, keptMs: Number.POSITIVE_INFINITY };
+      const since = performance.now();
+      raw.socket.once("close", () => (one.keptMs = performance.now() - since));
+      raw.socket.write(start);
+      stalled.push(one);
+    }
+  }
+});
+afterAll(async () => {
+  await bus.stop();
+  for (const part of [pusher, publisher, channel, nats]) await part[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+/** Whatever was sent, the others are served by the same processes. */
+async function expectUndisturbed(): Promise<void> {
+  witness.frames.length = 0;
+  await publishToEveryone(bus, "undisturbed");
+  await until("the witness hears", () => witness.frames.includes("undisturbed"));
+  expect((await fetch(`${publisher.url}/?content=still%20here`)).status).toBe(200);
+  await until("and what HTTP publishes", () => witness.frames.includes("still here"));
+  await peer.settle();
+  for (const { process } of [pusher, publisher, channel]) expect(process.exit()).toBeUndefined();
+}
+
+type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+const addressOf = (url: string): Address => ({ host: "127.0.0.1", port: Number(new URL(url).port) });
+
+/**
+ * Says this on a connection of its own, then the second part once it is answered, and ends its side; with "no end" the other side has
+ * to. Resolves with all that it was told, when the connection is closed.
+ */
+function converse(address: Address, first: Buffer, second?: Buffer | "no end"): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(address);
+    let answer = "";
+    socket.on("error", () => {}); // a reset is one of the answers
+    socket.once("close", () => resolve(answer));
+    socket.on("data", (data) => (answer += data.toString("latin1")));
+    if (second === undefined) socket.end(first);
+    else socket.write(first);
+    if (second instanceof Buffer) socket.once("data", () => socket.end(second));
+  });
+}
+
+/** Does it so many times, some at once. */
+async function repeat(count: number, atOnce: number, act: () => Promise<void>): Promise<void> {
+  let left = count;
+  const doNext = async () => {
+    while (left-- > 0) await act();
+  };
+  await Promise.all(Array.from({ length: atOnce }, doNext));
+}
+
+const lines = (...all: readonly string[]) => Buffer.from(`${all.join("\r\n")}\r\n\r\n`);
+const asProtocol = (requestLine: string, ...more: string[]) => lines(requestLine, ...HANDSHAKE.slice(1), ...more);
+
+test("ten thousand spoilt handshakes, by every protocol", async () => {
+  const damage = new Damage(SEED);
+  const handshakes = [
+    asProtocol("GET / HTTP/1.1", "Origin: https://app.example"),
+    asProtocol("GET /?topic=a.*&topic=b&token=a.b.c&since=x-1 HTTP/1.1", "Sec-WebSocket-Protocol: fanwire.v1, other"),
+    asProtocol(
+      "GET /any/path?topic=%D0%B6 HTTP/1.1",
+      "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+    ),
+    lines("GET /sse?topic=a.%3E&since=x-1 HTTP/1.1", "Host: x", "Accept: text/event-stream", "Last-Event-ID: x-9"),
+  ];
+
+  const turn = () =>
+    repeat(TURN, AT_ONCE, async () => {
+      await converse(addressOf(pusher.url), damage.spoil(handshakes));
+    });
+  await expectFlatMemory(pusher.process.pid, turn, TURNS);
+
+  await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1);
+  await expectUndisturbed();
+});
+
+test("ten thousand spoilt frames, to the raw protocol and to fanwire.v1", async () => {
+  const damage = new Damage(SEED);
+  const command = (message: unknown) => clientFrame(0x1, Buffer.from(JSON.stringify(message)));
+  const topic = "a.b";
+  const frames = [
+    command({ id: 1, command: "subscribe", topic: "a.*", since: "x-1" }),
+    command({ id: "2", command: "publish", topic, data: "ж", event: "e" }),
+    Buffer.concat([command({ id: 3, command: "unsubscribe", topic }), command({ id: 4, command: "ping" })]),
+    clientFrame(0x1, Buffer.from('{"id":5,"command":"ping"}\n{"id":6,"command":"refresh","token":"a.b.c"}')),
+    Buffer.concat([clientFrame(0x1, Buffer.from("ab"), { fin: false }), clientFrame(0x0, Buffer.from("cd"))]),
+    Buffer.concat([clientFrame(0x9, Buffer.from("hi")), clientFrame(0xa, Buffer.alloc(0))]),
+    clientFrame(0x2, Buffer.alloc(300, 0xff)),
+    clientFrame(0x8, Buffer.from([0x03, 0xe8, 0x62, 0x79, 0x65])),
+  ];
+  const protocols = [asProtocol("GET / HTTP/1.1"), asProtocol("GET / HTTP/1.1", "Sec-WebSocket-Protocol: fanwire.v1")];
+
+  let sent = 0;
+  const turn = () =>
+    repeat(TURN, AT_ONCE, async () => {
+      const protocol = protocols[sent++ % protocols.length] ?? Buffer.alloc(0);
+      expect(await converse(addressOf(pusher.url), protocol, damage.spoil(frames))).toContain("101 Switching");
+    });
+  await expectFlatMemory(pusher.process.pid, turn, TURNS);
+
+  await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1);
+  await expectUndisturbed();
+});
+
+test("ten thousand spoilt HTTP bodies are each answered, none by an error of ours", async () => {
+  const damage = new Damage(SEED);
+  const bodies = [
+    { target: { topic: "orders.7" }, data: "ж", event: "paid", id: "7", except: "abcd1234.1", receipt: false },
+    { target: { topics: ["a", "b.c"] }, data: "AP8=", encoding: "base64" },
+    { target: { connection: "abcd1234.7" }, data: "x" },
+    [
+      { target: { user: "anna" }, data: "x" },
+      { target: { everyone: true }, data: "y", durable: false },
+    ],
+  ].map((body) => Buffer.from(JSON.stringify(body)));
+  const perConnection = 25;
+  const request = (body: Buffer, connection: string) =>
+    Buffer.concat([
+      lines(
+        "POST /v1/publications HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        `Content-Length: ${body.length}`,
+        `Connection: ${connection}`,
+      ),
+      body,
+    ]);
+
+  const statuses = new Map<string, number>();
+  const turn = () =>
+    repeat(TURN / perConnection, 10, async () => {
+      const requests = Array.from({ length: perConnection }, (_, at) =>
+        request(damage.spoil(bodies), at < perConnection - 1 ? "keep-alive" : "close"),
+      );
+      // The last request closes the connection, once all are answered.
+      const answer = await converse(addressOf(publisher.url), Buffer.concat(requests), "no end");
+      const answered = [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status = ""]) => status);
+      expect(answered).toHaveLength(perConnection);
+      for (const status of answered) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    });
+  await expectFlatMemory(publisher.process.pid, turn, TURNS);
+
+  console.log("answers by status:", Object.fromEntries(statuses));
+  expect([...statuses.keys()].filter((status) => !["200", "400", "404", "422"].includes(status))).toEqual([]);
+  await expectUndisturbed();
+});
+
+test("ten thousand spoilt HTTP requests, raw bytes in the query among them", async () => {
+  const damage = new Damage(SEED);
+  const requests = [
+    lines("GET /?content=привет&to_worker_id=1&to_connection_id=2 HTTP/1.1", "Host: localhost"),
+    lines("GET /?content=a%20b&to.worker_id=abcd1234&to_connection_id[]=7 HTTP/1.1", "Host: localhost"),
+    lines(
+      "GET /v1/topics/a.b%2A/publications?since=x-1&limit=5 HTTP/1.1",
+      "Host: localhost",
+      "Authorization: Bearer x",
+    ),
+    lines("PUT /v1/connections/abcd1234.1/topics/%D0%B6 HTTP/1.1", "Host: localhost", "Content-Length: 0"),
+    Buffer.concat([
+      lines(
+        "POST /v1/publications HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
+      ),
+      Buffer.from('2a\r\n{"target":{"everyone":true},"data":"spoilt"}\r\n0\r\n\r\n'),
+    ]),
+  ];
+
+  const turn = () =>
+    repeat(TURN, AT_ONCE, async () => {
+      expect(await converse(addressOf(publisher.url), damage.spoil(requests))).not.toContain('"internal"');
+    });
+  await expectFlatMemory(publisher.process.pid, turn, TURNS);
+
+  await expectUndisturbed();
+});
+
+test("ten thousand spoilt packets, over TCP and over the Unix socket", async () => {
+  const damage = new Damage(SEED);
+  const payloads = [
+    { type: "subscribe", channels: ["a", 7, 1.5, true] },
+    {
+      type: "publish",
+      channels: ["a", "вещание"],
+      data: { content: "x", to_connection_id: "7", list: [1, null, [2.5]] },
+    },
+    { type: "publishLoop", channels: ["a"], data: "x" },
+    { type: "enqueue", channels: ["q"], data: Buffer.from([0xff, 0]) },
+    { type: "watch", channels: ["q"] },
+    { type: "reserve" },
+  ].map((message) => serialize(message));
+  const packets = payloads.map((payload) => frame(payload));
+  const addresses: Address[] = [{ host: "127.0.0.1", port: channel.port }, { path: channelSocket }];
+
+  let sent = 0;
+  const turn = () =>
+    repeat(TURN, AT_ONCE, async () => {
+      const address = addresses[sent++ % addresses.length] ?? { path: channelSocket };
+      // Every other one is whole and what it holds is spoilt.
+      await converse(address, sent % 4 < 2 ? damage.spoil(packets) : frame(damage.spoil(payloads)));
+    });
+  await expectFlatMemory(channel.process.pid, turn, TURNS);
+
+  await until("all are gone", async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1);
+  expect(await metric(channel.adminUrl, "fanwire_channel_unfinished_bytes")).toBe(0);
+  await expectUndisturbed();
+});
+
+test("who connects and says nothing, or half of a request, is not kept", async () => {
+  for (const { what, raw } of stalled) await until(`it is ended: ${what}`, () => raw.isClosed(), 40_000);
+  // Ten seconds are allowed at most. Node looks every thirty, unless told otherwise.
+  for (const { what, keptMs } of stalled) expect(keptMs, what).toBeLessThan(20_000);
+  await expectUndisturbed();
+});

@@ -1,0 +1,112 @@
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { startProcess, type TestProcess } from "../support/process.ts";
+import { type Client, connectClient } from "../support/raw-client.ts";
+import { until } from "../support/wait.ts";
+
+const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
+const portOf = (url: string) => new URL(url).port;
+
+/** The compose file's configuration, with replicas on this machine instead of those that Docker's DNS knows. */
+async function localConfig(ports: readonly number[], pusher: TestPusher, publisher: TestPublisher): Promise<string> {
+  const config = await readFile(new URL("../../deploy/haproxy.cfg", import.meta.url), "utf8");
+  const [websocket, http, internal] = ports;
+  return config
+    .replace(/^resolvers containers\n( .*\n)*/m, "")
+    .replace(" resolvers containers resolve-prefer ipv4 init-addr none", "")
+    .replace("fd-hard-limit 500000", "fd-hard-limit 1000")
+    .replace("bind :4236", `bind 127.0.0.1:${websocket}`)
+    .replace("bind :4237", `bind 127.0.0.1:${http}`)
+    .replace("bind :8404", `bind 127.0.0.1:${internal}`)
+    .replace(
+      /server-template pusher-.*/,
+      `server pusher 127.0.0.1:${portOf(pusher.url)} check port ${portOf(pusher.adminUrl)}`,
+    )
+    .replace(
+      /server-template publisher-.*/,
+      `server publisher 127.0.0.1:${portOf(publisher.url)} check port ${portOf(publisher.adminUrl)}`,
+    );
+}
+
+describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
+  let folder: string;
+  let nats: TestNats;
+  let pusher: TestPusher;
+  let publisher: TestPublisher;
+  let haproxy: TestProcess;
+  let client: Client;
+  let ports: number[];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "fanwire-haproxy-"));
+    nats = await startNats();
+    pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+    publisher = await startPublisher({ nats: nats.url });
+    ports = await freePorts(3);
+    await writeFile(join(folder, "haproxy.cfg"), await localConfig(ports, pusher, publisher));
+    haproxy = startProcess("haproxy", ["-f", join(folder, "haproxy.cfg")]);
+    await until("both are ready", async () => {
+      if (haproxy.end()) throw new Error(`haproxy ended:\n${haproxy.output()}`);
+      return (await fetch(`http://127.0.0.1:${ports[2]}/healthz`).catch(() => undefined))?.status === 200;
+    });
+    client = await connectClient(`ws://127.0.0.1:${ports[0]}/`);
+  });
+  afterAll(async () => {
+    client.socket.terminate();
+    for (const part of [haproxy, publisher, pusher, nats]) await part[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function exchange(port: number | undefined, bytes: Buffer | string): Promise<string> {
+    const socket = connect({ port: port ?? 0, host: "127.0.0.1" });
+    socket.write(bytes);
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk;
+    });
+    await once(socket, "close");
+    return answer;
+  }
+
+  const END = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+  test("a query of raw UTF-8, or of any bytes, is published as it is", async () => {
+    const answers = [
+      await exchange(ports[1], `GET /?content=привет${END}`),
+      await exchange(ports[1], Buffer.concat([Buffer.from("GET /?content="), Buffer.from([0xff]), Buffer.from(END)])),
+    ];
+
+    expect(answers.map((answer) => answer.split("\r\n")[0])).toEqual(["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
+    await until("both came", () => client.frames.length === 2);
+    expect(client.frames[0]).toBe("привет");
+  });
+
+  test("pushers that are gone are said to be, in JSON", async () => {
+    await pusher.process.stop("SIGKILL");
+
+    await until("it is noticed", async () => {
+      const response = await fetch(`http://127.0.0.1:${ports[0]}/`);
+      expect(response.headers.get("content-type")).toBe("application/json");
+      return response.status === 503 && response.headers.get("retry-after") === "1";
+    });
+  });
+
+  test("a publisher that is gone is said to be, in JSON", async () => {
+    await publisher.process.stop("SIGKILL");
+
+    await until("it is noticed", async () => {
+      const response = await fetch(`http://127.0.0.1:${ports[1]}/?content=x`);
+      const { error } = (await response.json()) as { error: { code: string } };
+      expect(["nats_unavailable", "unconfirmed"]).toContain(error.code);
+      return response.status === 503 && response.headers.get("retry-after") === "1";
+    });
+  });
+});

@@ -1,0 +1,263 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startPublisher, type TestPublisher } from "../support/cluster.ts";
+import { openHistory, type TestHistory } from "../support/history.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { until } from "../support/wait.ts";
+
+let nats: TestNats;
+let publisher: TestPublisher;
+let opened: TestHistory;
+
+beforeAll(async () => {
+  nats = await startNats();
+  opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
+  await opened.history.state();
+  publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_HISTORY_MAX_PER_SUBJECT: "20" } });
+});
+
+afterAll(async () => {
+  await publisher[Symbol.asyncDispose]();
+  await opened[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+type Stored = {
+  position: string;
+  topic: string;
+  event: string;
+  data: string;
+  encoding?: string;
+  id?: string;
+  time: string;
+};
+type History = { publications: Stored[]; position: string; complete: boolean };
+
+async function publish(body: unknown): Promise<Record<string, unknown>> {
+  const response = await fetch(`${publisher.url}/v1/publications`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { http: response.status, ...((await response.json()) as object) };
+}
+
+const publishTo = (topic: string, data: string, more: object = {}) =>
+  publish({ target: { topic }, data, durable: true, ...more });
+
+async function history(topic: string, query = ""): Promise<History> {
+  const response = await fetch(`${publisher.url}/v1/topics/${encodeURIComponent(topic)}/publications${query}`);
+  expect(response.status).toBe(200);
+  return (await response.json()) as History;
+}
+
+const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
+
+test("what is published durably is stored, heard live, and read back as it was", async () => {
+  const heard: string[] = [];
+  opened.bus.subscribe(opened.subjects.liveTopics("kept.*"), ({ data, headers }) => {
+    heard.push(`${Buffer.from(data)} ${headers?.get("Event")} ${headers?.get("Nats-Sequence")}`);
+  });
+  await opened.bus.confirm();
+
+  const text = await publishTo("kept.a", "привет", { event: "paid", id: "7" });
+  const bytes = await publishTo("kept.a", "/wA=", { encoding: "base64" });
+  const page = await history("kept.a");
+
+  await until("both are heard", () => heard.length === 2);
+  expect(text).toEqual({ http: 200, status: "stored", position: expect.stringMatching(/^[a-z0-9]+-[1-9][0-9]*$/) });
+  expect(heard[0]).toBe(`привет paid ${sequenceOf(text.position)}`);
+  expect(page).toEqual({
+    publications: [
+      { position: text.position, topic: "kept.a", event: "paid", data: "привет", id: "7", time: expect.any(String) },
+      {
+        position: bytes.position,
+        topic: "kept.a",
+        event: "message",
+        data: "/wA=",
+        encoding: "base64",
+        time: expect.any(String),
+      },
+    ],
+    position: bytes.position,
+    // The history was begun by others: that nothing of this topic came before is known all the same.
+    complete: true,
+  });
+  expect(Math.abs(Date.parse(page.publications[0]?.time ?? "") - Date.now())).toBeLessThan(60_000);
+});
+
+test("an id is stored once for each target", async () => {
+  const first = await publishTo("once", "x", { id: "42" });
+  const again = await publishTo("once", "x", { id: "42" });
+  const toUser = await publish({ target: { user: "anna" }, data: "x", durable: true, id: "42" });
+
+  expect(again).toEqual({ ...first, duplicate: true });
+  expect(toUser).toEqual({ http: 200, status: "stored", position: expect.any(String) });
+  expect((await history("once")).publications.length).toBe(1);
+});
+
+test("several topics get one publication each, under one id", async () => {
+  const request = { target: { topics: ["several.b", "several.a"] }, data: "x", durable: true, id: "9" };
+  const first = await publish(request);
+  const again = await publish(request);
+
+  const positions = [await history("several.b"), await history("several.a")].map(({ publications }) => publications[0]);
+  expect(first).toMatchObject({ http: 200, status: "stored", positions: positions.map((each) => each?.position) });
+  expect(first.position).toBe([...(first.positions as string[])].sort((a, b) => sequenceOf(b) - sequenceOf(a))[0]);
+  expect(again).toEqual({ ...first, duplicate: true });
+  expect((await history("several.a")).publications.length).toBe(1);
+});
+
+test("a batch is stored in its order, everyone included", async () => {
+  const numbers = Array.from({ length: 200 }, (_, number) => String(number));
+  const answer = await publish(
+    numbers.map((data) => ({ target: { topic: `batch.${Number(data) % 10}` }, data, durable: true })),
+  );
+  const toAll = await publish({ target: { everyone: true }, data: "x", durable: true });
+
+  const sequences = (answer.results as { position: string }[]).map(({ position }) => sequenceOf(position));
+  expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
+  expect(toAll).toMatchObject({ http: 200, status: "stored" });
+});
+
+test("history is read page by page, each continuing the last", async () => {
+  for (let n = 0; n < 15; n++) await publishTo("pages", String(n));
+
+  const data: string[] = [];
+  let since = "";
+  for (;;) {
+    const page = await history("pages", `?limit=4${since && `&since=${since}`}`);
+    expect(page.complete).toBe(true);
+    if (page.publications.length === 0) break;
+    data.push(...page.publications.map((publication) => publication.data));
+    since = page.position;
+  }
+
+  expect(data).toEqual(Array.from({ length: 15 }, (_, n) => String(n)));
+  await publishTo("pages", "later");
+  expect((await history("pages", `?since=${since}`)).publications.map((publication) => publication.data)).toEqual([
+    "later",
+  ]);
+});
+
+test("what is dropped, from another history or beyond the end is never called complete", async () => {
+  const [first] = [await publishTo("dropped", "0")];
+  for (let n = 1; n <= 20; n++) await publishTo("dropped", String(n));
+
+  const missed = await history("dropped", `?since=${first.position}`);
+  expect([missed.publications.length, missed.complete]).toEqual([20, false]);
+  expect((await history("dropped")).complete).toBe(false);
+  expect((await history("dropped", "?limit=5")).complete).toBe(false);
+  const [second] = missed.publications;
+  expect((await history("dropped", `?since=${second?.position}`)).complete).toBe(true);
+  expect((await history("dropped", `?since=${second?.position}&limit=3`)).complete).toBe(true);
+  for (const position of ["other1-1", String(first.position).replace(/-.*/, "-999999")]) {
+    const page = await history("dropped", `?since=${position}`);
+    expect([page.publications.length, page.complete]).toEqual([20, false]);
+  }
+});
+
+test("a topic nobody published to is empty, and its position leads on", async () => {
+  const empty = await history("never");
+
+  expect(empty).toMatchObject({ publications: [], complete: true });
+  await publishTo("never", "now");
+  const next = await history("never", `?since=${empty.position}`);
+  expect([next.publications.length, next.complete]).toEqual([1, true]);
+});
+
+test("the position of the last page is where the history ended, and what was published to others is not looked through again", async () => {
+  const own = await publishTo("quiet", "1");
+  const others = await publishTo("loud", "2");
+
+  const full = await history("quiet", "?limit=1");
+  const last = await history("quiet");
+
+  expect([full.position, last.position]).toEqual([own.position, others.position]);
+  expect(await history("quiet", `?since=${last.position}`)).toEqual({ ...last, publications: [] });
+});
+
+test("topics of any name are read by their percent-encoded name", async () => {
+  for (const topic of ["a/b", "a.b/c?d#e", "100%", "%2F", "привет мир", "a+b", "..a", "=", "a..b", "x\\y"]) {
+    await publishTo(topic, topic);
+    expect(
+      (await history(topic)).publications.map(({ data, topic: name }) => [data, name]),
+      topic,
+    ).toEqual([[topic, topic]]);
+  }
+});
+
+test("what cannot be asked for is 422 and says what", async () => {
+  const status = async (path: string) => (await fetch(`${publisher.url}/v1/topics/${path}`)).status;
+
+  for (const path of [
+    "a.*/publications",
+    "%3E/publications",
+    `${"x".repeat(256)}/publications`,
+    "a/publications?limit=0",
+    "a/publications?limit=1001",
+    "a/publications?limit=x",
+    "a/publications?since=yesterday",
+    "a/publications?since=",
+  ]) {
+    expect(await status(path), path).toBe(422);
+  }
+  expect(await status("a/publications?limit=1000")).toBe(200);
+});
+
+test("while NATS is away history and durable publications are 503, and after it nothing is lost", async () => {
+  const before = await publishTo("outage", "before");
+  await nats.stop();
+  await until("it is noticed", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 503);
+
+  expect(await publishTo("outage", "never")).toMatchObject({ http: 503, error: { code: "nats_unavailable" } });
+  expect((await fetch(`${publisher.url}/v1/topics/outage/publications`)).status).toBe(503);
+
+  await nats.restart();
+  await until("it is back", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 200);
+  const after = await publishTo("outage", "after");
+  const page = await history("outage", `?since=${before.position}`);
+  expect(page.publications.map(({ position, data }) => [position, data])).toEqual([[after.position, "after"]]);
+  expect(page.complete).toBe(true);
+});
+
+test("a batch of everything is published in its order, also the first after a start", async () => {
+  await using fresh = await startPublisher({ nats: nats.url });
+  const heard: string[] = [];
+  opened.bus.subscribe(opened.subjects.liveTopics("mixed.>"), ({ data }) => heard.push(Buffer.from(data).toString()));
+  opened.bus.subscribe(opened.subjects.liveConnections("w0rker00"), (message) => {
+    heard.push(Buffer.from(message.data).toString());
+    message.respond('{"outcome":"delivered"}');
+  });
+  await until("the listener is connected", () => opened.bus.confirm());
+  const kinds: { readonly target: object; readonly durable?: boolean; readonly receipt?: boolean }[] = [
+    { target: { topic: "mixed.a" }, durable: true },
+    { target: { topic: "mixed.a" } },
+    { target: { connection: "w0rker00.1" } },
+    { target: { topics: ["mixed.b", "mixed.c"] }, durable: true },
+    { target: { topics: ["mixed.b", "mixed.c"] } },
+    { target: { topic: "mixed.a" }, receipt: true },
+  ];
+  const batch = Array.from({ length: 10 }, () => kinds)
+    .flat()
+    .map((kind, at) => ({ ...kind, data: String(at) }));
+
+  for (const round of ["first", "next"]) {
+    heard.length = 0;
+    const response = await fetch(`${fresh.url}/v1/publications`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(batch),
+    });
+    const { results } = (await response.json()) as { results: { status?: string }[] };
+
+    expect(results.map(({ status }) => status)).toEqual(
+      batch.map(({ target, durable }) => (durable ? "stored" : "connection" in target ? "delivered" : "published")),
+    );
+    const copies = batch.flatMap(({ target, data }) => ("topics" in target ? [data, data] : [data]));
+    await until(
+      () => `${heard.length} of ${copies.length} received in the ${round} batch: ${heard.join(" ")}`,
+      () => heard.length === copies.length,
+    );
+    expect(heard, round).toEqual(copies);
+  }
+});

@@ -1,0 +1,98 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { until } from "../support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
+const MAX_PAYLOAD = 8_192;
+
+type Described = { readonly address: string; readonly topics: readonly string[]; readonly omittedTopics?: number };
+type Page = { readonly count: number; readonly connections: readonly Described[]; readonly next?: string };
+
+let folder: string;
+let nats: TestNats;
+let pushers: [TestPusher, TestPusher];
+let publisher: TestPublisher;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "fanwire-payload-"));
+  await writeFile(join(folder, "nats.conf"), `max_payload: ${MAX_PAYLOAD}\n`);
+  nats = await startNats(["-c", join(folder, "nats.conf")]);
+  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_WORKERS: "1" };
+  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
+  publisher = await startPublisher({ nats: nats.url });
+});
+afterAll(async () => {
+  for (const part of [...pushers, publisher, nats]) await part[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const tokenOf = (user: string) =>
+  new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
+const topicsOf = (count: number, length: number) =>
+  Array.from({ length: count }, (_, at) => String(at).padEnd(length, "t"));
+
+async function call<Body>(method: string, path: string): Promise<{ status: number; body: Body }> {
+  const response = await fetch(publisher.url + path, { method });
+  return { status: response.status, body: (await response.json()) as Body };
+}
+
+async function pagesOf(user: string, limit: string): Promise<Page[]> {
+  const pages: Page[] = [];
+  for (let after = ""; pages.length < 100; ) {
+    const { status, body } = await call<Page>("GET", `/v1/users/${user}?${limit}${after}`);
+    expect(status).toBe(200);
+    pages.push(body);
+    if (body.next === undefined) break;
+    after = `&after=${body.next}`;
+  }
+  return pages;
+}
+
+test("a user with more than one answer holds is told page by page, and all of it is closed and counted", async () => {
+  const token = await tokenOf("big");
+  const topic = topicsOf(20, 100);
+  const clients = await Promise.all(
+    Array.from({ length: 30 }, (_, at) => connectFanwire(pushers[at % 2 === 0 ? 0 : 1].url, { token, topic })),
+  );
+  const addresses = clients.map(({ welcome }) => welcome.connection).sort();
+
+  for (const limit of ["", "limit=1000", "limit=7"]) {
+    const pages = await pagesOf("big", limit);
+    expect(pages.map(({ count }) => count)).toEqual(pages.map(() => 30));
+    expect(pages.length).toBeGreaterThan(1);
+    const described = pages.flatMap(({ connections }) => connections);
+    expect(described.map(({ address }) => address).sort()).toEqual(addresses);
+    for (const { topics } of described) expect(topics).toEqual(topic);
+  }
+  expect(await call("PUT", "/v1/users/big/topics/more")).toMatchObject({ status: 200, body: { connections: 30 } });
+  expect(await call("DELETE", "/v1/users/big/connections")).toMatchObject({ status: 200, body: { connections: 30 } });
+  await until("all are closed", () => clients.every(({ close }) => close?.code === 4403));
+  expect(await call("GET", "/v1/users/big")).toMatchObject({ body: { count: 0, connections: [] } });
+});
+
+test("of a connection that follows more than one answer holds, it is said how many topics are left out", async () => {
+  const topic = topicsOf(128, 200);
+  const client = await connectFanwire(pushers[0].url, { token: await tokenOf("wide"), topic });
+  const path = `/v1/connections/${client.welcome.connection}`;
+
+  const { status, body } = await call<Described>("GET", path);
+  const [page] = await pagesOf("wide", "");
+  expect(status).toBe(200);
+  expect(body.topics.length + (body.omittedTopics ?? 0)).toBe(128);
+  expect(body.topics).toEqual(topic.slice(0, body.topics.length));
+  expect(body.topics.length).toBeGreaterThan(0);
+  expect(page?.connections).toEqual([{ ...body, unsentBytes: expect.any(Number) }]);
+  client.socket.close();
+});
+
+test("a page is asked for by an address and a number", async () => {
+  for (const query of ["limit=0", "limit=1001", "limit=x", "after=x", "after=worker01"]) {
+    expect((await call("GET", `/v1/users/x?${query}`)).status, query).toBe(422);
+  }
+});

@@ -1,0 +1,249 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { askWorker, connectBus, describeWorkers, type TestBus } from "../support/bus.ts";
+import { readiness, startPublisher, startPusher, type TestPublisher, untilReady } from "../support/cluster.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { connectClient } from "../support/raw-client.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { until } from "../support/wait.ts";
+
+type Answer = { readonly status: number; readonly code: string | undefined; readonly body: Record<string, unknown> };
+type Receipt = { readonly workers: number; readonly missing: number; readonly complete: boolean };
+
+let nats: TestNats;
+let bus: TestBus;
+let publisher: TestPublisher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  publisher = await startPublisher({ nats: nats.url, env: { PUBLISHER_REQUEST_TIMEOUT_MS: "500" } });
+});
+afterAll(async () => {
+  await bus.stop();
+  for (const part of [publisher, nats]) await part[Symbol.asyncDispose]();
+});
+
+async function call(method: string, path: string, body?: unknown, { url } = publisher): Promise<Answer> {
+  const response = await fetch(url + path, {
+    method,
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  });
+  const text = await response.text();
+  const parsed = text === "" ? {} : JSON.parse(text);
+  return { status: response.status, code: parsed.error?.code, body: parsed };
+}
+
+const publish = (target: unknown, more = {}, to = publisher) =>
+  call("POST", "/v1/publications", { target, data: "x", ...more }, to);
+const receiptOf = async (to = publisher) =>
+  (await publish({ everyone: true }, { receipt: true }, to)).body.receipt as Receipt;
+
+/** A pusher with one worker behind a link that can be cut, and a connection to it. */
+async function startBehindLink() {
+  const link = await startTcpProxy(nats.port);
+  const pusher = await startPusher({ nats: `nats://127.0.0.1:${link.port}`, env: { PUSHER_WORKERS: "1" } });
+  const client = await connectClient(pusher.url);
+  const isAway = () => until("it noticed", async () => (await readiness(pusher.adminUrl)).status === 503);
+  const end = async () => {
+    client.socket.terminate();
+    await pusher[Symbol.asyncDispose]();
+    await link[Symbol.asyncDispose]();
+  };
+  return { link, pusher, client, isAway, [Symbol.asyncDispose]: end };
+}
+
+test("a worker that reconnects to NATS is known: 503, nothing counted as 0, and all is there when it is back", async () => {
+  await using away = await startBehindLink();
+  await using other = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+  const { address } = away.client;
+  const connection = `/v1/connections/${address}`;
+  expect((await publish({ connection: address })).body).toEqual({ status: "delivered" });
+
+  away.link.cut();
+  await away.isAway();
+  const answers = [
+    await publish({ connection: address }),
+    await call("GET", connection),
+    await call("HEAD", connection),
+    await call("DELETE", connection),
+    await call("PUT", `${connection}/topics/a`),
+    await call("PUT", "/v1/users/anna/topics/a"),
+    await call("DELETE", "/v1/users/anna/connections"),
+  ];
+  const receipts = [await receiptOf(), await receiptOf()];
+  const durable = await publish({ everyone: true }, { receipt: true, durable: true });
+  const user = await call("GET", "/v1/users/anna");
+  const topic = await call("GET", "/v1/topics/a");
+  const cluster = await call("GET", "/v1/cluster");
+
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 503));
+  expect(answers.filter(({ code }) => code !== undefined && code !== "worker_timeout")).toEqual([]);
+  for (const receipt of [...receipts, durable.body.receipt]) {
+    expect(receipt).toMatchObject({ workers: 1, missing: 1, complete: false });
+  }
+  expect(user.body).toEqual({ user: "anna", count: 0, connections: [], missing: 1, complete: false });
+  expect(topic.body).toEqual({ topic: "a", connections: 0, missing: 1, complete: false });
+  expect(cluster.body).toMatchObject({ workers: [{}], missing: [away.client.workerId] });
+
+  away.link.heal();
+  await untilReady(away.pusher.adminUrl);
+  expect((await publish({ connection: address })).body).toEqual({ status: "delivered" });
+  expect(await receiptOf()).toMatchObject({ workers: 2, missing: 0, complete: true });
+  expect(other.url).not.toBe(away.pusher.url);
+  expect(away.client.socket.readyState).toBe(away.client.socket.OPEN);
+});
+
+test("a worker that is back within the time of a request is asked again, and nothing is sent twice", async () => {
+  await using patient = await startPublisher({ nats: nats.url, env: { PUBLISHER_REQUEST_TIMEOUT_MS: "20000" } });
+  await using away = await startBehindLink();
+  const target = { connection: away.client.address };
+  const before = away.client.frames.length;
+
+  away.link.cut();
+  await away.isAway();
+  const asked = publish(target, {}, patient);
+  away.link.heal();
+
+  expect((await asked).body).toEqual({ status: "delivered" });
+  await until("it came", () => away.client.frames.length > before);
+  expect((await publish(target, {}, patient)).body).toEqual({ status: "delivered" });
+  await until("the next came", () => away.client.frames.length > before + 1);
+  expect(away.client.frames.length).toBe(before + 2);
+});
+
+test("just as its link is reset, nothing says that a connection is not there, or that all have answered", async () => {
+  await using away = await startBehindLink();
+  const { address } = away.client;
+  const statuses = new Set<number>();
+  const lies: Receipt[] = [];
+
+  for (let times = 0; times < 5; times++) {
+    await until("it is there", async () => (await receiptOf()).workers === 1);
+    away.link.cut();
+    away.link.heal();
+    const [targeted, found, receipt] = await Promise.all([
+      publish({ connection: address }),
+      call("GET", `/v1/connections/${address}`),
+      receiptOf(),
+    ]);
+    statuses.add(targeted.status).add(found.status);
+    if (receipt.complete && receipt.workers === 0) lies.push(receipt);
+  }
+
+  expect([...statuses].filter((status) => status !== 200 && status !== 503)).toEqual([]);
+  expect(lies).toEqual([]);
+});
+
+test("a worker that said goodbye is not waited for: 404 at once, and receipts are complete", async () => {
+  await using gone = await startBehindLink();
+  const { address } = gone.client;
+  await until("it is the only one", async () => {
+    const { workers, complete } = await receiptOf();
+    return workers === 1 && complete;
+  });
+  await gone.pusher.process.stop("SIGTERM");
+
+  const startedAt = performance.now();
+  expect((await publish({ connection: address })).code).toBe("connection_not_found");
+  expect((await call("GET", `/v1/connections/${address}`)).code).toBe("connection_not_found");
+  expect(performance.now() - startedAt).toBeLessThan(450);
+  expect(await receiptOf()).toMatchObject({ workers: 0, missing: 0, complete: true });
+});
+
+test("a worker that was killed is known to have ended, by its machine", async () => {
+  await using killed = await startBehindLink();
+  const { address } = killed.client;
+  const [worker] = await describeWorkers(bus);
+  if (worker === undefined) throw new Error("no worker answered");
+
+  process.kill(worker.pid, "SIGKILL");
+
+  await until("nobody has its addresses", async () => {
+    const { code } = await publish({ connection: address });
+    if (code !== "connection_not_found") expect(code).toBe("worker_timeout");
+    return code === "connection_not_found";
+  });
+  expect(await receiptOf()).toMatchObject({ workers: 0, missing: 0, complete: true });
+});
+
+test("a publisher that has just started, or was cut off itself, says nothing about workers it cannot know of", async () => {
+  await using away = await startBehindLink();
+  await using link = await startTcpProxy(nats.port);
+  const { address } = away.client;
+  away.link.cut();
+  await away.isAway();
+
+  await using fresh = await startPublisher({
+    nats: `nats://127.0.0.1:${link.port}`,
+    env: { PUBLISHER_REQUEST_TIMEOUT_MS: "100", PUBLISHER_RECEIPT_TIMEOUT_MS: "100" },
+  });
+  const first = await publish({ connection: address }, {}, fresh);
+  const receipt = await receiptOf(fresh);
+  away.link.heal();
+  await untilReady(away.pusher.adminUrl);
+  await until("it is known", async () => (await receiptOf(fresh)).complete);
+  link.cut();
+  await until("it is cut off", async () => (await readiness(fresh.adminUrl)).status === 503);
+  link.heal();
+  await untilReady(fresh.adminUrl);
+  const unheardOf = await publish({ connection: "zzzzzzzz.1" }, {}, fresh);
+
+  expect([first.status, first.code]).toEqual([503, "worker_timeout"]);
+  expect(receipt).toMatchObject({ workers: 0, complete: false });
+  expect([unheardOf.status, unheardOf.code]).toEqual([503, "worker_timeout"]);
+  await until("all are known again", async () => {
+    return (await publish({ connection: "zzzzzzzz.1" }, {}, fresh)).code === "connection_not_found";
+  });
+});
+
+test("a publisher that started while a worker was away asks the other workers: 503 while one remembers it, else 404", async () => {
+  await using witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "2" } });
+  await using away = await startBehindLink();
+  await using stopped = await startBehindLink();
+  away.link.cut();
+  await away.isAway();
+  await stopped.pusher.process.stop("SIGTERM");
+  const env = { PUBLISHER_REQUEST_TIMEOUT_MS: "500" };
+  await using fresh = await startPublisher({ nats: nats.url, env });
+  const statusOf = async (connection: string) => (await publish({ connection }, {}, fresh)).status;
+
+  await until("an address of nobody is known to be one", async () => (await statusOf("zzzzzzzz.1")) === 404);
+
+  const { address } = away.client;
+  expect([await statusOf(address), await statusOf(stopped.client.address)]).toEqual([503, 404]);
+  expect((await call("GET", `/v1/connections/${address}`, undefined, fresh)).code).toBe("worker_timeout");
+  expect(await receiptOf(fresh)).toMatchObject({ workers: 2, missing: 1, complete: false });
+  expect(witness.url).not.toBe(away.pusher.url);
+  process.kill(away.pusher.process.pid, "SIGKILL");
+  await until("the killed one is forgotten", async () => (await statusOf(address)) === 404);
+});
+
+test("a worker remembers those that were there before it, and where no worker answers nothing is known", async () => {
+  await using away = await startBehindLink();
+  const { address, workerId: about } = away.client;
+  const env = { PUBLISHER_REQUEST_TIMEOUT_MS: "500" };
+  await using later = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+  const [witness] = (await describeWorkers(bus)).filter(({ id }) => id !== about);
+  await until("it has received the announcement", async () => {
+    const recalled = await askWorker(bus, witness?.id ?? "", { command: "recall-worker", about });
+    return (recalled as { state: string }).state === "here";
+  });
+  away.link.cut();
+  await away.isAway();
+  await using fresh = await startPublisher({ nats: nats.url, env });
+  const codeOf = async (connection: string, to: TestPublisher) => (await publish({ connection }, {}, to)).code;
+  await until("it knows", async () => (await codeOf("zzzzzzzz.1", fresh)) === "connection_not_found");
+  expect(await codeOf(address, fresh)).toBe("worker_timeout");
+  await later.process.stop("SIGTERM");
+
+  await using alone = await startPublisher({ nats: nats.url, env });
+  await until("it has asked", async () => {
+    const { body } = await call("GET", "/v1/topics/a", undefined, alone);
+    return body.complete === undefined;
+  });
+
+  expect([await codeOf(address, alone), await codeOf("zzzzzzzz.1", alone)]).toEqual([
+    "worker_timeout",
+    "worker_timeout",
+  ]);
+});

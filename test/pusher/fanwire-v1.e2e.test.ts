@@ -1,0 +1,227 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { connectRaw, HANDSHAKE } from "../support/raw-socket.ts";
+import { until } from "../support/wait.ts";
+
+let nats: TestNats;
+let bus: TestBus;
+let pusher: TestPusher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_PER_SECOND: "50" } });
+});
+afterAll(async () => {
+  await bus.stop();
+  await pusher[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+test("a client is welcomed with its address, and hears everyone and itself", async () => {
+  const client = await connectFanwire(pusher.url);
+  const [workerId = "", connectionId] = client.welcome.connection.split(".");
+
+  await publishToEveryone(bus, "line 1\nline 2");
+  const own = subjects.live({ kind: "connection", connection: { workerId, connectionId: Number(connectionId) } });
+  const reply = await bus.request(own, Buffer.from([0xff, 0]), {
+    timeoutMs: 2_000,
+    headers: [
+      ["Event", "bytes"],
+      ["Id", "7"],
+    ],
+  });
+
+  expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"outcome":"delivered"}');
+  await until("both came", () => client.publications.length === 2);
+  expect(client.welcome).toMatchObject({ type: "welcome", recovered: null });
+  expect(client.publications).toEqual([
+    { type: "publication", event: "message", data: "line 1\nline 2" },
+    { type: "publication", event: "bytes", id: "7", data: "/wA=", encoding: "base64" },
+  ]);
+  client.socket.close();
+});
+
+test("the browser is told that the subprotocol was accepted, and the raw protocol is for all others", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  expect(client.socket.protocol).toBe("fanwire.v1");
+  client.socket.close();
+});
+
+test("several commands in one frame are carried out and answered, each by its id", async () => {
+  const client = await connectFanwire(pusher.url);
+  const commands = [
+    { id: "a", command: "subscribe", topic: "t" },
+    { id: "b", command: "subscribe", topic: "t" },
+    { id: "c", command: "ping" },
+    { id: "d", command: "unsubscribe", topic: "t" },
+    { id: "e", command: "unsubscribe", topic: "t" },
+    { id: "f", command: "dance" },
+    { id: "g", command: "subscribe", topic: "" },
+  ];
+  const replies: Record<string, unknown>[] = [];
+  client.socket.on("message", (data: Buffer) => replies.push(JSON.parse(data.toString())));
+
+  client.socket.send(commands.map((command) => JSON.stringify(command)).join("\n"));
+
+  await until("all are answered", () => replies.length === commands.length);
+  const byId = replies.map(({ id, ok }): [string, unknown] => [String(id), ok]).sort();
+  expect(byId).toEqual([
+    ["a", true],
+    ["b", true],
+    ["c", true],
+    ["d", true],
+    ["e", true],
+    ["f", false],
+    ["g", false],
+  ]);
+  client.socket.close();
+});
+
+test("after the reply to subscribe everything is heard, after that to unsubscribe nothing", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  await client.ask({ command: "subscribe", topic: "now" });
+  await publishToTopic(bus, "now", "heard");
+  await until("it came", () => client.publications.length === 1);
+  await client.ask({ command: "unsubscribe", topic: "now" });
+  await publishToTopic(bus, "now", "missed");
+  await publishToEveryone(bus, "end");
+
+  await until("it has settled", () => client.data().includes("end"));
+  expect(client.data()).toEqual(["heard", "end"]);
+  client.socket.close();
+});
+
+test("publications that come together share frames, in the order in which they came", async () => {
+  const client = await connectFanwire(pusher.url, { topic: ["left", "right"] });
+  const numbers = Array.from({ length: 2_000 }, (_, number) => number);
+  let frames = 0;
+  client.socket.on("message", () => frames++);
+
+  await Promise.all(
+    numbers.map((number) => publishToTopic(bus, number % 1_000 < 500 ? "left" : "right", String(number))),
+  );
+
+  await until("all came", () => client.publications.length === numbers.length);
+  expect(client.data()).toEqual(numbers.map(String));
+  expect(frames).toBeLessThan(numbers.length / 2);
+  client.socket.close();
+});
+
+test("on an open edge clients may follow anything and publish nothing", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  expect(await client.ask({ command: "subscribe", topic: ">" })).toMatchObject({ ok: true });
+  expect(await client.ask({ command: "publish", topic: "a", data: "x" })).toMatchObject({
+    ok: false,
+    error: { code: "forbidden" },
+  });
+  client.socket.close();
+});
+
+test.each(["x", "[]", "null", '{"command":"ping"}', '{"id":1}', '{"id":1,"command":"ping"}\nx', "\u00a0"])(
+  "what cannot be answered closes the connection with 4400: %s",
+  async (text) => {
+    const client = await connectFanwire(pusher.url);
+
+    client.socket.send(text);
+
+    await until("it is closed", () => client.close);
+    expect(client.close).toEqual({ code: 4400, reason: "malformed message" });
+  },
+);
+
+test("a malformed query closes the connection with 4400 and the reason, and is no connection", async () => {
+  const accepted = await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total");
+
+  const socket = new WebSocket(`${pusher.url}?topic=a.>.b`, "fanwire.v1");
+  const close = await new Promise((resolve) =>
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() })),
+  );
+
+  expect(close).toEqual({ code: 4400, reason: "topic must be a topic or a pattern of 1 to 255 bytes" });
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total")).toBe(accepted);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "malformed" })).toBe(1);
+});
+
+test("a binary frame closes the connection with 4400", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  client.socket.send(Buffer.from('{"id":1,"command":"ping"}'), { binary: true });
+
+  await until("it is closed", () => client.close);
+  expect(client.close?.code).toBe(4400);
+});
+
+test("each message of a frame counts against the rate", async () => {
+  const client = await connectFanwire(pusher.url);
+  const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-rate" });
+
+  client.socket.send(Array.from({ length: 200 }, (_, id) => JSON.stringify({ id, command: "ping" })).join("\n"));
+
+  await until("it is closed", () => client.close);
+  expect(client.close?.code).toBe(4429);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-rate" })).toBe(
+    before + 1,
+  );
+});
+
+test("blank lines, trailing newlines and empty frames are no commands", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  for (const text of ["", "\n", " \t\r\n\n", '\r\n{"id":"a","command":"ping"}\r\n\n{"id":"b","command":"ping"}\n']) {
+    client.socket.send(text);
+  }
+
+  expect(await client.ask({ command: "ping" })).toMatchObject({ ok: true });
+  expect(client.replies().map(({ id }) => id)).toEqual(["a", "b", 1]);
+  expect(client.close).toBeUndefined();
+  client.socket.close();
+});
+
+test("a flood of empty frames counts against the rate", async () => {
+  const client = await connectFanwire(pusher.url);
+
+  for (let sent = 0; sent < 100; sent++) client.socket.send("");
+
+  await until("it is closed", () => client.close);
+  expect(client.close?.code).toBe(4429);
+});
+
+test("ids come back as they were sent, also those that no double can hold", async () => {
+  const client = await connectFanwire(pusher.url);
+  const frames: string[] = [];
+  client.socket.on("message", (data) => frames.push(...String(data).split("\n")));
+  const ids = ["9007199254740993", "-18446744073709551615", "1.0", '"9007199254740993"'];
+
+  client.socket.send(ids.map((id) => `{"id":${id},"command":"ping"}`).join("\n"));
+
+  await until("all are answered", () => frames.length === ids.length);
+  expect(frames.map((frame) => /^\{"type":"reply","id":(.*?),"ok":true[,}]/.exec(frame)?.[1])).toEqual(ids);
+  client.socket.close();
+});
+
+test("bytes that are not UTF-8 are not turned into another topic, and odd topics can be asked for", async () => {
+  for (const topic of ["%E7%E0", "%FF", "a%C0%AF"]) {
+    const socket = new WebSocket(`${pusher.url}?topic=${topic}`);
+    const close = await new Promise((resolve) => socket.on("close", (code, why) => resolve([code, why.toString()])));
+    expect(close).toEqual([4400, "the query is not UTF-8"]);
+    expect((await fetch(`${pusher.url.replace("ws:", "http:")}sse?topic=${topic}`)).status).toBe(400);
+  }
+  const raw = await connectRaw(pusher.url);
+  raw.socket.write(Buffer.from(`${HANDSHAKE.with(0, "GET /?topic=\xff HTTP/1.1").join("\r\n")}\r\n\r\n`, "latin1"));
+  await until("it is closed", () => raw.received().includes("the query is not UTF-8"));
+
+  const odd = [".", "..", "%", "100%", "\uFFFD", "a b", "+"];
+  const client = await connectFanwire(pusher.url, { topic: odd });
+  for (const topic of odd) await publishToTopic(bus, topic, topic);
+  await until("all came", () => client.publications.length === odd.length);
+  expect(client.data()).toEqual(odd);
+  client.socket.close();
+});

@@ -1,0 +1,185 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { readEvents } from "../support/event-stream.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { connectClient } from "../support/raw-client.ts";
+import { connectRaw, HANDSHAKE } from "../support/raw-socket.ts";
+import { until } from "../support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
+
+let nats: TestNats;
+let pusher: TestPusher;
+let jwt: string;
+
+beforeAll(async () => {
+  nats = await startNats();
+  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET } });
+  jwt = await token("anna");
+});
+afterAll(async () => {
+  await pusher[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+const token = (sub: string) =>
+  new SignJWT({ sub, topics: ["a"] })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1h")
+    .sign(Buffer.from(SECRET));
+const httpUrl = (path: string) => new URL(path, pusher.url.replace("ws:", "http:")).href;
+
+/** The answer to these header lines, as far as a needle. */
+async function answerTo(lines: readonly string[], needle = "\r\n\r\n", url = pusher.url): Promise<string> {
+  const raw = await connectRaw(url);
+  raw.socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+  await until(`an answer with ${JSON.stringify(needle)}`, () => raw.isClosed() || raw.received().includes(needle));
+  raw.socket.destroy();
+  return raw.received().toString();
+}
+
+/** What an attempt to connect ends in: the first frame, or the close code and reason. */
+function attempt(query: string, protocols: string[] = [], headers: Record<string, string> = {}) {
+  return new Promise<{ frame?: string; code?: number; reason?: string; protocol: string }>((resolve, reject) => {
+    const socket = new WebSocket(`${pusher.url}${query}`, protocols, { headers });
+    socket.on("message", (data) => {
+      resolve({ frame: data.toString(), protocol: socket.protocol });
+      socket.terminate();
+    });
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString(), protocol: socket.protocol }));
+    socket.on("error", reject);
+  });
+}
+
+test("a token may come as a subprotocol, which is never selected", async () => {
+  const welcomed = await attempt("?topic=a", ["fanwire.v1", `token.${jwt}`]);
+  const turned = await attempt("?topic=a", [`token.${jwt}`, "fanwire.v1"]);
+  const refused = await attempt("?topic=a", ["fanwire.v1", "token.garbage"]);
+  const answer = await answerTo(
+    [...HANDSHAKE, "Sec-WebSocket-Protocol: chat", `sec-websocket-protocol: token.${jwt}, fanwire.v1`],
+    "welcome",
+  );
+  const rawAnswer = await answerTo(
+    [...HANDSHAKE.with(0, "GET /?topic=a HTTP/1.1"), `Sec-WebSocket-Protocol: token.${jwt}`],
+    "workerID",
+  );
+
+  expect(welcomed).toMatchObject({ frame: expect.stringContaining('"welcome"'), protocol: "fanwire.v1" });
+  expect(turned).toMatchObject({ frame: expect.stringContaining('"welcome"'), protocol: "fanwire.v1" });
+  expect(refused).toMatchObject({ code: 4401, protocol: "fanwire.v1" });
+  expect(answer).toContain("Sec-WebSocket-Protocol: fanwire.v1\r\n");
+  expect(answer).not.toContain(jwt);
+  expect(rawAnswer).not.toMatch(/sec-websocket-protocol/i);
+  expect(pusher.process.output()).not.toContain(jwt);
+});
+
+test("a token may come as Authorization: Bearer, over SSE and where a WebSocket client can set headers", async () => {
+  const authorization = `Bearer ${jwt}`;
+
+  const stream = await readEvents(httpUrl("/sse?topic=a"), { authorization });
+  expect(stream.events()[0]?.event).toBe("fanwire.welcome");
+  stream.close();
+  expect(await attempt("?topic=a", [], { authorization })).toMatchObject({
+    frame: expect.stringContaining("workerID"),
+  });
+  for (const wrong of ["Bearer garbage", "Bearer", "bearer a b"]) {
+    await expect(readEvents(httpUrl("/sse"), { authorization: wrong })).rejects.toThrow("401");
+  }
+  (await readEvents(httpUrl("/sse"), { authorization: "Basic YTpi" })).close();
+});
+
+test("the same token may come in several ways, different ones are refused", async () => {
+  const other = await token("bob");
+
+  expect(await attempt(`?token=${jwt}&token=${jwt}`, ["fanwire.v1", `token.${jwt}`])).toMatchObject({
+    frame: expect.stringContaining('"welcome"'),
+  });
+  const refused = { code: 4400, reason: "several different tokens" };
+  expect(await attempt(`?token=${jwt}&token=${other}`)).toMatchObject(refused);
+  expect(await attempt(`?token=${jwt}`, ["fanwire.v1", `token.${other}`])).toMatchObject(refused);
+  expect(await attempt("", ["fanwire.v1", `token.${jwt}`], { authorization: `Bearer ${other}` })).toMatchObject(
+    refused,
+  );
+  await expect(readEvents(httpUrl(`/sse?token=${jwt}`), { authorization: `Bearer ${other}` })).rejects.toThrow("400");
+});
+
+test("clients of other protocols are refused with a sentence; every other path is open to the raw protocol", async () => {
+  for (const [path, name] of [
+    ["/app/key?protocol=7", "the Pusher protocol"],
+    ["/socket.io/?EIO=4&transport=websocket", "Socket.IO"],
+    ["/connection/websocket", "Centrifugo's protocol"],
+    ["/cable", "Action Cable"],
+  ]) {
+    const error = `{"error":{"code":"not_found","message":"${name} is not served here"}}`;
+    const answer = await answerTo(HANDSHAKE.with(0, `GET ${path} HTTP/1.1`), "}}");
+    expect(answer).toContain("HTTP/1.1 404 Not Found\r\n");
+    expect(answer).toContain(error);
+    const polled = await fetch(httpUrl(path ?? ""), { method: "POST" });
+    expect([polled.status, (await polled.text()).trim()]).toEqual([404, error]);
+  }
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "path" })).toBe(4);
+
+  for (const path of ["app", "chat/app/1", "ws", "sse"]) (await connectClient(`${pusher.url}${path}`)).socket.close();
+});
+
+test("a query that looks like a mistake is refused instead of ignored", async () => {
+  const reason = "no such parameter: write topic=… once for each topic";
+
+  for (const query of ["?topics=a", "?topic[]=a", "?topic%5B0%5D=a"]) {
+    expect(await attempt(query)).toMatchObject({ code: 4400, reason });
+    const response = await fetch(httpUrl(`/sse${query}`));
+    expect([response.status, await response.json()]).toEqual([
+      400,
+      { error: { code: "malformed_query", message: reason } },
+    ]);
+  }
+  expect(await attempt("?v=1&utm_topic=x")).toMatchObject({ frame: expect.stringContaining("workerID") });
+});
+
+test("a handshake that RFC 6455 does not allow is refused, and says what would be", async () => {
+  const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(name));
+  const upgrades: readonly (readonly string[])[] = [
+    [...without("Sec-WebSocket-Version"), "Sec-WebSocket-Version: 8"],
+    without("Sec-WebSocket-Version"),
+    without("Upgrade"),
+    [...without("Upgrade"), "Upgrade: h2c"],
+    without("Sec-WebSocket-Key"),
+  ];
+
+  for (const lines of upgrades) {
+    const answer = await answerTo(lines, "}}");
+    expect(answer).toContain("HTTP/1.1 426 Upgrade Required\r\n");
+    expect(answer).toContain("Sec-WebSocket-Version: 13\r\n");
+    expect(answer).toContain("Upgrade: websocket\r\n");
+    expect(answer).toContain('"code":"upgrade_required"');
+  }
+  const badKey = await answerTo([...without("Sec-WebSocket-Key"), "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!=="], "}}");
+  expect(badKey).toContain("HTTP/1.1 400 Bad Request\r\n");
+  expect(badKey).toContain('"code":"malformed_handshake"');
+});
+
+test("a head in many TCP segments may be as large as the setting says", async () => {
+  await using small = await startPusher({
+    nats: nats.url,
+    env: { PUSHER_WORKERS: "2", PUSHER_MAX_HEADER_BYTES: "4096" },
+  });
+  const lines = [...HANDSHAKE, `Cookie: session=${"c".repeat(6_000)}`, `Authorization: Bearer ${jwt}`];
+  const head = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
+  const statusInPieces = async (url: string) => {
+    const raw = await connectRaw(url);
+    raw.socket.setNoDelay(true);
+    for (let at = 0; at < head.length; at += 1_400) {
+      raw.socket.write(head.subarray(at, at + 1_400));
+      await delay(20);
+    }
+    await until("an answer", () => raw.isClosed() || raw.received().includes("\r\n"));
+    raw.socket.destroy();
+    return raw.received().toString().split("\r\n")[0];
+  };
+
+  expect(await statusInPieces(pusher.url)).toBe("HTTP/1.1 101 Switching Protocols");
+  expect(await statusInPieces(small.url)).toMatch(/^HTTP\/1\.1 431 /);
+});

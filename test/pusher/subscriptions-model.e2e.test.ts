@@ -1,0 +1,152 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { askWorker, connectBus, describeWorkers, subjects, type TestBus } from "../support/bus.ts";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { readEvents } from "../support/event-stream.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { connectClient } from "../support/raw-client.ts";
+import { until } from "../support/wait.ts";
+
+const CLIENTS = 4;
+const TOPICS = ["a.1", "a.2", "b"];
+const PATTERNS = [...TOPICS, "a.*"];
+const PROTOCOLS = ["raw", "fanwire.v1", "sse"] as const;
+type ProtocolName = (typeof PROTOCOLS)[number];
+
+let nats: TestNats;
+let bus: TestBus;
+let pusher: TestPusher;
+let workerId: string;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bus = await connectBus(nats.url);
+  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+  workerId = (await describeWorkers(bus))[0]?.id ?? "";
+});
+afterAll(async () => {
+  await bus.stop();
+  await pusher[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+/** A connection by any protocol, with what it ought to have heard so far. */
+type Reader = {
+  readonly connectionId: number;
+  readonly follows: Set<string>;
+  readonly expected: string[];
+  heard(): unknown[];
+  close(): void;
+};
+
+async function open(protocol: ProtocolName): Promise<Reader> {
+  const common = { follows: new Set<string>(), expected: [] };
+  if (protocol === "raw") {
+    const { connectionId, frames, socket } = await connectClient(pusher.url);
+    return { ...common, connectionId: Number(connectionId), heard: () => frames, close: () => socket.close() };
+  }
+  if (protocol === "fanwire.v1") {
+    const client = await connectFanwire(pusher.url);
+    const connectionId = Number(client.welcome.connection.split(".")[1]);
+    return { ...common, connectionId, heard: () => client.data(), close: () => client.socket.close() };
+  }
+  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse`);
+  const [welcome] = stream.events();
+  const { connection } = JSON.parse(welcome?.data ?? "");
+  const heard = () =>
+    stream
+      .events()
+      .slice(1)
+      .map(({ data }) => data);
+  return { ...common, connectionId: Number(connection.split(".")[1]), heard, close: () => stream.close() };
+}
+
+const pattern = fc.constantFrom(...PATTERNS);
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ does: fc.constant("subscribe" as const), client: fc.nat(CLIENTS - 1), pattern }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ does: fc.constant("unsubscribe" as const), client: fc.nat(CLIENTS - 1), pattern }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant("reopen" as const),
+      client: fc.nat(CLIENTS - 1),
+      protocol: fc.constantFrom(...PROTOCOLS),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      does: fc.constant("publish" as const),
+      topics: fc.array(fc.constantFrom(...TOPICS, undefined), { minLength: 1, maxLength: 100 }),
+    }),
+  },
+);
+
+function matches(followed: string, topic: string): boolean {
+  return followed === topic || (followed === "a.*" && topic.startsWith("a."));
+}
+
+async function publish(topics: readonly (string | undefined)[], number: number, readers: readonly Reader[]) {
+  const publications = topics.map((topic, at) => ({
+    subject: subjects.live(topic === undefined ? { kind: "everyone" } : { kind: "topic", topic }),
+    content: Buffer.from(String(number + at)),
+  }));
+  for (const [at, topic] of topics.entries()) {
+    for (const { follows, expected } of readers) {
+      const times = topic === undefined ? 1 : [...follows].filter((followed) => matches(followed, topic)).length;
+      for (let count = 0; count < times; count++) expected.push(String(number + at));
+    }
+  }
+  for (const outcome of await bus.publishAll(publications)) expect(outcome.ok).toBe(true);
+}
+
+const request = (command: "subscribe" | "unsubscribe", { connectionId }: Reader, topic: string) =>
+  askWorker(bus, workerId, { command, connectionId, topic });
+
+test("whatever is followed, left and closed, by any protocol, each hears what it follows, once for each, in order", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 80, maxLength: 80 }), async (steps) => {
+      const readers = await Promise.all([open("raw"), open("fanwire.v1"), open("sse"), open("raw")]);
+      const settled = () => readers.every(({ heard, expected }) => heard().length >= expected.length);
+      let number = 0;
+      for (const each of steps) {
+        if (each.does === "publish") {
+          await publish(each.topics, number, readers);
+          number += each.topics.length;
+          continue;
+        }
+        const reader = readers[each.client] as Reader;
+        // What was published before may not have come yet: it would be heard, or not, by chance.
+        await until("all has come", settled);
+        if (each.does === "subscribe") {
+          await request("subscribe", reader, each.pattern);
+          reader.follows.add(each.pattern);
+        } else if (each.does === "unsubscribe") {
+          await request("unsubscribe", reader, each.pattern);
+          reader.follows.delete(each.pattern);
+        } else {
+          expect(reader.heard()).toEqual(reader.expected);
+          reader.close();
+          await until(
+            "it is gone",
+            async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) < CLIENTS,
+          );
+          readers[each.client] = await open(each.protocol);
+        }
+      }
+      await until("all has come", settled);
+      for (const { heard, expected } of readers) expect(heard()).toEqual(expected);
+      for (const reader of readers) reader.close();
+      await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 0);
+      expect(await metric(pusher.adminUrl, "fanwire_pusher_subscriptions")).toBe(1);
+    }),
+    { numRuns: 5, endOnFailure: true },
+  );
+});

@@ -1,0 +1,144 @@
+import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type JWTPayload, SignJWT } from "jose";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { readEvents } from "../support/event-stream.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats, type TestNats } from "../support/nats.ts";
+import { connectClient } from "../support/raw-client.ts";
+import { until } from "../support/wait.ts";
+
+const INBOUND_BYTES = 4_096;
+const PADDED_PING = `{"id":2,"command":"ping"}${" ".repeat(INBOUND_BYTES / 2)}`;
+
+const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const keySet = JSON.stringify({ keys: [pair.publicKey.export({ format: "jwk" })] });
+
+let nats: TestNats;
+let issuer: Server;
+/** Who waits for the keys. */
+const asking: ServerResponse[] = [];
+let pusher: TestPusher;
+let token: string;
+
+beforeAll(async () => {
+  nats = await startNats();
+  issuer = createServer((_, response) => void asking.push(response)).listen(0, "127.0.0.1");
+  await once(issuer, "listening");
+  token = await signed({ sub: "anna", topics: [">"] });
+});
+afterAll(async () => {
+  issuer.closeAllConnections();
+  issuer.close();
+  await pusher[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await pusher?.[Symbol.asyncDispose]();
+  asking.length = 0;
+  const { port } = issuer.address() as AddressInfo; // a server that listens on TCP has an AddressInfo
+  pusher = await startPusher({
+    nats: nats.url,
+    env: {
+      PUSHER_WORKERS: "1",
+      PUSHER_TOKEN_JWKS_URL: `http://127.0.0.1:${port}/keys`,
+      PUSHER_MAX_INBOUND_BYTES: String(INBOUND_BYTES),
+    },
+  });
+  await until("the keys are asked for", () => asking.length > 0);
+});
+
+function signed(claims: JWTPayload, key = pair.privateKey): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(key);
+}
+
+/** A client that has connected, and may not have been let in. */
+async function knock(protocol?: string) {
+  const socket = new WebSocket(`${pusher.url}?token=${token}`, protocol, { perMessageDeflate: false });
+  const heard: string[] = [];
+  let closedWith: number | undefined;
+  socket.on("message", (data) => heard.push(...String(data).split("\n")));
+  socket.on("close", (code) => (closedWith = code));
+  await once(socket, "open");
+  return { socket, heard, closedWith: () => closedWith };
+}
+
+test("who waits for its token to be checked hears nothing, and is answered once it is let in", async () => {
+  const raw = await knock();
+  const client = await knock("fanwire.v1");
+  const impatient = await knock("fanwire.v1");
+  const talkative = await knock("fanwire.v1");
+
+  client.socket.send('{"id":1,"command":"subscribe","topic":"a"}\n{"id":2,"command":"ping"}');
+  client.socket.send('{"id":3,"command":"unsubscribe","topic":"a"}');
+  impatient.socket.close();
+  for (let at = 0; at < 3; at++) talkative.socket.send("x".repeat(INBOUND_BYTES / 2));
+  await until("who left is gone, who said too much is closed", () => impatient.closedWith() && talkative.closedWith());
+  expect(talkative.closedWith()).toBe(4429);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(0);
+  expect([...raw.heard, ...client.heard]).toEqual([]);
+
+  for (const response of asking) response.end(keySet);
+
+  await until("both are let in", () => raw.heard.length === 2 && client.heard.length === 4);
+  expect(raw.heard[0]).toMatch(/^workerID:/);
+  const [welcome, ...replies] = client.heard.map((text) => JSON.parse(text));
+  expect(welcome).toMatchObject({ type: "welcome" });
+  expect(replies.map(({ id, ok }) => [id, ok]).sort()).toEqual([1, 2, 3].map((id) => [id, true]));
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(2);
+  for (const { socket } of [raw, client]) socket.close();
+});
+
+test("while the keys cannot be had everybody is told to come back", async () => {
+  for (const response of asking) response.writeHead(500).end();
+
+  await expect(connectFanwire(pusher.url, { token })).rejects.toThrow("closed with 4503");
+  await expect(connectClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
+  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${token}`);
+  expect(stream.text()).toMatch(/^: tokens cannot be checked now, come back\nretry: \d{4}\n\n$/);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token-keys" })).toBe(3);
+});
+
+test("while a refreshed token is being checked later commands wait, as many as one message may hold", async () => {
+  const client = await connectFanwire(pusher.url);
+  const talkative = await connectFanwire(pusher.url);
+  let replies = 0;
+  client.socket.on("message", () => replies++);
+  const allowed = await signed({ topics: ["a"] });
+
+  const answers = client.askTogether([
+    { command: "refresh", token: allowed },
+    { command: "subscribe", topic: "a" },
+    { command: "ping" },
+  ]);
+  const last = client.ask({ command: "unsubscribe", topic: "a" });
+  talkative.socket.send(JSON.stringify({ id: 1, command: "refresh", token: allowed }));
+  for (let at = 0; at < 3; at++) talkative.socket.send(PADDED_PING);
+  await until("the one that sent too much is closed", () => talkative.close);
+  expect(talkative.close?.code).toBe(4503);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-bytes" })).toBe(1);
+  expect(replies).toBe(0);
+
+  for (const response of asking) response.end(keySet);
+
+  expect([...(await answers), await last].map(({ ok }) => ok)).toEqual([true, true, true, true]);
+  client.socket.close();
+});
+
+test("a token of a key that was added after the keys were fetched is told to come back, not to stop", async () => {
+  for (const response of asking.splice(0)) response.end(keySet);
+  const client = await connectFanwire(pusher.url, { token });
+  const newer = await signed({ sub: "anna" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+
+  await expect(connectFanwire(pusher.url, { token: newer })).rejects.toThrow("closed with 4503");
+  await expect(connectClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
+  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${newer}`);
+  expect(stream.text()).toMatch(/^: .*\nretry: \d{4}\n\n$/);
+  expect(await client.ask({ command: "refresh", token: newer })).toMatchObject({ error: { code: "unavailable" } });
+  expect(asking).toEqual([]);
+  client.socket.close();
+});
