@@ -10,12 +10,9 @@ let nats: TestNats;
 let one: TestChannel;
 let other: TestChannel;
 
-/** The classes in the recorded session. */
-const env = { CHANNEL_ALLOWED_CLASSES: "App\\*,DateTime,ArrayObject" };
-
 beforeAll(async () => {
   nats = await startNats();
-  [one, other] = await Promise.all([startChannel({ nats: nats.url, env }), startChannel({ nats: nats.url, env })]);
+  [one, other] = await Promise.all([startChannel({ nats: nats.url }), startChannel({ nats: nats.url })]);
 });
 afterAll(async () => {
   await one[Symbol.asyncDispose]();

@@ -12,8 +12,8 @@ const values = ["object", "reference", "binary", "floats", '{"content":"прив
 
 test.skipIf(!hasPhp)("PHP on another server reads the value that PHP published", async () => {
   await using nats = await startNats();
-  await using one = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_CLASSES: "Point" } });
-  await using other = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_CLASSES: "Point" } });
+  await using one = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_CLASSES: "*\\*,Point" } });
+  await using other = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_CLASSES: "*\\*,Point" } });
   await using publisher = startPhpPeer(`tcp://127.0.0.1:${one.port}`);
   await using subscriber = startPhpPeer(`tcp://127.0.0.1:${other.port}`);
   subscriber.send("subscribe", ["вещание", 7, "ready"]);

@@ -33,10 +33,10 @@ export const channelSettings = {
       "Event names that address everyone, comma-separated; empty for none. Their `content` is published to every connection of the cluster, and publications to everyone are delivered to peers that subscribe to one of them.",
     ),
   CHANNEL_ALLOWED_CLASSES: setting
-    .list("")
-    .refine((list) => list.every(isClassPattern), "must be classes such as User, App\\User or App\\*")
+    .list("*\\*")
+    .refine((list) => list.every(isClassPattern), "must be classes such as User, App\\User, App\\*, or none")
     .describe(
-      "PHP classes whose objects are passed on beside `stdClass`, comma-separated: `User`, `App\\User`, `App\\*` for a namespace, `*` for all. Messages with other objects are ignored, because a receiver may end when it reads them.",
+      "PHP classes whose objects are passed on, comma-separated: `User`, `App\\User`, `App\\*` for a namespace, `*\\*` for every namespace of applications, `*` for all, `none`. `stdClass`, dates and `ArrayObject` need no entry. Messages with other objects are ignored, because a receiver may end when it reads them.",
     ),
   CHANNEL_MAX_PEERS: setting
     .integer({ min: 1, max: 1_000_000, default: 10_000 })

@@ -1,11 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { allowClasses, isClassPattern, onlyStdClass } from "./classes.ts";
+import { allowClasses, defaultClasses, isClassPattern } from "./classes.ts";
 import { isWholeValue, maxContainers, Scanner } from "./scanner.ts";
 
 const hasPhp = spawnSync("php", ["-v"]).status === 0;
 const latin1 = (text: string) => Buffer.from(text, "latin1");
 const accepts = (text: string) => isWholeValue(latin1(text));
+
+const dateTime = 'O:8:"DateTime":3:{s:4:"date";s:26:"2020-01-02 03:04:05.678000";';
+const zone = (type: number, name: string) =>
+  `s:13:"timezone_type";i:${type};s:8:"timezone";s:${name.length}:"${name}";`;
+const arrayObject = 'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:1:{i:0;O:8:"App\\User":0:{}}i:2;a:0:{}i:3;N;}';
 
 const safe = [
   'O:8:"stdClass":0:{}',
@@ -14,6 +19,17 @@ const safe = [
   'O:8:"stdClass":2:{s:4:"\0*\0a";i:1;s:0:"";i:2;}',
   'a:2:{i:0;O:8:"stdClass":1:{s:1:"a";O:8:"stdclass":0:{}}i:1;r:2;}',
   'O:8:"stdClass":1:{s:4:"self";r:1;}',
+  'O:8:"App\\User":2:{s:7:"\0*\0role";i:1;s:12:"\0App\\User\0id";i:2;}',
+  'a:2:{i:0;O:8:"App\\User":1:{s:1:"a";O:6:"Shop\\A":0:{}}i:1;r:2;}',
+  'O:22:"__PHP_Incomplete_Class":1:{s:27:"__PHP_Incomplete_Class_Name";s:3:"PDO";}',
+  `${dateTime}${zone(3, "Europe/Paris")}}`,
+  `${dateTime}${zone(1, "+05:30")}}`,
+  `${dateTime}${zone(2, "EST")}}`,
+  `${dateTime.replace('8:"DateTime"', '17:"DateTimeImmutable"')}${zone(3, "UTC")}}`,
+  `O:12:"DateTimeZone":2:{${zone(3, "UTC")}}`,
+  arrayObject,
+  `O:13:"ArrayIterator":4:{i:0;i:0;i:1;a:1:{i:0;${arrayObject}}i:2;a:0:{}i:3;N;}`,
+  'O:8:"SplStack":3:{i:0;i:6;i:1;a:1:{i:0;i:1;}i:2;a:0:{}}',
   "i:9223372036854775807;",
   "i:-9223372036854775808;",
   "i:0000000000000000000000000000001;",
@@ -26,6 +42,19 @@ const unsafe = [
   'C:7:"App\\Old":0:{}',
   'C:8:"stdClass":0:{}',
   'C:11:"ArrayObject":3:{abc}',
+  'O:8:"DateTime":1:{s:1:"x";i:1;}',
+  'O:8:"DateTime":0:{}',
+  `${dateTime}${zone(3, "Not/AZone")}}`,
+  `${dateTime}s:13:"timezone_type";i:3;s:8:"timezone";s:9:"UTC";xxxx";}`,
+  `${dateTime.replace("-01-", "-13-")}${zone(3, "UTC")}}`,
+  `${dateTime.replace('s:4:"date"', 's:4:"dat_"')}${zone(3, "UTC")}}`,
+  `${dateTime.replace('s:4:"date"', 'S:4:"date"')}${zone(3, "UTC")}}`,
+  `O:12:"DateTimeZone":2:{${zone(4, "UTC")}}`,
+  `a:2:{i:0;${dateTime}${zone(3, "UTC")}}i:1;${dateTime}${zone(3, "Not/AZone")}}}`,
+  'O:11:"ArrayObject":4:{i:0;i:0;i:1;i:5;i:2;a:0:{}i:3;N;}',
+  'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:1:{i:0;O:3:"PDO":0:{}}i:2;a:0:{}i:3;N;}',
+  'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:0:{}i:2;a:0:{}i:3;s:6:"Nobody";}',
+  'O:8:"SplStack":3:{i:0;s:1:"6";i:1;a:0:{}i:2;a:0:{}}',
   'O:3:"Foo":1:{s:1:"\0";i:1;}',
   'O:8:"stdClass":1:{s:1:"\0";i:1;}',
   'O:8:"stdClass":1:{s:3:"\0ab";i:1;}',
@@ -38,13 +67,30 @@ const unsafe = [
   'a:3:{i:5;O:8:"stdClass":0:{}s:1:"5";N;i:6;r:2;}',
 ];
 
+const valueClasses = [
+  "DateTime",
+  "DateTimeImmutable",
+  "DateTimeZone",
+  "ArrayObject",
+  "ArrayIterator",
+  "RecursiveArrayIterator",
+  "SplDoublyLinkedList",
+  "SplQueue",
+  "SplStack",
+];
+
 const otherClasses = [
   "PDO",
   "Suit",
   "Point",
-  "App\\User",
-  "DateTime",
+  "Exception",
+  "Closure",
+  "DateInterval",
   "Dba\\Connection",
+  "dom\\Document",
+  "FFI\\CData",
+  "Workerman\\Events\\EventInterface",
+  "Channel\\Client",
   "stdClas",
   "stdClass_",
   "\xc0",
@@ -105,9 +151,27 @@ describe("classes that the operator allows", () => {
     expect(isWholeValue(latin1('E:11:"Suit:Hearts";'), 1, allows)).toBe(false);
   });
 
+  it("are the classes of every application's namespace with *\\*, and more that are named", () => {
+    const allows = allowClasses(["*\\*", "Point", "Dom\\*"]);
+
+    expect(["App\\User", "Domain\\Item", "Point", "Dom\\Document"].filter((name) => !allows(name))).toEqual([]);
+    expect(["PDO", "Random\\Engine\\Secure", "Points"].filter(allows)).toEqual([]);
+  });
+
+  it.each([[[]], [["none"]]])(
+    "are with %j only those that PHP reads in any form, and well-formed values of PHP",
+    (patterns) => {
+      const allows = allowClasses(patterns);
+      const accepted = safe.filter((text) => isWholeValue(latin1(text), 1, allows));
+
+      expect(["App\\User", "Point", "none", ...otherClasses].filter(allows)).toEqual([]);
+      expect(accepted).toEqual(safe.filter((text) => !/App|Shop/.test(text)));
+    },
+  );
+
   it("are written as PHP writes class names, without a leading backslash", () => {
-    const patterns = ["Point", "App\\User", "App\\*", "*", "Событие", "_a1"];
-    const others = ["", "\\App", "App\\", "App*", "App\\*\\B", "a-b", "1a", "App\\\\User"];
+    const patterns = ["Point", "App\\User", "App\\*", "*", "*\\*", "none", "Событие", "_a1"];
+    const others = ["", "\\App", "App\\", "App*", "App\\*\\B", "**", "*\\A", "a-b", "1a", "App\\\\User"];
 
     expect(patterns.filter((text) => !isClassPattern(text))).toEqual([]);
     expect(others.filter(isClassPattern)).toEqual([]);
@@ -147,7 +211,18 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
 
   /** Each name as PHP takes it for the same class. */
   const spellings = (name: string) => [name, name.toLowerCase(), name.toUpperCase(), `\\${name}`];
-  const bodies = ["0:{}", '1:{s:1:"x";s:1:"a";}', '1:{s:4:"line";s:1:"x";}', "2:{i:0;a:1:{i:0;i:1;}i:1;a:0:{}}"];
+  const bodies = [
+    "0:{}",
+    '1:{s:1:"x";s:1:"a";}',
+    '1:{s:4:"date";N;}',
+    '1:{s:4:"line";s:1:"x";}',
+    "2:{i:0;a:1:{i:0;i:1;}i:1;a:0:{}}",
+    "3:{i:0;i:0;i:1;a:0:{}i:2;a:0:{}}",
+    "4:{i:0;i:0;i:1;a:0:{}i:2;a:0:{}i:3;N;}",
+    "4:{i:0;i:16777216;i:1;a:0:{}i:2;a:0:{}i:3;N;}",
+    `3:{${dateTime.slice(dateTime.indexOf("{") + 1)}${zone(3, "UTC")}}`,
+    `2:{${zone(3, "UTC")}}`,
+  ];
   const inPlaces = (object: string) => [
     object,
     `a:1:{s:1:"a";${object}}`,
@@ -159,7 +234,7 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
     expect(failuresOf(safe)).toEqual(safe.map(() => ""));
   });
 
-  it("of all classes that PHP declares, and of classes that throw, only objects of stdClass are accepted", () => {
+  it("of all classes that PHP declares, and of classes that throw, no object is accepted that PHP cannot read", () => {
     const own = ["Suit", "Abstraction", "Contract", "Piece", "Typed", "Checked", "Unknown", "App\\Suit"];
     const names = [...phpClasses(), ...own].flatMap(spellings);
     const objects = names.flatMap((name) => [
@@ -174,7 +249,22 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
 
     expect(names.length).toBeGreaterThan(500);
     expect(accepted.filter((_, at) => failures[at] !== "")).toEqual([]);
-    const stdClasses = names.filter(onlyStdClass);
-    expect(accepted.length).toBe(stdClasses.length * bodies.length * inPlaces("").length);
+    // Objects of stdClass, incomplete classes and App\Suit in every body, and each value class in its own form.
+    const inAnyForm = names.filter(defaultClasses).length * bodies.length;
+    expect(accepted.length).toBe((inAnyForm + valueClasses.length * 3) * inPlaces("").length);
+  });
+
+  it("every zone that PHP writes is accepted, and every accepted zone is one that PHP reads", () => {
+    const php = spawnSync("php", ["-r", "echo implode(',', DateTimeZone::listIdentifiers());"], { encoding: "latin1" });
+    const zones = php.stdout.split(",");
+    const objects = [...zones, ...Intl.supportedValuesOf("timeZone"), "Etc/Unknown", "utc"].map(
+      (name) => `O:12:"DateTimeZone":2:{${zone(3, name)}}`,
+    );
+
+    const accepted = objects.filter(accepts);
+
+    expect(objects.slice(0, zones.length).filter((text) => !accepts(text))).toEqual([]);
+    const failures = failuresOf(accepted);
+    expect(accepted.filter((_, at) => failures[at] !== "")).toEqual([]);
   });
 });

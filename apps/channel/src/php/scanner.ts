@@ -1,6 +1,7 @@
-import { type ClassRule, onlyStdClass } from "./classes.ts";
+import { type ClassRule, defaultClasses } from "./classes.ts";
 import { isIntegerInRange, isPropertyName, readArrayKey } from "./scalars.ts";
 import { Tokens } from "./tokens.ts";
+import { isEntryAt, type ObjectForm, valueForm } from "./value-objects.ts";
 
 /** Maximum nesting of arrays and objects. PHP itself reads 4096 levels. */
 export const maxDepth = 512;
@@ -35,7 +36,7 @@ export class Scanner {
   slots: number;
   /** Whether a limit such as {@link maxDepth} caused the failure, not the grammar. */
   isOverLimit = false;
-  /** The class of the first object that the rule does not allow. */
+  /** The class of the first object that the rule does not allow and that is no well-formed value of PHP itself. */
   refusedClass: string | undefined;
   /**
    * Set by a value that may end a PHP process that reads it: an enum case or `C:` object, which depend on the receiver's
@@ -53,6 +54,8 @@ export class Scanner {
   #hasOpaque = false;
   #containers = 0;
   #isInObject = false;
+  /** The form in which the object just entered must be written. */
+  #form: ObjectForm | undefined;
   readonly #allowsClass: ClassRule;
   readonly #checksKeys: boolean;
 
@@ -60,7 +63,7 @@ export class Scanner {
    * `slotsBefore` is the number of slots in front of `bytes` when they are cut out of a message. References to these slots are
    * refused.
    */
-  constructor(bytes: Uint8Array, slotsBefore = 0, allowsClass: ClassRule = onlyStdClass, checksKeys = false) {
+  constructor(bytes: Uint8Array, slotsBefore = 0, allowsClass: ClassRule = defaultClasses, checksKeys = false) {
     this.#allowsClass = allowsClass;
     this.#checksKeys = checksKeys;
     this.#bytes = bytes;
@@ -88,25 +91,26 @@ export class Scanner {
     if (entries < 0) return entries === leaf;
     // Containers around the current one. An explicit stack, because hostile nesting would overflow the call stack.
     const open: OpenContainer[] = [];
-    let { isObject, keys } = this.#opened();
+    let { isObject, form, keys } = this.#opened();
     for (;;) {
       if (entries > 0) {
-        entries--;
         const keyStart = this.position;
+        if (form !== undefined) this.#checkEntry(keyStart, form, entries);
+        entries--;
         if (!this.skipKey()) return false;
         if (isObject || keys !== undefined) this.#checkKey(keyStart, isObject, keys);
         const inner = this.#enter();
         if (inner === malformed) return false;
         if (inner === leaf) continue;
-        open.push({ entries, isObject, keys });
+        open.push({ entries, isObject, form, keys });
         if (open.length >= maxDepth) return this.#refuseOverLimit();
-        ({ isObject, keys } = this.#opened());
+        ({ isObject, form, keys } = this.#opened());
         entries = inner;
       } else {
         if (!this.leave()) return false;
         const outer = open.pop();
         if (outer === undefined) return true;
-        ({ entries, isObject, keys } = outer);
+        ({ entries, isObject, form, keys } = outer);
       }
     }
   }
@@ -147,6 +151,7 @@ export class Scanner {
     switch (type) {
       case 0x61 /* a */:
         this.#isInObject = false;
+        this.#form = undefined;
         return this.#countContainer(this.#tokens.enterArray());
       case 0x4f /* O */:
         return this.#enterObject();
@@ -160,17 +165,24 @@ export class Scanner {
     const count = this.#tokens.enterObject();
     const { contentStart, contentEnd } = this;
     this.#isInObject = true;
-    if (count >= 0 && this.refusedClass === undefined) this.#checkClass(contentStart, contentEnd);
+    this.#form = undefined;
+    if (count >= 0 && this.refusedClass === undefined) this.#checkClass(contentStart, contentEnd, count);
     return this.#countContainer(count);
   }
 
-  #checkClass(start: number, end: number): void {
-    const name = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length).toString(
-      "latin1",
-      start,
-      end,
-    );
-    if (!this.#allowsClass(name)) this.refusedClass = name;
+  #checkClass(start: number, end: number, count: number): void {
+    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    const name = bytes.toString("latin1", start, end);
+    if (this.#allowsClass(name)) return;
+    const form = valueForm(name);
+    if (form?.entries.length === count) this.#form = form;
+    else this.refusedClass = name;
+  }
+
+  /** Checks the entry at the position. `left` is the number of entries from there to the end of the object. */
+  #checkEntry(position: number, form: ObjectForm, left: number): void {
+    const { className, entries } = form;
+    if (!isEntryAt(this.#bytes, position, entries[entries.length - left])) this.refusedClass ??= className;
   }
 
   #countContainer(entries: number): number {
@@ -180,8 +192,8 @@ export class Scanner {
   }
 
   /** Returns the state that is needed to check the keys of the container just entered. */
-  #opened(): Pick<OpenContainer, "isObject" | "keys"> {
-    return { isObject: this.#isInObject, keys: this.#checksKeys ? new Set() : undefined };
+  #opened(): Omit<OpenContainer, "entries"> {
+    return { isObject: this.#isInObject, form: this.#form, keys: this.#checksKeys ? new Set() : undefined };
   }
 
   /** Checks the key that was walked last. */
@@ -255,10 +267,15 @@ export class Scanner {
   }
 }
 
-type OpenContainer = { readonly entries: number; readonly isObject: boolean; readonly keys: Set<string> | undefined };
+type OpenContainer = {
+  readonly entries: number;
+  readonly isObject: boolean;
+  readonly form: ObjectForm | undefined;
+  readonly keys: Set<string> | undefined;
+};
 
 /** Returns whether the bytes are one serialized value that every PHP reads, at the given slot of a message. */
-export function isWholeValue(bytes: Uint8Array, slot = 1, allowsClass: ClassRule = onlyStdClass): boolean {
+export function isWholeValue(bytes: Uint8Array, slot = 1, allowsClass: ClassRule = defaultClasses): boolean {
   const scanner = new Scanner(bytes, slot - 1, allowsClass);
   if (!scanner.skipValue() || scanner.position !== bytes.length) return false;
   return isSafe(scanner, bytes, slot);

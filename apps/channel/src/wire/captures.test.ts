@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { LocalQueues } from "../broker/local-queues.ts";
 import { Subscriptions } from "../broker/subscriptions.ts";
-import { allowClasses, type ClassRule, onlyStdClass } from "../php/classes.ts";
 import { parseRequest, type Request } from "./client-message.ts";
 import { encodeFrames, FrameDecoder } from "./frames.ts";
 import { encodeEvent, encodeQueueItem } from "./server-message.ts";
@@ -13,9 +12,6 @@ const captures: Capture[] = JSON.parse(
   readFileSync(new URL("../../test-data/channel-wire-captures.json", import.meta.url), "utf8"),
 );
 
-/** The classes of the recorded session. */
-const recordedClasses = allowClasses(["App\\*", "DateTime", "ArrayObject"]);
-
 /** All the pure parts put together into a server for one peer, with the items of its queues in memory. */
 class OnePeerServer {
   readonly refusals: string[] = [];
@@ -23,19 +19,14 @@ class OnePeerServer {
   readonly #subscriptions = new Subscriptions<"peer">();
   readonly #queues = new LocalQueues<"peer">();
   readonly #items = new Map<string, Buffer[]>();
-  readonly #allowsClass: ClassRule;
   #sent: (Buffer | undefined)[] = [];
-
-  constructor(allowsClass: ClassRule) {
-    this.#allowsClass = allowsClass;
-  }
 
   /** The frames that the bytes make the server send, in hexadecimal. */
   receive(bytes: Buffer): string[] {
     this.#sent = [];
     const { messages, error } = this.#decoder.push(bytes);
     for (const message of messages) {
-      const request = parseRequest(message, this.#allowsClass);
+      const request = parseRequest(message);
       if (request.type === "ignored" || request.type === "hostile")
         this.refusals.push(`${request.type}: ${request.reason}`);
       else this.#handle(request);
@@ -78,7 +69,7 @@ function frame(payload: string): Buffer {
 describe("the recorded session of a real client", () => {
   it("receives the same frames, byte for byte, after each request", () => {
     const session = captures.filter(({ name }) => !name.startsWith("malformed-"));
-    const server = new OnePeerServer(recordedClasses);
+    const server = new OnePeerServer();
     const differing = new Set<string>();
     let replies = 0;
 
@@ -151,7 +142,7 @@ describe("the recorded malformed messages", () => {
   const malformed = captures.filter(({ name }) => name.startsWith("malformed-"));
 
   it.each(malformed.map(({ name, note, hex }) => [name, note, hex] as const))("%s", (name, note, hex) => {
-    const server = new OnePeerServer(onlyStdClass);
+    const server = new OnePeerServer();
     // As recorded: the connection subscribes to "m" before each case.
     server.receive(frame('a:2:{s:4:"type";s:9:"subscribe";s:8:"channels";a:1:{i:0;s:1:"m";}}'));
 

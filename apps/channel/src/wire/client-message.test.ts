@@ -197,7 +197,7 @@ describe("a request that is ignored", () => {
 describe("a request with an object of a class that is not allowed", () => {
   it.each([
     [publish('a:1:{i:0;s:1:"c";}', 'O:7:"Closure":0:{}'), "Closure"],
-    [publish('a:1:{i:0;s:1:"c";}', 'a:2:{i:0;O:8:"stdClass":0:{}i:1;O:8:"App\\User":0:{}}'), "App\\User"],
+    [publish('a:1:{i:0;s:1:"c";}', 'a:2:{i:0;O:8:"stdClass":0:{}i:1;O:8:"Dba\\User":0:{}}'), "Dba\\User"],
     ['a:1:{s:3:"foo";a:1:{i:0;O:8:"DateTime":0:{}}}', "DateTime"],
   ])("%#: is ignored, and names the class", (payload, className) => {
     expect(parseRequest(Buffer.from(payload, "latin1"))).toEqual({

@@ -1,4 +1,4 @@
-import { type ClassRule, onlyStdClass } from "../php/classes.ts";
+import { type ClassRule, defaultClasses } from "../php/classes.ts";
 import { shiftReferences } from "../php/references.ts";
 import { readArrayKey } from "../php/scalars.ts";
 import { hasSafeKeys, Scanner } from "../php/scanner.ts";
@@ -85,7 +85,7 @@ const NAMES_PER_STEP = 1_000;
  * Values are passed on as the peer wrote them. The original decodes and encodes them, so a receiver may get another notation of the
  * same value here (`d:1.50;` for `d:1.5;`).
  */
-export function parseRequest(payload: Buffer, allowsClass: ClassRule = onlyStdClass): Parsed {
+export function parseRequest(payload: Buffer, allowsClass: ClassRule = defaultClasses): Parsed {
   const steps = parseInSteps(payload, allowsClass);
   for (;;) {
     const step = steps.next();
