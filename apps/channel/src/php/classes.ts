@@ -41,11 +41,26 @@ export function allowClasses(patterns: readonly string[]): ClassRule {
     .map((pattern) => lowerCase(Buffer.from(pattern).toString("latin1")));
   const classes = new Set(named.filter((name) => !name.endsWith(namespaceEnd)));
   const namespaces = named.filter((name) => name.endsWith(namespaceEnd)).map((name) => name.slice(0, -1));
-  return (className) => {
+  return remembering((className) => {
     const name = lowerCase(className);
     if (harmlessClasses.has(name) || classes.has(name)) return true;
     if (allowsNamespaces && isOfApplication(name)) return true;
     return namespaces.some((start) => name.startsWith(start));
+  });
+}
+
+const maxRemembered = 1_000;
+const longestRemembered = 200;
+
+/** Remembers the answers of a rule, because a message may hold hundreds of thousands of objects of few classes. */
+function remembering(rule: ClassRule): ClassRule {
+  const answers = new Map<string, boolean>();
+  return (className) => {
+    const known = answers.get(className);
+    if (known !== undefined) return known;
+    const answer = rule(className);
+    if (answers.size < maxRemembered && className.length <= longestRemembered) answers.set(className, answer);
+    return answer;
   };
 }
 

@@ -15,6 +15,9 @@ export const maxSlots = 1_000_000;
  */
 export const maxContainers = 100_000;
 
+/** Further containers for which an object of PHP's own value classes counts. PHP builds it from an array, and we check its text. */
+const valueContainers = 3;
+
 /** A back-reference (`R:5;` or `r:5;`). Its digits are at `start`..`end`, and `slot` is the value slot it points to. */
 export type Reference = { start: number; end: number; slot: number };
 
@@ -47,6 +50,7 @@ export class Scanner {
   /** All back-references so far, in order. */
   readonly references: Reference[] = [];
   readonly #bytes: Uint8Array;
+  #bytesAsBuffer: Buffer | undefined;
   readonly #tokens: Tokens;
   readonly #slotsBefore: number;
   /** Slots that hold an object, ascending. Only these may be the target of `r:`. */
@@ -83,6 +87,12 @@ export class Scanner {
 
   get contentEnd(): number {
     return this.#tokens.contentEnd;
+  }
+
+  /** The bytes as a buffer, made when the first object or checked key needs it. */
+  get #buffer(): Buffer {
+    this.#bytesAsBuffer ??= Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    return this.#bytesAsBuffer;
   }
 
   /** Walks one value including nested ones. Returns false if there is none; the position is undefined then. */
@@ -171,18 +181,19 @@ export class Scanner {
   }
 
   #checkClass(start: number, end: number, count: number): void {
-    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
-    const name = bytes.toString("latin1", start, end);
+    const name = this.#buffer.toString("latin1", start, end);
     if (this.#allowsClass(name)) return;
     const form = valueForm(name);
-    if (form?.entries.length === count) this.#form = form;
-    else this.refusedClass = name;
+    if (form?.entries.length === count) {
+      this.#form = form;
+      this.#containers += valueContainers;
+    } else this.refusedClass = name;
   }
 
   /** Checks the entry at the position. `left` is the number of entries from there to the end of the object. */
   #checkEntry(position: number, form: ObjectForm, left: number): void {
     const { className, entries } = form;
-    if (!isEntryAt(this.#bytes, position, entries[entries.length - left])) this.refusedClass ??= className;
+    if (!isEntryAt(this.#buffer, position, entries[entries.length - left])) this.refusedClass ??= className;
   }
 
   #countContainer(entries: number): number {
@@ -203,8 +214,7 @@ export class Scanner {
       if (!isPropertyName(this.#bytes, this.contentStart, this.contentEnd)) this.hasUnsafeValue = true;
       return;
     }
-    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
-    const key = readArrayKey(bytes, start, this) ?? "";
+    const key = readArrayKey(this.#buffer, start, this) ?? "";
     if (isObject && !isPropertyName(Buffer.from(key, "latin1"), 0, key.length)) this.hasUnsafeValue = true;
     if (keys?.has(key)) this.hasUnsafeValue = true;
     keys?.add(key);

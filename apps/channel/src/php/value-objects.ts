@@ -37,7 +37,7 @@ const ownForms: readonly ObjectForm[] = [
 const formsByName = new Map(ownForms.map((form) => [form.className.toLowerCase(), form]));
 
 /** Length in which a key and the start of its value fit. */
-const longestStart = 200;
+const longestStart = 128;
 const maxKnownZones = 1_000;
 const knownZones = new Map<string, boolean>();
 
@@ -50,11 +50,11 @@ export function valueForm(className: string): ObjectForm | undefined {
 }
 
 /** Returns whether the bytes at the position are the entry's key and the start of its value. */
-export function isEntryAt(bytes: Uint8Array, position: number, entry: Entry | undefined): boolean {
+export function isEntryAt(bytes: Buffer, position: number, entry: Entry | undefined): boolean {
   if (entry === undefined) return false;
   const [key, value, isValid] = entry;
   const end = position + longestStart;
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1", position, end);
+  const text = bytes.toString("latin1", position, end);
   const match = text.startsWith(key) ? value.exec(text.slice(key.length)) : null;
   return match !== null && (isValid === undefined || isValid(match));
 }
