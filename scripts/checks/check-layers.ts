@@ -9,12 +9,13 @@ import { checkLayers } from "./layers.ts";
 const ORDERS: Readonly<Record<string, readonly string[]>> = {
   "apps/pusher": ["process", "protocols", "recovery", "hub", "fanout", "history", "connections", "auth", "wire"],
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],
-  "apps/channel": ["server", "broker", "wire", "php"],
+  "apps/channel": ["server", "broker", "wire", "php", "data"],
   "packages/bus": ["work-queue", "history", "connection"],
 };
 
 /** Packages that `npm run check` holds to this. */
 const CHECKED: readonly string[] = [
+  "apps/channel",
   "packages/bus",
   "packages/client",
   "packages/protocol",

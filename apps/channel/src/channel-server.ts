@@ -4,27 +4,27 @@ import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwir
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { Bridge } from "./broker/bridge.ts";
-import { Requests } from "./broker/dispatcher.ts";
+import { newCounters } from "./broker/counters.ts";
+import { Deliveries } from "./broker/deliveries.ts";
+import { Dispatcher } from "./broker/dispatcher.ts";
 import { Events } from "./broker/events.ts";
 import { LocalQueues } from "./broker/local-queues.ts";
-import { ItemStore } from "./broker/pending-items.ts";
-import { Uplink } from "./broker/publish-window.ts";
+import { PendingItems } from "./broker/pending-items.ts";
+import { PublishWindow } from "./broker/publish-window.ts";
 import { Queues } from "./broker/queues.ts";
+import { SlowPeers } from "./broker/slow-peers.ts";
 import { Subscriptions } from "./broker/subscriptions.ts";
 import type { ChannelConfig } from "./config.ts";
-import { newTraffic } from "./counters.ts";
 import { createChannelMetrics } from "./metrics.ts";
 import { BufferBudget } from "./server/buffer-budget.ts";
-import { Deliveries } from "./server/deliveries.ts";
-import { Outlet } from "./server/flush-scheduler.ts";
+import { FlushScheduler } from "./server/flush-scheduler.ts";
 import { type Listeners, startListeners } from "./server/listeners.ts";
 import { isLoopback } from "./server/networks.ts";
 import type { Peer } from "./server/peer.ts";
 import { Peers } from "./server/peers.ts";
-import { Conversations } from "./server/request-scheduler.ts";
-import { SlowPeers } from "./server/slow-peers.ts";
+import { RequestScheduler } from "./server/request-scheduler.ts";
 
-export type Channel = Running &
+export type ChannelServer = Running &
   AsyncDisposable & {
     /** `undefined` without TCP. */
     readonly port: number | undefined;
@@ -37,10 +37,10 @@ export type Channel = Running &
  *
  * @throws when an address cannot be bound or the NATS credentials cannot be read.
  */
-export async function startChannel(config: ChannelConfig, log: Log, signal: AbortSignal): Promise<Channel> {
+export async function startChannel(config: ChannelConfig, log: Log, signal: AbortSignal): Promise<ChannelServer> {
   const stopping = new AbortController();
   const server = createServer(config, log);
-  const nats = connectLate(config, log, AbortSignal.any([signal, stopping.signal]), server.arrive);
+  const nats = connectInBackground(config, log, AbortSignal.any([signal, stopping.signal]), server.onConnected);
   const running: { admin?: Admin; listeners?: Listeners } = {};
 
   const stop = async () => {
@@ -89,73 +89,88 @@ function createServer(config: ChannelConfig, log: Log) {
   const { limits, allowsClass } = config;
   const bus = new LateBus();
   const subjects = new Subjects(config.bus.prefix);
-  const traffic = newTraffic();
+  const counters = newCounters();
   const subscriptions = new Subscriptions<Peer>();
   const localQueues = new LocalQueues<Peer>();
-  const onFree = () => conversations.resume();
-  const outlet: Outlet = new Outlet(() => {
+  const onFree = () => requestScheduler.resume();
+  const flushScheduler: FlushScheduler = new FlushScheduler(() => {
     budget.checkOutbound();
     peers.closeLargest();
   });
   const budget = new BufferBudget({
     maxBytes: limits.bufferedBytes,
-    batchBytes: () => outlet.batches.bytes,
+    batchBytes: () => flushScheduler.batches.bytes,
     onOutboundLow: onFree,
     onWaiting: (isHigh) => peers.setReading(!isHigh),
   });
   const slowPeers = new SlowPeers(subscriptions, (peer) => {
-    conversations.resume();
+    requestScheduler.resume();
     if (!peer.isClosed) queues.onCaughtUp(peer);
   });
-  const deliveries = new Deliveries(() => outlet.isBehind, onFree);
+  const deliveries = new Deliveries(() => flushScheduler.isBehind, onFree);
 
-  const uplink = new Uplink(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
-  const store = new ItemStore({ serverId: randomUUID(), maxBytes: limits.unstoredBytes, traffic, log, onFree });
+  const publishWindow = new PublishWindow(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
+  const pendingItems = new PendingItems({
+    serverId: randomUUID(),
+    maxBytes: limits.unstoredBytes,
+    counters,
+    log,
+    onFree,
+  });
   const { broadcastEvents } = config;
-  const bridge = new Bridge({ bus, uplink, subjects, subscriptions, deliveries, broadcastEvents, traffic });
+  const bridge = new Bridge({ bus, publishWindow, subjects, subscriptions, deliveries, broadcastEvents, counters });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
-  const events = new Events({ bus, uplink, subjects, subscriptions, deliveries, traffic, allowsClass, onChannel });
-  const queues = new Queues({ subjects, local: localQueues, store, slowPeers, traffic, allowsClass });
-  const congestion = { uplink, store, slowPeers, budget, deliveries };
-  const requests = new Requests({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
-  const conversations = new Conversations({ handler: requests, traffic, log });
-  const onClosed = (peer: Peer) => requests.onClosed(peer);
-  const peers = new Peers({ config, conversations, outlet, budget, slowPeers, traffic, log, onClosed });
+  const events = new Events({
+    bus,
+    publishWindow,
+    subjects,
+    subscriptions,
+    deliveries,
+    counters,
+    allowsClass,
+    onChannel,
+  });
+  const queues = new Queues({ subjects, local: localQueues, pendingItems, slowPeers, counters, allowsClass });
+  const congestion = { publishWindow, pendingItems, slowPeers, budget, deliveries };
+  const dispatcher = new Dispatcher({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
+  const requestScheduler = new RequestScheduler({ dispatcher, counters, log });
+  const onClosed = (peer: Peer) => dispatcher.onClosed(peer);
+  const peers = new Peers({ config, requestScheduler, flushScheduler, budget, slowPeers, counters, log, onClosed });
 
-  const metrics = createChannelMetrics(traffic, bus, () => ({
+  const metrics = createChannelMetrics(counters, bus, () => ({
     ...peers.heldBytes,
     peers: peers.count,
     channels: subscriptions.channelCount,
     queues: localQueues.queueCount,
-    unconfirmedBytes: uplink.unconfirmedBytes,
-    unstoredItems: store.itemCount,
-    unstoredBytes: store.bytes,
-    waitingPeers: conversations.waitingCount,
+    unconfirmedBytes: publishWindow.unconfirmedBytes,
+    unstoredItems: pendingItems.itemCount,
+    unstoredBytes: pendingItems.bytes,
+    waitingPeers: requestScheduler.waitingCount,
     slowPeers: slowPeers.count,
     bufferedBytes: budget.usedBytes,
     waitingFrames: budget.waitingFrames,
     deliveryBytes: deliveries.bytes,
   }));
 
-  const arrive = (natsBus: NatsBus) => {
+  const onConnected = (natsBus: NatsBus) => {
     bus.arrive(natsBus);
     warnOfSmallPayload(natsBus, limits.frameBytes, log);
     const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
-    queues.arrive(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
+    queues.start(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
   };
 
   /** Processes what was read from peers, delivers the results, and ends the connections. */
   const drain = async (signal: AbortSignal) => {
     peers.stopReading();
-    await conversations.settle(signal);
+    await requestScheduler.waitUntilIdle(signal);
     queues.stop();
-    await store.stop(signal);
+    await pendingItems.stop(signal);
     // NATS confirms after it has sent us the events that our own peers published for each other.
     await bus.confirm();
     deliveries.finish();
     await peers.end(signal);
   };
-  return { bus, peers, metrics, arrive, drain };
+  return { bus, peers, metrics, onConnected, drain };
 }
 
 /** Bytes that a queue item or event takes in NATS beside its content, such as the header with the item's id. */
@@ -175,16 +190,16 @@ function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void
   bus.onConnection((isConnected) => isConnected && check());
 }
 
-/** Connects to NATS and then calls `arrive`. Rejects only when retrying is useless. Resolves with `undefined` when aborted. */
-async function connectLate(
+/** Connects to NATS and then calls `onConnected`. Rejects only when retrying is useless. Resolves with `undefined` when aborted. */
+async function connectInBackground(
   config: ChannelConfig,
   log: Log,
   signal: AbortSignal,
-  arrive: (bus: NatsBus) => void,
+  onConnected: (bus: NatsBus) => void,
 ): Promise<NatsBus | undefined> {
   try {
     const bus = await startNatsBus({ config: config.bus, name: "fanwire channel", log, signal });
-    arrive(bus);
+    onConnected(bus);
     return bus;
   } catch (error) {
     if (signal.aborted) return undefined;

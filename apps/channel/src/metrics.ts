@@ -1,7 +1,7 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Traffic } from "./counters.ts";
+import type { Counters } from "./broker/counters.ts";
 
 type Values = Readonly<Record<string, number>>;
 
@@ -23,7 +23,7 @@ export type Measures = {
 };
 
 /** Registers the metrics of a channel server. Their values are read at each scrape, so the hot path only adds to plain numbers. */
-export function createChannelMetrics(traffic: Traffic, bus: Bus, measure: () => Measures): Registry {
+export function createChannelMetrics(counters: Counters, bus: Bus, measure: () => Measures): Registry {
   const registry = createRegistry();
   registerBusMetrics(registry, bus);
   addGauges(registry, measure);
@@ -32,48 +32,48 @@ export function createChannelMetrics(traffic: Traffic, bus: Bus, measure: () => 
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
     addCounter(registry, { name, help, labels: [label], values });
 
-  counter("peers_accepted_total", "Peers accepted.", () => traffic.accepted);
-  labelled("peers_refused_total", "Peers refused, by reason.", "reason", () => traffic.refused);
-  labelled("peers_closed_total", "Closed peer connections, by reason.", "reason", () => traffic.closed);
-  labelled("requests_total", "Requests of peers, by type.", "type", () => traffic.requests);
-  labelled("ignored_total", "Ignored messages from peers, by reason.", "reason", () => traffic.ignored);
-  counter("pings_total", "Pings from peers.", () => traffic.pings);
+  counter("peers_accepted_total", "Peers accepted.", () => counters.accepted);
+  labelled("peers_refused_total", "Peers refused, by reason.", "reason", () => counters.refused);
+  labelled("peers_closed_total", "Closed peer connections, by reason.", "reason", () => counters.closed);
+  labelled("requests_total", "Requests of peers, by type.", "type", () => counters.requests);
+  labelled("ignored_total", "Ignored messages from peers, by reason.", "reason", () => counters.ignored);
+  counter("pings_total", "Pings from peers.", () => counters.pings);
   labelled(
     "kept_events_total",
     "Events not sent to NATS and delivered to the server's own peers only, by reason.",
     "reason",
-    () => traffic.kept,
+    () => counters.kept,
   );
   counter(
     "received_events_total",
     "Events received from NATS, including the server's own.",
-    () => traffic.receivedEvents,
+    () => counters.receivedEvents,
   );
   labelled(
     "refused_from_nats_total",
     "Invalid messages received from NATS and dropped, by kind.",
     "kind",
-    () => traffic.refusedFromNats,
+    () => counters.refusedFromNats,
   );
-  counter("deliveries_total", "Events and queue items delivered to peers.", () => traffic.deliveries);
-  counter("delivered_bytes_total", "Bytes delivered to peers, without frame headers.", () => traffic.deliveredBytes);
+  counter("deliveries_total", "Events and queue items delivered to peers.", () => counters.deliveries);
+  counter("delivered_bytes_total", "Bytes delivered to peers, without frame headers.", () => counters.deliveredBytes);
   labelled(
     "bridged_total",
     "Publications forwarded between Workerman peers and the cluster, by direction.",
     "direction",
-    () => traffic.bridged,
+    () => counters.bridged,
   );
   counter(
     "bridge_losses_total",
     "Publications of peers that were not forwarded to the cluster.",
-    () => traffic.bridgeLosses,
+    () => counters.bridgeLosses,
   );
-  labelled("queue_items_total", "Queue items, by outcome.", "outcome", () => traffic.items);
+  labelled("queue_items_total", "Queue items, by outcome.", "outcome", () => counters.items);
   labelled(
     "pauses_total",
     "Times reading from a peer was paused because its request had to wait, by reason.",
     "reason",
-    () => traffic.pauses,
+    () => counters.pauses,
   );
   return registry;
 }

@@ -9,12 +9,12 @@ import {
   type Target,
   VIA_CHANNEL,
 } from "@fanwire/protocol";
-import type { Traffic } from "../counters.ts";
 import { encodeArray, encodeString, readScalars } from "../php/values.ts";
-import type { Deliveries } from "../server/deliveries.ts";
-import type { Peer } from "../server/peer.ts";
-import { encodeEvent } from "../wire/server-message.ts";
-import type { Uplink } from "./publish-window.ts";
+import { encodeEvent, replyDataSlot } from "../wire/server-message.ts";
+import type { BrokerPeer } from "./broker-peer.ts";
+import type { Counters } from "./counters.ts";
+import type { Deliveries } from "./deliveries.ts";
+import type { PublishWindow } from "./publish-window.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 // Keys of the event data that the classic cluster uses to push. Origin: its start_http.php and start_ws.php.
@@ -25,13 +25,13 @@ const VIA = [[headerNames.via, VIA_CHANNEL]] as const;
 
 type BridgeParts = {
   readonly bus: Bus;
-  readonly uplink: Uplink;
+  readonly publishWindow: PublishWindow;
   readonly subjects: Subjects;
-  readonly subscriptions: Subscriptions<Peer>;
+  readonly subscriptions: Subscriptions<BrokerPeer>;
   readonly deliveries: Deliveries;
   /** Names of the events that address everyone. */
   readonly broadcastEvents: readonly string[];
-  readonly traffic: Traffic;
+  readonly counters: Counters;
 };
 
 type Broadcast = { readonly key: string; readonly name: Buffer };
@@ -64,7 +64,7 @@ export class Bridge {
 
   /** Publishes a peer's event to everyone. Must be called only if {@link isBroadcast} is true for its name. */
   toEveryone(data: Buffer): void {
-    const content = readScalars(data, [CONTENT])?.get(CONTENT);
+    const content = readScalars(data, replyDataSlot, [CONTENT])?.get(CONTENT);
     if (content === undefined || content.type === "null") return;
     this.#send("to-everyone", { kind: "everyone" }, content.text);
   }
@@ -72,7 +72,7 @@ export class Bridge {
   /** Publishes a peer's event to one connection if the event is named after one of our workers. */
   toConnection(key: string, data: Buffer): void {
     if (!isWorkerId(key)) return;
-    const scalars = readScalars(data, [CONTENT, CONNECTION_ID]);
+    const scalars = readScalars(data, replyDataSlot, [CONTENT, CONNECTION_ID]);
     const content = scalars?.get(CONTENT);
     const connectionId = parseConnectionId(scalars?.get(CONNECTION_ID)?.text.toString("latin1") ?? "");
     if (content === undefined || content.type === "null" || connectionId === undefined) return;
@@ -113,11 +113,11 @@ export class Bridge {
 
   #fromEveryone(message: BusMessage): void {
     if (message.headers?.get(headerNames.via) === VIA_CHANNEL) return;
-    const { subscriptions, traffic } = this.#parts;
-    traffic.bridged["from-everyone"]++;
+    const { subscriptions, counters } = this.#parts;
+    counters.bridged["from-everyone"]++;
     const data = encodeArray([[CONTENT, encodeString(message.data)]]);
     // A peer that subscribes to several of the names receives the publication once, under the first name.
-    const reached = this.#openBroadcasts.size > 1 ? new Set<Peer>() : undefined;
+    const reached = this.#openBroadcasts.size > 1 ? new Set<BrokerPeer>() : undefined;
     for (const { key, name } of this.#broadcasts) {
       const payload = this.#openBroadcasts.has(key) ? encodeEvent(name, data) : undefined;
       if (payload === undefined) continue;
@@ -140,7 +140,7 @@ export class Bridge {
       const payload = encodeEvent(encodeString(workerId), data);
       if (payload !== undefined) {
         outcome = "forwarded";
-        this.#parts.traffic.bridged["from-connection"]++;
+        this.#parts.counters.bridged["from-connection"]++;
         this.#parts.subscriptions.forEach(workerId, (peer) => peer.deliver(payload));
       }
     }
@@ -148,8 +148,8 @@ export class Bridge {
   }
 
   #send(direction: "to-everyone" | "to-connection", target: Target, content: Buffer): void {
-    const { uplink, subjects, traffic } = this.#parts;
-    if (uplink.send(subjects.live(target), content, VIA) === "sent") traffic.bridged[direction]++;
-    else traffic.bridgeLosses++;
+    const { publishWindow, subjects, counters } = this.#parts;
+    if (publishWindow.send(subjects.live(target), content, VIA) === "sent") counters.bridged[direction]++;
+    else counters.bridgeLosses++;
   }
 }

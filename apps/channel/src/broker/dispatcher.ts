@@ -1,30 +1,36 @@
-import type { Limits } from "../config.ts";
-import type { PauseReason } from "../counters.ts";
-import type { BufferBudget } from "../server/buffer-budget.ts";
-import type { Deliveries } from "../server/deliveries.ts";
-import type { Peer } from "../server/peer.ts";
-import type { RequestHandler } from "../server/request-scheduler.ts";
-import type { SlowPeers } from "../server/slow-peers.ts";
 import type { Name, Request } from "../wire/client-message.ts";
 import type { Bridge } from "./bridge.ts";
+import type { BrokerPeer } from "./broker-peer.ts";
+import type { PauseReason } from "./counters.ts";
+import type { Deliveries } from "./deliveries.ts";
 import type { Events } from "./events.ts";
 import type { LocalQueues } from "./local-queues.ts";
-import type { ItemStore } from "./pending-items.ts";
-import type { Uplink } from "./publish-window.ts";
+import type { PendingItems } from "./pending-items.ts";
+import type { PublishWindow } from "./publish-window.ts";
 import type { Queues } from "./queues.ts";
+import type { SlowPeers } from "./slow-peers.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
-type RequestsParts = {
+type DispatcherParts = {
   readonly events: Events;
   readonly queues: Queues;
   readonly bridge: Bridge;
-  readonly subscriptions: Subscriptions<Peer>;
-  readonly localQueues: LocalQueues<Peer>;
-  readonly limits: Limits;
-  readonly uplink: Uplink;
-  readonly store: ItemStore;
+  readonly subscriptions: Subscriptions<BrokerPeer>;
+  readonly localQueues: LocalQueues<BrokerPeer>;
+  readonly limits: {
+    /** Maximum channels and queues of one peer. */
+    readonly subscriptions: number;
+    readonly watches: number;
+    /** Maximum unsent bytes of one peer. */
+    readonly unsentBytes: number;
+  };
+  readonly publishWindow: PublishWindow;
+  readonly pendingItems: PendingItems;
   readonly slowPeers: SlowPeers;
-  readonly budget: BufferBudget;
+  readonly budget: {
+    /** Whether publishers must wait for subscribers to read. After `true`, requests are resumed when the wait is over. */
+    readonly isOutboundHigh: boolean;
+  };
   readonly deliveries: Deliveries;
 };
 
@@ -32,39 +38,43 @@ type RequestsParts = {
 const RETURNED_SHARE = 1 / 8;
 
 /** Dispatches the requests of peers to events, queues and the bridge. */
-export class Requests implements RequestHandler {
-  readonly #parts: RequestsParts;
-  /** Requests already published to everyone. A request with several broadcast names is published to everyone once. */
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
+  /** Dispatcher already published to everyone. A request with several broadcast names is published to everyone once. */
   readonly #broadcast = new WeakSet<Request>();
 
-  constructor(parts: RequestsParts) {
+  constructor(parts: DispatcherParts) {
     this.#parts = parts;
   }
 
+  /** Returns why no request can be carried out now. */
   congestion(): PauseReason | undefined {
-    if (this.#parts.uplink.isCongested) return "nats";
-    return this.#parts.store.isCongested ? "unstored-items" : undefined;
+    if (this.#parts.publishWindow.isCongested) return "nats";
+    return this.#parts.pendingItems.isCongested ? "unstored-items" : undefined;
   }
 
+  /** Returns why one name of a request cannot be handled now. */
   pauseReason(request: Request, { key }: Name): PauseReason | undefined {
-    const { uplink, subscriptions, slowPeers, budget, deliveries, limits } = this.#parts;
+    const { publishWindow, subscriptions, slowPeers, budget, deliveries, limits } = this.#parts;
     // Each name costs two subscriptions in NATS. A hundred thousand at once would delay every message behind them.
     if (request.type === "subscribe" || request.type === "unsubscribe") {
-      return uplink.isReturnCongested ? "nats" : undefined;
+      return publishWindow.isReturnCongested ? "nats" : undefined;
     }
     if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
     if (subscriptions.subscriberCount(key) === 0) return undefined;
     // Events return from NATS to our own subscribers without flow control, so their number must be bounded before they are sent.
-    if (uplink.isReturnCongested || deliveries.bytes >= limits.unsentBytes * RETURNED_SHARE) return "nats";
+    if (publishWindow.isReturnCongested || deliveries.bytes >= limits.unsentBytes * RETURNED_SHARE) return "nats";
     if (slowPeers.isSlowChannel(key)) return "slow-subscriber";
     return budget.isOutboundHigh ? "buffered-bytes" : undefined;
   }
 
-  begin(peer: Peer, request: Request): void {
+  /** Must be called once for each request, before its names. */
+  begin(peer: BrokerPeer, request: Request): void {
     if (request.type === "reserve" && !peer.isClosed) this.#parts.queues.reserve(peer);
   }
 
-  handle(peer: Peer, request: Request, name: Name): void {
+  /** Handles one name of the request. Must be called for each name in order. */
+  handle(peer: BrokerPeer, request: Request, name: Name): void {
     const { events, queues } = this.#parts;
     switch (request.type) {
       case "publish":
@@ -82,7 +92,8 @@ export class Requests implements RequestHandler {
     }
   }
 
-  onClosed(peer: Peer): void {
+  /** Ends the subscriptions and watches of a disconnected peer. */
+  onClosed(peer: BrokerPeer): void {
     this.#parts.events.disconnect(peer);
     this.#parts.queues.disconnect(peer);
   }
@@ -97,7 +108,7 @@ export class Requests implements RequestHandler {
     bridge.toConnection(name.key, request.data);
   }
 
-  #handleInterest(peer: Peer, type: Request["type"], name: Name): void {
+  #handleInterest(peer: BrokerPeer, type: Request["type"], name: Name): void {
     const { events, queues } = this.#parts;
     switch (type) {
       case "subscribe":
@@ -117,12 +128,12 @@ export class Requests implements RequestHandler {
     }
   }
 
-  #maySubscribe(peer: Peer, key: string): boolean {
+  #maySubscribe(peer: BrokerPeer, key: string): boolean {
     const { subscriptions, limits } = this.#parts;
     return subscriptions.countOf(peer) < limits.subscriptions || subscriptions.has(peer, key);
   }
 
-  #mayWatch(peer: Peer, key: string): boolean {
+  #mayWatch(peer: BrokerPeer, key: string): boolean {
     const { localQueues, limits } = this.#parts;
     return localQueues.countOf(peer) < limits.watches || localQueues.has(peer, key);
   }

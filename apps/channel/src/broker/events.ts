@@ -1,15 +1,15 @@
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
-import type { Traffic } from "../counters.ts";
+import { Deque } from "../data/deque.ts";
+import { Pace } from "../data/pace.ts";
 import type { ClassRule } from "../php/classes.ts";
-import type { Deliveries } from "../server/deliveries.ts";
-import { Pace } from "../server/pace.ts";
-import type { Peer } from "../server/peer.ts";
 import type { Name } from "../wire/client-message.ts";
 import { encodeEvent, readEvent } from "../wire/server-message.ts";
-import { Deque } from "./deque.ts";
+import type { BrokerPeer } from "./broker-peer.ts";
+import type { Counters } from "./counters.ts";
+import type { Deliveries } from "./deliveries.ts";
 import { hashName } from "./name-hash.ts";
-import type { Uplink } from "./publish-window.ts";
+import type { PublishWindow } from "./publish-window.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 /** Queue group of all channel servers. NATS delivers each message to one subscription of the group. */
@@ -26,11 +26,11 @@ type ChannelSubscriptions = { readonly event: BusSubscription; readonly loops: B
 
 type EventsParts = {
   readonly bus: Bus;
-  readonly uplink: Uplink;
+  readonly publishWindow: PublishWindow;
   readonly subjects: Subjects;
-  readonly subscriptions: Subscriptions<Peer>;
+  readonly subscriptions: Subscriptions<BrokerPeer>;
   readonly deliveries: Deliveries;
-  readonly traffic: Traffic;
+  readonly counters: Counters;
   readonly allowsClass: ClassRule;
   /** Called when the first peer of this server subscribes to the channel, and when the last one unsubscribes. */
   onChannel(key: string, isOpen: boolean): void;
@@ -44,18 +44,18 @@ export class Events {
   readonly #parts: EventsParts;
   readonly #subscribed = new Map<string, ChannelSubscriptions>();
   /** Disconnected peers with the channels from which they are not unsubscribed yet. */
-  readonly #leaving = new Deque<{ readonly peer: Peer; readonly keys: IterableIterator<string> }>();
+  readonly #leaving = new Deque<{ readonly peer: BrokerPeer; readonly keys: IterableIterator<string> }>();
   readonly #pace = new Pace();
 
   constructor(parts: EventsParts) {
     this.#parts = parts;
   }
 
-  subscribe(peer: Peer, key: string): void {
+  subscribe(peer: BrokerPeer, key: string): void {
     const { bus, subscriptions } = this.#parts;
     const isFirst = subscriptions.subscribe(peer, key);
     if (isFirst) {
-      this.#parts.uplink.count(key.length);
+      this.#parts.publishWindow.count(key.length);
       const event = bus.subscribe(this.#subject("event", key), (message) => this.#onEvent(key, message));
       this.#subscribed.set(key, { event, loops: [] });
       this.#parts.onChannel(key, true);
@@ -63,13 +63,13 @@ export class Events {
     this.#shareLoop(key);
   }
 
-  unsubscribe(peer: Peer, key: string): void {
+  unsubscribe(peer: BrokerPeer, key: string): void {
     this.#parts.subscriptions.unsubscribe(peer, key);
     this.#onFewer(key);
   }
 
   /** Ends the subscriptions of a disconnected peer, over several ticks when there are many. */
-  disconnect(peer: Peer): void {
+  disconnect(peer: BrokerPeer): void {
     this.#leaving.push({ peer, keys: this.#parts.subscriptions.eachKeyOf(peer) });
     if (this.#leaving.size === 1) this.#leave();
   }
@@ -77,18 +77,18 @@ export class Events {
   publish({ key, raw }: Name, data: Buffer): void {
     const payload = encodeEvent(raw, data);
     if (payload === undefined) return;
-    const outcome = this.#parts.uplink.send(this.#subject("event", key), payload);
+    const outcome = this.#parts.publishWindow.send(this.#subject("event", key), payload);
     if (outcome === "sent") return;
-    this.#parts.traffic.kept[outcome]++;
+    this.#parts.counters.kept[outcome]++;
     this.#deliver(key, payload);
   }
 
   publishLoop({ key, raw }: Name, data: Buffer): void {
     const payload = encodeEvent(raw, data);
     if (payload === undefined) return;
-    const outcome = this.#parts.uplink.send(this.#subject("loop", key), payload);
+    const outcome = this.#parts.publishWindow.send(this.#subject("loop", key), payload);
     if (outcome === "sent") return;
-    this.#parts.traffic.kept[outcome]++;
+    this.#parts.counters.kept[outcome]++;
     this.#deliverInTurn(key, payload);
   }
 
@@ -104,10 +104,10 @@ export class Events {
 
   /** Checks a message from NATS, because anybody can publish there and a PHP peer ends when it cannot read a frame. */
   #isEventOf(key: string, message: BusMessage): boolean {
-    const { traffic, allowsClass } = this.#parts;
-    traffic.receivedEvents++;
+    const { counters, allowsClass } = this.#parts;
+    counters.receivedEvents++;
     if (readEvent(message.data, allowsClass)?.key === key) return true;
-    traffic.refusedFromNats.event++;
+    counters.refusedFromNats.event++;
     return false;
   }
 
@@ -132,7 +132,7 @@ export class Events {
         continue;
       }
       this.unsubscribe(next.peer, key);
-      if (!this.#pace.isOver() && !this.#parts.uplink.isReturnCongested) continue;
+      if (!this.#pace.isOver() && !this.#parts.publishWindow.isReturnCongested) continue;
       // NATS needs time to process the unsubscriptions.
       setTimeout(() => this.#leave(), LEAVE_AGAIN_MS);
       return;
@@ -146,7 +146,7 @@ export class Events {
     this.#shareLoop(key);
     if (this.#parts.subscriptions.subscriberCount(key) > 0) return;
     subscribed.event.unsubscribe();
-    this.#parts.uplink.count(0);
+    this.#parts.publishWindow.count(0);
     this.#subscribed.delete(key);
     this.#parts.onChannel(key, false);
   }
@@ -157,10 +157,10 @@ export class Events {
     const shares = Math.min(this.#parts.subscriptions.subscriberCount(key), MAX_LOOP_SHARES);
     while (loops.length > shares) {
       loops.pop()?.unsubscribe();
-      this.#parts.uplink.count(0);
+      this.#parts.publishWindow.count(0);
     }
     while (loops.length < shares) {
-      this.#parts.uplink.count(key.length);
+      this.#parts.publishWindow.count(key.length);
       const onLoop = (message: BusMessage) => this.#onLoop(key, message);
       loops.push(this.#parts.bus.subscribe(this.#subject("loop", key), onLoop, LOOP_GROUP));
     }

@@ -1,4 +1,4 @@
-import { type Link, LinkedList } from "./linked-list.ts";
+import { type Link, LinkedList } from "../data/linked-list.ts";
 
 type Queue<Peer> = {
   /** The serialized name that created the queue. */
@@ -51,7 +51,7 @@ export class LocalQueues<Peer> {
   watch(peer: Peer, key: string, name: Uint8Array): boolean {
     const own = this.#peers.get(peer) ?? new Map<string, Watch<Peer>>();
     if (own.has(key)) return false;
-    const queue = this.#see(key, name);
+    const queue = this.#addQueue(key, name);
     own.set(key, { peer, queue, armed: undefined });
     if (own.size === 1) this.#peers.set(peer, own);
     return ++queue.watcherCount === 1;
@@ -110,7 +110,7 @@ export class LocalQueues<Peer> {
 
   /** Marks the queue as not empty, so that its name stays until {@link drained}. Returns the name that created the queue. */
   enqueued(key: string, name: Uint8Array): Uint8Array {
-    const queue = this.#see(key, name);
+    const queue = this.#addQueue(key, name);
     queue.mayHoldItems = true;
     return queue.name;
   }
@@ -123,7 +123,7 @@ export class LocalQueues<Peer> {
     this.#forgetUnused(queue, key);
   }
 
-  #see(key: string, name: Uint8Array): Queue<Peer> {
+  #addQueue(key: string, name: Uint8Array): Queue<Peer> {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       // The name is copied, because it is usually a view that would keep a whole network chunk alive.

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { EnqueueOutcome, WorkQueue } from "@fanwire/bus";
 import type { Log } from "@fanwire/service";
-import type { Traffic } from "../counters.ts";
-import { ByteBlocks } from "../server/byte-blocks.ts";
-import { Deque } from "./deque.ts";
+import { ByteBlocks } from "../data/byte-blocks.ts";
+import { Deque } from "../data/deque.ts";
+import type { Counters } from "./counters.ts";
 
 type Item = { readonly subject: string; readonly content: Buffer; readonly number: number };
 
@@ -14,13 +14,13 @@ const RETRY_MS = 500;
 /** Memory in bytes of an item beside its content, measured with a million small items and rounded up. */
 const ITEM_COST = 256;
 
-type ItemStoreParts = {
+type PendingItemsParts = {
   /** Prefix of the items' ids. It must be unique in the cluster and differ after each start. */
   readonly serverId: string;
   readonly maxBytes: number;
-  readonly traffic: Traffic;
+  readonly counters: Counters;
   readonly log: Log;
-  /** Called when the store is no longer congested. */
+  /** Called when the items are no longer congested. */
   onFree(): void;
 };
 
@@ -28,8 +28,8 @@ type ItemStoreParts = {
  * Stores queue items in JetStream in order of arrival, and buffers each item until it is acknowledged, even while NATS is
  * unavailable. When the buffer is full, {@link isCongested} pauses reading from peers, so that no item is dropped.
  */
-export class ItemStore {
-  readonly #parts: ItemStoreParts;
+export class PendingItems {
+  readonly #parts: PendingItemsParts;
   readonly #items = new Deque<Item>();
   readonly #blocks = new ByteBlocks();
   /** Items that could not be stored. They are retried before all others. */
@@ -40,10 +40,10 @@ export class ItemStore {
   #queue: WorkQueue | undefined;
   #isRunning = false;
   #isStopped = false;
-  /** Whether a caller has seen the store congested. */
+  /** Whether a caller has seen the items congested. */
   #isWaitedFor = false;
 
-  constructor(parts: ItemStoreParts) {
+  constructor(parts: PendingItemsParts) {
     this.#parts = parts;
   }
 
@@ -64,7 +64,7 @@ export class ItemStore {
   }
 
   /** Must be called when NATS is connected for the first time. */
-  arrive(queue: WorkQueue): void {
+  start(queue: WorkQueue): void {
     this.#queue = queue;
     void this.#run();
   }
@@ -83,7 +83,7 @@ export class ItemStore {
   async stop(signal: AbortSignal): Promise<void> {
     while (this.itemCount > 0 && !signal.aborted) await delay(5);
     this.#isStopped = true;
-    this.#parts.traffic.items.lost += this.itemCount;
+    this.#parts.counters.items.lost += this.itemCount;
     if (this.itemCount > 0) this.#parts.log.error({ items: this.itemCount }, "queue items lost at stop");
   }
 
@@ -120,10 +120,10 @@ export class ItemStore {
 
   /** Returns whether the item needs no retry, because it is stored or too large. */
   #isFinished(item: Item, outcome: EnqueueOutcome | undefined): boolean {
-    const { traffic, log } = this.#parts;
-    if (outcome?.ok) traffic.items.stored++;
+    const { counters, log } = this.#parts;
+    if (outcome?.ok) counters.items.stored++;
     else if (outcome?.reason === "too-large") {
-      traffic.items["too-large"]++;
+      counters.items["too-large"]++;
       const fields = { bytes: item.content.length, subject: item.subject, detail: outcome.detail };
       log.error(fields, "queue item too large for NATS, dropped");
     } else return false;

@@ -9,7 +9,7 @@ const OVERHEAD_BYTES = 100;
  * Publishes to NATS without waiting for each message, and counts the bytes that NATS has not confirmed. Above a limit
  * {@link isCongested} pauses reading from peers, so that TCP backpressure slows publishers down.
  */
-export class Uplink {
+export class PublishWindow {
   readonly #bus: Bus;
   readonly #maxBytes: number;
   readonly #maxReturningBytes: number;

@@ -1,14 +1,14 @@
 import type { Taker, WorkItem, WorkQueue } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
-import type { Traffic } from "../counters.ts";
 import type { ClassRule } from "../php/classes.ts";
-import type { Peer } from "../server/peer.ts";
-import type { SlowPeers } from "../server/slow-peers.ts";
 import type { Name } from "../wire/client-message.ts";
 import { encodeQueueItem, readQueueItem } from "../wire/server-message.ts";
+import type { BrokerPeer } from "./broker-peer.ts";
+import type { Counters } from "./counters.ts";
 import type { LocalQueues } from "./local-queues.ts";
 import { hashName } from "./name-hash.ts";
-import type { ItemStore } from "./pending-items.ts";
+import type { PendingItems } from "./pending-items.ts";
+import type { SlowPeers } from "./slow-peers.ts";
 
 type Watched = {
   /** Time of the first watch since the queue had no watcher, in milliseconds since 1970. */
@@ -18,15 +18,15 @@ type Watched = {
 
 type QueuesParts = {
   readonly subjects: Subjects;
-  readonly local: LocalQueues<Peer>;
-  readonly store: ItemStore;
+  readonly local: LocalQueues<BrokerPeer>;
+  readonly pendingItems: PendingItems;
   readonly slowPeers: SlowPeers;
-  readonly traffic: Traffic;
+  readonly counters: Counters;
   readonly allowsClass: ClassRule;
 };
 
 /** Whether the peer may receive items. One reserve on many queues may exceed its unsent bytes, so further items wait until it reads. */
-const canTake = (peer: Peer) => !peer.isSlow;
+const canTake = (peer: BrokerPeer) => !peer.isSlow;
 
 /**
  * Queues shared by all channel servers. Items are stored in JetStream, and each is delivered to one peer that has reserved one.
@@ -43,53 +43,53 @@ export class Queues {
   }
 
   /** Must be called when NATS is connected for the first time. */
-  arrive(queue: WorkQueue): void {
+  start(queue: WorkQueue): void {
     this.#queue = queue;
-    this.#parts.store.arrive(queue);
-    for (const key of this.#watched.keys()) this.#want(key);
+    this.#parts.pendingItems.start(queue);
+    for (const key of this.#watched.keys()) this.#requestItems(key);
   }
 
   enqueue({ key, raw }: Name, data: Buffer): void {
     const content = encodeQueueItem(raw, data);
-    if (content !== undefined) this.#parts.store.add(this.#subject(key), content);
-    else this.#parts.traffic.items["too-large"]++;
+    if (content !== undefined) this.#parts.pendingItems.add(this.#subject(key), content);
+    else this.#parts.counters.items["too-large"]++;
   }
 
-  watch(peer: Peer, { key, raw }: Name): void {
+  watch(peer: BrokerPeer, { key, raw }: Name): void {
     const isFirst = this.#parts.local.watch(peer, key, raw);
     if (isFirst) this.#watched.set(key, { since: Date.now(), taker: undefined });
   }
 
-  unwatch(peer: Peer, key: string): void {
+  unwatch(peer: BrokerPeer, key: string): void {
     const isUnwatched = this.#parts.local.unwatch(peer, key);
-    if (isUnwatched) this.#forget(key);
-    else this.#want(key);
+    if (isUnwatched) this.#stopTaking(key);
+    else this.#requestItems(key);
   }
 
   /** Reserves one item of each queue that the peer watches. */
-  reserve(peer: Peer): void {
-    for (const key of this.#parts.local.reserve(peer)) this.#want(key);
+  reserve(peer: BrokerPeer): void {
+    for (const key of this.#parts.local.reserve(peer)) this.#requestItems(key);
   }
 
-  disconnect(peer: Peer): void {
+  disconnect(peer: BrokerPeer): void {
     const keys = this.#parts.local.keysOf(peer);
-    for (const key of this.#parts.local.disconnect(peer)) this.#forget(key);
-    for (const key of keys) this.#want(key);
+    for (const key of this.#parts.local.disconnect(peer)) this.#stopTaking(key);
+    for (const key of keys) this.#requestItems(key);
   }
 
   /** Stops delivering items. Items in flight are acknowledged or returned when their peers' connections end. */
   stop(): void {
     this.#isStopped = true;
-    for (const key of [...this.#watched.keys()]) this.#forget(key);
+    for (const key of [...this.#watched.keys()]) this.#stopTaking(key);
   }
 
   /** Must be called when a slow peer has caught up. */
-  onCaughtUp(peer: Peer): void {
-    for (const key of this.#parts.local.keysOf(peer)) this.#want(key);
+  onCaughtUp(peer: BrokerPeer): void {
+    for (const key of this.#parts.local.keysOf(peer)) this.#requestItems(key);
   }
 
-  /** Requests one item for each peer that has reserved one and may receive it. */
-  #want(key: string): void {
+  /** Dispatcher one item for each peer that has reserved one and may receive it. */
+  #requestItems(key: string): void {
     const watched = this.#watched.get(key);
     if (watched === undefined) return;
     const { local, slowPeers } = this.#parts;
@@ -102,32 +102,32 @@ export class Queues {
     watched.taker?.want(armed);
   }
 
-  #forget(key: string): void {
+  #stopTaking(key: string): void {
     this.#watched.get(key)?.taker?.stop();
     this.#watched.delete(key);
   }
 
   #onItem(key: string, item: WorkItem): void {
-    const { traffic, local } = this.#parts;
+    const { counters, local } = this.#parts;
     const payload = this.#payloadOf(key, item);
     if (payload === undefined) {
-      traffic.refusedFromNats["queue-item"]++;
+      counters.refusedFromNats["queue-item"]++;
       item.finish();
-      this.#want(key);
+      this.#requestItems(key);
       return;
     }
     const peer = this.#isStopped ? undefined : local.nextArmed(key, canTake);
     // Without a peer that may receive it, the item stays first in its queue.
     if (peer === undefined) item.giveBack();
     else {
-      if (item.isRepeated) traffic.items.repeated++;
+      if (item.isRepeated) counters.items.repeated++;
       peer.deliver(payload, (isWritten) => {
-        traffic.items[isWritten ? "delivered" : "returned"]++;
+        counters.items[isWritten ? "delivered" : "returned"]++;
         if (isWritten) item.finish();
         else item.giveBack();
       });
     }
-    this.#want(key);
+    this.#requestItems(key);
   }
 
   /** Returns the payload for the peer, or `undefined` if the stored message is no item of this queue. Anybody may have stored it. */

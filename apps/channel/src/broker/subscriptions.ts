@@ -1,4 +1,4 @@
-import { type Link, LinkedList } from "./linked-list.ts";
+import { type Link, LinkedList } from "../data/linked-list.ts";
 
 type Channel<Peer> = {
   /** Subscribers in order of subscription. */

@@ -4,7 +4,7 @@ import { encodeArray, encodeInt, encodeString, readScalars } from "./values.ts";
 
 /** The entries that the bridge asks for, as `type:text`. */
 function read(data: string | Buffer): Record<string, string> | undefined {
-  const scalars = readScalars(Buffer.from(data as string, "latin1"), ["content", "to_connection_id"]);
+  const scalars = readScalars(Buffer.from(data as string, "latin1"), 4, ["content", "to_connection_id"]);
   if (scalars === undefined) return undefined;
   return Object.fromEntries([...scalars].map(([key, { type, text }]) => [key, `${type}:${text.toString("latin1")}`]));
 }
@@ -41,7 +41,7 @@ describe("encoding values", () => {
           ["content", encodeString(content)],
         ]);
 
-        const scalars = readScalars(array, ["content", "to_connection_id"]);
+        const scalars = readScalars(array, 1, ["content", "to_connection_id"]);
 
         expect(scalars?.get("content")?.text.equals(content)).toBe(true);
         expect(scalars?.get("to_connection_id")).toEqual({ type: "int", text: Buffer.from(String(id)) });
@@ -75,7 +75,7 @@ describe("reading the scalars of an array", () => {
     expect(read("a:0:{}")).toEqual({});
   });
 
-  it("understands references as numbered in our replies", () => {
+  it("understands references as numbered in the message", () => {
     expect(read('a:2:{s:7:"content";s:1:"x";s:1:"y";R:5;}')).toEqual({ content: "string:x" });
   });
 });

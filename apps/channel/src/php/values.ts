@@ -1,4 +1,3 @@
-import { replyDataSlot } from "../wire/server-message.ts";
 import { readArrayKey, readScalar, type Scalar } from "./scalars.ts";
 import { Scanner } from "./scanner.ts";
 
@@ -21,11 +20,15 @@ export function encodeArray(entries: readonly (readonly [key: string, value: Uin
 
 /**
  * Returns the named entries of a serialized array that are scalars, without nested values and references. Returns `undefined` if
- * `data`, with references numbered as in our replies, is not exactly one array.
+ * `data` is not exactly one array. `slot` is the array's value slot in the message from which it is cut.
  */
-export function readScalars(data: Uint8Array, keys: readonly string[]): ReadonlyMap<string, Scalar> | undefined {
+export function readScalars(
+  data: Uint8Array,
+  slot: number,
+  keys: readonly string[],
+): ReadonlyMap<string, Scalar> | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
-  const scanner = new Scanner(bytes, replyDataSlot - 1);
+  const scanner = new Scanner(bytes, slot - 1);
   const scalars = new Map<string, Scalar>();
   for (let left = scanner.enterArray(); left !== 0; left--) {
     const keyStart = scanner.position;

@@ -10,7 +10,7 @@ const WAITING_LOW = 1 / 16;
 
 type BufferBudgetParts = {
   readonly maxBytes: number;
-  /** Returns the bytes that the outlet buffers until the end of the tick. */
+  /** Returns the bytes that the flushScheduler buffers until the end of the tick. */
   batchBytes(): number;
   /** Called when {@link BufferBudget.isOutboundHigh} has been true for a caller and is false again. */
   onOutboundLow(): void;

@@ -3,7 +3,7 @@ import type { ClassRule } from "../php/classes.ts";
 import { type DecodedFrames, FrameDecoder } from "../wire/frames.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import type { Peer } from "./peer.ts";
-import { Conversation } from "./request-scheduler.ts";
+import { PendingRequests } from "./pending-requests.ts";
 
 /** Largest incomplete frame in bytes that needs no reserved memory. */
 const SMALL_FRAME = 4_096;
@@ -25,7 +25,7 @@ type ConnectionParts = {
 export class Connection {
   readonly peer: Peer;
   readonly socket: Socket;
-  readonly conversation: Conversation;
+  readonly pending: PendingRequests;
   readonly #budget: BufferBudget;
   readonly #decoder: FrameDecoder;
   readonly #notReading = new Set<NotReading>();
@@ -45,7 +45,7 @@ export class Connection {
     this.socket = socket;
     this.#budget = budget;
     this.#decoder = new FrameDecoder(maxFrameBytes);
-    this.conversation = new Conversation(peer, {
+    this.pending = new PendingRequests(peer, {
       allowsClass,
       setReading: (isReading) => this.setReading("requests", isReading),
       onIdle,

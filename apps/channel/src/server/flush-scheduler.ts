@@ -1,5 +1,5 @@
-import { Batches } from "./frame-batch.ts";
-import { Pace } from "./pace.ts";
+import { Pace } from "../data/pace.ts";
+import { FrameBatches } from "./frame-batch.ts";
 
 /** Has data to write at the end of the tick. */
 export type Writer = { flush(): void };
@@ -8,8 +8,8 @@ export type Writer = { flush(): void };
  * Schedules writes for the end of the event-loop tick, so that each peer costs one write and peers with the same payloads share
  * their encoding. Many writes are spread over several ticks.
  */
-export class Outlet {
-  readonly batches = new Batches();
+export class FlushScheduler {
+  readonly batches = new FrameBatches();
   readonly #pace = new Pace();
   readonly #onFlushed: () => void;
   #writers = new Set<Writer>();

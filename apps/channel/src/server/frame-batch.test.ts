@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeFrames } from "../wire/frames.ts";
 import type { SharedBytes } from "./buffer-budget.ts";
-import { type Batch, Batches, encodeBatch } from "./frame-batch.ts";
-import { Backlog } from "./unsent-buffer.ts";
+import { encodeBatch, type FrameBatch, FrameBatches } from "./frame-batch.ts";
+import { UnsentBuffer } from "./unsent-buffer.ts";
 
 const sizes = fc.array(fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 65_000, max: 66_000 })), {
   minLength: 1,
@@ -11,8 +11,8 @@ const sizes = fc.array(fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ m
 });
 
 test("peers that receive the same payloads share one batch, which is encoded once", () => {
-  const batches = new Batches();
-  const peers: (Batch | undefined)[] = Array.from({ length: 3 });
+  const batches = new FrameBatches();
+  const peers: (FrameBatch | undefined)[] = Array.from({ length: 3 });
   for (const text of ["one", "two"]) {
     const payload = Buffer.from(text);
     for (const at of peers.keys()) peers[at] = batches.append(peers[at], payload);
@@ -28,8 +28,8 @@ test("peers that receive the same payloads share one batch, which is encoded onc
 test("a peer with another payload in between receives exactly its own payloads", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.boolean()), { maxLength: 60 }), (deliveries) => {
-      const batches = new Batches();
-      const got: (Batch | undefined)[] = Array.from({ length: 4 });
+      const batches = new FrameBatches();
+      const got: (FrameBatch | undefined)[] = Array.from({ length: 4 });
       const expected: Buffer[][] = [[], [], [], []];
       for (const [index, [peer, isForAll]] of deliveries.entries()) {
         const payload = Buffer.from(`payload ${index}`);
@@ -51,7 +51,7 @@ test("a peer with another payload in between receives exactly its own payloads",
 });
 
 test("batches of different ticks share nothing", () => {
-  const batches = new Batches();
+  const batches = new FrameBatches();
   const payload = Buffer.from("same");
 
   const earlier = batches.append(undefined, payload);
@@ -63,9 +63,12 @@ test("batches of different ticks share nothing", () => {
 test("large payloads are not copied, and all frames keep their order", () => {
   fc.assert(
     fc.property(sizes, (lengths) => {
-      const batches = new Batches();
+      const batches = new FrameBatches();
       const payloads = lengths.map((length, index) => Buffer.alloc(length, index));
-      const batch = payloads.reduce<Batch | undefined>((before, payload) => batches.append(before, payload), undefined);
+      const batch = payloads.reduce<FrameBatch | undefined>(
+        (before, payload) => batches.append(before, payload),
+        undefined,
+      );
       const buffers = batch === undefined ? [] : encodeBatch(batch);
 
       expect(Buffer.concat(buffers).equals(encodeFrames(payloads))).toBe(true);
@@ -89,35 +92,35 @@ class CountingBudget {
   }
 }
 
-test("a backlog returns everything in order, a part at a time, and counts its memory until it is written", () => {
+test("an unsent buffer returns everything in order, a part at a time, and counts its memory until it is written", () => {
   fc.assert(
     fc.property(sizes, fc.integer({ min: 500, max: 100_000 }), (lengths, part) => {
       const budget = new CountingBudget();
-      const backlog = new Backlog(budget);
+      const unsent = new UnsentBuffer(budget);
       const pieces = lengths.map((length, index) => Buffer.alloc(length, index));
-      for (const piece of pieces) backlog.add(piece);
+      for (const piece of pieces) unsent.add(piece);
       const taken: Buffer[] = [];
 
       const bytes = lengths.reduce((sum, length) => sum + length, 0);
-      expect(backlog.bytes).toBe(bytes);
+      expect(unsent.bytes).toBe(bytes);
       expect(budget.bytes).toBeGreaterThanOrEqual(bytes);
-      while (backlog.bytes > 0) {
-        const buffers = backlog.take(part);
+      while (unsent.bytes > 0) {
+        const buffers = unsent.take(part);
         expect(Buffer.concat(buffers).length).toBeLessThanOrEqual(part);
         taken.push(...buffers);
-        backlog.written();
+        unsent.written();
       }
 
       expect(Buffer.concat(taken).equals(Buffer.concat(pieces))).toBe(true);
-      expect([budget.bytes, backlog.take(part)]).toEqual([0, []]);
+      expect([budget.bytes, unsent.take(part)]).toEqual([0, []]);
     }),
     { numRuns: 30 },
   );
 });
 
-test("a backlog joins small pieces in blocks, and shares the memory of large ones", () => {
+test("an unsent buffer joins small pieces in blocks, and shares the memory of large ones", () => {
   const budget = new CountingBudget();
-  const [one, other] = [new Backlog(budget), new Backlog(budget)];
+  const [one, other] = [new UnsentBuffer(budget), new UnsentBuffer(budget)];
   for (let count = 0; count < 100_000; count++)
     one.add(Buffer.from("sixty bytes or so of something that is sent often, a frame"));
   expect(one.take(Number.POSITIVE_INFINITY).length).toBeLessThan(120);
@@ -125,7 +128,7 @@ test("a backlog joins small pieces in blocks, and shares the memory of large one
 
   const large = Buffer.alloc(1_000_000);
   const memory = { bytes: large.length, holders: 0 };
-  for (const backlog of [one, other]) backlog.add(large, memory);
+  for (const unsent of [one, other]) unsent.add(large, memory);
   expect(budget.bytes).toBe(large.length);
   one.clear();
   expect(budget.bytes).toBe(large.length);

@@ -5,15 +5,15 @@ import type { SharedBytes } from "./buffer-budget.ts";
 const largeBytes = 65_536;
 
 /** The payloads of one write to a peer, as a list from the last payload to the first. */
-export type Batch = {
+export type FrameBatch = {
   readonly payload: Uint8Array;
-  readonly before: Batch | undefined;
+  readonly before: FrameBatch | undefined;
   /** Size including frame headers. */
   readonly bytes: number;
   /** Counter of the encoded frames. It is a separate object so that a slow peer does not keep all batches of the tick alive. */
   readonly memory: SharedBytes;
-  /** The batch that {@link Batches.append} made for the previous peer. */
-  next: Batch | undefined;
+  /** The batch that {@link FrameBatches.append} made for the previous peer. */
+  next: FrameBatch | undefined;
   encoded: readonly Buffer[] | undefined;
 };
 
@@ -23,8 +23,8 @@ export type Batch = {
  *
  * Payloads must not change until the tick is over.
  */
-export class Batches {
-  #first: Batch | undefined;
+export class FrameBatches {
+  #first: FrameBatch | undefined;
   #bytes = 0;
 
   /** Bytes of the payloads in all batches, including frame headers. */
@@ -33,12 +33,12 @@ export class Batches {
   }
 
   /** Returns the batch of `before` followed by `payload`. `before` is `undefined` for a peer without a batch in this tick. */
-  append(before: Batch | undefined, payload: Uint8Array): Batch {
+  append(before: FrameBatch | undefined, payload: Uint8Array): FrameBatch {
     const known = before === undefined ? this.#first : before.next;
     if (known !== undefined && known.payload === payload) return known;
     const bytes = (before?.bytes ?? 0) + headerBytes + payload.length;
     const memory = { bytes, holders: 0 };
-    const batch: Batch = { payload, before, bytes, memory, next: undefined, encoded: undefined };
+    const batch: FrameBatch = { payload, before, bytes, memory, next: undefined, encoded: undefined };
     this.#bytes += headerBytes + payload.length;
     if (before === undefined) this.#first = batch;
     else before.next = batch;
@@ -53,12 +53,12 @@ export class Batches {
 }
 
 /** Returns the frames of a batch in few buffers, without copying large payloads. The first call encodes them. */
-export function encodeBatch(batch: Batch): readonly Buffer[] {
+export function encodeBatch(batch: FrameBatch): readonly Buffer[] {
   batch.encoded ??= encode(batch);
   return batch.encoded;
 }
 
-function encode(last: Batch): Buffer[] {
+function encode(last: FrameBatch): Buffer[] {
   if (last.before === undefined && last.payload.length < largeBytes) return [encodeFrames([last.payload])];
   const buffers: Buffer[] = [];
   let small: Uint8Array[] = [];
@@ -80,8 +80,9 @@ function encode(last: Batch): Buffer[] {
   return buffers;
 }
 
-function payloadsOf(last: Batch): Uint8Array[] {
+function payloadsOf(last: FrameBatch): Uint8Array[] {
   const payloads: Uint8Array[] = [];
-  for (let batch: Batch | undefined = last; batch !== undefined; batch = batch.before) payloads.push(batch.payload);
+  for (let batch: FrameBatch | undefined = last; batch !== undefined; batch = batch.before)
+    payloads.push(batch.payload);
   return payloads.reverse();
 }

@@ -1,7 +1,12 @@
 import { rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import type { Log } from "@fanwire/service";
-import type { ChannelConfig } from "../config.ts";
+
+type ListenAddresses = {
+  /** `undefined` without TCP. */
+  readonly tcp: { readonly host: string; readonly port: number } | undefined;
+  readonly socketPath: string | undefined;
+};
 
 export type Listeners = {
   /** `undefined` without TCP. */
@@ -19,7 +24,7 @@ const KEEP_ALIVE_MS = 60_000;
  * @throws when an address cannot be bound.
  */
 export async function startListeners(
-  { tcp, socketPath }: Pick<ChannelConfig, "tcp" | "socketPath">,
+  { tcp, socketPath }: ListenAddresses,
   log: Log,
   onSocket: (socket: Socket, isUnix: boolean) => void,
 ): Promise<Listeners> {

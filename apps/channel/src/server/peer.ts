@@ -1,13 +1,11 @@
 import type { Socket } from "node:net";
-import { Deque } from "../broker/deque.ts";
-import type { CloseReason, Traffic } from "../counters.ts";
+import type { BrokerPeer, OnWritten } from "../broker/broker-peer.ts";
+import type { CloseReason, Counters } from "../broker/counters.ts";
+import { Deque } from "../data/deque.ts";
 import type { SharedBytes } from "./buffer-budget.ts";
-import type { Outlet } from "./flush-scheduler.ts";
-import { type Batch, encodeBatch } from "./frame-batch.ts";
-import { Backlog, type BacklogBudget } from "./unsent-buffer.ts";
-
-/** Called with `true` when the kernel has accepted the delivered bytes, and with `false` when the peer is closed before. */
-type OnWritten = (isWritten: boolean) => void;
+import type { FlushScheduler } from "./flush-scheduler.ts";
+import { encodeBatch, type FrameBatch } from "./frame-batch.ts";
+import { type UnsentBudget, UnsentBuffer } from "./unsent-buffer.ts";
 
 /** Maximum bytes of one write to the socket. Each completed write shows that the peer reads. */
 const WRITE_BYTES = 131_072;
@@ -15,9 +13,9 @@ const WRITE_BYTES = 131_072;
 type PeerParts = {
   readonly socket: Socket;
   readonly id: number;
-  readonly outlet: Outlet;
-  readonly budget: BacklogBudget;
-  readonly traffic: Traffic;
+  readonly flushScheduler: FlushScheduler;
+  readonly budget: UnsentBudget;
+  readonly counters: Counters;
   readonly maxUnsentBytes: number;
   /** Called when half of the maximum unsent bytes wait, and again when a quarter or less waits. */
   onSlow(peer: Peer, isSlow: boolean): void;
@@ -29,14 +27,14 @@ type PeerParts = {
  * The sending side of one peer's connection. All deliveries of one event-loop tick are one write. A write starts when the one
  * before is complete. Until then its bytes wait here, where their size is known.
  */
-export class Peer {
+export class Peer implements BrokerPeer {
   readonly id: number;
   readonly #parts: PeerParts;
-  #batch: Batch | undefined;
-  readonly #backlog: Backlog;
+  #batch: FrameBatch | undefined;
+  readonly #unsent: UnsentBuffer;
   /** Bytes of the current write; 0 without one. */
   #writingBytes = 0;
-  /** Memory of the current write, unless its bytes came from the backlog. */
+  /** Memory of the current write, unless its bytes came from the unsent buffer. */
   #writing: SharedBytes | undefined;
   #isEnding = false;
   #isSlow = false;
@@ -54,7 +52,7 @@ export class Peer {
   constructor(parts: PeerParts) {
     this.id = parts.id;
     this.#parts = parts;
-    this.#backlog = new Backlog(parts.budget);
+    this.#unsent = new UnsentBuffer(parts.budget);
   }
 
   get isClosed(): boolean {
@@ -85,16 +83,16 @@ export class Peer {
       onWritten?.(false);
       return;
     }
-    const { outlet, traffic } = this.#parts;
-    if (this.#batch === undefined) outlet.add(this);
-    this.#batch = outlet.batches.append(this.#batch, payload);
+    const { flushScheduler, counters } = this.#parts;
+    if (this.#batch === undefined) flushScheduler.add(this);
+    this.#batch = flushScheduler.batches.append(this.#batch, payload);
     if (onWritten !== undefined) this.#inBatch.push(onWritten);
-    traffic.deliveries++;
-    traffic.deliveredBytes += payload.length;
+    counters.deliveries++;
+    counters.deliveredBytes += payload.length;
     this.#checkSlow();
   }
 
-  /** Writes the deliveries of the tick. Must be called by the outlet only. */
+  /** Writes the deliveries of the tick. Must be called by the flush scheduler only. */
   flush(): void {
     const batch = this.#batch;
     if (this.#closeReason !== undefined) return;
@@ -107,7 +105,7 @@ export class Peer {
       this.#batch = undefined;
       this.#flushBatch(batch);
     }
-    if (this.#writingBytes === 0 && this.#backlog.bytes > 0) this.#writeBacklog();
+    if (this.#writingBytes === 0 && this.#unsent.bytes > 0) this.#writeUnsent();
   }
 
   /** Closes the connection at once. Nothing is delivered afterwards. */
@@ -135,21 +133,21 @@ export class Peer {
     for (let next = this.#flushed.shift(); next !== undefined; next = this.#flushed.shift()) next.onWritten(false);
     for (const onWritten of waiting) onWritten(false);
     this.#releaseWritten();
-    this.#backlog.clear();
+    this.#unsent.clear();
     this.#setSlow(false);
   }
 
   get #flushedUnsentBytes(): number {
-    return this.#backlog.bytes + this.#writingBytes;
+    return this.#unsent.bytes + this.#writingBytes;
   }
 
-  #flushBatch(batch: Batch): void {
+  #flushBatch(batch: FrameBatch): void {
     this.#flushedBytes += batch.bytes;
     for (const onWritten of this.#inBatch) this.#flushed.push({ end: this.#flushedBytes, onWritten });
     if (this.#inBatch.length > 0) this.#inBatch = [];
     const buffers = encodeBatch(batch);
     if (this.#flushedUnsentBytes > 0 || batch.bytes > WRITE_BYTES) {
-      for (const buffer of buffers) this.#backlog.add(buffer, batch.memory);
+      for (const buffer of buffers) this.#unsent.add(buffer, batch.memory);
       return;
     }
     this.#parts.budget.hold(batch.memory);
@@ -157,10 +155,10 @@ export class Peer {
     this.#write(buffers, batch.bytes);
   }
 
-  #writeBacklog(): void {
-    const before = this.#backlog.bytes;
-    const buffers = this.#backlog.take(WRITE_BYTES);
-    this.#write(buffers, before - this.#backlog.bytes);
+  #writeUnsent(): void {
+    const before = this.#unsent.bytes;
+    const buffers = this.#unsent.take(WRITE_BYTES);
+    this.#write(buffers, before - this.#unsent.bytes);
   }
 
   #write(buffers: readonly Buffer[], bytes: number): void {
@@ -186,13 +184,13 @@ export class Peer {
       next = this.#flushed.first;
     }
     this.#checkSlow();
-    // The backlog continues in another tick, so that it does not delay other peers.
-    if (this.#backlog.bytes > 0) this.#parts.outlet.add(this);
+    // The rest is written in another tick, so that it does not delay other peers.
+    if (this.#unsent.bytes > 0) this.#parts.flushScheduler.add(this);
     else if (this.#isEnding) this.#parts.socket.end();
   };
 
   #releaseWritten(): void {
-    this.#backlog.written();
+    this.#unsent.written();
     if (this.#writing !== undefined) this.#parts.budget.release(this.#writing);
     this.#writing = undefined;
   }

@@ -1,23 +1,36 @@
-import type { Socket } from "node:net";
+import type { BlockList, Socket } from "node:net";
 import type { Log } from "@fanwire/service";
-import type { ChannelConfig } from "../config.ts";
-import type { CloseReason, RefusalReason, Traffic } from "../counters.ts";
+import type { CloseReason, Counters, RefusalReason } from "../broker/counters.ts";
+import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "../broker/slow-peers.ts";
+import { Pace } from "../data/pace.ts";
+import type { ClassRule } from "../php/classes.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import { Connection } from "./connection.ts";
-import type { Outlet } from "./flush-scheduler.ts";
+import type { FlushScheduler } from "./flush-scheduler.ts";
 import { isInNetworks } from "./networks.ts";
-import { Pace } from "./pace.ts";
 import { Peer } from "./peer.ts";
-import type { Conversations } from "./request-scheduler.ts";
-import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "./slow-peers.ts";
+import type { RequestScheduler } from "./request-scheduler.ts";
+
+type PeersConfig = {
+  /** `undefined` allows any. */
+  readonly allowedNetworks: BlockList | undefined;
+  readonly allowsClass: ClassRule;
+  readonly limits: {
+    readonly peers: number;
+    readonly frameBytes: number;
+    /** Maximum time of one frame; 0 for no limit. */
+    readonly frameMs: number;
+    readonly unsentBytes: number;
+  };
+};
 
 type PeersParts = {
-  readonly config: ChannelConfig;
-  readonly conversations: Conversations;
-  readonly outlet: Outlet;
+  readonly config: PeersConfig;
+  readonly requestScheduler: RequestScheduler;
+  readonly flushScheduler: FlushScheduler;
   readonly budget: BufferBudget;
   readonly slowPeers: SlowPeers;
-  readonly traffic: Traffic;
+  readonly counters: Counters;
   readonly log: Log;
   onClosed(peer: Peer): void;
 };
@@ -59,21 +72,21 @@ export class Peers {
 
   /** Accepts or refuses a new connection. */
   accept(socket: Socket, isUnix: boolean): void {
-    const { config, conversations, traffic, log } = this.#parts;
+    const { config, requestScheduler, counters, log } = this.#parts;
     const refusal = this.#refusal(socket, isUnix);
     if (refusal !== undefined) {
-      traffic.refused[refusal]++;
+      counters.refused[refusal]++;
       log.warn({ reason: refusal, remoteAddress: socket.remoteAddress }, "peer refused");
       socket.destroy();
       return;
     }
-    traffic.accepted++;
+    counters.accepted++;
     const peer = new Peer({
       socket,
       id: ++this.#lastId,
-      outlet: this.#parts.outlet,
+      flushScheduler: this.#parts.flushScheduler,
       budget: this.#parts.budget,
-      traffic,
+      counters,
       maxUnsentBytes: config.limits.unsentBytes,
       onSlow: (slowPeer, isSlow) => this.#parts.slowPeers.onSlow(slowPeer, isSlow),
       onClosed: (_, reason) => this.#onClosed(connection, reason),
@@ -89,7 +102,7 @@ export class Peers {
       },
     });
     this.#connections.add(connection);
-    socket.on("data", (chunk) => conversations.receive(connection.conversation, connection.push(chunk)));
+    socket.on("data", (chunk) => requestScheduler.receive(connection.pending, connection.push(chunk)));
     this.#listenForEnd(connection);
     if (!this.#isReading) connection.setReading("all", false);
     log.debug({ peer: peer.id, remoteAddress: socket.remoteAddress }, "peer connected");
@@ -166,8 +179,8 @@ export class Peers {
   }
 
   #listenForEnd(connection: Connection): void {
-    const { conversations } = this.#parts;
-    const { peer, socket, conversation } = connection;
+    const { requestScheduler } = this.#parts;
+    const { peer, socket, pending } = connection;
     // A PHP client that has closed its writing side does not read either.
     socket.on("end", () => peer.markClosed("ended"));
     let hasFailed = false;
@@ -176,19 +189,19 @@ export class Peers {
     });
     socket.on("close", () => {
       peer.markClosed(hasFailed ? "failed" : "ended");
-      if (conversations.isIdle(conversation)) this.#connections.delete(connection);
+      if (requestScheduler.isIdle(pending)) this.#connections.delete(connection);
     });
   }
 
   #onClosed(connection: Connection, reason: CloseReason): void {
-    const { traffic, log, conversations } = this.#parts;
+    const { counters, log, requestScheduler } = this.#parts;
     const { peer, socket } = connection;
-    traffic.closed[reason]++;
+    counters.closed[reason]++;
     const fields = { peer: peer.id, remoteAddress: socket.remoteAddress, reason };
     if (reason === "ended" || reason === "failed" || reason === "draining") log.debug(fields, "peer disconnected");
     else log.warn(fields, "peer closed");
     connection.forgetFrame();
-    conversations.onClosed(connection.conversation);
+    requestScheduler.onClosed(connection.pending);
     this.#parts.onClosed(peer);
   }
 

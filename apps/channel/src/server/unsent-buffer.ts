@@ -1,4 +1,4 @@
-import { Deque } from "../broker/deque.ts";
+import { Deque } from "../data/deque.ts";
 import type { SharedBytes } from "./buffer-budget.ts";
 
 const largestBlock = 65_536;
@@ -6,8 +6,8 @@ const smallestBlock = 1_024;
 /** Smallest piece in bytes that peers share. Smaller pieces are copied into blocks. */
 const sharedPiece = 4_096;
 
-/** Counts the memory that backlogs hold. */
-export type BacklogBudget = { hold(shared: SharedBytes): void; release(shared: SharedBytes): void };
+/** Counts the memory that unsent buffers hold. */
+export type UnsentBudget = { hold(shared: SharedBytes): void; release(shared: SharedBytes): void };
 
 type Piece = { readonly bytes: Buffer; readonly memory: SharedBytes };
 
@@ -15,8 +15,8 @@ type Piece = { readonly bytes: Buffer; readonly memory: SharedBytes };
  * Unsent bytes of one slow peer. Small pieces are copied into blocks, because each piece costs several hundred bytes. Without
  * blocks a limit in bytes would not bound memory.
  */
-export class Backlog {
-  readonly #budget: BacklogBudget;
+export class UnsentBuffer {
+  readonly #budget: UnsentBudget;
   readonly #pieces = new Deque<Piece>();
   /** Bytes already taken from the first piece. */
   #taken = 0;
@@ -27,7 +27,7 @@ export class Backlog {
   /** Memory of pieces that were taken whole and are not written yet. */
   #unwritten: SharedBytes[] = [];
 
-  constructor(budget: BacklogBudget) {
+  constructor(budget: UnsentBudget) {
     this.#budget = budget;
   }
 

@@ -1,5 +1,5 @@
-import { Deque } from "../broker/deque.ts";
-import { Pace } from "./pace.ts";
+import { Deque } from "../data/deque.ts";
+import { Pace } from "../data/pace.ts";
 
 /** Maximum bytes of waiting deliveries. Beyond it deliveries are made at once, and NATS is not read from meanwhile. */
 const MAX_BYTES = 8_388_608;
@@ -18,14 +18,14 @@ type Delivery = { readonly bytes: number; readonly deliver: () => void };
 export class Deliveries {
   readonly #waiting = new Deque<Delivery>();
   readonly #pace = new Pace(SLICE_MS);
-  readonly #isOutletBehind: () => boolean;
+  readonly #isFlushBehind: () => boolean;
   readonly #onIdle: () => void;
   #bytes = 0;
   #isPlanned = false;
 
   /** `onIdle` is called when no delivery waits any longer. */
-  constructor(isOutletBehind: () => boolean, onIdle: () => void) {
-    this.#isOutletBehind = isOutletBehind;
+  constructor(isFlushBehind: () => boolean, onIdle: () => void) {
+    this.#isFlushBehind = isFlushBehind;
     this.#onIdle = onIdle;
   }
 
@@ -65,7 +65,7 @@ export class Deliveries {
 
   /** Waits until all peers are flushed, because peers share the encoded bytes of one round of deliveries. */
   #mustWait(): boolean {
-    return this.#isOutletBehind() || this.#pace.isOverAfter(0);
+    return this.#isFlushBehind() || this.#pace.isOverAfter(0);
   }
 
   #deliverFirst(): void {

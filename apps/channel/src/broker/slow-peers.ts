@@ -1,6 +1,6 @@
-import type { Subscriptions } from "../broker/subscriptions.ts";
-import { Pace } from "./pace.ts";
-import type { Peer } from "./peer.ts";
+import { Pace } from "../data/pace.ts";
+import type { BrokerPeer } from "./broker-peer.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 /** Maximum time without progress of a peer for which others wait. */
 export const STALL_MS = 10_000;
@@ -14,13 +14,13 @@ type Slow = { readonly since: number };
  * publishers for a bounded time.
  */
 export class SlowPeers {
-  readonly #subscriptions: Subscriptions<Peer>;
-  readonly #onFree: (peer: Peer) => void;
-  readonly #peers = new Map<Peer, Slow>();
+  readonly #subscriptions: Subscriptions<BrokerPeer>;
+  readonly #onFree: (peer: BrokerPeer) => void;
+  readonly #peers = new Map<BrokerPeer, Slow>();
   readonly #pace = new Pace();
 
   /** `onFree` is called when a peer has caught up or is closed. */
-  constructor(subscriptions: Subscriptions<Peer>, onFree: (peer: Peer) => void) {
+  constructor(subscriptions: Subscriptions<BrokerPeer>, onFree: (peer: BrokerPeer) => void) {
     this.#subscriptions = subscriptions;
     this.#onFree = onFree;
   }
@@ -29,7 +29,7 @@ export class SlowPeers {
     return this.#peers.size;
   }
 
-  onSlow(peer: Peer, isSlow: boolean): void {
+  onSlow(peer: BrokerPeer, isSlow: boolean): void {
     if (isSlow) this.#peers.set(peer, { since: performance.now() });
     else if (this.#peers.delete(peer)) this.#onFree(peer);
   }
@@ -61,7 +61,7 @@ export class SlowPeers {
 }
 
 /** Returns whether the peer's unsent bytes have made no progress for {@link STALL_MS}. */
-export function isStalled(peer: Peer, now: number): boolean {
+export function isStalled(peer: BrokerPeer, now: number): boolean {
   const since = peer.stalledSince;
   return since !== undefined && now - since > STALL_MS;
 }

@@ -1,5 +1,5 @@
-import type { HostileRequest, IgnoredRequest, Request } from "./wire/client-message.ts";
-import type { FrameError } from "./wire/frames.ts";
+import type { HostileRequest, IgnoredRequest, Request } from "../wire/client-message.ts";
+import type { FrameError } from "../wire/frames.ts";
 
 /** Why a peer was refused. The label of a metric. */
 export type RefusalReason = "network" | "peer-limit";
@@ -22,7 +22,7 @@ export type CloseReason =
 export type PauseReason = "nats" | "unstored-items" | "slow-subscriber" | "buffered-bytes";
 
 /** Counters of a channel server. They are plain numbers, because the hot path adds to them; metrics.ts exports them. */
-export type Traffic = {
+export type Counters = {
   accepted: number;
   readonly refused: Record<RefusalReason, number>;
   readonly closed: Record<CloseReason, number>;
@@ -43,7 +43,7 @@ export type Traffic = {
   readonly pauses: Record<PauseReason, number>;
 };
 
-export function newTraffic(): Traffic {
+export function newCounters(): Counters {
   return {
     accepted: 0,
     refused: { network: 0, "peer-limit": 0 },
