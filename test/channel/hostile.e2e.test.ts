@@ -170,7 +170,6 @@ test("limits: peers, channels and queues of one peer, frames, networks", async (
     env: {
       CHANNEL_MAX_PEERS: "3",
       CHANNEL_MAX_SUBSCRIPTIONS: "5",
-      CHANNEL_MAX_WATCHES: "2",
       CHANNEL_MAX_FRAME_BYTES: "2000",
     },
   });
@@ -185,8 +184,11 @@ test("limits: peers, channels and queues of one peer, frames, networks", async (
   subscriber?.publish(["e"], 1);
   await until("at the limit it is served", () => subscriber?.payloads.length === 1);
   subscriber?.subscribe("f");
-  watcher?.watch("a", "b", "a");
-  watcher?.watch("c");
+  for (let count = 0; count < 1_000; count++) watcher?.watch(`queue ${count}`);
+  watcher?.watch("queue 0", "queue 999");
+  await until("all are watched", async () => (await metric(strict.adminUrl, "fanwire_channel_queues")) === 1_000);
+  expect(watcher?.isClosed()).toBe(false);
+  watcher?.watch("one too many");
   sender?.publish(["x"], "y".repeat(1_900));
   sender?.publish(["x"], "y".repeat(2_000));
   await until("all are closed", () => peers.every((peer) => peer.isClosed()));

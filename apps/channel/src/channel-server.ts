@@ -156,7 +156,9 @@ function createServer(config: ChannelConfig, log: Log) {
     bus.arrive(natsBus);
     warnOfSmallPayload(natsBus, limits.frameBytes, log);
     const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
-    queues.start(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
+    queues.start(
+      new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues, maxAgeMs: 0 }, log),
+    );
   };
 
   /** Processes what was read from peers, delivers the results, and ends the connections. */

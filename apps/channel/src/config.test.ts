@@ -13,7 +13,7 @@ test("an empty environment gives the documented defaults", () => {
     allowedNetworks: undefined,
     broadcastEvents: ["вещание", "broadcast", "广播"],
     limits: { peers: 10_000, frameBytes: 10_485_760, unsentBytes: 10_485_760, subscriptions: 200_000 },
-    queues: { maxBytes: 1_073_741_824, maxAgeMs: 0, replicas: 1 },
+    queues: { maxBytes: 1_073_741_824, replicas: 1 },
   });
   expect(Object.isFrozen(config)).toBe(true);
 });

@@ -62,9 +62,6 @@ export const channelSettings = {
   CHANNEL_MAX_SUBSCRIPTIONS: setting
     .integer({ min: 1, max: 10_000_000, default: 200_000 })
     .describe("Maximum channels to which a peer subscribes. A peer that exceeds it is closed."),
-  CHANNEL_MAX_WATCHES: setting
-    .integer({ min: 1, max: 1_000_000, default: 1_000 })
-    .describe("Maximum queues that a peer watches. A peer that exceeds it is closed."),
   CHANNEL_MAX_UNCONFIRMED_BYTES: setting
     .integer({ min: 65_536, max: 1_073_741_824, default: 8 * MIB })
     .describe("Maximum bytes in flight to NATS. Above it, reading from peers is paused (TCP backpressure)."),
@@ -78,9 +75,6 @@ export const channelSettings = {
     .describe(
       "Maximum size of the JetStream stream of the queues. When it is full, items wait in the channel servers. Used when the stream is created.",
     ),
-  CHANNEL_QUEUE_MAX_AGE_SECONDS: setting
-    .integer({ min: 0, max: 315_360_000, default: 0 })
-    .describe("Age at which undelivered queue items expire; 0 for never. Used when the stream is created."),
   CHANNEL_QUEUE_REPLICAS: setting
     .integer({ min: 1, max: 5, default: 1 })
     .describe("Number of NATS servers that store a copy of the queues. Used when the stream is created."),
@@ -103,12 +97,7 @@ export type ChannelConfig = {
   /** Whether objects of a class are passed on. */
   readonly allowsClass: ClassRule;
   readonly limits: Limits;
-  readonly queues: {
-    readonly maxBytes: number;
-    /** 0 means no limit. */
-    readonly maxAgeMs: number;
-    readonly replicas: number;
-  };
+  readonly queues: { readonly maxBytes: number; readonly replicas: number };
   readonly drainMs: number;
 };
 
@@ -120,7 +109,6 @@ export type Limits = {
   readonly unsentBytes: number;
   readonly bufferedBytes: number;
   readonly subscriptions: number;
-  readonly watches: number;
   readonly unconfirmedBytes: number;
   readonly unstoredBytes: number;
 };
@@ -146,13 +134,11 @@ export function readConfig(env: NodeJS.ProcessEnv): ChannelConfig {
       unsentBytes: values.CHANNEL_MAX_UNSENT_BYTES,
       bufferedBytes: values.CHANNEL_MAX_BUFFERED_BYTES,
       subscriptions: values.CHANNEL_MAX_SUBSCRIPTIONS,
-      watches: values.CHANNEL_MAX_WATCHES,
       unconfirmedBytes: values.CHANNEL_MAX_UNCONFIRMED_BYTES,
       unstoredBytes: values.CHANNEL_MAX_UNSTORED_BYTES,
     },
     queues: {
       maxBytes: values.CHANNEL_QUEUE_MAX_BYTES,
-      maxAgeMs: values.CHANNEL_QUEUE_MAX_AGE_SECONDS * 1_000,
       replicas: values.CHANNEL_QUEUE_REPLICAS,
     },
     drainMs: values.CHANNEL_DRAIN_SECONDS * 1_000,

@@ -18,9 +18,8 @@ type DispatcherParts = {
   readonly subscriptions: Subscriptions<BrokerPeer>;
   readonly localQueues: LocalQueues<BrokerPeer>;
   readonly limits: {
-    /** Maximum channels and queues of one peer. */
+    /** Maximum channels to which one peer subscribes. */
     readonly subscriptions: number;
-    readonly watches: number;
     /** Maximum unsent bytes of one peer. */
     readonly unsentBytes: number;
   };
@@ -33,6 +32,9 @@ type DispatcherParts = {
   };
   readonly deliveries: Deliveries;
 };
+
+/** Maximum queues that one peer watches. A peer that exceeds it is closed. */
+const MAX_WATCHES = 1_000;
 
 /** Share of a peer's maximum unsent bytes. Publishers wait while more bytes from NATS are not delivered yet. */
 const RETURNED_SHARE = 1 / 8;
@@ -134,7 +136,7 @@ export class Dispatcher {
   }
 
   #mayWatch(peer: BrokerPeer, key: string): boolean {
-    const { localQueues, limits } = this.#parts;
-    return localQueues.countOf(peer) < limits.watches || localQueues.has(peer, key);
+    const { localQueues } = this.#parts;
+    return localQueues.countOf(peer) < MAX_WATCHES || localQueues.has(peer, key);
   }
 }
