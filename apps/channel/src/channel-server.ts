@@ -1,19 +1,9 @@
-import { randomUUID } from "node:crypto";
 import { setImmediate as nextTick } from "node:timers/promises";
 import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
-import { Bridge } from "./broker/bridge.ts";
+import { createBroker } from "./broker/broker.ts";
 import { newCounters } from "./broker/counters.ts";
-import { Deliveries } from "./broker/deliveries.ts";
-import { Dispatcher } from "./broker/dispatcher.ts";
-import { Events } from "./broker/events.ts";
-import { LocalQueues } from "./broker/local-queues.ts";
-import { PendingItems } from "./broker/pending-items.ts";
-import { PublishWindow } from "./broker/publish-window.ts";
-import { Queues } from "./broker/queues.ts";
-import { SlowPeers } from "./broker/slow-peers.ts";
-import { Subscriptions } from "./broker/subscriptions.ts";
 import type { ChannelConfig } from "./config.ts";
 import { createChannelMetrics } from "./metrics.ts";
 import { BufferBudget } from "./server/buffer-budget.ts";
@@ -78,20 +68,12 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
   return { port, adminPort, stop: stopOnce, [Symbol.asyncDispose]: stopOnce };
 }
 
-/**
- * Divisor of a peer's maximum unsent bytes. The quotient bounds the bytes in flight through NATS to our own subscribers.
- * Publishers wait at half of the maximum. If NATS hangs, twice the quotient may be in flight, and the sum stays below the maximum.
- */
-const RETURNING_SHARE = 8;
-
 /** Creates all parts between the peers' sockets and NATS. */
 function createServer(config: ChannelConfig, log: Log) {
-  const { limits, allowsClass } = config;
+  const { limits } = config;
   const bus = new LateBus();
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
-  const subscriptions = new Subscriptions<Peer>();
-  const localQueues = new LocalQueues<Peer>();
   const onFree = () => requestScheduler.resume();
   const flushScheduler: FlushScheduler = new FlushScheduler(() => {
     budget.checkOutbound();
@@ -103,53 +85,20 @@ function createServer(config: ChannelConfig, log: Log) {
     onOutboundLow: onFree,
     onWaiting: (isHigh) => peers.setReading(!isHigh),
   });
-  const slowPeers = new SlowPeers(subscriptions, (peer) => {
-    requestScheduler.resume();
-    if (!peer.isClosed) queues.onCaughtUp(peer);
-  });
-  const deliveries = new Deliveries(() => flushScheduler.isBehind, onFree);
-
-  const publishWindow = new PublishWindow(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
-  const pendingItems = new PendingItems({
-    serverId: randomUUID(),
-    maxBytes: limits.unstoredBytes,
-    counters,
-    log,
-    onFree,
-  });
-  const { broadcastEvents } = config;
-  const bridge = new Bridge({ bus, publishWindow, subjects, subscriptions, deliveries, broadcastEvents, counters });
-  const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
-  const events = new Events({
-    bus,
-    publishWindow,
-    subjects,
-    subscriptions,
-    deliveries,
-    counters,
-    allowsClass,
-    onChannel,
-  });
-  const queues = new Queues({ subjects, local: localQueues, pendingItems, slowPeers, counters, allowsClass });
-  const congestion = { publishWindow, pendingItems, slowPeers, budget, deliveries };
-  const dispatcher = new Dispatcher({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
+  const isFlushBehind = () => flushScheduler.isBehind;
+  const broker = createBroker({ bus, subjects, counters, log, config, budget, isFlushBehind, onFree });
+  const { dispatcher, queues, pendingItems, deliveries, slowPeers } = broker;
   const requestScheduler = new RequestScheduler({ dispatcher, counters, log });
   const onClosed = (peer: Peer) => dispatcher.onClosed(peer);
   const peers = new Peers({ config, requestScheduler, flushScheduler, budget, slowPeers, counters, log, onClosed });
 
   const metrics = createChannelMetrics(counters, bus, () => ({
     ...peers.heldBytes,
+    ...broker.measures(),
     peers: peers.count,
-    channels: subscriptions.channelCount,
-    queues: localQueues.queueCount,
-    unconfirmedBytes: publishWindow.unconfirmedBytes,
-    unstoredItems: pendingItems.itemCount,
-    unstoredBytes: pendingItems.bytes,
     waitingPeers: requestScheduler.waitingCount,
-    slowPeers: slowPeers.count,
     bufferedBytes: budget.usedBytes,
     waitingFrames: budget.waitingFrames,
-    deliveryBytes: deliveries.bytes,
   }));
 
   const onConnected = (natsBus: NatsBus) => {

@@ -133,7 +133,7 @@ class NaiveServer {
   readonly #watched = new Map<number, string[]>();
 
   watch(peer: number, key: string, name: number): void {
-    const queue = this.#see(key, name);
+    const queue = this.#queueOf(key, name);
     if (queue.watchers.includes(peer)) return;
     queue.watchers.push(peer);
     this.#watched.set(peer, [...(this.#watched.get(peer) ?? []), key]);
@@ -165,11 +165,11 @@ class NaiveServer {
   }
 
   enqueue(key: string, name: number, item: number): void {
-    this.#see(key, name).items.push(item);
+    this.#queueOf(key, name).items.push(item);
     this.#dispatch(key);
   }
 
-  #see(key: string, name: number) {
+  #queueOf(key: string, name: number) {
     const queue = this.#queues.get(key) ?? { name, watchers: [], consumers: [], items: [] };
     this.#queues.set(key, queue);
     return queue;

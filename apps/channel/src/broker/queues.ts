@@ -18,7 +18,7 @@ type Watched = {
 
 type QueuesParts = {
   readonly subjects: Subjects;
-  readonly local: LocalQueues<BrokerPeer>;
+  readonly localQueues: LocalQueues<BrokerPeer>;
   readonly pendingItems: PendingItems;
   readonly slowPeers: SlowPeers;
   readonly counters: Counters;
@@ -56,24 +56,24 @@ export class Queues {
   }
 
   watch(peer: BrokerPeer, { key, raw }: Name): void {
-    const isFirst = this.#parts.local.watch(peer, key, raw);
+    const isFirst = this.#parts.localQueues.watch(peer, key, raw);
     if (isFirst) this.#watched.set(key, { since: Date.now(), taker: undefined });
   }
 
   unwatch(peer: BrokerPeer, key: string): void {
-    const isUnwatched = this.#parts.local.unwatch(peer, key);
+    const isUnwatched = this.#parts.localQueues.unwatch(peer, key);
     if (isUnwatched) this.#stopTaking(key);
     else this.#requestItems(key);
   }
 
   /** Reserves one item of each queue that the peer watches. */
   reserve(peer: BrokerPeer): void {
-    for (const key of this.#parts.local.reserve(peer)) this.#requestItems(key);
+    for (const key of this.#parts.localQueues.reserve(peer)) this.#requestItems(key);
   }
 
   disconnect(peer: BrokerPeer): void {
-    const keys = this.#parts.local.keysOf(peer);
-    for (const key of this.#parts.local.disconnect(peer)) this.#stopTaking(key);
+    const keys = this.#parts.localQueues.keysOf(peer);
+    for (const key of this.#parts.localQueues.disconnect(peer)) this.#stopTaking(key);
     for (const key of keys) this.#requestItems(key);
   }
 
@@ -85,15 +85,15 @@ export class Queues {
 
   /** Must be called when a slow peer has caught up. */
   onCaughtUp(peer: BrokerPeer): void {
-    for (const key of this.#parts.local.keysOf(peer)) this.#requestItems(key);
+    for (const key of this.#parts.localQueues.keysOf(peer)) this.#requestItems(key);
   }
 
   /** Dispatcher one item for each peer that has reserved one and may receive it. */
   #requestItems(key: string): void {
     const watched = this.#watched.get(key);
     if (watched === undefined) return;
-    const { local, slowPeers } = this.#parts;
-    const armed = local.armedCount(key, slowPeers.count > 0 ? canTake : undefined);
+    const { localQueues, slowPeers } = this.#parts;
+    const armed = localQueues.armedCount(key, slowPeers.count > 0 ? canTake : undefined);
     if (armed > 0 && watched.taker === undefined) {
       const subject = this.#subject(key);
       const name = subject.slice(subject.lastIndexOf(".") + 1);
@@ -108,7 +108,7 @@ export class Queues {
   }
 
   #onItem(key: string, item: WorkItem): void {
-    const { counters, local } = this.#parts;
+    const { counters, localQueues } = this.#parts;
     const payload = this.#payloadOf(key, item);
     if (payload === undefined) {
       counters.refusedFromNats["queue-item"]++;
@@ -116,7 +116,7 @@ export class Queues {
       this.#requestItems(key);
       return;
     }
-    const peer = this.#isStopped ? undefined : local.nextArmed(key, canTake);
+    const peer = this.#isStopped ? undefined : localQueues.nextArmed(key, canTake);
     // Without a peer that may receive it, the item stays first in its queue.
     if (peer === undefined) item.giveBack();
     else {
@@ -136,7 +136,7 @@ export class Queues {
     if (read?.key !== key) return undefined;
     // The name is the first form that created the queue: that of the item, unless the queue was watched on this server before.
     const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;
-    const localName = since < item.storedAt ? this.#parts.local.nameOf(key) : undefined;
+    const localName = since < item.storedAt ? this.#parts.localQueues.nameOf(key) : undefined;
     if (localName === undefined) return item.content;
     // If the other form exceeds the largest frame, the item keeps its form. Clients treat both alike.
     return encodeQueueItem(localName, read.data) ?? item.content;
