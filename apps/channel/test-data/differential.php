@@ -75,7 +75,7 @@ if ($argv[1] === "make") {
         foreach ($request["channels"] as $channel) {
             $wanted[] = bin2hex(serialize(["type" => "event", "channel" => $channel, "data" => $request["data"]]));
         }
-        // The bytes say it all but how they read: a graph of the same shape prints the same.
+        // Equal bytes may be read differently, but graphs of the same shape print the same.
         foreach ($frames as $frame) if (print_r(unserialize($frame)["data"], true) !== print_r($request["data"], true)) $wanted = ["differs"];
         echo implode(" ", $wanted), "\n";
     }

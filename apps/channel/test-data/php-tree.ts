@@ -1,6 +1,6 @@
 import fc from "fast-check";
 
-/** A PHP value as a test builds it; `again` and `reference` point back to some object or value met before. */
+/** A PHP value that a test builds. `again` and `reference` point to an earlier object or value. */
 export type PhpTree =
   | { type: "null" }
   | { type: "bool"; value: boolean }
@@ -18,7 +18,7 @@ const string = fc
   .tuple(fc.uint8Array({ maxLength: 12 }), fc.nat(5))
   .map(([bytes, dice]): PhpTree => ({ type: "string", bytes, isEscaped: dice === 0 }));
 
-// Bytes that would end a value, were they read as grammar.
+// Bytes that would end a value if the scanner read them as grammar.
 const trap = fc
   .constantFrom('";}', "R:9;", '";s:1:"', "}}", "r:5;", "")
   .map((text): PhpTree => ({ type: "string", bytes: Buffer.from(text), isEscaped: false }));
@@ -50,7 +50,7 @@ const special: fc.Arbitrary<PhpTree> = fc.oneof(
 
 const className = fc.constantFrom("stdClass", "App\\User", "a", "Füße\x80");
 
-/** Any PHP value, with everything its serialized form may contain. */
+/** Any PHP value, with all elements of the serialization format. */
 export const phpTree: fc.Arbitrary<PhpTree> = fc.letrec<{ value: PhpTree }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 5, withCrossShrink: true },
@@ -67,7 +67,7 @@ export const phpTree: fc.Arbitrary<PhpTree> = fc.letrec<{ value: PhpTree }>((tie
   ),
 })).value;
 
-/** Whether every PHP reads the value, whatever classes it has. */
+/** Returns whether every PHP reads the value with any classes. */
 export function isSafeTree(tree: PhpTree): boolean {
   if (tree.type === "enum" || tree.type === "opaque") return false;
   if (tree.type !== "array" && tree.type !== "object") return true;

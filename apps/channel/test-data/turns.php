@@ -1,6 +1,6 @@
 <?php
 // The subscribers of one channel as the original keeps them: a PHP array and its internal pointer.
-// Reads one run per line ("+3" subscribes peer 3, "-3" ends it, "." is a publishLoop); writes whose turn it was each time.
+// Reads one run per line ("+3" subscribes peer 3, "-3" ends it, "." is a publishLoop); writes the peer of each turn.
 
 while (($line = fgets(STDIN)) !== false) {
     $peers = []; $turns = [];

@@ -6,7 +6,7 @@ export type OnWritten = (isWritten: boolean) => void;
 /** The broker's view of a connected peer. */
 export interface BrokerPeer {
   readonly isClosed: boolean;
-  /** Whether so many bytes wait for the peer that its publishers must wait. */
+  /** Whether publishers must wait until the peer has read more. */
   readonly isSlow: boolean;
   /** Time of the last progress while unsent bytes wait, by `performance.now()`, or `undefined` when none wait. */
   readonly stalledSince: number | undefined;

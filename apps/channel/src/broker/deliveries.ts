@@ -1,7 +1,7 @@
 import { Deque } from "../data/deque.ts";
 import { Pace } from "../data/pace.ts";
 
-/** Maximum bytes of waiting deliveries. Beyond it deliveries are made at once, and NATS is not read from meanwhile. */
+/** Maximum bytes of waiting deliveries. Above it, deliveries are made at once, and NATS is not read until they end. */
 const MAX_BYTES = 8_388_608;
 /** Memory in bytes of a waiting delivery beside its content. */
 const DELIVERY_COST = 300;

@@ -102,7 +102,7 @@ export class Events {
     this.#parts.deliveries.add(message.data.length, () => this.#deliverInTurn(key, message.data));
   }
 
-  /** Checks a message from NATS, because anybody can publish there and a PHP peer ends when it cannot read a frame. */
+  /** Checks a message from NATS, because any NATS client can publish there, and a PHP peer ends when it cannot read a frame. */
   #isEventOf(key: string, message: BusMessage): boolean {
     const { counters, allowsClass } = this.#parts;
     counters.receivedEvents++;

@@ -6,7 +6,7 @@ const name = new Uint8Array([1]);
 const otherName = new Uint8Array([2]);
 
 describe("the consumers of a queue", () => {
-  it("get items in the order in which they were armed, one each", () => {
+  it("receive one item each in the order in which they were armed", () => {
     const queues = new LocalQueues<string>();
     for (const peer of ["A", "B", "C"]) queues.watch(peer, "q", name);
     for (const peer of ["C", "A", "C"]) queues.reserve(peer);
@@ -16,7 +16,7 @@ describe("the consumers of a queue", () => {
     expect(served).toEqual(["C", "A", undefined]);
   });
 
-  it("are not armed by watching alone, nor by a reserve before it", () => {
+  it("are not armed by watching alone, or by an earlier reserve", () => {
     const queues = new LocalQueues<string>();
 
     const without = queues.reserve("A");
@@ -25,7 +25,7 @@ describe("the consumers of a queue", () => {
     expect([without, queues.armedCount("q"), queues.nextArmed("q")]).toEqual([[], 0, undefined]);
   });
 
-  it("are armed on every queue they watch, in the order of watching", () => {
+  it("are armed on every watched queue in the order of watching", () => {
     const queues = new LocalQueues<string>();
     for (const key of ["z", "a", "z", "m"]) queues.watch("A", key, name);
     queues.unwatch("A", "z");
@@ -91,7 +91,7 @@ describe("the consumers of a queue", () => {
 });
 
 describe("the name of a queue", () => {
-  it("is the one it was first watched by, as long as it is watched", () => {
+  it("is that of its first watcher while it is watched", () => {
     const queues = new LocalQueues<string>();
     queues.watch("A", "q", name);
     queues.watch("B", "q", otherName);
@@ -103,7 +103,7 @@ describe("the name of a queue", () => {
     expect([whileWatched, queues.nameOf("q")]).toEqual([name, undefined]);
   });
 
-  it("is the one it was first filled by, until it is neither watched nor filled", () => {
+  it("is that of its first item until it has neither watchers nor items", () => {
     const queues = new LocalQueues<string>();
     expect(queues.enqueued("q", otherName)).toEqual(otherName);
     queues.watch("A", "q", name);
@@ -116,7 +116,7 @@ describe("the name of a queue", () => {
     expect([whileFilled, queues.nameOf("q"), queues.queueCount]).toEqual([otherName, undefined, 0]);
   });
 
-  it("is a copy that does not keep the network chunk it came in", () => {
+  it("is a copy, so that its network chunk is freed", () => {
     const chunk = new Uint8Array(65_536);
     const queues = new LocalQueues<string>();
 
@@ -126,7 +126,7 @@ describe("the name of a queue", () => {
   });
 });
 
-/** The original's queues, items included, with plain arrays. */
+/** A model of the original's queues and their items with plain arrays. */
 class NaiveServer {
   readonly sent: string[] = [];
   readonly #queues = new Map<string, { name: number; watchers: number[]; consumers: number[]; items: number[] }>();
@@ -183,7 +183,7 @@ class NaiveServer {
   }
 }
 
-/** Ours, with the items beside it as the server keeps them in a stream. */
+/** Our queues, with the items in memory instead of a stream. */
 class ServerWithStream {
   readonly sent: string[] = [];
   readonly queues = new LocalQueues<number>();

@@ -130,7 +130,7 @@ export class Queues {
     this.#requestItems(key);
   }
 
-  /** Returns the payload for the peer, or `undefined` if the stored message is no item of this queue. Anybody may have stored it. */
+  /** Returns the payload for the peer, or `undefined` if the stored message is no item of this queue, because any NATS client can store one. */
   #payloadOf(key: string, item: WorkItem): Uint8Array | undefined {
     const read = readQueueItem(item.content, this.#parts.allowsClass);
     if (read?.key !== key) return undefined;

@@ -22,14 +22,14 @@ function turns(subscriptions: Subscriptions<string>, count: number): string {
 }
 
 describe("subscriptions", () => {
-  it("are visited in their order, each once however often it was asked for", () => {
+  it("are visited once each in their order, even after repeated subscribes", () => {
     const subscriptions = withPeers("A", "B", "A", "C", "B");
 
     expect(subscribersOf(subscriptions, "c")).toEqual(["A", "B", "C"]);
     expect(subscribersOf(subscriptions, "other")).toEqual([]);
   });
 
-  it("report a channel's first subscriber and the loss of its last", () => {
+  it("report the first subscriber of a channel and the removal of its last", () => {
     const subscriptions = new Subscriptions<string>();
 
     expect([subscriptions.subscribe("A", "c"), subscriptions.subscribe("A", "c")]).toEqual([true, false]);
@@ -39,7 +39,7 @@ describe("subscriptions", () => {
     expect([subscriptions.channelCount, subscriptions.countOf("A"), subscriptions.countOf("B")]).toEqual([0, 0, 0]);
   });
 
-  it("all end with their peer, and the emptied channels are returned", () => {
+  it("end when their peer disconnects, and the emptied channels are returned", () => {
     const subscriptions = new Subscriptions<string>();
     for (const key of ["a", "b", "c"]) subscriptions.subscribe("A", key);
     subscriptions.subscribe("B", "b");
@@ -61,13 +61,13 @@ describe("subscriptions", () => {
 
     subscriptions.forEach("c", (peer) => {
       visited.push(peer);
-      if (peer === "B") for (const gone of ["A", "B", "C", "D"]) subscriptions.disconnect(gone);
+      if (peer === "B") for (const other of ["A", "B", "C", "D"]) subscriptions.disconnect(other);
     });
 
     expect(visited).toEqual(["A", "B", "E"]);
   });
 
-  it("of one peer are ended in time proportional to their own number", () => {
+  it("of one peer end in time proportional to their number", () => {
     const subscriptions = new Subscriptions<number>();
     for (let peer = 0; peer < 10_000; peer++) subscriptions.subscribe(peer, "crowded");
     for (let channel = 0; channel < 100_000; channel++) subscriptions.subscribe(-1, `own ${channel}`);
@@ -138,7 +138,7 @@ describe("the turn in a channel", () => {
   });
 });
 
-/** The original's array of one channel, with holes, and its internal pointer: zend_hash in slow motion. */
+/** A model of the original's PHP array for one channel, with holes and an internal pointer as in zend_hash. */
 class PhpArray {
   #slots: (number | undefined)[] = [];
   #pointer = 0;

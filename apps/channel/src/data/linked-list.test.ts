@@ -9,7 +9,7 @@ function valuesOf<T>(list: LinkedList<T>): T[] {
 }
 
 describe("a linked list", () => {
-  it("holds what an array would hold after the same appends and removals", () => {
+  it("contains the same values as an array after the same appends and removals", () => {
     const steps = fc.array(fc.oneof(fc.constant("append" as const), fc.nat(20)), { maxLength: 60 });
 
     fc.assert(

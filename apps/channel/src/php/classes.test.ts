@@ -107,7 +107,7 @@ describe("values that may end a PHP process", () => {
     expect(accepts(text)).toBe(true);
   });
 
-  it.each(otherClasses)("an object of %j is refused wherever it stands", (name) => {
+  it.each(otherClasses)("an object of %j is refused at any depth", (name) => {
     const object = `O:${name.length}:"${name}":0:{}`;
     const places = [
       object,
@@ -127,7 +127,7 @@ describe("values that may end a PHP process", () => {
 });
 
 describe("classes that the operator allows", () => {
-  it("are named, or belong to a named namespace, in any case of ASCII letters", () => {
+  it("are named or belong to a named namespace, in any case of ASCII letters", () => {
     const allows = allowClasses(["Point", "App\\User", "Shop\\*"]);
     const allowed = ["Point", "POINT", "app\\user", "Shop\\Order", "shop\\deep\\Item", "stdClass"];
     const others = ["Points", "App\\User\\Role", "App\\Other", "Shop", "Shopping\\Order", "My\\Shop\\Order", "\\Point"];
@@ -158,16 +158,13 @@ describe("classes that the operator allows", () => {
     expect(["PDO", "Random\\Engine\\Secure", "Points"].filter(allows)).toEqual([]);
   });
 
-  it.each([[[]], [["none"]]])(
-    "are with %j only those that PHP reads in any form, and well-formed values of PHP",
-    (patterns) => {
-      const allows = allowClasses(patterns);
-      const accepted = safe.filter((text) => isWholeValue(latin1(text), 1, allows));
+  it.each([[[]], [["none"]]])("with %j are only harmless ones and well-formed values of PHP", (patterns) => {
+    const allows = allowClasses(patterns);
+    const accepted = safe.filter((text) => isWholeValue(latin1(text), 1, allows));
 
-      expect(["App\\User", "Point", "none", ...otherClasses].filter(allows)).toEqual([]);
-      expect(accepted).toEqual(safe.filter((text) => !/App|Shop/.test(text)));
-    },
-  );
+    expect(["App\\User", "Point", "none", ...otherClasses].filter(allows)).toEqual([]);
+    expect(accepted).toEqual(safe.filter((text) => !/App|Shop/.test(text)));
+  });
 
   it("are written as PHP writes class names, without a leading backslash", () => {
     const patterns = ["Point", "App\\User", "App\\*", "*", "*\\*", "none", "Событие", "_a1"];
@@ -209,7 +206,7 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
     return spawnSync("php", ["-r", script], { encoding: "latin1" }).stdout.trimEnd().split("\n");
   }
 
-  /** Each name as PHP takes it for the same class. */
+  /** Returns spellings that PHP reads as the same class. */
   const spellings = (name: string) => [name, name.toLowerCase(), name.toUpperCase(), `\\${name}`];
   const bodies = [
     "0:{}",
@@ -230,7 +227,7 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
     `a:3:{i:0;O:8:"stdClass":0:{}i:1;r:2;i:2;${object}}`,
   ];
 
-  it("PHP reads without a warning whatever is accepted", () => {
+  it("PHP reads every accepted value without a warning", () => {
     expect(failuresOf(safe)).toEqual(safe.map(() => ""));
   });
 

@@ -4,7 +4,7 @@ import { phpTree, serializeTree } from "../../test-data/php-tree.ts";
 import { shiftReferences, type ValueRange } from "./references.ts";
 import { Scanner } from "./scanner.ts";
 
-/** The value alone, as if it were the one at `slot` of a message. */
+/** Returns the value as it is written at `slot` of a message. */
 function rangeOf(bytes: Buffer, slot: number): ValueRange {
   const scanner = new Scanner(bytes, slot - 1);
   expect(scanner.skipValue()).toBe(true);
@@ -28,7 +28,7 @@ describe("shifting the back-references of a value", () => {
     );
   });
 
-  it("is undone by shifting back", () => {
+  it("is reversed by shifting back", () => {
     const slot = fc.integer({ min: 1, max: 200 });
 
     fc.assert(
@@ -43,13 +43,13 @@ describe("shifting the back-references of a value", () => {
     );
   });
 
-  it("does not copy a value that has none", () => {
+  it("does not copy a value without references", () => {
     const bytes = Buffer.from('s:4:"R:9;";');
 
     expect(shiftReferences(rangeOf(bytes, 7), 7, 4)?.buffer).toBe(bytes.buffer);
   });
 
-  it("refuses a reference to something in front of the value", () => {
+  it("refuses a reference to a slot in front of the value", () => {
     const bytes = Buffer.from("a:1:{i:0;R:4;}");
     const references = [{ start: 11, end: 12, slot: 4 }];
 

@@ -30,7 +30,7 @@ describe("the identity of a scalar as array key", () => {
     expect(others.map(keyOf)).toEqual(["05", " 5", "+5", "5.0", "-5"]);
   });
 
-  it("keeps strings apart from integers that they only resemble", () => {
+  it("distinguishes strings from integers that they resemble", () => {
     expect([keyOf("i:-0;"), keyOf('s:2:"-0";')]).toEqual(["0", "-0"]);
     expect([keyOf("i:9223372036854775808;"), keyOf('s:19:"9223372036854775808";')]).toEqual([
       "9223372036854775807",
@@ -43,17 +43,17 @@ describe("the identity of a scalar as array key", () => {
     expect(keyOf('s:4:"\0\xff\xd0\xb2";')).toBe("\0\xff\xd0\xb2");
   });
 
-  it("makes numbers of booleans, and nothing of null", () => {
+  it("is a digit for booleans and empty for null", () => {
     expect(["b:1;", "b:0;", "N;"].map(keyOf)).toEqual(["1", "0", ""]);
   });
 
-  it("drops the fraction of floats, wraps large ones, and makes 0 of what is not finite", () => {
+  it("drops the fraction of floats, wraps large ones, and is 0 for those that are not finite", () => {
     const floats = ["d:2.9;", "d:-1.5;", "d:-0.5;", "d:NAN;", "d:-INF;", "d:1.0E+19;", "d:1.0E+30;"];
 
     expect(floats.map(keyOf)).toEqual(["2", "-1", "0", "0", "0", "-8446744073709551616", "5076964154930102272"]);
   });
 
-  it("does not exist for anything else", () => {
+  it("is undefined for any other value", () => {
     const others = ["a:0:{}", 'O:1:"A":0:{}', 'E:6:"A:Case";', 'a:1:{i:0;s:1:"x";}'];
 
     expect(others.map(keyOf)).toEqual([undefined, undefined, undefined, undefined]);

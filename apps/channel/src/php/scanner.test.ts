@@ -30,7 +30,7 @@ describe("scanning a serialized value", () => {
     );
   });
 
-  it("never takes a truncated value for a whole one", () => {
+  it("never accepts a truncated value", () => {
     fc.assert(
       fc.property(phpTree, (tree) => {
         const { bytes } = serializeTree(tree);
@@ -42,7 +42,7 @@ describe("scanning a serialized value", () => {
     );
   });
 
-  it("never throws and stays within bounds, whatever the bytes", () => {
+  it("never throws and stays within bounds for any bytes", () => {
     const alphabet = fc.constantFrom(...'aOCERrsSNbid:;"{}0123456789+-.\\eEINF');
     const grammarLike = fc.array(alphabet, { maxLength: 60 }).map((letters) => Buffer.from(letters.join("")));
 
@@ -143,17 +143,17 @@ describe("scanning a serialized value", () => {
     expect(accepts(text)).toBe(false);
   });
 
-  it("numbers the slots of a part of a message from where it stands, and keeps its references inside it", () => {
+  it("numbers the slots of a part from its slot in the message, and refuses references outside it", () => {
     const part = Buffer.from('a:2:{i:0;O:1:"A":0:{}i:1;r:5;}');
 
     expect([4, 3, 6].map((slot) => isWholeValue(part, slot, anyClass))).toEqual([true, false, false]);
   });
 
-  it("cannot check references behind an opaque object, which may hold slots of its own", () => {
+  it("does not check references behind an opaque object, which may contain slots", () => {
     expect(scan(Buffer.from('a:2:{i:0;C:1:"A":4:{i:1;}i:1;r:3;}')).isValue).toBe(true);
   });
 
-  it("refuses nesting beyond its limit, and overflows no stack over much more", () => {
+  it("refuses nesting above its limit without overflowing the stack", () => {
     function nested(depth: number): Buffer {
       return Buffer.from(`${"a:1:{i:0;".repeat(depth)}N;${"}".repeat(depth)}`);
     }

@@ -3,7 +3,7 @@ import { Tokens } from "./tokens.ts";
 
 type Reader = (tokens: Tokens) => boolean | number;
 
-/** The result of a reader, the content it read, and the rest of the bytes. */
+/** Returns the result of a method, the content that it read, and the remaining bytes. */
 function read(text: string, reader: Reader): [result: boolean | number, content: string, rest: string] {
   const tokens = new Tokens(Buffer.from(text, "latin1"), text.length);
   const result = reader(tokens);
@@ -18,7 +18,7 @@ describe("reading the pieces of the serialization format", () => {
     expect(read("b:1;rest", (tokens) => tokens.skipBoolean())).toEqual([true, "1", "rest"]);
   });
 
-  it("finds the bytes of a string by its length, whatever they are", () => {
+  it("finds any bytes of a string by its length", () => {
     expect(read('s:4:"";}\0";rest', (tokens) => tokens.skipString())).toEqual([true, '";}\0', "rest"]);
     expect(read('s:0:"";rest', (tokens) => tokens.skipString())).toEqual([true, "", "rest"]);
   });
@@ -32,17 +32,17 @@ describe("reading the pieces of the serialization format", () => {
     expect(read('O:8:"App\\User":0:{rest', (tokens) => tokens.enterObject())).toEqual([0, "App\\User", "rest"]);
   });
 
-  it("steps over what is opaque", () => {
+  it("skips opaque objects", () => {
     expect(read('C:1:"A":2:{}}}rest', (tokens) => tokens.skipOpaqueObject())).toEqual([true, "A", "rest"]);
     expect(read('E:6:"A:Case";rest', (tokens) => tokens.skipEnumCase())).toEqual([true, "A:Case", "rest"]);
   });
 
-  it("reads where a reference leads", () => {
+  it("reads the slot of a reference", () => {
     expect(read("r:7;rest", (tokens) => tokens.readReference())).toEqual([7, "7", "rest"]);
     expect(read("r:-1;", (tokens) => tokens.readReference())[0]).toBe(-1);
   });
 
-  it("takes no number beyond the largest that makes sense", () => {
+  it("refuses a number above the largest possible one", () => {
     const tokens = new Tokens(Buffer.from("a:11:{"), 10);
 
     expect(tokens.enterArray()).toBe(-1);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeArray, encodeInt, encodeString, readScalars } from "./values.ts";
 
-/** The entries that the bridge asks for, as `type:text`. */
+/** Returns the entries that the bridge reads, as `type:text`. */
 function read(data: string | Buffer): Record<string, string> | undefined {
   const scalars = readScalars(Buffer.from(data as string, "latin1"), 4, ["content", "to_connection_id"]);
   if (scalars === undefined) return undefined;
@@ -33,7 +33,7 @@ describe("encoding values", () => {
     expect(array.toString()).toBe('a:2:{s:16:"to_connection_id";i:2;s:7:"content";s:5:"hello";}');
   });
 
-  it("is undone by reading, whatever the content", () => {
+  it("is reversed by reading, for any content", () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.maxSafeInteger(), (content, id) => {
         const array = encodeArray([
@@ -62,13 +62,13 @@ describe("reading the scalars of an array", () => {
     expect(read('a:1:{s:7:"content";N;}')).toEqual({ content: "null:" });
   });
 
-  it("leaves out what is nested, and counts the last of repeated keys", () => {
+  it("omits nested values, and returns the last of repeated keys", () => {
     expect(read('a:1:{s:7:"content";a:1:{i:0;s:1:"x";}}')).toEqual({});
     expect(read('a:2:{s:7:"content";i:1;s:7:"content";i:2;}')).toEqual({ content: "int:2" });
     expect(read('a:2:{s:7:"content";i:1;s:7:"content";a:0:{}}')).toEqual({});
   });
 
-  it("reads no object, no scalar, nothing broken, and nothing with bytes left over", () => {
+  it("refuses objects, scalars, malformed values, and values with bytes after the end", () => {
     const others = ['O:1:"A":1:{s:7:"content";i:1;}', 's:7:"content";', "a:1:{i:1;", "", "a:0:{}x", "a:1:{i:0;R:3;}"];
 
     expect(others.map(read)).toEqual(others.map(() => undefined));

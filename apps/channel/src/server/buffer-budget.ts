@@ -14,7 +14,7 @@ type BufferBudgetParts = {
   batchBytes(): number;
   /** Called when {@link BufferBudget.isOutboundHigh} has been true for a caller and is false again. */
   onOutboundLow(): void;
-  /** Called when waiting requests exceed their share, and when they no longer do. Meanwhile no peer may be read from. */
+  /** Called when waiting requests exceed their share, and when they no longer do. In between, no peer may be read from. */
   onWaiting(isHigh: boolean): void;
 };
 

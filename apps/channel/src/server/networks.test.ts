@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isInNetworks, isLoopback, networkList, parseNetwork } from "./networks.ts";
 
-test("networks and single addresses are read, anything else is not", () => {
+test("networks and single addresses are parsed, and any other text is refused", () => {
   expect(parseNetwork("10.0.0.0/8")).toEqual({ address: "10.0.0.0", prefix: 8, family: "ipv4" });
   expect(parseNetwork("192.0.2.7")).toEqual({ address: "192.0.2.7", prefix: 32, family: "ipv4" });
   expect(parseNetwork("fd00::/8")).toEqual({ address: "fd00::", prefix: 8, family: "ipv6" });

@@ -12,7 +12,7 @@ const captures: Capture[] = JSON.parse(
   readFileSync(new URL("../../test-data/channel-wire-captures.json", import.meta.url), "utf8"),
 );
 
-/** All the pure parts put together into a server for one peer, with the items of its queues in memory. */
+/** A server for one peer, made of the pure parts, with queue items in memory. */
 class OnePeerServer {
   readonly refusals: string[] = [];
   readonly #decoder = new FrameDecoder();
@@ -21,7 +21,7 @@ class OnePeerServer {
   readonly #items = new Map<string, Buffer[]>();
   #sent: (Buffer | undefined)[] = [];
 
-  /** The frames that the bytes make the server send, in hexadecimal. */
+  /** Returns the frames that the server sends for the bytes, in hexadecimal. */
   receive(bytes: Buffer): string[] {
     this.#sent = [];
     const { messages, error } = this.#decoder.push(bytes);

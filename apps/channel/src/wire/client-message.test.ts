@@ -6,12 +6,12 @@ import { allowClasses } from "../php/classes.ts";
 import { maxNames, parseRequest } from "./client-message.ts";
 import { encodeEvent } from "./server-message.ts";
 
-// The script has enums in it.
+// The script contains enums.
 const hasPhp = spawnSync("php", ["-r", "exit(PHP_VERSION_ID >= 80100 ? 0 : 1);"]).status === 0;
 
 const anyClass = allowClasses(["*"]);
 
-/** A parsed request in a form that is easy to compare; a refusal as it is. */
+/** Returns a parsed request as plain text, and a refusal unchanged. */
 function parse(payload: string) {
   const request = parseRequest(Buffer.from(payload, "latin1"), anyClass);
   if (request.type === "ignored" || request.type === "hostile") return request;
@@ -48,26 +48,26 @@ describe("parsing a request", () => {
     expect(parse(payload)).toEqual({ type, channels: [["c", 's:1:"c";']], data: "a:1:{i:0;N;}" });
   });
 
-  it("needs no channels to reserve", () => {
+  it("reads reserve without channels", () => {
     expect(parse('a:1:{s:4:"type";s:7:"reserve";}')).toEqual({ type: "reserve", channels: [], data: "N;" });
     expect(parse('a:2:{s:4:"type";s:7:"reserve";s:8:"channels";a:1:{i:0;a:0:{}}}')).toHaveProperty("type", "reserve");
   });
 
-  it("takes keys in any order, skips unknown ones, and does not look behind the end", () => {
+  it("reads keys in any order, skips unknown ones, and ignores bytes after the end", () => {
     const payload =
       'a:5:{s:4:"data";i:1;s:3:"foo";a:1:{s:4:"type";N;}s:8:"channels";a:1:{s:1:"k";s:1:"c";}i:9;N;s:4:"type";s:7:"publish";}XYZ';
 
     expect(parse(payload)).toEqual({ type: "publish", channels: [["c", 's:1:"c";']], data: "i:1;" });
   });
 
-  it("lets the last of repeated keys count", () => {
+  it("uses the last of repeated keys", () => {
     const payload =
       'a:6:{s:4:"type";s:7:"publish";s:8:"channels";a:1:{i:0;s:1:"a";}s:4:"data";i:1;s:8:"channels";a:1:{i:0;s:1:"b";}s:4:"data";i:2;s:4:"type";s:7:"enqueue";}';
 
     expect(parse(payload)).toEqual({ type: "enqueue", channels: [["b", 's:1:"b";']], data: "i:2;" });
   });
 
-  it("keeps names in their order, repetitions included, and each in its own form", () => {
+  it("keeps the order, repetitions and form of names", () => {
     const names = 'a:6:{i:0;i:5;i:1;s:1:"5";i:2;d:5.5;i:3;s:2:"05";i:4;N;i:5;b:1;}';
 
     expect(parse(publish(names, "N;"))).toHaveProperty("channels", [
@@ -80,7 +80,7 @@ describe("parsing a request", () => {
     ]);
   });
 
-  it("follows names that PHP wrote as references to earlier ones", () => {
+  it("resolves names that PHP wrote as references to earlier ones", () => {
     const names = 'a:5:{i:0;s:1:"a";i:1;R:4;i:2;s:1:"b";i:3;R:5;i:4;R:4;}';
 
     const request = parse(publish(names, 'a:2:{i:0;O:1:"A":0:{}i:1;r:7;}'));
@@ -93,7 +93,7 @@ describe("parsing a request", () => {
     expect(parse(publish("a:1:{i:0;R:2;}", "N;"))).toEqual({ type: "ignored", reason: "malformed" });
   });
 
-  it("takes missing data for null", () => {
+  it("reads missing data as null", () => {
     expect(dataOf('a:2:{s:4:"type";s:7:"publish";s:8:"channels";a:1:{i:0;s:1:"c";}}')).toBe("N;");
   });
 
@@ -156,7 +156,7 @@ describe("parsing a request", () => {
     );
   });
 
-  it("makes no request of a truncated one", () => {
+  it("returns no request for a truncated message", () => {
     const payload = publish('a:2:{i:0;s:1:"c";i:1;d:1.5;}', 'a:2:{i:0;O:1:"A":0:{}i:1;r:7;}');
 
     for (let length = 0; length < payload.length; length++) {

@@ -32,7 +32,7 @@ describe("the frame decoder", () => {
     expect(decoder.push(header(101)).error).toBe("frame-too-long");
   });
 
-  it("returns every payload in order, however TCP cuts the stream", () => {
+  it("returns every payload in order for any chunks of the stream", () => {
     const payloads = fc.array(fc.uint8Array({ minLength: 2, maxLength: 300 }), { maxLength: 20 });
     const sizes = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 10 });
 
@@ -61,7 +61,7 @@ describe("the frame decoder", () => {
     expect(messages.map(String)).toEqual(["the first", "the second", "the third"]);
   });
 
-  it("does not copy a frame that lies whole in its chunk", () => {
+  it("does not copy a frame that is complete in its chunk", () => {
     const chunk = Buffer.concat([frame("one"), frame("two")]);
 
     const { messages } = new FrameDecoder().push(chunk);
@@ -81,7 +81,7 @@ describe("the frame decoder", () => {
     expect(pieces.flatMap(({ messages }) => messages.map(String))).toEqual(["00"]);
   });
 
-  it.each([0, 1, 2, 3])("gives up on a declared length of %i", (length) => {
+  it.each([0, 1, 2, 3])("refuses a declared length of %i", (length) => {
     const whole = new FrameDecoder().push(header(length));
     const decoder = new FrameDecoder();
     const pieces = cut(header(length), [1]).map((chunk) => decoder.push(chunk).error);
@@ -90,7 +90,7 @@ describe("the frame decoder", () => {
     expect(pieces).toEqual([null, null, null, "frame-too-short"]);
   });
 
-  it("gives up on a length over the limit, also when it is an HTTP request", () => {
+  it("refuses a length over the limit, such as that of an HTTP request", () => {
     expect(new FrameDecoder().push(header(maxFrameBytes + 1)).error).toBe("frame-too-long");
     expect(new FrameDecoder().push(header(0xffffffff)).error).toBe("frame-too-long");
     expect(new FrameDecoder().push(Buffer.from("GET / HTTP/1.1\r\n\r\n")).error).toBe("frame-too-long");
@@ -164,7 +164,7 @@ describe("encoding frames", () => {
     );
   });
 
-  it("holds no memory but its own", () => {
+  it("allocates only its own memory", () => {
     expect(encodeFrames([Buffer.from("abc")]).buffer.byteLength).toBe(7);
   });
 });

@@ -15,7 +15,7 @@ describe("replies", () => {
     expect(encodeQueueItem(name, data)?.toString()).toBe(queueItem);
   });
 
-  it("are undefined beyond the largest frame", () => {
+  it("are undefined above the largest frame", () => {
     expect(encodeEvent(name, Buffer.alloc(maxFrameBytes))).toBeUndefined();
     expect(encodeQueueItem(Buffer.alloc(maxFrameBytes), data)).toBeUndefined();
     const exactly = maxFrameBytes - 4 - event.length + data.length;
@@ -23,7 +23,7 @@ describe("replies", () => {
     expect(encodeEvent(name, Buffer.alloc(exactly + 1))).toBeUndefined();
   });
 
-  it("are read back: the key of the name in any form, the data byte for byte", () => {
+  it("are read back with the key of the name and the same bytes of data", () => {
     const forms = [
       ['s:1:"5";', "5"],
       ["i:5;", "5"],
