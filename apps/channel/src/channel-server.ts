@@ -22,8 +22,8 @@ export type ChannelServer = Running &
   };
 
 /**
- * Starts a channel server. It accepts peers at once. Until NATS is connected, its own peers receive each other's events, as with
- * the original.
+ * Starts a channel server. It accepts peers at once. Until NATS is connected, its own peers receive each other's
+ * events, as with the original.
  *
  * @throws when an address cannot be bound or the NATS credentials cannot be read.
  */
@@ -141,7 +141,10 @@ function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void
   bus.onConnection((isConnected) => isConnected && check());
 }
 
-/** Connects to NATS and then calls `onConnected`. Rejects only when retrying is useless. Resolves with `undefined` when aborted. */
+/**
+ * Connects to NATS and then calls `onConnected`. Rejects only when retrying is useless. Resolves with `undefined` when
+ * aborted.
+ */
 async function connectInBackground(
   config: ChannelConfig,
   log: Log,

@@ -22,7 +22,10 @@ export type Measures = {
   readonly deliveryBytes: number;
 };
 
-/** Registers the metrics of a channel server. Their values are read at each scrape, so the hot path only adds to plain numbers. */
+/**
+ * Registers the metrics of a channel server. Their values are read at each scrape, so the hot path only adds to plain
+ * numbers.
+ */
 export function createChannelMetrics(counters: Counters, bus: Bus, measure: () => Measures): Registry {
   const registry = createRegistry();
   registerBusMetrics(registry, bus);

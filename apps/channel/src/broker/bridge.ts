@@ -37,8 +37,9 @@ type BridgeParts = {
 type Broadcast = { readonly key: string; readonly name: Buffer };
 
 /**
- * Carries publications between Workerman peers and the rest of the cluster: from PHP publishers to our connections, and from
- * our publisher to the connections of PHP pushers. A header marks each carried publication so that it never returns.
+ * Carries publications between Workerman peers and the rest of the cluster: from PHP publishers to our connections, and
+ * from our publisher to the connections of PHP pushers. A header marks each carried publication so that it never
+ * returns.
  */
 export class Bridge {
   readonly #parts: BridgeParts;

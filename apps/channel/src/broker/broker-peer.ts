@@ -1,6 +1,8 @@
 import type { CloseReason } from "./counters.ts";
 
-/** Called with `true` when the kernel has accepted the delivered bytes, and with `false` when the peer is closed before. */
+/**
+ * Called with `true` when the kernel has accepted the delivered bytes, and with `false` when the peer is closed before.
+ */
 export type OnWritten = (isWritten: boolean) => void;
 
 /** The broker's view of a connected peer. */

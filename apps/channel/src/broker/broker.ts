@@ -40,8 +40,9 @@ type BrokerParts = {
 };
 
 /**
- * Divisor of a peer's maximum unsent bytes. The quotient bounds the bytes in flight through NATS to our own subscribers.
- * Publishers wait at half of the maximum. If NATS hangs, twice the quotient may be in flight, and the sum stays below the maximum.
+ * Divisor of a peer's maximum unsent bytes. The quotient bounds the bytes in flight through NATS to our own
+ * subscribers. Publishers wait at half of the maximum. If NATS hangs, twice the quotient may be in flight, and the sum
+ * stays below the maximum.
  */
 const RETURNING_SHARE = 8;
 

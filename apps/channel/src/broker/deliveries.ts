@@ -7,8 +7,8 @@ const MAX_BYTES = 8_388_608;
 const DELIVERY_COST = 300;
 
 /**
- * Longest time that deliveries take in one tick. All of them leave each peer in one write, so a shorter slice costs more writes.
- * Peers are flushed in other ticks than this.
+ * Longest time that deliveries take in one tick. All of them leave each peer in one write, so a shorter slice costs
+ * more writes. Peers are flushed in other ticks than this.
  */
 const SLICE_MS = 8;
 

@@ -27,7 +27,9 @@ type DispatcherParts = {
   readonly pendingItems: PendingItems;
   readonly slowPeers: SlowPeers;
   readonly budget: {
-    /** Whether publishers must wait for subscribers to read. After `true`, requests are resumed when the wait is over. */
+    /**
+     * Whether publishers must wait for subscribers to read. After `true`, requests are resumed when the wait is over.
+     */
     readonly isOutboundHigh: boolean;
   };
   readonly deliveries: Deliveries;
@@ -42,7 +44,7 @@ const RETURNED_SHARE = 1 / 8;
 /** Dispatches the requests of peers to events, queues and the bridge. */
 export class Dispatcher {
   readonly #parts: DispatcherParts;
-  /** Dispatcher already published to everyone. A request with several broadcast names is published to everyone once. */
+  /** Requests already published to everyone. A request with several broadcast names is published to everyone once. */
   readonly #broadcast = new WeakSet<Request>();
 
   constructor(parts: DispatcherParts) {
@@ -64,7 +66,8 @@ export class Dispatcher {
     }
     if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
     if (subscriptions.subscriberCount(key) === 0) return undefined;
-    // Events return from NATS to our own subscribers without flow control, so their number must be bounded before they are sent.
+    // Events return from NATS to our own subscribers without flow control, so their number must be bounded before they
+    // are sent.
     if (publishWindow.isReturnCongested || deliveries.bytes >= limits.unsentBytes * RETURNED_SHARE) return "nats";
     if (slowPeers.isSlowChannel(key)) return "slow-subscriber";
     return budget.isOutboundHigh ? "buffered-bytes" : undefined;

@@ -15,8 +15,8 @@ import type { Subscriptions } from "./subscriptions.ts";
 /** Queue group of all channel servers. NATS delivers each message to one subscription of the group. */
 const LOOP_GROUP = "loop";
 /**
- * Maximum NATS subscriptions of a server in the rotation of one channel. Below it a server has one for each subscriber, so that
- * all subscribers of all servers have the same chance.
+ * Maximum NATS subscriptions of a server in the rotation of one channel. Below it a server has one for each subscriber,
+ * so that all subscribers of all servers have the same chance.
  */
 const MAX_LOOP_SHARES = 64;
 
@@ -37,8 +37,8 @@ type EventsParts = {
 };
 
 /**
- * Events and round-robin events between the peers of all servers. Events for this server's own peers go through NATS as well, so
- * that all events share one path and one order. While NATS is unavailable, own peers are served directly.
+ * Events and round-robin events between the peers of all servers. Events for this server's own peers go through NATS as
+ * well, so that all events share one path and one order. While NATS is unavailable, own peers are served directly.
  */
 export class Events {
   readonly #parts: EventsParts;
@@ -102,7 +102,10 @@ export class Events {
     this.#parts.deliveries.add(message.data.length, () => this.#deliverInTurn(key, message.data));
   }
 
-  /** Checks a message from NATS, because any NATS client can publish there, and a PHP peer ends when it cannot read a frame. */
+  /**
+   * Checks a message from NATS, because any NATS client can publish there, and a PHP peer ends when it cannot read a
+   * frame.
+   */
   #isEventOf(key: string, message: BusMessage): boolean {
     const { counters, allowsClass } = this.#parts;
     counters.receivedEvents++;

@@ -12,10 +12,11 @@ type Queue<Peer> = {
 type Watch<Peer> = { readonly peer: Peer; readonly queue: Queue<Peer>; armed: Link<Watch<Peer>> | undefined };
 
 /**
- * The consumers of this server: which peer watches which queue, and in which order peers wait for an item ("armed" peers). Items
- * are stored elsewhere. {@link nextArmed} selects the peer for an item.
+ * The consumers of this server: which peer watches which queue, and in which order peers wait for an item ("armed"
+ * peers). Items are stored elsewhere. {@link nextArmed} selects the peer for an item.
  *
- * Queues are named by their key. A queue without watchers and items is removed together with its name. Origin: walkor/channel `src/Queue.php`.
+ * Queues are named by their key. A queue without watchers and items is removed together with its name. Origin:
+ * walkor/channel `src/Queue.php`.
  */
 export class LocalQueues<Peer> {
   readonly #queues = new Map<string, Queue<Peer>>();
@@ -47,7 +48,9 @@ export class LocalQueues<Peer> {
     return this.#queues.get(key)?.name;
   }
 
-  /** Adds a watch without arming it. A repeated call changes nothing. Returns true if the queue had no watcher before. */
+  /**
+   * Adds a watch without arming it. A repeated call changes nothing. Returns true if the queue had no watcher before.
+   */
   watch(peer: Peer, key: string, name: Uint8Array): boolean {
     const own = this.#peers.get(peer) ?? new Map<string, Watch<Peer>>();
     if (own.has(key)) return false;
@@ -78,8 +81,8 @@ export class LocalQueues<Peer> {
   }
 
   /**
-   * Arms the peer on every queue that it watches now, for one item of each. A watch that is already armed keeps its place.
-   * Returns the keys of these queues in order of watching.
+   * Arms the peer on every queue that it watches now, for one item of each. A watch that is already armed keeps its
+   * place. Returns the keys of these queues in order of watching.
    */
   reserve(peer: Peer): string[] {
     const own = this.#peers.get(peer);
@@ -98,8 +101,8 @@ export class LocalQueues<Peer> {
   }
 
   /**
-   * Disarms and returns the peer that has waited longest of those that satisfy `canTake`. Returns `undefined` if there is
-   * none.
+   * Disarms and returns the peer that has waited longest of those that satisfy `canTake`. Returns `undefined` if there
+   * is none.
    */
   nextArmed(key: string, canTake: (peer: Peer) => boolean = () => true): Peer | undefined {
     let link = this.#queues.get(key)?.armed.first;
@@ -108,7 +111,10 @@ export class LocalQueues<Peer> {
     return link?.value.peer;
   }
 
-  /** Marks the queue as not empty, so that its name stays until {@link drained}. Returns the name that created the queue. */
+  /**
+   * Marks the queue as not empty, so that its name stays until {@link drained}. Returns the name that created the
+   * queue.
+   */
   enqueued(key: string, name: Uint8Array): Uint8Array {
     const queue = this.#addQueue(key, name);
     queue.mayHoldItems = true;

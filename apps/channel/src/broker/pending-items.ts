@@ -25,8 +25,8 @@ type PendingItemsParts = {
 };
 
 /**
- * Stores queue items in JetStream in order of arrival, and buffers each item until it is acknowledged, even while NATS is
- * unavailable. When the buffer is full, {@link isCongested} pauses reading from peers, so that no item is dropped.
+ * Stores queue items in JetStream in order of arrival, and buffers each item until it is acknowledged, even while NATS
+ * is unavailable. When the buffer is full, {@link isCongested} pauses reading from peers, so that no item is dropped.
  */
 export class PendingItems {
   readonly #parts: PendingItemsParts;

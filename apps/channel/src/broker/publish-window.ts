@@ -21,8 +21,8 @@ export class PublishWindow {
   #isWaitedFor = false;
 
   /**
-   * `maxReturningBytes` bounds the unconfirmed bytes of events with local subscribers, to whom NATS returns them. `onFree` is called
-   * when unconfirmed bytes fall below a limit that a caller has seen exceeded.
+   * `maxReturningBytes` bounds the unconfirmed bytes of events with local subscribers, to whom NATS returns them.
+   * `onFree` is called when unconfirmed bytes fall below a limit that a caller has seen exceeded.
    */
   constructor(bus: Bus, maxBytes: number, maxReturningBytes: number, onFree: () => void) {
     this.#bus = bus;

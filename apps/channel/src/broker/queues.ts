@@ -25,12 +25,16 @@ type QueuesParts = {
   readonly allowsClass: ClassRule;
 };
 
-/** Whether the peer may receive items. One reserve on many queues may exceed its unsent bytes, so further items wait until it reads. */
+/**
+ * Whether the peer may receive items. One reserve on many queues may exceed its unsent bytes, so further items wait
+ * until it reads.
+ */
 const canTake = (peer: BrokerPeer) => !peer.isSlow;
 
 /**
- * Queues shared by all channel servers. Items are stored in JetStream, and each is delivered to one peer that has reserved one.
- * An item is acknowledged once it is written to the socket. If the peer disconnects before, the item is delivered to another peer.
+ * Queues shared by all channel servers. Items are stored in JetStream, and each is delivered to one peer that has
+ * reserved one. An item is acknowledged once it is written to the socket. If the peer disconnects before, the item is
+ * delivered to another peer.
  */
 export class Queues {
   readonly #parts: QueuesParts;
@@ -88,7 +92,7 @@ export class Queues {
     for (const key of this.#parts.localQueues.keysOf(peer)) this.#requestItems(key);
   }
 
-  /** Dispatcher one item for each peer that has reserved one and may receive it. */
+  /** Requests one item for each peer that has reserved one and may receive it. */
   #requestItems(key: string): void {
     const watched = this.#watched.get(key);
     if (watched === undefined) return;
@@ -130,11 +134,15 @@ export class Queues {
     this.#requestItems(key);
   }
 
-  /** Returns the payload for the peer, or `undefined` if the stored message is no item of this queue, because any NATS client can store one. */
+  /**
+   * Returns the payload for the peer, or `undefined` if the stored message is no item of this queue, because any NATS
+   * client can store one.
+   */
   #payloadOf(key: string, item: WorkItem): Uint8Array | undefined {
     const read = readQueueItem(item.content, this.#parts.allowsClass);
     if (read?.key !== key) return undefined;
-    // The name is the first form that created the queue: that of the item, unless the queue was watched on this server before.
+    // The name is the first form that created the queue: that of the item, unless the queue was watched on this server
+    // before.
     const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;
     const localName = since < item.storedAt ? this.#parts.localQueues.nameOf(key) : undefined;
     if (localName === undefined) return item.content;

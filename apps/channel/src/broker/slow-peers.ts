@@ -10,8 +10,8 @@ export const CATCH_UP_MS = 60_000;
 type Slow = { readonly since: number };
 
 /**
- * The slow peers, for which publishers wait. A slow peer that makes no progress is closed, so that one stuck subscriber delays
- * publishers for a bounded time.
+ * The slow peers, for which publishers wait. A slow peer that makes no progress is closed, so that one stuck subscriber
+ * delays publishers for a bounded time.
  */
 export class SlowPeers {
   readonly #subscriptions: Subscriptions<BrokerPeer>;
@@ -45,8 +45,8 @@ export class SlowPeers {
   }
 
   /**
-   * Closes the peers that have not read in time. Must be called regularly. Thousands may be due at once, and the rest of them
-   * is closed in later ticks.
+   * Closes the peers that have not read in time. Must be called regularly. Thousands may be due at once, and the rest
+   * of them is closed in later ticks.
    */
   closeStalled(now = performance.now()): void {
     for (const [peer, { since }] of this.#peers) {

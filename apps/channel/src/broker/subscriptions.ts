@@ -10,9 +10,9 @@ type Channel<Peer> = {
 /**
  * The subscriptions of this server's peers, and the turn in each channel.
  *
- * Every operation takes constant time for each subscription that it changes, independent of the number of others. Channels are
- * named by their key. A channel without subscribers is removed together with its turn. Origin: walkor/channel `src/Server.php`,
- * which keeps a PHP array per channel and its internal pointer as the turn.
+ * Every operation takes constant time for each subscription that it changes, independent of the number of others.
+ * Channels are named by their key. A channel without subscribers is removed together with its turn. Origin:
+ * walkor/channel `src/Server.php`, which keeps a PHP array per channel and its internal pointer as the turn.
  */
 export class Subscriptions<Peer> {
   readonly #channels = new Map<string, Channel<Peer>>();
@@ -85,8 +85,8 @@ export class Subscriptions<Peer> {
   }
 
   /**
-   * Visits the channel's subscribers in order of subscription. `visit` may unsubscribe and disconnect any peer, which is not visited
-   * afterwards. `visit` must not subscribe a peer.
+   * Visits the channel's subscribers in order of subscription. `visit` may unsubscribe and disconnect any peer, which
+   * is not visited afterwards. `visit` must not subscribe a peer.
    */
   forEach(key: string, visit: (peer: Peer) => void): void {
     let link = this.#channels.get(key)?.subscribers.first;
@@ -103,8 +103,8 @@ export class Subscriptions<Peer> {
   }
 
   /**
-   * Advances the turn and returns the subscriber that has it now. New subscribers A, B, C have it in the order B, C, A, B… When the
-   * subscriber with the last turn leaves, its successor counts as having had the turn.
+   * Advances the turn and returns the subscriber that has it now. New subscribers A, B, C have it in the order B, C, A,
+   * B… When the subscriber with the last turn leaves, its successor counts as having had the turn.
    */
   nextInTurn(key: string): Peer | undefined {
     const channel = this.#channels.get(key);

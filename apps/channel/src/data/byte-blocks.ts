@@ -3,8 +3,8 @@ const blockBytes = 65_536;
 const largestPiece = 4_096;
 
 /**
- * Copies small pieces into shared blocks, because a buffer of its own costs each piece several hundred bytes. A block is freed
- * when none of its pieces is in use, so pieces should be released in the order in which they were copied.
+ * Copies small pieces into shared blocks, because a buffer of its own costs each piece several hundred bytes. A block
+ * is freed when none of its pieces is in use, so pieces should be released in the order in which they were copied.
  */
 export class ByteBlocks {
   #block = Buffer.alloc(0);

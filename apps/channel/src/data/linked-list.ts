@@ -7,8 +7,8 @@ export type Link<T> = {
 };
 
 /**
- * A list in order of appending from which any value is removed in constant time. A `Map` or `Set` cannot be iterated from the
- * middle, and finding its first entry walks over all entries removed before it.
+ * A list in order of appending from which any value is removed in constant time. A `Map` or `Set` cannot be iterated
+ * from the middle, and finding its first entry walks over all entries removed before it.
  */
 export class LinkedList<T> {
   #first: Link<T> | undefined;

@@ -1,6 +1,6 @@
 /**
- * Longest time that one kind of work takes in one event-loop tick. Four kinds may meet in a tick, and on a busy machine each
- * takes longer than it computes, so their sum must stay far below 50 ms.
+ * Longest time that one kind of work takes in one event-loop tick. Four kinds may meet in a tick, and on a busy machine
+ * each takes longer than it computes, so their sum must stay far below 50 ms.
  */
 const SLICE_MS = 5;
 /** Steps between two readings of the clock, because a reading costs as much as a small step. */

@@ -10,18 +10,21 @@ const namespaceEnd = "\\*";
 const harmlessClasses: ReadonlySet<string> = new Set(["stdclass", "__php_incomplete_class"]);
 
 /**
- * First segments of namespaces that are not an application's. PHP throws when it reads most of their classes. PHP names the
- * namespaces of its bundled extensions after the extensions (RFC "Namespaces in bundled PHP extensions"), so that this list
- * covers classes of later versions. Every receiver has the classes of Workerman and of its channel client.
+ * First segments of namespaces that are not an application's. PHP throws when it reads most of their classes. PHP names
+ * the namespaces of its bundled extensions after the extensions (RFC "Namespaces in bundled PHP extensions"), so that
+ * this list covers classes of later versions. Every receiver has the classes of Workerman and of its channel client.
  */
 const foreignNamespaces: ReadonlySet<string> = new Set(
-  `bcmath bz2 calendar com ctype curl date dba dom enchant exif ffi fileinfo filter ftp gd gettext gmp hash iconv imap intl io
-   json lexbor ldap libxml mbstring mysqli mysqlnd oci8 odbc opcache openssl pcntl pcre pdo pgsql phar php posix pspell random
-   readline reflection session shmop simplexml snmp soap sockets sodium spl sqlite3 sysvmsg sysvsem sysvshm tidy tokenizer uri
-   xml xmlreader xmlwriter xsl zend zip zlib channel workerman`.split(/\s+/),
+  `bcmath bz2 calendar com ctype curl date dba dom enchant exif ffi fileinfo filter ftp gd gettext gmp hash iconv
+   imap intl io json lexbor ldap libxml mbstring mysqli mysqlnd oci8 odbc opcache openssl pcntl pcre pdo pgsql phar
+   php posix pspell random readline reflection session shmop simplexml snmp soap sockets sodium spl sqlite3 sysvmsg
+   sysvsem sysvshm tidy tokenizer uri xml xmlreader xmlwriter xsl zend zip zlib channel workerman`.split(/\s+/),
 );
 
-/** Whether the text is `none`, a class (`User`, `App\User`), a namespace (`App\*`), all namespaces (`*\*`), or all classes (`*`). */
+/**
+ * Whether the text is `none`, a class (`User`, `App\User`), a namespace (`App\*`), all namespaces (`*\*`), or all
+ * classes (`*`).
+ */
 export function isClassPattern(text: string): boolean {
   if (text === anyClass || text === anyNamespace) return true;
   return /^[\p{L}_][\p{L}\p{N}_]*(\\[\p{L}_][\p{L}\p{N}_]*)*(\\\*)?$/u.test(text);
@@ -30,8 +33,8 @@ export function isClassPattern(text: string): boolean {
 /**
  * Returns the rule for the patterns. It always allows `stdClass`. Like PHP, it ignores the case of ASCII letters alone.
  *
- * `*\*` allows the classes of every namespace except those of PHP's own extensions. A class without a namespace may belong to
- * PHP in some version, so that only its name or `*` allows it.
+ * `*\*` allows the classes of every namespace except those of PHP's own extensions. A class without a namespace may
+ * belong to PHP in some version, so that only its name or `*` allows it.
  */
 export function allowClasses(patterns: readonly string[]): ClassRule {
   if (patterns.includes(anyClass)) return () => true;

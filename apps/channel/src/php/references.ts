@@ -4,8 +4,9 @@ import type { Reference } from "./scanner.ts";
 export type ValueRange = { bytes: Buffer; start: number; end: number; references: readonly Reference[] };
 
 /**
- * Rewrites the back-references of a value that moves from slot `from` of one message to slot `to` of another. A value without
- * references is returned as a view. Returns `undefined` if a reference points outside the value, as only in forged messages.
+ * Rewrites the back-references of a value that moves from slot `from` of one message to slot `to` of another. A value
+ * without references is returned as a view. Returns `undefined` if a reference points outside the value, as only in
+ * forged messages.
  */
 export function shiftReferences(value: ValueRange, from: number, to: number): Buffer | undefined {
   const { bytes, start, end, references } = value;

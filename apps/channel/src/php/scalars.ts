@@ -28,8 +28,8 @@ export function readScalar(bytes: Buffer, start: number, scanner: Scanner): Scal
 }
 
 /**
- * Returns the scalar's identity as key of a PHP array, one character per byte, or `undefined` for any other value. Integers become
- * their decimal text, because PHP turns such a string into the integer. Floats lose their fraction.
+ * Returns the scalar's identity as key of a PHP array, one character per byte, or `undefined` for any other value.
+ * Integers become their decimal text, because PHP turns such a string into the integer. Floats lose their fraction.
  */
 export function readArrayKey(bytes: Buffer, start: number, scanner: Scanner): string | undefined {
   const { contentStart, contentEnd } = scanner;
@@ -63,7 +63,9 @@ export function isIntegerInRange(bytes: Uint8Array, start: number, end: number):
   return magnitude <= (isNegative ? largestInt + 1n : largestInt);
 }
 
-/** Returns whether PHP accepts an object's key as property name. A name that starts with NUL must be `\0class\0name`. */
+/**
+ * Returns whether PHP accepts an object's key as property name. A name that starts with NUL must be `\0class\0name`.
+ */
 export function isPropertyName(bytes: Uint8Array, start: number, end: number): boolean {
   if (start === end || bytes[start] !== 0) return true;
   const second = bytes.indexOf(0, start + 1);
@@ -91,7 +93,10 @@ function hexDigit(byte: number): number {
   return (byte & 0x0f) + (byte > 0x39 ? 9 : 0);
 }
 
-/** Returns the canonical text of an integer as PHP reads it. `+7` and `007` are 7, and a number beyond 64 bits is the nearest bound. */
+/**
+ * Returns the canonical text of an integer as PHP reads it. `+7` and `007` are 7, and a number beyond 64 bits is the
+ * nearest bound.
+ */
 function intText(text: string): string {
   // JavaScript represents every integer of up to 15 digits exactly.
   if (text.length <= 15) return String(Number(text));

@@ -10,12 +10,15 @@ export const maxDepth = 512;
 export const maxSlots = 1_000_000;
 
 /**
- * Maximum non-empty arrays and objects in one message. Each costs a receiver about 400 bytes, and PHP ends a process beyond its
- * `memory_limit`, which is 128 MB by default.
+ * Maximum non-empty arrays and objects in one message. Each costs a receiver about 400 bytes, and PHP ends a process
+ * beyond its `memory_limit`, which is 128 MB by default.
  */
 export const maxContainers = 100_000;
 
-/** Further containers for which an object of PHP's own value classes counts. PHP builds it from an array, and we check its text. */
+/**
+ * Further containers for which an object of PHP's own value classes counts. PHP builds it from an array, and we check
+ * its text.
+ */
 const valueContainers = 3;
 
 /** A back-reference (`R:5;` or `r:5;`). Its digits are at `start`..`end`, and `slot` is the value slot it points to. */
@@ -26,13 +29,14 @@ const leaf = -1;
 const malformed = -2;
 
 /**
- * Walks PHP-serialized values by their grammar without building them. PHP's own `unserialize()` accepts whatever this accepts.
- * The reverse holds for everything that `serialize()` writes within the limits above.
+ * Walks PHP-serialized values by their grammar without building them. PHP's own `unserialize()` accepts whatever this
+ * accepts. The reverse holds for everything that `serialize()` writes within the limits above.
  *
- * Value slots are counted as PHP counts them for back-references: every value takes one, keys take none, `r:` takes one, `R:`
- * takes none. Origin: php-src `ext/standard/var_unserializer.re`.
+ * Value slots are counted as PHP counts them for back-references: every value takes one, keys take none, `r:` takes
+ * one, `R:` takes none. Origin: php-src `ext/standard/var_unserializer.re`.
  *
- * {@link hasUnsafeValue} and {@link refusedClass} report values that match the grammar and may still end a PHP receiver.
+ * {@link hasUnsafeValue} and {@link refusedClass} report values that match the grammar and may still end a PHP
+ * receiver.
  */
 export class Scanner {
   /** Number of value slots so far, which is also the number of the last one. */
@@ -42,9 +46,9 @@ export class Scanner {
   /** The class of the first object that the rule does not allow and that is no well-formed value of PHP itself. */
   refusedClass: string | undefined;
   /**
-   * Set by a value that may end a PHP process that reads it: an enum case or `C:` object, which depend on the receiver's
-   * classes; an integer beyond 64 bits; a corrupt property name; with `checksKeys` a key that occurs twice, because PHP drops
-   * the first value and the references to it.
+   * Set by a value that may end a PHP process that reads it: an enum case or `C:` object, which depend on the
+   * receiver's classes; an integer beyond 64 bits; a corrupt property name; with `checksKeys` a key that occurs twice,
+   * because PHP drops the first value and the references to it.
    */
   hasUnsafeValue = false;
   /** All back-references so far, in order. */
@@ -64,8 +68,8 @@ export class Scanner {
   readonly #checksKeys: boolean;
 
   /**
-   * `slotsBefore` is the number of slots in front of `bytes` when they are cut out of a message. References to these slots are
-   * refused.
+   * `slotsBefore` is the number of slots in front of `bytes` when they are cut out of a message. References to these
+   * slots are refused.
    */
   constructor(bytes: Uint8Array, slotsBefore = 0, allowsClass: ClassRule = defaultClasses, checksKeys = false) {
     this.#allowsClass = allowsClass;

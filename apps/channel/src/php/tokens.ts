@@ -9,8 +9,9 @@ const plus = 0x2b;
 const minus = 0x2d;
 
 /**
- * Reads tokens of PHP's serialization format: one scalar, or the head of a container. Each method starts at the type letter and
- * returns whether the token is there by PHP's own grammar. After a failure the position is undefined. Origin: php-src `ext/standard/var_unserializer.re`.
+ * Reads tokens of PHP's serialization format: one scalar, or the head of a container. Each method starts at the type
+ * letter and returns whether the token is there by PHP's own grammar. After a failure the position is undefined.
+ * Origin: php-src `ext/standard/var_unserializer.re`.
  */
 export class Tokens {
   position = 0;

@@ -42,8 +42,8 @@ const maxKnownZones = 1_000;
 const knownZones = new Map<string, boolean>();
 
 /**
- * Returns the only form in which PHP reads an object of the class without an exception, which is the form that PHP writes.
- * Returns `undefined` for classes that are not values of PHP itself.
+ * Returns the only form in which PHP reads an object of the class without an exception, which is the form that PHP
+ * writes. Returns `undefined` for classes that are not values of PHP itself.
  */
 export function valueForm(className: string): ObjectForm | undefined {
   return formsByName.get(className.toLowerCase());

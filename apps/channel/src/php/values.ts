@@ -19,8 +19,8 @@ export function encodeArray(entries: readonly (readonly [key: string, value: Uin
 }
 
 /**
- * Returns the named entries of a serialized array that are scalars, without nested values and references. Returns `undefined` if
- * `data` is not exactly one array. `slot` is the array's value slot in the message from which it is cut.
+ * Returns the named entries of a serialized array that are scalars, without nested values and references. Returns
+ * `undefined` if `data` is not exactly one array. `slot` is the array's value slot in the message from which it is cut.
  */
 export function readScalars(
   data: Uint8Array,

@@ -1,7 +1,9 @@
 /** Memory that several peers may share. It counts once for all its holders. */
 export type SharedBytes = { readonly bytes: number; holders: number };
 
-/** Shares of the budget. Each kind of buffer has its own share, so that no kind waits for memory that only it can free. */
+/**
+ * Shares of the budget. Each kind of buffer has its own share, so that no kind waits for memory that only it can free.
+ */
 const OUTBOUND_HIGH = 1 / 2;
 const OUTBOUND_LOW = 1 / 4;
 const FRAMES = 1 / 4;
@@ -10,19 +12,21 @@ const WAITING_LOW = 1 / 16;
 
 type BufferBudgetParts = {
   readonly maxBytes: number;
-  /** Returns the bytes that the flushScheduler buffers until the end of the tick. */
+  /** Returns the bytes that the flush scheduler buffers until the end of the tick. */
   batchBytes(): number;
   /** Called when {@link BufferBudget.isOutboundHigh} has been true for a caller and is false again. */
   onOutboundLow(): void;
-  /** Called when waiting requests exceed their share, and when they no longer do. In between, no peer may be read from. */
+  /**
+   * Called when waiting requests exceed their share, and when they no longer do. In between, no peer may be read from.
+   */
   onWaiting(isHigh: boolean): void;
 };
 
 type FrameRequest = { readonly bytes: number; readonly onGranted: () => void };
 
 /**
- * Counts the memory of all peers' buffers: incomplete frames, waiting requests and unsent bytes. Publishers wait when unsent
- * bytes take half of the budget. Large frames and waiting requests have shares of their own.
+ * Counts the memory of all peers' buffers: incomplete frames, waiting requests and unsent bytes. Publishers wait when
+ * unsent bytes take half of the budget. Large frames and waiting requests have shares of their own.
  */
 export class BufferBudget {
   readonly #parts: BufferBudgetParts;
@@ -53,7 +57,10 @@ export class BufferBudget {
     return this.#frameRequests.size;
   }
 
-  /** Whether publishers must wait for subscribers to read. After `true`, `onOutboundLow` is called when the wait is over. */
+  /**
+   * Whether publishers must wait for subscribers to read. After `true`, `onOutboundLow` is called when the wait is
+   * over.
+   */
   get isOutboundHigh(): boolean {
     const isHigh = this.outboundBytes >= this.#parts.maxBytes * OUTBOUND_HIGH;
     if (isHigh) this.#isOutboundDenied = true;
@@ -90,8 +97,8 @@ export class BufferBudget {
   }
 
   /**
-   * Reserves memory for a frame. If there is not enough, `onGranted` is called later. The returned function releases the memory
-   * or cancels the request.
+   * Reserves memory for a frame. If there is not enough, `onGranted` is called later. The returned function releases
+   * the memory or cancels the request.
    */
   reserveFrame(bytes: number, onGranted: () => void): { readonly isGranted: boolean; end(): void } {
     const request: FrameRequest = { bytes, onGranted };
@@ -123,8 +130,8 @@ export class BufferBudget {
   }
 
   /**
-   * One frame always fits, so that no frame is too large for the budget. A complete frame is a request, and a waiting request
-   * takes the memory of another frame.
+   * One frame always fits, so that no frame is too large for the budget. A complete frame is a request, and a waiting
+   * request takes the memory of another frame.
    */
   #hasRoomFor(bytes: number): boolean {
     const taken = this.#frameBytes + this.#waitingBytes - this.#heldBytes;

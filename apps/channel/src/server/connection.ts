@@ -8,7 +8,9 @@ import { PendingRequests } from "./pending-requests.ts";
 /** Largest incomplete frame in bytes that needs no reserved memory. */
 const SMALL_FRAME = 4_096;
 
-/** Why a peer is not read from: its own requests wait, its frame waits for memory, or reading from all peers is paused. */
+/**
+ * Why a peer is not read from: its own requests wait, its frame waits for memory, or reading from all peers is paused.
+ */
 export type NotReading = "requests" | "frame-room" | "all";
 
 type ConnectionParts = {
@@ -89,7 +91,10 @@ export class Connection {
     this.#endRoom();
   }
 
-  /** Pauses or resumes the socket. A frame with reserved memory is read to its end, because other frames wait for that memory. */
+  /**
+   * Pauses or resumes the socket. A frame with reserved memory is read to its end, because other frames wait for that
+   * memory.
+   */
   #apply(): void {
     const isAllStopped = this.#notReading.has("all") && !this.#hasRoom;
     const isReading = !isAllStopped && !this.#notReading.has("requests") && !this.#notReading.has("frame-room");

@@ -5,8 +5,8 @@ import { FrameBatches } from "./frame-batch.ts";
 export type Writer = { flush(): void };
 
 /**
- * Schedules writes for the end of the event-loop tick, so that each peer costs one write and peers with the same payloads share
- * their encoding. Many writes are spread over several ticks.
+ * Schedules writes for the end of the event-loop tick, so that each peer costs one write and peers with the same
+ * payloads share their encoding. Many writes are spread over several ticks.
  */
 export class FlushScheduler {
   readonly batches = new FrameBatches();

@@ -10,7 +10,10 @@ export type FrameBatch = {
   readonly before: FrameBatch | undefined;
   /** Size including frame headers. */
   readonly bytes: number;
-  /** Counter of the encoded frames. It is a separate object so that a slow peer does not keep all batches of the tick alive. */
+  /**
+   * Counter of the encoded frames. It is a separate object so that a slow peer does not keep all batches of the tick
+   * alive.
+   */
   readonly memory: SharedBytes;
   /** The batch that {@link FrameBatches.append} made for the previous peer. */
   next: FrameBatch | undefined;
@@ -32,7 +35,10 @@ export class FrameBatches {
     return this.#bytes;
   }
 
-  /** Returns the batch of `before` followed by `payload`. `before` is `undefined` for a peer without a batch in this tick. */
+  /**
+   * Returns the batch of `before` followed by `payload`. `before` is `undefined` for a peer without a batch in this
+   * tick.
+   */
   append(before: FrameBatch | undefined, payload: Uint8Array): FrameBatch {
     const known = before === undefined ? this.#first : before.next;
     if (known !== undefined && known.payload === payload) return known;

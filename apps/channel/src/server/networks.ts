@@ -14,7 +14,9 @@ export function parseNetwork(text: string): Network | undefined {
   return version === 0 || prefix > bits ? undefined : { address, prefix, family: version === 4 ? "ipv4" : "ipv6" };
 }
 
-/** Returns the networks as one list, or `undefined` for an empty list, which allows any. Every text must be a network. */
+/**
+ * Returns the networks as one list, or `undefined` for an empty list, which allows any. Every text must be a network.
+ */
 export function networkList(texts: readonly string[]): BlockList | undefined {
   if (texts.length === 0) return undefined;
   const list = new BlockList();

@@ -24,8 +24,8 @@ type PeerParts = {
 };
 
 /**
- * The sending side of one peer's connection. All deliveries of one event-loop tick are one write. A write starts when the one
- * before is complete. Until then its bytes wait here, where their size is known.
+ * The sending side of one peer's connection. All deliveries of one event-loop tick are one write. A write starts when
+ * the one before is complete. Until then its bytes wait here, where their size is known.
  */
 export class Peer implements BrokerPeer {
   readonly id: number;
@@ -173,7 +173,8 @@ export class Peer implements BrokerPeer {
   }
 
   readonly #onWritten = (error?: Error | null): void => {
-    // Node reports success for a write that was cut off by the end of the connection. The socket's `close` event follows.
+    // Node reports success for a write that was cut off by the end of the connection. The socket's `close` event
+    // follows.
     if (error || this.#parts.socket.destroyed || this.#closeReason !== undefined) return;
     this.#writtenBytes += this.#writingBytes;
     this.#writingBytes = 0;

@@ -122,8 +122,8 @@ export class Peers {
   }
 
   /**
-   * Closes the peers with most unsent bytes until the buffers of all peers are within their budget. Peers that share their
-   * unsent bytes may have to be closed by the thousand, so the work continues in later ticks.
+   * Closes the peers with most unsent bytes until the buffers of all peers are within their budget. Peers that share
+   * their unsent bytes may have to be closed by the thousand, so the work continues in later ticks.
    */
   closeLargest(): void {
     const { budget } = this.#parts;

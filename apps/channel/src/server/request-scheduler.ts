@@ -17,8 +17,9 @@ const IDLE_POLL_MS = 5;
 const LONGEST_LOGGED_NAME = 200;
 
 /**
- * Schedules the requests of peers. The requests of one peer run strictly in order, peers take turns, and all of them together take
- * a slice of each tick. A peer whose request waits is not read from, so its waiting requests are bounded by the bytes already read.
+ * Schedules the requests of peers. The requests of one peer run strictly in order, peers take turns, and all of them
+ * together take a slice of each tick. A peer whose request waits is not read from, so its waiting requests are bounded
+ * by the bytes already read.
  */
 export class RequestScheduler {
   readonly #parts: RequestSchedulerParts;
@@ -112,7 +113,7 @@ export class RequestScheduler {
   #carryOut(pending: PendingRequests): Progress {
     const { dispatcher } = this.#parts;
     const { peer } = pending;
-    // Dispatcher received before a peer disconnected are processed. Those of an evicted peer are dropped.
+    // Requests received before a peer disconnected are processed. Those of an evicted peer are dropped.
     while (!peer.isEvicted) {
       // A parsed request takes much more memory than its message, so no message is parsed while its request would wait.
       const congestion = dispatcher.congestion();

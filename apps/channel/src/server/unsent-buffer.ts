@@ -12,8 +12,8 @@ export type UnsentBudget = { hold(shared: SharedBytes): void; release(shared: Sh
 type Piece = { readonly bytes: Buffer; readonly memory: SharedBytes };
 
 /**
- * Unsent bytes of one slow peer. Small pieces are copied into blocks, because each piece costs several hundred bytes. Without
- * blocks a limit in bytes would not bound memory.
+ * Unsent bytes of one slow peer. Small pieces are copied into blocks, because each piece costs several hundred bytes.
+ * Without blocks a limit in bytes would not bound memory.
  */
 export class UnsentBuffer {
   readonly #budget: UnsentBudget;

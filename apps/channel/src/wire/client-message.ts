@@ -28,8 +28,8 @@ export type Request = {
   /** Names in the given order, including repetitions. Empty for `reserve`. */
   channels: Name[];
   /**
-   * Serialized value to pass on, with back-references numbered for our replies. `N;` if the message has none or the request needs
-   * none. It is a view of the payload unless references were renumbered.
+   * Serialized value to pass on, with back-references numbered for our replies. `N;` if the message has none or the
+   * request needs none. It is a view of the payload unless references were renumbered.
    */
   data: Buffer;
 };
@@ -67,7 +67,10 @@ const requestTypes: readonly RequestType[] = [
   "unwatch",
 ];
 
-/** Maximum names in one message. A reconnecting client subscribes to all its names in one message. Each costs us 200 bytes. */
+/**
+ * Maximum names in one message. A reconnecting client subscribes to all its names in one message. Each costs us 200
+ * bytes.
+ */
 export const maxNames = 250_000;
 
 const phpNull = Buffer.from("N;");
@@ -79,11 +82,11 @@ export type Parsed = Request | IgnoredRequest | HostileRequest;
 const NAMES_PER_STEP = 1_000;
 
 /**
- * Parses one message of a peer. Never throws. As in the original, keys may have any order, unknown keys are skipped, the last of
- * repeated keys counts, and bytes after the end are ignored.
+ * Parses one message of a peer. Never throws. As in the original, keys may have any order, unknown keys are skipped,
+ * the last of repeated keys counts, and bytes after the end are ignored.
  *
- * Values are passed on as the peer wrote them. The original decodes and encodes them, so a receiver may get another notation of the
- * same value here (`d:1.50;` for `d:1.5;`).
+ * Values are passed on as the peer wrote them. The original decodes and encodes them, so a receiver may get another
+ * notation of the same value here (`d:1.50;` for `d:1.5;`).
  */
 export function parseRequest(payload: Buffer, allowsClass: ClassRule = defaultClasses): Parsed {
   const steps = parseInSteps(payload, allowsClass);
@@ -93,7 +96,9 @@ export function parseRequest(payload: Buffer, allowsClass: ClassRule = defaultCl
   }
 }
 
-/** Parses like {@link parseRequest}, in steps, because a message with very many names takes longer than one tick may. */
+/**
+ * Parses like {@link parseRequest}, in steps, because a message with very many names takes longer than one tick may.
+ */
 export function* parseInSteps(payload: Buffer, allowsClass: ClassRule): Generator<void, Parsed> {
   const scanner = new Scanner(payload, 0, allowsClass);
   const entries = scanner.enterArray();

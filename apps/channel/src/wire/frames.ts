@@ -3,8 +3,8 @@ export const headerBytes = 4;
 const nothing = Buffer.alloc(0);
 
 /**
- * Largest frame in either direction in bytes, including its header. The original server and the original client close the
- * connection beyond it. Origin: walkor/workerman `src/Protocols/Frame.php` and `TcpConnection`.
+ * Largest frame in either direction in bytes, including its header. The original server and the original client close
+ * the connection beyond it. Origin: walkor/workerman `src/Protocols/Frame.php` and `TcpConnection`.
  */
 export const maxFrameBytes = 10_485_760;
 
@@ -21,10 +21,12 @@ export type DecodedFrames = {
 };
 
 /**
- * Splits one connection's byte stream into frames. A frame is a 4-byte big-endian length, which counts itself, and the payload.
+ * Splits one connection's byte stream into frames. A frame is a 4-byte big-endian length, which counts itself, and the
+ * payload.
  *
- * The decoder buffers at most one incomplete frame. Its memory grows with the bytes received, not with the declared length. Every
- * byte is copied a bounded number of times, even from a slow sender. After an error every chunk is refused with the same error.
+ * The decoder buffers at most one incomplete frame. Its memory grows with the bytes received, not with the declared
+ * length. Every byte is copied a bounded number of times, even from a slow sender. After an error every chunk is
+ * refused with the same error.
  */
 export class FrameDecoder {
   readonly #maxBytes: number;
@@ -88,7 +90,8 @@ export class FrameDecoder {
   #hold(chunk: Buffer, from: number, to: number): void {
     const needed = this.#partialBytes + to - from;
     if (needed > this.#partial.length) {
-      // Doubling keeps the copies linear. The declared length caps the size, so that a complete frame has no unused memory.
+      // Doubling keeps the copies linear. The declared length caps the size, so that a complete frame has no unused
+      // memory.
       const header = this.#partialBytes > 0 ? this.#partial : chunk.subarray(from, to);
       const declared = needed < headerBytes ? this.#maxBytes : header.readUInt32BE(0);
       const larger = Buffer.allocUnsafe(Math.min(Math.max(64, needed * 2), declared));

@@ -4,8 +4,8 @@ import { isSafe, Scanner } from "../php/scanner.ts";
 import { headerBytes, maxFrameBytes } from "./frames.ts";
 
 /**
- * The value slot of `data` in every message we send: 1 is the message, 2 its type, 3 the channel. Back-references inside `data`
- * are numbered for this slot.
+ * The value slot of `data` in every message we send: 1 is the message, 2 its type, 3 the channel. Back-references
+ * inside `data` are numbered for this slot.
  */
 export const replyDataSlot = 4;
 
@@ -15,8 +15,8 @@ const dataKey = Buffer.from('s:4:"data";');
 const tail = Buffer.from("}");
 
 /**
- * Returns the payload of an event frame, or `undefined` if it exceeds the largest frame. Name and data are serialized values. The
- * name has its publisher's form. Origin: walkor/channel `src/Server.php`.
+ * Returns the payload of an event frame, or `undefined` if it exceeds the largest frame. Name and data are serialized
+ * values. The name has its publisher's form. Origin: walkor/channel `src/Server.php`.
  */
 export function encodeEvent(name: Uint8Array, data: Uint8Array): Buffer | undefined {
   return encodeReply(eventHead, name, data);
