@@ -251,6 +251,16 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
     expect(accepted.length).toBe((inAnyForm + valueClasses.length * 3) * inPlaces("").length);
   });
 
+  it("a namespace named after an extension of PHP is not an application's", () => {
+    const { stdout } = spawnSync("php", ["-r", "echo implode(',', get_loaded_extensions());"], { encoding: "latin1" });
+    // PHP has classes of these without a namespace only, and `Zend OPcache` is no name of a namespace.
+    const others = ["Core", "standard", "Zend OPcache"];
+    const extensions = stdout.split(",").filter((name) => !others.includes(name));
+
+    expect(extensions.length).toBeGreaterThan(10);
+    expect(extensions.filter((name) => defaultClasses(`${name}\\Item`))).toEqual([]);
+  });
+
   it("every zone that PHP writes is accepted, and every accepted zone is one that PHP reads", () => {
     const php = spawnSync("php", ["-r", "echo implode(',', DateTimeZone::listIdentifiers());"], { encoding: "latin1" });
     const zones = php.stdout.split(",");
