@@ -101,7 +101,7 @@ export type ChannelConfig = {
   readonly drainMs: number;
 };
 
-export type Limits = {
+type Limits = {
   readonly peers: number;
   readonly frameBytes: number;
   /** 0 means no limit. */
