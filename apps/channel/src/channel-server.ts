@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { setImmediate as nextTick } from "node:timers/promises";
-import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { JetStreamWorkQueue, NatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { Bridge } from "./broker/bridge.ts";
@@ -40,7 +39,8 @@ export type Channel = Running &
 export async function startChannel(config: ChannelConfig, log: Log, signal: AbortSignal): Promise<Channel> {
   const stopping = new AbortController();
   const server = createServer(config, log);
-  const nats = connectLate(config, log, AbortSignal.any([signal, stopping.signal]), server.arrive);
+  // Rejects only when the server stops before NATS was reached.
+  server.connect(AbortSignal.any([signal, stopping.signal])).catch(() => {});
   const running: { admin?: Admin; listeners?: Listeners } = {};
 
   const stop = async () => {
@@ -48,12 +48,10 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
     log.info({ peers: server.peers.count, drainMs: config.drainMs }, "draining");
     running.listeners?.stop();
     await server.drain(AbortSignal.timeout(config.drainMs));
-    await (await nats.catch(() => undefined))?.stop();
+    await server.bus.stop();
     await running.admin?.stop();
   };
   try {
-    // An unreadable credentials file fails at once. Every other failure is retried for ever.
-    await Promise.race([nats, nextTick()]);
     const readiness = (): Readiness => {
       if (stopping.signal.aborted) return { ready: false, reason: "draining" };
       const health = server.bus.health();
@@ -87,7 +85,7 @@ const RETURNING_SHARE = 8;
 /** Creates all parts between the peers' sockets and NATS. */
 function createServer(config: ChannelConfig, log: Log) {
   const { limits, allowsClass } = config;
-  const bus = new LateBus();
+  const bus = new NatsBus({ config: config.bus, name: "fanwire channel", log });
   const subjects = new Subjects(config.bus.prefix);
   const traffic = newTraffic();
   const subscriptions = new Subscriptions<Peer>();
@@ -137,11 +135,11 @@ function createServer(config: ChannelConfig, log: Log) {
     deliveryBytes: deliveries.bytes,
   }));
 
-  const arrive = (natsBus: NatsBus) => {
-    bus.arrive(natsBus);
-    warnOfSmallPayload(natsBus, limits.frameBytes, log);
-    const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
-    queues.arrive(new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues }, log));
+  const connect = async (signal: AbortSignal) => {
+    await bus.connect(signal);
+    warnOfSmallPayload(bus, limits.frameBytes, log);
+    const { channelQueueStream: stream, channelQueues } = subjects;
+    queues.arrive(new JetStreamWorkQueue(bus, { stream, subjects: channelQueues, ...config.queues }, log));
   };
 
   /** Processes what was read from peers, delivers the results, and ends the connections. */
@@ -155,7 +153,7 @@ function createServer(config: ChannelConfig, log: Log) {
     deliveries.finish();
     await peers.end(signal);
   };
-  return { bus, peers, metrics, arrive, drain };
+  return { bus, peers, metrics, connect, drain };
 }
 
 /** Bytes that a queue item or event takes in NATS beside its content, such as the header with the item's id. */
@@ -173,21 +171,4 @@ function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void
   };
   check();
   bus.onConnection((isConnected) => isConnected && check());
-}
-
-/** Connects to NATS and then calls `arrive`. Rejects only when retrying is useless. Resolves with `undefined` when aborted. */
-async function connectLate(
-  config: ChannelConfig,
-  log: Log,
-  signal: AbortSignal,
-  arrive: (bus: NatsBus) => void,
-): Promise<NatsBus | undefined> {
-  try {
-    const bus = await startNatsBus({ config: config.bus, name: "fanwire channel", log, signal });
-    arrive(bus);
-    return bus;
-  } catch (error) {
-    if (signal.aborted) return undefined;
-    throw error;
-  }
 }

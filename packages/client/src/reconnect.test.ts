@@ -37,13 +37,13 @@ test("a connection of ten seconds resets the backoff, a shorter one does not", a
 
 test("the client does not reconnect before the delay, and reports the reason", async () => {
   const { client, states } = await record();
-  FakeWebSocket.last.end(1012, "the worker is restarting, come back");
+  FakeWebSocket.last.end(1012, "worker restarting, reconnect");
 
   expect(states.at(-1)).toEqual({
     state: "waiting",
     retryInMs: 1_000,
     code: 1012,
-    reason: "the worker is restarting, come back",
+    reason: "worker restarting, reconnect",
   });
   await vi.advanceTimersByTimeAsync(999);
   expect(FakeWebSocket.all).toHaveLength(1);

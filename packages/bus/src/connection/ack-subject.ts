@@ -13,7 +13,7 @@ export type Delivery = {
  * `$JS.ACK.<stream>.<consumer>.<count>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, newer servers with
  * `<domain>.<account>` before the stream and more at the end.
  */
-export function parseDelivery(subject: string): Delivery | undefined {
+export function parseAckSubject(subject: string): Delivery | undefined {
   const tokens = subject.split(".");
   if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < 9 || tokens.length === 10) return undefined;
   const at = tokens.length === 9 ? 4 : 6;

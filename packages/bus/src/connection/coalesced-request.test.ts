@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { SharedAnswer } from "./coalesced-request.ts";
+import { CoalescedRequest } from "./coalesced-request.ts";
 
 test("who asks together shares a request; who asks while it is on its way shares the next", async () => {
   const waiting: ((answer: number) => void)[] = [];
-  const shared = new SharedAnswer<number>(() => new Promise((resolve) => waiting.push(resolve)));
+  const shared = new CoalescedRequest<number>(() => new Promise((resolve) => waiting.push(resolve)));
 
   const first = Promise.all([shared.get(), shared.get()]);
   await nextTurn();
@@ -22,7 +22,7 @@ test("who asks together shares a request; who asks while it is on its way shares
 
 test("a request that fails fails for those who shared it, and not for the next", async () => {
   let asked = 0;
-  const shared = new SharedAnswer(async () => {
+  const shared = new CoalescedRequest(async () => {
     asked++;
     if (asked === 1) throw new Error("away");
     return asked;

@@ -28,6 +28,7 @@ export class DirectGet {
 
   /** The message with that sequence, with the headers of {@link storedPlace}; undefined when no replica answered with it in time. */
   get(sequence: number): Promise<BusMessage | undefined> {
+    if (!this.#bus.wasConnected) return Promise.resolve(undefined);
     this.#inbox ??= this.#openInbox();
     this.#asked++;
     const token = this.#asked.toString(36);
@@ -35,7 +36,6 @@ export class DirectGet {
     return new Promise((resolve) => {
       this.#waiting.set(token, { deadline: performance.now() + TIMEOUT_MS, resolve });
       this.#timer ??= setInterval(() => this.#expire(), CHECK_MS);
-      this.#bus.writeHeld();
       this.#bus.connection.publish(`$JS.API.DIRECT.GET.${this.#stream}`, JSON.stringify({ seq: sequence }), { reply });
     });
   }

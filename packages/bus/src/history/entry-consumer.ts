@@ -1,6 +1,6 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
-import { parseDelivery } from "../connection/ack-subject.ts";
+import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage, BusSubscription } from "../connection/bus.ts";
 import type { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
@@ -152,7 +152,6 @@ export class EntryConsumer {
 
   #pull(request: object): void {
     this.#outstanding += BATCH;
-    this.#bus.writeHeld();
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#name}`;
     this.#bus.connection.publish(subject, JSON.stringify(request), { reply: this.#inbox });
   }
@@ -182,7 +181,7 @@ export class EntryConsumer {
   #onMessage(message: BusMessage): void {
     if (this.#hasEnded) return;
     this.#heardAt = performance.now();
-    const delivery = parseDelivery(message.reply ?? "");
+    const delivery = parseAckSubject(message.reply ?? "");
     if (delivery === undefined) this.#onStatus(message.headers as HeaderBlock | undefined);
     else this.#onDelivery(message, delivery.streamSequence, delivery.consumerSequence);
   }

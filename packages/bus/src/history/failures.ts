@@ -1,5 +1,6 @@
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
+import { causeOf } from "../connection/error-cause.ts";
 import type { HistoryFailure } from "./history.ts";
 
 /** A cluster that has just started does not know all its nodes yet. */
@@ -21,10 +22,8 @@ export function failureOf(error: unknown): Failed {
   if (error instanceof Error && error.name === "JetStreamNotEnabled") return noJetStream(error);
   if (error instanceof JetStreamApiError) return apiFailure(error);
 
-  const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
-  if (cause instanceof errors.NoRespondersError || error instanceof errors.NoRespondersError) {
-    return noJetStream(new Error("no responders"));
-  }
+  const cause = causeOf(error);
+  if (cause instanceof errors.NoRespondersError) return noJetStream(cause);
   if (cause instanceof errors.TimeoutError) return failed("unusable", "JetStream does not answer", true);
   if (cause instanceof errors.PermissionViolationError) return failed("forbidden", cause.message, false);
   return failed("unavailable", "the connection to NATS was lost", true);

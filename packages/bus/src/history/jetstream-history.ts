@@ -41,7 +41,7 @@ type HistoryParts = {
   readonly log: Log;
 };
 
-/** The history on the bus's connection. Nothing is asked of JetStream before the first use. */
+/** Opens the history, also before the bus is connected: every answer is `unavailable` until then. Sends no request to JetStream. */
 export async function openJetStreamHistory(parts: HistoryParts): Promise<JetStreamHistory> {
   const connection = askingLeaders(parts.bus);
   const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });

@@ -1,6 +1,6 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
-import { parseDelivery } from "../connection/ack-subject.ts";
+import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage } from "../connection/bus.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 
@@ -83,7 +83,6 @@ function pull(
       received.push(stored);
       if (received.length === count) end();
     });
-    bus.writeHeld();
     // The server counts content also where it does not send it.
     const limit = withoutContent ? {} : { max_bytes: maxBytes };
     const request = JSON.stringify({ batch: count, ...limit, no_wait: true });
@@ -92,7 +91,7 @@ function pull(
 }
 
 function parseMessage(message: BusMessage): RangeMessage | undefined {
-  const delivery = parseDelivery(message.reply ?? "");
+  const delivery = parseAckSubject(message.reply ?? "");
   if (delivery === undefined) return undefined;
   const { streamSequence: sequence, consumerSequence: turn, storedAt } = delivery;
   return { message, sequence, turn, time: new Date(storedAt) };

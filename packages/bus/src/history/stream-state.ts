@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Position } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { SharedAnswer } from "../connection/coalesced-request.ts";
+import { CoalescedRequest } from "../connection/coalesced-request.ts";
 import { isEarlierEpoch } from "./epoch.ts";
 import { type Failed, failed } from "./failures.ts";
 import type { HistoryStream, OpenStream } from "./stream.ts";
@@ -28,7 +28,7 @@ type WatchParts = {
  * publications, so it gets another epoch before anybody is told one of them.
  */
 export class StreamWatch {
-  readonly #shared: SharedAnswer<OpenStream | Failed>;
+  readonly #shared: CoalescedRequest<OpenStream | Failed>;
   readonly #parts: WatchParts;
   #seen: OpenStream | undefined;
   #seenAt = Number.NEGATIVE_INFINITY;
@@ -39,7 +39,7 @@ export class StreamWatch {
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
-    this.#shared = new SharedAnswer(() => this.#look());
+    this.#shared = new CoalescedRequest(() => this.#look());
   }
 
   get epoch(): string | undefined {

@@ -14,7 +14,7 @@ const FINISHED = "+ACK";
 const GIVEN_BACK = "-NAK";
 const STILL_HELD = "+WPI";
 
-type HeldItemParts = {
+type InFlightItemParts = {
   readonly message: Msg;
   readonly storedAt: number;
   readonly isRepeated: boolean;
@@ -24,16 +24,16 @@ type HeldItemParts = {
 };
 
 /** An item in our hands: JetStream gives it to nobody else while it hears that we still have it. */
-export class HeldItem implements WorkItem {
+export class InFlightItem implements WorkItem {
   readonly storedAt: number;
   readonly isRepeated: boolean;
   readonly content: Uint8Array;
-  readonly #parts: HeldItemParts;
+  readonly #parts: InFlightItemParts;
   readonly #timer: NodeJS.Timeout;
   #reply: string;
   #isOver = false;
 
-  constructor(parts: HeldItemParts) {
+  constructor(parts: InFlightItemParts) {
     const { message, storedAt, isRepeated } = parts;
     this.#parts = parts;
     this.storedAt = storedAt;

@@ -10,10 +10,10 @@ import {
   RetentionPolicy,
   StorageType,
 } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { type NatsConnection, nanos } from "@nats-io/transport-node";
 import type { NatsBus } from "../connection/nats-bus.ts";
-import { readStored } from "./publish-ack.ts";
-import { PullTaker } from "./pull-consumer.ts";
+import { parsePublishAck } from "./publish-ack.ts";
+import { PullConsumer } from "./pull-consumer.ts";
 import type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";
 
 export type WorkQueueConfig = {
@@ -38,8 +38,6 @@ const MAX_WAITING_PULLS = 4_096;
 /** What JetStream stores of an item beside its content and subject: its id in a header, and a record of its own. */
 const STORED_OVERHEAD_BYTES = 150;
 
-const nanos = (ms: number) => ms * 1_000_000;
-
 /**
  * A {@link WorkQueue} in one JetStream stream of the work-queue kind: an item is deleted when its taker has finished it.
  * A queue is a subject, and has one durable pull consumer. Works from nats-server 2.9 on.
@@ -48,7 +46,7 @@ export class JetStreamWorkQueue implements WorkQueue {
   readonly #bus: NatsBus;
   readonly #config: WorkQueueConfig;
   readonly #log: Log;
-  readonly #takers = new Set<PullTaker>();
+  readonly #takers = new Set<PullConsumer>();
   #manager: Promise<JetStreamManager> | undefined;
   /** Resolves with the size of the stream in bytes; 0: unlimited. */
   #stream: Promise<number> | undefined;
@@ -74,7 +72,7 @@ export class JetStreamWorkQueue implements WorkQueue {
       timeoutMs: STORE_TIMEOUT_MS,
       headers: [["Nats-Msg-Id", id]],
     });
-    if (outcome.ok) return readStored(Buffer.from(outcome.message.data).toString(), this.#config.stream);
+    if (outcome.ok) return parsePublishAck(Buffer.from(outcome.message.data).toString(), this.#config.stream);
     if (outcome.reason === "too-large") return { ok: false, reason: "too-large", detail: "beyond NATS max_payload" };
     // Nobody answers for a stream that is gone.
     this.#stream = undefined;
@@ -82,7 +80,7 @@ export class JetStreamWorkQueue implements WorkQueue {
   }
 
   take(subject: string, name: string, onItem: (item: WorkItem) => void): Taker {
-    const taker: PullTaker = new PullTaker({
+    const taker: PullConsumer = new PullConsumer({
       bus: this.#bus,
       stream: this.#config.stream,
       consumer: name,

@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { readStored } from "./publish-ack.ts";
+import { parsePublishAck } from "./publish-ack.ts";
 
 test("only JetStream's word about that stream means stored", () => {
-  expect(readStored('{"stream":"Q","seq":1}', "Q")).toEqual({ ok: true });
-  expect(readStored('{"stream":"OTHER","seq":1}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
-  expect(readStored('{"error":{"err_code":10054,"description":"too big"}}', "Q")).toMatchObject({ detail: "too big" });
+  expect(parsePublishAck('{"stream":"Q","seq":1}', "Q")).toEqual({ ok: true });
+  expect(parsePublishAck('{"stream":"OTHER","seq":1}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
+  expect(parsePublishAck('{"error":{"err_code":10054,"description":"too big"}}', "Q")).toMatchObject({
+    detail: "too big",
+  });
 });
 
 test("whatever answers, it is read and means stored only where it says so", () => {
@@ -26,7 +28,7 @@ test("whatever answers, it is read and means stored only where it says so", () =
   let stored = 0;
   fc.assert(
     fc.property(reply, (text) => {
-      if (!readStored(text, "Q").ok) return;
+      if (!parsePublishAck(text, "Q").ok) return;
       stored++;
       expect(JSON.parse(text)).toMatchObject({ stream: "Q" });
     }),

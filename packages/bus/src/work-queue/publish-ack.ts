@@ -4,7 +4,7 @@ import type { EnqueueOutcome } from "./work-queue.ts";
 const MESSAGE_TOO_LARGE = 10_054;
 
 /** What JetStream says to a message that was to be stored in `stream`. Whoever else listens to its subject may say anything. */
-export function readStored(text: string, stream: string): EnqueueOutcome {
+export function parsePublishAck(text: string, stream: string): EnqueueOutcome {
   const reply = parseObject(text);
   if (reply === undefined) return { ok: false, reason: "unavailable", detail: "the answer is not JetStream's" };
   if (reply.error === undefined && reply.stream === stream) return { ok: true };

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import type { Msg, Subscription } from "@nats-io/transport-node";
-import { parseDelivery } from "../connection/ack-subject.ts";
+import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
-import { HeldItem } from "./in-flight-item.ts";
+import { InFlightItem } from "./in-flight-item.ts";
 import type { Taker, WorkItem } from "./work-queue.ts";
 
 /** NATS forgets a pull request after this time, and says so. */
@@ -15,7 +15,7 @@ const RETRY_MS = 1_000;
 const MAX_PULLS = 64;
 const EXPIRED = 408;
 
-type PullTakerParts = {
+type PullConsumerParts = {
   readonly bus: NatsBus;
   readonly stream: string;
   readonly consumer: string;
@@ -30,10 +30,10 @@ type PullTakerParts = {
  * Takes the items of one queue, by one pull request for each that is wanted. All requests of a while name one inbox; to
  * take requests back, the inbox is closed: NATS skips requests that nobody listens for.
  */
-export class PullTaker implements Taker {
-  readonly #parts: PullTakerParts;
+export class PullConsumer implements Taker {
+  readonly #parts: PullConsumerParts;
   /** Items given to us and not finished, by their sequence in the stream. */
-  readonly #held = new Map<number, HeldItem>();
+  readonly #held = new Map<number, InFlightItem>();
   readonly #pullSubject: string;
   readonly #pullRequest = JSON.stringify({ batch: 1, expires: PULL_EXPIRES_MS * 1_000_000 });
   #inbox: Subscription | undefined;
@@ -44,7 +44,7 @@ export class PullTaker implements Taker {
   #lostTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(parts: PullTakerParts) {
+  constructor(parts: PullConsumerParts) {
     this.#parts = parts;
     this.#pullSubject = `$JS.API.CONSUMER.MSG.NEXT.${parts.stream}.${parts.consumer}`;
   }
@@ -107,7 +107,7 @@ export class PullTaker implements Taker {
   }
 
   #onMessage(message: Msg): void {
-    const delivery = message.reply === undefined ? undefined : parseDelivery(message.reply);
+    const delivery = message.reply === undefined ? undefined : parseAckSubject(message.reply);
     if (delivery === undefined) this.#onStatus(message);
     else this.#onItem(message, delivery.streamSequence, delivery.storedAt, delivery.count);
   }
@@ -121,7 +121,7 @@ export class PullTaker implements Taker {
       this.#pull();
       return;
     }
-    const item = new HeldItem({
+    const item = new InFlightItem({
       message,
       storedAt,
       isRepeated: count > 1,
