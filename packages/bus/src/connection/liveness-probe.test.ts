@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { LivenessProbe } from "./liveness-probe.ts";
 
-test("only what comes back counts as heard", () => {
+test("only a returned probe counts", () => {
   const clock = { ms: 100 };
   const sent: string[] = [];
   const probe = new LivenessProbe(

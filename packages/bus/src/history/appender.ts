@@ -10,12 +10,12 @@ import { failed, failureOf } from "./failures.ts";
 import type { AppendOutcome } from "./history.ts";
 import type { StreamWatch } from "./stream-state.ts";
 
-/** How long one attempt may take to be acknowledged. */
+/** Maximum wait for the acknowledgement of one attempt. */
 const ATTEMPT_MS = 2_000;
 const PAUSE_MS = 250;
 /** A cluster that lost the history's leader takes 4 to 8 s to elect another. */
 const DEADLINE_MS = 10_000;
-/** Shorter when there was no connection at all. */
+/** Deadline when there was no connection at all. */
 const CONNECTION_DEADLINE_MS = 3_000;
 
 type Sent = AppendAnswer & { readonly ok: true };
@@ -40,12 +40,12 @@ export class HistoryAppender {
     headers: HeaderEntries = [],
     id: string | undefined,
   ): Promise<AppendOutcome> {
-    // Without a message id nothing could be sent twice without being stored twice.
+    // Without a message id, a retry could store the publication twice.
     const entry = [streamHeaderNames.messageId, id === undefined ? nuid.next() : messageId(subject, id)] as const;
     const encoded = encodeHeaders([...headers, entry]);
     const maxBytes = this.#bus.maxPayloadBytes();
     if (maxBytes > 0 && content.length + encodedHeaderBytes(encoded) > maxBytes) {
-      return { ok: false, reason: "too-large", detail: `NATS takes ${maxBytes} bytes, headers included` };
+      return { ok: false, reason: "too-large", detail: `NATS accepts ${maxBytes} bytes, headers included` };
     }
 
     const sent = await this.#sendUntilStored(subject, content, encoded);
@@ -59,7 +59,7 @@ export class HistoryAppender {
     return {
       ok: true,
       position: { epoch, sequence: sent.sequence },
-      // An id of ours is unknown to others, so a duplicate can only be our own retry.
+      // Nobody else knows an id that we generated, so a duplicate can only be our own retry.
       duplicate: id !== undefined && sent.isDuplicate,
     };
   }

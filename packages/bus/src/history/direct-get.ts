@@ -9,7 +9,7 @@ const CHECK_MS = 250;
 type Waiting = { readonly deadline: number; readonly resolve: (message: BusMessage | undefined) => void };
 
 /**
- * Direct gets of the history by sequence. Any replica answers them, and one that lags may not have a message yet: no answer
+ * Direct gets of the history by sequence. Any replica answers them, and an outdated one may not have a message yet. No answer
  * means "not now", never "not stored".
  */
 export class DirectGet {
@@ -26,7 +26,7 @@ export class DirectGet {
     this.#stream = subjects.historyStream;
   }
 
-  /** The message with that sequence, with the headers of {@link storedPlace}; undefined when no replica answered with it in time. */
+  /** Returns the message with the headers of {@link storedPlace}, or undefined when no replica returned it in time. */
   get(sequence: number): Promise<BusMessage | undefined> {
     if (!this.#bus.wasConnected) return Promise.resolve(undefined);
     this.#inbox ??= this.#openInbox();

@@ -2,7 +2,7 @@ import type { ApiError, StreamInfo } from "@nats-io/jetstream";
 import type { Msg, NatsConnection, NatsConnectionImpl } from "@nats-io/transport-node";
 import type { NatsBus } from "../connection/nats-bus.ts";
 
-/** How long to wait for the leader's answer when the first answer is not the leader's. */
+/** Maximum wait for the leader's answer when another node answered first. */
 const BETTER_WITHIN_MS = 500;
 const STREAM_INFO = "io.nats.jetstream.api.v1.stream_info_response";
 /** `JetStream system temporarily unavailable` and `JetStream cluster can not handle request`. */
@@ -28,7 +28,7 @@ export function askingLeaders(bus: NatsBus): NatsConnection {
   return connection as unknown as NatsConnection; // the members above are all that the JetStream manager uses
 }
 
-/** A node never lists itself among its replicas, so a description that lists the leader there is not by the leader. Without a cluster there is only one node. */
+/** Whether the leader described the stream. A node never lists itself among the replicas. Without a cluster there is one node. */
 export function isDescribedByLeader({ cluster }: { readonly cluster?: StreamInfo["cluster"] | undefined }): boolean {
   if (cluster === undefined) return true;
   const { leader, replicas = [] } = cluster;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parsePublishAck } from "./publish-ack.ts";
 
-test("only JetStream's word about that stream means stored", () => {
+test("only an acknowledgement by that stream means stored", () => {
   expect(parsePublishAck('{"stream":"Q","seq":1}', "Q")).toEqual({ ok: true });
   expect(parsePublishAck('{"stream":"OTHER","seq":1}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
   expect(parsePublishAck('{"error":{"err_code":10054,"description":"too big"}}', "Q")).toMatchObject({
@@ -10,7 +10,7 @@ test("only JetStream's word about that stream means stored", () => {
   });
 });
 
-test("whatever answers, it is read and means stored only where it says so", () => {
+test("any reply can be parsed, and means stored only if it names the stream without an error", () => {
   const reply = fc.oneof(
     fc.json({ maxDepth: 2 }),
     fc.string({ unit: "binary" }),
