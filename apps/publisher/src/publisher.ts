@@ -1,6 +1,6 @@
 import { type Bus, NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
-import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
+import { type Admin, isLoopback, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { type Api, type ApiParts, createApi } from "./app.ts";
 import { Cluster } from "./cluster/cluster-client.ts";
 import type { PublisherConfig } from "./config.ts";
@@ -80,8 +80,4 @@ function natsReadiness(bus: Bus): Readiness {
 function buildApi(parts: Omit<ApiParts, "keys" | "bodies">): Api {
   const { config, metrics } = parts;
   return createApi({ ...parts, keys: new ApiKeys(config.apiKeys), bodies: new JsonBodies(config, metrics) });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }

@@ -28,7 +28,7 @@ export class PendingCommands {
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
-        () => settle(new FanwireError("timeout", "the worker did not answer in time")),
+        () => settle(new FanwireError("timeout", "no reply from the worker in time")),
         this.#timeoutMs,
       );
       const settle = (outcome: OkReply | FanwireError) => {

@@ -73,7 +73,7 @@ test("a topic that was catching up resumes from its own position", async () => {
   FakeWebSocket.last.welcome({ position: "e-100" });
   void client.subscribe("b", { since: "e-10" });
   await settled();
-  // In one frame: what follows the reply must find it settled.
+  // In one frame, because messages after the reply must find the subscription settled.
   const { id } = FakeWebSocket.last.commands.at(-1) ?? {};
   FakeWebSocket.last.say(
     { type: "reply", id, ok: true, recovered: true, position: "e-10" },
@@ -113,7 +113,7 @@ test("after a reconnect a partly lost publication is delivered to the subscripti
   expect(client.position).toBe("e-12");
 });
 
-test("the reply to a ping moves the position of all topics on", async () => {
+test("the reply to a ping advances the position of all topics", async () => {
   const { client } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome({ position: "e-11" });
   void client.subscribe("b");
@@ -128,7 +128,7 @@ test("the reply to a ping moves the position of all topics on", async () => {
   expect(query().getAll("topic")).toEqual(["a", "b"]);
 });
 
-test("subscribe with since restarts a known topic from there, and leaves the others alone", async () => {
+test("subscribe with since restarts a known topic from there, and no other", async () => {
   const { client, publications } = await record({ topics: ["a", "b"] });
   FakeWebSocket.last.welcome({ position: "e-10" });
   const again = client.subscribe("a", { since: "e-2" });

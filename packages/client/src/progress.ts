@@ -1,6 +1,6 @@
 import { isAfter } from "./position.ts";
 
-/** How far a client has read the history, over all its live subscriptions. Workers send them in one order. */
+/** Position of a client in the history, over all its live subscriptions. Workers deliver these in one order. */
 export class Progress {
   #position: string | undefined;
   /**

@@ -10,7 +10,7 @@ const STEP_MS = 250;
 type Waiting = { readonly size: number; resolve(): void };
 
 /** Limits the rate of the commands of one connection, and keeps their order. */
-export class Pacer {
+export class RateLimiter {
   readonly #waiting: Waiting[] = [];
   #waitingSize = 0;
   #allowance = AT_ONCE;
@@ -25,10 +25,10 @@ export class Pacer {
   }
 
   /**
-   * Resolves when the command may be sent, or when the pacer is stopped. `answered` must be called once for each turn, when
+   * Resolves when the command may be sent, or when the limiter is stopped. `answered` must be called once for each call, when
    * the command has its reply or has failed.
    */
-  turn(size = 0): Promise<void> {
+  wait(size = 0): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push({ size, resolve });
       this.#waitingSize += size;

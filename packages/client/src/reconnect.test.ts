@@ -199,7 +199,7 @@ test("after 25 seconds without a message the client pings, and reconnects after 
   await vi.advanceTimersByTimeAsync(1);
 
   const [first] = FakeWebSocket.all;
-  expect(states.at(-1)).toMatchObject({ state: "waiting", code: 1006, reason: "the worker does not answer" });
+  expect(states.at(-1)).toMatchObject({ state: "waiting", code: 1006, reason: "the worker does not reply" });
   expect(first?.closedWith).toBeUndefined();
   await vi.advanceTimersByTimeAsync(1_000);
   FakeWebSocket.last.welcome();

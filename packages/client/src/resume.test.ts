@@ -11,12 +11,12 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** There is no room in this one but for short topics: the others are always followed by commands. */
-const URL_WITH_LITTLE_ROOM = `ws://edge.example/?page=${"x".repeat(1_100)}`;
+/** Has room for short topics only, so that the others are always subscribed by commands. */
+const URL_WITH_LITTLE_ROOM = `ws://pusher.example/?page=${"x".repeat(1_100)}`;
 const long = (name: string) => `${name}.${"x".repeat(200)}`;
 const TOPICS = ["a", long("b")];
 const LATE = ["c", long("d")];
-/** Initial and later subscriptions, which overlap: a topic has none, one or several of them. */
+/** Initial and later subscriptions. They overlap, so that a topic has none, one or several. */
 const SUBSCRIPTIONS = [...TOPICS, "*"];
 const LATE_SUBSCRIPTIONS = [...LATE, long("*")];
 
@@ -63,7 +63,7 @@ test("wherever connections break, each subscription receives its durable publica
           client.subscribe(topic, { since: "e-0" }).catch(() => {});
         } else {
           const topic = LATE_SUBSCRIPTIONS[each.at % LATE_SUBSCRIPTIONS.length] ?? "";
-          // Only on a connection: what is subscribed without one goes on from where that was lost.
+          // Only on a connection, because a subscription without one resumes from the position of the lost connection.
           if (client.address !== undefined && !followed.has(topic)) {
             followed.add(topic);
             client.subscribe(topic, { since: "e-0" }).catch(() => {});

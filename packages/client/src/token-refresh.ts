@@ -1,6 +1,6 @@
 import type { TokenSource } from "./token.ts";
 
-/** Timers cannot wait longer than 2^31 ms; a token that lasts longer is refreshed after this. */
+/** Maximum delay of a refresh, because timers cannot wait longer than 2^31 ms. */
 const LONGEST_MS = 2_000_000_000;
 const SHORTEST_MS = 1_000;
 /** Delay for a token that has expired by this clock: the worker closes the connection if it has. */
@@ -46,7 +46,7 @@ export class TokenRefresh {
   }
 }
 
-/** A minute before the end, or a fifth of a short life. */
+/** Returns the delay until a minute before the expiry, or a fifth of a short lifetime before it. */
 function delayMs(expiresInMs: number): number {
   if (expiresInMs <= 0) return OVERDUE_MS;
   const ahead = Math.min(60_000, expiresInMs * 0.2);

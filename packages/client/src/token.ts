@@ -67,7 +67,7 @@ export class TokenSource {
 /** Checks a token of a caller without types. Undefined, null and empty text mean that there is no token. */
 function checked(token: unknown): string | undefined {
   if (token === undefined || token === null || token === "") return undefined;
-  if (typeof token !== "string") throw new TypeError(`token is no text: ${typeof token}`);
+  if (typeof token !== "string") throw new TypeError(`token must be a string, not ${typeof token}`);
   return token;
 }
 

@@ -25,7 +25,7 @@ const PING = JSON.stringify({ id: PING_ID, command: "ping" });
 const ABNORMAL = 1006;
 
 /** One WebSocket connection: parses frames into messages, and detects a worker that does not answer. */
-export class Link {
+export class Transport {
   readonly #socket: WebSocketLike;
   readonly #onEnd: (code: number, reason: string) => void;
   #timer: ReturnType<typeof setTimeout>;
@@ -98,7 +98,7 @@ export class Link {
   #ping(): void {
     this.#isQuiet = false;
     this.send(PING);
-    this.#restartTimer(PONG_TIMEOUT_MS, () => this.abandon("the worker does not answer"));
+    this.#restartTimer(PONG_TIMEOUT_MS, () => this.abandon("the worker does not reply"));
   }
 
   #restartTimer(delayMs: number, onTime: () => void): void {

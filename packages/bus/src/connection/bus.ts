@@ -39,7 +39,7 @@ export interface Bus {
 
   /**
    * Calls `listener` when the connection is lost, and when NATS is connected again with all subscriptions. Not called for
-   * the first connection. What the listener sends is written at once.
+   * the first connection. The listener may publish at once.
    */
   onConnection(listener: (isConnected: boolean) => void): void;
 

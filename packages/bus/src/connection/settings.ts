@@ -23,7 +23,7 @@ export const sharedSettings = {
   FANWIRE_PREFIX: setting
     .text(DEFAULT_PREFIX)
     .refine(isPrefix, "must be tokens of letters, digits, _ and -, separated by dots")
-    .describe("First token(s) of every NATS subject; clusters with different prefixes do not hear each other."),
+    .describe("First token(s) of every NATS subject; clusters with different prefixes are separate."),
   FANWIRE_HISTORY_MAX_AGE_SECONDS: setting
     .integer({ min: 1, max: 10 * 365 * 86_400, default: 86_400 })
     .describe(
