@@ -1,7 +1,7 @@
 import { connect } from "@nats-io/transport-node";
 import type { OverNatsCalls } from "./own-process.ts";
 
-/** Hands on every publication from then on; resolves when NATS has the subscription. */
+/** Subscribes and passes on every publication. Resolves when NATS has the subscription. */
 export async function followNats(
   { natsUrl, subject }: OverNatsCalls["listen"]["ask"],
   publish: (content: Uint8Array) => void,

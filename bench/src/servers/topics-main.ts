@@ -9,7 +9,7 @@ type Follower = { readonly topics: readonly string[] };
 
 const app = uWS.App();
 
-/** Topics at their least: each connection follows those of its query, and is greeted when it hears them. */
+/** Minimum cost of topics: each connection subscribes to those of its query, and is then greeted. */
 answerCalls<TopicsCalls>({
   listen: async (source) => {
     const nats = source === null ? undefined : await connect({ servers: source.natsUrl });

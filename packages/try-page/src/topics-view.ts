@@ -6,7 +6,7 @@ const form = element("follow-form", HTMLFormElement);
 const input = field("follow-topic");
 const list = element("topics", HTMLElement);
 
-/** What is followed; it outlives a client, so that the next one follows the same. */
+/** Subscribed topics. They outlive a client, so that the next one subscribes to the same. */
 export class TopicsView {
   readonly #topics = new Map<string, HTMLElement>();
   #client: Client | undefined;
