@@ -41,7 +41,7 @@ export class Subscriber {
     while (bytes.length - at >= 4) {
       const length = bytes.readUInt32BE(at);
       if (bytes.length - at < length) break;
-      if (length === eventBytes) this.#hear(bytes, at + contentOffset);
+      if (length === eventBytes) this.#receive(bytes, at + contentOffset);
       else this.isReady = true;
       at += length;
     }
@@ -49,7 +49,7 @@ export class Subscriber {
     this.#onEvents();
   }
 
-  #hear(bytes: Buffer, at: number): void {
+  #receive(bytes: Buffer, at: number): void {
     if (!isContent(bytes, at, at + 100) || decodeSequence(bytes, at) !== this.next) this.faults++;
     this.next++;
   }

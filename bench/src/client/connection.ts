@@ -84,7 +84,7 @@ export class Connection {
     if (end === undefined) return count;
     this.#response = undefined;
     const { hello } = this.#pool.dialect;
-    if (hello !== undefined) this.#say(hello);
+    if (hello !== undefined) this.#send(hello);
     if (this.#greetings === 0) this.#pool.onOpen();
     return end;
   }
@@ -105,7 +105,7 @@ export class Connection {
   #readOther(bytes: Uint8Array, start: number, end: number): void {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
     const answer = this.#pool.dialect.answers?.[text];
-    if (answer !== undefined) this.#say(answer);
+    if (answer !== undefined) this.#send(answer);
     else if (!this.#countGreeting()) this.#pool.onForeignFrame();
   }
 
@@ -124,7 +124,7 @@ export class Connection {
     if (recorder.wants(sequence)) recorder.record(decodeStampMicros(bytes, start));
   }
 
-  #say(text: string): void {
+  #send(text: string): void {
     this.#socket.write(encodeClientFrame(opcodes.text, Buffer.from(text)));
   }
 

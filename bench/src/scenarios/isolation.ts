@@ -141,7 +141,7 @@ async function prepare(disturbance: Disturbance, scene: Scene): Promise<() => Pr
   }
 }
 
-/** A worker is cut off from NATS while much is stored for one of its readers, who reads as fast as it can. */
+/** A worker is cut off from NATS while many publications are stored for one of its readers. */
 async function prepareRepair({ lab, running, link, scale, sockets }: Scene) {
   const topic = `isolation.${Date.now()}`;
   sockets.push(await openEvents(running.address.port, `/sse?topic=${topic}.*`, false));

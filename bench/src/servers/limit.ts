@@ -29,7 +29,7 @@ export const limitJoinedFanwire: Server = {
 
 export const limitPatientFanwire: Server = {
   name: "limit-patient-v1",
-  summary: "the same, but nobody is waited for: who cannot take all at once gets the rest when it can",
+  summary: "the same without waiting: a connection that cannot take everything at once gets the rest later",
   start: (lab) => startLimit(lab, "patient", fanwirePublication),
 };
 

@@ -5,7 +5,7 @@ import { decodeSequence } from "../content.ts";
 import { publishPaced } from "../pacer.ts";
 import { type TopicsCalls, topicsAt } from "./topics.ts";
 
-type Follower = { readonly topics: readonly string[] };
+type Subscriber = { readonly topics: readonly string[] };
 
 const app = uWS.App();
 
@@ -20,7 +20,7 @@ answerCalls<TopicsCalls>({
           app.publish(topic, message.data, false);
         },
       });
-    app.ws<Follower>("/*", {
+    app.ws<Subscriber>("/*", {
       compression: uWS.DISABLED,
       maxBackpressure: 0,
       idleTimeout: 120,

@@ -53,7 +53,7 @@ test("a WebSocket constructor that throws closes the client", async () => {
 
 test("publications of a frame arrive in order, text as text and base64 as bytes", async () => {
   const { client, publications } = await record();
-  FakeWebSocket.last.say(
+  FakeWebSocket.last.deliver(
     { type: "welcome", connection: "a.1", recovered: null },
     publication({ topic: "orders.7", subscription: "orders.*", event: "paid", position: "e-11", id: "x" }),
     publication({ data: "/wD+", encoding: "base64", recovered: true, unheardOf: 1 }),
@@ -87,7 +87,7 @@ test("unknown messages are ignored", async () => {
   FakeWebSocket.last.welcome();
 
   FakeWebSocket.last.sayBytes();
-  FakeWebSocket.last.say(
+  FakeWebSocket.last.deliver(
     "",
     "{",
     "null",
@@ -106,22 +106,22 @@ test("an error in a callback does not affect other publications", async () => {
   const onError = (error: unknown) => void errors.push(error);
   const listeners = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException").on("uncaughtException", onError);
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   await record({
     onPublication: ({ data }) => {
-      heard.push(data);
+      received.push(data);
       if (data === "bad") throw new Error("mine");
     },
   });
   FakeWebSocket.last.welcome();
 
-  FakeWebSocket.last.say(publication({ data: "bad" }), publication({ data: "good" }));
+  FakeWebSocket.last.deliver(publication({ data: "bad" }), publication({ data: "good" }));
   vi.useRealTimers();
   await new Promise((resolve) => setTimeout(resolve, 5));
   process.off("uncaughtException", onError);
   for (const listener of listeners) process.on("uncaughtException", listener);
 
-  expect(heard).toEqual(["bad", "good"]);
+  expect(received).toEqual(["bad", "good"]);
   expect(errors).toEqual([new Error("mine")]);
 });
 
@@ -253,7 +253,7 @@ test("the number of unanswered commands is limited, because after a stall they a
 
   // After the stall the worker receives the unanswered ones and those of the next second together, fewer than 100.
   FakeWebSocket.answersCommands = true;
-  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.say({ type: "reply", id, ok: true });
+  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.deliver({ type: "reply", id, ok: true });
   await vi.advanceTimersByTimeAsync(1_000);
   expect(FakeWebSocket.last.commands.length).toBeLessThanOrEqual(95);
   await vi.advanceTimersByTimeAsync(2_000);

@@ -79,7 +79,7 @@ test("the client resumes all subscriptions from the last position, recovered or 
   void client.subscribe("b.>");
   await settled();
   FakeWebSocket.last.reply("subscribe");
-  FakeWebSocket.last.say(publication({ topic: "a", position: "e-12" }), publication({ topic: "a" }));
+  FakeWebSocket.last.deliver(publication({ topic: "a", position: "e-12" }), publication({ topic: "a" }));
   FakeWebSocket.last.end();
   void client.subscribe("c");
   await client.unsubscribe("a");
@@ -185,7 +185,7 @@ test("after 25 seconds without a message the client pings, and reconnects after 
   const { states } = await record();
   FakeWebSocket.last.welcome();
   await vi.advanceTimersByTimeAsync(20_000);
-  FakeWebSocket.last.say(publication({}));
+  FakeWebSocket.last.deliver(publication({}));
   await vi.advanceTimersByTimeAsync(24_999);
   expect(FakeWebSocket.last.sent).toEqual([]);
   await vi.advanceTimersByTimeAsync(1);
@@ -203,7 +203,7 @@ test("after 25 seconds without a message the client pings, and reconnects after 
   expect(first?.closedWith).toBeUndefined();
   await vi.advanceTimersByTimeAsync(1_000);
   FakeWebSocket.last.welcome();
-  first?.say(publication({}));
+  first?.deliver(publication({}));
   first?.end(4400);
   expect(states.at(-1)).toMatchObject({ state: "open" });
 });

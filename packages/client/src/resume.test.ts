@@ -36,7 +36,7 @@ test("wherever connections break, each subscription receives its durable publica
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), async (steps) => {
       const log: Logged[] = [{ sequence: 1, topic: "a" }];
-      const followed = new Set(SUBSCRIPTIONS);
+      const subscribed = new Set(SUBSCRIPTIONS);
       /** Number of restarts of each subscription. */
       const restarts = new Map<string, number>();
       const { client, publications } = await record({ url: URL_WITH_LITTLE_ROOM, topics: SUBSCRIPTIONS, since: "e-0" });
@@ -58,28 +58,28 @@ test("wherever connections break, each subscription receives its durable publica
         else if (each.kind === "read") worker.readCommands();
         else if (each.kind === "drop") await drop();
         else if (each.kind === "restart") {
-          const topic = [...followed][each.at % followed.size] ?? "";
+          const topic = [...subscribed][each.at % subscribed.size] ?? "";
           restarts.set(topic, (restarts.get(topic) ?? 0) + 1);
           client.subscribe(topic, { since: "e-0" }).catch(() => {});
         } else {
           const topic = LATE_SUBSCRIPTIONS[each.at % LATE_SUBSCRIPTIONS.length] ?? "";
           // Only on a connection, because a subscription without one resumes from the position of the lost connection.
-          if (client.address !== undefined && !followed.has(topic)) {
-            followed.add(topic);
+          if (client.address !== undefined && !subscribed.has(topic)) {
+            subscribed.add(topic);
             client.subscribe(topic, { since: "e-0" }).catch(() => {});
           }
         }
         await settled();
       }
       await drop();
-      for (let turn = 0; turn < 10_000 && (turn < 20 || !worker.isIdle); turn++) {
+      for (let step = 0; step < 10_000 && (step < 20 || !worker.isIdle); step++) {
         worker.readCommands();
-        worker.catchUp(5, turn);
+        worker.catchUp(5, step);
         worker.arrive(5);
         await settled();
       }
 
-      for (const name of followed) {
+      for (const name of subscribed) {
         const copies = publications.filter(({ subscription, topic }) => (subscription ?? topic) === name);
         const got = copies.map(({ position = "" }) => Number(position.slice("e-".length)));
         const expected = log.filter(({ topic }) => matchesTopic(name, topic)).map(({ sequence }) => sequence);

@@ -204,7 +204,10 @@ test("a callback that returns no token connects without one, and one that return
   }
 
   const { states } = await record({ token: async () => ({ token: "t" }) as unknown as string });
-  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "no token: TypeError: token must be a string, not object" });
+  expect(states.at(-1)).toMatchObject({
+    state: "waiting",
+    reason: "no token: TypeError: token must be a string, not object",
+  });
 });
 
 test("a refresh does not wait behind publications", async () => {
@@ -266,7 +269,7 @@ test("publications of the user that catch up after the first command are resumed
   FakeWebSocket.last.welcome({ recovered: true });
   await settled();
   FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
-  FakeWebSocket.last.say(user({ since: "e-5", recovered: true }), user({ position: "e-9" }));
+  FakeWebSocket.last.deliver(user({ since: "e-5", recovered: true }), user({ position: "e-9" }));
   expect(client.position).toBe("e-9");
   FakeWebSocket.last.end();
   await reconnected();
@@ -276,7 +279,7 @@ test("publications of the user that catch up after the first command are resumed
   expect(refreshes()).toMatchObject([{ since: "e-5" }]);
 
   FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-5" });
-  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-10" });
+  FakeWebSocket.last.deliver({ type: "reply", id: "ping", ok: true, position: "e-10" });
   FakeWebSocket.last.end();
   await reconnected();
   FakeWebSocket.last.welcome({ recovered: true });

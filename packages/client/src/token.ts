@@ -6,7 +6,7 @@ const WORTH_USING_MS = 10_000;
 /** Maximum duration of a token callback: the server of the application may never answer. */
 const FETCH_TIMEOUT_MS = 10_000;
 
-/** Keeps the token between connections, so that clients who all reconnect do not all ask for a new one. */
+/** Keeps the token between connections, so that clients that all reconnect do not all request a new one. */
 export class TokenSource {
   readonly #option: TokenOption | undefined;
   #token: string | undefined;

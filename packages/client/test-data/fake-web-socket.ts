@@ -41,13 +41,13 @@ export class FakeWebSocket implements WebSocketLike {
   send(frame: string): void {
     if (this.closedWith !== "open") throw new Error("sent on a closed socket");
     const { command, id } = frame.includes("\n") ? {} : JSON.parse(frame);
-    if (command === "ping" && FakeWebSocket.answersPings) this.say({ type: "reply", id, ok: true });
+    if (command === "ping" && FakeWebSocket.answersPings) this.deliver({ type: "reply", id, ok: true });
     else this.sent.push(frame);
     if (FakeWebSocket.answersCommands) queueMicrotask(() => this.#answer(frame));
   }
 
   #answer(frame: string): void {
-    for (const line of frame.split("\n")) this.say({ type: "reply", id: JSON.parse(line).id, ok: true });
+    for (const line of frame.split("\n")) this.deliver({ type: "reply", id: JSON.parse(line).id, ok: true });
   }
 
   close(code?: number): void {
@@ -55,7 +55,7 @@ export class FakeWebSocket implements WebSocketLike {
   }
 
   /** Sends messages of the worker in one frame. */
-  say(...messages: (object | string)[]): void {
+  deliver(...messages: (object | string)[]): void {
     const lines = messages.map((message) => (typeof message === "string" ? message : JSON.stringify(message)));
     this.#listeners.message?.({ data: lines.join("\n") });
   }
@@ -71,7 +71,7 @@ export class FakeWebSocket implements WebSocketLike {
   }
 
   welcome(more: object = {}): void {
-    this.say({ type: "welcome", connection: "k3v9q0xa.17", position: "e-10", recovered: null, ...more });
+    this.deliver({ type: "welcome", connection: "k3v9q0xa.17", position: "e-10", recovered: null, ...more });
   }
 
   get commands(): Record<string, unknown>[] {
@@ -81,7 +81,7 @@ export class FakeWebSocket implements WebSocketLike {
   /** Answers the last command of this kind. */
   reply(command: string, more: object = { ok: true }): void {
     const { id } = this.commands.findLast((sent) => sent.command === command) ?? {};
-    this.say({ type: "reply", id, ...more });
+    this.deliver({ type: "reply", id, ...more });
   }
 }
 

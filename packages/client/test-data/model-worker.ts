@@ -99,7 +99,7 @@ export class ModelWorker {
   /** Delivers up to `count` messages in one frame. */
   arrive(count: number): void {
     const messages = this.#wire.splice(0, count);
-    if (messages.length > 0) this.#socket.say(...messages);
+    if (messages.length > 0) this.#socket.deliver(...messages);
   }
 
   get #position(): string {

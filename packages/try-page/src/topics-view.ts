@@ -37,7 +37,7 @@ export class TopicsView {
   #add(name: string): void {
     if (this.#topics.has(name)) return;
     const remove = make("button", "", "×");
-    remove.setAttribute("aria-label", `Follow ${name} no more`);
+    remove.setAttribute("aria-label", `Unsubscribe from ${name}`);
     remove.addEventListener("click", () => this.#remove(name));
     const entry = make("li", "", make("code", "", name), remove);
     this.#topics.set(name, entry);

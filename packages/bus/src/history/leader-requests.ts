@@ -10,7 +10,7 @@ const NOT_SERVING: ReadonlySet<number> = new Set([10008, 10009]);
 
 /**
  * Returns a connection for the JetStream client, which may exist before the bus is connected. Every node receives a JetStream request, and nodes other than the leader may
- * answer it first: a node that is cut off says that it cannot serve, and one that has just started describes a stream as it was
+ * answer it first: a node that is cut off refuses the request, and one that has just started describes a stream as it was
  * when it stopped. Such an answer is used only when no better one comes.
  */
 export function askingLeaders(bus: NatsBus): NatsConnection {

@@ -119,7 +119,7 @@ export class HistoryReader {
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
       if (page.next >= end) return { ok: true, result: true };
-      // Each turn asks the leader for the next one, so that a consumer on a replica that lags can neither hold this up nor
+      // Each iteration requests one message from the leader, so that a consumer on an outdated replica can neither delay this nor
       // end it too soon.
       const next = await this.get({ seq: page.next + 1, next_by_subj: filter ?? EVERYTHING }, signal);
       if (!next.ok) return next;

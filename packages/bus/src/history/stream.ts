@@ -170,7 +170,7 @@ function wantedConfig(subjects: Subjects, config: HistoryConfig): WantedConfig {
     max_bytes: config.maxBytes,
     max_msgs: -1,
     duplicate_window: nanos(Math.min(DUPLICATE_WINDOW_MS, maxAgeMs)),
-    // Deleting from the middle leaves no trace, so a reader would wrongly be told that nothing is missing.
+    // A deletion from the middle leaves no trace, so an incomplete replay would be reported as complete.
     deny_delete: true,
     deny_purge: true,
   };

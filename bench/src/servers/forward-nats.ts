@@ -2,7 +2,7 @@ import { connect } from "@nats-io/transport-node";
 import type { OverNatsCalls } from "./own-process.ts";
 
 /** Subscribes and passes on every publication. Resolves when NATS has the subscription. */
-export async function followNats(
+export async function forwardNats(
   { natsUrl, subject }: OverNatsCalls["listen"]["ask"],
   publish: (content: Uint8Array) => void,
 ): Promise<void> {
