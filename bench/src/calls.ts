@@ -13,7 +13,9 @@ export type CalledChild<C extends Calls> = Child & {
   call<Name extends keyof C & string>(name: Name, ask: C[Name]["ask"]): Promise<C[Name]["answer"]>;
 };
 
-/** Starts a file of the bench as a process with the flags of this one (tsx, conditions), and waits until it is ready. */
+/**
+ * Starts a file of the bench as a process with the flags of this one (tsx, conditions), and waits until it is ready.
+ */
 export async function startCalledChild<C extends Calls>(
   children: Children,
   name: string,

@@ -6,7 +6,9 @@ export function nowMicros(): number {
   return originMicros + performance.now() * 1000;
 }
 
-/** Compares both clocks many times and uses the shortest comparison, because any may be interrupted for milliseconds. */
+/**
+ * Compares both clocks many times and uses the shortest comparison, because any may be interrupted for milliseconds.
+ */
 function findOrigin(): number {
   let origin = 0;
   let least = Number.POSITIVE_INFINITY;

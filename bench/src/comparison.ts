@@ -77,7 +77,9 @@ function countedRounds<Sample extends Measured>(rounds: readonly Round<Sample>[]
   return undisturbed.length > 0 ? undisturbed : rounds;
 }
 
-/** Returns one value per round. Ratios are computed per round, because contestants of one round share its conditions. */
+/**
+ * Returns one value per round. Ratios are computed per round, because contestants of one round share its conditions.
+ */
 function valuesOf<Sample>(
   { of, show }: Column<Sample>,
   name: string,

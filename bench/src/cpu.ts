@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { processTree } from "./process-tree.ts";
 
 /**
- * CPU time as the operating system accounts it, user and system, in ticks of 10 ms. The kernel's work for a `send` counts
- * for the sender.
+ * CPU time as the operating system accounts it, user and system, in ticks of 10 ms. The kernel's work for a `send`
+ * counts for the sender.
  */
 export type CpuTime = { userMicros: number; systemMicros: number };
 

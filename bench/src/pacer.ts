@@ -6,9 +6,9 @@ import { encodeContent } from "./content.ts";
 export type PublishPlan = { first: number; count: number; ratePerSecond: number | "burst" };
 
 /**
- * Publishes at a fixed rate. Publications that are due leave together, so a late timer never lowers the rate. A stamp is the
- * time at which its publication was *due*, so that latency includes the delay of a server's own timer.
- * Resolves with the time of the start, once the last publication is handed over.
+ * Publishes at a fixed rate. Publications that are due leave together, so a late timer never lowers the rate. A stamp
+ * is the time at which its publication was *due*, so that latency includes the delay of a server's own timer. Resolves
+ * with the time of the start, once the last publication is handed over.
  */
 export async function publishPaced(plan: PublishPlan, publish: (contents: Buffer[]) => void): Promise<number> {
   const startedAt = nowMicros();

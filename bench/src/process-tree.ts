@@ -34,7 +34,8 @@ function readStat(pid: number): Stat | undefined {
   } catch {
     return undefined; // The process has ended since the folder was listed.
   }
-  // proc(5): the second field is the name in parentheses, which may hold anything; state, the third, follows the last one.
+  // proc(5): the second field is the name in parentheses, which may hold anything; state, the third, follows the last
+  // one.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const field = (number: number) => Number(fields[number - 3]);
   return { parentPid: field(4), userTicks: field(14), systemTicks: field(15), residentPages: field(24) };

@@ -8,7 +8,10 @@ import { Recorder } from "./recorder.ts";
 /** Maximum handshakes under way: below the listen backlog of every server. */
 const OPENING_AT_ONCE = 200;
 const OPEN_TIMEOUT_MS = 300_000;
-/** Few of the 28,000 ports of an address, so that the kernel finds a free one at once. With 15,000 in use it takes 0.5 ms. */
+/**
+ * Few of the 28,000 ports of an address, so that the kernel finds a free one at once. With 15,000 in use it takes 0.5
+ * ms.
+ */
 const CONNECTIONS_PER_LOCAL_ADDRESS = 2_000;
 /** Wait for repeated arrivals after the last expected one. */
 const REPEAT_WINDOW_MS = 100;

@@ -24,7 +24,8 @@ export type Pool = {
 };
 
 /**
- * One buffer for all sockets, because each read is parsed before the next one. By default node:net allocates 64 KiB per read.
+ * One buffer for all sockets, because each read is parsed before the next one. By default node:net allocates 64 KiB per
+ * read.
  */
 const readBuffer = Buffer.allocUnsafe(256 * 1024);
 

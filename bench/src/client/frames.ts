@@ -9,8 +9,8 @@ const MAX_HEADER_BYTES = 10;
 export type OnFrame = (opcode: number, bytes: Uint8Array, start: number, end: number) => void;
 
 /**
- * Cuts a stream of bytes into frames. A frame that is complete in one read is passed on without a copy or an allocation. Only
- * an incomplete rest is copied.
+ * Cuts a stream of bytes into frames. A frame that is complete in one read is passed on without a copy or an
+ * allocation. Only an incomplete rest is copied.
  */
 export class FrameReader {
   readonly #onFrame: OnFrame;

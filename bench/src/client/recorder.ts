@@ -5,7 +5,10 @@ const MAX_LATENCY_MICROS = 600_000_000;
 
 export type Latency = { p50Micros: number; p99Micros: number; p999Micros: number; maxMicros: number; samples: number };
 
-/** Records the latencies of all connections in a high dynamic range histogram: microseconds with three significant digits. */
+/**
+ * Records the latencies of all connections in a high dynamic range histogram: microseconds with three significant
+ * digits.
+ */
 export class Recorder {
   readonly #histogram = createHistogram({ lowest: 1, highest: MAX_LATENCY_MICROS, figures: 3 });
   readonly #from: number;

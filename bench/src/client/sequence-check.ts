@@ -8,7 +8,10 @@ export type Faults = {
   late: number;
 };
 
-/** Maximum skipped sequences that a connection remembers. Beyond it a late arrival counts as repeated, which is a fault too. */
+/**
+ * Maximum skipped sequences that a connection remembers. Beyond it a late arrival counts as repeated, which is a fault
+ * too.
+ */
 const MAX_SKIPPED = 10_000;
 
 /** Checks that the sequences 0, 1, 2, … arrive once and in order. */

@@ -14,7 +14,9 @@ export type SelfFedCalls = {
   publish: { ask: PublishPlan; answer: number };
 };
 
-/** Starts `<name>-main.ts` beside this file. It subscribes to `subject`, by default that of publications to everyone. */
+/**
+ * Starts `<name>-main.ts` beside this file. It subscribes to `subject`, by default that of publications to everyone.
+ */
 export async function startOverNats(
   lab: Lab,
   name: string,

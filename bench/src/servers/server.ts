@@ -17,7 +17,10 @@ export type RunningServer = {
   readonly pid: number;
   readonly address: Address;
   readonly dialect: Dialect;
-  /** Publishes the plan to every connection. Resolves with the time of the start, once the last publication is handed over. */
+  /**
+   * Publishes the plan to every connection. Resolves with the time of the start, once the last publication is handed
+   * over.
+   */
   publish(plan: PublishPlan): Promise<number>;
   /** Rejects when the server ends before it is stopped. Never resolves. */
   readonly died: Promise<never>;

@@ -5,8 +5,8 @@ const TOPIC = "all";
 export type UwsApp = { readonly port: number; publish(content: Uint8Array): void };
 
 /**
- * A minimal server on uWebSockets.js: each connection subscribes to one topic, and `/sse` is an event stream. Unsent bytes are
- * not limited, because uWebSockets.js by default drops above 64 KiB, which a burst exceeds.
+ * A minimal server on uWebSockets.js: each connection subscribes to one topic, and `/sse` is an event stream. Unsent
+ * bytes are not limited, because uWebSockets.js by default drops above 64 KiB, which a burst exceeds.
  */
 export async function startUwsApp(): Promise<UwsApp> {
   const app = uWS.App();

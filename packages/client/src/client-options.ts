@@ -44,12 +44,14 @@ export type ClientOptions = {
   /** Maximum time until the reply to a command, in milliseconds; default 10,000. */
   readonly commandTimeoutMs?: number | undefined;
   /**
-   * Called once for each subscription that matches a publication. Durable publications arrive in stream order. An error that
-   * it throws is rethrown in a microtask.
+   * Called once for each subscription that matches a publication. Durable publications arrive in stream order. An error
+   * that it throws is rethrown in a microtask.
    */
   readonly onPublication: (publication: Publication) => void;
   /** Called after each change of the state. */
   readonly onState?: ((state: ClientState) => void) | undefined;
-  /** Called when a worker refuses a subscription, or a new token does not allow it. The client does not subscribe again. */
+  /**
+   * Called when a worker refuses a subscription, or a new token does not allow it. The client does not subscribe again.
+   */
   readonly onRefused?: ((topic: string, error: FanwireError) => void) | undefined;
 };

@@ -9,6 +9,7 @@ import { placeToken } from "./handshake.ts";
 import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
 import { Progress } from "./progress.ts";
 import { RateLimiter } from "./rate-limiter.ts";
+import { absoluteUrl, globalWebSocket } from "./surroundings.ts";
 import { TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
 import { type Subscribed, type Topic, Topics } from "./topics.ts";
@@ -19,13 +20,6 @@ import { type Waking, watchWaking } from "./wake.ts";
 const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
 /** A connection that lasted longer resets the backoff. */
 const STABLE_AFTER_MS = 10_000;
-/** Maximum size of buffered publications, in characters. The overhead of each keeps their number near 1,000, or 30 s. */
-const MAX_WAITING = 1_048_576;
-const OVERHEAD = 1_000;
-
-/** Globals of browsers that Node may not have. Declared here so that a compilation needs no types of either. */
-const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly location?: { readonly href: string } } =
-  globalThis;
 
 /**
  * Connects to a pusher, and reconnects until the client is closed.
@@ -60,14 +54,12 @@ class Client implements AsyncDisposable {
 
   constructor(options: ClientOptions) {
     const { url, topics = [], token, since, commandTimeoutMs = 10_000 } = options;
-    const WebSocket = options.WebSocket ?? surroundings.WebSocket;
-    if (WebSocket === undefined) throw new TypeError("no global WebSocket: pass one, such as that of ws");
     this.#options = options;
-    this.#base = new URL(url, surroundings.location?.href);
-    this.#WebSocket = WebSocket;
+    this.#base = absoluteUrl(url);
+    this.#WebSocket = options.WebSocket ?? globalWebSocket();
     this.#tokens = new TokenSource(token);
     this.#refresh = new TokenRefresh(this.#tokens, (renewed) =>
-      // Not paced: the token must not expire behind a queue of publications.
+      // Not rate-limited: the token must not expire behind a queue of publications.
       this.#execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
     );
     this.#topics = new Topics(topics);
@@ -82,7 +74,10 @@ class Client implements AsyncDisposable {
     return this.#state.state;
   }
 
-  /** Position `<epoch>-<sequence>` up to which everything was received, for `since` of a later client. `undefined` before the first one. */
+  /**
+   * Position `<epoch>-<sequence>` up to which everything was received, for `since` of a later client. `undefined`
+   * before the first one.
+   */
   get position(): string | undefined {
     return this.#progress.position;
   }
@@ -93,15 +88,15 @@ class Client implements AsyncDisposable {
   }
 
   /**
-   * Subscribes to a topic or pattern, now and after every reconnect. Resolves once the worker has subscribed the connection;
-   * without a connection, after the next one is open. The worker then also delivers the durable publications since the last
-   * position.
+   * Subscribes to a topic or pattern, now and after every reconnect. Resolves once the worker has subscribed the
+   * connection; without a connection, after the next one is open. The worker then also delivers the durable
+   * publications since the last position.
    *
-   * With `since`, a topic that is subscribed already starts over from this position: its durable publications after `since` are
-   * delivered again, others may be missed meanwhile. Other subscriptions receive nothing twice.
+   * With `since`, a topic that is subscribed already starts over from this position: its durable publications after
+   * `since` are delivered again, others may be missed meanwhile. Other subscriptions receive nothing twice.
    *
-   * Rejects with a {@link FanwireError} when the worker refuses the topic (`forbidden`, `topic-limit`, `invalid`) or does not
-   * reply (`timeout`), or when the client is closed (`closed`). The topic is then not retried.
+   * Rejects with a {@link FanwireError} when the worker refuses the topic (`forbidden`, `topic-limit`, `invalid`) or
+   * does not reply (`timeout`), or when the client is closed (`closed`). The topic is then not retried.
    */
   subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
     if (this.#isClosed) return Promise.reject(this.#closedError());
@@ -115,7 +110,7 @@ class Client implements AsyncDisposable {
     return added.subscribed.then((subscribed) => subscribed);
   }
 
-  /** Unsubscribes from a topic or pattern. Resolves at once without a connection. Rejects with a {@link FanwireError}. */
+  /** Unsubscribes from a topic or pattern. Resolves at once without a connection. Rejects with {@link FanwireError}. */
   async unsubscribe(topic: string): Promise<void> {
     const known = this.#topics.get(topic);
     if (known) this.#topics.remove(known, new FanwireError("closed", "unsubscribed"));
@@ -123,17 +118,15 @@ class Client implements AsyncDisposable {
   }
 
   /**
-   * Publishes text to a topic. Resolves when NATS has the publication. Rejects with a {@link FanwireError}: `disconnected` without
-   * a connection, because nothing is buffered for the next one; `busy` beyond a mebibyte of waiting publications, because the
-   * client sends no faster than workers accept; or a code of the worker.
+   * Publishes text to a topic. Resolves when NATS has the publication. Rejects with a {@link FanwireError}:
+   * `disconnected` without a connection, because nothing is buffered for the next one; `busy` beyond a mebibyte of
+   * waiting publications, because the client sends no faster than workers accept; or a code of the worker.
    */
   async publish(topic: string, data: string, { event }: { readonly event?: string } = {}): Promise<void> {
     // Checked before the wait, because another connection may be open after it.
     if (!this.#isOpen) throw this.#absence();
-    const size = topic.length + data.length + OVERHEAD;
-    if (this.#limiter.waitingSize > 0 && this.#limiter.waitingSize + size > MAX_WAITING) {
-      throw new FanwireError("busy", "publish buffer full");
-    }
+    const size = topic.length + data.length;
+    if (!this.#limiter.hasRoom(size)) throw new FanwireError("busy", "publish buffer full");
     await this.#rateLimited(() => this.#execute({ command: "publish", topic, data, event }), size);
   }
 
@@ -226,7 +219,8 @@ class Client implements AsyncDisposable {
 
   #onReply(reply: Reply): void {
     this.#commands.onReply(reply);
-    // The reply to a ping has the position up to which everything was sent, so that the position of a quiet connection stays recent.
+    // The reply to a ping has the position up to which everything was sent, so that the position of a quiet connection
+    // stays recent.
     const position = reply.id === PING_ID && reply.ok ? reply.position : undefined;
     if (position === undefined) return;
     this.#progress.advance(position);
@@ -369,7 +363,7 @@ class Client implements AsyncDisposable {
   }
 
   /** Waits until the rate limit of workers allows a command, then executes it. */
-  async #rateLimited<Outcome>(execute: () => Promise<Outcome>, size = 0): Promise<Outcome> {
+  async #rateLimited<Outcome>(execute: () => Promise<Outcome>, size?: number): Promise<Outcome> {
     const limiter = this.#limiter;
     await limiter.wait(size);
     try {

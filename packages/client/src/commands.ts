@@ -16,8 +16,8 @@ export class PendingCommands {
   }
 
   /**
-   * Passes the JSON of the command to `send`. Resolves with the reply, rejects with a FanwireError. Calls `onOk` before the
-   * messages that follow the reply in its frame are processed.
+   * Passes the JSON of the command to `send`. Resolves with the reply, rejects with a FanwireError. Calls `onOk` before
+   * the messages that follow the reply in its frame are processed.
    */
   execute(
     command: Readonly<Record<string, unknown>>,

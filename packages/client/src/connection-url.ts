@@ -2,8 +2,8 @@
 const MAX_LENGTH = 1_200;
 
 /**
- * Returns the URL of a connection with as many topics as fit, which `asked` lists. The client subscribes to the others by
- * commands.
+ * Returns the URL of a connection with as many topics as fit, which `asked` lists. The client subscribes to the others
+ * by commands.
  */
 export function connectionUrl(options: {
   readonly base: URL;

@@ -2,7 +2,7 @@
  * Error of a command. docs/protocol.md lists the codes of workers, for example `forbidden`, `topic-limit`, `invalid`,
  * `unauthorized`, `too-large` and `unavailable`. The client adds
  *
- * - `disconnected`: not connected, or the connection was lost before the reply, so that a publication may have been sent or not
+ * - `disconnected`: not connected, or the connection was lost before the reply, and the publication may have been sent
  * - `timeout`: no reply within `commandTimeoutMs`
  * - `closed`: the client is closed, or the topic was unsubscribed
  * - `busy`: the publish buffer is full

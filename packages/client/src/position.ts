@@ -1,8 +1,8 @@
 type Parts = { readonly epoch: string; readonly sequence: number; readonly copy: string };
 
 /**
- * Whether `position` lies after `other` in the history. A position of another epoch always does. Copies of one publication,
- * except the last, have positions between the previous publication and it.
+ * Whether `position` lies after `other` in the history. A position of another epoch always does. Copies of one
+ * publication, except the last, have positions between the previous publication and it.
  */
 export function isAfter(position: string, other: string): boolean {
   const one = split(position);

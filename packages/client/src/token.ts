@@ -1,4 +1,6 @@
-/** A token, or a callback that returns one. The client calls it again when the last token expires soon or was refused. */
+/**
+ * A token, or a callback that returns one. The client calls it again when the last token expires soon or was refused.
+ */
 export type TokenOption = string | (() => string | Promise<string>);
 
 /** Minimum remaining lifetime of a token that is used for a new connection. */
@@ -71,7 +73,9 @@ function checked(token: unknown): string | undefined {
   return token;
 }
 
-/** Returns the lifetime of a new token. A token that is not a JWT never expires here; the worker refuses it if need be. */
+/**
+ * Returns the lifetime of a new token. A token that is not a JWT never expires here; the worker refuses it if need be.
+ */
 function lifetimeMs(token: string): number {
   const { exp, iat } = claimsOf(token);
   if (typeof exp !== "number") return Number.POSITIVE_INFINITY;

@@ -15,8 +15,8 @@ type Settle = { resolve(subscribed: Subscribed): void; reject(error: FanwireErro
 export class Topic {
   readonly name: string;
   /**
-   * Position of this topic while it catches up. A reconnect must resume the topic from there, and not from the position of the
-   * connection, which other topics advance.
+   * Position of this topic while it catches up. A reconnect must resume the topic from there, and not from the position
+   * of the connection, which other topics advance.
    */
   since: string | undefined;
   /** Whether the worker of the current connection has subscribed to it. */
@@ -67,7 +67,10 @@ export class Topic {
     this.#subscribed.then(resolve, reject);
   }
 
-  /** Must be called when the worker has subscribed. `position` is the start of the replay, until the topic has caught up. */
+  /**
+   * Must be called when the worker has subscribed. `position` is the start of the replay, until the topic has caught
+   * up.
+   */
   onSubscribed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
     this.isSubscribed = true;
     if (this.startsOver) this.startOver();

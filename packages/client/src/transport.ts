@@ -17,7 +17,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const QUIET_MS = 25_000;
 const PONG_TIMEOUT_MS = 10_000;
 
-/** Maximum characters of a frame that several commands share: workers limit the size of frames, and frames per second. */
+/**
+ * Maximum characters of a frame that several commands share: workers limit the size of frames, and frames per second.
+ */
 const MAX_SHARED_FRAME = 16_384;
 
 export const PING_ID = "ping";

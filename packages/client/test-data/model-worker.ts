@@ -19,9 +19,9 @@ function ofItsOwn({ position, resume, ...copy }: Copy): Copy {
 type CatchingUp = { readonly topics: Set<string>; missed: Copy[]; heldBack: Copy[]; readonly isOne: boolean };
 
 /**
- * Sends what a worker sends on one connection, as docs/protocol.md describes it. Its history is complete, so every recovery is
- * proven. Each subscription that catches up holds back its own live publications. Commands are read once the connection has
- * caught up. The connection may be cut anywhere.
+ * Sends what a worker sends on one connection, as docs/protocol.md describes it. Its history is complete, so every
+ * recovery is proven. Each subscription that catches up holds back its own live publications. Commands are read once
+ * the connection has caught up. The connection may be cut anywhere.
  */
 export class ModelWorker {
   readonly #socket: FakeWebSocket;

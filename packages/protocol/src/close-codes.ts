@@ -14,9 +14,9 @@ export type CloseCode = {
 };
 
 /**
- * Every WebSocket close code that a worker sends. Our own codes resemble those of HTTP: 44xx is an error of the client and
- * final; 45xx is an error of the cluster, after which the client reconnects. The limit of unsent bytes has no code. A client
- * that does not read cannot receive a close frame, so its connection is dropped and it sees 1006.
+ * Every WebSocket close code that a worker sends. Our own codes resemble those of HTTP: 44xx is an error of the client
+ * and final; 45xx is an error of the cluster, after which the client reconnects. The limit of unsent bytes has no code.
+ * A client that does not read cannot receive a close frame, so its connection is dropped and it sees 1006.
  */
 export const closeCodes = {
   draining: { code: 1012, reason: "worker restarting, reconnect", advice: "reconnect" },
@@ -40,5 +40,8 @@ export function closeAdvice(code: number): CloseAdvice {
   return isFinal ? "stop" : "reconnect";
 }
 
-/** Protocol error, unacceptable data, invalid text, policy, too big, missing extension. A retry would end in the same way. */
+/**
+ * Protocol error, unacceptable data, invalid text, policy, too big, missing extension. A retry would end in the same
+ * way.
+ */
 const FINAL_STANDARD_CODES: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009, 1010]);

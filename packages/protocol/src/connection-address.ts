@@ -18,8 +18,8 @@ export function isWorkerId(text: string): boolean {
 }
 
 /**
- * Whether the text is a Workerman worker's id: a number from 0, in decimal without leading zeros. Such ids are unique only
- * within one PHP process group. Groups that share a channel server need distinct ids.
+ * Whether the text is a Workerman worker's id: a number from 0, in decimal without leading zeros. Such ids are unique
+ * only within one PHP process group. Groups that share a channel server need distinct ids.
  */
 export function isWorkermanWorkerId(text: string): boolean {
   return WORKERMAN_WORKER_ID.test(text);
@@ -45,7 +45,9 @@ export function formatConnectionAddress(address: ConnectionAddress): string {
   return `${address.workerId}.${address.connectionId}`;
 }
 
-/** Parses `<workerId>.<connectionId>`; returns `undefined` for text that {@link formatConnectionAddress} never writes. */
+/**
+ * Parses `<workerId>.<connectionId>`; returns `undefined` for text that {@link formatConnectionAddress} never writes.
+ */
 export function parseConnectionAddress(text: string): ConnectionAddress | undefined {
   const dot = text.indexOf(".");
   const workerId = text.slice(0, dot);

@@ -38,7 +38,9 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({
     command: z.literal("receipt"),
     id: z.string(),
-    /** Stored publications for which the reply waits, by history subject. Live publications arrive before their request. */
+    /**
+     * Stored publications for which the reply waits, by history subject. Live publications arrive before their request.
+     */
     stored: z.array(z.object({ subject: z.string(), position: z.string() })),
     /** Maximum wait for the stored publications, in milliseconds. */
     waitMs: z.int().positive(),
@@ -139,7 +141,9 @@ export type UserReply = z.infer<typeof userReply>;
 /** Reply to `count-subscribers`: connections of the replying worker that a publication to the topic reaches. */
 export const followersReply = z.object({ worker: z.string(), connections: z.int() });
 
-/** Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription. */
+/**
+ * Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription.
+ */
 export const receiptReply = z.object({
   worker: z.string(),
   /** Connections that have nothing unsent after it. */
@@ -153,8 +157,8 @@ export type ReceiptReply = z.infer<typeof receiptReply>;
 
 /**
  * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
- * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm that
- * it has the connection. `gone`: there is no such connection, or it was closed because it reads too slowly.
+ * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
+ * that it has the connection. `gone`: there is no such connection, or it was closed because it reads too slowly.
  */
 export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "gone"]) });
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

@@ -25,8 +25,8 @@ export const streamHeaderNames = {
 } as const;
 
 /**
- * Returns the deduplication id of a publication. The publisher's id alone is not enough, because JetStream compares ids over
- * the whole stream: the second of two publications with one id to two targets would be lost.
+ * Returns the deduplication id of a publication. The publisher's id alone is not enough, because JetStream compares ids
+ * over the whole stream: the second of two publications with one id to two targets would be lost.
  *
  * @param subject of the history. It holds no space, so that no two pairs share an id.
  */

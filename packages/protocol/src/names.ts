@@ -12,8 +12,8 @@ export function isName(text: string): boolean {
 }
 
 /**
- * Whether the name can be the value of a NATS header: without control characters, which could end the header, and without
- * outer spaces, which header parsers trim.
+ * Whether the name can be the value of a NATS header: without control characters, which could end the header, and
+ * without outer spaces, which header parsers trim.
  */
 export function isHeaderName(text: string): boolean {
   return isName(text) && !/\p{Cc}/u.test(text) && text.trim() === text;

@@ -1,12 +1,15 @@
-/** Position of a reader in the history, written `<epoch>-<sequence>`, or between two sequences `<epoch>-<sequence>.<copy>`. */
+/**
+ * Position of a reader in the history, written `<epoch>-<sequence>`, or between two sequences
+ * `<epoch>-<sequence>.<copy>`.
+ */
 export type Position = {
   /** Identifies the stream. A recreated stream has another epoch, in which old sequences are meaningless. */
   readonly epoch: string;
   /** Sequence of the stream up to which the reader has everything; 0 before the first. */
   readonly sequence: number;
   /**
-   * Ten digits. Several subscriptions of the reader match the publication after `sequence`. The reader has the copies with
-   * this tag or a lower one.
+   * Ten digits. Several subscriptions of the reader match the publication after `sequence`. The reader has the copies
+   * with this tag or a lower one.
    */
   readonly copy?: string;
 };

@@ -62,7 +62,9 @@ test("when all publications have expired, only a reader of the last one is compl
   expect(missingReason(replay({ at: 49, counts: new Map(), history: gone }))).toBe("expired");
 });
 
-/** Model of JetStream: keeps at most `maxPerSubject` of each subject and `maxTotal` of all, the oldest dropped first. */
+/**
+ * Model of JetStream: keeps at most `maxPerSubject` of each subject and `maxTotal` of all, the oldest dropped first.
+ */
 function modelOf(published: readonly string[], maxPerSubject: number, maxTotal: number): ReadonlySet<number> {
   const kept = new Map<number, string>();
   for (const [at, subject] of published.entries()) {

@@ -3,7 +3,9 @@ import type { Position } from "./position.ts";
 /** The history as its leader described it at one moment. */
 export type HistoryState = {
   readonly epoch: string;
-  /** Sequence of the oldest stored publication; {@link lastSequence} + 1 when all were dropped, 0 or 1 before the first. */
+  /**
+   * Sequence of the oldest stored publication; {@link lastSequence} + 1 when all were dropped, 0 or 1 before the first.
+   */
   readonly firstSequence: number;
   /** Sequence of the last publication ever stored; 0 before the first. */
   readonly lastSequence: number;
@@ -45,14 +47,16 @@ export type NotRecovered =
   | "unreadable";
 
 /**
- * Returns why a replay may lack publications that were stored after `since`; undefined when it provably has all of them. The
- * history drops its oldest publications (by age, by bytes) and the oldest of each subject (by number). Nothing is missing if
+ * Returns why a replay may lack publications that were stored after `since`; undefined when it provably has all of
+ * them. The history drops its oldest publications (by age, by bytes) and the oldest of each subject (by number).
+ * Nothing is missing if
  *
  * - `since` is a position of this epoch, and
- * - the history as a whole dropped nothing after it, because its first sequence is at most `since` + 1, or it is known that
- *   nothing of the replay was dropped, and
- * - no subject dropped anything after it. This is so if the replay returned fewer publications of the subject than the limit.
- *   It is also so if the publication at `since` is of that subject and still stored, because older ones are dropped first.
+ * - the history as a whole dropped nothing after it, because its first sequence is at most `since` + 1, or it is known
+ *   that nothing of the replay was dropped, and
+ * - no subject dropped anything after it. This is so if the replay returned fewer publications of the subject than the
+ *   limit. It is also so if the publication at `since` is of that subject and still stored, because older ones are
+ *   dropped first.
  *
  * The last condition holds for each subject separately.
  */

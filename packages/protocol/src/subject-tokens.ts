@@ -6,8 +6,9 @@ const EMPTY_TOKEN = "=";
 const PLAIN_TOKEN = /^[A-Za-z0-9_-]+$/;
 
 /**
- * Encodes any well-formed name as one NATS token: `[A-Za-z0-9_-]` stay, every other byte of the UTF-8 form becomes `=XX`.
- * The encoding is reversible, so two names never collide, and no token holds a dot or a wildcard. Valid in KV keys too.
+ * Encodes any well-formed name as one NATS token: `[A-Za-z0-9_-]` stay, every other byte of the UTF-8 form becomes
+ * `=XX`. The encoding is reversible, so two names never collide, and no token holds a dot or a wildcard. Valid in KV
+ * keys too.
  */
 export function encodeToken(name: string): string {
   if (name === "") return EMPTY_TOKEN;

@@ -7,8 +7,8 @@ import { decodeTopic, decodeTopicPattern, encodeTopic, encodeTopicPattern } from
 export const DEFAULT_PREFIX = "fanwire";
 
 /**
- * Maximum length of a token that contains a channel's name; longer names are hashed. NATS closes a connection that sends a
- * line of over 4,096 bytes. A queue's token is also the name of its consumer, for which JetStream allows 255.
+ * Maximum length of a token that contains a channel's name; longer names are hashed. NATS closes a connection that
+ * sends a line of over 4,096 bytes. A queue's token is also the name of its consumer, for which JetStream allows 255.
  */
 const MAX_CHANNEL_TOKEN = 200;
 /** No encoded name begins like this, because two hexadecimal digits follow each `=` there. */
@@ -97,8 +97,9 @@ export class Subjects {
   }
 
   /**
-   * Returns the subject of the events, round-robin events or queue items of one Workerman Channel name. Names are bytes,
-   * here a string with one character per byte. A very long name is replaced by its hash, so readers must check the name.
+   * Returns the subject of the events, round-robin events or queue items of one Workerman Channel name. Names are
+   * bytes, here a string with one character per byte. A very long name is replaced by its hash, so readers must check
+   * the name.
    *
    * @param hash returns a hash of such a string in hexadecimal, free of collisions and at most 100 characters long.
    */
@@ -128,7 +129,9 @@ export class Subjects {
     return moved(liveSubject, this.#live, this.#history);
   }
 
-  /** Returns the live subject for `historySubject`, which may hold wildcards; `undefined` if it is no history subject. */
+  /**
+   * Returns the live subject for `historySubject`, which may hold wildcards; `undefined` if it is no history subject.
+   */
   liveOf(historySubject: string): string | undefined {
     return moved(historySubject, this.#history, this.#live);
   }

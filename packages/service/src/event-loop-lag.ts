@@ -1,7 +1,10 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
 
-/** Each sample wakes an idle process up, which is expensive on virtual machines: 50 samples a second dominate its CPU time. */
+/**
+ * Each sample wakes an idle process up, which is expensive on virtual machines: 50 samples a second dominate its CPU
+ * time.
+ */
 const SAMPLE_EVERY_MS = 100;
 /** prom-client's own samples cannot be turned off. */
 const DEFAULT_SAMPLE_EVERY_MS = 3_600_000;

@@ -3,8 +3,8 @@ import type { Writable } from "node:stream";
 const MAX_UNREAD_BYTES = 1_048_576;
 
 /**
- * A destination for pino that never blocks. Beyond a mebibyte of unread lines it drops further ones, and at exit it does not
- * wait. Pino's own destination waits forever at exit for a reader that has stopped reading.
+ * A destination for pino that never blocks. Beyond a mebibyte of unread lines it drops further ones, and at exit it
+ * does not wait. Pino's own destination waits forever at exit for a reader that has stopped reading.
  */
 export class LogOutput {
   /** Number of lines dropped because of a slow reader. */

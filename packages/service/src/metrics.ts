@@ -2,7 +2,9 @@ import { Counter, Registry } from "prom-client";
 import { collectProcessMetrics } from "./event-loop-lag.ts";
 import { standardOutput } from "./log-output.ts";
 
-/** Returns a registry with the process metrics: CPU, memory, garbage collection, event-loop lag, and dropped log lines. */
+/**
+ * Returns a registry with the process metrics: CPU, memory, garbage collection, event-loop lag, and dropped log lines.
+ */
 export function createRegistry(): Registry {
   const registry = new Registry();
   collectProcessMetrics(registry);

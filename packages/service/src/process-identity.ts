@@ -11,7 +11,9 @@ type Identity = { readonly machine: string; readonly pid: number; readonly start
 /** Identifies this boot of the machine and the PID namespace; `undefined` where the system does not provide them. */
 const machineId = readMachineId();
 
-/** Returns an identity of this process that is never reused on this machine; `undefined` on systems other than Linux. */
+/**
+ * Returns an identity of this process that is never reused on this machine; `undefined` on systems other than Linux.
+ */
 export function identifyProcess(): string | undefined {
   const startedAt = statFields(process.pid)?.[STARTED_AT];
   return machineId === undefined || startedAt === undefined ? undefined : `${machineId}/${process.pid}/${startedAt}`;

@@ -17,16 +17,16 @@ export type Service<Config> = {
   /** Returns warnings about a configuration that is valid but risky, one sentence each. */
   warnings?(config: Config): readonly string[];
   /**
-   * Resolves when the service is usable. `signal` aborts when the process must stop before that. Rejects with a ConfigError
-   * when the machine lacks something that the service needs. Its message is printed unchanged.
+   * Resolves when the service is usable. `signal` aborts when the process must stop before that. Rejects with a
+   * ConfigError when the machine lacks something that the service needs. Its message is printed unchanged.
    */
   start(config: Config, log: Log, signal: AbortSignal): Promise<Running>;
 };
 
 /**
- * Runs a service as a process: `--help`, configuration, start, signals, exit code. SIGTERM and SIGINT stop it gracefully with
- * exit code 0, a second signal at once with 1. A wrong configuration or a failed start exits with 1. An unknown variable with
- * one of our prefixes causes a warning, or with `FANWIRE_STRICT_CONFIG=on` a failed start.
+ * Runs a service as a process: `--help`, configuration, start, signals, exit code. SIGTERM and SIGINT stop it
+ * gracefully with exit code 0, a second signal at once with 1. A wrong configuration or a failed start exits with 1. An
+ * unknown variable with one of our prefixes causes a warning, or with `FANWIRE_STRICT_CONFIG=on` a failed start.
  */
 export async function runService<Config>(service: Service<Config>, env: NodeJS.ProcessEnv): Promise<void> {
   if (process.argv.includes("--help") || process.argv.includes("-h")) {

@@ -3,7 +3,8 @@ import { isServiceLink } from "./service-links.ts";
 
 /**
  * Building blocks for the schemas that read the environment. Each block takes text as a user would write it and has a
- * default in the same form, so that the README's table can show it. Every setting adds `.describe()`: its documentation.
+ * default in the same form, so that the README's table can show it. Every setting adds `.describe()`: its
+ * documentation.
  */
 export const setting = {
   text: (defaultText?: string) => withDefault(z.string(), defaultText),
@@ -48,8 +49,8 @@ export class ConfigError extends Error {
 type SettingsShape = Record<string, z.ZodType<unknown, string | undefined>>;
 
 /**
- * Reads the variables that `shape` names. An empty variable counts as absent unless its schema accepts empty text, because
- * compose files and units often pass `NAME=`. `PUSHER_PORT=tcp://…` of Kubernetes counts as absent too.
+ * Reads the variables that `shape` names. An empty variable counts as absent unless its schema accepts empty text,
+ * because compose files and units often pass `NAME=`. `PUSHER_PORT=tcp://…` of Kubernetes counts as absent too.
  *
  * @throws ConfigError that names every wrong variable.
  */

@@ -75,7 +75,10 @@ class LineSocket implements WebSocketLike {
     this.#socket?.addEventListener(type, listener as EventListener);
   }
 
-  /** Informs the page at once. The pusher still receives a close frame, because browsers cannot drop a connection without one. */
+  /**
+   * Informs the page at once. The pusher still receives a close frame, because browsers cannot drop a connection
+   * without one.
+   */
   lose(): void {
     if (this.#isOver) return;
     for (const { type, listener } of this.#listeners) if (type === "close") listener(LOST as never);

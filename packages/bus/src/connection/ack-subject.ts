@@ -10,8 +10,8 @@ export type AckSubject = {
 
 /**
  * Parses the subject to which a message is acknowledged; returns `undefined` for any other subject. Its form is
- * `$JS.ACK.<stream>.<consumer>.<count>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, newer servers with
- * `<domain>.<account>` before the stream and more at the end.
+ * `$JS.ACK.<stream>.<consumer>.<count>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, newer servers
+ * with `<domain>.<account>` before the stream and more at the end.
  */
 export function parseAckSubject(subject: string): AckSubject | undefined {
   const tokens = subject.split(".");

@@ -1,6 +1,6 @@
 /**
- * The port to NATS. It exists before the first connection: until then every method answers `unavailable`, and subscriptions
- * begin with the connection. It buffers no publication while it is not connected.
+ * The port to NATS. It exists before the first connection: until then every method answers `unavailable`, and
+ * subscriptions begin with the connection. It buffers no publication while it is not connected.
  */
 export interface Bus {
   /** Whether messages travel to NATS and back now; see {@link BusHealth}. */
@@ -9,19 +9,24 @@ export interface Bus {
   maxPayloadBytes(): number;
 
   /**
-   * Publishes and waits until the NATS server has the message. Publications of one event-loop tick share that round trip.
-   * The publications of one caller keep their order.
+   * Publishes and waits until the NATS server has the message. Publications of one event-loop tick share that round
+   * trip. The publications of one caller keep their order.
    */
   publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome>;
-  /** Like {@link publish}, for many in order, with one outcome each. A promise for each would cost more than the rest. */
+  /**
+   * Like {@link publish}, for many in order, with one outcome each. A promise for each would cost more than the rest.
+   */
   publishAll(publications: readonly BusPublication[]): Promise<PublishOutcome[]>;
   /**
-   * Publishes without waiting, in order with everything else that this bus publishes. If NATS forbids the subject, that is
-   * only logged. The amount that waits for a slow server is not bounded, so frequent senders must call {@link confirm}
-   * regularly and pause until it resolves.
+   * Publishes without waiting, in order with everything else that this bus publishes. If NATS forbids the subject, that
+   * is only logged. The amount that waits for a slow server is not bounded, so frequent senders must call {@link
+   * confirm} regularly and pause until it resolves.
    */
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome;
-  /** Resolves with true once the NATS server has everything published and subscribed so far; with false when it does not confirm. */
+  /**
+   * Resolves with true once the NATS server has everything published and subscribed so far; with false when it does not
+   * confirm.
+   */
   confirm(): Promise<boolean>;
   /** Publishes and waits for the first reply. */
   request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome>;
@@ -29,8 +34,8 @@ export interface Bus {
   gather(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome>;
 
   /**
-   * Calls `receiver` for each message, in the order in which NATS sends them, in the same event-loop tick. The message stays
-   * valid after the call. An error thrown by the receiver is logged and ends nothing.
+   * Calls `receiver` for each message, in the order in which NATS sends them, in the same event-loop tick. The message
+   * stays valid after the call. An error thrown by the receiver is logged and ends nothing.
    *
    * NATS delivers each message to one random subscription among those with the same `group` in the cluster. Several
    * subscriptions of one bus count separately.
@@ -38,8 +43,8 @@ export interface Bus {
   subscribe(subject: string, receiver: Receiver, group?: string): BusSubscription;
 
   /**
-   * Calls `listener` when the connection is lost, and when NATS is connected again with all subscriptions. Not called for
-   * the first connection. The listener may publish at once.
+   * Calls `listener` when the connection is lost, and when NATS is connected again with all subscriptions. Not called
+   * for the first connection. The listener may publish at once.
    */
   onConnection(listener: (isConnected: boolean) => void): void;
 
@@ -55,7 +60,10 @@ export interface BusMessage {
   readonly reply?: string | undefined;
   readonly data: Uint8Array;
   readonly headers?: { get(name: string): string } | undefined;
-  /** Publishes a reply, after everything that was published and subscribed before. Returns false when the sender expects none. */
+  /**
+   * Publishes a reply, after everything that was published and subscribed before. Returns false when the sender expects
+   * none.
+   */
   respond(data: string): boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Shares one request among callers that ask at about the same time. A caller never joins a request that is under way, because
- * its answer may describe the time before the call.
+ * Shares one request among callers that ask at about the same time. A caller never joins a request that is under way,
+ * because its answer may describe the time before the call.
  */
 export class CoalescedRequest<Answer> {
   readonly #ask: () => Promise<Answer>;

@@ -28,14 +28,16 @@ export async function connectToNats(
   }
 }
 
-/** Returns a random time between half of `ms` and `ms`, so that workers that lost one server do not reconnect at once. */
+/**
+ * Returns a random time between half of `ms` and `ms`, so that workers that lost one server do not reconnect at once.
+ */
 function jittered(ms: number): number {
   return ms * (0.5 + Math.random() / 2);
 }
 
 /**
- * Bytes that one event-loop tick publishes before the client writes them. Its default of 32 KiB costs a busy channel server
- * a third of its events per second. The client does not declare this option.
+ * Bytes that one event-loop tick publishes before the client writes them. Its default of 32 KiB costs a busy channel
+ * server a third of its events per second. The client does not declare this option.
  */
 const WRITE_BYTES = { pendingLimit: 262_144 };
 

@@ -1,6 +1,6 @@
 /**
- * The headers of one message, as bytes from anybody: a line that is no header is skipped, and nothing throws. The client's own
- * decoder refuses names with a space or a non-ASCII letter, which nats-server takes.
+ * The headers of one message, as bytes from anybody: a line that is no header is skipped, and nothing throws. The
+ * client's own decoder refuses names with a space or a non-ASCII letter, which nats-server takes.
  */
 export class HeaderBlock {
   readonly #text: string;
@@ -10,8 +10,8 @@ export class HeaderBlock {
   }
 
   /**
-   * Returns the value of the first header with this name; "" without one. For the server's own headers (`Nats-…`) it returns
-   * the last value, because JetStream appends its headers to those of the publisher.
+   * Returns the value of the first header with this name; "" without one. For the server's own headers (`Nats-…`) it
+   * returns the last value, because JetStream appends its headers to those of the publisher.
    */
   get(name: string): string {
     const line = `\r\n${name}:`;

@@ -4,8 +4,8 @@ export type ProbeState = { readonly returnedAgoMs: number; readonly roundTripMs:
 const INTERVAL_MS = 1_000;
 
 /**
- * Sends a message through NATS to itself every second. An open socket proves nothing: only a message that comes back shows
- * that the server, our subscriptions and this process's event loop all work.
+ * Sends a message through NATS to itself every second. An open socket proves nothing: only a message that comes back
+ * shows that the server, our subscriptions and this process's event loop all work.
  */
 export class LivenessProbe {
   /** Resolves when the first probe has come back. */

@@ -9,8 +9,8 @@ const CARRIAGE_RETURN = 0x0d;
 const LINE_FEED = 0x0a;
 
 /**
- * Encodes commands and publications into one buffer. The client would make a string, three buffers and a check for each,
- * which is most of the cost of a publication in a batch.
+ * Encodes commands and publications into one buffer. The client would make a string, three buffers and a check for
+ * each, which is most of the cost of a publication in a batch.
  */
 export function encodeProtocol(items: readonly (Command | PlainPublication)[]): Buffer {
   const lines: string[] = [];

@@ -28,9 +28,9 @@ type RequestsParts = {
 };
 
 /**
- * Requests over one inbox, like those of nats.js. The handler of nats.js decodes the headers of every reply without content. A
- * header that it cannot decode throws inside its reader, and then the connection receives nothing more. Anybody may send such
- * a reply, so all requests of the bus and of the JetStream client go through here.
+ * Requests over one inbox, like those of nats.js. The handler of nats.js decodes the headers of every reply without
+ * content. A header that it cannot decode throws inside its reader, and then the connection receives nothing more.
+ * Anybody may send such a reply, so all requests of the bus and of the JetStream client go through here.
  */
 export class Requests {
   readonly #parts: RequestsParts;
@@ -43,8 +43,8 @@ export class Requests {
   }
 
   /**
-   * Resolves with the first reply. Rejects, with the errors of nats.js, after the timeout, when the subject has no responders
-   * and when NATS forbids to publish to it.
+   * Resolves with the first reply. Rejects, with the errors of nats.js, after the timeout, when the subject has no
+   * responders and when NATS forbids to publish to it.
    */
   request: NatsConnection["request"] = (subject, payload, { timeout, headers } = { timeout: DEFAULT_TIMEOUT_MS }) =>
     new Promise((resolve, reject) => {
@@ -145,7 +145,10 @@ function reportsNoResponders({ data, headers }: BusMessage): boolean {
   return data.length === 0 && headers instanceof HeaderBlock && headers.status === NO_RESPONDERS;
 }
 
-/** Returns the members of the client's message that callers read: `data`, `string()`, `json()`, and headers that never throw. */
+/**
+ * Returns the members of the client's message that callers read: `data`, `string()`, `json()`, and headers that never
+ * throw.
+ */
 function answerOf(message: BusMessage): Msg {
   const text = () => Buffer.from(message.data).toString();
   const answer = {

@@ -8,9 +8,10 @@ import type { WriteQueue } from "./write-queue.ts";
 export type SubscriptionOwner = { readonly writes: WriteQueue; readonly log: Log };
 
 /**
- * A subscription of the NATS client with a callback and nothing else. The client's own class also has an iterator, a queue
- * and three promises, a kilobyte together, which a worker with a hundred thousand topics cannot afford. This class has the
- * members that the client's protocol handler uses (nats-core `protocol.ts`, `Subscriptions` and `ProtocolHandler`).
+ * A subscription of the NATS client with a callback and nothing else. The client's own class also has an iterator, a
+ * queue and three promises, a kilobyte together, which a worker with a hundred thousand topics cannot afford. This
+ * class has the members that the client's protocol handler uses (nats-core `protocol.ts`, `Subscriptions` and
+ * `ProtocolHandler`).
  */
 export class Subscription {
   readonly subject: string;
@@ -50,7 +51,8 @@ export class Subscription {
       if (typeof receiver === "function") receiver(received(message));
       else receiver.receive(received(message));
     } catch (cause) {
-      // An error that leaves this callback would end the client's reader and leave an open connection that receives nothing.
+      // An error that leaves this callback would end the client's reader and leave an open connection that receives
+      // nothing.
       log.error({ err: cause, subject }, "message from NATS could not be processed");
     }
   }

@@ -21,9 +21,9 @@ type Queued = QueuedPublication | Command;
 type Subscriber = { readonly subject: string; readonly queue: string | undefined; readonly sid: number };
 
 /**
- * Queues publications and subscriptions for the NATS client, in order, so that many become one write that one ping confirms.
- * Publications wait for the end of their event-loop tick. Subscriptions also wait for a confirmation that is under way:
- * otherwise ten thousand new connections, each in its own tick, would cost ten thousand writes and pings.
+ * Queues publications and subscriptions for the NATS client, in order, so that many become one write that one ping
+ * confirms. Publications wait for the end of their event-loop tick. Subscriptions also wait for a confirmation that is
+ * under way: otherwise ten thousand new connections, each in its own tick, would cost ten thousand writes and pings.
  * Everything that the client publishes itself, such as a reply, is written after what is queued.
  */
 export class WriteQueue {
@@ -104,7 +104,10 @@ export class WriteQueue {
     this.#send(plain);
   }
 
-  /** Resolves with true once the server has everything that was queued or written before this call. One ping is under way at a time. */
+  /**
+   * Resolves with true once the server has everything that was queued or written before this call. One ping is under
+   * way at a time.
+   */
   confirm(): Promise<boolean> {
     return this.#confirmations.get();
   }

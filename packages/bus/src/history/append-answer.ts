@@ -19,8 +19,8 @@ const DUPLICATE_IN_PROCESS = 10_158;
 /** `store failed`: for a limit of the stream before anything is stored, or for a fault of the disk in the middle. */
 const STORE_FAILED = 10_077;
 /**
- * Refusals that JetStream decides before it stores anything: of all streams (not available, no resources, no storage, not enabled, too
- * many requests) and of this one (not found, sealed, a header it does not take).
+ * Refusals that JetStream decides before it stores anything: of all streams (not available, no resources, no storage,
+ * not enabled, too many requests) and of this one (not found, sealed, a header it does not take).
  */
 const NOTHING_STORED: ReadonlySet<number> = new Set([
   ...[10_003, 10_008, 10_009, 10_023, 10_039, 10_047, 10_059, 10_076, 10_109, 10_165, 10_166, 10_167],

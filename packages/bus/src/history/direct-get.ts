@@ -9,8 +9,8 @@ const CHECK_MS = 250;
 type Waiting = { readonly deadline: number; readonly resolve: (message: BusMessage | undefined) => void };
 
 /**
- * Direct gets of the history by sequence. Any replica answers them, and an outdated one may not have a message yet. No answer
- * means "not now", never "not stored".
+ * Direct gets of the history by sequence. Any replica answers them, and an outdated one may not have a message yet. No
+ * answer means "not now", never "not stored".
  */
 export class DirectGet {
   readonly #bus: NatsBus;

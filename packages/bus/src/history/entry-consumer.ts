@@ -25,8 +25,8 @@ const EXPIRED = 408;
 
 export interface EntryReceiver {
   /**
-   * Receives one stored publication, strictly in stream order. `previous` is the sequence of the entry before it, or the start
-   * of the consumer. Publications between the two are no longer stored.
+   * Receives one stored publication, strictly in stream order. `previous` is the sequence of the entry before it, or
+   * the start of the consumer. Publications between the two are no longer stored.
    */
   onEntry(
     entry: { readonly sequence: number; readonly subject: string; readonly bytes: number },
@@ -39,8 +39,9 @@ export interface EntryReceiver {
 }
 
 /**
- * One ordered, ephemeral consumer over the whole history, headers only, without acknowledgements. Its delivery counter has no
- * gaps, so any loss shows at once. It ends at the first doubt, and its user creates another one from {@link last}.
+ * One ordered, ephemeral consumer over the whole history, headers only, without acknowledgements. Its delivery counter
+ * has no gaps, so any loss shows at once. It ends at the first doubt, and its user creates another one from {@link
+ * last}.
  */
 export class EntryConsumer {
   readonly #bus: NatsBus;
@@ -113,7 +114,9 @@ export class EntryConsumer {
     return new EntryConsumer(bus, stream, name, after, receiver);
   }
 
-  /** Requests entries if there is room and few are under way. Must be called at the start and whenever room was made. */
+  /**
+   * Requests entries if there is room and few are under way. Must be called at the start and whenever room was made.
+   */
   resume(): void {
     this.#next(false);
   }

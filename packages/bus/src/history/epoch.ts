@@ -7,8 +7,8 @@ const MARK = / ?\(epoch mark ([a-z0-9]{8})\)$/;
 
 /**
  * Returns the epoch of a stream: the nanosecond of its creation, in base 36, and the mark in its description, if any. A
- * recreated stream has another epoch, and all replicas have the same one. A stream that was restored from an older copy keeps
- * its creation time, and gets a mark when a service detects this.
+ * recreated stream has another epoch, and all replicas have the same one. A stream that was restored from an older copy
+ * keeps its creation time, and gets a mark when a service detects this.
  *
  * @param created RFC 3339 with up to nine digits of a second, as JetStream writes it.
  */

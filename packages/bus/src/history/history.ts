@@ -4,18 +4,18 @@ import type { EntryConsumer, EntryReceiver } from "./entry-consumer.ts";
 import type { ReadReplay } from "./proof.ts";
 
 /**
- * The port to the history of durable publications. The first service that needs it creates it. It exists before the first
- * connection to NATS, and answers `unavailable` until then. Every answer is that of the stream's leader, because outdated
- * replicas would hide publications.
+ * The port to the history of durable publications. The first service that needs it creates it. It exists before the
+ * first connection to NATS, and answers `unavailable` until then. Every answer is that of the stream's leader, because
+ * outdated replicas would hide publications.
  */
 export interface History {
   /** Epoch in the last description; `undefined` before the first one. {@link state} renews it. */
   readonly epoch: string | undefined;
 
   /**
-   * Stores a publication. The history republishes it to the live subject. Retries during a leader election for at most 10 s,
-   * under the same message id, so that it is not stored twice. Publications of one event-loop tick are stored in order, except
-   * around an election.
+   * Stores a publication. The history republishes it to the live subject. Retries during a leader election for at most
+   * 10 s, under the same message id, so that it is not stored twice. Publications of one event-loop tick are stored in
+   * order, except around an election.
    *
    * @param subject of the history.
    * @param id of the publisher: for two minutes, another publication with it on the same subject is not stored.
@@ -23,20 +23,20 @@ export interface History {
   append(subject: string, content: Uint8Array, headers?: HeaderEntries, id?: string): Promise<AppendOutcome>;
 
   /**
-   * Reads the publications after a sequence, in order, within the limits. An empty read costs one request and a description of
-   * the history, which simultaneous readers share. It costs one more if `upTo` is beyond the known end.
+   * Reads the publications after a sequence, in order, within the limits. An empty read costs one request and a
+   * description of the history, which simultaneous readers share. It costs one more if `upTo` is beyond the known end.
    */
   read(request: ReadRequest): Promise<ReadOutcome>;
   /** Returns the publication with that sequence, if it is still stored. Costs one request. */
   find(sequence: number): Promise<Outcome<{ readonly publication: StoredPublication | undefined }>>;
   /**
-   * Returns the publication with that sequence from any replica, with the headers that {@link storedPlace} reads. `undefined`
-   * does not mean that it is not stored; see {@link find}.
+   * Returns the publication with that sequence from any replica, with the headers that {@link storedPlace} reads.
+   * `undefined` does not mean that it is not stored; see {@link find}.
    */
   get(sequence: number): Promise<BusMessage | undefined>;
   /**
-   * Consumes all publications after a sequence, stored and future ones, as entries without content. The consumer ends at the
-   * first doubt. The caller then reads {@link state} and creates another one.
+   * Consumes all publications after a sequence, stored and future ones, as entries without content. The consumer ends
+   * at the first doubt. The caller then reads {@link state} and creates another one.
    */
   consume(after: number, receiver: EntryReceiver): Promise<Outcome<{ readonly consumer: EntryConsumer }>>;
   /** Returns why a replay may be incomplete; no reason if it is provably complete. */

@@ -41,7 +41,10 @@ type HistoryParts = {
   readonly log: Log;
 };
 
-/** Opens the history, also before the bus is connected: every answer is `unavailable` until then. Sends no request to JetStream. */
+/**
+ * Opens the history, also before the bus is connected: every answer is `unavailable` until then. Sends no request to
+ * JetStream.
+ */
 export async function openJetStreamHistory(parts: HistoryParts): Promise<JetStreamHistory> {
   const connection = askingLeaders(parts.bus);
   const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });

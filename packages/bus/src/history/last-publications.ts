@@ -51,9 +51,9 @@ type Question = {
 type Sourced = { readonly subject: string; readonly own: number; readonly parent: number };
 
 /**
- * The last publications of each subject, which outlive the history's limits, in a stream with the history as its source. They
- * prove that a quiet topic lost nothing although busy topics filled the history. The stream is no mirror, because a mirror
- * would answer direct gets of the history.
+ * The last publications of each subject, which outlive the history's limits, in a stream with the history as its
+ * source. They prove that a quiet topic lost nothing although busy topics filled the history. The stream is no mirror,
+ * because a mirror would answer direct gets of the history.
  */
 export class LastPublications {
   readonly #parts: LastPublicationsParts;
@@ -79,7 +79,10 @@ export class LastPublications {
     }
   }
 
-  /** Returns the newest publication that came from the history, with its epoch at that time; undefined when there is none. */
+  /**
+   * Returns the newest publication that came from the history, with its epoch at that time; undefined when there is
+   * none.
+   */
   async newest(): Promise<Position | undefined> {
     const info = await this.#describe();
     const epoch = epochIn(info?.config.description);
@@ -141,8 +144,8 @@ export class LastPublications {
   }
 
   /**
-   * Whether the stream skipped nothing since a sequence. It numbers its messages without gaps, so the distance to the numbers of
-   * the history stays the same while nothing is skipped.
+   * Whether the stream skipped nothing since a sequence. It numbers its messages without gaps, so the distance to the
+   * numbers of the history stays the same while nothing is skipped.
    */
   async #isDenseSince(sequence: number, skipped: number): Promise<boolean> {
     const oldest = sourceOf(await this.#parts.message({ seq: 1, next_by_subj: ">" }));
@@ -167,8 +170,8 @@ export class LastPublications {
   }
 
   /**
-   * Returns the subjects with publications after a position, the number of these here, and whether one of them is older than
-   * the history's oldest; undefined when this cannot be proven.
+   * Returns the subjects with publications after a position, the number of these here, and whether one of them is older
+   * than the history's oldest; undefined when this cannot be proven.
    */
   async newsSince({ since, firstSequence }: Omit<Question, "filter">): Promise<ReadonlyMap<string, News> | undefined> {
     const info = await this.#describe();

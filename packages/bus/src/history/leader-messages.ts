@@ -23,8 +23,8 @@ type ApiReply = { message?: ApiMessage; error?: { code: number; err_code: number
 const NO_MESSAGE_FOUND = 10037;
 
 /**
- * Requests one message from the leader of a stream; returns null when it has none. The request of the JetStream client is not
- * used, because it cannot decode every header that nats-server stores.
+ * Requests one message from the leader of a stream; returns null when it has none. The request of the JetStream client
+ * is not used, because it cannot decode every header that nats-server stores.
  *
  * @throws errors of the NATS and JetStream clients.
  */

@@ -9,9 +9,10 @@ const STREAM_INFO = "io.nats.jetstream.api.v1.stream_info_response";
 const NOT_SERVING: ReadonlySet<number> = new Set([10008, 10009]);
 
 /**
- * Returns a connection for the JetStream client, which may exist before the bus is connected. Every node receives a JetStream request, and nodes other than the leader may
- * answer it first: a node that is cut off refuses the request, and one that has just started describes a stream as it was
- * when it stopped. Such an answer is used only when no better one comes.
+ * Returns a connection for the JetStream client, which may exist before the bus is connected. Every node receives a
+ * JetStream request, and nodes other than the leader may answer it first: a node that is cut off refuses the request,
+ * and one that has just started describes a stream as it was when it stopped. Such an answer is used only when no
+ * better one comes.
  */
 export function askingLeaders(bus: NatsBus): NatsConnection {
   const request: NatsConnection["request"] = async (subject, payload, options) => {
@@ -28,7 +29,10 @@ export function askingLeaders(bus: NatsBus): NatsConnection {
   return connection as unknown as NatsConnection; // the members above are all that the JetStream manager uses
 }
 
-/** Whether the leader described the stream. A node never lists itself among the replicas. Without a cluster there is one node. */
+/**
+ * Whether the leader described the stream. A node never lists itself among the replicas. Without a cluster there is one
+ * node.
+ */
 export function isDescribedByLeader({ cluster }: { readonly cluster?: StreamInfo["cluster"] | undefined }): boolean {
   if (cluster === undefined) return true;
   const { leader, replicas = [] } = cluster;

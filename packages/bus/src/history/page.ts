@@ -66,8 +66,8 @@ export class Page {
 }
 
 /**
- * Converts a message of the leader. Returns `undefined` if its subject names no target; such messages are not delivered live
- * either.
+ * Converts a message of the leader. Returns `undefined` if its subject names no target; such messages are not delivered
+ * live either.
  */
 export function fromStored(message: StoredMessage, subjects: Subjects): StoredPublication | undefined {
   const target = subjects.parseHistory(message.subject);

@@ -29,8 +29,8 @@ export type RangeMessage = {
 };
 
 /**
- * Reads many messages of a stream, in order, through a consumer that is deleted after this call. The result may end early,
- * because the consumer may be on an outdated replica, and announced messages may have been dropped meanwhile.
+ * Reads many messages of a stream, in order, through a consumer that is deleted after this call. The result may end
+ * early, because the consumer may be on an outdated replica, and announced messages may have been dropped meanwhile.
  *
  * @throws errors of the JetStream client.
  */
@@ -74,8 +74,8 @@ function pull(
     const subscription = bus.subscribe(inbox, (message) => {
       const stored = parseMessage(message);
       silence.refresh();
-      // A message that was not stored ends the range. After a gap in the delivery numbers messages were lost, for example
-      // with the connection, and later messages would hide that.
+      // A message that was not stored ends the range. After a gap in the delivery numbers messages were lost, for
+      // example with the connection, and later messages would hide that.
       if (stored?.delivery !== received.length + 1) {
         end();
         return;

@@ -36,8 +36,8 @@ type ReaderParts = {
 type Answer<Result> = Outcome<{ readonly result: Result }>;
 
 /**
- * Reads stored publications from the history's leader. "End of history" is trusted only if the same leader answered throughout,
- * and only up to the end known before the read, because an outdated node would hide publications.
+ * Reads stored publications from the history's leader. "End of history" is trusted only if the same leader answered
+ * throughout, and only up to the end known before the read, because an outdated node would hide publications.
  */
 export class HistoryReader {
   readonly #bus: NatsBus;
@@ -119,8 +119,8 @@ export class HistoryReader {
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
       if (page.next >= end) return { ok: true, result: true };
-      // Each iteration requests one message from the leader, so that a consumer on an outdated replica can neither delay this nor
-      // end it too soon.
+      // Each iteration requests one message from the leader, so that a consumer on an outdated replica can neither
+      // delay this nor end it too soon.
       const next = await this.get({ seq: page.next + 1, next_by_subj: filter ?? EVERYTHING }, signal);
       if (!next.ok) return next;
       if (next.result === null || next.result.sequence > end) return { ok: true, result: true };
@@ -139,13 +139,16 @@ export class HistoryReader {
     return { ok: true, result: false };
   }
 
-  /** Reads through a consumer. Returns nothing when none can be created; then messages are read singly from the leader. */
+  /**
+   * Reads through a consumer. Returns nothing when none can be created; then messages are read singly from the leader.
+   */
   async #range(page: Page, request: Pick<Range, "filter" | "withoutContent">): Promise<RangeMessage[]> {
     try {
       const [known, ...rest] = await readRange(this.#bus, this.#consumers, {
         ...request,
         stream: this.#subjects.historyStream,
-        // Begins with the last message from the leader, so that a consumer on an outdated node, which begins later, is detected.
+        // Begins with the last message from the leader, so that a consumer on an outdated node, which begins later, is
+        // detected.
         from: page.next,
         maxMessages: page.room + 1,
         maxBytes: page.roomBytes,

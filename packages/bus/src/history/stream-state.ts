@@ -23,9 +23,9 @@ type WatchParts = {
 };
 
 /**
- * Keeps the last description of the stream, and whether it can still be trusted. A stream that ends before a known sequence was
- * rolled back: restored from an older copy, or truncated by a crash. It will reuse sequences for other publications, so it gets
- * another epoch before any of them is used.
+ * Keeps the last description of the stream, and whether it can still be trusted. A stream that ends before a known
+ * sequence was rolled back: restored from an older copy, or truncated by a crash. It will reuse sequences for other
+ * publications, so it gets another epoch before any of them is used.
  */
 export class StreamWatch {
   readonly #shared: CoalescedRequest<OpenStream | Failed>;
@@ -70,7 +70,9 @@ export class StreamWatch {
     if (epoch === this.epoch) this.#highest = Math.max(this.#highest, sequence);
   }
 
-  /** Returns the epoch of a publication that was just stored. Requests a description if its sequence is not the highest. */
+  /**
+   * Returns the epoch of a publication that was just stored. Requests a description if its sequence is not the highest.
+   */
   async epochAt(sequence: number, isDuplicate: boolean): Promise<string | undefined> {
     const isOld = performance.now() - this.#seenAt > TRUSTED_FOR_MS;
     const isBackwards = !isDuplicate && sequence <= this.#highest;

@@ -30,7 +30,10 @@ export type OpenStream = {
   readonly duplicateWindowMs: number;
 };
 
-/** The stream behind the history. Describes it, creates it when it is missing, and refuses one that cannot be the history. */
+/**
+ * The stream behind the history. Describes it, creates it when it is missing, and refuses one that cannot be the
+ * history.
+ */
 export class HistoryStream {
   readonly #jsm: JetStreamManager;
   readonly #subjects: Subjects;
@@ -53,7 +56,9 @@ export class HistoryStream {
     }
   }
 
-  /** Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one. */
+  /**
+   * Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one.
+   */
   async mark(epoch: string): Promise<OpenStream | Failed> {
     try {
       const found = await this.#find();

@@ -39,8 +39,8 @@ const MAX_WAITING_PULLS = 4_096;
 const STORED_OVERHEAD_BYTES = 150;
 
 /**
- * A {@link WorkQueue} in one JetStream stream with work-queue retention: an acknowledged item is deleted. A queue is a subject
- * with one durable pull consumer. Works from nats-server 2.9 on.
+ * A {@link WorkQueue} in one JetStream stream with work-queue retention: an acknowledged item is deleted. A queue is a
+ * subject with one durable pull consumer. Works from nats-server 2.9 on.
  */
 export class JetStreamWorkQueue implements WorkQueue {
   readonly #bus: NatsBus;

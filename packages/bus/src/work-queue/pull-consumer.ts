@@ -27,8 +27,8 @@ type PullConsumerParts = {
 };
 
 /**
- * Takes the items of one queue with one pull request per wanted item. Requests share an inbox. Closing the inbox cancels them,
- * because NATS skips requests without a subscriber.
+ * Takes the items of one queue with one pull request per wanted item. Requests share an inbox. Closing the inbox
+ * cancels them, because NATS skips requests without a subscriber.
  */
 export class PullConsumer implements Taker {
   readonly #parts: PullConsumerParts;

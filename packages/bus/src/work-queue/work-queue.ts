@@ -1,11 +1,11 @@
 /**
- * The port to queues that any number of processes share. An item is stored until a taker acknowledges it. Items of one queue
- * keep their order, and each is delivered to one taker.
+ * The port to queues that any number of processes share. An item is stored until a taker acknowledges it. Items of one
+ * queue keep their order, and each is delivered to one taker.
  */
 export interface WorkQueue {
   /**
-   * Stores an item. Items of one event-loop tick are stored in order. After an unknown outcome, a retry under the same `id`
-   * within two minutes does not store the item twice.
+   * Stores an item. Items of one event-loop tick are stored in order. After an unknown outcome, a retry under the same
+   * `id` within two minutes does not store the item twice.
    */
   enqueue(subject: string, content: Uint8Array, id: string): Promise<EnqueueOutcome>;
   /** Opens the queue; nothing is taken before {@link Taker.want}. `name` is the name of the consumer in NATS. */
@@ -21,8 +21,8 @@ export type EnqueueOutcome =
 
 export interface Taker {
   /**
-   * Sets the number of items that are wanted now, in total. Must be called again after that number has arrived. After a lower
-   * number, items that were on their way may still arrive.
+   * Sets the number of items that are wanted now, in total. Must be called again after that number has arrived. After a
+   * lower number, items that were on their way may still arrive.
    */
   want(count: number): void;
   stop(): void;
