@@ -1,4 +1,4 @@
-import { type BusConfig, type BusMessage, NatsBus, openJetStreamHistory } from "@fanwire/bus";
+import { type BusConfig, type BusMessage, JetStreamWorkQueue, NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
@@ -15,12 +15,14 @@ function unconnectedBus({ url }: TestNats): NatsBus {
   return new NatsBus({ config, name: "test", log });
 }
 
-test("a bus exists before NATS: it answers unavailable, and its subscriptions begin with the first connection", async () => {
+test("bus, history and queue exist before NATS: they answer unavailable, and subscriptions begin with the first connection", async () => {
   await using nats = await startNats();
   await nats.stop();
   const bus = unconnectedBus(nats);
   const subjects = new Subjects();
   const history = await openJetStreamHistory({ bus, subjects, config: limits, log });
+  const queueConfig = { stream: "Q", subjects: "queue.>", maxBytes: 1_048_576, maxAgeMs: 0, replicas: 1 };
+  const queue = new JetStreamWorkQueue(bus, queueConfig, log);
   const got: string[] = [];
   const onMessage = (message: BusMessage) => got.push(Buffer.from(message.data).toString());
   const connected = bus.connect(AbortSignal.timeout(20_000));
@@ -44,6 +46,7 @@ test("a bus exists before NATS: it answers unavailable, and its subscriptions be
   expect(await history.count(topic)).toMatchObject({ reason: "unavailable" });
   expect(await history.find(1)).toMatchObject({ reason: "unavailable" });
   expect(await history.get(1)).toBeUndefined();
+  expect(await queue.enqueue("queue.a", text("early"), "1")).toMatchObject({ reason: "unavailable" });
 
   await nats.restart();
   await connected;
@@ -51,6 +54,7 @@ test("a bus exists before NATS: it answers unavailable, and its subscriptions be
   await bus.confirm();
   expect(got).toEqual(["kept"]);
   expect(await history.append(topic, text("stored"))).toMatchObject({ ok: true, position: { sequence: 1 } });
+  expect(await queue.enqueue("queue.a", text("stored"), "1")).toEqual({ ok: true });
   await bus.stop();
 });
 

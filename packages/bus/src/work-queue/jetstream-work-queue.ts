@@ -10,7 +10,7 @@ import {
   RetentionPolicy,
   StorageType,
 } from "@nats-io/jetstream";
-import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import { nanos } from "@nats-io/transport-node";
 import type { NatsBus } from "../connection/nats-bus.ts";
 import { parsePublishAck } from "./publish-ack.ts";
 import { PullConsumer } from "./pull-consumer.ts";
@@ -56,7 +56,10 @@ export class JetStreamWorkQueue implements WorkQueue {
     this.#bus = bus;
     this.#config = config;
     this.#log = log;
-    void this.#watchConnection(bus.connection);
+    // Pull requests are lost with the connection.
+    bus.onConnection((isConnected) => {
+      if (isConnected && !this.#isStopped) for (const taker of this.#takers) taker.renew();
+    });
   }
 
   async enqueue(subject: string, content: Uint8Array, id: string): Promise<EnqueueOutcome> {
@@ -108,7 +111,7 @@ export class JetStreamWorkQueue implements WorkQueue {
     return current === 0 || bytes <= current;
   }
 
-  #needManager(): Promise<JetStreamManager> {
+  async #needManager(): Promise<JetStreamManager> {
     this.#manager ??= jetstreamManager(this.#bus.connection, { checkAPI: false });
     return this.#manager;
   }
@@ -163,14 +166,6 @@ export class JetStreamWorkQueue implements WorkQueue {
     } catch (error) {
       if (isApiError(error, JetStreamApiCodes.StreamNotFound)) this.#stream = undefined;
       throw error;
-    }
-  }
-
-  async #watchConnection(connection: NatsConnection): Promise<void> {
-    for await (const { type } of connection.status()) {
-      if (type !== "reconnect" || this.#isStopped) continue;
-      // Pull requests are lost with the connection.
-      for (const taker of this.#takers) taker.renew();
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The port to queues that any number of processes share. An item is stored until a taker acknowledges it. Items of one
- * queue keep their order, and each is delivered to one taker.
+ * The port to queues that any number of processes share. It exists before the first connection to NATS. An item is
+ * stored until a taker acknowledges it. Items of one queue keep their order, and each is delivered to one taker.
  */
 export interface WorkQueue {
   /**
