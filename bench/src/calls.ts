@@ -2,18 +2,20 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Child, Children } from "./children.ts";
 
-/** The calls a process of ours answers: name → what it is asked and what it answers; plain values, they travel as JSON. */
+/** Calls of one of our processes: argument and result by name. Plain values, because they travel as JSON. */
 export type Calls = Record<string, { ask: unknown; answer: unknown }>;
 
 type Request = { id: number; name: string; ask: unknown };
 type Reply = { id: number; answer?: unknown; error?: string };
 
 export type CalledChild<C extends Calls> = Child & {
-  /** Rejects when the call fails over there or the process ends. */
+  /** Rejects when the call fails in the process or the process ends. */
   call<Name extends keyof C & string>(name: Name, ask: C[Name]["ask"]): Promise<C[Name]["answer"]>;
 };
 
-/** Starts one of our own files as a process, under the flags of this one (tsx, conditions), and waits until it listens. */
+/**
+ * Starts a file of the bench as a process with the flags of this one (tsx, conditions), and waits until it is ready.
+ */
 export async function startCalledChild<C extends Calls>(
   children: Children,
   name: string,
@@ -36,13 +38,13 @@ export async function startCalledChild<C extends Calls>(
       const reply = await Promise.race([replied, child.died]);
       waiting.delete(id);
       if (reply.error !== undefined) throw new Error(`${name}: ${reply.error}`);
-      // Both ends are of this workspace and started from the same files: C holds.
+      // Both ends are started from the same files, so their types agree.
       return reply.answer as C[typeof callName]["answer"];
     },
   };
 }
 
-/** The other end, called once by such a process. It ends with its parent, however that ended. */
+/** Answers the calls in such a process. Must be called once. The process exits with its parent. */
 export function answerCalls<C extends Calls>(
   answers: {
     [Name in keyof C]: (ask: C[Name]["ask"]) => C[Name]["answer"] | Promise<C[Name]["answer"]>;

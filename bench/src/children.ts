@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** What a process said last is kept for the error message, no more. */
+/** Maximum output of a process that is kept for error messages, in characters. */
 const TAIL_CHARS = 2_000;
 const STOP_GRACE_MS = 3_000;
 
@@ -10,9 +10,9 @@ export type Child = {
   readonly name: string;
   readonly process: ChildProcess;
   readonly pid: number;
-  /** Rejects when the process ends before it was told to; never resolves. */
+  /** Rejects when the process ends before it is stopped. Never resolves. */
   readonly died: Promise<never>;
-  /** The last of what it wrote to stdout and stderr. */
+  /** Last output to stdout and stderr. */
   tail(): string;
   stop(): Promise<void>;
 };
@@ -31,7 +31,7 @@ export class Children {
     await Promise.all([...this.#running].map((child) => child.stop()));
   }
 
-  /** For the `exit` event, which waits for nothing. */
+  /** Kills the processes synchronously, for the `exit` event. */
   killAll(): void {
     for (const child of this.#running) child.process.kill("SIGKILL");
   }
@@ -55,7 +55,7 @@ function superviseChild(name: string, process: ChildProcess, onEnd: (child: Chil
     if (isStopping) return new Promise<never>(() => {});
     throw new Error(`${name} ended by itself: ${reason}\n${tail}`.trimEnd());
   });
-  // Somebody races with it only while something is expected of the process.
+  // Prevents an unhandled rejection while nobody awaits it.
   died.catch(() => {});
 
   const child: Child = {

@@ -1,12 +1,14 @@
-/** `performance.now()` counts from the start of its own process; this is where that start lies on the machine's clock. */
+/** Start of `performance.now()`, which counts from the start of the process, on the machine's clock. */
 const originMicros = findOrigin();
 
-/** Microseconds of CLOCK_MONOTONIC: the same clock in every process of one machine, without the BigInt of hrtime. */
+/** Returns microseconds of CLOCK_MONOTONIC, which all processes of a machine share, without the BigInt of hrtime. */
 export function nowMicros(): number {
   return originMicros + performance.now() * 1000;
 }
 
-/** Of many looks at both clocks that between which least time passed: any may be interrupted for milliseconds. */
+/**
+ * Compares both clocks many times and uses the shortest comparison, because any may be interrupted for milliseconds.
+ */
 function findOrigin(): number {
   let origin = 0;
   let least = Number.POSITIVE_INFINITY;

@@ -2,11 +2,11 @@ import type { Contestant, Round } from "./rounds.ts";
 import type { ScenarioReport } from "./scenarios/scenario.ts";
 import { median } from "./statistics.ts";
 
-/** What every sample says beside its own figures. */
+/** Fields of every sample besides its figures. */
 export type Measured = {
-  /** Work of others meanwhile, in cores. */
+  /** CPU use by other processes meanwhile, in cores. */
   foreignLoad: number;
-  /** What went wrong, in words; undefined: nothing. */
+  /** Description of faults; undefined without any. */
   fault: string | undefined;
 };
 
@@ -17,10 +17,10 @@ export type Column<Sample> = {
   readonly show: "ratio" | ((value: number) => string);
 };
 
-/** Work of others, in cores, beyond which a round says more about them than about the contestants. */
+/** CPU use by others, in cores, above which a round is disturbed. */
 const MAX_FOREIGN_LOAD = 0.25;
 
-/** The table of a scenario: one line for each contestant, ratios to the first. */
+/** Table of a scenario: one line per contestant, ratios to the first. */
 export function compare<Sample extends Measured>(options: {
   name: string;
   heading: string;
@@ -71,13 +71,15 @@ export function isDisturbed({ foreignLoad }: Measured): boolean {
   return foreignLoad > MAX_FOREIGN_LOAD;
 }
 
-/** The rounds in which nobody else used much of the machine; all of them when there is no such round. */
+/** Returns the undisturbed rounds, or all rounds when each was disturbed. */
 function countedRounds<Sample extends Measured>(rounds: readonly Round<Sample>[]): readonly Round<Sample>[] {
   const undisturbed = rounds.filter((round) => ![...round.values()].some(isDisturbed));
   return undisturbed.length > 0 ? undisturbed : rounds;
 }
 
-/** One value of each round. Neighbours in a round have more in common than medians of many: hence ratios of each. */
+/**
+ * Returns one value per round. Ratios are computed per round, because contestants of one round share its conditions.
+ */
 function valuesOf<Sample>(
   { of, show }: Column<Sample>,
   name: string,
@@ -97,7 +99,7 @@ function cell<Sample>({ show }: Column<Sample>, values: readonly number[]): stri
   return show === "ratio" ? ratioCell(values) : show(median(values));
 }
 
-/** Median, and the lowest and highest round where there are several. */
+/** Formats the median, with the lowest and highest round if there are several. */
 function ratioCell(ratios: readonly number[]): string {
   const middle = median(ratios).toFixed(2);
   if (ratios.length === 1) return middle;

@@ -1,10 +1,10 @@
 /** Content of every publication: 100 bytes of ASCII, `~`, sequence, stamp, filler. */
 export const CONTENT_BYTES = 100;
 
-/** Nothing that any server puts around a content has it. */
+/** First byte of a content. No server uses it around contents. */
 export const MAGIC = 0x7e; // ~
 const FILLER = 0x2e; // .
-/** Numbers are written five bits a character, `0` to `O`: printable, needs no escape in JSON, decodes with a subtraction. */
+/** Numbers have five bits per character, `0` to `O`: printable, without JSON escapes, decoded by a subtraction. */
 const ZERO = 0x30;
 const BASE = 32;
 const SEQUENCE_DIGITS = 6;
@@ -19,7 +19,7 @@ export function encodeContent(sequence: number, stampMicros: number): Buffer {
   return content;
 }
 
-/** A cheap claim, not a proof: right length, right first and last byte. Enough to notice a reader out of step. */
+/** Checks only the length and the first and last byte, which detects a misaligned reader. */
 export function isContent(bytes: Uint8Array, start: number, end: number): boolean {
   return end - start === CONTENT_BYTES && bytes[start] === MAGIC && bytes[end - 1] === FILLER;
 }

@@ -2,15 +2,15 @@ import { readFileSync } from "node:fs";
 import { processTree } from "./process-tree.ts";
 
 /**
- * CPU time as the operating system accounts it: all of the scheduler's, user and system, in steps of one tick of 10 ms.
- * What the kernel does for a `send` counts as the sender's.
+ * CPU time as the operating system accounts it, user and system, in ticks of 10 ms. The kernel's work for a `send`
+ * counts for the sender.
  */
 export type CpuTime = { userMicros: number; systemMicros: number };
 
 /** USER_HZ: fixed at 100 in the interface between Linux and user space. */
 const TICK_MICROS = 10_000;
 
-/** Of `pid` and its descendants that live now; zero when there is none. */
+/** Returns the CPU time of `pid` and its living descendants; zero when there is none. */
 export function cpuTimeOf(pid: number): CpuTime {
   const total: CpuTime = { userMicros: 0, systemMicros: 0 };
   for (const { userTicks, systemTicks } of processTree(pid)) {
@@ -24,7 +24,7 @@ export function totalMicros({ userMicros, systemMicros }: CpuTime): number {
   return userMicros + systemMicros;
 }
 
-/** How long the cores of this machine were not idle, added up, since it started; time stolen by the host included. */
+/** Returns the busy time of all cores since the start of the machine, including time stolen by the host. */
 export function machineBusyMicros(): number {
   // proc(5): cpu user nice system idle iowait irq softirq steal; guest time, which follows, is part of user.
   const line = readFileSync("/proc/stat", "latin1").split("\n")[0] ?? "";

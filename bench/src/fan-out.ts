@@ -9,30 +9,30 @@ import { startMeter } from "./meter.ts";
 import type { PublishPlan } from "./pacer.ts";
 import type { RunningServer, Server } from "./servers/server.ts";
 
-/** Every publication goes to every connection. */
+/** Load in which every connection receives every publication. */
 export type FanOutLoad = {
   clients: number;
   ratePerSecond: PublishPlan["ratePerSecond"];
-  /** Publications sent before anything is measured, so that code is compiled and buffers have grown. */
+  /** Number of publications before the measurement, so that code is compiled and buffers have grown. */
   warmUp: number;
-  /** Publications that are measured. */
+  /** Number of measured publications. */
   publications: number;
-  /** Latency is recorded of one publication in this many. */
+  /** Interval of publications whose latency is recorded. */
   latencyOfOneIn: number;
 };
 
-/** One server under one load, once. A load is the share of one core that was used. */
+/** One measurement of one server. Loads are shares of one core. */
 export type FanOutSample = Measured & {
   deliveries: number;
   deliveriesPerSecond: number;
-  /** Of the server's process tree. */
+  /** CPU time of the server's process tree. */
   cpuMicrosPerDelivery: number;
   userMicrosPerDelivery: number;
-  /** Of the process tree, at the end. */
+  /** Memory of the server's process tree at the end. */
   residentBytes: number;
   latency: Latency;
   serverLoad: number;
-  /** Near 1, it is the client that is measured. */
+  /** Near 1, the client is the bottleneck. */
   clientLoad: number;
   natsServerLoad: number;
   faults: ClientFaults;
@@ -40,7 +40,7 @@ export type FanOutSample = Measured & {
 
 export type LoadClient = CalledChild<ClientCalls>;
 
-/** Nothing arriving for so long is the end of what arrives. */
+/** Time without an arrival after which a measurement ends. */
 export const QUIET_MS = 10_000;
 
 export async function measureFanOut(server: Server, load: FanOutLoad, lab: Lab): Promise<FanOutSample> {
@@ -70,13 +70,13 @@ export async function measureFanOut(server: Server, load: FanOutLoad, lab: Lab):
       fault: faultText(report.faults),
     };
   } finally {
-    // The client first: a server that drains would wait for its connections.
+    // The client ends first, because a server that drains would wait for its connections.
     await client.stop();
     await running.stop();
   }
 }
 
-/** Both at once: starting takes longer than a small measurement. */
+/** Starts both at once, because starting takes longer than a small measurement. */
 async function startBoth(server: Server, lab: Lab): Promise<[RunningServer, LoadClient]> {
   const starting = startLoadClient(lab);
   try {
@@ -91,7 +91,7 @@ export function startLoadClient(lab: Lab): Promise<LoadClient> {
   return startCalledChild<ClientCalls>(lab.children, "load client", new URL("./client/main.ts", import.meta.url));
 }
 
-/** Undefined: every delivery arrived once and in order. */
+/** Describes faults. Returns undefined when every delivery arrived once and in order. */
 export function faultText({ missing, repeated, late, foreign, ended, firstEnd }: ClientFaults): string | undefined {
   if (missing + repeated + late + foreign + ended === 0) return undefined;
   const reason = firstEnd === undefined ? "" : ` (${firstEnd})`;
@@ -99,7 +99,7 @@ export function faultText({ missing, repeated, late, foreign, ended, firstEnd }:
   return `${counts}, ${ended} connections ended${reason}`;
 }
 
-/** Publishes `count` publications from `first` on and waits until the client has them. */
+/** Publishes `count` publications from number `first` on, and waits until the client has received them. */
 async function push(running: RunningServer, client: LoadClient, load: FanOutLoad, first: number, count: number) {
   await client.call("expect", { total: first + count, recordFrom: first, recordEvery: load.latencyOfOneIn });
   const startedAt = await running.publish({ first, count, ratePerSecond: load.ratePerSecond });

@@ -2,13 +2,13 @@ import type { Children } from "./children.ts";
 import { NatsPublisher } from "./nats-publisher.ts";
 import { type NatsServer, startNatsServer } from "./nats-server.ts";
 
-/** What every measurement of a run shares. */
+/** Resources that all measurements of a run share. */
 export type Lab = {
   readonly children: Children;
   readonly nats: NatsServer;
   readonly natsUrl: string;
   readonly publisher: NatsPublisher;
-  /** Stops whatever the run has started; may be called twice. */
+  /** Stops everything that the run has started. May be called twice. */
   stop(): Promise<void>;
 };
 

@@ -3,18 +3,18 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, release } from "node:os";
 import { SetupError } from "./setup-error.ts";
 
-/** Where and on what a run took place; without it figures mean nothing. */
+/** Machine and versions of a run, without which figures are meaningless. */
 export type Machine = {
   cpu: string;
   cores: number;
   kernel: string;
-  /** Decides when what is pending leaves, on loopback too. */
+  /** Affects when pending packets are sent, also on loopback. */
   congestionControl: string;
-  /** Of the last minute before the run: well above 0 says that others were at work. */
+  /** Load average of the minute before the run. Well above 0, other processes were active. */
   loadAverage: number;
   node: string;
   natsServer: string;
-  /** Versions of what servers here are made of. */
+  /** Versions of the libraries of the servers. */
   packages: Readonly<Record<string, string>>;
   commit: string;
   date: string;
@@ -38,9 +38,9 @@ export function describeMachine(): Machine {
   };
 }
 
-/** Throws with what to do about it when this machine does not let a process open so many connections. */
+/** Throws, with advice, when a process may not open that number of connections on this machine. */
 export function requireOpenFiles(connections: number): void {
-  // Beside the connections: modules, pipes, NATS, the admin port.
+  // Files besides the connections: modules, pipes, NATS, the admin port.
   const needed = connections + 200;
   const limits = readFileSync("/proc/self/limits", "latin1");
   // Node raises its soft limit to the hard one when it starts.

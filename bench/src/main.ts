@@ -7,10 +7,10 @@ import { formatReport, writeJson } from "./report.ts";
 import type { ScenarioReport } from "./scenarios/scenario.ts";
 import { SetupError } from "./setup-error.ts";
 
-/** Results go to stdout, everything said on the way to stderr. */
+/** Results go to stdout, progress to stderr. */
 const progress = (text: string) => process.stderr.write(`${text}\n`);
 
-/** Nothing of a run survives it, whichever way it ends, short of SIGKILL. */
+/** Ends all processes of a run, however it ends, except by SIGKILL. */
 function stopOnSignal(children: Children, lab: () => Lab | undefined): void {
   process.once("exit", () => {
     children.killAll();
@@ -35,7 +35,7 @@ async function run(options: Options): Promise<number> {
     }
   } finally {
     await lab?.stop();
-    // Also when a later scenario failed: what was measured was measured.
+    // Written even if a later scenario failed, because its measurements are valid.
     if (reports.length > 0) console.log(`\n${formatReport(machine, reports)}`);
   }
   if (options.jsonFile !== undefined) {

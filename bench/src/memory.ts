@@ -1,9 +1,9 @@
 import { processTree } from "./process-tree.ts";
 
-/** Of the machines Node runs on with Linux, all but a few use this. */
+/** Page size of almost all Linux machines on which Node runs. */
 const PAGE_BYTES = 4_096;
 
-/** Resident bytes of `pid` and its descendants, shared pages counted in each. */
+/** Returns the resident bytes of `pid` and its descendants. Shared pages count in each. */
 export function residentBytes(pid: number): number {
   return processTree(pid).reduce((sum, { residentPages }) => sum + residentPages * PAGE_BYTES, 0);
 }

@@ -2,18 +2,18 @@ import { nowMicros } from "./clock.ts";
 import { type CpuTime, cpuTimeOf, machineBusyMicros, totalMicros } from "./cpu.ts";
 import type { Lab } from "./lab.ts";
 
-/** What a stretch of time cost. A load is the share of one core that was used. */
+/** CPU use over a period. Loads are shares of one core. */
 export type Metered = {
   tookMicros: number;
-  /** Of the server's process tree. */
+  /** CPU use of the server's process tree. */
   server: CpuTime;
   serverLoad: number;
   natsServerLoad: number;
-  /** Of everybody who is no part of this run, and of the host: well above 0, the machine was not ours. */
+  /** CPU use by processes outside of this run and by the host. Well above 0, the measurement was disturbed. */
   foreignLoad: number;
 };
 
-/** Begins to count what the process `pid` and everybody else pay; the answer ends it. */
+/** Starts to measure the process `pid` and all others. The returned function ends the measurement. */
 export function startMeter(pid: number, lab: Lab): () => Metered {
   const before = accounts(pid, lab);
   return () => {

@@ -4,8 +4,8 @@ import { connect, type Socket } from "node:net";
 const LINE_END = Buffer.from("\r\n");
 
 /**
- * Publishes to NATS with the bare client protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol): what
- * goes out together is one write, and the process that also runs the bench spends next to nothing on it.
+ * Publishes with the bare NATS client protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol).
+ * Publications of one call are one write, so that the process of the bench spends almost no CPU time on them.
  */
 export class NatsPublisher {
   readonly #socket: Socket;
@@ -29,7 +29,7 @@ export class NatsPublisher {
     return new NatsPublisher(socket);
   }
 
-  /** Each content to every subject. Throws when the connection has failed since the last call. */
+  /** Publishes each content to every subject. Throws when the connection has failed since the last call. */
   publish(subjects: readonly string[], contents: readonly Buffer[]): void {
     if (this.#failure !== undefined) throw this.#failure;
     const parts = contents.flatMap((content) =>
@@ -42,7 +42,7 @@ export class NatsPublisher {
     this.#socket.destroy();
   }
 
-  /** The server speaks seldom and in single lines: INFO, PING, and -ERR before it hangs up. */
+  /** Processes the rare lines of the server: INFO, PING, and -ERR before it closes the connection. */
   #read(text: string): void {
     if (/^PING\r$/m.test(text)) this.#socket.write("PONG\r\n");
     const error = /^-ERR (.*)\r$/m.exec(text)?.[1];

@@ -10,7 +10,7 @@ const START_TIMEOUT_MS = 10_000;
 
 export type NatsServer = { readonly port: number; readonly pid: number; stop(): Promise<void>; removeFiles(): void };
 
-/** A nats-server of the bench's own: free port on loopback, JetStream in a temporary folder, gone with the bench. */
+/** Starts a nats-server for the bench: free port on loopback, JetStream in a temporary folder, ends with the bench. */
 export async function startNatsServer(children: Children): Promise<NatsServer> {
   const folder = mkdtempSync(join(tmpdir(), "fanwire-bench-"));
   const removeFiles = () => rmSync(folder, { recursive: true, force: true });

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** A NATS client that reads nothing but answers to its pings, and counts messages. */
+/** A NATS client that reads only replies to its pings, and counts messages. */
 export class NatsSocket {
-  /** Lines `MSG …` so far. */
+  /** Number of lines `MSG …`. */
   messages = 0;
   readonly #socket: Socket;
   #pongs = 0;
@@ -27,7 +27,7 @@ export class NatsSocket {
     this.#socket.write(lines);
   }
 
-  /** Resolves when the server has read all that was written. */
+  /** Resolves when the server has read everything written before. */
   async flush(): Promise<void> {
     const expected = this.#pongs + 1;
     this.write("PING\r\n");

@@ -12,7 +12,7 @@ export type Options = Omit<RunSettings, "progress"> & {
   jsonFile: string | undefined;
 };
 
-/** The command line was wrong; the message says how. */
+/** Error of the command line. */
 export class UsageError extends Error {}
 
 export function helpText(): string {
@@ -33,7 +33,7 @@ Options
   --publications N  of a burst, in place of the scenario's own number
   --servers LIST    only these, comma-separated; ratios are to the first
   --peers           also what others offer, where it is installed
-  --quick           tiny sizes: says that everything works, not how fast
+  --quick           tiny sizes, to check that everything works
   --json FILE       where all samples go, as JSON; a relative FILE lies in bench/results/ (default there: date and time; none with --quick)
   --help
 

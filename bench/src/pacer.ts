@@ -2,13 +2,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { nowMicros } from "./clock.ts";
 import { encodeContent } from "./content.ts";
 
-/** `count` publications numbered from `first`: evenly spaced, or all of them at once. */
+/** Plan of `count` publications numbered from `first`, evenly spaced or all at once. */
 export type PublishPlan = { first: number; count: number; ratePerSecond: number | "burst" };
 
 /**
- * Publishes by the clock: what is due goes out together, so a late timer never lowers the rate. A stamp is the moment its
- * publication was *due*: a server that keeps its own timer waiting pays for that in its latency, like one fed over NATS.
- * Resolves, when the last is handed over, with the moment of the start.
+ * Publishes at a fixed rate. Publications that are due leave together, so a late timer never lowers the rate. A stamp
+ * is the time at which its publication was *due*, so that latency includes the delay of a server's own timer. Resolves
+ * with the time of the start, once the last publication is handed over.
  */
 export async function publishPaced(plan: PublishPlan, publish: (contents: Buffer[]) => void): Promise<number> {
   const startedAt = nowMicros();

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 /** One process, from `/proc/<pid>/stat`. */
 export type Stat = { parentPid: number; userTicks: number; systemTicks: number; residentPages: number };
 
-/** `pid` and its descendants that live now. */
+/** Returns `pid` and its living descendants. */
 export function processTree(pid: number): Stat[] {
   const stats = readAllStats();
   return [...stats].filter(([candidate]) => isInTree(candidate, pid, stats)).map(([, stat]) => stat);
@@ -32,9 +32,10 @@ function readStat(pid: number): Stat | undefined {
   try {
     text = readFileSync(`/proc/${pid}/stat`, "latin1");
   } catch {
-    return undefined; // It ended since the folder was listed.
+    return undefined; // The process has ended since the folder was listed.
   }
-  // proc(5): the second field is the name in parentheses, which may hold anything; state, the third, follows the last one.
+  // proc(5): the second field is the name in parentheses, which may hold anything; state, the third, follows the last
+  // one.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const field = (number: number) => Number(fields[number - 3]);
   return { parentPid: field(4), userTicks: field(14), systemTicks: field(15), residentPages: field(24) };

@@ -1,15 +1,15 @@
 import type { RunSettings } from "./scenarios/scenario.ts";
 import { Absent } from "./servers/server.ts";
 
-/** What is measured in turns: servers, or one server in several ways. */
+/** Something that is measured in turns: a server, or a variant of one. */
 export type Contestant = { readonly name: string };
 
-/** Every contestant, measured once; without those that this machine lacks. */
+/** One sample of every contestant that this machine has. */
 export type Round<Sample> = ReadonlyMap<string, Sample>;
 
 /**
- * In a round the contestants are measured one after the other: what changes on the machine from round to round hits all
- * alike. Each round begins one further on, so that none always follows the same one.
+ * Measures all contestants one after the other in each round, so that changes of the machine between rounds affect all
+ * alike. Each round begins with the next contestant, so that none always follows the same one.
  */
 export async function measureRounds<Of extends Contestant, Sample>(
   all: readonly Of[],
@@ -17,7 +17,7 @@ export async function measureRounds<Of extends Contestant, Sample>(
   { measure, inShort }: { measure(contestant: Of): Promise<Sample>; inShort(sample: Sample): string },
 ): Promise<Round<Sample>[]> {
   const { rounds: count, progress } = settings;
-  // To see that everything works, the first and the last will do.
+  // A quick run needs only the first and the last.
   const isShort = settings.size === "quick" && settings.servers.length === 0;
   const contestants = all.filter((_, index) => !isShort || index === 0 || index === all.length - 1);
   const rounds: Round<Sample>[] = [];

@@ -1,2 +1,2 @@
-/** This machine is not set up for the run; the message says what to do about it. */
+/** This machine is not set up for the run. The message contains advice. */
 export class SetupError extends Error {}

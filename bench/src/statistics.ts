@@ -1,4 +1,4 @@
-/** Of an even number of values the mean of the middle two; NaN of none. */
+/** Returns the median: of an even number of values the mean of the middle two, without values NaN. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

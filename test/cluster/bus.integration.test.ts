@@ -54,9 +54,9 @@ test("requests do not overtake what was published before them in the same turn",
     publisher.publish("a", text("1")),
     publisher.request("a", text("2"), { timeoutMs: 5_000 }),
     publisher.publish("a", text("3")),
-    publisher.requestMany("a", text("4"), { stallMs: 100, maxWaitMs: 5_000 }),
+    publisher.gather("a", text("4"), { stallMs: 100, maxWaitMs: 5_000 }),
     publisher.publish("a", text("5")),
-    publisher.gather("a", text("6"), () => {}),
+    publisher.gather("a", text("6"), { maxWaitMs: 100 }),
   ]);
 
   expect(outcomes.every((outcome) => outcome && (!("ok" in outcome) || outcome.ok))).toBe(true);
@@ -188,7 +188,7 @@ test("a reply with headers that nats.js cannot decode is a reply, and the connec
   await responder.confirm();
 
   const single = await bus.request("malformed", text("?"), { timeoutMs: 2_000 });
-  const many = await bus.requestMany("malformed", text("?"), { stallMs: 200, maxWaitMs: 2_000 });
+  const many = await bus.gather("malformed", text("?"), { stallMs: 200, maxWaitMs: 2_000 });
   const asJetStreamAsks = await bus.connection.request("malformed", "?", { timeout: 2_000 });
 
   expect(single.ok && single.message.data.length).toBe(0);
@@ -199,22 +199,23 @@ test("a reply with headers that nats.js cannot decode is a reply, and the connec
   await Promise.all([bus.stop(), responder.stop()]);
 });
 
-test("who gathers hears each reply until it has enough, and that nobody is there", async () => {
+test("gather() calls back for each reply until its signal aborts", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   for (const answer of ["a", "b"]) bus.subscribe("all", (message) => message.respond(answer));
-  const heard: string[] = [];
-  const gather = (subject: string) =>
-    bus.gather(subject, text("?"), ({ data }) => heard.push(Buffer.from(data).toString()));
+  const replies: string[] = [];
+  const enough = new AbortController();
+  const onReply = ({ data }: BusMessage) => {
+    if (replies.push(Buffer.from(data).toString()) === 2) enough.abort();
+  };
 
-  const asking = gather("all");
-  await until("both answered", () => heard.length === 2);
-  asking?.unsubscribe();
-  gather("none");
-  await until("NATS said that nobody is there", () => heard.length === 3);
+  const outcome = await bus.gather("all", text("?"), { maxWaitMs: 20_000, signal: enough.signal, onReply });
 
-  expect(heard.toSorted()).toEqual(["", "a", "b"]);
-  expect(bus.gather("all", Buffer.alloc(bus.maxPayloadBytes() + 1), () => {})).toBeUndefined();
+  expect(outcome.ok && outcome.messages.length).toBe(2);
+  expect(replies.toSorted()).toEqual(["a", "b"]);
+  expect(await bus.gather("none", text("?"), { maxWaitMs: 50 })).toEqual({ ok: true, messages: [] });
+  const tooLarge = Buffer.alloc(bus.maxPayloadBytes() + 1);
+  expect(await bus.gather("all", tooLarge, { maxWaitMs: 50 })).toEqual({ ok: false, reason: "too-large" });
   await bus.stop();
 });
 
@@ -223,14 +224,14 @@ test("replies of many are gathered, also of none", async () => {
   const bus = await connect(nats);
   for (const answer of ["a", "b", "c"]) bus.subscribe("all", (message) => message.respond(answer));
 
-  const gathered = await bus.requestMany("all", text("?"), { stallMs: 200, maxWaitMs: 1_000 });
+  const gathered = await bus.gather("all", text("?"), { stallMs: 200, maxWaitMs: 1_000 });
 
   expect(gathered.ok && gathered.messages.map(({ data }) => Buffer.from(data).toString()).sort()).toEqual([
     "a",
     "b",
     "c",
   ]);
-  expect(await bus.requestMany("none", text("?"), { stallMs: 50, maxWaitMs: 200 })).toEqual({ ok: true, messages: [] });
+  expect(await bus.gather("none", text("?"), { stallMs: 50, maxWaitMs: 200 })).toEqual({ ok: true, messages: [] });
   await bus.stop();
 });
 
@@ -353,8 +354,7 @@ test("what NATS forbids to publish is not called sent", async () => {
 
   expect(outcomes).toEqual([{ ok: true }, { ok: false, reason: "forbidden" }, { ok: true }]);
   expect(await bus.request("secret.b", text("x"), { timeoutMs: 500 })).toEqual({ ok: false, reason: "forbidden" });
-  const many = await bus.requestMany("secret.c", text("x"), { stallMs: 100, maxWaitMs: 500 });
-  expect(many).toEqual({ ok: false, reason: "forbidden" });
+  expect(await bus.gather("secret.c", text("x"), { maxWaitMs: 500 })).toEqual({ ok: false, reason: "forbidden" });
   await bus.stop();
   await rm(folder, { recursive: true });
 });

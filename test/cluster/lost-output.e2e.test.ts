@@ -21,7 +21,7 @@ describe.each(Object.entries(services))("%s whose output nobody can read any mor
     await using nats = await startNats();
     await using service = await start(nats.url);
     await nats.stop();
-    await until("it notices", () => service.process.output().includes("lost NATS"));
+    await until("it notices", () => service.process.output().includes("NATS connection lost"));
 
     service.process.closeOutput();
     service.process.kill("SIGTERM");

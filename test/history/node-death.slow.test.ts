@@ -12,9 +12,7 @@ const sequenceOf = (position: unknown) => Number(String(position).split("-")[1])
 
 /** Name and port as in the last line of the service's log about NATS. */
 function natsPortOf(service: TestProcess): string {
-  const lines = service
-    .logLines()
-    .filter(({ msg }) => msg === "connected to NATS" || msg === "connected to NATS again");
+  const lines = service.logLines().filter(({ msg }) => msg === "connected to NATS" || msg === "reconnected to NATS");
   return String(lines.at(-1)?.server).split(":").at(-1) ?? "";
 }
 

@@ -1,4 +1,4 @@
-import { within } from "@fanwire/bus";
+import { withTimeout } from "@fanwire/bus";
 import { expect, test } from "vitest";
 import { openHistory } from "../support/history.ts";
 import { append, appended, contents, everyone, replay } from "../support/history-calls.ts";
@@ -42,7 +42,7 @@ test("an append whose acknowledgement never comes may be stored, and says so", a
   await appended(opened, everyone, "before");
 
   nats.signal("SIGSTOP");
-  await until("it hangs", async () => !(await within(200, accepts(nats.port))));
+  await until("it hangs", async () => !(await withTimeout(200, accepts(nats.port))));
   const outcome = await append(opened, everyone, "x");
   nats.signal("SIGCONT");
 

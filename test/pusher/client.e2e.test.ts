@@ -273,7 +273,7 @@ test("a topic that the token does not allow is the end, and the page is told", a
   const { client, states } = start(guarded.url, { token: ask, topics: ["own.a", "secret"] });
   await until("it is closed", () => client.state === "closed");
 
-  expect(states.at(-1)).toMatchObject({ code: 4403, reason: "the token does not allow to follow this" });
+  expect(states.at(-1)).toMatchObject({ code: 4403, reason: "not authorized for this topic" });
 });
 
 test("an expired token that cannot be renewed is the end", async () => {

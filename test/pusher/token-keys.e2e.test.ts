@@ -99,7 +99,7 @@ test("while the keys cannot be had everybody is told to come back", async () => 
   await expect(connectFanwire(pusher.url, { token })).rejects.toThrow("closed with 4503");
   await expect(connectClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
   const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${token}`);
-  expect(stream.text()).toMatch(/^: tokens cannot be checked now, come back\nretry: \d{4}\n\n$/);
+  expect(stream.text()).toMatch(/^: tokens cannot be verified now, reconnect\nretry: \d{4}\n\n$/);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token-keys" })).toBe(3);
 });
 

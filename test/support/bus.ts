@@ -26,7 +26,7 @@ export async function publishToEveryone(bus: Bus, content: string | Uint8Array):
 /** Every worker that answers. */
 export async function describeWorkers(bus: Bus): Promise<WorkerDescription[]> {
   const request = Buffer.from(JSON.stringify({ command: "describe" }));
-  const gathered = await bus.requestMany(subjects.allWorkers, request, { stallMs: 300, maxWaitMs: 2_000 });
+  const gathered = await bus.gather(subjects.allWorkers, request, { stallMs: 300, maxWaitMs: 2_000 });
   if (!gathered.ok) throw new Error(gathered.reason);
   return gathered.messages.map(({ data }) => workerDescription.parse(JSON.parse(Buffer.from(data).toString())));
 }

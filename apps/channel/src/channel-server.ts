@@ -1,5 +1,4 @@
-import { setImmediate as nextTick } from "node:timers/promises";
-import { JetStreamWorkQueue, LateBus, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { JetStreamWorkQueue, NatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { createBroker } from "./broker/broker.ts";
@@ -30,7 +29,8 @@ export type ChannelServer = Running &
 export async function startChannel(config: ChannelConfig, log: Log, signal: AbortSignal): Promise<ChannelServer> {
   const stopping = new AbortController();
   const server = createServer(config, log);
-  const nats = connectInBackground(config, log, AbortSignal.any([signal, stopping.signal]), server.onConnected);
+  // Rejects only when the server stops before NATS was reached.
+  server.connect(AbortSignal.any([signal, stopping.signal])).catch(() => {});
   const running: { admin?: Admin; listeners?: Listeners } = {};
 
   const stop = async () => {
@@ -38,12 +38,10 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
     log.info({ peers: server.peers.count, drainMs: config.drainMs }, "draining");
     running.listeners?.stop();
     await server.drain(AbortSignal.timeout(config.drainMs));
-    await (await nats.catch(() => undefined))?.stop();
+    await server.bus.stop();
     await running.admin?.stop();
   };
   try {
-    // An unreadable credentials file fails at once. Every other failure is retried for ever.
-    await Promise.race([nats, nextTick()]);
     const readiness = (): Readiness => {
       if (stopping.signal.aborted) return { ready: false, reason: "draining" };
       const health = server.bus.health();
@@ -71,7 +69,7 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
 /** Creates all parts between the peers' sockets and NATS. */
 function createServer(config: ChannelConfig, log: Log) {
   const { limits } = config;
-  const bus = new LateBus();
+  const bus = new NatsBus({ config: config.bus, name: "fanwire channel", log });
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
   const onFree = () => requestScheduler.resume();
@@ -101,13 +99,11 @@ function createServer(config: ChannelConfig, log: Log) {
     waitingFrames: budget.waitingFrames,
   }));
 
-  const onConnected = (natsBus: NatsBus) => {
-    bus.arrive(natsBus);
-    warnOfSmallPayload(natsBus, limits.frameBytes, log);
-    const stream = `${config.bus.prefix.toUpperCase().replaceAll(".", "_")}_CHANNEL_QUEUES`;
-    queues.start(
-      new JetStreamWorkQueue(natsBus, { stream, subjects: subjects.channelQueues, ...config.queues, maxAgeMs: 0 }, log),
-    );
+  const connect = async (signal: AbortSignal) => {
+    await bus.connect(signal);
+    warnOfSmallPayload(bus, limits.frameBytes, log);
+    const { channelQueueStream: stream, channelQueues } = subjects;
+    queues.start(new JetStreamWorkQueue(bus, { stream, subjects: channelQueues, ...config.queues, maxAgeMs: 0 }, log));
   };
 
   /** Processes what was read from peers, delivers the results, and ends the connections. */
@@ -121,7 +117,7 @@ function createServer(config: ChannelConfig, log: Log) {
     deliveries.finish();
     await peers.end(signal);
   };
-  return { bus, peers, metrics, onConnected, drain };
+  return { bus, peers, metrics, connect, drain };
 }
 
 /** Bytes that a queue item or event takes in NATS beside its content, such as the header with the item's id. */
@@ -139,24 +135,4 @@ function warnOfSmallPayload(bus: NatsBus, maxFrameBytes: number, log: Log): void
   };
   check();
   bus.onConnection((isConnected) => isConnected && check());
-}
-
-/**
- * Connects to NATS and then calls `onConnected`. Rejects only when retrying is useless. Resolves with `undefined` when
- * aborted.
- */
-async function connectInBackground(
-  config: ChannelConfig,
-  log: Log,
-  signal: AbortSignal,
-  onConnected: (bus: NatsBus) => void,
-): Promise<NatsBus | undefined> {
-  try {
-    const bus = await startNatsBus({ config: config.bus, name: "fanwire channel", log, signal });
-    onConnected(bus);
-    return bus;
-  } catch (error) {
-    if (signal.aborted) return undefined;
-    throw error;
-  }
 }

@@ -1,8 +1,8 @@
-import { createLog, run } from "@fanwire/service";
+import { createLog, runService } from "@fanwire/service";
 import { startChannel } from "./channel-server.ts";
 import { channelSettings, readConfig } from "./config.ts";
 
-await run(
+await runService(
   {
     name: "channel",
     summary: "the channel server for Workerman's Channel\\Client, on NATS.",

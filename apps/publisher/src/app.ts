@@ -5,7 +5,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import type { Cluster } from "./cluster/cluster-client.ts";
-import type { PublisherHistory } from "./cluster/late-history.ts";
+import type { PublisherHistory } from "./cluster/history.ts";
 import type { PublisherConfig } from "./config.ts";
 import { type ApiKeys, requireKey } from "./http/api-keys.ts";
 import { ApiError, errorBody, errorEntry } from "./http/errors.ts";

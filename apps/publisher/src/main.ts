@@ -1,8 +1,8 @@
-import { createLog, run } from "@fanwire/service";
+import { createLog, runService } from "@fanwire/service";
 import { publisherSettings, readConfig } from "./config.ts";
 import { startPublisher } from "./publisher.ts";
 
-await run(
+await runService(
   {
     name: "publisher",
     summary: "Publishes to a Fanwire cluster over HTTP.",

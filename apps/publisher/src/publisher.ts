@@ -1,10 +1,8 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { type Bus, LateBus, type NatsBus, openJetStreamHistory, startNatsBus } from "@fanwire/bus";
+import { type Bus, NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
-import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
+import { type Admin, isLoopback, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { type Api, type ApiParts, createApi } from "./app.ts";
 import { Cluster } from "./cluster/cluster-client.ts";
-import { LateHistory } from "./cluster/late-history.ts";
 import type { PublisherConfig } from "./config.ts";
 import { ApiKeys } from "./http/api-keys.ts";
 import { JsonBodies } from "./http/json-body.ts";
@@ -29,13 +27,15 @@ export async function startPublisher(
 ): Promise<Publisher> {
   const stopping = new AbortController();
   const subjects = new Subjects(config.bus.prefix);
-  const nats = await connectLate({ config, subjects, log, signal: AbortSignal.any([signal, stopping.signal]) });
-  const { bus, history } = nats;
+  const bus = new NatsBus({ config: config.bus, name: "fanwire publisher", log });
+  const history = await openJetStreamHistory({ bus, subjects, config: config.log, log });
+  // Rejects only when the publisher stops before NATS was reached.
+  bus.connect(AbortSignal.any([signal, stopping.signal])).catch(() => {});
   const metrics = new PublisherMetrics(bus);
   const readiness = () => (stopping.signal.aborted ? STOPPING : natsReadiness(bus));
 
   const { requestTimeoutMs, receiptTimeoutMs } = config;
-  const cluster = new Cluster({ ...nats, subjects, metrics, log, requestTimeoutMs, receiptTimeoutMs });
+  const cluster = new Cluster({ bus, history, subjects, metrics, log, requestTimeoutMs, receiptTimeoutMs });
   const running: { admin?: Admin; server?: ApiServer } = {};
   const stop = async () => {
     stopping.abort();
@@ -77,38 +77,7 @@ function natsReadiness(bus: Bus): Readiness {
   return health.alive ? { ready: true } : { ready: false, reason: health.reason };
 }
 
-type LateNats = { readonly bus: LateBus; readonly history: LateHistory };
-
 function buildApi(parts: Omit<ApiParts, "keys" | "bodies">): Api {
   const { config, metrics } = parts;
   return createApi({ ...parts, keys: new ApiKeys(config.apiKeys), bodies: new JsonBodies(config, metrics) });
-}
-
-type ConnectParts = {
-  readonly config: PublisherConfig;
-  readonly subjects: Subjects;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-};
-
-/** A bus and a history that begin to connect. Rejects when they never could. */
-async function connectLate({ config, subjects, log, signal }: ConnectParts): Promise<LateNats> {
-  const late = { bus: new LateBus(), history: new LateHistory() };
-  const arrive = async (bus: NatsBus) => {
-    late.history.arrive(await openJetStreamHistory({ bus, subjects, config: config.log, log }));
-    late.bus.arrive(bus);
-    // Reached at the very moment of stopping: nobody else would close it.
-    if (signal.aborted) void bus.stop();
-  };
-  const connected = startNatsBus({ config: config.bus, name: "fanwire publisher", log, signal }).then(arrive);
-  connected.catch((error: unknown) => {
-    if (!signal.aborted) log.error({ err: error }, "NATS cannot be used");
-  });
-  // A file that cannot be read fails at once; all else is tried again for ever.
-  await Promise.race([connected, nextTurn()]);
-  return late;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }

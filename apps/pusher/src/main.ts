@@ -1,8 +1,8 @@
-import { ConfigError, createLog, run } from "@fanwire/service";
+import { ConfigError, createLog, runService } from "@fanwire/service";
 import { configWarnings, pusherSettings, readConfig } from "./config.ts";
 import { uwsProblem } from "./process/native-module.ts";
 
-await run(
+await runService(
   {
     name: "pusher",
     summary: "the hub: holds the browsers' connections and delivers publications to them.",

@@ -1,25 +1,25 @@
 import type { PublishPlan } from "../pacer.ts";
 
-/** What the process with the peers is asked. */
+/** Calls of the process with the peers. */
 export type PeerCalls = {
-  /** Connects the subscribers, and a publisher where there is a port for one. */
+  /** Connects the subscribers, and a publisher if it has a port. */
   open: { ask: { subscriberPort: number; publisherPort: number | null; subscribers: number }; answer: null };
-  /** Publishes by the clock; answers the moment of the start. */
+  /** Publishes at a fixed rate. Returns the time of the start. */
   publish: { ask: PublishPlan; answer: number };
-  /** Publishes as fast as the subscribers get it; answers the moment of the start. */
+  /** Publishes as fast as the subscribers receive. Returns the time of the start. */
   publishFlatOut: { ask: { first: number; count: number }; answer: number };
-  /** Waits until every subscriber has had `total` events. */
+  /** Waits until every subscriber has received `total` events. */
   settle: { ask: { total: number; quietMs: number }; answer: PeerReport };
 };
 
 type PeerReport = {
-  /** When the last event came. */
+  /** Time of the last event. */
   settledAtMicros: number;
-  /** Events that came twice or out of order, or never. */
+  /** Events that are repeated, out of order or missing. */
   faults: number;
 };
 
-/** What the plain server is asked. */
+/** Calls of the plain server. */
 export type PlainCalls = {
   listen: { ask: null; answer: { port: number } };
   publish: { ask: PublishPlan; answer: number };

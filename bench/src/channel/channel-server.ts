@@ -4,7 +4,7 @@ import type { Lab } from "../lab.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** The subject: `apps/channel` as it is deployed, everything on. */
+/** The measured server: `apps/channel` with its default configuration. */
 export async function startChannelServer(lab: Lab, name: string): Promise<Child & { readonly port: number }> {
   const child = lab.children.start(name, process.execPath, ["apps/channel/dist/main.js"], {
     cwd: root,

@@ -10,7 +10,7 @@ import { Subscriber } from "./subscriber.ts";
 import { publishFrame, readyFrame } from "./wire.ts";
 
 const READY_POLL_MS = 20;
-/** Events published and not heard yet, at most: enough to keep every process busy, less than NATS keeps for a slow one. */
+/** Maximum events in flight: enough to keep every process busy, fewer than NATS buffers for a slow consumer. */
 const MAX_IN_FLIGHT = 20_000;
 const FRAMES_PER_WRITE = 200;
 
@@ -30,7 +30,7 @@ function publisherSocket(): Socket {
   return publisher;
 }
 
-/** Resolves when fewer than `count` of the first `sent` events are still to be heard. */
+/** Resolves when fewer than `count` of the first `sent` events are in flight. */
 async function heardAllBut(count: number, sent: number): Promise<void> {
   while (sent - leastHeard() >= count) {
     await new Promise<void>((resolve) => {

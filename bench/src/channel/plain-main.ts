@@ -4,11 +4,11 @@ import { publishPaced } from "../pacer.ts";
 import type { PlainCalls } from "./calls.ts";
 import { eventFrame } from "./wire.ts";
 
-/** What a channel server is measured against: the same bytes to the same sockets, and nothing else. */
+/** The baseline of a channel server: writes the same bytes to the same sockets, and does nothing else. */
 const sockets: Socket[] = [];
 const server = createServer({ noDelay: true }, (socket) => {
   sockets.push(socket);
-  // Anything that is no event of the bench tells the subscriber that it is served.
+  // Any frame that is no event of the bench shows the subscriber that it is connected.
   socket.once("data", () => socket.write(Buffer.from([0, 0, 0, 4])));
 });
 

@@ -2,18 +2,18 @@ import { connect, type Socket } from "node:net";
 import { decodeSequence, isContent } from "../content.ts";
 import { contentOffset, eventBytes, subscribeFrame } from "./wire.ts";
 
-/** One buffer for all sockets: libuv reads into it and it is parsed before anybody reads again. */
+/** One buffer for all sockets, because each read is parsed before the next one. */
 const readBuffer = Buffer.allocUnsafe(256 * 1024);
 
-/** A peer that counts the events it hears, and checks their order. */
+/** A peer that counts its events and checks their order. */
 export class Subscriber {
-  /** Events heard in order, so far. */
+  /** Number of events received in order. */
   next = 0;
   faults = 0;
   isReady = false;
   readonly #socket: Socket;
   readonly #onEvents: () => void;
-  /** The beginning of a frame whose end has not come. */
+  /** Beginning of an incomplete frame. */
   #partial = Buffer.alloc(0);
 
   constructor(port: number, onEvents: () => void) {
@@ -41,7 +41,7 @@ export class Subscriber {
     while (bytes.length - at >= 4) {
       const length = bytes.readUInt32BE(at);
       if (bytes.length - at < length) break;
-      if (length === eventBytes) this.#hear(bytes, at + contentOffset);
+      if (length === eventBytes) this.#receive(bytes, at + contentOffset);
       else this.isReady = true;
       at += length;
     }
@@ -49,7 +49,7 @@ export class Subscriber {
     this.#onEvents();
   }
 
-  #hear(bytes: Buffer, at: number): void {
+  #receive(bytes: Buffer, at: number): void {
     if (!isContent(bytes, at, at + 100) || decodeSequence(bytes, at) !== this.next) this.faults++;
     this.next++;
   }

@@ -1,21 +1,21 @@
-/** What peers of a channel server send and get here; written apart from the server's own code. */
+/** Frames of Workerman Channel peers, implemented independently of the server. */
 
 const CHANNEL = "bench";
 const READY = "ready";
-/** Of {@link encodeContent}. */
+/** Length of {@link encodeContent} in bytes. */
 const CONTENT_BYTES = 100;
 
 const eventHead = `a:3:{s:4:"type";s:5:"event";s:7:"channel";s:5:"${CHANNEL}";s:4:"data";s:${CONTENT_BYTES}:"`;
 const tail = '";}';
 
-/** Where the content lies in the frame of an event, and how long that frame is. */
+/** Offset of the content in the frame of an event, and length of that frame. */
 export const contentOffset = 4 + eventHead.length;
 export const eventBytes = contentOffset + CONTENT_BYTES + tail.length;
 
 export const subscribeFrame = frame(
   `a:2:{s:4:"type";s:9:"subscribe";s:8:"channels";a:2:{i:0;s:5:"${CHANNEL}";i:1;s:5:"${READY}";}}`,
 );
-/** Has the server send something that is no event of the bench to whoever is subscribed by now. */
+/** Makes the server send a frame that is no event of the bench to all present subscribers. */
 export const readyFrame = frame(publishHead(READY, "N;"));
 
 export function publishFrame(content: Buffer): Buffer {

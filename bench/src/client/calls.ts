@@ -1,14 +1,14 @@
 import type { Address } from "./connection.ts";
 import type { Dialect } from "./dialect.ts";
-import type { Faults } from "./order.ts";
 import type { Latency } from "./recorder.ts";
+import type { Faults } from "./sequence-check.ts";
 
-/** What the load client is asked; one call after the other, in this order: open, then await and report, again and again. */
+/** Calls of the load client, one after the other: `open`, then repeatedly `expect` and `settle`. */
 export type ClientCalls = {
   open: { ask: OpenPlan; answer: null };
-  /** From now on count these; answered at once. */
+  /** Starts to count these publications. Returns at once. */
   expect: { ask: Expectation; answer: null };
-  /** Answered when every connection has what is expected, or nothing has arrived for a while. */
+  /** Returns when every connection has received what is expected, or nothing has arrived for `quietMs`. */
   settle: { ask: { quietMs: number }; answer: ClientReport };
 };
 
@@ -16,31 +16,31 @@ export type OpenPlan = {
   address: Address;
   dialect: Dialect;
   connections: number;
-  /** What they are sent while they open; else `expect` says it later. */
+  /** Publications that are sent while the connections open. */
   expectation?: Expectation;
 };
 
 export type Expectation = {
-  /** Publications since the beginning that every connection must have seen in the end. */
+  /** Publications since the start that every connection must receive. */
   total: number;
-  /** Latency is recorded from this sequence on, of one sequence in `recordEvery`. */
+  /** First sequence whose latency is recorded, and then of every `recordEvery`-th. */
   recordFrom: number;
   recordEvery: number;
 };
 
 export type ClientReport = {
   latency: Latency;
-  /** On the machine's clock; when the last connection had everything, or gave up. */
+  /** Time on the machine's clock at which the last connection had everything, or the wait ended. */
   settledAtMicros: number;
   cpuMicros: number;
   faults: ClientFaults;
 };
 
 export type ClientFaults = Faults & {
-  /** Frames that are neither ours nor a greeting. */
+  /** Frames that are neither publications of the bench nor greetings. */
   foreign: number;
-  /** Connections that ended by themselves. */
+  /** Connections that the server ended. */
   ended: number;
-  /** Why the first of them did. */
+  /** Reason of the first of them. */
   firstEnd?: string;
 };

@@ -4,34 +4,34 @@ import { ContentScanner } from "./content-scanner.ts";
 import type { Dialect } from "./dialect.ts";
 import { encodeClientFrame, FrameReader, opcodes } from "./frames.ts";
 import { OpeningResponse, openingRequest } from "./handshake.ts";
-import { Order } from "./order.ts";
 import type { Recorder } from "./recorder.ts";
+import { SequenceCheck } from "./sequence-check.ts";
 
 export type Address = { host: string; port: number };
 
-/** What all connections of a crowd share and tell it. */
-export type Crowd = {
+/** State and callbacks that all connections of a pool share. */
+export type Pool = {
   recorder: Recorder;
   readonly address: Address;
   readonly dialect: Dialect;
-  /** The sequence every connection waits for. */
+  /** Sequence for which every connection waits. */
   awaited: number;
   onOpen(): void;
-  /** The awaited sequence, or a later one, has been seen. */
+  /** Called when the awaited sequence, or a later one, was received. */
   onArrived(): void;
   onForeignFrame(): void;
   onEnd(reason: string): void;
 };
 
 /**
- * One buffer for all sockets: libuv reads into it and we have parsed it before anybody reads again. (By itself node:net
- * allocates 64 KiB for each read.)
+ * One buffer for all sockets, because each read is parsed before the next one. By default node:net allocates 64 KiB per
+ * read.
  */
 const readBuffer = Buffer.allocUnsafe(256 * 1024);
 
 export class Connection {
-  readonly order = new Order();
-  readonly #crowd: Crowd;
+  readonly sequenceCheck = new SequenceCheck();
+  readonly #pool: Pool;
   readonly #socket: Socket;
   readonly #frames = new FrameReader((opcode, bytes, start, end) => this.#readFrame(opcode, bytes, start, end));
   readonly #contents = new ContentScanner((bytes, start) => this.#accept(bytes, start));
@@ -39,10 +39,10 @@ export class Connection {
   #greetings: number;
   #hasEnded = false;
 
-  /** `index`: its number in the crowd. */
-  constructor(crowd: Crowd, index: number, localAddress: string) {
-    const { address, dialect } = crowd;
-    this.#crowd = crowd;
+  /** @param index number of the connection in the pool. */
+  constructor(pool: Pool, index: number, localAddress: string) {
+    const { address, dialect } = pool;
+    this.#pool = pool;
     this.#greetings = dialect.greetings;
     this.#response = new OpeningResponse(dialect.transport);
     this.#socket = connect({
@@ -58,7 +58,7 @@ export class Connection {
     this.#socket.once("close", () => this.#end("the server closed the connection"));
   }
 
-  /** By a reset: tens of thousands of closed ports that wait a minute each would slow down whoever opens the next. */
+  /** Resets the connection, because ports in TIME_WAIT by the ten thousand would slow down later connections. */
   close(): void {
     this.#hasEnded = true;
     this.#socket.resetAndDestroy();
@@ -66,27 +66,27 @@ export class Connection {
 
   #read(count: number): boolean {
     try {
-      this.#crowd.recorder.startRead();
+      this.#pool.recorder.startRead();
       const start = this.#response === undefined ? 0 : this.#readResponse(this.#response, count);
-      const before = this.order.next;
-      if (this.#crowd.dialect.transport === "websocket") this.#frames.read(readBuffer, start, count);
+      const before = this.sequenceCheck.next;
+      if (this.#pool.dialect.transport === "websocket") this.#frames.read(readBuffer, start, count);
       else this.#readEvents(start, count);
-      const { awaited } = this.#crowd;
-      if (before < awaited && this.order.next >= awaited) this.#crowd.onArrived();
+      const { awaited } = this.#pool;
+      if (before < awaited && this.sequenceCheck.next >= awaited) this.#pool.onArrived();
     } catch (error) {
       this.#end(error instanceof Error ? error.message : String(error));
     }
     return true;
   }
 
-  /** Answers where the frames begin. */
+  /** Returns the offset at which the frames begin. */
   #readResponse(response: OpeningResponse, count: number): number {
     const end = response.read(readBuffer.subarray(0, count));
     if (end === undefined) return count;
     this.#response = undefined;
-    const { hello } = this.#crowd.dialect;
-    if (hello !== undefined) this.#say(hello);
-    if (this.#greetings === 0) this.#crowd.onOpen();
+    const { hello } = this.#pool.dialect;
+    if (hello !== undefined) this.#send(hello);
+    if (this.#greetings === 0) this.#pool.onOpen();
     return end;
   }
 
@@ -96,36 +96,36 @@ export class Connection {
     else if (this.#contents.read(bytes, start, end) === 0) this.#readOther(bytes, start, end);
   }
 
-  /** Of a stream that has no frames, any event without a content is a greeting; comments keep it alive. */
+  /** Reads an event stream, in which any event without a content is a greeting. */
   #readEvents(start: number, end: number): void {
     if (start === end || this.#contents.read(readBuffer, start, end) > 0) return;
     if (readBuffer.subarray(start, end).includes("event: ")) this.#countGreeting();
   }
 
-  /** A frame without a content. */
+  /** Reads a frame without a content. */
   #readOther(bytes: Uint8Array, start: number, end: number): void {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
-    const answer = this.#crowd.dialect.answers?.[text];
-    if (answer !== undefined) this.#say(answer);
-    else if (!this.#countGreeting()) this.#crowd.onForeignFrame();
+    const answer = this.#pool.dialect.answers?.[text];
+    if (answer !== undefined) this.#send(answer);
+    else if (!this.#countGreeting()) this.#pool.onForeignFrame();
   }
 
-  /** False: there was nothing more to greet. */
+  /** Returns false when no greeting was expected. */
   #countGreeting(): boolean {
     if (this.#greetings === 0) return false;
     this.#greetings--;
-    if (this.#greetings === 0) this.#crowd.onOpen();
+    if (this.#greetings === 0) this.#pool.onOpen();
     return true;
   }
 
   #accept(bytes: Uint8Array, start: number): void {
     const sequence = decodeSequence(bytes, start);
-    this.order.accept(sequence);
-    const { recorder } = this.#crowd;
+    this.sequenceCheck.accept(sequence);
+    const { recorder } = this.#pool;
     if (recorder.wants(sequence)) recorder.record(decodeStampMicros(bytes, start));
   }
 
-  #say(text: string): void {
+  #send(text: string): void {
     this.#socket.write(encodeClientFrame(opcodes.text, Buffer.from(text)));
   }
 
@@ -140,6 +140,6 @@ export class Connection {
   #end(reason: string): void {
     if (this.#hasEnded) return;
     this.close();
-    this.#crowd.onEnd(reason);
+    this.#pool.onEnd(reason);
   }
 }

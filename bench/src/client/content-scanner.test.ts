@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { decodeSequence, encodeContent } from "../content.ts";
 import { ContentScanner } from "./content-scanner.ts";
 
-test("contents are found between anything else, however the reads are cut", () => {
+test("contents are found between any other bytes, however the reads are cut", () => {
   const around = fc.constantFrom("", "\n", '"}\n{"type":"publication","data":"', "MSG fanwire.live.all 1 100\r\n");
   fc.assert(
     fc.property(fc.array(around, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 30 }), (gaps, cuts) => {

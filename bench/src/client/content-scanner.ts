@@ -1,19 +1,19 @@
 import { CONTENT_BYTES, MAGIC } from "../content.ts";
 
-/** Told of every content; it begins at `start` of `bytes`, which are only valid during the call. */
+/** Called for every content. It begins at `start` of `bytes`, which are valid only during the call. */
 export type OnContent = (bytes: Uint8Array, start: number) => void;
 
-/** Finds the contents in a stream of bytes, whatever lies between them: JSON, event streams, the NATS protocol. */
+/** Finds the contents in a stream of bytes with anything between them: JSON, event streams, the NATS protocol. */
 export class ContentScanner {
   readonly #onContent: OnContent;
-  /** The beginning of a content that a read cut off. */
+  /** Beginning of a content that a read cut off. */
   #held: Buffer | undefined;
 
   constructor(onContent: OnContent) {
     this.#onContent = onContent;
   }
 
-  /** Answers how many contents ended in this piece. */
+  /** Returns the number of contents that ended in this piece. */
   read(bytes: Uint8Array, start: number, end: number): number {
     if (this.#held !== undefined) return this.#finishHeld(this.#held, bytes, start, end);
     let found = 0;

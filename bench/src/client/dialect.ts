@@ -1,4 +1,4 @@
-/** How the load client talks to a server. Plain values: they travel to its process. */
+/** Protocol between the load client and a server. Plain values, because they travel to its process. */
 export type Dialect = {
   readonly transport: "websocket" | "events";
   /** `{index}` stands for the number of the connection, from 0, and `{token}` for its token. */
@@ -7,11 +7,11 @@ export type Dialect = {
   readonly subprotocol?: string;
   /** Text frames that the client sends as soon as it is upgraded. */
   readonly hello?: string;
-  /** Text frames it answers, each with another. */
+  /** Text frames that the client answers, with their answers. */
   readonly answers?: Readonly<Record<string, string>>;
-  /** Frames without a content that a server sends before the connection hears publications. */
+  /** Number of frames without a content that a server sends before the connection receives publications. */
   readonly greetings: number;
 };
 
-/** Contents as they are, one in each frame, and nothing before. */
+/** One content per frame, without a greeting. */
 export const plainDialect: Dialect = { transport: "websocket", path: "/", greetings: 0 };

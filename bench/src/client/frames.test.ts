@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FrameReader } from "./frames.ts";
 
-/** As a server writes it: FIN, text, unmasked. */
+/** Encodes a frame of a server: FIN, text, unmasked. */
 function encodeFrame(payload: Uint8Array): Buffer {
   const { length } = payload;
   const header =
@@ -24,7 +24,7 @@ function readInPieces(stream: Buffer, cuts: readonly number[]): string[] {
   return payloads;
 }
 
-test("frames of every length come out whole, however the reads are cut", () => {
+test("frames of every length are read, however the reads are cut", () => {
   const payload = fc.oneof(
     fc.uint8Array({ maxLength: 300 }),
     fc.constantFrom(0, 1, 125, 126, 127, 65_535, 65_536, 70_000).map((length) => new Uint8Array(length).fill(length)),
@@ -40,7 +40,7 @@ test("frames of every length come out whole, however the reads are cut", () => {
   );
 });
 
-test("frames come out whole when every read is one byte", () => {
+test("frames are read when every read is one byte", () => {
   const payloads = [0, 5, 126, 200, 66_000].map((length) => new Uint8Array(length).fill(7));
   const stream = Buffer.concat(payloads.map(encodeFrame));
 

@@ -1,20 +1,20 @@
-/** RFC 6455 section 5.2, as far as a server speaks it: unmasked frames, here also unfragmented and without extensions. */
+/** RFC 6455 section 5.2 for frames of servers: unmasked, and here also unfragmented and without extensions. */
 export const opcodes = { text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const;
 
-/** Longer frames than any server here has a reason to send; a claim of more is a reader out of step. */
+/** Maximum length of a frame. A longer one means a misaligned reader. */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const MAX_HEADER_BYTES = 10;
 
-/** Told of every whole frame; the payload is `bytes[start..end)` and only valid during the call. */
+/** Called for every complete frame. The payload is `bytes[start..end)`, valid only during the call. */
 export type OnFrame = (opcode: number, bytes: Uint8Array, start: number, end: number) => void;
 
 /**
- * Cuts a stream of bytes into frames. Frames that lie whole in one read are handed on where they lie, without a copy or an
- * allocation; only the piece a read leaves unfinished is kept.
+ * Cuts a stream of bytes into frames. A frame that is complete in one read is passed on without a copy or an
+ * allocation. Only an incomplete rest is copied.
  */
 export class FrameReader {
   readonly #onFrame: OnFrame;
-  /** The beginning of an unfinished frame: the first `#heldBytes` of `#held`. */
+  /** Beginning of an incomplete frame: the first `#heldBytes` of `#held`. */
   #held: Buffer = Buffer.alloc(0);
   #heldBytes = 0;
 
@@ -22,7 +22,7 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
-  /** Throws on bytes that are no frame of the kind above; the stream is lost then. */
+  /** Throws on other frames, after which the stream cannot be read. */
   read(bytes: Uint8Array, start: number, end: number): void {
     let at = this.#heldBytes === 0 ? start : this.#finishHeld(bytes, start, end);
     while (at < end) {
@@ -37,11 +37,11 @@ export class FrameReader {
     }
   }
 
-  /** Feeds the unfinished frame and hands it on when whole. Answers where the next frame begins. */
+  /** Completes the incomplete frame and passes it on. Returns the offset of the next frame. */
   #finishHeld(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     for (;;) {
-      // While the header is unfinished this asks for the header first: the rest of the frame is not known before it.
+      // The header is completed first, because the length of the frame is unknown before.
       const wanted = headerBytes(this.#held, 0, this.#heldBytes) + payloadBytes(this.#held, 0, this.#heldBytes);
       if (wanted <= this.#heldBytes) break;
       if (at === end) return end;
@@ -67,14 +67,14 @@ export class FrameReader {
   }
 }
 
-/** Bytes of the header at `at`; of one that is cut off before its length: what it needs at least to be known. */
+/** Returns the length of the header at `at`, or the bytes needed to know it. */
 function headerBytes(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < 2) return 2;
   const length = byteAt(bytes, at + 1);
   return length < 126 ? 2 : length === 126 ? 4 : MAX_HEADER_BYTES;
 }
 
-/** Bytes of the payload of the frame at `at`; 0 while the header is cut off, since the frame ends beyond it in any case. */
+/** Returns the length of the payload at `at`; 0 while the header is incomplete. */
 function payloadBytes(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < 2) return 0;
   const first = byteAt(bytes, at);
@@ -92,12 +92,12 @@ function payloadBytes(bytes: Uint8Array, at: number, end: number): number {
   return long;
 }
 
-/** Every caller has compared `at` with the end of what was read. */
+/** Callers must check `at` against the end of the read bytes. */
 function byteAt(bytes: Uint8Array, at: number): number {
   return bytes[at] as number;
 }
 
-/** A client's frame is masked; all zeros is a mask too and leaves the payload as it is. Payload below 126 bytes. */
+/** Encodes a masked frame of a client. A mask of zeros leaves the payload unchanged. Payload below 126 bytes. */
 export function encodeClientFrame(opcode: number, payload: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
 }

@@ -1,14 +1,14 @@
 import type { Dialect } from "./dialect.ts";
 
-/** The example of RFC 6455 section 1.3: the key is no secret, so one will do for everybody. */
+/** Example of RFC 6455 section 1.3. The key is no secret, so all connections share it. */
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
-/** What a server answers to it. */
+/** Server's answer to the key. */
 const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MAX_RESPONSE_BYTES = 8_192;
 
 const upgradeHeaders = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n`;
 
-/** What connection number `index` sends first. */
+/** Returns the opening request of connection number `index`. */
 export function openingRequest(host: string, { transport, path, tokens, subprotocol }: Dialect, index: number): string {
   const headers = transport === "websocket" ? upgradeHeaders : "Accept: text/event-stream\r\n";
   const protocol = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
@@ -16,7 +16,7 @@ export function openingRequest(host: string, { transport, path, tokens, subproto
   return `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${headers}${protocol}\r\n`;
 }
 
-/** Collects a server's answer to the opening request, which may come in pieces. */
+/** Collects a server's answer to the opening request, which may arrive in pieces. */
 export class OpeningResponse {
   readonly #transport: Dialect["transport"];
   #text = "";
@@ -25,10 +25,10 @@ export class OpeningResponse {
     this.#transport = transport;
   }
 
-  /** Answers how many of `bytes` belong to the response once it is whole, before that `undefined`. Throws on a refusal. */
+  /** Returns the number of `bytes` in the response once it is complete, `undefined` before. Throws on a refusal. */
   read(bytes: Buffer): number | undefined {
     const before = this.#text.length;
-    // Latin-1: one character is one byte, so that positions in the text are positions in the bytes.
+    // In Latin-1 one character is one byte, so positions in text and bytes agree.
     this.#text += bytes.toString("latin1", 0, MAX_RESPONSE_BYTES);
     const end = this.#text.indexOf("\r\n\r\n");
     if (end === -1) {

@@ -1,18 +1,18 @@
 import { answerCalls } from "../calls.ts";
 import type { ClientCalls } from "./calls.ts";
-import { LoadCrowd } from "./crowd.ts";
+import { ClientPool } from "./client-pool.ts";
 
-let crowd: LoadCrowd | undefined;
+let pool: ClientPool | undefined;
 
-function opened(): LoadCrowd {
-  if (crowd === undefined) throw new Error("nothing has been opened yet");
-  return crowd;
+function opened(): ClientPool {
+  if (pool === undefined) throw new Error("nothing has been opened yet");
+  return pool;
 }
 
 answerCalls<ClientCalls>({
   open: async (plan) => {
-    crowd = new LoadCrowd(plan);
-    await crowd.open();
+    pool = new ClientPool(plan);
+    await pool.open();
     return null;
   },
   expect: (expectation) => {
@@ -23,6 +23,6 @@ answerCalls<ClientCalls>({
 });
 
 process.once("SIGTERM", () => {
-  crowd?.close();
+  pool?.close();
   process.exit();
 });

@@ -5,7 +5,10 @@ const MAX_LATENCY_MICROS = 600_000_000;
 
 export type Latency = { p50Micros: number; p99Micros: number; p999Micros: number; maxMicros: number; samples: number };
 
-/** Takes the latencies of all connections. A high dynamic range histogram of microseconds: three significant figures. */
+/**
+ * Records the latencies of all connections in a high dynamic range histogram: microseconds with three significant
+ * digits.
+ */
 export class Recorder {
   readonly #histogram = createHistogram({ lowest: 1, highest: MAX_LATENCY_MICROS, figures: 3 });
   readonly #from: number;
@@ -18,7 +21,7 @@ export class Recorder {
     this.#every = every;
   }
 
-  /** Everything of one read arrived at the same moment; the clock is asked at most once for it. */
+  /** Must be called before each read. The clock is read at most once per read. */
   startRead(): void {
     this.#readAt = 0;
   }

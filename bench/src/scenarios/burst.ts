@@ -24,7 +24,10 @@ export const burst = fanOutScenario({
   load,
 });
 
-/** The first is the least that messages of this size can cost a server that does not wait for one reader while others have room. */
+/**
+ * The first is the least that messages of this size can cost a server that does not wait for one reader while others
+ * have room.
+ */
 export const burstFanwire = fanOutScenario({
   name: "burst-v1",
   summary: "the same through fanwire.v1, against a server in C that sends each connection all that it takes",

@@ -13,9 +13,9 @@ type Options = {
   name: string;
   summary: string;
   load(settings: LoadSettings): FanOutLoad;
-  /** The first is what the others are compared with. */
+  /** The others are compared with the first. */
   servers?: readonly Server[];
-  /** Measured too where `--peers` asks for it. */
+  /** Measured too with `--peers`. */
   peers?: readonly Server[];
 };
 
@@ -37,7 +37,7 @@ const columns: readonly Column<FanOutSample>[] = [
   { title: "out of order", of: ({ faults }) => faults.late, show: grouped },
 ];
 
-/** A scenario in which every connection hears every publication, on one server after the other. */
+/** Returns a scenario in which every connection receives every publication, on one server after the other. */
 export function fanOutScenario(options: Options): Scenario {
   const { name, summary, load: loadFor } = options;
   return {

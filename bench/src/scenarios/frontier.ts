@@ -34,7 +34,7 @@ const columns: readonly Column<Sample>[] = [
   { title: "foreign load", of: (sample) => sample.foreignLoad, show: percent },
 ];
 
-/** What reading the whole history costs a worker, beside what it pays for receiving the same publications live. */
+/** Cost of reading the whole history for a worker, in addition to receiving the same publications live. */
 export const frontier: Scenario = {
   name: "frontier",
   summary: `${grouped(RATE)} durable publications/s to ${grouped(TOPICS)} topics: a worker with a subscriber, and one without`,

@@ -27,7 +27,7 @@ type Sample = Measured & {
 type Contestant = { name: string; subscriptions: number };
 type Node = Child & { port: number };
 
-/** Workers that all hear the same publication. */
+/** Workers that all receive the same publication. */
 const WORKERS = 100;
 const subjects = new Subjects();
 
@@ -40,10 +40,10 @@ const columns: readonly Column<Sample>[] = [
   { title: "foreign load", of: (sample) => sample.foreignLoad, show: percent },
 ];
 
-/** What topics and workers cost NATS: two nodes with a route between, all subscriptions on one of them. */
+/** Cost of topics and workers for NATS: two nodes with a route, all subscriptions on one of them. */
 export const interest: Scenario = {
   name: "interest",
-  summary: "100,000 and 1,000,000 topics followed on one of two NATS nodes; 100 workers that hear the same",
+  summary: "100,000 and 1,000,000 topics subscribed on one of two NATS nodes; 100 workers that receive the same",
   connections: () => WORKERS,
   run: async (lab, settings) => {
     const scale = settings.size === "quick" ? 100 : 1;

@@ -141,7 +141,7 @@ async function prepare(disturbance: Disturbance, scene: Scene): Promise<() => Pr
   }
 }
 
-/** A worker is cut off from NATS while much is stored for one of its readers, who reads as fast as it can. */
+/** A worker is cut off from NATS while many publications are stored for one of its readers. */
 async function prepareRepair({ lab, running, link, scale, sockets }: Scene) {
   const topic = `isolation.${Date.now()}`;
   sockets.push(await openEvents(running.address.port, `/sse?topic=${topic}.*`, false));
@@ -149,12 +149,12 @@ async function prepareRepair({ lab, running, link, scale, sockets }: Scene) {
   await store(lab, topic, Math.ceil((scale.megabytes * MEBIBYTE) / PIECE), PIECE);
   return async () => {
     link.heal();
-    // What is published live while the worker is not connected is lost by design.
+    // Live publications are lost by design while the worker is not connected.
     await link.untilUsed();
   };
 }
 
-/** Thousands come back to one topic at once. */
+/** Thousands of clients resume one topic at once. */
 async function prepareStampede({ lab, running, others, scale }: Scene) {
   const topic = `isolation.${Date.now()}`;
   const since = await store(lab, topic, 100, 100);
@@ -162,7 +162,7 @@ async function prepareStampede({ lab, running, others, scale }: Scene) {
   return () => others.call("open", { address: running.address, dialect, connections: scale.readers });
 }
 
-/** A reader resumes with much to catch up with, by many patterns, and takes nothing of it. */
+/** A client resumes with many missed publications by many patterns, and reads nothing. */
 async function prepareSlowPeer({ lab, running, scale, sockets }: Scene) {
   const topic = `isolation.${Date.now()}`;
   const since = await store(lab, topic, Math.ceil((Math.min(20, scale.megabytes) * MEBIBYTE) / PIECE), PIECE);
@@ -172,7 +172,7 @@ async function prepareSlowPeer({ lab, running, scale, sockets }: Scene) {
   };
 }
 
-/** A connection sends commands as fast as it may, others open and close. */
+/** Connections send malformed requests as fast as they can, and close. */
 async function prepareHostilePeer({ running, scale, sockets }: Scene) {
   return async () => {
     const until = performance.now() + 1_000 * scale.seconds;
@@ -187,7 +187,7 @@ async function prepareHostilePeer({ running, scale, sockets }: Scene) {
   };
 }
 
-/** Stores so many publications of one size to several topics below one; gives the position before. */
+/** Stores `count` publications of `bytes` each to several topics below one. Returns the position before them. */
 async function store(lab: Lab, topic: string, count: number, bytes: number): Promise<string> {
   const nats = await connectNats({ servers: lab.natsUrl });
   const info = await nats.request(`$JS.API.STREAM.INFO.${subjects.historyStream}`);

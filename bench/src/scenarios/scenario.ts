@@ -2,24 +2,24 @@ import type { Lab } from "../lab.ts";
 
 export type Scenario = {
   readonly name: string;
-  /** One line for the help. */
+  /** One line for `--help`. */
   readonly summary: string;
-  /** The most it opens at once; known before anything runs, so that a limit stops a run at its start. */
+  /** Maximum connections at once. Known in advance, so that a limit of the machine stops a run at its start. */
   connections(settings: LoadSettings): number;
   run(lab: Lab, settings: RunSettings): Promise<ScenarioReport>;
 };
 
-/** What the command line asks of every scenario; what it leaves open is the scenario's own default. */
+/** Settings from the command line for every scenario. Absent ones have a default per scenario. */
 export type LoadSettings = {
   seconds: number | undefined;
   clients: number | undefined;
-  /** Of a burst. */
+  /** Publications of a burst. */
   publications: number | undefined;
   size: "quick" | "default";
 };
 
 export type RunSettings = LoadSettings & {
-  /** Names; none: all that the scenario compares. */
+  /** Names of servers; all servers of the scenario if empty. */
   servers: readonly string[];
   peers: boolean;
   rounds: number;
@@ -28,11 +28,11 @@ export type RunSettings = LoadSettings & {
 
 export type ScenarioReport = {
   name: string;
-  /** Load and conditions in words, printed above the table. */
+  /** Description of load and conditions, printed above the table. */
   heading: string;
   table: { columns: readonly string[]; rows: readonly (readonly string[])[] };
-  /** One line for each way in which deliveries went wrong; a run with any fails. */
+  /** One line per kind of fault. A run with faults fails. */
   faults: readonly string[];
-  /** For the JSON file: the load, every sample, the medians. */
+  /** Contents of the JSON file: load, samples, medians. */
   data: unknown;
 };

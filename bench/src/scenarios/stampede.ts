@@ -103,7 +103,7 @@ async function measure(lab: Lab, readers: number, missed: number): Promise<Sampl
   }
 }
 
-/** Where the history stands, as the worker says in its first event. */
+/** Returns the position in the first event of the worker. */
 async function currentPosition(port: number): Promise<string> {
   const abort = new AbortController();
   const response = await fetch(`http://127.0.0.1:${port}/sse`, { signal: abort.signal });

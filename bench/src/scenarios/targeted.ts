@@ -75,7 +75,7 @@ async function startPusherForTargets(lab: Lab): Promise<Target> {
     PUSHER_DRAIN_SECONDS: "0",
   });
   const workerId = /"workerId":"([^"]+)"/.exec(tail())?.[1];
-  if (workerId === undefined) throw new Error("the pusher did not say its worker id");
+  if (workerId === undefined) throw new Error("no worker id from the pusher");
   return { pid, stop, address: { host: "127.0.0.1", port }, dialect: rawProtocol, workerId };
 }
 

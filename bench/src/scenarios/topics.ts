@@ -7,7 +7,7 @@ import type { LoadSettings, Scenario } from "./scenario.ts";
 
 type Start = (lab: Lab, spread: Spread) => Promise<RunningServer>;
 
-/** One topic for all, one for each, ten for each; and what the first two cost who does nothing else. */
+/** One topic for all, one for each, ten for each, and the baseline of the first two. */
 const contestants: readonly { readonly name: string; readonly start: Start; readonly topicsEach: readonly number[] }[] =
   [
     { name: "pusher", start: startPusherWithTopics, topicsEach: [0, 1, 10] },

@@ -8,7 +8,7 @@ import type { Server } from "./server.ts";
 import { socketIo } from "./socket-io.ts";
 import { wsOverNats } from "./ws.ts";
 
-/** What the pusher is compared with when `--peers` asks for it. */
+/** Servers with which the pusher is compared under `--peers`. */
 export const peers: readonly Server[] = [limitEach, limitJoined, wsOverNats, socketIo, natsWebSocket, nchan];
 
 export const servers: readonly Server[] = [

@@ -6,7 +6,7 @@ import { answerCalls } from "../calls.ts";
 import type { OverNatsCalls } from "./own-process.ts";
 import { portOf } from "./ports.ts";
 
-/** What a publish API costs at its least: the libraries the publisher stands on, no validation, no confirmation. */
+/** Minimum cost of a publish API: the libraries of the publisher, without validation or confirmation. */
 answerCalls<OverNatsCalls>({
   listen: async ({ natsUrl, subject }) => {
     const nats = await connect({ servers: natsUrl });

@@ -2,7 +2,7 @@ import { plainDialect } from "../client/dialect.ts";
 import { startSelfFed } from "./own-process.ts";
 import type { Server } from "./server.ts";
 
-/** What everything else is measured against: the library the pusher stands on, doing nothing but fan-out. */
+/** The baseline of all comparisons: the library of the pusher, with fan-out only. */
 export const bare: Server = {
   name: "bare",
   summary: "uWebSockets.js app.publish, fed by a timer in its own process; no NATS",

@@ -29,7 +29,7 @@ export const limitJoinedFanwire: Server = {
 
 export const limitPatientFanwire: Server = {
   name: "limit-patient-v1",
-  summary: "the same, but nobody is waited for: who cannot take all at once gets the rest when it can",
+  summary: "the same without waiting: a connection that cannot take everything at once gets the rest later",
   start: (lab) => startLimit(lab, "patient", fanwirePublication),
 };
 
@@ -82,7 +82,7 @@ function textFrame(payload: string): Buffer {
   return Buffer.concat([Buffer.from(header), Buffer.from(payload)]);
 }
 
-/** What limit.c reads; its numbers are in the machine's order, and every machine Node runs on is little-endian. */
+/** Input of limit.c. Its numbers have the machine's byte order, which is little-endian wherever Node runs. */
 function recordOf(frames: readonly Buffer[]): Buffer {
   const numbers = Uint32Array.from([frames.length, ...frames.map((frame) => frame.length)]);
   return Buffer.concat([Buffer.from(numbers.buffer), ...frames]);

@@ -48,7 +48,7 @@ export const natsWebSocket: Server = {
   },
 };
 
-/** Resolves when somebody listens there. */
+/** Resolves when the port accepts connections. */
 export async function untilOpen(port: number): Promise<void> {
   for (;;) {
     const isOpen = await new Promise<boolean>((resolve) => {

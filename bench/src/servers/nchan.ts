@@ -11,7 +11,7 @@ import { Absent, type Server } from "./server.ts";
 const PROGRAM = "/usr/sbin/nginx";
 const MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
-/** One worker, no log; what is published is kept for nobody who comes later. */
+/** One worker, no log, and no stored messages. */
 function configuration(port: number, folder: string): string {
   return `load_module ${MODULE};
 user root; daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr crit; worker_rlimit_nofile 20000;
@@ -61,7 +61,7 @@ export const nchan: Server = {
   },
 };
 
-/** Pipelined: the answers are of no interest. */
+/** Pipelines the requests, because their answers are not used. */
 function post(socket: Socket, contents: readonly Buffer[]): void {
   const requests = contents.map(
     (content) =>

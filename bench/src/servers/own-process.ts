@@ -5,16 +5,18 @@ import type { PublishPlan } from "../pacer.ts";
 import { everyone, publishOverNats } from "./over-nats.ts";
 import type { RunningServer } from "./server.ts";
 
-/** What a server of the bench's own that is fed over NATS answers. */
+/** Calls of a server of the bench that receives publications over NATS. */
 export type OverNatsCalls = { listen: { ask: { natsUrl: string; subject: string }; answer: { port: number } } };
 
-/** One that feeds itself. */
+/** Calls of a server that publishes itself. */
 export type SelfFedCalls = {
   listen: { ask: null; answer: { port: number } };
   publish: { ask: PublishPlan; answer: number };
 };
 
-/** Starts `<name>-main.ts` beside this file; it listens to `subject`, if nothing else is said to publications to everyone. */
+/**
+ * Starts `<name>-main.ts` beside this file. It subscribes to `subject`, by default that of publications to everyone.
+ */
 export async function startOverNats(
   lab: Lab,
   name: string,

@@ -10,7 +10,7 @@ const sseProtocol: Dialect = { ...rawProtocol, transport: "events", path: "/sse"
 
 const settings = {
   PUSHER_WORKERS: "1",
-  // The client opens its connections as fast as it can, and is behind in a burst; neither is what is measured.
+  // The client opens connections as fast as it can, and reads slowly in a burst. Neither is measured.
   PUSHER_HANDSHAKES_PER_SECOND: "0",
   PUSHER_MAX_UNSENT_BYTES: "67108864",
   PUSHER_DRAIN_SECONDS: "0",
@@ -18,7 +18,7 @@ const settings = {
 
 type Options = { dialect: Dialect; subjects?: readonly string[]; env?: Readonly<Record<string, string>> };
 
-/** The subject: the pusher as it is deployed, one worker, everything on. */
+/** The measured server: the pusher with its default configuration and one worker. */
 export async function startPusher(lab: Lab, { dialect, subjects, env }: Options): Promise<RunningServer> {
   const { pid, port, died, stop } = await startService(lab, "pusher", { ...settings, ...env });
   return { pid, died, stop, address: { host: "127.0.0.1", port }, dialect, publish: publishOverNats(lab, subjects) };

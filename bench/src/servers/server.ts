@@ -3,26 +3,29 @@ import type { Dialect } from "../client/dialect.ts";
 import type { Lab } from "../lab.ts";
 import type { PublishPlan } from "../pacer.ts";
 
-/** Something that pushes to connections: the pusher, or what it is compared with. */
+/** A server that pushes to connections: the pusher, or one with which it is compared. */
 export type Server = {
   readonly name: string;
-  /** One line for the help. */
+  /** One line for `--help`. */
   readonly summary: string;
-  /** Resolves when it accepts connections. Throws `Absent` where this machine lacks what it needs. */
+  /** Resolves when it accepts connections. Throws `Absent` when this machine lacks its software. */
   start(lab: Lab): Promise<RunningServer>;
 };
 
 export type RunningServer = {
-  /** Of the process whose CPU time and memory, with its descendants', are the server's. */
+  /** Id of the process whose CPU time and memory are measured, with its descendants. */
   readonly pid: number;
   readonly address: Address;
   readonly dialect: Dialect;
-  /** Carries out the plan, to every connection. Resolves, when the last is handed over, with the moment of the start. */
+  /**
+   * Publishes the plan to every connection. Resolves with the time of the start, once the last publication is handed
+   * over.
+   */
   publish(plan: PublishPlan): Promise<number>;
-  /** Rejects when it ends before it was told to; never resolves. */
+  /** Rejects when the server ends before it is stopped. Never resolves. */
   readonly died: Promise<never>;
   stop(): Promise<void>;
 };
 
-/** A peer is not installed here; the message says what is missing. The run goes on without it. */
+/** A compared server is not installed. The message names what is missing. The run continues without it. */
 export class Absent extends Error {}

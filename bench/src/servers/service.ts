@@ -9,7 +9,7 @@ const START_TIMEOUT_MS = 20_000;
 
 export type Service = Child & { readonly port: number };
 
-/** One of the apps as it is deployed, ready. `env` without ports: it gets free ones. */
+/** Starts one of the apps on free ports and waits until it is ready. `env` has its other settings. */
 export async function startService(
   lab: Lab,
   app: "pusher" | "publisher",

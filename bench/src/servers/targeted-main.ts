@@ -5,7 +5,7 @@ import type { OverNatsCalls } from "./own-process.ts";
 
 const sockets = new Map<number, WebSocket<{ id: number }>>();
 
-/** Targeted pushes at their least: a NATS subscription, a Map, a send, an answer. */
+/** Minimum cost of targeted publications: a NATS subscription, a Map, a send, a reply. */
 answerCalls<OverNatsCalls>({
   listen: async ({ natsUrl, subject }) => {
     const app = uWS.App();

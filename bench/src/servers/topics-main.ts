@@ -5,11 +5,11 @@ import { decodeSequence } from "../content.ts";
 import { publishPaced } from "../pacer.ts";
 import { type TopicsCalls, topicsAt } from "./topics.ts";
 
-type Follower = { readonly topics: readonly string[] };
+type Subscriber = { readonly topics: readonly string[] };
 
 const app = uWS.App();
 
-/** Topics at their least: each connection follows those of its query, and is greeted when it hears them. */
+/** Minimum cost of topics: each connection subscribes to those of its query, and is then greeted. */
 answerCalls<TopicsCalls>({
   listen: async (source) => {
     const nats = source === null ? undefined : await connect({ servers: source.natsUrl });
@@ -20,7 +20,7 @@ answerCalls<TopicsCalls>({
           app.publish(topic, message.data, false);
         },
       });
-    app.ws<Follower>("/*", {
+    app.ws<Subscriber>("/*", {
       compression: uWS.DISABLED,
       maxBackpressure: 0,
       idleTimeout: 120,

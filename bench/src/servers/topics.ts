@@ -9,17 +9,17 @@ import type { RunningServer } from "./server.ts";
 /** `topicsEach`: 0 is one topic for all. A publication of the load is one to a topic of each connection. */
 export type Spread = { clients: number; topicsEach: number };
 
-/** What `topics-main.ts` answers. `listen`: null is a server that feeds itself, with `publish`. */
+/** Calls of `topics-main.ts`. `listen` with null starts a server that publishes itself, by `publish`. */
 export type TopicsCalls = {
   listen: { ask: { natsUrl: string; prefix: string } | null; answer: { port: number } };
   publish: { ask: { plan: PublishPlan; spread: Spread }; answer: number };
 };
 
-/** Subject of a topic: its name after this. The names of the bench need no encoding. */
+/** Prefix of a topic's subject. The names of the bench need no encoding. */
 const PREFIX = "fanwire.live.topic.";
 const ONE_TOPIC = "all";
 
-/** Those that publication number `sequence` of a load is for: the topics of one connection take turns. */
+/** Returns the topics of publication number `sequence`. The topics of one connection take turns. */
 export function topicsAt({ clients, topicsEach }: Spread, sequence: number): string[] {
   if (topicsEach === 0) return [ONE_TOPIC];
   return Array.from({ length: clients }, (_, index) => `${index}.${sequence % topicsEach}`);
@@ -30,13 +30,13 @@ export async function startPusherWithTopics(lab: Lab, spread: Spread): Promise<R
   return { ...running, publish: publishOverNats(lab, spread) };
 }
 
-/** uWebSockets.js alone: what so many topics cost by themselves. */
+/** uWebSockets.js alone: the cost of the topics themselves. */
 export async function startBareTopics(lab: Lab, spread: Spread): Promise<RunningServer> {
   const { child, running } = await startTopics(lab, spread, null);
   return { ...running, publish: (plan) => child.call("publish", { plan, spread }) };
 }
 
-/** A subscription of nats.js for each topic in front of it. */
+/** uWebSockets.js with a nats.js subscription per topic. */
 export async function startNaiveTopics(lab: Lab, spread: Spread): Promise<RunningServer> {
   const { running } = await startTopics(lab, spread, { natsUrl: lab.natsUrl, prefix: PREFIX });
   return { ...running, publish: publishOverNats(lab, spread) };

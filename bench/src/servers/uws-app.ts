@@ -5,8 +5,8 @@ const TOPIC = "all";
 export type UwsApp = { readonly port: number; publish(content: Uint8Array): void };
 
 /**
- * The least server that uWebSockets.js allows: each connection follows one topic, and `/sse` is an event stream. No limit on
- * what waits for a slow connection, since by default uWebSockets.js drops beyond 64 KiB and a burst is more than that.
+ * A minimal server on uWebSockets.js: each connection subscribes to one topic, and `/sse` is an event stream. Unsent
+ * bytes are not limited, because uWebSockets.js by default drops above 64 KiB, which a burst exceeds.
  */
 export async function startUwsApp(): Promise<UwsApp> {
   const app = uWS.App();

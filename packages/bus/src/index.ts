@@ -13,9 +13,8 @@ export type {
   RequestOutcome,
   SendOutcome,
 } from "./connection/bus.ts";
-export { SharedAnswer } from "./connection/coalesced-request.ts";
-export { LateBus } from "./connection/late-bus.ts";
-export { type NatsBus, startNatsBus } from "./connection/nats-bus.ts";
+export { CoalescedRequest } from "./connection/coalesced-request.ts";
+export { NatsBus, startNatsBus } from "./connection/nats-bus.ts";
 export {
   type BusConfig,
   busConfigFrom,
@@ -23,7 +22,7 @@ export {
   historyConfigFrom,
   sharedSettings,
 } from "./connection/settings.ts";
-export { within } from "./connection/timeout.ts";
+export { withTimeout } from "./connection/timeout.ts";
 export type { EntryConsumer, EntryReceiver } from "./history/entry-consumer.ts";
 export { epochFrom, isEarlierEpoch, isSameCreation } from "./history/epoch.ts";
 export type {

@@ -1,12 +1,12 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Bus, BusTraffic } from "./connection/bus.ts";
 
-/** Adds what the bus knows of its connection; values are read when the metrics are asked for. */
+/** Registers the metrics of the connection. Values are read when the metrics are collected. */
 export function registerBusMetrics(registry: Registry, bus: Pick<Bus, "health" | "traffic">): void {
   const registers = [registry];
   new Gauge({
     name: "fanwire_nats_up",
-    help: "1 while messages go to NATS and come back, else 0.",
+    help: "1 while messages travel to NATS and back, else 0.",
     registers,
     collect() {
       this.set(bus.health().alive ? 1 : 0);
@@ -14,7 +14,7 @@ export function registerBusMetrics(registry: Registry, bus: Pick<Bus, "health" |
   });
   new Gauge({
     name: "fanwire_nats_round_trip_seconds",
-    help: "Time the last probe took through NATS and back.",
+    help: "Round trip of the last probe through NATS.",
     registers,
     collect() {
       const health = bus.health();
@@ -23,7 +23,7 @@ export function registerBusMetrics(registry: Registry, bus: Pick<Bus, "health" |
   });
 
   const counters: [name: string, help: string, value: (traffic: BusTraffic) => number][] = [
-    ["fanwire_nats_disconnects_total", "Times the connection to NATS was lost.", (traffic) => traffic.disconnects],
+    ["fanwire_nats_disconnects_total", "Lost connections to NATS.", (traffic) => traffic.disconnects],
     ["fanwire_nats_received_messages_total", "Messages received from NATS.", (traffic) => traffic.receivedMessages],
     ["fanwire_nats_received_bytes_total", "Bytes of content received from NATS.", (traffic) => traffic.receivedBytes],
     ["fanwire_nats_sent_messages_total", "Messages sent to NATS.", (traffic) => traffic.sentMessages],

@@ -2,8 +2,8 @@ const FIRST_BOUND_MS = 1_000;
 const LONGEST_BOUND_MS = 30_000;
 
 /**
- * Returns the delay before the next attempt: a random time from 0 to a bound that doubles with each failure. The whole range
- * is random, so that clients of one dead worker do not reconnect at the same moment.
+ * Returns the delay before the next attempt: a random time from 0 to a bound that doubles with each failure. The whole
+ * range is random, so that clients of one dead worker do not reconnect at the same moment.
  */
 export class Backoff {
   #boundMs = FIRST_BOUND_MS;

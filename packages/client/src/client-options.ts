@@ -35,16 +35,23 @@ export type ClientOptions = {
   readonly url: string | URL;
   /** Topics and patterns to subscribe to from the start. */
   readonly topics?: readonly string[] | undefined;
+  /** JWT, or a callback that returns one; see {@link TokenOption}. */
   readonly token?: TokenOption | undefined;
-  /** Position to resume from: the worker delivers durable publications after it first. */
+  /** Position `<epoch>-<sequence>` to resume from. The worker first delivers the durable publications after it. */
   readonly since?: string | undefined;
-  /** Needed where there is no global one, as in Node 20: the one of `ws` does. */
+  /** Required without a global WebSocket, as in Node 20. The one of `ws` is suitable. */
   readonly WebSocket?: WebSocketConstructor | undefined;
-  /** Maximum time until the reply to a command; default 10,000. */
+  /** Maximum time until the reply to a command, in milliseconds; default 10,000. */
   readonly commandTimeoutMs?: number | undefined;
-  /** Called once for each subscription that matches a publication. Durable publications arrive in stream order. */
+  /**
+   * Called once for each subscription that matches a publication. Durable publications arrive in stream order. An error
+   * that it throws is rethrown in a microtask.
+   */
   readonly onPublication: (publication: Publication) => void;
+  /** Called after each change of the state. */
   readonly onState?: ((state: ClientState) => void) | undefined;
-  /** Called when a worker refuses a subscription, or a new token does not allow it. The client does not subscribe again. */
+  /**
+   * Called when a worker refuses a subscription, or a new token does not allow it. The client does not subscribe again.
+   */
   readonly onRefused?: ((topic: string, error: FanwireError) => void) | undefined;
 };

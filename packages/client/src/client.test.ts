@@ -24,9 +24,9 @@ test("the client connects with topics, token and position, and is open after the
 });
 
 test("an http URL becomes a ws URL and keeps its query", async () => {
-  await record({ url: new URL("https://edge.example/push?tenant=7") });
+  await record({ url: new URL("https://pusher.example/push?tenant=7") });
 
-  expect(FakeWebSocket.last.url.href).toBe("wss://edge.example/push?tenant=7");
+  expect(FakeWebSocket.last.url.href).toBe("wss://pusher.example/push?tenant=7");
 });
 
 test("connect throws for an invalid URL and without a WebSocket", () => {
@@ -34,7 +34,7 @@ test("connect throws for an invalid URL and without a WebSocket", () => {
 
   expect(() => connect({ url: "not a URL", WebSocket: FakeWebSocket, onPublication })).toThrow(TypeError);
   vi.stubGlobal("WebSocket", undefined);
-  expect(() => connect({ url: "ws://edge.example/", onPublication })).toThrow("pass one");
+  expect(() => connect({ url: "ws://pusher.example/", onPublication })).toThrow("pass one");
   vi.unstubAllGlobals();
 });
 
@@ -53,7 +53,7 @@ test("a WebSocket constructor that throws closes the client", async () => {
 
 test("publications of a frame arrive in order, text as text and base64 as bytes", async () => {
   const { client, publications } = await record();
-  FakeWebSocket.last.say(
+  FakeWebSocket.last.deliver(
     { type: "welcome", connection: "a.1", recovered: null },
     publication({ topic: "orders.7", subscription: "orders.*", event: "paid", position: "e-11", id: "x" }),
     publication({ data: "/wD+", encoding: "base64", recovered: true, unheardOf: 1 }),
@@ -82,12 +82,12 @@ test("publications of a frame arrive in order, text as text and base64 as bytes"
   expect(client.position).toBe("e-11");
 });
 
-test("what it does not understand is ignored", async () => {
+test("unknown messages are ignored", async () => {
   const { client, publications } = await record();
   FakeWebSocket.last.welcome();
 
   FakeWebSocket.last.sayBytes();
-  FakeWebSocket.last.say(
+  FakeWebSocket.last.deliver(
     "",
     "{",
     "null",
@@ -101,31 +101,31 @@ test("what it does not understand is ignored", async () => {
   expect(client.state).toBe("open");
 });
 
-test("an error in the caller's code takes nothing from the others", async () => {
+test("an error in a callback does not affect other publications", async () => {
   const errors: unknown[] = [];
   const onError = (error: unknown) => void errors.push(error);
   const listeners = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException").on("uncaughtException", onError);
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   await record({
     onPublication: ({ data }) => {
-      heard.push(data);
+      received.push(data);
       if (data === "bad") throw new Error("mine");
     },
   });
   FakeWebSocket.last.welcome();
 
-  FakeWebSocket.last.say(publication({ data: "bad" }), publication({ data: "good" }));
+  FakeWebSocket.last.deliver(publication({ data: "bad" }), publication({ data: "good" }));
   vi.useRealTimers();
   await new Promise((resolve) => setTimeout(resolve, 5));
   process.off("uncaughtException", onError);
   for (const listener of listeners) process.on("uncaughtException", listener);
 
-  expect(heard).toEqual(["bad", "good"]);
+  expect(received).toEqual(["bad", "good"]);
   expect(errors).toEqual([new Error("mine")]);
 });
 
-test("subscribe and unsubscribe are answered by the worker", async () => {
+test("subscribe and unsubscribe resolve with the reply of the worker", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
 
@@ -144,7 +144,7 @@ test("subscribe and unsubscribe are answered by the worker", async () => {
   expect(FakeWebSocket.last.commands.at(-1)).toMatchObject({ command: "unsubscribe", topic: "a" });
 });
 
-test("a refused topic is said so and not asked for again", async () => {
+test("a refused subscription rejects and is not retried", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
 
@@ -159,7 +159,7 @@ test("a refused topic is said so and not asked for again", async () => {
   expect(topicsOf(FakeWebSocket.last)).toEqual([]);
 });
 
-test("a publication is confirmed, refused, or out of time", async () => {
+test("a publication is confirmed, refused, or times out", async () => {
   const { client } = await record({ commandTimeoutMs: 3_000 });
   FakeWebSocket.last.welcome();
 
@@ -185,7 +185,7 @@ test("a publication is confirmed, refused, or out of time", async () => {
   FakeWebSocket.last.reply("publish");
 });
 
-test("commands of one turn share a frame, but not one that is too large", async () => {
+test("commands of one tick share a frame up to its maximum size", async () => {
   FakeWebSocket.answersCommands = true;
   const { client } = await record();
   FakeWebSocket.last.welcome();
@@ -201,7 +201,7 @@ test("commands of one turn share a frame, but not one that is too large", async 
   expect(FakeWebSocket.last.sent).toHaveLength(4);
 });
 
-test("many topics are followed and unfollowed at a pace that workers bear, in order", async () => {
+test("many subscribe and unsubscribe commands stay below the rate limit of workers, in order", async () => {
   FakeWebSocket.answersCommands = true;
   const { client } = await record();
   FakeWebSocket.last.welcome();
@@ -229,7 +229,7 @@ async function commandsBySecond(seconds: number): Promise<number[]> {
   return counts;
 }
 
-test("a burst of publications is sent at that pace, and each is confirmed", async () => {
+test("a burst of publications stays below the rate limit, and each is confirmed", async () => {
   FakeWebSocket.answersCommands = true;
   const { client } = await record();
   FakeWebSocket.last.welcome();
@@ -251,9 +251,9 @@ test("the number of unanswered commands is limited, because after a stall they a
   await vi.advanceTimersByTimeAsync(9_000);
   expect(FakeWebSocket.last.commands).toHaveLength(30);
 
-  // The stall ends. The worker receives the unanswered ones and those of the next second together: still below 100.
+  // After the stall the worker receives the unanswered ones and those of the next second together, fewer than 100.
   FakeWebSocket.answersCommands = true;
-  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.say({ type: "reply", id, ok: true });
+  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.deliver({ type: "reply", id, ok: true });
   await vi.advanceTimersByTimeAsync(1_000);
   expect(FakeWebSocket.last.commands.length).toBeLessThanOrEqual(95);
   await vi.advanceTimersByTimeAsync(2_000);
@@ -284,7 +284,7 @@ test("at most a mebibyte of publications is buffered; more are rejected", async 
   expect((await codes).map((code) => code === "busy").indexOf(true)).toBe(30 + 17);
 });
 
-test("what was waiting for its turn when the connection was lost is followed on the next one", async () => {
+test("a subscription that waited for the rate limit when the connection was lost is made on the next one", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
   const subscribed = Promise.all(Array.from({ length: 50 }, (_, at) => client.subscribe(`t${at}`)));
@@ -299,7 +299,7 @@ test("what was waiting for its turn when the connection was lost is followed on 
   expect(topicsOf(FakeWebSocket.last)).toHaveLength(49);
 });
 
-test("an unsubscribe whose answer is lost with the connection has come true", async () => {
+test("an unsubscribe whose reply is lost with the connection resolves", async () => {
   const { client } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome();
   const unsubscribed = client.unsubscribe("a");
@@ -309,7 +309,7 @@ test("an unsubscribe whose answer is lost with the connection has come true", as
   expect(await unsubscribed).toBeUndefined();
 });
 
-test("while disconnected a publication is rejected, and what waits is rejected when the connection is lost", async () => {
+test("publications are rejected while disconnected, and waiting ones when the connection is lost", async () => {
   const { client } = await record();
   await expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "disconnected" });
   FakeWebSocket.last.welcome();
@@ -325,7 +325,7 @@ test("while disconnected a publication is rejected, and what waits is rejected w
   expect(FakeWebSocket.last.sent).toEqual([]);
 });
 
-test("close ends everything, once", async () => {
+test("close rejects pending calls and closes once", async () => {
   const { client, states } = await record();
   FakeWebSocket.last.welcome();
   const publishing = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "closed" });
@@ -347,13 +347,13 @@ test("close ends everything, once", async () => {
   await client.unsubscribe("a");
 });
 
-test("disposal closes it, also while it waits or has not begun", async () => {
+test("disposal closes the client, also while it waits or has not connected yet", async () => {
   const waiting = await record();
   FakeWebSocket.last.end();
   {
     await using _ = waiting.client;
   }
-  const early = connect({ url: "ws://edge.example/", WebSocket: FakeWebSocket, onPublication: () => {} });
+  const early = connect({ url: "ws://pusher.example/", WebSocket: FakeWebSocket, onPublication: () => {} });
   await early[Symbol.asyncDispose]();
   await vi.advanceTimersByTimeAsync(60_000);
 

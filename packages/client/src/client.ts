@@ -8,26 +8,24 @@ import { guarded } from "./guarded.ts";
 import { placeToken } from "./handshake.ts";
 import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
 import { Progress } from "./progress.ts";
-import { Pacer } from "./rate-limiter.ts";
+import { RateLimiter } from "./rate-limiter.ts";
+import { absoluteUrl, globalWebSocket } from "./surroundings.ts";
 import { TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
 import { type Subscribed, type Topic, Topics } from "./topics.ts";
-import { Link, PING_ID, type WebSocketConstructor } from "./transport.ts";
+import { PING_ID, Transport, type WebSocketConstructor } from "./transport.ts";
 import { type Waking, watchWaking } from "./wake.ts";
 
 /** Errors after which a subscribe command is not retried. */
 const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
 /** A connection that lasted longer resets the backoff. */
 const STABLE_AFTER_MS = 10_000;
-/** Maximum size of buffered publications, in characters. The overhead of each keeps their number near 1,000, or 30 s. */
-const MAX_WAITING = 1_048_576;
-const OVERHEAD = 1_000;
 
-/** Globals of browsers that Node may not have. Declared here so that a compilation needs no types of either. */
-const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly location?: { readonly href: string } } =
-  globalThis;
-
-/** Connects, and reconnects until the client is closed. Throws for an invalid URL, or when there is no WebSocket. */
+/**
+ * Connects to a pusher, and reconnects until the client is closed.
+ *
+ * @throws TypeError for an invalid URL, or when there is no WebSocket.
+ */
 export function connect(options: ClientOptions): Client {
   return new Client(options);
 }
@@ -44,8 +42,8 @@ class Client implements AsyncDisposable {
   #state: ClientState = { state: "connecting" };
   readonly #progress: Progress;
   readonly #stopWatching: () => void;
-  #link: Link | undefined;
-  #pacer = new Pacer();
+  #transport: Transport | undefined;
+  #limiter = new RateLimiter();
   /** Topics in the query of the current connection. */
   #asked: ReadonlySet<string> = new Set();
   /** Sends the token of the current connection when that is too long for the handshake. */
@@ -56,14 +54,12 @@ class Client implements AsyncDisposable {
 
   constructor(options: ClientOptions) {
     const { url, topics = [], token, since, commandTimeoutMs = 10_000 } = options;
-    const WebSocket = options.WebSocket ?? surroundings.WebSocket;
-    if (WebSocket === undefined) throw new TypeError("there is no WebSocket here: pass one, such as that of ws");
     this.#options = options;
-    this.#base = new URL(url, surroundings.location?.href);
-    this.#WebSocket = WebSocket;
+    this.#base = absoluteUrl(url);
+    this.#WebSocket = options.WebSocket ?? globalWebSocket();
     this.#tokens = new TokenSource(token);
     this.#refresh = new TokenRefresh(this.#tokens, (renewed) =>
-      // Not paced: the token must not expire behind a queue of publications.
+      // Not rate-limited: the token must not expire behind a queue of publications.
       this.#execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
     );
     this.#topics = new Topics(topics);
@@ -78,24 +74,29 @@ class Client implements AsyncDisposable {
     return this.#state.state;
   }
 
-  /** Position up to which everything was received: keep it for `since` of a later client. */
+  /**
+   * Position `<epoch>-<sequence>` up to which everything was received, for `since` of a later client. `undefined`
+   * before the first one.
+   */
   get position(): string | undefined {
     return this.#progress.position;
   }
 
-  /** `undefined` while not connected. */
+  /** Address `<workerId>.<connectionId>` of the connection in the cluster; `undefined` while not connected. */
   get address(): string | undefined {
     return this.#address;
   }
 
   /**
-   * Follows a topic or pattern, now and after every reconnect. Resolves once the worker follows it; while there is no
-   * connection, that is when there is one again, and then what was published durably since the last position comes too.
-   * Rejects when it is refused, and then does not try again.
+   * Subscribes to a topic or pattern, now and after every reconnect. Resolves once the worker has subscribed the
+   * connection; without a connection, after the next one is open. The worker then also delivers the durable
+   * publications since the last position.
    *
-   * With `since` a topic that is subscribed already starts over from there: its durable publications after `since` are
-   * delivered again. Other subscriptions receive nothing twice. Publications to the topic that are not durable may be missed
-   * while the worker resubscribes.
+   * With `since`, a topic that is subscribed already starts over from this position: its durable publications after
+   * `since` are delivered again, others may be missed meanwhile. Other subscriptions receive nothing twice.
+   *
+   * Rejects with a {@link FanwireError} when the worker refuses the topic (`forbidden`, `topic-limit`, `invalid`) or
+   * does not reply (`timeout`), or when the client is closed (`closed`). The topic is then not retried.
    */
   subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
     if (this.#isClosed) return Promise.reject(this.#closedError());
@@ -103,34 +104,33 @@ class Client implements AsyncDisposable {
     if (!isNew && since !== undefined) {
       added.restart(since);
       // A worker ignores `since` of a topic that is subscribed already.
-      if (this.#isOpen) this.#unfollow(topic).catch(() => {});
+      if (this.#isOpen) this.#unsubscribe(topic).catch(() => {});
     }
-    if (this.#isOpen && (isNew || since !== undefined)) this.#followNow(added);
+    if (this.#isOpen && (isNew || since !== undefined)) this.#subscribeNow(added);
     return added.subscribed.then((subscribed) => subscribed);
   }
 
-  /** Unsubscribes. Does not reject without a connection, because then there is no subscription on a worker. */
+  /** Unsubscribes from a topic or pattern. Resolves at once without a connection. Rejects with {@link FanwireError}. */
   async unsubscribe(topic: string): Promise<void> {
     const known = this.#topics.get(topic);
-    if (known) this.#topics.remove(known, new FanwireError("closed", "it was unsubscribed"));
-    await this.#unfollow(topic);
+    if (known) this.#topics.remove(known, new FanwireError("closed", "unsubscribed"));
+    await this.#unsubscribe(topic);
   }
 
   /**
-   * Resolves when NATS has the publication. Rejects while there is no connection, because nothing is kept for the next one.
-   * The client sends no faster than workers accept and buffers up to a mebibyte; above this it rejects with the code `busy`.
+   * Publishes text to a topic. Resolves when NATS has the publication. Rejects with a {@link FanwireError}:
+   * `disconnected` without a connection, because nothing is buffered for the next one; `busy` beyond a mebibyte of
+   * waiting publications, because the client sends no faster than workers accept; or a code of the worker.
    */
   async publish(topic: string, data: string, { event }: { readonly event?: string } = {}): Promise<void> {
     // Checked before the wait, because another connection may be open after it.
     if (!this.#isOpen) throw this.#absence();
-    const size = topic.length + data.length + OVERHEAD;
-    if (this.#pacer.waitingSize > 0 && this.#pacer.waitingSize + size > MAX_WAITING) {
-      throw new FanwireError("busy", "publish buffer full");
-    }
-    await this.#paced(() => this.#execute({ command: "publish", topic, data, event }), size);
+    const size = topic.length + data.length;
+    if (!this.#limiter.hasRoom(size)) throw new FanwireError("busy", "publish buffer full");
+    await this.#rateLimited(() => this.#execute({ command: "publish", topic, data, event }), size);
   }
 
-  /** Closes the client. Rejects pending calls. */
+  /** Closes the client. Pending calls reject with the code `closed`. */
   close(): void {
     this.#stop(1000, "closed by this side");
   }
@@ -158,10 +158,10 @@ class Client implements AsyncDisposable {
       return;
     }
     if (this.#isClosed) return;
-    this.#openLink(token);
+    this.#openTransport(token);
   }
 
-  #openLink(givenToken: string | undefined): void {
+  #openTransport(givenToken: string | undefined): void {
     const names = this.#topics.all().flatMap(({ name, since }) => (since === undefined ? [name] : []));
     const { protocols, token, firstCommand } = placeToken(givenToken);
     const { position: since } = this.#progress;
@@ -170,13 +170,13 @@ class Client implements AsyncDisposable {
     const { url, asked } = connectionUrl({ base: this.#base, token, since, topics });
     this.#presentToken = firstCommand === undefined ? undefined : () => this.#present(firstCommand, since);
     this.#asked = asked;
-    this.#pacer = new Pacer();
+    this.#limiter = new RateLimiter();
     for (const name of names) {
       const topic = this.#topics.get(name);
       if (topic && !asked.has(name)) topic.since = since;
     }
     try {
-      this.#link = new Link({
+      this.#transport = new Transport({
         WebSocket: this.#WebSocket,
         url,
         protocols,
@@ -206,9 +206,9 @@ class Client implements AsyncDisposable {
     if (this.#presentToken) restoring.push(this.#presentToken());
     for (const name of this.#asked) {
       const topic = this.#topics.get(name);
-      if (topic?.since === undefined) topic?.followed({ recovered });
+      if (topic?.since === undefined) topic?.onSubscribed({ recovered });
       // The topic was unsubscribed, or restarted from another position, after the handshake was sent.
-      if (topic === undefined || topic.since !== undefined) this.#unfollow(name).catch(() => {});
+      if (topic === undefined || topic.since !== undefined) this.#unsubscribe(name).catch(() => {});
     }
     for (const topic of this.#topics.all()) {
       if (topic.since !== undefined || !this.#asked.has(topic.name)) restoring.push(this.#restore(topic));
@@ -219,7 +219,8 @@ class Client implements AsyncDisposable {
 
   #onReply(reply: Reply): void {
     this.#commands.onReply(reply);
-    // The reply to a ping has the position up to which everything was sent, so that the position of a quiet connection stays recent.
+    // The reply to a ping has the position up to which everything was sent, so that the position of a quiet connection
+    // stays recent.
     const position = reply.id === PING_ID && reply.ok ? reply.position : undefined;
     if (position === undefined) return;
     this.#progress.advance(position);
@@ -229,7 +230,7 @@ class Client implements AsyncDisposable {
 
   /** Sends the token as the first command. The worker executes later commands with the permissions of the token. */
   async #present(token: string, connectionSince: string | undefined): Promise<boolean | null> {
-    const link = this.#link;
+    const transport = this.#transport;
     const since = this.#progress.userSince ?? connectionSince;
     try {
       const { recovered = null } = await this.#execute({ command: "refresh", token, since }, (reply) => {
@@ -239,14 +240,14 @@ class Client implements AsyncDisposable {
       return recovered;
     } catch (error) {
       const isRefused = error instanceof FanwireError && error.code === "unauthorized";
-      link?.abandon(String(error), isRefused ? TOKEN_REFUSED : undefined);
+      transport?.abandon(String(error), isRefused ? TOKEN_REFUSED : undefined);
       return false;
     }
   }
 
   #onDropped(topics: readonly string[]): void {
     for (const name of topics) {
-      const error = new FanwireError("forbidden", "the new token does not allow it");
+      const error = new FanwireError("forbidden", "not authorized by the new token");
       const topic = this.#topics.get(name);
       if (topic) this.#topics.remove(topic, error);
       guarded(() => this.#options.onRefused?.(name, error));
@@ -269,7 +270,7 @@ class Client implements AsyncDisposable {
 
   #onEnd(code: number, reason: string): void {
     const welcomedAt = this.#welcomedAt;
-    this.#forgetLink(new FanwireError("disconnected", "the connection was lost before the answer came"));
+    this.#forgetTransport(new FanwireError("disconnected", "connection lost before the reply"));
     if (welcomedAt !== undefined && performance.now() - welcomedAt >= STABLE_AFTER_MS) this.#backoff.reset();
 
     const advice = closeAdvice(code);
@@ -288,11 +289,11 @@ class Client implements AsyncDisposable {
 
   /** Retries at once instead of after the backoff, because the browser reports a change. */
   #wake(waking: Waking): void {
-    if (waking === "restored") this.#link?.abandon("closed by the back/forward cache");
+    if (waking === "restored") this.#transport?.abandon("closed by the back/forward cache");
     if (this.#state.state === "waiting") {
       clearTimeout(this.#retryTimer);
       void this.#connect();
-    } else this.#link?.check();
+    } else this.#transport?.check();
   }
 
   #stop(code: number, reason: string): void {
@@ -300,37 +301,37 @@ class Client implements AsyncDisposable {
     clearTimeout(this.#retryTimer);
     this.#stopWatching();
     this.#tokens.stop();
-    this.#link?.close();
-    this.#forgetLink(this.#closedError());
+    this.#transport?.close();
+    this.#forgetTransport(this.#closedError());
     for (const topic of this.#topics.all()) this.#topics.remove(topic, this.#closedError());
     this.#setState({ state: "closed", code, reason });
   }
 
-  #forgetLink(error: FanwireError): void {
+  #forgetTransport(error: FanwireError): void {
     this.#refresh.stop();
-    this.#link = undefined;
+    this.#transport = undefined;
     this.#welcomedAt = undefined;
     this.#address = undefined;
     this.#topics.disconnected();
     this.#commands.rejectAll(error);
-    this.#pacer.stop();
+    this.#limiter.stop();
   }
 
-  #followNow(topic: Topic): void {
+  #subscribeNow(topic: Topic): void {
     const { attempt } = topic;
-    this.#follow(topic).catch((error: FanwireError) => {
+    this.#subscribe(topic).catch((error: FanwireError) => {
       if (error.code === "disconnected" || topic.attempt !== attempt) return;
-      if (error.code === "timeout") this.#unfollow(topic.name).catch(() => {});
+      if (error.code === "timeout") this.#unsubscribe(topic.name).catch(() => {});
       this.#topics.remove(topic, error);
     });
   }
 
   async #restore(topic: Topic): Promise<boolean | null> {
     try {
-      return await this.#follow(topic);
+      return await this.#subscribe(topic);
     } catch (error) {
       if (!(error instanceof FanwireError && FINAL_REFUSALS.includes(error.code))) {
-        this.#link?.abandon("a topic could not be followed again");
+        this.#transport?.abandon("resubscribing to a topic failed");
         return false;
       }
       this.#topics.remove(topic, error);
@@ -339,19 +340,20 @@ class Client implements AsyncDisposable {
     }
   }
 
-  async #follow(topic: Topic): Promise<boolean | null> {
+  async #subscribe(topic: Topic): Promise<boolean | null> {
     const { name, since, attempt, startsOver } = topic;
-    const { recovered = null } = await this.#paced(() =>
+    const { recovered = null } = await this.#rateLimited(() =>
       this.#execute({ command: "subscribe", topic: name, since }, (reply) => {
-        if (topic.attempt === attempt) topic.followed({ recovered: reply.recovered ?? null, position: reply.position });
+        if (topic.attempt === attempt)
+          topic.onSubscribed({ recovered: reply.recovered ?? null, position: reply.position });
         else if (startsOver) topic.startOver();
       }),
     );
     return recovered;
   }
 
-  async #unfollow(topic: string): Promise<void> {
-    await this.#paced(async () => {
+  async #unsubscribe(topic: string): Promise<void> {
+    await this.#rateLimited(async () => {
       // Without a connection there is no subscription, and the next connection does not ask for it.
       if (!this.#isOpen) return;
       await this.#execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
@@ -361,20 +363,20 @@ class Client implements AsyncDisposable {
   }
 
   /** Waits until the rate limit of workers allows a command, then executes it. */
-  async #paced<Outcome>(execute: () => Promise<Outcome>, size = 0): Promise<Outcome> {
-    const pacer = this.#pacer;
-    await pacer.turn(size);
+  async #rateLimited<Outcome>(execute: () => Promise<Outcome>, size?: number): Promise<Outcome> {
+    const limiter = this.#limiter;
+    await limiter.wait(size);
     try {
       return await execute();
     } finally {
-      pacer.answered();
+      limiter.answered();
     }
   }
 
   #execute(command: Readonly<Record<string, unknown>>, onOk?: (reply: OkReply) => void): Promise<OkReply> {
-    const link = this.#link;
-    if (link === undefined || !this.#isOpen) return Promise.reject(this.#absence());
-    return this.#commands.execute(command, (message) => link.send(message), onOk);
+    const transport = this.#transport;
+    if (transport === undefined || !this.#isOpen) return Promise.reject(this.#absence());
+    return this.#commands.execute(command, (message) => transport.send(message), onOk);
   }
 
   /** Returns the error of a command that cannot be sent. */

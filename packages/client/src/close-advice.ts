@@ -5,9 +5,10 @@ export type Advice = "reconnect" | "stop" | "renew-token";
 export const TOKEN_REFUSED = 4401;
 
 /**
- * By the close code, as docs/protocol.md has it: 44xx is the client's doing and final, except for a refused token. Of the
- * standard's codes those are final that repeating would not change: protocol error, unacceptable or invalid data, policy,
- * too big, missing extension. A test compares it with the table of the workers.
+ * Returns the reaction to a close code, as docs/protocol.md describes it: 44xx is an error of the client and final,
+ * except for a refused token. Standard codes are final for errors that a retry would repeat: protocol error,
+ * unacceptable or invalid data, policy, too big, missing extension. A test compares this function with the table of the
+ * workers.
  */
 export function closeAdvice(code: number): Advice {
   if (code === TOKEN_REFUSED) return "renew-token";

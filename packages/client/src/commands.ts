@@ -16,8 +16,8 @@ export class PendingCommands {
   }
 
   /**
-   * Passes the JSON of the command to `send`. Resolves with the reply, rejects with a FanwireError. Calls `onOk` before the
-   * messages that follow the reply in its frame are processed.
+   * Passes the JSON of the command to `send`. Resolves with the reply, rejects with a FanwireError. Calls `onOk` before
+   * the messages that follow the reply in its frame are processed.
    */
   execute(
     command: Readonly<Record<string, unknown>>,
@@ -28,7 +28,7 @@ export class PendingCommands {
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
-        () => settle(new FanwireError("timeout", "the worker did not answer in time")),
+        () => settle(new FanwireError("timeout", "no reply from the worker in time")),
         this.#timeoutMs,
       );
       const settle = (outcome: OkReply | FanwireError) => {

@@ -1,9 +1,9 @@
-/** Fits into one packet of any network: an edge without a proxy before it refuses a request line that comes in pieces. */
+/** Fits into one packet of any network, because a worker without a proxy refuses a request line in several packets. */
 const MAX_LENGTH = 1_200;
 
 /**
- * The URL of a connection, with as many of the topics as fit; `asked` names these. The others are to be followed by
- * commands.
+ * Returns the URL of a connection with as many topics as fit, which `asked` lists. The client subscribes to the others
+ * by commands.
  */
 export function connectionUrl(options: {
   readonly base: URL;

@@ -1,7 +1,11 @@
 /**
- * Why a command failed. The worker's own codes are in docs/protocol.md: `forbidden`, `topic-limit`, `invalid`,
- * `unauthorized`, `too-large`, `unavailable` and so on. This side adds `disconnected` (not connected, or the connection was
- * lost before the answer: a publication may have been sent or not), `timeout`, `closed`, and `busy` (the publish buffer is full).
+ * Error of a command. docs/protocol.md lists the codes of workers, for example `forbidden`, `topic-limit`, `invalid`,
+ * `unauthorized`, `too-large` and `unavailable`. The client adds
+ *
+ * - `disconnected`: not connected, or the connection was lost before the reply, and the publication may have been sent
+ * - `timeout`: no reply within `commandTimeoutMs`
+ * - `closed`: the client is closed, or the topic was unsubscribed
+ * - `busy`: the publish buffer is full
  */
 export class FanwireError extends Error {
   override name = "FanwireError";

@@ -1,10 +1,13 @@
 const PROTOCOL = "fanwire.v1";
 /**
- * Maximum length of a token in the query. With a longer one and a few topics the request line no longer fits into one TCP
- * segment, and uWebSockets.js refuses a request line in two segments. Headers may be split.
+ * Maximum length of a token in the query. With a longer one and a few topics the request line no longer fits into one
+ * TCP segment, and uWebSockets.js refuses a request line in two segments. Headers may be split.
  */
 const MAX_QUERY_TOKEN = 512;
-/** Maximum length of a token in a header. Workers accept 16 KiB of headers by default and proxies 8 KiB, cookies included. */
+/**
+ * Maximum length of a token in a header. Workers accept 16 KiB of headers by default and proxies 8 KiB, cookies
+ * included.
+ */
 const MAX_HEADER_TOKEN = 4_096;
 /** Characters of a JWT, all of which the name of a subprotocol may contain. */
 const NAME = /^[\w.~-]+$/;
@@ -18,7 +21,10 @@ export type TokenPlace = {
   readonly firstCommand: string | undefined;
 };
 
-/** Returns where a connection carries the token: in the query, as the subprotocol `token.<token>`, or in the first command. */
+/**
+ * Returns where a connection carries the token: in the query, as the subprotocol `token.<token>`, or in the first
+ * command.
+ */
 export function placeToken(token: string | undefined): TokenPlace {
   const nowhere = { protocols: PROTOCOL, token: undefined, firstCommand: undefined };
   if (token === undefined || token.length <= MAX_QUERY_TOKEN) return { ...nowhere, token };

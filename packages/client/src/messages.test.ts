@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseFrame } from "./messages.ts";
 
-test("of whatever comes, each line is an object or left out", () => {
+test("each line of any frame is an object or skipped", () => {
   const line = fc.oneof(
     fc.json({ maxDepth: 2 }),
     fc.string({ unit: "binary" }),

@@ -33,19 +33,19 @@ export type Reply = { readonly type: "reply"; readonly id: number | string } & (
 
 /** A publication that this connection received. */
 export type Publication = {
-  /** `undefined` when the target was everyone, the user or this connection. */
+  /** Topic of the publication; `undefined` when the target was everyone, the user or this connection. */
   readonly topic: string | undefined;
-  /** The pattern of the subscription, if it is one. */
+  /** Pattern of the subscription; `undefined` for the topic itself. */
   readonly subscription: string | undefined;
   /** Name of the event, `message` by default. */
   readonly event: string;
-  /** Bytes when the content is not valid UTF-8. */
+  /** Content as text, or as bytes when it is not valid UTF-8. */
   readonly data: string | Uint8Array;
-  /** Present for durable publications. */
+  /** Position `<epoch>-<sequence>` in the history; `undefined` for live publications. */
   readonly position: string | undefined;
-  /** The publisher's own id, where it gave one. */
+  /** The publisher's own id, if any. */
   readonly id: string | undefined;
-  /** It was missed, and came from the history when the connection resumed. */
+  /** Whether it was missed, and replayed from the history when the connection resumed. */
   readonly recovered: boolean;
 };
 
@@ -54,7 +54,7 @@ export function parseFrame(frame: string): Message[] {
   return frame.split("\n").flatMap((line) => {
     try {
       const value: unknown = JSON.parse(line);
-      // The worker is taken at its word: this is what it says by its specification.
+      // Workers send only messages of this form, so they are not validated.
       return typeof value === "object" && value !== null ? [value as Message] : [];
     } catch {
       return [];

@@ -9,7 +9,7 @@ test("positions of one history are ordered by sequence, then by copy", () => {
   }
 });
 
-test("another history lies behind any", () => {
+test("a position of another epoch lies after any", () => {
   expect(isAfter("new-1", "old-9")).toBe(true);
   expect(isLater("new-1", "old-9")).toBe(true);
 });

@@ -1,8 +1,8 @@
 type Parts = { readonly epoch: string; readonly sequence: number; readonly copy: string };
 
 /**
- * Whether `position` lies behind `other` in the history. In another life of the history everything does. The copies of one
- * publication but the last have positions between the publication before and it.
+ * Whether `position` lies after `other` in the history. A position of another epoch always does. Copies of one
+ * publication, except the last, have positions between the previous publication and it.
  */
 export function isAfter(position: string, other: string): boolean {
   const one = split(position);
@@ -12,7 +12,7 @@ export function isAfter(position: string, other: string): boolean {
   return one.copy > two.copy;
 }
 
-/** Whether `position` is that of a later publication than `other`. */
+/** Whether the publication at `position` is later than the one at `other`. */
 export function isLater(position: string, other: string): boolean {
   const one = split(position);
   const two = split(other);

@@ -12,11 +12,11 @@ const copy = (subscription: string, position: string, resume?: string) =>
 test("the client resumes from the position in a reply to a ping, unless it is older", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
-  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-17" });
+  FakeWebSocket.last.deliver({ type: "reply", id: "ping", ok: true, position: "e-17" });
   expect(client.position).toBe("e-17");
-  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-9" });
+  FakeWebSocket.last.deliver({ type: "reply", id: "ping", ok: true, position: "e-9" });
   expect(client.position).toBe("e-17");
-  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true });
+  FakeWebSocket.last.deliver({ type: "reply", id: "ping", ok: true });
   expect(client.position).toBe("e-17");
 });
 
@@ -34,7 +34,7 @@ test("without any publication the client resumes from the position of the welcom
 test("the position of the welcome does not skip missed publications that have not arrived", async () => {
   const { client } = await record({ topics: ["a"], since: "e-10" });
   FakeWebSocket.last.welcome({ position: "e-20", recovered: true });
-  FakeWebSocket.last.say(publication({ topic: "a", position: "e-14" }));
+  FakeWebSocket.last.deliver(publication({ topic: "a", position: "e-14" }));
   FakeWebSocket.last.end();
   await reconnected();
 
@@ -46,7 +46,7 @@ test("the position of the welcome does not skip missed publications that have no
 test("positions of a recreated history replace older ones", async () => {
   const { client } = await record({ since: "old-900" });
   FakeWebSocket.last.welcome({ position: "new-3", recovered: false });
-  FakeWebSocket.last.say(publication({ position: "new-4" }));
+  FakeWebSocket.last.deliver(publication({ position: "new-4" }));
 
   expect(client.position).toBe("new-4");
 });
@@ -60,11 +60,11 @@ test("a topic that catches up does not change the position of the other topics",
   FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-10" });
   expect(await subscribed).toEqual({ recovered: true });
 
-  FakeWebSocket.last.say(publication({ topic: "b", since: "e-20", recovered: true }));
+  FakeWebSocket.last.deliver(publication({ topic: "b", since: "e-20", recovered: true }));
   expect(client.position).toBe("e-100");
-  FakeWebSocket.last.say(publication({ topic: "b", since: "e-104", recovered: true }));
+  FakeWebSocket.last.deliver(publication({ topic: "b", since: "e-104", recovered: true }));
   expect(client.position).toBe("e-100");
-  FakeWebSocket.last.say(publication({ topic: "b", position: "e-110" }));
+  FakeWebSocket.last.deliver(publication({ topic: "b", position: "e-110" }));
   expect(client.position).toBe("e-110");
 });
 
@@ -73,9 +73,9 @@ test("a topic that was catching up resumes from its own position", async () => {
   FakeWebSocket.last.welcome({ position: "e-100" });
   void client.subscribe("b", { since: "e-10" });
   await settled();
-  // In one frame: what follows the reply must find it settled.
+  // In one frame, because messages after the reply must find the subscription settled.
   const { id } = FakeWebSocket.last.commands.at(-1) ?? {};
-  FakeWebSocket.last.say(
+  FakeWebSocket.last.deliver(
     { type: "reply", id, ok: true, recovered: true, position: "e-10" },
     publication({ topic: "b", since: "e-20", recovered: true }),
   );
@@ -92,35 +92,35 @@ test("a topic that was catching up resumes from its own position", async () => {
   await settled();
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: false });
 
-  FakeWebSocket.last.say(publication({ topic: "b", position: "e-121" }));
+  FakeWebSocket.last.deliver(publication({ topic: "b", position: "e-121" }));
   expect(client.position).toBe("e-121");
 });
 
 test("after a reconnect a partly lost publication is delivered to the subscriptions that lack it, and to no other", async () => {
   const { client, publications } = await record({ topics: ["a.b", "a.*", ">"] });
   FakeWebSocket.last.welcome();
-  FakeWebSocket.last.say(copy("a.*", "e-11", "e-10.1"), copy(">", "e-11", "e-10.2"), copy("a.b", "e-11"));
-  FakeWebSocket.last.say(copy("a.*", "e-12", "e-11.1000000000"));
+  FakeWebSocket.last.deliver(copy("a.*", "e-11", "e-10.1"), copy(">", "e-11", "e-10.2"), copy("a.b", "e-11"));
+  FakeWebSocket.last.deliver(copy("a.*", "e-12", "e-11.1000000000"));
   expect(client.position).toBe("e-11.1000000000");
   FakeWebSocket.last.end();
   await reconnected();
 
   expect(query().get("since")).toBe("e-11.1000000000");
   FakeWebSocket.last.welcome({ position: "e-11.1000000000", recovered: true });
-  FakeWebSocket.last.say(copy(">", "e-12", "e-11.2000000000"), copy("a.b", "e-12"));
+  FakeWebSocket.last.deliver(copy(">", "e-12", "e-11.2000000000"), copy("a.b", "e-12"));
   const received = publications.map(({ subscription, position }) => `${subscription} ${position}`);
   expect(received.slice(3)).toEqual(["a.* e-12", "> e-12", "a.b e-12"]);
   expect(client.position).toBe("e-12");
 });
 
-test("the reply to a ping moves the position of all topics on", async () => {
+test("the reply to a ping advances the position of all topics", async () => {
   const { client } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome({ position: "e-11" });
   void client.subscribe("b");
   await settled();
   FakeWebSocket.last.reply("subscribe", { ok: true, position: "e-11" });
 
-  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-12" });
+  FakeWebSocket.last.deliver({ type: "reply", id: "ping", ok: true, position: "e-12" });
   FakeWebSocket.last.end();
   await reconnected();
 
@@ -128,7 +128,7 @@ test("the reply to a ping moves the position of all topics on", async () => {
   expect(query().getAll("topic")).toEqual(["a", "b"]);
 });
 
-test("subscribe with since restarts a known topic from there, and leaves the others alone", async () => {
+test("subscribe with since restarts a known topic from there, and no other", async () => {
   const { client, publications } = await record({ topics: ["a", "b"] });
   FakeWebSocket.last.welcome({ position: "e-10" });
   const again = client.subscribe("a", { since: "e-2" });
@@ -138,7 +138,7 @@ test("subscribe with since restarts a known topic from there, and leaves the oth
     { command: "subscribe", topic: "a", since: "e-2" },
   ]);
   // From the previous subscription: it advances the connection, but not the position from which this topic restarts.
-  FakeWebSocket.last.say(publication({ topic: "a", position: "e-11" }));
+  FakeWebSocket.last.deliver(publication({ topic: "a", position: "e-11" }));
   expect(client.position).toBe("e-11");
   FakeWebSocket.last.end();
   await reconnected();
@@ -149,7 +149,10 @@ test("subscribe with since restarts a known topic from there, and leaves the oth
   expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a", since: "e-2" }]);
   FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-11" });
   expect(await again).toEqual({ recovered: true });
-  FakeWebSocket.last.say(publication({ topic: "a", position: "e-3" }), publication({ topic: "a", position: "e-11" }));
+  FakeWebSocket.last.deliver(
+    publication({ topic: "a", position: "e-3" }),
+    publication({ topic: "a", position: "e-11" }),
+  );
   expect(publications.map(({ position }) => position)).toEqual(["e-11", "e-3", "e-11"]);
 });
 
@@ -163,7 +166,7 @@ test("the last since wins over replies to earlier subscribe commands", async () 
   ];
   await settled();
   const ids = FakeWebSocket.last.commands.flatMap(({ id, command }) => (command === "subscribe" ? [id] : []));
-  for (const id of ids.slice(0, 2)) FakeWebSocket.last.say({ type: "reply", id, ok: true, recovered: true });
+  for (const id of ids.slice(0, 2)) FakeWebSocket.last.deliver({ type: "reply", id, ok: true, recovered: true });
   FakeWebSocket.last.end();
   await reconnected();
 

@@ -1,11 +1,11 @@
 import { isAfter } from "./position.ts";
 
-/** How far a client has read the history, over all its live subscriptions. Workers send them in one order. */
+/** Position of a client in the history, over all its live subscriptions. Workers deliver these in one order. */
 export class Progress {
   #position: string | undefined;
   /**
-   * Position of the user's publications while they catch up after a refresh command. Workers do not mark the end of that,
-   * so that only the reply to a ping ends it.
+   * Position of the user's publications while they catch up after a refresh command. Workers do not mark the end of
+   * that, so that only the reply to a ping ends it.
    */
   userSince: string | undefined;
 

@@ -1,16 +1,19 @@
 /**
- * By default workers close a connection for good when it sends more than 100 commands in a second. The worst second is the
- * one after a network stall: the worker receives MAX_UNANSWERED, AT_ONCE and PER_SECOND commands in it.
+ * By default workers close a connection for good when it sends more than 100 commands in a second. The worst second is
+ * the one after a network stall: the worker receives MAX_UNANSWERED, AT_ONCE and PER_SECOND commands in it.
  */
 const PER_SECOND = 35;
 const AT_ONCE = 30;
 const MAX_UNANSWERED = 30;
 const STEP_MS = 250;
+/** Maximum size of waiting commands, in characters. The overhead of each keeps their number near 1,000, or 30 s. */
+const MAX_WAITING = 1_048_576;
+const OVERHEAD = 1_000;
 
 type Waiting = { readonly size: number; resolve(): void };
 
 /** Limits the rate of the commands of one connection, and keeps their order. */
-export class Pacer {
+export class RateLimiter {
   readonly #waiting: Waiting[] = [];
   #waitingSize = 0;
   #allowance = AT_ONCE;
@@ -19,16 +22,18 @@ export class Pacer {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
 
-  /** Total size of the waiting commands. */
-  get waitingSize(): number {
-    return this.#waitingSize;
+  /** Whether a command of this size, in characters, may wait. */
+  hasRoom(size: number): boolean {
+    return this.#waitingSize === 0 || this.#waitingSize + size + OVERHEAD <= MAX_WAITING;
   }
 
   /**
-   * Resolves when the command may be sent, or when the pacer is stopped. `answered` must be called once for each turn, when
-   * the command has its reply or has failed.
+   * Resolves when the command may be sent, or when the limiter is stopped. `answered` must be called once for each
+   * call, when the command has its reply or has failed.
    */
-  turn(size = 0): Promise<void> {
+  wait(contentSize?: number): Promise<void> {
+    // Commands without content may always wait.
+    const size = contentSize === undefined ? 0 : contentSize + OVERHEAD;
     return new Promise((resolve) => {
       this.#waiting.push({ size, resolve });
       this.#waitingSize += size;

@@ -37,13 +37,13 @@ test("a connection of ten seconds resets the backoff, a shorter one does not", a
 
 test("the client does not reconnect before the delay, and reports the reason", async () => {
   const { client, states } = await record();
-  FakeWebSocket.last.end(1012, "the worker is restarting, come back");
+  FakeWebSocket.last.end(1012, "worker restarting, reconnect");
 
   expect(states.at(-1)).toEqual({
     state: "waiting",
     retryInMs: 1_000,
     code: 1012,
-    reason: "the worker is restarting, come back",
+    reason: "worker restarting, reconnect",
   });
   await vi.advanceTimersByTimeAsync(999);
   expect(FakeWebSocket.all).toHaveLength(1);
@@ -79,7 +79,7 @@ test("the client resumes all subscriptions from the last position, recovered or 
   void client.subscribe("b.>");
   await settled();
   FakeWebSocket.last.reply("subscribe");
-  FakeWebSocket.last.say(publication({ topic: "a", position: "e-12" }), publication({ topic: "a" }));
+  FakeWebSocket.last.deliver(publication({ topic: "a", position: "e-12" }), publication({ topic: "a" }));
   FakeWebSocket.last.end();
   void client.subscribe("c");
   await client.unsubscribe("a");
@@ -185,7 +185,7 @@ test("after 25 seconds without a message the client pings, and reconnects after 
   const { states } = await record();
   FakeWebSocket.last.welcome();
   await vi.advanceTimersByTimeAsync(20_000);
-  FakeWebSocket.last.say(publication({}));
+  FakeWebSocket.last.deliver(publication({}));
   await vi.advanceTimersByTimeAsync(24_999);
   expect(FakeWebSocket.last.sent).toEqual([]);
   await vi.advanceTimersByTimeAsync(1);
@@ -199,11 +199,11 @@ test("after 25 seconds without a message the client pings, and reconnects after 
   await vi.advanceTimersByTimeAsync(1);
 
   const [first] = FakeWebSocket.all;
-  expect(states.at(-1)).toMatchObject({ state: "waiting", code: 1006, reason: "the worker does not answer" });
+  expect(states.at(-1)).toMatchObject({ state: "waiting", code: 1006, reason: "the worker does not reply" });
   expect(first?.closedWith).toBeUndefined();
   await vi.advanceTimersByTimeAsync(1_000);
   FakeWebSocket.last.welcome();
-  first?.say(publication({}));
+  first?.deliver(publication({}));
   first?.end(4400);
   expect(states.at(-1)).toMatchObject({ state: "open" });
 });

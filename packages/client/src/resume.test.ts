@@ -11,12 +11,12 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** There is no room in this one but for short topics: the others are always followed by commands. */
-const URL_WITH_LITTLE_ROOM = `ws://edge.example/?page=${"x".repeat(1_100)}`;
+/** Has room for short topics only, so that the others are always subscribed by commands. */
+const URL_WITH_LITTLE_ROOM = `ws://pusher.example/?page=${"x".repeat(1_100)}`;
 const long = (name: string) => `${name}.${"x".repeat(200)}`;
 const TOPICS = ["a", long("b")];
 const LATE = ["c", long("d")];
-/** Initial and later subscriptions, which overlap: a topic has none, one or several of them. */
+/** Initial and later subscriptions. They overlap, so that a topic has none, one or several. */
 const SUBSCRIPTIONS = [...TOPICS, "*"];
 const LATE_SUBSCRIPTIONS = [...LATE, long("*")];
 
@@ -36,7 +36,7 @@ test("wherever connections break, each subscription receives its durable publica
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), async (steps) => {
       const log: Logged[] = [{ sequence: 1, topic: "a" }];
-      const followed = new Set(SUBSCRIPTIONS);
+      const subscribed = new Set(SUBSCRIPTIONS);
       /** Number of restarts of each subscription. */
       const restarts = new Map<string, number>();
       const { client, publications } = await record({ url: URL_WITH_LITTLE_ROOM, topics: SUBSCRIPTIONS, since: "e-0" });
@@ -58,28 +58,28 @@ test("wherever connections break, each subscription receives its durable publica
         else if (each.kind === "read") worker.readCommands();
         else if (each.kind === "drop") await drop();
         else if (each.kind === "restart") {
-          const topic = [...followed][each.at % followed.size] ?? "";
+          const topic = [...subscribed][each.at % subscribed.size] ?? "";
           restarts.set(topic, (restarts.get(topic) ?? 0) + 1);
           client.subscribe(topic, { since: "e-0" }).catch(() => {});
         } else {
           const topic = LATE_SUBSCRIPTIONS[each.at % LATE_SUBSCRIPTIONS.length] ?? "";
-          // Only on a connection: what is subscribed without one goes on from where that was lost.
-          if (client.address !== undefined && !followed.has(topic)) {
-            followed.add(topic);
+          // Only on a connection, because a subscription without one resumes from the position of the lost connection.
+          if (client.address !== undefined && !subscribed.has(topic)) {
+            subscribed.add(topic);
             client.subscribe(topic, { since: "e-0" }).catch(() => {});
           }
         }
         await settled();
       }
       await drop();
-      for (let turn = 0; turn < 10_000 && (turn < 20 || !worker.isIdle); turn++) {
+      for (let step = 0; step < 10_000 && (step < 20 || !worker.isIdle); step++) {
         worker.readCommands();
-        worker.catchUp(5, turn);
+        worker.catchUp(5, step);
         worker.arrive(5);
         await settled();
       }
 
-      for (const name of followed) {
+      for (const name of subscribed) {
         const copies = publications.filter(({ subscription, topic }) => (subscription ?? topic) === name);
         const got = copies.map(({ position = "" }) => Number(position.slice("e-".length)));
         const expected = log.filter(({ topic }) => matchesTopic(name, topic)).map(({ sequence }) => sequence);

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { WebSocket as NodeWebSocket } from "ws";
 import type { WebSocketConstructor } from "./index.ts";
 
-test("a page that uses it loads less than 6 KB more, and nothing of anybody else", async () => {
+test("the client adds less than 6 KB to a page, and no dependency", async () => {
   const { outputFiles, metafile } = await build({
     entryPoints: [fileURLToPath(new URL("index.ts", import.meta.url))],
     bundle: true,
@@ -24,7 +24,7 @@ test("a page that uses it loads less than 6 KB more, and nothing of anybody else
   for (const file of Object.keys(metafile.inputs)) expect(file).toContain("packages/client/src/");
 });
 
-test("the WebSockets of browsers and of ws are what it takes", () => {
+test("the WebSockets of browsers and of ws have the expected type", () => {
   const sockets: WebSocketConstructor[] = [NodeWebSocket, globalThis.WebSocket];
   expect(sockets).toHaveLength(2);
 });

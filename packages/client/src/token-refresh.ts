@@ -1,6 +1,6 @@
 import type { TokenSource } from "./token.ts";
 
-/** Timers cannot wait longer than 2^31 ms; a token that lasts longer is refreshed after this. */
+/** Maximum delay of a refresh, because timers cannot wait longer than 2^31 ms. */
 const LONGEST_MS = 2_000_000_000;
 const SHORTEST_MS = 1_000;
 /** Delay for a token that has expired by this clock: the worker closes the connection if it has. */
@@ -12,7 +12,7 @@ export class TokenRefresh {
   readonly #send: (token: string) => Promise<unknown>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Number of starts and stops. A refresh that began before the last of them is ignored. */
-  #turn = 0;
+  #generation = 0;
 
   /** `send` sends a token to the worker and rejects when the worker refuses it. */
   constructor(tokens: TokenSource, send: (token: string) => Promise<unknown>) {
@@ -24,29 +24,29 @@ export class TokenRefresh {
     this.stop();
     const { isRenewable, expiresInMs } = this.#tokens;
     if (!isRenewable || expiresInMs === Number.POSITIVE_INFINITY) return;
-    const turn = this.#turn;
-    this.#timer = setTimeout(() => void this.#refresh(turn), delayMs(expiresInMs));
+    const generation = this.#generation;
+    this.#timer = setTimeout(() => void this.#refresh(generation), delayMs(expiresInMs));
   }
 
   stop(): void {
-    this.#turn++;
+    this.#generation++;
     clearTimeout(this.#timer);
   }
 
-  async #refresh(turn: number): Promise<void> {
+  async #refresh(generation: number): Promise<void> {
     try {
       const token = await this.#tokens.fetch();
-      if (this.#turn !== turn || token === undefined) return;
+      if (this.#generation !== generation || token === undefined) return;
       await this.#send(token);
       this.#tokens.accept(token);
     } catch {
       // Retried until the token expires. Then the worker closes with 4401, and the next connection uses a new token.
     }
-    if (this.#turn === turn) this.start();
+    if (this.#generation === generation) this.start();
   }
 }
 
-/** A minute before the end, or a fifth of a short life. */
+/** Returns the delay until a minute before the expiry, or a fifth of a short lifetime before it. */
 function delayMs(expiresInMs: number): number {
   if (expiresInMs <= 0) return OVERDUE_MS;
   const ahead = Math.min(60_000, expiresInMs * 0.2);

@@ -103,7 +103,7 @@ test("an expired token without a callback closes the client", async () => {
   expect(states.at(-1)).toMatchObject({ state: "closed", code: 4401 });
 });
 
-test("a token that is still good serves for the next connection too", async () => {
+test("a valid token is used for the next connection too", async () => {
   const ask = issuer(3_600);
   await record({ token: ask });
   for (let at = 0; at < 5; at++) {
@@ -130,7 +130,7 @@ test("a token about to expire is not used for another connection", async () => {
   expect(ask).toHaveBeenCalledTimes(2);
 });
 
-test("when no token can be had it tries again later, and says so", async () => {
+test("without a token the client retries later, and reports the reason", async () => {
   const ask = issuer(600);
   ask.mockRejectedValueOnce(new Error("offline"));
   const { states } = await record({ token: ask });
@@ -141,7 +141,7 @@ test("when no token can be had it tries again later, and says so", async () => {
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
-test("a clock that is wrong by hours neither renews without end nor too late", async () => {
+test("a clock that is wrong by hours renews neither endlessly nor too late", async () => {
   const skewed = vi.fn(async () => token({ iat: nowSeconds() - 7_200, exp: nowSeconds() - 6_600 }));
   await record({ token: skewed });
   FakeWebSocket.last.welcome();
@@ -151,7 +151,7 @@ test("a clock that is wrong by hours neither renews without end nor too late", a
   expect(refreshes()).toHaveLength(1);
 });
 
-test("a token whose end is unknown, far away or absent is left alone", async () => {
+test("a token without a near expiry is not refreshed", async () => {
   for (const ask of [async () => "opaque", async () => token({}), async () => token({ exp: "x" }), () => "h..s"]) {
     await record({ token: ask });
     FakeWebSocket.last.welcome();
@@ -166,7 +166,7 @@ test("a token whose end is unknown, far away or absent is left alone", async () 
   expect(refreshes()).toHaveLength(0);
 });
 
-test("a client that was closed while it asked for a token does not connect", async () => {
+test("a client that is closed while it waits for a token does not connect", async () => {
   let give: (token: string) => void = () => {};
   const { client } = await record({ token: () => new Promise((resolve) => (give = resolve)) });
   client.close();
@@ -204,7 +204,10 @@ test("a callback that returns no token connects without one, and one that return
   }
 
   const { states } = await record({ token: async () => ({ token: "t" }) as unknown as string });
-  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "no token: TypeError: token is no text: object" });
+  expect(states.at(-1)).toMatchObject({
+    state: "waiting",
+    reason: "no token: TypeError: token must be a string, not object",
+  });
 });
 
 test("a refresh does not wait behind publications", async () => {
@@ -266,7 +269,7 @@ test("publications of the user that catch up after the first command are resumed
   FakeWebSocket.last.welcome({ recovered: true });
   await settled();
   FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
-  FakeWebSocket.last.say(user({ since: "e-5", recovered: true }), user({ position: "e-9" }));
+  FakeWebSocket.last.deliver(user({ since: "e-5", recovered: true }), user({ position: "e-9" }));
   expect(client.position).toBe("e-9");
   FakeWebSocket.last.end();
   await reconnected();
@@ -276,7 +279,7 @@ test("publications of the user that catch up after the first command are resumed
   expect(refreshes()).toMatchObject([{ since: "e-5" }]);
 
   FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-5" });
-  FakeWebSocket.last.say({ type: "reply", id: "ping", ok: true, position: "e-10" });
+  FakeWebSocket.last.deliver({ type: "reply", id: "ping", ok: true, position: "e-10" });
   FakeWebSocket.last.end();
   await reconnected();
   FakeWebSocket.last.welcome({ recovered: true });
@@ -284,7 +287,7 @@ test("publications of the user that catch up after the first command are resumed
   expect(refreshes()).toMatchObject([{ since: "e-10" }]);
 });
 
-test("a first command with a refused token asks for another token, one that cannot be checked is repeated", async () => {
+test("a first command with a refused token requests another token; one that cannot be verified is retried", async () => {
   const ask = vi.fn(async () => "x".repeat(5_000));
   const { states } = await record({ token: ask });
   for (const [code, calls] of [

@@ -1,4 +1,6 @@
-/** A token, or a callback that returns one. The client calls it again when the last token expires soon or was refused. */
+/**
+ * A token, or a callback that returns one. The client calls it again when the last token expires soon or was refused.
+ */
 export type TokenOption = string | (() => string | Promise<string>);
 
 /** Minimum remaining lifetime of a token that is used for a new connection. */
@@ -6,7 +8,7 @@ const WORTH_USING_MS = 10_000;
 /** Maximum duration of a token callback: the server of the application may never answer. */
 const FETCH_TIMEOUT_MS = 10_000;
 
-/** Keeps the token between connections, so that clients who all reconnect do not all ask for a new one. */
+/** Keeps the token between connections, so that clients that all reconnect do not all request a new one. */
 export class TokenSource {
   readonly #option: TokenOption | undefined;
   #token: string | undefined;
@@ -67,11 +69,13 @@ export class TokenSource {
 /** Checks a token of a caller without types. Undefined, null and empty text mean that there is no token. */
 function checked(token: unknown): string | undefined {
   if (token === undefined || token === null || token === "") return undefined;
-  if (typeof token !== "string") throw new TypeError(`token is no text: ${typeof token}`);
+  if (typeof token !== "string") throw new TypeError(`token must be a string, not ${typeof token}`);
   return token;
 }
 
-/** Returns the lifetime of a new token. A token that is not a JWT never expires here; the worker refuses it if need be. */
+/**
+ * Returns the lifetime of a new token. A token that is not a JWT never expires here; the worker refuses it if need be.
+ */
 function lifetimeMs(token: string): number {
   const { exp, iat } = claimsOf(token);
   if (typeof exp !== "number") return Number.POSITIVE_INFINITY;

@@ -3,6 +3,7 @@ import type { ReceivedPublication } from "./messages.ts";
 import { isAfter, isLater } from "./position.ts";
 import type { Progress } from "./progress.ts";
 
+/** Result of a subscription. */
 export type Subscribed = {
   /** `true`: nothing published durably since `since` is missing. `false`: that cannot be proven. `null`: no `since`. */
   readonly recovered: boolean | null;
@@ -14,12 +15,12 @@ type Settle = { resolve(subscribed: Subscribed): void; reject(error: FanwireErro
 export class Topic {
   readonly name: string;
   /**
-   * Its own position, while it still catches up from one: it must then resume from there and not from the position of the
-   * connection, which the other topics have moved on.
+   * Position of this topic while it catches up. A reconnect must resume the topic from there, and not from the position
+   * of the connection, which other topics advance.
    */
   since: string | undefined;
   /** Whether the worker of the current connection has subscribed to it. */
-  isFollowed = false;
+  isSubscribed = false;
   #subscribed: Promise<Subscribed>;
   #settle: Settle;
   /** Newest position received, and the newest received before the current connection. */
@@ -66,9 +67,12 @@ export class Topic {
     this.#subscribed.then(resolve, reject);
   }
 
-  /** The worker follows it. `position`: where it begins; it has one of its own until it has caught up. */
-  followed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
-    this.isFollowed = true;
+  /**
+   * Must be called when the worker has subscribed. `position` is the start of the replay, until the topic has caught
+   * up.
+   */
+  onSubscribed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
+    this.isSubscribed = true;
     if (this.startsOver) this.startOver();
     this.#earlier = "none";
     this.since = position;
@@ -77,7 +81,7 @@ export class Topic {
 
   /** Must be called when the connection is lost. */
   disconnected(): void {
-    this.isFollowed = false;
+    this.isSubscribed = false;
     if (this.startsOver) this.startOver();
     else this.#seen = this.#last;
   }
@@ -154,7 +158,7 @@ export class Topics {
 
   /** Must be called when the client has received everything up to the position of the connection. */
   caughtUp(): void {
-    for (const topic of this.#topics.values()) if (topic.isFollowed && !topic.startsOver) topic.since = undefined;
+    for (const topic of this.#topics.values()) if (topic.isSubscribed && !topic.startsOver) topic.since = undefined;
   }
 
   /** Records a publication in `progress`. Returns false when this copy was received before. */

@@ -17,7 +17,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const QUIET_MS = 25_000;
 const PONG_TIMEOUT_MS = 10_000;
 
-/** Maximum characters of a frame that several commands share: workers limit the size of frames, and frames per second. */
+/**
+ * Maximum characters of a frame that several commands share: workers limit the size of frames, and frames per second.
+ */
 const MAX_SHARED_FRAME = 16_384;
 
 export const PING_ID = "ping";
@@ -25,7 +27,7 @@ const PING = JSON.stringify({ id: PING_ID, command: "ping" });
 const ABNORMAL = 1006;
 
 /** One WebSocket connection: parses frames into messages, and detects a worker that does not answer. */
-export class Link {
+export class Transport {
   readonly #socket: WebSocketLike;
   readonly #onEnd: (code: number, reason: string) => void;
   #timer: ReturnType<typeof setTimeout>;
@@ -98,7 +100,7 @@ export class Link {
   #ping(): void {
     this.#isQuiet = false;
     this.send(PING);
-    this.#restartTimer(PONG_TIMEOUT_MS, () => this.abandon("the worker does not answer"));
+    this.#restartTimer(PONG_TIMEOUT_MS, () => this.abandon("the worker does not reply"));
   }
 
   #restartTimer(delayMs: number, onTime: () => void): void {

@@ -60,7 +60,7 @@ test("an open connection is pinged once, and replaced when the worker does not a
   expect(FakeWebSocket.last.commands).toEqual([{ id: "ping", command: "ping" }]);
 
   await vi.advanceTimersByTimeAsync(10_000);
-  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "the worker does not answer" });
+  expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "the worker does not reply" });
 });
 
 test("a connection that the back/forward cache has closed is replaced at once", async () => {

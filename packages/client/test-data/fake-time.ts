@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, vi } from "vitest";
 import { FakeWebSocket } from "./fake-web-socket.ts";
 
-/** For all tests of a file: fake timers, backoff delays of their whole bound, and no socket of an earlier test. */
+/** Sets up all tests of a file: fake timers, maximum backoff delays, and no socket of an earlier test. */
 export function useFakeTime(options: { readonly now?: number } = {}): void {
   beforeEach(() => {
     vi.useFakeTimers(options);

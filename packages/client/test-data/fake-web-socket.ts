@@ -8,16 +8,16 @@ type Events = {
   error: unknown;
 };
 
-/** A WebSocket whose worker is the test. */
+/** A WebSocket for which the test plays the worker. */
 export class FakeWebSocket implements WebSocketLike {
   static readonly all: FakeWebSocket[] = [];
-  /** Whether heartbeats are answered, unseen by the test. */
+  /** Whether pings are answered without the test. */
   static answersPings = true;
-  /** Whether other commands are answered with ok as well, at the end of the tick. */
+  /** Whether other commands are answered with ok too, at the end of the tick. */
   static answersCommands = false;
   readonly url: URL;
   readonly protocol: string | string[];
-  /** Frames that this side has sent. */
+  /** Frames sent by the client. */
   readonly sent: string[] = [];
   closedWith: number | undefined | "open" = "open";
   readonly #listeners: { [Type in keyof Events]?: (event: Events[Type]) => void } = {};
@@ -41,21 +41,21 @@ export class FakeWebSocket implements WebSocketLike {
   send(frame: string): void {
     if (this.closedWith !== "open") throw new Error("sent on a closed socket");
     const { command, id } = frame.includes("\n") ? {} : JSON.parse(frame);
-    if (command === "ping" && FakeWebSocket.answersPings) this.say({ type: "reply", id, ok: true });
+    if (command === "ping" && FakeWebSocket.answersPings) this.deliver({ type: "reply", id, ok: true });
     else this.sent.push(frame);
     if (FakeWebSocket.answersCommands) queueMicrotask(() => this.#answer(frame));
   }
 
   #answer(frame: string): void {
-    for (const line of frame.split("\n")) this.say({ type: "reply", id: JSON.parse(line).id, ok: true });
+    for (const line of frame.split("\n")) this.deliver({ type: "reply", id: JSON.parse(line).id, ok: true });
   }
 
   close(code?: number): void {
     this.closedWith = code;
   }
 
-  /** The worker says this, in one frame. */
-  say(...messages: (object | string)[]): void {
+  /** Sends messages of the worker in one frame. */
+  deliver(...messages: (object | string)[]): void {
     const lines = messages.map((message) => (typeof message === "string" ? message : JSON.stringify(message)));
     this.#listeners.message?.({ data: lines.join("\n") });
   }
@@ -64,14 +64,14 @@ export class FakeWebSocket implements WebSocketLike {
     this.#listeners.message?.({ data: new ArrayBuffer(3) });
   }
 
-  /** The connection ends. */
+  /** Ends the connection. */
   end(code = 1006, reason = ""): void {
     this.#listeners.error?.({});
     this.#listeners.close?.({ code, reason });
   }
 
   welcome(more: object = {}): void {
-    this.say({ type: "welcome", connection: "k3v9q0xa.17", position: "e-10", recovered: null, ...more });
+    this.deliver({ type: "welcome", connection: "k3v9q0xa.17", position: "e-10", recovered: null, ...more });
   }
 
   get commands(): Record<string, unknown>[] {
@@ -81,7 +81,7 @@ export class FakeWebSocket implements WebSocketLike {
   /** Answers the last command of this kind. */
   reply(command: string, more: object = { ok: true }): void {
     const { id } = this.commands.findLast((sent) => sent.command === command) ?? {};
-    this.say({ type: "reply", id, ...more });
+    this.deliver({ type: "reply", id, ...more });
   }
 }
 
@@ -92,13 +92,13 @@ export type Recorded = {
   readonly refused: string[];
 };
 
-/** A client of fake sockets that remembers what it was told; its first socket has been asked for. */
+/** Returns a client of fake sockets, with its first socket open, and records its callbacks. */
 export async function record(options: Partial<ClientOptions> = {}): Promise<Recorded> {
   const publications: Publication[] = [];
   const states: ClientState[] = [];
   const refused: string[] = [];
   const client = connect({
-    url: "ws://edge.example/",
+    url: "ws://pusher.example/",
     WebSocket: FakeWebSocket,
     onPublication: (publication) => publications.push(publication),
     onState: (state) => states.push(state),
@@ -109,13 +109,13 @@ export async function record(options: Partial<ClientOptions> = {}): Promise<Reco
   return { client, publications, states, refused };
 }
 
-/** Time passes until it has connected again. */
+/** Advances the time until the client has reconnected. */
 export async function reconnected(): Promise<void> {
   const count = FakeWebSocket.all.length;
   while (FakeWebSocket.all.length === count) await vi.advanceTimersToNextTimerAsync();
 }
 
-/** Promises and what they cause have settled; no time has passed. */
+/** Settles all promises without advancing the time. */
 export async function settled(): Promise<void> {
   await vi.advanceTimersByTimeAsync(0);
 }

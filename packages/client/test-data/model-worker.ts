@@ -10,25 +10,25 @@ type Copy = {
   readonly resume?: string;
 };
 
-/** Marks what a subscription that catches up receives: its position is its own. */
+/** Marks a publication of a subscription that catches up, whose position is its own. */
 function ofItsOwn({ position, resume, ...copy }: Copy): Copy {
   return { ...copy, ...(position !== undefined && { since: position }) };
 }
 
-/** What was missed and still has to be sent, and what was live meanwhile and is held back. */
+/** Missed publications that are not sent yet, and live ones that are held back meanwhile. */
 type CatchingUp = { readonly topics: Set<string>; missed: Copy[]; heldBack: Copy[]; readonly isOne: boolean };
 
 /**
- * What a worker sends on one connection, as docs/protocol.md has it. Its log is whole, so all can be proven. Each
- * subscription that catches up holds back what is live for it alone; commands are read once the connection itself has
- * caught up; the wire is cut anywhere.
+ * Sends what a worker sends on one connection, as docs/protocol.md describes it. Its history is complete, so every
+ * recovery is proven. Each subscription that catches up holds back its own live publications. Commands are read once
+ * the connection has caught up. The connection may be cut anywhere.
  */
 export class ModelWorker {
   readonly #socket: FakeWebSocket;
   readonly #log: readonly Logged[];
   readonly #topics: Set<string>;
   readonly #wire: object[];
-  /** The connection's own comes first. */
+  /** The subscription of the connection comes first. */
   readonly #catchingUp: CatchingUp[] = [];
   #hasRecovered = false;
   #commandsRead = 0;
@@ -83,7 +83,7 @@ export class ModelWorker {
     }
   }
 
-  /** Sends a part of what one of those that catch up has missed; after the last part, what was held back. */
+  /** Sends a part of the missed publications of one subscription; after the last part, those held back. */
   catchUp(count: number, at: number): void {
     const index = this.#hasRecovered ? at % Math.max(this.#catchingUp.length, 1) : 0;
     const chosen = this.#catchingUp[index];
@@ -96,10 +96,10 @@ export class ModelWorker {
     this.#hasRecovered = true;
   }
 
-  /** Up to `count` messages arrive in one frame. */
+  /** Delivers up to `count` messages in one frame. */
   arrive(count: number): void {
     const messages = this.#wire.splice(0, count);
-    if (messages.length > 0) this.#socket.say(...messages);
+    if (messages.length > 0) this.#socket.deliver(...messages);
   }
 
   get #position(): string {
@@ -138,7 +138,7 @@ function copiesOf({ sequence, topic }: Logged, subscriptions: Iterable<string>):
   });
 }
 
-/** Orders subscriptions; another order than that of their names. */
+/** Orders subscriptions differently than by name. */
 function tagOf(subscription: string): string {
   const codes = [...subscription].slice(0, 3).map((letter) => String(255 - letter.charCodeAt(0)).padStart(3, "0"));
   return codes.join("").padEnd(10, "0");

@@ -9,7 +9,7 @@ test("a reason fits into a close frame", () => {
   for (const { reason } of Object.values(closeCodes)) expect(Buffer.byteLength(reason)).toBeLessThanOrEqual(123);
 });
 
-test("a lost connection is worth coming back for, a protocol error is not", () => {
+test("clients reconnect after a lost connection, not after a protocol error", () => {
   expect(closeAdvice(1006)).toBe("reconnect");
   expect(closeAdvice(1001)).toBe("reconnect");
   expect(closeAdvice(4503)).toBe("reconnect");

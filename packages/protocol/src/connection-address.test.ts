@@ -8,7 +8,7 @@ import {
   workerIdFrom,
 } from "./connection-address.ts";
 
-test("a worker id is 8 letters and digits beginning with a letter, whatever the random numbers", () => {
+test("any random numbers give a worker id of 8 letters and digits that begins with a letter", () => {
   const almostOne = 1 - Number.EPSILON;
   fc.assert(
     fc.property(
@@ -33,12 +33,12 @@ test("an address round-trips", () => {
   );
 });
 
-test("a Workerman worker is told from one of ours", () => {
+test("Workerman worker ids differ from ours", () => {
   expect(parseConnectionAddress("0.2")).toEqual({ workerId: "0", connectionId: 2 });
   expect([isWorkerId("0"), isWorkermanWorkerId("0"), isWorkermanWorkerId("abcd1234")]).toEqual([false, true, false]);
 });
 
-test("malformed addresses are none", () => {
+test("malformed addresses are refused", () => {
   const malformed = [
     "",
     ".",
@@ -63,7 +63,7 @@ test("malformed addresses are none", () => {
   for (const text of malformed) expect(parseConnectionAddress(text), text).toBeUndefined();
 });
 
-test("whatever a client says, it is an address only as we write it", () => {
+test("any text parses to an address only if it is the canonical form", () => {
   const addressLike = fc.string({ unit: fc.constantFrom(..."az019.*> -+e\n"), maxLength: 14 });
 
   fc.assert(

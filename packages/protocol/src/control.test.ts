@@ -4,7 +4,7 @@ import { controlRequest } from "./control.ts";
 import { isName } from "./names.ts";
 import { isTopicPattern } from "./topics.ts";
 
-test("whatever is asked of a worker, what is read of it holds legal names and numbers only", () => {
+test("any parsed control request holds only legal names and numbers", () => {
   const name = fc.oneof(
     fc.constantFrom("a", "a.*", ">", "a.>.b", "", "\ud800"),
     fc.string({ unit: "binary" }),

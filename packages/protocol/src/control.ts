@@ -6,7 +6,7 @@ import { isTopicPattern } from "./topics.ts";
 const topic = z.string().refine(isTopicPattern);
 const user = z.string().refine(isName);
 
-/** What may be asked of a worker on its control subject. Requests and replies are JSON. */
+/** Request to a worker on its control subject. Requests and replies are JSON. */
 export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("describe") }),
   z.object({ command: z.literal("find-connection"), connectionId: z.int().positive() }),
@@ -16,9 +16,9 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({
     command: z.literal("find-user"),
     user,
-    /** Address of the connection after which to begin, in the order of addresses. */
+    /** Address of the connection after which the page begins, in the order of addresses. */
     after: z.string().refine(isAddress).optional(),
-    /** Most connections to describe; 100 when absent. */
+    /** Maximum number of connections in the reply; 100 when absent. */
     limit: z.int().nonnegative().optional(),
   }),
   z.object({ command: z.literal("close-user"), user }),
@@ -27,7 +27,7 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("count-subscribers"), topic }),
   z.object({
     command: z.literal("has-ended"),
-    /** As in the announcement of the worker that it is about. */
+    /** Process from the announcement of the worker in question. */
     process: z.string(),
   }),
   z.object({
@@ -38,9 +38,11 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({
     command: z.literal("receipt"),
     id: z.string(),
-    /** Where in the history it stands that the answer waits for, by log subject; a live publication has come before its request. */
+    /**
+     * Stored publications for which the reply waits, by history subject. Live publications arrive before their request.
+     */
     stored: z.array(z.object({ subject: z.string(), position: z.string() })),
-    /** How long the answer may wait for that. */
+    /** Maximum wait for the stored publications, in milliseconds. */
     waitMs: z.int().positive(),
   }),
 ]);
@@ -51,21 +53,21 @@ function isAddress(text: string): boolean {
 }
 
 /**
- * What a worker says of itself, unasked. `here`: at its start, before it has any connection, and whenever it is connected to NATS
- * again. `ended`: all of its connections are closed and there will be no others, so that nobody has their addresses any more.
+ * Announcement of a worker. `here`: sent at its start, before it has any connection, and after each reconnect to NATS.
+ * `ended`: all of its connections are closed and it accepts no others, so their addresses are no longer valid.
  */
 export const announcement = z.object({
   worker: z.string().refine(isWorkerId),
   state: z.enum(["here", "ended"]),
-  /** Which process it is, for those on the same machine. */
+  /** Identity of its process, for other processes of the same machine. */
   process: z.string().optional(),
 });
 export type Announcement = z.infer<typeof announcement>;
 
-/** Answer to `has-ended`: whether the process exists no more; null when the worker that answers cannot know. */
+/** Reply to `has-ended`: whether the process no longer exists; null when the replying worker cannot know. */
 export const endedReply = z.object({ worker: z.string(), hasEnded: z.boolean().nullable() });
 
-/** Answer to `recall-worker`: what the worker that answers has received from the other one. */
+/** Reply to `recall-worker`: what the replying worker has received from the other one. */
 export const recallReply = z.object({
   worker: z.string(),
   /**
@@ -75,12 +77,12 @@ export const recallReply = z.object({
   state: z.enum(["here", "ended", "unknown", "unsure"]),
   /** As in its announcement. */
   process: z.string().optional(),
-  /** How long nothing has been received from it. */
+  /** Time since the last message from it, in milliseconds. */
   silentMs: z.number().nonnegative().optional(),
 });
 export type RecallReply = z.infer<typeof recallReply>;
 
-/** One worker, as `GET /v1/cluster` shows it, and which process it is. */
+/** One worker, as `GET /v1/cluster` shows it, and the identity of its process. */
 export const workerDescription = z.object({
   id: z.string(),
   host: z.string(),
@@ -91,7 +93,7 @@ export const workerDescription = z.object({
   /** Whole seconds since the worker started. */
   uptimeSeconds: z.number(),
   connections: z.int(),
-  /** Averages over the last ten seconds or so. */
+  /** Averages over about ten seconds. */
   rates: z.object({
     publicationsPerSecond: z.number(),
     deliveriesPerSecond: z.number(),
@@ -105,56 +107,58 @@ export type WorkerDescription = z.infer<typeof workerDescription>;
 export const connectionDescription = z.object({
   address: z.string(),
   protocol: z.enum(["raw", "fanwire.v1", "sse"]),
-  /** The application's identity, from its token. */
+  /** The user's id in the application, from the token. */
   user: z.string().optional(),
-  /** Topics and patterns it follows. */
+  /** Topics and patterns to which it is subscribed. */
   topics: z.array(z.string()),
-  /** How many more it follows, when they are too many for one answer. */
+  /** Number of further topics, when they do not all fit into one reply. */
   omittedTopics: z.int().optional(),
   remoteAddress: z.string(),
   /** ISO 8601, UTC. */
   openedAt: z.string(),
-  /** Bytes handed to the connection that the network has not taken yet. */
+  /** Bytes written to the connection that the network has not accepted yet. */
   unsentBytes: z.int(),
 });
 export type ConnectionDescription = z.infer<typeof connectionDescription>;
 
-/** Answer to `find-connection` and `close-connection`: the connection (as it was), or null when there is none. */
+/** Reply to `find-connection` and `close-connection`: the connection as it was, or null when there is none. */
 export const connectionReply = z.object({ connection: connectionDescription.nullable() });
 
-/** What became of `follow` and `unfollow`. */
+/** Reply to `subscribe` and `unsubscribe`. */
 export const subscribeReply = z.object({ outcome: z.enum(["done", "topic-limit", "gone"]) });
 
-/** Answer to all commands about a user: how many connections it has, or had, on the worker that answers. */
+/** Reply to all commands about a user: the number of its connections on the replying worker. */
 export const userReply = z.object({
   worker: z.string(),
   count: z.int(),
-  /** Answer to `find-user`: a page of them, in the order of their numbers. */
+  /** Reply to `find-user`: a page of the connections, in the order of their numbers. */
   connections: z.array(connectionDescription),
-  /** Whether there are more of them behind the page. */
+  /** Whether there are more connections after the page. */
   hasMore: z.boolean(),
 });
 export type UserReply = z.infer<typeof userReply>;
 
-/** Answer to `count-followers`: connections on the worker that answers which a publication to the topic reaches. */
+/** Reply to `count-subscribers`: connections of the replying worker that a publication to the topic reaches. */
 export const followersReply = z.object({ worker: z.string(), connections: z.int() });
 
-/** Answer to `receipt`: who on the worker that answers got the publications with that id, once for each subscription. */
+/**
+ * Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription.
+ */
 export const receiptReply = z.object({
   worker: z.string(),
-  /** Connections it was handed to that hold nothing unsent. */
+  /** Connections that have nothing unsent after it. */
   delivered: z.int(),
-  /** Connections that hold it, or what came before it, because they read slowly. */
+  /** Slow consumers: connections with unsent bytes of it, or of earlier publications. */
   buffered: z.int(),
-  /** False: something has not come, or is not remembered; more may have got it, or will. */
+  /** False: the worker has not received a publication, or no longer remembers it. The counts may be too low. */
   isFinal: z.boolean(),
 });
 export type ReceiptReply = z.infer<typeof receiptReply>;
 
 /**
- * What became of a publication to one connection. `delivered`: handed to the network whole. `buffered`: accepted, waiting
- * in the worker's memory because the connection reads slowly. `forwarded`: handed to a Workerman worker, which does not say
- * whether it has the connection. `gone`: no such connection, or it reads too slowly to keep.
+ * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
+ * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
+ * that it has the connection. `gone`: there is no such connection, or it was closed because it reads too slowly.
  */
 export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "gone"]) });
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

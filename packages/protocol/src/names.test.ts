@@ -13,7 +13,7 @@ test("a name is 1 to 255 bytes of UTF-8", () => {
   expect(isName("\ud83d")).toBe(false);
 });
 
-test("a header value holds no control character and no outer space", () => {
+test("a header value has no control character and no outer space", () => {
   for (const text of ["order.created", "событие", "a b"]) expect(isHeaderName(text), text).toBe(true);
   for (const text of ["", " a", "a ", "a\r\nExcept: x", "a\u0000", "\u0085"])
     expect(isHeaderName(text), text).toBe(false);

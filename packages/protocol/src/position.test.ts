@@ -20,7 +20,7 @@ test("the position of a copy lies between those of two publications, also as a n
   expect(Number(position.split("-")[1])).toBeCloseTo(6.0123456789);
 });
 
-test("malformed positions are none", () => {
+test("malformed positions are refused", () => {
   for (const text of [
     "",
     "-",
@@ -39,7 +39,7 @@ test("malformed positions are none", () => {
   }
 });
 
-test("whatever a client says, it is a position only as we write it", () => {
+test("any text parses to a position only if it is the canonical form", () => {
   const positionLike = fc.string({ unit: fc.constantFrom(..."az09-. +eE\n\0ж"), maxLength: 40 });
 
   fc.assert(

@@ -1,12 +1,15 @@
-/** Where a reader stands in the history; written `<epoch>-<sequence>`, or between two sequences `<epoch>-<sequence>.<copy>`. */
+/**
+ * Position of a reader in the history, written `<epoch>-<sequence>`, or between two sequences
+ * `<epoch>-<sequence>.<copy>`.
+ */
 export type Position = {
-  /** Names one life of the stream: a recreated stream has another epoch, and old sequences mean nothing in it. */
+  /** Identifies the stream. A recreated stream has another epoch, in which old sequences are meaningless. */
   readonly epoch: string;
-  /** The reader has everything up to this sequence of the stream; 0 before the first. */
+  /** Sequence of the stream up to which the reader has everything; 0 before the first. */
   readonly sequence: number;
   /**
-   * Ten digits. The reader also has some copies of the publication after `sequence`, which several of its subscriptions
-   * bring: those with this tag or a lower one.
+   * Ten digits. Several subscriptions of the reader match the publication after `sequence`. The reader has the copies
+   * with this tag or a lower one.
    */
   readonly copy?: string;
 };
@@ -17,7 +20,7 @@ export function formatPosition({ epoch, sequence, copy }: Position): string {
   return copy === undefined ? `${epoch}-${sequence}` : `${epoch}-${sequence}.${copy}`;
 }
 
-/** `undefined` for anything {@link formatPosition} never writes. */
+/** Parses a position; returns `undefined` for text that {@link formatPosition} never writes. */
 export function parsePosition(text: string): Position | undefined {
   const [, epoch, digits, copy] = POSITION.exec(text) ?? [];
   const sequence = Number(digits);

@@ -1,17 +1,17 @@
 import type { ConnectionAddress } from "./connection-address.ts";
 import type { Target } from "./target.ts";
 
-/** One accepted message: who it is for, what it says. */
+/** One accepted message with its target. */
 export type Publication = {
   readonly target: Target;
-  /** Bytes, delivered as they are: a text frame when they are valid UTF-8, else a binary one. */
+  /** Delivered unchanged: as a text frame if it is valid UTF-8, else as a binary frame. */
   readonly content: Uint8Array;
-  /** The application's name for it; absent means `message`. */
+  /** Name of the event; `message` when absent. */
   readonly event?: string;
-  /** The publisher's own id for it. */
+  /** The publisher's own id of the publication. */
   readonly id?: string;
-  /** Under which id its receipt will be asked for, if it will. */
+  /** Id of its receipt, if the publisher asked for one. */
   readonly receipt?: string;
-  /** A connection that must not get it, though the target includes it. */
+  /** Connection that must not receive it, although the target includes it. */
   readonly except?: ConnectionAddress;
 };

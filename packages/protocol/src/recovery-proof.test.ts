@@ -10,14 +10,14 @@ const replay = (change: Partial<Replay> & { readonly at?: number } = {}): Replay
   ...change,
 });
 
-test("fewer publications than the limit, from a part of the history that is whole, prove it", () => {
+test("a replay below the limit per subject is complete if nothing after its position was dropped", () => {
   expect(missingReason(replay())).toBeUndefined();
   expect(missingReason(replay({ counts: new Map() }))).toBeUndefined();
   expect(missingReason(replay({ at: 4 }))).toBeUndefined();
   expect(missingReason(replay({ at: 50, counts: new Map() }))).toBeUndefined();
 });
 
-test("another life of the history proves nothing", () => {
+test("a position of another epoch proves nothing", () => {
   expect(missingReason(replay({ since: { epoch: "e2", sequence: 10 } }))).toBe("recreated");
 });
 
@@ -26,11 +26,11 @@ test("a gap between the position and the first publication stored proves nothing
   expect(missingReason(replay({ at: 0, counts: new Map() }))).toBe("expired");
 });
 
-test("a position the history has not reached proves nothing", () => {
+test("a position beyond the end proves nothing", () => {
   expect(missingReason(replay({ at: 51, counts: new Map() }))).toBe("recreated");
 });
 
-test("as many publications of a subject as are kept prove nothing, unless the one at the position is of it and stored", () => {
+test("a replay at the limit per subject proves nothing, unless the publication at the position is of that subject and stored", () => {
   const counts = new Map([["a", 3]]);
 
   expect(missingReason(replay({ counts }))).toBe("over-subject-limit");
@@ -41,7 +41,7 @@ test("as many publications of a subject as are kept prove nothing, unless the on
   );
 });
 
-test("what the history dropped after the position counts, unless it is known to have been of others", () => {
+test("publications dropped after the position count, unless they are known to be of other subjects", () => {
   expect(missingReason(replay({ at: 3, droppedNothing: true }))).toBeUndefined();
   expect(missingReason(replay({ at: 3, droppedNothing: true, counts: new Map([["a", 3]]) }))).toBe(
     "over-subject-limit",
@@ -55,14 +55,16 @@ test("an empty history is complete from its beginning", () => {
   expect(missingReason({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), history: empty })).toBeUndefined();
 });
 
-test("all gone by age is complete only for who had the last", () => {
+test("when all publications have expired, only a reader of the last one is complete", () => {
   const gone = { epoch: "e1", firstSequence: 51, lastSequence: 50, maxPerSubject: 3 };
 
   expect(missingReason(replay({ at: 50, counts: new Map(), history: gone }))).toBeUndefined();
   expect(missingReason(replay({ at: 49, counts: new Map(), history: gone }))).toBe("expired");
 });
 
-/** What JetStream keeps: at most `maxPerSubject` of each subject and `maxTotal` of all, the oldest dropped first. */
+/**
+ * Model of JetStream: keeps at most `maxPerSubject` of each subject and `maxTotal` of all, the oldest dropped first.
+ */
 function modelOf(published: readonly string[], maxPerSubject: number, maxTotal: number): ReadonlySet<number> {
   const kept = new Map<number, string>();
   for (const [at, subject] of published.entries()) {
@@ -75,7 +77,7 @@ function modelOf(published: readonly string[], maxPerSubject: number, maxTotal: 
   return new Set(kept.keys());
 }
 
-test("over random histories: never a false yes, and no only where the rule says so", () => {
+test("random histories: never falsely complete, and incomplete only according to the rule", () => {
   const history = fc.record({
     published: fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 40 }),
     maxPerSubject: fc.integer({ min: 1, max: 8 }),

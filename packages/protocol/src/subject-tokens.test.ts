@@ -21,7 +21,7 @@ test("any name round-trips", () => {
   );
 });
 
-test("two names never meet", () => {
+test("two names never share a token", () => {
   fc.assert(
     fc.property(anyName, anyName, (one, other) => {
       expect(encodeToken(one) === encodeToken(other)).toBe(one === other);
@@ -30,7 +30,7 @@ test("two names never meet", () => {
   );
 });
 
-test("no name makes a wildcard, a separator or an empty token", () => {
+test("no name becomes a wildcard, a separator or an empty token", () => {
   fc.assert(
     fc.property(anyName, (name) => {
       expect(encodeToken(name)).toMatch(/^[A-Za-z0-9_=-]+$/);
@@ -39,13 +39,13 @@ test("no name makes a wildcard, a separator or an empty token", () => {
   );
 });
 
-test("a token that encoding never writes is no name", () => {
+test("a token that encoding never writes is refused", () => {
   for (const token of ["", "==", "=4", "=4g", "=2e", "=41", "a.b", "*", ">", "=FF", "=D1", "é", "a b"]) {
     expect(decodeToken(token), token).toBeUndefined();
   }
 });
 
-test("whatever decodes encodes to itself again", () => {
+test("any decoded token encodes to itself", () => {
   const tokenLike = fc.string({ unit: fc.constantFrom(..."=ABF0129ab.*>"), maxLength: 12 });
 
   fc.assert(
@@ -57,7 +57,7 @@ test("whatever decodes encodes to itself again", () => {
   );
 });
 
-test("a name of bytes becomes the token of the text whose UTF-8 form it is", () => {
+test("a name of bytes has the token of the text with that UTF-8 form", () => {
   fc.assert(
     fc.property(anyName, (name) => {
       expect(encodeByteToken(Buffer.from(name).toString("latin1"))).toBe(encodeToken(name));
@@ -66,7 +66,7 @@ test("a name of bytes becomes the token of the text whose UTF-8 form it is", () 
   );
 });
 
-test("two names of bytes never meet, UTF-8 or not", () => {
+test("two names of bytes never share a token, UTF-8 or not", () => {
   const anyBytes = fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
 
   fc.assert(

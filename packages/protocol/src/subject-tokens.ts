@@ -1,13 +1,14 @@
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What an empty name becomes: NATS has no empty tokens. */
+/** Token of an empty name, because NATS has no empty tokens. */
 const EMPTY_TOKEN = "=";
 const PLAIN_TOKEN = /^[A-Za-z0-9_-]+$/;
 
 /**
- * Writes any well-formed name as one NATS token: `[A-Za-z0-9_-]` stay, every other byte of the UTF-8 form becomes `=XX`.
- * Injective and reversible, so two names never meet and no name can hold a dot or a wildcard. Valid in KV keys too.
+ * Encodes any well-formed name as one NATS token: `[A-Za-z0-9_-]` stay, every other byte of the UTF-8 form becomes
+ * `=XX`. The encoding is reversible, so two names never collide, and no token holds a dot or a wildcard. Valid in KV
+ * keys too.
  */
 export function encodeToken(name: string): string {
   if (name === "") return EMPTY_TOKEN;
@@ -18,7 +19,7 @@ export function encodeToken(name: string): string {
   return token;
 }
 
-/** As {@link encodeToken}, of a name that is bytes: a string with one character for each, none above 0xFF. */
+/** Like {@link encodeToken}, for a name of bytes: a string with one character per byte, none above 0xFF. */
 export function encodeByteToken(bytes: string): string {
   if (bytes === "") return EMPTY_TOKEN;
   if (PLAIN_TOKEN.test(bytes)) return bytes;
@@ -32,7 +33,7 @@ function encodeByte(byte: number): string {
   return isPlain(byte) ? String.fromCharCode(byte) : `=${byte.toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
-/** The name behind a token, or `undefined` for text that {@link encodeToken} never writes. */
+/** Decodes a token; returns `undefined` for text that {@link encodeToken} never writes. */
 export function decodeToken(token: string): string | undefined {
   if (token === EMPTY_TOKEN) return "";
   if (token === "") return undefined;
@@ -53,7 +54,7 @@ export function decodeToken(token: string): string | undefined {
   return decodeUtf8(bytes);
 }
 
-/** The byte of the `=XX` at `at`. A byte that needs no escape is refused escaped: each name has one token only. */
+/** Decodes the `=XX` at `at`. Refuses an escaped byte that needs no escape, so that each name has only one token. */
 function escapedByte(token: string, at: number): number | undefined {
   const hex = token.slice(at + 1, at + 3);
   if (!/^[0-9A-F]{2}$/.test(hex)) return undefined;

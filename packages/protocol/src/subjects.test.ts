@@ -68,7 +68,7 @@ test("the history's subjects, stream and filters are those of the design", () =>
   expect(subjects.historyFilter({ kind: "user", user: "*" })).toBe("fanwire.history.user.=2A");
 });
 
-test("any durable target round-trips through its log subject, which is its live one under another branch", () => {
+test("any durable target round-trips through its history subject, which is its live subject in another branch", () => {
   fc.assert(
     fc.property(target, (wanted) => {
       fc.pre(wanted.kind !== "connection");
@@ -83,7 +83,7 @@ test("any durable target round-trips through its log subject, which is its live 
   );
 });
 
-test("what is not the history's has no place in it", () => {
+test("subjects outside of the history have no history subject", () => {
   for (const subject of [
     "fanwire.history.connection.abcd1234.1",
     "fanwire.history.",
@@ -118,7 +118,7 @@ test("no legal name produces a wildcard or leaves its branch", () => {
   );
 });
 
-test("a pattern's subject stays below the topics and holds no other wildcard than its own", () => {
+test("a pattern's subject stays below the topics and has no wildcards except its own", () => {
   fc.assert(
     fc.property(text.filter(isTopicPattern), (pattern) => {
       const tokens = subjects.liveTopics(pattern).split(".");
@@ -178,7 +178,7 @@ test("any pattern round-trips through its subject", () => {
   }
 });
 
-test("what no target builds parses to nothing", () => {
+test("a subject that no target builds is refused", () => {
   const others = [
     "fanwire.live",
     "fanwire.live.",
@@ -201,13 +201,13 @@ test("what no target builds parses to nothing", () => {
   for (const subject of others) expect(subjects.parseLive(subject), subject).toBeUndefined();
 });
 
-test("a prefix is plain tokens", () => {
+test("a prefix consists of plain tokens", () => {
   expect(new Subjects("acme.prod").live({ kind: "everyone" })).toBe("acme.prod.live.all");
   for (const prefix of ["", ".", "a.", "a..b", "a.*", ">", "a b", "щ"])
     expect(() => new Subjects(prefix)).toThrow(RangeError);
 });
 
-test("a subject that anybody made up parses to a target only if that target builds it", () => {
+test("an invented subject parses to a target only if that target builds it", () => {
   const tokens = fc.oneof(
     fc.constantFrom("all", "topic", "user", "connection", "*", ">", "", "=2A", "abcd1234", "7"),
     text,

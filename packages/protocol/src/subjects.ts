@@ -3,42 +3,44 @@ import { decodeToken, encodeByteToken, encodeToken } from "./subject-tokens.ts";
 import type { DurableTarget, Target } from "./target.ts";
 import { decodeTopic, decodeTopicPattern, encodeTopic, encodeTopicPattern } from "./topics.ts";
 
-/** First token(s) of every subject when `FANWIRE_PREFIX` says nothing else. */
+/** First token of every subject when `FANWIRE_PREFIX` is not set. */
 export const DEFAULT_PREFIX = "fanwire";
 
 /**
- * Longest token that says a channel's name; longer names are hashed. NATS ends a connection that sends a line of over 4,096
- * bytes, and a queue's token is also the name of its consumer, for which JetStream allows 255.
+ * Maximum length of a token that contains a channel's name; longer names are hashed. NATS closes a connection that
+ * sends a line of over 4,096 bytes. A queue's token is also the name of its consumer, for which JetStream allows 255.
  */
 const MAX_CHANNEL_TOKEN = 200;
-/** No encoded name begins like this: in those, two hexadecimal digits follow each `=`. */
+/** No encoded name begins like this, because two hexadecimal digits follow each `=` there. */
 const HASHED = "==";
 
-/** A prefix is one or more plain tokens, so that it can neither hold a wildcard nor need an encoding. */
+/** Whether the text is one or more plain tokens, which hold no wildcard and need no encoding. */
 export function isPrefix(text: string): boolean {
   return text.length <= 100 && /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text);
 }
 
 /**
  * Every NATS subject of a cluster. Subjects are built and parsed here and nowhere else.
- * Arguments are legal names (checked where they enter the system); a legal name can leave its branch in no way.
+ * Arguments are legal names, checked where they enter the system. No legal name leads out of its branch.
  */
 export class Subjects {
-  /** Everything that happens in the cluster: `nats sub 'fanwire.>'`. */
+  /** All subjects of the cluster, for example `fanwire.>`. */
   readonly everything: string;
-  /** Asks every worker; each answers. */
+  /** Requests to all workers; each replies. */
   readonly allWorkers: string;
-  /** Workers tell here that they are there, and that they have ended. */
+  /** Workers announce here that they have started or ended. */
   readonly announcements: string;
-  /** Every item of every Workerman Channel queue. */
+  /** All items of all Workerman Channel queues. */
   readonly channelQueues: string;
+  /** Name of the JetStream stream of the queue items. */
+  readonly channelQueueStream: string;
   /** Name of the JetStream stream that keeps durable publications. */
   readonly historyStream: string;
   /** Name of the JetStream stream that keeps the last publication of each subject. */
   readonly lastStream: string;
-  /** Everything the history keeps, whoever it is for. */
+  /** All subjects under which the history stores publications. */
   readonly allHistory: string;
-  /** Everything that is heard at once, whoever it is for: where the history republishes to. */
+  /** All live subjects, to which the history also republishes. */
   readonly allLive: string;
 
   readonly #live: string;
@@ -56,75 +58,80 @@ export class Subjects {
     this.#worker = `${prefix}.control.worker.`;
     this.#channel = `${prefix}.channel.`;
     this.channelQueues = `${this.#channel}queue.>`;
-    this.historyStream = `${prefix.toUpperCase().replaceAll(".", "_")}_HISTORY`;
+    const streamPrefix = prefix.toUpperCase().replaceAll(".", "_");
+    this.channelQueueStream = `${streamPrefix}_CHANNEL_QUEUES`;
+    this.historyStream = `${streamPrefix}_HISTORY`;
     this.lastStream = `${this.historyStream}_LAST`;
     this.allHistory = `${this.#history}>`;
     this.allLive = `${this.#live}>`;
   }
 
-  /** Where a publication to `target` is heard at once. */
+  /** Returns the subject of live publications to `target`. */
   live(target: Target): string {
     return this.#live + branch(target);
   }
 
-  /** Where a publication to `target` is stored; the history republishes it to {@link live}. */
+  /** Returns the subject of durable publications to `target`. The history republishes them to {@link live}. */
   history(target: DurableTarget): string {
     return this.#history + branch(target);
   }
 
-  /** What the history keeps for `target`, whose topic may be a pattern: that of all topics it matches. */
+  /** Returns a filter of the history for `target`, whose topic may be a pattern. */
   historyFilter(target: DurableTarget): string {
     return target.kind === "topic" ? `${this.#history}topic.${encodeTopicPattern(target.topic)}` : this.history(target);
   }
 
-  /** All topics that `pattern` matches. */
+  /** Returns the live subject of all topics that `pattern` matches. */
   liveTopics(pattern: string): string {
     return `${this.#live}topic.${encodeTopicPattern(pattern)}`;
   }
 
-  /** All connections of one worker, be it ours or a Workerman one. */
+  /** Returns the live subject of all connections of one worker, ours or a Workerman one. */
   liveConnections(workerId: string): string {
     return `${this.#live}connection.${workerId}.*`;
   }
 
-  /** Asks one worker. */
+  /** Returns the subject of requests to one worker. */
   worker(workerId: string): string {
     return this.#worker + workerId;
   }
 
   /**
-   * Carries the events, round-robin events or queue items of one Workerman Channel name. Names are bytes, here a string
-   * with one character for each. A very long one is told by its hash, so that who reads must check the name itself.
+   * Returns the subject of the events, round-robin events or queue items of one Workerman Channel name. Names are
+   * bytes, here a string with one character per byte. A very long name is replaced by its hash, so readers must check
+   * the name.
    *
-   * @param hash of such a string, in hexadecimal: long enough that two names never meet by chance, 100 characters at most.
+   * @param hash returns a hash of such a string in hexadecimal, free of collisions and at most 100 characters long.
    */
   channel(kind: "event" | "loop" | "queue", name: string, hash: (name: string) => string): string {
     return `${this.#channel}${kind}.${channelToken(name, hash)}`;
   }
 
-  /** The topic or pattern behind a subject of {@link liveTopics}, or `undefined` for any other. */
+  /** Returns the topic or pattern of a subject of {@link liveTopics}, or `undefined` for any other subject. */
   parseLiveTopics(subject: string): string | undefined {
     const start = `${this.#live}topic.`;
     return subject.startsWith(start) ? decodeTopicPattern(subject.slice(start.length)) : undefined;
   }
 
-  /** Whose publications a live subject carries, or `undefined` for a subject that {@link live} never builds. */
+  /** Returns the target of a live subject, or `undefined` for a subject that {@link live} never builds. */
   parseLive(subject: string): Target | undefined {
     return subject.startsWith(this.#live) ? parseBranch(subject.slice(this.#live.length)) : undefined;
   }
 
-  /** Whose publications a history subject keeps, or `undefined` for a subject that {@link log} never builds. */
+  /** Returns the target of a history subject, or `undefined` for a subject that {@link history} never builds. */
   parseHistory(subject: string): DurableTarget | undefined {
     const target = subject.startsWith(this.#history) ? parseBranch(subject.slice(this.#history.length)) : undefined;
     return target?.kind === "connection" ? undefined : target;
   }
 
-  /** Where the history keeps what is heard on `liveSubject`, which may hold wildcards; `undefined` if that is no live subject. */
+  /** Returns the history subject for `liveSubject`, which may hold wildcards; `undefined` if it is no live subject. */
   historyOf(liveSubject: string): string | undefined {
     return moved(liveSubject, this.#live, this.#history);
   }
 
-  /** Where what the history keeps under `historySubject` is heard; `undefined` if that is no subject of the history. */
+  /**
+   * Returns the live subject for `historySubject`, which may hold wildcards; `undefined` if it is no history subject.
+   */
   liveOf(historySubject: string): string | undefined {
     return moved(historySubject, this.#history, this.#live);
   }

@@ -1,11 +1,11 @@
 import type { ConnectionAddress } from "./connection-address.ts";
 
-/** Who a publication is for. */
+/** Receivers of a publication. */
 export type Target =
   | { readonly kind: "everyone" }
   | { readonly kind: "topic"; readonly topic: string }
   | { readonly kind: "user"; readonly user: string }
   | { readonly kind: "connection"; readonly connection: ConnectionAddress };
 
-/** Targets whose publications can be stored: a connection is gone before anybody could come back to it. */
+/** Targets whose publications can be stored. A connection is not one, because nobody can resume it after its end. */
 export type DurableTarget = Exclude<Target, { kind: "connection" }>;

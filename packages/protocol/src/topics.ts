@@ -1,25 +1,25 @@
 import { isName } from "./names.ts";
 import { decodeToken, encodeToken } from "./subject-tokens.ts";
 
-/** Stands for exactly one token of a topic. */
+/** Matches exactly one token of a topic. */
 const ANY_TOKEN = "*";
-/** Stands for one or more tokens; only the last token of a pattern may be it. */
+/** Matches one or more tokens; only the last token of a pattern may be this. */
 const ANY_REST = ">";
 
 /**
- * A topic that publications can address: 1 to 255 bytes, tokens separated by dots (empty ones are allowed).
- * A token that is a lone wildcard makes it a pattern and no topic.
+ * Whether publications can address the text: 1 to 255 bytes, tokens separated by dots, empty tokens allowed.
+ * With a token that is a lone wildcard it is a pattern and no topic.
  */
 export function isTopic(text: string): boolean {
   return isName(text) && !text.split(".").some((token) => token === ANY_TOKEN || token === ANY_REST);
 }
 
-/** A topic in which a token may be `*` (one token) or the last may be `>` (one or more). Every topic is one. */
+/** Whether the text is a topic in which tokens may be `*` (one token) and the last may be `>` (one or more). */
 export function isTopicPattern(text: string): boolean {
   return isName(text) && !text.split(".").slice(0, -1).includes(ANY_REST);
 }
 
-/** Whether a publication to `topic` reaches a follower of `pattern`. */
+/** Whether a publication to `topic` reaches a subscriber of `pattern`. */
 export function matchesTopic(pattern: string, topic: string): boolean {
   const wanted = pattern.split(".");
   const tokens = topic.split(".");
@@ -37,12 +37,12 @@ function matchesToken(wanted: string, token: string | undefined): boolean {
   return wanted === ANY_TOKEN || wanted === token;
 }
 
-/** The tokens of a topic as they stand in a subject. */
+/** Encodes a topic as tokens of a subject. */
 export function encodeTopic(topic: string): string {
   return topic.split(".").map(encodeToken).join(".");
 }
 
-/** As {@link encodeTopic}, with wildcards left as NATS reads them. */
+/** Like {@link encodeTopic}, but keeps wildcards. */
 export function encodeTopicPattern(pattern: string): string {
   return pattern
     .split(".")
@@ -50,16 +50,16 @@ export function encodeTopicPattern(pattern: string): string {
     .join(".");
 }
 
-/** The topic behind the tokens of a subject, or `undefined` if {@link encodeTopic} never writes them. */
+/** Decodes the tokens of a subject; returns `undefined` if {@link encodeTopic} never writes them. */
 export function decodeTopic(tokens: string): string | undefined {
   const names = tokens.split(".").map(decodeToken);
-  // A decoded dot would make two subjects of one topic: within a topic, dots only separate.
+  // With a decoded dot, one topic would have two subjects. In a topic, dots only separate tokens.
   if (names.some((name) => name === undefined || name.includes("."))) return undefined;
   const topic = names.join(".");
   return isTopic(topic) ? topic : undefined;
 }
 
-/** The pattern behind the tokens of a subject, or `undefined` if {@link encodeTopicPattern} never writes them. */
+/** Decodes the tokens of a subject; returns `undefined` if {@link encodeTopicPattern} never writes them. */
 export function decodeTopicPattern(tokens: string): string | undefined {
   const names = tokens
     .split(".")
@@ -69,13 +69,13 @@ export function decodeTopicPattern(tokens: string): string | undefined {
   return isTopicPattern(pattern) ? pattern : undefined;
 }
 
-/** A name that is a lone wildcard would be read as one, and a decoded dot would make two subjects of one topic. */
+/** Refuses a lone wildcard, which would match other topics, and a dot, with which one topic would have two subjects. */
 function decodeName(token: string): string | undefined {
   const name = decodeToken(token);
   return name === undefined || name === ANY_TOKEN || name === ANY_REST || name.includes(".") ? undefined : name;
 }
 
-/** Whether some topic matches both; each is a topic or a pattern. */
+/** Whether at least one topic matches both. Each is a topic or a pattern. */
 export function patternsOverlap(one: string, other: string): boolean {
   const [a, b] = [one.split("."), other.split(".")];
   for (let at = 0; at < Math.max(a.length, b.length); at++) {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type Readiness, startAdmin } from "./admin-server.ts";
 import { createLog } from "./log.ts";
 
-test("the admin port tells liveness, readiness with its reason, and metrics", async () => {
+test("the admin port serves liveness, readiness with its reason, and metrics", async () => {
   let readiness: Readiness = { ready: false, reason: "not connected to NATS" };
   const admin = await startAdmin({
     host: "127.0.0.1",
@@ -28,7 +28,7 @@ test("the admin port tells liveness, readiness with its reason, and metrics", as
   await expect(get("/healthz")).rejects.toThrow();
 });
 
-test("a taken port is an error", async () => {
+test("startAdmin() rejects when the port is in use", async () => {
   const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
   const log = createLog("test", "silent");
   const first = await startAdmin({ host: "127.0.0.1", port: 0, source, log });
@@ -37,7 +37,7 @@ test("a taken port is an error", async () => {
   await first.stop();
 });
 
-test("beyond a hundred connections newcomers are dropped, and one is served again when another goes", async () => {
+test("beyond a hundred connections new ones are dropped, until another one closes", async () => {
   const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
   const admin = await startAdmin({ host: "127.0.0.1", port: 0, source, log: createLog("test", "silent") });
   const open = async () => {

@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Log } from "./log.ts";
 
-/** Whether the service can do its work now; if not, `reason` is for the person who looks. */
+/** Whether the service can work now. `reason` is human-readable. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
 
 export type AdminSource = {
@@ -15,11 +15,11 @@ export type Admin = { readonly port: number; stop(): Promise<void> };
 
 const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** By itself Node looks every 30 s who is late: so long a hundred who say nothing would keep health checks out. */
+/** Node's default of 30 s would let a hundred silent connections block health checks for that time. */
 const LATE_CHECK_MS = 1_000;
 
 /**
- * Serves `/healthz` (the process runs), `/readyz` (it can do its work; 503 and the reason if not) and `/metrics`.
+ * Serves `/healthz` (the process runs), `/readyz` (it can work; else 503 and the reason) and `/metrics`.
  *
  * @throws when the address cannot be bound.
  */
@@ -32,7 +32,7 @@ export async function startAdmin(options: {
   const { host, port, source, log } = options;
   const server = createServer({ connectionsCheckingInterval: LATE_CHECK_MS }, (request, response) => {
     answer(request.url ?? "/", response, source).catch((error: unknown) => {
-      log.error({ err: error }, "an admin request failed");
+      log.error({ err: error }, "admin request failed");
       if (!response.headersSent) send(response, 500, "internal error\n");
     });
   });
@@ -69,7 +69,7 @@ async function answer(url: string, response: ServerResponse, source: AdminSource
     case "/metrics":
       return send(response, 200, await source.metrics(), METRICS_CONTENT_TYPE);
     default:
-      return send(response, 404, "there is /healthz, /readyz and /metrics\n");
+      return send(response, 404, "Not found. See /healthz, /readyz and /metrics.\n");
   }
 }
 

@@ -3,7 +3,7 @@ import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { collectProcessMetrics } from "./event-loop-lag.ts";
 
-test("the lag of the event loop is told without the time between two looks at it, and anew each time", async () => {
+test("event-loop lag excludes the sample interval, and is reset by each scrape", async () => {
   const registry = new Registry();
   collectProcessMetrics(registry);
   const lag = async (figure: string) => {
@@ -18,7 +18,7 @@ test("the lag of the event loop is told without the time between two looks at it
     return lag("max");
   };
 
-  // What was due within the first tenth of a second was so late at least; the first look of all has none before it.
+  // Timers due within the first 100 ms were at least this late. The first sample has no predecessor.
   await expect.poll(lagAfterBlocking, { timeout: 10_000 }).toBeGreaterThanOrEqual(0.39);
   await expect.poll(() => lag("max"), { timeout: 10_000 }).toBeLessThan(0.39);
   const [least, longest] = [await lag("min"), await lag("max")];
@@ -27,7 +27,7 @@ test("the lag of the event loop is told without the time between two looks at it
   expect(await lag("stddev")).toBeUndefined();
 });
 
-test("all other metrics of a process are there", async () => {
+test("the other process metrics exist", async () => {
   const registry = new Registry();
   collectProcessMetrics(registry);
 

@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { LogOutput } from "./log-output.ts";
 
-test("lines that nobody reads are dropped beyond a mebibyte, and come again when somebody does", () => {
+test("unread lines beyond a mebibyte are dropped, until the reader continues", () => {
   let taken = "";
   let read = () => {};
   const stream = new Writable({
@@ -26,7 +26,7 @@ test("lines that nobody reads are dropped beyond a mebibyte, and come again when
   expect(taken.endsWith(`${line}again\n`)).toBe(true);
 });
 
-test("a stream that fails ends nobody", async () => {
+test("a stream error does not end the process", async () => {
   const stream = new Writable({ write: (_line, _encoding, done) => done(new Error("EPIPE")) });
   const failed = new Promise((resolve) => stream.once("error", resolve));
 

@@ -3,17 +3,17 @@ import type { Writable } from "node:stream";
 const MAX_UNREAD_BYTES = 1_048_576;
 
 /**
- * A destination for pino that holds up nobody: what the stream does not take is lost, beyond a mebibyte for a reader that has
- * stopped reading, and nothing is waited for at exit. Pino's own waits there, for ever, for a reader that is gone.
+ * A destination for pino that never blocks. Beyond a mebibyte of unread lines it drops further ones, and at exit it
+ * does not wait. Pino's own destination waits forever at exit for a reader that has stopped reading.
  */
 export class LogOutput {
-  /** Lines that the reader's slowness cost. */
+  /** Number of lines dropped because of a slow reader. */
   droppedLines = 0;
   readonly #stream: Writable;
 
   constructor(stream: Writable) {
     this.#stream = stream;
-    // A reader that is gone, or a full disk, is no reason to end.
+    // A closed pipe or a full disk must not end the process.
     stream.on("error", () => {});
   }
 

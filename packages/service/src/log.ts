@@ -6,7 +6,7 @@ export type Log = Logger;
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** JSON lines on standard output. Content, tokens and whole configurations are never logged. */
+/** Creates a logger of JSON lines on standard output. Callers never log content, tokens or whole configurations. */
 export function createLog(service: string, level: LogLevel): Log {
   const options: LoggerOptions = {
     level,

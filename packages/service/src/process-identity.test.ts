@@ -12,14 +12,14 @@ test.runIf(isLinux)("a process is known to run, and known to have ended when it 
   const ofChild = (started: string | undefined) => `${machine}/${child.pid}/${started}`;
 
   expect(hasProcessEnded(identifyProcess() ?? "")).toBe(false);
-  // Another process that had the number before.
+  // Another process that had the same PID before.
   expect(hasProcessEnded(ofChild(startedAt))).toBe(true);
   child.kill("SIGKILL");
   await once(child, "exit");
   expect(hasProcessEnded(ofChild("1"))).toBe(true);
 });
 
-test("of a process of another machine, or of what names none, nothing is known", () => {
+test("a process of another machine, or a malformed identity, is unknown", () => {
   for (const identity of ["other:pid:[1]/1/1", "", "a/b/c", "///", `x/${process.pid}/0`]) {
     expect(hasProcessEnded(identity), identity).toBeUndefined();
   }

@@ -1,29 +1,31 @@
 import { readFileSync, readlinkSync } from "node:fs";
 
-/** Fields of `/proc/<pid>/stat` behind the name: the state, and when the process started, in ticks since the machine did. */
+/** Fields of `/proc/<pid>/stat` after the name: the state, and the start of the process in ticks since boot. */
 const STATE = 0;
 const STARTED_AT = 19;
-/** A process that has ended and whose parent has not asked for its exit code yet. */
+/** States of an ended process whose parent has not read its exit code yet. */
 const ENDED_STATES: ReadonlySet<string> = new Set(["Z", "X"]);
 
 type Identity = { readonly machine: string; readonly pid: number; readonly startedAt: string };
 
-/** One start of one machine, and the part of its processes that see each other; `undefined` where it cannot be told. */
+/** Identifies this boot of the machine and the PID namespace; `undefined` where the system does not provide them. */
 const machineId = readMachineId();
 
-/** Names this process among all of its machine, now and later; `undefined` where the system does not tell (it is Linux that does). */
+/**
+ * Returns an identity of this process that is never reused on this machine; `undefined` on systems other than Linux.
+ */
 export function identifyProcess(): string | undefined {
   const startedAt = statFields(process.pid)?.[STARTED_AT];
   return machineId === undefined || startedAt === undefined ? undefined : `${machineId}/${process.pid}/${startedAt}`;
 }
 
-/** Whether the process that {@link identifyProcess} named exists no more; `undefined` when it cannot be told from here. */
+/** Whether the process of an {@link identifyProcess} result has ended; `undefined` when this process cannot know. */
 export function hasProcessEnded(identity: string): boolean | undefined {
   const known = parseIdentity(identity);
   if (known === undefined || known.machine !== machineId) return undefined;
   if (!isPidInUse(known.pid)) return true;
   const fields = statFields(known.pid);
-  // Other users' processes may be hidden: that the number is in use says nothing then.
+  // Processes of other users may be hidden, and then a PID in use proves nothing.
   if (fields === undefined) return undefined;
   return ENDED_STATES.has(fields[STATE] ?? "") || fields[STARTED_AT] !== known.startedAt;
 }
@@ -55,7 +57,7 @@ function isPidInUse(pid: number): boolean {
 function statFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name may hold spaces and brackets.
+    // The name may contain spaces and brackets.
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;

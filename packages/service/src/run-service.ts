@@ -7,7 +7,7 @@ import { type UnknownSetting, unknownSettings } from "./unknown-settings.ts";
 export type Running = { stop(): Promise<void> };
 
 export type Service<Config> = {
-  /** As in the name of its package: `pusher`. */
+  /** Name of its package, for example `pusher`. */
   readonly name: string;
   /** One sentence for `--help`. */
   readonly summary: string;
@@ -17,18 +17,18 @@ export type Service<Config> = {
   /** Returns warnings about a configuration that is valid but risky, one sentence each. */
   warnings?(config: Config): readonly string[];
   /**
-   * Resolves when the service is usable. `signal` aborts when a stop is asked for before that. Rejects with a ConfigError
-   * when the machine lacks something that the service needs; its message is printed as it is.
+   * Resolves when the service is usable. `signal` aborts when the process must stop before that. Rejects with a
+   * ConfigError when the machine lacks something that the service needs. Its message is printed unchanged.
    */
   start(config: Config, log: Log, signal: AbortSignal): Promise<Running>;
 };
 
 /**
- * The life of a process: `--help`, configuration, start, signals, exit code. SIGTERM and SIGINT stop it in order and
- * exit with 0; a second one ends it at once with 1. A wrong configuration or a failed start exits with 1. An unknown variable
- * with a prefix of ours is a warning, or a wrong configuration with `FANWIRE_STRICT_CONFIG=on`.
+ * Runs a service as a process: `--help`, configuration, start, signals, exit code. SIGTERM and SIGINT stop it
+ * gracefully with exit code 0, a second signal at once with 1. A wrong configuration or a failed start exits with 1. An
+ * unknown variable with one of our prefixes causes a warning, or with `FANWIRE_STRICT_CONFIG=on` a failed start.
  */
-export async function run<Config>(service: Service<Config>, env: NodeJS.ProcessEnv): Promise<void> {
+export async function runService<Config>(service: Service<Config>, env: NodeJS.ProcessEnv): Promise<void> {
   if (process.argv.includes("--help") || process.argv.includes("-h")) {
     process.stdout.write(help(service));
     return;
@@ -51,16 +51,16 @@ export async function run<Config>(service: Service<Config>, env: NodeJS.ProcessE
   } catch (error) {
     if (!stopAsked.signal.aborted) {
       if (error instanceof ConfigError) exitMisconfigured(service.name, error.message);
-      log.fatal({ err: error }, "could not start");
+      log.fatal({ err: error }, "start failed");
       process.exit(1);
     }
   }
   log.info("stopped");
-  // What is left, such as a keep-alive socket of somebody else, must not hold the process.
+  // Remaining handles, such as keep-alive sockets of clients, must not keep the process alive.
   process.exit(0);
 }
 
-/** Reads the configuration, or ends the process with one message that names everything wrong with it. */
+/** Reads the configuration, or exits with one message that names all errors in it. */
 function readConfigOrExit<Config>(
   service: Service<Config>,
   env: NodeJS.ProcessEnv,
@@ -74,7 +74,7 @@ function readConfigOrExit<Config>(
     if (!(error instanceof ConfigError)) throw error;
     complaints.unshift(error.message);
   }
-  exitMisconfigured(service.name, `${complaints.join("\n")}\nSee --help for all of them.`);
+  exitMisconfigured(service.name, `${complaints.join("\n")}\nSee --help for all variables.`);
 }
 
 /** Prints the message without a stack trace and exits with 1. */
@@ -95,7 +95,7 @@ function onceSignalled(log: Log, onFirst: () => void): Promise<void> {
     const onSignal = (name: NodeJS.Signals) => {
       signals++;
       if (signals > 1) {
-        log.warn({ signal: name }, "second signal, ending at once");
+        log.warn({ signal: name }, "second signal, exiting");
         process.exit(1);
       }
       log.info({ signal: name }, "stopping");
@@ -108,7 +108,7 @@ function onceSignalled(log: Log, onFirst: () => void): Promise<void> {
 }
 
 function exitBroken(log: Log, error: unknown): never {
-  log.fatal({ err: error }, "an error nobody handled; ending, so that a clean process takes over");
+  log.fatal({ err: error }, "unhandled error, exiting");
   process.exit(1);
 }
 

@@ -9,7 +9,7 @@ const shape = {
   MODE: setting.oneOf(["fast", "safe"], "safe").describe("The mode."),
 };
 
-test("defaults go through the same parsing as what a user writes", () => {
+test("defaults are parsed like values of users", () => {
   expect(readSettings(shape, {})).toEqual({ PORT: 80, NAMES: ["a", "b"], MODE: "safe" });
   expect(readSettings(shape, { PORT: "0", NAMES: " x ,, y", MODE: "fast", SECRET: "s" })).toEqual({
     PORT: 0,
@@ -36,7 +36,7 @@ test("an empty host counts as absent instead of meaning every interface", () => 
   expect(readSettings({ HOST: setting.host("127.0.0.1") }, { HOST: "" })).toEqual({ HOST: "127.0.0.1" });
 });
 
-test("all that is wrong is said at once, and values are not repeated", () => {
+test("one error names all wrong variables, without their values", () => {
   const read = () => readSettings(shape, { PORT: "hunter2", MODE: "loud" });
 
   expect(read).toThrow(/PORT.*\n.*MODE: must be one of fast, safe/);
@@ -48,7 +48,7 @@ test("every setting is described for --help and the README", () => {
   expect(describeSettings(shape)).toContainEqual({ name: "SECRET", default: "", description: "A secret." });
 });
 
-test("whatever the environment holds, it is read as its schema says or refused with the names of what is wrong", () => {
+test("any environment is parsed by its schema, or refused with the names of the wrong variables", () => {
   const text = fc.oneof(
     fc.constantFrom("", " ", "80", "-1", "1e3", "fast", "a,,b", "\ud800", "__proto__"),
     fc.string({ unit: "binary" }),

@@ -3,11 +3,12 @@ import { isServiceLink } from "./service-links.ts";
 
 /**
  * Building blocks for the schemas that read the environment. Each block takes text as a user would write it and has a
- * default in the same form, so that the README's table can show it. Every setting adds `.describe()`: its documentation.
+ * default in the same form, so that the README's table can show it. Every setting adds `.describe()`: its
+ * documentation.
  */
 export const setting = {
   text: (defaultText?: string) => withDefault(z.string(), defaultText),
-  /** Text or nothing: `undefined` when the variable is absent. */
+  /** Optional text; `undefined` when the variable is absent. */
   optionalText: () => z.string().min(1).optional(),
   integer: ({ min, max, default: defaultNumber }: { min: number; max: number; default?: number }) =>
     withDefault(
@@ -21,7 +22,7 @@ export const setting = {
   /** Address to listen on. Empty text, which would mean every interface, counts as absent. */
   host: (defaultHost: string) => withDefault(z.string().min(1), defaultHost),
   port: (defaultPort: number) => setting.integer({ min: 0, max: 65_535, default: defaultPort }),
-  /** Comma-separated, blanks around items dropped. Empty text is an empty list. */
+  /** Comma-separated list without blanks around items. Empty text is an empty list. */
   list: (defaultText: string) =>
     z
       .string()
@@ -40,7 +41,7 @@ function withDefault<Schema extends z.ZodType<unknown, string>>(schema: Schema, 
   return schema.prefault(defaultText as z.input<Schema>);
 }
 
-/** Says everything that is wrong with the environment, one variable a line. */
+/** Reports all errors in the environment, one variable per line. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 }
@@ -48,10 +49,10 @@ export class ConfigError extends Error {
 type SettingsShape = Record<string, z.ZodType<unknown, string | undefined>>;
 
 /**
- * Reads the variables that `shape` names. A variable set to nothing counts as absent unless its schema accepts empty
- * text, since compose files and units often pass `NAME=`. So does `PUSHER_PORT=tcp://…`, which Kubernetes writes.
+ * Reads the variables that `shape` names. An empty variable counts as absent unless its schema accepts empty text,
+ * because compose files and units often pass `NAME=`. `PUSHER_PORT=tcp://…` of Kubernetes counts as absent too.
  *
- * @throws ConfigError naming every variable that is wrong.
+ * @throws ConfigError that names every wrong variable.
  */
 export function readSettings<Shape extends SettingsShape>(
   shape: Shape,
@@ -74,7 +75,7 @@ export function readSettings<Shape extends SettingsShape>(
 
 export type SettingRow = { readonly name: string; readonly default: string; readonly description: string };
 
-/** One row for each variable, for `--help` and for the README's table. */
+/** Returns one row per variable, for `--help` and the README's table. */
 export function describeSettings(shape: SettingsShape): SettingRow[] {
   return Object.entries(shape).map(([name, schema]) => ({
     name,

@@ -17,8 +17,8 @@ const FOREIGN = [
 ];
 
 /**
- * Returns the variables that share a prefix with a known one but that no service reads, in the order of `env`. Ignores empty
- * variables, which count as absent, and those of Kubernetes and Laravel.
+ * Returns the variables that share a prefix with a known one but that no service reads, in the order of `env`. Ignores
+ * empty variables, which count as absent, and those of Kubernetes and Laravel.
  */
 export function unknownSettings(
   env: Readonly<Record<string, string | undefined>>,

@@ -1,2 +1,2 @@
-/** Version of all services of one checkout; they are released together. */
+/** Version of all services, which are released together. */
 export const VERSION = "0.1.0";

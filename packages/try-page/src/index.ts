@@ -60,7 +60,7 @@ function start(): void {
   topics.use(client);
 }
 
-/** Where a pusher of this machine is unless it was told otherwise. */
+/** Returns the URL of a pusher on this machine with its default port. */
 function guessedPusher(): string {
   return `${location.protocol.replace("http", "ws")}//${location.hostname}:4236/`;
 }

@@ -1,11 +1,11 @@
 import type { WebSocketConstructor, WebSocketLike } from "@fanwire/client";
 
-/** What a browser says of a connection that ended without a close frame. */
+/** Close event of a browser for a connection without a close frame. */
 const LOST = { code: 1006, reason: "the line was cut" };
 
-type Listener = { readonly type: string; readonly hear: (event: never) => void };
+type Listener = { readonly type: string; readonly listener: (event: never) => void };
 
-/** The network between the page and the pusher, which can be cut. Connections of its `WebSocket` go through it. */
+/** Simulates a network between page and pusher that can be cut. Connections of its `WebSocket` use it. */
 export class Line {
   readonly WebSocket: WebSocketConstructor;
   #isCut = false;
@@ -25,7 +25,7 @@ export class Line {
     return this.#isCut;
   }
 
-  /** Whoever is connected hears no more. Who connects meanwhile waits, since packets are lost and nobody refuses. */
+  /** Ends the present connection. Later connections wait, as they would while packets are lost. */
   cut(): void {
     this.#isCut = true;
     this.#socket?.lose();
@@ -42,7 +42,7 @@ export class Line {
   }
 }
 
-/** A WebSocket that is opened when there is a line. */
+/** A WebSocket that opens when the network is available. */
 class LineSocket implements WebSocketLike {
   readonly #url: string;
   readonly #protocol: string | string[];
@@ -58,7 +58,7 @@ class LineSocket implements WebSocketLike {
   open(): void {
     if (this.#isOver || this.#socket) return;
     this.#socket = new WebSocket(this.#url, this.#protocol);
-    for (const { type, hear } of this.#listeners) this.#socket.addEventListener(type, hear as EventListener);
+    for (const { type, listener } of this.#listeners) this.#socket.addEventListener(type, listener as EventListener);
   }
 
   send(text: string): void {
@@ -70,15 +70,18 @@ class LineSocket implements WebSocketLike {
     this.#socket?.close(code);
   }
 
-  addEventListener(type: string, hear: Listener["hear"]): void {
-    this.#listeners.push({ type, hear });
-    this.#socket?.addEventListener(type, hear as EventListener);
+  addEventListener(type: string, listener: Listener["listener"]): void {
+    this.#listeners.push({ type, listener });
+    this.#socket?.addEventListener(type, listener as EventListener);
   }
 
-  /** The page hears of it at once. A browser cannot drop a connection without a close frame, so the pusher does get one. */
+  /**
+   * Informs the page at once. The pusher still receives a close frame, because browsers cannot drop a connection
+   * without one.
+   */
   lose(): void {
     if (this.#isOver) return;
-    for (const { type, hear } of this.#listeners) if (type === "close") hear(LOST as never);
+    for (const { type, listener } of this.#listeners) if (type === "close") listener(LOST as never);
     this.close();
   }
 }

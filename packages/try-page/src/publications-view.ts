@@ -5,11 +5,11 @@ const MOST_ROWS = 500;
 
 const rows = element("publications", HTMLElement);
 const count = element("count", HTMLElement);
-let heard = 0;
+let received = 0;
 
 button("clear").addEventListener("click", () => {
   rows.replaceChildren();
-  heard = 0;
+  received = 0;
   count.textContent = "0";
 });
 
@@ -29,8 +29,8 @@ export function showPublication(publication: Publication): void {
     make("td", "position", position ?? "–"),
   );
   prepend(rows, row, MOST_ROWS);
-  heard++;
-  count.textContent = String(heard);
+  received++;
+  count.textContent = String(received);
 }
 
 function hexadecimal(bytes: Uint8Array): string {

@@ -15,7 +15,7 @@ const recovered = element("recovered", HTMLElement);
 const position = element("position", HTMLElement);
 const log = element("log", HTMLElement);
 
-/** The state of the client in the header, its details, and a line in the history. */
+/** Shows the state of the client in the header, with details and a line in the log. */
 export function showState(next: ClientState): void {
   state.textContent = next.state;
   state.dataset.state = next.state;

@@ -6,7 +6,7 @@ const form = element("follow-form", HTMLFormElement);
 const input = field("follow-topic");
 const list = element("topics", HTMLElement);
 
-/** What is followed; it outlives a client, so that the next one follows the same. */
+/** Subscribed topics. They outlive a client, so that the next one subscribes to the same. */
 export class TopicsView {
   readonly #topics = new Map<string, HTMLElement>();
   #client: Client | undefined;
@@ -37,7 +37,7 @@ export class TopicsView {
   #add(name: string): void {
     if (this.#topics.has(name)) return;
     const remove = make("button", "", "×");
-    remove.setAttribute("aria-label", `Follow ${name} no more`);
+    remove.setAttribute("aria-label", `Unsubscribe from ${name}`);
     remove.addEventListener("click", () => this.#remove(name));
     const entry = make("li", "", make("code", "", name), remove);
     this.#topics.set(name, entry);

@@ -203,7 +203,7 @@ export class Cluster {
   /** Returns a description from every worker that answers. */
   async #callWorkers(): Promise<WorkerDescription[]> {
     const { bus, subjects, log } = this.#parts;
-    const outcome = await bus.requestMany(subjects.allWorkers, encodeRequest({ command: "describe" }), {
+    const outcome = await bus.gather(subjects.allWorkers, encodeRequest({ command: "describe" }), {
       stallMs: GATHER_STALL_MS,
       maxWaitMs: GATHER_MAX_WAIT_MS,
     });

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage } from "@fanwire/bus";
 import type { ControlRequest, Subjects } from "@fanwire/protocol";
 
@@ -17,20 +16,15 @@ export function parseJson(message: BusMessage): unknown {
 
 type AskParts = { readonly bus: Bus; readonly subjects: Subjects; readonly timeoutMs: number };
 
-/**
- * Asks all workers, and calls `onReply` for each reply until `signal` aborts, `timeoutMs` at most. A reply without content says that
- * nobody is there to ask. Resolves with false when nobody was asked.
- */
+/** Asks all workers, and calls `onReply` for each reply until `signal` aborts, `timeoutMs` at most. Resolves with false when it cannot ask. */
 export async function askUntil(
   { bus, subjects, timeoutMs }: AskParts,
   request: ControlRequest,
   onReply: (message: BusMessage) => void,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const asking = bus.gather(subjects.allWorkers, encodeRequest(request), onReply);
-  if (asking === undefined) return false;
-  // Ends early by throwing.
-  await delay(timeoutMs, undefined, { signal }).catch(() => {});
-  asking.unsubscribe();
-  return true;
+  const options = { maxWaitMs: timeoutMs, signal, onReply };
+  const outcome = await bus.gather(subjects.allWorkers, encodeRequest(request), options);
+  // If NATS forbids the question, every worker is missing.
+  return outcome.ok || outcome.reason === "forbidden";
 }

@@ -4,6 +4,8 @@ import { DEFAULT_EVENT, formatPosition, headerNames, type Position } from "@fanw
 import type { z } from "@hono/zod-openapi";
 import type { historyReply, storedPublication } from "../routes/schemas.ts";
 
+/** The methods of the history that the publisher uses. */
+export type PublisherHistory = Pick<History, "append" | "read" | "missing" | "count" | "state" | "stop">;
 type ReadableHistory = Pick<History, "read" | "missing" | "count" | "state">;
 type HistoryRequest = {
   /** Log subject of the topic. */

@@ -1,10 +1,9 @@
-import { LateBus } from "@fanwire/bus";
+import { NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
 import { type Api, createApi } from "../app.ts";
 import { Cluster } from "../cluster/cluster-client.ts";
-import { LateHistory } from "../cluster/late-history.ts";
 import { readConfig } from "../config.ts";
 import { ApiKeys } from "../http/api-keys.ts";
 import { errors } from "../http/errors.ts";
@@ -12,13 +11,13 @@ import { JsonBodies } from "../http/json-body.ts";
 import { PublisherMetrics } from "../metrics.ts";
 import { describeApi } from "./openapi.ts";
 
-function apiWith(env: Record<string, string> = {}): Api {
+async function apiWith(env: Record<string, string> = {}): Promise<Api> {
   const config = readConfig(env);
   const log = createLog("publisher", "silent");
-  const bus = new LateBus();
+  const bus = new NatsBus({ config: config.bus, name: "test", log });
   const metrics = new PublisherMetrics(bus);
   const subjects = new Subjects();
-  const history = new LateHistory();
+  const history = await openJetStreamHistory({ bus, subjects, config: config.log, log });
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, metrics, log });
   const bodies = new JsonBodies(config, metrics);
@@ -28,8 +27,8 @@ function apiWith(env: Record<string, string> = {}): Api {
 
 const METHODS = ["get", "head", "post", "put", "delete", "patch", "options"];
 
-test("every route is described, and nothing else", () => {
-  const api = apiWith();
+test("every route is described, and nothing else", async () => {
+  const api = await apiWith();
   const paths = describeApi(api, { hasKeys: false }).paths ?? {};
 
   const described = Object.entries(paths).flatMap(([path, item]) =>
@@ -42,8 +41,8 @@ test("every route is described, and nothing else", () => {
   expect(described.sort()).toEqual([...new Set([...routed, ...heads])].sort());
 });
 
-test("the document is complete: ids are unique, references resolve, path parameters and answers are there", () => {
-  const document = describeApi(apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
+test("the document is complete: ids are unique, references resolve, path parameters and answers are there", async () => {
+  const document = describeApi(await apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
 
   expect(document.openapi).toBe("3.1.0");
   const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
@@ -63,8 +62,8 @@ test("the document is complete: ids are unique, references resolve, path paramet
   }
 });
 
-test("every operation documents the errors of any request, and every error code is documented", () => {
-  const document = describeApi(apiWith(), { hasKeys: false });
+test("every operation documents the errors of any request, and every error code is documented", async () => {
+  const document = describeApi(await apiWith(), { hasKeys: false });
 
   for (const [path, item] of Object.entries(document.paths ?? {})) {
     for (const [method, { responses }] of Object.entries(item)) {
@@ -79,9 +78,9 @@ test("every operation documents the errors of any request, and every error code 
   expect(codes.filter((code) => !described.includes(`\`${code}\``))).toEqual([]);
 });
 
-test("the security scheme is there when keys are", () => {
-  const open = describeApi(apiWith(), { hasKeys: false });
-  const closed = describeApi(apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
+test("the security scheme is there when keys are", async () => {
+  const open = describeApi(await apiWith(), { hasKeys: false });
+  const closed = describeApi(await apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
 
   expect(open.security).toBeUndefined();
   expect(JSON.stringify(open)).not.toContain("securitySchemes");
@@ -96,12 +95,12 @@ test.each([
   [{ PUBLISHER_API_KEYS: "0123456789abcdef", PUBLISHER_TRY_PAGE: "on" }, true],
   [{ PUBLISHER_TRY_PAGE: "off" }, false],
 ])("with %o the page /try is served: %s", async (env, isThere) => {
-  const api = apiWith(env);
+  const api = await apiWith(env);
 
   expect(api.routes.some(({ path }) => path.startsWith("/try"))).toBe(isThere);
   expect((await (await api.request("/docs")).text()).includes('href="try"')).toBe(isThere);
 });
 
 test.each(["client.test.ts", "index.d.ts", "..%2Fpackage.json", "nobody.ts"])("/try has no module %s", async (name) => {
-  expect((await apiWith().request(`/try/client/${name}`)).status).toBe(404);
+  expect((await (await apiWith()).request(`/try/client/${name}`)).status).toBe(404);
 });

@@ -90,8 +90,6 @@ function onRequest(message: BusMessage, parts: AnsweringParts): void {
     return;
   }
   const reply = JSON.stringify(answer(request, parts));
-  // A caller that is told of a subscription may publish to it at once: NATS must have the subscription first.
-  bus.writeHeld();
   if (Buffer.byteLength(reply) <= bus.maxPayloadBytes()) {
     message.respond(reply);
     return;

@@ -1,19 +1,19 @@
-export type Delivery = {
+export type AckSubject = {
   readonly streamSequence: number;
-  /** Counts up from 1 what the consumer has delivered. */
+  /** Number of this delivery by the consumer, from 1. */
   readonly consumerSequence: number;
-  /** How often the message was given out, this time included. */
+  /** Number of deliveries of the message, this one included. */
   readonly count: number;
   /** Milliseconds since 1970, by the clock of the NATS server. */
   readonly storedAt: number;
 };
 
 /**
- * What JetStream says about a message in the subject its acknowledgement goes to; `undefined` for any other subject:
- * `$JS.ACK.<stream>.<consumer>.<count>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, newer servers with
- * `<domain>.<account>` before the stream and more at the end.
+ * Parses the subject to which a message is acknowledged; returns `undefined` for any other subject. Its form is
+ * `$JS.ACK.<stream>.<consumer>.<count>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, newer servers
+ * with `<domain>.<account>` before the stream and more at the end.
  */
-export function parseDelivery(subject: string): Delivery | undefined {
+export function parseAckSubject(subject: string): AckSubject | undefined {
   const tokens = subject.split(".");
   if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < 9 || tokens.length === 10) return undefined;
   const at = tokens.length === 9 ? 4 : 6;

@@ -1,69 +1,73 @@
 /**
- * What the services need of NATS. Every method answers truthfully about a connection that comes and goes: nothing is
- * buffered silently while it is away.
+ * The port to NATS. It exists before the first connection: until then every method answers `unavailable`, and
+ * subscriptions begin with the connection. It buffers no publication while it is not connected.
  */
 export interface Bus {
-  /** Whether messages go to NATS and come back now; see {@link BusHealth}. */
+  /** Whether messages travel to NATS and back now; see {@link BusHealth}. */
   health(): BusHealth;
-  /** Largest content plus headers that NATS accepts, in bytes; 0 before the first connection. */
+  /** Maximum content plus headers that NATS accepts, in bytes; 0 before the first connection. */
   maxPayloadBytes(): number;
 
   /**
-   * Publishes and waits until the NATS server has it. Publications of one turn of the event loop share that round trip;
-   * those of one caller keep their order.
+   * Publishes and waits until the NATS server has the message. Publications of one event-loop tick share that round
+   * trip. The publications of one caller keep their order.
    */
   publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome>;
-  /** As {@link publish}, of many in their order, each with its outcome. A promise for each would cost more than the rest. */
+  /**
+   * Like {@link publish}, for many in order, with one outcome each. A promise for each would cost more than the rest.
+   */
   publishAll(publications: readonly BusPublication[]): Promise<PublishOutcome[]>;
   /**
-   * Publishes without waiting. `sent`: on its way, in order with all else that this bus publishes; what NATS forbids is
-   * only logged. Nothing bounds what waits for a server that is slower than its callers: who sends much asks
-   * {@link confirm} from time to time, and stops while the answer is due.
+   * Publishes without waiting, in order with everything else that this bus publishes. If NATS forbids the subject, that
+   * is only logged. The amount that waits for a slow server is not bounded, so frequent senders must call {@link
+   * confirm} regularly and pause until it resolves.
    */
   send(subject: string, content: Uint8Array, headers?: HeaderEntries): SendOutcome;
-  /** Hands over what was published and subscribed to so far, so that what is not published by the bus, as an answer, cannot overtake it. */
-  writeHeld(): void;
-  /** True once the NATS server has all that was published and subscribed to so far; false when it does not say so. */
+  /**
+   * Resolves with true once the NATS server has everything published and subscribed so far; with false when it does not
+   * confirm.
+   */
   confirm(): Promise<boolean>;
   /** Publishes and waits for the first reply. */
   request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome>;
-  /** Publishes and gathers replies until none came for `stallMs`, at most for `maxWaitMs`. */
-  requestMany(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome>;
-  /**
-   * Publishes and calls `onReply` for each reply, in order, until it is unsubscribed; a reply without content says that nobody
-   * listens. `undefined`: not sent.
-   */
-  gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined;
+  /** Publishes and gathers replies until one of the limits in {@link GatherOptions} is reached. */
+  gather(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome>;
 
   /**
-   * Calls `receiver` for each message, in the order in which NATS sends them, in the same turn of the event loop. The
-   * message is valid after the call too. An error thrown by it is logged and ends nothing.
+   * Calls `receiver` for each message, in the order in which NATS sends them, in the same event-loop tick. The message
+   * stays valid after the call. An error thrown by the receiver is logged and ends nothing.
    *
-   * Of all subscriptions in the cluster with the same `group` only one, at random, gets a message; each subscription
-   * counts, also several of one bus.
+   * NATS delivers each message to one random subscription among those with the same `group` in the cluster. Several
+   * subscriptions of one bus count separately.
    */
   subscribe(subject: string, receiver: Receiver, group?: string): BusSubscription;
 
-  /** Calls `listener` when the connection is lost and when it is back, with all subscriptions; the latter is sent at once. */
+  /**
+   * Calls `listener` when the connection is lost, and when NATS is connected again with all subscriptions. Not called
+   * for the first connection. The listener may publish at once.
+   */
   onConnection(listener: (isConnected: boolean) => void): void;
 
   traffic(): BusTraffic;
-  /** Handles what has arrived, sends what is pending, closes. May be called twice. */
+  /** Processes what has arrived, sends what is pending, and closes. May be called twice. */
   stop(): Promise<void>;
 }
 
 /** A subset of the NATS client's message, so that the hot path needs no wrapper. Reading its headers never throws. */
 export interface BusMessage {
   readonly subject: string;
-  /** Where an answer goes; "" or undefined when the sender expects none. */
+  /** Subject for the reply; "" or undefined when the sender expects none. */
   readonly reply?: string | undefined;
   readonly data: Uint8Array;
   readonly headers?: { get(name: string): string } | undefined;
-  /** False when the sender expects no reply. */
+  /**
+   * Publishes a reply, after everything that was published and subscribed before. Returns false when the sender expects
+   * none.
+   */
   respond(data: string): boolean;
 }
 
-/** An object where there are so many that a function for each would be felt. */
+/** A function, or an object where a closure for each of many subscriptions would cost memory. */
 export type Receiver = ((message: BusMessage) => void) | { receive(message: BusMessage): void };
 
 export type HeaderEntries = readonly (readonly [name: string, value: string])[];
@@ -80,7 +84,7 @@ export type BusHealth =
   | { readonly alive: true; readonly roundTripMs: number }
   | { readonly alive: false; readonly reason: string };
 
-/** `unavailable`: not sent. `unconfirmed`: sent, but the connection went before NATS said it has it. */
+/** `unavailable`: not sent. `unconfirmed`: sent, but the connection was lost before NATS confirmed. */
 export type PublishFailure = "unavailable" | "unconfirmed" | "forbidden" | "too-large";
 export type SendOutcome = "sent" | "unavailable" | "too-large";
 export type PublishOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: PublishFailure };
@@ -91,12 +95,19 @@ export type RequestOutcome =
   | { readonly ok: true; readonly message: BusMessage }
   | { readonly ok: false; readonly reason: RequestFailure };
 
-export type GatherOptions = { readonly stallMs: number; readonly maxWaitMs: number };
+export type GatherOptions = {
+  readonly maxWaitMs: number;
+  /** Also ends after this time without a reply, counted from the last one, or when nobody is subscribed. */
+  readonly stallMs?: number;
+  /** Ends when it aborts. */
+  readonly signal?: AbortSignal;
+  onReply?(message: BusMessage): void;
+};
 export type GatherOutcome =
   | { readonly ok: true; readonly messages: readonly BusMessage[] }
-  | { readonly ok: false; readonly reason: "unavailable" | "forbidden" };
+  | { readonly ok: false; readonly reason: "unavailable" | "forbidden" | "too-large" };
 
-/** Counted since the start of the process, by this side of the connection. */
+/** Counts since the start of the process, on this side of the connection. */
 export type BusTraffic = {
   readonly isConnected: boolean;
   readonly disconnects: number;

@@ -1,28 +1,28 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { SharedAnswer } from "./coalesced-request.ts";
+import { CoalescedRequest } from "./coalesced-request.ts";
 
-test("who asks together shares a request; who asks while it is on its way shares the next", async () => {
+test("simultaneous callers share a request; callers during that request share the next one", async () => {
   const waiting: ((answer: number) => void)[] = [];
-  const shared = new SharedAnswer<number>(() => new Promise((resolve) => waiting.push(resolve)));
+  const shared = new CoalescedRequest<number>(() => new Promise((resolve) => waiting.push(resolve)));
 
   const first = Promise.all([shared.get(), shared.get()]);
-  await nextTurn();
+  await nextTick();
   const second = Promise.all([shared.get(), shared.get()]);
-  await nextTurn();
+  await nextTick();
   expect(waiting.length).toBe(1);
   waiting[0]?.(1);
   expect(await first).toEqual([1, 1]);
-  await nextTurn();
+  await nextTick();
   waiting[1]?.(2);
 
   expect(await second).toEqual([2, 2]);
   expect(waiting.length).toBe(2);
 });
 
-test("a request that fails fails for those who shared it, and not for the next", async () => {
+test("a failed request fails for the callers that shared it, and not for the next ones", async () => {
   let asked = 0;
-  const shared = new SharedAnswer(async () => {
+  const shared = new CoalescedRequest(async () => {
     asked++;
     if (asked === 1) throw new Error("away");
     return asked;

@@ -1,8 +1,8 @@
 /**
- * Shares one request among callers that ask at about the same moment. A caller always gets the answer to a request that was
- * sent after its call, never to one already under way, which may have been answered before.
+ * Shares one request among callers that ask at about the same time. A caller never joins a request that is under way,
+ * because its answer may describe the time before the call.
  */
-export class SharedAnswer<Answer> {
+export class CoalescedRequest<Answer> {
   readonly #ask: () => Promise<Answer>;
   #last: Promise<unknown> = Promise.resolve();
   #next: Promise<Answer> | undefined;

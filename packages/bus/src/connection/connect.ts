@@ -8,39 +8,41 @@ import type { BusConfig } from "./settings.ts";
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 
-/** Connects, however long it takes. Rejects only when `signal` aborts or a file of the configuration cannot be read. */
+/** Connects, without a time limit. Rejects only when `signal` aborts. */
 export async function connectToNats(
-  config: BusConfig,
-  name: string,
+  options: NodeConnectionOptions,
   log: Log,
   signal: AbortSignal,
 ): Promise<NatsConnection> {
-  const options = connectionOptions(config, name);
+  const { servers } = options;
   for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
     signal.throwIfAborted();
     try {
       return await connect(options);
     } catch (error) {
-      // Without the error itself: one about a certificate carries all of it.
+      // Logs only the message, because an error about a certificate contains the whole certificate.
       const reason = error instanceof Error ? error.message : String(error);
-      log.warn({ reason, servers: config.servers }, "NATS cannot be reached yet, trying again");
+      log.warn({ reason, servers }, "NATS cannot be reached yet, trying again");
     }
     await delay(jittered(waitMs), undefined, { signal });
   }
 }
 
-/** Between half and the whole of `ms`: workers that lost one server must not come back as one. */
+/**
+ * Returns a random time between half of `ms` and `ms`, so that workers that lost one server do not reconnect at once.
+ */
 function jittered(ms: number): number {
   return ms * (0.5 + Math.random() / 2);
 }
 
 /**
- * How much one turn of the event loop publishes before it is written: by itself the client writes every 32 KiB, which
- * costs a busy channel server a third of its events per second. An option that the client has and does not declare.
+ * Bytes that one event-loop tick publishes before the client writes them. Its default of 32 KiB costs a busy channel
+ * server a third of its events per second. The client does not declare this option.
  */
 const WRITE_BYTES = { pendingLimit: 262_144 };
 
-function connectionOptions(config: BusConfig, name: string): NodeConnectionOptions {
+/** @throws when the credentials file cannot be read. */
+export function connectionOptions(config: BusConfig, name: string): NodeConnectionOptions {
   return {
     servers: [...config.servers],
     name,
@@ -49,9 +51,9 @@ function connectionOptions(config: BusConfig, name: string): NodeConnectionOptio
     maxReconnectAttempts: -1,
     ...WRITE_BYTES,
     reconnectDelayHandler: () => jittered(1_000),
-    // A server that refuses our credentials now may accept them after its next reload: never a reason to end.
+    // Refused credentials are no reason to give up, because the server may accept them after its next reload.
     ignoreAuthErrorAbort: true,
-    // A connection that died without a word is noticed after two unanswered pings.
+    // Two unanswered pings reveal a connection that died silently.
     pingInterval: 10_000,
     maxPingOut: 2,
     ...credentialOptions(config.credentials),
@@ -59,7 +61,7 @@ function connectionOptions(config: BusConfig, name: string): NodeConnectionOptio
   };
 }
 
-/** Users have their inboxes apart, so that permissions can keep what is answered to one from the others. */
+/** Returns a prefix of the user's own, so that permissions can hide the replies to one user from the others. */
 export function inboxPrefix(credentials: BusConfig["credentials"]): string {
   return credentials.kind === "user" ? `_INBOX.${encodeToken(credentials.user)}` : "_INBOX";
 }

@@ -20,14 +20,14 @@ test.each(["Trace Id: 7", "Überschrift: 7", "no colon", ": no name", "Lone\rRet
   },
 );
 
-test("of the headers that JetStream appends the last one counts, of all others the first", () => {
+test("for headers that JetStream appends the last value counts, for others the first", () => {
   const headers = block("Nats-Sequence: 5000000", "Id: 1", "Id: 2", "Nats-Sequence: 7");
 
   expect(headers.get("Nats-Sequence")).toBe("7");
   expect(headers.get("Id")).toBe("1");
 });
 
-test("the server's own answers have a status and a description", () => {
+test("replies of the server have a status and a description", () => {
   const headers = new HeaderBlock(Buffer.from("NATS/1.0 409 Consumer Deleted\r\nNats-Pending-Messages: 3\r\n\r\n"));
 
   expect([headers.status, headers.description]).toEqual([409, "Consumer Deleted"]);
@@ -35,7 +35,7 @@ test("the server's own answers have a status and a description", () => {
   expect(block("Event: a").status).toBe(0);
 });
 
-test("any bytes can be asked for any header", () => {
+test("any bytes can be searched for any header", () => {
   fc.assert(
     fc.property(fc.uint8Array(), fc.string(), (bytes, name) => {
       const headers = new HeaderBlock(bytes);

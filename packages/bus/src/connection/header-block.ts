@@ -1,6 +1,6 @@
 /**
- * The headers of one message, as bytes from anybody: a line that is no header is skipped, and nothing throws. The client's own
- * decoder refuses names with a space or a non-ASCII letter, which nats-server takes.
+ * The headers of one message, as bytes from anybody: a line that is no header is skipped, and nothing throws. The
+ * client's own decoder refuses names with a space or a non-ASCII letter, which nats-server takes.
  */
 export class HeaderBlock {
   readonly #text: string;
@@ -10,8 +10,8 @@ export class HeaderBlock {
   }
 
   /**
-   * The value of the first header with this name; "" when there is none. Of the server's own headers (`Nats-…`) the last one:
-   * JetStream appends its headers to those that a publisher made up.
+   * Returns the value of the first header with this name; "" without one. For the server's own headers (`Nats-…`) it
+   * returns the last value, because JetStream appends its headers to those of the publisher.
    */
   get(name: string): string {
     const line = `\r\n${name}:`;
@@ -22,12 +22,12 @@ export class HeaderBlock {
     return this.#text.slice(start, end < 0 ? undefined : end).trim();
   }
 
-  /** The status of a message by which the server itself answers, such as 404; 0 for any other message. */
+  /** Status of a reply by the server itself, for example 404; 0 for any other message. */
   get status(): number {
     return Number(/^NATS\/1\.0 (\d{3})/.exec(this.#text)?.[1] ?? 0);
   }
 
-  /** What the server says beside the status. */
+  /** Text of the server after the status. */
   get description(): string {
     return /^NATS\/1\.0 \d{3} ([^\r\n]*)/.exec(this.#text)?.[1] ?? "";
   }

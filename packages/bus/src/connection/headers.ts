@@ -7,12 +7,12 @@ export function encodeHeaders(entries: HeaderEntries): MsgHdrs {
   return encoded;
 }
 
-/** As {@link encodeHeaders}; `undefined` when there is nothing to say. */
+/** Like {@link encodeHeaders}; returns `undefined` without entries. */
 export function encodeOptionalHeaders(entries: HeaderEntries | undefined): MsgHdrs | undefined {
   return entries === undefined || entries.length === 0 ? undefined : encodeHeaders(entries);
 }
 
-/** Size as on the wire: a first line, one line for each header, an empty line. */
+/** Returns the size on the wire: a first line, one line per header, an empty line. */
 export function encodedHeaderBytes(headers: MsgHdrs): number {
   let bytes = "NATS/1.0\r\n\r\n".length;
   for (const [name, values] of headers) {

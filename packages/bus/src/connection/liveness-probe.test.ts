@@ -1,19 +1,19 @@
 import { expect, test } from "vitest";
-import { Probe } from "./liveness-probe.ts";
+import { LivenessProbe } from "./liveness-probe.ts";
 
-test("only what comes back counts as heard", () => {
+test("only a returned probe counts", () => {
   const clock = { ms: 100 };
   const sent: string[] = [];
-  const probe = new Probe(
+  const probe = new LivenessProbe(
     (stamp) => sent.push(stamp),
     () => clock.ms,
   );
 
   probe.sendNow();
-  expect(probe.state().heardAgoMs).toBe(Number.POSITIVE_INFINITY);
+  expect(probe.state().returnedAgoMs).toBe(Number.POSITIVE_INFINITY);
 
   clock.ms += 3;
   probe.onReturn(sent[0] ?? "");
   clock.ms += 10;
-  expect(probe.state()).toEqual({ heardAgoMs: 10, roundTripMs: 3 });
+  expect(probe.state()).toEqual({ returnedAgoMs: 10, roundTripMs: 3 });
 });

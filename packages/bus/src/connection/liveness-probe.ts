@@ -1,13 +1,13 @@
 /** The probe's view of the connection. */
-export type ProbeState = { readonly heardAgoMs: number; readonly roundTripMs: number };
+export type ProbeState = { readonly returnedAgoMs: number; readonly roundTripMs: number };
 
 const INTERVAL_MS = 1_000;
 
 /**
- * Sends a message through NATS to itself every second. An open socket proves nothing: only what comes back shows that the
- * server, our subscriptions and this process's event loop all work.
+ * Sends a message through NATS to itself every second. An open socket proves nothing: only a message that comes back
+ * shows that the server, our subscriptions and this process's event loop all work.
  */
-export class Probe {
+export class LivenessProbe {
   /** Resolves when the first probe has come back. */
   readonly firstReturn: Promise<void>;
 
@@ -15,7 +15,7 @@ export class Probe {
   readonly #send: (stamp: string) => void;
   readonly #now: () => number;
   #timer: NodeJS.Timeout | undefined;
-  #heardAt = Number.NEGATIVE_INFINITY;
+  #returnedAt = Number.NEGATIVE_INFINITY;
   #roundTripMs = 0;
 
   constructor(send: (stamp: string) => void, now: () => number = () => performance.now()) {
@@ -35,17 +35,17 @@ export class Probe {
     this.#send(String(this.#now()));
   }
 
-  /** To be called with the stamp of each probe that comes back. */
+  /** Must be called with the stamp of each probe that comes back. */
   onReturn(stamp: string): void {
     const sentAt = Number(stamp);
-    this.#heardAt = this.#now();
+    this.#returnedAt = this.#now();
     this.#onFirstReturn();
-    // One that was stuck somewhere says nothing about now, but that it came is proof enough.
-    if (Number.isFinite(sentAt)) this.#roundTripMs = Math.max(0, this.#heardAt - sentAt);
+    // A delayed probe proves that the connection works, even though its time is no longer current.
+    if (Number.isFinite(sentAt)) this.#roundTripMs = Math.max(0, this.#returnedAt - sentAt);
   }
 
   state(): ProbeState {
-    return { heardAgoMs: this.#now() - this.#heardAt, roundTripMs: this.#roundTripMs };
+    return { returnedAgoMs: this.#now() - this.#returnedAt, roundTripMs: this.#roundTripMs };
   }
 
   stop(): void {

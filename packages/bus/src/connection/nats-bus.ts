@@ -1,10 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
-import { createInbox, errors, type MsgHdrs, type NatsConnection, type Status } from "@nats-io/transport-node";
+import {
+  createInbox,
+  errors,
+  type MsgHdrs,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  type Stats,
+  type Status,
+} from "@nats-io/transport-node";
 import type {
   Bus,
   BusHealth,
-  BusMessage,
   BusPublication,
   BusSubscription,
   BusTraffic,
@@ -17,16 +24,17 @@ import type {
   RequestOutcome,
   SendOutcome,
 } from "./bus.ts";
-import { connectToNats, inboxPrefix } from "./connect.ts";
+import { connectionOptions, connectToNats, inboxPrefix } from "./connect.ts";
+import { causeOf } from "./error-cause.ts";
 import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
-import { Probe } from "./liveness-probe.ts";
+import { LivenessProbe } from "./liveness-probe.ts";
 import { Requests } from "./requests.ts";
 import type { BusConfig } from "./settings.ts";
-import { CallbackSubscription, type CallbackSubscriptionOwner } from "./subscription.ts";
-import { CONFIRM_TIMEOUT_MS, Outbox } from "./write-queue.ts";
+import { Subscription, type SubscriptionOwner } from "./subscription.ts";
+import { CONFIRM_TIMEOUT_MS, WriteQueue } from "./write-queue.ts";
 
 /** A connection on which no probe came back for this long is not used. */
-const DEAF_AFTER_MS = 5_000;
+const STALLED_AFTER_MS = 5_000;
 /** A connection that stays open without receiving anything for this long is replaced. */
 const REPLACE_AFTER_MS = 15_000;
 const MAX_FORBIDDEN = 1_000;
@@ -36,71 +44,103 @@ const UNAVAILABLE: PublishOutcome = { ok: false, reason: "unavailable" };
 const UNCONFIRMED: PublishOutcome = { ok: false, reason: "unconfirmed" };
 const FORBIDDEN: PublishOutcome = { ok: false, reason: "forbidden" };
 const TOO_LARGE: PublishOutcome = { ok: false, reason: "too-large" };
+const NEVER_CONNECTED: BusHealth = { alive: false, reason: "NATS has not been reached yet" };
+const DISCONNECTED: BusHealth = { alive: false, reason: "not connected to NATS" };
+const STALLED: BusHealth = { alive: false, reason: "nothing comes back from NATS" };
+const NO_STATS: Stats = { inMsgs: 0, inBytes: 0, outMsgs: 0, outBytes: 0 };
 
-/**
- * Connects to NATS, as long as that may take, and stays connected: reconnection never gives up. Resolves when messages
- * have gone to NATS and come back.
- */
-export async function startNatsBus(options: {
+type NatsBusOptions = {
   readonly config: BusConfig;
   /** Shown in the server's list of connections. */
   readonly name: string;
   readonly log: Log;
-  /** Ends the wait for the first connection. */
-  readonly signal: AbortSignal;
-}): Promise<NatsBus> {
-  const { config, name, log, signal } = options;
-  const connection = await connectToNats(config, name, log, signal);
-  log.info({ server: connection.getServer(), version: connection.info?.version }, "connected to NATS");
-  const bus = new NatsBus(connection, inboxPrefix(config.credentials), log);
-  await bus.firstSign(signal);
+};
+
+/**
+ * Opens a bus and waits, without limit, until messages have travelled to NATS and back.
+ *
+ * @throws when `signal` ends the wait, or the credentials file cannot be read.
+ */
+export async function startNatsBus(options: NatsBusOptions & { readonly signal: AbortSignal }): Promise<NatsBus> {
+  const bus = new NatsBus(options);
+  await bus.connect(options.signal);
   return bus;
 }
 
+/** A bus without a connection until {@link connect}. Reconnects forever afterwards. */
 export class NatsBus implements Bus {
-  readonly #connection: NatsConnection;
-  readonly #outbox: Outbox;
+  readonly #options: NodeConnectionOptions;
+  readonly #writes: WriteQueue;
   readonly #requests: Requests;
-  readonly #owner: CallbackSubscriptionOwner;
+  readonly #owner: SubscriptionOwner;
   readonly #log: Log;
-  readonly #probe: Probe;
+  readonly #probe: LivenessProbe;
   readonly #inboxPrefix: string;
   readonly #probeSubject: string;
-  /** When the server last forbade us to publish to a subject. Holds the last {@link MAX_FORBIDDEN} of them. */
+  /** Aborts the wait for the first connection. */
+  readonly #stopping = new AbortController();
+  /** Times at which the server last forbade to publish to a subject, for the last {@link MAX_FORBIDDEN} subjects. */
   readonly #forbiddenAt = new Map<string, number>();
   readonly #connectionListeners: ((isConnected: boolean) => void)[] = [];
-  #isConnected = true;
+  #connection: NatsConnection | undefined;
+  #isConnected = false;
   #disconnects = 0;
-  #connectedAt = performance.now();
+  #connectedAt = 0;
   #stopped: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, inboxPrefix: string, log: Log) {
-    this.#connection = connection;
-    this.#outbox = new Outbox(connection, () => this.#isConnected);
-    this.#owner = { outbox: this.#outbox, log };
-    this.#inboxPrefix = inboxPrefix;
+  /** @throws when the credentials file cannot be read. */
+  constructor({ config, name, log }: NatsBusOptions) {
+    this.#options = connectionOptions(config, name);
+    this.#log = log;
+    this.#writes = new WriteQueue(() => this.#isConnected);
+    this.#owner = { writes: this.#writes, log };
+    this.#inboxPrefix = inboxPrefix(config.credentials);
     this.#requests = new Requests({
-      connection,
+      publish: (subject, payload, options) => this.connection.publish(subject, payload, options),
       createInbox: () => this.createInbox(),
       subscribe: (subject, receiver) => this.subscribe(subject, receiver),
-      writeHeld: () => this.writeHeld(),
     });
-    // The JetStream client asks through the connection.
-    connection.request = this.#requests.request;
+    this.#probe = new LivenessProbe((stamp) => this.#sendProbe(stamp));
     this.#probeSubject = this.createInbox();
-    this.#log = log;
     this.subscribe(this.#probeSubject, (message) => this.#probe.onReturn(Buffer.from(message.data).toString()));
-    this.#probe = new Probe((stamp) => this.#sendProbe(stamp));
-    this.#probe.start();
-    void this.#watchStatus();
   }
 
-  /** For the adapters beside this file, such as JetStream's. */
+  /**
+   * Connects, without a time limit. Resolves when a message has travelled to NATS and back. Must be called once.
+   *
+   * @throws when `signal` or {@link stop} ends the wait.
+   */
+  async connect(signal: AbortSignal): Promise<void> {
+    const waiting = AbortSignal.any([signal, this.#stopping.signal]);
+    const connection = await connectToNats(this.#options, this.#log, waiting);
+    if (waiting.aborted) await connection.close();
+    waiting.throwIfAborted();
+    this.#attach(connection);
+
+    const onAbort = () => void this.stop();
+    signal.addEventListener("abort", onAbort, { once: true });
+    await Promise.race([this.#probe.firstReturn, connection.closed()]);
+    signal.removeEventListener("abort", onAbort);
+    waiting.throwIfAborted();
+  }
+
+  /** The client's connection, for the adapters of this package. Throws before the first connection. */
   get connection(): NatsConnection {
+    if (this.#connection === undefined) throw new errors.ClosedConnectionError();
     return this.#connection;
   }
 
-  /** A new subject that nobody else listens to and that our user may. */
+  /** Whether there has ever been a connection. */
+  get wasConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** First tokens of all inboxes of this bus. */
+  get inboxPrefix(): string {
+    return this.#inboxPrefix;
+  }
+
+  /** Returns a new subject to which nobody else subscribes and to which our user may subscribe. */
   createInbox(): string {
     return createInbox(this.#inboxPrefix);
   }
@@ -110,38 +150,29 @@ export class NatsBus implements Bus {
     return this.#disconnects;
   }
 
-  /** Rejects, and closes the connection, when `signal` aborts before anything came back. */
-  async firstSign(signal: AbortSignal): Promise<void> {
-    const onAbort = () => void this.stop();
-    signal.addEventListener("abort", onAbort, { once: true });
-    await Promise.race([this.#probe.firstReturn, this.#connection.closed()]);
-    signal.removeEventListener("abort", onAbort);
-    signal.throwIfAborted();
-  }
-
   health(): BusHealth {
-    if (!this.#isConnected) return { alive: false, reason: "not connected to NATS" };
-    const { heardAgoMs, roundTripMs } = this.#probe.state();
-    if (heardAgoMs > DEAF_AFTER_MS) return { alive: false, reason: "nothing comes back from NATS" };
+    if (!this.#isConnected) return this.wasConnected ? DISCONNECTED : NEVER_CONNECTED;
+    const { returnedAgoMs, roundTripMs } = this.#probe.state();
+    if (returnedAgoMs > STALLED_AFTER_MS) return STALLED;
     return { alive: true, roundTripMs };
   }
 
   maxPayloadBytes(): number {
-    return this.#connection.info?.max_payload ?? 0;
+    return this.#connection?.info?.max_payload ?? 0;
   }
 
   async publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome> {
     const sentAt = performance.now();
-    const refusal = this.#canSend() ? this.#hold(subject, content, headers) : UNAVAILABLE;
-    return refusal ?? this.#outcome(subject, sentAt, await this.#outbox.confirmTurn());
+    const refusal = this.#canSend() ? this.#queue(subject, content, headers) : UNAVAILABLE;
+    return refusal ?? this.#outcome(subject, sentAt, await this.#writes.confirmTick());
   }
 
   async publishAll(publications: readonly BusPublication[]): Promise<PublishOutcome[]> {
     if (!this.#canSend()) return publications.map(() => UNAVAILABLE);
 
     const sentAt = performance.now();
-    const refusals = publications.map(({ subject, content, headers }) => this.#hold(subject, content, headers));
-    const isConfirmed = await this.#outbox.confirmTurn();
+    const refusals = publications.map(({ subject, content, headers }) => this.#queue(subject, content, headers));
+    const isConfirmed = await this.#writes.confirmTick();
     if (isConfirmed && this.#forbiddenAt.size === 0) return refusals.map((refusal) => refusal ?? PUBLISHED);
     return publications.map(({ subject }, at) => refusals[at] ?? this.#outcome(subject, sentAt, isConfirmed));
   }
@@ -151,21 +182,12 @@ export class NatsBus implements Bus {
 
     const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return "too-large";
-    this.writeHeld();
-    this.#connection.publish(subject, content, encoded && { headers: encoded });
+    this.connection.publish(subject, content, encoded && { headers: encoded });
     return "sent";
   }
 
   confirm(): Promise<boolean> {
-    return this.#outbox.confirm();
-  }
-
-  /**
-   * Hands over what was published so far in this turn of the event loop, so that what follows cannot overtake it. By itself it
-   * is held until the end of the turn: many publications, and the ping that confirms them, are one write then.
-   */
-  writeHeld(): void {
-    this.#outbox.write();
+    return this.#writes.confirm();
   }
 
   async request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome> {
@@ -174,7 +196,7 @@ export class NatsBus implements Bus {
     const headers = encodeOptionalHeaders(options.headers);
     if (this.#isTooLarge(content, headers)) return { ok: false, reason: "too-large" };
     try {
-      const message = await this.#connection.request(subject, content, {
+      const message = await this.#requests.request(subject, content, {
         timeout: options.timeoutMs,
         ...(headers && { headers }),
       });
@@ -184,27 +206,19 @@ export class NatsBus implements Bus {
     }
   }
 
-  async requestMany(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome> {
+  async gather(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome> {
     if (!this.health().alive) return { ok: false, reason: "unavailable" };
+    if (this.#isTooLarge(content, undefined)) return { ok: false, reason: "too-large" };
 
     try {
-      return { ok: true, messages: await this.#requests.requestMany(subject, content, options) };
+      return { ok: true, messages: await this.#requests.gather(subject, content, options) };
     } catch (error) {
       return { ok: false, reason: requestFailure(error) === "forbidden" ? "forbidden" : "unavailable" };
     }
   }
 
-  gather(subject: string, content: Uint8Array, onReply: (message: BusMessage) => void): BusSubscription | undefined {
-    if (!this.health().alive || this.#isTooLarge(content, undefined)) return undefined;
-    const reply = this.createInbox();
-    const subscription = this.subscribe(reply, onReply);
-    this.writeHeld();
-    this.#connection.publish(subject, content, { reply });
-    return subscription;
-  }
-
   subscribe(subject: string, receiver: Receiver, group?: string): BusSubscription {
-    return new CallbackSubscription(this.#owner, { subject, group, receiver });
+    return new Subscription(this.#owner, { subject, group, receiver });
   }
 
   onConnection(listener: (isConnected: boolean) => void): void {
@@ -212,7 +226,7 @@ export class NatsBus implements Bus {
   }
 
   traffic(): BusTraffic {
-    const { inMsgs, inBytes, outMsgs, outBytes } = this.#connection.stats();
+    const { inMsgs, inBytes, outMsgs, outBytes } = this.#connection?.stats() ?? NO_STATS;
     return {
       isConnected: this.#isConnected,
       disconnects: this.#disconnects,
@@ -228,31 +242,46 @@ export class NatsBus implements Bus {
     return this.#stopped;
   }
 
+  #attach(connection: NatsConnection): void {
+    this.#log.info({ server: connection.getServer(), version: connection.info?.version }, "connected to NATS");
+    this.#connection = connection;
+    this.#isConnected = true;
+    this.#connectedAt = performance.now();
+    // The JetStream client sends its requests through the connection.
+    connection.request = this.#requests.request;
+    this.#writes.attach(connection);
+    this.#probe.start();
+    void this.#watchStatus(connection);
+  }
+
   async #drain(): Promise<void> {
+    this.#stopping.abort();
     this.#probe.stop();
+    const connection = this.#connection;
+    if (connection === undefined) return;
     if (this.#isConnected) {
-      this.writeHeld();
-      // A server that does not answer must not delay our exit.
-      await Promise.race([this.#connection.drain(), delay(CONFIRM_TIMEOUT_MS, undefined, { ref: false })]);
+      this.#writes.flush();
+      // A server that does not answer must not delay the exit.
+      await Promise.race([connection.drain(), delay(CONFIRM_TIMEOUT_MS, undefined, { ref: false })]);
     }
-    if (!this.#connection.isClosed()) await this.#connection.close();
+    if (!connection.isClosed()) await connection.close();
   }
 
   #canSend(): boolean {
     return this.health().alive && this.#stopped === undefined;
   }
 
-  /** To be written at the end of this turn of the event loop. */
-  #hold(subject: string, content: Uint8Array, headers: HeaderEntries | undefined): PublishOutcome | undefined {
+  /** Queues a publication for the end of this event-loop tick. Returns the outcome when it cannot be sent. */
+  #queue(subject: string, content: Uint8Array, headers: HeaderEntries | undefined): PublishOutcome | undefined {
     const encoded = encodeOptionalHeaders(headers);
     if (this.#isTooLarge(content, encoded)) return TOO_LARGE;
-    this.#outbox.publish({ subject, content, headers: encoded });
+    this.#writes.publish({ subject, content, headers: encoded });
     return undefined;
   }
 
   #outcome(subject: string, sentAt: number, isConfirmed: boolean): PublishOutcome {
     if (!isConfirmed) return UNCONFIRMED;
-    // The server refuses before it answers the confirmation's ping.
+    // The server reports a refusal before it answers the confirmation's ping.
     const forbiddenAt = this.#forbiddenAt.get(subject);
     return forbiddenAt !== undefined && forbiddenAt >= sentAt ? FORBIDDEN : PUBLISHED;
   }
@@ -264,21 +293,20 @@ export class NatsBus implements Bus {
 
   #sendProbe(stamp: string): void {
     if (!this.#isConnected) return;
-    this.writeHeld();
-    this.#connection.publish(this.#probeSubject, stamp);
+    this.connection.publish(this.#probeSubject, stamp);
 
-    const deafForMs = Math.min(this.#probe.state().heardAgoMs, performance.now() - this.#connectedAt);
-    if (deafForMs > REPLACE_AFTER_MS) {
-      this.#log.warn({ deafForMs }, "NATS connection stalled, reconnecting");
+    const stalledForMs = Math.min(this.#probe.state().returnedAgoMs, performance.now() - this.#connectedAt);
+    if (stalledForMs > REPLACE_AFTER_MS) {
+      this.#log.warn({ stalledForMs }, "NATS connection stalled, reconnecting");
       this.#connectedAt = performance.now();
-      void this.#connection.reconnect();
+      void this.connection.reconnect();
     }
   }
 
-  async #watchStatus(): Promise<void> {
-    for await (const status of this.#connection.status()) this.#onStatus(status);
+  async #watchStatus(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) this.#onStatus(status);
     this.#requests.stop();
-    if (!this.#stopped) this.#log.error("the connection to NATS was closed for good");
+    if (!this.#stopped) this.#log.error("NATS connection closed permanently");
     this.#isConnected = false;
   }
 
@@ -289,23 +317,23 @@ export class NatsBus implements Bus {
         this.#isConnected = false;
         this.#disconnects++;
         for (const listener of this.#connectionListeners) listener(false);
-        if (!this.#stopped) this.#log.warn({ server: status.server }, "lost NATS, reconnecting");
+        if (!this.#stopped) this.#log.warn({ server: status.server }, "NATS connection lost, reconnecting");
         return;
       case "reconnect":
         this.#isConnected = true;
         this.#connectedAt = performance.now();
         this.#probe.sendNow();
         for (const listener of this.#connectionListeners) listener(true);
-        this.#log.info({ server: status.server }, "connected to NATS again");
+        this.#log.info({ server: status.server }, "reconnected to NATS");
         return;
       case "error":
         this.#onError(status.error);
         return;
       case "ldm":
-        this.#log.info({ server: status.server }, "the NATS server announced that it will stop");
+        this.#log.info({ server: status.server }, "NATS server will shut down");
         return;
       case "staleConnection":
-        this.#log.warn("NATS answers no pings, reconnecting");
+        this.#log.warn("NATS does not answer pings, reconnecting");
         return;
       default:
         this.#log.debug({ status: status.type }, "NATS status");
@@ -320,14 +348,14 @@ export class NatsBus implements Bus {
       const [oldest] = this.#forbiddenAt.keys();
       if (this.#forbiddenAt.size > MAX_FORBIDDEN && oldest !== undefined) this.#forbiddenAt.delete(oldest);
     }
-    this.#log.error({ err: error }, "NATS reported an error");
+    this.#log.error({ err: error }, "error from NATS");
   }
 }
 
 function requestFailure(error: unknown): "no-responders" | "timeout" | "unavailable" | "forbidden" {
-  const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
-  if (error instanceof errors.NoRespondersError || cause instanceof errors.NoRespondersError) return "no-responders";
-  if (error instanceof errors.TimeoutError || cause instanceof errors.TimeoutError) return "timeout";
+  const cause = causeOf(error);
+  if (cause instanceof errors.NoRespondersError) return "no-responders";
+  if (cause instanceof errors.TimeoutError) return "timeout";
   if (cause instanceof errors.PermissionViolationError) return "forbidden";
   return "unavailable";
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { encodeProtocol } from "./protocol-encoder.ts";
 
-test("commands and publications follow each other as NATS reads them", () => {
+test("commands and publications are encoded in the NATS protocol, in order", () => {
   const encoded = encodeProtocol([
     "SUB fanwire.live.topic.news 7",
     { subject: "fanwire.live.everyone", content: Buffer.from("grüß dich\r\n") },
@@ -18,12 +18,12 @@ test("commands and publications follow each other as NATS reads them", () => {
   );
 });
 
-test("content is written as it is, byte for byte", () => {
+test("content is written unchanged", () => {
   const content = Uint8Array.from({ length: 256 }, (_, byte) => byte);
   const encoded = encodeProtocol([{ subject: "s", content }]);
   expect(encoded.subarray("PUB s 256\r\n".length, -2)).toEqual(Buffer.from(content));
 });
 
-test("nothing is nothing", () => {
+test("no items give an empty buffer", () => {
   expect(encodeProtocol([])).toHaveLength(0);
 });

@@ -1,7 +1,7 @@
-/** `SUB` or `UNSUB`, one line of the NATS protocol without its end. */
+/** `SUB` or `UNSUB`: one line of the NATS protocol without its line end. */
 export type Command = `SUB ${string}` | `UNSUB ${number}`;
 
-/** Without headers. The subject has no white space. */
+/** A publication without headers. The subject has no white space. */
 export type PlainPublication = { readonly subject: string; readonly content: Uint8Array };
 
 const LINE_END = "\r\n";
@@ -9,8 +9,8 @@ const CARRIAGE_RETURN = 0x0d;
 const LINE_FEED = 0x0a;
 
 /**
- * Commands and publications as NATS reads them, in one piece. The client's own way makes a string, three buffers and a check
- * of each, which is most of what a publication of a batch costs.
+ * Encodes commands and publications into one buffer. The client would make a string, three buffers and a check for
+ * each, which is most of the cost of a publication in a batch.
  */
 export function encodeProtocol(items: readonly (Command | PlainPublication)[]): Buffer {
   const lines: string[] = [];

@@ -2,10 +2,10 @@ import type { Msg } from "@nats-io/transport-node";
 import type { BusMessage } from "./bus.ts";
 import { HeaderBlock } from "./header-block.ts";
 
-/** What the client's message keeps of the bytes that came (nats-core `msg.ts`). */
+/** Fields of the client's message that hold the received bytes (nats-core `msg.ts`). */
 type WireMessage = Msg & { readonly _msg: { readonly hdr: number }; readonly _rdata: Uint8Array };
 
-/** A message without headers as the client made it; any other with headers that can be read whatever they hold. */
+/** Returns a message without headers unchanged; replaces the headers of others by ones that never throw. */
 export function received(message: Msg): BusMessage {
   const headerBytes = (message as WireMessage)._msg.hdr;
   return headerBytes > 0 ? new MessageWithHeaders(message as WireMessage) : message;

@@ -9,9 +9,9 @@ import {
 import type { BusMessage, BusSubscription, GatherOptions } from "./bus.ts";
 import { HeaderBlock } from "./header-block.ts";
 
-/** Status by which NATS answers when nobody is subscribed to the subject. */
+/** Status of the reply by which NATS reports that nobody is subscribed to the subject. */
 const NO_RESPONDERS = 503;
-/** That of nats.js. */
+/** Default of nats.js. */
 const DEFAULT_TIMEOUT_MS = 1_000;
 
 type Waiting = {
@@ -20,17 +20,17 @@ type Waiting = {
   onFailure(error: Error): void;
 };
 type RequestsParts = {
-  readonly connection: Pick<NatsConnection, "publish">;
+  /** Throws when there is no connection, or none any longer. */
+  readonly publish: NatsConnection["publish"];
   createInbox(): string;
   /** Subscribes without decoding headers: nats.js cannot decode every header that nats-server passes on. */
   subscribe(subject: string, receiver: (message: BusMessage) => void): BusSubscription;
-  writeHeld(): void;
 };
 
 /**
- * Requests over one inbox, like those of nats.js. The handler of nats.js decodes the headers of every reply without content. A
- * header that it cannot decode throws inside its reader, and then the connection receives nothing more. Anybody may send such
- * a reply, so all requests of the bus and of the JetStream client go through here.
+ * Requests over one inbox, like those of nats.js. The handler of nats.js decodes the headers of every reply without
+ * content. A header that it cannot decode throws inside its reader, and then the connection receives nothing more.
+ * Anybody may send such a reply, so all requests of the bus and of the JetStream client go through here.
  */
 export class Requests {
   readonly #parts: RequestsParts;
@@ -43,15 +43,15 @@ export class Requests {
   }
 
   /**
-   * Resolves with the first reply. Rejects, with the errors of nats.js, after the timeout, when the subject has no responders
-   * and when NATS forbids to publish to it.
+   * Resolves with the first reply. Rejects, with the errors of nats.js, after the timeout, when the subject has no
+   * responders and when NATS forbids to publish to it.
    */
   request: NatsConnection["request"] = (subject, payload, { timeout, headers } = { timeout: DEFAULT_TIMEOUT_MS }) =>
     new Promise((resolve, reject) => {
       const end = this.#open(subject, payload, headers, {
         onReply: (message) => {
           stop();
-          if (saysNoResponders(message)) reject(new errors.NoRespondersError(subject));
+          if (reportsNoResponders(message)) reject(new errors.NoRespondersError(subject));
           else resolve(answerOf(message));
         },
         onFailure: (error) => {
@@ -69,24 +69,32 @@ export class Requests {
       };
     });
 
-  /** Gathers replies until none came for `stallMs`, at most for `maxWaitMs`. Rejects when NATS forbids to publish to the subject. */
-  requestMany(subject: string, payload: Uint8Array, { stallMs, maxWaitMs }: GatherOptions): Promise<BusMessage[]> {
+  /** Gathers replies; see `Bus.gather`. Rejects when NATS forbids to publish to the subject. */
+  gather(subject: string, payload: Uint8Array, options: GatherOptions): Promise<BusMessage[]> {
+    const { maxWaitMs, stallMs, signal, onReply } = options;
     const messages: BusMessage[] = [];
     return new Promise((resolve, reject) => {
       let stalled: NodeJS.Timeout | undefined;
       const end = this.#open(subject, payload, undefined, {
         onReply: (message) => {
-          if (saysNoResponders(message)) return finish();
+          if (reportsNoResponders(message)) {
+            if (stallMs !== undefined) finish();
+            return;
+          }
           messages.push(message);
           clearTimeout(stalled);
-          stalled = setTimeout(finish, stallMs);
+          if (stallMs !== undefined) stalled = setTimeout(finish, stallMs);
+          onReply?.(message);
         },
         onFailure: (error) => finish(error),
       });
       const longest = setTimeout(() => finish(), maxWaitMs);
+      const onAbort = () => finish();
+      signal?.addEventListener("abort", onAbort, { once: true });
       const finish = (failure?: Error) => {
         clearTimeout(stalled);
         clearTimeout(longest);
+        signal?.removeEventListener("abort", onAbort);
         end();
         if (failure) reject(failure);
         else resolve(messages);
@@ -94,19 +102,19 @@ export class Requests {
     });
   }
 
-  /** NATS forbids to publish to a subject. */
+  /** Must be called when NATS forbids to publish to a subject. Rejects the requests to it. */
   forbid(error: PermissionViolationError): void {
     for (const waiting of [...this.#waiting.values()]) {
       if (waiting.subject === error.subject) waiting.onFailure(error);
     }
   }
 
-  /** The connection is closed for good. */
+  /** Must be called when the connection is closed for good. */
   stop(): void {
     for (const waiting of [...this.#waiting.values()]) waiting.onFailure(new errors.ClosedConnectionError());
   }
 
-  /** Publishes and passes on replies until the function that it returns is called. Throws when the connection is closed. */
+  /** Publishes and passes on replies until the returned function is called. Throws when there is no connection. */
   #open(
     subject: string,
     payload: Payload | undefined,
@@ -116,8 +124,7 @@ export class Requests {
     this.#inbox ??= this.#openInbox();
     this.#count++;
     const token = this.#count.toString(36);
-    this.#parts.writeHeld();
-    this.#parts.connection.publish(subject, payload, {
+    this.#parts.publish(subject, payload, {
       reply: `${this.#inbox}.${token}`,
       ...(headers && { headers }),
     });
@@ -134,11 +141,14 @@ export class Requests {
   }
 }
 
-function saysNoResponders({ data, headers }: BusMessage): boolean {
+function reportsNoResponders({ data, headers }: BusMessage): boolean {
   return data.length === 0 && headers instanceof HeaderBlock && headers.status === NO_RESPONDERS;
 }
 
-/** As much of the client's message as those who ask read of it: `data`, `string()`, `json()`, and headers that never throw. */
+/**
+ * Returns the members of the client's message that callers read: `data`, `string()`, `json()`, and headers that never
+ * throw.
+ */
 function answerOf(message: BusMessage): Msg {
   const text = () => Buffer.from(message.data).toString();
   const answer = {

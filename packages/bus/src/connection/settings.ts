@@ -23,7 +23,7 @@ export const sharedSettings = {
   FANWIRE_PREFIX: setting
     .text(DEFAULT_PREFIX)
     .refine(isPrefix, "must be tokens of letters, digits, _ and -, separated by dots")
-    .describe("First token(s) of every NATS subject; clusters with different prefixes do not hear each other."),
+    .describe("First token(s) of every NATS subject; clusters with different prefixes are separate."),
   FANWIRE_HISTORY_MAX_AGE_SECONDS: setting
     .integer({ min: 1, max: 10 * 365 * 86_400, default: 86_400 })
     .describe(
@@ -72,7 +72,7 @@ export function busConfigFrom(values: SharedValues): BusConfig {
   };
 }
 
-/** What the history keeps, when it is we who create it. */
+/** Limits of the history, used when this service creates it. */
 export type HistoryConfig = {
   readonly maxAgeSeconds: number;
   readonly maxPerSubject: number;
@@ -115,7 +115,7 @@ function tlsFrom(values: SharedValues): BusConfig["tls"] {
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new ConfigError("FANWIRE_NATS_TLS_CERT_FILE and FANWIRE_NATS_TLS_KEY_FILE go together.");
   }
-  // The client itself ignores the scheme, and would go on unencrypted with whoever answers.
+  // The client ignores the scheme, and would continue unencrypted with any server.
   const isDemanded = values.FANWIRE_NATS_URL.some((url) => /^tls:/i.test(url));
   if (!isDemanded && caFile === undefined && certFile === undefined) return undefined;
   // The client would accept a certificate for "localhost" instead of one for the address.
@@ -130,7 +130,7 @@ function tlsFrom(values: SharedValues): BusConfig["tls"] {
   };
 }
 
-/** Of a server with or without scheme, user and port. */
+/** Returns the host of a server with or without scheme, user and port. */
 function hostOf(server: string): string {
   const url = server.includes("://") ? server : `nats://${server}`;
   return URL.canParse(url) ? new URL(url).hostname.replace(/^\[(.*)\]$/, "$1") : "";

@@ -1,46 +1,42 @@
 import type { Log } from "@fanwire/service";
-import { errors, type Msg, type SubscriptionImpl } from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import type { Receiver } from "./bus.ts";
 import { received } from "./received-message.ts";
-import type { Outbox } from "./write-queue.ts";
+import type { WriteQueue } from "./write-queue.ts";
 
-/** What all subscriptions of a connection share. */
-export type CallbackSubscriptionOwner = { readonly outbox: Outbox; readonly log: Log };
+/** State that all subscriptions of a connection share. */
+export type SubscriptionOwner = { readonly writes: WriteQueue; readonly log: Log };
 
 /**
- * A subscription of the NATS client with a callback and nothing else. The client's own has an iterator, a queue and three
- * promises too, a kilobyte of them, which a worker with a hundred thousand topics would pay for without using them. It has
- * the members that the client's protocol handler asks for (nats-core `protocol.ts`, `Subscriptions` and `ProtocolHandler`).
+ * A subscription of the NATS client with a callback and nothing else. The client's own class also has an iterator, a
+ * queue and three promises, a kilobyte together, which a worker with a hundred thousand topics cannot afford. This
+ * class has the members that the client's protocol handler uses (nats-core `protocol.ts`, `Subscriptions` and
+ * `ProtocolHandler`).
  */
-export class CallbackSubscription {
+export class Subscription {
   readonly subject: string;
   readonly queue: string | undefined;
-  /** Given by the protocol handler. */
+  /** Set by the protocol handler. */
   sid = 0;
   /** Counted by the protocol handler. */
   received = 0;
-  readonly #owner: CallbackSubscriptionOwner;
+  readonly #owner: SubscriptionOwner;
   readonly #receiver: Receiver;
 
-  /** Begins when the outbox is written. Throws when the connection is closed. */
+  /** Begins when the write queue is written. Throws when the connection is closed. */
   constructor(
-    owner: CallbackSubscriptionOwner,
+    owner: SubscriptionOwner,
     options: { readonly subject: string; readonly group: string | undefined; readonly receiver: Receiver },
   ) {
-    const { outbox } = owner;
-    if (outbox.protocol.isClosed()) throw new errors.ClosedConnectionError();
     this.#owner = owner;
     this.subject = options.subject;
     this.queue = options.group;
     this.#receiver = options.receiver;
-    outbox.protocol.subscriptions.add(known(this));
-    outbox.command(`SUB ${this.subject}${this.queue === undefined ? "" : ` ${this.queue}`} ${this.sid}`);
+    owner.writes.subscribe(this);
   }
 
   unsubscribe(): void {
-    const { outbox } = this.#owner;
-    outbox.command(`UNSUB ${this.sid}`);
-    outbox.protocol.subscriptions.cancel(known(this));
+    this.#owner.writes.unsubscribe(this);
   }
 
   callback(error: Error | null, message: Msg): void {
@@ -55,24 +51,17 @@ export class CallbackSubscription {
       if (typeof receiver === "function") receiver(received(message));
       else receiver.receive(received(message));
     } catch (cause) {
-      // An error that leaves this callback would end the client's reader and leave a deaf, open connection.
-      log.error({ err: cause, subject }, "a message from NATS could not be handled");
+      // An error that leaves this callback would end the client's reader and leave an open connection that receives
+      // nothing.
+      log.error({ err: cause, subject }, "message from NATS could not be processed");
     }
   }
 
-  /** Hears what is on its way to it, then ends. */
-  async drain(): Promise<void> {
-    const { outbox } = this.#owner;
-    outbox.command(`UNSUB ${this.sid}`);
-    await outbox.confirm();
-    outbox.protocol.subscriptions.cancel(known(this));
+  /** Receives the messages that are on their way, then ends. */
+  drain(): Promise<void> {
+    return this.#owner.writes.drain(this);
   }
 
-  /** The protocol handler says so when it forgets us. */
+  /** Called by the protocol handler when it removes the subscription. */
   close(): void {}
-}
-
-/** As the type that the protocol handler asks for, of which it uses nothing but the members above. */
-function known(subscription: CallbackSubscription): SubscriptionImpl {
-  return subscription as unknown as SubscriptionImpl;
 }

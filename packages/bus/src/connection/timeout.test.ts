@@ -1,16 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { within } from "./timeout.ts";
+import { withTimeout } from "./timeout.ts";
 
-test("what comes in time is the answer, an error too; what does not is undefined", async () => {
-  expect(await within(10_000, Promise.resolve("here"))).toBe("here");
-  await expect(within(10_000, Promise.reject(new Error("broken")))).rejects.toThrow("broken");
-  expect(await within(1, new Promise(() => {}))).toBeUndefined();
+test("withTimeout() returns the result or the error in time, and undefined afterwards", async () => {
+  expect(await withTimeout(10_000, Promise.resolve("here"))).toBe("here");
+  await expect(withTimeout(10_000, Promise.reject(new Error("broken")))).rejects.toThrow("broken");
+  expect(await withTimeout(1, new Promise(() => {}))).toBeUndefined();
 });
 
-test("an error that comes too late is nobody's", async () => {
+test("a late error is ignored", async () => {
   const late = delay(20).then(() => Promise.reject(new Error("late")));
 
-  expect(await within(1, late)).toBeUndefined();
+  expect(await withTimeout(1, late)).toBeUndefined();
   await delay(40);
 });

@@ -1,114 +1,169 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import type { MsgHdrs, NatsConnection, NatsConnectionImpl, ProtocolHandler } from "@nats-io/transport-node";
-import { SharedAnswer } from "./coalesced-request.ts";
+import { setImmediate as nextTick } from "node:timers/promises";
+import {
+  errors,
+  type MsgHdrs,
+  type NatsConnection,
+  type NatsConnectionImpl,
+  type ProtocolHandler,
+  type SubscriptionImpl,
+} from "@nats-io/transport-node";
+import { CoalescedRequest } from "./coalesced-request.ts";
 import { type Command, encodeProtocol, type PlainPublication } from "./protocol-encoder.ts";
-import { within } from "./timeout.ts";
+import { withTimeout } from "./timeout.ts";
 
-/** How long the server may take to confirm before the fate of what was sent is unknown. */
+/** Maximum wait for a confirmation by the server. After it, the outcome of what was sent is unknown. */
 export const CONFIRM_TIMEOUT_MS = 2_000;
 
-type HeldPublication = PlainPublication & { readonly headers: MsgHdrs | undefined };
-type Held = HeldPublication | Command;
+type QueuedPublication = PlainPublication & { readonly headers: MsgHdrs | undefined };
+type Queued = QueuedPublication | Command;
+
+/** The members of a subscription that the queue needs; the protocol handler sets `sid`. */
+type Subscriber = { readonly subject: string; readonly queue: string | undefined; readonly sid: number };
 
 /**
- * What waits to be given to the NATS client, in its order, so that many are one write and one ping confirms them all.
- * Publications wait for the end of their turn of the event loop. Subscriptions also wait for a confirmation that is due: ten
- * thousand newcomers, each in a turn of its own, would write and ask ten thousand times. Whatever is written meanwhile takes
- * them with it.
+ * Queues publications and subscriptions for the NATS client, in order, so that many become one write that one ping
+ * confirms. Publications wait for the end of their event-loop tick. Subscriptions also wait for a confirmation that is
+ * under way: otherwise ten thousand new connections, each in its own tick, would cost ten thousand writes and pings.
+ * Everything that the client publishes itself, such as a reply, is written after what is queued.
  */
-export class Outbox {
-  readonly protocol: ProtocolHandler;
-  readonly #connection: NatsConnection;
+export class WriteQueue {
   readonly #isConnected: () => boolean;
-  readonly #confirmations = new SharedAnswer(() => this.confirmTurn());
-  #held: Held[] = [];
-  #turn: Promise<boolean> | undefined;
+  readonly #confirmations = new CoalescedRequest(() => this.confirmTick());
+  /** Subscribers from before the first connection. */
+  readonly #early = new Set<Subscriber>();
+  #connection: NatsConnection | undefined;
+  #protocol: ProtocolHandler | undefined;
+  #queued: Queued[] = [];
+  #tick: Promise<boolean> | undefined;
 
-  constructor(connection: NatsConnection, isConnected: () => boolean) {
-    // The only thing that connections are made of; its interface does not show what it speaks the protocol with.
-    this.protocol = (connection as NatsConnectionImpl).protocol;
-    this.#connection = connection;
+  constructor(isConnected: () => boolean) {
     this.#isConnected = isConnected;
   }
 
-  /** To be followed by {@link confirmTurn}, which writes it. */
-  publish(publication: HeldPublication): void {
-    this.#held.push(publication);
+  /** Must be called once, with the first connection. */
+  attach(connection: NatsConnection): void {
+    // Every connection has this class. Its interface hides the protocol handler.
+    const { protocol } = connection as NatsConnectionImpl;
+    this.#connection = connection;
+    this.#protocol = protocol;
+    const publish = protocol.publish.bind(protocol);
+    protocol.publish = (subject, payload, options) => {
+      this.flush();
+      publish(subject, payload, options);
+    };
+    for (const subscriber of this.#early) this.subscribe(subscriber);
+    this.#early.clear();
   }
 
-  command(command: Command): void {
-    this.#held.push(command);
-    void this.confirm();
+  /** Must be followed by {@link confirmTick}, which writes it. */
+  publish(publication: QueuedPublication): void {
+    this.#queued.push(publication);
   }
 
-  /** Hands over what is held, so that what follows cannot overtake it. */
-  write(): void {
-    if (this.#held.length === 0) return;
-    const all = this.#held;
-    this.#held = [];
-    let plain: Held[] = [];
-    for (const held of all) {
-      if (typeof held === "string" || held.headers === undefined) {
-        plain.push(held);
+  /** Throws when the connection is closed for good. */
+  subscribe(subscriber: Subscriber): void {
+    const protocol = this.#protocol;
+    if (protocol === undefined) {
+      this.#early.add(subscriber);
+      return;
+    }
+    if (protocol.isClosed()) throw new errors.ClosedConnectionError();
+    protocol.subscriptions.add(asImplementation(subscriber));
+    const { subject, queue, sid } = subscriber;
+    this.#command(`SUB ${subject}${queue === undefined ? "" : ` ${queue}`} ${sid}`);
+  }
+
+  unsubscribe(subscriber: Subscriber): void {
+    if (this.#early.delete(subscriber) || this.#protocol === undefined) return;
+    this.#command(`UNSUB ${subscriber.sid}`);
+    this.#protocol.subscriptions.cancel(asImplementation(subscriber));
+  }
+
+  /** Unsubscribes after the messages that are on their way have been received. */
+  async drain(subscriber: Subscriber): Promise<void> {
+    this.#command(`UNSUB ${subscriber.sid}`);
+    await this.confirm();
+    this.#protocol?.subscriptions.cancel(asImplementation(subscriber));
+  }
+
+  /** Writes what is queued, so that nothing can overtake it. */
+  flush(): void {
+    if (this.#queued.length === 0) return;
+    const all = this.#queued;
+    this.#queued = [];
+    let plain: Queued[] = [];
+    for (const queued of all) {
+      if (typeof queued === "string" || queued.headers === undefined) {
+        plain.push(queued);
         continue;
       }
       this.#send(plain);
       plain = [];
-      this.#connection.publish(held.subject, held.content, { headers: held.headers });
+      this.#connection?.publish(queued.subject, queued.content, { headers: queued.headers });
     }
     this.#send(plain);
   }
 
-  /** True once the server has all that was held when it was asked, or handed over before. One ping is under way at a time. */
+  /**
+   * Resolves with true once the server has everything that was queued or written before this call. One ping is under
+   * way at a time.
+   */
   confirm(): Promise<boolean> {
     return this.#confirmations.get();
   }
 
-  /** The same of all up to the end of this turn, without a wait for another answer. */
-  confirmTurn(): Promise<boolean> {
-    this.#turn ??= this.#confirmAfterThisTurn();
-    return this.#turn;
+  /** Like {@link confirm}, for everything up to the end of this tick, without waiting for an earlier confirmation. */
+  confirmTick(): Promise<boolean> {
+    this.#tick ??= this.#confirmAfterThisTick();
+    return this.#tick;
   }
 
-  /** Asks with a ping: the server answers it after all that came before. */
-  async #confirmAfterThisTurn(): Promise<boolean> {
-    await nextTurn();
-    this.#turn = undefined;
+  #command(command: Command): void {
+    this.#queued.push(command);
+    void this.confirm();
+  }
+
+  /** Sends a ping, which the server answers after everything that came before it. */
+  async #confirmAfterThisTick(): Promise<boolean> {
+    await nextTick();
+    this.#tick = undefined;
     if (!this.#isConnected()) {
-      // The client may have subscribed anew already to what it knew then.
-      this.#held = this.#held.filter((held) => typeof held === "string");
-      this.write();
+      // Commands stay, because nats.js may already have resubscribed from its list without them.
+      this.#queued = this.#queued.filter((queued) => typeof queued === "string");
+      this.flush();
       return false;
     }
     const isConfirmed = await this.#ping();
-    // Errors reach us through an iterator: one more turn, and those that came before the pong have been seen.
-    await nextTurn();
+    // Errors arrive through an iterator: one tick later, those from before the pong have been handled.
+    await nextTick();
     return isConfirmed;
   }
 
-  #send(plain: readonly Held[]): void {
-    if (plain.length === 0) return;
-    for (const held of plain) if (typeof held !== "string") this.#count(held);
-    this.protocol.sendCommand(encodeProtocol(plain));
-  }
-
-  /** As the client counts what it publishes. */
-  #count({ content }: PlainPublication): void {
-    this.protocol.outMsgs++;
-    this.protocol.outBytes += content.length;
+  #send(plain: readonly Queued[]): void {
+    if (plain.length === 0 || this.#protocol === undefined) return;
+    for (const queued of plain) if (typeof queued !== "string") count(this.#protocol, queued);
+    this.#protocol.sendCommand(encodeProtocol(plain));
   }
 
   async #ping(): Promise<boolean> {
+    if (this.#connection === undefined) return false;
     try {
-      this.write();
-      return (
-        (await within(
-          CONFIRM_TIMEOUT_MS,
-          this.#connection.flush().then(() => true),
-        )) ?? false
-      );
+      this.flush();
+      const pong = this.#connection.flush().then(() => true);
+      return (await withTimeout(CONFIRM_TIMEOUT_MS, pong)) ?? false;
     } catch {
       return false;
     }
   }
+}
+
+/** Counts a publication like the client does. */
+function count(protocol: ProtocolHandler, { content }: PlainPublication): void {
+  protocol.outMsgs++;
+  protocol.outBytes += content.length;
+}
+
+/** Casts to the type that the protocol handler expects, of which it uses only the members of our own class. */
+function asImplementation(subscriber: Subscriber): SubscriptionImpl {
+  return subscriber as unknown as SubscriptionImpl;
 }

@@ -5,12 +5,12 @@ import { readAppendAnswer } from "./append-answer.ts";
 const read = (answer: unknown) => readAppendAnswer(JSON.stringify(answer), "OURS");
 const error = (err_code: number, code: number, description: string) => read({ error: { err_code, code, description } });
 
-test("what our stream stored has its sequence, and whether it was stored before", () => {
+test("an acknowledgement has the sequence, and whether the publication was stored before", () => {
   expect(read({ stream: "OURS", seq: 7 })).toEqual({ ok: true, sequence: 7, isDuplicate: false });
   expect(read({ stream: "OURS", seq: 7, duplicate: true })).toEqual({ ok: true, sequence: 7, isDuplicate: true });
 });
 
-test("a publication whose first copy is still being stored is tried again, and may be stored", () => {
+test("a publication whose first copy is in process is retried, and may be stored", () => {
   const inProcess = { ok: false, isPassing: true, mayBeStored: true };
 
   expect(error(10158, 409, "duplicate message id is in process")).toMatchObject(inProcess);
@@ -31,7 +31,7 @@ test.each([
   expect(error(err_code, code, description)).toMatchObject({ ok: false, isPassing, mayBeStored: false });
 });
 
-test("what the stream takes is smaller than this", () => {
+test("a message beyond the limit of the stream is too large", () => {
   expect(error(10054, 400, "message size exceeds maximum allowed")).toMatchObject({
     reason: "too-large",
     isPassing: false,
@@ -39,7 +39,7 @@ test("what the stream takes is smaller than this", () => {
   });
 });
 
-test("of anything else it is not known whether it was stored", () => {
+test("after any other answer the publication may be stored", () => {
   for (const answer of [
     error(10077, 503, "store is closed"),
     error(0, 503, "write error: no space left on device"),
@@ -55,7 +55,7 @@ test("of anything else it is not known whether it was stored", () => {
   }
 });
 
-test("whatever answers, it is read", () => {
+test("any answer can be parsed", () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -6,7 +6,7 @@ import type { HistoryFailure, HistoryFailureReason } from "./history.ts";
 export type AppendAnswer =
   | { readonly ok: true; readonly sequence: number; readonly isDuplicate: boolean }
   | (HistoryFailure<HistoryFailureReason | "too-large"> & {
-      /** Whether a retry may succeed in a moment. */
+      /** Whether a retry may soon succeed. */
       readonly isPassing: boolean;
       /** False only when it is known that nothing was stored. */
       readonly mayBeStored: boolean;
@@ -19,8 +19,8 @@ const DUPLICATE_IN_PROCESS = 10_158;
 /** `store failed`: for a limit of the stream before anything is stored, or for a fault of the disk in the middle. */
 const STORE_FAILED = 10_077;
 /**
- * Refusals that JetStream decides before it stores anything: of all streams (not available, no resources, no storage, not enabled, too
- * many requests) and of this one (not found, sealed, a header it does not take).
+ * Refusals that JetStream decides before it stores anything: of all streams (not available, no resources, no storage,
+ * not enabled, too many requests) and of this one (not found, sealed, a header it does not take).
  */
 const NOTHING_STORED: ReadonlySet<number> = new Set([
   ...[10_003, 10_008, 10_009, 10_023, 10_039, 10_047, 10_059, 10_076, 10_109, 10_165, 10_166, 10_167],
@@ -31,14 +31,14 @@ const TOO_MANY_REQUESTS = 10_167;
 /** Parses the reply to a message that was to be stored in `stream`. Any subscriber of its subject may have sent it. */
 export function readAppendAnswer(text: string, stream: string): AppendAnswer {
   const answer = parseObject(text);
-  if (answer === undefined) return { ...unusable("the answer is not JetStream's"), isPassing: true, mayBeStored: true };
+  if (answer === undefined) return { ...unusable("invalid reply from JetStream"), isPassing: true, mayBeStored: true };
   if (isApiError(answer.error)) return refused(answer.error);
 
   const { stream: storedBy, seq: sequence } = answer;
   if (storedBy !== stream || typeof sequence !== "number") {
-    return { ...unusable(`the stream ${String(storedBy)} stores what is ours`), isPassing: false, mayBeStored: true };
+    return { ...unusable(`stored by another stream: ${String(storedBy)}`), isPassing: false, mayBeStored: true };
   }
-  // Servers before 2.10 say so of a message whose first copy is in process.
+  // Servers before 2.10 reply so while the first copy of the message is in process.
   if (sequence === 0) return IN_PROCESS;
   return { ok: true, sequence, isDuplicate: answer.duplicate === true };
 }
@@ -57,7 +57,7 @@ function refused(error: ApiError): AppendAnswer {
   return { ...failure, isPassing: failure.isPassing || error.err_code === TOO_MANY_REQUESTS, mayBeStored };
 }
 
-/** It is unknown when any other error happened: one replica may have stored what another could not. */
+/** Other errors may occur at any time: one replica may have stored what another could not. */
 function isDecidedBefore({ err_code: code = 0, description = "" }: Partial<ApiError>): boolean {
   if (code === STORE_FAILED) return description.startsWith("maximum ");
   return NOTHING_STORED.has(code) || (code === 0 && description === "raft: not leader");

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { messageId, streamHeaderNames } from "@fanwire/protocol";
 import { errors, type MsgHdrs, nuid } from "@nats-io/transport-node";
 import type { HeaderEntries } from "../connection/bus.ts";
+import { causeOf } from "../connection/error-cause.ts";
 import { encodedHeaderBytes, encodeHeaders } from "../connection/headers.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 import { type AppendAnswer, readAppendAnswer } from "./append-answer.ts";
@@ -9,12 +10,12 @@ import { failed, failureOf } from "./failures.ts";
 import type { AppendOutcome } from "./history.ts";
 import type { StreamWatch } from "./stream-state.ts";
 
-/** How long one attempt may take to be acknowledged. */
+/** Maximum wait for the acknowledgement of one attempt. */
 const ATTEMPT_MS = 2_000;
 const PAUSE_MS = 250;
 /** A cluster that lost the history's leader takes 4 to 8 s to elect another. */
 const DEADLINE_MS = 10_000;
-/** Shorter when there was no connection at all. */
+/** Deadline when there was no connection at all. */
 const CONNECTION_DEADLINE_MS = 3_000;
 
 type Sent = AppendAnswer & { readonly ok: true };
@@ -39,12 +40,12 @@ export class HistoryAppender {
     headers: HeaderEntries = [],
     id: string | undefined,
   ): Promise<AppendOutcome> {
-    // Without a message id nothing could be sent twice without being stored twice.
+    // Without a message id, a retry could store the publication twice.
     const entry = [streamHeaderNames.messageId, id === undefined ? nuid.next() : messageId(subject, id)] as const;
     const encoded = encodeHeaders([...headers, entry]);
     const maxBytes = this.#bus.maxPayloadBytes();
     if (maxBytes > 0 && content.length + encodedHeaderBytes(encoded) > maxBytes) {
-      return { ok: false, reason: "too-large", detail: `NATS takes ${maxBytes} bytes, headers included` };
+      return { ok: false, reason: "too-large", detail: `NATS accepts ${maxBytes} bytes, headers included` };
     }
 
     const sent = await this.#sendUntilStored(subject, content, encoded);
@@ -58,7 +59,7 @@ export class HistoryAppender {
     return {
       ok: true,
       position: { epoch, sequence: sent.sequence },
-      // An id of ours is unknown to others, so a duplicate can only be our own retry.
+      // Nobody else knows an id that we generated, so a duplicate can only be our own retry.
       duplicate: id !== undefined && sent.isDuplicate,
     };
   }
@@ -74,7 +75,7 @@ export class HistoryAppender {
     for (;;) {
       const isAlive = this.#bus.health().alive;
       hasConnection ||= isAlive;
-      const attempt = isAlive ? await this.#send(subject, content, headers) : NOT_CONNECTED;
+      const attempt = isAlive ? await this.#send(subject, content, headers) : notConnected(this.#bus.wasConnected);
       if (attempt.ok) return attempt;
 
       mayBeStored ||= attempt.mayBeStored;
@@ -94,7 +95,6 @@ export class HistoryAppender {
       const opened = await this.#watch.refresh();
       if (!opened.ok) return { ...opened, mayBeStored: false };
     }
-    this.#bus.writeHeld();
     const answer = await this.#request(subject, content, headers);
     if (!answer.ok) this.#watch.doubt();
     return answer;
@@ -110,21 +110,16 @@ export class HistoryAppender {
   }
 }
 
-const NOT_CONNECTED: NotConfirmed = {
-  ...failed("unavailable", "NATS cannot be reached", true),
-  mayBeStored: false,
-};
-
-function notConfirmed(error: unknown): NotConfirmed {
-  const failure = failureOf(error);
-  if (isNoResponders(error)) {
-    return { ...failed("unusable", "the history has no leader", true), mayBeStored: false };
-  }
-  return { ...failure, mayBeStored: failure.reason !== "forbidden" };
+/** A lost connection usually comes back soon. The first one may take any time. */
+function notConnected(isPassing: boolean): NotConfirmed {
+  return { ...failed("unavailable", "NATS cannot be reached", isPassing), mayBeStored: false };
 }
 
-/** Nobody listened to the subject when it was sent: it cannot have been stored. */
-function isNoResponders(error: unknown): boolean {
-  const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
-  return error instanceof errors.NoRespondersError || cause instanceof errors.NoRespondersError;
+function notConfirmed(error: unknown): NotConfirmed {
+  // Nobody subscribed to the subject when the message was sent, so it cannot have been stored.
+  if (causeOf(error) instanceof errors.NoRespondersError) {
+    return { ...failed("unusable", "the history has no leader", true), mayBeStored: false };
+  }
+  const failure = failureOf(error);
+  return { ...failure, mayBeStored: failure.reason !== "forbidden" };
 }

@@ -9,8 +9,8 @@ const CHECK_MS = 250;
 type Waiting = { readonly deadline: number; readonly resolve: (message: BusMessage | undefined) => void };
 
 /**
- * Direct gets of the history by sequence. Any replica answers them, and one that lags may not have a message yet: no answer
- * means "not now", never "not stored".
+ * Direct gets of the history by sequence. Any replica answers them, and an outdated one may not have a message yet. No
+ * answer means "not now", never "not stored".
  */
 export class DirectGet {
   readonly #bus: NatsBus;
@@ -26,8 +26,9 @@ export class DirectGet {
     this.#stream = subjects.historyStream;
   }
 
-  /** The message with that sequence, with the headers of {@link storedPlace}; undefined when no replica answered with it in time. */
+  /** Returns the message with the headers of {@link storedPlace}, or undefined when no replica returned it in time. */
   get(sequence: number): Promise<BusMessage | undefined> {
+    if (!this.#bus.wasConnected) return Promise.resolve(undefined);
     this.#inbox ??= this.#openInbox();
     this.#asked++;
     const token = this.#asked.toString(36);
@@ -35,7 +36,6 @@ export class DirectGet {
     return new Promise((resolve) => {
       this.#waiting.set(token, { deadline: performance.now() + TIMEOUT_MS, resolve });
       this.#timer ??= setInterval(() => this.#expire(), CHECK_MS);
-      this.#bus.writeHeld();
       this.#bus.connection.publish(`$JS.API.DIRECT.GET.${this.#stream}`, JSON.stringify({ seq: sequence }), { reply });
     });
   }

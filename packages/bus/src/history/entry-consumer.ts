@@ -1,11 +1,11 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
-import { parseDelivery } from "../connection/ack-subject.ts";
+import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage, BusSubscription } from "../connection/bus.ts";
 import type { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 
-/** Entries per request. Bounds what waits in our socket, and so the longest tick. */
+/** Entries per request. Bounds the bytes in our socket, and so the longest tick. */
 const BATCH = 500;
 const HEARTBEAT_MS = 1_000;
 const EXPIRES_MS = 30_000;
@@ -18,29 +18,30 @@ const POLL_MS = 25;
 /** With fewer entries than this in one poll, polling does not pay. */
 const FEW = 10;
 
-/** Statuses by which the server answers a request for entries. */
+/** Statuses of the server's replies to a request for entries. */
 const HEARTBEAT = 100;
 const NO_MORE = 404;
 const EXPIRED = 408;
 
 export interface EntryReceiver {
   /**
-   * One stored publication, strictly in stream order. `previous` is the sequence of the entry before it, or where the consumer
-   * began: a distance of more than one says that publications in between are not stored any more.
+   * Receives one stored publication, strictly in stream order. `previous` is the sequence of the entry before it, or
+   * the start of the consumer. Publications between the two are no longer stored.
    */
   onEntry(
     entry: { readonly sequence: number; readonly subject: string; readonly bytes: number },
     previous: number,
   ): void;
-  /** False: no more entries are asked for until {@link EntryConsumer.resume}. */
+  /** False stops requests for entries until {@link EntryConsumer.resume}. */
   hasRoom(): boolean;
-  /** Whether nobody waits for the entries: then they may come later, and in larger portions. */
+  /** Whether nobody waits for the entries, so that they may arrive later and in larger portions. */
   isPatient(): boolean;
 }
 
 /**
- * One ordered, ephemeral consumer over the whole history, headers only, without acknowledgements. Its own delivery counter is
- * dense, so any loss shows at once. It ends at the first doubt; whoever uses it makes another from where it stood.
+ * One ordered, ephemeral consumer over the whole history, headers only, without acknowledgements. Its delivery counter
+ * has no gaps, so any loss shows at once. It ends at the first doubt, and its user creates another one from {@link
+ * last}.
  */
 export class EntryConsumer {
   readonly #bus: NatsBus;
@@ -50,15 +51,15 @@ export class EntryConsumer {
   readonly #subscription: BusSubscription;
   readonly #inbox: string;
   readonly #check: NodeJS.Timeout;
-  /** Resolves with the reason when it has ended. */
+  /** Resolves with the reason when the consumer has ended. */
   readonly ended: Promise<string>;
   #end: (reason: string) => void = () => {};
   #hasEnded = false;
   #previous: number;
   #counter = 0;
-  /** Entries that were asked for and have not come. */
+  /** Number of requested entries that have not arrived. */
   #outstanding = 0;
-  #heardAt = performance.now();
+  #receivedAt = performance.now();
   #checkedAt = performance.now();
   #poll: NodeJS.Timeout | undefined;
   #polled = 0;
@@ -81,7 +82,7 @@ export class EntryConsumer {
   /**
    * Creates a consumer that begins after a sequence.
    *
-   * @throws what the JetStream client throws, after about a second when nobody can create it.
+   * @throws errors of the JetStream client, after about a second when nobody can create the consumer.
    */
   static async create(options: {
     readonly bus: NatsBus;
@@ -106,29 +107,31 @@ export class EntryConsumer {
     try {
       await consumers.add(stream, config);
     } catch (error) {
-      // It may be created after we have given up.
+      // The server may create it after the timeout.
       consumers.delete(stream, name).catch(() => {});
       throw error;
     }
     return new EntryConsumer(bus, stream, name, after, receiver);
   }
 
-  /** Asks for entries, if there is room and few are on their way. To be called when room was made, and to begin with. */
+  /**
+   * Requests entries if there is room and few are under way. Must be called at the start and whenever room was made.
+   */
   resume(): void {
     this.#next(false);
   }
 
-  /** Entries are fetched from time to time: there may be some that have not been asked for. */
-  /** Sequence of the last entry that came; before the first, where the consumer began. */
+  /** Sequence of the last received entry; before the first, the start of the consumer. */
   get last(): number {
     return this.#previous;
   }
 
+  /** Whether entries are fetched periodically, so that stored ones may not have been requested yet. */
   get isPolling(): boolean {
     return this.#isPolling;
   }
 
-  /** Somebody waits for what is next. */
+  /** Requests entries at once, because somebody waits for the next one. */
   hurry(): void {
     this.#polled = 0;
     if (this.#poll === undefined) return;
@@ -152,12 +155,11 @@ export class EntryConsumer {
 
   #pull(request: object): void {
     this.#outstanding += BATCH;
-    this.#bus.writeHeld();
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#name}`;
     this.#bus.connection.publish(subject, JSON.stringify(request), { reply: this.#inbox });
   }
 
-  /** @param isDrained the server has just said that there is nothing more. */
+  /** @param isDrained whether the server has just reported that there are no further entries. */
   #next(isDrained: boolean): void {
     if (this.#hasEnded || this.#poll !== undefined || !this.#receiver.hasRoom()) return;
     const isPolling = this.#polled > FEW && this.#receiver.isPatient();
@@ -181,8 +183,8 @@ export class EntryConsumer {
 
   #onMessage(message: BusMessage): void {
     if (this.#hasEnded) return;
-    this.#heardAt = performance.now();
-    const delivery = parseDelivery(message.reply ?? "");
+    this.#receivedAt = performance.now();
+    const delivery = parseAckSubject(message.reply ?? "");
     if (delivery === undefined) this.#onStatus(message.headers as HeaderBlock | undefined);
     else this.#onDelivery(message, delivery.streamSequence, delivery.consumerSequence);
   }
@@ -214,7 +216,7 @@ export class EntryConsumer {
         this.#next(true);
         return;
       default:
-        this.stop(headers?.description || "the consumer is gone");
+        this.stop(headers?.description || "consumer deleted");
     }
   }
 
@@ -222,13 +224,13 @@ export class EntryConsumer {
     const now = performance.now();
     const isLate = now - this.#checkedAt > 2 * CHECK_MS;
     this.#checkedAt = now;
-    // After a stall of our own, what came meanwhile is read after this timer.
-    if (isLate || this.#outstanding === 0) this.#heardAt = Math.max(this.#heardAt, now - SILENT_AFTER_MS / 2);
-    else if (now - this.#heardAt > SILENT_AFTER_MS) this.stop("no heartbeat");
+    // After a stall of this process, messages that arrived meanwhile are read after this timer.
+    if (isLate || this.#outstanding === 0) this.#receivedAt = Math.max(this.#receivedAt, now - SILENT_AFTER_MS / 2);
+    else if (now - this.#receivedAt > SILENT_AFTER_MS) this.stop("no heartbeat");
   }
 }
 
-/** Entries that an ended request has not brought; the server says how many, unless there was none at all. */
+/** Returns the number of entries that an ended request did not deliver. The server omits it when it delivered none. */
 function pendingOf(headers: HeaderBlock): number {
   const pending = headers.get("Nats-Pending-Messages");
   return pending === "" ? BATCH : Number(pending) || 0;

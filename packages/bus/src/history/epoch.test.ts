@@ -25,7 +25,7 @@ test("each mark in a description makes a later epoch of the same creation, also 
   expect(isEarlierEpoch(epochs.at(-1) ?? "", epochFrom("2026-11-23T18:44:41.933029802Z"))).toBe(true);
 });
 
-test("what else a description says stays", () => {
+test("the rest of a description is kept", () => {
   const once = markedDescription("Ours (since May)", 1_000);
   expect(once).toMatch(/^Ours \(since May\) \(epoch mark [a-z0-9]{8}\)$/);
   expect(markedDescription(once, 2_000)).toMatch(/^Ours \(since May\) \(epoch mark [a-z0-9]{8}\)$/);

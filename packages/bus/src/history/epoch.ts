@@ -6,9 +6,9 @@ const MARK_DIGITS = 8;
 const MARK = / ?\(epoch mark ([a-z0-9]{8})\)$/;
 
 /**
- * The epoch of a stream: the nanosecond of its creation, in base 36, and the mark in its description, if it has one. A stream
- * that is deleted and created again has another epoch, and every replica says the same. A stream that was restored from an
- * older copy has the same creation, and gets a mark when that is noticed.
+ * Returns the epoch of a stream: the nanosecond of its creation, in base 36, and the mark in its description, if any. A
+ * recreated stream has another epoch, and all replicas have the same one. A stream that was restored from an older copy
+ * keeps its creation time, and gets a mark when a service detects this.
  *
  * @param created RFC 3339 with up to nine digits of a second, as JetStream writes it.
  */
@@ -19,14 +19,14 @@ export function epochFrom(created: string, description = ""): string {
   return creation + (MARK.exec(description)?.[1] ?? "");
 }
 
-/** The description of a stream with a mark that is later than the one it has and than `now`, in milliseconds since 1970. */
+/** Returns the description with a mark later than its present one and not before `now`, in milliseconds since 1970. */
 export function markedDescription(description: string, now: number): string {
   const mark = Math.max(now, Number.parseInt(MARK.exec(description)?.[1] ?? "0", 36) + 1);
   const text = description.replace(MARK, "");
   return `${text}${text === "" ? "" : " "}(epoch mark ${mark.toString(36).padStart(MARK_DIGITS, "0")})`;
 }
 
-/** Whether two epochs are of one stream, which has perhaps got a mark in between. */
+/** Whether two epochs are of one stream, with or without a mark in between. */
 export function isSameCreation(one: string, other: string): boolean {
   return one.slice(0, CREATION_DIGITS) === other.slice(0, CREATION_DIGITS);
 }

@@ -1,11 +1,12 @@
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
+import { causeOf } from "../connection/error-cause.ts";
 import type { HistoryFailure } from "./history.ts";
 
-/** A cluster that has just started does not know all its nodes yet. */
+/** JetStream's code while a cluster that has just started does not know all its nodes. */
 const NO_SUITABLE_PEERS = 10005;
 
-/** A failure, and whether a retry may succeed in a moment, as when a leader is being elected or a connection is coming back. */
+/** A failure, and whether a retry may soon succeed, for example during a leader election or a reconnect. */
 export type Failed = HistoryFailure & { readonly isPassing: boolean };
 
 /** `jetstream not enabled` and `jetstream not enabled for account`. */
@@ -21,10 +22,8 @@ export function failureOf(error: unknown): Failed {
   if (error instanceof Error && error.name === "JetStreamNotEnabled") return noJetStream(error);
   if (error instanceof JetStreamApiError) return apiFailure(error);
 
-  const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
-  if (cause instanceof errors.NoRespondersError || error instanceof errors.NoRespondersError) {
-    return noJetStream(new Error("no responders"));
-  }
+  const cause = causeOf(error);
+  if (cause instanceof errors.NoRespondersError) return noJetStream(cause);
   if (cause instanceof errors.TimeoutError) return failed("unusable", "JetStream does not answer", true);
   if (cause instanceof errors.PermissionViolationError) return failed("forbidden", cause.message, false);
   return failed("unavailable", "the connection to NATS was lost", true);
@@ -33,9 +32,10 @@ export function failureOf(error: unknown): Failed {
 function apiFailure(error: JetStreamApiError): Failed {
   if (NOT_ENABLED.has(error.code)) return noJetStream(error);
   // The next description creates it.
-  if (error.code === JetStreamApiCodes.StreamNotFound) return failed("unusable", "the history is gone", true);
+  if (error.code === JetStreamApiCodes.StreamNotFound)
+    return failed("unusable", "the history stream does not exist", true);
   const isPassing = error.status === 503 || error.code === NO_SUITABLE_PEERS;
-  return failed("unusable", `JetStream says: ${error.message}`, isPassing);
+  return failed("unusable", `JetStream error: ${error.message}`, isPassing);
 }
 
 function noJetStream(error: Error): Failed {

@@ -29,19 +29,22 @@ import { HistoryReader } from "./reader.ts";
 import { HistoryStream } from "./stream.ts";
 import { StreamWatch } from "./stream-state.ts";
 
-/** JetStream answers at once or not at all: its leader died. */
+/** JetStream answers at once, or not at all when its leader died. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const CONSUMER_TIMEOUT_MS = 1_000;
 
 type HistoryParts = {
   readonly bus: NatsBus;
   readonly subjects: Subjects;
-  /** Limits of the stream, when it is we who create it. */
+  /** Limits of the stream, used when this service creates it. */
   readonly config: HistoryConfig;
   readonly log: Log;
 };
 
-/** The history on the bus's connection. Nothing is asked of JetStream before the first use. */
+/**
+ * Opens the history, also before the bus is connected: every answer is `unavailable` until then. Sends no request to
+ * JetStream.
+ */
 export async function openJetStreamHistory(parts: HistoryParts): Promise<JetStreamHistory> {
   const connection = askingLeaders(parts.bus);
   const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });

@@ -13,16 +13,16 @@ import { failureOf } from "./failures.ts";
 import type { MessageQuery, StoredMessage } from "./leader-messages.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";
 
-/** Publications that are kept of each subject. One less may be new to a client of which it can still be proven what it missed. */
+/** Number of publications kept per subject. A client can miss one less and still be proven complete. */
 export const KEPT_PER_SUBJECT = 4;
-/** More new publications than this are not looked through. */
+/** Maximum number of new publications that a proof reads. */
 const MAX_NEWS = 64;
-/** An answer is shared by all who ask the same within this time: thousands may resume at once. */
+/** Simultaneous callers with the same question share an answer for this time, because thousands may resume at once. */
 const SHARED_FOR_MS = 200;
 const MAX_SHARED = 10_000;
-/** A stream that could not be created is not asked for again before. */
+/** Delay until the next attempt to create the stream. */
 const RETRY_AFTER_MS = 10_000;
-/** The shortest that JetStream allows: the history has de-duplicated already. */
+/** Minimum of JetStream. The history has deduplicated already. */
 const DUPLICATE_WINDOW_MS = 100;
 
 type LastPublicationsParts = {
@@ -30,11 +30,11 @@ type LastPublicationsParts = {
   readonly subjects: Subjects;
   readonly replicas: number;
   readonly log: Log;
-  /** Asks the leader of the stream for one message. */
+  /** Requests one message from the leader of the stream. */
   message(query: MessageQuery): Promise<StoredMessage | null>;
-  /** The end of the history as it is now; undefined when it cannot be described. */
+  /** Returns the current end of the history, or undefined when it cannot be described. */
   end(): Promise<Position | undefined>;
-  /** Messages of the stream from a sequence on, without content; none when they cannot be read now. */
+  /** Returns messages of the stream from a sequence on, without content; none when they cannot be read now. */
   page(from: number): Promise<SourcedMessage[]>;
 };
 
@@ -44,16 +44,16 @@ type Question = {
   /** History subject, which may hold wildcards. */
   readonly filter: string;
   readonly since: Position;
-  /** The oldest sequence that the history still holds. */
+  /** Oldest sequence that the history still holds. */
   readonly firstSequence: number;
 };
-/** A message of the stream: its own sequence, and that of the same message in the history. */
+/** A message of the stream: its sequence here, and its sequence in the history. */
 type Sourced = { readonly subject: string; readonly own: number; readonly parent: number };
 
 /**
- * The last publications of each subject, which outlive the history's limits: a stream with the history as its source. They
- * prove that a quiet topic lost nothing while busy ones have turned the history over. Never a mirror: a mirror answers the
- * direct gets of the history itself.
+ * The last publications of each subject, which outlive the history's limits, in a stream with the history as its
+ * source. They prove that a quiet topic lost nothing although busy topics filled the history. The stream is no mirror,
+ * because a mirror would answer direct gets of the history.
  */
 export class LastPublications {
   readonly #parts: LastPublicationsParts;
@@ -65,21 +65,24 @@ export class LastPublications {
     this.#parts = parts;
   }
 
-  /** Creates the stream when it is missing, and again when the history was recreated. Without it less can be proven. */
+  /** Creates the stream when it is missing or the history was recreated. Without it, fewer replays can be proven. */
   async ensure({ epoch }: Pick<HistoryState, "epoch">): Promise<void> {
     if (this.#epoch === epoch || performance.now() - this.#failedAt < RETRY_AFTER_MS) return;
     try {
       if (!(await this.#isThere(epoch))) await this.#create(epoch);
       this.#epoch = epoch;
     } catch (error) {
-      // Somebody else was quicker, or the connection is gone, and the next answer of the history asks again.
+      // Another service created it, or the connection was lost. The next state of the history calls this again.
       if (failureOf(error).reason === "unavailable" || (await this.#isThere(epoch).catch(() => false))) return;
       this.#failedAt = performance.now();
       this.#parts.log.warn({ err: error, stream: this.#name }, "last publications unavailable, quiet topics unproven");
     }
   }
 
-  /** The newest publication of the history that has come here, and the epoch that it had then; undefined when there is none. */
+  /**
+   * Returns the newest publication that came from the history, with its epoch at that time; undefined when there is
+   * none.
+   */
   async newest(): Promise<Position | undefined> {
     const info = await this.#describe();
     const epoch = epochIn(info?.config.description);
@@ -88,7 +91,7 @@ export class LastPublications {
     return newest && { epoch, sequence: newest.parent };
   }
 
-  /** True when provably nothing of what the history has dropped was stored for `filter` after `since`. */
+  /** Resolves with true when the history provably dropped nothing for `filter` after `since`. */
   droppedNothing(question: Question): Promise<boolean> {
     if (this.#epoch !== question.since.epoch) return Promise.resolve(false);
     const key = `${question.filter} ${question.since.epoch} ${question.since.sequence} ${question.firstSequence}`;
@@ -107,7 +110,7 @@ export class LastPublications {
 
   async #create(epoch: string): Promise<void> {
     const { streams } = this.#parts.jsm;
-    // That of another history.
+    // An existing one belongs to another history.
     if ((await this.#describe()) !== undefined) await streams.delete(this.#name);
     await streams.add(this.#config(epoch));
   }
@@ -116,17 +119,17 @@ export class LastPublications {
     return this.#parts.subjects.lastStream;
   }
 
-  /** Believed only if one leader led the stream all the while: another may not know yet what is newest. */
+  /** Proves it only if one leader led the stream throughout, because another may not know the newest message yet. */
   async #prove({ filter, since, firstSequence }: Question): Promise<boolean> {
     const before = await this.#describe();
     if (before === undefined || !isOf(before, since.epoch) || !isWhole(before.config)) return false;
     const { message, subjects } = this.#parts;
     const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
-    // What the history has dropped must have come here first.
+    // The stream must have received everything that the history has dropped.
     if (newest === undefined || newest.parent < firstSequence - 1) return false;
-    if (!(await this.#isOfThisLife(newest, since))) return false;
+    if (!(await this.#isOfThisEpoch(newest, since))) return false;
     const skipped = newest.parent - newest.own;
-    // More came here than the history has stored: some of it is of a life before.
+    // The stream received more than the history has stored, so some of it is of an earlier epoch.
     if (skipped < 0) return false;
     const isDense = skipped === 0 || (await this.#isDenseSince(since.sequence, skipped));
     const hasLost = isDense && (await this.#hasLost({ filter, since, firstSequence }, skipped));
@@ -134,22 +137,22 @@ export class LastPublications {
     return isDense && hasLost === false && after !== undefined && termOf(after) === termOf(before);
   }
 
-  /** False when the newest message here lies beyond the end of the history: it came from a life before. */
-  async #isOfThisLife(newest: Sourced, since: Position): Promise<boolean> {
+  /** Whether the newest message here is of this epoch. Beyond the end of the history it is of an earlier one. */
+  async #isOfThisEpoch(newest: Sourced, since: Position): Promise<boolean> {
     const end = await this.#parts.end();
     return end?.epoch === since.epoch && newest.parent <= end.sequence;
   }
 
   /**
-   * The stream numbers what it was sourced with in a row: as long as the distance to the history's numbers stays the same,
-   * nothing was skipped in between.
+   * Whether the stream skipped nothing since a sequence. It numbers its messages without gaps, so the distance to the
+   * numbers of the history stays the same while nothing is skipped.
    */
   async #isDenseSince(sequence: number, skipped: number): Promise<boolean> {
     const oldest = sourceOf(await this.#parts.message({ seq: 1, next_by_subj: ">" }));
     return oldest !== undefined && oldest.parent <= sequence && oldest.parent - oldest.own === skipped;
   }
 
-  /** Whether something after `since` was dropped by the history; undefined when there is too much to say. */
+  /** Whether the history dropped a publication after `since`; undefined when there are too many to know. */
   async #hasLost({ filter, since, firstSequence }: Question, skipped: number): Promise<boolean | undefined> {
     const counts = new Map<string, number>();
     let seq = Math.max(1, since.sequence + 1 - skipped);
@@ -158,7 +161,7 @@ export class LastPublications {
       if (message === undefined) return false;
       if (message.parent < firstSequence) return true;
       const count = (counts.get(message.subject) ?? 0) + 1;
-      // There may have been older ones, which the newest have replaced.
+      // Newer ones may have replaced older ones here.
       if (count >= KEPT_PER_SUBJECT) return undefined;
       counts.set(message.subject, count);
       seq = message.own + 1;
@@ -167,8 +170,8 @@ export class LastPublications {
   }
 
   /**
-   * The subjects under which something was stored after a position, with how many publications of each are here and whether
-   * one of them is older than the history's oldest; undefined when that cannot be shown.
+   * Returns the subjects with publications after a position, the number of these here, and whether one of them is older
+   * than the history's oldest; undefined when this cannot be proven.
    */
   async newsSince({ since, firstSequence }: Omit<Question, "filter">): Promise<ReadonlyMap<string, News> | undefined> {
     const info = await this.#describe();
@@ -176,7 +179,7 @@ export class LastPublications {
     const { message, subjects } = this.#parts;
     const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
     if (newest === undefined || newest.parent < firstSequence - 1) return undefined;
-    if (!(await this.#isOfThisLife(newest, since))) return undefined;
+    if (!(await this.#isOfThisEpoch(newest, since))) return undefined;
     const skipped = newest.parent - newest.own;
     if (skipped < 0) return undefined;
     if (skipped > 0 && !(await this.#isDenseSince(since.sequence, skipped))) return undefined;
@@ -239,7 +242,7 @@ function isOf({ config }: StreamInfo, epoch: string): boolean {
   return config.description === descriptionOf(epoch);
 }
 
-/** Nothing but newer publications of the same subject removes a message. */
+/** Whether only newer publications of the same subject remove a message. */
 function isWhole({ max_bytes, max_msgs, max_age, max_msgs_per_subject }: StreamConfig): boolean {
   return max_bytes <= 0 && max_msgs <= 0 && max_age <= 0 && max_msgs_per_subject >= KEPT_PER_SUBJECT;
 }

@@ -2,7 +2,7 @@ import { JetStreamApiError } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { HeaderBlock } from "../connection/header-block.ts";
 
-/** One message of a stream as its leader gives it out. */
+/** One message of a stream, from its leader. */
 export type StoredMessage = {
   readonly sequence: number;
   readonly subject: string;
@@ -11,7 +11,7 @@ export type StoredMessage = {
   readonly time: Date;
 };
 
-/** Which message: that at a sequence, the first of a filter from a sequence on, or the newest of a filter. */
+/** Selects the message at a sequence, the first of a filter from a sequence on, or the newest of a filter. */
 export type MessageQuery =
   | { readonly seq: number }
   | { readonly seq: number; readonly next_by_subj: string }
@@ -23,10 +23,10 @@ type ApiReply = { message?: ApiMessage; error?: { code: number; err_code: number
 const NO_MESSAGE_FOUND = 10037;
 
 /**
- * Asks the leader of a stream for one message; null when it has none. Never the client's own request: that cannot decode every
- * header that nats-server stores.
+ * Requests one message from the leader of a stream; returns null when it has none. The request of the JetStream client
+ * is not used, because it cannot decode every header that nats-server stores.
  *
- * @throws what the NATS and JetStream clients throw.
+ * @throws errors of the NATS and JetStream clients.
  */
 export async function leaderMessage(
   connection: Pick<NatsConnection, "request">,
@@ -39,7 +39,7 @@ export async function leaderMessage(
   const { message, error } = answer.json<ApiReply>();
   if (error?.err_code === NO_MESSAGE_FOUND) return null;
   if (error !== undefined || message === undefined) {
-    throw new JetStreamApiError(error ?? { code: 500, err_code: 0, description: "a reply without a message" });
+    throw new JetStreamApiError(error ?? { code: 500, err_code: 0, description: "reply without a message" });
   }
   const { seq: sequence, subject: stored, hdrs, data = "", time } = message;
   const headers = hdrs === undefined ? undefined : new HeaderBlock(Buffer.from(hdrs, "base64"));

@@ -1,28 +1,38 @@
 import type { ApiError, StreamInfo } from "@nats-io/jetstream";
-import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import type { Msg, NatsConnection, NatsConnectionImpl } from "@nats-io/transport-node";
 import type { NatsBus } from "../connection/nats-bus.ts";
 
-/** How long to wait for the leader's answer when the first answer is not the leader's. */
+/** Maximum wait for the leader's answer when another node answered first. */
 const BETTER_WITHIN_MS = 500;
 const STREAM_INFO = "io.nats.jetstream.api.v1.stream_info_response";
 /** `JetStream system temporarily unavailable` and `JetStream cluster can not handle request`. */
 const NOT_SERVING: ReadonlySet<number> = new Set([10008, 10009]);
 
 /**
- * The bus's connection for the JetStream client. Every node receives a JetStream request, and nodes other than the leader may
- * answer it first: a node that is cut off says that it cannot serve, and one that has just started describes a stream as it was
- * when it stopped. Such an answer is used only when no better one comes.
+ * Returns a connection for the JetStream client, which may exist before the bus is connected. Every node receives a
+ * JetStream request, and nodes other than the leader may answer it first: a node that is cut off refuses the request,
+ * and one that has just started describes a stream as it was when it stopped. Such an answer is used only when no
+ * better one comes.
  */
 export function askingLeaders(bus: NatsBus): NatsConnection {
-  const { connection } = bus;
   const request: NatsConnection["request"] = async (subject, payload, options) => {
-    const first = await connection.request(subject, payload, options);
+    const first = await bus.connection.request(subject, payload, options);
     return isOfLeader(first) ? first : ((await betterAnswer(bus, subject, payload)) ?? first);
   };
-  return Object.create(connection, { request: { value: request } });
+  const connection = {
+    request,
+    options: { inboxPrefix: bus.inboxPrefix },
+    get features() {
+      return (bus.connection as NatsConnectionImpl).features;
+    },
+  };
+  return connection as unknown as NatsConnection; // the members above are all that the JetStream manager uses
 }
 
-/** A node never lists itself among its replicas, so a description that lists the leader there is not by the leader. Without a cluster there is only one node. */
+/**
+ * Whether the leader described the stream. A node never lists itself among the replicas. Without a cluster there is one
+ * node.
+ */
 export function isDescribedByLeader({ cluster }: { readonly cluster?: StreamInfo["cluster"] | undefined }): boolean {
   if (cluster === undefined) return true;
   const { leader, replicas = [] } = cluster;

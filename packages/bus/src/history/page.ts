@@ -31,7 +31,7 @@ export class Page {
     return this.#next;
   }
 
-  /** How many more publications there is room for. */
+  /** Number of publications that still fit. */
   get room(): number {
     return this.#limit - this.publications.length;
   }
@@ -66,15 +66,15 @@ export class Page {
 }
 
 /**
- * A publication as the leader hands it out. `undefined` when somebody wrote to the history under a subject that names nobody;
- * that is not delivered live either.
+ * Converts a message of the leader. Returns `undefined` if its subject names no target; such messages are not delivered
+ * live either.
  */
 export function fromStored(message: StoredMessage, subjects: Subjects): StoredPublication | undefined {
   const target = subjects.parseHistory(message.subject);
   return target && { ...message, target };
 }
 
-/** As {@link fromStored}, as a consumer delivers it. */
+/** Converts a message of a consumer, like {@link fromStored}. */
 function fromDelivered({ sequence, message, time }: RangeMessage, subjects: Subjects): StoredPublication | undefined {
   const { subject, data: content, headers } = message;
   const target = subjects.parseHistory(subject);

@@ -1,13 +1,13 @@
 import { type HistoryState, type MissingReason, missingReason, type Position } from "@fanwire/protocol";
 import type { Outcome, StoredPublication } from "./history.ts";
 
-/** What was read for one filter after a position, to its end. */
+/** A replay of one filter after a position, read to its end. */
 export type ReadReplay = {
   readonly filter: string;
   readonly since: Position;
-  /** How many publications came, by history subject. */
+  /** Number of publications by history subject. */
   readonly counts: ReadonlyMap<string, number>;
-  /** As described after the last of them was read. */
+  /** State after the last of them was read. */
   readonly history: HistoryState;
 };
 
@@ -20,7 +20,7 @@ type Facts = {
   }): Promise<boolean>;
 };
 
-/** Why a replay may lack something; asks for more facts only where those at hand do not prove it. */
+/** Returns why a replay may be incomplete. Requests further facts only if the known ones do not prove it complete. */
 export async function reasonOf(
   replay: ReadReplay,
   facts: Facts,
@@ -37,7 +37,7 @@ export async function reasonOf(
   return { ok: true, reason: missingReason({ ...replay, droppedNothing, subjectAtSince: found.publication?.subject }) };
 }
 
-/** How many publications there are of each subject. */
+/** Counts the publications of each subject. */
 export function countSubjects(publications: Iterable<Pick<StoredPublication, "subject">>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { subject } of publications) counts.set(subject, (counts.get(subject) ?? 0) + 1);

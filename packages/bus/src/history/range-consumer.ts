@@ -1,6 +1,6 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
-import { parseDelivery } from "../connection/ack-subject.ts";
+import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage } from "../connection/bus.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 
@@ -23,16 +23,16 @@ export type Range = {
 export type RangeMessage = {
   readonly message: BusMessage;
   readonly sequence: number;
-  /** Counts from 1 in what the consumer delivers. */
-  readonly turn: number;
+  /** Number of the delivery by the consumer, from 1. */
+  readonly delivery: number;
   readonly time: Date;
 };
 
 /**
- * Many messages of a stream at once, in order, through a consumer that lives no longer than this call. It may end early: the
- * consumer may sit on a replica that lags, and what it promised may have been dropped meanwhile.
+ * Reads many messages of a stream, in order, through a consumer that is deleted after this call. The result may end
+ * early, because the consumer may be on an outdated replica, and announced messages may have been dropped meanwhile.
  *
- * @throws what the JetStream client throws.
+ * @throws errors of the JetStream client.
  */
 export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Range): Promise<RangeMessage[]> {
   const name = nuid.next();
@@ -51,7 +51,7 @@ export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Ran
     const count = Math.min(range.maxMessages, consumer.num_pending);
     return count === 0 ? [] : await pull(bus, `${range.stream}.${name}`, count, range);
   } finally {
-    // The server would remove it too, but later.
+    // The server would delete it too, but later.
     consumers.delete(range.stream, name).catch(() => {});
   }
 }
@@ -74,17 +74,16 @@ function pull(
     const subscription = bus.subscribe(inbox, (message) => {
       const stored = parseMessage(message);
       silence.refresh();
-      // Anything without a place in the stream says that no more will come. One out of turn says that some before it were
-      // lost on the way, as when the connection broke in between: what follows it would hide them.
-      if (stored?.turn !== received.length + 1) {
+      // A message that was not stored ends the range. After a gap in the delivery numbers messages were lost, for
+      // example with the connection, and later messages would hide that.
+      if (stored?.delivery !== received.length + 1) {
         end();
         return;
       }
       received.push(stored);
       if (received.length === count) end();
     });
-    bus.writeHeld();
-    // The server counts content also where it does not send it.
+    // The server counts content even if it does not send it.
     const limit = withoutContent ? {} : { max_bytes: maxBytes };
     const request = JSON.stringify({ batch: count, ...limit, no_wait: true });
     bus.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, request, { reply: inbox });
@@ -92,8 +91,8 @@ function pull(
 }
 
 function parseMessage(message: BusMessage): RangeMessage | undefined {
-  const delivery = parseDelivery(message.reply ?? "");
-  if (delivery === undefined) return undefined;
-  const { streamSequence: sequence, consumerSequence: turn, storedAt } = delivery;
-  return { message, sequence, turn, time: new Date(storedAt) };
+  const acknowledged = parseAckSubject(message.reply ?? "");
+  if (acknowledged === undefined) return undefined;
+  const { streamSequence: sequence, consumerSequence, storedAt } = acknowledged;
+  return { message, sequence, delivery: consumerSequence, time: new Date(storedAt) };
 }

@@ -11,10 +11,10 @@ import { StreamWatch } from "./stream-state.ts";
 const subjects = new Subjects();
 const subject = subjects.history({ kind: "everyone" });
 
-/** A node of the cluster that knows the history up to `knows`, and may believe that it leads it. */
+/** A node that knows the history up to `knows`, and may believe that it is the leader. */
 type Node = { readonly name: string; knows: number };
 
-/** Reads from whichever node answers next: `describing` the history, or `giving` a message. */
+/** Reads from the node that answers next: `describing` the history, or `giving` a message. */
 function readerOf(answers: { describing(): Node; giving(): Node }) {
   const open = async (): Promise<OpenStream> => {
     const { name, knows } = answers.describing();
@@ -48,7 +48,7 @@ const readAll = async (reader: HistoryReader, after: number, upTo: number) => {
   return { sequences: publications.map(({ sequence }) => sequence), through, isEnd };
 };
 
-test("that nothing more is stored is not believed of a node that led before, be the history described by its successor", async () => {
+test("the end of the history according to a former leader is not trusted, even if its successor describes the history", async () => {
   const [former, successor] = [
     { name: "former", knows: 5 },
     { name: "successor", knows: 8 },
@@ -63,7 +63,7 @@ test("that nothing more is stored is not believed of a node that led before, be 
   expect(await readAll(reader, 5, 5)).toEqual({ sequences: [6, 7, 8], through: 8, isEnd: true });
 });
 
-test("a leader that has not caught up yet is believed only up to where the history ended, as it said before", async () => {
+test("an outdated leader is trusted only up to the end of the history that it described before", async () => {
   const leader = { name: "leader", knows: 5 };
   const reader = readerOf({
     describing: () => ({ ...leader }),
@@ -88,7 +88,7 @@ test("a history whose leader changes all the time cannot be read", async () => {
   expect(await reader.read({ filter: subject, after: 5 })).toMatchObject({ ok: false, reason: "unavailable" });
 });
 
-test("where the history is known up to what is asked for, its end costs one description", async () => {
+test("the end of the history costs one description if the history is known up to `upTo`", async () => {
   const leader = { name: "leader", knows: 5 };
   let descriptions = 0;
   const reader = readerOf({

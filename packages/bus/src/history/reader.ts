@@ -10,15 +10,15 @@ import { type Range, type RangeMessage, readRange } from "./range-consumer.ts";
 import type { OpenStream } from "./stream.ts";
 import type { StreamWatch } from "./stream-state.ts";
 
-/** This many are read one by one; a consumer pays off only beyond that. Most resuming clients missed few. */
+/** Number of messages read singly. A consumer pays off only for more, and most resuming clients missed few. */
 const SINGLE_READS = 4;
-/** How long temporary failures are waited out. A caller that can wait longer asks again. */
+/** Maximum time of retries after temporary failures. A caller that can wait longer calls again. */
 const DEADLINE_MS = 5_000;
 const PAUSE_MS = 250;
-/** After a consumer could not be created none is requested for this long. */
+/** Pause after a consumer could not be created. */
 const NO_CONSUMERS_MS = 10_000;
 
-/** Number of terms in which one read is tried. */
+/** Maximum number of leader terms in which one read is tried. */
 const MAX_TERMS = 3;
 
 const EVERYTHING = ">";
@@ -26,9 +26,9 @@ const EVERYTHING = ">";
 type ReaderParts = {
   readonly bus: NatsBus;
   readonly jsm: JetStreamManager;
-  /** Asks the stream's leader for one message. */
+  /** Requests one message from the stream's leader. */
   message(query: MessageQuery): Promise<StoredMessage | null>;
-  /** Gives up sooner than the rest: there is another way. */
+  /** Has a shorter timeout, because messages can be read singly instead. */
   readonly consumers: ConsumerAPI;
   readonly watch: StreamWatch;
   readonly subjects: Subjects;
@@ -36,8 +36,8 @@ type ReaderParts = {
 type Answer<Result> = Outcome<{ readonly result: Result }>;
 
 /**
- * Reads what is stored, from the history's leader. "End of history" is trusted only if the same leader answered throughout, and only
- * up to the end that was known before the read: what a node does not have yet would look like nothing published.
+ * Reads stored publications from the history's leader. "End of history" is trusted only if the same leader answered
+ * throughout, and only up to the end known before the read, because an outdated node would hide publications.
  */
 export class HistoryReader {
   readonly #bus: NatsBus;
@@ -72,7 +72,7 @@ export class HistoryReader {
       if (!after.ok) return after;
       const { publications, next } = page;
       if (!end.result) return { ok: true, publications, through: next, isEnd: false, history: after.history };
-      // A node that hung while it led answers until it hears of its successor. Its end of the history proves nothing.
+      // A former leader that hung answers until it learns of its successor, so its end of the history proves nothing.
       if (after.reign !== before.reign) continue;
       return {
         ok: true,
@@ -119,8 +119,8 @@ export class HistoryReader {
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
       if (page.next >= end) return { ok: true, result: true };
-      // Each turn asks the leader for the next one, so that a consumer on a replica that lags can neither hold this up nor
-      // end it too soon.
+      // Each iteration requests one message from the leader, so that a consumer on an outdated replica can neither
+      // delay this nor end it too soon.
       const next = await this.get({ seq: page.next + 1, next_by_subj: filter ?? EVERYTHING }, signal);
       if (!next.ok) return next;
       if (next.result === null || next.result.sequence > end) return { ok: true, result: true };
@@ -139,21 +139,23 @@ export class HistoryReader {
     return { ok: true, result: false };
   }
 
-  /** As many as a consumer delivers. When there is no consumer to be had, the leader's single answers must do. */
+  /**
+   * Reads through a consumer. Returns nothing when none can be created; then messages are read singly from the leader.
+   */
   async #range(page: Page, request: Pick<Range, "filter" | "withoutContent">): Promise<RangeMessage[]> {
     try {
       const [known, ...rest] = await readRange(this.#bus, this.#consumers, {
         ...request,
         stream: this.#subjects.historyStream,
-        // Begins with the one the leader gave us last. A consumer on a node that has just come back may not have what follows
-        // yet and begin somewhere later: then it does not begin with that one either.
+        // Begins with the last message from the leader, so that a consumer on an outdated node, which begins later, is
+        // detected.
         from: page.next,
         maxMessages: page.room + 1,
         maxBytes: page.roomBytes,
       });
       return known?.sequence === page.next ? rest : [];
     } catch {
-      // While a node is dead JetStream may place the consumer on it, and then never answers.
+      // JetStream may place the consumer on a dead node, and then never answers.
       this.#noConsumersUntil = performance.now() + NO_CONSUMERS_MS;
       return [];
     }

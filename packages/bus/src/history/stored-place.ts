@@ -1,12 +1,12 @@
 import { streamHeaderNames } from "@fanwire/protocol";
 import type { BusMessage } from "../connection/bus.ts";
 
-/** Where a republished or directly gotten message is stored. */
+/** Place of a republished or directly fetched message in the stream. */
 export type StoredPlace = { readonly sequence: number; readonly subject: string };
 
 /**
- * The place in the stream that a message names; undefined for a live publication. What names another stream is live: somebody
- * republishes theirs to our subjects, or copies headers.
+ * Returns the place in the stream that the headers name; undefined for a live publication. A message that names another
+ * stream is live, because foreign streams may republish to our subjects, and publishers may copy headers.
  */
 export function storedPlace({ headers }: BusMessage, stream: string): StoredPlace | undefined {
   if (headers === undefined || headers.get(streamHeaderNames.stream) !== stream) return undefined;

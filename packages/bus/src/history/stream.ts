@@ -16,7 +16,7 @@ import { epochFrom, markedDescription } from "./epoch.ts";
 import { type Failed, failed, failureOf } from "./failures.ts";
 import { isDescribedByLeader } from "./leader-requests.ts";
 
-/** JetStream's own default. Within this time a publication with the same id is not stored again. */
+/** JetStream's default. Within this time a publication with the same id is not stored again. */
 const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NAME_IN_USE = 10058;
 
@@ -25,12 +25,15 @@ export type OpenStream = {
   readonly history: HistoryState;
   /** Identifies the term of its leader. Between two descriptions with the same term the leader did not change. */
   readonly reign: string;
-  /** Other nodes keep copies: one that hung while it led may describe it as it was. */
+  /** Whether the stream has replicas. A former leader that hung may then return an outdated description. */
   readonly hasCopies: boolean;
   readonly duplicateWindowMs: number;
 };
 
-/** The stream behind the history. Describes it, creates it when it is missing, and refuses one that cannot be the history. */
+/**
+ * The stream behind the history. Describes it, creates it when it is missing, and refuses one that cannot be the
+ * history.
+ */
 export class HistoryStream {
   readonly #jsm: JetStreamManager;
   readonly #subjects: Subjects;
@@ -53,11 +56,13 @@ export class HistoryStream {
     }
   }
 
-  /** Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one. */
+  /**
+   * Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one.
+   */
   async mark(epoch: string): Promise<OpenStream | Failed> {
     try {
       const found = await this.#find();
-      if (found === undefined) return failed("unusable", "the history is gone", true);
+      if (found === undefined) return failed("unusable", "the history stream does not exist", true);
       const { created, config } = found;
       if (epochFrom(created, config.description) !== epoch) return this.#accept(found);
       const description = markedDescription(config.description ?? "", Date.now());
@@ -79,7 +84,7 @@ export class HistoryStream {
   async #create(): Promise<StreamInfo> {
     try {
       const created = await this.#jsm.streams.add(this.#wanted);
-      this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "the history is ready");
+      this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "history stream created");
       return created;
     } catch (error) {
       // Another service, with other limits, created it first.
@@ -91,7 +96,7 @@ export class HistoryStream {
   }
 
   #accept(info: StreamInfo): OpenStream | Failed {
-    if (!isDescribedByLeader(info)) return failed("unusable", "the history has no leader now", true);
+    if (!isDescribedByLeader(info)) return failed("unusable", "the history has no leader", true);
     const { config, state, created, cluster } = info;
     const obstacle = this.#obstacle(config);
     if (obstacle !== undefined) return failed("unusable", `the stream ${config.name} ${obstacle}`, false);
@@ -111,14 +116,14 @@ export class HistoryStream {
     };
   }
 
-  /** Why a stream cannot be the history: it would store other subjects, or nobody would receive what is stored. */
+  /** Returns why a stream cannot be the history: it stores other subjects, or does not republish. */
   #obstacle({ subjects, republish, retention, sealed }: StreamConfig): string | undefined {
     const { allHistory, allLive } = this.#subjects;
-    if (subjects.length !== 1 || subjects[0] !== allHistory) return `does not keep ${allHistory}, and that alone`;
+    if (subjects.length !== 1 || subjects[0] !== allHistory) return `does not store exactly ${allHistory}`;
     if (republish?.src !== allHistory || republish.dest !== allLive) {
       return `does not republish ${allHistory} to ${allLive}`;
     }
-    if (retention !== RetentionPolicy.Limits) return `keeps by ${retention}, not by limits`;
+    if (retention !== RetentionPolicy.Limits) return `has retention ${retention}, not limits`;
     return sealed ? "is sealed" : undefined;
   }
 
@@ -130,10 +135,7 @@ export class HistoryStream {
     );
     const text = JSON.stringify(differences);
     if (differing.length > 0 && text !== this.#warnedOf) {
-      this.#log.warn(
-        { stream: config.name, differences },
-        "the history has other limits than configured, used as it is",
-      );
+      this.#log.warn({ stream: config.name, differences }, "history stream has other limits than configured");
     }
     this.#warnedOf = text;
   }
@@ -173,7 +175,7 @@ function wantedConfig(subjects: Subjects, config: HistoryConfig): WantedConfig {
     max_bytes: config.maxBytes,
     max_msgs: -1,
     duplicate_window: nanos(Math.min(DUPLICATE_WINDOW_MS, maxAgeMs)),
-    // Deleting from the middle leaves no trace, so a reader would wrongly be told that nothing is missing.
+    // A deletion from the middle leaves no trace, so an incomplete replay would be reported as complete.
     deny_delete: true,
     deny_purge: true,
   };

@@ -2,45 +2,45 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { WorkItem } from "./work-queue.ts";
 
-/** Often enough to stay below the time after which JetStream gives an item to somebody else. */
-const STILL_HELD_INTERVAL_MS = 10_000;
+/** Below the time after which JetStream redelivers an item. */
+const IN_PROGRESS_INTERVAL_MS = 10_000;
 const CONFIRM_TIMEOUT_MS = 5_000;
 const CONFIRM_RETRY_MS = 500;
-/** News of a finished item that NATS could not be told for so long comes too late: it has given it out again. */
+/** After this number of failed acknowledgements, NATS has redelivered the item. */
 const MAX_CONFIRM_TRIES = 20;
 
-// What an item's holder tells JetStream.
-const FINISHED = "+ACK";
-const GIVEN_BACK = "-NAK";
-const STILL_HELD = "+WPI";
+// Acknowledgements of JetStream.
+const ACK = "+ACK";
+const NAK = "-NAK";
+const IN_PROGRESS = "+WPI";
 
-type HeldItemParts = {
+type InFlightItemParts = {
   readonly message: Msg;
   readonly storedAt: number;
   readonly isRepeated: boolean;
   readonly connection: NatsConnection;
-  /** JetStream knows what became of it. */
+  /** Called when JetStream has been informed of the outcome. */
   onOver(): void;
 };
 
-/** An item in our hands: JetStream gives it to nobody else while it hears that we still have it. */
-export class HeldItem implements WorkItem {
+/** An unacknowledged item. Progress messages prevent JetStream from redelivering it. */
+export class InFlightItem implements WorkItem {
   readonly storedAt: number;
   readonly isRepeated: boolean;
   readonly content: Uint8Array;
-  readonly #parts: HeldItemParts;
+  readonly #parts: InFlightItemParts;
   readonly #timer: NodeJS.Timeout;
   #reply: string;
   #isOver = false;
 
-  constructor(parts: HeldItemParts) {
+  constructor(parts: InFlightItemParts) {
     const { message, storedAt, isRepeated } = parts;
     this.#parts = parts;
     this.storedAt = storedAt;
     this.isRepeated = isRepeated;
     this.content = message.data;
     this.#reply = message.reply ?? "";
-    this.#timer = setInterval(() => this.#tell(STILL_HELD), STILL_HELD_INTERVAL_MS);
+    this.#timer = setInterval(() => this.#send(IN_PROGRESS), IN_PROGRESS_INTERVAL_MS);
     this.#timer.unref();
   }
 
@@ -55,20 +55,20 @@ export class HeldItem implements WorkItem {
     if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#timer);
-    this.#tell(GIVEN_BACK);
+    this.#send(NAK);
     this.#parts.onOver();
   }
 
-  /** It came again while it was held. Answers go to the newest delivery; the item is given to nobody twice. */
+  /** Must be called for a redelivery while the item is in flight. Acknowledges the newest delivery instead. */
   onRepeated(message: Msg): void {
     this.#reply = message.reply ?? "";
   }
 
-  /** The news must arrive: otherwise somebody else gets the item too. */
+  /** Retries the acknowledgement, because without it the item is redelivered. */
   async #confirmFinished(): Promise<void> {
     for (let tries = 0; tries < MAX_CONFIRM_TRIES && !this.#parts.connection.isClosed(); tries++) {
       try {
-        await this.#parts.connection.request(this.#reply, FINISHED, { timeout: CONFIRM_TIMEOUT_MS });
+        await this.#parts.connection.request(this.#reply, ACK, { timeout: CONFIRM_TIMEOUT_MS });
         break;
       } catch {
         await delay(CONFIRM_RETRY_MS, undefined, { ref: false });
@@ -77,7 +77,7 @@ export class HeldItem implements WorkItem {
     this.#parts.onOver();
   }
 
-  #tell(what: string): void {
+  #send(what: string): void {
     if (!this.#parts.connection.isClosed()) this.#parts.connection.publish(this.#reply, what);
   }
 }

@@ -10,47 +10,45 @@ import {
   RetentionPolicy,
   StorageType,
 } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { nanos } from "@nats-io/transport-node";
 import type { NatsBus } from "../connection/nats-bus.ts";
-import { readStored } from "./publish-ack.ts";
-import { PullTaker } from "./pull-consumer.ts";
+import { parsePublishAck } from "./publish-ack.ts";
+import { PullConsumer } from "./pull-consumer.ts";
 import type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";
 
 export type WorkQueueConfig = {
-  /** Name of the stream; created when it is missing, used as it is when not. */
+  /** Name of the stream. Created when it is missing; an existing one is used unchanged. */
   readonly stream: string;
-  /** What the stream holds: every queue's subject matches it. */
+  /** Subjects of the stream, which match the subject of every queue. */
   readonly subjects: string;
   readonly maxBytes: number;
-  /** 0: none. */
+  /** Maximum age of an item in milliseconds; 0 for no limit. */
   readonly maxAgeMs: number;
   readonly replicas: number;
 };
 
 const STORE_TIMEOUT_MS = 5_000;
-/** Items given out and not finished in this time go to somebody else; who holds one says so more often. */
+/** Time after which an item without progress messages is redelivered. */
 const ACK_WAIT_MS = 30_000;
-/** A consumer nobody uses is deleted by NATS; the items stay, and the next taker makes a new one. */
+/** Time after which NATS deletes an unused consumer. Its items stay, and the next taker creates another one. */
 const CONSUMER_IDLE_MS = 3_600_000;
 const MAX_ACK_PENDING = 100_000;
 const MAX_WAITING_PULLS = 4_096;
 
-/** What JetStream stores of an item beside its content and subject: its id in a header, and a record of its own. */
+/** Bytes that JetStream stores per item beside content and subject: the header with the id, and a record. */
 const STORED_OVERHEAD_BYTES = 150;
 
-const nanos = (ms: number) => ms * 1_000_000;
-
 /**
- * A {@link WorkQueue} in one JetStream stream of the work-queue kind: an item is deleted when its taker has finished it.
- * A queue is a subject, and has one durable pull consumer. Works from nats-server 2.9 on.
+ * A {@link WorkQueue} in one JetStream stream with work-queue retention: an acknowledged item is deleted. A queue is a
+ * subject with one durable pull consumer. Works from nats-server 2.9 on.
  */
 export class JetStreamWorkQueue implements WorkQueue {
   readonly #bus: NatsBus;
   readonly #config: WorkQueueConfig;
   readonly #log: Log;
-  readonly #takers = new Set<PullTaker>();
+  readonly #takers = new Set<PullConsumer>();
   #manager: Promise<JetStreamManager> | undefined;
-  /** Resolves with the size of the stream in bytes; 0: unlimited. */
+  /** Resolves with the maximum size of the stream in bytes; 0 for unlimited. */
   #stream: Promise<number> | undefined;
   #isStopped = false;
 
@@ -58,14 +56,17 @@ export class JetStreamWorkQueue implements WorkQueue {
     this.#bus = bus;
     this.#config = config;
     this.#log = log;
-    void this.#watchConnection(bus.connection);
+    // Pull requests are lost with the connection.
+    bus.onConnection((isConnected) => {
+      if (isConnected && !this.#isStopped) for (const taker of this.#takers) taker.renew();
+    });
   }
 
   async enqueue(subject: string, content: Uint8Array, id: string): Promise<EnqueueOutcome> {
     try {
-      // An item that never fits would be tried for ever, and those after it would wait.
+      // An item that never fits would be retried forever, and block later items.
       if (!(await this.#canFit(content.length + subject.length + STORED_OVERHEAD_BYTES))) {
-        return { ok: false, reason: "too-large", detail: "larger than the stream of the queues" };
+        return { ok: false, reason: "too-large", detail: "larger than the queue stream" };
       }
     } catch (error) {
       return unavailable(error);
@@ -74,15 +75,15 @@ export class JetStreamWorkQueue implements WorkQueue {
       timeoutMs: STORE_TIMEOUT_MS,
       headers: [["Nats-Msg-Id", id]],
     });
-    if (outcome.ok) return readStored(Buffer.from(outcome.message.data).toString(), this.#config.stream);
+    if (outcome.ok) return parsePublishAck(Buffer.from(outcome.message.data).toString(), this.#config.stream);
     if (outcome.reason === "too-large") return { ok: false, reason: "too-large", detail: "beyond NATS max_payload" };
-    // Nobody answers for a stream that is gone.
+    // A deleted stream has no responders.
     this.#stream = undefined;
     return { ok: false, reason: "unavailable", detail: outcome.reason };
   }
 
   take(subject: string, name: string, onItem: (item: WorkItem) => void): Taker {
-    const taker: PullTaker = new PullTaker({
+    const taker: PullConsumer = new PullConsumer({
       bus: this.#bus,
       stream: this.#config.stream,
       consumer: name,
@@ -100,7 +101,7 @@ export class JetStreamWorkQueue implements WorkQueue {
     for (const taker of [...this.#takers]) taker.stop();
   }
 
-  /** Whether the empty stream has room for so many bytes. Rejects when the stream is missing and cannot be created. */
+  /** Whether the bytes fit into the empty stream. Rejects when the stream is missing and cannot be created. */
   async #canFit(bytes: number): Promise<boolean> {
     const known = await this.#needStream();
     if (known === 0 || bytes <= known) return true;
@@ -110,12 +111,12 @@ export class JetStreamWorkQueue implements WorkQueue {
     return current === 0 || bytes <= current;
   }
 
-  #needManager(): Promise<JetStreamManager> {
+  async #needManager(): Promise<JetStreamManager> {
     this.#manager ??= jetstreamManager(this.#bus.connection, { checkAPI: false });
     return this.#manager;
   }
 
-  /** Resolves with the stream's size, as {@link #stream}. Rejects when it is missing and cannot be created. */
+  /** Resolves with the maximum size of the stream. Rejects when the stream is missing and cannot be created. */
   #needStream(): Promise<number> {
     this.#stream ??= this.#findOrCreateStream().catch((error: unknown) => {
       this.#stream = undefined;
@@ -138,13 +139,13 @@ export class JetStreamWorkQueue implements WorkQueue {
       subjects: [subjects],
       retention: RetentionPolicy.Workqueue,
       storage: StorageType.File,
-      // What is stored is a promise: a full stream refuses new items, it does not forget old ones.
+      // A full stream refuses new items, because stored ones were confirmed.
       discard: DiscardPolicy.New,
       max_bytes: maxBytes,
       max_age: nanos(maxAgeMs),
       num_replicas: replicas,
     });
-    this.#log.info({ stream, maxBytes, maxAgeMs, replicas }, "created the stream of the queues");
+    this.#log.info({ stream, maxBytes, maxAgeMs, replicas }, "queue stream created");
     return maxBytes;
   }
 
@@ -165,14 +166,6 @@ export class JetStreamWorkQueue implements WorkQueue {
     } catch (error) {
       if (isApiError(error, JetStreamApiCodes.StreamNotFound)) this.#stream = undefined;
       throw error;
-    }
-  }
-
-  async #watchConnection(connection: NatsConnection): Promise<void> {
-    for await (const { type } of connection.status()) {
-      if (type !== "reconnect" || this.#isStopped) continue;
-      // What was asked of the connection before went with it.
-      for (const taker of this.#takers) taker.renew();
     }
   }
 }

@@ -1,14 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { readStored } from "./publish-ack.ts";
+import { parsePublishAck } from "./publish-ack.ts";
 
-test("only JetStream's word about that stream means stored", () => {
-  expect(readStored('{"stream":"Q","seq":1}', "Q")).toEqual({ ok: true });
-  expect(readStored('{"stream":"OTHER","seq":1}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
-  expect(readStored('{"error":{"err_code":10054,"description":"too big"}}', "Q")).toMatchObject({ detail: "too big" });
+test("only an acknowledgement by that stream means stored", () => {
+  expect(parsePublishAck('{"stream":"Q","seq":1}', "Q")).toEqual({ ok: true });
+  expect(parsePublishAck('{"stream":"OTHER","seq":1}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
+  expect(parsePublishAck('{"error":{"err_code":10054,"description":"too big"}}', "Q")).toMatchObject({
+    detail: "too big",
+  });
 });
 
-test("whatever answers, it is read and means stored only where it says so", () => {
+test("any reply can be parsed, and means stored only if it names the stream without an error", () => {
   const reply = fc.oneof(
     fc.json({ maxDepth: 2 }),
     fc.string({ unit: "binary" }),
@@ -26,7 +28,7 @@ test("whatever answers, it is read and means stored only where it says so", () =
   let stored = 0;
   fc.assert(
     fc.property(reply, (text) => {
-      if (!readStored(text, "Q").ok) return;
+      if (!parsePublishAck(text, "Q").ok) return;
       stored++;
       expect(JSON.parse(text)).toMatchObject({ stream: "Q" });
     }),

@@ -3,10 +3,10 @@ import type { EnqueueOutcome } from "./work-queue.ts";
 /** JetStream's code for a message beyond the stream's own limit. */
 const MESSAGE_TOO_LARGE = 10_054;
 
-/** What JetStream says to a message that was to be stored in `stream`. Whoever else listens to its subject may say anything. */
-export function readStored(text: string, stream: string): EnqueueOutcome {
+/** Parses the reply to a message for `stream`. Any subscriber of its subject may have sent it. */
+export function parsePublishAck(text: string, stream: string): EnqueueOutcome {
   const reply = parseObject(text);
-  if (reply === undefined) return { ok: false, reason: "unavailable", detail: "the answer is not JetStream's" };
+  if (reply === undefined) return { ok: false, reason: "unavailable", detail: "invalid reply from JetStream" };
   if (reply.error === undefined && reply.stream === stream) return { ok: true };
   const { err_code: code, description } = isObject(reply.error) ? reply.error : {};
   const detail = typeof description === "string" ? description : "stored by another stream";

@@ -1,21 +1,21 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import type { Msg, Subscription } from "@nats-io/transport-node";
-import { parseDelivery } from "../connection/ack-subject.ts";
+import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
-import { HeldItem } from "./in-flight-item.ts";
+import { InFlightItem } from "./in-flight-item.ts";
 import type { Taker, WorkItem } from "./work-queue.ts";
 
-/** NATS forgets a pull request after this time, and says so. */
+/** Time after which NATS reports that a pull request has expired. */
 const PULL_EXPIRES_MS = 30_000;
-/** A pull that was neither answered nor reported expired has been lost, with a NATS server for example. */
+/** After this time a pull without any reply was lost, for example with a NATS server. */
 const LOST_AFTER_MS = PULL_EXPIRES_MS + 5_000;
 const RETRY_MS = 1_000;
-/** Pulls under way at most: each is one item, and requests are served in turn, so this is a share, not a speed. */
+/** Maximum number of pulls of one item each. NATS serves requests in turn, so this is a share and no rate. */
 const MAX_PULLS = 64;
 const EXPIRED = 408;
 
-type PullTakerParts = {
+type PullConsumerParts = {
   readonly bus: NatsBus;
   readonly stream: string;
   readonly consumer: string;
@@ -27,13 +27,13 @@ type PullTakerParts = {
 };
 
 /**
- * Takes the items of one queue, by one pull request for each that is wanted. All requests of a while name one inbox; to
- * take requests back, the inbox is closed: NATS skips requests that nobody listens for.
+ * Takes the items of one queue with one pull request per wanted item. Requests share an inbox. Closing the inbox
+ * cancels them, because NATS skips requests without a subscriber.
  */
-export class PullTaker implements Taker {
-  readonly #parts: PullTakerParts;
-  /** Items given to us and not finished, by their sequence in the stream. */
-  readonly #held = new Map<number, HeldItem>();
+export class PullConsumer implements Taker {
+  readonly #parts: PullConsumerParts;
+  /** Unacknowledged items, by sequence in the stream. */
+  readonly #inFlight = new Map<number, InFlightItem>();
   readonly #pullSubject: string;
   readonly #pullRequest = JSON.stringify({ batch: 1, expires: PULL_EXPIRES_MS * 1_000_000 });
   #inbox: Subscription | undefined;
@@ -44,7 +44,7 @@ export class PullTaker implements Taker {
   #lostTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(parts: PullTakerParts) {
+  constructor(parts: PullConsumerParts) {
     this.#parts = parts;
     this.#pullSubject = `$JS.API.CONSUMER.MSG.NEXT.${parts.stream}.${parts.consumer}`;
   }
@@ -52,20 +52,20 @@ export class PullTaker implements Taker {
   want(count: number): void {
     if (this.#isStopped) return;
     this.#wanted = Math.min(count, MAX_PULLS);
-    if (this.#wanted < this.#pulls) this.#takeBack();
+    if (this.#wanted < this.#pulls) this.#cancel();
     this.#pull();
   }
 
-  /** Asks anew for all that is wanted: what was asked before may be lost. */
+  /** Repeats all pull requests, because earlier ones may be lost. */
   renew(): void {
-    this.#takeBack();
+    this.#cancel();
     this.#pull();
   }
 
   stop(): void {
     if (this.#isStopped) return;
     this.#wanted = 0;
-    this.#takeBack();
+    this.#cancel();
     this.#isStopped = true;
     this.#parts.onStop();
   }
@@ -98,7 +98,7 @@ export class PullTaker implements Taker {
         await this.#parts.needConsumer();
         this.#hasConsumer = true;
       } catch (error) {
-        this.#parts.log.warn({ err: error, consumer: this.#parts.consumer }, "a queue cannot be taken from yet");
+        this.#parts.log.warn({ err: error, consumer: this.#parts.consumer }, "queue consumer unavailable, retrying");
         await delay(RETRY_MS, undefined, { ref: false });
       }
     }
@@ -107,32 +107,32 @@ export class PullTaker implements Taker {
   }
 
   #onMessage(message: Msg): void {
-    const delivery = message.reply === undefined ? undefined : parseDelivery(message.reply);
+    const delivery = message.reply === undefined ? undefined : parseAckSubject(message.reply);
     if (delivery === undefined) this.#onStatus(message);
     else this.#onItem(message, delivery.streamSequence, delivery.storedAt, delivery.count);
   }
 
   #onItem(message: Msg, sequence: number, storedAt: number, count: number): void {
     if (this.#isCurrent(message)) this.#pulls--;
-    // Given to us again while we hold it: NATS has waited too long, or lost the news that we were done with it.
-    const known = this.#held.get(sequence);
+    // NATS redelivers an item in flight when it has waited too long, or has lost the acknowledgement.
+    const known = this.#inFlight.get(sequence);
     if (known !== undefined) {
       known.onRepeated(message);
       this.#pull();
       return;
     }
-    const item = new HeldItem({
+    const item = new InFlightItem({
       message,
       storedAt,
       isRepeated: count > 1,
       connection: this.#parts.bus.connection,
-      onOver: () => this.#held.delete(sequence),
+      onOver: () => this.#inFlight.delete(sequence),
     });
-    this.#held.set(sequence, item);
+    this.#inFlight.set(sequence, item);
     this.#parts.onItem(item);
   }
 
-  /** Anything that is no item: a pull has expired, or the consumer is gone or busy. */
+  /** Processes a message that is no item: a pull has expired, or the consumer is deleted or busy. */
   #onStatus(message: Msg): void {
     const code = message.headers?.code;
     if (!this.#isCurrent(message)) return;
@@ -142,21 +142,21 @@ export class PullTaker implements Taker {
       return;
     }
     const { log, consumer } = this.#parts;
-    log.debug({ code, reason: message.headers?.description, consumer }, "NATS serves no pull requests of a queue");
-    this.#takeBack();
+    log.debug({ code, reason: message.headers?.description, consumer }, "pull request of a queue refused");
+    this.#cancel();
     this.#hasConsumer = false;
     setTimeout(() => this.#pull(), RETRY_MS).unref();
   }
 
-  /** Whether it answers one of the pulls that are counted. */
+  /** Whether the message answers one of the counted pulls. */
   #isCurrent(message: Msg): boolean {
     return message.sid === this.#inbox?.getID();
   }
 
-  /** Items that were on their way to the old inbox still come: it is closed only once NATS has sent them. */
-  #takeBack(): void {
+  /** Closes the inbox after the items that are on their way to it have arrived. */
+  #cancel(): void {
     clearTimeout(this.#lostTimer);
-    // The connection may be closed already: then nothing more comes anyway.
+    // On a closed connection nothing arrives any longer.
     this.#inbox?.drain().catch(() => {});
     this.#inbox = undefined;
     this.#pulls = 0;

@@ -1,28 +1,28 @@
 /**
- * Queues whose items are stored until somebody has taken them, by any number of processes. Items of one queue keep their
- * order; each goes to one taker.
+ * The port to queues that any number of processes share. It exists before the first connection to NATS. An item is
+ * stored until a taker acknowledges it. Items of one queue keep their order, and each is delivered to one taker.
  */
 export interface WorkQueue {
   /**
-   * Stores an item. Items handed over in one turn of the event loop are stored in that order. One whose fate is unknown
-   * may be handed over again under the same `id`, for two minutes, and is stored once.
+   * Stores an item. Items of one event-loop tick are stored in order. After an unknown outcome, a retry under the same
+   * `id` within two minutes does not store the item twice.
    */
   enqueue(subject: string, content: Uint8Array, id: string): Promise<EnqueueOutcome>;
-  /** Opens the queue for taking; nothing is taken before {@link Taker.want}. `name` is what NATS calls its consumer. */
+  /** Opens the queue; nothing is taken before {@link Taker.want}. `name` is the name of the consumer in NATS. */
   take(subject: string, name: string, onItem: (item: WorkItem) => void): Taker;
-  /** Stops taking. Items in hand can still be finished. May be called twice. */
+  /** Stops taking. Items in flight can still be acknowledged. May be called twice. */
   stop(): Promise<void>;
 }
 
-/** `unavailable`: perhaps stored, perhaps not; to be tried again. `too-large`: never. */
+/** `unavailable`: may be stored or not, can be retried. `too-large`: not stored, a retry is useless. */
 export type EnqueueOutcome =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: "unavailable" | "too-large"; readonly detail: string };
 
 export interface Taker {
   /**
-   * Says for how many items there is somebody now, not how many more. Once items have come for all of them it has to be
-   * said again. With fewer than before, one that was on its way may still come.
+   * Sets the number of items that are wanted now, in total. Must be called again after that number has arrived. After a
+   * lower number, items that were on their way may still arrive.
    */
   want(count: number): void;
   stop(): void;
@@ -30,12 +30,12 @@ export interface Taker {
 
 export interface WorkItem {
   readonly content: Uint8Array;
-  /** When it was stored, by the clock of the NATS server; milliseconds since 1970. */
+  /** Time at which it was stored, by the clock of the NATS server, in milliseconds since 1970. */
   readonly storedAt: number;
-  /** Somebody was given it before, and did not finish. */
+  /** Whether it was delivered before and not acknowledged. */
   readonly isRepeated: boolean;
-  /** It is done with, and deleted. */
+  /** Acknowledges and so deletes the item. */
   finish(): void;
-  /** It goes to the next who wants one, before later items. */
+  /** Returns the item. The next taker gets it before later items. */
   giveBack(): void;
 }

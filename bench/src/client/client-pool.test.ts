@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { nowMicros } from "../clock.ts";
 import { encodeContent } from "../content.ts";
 import type { ClientReport } from "./calls.ts";
-import { LoadCrowd } from "./crowd.ts";
+import { ClientPool } from "./client-pool.ts";
 import { plainDialect } from "./dialect.ts";
 
 const accepted = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -18,7 +18,7 @@ function publications(...sequences: number[]): Buffer {
   return Buffer.concat(sequences.map((sequence) => frame(encodeContent(sequence, nowMicros() - 5_000))));
 }
 
-/** What three connections make of `sent`, of which each ought to have been five publications. */
+/** Returns the report of three connections that each expect five publications. */
 async function reportOn(send: (socket: Socket) => void): Promise<ClientReport> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -34,20 +34,20 @@ async function reportOn(send: (socket: Socket) => void): Promise<ClientReport> {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
 
-  const crowd = new LoadCrowd({
+  const pool = new ClientPool({
     address: { host: "127.0.0.1", port: address.port },
     dialect: { ...plainDialect, greetings: 1 },
     connections: 3,
   });
-  await crowd.open();
-  crowd.expect({ total: 5, recordFrom: 1, recordEvery: 1 });
+  await pool.open();
+  pool.expect({ total: 5, recordFrom: 1, recordEvery: 1 });
   for (const socket of sockets) send(socket);
-  return crowd.settle(200);
+  return pool.settle(200);
 }
 
 const none = { missing: 0, repeated: 0, late: 0, foreign: 0, ended: 0 };
 
-test("deliveries that arrive once and in order are no fault, and are timed", async () => {
+test("deliveries that arrive once and in order are timed and without faults", async () => {
   const report = await reportOn((socket) => socket.write(publications(0, 1, 2, 3, 4)));
 
   expect(report.faults).toEqual(none);
@@ -67,7 +67,7 @@ test.each([
   expect(report.faults).toEqual(faults);
 });
 
-test("a repetition that comes a little later is noticed", async () => {
+test("a late repetition is counted", async () => {
   const report = await reportOn(async (socket) => {
     socket.write(publications(0, 1, 2, 3, 4));
     await delay(50);
@@ -77,7 +77,7 @@ test("a repetition that comes a little later is noticed", async () => {
   expect(report.faults).toEqual({ ...none, repeated: 3 });
 });
 
-test("frames that nobody expects and connections that end are faults", async () => {
+test("unexpected frames and ended connections are faults", async () => {
   const report = await reportOn((socket) =>
     socket.end(Buffer.concat([publications(0, 1), frame(Buffer.from("what?"))])),
   );

@@ -1,20 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { nowMicros } from "../clock.ts";
 import type { ClientFaults, ClientReport, Expectation, OpenPlan } from "./calls.ts";
-import { type Address, Connection, type Crowd } from "./connection.ts";
+import { type Address, Connection, type Pool } from "./connection.ts";
 import type { Dialect } from "./dialect.ts";
 import { Recorder } from "./recorder.ts";
 
-/** Handshakes under way at once: below the listen backlog of any server here. */
+/** Maximum handshakes under way: below the listen backlog of every server. */
 const OPENING_AT_ONCE = 200;
 const OPEN_TIMEOUT_MS = 300_000;
-/** Of the 28,000 ports of an address so few that the kernel finds a free one at once: with 15,000 taken it takes half a millisecond. */
+/**
+ * Few of the 28,000 ports of an address, so that the kernel finds a free one at once. With 15,000 in use it takes 0.5
+ * ms.
+ */
 const CONNECTIONS_PER_LOCAL_ADDRESS = 2_000;
-/** After the last expected arrival, how long a repeated one may take to show. */
+/** Wait for repeated arrivals after the last expected one. */
 const REPEAT_WINDOW_MS = 100;
 
-/** All connections of the load client and what they saw. */
-export class LoadCrowd implements Crowd {
+/** All connections of the load client, with their results. */
+export class ClientPool implements Pool {
   recorder = new Recorder(Number.POSITIVE_INFINITY, 1);
   awaited = 0;
   readonly address: Address;
@@ -36,7 +39,7 @@ export class LoadCrowd implements Crowd {
     if (plan.expectation !== undefined) this.expect(plan.expectation);
   }
 
-  /** Resolves when all are open and greeted. */
+  /** Resolves when all connections are open and greeted. */
   async open(): Promise<void> {
     const connections = this.#size;
     const deadline = performance.now() + OPEN_TIMEOUT_MS;
@@ -107,14 +110,14 @@ export class LoadCrowd implements Crowd {
   }
 
   #progress(): number {
-    return this.#connections.reduce((sum, connection) => sum + connection.order.next, 0);
+    return this.#connections.reduce((sum, connection) => sum + connection.sequenceCheck.next, 0);
   }
 
   #faults(): ClientFaults {
     const faults: ClientFaults = { missing: 0, repeated: 0, late: 0, foreign: this.#foreign, ended: this.#ended };
     if (this.#firstEnd !== undefined) faults.firstEnd = this.#firstEnd;
     for (const connection of this.#connections) {
-      const of = connection.order.faults(this.awaited);
+      const of = connection.sequenceCheck.faults(this.awaited);
       faults.missing += of.missing;
       faults.repeated += of.repeated;
       faults.late += of.late;

@@ -1,8 +1,8 @@
 import { connect } from "@nats-io/transport-node";
 import type { OverNatsCalls } from "./own-process.ts";
 
-/** Hands on every publication from then on; resolves when NATS has the subscription. */
-export async function followNats(
+/** Subscribes and passes on every publication. Resolves when NATS has the subscription. */
+export async function forwardNats(
   { natsUrl, subject }: OverNatsCalls["listen"]["ask"],
   publish: (content: Uint8Array) => void,
 ): Promise<void> {

@@ -1,19 +1,22 @@
-/** What went wrong with the deliveries of one connection, or of all together. */
+/** Faults of the deliveries of one connection, or of all. */
 export type Faults = {
-  /** Never arrived. */
+  /** Number of deliveries that never arrived. */
   missing: number;
-  /** Arrived once more than they should. */
+  /** Number of deliveries that arrived again. */
   repeated: number;
-  /** Arrived, but after a later one. */
+  /** Number of deliveries that arrived after a later one. */
   late: number;
 };
 
-/** Skipped sequences remembered by one connection: beyond it a late arrival counts as repeated. Both are faults. */
+/**
+ * Maximum skipped sequences that a connection remembers. Beyond it a late arrival counts as repeated, which is a fault
+ * too.
+ */
 const MAX_SKIPPED = 10_000;
 
-/** Checks that the sequences 0, 1, 2, … arrive, each once and in order. */
-export class Order {
-  /** One more than the highest sequence seen. */
+/** Checks that the sequences 0, 1, 2, … arrive once and in order. */
+export class SequenceCheck {
+  /** Highest received sequence plus one. */
   next = 0;
   #missing = 0;
   #repeated = 0;
@@ -25,7 +28,7 @@ export class Order {
     else this.#surprise(sequence);
   }
 
-  /** `expected`: how many publications there were. */
+  /** @param expected number of publications. */
   faults(expected: number): Faults {
     return {
       missing: this.#missing + Math.max(0, expected - this.next),
