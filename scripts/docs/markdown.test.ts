@@ -38,6 +38,16 @@ test("every file that the documentation names exists", () => {
   expect(missing).toEqual([]);
 });
 
+test("the marks around code stand on lines of their own, in pairs", () => {
+  const marks = [...pages].map(([page, text]) => ({
+    page,
+    lines: text.split("\n").filter((line) => line.includes("```")),
+  }));
+
+  const wrong = marks.filter(({ lines }) => lines.length % 2 === 1 || lines.some((line) => !/^\s*```\w*$/.test(line)));
+  expect(wrong).toEqual([]);
+});
+
 test("lines of prose have at most 120 characters", () => {
   const long = [...pages].flatMap(([page, text]) =>
     text
