@@ -2,9 +2,9 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { type Capacity, capacityFor, type Load } from "./capacity.ts";
 
-const HELP = `Usage: npm run capacity -- [options]     how many workers and NATS nodes carry a load; alone: the table of docs/scaling.md
+const HELP = `Usage: npm run capacity -- [options]     prints the workers and NATS nodes that a load needs; without options the table of docs/scaling.md
 
-  --connections N   --topics N (distinct, with users)   --topics-each N   --publications N (a second)   --audience N (who hears one)`;
+  --connections N   --topics N (distinct, with users)   --topics-each N   --publications N (a second)   --audience N (receivers of one)`;
 
 /** Rows of the table in docs/scaling.md. */
 export const examples: readonly (readonly [string, Load])[] = [
@@ -33,14 +33,14 @@ const columns: readonly [string, (capacity: Capacity) => string][] = [
   ["subscriptions/worker", ({ subscriptionsPerWorker }) => grouped(subscriptionsPerWorker)],
   ["NATS nodes", ({ natsNodes, natsFor }) => `${natsNodes ?? "split"} (${natsFor})`],
   ["GiB/node for interest", ({ natsBytes }) => gibibytes(natsBytes)],
-  ["s to follow again", ({ secondsToFollowAgain }) => secondsToFollowAgain.toFixed(1)],
+  ["s to resubscribe", ({ secondsToResubscribe }) => secondsToResubscribe.toFixed(1)],
 ];
 
 /** Returns the table as Markdown. */
 export function capacityTable(rows: readonly (readonly [string, Load])[]): string {
   const header = ["", ...columns.map(([title]) => title)];
-  const lines = rows.map(([name, of]) => {
-    const capacity = capacityFor(of);
+  const lines = rows.map(([name, load]) => {
+    const capacity = capacityFor(load);
     return [name, ...columns.map(([, cell]) => cell(capacity))];
   });
   const rule = ["---", ...columns.map(() => "---:")];
@@ -55,7 +55,8 @@ function gibibytes(bytes: number): string {
   return (bytes / 2 ** 30).toFixed(1);
 }
 
-function askedFor(): readonly (readonly [string, Load])[] | undefined {
+/** Returns the row for the options of the command line, or the examples without any. Undefined: print the help. */
+function rowsFromArguments(): readonly (readonly [string, Load])[] | undefined {
   const { values } = parseArgs({
     options: {
       connections: { type: "string" },
@@ -77,10 +78,10 @@ function askedFor(): readonly (readonly [string, Load])[] | undefined {
     Number(values.audience ?? connections),
   );
   if (Object.values(asked).some((number) => !(number > 0))) return undefined;
-  return [["as asked", asked]];
+  return [["this load", asked]];
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const rows = askedFor();
+  const rows = rowsFromArguments();
   console.log(rows === undefined ? HELP : capacityTable(rows));
 }

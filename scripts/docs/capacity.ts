@@ -56,7 +56,7 @@ export type Capacity = {
   /** Memory of one NATS node for subscriptions. */
   readonly natsBytes: number;
   /** Time until the workers of a failed NATS node have resubscribed on the remaining nodes. */
-  readonly secondsToFollowAgain: number;
+  readonly secondsToResubscribe: number;
 };
 
 /** Sizes a cluster for a load. Assumes that connections, topics and publications are spread evenly. */
@@ -64,8 +64,8 @@ export function capacityFor(load: Load, costs: Costs = measured): Capacity {
   const deliveriesPerSecond = load.publicationsPerSecond * load.audience;
   const forDescriptors = Math.ceil(load.connections / limits.connectionsPerWorker);
   const workers = firstFrom(forDescriptors, (count) => workerLoad(load, costs, count) <= limits.utilisation);
-  const followers = (load.connections * load.topicsEach) / load.topics;
-  const subscriptions = load.topics * reached(followers, workers);
+  const subscribers = (load.connections * load.topicsEach) / load.topics;
+  const subscriptions = load.topics * reached(subscribers, workers);
   const nats = natsNodesFor(load, costs, workers);
   const nodes = nats.nodes ?? limits.maxNatsNodes;
   return {
@@ -77,7 +77,7 @@ export function capacityFor(load: Load, costs: Costs = measured): Capacity {
     natsNodes: nats.nodes,
     natsFor: nats.reason,
     natsBytes: interestBytes(load, costs, workers, nodes),
-    secondsToFollowAgain: ((subscriptions / nodes / (nodes - 1)) * costs.natsMicrosPerSubscription) / 1_000_000,
+    secondsToResubscribe: ((subscriptions / nodes / (nodes - 1)) * costs.natsMicrosPerSubscription) / 1_000_000,
   };
 }
 
@@ -88,9 +88,9 @@ export function reached(things: number, places: number): number {
 
 /** Share of a core that each of `workers` workers uses. */
 function workerLoad(load: Load, costs: Costs, workers: number): number {
-  const heard = (load.publicationsPerSecond * reached(load.audience, workers)) / workers;
+  const received = (load.publicationsPerSecond * reached(load.audience, workers)) / workers;
   const deliveries = (load.publicationsPerSecond * load.audience) / workers;
-  return (heard * costs.microsPerPublication + deliveries * costs.microsPerDelivery) / 1_000_000;
+  return (received * costs.microsPerPublication + deliveries * costs.microsPerDelivery) / 1_000_000;
 }
 
 function natsNodesFor(load: Load, costs: Costs, workers: number): { nodes?: number; reason: Capacity["natsFor"] } {
@@ -110,9 +110,9 @@ function interestBytes(
   workers: number,
   nodes: number,
 ): number {
-  const followers = (connections * topicsEach) / topics;
-  const own = (topics * reached(followers, workers)) / nodes;
-  const remote = (topics * reached(followers, nodes) * (nodes - 1)) / nodes;
+  const subscribers = (connections * topicsEach) / topics;
+  const own = (topics * reached(subscribers, workers)) / nodes;
+  const remote = (topics * reached(subscribers, nodes) * (nodes - 1)) / nodes;
   return own * costs.natsBytesPerSubscription + remote * costs.natsBytesPerRemoteTopic;
 }
 

@@ -1,0 +1,98 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MAX_WIDTH = 120;
+
+/** Markdown files, by their path in the repository. */
+const pages = new Map(
+  execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.md"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  })
+    .split("\0")
+    .filter((path) => path !== "" && existsSync(join(ROOT, path)))
+    .map((path) => [path, readFileSync(join(ROOT, path), "utf8")]),
+);
+
+test("every relative link of the documentation leads to a file and a heading", () => {
+  const broken = [...pages].flatMap(([page, text]) =>
+    linksOf(text)
+      .filter((link) => !leadsSomewhere(page, link))
+      .map((link) => `${page}: ${link}`),
+  );
+
+  expect(broken).toEqual([]);
+});
+
+test("every file that the documentation names exists", () => {
+  const missing = [...pages].flatMap(([page, text]) =>
+    namedFiles(text)
+      .filter((path) => !existsSync(join(ROOT, path)))
+      .map((path) => `${page}: ${path}`),
+  );
+
+  expect(missing).toEqual([]);
+});
+
+test("the marks around code stand on lines of their own, in pairs", () => {
+  const marks = [...pages].map(([page, text]) => ({
+    page,
+    lines: text.split("\n").filter((line) => line.includes("```")),
+  }));
+
+  const wrong = marks.filter(({ lines }) => lines.length % 2 === 1 || lines.some((line) => !/^\s*```\w*$/.test(line)));
+  expect(wrong).toEqual([]);
+});
+
+test("lines of prose have at most 120 characters", () => {
+  const long = [...pages].flatMap(([page, text]) =>
+    text
+      .split("\n")
+      .map((line, at) => ({ line, at }))
+      .filter(({ line }) => line.length > MAX_WIDTH && !/^\s*(?:\||`[^ ]*`\.?$)/.test(line) && !line.includes("](http"))
+      .map(({ at }) => `${page}:${at + 1}`),
+  );
+
+  expect(long.filter((place) => !isCode(place))).toEqual([]);
+});
+
+function linksOf(text: string): string[] {
+  const prose = text.replaceAll(/^```[\s\S]*?^```/gm, "").replaceAll(/`[^`\n]*`/g, "");
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link).filter((link) => !/^[a-z]+:/.test(link));
+}
+
+function leadsSomewhere(page: string, link: string): boolean {
+  const [file = "", anchor] = link.split("#");
+  const path = file === "" ? page : relative(ROOT, join(ROOT, dirname(page), file));
+  if (!existsSync(join(ROOT, path))) return false;
+  return anchor === undefined || anchorsOf(pages.get(path) ?? "").includes(anchor);
+}
+
+/** Returns the anchors of headings as GitHub makes them. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+/** Returns paths in backticks that begin with a folder of the repository. Patterns and built files are not checked. */
+function namedFiles(text: string): string[] {
+  const paths = [...text.matchAll(/`((?:apps|packages|test|scripts|bench|docs|deploy)\/[^`\s*{]+)`/g)];
+  return paths.map(([, path = ""]) => path).filter((path) => !/\/(?:dist|results)\//.test(`${path}/`));
+}
+
+/** Whether a line lies in a block of code. */
+function isCode(place: string): boolean {
+  const [page = "", number] = place.split(":");
+  const lines = (pages.get(page) ?? "").split("\n");
+  const at = Number(number) - 1;
+  const fences = lines.slice(0, at).filter((line) => line.startsWith("```")).length;
+  return fences % 2 === 1 || (lines[at] ?? "").startsWith("    ");
+}
