@@ -9,7 +9,7 @@ const SILENT_AFTER_MS = 5_000;
 const METRICS_TIMEOUT_MS = 2_000;
 
 /** The same extension as this file has: `.ts` from source, `.js` when built. */
-const ENTRY = fileURLToPath(new URL(`./worker-main${extname(import.meta.url)}`, import.meta.url));
+const ENTRY = fileURLToPath(new URL(`../worker-main${extname(import.meta.url)}`, import.meta.url));
 
 /** One worker process, seen from the supervisor. */
 export class WorkerProcess {
