@@ -15,6 +15,8 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages that `npm run check` holds to this. */
 const CHECKED: readonly string[] = [
+  "apps/publisher",
+  "apps/pusher",
   "packages/bus",
   "packages/client",
   "packages/protocol",

@@ -18,8 +18,8 @@ export function parseJson(message: BusMessage): unknown {
 type AskParts = { readonly bus: Bus; readonly subjects: Subjects; readonly timeoutMs: number };
 
 /**
- * Asks all workers, and calls `onReply` for each reply until `signal` aborts, `timeoutMs` at most. A reply without content says that
- * nobody is there to ask. Resolves with false when nobody was asked.
+ * Asks all workers and calls `onReply` for each reply until `signal` aborts, for `timeoutMs` at most. NATS replies without content
+ * if there is no worker. Resolves with false if nothing was sent.
  */
 export async function askUntil(
   { bus, subjects, timeoutMs }: AskParts,
@@ -29,7 +29,7 @@ export async function askUntil(
 ): Promise<boolean> {
   const asking = bus.gather(subjects.allWorkers, encodeRequest(request), onReply);
   if (asking === undefined) return false;
-  // Ends early by throwing.
+  // An abort ends the wait by an error.
   await delay(timeoutMs, undefined, { signal }).catch(() => {});
   asking.unsubscribe();
   return true;
