@@ -1,15 +1,15 @@
 import type { Publication } from "@fanwire/client";
 import { button, element, make, prepend, timeOfDay } from "./elements.ts";
 
-const MOST_ROWS = 500;
+const MAX_ROWS = 500;
 
 const rows = element("publications", HTMLElement);
 const count = element("count", HTMLElement);
-let heard = 0;
+let received = 0;
 
 button("clear").addEventListener("click", () => {
   rows.replaceChildren();
-  heard = 0;
+  received = 0;
   count.textContent = "0";
 });
 
@@ -28,9 +28,9 @@ export function showPublication(publication: Publication): void {
     make("td", "data", typeof data === "string" ? data : hexadecimal(data)),
     make("td", "position", position ?? "–"),
   );
-  prepend(rows, row, MOST_ROWS);
-  heard++;
-  count.textContent = String(heard);
+  prepend(rows, row, MAX_ROWS);
+  received++;
+  count.textContent = String(received);
 }
 
 function hexadecimal(bytes: Uint8Array): string {
