@@ -67,7 +67,8 @@ export const errors = {
   },
   unconfirmed: {
     status: 503,
-    message: "NATS did not confirm the publication. It may have been sent or stored. Retry it with the same `id`.",
+    message:
+      "NATS did not confirm the publication. It may have been sent or stored. Retry it, with the same `id` if it has one.",
     headers: RETRY,
   },
   worker_timeout: {
