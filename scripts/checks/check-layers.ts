@@ -16,6 +16,8 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
 /** Packages that `npm run check` holds to this. */
 const CHECKED: readonly string[] = [
   "apps/channel",
+  "apps/publisher",
+  "apps/pusher",
   "packages/bus",
   "packages/client",
   "packages/protocol",

@@ -41,7 +41,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await press("Connect");
       await page.locator("#state", { hasText: "open" }).waitFor();
       await page.getByLabel("Topic or pattern").fill("orders.*");
-      await press("Follow");
+      await press("Subscribe");
       await publish(page, { name: "news", data: "hello" });
       await publish(page, { name: "orders.7", data: "<img src=x onerror=alert(1)>", event: "<b>paid</b>" });
       await until("both came", async () => (await rows()).length === 2);
@@ -50,10 +50,10 @@ describe.skipIf(missingBrowser !== undefined)(
         { topic: "news", event: "message", data: "hello" },
       ]);
 
-      await press("Cut the line");
+      await press("Cut the network");
       await page.locator("#state", { hasText: /waiting|connecting/ }).waitFor();
       await publish(page, { name: "news", data: "missed" });
-      await press("Mend the line");
+      await press("Restore the network");
       await until("it came", async () => (await rows()).length === 3);
       await page.locator("#recovered", { hasText: "true" }).waitFor();
       await publish(page, { name: "news", data: "live again" });
@@ -70,7 +70,7 @@ describe.skipIf(missingBrowser !== undefined)(
         true,
       );
       const log = await page.locator("#log b").allTextContents();
-      expect(log.filter((kind) => kind !== "connecting")).toEqual(["open", "mended", "waiting", "cut", "open"]);
+      expect(log.filter((kind) => kind !== "connecting")).toEqual(["open", "restored", "waiting", "cut", "open"]);
       expect(complaints).toEqual([]);
       await page.close();
     });
@@ -93,7 +93,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await publish(page, { to: "a connection", name: "a.1.1", data: "nobody" });
       await page.locator("#answer.failed", { hasText: "422" }).waitFor();
       await page.getByLabel("Topic or pattern").fill("a.>.b");
-      await press("Follow");
+      await press("Subscribe");
       await page.locator("#log .refused").waitFor();
       expect(await page.locator("#topics li").allTextContents()).toEqual(["news×"]);
       await press("Disconnect");

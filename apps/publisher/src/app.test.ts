@@ -5,14 +5,14 @@ import { configFor, errorCode, isReady, never, usePublisher } from "./testing.ts
 
 const { running, url, post, rawGet } = usePublisher();
 
-test("an unknown address is 404, in JSON", async () => {
+test("an unknown path is 404 in JSON", async () => {
   for (const path of ["/nope", "/v1", "/v1/nope", "/index.php?content=x", "//"]) {
     const response = await fetch(url(path));
     expect([response.status, await errorCode(response)], path).toEqual([404, "not_found"]);
   }
 });
 
-test("a path or query that is not UTF-8 is 400, wherever it is", async () => {
+test("a path or query that is not UTF-8 is 400 on every route", async () => {
   const topics = ["%ff", "%E7%E0", "a%C3", "%ED%A0%80", "%zz", "%", Buffer.from([0xff]), "%c0%ae"];
   for (const topic of topics.map((each) => Buffer.from(each))) {
     for (const [before, after] of [
@@ -30,7 +30,7 @@ test("a path or query that is not UTF-8 is 400, wherever it is", async () => {
   }
 });
 
-test("any topic can be asked for, also one that is a dot, and percent signs are what they stand for", async () => {
+test("a path may name any topic, also dots and percent signs", async () => {
   for (const [path, topic] of [
     ["%2E", "."],
     ["%2e%2E", ".."],
@@ -49,13 +49,13 @@ test("any topic can be asked for, also one that is a dot, and percent signs are 
   }
 });
 
-test("an unknown method is 405 and told the known ones", async () => {
+test("an unknown method is 405 with the known methods in Allow", async () => {
   const response = await fetch(url("/v1/connections/worker01.1"), { method: "POST" });
 
   expect([response.status, response.headers.get("allow")]).toEqual([405, "DELETE, GET, HEAD"]);
 });
 
-test("answers are not stored, not sniffed, not framed", async () => {
+test("responses forbid caching, sniffing and framing", async () => {
   const { headers } = await fetch(url("/?content=x"));
 
   expect(headers.get("cache-control")).toBe("no-store");
@@ -98,6 +98,6 @@ test("neither keys nor content are logged", async () => {
   await started.stop();
   write.mockRestore();
 
-  expect(lines.join("")).toContain("answered");
+  expect(lines.join("")).toContain("request answered");
   expect(lines.join("")).not.toMatch(/right-key|secret-content/);
 });

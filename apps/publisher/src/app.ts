@@ -1,44 +1,28 @@
-import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
-import type { Cluster } from "./cluster/cluster-client.ts";
-import type { PublisherHistory } from "./cluster/history.ts";
-import type { PublisherConfig } from "./config.ts";
-import { type ApiKeys, requireKey } from "./http/api-keys.ts";
+import type { Api, ApiParts, Env } from "./http/api.ts";
+import { requireKey } from "./http/api-keys.ts";
 import { ApiError, errorBody, errorEntry } from "./http/errors.ts";
-import { refuseStrangers } from "./http/foreign-requests.ts";
-import type { JsonBodies } from "./http/json-body.ts";
+import { refuseForeignRequests } from "./http/foreign-requests.ts";
 import { isDecodable, routedPath } from "./http/request-target.ts";
 import { describeIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
-import { addSeedRoute } from "./routes/classic.ts";
+import { addClassicRoute } from "./routes/classic.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
 import { addPublicationsRoute } from "./routes/publications.ts";
-import { addFollowingRoutes } from "./routes/subscriptions.ts";
+import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTryRoutes } from "./routes/try.ts";
-import { addClusterRoute } from "./routes/workers.ts";
+import { addUsersRoutes } from "./routes/users.ts";
+import { addWorkersRoute } from "./routes/workers.ts";
 
-type Env = { Bindings: HttpBindings };
-export type Api = OpenAPIHono<Env>;
+type AppParts = ApiParts & { readonly metrics: PublisherMetrics; readonly log: Log };
 
-export type ApiParts = {
-  readonly config: PublisherConfig;
-  readonly cluster: Cluster;
-  readonly history: PublisherHistory;
-  readonly subjects: Subjects;
-  readonly keys: ApiKeys;
-  readonly bodies: JsonBodies;
-  readonly metrics: PublisherMetrics;
-  readonly log: Log;
-};
-
-/** The HTTP API. Every request passes, in this order: counting, the bound on requests in flight, its key, its route. */
-export function createApi(parts: ApiParts): Api {
+/** Assembles the HTTP API. A request passes the counters, the limit of requests in flight, the key check and its route. */
+export function createApi(parts: AppParts): Api {
   const api: Api = new OpenAPIHono<Env>({
     getPath: routedPath,
     defaultHook: (result) => {
@@ -46,15 +30,16 @@ export function createApi(parts: ApiParts): Api {
     },
   });
   api.use(observe(parts));
-  if (parts.keys.isOpen) for (const path of ["/", "/v1/*"]) api.use(path, refuseStrangers);
+  if (parts.keys.isOpen) for (const path of ["/", "/v1/*"]) api.use(path, refuseForeignRequests);
   else api.use("/v1/*", requireKey(parts.keys));
 
-  addSeedRoute(api, parts);
+  addClassicRoute(api, parts);
   addPublicationsRoute(api, parts);
   addConnectionsRoutes(api, parts);
-  addFollowingRoutes(api, parts);
+  addSubscriptionsRoutes(api, parts);
+  addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
-  addClusterRoute(api, parts);
+  addWorkersRoute(api, parts);
   addDocsRoutes(api, parts);
   addTryRoutes(api, parts);
   refuseOtherMethods(api);
@@ -64,8 +49,8 @@ export function createApi(parts: ApiParts): Api {
   return api;
 }
 
-/** Counts, and answers what is too much at once, or no address, itself. One for all: each middleware costs every request. */
-function observe({ metrics, log, config }: ApiParts): MiddlewareHandler<Env> {
+/** Counts requests, and refuses those over the limit or with an invalid URL. One middleware, because each costs every request. */
+function observe({ metrics, log, config }: AppParts): MiddlewareHandler<Env> {
   return async (c, next) => {
     const startedAt = performance.now();
     metrics.inFlight++;
@@ -78,18 +63,18 @@ function observe({ metrics, log, config }: ApiParts): MiddlewareHandler<Env> {
     metrics.inFlight--;
     const observed = { route: routeLabel(c), method: c.req.method, status: c.res.status, seconds };
     metrics.countRequest(observed);
-    // Never the URL: its query may hold a key and always holds content.
-    log.debug(observed, "answered");
+    // Not the URL, because its query may contain a key and content.
+    log.debug(observed, "request answered");
   };
 }
 
-/** The classic route takes bytes as they come; all else is UTF-8. */
+/** Whether the URL is UTF-8. The classic route accepts any bytes. */
 function isReadable(c: Context<Env>): boolean {
-  // Without a connection in tests of the document alone.
+  // Tests of the document send requests without a connection.
   return c.req.path === "/" || isDecodable(c.env?.incoming?.url ?? "");
 }
 
-/** The pattern of the route that answered. Patterns with a star are those of middleware. */
+/** Returns the pattern of the route. Patterns with a star belong to middleware. */
 function routeLabel(c: Context): string {
   const pattern = routePath(c, -1);
   return pattern.endsWith("*") ? "unmatched" : pattern.replaceAll(/:(\w+)/g, "{$1}");
@@ -114,16 +99,13 @@ function refuseOtherMethods(api: Api): void {
 function errorHandler(log: Log): ErrorHandler<Env> {
   return (error, c) => {
     if (error instanceof ApiError) {
-      // The bus logs once that NATS is away. A log line for each request would repeat it.
+      // The bus logs once that NATS is disconnected. A log line for each request would repeat it.
       if (errorEntry(error.code).status >= 500 && error.code !== "nats_unavailable") {
-        log.warn(
-          { code: error.code, reason: error.message, err: error.cause, route: routeLabel(c) },
-          "a request could not be answered",
-        );
+        log.warn({ code: error.code, reason: error.message, err: error.cause, route: routeLabel(c) }, "request failed");
       }
       return answerError(c, error);
     }
-    log.error({ err: error, route: routeLabel(c) }, "a request failed");
+    log.error({ err: error, route: routeLabel(c) }, "unexpected error in a request");
     return answerError(c, new ApiError("internal"));
   };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { publisherSettings, readConfig } from "./config.ts";
 
-test("an empty environment is a development machine: loopback, no keys", () => {
+test("the defaults are for a development machine: loopback, no keys", () => {
   const config = readConfig({});
 
   expect(config).toMatchObject({ host: "127.0.0.1", port: 4237, adminHost: "127.0.0.1", adminPort: 9237, apiKeys: [] });
@@ -14,27 +14,30 @@ test("an empty environment is a development machine: loopback, no keys", () => {
   expect(Object.isFrozen(config)).toBe(true);
 });
 
-test("keys are a list", () => {
+test("the API keys are a list", () => {
   const { apiKeys } = readConfig({ PUBLISHER_API_KEYS: "0123456789abcdef, fedcba9876543210" });
 
   expect(apiKeys).toEqual(["0123456789abcdef", "fedcba9876543210"]);
 });
 
-test("a short key is refused, and not shown", () => {
+test("a short key is refused and not shown", () => {
   const read = () => readConfig({ PUBLISHER_API_KEYS: "0123456789abcdef,short-secret" });
 
   expect(read).toThrow(/PUBLISHER_API_KEYS: each key must be at least 16/);
   expect(read).not.toThrow(/secret/);
 });
 
-test("everything that is wrong is named at once", () => {
+test("one error names all wrong settings", () => {
   const wrong = { PUBLISHER_PORT: "http", PUBLISHER_MAX_BATCH: "0", PUBLISHER_REQUEST_TIMEOUT_MS: "1.5" };
 
   for (const name of Object.keys(wrong)) expect(() => readConfig(wrong)).toThrow(name);
 });
 
-test("one body must fit into what may be held of all", () => {
-  expect(() => readConfig({ PUBLISHER_MAX_HELD_BODY_BYTES: "2000" })).toThrow("PUBLISHER_MAX_HELD_BODY_BYTES");
+test("one body fits into the memory for all bodies", () => {
+  const { maxBodyBytes, maxHeldBodyBytes } = readConfig({ PUBLISHER_MAX_BODY_BYTES: "134217728" });
+
+  expect(maxBodyBytes).toBeLessThanOrEqual(maxHeldBodyBytes);
+  expect(() => readConfig({ PUBLISHER_MAX_BODY_BYTES: "134217729" })).toThrow("PUBLISHER_MAX_BODY_BYTES");
 });
 
 test("every setting is described", () => {

@@ -4,29 +4,29 @@ import { configFor, log, NatsServer, never, usePublisher } from "./testing.ts";
 
 const { worker, startAnother, url, post } = usePublisher();
 
-test("credentials that cannot be read end the start", async () => {
+test("unreadable NATS credentials end the start", async () => {
   const config = configFor({ port: 0 }, { FANWIRE_NATS_CREDS_FILE: "/nowhere/a.creds" });
 
   await expect(startPublisher(config, { log }, never)).rejects.toThrow("ENOENT");
 });
 
 describe("stopping", () => {
-  test("lets requests in hand finish, takes no new ones, and may be asked for twice", async () => {
+  test("finishes requests in flight, refuses new ones, and may be called twice", async () => {
     const started = await startAnother({ PUBLISHER_REQUEST_TIMEOUT_MS: "400" });
     worker.outcome = "silence";
 
-    const inHand = post({ target: { connection: "worker01.1" }, data: "x" }, started);
-    await worker.hears(1);
+    const inFlight = post({ target: { connection: "worker01.1" }, data: "x" }, started);
+    await worker.receives(1);
     const stopped = started.stop();
     expect(started.stop()).toBe(stopped);
     await expect(fetch(url("/?content=x", started))).rejects.toThrow();
-    const response = await inHand;
+    const response = await inFlight;
     await stopped;
 
     expect([response.status, response.headers.get("connection")]).toEqual([503, "close"]);
   });
 
-  test("does not wait for NATS that was never there", async () => {
+  test("does not wait for a NATS that was never reached", async () => {
     await using absent = await NatsServer.run();
     await absent.stop();
     const started = await startPublisher(configFor(absent), { log }, never);

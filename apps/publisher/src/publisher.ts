@@ -1,24 +1,26 @@
 import { type Bus, NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, isLoopback, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
-import { type Api, type ApiParts, createApi } from "./app.ts";
+import { createApi } from "./app.ts";
 import { Cluster } from "./cluster/cluster-client.ts";
+import { ClusterCounters } from "./cluster/counters.ts";
 import type { PublisherConfig } from "./config.ts";
+import type { Api } from "./http/api.ts";
 import { ApiKeys } from "./http/api-keys.ts";
 import { JsonBodies } from "./http/json-body.ts";
 import { type ApiServer, startApiServer } from "./http/server.ts";
 import { PublisherMetrics } from "./metrics.ts";
 
-/** How long a stop waits for requests in hand: longer than NATS and a worker together may take to answer one. */
+/** Maximum time that a stop waits for requests in flight. It covers the timeouts of NATS and of a worker together. */
 const STOP_GRACE_MS = 5_000;
 
 export type Publisher = Running & AsyncDisposable & { readonly port: number; readonly adminPort: number };
 
 /**
- * Starts the HTTP API and its admin port. It is usable at once: until NATS is reached, however long that takes, what needs
- * NATS is answered with 503.
+ * Starts the HTTP API and its admin port. They accept requests at once. Until NATS is reached, requests that need it are
+ * answered with 503.
  *
- * @throws when an address cannot be bound, or the credentials of NATS cannot be read.
+ * @throws if an address cannot be bound, or the NATS credentials cannot be read.
  */
 export async function startPublisher(
   config: PublisherConfig,
@@ -28,14 +30,15 @@ export async function startPublisher(
   const stopping = new AbortController();
   const subjects = new Subjects(config.bus.prefix);
   const bus = new NatsBus({ config: config.bus, name: "fanwire publisher", log });
-  const history = await openJetStreamHistory({ bus, subjects, config: config.log, log });
+  const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   // Rejects only when the publisher stops before NATS was reached.
   bus.connect(AbortSignal.any([signal, stopping.signal])).catch(() => {});
-  const metrics = new PublisherMetrics(bus);
+  const counters = new ClusterCounters();
+  const metrics = new PublisherMetrics(bus, counters);
   const readiness = () => (stopping.signal.aborted ? STOPPING : natsReadiness(bus));
 
   const { requestTimeoutMs, receiptTimeoutMs } = config;
-  const cluster = new Cluster({ bus, history, subjects, metrics, log, requestTimeoutMs, receiptTimeoutMs });
+  const cluster = new Cluster({ bus, history, subjects, counters, log, requestTimeoutMs, receiptTimeoutMs });
   const running: { admin?: Admin; server?: ApiServer } = {};
   const stop = async () => {
     stopping.abort();
@@ -63,7 +66,10 @@ export async function startPublisher(
   const adminPort = running.admin.port;
   log.info({ host: config.host, port, adminPort }, "publisher listening");
   if (config.apiKeys.length === 0 && !isLoopback(config.host)) {
-    log.warn({ host: config.host }, "anybody who reaches this address may publish: set PUBLISHER_API_KEYS");
+    log.warn(
+      { host: config.host },
+      "no API keys: every client that reaches this address may publish, set PUBLISHER_API_KEYS",
+    );
   }
   let stopped: Promise<void> | undefined;
   const stopOnce = () => (stopped ??= stop());
@@ -77,7 +83,7 @@ function natsReadiness(bus: Bus): Readiness {
   return health.alive ? { ready: true } : { ready: false, reason: health.reason };
 }
 
-function buildApi(parts: Omit<ApiParts, "keys" | "bodies">): Api {
+function buildApi(parts: Omit<Parameters<typeof createApi>[0], "keys" | "bodies">): Api {
   const { config, metrics } = parts;
   return createApi({ ...parts, keys: new ApiKeys(config.apiKeys), bodies: new JsonBodies(config, metrics) });
 }

@@ -8,14 +8,14 @@ import { type Bus, type BusMessage, type NatsBus, startNatsBus } from "@fanwire/
 import { controlRequest, type DeliveryOutcome, Subjects, type WorkerDescription } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { afterAll, afterEach, beforeAll, vi } from "vitest";
-import { readConfig } from "./config.ts";
+import { type PublisherConfig, readConfig } from "./config.ts";
 import { type Publisher, startPublisher } from "./publisher.ts";
 
 export const log = createLog("test", "silent");
 export const never = new AbortController().signal;
 const subjects = new Subjects();
 
-/** A nats-server of its own; `start` after `stop` comes back on the same port. */
+/** A separate nats-server. `start` after `stop` uses the same port again. */
 export class NatsServer {
   port = -1;
   readonly #folder: string;
@@ -69,18 +69,23 @@ export const readiness = async ({ adminPort }: Publisher) =>
   (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status;
 export const isReady = async (publisher: Publisher) => (await readiness(publisher)) === 200;
 
-export async function startReady(nats: NatsServer, env: Record<string, string> = {}): Promise<Publisher> {
-  const publisher = await startPublisher(configFor(nats, env), { log }, never);
+/** `constants` replace values of the configuration that have no setting. */
+export async function startReady(
+  nats: NatsServer,
+  env: Record<string, string> = {},
+  constants: Partial<PublisherConfig> = {},
+): Promise<Publisher> {
+  const publisher = await startPublisher({ ...configFor(nats, env), ...constants }, { log }, never);
   await vi.waitUntil(() => isReady(publisher), { timeout: 10_000 });
   return publisher;
 }
 
-type Heard = { readonly subject: string; readonly content: Buffer; readonly headers: Record<string, string> };
+type Received = { readonly subject: string; readonly content: Buffer; readonly headers: Record<string, string> };
 
-/** Listens to what pushers would hear, and answers as one worker does. */
+/** Subscribes as a pusher does, records what it receives, and answers as one worker does. */
 class FakeWorker {
-  readonly heard: Heard[] = [];
-  outcome: DeliveryOutcome | "silence" | "nonsense" = "delivered";
+  readonly received: Received[] = [];
+  outcome: DeliveryOutcome | "silence" | "invalid" = "delivered";
   readonly closed: number[] = [];
   readonly #id: string;
 
@@ -89,24 +94,24 @@ class FakeWorker {
   }
 
   listen(bus: Bus): void {
-    bus.subscribe(subjects.live({ kind: "everyone" }), (message) => this.#hear(message));
-    bus.subscribe(subjects.liveTopics(">"), (message) => this.#hear(message));
-    bus.subscribe("fanwire.live.user.*", (message) => this.#hear(message));
+    bus.subscribe(subjects.live({ kind: "everyone" }), (message) => this.#receive(message));
+    bus.subscribe(subjects.liveTopics(">"), (message) => this.#receive(message));
+    bus.subscribe("fanwire.live.user.*", (message) => this.#receive(message));
     bus.subscribe(subjects.liveConnections(this.#id), (message) => this.#onTargeted(message));
     bus.subscribe(subjects.worker(this.#id), (message) => this.#onControl(message));
     bus.subscribe(subjects.allWorkers, (message) => this.#onControl(message));
   }
 
-  #hear({ subject, data, headers }: BusMessage): void {
+  #receive({ subject, data, headers }: BusMessage): void {
     const names = ["Event", "Id", "Except"].filter((name) => headers?.get(name));
     const entries = names.map((name) => [name, headers?.get(name) ?? ""]);
-    this.heard.push({ subject, content: Buffer.from(data), headers: Object.fromEntries(entries) });
+    this.received.push({ subject, content: Buffer.from(data), headers: Object.fromEntries(entries) });
   }
 
   #onTargeted(message: BusMessage): void {
-    this.#hear(message);
+    this.#receive(message);
     if (this.outcome === "silence") return;
-    message.respond(this.outcome === "nonsense" ? "what?" : JSON.stringify({ outcome: this.outcome }));
+    message.respond(this.outcome === "invalid" ? "no JSON" : JSON.stringify({ outcome: this.outcome }));
   }
 
   #onControl(message: BusMessage): void {
@@ -126,17 +131,17 @@ class FakeWorker {
     message.respond(JSON.stringify({ connection: connectionId === 1 ? this.connection() : null }));
   }
 
-  /** NATS confirmed it, so it is on its way here too; `count` of them will be there soon. */
-  hears(count: number): Promise<unknown> {
-    return vi.waitUntil(() => this.heard.length >= count, { timeout: 10_000 });
+  /** Waits until this worker has received `count` publications. */
+  receives(count: number): Promise<unknown> {
+    return vi.waitUntil(() => this.received.length >= count, { timeout: 10_000 });
   }
 
-  heardContents(): string[] {
-    return this.heard.map(({ content }) => content.toString("latin1"));
+  receivedContents(): string[] {
+    return this.received.map(({ content }) => content.toString("latin1"));
   }
 
   reset(): void {
-    this.heard.length = 0;
+    this.received.length = 0;
     this.closed.length = 0;
     this.outcome = "delivered";
   }
@@ -160,8 +165,8 @@ class FakeWorker {
 }
 
 /**
- * For the tests of one file: a publisher on a NATS of its own, with two workers, of which {@link FakeWorker} `worker` tells what
- * it hears. What takes a publisher means this one when it is given none.
+ * Starts a publisher on a separate NATS with two workers, for the tests of one file. `worker` is one of them. Functions with a
+ * publisher as parameter use this one by default.
  */
 export function usePublisher() {
   const worker = new FakeWorker("worker01");
@@ -189,10 +194,11 @@ export function usePublisher() {
   return {
     worker,
     url,
-    /** To be asked in tests, which run after it has started. */
+    /** Must be called in tests, which run after the start. */
     running: () => ({ nats, publisher }),
-    /** Another publisher on the same NATS. */
-    startAnother: (env: Record<string, string>) => startReady(nats, env),
+    /** Starts another publisher on the same NATS. */
+    startAnother: (env: Record<string, string>, constants?: Partial<PublisherConfig>) =>
+      startReady(nats, env, constants),
     post: (body: unknown, to = publisher, headers: Record<string, string> = {}) =>
       fetch(url("/v1/publications", to), {
         method: "POST",
@@ -200,18 +206,18 @@ export function usePublisher() {
         body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
       }),
     rawGet: (target: string | Buffer, to = publisher) => rawGetFrom(to.port, target),
-    /** Sends bytes as they are, on one connection. */
+    /** Sends bytes unchanged, on one connection. */
     rawExchange: (bytes: string, to = publisher) => exchange(to.port, Buffer.from(bytes)),
   };
 }
 
-/** As curl sends it: bytes nobody encoded. */
+/** Sends a target without encoding it, as curl does. */
 function rawGetFrom(port: number, target: string | Buffer): Promise<string> {
   const parts = ["GET ", target, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"];
   return exchange(port, Buffer.concat(parts.map((part) => Buffer.from(part))));
 }
 
-/** Sends bytes and gives all that comes back until the publisher closes. */
+/** Sends bytes and returns everything that the publisher sends until it closes the connection. */
 async function exchange(port: number, bytes: Buffer): Promise<string> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.write(bytes);

@@ -1,9 +1,9 @@
 import { type Client, connect } from "@fanwire/client";
 import { button, element, field } from "./elements.ts";
-import { Line } from "./line.ts";
 import { showPublication } from "./publications-view.ts";
 import { startPublishForm } from "./publish-form.ts";
-import { addToHistory, showPosition, showState } from "./state-view.ts";
+import { SimulatedNetwork } from "./simulated-network.ts";
+import { addLine, showPosition, showState } from "./state-view.ts";
 import { TopicsView } from "./topics-view.ts";
 
 const url = field("pusher-url");
@@ -12,10 +12,10 @@ const cut = button("cut");
 const disconnect = button("disconnect");
 
 const topics = new TopicsView(["news"]);
-const line = new Line();
+const network = new SimulatedNetwork();
 let client: Client | undefined;
 
-url.value = new URLSearchParams(location.search).get("pusher") ?? guessedPusher();
+url.value = new URLSearchParams(location.search).get("pusher") ?? defaultPusher();
 startPublishForm(() => client?.address);
 
 element("connect-form", HTMLFormElement).addEventListener("submit", (event) => {
@@ -23,19 +23,19 @@ element("connect-form", HTMLFormElement).addEventListener("submit", (event) => {
   try {
     start();
   } catch (error) {
-    addToHistory("refused", String(error));
+    addLine("refused", String(error));
   }
 });
 disconnect.addEventListener("click", () => client?.close());
 cut.addEventListener("click", () => {
-  if (line.isCut) {
-    addToHistory("mended", "");
-    line.mend();
+  if (network.isCut) {
+    addLine("restored", "");
+    network.restore();
   } else {
-    addToHistory("cut", "nothing passes until it is mended");
-    line.cut();
+    addLine("cut", "disconnected until it is restored");
+    network.cut();
   }
-  cut.textContent = line.isCut ? "Mend the line" : "Cut the line";
+  cut.textContent = network.isCut ? "Restore the network" : "Cut the network";
 });
 
 function start(): void {
@@ -44,7 +44,7 @@ function start(): void {
     url: url.value,
     topics: topics.names(),
     token: token.value || undefined,
-    WebSocket: line.WebSocket,
+    WebSocket: network.WebSocket,
     onPublication: (publication) => {
       showPublication(publication);
       if (client?.position) showPosition(client.position);
@@ -52,7 +52,7 @@ function start(): void {
     onState: (state) => {
       showState(state);
       const isOver = state.state === "closed";
-      cut.disabled = isOver && !line.isCut;
+      cut.disabled = isOver && !network.isCut;
       disconnect.disabled = isOver;
     },
     onRefused: (name, error) => topics.refused(name, error),
@@ -60,7 +60,7 @@ function start(): void {
   topics.use(client);
 }
 
-/** Returns the URL of a pusher on this machine with its default port. */
-function guessedPusher(): string {
+/** Returns the default address of a pusher on this machine. */
+function defaultPusher(): string {
   return `${location.protocol.replace("http", "ws")}//${location.hostname}:4236/`;
 }

@@ -1,7 +1,7 @@
 import type { Publication } from "@fanwire/client";
 import { button, element, make, prepend, timeOfDay } from "./elements.ts";
 
-const MOST_ROWS = 500;
+const MAX_ROWS = 500;
 
 const rows = element("publications", HTMLElement);
 const count = element("count", HTMLElement);
@@ -28,7 +28,7 @@ export function showPublication(publication: Publication): void {
     make("td", "data", typeof data === "string" ? data : hexadecimal(data)),
     make("td", "position", position ?? "–"),
   );
-  prepend(rows, row, MOST_ROWS);
+  prepend(rows, row, MAX_ROWS);
   received++;
   count.textContent = String(received);
 }

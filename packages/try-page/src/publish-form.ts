@@ -8,11 +8,11 @@ const data = element("data", HTMLTextAreaElement);
 const durable = field("durable");
 const answer = element("answer", HTMLOutputElement);
 
-/** Publishes over HTTP like a backend. `ownAddress` is the default address of a connection. */
+/** Publishes over HTTP, as a backend does. `ownAddress` is the default address for the target connection. */
 export function startPublishForm(ownAddress: () => string | undefined): void {
   kind.addEventListener("change", () => {
     name.disabled = kind.value === "everyone";
-    // A connection receives only live publications.
+    // A target connection receives only live publications.
     durable.disabled = kind.value === "connection";
     name.value = { topic: "news", connection: ownAddress() }[kind.value] ?? "";
   });
@@ -38,7 +38,7 @@ async function publish(): Promise<Answer> {
   return { isOk: response.ok, text: `${response.status} ${await response.text()}` };
 }
 
-/** Returns the API key. The page has a field for it if the publisher requires one. */
+/** The page has a field for the key only if the publisher requires keys. */
 function authorization(): Record<string, string> {
   const key = document.getElementById("api-key");
   return key instanceof HTMLInputElement && key.value !== "" ? { Authorization: `Bearer ${key.value}` } : {};

@@ -1,12 +1,12 @@
 import type { ClientState } from "@fanwire/client";
 import { element, make, prepend, timeOfDay } from "./elements.ts";
 
-const MOST_LINES = 200;
+const MAX_LINES = 200;
 
 const RECOVERED = {
-  true: "recovered: true, nothing published durably is missing",
-  false: "recovered: false, what was missed cannot be proven",
-  null: "recovered: null, there was no position to go on from",
+  true: "recovered: true, no durable publication is missing",
+  false: "recovered: false, durable publications may be missing",
+  null: "recovered: null, there was no position to resume from",
 };
 
 const state = element("state", HTMLElement);
@@ -15,7 +15,7 @@ const recovered = element("recovered", HTMLElement);
 const position = element("position", HTMLElement);
 const log = element("log", HTMLElement);
 
-/** Shows the state of the client in the header, with details and a line in the log. */
+/** Shows the client's state in the header, its details, and a line in the list of states. */
 export function showState(next: ClientState): void {
   state.textContent = next.state;
   state.dataset.state = next.state;
@@ -25,21 +25,21 @@ export function showState(next: ClientState): void {
   } else {
     address.textContent = "–";
   }
-  addToHistory(next.state, describe(next));
+  addLine(next.state, describe(next));
 }
 
 export function showPosition(text: string): void {
   position.textContent = text;
 }
 
-export function addToHistory(kind: string, text: string): void {
+export function addLine(kind: string, text: string): void {
   const line = make("li", kind, make("time", "", timeOfDay()), make("b", "", kind), make("span", "", text));
-  prepend(log, line, MOST_LINES);
+  prepend(log, line, MAX_LINES);
 }
 
 function describe(next: ClientState): string {
   if (next.state === "connecting") return "";
   if (next.state === "open") return `as ${next.address}; ${RECOVERED[`${next.recovered}`]}`;
   const why = `${next.code}${next.reason === "" ? "" : ` ${next.reason}`}`;
-  return next.state === "closed" ? why : `${why}; again in ${(next.retryInMs / 1_000).toFixed(1)} s`;
+  return next.state === "closed" ? why : `${why}; retry in ${(next.retryInMs / 1_000).toFixed(1)} s`;
 }

@@ -1,12 +1,12 @@
 import type { Client, FanwireError } from "@fanwire/client";
 import { element, field, make } from "./elements.ts";
-import { addToHistory } from "./state-view.ts";
+import { addLine } from "./state-view.ts";
 
-const form = element("follow-form", HTMLFormElement);
-const input = field("follow-topic");
+const form = element("subscribe-form", HTMLFormElement);
+const input = field("subscribe-topic");
 const list = element("topics", HTMLElement);
 
-/** Subscribed topics. They outlive a client, so that the next one subscribes to the same. */
+/** The list of subscriptions. It outlives a client, so that the next client has the same subscriptions. */
 export class TopicsView {
   readonly #topics = new Map<string, HTMLElement>();
   #client: Client | undefined;
@@ -31,7 +31,7 @@ export class TopicsView {
   refused(name: string, error: FanwireError): void {
     this.#topics.get(name)?.remove();
     this.#topics.delete(name);
-    addToHistory("refused", `${name}: ${error.message}`);
+    addLine("refused", `${name}: ${error.message}`);
   }
 
   #add(name: string): void {
@@ -50,8 +50,6 @@ export class TopicsView {
   #remove(name: string): void {
     this.#topics.get(name)?.remove();
     this.#topics.delete(name);
-    this.#client
-      ?.unsubscribe(name)
-      .catch((error: FanwireError) => addToHistory("refused", `${name}: ${error.message}`));
+    this.#client?.unsubscribe(name).catch((error: FanwireError) => addLine("refused", `${name}: ${error.message}`));
   }
 }

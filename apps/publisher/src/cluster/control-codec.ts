@@ -16,7 +16,10 @@ export function parseJson(message: BusMessage): unknown {
 
 type AskParts = { readonly bus: Bus; readonly subjects: Subjects; readonly timeoutMs: number };
 
-/** Asks all workers, and calls `onReply` for each reply until `signal` aborts, `timeoutMs` at most. Resolves with false when it cannot ask. */
+/**
+ * Asks all workers and calls `onReply` for each reply until `signal` aborts, for `timeoutMs` at most. NATS replies
+ * without content if there is no worker. Resolves with false if nothing was sent.
+ */
 export async function askUntil(
   { bus, subjects, timeoutMs }: AskParts,
   request: ControlRequest,

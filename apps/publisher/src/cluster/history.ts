@@ -1,31 +1,49 @@
 import { isUtf8 } from "node:buffer";
-import type { History, HistoryFailure, ReadPage, StoredPublication } from "@fanwire/bus";
+import type { History, ReadPage, StoredPublication } from "@fanwire/bus";
 import { DEFAULT_EVENT, formatPosition, headerNames, type Position } from "@fanwire/protocol";
-import type { z } from "@hono/zod-openapi";
-import type { historyReply, storedPublication } from "../routes/schemas.ts";
+import type { Failure } from "./failure.ts";
 
 /** The methods of the history that the publisher uses. */
 export type PublisherHistory = Pick<History, "append" | "read" | "missing" | "count" | "state" | "stop">;
 type ReadableHistory = Pick<History, "read" | "missing" | "count" | "state">;
 type HistoryRequest = {
-  /** Log subject of the topic. */
+  /** The topic's subject in the history. */
   readonly subject: string;
   readonly topic: string;
-  /** From the first stored when absent. */
+  /** Default: from the first stored publication. */
   readonly since: Position | undefined;
   readonly limit: number;
 };
-export type HistoryAnswer = { readonly ok: true; readonly reply: z.input<typeof historyReply> };
 
-/** A page of what a topic's publications were. */
+/** One page of a topic's stored publications, in stream order. */
+export type HistoryPage = {
+  readonly publications: HistoryEntry[];
+  /** The position up to which the page reaches. */
+  readonly position: string;
+  /** Whether no publication between `since` and `position` can be missing. */
+  readonly complete: boolean;
+};
+type HistoryEntry = {
+  readonly position: string;
+  readonly topic: string;
+  readonly event: string;
+  readonly data: string;
+  /** Present if the content is not UTF-8. */
+  readonly encoding?: "base64";
+  readonly id?: string;
+  /** Time of storage: ISO 8601, UTC. */
+  readonly time: string;
+};
+
+/** Reads one page of a topic's stored publications. */
 export async function readHistory(
   history: ReadableHistory,
   request: HistoryRequest,
-): Promise<HistoryAnswer | HistoryFailure> {
+): Promise<{ readonly ok: true; readonly page: HistoryPage } | Failure> {
   const before = await history.state();
   if (!before.ok) return before;
   const since = request.since ?? { epoch: before.history.epoch, sequence: 0 };
-  // A position of another history, or beyond this one's end, says nothing about what its reader has.
+  // A position from another epoch, or beyond the end, proves nothing about what the caller has received.
   const isKnown = since.epoch === before.history.epoch && since.sequence <= before.history.lastSequence;
 
   const after = isKnown ? since.sequence : 0;
@@ -38,7 +56,7 @@ export async function readHistory(
   if (!complete.ok) return complete;
   return {
     ok: true,
-    reply: {
+    page: {
       publications: page.publications.map((publication) => describe(publication, page.history.epoch, request.topic)),
       position: formatPosition({ epoch: page.history.epoch, sequence: page.through }),
       complete: complete.result,
@@ -47,7 +65,7 @@ export async function readHistory(
 }
 
 async function isComplete(history: ReadableHistory, subject: string, since: Position, page: ReadPage) {
-  // A page that is not the last says too little: then all that is stored counts, which is no fewer.
+  // A page that is not the last does not show how many publications follow, so the count of all stored ones is used.
   const counted = page.isEnd ? { ok: true as const, count: page.publications.length } : await history.count(subject);
   if (!counted.ok) return counted;
   const counts = new Map([[subject, counted.count]]);
@@ -55,11 +73,7 @@ async function isComplete(history: ReadableHistory, subject: string, since: Posi
   return missing.ok ? { ok: true as const, result: missing.reason === undefined } : missing;
 }
 
-function describe(
-  { sequence, content, headers, time }: StoredPublication,
-  epoch: string,
-  topic: string,
-): z.input<typeof storedPublication> {
+function describe({ sequence, content, headers, time }: StoredPublication, epoch: string, topic: string): HistoryEntry {
   const isText = isUtf8(content);
   const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   const id = headers?.get(headerNames.id);

@@ -16,7 +16,7 @@ import {
 const { url, post } = usePublisher();
 
 describe("NATS without JetStream", () => {
-  test("durable publications and history are 503 that says why, and live ones are not", async () => {
+  test("durable publications and history are 503 with the reason, live ones are published", async () => {
     const responses = [
       await post({ target: { topic: "a" }, data: "x", durable: true }),
       await post([{ target: { user: "a" }, data: "x", durable: true }]),
@@ -27,7 +27,7 @@ describe("NATS without JetStream", () => {
       expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
       expect(await errorOf(response)).toMatchObject({
         code: "history_unavailable",
-        message: expect.stringMatching(/nothing was stored.*without JetStream/),
+        message: expect.stringMatching(/Nothing was stored.*without JetStream/),
       });
     }
     const mixed = await post([
@@ -40,7 +40,7 @@ describe("NATS without JetStream", () => {
   });
 });
 
-describe("NATS away", () => {
+describe("a disconnected NATS", () => {
   const routes: [method: string, path: string, body?: string][] = [
     ["GET", "/?content=x"],
     ["GET", "/?to_worker_id=worker01&to_connection_id=1&content=x"],
@@ -67,7 +67,7 @@ describe("NATS away", () => {
     expect((await fetch(url("/?a=nothing to send", to))).status).toBe(200);
   }
 
-  test("is 503 for all that needs it, and over when it is back on its port", async () => {
+  test("is 503 on all routes that need NATS, until NATS returns", async () => {
     await using passing = await NatsServer.run();
     await using started = await startReady(passing);
 
@@ -80,7 +80,7 @@ describe("NATS away", () => {
     expect((await fetch(url("/?content=x", started))).status).toBe(200);
   });
 
-  test("from the beginning is no reason not to start", async () => {
+  test("from the beginning does not prevent the start", async () => {
     await using late = await NatsServer.run();
     await late.stop();
     await using started = await startPublisher(configFor(late), { log }, never);
@@ -92,7 +92,7 @@ describe("NATS away", () => {
     expect((await fetch(url("/?content=x", started))).status).toBe(200);
   });
 
-  test("a publication NATS forbids is said to be forbidden", async () => {
+  test("missing NATS permissions are 500", async () => {
     const users = 'authorization { users: [{ user: a, password: b, permissions: { publish: ["_INBOX.>"] } }] }';
     await using strict = await NatsServer.run(users);
     await using started = await startReady(strict, { FANWIRE_NATS_USER: "a", FANWIRE_NATS_PASSWORD: "b" });

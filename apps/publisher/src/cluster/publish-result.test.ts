@@ -1,75 +1,34 @@
 import { Subjects } from "@fanwire/protocol";
 import { expect, test } from "vitest";
 import {
-  encodeDurable,
-  encodePublication,
+  failureOfAll,
   fromDelivery,
   type PublishResult,
   receiptOfConnection,
-  refusalOfAll,
   resultOfAll,
   storedNow,
 } from "./publish-result.ts";
 
 const subjects = new Subjects();
 const content = new Uint8Array([0xff, 0x00]);
+const published: PublishResult = { ok: true, status: "published" };
+const unconfirmed: PublishResult = { ok: false, reason: "unconfirmed" };
 
-test("a publication becomes a subject, its content as it is, and headers only where there is something to say", () => {
-  expect(encodePublication(subjects, { target: { kind: "everyone" }, content })).toEqual({
-    subject: "fanwire.live.all",
-    content,
-    headers: [],
-  });
-
-  const connection = { workerId: "abcdefgh", connectionId: 7 };
-  expect(
-    encodePublication(subjects, {
-      target: { kind: "connection", connection },
-      content,
-      event: "событие",
-      id: "42",
-      receipt: "r1",
-      except: { workerId: "hgfedcba", connectionId: 1 },
-    }),
-  ).toEqual({
-    subject: "fanwire.live.connection.abcdefgh.7",
-    content,
-    headers: [
-      ["Event", "событие"],
-      ["Id", "42"],
-      ["Receipt", "r1"],
-      ["Except", "hgfedcba.1"],
-    ],
-  });
-});
-
-test("a worker's word is passed on, and gone means nobody has the connection", () => {
+test("a worker's report is the result, and a closed connection is not found", () => {
   expect(fromDelivery("delivered")).toEqual({ ok: true, status: "delivered" });
   expect(fromDelivery("buffered")).toEqual({ ok: true, status: "buffered" });
   expect(fromDelivery("gone")).toEqual({ ok: false, reason: "connection-not-found" });
 });
 
-test("a batch is refused as a whole only when NATS was away for all of it", () => {
-  const published: PublishResult = { ok: true, status: "published" };
+test("a batch fails as a whole only if NATS failed for all of it", () => {
   const unavailable: PublishResult = { ok: false, reason: "unavailable" };
-  const unconfirmed: PublishResult = { ok: false, reason: "unconfirmed" };
-  const gone: PublishResult = { ok: false, reason: "connection-not-found" };
+  const notFound: PublishResult = { ok: false, reason: "connection-not-found" };
 
-  expect(refusalOfAll([published, unavailable])).toBeUndefined();
-  expect(refusalOfAll([gone, gone])).toBeUndefined();
-  expect(refusalOfAll([gone, unavailable])).toBeUndefined();
-  expect(refusalOfAll([unavailable, unavailable])).toEqual(unavailable);
-  expect(refusalOfAll([unavailable, unconfirmed])).toEqual(unconfirmed);
-});
-
-test("a durable publication goes to the history's subject", () => {
-  const target = { kind: "topic", topic: "a.ж" } as const;
-
-  expect(encodeDurable(subjects, { target, content, id: "42" })).toEqual({
-    subject: "fanwire.history.topic.a.=D0=B6",
-    content,
-    headers: [["Id", "42"]],
-  });
+  expect(failureOfAll([published, unavailable])).toBeUndefined();
+  expect(failureOfAll([notFound, notFound])).toBeUndefined();
+  expect(failureOfAll([notFound, unavailable])).toBeUndefined();
+  expect(failureOfAll([unavailable, unavailable])).toEqual(unavailable);
+  expect(failureOfAll([unavailable, unconfirmed])).toEqual(unconfirmed);
 });
 
 const stored = (sequence: number, isDuplicate = false): PublishResult => ({
@@ -79,9 +38,7 @@ const stored = (sequence: number, isDuplicate = false): PublishResult => ({
   isDuplicate,
 });
 
-test("a request to several topics is what all of its publications are", () => {
-  const published: PublishResult = { ok: true, status: "published" };
-
+test("the result of a request to several topics combines those of all publications", () => {
   expect(resultOfAll([published, published])).toEqual(published);
   expect(resultOfAll([stored(1), stored(2, true)])).toEqual({
     ok: true,
@@ -92,29 +49,28 @@ test("a request to several topics is what all of its publications are", () => {
   expect(resultOfAll([stored(1, true), stored(2, true)])).toMatchObject({ isDuplicate: true });
 });
 
-test("a request of which only a part is known to be done may have been done", () => {
+test("a request that was carried out in part is unconfirmed", () => {
   const unusable: PublishResult = { ok: false, reason: "unusable", detail: "no leader" };
-  const unconfirmed: PublishResult = { ok: false, reason: "unconfirmed" };
 
   expect(resultOfAll([unusable, unusable])).toEqual(unusable);
   expect(resultOfAll([unusable, unconfirmed])).toEqual(unconfirmed);
   expect(resultOfAll([stored(1), unusable])).toEqual({ ...unusable, reason: "unconfirmed" });
 });
 
-test("workers wait for what was stored now, not for what had been before", () => {
+test("workers wait only for publications that this request stored", () => {
   const publications = ["a", "b"].map((topic) => ({ target: { kind: "topic", topic } as const, content }));
 
   expect(storedNow(subjects, publications, [stored(7), stored(3, true)])).toEqual([
     { subject: "fanwire.history.topic.a", position: "e-7" },
   ]);
-  expect(storedNow(subjects, publications, [{ ok: true, status: "published" }])).toEqual([]);
+  expect(storedNow(subjects, publications, [published])).toEqual([]);
 });
 
-test("the receipt of one connection is its worker's word, and a Workerman worker gives none", () => {
-  const heard = { workers: 1, missing: 0, complete: true };
+test("the receipt of one connection is its worker's report, and incomplete for a Workerman worker", () => {
+  const counted = { workers: 1, missing: 0, complete: true };
 
-  expect(receiptOfConnection("delivered")).toEqual({ delivered: 1, buffered: 0, ...heard });
-  expect(receiptOfConnection("buffered")).toEqual({ delivered: 0, buffered: 1, ...heard });
+  expect(receiptOfConnection("delivered")).toEqual({ delivered: 1, buffered: 0, ...counted });
+  expect(receiptOfConnection("buffered")).toEqual({ delivered: 0, buffered: 1, ...counted });
   expect(receiptOfConnection("forwarded")).toEqual({
     delivered: 0,
     buffered: 0,

@@ -1,141 +1,58 @@
 import {
   type DeliveryOutcome,
-  type DurableTarget,
-  formatConnectionAddress,
   formatPosition,
-  headerNames,
   type Position,
   type Publication,
   type Subjects,
 } from "@fanwire/protocol";
+import type { Failure, FailureReason } from "./failure.ts";
 
-/** One parsed request. */
-export type PublishRequest = {
-  /** One, or one for each of several topics. */
-  readonly publications: readonly Publication[];
-  /** Whether the publications are stored in the history, which republishes them. */
-  readonly isDurable: boolean;
-  /** Whether to say who got it. */
-  readonly wantsReceipt: boolean;
-};
-
-/** Number of deliveries of one request: one for each matching subscription. */
+/** Number of deliveries of one request. A connection counts once for each of its subscriptions that match. */
 export type Receipt = {
-  /** Connections it was handed to that hold nothing unsent. */
+  /** Deliveries that were written to a socket with no unsent bytes left. */
   readonly delivered: number;
-  /** Connections that hold it, or what came before it, because they read slowly. */
+  /** Deliveries that wait in a worker's memory for a slow consumer. */
   readonly buffered: number;
-  /** Workers that said so. */
+  /** Workers that have counted. */
   readonly workers: number;
-  /** Workers that did not say so in time: their connections are not counted, or not all. */
+  /** Workers that did not count all of their connections in time. */
   readonly missing: number;
-  /** All workers that there are said so. */
+  /** Whether all existing workers have counted. */
   readonly complete: boolean;
 };
 
 /**
- * Requests that follow each other and are alike. `plain`: one publication each, which NATS alone takes and confirms: nobody is asked
- * what became of it. `durable`: stored in the history. `asked`: workers are asked what became of it.
+ * The outcome of a publication. `published`: NATS has it and sends it to all subscribed workers. `stored`: the history has it.
+ * `delivered` and `buffered`: reported by the worker of the target connection. `forwarded`: a Workerman worker has it, which
+ * reports no outcome.
  */
-export type Run = { readonly kind: "plain" | "asked" | "durable"; readonly requests: PublishRequest[] };
-
-export function runsOf(requests: readonly PublishRequest[]): Run[] {
-  const runs: Run[] = [];
-  for (const request of requests) {
-    const last = runs.at(-1);
-    const kind = kindOf(request);
-    if (last?.kind === kind) last.requests.push(request);
-    else runs.push({ kind, requests: [request] });
-  }
-  return runs;
-}
-
-function kindOf({ publications, isDurable, wantsReceipt }: PublishRequest): Run["kind"] {
-  if (isDurable) return "durable";
-  const isPlain = !wantsReceipt && publications.length === 1 && publications[0]?.target.kind !== "connection";
-  return isPlain ? "plain" : "asked";
-}
-
-/** A publication as it goes to NATS. */
-export type OutgoingPublication = {
-  readonly subject: string;
-  readonly content: Uint8Array;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-};
-
-/**
- * What is known of a publication after it was handed over. `published`: NATS has it, for whoever listens. `delivered` and
- * `buffered`: the worker's own word about its connection. `forwarded`: a Workerman worker has it, and says no more.
- * `stored`: the history has it.
- */
-export type PublishResult = Accepted | Refused;
+export type PublishResult = Accepted | Failure;
 export type Accepted = ({ readonly ok: true; readonly status: "published" | DeliveredStatus } | Stored) & {
   readonly receipt?: Receipt;
 };
+export type AcceptedStatus = Accepted["status"];
 type Stored = {
   readonly ok: true;
   readonly status: "stored";
-  /** Never empty; several when it went to several topics, in their order. */
+  /** Never empty. For several topics one each, in their order. */
   readonly positions: readonly Position[];
-  /** Nothing was stored now: it had been, under the same id. */
+  /** Nothing was stored by this request, because the history already had a publication with this id. */
   readonly isDuplicate: boolean;
-};
-export type Refused = {
-  readonly ok: false;
-  readonly reason: PublishRefusal;
-  /** Why, for people, where the reason does not say it all. */
-  readonly detail?: string;
 };
 
 type DeliveredStatus = Exclude<DeliveryOutcome, "gone">;
 
-export type PublishRefusal =
-  | "connection-not-found"
-  | "too-large"
-  /** Not sent. */
-  | "unavailable"
-  /** Sent; whether NATS has it is unknown. */
-  | "unconfirmed"
-  | "forbidden"
-  /** Not stored: there is no log here. */
-  | "no-jetstream"
-  /** Not stored: the history cannot take it now, or at all. */
-  | "unusable"
-  /** Sent; whether the worker delivered it is unknown. */
-  | "worker-timeout"
-  /** Sent; the worker's answer does not say what became of it. */
-  | "malformed-reply";
+export const PUBLISHED: PublishResult = { ok: true, status: "published" };
 
-export function encodePublication(subjects: Subjects, publication: Publication): OutgoingPublication {
-  return { subject: subjects.live(publication.target), ...encodeBody(publication) };
-}
-
-/** A publication as it goes to the history. */
-export function encodeDurable(
-  subjects: Subjects,
-  publication: Publication & { readonly target: DurableTarget },
-): OutgoingPublication {
-  return { subject: subjects.history(publication.target), ...encodeBody(publication) };
-}
-
-function encodeBody({ content, event, id, receipt, except }: Publication): Omit<OutgoingPublication, "subject"> {
-  const headers: [string, string][] = [];
-  if (event !== undefined) headers.push([headerNames.event, event]);
-  if (id !== undefined) headers.push([headerNames.id, id]);
-  if (receipt !== undefined) headers.push([headerNames.receipt, receipt]);
-  if (except !== undefined) headers.push([headerNames.except, formatConnectionAddress(except)]);
-  return { content, headers };
-}
-
-/** Translates a worker's answer about a publication to one of its connections. */
+/** Translates a worker's reply about a publication to one of its connections. */
 export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
   return outcome === "gone" ? { ok: false, reason: "connection-not-found" } : { ok: true, status: outcome };
 }
 
-/** Where something stands in the history: its subject there, and its position. */
+/** Where the history stores a publication. */
 export type StoredAt = { readonly subject: string; readonly position: string };
 
-/** Returns the publications that one request stored, without duplicates of stored ones. */
+/** Returns where the publications of one request were stored, without duplicates of stored ones. */
 export function storedNow(
   subjects: Subjects,
   publications: readonly Publication[],
@@ -148,7 +65,7 @@ export function storedNow(
   });
 }
 
-/** The receipt of a publication to one connection: its worker's word is all there is to know. */
+/** Returns the receipt of a publication to one connection. Its worker's reply is all that is known. */
 export function receiptOfConnection(status: DeliveredStatus): Receipt {
   const complete = status !== "forwarded";
   return {
@@ -161,17 +78,17 @@ export function receiptOfConnection(status: DeliveredStatus): Receipt {
 }
 
 /**
- * What became of one request, from what became of its publications. When only some were accepted, the request may have been
- * done: repeated with its id, it is done once.
+ * Combines the results of one request's publications. If only some were accepted, the result is `unconfirmed`, because the
+ * request was carried out in part. The caller may repeat it with the same id.
  */
 export function resultOfAll(results: readonly PublishResult[]): PublishResult {
   const [first] = results;
-  if (first === undefined) throw new RangeError("a request holds at least one publication");
-  const refused = results.filter((result) => !result.ok);
-  if (refused.length === 0) return acceptedOfAll(first, results);
+  if (first === undefined) throw new RangeError("a request must have at least one publication");
+  const failures = results.filter((result) => !result.ok);
+  if (failures.length === 0) return acceptedOfAll(first, results);
 
-  const careful = refused.find(({ reason }) => reason === "unconfirmed") ?? refused[0] ?? first;
-  return refused.length === results.length ? careful : { ...careful, ok: false, reason: "unconfirmed" };
+  const failure = failures.find(({ reason }) => reason === "unconfirmed") ?? failures[0] ?? first;
+  return failures.length === results.length ? failure : { ...failure, ok: false, reason: "unconfirmed" };
 }
 
 function acceptedOfAll(first: PublishResult, results: readonly PublishResult[]): PublishResult {
@@ -185,8 +102,8 @@ function acceptedOfAll(first: PublishResult, results: readonly PublishResult[]):
   };
 }
 
-/** Refusals that say nothing about the publication itself: NATS could not be used. */
-const NATS_REFUSALS: ReadonlySet<PublishRefusal> = new Set([
+/** Failures of NATS. They do not depend on the publication. */
+const NATS_FAILURES: ReadonlySet<FailureReason> = new Set([
   "unavailable",
   "unconfirmed",
   "forbidden",
@@ -195,11 +112,11 @@ const NATS_REFUSALS: ReadonlySet<PublishRefusal> = new Set([
 ]);
 
 /**
- * The refusal of a whole batch, when NATS was away for all of it. The careful word wins: as soon as one publication may
- * have been sent, the batch may have been.
+ * Returns the failure of a whole batch if NATS failed for all of it. `unconfirmed` takes precedence, because the batch may
+ * have been sent as soon as one publication may have been.
  */
-export function refusalOfAll(results: readonly PublishResult[]): Refused | undefined {
-  const refused = results.filter((result) => !result.ok);
-  if (refused.length < results.length || !refused.every(({ reason }) => NATS_REFUSALS.has(reason))) return undefined;
-  return refused.find(({ reason }) => reason === "unconfirmed") ?? refused[0];
+export function failureOfAll(results: readonly PublishResult[]): Failure | undefined {
+  const failures = results.filter((result) => !result.ok);
+  if (failures.length < results.length || !failures.every(({ reason }) => NATS_FAILURES.has(reason))) return undefined;
+  return failures.find(({ reason }) => reason === "unconfirmed") ?? failures[0];
 }

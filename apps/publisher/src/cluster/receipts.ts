@@ -1,7 +1,7 @@
 import type { Bus } from "@fanwire/bus";
 import { type ReceiptReply, receiptReply, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { PublisherMetrics } from "../metrics.ts";
+import type { ClusterCounters } from "./counters.ts";
 import type { Receipt, StoredAt } from "./publish-result.ts";
 import { type Answers, askWorkers } from "./worker-question.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
@@ -13,16 +13,16 @@ type ReceiptsParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly registry: WorkerRegistry;
-  /** How long all workers together may take to answer. */
+  /** Maximum time until the answers of all workers, in milliseconds. */
   readonly timeoutMs: number;
-  readonly metrics: PublisherMetrics;
+  readonly counters: ClusterCounters;
   readonly log: Log;
 };
 
 /** State before a publication. */
 export type Before = { readonly workers: ReadonlySet<string>; readonly disconnects: number };
 
-/** Asks the workers which connections received the publications with the id of a receipt. */
+/** Asks all workers how often they delivered the publications with a receipt's id. */
 export class Receipts {
   readonly #parts: ReceiptsParts;
 
@@ -30,7 +30,7 @@ export class Receipts {
     this.#parts = parts;
   }
 
-  /** Must be called before what the receipt is about is published. */
+  /** Must be called before the publications of the receipt are published. */
   begin(): Before {
     const { registry, bus } = this.#parts;
     registry.findEndedHere();
@@ -38,8 +38,8 @@ export class Receipts {
   }
 
   /**
-   * Must be called when NATS has the publications. NATS keeps the order of what comes over one connection, so workers have the live
-   * ones when they are asked.
+   * Must be called when NATS has the publications. NATS keeps the order of messages of one connection, so that workers receive
+   * the question after the live publications.
    */
   async gather(id: string, stored: readonly StoredAt[], before: Before): Promise<Receipt> {
     const { bus, timeoutMs } = this.#parts;
@@ -49,17 +49,17 @@ export class Receipts {
       schema: receiptReply,
       before: before.workers,
     });
-    // Over another connection the question may have overtaken what it is about.
+    // Over another connection, the question may have overtaken the publications.
     const isOrdered = bus.traffic().disconnects === before.disconnects;
     return this.#receiptOf(answers, before, isOrdered);
   }
 
   #receiptOf(answers: Answers<ReceiptReply> | undefined, before: Before, isOrdered: boolean): Receipt {
     const replies = [...(answers?.replies.values() ?? [])];
-    const unsure = replies.filter(({ isFinal }) => !isFinal).map(({ worker }) => worker);
-    const missing = new Set([...(answers?.missing ?? before.workers), ...unsure]).size;
+    const unfinished = replies.filter(({ isFinal }) => !isFinal).map(({ worker }) => worker);
+    const missing = new Set([...(answers?.missing ?? before.workers), ...unfinished]).size;
     const complete = answers?.areAllKnown === true && isOrdered && missing === 0;
-    this.#parts.metrics.countReceipt(complete);
+    this.#parts.counters.countReceipt(complete);
     return {
       delivered: replies.reduce((sum, { delivered }) => sum + delivered, 0),
       buffered: replies.reduce((sum, { buffered }) => sum + buffered, 0),

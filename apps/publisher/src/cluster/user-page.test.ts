@@ -11,7 +11,7 @@ const described = (worker: string, connectionId: number) => ({
   unsentBytes: 0,
 });
 
-test("page by page, each connection of each worker comes once, in the order of addresses, whatever the sizes", () => {
+test("the pages have each connection of each worker once, sorted by address, for any page sizes", () => {
   const counts = fc.array(fc.nat(12), { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(counts, fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 5 }), (sizes, limit, ofWorker) => {
@@ -19,7 +19,7 @@ test("page by page, each connection of each worker comes once, in the order of a
         worker: `worker0${at}`,
         ids: Array.from({ length: size }, (_, id) => id + 1),
       }));
-      /** As workers answer: at most `limit`, and no more than fit. */
+      /** Answers as workers do, with at most `limit` connections and at most what fits into a reply. */
       const ask = (after: string | undefined) =>
         all.toReversed().map(({ worker, ids }) => {
           const [last, id] = after?.split(".") ?? ["", "0"];

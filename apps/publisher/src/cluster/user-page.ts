@@ -4,13 +4,13 @@ export type UserPage = {
   /** Connections of the user on all workers that answered. */
   readonly count: number;
   readonly connections: readonly ConnectionDescription[];
-  /** Address after which there are more; absent on the last page. */
+  /** Address after which the next page begins; absent on the last page. */
   readonly next?: string;
 };
 
 /**
- * One page of what all workers answered, in the order of addresses. What lies behind a worker's page that is not its last is left for
- * the next one, so that nothing is passed over.
+ * Combines the replies of all workers to one page, sorted by address. The page ends where a worker's own page ends before that
+ * worker's last connection, so that no connection is skipped.
  */
 export function pageOf(replies: readonly UserReply[], limit: number): UserPage {
   const count = replies.reduce((sum, reply) => sum + reply.count, 0);

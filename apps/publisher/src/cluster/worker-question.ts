@@ -6,15 +6,15 @@ import { askUntil, parseJson } from "./control-codec.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
 /** Additional wait after the last known worker has answered, for workers that have just started. */
-const STRANGERS_MS = 20;
+const NEW_WORKERS_MS = 20;
 /** Workers answer at once. The registry checks this often whether those without an answer have ended. */
-const DOUBT_EVERY_MS = 100;
+const CHECK_ENDED_EVERY_MS = 100;
 
 type QuestionParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly registry: WorkerRegistry;
-  /** How long all workers together may take to answer. */
+  /** Maximum time until the answers of all workers, in milliseconds. */
   readonly timeoutMs: number;
   readonly log: Log;
 };
@@ -29,11 +29,11 @@ export type Answers<Reply> = {
 };
 
 /**
- * Asks all workers, and waits for each of which it is known that it was there. Those that were found not to answer before are not
- * waited for again, and are missing all the same.
+ * Asks all workers and waits until all known workers have answered. Does not wait for workers that did not answer the last
+ * question, but returns them as missing.
  *
- * @param before workers that were there before what is asked about: one that has ended since is missing too, unless it answered.
- * @returns undefined when NATS cannot be asked.
+ * @param before workers that existed before the publications in question. Those that have ended without an answer are missing.
+ * @returns undefined if nothing was sent to NATS.
  */
 export async function askWorkers<Reply extends { readonly worker: string }>(
   parts: QuestionParts,
@@ -41,10 +41,10 @@ export async function askWorkers<Reply extends { readonly worker: string }>(
 ): Promise<Answers<Reply> | undefined> {
   const { registry, timeoutMs, log } = parts;
   const replies = new Map<string, Reply>();
-  const over = new AbortController();
-  const lacking = () => registry.answering.filter((worker) => !replies.has(worker));
+  const ended = new AbortController();
+  const unanswered = () => registry.answering.filter((worker) => !replies.has(worker));
   const check = () => {
-    if (registry.isSettled && lacking().length === 0) setTimeout(() => over.abort(), STRANGERS_MS);
+    if (registry.isSettled && unanswered().length === 0) setTimeout(() => ended.abort(), NEW_WORKERS_MS);
   };
   const onReply = (message: BusMessage) => {
     const reply = schema.safeParse(parseJson(message));
@@ -58,11 +58,11 @@ export async function askWorkers<Reply extends { readonly worker: string }>(
   };
 
   void registry.settle(timeoutMs).then(check);
-  const doubt = setInterval(() => void registry.findEnded(lacking()).then(check), DOUBT_EVERY_MS);
-  const wasAsked = await askUntil(parts, request, onReply, over.signal);
-  clearInterval(doubt);
+  const checks = setInterval(() => void registry.findEnded(unanswered()).then(check), CHECK_ENDED_EVERY_MS);
+  const wasAsked = await askUntil(parts, request, onReply, ended.signal);
+  clearInterval(checks);
   if (!wasAsked) return undefined;
-  for (const worker of lacking()) registry.didNotAnswer(worker);
+  for (const worker of unanswered()) registry.didNotAnswer(worker);
   const missing = [...before, ...registry.workers].filter((worker) => !replies.has(worker));
   return { replies, missing: new Set(missing), areAllKnown: registry.isSettled };
 }

@@ -23,10 +23,10 @@ function openRegistry(workers: () => { readonly id: string; readonly process?: s
   return Object.assign(registry, { [Symbol.dispose]: () => registry.stop() });
 }
 
-const announce = (said: unknown) =>
-  bus.publish(subjects.announcements, Buffer.from(typeof said === "string" ? said : JSON.stringify(said)));
+const announce = (content: unknown) =>
+  bus.publish(subjects.announcements, Buffer.from(typeof content === "string" ? content : JSON.stringify(content)));
 
-test("a worker is here from its announcement on, and has ended when it says so, whatever comes later", async () => {
+test("a worker is here after its announcement and stays ended after it has announced its end", async () => {
   using registry = openRegistry();
 
   await announce({ worker: "aaaaaaa1", state: "here" });
@@ -40,7 +40,7 @@ test("a worker is here from its announcement on, and has ended when it says so, 
   expect(registry.stateOf("neverwas")).toBe("unknown");
 });
 
-test("a worker that does not answer stays here, and is not waited for until it does", () => {
+test("a silent worker stays known, and questions do not wait for it until it answers", () => {
   using registry = openRegistry();
 
   registry.answered("aaaaaaa1");
@@ -51,18 +51,18 @@ test("a worker that does not answer stays here, and is not waited for until it d
   expect(registry.answering).toEqual(["aaaaaaa1"]);
 });
 
-test("what is no announcement is passed over, and names no worker", async () => {
+test("invalid announcements are ignored", async () => {
   using registry = openRegistry();
 
-  for (const said of [
+  for (const content of [
     "",
-    "nonsense",
+    "invalid",
     "[]",
     { worker: ">", state: "here" },
     { worker: "aaaaaaa1", state: "gone" },
     {},
   ]) {
-    await announce(said);
+    await announce(content);
   }
   await announce({ worker: "bbbbbbb1", state: "here" });
   await vi.waitUntil(() => registry.workers.length > 0);
@@ -70,7 +70,7 @@ test("what is no announcement is passed over, and names no worker", async () => 
   expect(registry.workers).toEqual(["bbbbbbb1"]);
 });
 
-test("a Workerman worker is here after it answered, and nobody waits for it", () => {
+test("a Workerman worker is known after an answer, and questions do not wait for it", () => {
   using registry = openRegistry();
 
   registry.answered("7");
@@ -78,7 +78,7 @@ test("a Workerman worker is here after it answered, and nobody waits for it", ()
   expect([registry.stateOf("7"), registry.stateOf("8"), registry.workers]).toEqual(["here", "unknown", []]);
 });
 
-test("it is settled when all have been asked since NATS is there, and for a while: not at once", async () => {
+test("the registry is settled some time after all workers have been asked", async () => {
   using registry = openRegistry(() => [{ id: "aaaaaaa1" }]);
 
   expect(await registry.settle(100)).toBe(false);
@@ -86,14 +86,14 @@ test("it is settled when all have been asked since NATS is there, and for a whil
   expect(await registry.settle(5_000)).toBe(true);
 });
 
-test("a process of this machine that does not exist has ended, one of another machine is not known", () => {
+test("a worker has ended if its process on this machine does not exist; other machines are not checked", () => {
   const own = identifyProcess();
-  const gone = own?.replace(/\d+$/, "1");
+  const ended = own?.replace(/\d+$/, "1");
   using registry = openRegistry();
 
   for (const [id, process] of [
     ["aaaaaaa1", own],
-    ["aaaaaaa2", gone],
+    ["aaaaaaa2", ended],
     ["aaaaaaa3", "other/1/1"],
   ] as const) {
     registry.answered(id, process);
@@ -105,7 +105,7 @@ test("a process of this machine that does not exist has ended, one of another ma
   expect(registry.stateOf("aaaaaaa3")).toBe("here");
 });
 
-test("any number of workers is remembered, within a bound", () => {
+test("the registry forgets workers over its limit, silent ones first", () => {
   using registry = openRegistry();
   const idOf = (at: number) => `w${String(at).padStart(7, "0")}`;
 

@@ -5,9 +5,9 @@ import { hasProcessEnded } from "@fanwire/service";
 import { askUntil, parseJson } from "./control-codec.ts";
 
 const CHECK_MS = 500;
-const LOOK_EVERY_MS = 20;
+const SETTLE_CHECK_MS = 20;
 /** Minimum time between two checks of the processes of this machine. */
-const PROCESSES_EVERY_MS = 5;
+const CHECK_PROCESSES_EVERY_MS = 5;
 /** All workers are asked to describe themselves this often, in addition to their announcements. */
 const CALL_EVERY_MS = 5_000;
 /** A worker that lost NATS together with this publisher has reconnected and announced itself by then, if NATS reaches it. */
@@ -26,8 +26,8 @@ type RegistryParts = {
   readonly subjects: Subjects;
   /** Maximum time until the answers of workers. */
   readonly timeoutMs: number;
-  /** Asks all workers to describe themselves. Rejects when NATS is not reached. */
-  call(): Promise<readonly Pick<WorkerDescription, "id" | "process">[]>;
+  /** Asks all workers to describe themselves. Resolves with undefined if NATS is not reached. */
+  call(): Promise<readonly Pick<WorkerDescription, "id" | "process">[] | undefined>;
 };
 
 type Known = {
@@ -47,19 +47,19 @@ type Known = {
  */
 export class WorkerRegistry {
   readonly #parts: RegistryParts;
-  /** In the order of their first messages. */
+  /** Known workers, in the order of their first messages. */
   readonly #known = new Map<string, Known>();
   /** The last {@link MAX_WORKERS} that have ended. */
   readonly #ended = new Set<string>();
-  /** Workerman workers behind channel servers, and when they answered last. They answer nothing that all workers are asked. */
+  /** Workerman workers behind channel servers, with the time of their last answer. They do not answer questions to all workers. */
   readonly #bridged = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   readonly #announcements: BusSubscription;
   #calledAt = Number.NEGATIVE_INFINITY;
-  /** Since when announcements are received and all that were there then have been asked; undefined: not since NATS was lost. */
+  /** Time of the first question to all workers since the last connection to NATS; undefined before that question's end. */
   #listeningSince: number | undefined;
   #disconnects = 0;
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  #processesCheckedAt = Number.NEGATIVE_INFINITY;
   #isCalling = false;
 
   constructor(parts: RegistryParts) {
@@ -105,7 +105,7 @@ export class WorkerRegistry {
   async settle(timeoutMs: number): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     this.#callIfDue();
-    while (!this.isSettled && performance.now() < deadline) await delay(LOOK_EVERY_MS);
+    while (!this.isSettled && performance.now() < deadline) await delay(SETTLE_CHECK_MS);
     return this.isSettled;
   }
 
@@ -148,7 +148,7 @@ export class WorkerRegistry {
     this.#end(worker);
   }
 
-  /** Whether a worker of which nothing was received would have been forgotten, had it been known. */
+  /** Whether announcements have been received for so long that a silent worker would have been forgotten. */
   get hasListenedForLong(): boolean {
     return this.isSettled && performance.now() - (this.#listeningSince ?? Number.POSITIVE_INFINITY) > FORGET_AFTER_MS;
   }
@@ -163,14 +163,14 @@ export class WorkerRegistry {
   /** Forgets the ended workers of this machine without a request. Repeated calls within some milliseconds do nothing. */
   findEndedHere(): void {
     const now = performance.now();
-    if (now - this.#lookedAt < PROCESSES_EVERY_MS) return;
-    this.#lookedAt = now;
+    if (now - this.#processesCheckedAt < CHECK_PROCESSES_EVERY_MS) return;
+    this.#processesCheckedAt = now;
     for (const [worker, { process }] of this.#known) {
       if (process !== undefined && hasProcessEnded(process) === true) this.#end(worker);
     }
   }
 
-  /** Checks whether the silent `workers` have ended, on this machine and by a request to the workers of other machines. */
+  /** Checks whether `workers` have ended: on this machine directly, on other machines by a request to the workers there. */
   async findEnded(workers: readonly string[]): Promise<void> {
     this.findEndedHere();
     await Promise.all(workers.map((worker) => this.#askWhetherEnded(worker)));
@@ -181,13 +181,13 @@ export class WorkerRegistry {
     const now = performance.now();
     if (known?.process === undefined || now - known.askedAt < ASK_AGAIN_AFTER_MS) return;
     known.askedAt = now;
-    const over = new AbortController();
+    const answered = new AbortController();
     const onReply = (message: BusMessage) => {
       const hasEnded = endedReply.safeParse(parseJson(message)).data?.hasEnded;
       if (hasEnded === true) this.#end(worker);
-      if (typeof hasEnded === "boolean" || message.data.length === 0) over.abort();
+      if (typeof hasEnded === "boolean" || message.data.length === 0) answered.abort();
     };
-    await askUntil(this.#parts, { command: "has-ended", process: known.process }, onReply, over.signal);
+    await askUntil(this.#parts, { command: "has-ended", process: known.process }, onReply, answered.signal);
   }
 
   #onAnnouncement(message: BusMessage): void {
@@ -233,6 +233,8 @@ export class WorkerRegistry {
     this.#isCalling = true;
     try {
       const present = await this.#parts.call();
+      // The next check asks again. Until then the registry is not settled.
+      if (present === undefined) return;
       for (const { id, process } of present) this.answered(id, process);
       const ids = new Set(present.map(({ id }) => id));
       const missed = this.workers.filter((worker) => !ids.has(worker));
@@ -243,7 +245,7 @@ export class WorkerRegistry {
       this.#forgetSilent();
       await this.findEnded(missed);
     } catch {
-      // The next check asks again. Until then the registry is not settled.
+      // The bus was stopped during the question.
     } finally {
       this.#isCalling = false;
     }

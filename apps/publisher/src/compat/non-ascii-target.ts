@@ -4,9 +4,9 @@ import { Duplex } from "node:stream";
 /** Error of Node's HTTP server for bytes that it could not parse. */
 export type ClientError = Error & {
   readonly code?: string;
-  /** The chunk in which parsing failed. */
+  /** The chunk in which the parser failed. */
   readonly rawPacket?: Buffer;
-  /** How much of it was parsed. */
+  /** Number of parsed bytes of the chunk. */
   readonly bytesParsed?: number;
 };
 
@@ -18,22 +18,22 @@ const REQUEST_START = /^[A-Z]+ (\/|https?:\/\/)/;
 const replays = new WeakSet<Duplex>();
 const replayedSockets = new WeakSet<Duplex>();
 
-/** Whether this stream replays a request; it carries just that one. */
+/** Whether this stream replays one request. It has no other. */
 export function isReplay(stream: Duplex): boolean {
   return replays.has(stream);
 }
 
-/** Whether this socket's request was given to a replay, which alone may write to it now. */
+/** Whether a replay has taken over this socket's request. Only the replay may write to the socket then. */
 export function isReplayed(socket: Duplex): boolean {
   return replayedSockets.has(socket);
 }
 
 /**
- * Gives a request whose line holds bytes beyond ASCII a second chance with those bytes percent-encoded. False when
- * `error` is about something else.
+ * Replays a request whose request line has non-ASCII bytes, with these bytes percent-encoded. Returns false if `error` has
+ * another cause.
  *
- * `curl 'http://localhost:4237/?content=привет'` sends such a line, as do PHP's own HTTP clients, and the original took
- * it. Node's parser refuses it and cannot be told otherwise (`nodejs/llhttp` issue 259).
+ * `curl 'http://localhost:4237/?content=привет'` and PHP's HTTP clients send such a line, and the Workerman cluster accepted
+ * it. Node's parser always refuses it (`nodejs/llhttp` issue 259).
  */
 export function replayWithEncodedTarget(server: Server, error: ClientError, socket: Duplex): boolean {
   if (error.code !== "HPE_INVALID_URL" || isReplay(socket) || isReplayed(socket)) return false;
@@ -41,8 +41,8 @@ export function replayWithEncodedTarget(server: Server, error: ClientError, sock
   if (packet === undefined) return false;
 
   replayedSockets.add(socket);
-  // The failed parser must not see another byte. It keeps its "close" listener, which frees it, and its place among the
-  // connections that are late with their headers, which bounds the wait for the rest of the line.
+  // The failed parser must not receive further bytes. Its "close" listener stays, because it frees the parser. The timeout for
+  // headers stays as well, because it limits the wait for the rest of the line.
   for (const event of ["data", "end"]) socket.removeAllListeners(event);
   onceLineComplete(socket, packet, (line, rest) => {
     server.emit("connection", replayOf(socket, Buffer.concat([encodeRequestLine(line), rest])));
@@ -50,12 +50,12 @@ export function replayWithEncodedTarget(server: Server, error: ClientError, sock
   return true;
 }
 
-/** The failed chunk from its last request line on, if what the parser refused is a byte beyond ASCII in that line. */
+/** Returns the failed chunk from its last request line on, if the parser refused a non-ASCII byte in that line. */
 function fromRequestLine({ rawPacket, bytesParsed }: ClientError): Buffer | undefined {
   if (rawPacket === undefined || bytesParsed === undefined) return undefined;
   const packet = rawPacket.subarray(rawPacket.lastIndexOf(NEWLINE, bytesParsed - 1) + 1);
   const refused = rawPacket[bytesParsed] ?? 0;
-  // The beginning of a line that came in several chunks is lost in the parser; such a line stays refused.
+  // The parser does not return the beginning of a line in several chunks, so that such a line stays refused.
   return refused >= FIRST_BEYOND_ASCII && REQUEST_START.test(packet.toString("latin1", 0, 32)) ? packet : undefined;
 }
 
@@ -77,7 +77,7 @@ function onceLineComplete(socket: Duplex, start: Buffer, onLine: (line: Buffer, 
   check();
 }
 
-/** Also ends the connection after the answer: the next request might need a parser that can fail again. */
+/** Also closes the connection after the response, because the next request may need a replay too. */
 function encodeRequestLine(line: Buffer): Buffer {
   const encoded = line
     .toString("latin1")
@@ -85,7 +85,7 @@ function encodeRequestLine(line: Buffer): Buffer {
   return Buffer.from(`${encoded}Connection: close\r\n`, "latin1");
 }
 
-/** `socket` as it would have been if its client had sent `head` first. */
+/** Returns a stream that reads `head` and then the rest of `socket`, and writes to `socket`. */
 function replayOf(socket: Duplex, head: Buffer): Duplex {
   const stream = new Duplex({
     read: () => socket.resume(),

@@ -8,7 +8,7 @@ const parseQuery = (url: string) => parse(url).parameters;
 const hex = (byte: number) => byte.toString(16).padStart(2, "0");
 const isPlain = (byte: number) => /[A-Za-z0-9_.~-]/.test(String.fromCharCode(byte)) || byte >= 0x80;
 
-/** One of the ways to write a byte: raw where it may stand raw, escaped in either case, `+` for a space. */
+/** One of the ways to write a byte: raw where allowed, escaped in either case, or `+` for a space. */
 const writtenByte = fc.tuple(fc.nat(255), fc.nat(3)).map(([byte, way]): [number, string] => {
   if (way === 0 && isPlain(byte)) return [byte, String.fromCharCode(byte)];
   if (way === 1 && byte === 0x20) return [byte, "+"];
@@ -18,7 +18,7 @@ const writtenBytes = fc
   .array(writtenByte, { maxLength: 30 })
   .map((parts) => ({ bytes: Buffer.from(parts.map(([byte]) => byte)), text: parts.map(([, text]) => text).join("") }));
 
-test("any bytes, valid UTF-8 or not, arrive as they are however they are written", () => {
+test("any bytes, valid UTF-8 or not, are decoded unchanged from any way to write them", () => {
   fc.assert(
     fc.property(writtenBytes, ({ bytes, text }) => {
       expect(parseQuery(`/?a=1&content=${text}&b=2`).get("content")).toEqual(bytes);
@@ -38,7 +38,7 @@ test("names are decoded too", () => {
   );
 });
 
-test("a name that PHP would read as an id is that id", () => {
+test("a name that PHP reads as an id is that id", () => {
   for (const name of [
     "to_worker_id",
     "to.worker.id",
@@ -55,19 +55,19 @@ test("a name that PHP would read as an id is that id", () => {
   }
 });
 
-test("of a repeated parameter the last one counts", () => {
+test("the last value of a repeated parameter is used", () => {
   expect(parseQuery("/?a=1&b=2&%61=3").get("a")?.toString()).toBe("3");
   expect(parseQuery("/?a=1&a").get("a")?.toString()).toBe("");
 });
 
-test("malformed escapes stay as they are", () => {
+test("malformed escapes stay unchanged", () => {
   for (const text of ["%", "%%", "%4", "%zz", "%4g", "%-1", "100%", "%u0041"]) {
     expect(parseQuery(`/?a=${text}`).get("a")?.toString()).toBe(text);
   }
   expect(parseQuery("/?a=%%41").get("a")?.toString()).toBe("%A");
 });
 
-test("only the query counts, and a nameless parameter is none", () => {
+test("only the query is read, and a parameter without name is ignored", () => {
   expect(parseQuery("/").size).toBe(0);
   expect(parseQuery("/?").size).toBe(0);
   expect(parseQuery("/?&&=x&").size).toBe(0);
@@ -75,11 +75,11 @@ test("only the query counts, and a nameless parameter is none", () => {
   expect(parseQuery("http://host/?a=b=c").get("a")?.toString()).toBe("b=c");
 });
 
-test("ASCII is read as the web reads it", () => {
+test("ASCII is read as URLSearchParams reads it", () => {
   const ascii = fc.string({ unit: fc.constantFrom("x", "%", "2", "5", "+", "&", "="), maxLength: 40 });
   fc.assert(
     fc.property(ascii, (query) => {
-      fc.pre([...new URLSearchParams(query).keys()].every((name) => !name.includes(" "))); // PHP spells those differently
+      fc.pre([...new URLSearchParams(query).keys()].every((name) => !name.includes(" "))); // PHP changes those names
       const web = new Map([...new URLSearchParams(query)].filter(([name]) => name !== ""));
       const ours = [...parseQuery(`/?${query}`)].map(([name, value]): [string, string] => [name, value.toString()]);
       expect(new Map(ours)).toEqual(web);
@@ -90,7 +90,7 @@ test("ASCII is read as the web reads it", () => {
 
 const hasPhp = spawnSync("php", ["-v"]).status === 0;
 
-test.skipIf(!hasPhp)("names and values are those that PHP itself reads", () => {
+test.skipIf(!hasPhp)("names and values are the same as those of PHP", () => {
   const piece = fc.constantFrom(
     "a",
     "to",

@@ -4,17 +4,16 @@ const SPACE = 0x20;
 
 export type Query = {
   readonly parameters: ReadonlyMap<string, Buffer>;
-  /** Names of those that are arrays for PHP, such as `a[]`: of them the last element is given. */
+  /** Names of parameters that PHP reads as arrays, such as `a[]`. Their value is the last element. */
   readonly arrays: ReadonlySet<string>;
 };
 
 /**
- * The parameters of a URL's query as PHP reads them, byte for byte: `+` is a space, `%XX` any byte (valid UTF-8 or not),
- * a malformed escape stays as it is, and of a repeated parameter the last one counts. Names are decoded too, as PHP
- * spells them, and given as latin1 text, one character a byte.
+ * Parses the parameters of a URL's query as PHP does, byte for byte. `+` is a space and `%XX` is any byte, valid UTF-8 or not.
+ * A malformed escape stays unchanged. The last value of a repeated parameter is used. Names are decoded as PHP does,
+ * into latin1 text with one character for each byte.
  *
- * @param url as Node gives it in `IncomingMessage.url`: latin1 text, one character a byte. Anything that went through
- * `URL` is no longer what the client sent.
+ * @param url `IncomingMessage.url`: latin1 text with one character for each byte. `URL` would change the bytes.
  */
 export function parseQuery(url: string): Query {
   const parameters = new Map<string, Buffer>();
@@ -36,9 +35,9 @@ export function parseQuery(url: string): Query {
 }
 
 /**
- * PHP makes variables of parameters: it drops leading spaces, ends a name at a NUL, turns other spaces and dots into underscores,
- * and takes what follows a bracket for an index, or an unclosed bracket for an underscore too. A parameter that the original would
- * have read as an id must not be overlooked here, or everyone is told what was meant for one. "": no parameter.
+ * Returns the name that PHP gives to a parameter, or "" if PHP ignores it. PHP drops leading spaces and ends a name at a NUL. It
+ * replaces other spaces, dots and an unclosed bracket by underscores, and reads a closed bracket as an index. Every name that PHP reads as an
+ * id must be recognised, because a publication without ids goes to everyone.
  */
 function phpName(name: string): { readonly known: string; readonly isArray: boolean } {
   const [text = ""] = name.split("\0", 1);
@@ -53,7 +52,7 @@ function decode(text: string): Buffer {
   const bytes = Buffer.from(text, "latin1");
   if (!bytes.includes(PERCENT) && !bytes.includes(PLUS)) return bytes;
 
-  // Decoding never grows, so the bytes are rewritten in place.
+  // In place, because decoding makes the bytes no longer.
   let length = 0;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] ?? 0; // `at` is within the bytes

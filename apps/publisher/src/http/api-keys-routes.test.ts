@@ -14,7 +14,7 @@ describe("keys", () => {
   });
   afterAll(() => closed.stop());
 
-  test("are demanded wherever something can be done", async () => {
+  test("are required on all routes that publish or read", async () => {
     const status = async (path: string, init?: RequestInit) => (await fetch(url(path, closed), init)).status;
 
     for (const path of [
@@ -33,7 +33,7 @@ describe("keys", () => {
     expect(await status("/docs")).toBe(200);
   });
 
-  test("may stand in the query of the seed's route, and only there", async () => {
+  test("may be in the query of the classic route only", async () => {
     const status = async (path: string) => (await fetch(url(path, closed))).status;
 
     expect(await status(`/?content=x&key=${encodeURIComponent(key)}`)).toBe(200);
@@ -41,7 +41,7 @@ describe("keys", () => {
     expect(await status(`/v1/cluster?key=${encodeURIComponent(key)}`)).toBe(401);
   });
 
-  test("are asked for in the standard way", async () => {
+  test("are requested with WWW-Authenticate", async () => {
     const response = await fetch(url("/v1/cluster", closed));
 
     expect(response.headers.get("www-authenticate")).toBe('Bearer realm="fanwire"');

@@ -6,7 +6,7 @@ import { isCrossSite, isForeignHost } from "./foreign-requests.ts";
 
 const { worker, running, startAnother } = usePublisher();
 
-test("a name with dots is foreign; addresses, names of one label and this machine's own are not", () => {
+test("a host name with dots is foreign; IP addresses, names of one label and this machine's own are not", () => {
   const own = [
     "localhost",
     "127.0.0.1",
@@ -34,7 +34,7 @@ test("a name with dots is foreign; addresses, names of one label and this machin
   expect(isForeignHost({ headers: {} })).toBe(false);
 });
 
-test("the browser says what comes from another site, an old one by the origin alone", () => {
+test("a cross-site request is recognised by Sec-Fetch-Site, or by Origin in old browsers", () => {
   const host = "localhost:4237";
   const isRefused = (headers: object) => isCrossSite({ headers: { host, ...headers } });
 
@@ -46,7 +46,7 @@ test("the browser says what comes from another site, an old one by the origin al
   expect(isRefused({})).toBe(false);
 });
 
-/** `fetch` lets nobody set these headers. */
+/** Uses node:http, because `fetch` does not allow these headers. */
 function statusOf(port: number, path: string, headers: Record<string, string>): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const sent = request({ port, host: "127.0.0.1", path, headers, agent: false }, (response) => {
@@ -57,12 +57,12 @@ function statusOf(port: number, path: string, headers: Record<string, string>): 
   });
 }
 
-test("without keys a page of another site publishes nothing and reads nothing; with keys they decide", async () => {
+test("without keys, foreign requests are refused on all routes; with keys, the keys decide", async () => {
   const open = running().publisher.port;
   await using closed = await startAnother({ PUBLISHER_API_KEYS: "right-key-0123456789" });
-  const strangers = [{ "Sec-Fetch-Site": "cross-site" }, { Host: "evil.example" }, { Origin: "https://evil.example" }];
+  const foreign = [{ "Sec-Fetch-Site": "cross-site" }, { Host: "evil.example" }, { Origin: "https://evil.example" }];
 
-  for (const headers of strangers) {
+  for (const headers of foreign) {
     for (const path of ["/?content=x", "/v1/cluster", "/v1/connections/worker01.1"]) {
       expect(await statusOf(open, path, headers), `${path} ${JSON.stringify(headers)}`).toBe(403);
     }
@@ -72,6 +72,6 @@ test("without keys a page of another site publishes nothing and reads nothing; w
   }
   expect(await statusOf(open, "/?content=own", { "Sec-Fetch-Site": "none" })).toBe(200);
 
-  await worker.hears(strangers.length + 1);
-  expect(worker.heardContents()).toEqual([...strangers.map(() => "keyed"), "own"]);
+  await worker.receives(foreign.length + 1);
+  expect(worker.receivedContents()).toEqual([...foreign.map(() => "keyed"), "own"]);
 });

@@ -8,16 +8,16 @@ import { ApiError } from "./errors.ts";
 type Head = Pick<IncomingMessage, "headers">;
 
 /**
- * Refuses what a page of another site asks of a publisher without keys through the browser of somebody who reaches it: by its own name for
- * the publisher's address (a foreign `Host`), or from elsewhere. What is no browser says none of it.
+ * Refuses requests that pages of other sites send to a publisher without keys through a browser that reaches it. Such a page uses
+ * a host name of its own for the publisher's address, or sends a cross-site request. Other clients are not affected.
  */
-export const refuseStrangers: MiddlewareHandler<{ Bindings: HttpBindings }> = (c, next) => {
+export const refuseForeignRequests: MiddlewareHandler<{ Bindings: HttpBindings }> = (c, next) => {
   const { incoming } = c.env;
   if (isForeignHost(incoming) || isCrossSite(incoming)) throw new ApiError("foreign_request");
   return next();
 };
 
-/** A name that somebody else may have given to this address. An address is none, nor is a name of one label, which nobody can register. */
+/** Whether another site may own the host name. IP addresses and names of one label cannot be registered, so they are not foreign. */
 export function isForeignHost({ headers: { host } }: Head): boolean {
   if (host === undefined || host === "") return false;
   const name = nameOf(host);
@@ -26,7 +26,7 @@ export function isForeignHost({ headers: { host } }: Head): boolean {
   return !isOwn && isIP(name) === 0 && name.includes(".");
 }
 
-/** As the browser says; an old one says only which origin sends what changes something. */
+/** Whether the browser reports another site. Old browsers send only `Origin`, and only with requests that change something. */
 export function isCrossSite({ headers }: Head): boolean {
   const { "sec-fetch-site": site, origin, host } = headers;
   if (site !== undefined) return site === "cross-site";
@@ -34,7 +34,7 @@ export function isCrossSite({ headers }: Head): boolean {
   return !URL.canParse(origin) || new URL(origin).host !== host;
 }
 
-/** Without port, brackets and the dot at its end. */
+/** Returns the host name without port, brackets and final dot. */
 function nameOf(host: string): string | undefined {
   const url = `http://${host}`;
   if (!URL.canParse(url)) return undefined;

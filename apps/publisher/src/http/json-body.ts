@@ -7,17 +7,17 @@ import { countValues } from "./json-values.ts";
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;\s*charset\s*=\s*("utf-?8"|utf-?8)\s*)?;?\s*$/i;
 
 /**
- * A publication holds no more: to a hundred topics, with all its fields. What is parsed of brackets alone costs a hundred times
- * as much as text of that length, and would hold up everybody else for seconds.
+ * Maximum number of JSON values in one publication: 100 topics and all fields. Parsing a body of brackets takes 100 times as long
+ * as parsing text of that length, and would block other requests for seconds.
  */
 const MAX_VALUES_PER_PUBLICATION = 128;
-/** Shorter bodies are parsed whatever they hold: they cannot hold enough. */
+/** Shorter bodies are not counted, because they parse fast whatever they contain. */
 const MIN_COUNTED_BYTES = 262_144;
 
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
 type BodyLimits = { readonly maxBodyBytes: number; readonly maxHeldBodyBytes: number; readonly maxBatch: number };
-/** Where it is counted what all bodies hold. */
+/** Where the bytes of all bodies in memory are counted. */
 type HeldBodies = { heldBodyBytes: number };
 
 /** Reads the JSON bodies of all requests. Limits the bytes of all bodies in memory. */
@@ -30,7 +30,7 @@ export class JsonBodies {
     this.#held = held;
   }
 
-  /** @throws ApiError when the body is no JSON, is too large, or there is no room for it now. */
+  /** @throws ApiError if the body is not JSON, is too large, or exceeds the memory for all bodies. */
   async read({ incoming, outgoing }: HttpBindings): Promise<unknown> {
     checkType(incoming);
     if (Number(incoming.headers["content-length"]) > this.#limits.maxBodyBytes) throw new ApiError("body_too_large");
@@ -42,10 +42,12 @@ export class JsonBodies {
   #checkValues(body: Buffer): void {
     if (body.length < MIN_COUNTED_BYTES) return;
     if (countValues(body) <= this.#limits.maxBatch * MAX_VALUES_PER_PUBLICATION) return;
-    throw new ApiError("invalid_request", { message: "The body holds more values than any publications do." });
+    throw new ApiError("invalid_request", {
+      message: "The body has more values than publications can have. Send a smaller batch.",
+    });
   }
 
-  /** By events: an iterator over the chunks costs a small request as much as all else that is done with it. */
+  /** Uses events, because an async iterator over the chunks would double the cost of a small request. */
   #collect(incoming: IncomingMessage, outgoing: ServerResponse): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
@@ -75,13 +77,13 @@ export class JsonBodies {
 }
 
 /**
- * A page of another origin can send JSON only after asking with a preflight request, which nobody here answers: so this
- * also keeps strangers' pages from publishing through the browser of somebody who reaches an open publisher.
+ * Requires JSON. This also refuses pages of other origins, because browsers send their JSON only after a preflight request,
+ * which the publisher does not allow.
  */
 function checkType({ headers }: IncomingMessage): void {
   if (!JSON_TYPE.test(headers["content-type"] ?? "")) throw new ApiError("unsupported_media_type");
   if ((headers["content-encoding"] ?? "identity") !== "identity") {
-    throw new ApiError("unsupported_media_type", { message: "The body must not be compressed." });
+    throw new ApiError("unsupported_media_type", { message: "Send the body uncompressed." });
   }
 }
 

@@ -2,14 +2,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { countValues } from "./json-values.ts";
 
-/** As {@link countValues}, of what the parser made of it. */
+/** Counts as {@link countValues} does, but in the parsed value. */
 function countParsed(value: unknown): number {
   if (typeof value !== "object" || value === null) return 1;
   const members = Object.values(value).map(countParsed);
   return members.reduce((sum, count) => sum + count, members.length === 0 ? 2 : 1);
 }
 
-test("of any JSON it counts what the parser would make of it", () => {
+test("the count is that of the parsed value, for any JSON", () => {
   const spaces = fc.constantFrom(undefined, 1, "\t");
 
   fc.assert(

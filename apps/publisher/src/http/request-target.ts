@@ -2,18 +2,18 @@ import type { HttpBindings } from "@hono/node-server";
 import { tryDecode } from "hono/utils/url";
 
 /**
- * The path that routes are chosen by, decoded as hono does it. Taken from the request line: on its way through `URL` a topic named `.` or
- * `..` is lost, however it is encoded.
+ * Returns the path for the choice of a route, decoded as hono does it. Reads the request line, because `URL` drops a topic named `.`
+ * or `..` in any encoding.
  */
 export function routedPath(request: Request, options?: { readonly env?: Partial<HttpBindings> }): string {
   const target = options?.env?.incoming?.url ?? "";
-  // Proxies may ask with a whole URL.
+  // Proxies may send a whole URL.
   const path = target.startsWith("/") ? pathOf(target) : new URL(request.url).pathname;
-  // An encoded percent sign is decoded later, with the parameters.
+  // An encoded percent sign is decoded later, together with the parameters.
   return path.includes("%") ? tryDecode(path.replaceAll("%25", "%2525"), decodeURI) : path;
 }
 
-/** Whether every escape of the target is one, and all of them together are UTF-8. */
+/** Whether all percent escapes of the target are valid and together are UTF-8. */
 export function isDecodable(target: string): boolean {
   if (!target.includes("%")) return true;
   try {

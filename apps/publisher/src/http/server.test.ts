@@ -2,8 +2,8 @@ import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Api } from "../app.ts";
 import { parseQuery } from "../compat/php-query.ts";
+import type { Api } from "./api.ts";
 import { type ApiServer, startApiServer } from "./server.ts";
 
 let server: ApiServer;
@@ -20,14 +20,14 @@ beforeAll(async () => {
 
 afterAll(() => server.stop(100));
 
-/** Sends raw bytes, each part as a packet of its own, and gives all that comes back until the server closes. */
+/** Sends raw bytes, each part in its own packet, and returns everything that the server sends until it closes the connection. */
 async function exchange(...parts: (string | Buffer)[]): Promise<string> {
   const socket = connect({ port: server.port, host: "127.0.0.1", noDelay: true });
   let answer = "";
   socket.on("data", (chunk) => {
     answer += chunk;
   });
-  socket.on("error", () => {}); // the server may refuse before it has got all
+  socket.on("error", () => {}); // the server may refuse before it has received everything
   const closed = new Promise((resolve) => socket.once("close", resolve));
   for (const part of parts) {
     await new Promise((resolve) => socket.write(part, resolve));
@@ -39,7 +39,7 @@ async function exchange(...parts: (string | Buffer)[]): Promise<string> {
 
 const END = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-test("raw bytes beyond ASCII in a query are taken as they are", async () => {
+test("raw non-ASCII bytes in a query are accepted unchanged", async () => {
   const answer = await exchange("GET /?content=", "привет", Buffer.from([0xff, 0x80]), END);
   const inOnePacket = await exchange(
     Buffer.concat([Buffer.from("GET /?content=привет"), Buffer.from([0xff, 0x80]), Buffer.from(END)]),
@@ -47,11 +47,11 @@ test("raw bytes beyond ASCII in a query are taken as they are", async () => {
 
   expect(inOnePacket).toContain(`${Buffer.from("привет").toString("hex")}ff80`);
   expect(inOnePacket).toMatch(/^HTTP\/1.1 200 OK/);
-  // A line whose beginning is lost in Node's parser is refused in words, not guessed.
+  // Node's parser does not return the beginning of a line in several packets, so that such a line is refused.
   expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"malformed_target"/s);
 });
 
-test("the rest of such a request may come later, its body too", async () => {
+test("the rest of such a request may arrive later", async () => {
   const answer = await exchange(
     "POST /?content=при",
     "вет HTTP/1.1\r\nHost: local",
@@ -64,7 +64,7 @@ test("the rest of such a request may come later, its body too", async () => {
   expect(answer).toContain(`"content":"${Buffer.from("привет").toString("hex")}","body":"abcdef"`);
 });
 
-test("such a request may follow another one on its connection", async () => {
+test("such a request may follow another one on the same connection", async () => {
   const first = "GET /?content=a HTTP/1.1\r\nHost: localhost\r\n\r\n";
   const answer = await exchange(first, `GET /?content=я${END}`);
 
@@ -72,13 +72,13 @@ test("such a request may follow another one on its connection", async () => {
   expect(answer).toContain('"content":"d18f"');
 });
 
-test("HTTP/1.0 with raw bytes is answered and closed", async () => {
+test("HTTP/1.0 with raw bytes is answered, then the connection is closed", async () => {
   const answer = await exchange("GET /?content=я HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
 
   expect(answer).toContain('"content":"d18f"');
 });
 
-test("what is no HTTP is refused in JSON", async () => {
+test("bytes that are not HTTP are refused in JSON", async () => {
   for (const nonsense of [
     "\u0016\u0003\u0001",
     "GET / HTTP/9.9\r\n\r\n",
@@ -102,14 +102,14 @@ const get = (content: string) => `GET /?content=${content} HTTP/1.1\r\nHost: x\r
 const post = (body: string) => `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
 
-test.each(GARBAGE)("a request is answered, whatever follows it on its connection: %j", async (garbage) => {
+test.each(GARBAGE)("a request is answered before invalid bytes on the same connection: %j", async (garbage) => {
   expect(statuses(await exchange(get("a") + garbage))).toEqual(["200"]);
   expect(statuses(await exchange(post("abc") + garbage))).toEqual(["200"]);
   expect(statuses(await exchange(get("a") + post("b") + get("c") + garbage))).toEqual(["200", "200", "200"]);
   expect(await exchange(post("abc") + garbage)).toContain('"body":"abc"');
 });
 
-test("a request that is answered without its body is not refused for the rest of it", async () => {
+test("a request that is answered before its body is not refused for an invalid body", async () => {
   const chunked = (chunk: string) =>
     `GET /?content=a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`;
 
@@ -117,13 +117,13 @@ test("a request that is answered without its body is not refused for the rest of
   expect(statuses(await exchange(get("a") + chunked("zz\r\n")))).toEqual(["200", "200"]);
 });
 
-test("a host no URL can be made of is refused in JSON", async () => {
+test("an invalid host is refused in JSON", async () => {
   const answer = await exchange("GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n");
 
   expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"malformed_request"/s);
 });
 
-test("a request line beyond the limit is refused in JSON", async () => {
+test("a request line over the limit is refused in JSON", async () => {
   expect(await exchange(`GET /?content=${"a".repeat(70_000)}${END}`)).toMatch(
     /^HTTP\/1.1 431 .*"code":"headers_too_large"/s,
   );

@@ -2,19 +2,19 @@ import { createServer, type Server, type ServerResponse, STATUS_CODES } from "no
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import type { Api } from "../app.ts";
 import { type ClientError, isReplay, isReplayed, replayWithEncodedTarget } from "../compat/non-ascii-target.ts";
+import type { Api } from "./api.ts";
 import { type ErrorCode, errorBody, errorEntry, parserErrorCode } from "./errors.ts";
 
-/** The request line and the headers. The original took 16 KiB, and a query of Cyrillic is six bytes a letter. */
+/** Limit of the request line and headers. The classic cluster accepted 16 KiB; a Cyrillic letter in a query takes six bytes. */
 const MAX_HEADER_BYTES = 65_536;
-/** Beyond it a newcomer is dropped at once: sockets that say nothing cost memory too. */
+/** Further sockets are dropped at once, because idle sockets cost memory too. */
 const MAX_SOCKETS = 10_000;
-/** By itself Node looks every 30 s who is late with its request. */
-const LATE_CHECK_MS = 1_000;
+/** Interval of checks for requests that exceed their timeout. Node's default is 30 s. */
+const TIMEOUT_CHECK_MS = 1_000;
 
 const SECURITY_HEADERS = Object.entries({
-  // A stored answer to a GET that publishes would be a publication lost.
+  // A cached response to a GET that publishes would lose a publication.
   "Cache-Control": "no-store",
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
   "Referrer-Policy": "no-referrer",
@@ -23,24 +23,24 @@ const SECURITY_HEADERS = Object.entries({
 
 export type ApiServer = {
   readonly port: number;
-  /** Accepts nobody any more, lets requests in hand finish for at most `graceMs`. */
+  /** Accepts no further connections, and waits for requests in flight for at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
 };
 
-/** @throws when the address cannot be bound. */
+/** @throws if the address cannot be bound. */
 export async function startApiServer(api: Api, host: string, port: number): Promise<ApiServer> {
   let isStopping = false;
-  const inHand = new Map<Duplex, ServerResponse>();
+  const inFlight = new Map<Duplex, ServerResponse>();
   const answer = getRequestListener(api.fetch, { hostname: "localhost", errorHandler: answerUnroutable });
 
-  const options = { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: LATE_CHECK_MS };
+  const options = { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: TIMEOUT_CHECK_MS };
   const server = createServer(options, (incoming, outgoing) => {
     const { socket } = incoming;
-    inHand.set(socket, outgoing);
-    // Here and not in a route: on the way through a `Headers` they would cost more than all else that an answer does.
+    inFlight.set(socket, outgoing);
+    // Set here, because setting them through a `Headers` object would be most of the cost of a response.
     for (const [name, value] of SECURITY_HEADERS) outgoing.setHeader(name, value);
     outgoing.once("close", () => {
-      if (inHand.get(socket) === outgoing) inHand.delete(socket);
+      if (inFlight.get(socket) === outgoing) inFlight.delete(socket);
       if (isStopping) server.closeIdleConnections();
     });
     if (isStopping || isReplay(socket)) outgoing.setHeader("Connection", "close");
@@ -48,11 +48,11 @@ export async function startApiServer(api: Api, host: string, port: number): Prom
   });
   server.headersTimeout = 10_000;
   server.requestTimeout = 60_000;
-  // Longer than proxies keep their side (60 s as a rule): who closes first must not be the one who is sent requests.
+  // Longer than the 60 s of most proxies, because a proxy may send a request on a connection that the server is closing.
   server.keepAliveTimeout = 75_000;
   server.maxConnections = MAX_SOCKETS;
   server.on("clientError", (error: ClientError, socket) => {
-    const pending = inHand.get(socket);
+    const pending = inFlight.get(socket);
     if (isReplayed(socket)) socket.destroy();
     else if (pending !== undefined) endAfter(pending, error, socket);
     else if (!replayWithEncodedTarget(server, error, socket)) endMalformed(socket, parserErrorCode(error));
@@ -63,8 +63,8 @@ export async function startApiServer(api: Api, host: string, port: number): Prom
     port: (server.address() as AddressInfo).port, // a server that listens on TCP has an AddressInfo
     stop: (graceMs) => {
       isStopping = true;
-      // A proxy or a client then opens its next connection somewhere else.
-      for (const outgoing of inHand.values()) if (!outgoing.headersSent) outgoing.setHeader("Connection", "close");
+      // The proxy or client then opens its next connection to another publisher.
+      for (const outgoing of inFlight.values()) if (!outgoing.headersSent) outgoing.setHeader("Connection", "close");
       return closeServer(server, graceMs);
     },
   };
@@ -90,14 +90,14 @@ function closeServer(server: Server, graceMs: number): Promise<void> {
   });
 }
 
-/** For a request whose host or path no URL can be made of. The error is not logged: it quotes the URL. */
+/** Answers a request from whose host and path no URL can be made. Does not log the error, because it quotes the URL. */
 function answerUnroutable(): Response {
   return Response.json(errorBody("malformed_request"), { status: 400 });
 }
 
 /**
- * Ends a connection after the answer of its last request. What was published must not be answered with an error because of bytes that
- * follow it, so its route answers; only a route that waits for the rest of a body is told that it will not come.
+ * Ends a connection after the response to its pending request. The route responds, because a publication must not be answered
+ * with an error for bytes that follow it. A route that waits for the rest of a body receives the error.
  */
 function endAfter(pending: ServerResponse, error: ClientError, socket: Duplex): void {
   if (!socket.writable) {
@@ -110,7 +110,7 @@ function endAfter(pending: ServerResponse, error: ClientError, socket: Duplex): 
   if (!incoming.complete && incoming.listenerCount("error") > 0) incoming.emit("error", error);
 }
 
-/** Answers by hand what never became a request. */
+/** Answers bytes that Node could not parse as a request. */
 function endMalformed(socket: Duplex, code: ErrorCode): void {
   if (!socket.writable) {
     socket.destroy();

@@ -2,13 +2,13 @@ import type { z } from "@hono/zod-openapi";
 import type { ErrorDetail } from "./errors.ts";
 
 type Issue = z.core.$ZodIssue;
-/** Nobody reads more, and an answer is no place to give back all that was sent. */
+/** Limits the response, which must not return everything that was sent. */
 const MAX_NAMED_FIELDS = 10;
 const MAX_NAME_LENGTH = 100;
 
 type Path = readonly PropertyKey[];
 
-/** Translates zod's issues into messages for the caller. */
+/** Translates zod's issues into details of an error response. */
 export function describeIssues(issues: readonly Issue[], index?: number): ErrorDetail[] {
   return issues
     .flatMap((issue) => unfoldUnion(issue, []))
@@ -20,8 +20,8 @@ export function describeIssues(issues: readonly Issue[], index?: number): ErrorD
 }
 
 /**
- * Of a union, the issues of the one member that was meant: the only one all of whose keys the caller used are known to. When
- * it cannot be told which was meant, the union's own message, which names them all.
+ * Returns the issues of the union's only member that knows all keys of the request. If no member or several do, returns the
+ * union's own message, which lists all members.
  */
 function unfoldUnion(issue: Issue, parent: Path): { path: Path; message: string }[] {
   const path = [...parent, ...issue.path];

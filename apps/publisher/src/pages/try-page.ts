@@ -3,10 +3,10 @@ import { tryStyle } from "./try-style.ts";
 
 type Html = ReturnType<typeof html>;
 
-/** `importMap` is JSON; `script` is where the page's own module is. */
+/** `importMap` is JSON. `script` is the URL of the page's module. */
 type TryPageParts = { readonly importMap: string; readonly script: string; readonly hasKeys: boolean };
 
-/** A client, a backend and the network between them, on one page. What its elements do is in packages/try-page. */
+/** Returns a page with a client, a backend and the network between them. The code of its elements is in packages/try-page. */
 export function tryPage({ importMap, script, hasKeys }: TryPageParts): Html {
   return html`<!doctype html>
 <html lang="en">
@@ -20,7 +20,7 @@ export function tryPage({ importMap, script, hasKeys }: TryPageParts): Html {
 </head>
 <body>
 <header>
-  <h1>Fanwire <small>to try</small></h1>
+  <h1>Fanwire <small>test page</small></h1>
   <p id="state" role="status">not connected</p>
   <nav><a href="docs">HTTP API</a></nav>
 </header>
@@ -35,8 +35,8 @@ export function tryPage({ importMap, script, hasKeys }: TryPageParts): Html {
 const connectionSection = html`<section aria-labelledby="connection-title">
 <h2 id="connection-title">Connection <small>fanwire.v1</small></h2>
 <form id="connect-form">
-  <label>Address of the pusher <input id="pusher-url" type="url" required spellcheck="false"></label>
-  <label>Token, where the pusher checks tokens <input id="token" autocomplete="off" spellcheck="false"></label>
+  <label>Pusher URL <input id="pusher-url" type="url" required spellcheck="false"></label>
+  <label>Token, if the pusher requires one <input id="token" autocomplete="off" spellcheck="false"></label>
   <div class="buttons">
     <button type="submit">Connect</button>
     <button type="button" id="disconnect" disabled>Disconnect</button>
@@ -47,25 +47,25 @@ const connectionSection = html`<section aria-labelledby="connection-title">
   <dt>Position</dt><dd id="position">–</dd>
   <dt>Recovered</dt><dd id="recovered">–</dd>
 </dl>
-<button type="button" id="cut" disabled aria-describedby="cut-hint">Cut the line</button>
-<p class="hint" id="cut-hint">A cut line is what a lost network is: no close frame, and nothing passes. Cut it, publish something
-durable, mend it: what was missed comes first, marked as recovered.</p>
+<button type="button" id="cut" disabled aria-describedby="cut-hint">Cut the network</button>
+<p class="hint" id="cut-hint">Simulates a network failure: the connection is lost without a close frame. Cut the network,
+publish something durable and restore the network. The client then receives the missed publications, marked as recovered.</p>
 </section>`;
 
-const subscribeSection = html`<section aria-labelledby="follow-title">
-<h2 id="follow-title">Follow</h2>
-<form id="follow-form">
+const subscribeSection = html`<section aria-labelledby="subscribe-title">
+<h2 id="subscribe-title">Subscribe</h2>
+<form id="subscribe-form">
   <div class="row">
-    <label>Topic or pattern <input id="follow-topic" required placeholder="orders.*" autocomplete="off" spellcheck="false"></label>
-    <button>Follow</button>
+    <label>Topic or pattern <input id="subscribe-topic" required placeholder="orders.*" autocomplete="off" spellcheck="false"></label>
+    <button>Subscribe</button>
   </div>
 </form>
-<ul id="topics" aria-label="Followed"></ul>
+<ul id="topics" aria-label="Subscriptions"></ul>
 </section>`;
 
 function publishSection(hasKeys: boolean): Html {
   return html`<section aria-labelledby="publish-title">
-<h2 id="publish-title">Publish <small>as a backend does</small></h2>
+<h2 id="publish-title">Publish <small>over HTTP, as a backend</small></h2>
 <form id="publish-form">
   ${hasKeys && html`<label>API key <input id="api-key" type="password" required autocomplete="off"></label>`}
   <div class="row">
@@ -79,7 +79,7 @@ function publishSection(hasKeys: boolean): Html {
   </div>
   <label>Event <input id="event" placeholder="message" autocomplete="off" spellcheck="false"></label>
   <label>Data <textarea id="data" rows="2">hello</textarea></label>
-  <label class="check"><input id="durable" type="checkbox" checked> Durable: kept for those who come back</label>
+  <label class="check"><input id="durable" type="checkbox" checked> Durable: stored for clients that resume</label>
   <div class="buttons"><button type="submit">Publish</button></div>
   <output id="answer"></output>
 </form>
@@ -102,6 +102,6 @@ const publicationsSection = html`<section aria-labelledby="publications-title">
 </section>`;
 
 const logSection = html`<section aria-labelledby="log-title">
-<h2 id="log-title">States of the connection</h2>
+<h2 id="log-title">Connection states</h2>
 <div class="scroll log" tabindex="0" role="region" aria-labelledby="log-title"><ol id="log" role="log"></ol></div>
 </section>`;

@@ -72,7 +72,7 @@ td i, td small { color: var(--dim); } td small { display: block; }
 #log { margin: 0; padding: 0; list-style: none; font-size: 0.88rem; }
 #log li { display: flex; gap: 0.75rem; padding: 0.15rem 0; } #log b { min-width: 5.5em; font-weight: 600; }
 #log span { color: var(--dim); overflow-wrap: anywhere; }
-#log .open b, #log .mended b { color: var(--green); } #log .waiting b, #log .connecting b { color: var(--violet); }
+#log .open b, #log .restored b { color: var(--green); } #log .waiting b, #log .connecting b { color: var(--violet); }
 #log .closed b, #log .cut b, #log .refused b { color: var(--red); }
 
 @media (max-width: 56rem) { main { grid-template-columns: minmax(0, 1fr); } }

@@ -1,9 +1,10 @@
 import { parseConnectionAddress, type Target } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Api, ApiParts } from "../app.ts";
 import { parseQuery, type Query } from "../compat/php-query.ts";
+import type { Api, ApiParts } from "../http/api.ts";
 import { type ApiKeys, bearerKey, checkKey } from "../http/api-keys.ts";
-import { ApiError, throwRefusal } from "../http/errors.ts";
+import { ApiError } from "../http/errors.ts";
+import { throwFailure } from "./failures.ts";
 import { errorResponses } from "./openapi.ts";
 
 const WORKER_ID = "to_worker_id";
@@ -13,6 +14,7 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
   createRoute({
     method,
     path: "/",
+    tags: ["publications"],
     operationId: `publishByQuery_${method}`,
     summary: "Publish with query parameters",
     description: [
@@ -26,8 +28,11 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
         [WORKER_ID]: z
           .string()
           .optional()
-          .describe("The worker of the target connection. Requires the connection id too."),
-        [CONNECTION_ID]: z.string().optional().describe("The connection id on that worker."),
+          .describe("The worker of the target connection. Requires `to_connection_id` as well."),
+        [CONNECTION_ID]: z
+          .string()
+          .optional()
+          .describe("The target connection's id on that worker. Requires `to_worker_id` as well."),
       }),
     },
     ...(!keys.isOpen && { security: [{ bearer: [] }, { key: [] }] }),
@@ -45,8 +50,8 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
     },
   });
 
-/** The route of the original's HTTP publisher. It answers as that did, except where that was wrong: see docs/http-api.md. */
-export function addSeedRoute(api: Api, { cluster, keys }: ApiParts): void {
+/** Adds the route of the Workerman cluster's HTTP publisher. docs/http-api.md lists the differences. */
+export function addClassicRoute(api: Api, { cluster, keys }: ApiParts): void {
   for (const method of ["get", "post", "head"] as const) api.openAPIRegistry.registerPath(described(method, keys));
   api.on(["GET", "POST"], "/", async (c) => {
     const { incoming } = c.env;
@@ -56,25 +61,25 @@ export function addSeedRoute(api: Api, { cluster, keys }: ApiParts): void {
     const target = targetOf(query);
     const content = query.parameters.get("content");
     if (target !== undefined && content !== undefined && content.length > 0) {
-      const result = await cluster.publishUnasked({ target, content });
-      if (!result.ok) throwRefusal(result);
+      const result = await cluster.publisher.publishUnchecked({ target, content });
+      if (!result.ok) throwFailure(result);
     }
     return c.body("ok", 200, { "Content-Type": "text/plain; charset=utf-8" });
   });
 }
 
-/** `undefined`: an address that nobody can have. */
+/** Returns `undefined` for an address that no connection can have. */
 function targetOf({ parameters, arrays }: Query): Target | undefined {
   const workerId = parameters.get(WORKER_ID);
   const connectionId = parameters.get(CONNECTION_ID);
   if (workerId === undefined && connectionId === undefined) return { kind: "everyone" };
   if (arrays.has(WORKER_ID) || arrays.has(CONNECTION_ID)) {
-    throw new ApiError("invalid_request", { message: `${WORKER_ID} and ${CONNECTION_ID} are no arrays.` });
+    throw new ApiError("invalid_request", { message: `${WORKER_ID} and ${CONNECTION_ID} must not be arrays.` });
   }
-  // The original told everyone then what was meant for one.
+  // The Workerman cluster published to everyone in this case. We refuse, because one connection was meant.
   if (!workerId?.length || !connectionId?.length) {
     throw new ApiError("invalid_request", {
-      message: `${WORKER_ID} and ${CONNECTION_ID} go together; neither may be empty.`,
+      message: `Send both ${WORKER_ID} and ${CONNECTION_ID}, or neither. They must not be empty.`,
     });
   }
   const connection = parseConnectionAddress(`${workerId.toString("latin1")}.${connectionId.toString("latin1")}`);

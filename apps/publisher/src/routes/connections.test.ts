@@ -3,7 +3,7 @@ import { usePublisher } from "../testing.ts";
 
 const { worker, url } = usePublisher();
 
-test("a connection is found, asked for and closed", async () => {
+test("a connection can be described, checked and closed", async () => {
   const path = url("/v1/connections/worker01.1");
 
   const found = await fetch(path);
@@ -13,7 +13,7 @@ test("a connection is found, asked for and closed", async () => {
   expect(worker.closed).toEqual([1]);
 });
 
-test("what nobody has is 404, what cannot be an address 422, what is not UTF-8 400", async () => {
+test("an unknown address is 404, an invalid one 422, one that is not UTF-8 400", async () => {
   for (const method of ["GET", "HEAD", "DELETE"]) {
     for (const [address, status] of [
       ["worker01.2", 404],

@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Api, ApiParts } from "../app.ts";
+import type { Api, ApiParts } from "../http/api.ts";
+import { throwFailure } from "./failures.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { connectionAddress, connectionReply } from "./schemas.ts";
 
@@ -19,6 +20,7 @@ const errors = errorResponses(
 const find = createRoute({
   method: "get",
   path,
+  tags: ["connections"],
   operationId: "findConnection",
   summary: "Get a connection",
   description:
@@ -38,6 +40,7 @@ const exists = createRoute({
 const close = createRoute({
   method: "delete",
   path,
+  tags: ["connections"],
   operationId: "closeConnection",
   summary: "Close a connection",
   description:
@@ -47,11 +50,14 @@ const close = createRoute({
 });
 
 export function addConnectionsRoutes(api: Api, { cluster }: ApiParts): void {
-  api.openapi(find, async (c) => c.json(await cluster.findConnection(c.req.valid("param").address), 200));
-  // Hono answers HEAD by the route for GET, without the body.
+  api.openapi(find, async (c) => {
+    const found = await cluster.findConnection(c.req.valid("param").address);
+    return found.ok ? c.json(found.connection, 200) : throwFailure(found);
+  });
+  // Hono answers HEAD with the route of GET, without the body.
   api.openAPIRegistry.registerPath(exists);
   api.openapi(close, async (c) => {
-    await cluster.closeConnection(c.req.valid("param").address);
-    return c.body(null, 204);
+    const closed = await cluster.closeConnection(c.req.valid("param").address);
+    return closed.ok ? c.body(null, 204) : throwFailure(closed);
   });
 }

@@ -18,7 +18,7 @@ async function bundlePath(): Promise<string> {
   return path;
 }
 
-test("the page has no inline script or style, and its policy allows only the publisher's own", async () => {
+test("the page has no inline script or style, and its policy allows only the publisher's files", async () => {
   const response = await fetch(url("/docs"));
   const page = await response.text();
 
@@ -30,7 +30,7 @@ test("the page has no inline script or style, and its policy allows only the pub
   }
 });
 
-test("the page's files are the package's, with a type, a charset and a long lifetime", async () => {
+test("the page's files have a type, a charset and a long lifetime", async () => {
   const paths = await filesOfPage();
   expect(paths.map((path) => path.replace(/\?.*/, "")).sort()).toEqual([
     "/docs/page.css",

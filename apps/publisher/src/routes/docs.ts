@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { accepts } from "hono/accepts";
-import type { Api, ApiParts } from "../app.ts";
+import type { Api, ApiParts } from "../http/api.ts";
 import { type DocsFile, DocsFiles } from "../pages/docs-files.ts";
 import { docsPage } from "../pages/docs-page.ts";
 import { describeApi } from "./openapi.ts";

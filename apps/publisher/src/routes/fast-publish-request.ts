@@ -1,14 +1,14 @@
 import { isHeaderName, isName, isTopic, parseConnectionAddress, type Target } from "@fanwire/protocol";
-import type { PublishRequest } from "../cluster/publish-result.ts";
-import { isEventName, isWellFormed } from "./schemas.ts";
+import type { PublishRequest } from "../cluster/publish-request.ts";
+import { isEventName, isWellFormed } from "./publication-request.ts";
 
 const COMMON_FIELDS: ReadonlySet<string> = new Set(["target", "data", "event", "id", "durable", "receipt"]);
 
 /**
- * Reads the commonest of valid requests by hand, at a tenth of what the schema costs: one target, content that is text. What
- * comes out is what `publicationRequest` makes of it. `undefined` says nothing but that the schema has to be asked.
+ * Reads the most common valid requests at a tenth of the schema's cost: one target and text content. Returns the same as
+ * `publicationRequest`, or `undefined` if the schema must decide.
  *
- * @param value as JSON has it.
+ * @param value parsed JSON.
  */
 export function readCommonRequest(value: unknown): PublishRequest | undefined {
   if (!isRecord(value)) return undefined;

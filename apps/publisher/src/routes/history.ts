@@ -1,14 +1,15 @@
 import { type Position, parsePosition } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Api, ApiParts } from "../app.ts";
 import { readHistory } from "../cluster/history.ts";
-import { ApiError, throwRefusal } from "../http/errors.ts";
+import type { Api, ApiParts } from "../http/api.ts";
+import { ApiError } from "../http/errors.ts";
+import { throwFailure } from "./failures.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { historyReply, topicName } from "./schemas.ts";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
-/** Each holds a page of content in memory. */
+/** Maximum number of concurrent reads, because each has a page of content in memory. */
 const MAX_READS = 32;
 
 const since = z
@@ -16,7 +17,7 @@ const since = z
   .transform((text, context): Position => {
     const position = parsePosition(text);
     if (position !== undefined) return position;
-    context.addIssue({ code: "custom", message: "is no position: it is an epoch, a dash and a number" });
+    context.addIssue({ code: "custom", message: "must be a position: an epoch, a dash and a number" });
     return z.NEVER;
   })
   .optional()
@@ -36,6 +37,7 @@ const limit = z.coerce
 const read = createRoute({
   method: "get",
   path: "/v1/topics/{topic}/publications",
+  tags: ["history"],
   operationId: "readHistory",
   summary: "Read the durable publications of a topic",
   description: [
@@ -67,7 +69,7 @@ export function addHistoryRoute(api: Api, { history, subjects }: ApiParts): void
       const subject = subjects.history({ kind: "topic", topic });
       const { since, limit } = c.req.valid("query");
       const answer = await readHistory(history, { subject, topic, since, limit });
-      return answer.ok ? c.json(answer.reply, 200) : throwRefusal(answer);
+      return answer.ok ? c.json(answer.page, 200) : throwFailure(answer);
     } finally {
       reads--;
     }

@@ -2,9 +2,11 @@ import { NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
-import { type Api, createApi } from "../app.ts";
+import { createApi } from "../app.ts";
 import { Cluster } from "../cluster/cluster-client.ts";
+import { ClusterCounters } from "../cluster/counters.ts";
 import { readConfig } from "../config.ts";
+import type { Api } from "../http/api.ts";
 import { ApiKeys } from "../http/api-keys.ts";
 import { errors } from "../http/errors.ts";
 import { JsonBodies } from "../http/json-body.ts";
@@ -15,11 +17,12 @@ async function apiWith(env: Record<string, string> = {}): Promise<Api> {
   const config = readConfig(env);
   const log = createLog("publisher", "silent");
   const bus = new NatsBus({ config: config.bus, name: "test", log });
-  const metrics = new PublisherMetrics(bus);
+  const counters = new ClusterCounters();
+  const metrics = new PublisherMetrics(bus, counters);
   const subjects = new Subjects();
-  const history = await openJetStreamHistory({ bus, subjects, config: config.log, log });
+  const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { requestTimeoutMs, receiptTimeoutMs } = config;
-  const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, metrics, log });
+  const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, counters, log });
   const bodies = new JsonBodies(config, metrics);
   const keys = new ApiKeys(config.apiKeys);
   return createApi({ config, cluster, history, subjects, keys, bodies, metrics, log });
@@ -27,7 +30,7 @@ async function apiWith(env: Record<string, string> = {}): Promise<Api> {
 
 const METHODS = ["get", "head", "post", "put", "delete", "patch", "options"];
 
-test("every route is described, and nothing else", async () => {
+test("the document describes all routes and nothing else", async () => {
   const api = await apiWith();
   const paths = describeApi(api, { hasKeys: false }).paths ?? {};
 
@@ -41,17 +44,19 @@ test("every route is described, and nothing else", async () => {
   expect(described.sort()).toEqual([...new Set([...routed, ...heads])].sort());
 });
 
-test("the document is complete: ids are unique, references resolve, path parameters and answers are there", async () => {
+test("the document is complete: unique ids, tags, path parameters, responses, valid references", async () => {
   const document = describeApi(await apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
 
   expect(document.openapi).toBe("3.1.0");
   const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
   );
+  const tags = document.tags?.map(({ name }) => name);
   const ids = operations.map(({ operation }) => operation.operationId);
   expect(new Set(ids).size).toBe(ids.length);
   for (const { path, method, operation } of operations) {
     expect(METHODS).toContain(method);
+    expect(tags, path).toContain(operation.tags?.[0]);
     expect(Object.keys(operation.responses).some((status) => status.startsWith("2"))).toBe(true);
     const wanted = [...path.matchAll(/{(\w+)}/g)].map(([, name]) => name);
     const given = (operation.parameters ?? []).filter((parameter: { in: string }) => parameter.in === "path");
@@ -72,13 +77,13 @@ test("every operation documents the errors of any request, and every error code 
       );
     }
   }
-  // No operation answers `not_found`: it is for unknown paths.
+  // No operation returns `not_found`, which is for unknown paths.
   const described = JSON.stringify(document.paths);
   const codes = Object.keys(errors).filter((code) => code !== "not_found");
   expect(codes.filter((code) => !described.includes(`\`${code}\``))).toEqual([]);
 });
 
-test("the security scheme is there when keys are", async () => {
+test("the document has security schemes if there are keys", async () => {
   const open = describeApi(await apiWith(), { hasKeys: false });
   const closed = describeApi(await apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
 

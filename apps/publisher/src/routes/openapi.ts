@@ -1,16 +1,23 @@
 import { VERSION } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
-import type { Api } from "../app.ts";
+import type { Api, ApiDocument } from "../http/api.ts";
 import { type ErrorCode, errorBody, errorEntry, errors } from "../http/errors.ts";
 import { errorReply } from "./schemas.ts";
-
-export type ApiDocument = ReturnType<Api["getOpenAPI31Document"]>;
 
 const DESCRIPTION = [
   "Publishes to the clients of a Fanwire cluster and reports which clients are connected.",
   "The status is 200 only after NATS has confirmed a publication, and 503 with `Retry-After` while NATS cannot be reached.",
   'Every error has the form `{"error":{"code","message","details"?}}`.',
 ].join(" ");
+
+/** Groups of the routes, in the order in which the page shows them. */
+const TAGS = [
+  { name: "publications", description: "Publish to everyone, topics, users or connections." },
+  { name: "history", description: "Read stored publications." },
+  { name: "connections", description: "Find and close connections, and change their subscriptions." },
+  { name: "users", description: "Find and close a user's connections, and change their subscriptions." },
+  { name: "cluster", description: "Ask all workers." },
+] as const;
 
 /** Returns the OpenAPI document of all routes of `api`, generated from the schemas that check the requests. */
 export function describeApi(api: Api, { hasKeys }: { readonly hasKeys: boolean }): ApiDocument {
@@ -19,6 +26,7 @@ export function describeApi(api: Api, { hasKeys }: { readonly hasKeys: boolean }
     info: { title: "Fanwire publisher", version: VERSION, description: DESCRIPTION },
     // Relative to the document, because a proxy may serve the API below another path.
     servers: [{ url: "./" }],
+    tags: [...TAGS],
   });
   return hasKeys ? withKeys(document) : document;
 }

@@ -9,11 +9,11 @@ describe("POST /v1/publications", () => {
     const text = await post({ target: everyone, data: "привет", event: "событие", id: "7", except: "worker01.3" });
     const bytes = await post({ target: everyone, data: "/wCA", encoding: "base64" });
 
-    await worker.hears(2);
+    await worker.receives(2);
     expect([text.status, await text.json()]).toEqual([200, { status: "published" }]);
     expect([bytes.status, await bytes.json()]).toEqual([200, { status: "published" }]);
     const subject = "fanwire.live.all";
-    expect(worker.heard).toEqual([
+    expect(worker.received).toEqual([
       { subject, content: Buffer.from("привет"), headers: { Event: "событие", Id: "7", Except: "worker01.3" } },
       { subject, content: Buffer.from([0xff, 0x00, 0x80]), headers: {} },
     ]);
@@ -26,9 +26,9 @@ describe("POST /v1/publications", () => {
       answers.push([response.status, await response.json()]);
     }
 
-    await worker.hears(4);
+    await worker.receives(4);
     expect(answers).toEqual(Array(3).fill([200, { status: "published" }]));
-    expect(worker.heard.map(({ subject }) => subject)).toEqual([
+    expect(worker.received.map(({ subject }) => subject)).toEqual([
       "fanwire.live.topic.orders=2F7.=D0=B6",
       "fanwire.live.topic.b",
       "fanwire.live.topic.a",
@@ -36,13 +36,13 @@ describe("POST /v1/publications", () => {
     ]);
   });
 
-  test("says of a connection what its worker says", async () => {
+  test("answers with the report of the connection's worker", async () => {
     const toConnection = { target: { connection: "worker01.7" }, data: "x" };
     for (const [outcome, status, answer] of [
       ["delivered", 200, { status: "delivered" }],
       ["buffered", 200, { status: "buffered" }],
       ["gone", 404, { error: { code: "connection_not_found" } }],
-      ["nonsense", 502, { error: { code: "malformed_reply" } }],
+      ["invalid", 502, { error: { code: "malformed_reply" } }],
     ] as const) {
       worker.outcome = outcome;
       const response = await post(toConnection);
@@ -51,7 +51,7 @@ describe("POST /v1/publications", () => {
     }
   });
 
-  test("is 404 when there is no such worker, and 503 when it does not answer", async () => {
+  test("is 404 if there is no such worker, and 503 if it does not answer", async () => {
     await using impatient = await startAnother({ PUBLISHER_REQUEST_TIMEOUT_MS: "50" });
     worker.outcome = "silence";
 
@@ -67,13 +67,13 @@ describe("POST /v1/publications", () => {
     const numbers = Array.from({ length: 1_000 }, (_, number) => String(number));
     const response = await post(numbers.map((data) => ({ target: { everyone: true }, data })));
 
-    await worker.hears(1_000);
+    await worker.receives(1_000);
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ results: Array(1_000).fill({ status: "published" }) });
-    expect(worker.heardContents()).toEqual(numbers);
+    expect(worker.receivedContents()).toEqual(numbers);
   });
 
-  test("answers each of a batch for itself", async () => {
+  test("answers each publication of a batch separately", async () => {
     const response = await post([
       { target: { everyone: true }, data: "a" },
       { target: { connection: "worker01.1" }, data: "b" },
@@ -82,7 +82,7 @@ describe("POST /v1/publications", () => {
       { target: { everyone: true }, data: "e" },
     ]);
 
-    await worker.hears(3);
+    await worker.receives(3);
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
       results: [
@@ -93,10 +93,10 @@ describe("POST /v1/publications", () => {
         { status: "published" },
       ],
     });
-    expect(worker.heardContents()).toEqual(["a", "b", "e"]);
+    expect(worker.receivedContents()).toEqual(["a", "b", "e"]);
   });
 
-  test("sends nothing of a batch in which anything is invalid, and names what", async () => {
+  test("publishes nothing of a batch with invalid publications, and lists the problems", async () => {
     const good = { target: { everyone: true }, data: "x" };
     const response = await post([good, { ...good, data: 1 }, good, { ...good, target: {} }]);
 
@@ -110,14 +110,14 @@ describe("POST /v1/publications", () => {
     });
     expect((await post([])).status).toBe(422);
     expect((await post(Array(1_001).fill(good))).status).toBe(422);
-    expect(worker.heard).toEqual([]);
+    expect(worker.received).toEqual([]);
   });
 
   const bad: [name: string, body: string | Uint8Array, status: number, code: string][] = [
-    ["nothing", "", 400, "malformed_json"],
-    ["no JSON", "{", 400, "malformed_json"],
+    ["an empty body", "", 400, "malformed_json"],
+    ["invalid JSON", "{", 400, "malformed_json"],
     ["invalid UTF-8", Buffer.from('{"data":"\xff"}', "latin1"), 400, "malformed_json"],
-    ["no object", "7", 422, "invalid_request"],
+    ["a number", "7", 422, "invalid_request"],
     ["half a surrogate pair", '{"target":{"everyone":true},"data":"\\ud83d"}', 422, "invalid_request"],
     ["a pattern for a topic", '{"target":{"topic":"a.*"},"data":"x"}', 422, "invalid_request"],
     ["several topics of which one is a pattern", '{"target":{"topics":["a",">"]},"data":"x"}', 422, "invalid_request"],
@@ -127,10 +127,10 @@ describe("POST /v1/publications", () => {
       422,
       "invalid_request",
     ],
-    ["an event of our own", '{"target":{"everyone":true},"data":"x","event":"fanwire.close"}', 422, "invalid_request"],
+    ["a reserved event", '{"target":{"everyone":true},"data":"x","event":"fanwire.close"}', 422, "invalid_request"],
     ["an unknown field", '{"target":{"everyone":true},"data":"x","receipts":true}', 422, "invalid_request"],
     [
-      "content NATS does not take",
+      "content over the limit of NATS",
       JSON.stringify({ target: { everyone: true }, data: "x".repeat(100_001) }),
       413,
       "content_too_large",
@@ -141,10 +141,10 @@ describe("POST /v1/publications", () => {
     const response = await post(body);
 
     expect([response.status, await errorCode(response)]).toEqual([status, code]);
-    expect(worker.heard).toEqual([]);
+    expect(worker.received).toEqual([]);
   });
 
-  test("takes JSON that says so, and nothing packed", async () => {
+  test("accepts only uncompressed JSON with its content type", async () => {
     const body = JSON.stringify({ target: { everyone: true }, data: "x" });
     const statusWith = async (headers: Record<string, string>) =>
       (await post(body, running().publisher, headers)).status;
@@ -159,7 +159,7 @@ describe("POST /v1/publications", () => {
   });
 });
 
-test("what was published is answered by what became of it, whatever follows on its connection", async () => {
+test("a publication is answered with its outcome before invalid bytes on the same connection", async () => {
   const publication = (data: string) => JSON.stringify({ target: { everyone: true }, data });
   const head = "POST /v1/publications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
   const whole = (body: string) => `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
@@ -175,6 +175,6 @@ test("what was published is answered by what became of it, whatever follows on i
     ...["HTTP/1.1 200", '"status":"published"', "HTTP/1.1 200", '"status":"published"'],
     ...["HTTP/1.1 400", '"code":"malformed_request"'],
   ]);
-  await worker.hears(3);
-  expect(worker.heardContents()).toEqual(["a", "b", "c"]);
+  await worker.receives(3);
+  expect(worker.receivedContents()).toEqual(["a", "b", "c"]);
 });

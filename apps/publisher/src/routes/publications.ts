@@ -1,12 +1,16 @@
 import { formatPosition } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Api, ApiParts } from "../app.ts";
-import { type Accepted, type PublishRequest, type PublishResult, refusalOfAll } from "../cluster/publish-result.ts";
-import { ApiError, describeRefusal, type ErrorDetail, errorBody, throwRefusal } from "../http/errors.ts";
+import type { Failure } from "../cluster/failure.ts";
+import type { PublishRequest } from "../cluster/publish-request.ts";
+import { type Accepted, failureOfAll, type PublishResult } from "../cluster/publish-result.ts";
+import type { Api, ApiParts } from "../http/api.ts";
+import { ApiError, type ErrorDetail, errorBody } from "../http/errors.ts";
 import { describeIssues } from "../http/validation-errors.ts";
+import { describeFailure, throwFailure } from "./failures.ts";
 import { readCommonRequest } from "./fast-publish-request.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
-import { batchReply, publicationRequest, publicationStatus } from "./schemas.ts";
+import { publicationRequest } from "./publication-request.ts";
+import { batchReply, publicationStatus } from "./schemas.ts";
 
 const MAX_DETAILS = 100;
 
@@ -14,13 +18,14 @@ const route = (maxBatch: number) =>
   createRoute({
     method: "post",
     path: "/v1/publications",
+    tags: ["publications"],
     operationId: "publish",
     summary: "Publish one publication or a batch",
     description: [
       "The response to one publication is its result. An array is a batch: if one publication is invalid, none is published.",
       "A publication with several topics is published to each of them. With `durable`, the status is `stored` after JetStream has acknowledged it.",
       "A batch is published in order and the response has one result for each publication. The status is 503 only if NATS was unreachable for all of them.",
-      "With `receipt` the answer waits for the workers' word about who got it.",
+      "With `receipt`, the response waits until the workers have counted the deliveries.",
     ].join(" "),
     request: {
       body: {
@@ -55,7 +60,7 @@ const route = (maxBatch: number) =>
       },
     },
     responses: {
-      200: jsonResponse("What became of it, or of each of them.", z.union([publicationStatus, batchReply])),
+      200: jsonResponse("The result, or for a batch all results.", z.union([publicationStatus, batchReply])),
       ...errorResponses(
         "malformed_json",
         "unauthorized",
@@ -77,19 +82,18 @@ const route = (maxBatch: number) =>
 
 export function addPublicationsRoute(api: Api, { cluster, bodies, config }: ApiParts): void {
   const { method, path } = route(config.maxBatch);
-  // Described and routed apart: the library's own validator decodes invalid UTF-8 into replacement characters and
-  // would read a body of any size.
+  // Described and routed separately, because the library's validator replaces invalid UTF-8 and reads bodies of any size.
   api.openAPIRegistry.registerPath(route(config.maxBatch));
   api.on(method, path, async (c) => {
     const body = await bodies.read(c.env);
     if (Array.isArray(body)) {
-      return c.json(batchAnswer(await cluster.publishAll(parseBatch(body, config.maxBatch))));
+      return c.json(batchAnswer(await cluster.publisher.publishAll(parseBatch(body, config.maxBatch))));
     }
 
     const request = readRequest(body);
     if ("issues" in request) throw new ApiError("invalid_request", { details: describeIssues(request.issues) });
-    const result = await cluster.publish(request);
-    return c.json(result.ok ? answerOf(result) : throwRefusal(result));
+    const result = await cluster.publisher.publish(request);
+    return c.json(result.ok ? answerOf(result) : throwFailure(result));
   });
 }
 
@@ -101,9 +105,10 @@ function readRequest(value: unknown): PublishRequest | z.ZodError {
 }
 
 function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest[] {
-  if (items.length === 0) throw new ApiError("invalid_request", { message: "A batch holds at least one publication." });
+  if (items.length === 0)
+    throw new ApiError("invalid_request", { message: "The batch is empty. Send at least one publication." });
   if (items.length > maxBatch) {
-    throw new ApiError("invalid_request", { message: `A batch holds at most ${maxBatch} publications.` });
+    throw new ApiError("invalid_request", { message: `The batch is too long. Send at most ${maxBatch} publications.` });
   }
 
   const requests: PublishRequest[] = [];
@@ -115,20 +120,20 @@ function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest
     if (details.length >= MAX_DETAILS) break;
   }
   if (details.length > 0) {
-    const message = "Some publications are not valid; none was sent.";
+    const message = "Some publications are not valid. None was published. See `details`.";
     throw new ApiError("invalid_request", { message, details: details.slice(0, MAX_DETAILS) });
   }
   return requests;
 }
 
 function batchAnswer(results: readonly PublishResult[]): z.input<typeof batchReply> {
-  const refusal = refusalOfAll(results);
-  if (refusal !== undefined) throwRefusal(refusal);
-  return { results: results.map((result) => (result.ok ? answerOf(result) : refusalAnswer(result))) };
+  const failure = failureOfAll(results);
+  if (failure !== undefined) throwFailure(failure);
+  return { results: results.map((result) => (result.ok ? answerOf(result) : failureAnswer(result))) };
 }
 
-function refusalAnswer(refused: Parameters<typeof describeRefusal>[0]) {
-  const { code, message } = describeRefusal(refused);
+function failureAnswer(failure: Failure) {
+  const { code, message } = describeFailure(failure);
   return errorBody(code, message);
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Api, ApiParts } from "../app.ts";
+import type { Api, ApiParts } from "../http/api.ts";
 import { tryPage } from "../pages/try-page.ts";
 import { tryStyle } from "../pages/try-style.ts";
 

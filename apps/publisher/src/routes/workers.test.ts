@@ -3,7 +3,7 @@ import { usePublisher } from "../testing.ts";
 
 const { worker, startAnother, url } = usePublisher();
 
-test("the cluster is every worker, by id", async () => {
+test("the cluster is described by all workers, sorted by id", async () => {
   const response = await fetch(url("/v1/cluster"));
 
   expect(response.status).toBe(200);
@@ -11,7 +11,7 @@ test("the cluster is every worker, by id", async () => {
   expect(await response.json()).toEqual({ workers });
 });
 
-test("a cluster without workers is empty, at once", async () => {
+test("a cluster without workers is empty without a long wait", async () => {
   await using lonely = await startAnother({ FANWIRE_PREFIX: "lonely" });
 
   const startedAt = performance.now();

@@ -1,11 +1,13 @@
 import { createRoute } from "@hono/zod-openapi";
-import type { Api, ApiParts } from "../app.ts";
+import type { Api, ApiParts } from "../http/api.ts";
+import { throwFailure } from "./failures.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { clusterReply } from "./schemas.ts";
 
 const describe = createRoute({
   method: "get",
   path: "/v1/cluster",
+  tags: ["cluster"],
   operationId: "describeCluster",
   summary: "List all workers",
   description: "Asks all workers and returns the replies. `missing` lists known workers that did not reply.",
@@ -15,9 +17,11 @@ const describe = createRoute({
   },
 });
 
-export function addClusterRoute(api: Api, { cluster }: ApiParts): void {
+export function addWorkersRoute(api: Api, { cluster }: ApiParts): void {
   api.openapi(describe, async (c) => {
-    const { workers, missing } = await cluster.describeWorkers();
+    const described = await cluster.describeWorkers();
+    if (!described.ok) return throwFailure(described);
+    const { workers, missing } = described;
     return c.json({ workers, ...(missing.length > 0 && { missing }) }, 200);
   });
 }

@@ -2,7 +2,7 @@ import { Subjects } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { describeIssues } from "../http/validation-errors.ts";
-import { publicationRequest } from "./schemas.ts";
+import { publicationRequest } from "./publication-request.ts";
 
 const everyone = { everyone: true };
 
@@ -36,7 +36,7 @@ test("a request becomes a publication", () => {
   });
 });
 
-test("to a topic, to several, to a user; durable where somebody can come back", () => {
+test("a target is a topic, several topics or a user, and may be durable", () => {
   const targetsOf = (target: unknown) =>
     publicationRequest.parse({ target, data: "x", durable: true }).publications.map((each) => each.target);
 
@@ -50,13 +50,13 @@ test("to a topic, to several, to a user; durable where somebody can come back", 
   expect(publicationRequest.parse({ target: everyone, data: "x", durable: false }).isDurable).toBe(false);
 });
 
-test("a receipt is asked for in so many words", () => {
+test("a receipt is returned only on request", () => {
   const wants = (receipt: boolean) => publicationRequest.parse({ target: everyone, data: "x", receipt }).wantsReceipt;
 
   expect([wants(true), wants(false)]).toEqual([true, false]);
 });
 
-test("content may be empty, long and hold any character", () => {
+test("content may be empty, long and have any characters", () => {
   for (const data of ["", "\u0000", "😀", "x".repeat(1_000_000)]) {
     const [publication] = publicationRequest.parse({ target: everyone, data }).publications;
     expect(Buffer.from(data).equals(publication?.content ?? Buffer.from("nothing"))).toBe(true);
@@ -64,13 +64,13 @@ test("content may be empty, long and hold any character", () => {
 });
 
 const wrong: [name: string, request: unknown, field: string | undefined, message: RegExp][] = [
-  ["no object", 7, undefined, /must be an object/],
+  ["a number", 7, undefined, /must be an object/],
   ["null", null, undefined, /must be an object/],
   ["no target", { data: "x" }, "target", /must be one of {"everyone": true}, {"topic"/],
   ["a target that is text", { target: "all", data: "x" }, "target", /must be one of/],
   ["an empty target", { target: {}, data: "x" }, "target", /must be one of/],
-  ["a target nobody knows", { target: { group: "news" }, data: "x" }, "target", /must be one of/],
-  ["a pattern", { target: { topic: "news.*" }, data: "x" }, "target.topic", /no pattern/],
+  ["an unknown kind of target", { target: { group: "news" }, data: "x" }, "target", /must be one of/],
+  ["a pattern", { target: { topic: "news.*" }, data: "x" }, "target.topic", /not a pattern/],
   ["no topic of several", { target: { topics: [] }, data: "x" }, "target.topics", /at least one/],
   [
     "too many topics",
@@ -79,7 +79,7 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
     /at most 100/,
   ],
   ["a topic twice", { target: { topics: ["a", "a"] }, data: "x" }, "target.topics", /twice/],
-  ["a pattern among topics", { target: { topics: ["a", ">"] }, data: "x" }, "target.topics.1", /no pattern/],
+  ["a pattern among topics", { target: { topics: ["a", ">"] }, data: "x" }, "target.topics.1", /not a pattern/],
   ["an empty user", { target: { user: "" }, data: "x" }, "target.user", /1 to 255 bytes/],
   [
     "durable to a connection",
@@ -87,15 +87,15 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
     "durable",
     /cannot be true for a connection/,
   ],
-  ["durable that is a word", { target: everyone, data: "x", durable: "yes" }, "durable", /true or false/],
-  ["a receipt that is a word", { target: everyone, data: "x", receipt: "yes" }, "receipt", /true or false/],
+  ["durable as text", { target: everyone, data: "x", durable: "yes" }, "durable", /true or false/],
+  ["a receipt as text", { target: everyone, data: "x", receipt: "yes" }, "receipt", /true or false/],
   ["two targets", { target: { everyone: true, connection: "abcdefgh.1" }, data: "x" }, "target", /must be one of/],
   ["not everyone", { target: { everyone: false }, data: "x" }, "target.everyone", /must be true/],
   [
     "a malformed address",
     { target: { connection: "worker.2" }, data: "x" },
     "target.connection",
-    /no connection address/,
+    /must be a connection address/,
   ],
   [
     "an address that is a number",
@@ -104,23 +104,28 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
     /must be the address/,
   ],
   ["no data", { target: everyone }, "data", /must be text/],
-  ["data that is an object", { target: everyone, data: { a: 1 } }, "data", /send it as text/],
+  ["data that is an object", { target: everyone, data: { a: 1 } }, "data", /send JSON as text/],
   ["half a surrogate pair", { target: everyone, data: "a\ud83d" }, "data", /surrogate/],
   ["an unknown encoding", { target: everyone, data: "x", encoding: "hex" }, "encoding", /"utf8" or "base64"/],
-  ["base64 without padding", { target: everyone, data: "AP8", encoding: "base64" }, "data", /no base64/],
-  ["base64 of the URL alphabet", { target: everyone, data: "_-8=", encoding: "base64" }, "data", /no base64/],
-  ["base64 with a line break", { target: everyone, data: "AP\n8=", encoding: "base64" }, "data", /no base64/],
-  ["base64 with stray bits", { target: everyone, data: "AP9=", encoding: "base64" }, "data", /no base64/],
+  ["base64 without padding", { target: everyone, data: "AP8", encoding: "base64" }, "data", /must be base64/],
+  ["base64 of the URL alphabet", { target: everyone, data: "_-8=", encoding: "base64" }, "data", /must be base64/],
+  ["base64 with a line break", { target: everyone, data: "AP\n8=", encoding: "base64" }, "data", /must be base64/],
+  ["base64 with stray bits", { target: everyone, data: "AP9=", encoding: "base64" }, "data", /must be base64/],
   ["an empty event", { target: everyone, data: "x", event: "" }, "event", /1 to 255 bytes/],
   ["an event that ends its header", { target: everyone, data: "x", event: "a\r\nExcept: b" }, "event", /control/],
   ["an id with an outer space", { target: everyone, data: "x", id: " 1" }, "id", /no space/],
   ["an id that is a number", { target: everyone, data: "x", id: 1 }, "id", /must be text/],
-  ["a malformed exception", { target: everyone, data: "x", except: "abcdefgh" }, "except", /no connection address/],
+  [
+    "a malformed exception",
+    { target: everyone, data: "x", except: "abcdefgh" },
+    "except",
+    /must be a connection address/,
+  ],
   ["an unknown field", { target: everyone, data: "x", receipts: 1 }, undefined, /unknown fields: "receipts"/],
   ["a prototype", JSON.parse('{"target":{"everyone":true},"data":"x","__proto__":{}}'), undefined, /__proto__/],
 ];
 
-test.each(wrong)("refused with a word about it: %s", (_name, request, field, message) => {
+test.each(wrong)("refused with a reason: %s", (_name, request, field, message) => {
   const { success, error } = publicationRequest.safeParse(request);
 
   expect(success).toBe(false);
@@ -131,7 +136,7 @@ test.each(wrong)("refused with a word about it: %s", (_name, request, field, mes
   });
 });
 
-test("whatever is sent, what is published stays in its branch, and nothing makes it throw", () => {
+test("no request throws or is published to a subject of another target", () => {
   const subjects = new Subjects();
   const name = fc.oneof(
     fc.constantFrom(

@@ -1,0 +1,27 @@
+import type { Publication, Target } from "@fanwire/protocol";
+import type { FailureReason } from "./failure.ts";
+import type { AcceptedStatus, PublishResult } from "./publish-result.ts";
+
+export type PublishOutcomeName = AcceptedStatus | FailureReason;
+
+/** Counts publications and receipts. Plain numbers, because prom-client makes a string of the labels for each increment. */
+export class ClusterCounters {
+  /** By outcome, then by kind of target. */
+  readonly publications = new Map<PublishOutcomeName, Map<Target["kind"], number>>();
+  /** Bytes of content of accepted publications. */
+  contentBytes = 0;
+  completeReceipts = 0;
+  incompleteReceipts = 0;
+
+  countPublication({ target, content }: Publication, result: PublishResult): void {
+    const outcome = result.ok ? result.status : result.reason;
+    const targets = this.publications.get(outcome) ?? new Map<Target["kind"], number>();
+    this.publications.set(outcome, targets.set(target.kind, (targets.get(target.kind) ?? 0) + 1));
+    if (result.ok) this.contentBytes += content.length;
+  }
+
+  countReceipt(isComplete: boolean): void {
+    if (isComplete) this.completeReceipts++;
+    else this.incompleteReceipts++;
+  }
+}

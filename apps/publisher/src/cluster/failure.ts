@@ -1,0 +1,29 @@
+/** Why the cluster did not do what a route asked for. `routes/failures.ts` translates each reason into an HTTP error. */
+export type FailureReason =
+  | "connection-not-found"
+  /** The connection has as many subscriptions as it may. */
+  | "topic-limit"
+  /** NATS does not accept content of this size. */
+  | "too-large"
+  /** NATS is not reached. Nothing was sent. */
+  | "unavailable"
+  /** Sent, but NATS did not confirm it. */
+  | "unconfirmed"
+  | "forbidden"
+  /** Nothing was stored, because NATS has no JetStream. */
+  | "no-jetstream"
+  /** Nothing was stored, because the history cannot be used now. */
+  | "unusable"
+  /** Sent. Whether the worker has processed it is unknown. */
+  | "worker-timeout"
+  /** Sent. The worker's reply does not show the outcome. */
+  | "malformed-reply";
+
+export type Failure<Reason extends FailureReason = FailureReason> = {
+  readonly ok: false;
+  readonly reason: Reason;
+  /** For people, where the reason alone is too general. */
+  readonly detail?: string;
+  /** For the log. */
+  readonly cause?: unknown;
+};

@@ -1,0 +1,153 @@
+import { randomUUID } from "node:crypto";
+import type { Bus, History } from "@fanwire/bus";
+import { type DurableTarget, deliveryReply, type Publication, type Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import { parseJson } from "./control-codec.ts";
+import type { ClusterCounters } from "./counters.ts";
+import { encodeDurable, encodePublication } from "./encode-publication.ts";
+import { type PublishRequest, runsOf } from "./publish-request.ts";
+import {
+  type Accepted,
+  fromDelivery,
+  PUBLISHED,
+  type PublishResult,
+  type Receipt,
+  receiptOfConnection,
+  resultOfAll,
+  storedNow,
+} from "./publish-result.ts";
+import type { Before, Receipts } from "./receipts.ts";
+import type { WorkerRequests } from "./worker-request.ts";
+
+type ClusterPublisherParts = {
+  readonly bus: Bus;
+  readonly history: Pick<History, "append">;
+  readonly subjects: Subjects;
+  readonly workers: WorkerRequests;
+  readonly receipts: Receipts;
+  readonly counters: ClusterCounters;
+  readonly log: Log;
+};
+
+/** Publishes to the cluster over NATS. */
+export class ClusterPublisher {
+  readonly #parts: ClusterPublisherParts;
+
+  constructor(parts: ClusterPublisherParts) {
+    this.#parts = parts;
+  }
+
+  /** Publishes one request. For a target connection, the result is its worker's report. */
+  publish(request: PublishRequest): Promise<PublishResult> {
+    return this.#start(request).result;
+  }
+
+  /**
+   * Publishes a batch in order and returns one result for each request. Waits for durable publications to be stored before
+   * publishing what follows them, because live publications would overtake them.
+   */
+  async publishAll(requests: readonly PublishRequest[]): Promise<PublishResult[]> {
+    const results: Promise<PublishResult[]>[] = [];
+    for (const { kind, requests: alike } of runsOf(requests)) {
+      // All of a run are handed to NATS in one tick, so that their order is the order on the wire.
+      const started = kind === "plain" ? [] : alike.map((request) => this.#start(request));
+      const result = kind === "plain" ? this.#publishPlain(alike) : Promise.all(started.map((each) => each.result));
+      // Prevents an unhandled rejection, because `result` is awaited only after the other runs.
+      result.catch(() => {});
+      results.push(result);
+      if (kind === "durable") await Promise.all(started.map(({ isStored }) => isStored));
+    }
+    return (await Promise.all(results)).flat();
+  }
+
+  /** Publishes without asking the worker of a target connection, as the classic route requires. */
+  async publishUnchecked(publication: Publication): Promise<PublishResult> {
+    const result = await this.#publishConfirmed(publication);
+    this.#parts.counters.countPublication(publication, result);
+    return result;
+  }
+
+  /** Creates no promise for each publication, because promises would be most of the cost of a large batch. */
+  async #publishPlain(requests: readonly PublishRequest[]): Promise<PublishResult[]> {
+    const { bus, subjects, counters } = this.#parts;
+    const publications: Publication[] = [];
+    for (const request of requests) publications.push(...request.publications);
+    const outcomes = await bus.publishAll(publications.map((publication) => encodePublication(subjects, publication)));
+    return publications.map((publication, at) => {
+      const outcome = outcomes[at]; // there are as many as publications
+      const result = outcome?.ok === false ? outcome : PUBLISHED;
+      counters.countPublication(publication, result);
+      return result;
+    });
+  }
+
+  /** `isStored` resolves once the history has stored, or failed to store, the durable publications. */
+  #start(request: PublishRequest): { readonly isStored: Promise<unknown>; readonly result: Promise<PublishResult> } {
+    const { publications, isDurable, wantsReceipt } = request;
+    const receipt = wantsReceipt ? { id: randomUUID(), before: this.#parts.receipts.begin() } : undefined;
+    const asked = publications.map((each) => (receipt === undefined ? each : { ...each, receipt: receipt.id }));
+    const published = Promise.all(asked.map((publication) => this.#publish(publication, isDurable)));
+    return { isStored: published, result: this.#resultOf(publications, published, receipt) };
+  }
+
+  async #resultOf(
+    publications: readonly Publication[],
+    published: Promise<PublishResult[]>,
+    receipt: { readonly id: string; readonly before: Before } | undefined,
+  ): Promise<PublishResult> {
+    const results = await published;
+    const result = resultOfAll(results);
+    if (receipt === undefined || !result.ok) return result;
+    const stored = storedNow(this.#parts.subjects, publications, results);
+    return this.#withReceipt(result, () => this.#parts.receipts.gather(receipt.id, stored, receipt.before));
+  }
+
+  async #publish(publication: Publication, isDurable: boolean): Promise<PublishResult> {
+    const { target } = publication;
+    const result = await (target.kind === "connection"
+      ? this.#publishAndAsk(publication, target.connection.workerId)
+      : isDurable
+        ? this.#store({ ...publication, target })
+        : this.#publishConfirmed(publication));
+    this.#parts.counters.countPublication(publication, result);
+    return result;
+  }
+
+  async #withReceipt(accepted: Accepted, gather: () => Promise<Receipt>): Promise<Accepted> {
+    switch (accepted.status) {
+      case "published":
+        return { ...accepted, receipt: await gather() };
+      case "stored":
+        // A duplicate is not delivered again.
+        return accepted.isDuplicate ? accepted : { ...accepted, receipt: await gather() };
+      default:
+        return { ...accepted, receipt: receiptOfConnection(accepted.status) };
+    }
+  }
+
+  async #store(publication: Publication & { readonly target: DurableTarget }): Promise<PublishResult> {
+    const { history, subjects } = this.#parts;
+    const { subject, content, headers } = encodeDurable(subjects, publication);
+    const outcome = await history.append(subject, content, headers, publication.id);
+    if (!outcome.ok) return outcome;
+    return { ok: true, status: "stored", positions: [outcome.position], isDuplicate: outcome.duplicate };
+  }
+
+  async #publishConfirmed(publication: Publication): Promise<PublishResult> {
+    const { subject, content, headers } = encodePublication(this.#parts.subjects, publication);
+    const outcome = await this.#parts.bus.publish(subject, content, headers);
+    return outcome.ok ? PUBLISHED : outcome;
+  }
+
+  async #publishAndAsk(publication: Publication, workerId: string): Promise<PublishResult> {
+    const { bus, subjects, workers, log } = this.#parts;
+    const { subject, content, headers } = encodePublication(subjects, publication);
+    const answer = await workers.send(workerId, (timeoutMs) => bus.request(subject, content, { timeoutMs, headers }));
+    if (!answer.ok) return answer;
+
+    const reply = deliveryReply.safeParse(parseJson(answer.message));
+    if (reply.success) return fromDelivery(reply.data.outcome);
+    log.error({ err: reply.error, subject }, "invalid reply from worker");
+    return { ok: false, reason: "malformed-reply" };
+  }
+}

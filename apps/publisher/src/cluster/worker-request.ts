@@ -1,0 +1,93 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Bus, BusMessage, RequestOutcome } from "@fanwire/bus";
+import { type ControlRequest, isWorkerId, recallReply, type Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import { encodeRequest } from "./control-codec.ts";
+import type { Failure } from "./failure.ts";
+import { askWorkers } from "./worker-question.ts";
+import type { WorkerRegistry } from "./worker-registry.ts";
+
+/** Delay between two requests to a worker that NATS does not reach. */
+const RETRY_DELAY_MS = 50;
+/** A caller may know the address of a new worker earlier than a NATS node knows the worker. */
+const MAY_BE_NEW_MS = 250;
+
+type WorkerRequestsParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly registry: WorkerRegistry;
+  readonly requestTimeoutMs: number;
+  readonly log: Log;
+};
+
+export type WorkerAnswer = { readonly ok: true; readonly message: BusMessage } | Failure;
+
+const WORKER_TIMEOUT: WorkerAnswer = { ok: false, reason: "worker-timeout" };
+const NOT_FOUND: WorkerAnswer = { ok: false, reason: "connection-not-found" };
+
+/** Sends requests to one worker at a time, and finds out whether a worker without an answer exists. */
+export class WorkerRequests {
+  readonly #parts: WorkerRequestsParts;
+
+  constructor(parts: WorkerRequestsParts) {
+    this.#parts = parts;
+  }
+
+  ask(workerId: string, request: ControlRequest): Promise<WorkerAnswer> {
+    const { bus, subjects } = this.#parts;
+    return this.send(workerId, (timeoutMs) =>
+      bus.request(subjects.worker(workerId), encodeRequest(request), { timeoutMs }),
+    );
+  }
+
+  /**
+   * Calls `request`, and repeats it while NATS does not reach the worker, because the worker may be reconnecting. Returns
+   * `connection-not-found` only if the worker has ended, or if all workers are known and none has received anything from it.
+   */
+  async send(workerId: string, request: (timeoutMs: number) => Promise<RequestOutcome>): Promise<WorkerAnswer> {
+    const { registry, requestTimeoutMs } = this.#parts;
+    const startedAt = performance.now();
+    const leftMs = () => startedAt + requestTimeoutMs - performance.now();
+    for (;;) {
+      if (registry.stateOf(workerId) === "ended") return NOT_FOUND;
+      const outcome = await request(Math.max(1, leftMs()));
+      if (outcome.ok) {
+        registry.answered(workerId);
+        return outcome;
+      }
+      if (outcome.reason === "timeout") return WORKER_TIMEOUT;
+      if (outcome.reason !== "no-responders") return { ok: false, reason: outcome.reason };
+      // The request was not received, so that it can be sent again.
+      if (await this.#doesNotExist(workerId, performance.now() - startedAt)) return NOT_FOUND;
+      if (leftMs() < RETRY_DELAY_MS) return WORKER_TIMEOUT;
+      await delay(RETRY_DELAY_MS);
+    }
+  }
+
+  async #doesNotExist(workerId: string, triedForMs: number): Promise<boolean> {
+    const { registry, requestTimeoutMs } = this.#parts;
+    if (registry.stateOf(workerId) === "here") await registry.findEnded([workerId]);
+    const mayBeNew = triedForMs < Math.min(MAY_BE_NEW_MS, requestTimeoutMs / 2);
+    const isUnknown = registry.stateOf(workerId) === "unknown" && registry.isSettled && !mayBeNew;
+    if (isUnknown && (await this.#isUnknownToAll(workerId))) return true;
+    return registry.stateOf(workerId) === "ended";
+  }
+
+  /**
+   * Whether no worker has received anything from a worker that this publisher does not know. The other workers are asked,
+   * because a worker cannot announce itself if it has been disconnected from NATS since before this publisher connected.
+   */
+  async #isUnknownToAll(about: string): Promise<boolean> {
+    const { registry, requestTimeoutMs: timeoutMs } = this.#parts;
+    // A Workerman worker announces nothing, so that no worker remembers one.
+    if (registry.hasListenedForLong || !isWorkerId(about)) return true;
+    const request = { command: "recall-worker", about } as const;
+    const answers = await askWorkers({ ...this.#parts, timeoutMs }, { request, schema: recallReply });
+    const replies = [...(answers?.replies.values() ?? [])];
+    if (replies.some(({ state }) => state === "ended")) registry.ended(about);
+    for (const reply of replies) if (reply.state === "here") registry.recalled(about, reply);
+    // Without a witness, nothing shows that the worker does not exist.
+    const hasWitness = replies.some(({ state }) => state === "unknown");
+    return hasWitness && answers?.areAllKnown === true && registry.stateOf(about) === "unknown";
+  }
+}
