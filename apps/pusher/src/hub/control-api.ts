@@ -149,7 +149,7 @@ async function answerReceipt(
   const hasCome = () =>
     stored.every(({ subject, position }) => {
       const parsed = parsePosition(position);
-      return parsed !== undefined && hub.hasServed(subject, parsed);
+      return parsed !== undefined && hub.hasDelivered(subject, parsed);
     });
   while (!hasCome() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
   const isFinal = hasCome();

@@ -213,7 +213,7 @@ export class SharedSubscription implements Followed, Subscriber {
   }
 
   leaveBacklog(): void {
-    this.#backlog?.leave();
+    this.#backlog?.removeReader();
     if (!this.#backlog?.isNeeded) this.#backlog = undefined;
   }
 }

@@ -16,7 +16,6 @@ import { Handshakes } from "../protocols/handshake.ts";
 import { openSseProtocol } from "../protocols/sse.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
 import { openWebSocketProtocols } from "../protocols/websocket.ts";
-import { Greeter } from "../recovery/greeter.ts";
 import { Recovery } from "../recovery/recovery.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
@@ -56,7 +55,6 @@ export async function startWorker(options: {
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
   const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log });
-  const greeter = new Greeter(hub, recovery);
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
     hub,
@@ -66,8 +64,8 @@ export async function startWorker(options: {
     counters,
   });
   const commands = new Commands({ bus, subjects, hub, recovery, verifier });
-  const sse = openSseProtocol(uwsApp, { config, hub, greeter, handshakes, counters });
-  openWebSocketProtocols(uwsApp, { config, workerId, hub, greeter, handshakes, commands, counters });
+  const sse = openSseProtocol(uwsApp, { config, hub, recovery, handshakes, counters });
+  openWebSocketProtocols(uwsApp, { config, workerId, hub, recovery, handshakes, commands, counters });
   // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
   await frontier.ready();
 

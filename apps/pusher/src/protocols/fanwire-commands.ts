@@ -110,12 +110,12 @@ export class Commands {
 
   /** The reply comes first, then what was missed. */
   #enter({ connection, id, subscription, since, more }: Entry): void {
-    this.#parts.recovery.enter({
+    this.#parts.recovery.start({
       connection,
       subscriptions: [subscription],
       since,
       kind: "subscription",
-      announce: ({ recovered, reason, position }) => {
+      onOutcome: ({ recovered, reason, position }) => {
         const outcome = { ...(recovered !== null && { recovered }), ...(reason && { reason }) };
         reply(connection, id, { more: { ...more, ...outcome, ...(position !== undefined && { position }) } });
       },
@@ -145,7 +145,7 @@ export class Commands {
     const { user: currentUser } = connection.getUserData().grant;
     if (currentUser !== undefined && verified.grant.user !== currentUser) return reply(connection, id, foreignToken);
 
-    const { dropped, user } = hub.regrant(connection, verified.grant);
+    const { dropped, user } = hub.replaceGrant(connection, verified.grant);
     const more = dropped.length === 0 ? {} : { dropped };
     if (user === undefined) return reply(connection, id, { more });
     this.#enter({ connection, id, subscription: user, since, more });

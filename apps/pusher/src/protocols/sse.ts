@@ -4,7 +4,8 @@ import { newConnectionState } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import { isAllowedOrigin } from "../connections/origins.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { Greeter } from "../recovery/greeter.ts";
+import type { Recovery } from "../recovery/recovery.ts";
+import { startSession, welcomeOf } from "../recovery/start-session.ts";
 import { encodeWelcome, sseEvent, sseRetry } from "../wire/encoding.ts";
 import type { Decided, Handshakes } from "./handshake.ts";
 import { answerRefusal, isPassing, type TurnedAway, turnedAway } from "./refusals.ts";
@@ -19,7 +20,7 @@ type SseParts = {
   readonly config: PusherConfig;
   readonly hub: Hub;
   readonly handshakes: Handshakes;
-  readonly greeter: Greeter;
+  readonly recovery: Recovery;
   readonly counters: Counters;
 };
 
@@ -79,7 +80,7 @@ class SseProtocol {
   }
 
   #open(response: HttpResponse, origin: string, { grant, query }: Extract<Decided, { outcome: "admitted" }>): void {
-    const { hub, greeter, counters, config } = this.#parts;
+    const { hub, counters, config } = this.#parts;
     const state = newConnectionState({ connectionId: hub.nextConnectionId(), protocol: "sse", grant });
     const connection = new SseConnection({ response, state, counters, unsentLimit: config.limits.unsentBytes });
     connection.onEnd = (code) => {
@@ -93,8 +94,8 @@ class SseProtocol {
     this.#keepAlive.add(connection);
     // Replaces what an earlier stream may have told the reader.
     connection.send(sseRetry(randomRetryMs()));
-    greeter.open(connection, query, (outcome) => {
-      const welcome = greeter.welcomeOf(connection, outcome);
+    startSession(this.#parts, connection, query, (outcome) => {
+      const welcome = welcomeOf(hub, connection, outcome);
       connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome), id: welcome.position }));
       if (welcome.recovered !== false) return;
       const gap = { reason: welcome.reason };

@@ -6,7 +6,8 @@ import { type ConnectionState, newConnectionState } from "../connections/connect
 import type { Counters, EndedBy } from "../connections/counters.ts";
 import { countInbound } from "../connections/inbound-rate.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { Greeter } from "../recovery/greeter.ts";
+import type { Recovery } from "../recovery/recovery.ts";
+import { startSession, welcomeOf } from "../recovery/start-session.ts";
 import { FANWIRE_SUBPROTOCOL, readSubprotocols, type Subprotocols } from "../wire/credentials.ts";
 import { encodeWelcome } from "../wire/encoding.ts";
 import { Greeting } from "../wire/greeting.ts";
@@ -38,7 +39,7 @@ type ProtocolParts = {
   readonly workerId: string;
   readonly hub: Hub;
   readonly handshakes: Handshakes;
-  readonly greeter: Greeter;
+  readonly recovery: Recovery;
   readonly commands: Commands;
   readonly counters: Counters;
 };
@@ -139,7 +140,7 @@ class WebSocketProtocols {
       socket.end(code, reason);
       return;
     }
-    const { greeter, config, hub } = this.#parts;
+    const { config, hub } = this.#parts;
     const { grant, query } = decided;
     const state = socket.getUserData();
     const connectionId = hub.nextConnectionId();
@@ -147,8 +148,8 @@ class WebSocketProtocols {
     state.grant = grant;
     if (state.protocol === "fanwire.v1") {
       if (!this.#waiting.has(socket)) this.#waiting.set(socket, this.#heldCommands());
-      greeter.open(socket, query, (outcome) => {
-        socket.send(encodeWelcome(greeter.welcomeOf(socket, outcome)), !BINARY);
+      startSession(this.#parts, socket, query, (outcome) => {
+        socket.send(encodeWelcome(welcomeOf(hub, socket, outcome)), !BINARY);
         // Once it is in, which it is at the end of this turn.
         queueMicrotask(() => this.#release(socket));
       });
@@ -156,7 +157,7 @@ class WebSocketProtocols {
     }
     this.#waiting.delete(socket);
     // The raw protocol has nowhere to put positions, so nobody can come back with one.
-    greeter.open(socket, query.since === undefined ? query : { ...query, since: undefined }, () => {
+    startSession(this.#parts, socket, query.since === undefined ? query : { ...query, since: undefined }, () => {
       if (config.greeting !== "") socket.send(this.#greeting.for(connectionId), !BINARY);
     });
   }
