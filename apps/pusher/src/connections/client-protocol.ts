@@ -19,7 +19,7 @@ export type Receiver = {
   readonly hasCopies: boolean;
 };
 
-/** What connections receive of a publication, and how it is written to them. Each publication is encoded once for all of them. */
+/** Encodes a publication, once for all connections with this encoding, and defines how it is written to them. */
 export type Encoding = SingleFrames | JoinedFrames;
 
 /** Each publication is a frame. The connections must be WebSockets of uWebSockets.js, because its topics write to them. */

@@ -36,7 +36,7 @@ test("a write returns 0 if some of it is buffered", () => {
   expect(writeCorked(receiver, batch)).toBe(0);
 });
 
-test("a connection over its limit is sent no more", () => {
+test("a connection over its limit receives nothing further", () => {
   const receiver = noteWrites(1);
   const [batch = []] = toWriteBatches(["a", "b", "c"].map((letter) => Buffer.from(letter)));
 

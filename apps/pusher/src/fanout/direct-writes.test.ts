@@ -44,7 +44,7 @@ test("a connection that has closed is not written to", async () => {
   expect([anna.writes, bob.writes]).toEqual([[], [["1"]]]);
 });
 
-test("a connection over its limit is sent no more, and the others are", async () => {
+test("a connection over its limit receives nothing further, and the others do", async () => {
   const direct = new DirectWrites<Uint8Array>(writeEach);
   const joined = new DirectWrites<string>(writeJoined(JOINING));
   const [slow, other, slowJoined] = [noteWrites(1), noteWrites(), noteWrites(1)];

@@ -3,7 +3,7 @@ import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { SmallSet } from "../connections/small-set.ts";
 
-/** What the subscribers of this worker are subscribed to, as fan-out needs it. */
+/** A subscription of this worker, as fan-out needs it. */
 export type LocalSubscription = {
   readonly kind: "everyone" | "user" | "topic";
   /** The topic or pattern. */

@@ -98,7 +98,7 @@ test("an excepted member receives nothing, and the others receive earlier public
   ]);
 });
 
-test("what is pending for a connection that closes is dropped", async () => {
+test("pending publications for a connection that closes are dropped", async () => {
   const { writer, written, connection } = recordWriter();
   const [anna, bob] = [connection("anna"), connection("bob")];
   for (const only of [anna, bob]) writer.writeTo(publication("1"), only);

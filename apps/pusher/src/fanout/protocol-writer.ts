@@ -22,7 +22,7 @@ type WriterParts<Content extends string | Uint8Array> = {
   encode(publication: Publication): Content;
 };
 
-/** What fan-out needs of a writer, whatever it writes. */
+/** A writer of any content, as fan-out uses it. */
 export type Writer = Omit<ProtocolWriter<never>, never>;
 
 /** Writes publications to the connections that share an encoding, to each in order. Batches those of one event-loop tick. */

@@ -35,7 +35,7 @@ export class SlowConsumerBuffer {
   readonly #parts: Parts;
   /** The group that the slow consumers are in. */
   #groupId = 0;
-  /** What was written, beginning with the oldest batch that a slow consumer lacks. */
+  /** Written batches, beginning with the oldest that a slow consumer lacks. */
   #written: Written[] = [];
   /** The number of the first of these batches. */
   #first = 0;

@@ -22,7 +22,7 @@ export type Received = {
 const RECEIVED_BYTES = 500;
 const TAG_DIGITS = 10;
 
-/** What all subscriptions of a worker share. */
+/** Parts that all subscriptions of a worker share. */
 export type SharedSubscriptionParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;

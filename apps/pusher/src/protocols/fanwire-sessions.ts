@@ -13,7 +13,7 @@ type Socket = WebSocket<ConnectionState>;
 
 const NO_COMMAND = [""];
 
-/** The connections of fanwire.v1: welcomes them, and executes their commands in order. */
+/** Welcomes the connections of fanwire.v1, and executes their commands in order. */
 export class FanwireSessions implements WebSocketSessions {
   readonly #parts: ServingParts;
   readonly #inbound: InboundLimit;

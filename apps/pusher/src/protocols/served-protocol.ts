@@ -13,7 +13,7 @@ import type { Handshakes } from "./handshake.ts";
 import type { InboundLimit } from "./inbound-limit.ts";
 import type { UwsApp } from "./uws-app.ts";
 
-/** What protocols need of the worker. */
+/** Parts of the worker that protocols use. */
 export type ServingParts = {
   readonly config: PusherConfig;
   readonly workerId: string;

@@ -6,7 +6,7 @@ import { isAllowedOrigin } from "../connections/origins.ts";
 import { startSession, welcomeOf } from "../recovery/start-session.ts";
 import { encodeWelcome, sseEvent, sseRetry } from "../wire/encoding.ts";
 import type { Decided } from "./handshake.ts";
-import { answerRefusal, isPassing, type TurnedAway, turnedAway } from "./refusals.ts";
+import { answerRefusal, isTemporary, type TurnedAway, turnedAway } from "./refusals.ts";
 import { ResponseConnection } from "./response-connection.ts";
 import type { ServingParts } from "./served-protocol.ts";
 import { KeepAlive } from "./sse-keep-alive.ts";
@@ -65,7 +65,7 @@ class SseRoute {
       });
       return;
     }
-    if (!isPassing(decided)) {
+    if (!isTemporary(decided)) {
       answerRefusal(response, decided, () => this.#allowOrigin(response, origin));
       return;
     }
