@@ -14,7 +14,7 @@ export type ClientProtocol = {
 };
 
 /** The state of a connection that its encoding depends on. */
-export type Receiver = {
+type Receiver = {
   /** Whether topics of the connection overlap, so that it receives copies of a publication. */
   readonly hasCopies: boolean;
 };

@@ -14,13 +14,14 @@ export type Origin = {
   readonly isRecovered?: boolean | undefined;
 };
 
-/** Decodes a message once for all protocols, when the first of them needs text. */
+type Decoded = Pick<Publication, "data" | "isBinary" | "event" | "id" | "topic" | "subscription">;
+
+/** Decodes a message once for all protocols, when the first of them needs more than the content. */
 export class DecodedPublication implements Publication {
   readonly content: Uint8Array;
   readonly #message: BusMessage;
   readonly #origin: Origin;
-  #isBinary: boolean | undefined;
-  #data: string | undefined;
+  #decoded: Decoded | undefined;
 
   constructor(message: BusMessage, origin: Origin) {
     this.content = message.data;
@@ -28,31 +29,28 @@ export class DecodedPublication implements Publication {
     this.#origin = origin;
   }
 
-  get isBinary(): boolean {
-    this.#isBinary ??= !isUtf8(this.content);
-    return this.#isBinary;
+  get data(): string {
+    return this.#decode().data;
   }
 
-  get data(): string {
-    this.#data ??= toBuffer(this.content).toString(this.isBinary ? "base64" : "utf8");
-    return this.#data;
+  get isBinary(): boolean {
+    return this.#decode().isBinary;
   }
 
   get event(): string | undefined {
-    return this.#message.headers?.get(headerNames.event) || undefined;
+    return this.#decode().event;
   }
 
   get id(): string | undefined {
-    return this.#message.headers?.get(headerNames.id) || undefined;
+    return this.#decode().id;
   }
 
   get topic(): string | undefined {
-    return this.#origin.subscription?.topicOf(this.#message);
+    return this.#decode().topic;
   }
 
   get subscription(): string | undefined {
-    const pattern = this.#origin.subscription?.pattern;
-    return pattern === undefined || pattern === this.topic ? undefined : pattern;
+    return this.#decode().subscription;
   }
 
   get position(): string | undefined {
@@ -70,6 +68,25 @@ export class DecodedPublication implements Publication {
   get isRecovered(): boolean | undefined {
     return this.#origin.isRecovered;
   }
+
+  #decode(): Decoded {
+    this.#decoded ??= decode(this.#message, this.#origin.subscription);
+    return this.#decoded;
+  }
+}
+
+function decode(message: BusMessage, subscription: Origin["subscription"]): Decoded {
+  const { data, headers } = message;
+  const isBinary = !isUtf8(data);
+  const topic = subscription?.topicOf(message);
+  return {
+    data: toBuffer(data).toString(isBinary ? "base64" : "utf8"),
+    isBinary,
+    event: headers?.get(headerNames.event) || undefined,
+    id: headers?.get(headerNames.id) || undefined,
+    topic,
+    subscription: subscription?.pattern === topic ? undefined : subscription?.pattern,
+  };
 }
 
 function toBuffer(content: Uint8Array): Buffer {

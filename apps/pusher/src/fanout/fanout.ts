@@ -83,7 +83,7 @@ export class Fanout {
     if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
 
     this.flushTo(connection);
-    const sent = this.#writerFor(connection)?.send(new DecodedPublication(message, {}), connection) ?? 2;
+    const sent = this.#writerFor(connection).send(new DecodedPublication(message, {}), connection);
     if (sent === 2) return "gone";
     this.#count(1, message.data.length);
     return sent === 1 ? "delivered" : "buffered";
@@ -165,41 +165,45 @@ export class Fanout {
       position: place?.position,
       resume: place?.resume,
     });
+    if (soleSubscriber !== undefined) {
+      const isExcepted = soleSubscriber === excepted;
+      if (place !== undefined) this.#watch(soleSubscriber);
+      if (!isExcepted) this.#writerFor(soleSubscriber).writeTo(publication, soleSubscriber);
+      this.#onDelivered(subscription, message, { receivers: 1, deliveries: isExcepted ? 0 : 1 });
+      return;
+    }
     let receivers = 0;
     let deliveries = 0;
-    if (soleSubscriber !== undefined) {
-      receivers = 1;
-      if (soleSubscriber !== excepted) {
-        this.#writerFor(soleSubscriber)?.writeTo(publication, soleSubscriber);
-        deliveries = 1;
-      }
-      if (place !== undefined) this.#watch(soleSubscriber);
-    } else {
-      for (const writer of this.#writers) {
-        const members = writer.countReceivers(subscription);
-        if (members === 0) continue;
-        receivers += members;
-        deliveries += writer.write(publication, groupId, members, excepted);
-        if (place !== undefined && writer.slowConsumers === undefined) this.#watchMembers(writer, groupId);
-      }
+    for (const writer of this.#writers) {
+      const members = writer.countReceivers(subscription);
+      if (members === 0) continue;
+      // Watched before the write, because the write may close connections.
+      if (place !== undefined && writer.slowConsumers === undefined) this.#watchMembers(writer, groupId);
+      receivers += members;
+      deliveries += writer.write(publication, groupId, members, excepted);
     }
-    this.#count(deliveries, message.data.length);
-    const receipt = message.headers?.get(headerNames.receipt);
-    if (receipt) {
-      const awaited = subscription.hasWaitingSubscribers ? subscription.subscribers - receivers : 0;
-      const exceptedConnectionId = excepted?.getUserData().connectionId;
-      this.#parts.receipts.note(receipt, {
-        subscription,
-        handedTo: deliveries,
-        awaited,
-        exceptedId: exceptedConnectionId,
-      });
-    }
+    this.#onDelivered(subscription, message, { receivers, deliveries });
   }
 
-  #writerFor(connection: Connection): Writer | undefined {
+  /** `receivers` are the connections that have joined. Those of them that are not excepted are `deliveries`. */
+  #onDelivered(
+    subscription: LocalSubscription,
+    message: BusMessage,
+    { receivers, deliveries }: { readonly receivers: number; readonly deliveries: number },
+  ): void {
+    this.#count(deliveries, message.data.length);
+    const receipt = message.headers?.get(headerNames.receipt);
+    if (!receipt) return;
+    const awaited = subscription.hasWaitingSubscribers ? subscription.subscribers - receivers : 0;
+    const excepted = this.#exceptedConnection(message)?.getUserData().connectionId;
+    this.#parts.receipts.note(receipt, { subscription, handedTo: deliveries, awaited, exceptedId: excepted });
+  }
+
+  #writerFor(connection: Connection): Writer {
     const state = connection.getUserData();
-    return this.#writerOf.get(state.protocol.encodingOf(state));
+    const writer = this.#writerOf.get(state.protocol.encodingOf(state));
+    if (writer === undefined) throw new Error("the protocol is not in the list of protocols");
+    return writer;
   }
 
   #watchMembers(writer: Writer, groupId: number): void {
