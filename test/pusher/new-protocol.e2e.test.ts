@@ -25,7 +25,7 @@ const textLines: JoinedFrames = {
   frames: "joined",
   joining: { separator: "", maxBytes: 65_536 },
   reportsDrain: false,
-  encode: ({ event, data }) => `${event ?? "message"}\t${data}\n`,
+  encode: ({ text }) => `${text.event ?? "message"}\t${text.data}\n`,
 };
 
 /** A protocol with a route of its own: `GET /lines` answers with a line for each publication. */
@@ -59,7 +59,7 @@ const lines: RoutedProtocol = {
   },
 };
 
-const bracketed: SingleFrames = { frames: "single", encode: ({ data }) => Buffer.from(`[${data}]`) };
+const bracketed: SingleFrames = { frames: "single", encode: ({ text }) => Buffer.from(`[${text.data}]`) };
 
 /** A protocol over the shared WebSocket route, which clients select by its subprotocol. */
 const brackets: WebSocketProtocol = {

@@ -13,14 +13,19 @@ const subscription = { pattern: "a.*", topicOf: () => "a.b" };
 test("text is decoded as UTF-8, and other content as base64", () => {
   const bytes = new Uint8Array(new TextEncoder().encode("xжx").buffer, 1, 2);
 
-  expect(new DecodedPublication(message(bytes), {})).toMatchObject({ data: "ж", isBinary: false, content: bytes });
-  expect(new DecodedPublication(message(Buffer.from([0xff])), {})).toMatchObject({ data: "/w==", isBinary: true });
+  expect(new DecodedPublication(message(bytes), {})).toMatchObject({
+    content: bytes,
+    text: { data: "ж", isBinary: false },
+  });
+  expect(new DecodedPublication(message(Buffer.from([0xff])), {})).toMatchObject({
+    text: { data: "/w==", isBinary: true },
+  });
 });
 
 test("empty headers are absent", () => {
-  const { event, id } = new DecodedPublication(message(Buffer.from("x"), { [headerNames.event]: "paid" }), {});
+  const { text } = new DecodedPublication(message(Buffer.from("x"), { [headerNames.event]: "paid" }), {});
 
-  expect([event, id]).toEqual(["paid", undefined]);
+  expect([text.event, text.id]).toEqual(["paid", undefined]);
 });
 
 test("the subscription is named only if it is a pattern", () => {
@@ -30,9 +35,9 @@ test("the subscription is named only if it is a pattern", () => {
   });
   const direct = new DecodedPublication(message(Buffer.from("x")), {});
 
-  expect([byPattern.topic, byPattern.subscription]).toEqual(["a.b", "a.*"]);
-  expect([byTopic.topic, byTopic.subscription]).toEqual(["a.b", undefined]);
-  expect([direct.topic, direct.subscription]).toEqual([undefined, undefined]);
+  expect([byPattern.text.topic, byPattern.text.subscription]).toEqual(["a.b", "a.*"]);
+  expect([byTopic.text.topic, byTopic.text.subscription]).toEqual(["a.b", undefined]);
+  expect([direct.text.topic, direct.text.subscription]).toEqual([undefined, undefined]);
 });
 
 test("an excepted connection of another worker is ignored", () => {

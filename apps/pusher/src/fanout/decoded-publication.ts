@@ -1,27 +1,21 @@
 import { isUtf8 } from "node:buffer";
 import type { BusMessage } from "@fanwire/bus";
 import { headerNames, parseConnectionAddress } from "@fanwire/protocol";
-import type { Publication } from "../wire/publication.ts";
+import type { Publication, PublicationText } from "../wire/publication.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
 
 /** How a publication reached the connections that receive it. */
-export type Origin = {
+export type Origin = Partial<Pick<PublicationText, "position" | "resume" | "since" | "isRecovered">> & {
   /** Absent for a publication to one connection. */
   readonly subscription?: Pick<LocalSubscription, "pattern" | "topicOf">;
-  readonly position?: string | undefined;
-  readonly resume?: string | undefined;
-  readonly since?: string | undefined;
-  readonly isRecovered?: boolean | undefined;
 };
 
-type Decoded = Pick<Publication, "data" | "isBinary" | "event" | "id" | "topic" | "subscription">;
-
-/** Decodes a message once for all protocols, when the first of them needs more than the content. */
+/** Decodes a message once for all protocols, when the first of them needs its text. */
 export class DecodedPublication implements Publication {
   readonly content: Uint8Array;
   readonly #message: BusMessage;
   readonly #origin: Origin;
-  #decoded: Decoded | undefined;
+  #text: PublicationText | undefined;
 
   constructor(message: BusMessage, origin: Origin) {
     this.content = message.data;
@@ -29,54 +23,15 @@ export class DecodedPublication implements Publication {
     this.#origin = origin;
   }
 
-  get data(): string {
-    return this.#decode().data;
-  }
-
-  get isBinary(): boolean {
-    return this.#decode().isBinary;
-  }
-
-  get event(): string | undefined {
-    return this.#decode().event;
-  }
-
-  get id(): string | undefined {
-    return this.#decode().id;
-  }
-
-  get topic(): string | undefined {
-    return this.#decode().topic;
-  }
-
-  get subscription(): string | undefined {
-    return this.#decode().subscription;
-  }
-
-  get position(): string | undefined {
-    return this.#origin.position;
-  }
-
-  get resume(): string | undefined {
-    return this.#origin.resume;
-  }
-
-  get since(): string | undefined {
-    return this.#origin.since;
-  }
-
-  get isRecovered(): boolean | undefined {
-    return this.#origin.isRecovered;
-  }
-
-  #decode(): Decoded {
-    this.#decoded ??= decode(this.#message, this.#origin.subscription);
-    return this.#decoded;
+  get text(): PublicationText {
+    this.#text ??= decode(this.#message, this.#origin);
+    return this.#text;
   }
 }
 
-function decode(message: BusMessage, subscription: Origin["subscription"]): Decoded {
+function decode(message: BusMessage, origin: Origin): PublicationText {
   const { data, headers } = message;
+  const { subscription, position, resume, since, isRecovered } = origin;
   const isBinary = !isUtf8(data);
   const topic = subscription?.topicOf(message);
   return {
@@ -86,6 +41,10 @@ function decode(message: BusMessage, subscription: Origin["subscription"]): Deco
     id: headers?.get(headerNames.id) || undefined,
     topic,
     subscription: subscription?.pattern === topic ? undefined : subscription?.pattern,
+    position,
+    resume,
+    since,
+    isRecovered,
   };
 }
 

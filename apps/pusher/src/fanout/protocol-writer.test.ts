@@ -13,7 +13,7 @@ const JOINING = { separator: "\n", maxBytes: 32_768 };
 const A = 1;
 const MEMBERS = 3;
 
-const publication = (data: string) => ({ data }) as Publication;
+const publication = (data: string) => ({ text: { data } }) as Publication;
 
 /** A writer, and what it wrote to groups, to connections by their names, and to a group except one connection. */
 function recordWriter({ hasSlowConsumers = false } = {}) {
@@ -40,7 +40,7 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
     groups: groups as SubscriberGroups,
     batcher: new FrameBatcher(frames, JOINING),
     direct: new DirectWrites(writeJoined(JOINING)),
-    encode: ({ data }) => data,
+    encode: ({ text }) => text.data,
     ...(hasSlowConsumers && { slowConsumers: slowConsumers as unknown as SlowConsumerBuffer }),
   });
   const connection = (name: string, ...groupIds: number[]) => {

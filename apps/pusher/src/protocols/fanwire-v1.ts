@@ -10,7 +10,7 @@ const messages: JoinedFrames = {
   // uWebSockets.js copies what a socket does not take of larger frames, and keeps the memory of the copy until the connection closes.
   joining: { separator: "\n", maxBytes: 32_768 },
   reportsDrain: true,
-  encode: encodeFanwire,
+  encode: ({ text }) => encodeFanwire(text),
 };
 
 /** JSON messages, several in a frame, with commands of the client. */

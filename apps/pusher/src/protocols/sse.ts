@@ -6,12 +6,12 @@ import { openSseRoute } from "./sse-route.ts";
 // uWebSockets.js copies what a socket does not take of a write.
 const shared = { frames: "joined", joining: { separator: "", maxBytes: 65_536 }, reportsDrain: false } as const;
 
-const events: JoinedFrames = { ...shared, encode: encodeSse };
+const events: JoinedFrames = { ...shared, encode: ({ text }) => encodeSse(text) };
 
 /** Events of streams that receive copies of a publication: the id of each copy must tell which copies the reader has. */
 const copies: JoinedFrames = {
   ...shared,
-  encode: (publication) => encodeSse(publication, publication.resume ?? publication.position),
+  encode: ({ text }) => encodeSse(text, text.resume ?? text.position),
 };
 
 /** Server-sent events: `GET /sse`, read by EventSource of browsers or with `fetch`. */

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeErrorReply, encodeFanwire, encodeReply, encodeSse, encodeWelcome } from "./encoding.ts";
-import type { Publication } from "./publication.ts";
+import type { PublicationText } from "./publication.ts";
 
-const plain: Omit<Publication, "content"> = {
+const plain: PublicationText = {
   data: "hi",
   isBinary: false,
   event: undefined,

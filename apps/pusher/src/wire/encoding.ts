@@ -1,9 +1,6 @@
 import { DEFAULT_EVENT, isReservedEvent, type NotRecovered } from "@fanwire/protocol";
 import type { CommandErrorCode, CommandId } from "./fanwire-commands.ts";
-import type { Publication } from "./publication.ts";
-
-/** A publication as text. */
-type PublicationText = Omit<Publication, "content">;
+import type { PublicationText } from "./publication.ts";
 
 const DEFAULT_EVENT_JSON = JSON.stringify(DEFAULT_EVENT);
 

@@ -1,7 +1,13 @@
-/** A publication as the connections of one subscription receive it: what protocols encode. */
+/** A publication as the connections of one subscription receive it: the input of the protocols' encoders. */
 export type Publication = {
-  /** As it was published. */
+  /** The bytes that were published. */
   readonly content: Uint8Array;
+  /** Decoded when it is first used, so that protocols which need only the content cost less. */
+  readonly text: PublicationText;
+};
+
+/** A decoded publication. */
+export type PublicationText = {
   /** The content as text if it is valid UTF-8, otherwise its base64. */
   readonly data: string;
   readonly isBinary: boolean;
