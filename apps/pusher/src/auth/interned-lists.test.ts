@@ -11,7 +11,7 @@ test("equal lists become one object", () => {
   expect(lists.equalTo([])).toEqual([]);
 });
 
-test("long lists are not kept, and the number of lists is bounded", () => {
+test("long lists are not interned, and the number of lists is bounded", () => {
   const lists = new SharedLists();
   const long = () => Array.from({ length: 100 }, (_, at) => `topic-${at}`);
   const first = lists.equalTo(["a"]);

@@ -3,7 +3,7 @@ const MAX_LENGTH = 256;
 const MAX_LISTS = 1_000;
 const NONE: readonly string[] = [];
 
-/** Interns equal lists: most tokens grant the same topics, and each connection keeps its grant until it closes. */
+/** Interns equal lists, because most tokens grant the same topics and each connection keeps its grant until it closes. */
 export class SharedLists {
   readonly #lists = new Map<string, readonly string[]>();
 

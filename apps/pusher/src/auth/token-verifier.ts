@@ -7,16 +7,16 @@ import { KeysUnavailableError, RemoteKeys } from "./jwks.ts";
 import { isSignedBy, PUBLIC_KEY_ALGORITHMS, parseClaims, parseSignedToken, type SignedToken } from "./signed-token.ts";
 import type { TokenConfig } from "./token-settings.ts";
 
-/** Why a token was refused. All but the last are final for this token. */
+/** Reason for refusing a token. All but the last are final for this token. */
 export type TokenRefusal =
   /** Not a JWT, longer than {@link MAX_TOKEN_LENGTH}, or with a critical extension. */
   | "malformed"
-  /** Signed with another key, or with an algorithm that the configured key is not for. */
+  /** Signed with another key, or with an algorithm that the configured key does not support. */
   | "signature"
   | "expired"
   /** Not valid yet, for another audience, from another issuer, or with a malformed claim. */
   | "claims"
-  /** The key set is unavailable, or has no key for this token and may not be fetched again yet: the client should retry. */
+  /** The key set is unavailable, or lacks a key for this token during the cooldown. The client should retry. */
   | "keys-unavailable";
 
 export type TokenResult =
@@ -24,7 +24,7 @@ export type TokenResult =
   | { readonly ok: false; readonly reason: TokenRefusal };
 
 export type TokenVerifier = {
-  /** No key is configured, so tokens are ignored. */
+  /** No key is configured, so that tokens are ignored. */
   readonly isOpen: boolean;
   /** The grant of clients without a token. */
   readonly anonymous: Grant;
@@ -32,7 +32,7 @@ export type TokenVerifier = {
   verify(token: string): TokenResult | Promise<TokenResult>;
 };
 
-/** Maximum length of a token in characters. A token that is too long for a header is sent in a refresh command. */
+/** Maximum length of a token in characters. Clients send a token that is too long for a header in a refresh command. */
 export const MAX_TOKEN_LENGTH = 32_768;
 /** Keys tried in one event-loop tick. A bad signature costs up to 0.2 ms for each. */
 const KEYS_PER_TICK = 16;
@@ -88,7 +88,7 @@ function byKey(key: KeyObject): CheckSignature {
   return (token) => (isSignedBy(token, key) ? "signed" : "signature");
 }
 
-/** The usual case needs no promise: the token names a key that was used before. */
+/** Returns no promise in the usual case, in which the token names a key that was used before. */
 function byKeySet(keys: RemoteKeys): CheckSignature {
   return (token) => {
     const [key, another] = keys.knownFor(token) ?? [];
@@ -108,8 +108,8 @@ async function checkLater(token: SignedToken, keys: RemoteKeys): Promise<Signatu
 }
 
 /**
- * A token that no key fits may belong to a key that was added after the last fetch, so it is not refused before the set is
- * fetched again. A token that names a key of the set is refused at once. @throws KeysUnavailableError
+ * Fetches the set again if no key fits the token, because its key may be newer than the last fetch. A token that names a key of the
+ * set is refused at once. @throws KeysUnavailableError
  */
 async function isSignedByKeySet(token: SignedToken, keys: RemoteKeys): Promise<boolean> {
   const triedAt = keys.loadedAt;
