@@ -7,10 +7,10 @@ import { startWorker, type Worker } from "./worker.ts";
 
 export type Pusher = Running & AsyncDisposable & { readonly port: number; readonly adminPort: number };
 
-/** What runs behind the admin port: one worker in this process, or a supervisor of several. */
+/** One worker in this process, or a supervisor of several. */
 type WorkerOrSupervisor = Running & { readiness(): Readiness; metricsText(): Promise<string> };
 
-/** Starts the edge with one or several workers. Resolves when clients can connect, which needs NATS. */
+/** Starts a pusher with one or several workers. Resolves when clients can connect, which needs NATS. */
 export async function startPusher(config: PusherConfig, log: Log, signal: AbortSignal): Promise<Pusher> {
   const port = await reservePort(config.host, config.port);
 
@@ -58,7 +58,7 @@ async function startSupervised(config: PusherConfig, log: Log, signal: AbortSign
     await supervisor.stop();
     throw error;
   }
-  log.info({ host: config.host, port: config.port, workers: config.workers }, "all workers listen");
+  log.info({ host: config.host, port: config.port, workers: config.workers }, "all workers listening");
   return {
     readiness: () => supervisor.readiness(),
     metricsText: () => supervisor.metrics(),
@@ -66,18 +66,18 @@ async function startSupervised(config: PusherConfig, log: Log, signal: AbortSign
   };
 }
 
-/** Below what Linux gives to outgoing connections, and to those who ask for any port. */
+/** Range below the ports that Linux assigns to outgoing connections and to listeners on port 0. */
 const LOWEST_FREE = 12_000;
 const HIGHEST_FREE = 32_000;
 const MAX_TRIES = 100;
 
 /**
- * The port all workers will share; 0 becomes a free one. Workers share their port, and the kernel would let a stranger's
- * process of the same user share it too, silently taking half of the connections. A listener that does not share finds out.
+ * Returns the port that all workers will share; 0 becomes a free one. The kernel would let another process of the same user share
+ * the port too, and silently take half of the connections. A listener that does not share the port detects that.
  */
 async function reservePort(host: string, port: number): Promise<number> {
   if (port !== 0) return probePort(host, port);
-  // Not one of the kernel's choice: until the workers listen on it, that could be given to a connection of our own.
+  // The kernel could assign a port of its own choice to an outgoing connection before the workers listen on it.
   for (let tries = 1; ; tries++) {
     const candidate = randomInt(LOWEST_FREE, HIGHEST_FREE);
     try {
@@ -88,7 +88,7 @@ async function reservePort(host: string, port: number): Promise<number> {
   }
 }
 
-/** Resolves with the port if nobody listens on it. */
+/** Resolves with the port if no process listens on it. */
 function probePort(host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();

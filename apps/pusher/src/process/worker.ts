@@ -26,12 +26,12 @@ export type Worker = Running & {
   readiness(): Readiness;
 };
 
-/** Of replays, backlogs and waiting content, all together. */
+/** Maximum bytes of replays, backlogs and waiting content together. */
 const BUFFER_BYTES = 134_217_728;
 const RATE_SAMPLE_MS = 2_000;
 const RATE_SAMPLES = 6;
 
-/** One worker: connects to NATS, then opens the edge. `slot` tells the workers of one supervisor apart. */
+/** Starts a worker: connects to NATS, then opens the port. `slot` identifies it among the workers of one supervisor. */
 export async function startWorker(options: {
   readonly config: PusherConfig;
   readonly slot: number;
@@ -66,7 +66,7 @@ export async function startWorker(options: {
   const commands = new Commands({ bus, subjects, hub, recovery, verifier });
   const sse = openSseProtocol(uwsApp, { config, hub, recovery, handshakes, counters });
   openWebSocketProtocols(uwsApp, { config, workerId, hub, recovery, handshakes, commands, counters });
-  // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
+  // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();
 
   const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
@@ -105,7 +105,7 @@ export async function startWorker(options: {
   log.info({ host: config.host, port }, "worker listening");
 
   const stop = async () => {
-    log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "draining");
+    log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "worker draining");
     clearInterval(rateTimer);
     uwsApp.closePort();
     await hub.drain(config.drainMs);

@@ -271,8 +271,8 @@ export class Recovery {
       }
       const isLastCopy =
         received.position === undefined || sequenceOf(missed[at + 1]?.received) !== sequenceOf(received);
-      const wanted = { protocol, subscription, received, isLastCopy, kind };
-      const text = lease?.isShared ? this.#texts.of(wanted) : encode(wanted);
+      const copy = { protocol, subscription, received, isLastCopy, kind };
+      const text = lease?.isShared ? this.#texts.of(copy) : encode(copy);
       texts.push(text);
       length += text.length;
       if (length < JOINED_LENGTH) continue;

@@ -3,17 +3,17 @@ import { decode } from "../fanout/fanout.ts";
 import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
 import { encodeFanwire, encodeSse } from "../wire/encoding.ts";
 
-/** One copy of a publication as one client needs it. */
-export type Wanted = {
+/** One copy of a publication, with everything that its text depends on. */
+export type CopyToEncode = {
   readonly protocol: "fanwire.v1" | "sse";
   readonly subscription: SharedSubscription;
   readonly received: Received;
   readonly isLastCopy: boolean;
-  /** Whether the whole connection catches up, or one subscription, which has a position of its own. */
+  /** Whether the whole connection recovers, or one subscription, which has a position of its own. */
   readonly kind: "connection" | "subscription";
 };
 
-export function encode({ protocol, subscription, received, isLastCopy, kind }: Wanted): string {
+export function encode({ protocol, subscription, received, isLastCopy, kind }: CopyToEncode): string {
   const { message, position, arrival } = received;
   const resume = isLastCopy || position === undefined ? undefined : formatPosition(copyOf(position, subscription));
   const plain = position && formatPosition(position);
@@ -33,18 +33,18 @@ function copyOf({ epoch, sequence }: Position, { tag }: SharedSubscription): Pos
   return { epoch, sequence: sequence - 1, copy: tag };
 }
 
-/** Texts of publications that many clients missed: one for all that need the same copy. */
+/** Caches the texts of publications that many clients missed, one for all clients that need the same copy. */
 export class ReplayTexts {
   readonly #texts = new WeakMap<SharedSubscription, Map<string, WeakMap<Received, string>>>();
 
-  of(wanted: Wanted): string {
-    const { protocol, subscription, received, isLastCopy, kind } = wanted;
+  of(copy: CopyToEncode): string {
+    const { protocol, subscription, received, isLastCopy, kind } = copy;
     const byKind = this.#texts.get(subscription) ?? new Map<string, WeakMap<Received, string>>();
     this.#texts.set(subscription, byKind);
     const key = `${protocol} ${isLastCopy} ${kind}`;
     const texts = byKind.get(key) ?? new WeakMap<Received, string>();
     byKind.set(key, texts);
-    const text = texts.get(received) ?? encode(wanted);
+    const text = texts.get(received) ?? encode(copy);
     texts.set(received, text);
     return text;
   }
