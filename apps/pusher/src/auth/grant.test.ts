@@ -23,7 +23,7 @@ const topic = fc
   .map((tokens) => tokens.join("."))
   .filter(isTopic);
 
-/** Topics that decide what covers a pattern: its wildcards filled with a token nobody names, > with one to six of them. */
+/** Returns topics that decide what covers a pattern: its wildcards filled with an unused token, > with one to six of them. */
 function witnesses(of: string): string[] {
   const filled = of.split(".").map((token) => (token === "*" ? "unnamed" : token));
   if (filled.at(-1) !== ">") return [filled.join(".")];
@@ -81,14 +81,14 @@ test("a topic is split once, however many patterns a token allows", () => {
 });
 
 test("a wildcard covers nothing wider than its matches", () => {
-  const follows = (allowed: string, wanted: string) => maySubscribe({ ...OPEN_GRANT, topics: [allowed] }, wanted);
+  const isAllowed = (allowed: string, wanted: string) => maySubscribe({ ...OPEN_GRANT, topics: [allowed] }, wanted);
 
-  for (const wanted of ["a.b", "a.*"]) expect(follows("a.*", wanted), wanted).toBe(true);
-  for (const wanted of ["a.>", "a", "a.b.c", "*.b", ">", "*.*"]) expect(follows("a.*", wanted), wanted).toBe(false);
-  for (const wanted of ["a.b", "a.>", "a.*.>", "a.b.c"]) expect(follows("a.>", wanted), wanted).toBe(true);
-  for (const wanted of ["a", ">", "*.>", "ab.c"]) expect(follows("a.>", wanted), wanted).toBe(false);
-  expect(follows("*.>", ">")).toBe(false);
-  expect(follows("a*", "ab")).toBe(false);
+  for (const wanted of ["a.b", "a.*"]) expect(isAllowed("a.*", wanted), wanted).toBe(true);
+  for (const wanted of ["a.>", "a", "a.b.c", "*.b", ">", "*.*"]) expect(isAllowed("a.*", wanted), wanted).toBe(false);
+  for (const wanted of ["a.b", "a.>", "a.*.>", "a.b.c"]) expect(isAllowed("a.>", wanted), wanted).toBe(true);
+  for (const wanted of ["a", ">", "*.>", "ab.c"]) expect(isAllowed("a.>", wanted), wanted).toBe(false);
+  expect(isAllowed("*.>", ">")).toBe(false);
+  expect(isAllowed("a*", "ab")).toBe(false);
 });
 
 test("two allowed patterns are not combined into a wider one", () => {

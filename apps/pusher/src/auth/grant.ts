@@ -34,7 +34,7 @@ export function anonymousGrant(publicTopics: readonly string[]): Grant {
 
 /**
  * Returns what the claims of a verified token allow, or `undefined` if one of them is malformed. A partly malformed token is
- * refused as a whole, because nobody would notice the missing rights. Absent claims allow nothing; without `exp` it never expires.
+ * refused as a whole, because its missing rights would go unnoticed. Absent claims allow nothing. Without `exp` it never expires.
  */
 export function grantFrom(
   claims: Claims,

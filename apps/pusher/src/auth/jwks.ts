@@ -8,7 +8,7 @@ const FETCH_TIMEOUT_MS = 5_000;
 const MAX_SET_BYTES = 262_144;
 /** Minimum time between fetches for tokens without a matching key, because anybody can invent tokens. */
 const COOLDOWN_MS = 30_000;
-/** Maximum number of remembered tokens that were told to retry during the cooldown. The others have to retry once more. */
+/** Maximum number of remembered tokens to be retried after the cooldown. The others have to retry once more. */
 const MAX_WAITING = 10_000;
 /** Minimum time between a failed fetch and the next. */
 const RETRY_AFTER_MS = 5_000;
@@ -32,10 +32,10 @@ export class RemoteKeys {
   readonly #log: Log;
   readonly #now: () => number;
   #loadedAt = Number.NEGATIVE_INFINITY;
-  /** Keys by the algorithm and id that tokens named since the last load. Only names of existing keys are stored, which bounds it. */
+  /** Keys by the algorithm and id that tokens named since the last load. The key set bounds it, as only existing keys are stored. */
   #known = new Map<string, readonly KeyObject[]>();
   #hasReportedUnusable = false;
-  /** Marks of the tokens that were told to retry since the last load, and before it. */
+  /** Marks of the tokens that have to be retried, from the time since the last load and from before it. */
   #waiting = new Set<string>();
   #hopeless: ReadonlySet<string> = new Set();
   #failedAt = Number.NEGATIVE_INFINITY;
@@ -65,7 +65,7 @@ export class RemoteKeys {
     return this.#known.get(nameOf(token));
   }
 
-  /** Returns the keys that fit a token; more than one if it names none. @throws KeysUnavailableError, or errors about the keys. */
+  /** Returns the keys that fit a token; several if it names none. @throws KeysUnavailableError, or errors about the keys. */
   async keysFor(token: TokenName): Promise<readonly KeyObject[]> {
     const ageMs = this.#now() - this.#loadedAt;
     if (ageMs >= MAX_AGE_MS) await this.#load();

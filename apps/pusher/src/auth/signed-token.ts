@@ -98,7 +98,7 @@ function parseHeader(head: string): JsonObject | undefined {
   return bytes && parseJsonObject(bytes);
 }
 
-/** Refuses bytes that are not UTF-8: replacing them would turn different users into one. */
+/** Refuses bytes that are not UTF-8, because their replacement would turn different users into one. */
 function parseJsonObject(bytes: Buffer): JsonObject | undefined {
   if (!isUtf8(bytes)) return undefined;
   const text = bytes.toString();

@@ -4,7 +4,7 @@ import { isForeign } from "./foreign-position.ts";
 
 type Description = { readonly epoch: string; readonly lastSequence: number } | "unreadable";
 
-/** A history that describes itself in turn by these, the last of them again and again. */
+/** A history that describes itself with these in order, and repeats the last one. */
 function describedBy(hasCopies: boolean, ...descriptions: Description[]) {
   let asked = 0;
   const state = async () => {

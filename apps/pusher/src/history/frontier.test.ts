@@ -16,7 +16,7 @@ type Sub = Subscriber & { readonly topics: readonly string[]; readonly got: stri
 
 const subscriber = (tag: string, ...topics: string[]): Sub => ({ tag, begunAt: 0, topics, got: [] });
 
-/** A history that the test stores into, and lets entries and contents of come when it likes. */
+/** A history whose entries and contents arrive when the test releases them. */
 function world(subscribers: readonly Sub[], options: { readonly stored?: number } = {}) {
   const stored = new Map<number, Stored>();
   let state: HistoryState = { epoch: "e1", firstSequence: 1, lastSequence: options.stored ?? 0, maxPerSubject: 1_000 };
@@ -24,7 +24,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
   let end: (reason: string) => void = () => {};
   let read = 0;
   let resumed = () => {};
-  /** Resolves when entries are asked for. */
+  /** Resolves when entries are requested. */
   const isReading = new Promise<void>((resolve) => {
     resumed = resolve;
   });
@@ -87,7 +87,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
       stored.set(sequence, each);
       return each;
     },
-    /** The next so many entries come; those that were dropped do not. */
+    /** Delivers the next `count` entries, except dropped ones. */
     readOn(count: number) {
       for (let at = 0; at < count && receiver && read < state.lastSequence; at++) {
         const previous = read;
@@ -205,9 +205,9 @@ test("subscriptions that lost a publication to the history's limits are reported
   const [a, b] = [subscriber("a", "x"), subscriber("b", "y")];
   const { store, readOn, arrive, drop, missed, isReading } = world([a, b]);
   await isReading;
-  const gone = store("x");
+  const dropped = store("x");
   const next = store("y");
-  drop(gone, new Set([subjectOf("x")]));
+  drop(dropped, new Set([subjectOf("x")]));
   arrive(next);
 
   readOn(1);

@@ -135,16 +135,11 @@ export class Hub {
   }
 
   addressOf(connection: Connection): string {
-    return formatConnectionAddress({
-      workerId: this.#parts.workerId,
-      connectionId: connection.getUserData().connectionId,
-    });
+    const { connectionId } = connection.getUserData();
+    return formatConnectionAddress({ workerId: this.#parts.workerId, connectionId });
   }
 
-  /**
-   * Registers a connection, which receives publications to its own address at once. Returns its subscriptions to everyone and to
-   * its user, which it has to join.
-   */
+  /** Registers a connection. Returns its subscriptions to everyone and to its user, which it has to join. */
   open(connection: Connection): SharedSubscription[] {
     this.#fanout.flushTo(connection);
     const { connectionId, protocol, grant } = connection.getUserData();
@@ -233,7 +228,7 @@ export class Hub {
     return outcome;
   }
 
-  /** Moves an event stream to other groups when its subscriptions overlap, because its event ids must then tell copies apart. */
+  /** Moves an event stream with overlapping subscriptions to other groups, whose event ids distinguish copies. */
   #markCopies(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
     if (state.hasCopies || state.protocol !== "sse") return;
@@ -264,8 +259,8 @@ export class Hub {
   }
 
   /**
-   * Replaces the grant. Unsubscribes from the topics that the new grant does not allow, unless the application subscribed to them,
-   * and returns them. `user` is a subscription that the connection has to join, if only the new grant has a user.
+   * Replaces the grant. Unsubscribes from the topics that the new grant does not allow, unless the application subscribed
+   * to them, and returns them. `user` is a subscription that the connection has to join, if only the new grant has a user.
    */
   replaceGrant(
     connection: Connection,

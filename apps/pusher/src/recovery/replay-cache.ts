@@ -8,7 +8,7 @@ const GATHER_MS = 20;
 /** Under a stampede, readers wait this multiple of the time that a read takes, so that a fifth of the time is spent reading. */
 const GATHER_READS = 4;
 const MAX_GATHER_MS = 200;
-/** Parts that nobody read for this time are dropped. */
+/** Parts that no client read for this time are dropped. */
 const DROP_AFTER_MS = 10_000;
 /** Maximum number of publications replayed for one subscription. A client that missed more starts live. */
 const MAX_REPLAY = 10_000;
