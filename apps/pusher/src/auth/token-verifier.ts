@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { setImmediate as nextTick } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import { anonymousGrant, claimsProblem, type Grant, grantFrom, OPEN_GRANT } from "./grant.ts";
-import { SharedLists } from "./interned-lists.ts";
+import { InternedLists } from "./interned-lists.ts";
 import { KeysUnavailableError, RemoteKeys } from "./jwks.ts";
 import { isSignedBy, PUBLIC_KEY_ALGORITHMS, parseClaims, parseSignedToken, type SignedToken } from "./signed-token.ts";
 import type { TokenConfig } from "./token-settings.ts";
@@ -52,7 +52,7 @@ export function createTokenVerifier(
   }
   const algorithms = keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS;
   const check = keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now }));
-  const lists = new SharedLists();
+  const lists = new InternedLists();
   const conclude = (token: SignedToken, result: SignatureResult): TokenResult =>
     result === "signed" ? grantOf(token, { config, lists, now }) : { ok: false, reason: result };
   return {
@@ -70,18 +70,18 @@ export function createTokenVerifier(
 
 function grantOf(
   token: SignedToken,
-  { config, lists, now }: { readonly config: TokenConfig; readonly lists: SharedLists; now(): number },
+  { config, lists, now }: { readonly config: TokenConfig; readonly lists: InternedLists; now(): number },
 ): TokenResult {
   const claims = parseClaims(token);
   if (claims === undefined) return { ok: false, reason: "malformed" };
   const problem = claimsProblem(claims, config, Math.floor(now() / 1_000));
   if (problem !== undefined) return { ok: false, reason: problem };
   const grant = grantFrom(claims, config);
-  return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: shared(grant, lists) };
+  return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: interned(grant, lists) };
 }
 
-function shared({ user, topics, publish, expiresAt }: Grant, lists: SharedLists): Grant {
-  return { user, topics: lists.equalTo(topics), publish: lists.equalTo(publish), expiresAt };
+function interned({ user, topics, publish, expiresAt }: Grant, lists: InternedLists): Grant {
+  return { user, topics: lists.intern(topics), publish: lists.intern(publish), expiresAt };
 }
 
 function byKey(key: KeyObject): CheckSignature {
