@@ -14,8 +14,9 @@ import type { Log } from "@fanwire/service";
 import { type Grant, maySubscribe } from "../auth/grant.ts";
 import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
+import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
-import { Connections } from "../connections/connections.ts";
+import type { Connections } from "../connections/connections.ts";
 import { type Counters, countClosed } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
@@ -36,6 +37,8 @@ type HubParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly counters: Counters;
+  readonly protocols: readonly ClientProtocol[];
+  readonly connections: Connections<Connection>;
   readonly groups: ProtocolGroups;
   readonly history: History;
   readonly budget: MemoryBudget;
@@ -49,16 +52,18 @@ export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "t
 export class Hub {
   readonly #parts: HubParts;
   readonly #gate: Gate;
-  readonly #connections = new Connections<Connection>();
+  readonly #connections: Connections<Connection>;
   readonly #expiry: TokenExpiry;
   readonly #fanout: Fanout;
   readonly #subscriptions: SharedSubscriptions;
   readonly #incoming: IncomingPublications;
-  readonly #receipts = new Receipts(this.#connections);
+  readonly #receipts: Receipts;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
-    const { config, bus, subjects } = parts;
+    const { config, bus, subjects, connections } = parts;
+    this.#connections = connections;
+    this.#receipts = new Receipts(connections);
     this.#gate = new Gate({
       maxConnections: config.limits.connections,
       handshakesPerSecond: config.limits.handshakesPerSecond,
@@ -69,7 +74,6 @@ export class Hub {
       ...parts,
       flushMs: config.flushMs,
       maxUnsentBytes: config.limits.unsentBytes,
-      connections: this.#connections,
       receipts: this.#receipts,
     });
     this.#subscriptions = new SharedSubscriptions({
@@ -228,10 +232,10 @@ export class Hub {
     return outcome;
   }
 
-  /** Moves an event stream with overlapping subscriptions to other groups, whose event ids distinguish copies. */
+  /** Moves a connection with overlapping subscriptions to other groups, if its protocol encodes copies in another way. */
   #markCopies(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
-    if (state.hasCopies || state.protocol !== "sse") return;
+    if (state.hasCopies || state.protocol.encodings.length === 1) return;
     const others = [...membersOf(state.topics)];
     if (!others.some((other) => patternsOverlap(other, pattern))) return;
     const joined = others.flatMap((other) => this.#subscriptions.ofTopic(other) ?? []);
@@ -300,7 +304,7 @@ export class Hub {
     const { protocol, openedAt, grant, topics } = connection.getUserData();
     return {
       address: this.addressOf(connection),
-      protocol,
+      protocol: protocol.name,
       ...(grant.user !== undefined && { user: grant.user }),
       topics: [...membersOf(topics)],
       remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
@@ -343,7 +347,7 @@ export class Hub {
     this.#expiry.stop();
   }
 
-  /** Closes the subscribers that can resume, so that they learn of the gap. The raw protocol has no means for that. */
+  /** Closes the subscribers that can resume, so that they learn of the gap. */
   #endSubscribers(subscriptions: readonly SharedSubscription[]): void {
     this.#parts.counters.historyMissed += subscriptions.length;
     this.#parts.log.warn(
@@ -351,7 +355,7 @@ export class Hub {
       "missed publications are no longer stored",
     );
     for (const connection of [...this.#connections.all()]) {
-      if (connection.getUserData().protocol === "raw") continue;
+      if (!connection.getUserData().protocol.canResume) continue;
       if (subscriptions.some((subscription) => this.#isSubscribed(connection, subscription))) {
         this.end(connection, closeCodes.publicationsMissed);
       }

@@ -51,10 +51,10 @@ export class IncomingPublications {
   }
 
   #deliver(subscription: SharedSubscription, message: BusMessage, place: PlaceInHistory | undefined): void {
-    if (subscription.isAwaited) {
+    if (subscription.hasWaitingSubscribers) {
       this.#arrivals++;
       subscription.keep({ message, position: place && parsePosition(place.position), arrival: this.#arrivals });
     }
-    this.#parts.fanout.toSubscribers({ followed: subscription, message, place });
+    this.#parts.fanout.toSubscribers({ subscription, message, place });
   }
 }

@@ -6,16 +6,18 @@ import { type Log, type Readiness, type Running, VERSION } from "@fanwire/servic
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import type { Connection } from "../connections/connection.ts";
+import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
-import { openGroups } from "../fanout/subscriber-groups.ts";
+import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
-import { Commands } from "../protocols/fanwire-commands.ts";
 import { Handshakes } from "../protocols/handshake.ts";
-import { openSseProtocol } from "../protocols/sse.ts";
+import { clientProtocols } from "../protocols/list.ts";
+import { openProtocols } from "../protocols/open-protocols.ts";
+import type { ServedProtocol } from "../protocols/served-protocol.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
-import { openWebSocketProtocols } from "../protocols/websocket.ts";
 import { Recovery } from "../recovery/recovery.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
@@ -38,8 +40,9 @@ export async function startWorker(options: {
   readonly port: number;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly protocols?: readonly ServedProtocol[];
 }): Promise<Worker> {
-  const { slot, port, signal } = options;
+  const { slot, port, signal, protocols = clientProtocols } = options;
   const workerId = workerIdFrom(() => randomInt(2 ** 32) / 2 ** 32);
   const log = options.log.child({ workerId, slot });
   const config = withinOpenFilesLimit(options.config, log);
@@ -48,10 +51,23 @@ export async function startWorker(options: {
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
   const uwsApp = new UwsApp();
-  const groups = openGroups(uwsApp.app);
+  const connections = new Connections<Connection>();
+  const groups = new ProtocolGroups(protocols, uwsApp.app, connections);
   const budget = new MemoryBudget(BUFFER_BYTES);
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
-  const hub = new Hub({ config, workerId, bus, subjects, counters, groups, history, budget, log });
+  const hub = new Hub({
+    config,
+    workerId,
+    bus,
+    subjects,
+    counters,
+    protocols,
+    connections,
+    groups,
+    history,
+    budget,
+    log,
+  });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
   const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log });
@@ -63,9 +79,17 @@ export async function startWorker(options: {
     maxConnections: config.limits.connections,
     counters,
   });
-  const commands = new Commands({ bus, subjects, hub, recovery, verifier });
-  const sse = openSseProtocol(uwsApp, { config, hub, recovery, handshakes, counters });
-  openWebSocketProtocols(uwsApp, { config, workerId, hub, recovery, handshakes, commands, counters });
+  const opened = openProtocols(uwsApp, protocols, {
+    config,
+    workerId,
+    bus,
+    subjects,
+    hub,
+    recovery,
+    handshakes,
+    verifier,
+    counters,
+  });
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();
 
@@ -109,7 +133,7 @@ export async function startWorker(options: {
     clearInterval(rateTimer);
     uwsApp.closePort();
     await hub.drain(config.drainMs);
-    sse.stop();
+    opened.stop();
     recovery.stop();
     frontier.stop();
     history.stop();

@@ -6,8 +6,7 @@ import type { Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
-import { exceptedId } from "../fanout/fanout.ts";
-import { fanwireJoining, sseJoining } from "../fanout/frame-batcher.ts";
+import { exceptedId } from "../fanout/decoded-publication.ts";
 import { MAX_BEHIND_MS } from "../history/frontier.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
@@ -15,7 +14,7 @@ import { type Joining, joinToFrames } from "../wire/join-frames.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { ReplayLease } from "./replay-cache.ts";
 import { type Missed, type Replay, ReplayReader, sequenceOf } from "./replay-reader.ts";
-import { encode, ReplayTexts } from "./replay-texts.ts";
+import { ReplayTexts, toPublication } from "./replay-texts.ts";
 import { TimeSlices } from "./time-slices.ts";
 
 const RETRY_MS = 20;
@@ -259,31 +258,32 @@ export class Recovery {
   }
 
   *#frames({ request: { connection, kind }, lease }: Pending, missed: readonly Missed[]): Generator<Frame> {
-    const { connectionId, protocol } = connection.getUserData();
-    const joining = protocol === "sse" ? sseJoining : fanwireJoining;
+    const state = connection.getUserData();
+    const encoding = state.protocol.encodingOf(state);
     let texts: string[] = [];
     let length = 0;
     for (const [at, { subscription, received }] of missed.entries()) {
       const { message } = received;
-      if (exceptedId(message, this.#parts.workerId) === connectionId) continue;
+      if (exceptedId(message, this.#parts.workerId) === state.connectionId) continue;
       this.#parts.counters.deliveries++;
       this.#parts.counters.deliveredBytes += message.data.length;
-      if (protocol === "raw") {
-        yield { content: message.data, isBinary: !isUtf8(message.data) };
-        continue;
-      }
       const isLastCopy =
         received.position === undefined || sequenceOf(missed[at + 1]?.received) !== sequenceOf(received);
-      const copy = { protocol, subscription, received, isLastCopy, kind };
-      const text = lease?.isShared ? this.#texts.of(copy) : encode(copy);
+      const copy = { subscription, received, isLastCopy, kind };
+      if (encoding.frames === "single") {
+        const content = encoding.encode(toPublication(copy));
+        yield { content, isBinary: !isUtf8(content) };
+        continue;
+      }
+      const text = lease?.isShared ? this.#texts.of({ ...copy, encoding }) : encoding.encode(toPublication(copy));
       texts.push(text);
       length += text.length;
       if (length < JOINED_LENGTH) continue;
-      yield* textFrames(texts, joining);
+      yield* textFrames(texts, encoding.joining);
       texts = [];
       length = 0;
     }
-    yield* textFrames(texts, joining);
+    if (encoding.frames === "joined") yield* textFrames(texts, encoding.joining);
   }
 }
 
