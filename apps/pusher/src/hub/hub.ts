@@ -87,7 +87,10 @@ export class Hub {
       missed: (subscriptions) => this.#endSubscribers(subscriptions),
     });
     bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
-    this.#expiry = new TokenExpiry((connectionId) => this.#endExpired(connectionId));
+    this.#expiry = new TokenExpiry((connectionId) => {
+      const connection = this.#connections.get(connectionId);
+      if (connection) this.end(connection, closeCodes.tokenExpired);
+    });
   }
 
   get openConnections(): number {
@@ -290,7 +293,6 @@ export class Hub {
     return [...membersOf(own?.connectionIds)].flatMap((id) => this.#connections.get(id) ?? []);
   }
 
-  /** Returns the number of connections that receive a publication to `topic`. */
   countSubscribers(topic: string): number {
     return countSubscribers(this.#connections.all(), topic);
   }
@@ -374,10 +376,5 @@ export class Hub {
     const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
     const outcome = connectionId === undefined ? "gone" : this.#fanout.toConnection(connectionId, message);
     message.respond(JSON.stringify({ outcome }));
-  }
-
-  #endExpired(connectionId: number): void {
-    const connection = this.#connections.get(connectionId);
-    if (connection) this.end(connection, closeCodes.tokenExpired);
   }
 }
