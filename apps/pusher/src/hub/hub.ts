@@ -106,7 +106,6 @@ export class Hub {
     return this.#fanout.slowConsumers;
   }
 
-  /** Bytes buffered for slow consumers. */
   get slowConsumerBytes(): number {
     return this.#fanout.slowConsumerBytes;
   }
