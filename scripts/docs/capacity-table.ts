@@ -33,7 +33,7 @@ const columns: readonly [string, (capacity: Capacity) => string][] = [
   ["subscriptions/worker", ({ subscriptionsPerWorker }) => grouped(subscriptionsPerWorker)],
   ["NATS nodes", ({ natsNodes, natsFor }) => `${natsNodes ?? "split"} (${natsFor})`],
   ["GiB/node for interest", ({ natsBytes }) => gibibytes(natsBytes)],
-  ["s to follow again", ({ secondsToFollowAgain }) => secondsToFollowAgain.toFixed(1)],
+  ["s to resubscribe", ({ secondsToFollowAgain }) => secondsToFollowAgain.toFixed(1)],
 ];
 
 /** Returns the table as Markdown. */

@@ -12,11 +12,12 @@ const ASK_EVERY_MS = 250;
  * Returns false early when `isWanted` does.
  */
 export async function isForeign(
-  { epoch, sequence, copy }: Position,
+  position: Position,
   history: Pick<History, "state">,
   isWanted: () => boolean,
 ): Promise<boolean> {
-  const needed = copy === undefined ? sequence : sequence + 1;
+  const { epoch } = position;
+  const needed = lastSequenceOf(position);
   const until = performance.now() + TRUSTED_AFTER_MS;
   for (;;) {
     const state = await history.state();
@@ -28,4 +29,9 @@ export async function isForeign(
     if (!isWanted()) return false;
     await delay(ASK_EVERY_MS, undefined, { ref: false });
   }
+}
+
+/** Returns the sequence of the last publication of which a client at this position has received a copy. */
+export function lastSequenceOf({ sequence, copy }: Position): number {
+  return copy === undefined ? sequence : sequence + 1;
 }

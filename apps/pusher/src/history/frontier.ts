@@ -130,9 +130,9 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   /** Why durable publications are not delivered although there is a history; undefined when they are. */
   get stalled(): string | undefined {
     if (this.#epoch === undefined) return undefined;
-    if (this.#feed.downMs > STALLED_MS) return "the history of durable publications cannot be read";
+    if (this.#feed.downMs > STALLED_MS) return "history cannot be read";
     const isHeld = this.#queue.head !== undefined && performance.now() - this.#headSince > STALLED_MS;
-    return isHeld ? "a durable publication cannot be read" : undefined;
+    return isHeld ? "a durable publication cannot be fetched" : undefined;
   }
 
   /** Number of entries that wait for the content of an earlier one. */

@@ -87,7 +87,10 @@ export class Hub {
       missed: (subscriptions) => this.#endSubscribers(subscriptions),
     });
     bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
-    this.#expiry = new TokenExpiry((connectionId) => this.#endExpired(connectionId));
+    this.#expiry = new TokenExpiry((connectionId) => {
+      const connection = this.#connections.get(connectionId);
+      if (connection) this.end(connection, closeCodes.tokenExpired);
+    });
   }
 
   get openConnections(): number {
@@ -103,7 +106,6 @@ export class Hub {
     return this.#fanout.slowConsumers;
   }
 
-  /** Bytes buffered for slow consumers. */
   get slowConsumerBytes(): number {
     return this.#fanout.slowConsumerBytes;
   }
@@ -139,16 +141,11 @@ export class Hub {
   }
 
   addressOf(connection: Connection): string {
-    return formatConnectionAddress({
-      workerId: this.#parts.workerId,
-      connectionId: connection.getUserData().connectionId,
-    });
+    const { connectionId } = connection.getUserData();
+    return formatConnectionAddress({ workerId: this.#parts.workerId, connectionId });
   }
 
-  /**
-   * Registers a connection, which receives publications to its own address at once. Returns its subscriptions to everyone and to
-   * its user, which it has to join.
-   */
+  /** Registers a connection. Returns its subscriptions to everyone and to its user, which it has to join. */
   open(connection: Connection): SharedSubscription[] {
     this.#fanout.flushTo(connection);
     const { connectionId, protocol, grant } = connection.getUserData();
@@ -237,7 +234,7 @@ export class Hub {
     return outcome;
   }
 
-  /** Marks a connection whose subscriptions overlap, if its protocol encodes copies of a publication in another way. Moves it to other groups. */
+  /** Moves a connection with overlapping subscriptions to other groups, if its protocol encodes copies in another way. */
   #markCopies(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
     if (state.hasCopies || state.protocol.encodings.length === 1) return;
@@ -268,8 +265,8 @@ export class Hub {
   }
 
   /**
-   * Replaces the grant. Unsubscribes from the topics that the new grant does not allow, unless the application subscribed to them,
-   * and returns them. `user` is a subscription that the connection has to join, if only the new grant has a user.
+   * Replaces the grant. Unsubscribes from the topics that the new grant does not allow, unless the application subscribed
+   * to them, and returns them. `user` is a subscription that the connection has to join, if only the new grant has a user.
    */
   replaceGrant(
     connection: Connection,
@@ -295,7 +292,6 @@ export class Hub {
     return [...membersOf(own?.connectionIds)].flatMap((id) => this.#connections.get(id) ?? []);
   }
 
-  /** Returns the number of connections that receive a publication to `topic`. */
   countSubscribers(topic: string): number {
     return countSubscribers(this.#connections.all(), topic);
   }
@@ -379,10 +375,5 @@ export class Hub {
     const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
     const outcome = connectionId === undefined ? "gone" : this.#fanout.toConnection(connectionId, message);
     message.respond(JSON.stringify({ outcome }));
-  }
-
-  #endExpired(connectionId: number): void {
-    const connection = this.#connections.get(connectionId);
-    if (connection) this.end(connection, closeCodes.tokenExpired);
   }
 }

@@ -1,8 +1,8 @@
 import type { Account } from "../connections/memory-budget.ts";
 
 /**
- * What one subscription received while connections wait for their replays. All of them share one list, and each remembers the
- * index at which it began. The list exists only while a connection waits, and is evicted when memory is short.
+ * The messages that one subscription received while connections wait for their replays. All readers share one list, and each
+ * remembers the index at which it began. The list exists only while a connection waits, and is evicted when memory is short.
  */
 export class Backlog<Entry> {
   readonly #open: (evict: () => void) => Account;

@@ -28,12 +28,12 @@ export type Worker = Running & {
   readiness(): Readiness;
 };
 
-/** Of replays, backlogs and waiting content, all together. */
+/** Maximum bytes of replays, backlogs and waiting content together. */
 const BUFFER_BYTES = 134_217_728;
 const RATE_SAMPLE_MS = 2_000;
 const RATE_SAMPLES = 6;
 
-/** One worker: connects to NATS, then opens the edge. `slot` tells the workers of one supervisor apart. */
+/** Starts a worker: connects to NATS, then opens the port. `slot` identifies it among the workers of one supervisor. */
 export async function startWorker(options: {
   readonly config: PusherConfig;
   readonly slot: number;
@@ -90,7 +90,7 @@ export async function startWorker(options: {
     verifier,
     counters,
   });
-  // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
+  // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();
 
   const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
@@ -129,7 +129,7 @@ export async function startWorker(options: {
   log.info({ host: config.host, port }, "worker listening");
 
   const stop = async () => {
-    log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "draining");
+    log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "worker draining");
     clearInterval(rateTimer);
     uwsApp.closePort();
     await hub.drain(config.drainMs);

@@ -67,8 +67,8 @@ type Pending = {
   readonly sentUpTo: Map<SharedSubscription, number>;
   /** Without a replay, the connection receives what was stored after this position. */
   startsAfter: Position | undefined;
-  /** Undefined for a client that does not resume: it has no replay. */
-  readonly lease: ReplayLease | undefined;
+  /** Undefined for a client that does not resume, because it has no replay. */
+  lease: ReplayLease | undefined;
 };
 
 /**
@@ -111,7 +111,7 @@ export class Recovery {
   }
 
   async #startLater(request: RecoveryRequest): Promise<void> {
-    const { connection, subscriptions, onOutcome } = request;
+    const { connection, subscriptions, since, onOutcome } = request;
     const { hub, bus } = this.#parts;
     const { connectionId } = connection.getUserData();
     const pending = this.#addPending(request);
@@ -122,7 +122,7 @@ export class Recovery {
       // The client must not receive what was stored before it subscribed.
       if (hub.frontier.mayBeBehind) await delay(MAX_BEHIND_MS);
       pending.startsAfter = hub.frontier.position;
-      const replay = await this.#replayFor(pending);
+      const replay = since === undefined ? undefined : await this.#replayFor(pending, since);
       if (hub.connection(connectionId) !== connection) return;
 
       // Nothing that was stored during a failed read is sent, because the client starts live after it.
@@ -139,12 +139,12 @@ export class Recovery {
   }
 
   #addPending(request: RecoveryRequest): Pending {
-    const { connection, subscriptions, since } = request;
+    const { connection, subscriptions } = request;
     const pending: Pending = {
       request,
       sentUpTo: new Map(),
       startsAfter: this.#parts.hub.frontier.position,
-      lease: since === undefined ? undefined : new ReplayLease(),
+      lease: undefined,
     };
     for (const subscription of subscriptions) pending.sentUpTo.set(subscription, subscription.backlog.addReader());
     const all = this.#pending.get(connection);
@@ -167,16 +167,19 @@ export class Recovery {
     for (const pending of this.#pending.get(connection) ?? []) pending.sentUpTo.delete(subscription);
   }
 
-  /** Returns what the client missed, or why that cannot be proven; undefined if it does not resume. */
-  async #replayFor({ request, sentUpTo, lease }: Pending): Promise<Replay | NotRecovered | undefined> {
+  /** Returns what the client missed, or why that cannot be proven. */
+  async #replayFor(pending: Pending, text: string): Promise<Replay | NotRecovered> {
     const { hub, counters } = this.#parts;
-    const { connection, since: text } = request;
-    if (text === undefined || lease === undefined) return undefined;
+    const { connection } = pending.request;
     const { connectionId } = connection.getUserData();
+    const lease = new ReplayLease();
+    pending.lease = lease;
     const since = parsePosition(text);
     const isWanted = () => hub.connection(connectionId) === connection;
     const replay =
-      since === undefined ? "malformed" : await this.#reader.read({ subscriptions: sentUpTo, since, lease, isWanted });
+      since === undefined
+        ? "malformed"
+        : await this.#reader.read({ subscriptions: pending.sentUpTo, since, lease, isWanted });
     // A client that has disconnected was not refused.
     if (!isWanted()) return replay;
     counters.resumed[typeof replay === "string" ? replay : "recovered"]++;
@@ -266,13 +269,13 @@ export class Recovery {
       this.#parts.counters.deliveredBytes += message.data.length;
       const isLastCopy =
         received.position === undefined || sequenceOf(missed[at + 1]?.received) !== sequenceOf(received);
-      const wanted = { subscription, received, isLastCopy, kind };
+      const copy = { subscription, received, isLastCopy, kind };
       if (encoding.frames === "single") {
-        const content = encoding.encode(toPublication(wanted));
+        const content = encoding.encode(toPublication(copy));
         yield { content, isBinary: !isUtf8(content) };
         continue;
       }
-      const text = lease?.isShared ? this.#texts.of({ ...wanted, encoding }) : encoding.encode(toPublication(wanted));
+      const text = lease?.isShared ? this.#texts.of({ ...copy, encoding }) : encoding.encode(toPublication(copy));
       texts.push(text);
       length += text.length;
       if (length < JOINED_LENGTH) continue;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Bus, countSubjects, type History, type StoredPublication } from "@fanwire/bus";
 import type { NotRecovered, Position, Subjects } from "@fanwire/protocol";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
-import { isForeign } from "../history/foreign-position.ts";
+import { isForeign, lastSequenceOf } from "../history/foreign-position.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
 import { ReplayCache, type ReplayFailure, type ReplayLease } from "./replay-cache.ts";
@@ -64,7 +64,7 @@ export class ReplayReader {
     const { since } = request;
     const deadline = performance.now() + GIVE_UP_MS;
     const isWanted = () => performance.now() < deadline && request.isWanted();
-    const needed = since.copy === undefined ? since.sequence : since.sequence + 1;
+    const needed = lastSequenceOf(since);
     while (isWanted()) {
       const { position } = hub.frontier;
       if (position?.epoch !== since.epoch || position.sequence < needed) {
@@ -157,5 +157,5 @@ export function sequenceOf(received: Received | undefined): number {
 
 /** Whether a client that resumes from `since` has this copy of a publication already. */
 function hasCopy(since: Position, received: Received, { tag }: SharedSubscription): boolean {
-  return since.copy !== undefined && sequenceOf(received) === since.sequence + 1 && tag <= since.copy;
+  return since.copy !== undefined && sequenceOf(received) === lastSequenceOf(since) && tag <= since.copy;
 }

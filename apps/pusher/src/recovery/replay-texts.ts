@@ -4,18 +4,23 @@ import { DecodedPublication } from "../fanout/decoded-publication.ts";
 import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
 import type { Publication } from "../wire/publication.ts";
 
-/** One copy of a publication as one client needs it. */
-export type Wanted<Format extends Encoding = Encoding> = {
+/** One copy of a publication, with everything that its text depends on. */
+export type CopyToEncode<Format extends Encoding = Encoding> = {
   readonly encoding: Format;
   readonly subscription: SharedSubscription;
   readonly received: Received;
   readonly isLastCopy: boolean;
-  /** Whether the whole connection catches up, or one subscription, which has a position of its own. */
+  /** Whether the whole connection recovers, or one subscription, which has a position of its own. */
   readonly kind: "connection" | "subscription";
 };
 
 /** Returns a publication with the positions that a connection needs while it catches up. */
-export function toPublication({ subscription, received, isLastCopy, kind }: Omit<Wanted, "encoding">): Publication {
+export function toPublication({
+  subscription,
+  received,
+  isLastCopy,
+  kind,
+}: Omit<CopyToEncode, "encoding">): Publication {
   const { message, position, arrival } = received;
   const plain = position && formatPosition(position);
   if (kind === "subscription") {
@@ -35,8 +40,8 @@ type Texts = WeakMap<Received, string>;
 export class ReplayTexts {
   readonly #texts = new WeakMap<JoinedFrames, WeakMap<SharedSubscription, Map<string, Texts>>>();
 
-  of(wanted: Wanted<JoinedFrames>): string {
-    const { encoding, subscription, received, isLastCopy, kind } = wanted;
+  of(copy: CopyToEncode<JoinedFrames>): string {
+    const { encoding, subscription, received, isLastCopy, kind } = copy;
     const bySubscription = this.#texts.get(encoding) ?? new WeakMap<SharedSubscription, Map<string, Texts>>();
     this.#texts.set(encoding, bySubscription);
     const byKind = bySubscription.get(subscription) ?? new Map<string, Texts>();
@@ -44,7 +49,7 @@ export class ReplayTexts {
     const key = `${isLastCopy} ${kind}`;
     const texts: Texts = byKind.get(key) ?? new WeakMap();
     byKind.set(key, texts);
-    const text = texts.get(received) ?? encoding.encode(toPublication(wanted));
+    const text = texts.get(received) ?? encoding.encode(toPublication(copy));
     texts.set(received, text);
     return text;
   }
