@@ -135,7 +135,7 @@ test("control requests that make no sense are answered with an error, and a stra
     const reply = await bus.request(subjects.worker(witness.workerId), Buffer.from(body, "latin1"), {
       timeoutMs: 2_000,
     });
-    expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"error":"not a control request"}');
+    expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"error":"invalid control request"}');
   }
   const odd = `fanwire.live.connection.${witness.workerId}.x1`;
   const reply = await bus.request(odd, Buffer.from("?"), { timeoutMs: 2_000 });

@@ -36,7 +36,7 @@ export async function startPusher({ nats, env }: ServiceOptions): Promise<TestPu
     ...env,
   });
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "admin port open")}`;
-  const edge = env?.PUSHER_WORKERS === "1" ? "worker listening" : "all workers listen";
+  const edge = env?.PUSHER_WORKERS === "1" ? "worker listening" : "all workers listening";
   const url = `ws://127.0.0.1:${await loggedPort(service, edge)}/`;
   await untilReady(adminUrl);
   return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };

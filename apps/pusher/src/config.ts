@@ -6,17 +6,19 @@ import { originProblem } from "./connections/allowed-origins.ts";
 
 export const pusherSettings = {
   ...sharedSettings,
-  PUSHER_HOST: setting.host("0.0.0.0").describe("Address the hub listens on; `::` for IPv6 and IPv4."),
-  PUSHER_PORT: setting.port(4236).describe("Port of the hub: WebSocket."),
+  PUSHER_HOST: setting.host("0.0.0.0").describe("Listen address of the pusher; `::` for IPv6 and IPv4."),
+  PUSHER_PORT: setting.port(4236).describe("Port of the pusher for clients: WebSocket and SSE."),
   PUSHER_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
   PUSHER_ADMIN_PORT: setting.port(9236).describe("Port of /healthz, /readyz and /metrics."),
   PUSHER_WORKERS: setting
     .text("auto")
     .refine((text) => /^(auto|[1-9][0-9]{0,2})$/.test(text), "must be auto or a number from 1 to 999")
-    .describe("Worker processes sharing the port; auto: one for each core; 1: no supervisor."),
+    .describe("Worker processes that share the port; auto: one per core; 1: no supervisor."),
   PUSHER_GREETING: setting
     .text("workerID:{worker} connectionID:{connection} подключено\\n")
-    .describe("First text frame of a raw connection; {worker} and {connection} are filled in; empty: none."),
+    .describe(
+      "First text frame of a raw connection, with {worker} and {connection} replaced by their ids; empty: none.",
+    ),
   PUSHER_ALLOWED_ORIGINS: setting
     .list("*")
     .superRefine((entries, context) => {
@@ -24,44 +26,48 @@ export const pusherSettings = {
       if (problems.length > 0) context.addIssue({ code: "custom", message: problems.join("; ") });
     })
     .describe(
-      "Origins browsers may connect from, comma-separated: `https://app.example`, `https://*.example`, or `*` for any. Requests without an Origin are not from browsers and always pass.",
+      "Origins from which browsers may connect, comma-separated: `https://app.example`, `https://*.example`, or `*` for any. Requests without an Origin are always allowed, because they are not from browsers.",
     ),
   PUSHER_MAX_CONNECTIONS: setting
     .integer({ min: 1, max: 1_000_000, default: 50_000 })
-    .describe("Connections a worker carries; more are refused with 503. Lowered to what the open-files limit allows."),
+    .describe(
+      "Maximum connections per worker; above this, new ones are refused with 503. Lowered to fit the open-files limit.",
+    ),
   PUSHER_HANDSHAKES_PER_SECOND: setting
     .integer({ min: 0, max: 1_000_000, default: 5_000 })
-    .describe("New connections a worker accepts in a second; more are refused with 503 and Retry-After; 0: no limit."),
+    .describe(
+      "Maximum new connections per worker and second; above this, they are refused with 503 and Retry-After. 0: no limit.",
+    ),
   PUSHER_MAX_TOPICS: setting
     .integer({ min: 1, max: 100_000, default: 128 })
-    .describe("Topics and patterns one connection may follow."),
+    .describe("Maximum topics and patterns per connection."),
   PUSHER_MAX_INBOUND_BYTES: setting
     .integer({ min: 125, max: 16_777_216, default: 65_536 })
-    .describe("Largest message a client may send; a larger one ends its connection (1006)."),
+    .describe("Maximum bytes of a message from a client; a larger one closes the connection (1006)."),
   PUSHER_MAX_INBOUND_PER_SECOND: setting
     .integer({ min: 1, max: 1_000_000, default: 100 })
-    .describe("Messages and pings a client may send in a second; more end its connection (4429)."),
+    .describe("Maximum messages and pings from a client per second; above this, its connection is closed (4429)."),
   PUSHER_MAX_HEADER_BYTES: setting
     .integer({ min: 4_096, max: 65_536, default: 16_384 })
     .describe(
-      "Largest head of a request that comes in several TCP segments, as heads with cookies or tokens do; a larger one is answered 431.",
+      "Maximum bytes of a request head that arrives in several TCP segments, as with cookies or tokens; a larger one is refused with 431.",
     ),
   PUSHER_MAX_UNSENT_BYTES: setting
     .integer({ min: 1_024, max: 1_073_741_824, default: 1_048_576 })
     .describe(
-      "Bytes kept for a connection that reads slowly; more end it (1006): it cannot read a close frame either.",
+      "Maximum unsent bytes per connection; above this, it is dropped without a close frame (1006), because the client is not reading.",
     ),
   PUSHER_IDLE_SECONDS: setting
     .integer({ min: 8, max: 960, default: 120 })
-    .describe("A connection from which nothing comes for so long, pings unanswered, is ended."),
+    .describe("Connections are closed when the client has sent nothing, not even a pong, for this time."),
   PUSHER_FLUSH_MS: setting
     .integer({ min: 0, max: 1_000, default: 0 })
     .describe(
-      "Publications are gathered for so long and written together: less CPU for more latency; 0: each leaves as it comes.",
+      "Milliseconds for which publications are batched before they are written: less CPU, more latency. 0: written at once.",
     ),
   PUSHER_DRAIN_SECONDS: setting
     .integer({ min: 0, max: 3_600, default: 10 })
-    .describe("Time over which a stopping worker closes its connections (1012), spread evenly."),
+    .describe("Time over which a stopping worker closes its connections (1012), evenly spread."),
   ...tokenSettings,
 };
 
@@ -87,11 +93,10 @@ type Limits = {
   readonly connections: number;
   /** 0: no limit. */
   readonly handshakesPerSecond: number;
-  /** Of one connection. */
+  /** Topics and patterns of one connection. */
   readonly topics: number;
   readonly inboundBytes: number;
   readonly inboundPerSecond: number;
-  /** Of the head of a request. */
   readonly headerBytes: number;
   readonly unsentBytes: number;
 };
@@ -108,7 +113,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     adminHost: values.PUSHER_ADMIN_HOST,
     adminPort: values.PUSHER_ADMIN_PORT,
     workers: values.PUSHER_WORKERS === "auto" ? availableParallelism() : Number(values.PUSHER_WORKERS),
-    // A line feed is hard to write in most env files: the two characters \n stand for it.
+    // Most env files cannot hold a line feed, so that the two characters \n stand for it.
     greeting: values.PUSHER_GREETING.replaceAll("\\n", "\n"),
     allowedOrigins: values.PUSHER_ALLOWED_ORIGINS,
     tokens: tokenConfigFrom(values),

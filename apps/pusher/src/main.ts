@@ -5,14 +5,14 @@ import { uwsProblem } from "./process/native-module.ts";
 await runService(
   {
     name: "pusher",
-    summary: "the hub: holds the browsers' connections and delivers publications to them.",
+    summary: "holds the clients' connections and delivers publications to them.",
     settings: pusherSettings,
     readConfig,
     createLog: (config) => createLog("pusher", config.logLevel),
     warnings: configWarnings,
-    // A static import would load uWebSockets.js first, and end with a stack trace where it does not load.
+    // With a static import, a failure to load uWebSockets.js would end the process with a stack trace.
     start: async (config, log, signal) => {
-      // uWebSockets.js takes it from the environment, and so do the worker processes, which inherit it.
+      // uWebSockets.js reads this variable, and worker processes inherit it.
       process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(config.limits.headerBytes);
       const { startPusher } = await import("./process/pusher.ts").catch((cause: unknown) => {
         const problem = uwsProblem(cause);

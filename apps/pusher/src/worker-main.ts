@@ -3,16 +3,16 @@ import { readConfig } from "./config.ts";
 import { startWorker, type Worker } from "./process/worker.ts";
 import { type FromWorker, HEARTBEAT_MS, type ToWorker } from "./process/worker-messages.ts";
 
-/** Entry of a worker process. Its supervisor forks it, starts it with a message and stops it with another. */
+/** Entry of a worker process. The supervisor forks it, and starts and stops it with messages. */
 const config = readConfig(process.env);
 const log = createLog("pusher", config.logLevel);
-const stopAsked = new AbortController();
+const stopRequested = new AbortController();
 let starting: Promise<Worker> | undefined;
 
 const send = (message: FromWorker) => process.send?.(message);
 
 const start = async (slot: number, port: number) => {
-  starting = startWorker({ config, slot, port, log, signal: stopAsked.signal });
+  starting = startWorker({ config, slot, port, log, signal: stopRequested.signal });
   const worker = await starting;
   send({ type: "listening" });
   setInterval(() => send({ type: "heartbeat", readiness: worker.readiness() }), HEARTBEAT_MS);
@@ -24,14 +24,14 @@ const reportMetrics = async (requestId: number) => {
 };
 
 const stop = async () => {
-  stopAsked.abort();
+  stopRequested.abort();
   const worker = await starting?.catch(() => undefined);
   await worker?.stop();
   process.exit(0);
 };
 
 const fail = (error: unknown) => {
-  if (stopAsked.signal.aborted) return;
+  if (stopRequested.signal.aborted) return;
   log.fatal({ err: error }, "worker failed");
   process.exit(1);
 };
@@ -49,7 +49,7 @@ process.on("message", (message: ToWorker) => {
 process.on("unhandledRejection", fail);
 process.on("uncaughtException", fail);
 process.on("SIGTERM", () => void stop().catch(fail));
-// Ctrl-C reaches the whole process group; the supervisor decides what it means.
+// Ctrl-C reaches the whole process group, but only the supervisor handles it.
 process.on("SIGINT", () => {});
-// Without its supervisor nobody would restart or stop this process, and it would hold the port.
+// Without its supervisor, this process would hold the port until an operator killed it.
 process.on("disconnect", () => process.exit(1));

@@ -106,7 +106,7 @@ export type WorkerDescription = z.infer<typeof workerDescription>;
 /** One connection, as `GET /v1/connections/{address}` shows it. */
 export const connectionDescription = z.object({
   address: z.string(),
-  protocol: z.enum(["raw", "fanwire.v1", "sse"]),
+  protocol: z.string().describe("Name of the client protocol: `raw`, `fanwire.v1` or `sse`."),
   /** The user's id in the application, from the token. */
   user: z.string().optional(),
   /** Topics and patterns to which it is subscribed. */

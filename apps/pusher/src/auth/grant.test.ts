@@ -23,7 +23,7 @@ const topic = fc
   .map((tokens) => tokens.join("."))
   .filter(isTopic);
 
-/** Topics that decide what covers a pattern: its wildcards filled with a token nobody names, > with one to six of them. */
+/** Returns topics that decide what covers a pattern: its wildcards filled with an unused token, > with one to six of them. */
 function witnesses(of: string): string[] {
   const filled = of.split(".").map((token) => (token === "*" ? "unnamed" : token));
   if (filled.at(-1) !== ">") return [filled.join(".")];
@@ -48,7 +48,7 @@ test("a pattern that is covered matches no topic beyond the one that covers it",
   );
 });
 
-test("a pattern is covered exactly when all it can match is matched", () => {
+test("a pattern is covered exactly when every topic it matches is covered", () => {
   fc.assert(
     fc.property(pattern, pattern, (allowed, wanted) => {
       const isCovered = witnesses(wanted).every((name) => matchesTopic(allowed, name));
@@ -58,7 +58,7 @@ test("a pattern is covered exactly when all it can match is matched", () => {
   );
 });
 
-test("a topic is covered by what matches it", () => {
+test("a topic is covered by patterns that match it", () => {
   fc.assert(
     fc.property(pattern, topic, (allowed, name) => {
       expect(coversPattern(allowed, name)).toBe(matchesTopic(allowed, name));
@@ -80,15 +80,15 @@ test("a topic is split once, however many patterns a token allows", () => {
   expect(tookApart).toBe(2);
 });
 
-test("a wildcard covers what it matches and nothing wider", () => {
-  const follows = (allowed: string, wanted: string) => maySubscribe({ ...OPEN_GRANT, topics: [allowed] }, wanted);
+test("a wildcard covers nothing wider than its matches", () => {
+  const isAllowed = (allowed: string, wanted: string) => maySubscribe({ ...OPEN_GRANT, topics: [allowed] }, wanted);
 
-  for (const wanted of ["a.b", "a.*"]) expect(follows("a.*", wanted), wanted).toBe(true);
-  for (const wanted of ["a.>", "a", "a.b.c", "*.b", ">", "*.*"]) expect(follows("a.*", wanted), wanted).toBe(false);
-  for (const wanted of ["a.b", "a.>", "a.*.>", "a.b.c"]) expect(follows("a.>", wanted), wanted).toBe(true);
-  for (const wanted of ["a", ">", "*.>", "ab.c"]) expect(follows("a.>", wanted), wanted).toBe(false);
-  expect(follows("*.>", ">")).toBe(false);
-  expect(follows("a*", "ab")).toBe(false);
+  for (const wanted of ["a.b", "a.*"]) expect(isAllowed("a.*", wanted), wanted).toBe(true);
+  for (const wanted of ["a.>", "a", "a.b.c", "*.b", ">", "*.*"]) expect(isAllowed("a.*", wanted), wanted).toBe(false);
+  for (const wanted of ["a.b", "a.>", "a.*.>", "a.b.c"]) expect(isAllowed("a.>", wanted), wanted).toBe(true);
+  for (const wanted of ["a", ">", "*.>", "ab.c"]) expect(isAllowed("a.>", wanted), wanted).toBe(false);
+  expect(isAllowed("*.>", ">")).toBe(false);
+  expect(isAllowed("a*", "ab")).toBe(false);
 });
 
 test("two allowed patterns are not combined into a wider one", () => {
@@ -98,14 +98,14 @@ test("two allowed patterns are not combined into a wider one", () => {
   expect(maySubscribe({ ...grant, topics: [] }, "a")).toBe(false);
 });
 
-test("without keys every topic may be subscribed to, and publishing is forbidden", () => {
+test("without keys, clients may subscribe to every topic, and may not publish", () => {
   fc.assert(fc.property(pattern, (wanted) => maySubscribe(OPEN_GRANT, wanted)));
 
   expect(OPEN_GRANT.user).toBeUndefined();
   expect(mayPublish(OPEN_GRANT, "a")).toBe(false);
 });
 
-test("without a token only public topics may be subscribed to", () => {
+test("without a token, clients may subscribe to public topics only", () => {
   const grant = anonymousGrant(["news.>"]);
 
   expect(grant).toEqual({ user: undefined, topics: ["news.>"], publish: [], expiresAt: undefined });
@@ -127,7 +127,7 @@ test("claims become a grant that includes the public topics and ends with the le
   expect(grant && maySubscribe(grant, "chat.1")).toBe(false);
 });
 
-test("expiresAt is a whole number of milliseconds, however late", () => {
+test("expiresAt is a whole number of milliseconds, even for the far future", () => {
   const endOf = (exp: number) => grantFrom({ exp }, options)?.expiresAt;
 
   expect(endOf(1_000.0005)).toBe(1_005_001);

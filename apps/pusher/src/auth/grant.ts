@@ -18,10 +18,10 @@ export type Grant = {
 /** The JSON object that a token holds. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** Most patterns that the `topics` and `publish` claims of one token may hold together. */
+/** Maximum number of patterns in the `topics` and `publish` claims of one token together. */
 export const MAX_CLAIMED_PATTERNS = 1_000;
 
-/** The grant while authentication is off: every topic may be subscribed to; there are no users, and clients may not publish. */
+/** The grant while authentication is off: clients may subscribe to every topic, may not publish, and have no user. */
 export const OPEN_GRANT: Grant = { user: undefined, topics: [">"], publish: [], expiresAt: undefined };
 
 /** Shared, because every connection keeps its grant until it closes. */
@@ -34,7 +34,7 @@ export function anonymousGrant(publicTopics: readonly string[]): Grant {
 
 /**
  * Returns what the claims of a verified token allow, or `undefined` if one of them is malformed. A partly malformed token is
- * refused as a whole, because nobody would notice the missing rights. Absent claims allow nothing; without `exp` it never expires.
+ * refused as a whole, because its missing rights would go unnoticed. Absent claims allow nothing. Without `exp` it never expires.
  */
 export function grantFrom(
   claims: Claims,
@@ -54,7 +54,7 @@ export function grantFrom(
   };
 }
 
-/** What the registered claims of a token are compared with. */
+/** Required values of a token's registered claims. */
 export type ClaimsExpectation = {
   readonly audience: string | undefined;
   readonly issuer: string | undefined;
@@ -62,8 +62,8 @@ export type ClaimsExpectation = {
 };
 
 /**
- * Why the registered claims of a verified token do not hold now, or `undefined`. A time that is not a number is refused,
- * because ignoring it would turn a token with a typing mistake into one without end.
+ * Returns why the registered claims of a verified token do not hold now, or `undefined`. A time that is not a number is refused,
+ * because a token with a typing mistake would never expire if the claim were ignored.
  */
 export function claimsProblem(
   claims: Claims,
@@ -98,7 +98,7 @@ function isPatternList(value: unknown): value is string[] {
   );
 }
 
-/** Whether a valid topic or pattern may be subscribed to: one allowed pattern must cover all of it. */
+/** Returns whether a client may subscribe to a valid topic or pattern. One allowed pattern must cover all of it. */
 export function maySubscribe(grant: Grant, pattern: string): boolean {
   const wanted = new Wanted(pattern);
   return grant.topics.some((allowed) => wanted.isCoveredBy(allowed));
@@ -110,7 +110,7 @@ export function mayPublish(grant: Grant, topic: string): boolean {
   return grant.publish.some((allowed) => wanted.isCoveredBy(allowed));
 }
 
-/** Whether `allowed` matches every topic that `wanted` matches. */
+/** Returns whether `allowed` matches every topic that `wanted` matches. */
 export function coversPattern(allowed: string, wanted: string): boolean {
   return new Wanted(wanted).isCoveredBy(allowed);
 }
@@ -130,7 +130,7 @@ class Wanted {
     const allowedTokens = allowed.split(".");
     const last = allowedTokens.length - 1;
     const isOpen = allowedTokens[last] === ">";
-    // A final > of the request counts as one token, because it matches at least one.
+    // A final > in the request counts as one token, because it matches one or more.
     if (isOpen ? this.#tokens.length <= last : this.#tokens.length !== allowedTokens.length) return false;
     const head = isOpen ? allowedTokens.slice(0, last) : allowedTokens;
     return head.every((token, at) => coversToken(token, this.#tokens[at]));

@@ -1,22 +1,22 @@
 import { expect, test } from "vitest";
-import { SharedLists } from "./interned-lists.ts";
+import { InternedLists } from "./interned-lists.ts";
 
 test("equal lists become one object", () => {
-  const lists = new SharedLists();
-  const first = lists.equalTo(["a", "b"]);
+  const lists = new InternedLists();
+  const first = lists.intern(["a", "b"]);
 
-  expect(lists.equalTo(["a", "b"])).toBe(first);
-  expect(lists.equalTo(["a,b"])).toEqual(["a,b"]);
-  expect(lists.equalTo(["b", "a"])).toEqual(["b", "a"]);
-  expect(lists.equalTo([])).toEqual([]);
+  expect(lists.intern(["a", "b"])).toBe(first);
+  expect(lists.intern(["a,b"])).toEqual(["a,b"]);
+  expect(lists.intern(["b", "a"])).toEqual(["b", "a"]);
+  expect(lists.intern([])).toEqual([]);
 });
 
-test("long lists are not kept, and the number of lists is bounded", () => {
-  const lists = new SharedLists();
+test("long lists are not interned, and the number of lists is bounded", () => {
+  const lists = new InternedLists();
   const long = () => Array.from({ length: 100 }, (_, at) => `topic-${at}`);
-  const first = lists.equalTo(["a"]);
+  const first = lists.intern(["a"]);
 
-  expect(lists.equalTo(long())).not.toBe(lists.equalTo(long()));
-  for (let at = 0; at < 1_000; at++) lists.equalTo([`topic-${at}`]);
-  expect(lists.equalTo(["a"])).not.toBe(first);
+  expect(lists.intern(long())).not.toBe(lists.intern(long()));
+  for (let at = 0; at < 1_000; at++) lists.intern([`topic-${at}`]);
+  expect(lists.intern(["a"])).not.toBe(first);
 });

@@ -156,14 +156,14 @@ test("JWKS: a withdrawn key is rejected after the next refresh", async () => {
 });
 
 test("JWKS: an issuer that is down at start is retried later", async () => {
-  const gone = await startIssuer();
-  await gone.stop();
+  const stopped = await startIssuer();
+  await stopped.stop();
   const key = pair("a");
   const clock = { ms: Date.now() };
-  const verifier = verifierOf(gone.url, clock);
+  const verifier = verifierOf(stopped.url, clock);
 
   expect(await outcome(verifier, key)).toBe("keys-unavailable");
-  const back = await startIssuer(Number(gone.url.port));
+  const back = await startIssuer(Number(stopped.url.port));
   back.keys = [jwk(key)];
   expect(await outcome(verifier, key)).toBe("keys-unavailable");
   expect(back.fetches).toBe(0);

@@ -6,18 +6,18 @@ import { algorithmsFor, type SignedToken } from "./signed-token.ts";
 const FETCH_TIMEOUT_MS = 5_000;
 /** Maximum size of the response. Key sets have a few kilobytes; an endless response must not fill the memory. */
 const MAX_SET_BYTES = 262_144;
-/** Minimum time between fetches for tokens that no key fits: anybody can invent tokens. */
+/** Minimum time between fetches for tokens without a matching key, because anybody can invent tokens. */
 const COOLDOWN_MS = 30_000;
-/** Maximum remembered tokens that were told to retry during the cooldown; the others have to retry once more. */
+/** Maximum number of remembered tokens to be retried after the cooldown. The others have to retry once more. */
 const MAX_WAITING = 10_000;
 /** Minimum time between a failed fetch and the next. */
 const RETRY_AFTER_MS = 5_000;
-/** Keys older than this are refreshed in the background and stay in use meanwhile: one may have been withdrawn. */
+/** Keys older than this are refreshed in the background, because one may have been withdrawn. They stay in use meanwhile. */
 const REFRESH_AFTER_MS = 600_000;
 /** Keys are not used after this time without a successful fetch. */
 const MAX_AGE_MS = 86_400_000;
 
-/** The keys are needed but unavailable; the token may be valid. */
+/** Thrown when the keys are needed but unavailable. The token may be valid. */
 export class KeysUnavailableError extends Error {
   override name = "KeysUnavailableError";
 }
@@ -32,10 +32,10 @@ export class RemoteKeys {
   readonly #log: Log;
   readonly #now: () => number;
   #loadedAt = Number.NEGATIVE_INFINITY;
-  /** Keys by the algorithm and id that tokens named, since the last load. Bounded by the set: only names that fit a key are kept. */
+  /** Keys by the algorithm and id that tokens named since the last load. The key set bounds it, as only existing keys are stored. */
   #known = new Map<string, readonly KeyObject[]>();
   #hasReportedUnusable = false;
-  /** Marks of the tokens that were told to retry since the last load, and before it. */
+  /** Marks of the tokens that have to be retried, from the time since the last load and from before it. */
   #waiting = new Set<string>();
   #hopeless: ReadonlySet<string> = new Set();
   #failedAt = Number.NEGATIVE_INFINITY;
@@ -43,7 +43,7 @@ export class RemoteKeys {
   /** `now` in milliseconds. */
   constructor(options: { readonly url: URL; readonly log: Log; readonly now: () => number }) {
     const { url, log, now } = options;
-    // This class decides when to fetch: jose would neither spare a failing URL nor keep the keys meanwhile.
+    // This class decides when to fetch, because jose neither waits after a failure nor keeps the keys meanwhile.
     const never = { cooldownDuration: Number.POSITIVE_INFINITY, cacheMaxAge: Number.POSITIVE_INFINITY };
     this.#set = createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS, [customFetch]: fetchBounded, ...never });
     this.#host = url.host;
@@ -57,7 +57,7 @@ export class RemoteKeys {
     return this.#loadedAt;
   }
 
-  /** Returns the keys that fit a token, if they can be had without waiting. */
+  /** Returns the keys that fit a token if they are known already. */
   knownFor(token: TokenName): readonly KeyObject[] | undefined {
     const ageMs = this.#now() - this.#loadedAt;
     if (ageMs >= MAX_AGE_MS) return undefined;
@@ -65,12 +65,12 @@ export class RemoteKeys {
     return this.#known.get(nameOf(token));
   }
 
-  /** Returns the keys that fit a token; more than one if it names none. @throws KeysUnavailableError, or errors about the keys. */
+  /** Returns the keys that fit a token; several if it names none. @throws KeysUnavailableError, or errors about the keys. */
   async keysFor(token: TokenName): Promise<readonly KeyObject[]> {
     const ageMs = this.#now() - this.#loadedAt;
     if (ageMs >= MAX_AGE_MS) await this.#load();
     else if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
-    // A load replaces the map, so keys of the set before it cannot get into the new one.
+    // A load replaces the map, so that keys of the previous set cannot get into the new one.
     const known = this.#known;
     const keys = await this.#fitting(token);
     if (keys.length > 0) known.set(nameOf(token), keys);
@@ -91,7 +91,7 @@ export class RemoteKeys {
     }
   }
 
-  /** Logs a key of the set that cannot be used, once for each load: anybody can send tokens that name it. */
+  /** Logs an unusable key of the set. Does so once per load, because anybody can send tokens that name it. */
   reportUnusable(error: unknown): void {
     if (this.#hasReportedUnusable) return;
     this.#hasReportedUnusable = true;
@@ -99,7 +99,7 @@ export class RemoteKeys {
   }
 
   /**
-   * Loads the set again, unless it was loaded after `triedAt`: no key of that time fits the token, but its key may be newer.
+   * Loads the set again, unless it was loaded after `triedAt`. At that time no key fitted the token, but its key may be newer.
    * @throws KeysUnavailableError during the cooldown, or if the fetch fails.
    */
   async renew(token: string, triedAt: number): Promise<void> {
@@ -122,7 +122,7 @@ export class RemoteKeys {
     try {
       await this.#set.reload();
     } catch (cause) {
-      // Every caller that shared this attempt gets here.
+      // All callers that shared this attempt run this, and the first one logs.
       if (!this.#failedRecently()) this.#log.warn({ err: cause, host: this.#host }, "token keys unavailable");
       this.#failedAt = this.#now();
       throw new KeysUnavailableError("token keys unavailable", { cause });
@@ -146,7 +146,7 @@ export class RemoteKeys {
   }
 }
 
-/** What a token says about its key. */
+/** The parts of a token that identify its key. */
 type TokenName = Pick<SignedToken, "algorithm" | "kid">;
 
 function nameOf({ algorithm, kid }: TokenName): string {

@@ -5,7 +5,7 @@ import { createHmac, type KeyObject, timingSafeEqual, verify } from "node:crypto
 export type SignedToken = {
   readonly text: string;
   readonly algorithm: string;
-  /** The key it names; `undefined` if it names none. The signer may have put any JSON here. */
+  /** The id of the key that the token names; `undefined` if it names none. It may be any JSON value. */
   readonly kid: unknown;
   readonly signedText: string;
   readonly payload: Buffer;
@@ -14,7 +14,7 @@ export type SignedToken = {
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Canonical base64url: no padding, no other characters, no bits set after the last byte. So each token has one spelling only. */
+/** Canonical base64url: no padding, no other characters, no bits set after the last byte. Each token has only one spelling. */
 const BASE64URL = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/;
 
 const BYTE_ORDER_MARK = "\uFEFF";
@@ -24,7 +24,7 @@ const ED25519_ALGORITHMS = ["EdDSA", "Ed25519"];
 export const MIN_RSA_BITS = 2_048;
 const ES256_SIGNATURE_BYTES = 64;
 
-/** Public-key algorithms. A key set is public, so a key of it must never serve as a secret. */
+/** Public-key algorithms. A key set is public, so its keys must never serve as secrets. */
 export const PUBLIC_KEY_ALGORITHMS: readonly string[] = ["RS256", "ES256", ...ED25519_ALGORITHMS];
 
 /** Returns the algorithms a key may verify; empty for a key that is too weak or of another kind. */
@@ -60,7 +60,7 @@ export function parseClaims({ payload }: SignedToken): JsonObject | undefined {
   return parseJsonObject(payload);
 }
 
-/** The key must be of the kind that the token's algorithm needs, and strong enough: see {@link algorithmsFor}. */
+/** Returns whether `key` signed the token. It must be strong enough for the token's algorithm: see {@link algorithmsFor}. */
 export function isSignedBy(token: SignedToken, key: KeyObject): boolean {
   const { algorithm, signedText, signature } = token;
   switch (algorithm) {
@@ -83,7 +83,7 @@ function isMacOf(text: string, key: KeyObject, mac: Uint8Array): boolean {
   return expected.length === mac.length && timingSafeEqual(expected, mac);
 }
 
-/** JWTs hold both numbers with 32 bytes each, not the DER form that Node expects otherwise. */
+/** A JWT holds both numbers as 32 bytes each, where Node expects DER by default. */
 function isEs256Signature(text: string, key: KeyObject, signature: Uint8Array): boolean {
   if (signature.length !== ES256_SIGNATURE_BYTES) return false;
   return verify("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" }, signature);
@@ -93,21 +93,12 @@ function decode(part: string): Buffer | undefined {
   return BASE64URL.test(part) ? Buffer.from(part, "base64url") : undefined;
 }
 
-/** The last header and its parsed form: an issuer writes the same header into all its tokens. */
-let lastHead = "";
-let lastHeader: JsonObject | undefined;
-
 function parseHeader(head: string): JsonObject | undefined {
-  if (head === lastHead) return lastHeader;
   const bytes = decode(head);
-  if (bytes === undefined) return undefined;
-  lastHeader = parseJsonObject(bytes);
-  // A copy, because a slice would keep the whole token in memory.
-  lastHead = Buffer.from(head).toString("latin1");
-  return lastHeader;
+  return bytes && parseJsonObject(bytes);
 }
 
-/** Refuses bytes that are not UTF-8: replacing them would turn different users into one. */
+/** Refuses bytes that are not UTF-8, because their replacement would turn different users into one. */
 function parseJsonObject(bytes: Buffer): JsonObject | undefined {
   if (!isUtf8(bytes)) return undefined;
   const text = bytes.toString();

@@ -73,7 +73,7 @@ function keysFrom(values: TokenValues): TokenKeys {
   return url === undefined ? withoutKeys(values) : { kind: "jwks", url: new URL(url) };
 }
 
-/** An operator who sets these believes that tokens are checked, so authentication must not be off. */
+/** Refuses settings that only make sense with a key, because their operator believes that tokens are checked. */
 function withoutKeys(values: TokenValues): TokenKeys {
   const needKeys = ["PUSHER_TOKEN_AUDIENCE", "PUSHER_TOKEN_ISSUER", "PUSHER_PUBLIC_TOPICS"] as const;
   const given = needKeys.filter((name) => (values[name]?.length ?? 0) > 0);

@@ -36,7 +36,7 @@ test.each([
   ["RS256", rsa.privateKey, rsa.publicKey],
   ["ES256", ec.privateKey, ec.publicKey],
   ["EdDSA", ed.privateKey, ed.publicKey],
-])("a token signed with %s grants what its claims say", async (algorithm, signingKey, key) => {
+])("a token signed with %s grants what its claims list", async (algorithm, signingKey, key) => {
   const verifier = verifierWith(key, [algorithm], { publicTopics: ["news.>"] });
   const token = await sign(
     { sub: "7", topics: ["orders.7"], publish: ["chat.*"], exp: NOW + 60 },

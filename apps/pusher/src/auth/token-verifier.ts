@@ -2,21 +2,21 @@ import type { KeyObject } from "node:crypto";
 import { setImmediate as nextTick } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import { anonymousGrant, claimsProblem, type Grant, grantFrom, OPEN_GRANT } from "./grant.ts";
-import { SharedLists } from "./interned-lists.ts";
+import { InternedLists } from "./interned-lists.ts";
 import { KeysUnavailableError, RemoteKeys } from "./jwks.ts";
 import { isSignedBy, PUBLIC_KEY_ALGORITHMS, parseClaims, parseSignedToken, type SignedToken } from "./signed-token.ts";
 import type { TokenConfig } from "./token-settings.ts";
 
-/** Why a token was refused. All but the last are final for this token. */
+/** Reason for refusing a token. All but the last are final for this token. */
 export type TokenRefusal =
   /** Not a JWT, longer than {@link MAX_TOKEN_LENGTH}, or with a critical extension. */
   | "malformed"
-  /** Signed with another key, or with an algorithm that the configured key is not for. */
+  /** Signed with another key, or with an algorithm that the configured key does not support. */
   | "signature"
   | "expired"
   /** Not valid yet, for another audience, from another issuer, or with a malformed claim. */
   | "claims"
-  /** The key set is unavailable, or has no key for this token and may not be fetched again yet: the client should retry. */
+  /** The key set is unavailable, or lacks a key for this token during the cooldown. The client should retry. */
   | "keys-unavailable";
 
 export type TokenResult =
@@ -24,7 +24,7 @@ export type TokenResult =
   | { readonly ok: false; readonly reason: TokenRefusal };
 
 export type TokenVerifier = {
-  /** No key is configured, so tokens are ignored. */
+  /** No key is configured, so that tokens are ignored. */
   readonly isOpen: boolean;
   /** The grant of clients without a token. */
   readonly anonymous: Grant;
@@ -32,7 +32,7 @@ export type TokenVerifier = {
   verify(token: string): TokenResult | Promise<TokenResult>;
 };
 
-/** Maximum length of a token in characters. A token that is too long for a header is sent in a refresh command. */
+/** Maximum length of a token in characters. Clients send a token that is too long for a header in a refresh command. */
 export const MAX_TOKEN_LENGTH = 32_768;
 /** Keys tried in one event-loop tick. A bad signature costs up to 0.2 ms for each. */
 const KEYS_PER_TICK = 16;
@@ -52,7 +52,7 @@ export function createTokenVerifier(
   }
   const algorithms = keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS;
   const check = keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now }));
-  const lists = new SharedLists();
+  const lists = new InternedLists();
   const conclude = (token: SignedToken, result: SignatureResult): TokenResult =>
     result === "signed" ? grantOf(token, { config, lists, now }) : { ok: false, reason: result };
   return {
@@ -70,25 +70,25 @@ export function createTokenVerifier(
 
 function grantOf(
   token: SignedToken,
-  { config, lists, now }: { readonly config: TokenConfig; readonly lists: SharedLists; now(): number },
+  { config, lists, now }: { readonly config: TokenConfig; readonly lists: InternedLists; now(): number },
 ): TokenResult {
   const claims = parseClaims(token);
   if (claims === undefined) return { ok: false, reason: "malformed" };
   const problem = claimsProblem(claims, config, Math.floor(now() / 1_000));
   if (problem !== undefined) return { ok: false, reason: problem };
   const grant = grantFrom(claims, config);
-  return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: shared(grant, lists) };
+  return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: interned(grant, lists) };
 }
 
-function shared({ user, topics, publish, expiresAt }: Grant, lists: SharedLists): Grant {
-  return { user, topics: lists.equalTo(topics), publish: lists.equalTo(publish), expiresAt };
+function interned({ user, topics, publish, expiresAt }: Grant, lists: InternedLists): Grant {
+  return { user, topics: lists.intern(topics), publish: lists.intern(publish), expiresAt };
 }
 
 function byKey(key: KeyObject): CheckSignature {
   return (token) => (isSignedBy(token, key) ? "signed" : "signature");
 }
 
-/** The usual case needs no promise: the token names a key that was used before. */
+/** Returns no promise in the usual case, in which the token names a key that was used before. */
 function byKeySet(keys: RemoteKeys): CheckSignature {
   return (token) => {
     const [key, another] = keys.knownFor(token) ?? [];
@@ -108,8 +108,8 @@ async function checkLater(token: SignedToken, keys: RemoteKeys): Promise<Signatu
 }
 
 /**
- * A token that no key fits may belong to a key that was added after the last fetch, so it is not refused before the set is
- * fetched again. A token that names a key of the set is refused at once. @throws KeysUnavailableError
+ * Fetches the set again if no key fits the token, because its key may be newer than the last fetch. A token that names a key of the
+ * set is refused at once. @throws KeysUnavailableError
  */
 async function isSignedByKeySet(token: SignedToken, keys: RemoteKeys): Promise<boolean> {
   const triedAt = keys.loadedAt;

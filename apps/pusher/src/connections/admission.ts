@@ -1,8 +1,8 @@
 import { isAllowedOrigin } from "./origins.ts";
 
-/** Why a handshake was refused; the label of a metric. */
+/** Why a handshake was refused. Label of a metric. */
 export type RefusalReason = GateRefusal | RequestRefusal | "malformed" | "token" | "token-keys" | "topic";
-/** The request is no WebSocket handshake that this server accepts. */
+/** The request is not a WebSocket handshake that this worker accepts. */
 export type RequestRefusal = "path" | "upgrade" | "handshake";
 /** Decided before the query is read. */
 export type GateRefusal = "draining" | "connection-limit" | "handshake-rate" | "origin";
@@ -20,7 +20,7 @@ export class Gate {
   #allowance: number;
   #refilledAt: number;
 
-  /** `now` in milliseconds. `handshakesPerSecond` of 0 means no limit. */
+  /** `now` returns milliseconds. A `handshakesPerSecond` of 0 means no limit. */
   constructor(options: {
     readonly maxConnections: number;
     readonly handshakesPerSecond: number;
@@ -51,7 +51,7 @@ export class Gate {
     return ADMITTED;
   }
 
-  /** A token bucket that holds one second's worth. */
+  /** Takes a token of a bucket that holds the handshakes of one second. */
   #takeHandshake(): boolean {
     if (this.#perSecond === 0) return true;
     const now = this.#now();

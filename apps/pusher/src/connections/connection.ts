@@ -1,48 +1,40 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { Grant } from "../auth/grant.ts";
+import type { ClientProtocol } from "./client-protocol.ts";
 import type { InboundCount } from "./inbound-rate.ts";
 import type { SmallSet } from "./small-set.ts";
 
-/** By which protocol a connection came in. */
-export type ProtocolName = "raw" | "fanwire.v1" | "sse";
-
-/**
- * What hangs on each connection: mostly small integers, and objects shared by many, so that an idle connection stays
- * cheap.
- */
+/** The state of each connection: mostly small integers and shared objects, because there may be 100,000 idle connections. */
 export type ConnectionState = InboundCount & {
-  /** 0 as long as it has not been let in. */
+  /** 0 until the connection is admitted. */
   connectionId: number;
-  readonly protocol: ProtocolName;
+  readonly protocol: ClientProtocol;
   /** Unix time in seconds. */
   readonly openedAt: number;
   grant: Grant;
-  /** Patterns it follows. */
+  /** Topics and patterns that the connection is subscribed to. */
   topics: SmallSet<string>;
-  /** Those of `topics` that the application subscribed it to: a refreshed token does not end them. */
+  /** Those of `topics` that the application subscribed the connection to. A refreshed token does not end them. */
   applicationTopics: SmallSet<string>;
   isOverUnsentLimit: boolean;
-  /** Some of its topics overlap, so that it receives copies of a publication. */
+  /** Whether topics of the connection overlap, so that it receives copies of a publication. */
   hasCopies: boolean;
 };
 
 type NewConnection = Pick<ConnectionState, "connectionId" | "protocol" | "grant">;
 
-/**
- * One connection as the edge handles it. A WebSocket of uWebSockets.js is one as it is; the SSE protocol's responses are made
- * to look like it.
- */
+/** One client connection. WebSockets of uWebSockets.js have this shape; other protocols wrap their responses in it. */
 export type Connection = Pick<
   WebSocket<ConnectionState>,
   "getUserData" | "end" | "close" | "getBufferedAmount" | "getRemoteAddressAsText"
 > & {
-  /** 1: handed to the network; 0: waits in our memory; 2: dropped, the connection is being ended. */
+  /** Returns 1: handed to the network; 0: buffered in this process; 2: dropped, and the connection is being closed. */
   send(frame: string | Uint8Array, isBinary?: boolean): number;
-  /** What is sent by `writing` leaves together. */
+  /** Sends everything that `writing` sends in one write. */
   cork(writing: () => void): unknown;
 };
 
-/** Each property is named: an object that is spread and then added to costs fifty times as much. */
+/** Returns the state of a new connection. Names each property, because spreading an object and adding to it takes 50 times as long. */
 export function newConnectionState({ connectionId, protocol, grant }: NewConnection): ConnectionState {
   return {
     connectionId,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Connections } from "./connections.ts";
 
-test("ids count from 1 and are never used again", () => {
+test("ids count from 1 and are never reused", () => {
   const connections = new Connections<string>();
   const first = connections.nextId();
   connections.open(first, "a");
@@ -13,7 +13,7 @@ test("ids count from 1 and are never used again", () => {
   expect(connections.size).toBe(0);
 });
 
-test("the oldest come first", () => {
+test("the oldest connections are first", () => {
   const connections = new Connections<string>();
   for (const name of ["a", "b", "c"]) connections.open(connections.nextId(), name);
   connections.close(1);

@@ -1,4 +1,4 @@
-/** Who is connected to this worker, by connection id. `Socket` is whatever the protocol writes to. */
+/** The connections of this worker, by connection id. */
 export class Connections<Socket> {
   readonly #sockets = new Map<number, Socket>();
   #lastId = 0;
@@ -7,7 +7,7 @@ export class Connections<Socket> {
     return this.#sockets.size;
   }
 
-  /** Ids count from 1 and are never used again by this worker, so that an old address reaches nobody. */
+  /** Returns a new id. Ids count from 1 and are never reused, so that an old address does not reach another connection. */
   nextId(): number {
     this.#lastId++;
     return this.#lastId;
@@ -29,7 +29,7 @@ export class Connections<Socket> {
     return this.#sockets.values();
   }
 
-  /** Up to `count` of them, oldest first. A copy: closing one changes the whole. */
+  /** Returns up to `count` connections, oldest first. Returns a copy, because closing a connection changes the map. */
   oldest(count: number): Socket[] {
     const sockets: Socket[] = [];
     for (const socket of this.#sockets.values()) {

@@ -1,12 +1,10 @@
 import { closeCodes, type NotRecovered, type Target } from "@fanwire/protocol";
 import type { RefusalReason } from "./admission.ts";
 
-/** Why a limit ended a connection; the label of a metric. */
+/** The limit that closed a connection. Label of a metric. */
 export type EndedBy = "unsent-bytes" | "inbound-bytes" | "inbound-rate" | "idle";
 
-/**
- * What a worker counts. Plain numbers, since the hot path adds to them; metrics.ts shows them to Prometheus.
- */
+/** Counters of a worker. Plain numbers, because the hot path adds to them. `metrics.ts` exports them to Prometheus. */
 export type Counters = {
   accepted: number;
   publications: Record<Target["kind"], number>;
@@ -15,17 +13,17 @@ export type Counters = {
   /** Publications not written to a connection because it held too many unsent bytes. */
   drops: number;
   inboundMessages: number;
-  /** Topics not followed because the connection followed as many as it may. */
+  /** Subscriptions refused because the connection had the maximum number of topics. */
   topicLimits: number;
-  /** Durable publications whose content had to be fetched, because it did not come by itself. */
+  /** Durable publications whose content had to be fetched, because the live message was lost. */
   historyFetched: number;
-  /** Subscriptions that missed publications which the history does not hold any more. */
+  /** Subscriptions that missed publications which are no longer stored. */
   historyMissed: number;
   /** Times the history was recreated. */
   historyRecreated: number;
-  /** Messages that claimed a place in the history and had none. */
+  /** Messages that claimed a position in the history and had none. */
   historyUnmatched: number;
-  /** Clients that came back with a position, by whether it could be proven that nothing is missing, or why not. */
+  /** Clients that resumed, by result: recovered, or why recovery could not be proven. */
   readonly resumed: Record<"recovered" | NotRecovered, number>;
   readonly refused: Record<RefusalReason, number>;
   readonly ended: Record<EndedBy, number>;
@@ -74,7 +72,7 @@ export function newCounters(): Counters {
 
 const ownCodes: ReadonlySet<number> = new Set(Object.values(closeCodes).map(({ code }) => code));
 
-/** Clients may close with any of 4,000 codes: those that nobody defined share one label. */
+/** Counts a closed connection. Clients may send any of 4,000 codes, so undefined ones share one label. */
 export function countClosed({ closedByCode }: Counters, code: number): void {
   const label = (code >= 1000 && code <= 1015) || ownCodes.has(code) ? String(code) : "other";
   closedByCode.set(label, (closedByCode.get(label) ?? 0) + 1);

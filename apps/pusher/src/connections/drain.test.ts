@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DRAIN_STEP_MS, drainBatchSize } from "./drain.ts";
 
-test("no time means all at once", () => {
+test("without time all are closed at once", () => {
   expect(drainBatchSize(1_000, 0)).toBe(1_000);
   expect(drainBatchSize(1_000, -50)).toBe(1_000);
 });
 
-test("a drain closes everyone within its time, in batches of nearly one size", () => {
+test("a drain closes all connections within its time, in even batches", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 0, max: 60_000 }), (connections, drainMs) => {
       const batches: number[] = [];

@@ -14,14 +14,14 @@ test("connections expire in their second, and a refreshed one later", () => {
   expect(expiry.take(300_000)).toEqual([]);
 });
 
-test("one that has expired already goes with the next check", () => {
+test("the next check returns a connection that has expired already", () => {
   const expiry = new Expiry();
   expiry.set(1, 50_000);
 
   expect(expiry.take(101_000)).toEqual([1]);
 });
 
-test("who has no end never expires", () => {
+test("a connection without an expiry never expires", () => {
   const expiry = new Expiry();
   expiry.set(1, undefined);
   expiry.clear(1, undefined);

@@ -1,8 +1,8 @@
-/** When connections expire, in buckets of one second: no timer for each connection. */
+/** Tracks when connections expire, in buckets of one second, so that no connection needs a timer. */
 export class Expiry {
   readonly #buckets = new Map<number, Set<number>>();
 
-  /** `expiresAtMs` in Unix time; undefined: never. One that is over is taken out with the next check. */
+  /** Sets the expiry of a connection, in Unix time. Without one it never expires. The next {@link take} returns a past one. */
   set(connectionId: number, expiresAtMs: number | undefined): void {
     if (expiresAtMs === undefined) return;
     const second = secondOf(expiresAtMs);
@@ -11,7 +11,7 @@ export class Expiry {
     else this.#buckets.set(second, new Set([connectionId]));
   }
 
-  /** With what it was set to. */
+  /** Removes a connection. `expiresAtMs` must be the value that was set. */
   clear(connectionId: number, expiresAtMs: number | undefined): void {
     if (expiresAtMs === undefined) return;
     const second = secondOf(expiresAtMs);
@@ -20,7 +20,7 @@ export class Expiry {
     this.#buckets.delete(second);
   }
 
-  /** Takes out all that have expired by `nowMs`. Time that leaps is no obstacle. */
+  /** Removes and returns the connections that have expired by `nowMs`, even if the clock has jumped. */
   take(nowMs: number): number[] {
     const expired: number[] = [];
     for (const [second, bucket] of this.#buckets) {
@@ -32,7 +32,7 @@ export class Expiry {
   }
 }
 
-/** In which it has expired for sure. */
+/** Returns the first second in which it has certainly expired. */
 function secondOf(expiresAtMs: number): number {
   return Math.ceil(expiresAtMs / 1_000);
 }

@@ -1,7 +1,7 @@
-/** Counted in whole seconds on the connection itself: two small integers, no object for each connection. */
+/** Counts whole seconds in two small integers of the connection state, without an object for each connection. */
 export type InboundCount = { inboundSecond: number; inboundCount: number };
 
-/** Counts one inbound message of a connection; false when this second has had more than `limit`. */
+/** Counts one inbound message of a connection. Returns false if this second has more than `limit`. */
 export function countInbound(counted: InboundCount, nowSecond: number, limit: number): boolean {
   if (counted.inboundSecond !== nowSecond) {
     counted.inboundSecond = nowSecond;

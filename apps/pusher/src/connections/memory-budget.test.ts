@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { MemoryBudget } from "./memory-budget.ts";
 
-test("the holder with the most lets go when there is too much", () => {
+test("the largest holder is evicted above the maximum", () => {
   const budget = new MemoryBudget(100);
   const evicted: string[] = [];
   const [small, large] = ["small", "large"].map((name) => budget.open(() => evicted.push(name)));
@@ -14,7 +14,7 @@ test("the holder with the most lets go when there is too much", () => {
   expect([budget.usedBytes, small?.bytes, large?.bytes, budget.evictions]).toEqual([50, 50, 0, 1]);
 });
 
-test("what is given back is free again, and no account gives more than it holds", () => {
+test("returned bytes are free again, and no account returns more than it holds", () => {
   const budget = new MemoryBudget(100);
   const account = budget.open(() => {});
   account.take(80);
@@ -25,7 +25,7 @@ test("what is given back is free again, and no account gives more than it holds"
   expect([account.bytes, budget.usedBytes, budget.freeBytes]).toEqual([0, 0, 100]);
 });
 
-test("a holder that needs more than there is lets go itself", () => {
+test("a holder that needs more than the maximum is evicted", () => {
   const budget = new MemoryBudget(100);
   const account = budget.open(() => {});
 

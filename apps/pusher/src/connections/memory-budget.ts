@@ -1,16 +1,13 @@
-/** What one holder has taken of a budget. */
+/** The share of one holder in a budget. */
 export type Account = {
   readonly bytes: number;
   take(bytes: number): void;
   give(bytes: number): void;
-  /** Gives everything back. */
+  /** Returns all bytes to the budget. */
   close(): void;
 };
 
-/**
- * Bytes that all buffers of a worker may hold together: replays, backlogs, and content that waits for its turn. When there is
- * too much, the holder with the most has to let go of it.
- */
+/** Maximum bytes of all buffers of a worker together: replays, backlogs, and pending content. Above it, the largest holder is evicted. */
 export class MemoryBudget {
   readonly maxBytes: number;
   #usedBytes = 0;
@@ -25,7 +22,7 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
-  /** Times a holder had to let go of what it held. */
+  /** Number of evicted holders. */
   get evictions(): number {
     return this.#evictions;
   }
@@ -34,7 +31,7 @@ export class MemoryBudget {
     return Math.max(0, this.maxBytes - this.#usedBytes);
   }
 
-  /** @param evict lets go of everything; the account is empty after the call. */
+  /** Opens an account. `evict` must drop everything that the holder buffers. After the call the account is empty. */
   open(evict: () => void): Account {
     const budget = this;
     let held = 0;
@@ -62,7 +59,7 @@ export class MemoryBudget {
     return account;
   }
 
-  /** Makes room at the cost of the holder with the most, if it holds more than this one. False: there is none. */
+  /** Evicts the largest holder. Returns false if no other holder has more than this account. */
   evictFor(account: Account): boolean {
     const largest = this.#largest();
     if (largest === undefined || largest.bytes <= account.bytes) return false;

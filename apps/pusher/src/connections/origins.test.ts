@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isAllowedOrigin } from "./origins.ts";
 
-test("a literal origin matches itself, whatever the case", () => {
+test("a literal origin matches itself in any case", () => {
   expect(isAllowedOrigin("https://app.example", ["https://App.example"])).toBe(true);
   expect(isAllowedOrigin("https://app.example:8443", ["https://app.example"])).toBe(false);
   expect(isAllowedOrigin("http://app.example", ["https://app.example"])).toBe(false);
 });
 
-test("a wildcard stands for one or more labels before the domain, not for the domain", () => {
+test("a wildcard matches one or more labels before the domain, but not the domain", () => {
   const allowed = ["https://*.example.com"];
 
   for (const origin of ["https://a.example.com", "https://a.b.example.com"]) {
@@ -26,13 +26,13 @@ test("a wildcard stands for one or more labels before the domain, not for the do
   }
 });
 
-test("a star allows any page, and who sends no origin is no page", () => {
+test("a star allows any page, and a request without an origin may connect", () => {
   expect(isAllowedOrigin("null", ["*"])).toBe(true);
   expect(isAllowedOrigin("", [])).toBe(true);
   expect(isAllowedOrigin("https://a.example", [])).toBe(false);
 });
 
-test("no origin that is written differently gets in", () => {
+test("an origin with any other spelling is refused", () => {
   const pieces = fc.constantFrom(
     "https://",
     "http://",

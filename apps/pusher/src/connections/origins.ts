@@ -1,8 +1,8 @@
 const LABELS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 
 /**
- * Whether a browser page from `origin` may connect. An allowed origin is literal, or has `*` as the first label of its
- * host (any subdomain, not the domain itself), or is `*`. No origin: not a browser, so there is no user to protect.
+ * Returns whether a page of `origin` may connect. An allowed origin is literal, or has `*` as the first label of its host (any
+ * subdomain, but not the domain itself), or is `*`. Requests without an origin are not from browsers, so they may connect.
  */
 export function isAllowedOrigin(origin: string, allowed: readonly string[]): boolean {
   return origin === "" || allowed.some((pattern) => matches(origin.toLowerCase(), pattern.toLowerCase()));

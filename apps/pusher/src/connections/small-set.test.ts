@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { countMembers, hasMember, membersOf, type SmallSet, withMember, withoutMember } from "./small-set.ts";
 
-test("after any sequence of changes it has what a Set has, in the same order", () => {
+test("after any sequence of changes it has the members of a Set, in the same order", () => {
   const step = fc.record({ member: fc.nat(4), isAdded: fc.boolean() });
 
   fc.assert(

@@ -1,34 +1,31 @@
-/**
- * A set that mostly has one member: then it is that member alone, where a `Set` would be 200 bytes. Undefined: empty. No
- * member is a `Set` or undefined itself.
- */
+/** A set that mostly has one member. It is then that member itself, because a `Set` takes 200 bytes. Undefined if it is empty. */
 export type SmallSet<Member extends string | number> = Member | Set<Member> | undefined;
 
-/** The set with one more member; to be kept in place of the one before. */
-export function withMember<Member extends string | number>(few: SmallSet<Member>, member: Member): SmallSet<Member> {
-  if (few === undefined) return member;
-  if (few instanceof Set) return few.add(member);
-  return few === member ? few : new Set([few, member]);
+/** Returns the set with one more member. The result replaces the set. */
+export function withMember<Member extends string | number>(set: SmallSet<Member>, member: Member): SmallSet<Member> {
+  if (set === undefined) return member;
+  if (set instanceof Set) return set.add(member);
+  return set === member ? set : new Set([set, member]);
 }
 
-/** The set with one less; to be kept in place of the one before. */
-export function withoutMember<Member extends string | number>(few: SmallSet<Member>, member: Member): SmallSet<Member> {
-  if (!(few instanceof Set)) return few === member ? undefined : few;
-  few.delete(member);
-  return few.size === 0 ? undefined : few;
+/** Returns the set without a member. The result replaces the set. */
+export function withoutMember<Member extends string | number>(set: SmallSet<Member>, member: Member): SmallSet<Member> {
+  if (!(set instanceof Set)) return set === member ? undefined : set;
+  set.delete(member);
+  return set.size === 0 ? undefined : set;
 }
 
-export function hasMember<Member extends string | number>(few: SmallSet<Member>, member: Member): boolean {
-  return few instanceof Set ? few.has(member) : few === member;
+export function hasMember<Member extends string | number>(set: SmallSet<Member>, member: Member): boolean {
+  return set instanceof Set ? set.has(member) : set === member;
 }
 
-export function countMembers(few: SmallSet<string | number>): number {
-  if (few instanceof Set) return few.size;
-  return few === undefined ? 0 : 1;
+export function countMembers(set: SmallSet<string | number>): number {
+  if (set instanceof Set) return set.size;
+  return set === undefined ? 0 : 1;
 }
 
-/** In the order in which they were added. */
-export function membersOf<Member extends string | number>(few: SmallSet<Member>): Iterable<Member> {
-  if (few instanceof Set) return few;
-  return few === undefined ? [] : [few];
+/** Returns the members in the order of their addition. */
+export function membersOf<Member extends string | number>(set: SmallSet<Member>): Iterable<Member> {
+  if (set instanceof Set) return set;
+  return set === undefined ? [] : [set];
 }

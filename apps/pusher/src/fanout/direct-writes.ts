@@ -1,20 +1,20 @@
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "../connections/connection.ts";
 import { type Joining, joinToFrames } from "../wire/join-frames.ts";
-import { toCorkfuls, writeCorkful } from "./corked-write.ts";
-import { TickEnd } from "./tick-end.ts";
+import { toWriteBatches, writeCorked } from "./corked-write.ts";
+import { FlushScheduler } from "./flush-scheduler.ts";
 
-/** What is written to, as far as it goes: `send` gives 2 to one that is over its limit and is being ended. */
+/** `send` returns 2 for a connection that is over its limit and is being closed. */
 type Receiver = Pick<Connection, "send" | "cork" | "getBufferedAmount">;
 type Write<Content> = (receiver: Receiver, contents: readonly Content[]) => void;
 
 /**
- * Gathers what one turn of the loop brings for connections that follow something alone, as most do of what is their own: such
- * a thing takes no group, which would cost memory and time of its own.
+ * Batches the publications of one event-loop tick for each sole subscriber. Most subscriptions to users have one. It is in no group,
+ * because a group with one member would cost memory and a lookup.
  */
 export class DirectWrites<Content extends string | Uint8Array> {
   readonly #write: Write<Content>;
-  readonly #turnEnd = new TickEnd(() => this.flush());
+  readonly #scheduler = new FlushScheduler(() => this.flush());
   #pending = new Map<Receiver, Content[]>();
 
   constructor(write: Write<Content>) {
@@ -27,11 +27,11 @@ export class DirectWrites<Content extends string | Uint8Array> {
       contents.push(content);
       return;
     }
-    if (this.#pending.size === 0) this.#turnEnd.ask();
+    if (this.#pending.size === 0) this.#scheduler.schedule();
     this.#pending.set(receiver, [content]);
   }
 
-  /** Writes what is pending. To be called before anything else is written. */
+  /** Writes what is pending. Must be called before anything else is written. */
   flush(): void {
     if (this.#pending.size === 0) return;
     const pending = this.#pending;
@@ -39,20 +39,20 @@ export class DirectWrites<Content extends string | Uint8Array> {
     for (const [receiver, contents] of pending) this.#write(receiver, contents);
   }
 
-  /** It has closed: it must not be written to any more. */
+  /** Drops what is pending for a connection that has closed. */
   forget(receiver: Receiver): void {
     this.#pending.delete(receiver);
   }
 }
 
-/** Where a message is a frame. */
+/** Writes each content as a frame. */
 export function writeEach(receiver: Receiver, contents: readonly Uint8Array[]): void {
   const [content] = contents;
   if (content && contents.length === 1) receiver.send(content, !isUtf8(content));
-  else for (const corkful of toCorkfuls(contents)) if (writeCorkful(receiver, corkful) === 2) return;
+  else for (const batch of toWriteBatches(contents)) if (writeCorked(receiver, batch) === 2) return;
 }
 
-/** Where messages can be joined. */
+/** Returns a function that joins messages to frames and writes them. */
 export function writeJoined(joining: Joining): Write<string> {
   return (receiver, messages) => {
     const [message] = messages;
@@ -60,7 +60,6 @@ export function writeJoined(joining: Joining): Write<string> {
       receiver.send(message);
       return;
     }
-    // Until it is over its limit and is being ended.
     for (const frame of joinToFrames(messages, joining)) if (receiver.send(frame) === 2) return;
   };
 }

@@ -1,87 +1,91 @@
-import { setImmediate as endOfTurn } from "node:timers/promises";
+import { setImmediate as endOfTick } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { FrameBatcher, fanwireJoining } from "./frame-batcher.ts";
+import { FrameBatcher } from "./frame-batcher.ts";
+
+const JOINING = { separator: "\n", maxBytes: 32_768 };
+const A = 1;
+const B = 2;
 
 function recorded() {
-  const written: [group: string, frame: string][] = [];
+  const written: [groupId: number, frame: string][] = [];
   const writer = {
-    write: (group: string, frames: readonly Uint8Array[]) =>
-      written.push(...frames.map((frame): [string, string] => [group, Buffer.from(frame).toString()])),
+    write: (groupId: number, frames: readonly Uint8Array[]) =>
+      written.push(...frames.map((frame): [number, string] => [groupId, Buffer.from(frame).toString()])),
   };
-  const joined = new FrameBatcher(writer, fanwireJoining);
-  return { joined, written };
+  const batcher = new FrameBatcher(writer, JOINING);
+  return { batcher, written };
 }
 
 test("neighbours for the same group share a frame", async () => {
-  const { joined, written } = recorded();
+  const { batcher, written } = recorded();
 
-  for (const message of ["1", "2", "3"]) joined.publish("a", message);
+  for (const message of ["1", "2", "3"]) batcher.push(A, message);
 
   expect(written).toEqual([]);
-  await endOfTurn();
-  expect(written).toEqual([["a", "1\n2\n3"]]);
+  await endOfTick();
+  expect(written).toEqual([[A, "1\n2\n3"]]);
 });
 
-test("little is written when what brought it is over, much when the turn ends", async () => {
-  const { joined, written } = recorded();
+test("a short read is written in a microtask, a long one when the tick ends", async () => {
+  const { batcher, written } = recorded();
 
-  joined.publish("a", "1");
+  batcher.push(A, "1");
   expect(written).toEqual([]);
   await Promise.resolve();
-  expect(written).toEqual([["a", "1"]]);
+  expect(written).toEqual([[A, "1"]]);
 
-  joined.publish("b", "x".repeat(16_384));
+  batcher.push(B, "x".repeat(16_384));
   await Promise.resolve();
-  joined.publish("b", "y");
+  batcher.push(B, "y");
   expect(written).toHaveLength(1);
-  await endOfTurn();
-  expect(written.slice(1)).toEqual([["b", `${"x".repeat(16_384)}\ny`]]);
+  await endOfTick();
+  expect(written.slice(1)).toEqual([[B, `${"x".repeat(16_384)}\ny`]]);
 });
 
-test("what is for several groups leaves in the order in which it came", async () => {
-  const { joined, written } = recorded();
+test("messages for several groups are written in the order of their publications", async () => {
+  const { batcher, written } = recorded();
 
-  for (const group of ["a", "b", "b", "a"]) joined.publish(group, group);
+  for (const groupId of [A, B, B, A]) batcher.push(groupId, String(groupId));
 
-  await endOfTurn();
+  await endOfTick();
   expect(written).toEqual([
-    ["a", "a"],
-    ["b", "b\nb"],
-    ["a", "a"],
+    [A, "1"],
+    [B, "2\n2"],
+    [A, "1"],
   ]);
 });
 
-test("flushing writes what is pending, once", async () => {
-  const { joined, written } = recorded();
-  joined.publish("a", "1");
+test("flushing writes pending messages once", async () => {
+  const { batcher, written } = recorded();
+  batcher.push(A, "1");
 
-  joined.flush();
-  joined.publish("a", "2");
+  batcher.flush();
+  batcher.push(A, "2");
 
-  expect(written).toEqual([["a", "1"]]);
-  await endOfTurn();
+  expect(written).toEqual([[A, "1"]]);
+  await endOfTick();
   expect(written).toEqual([
-    ["a", "1"],
-    ["a", "2"],
+    [A, "1"],
+    [A, "2"],
   ]);
 });
 
 test("a frame does not grow beyond 32 KiB", async () => {
-  const { joined, written } = recorded();
+  const { batcher, written } = recorded();
   const message = "x".repeat(8_000);
 
-  for (let count = 0; count < 5; count++) joined.publish("a", message);
+  for (let count = 0; count < 5; count++) batcher.push(A, message);
   expect(written).toEqual([]);
 
-  await endOfTurn();
+  await endOfTick();
   expect(written.map(([, frame]) => frame.split("\n").length)).toEqual([4, 1]);
 });
 
-test("no more than a mebibyte is gathered", () => {
-  const { joined, written } = recorded();
+test("at most a mebibyte is batched", () => {
+  const { batcher, written } = recorded();
   const message = "x".repeat(10_000);
 
-  for (let count = 0; count < 200; count++) joined.publish("a", message);
+  for (let count = 0; count < 200; count++) batcher.push(A, message);
 
   const bytes = written.reduce((sum, [, frame]) => sum + frame.length, 0);
   expect(written.length).toBeGreaterThan(0);

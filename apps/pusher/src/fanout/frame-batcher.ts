@@ -1,61 +1,68 @@
 import { type Joining, joinToFrames } from "../wire/join-frames.ts";
+import { FlushScheduler } from "./flush-scheduler.ts";
 import type { SlowConsumerBuffer } from "./slow-consumers.ts";
-import { TickEnd } from "./tick-end.ts";
+import type { SubscriberGroups } from "./subscriber-groups.ts";
 
-/**
- * The messages of fanwire.v1 that share a frame. From 16 KiB on uWebSockets.js copies only what the socket does not take, but keeps the
- * memory of that copy until the connection closes: so much it may be.
- */
-export const fanwireJoining: Joining = { separator: "\n", maxBytes: 32_768 };
-/** The events that share a write: of a response uWebSockets.js copies only what does not go out, too. */
-export const sseJoining: Joining = { separator: "", maxBytes: 65_536 };
-
-/** A frame that is larger may be more than some sockets take. */
+/** Bytes of a frame that some sockets cannot take at once. */
 const BURST_BYTES = 16_384;
 
-/** No more is gathered than about so many characters. */
+/** Maximum characters that are batched. */
 const MAX_LENGTH = 1_048_576;
 
-/** Writes frames to all in a group, one after the other. */
-export type FrameWriter = { write(group: string, frames: readonly Uint8Array[]): void };
+/** Writes frames to all members of a group, in order. */
+export type FrameWriter = { write(groupId: number, frames: readonly Uint8Array[]): void };
 
-/** Frames of fanwire.v1: what is more than one, or large, is a burst. */
-export class WebSocketFrames implements FrameWriter {
-  readonly #groups: FrameWriter;
-  readonly #bursts: Pick<SlowConsumerBuffer, "takes" | "write">;
+/** Writes to one member after the other. */
+export class MemberWriter implements FrameWriter {
+  readonly #groups: Pick<SubscriberGroups, "members">;
 
-  constructor(groups: FrameWriter, bursts: Pick<SlowConsumerBuffer, "takes" | "write">) {
+  constructor(groups: Pick<SubscriberGroups, "members">) {
     this.#groups = groups;
-    this.#bursts = bursts;
   }
 
-  write(group: string, frames: readonly Uint8Array[]): void {
+  write(groupId: number, frames: readonly Uint8Array[]): void {
+    for (const connection of this.#groups.members(groupId)) {
+      for (const frame of frames) if (connection.send(frame, false) === 2) break;
+    }
+  }
+}
+
+/** Writes bursts, which are several frames or a large one, through the buffer that slow consumers share. */
+export class BurstWriter implements FrameWriter {
+  readonly #plain: FrameWriter;
+  readonly #slowConsumers: Pick<SlowConsumerBuffer, "mustWrite" | "write">;
+
+  constructor(plain: FrameWriter, slowConsumers: Pick<SlowConsumerBuffer, "mustWrite" | "write">) {
+    this.#plain = plain;
+    this.#slowConsumers = slowConsumers;
+  }
+
+  write(groupId: number, frames: readonly Uint8Array[]): void {
     const isBurst = frames.length > 1 || (frames[0]?.length ?? 0) > BURST_BYTES;
-    if (this.#bursts.takes(group, isBurst)) {
-      this.#bursts.write(
-        group,
+    if (this.#slowConsumers.mustWrite(groupId, isBurst)) {
+      this.#slowConsumers.write(
+        groupId,
         frames.map((content) => [{ content, isBinary: false }]),
       );
     } else {
-      this.#groups.write(group, frames);
+      this.#plain.write(groupId, frames);
     }
   }
 }
 
 /**
- * Joins the messages that one turn of the loop brings for the same group to frames: in a burst a socket is written to
- * twenty times less. Only neighbours are joined, so that a connection in several groups hears everything in the order in
- * which it came.
+ * Joins the messages of one event-loop tick for the same group to frames, so that a burst needs a twentieth of the writes. Only
+ * neighbours are joined, so that connections in several groups receive everything in order.
  *
- * A read from NATS that brings little is the last of its turn, and what it brought is written when it is over. It would wait for
- * nothing, and a client's message could find it waiting: to whom is written inside the handler of another WebSocket, uWebSockets.js
- * gives a buffer of its own, for good.
+ * A short read from NATS is usually the last of its tick, so it is flushed in a microtask. If it waited for the end of the tick, a
+ * client's message might flush it. uWebSockets.js allocates a buffer for each socket that is written to inside the handler of another
+ * socket, and never frees it.
  */
 export class FrameBatcher {
   readonly #writer: FrameWriter;
   readonly #joining: Joining;
-  readonly #turnEnd = new TickEnd(() => this.flush());
-  #group = "";
+  readonly #scheduler = new FlushScheduler(() => this.flush());
+  #groupId = 0;
   #messages: string[] = [];
   #length = 0;
   #isReading = false;
@@ -69,11 +76,11 @@ export class FrameBatcher {
     this.#joining = joining;
   }
 
-  publish(group: string, message: string): void {
-    if (this.#group !== group || this.#length >= MAX_LENGTH) this.flush();
+  push(groupId: number, message: string): void {
+    if (this.#groupId !== groupId || this.#length >= MAX_LENGTH) this.flush();
     if (this.#messages.length === 0) {
-      this.#group = group;
-      this.#turnEnd.ask();
+      this.#groupId = groupId;
+      this.#scheduler.schedule();
       if (!this.#isReading) queueMicrotask(this.#endRead);
       this.#isReading = true;
     }
@@ -81,12 +88,12 @@ export class FrameBatcher {
     this.#length += message.length;
   }
 
-  /** Writes what is pending. To be called before anything else is written, and before anybody joins or leaves a group. */
+  /** Writes what is pending. Must be called before anything else is written, and before a connection joins or leaves a group. */
   flush(): void {
     if (this.#messages.length === 0) return;
     const frames = joinToFrames(this.#messages, this.#joining);
     this.#messages = [];
     this.#length = 0;
-    this.#writer.write(this.#group, frames);
+    this.#writer.write(this.#groupId, frames);
   }
 }

@@ -1,124 +1,133 @@
-import { setImmediate as endOfTurn } from "node:timers/promises";
+import { setImmediate as endOfTick } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Connection } from "../connections/connection.ts";
+import { fanwireV1 } from "../protocols/fanwire-v1.ts";
+import type { Publication } from "../wire/publication.ts";
 import { DirectWrites, writeJoined } from "./direct-writes.ts";
-import { FrameBatcher, fanwireJoining } from "./frame-batcher.ts";
+import { FrameBatcher } from "./frame-batcher.ts";
 import { ProtocolWriter } from "./protocol-writer.ts";
+import type { SlowConsumerBuffer } from "./slow-consumers.ts";
+import type { SubscriberGroups } from "./subscriber-groups.ts";
 
-/** An outlet and what it wrote: to groups, to connections by their name, or to all of a group but one; with laggards also who was caught up. */
-function recorded({ withLaggards = false } = {}) {
-  const written: [to: string, frame: string][] = [];
-  const writer = {
-    write: (group: string, frames: readonly Uint8Array[]) =>
-      written.push(...frames.map((frame): [string, string] => [group, Buffer.from(frame).toString()])),
+const JOINING = { separator: "\n", maxBytes: 32_768 };
+const A = 1;
+const MEMBERS = 3;
+
+const publication = (data: string) => ({ text: { data } }) as Publication;
+
+/** A writer, and what it wrote to groups, to connections by their names, and to a group except one connection. */
+function recordWriter({ hasSlowConsumers = false } = {}) {
+  const written: [to: string | number, frame: string][] = [];
+  const frames = {
+    write: (groupId: number, all: readonly Uint8Array[]) =>
+      written.push(...all.map((frame): [number, string] => [groupId, Buffer.from(frame).toString()])),
   };
-  const laggards = {
+  const slowConsumers = {
     catchUp: (connection: Pick<Connection, "send">) => void connection.send("caught up"),
     catchUpAll: () => void written.push(["all", "caught up"]),
     forget: (connection: Pick<Connection, "send">) => void connection.send("forgotten"),
   };
-  const joined = new Map<Connection, readonly string[]>();
+  const joined = new Map<Connection, readonly number[]>();
   const names = new Map<Connection, string>();
-  const outlet = new ProtocolWriter({
-    groups: {
-      has: (group, connection) => joined.get(connection)?.includes(group) ?? false,
-      publish: (group, frame, _isBinary, except) =>
-        void written.push([`${group} but ${except && names.get(except)}`, frame.toString()]),
-    },
-    gathered: new FrameBatcher(writer, fanwireJoining),
-    own: new DirectWrites(writeJoined(fanwireJoining)),
-    ...(withLaggards && { laggards }),
-  });
-  const connection = (name: string, ...groups: string[]) => {
-    const made = {
-      send: (frame: string | Uint8Array) => {
-        written.push([name, frame.toString()]);
-        return 1;
-      },
-    } as unknown as Connection;
-    joined.set(made, groups);
-    names.set(made, name);
-    return made;
+  const groups: Pick<SubscriberGroups, "has" | "publish"> = {
+    has: (groupId, connection) => joined.get(connection)?.includes(groupId) ?? false,
+    publish: (groupId, frame, _isBinary, except) =>
+      void written.push([`${groupId} except ${except && names.get(except)}`, frame.toString()]),
   };
-  return { outlet, written, connection };
+  const writer = new ProtocolWriter<string>({
+    protocol: fanwireV1,
+    // The writer uses nothing else of the groups and of the buffer here.
+    groups: groups as SubscriberGroups,
+    batcher: new FrameBatcher(frames, JOINING),
+    direct: new DirectWrites(writeJoined(JOINING)),
+    encode: ({ text }) => text.data,
+    ...(hasSlowConsumers && { slowConsumers: slowConsumers as unknown as SlowConsumerBuffer }),
+  });
+  const connection = (name: string, ...groupIds: number[]) => {
+    const send = (frame: string | Uint8Array) => {
+      written.push([name, frame.toString()]);
+      return 1;
+    };
+    const created = { send } as unknown as Connection;
+    joined.set(created, groupIds);
+    names.set(created, name);
+    return created;
+  };
+  return { writer, written, connection };
 }
 
-test("what is for groups and for single connections leaves in the order in which it came", async () => {
-  const { outlet, written, connection } = recorded();
-  const [anna, bob] = [connection("anna", "a"), connection("bob")];
-  const group = { group: "a", members: 3 };
+test("publications to groups and to sole subscribers are written in their order", async () => {
+  const { writer, written, connection } = recordWriter();
+  const [anna, bob] = [connection("anna", A), connection("bob")];
 
-  const handed = [
-    outlet.hand("1", group, undefined),
-    outlet.hand("2", group, bob),
-    outlet.hand("3", { only: anna }, undefined),
-    outlet.hand("4", { only: bob }, undefined),
-    outlet.hand("5", { only: anna }, bob),
-    outlet.hand("6", group, undefined),
+  const receivers = [
+    writer.write(publication("1"), A, MEMBERS, undefined),
+    writer.write(publication("2"), A, MEMBERS, bob),
   ];
+  writer.writeTo(publication("3"), anna);
+  writer.writeTo(publication("4"), bob);
+  writer.writeTo(publication("5"), anna);
+  receivers.push(writer.write(publication("6"), A, MEMBERS, undefined));
 
-  await endOfTurn();
-  expect(handed).toEqual([3, 3, 1, 1, 1, 3]);
+  await endOfTick();
+  expect(receivers).toEqual([3, 3, 3]);
   expect(written).toEqual([
-    ["a", "1\n2"],
+    [A, "1\n2"],
     ["anna", "3\n5"],
     ["bob", "4"],
-    ["a", "6"],
+    [A, "6"],
   ]);
 });
 
-test("the excepted connection gets nothing, and all others what came before it first", () => {
-  const { outlet, written, connection } = recorded();
-  const anna = connection("anna", "a");
-  const group = { group: "a", members: 3 };
+test("an excepted member receives nothing, and the others receive earlier publications first", () => {
+  const { writer, written, connection } = recordWriter();
+  const anna = connection("anna", A);
 
-  const handed = [
-    outlet.hand("1", { only: anna }, anna),
-    outlet.hand("2", { only: anna }, undefined),
-    outlet.hand("3", group, anna),
-    outlet.hand("4", group, undefined),
+  writer.writeTo(publication("1"), anna);
+  const receivers = [
+    writer.write(publication("2"), A, MEMBERS, anna),
+    writer.write(publication("3"), A, MEMBERS, undefined),
   ];
-  outlet.flush();
+  writer.flush();
 
-  expect(handed).toEqual([0, 1, 2, 3]);
+  expect(receivers).toEqual([2, 3]);
   expect(written).toEqual([
-    ["anna", "2"],
-    ["a but anna", "3"],
-    ["a", "4"],
+    ["anna", "1"],
+    ["1 except anna", "2"],
+    [A, "3"],
   ]);
 });
 
-test("what waits for a connection that closes is dropped", async () => {
-  const { outlet, written, connection } = recorded();
+test("pending publications for a connection that closes are dropped", async () => {
+  const { writer, written, connection } = recordWriter();
   const [anna, bob] = [connection("anna"), connection("bob")];
-  for (const only of [anna, bob]) outlet.hand("1", { only }, undefined);
+  for (const only of [anna, bob]) writer.writeTo(publication("1"), only);
 
-  outlet.forget(anna);
+  writer.forget(anna);
 
-  await endOfTurn();
+  await endOfTick();
   expect(written).toEqual([["bob", "1"]]);
 });
 
-test("who lags is caught up before it is written to alone, and all are before others than a group is written to", () => {
-  const { outlet, written, connection } = recorded({ withLaggards: true });
-  const anna = connection("anna", "a");
-  const group = { group: "a", members: 3 };
+test("a slow consumer catches up before it is written to directly, and all do before a group is written to except one", () => {
+  const { writer, written, connection } = recordWriter({ hasSlowConsumers: true });
+  const anna = connection("anna", A);
 
-  outlet.hand("1", group, undefined);
-  outlet.hand("2", { only: anna }, undefined);
-  outlet.hand("3", group, anna);
-  outlet.hand("4", group, undefined);
-  outlet.flush();
-  outlet.flushTo(anna);
-  outlet.forget(anna);
+  writer.write(publication("1"), A, MEMBERS, undefined);
+  writer.writeTo(publication("2"), anna);
+  writer.write(publication("3"), A, MEMBERS, anna);
+  writer.write(publication("4"), A, MEMBERS, undefined);
+  writer.flush();
+  writer.flushTo(anna);
+  writer.forget(anna);
 
   expect(written).toEqual([
-    ["a", "1"],
+    [A, "1"],
     ["anna", "caught up"],
     ["anna", "2"],
     ["all", "caught up"],
-    ["a but anna", "3"],
-    ["a", "4"],
+    ["1 except anna", "3"],
+    [A, "4"],
     ["anna", "caught up"],
     ["anna", "forgotten"],
   ]);

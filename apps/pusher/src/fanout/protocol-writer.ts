@@ -1,78 +1,146 @@
 import { isUtf8 } from "node:buffer";
+import type { ClientProtocol, Encoding, JoinedFrames, SingleFrames } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
-import type { DirectWrites } from "./direct-writes.ts";
-import type { SlowConsumerBuffer } from "./slow-consumers.ts";
+import type { Publication } from "../wire/publication.ts";
+import { DirectWrites, writeEach, writeJoined } from "./direct-writes.ts";
+import { BurstWriter, FrameBatcher, MemberWriter } from "./frame-batcher.ts";
+import type { LocalSubscription } from "./local-subscription.ts";
+import { SingleFrameBatcher } from "./single-frame-batcher.ts";
+import { SlowConsumerBuffer } from "./slow-consumers.ts";
 import type { SubscriberGroups } from "./subscriber-groups.ts";
 
-/** Who hears by one protocol what came in: all in a group, or the one connection that follows it. */
-export type Receivers = { readonly group: string; readonly members: number } | { readonly only: Connection };
+/** Batches what is written to groups until the event-loop tick ends. */
+type Batcher<Content> = { push(groupId: number, content: Content): void; flush(): void };
 
-/** Gathers what comes for groups, to write it when the turn ends. */
-type Gatherer<Content> = { publish(group: string, content: Content): void; flush(): void };
-
-/** Knows who has not been sent all that was written, and sends it. */
-type Laggards = Pick<SlowConsumerBuffer, "catchUp" | "catchUpAll" | "forget">;
-
-type Parts<Content extends string | Uint8Array> = {
-  readonly groups: Pick<SubscriberGroups, "has" | "publish">;
-  readonly gathered: Gatherer<Content>;
-  readonly own: DirectWrites<Content>;
-  readonly laggards?: Laggards;
+type WriterParts<Content extends string | Uint8Array> = {
+  readonly protocol: ClientProtocol;
+  readonly groups: SubscriberGroups;
+  readonly batcher: Batcher<Content>;
+  readonly direct: DirectWrites<Content>;
+  /** Absent if connections do not report that their socket has drained. */
+  readonly slowConsumers?: SlowConsumerBuffer;
+  encode(publication: Publication): Content;
 };
 
-/**
- * What goes out by one protocol, each connection hearing it in the order in which it came. What comes in one turn of the loop is
- * gathered, and written when the turn ends.
- */
-export class ProtocolWriter<Content extends string | Uint8Array> {
-  readonly #groups: Pick<SubscriberGroups, "has" | "publish">;
-  readonly #gathered: Gatherer<Content>;
-  readonly #own: DirectWrites<Content>;
-  readonly #laggards: Laggards | undefined;
+/** A writer of any content, as fan-out uses it. */
+export type Writer = Omit<ProtocolWriter<never>, never>;
 
-  constructor({ groups, gathered, own, laggards }: Parts<Content>) {
-    this.#groups = groups;
-    this.#gathered = gathered;
-    this.#own = own;
-    this.#laggards = laggards;
+/** Writes publications to the connections that share an encoding, to each in order. Batches those of one event-loop tick. */
+export class ProtocolWriter<Content extends string | Uint8Array> {
+  readonly #parts: WriterParts<Content>;
+  readonly #isOnlyEncoding: boolean;
+
+  constructor(parts: WriterParts<Content>) {
+    this.#parts = parts;
+    this.#isOnlyEncoding = parts.protocol.encodings.length === 1;
   }
 
-  /** To all receivers but one, perhaps. How many connections it was handed to. */
-  hand(content: Content, receivers: Receivers, excepted: Connection | undefined): number {
-    if ("only" in receivers) {
-      if (receivers.only === excepted) return 0;
-      this.#gathered.flush();
-      this.#laggards?.catchUp(receivers.only);
-      this.#own.push(receivers.only, content);
-      return 1;
-    }
-    const { group, members } = receivers;
-    this.#own.flush();
-    if (!excepted || !this.#groups.has(group, excepted)) {
-      this.#gathered.publish(group, content);
+  get slowConsumers(): SlowConsumerBuffer | undefined {
+    return this.#parts.slowConsumers;
+  }
+
+  /** Returns how many members the groups of a subscription have. */
+  countReceivers(subscription: LocalSubscription): number {
+    const subscribers = subscription.subscribersBy(this.#parts.protocol);
+    if (subscribers === 0) return 0;
+    // Counted only if some subscribers may not be members, because counting is slow in uWebSockets.js.
+    return this.#isOnlyEncoding && !subscription.hasWaitingSubscribers
+      ? subscribers
+      : this.#parts.groups.count(subscription.groupId);
+  }
+
+  members(groupId: number): Iterable<Connection> {
+    return this.#parts.groups.members(groupId);
+  }
+
+  /** Writes to a group with `members` members, except `excepted`. Returns the number of receivers. */
+  write(publication: Publication, groupId: number, members: number, excepted: Connection | undefined): number {
+    const { groups, batcher, direct, slowConsumers, encode } = this.#parts;
+    const content = encode(publication);
+    direct.flush();
+    if (!excepted || !groups.has(groupId, excepted)) {
+      batcher.push(groupId, content);
       return members;
     }
-    this.#gathered.flush();
-    this.#laggards?.catchUpAll();
-    this.#groups.publish(group, content, typeof content !== "string" && !isUtf8(content), excepted);
+    batcher.flush();
+    slowConsumers?.catchUpAll();
+    groups.publish(groupId, content, isBinary(content), excepted);
     return members - 1;
+  }
+
+  /** Writes to a sole subscriber. */
+  writeTo(publication: Publication, connection: Connection): void {
+    const { batcher, direct, slowConsumers, encode } = this.#parts;
+    batcher.flush();
+    slowConsumers?.catchUp(connection);
+    direct.push(connection, encode(publication));
+  }
+
+  /** Sends at once, after {@link flushTo}. Returns what `send` of the connection returns. */
+  send(publication: Publication, connection: Connection): number {
+    const content = this.#parts.encode(publication);
+    return connection.send(content, isBinary(content));
   }
 
   /** Writes what is pending. */
   flush(): void {
-    this.#gathered.flush();
-    this.#own.flush();
+    this.#parts.batcher.flush();
+    this.#parts.direct.flush();
   }
 
-  /** The same, and nothing waits for this connection any more: before it is written to otherwise, and before it joins or leaves a group. */
+  /**
+   * Writes what is pending, and everything that is buffered for a connection. Must be called before something else is written to the
+   * connection, and before it joins or leaves a group.
+   */
   flushTo(connection: Connection): void {
     this.flush();
-    this.#laggards?.catchUp(connection);
+    this.#parts.slowConsumers?.catchUp(connection);
   }
 
-  /** It has closed: it must not be written to any more. */
+  /** Drops what is pending for a connection that has closed. */
   forget(connection: Connection): void {
-    this.#own.forget(connection);
-    this.#laggards?.forget(connection);
+    this.#parts.direct.forget(connection);
+    this.#parts.slowConsumers?.forget(connection);
   }
+}
+
+function isBinary(content: string | Uint8Array): boolean {
+  return typeof content !== "string" && !isUtf8(content);
+}
+
+type OpenParts = {
+  readonly protocol: ClientProtocol;
+  readonly groups: SubscriberGroups;
+  readonly maxUnsentBytes: number;
+};
+
+/** Opens the writer of one of a protocol's encodings. */
+export function openWriter(encoding: Encoding, parts: OpenParts): Writer {
+  return encoding.frames === "single" ? openSingle(encoding, parts) : openJoined(encoding, parts);
+}
+
+function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: maxBytes }: OpenParts): Writer {
+  const slowConsumers = new SlowConsumerBuffer({ groups, maxBytes });
+  return new ProtocolWriter<Uint8Array>({
+    protocol,
+    groups,
+    slowConsumers,
+    batcher: new SingleFrameBatcher(groups, slowConsumers),
+    direct: new DirectWrites(writeEach),
+    encode: encoding.encode,
+  });
+}
+
+function openJoined(encoding: JoinedFrames, { protocol, groups, maxUnsentBytes: maxBytes }: OpenParts): Writer {
+  const { joining, reportsDrain, encode } = encoding;
+  const slowConsumers = reportsDrain ? new SlowConsumerBuffer({ groups, maxBytes }) : undefined;
+  const plain = new MemberWriter(groups);
+  return new ProtocolWriter<string>({
+    protocol,
+    groups,
+    ...(slowConsumers && { slowConsumers }),
+    batcher: new FrameBatcher(slowConsumers ? new BurstWriter(plain, slowConsumers) : plain, joining),
+    direct: new DirectWrites(writeJoined(joining)),
+    encode,
+  });
 }

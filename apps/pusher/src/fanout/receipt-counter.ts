@@ -1,49 +1,43 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import { membersOf, type SmallSet } from "../connections/small-set.ts";
+import type { LocalSubscription } from "./local-subscription.ts";
 
-/** What brings publications. */
-export type Subscribable = {
-  readonly kind: "everyone" | "user" | "topic";
-  /** The topic or pattern. */
-  readonly pattern: string | undefined;
-  /** The connections of a user. */
-  readonly connectionIds: SmallSet<number>;
-  has(connection: Connection): boolean;
-};
+/** A subscription whose receivers are counted. */
+export type CountedSubscription = Pick<LocalSubscription, "kind" | "pattern" | "connectionIds" | "has">;
 
 type Noted = {
-  readonly followed: Subscribable;
-  /** Connections it was handed to. */
+  readonly subscription: CountedSubscription;
+  /** Connections that the publication was handed to. */
   readonly handedTo: number;
-  /** Connections that follow and have not joined yet: they get it when they do. */
+  /** Connections that are subscribed and have not joined yet. They receive the publication when they join. */
   readonly awaited: number;
-  /** The connection that must not get it. */
+  /** The connection that must not receive the publication. */
   readonly exceptedId: number | undefined;
 };
 type Counted = { delivered: number; buffered: number };
 type Entry = Counted & {
   readonly notedAt: number;
   settled: Promise<void>;
-  /** Some that it was handed to have closed since: whether they got it is not known. */
+  /** Whether some receivers have closed since, so that it is unknown whether they received the publication. */
   hasClosed: boolean;
-  /** Connections that had not joined yet, each with what it joins. */
+  /** Connections that had not joined yet, each with its subscription. */
   awaiting: Awaiting[];
 };
-type Awaiting = { readonly followed: Subscribable; readonly connectionId: number };
+type Awaiting = { readonly subscription: CountedSubscription; readonly connectionId: number };
 type Batch = { readonly noted: (Noted & { readonly entry: Entry })[]; readonly settled: Promise<void> };
-/** With those it was not written to, since they are over their limit. */
-type Tally = Counted & { readonly followed: Subscribable; refused: number; readonly awaitedIds: number[] };
+/** `refused` counts connections that were not written to, because they are over their limit. */
+type Tally = Counted & { readonly subscription: CountedSubscription; refused: number; readonly awaitedIds: number[] };
 
-/** More that nobody has asked for are forgotten, the oldest first. */
+/** Maximum number of unclaimed receipts. The oldest are evicted. */
 const MAX_ENTRIES = 10_000;
-/** A publisher may ask late: JetStream's acknowledgement takes as long as the change of a leader. */
+/** Time until an unclaimed receipt is evicted. A publisher waits this long for JetStream if its leader changes. */
 const KEEP_MS = 30_000;
 
 /**
- * Counts who got the publications that carry a receipt's id. What was handed over shows where it waits only when it has been
- * written, so connections are looked at a moment later: once, for all receipts of one turn of the event loop.
+ * Counts the receivers of publications that carry a receipt's id. Whether a connection buffers a publication is known only after the
+ * write. So connections are examined a moment later, once for all receipts of an event-loop tick.
  */
 export class Receipts {
   readonly #connections: Connections<Connection>;
@@ -67,7 +61,7 @@ export class Receipts {
     this.#forget();
   }
 
-  /** Counts those that have joined since. Whether there is nobody left who has not. */
+  /** Counts connections that have joined since. Returns whether all have joined. */
   hasCounted(id: string): boolean {
     const entry = this.#entries.get(id);
     if (entry === undefined) return true;
@@ -76,8 +70,8 @@ export class Receipts {
   }
 
   /**
-   * What was counted, and forgets it. `isFinal` is false when it may have been forgotten before, and when connections closed
-   * before they could be counted, as they do during a drain, or have not joined yet.
+   * Returns and deletes what was counted. `isFinal` is false if the receipt may have been evicted, and if connections have not joined yet
+   * or closed before they were counted, as they do during a drain.
    */
   async take(id: string): Promise<Counted & { readonly isFinal: boolean }> {
     const entry = this.#entries.get(id);
@@ -91,9 +85,9 @@ export class Receipts {
   #openBatch(): Batch {
     const noted: Batch["noted"] = [];
     const settle = async () => {
-      // At the end of this turn what was gathered goes to the groups; before the next one ends uWebSockets.js has written it.
-      await nextTurn();
-      await nextTurn();
+      // When this tick ends, batches go to the groups. Before the next one ends, uWebSockets.js has written them.
+      await nextTick();
+      await nextTick();
       this.#batch = undefined;
       this.#settle(noted);
     };
@@ -102,11 +96,11 @@ export class Receipts {
 
   #settle(noted: Batch["noted"]): void {
     const tallies = this.#tally(noted);
-    for (const { entry, followed, handedTo, awaited, exceptedId } of noted) {
-      const tally = tallies.get(followed);
+    for (const { entry, subscription, handedTo, awaited, exceptedId } of noted) {
+      const tally = tallies.get(subscription);
       if (tally === undefined) continue;
       const counted = this.#without(exceptedId, tally);
-      // Who follows since then does not count.
+      // Connections that have subscribed since do not count.
       const most = handedTo + awaited;
       const buffered = Math.min(counted.buffered, most);
       const delivered = Math.min(counted.delivered, most - buffered);
@@ -114,37 +108,37 @@ export class Receipts {
       entry.delivered += delivered;
       const handed = delivered + buffered + counted.refused;
       const awaitedIds = tally.awaitedIds.filter((connectionId) => connectionId !== exceptedId);
-      // Without those that have joined meanwhile.
+      // Without connections that have joined since.
       const left = Math.max(0, Math.min(awaited, most - handed));
       entry.hasClosed ||= handed < handedTo || awaitedIds.length < left;
-      entry.awaiting.push(...awaitedIds.slice(0, left).map((connectionId) => ({ followed, connectionId })));
+      entry.awaiting.push(...awaitedIds.slice(0, left).map((connectionId) => ({ subscription, connectionId })));
     }
   }
 
-  /** True when nothing is left to wait for. */
-  #countJoined(entry: Entry, { followed, connectionId }: Awaiting): boolean {
+  /** Returns whether nothing is left to wait for. */
+  #countJoined(entry: Entry, { subscription, connectionId }: Awaiting): boolean {
     const connection = this.#connections.get(connectionId);
     if (connection === undefined) {
       entry.hasClosed = true;
       return true;
     }
-    const tally = newTally(followed);
+    const tally = newTally(subscription);
     add(tally, connection);
     entry.delivered += tally.delivered;
     entry.buffered += tally.buffered;
     return tally.awaitedIds.length === 0;
   }
 
-  #tally(noted: Batch["noted"]): Map<Subscribable, Tally> {
-    const tallies = new Map<Subscribable, Tally>();
+  #tally(noted: Batch["noted"]): Map<CountedSubscription, Tally> {
+    const tallies = new Map<CountedSubscription, Tally>();
     const byTopic = new Map<string, Tally>();
     let everyone: Tally | undefined;
-    for (const { followed } of noted) {
-      if (tallies.has(followed)) continue;
-      const tally = newTally(followed);
-      tallies.set(followed, tally);
-      if (followed.kind === "user") this.#tallyUser(followed.connectionIds, tally);
-      else if (followed.pattern !== undefined) byTopic.set(followed.pattern, tally);
+    for (const { subscription } of noted) {
+      if (tallies.has(subscription)) continue;
+      const tally = newTally(subscription);
+      tallies.set(subscription, tally);
+      if (subscription.kind === "user") this.#tallyUser(subscription.connectionIds, tally);
+      else if (subscription.pattern !== undefined) byTopic.set(subscription.pattern, tally);
       else everyone = tally;
     }
     if (everyone !== undefined || byTopic.size > 0) this.#tallyAll(everyone, byTopic);
@@ -169,10 +163,10 @@ export class Receipts {
     }
   }
 
-  #without(exceptedId: number | undefined, tally: Tally): Omit<Tally, "followed" | "awaitedIds"> {
+  #without(exceptedId: number | undefined, tally: Tally): Omit<Tally, "subscription" | "awaitedIds"> {
     const excepted = exceptedId === undefined ? undefined : this.#connections.get(exceptedId);
     if (excepted === undefined) return tally;
-    const own = newTally(tally.followed);
+    const own = newTally(tally.subscription);
     add(own, excepted);
     return {
       delivered: tally.delivered - own.delivered,
@@ -196,12 +190,12 @@ function newEntry(settled: Promise<void>): Entry {
   return { delivered: 0, buffered: 0, notedAt: performance.now(), settled, hasClosed: false, awaiting: [] };
 }
 
-function newTally(followed: Subscribable): Tally {
-  return { followed, delivered: 0, buffered: 0, refused: 0, awaitedIds: [] };
+function newTally(subscription: CountedSubscription): Tally {
+  return { subscription, delivered: 0, buffered: 0, refused: 0, awaitedIds: [] };
 }
 
 function add(tally: Tally, connection: Connection): void {
-  if (!tally.followed.has(connection)) tally.awaitedIds.push(connection.getUserData().connectionId);
+  if (!tally.subscription.has(connection)) tally.awaitedIds.push(connection.getUserData().connectionId);
   else if (connection.getUserData().isOverUnsentLimit) tally.refused++;
   else if (connection.getBufferedAmount() > 0) tally.buffered++;
   else tally.delivered++;

@@ -2,25 +2,24 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SlowConsumerBuffer } from "./slow-consumers.ts";
 
+const A = 1;
+const B = 2;
 const OVER = 2;
 const TAKEN = 1;
 const BUFFERED = 0;
 
-/**
- * A WebSocket in a group, as uWebSockets.js has them: its socket takes `room` frames. Then it is full, and what is sent to it is
- * buffered, up to a limit.
- */
+/** A WebSocket in a group, like those of uWebSockets.js: the socket takes `room` frames, and further frames are buffered up to a limit. */
 class FakeSocket {
-  readonly heard: string[] = [];
-  /** It was sent something over its limit, which is lost: it is being ended. */
+  readonly received: string[] = [];
+  /** Whether a frame over the limit was dropped, so that the connection is being closed. */
   isOver = false;
   readonly #buffered: string[] = [];
   room: number;
-  readonly group: string;
+  readonly groupId: number;
   readonly #limit: number;
 
-  constructor(group: string, { room = 1_000, limit = 1_000 } = {}) {
-    this.group = group;
+  constructor(groupId: number, { room = 1_000, limit = 1_000 } = {}) {
+    this.groupId = groupId;
     this.room = room;
     this.#limit = limit;
   }
@@ -43,105 +42,102 @@ class FakeSocket {
     return this.#buffered.length === 0 ? TAKEN : BUFFERED;
   }
 
-  /** Its reader takes `frames`, and so the socket does. */
+  /** Reads `frames`, so that the socket takes as many. */
   read(frames: number): void {
     this.room += frames;
     this.flush();
   }
 
   flush(): void {
-    for (; this.room > 0 && this.#buffered.length > 0; this.room--) this.heard.push(this.#buffered.shift() ?? "");
+    for (; this.room > 0 && this.#buffered.length > 0; this.room--) this.received.push(this.#buffered.shift() ?? "");
   }
 }
 
 function sharedBy(sockets: readonly FakeSocket[], maxBytes = 1_000_000) {
-  const members = (name: string) => sockets.filter(({ group }) => group === name);
-  const groups = { members, count: (group: string) => members(group).length, walked: () => sockets.length };
+  const members = (wanted: number) => sockets.filter(({ groupId }) => groupId === wanted);
+  const groups = { members, count: (groupId: number) => members(groupId).length, walked: () => sockets.length };
   const shared = new SlowConsumerBuffer({ groups, maxBytes });
-  const leftToTree: string[] = [];
-  /** Several are a burst. */
-  const publish = (group: string, ...texts: string[]) => {
-    if (shared.takes(group, texts.length > 1)) {
-      const corkfuls = texts.map((text) => [{ content: Buffer.from(text), isBinary: false }]);
-      shared.write(group, corkfuls);
+  const leftToGroup: string[] = [];
+  /** Several texts are a burst. */
+  const publish = (groupId: number, ...texts: string[]) => {
+    if (shared.mustWrite(groupId, texts.length > 1)) {
+      const batches = texts.map((text) => [{ content: Buffer.from(text), isBinary: false }]);
+      shared.write(groupId, batches);
       return;
     }
-    leftToTree.push(...texts);
-    for (const socket of members(group)) for (const text of texts) socket.send(text);
+    leftToGroup.push(...texts);
+    for (const socket of members(groupId)) for (const text of texts) socket.send(text);
   };
-  return { shared, publish, leftToTree };
+  return { shared, publish, leftToGroup };
 }
 
-test("what is no burst is left to the group, and so is a burst for a few among many", () => {
-  const { publish, leftToTree } = sharedBy([
-    new FakeSocket("a"),
-    ...Array.from({ length: 9 }, () => new FakeSocket("b")),
-  ]);
+test("single frames, and bursts for few of many connections, are left to the group", () => {
+  const { publish, leftToGroup } = sharedBy([new FakeSocket(A), ...Array.from({ length: 9 }, () => new FakeSocket(B))]);
 
-  publish("b", "1");
-  publish("a", "2", "3");
+  publish(B, "1");
+  publish(A, "2", "3");
 
-  expect(leftToTree).toEqual(["1", "2", "3"]);
+  expect(leftToGroup).toEqual(["1", "2", "3"]);
 });
 
-test("a burst is written to each who follows, and to nobody else", () => {
-  const subscribers = [new FakeSocket("a"), new FakeSocket("a")];
-  const other = new FakeSocket("b");
-  const { shared, publish, leftToTree } = sharedBy([...subscribers, other]);
+test("a burst is written to each member of the group, and to no other connection", () => {
+  const subscribers = [new FakeSocket(A), new FakeSocket(A)];
+  const other = new FakeSocket(B);
+  const { shared, publish, leftToGroup } = sharedBy([...subscribers, other]);
 
-  publish("a", "1", "2");
+  publish(A, "1", "2");
 
-  expect(subscribers.map(({ heard }) => heard)).toEqual([
+  expect(subscribers.map(({ received }) => received)).toEqual([
     ["1", "2"],
     ["1", "2"],
   ]);
-  expect(other.heard).toEqual([]);
-  expect(leftToTree).toEqual([]);
+  expect(other.received).toEqual([]);
+  expect(leftToGroup).toEqual([]);
   expect([shared.slowConsumers, shared.bytes]).toEqual([0, 0]);
 });
 
-test("who cannot take all is sent no more until its socket has drained, and then the rest in order", () => {
-  const [slow, quick] = [new FakeSocket("a", { room: 1 }), new FakeSocket("a")];
+test("a slow consumer is sent the rest in order when its socket has drained", () => {
+  const [slow, quick] = [new FakeSocket(A, { room: 1 }), new FakeSocket(A)];
   const { shared, publish } = sharedBy([slow, quick]);
 
-  publish("a", "1", "2", "3");
-  publish("a", "4", "5");
+  publish(A, "1", "2", "3");
+  publish(A, "4", "5");
 
-  expect(quick.heard).toEqual(["1", "2", "3", "4", "5"]);
-  expect(slow.heard).toEqual(["1"]);
+  expect(quick.received).toEqual(["1", "2", "3", "4", "5"]);
+  expect(slow.received).toEqual(["1"]);
   expect([slow.getBufferedAmount(), shared.waitingFor(slow), shared.slowConsumers, shared.bytes]).toEqual([1, 3, 1, 3]);
   slow.read(2);
   shared.drained(slow);
-  expect(slow.heard).toEqual(["1", "2", "3"]);
+  expect(slow.received).toEqual(["1", "2", "3"]);
   expect([slow.getBufferedAmount(), shared.waitingFor(slow)]).toEqual([1, 1]);
   slow.read(10);
   shared.drained(slow);
-  expect(slow.heard).toEqual(["1", "2", "3", "4", "5"]);
+  expect(slow.received).toEqual(["1", "2", "3", "4", "5"]);
   expect([shared.slowConsumers, shared.bytes]).toEqual([0, 0]);
 });
 
-test("one whose socket has room again, but holds some still, is not sent more", () => {
-  const slow = new FakeSocket("a", { room: 0 });
+test("a slow consumer is not sent more while uWebSockets.js buffers frames for it", () => {
+  const slow = new FakeSocket(A, { room: 0 });
   const { shared, publish } = sharedBy([slow]);
-  publish("a", "1", "2");
+  publish(A, "1", "2");
 
   shared.drained(slow);
 
   expect([slow.getBufferedAmount(), shared.waitingFor(slow)]).toEqual([1, 1]);
 });
 
-test("what nobody waits for any more is not kept", () => {
-  const [slow, slower] = [new FakeSocket("a", { room: 0 }), new FakeSocket("a", { room: 0 })];
+test("frames that no slow consumer lacks are dropped", () => {
+  const [slow, slower] = [new FakeSocket(A, { room: 0 }), new FakeSocket(A, { room: 0 })];
   const { shared, publish } = sharedBy([slow, slower]);
-  publish("a", "1", "22");
-  publish("a", "333", "4444");
+  publish(A, "1", "22");
+  publish(A, "333", "4444");
   expect(shared.bytes).toBe(9);
 
   for (const socket of [slow, slower]) {
     socket.read(3);
     shared.drained(socket);
   }
-  publish("a", "55555", "666666");
+  publish(A, "55555", "666666");
   expect(shared.bytes).toBe(11);
 
   shared.forget(slow);
@@ -150,45 +146,45 @@ test("what nobody waits for any more is not kept", () => {
   expect([shared.slowConsumers, shared.bytes]).toEqual([0, 0]);
 });
 
-test("a frame for another group comes behind what waits", () => {
-  const both = new FakeSocket("a", { room: 0 });
-  const { shared, publish, leftToTree } = sharedBy([both]);
-  publish("a", "1", "2", "3");
+test("slow consumers catch up before another group is written to", () => {
+  const both = new FakeSocket(A, { room: 0 });
+  const { shared, publish, leftToGroup } = sharedBy([both]);
+  publish(A, "1", "2", "3");
 
-  publish("b", "other");
+  publish(B, "other");
 
-  expect(leftToTree).toEqual(["other"]);
+  expect(leftToGroup).toEqual(["other"]);
   expect(shared.slowConsumers).toBe(0);
   both.read(10);
-  expect(both.heard).toEqual(["1", "2", "3"]);
+  expect(both.received).toEqual(["1", "2", "3"]);
 });
 
-test("what comes alone behind a burst is shared while many lag, and left to the group when few do", () => {
-  const sockets = Array.from({ length: 8 }, (_, at) => new FakeSocket("a", { room: at < 2 ? 0 : 1_000 }));
-  const { shared, publish, leftToTree } = sharedBy(sockets);
-  publish("a", "1", "2");
+test("a single frame after a burst is buffered once for many slow consumers, and left to the group for few", () => {
+  const sockets = Array.from({ length: 8 }, (_, at) => new FakeSocket(A, { room: at < 2 ? 0 : 1_000 }));
+  const { shared, publish, leftToGroup } = sharedBy(sockets);
+  publish(A, "1", "2");
 
-  publish("a", "3");
-  expect([leftToTree, shared.slowConsumers]).toEqual([[], 2]);
+  publish(A, "3");
+  expect([leftToGroup, shared.slowConsumers]).toEqual([[], 2]);
 
   sockets[0]?.read(10);
   shared.drained(sockets[0] as FakeSocket);
-  publish("a", "4");
-  expect([leftToTree, shared.slowConsumers]).toEqual([["4"], 0]);
+  publish(A, "4");
+  expect([leftToGroup, shared.slowConsumers]).toEqual([["4"], 0]);
   for (const socket of sockets) {
     socket.read(10);
-    expect(socket.heard).toEqual(["1", "2", "3", "4"]);
+    expect(socket.received).toEqual(["1", "2", "3", "4"]);
   }
 });
 
-test("catching up hands over all that waits, for one or for all", () => {
-  const [one, other, third] = [0, 0, 0].map((room) => new FakeSocket("a", { room })) as [
+test("catching up sends everything that is pending, to one or to all", () => {
+  const [one, other, third] = [0, 0, 0].map((room) => new FakeSocket(A, { room })) as [
     FakeSocket,
     FakeSocket,
     FakeSocket,
   ];
   const { shared, publish } = sharedBy([one, other, third]);
-  publish("a", "1", "2", "3");
+  publish(A, "1", "2", "3");
 
   shared.catchUp(one);
   expect([one, other].map((socket) => socket.getBufferedAmount())).toEqual([3, 1]);
@@ -199,61 +195,61 @@ test("catching up hands over all that waits, for one or for all", () => {
   expect([shared.slowConsumers, shared.bytes]).toEqual([0, 0]);
 });
 
-test("for who lags too far it is handed over, and who is over its limit then gets no more", () => {
-  const [far, quick] = [new FakeSocket("a", { room: 0, limit: 2 }), new FakeSocket("a")];
+test("a slow consumer with too many pending bytes is sent everything, and nothing after it is over its limit", () => {
+  const [far, quick] = [new FakeSocket(A, { room: 0, limit: 2 }), new FakeSocket(A)];
   const { shared, publish } = sharedBy([far, quick], 10);
-  publish("a", "12345", "12345", "12345");
+  publish(A, "12345", "12345", "12345");
   expect([far.getBufferedAmount(), shared.waitingFor(far)]).toEqual([1, 10]);
 
-  publish("a", "6", "7");
+  publish(A, "6", "7");
 
   expect([far.getBufferedAmount(), shared.slowConsumers, shared.bytes]).toEqual([2, 0, 0]);
-  expect(quick.heard).toEqual(["12345", "12345", "12345", "6", "7"]);
-  publish("a", "8", "9");
+  expect(quick.received).toEqual(["12345", "12345", "12345", "6", "7"]);
+  publish(A, "8", "9");
   expect([far.getBufferedAmount(), shared.slowConsumers]).toEqual([2, 0]);
 });
 
-test("one that closes while it is written to is not written to again", () => {
-  const [slow, quick] = [new FakeSocket("a", { room: 0 }), new FakeSocket("a")];
+test("a slow consumer that has closed is not written to", () => {
+  const [slow, quick] = [new FakeSocket(A, { room: 0 }), new FakeSocket(A)];
   const { shared, publish } = sharedBy([slow, quick]);
-  publish("a", "1", "2");
+  publish(A, "1", "2");
 
   shared.forget(slow);
   slow.read(10);
   shared.drained(slow);
 
-  expect(slow.heard).toEqual(["1"]);
+  expect(slow.received).toEqual(["1"]);
 });
 
-test("one that lags too far takes nothing from one that begins to lag in the same burst", () => {
-  const [far, later] = [new FakeSocket("a", { room: 0, limit: 2 }), new FakeSocket("a", { room: 4 })];
+test("evicting a slow consumer loses no frame of one that becomes slow in the same burst", () => {
+  const [far, later] = [new FakeSocket(A, { room: 0, limit: 2 }), new FakeSocket(A, { room: 4 })];
   const { shared, publish } = sharedBy([far, later], 10);
-  publish("a", "12345", "12345", "12345");
+  publish(A, "12345", "12345", "12345");
 
-  publish("a", "6", "7", "8", "9");
+  publish(A, "6", "7", "8", "9");
 
   expect([far.getBufferedAmount(), later.getBufferedAmount(), shared.waitingFor(later)]).toEqual([2, 1, 2]);
   later.read(10);
   shared.drained(later);
-  expect(later.heard).toEqual(["12345", "12345", "12345", "6", "7", "8", "9"]);
+  expect(later.received).toEqual(["12345", "12345", "12345", "6", "7", "8", "9"]);
 });
 
-test("whoever reads at whatever pace hears all that was published, once and in order, until it is over its limit", () => {
+test("at any pace of reading, each connection receives everything once and in order, until it is over its limit", () => {
   const step = fc.oneof(
-    fc.record({ group: fc.constantFrom("a", "b"), count: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ groupId: fc.constantFrom(A, B), count: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ reads: fc.nat({ max: 7 }), frames: fc.integer({ min: 1, max: 6 }) }),
     fc.record({ catchesUp: fc.nat({ max: 7 }) }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 30 }), (steps, maxBytes) => {
-      const sockets = Array.from({ length: 8 }, (_, at) => new FakeSocket(at < 6 ? "a" : "b", { room: at, limit: 5 }));
+      const sockets = Array.from({ length: 8 }, (_, at) => new FakeSocket(at < 6 ? A : B, { room: at, limit: 5 }));
       const { shared, publish } = sharedBy(sockets, maxBytes);
-      const published: Record<string, string[]> = { a: [], b: [] };
+      const published: Record<number, string[]> = { [A]: [], [B]: [] };
       for (const each of steps) {
-        if ("group" in each) {
-          const texts = Array.from({ length: each.count }, (_, at) => `${published[each.group]?.length ?? 0} ${at}`);
-          published[each.group]?.push(...texts);
-          publish(each.group, ...texts);
+        if ("groupId" in each) {
+          const texts = Array.from({ length: each.count }, (_, at) => `${published[each.groupId]?.length ?? 0} ${at}`);
+          published[each.groupId]?.push(...texts);
+          publish(each.groupId, ...texts);
         } else if ("reads" in each) {
           const socket = sockets[each.reads] as FakeSocket;
           socket.read(each.frames);
@@ -268,8 +264,8 @@ test("whoever reads at whatever pace hears all that was published, once and in o
           socket.read(100);
           shared.drained(socket);
         }
-        const all = published[socket.group] ?? [];
-        expect(socket.heard).toEqual(socket.isOver ? all.filter((text) => socket.heard.includes(text)) : all);
+        const all = published[socket.groupId] ?? [];
+        expect(socket.received).toEqual(socket.isOver ? all.filter((text) => socket.received.includes(text)) : all);
       }
       expect([shared.slowConsumers, shared.bytes]).toEqual([0, 0]);
     }),

@@ -1,101 +1,101 @@
 import type { Connection } from "../connections/connection.ts";
-import { type Corkful, writeCorkful } from "./corked-write.ts";
+import { type WriteBatch, writeCorked } from "./corked-write.ts";
 
-/** Looking at many connections to write to some of them pays where at least one in so many is one of those. */
+/** Examining all connections is worth it if at least one in this many is written to. */
 const WALK_FOR_ONE_IN = 4;
 
 type Socket = Pick<Connection, "send" | "cork" | "getBufferedAmount">;
 
-/** Who is in a protocol's groups. */
-type TreeMembers = {
-  count(group: string): number;
-  members(group: string): Iterable<Socket>;
-  /** How many connections are looked at to find them. */
-  walked(group: string): number;
+/** The groups of one encoding. */
+type Groups = {
+  count(groupId: number): number;
+  members(groupId: number): Iterable<Socket>;
+  /** Returns how many connections `members` examines. */
+  walked(groupId: number): number;
 };
 
 type Written = {
-  readonly corkful: Corkful;
-  /** Content bytes of all before it. */
+  readonly batch: WriteBatch;
+  /** Content bytes of all batches before it. */
   readonly offset: number;
 };
 
 type Parts = {
-  readonly groups: TreeMembers;
-  /** So many bytes may wait for one connection. For who needs more they go to uWebSockets.js, which ends it over its limit. */
+  readonly groups: Groups;
+  /** Maximum bytes that are pending for one connection. Above it they go to uWebSockets.js, which closes connections over its limit. */
   readonly maxBytes: number;
 };
 
 /**
- * Writes bursts socket by socket: all of a burst to one connection, then to the next. A connection whose socket is full lags: it keeps
- * its place in a list that all share, where uWebSockets.js would keep a copy for each, and goes on when its socket has drained.
+ * Writes bursts socket by socket: all of a burst to one connection, then to the next. A connection whose socket is full is a slow
+ * consumer. It keeps its place in a list that all share, where uWebSockets.js would keep a copy for each, and continues when its socket
+ * has drained.
  */
 export class SlowConsumerBuffer {
   readonly #parts: Parts;
-  /** Whose subscribers lag. */
-  #group = "";
-  /** What was written, from the oldest that somebody was not sent. */
+  /** The group that the slow consumers are in. */
+  #groupId = 0;
+  /** Written batches, beginning with the oldest that a slow consumer lacks. */
   #written: Written[] = [];
-  /** The number of the first of it. */
+  /** The number of the first of these batches. */
   #first = 0;
-  /** Bytes of all there ever was. */
+  /** Content bytes of all batches ever written. */
   #end = 0;
-  /** Who lags, and the number of what comes next for each. */
+  /** The number of the next batch for each slow consumer. */
   readonly #places = new Map<Socket, number>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  /** Connections whose sockets are full. */
   get slowConsumers(): number {
     return this.#places.size;
   }
 
-  /** Bytes kept for those who lag, all together. */
+  /** Bytes that are buffered for all slow consumers together. */
   get bytes(): number {
     return this.#end - (this.#written[0]?.offset ?? this.#end);
   }
 
   /**
-   * Whether what is now published in a group is to be written here: a burst for many, or anything behind which many lag. If not, nobody
-   * lags any more, and it can be written otherwise.
+   * Returns whether the next frames of a group must be written by {@link write}: a burst for many, or anything that many slow consumers
+   * are waiting for. Otherwise there are no slow consumers after the call, so that frames can be written in another way.
    */
-  takes(group: string, isBurst: boolean): boolean {
-    if (group !== this.#group) this.catchUpAll();
+  mustWrite(groupId: number, isBurst: boolean): boolean {
+    if (groupId !== this.#groupId) this.catchUpAll();
     const { groups } = this.#parts;
-    const concerned = isBurst ? groups.count(group) : this.#places.size;
-    if (concerned > 0 && concerned * WALK_FOR_ONE_IN >= groups.walked(group)) return true;
+    const concerned = isBurst ? groups.count(groupId) : this.#places.size;
+    if (concerned > 0 && concerned * WALK_FOR_ONE_IN >= groups.walked(groupId)) return true;
     this.catchUpAll();
     return false;
   }
 
-  /** To all in the group; {@link takes} has said that it is to be written here. */
-  write(group: string, corkfuls: readonly Corkful[]): void {
-    this.#group = group;
+  /** Writes to all members of the group. {@link mustWrite} must have returned true. */
+  write(groupId: number, batches: readonly WriteBatch[]): void {
+    this.#groupId = groupId;
     const { groups, maxBytes } = this.#parts;
-    for (const connection of groups.members(group)) {
-      if (!this.#places.has(connection)) this.#begin(connection, corkfuls);
+    for (const connection of groups.members(groupId)) {
+      if (!this.#places.has(connection)) this.#writeNew(connection, batches);
     }
-    // Not before: what nobody waits for is forgotten when the last who lagged has caught up.
-    for (const corkful of corkfuls) {
-      this.#written.push({ corkful, offset: this.#end });
-      for (const { content } of corkful) this.#end += content.length;
+    // Must come after the loop, because the buffer is cleared when the last slow consumer catches up.
+    for (const batch of batches) {
+      this.#written.push({ batch, offset: this.#end });
+      for (const { content } of batch) this.#end += content.length;
     }
     for (const connection of this.#places.keys()) {
       if (this.waitingFor(connection) > maxBytes) this.catchUp(connection);
     }
-    this.#forgetSent();
+    this.#dropWritten();
   }
 
-  /** To be called when what uWebSockets.js kept for it was written. */
+  /** Must be called when uWebSockets.js has written what it buffered for a connection. */
   drained(connection: Socket): void {
-    if (this.#places.has(connection) && connection.getBufferedAmount() === 0) this.#goOn(connection, false);
+    if (this.#places.has(connection) && connection.getBufferedAmount() === 0) this.#continue(connection, false);
   }
 
-  /** What is sent to it next comes behind all that was published. */
+  /** Sends a slow consumer everything, so that it can be written to in another way. */
   catchUp(connection: Socket): void {
-    if (this.#places.has(connection)) this.#goOn(connection, true);
+    if (this.#places.has(connection)) this.#continue(connection, true);
   }
 
   catchUpAll(): void {
@@ -103,50 +103,51 @@ export class SlowConsumerBuffer {
     for (const connection of this.#places.keys()) this.catchUp(connection);
   }
 
-  /** Bytes that wait here for a connection. */
+  /** Returns the bytes that are pending here for a connection. */
   waitingFor(connection: Socket): number {
     const place = this.#places.get(connection);
     if (place === undefined) return 0;
     return this.#end - (this.#written[place - this.#first]?.offset ?? this.#end);
   }
 
-  /** It has closed: it must not be written to any more. */
+  /** Drops what is pending for a connection that has closed. */
   forget(connection: Socket): void {
-    if (this.#places.delete(connection) && this.#places.size === 0) this.#forgetSent();
+    if (this.#places.delete(connection) && this.#places.size === 0) this.#dropWritten();
   }
 
-  /** Sends what will be kept for all from {@link #next} on, until the socket is full: then the connection lags. */
-  #begin(connection: Socket, corkfuls: readonly Corkful[]): void {
-    for (let at = 0; at < corkfuls.length; at++) {
-      const outcome = writeCorkful(connection, corkfuls[at] as Corkful);
+  /** Sends new batches until the socket is full. Then the connection is a slow consumer. */
+  #writeNew(connection: Socket, batches: readonly WriteBatch[]): void {
+    for (let at = 0; at < batches.length; at++) {
+      const outcome = writeCorked(connection, batches[at] as WriteBatch);
       if (outcome === 0) this.#places.set(connection, this.#next + at + 1);
       if (outcome !== 1) return;
     }
   }
 
-  /** Sends who lags what comes next for it, until it has all; or until its socket is full, unless that is no matter. */
-  #goOn(connection: Socket, evenIfFull: boolean): void {
+  /** Sends a slow consumer its next batches until it is up to date or, unless `ignoresBackpressure`, its socket is full. */
+  #continue(connection: Socket, ignoresBackpressure: boolean): void {
     for (let place = this.#places.get(connection) ?? this.#next; place < this.#next; ) {
-      const { corkful } = this.#written[place - this.#first] as Written;
-      const outcome = writeCorkful(connection, corkful);
-      // It is being ended.
+      const { batch } = this.#written[place - this.#first] as Written;
+      const outcome = writeCorked(connection, batch);
+      // The connection is being closed.
       if (outcome === 2) break;
       place++;
-      if (outcome === 0 && !evenIfFull) {
+      if (outcome === 0 && !ignoresBackpressure) {
         this.#places.set(connection, place);
         return;
       }
     }
     this.#places.delete(connection);
-    if (this.#places.size === 0) this.#forgetSent();
+    if (this.#places.size === 0) this.#dropWritten();
   }
 
-  /** The number of what will be written next. */
+  /** The number of the batch that is written next. */
   get #next(): number {
     return this.#first + this.#written.length;
   }
 
-  #forgetSent(): void {
+  /** Drops batches that no slow consumer lacks. */
+  #dropWritten(): void {
     let oldest = this.#next;
     for (const place of this.#places.values()) oldest = Math.min(oldest, place);
     this.#written.splice(0, oldest - this.#first);

@@ -1,77 +1,98 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import { expect, test } from "vitest";
 import { OPEN_GRANT } from "../auth/grant.ts";
-import { type Connection, newConnectionState, type ProtocolName } from "../connections/connection.ts";
-import { SetGroups, UwsGroupMembers, UwsTopicGroups } from "./subscriber-groups.ts";
+import type { ClientProtocol } from "../connections/client-protocol.ts";
+import { type Connection, newConnectionState } from "../connections/connection.ts";
+import { clientProtocols } from "../protocols/list.ts";
+import { raw } from "../protocols/raw.ts";
+import { sse } from "../protocols/sse.ts";
+import { ProtocolGroups, SetGroups, UwsTopicGroups } from "./subscriber-groups.ts";
 
-function connection(protocol: ProtocolName = "fanwire.v1", onSend: () => number = () => 1) {
-  const heard: string[] = [];
+const A = 1;
+const B = 2;
+const C = 3;
+
+function connection(protocol: ClientProtocol = sse, onSend: () => number = () => 1) {
+  const received: string[] = [];
   const state = newConnectionState({ connectionId: 1, protocol, grant: OPEN_GRANT });
   const send = (frame: string | Uint8Array) => {
-    heard.push(Buffer.from(frame).toString());
+    received.push(Buffer.from(frame).toString());
     return onSend();
   };
-  return Object.assign({ getUserData: () => state, send } as unknown as Connection, { heard });
+  return Object.assign({ getUserData: () => state, send } as unknown as Connection, { received });
 }
 
-test("who is in a group hears what is published there, and nobody else", () => {
+test("all members of a group receive what is published to it, except one", () => {
   const groups = new SetGroups();
   const [anna, bob, carol] = [connection(), connection(), connection()];
-  groups.add("a", anna);
-  groups.add("a", bob);
-  groups.add("b", carol);
+  groups.add(A, anna);
+  groups.add(A, bob);
+  groups.add(B, carol);
 
-  groups.publish("a", "1", false);
-  groups.publish("a", Buffer.from("2"), false, bob);
-  groups.write("b", [Buffer.from("3"), Buffer.from("4")]);
-  groups.publish("c", "5", false);
+  groups.publish(A, "1", false);
+  groups.publish(A, Buffer.from("2"), false, bob);
+  groups.publish(C, "3", false);
 
-  expect([anna, bob, carol].map(({ heard }) => heard)).toEqual([["1", "2"], ["1"], ["3", "4"]]);
-  expect(["a", "b", "c"].map((group) => groups.count(group))).toEqual([2, 1, 0]);
+  expect([anna, bob, carol].map(({ received }) => received)).toEqual([["1", "2"], ["1"], []]);
+  expect([A, B, C].map((groupId) => groups.count(groupId))).toEqual([2, 1, 0]);
 });
 
-test("who has left or closed is in no group", () => {
+test("a connection that has left or closed is in no group", () => {
   const groups = new SetGroups();
   const [anna, bob] = [connection(), connection()];
-  for (const one of [anna, bob]) groups.add("a", one);
+  for (const one of [anna, bob]) groups.add(A, one);
 
-  groups.remove("a", anna);
-  expect([groups.has("a", anna), groups.has("a", bob), groups.count("a"), groups.walked("a")]).toEqual([
-    false,
-    true,
-    1,
-    1,
-  ]);
-  groups.forget("a", bob);
-  groups.forget("a", bob);
-  expect([groups.has("a", bob), groups.count("a"), [...groups.members("a")]]).toEqual([false, 0, []]);
+  groups.remove(A, anna);
+  expect([groups.has(A, anna), groups.has(A, bob), groups.count(A), groups.walked(A)]).toEqual([false, true, 1, 1]);
+  groups.forget(A, bob);
+  groups.forget(A, bob);
+  expect([groups.has(A, bob), groups.count(A), [...groups.members(A)]]).toEqual([false, 0, []]);
 });
 
-test("one that is ended by what it is sent is sent no more, and the others are", () => {
+test("a member that a write closes is not written to again, and the others are", () => {
   const groups = new SetGroups();
-  const slow = connection("sse", () => {
-    groups.forget("a", slow);
+  const slow = connection(sse, () => {
+    groups.forget(A, slow);
     return 2;
   });
   const [first, last] = [connection(), connection()];
-  for (const one of [first, slow, last]) groups.add("a", one);
+  for (const one of [first, slow, last]) groups.add(A, one);
 
-  groups.write("a", [Buffer.from("1"), Buffer.from("2")]);
-  groups.publish("a", "3", false);
+  groups.publish(A, "1", false);
+  groups.publish(A, "2", false);
 
-  expect([first, slow, last].map(({ heard }) => heard)).toEqual([["1", "2", "3"], ["1"], ["1", "2", "3"]]);
+  expect([first, slow, last].map(({ received }) => received)).toEqual([["1", "2"], ["1"], ["1", "2"]]);
 });
 
-test("the members of the raw protocol's groups are found among the connections of all protocols", () => {
-  const isSubscribed = (group: string) => group === "a";
-  const inTree = Object.assign(connection("raw"), { isSubscribed });
-  const elsewhere = Object.assign(connection("raw"), { isSubscribed: () => false });
-  const stream = connection("sse");
+test("the members of a topic of uWebSockets.js are found among the connections of all protocols", () => {
+  const isSubscribed = (topic: string) => topic === `0.${A}`;
+  const member = Object.assign(connection(raw), { isSubscribed });
+  const elsewhere = Object.assign(connection(raw), { isSubscribed: () => false });
+  const stream = connection(sse);
   const groups = new UwsTopicGroups({
-    numSubscribers: (group: string) => Number(group === "a"),
-  } as unknown as TemplatedApp);
-  const members = new UwsGroupMembers(groups, { all: () => [inTree, elsewhere, stream], size: 3 });
+    app: { numSubscribers: (topic: string) => Number(topic === `0.${A}`) } as unknown as TemplatedApp,
+    protocol: raw,
+    connections: { all: () => [member, elsewhere, stream], size: 3 },
+    prefix: 0,
+  });
 
-  expect([...members.members("a")]).toEqual([inTree]);
-  expect([members.count("a"), members.walked()]).toEqual([1, 3]);
+  expect([...groups.members(A)]).toEqual([member]);
+  expect([groups.count(A), groups.count(B), groups.walked()]).toEqual([1, 0, 3]);
+});
+
+test("a connection joins the groups of its encoding", () => {
+  const groups = new ProtocolGroups(clientProtocols, {} as TemplatedApp, { all: () => [], size: 0 });
+  const stream = connection(sse);
+  const [plain, copies] = sse.encodings.map((encoding) => groups.ofEncoding(encoding));
+
+  expect(groups.of(stream)).toBe(plain);
+  stream.getUserData().hasCopies = true;
+  expect(groups.of(stream)).toBe(copies);
+  expect(plain).not.toBe(copies);
+});
+
+test("protocols that are not in the list have no groups", () => {
+  const groups = new ProtocolGroups([raw], {} as TemplatedApp, { all: () => [], size: 0 });
+
+  expect(() => groups.of(connection(sse))).toThrow("the protocol is not in the list of protocols");
 });

@@ -1,159 +1,167 @@
 import type { TemplatedApp, WebSocket } from "uWebSockets.js";
-import type { Connection, ConnectionState, ProtocolName } from "../connections/connection.ts";
+import type { ClientProtocol, Encoding } from "../connections/client-protocol.ts";
+import type { Connection, ConnectionState } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
-import type { FrameWriter } from "./frame-batcher.ts";
 
-/** Those who follow the same thing by one protocol, together: each is in the group of everything it follows. */
+/** The connections that share an encoding, in one group for each subscription they have joined. */
 export interface SubscriberGroups {
-  add(group: string, connection: Connection): void;
-  remove(group: string, connection: Connection): void;
-  /** Removes one that has closed, and must not be touched any more. */
-  forget(group: string, connection: Connection): void;
-  has(group: string, connection: Connection): boolean;
-  /** Connections in the group. */
-  count(group: string): number;
-  /** Writes one frame to all in the group, or to all but one of them. */
-  publish(group: string, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void;
+  add(groupId: number, connection: Connection): void;
+  remove(groupId: number, connection: Connection): void;
+  /** Removes a connection that has closed, without touching it. */
+  forget(groupId: number, connection: Connection): void;
+  has(groupId: number, connection: Connection): boolean;
+  count(groupId: number): number;
+  members(groupId: number): Iterable<Connection>;
+  /** Returns how many connections {@link members} examines. */
+  walked(groupId: number): number;
+  /** Writes one frame to all members, except `except`. */
+  publish(groupId: number, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void;
 }
 
-export type ProtocolGroups = {
-  readonly raw: UwsTopicGroups;
-  readonly "fanwire.v1": SetGroups;
-  readonly sse: SetGroups;
-};
+type Clients = Pick<Connections<Connection>, "all" | "size">;
 
-const letters: Record<ProtocolName, string> = { raw: "r", "fanwire.v1": "f", sse: "s" };
+/** The groups of all protocols. */
+export class ProtocolGroups {
+  readonly #single = new Map<Encoding, UwsTopicGroups>();
+  readonly #joined = new Map<Encoding, SetGroups>();
 
-/** The name of a group. Short, since uWebSockets.js keeps it and reads it with each publication. */
-export function groupName(protocol: ProtocolName, groupId: number): string {
-  return letters[protocol] + groupId;
+  constructor(protocols: readonly ClientProtocol[], app: TemplatedApp, connections: Clients) {
+    for (const protocol of protocols) {
+      for (const encoding of protocol.encodings) {
+        if (encoding.frames === "joined") this.#joined.set(encoding, new SetGroups());
+        else this.#single.set(encoding, new UwsTopicGroups({ app, protocol, connections, prefix: this.#single.size }));
+      }
+    }
+  }
+
+  /** Returns the groups that a connection joins now. */
+  of(connection: Connection): SubscriberGroups {
+    const state = connection.getUserData();
+    return this.ofEncoding(state.protocol.encodingOf(state));
+  }
+
+  ofEncoding(encoding: Encoding): SubscriberGroups {
+    const groups = this.#joined.get(encoding) ?? this.#single.get(encoding);
+    if (groups === undefined) throw new Error("the protocol is not in the list of protocols");
+    return groups;
+  }
 }
 
-/** Of event streams that receive copies of a publication: each needs an id of its own. */
-export function copiesGroupName(groupId: number): string {
-  return `c${groupId}`;
-}
-
-export function openGroups(app: TemplatedApp): ProtocolGroups {
-  return { raw: new UwsTopicGroups(app), "fanwire.v1": new SetGroups(), sse: new SetGroups() };
-}
-
-/** What uWebSockets.js has beyond what all connections have. */
+/** The methods that only WebSockets of uWebSockets.js have. */
 type Socket = Pick<WebSocket<ConnectionState>, "subscribe" | "unsubscribe" | "isSubscribed" | "publish">;
 
 /**
- * The raw protocol's: the topic group of uWebSockets.js, which shares one frame between all sockets, and writes what several messages bring
- * at once. The connections of this protocol are its WebSockets as they are.
+ * Topics of uWebSockets.js. It shares one frame between all sockets of a topic, and joins what several publications write to a socket.
+ * Members must be its WebSockets.
  */
 export class UwsTopicGroups implements SubscriberGroups {
   readonly #app: TemplatedApp;
+  readonly #protocol: ClientProtocol;
+  readonly #connections: Clients;
+  readonly #prefix: string;
 
-  constructor(app: TemplatedApp) {
-    this.#app = app;
+  constructor(parts: {
+    readonly app: TemplatedApp;
+    readonly protocol: ClientProtocol;
+    readonly connections: Clients;
+    /** Distinguishes the topics of several encodings. */
+    readonly prefix: number;
+  }) {
+    this.#app = parts.app;
+    this.#protocol = parts.protocol;
+    this.#connections = parts.connections;
+    this.#prefix = `${parts.prefix}.`;
   }
 
-  add(group: string, connection: Connection): void {
-    (connection as Connection & Socket).subscribe(group);
+  /** Short, because uWebSockets.js reads the name with each publication. */
+  #topic(groupId: number): string {
+    return this.#prefix + groupId;
   }
 
-  remove(group: string, connection: Connection): void {
-    (connection as Connection & Socket).unsubscribe(group);
+  add(groupId: number, connection: Connection): void {
+    (connection as Connection & Socket).subscribe(this.#topic(groupId));
   }
 
-  /** uWebSockets.js has done it. */
+  remove(groupId: number, connection: Connection): void {
+    (connection as Connection & Socket).unsubscribe(this.#topic(groupId));
+  }
+
+  /** Does nothing, because uWebSockets.js has removed the connection. */
   forget(): void {}
 
-  has(group: string, connection: Connection): boolean {
-    return connection.getUserData().protocol === "raw" && (connection as Connection & Socket).isSubscribed(group);
+  has(groupId: number, connection: Connection): boolean {
+    return this.#isMember(this.#topic(groupId), connection);
   }
 
-  count(group: string): number {
-    return this.#app.numSubscribers(group);
+  count(groupId: number): number {
+    return this.#app.numSubscribers(this.#topic(groupId));
   }
 
-  publish(group: string, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void {
-    if (except) (except as Connection & Socket).publish(group, frame, isBinary);
-    else this.#app.publish(group, frame, isBinary);
-  }
-}
-
-/**
- * Sets of connections, for protocols where what is to be joined is joined in frames, and each frame is a write anyway. A WebSocket that
- * has never been in a group of uWebSockets.js is written to without a copy, if it is enough.
- */
-export class SetGroups implements SubscriberGroups, FrameWriter {
-  readonly #groups = new Map<string, Set<Connection>>();
-
-  add(group: string, connection: Connection): void {
-    const members = this.#groups.get(group);
-    if (members) members.add(connection);
-    else this.#groups.set(group, new Set([connection]));
-  }
-
-  remove(group: string, connection: Connection): void {
-    const members = this.#groups.get(group);
-    if (members?.delete(connection) && members.size === 0) this.#groups.delete(group);
-  }
-
-  forget(group: string, connection: Connection): void {
-    this.remove(group, connection);
-  }
-
-  has(group: string, connection: Connection): boolean {
-    return this.#groups.get(group)?.has(connection) ?? false;
-  }
-
-  count(group: string): number {
-    return this.#groups.get(group)?.size ?? 0;
-  }
-
-  members(group: string): Iterable<Connection> {
-    return this.#groups.get(group) ?? [];
-  }
-
-  /** Connections that are looked at to find its members. */
-  walked(group: string): number {
-    return this.count(group);
-  }
-
-  publish(group: string, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void {
-    // Once for all of them: each would encode it anew.
-    const bytes = typeof frame === "string" ? Buffer.from(frame) : frame;
-    // Writing may end a slow one, which takes it out of the set under our hands: a Set allows that.
-    for (const connection of this.members(group)) if (connection !== except) connection.send(bytes, isBinary);
-  }
-
-  write(group: string, frames: readonly Uint8Array[]): void {
-    for (const connection of this.members(group)) {
-      for (const frame of frames) if (connection.send(frame, false) === 2) break;
-    }
-  }
-}
-
-/** The members of the raw protocol's groups, which uWebSockets.js does not tell: all connections are asked. */
-export class UwsGroupMembers {
-  readonly #groups: Pick<SubscriberGroups, "count" | "has">;
-  readonly #connections: Pick<Connections<Connection>, "all" | "size">;
-
-  constructor(
-    groups: Pick<SubscriberGroups, "count" | "has">,
-    connections: Pick<Connections<Connection>, "all" | "size">,
-  ) {
-    this.#groups = groups;
-    this.#connections = connections;
-  }
-
-  count(group: string): number {
-    return this.#groups.count(group);
-  }
-
-  *members(group: string): Iterable<Connection> {
-    for (const connection of this.#connections.all()) {
-      if (this.#groups.has(group, connection)) yield connection;
-    }
+  /** Asks all connections, because uWebSockets.js does not list the sockets of a topic. */
+  *members(groupId: number): Iterable<Connection> {
+    const topic = this.#topic(groupId);
+    for (const connection of this.#connections.all()) if (this.#isMember(topic, connection)) yield connection;
   }
 
   walked(): number {
     return this.#connections.size;
+  }
+
+  publish(groupId: number, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void {
+    const topic = this.#topic(groupId);
+    if (except) (except as Connection & Socket).publish(topic, frame, isBinary);
+    else this.#app.publish(topic, frame, isBinary);
+  }
+
+  #isMember(topic: string, connection: Connection): boolean {
+    return (
+      connection.getUserData().protocol === this.#protocol && (connection as Connection & Socket).isSubscribed(topic)
+    );
+  }
+}
+
+/**
+ * Sets of connections, for encodings whose publications share frames: each frame is a write in any case. uWebSockets.js writes large
+ * frames without a copy to a WebSocket that was never in one of its topics.
+ */
+export class SetGroups implements SubscriberGroups {
+  readonly #groups = new Map<number, Set<Connection>>();
+
+  add(groupId: number, connection: Connection): void {
+    const members = this.#groups.get(groupId);
+    if (members) members.add(connection);
+    else this.#groups.set(groupId, new Set([connection]));
+  }
+
+  remove(groupId: number, connection: Connection): void {
+    const members = this.#groups.get(groupId);
+    if (members?.delete(connection) && members.size === 0) this.#groups.delete(groupId);
+  }
+
+  forget(groupId: number, connection: Connection): void {
+    this.remove(groupId, connection);
+  }
+
+  has(groupId: number, connection: Connection): boolean {
+    return this.#groups.get(groupId)?.has(connection) ?? false;
+  }
+
+  count(groupId: number): number {
+    return this.#groups.get(groupId)?.size ?? 0;
+  }
+
+  members(groupId: number): Iterable<Connection> {
+    return this.#groups.get(groupId) ?? [];
+  }
+
+  walked(groupId: number): number {
+    return this.count(groupId);
+  }
+
+  publish(groupId: number, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void {
+    // Encoded once, because each connection would encode a string again.
+    const bytes = typeof frame === "string" ? Buffer.from(frame) : frame;
+    // Writing may close a slow consumer, which deletes it during the iteration. A Set allows that.
+    for (const connection of this.members(groupId)) if (connection !== except) connection.send(bytes, isBinary);
   }
 }

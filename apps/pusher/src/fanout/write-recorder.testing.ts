@@ -1,4 +1,4 @@
-/** For tests: notes what is sent to it, and together with what; takes so many frames, then it is over its limit. */
+/** Returns a connection that records each write as the list of its frames. It takes `takes` frames and is then over its limit. */
 export function noteWrites(takes = Number.POSITIVE_INFINITY) {
   const writes: string[][] = [];
   let isCorked = false;

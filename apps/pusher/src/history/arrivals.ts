@@ -3,12 +3,12 @@ import type { Account, MemoryBudget } from "../connections/memory-budget.ts";
 
 /** Approximate memory of one arrival beside its content. */
 const ENTRY_BYTES = 300;
-/** Content for which no entry came within this time was never stored. */
-const FORGET_AFTER_MS = 60_000;
+/** Content without an entry for this time was never stored. */
+const EXPIRE_AFTER_MS = 60_000;
 
 type Arrival = { readonly message: BusMessage; readonly subject: string; readonly at: number };
 
-/** Content of stored publications that waits for its turn in the stream order. All of it could be fetched again. */
+/** Content of stored publications that waits for earlier ones. It may be evicted, because it can be fetched again. */
 export class Arrivals {
   readonly #bySequence = new Map<number, Arrival>();
   readonly #account: Account;
@@ -25,25 +25,25 @@ export class Arrivals {
     return this.#bySequence.has(sequence);
   }
 
-  /** The lowest sequence that has come; undefined when there is none. */
+  /** The lowest sequence here; undefined if there is none. */
   get lowest(): number | undefined {
     let lowest: number | undefined;
     for (const sequence of this.#bySequence.keys()) lowest = Math.min(lowest ?? sequence, sequence);
     return lowest;
   }
 
-  /** @param subject under which it is stored. Keeps the first message with a sequence. */
+  /** Keeps the first message with a sequence. @param subject the history subject. */
   add(sequence: number, subject: string, message: BusMessage): void {
     if (this.#bySequence.has(sequence)) return;
     this.#bySequence.set(sequence, { message: copyOf(message), subject, at: performance.now() });
     this.#account.take(message.data.length + ENTRY_BYTES);
   }
 
-  /** Removes and returns the content of an entry; content that claims its sequence but is not the entry's is dropped. */
+  /** Removes and returns the content of an entry. Content that only claims the entry's sequence is dropped. */
   take(entry: { readonly sequence: number; readonly subject: string; readonly bytes: number }): BusMessage | undefined {
     const arrival = this.drop(entry.sequence);
-    const isIt = arrival?.subject === entry.subject && arrival.message.data.length === entry.bytes;
-    return isIt ? arrival.message : undefined;
+    const isContent = arrival?.subject === entry.subject && arrival.message.data.length === entry.bytes;
+    return isContent ? arrival.message : undefined;
   }
 
   drop(sequence: number): Arrival | undefined {
@@ -54,9 +54,9 @@ export class Arrivals {
     return arrival;
   }
 
-  /** Drops content that has waited too long for its entry, and returns how many were dropped. */
-  forget(): number {
-    const before = performance.now() - FORGET_AFTER_MS;
+  /** Drops content that has waited too long for its entry. Returns the number of dropped messages. */
+  expire(): number {
+    const before = performance.now() - EXPIRE_AFTER_MS;
     const old = [...this.#bySequence].filter(([, { at }]) => at < before);
     for (const [sequence] of old) this.drop(sequence);
     return old.length;
@@ -68,7 +68,7 @@ export class Arrivals {
   }
 }
 
-/** The original lies in the buffer of a read from NATS, which may be hundreds of times as large. */
+/** Returns a copy, because the original keeps the buffer of a read from NATS, which may be hundreds of times as large. */
 function copyOf({ subject, data, headers }: BusMessage): BusMessage {
   return { subject, data: Buffer.from(data), headers, respond: () => false };
 }

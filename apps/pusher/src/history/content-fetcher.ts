@@ -7,8 +7,8 @@ import type { Arrivals } from "./arrivals.ts";
 import type { QueuedEntry } from "./entry-queue.ts";
 
 const RETRY_MS = 250;
-/** Number of times the leader of the history must say that a publication is not stored before it counts as gone. */
-const GONE_AFTER = 2;
+/** Number of times that the leader must report a publication as not stored before it counts as missing. */
+const MISSING_AFTER = 2;
 
 type FetcherParts = {
   readonly history: Pick<History, "get" | "find">;
@@ -19,16 +19,16 @@ type FetcherParts = {
   readonly arrivals: Arrivals;
   /** Whether the entry with this sequence still has to be delivered. */
   isDue(sequence: number): boolean;
-  /** Content has come, or is known to be gone. */
+  /** Called when content was fetched, or is known to be missing. */
   onFetched(): void;
 };
 
-/** Fetches the content of entries that did not arrive by itself, first from any replica, then from the leader. */
+/** Fetches the content of entries that was not republished in time, first from any replica, then from the leader. */
 export class ContentFetcher {
   readonly #parts: FetcherParts;
-  /** Sequences that are being fetched, each with the life in which that began. */
+  /** Sequences that are being fetched, each with the generation in which the fetch began. */
   readonly #fetching = new Map<number, number>();
-  #life = 0;
+  #generation = 0;
 
   constructor(parts: FetcherParts) {
     this.#parts = parts;
@@ -39,60 +39,60 @@ export class ContentFetcher {
     return this.#fetching.size;
   }
 
-  /** Counts the lives of the history. Whatever was begun in an earlier one is of no use. */
-  get life(): number {
-    return this.#life;
+  /** Counts how often sequences have changed their meaning. Work of an earlier generation is discarded. */
+  get generation(): number {
+    return this.#generation;
   }
 
   isFetching({ sequence }: QueuedEntry): boolean {
     return this.#fetching.has(sequence);
   }
 
-  /** Sequences mean other publications from now on. Fetches under way end without effect. */
-  forget(): void {
-    this.#life++;
+  /** Must be called when sequences mean other publications from now on. Fetches under way end without effect. */
+  reset(): void {
+    this.#generation++;
     this.#fetching.clear();
   }
 
-  /** Fetches until the content is here or gone, or is not needed any more. */
+  /** Retries until the content was fetched, is known to be missing, or is no longer needed. */
   async fetch(entry: QueuedEntry): Promise<void> {
-    const life = this.#life;
+    const generation = this.#generation;
     const { sequence, subject } = entry;
-    this.#fetching.set(sequence, life);
+    this.#fetching.set(sequence, generation);
     try {
-      while (!(await this.#read(entry, life))) {
+      while (!(await this.#read(entry, generation))) {
         await delay(RETRY_MS, undefined, { ref: false });
-        if (!this.#isWanted(sequence, life)) return;
+        if (!this.#isWanted(sequence, generation)) return;
       }
     } catch (error) {
-      this.#parts.log.error({ err: error, subject }, "a durable publication could not be read");
+      this.#parts.log.error({ err: error, subject }, "durable publication not fetched");
     } finally {
-      if (this.#fetching.get(sequence) === life) this.#fetching.delete(sequence);
+      if (this.#fetching.get(sequence) === generation) this.#fetching.delete(sequence);
     }
     this.#parts.onFetched();
   }
 
-  #isWanted(sequence: number, life: number): boolean {
-    return life === this.#life && this.#parts.isDue(sequence);
+  #isWanted(sequence: number, generation: number): boolean {
+    return generation === this.#generation && this.#parts.isDue(sequence);
   }
 
-  /** True when the content is here, is known to be gone, or is not needed any more. */
-  async #read(entry: QueuedEntry, life: number): Promise<boolean> {
+  /** Returns false if another attempt is needed. */
+  async #read(entry: QueuedEntry, generation: number): Promise<boolean> {
     const { history, counters, subjects } = this.#parts;
     const message = await history.get(entry.sequence);
     const place = message && storedPlace(message, subjects.historyStream);
-    if (!this.#isWanted(entry.sequence, life)) return true;
-    if (message === undefined || place?.sequence !== entry.sequence) return this.#readFromLeader(entry, life);
+    if (!this.#isWanted(entry.sequence, generation)) return true;
+    if (message === undefined || place?.sequence !== entry.sequence) return this.#readFromLeader(entry, generation);
     counters.historyFetched++;
     this.#keep(entry, message);
     return true;
   }
 
-  async #readFromLeader(entry: QueuedEntry, life: number): Promise<boolean> {
+  async #readFromLeader(entry: QueuedEntry, generation: number): Promise<boolean> {
     const { history, counters } = this.#parts;
-    for (let missing = 0; missing < GONE_AFTER; missing++) {
+    for (let missing = 0; missing < MISSING_AFTER; missing++) {
       const found = await history.find(entry.sequence);
-      if (!this.#isWanted(entry.sequence, life)) return true;
+      if (!this.#isWanted(entry.sequence, generation)) return true;
       if (!found.ok) return false;
       if (found.publication !== undefined) {
         counters.historyFetched++;
@@ -102,14 +102,14 @@ export class ContentFetcher {
       }
       await delay(RETRY_MS, undefined, { ref: false });
     }
-    entry.isGone = true;
+    entry.isMissing = true;
     return true;
   }
 
   #keep(entry: QueuedEntry, { data, headers }: Pick<BusMessage, "data" | "headers">): void {
     const { arrivals, subjects } = this.#parts;
     const subject = subjects.liveOf(entry.subject) ?? "";
-    // Somebody may have published a message that claims this sequence. It must not stay in the place of the stored one.
+    // A forged message may claim this sequence. The stored one replaces it.
     arrivals.drop(entry.sequence);
     arrivals.add(entry.sequence, entry.subject, { subject, data, headers, respond: () => false });
   }

@@ -8,10 +8,10 @@ export type QueuedEntry = {
   /** Sequence of the entry before it. */
   readonly previous: number;
   readonly queuedAt: number;
-  /** Whoever lost something between the entry before it and this one has been told. */
-  isJumpSettled: boolean;
-  /** The history does not hold its content any more. */
-  isGone: boolean;
+  /** No publication is missing before this entry, or the subscribers that missed it were reported. */
+  isGapSettled: boolean;
+  /** The history no longer holds the content. */
+  isMissing: boolean;
 };
 
 /** A first-in, first-out queue that does not move its elements at each removal. */

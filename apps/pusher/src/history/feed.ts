@@ -4,9 +4,9 @@ import type { HistoryState } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 
 const RETRY_MS = 250;
-/** A node that hung while it led describes the history as it was, until it learns of its successor. */
-const BELIEVED_AFTER_MS = 15_000;
-/** Longer where there is no JetStream, which may be switched on later. */
+/** A former leader that hung describes an old state of the history until it learns of the new leader. */
+const TRUSTED_AFTER_MS = 15_000;
+/** Without JetStream, which an operator may enable later. */
 const RETRY_WITHOUT_MS = 5_000;
 
 type FeedParts = {
@@ -15,21 +15,21 @@ type FeedParts = {
   readonly log: Log;
   readonly receiver: EntryReceiver;
   /**
-   * Whether a description may come from a node that led before and does not know what was stored since. Such a description
-   * counts only after it has persisted.
+   * Whether a description may come from a former leader that lacks the newest publications. Such a description counts only after
+   * it has persisted.
    */
   isDoubtful(history: HistoryState): boolean;
-  /** The history as it is now: says after which sequence to read on. */
+  /** Takes the current description of the history. Returns the sequence after which to read. */
   onState(history: HistoryState): number;
-  /** False: what is stored from now on belongs to another history than {@link onState} was told of. */
+  /** Whether a description is of the same history as the one that {@link onState} took last. */
   isSame(history: HistoryState): boolean;
 };
 
-/** Keeps a consumer of the history going, from where its reader stands, for as long as the worker lives. */
+/** Keeps one consumer of the history running, and creates another where the last one ended. */
 export class HistoryFeed {
   readonly #parts: FeedParts;
   #consumer: EntryConsumer | undefined;
-  /** Since when there has been no consumer, though there is a history; undefined while there is one. */
+  /** Time since which a history has had no consumer; undefined while it has one. */
   #downSince: number | undefined;
   #doubtfulSince: number | undefined;
   #isStopped = false;
@@ -54,7 +54,7 @@ export class HistoryFeed {
     void this.#run();
   }
 
-  /** To be called when there is room for more entries. */
+  /** Must be called when the receiver has room for more entries. */
   resume(): void {
     this.#consumer?.resume();
   }
@@ -63,8 +63,8 @@ export class HistoryFeed {
     return this.#consumer?.isPolling ?? false;
   }
 
-  /** To be called when somebody waits for the next entry. */
-  hurry(): void {
+  /** Requests the next entries at once, instead of with the next poll. */
+  requestNow(): void {
     this.#consumer?.hurry();
   }
 
@@ -77,13 +77,13 @@ export class HistoryFeed {
     const now = performance.now();
     if (!this.#parts.isDoubtful(history)) this.#doubtfulSince = undefined;
     else this.#doubtfulSince ??= now;
-    return this.#doubtfulSince !== undefined && now - this.#doubtfulSince < BELIEVED_AFTER_MS;
+    return this.#doubtfulSince !== undefined && now - this.#doubtfulSince < TRUSTED_AFTER_MS;
   }
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       const waitMs = await this.#consume().catch((error: unknown) => {
-        this.#parts.log.error({ err: error }, "reading the history failed");
+        this.#parts.log.error({ err: error }, "history consumer failed");
         return RETRY_MS;
       });
       this.#firstAttempt();
@@ -91,7 +91,7 @@ export class HistoryFeed {
     }
   }
 
-  /** Reads until something is wrong. Returns how long to wait before the next attempt, in milliseconds. */
+  /** Consumes the history until that fails. Returns the time to wait before the next attempt, in milliseconds. */
   async #consume(): Promise<number> {
     const { history, log, receiver, onState, isSame } = this.#parts;
     const before = await history.state();
@@ -102,11 +102,11 @@ export class HistoryFeed {
     this.#firstAttempt();
     const created = await history.consume(after, receiver);
     if (!created.ok) {
-      log.debug({ reason: created.reason, detail: created.detail }, "no consumer of the history yet");
+      log.debug({ reason: created.reason, detail: created.detail }, "history consumer not created");
       return RETRY_MS;
     }
     const { consumer } = created;
-    // The history may have been recreated in between, and a consumer that begins beyond its end waits for ever.
+    // If the history was recreated meanwhile, the consumer may start beyond its end and would receive nothing.
     const now = await history.state();
     if (this.#isStopped || !now.ok || !isSame(now.history)) {
       consumer.stop();
@@ -119,7 +119,7 @@ export class HistoryFeed {
     const reason = await consumer.ended;
     this.#consumer = undefined;
     this.#downSince = performance.now();
-    if (!this.#isStopped) log.info({ reason, after }, "consumer of the history ended, creating another");
+    if (!this.#isStopped) log.info({ reason, after }, "history consumer ended, creating another");
     return 0;
   }
 }

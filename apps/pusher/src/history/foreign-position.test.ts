@@ -4,7 +4,7 @@ import { isForeign } from "./foreign-position.ts";
 
 type Description = { readonly epoch: string; readonly lastSequence: number } | "unreadable";
 
-/** A history that describes itself in turn by these, the last of them again and again. */
+/** A history that describes itself with these in order, and repeats the last one. */
 function describedBy(hasCopies: boolean, ...descriptions: Description[]) {
   let asked = 0;
   const state = async () => {
@@ -17,7 +17,7 @@ function describedBy(hasCopies: boolean, ...descriptions: Description[]) {
 
 const always = () => true;
 
-test("a position of an earlier history is foreign at once; one that the history holds is not", async () => {
+test("a position of an earlier history is foreign at once, and one that the history holds is not", async () => {
   const history = describedBy(true, { epoch: "e2", lastSequence: 5 });
 
   expect(await isForeign({ epoch: "e1", sequence: 1 }, history, always)).toBe(true);
@@ -25,7 +25,7 @@ test("a position of an earlier history is foreign at once; one that the history 
   expect(await isForeign({ epoch: "e2", sequence: 4, copy: "0000000001" }, history, always)).toBe(false);
 });
 
-test("without other nodes a history that ends before a position is believed at once", async () => {
+test("without replicas, a history that ends before the position is trusted at once", async () => {
   const history = describedBy(false, { epoch: "e2", lastSequence: 5 });
 
   expect(await isForeign({ epoch: "e2", sequence: 6 }, history, always)).toBe(true);
@@ -33,7 +33,7 @@ test("without other nodes a history that ends before a position is believed at o
   expect(await isForeign({ epoch: "e3", sequence: 1 }, history, always)).toBe(true);
 });
 
-test("a node that led before does not make a position foreign, though it says the same again and again", async () => {
+test("repeated descriptions by a former leader do not make a position foreign", async () => {
   const former = { epoch: "e1", lastSequence: 5 };
   const repeated = Array<Description>(5).fill(former);
   const later = describedBy(true, ...repeated, { epoch: "e1", lastSequence: 6 });
@@ -46,7 +46,7 @@ test("a node that led before does not make a position foreign, though it says th
   expect(await isForeign({ epoch: "e1", sequence: 6 }, describedBy(true, former), () => false)).toBe(false);
 });
 
-test("what all nodes say for long is believed", async () => {
+test("a description that persists is trusted", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   const history = describedBy(true, { epoch: "e1", lastSequence: 5 });
 

@@ -2,22 +2,23 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type History, isEarlierEpoch } from "@fanwire/bus";
 import type { Position } from "@fanwire/protocol";
 
-/** A node that hung while it led describes the history as it was, until it hears of its successor. */
-const BELIEVED_AFTER_MS = 8_000;
+/** A former leader that hung describes an old state of the history until it learns of the new leader. */
+const TRUSTED_AFTER_MS = 8_000;
 const ASK_EVERY_MS = 250;
 
 /**
- * Whether a position is of another history, or lies beyond the end of this one. A history that is newer than the position is
- * proof. One that is older, or ends before it, may be described by a node that led before, so it has to stay so for long
- * where there are other nodes that could lead. Takes that long at most, and ends when `isWanted` says no.
+ * Returns whether a position is of another history, or beyond the end of this one. A history that is newer than the position proves
+ * it. An older or shorter one may be described by a former leader, so with replicas the description must persist for a time.
+ * Returns false early when `isWanted` does.
  */
 export async function isForeign(
-  { epoch, sequence, copy }: Position,
+  position: Position,
   history: Pick<History, "state">,
   isWanted: () => boolean,
 ): Promise<boolean> {
-  const needed = copy === undefined ? sequence : sequence + 1;
-  const until = performance.now() + BELIEVED_AFTER_MS;
+  const { epoch } = position;
+  const needed = lastSequenceOf(position);
+  const until = performance.now() + TRUSTED_AFTER_MS;
   for (;;) {
     const state = await history.state();
     if (!state.ok) return false;
@@ -28,4 +29,9 @@ export async function isForeign(
     if (!isWanted()) return false;
     await delay(ASK_EVERY_MS, undefined, { ref: false });
   }
+}
+
+/** Returns the sequence of the last publication of which a client at this position has received a copy. */
+export function lastSequenceOf({ sequence, copy }: Position): number {
+  return copy === undefined ? sequence : sequence + 1;
 }

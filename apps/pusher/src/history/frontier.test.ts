@@ -16,7 +16,7 @@ type Sub = Subscriber & { readonly topics: readonly string[]; readonly got: stri
 
 const subscriber = (tag: string, ...topics: string[]): Sub => ({ tag, begunAt: 0, topics, got: [] });
 
-/** A history that the test stores into, and lets entries and contents of come when it likes. */
+/** A history whose entries and contents arrive when the test releases them. */
 function world(subscribers: readonly Sub[], options: { readonly stored?: number } = {}) {
   const stored = new Map<number, Stored>();
   let state: HistoryState = { epoch: "e1", firstSequence: 1, lastSequence: options.stored ?? 0, maxPerSubject: 1_000 };
@@ -24,7 +24,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
   let end: (reason: string) => void = () => {};
   let read = 0;
   let resumed = () => {};
-  /** Resolves when entries are asked for. */
+  /** Resolves when entries are requested. */
   const isReading = new Promise<void>((resolve) => {
     resumed = resolve;
   });
@@ -87,7 +87,7 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
       stored.set(sequence, each);
       return each;
     },
-    /** The next so many entries come; those that were dropped do not. */
+    /** Delivers the next `count` entries, except dropped ones. */
     readOn(count: number) {
       for (let at = 0; at < count && receiver && read < state.lastSequence; at++) {
         const previous = read;
@@ -133,7 +133,7 @@ function contentOf(each: Stored | undefined): BusMessage | undefined {
   };
 }
 
-test("content that comes in any order and more than once is delivered once, in stream order", async () => {
+test("content that arrives in any order and repeatedly is delivered once, in stream order", async () => {
   const a = subscriber("a", "x", "y");
   const { frontier, store, readOn, arrive, isReading } = world([a]);
   await isReading;
@@ -147,7 +147,7 @@ test("content that comes in any order and more than once is delivered once, in s
   expect(frontier.position).toEqual({ epoch: "e1", sequence: 4 });
 });
 
-test("nothing overtakes a publication whose content has not come; after a moment it is fetched", async () => {
+test("nothing overtakes a publication without content, which is fetched after a moment", async () => {
   const a = subscriber("a", "x", "y");
   const { frontier, store, readOn, arrive, counters, isReading } = world([a]);
   await isReading;
@@ -162,7 +162,7 @@ test("nothing overtakes a publication whose content has not come; after a moment
   expect(counters.historyFetched).toBe(1);
 });
 
-test("copies to one connection come in the order of their tags, each but the last with a position of its own", async () => {
+test("copies to one connection are delivered in the order of their tags, each but the last with its own position", async () => {
   const [a, b, c, d] = ["aa", "bb", "cc"].map((tag) => subscriber(tag, "x")).concat(subscriber("dd", "x", "y")) as [
     Sub,
     Sub,
@@ -180,7 +180,7 @@ test("copies to one connection come in the order of their tags, each but the las
   expect(d.got).toEqual(["x1 e1-1"]);
 });
 
-test("a worker begins where the history ends, and a recreated history from its beginning, once", async () => {
+test("a worker starts at the end of the history, and reads a recreated one from its beginning, once", async () => {
   const a = subscriber("a", "x");
   const { frontier, store, readOn, recreate, endConsumer, arrive, isReading } = world([a], { stored: 7 });
   await isReading;
@@ -201,13 +201,13 @@ test("a worker begins where the history ends, and a recreated history from its b
   expect(a.got).toEqual(["x8 e1-8", "x1 e2-1", "x2 e2-2"]);
 });
 
-test("subscriptions of which something was dropped unread are told, others go on", async () => {
+test("subscriptions that lost a publication to the history's limits are reported, others continue", async () => {
   const [a, b] = [subscriber("a", "x"), subscriber("b", "y")];
   const { store, readOn, arrive, drop, missed, isReading } = world([a, b]);
   await isReading;
-  const gone = store("x");
+  const dropped = store("x");
   const next = store("y");
-  drop(gone, new Set([subjectOf("x")]));
+  drop(dropped, new Set([subjectOf("x")]));
   arrive(next);
 
   readOn(1);
@@ -216,7 +216,7 @@ test("subscriptions of which something was dropped unread are told, others go on
   expect(missed).toEqual([[a]]);
 });
 
-test("a message that makes up a place and content does not replace what is stored there", async () => {
+test("a message with a forged place does not replace the stored publication", async () => {
   const a = subscriber("a", "x");
   const { frontier, store, readOn, isReading } = world([a]);
   await isReading;
@@ -229,7 +229,7 @@ test("a message that makes up a place and content does not replace what is store
   await expect.poll(() => a.got, { timeout: 3_000 }).toEqual(["x1 e1-1"]);
 });
 
-test("an error in the delivery of one publication stops none behind it", async () => {
+test("an error in one delivery does not stop later ones", async () => {
   const a = subscriber("a", "x");
   const { store, readOn, arrive, isReading } = world([a]);
   await isReading;
@@ -243,7 +243,7 @@ test("an error in the delivery of one publication stops none behind it", async (
   expect(a.got).toEqual(["x2 e1-2"]);
 });
 
-test("whatever is lost, late or doubled, and whenever the consumer ends: all of it, once, in order", async () => {
+test("with lost, late and duplicate messages and ended consumers, everything is delivered once, in order", async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant("store" as const), topic: fc.constantFrom("x", "y", "z") }) },
     { weight: 4, arbitrary: fc.record({ kind: fc.constant("arrive" as const), at: fc.nat(50) }) },

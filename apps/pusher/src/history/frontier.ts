@@ -18,11 +18,11 @@ import { ContentFetcher } from "./content-fetcher.ts";
 import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
 import { HistoryFeed } from "./feed.ts";
 
-/** What receives durable publications: one subject or pattern that connections of this worker are subscribed to. */
+/** Receives durable publications: one subject or pattern to which connections of this worker are subscribed. */
 export type Subscriber = {
-  /** Orders the copies of a publication that several subscribers receive; the same on every worker. */
+  /** Orders the copies of a publication that several subscribers receive. Every worker has the same order. */
   readonly tag: string;
-  /** When it began, in milliseconds of this process's clock. */
+  /** Time at which it subscribed, in milliseconds of `performance.now()`. */
   readonly begunAt: number;
 };
 
@@ -33,47 +33,47 @@ type FrontierParts<To extends Subscriber> = {
   readonly budget: MemoryBudget;
   readonly counters: Counters;
   readonly log: Log;
-  /** All that receive what is stored under a history subject. */
+  /** Returns the subscribers that receive publications stored under a history subject. */
   subscribersTo(historySubject: string): readonly To[];
   allSubscribers(): Iterable<To>;
-  /** Whether some connection receives both copies of a publication. */
+  /** Whether a connection receives the copies of both. */
   haveCommon(one: To, other: To): boolean;
-  /** `resume`: where a connection resumes that receives a later copy too, and loses it. */
+  /** `resume`: position of a connection that receives this copy and misses a later one of the same publication. */
   deliver(to: To, message: BusMessage, at: { readonly position: string; readonly resume?: string }): void;
-  /** Something that is not stored any more was not delivered to them. */
+  /** Called with subscribers that missed a publication which is no longer stored. */
   missed(to: readonly To[]): void;
-  /** Connections have not taken what they were sent: what can wait should. */
+  /** Whether connections have unsent bytes, so that delivery of old publications should wait. */
   isCongested(): boolean;
 };
 
-/** Most entries that wait for delivery. Above this no more are requested. */
+/** Maximum number of entries that wait for delivery. The worker requests no others meanwhile. */
 const MAX_QUEUED = 2_000;
-/** Content usually arrives by itself at about the same time as its entry. It is fetched after this time. */
+/** Content is fetched after this time. Usually it is republished at about the time at which its entry arrives. */
 const CONTENT_MS = 500;
 /** The same for content that may have been published before NATS knew of the subscription. */
 const FRESH_CONTENT_MS = 20;
 const FRESH_FOR_MS = 1_000;
-/** Most fetches at a time. Live publications wait behind their answers on the connection to NATS. */
+/** Maximum number of fetches at a time. Live publications wait behind their answers on the connection to NATS. */
 const MAX_FETCHES = 64;
 const MAX_FETCHED_BYTES = 1_048_576;
 const RETRY_MS = 250;
-/** A run of deliveries pauses after this time or this much content, so that other work gets its turn. */
+/** A run of deliveries pauses after this time or this much content, so that other work can run. */
 const RUN_MS = 5;
 const RUN_BYTES = 131_072;
 const CONGESTED_CHECK_MS = 5;
-/** After this time delivery goes on: a connection that is still congested is slow by itself and must not delay others. */
+/** Delivery continues after this time, because a connection that is still congested must not delay others. */
 const MAX_CONGESTED_MS = 1_000;
 const PATIENT_AFTER_MS = 1_000;
-/** How far the frontier may lag behind at most while entries are polled. */
-export const BEHIND_MS = 40;
-const FORGET_MS = 10_000;
+/** Maximum time by which the frontier is behind the history while entries are polled. */
+export const MAX_BEHIND_MS = 40;
+const EXPIRE_EVERY_MS = 10_000;
 /** A worker whose durable deliveries have been stuck for this long is not ready. */
 const STALLED_MS = 10_000;
 
 /**
- * Delivers each durable publication once and in stream order to everything subscribed here. The frontier is the sequence up to
- * which this worker has dealt with all of the history: it is the position of every connection that is live. Entries come from
- * one consumer in order; their content comes as it is republished, or is fetched.
+ * Delivers each durable publication once and in stream order to the subscribers of this worker. The frontier is the sequence up to
+ * which the worker has processed all of the history. It is the position of every live connection. One consumer delivers the entries
+ * in order. Their content is republished, or fetched.
  */
 export class Frontier<To extends Subscriber> implements EntryReceiver {
   readonly #parts: FrontierParts<To>;
@@ -81,10 +81,10 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   readonly #queue = new EntryQueue();
   readonly #arrivals: Arrivals;
   readonly #contents: ContentFetcher;
-  readonly #forgetTimer: NodeJS.Timeout;
+  readonly #expiryTimer: NodeJS.Timeout;
   #epoch: string | undefined;
   #sequence = 0;
-  /** Publications up to here may have been republished before this worker could receive them. */
+  /** Publications up to this sequence may have been republished before this worker could receive them. */
   #storedBefore = 0;
   #neededAt = Number.NEGATIVE_INFINITY;
   #behindUntil = Number.NEGATIVE_INFINITY;
@@ -113,7 +113,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       onState: (history) => this.#onState(history),
       isSame: ({ epoch, lastSequence }) => epoch === this.#epoch && lastSequence >= this.#sequence,
     });
-    this.#forgetTimer = setInterval(() => this.#forget(), FORGET_MS);
+    this.#expiryTimer = setInterval(() => this.#expireArrivals(), EXPIRE_EVERY_MS);
     this.#feed.start();
   }
 
@@ -122,17 +122,17 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return this.#feed.attempted;
   }
 
-  /** Undefined where there is no history, or it has not been reached yet. */
+  /** Undefined without a history, and before it was read for the first time. */
   get position(): Position | undefined {
     return this.#epoch === undefined ? undefined : { epoch: this.#epoch, sequence: this.#sequence };
   }
 
-  /** Why durable publications are not delivered though there is a history; undefined when they are. */
+  /** Why durable publications are not delivered although there is a history; undefined when they are. */
   get stalled(): string | undefined {
     if (this.#epoch === undefined) return undefined;
-    if (this.#feed.downMs > STALLED_MS) return "the history of durable publications cannot be read";
+    if (this.#feed.downMs > STALLED_MS) return "history cannot be read";
     const isHeld = this.#queue.head !== undefined && performance.now() - this.#headSince > STALLED_MS;
-    return isHeld ? "a durable publication cannot be read" : undefined;
+    return isHeld ? "a durable publication cannot be fetched" : undefined;
   }
 
   /** Number of entries that wait for the content of an earlier one. */
@@ -140,41 +140,41 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return this.#queue.size;
   }
 
-  /** Whether everything subscribed here has received what is stored up to a position. */
+  /** Whether all subscribers have received everything that is stored up to a position. */
   hasDelivered({ epoch, sequence }: Position): boolean {
     return this.#epoch === epoch && this.#sequence >= sequence;
   }
 
-  /** The place of a message in the history; undefined for a live publication. */
+  /** Returns the place of a message in the history; undefined for a live publication. */
   placeOf(message: BusMessage): StoredPlace | undefined {
     return storedPlace(message, this.#parts.subjects.historyStream);
   }
 
-  /** To be called with the content of a stored publication, in any order and as often as it comes. */
+  /** Takes the content of a stored publication. Order and duplicates do not matter. */
   receive({ sequence, subject }: StoredPlace, message: BusMessage): void {
     if (this.#epoch !== undefined && sequence <= this.#sequence) return;
     this.#neededAt = performance.now();
     this.#arrivals.add(sequence, subject, message);
     if (this.#queue.head?.sequence === sequence) this.#run();
-    else if (this.#queue.size === 0) this.#feed.hurry();
+    else if (this.#queue.size === 0) this.#feed.requestNow();
   }
 
-  /** To be called for a new subscription. It begins at the frontier, which should not lag behind. */
-  hurry(): void {
+  /** Must be called for each new subscription. It starts at the frontier, which should be close to the end of the history. */
+  onSubscribe(): void {
     const now = performance.now();
-    if (this.#feed.isPolling) this.#behindUntil = now + BEHIND_MS;
+    if (this.#feed.isPolling) this.#behindUntil = now + MAX_BEHIND_MS;
     this.#neededAt = now;
-    this.#feed.hurry();
+    this.#feed.requestNow();
   }
 
-  /** True for a moment after polling, when the frontier may lag behind the history. */
-  get isBehind(): boolean {
+  /** True for a moment after polling, when the frontier may be behind the history. */
+  get mayBeBehind(): boolean {
     return performance.now() < this.#behindUntil;
   }
 
   stop(): void {
     this.#isStopped = true;
-    clearInterval(this.#forgetTimer);
+    clearInterval(this.#expiryTimer);
     clearTimeout(this.#waitTimer);
     this.#feed.stop();
   }
@@ -184,8 +184,8 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     previous: number,
   ): void {
     const { sequence, subject } = entry;
-    const hasJumped = sequence !== previous + 1;
-    if (!hasJumped && this.#queue.size === 0 && this.#parts.subscribersTo(subject).length === 0) {
+    const hasGap = sequence !== previous + 1;
+    if (!hasGap && this.#queue.size === 0 && this.#parts.subscribersTo(subject).length === 0) {
       this.#advance(sequence);
       return;
     }
@@ -193,8 +193,8 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       ...entry,
       previous,
       queuedAt: performance.now(),
-      isJumpSettled: !hasJumped,
-      isGone: false,
+      isGapSettled: !hasGap,
+      isMissing: false,
     });
     if (!this.#isPaused) this.#run();
   }
@@ -207,32 +207,32 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return this.#queue.size === 0 && performance.now() - this.#neededAt > PATIENT_AFTER_MS;
   }
 
-  /** Takes the description of the history for which a consumer is created. Returns the sequence after which it begins. */
+  /** Takes the description of the history for which a consumer is created. Returns the sequence after which that starts. */
   #onState({ epoch, lastSequence }: HistoryState): number {
     if (this.#epoch === undefined) {
-      // Content that has arrived already was published after the current subscriptions began.
+      // Content that has already arrived was published after the current subscriptions.
       this.#begin(epoch, Math.min(lastSequence, (this.#arrivals.lowest ?? Number.POSITIVE_INFINITY) - 1));
     } else if (this.#epoch !== epoch || lastSequence < this.#sequence) {
       this.#onOtherHistory(epoch, lastSequence);
     }
     this.#storedBefore = Math.max(this.#storedBefore, lastSequence);
-    // Queued entries are read again: the consumer begins at the frontier.
+    // The consumer starts at the frontier, so that queued entries are read again.
     this.#queue.clear();
     return this.#sequence;
   }
 
-  /** What was delivered is not what this history holds: it was recreated, or has gone back to an older state. */
+  /** The history was recreated, or restored to an older state, so that it does not hold what was delivered. */
   #onOtherHistory(epoch: string, lastSequence: number): void {
     const { log, counters, allSubscribers, missed } = this.#parts;
     const before = this.position;
     const isRecreated = !isSameCreation(epoch, before?.epoch ?? "");
     if (isRecreated) log.warn({ epoch, before }, "history was recreated");
-    else log.error({ epoch, lastSequence, before }, "history has lost its newest part");
+    else log.error({ epoch, lastSequence, before }, "history was restored to an older state");
     counters.historyRecreated++;
     this.#arrivals.clear();
     this.#begin(epoch, isRecreated ? 0 : lastSequence);
     if (isRecreated) return;
-    // What was stored since it went back has sequences that seemed to be delivered already.
+    // Publications stored after the restore have sequences that count as delivered.
     const all = [...allSubscribers()];
     if (all.length > 0) missed(all);
   }
@@ -241,7 +241,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#epoch = epoch;
     this.#sequence = sequence;
     this.#storedBefore = 0;
-    this.#contents.forget();
+    this.#contents.reset();
   }
 
   #advance(sequence: number): void {
@@ -256,7 +256,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     const until = performance.now() + RUN_MS;
     let bytes = 0;
     for (let entry = this.#queue.head; entry !== undefined; entry = this.#queue.head) {
-      const delivered = this.#deal(entry);
+      const delivered = this.#process(entry);
       if (delivered === undefined) break;
       this.#queue.shift();
       this.#advance(entry.sequence);
@@ -270,19 +270,19 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     if (this.hasRoom()) this.#feed.resume();
   }
 
-  /** Deals with one entry. Returns the number of content bytes delivered; undefined when the entry has to wait. */
-  #deal(entry: QueuedEntry): number | undefined {
+  /** Processes one entry. Returns the number of content bytes delivered; undefined when the entry has to wait. */
+  #process(entry: QueuedEntry): number | undefined {
     if (entry.sequence !== this.#headSequence) {
       this.#headSequence = entry.sequence;
       this.#headSince = performance.now();
     }
-    if (!entry.isJumpSettled) {
-      void this.#settleJump(entry);
+    if (!entry.isGapSettled) {
+      void this.#settleGap(entry);
       return undefined;
     }
     const to = this.#parts.subscribersTo(entry.subject);
     if (to.length === 0) return 0;
-    if (entry.isGone) {
+    if (entry.isMissing) {
       this.#parts.missed(to);
       return 0;
     }
@@ -305,13 +305,13 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       try {
         this.#parts.deliver(each, message, { position: formatPosition({ epoch, sequence }), ...resume });
       } catch (error) {
-        // One publication that fails must not stop those after it.
-        this.#parts.log.error({ err: error, sequence }, "a durable publication could not be delivered");
+        // One failed publication must not stop the next ones.
+        this.#parts.log.error({ err: error, sequence }, "durable publication not delivered");
       }
     }
   }
 
-  /** Lets other work run; after an outage also until connections have taken what they were sent. */
+  /** Lets other work run. After an outage, waits until connections have drained as well. */
   async #pause(isOutdated: boolean): Promise<void> {
     this.#isPaused = true;
     const giveUpAt = performance.now() + MAX_CONGESTED_MS;
@@ -321,7 +321,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#run();
   }
 
-  /** Waits a moment for content to arrive by itself, unless it was stored before this worker could receive it; then fetches it. */
+  /** Waits a moment for content to be republished, unless that happened before this worker could receive it; then fetches it. */
   #await(entry: QueuedEntry, to: readonly To[]): void {
     const now = performance.now();
     const isFresh = to.every(({ begunAt }) => now - begunAt < FRESH_FOR_MS);
@@ -335,7 +335,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#waitTimer = setTimeout(() => this.#run(), Math.ceil(dueInMs));
   }
 
-  /** Fetches the content of the first entry, and of those behind it that lack theirs as well. */
+  /** Fetches the content of the first entry, and of later ones whose content is late too. */
   #fetchAhead(): void {
     const before = performance.now() - FRESH_CONTENT_MS;
     let bytes = 0;
@@ -344,33 +344,34 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       const isHead = entry === this.#queue.head;
       if (!isHead && (this.#contents.fetching >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
       const isLate = isHead || entry.sequence <= this.#storedBefore || entry.queuedAt < before;
-      if (!isLate || entry.isGone || this.#arrivals.has(entry.sequence) || this.#contents.isFetching(entry)) continue;
+      if (!isLate || entry.isMissing || this.#arrivals.has(entry.sequence) || this.#contents.isFetching(entry))
+        continue;
       if (isHead || this.#parts.subscribersTo(entry.subject).length > 0) void this.#contents.fetch(entry);
     }
   }
 
-  /** Publications before an entry are not stored any more: tells those who may lack one of them. */
-  async #settleJump(entry: QueuedEntry): Promise<void> {
+  /** Publications before an entry are no longer stored. Reports the subscribers that may have missed one of them. */
+  async #settleGap(entry: QueuedEntry): Promise<void> {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    const { life } = this.#contents;
+    const { generation } = this.#contents;
     const { previous, sequence } = entry;
     try {
       const since = { epoch: this.#epoch ?? "", sequence: previous };
-      const lost = await this.#lostSince(since, () => life === this.#contents.life && !this.#isStopped);
-      if (life !== this.#contents.life || lost === undefined) return;
+      const lost = await this.#lostSince(since, () => generation === this.#contents.generation && !this.#isStopped);
+      if (generation !== this.#contents.generation || lost === undefined) return;
       const { subscribersTo, allSubscribers, missed, log } = this.#parts;
       const to = lost === "all" ? [...allSubscribers()] : [...new Set([...lost].flatMap(subscribersTo))];
-      log.warn({ previous, sequence, subscriptions: to.length }, "history has dropped what was not delivered");
+      log.warn({ previous, sequence, subscriptions: to.length }, "history dropped publications before their delivery");
       if (to.length > 0) missed(to);
-      entry.isJumpSettled = true;
+      entry.isGapSettled = true;
     } finally {
       this.#isPaused = false;
       this.#run();
     }
   }
 
-  /** History subjects of which something may have been dropped; undefined when it does not matter any more. */
+  /** Returns the history subjects that may have lost publications after `since`; undefined once `isWanted` returns false. */
   async #lostSince(since: Position, isWanted: () => boolean): Promise<ReadonlySet<string> | "all" | undefined> {
     while (isWanted()) {
       const lost = await this.#parts.history.lostSubjects(since);
@@ -380,8 +381,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return undefined;
   }
 
-  #forget(): void {
-    const forgotten = this.#arrivals.forget();
-    this.#parts.counters.historyUnmatched += forgotten;
+  #expireArrivals(): void {
+    this.#parts.counters.historyUnmatched += this.#arrivals.expire();
   }
 }

@@ -2,7 +2,7 @@ import type { SharedSubscription } from "./shared-subscription.ts";
 
 type Known = { readonly versions: string; readonly haveCommon: boolean };
 
-/** Whether connections receive a publication by two subscriptions. Looked up anew only when somebody has joined or left. */
+/** Finds out whether connections have joined two subscriptions. Caches that until a connection joins or leaves. */
 export class CommonConnections {
   readonly #known = new WeakMap<SharedSubscription, WeakMap<SharedSubscription, Known>>();
 

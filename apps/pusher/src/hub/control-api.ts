@@ -19,11 +19,11 @@ import type { Hub } from "./hub.ts";
 import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
 const RECEIPT_CHECK_MS = 10;
-/** Most connections of a user that one answer describes, unless the caller says otherwise. */
+/** Default for the maximum number of a user's connections that one reply describes. */
 const DEFAULT_LIMIT = 100;
-/** Most bytes of one answer, as far as NATS takes as many. */
+/** Maximum bytes of one reply, if NATS accepts that much. */
 const MAX_REPLY_BYTES = 262_144;
-/** Share of NATS' limit that an answer uses: the rest is for what surrounds the connections in it. */
+/** Share of `max_payload` for the connections in a reply. The rest is for the fields around them. */
 const MAX_PAYLOAD_SHARE = 0.75;
 
 type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
@@ -41,19 +41,19 @@ type ControlParts = {
 type AnsweringParts = ControlParts & { readonly memory: WorkerMemory };
 
 export type Control = {
-  /** Must be called when all connections are closed: announces that this worker has ended. Resolves when NATS has that. */
+  /** Announces that this worker has ended, so all connections must be closed. Resolves when NATS has the announcement. */
   stop(): Promise<void>;
 };
 
 /**
- * Answers what other services ask of this worker, alone or with all others, and announces it. Must be called before connections can
- * come in: publishers then know of the worker before anybody can know an address of it.
+ * Answers control requests to this worker or to all workers, and announces the worker. Must be called before clients can connect, so
+ * that publishers know of the worker before anybody knows an address of it.
  */
 export function startControl(controlParts: ControlParts): Control {
   const { bus, subjects, workerId } = controlParts;
   const announce = (state: Announcement["state"]) => {
-    const said: Announcement = { worker: workerId, state, ...ownProcess() };
-    bus.send(subjects.announcements, Buffer.from(JSON.stringify(said)));
+    const announcement: Announcement = { worker: workerId, state, ...ownProcess() };
+    bus.send(subjects.announcements, Buffer.from(JSON.stringify(announcement)));
   };
   const memory = new WorkerMemory({ bus, subjects, workerId, announce: () => announce("here") });
   const parts = { ...controlParts, memory };
@@ -81,8 +81,8 @@ function onRequest(message: BusMessage, parts: AnsweringParts): void {
   const { bus, log } = parts;
   const request = parseRequest(message.data);
   if (request === undefined) {
-    log.warn({ subject: message.subject }, "a control request could not be read");
-    message.respond(JSON.stringify({ error: "not a control request" }));
+    log.warn({ subject: message.subject }, "invalid control request");
+    message.respond(JSON.stringify({ error: "invalid control request" }));
     return;
   }
   if (request.command === "receipt") {
@@ -94,9 +94,9 @@ function onRequest(message: BusMessage, parts: AnsweringParts): void {
     message.respond(reply);
     return;
   }
-  // An answer that NATS refuses would leave the caller waiting.
+  // The caller would wait in vain for a reply that NATS refuses.
   log.error({ command: request.command }, "control reply exceeds max_payload");
-  message.respond(JSON.stringify({ error: "the answer is larger than NATS accepts" }));
+  message.respond(JSON.stringify({ error: "reply exceeds max_payload of NATS" }));
 }
 
 function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: AnsweringParts) {
@@ -138,28 +138,28 @@ function ownProcess(): { readonly process?: string } {
   return identity === undefined ? {} : { process: identity };
 }
 
-/** For durable publications, waits until the republished message has arrived. */
+/** Waits until the durable publications have been delivered, then counts their receivers. */
 async function answerReceipt(
   { id, stored, waitMs }: ReceiptRequest,
   { hub, workerId }: ControlParts,
 ): Promise<ReceiptReply> {
   const deadline = performance.now() + waitMs;
-  const hasCome = () =>
+  const isDelivered = () =>
     stored.every(({ subject, position }) => {
       const parsed = parsePosition(position);
-      return parsed !== undefined && hub.hasServed(subject, parsed);
+      return parsed !== undefined && hub.hasDelivered(subject, parsed);
     });
-  while (!hasCome() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
-  const isFinal = hasCome();
-  // What waits for the end of the flush window counts too.
+  while (!isDelivered() && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
+  const isFinal = isDelivered();
+  // Publications that wait for the end of the flush window count too.
   hub.flush();
-  // Connections that were about to join get it when they do.
+  // Connections that are joining receive the publication when they have joined.
   while (!hub.receipts.hasCounted(id) && performance.now() < deadline) await delay(RECEIPT_CHECK_MS);
   const counted = await hub.receipts.take(id);
   return { worker: workerId, ...counted, isFinal: isFinal && counted.isFinal };
 }
 
-/** Describes the connection as it was before `act`, or null when there is none. */
+/** Calls `act`. Returns the description of the connection from before that, or null when there is none. */
 function withConnection(parts: ControlParts, connectionId: number, act: (connection: Connection) => void) {
   const connection = parts.hub.connection(connectionId);
   if (connection === undefined) return null;
@@ -168,29 +168,27 @@ function withConnection(parts: ControlParts, connectionId: number, act: (connect
   return description;
 }
 
-/** A page of the user's connections, in the order of their numbers. */
+/** Returns a page of the user's connections, ordered by connection id. */
 function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: ControlParts): UserReply {
   const { hub, workerId: worker } = parts;
   const all = hub.connectionsOfUser(user);
-  const first = firstNumberAfter(after, worker);
-  const wanted = all
-    .filter((connection) => numberOf(connection) >= first)
-    .sort((one, other) => numberOf(one) - numberOf(other));
+  const first = firstIdAfter(after, worker);
+  const wanted = all.filter((connection) => idOf(connection) >= first).sort((one, other) => idOf(one) - idOf(other));
   const connections: ConnectionDescription[] = [];
   let room = maxReplyBytes(parts);
   for (const connection of wanted) {
     if (connections.length >= limit) break;
     const description = describeWithin(maxReplyBytes(parts), hub.describe(connection));
     room -= bytesOf(description);
-    // The first always fits: otherwise nobody would get beyond it.
+    // A page has at least one connection, because the caller could not get past it otherwise.
     if (room < 0 && connections.length > 0) break;
     connections.push(description);
   }
   return { worker, count: all.length, connections, hasMore: connections.length < wanted.length };
 }
 
-/** The number of this worker's first connection behind the address `after`. Addresses are in the order of their worker's id. */
-function firstNumberAfter(after: string | undefined, worker: string): number {
+/** Returns this worker's lowest connection id behind the address `after`. Addresses are ordered by worker id first. */
+function firstIdAfter(after: string | undefined, worker: string): number {
   const address = after === undefined ? undefined : parseConnectionAddress(after);
   if (address === undefined || address.workerId < worker) return 0;
   return address.workerId === worker ? address.connectionId + 1 : Number.POSITIVE_INFINITY;
@@ -202,7 +200,7 @@ function withUser(parts: ControlParts, user: string, act: (connection: Connectio
   return { worker: parts.workerId, count: connections.length, connections: [], hasMore: false };
 }
 
-function numberOf(connection: Connection): number {
+function idOf(connection: Connection): number {
   return connection.getUserData().connectionId;
 }
 
@@ -210,7 +208,7 @@ function maxReplyBytes({ bus }: ControlParts): number {
   return Math.min(MAX_REPLY_BYTES, Math.floor(bus.maxPayloadBytes() * MAX_PAYLOAD_SHARE));
 }
 
-/** Without as many of the topics as do not fit. */
+/** Omits the topics for which there is no room. */
 function describeWithin(maxBytes: number, description: ConnectionDescription): ConnectionDescription {
   let room = maxBytes - bytesOf({ ...description, topics: [], omittedTopics: description.topics.length });
   const topics: string[] = [];
@@ -229,9 +227,9 @@ function bytesOf(value: unknown): number {
 
 function subscribe(hub: Hub, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {
   if (connection === undefined) return "gone";
-  const followed = hub.subscribeForApplication(connection, topic);
-  if (followed === "topic-limit") return "topic-limit";
-  if (followed !== "already") hub.join(connection, followed);
+  const outcome = hub.subscribeForApplication(connection, topic);
+  if (outcome === "topic-limit") return "topic-limit";
+  if (outcome !== "already") hub.join(connection, outcome);
   return "done";
 }
 

@@ -5,10 +5,8 @@ import {
   closeCodes,
   formatConnectionAddress,
   formatPosition,
-  matchesTopic,
   type Position,
   parseConnectionId,
-  parsePosition,
   patternsOverlap,
   type Subjects,
 } from "@fanwire/protocol";
@@ -16,22 +14,22 @@ import type { Log } from "@fanwire/service";
 import { type Grant, maySubscribe } from "../auth/grant.ts";
 import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
+import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
-import { Connections } from "../connections/connections.ts";
+import type { Connections } from "../connections/connections.ts";
 import { type Counters, countClosed } from "../connections/counters.ts";
-import { DRAIN_STEP_MS, drainBatchSize } from "../connections/drain.ts";
-import { Expiry } from "../connections/expiry.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
-import { Fanout, type PlaceInHistory } from "../fanout/fanout.ts";
+import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
-import { Frontier } from "../history/frontier.ts";
-import { CommonConnections } from "./common-connections.ts";
+import type { Frontier } from "../history/frontier.ts";
+import { countSubscribers } from "./count-subscribers.ts";
+import { drainConnections } from "./drain-connections.ts";
+import { IncomingPublications } from "./incoming-publications.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
-
-const EXPIRY_CHECK_MS = 1_000;
+import { TokenExpiry } from "./token-expiry.ts";
 
 type HubParts = {
   readonly config: PusherConfig;
@@ -39,32 +37,33 @@ type HubParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly counters: Counters;
+  readonly protocols: readonly ClientProtocol[];
+  readonly connections: Connections<Connection>;
   readonly groups: ProtocolGroups;
   readonly history: History;
   readonly budget: MemoryBudget;
   readonly log: Log;
 };
 
-/** What is followed now, to be joined; or why not. */
+/** The new subscription, which the connection has to join, or why there is none. */
 export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "topic-limit";
 
-/** What the protocols of one worker share: who is connected, what they follow, and what NATS sends for them. */
+/** The connections of one worker and their subscriptions, which all its protocols share. Delivers to them what NATS sends. */
 export class Hub {
   readonly #parts: HubParts;
   readonly #gate: Gate;
-  readonly #connections = new Connections<Connection>();
-  readonly #expiry = new Expiry();
-  readonly #common = new CommonConnections();
+  readonly #connections: Connections<Connection>;
+  readonly #expiry: TokenExpiry;
   readonly #fanout: Fanout;
   readonly #subscriptions: SharedSubscriptions;
-  readonly #expiryTimer: NodeJS.Timeout;
-  readonly #frontier: Frontier<SharedSubscription>;
-  readonly #receipts = new Receipts(this.#connections);
-  #arrivals = 0;
+  readonly #incoming: IncomingPublications;
+  readonly #receipts: Receipts;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
-    const { config, bus, subjects } = parts;
+    const { config, bus, subjects, connections } = parts;
+    this.#connections = connections;
+    this.#receipts = new Receipts(connections);
     this.#gate = new Gate({
       maxConnections: config.limits.connections,
       handshakesPerSecond: config.limits.handshakesPerSecond,
@@ -75,45 +74,49 @@ export class Hub {
       ...parts,
       flushMs: config.flushMs,
       maxUnsentBytes: config.limits.unsentBytes,
-      connections: this.#connections,
       receipts: this.#receipts,
     });
     this.#subscriptions = new SharedSubscriptions({
       ...parts,
-      receive: (subscription, message) => this.#receive(subscription, message),
+      receive: (subscription, message) => this.#incoming.receive(subscription, message),
     });
-    this.#frontier = this.#openFrontier();
-    // Its own connections a worker always hears, whoever is there.
+    this.#incoming = new IncomingPublications({
+      ...parts,
+      subscriptions: this.#subscriptions,
+      fanout: this.#fanout,
+      missed: (subscriptions) => this.#endSubscribers(subscriptions),
+    });
     bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
-    this.#expiryTimer = setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS);
+    this.#expiry = new TokenExpiry((connectionId) => {
+      const connection = this.#connections.get(connectionId);
+      if (connection) this.end(connection, closeCodes.tokenExpired);
+    });
   }
 
   get openConnections(): number {
     return this.#connections.size;
   }
 
-  /** Distinct topics, patterns and users listened to on NATS, and everyone. */
+  /** Number of shared subscriptions: distinct topics, patterns and users, and everyone. */
   get subscriptionCount(): number {
     return this.#subscriptions.size;
   }
 
-  /** Connections that cannot take a burst as fast as it comes. */
   get slowConsumers(): number {
     return this.#fanout.slowConsumers;
   }
 
-  /** Bytes kept for them. */
   get slowConsumerBytes(): number {
     return this.#fanout.slowConsumerBytes;
   }
 
   get frontier(): Frontier<SharedSubscription> {
-    return this.#frontier;
+    return this.#incoming.frontier;
   }
 
-  /** The position of every connection that is live; undefined where there is no history. */
+  /** The position of every live connection; undefined without a history. */
   get position(): string | undefined {
-    const { position } = this.#frontier;
+    const { position } = this.frontier;
     return position && formatPosition(position);
   }
 
@@ -125,7 +128,7 @@ export class Hub {
     return this.#gate.isDraining;
   }
 
-  /** Undefined: come in. Refusals are counted. */
+  /** Returns why a new connection is refused, and counts that; undefined if it is admitted. */
   refusal(origin: string): GateRefusal | undefined {
     const admission = this.#gate.admit(origin, this.#connections.size);
     if (admission.ok) return undefined;
@@ -138,20 +141,18 @@ export class Hub {
   }
 
   addressOf(connection: Connection): string {
-    return formatConnectionAddress({
-      workerId: this.#parts.workerId,
-      connectionId: connection.getUserData().connectionId,
-    });
+    const { connectionId } = connection.getUserData();
+    return formatConnectionAddress({ workerId: this.#parts.workerId, connectionId });
   }
 
-  /** From now on it hears itself, and everyone and its user once it joins them. */
+  /** Registers a connection. Returns its subscriptions to everyone and to its user, which it has to join. */
   open(connection: Connection): SharedSubscription[] {
     this.#fanout.flushTo(connection);
     const { connectionId, protocol, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.counters.accepted++;
     this.#subscriptions.everyone.addSubscriber(protocol);
-    this.#frontier.hurry();
+    this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
     const own = this.#subscribeUser(connection);
     return own === undefined ? [this.#subscriptions.everyone] : [this.#subscriptions.everyone, own];
@@ -166,13 +167,13 @@ export class Hub {
     return own;
   }
 
-  /** From now on it receives what the subscription brings. */
+  /** Starts delivery from a subscription to the connection. */
   join(connection: Connection, subscription: SharedSubscription): void {
     this.#fanout.flushTo(connection);
     subscription.join(connection);
   }
 
-  /** Whether a connection receives all that it is subscribed to, and does not wait for what it missed of something. */
+  /** Whether a connection has joined all its subscriptions, so that none of them is being recovered. */
   isLive(connection: Connection): boolean {
     const { grant, topics } = connection.getUserData();
     const isJoined = (subscription: SharedSubscription | undefined) => subscription?.has(connection) ?? false;
@@ -182,7 +183,7 @@ export class Hub {
     return true;
   }
 
-  /** To be called when a connection has closed, for whatever reason. */
+  /** Must be called once for each opened connection when it has closed. */
   close(connection: Connection, code: number): void {
     const { connectionId, protocol, grant, topics } = connection.getUserData();
     this.#connections.close(connectionId);
@@ -200,14 +201,14 @@ export class Hub {
     countClosed(this.#parts.counters, code);
   }
 
-  /** Follows a topic or pattern, if the connection's grant allows it, and hears it once it joins. */
+  /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
   subscribe(connection: Connection, pattern: string): SubscribeOutcome {
     return maySubscribe(connection.getUserData().grant, pattern)
       ? this.subscribeUnchecked(connection, pattern)
       : "forbidden";
   }
 
-  /** Whatever the grant says. */
+  /** Subscribes a connection without regard to its grant. */
   subscribeUnchecked(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
     const state = connection.getUserData();
     if (hasMember(state.topics, pattern)) return "already";
@@ -216,27 +217,27 @@ export class Hub {
       return "topic-limit";
     }
     this.#fanout.flushTo(connection);
-    this.#noteCopies(connection, pattern);
+    this.#markCopies(connection, pattern);
     const subscription = this.#subscriptions.subscribeTopic(pattern, state.protocol);
-    this.#frontier.hurry();
-    // Not the client's own string: one for all who follow it.
+    this.frontier.onSubscribe();
+    // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
     return subscription;
   }
 
-  /** Follows what the application wants, whatever the grant says now or after a refresh. */
+  /** Subscribes a connection for the application, regardless of its grant now and after a refresh. */
   subscribeForApplication(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
-    const followed = this.subscribeUnchecked(connection, pattern);
+    const outcome = this.subscribeUnchecked(connection, pattern);
     const state = connection.getUserData();
     const shared = this.#subscriptions.ofTopic(pattern)?.pattern ?? pattern;
-    if (followed !== "topic-limit") state.applicationTopics = withMember(state.applicationTopics, shared);
-    return followed;
+    if (outcome !== "topic-limit") state.applicationTopics = withMember(state.applicationTopics, shared);
+    return outcome;
   }
 
-  /** From the first overlap on, an event stream needs ids that tell copies apart: it changes the groups it is in. */
-  #noteCopies(connection: Connection, pattern: string): void {
+  /** Moves a connection with overlapping subscriptions to other groups, if its protocol encodes copies in another way. */
+  #markCopies(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
-    if (state.hasCopies || state.protocol !== "sse") return;
+    if (state.hasCopies || state.protocol.encodings.length === 1) return;
     const others = [...membersOf(state.topics)];
     if (!others.some((other) => patternsOverlap(other, pattern))) return;
     const joined = others.flatMap((other) => this.#subscriptions.ofTopic(other) ?? []);
@@ -247,7 +248,7 @@ export class Hub {
     for (const subscription of moved) subscription.join(connection);
   }
 
-  /** Called when a connection no longer wants something that it may still wait for. */
+  /** Called when a connection unsubscribes, perhaps before it has joined. */
   onUnsubscribe: (connection: Connection, subscription: SharedSubscription) => void = () => {};
 
   unsubscribe(connection: Connection, pattern: string): void {
@@ -264,10 +265,10 @@ export class Hub {
   }
 
   /**
-   * Replaces the token. Unsubscribes from topics the new token does not allow, unless the application subscribed to them, and returns them.
-   * A connection without a user may get one: then `user` is what it joins next.
+   * Replaces the grant. Unsubscribes from the topics that the new grant does not allow, unless the application subscribed
+   * to them, and returns them. `user` is a subscription that the connection has to join, if only the new grant has a user.
    */
-  regrant(
+  replaceGrant(
     connection: Connection,
     grant: Grant,
   ): { readonly dropped: string[]; readonly user: SharedSubscription | undefined } {
@@ -291,29 +292,20 @@ export class Hub {
     return [...membersOf(own?.connectionIds)].flatMap((id) => this.#connections.get(id) ?? []);
   }
 
-  /** Connections that a publication to `topic` reaches, once each. */
   countSubscribers(topic: string): number {
-    let count = 0;
-    for (const connection of this.#connections.all()) {
-      for (const pattern of membersOf(connection.getUserData().topics)) {
-        if (!matchesTopic(pattern, topic)) continue;
-        count++;
-        break;
-      }
-    }
-    return count;
+    return countSubscribers(this.#connections.all(), topic);
   }
 
-  /** Whether every subscription here that matches a history subject has received the publication at this position. */
-  hasServed(historySubject: string, position: Position): boolean {
-    return this.#frontier.hasDelivered(position) || this.#subscriptions.toStored(historySubject).length === 0;
+  /** Whether every subscription that matches a history subject has received the publication at this position. */
+  hasDelivered(historySubject: string, position: Position): boolean {
+    return this.frontier.hasDelivered(position) || this.#subscriptions.toStored(historySubject).length === 0;
   }
 
   describe(connection: Connection): ConnectionDescription {
     const { protocol, openedAt, grant, topics } = connection.getUserData();
     return {
       address: this.addressOf(connection),
-      protocol,
+      protocol: protocol.name,
       ...(grant.user !== undefined && { user: grant.user }),
       topics: [...membersOf(topics)],
       remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
@@ -322,17 +314,17 @@ export class Hub {
     };
   }
 
-  /** Writes the publications that wait for others to come, so that they are counted. */
+  /** Writes the publications that wait for the end of the flush window. */
   flush(): void {
     this.#fanout.flush();
   }
 
-  /** To be called before a connection is sent what must not overtake publications. */
+  /** Must be called before a connection is sent anything that must not overtake publications. */
   flushTo(connection: Connection): void {
     this.#fanout.flushTo(connection);
   }
 
-  /** To be called when what uWebSockets.js kept for a connection was written. */
+  /** Must be called when uWebSockets.js has written what it buffered for a connection. */
   drained(connection: Connection): void {
     this.#fanout.drained(connection);
   }
@@ -342,68 +334,36 @@ export class Hub {
     connection.end(code, reason);
   }
 
-  /** It holds as many unsent bytes as it may. */
-  endSlow(connection: Connection): void {
+  /** Closes a connection that does not read, without a close frame. */
+  dropSlow(connection: Connection): void {
     this.#parts.counters.ended["unsent-bytes"]++;
     connection.close();
   }
 
-  /** Refuses newcomers and closes all connections evenly over `drainMs`. Resolves when none is left. */
+  /** Refuses new connections and closes the open ones evenly over `drainMs`. Resolves when none is left. */
   async drain(drainMs: number): Promise<void> {
     this.#gate.drain();
-    const deadline = performance.now() + drainMs;
-    while (this.#connections.size > 0) {
-      const batchSize = drainBatchSize(this.#connections.size, deadline - performance.now());
-      for (const connection of this.#connections.oldest(batchSize)) this.end(connection, closeCodes.draining);
-      if (this.#connections.size > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
-    }
-    // Not sooner: tokens expire during a drain too.
-    clearInterval(this.#expiryTimer);
+    await drainConnections(this.#connections, drainMs, (connection) => this.end(connection, closeCodes.draining));
+    // Tokens expire during a drain too.
+    this.#expiry.stop();
   }
 
-  #receive(subscription: SharedSubscription, message: BusMessage): void {
-    this.#parts.counters.publications[subscription.kind]++;
-    const place = message.headers && this.#frontier.placeOf(message);
-    if (place === undefined) this.#deliver(subscription, message, undefined);
-    else this.#frontier.receive(place, message);
-  }
-
-  #deliver(subscription: SharedSubscription, message: BusMessage, place: PlaceInHistory | undefined): void {
-    if (subscription.isAwaited) {
-      this.#arrivals++;
-      subscription.keep({ message, position: place && parsePosition(place.position), arrival: this.#arrivals });
-    }
-    this.#fanout.toSubscribers({ followed: subscription, message, place });
-  }
-
-  #openFrontier(): Frontier<SharedSubscription> {
-    return new Frontier<SharedSubscription>({
-      ...this.#parts,
-      subscribersTo: (subject) => this.#subscriptions.toStored(subject),
-      allSubscribers: () => this.#subscriptions.all(),
-      haveCommon: (one, other) => this.#common.have(one, other),
-      deliver: (subscription, message, place) => this.#deliver(subscription, message, place),
-      missed: (subscriptions) => this.#endFollowers(subscriptions),
-      isCongested: () => this.#fanout.isCongested,
-    });
-  }
-
-  /** A client that can resume does so, and is told that it missed something. The raw protocol has no means for that. */
-  #endFollowers(subscriptions: readonly SharedSubscription[]): void {
+  /** Closes the subscribers that can resume, so that they learn of the gap. */
+  #endSubscribers(subscriptions: readonly SharedSubscription[]): void {
     this.#parts.counters.historyMissed += subscriptions.length;
     this.#parts.log.warn(
       { subscriptions: subscriptions.map(({ key }) => key).slice(0, 10) },
-      "publications missed for good",
+      "missed publications are no longer stored",
     );
     for (const connection of [...this.#connections.all()]) {
-      if (connection.getUserData().protocol === "raw") continue;
-      if (subscriptions.some((subscription) => this.#follows(connection, subscription))) {
+      if (!connection.getUserData().protocol.canResume) continue;
+      if (subscriptions.some((subscription) => this.#isSubscribed(connection, subscription))) {
         this.end(connection, closeCodes.publicationsMissed);
       }
     }
   }
 
-  #follows(connection: Connection, subscription: SharedSubscription): boolean {
+  #isSubscribed(connection: Connection, subscription: SharedSubscription): boolean {
     const { topics, connectionId } = connection.getUserData();
     if (subscription.pattern !== undefined) return hasMember(topics, subscription.pattern);
     return subscription.kind === "everyone" || hasMember(subscription.connectionIds, connectionId);
@@ -415,12 +375,5 @@ export class Hub {
     const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
     const outcome = connectionId === undefined ? "gone" : this.#fanout.toConnection(connectionId, message);
     message.respond(JSON.stringify({ outcome }));
-  }
-
-  #endExpired(): void {
-    for (const connectionId of this.#expiry.take(Date.now())) {
-      const connection = this.#connections.get(connectionId);
-      if (connection) this.end(connection, closeCodes.tokenExpired);
-    }
   }
 }

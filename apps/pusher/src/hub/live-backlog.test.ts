@@ -7,30 +7,30 @@ function backlogOf<Entry>(maxBytes: number) {
   return { backlog: new Backlog<Entry>((evict) => budget.open(evict)), budget };
 }
 
-test("each connection that waits gets what came since it began, and nothing is kept for nobody", () => {
+test("each reader receives the entries since it was added, and without readers nothing is buffered", () => {
   const { backlog, budget } = backlogOf<string>(100);
-  backlog.push("for nobody", 1);
-  const first = backlog.enter();
+  backlog.push("without readers", 1);
+  const first = backlog.addReader();
   backlog.push("a", 1);
-  const second = backlog.enter();
+  const second = backlog.addReader();
   backlog.push("b", 1);
 
   expect(backlog.since(first)).toEqual(["a", "b"]);
   expect(backlog.since(second)).toEqual(["b"]);
   expect(budget.usedBytes).toBe(2);
-  backlog.leave();
+  backlog.removeReader();
   expect(backlog.isNeeded).toBe(true);
-  backlog.leave();
+  backlog.removeReader();
   expect(backlog.isNeeded).toBe(false);
   expect(budget.usedBytes).toBe(0);
-  expect(backlog.since(backlog.enter())).toEqual([]);
+  expect(backlog.since(backlog.addReader())).toEqual([]);
 });
 
-test("a connection that waited too long learns that something was dropped, one that came later does not", () => {
+test("a reader whose entries were evicted is told so, and a later reader is not", () => {
   const { backlog } = backlogOf<number>(30);
-  const early = backlog.enter();
+  const early = backlog.addReader();
   for (let entry = 0; entry < 4; entry++) backlog.push(entry, 10);
-  const late = backlog.enter();
+  const late = backlog.addReader();
   backlog.push(4, 10);
 
   expect(backlog.since(early)).toBeUndefined();

@@ -1,46 +1,48 @@
 import type { Account } from "../connections/memory-budget.ts";
 
 /**
- * What one subscription brought while connections wait for their replay. One list for all of them: each remembers where it
- * began. Kept only as long as somebody waits, and as long as there is memory for it.
+ * The messages that one subscription received while connections wait for their replays. All readers share one list, and each
+ * remembers the index at which it began. The list exists only while a connection waits, and is evicted when memory is short.
  */
 export class Backlog<Entry> {
-  readonly #account: Account;
-  /** Mostly there are none: nothing comes in the moment in which somebody enters. */
+  readonly #open: (evict: () => void) => Account;
+  #account: Account | undefined;
+  /** Created with the first entry, because usually none arrives while a connection waits. */
   #entries: Entry[] | undefined;
-  /** Index of the first entry kept. */
+  /** Index of the first entry in the list. */
   #base = 0;
-  #waiting = 0;
+  #readers = 0;
   #evictedAt = -1;
 
-  /** @param open gives the account of the entries' bytes; what it is called with lets go of all of them. */
+  /** @param open returns the account for the entries' bytes. It calls its argument to evict all of them. */
   constructor(open: (evict: () => void) => Account) {
-    this.#account = open(() => this.#evict());
+    this.#open = open;
   }
 
   get isNeeded(): boolean {
-    return this.#waiting > 0;
+    return this.#readers > 0;
   }
 
-  /** Somebody begins to wait; gives the index from which the entries are its own. */
-  enter(): number {
-    this.#waiting++;
+  /** Returns the index of the first entry that is for this reader. */
+  addReader(): number {
+    this.#readers++;
     return this.end;
   }
 
-  leave(): void {
-    this.#waiting--;
-    if (this.#waiting === 0) this.#drop();
+  removeReader(): void {
+    this.#readers--;
+    if (this.#readers === 0) this.#drop();
   }
 
   push(entry: Entry, bytes: number): void {
-    if (this.#waiting === 0) return;
+    if (this.#readers === 0) return;
     this.#entries ??= [];
     this.#entries.push(entry);
+    this.#account ??= this.#open(() => this.#evict());
     this.#account.take(bytes);
   }
 
-  /** What came since `index`, or undefined when some of it had to go. */
+  /** Returns the entries from `index` on, or undefined when some of them were evicted. */
   since(index: number): Entry[] | undefined {
     if (index < this.#evictedAt) return undefined;
     return this.#entries?.slice(Math.max(0, index - this.#base)) ?? [];
@@ -59,6 +61,6 @@ export class Backlog<Entry> {
   #drop(): void {
     this.#base = this.end;
     this.#entries = undefined;
-    this.#account.close();
+    this.#account?.close();
   }
 }

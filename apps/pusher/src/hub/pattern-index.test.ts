@@ -7,7 +7,7 @@ const names = fc
   .array(fc.constantFrom("a", "b", "", "*", ">"), { minLength: 1, maxLength: 5 })
   .map((all) => all.join("."));
 
-test("of all patterns that were added and not removed those are found that match, each once", () => {
+test("finds each added and not removed pattern that matches, once", () => {
   const patterns = fc.array(names.filter(isTopicPattern), { maxLength: 20 });
 
   fc.assert(
@@ -26,7 +26,7 @@ test("of all patterns that were added and not removed those are found that match
   );
 });
 
-test("what it looks at grows with the shapes, not with the patterns", () => {
+test("the work grows with the number of shapes, not of patterns", () => {
   const shapes = new PatternShapes();
   for (let at = 0; at < 1_000; at++) shapes.add(`orders.${at}.*`);
   shapes.add("orders.>");
@@ -38,7 +38,7 @@ test("what it looks at grows with the shapes, not with the patterns", () => {
   expect([...shapes.matching("orders.7")]).toEqual([]);
 });
 
-test("shapes that cannot fit a topic are not looked at, however many strangers make up", () => {
+test("shapes that cannot fit a topic are not tried, however many clients invent", () => {
   const shapes = new PatternShapes();
   shapes.add("orders.*");
   for (let at = 1; at <= 10_000; at++) {

@@ -1,12 +1,12 @@
 const ANY_REST = ">";
 
-/** A pattern without its names, and how many patterns have it: of `orders.7.*` it is `["", "", "*"]`. */
+/** A pattern without its names, and the number of patterns that share it: `orders.7.*` has `["", "", "*"]`. */
 type Shape = { readonly tokens: readonly string[]; count: number };
 
 /**
- * Finds the patterns that match a topic without looking at each of them: those that have their wildcards in the same places share
- * a shape, and of each shape at most one matches. Only shapes that fit the length of a topic are looked at: of short ones there
- * are few, whatever strangers follow.
+ * Finds the patterns that match a topic without a look at each of them. Patterns with wildcards in the same places share a shape, and
+ * at most one pattern of each shape matches. Only shapes that fit the length of the topic are tried, so that clients cannot slow
+ * down short topics with long patterns.
  */
 export class PatternShapes {
   readonly #exact = new ShapesByLength();
@@ -21,13 +21,13 @@ export class PatternShapes {
     this.#of(tokens).add(tokens);
   }
 
-  /** To be called once for each {@link add}. */
+  /** Must be called once for each {@link add}. */
   remove(pattern: string): void {
     const tokens = shapeOf(pattern);
     this.#of(tokens).remove(tokens);
   }
 
-  /** All patterns of these shapes that match `topic`: those that were added and match are among them. */
+  /** Returns every pattern of a known shape that matches `topic`, including all added patterns that match it. */
   *matching(topic: string): Generator<string> {
     const tokens = topic.split(".");
     yield* this.#exact.filled(tokens.length, tokens);
@@ -66,7 +66,7 @@ class ShapesByLength {
     if (shapes?.size === 0) this.#shapes.delete(tokens.length);
   }
 
-  /** The shapes of one length with the names of a topic in their places. */
+  /** Returns the shapes of one length, filled with the names of a topic. */
   *filled(length: number, topic: readonly string[]): Generator<string> {
     for (const { tokens } of this.#shapes.get(length)?.values() ?? []) {
       yield tokens.map((wildcard, at) => wildcard || topic[at]).join(".");

@@ -1,30 +1,32 @@
 import { createHash } from "node:crypto";
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Position, Subjects } from "@fanwire/protocol";
-import type { Connection, ProtocolName } from "../connections/connection.ts";
+import type { ClientProtocol } from "../connections/client-protocol.ts";
+import type { Connection } from "../connections/connection.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import type { SmallSet } from "../connections/small-set.ts";
-import type { Followed } from "../fanout/fanout.ts";
-import { copiesGroupName, groupName, type ProtocolGroups } from "../fanout/subscriber-groups.ts";
+import type { LocalSubscription } from "../fanout/local-subscription.ts";
+import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Subscriber } from "../history/frontier.ts";
 import { Backlog } from "./live-backlog.ts";
 
-/** A message that a subscription brought, with its position in the history if it is stored. */
+/** A message that a subscription received, with its position in the history if it is stored. */
 export type Received = {
   readonly message: BusMessage;
   readonly position: Position | undefined;
-  /** Counts up from 1 in the order of arrival over all subscriptions; 0: read from the history. */
+  /** Counts up from 1 in the order of arrival over all subscriptions. 0 if the message was read from the history. */
   readonly arrival: number;
 };
 
-/** What a message costs in memory beside its content, about. */
+/** Approximate bytes of memory that a message takes beside its content. */
 const RECEIVED_BYTES = 500;
 const TAG_DIGITS = 10;
 
-/** What all of a worker share. */
+/** Parts that all subscriptions of a worker share. */
 export type SharedSubscriptionParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
+  readonly protocols: readonly ClientProtocol[];
   readonly groups: ProtocolGroups;
   /** Called with each message, in the order of arrival. */
   receive(subscription: SharedSubscription, message: BusMessage): void;
@@ -32,30 +34,30 @@ export type SharedSubscriptionParts = {
 };
 
 /**
- * What this worker listens to on NATS on behalf of its connections. There may be hundreds of thousands: what is rarely needed
- * is made when it is.
+ * One NATS subscription of this worker for all its connections that are subscribed to the same topic, pattern or user. There may be
+ * hundreds of thousands, so rarely used state is created on demand.
  */
-export class SharedSubscription implements Followed, Subscriber {
+export class SharedSubscription implements LocalSubscription, Subscriber {
   readonly groupId: number;
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";
   connectionIds: SmallSet<number>;
-  /** Who alone follows and has joined: it is in no group. */
-  only: Connection | undefined;
-  /** Changes with the connections that have joined. */
+  soleSubscriber: Connection | undefined;
+  /** Changes when a connection joins or leaves. */
   version = 0;
   readonly begunAt = Math.floor(performance.now());
-  /** NATS has our subscription: what is published from now on comes. */
+  /** Whether NATS has confirmed the subscription, so that no later publication is missed. */
   isConfirmed = false;
   readonly subscription: BusSubscription;
   readonly #parts: SharedSubscriptionParts;
-  /** One subject, not a pattern of them. */
+  /** Whether it is one subject, not a pattern. */
   readonly isExact: boolean;
   #tag: string | undefined;
   #backlog: Backlog<Received> | undefined;
-  #rawSubscribers = 0;
-  #fanwireSubscribers = 0;
-  #sseSubscribers = 0;
+  /** The protocol of the first subscriber. Most subscriptions need no other, and fields take less memory than a map. */
+  #firstProtocol: ClientProtocol | undefined;
+  #firstSubscribers = 0;
+  #otherSubscribers: Map<ClientProtocol, number> | undefined;
 
   constructor(key: string, groupId: number, parts: SharedSubscriptionParts) {
     const { subjects } = parts;
@@ -68,17 +70,17 @@ export class SharedSubscription implements Followed, Subscriber {
     this.subscription = parts.bus.subscribe(key, this);
   }
 
-  /** The bus calls it with each message. */
+  /** Called by the bus with each message. */
   receive(message: BusMessage): void {
     this.#parts.receive(this, message);
   }
 
-  /** The subject that is subscribed to. */
+  /** The NATS subject. */
   get key(): string {
     return this.subscription.subject;
   }
 
-  /** Orders the copies that several subscriptions bring of one publication, on each worker alike. Rarely needed. */
+  /** Orders the copies that several subscriptions receive of one publication, on each worker alike. Rarely needed. */
   get tag(): string {
     if (this.#tag !== undefined) return this.#tag;
     const number = createHash("sha256").update(this.key).digest().readUIntBE(0, 6) % 10 ** TAG_DIGITS;
@@ -91,90 +93,78 @@ export class SharedSubscription implements Followed, Subscriber {
   }
 
   get subscribers(): number {
-    return this.#rawSubscribers + this.#fanwireSubscribers + this.#sseSubscribers;
+    let count = this.#firstSubscribers;
+    if (this.#otherSubscribers) for (const others of this.#otherSubscribers.values()) count += others;
+    return count;
   }
 
-  subscribersBy(protocol: ProtocolName): number {
-    switch (protocol) {
-      case "raw":
-        return this.#rawSubscribers;
-      case "fanwire.v1":
-        return this.#fanwireSubscribers;
-      case "sse":
-        return this.#sseSubscribers;
-    }
+  subscribersBy(protocol: ClientProtocol): number {
+    if (protocol === this.#firstProtocol) return this.#firstSubscribers;
+    return this.#otherSubscribers?.get(protocol) ?? 0;
   }
 
-  addSubscriber(protocol: ProtocolName): void {
+  addSubscriber(protocol: ClientProtocol): void {
+    this.#firstProtocol ??= protocol;
     this.#count(protocol, 1);
   }
 
-  removeSubscriber(protocol: ProtocolName): void {
+  removeSubscriber(protocol: ClientProtocol): void {
     this.#count(protocol, -1);
   }
 
+  #count(protocol: ClientProtocol, by: 1 | -1): void {
+    if (protocol === this.#firstProtocol) {
+      this.#firstSubscribers += by;
+      return;
+    }
+    this.#otherSubscribers ??= new Map();
+    this.#otherSubscribers.set(protocol, this.subscribersBy(protocol) + by);
+  }
+
   /**
-   * From now on a connection that follows hears it. Most topics and users have one follower on a worker, which is written to by
-   * itself: a group would be 400 bytes. There is one from the second follower on.
+   * Makes a subscribed connection receive publications. Most topics and users have one subscriber on a worker, which is written to
+   * directly, because a group takes 400 bytes. The second subscriber opens the group.
    */
   join(connection: Connection): void {
     this.version++;
     if (this.kind !== "everyone" && this.subscribers === 1) {
-      this.only = connection;
+      this.soleSubscriber = connection;
       return;
     }
-    if (this.only) this.#addToTree(this.only);
-    this.only = undefined;
-    this.#addToTree(connection);
+    if (this.soleSubscriber) this.#addToGroup(this.soleSubscriber);
+    this.soleSubscriber = undefined;
+    this.#addToGroup(connection);
   }
 
-  /** Whether a connection has joined and hears it. */
+  #addToGroup(connection: Connection): void {
+    this.#parts.groups.of(connection).add(this.groupId, connection);
+  }
+
   has(connection: Connection): boolean {
-    const { protocol } = connection.getUserData();
-    return this.only === connection || this.#parts.groups[protocol].has(this.#treeOf(connection), connection);
+    return this.soleSubscriber === connection || this.#parts.groups.of(connection).has(this.groupId, connection);
   }
 
-  /** Those that have joined by protocols that have positions. */
+  /** Returns the connections that have joined and have positions. */
   *joined(): Iterable<Connection> {
-    if (this.only) yield this.only;
-    const { groups } = this.#parts;
-    for (const protocol of ["fanwire.v1", "sse"] as const) yield* groups[protocol].members(this.groupName(protocol));
-    yield* groups.sse.members(this.copiesGroup);
+    if (this.soleSubscriber) yield this.soleSubscriber;
+    const { protocols, groups } = this.#parts;
+    for (const protocol of protocols) {
+      if (!protocol.canResume || this.subscribersBy(protocol) === 0) continue;
+      for (const encoding of protocol.encodings) yield* groups.ofEncoding(encoding).members(this.groupId);
+    }
   }
 
   leave(connection: Connection): void {
     this.version++;
-    const { protocol } = connection.getUserData();
-    if (this.only === connection) this.only = undefined;
-    else this.#parts.groups[protocol].remove(this.#treeOf(connection), connection);
+    if (this.soleSubscriber === connection) this.soleSubscriber = undefined;
+    else this.#parts.groups.of(connection).remove(this.groupId, connection);
   }
 
-  /** It has closed. */
+  /** Removes a connection that has closed. */
   forget(connection: Connection): void {
     this.version++;
-    const { protocol } = connection.getUserData();
-    if (this.only === connection) this.only = undefined;
-    else this.#parts.groups[protocol].forget(this.#treeOf(connection), connection);
-  }
-
-  /** In which those who have joined by a protocol hear it, when there are several. */
-  groupName(protocol: ProtocolName): string {
-    return groupName(protocol, this.groupId);
-  }
-
-  /** Of event streams that receive other copies too. */
-  get copiesGroup(): string {
-    return copiesGroupName(this.groupId);
-  }
-
-  #treeOf(connection: Connection): string {
-    const { protocol, hasCopies } = connection.getUserData();
-    return protocol === "sse" && hasCopies ? this.copiesGroup : this.groupName(protocol);
-  }
-
-  #addToTree(connection: Connection): void {
-    const { protocol } = connection.getUserData();
-    this.#parts.groups[protocol].add(this.#treeOf(connection), connection);
+    if (this.soleSubscriber === connection) this.soleSubscriber = undefined;
+    else this.#parts.groups.of(connection).forget(this.groupId, connection);
   }
 
   topicOf(message: BusMessage): string | undefined {
@@ -183,37 +173,23 @@ export class SharedSubscription implements Followed, Subscriber {
     return target?.kind === "topic" ? target.topic : undefined;
   }
 
-  get isAwaited(): boolean {
+  get hasWaitingSubscribers(): boolean {
     return this.#backlog !== undefined;
   }
 
-  /** What came while connections wait; to be had until the last has called {@link leaveBacklog}. */
+  /** The messages that were received while connections wait. Available until the last of them calls {@link leaveBacklog}. */
   get backlog(): Backlog<Received> {
     this.#backlog ??= new Backlog((evict) => this.#parts.budget.open(evict));
     return this.#backlog;
   }
 
-  /** Keeps it for those who wait. */
+  /** Keeps a message for connections that wait. */
   keep(received: Received): void {
     this.backlog.push(received, received.message.data.length + RECEIVED_BYTES);
   }
 
-  /** Numbers of its own, where an object of them would be 48 bytes. */
-  #count(protocol: ProtocolName, by: 1 | -1): void {
-    switch (protocol) {
-      case "raw":
-        this.#rawSubscribers += by;
-        return;
-      case "fanwire.v1":
-        this.#fanwireSubscribers += by;
-        return;
-      case "sse":
-        this.#sseSubscribers += by;
-    }
-  }
-
   leaveBacklog(): void {
-    this.#backlog?.leave();
+    this.#backlog?.removeReader();
     if (!this.#backlog?.isNeeded) this.#backlog = undefined;
   }
 }

@@ -1,93 +1,109 @@
 import type { DurableTarget } from "@fanwire/protocol";
-import type { ProtocolName } from "../connections/connection.ts";
-import { Interest } from "./interest.ts";
+import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { PatternShapes } from "./pattern-index.ts";
 import { SharedSubscription, type SharedSubscriptionParts } from "./shared-subscription.ts";
 
 const NONE: SharedSubscription[] = [];
 
-/** All that this worker listens to on NATS: everyone, and each topic, pattern and user of its connections once. */
+/**
+ * The NATS subscriptions of this worker: one for everyone, and one for each topic, pattern and user that any connection is subscribed
+ * to. Each begins with its first subscriber and ends with its last.
+ */
 export class SharedSubscriptions {
-  /** Whoever is there: it is always heard. */
+  /** Does not end, even without connections. */
   readonly everyone: SharedSubscription;
   readonly #parts: SharedSubscriptionParts;
-  readonly #interest: Interest<ProtocolName, SharedSubscription>;
+  readonly #byKey = new Map<string, SharedSubscription>();
   readonly #shapes = new PatternShapes();
-  #made = 0;
+  #lastGroupId = 0;
 
   constructor(parts: SharedSubscriptionParts) {
     this.#parts = parts;
-    this.#interest = new Interest(
-      (key) => this.#listen(key),
-      (subscription) => this.#unlisten(subscription),
-    );
-    this.everyone = this.#interest.keep(parts.subjects.live({ kind: "everyone" }));
+    this.everyone = this.#open(parts.subjects.live({ kind: "everyone" }));
   }
 
   get size(): number {
-    return this.#interest.size;
+    return this.#byKey.size;
   }
 
   all(): Iterable<SharedSubscription> {
-    return this.#interest.subscriptions();
+    return this.#byKey.values();
   }
 
   has(subscription: SharedSubscription): boolean {
-    return this.#interest.get(subscription.key) === subscription;
+    return this.#byKey.get(subscription.key) === subscription;
   }
 
   ofTopic(pattern: string): SharedSubscription | undefined {
-    return this.#interest.get(this.#topicKey(pattern));
+    return this.#byKey.get(this.#topicKey(pattern));
   }
 
   ofUser(user: string): SharedSubscription | undefined {
-    return this.#interest.get(this.#userKey(user));
+    return this.#byKey.get(this.#userKey(user));
   }
 
-  /** All that a publication to `target` comes by. */
+  /** Returns all subscriptions that receive publications to `target`. */
   to(target: DurableTarget): SharedSubscription[] {
     const keys = [this.#parts.subjects.live(target)];
     if (target.kind === "topic") {
       for (const pattern of this.#shapes.matching(target.topic)) keys.push(this.#topicKey(pattern));
     }
-    return keys.flatMap((key) => this.#interest.get(key) ?? []);
+    return keys.flatMap((key) => this.#byKey.get(key) ?? []);
   }
 
-  /** All that a publication stored under a history subject comes by. */
+  /** Returns all subscriptions that receive publications stored under a history subject. */
   toStored(historySubject: string): SharedSubscription[] {
     const { subjects } = this.#parts;
-    const exact = this.#interest.get(subjects.liveOf(historySubject) ?? "");
+    const exact = this.#byKey.get(subjects.liveOf(historySubject) ?? "");
     if (this.#shapes.isEmpty) return exact === undefined ? NONE : [exact];
     const target = subjects.parseHistory(historySubject);
     return target === undefined ? NONE : this.to(target);
   }
 
-  /** One more follower. The caller counts each connection once. */
-  subscribeTopic(pattern: string, protocol: ProtocolName): SharedSubscription {
-    return this.#interest.subscribe(this.#topicKey(pattern), protocol);
+  /** Adds a subscriber. Must be called once for each connection. */
+  subscribeTopic(pattern: string, protocol: ClientProtocol): SharedSubscription {
+    return this.#subscribe(this.#topicKey(pattern), protocol);
   }
 
-  subscribeUser(user: string, protocol: ProtocolName): SharedSubscription {
-    return this.#interest.subscribe(this.#userKey(user), protocol);
+  /** Adds a subscriber. Must be called once for each connection. */
+  subscribeUser(user: string, protocol: ClientProtocol): SharedSubscription {
+    return this.#subscribe(this.#userKey(user), protocol);
   }
 
-  /** One follower less. Gives what it followed. */
-  unsubscribeTopic(pattern: string, protocol: ProtocolName): SharedSubscription | undefined {
-    return this.#interest.unsubscribe(this.#topicKey(pattern), protocol);
+  /** Removes a subscriber. Returns the subscription that it had. */
+  unsubscribeTopic(pattern: string, protocol: ClientProtocol): SharedSubscription | undefined {
+    return this.#unsubscribe(this.#topicKey(pattern), protocol);
   }
 
-  unsubscribeUser(user: string, protocol: ProtocolName): SharedSubscription | undefined {
-    return this.#interest.unsubscribe(this.#userKey(user), protocol);
+  /** Removes a subscriber. Returns the subscription that it had. */
+  unsubscribeUser(user: string, protocol: ClientProtocol): SharedSubscription | undefined {
+    return this.#unsubscribe(this.#userKey(user), protocol);
   }
 
-  #listen(key: string): SharedSubscription {
-    this.#made++;
-    const subscription = new SharedSubscription(key, this.#made, this.#parts);
+  #subscribe(key: string, protocol: ClientProtocol): SharedSubscription {
+    const subscription = this.#byKey.get(key) ?? this.#open(key);
+    subscription.addSubscriber(protocol);
+    return subscription;
+  }
+
+  #unsubscribe(key: string, protocol: ClientProtocol): SharedSubscription | undefined {
+    const subscription = this.#byKey.get(key);
+    if (subscription === undefined) return undefined;
+    subscription.removeSubscriber(protocol);
+    if (!subscription.hasSubscribers) this.#close(subscription);
+    return subscription;
+  }
+
+  #open(key: string): SharedSubscription {
+    this.#lastGroupId++;
+    const subscription = new SharedSubscription(key, this.#lastGroupId, this.#parts);
+    this.#byKey.set(key, subscription);
     if (!subscription.isExact && subscription.pattern !== undefined) this.#shapes.add(subscription.pattern);
     return subscription;
   }
 
-  #unlisten(subscription: SharedSubscription): void {
+  #close(subscription: SharedSubscription): void {
+    this.#byKey.delete(subscription.key);
     subscription.subscription.unsubscribe();
     if (!subscription.isExact && subscription.pattern !== undefined) this.#shapes.remove(subscription.pattern);
   }

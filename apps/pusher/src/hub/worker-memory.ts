@@ -1,13 +1,13 @@
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import { announcement, type RecallReply, type Subjects } from "@fanwire/protocol";
 
-/** Workers announce themselves this often, so that a worker that was killed is forgotten. */
+/** Interval of announcements. A killed worker is forgotten, because it makes none. */
 export const ANNOUNCE_EVERY_MS = 60_000;
 /** Publishers forget a worker after the same time without an answer. */
 const FORGET_AFTER_MS = 300_000;
-/** Maximum delay of an announcement for a worker that was unknown. One answers all workers that start in this time. */
+/** Maximum delay of the announcement to an unknown worker. One announcement serves all workers that start within it. */
 const INTRODUCE_WITHIN_MS = 500;
-/** The other workers have announced themselves to this one so long after it connected to NATS. */
+/** Time after connecting to NATS within which all other workers have announced themselves. */
 const COMPLETE_AFTER_MS = 2 * INTRODUCE_WITHIN_MS;
 /** Maximum number of remembered workers, and of remembered ends. The oldest are forgotten first. */
 const MAX_WORKERS = 10_000;
@@ -22,12 +22,12 @@ type MemoryParts = {
 type Remembered = { readonly receivedAt: number; readonly process: string | undefined };
 
 /**
- * Remembers which other workers exist. A publisher that starts while a worker is disconnected from NATS receives nothing from that
- * worker, so that it must ask the workers that were there before.
+ * Remembers which other workers exist. A publisher that starts while a worker is disconnected from NATS learns of it only from the
+ * other workers.
  */
 export class WorkerMemory {
   readonly #parts: MemoryParts;
-  readonly #here = new Map<string, Remembered>();
+  readonly #running = new Map<string, Remembered>();
   readonly #ended = new Set<string>();
   readonly #announcements: BusSubscription;
   #introduction: NodeJS.Timeout | undefined;
@@ -49,7 +49,7 @@ export class WorkerMemory {
   recall(about: string): RecallReply {
     const { workerId: worker } = this.#parts;
     if (this.#ended.has(about)) return { worker, state: "ended" };
-    const known = this.#here.get(about);
+    const known = this.#running.get(about);
     const now = performance.now();
     const silentMs = now - (known?.receivedAt ?? Number.NEGATIVE_INFINITY);
     if (known === undefined || silentMs > FORGET_AFTER_MS) {
@@ -73,18 +73,18 @@ export class WorkerMemory {
     if (data === undefined || data.worker === this.#parts.workerId) return;
     if (data.state === "here") this.#remember(data.worker, data.process);
     if (data.state !== "ended") return;
-    this.#here.delete(data.worker);
+    this.#running.delete(data.worker);
     this.#ended.add(data.worker);
     forgetFirst(this.#ended);
   }
 
   #remember(worker: string, process: string | undefined): void {
-    // A message that the worker sent before its end may be received after it.
+    // An earlier announcement may arrive after the one of the end.
     if (this.#ended.has(worker)) return;
-    if (!this.#here.has(worker)) this.#introduce();
-    this.#here.delete(worker);
-    this.#here.set(worker, { receivedAt: performance.now(), process });
-    forgetFirst(this.#here);
+    if (!this.#running.has(worker)) this.#introduce();
+    this.#running.delete(worker);
+    this.#running.set(worker, { receivedAt: performance.now(), process });
+    forgetFirst(this.#running);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Hub } from "../hub/hub.ts";
 
 type Values = Readonly<Record<string, number>>;
 
-/** Shows what a worker counted; everything is read when the metrics are asked for, nothing on the hot path. */
+/** Registers the metrics of a worker. They are read when a client requests them, so that the hot path has no cost. */
 export function createWorkerMetrics(options: {
   readonly slot: number;
   readonly counters: Counters;
@@ -17,7 +17,7 @@ export function createWorkerMetrics(options: {
 }): Registry {
   const { slot, counters, bus, hub, budget } = options;
   const registry = createRegistry();
-  // Worker ids are new at every start; the slot is what stays the same across restarts.
+  // The slot stays the same across restarts, where each start has a new worker id.
   registry.setDefaultLabels({ slot: String(slot) });
   registerBusMetrics(registry, bus);
 
@@ -25,17 +25,17 @@ export function createWorkerMetrics(options: {
   gauge("fanwire_pusher_connections", "Open connections.", () => hub.openConnections);
   gauge(
     "fanwire_pusher_subscriptions",
-    "Distinct topics, patterns and users listened to on NATS, and everyone.",
+    "NATS subscriptions for distinct topics, patterns and users, and for everyone.",
     () => hub.subscriptionCount,
   );
   gauge(
     "fanwire_pusher_slow_consumers",
-    "WebSockets that cannot take a burst as fast as it comes.",
+    "Connections with a full socket, for which publications are buffered.",
     () => hub.slowConsumers,
   );
   gauge(
     "fanwire_pusher_slow_consumer_bytes",
-    "Kept for them, once for all of a protocol.",
+    "Bytes buffered for slow consumers, shared by those of a protocol.",
     () => hub.slowConsumerBytes,
   );
   const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
@@ -52,7 +52,12 @@ export function createWorkerMetrics(options: {
   labelled("fanwire_pusher_connections_closed_total", "Connections closed, by WebSocket close code.", "code", () =>
     Object.fromEntries(counters.closedByCode),
   );
-  labelled("fanwire_pusher_connections_ended_total", "Connections ended by a limit.", "limit", () => counters.ended);
+  labelled(
+    "fanwire_pusher_connections_ended_total",
+    "Connections closed by a limit, by limit.",
+    "limit",
+    () => counters.ended,
+  );
   labelled(
     "fanwire_pusher_publications_total",
     "Publications received from NATS, by target.",
@@ -61,40 +66,44 @@ export function createWorkerMetrics(options: {
   );
   labelled(
     "fanwire_pusher_resumed_total",
-    "Clients that resumed from a position: recovered, or why it cannot be proven that nothing is missing.",
+    "Clients that resumed from a position, by outcome: recovered, or the reason why recovery could not be proven.",
     "outcome",
     () => counters.resumed,
   );
   counter(
     "fanwire_pusher_history_fetched_total",
-    "Durable publications fetched from the history because their content did not arrive by itself.",
+    "Durable publications fetched from the history because their content was not republished in time.",
     () => counters.historyFetched,
   );
   counter(
     "fanwire_pusher_history_missed_total",
-    "Subscriptions that missed publications which the history no longer holds; clients that can resume are told.",
+    "Subscriptions that missed publications which the history no longer holds. Clients that can resume are closed.",
     () => counters.historyMissed,
   );
   counter(
     "fanwire_pusher_history_recreated_total",
-    "Times the history was recreated.",
+    "Times the history was recreated or restored to an older state.",
     () => counters.historyRecreated,
   );
   counter(
     "fanwire_pusher_history_unmatched_total",
-    "Messages that named a place in the history and were never stored there; not delivered.",
+    "Messages that claimed a place in the history but were not stored there. They are not delivered.",
     () => counters.historyUnmatched,
   );
-  gauge("fanwire_pusher_history_waiting", "Durable publications that wait for their turn.", () => hub.frontier.waiting);
+  gauge(
+    "fanwire_pusher_history_waiting",
+    "Durable publications that wait for the content of an earlier one.",
+    () => hub.frontier.waiting,
+  );
   gauge(
     "fanwire_pusher_history_sequence",
-    "Sequence of the history up to which everything is delivered.",
+    "Sequence up to which the history was processed.",
     () => hub.frontier.position?.sequence ?? 0,
   );
   gauge("fanwire_pusher_budget_bytes", "Bytes of replays, backlogs and waiting content.", () => budget.usedBytes);
   counter(
     "fanwire_pusher_budget_evictions_total",
-    "Times the largest of these buffers was dropped because all of them together were too large.",
+    "Times the largest replay, backlog or waiting content was dropped because all together exceeded the budget.",
     () => budget.evictions,
   );
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => counters.deliveries);
@@ -105,15 +114,19 @@ export function createWorkerMetrics(options: {
   );
   counter(
     "fanwire_pusher_drops_total",
-    "Publications not written because a connection held too many unsent bytes; it is ended.",
+    "Publications not written because a connection exceeded its unsent bytes. The connection is dropped.",
     () => counters.drops,
   );
   counter(
     "fanwire_pusher_topic_limits_total",
-    "Topics not followed because a connection followed as many as it may.",
+    "Subscriptions refused because a connection had the maximum number of topics.",
     () => counters.topicLimits,
   );
-  counter("fanwire_pusher_inbound_messages_total", "Messages and pings from clients.", () => counters.inboundMessages);
+  counter(
+    "fanwire_pusher_inbound_messages_total",
+    "Messages and pings received from clients.",
+    () => counters.inboundMessages,
+  );
   return registry;
 }
 

@@ -4,7 +4,7 @@ import { uwsHelp, uwsProblem } from "./native-module.ts";
 const BEGIN = "This version of uWS.js supports only Node.js versions 16, 18, 20.\n\n";
 const here = { node: "22.11.0", system: "linux x64", glibc: "2.36" };
 
-test("an old glibc is named, with what helps", () => {
+test("an old glibc is named, with a remedy", () => {
   const error = `${BEGIN}Error: libc.so.6: version \`GLIBC_2.4' not found; version \`GLIBC_2.38' not found (required by x)`;
 
   expect(uwsHelp(error, here)).toBe(
@@ -22,7 +22,7 @@ test("a Node without a build, and a system without glibc, are named", () => {
   expect(uwsHelp(musl, { ...here, glibc: undefined })).toMatch(/needs glibc, which Alpine/);
 });
 
-test("an error of anything else is not explained", () => {
+test("other errors are not explained", () => {
   expect(uwsProblem(new Error("a bug"))).toBeUndefined();
   expect(uwsProblem("a bug")).toBeUndefined();
   expect(uwsProblem(new Error(`${BEGIN}Error: broken`))).toMatch(/does not load on Node .*: Error: broken\./);

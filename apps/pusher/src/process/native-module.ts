@@ -1,4 +1,4 @@
-/** First words of the error of uws.js when its build for this Node does not load. The cause follows on the next lines. */
+/** Start of the error message of uWebSockets.js when its binary for this Node does not load. The cause is on the next lines. */
 const UNLOADABLE = "This version of uWS.js supports only";
 
 type Runtime = { readonly node: string; readonly system: string; readonly glibc: string | undefined };
@@ -8,7 +8,7 @@ export function uwsProblem(error: unknown): string | undefined {
   return error instanceof Error ? uwsHelp(error.message, currentRuntime()) : undefined;
 }
 
-/** As {@link uwsProblem}, for a given runtime. */
+/** Does the same as {@link uwsProblem} for the message of an error and a given runtime. */
 export function uwsHelp(message: string, { node, system, glibc }: Runtime): string | undefined {
   if (!message.startsWith(UNLOADABLE)) return undefined;
   const needed = newest([...message.matchAll(/GLIBC_(\d+(?:\.\d+)*)' not found/g)].map(([, version = ""]) => version));

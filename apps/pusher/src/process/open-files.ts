@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import type { Log } from "@fanwire/service";
 import type { PusherConfig } from "../config.ts";
 
-/** Files, NATS, the admin port and handshakes under way: what a worker opens beside its connections. */
+/** File descriptors of a worker beside its connections: files, NATS, the admin port, and handshakes under way. */
 const RESERVED_FILES = 200;
 
 /**
- * Lowers the connection limit to what the process may open. Without this the limit is met by the kernel instead, which
- * refuses connections without an answer and keeps the accept loop busy.
+ * Lowers the connection limit to the file descriptors of the process. Otherwise the kernel would refuse connections without an
+ * answer and keep the accept loop busy.
  */
 export function withinOpenFilesLimit(config: PusherConfig, log: Log): PusherConfig {
   const openFiles = openFilesLimit();
@@ -16,7 +16,7 @@ export function withinOpenFilesLimit(config: PusherConfig, log: Log): PusherConf
 
   log.info(
     { openFiles, wanted: config.limits.connections, connections },
-    "the open-files limit (ulimit -n) allows fewer connections than PUSHER_MAX_CONNECTIONS",
+    "connection limit lowered to the open-files limit (ulimit -n)",
   );
   return { ...config, limits: { ...config.limits, connections } };
 }
@@ -26,6 +26,6 @@ function openFilesLimit(): number {
     const [, softLimit] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
     return softLimit === undefined ? Number.POSITIVE_INFINITY : Number(softLimit);
   } catch {
-    return Number.POSITIVE_INFINITY; // not Linux: nothing to go by
+    return Number.POSITIVE_INFINITY; // not Linux
   }
 }

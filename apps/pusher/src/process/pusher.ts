@@ -1,16 +1,15 @@
-import { randomInt } from "node:crypto";
-import { createServer } from "node:net";
 import { type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import type { PusherConfig } from "../config.ts";
+import { reservePort } from "./port.ts";
 import { Supervisor } from "./supervisor.ts";
 import { startWorker, type Worker } from "./worker.ts";
 
 export type Pusher = Running & AsyncDisposable & { readonly port: number; readonly adminPort: number };
 
-/** What runs behind the admin port: one worker in this process, or a supervisor of several. */
+/** One worker in this process, or a supervisor of several. */
 type WorkerOrSupervisor = Running & { readiness(): Readiness; metricsText(): Promise<string> };
 
-/** Starts the edge with one or several workers. Resolves when clients can connect, which needs NATS. */
+/** Starts a pusher with one or several workers. Resolves when clients can connect, which needs NATS. */
 export async function startPusher(config: PusherConfig, log: Log, signal: AbortSignal): Promise<Pusher> {
   const port = await reservePort(config.host, config.port);
 
@@ -58,41 +57,10 @@ async function startSupervised(config: PusherConfig, log: Log, signal: AbortSign
     await supervisor.stop();
     throw error;
   }
-  log.info({ host: config.host, port: config.port, workers: config.workers }, "all workers listen");
+  log.info({ host: config.host, port: config.port, workers: config.workers }, "all workers listening");
   return {
     readiness: () => supervisor.readiness(),
     metricsText: () => supervisor.metrics(),
     stop: () => supervisor.stop(),
   };
-}
-
-/** Below what Linux gives to outgoing connections, and to those who ask for any port. */
-const LOWEST_FREE = 12_000;
-const HIGHEST_FREE = 32_000;
-const MAX_TRIES = 100;
-
-/**
- * The port all workers will share; 0 becomes a free one. Workers share their port, and the kernel would let a stranger's
- * process of the same user share it too, silently taking half of the connections. A listener that does not share finds out.
- */
-async function reservePort(host: string, port: number): Promise<number> {
-  if (port !== 0) return probePort(host, port);
-  // Not one of the kernel's choice: until the workers listen on it, that could be given to a connection of our own.
-  for (let tries = 1; ; tries++) {
-    const candidate = randomInt(LOWEST_FREE, HIGHEST_FREE);
-    try {
-      return await probePort(host, candidate);
-    } catch (error) {
-      if (tries === MAX_TRIES) throw error;
-    }
-  }
-}
-
-/** Resolves with the port if nobody listens on it. */
-function probePort(host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", (error) => reject(new Error(`cannot listen on ${host}:${port}`, { cause: error })));
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(port)));
-  });
 }

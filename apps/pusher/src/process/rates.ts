@@ -1,9 +1,9 @@
-/** Turns totals that only grow into averages over the last seconds. */
+/** Turns counters into averages over the last seconds. */
 export class Rates<Name extends string> {
   readonly #windowSamples: number;
   readonly #samples: { readonly at: number; readonly totals: Readonly<Record<Name, number>> }[] = [];
 
-  /** Keeps `windowSamples` samples; the window is as long as the time between the first and the last. */
+  /** The window is the time between the first and the last of `windowSamples` samples. */
   constructor(windowSamples: number) {
     this.#windowSamples = windowSamples;
   }
@@ -14,7 +14,7 @@ export class Rates<Name extends string> {
     if (this.#samples.length > this.#windowSamples) this.#samples.shift();
   }
 
-  /** Per second, rounded to one decimal; 0 before the second sample. */
+  /** Returns the rate per second, rounded to one decimal; 0 before the second sample. */
   perSecond(name: Name): number {
     const first = this.#samples[0];
     const last = this.#samples.at(-1);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { RestartBackoff } from "./restart-backoff.ts";
 
-test("a worker that keeps dying young waits longer each time, a stable one starts over", () => {
+test("the delay doubles while a worker keeps ending early, and a stable worker resets it", () => {
   const backoff = new RestartBackoff();
 
   expect([10, 10, 10].map((livedMs) => backoff.delayAfter(livedMs))).toEqual([100, 200, 400]);

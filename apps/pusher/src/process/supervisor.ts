@@ -4,10 +4,10 @@ import type { PusherConfig } from "../config.ts";
 import { RestartBackoff } from "./restart-backoff.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
-/** A worker that has been silent for so long will not come back by itself. */
+/** A worker without a heartbeat for this time is killed. */
 const HUNG_AFTER_MS = 20_000;
 const CHECK_MS = 1_000;
-/** What a worker may take to exit beyond its drain. */
+/** Maximum time of a worker's exit beyond its drain. */
 const STOP_GRACE_MS = 5_000;
 
 type Slot = {
@@ -17,7 +17,7 @@ type Slot = {
   restartTimer: NodeJS.Timeout | undefined;
 };
 
-/** Keeps a number of worker processes alive, all listening on one port. */
+/** Runs worker processes that share one port, and restarts those that end. */
 export class Supervisor implements Running {
   readonly #config: PusherConfig;
   readonly #log: Log;
@@ -38,18 +38,18 @@ export class Supervisor implements Running {
     });
   }
 
-  /** Resolves when every worker listens. Rejects when one ends before it did: there is something to put right first. */
+  /** Resolves when every worker listens. Rejects when one exits before that, because an operator must fix its cause. */
   async start(): Promise<void> {
     await Promise.all(Array.from({ length: this.#config.workers }, () => this.#addSlot().worker.listening));
     this.#hungTimer = setInterval(() => this.#killHung(), CHECK_MS);
-    for (const slot of this.#slots) this.#restartWhenItEnds(slot);
+    for (const slot of this.#slots) this.#restartOnExit(slot);
   }
 
   readiness(): Readiness {
     if (this.#isStopping) return { ready: false, reason: "draining" };
     const readings = this.#slots.map(({ worker }) => worker.readiness()).filter((reading) => reading !== undefined);
-    if (readings.length === 0) return { ready: false, reason: "no worker listens yet" };
-    // All listening workers share the port: one that cannot serve would get its share of the newcomers.
+    if (readings.length === 0) return { ready: false, reason: "no worker listening" };
+    // Listening workers share the port, so that one that cannot serve would still get its share of new connections.
     return readings.find((reading) => !reading.ready) ?? { ready: true };
   }
 
@@ -61,13 +61,13 @@ export class Supervisor implements Running {
     return AggregatorRegistry.aggregate(snapshots).metrics();
   }
 
-  /** Lets every worker drain and exit; one that takes too long is killed. */
+  /** Lets every worker drain and exit. Kills those that take too long. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stopAll();
     return this.#stopped;
   }
 
-  /** Ends every worker at once. */
+  /** Kills every worker at once. */
   kill(): void {
     this.#isStopping = true;
     for (const { worker } of this.#slots) worker.kill();
@@ -93,16 +93,16 @@ export class Supervisor implements Running {
     return slot;
   }
 
-  #restartWhenItEnds(slot: Slot): void {
+  #restartOnExit(slot: Slot): void {
     const { worker } = slot;
     void worker.exited.then(({ code, signal }) => {
       if (this.#isStopping) return;
       const delayMs = slot.backoff.delayAfter(performance.now() - worker.startedAt);
-      this.#log.error({ slot: slot.number, pid: worker.pid, code, signal, delayMs }, "a worker ended, restarting it");
+      this.#log.error({ slot: slot.number, pid: worker.pid, code, signal, delayMs }, "worker exited, restarting it");
       slot.restartTimer = setTimeout(() => {
         this.#restarts++;
         slot.worker = new WorkerProcess(slot.number, this.#config.port);
-        this.#restartWhenItEnds(slot);
+        this.#restartOnExit(slot);
       }, delayMs);
     });
   }
@@ -110,10 +110,7 @@ export class Supervisor implements Running {
   #killHung(): void {
     for (const { number, worker } of this.#slots) {
       if (worker.readiness() === undefined || worker.silentForMs() < HUNG_AFTER_MS) continue;
-      this.#log.error(
-        { slot: number, pid: worker.pid, silentForMs: worker.silentForMs() },
-        "a worker hangs, killing it",
-      );
+      this.#log.error({ slot: number, pid: worker.pid, silentForMs: worker.silentForMs() }, "worker hangs, killing it");
       worker.kill();
     }
   }
@@ -126,7 +123,7 @@ export class Supervisor implements Running {
 function registerSupervisorMetrics(registry: Registry, source: { running(): number; restarts(): number }): void {
   new Gauge({
     name: "fanwire_pusher_workers",
-    help: "Worker processes that listen.",
+    help: "Worker processes listening.",
     registers: [registry],
     collect() {
       this.set(source.running());
@@ -134,7 +131,7 @@ function registerSupervisorMetrics(registry: Registry, source: { running(): numb
   });
   new Counter({
     name: "fanwire_pusher_worker_restarts_total",
-    help: "Worker processes started again after one ended.",
+    help: "Restarts of worker processes.",
     registers: [registry],
     collect() {
       this.reset();

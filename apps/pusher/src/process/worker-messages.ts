@@ -1,16 +1,16 @@
 import type { Readiness } from "@fanwire/service";
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 
-/** As `Registry.getMetricsAsJSON()` gives it. */
+/** The result of `Registry.getMetricsAsJSON()`. */
 export type MetricSnapshot = MetricObjectWithValues<MetricValue<string>>[];
 
-/** What the supervisor tells a worker process over its IPC channel. */
+/** Messages from the supervisor to a worker process over its IPC channel. */
 export type ToWorker =
   | { readonly type: "start"; readonly slot: number; readonly port: number }
   | { readonly type: "report-metrics"; readonly requestId: number }
   | { readonly type: "stop" };
 
-/** What a worker process tells its supervisor. */
+/** Messages from a worker process to its supervisor. */
 export type FromWorker =
   | { readonly type: "listening" }
   | { readonly type: "heartbeat"; readonly readiness: Readiness }

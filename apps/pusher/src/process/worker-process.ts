@@ -4,25 +4,25 @@ import { fileURLToPath } from "node:url";
 import type { Readiness } from "@fanwire/service";
 import type { FromWorker, MetricSnapshot, ToWorker } from "./worker-messages.ts";
 
-/** A worker that says nothing for so long takes no part in readiness: it may hold connections it cannot serve. */
+/** A worker without a heartbeat for this time is not ready, because it may hold connections that it cannot serve. */
 const SILENT_AFTER_MS = 5_000;
 const METRICS_TIMEOUT_MS = 2_000;
 
-/** The same extension as this file has: `.ts` from source, `.js` when built. */
+/** It has the extension of this file: `.ts` from source, `.js` when built. */
 const ENTRY = fileURLToPath(new URL(`../worker-main${extname(import.meta.url)}`, import.meta.url));
 
 /** One worker process, seen from the supervisor. */
 export class WorkerProcess {
   readonly startedAt = performance.now();
-  /** Resolves once the worker listens; rejects if it exits before. */
+  /** Resolves when the worker listens; rejects if it exits before. */
   readonly listening: Promise<void>;
-  /** Resolves with what ended it, for the history. */
+  /** Resolves with the exit code or signal when the process has ended. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 
   readonly #child: ChildProcess;
   readonly #pendingMetrics = new Map<number, (metrics: MetricSnapshot) => void>();
   #lastRequestId = 0;
-  #heardAt = performance.now();
+  #lastMessageAt = performance.now();
   #readiness: Readiness | undefined;
 
   constructor(slot: number, port: number) {
@@ -34,10 +34,10 @@ export class WorkerProcess {
     this.listening = new Promise((resolve, reject) => {
       this.#child.on("message", (message: FromWorker) => this.#onMessage(message, resolve));
       void this.exited.then(({ code, signal }) =>
-        reject(new Error(`a worker ended before it listened (code ${code}, signal ${signal})`)),
+        reject(new Error(`worker exited before it was listening (code ${code}, signal ${signal})`)),
       );
     });
-    // Who does not wait for it must not be ended by it.
+    // Prevents an unhandled rejection when nobody awaits `listening`.
     this.listening.catch(() => {});
     void this.exited.then(() => {
       this.#readiness = undefined;
@@ -49,19 +49,17 @@ export class WorkerProcess {
     return this.#child.pid;
   }
 
-  /** Undefined before the worker listens and after it ended. */
+  /** Undefined before the worker listens and after it has ended. */
   readiness(): Readiness | undefined {
     if (this.#readiness === undefined) return undefined;
-    return this.silentForMs() > SILENT_AFTER_MS
-      ? { ready: false, reason: "a worker does not respond" }
-      : this.#readiness;
+    return this.silentForMs() > SILENT_AFTER_MS ? { ready: false, reason: "worker does not respond" } : this.#readiness;
   }
 
   silentForMs(): number {
-    return performance.now() - this.#heardAt;
+    return performance.now() - this.#lastMessageAt;
   }
 
-  /** Empty when the worker does not answer in time. */
+  /** Returns no metrics when the worker does not answer in time. */
   metrics(): Promise<MetricSnapshot> {
     this.#lastRequestId++;
     const requestId = this.#lastRequestId;
@@ -87,7 +85,7 @@ export class WorkerProcess {
   }
 
   #onMessage(message: FromWorker, onListening: () => void): void {
-    this.#heardAt = performance.now();
+    this.#lastMessageAt = performance.now();
     switch (message.type) {
       case "listening":
         this.#readiness = { ready: true };
@@ -102,7 +100,7 @@ export class WorkerProcess {
   }
 
   #send(message: ToWorker): void {
-    // The channel of a dying worker is closed before its exit is known: the exit is what counts.
+    // The channel of an exiting worker closes before its exit is reported. The exit is handled then.
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 }

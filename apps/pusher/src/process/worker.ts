@@ -6,17 +6,18 @@ import { type Log, type Readiness, type Running, VERSION } from "@fanwire/servic
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import type { Connection } from "../connections/connection.ts";
+import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
-import { openGroups } from "../fanout/subscriber-groups.ts";
+import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
-import { Commands } from "../protocols/fanwire-commands.ts";
 import { Handshakes } from "../protocols/handshake.ts";
-import { openSseProtocol } from "../protocols/sse.ts";
+import { clientProtocols } from "../protocols/list.ts";
+import { openProtocols } from "../protocols/open-protocols.ts";
+import type { ServedProtocol } from "../protocols/served-protocol.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
-import { openWebSocketProtocols } from "../protocols/websocket.ts";
-import { Greeter } from "../recovery/greeter.ts";
 import { Recovery } from "../recovery/recovery.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
@@ -27,20 +28,21 @@ export type Worker = Running & {
   readiness(): Readiness;
 };
 
-/** Of replays, backlogs and waiting content, all together. */
+/** Maximum bytes of replays, backlogs and waiting content together. */
 const BUFFER_BYTES = 134_217_728;
 const RATE_SAMPLE_MS = 2_000;
 const RATE_SAMPLES = 6;
 
-/** One worker: connects to NATS, then opens the edge. `slot` tells the workers of one supervisor apart. */
+/** Starts a worker: connects to NATS, then opens the port. `slot` identifies it among the workers of one supervisor. */
 export async function startWorker(options: {
   readonly config: PusherConfig;
   readonly slot: number;
   readonly port: number;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly protocols?: readonly ServedProtocol[];
 }): Promise<Worker> {
-  const { slot, port, signal } = options;
+  const { slot, port, signal, protocols = clientProtocols } = options;
   const workerId = workerIdFrom(() => randomInt(2 ** 32) / 2 ** 32);
   const log = options.log.child({ workerId, slot });
   const config = withinOpenFilesLimit(options.config, log);
@@ -49,14 +51,26 @@ export async function startWorker(options: {
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
   const uwsApp = new UwsApp();
-  const groups = openGroups(uwsApp.app);
+  const connections = new Connections<Connection>();
+  const groups = new ProtocolGroups(protocols, uwsApp.app, connections);
   const budget = new MemoryBudget(BUFFER_BYTES);
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
-  const hub = new Hub({ config, workerId, bus, subjects, counters, groups, history, budget, log });
+  const hub = new Hub({
+    config,
+    workerId,
+    bus,
+    subjects,
+    counters,
+    protocols,
+    connections,
+    groups,
+    history,
+    budget,
+    log,
+  });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
   const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log });
-  const greeter = new Greeter(hub, recovery);
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
     hub,
@@ -65,10 +79,18 @@ export async function startWorker(options: {
     maxConnections: config.limits.connections,
     counters,
   });
-  const commands = new Commands({ bus, subjects, hub, recovery, verifier });
-  const sse = openSseProtocol(uwsApp, { config, hub, greeter, handshakes, counters });
-  openWebSocketProtocols(uwsApp, { config, workerId, hub, greeter, handshakes, commands, counters });
-  // Not in between: publications come from now on, and uWebSockets.js without a WebSocket route dies of being asked for a tree.
+  const opened = openProtocols(uwsApp, protocols, {
+    config,
+    workerId,
+    bus,
+    subjects,
+    hub,
+    recovery,
+    handshakes,
+    verifier,
+    counters,
+  });
+  // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();
 
   const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
@@ -107,11 +129,11 @@ export async function startWorker(options: {
   log.info({ host: config.host, port }, "worker listening");
 
   const stop = async () => {
-    log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "draining");
+    log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "worker draining");
     clearInterval(rateTimer);
     uwsApp.closePort();
     await hub.drain(config.drainMs);
-    sse.stop();
+    opened.stop();
     recovery.stop();
     frontier.stop();
     history.stop();

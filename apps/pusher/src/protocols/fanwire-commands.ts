@@ -19,25 +19,25 @@ type CommandsParts = {
 
 type Failure = { readonly code: CommandErrorCode; readonly message: string };
 type RefreshCommand = Extract<Command, { command: "refresh" }>;
-/** Something that a command begins to subscribe to. */
-type Entry = {
+/** A subscription that a command has started. */
+type Started = {
   readonly connection: Connection;
   readonly id: CommandId;
   readonly subscription: SharedSubscription;
   readonly since: string | undefined;
   readonly more: Readonly<Record<string, unknown>>;
 };
-/** Members of the reply beside `ok`, or what went wrong. */
+/** Members of the reply beside `ok`, or why the command failed. */
 type Outcome = { readonly more?: Readonly<Record<string, unknown>> } | Failure;
 
 const publishFailures: Record<PublishFailure, Failure> = {
-  unavailable: { code: "unavailable", message: "NATS is away, nothing was sent" },
-  unconfirmed: { code: "unavailable", message: "NATS did not confirm: this may have been sent or not" },
-  forbidden: { code: "forbidden", message: "NATS does not let this hub publish" },
+  unavailable: { code: "unavailable", message: "not connected to NATS, nothing was published" },
+  unconfirmed: { code: "unavailable", message: "NATS did not confirm, the publication may or may not be delivered" },
+  forbidden: { code: "forbidden", message: "NATS does not allow this worker to publish" },
   "too-large": { code: "too-large", message: "the data is larger than NATS accepts" },
 };
 
-/** What the clients of fanwire.v1 ask for. */
+/** Executes the commands of fanwire.v1 clients. */
 export class Commands {
   readonly #parts: CommandsParts;
 
@@ -45,12 +45,12 @@ export class Commands {
     this.#parts = parts;
   }
 
-  /** Reads and carries out one message. The next one must wait for a promise; `ended`: this one closed the connection. */
+  /** Parses and executes one message. Returns a promise that the next message must wait for, or "ended" if it closed the connection. */
   receive(connection: Connection, text: string): "done" | "ended" | Promise<void> {
     const parsed = parseCommand(text);
     if (parsed.ok) {
       const { id, command } = parsed;
-      // What may follow it is for the new token to judge.
+      // Later commands must be checked against the new token.
       if (command.command === "refresh") return this.#refresh(connection, id, command);
       const outcome = this.#execute(connection, id, command);
       if (outcome instanceof Promise) this.#replyLater(connection, id, outcome);
@@ -65,7 +65,7 @@ export class Commands {
     return "done";
   }
 
-  /** Undefined: the reply is sent by whoever knows when it is due. */
+  /** Returns undefined if the reply is sent later. */
   #execute(
     connection: Connection,
     id: CommandId,
@@ -86,7 +86,7 @@ export class Commands {
 
   #ping(connection: Connection): Outcome {
     const { hub } = this.#parts;
-    // The position must not overtake what waits to be written.
+    // The position must not overtake pending publications.
     hub.flushTo(connection);
     const position = hub.isLive(connection) ? hub.position : undefined;
     return position === undefined ? {} : { more: { position } };
@@ -98,24 +98,24 @@ export class Commands {
     { topic, since }: Extract<Command, { command: "subscribe" }>,
   ): Outcome | undefined {
     const { hub } = this.#parts;
-    const followed = hub.subscribe(connection, topic);
-    if (followed === "forbidden") return { code: "forbidden", message: "the token does not allow to follow this" };
-    if (followed === "topic-limit") {
-      return { code: "topic-limit", message: "this connection follows as many topics as it may" };
+    const subscribed = hub.subscribe(connection, topic);
+    if (subscribed === "forbidden") return { code: "forbidden", message: "not authorized for this topic" };
+    if (subscribed === "topic-limit") {
+      return { code: "topic-limit", message: "the connection has the maximum number of topics" };
     }
-    if (followed === "already") return since === undefined ? {} : { more: { recovered: false } };
-    this.#enter({ connection, id, subscription: followed, since, more: {} });
+    if (subscribed === "already") return since === undefined ? {} : { more: { recovered: false } };
+    this.#recover({ connection, id, subscription: subscribed, since, more: {} });
     return undefined;
   }
 
-  /** The reply comes first, then what was missed. */
-  #enter({ connection, id, subscription, since, more }: Entry): void {
-    this.#parts.recovery.enter({
+  /** Sends the reply, then missed publications. */
+  #recover({ connection, id, subscription, since, more }: Started): void {
+    this.#parts.recovery.start({
       connection,
       subscriptions: [subscription],
       since,
       kind: "subscription",
-      announce: ({ recovered, reason, position }) => {
+      onOutcome: ({ recovered, reason, position }) => {
         const outcome = { ...(recovered !== null && { recovered }), ...(reason && { reason }) };
         reply(connection, id, { more: { ...more, ...outcome, ...(position !== undefined && { position }) } });
       },
@@ -125,7 +125,7 @@ export class Commands {
   async #publish(connection: Connection, command: Extract<Command, { command: "publish" }>): Promise<Outcome> {
     const { topic, data, event } = command;
     if (!mayPublish(connection.getUserData().grant, topic)) {
-      return { code: "forbidden", message: "the token does not allow to publish here" };
+      return { code: "forbidden", message: "not authorized to publish to this topic" };
     }
     const { bus, subjects } = this.#parts;
     const headers: [string, string][] = event === undefined ? [] : [[headerNames.event, event]];
@@ -133,26 +133,26 @@ export class Commands {
     return outcome.ok ? {} : publishFailures[outcome.reason];
   }
 
-  /** Resolves when the new token, or none, is in force. */
+  /** Resolves when the new token is in force or refused. */
   async #refresh(connection: Connection, id: CommandId, { token, since }: RefreshCommand): Promise<void> {
     const { verifier, hub } = this.#parts;
     if (verifier.isOpen) return reply(connection, id, {});
     const { connectionId } = connection.getUserData();
     const verified = await verifier.verify(token);
-    // Only the id is safe to touch once a connection has closed.
+    // A connection that has closed must not be touched, so it is found by its id.
     if (hub.connection(connectionId) !== connection) return;
     if (!verified.ok) return reply(connection, id, tokenFailure(verified.reason));
     const { user: currentUser } = connection.getUserData().grant;
     if (currentUser !== undefined && verified.grant.user !== currentUser) return reply(connection, id, foreignToken);
 
-    const { dropped, user } = hub.regrant(connection, verified.grant);
+    const { dropped, user } = hub.replaceGrant(connection, verified.grant);
     const more = dropped.length === 0 ? {} : { dropped };
     if (user === undefined) return reply(connection, id, { more });
-    this.#enter({ connection, id, subscription: user, since, more });
+    this.#recover({ connection, id, subscription: user, since, more });
   }
 
   #replyLater(connection: Connection, id: CommandId, outcome: Promise<Outcome>): void {
-    // Only the id is safe to touch once a connection has closed.
+    // A connection that has closed must not be touched, so it is found by its id.
     const { connectionId } = connection.getUserData();
     const { hub } = this.#parts;
     void outcome.then((settled) => {
@@ -161,11 +161,11 @@ export class Commands {
   }
 }
 
-const foreignToken: Failure = { code: "unauthorized", message: "the token is somebody else's: reconnect with it" };
+const foreignToken: Failure = { code: "unauthorized", message: "the token is of another user, reconnect with it" };
 
 function tokenFailure(reason: TokenRefusal): Failure {
   return reason === "keys-unavailable"
-    ? { code: "unavailable", message: "tokens cannot be checked now" }
+    ? { code: "unavailable", message: "tokens cannot be verified now, try again" }
     : { code: "unauthorized", message: `the token is not valid: ${reason}` };
 }
 

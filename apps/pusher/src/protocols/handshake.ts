@@ -19,7 +19,7 @@ export type Unverified = {
 };
 export type Decided = Admitted | Refused;
 
-/** Decides about the handshakes of all protocols. */
+/** Decides the handshakes of all protocols. */
 export class Handshakes {
   readonly #hub: Hub;
   readonly #verifier: TokenVerifier;
@@ -43,11 +43,11 @@ export class Handshakes {
     this.#counters = options.counters;
   }
 
-  /** Decides in this tick unless the token has to wait for keys. Counts refusals. `offered` are tokens from outside query and headers. */
+  /** Decides in the same tick unless keys have to be fetched. Counts refusals. `offered` are tokens that are neither in the query nor in a header. */
   receive(request: HttpRequest, offered: readonly string[] = []): Decided | Unverified | TurnedAway {
     const reason = this.#hub.refusal(request.getHeader("origin")) ?? this.#refusalOfUnverified();
     if (reason !== undefined) return turnedAway(reason);
-    // getQuery() returns undefined without a query, contrary to its type.
+    // Contrary to its type, getQuery() returns undefined without a query.
     const parsed = readHandshakeQuery(request.getQuery() ?? "", this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
@@ -78,8 +78,8 @@ export class Handshakes {
   }
 
   #decide(query: HandshakeQuery, grant: Grant): Decided {
-    const mayFollowAll = query.topics.every((pattern) => maySubscribe(grant, pattern));
-    return mayFollowAll ? { outcome: "admitted", grant, query } : this.#refuse("topic");
+    const maySubscribeToAll = query.topics.every((pattern) => maySubscribe(grant, pattern));
+    return maySubscribeToAll ? { outcome: "admitted", grant, query } : this.#refuse("topic");
   }
 
   #refuseToken(why: TokenRefusal): Refused {

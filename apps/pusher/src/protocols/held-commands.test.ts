@@ -7,7 +7,7 @@ const takeAll = (held: HeldCommands) => {
   return taken;
 };
 
-test("commands are taken in the order in which they came", () => {
+test("commands are taken in the order of their arrival", () => {
   const held = new HeldCommands(["a", "b"], 100);
 
   expect(held.take()).toBe("a");

@@ -2,23 +2,23 @@ import { type CloseCode, closeCodes } from "@fanwire/protocol";
 
 type Frame = { readonly lines: readonly string[]; readonly bytes: number };
 
-/** The commands of one connection, in order, that wait until the welcome or an earlier command is done. Bounded in bytes. */
+/** Commands of one connection that wait, in order, for the welcome or for an earlier command. Bounded in bytes. */
 export class HeldCommands {
-  /** Closes the connection that sends more than may be held. */
+  /** Close code for a connection that sends more than the maximum. */
   closeCode: CloseCode = closeCodes.inboundRate;
   readonly #maxBytes: number;
   readonly #frames: Frame[] = [];
   #bytes = 0;
-  /** Position in the first frame. */
+  /** Index of the next line in the first frame. */
   #at = 0;
 
-  /** `lines` are those of a first frame, which does not count: its size is bounded already. `maxBytes` bounds the others together. */
+  /** `lines` are of a first frame, which does not count, because its size is bounded already. `maxBytes` bounds the other frames together. */
   constructor(lines: readonly string[], maxBytes: number) {
     this.#maxBytes = maxBytes;
     this.#push({ lines, bytes: 0 });
   }
 
-  /** Adds the commands of a frame of `bytes` bytes. Returns false, and adds nothing, when that exceeds the maximum. */
+  /** Adds the commands of a frame of `bytes` bytes. Returns false, and adds nothing, if that exceeds the maximum. */
   add(lines: readonly string[], bytes: number): boolean {
     if (this.#bytes + bytes > this.#maxBytes) return false;
     this.#push({ lines, bytes });
@@ -37,7 +37,7 @@ export class HeldCommands {
     if (frame === undefined) return undefined;
     const line = frame.lines[this.#at];
     this.#at++;
-    // A line may keep the whole frame in memory: the frame counts until its last line is taken.
+    // The frame counts until its last line is taken, because a line may keep the whole frame in memory.
     if (this.#at === frame.lines.length) {
       this.#frames.shift();
       this.#bytes -= frame.bytes;

@@ -1,14 +1,14 @@
-import type { SseConnection } from "./sse-connection.ts";
+import type { Connection } from "../connections/connection.ts";
 
-/** Often enough for the proxies that close what is silent, and for uWebSockets.js, which closes responses itself. */
+/** Short enough for proxies that close idle connections, and for uWebSockets.js, which closes idle responses. */
 const PERIOD_MS = 5_000;
-/** Writing to tens of thousands of streams at once would hold up everybody else. */
+/** Parts of all streams that are written to one after the other, so that no event-loop tick takes long. */
 const SLICES = 50;
 const COMMENT = ": \n\n";
 
-/** Writes a comment to every open stream once in a period, to a part of them at a time. */
+/** Writes a comment to each open stream once in a period. */
 export class KeepAlive {
-  readonly #slices = Array.from({ length: SLICES }, () => new Set<SseConnection>());
+  readonly #slices = Array.from({ length: SLICES }, () => new Set<Connection>());
   readonly #timer: NodeJS.Timeout;
   #next = 0;
 
@@ -16,11 +16,11 @@ export class KeepAlive {
     this.#timer = setInterval(() => this.#writeToNextSlice(), PERIOD_MS / SLICES);
   }
 
-  add(connection: SseConnection): void {
+  add(connection: Connection): void {
     this.#sliceOf(connection)?.add(connection);
   }
 
-  remove(connection: SseConnection): void {
+  remove(connection: Connection): void {
     this.#sliceOf(connection)?.delete(connection);
   }
 
@@ -28,7 +28,7 @@ export class KeepAlive {
     clearInterval(this.#timer);
   }
 
-  #sliceOf(connection: SseConnection): Set<SseConnection> | undefined {
+  #sliceOf(connection: Connection): Set<Connection> | undefined {
     return this.#slices[connection.getUserData().connectionId % SLICES];
   }
 

@@ -3,20 +3,20 @@ import { createRequire } from "node:module";
 import { otherProtocolAt } from "../wire/opening-request.ts";
 import { answerRefusal, turnedAway } from "./refusals.ts";
 
-/** Loaded as late as this: uWebSockets.js reads how large a head may be (main.ts) once, when it is loaded. */
+/** Loads uWebSockets.js late, because it reads the maximum size of a request head (main.ts) when it is loaded. */
 function loadEngine(): typeof import("uWebSockets.js") {
   return createRequire(import.meta.url)("uWebSockets.js");
 }
 
-/** The port that the protocols share: the only file that runs uWebSockets.js; the others know its types. */
+/** The port that all protocols share. Only this file runs uWebSockets.js, and others import its types. */
 export class UwsApp {
   readonly #engine = loadEngine();
   readonly app: TemplatedApp = this.#engine.App();
-  /** For {@link TemplatedApp.ws}: compression costs five times the CPU of a delivery. */
+  /** Option of {@link TemplatedApp.ws}. Compression takes five times the CPU of a delivery. */
   readonly noCompression = this.#engine.DISABLED;
   #listenSocket: us_listen_socket | undefined;
 
-  /** To be called when every protocol has its route. Several workers of one machine may listen on the same port. */
+  /** Must be called after all routes are added. Several workers of one machine may listen on the same port. */
   listen(host: string, port: number): Promise<void> {
     this.app.any("/*", (response, request) => {
       const otherProtocol = otherProtocolAt(request.getUrl());
@@ -34,13 +34,13 @@ export class UwsApp {
     });
   }
 
-  /** Accepts nobody any more; what is open stays open. */
+  /** Stops accepting connections. Open connections stay open. */
   closePort(): void {
     if (this.#listenSocket) this.#engine.us_listen_socket_close(this.#listenSocket);
     this.#listenSocket = undefined;
   }
 
-  /** Ends everything at once. */
+  /** Closes all connections at once. */
   close(): void {
     this.closePort();
     this.app.close();

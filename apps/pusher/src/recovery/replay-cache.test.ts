@@ -7,7 +7,7 @@ const unavailable = { ok: false, reason: "unavailable", detail: "JetStream has n
 const mebibyte = 1_048_576;
 const history = { epoch: "e", firstSequence: 1, lastSequence: 7, maxPerSubject: 1_000 };
 
-test("what cannot be read for a moment is asked for again", async () => {
+test("a failed read is repeated", async () => {
   const answers: ReadOutcome[] = [
     unavailable,
     unavailable,
@@ -22,7 +22,7 @@ test("what cannot be read for a moment is asked for again", async () => {
   expect(part).toEqual({ publications: [], through: 7, history });
 });
 
-test("what one client does not take gives way to others after a moment, and it learns that", async () => {
+test("a slow client's replay is evicted for others after a moment, and its lease shows that", async () => {
   const budget = new MemoryBudget(16 * mebibyte);
   const cache = new ReplayCache({ read }, budget);
   onTestFinished(() => cache.stop());
@@ -37,7 +37,7 @@ test("what one client does not take gives way to others after a moment, and it l
   expect(budget.usedBytes).toBeLessThanOrEqual(16 * mebibyte);
 });
 
-test("more than one client is replayed is refused, not read", async () => {
+test("a replay over the limit is refused and not buffered", async () => {
   const budget = new MemoryBudget(16 * mebibyte);
   const cache = new ReplayCache({ read }, budget);
   onTestFinished(() => cache.stop());
@@ -48,13 +48,13 @@ test("more than one client is replayed is refused, not read", async () => {
   expect(budget.usedBytes).toBe(0);
 });
 
-/** Seven publications of a mebibyte; what is known to be stored is the first so many. */
+/** Returns publications of one mebibyte each, up to `upTo`. */
 async function read({ after, upTo = 0 }: ReadRequest): Promise<ReadOutcome> {
   const isEnd = after + 1 >= upTo;
   return { ok: true, publications: [publicationAt(after + 1)], through: after + 1, isEnd, history };
 }
 
-/** One content for all: it is the count of its bytes that matters. */
+/** Shared, because only its length matters. */
 const content = new Uint8Array(mebibyte);
 
 function publicationAt(sequence: number): StoredPublication {

@@ -3,52 +3,52 @@ import type { History, ReadOutcome, StoredPublication } from "@fanwire/bus";
 import type { HistoryState, Position } from "@fanwire/protocol";
 import type { Account, MemoryBudget } from "../connections/memory-budget.ts";
 
-/** Readers that come within this time share a read of the history. */
+/** Clients that resume within this time share a read of the history. */
 const GATHER_MS = 20;
-/** While they come one after another they wait so many times as long as a read takes, up to a time: a fifth of it is spent reading. */
+/** Under a stampede, readers wait this multiple of the time that a read takes, so that a fifth of the time is spent reading. */
 const GATHER_READS = 4;
 const MAX_GATHER_MS = 200;
-/** What nobody asked for during this time is forgotten. */
-const FORGET_AFTER_MS = 10_000;
-/** Most publications replayed to one reader for one thing it follows; who missed more starts live. */
+/** Parts that no client read for this time are dropped. */
+const DROP_AFTER_MS = 10_000;
+/** Maximum number of publications replayed for one subscription. A client that missed more starts live. */
 const MAX_REPLAY = 10_000;
 const PAGE_LIMIT = 500;
-/** Of the budget, what one reader or several that share it may need; a client that missed more starts live. */
+/** Maximum share of the budget for one part. A client that missed more starts live. */
 const MAX_SHARE = 0.5;
-/** Of what reads share; a page takes no more of what is left. Live publications wait behind it on the connection to NATS. */
+/** Maximum bytes of a page, because live publications wait behind it on the connection to NATS. */
 const MAX_PAGE_BYTES = 1_048_576;
 const MIN_PAGE_BYTES = 65_536;
-/** What a publication costs beside its content, about; and its content once more as text. */
+/** Approximate memory of a publication beside its content. The content counts twice, because it is also encoded as text. */
 const PUBLICATION_BYTES = 500;
 const CONTENT_COPIES = 2;
-/** For so long is asked again what cannot be read: JetStream may be without a leader for seconds. */
+/** Failed reads are repeated for this time, because JetStream may be without a leader for seconds. */
 const PATIENCE_MS = 8_000;
 const RETRY_MS = 250;
-/** So long others may hold all memory before the one with the most of it has to let go. */
+/** Time for which a read waits for memory before the largest holder is evicted. */
 const ROOM_MS = 1_000;
 
 export type ReplayPart = {
-  /** In order, all after where the reader stood. */
+  /** Publications after the reader's position, in stream order. */
   readonly publications: readonly StoredPublication[];
-  /** All that was stored up to here is among them. */
+  /** Sequence up to which the publications are complete. */
   readonly through: number;
   readonly history: HistoryState;
 };
 
-/** `over-replay-limit`: it is more than one client is replayed. */
+/** `over-replay-limit`: the client missed more than the limits of one replay. */
 export type ReplayFailure = "recreated" | "unreadable" | "over-replay-limit";
 
-/** What one reader holds of what was read, until it has got it or has gone. */
+/** The parts that one client uses, until they were sent or the client has disconnected. */
 export class ReplayLease {
   readonly #parts = new Set<SharedPart>();
 
-  /** What it holds had to go, because others need the memory: the reader must let go of it too. */
+  /** A part was evicted because others need the memory, so that the client must release it too. */
   get isEvicted(): boolean {
     for (const part of this.#parts) if (part.isEvicted) return true;
     return false;
   }
 
-  /** Others read the same. */
+  /** Other clients use the same parts. */
   get isShared(): boolean {
     for (const part of this.#parts) if (part.readers > 1) return true;
     return false;
@@ -69,20 +69,20 @@ export class ReplayLease {
   }
 }
 
-/** The memory for replays, and who reads into it now. */
+/** The memory budget as replays see it, and the number of reads under way. */
 class ReplayMemory {
   reading = 0;
   readonly #budget: MemoryBudget;
-  readonly #forgetUnused: () => void;
+  readonly #dropUnused: () => void;
 
-  constructor(budget: MemoryBudget, forgetUnused: () => void) {
+  constructor(budget: MemoryBudget, dropUnused: () => void) {
     this.#budget = budget;
-    this.#forgetUnused = forgetUnused;
+    this.#dropUnused = dropUnused;
   }
 
-  /** What is only kept in case another reader comes gives way. */
+  /** Drops unused parts if there is no room otherwise. */
   hasRoom(): boolean {
-    if (this.isSpent) this.#forgetUnused();
+    if (this.isSpent) this.#dropUnused();
     return !this.isSpent;
   }
 
@@ -109,8 +109,8 @@ class ReplayMemory {
 }
 
 /**
- * Reads the history for readers that come back. Those of the same thing share what is read, so that ten thousand of them cost a few
- * dozen reads.
+ * Reads the history for clients that resume. Clients with the same subscription share a read, so that ten thousand of them cost a
+ * few dozen reads.
  */
 export class ReplayCache {
   readonly #history: Pick<History, "read">;
@@ -120,13 +120,11 @@ export class ReplayCache {
 
   constructor(history: Pick<History, "read">, budget: MemoryBudget) {
     this.#history = history;
-    this.#memory = new ReplayMemory(budget, () => this.#forgetUnused());
-    this.#timer = setInterval(() => this.#forget(), FORGET_AFTER_MS);
+    this.#memory = new ReplayMemory(budget, () => this.#dropUnused());
+    this.#timer = setInterval(() => this.#dropOld(), DROP_AFTER_MS);
   }
 
-  /**
-   * Everything stored for `filter` after a position, or why it cannot be had. `upTo` is known to be stored.
-   */
+  /** Returns everything stored for `filter` after a position, or why that failed. `upTo` is the sequence of a stored publication. */
   async read(filter: string, since: Position, upTo: number, lease: ReplayLease): Promise<ReplayPart | ReplayFailure> {
     const { epoch, sequence: after } = since;
     let part = this.#parts.get(filter);
@@ -147,7 +145,7 @@ export class ReplayCache {
     this.#parts.clear();
   }
 
-  #forgetUnused(): void {
+  #dropUnused(): void {
     for (const [filter, part] of this.#parts) {
       if (part.readers > 0) continue;
       this.#parts.delete(filter);
@@ -156,10 +154,10 @@ export class ReplayCache {
     }
   }
 
-  #forget(): void {
+  #dropOld(): void {
     const now = performance.now();
     for (const [filter, part] of this.#parts) {
-      if (now - part.usedAt <= FORGET_AFTER_MS) continue;
+      if (now - part.usedAt <= DROP_AFTER_MS) continue;
       this.#parts.delete(filter);
       part.unlist();
     }
@@ -171,17 +169,16 @@ class SharedPart {
   readonly publications: StoredPublication[] = [];
   through: number;
   usedAt = performance.now();
-  /** It failed, or holds too much: the next reader begins anew. */
+  /** It failed, or holds too much. The next reader gets a new part. */
   isSpent = false;
-  /** Who may still hold what was read. */
+  /** Number of leases that hold this part. */
   readers = 0;
-
-  /** It was read, and had to go to make room. */
+  /** It was dropped to make room for others. */
   isEvicted = false;
 
   readonly #memory: ReplayMemory;
   readonly #account: Account;
-  /** The newest that a reader knows to be stored. */
+  /** Highest sequence that a reader knows to be stored. */
   #upTo = 0;
   #hasServed = false;
   #isListed = true;
@@ -201,7 +198,7 @@ class SharedPart {
     this.through = since.sequence;
   }
 
-  /** Nobody finds it any more; who has it keeps it. */
+  /** Must be called when the cache no longer offers this part. Its readers keep it. */
   unlist(): void {
     this.#isListed = false;
     this.freeIfUnused();
@@ -214,7 +211,7 @@ class SharedPart {
   #giveUp(): void {
     this.isSpent = true;
     this.publications.length = 0;
-    // Earlier readers still hold what they were given.
+    // Earlier readers still hold the publications.
     if (!this.#hasServed) this.#free();
   }
 
@@ -229,7 +226,7 @@ class SharedPart {
     this.publications.length = 0;
   }
 
-  /** Reads on to the end, in a read that begins after this call; all who call before it begins share it. */
+  /** Reads on to the end of the history, in a read that starts after this call. All callers before that start share it. */
   extend(upTo: number): Promise<HistoryState | ReplayFailure> {
     this.usedAt = performance.now();
     this.#upTo = Math.max(this.#upTo, upTo);

@@ -4,12 +4,12 @@ import { coversPattern } from "../auth/grant.ts";
 import type { SharedSubscription } from "../hub/shared-subscription.ts";
 import type { ReplayPart } from "./replay-cache.ts";
 
-/** What was read of the history for one subscription. */
+/** The part of the history that was read for one subscription. */
 export type SubscriptionPart = ReplayPart & { readonly subscription: SharedSubscription };
 
 export type Reading = { readonly widest: SharedSubscription; readonly covered: SharedSubscription[] };
 
-/** What is to be read: a pattern that matches all that others match is read once, for them too. */
+/** Groups subscriptions into reads. One read of a pattern also serves the subscriptions that it covers. */
 export function byWidest(subscriptions: readonly SharedSubscription[]): Reading[] {
   const patterns = subscriptions.filter(({ pattern, isExact }) => pattern !== undefined && !isExact);
   const isCovered = (subscription: SharedSubscription) =>
@@ -27,7 +27,7 @@ export function byWidest(subscriptions: readonly SharedSubscription[]): Reading[
   return [...readings.values()];
 }
 
-/** Splits what was read by subscription. */
+/** Splits the result of a read by subscription. */
 export function partsOfSubscriptions({ widest, covered }: Reading, part: ReplayPart): SubscriptionPart[] {
   const ofCovered = covered.map((subscription) => ({ ...part, subscription, publications: ownOf(subscription, part) }));
   return [{ ...part, subscription: widest }, ...ofCovered];

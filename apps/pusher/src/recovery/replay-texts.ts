@@ -1,50 +1,55 @@
 import { formatPosition, type Position } from "@fanwire/protocol";
-import { decode } from "../fanout/fanout.ts";
+import type { Encoding, JoinedFrames } from "../connections/client-protocol.ts";
+import { DecodedPublication } from "../fanout/decoded-publication.ts";
 import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
-import { encodeFanwire, encodeSse } from "../wire/encoding.ts";
+import type { Publication } from "../wire/publication.ts";
 
-/** One copy of a publication as one client needs it. */
-export type Wanted = {
-  readonly protocol: "fanwire.v1" | "sse";
+/** One copy of a publication, with everything that its text depends on. */
+export type CopyToEncode<Format extends Encoding = Encoding> = {
+  readonly encoding: Format;
   readonly subscription: SharedSubscription;
   readonly received: Received;
   readonly isLastCopy: boolean;
-  /** Whether the whole connection catches up, or one subscription, which has a position of its own. */
+  /** Whether the whole connection recovers, or one subscription, which has a position of its own. */
   readonly kind: "connection" | "subscription";
 };
 
-export function encode({ protocol, subscription, received, isLastCopy, kind }: Wanted): string {
+/** Returns a publication with the positions that a connection needs while it catches up. */
+export function toPublication({
+  subscription,
+  received,
+  isLastCopy,
+  kind,
+}: Omit<CopyToEncode, "encoding">): Publication {
   const { message, position, arrival } = received;
-  const resume = isLastCopy || position === undefined ? undefined : formatPosition(copyOf(position, subscription));
   const plain = position && formatPosition(position);
-  const decoded = { topic: subscription.topicOf(message), pattern: subscription.pattern };
-  if (protocol === "sse") return encodeSse(decode(message, { ...decoded, position: resume ?? plain }));
-  if (kind === "connection") {
-    return encodeFanwire(decode(message, { ...decoded, position: plain }), { isRecovered: arrival === 0, resume });
+  if (kind === "subscription") {
+    return new DecodedPublication(message, { subscription, since: plain, isRecovered: plain !== undefined });
   }
-  const since = plain;
-  return encodeFanwire(decode(message, { ...decoded, position: undefined }), {
-    isRecovered: since !== undefined,
-    since,
-  });
+  const resume = isLastCopy || position === undefined ? undefined : formatPosition(copyOf(position, subscription));
+  return new DecodedPublication(message, { subscription, position: plain, resume, isRecovered: arrival === 0 });
 }
 
 function copyOf({ epoch, sequence }: Position, { tag }: SharedSubscription): Position {
   return { epoch, sequence: sequence - 1, copy: tag };
 }
 
-/** Texts of publications that many clients missed: one for all that need the same copy. */
-export class ReplayTexts {
-  readonly #texts = new WeakMap<SharedSubscription, Map<string, WeakMap<Received, string>>>();
+type Texts = WeakMap<Received, string>;
 
-  of(wanted: Wanted): string {
-    const { protocol, subscription, received, isLastCopy, kind } = wanted;
-    const byKind = this.#texts.get(subscription) ?? new Map<string, WeakMap<Received, string>>();
-    this.#texts.set(subscription, byKind);
-    const key = `${protocol} ${isLastCopy} ${kind}`;
-    const texts = byKind.get(key) ?? new WeakMap<Received, string>();
+/** Encodes publications that many clients missed once for all clients that need the same copy. */
+export class ReplayTexts {
+  readonly #texts = new WeakMap<JoinedFrames, WeakMap<SharedSubscription, Map<string, Texts>>>();
+
+  of(copy: CopyToEncode<JoinedFrames>): string {
+    const { encoding, subscription, received, isLastCopy, kind } = copy;
+    const bySubscription = this.#texts.get(encoding) ?? new WeakMap<SharedSubscription, Map<string, Texts>>();
+    this.#texts.set(encoding, bySubscription);
+    const byKind = bySubscription.get(subscription) ?? new Map<string, Texts>();
+    bySubscription.set(subscription, byKind);
+    const key = `${isLastCopy} ${kind}`;
+    const texts: Texts = byKind.get(key) ?? new WeakMap();
     byKind.set(key, texts);
-    const text = texts.get(received) ?? encode(wanted);
+    const text = texts.get(received) ?? encoding.encode(toPublication(copy));
     texts.set(received, text);
     return text;
   }

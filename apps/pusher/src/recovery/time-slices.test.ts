@@ -9,7 +9,7 @@ function work(ms: number): void {
   while (performance.now() < until);
 }
 
-test("hundreds of callers work in the order in which they asked, over many ticks of the event loop", async () => {
+test("hundreds of callers run in the order of their calls, over many ticks of the event loop", async () => {
   const slices = new TimeSlices();
   let tick = 0;
   let isDone = false;
@@ -35,7 +35,7 @@ test("hundreds of callers work in the order in which they asked, over many ticks
   expect(Math.max(...inTick.values())).toBeLessThan(20);
 });
 
-test("a caller that comes while others wait has its turn after them", async () => {
+test("a caller that arrives while others wait runs after them", async () => {
   const slices = new TimeSlices();
   const order: string[] = [];
   const first = slices.turn().then(async () => {

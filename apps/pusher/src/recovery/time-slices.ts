@@ -1,17 +1,17 @@
 import { setImmediate as nextTick } from "node:timers/promises";
 
-/** Longest that queued work keeps the event loop, in milliseconds: what arrives meanwhile waits that long. */
+/** Maximum milliseconds for which queued work blocks the event loop. */
 const SLICE_MS = 8;
 
 /**
- * Spreads the work of many callers over ticks of the event loop, first come, first served. Ten thousand clients whose replay
- * was read at the same moment would otherwise be served in one tick of a second.
+ * Spreads the work of many callers over ticks of the event loop, in the order of their calls. Otherwise ten thousand clients
+ * that share a read would be served in one tick of a second.
  */
 export class TimeSlices {
   #queue: (() => void)[] = [];
   #isRunning = false;
 
-  /** Resolves when the caller may work for at most a few milliseconds. */
+  /** Resolves when the caller may work for a few milliseconds. */
   turn(): Promise<void> {
     return new Promise((resolve) => {
       this.#queue.push(resolve);
@@ -37,7 +37,7 @@ export class TimeSlices {
         endsAt = performance.now() + SLICE_MS;
       }
       begin();
-      // The caller works in a microtask before this one continues.
+      // The caller runs in a microtask before this loop continues.
       await undefined;
     }
     await nextTick();

@@ -15,7 +15,7 @@ test.each([
   expect(writtenId(text)).toBe(id);
 });
 
-test("whatever the object, the number that is found is the one that JSON.parse has", () => {
+test("in any object the number is the one that JSON.parse returns", () => {
   const key = fc.constantFrom("id", "a", '"id"', "\\", "i", "id:");
   const value = fc.oneof(
     fc.double({ noNaN: true, noDefaultInfinity: true }),

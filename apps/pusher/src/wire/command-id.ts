@@ -4,12 +4,12 @@ const COLON = 0x3a;
 const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b]);
 const CLOSING: ReadonlySet<number> = new Set([0x5d, 0x7d]);
 const NUMBER = /\s*(-?[0-9][0-9.eE+-]*)/y;
-/** Of `"id"` with each character escaped. */
+/** Length of `"id"` with each character escaped. */
 const MAX_KEY_LENGTH = 14;
 
 /**
- * The number that a JSON object has as `id`, as it is written: `JSON.parse` rounds what a double cannot hold. Of several members `id`
- * the last one counts, as it does for `JSON.parse`. `text` must be a valid JSON object.
+ * Returns the number that a JSON object has as `id`, as it is written, because `JSON.parse` rounds large numbers. Like `JSON.parse` it
+ * uses the last of several members `id`. `text` must be a valid JSON object.
  */
 export function writtenId(text: string): string | undefined {
   let depth = 0;

@@ -2,15 +2,15 @@ import { expect, test } from "vitest";
 import { readBearer, readSubprotocols } from "./credentials.ts";
 
 test.each([
-  [[], false, []],
-  [["fanwire.v1"], true, []],
-  [["chat , fanwire.v1,token.a.b.c"], true, ["a.b.c"]],
-  [["token.a.b.c", "fanwire.v1"], true, ["a.b.c"]],
-  [["token.a, token.b"], false, ["a", "b"]],
-  [["fanwire.v10, Fanwire.v1, tokens.a, token"], false, []],
-  [[",, ,fanwire.v1,token."], true, [""]],
-])("subprotocols %j", (lines, isFanwire, tokens) => {
-  expect(readSubprotocols(lines)).toEqual({ isFanwire, tokens });
+  [[], [], []],
+  [["fanwire.v1"], ["fanwire.v1"], []],
+  [["chat , fanwire.v1,token.a.b.c"], ["chat", "fanwire.v1", "token.a.b.c"], ["a.b.c"]],
+  [["token.a.b.c", "fanwire.v1"], ["token.a.b.c", "fanwire.v1"], ["a.b.c"]],
+  [["token.a, token.b"], ["token.a", "token.b"], ["a", "b"]],
+  [["Fanwire.v1, tokens.a, token"], ["Fanwire.v1", "tokens.a", "token"], []],
+  [[",, ,fanwire.v1,token."], ["", "", "", "fanwire.v1", "token."], [""]],
+])("subprotocols %j", (lines, names, tokens) => {
+  expect(readSubprotocols(lines)).toEqual({ names, tokens });
 });
 
 test.each([

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Delivered, encodeErrorReply, encodeFanwire, encodeReply, encodeSse, encodeWelcome } from "./encoding.ts";
+import { encodeErrorReply, encodeFanwire, encodeReply, encodeSse, encodeWelcome } from "./encoding.ts";
+import type { PublicationText } from "./publication.ts";
 
-const plain: Delivered = {
+const plain: PublicationText = {
   data: "hi",
   isBinary: false,
   event: undefined,
@@ -12,9 +13,9 @@ const plain: Delivered = {
   subscription: undefined,
 };
 
-test("a publication is written as the protocol says, and absent members are absent", () => {
+test("a publication has the members of the protocol, without absent ones", () => {
   expect(encodeFanwire(plain)).toBe('{"type":"publication","event":"message","data":"hi"}');
-  expect(encodeFanwire(plain, { isRecovered: true })).toBe(
+  expect(encodeFanwire({ ...plain, isRecovered: true })).toBe(
     '{"type":"publication","event":"message","data":"hi","recovered":true}',
   );
   expect(
@@ -32,7 +33,7 @@ test("a publication is written as the protocol says, and absent members are abse
   );
 });
 
-/** With what ends lines, headers, events and strings in the formats that text is put into. */
+/** Contains everything that ends lines, headers, events and strings in the formats. */
 const text = fc
   .array(
     fc.constantFrom("a", "ж", "😀", "\r", "\n", "\r\n", "\0", '"', "\\", ":", " ", "\u2028", "\ud800", "data: x"),
@@ -40,7 +41,7 @@ const text = fc
   )
   .map((parts) => parts.join(""));
 
-test("whatever the text, a message is one line of JSON that says the same", () => {
+test("any text is encoded as one line of JSON with the same content", () => {
   fc.assert(
     fc.property(text, text, text, text, (data, topic, event, id) => {
       const line = encodeFanwire({ ...plain, data, topic, event, id });
@@ -70,6 +71,7 @@ test("welcome and replies", () => {
 test("a server-sent event has a data line for each line, and names only what is not the default", () => {
   expect(encodeSse({ ...plain, data: "a\nb\r\nc\rd" })).toBe("data: a\ndata: b\ndata: c\ndata: d\n\n");
   expect(encodeSse({ ...plain, event: "paid", position: "x-9" })).toBe("id: x-9\nevent: paid\ndata: hi\n\n");
+  expect(encodeSse({ ...plain, position: "x-9" }, "x-8.1")).toBe("id: x-8.1\ndata: hi\n\n");
   expect(encodeSse({ ...plain, event: "message", data: "" })).toBe("data: \n\n");
   expect(encodeSse({ ...plain, event: "paid", data: "AP8=", isBinary: true })).toBe(
     "event: fanwire.binary\ndata: AP8=\n\n",
@@ -85,11 +87,11 @@ test.each([
   ["Error", "Error"],
   ["errors", "errors"],
   ["fanwire", "fanwire"],
-])("an event that a reader could not tell from others is sent under a name that can: %j", (event, name) => {
+])("an event with a name that readers use otherwise gets a prefix: %j", (event, name) => {
   expect(encodeSse({ ...plain, event })).toBe(`event: ${name}\ndata: hi\n\n`);
 });
 
-test("whatever the text, a reader of the stream finds one event, with that content", () => {
+test("any text is encoded as one server-sent event with the same content", () => {
   fc.assert(
     fc.property(text, text, (data, event) => {
       const events = encodeSse({ ...plain, data, event, position: "x-9" }).split(/\r\n|\r|\n/);

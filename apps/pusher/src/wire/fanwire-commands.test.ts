@@ -5,7 +5,7 @@ import { parseCommand } from "./fanwire-commands.ts";
 
 const parse = (message: unknown) => parseCommand(JSON.stringify(message));
 
-test("every command is read", () => {
+test("every command is parsed", () => {
   expect(parse({ id: 1, command: "ping" })).toEqual({ ok: true, id: "1", command: { command: "ping" } });
   expect(parse({ id: "a", command: "subscribe", topic: "a.*", since: "x-1", more: 1 })).toEqual({
     ok: true,
@@ -18,7 +18,7 @@ test("every command is read", () => {
 });
 
 test.each(["9007199254740993", "-0", "1.0", "1e2", "0.1000000000000000055", "12345678901234567890.5", "1e-400"])(
-  "the id %s is repeated as it was sent, wherever it stands",
+  "the id %s is repeated exactly, at any place in the message",
   (id) => {
     for (const text of [`{"id":${id},"command":"ping"}`, `{"command":"ping","x":{"id":3}, "id" : ${id} }`]) {
       expect(parseCommand(text), text).toMatchObject({ ok: true, id });
@@ -26,7 +26,7 @@ test.each(["9007199254740993", "-0", "1.0", "1e2", "0.1000000000000000055", "123
   },
 );
 
-test("what has no id or command cannot be answered", () => {
+test("a message without an id or command cannot be answered", () => {
   for (const text of [
     "",
     "x",
@@ -60,11 +60,11 @@ test.each([
   [{ command: "publish", topic: "a", data: "x", event: "fanwire.event.error" }, "invalid"],
   [{ command: "refresh", token: null }, "invalid"],
   [{ command: "refresh", token: "t", since: 1 }, "invalid"],
-])("a wrong command is answered: %j", (message, code) => {
+])("an invalid command is answered: %j", (message, code) => {
   expect(parse({ id: 7, ...message })).toMatchObject({ ok: false, id: "7", code });
 });
 
-test("whatever a client sends, what is read of it holds legal names only, and nothing makes it throw", () => {
+test("no message throws, and a parsed command has valid names only", () => {
   const name = fc.oneof(fc.constantFrom("a", "a.*", ">", "a.>.b", "a\r\nb", "\ud800"), fc.string({ unit: "binary" }));
   const anything = fc.jsonValue({ maxDepth: 1 });
   const message = fc.record(

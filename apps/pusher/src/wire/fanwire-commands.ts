@@ -1,7 +1,7 @@
 import { isHeaderName, isReservedEvent, isTopic, isTopicPattern } from "@fanwire/protocol";
 import { writtenId } from "./command-id.ts";
 
-/** What a client of fanwire.v1 may ask. */
+/** A command of a fanwire.v1 client. */
 export type Command =
   | { readonly command: "subscribe"; readonly topic: string; readonly since: string | undefined }
   | { readonly command: "unsubscribe"; readonly topic: string }
@@ -9,7 +9,7 @@ export type Command =
   | { readonly command: "refresh"; readonly token: string; readonly since: string | undefined }
   | { readonly command: "ping" };
 
-/** The id that the client gave, as JSON: the reply repeats it to the digit. */
+/** The id that the client chose, as JSON text, so that the reply repeats it exactly. */
 export type CommandId = string;
 
 export type CommandErrorCode =
@@ -23,15 +23,15 @@ export type CommandErrorCode =
 
 export type ParsedCommand =
   | { readonly ok: true; readonly id: CommandId; readonly command: Command }
-  /** Can be answered. */
+  /** Is answered with an error. */
   | { readonly ok: false; readonly id: CommandId; readonly code: CommandErrorCode; readonly message: string }
-  /** Cannot even be answered. */
+  /** Cannot be answered, because it has no id. */
   | { readonly ok: false; readonly id: undefined };
 
-/** Of a text in characters, of a number in digits. */
+/** Maximum characters of a text, or digits of a number. */
 const MAX_ID_LENGTH = 64;
 
-/** Reads one message of a client: a JSON object with `command` and `id`. */
+/** Parses one message of a client, which must be a JSON object with `command` and `id`. */
 export function parseCommand(text: string): ParsedCommand {
   const message = parseObject(text);
   const id = message && idOf(message.id, text);
@@ -67,14 +67,14 @@ export function parseCommand(text: string): ParsedCommand {
         return invalid("events named fanwire.… are reserved for workers");
       return { ok: true, id, command: { command: "publish", topic, data, event } };
     default:
-      return { ok: false, id, code: "unknown-command", message: "there is no such command" };
+      return { ok: false, id, code: "unknown-command", message: "unknown command" };
   }
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    // A JSON object has text keys; what they hold is checked one by one.
+    // A JSON object has text keys. The caller checks their values.
     return typeof value === "object" && value !== null && !Array.isArray(value)
       ? (value as Record<string, unknown>)
       : undefined;
@@ -86,7 +86,7 @@ function parseObject(text: string): Record<string, unknown> | undefined {
 function idOf(id: unknown, text: string): CommandId | undefined {
   if (typeof id === "string") return id.length <= MAX_ID_LENGTH ? JSON.stringify(id) : undefined;
   if (typeof id !== "number" || !Number.isFinite(id)) return undefined;
-  // As most clients write it.
+  // Most clients write the id first.
   const written = text.startsWith(`{"id":${id},`) ? String(id) : writtenId(text);
   return written !== undefined && written.length <= MAX_ID_LENGTH ? written : undefined;
 }

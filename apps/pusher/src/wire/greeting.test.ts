@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Greeting } from "./greeting.ts";
 
-test("the greeting is the seed's, byte for byte", () => {
+test("the default greeting is compatible with Workerman", () => {
   const text = new Greeting("workerID:{worker} connectionID:{connection} подключено\n", "abcd1234").for(7);
 
   expect(Buffer.from(text).toString("hex")).toBe(
@@ -9,7 +9,7 @@ test("the greeting is the seed's, byte for byte", () => {
   );
 });
 
-test("each placeholder is filled in wherever it stands", () => {
+test("every placeholder is replaced", () => {
   const greeting = new Greeting("{connection}{worker}{connection}", "w");
 
   expect([greeting.for(1), greeting.for(23)]).toEqual(["1w1", "23w23"]);

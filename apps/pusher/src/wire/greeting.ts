@@ -1,8 +1,8 @@
-/** A greeting template that is filled in with each connection: what is the same for all is filled in once. */
+/** A greeting template. Parts that all connections share are filled in once. */
 export class Greeting {
   readonly #parts: readonly string[];
 
-  /** Only `{worker}` and `{connection}` are replaced; a template without them stays as it is. */
+  /** Replaces only `{worker}` and `{connection}`. */
   constructor(template: string, workerId: string) {
     this.#parts = template.replaceAll("{worker}", workerId).split("{connection}");
   }

@@ -11,7 +11,7 @@ test("the query is parsed: distinct topics in order, token, since", () => {
   expect(readHandshakeQuery("", 128)).toEqual(readHandshakeQuery("utm=1", 128));
 });
 
-test("a malformed topic and too many of them are refused", () => {
+test("a malformed topic and too many topics are refused", () => {
   for (const query of ["topic=", "topic=a.%3E.b", `topic=${"a".repeat(256)}`]) {
     expect(readHandshakeQuery(query, 128).ok, query).toBe(false);
   }
@@ -27,7 +27,7 @@ test.each([
   ["topic[", "write topic=… once for each topic"],
   ["token[]=a", "write token=… and since=… in lower case, without brackets"],
   ["Since=a", "write token=… and since=… in lower case, without brackets"],
-])("a parameter that looks like a mistake for one of ours is refused with a hint: %s", (query, hint) => {
+])("a parameter that looks like a typing mistake is refused with a hint: %s", (query, hint) => {
   const problem = `no such parameter: ${hint}`;
   expect(readHandshakeQuery(query, 128)).toEqual({ ok: false, problem });
   expect(Buffer.byteLength(problem)).toBeLessThanOrEqual(123);

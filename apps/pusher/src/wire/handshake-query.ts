@@ -7,7 +7,7 @@ export type HandshakeQuery = {
   readonly topics: readonly string[];
   readonly tokens: readonly string[];
   readonly since: string | undefined;
-  /** Sent by EventSource polyfills, which cannot set the header of this name. */
+  /** Sent by polyfills of EventSource, which cannot set the header of this name. */
   readonly lastEventId: string | undefined;
 };
 

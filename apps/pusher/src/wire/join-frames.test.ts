@@ -6,27 +6,27 @@ function joined(messages: readonly string[], maxBytes: number, separator = "\n")
   return joinToFrames(messages, { separator, maxBytes }).map((frame) => Buffer.from(frame).toString());
 }
 
-test("a frame takes what it has room for, and not a byte more", () => {
+test("a frame has at most its maximum bytes", () => {
   expect(joined(["12", "34", "5", "678"], 5)).toEqual(["12\n34", "5\n678"]);
   expect(joined(["12", "34"], 4)).toEqual(["12", "34"]);
   expect(joined(["12", "34", "5"], 4, "")).toEqual(["1234", "5"]);
 });
 
-test("bytes are counted, not characters", () => {
+test("bytes count, not characters", () => {
   expect(joined(["жж", "ж"], 7)).toEqual(["жж\nж"]);
   expect(joined(["жж", "ж"], 6)).toEqual(["жж", "ж"]);
   expect(joined(["1234", "56", "ж"], 7)).toEqual(["1234\n56", "ж"]);
 });
 
-test("a message that is larger is a frame of its own", () => {
+test("a larger message is a frame of its own", () => {
   expect(joined(["1", "x".repeat(10), "2", "3"], 5)).toEqual(["1", "x".repeat(10), "2\n3"]);
 });
 
-test("of nothing there is no frame", () => {
+test("without messages there is no frame", () => {
   expect(joined([], 5)).toEqual([]);
 });
 
-test("frames hold all messages, whole and in order, and none could have taken the next message too", () => {
+test("frames hold all messages, whole and in order, and as many as fit", () => {
   const message = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 }).filter((text) => !text.includes("\n"));
   fc.assert(
     fc.property(fc.array(message, { minLength: 1 }), fc.integer({ min: 1, max: 40 }), (messages, maxBytes) => {

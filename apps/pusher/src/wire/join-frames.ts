@@ -1,13 +1,13 @@
-/** How messages become frames. */
+/** Defines how messages are joined to frames. */
 export type Joining = {
   readonly separator: string;
-  /** No frame gets larger than this by joining; a larger message is a frame of its own. */
+  /** Maximum bytes of joined messages. A larger message is a frame of its own. */
   readonly maxBytes: number;
 };
 
 /**
- * Joins messages to frames, in their order. All are encoded at once, and are views of the same memory: for each that is sent
- * uWebSockets.js asks V8 for its memory, and what it asked for last is in the processor's cache.
+ * Joins messages to frames, in order. Encodes all of them into one buffer, because uWebSockets.js asks V8 for the memory of each frame
+ * that it sends, and the memory of the last frame is in the processor's cache.
  */
 export function joinToFrames(messages: readonly string[], { separator, maxBytes }: Joining): Uint8Array[] {
   const text = messages.join(separator);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { otherProtocolAt, upgradeProblem } from "./opening-request.ts";
 
-test("paths of well-known other protocols are known, and only those", () => {
+test("only the paths of well-known other protocols are refused", () => {
   const others = ["/app/key", "/app/", "/socket.io", "/socket.io/", "/connection/websocket", "/cable", "/cable/"];
   const raw = [
     "/",

@@ -1,4 +1,4 @@
-/** Protocols that a client may expect on their well-known paths. */
+/** Protocols that clients expect on well-known paths. */
 const OTHER_PROTOCOLS: readonly (readonly [name: string, path: RegExp])[] = [
   ["the Pusher protocol", /^\/app\//],
   ["Socket.IO", /^\/socket\.io(\/|$)/],
@@ -7,19 +7,19 @@ const OTHER_PROTOCOLS: readonly (readonly [name: string, path: RegExp])[] = [
 ];
 
 /**
- * The protocol that is spoken on this path elsewhere, and not here. A client of it would wait in vain for its own kind of
- * greeting; every other path is open to the raw protocol.
+ * Returns the protocol that other servers serve on this path. Its clients are refused, because they would wait for a greeting that
+ * this worker does not send. All other paths are served.
  */
 export function otherProtocolAt(path: string): string | undefined {
   return OTHER_PROTOCOLS.find(([, pattern]) => pattern.test(path))?.[0];
 }
 
-/** Base64 of sixteen bytes. */
+/** Base64 of 16 bytes. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 export type UpgradeHeaders = { readonly upgrade: string; readonly version: string; readonly key: string };
 
-/** What RFC 6455 section 4.2.1 demands of a handshake and uWebSockets.js does not check. */
+/** Checks the requirements of RFC 6455, section 4.2.1, that uWebSockets.js does not check. */
 export function upgradeProblem({
   upgrade,
   version,

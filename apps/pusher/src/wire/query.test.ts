@@ -27,7 +27,7 @@ const pieces = fc.array(
   { maxLength: 20 },
 );
 
-test("what is UTF-8 is read as URLSearchParams reads it", () => {
+test("valid UTF-8 is parsed like URLSearchParams does", () => {
   fc.assert(
     fc.property(pieces, (texts) => {
       const query = texts.join("");

@@ -1,0 +1,38 @@
+import type { Joining } from "../wire/join-frames.ts";
+import type { Publication } from "../wire/publication.ts";
+
+/** How clients communicate with a worker: all that fan-out, recovery and the hub know about a protocol. */
+export type ClientProtocol = {
+  /** The name that the API shows. */
+  readonly name: string;
+  /** Whether clients receive positions and can resume from one. If so, a worker closes connections that missed publications. */
+  readonly canResume: boolean;
+  /** Most protocols have one. Each connection has one of them at a time. */
+  readonly encodings: readonly Encoding[];
+  /** Returns the current encoding of a connection. */
+  encodingOf(receiver: Receiver): Encoding;
+};
+
+/** The state of a connection that its encoding depends on. */
+type Receiver = {
+  /** Whether topics of the connection overlap, so that it receives copies of a publication. */
+  readonly hasCopies: boolean;
+};
+
+/** Encodes a publication, once for all connections with this encoding, and defines how it is written to them. */
+export type Encoding = SingleFrames | JoinedFrames;
+
+/** Each publication is a frame. The connections must be WebSockets of uWebSockets.js, because its topics write to them. */
+export type SingleFrames = {
+  readonly frames: "single";
+  encode(publication: Publication): Uint8Array;
+};
+
+/** Publications of one event-loop tick share frames. */
+export type JoinedFrames = {
+  readonly frames: "joined";
+  readonly joining: Joining;
+  /** Whether the protocol reports to the hub when a socket has drained. Slow consumers can then share one buffer. */
+  readonly reportsDrain: boolean;
+  encode(publication: Publication): string;
+};

@@ -1,0 +1,26 @@
+import type { BusMessage } from "@fanwire/bus";
+import type { ClientProtocol } from "../connections/client-protocol.ts";
+import type { Connection } from "../connections/connection.ts";
+import type { SmallSet } from "../connections/small-set.ts";
+
+/** A subscription of this worker, as fan-out needs it. */
+export type LocalSubscription = {
+  readonly kind: "everyone" | "user" | "topic";
+  /** The topic or pattern. */
+  readonly pattern: string | undefined;
+  /** The connections of a user. */
+  readonly connectionIds: SmallSet<number>;
+  /** Number of its groups. */
+  readonly groupId: number;
+  /** Connections that are subscribed, whether or not they have joined. */
+  readonly subscribers: number;
+  /** Some subscribers have not joined yet: they receive publications when they have recovered. */
+  readonly hasWaitingSubscribers: boolean;
+  /** The subscriber, if it is the only one and has joined. It is in no group. */
+  readonly soleSubscriber: Connection | undefined;
+  subscribersBy(protocol: ClientProtocol): number;
+  /** Returns whether a connection has joined. */
+  has(connection: Connection): boolean;
+  /** Returns the topic of a message, or undefined if it was not published to a topic. */
+  topicOf(message: BusMessage): string | undefined;
+};

@@ -1,0 +1,24 @@
+import type { JoinedFrames } from "../connections/client-protocol.ts";
+import { encodeFanwire } from "../wire/encoding.ts";
+import { FanwireSessions } from "./fanwire-sessions.ts";
+import type { WebSocketProtocol } from "./served-protocol.ts";
+
+const NAME = "fanwire.v1";
+
+const messages: JoinedFrames = {
+  frames: "joined",
+  // uWebSockets.js copies what a socket does not take of larger frames, and keeps the memory of the copy until the connection closes.
+  joining: { separator: "\n", maxBytes: 32_768 },
+  reportsDrain: true,
+  encode: ({ text }) => encodeFanwire(text),
+};
+
+/** JSON messages, several in a frame, with commands of the client. */
+export const fanwireV1: WebSocketProtocol = {
+  name: NAME,
+  subprotocol: NAME,
+  canResume: true,
+  encodings: [messages],
+  encodingOf: () => messages,
+  openSessions: (parts, inbound) => new FanwireSessions(parts, inbound),
+};

@@ -1,0 +1,32 @@
+import { type CloseCode, closeCodes } from "@fanwire/protocol";
+import type { Connection } from "../connections/connection.ts";
+import type { Counters } from "../connections/counters.ts";
+import { countInbound } from "../connections/inbound-rate.ts";
+import type { Hub } from "../hub/hub.ts";
+
+type LimitParts = { readonly hub: Hub; readonly counters: Counters; readonly maxPerSecond: number };
+
+/** Counts what clients send, and closes connections that send too much. */
+export class InboundLimit {
+  readonly #parts: LimitParts;
+
+  constructor(parts: LimitParts) {
+    this.#parts = parts;
+  }
+
+  /** Counts a message. Returns false, and closes the connection, if it exceeds the limit per second. */
+  count(connection: Connection): boolean {
+    const { counters, maxPerSecond } = this.#parts;
+    counters.inboundMessages++;
+    const nowSecond = Math.floor(performance.now() / 1_000);
+    if (countInbound(connection.getUserData(), nowSecond, maxPerSecond)) return true;
+    this.close(connection, closeCodes.inboundRate);
+    return false;
+  }
+
+  /** Closes a connection that has sent too much. */
+  close(connection: Connection, closeCode: CloseCode): void {
+    this.#parts.counters.ended[closeCode.code === closeCodes.inboundRate.code ? "inbound-rate" : "inbound-bytes"]++;
+    this.#parts.hub.end(connection, closeCode);
+  }
+}

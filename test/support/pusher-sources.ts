@@ -1,0 +1,18 @@
+/** The parts of a pusher's source that a new client protocol uses. */
+
+// @boundaries-ignore A test defines a client protocol and adds it to a worker in its own process.
+export { readConfig } from "../../apps/pusher/src/config.ts";
+// @boundaries-ignore see above
+export type { JoinedFrames, SingleFrames } from "../../apps/pusher/src/connections/client-protocol.ts";
+// @boundaries-ignore see above
+export { newConnectionState } from "../../apps/pusher/src/connections/connection.ts";
+// @boundaries-ignore see above
+export { startWorker, type Worker } from "../../apps/pusher/src/process/worker.ts";
+// @boundaries-ignore see above
+export { clientProtocols } from "../../apps/pusher/src/protocols/list.ts";
+// @boundaries-ignore see above
+export { ResponseConnection } from "../../apps/pusher/src/protocols/response-connection.ts";
+// @boundaries-ignore see above
+export type { RoutedProtocol, WebSocketProtocol } from "../../apps/pusher/src/protocols/served-protocol.ts";
+// @boundaries-ignore see above
+export { startSession } from "../../apps/pusher/src/recovery/start-session.ts";
