@@ -1,17 +1,16 @@
 import { SignJWT } from "jose";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { startBalancer } from "../support/balancer.ts";
-import { missingBrowser, startBrowser, startOrigin } from "../support/browser.ts";
+import { missingBrowser, startOrigin, useBrowser } from "../support/browser.ts";
 import { askWorker, describeWorkers, publishToTopic } from "../support/bus.ts";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { startPusher } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
 import { missingHaproxy, startHaproxy } from "../support/haproxy.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { startLink } from "../support/link.ts";
+import { SECRET } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
-
-const SECRET = "a secret of more than thirty-two bytes";
 
 /** Starts a client with `options` in the page, which must be `/try`: its import map knows the client. */
 const START_CLIENT = `async ({ renewsToken, ...options }) => {
@@ -84,31 +83,18 @@ const portOf = ({ url }: { readonly url: string }) => Number(new URL(url).port);
 describe.skipIf(missingBrowser !== undefined)(
   `in a browser${missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`}`,
   () => {
-    let nats: TestNats;
-    let publications: TestPublications;
-    let pusher: TestPusher;
-    let guarded: TestPusher;
-    let publisher: TestPublisher;
-    let browser: Browser;
-
-    beforeAll(async () => {
-      nats = await startNats();
-      publications = await openPublications([nats.url]);
-      await publications.append(topic("first"), "so that there is a history");
-      const one = { PUSHER_WORKERS: "1" };
-      const checking = { ...one, PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0" };
-      [pusher, guarded, publisher, browser] = await Promise.all([
-        startPusher({ nats: nats.url, env: one }),
-        startPusher({ nats: nats.url, env: checking }),
-        startPublisher({ nats: nats.url }),
-        startBrowser(),
-      ]);
+    const {
+      nats,
+      history: publications,
+      pushers: [pusher, guarded],
+      publisher,
+    } = useCluster({
+      pusher: [
+        { PUSHER_WORKERS: "1" },
+        { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0" },
+      ],
     });
-    afterAll(async () => {
-      await browser?.close();
-      await publications?.bus.stop();
-      for (const part of [pusher, guarded, publisher, nats]) await part?.[Symbol.asyncDispose]();
-    });
+    const browser = useBrowser();
 
     const append = async (name: string, ...contents: string[]) => {
       for (const content of contents) await publications.append(topic(name), content);
@@ -117,21 +103,21 @@ describe.skipIf(missingBrowser !== undefined)(
       until("the client is open", async () => (await lastStateOf(page))?.state === "open");
 
     test("the client resumes after its connection was cut: nothing is missed, nothing comes twice", async () => {
-      await using proxy = await startTcpProxy(portOf(pusher));
+      await using link = await startLink(portOf(pusher));
       const page = await browser.newPage();
       await page.goto(`${publisher.url}/try`);
-      await call(page, START_CLIENT, { url: `ws://127.0.0.1:${proxy.port}/`, topics: ["orders.*"] });
+      await call(page, START_CLIENT, { url: `ws://127.0.0.1:${link.port}/`, topics: ["orders.*"] });
       await untilOpen(page);
       await page.evaluate(`client.subscribe("news")`);
       await append("news", "1");
       await append("orders.7", "2");
       await until("both came", async () => (await heardBy(page)).length === 2);
 
-      proxy.cut();
+      link.cut();
       await until("it noticed", async () => (await lastStateOf(page))?.state !== "open");
       await append("news", "3");
       await append("orders.8", "4");
-      proxy.heal();
+      link.heal();
       await untilOpen(page);
       await append("news", "5");
 
@@ -180,21 +166,21 @@ describe.skipIf(missingBrowser !== undefined)(
     });
 
     test("a page of another origin follows with EventSource alone, which resumes by itself", async () => {
-      await using proxy = await startTcpProxy(portOf(pusher));
+      await using link = await startLink(portOf(pusher));
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
       const eventsOf = () => page.evaluate<{ data: string; lastEventId: string }[]>("events");
       const welcomesOf = () => page.evaluate<{ recovered: boolean | null }[]>("welcomes");
-      await call(page, START_EVENT_SOURCE, { url: `http://127.0.0.1:${proxy.port}/sse?topic=sse` });
+      await call(page, START_EVENT_SOURCE, { url: `http://127.0.0.1:${link.port}/sse?topic=sse` });
       await until("the welcome", async () => (await welcomesOf()).length === 1);
       await append("sse", "1", "2\nand more");
       await until("both came", async () => (await eventsOf()).length === 2);
 
-      proxy.cut();
+      link.cut();
       await until("it noticed", async () => (await page.evaluate("source.readyState")) === 0);
       await append("sse", "3", "4");
-      proxy.heal();
+      link.heal();
       await until("the next welcome", async () => (await welcomesOf()).length === 2);
       await append("sse", "5");
 
@@ -214,7 +200,7 @@ describe.skipIf(missingBrowser !== undefined)(
         .setProtectedHeader({ alg: "HS256" })
         .setExpirationTime("1h")
         .sign(Buffer.from(SECRET));
-      const url = `${guarded.url.replace("ws:", "http:")}sse?topic=own.b`;
+      const url = `${guarded.sseUrl}?topic=own.b`;
       const headers = { Authorization: `Bearer ${jwt}`, "Last-Event-ID": "elsewhere-1" };
 
       expect(await call(page, FETCH_FIRST_EVENT, { url, headers })).toContain("event: fanwire.welcome");
@@ -233,7 +219,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
-      await call(page, START_HANDLERS, { url: `${pusher.url.replace("ws:", "http:")}sse?topic=named` });
+      await call(page, START_HANDLERS, { url: `${pusher.sseUrl}?topic=named` });
       await until("it is open", () => page.evaluate<boolean>("called.open === 1"));
 
       for (const event of ["error", "open"]) {

@@ -1,8 +1,8 @@
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { complaintsOf, missingBrowser, startBrowser } from "../support/browser.ts";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
+import { startPublisher } from "../support/cluster.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const KEY = "0123456789abcdef";
@@ -10,23 +10,8 @@ const KEY = "0123456789abcdef";
 describe.skipIf(missingBrowser !== undefined)(
   `the page /try${missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`}`,
   () => {
-    let nats: TestNats;
-    let pusher: TestPusher;
-    let publisher: TestPublisher;
-    let browser: Browser;
-
-    beforeAll(async () => {
-      nats = await startNats();
-      [pusher, publisher, browser] = await Promise.all([
-        startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } }),
-        startPublisher({ nats: nats.url }),
-        startBrowser(),
-      ]);
-    });
-    afterAll(async () => {
-      await browser?.close();
-      for (const part of [pusher, publisher, nats]) await part?.[Symbol.asyncDispose]();
-    });
+    const { nats, pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
+    const browser = useBrowser();
 
     async function open(options: BrowserContextOptions = {}, { url } = publisher) {
       const page = await browser.newPage(options);

@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type ChannelPeer, connectPeer, connectPeers, frame } from "../support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
 import { residentBytes } from "../support/flat-memory.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { serialize } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const MIB = 1_048_576;
-let nats: TestNats;
-
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(async () => {
-  await nats[Symbol.asyncDispose]();
-});
+const { nats } = useCluster();
 
 const closed = (server: TestChannel, reason: string) =>
   metric(server.adminUrl, "fanwire_channel_peers_closed_total", { reason });

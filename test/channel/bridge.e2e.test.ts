@@ -1,35 +1,21 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { metric, startChannel } from "../support/cluster.ts";
+import { postPublication } from "../support/http-api.ts";
 import { reply } from "../support/php-value.ts";
 import { type Client, connectClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 // A cluster in the middle of its migration: two channel servers, a pusher and a publisher of ours; Workerman's own
 // pushers and publishers are peers.
-let nats: TestNats;
-let channels: [TestChannel, TestChannel];
-let pusher: TestPusher;
-let publisher: TestPublisher;
+const { nats, channels, pusher, publisher } = useCluster();
 let browser: Client;
 /** As a PHP pusher with worker id 0 or 1 subscribes. */
 let phpPushers: [ChannelPeer, ChannelPeer];
 let phpPublisher: ChannelPeer;
 
 beforeAll(async () => {
-  nats = await startNats();
-  const options = { nats: nats.url };
-  channels = await Promise.all([startChannel(options), startChannel(options)]);
-  [pusher, publisher] = await Promise.all([startPusher(options), startPublisher(options)]);
   browser = await connectClient(pusher.url);
   phpPushers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
   phpPublisher = await connectPeer(channels[1]);
@@ -37,9 +23,6 @@ beforeAll(async () => {
     peer.subscribe(workerId, "вещание");
     await peer.settle();
   }
-});
-afterAll(async () => {
-  for (const part of [publisher, pusher, ...channels, nats]) await part[Symbol.asyncDispose]();
 });
 
 /** Returns what all received, after everything sent before has arrived. */
@@ -165,10 +148,6 @@ test("a channel server subscribes to the cluster only while one of its peers nee
 });
 
 async function post(publication: unknown): Promise<[number, unknown]> {
-  const response = await fetch(`${publisher.url}/v1/publications`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(publication),
-  });
-  return [response.status, await response.json()];
+  const { status, body } = await postPublication(publisher, publication);
+  return [status, body];
 }

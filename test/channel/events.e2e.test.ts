@@ -1,27 +1,17 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
-import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { metric } from "../support/cluster.ts";
 import { reply } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let one: TestChannel;
-let other: TestChannel;
-
-/** The classes in the recorded session. */
+// Classes in the recorded session.
 const env = { CHANNEL_ALLOWED_CLASSES: "App\\*,DateTime,ArrayObject" };
-
-beforeAll(async () => {
-  nats = await startNats();
-  [one, other] = await Promise.all([startChannel({ nats: nats.url, env }), startChannel({ nats: nats.url, env })]);
-});
-afterAll(async () => {
-  await one[Symbol.asyncDispose]();
-  await other[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const {
+  nats,
+  channels: [one, other],
+} = useCluster({ channel: env });
 
 describe("the recorded session of a real client", () => {
   type Capture = { name: string; direction: "client->server" | "server->client"; hex: string };

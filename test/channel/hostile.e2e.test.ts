@@ -4,25 +4,18 @@ import { type ChannelPeer, connectPeer, connectPeers, frame } from "../support/c
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
 import { residentBytes } from "../support/flat-memory.ts";
 import { mainThreadMs } from "../support/main-thread.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { reply, serialize } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let channel: TestChannel;
+const { nats, channel } = useCluster();
 let witness: ChannelPeer;
 
 beforeAll(async () => {
-  nats = await startNats();
-  channel = await startChannel({ nats: nats.url });
   witness = await connectPeer(channel);
   witness.subscribe("witness");
 });
-afterAll(async () => {
-  witness[Symbol.dispose]();
-  await channel[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+afterAll(() => witness[Symbol.dispose]());
 
 /** Checks that the same process still serves other peers over the same connection. */
 async function expectUndisturbed(): Promise<void> {

@@ -1,20 +1,16 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { startNats } from "../support/nats.ts";
 import { reply } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
+const { nats } = useCluster();
 let servers: TestChannel[];
-
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(() => nats[Symbol.asyncDispose]());
 
 async function startServers(): Promise<AsyncDisposable> {
   servers = await Promise.all([startChannel({ nats: nats.url }), startChannel({ nats: nats.url })]);

@@ -36,6 +36,9 @@ export type Fault = {
 const HOLD_MS = 3_000;
 /** Longer than the services take to notice a stalled connection. */
 const LONG_HOLD_MS = 7_000;
+/** Shares of the messages that the fault "NATS node loses messages" drops. */
+const LOST_PUBLICATIONS = 1 / 5;
+const LOST_ENTRIES = 1 / 50;
 /** More than any leeway for the times of a token. */
 const AN_HOUR_MS = 3_600_000;
 
@@ -82,7 +85,7 @@ export const faults: readonly Fault[] = [
   { name: "NATS node resets and refuses clients", run: (context) => onNode(context, throughLink("cut")) },
   { name: "NATS node says nothing to clients", run: (context) => onNode(context, throughLink("stall")) },
   { name: "NATS node is slow", run: (context) => onNode(context, throughLink("slow")) },
-  { name: "NATS node loses messages", run: (context) => onNode(context, throughLink("lose")) },
+  { name: "NATS node loses messages", run: (context) => onNode(context, loseMessages) },
   { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
   {
     name: "NATS node cut off from the others",
@@ -237,12 +240,23 @@ async function hangNode({ server }: ChaosNode): Promise<void> {
   server.signal("SIGCONT");
 }
 
-function throughLink(mode: "cut" | "stall" | "slow" | "trickle" | "lose"): (node: ChaosNode) => Promise<void> {
+function throughLink(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
   return async ({ clients }) => {
     clients.set(mode);
     await delay(LONG_HOLD_MS);
     clients.set("pass");
   };
+}
+
+/** Drops some messages that the history republishes, and some of its entries. */
+async function loseMessages({ clients }: ChaosNode): Promise<void> {
+  clients.drop = (subject, message) => {
+    if (message.includes("$JS.ACK.FANWIRE_HISTORY.")) return Math.random() < LOST_ENTRIES;
+    const isRepublished = subject.startsWith("fanwire.live.") && message.includes("Nats-Stream: FANWIRE_HISTORY\r\n");
+    return isRepublished && Math.random() < LOST_PUBLICATIONS;
+  };
+  await delay(LONG_HOLD_MS);
+  clients.drop = () => false;
 }
 
 /** Impairs the routes to the other nodes only: the node still serves its clients. */

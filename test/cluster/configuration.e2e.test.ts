@@ -1,14 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { startPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(() => nats[Symbol.asyncDispose]());
+const { nats } = useCluster();
 
 test.each(["pusher", "publisher", "channel"] as const)("%s warns about a misspelt variable once", async (app) => {
   const env = { PUSHER_TOKEN_SECRT: "x", PUBLISHER_API_KEYS: "", PUSHER_APP_KEY: "x", PUSHER_SERVICE_HOST: "10.0.0.1" };

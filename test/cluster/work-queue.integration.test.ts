@@ -1,20 +1,13 @@
 import { JetStreamWorkQueue, type NatsBus, startNatsBus, type Taker, type WorkItem } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { afterAll, expect, test } from "vitest";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const log = createLog("test", "silent");
-let nats: TestNats;
+const { nats } = useCluster();
 const buses: NatsBus[] = [];
-
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(async () => {
-  await Promise.all(buses.map((bus) => bus.stop()));
-  await nats[Symbol.asyncDispose]();
-});
+afterAll(() => Promise.all(buses.map((bus) => bus.stop())));
 
 /** A process of its own, as far as NATS can see. */
 async function openQueues(

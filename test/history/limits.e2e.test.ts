@@ -1,30 +1,18 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { beforeAll, expect, test } from "vitest";
+import { metric, startPusher } from "../support/cluster.ts";
+import { everyone, openPublications, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { type LossyProxy, startLossyProxy } from "../support/lossy-proxy.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { startNats } from "../support/nats.ts";
 import { connectClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const KEPT = 5;
 
-let nats: TestNats;
-let proxy: LossyProxy;
-let history: TestPublications;
-let pusher: TestPusher;
+const { link, history, pusher } = useCluster({ history: { maxPerSubject: KEPT }, pusher: { PUSHER_WORKERS: "1" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  proxy = await startLossyProxy(nats.port);
-  history = await openPublications([nats.url], { maxPerSubject: KEPT });
-  await history.append(topic("first"), "so that there is a history");
-  pusher = await startPusher({ nats: proxy.url, env: { PUSHER_WORKERS: "1" } });
-});
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
-});
+// Remains stored, so that the history begins before all publications of the tests.
+beforeAll(() => history.append(topic("first"), "1"));
 
 async function publish(name: string, from: number, count: number): Promise<void> {
   for (let each = from; each < from + count; each++) await history.append(topic(name), String(each));
@@ -37,10 +25,10 @@ test("a live reader that missed more than the history keeps is told so when it c
   await publish("much", 0, 2);
   await until("they came", () => lost.publications.length === 2 && raw.frames.length === 2);
 
-  proxy.cut();
+  link.cut();
   await publish("much", 2, 2 * KEPT);
   await publish("much.less", 0, KEPT - 1);
-  proxy.heal();
+  link.heal();
 
   await until("it is told to come back", () => lost.close);
   expect(lost.close?.code).toBe(4500);

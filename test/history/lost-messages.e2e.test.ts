@@ -1,29 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { beforeEach, expect, test } from "vitest";
+import { metric } from "../support/cluster.ts";
+import { everyone, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { type LossyProxy, startLossyProxy } from "../support/lossy-proxy.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let proxy: LossyProxy;
-let history: TestPublications;
-let pusher: TestPusher;
+const { link, history, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  proxy = await startLossyProxy(nats.port);
-  history = await openPublications([nats.url]);
-  await history.append(topic("first"), "so that there is a history");
-  pusher = await startPusher({ nats: proxy.url, env: { PUSHER_WORKERS: "1" } });
-});
 beforeEach(() => {
-  proxy.drop = () => false;
-});
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
+  link.drop = () => false;
 });
 
 const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
@@ -34,10 +19,10 @@ test("publications lost on the way are delivered from the history before what fo
   await history.append(topic("gap.a"), "0");
   await until("it came, for each subscription", () => client.publications.length === 2);
 
-  proxy.drop = isLive;
+  link.drop = isLive;
   for (const data of ["1", "2", "3"]) await history.append(topic("gap.a"), data);
-  await until("they were lost", () => proxy.dropped >= 6);
-  proxy.drop = () => false;
+  await until("they were lost", () => link.dropped >= 6);
+  link.drop = () => false;
   await history.append(topic("gap.a"), "4");
   await history.append(everyone, "end");
 
@@ -58,15 +43,15 @@ test("what several topics have lost is read from the history together, not for o
   const publish = (data: string) => Promise.all(topics.map((name) => history.append(topic(name), data)));
   await publish("1");
   await until("they came", () => client.publications.length === topics.length);
-  proxy.drop = isLive;
-  const { dropped } = proxy;
+  link.drop = isLive;
+  const { dropped } = link;
   await publish("2");
-  await until("they were lost", () => proxy.dropped === dropped + topics.length);
+  await until("they were lost", () => link.dropped === dropped + topics.length);
   let descriptions = 0;
   const counting = history.bus.subscribe("$JS.API.STREAM.INFO.FANWIRE_HISTORY", () => descriptions++);
   await history.bus.confirm();
 
-  proxy.drop = () => false;
+  link.drop = () => false;
   await publish("3");
   await until("all came", () => client.publications.length === 3 * topics.length);
 
@@ -88,10 +73,10 @@ test.each([
   await history.append(topic("last.a"), "1");
   await until("it came", () => client.publications.length === 1);
 
-  proxy.drop = isLive;
-  const { dropped } = proxy;
+  link.drop = isLive;
+  const { dropped } = link;
   await history.append(topic("last.a"), "2");
-  await until("it was lost", () => proxy.dropped > dropped);
+  await until("it was lost", () => link.dropped > dropped);
 
   await until("it is delivered all the same", () => client.publications.length === 2);
   expect(client.data()).toEqual(["1", "2"]);
@@ -102,7 +87,7 @@ test.each(["fresh.a", "fresh.*"])(
   "one that is lost right after the following began is found too: %s",
   async (pattern) => {
     const client = await connectFanwire(pusher.url, { topic: pattern });
-    proxy.drop = isLive;
+    link.drop = isLive;
     await history.append(topic("fresh.a"), "1");
     await until("it is delivered all the same", () => client.publications.length === 1);
     client.socket.close();
@@ -115,11 +100,11 @@ test.each(["moved.a", "moved.*"])(
     const stays = await connectFanwire(pusher.url, { topic: pattern });
     await history.append(topic("moved.a"), "1");
     await until("it came", () => stays.publications.length === 1);
-    proxy.drop = isLive;
-    const { dropped } = proxy;
+    link.drop = isLive;
+    const { dropped } = link;
     const since = await history.append(topic("moved.a"), "2");
-    await until("it was lost", () => proxy.dropped > dropped);
-    proxy.drop = () => false;
+    await until("it was lost", () => link.dropped > dropped);
+    link.drop = () => false;
 
     const moves = await connectFanwire(pusher.url, { topic: pattern, since });
     await history.append(topic("moved.a"), "3");
@@ -141,7 +126,7 @@ test("what is lost is found among thousands of topics and patterns without askin
   const counting = history.bus.subscribe("$JS.API.>", () => questions++);
   await history.bus.confirm();
 
-  proxy.drop = isLive;
+  link.drop = isLive;
   await history.append(topic("crowd.1001"), "of a topic");
   await history.append(topic("crowd.1998.a"), "of a pattern");
 
@@ -162,10 +147,10 @@ test("after an outage the history is read for those that missed something, not f
   const counting = history.bus.subscribe("$JS.API.>", () => questions++);
   await history.bus.confirm();
 
-  proxy.cut();
+  link.cut();
   await history.append(topic("outage.1001"), "of a topic");
   await history.append(topic("outage.1998.a"), "of a pattern");
-  proxy.heal();
+  link.heal();
 
   await until("they are delivered all the same", () => clients.flatMap((client) => client.data()).length === 2);
   await history.append(topic("outage.3"), "live");
@@ -187,7 +172,7 @@ test("what is lost is found as soon behind thousands of a pattern as behind one"
   }
   await until("they came", () => client.publications.length === 4_000);
 
-  proxy.drop = isLive;
+  link.drop = isLive;
   await history.append(topic("much.0"), "lost");
 
   await until("it is delivered all the same", () => client.data().includes("lost"), 20_000);
@@ -210,12 +195,12 @@ test("the position in the reply to a ping moves on, and never past what has not 
     published.push(sequenceOf(await history.append(target, "first")));
 
   for (let round = 0; round < 3; round++) {
-    proxy.drop = (subject) => isLive(subject) && Math.random() < 0.3;
+    link.drop = (subject) => isLive(subject) && Math.random() < 0.3;
     for (let at = 0; at < 30; at++) {
       published.push(sequenceOf(await history.append(topic(at % 2 ? "ping.a" : "ping.b"), String(at))));
       await ping();
     }
-    proxy.drop = () => false;
+    link.drop = () => false;
     const last = sequenceOf(await history.append(topic("else"), "not for this one"));
     await until("it stands where the history does", async () => {
       await ping();
@@ -236,9 +221,9 @@ test("what was published while only this worker was cut off comes when it is bac
 
   for (let round = 0; round < 3; round++) {
     await publish(20);
-    proxy.cut();
+    link.cut();
     await publish(40);
-    proxy.heal();
+    link.heal();
     await publish(20);
   }
 

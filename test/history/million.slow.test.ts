@@ -1,11 +1,10 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { expect, test } from "vitest";
+import { metric } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const ENTRIES = 1_000_000;
@@ -17,21 +16,9 @@ const MAX_TICK_MS = 50;
 const MAX_MEMORY_BYTES = 150 * 1_048_576;
 const DEADLINE_MS = 60_000;
 
-let nats: TestNats;
-let proxy: TcpProxy;
-let history: TestPublications;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  proxy = await startTcpProxy(nats.port);
-  history = await openPublications([nats.url], { maxPerSubject: 1_000_000, maxBytes: 1_024 ** 3 });
-  await history.history.state();
-  pusher = await startPusher({ nats: `nats://127.0.0.1:${proxy.port}`, env: { PUSHER_WORKERS: "1" } });
-});
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
+const { link, history, pusher } = useCluster({
+  history: { maxPerSubject: 1_000_000, maxBytes: 1_024 ** 3 },
+  pusher: { PUSHER_WORKERS: "1" },
 });
 
 /** Stores publications without headers, as fast as JetStream takes them. */
@@ -66,13 +53,13 @@ test("a worker that was away for a million publications catches up in small step
   const reader = await connectFanwire(pusher.url, { topic: "quiet" });
   const atRest = residentBytes(pusher.process.pid);
 
-  proxy.cut();
+  link.cut();
   const storingAt = performance.now();
   await store(ENTRIES);
   const storedMs = performance.now() - storingAt;
   const end = await history.append(topic("quiet"), "the end");
   await metric(pusher.adminUrl, "nodejs_eventloop_lag_max_seconds"); // begins a new measurement
-  proxy.heal();
+  link.heal();
   const healedAt = performance.now();
   let peak = 0;
   let tickMs = 0;

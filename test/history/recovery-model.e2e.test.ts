@@ -1,13 +1,12 @@
 import { type DurableTarget, parsePosition } from "@fanwire/protocol";
 import fc from "fast-check";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { beforeAll, expect, test } from "vitest";
+import { everyone, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireMessage } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { RecoveryModel, type Returning, type Stored, type Truth } from "../support/recovery-model.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 /** Readers that resume; set the variable to 100000 for a run of minutes. */
@@ -18,7 +17,6 @@ const AT_ONCE = READERS > 1_000 ? { minLength: 80, maxLength: 160 } : { minLengt
 const RECREATE_EVERY = READERS > 1_000 ? 40 : 4;
 const MAX_REPORTED = 10;
 const SEED = Number(process.env.FANWIRE_RECOVERY_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const SECRET = "a secret of more than thirty-two bytes";
 /** In nanoseconds: the shortest that JetStream allows. */
 const SHORT_AGE = 100_000_000;
 const USERS = ["anna", "bob"];
@@ -29,10 +27,10 @@ const TARGETS: readonly DurableTarget[] = [
 ];
 const PATTERNS = ["a", "a.b", "a.*", "a.>", "d", "*", ">"];
 
-let nats: TestNats;
-let history: TestPublications;
-let pusher: TestPusher;
-let tokens: ReadonlyMap<string, string>;
+const { history, pusher } = useCluster({
+  pusher: { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" },
+});
+const tokens = new Map<string, string>();
 const model = new RecoveryModel();
 /** Answers that are not true, with all that is needed to understand them. */
 const findings: string[] = [];
@@ -42,23 +40,8 @@ let epoch = "";
 let config: object = {};
 
 beforeAll(async () => {
-  nats = await startNats();
-  history = await openPublications([nats.url]);
-  await history.history.state();
-  const env = { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" };
-  pusher = await startPusher({ nats: nats.url, env });
-  tokens = new Map(
-    await Promise.all(USERS.map(async (user): Promise<[string, string]> => [user, await tokenOf(user)])),
-  );
+  for (const user of USERS) tokens.set(user, await signToken({ sub: user }));
 });
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [pusher, nats]) await part[Symbol.asyncDispose]();
-});
-
-function tokenOf(user: string): Promise<string> {
-  return new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
-}
 
 const target = fc.constantFrom(...TARGETS);
 /** Bounds of the stream, for each subject and for the whole. */
@@ -238,7 +221,7 @@ async function connect({ follows, user, by, since }: Reader, last: number): Prom
 
 async function readAsEvents({ follows, user, since }: Reader, last: number): Promise<Returned> {
   const position = positionOf(since, last);
-  const target = new URL("/sse", pusher.url.replace("ws:", "http:"));
+  const target = new URL(pusher.sseUrl);
   for (const each of follows) target.searchParams.append("topic", each);
   if (user !== undefined) target.searchParams.set("token", tokens.get(user) ?? "");
   target.searchParams.set("since", position);

@@ -1,29 +1,18 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { expect, test } from "vitest";
+import { everyone, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireClient, type FanwireMessage } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const MAX_PER_SUBJECT = 200;
 
-let nats: TestNats;
-let log: TestPublications;
-let pushers: [TestPusher, TestPusher];
-
-beforeAll(async () => {
-  nats = await startNats();
-  log = await openPublications([nats.url], { maxPerSubject: MAX_PER_SUBJECT });
-  await log.append(topic("first"), "so that there is a history");
-  const env = { PUSHER_WORKERS: "1" };
-  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
-});
-afterAll(async () => {
-  await log.bus.stop();
-  for (const part of [...pushers, nats]) await part[Symbol.asyncDispose]();
-});
+const {
+  nats,
+  history: log,
+  pushers,
+} = useCluster({ history: { maxPerSubject: MAX_PER_SUBJECT }, pusher: { PUSHER_WORKERS: "1" } });
 
 const sequenceOf = (message: FanwireMessage) => Number(String(message.position).split("-")[1]);
 
@@ -123,14 +112,14 @@ test("a topic followed later is recovered by its own command, reply first", asyn
 });
 
 test("an EventSource comes back by Last-Event-ID, on another worker", async () => {
-  const stream = await readEvents(`${pushers[0].url.replace("ws:", "http:")}sse?topic=sse`);
+  const stream = await readEvents(`${pushers[0].sseUrl}?topic=sse`);
   await log.append(topic("sse"), "1");
   await until("it came", () => stream.events().length === 2);
   const { id } = stream.events()[1] ?? {};
   stream.close();
   await log.append(topic("sse"), "2");
 
-  const back = await readEvents(`${pushers[1].url.replace("ws:", "http:")}sse?topic=sse`, {
+  const back = await readEvents(`${pushers[1].sseUrl}?topic=sse`, {
     "last-event-id": id ?? "",
   });
   await log.append(topic("sse"), "3");
@@ -155,7 +144,7 @@ test("it is not called recovered when it cannot be proven, and the reader starts
     expect(client.data()).toEqual(["live"]);
     client.socket.close();
   }
-  const stream = await readEvents(`${pushers[0].url.replace("ws:", "http:")}sse?topic=much&since=garbage`);
+  const stream = await readEvents(`${pushers[0].sseUrl}?topic=much&since=garbage`);
   await until("it is told", () => stream.events().some(({ event }) => event === "fanwire.gap"));
   stream.close();
 });

@@ -1,27 +1,14 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { expect, test } from "vitest";
+import { metric } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
 import { closeAll, type Returned, returnAll } from "../support/load-reader.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const READERS = 3_000;
 const MISSED = 40;
 
-let nats: TestNats;
-let log: TestPublications;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  log = await openPublications([nats.url]);
-  await log.append(topic("first"), "so that there is a history");
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
-});
-afterAll(async () => {
-  await log.bus.stop();
-  for (const part of [pusher, nats]) await part[Symbol.asyncDispose]();
-});
+const { history: log, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
 
 test("thousands who come back at once are all brought up to date, for a few dozen reads of the history", async () => {
   const since = await log.append(topic("busy"), "before");

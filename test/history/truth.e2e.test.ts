@@ -1,33 +1,18 @@
 import { createConnection } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
+import { metric, startPusher } from "../support/cluster.ts";
 import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { startNats } from "../support/nats.ts";
 import { connectClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const MAX_BYTES = 262_144;
 const LARGE = "x".repeat(4_000);
 
-let nats: TestNats;
-let history: TestPublications;
-let pushers: readonly TestPusher[];
-
-beforeAll(async () => {
-  nats = await startNats();
-  history = await openPublications([nats.url], { maxBytes: MAX_BYTES });
-  await history.append(topic("first"), "so that the history has these limits");
-  const env = { PUSHER_WORKERS: "1" };
-  pushers = await Promise.all([1, 2].map(() => startPusher({ nats: nats.url, env })));
-});
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [...pushers, nats]) await part[Symbol.asyncDispose]();
-});
-
-const pusher = () => pushers[0] as TestPusher;
+const { nats, history, pushers } = useCluster({ history: { maxBytes: 262_144 }, pusher: { PUSHER_WORKERS: "1" } });
+const [pusher] = pushers;
 
 /** Publishes to a busy topic until nothing is stored that was stored before. */
 async function turnOver(): Promise<void> {
@@ -44,9 +29,9 @@ test("a client of a quiet topic is recovered although busy topics have turned th
   const since = await history.append(topic("quiet.own"), "1");
   await turnOver();
 
-  const own = await connectFanwire(pusher().url, { topic: "quiet.own", since });
-  const byPattern = await connectFanwire(pusher().url, { topic: ["quiet.*", "quiet.own"], since });
-  const never = await connectFanwire(pusher().url, { topic: "never.published", since });
+  const own = await connectFanwire(pusher.url, { topic: "quiet.own", since });
+  const byPattern = await connectFanwire(pusher.url, { topic: ["quiet.*", "quiet.own"], since });
+  const never = await connectFanwire(pusher.url, { topic: "never.published", since });
   await history.append(topic("quiet.own"), "2");
   await until("it is live", () => own.publications.length === 1 && byPattern.publications.length === 2);
 
@@ -60,7 +45,7 @@ test("a few new publications of a quiet topic are recovered as well, as long as 
   await turnOver();
   for (const data of ["2", "3"]) await history.append(topic("few"), data);
 
-  const back = await connectFanwire(pusher().url, { topic: "few", since });
+  const back = await connectFanwire(pusher.url, { topic: "few", since });
 
   await until("they came", () => back.publications.length === 2);
   expect(back.welcome).toMatchObject({ recovered: true });
@@ -73,12 +58,12 @@ test("a client that lacks what has expired is told so, with the reason, by WebSo
   await history.append(topic("gone"), "2");
   await turnOver();
   await history.append(topic("gone"), "3");
-  const before = await metric(pusher().adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" });
+  const before = await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" });
 
-  const back = await connectFanwire(pusher().url, { topic: "gone", since });
+  const back = await connectFanwire(pusher.url, { topic: "gone", since });
   const reply = await back.ask({ command: "subscribe", topic: "gone.*", since });
   const wide = await back.ask({ command: "subscribe", topic: "gone", since });
-  const events = await readEvents(`${pusher().url.replace("ws:", "http:")}sse?topic=gone&since=${since}`);
+  const events = await readEvents(`${pusher.sseUrl}?topic=gone&since=${since}`);
   await until("the reader is told", () => events.events().some(({ event }) => event === "fanwire.gap"));
 
   expect(back.welcome).toMatchObject({ recovered: false, reason: "expired" });
@@ -87,10 +72,8 @@ test("a client that lacks what has expired is told so, with the reason, by WebSo
   expect(JSON.parse(events.events().find(({ event }) => event === "fanwire.gap")?.data ?? "")).toEqual({
     reason: "expired",
   });
-  expect(await metric(pusher().adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" })).toBeGreaterThan(
-    before,
-  );
-  expect(pusher().process.output()).toContain("clients resumed without recovering");
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" })).toBeGreaterThan(before);
+  expect(pusher.process.output()).toContain("clients resumed without recovering");
   back.socket.close();
   events.close();
 });
@@ -115,7 +98,7 @@ test("the copies of one publication to an EventSource are resumed one by one", a
 });
 
 test("a reader without overlapping topics receives plain ids, whoever else is on its worker", async () => {
-  const url = `${pusher().url.replace("ws:", "http:")}sse`;
+  const url = `${pusher.sseUrl}`;
   const plain = await readEvents(`${url}?topic=plain.a`);
   const copies = await readEvents(`${url}?topic=plain.a&topic=plain.*`);
   const position = await history.append(topic("plain.a"), "1");
@@ -131,14 +114,14 @@ test("a reader without overlapping topics receives plain ids, whoever else is on
 
 test("a client of fanwire.v1 resumes with the copies that it lacks", async () => {
   const topics = ["resume.a", "resume.*"];
-  const client = await connectFanwire(pusher().url, { topic: topics });
+  const client = await connectFanwire(pusher.url, { topic: topics });
   const position = await history.append(topic("resume.a"), "1");
   await until("both copies came", () => client.publications.length === 2);
   client.socket.close();
   const [first, last] = client.publications;
   expect([first?.position, last?.position, last?.resume]).toEqual([position, position, undefined]);
 
-  const back = await connectFanwire(pushers[1]?.url ?? "", { topic: topics, since: String(first?.resume) });
+  const back = await connectFanwire(pushers[1].url, { topic: topics, since: String(first?.resume) });
   await history.append(topic("resume.a"), "2");
 
   await until("the rest came", () => back.publications.length === 3);
@@ -153,7 +136,7 @@ test("a client of fanwire.v1 resumes with the copies that it lacks", async () =>
 test("what is stored of a topic that is subscribed to again catches up under a position of its own", async () => {
   const since = await history.append(topic("later"), "1");
   await history.append(topic("later"), "2");
-  const client = await connectFanwire(pusher().url, { topic: "else" });
+  const client = await connectFanwire(pusher.url, { topic: "else" });
   await history.append(topic("else"), "e");
   await until("it came", () => client.publications.length === 1);
   const position = String(client.publications[0]?.position);
@@ -171,7 +154,7 @@ test("what is stored of a topic that is subscribed to again catches up under a p
 });
 
 test("a message that names a place in another stream is live, and one that makes up a place in ours changes nothing", async () => {
-  const client = await connectFanwire(pusher().url, { topic: "foreign" });
+  const client = await connectFanwire(pusher.url, { topic: "foreign" });
   const forge = (stream: string, sequence: number, data: string) =>
     history.bus.publish(history.subjects.live({ kind: "topic", topic: "foreign" }), Buffer.from(data), [
       ["Nats-Stream", stream],
@@ -191,7 +174,7 @@ test("a message that names a place in another stream is live, and one that makes
   expect(client.data()).toEqual(["1", "of another stream", "2", "3"]);
   const [, foreign] = client.publications;
   expect(foreign?.position).toBeUndefined();
-  const back = await connectFanwire(pusher().url, {
+  const back = await connectFanwire(pusher.url, {
     topic: "foreign",
     since: String(client.publications[2]?.position),
   });
@@ -204,7 +187,7 @@ test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
   "a stored publication with the header line %j is delivered and replayed as any other",
   async (line) => {
     const name = `poison.${Buffer.from(line).toString("hex")}`;
-    const raw = await connectClient(`${pusher().url}?topic=${name}`);
+    const raw = await connectClient(`${pusher.url}?topic=${name}`);
     const since = await history.append(topic(name), "1");
 
     await store(name, line, "poison");
@@ -212,7 +195,7 @@ test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
 
     await until("all came", () => raw.frames.includes("2"));
     expect(raw.frames.slice(-3)).toEqual(["1", "poison", "2"]);
-    const back = await connectFanwire(pushers[1]?.url ?? "", { topic: name, since });
+    const back = await connectFanwire(pushers[1].url, { topic: name, since });
     await until("it is replayed", () => back.publications.length === 2);
     expect(back.data()).toEqual(["poison", "2"]);
     raw.socket.close();
@@ -259,12 +242,12 @@ test("what is subscribed to while NATS is away brings what is stored after the r
 });
 
 test("the position of a welcome has everything that was delivered before it", async () => {
-  const stays = await connectFanwire(pusher().url, { topic: "fresh" });
+  const stays = await connectFanwire(pusher.url, { topic: "fresh" });
   for (let at = 0; at < 20; at++) {
     const position = await history.append(topic("fresh"), String(at));
     await until("it came", () => stays.publications.length === at + 1);
 
-    const client = await connectFanwire(pusher().url, { topic: "fresh" });
+    const client = await connectFanwire(pusher.url, { topic: "fresh" });
 
     expect(client.welcome.position).toBe(position);
     client.socket.terminate();

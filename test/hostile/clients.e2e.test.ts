@@ -1,43 +1,23 @@
 import { deflateRawSync } from "node:zlib";
 import type { BusMessage } from "@fanwire/bus";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { beforeAll, expect, test } from "vitest";
+import { publishToEveryone } from "../support/bus.ts";
 import { connectPeer } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
+import { metric } from "../support/cluster.ts";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
 import { expectFlatMemory, residentBytes } from "../support/flat-memory.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { type Client, connectClient } from "../support/raw-client.ts";
 import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, type RawSocket } from "../support/raw-socket.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
 const MAX_CONNECTIONS = 200;
 const MAX_PER_SECOND = 500;
 const MIB = 1_048_576;
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-let publisher: TestPublisher;
-let channel: TestChannel;
-let witness: Client;
-/** Of a token that has soon expired: its time runs while other tests do. */
-let brief: { readonly token: string; readonly client: FanwireClient };
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  const env = {
+const { bus, pusher, publisher, channel } = useCluster({
+  pusher: {
     PUSHER_WORKERS: "1",
     PUSHER_TOKEN_SECRET: SECRET,
     PUSHER_TOKEN_LEEWAY_SECONDS: "0",
@@ -47,19 +27,16 @@ beforeAll(async () => {
     PUSHER_MAX_CONNECTIONS: String(MAX_CONNECTIONS),
     PUSHER_MAX_INBOUND_PER_SECOND: String(MAX_PER_SECOND),
     PUSHER_HANDSHAKES_PER_SECOND: "100000",
-  };
-  [pusher, publisher, channel] = await Promise.all([
-    startPusher({ nats: nats.url, env }),
-    startPublisher({ nats: nats.url }),
-    startChannel({ nats: nats.url }),
-  ]);
+  },
+});
+let witness: Client;
+/** Of a token that has soon expired: its time runs while other tests do. */
+let brief: { readonly token: string; readonly client: FanwireClient };
+
+beforeAll(async () => {
   witness = await connectClient(pusher.url);
   const briefToken = await token({ exp: seconds() + 4 });
   brief = { token: briefToken, client: await connectFanwire(pusher.url, { token: briefToken }) };
-});
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [pusher, publisher, channel, nats]) await part[Symbol.asyncDispose]();
 });
 
 /** Whatever somebody did, the others are served by the same process. */
@@ -72,11 +49,8 @@ async function expectUndisturbed(): Promise<void> {
 
 const seconds = () => Math.floor(Date.now() / 1_000);
 
-function token(claims: Record<string, unknown> = {}, { alg = "HS256", secret = SECRET } = {}): Promise<string> {
-  return new SignJWT({ sub: "mallory", aud: "edge", iss: "us", exp: seconds() + 600, publish: [">"], ...claims })
-    .setProtectedHeader({ alg })
-    .sign(Buffer.from(secret));
-}
+const token = (claims: Record<string, unknown> = {}, options = {}) =>
+  signToken({ sub: "mallory", aud: "edge", iss: "us", publish: [">"], ...claims }, options);
 
 const NAMES = [
   ...["*", ">", "a.*", "a.>", ">.a", ".", "..", "a..b", "a b", "a\tb", "a\0b", "\u2028", "ж*", "a".repeat(255)],

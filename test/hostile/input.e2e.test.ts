@@ -1,26 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { beforeAll, expect, test } from "vitest";
+import { publishToEveryone, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
 import { type Client, connectClient } from "../support/raw-client.ts";
 import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, writeAlone } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_BYTES: "1000" } });
 let witness: Client;
 
 beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_BYTES: "1000" } });
   witness = await connectClient(pusher.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
 });
 
 /** Whatever somebody sent, the others are served by the same process. */

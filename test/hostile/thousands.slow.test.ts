@@ -3,23 +3,15 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { publishToEveryone } from "../support/bus.ts";
 import { type ChannelPeer, connectPeer, frame } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
+import { metric } from "../support/cluster.ts";
 import { expectFlatMemory } from "../support/flat-memory.ts";
 import { Damage } from "../support/mutate.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { serialize } from "../support/php-value.ts";
 import { type Client, connectClient } from "../support/raw-client.ts";
 import { clientFrame, connectRaw, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 /** 10,000 of each kind, in turns of so many, and more until memory is flat. */
@@ -29,27 +21,19 @@ const AT_ONCE = 100;
 /** Shown when a test fails, to be set to that then. */
 const SEED = Number(process.env.FANWIRE_DAMAGE_SEED ?? Date.now() % 1_000_000);
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-let publisher: TestPublisher;
-let channel: TestChannel;
+const folder = mkdtempSync(join(tmpdir(), "fanwire-hostile-"));
+const channelSocket = join(folder, "channel.sock");
+const { bus, pusher, publisher, channel } = useCluster({
+  pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" },
+  channel: { CHANNEL_SOCKET: channelSocket },
+});
 let witness: Client;
 let peer: ChannelPeer;
 /** Who connects and says nothing, or half of a request: their time runs while other tests do. */
 const stalled: { readonly what: string; readonly raw: RawSocket; keptMs: number }[] = [];
-const folder = mkdtempSync(join(tmpdir(), "fanwire-hostile-"));
-const channelSocket = join(folder, "channel.sock");
 
 beforeAll(async () => {
   console.log(`FANWIRE_DAMAGE_SEED=${SEED}`);
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  [pusher, publisher, channel] = await Promise.all([
-    startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } }),
-    startPublisher({ nats: nats.url }),
-    startChannel({ nats: nats.url, env: { CHANNEL_SOCKET: channelSocket } }),
-  ]);
   witness = await connectClient(pusher.url);
   peer = await connectPeer(channel);
   for (const url of [pusher.url, publisher.url, pusher.adminUrl, publisher.adminUrl, channel.adminUrl]) {
@@ -63,11 +47,7 @@ beforeAll(async () => {
     }
   }
 });
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [pusher, publisher, channel, nats]) await part[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Whatever was sent, the others are served by the same processes. */
 async function expectUndisturbed(): Promise<void> {

@@ -5,11 +5,11 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import type { TestPublisher, TestPusher } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
 import { type Client, connectClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
@@ -38,18 +38,13 @@ async function localConfig(ports: readonly number[], pusher: TestPusher, publish
 
 describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   let folder: string;
-  let nats: TestNats;
-  let pusher: TestPusher;
-  let publisher: TestPublisher;
+  const { pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
   let haproxy: TestProcess;
   let client: Client;
   let ports: number[];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "fanwire-haproxy-"));
-    nats = await startNats();
-    pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
-    publisher = await startPublisher({ nats: nats.url });
     ports = await freePorts(3);
     await writeFile(join(folder, "haproxy.cfg"), await localConfig(ports, pusher, publisher));
     haproxy = startProcess("haproxy", ["-f", join(folder, "haproxy.cfg")]);
@@ -61,7 +56,7 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   });
   afterAll(async () => {
     client.socket.terminate();
-    for (const part of [haproxy, publisher, pusher, nats]) await part[Symbol.asyncDispose]();
+    await haproxy[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
 

@@ -1,25 +1,14 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPublisher, type TestPublisher } from "../support/cluster.ts";
-import { openHistory, type TestHistory } from "../support/history.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { expect, test } from "vitest";
+import { startPublisher } from "../support/cluster.ts";
+import { callApi, postPublication } from "../support/http-api.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let publisher: TestPublisher;
-let opened: TestHistory;
-
-beforeAll(async () => {
-  nats = await startNats();
-  opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
-  await opened.history.state();
-  publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_HISTORY_MAX_PER_SUBJECT: "20" } });
-});
-
-afterAll(async () => {
-  await publisher[Symbol.asyncDispose]();
-  await opened[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const {
+  nats,
+  history: opened,
+  publisher,
+} = useCluster({ history: { maxPerSubject: 20 }, publisher: { FANWIRE_HISTORY_MAX_PER_SUBJECT: "20" } });
 
 type Stored = {
   position: string;
@@ -33,21 +22,18 @@ type Stored = {
 type History = { publications: Stored[]; position: string; complete: boolean };
 
 async function publish(body: unknown): Promise<Record<string, unknown>> {
-  const response = await fetch(`${publisher.url}/v1/publications`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  return { http: response.status, ...((await response.json()) as object) };
+  const answer = await postPublication<object>(publisher, body);
+  return { http: answer.status, ...answer.body };
 }
 
 const publishTo = (topic: string, data: string, more: object = {}) =>
   publish({ target: { topic }, data, durable: true, ...more });
 
 async function history(topic: string, query = ""): Promise<History> {
-  const response = await fetch(`${publisher.url}/v1/topics/${encodeURIComponent(topic)}/publications${query}`);
-  expect(response.status).toBe(200);
-  return (await response.json()) as History;
+  const path = `/v1/topics/${encodeURIComponent(topic)}/publications${query}`;
+  const { status, body } = await callApi<History>(publisher, "GET", path);
+  expect(status).toBe(200);
+  return body;
 }
 
 const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
@@ -243,12 +229,7 @@ test("a batch of everything is published in its order, also the first after a st
 
   for (const round of ["first", "next"]) {
     heard.length = 0;
-    const response = await fetch(`${fresh.url}/v1/publications`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(batch),
-    });
-    const { results } = (await response.json()) as { results: { status?: string }[] };
+    const { results } = (await postPublication<{ results: { status?: string }[] }>(fresh, batch)).body;
 
     expect(results.map(({ status }) => status)).toEqual(
       batch.map(({ target, durable }) => (durable ? "stored" : "connection" in target ? "delivered" : "published")),

@@ -1,15 +1,15 @@
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, describeWorkers, type TestBus } from "../support/bus.ts";
-import { metric, startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
+import { describeWorkers } from "../support/bus.ts";
+import { metric, startPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startLossyProxy } from "../support/lossy-proxy.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { postPublication } from "../support/http-api.ts";
+import { startLink } from "../support/link.ts";
 import { connectClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
 const DEADLINE_MS = 5_000;
 const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" };
 
@@ -22,33 +22,15 @@ type Receipt = {
 };
 type Answer = { readonly status: string; readonly position?: string; readonly receipt: Receipt };
 
-let nats: TestNats;
-let bus: TestBus;
-let pushers: [TestPusher, TestPusher];
-let publisher: TestPublisher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
-  publisher = await startPublisher({
-    nats: nats.url,
-    env: { PUBLISHER_RECEIPT_TIMEOUT_MS: String(DEADLINE_MS) },
-  });
-});
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [publisher, ...pushers, nats]) await part[Symbol.asyncDispose]();
+const { nats, bus, pushers, publisher } = useCluster({
+  pusher: env,
+  publisher: { PUBLISHER_RECEIPT_TIMEOUT_MS: String(DEADLINE_MS) },
 });
 
-async function post<Body>(body: unknown): Promise<Body> {
-  const response = await fetch(`${publisher.url}/v1/publications`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  expect(response.status).toBe(200);
-  return (await response.json()) as Body;
+async function post<Body>(publication: unknown): Promise<Body> {
+  const { status, body } = await postPublication<Body>(publisher, publication);
+  expect(status).toBe(200);
+  return body;
 }
 
 /** Publishes to a target and gives the receipt. */
@@ -63,9 +45,6 @@ const ofAll = (delivered: number, buffered = 0): Receipt => ({
   missing: 0,
   complete: true,
 });
-const tokenOf = (user: string) =>
-  new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
-const sseUrl = (pusher: TestPusher, query: string) => `${pusher.url.replace("ws:", "http:")}sse?${query}`;
 
 /** On each pusher one connection by each protocol; with the names of their addresses and what ends them. */
 async function connectByEachProtocol(query: Record<string, string>) {
@@ -74,7 +53,7 @@ async function connectByEachProtocol(query: Record<string, string>) {
       const search = new URLSearchParams(query);
       const raw = await connectClient(`${pusher.url}?${search}`);
       const fanwire = await connectFanwire(pusher.url, query);
-      const sse = await readEvents(sseUrl(pusher, `${search}`));
+      const sse = await readEvents(`${pusher.sseUrl}?${search}`);
       return { raw, fanwire, sse };
     }),
   );
@@ -98,7 +77,7 @@ test.each([
   ["live", false],
   ["durable", true],
 ])("who got it is counted on every worker, by every protocol, whatever the target: %s", async (_, durable) => {
-  const readers = await connectByEachProtocol({ topic: "orders.7", token: await tokenOf("anna") });
+  const readers = await connectByEachProtocol({ topic: "orders.7", token: await signToken({ sub: "anna" }) });
   const [address] = readers.addresses;
 
   expect(await receiptOf({ everyone: true }, { durable })).toEqual(ofAll(6));
@@ -186,9 +165,9 @@ async function connectSlow(
   protocol: "raw" | "fanwire.v1" | "sse",
   query: string,
 ): Promise<{ address: string; end(): void }> {
-  const [{ url }] = pushers;
+  const [{ url, sseUrl }] = pushers;
   if (protocol === "sse") {
-    const stream = await readEvents(sseUrl(pushers[0], query));
+    const stream = await readEvents(`${sseUrl}?${query}`);
     const { connection } = JSON.parse(stream.events()[0]?.data ?? "") as { connection: string };
     stream.response.socket.pause();
     return { address: connection, end: () => stream.close() };
@@ -272,8 +251,8 @@ function isRunning(pid: number): boolean {
 }
 
 test("what a worker holds back until the history is repaired is not delivered yet, and nobody says it is", async () => {
-  await using proxy = await startLossyProxy(nats.port);
-  await using behind = await startPusher({ nats: proxy.url, env: { ...env, PUSHER_WORKERS: "1" } });
+  await using link = await startLink(nats.port, { readsNats: true });
+  await using behind = await startPusher({ nats: link.url, env: { ...env, PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(behind.url, { topic: "held" });
   const target = { topic: "held" };
   await until("it is counted", async () => (await receiptOf(target, { durable: true })).delivered === 1);
@@ -283,9 +262,9 @@ test("what a worker holds back until the history is repaired is not delivered ye
   const heard = () => client.data().filter((data) => data === "lost").length;
   const lost = await until("one is held back", async () => {
     attempts++;
-    proxy.drop = (subject) => subject.endsWith(".topic.held");
+    link.drop = (subject) => subject.endsWith(".topic.held");
     const receipt = await receiptOf(target, { durable: true, data: "lost" });
-    proxy.drop = () => false;
+    link.drop = () => false;
     if (receipt.delivered === 0) return receipt;
     await until("what is said to be delivered is heard", () => heard() === attempts);
     return false;

@@ -1,38 +1,16 @@
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { callApi } from "../support/http-api.ts";
 import { connectClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let pushers: [TestPusher, TestPusher];
-let publisher: TestPublisher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_MAX_TOPICS: "2", PUSHER_WORKERS: "1" };
-  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
-  publisher = await startPublisher({ nats: nats.url });
-});
-afterAll(async () => {
-  for (const part of [...pushers, publisher, nats]) await part[Symbol.asyncDispose]();
+const { pushers, publisher } = useCluster({
+  pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_MAX_TOPICS: "2", PUSHER_WORKERS: "1" },
 });
 
-async function call(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(publisher.url + path, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  });
-  const text = await response.text();
-  return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
-}
-
-const tokenOf = (user: string) =>
-  new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
+const call = (method: string, path: string, body?: unknown) => callApi(publisher, method, path, body);
 
 test("a connection follows what the application says, within its limit", async () => {
   const client = await connectClient(pushers[0].url);
@@ -66,10 +44,10 @@ test("a topic with any characters can be named in a path", async () => {
 });
 
 test("a user is found, told, made to follow and closed on all workers", async () => {
-  const token = await tokenOf("анна@example");
+  const token = await signToken({ sub: "анна@example" });
   const path = `/v1/users/${encodeURIComponent("анна@example")}`;
   const clients = await Promise.all([...pushers, ...pushers].map(({ url }) => connectFanwire(url, { token })));
-  const bystander = await connectFanwire(pushers[0].url, { token: await tokenOf("bob") });
+  const bystander = await connectFanwire(pushers[0].url, { token: await signToken({ sub: "bob" }) });
 
   expect((await call("GET", path)).body).toMatchObject({
     user: "анна@example",

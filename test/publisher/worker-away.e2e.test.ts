@@ -1,36 +1,24 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, describeWorkers, type TestBus } from "../support/bus.ts";
+import { expect, test } from "vitest";
+import { askWorker, describeWorkers } from "../support/bus.ts";
 import { readiness, startPublisher, startPusher, type TestPublisher, untilReady } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { callApi } from "../support/http-api.ts";
+import { startLink } from "../support/link.ts";
 import { connectClient } from "../support/raw-client.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-type Answer = { readonly status: number; readonly code: string | undefined; readonly body: Record<string, unknown> };
+type Answer = {
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly body: Record<string, unknown> & { error?: { code: string } };
+};
 type Receipt = { readonly workers: number; readonly missing: number; readonly complete: boolean };
 
-let nats: TestNats;
-let bus: TestBus;
-let publisher: TestPublisher;
+const { nats, bus, publisher } = useCluster({ publisher: { PUBLISHER_REQUEST_TIMEOUT_MS: "500" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  publisher = await startPublisher({ nats: nats.url, env: { PUBLISHER_REQUEST_TIMEOUT_MS: "500" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [publisher, nats]) await part[Symbol.asyncDispose]();
-});
-
-async function call(method: string, path: string, body?: unknown, { url } = publisher): Promise<Answer> {
-  const response = await fetch(url + path, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  });
-  const text = await response.text();
-  const parsed = text === "" ? {} : JSON.parse(text);
-  return { status: response.status, code: parsed.error?.code, body: parsed };
+async function call(method: string, path: string, publication?: unknown, to = publisher): Promise<Answer> {
+  const { status, body = {} } = await callApi<Answer["body"]>(to, method, path, publication);
+  return { status, code: body.error?.code, body };
 }
 
 const publish = (target: unknown, more = {}, to = publisher) =>
@@ -40,8 +28,8 @@ const receiptOf = async (to = publisher) =>
 
 /** A pusher with one worker behind a link that can be cut, and a connection to it. */
 async function startBehindLink() {
-  const link = await startTcpProxy(nats.port);
-  const pusher = await startPusher({ nats: `nats://127.0.0.1:${link.port}`, env: { PUSHER_WORKERS: "1" } });
+  const link = await startLink(nats.port);
+  const pusher = await startPusher({ nats: link.url, env: { PUSHER_WORKERS: "1" } });
   const client = await connectClient(pusher.url);
   const isAway = () => until("it noticed", async () => (await readiness(pusher.adminUrl)).status === 503);
   const end = async () => {
@@ -168,13 +156,13 @@ test("a worker that was killed is known to have ended, by its machine", async ()
 
 test("a publisher that has just started, or was cut off itself, says nothing about workers it cannot know of", async () => {
   await using away = await startBehindLink();
-  await using link = await startTcpProxy(nats.port);
+  await using link = await startLink(nats.port);
   const { address } = away.client;
   away.link.cut();
   await away.isAway();
 
   await using fresh = await startPublisher({
-    nats: `nats://127.0.0.1:${link.port}`,
+    nats: link.url,
     env: { PUBLISHER_REQUEST_TIMEOUT_MS: "100", PUBLISHER_RECEIPT_TIMEOUT_MS: "100" },
   });
   const first = await publish({ connection: address }, {}, fresh);

@@ -1,37 +1,20 @@
 import { type ClientState, connect, type Publication } from "@fanwire/client";
-import { SignJWT } from "jose";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import {
-  askWorker,
-  connectBus,
-  describeWorkers,
-  publishToEveryone,
-  publishToTopic,
-  type TestBus,
-} from "../support/bus.ts";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, topic } from "../support/durable.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { askWorker, describeWorkers, publishToEveryone, publishToTopic } from "../support/bus.ts";
+import { startPusher } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let bus: TestBus;
-let open: TestPusher;
-let guarded: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_WORKERS: "1" };
-  [open, guarded] = await Promise.all([startPusher({ nats: nats.url }), startPusher({ nats: nats.url, env })]);
-});
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [open, guarded, nats]) await part[Symbol.asyncDispose]();
-});
+const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_WORKERS: "1" };
+const {
+  nats,
+  bus,
+  history,
+  pushers: [open, guarded],
+} = useCluster({ pusher: [{}, env] });
 
 const clients: { close(): void }[] = [];
 afterEach(() => {
@@ -53,13 +36,7 @@ function start(url: string, options: Partial<Parameters<typeof connect>[0]> = {}
   return { client, publications, states, untilOpen, data: () => publications.map(({ data }) => data) };
 }
 
-function token(claims: Record<string, unknown>, expiresInSeconds: number): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: "HS256" })
-    .setIssuedAt()
-    .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresInSeconds)
-    .sign(Buffer.from(SECRET));
-}
+const token = (claims: Record<string, unknown>, expiresInSeconds: number) => signToken(claims, { expiresInSeconds });
 
 /** The process of the worker that a client is connected to. */
 async function workerOf(client: { readonly address: string | undefined }): Promise<{ id: string; pid: number }> {
@@ -139,19 +116,18 @@ test("a pusher that restarts is waited for", async () => {
 });
 
 test("when its pusher dies it lands on another and gets what it missed, told that nothing is missing", async () => {
-  await using log = await openPublications([nats.url]);
   const first = await startPusher({ nats: nats.url });
   const { client, data, untilOpen, states } = start(first.url, { topics: ["kept.*"] });
   await untilOpen();
   await client.subscribe("kept.a");
-  await log.append(topic("kept.b"), "1");
+  await history.append(topic("kept.b"), "1");
   await until("it came", () => data().length === 1);
 
   await first.process.stop("SIGKILL");
-  for (const content of ["2", "3"]) await log.append(topic("kept.b"), content);
+  for (const content of ["2", "3"]) await history.append(topic("kept.b"), content);
   await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
   await until("it is back", () => states.filter(({ state }) => state === "open").length === 2);
-  await log.append(topic("kept.b"), "4");
+  await history.append(topic("kept.b"), "4");
 
   await until("all came", () => data().length === 4);
   expect(data()).toEqual(["1", "2", "3", "4"]);
@@ -159,18 +135,17 @@ test("when its pusher dies it lands on another and gets what it missed, told tha
 });
 
 test("overlapping subscriptions receive each publication once each across the death of the pusher", async () => {
-  await using log = await openPublications([nats.url]);
   const first = await startPusher({ nats: nats.url });
   const { client, publications, untilOpen, states } = start(first.url, { topics: ["both.*", "both.a"] });
   await untilOpen();
-  for (const content of ["1", "2"]) await log.append(topic("both.a"), content);
+  for (const content of ["1", "2"]) await history.append(topic("both.a"), content);
   await until("both copies came", () => publications.length === 4);
 
   await first.process.stop("SIGKILL");
-  await log.append(topic("both.a"), "3");
+  await history.append(topic("both.a"), "3");
   await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
   await until("it is back", () => states.filter(({ state }) => state === "open").length === 2);
-  await log.append(topic("both.a"), "4");
+  await history.append(topic("both.a"), "4");
   await until("all came", () => publications.length >= 8);
 
   for (const pattern of ["both.*", undefined]) {
@@ -181,16 +156,15 @@ test("overlapping subscriptions receive each publication once each across the de
 });
 
 test("subscribe with since restarts a topic that is subscribed already", async () => {
-  await using log = await openPublications([nats.url]);
   const { client, data, untilOpen } = start(open.url, { topics: ["again.a", "again.*"] });
   await untilOpen();
   const since = client.position ?? "";
-  for (const content of ["1", "2"]) await log.append(topic("again.a"), content);
+  for (const content of ["1", "2"]) await history.append(topic("again.a"), content);
   await until("both copies came", () => data().length === 4);
 
   expect(await client.subscribe("again.a", { since })).toEqual({ recovered: true });
   await until("it came again", () => data().length === 6);
-  await log.append(topic("again.a"), "3");
+  await history.append(topic("again.a"), "3");
   await until("both copies came", () => data().length === 8);
 
   expect(data().slice(4, 6)).toEqual(["1", "2"]);
@@ -315,7 +289,6 @@ test("what the token does not allow is refused, and the rest goes on", async () 
 });
 
 test("a token of 12 KiB is the first command: it may follow its topics, and resumes them and its user", async () => {
-  await using history = await openPublications([nats.url]);
   const claims = { sub: "anna", topics: ["orders.>"], roles: "r".repeat(12_288) };
   const ask = () => token(claims, 60);
   const first = start(guarded.url, { token: ask, topics: ["orders.7"] });

@@ -1,27 +1,26 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startCluster, type TestCluster } from "../support/cluster.ts";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Client, connectClients } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let cluster: TestCluster;
+const { pushers, publishers } = useCluster();
 let clients: Client[];
 
 beforeAll(async () => {
-  cluster = await startCluster();
-  clients = (await Promise.all(cluster.pushers.map(({ url }) => connectClients(url, 10)))).flat();
+  clients = (await Promise.all(pushers.map(({ url }) => connectClients(url, 10)))).flat();
 });
+
 beforeEach(() => {
   for (const client of clients) client.frames.length = 0;
 });
-afterAll(async () => cluster[Symbol.asyncDispose]());
 
 async function get(path: string, publisher: 0 | 1 = 0): Promise<{ status: number; text: string }> {
-  const response = await fetch(`${cluster.publishers[publisher].url}${path}`);
+  const response = await fetch(`${publishers[publisher].url}${path}`);
   return { status: response.status, text: await response.text() };
 }
 
 function post(body: unknown, publisher: 0 | 1 = 0): Promise<Response> {
-  return fetch(`${cluster.publishers[publisher].url}/v1/publications`, {
+  return fetch(`${publishers[publisher].url}/v1/publications`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: typeof body === "string" ? body : JSON.stringify(body),
@@ -116,7 +115,7 @@ describe("the seed's document, step by step", () => {
   });
 
   test("POST and HEAD publish too, and only the query counts", async () => {
-    const url = `${cluster.publishers[0].url}/?content=query`;
+    const url = `${publishers[0].url}/?content=query`;
     expect(await (await fetch(url, { method: "POST", body: "content=body" })).text()).toBe("ok");
     expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
 
@@ -167,7 +166,7 @@ describe("/v1/publications", () => {
   });
 
   test("a slow connection's publication is buffered, and the answer says so", async () => {
-    const [slow] = await connectClients(cluster.pushers[0].url, 1);
+    const [slow] = await connectClients(pushers[0].url, 1);
     slow?.socket.pause();
     const publish = () => post({ target: { connection: slow?.address }, data: "x".repeat(100_000) });
 
@@ -205,9 +204,9 @@ describe("/v1/publications", () => {
 
 describe("/v1/connections and /v1/cluster", () => {
   test("a connection can be looked up and closed, once", async () => {
-    const [victim] = await connectClients(cluster.pushers[1].url, 1);
+    const [victim] = await connectClients(pushers[1].url, 1);
     const path = `/v1/connections/${victim?.address}`;
-    const url = cluster.publishers[0].url + path;
+    const url = publishers[0].url + path;
 
     const found = JSON.parse((await get(path)).text);
     expect(found).toMatchObject({

@@ -1,25 +1,13 @@
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { expect, test } from "vitest";
+import { publishToEveryone } from "../support/bus.ts";
 import { readiness, startPusher } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectClients } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let bus: TestBus;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
+const { nats, bus } = useCluster();
 
 test("a drain under load closes everyone with 1012 in paced batches, misses nobody meanwhile, and exits with 0", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "3" } });
@@ -89,10 +77,7 @@ test("tokens expire during a drain", async () => {
   });
   // The oldest connections are closed first: they keep the drain going until the token has expired.
   await connectClients(pusher.url, 50);
-  const exp = Math.floor(Date.now() / 1_000) + 3;
-  const token = await new SignJWT({ topics: ["secret"], exp })
-    .setProtectedHeader({ alg: "HS256" })
-    .sign(Buffer.from(SECRET));
+  const token = await signToken({ topics: ["secret"] }, { expiresInSeconds: 3 });
   const client = await connectFanwire(pusher.url, { token, topic: "secret" });
 
   pusher.process.kill("SIGTERM");

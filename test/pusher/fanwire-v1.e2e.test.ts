@@ -1,26 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectRaw, HANDSHAKE } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_PER_SECOND: "50" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_PER_SECOND: "50" } });
 
 test("a client is welcomed with its address, and hears everyone and itself", async () => {
   const client = await connectFanwire(pusher.url);
@@ -212,7 +199,7 @@ test("bytes that are not UTF-8 are not turned into another topic, and odd topics
     const socket = new WebSocket(`${pusher.url}?topic=${topic}`);
     const close = await new Promise((resolve) => socket.on("close", (code, why) => resolve([code, why.toString()])));
     expect(close).toEqual([4400, "the query is not UTF-8"]);
-    expect((await fetch(`${pusher.url.replace("ws:", "http:")}sse?topic=${topic}`)).status).toBe(400);
+    expect((await fetch(`${pusher.sseUrl}?topic=${topic}`)).status).toBe(400);
   }
   const raw = await connectRaw(pusher.url);
   raw.socket.write(Buffer.from(`${HANDSHAKE.with(0, "GET /?topic=\xff HTTP/1.1").join("\r\n")}\r\n\r\n`, "latin1"));

@@ -1,24 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
+import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_FLUSH_MS: "1000" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_FLUSH_MS: "1000" } });
 
 test("publications of one window share a frame, in order", async () => {
   const client = await connectFanwire(pusher.url);

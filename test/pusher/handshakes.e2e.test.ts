@@ -1,35 +1,21 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { metric, startPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectClient } from "../support/raw-client.ts";
 import { connectRaw, HANDSHAKE } from "../support/raw-socket.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let pusher: TestPusher;
+const { nats, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET } });
 let jwt: string;
-
 beforeAll(async () => {
-  nats = await startNats();
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET } });
   jwt = await token("anna");
 });
-afterAll(async () => {
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
 
-const token = (sub: string) =>
-  new SignJWT({ sub, topics: ["a"] })
-    .setProtectedHeader({ alg: "HS256" })
-    .setExpirationTime("1h")
-    .sign(Buffer.from(SECRET));
+const token = (sub: string) => signToken({ sub, topics: ["a"] });
 const httpUrl = (path: string) => new URL(path, pusher.url.replace("ws:", "http:")).href;
 
 /** The answer to these header lines, as far as a needle. */

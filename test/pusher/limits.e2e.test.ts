@@ -1,23 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { publishToEveryone } from "../support/bus.ts";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { type Client, connectClient, connectClients } from "../support/raw-client.ts";
 import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
+const { nats, bus } = useCluster();
 
 function startLimited(env: Record<string, string>): Promise<TestPusher> {
   return startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", ...env } });

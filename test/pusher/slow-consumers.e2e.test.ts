@@ -1,32 +1,19 @@
 import type { BusPublication } from "@fanwire/bus";
 import { parseConnectionAddress, type Target } from "@fanwire/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { connectBus, subjects, type TestBus } from "../support/bus.ts";
+import { subjects } from "../support/bus.ts";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
 import { residentBytes } from "../support/flat-memory.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { type Client, connectClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const COUNT = 3_000;
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const { nats, bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
 
 /** Of everything that comes at once: mostly for everyone, in long runs; between them the exceptions. */
 function targetOf(number: number, address: string): { target: Target; headers: [string, string][] } {
@@ -47,7 +34,7 @@ test("of a burst, each connection of each protocol hears what is for it, once an
     all.set(raw.address, () => raw.frames);
     const fanwire = await connectFanwire(url);
     all.set(fanwire.welcome.connection, () => fanwire.data());
-    const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?topic=t`);
+    const stream = await readEvents(`${pusher.sseUrl}?topic=t`);
     const { connection } = JSON.parse(stream.events()[0]?.data ?? "");
     all.set(connection, () =>
       stream

@@ -1,27 +1,17 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
+import { expect, test } from "vitest";
+import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { metric, readiness, startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, topic } from "../support/durable.ts";
+import { topic } from "../support/durable.ts";
 import { type EventStream, readEvents } from "../support/event-stream.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectRaw } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
+const { nats, bus, history } = useCluster();
 
 const start = (env: Record<string, string> = {}) =>
   startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", ...env } });
-const sse = (pusher: TestPusher, query = "") => `${pusher.url.replace("ws:", "http:")}sse${query}`;
+const sse = (pusher: TestPusher, query = "") => `${pusher.sseUrl}${query}`;
 
 test("a stream begins with a welcome and carries events as an EventSource reads them", async () => {
   await using pusher = await start();
@@ -229,9 +219,8 @@ test("the preflight of a reader with fetch is answered for allowed origins only"
 
 test("a polyfill resumes by ?lastEventId=, the header goes before it", async () => {
   await using pusher = await start();
-  await using publications = await openPublications([nats.url]);
   const positions: string[] = [];
-  for (const content of ["1", "2", "3"]) positions.push(await publications.append(topic("resumed"), content));
+  for (const content of ["1", "2", "3"]) positions.push(await history.append(topic("resumed"), content));
   const [first = "", second = ""] = positions;
   const dataAfter = async (query: string, headers?: Record<string, string>) => {
     const stream = await readEvents(sse(pusher, `?topic=resumed${query}`), headers);

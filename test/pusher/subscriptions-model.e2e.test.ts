@@ -1,11 +1,11 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, describeWorkers, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { beforeAll, expect, test } from "vitest";
+import { askWorker, describeWorkers, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const CLIENTS = 4;
@@ -14,21 +14,11 @@ const PATTERNS = [...TOPICS, "a.*"];
 const PROTOCOLS = ["raw", "fanwire.v1", "sse"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
 let workerId: string;
 
 beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   workerId = (await describeWorkers(bus))[0]?.id ?? "";
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
 });
 
 /** A connection by any protocol, with what it ought to have heard so far. */
@@ -51,7 +41,7 @@ async function open(protocol: ProtocolName): Promise<Reader> {
     const connectionId = Number(client.welcome.connection.split(".")[1]);
     return { ...common, connectionId, heard: () => client.data(), close: () => client.socket.close() };
   }
-  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse`);
+  const stream = await readEvents(`${pusher.sseUrl}`);
   const [welcome] = stream.events();
   const { connection } = JSON.parse(welcome?.data ?? "");
   const heard = () =>

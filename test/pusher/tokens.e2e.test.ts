@@ -1,43 +1,24 @@
 import type { DurableTarget } from "@fanwire/protocol";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications } from "../support/durable.ts";
+import { expect, test } from "vitest";
+import { askWorker, publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_PUBLIC_TOPICS: "public.>" };
-  pusher = await startPusher({ nats: nats.url, env });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
+const { bus, history, pusher } = useCluster({
+  pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_PUBLIC_TOPICS: "public.>" },
 });
 
 type Claims = { sub?: string; topics?: string[]; publish?: string[]; expiresInSeconds?: number };
 
-function token({ expiresInSeconds = 3_600, ...claims }: Claims, secret = SECRET): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: "HS256" })
-    .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresInSeconds)
-    .sign(Buffer.from(secret));
-}
+const token = ({ expiresInSeconds = 3_600, ...claims }: Claims, secret = SECRET) =>
+  signToken(claims, { expiresInSeconds, secret });
 
-const sseUrl = (query: string) => `${pusher.url.replace("ws:", "http:")}sse?${query}`;
+const sseUrl = (query: string) => `${pusher.sseUrl}?${query}`;
 
 test("without a token everyone and the public topics are heard, and nothing else can be followed", async () => {
   const client = await connectFanwire(pusher.url, { topic: "public.news" });
@@ -228,10 +209,9 @@ test("topics that the application gave outlive a refresh of the token, until the
 });
 
 test("a connection without a token gets its user, topics and rights by its first command, and keeps the user", async () => {
-  await using publications = await openPublications([nats.url]);
   const user: DurableTarget = { kind: "user", user: "jana" };
-  const since = await publications.append(user, "read before");
-  await publications.append(user, "missed");
+  const since = await history.append(user, "read before");
+  await history.append(user, "missed");
   const client = await connectFanwire(pusher.url);
   const toUser = (content: string) => bus.publish(subjects.live(user), Buffer.from(content));
 

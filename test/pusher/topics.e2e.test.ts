@@ -1,30 +1,17 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
+import { askWorker, publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_TOPICS: "5" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_MAX_TOPICS: "5" } });
 
 const subjectOf = (topic: string) => subjects.live({ kind: "topic", topic });
-const sseUrl = (query: string) => `${pusher.url.replace("ws:", "http:")}sse?${query}`;
+const sseUrl = (query: string) => `${pusher.sseUrl}?${query}`;
 
 test("by every protocol a topic reaches its followers, once for each subscription that matches, and nobody else", async () => {
   const raw = await connectClient(`${pusher.url}?topic=news.sport`);

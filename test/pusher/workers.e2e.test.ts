@@ -1,22 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, describeWorkers, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { expect, test } from "vitest";
+import { connectBus, describeWorkers, publishToEveryone } from "../support/bus.ts";
 import { metric, readiness, startPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { startNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
 import { connectClients } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
+const { nats, bus } = useCluster();
 
 test("workers share one port, and the kernel spreads the connections", async () => {
   await using pusher = await startPusher({ nats: nats.url });

@@ -26,7 +26,11 @@ export type TestProcess = AsyncDisposable & {
 };
 
 /** Starts a process whose environment is `env` and what every process needs, nothing of the test's own settings. */
-export function startProcess(command: string, args: readonly string[], env: Record<string, string> = {}): TestProcess {
+export function startProcess(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): TestProcess {
   const child: ChildProcess = spawn(command, args, {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
@@ -72,7 +76,10 @@ export function startProcess(command: string, args: readonly string[], env: Reco
 const FROM_SOURCE = ["--conditions=@fanwire/source", "--import", "tsx"];
 
 /** Starts one of our services: from source, or as it was built, which starts three times faster, with FANWIRE_TEST_BUILT=1. */
-export function startService(app: "pusher" | "publisher" | "channel", env: Record<string, string>): TestProcess {
+export function startService(
+  app: "pusher" | "publisher" | "channel",
+  env: Readonly<Record<string, string>>,
+): TestProcess {
   const isBuilt = process.env.FANWIRE_TEST_BUILT === "1";
   const args = isBuilt ? [`apps/${app}/dist/main.js`] : [...FROM_SOURCE, `apps/${app}/src/main.ts`];
   return startProcess(process.execPath, args, env);
