@@ -102,7 +102,7 @@ describe.skipIf(missingBrowser !== undefined)(
     const untilOpen = (page: Page) =>
       until("the client is open", async () => (await lastStateOf(page))?.state === "open");
 
-    test("the client resumes after its connection was cut: nothing is missed, nothing comes twice", async () => {
+    test("the client reconnects and resumes without a gap or a duplicate", async () => {
       await using link = await startLink(portOf(pusher));
       const page = await browser.newPage();
       await page.goto(`${publisher.url}/try`);
@@ -111,17 +111,17 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.evaluate(`client.subscribe("news")`);
       await append("news", "1");
       await append("orders.7", "2");
-      await until("both came", async () => (await heardBy(page)).length === 2);
+      await until("both publications arrive", async () => (await heardBy(page)).length === 2);
 
       link.cut();
-      await until("it noticed", async () => (await lastStateOf(page))?.state !== "open");
+      await until("the client detects the loss", async () => (await lastStateOf(page))?.state !== "open");
       await append("news", "3");
       await append("orders.8", "4");
       link.heal();
       await untilOpen(page);
       await append("news", "5");
 
-      await until("all came", async () => (await heardBy(page)).length >= 5);
+      await until("all publications arrive", async () => (await heardBy(page)).length >= 5);
       expect(await heardBy(page)).toEqual([
         ["1", false],
         ["2", false],
@@ -151,21 +151,21 @@ describe.skipIf(missingBrowser !== undefined)(
       await untilOpen(page);
       const address = await page.evaluate<string>("client.address");
 
-      await until("a life has passed", () => asked >= 3);
+      await until("a lifetime of a token has passed", () => asked >= 3);
       await append("own.a", "still here");
-      await until("it came", async () => (await heardBy(page)).length === 1);
+      await until("the publication arrives", async () => (await heardBy(page)).length === 1);
       expect(await page.evaluate("client.address")).toBe(address);
       expect((await statesOf(page)).map(({ state }) => state)).toEqual(["connecting", "open"]);
 
       const [worker = "", connectionId] = address.split(".");
       await askWorker(publications.bus, worker, { command: "close-connection", connectionId: Number(connectionId) });
-      await until("it is closed", async () => (await lastStateOf(page))?.state === "closed");
+      await until("the connection is closed", async () => (await lastStateOf(page))?.state === "closed");
       expect(await lastStateOf(page)).toMatchObject({ code: 4403, reason: "closed by the application" });
       expect(await connectionsOf(worker)).toBe(0);
       await page.close();
     });
 
-    test("a page of another origin follows with EventSource alone, which resumes by itself", async () => {
+    test("EventSource subscribes from another origin and resumes by itself", async () => {
       await using link = await startLink(portOf(pusher));
       await using application = await startOrigin();
       const page = await browser.newPage();
@@ -175,16 +175,16 @@ describe.skipIf(missingBrowser !== undefined)(
       await call(page, START_EVENT_SOURCE, { url: `http://127.0.0.1:${link.port}/sse?topic=sse` });
       await until("the welcome", async () => (await welcomesOf()).length === 1);
       await append("sse", "1", "2\nand more");
-      await until("both came", async () => (await eventsOf()).length === 2);
+      await until("both publications arrive", async () => (await eventsOf()).length === 2);
 
       link.cut();
-      await until("it noticed", async () => (await page.evaluate("source.readyState")) === 0);
+      await until("the client detects the loss", async () => (await page.evaluate("source.readyState")) === 0);
       await append("sse", "3", "4");
       link.heal();
       await until("the next welcome", async () => (await welcomesOf()).length === 2);
       await append("sse", "5");
 
-      await until("all came", async () => (await eventsOf()).length >= 5);
+      await until("all publications arrive", async () => (await eventsOf()).length >= 5);
       const events = await eventsOf();
       expect(events.map(({ data }) => data)).toEqual(["1", "2\nand more", "3", "4", "5"]);
       expect(new Set(events.map(({ lastEventId }) => lastEventId)).size).toBe(5);
@@ -192,7 +192,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("a page of another origin shows its token in headers, over fetch and as a subprotocol", async () => {
+    test("a page of another origin sends its token in a header or as a subprotocol", async () => {
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
@@ -215,18 +215,18 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("events that the application names error and open reach neither onerror nor onopen", async () => {
+    test("events named error and open do not call onerror or onopen", async () => {
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
       await call(page, START_HANDLERS, { url: `${pusher.sseUrl}?topic=named` });
-      await until("it is open", () => page.evaluate<boolean>("called.open === 1"));
+      await until("the stream is open", () => page.evaluate<boolean>("called.open === 1"));
 
       for (const event of ["error", "open"]) {
         await publishToTopic(publications.bus, "named", `an ${event}`, [["Event", event]]);
       }
 
-      await until("both came", () => page.evaluate<boolean>("called.escaped.length === 2"));
+      await until("both publications arrive", () => page.evaluate<boolean>("called.escaped.length === 2"));
       expect(await page.evaluate("called")).toEqual({ open: 1, error: 0, escaped: ["an error", "an open"] });
       await page.close();
     });
@@ -235,7 +235,7 @@ describe.skipIf(missingBrowser !== undefined)(
       ["a TCP balancer", undefined, (ports: () => readonly number[]) => startBalancer(ports)],
       ["HAProxy", missingHaproxy, (ports: () => readonly number[]) => startHaproxy(ports())],
     ] as const)(
-      "a rolling restart of two pushers behind %s: every EventSource comes back and misses nothing durable",
+      "each EventSource resumes without a gap after a rolling restart of two pushers behind %s",
       async ([, missing, balance], { skip, onTestFinished }) => {
         if (missing !== undefined) skip(missing);
         const env = { PUSHER_WORKERS: "1", PUSHER_DRAIN_SECONDS: "2" };
@@ -249,7 +249,7 @@ describe.skipIf(missingBrowser !== undefined)(
         await page.goto(application.url);
         await call(page, START_EVENT_SOURCES, { port: balancer.port, count: READERS });
         const openNow = () => page.evaluate<number>("sources.filter(({ readyState }) => readyState === 1).length");
-        const untilAllOpen = () => until("all are open", async () => (await openNow()) === READERS, 30_000);
+        const untilAllOpen = () => until("all streams are open", async () => (await openNow()) === READERS, 30_000);
         await untilAllOpen();
         const published: string[] = [];
         const haveLast = () =>
@@ -271,7 +271,7 @@ describe.skipIf(missingBrowser !== undefined)(
         isPublishing = false;
         await publishing;
 
-        await until("all have the last", async () => (await haveLast()) === READERS, 20_000);
+        await until("all readers have the last publication", async () => (await haveLast()) === READERS, 20_000);
         const received = await page.evaluate<string[][]>("sources.map(({ received }) => received)");
         for (const each of received) expect(each).toEqual(published);
         await page.close();

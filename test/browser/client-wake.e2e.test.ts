@@ -25,7 +25,7 @@ describe.skipIf(missingBrowser !== undefined)(
     const { pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
     const browser = useBrowser();
 
-    test("a waiting client connects as soon as the network is back", async () => {
+    test("a waiting client reconnects as soon as the browser is online", async () => {
       await using link = await startLink(Number(new URL(pusher.url).port));
       const page = await browser.newPage();
       await page.goto(`${publisher.url}/try`);
@@ -35,7 +35,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.context().setOffline(true);
       link.cut();
       const wait = async () => (await statesOf(page)).find(({ retryInMs = 0 }) => retryInMs >= 8_000);
-      await until("it waits for long", wait, 40_000);
+      await until("the client waits for a long time", wait, 40_000);
       link.heal();
       const since = performance.now();
       await page.context().setOffline(false);

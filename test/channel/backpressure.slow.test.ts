@@ -109,7 +109,7 @@ test("publishers to other events and on other servers do not wait for a stuck su
 
   // This server cannot slow down publishers of another server.
   for (let count = 0; count < 100; count++) remote.publish(["stuck"], "x".repeat(30_000));
-  await until("the stuck one is closed", () => closed(channel, "unsent-bytes").then((count) => count === 1));
+  await until("the stuck peer is closed", () => closed(channel, "unsent-bytes").then((count) => count === 1));
   await until("its publisher goes on", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 0;
   });
@@ -153,7 +153,7 @@ test("senders that stop in the middle of a large frame do not block others", asy
 
   sender.publish(["large"], "x".repeat(6 * MIB));
 
-  await until("it is received", () => subscriber.payloads.length === 1, 60_000);
+  await until("the publication is received", () => subscriber.payloads.length === 1, 60_000);
   expect(await closed(channel, "frame-time")).toBeGreaterThan(0);
   for (const { socket } of idle) socket.destroy();
 });
@@ -171,11 +171,11 @@ test("events shared by many slow peers count once, and unsent bytes of all peers
   for (const { socket } of peers) socket.pause();
 
   for (let count = 0; count < 8; count++) publisher.publish(["shared"], "x".repeat(900_000));
-  await until("it waits for all", async () => {
+  await until("the event waits for all peers", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_unsent_bytes")) > 100 * MIB;
   });
   // While an event is handed over it counts once for each peer.
-  await until("it counts once", async () => {
+  await until("the event counts once", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_buffered_bytes")) < 40 * MIB;
   });
   expect(await metric(channel.adminUrl, "fanwire_channel_peers")).toBe(peers.length);
@@ -199,7 +199,7 @@ test("one reserve on many queues of large items closes no reading consumer and d
   using consumer = await connectPeer(channel);
   const queues = Array.from({ length: 40 }, (_, at) => `large queue ${at}`);
   for (const name of queues) producer.enqueue([name], "x".repeat(900_000));
-  await until("all are stored", async () => {
+  await until("all items are stored", async () => {
     return (
       (await metric(channel.adminUrl, "fanwire_channel_queue_items_total", { outcome: "stored" })) === queues.length
     );

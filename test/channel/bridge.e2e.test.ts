@@ -105,7 +105,7 @@ test("a peer that subscribes to several broadcast names receives a publication o
   await post({ target: { everyone: true }, data: "once" });
   await heard();
 
-  await until("all came", () => peer.payloads.length >= 2);
+  await until("all publications arrive", () => peer.payloads.length >= 2);
   expect(peer.payloads.filter((payload) => payload.includes('"once"'))).toEqual([
     reply("event", "вещание", { content: "once" }),
   ]);
@@ -118,7 +118,7 @@ test("our publisher's publication to a connection of a PHP pusher reaches that p
   const nobody = await post({ target: { connection: "5.1" }, data: "hello" });
   expect(nobody).toMatchObject([404, { error: { code: "connection_not_found" } }]);
 
-  await until("both came", () => phpPushers.every(({ payloads }) => payloads.length === 1));
+  await until("both publications arrive", () => phpPushers.every(({ payloads }) => payloads.length === 1));
   expect(await heard()).toEqual({
     browser: [],
     php: [
@@ -137,7 +137,7 @@ test("a channel server subscribes to the cluster only while one of its peers nee
   peer.subscribe("broadcast");
   await peer.settle();
   await post({ target: { everyone: true }, data: "heard" });
-  await until("it came", () => peer.payloads.length === 1);
+  await until("the publication arrives", () => peer.payloads.length === 1);
   peer.unsubscribe("broadcast");
   await peer.settle();
   await post({ target: { everyone: true }, data: "unheard" });

@@ -166,7 +166,7 @@ describe("round-robin events", () => {
 
     for (let count = 0; count < 6; count++) publisher.publishLoop(["turns"], count);
 
-    await until("all came", () => peers.every((peer) => dataOf(peer) === 2));
+    await until("all publications arrive", () => peers.every((peer) => dataOf(peer) === 2));
     const [a, b, c] = peers.map(({ payloads }) => payloads);
     expect(b).toEqual([reply("event", "turns", 0), reply("event", "turns", 3)]);
     expect(c).toEqual([reply("event", "turns", 1), reply("event", "turns", 4)]);
@@ -187,7 +187,7 @@ describe("round-robin events", () => {
 
     for (let count = 0; count < total; count++) publisher.publishLoop(["fair"], count);
 
-    await until("all came", () => peers.reduce((sum, peer) => sum + dataOf(peer), 0) === total);
+    await until("all publications arrive", () => peers.reduce((sum, peer) => sum + dataOf(peer), 0) === total);
     // A binomial share of 1,000 has a deviation of 27: five of them.
     for (const peer of peers) expect(Math.abs(dataOf(peer) - total / 4)).toBeLessThan(140);
     expect(new Set(peers.flatMap(({ payloads }) => payloads)).size).toBe(total);

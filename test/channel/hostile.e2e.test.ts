@@ -51,7 +51,7 @@ test.each([
 
   peer.socket.write(bytes);
 
-  await until("it is closed", () => peer.isClosed());
+  await until("the connection is closed", () => peer.isClosed());
   expect(peer.payloads).toEqual([]);
   expect(await closed(channel, reason)).toBe(before + 1);
   await until("the log has the reason", () =>
@@ -100,7 +100,7 @@ test("thousands of malformed packets do not grow memory", async () => {
       const peers = await connectPeers(channel, 100);
       for (const [at, peer] of peers.entries()) peer.socket.write(packets[at % packets.length] ?? "");
       for (const [at, peer] of peers.entries()) if (at % packets.length === 3) peer.socket.destroy();
-      await until("all are closed", () => peers.every((peer) => peer.isClosed()));
+      await until("all connections are closed", () => peers.every((peer) => peer.isClosed()));
     }
   };
   await attack(1_000);
@@ -125,7 +125,7 @@ test("frames may arrive byte by byte; a peer that never completes its frame is c
 
   using endless = await connectPeer(strict);
   endless.socket.write(Buffer.concat([length(10_485_760), Buffer.alloc(1_000)]));
-  await until("it is closed", () => endless.isClosed());
+  await until("the connection is closed", () => endless.isClosed());
   expect(await closed(strict, "frame-time")).toBe(1);
   expect(slow.isClosed()).toBe(false);
 });
@@ -181,7 +181,7 @@ test("limits: peers, channels and queues of one peer, frames, networks", async (
   watcher?.watch("c");
   sender?.publish(["x"], "y".repeat(1_900));
   sender?.publish(["x"], "y".repeat(2_000));
-  await until("all are closed", () => peers.every((peer) => peer.isClosed()));
+  await until("all connections are closed", () => peers.every((peer) => peer.isClosed()));
   for (const reason of ["subscription-limit", "watch-limit", "frame-too-long"]) {
     expect(await closed(strict, reason), reason).toBe(1);
   }
@@ -292,7 +292,7 @@ test("a foreign peer that resets its connection before the server accepts it is 
   closedTo.process.kill("SIGCONT");
 
   const refused = () => metric(closedTo.adminUrl, "fanwire_channel_peers_refused_total", { reason: "network" });
-  await until("all are refused", async () => (await refused()) === 100);
+  await until("all peers are refused", async () => (await refused()) === 100);
   expect(await metric(closedTo.adminUrl, "fanwire_channel_peers_accepted_total")).toBe(0);
   await listener.settle();
   expect(listener.payloads).toEqual([]);

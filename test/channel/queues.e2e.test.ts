@@ -76,7 +76,7 @@ test("items are not lost when a server with consumers is killed", async () => {
   using victim = await connectPeer(server(1));
   using survivor = await connectPeer(server(0));
   consumeAll(victim, "killed");
-  await until("it receives items", () => {
+  await until("the victim receives items", () => {
     producer.enqueue(["killed"], -1);
     return victim.payloads.length > 0;
   });
@@ -115,7 +115,7 @@ test("one reserve receives one item of each watched queue, in order of reserving
   expect([...first.payloads].sort()).toEqual([item("p", 1), item("q", 1)]);
   expect([...second.payloads].sort()).toEqual([item("p", 2), item("q", 2)]);
   first.reserve();
-  await until("one more of each", () => first.payloads.length === 5);
+  await until("one more of each queue", () => first.payloads.length === 5);
   expect(first.payloads.slice(2).sort()).toEqual([item("later", 1), item("p", 3), item("q", 3)].sort());
 });
 
@@ -131,13 +131,13 @@ test("an item that is not written before its consumer dies is redelivered to ano
   blocked.reserve();
   for (let count = 0; count < 8; count++) producer.publish(["flood"], "x".repeat(900_000));
   await until(
-    "it is blocked",
+    "the peer is blocked",
     async () => (await metric(server(0).adminUrl, "fanwire_channel_unsent_bytes")) > 1_000_000,
   );
   const deliveries = await metric(server(0).adminUrl, "fanwire_channel_deliveries_total");
   producer.enqueue(["blocked"], 1);
   await until(
-    "it is given to the blocked one",
+    "the blocked peer has the item",
     async () => (await metric(server(0).adminUrl, "fanwire_channel_deliveries_total")) > deliveries,
   );
   producer.enqueue(["blocked"], 2);
@@ -145,7 +145,7 @@ test("an item that is not written before its consumer dies is redelivered to ano
 
   blocked.socket.resetAndDestroy();
   const returned = () => metric(server(0).adminUrl, "fanwire_channel_queue_items_total", { outcome: "returned" });
-  await until("it is returned", async () => (await returned()) === 1);
+  await until("the item is returned", async () => (await returned()) === 1);
   consumeAll(other, "blocked");
 
   await until("both items", () => other.payloads.length === 2);
@@ -164,7 +164,7 @@ test("a consumer that disconnects or unwatches after a reserve loses no item", a
     await peer.settle();
   }
   leaver.socket.end();
-  await until("it is disconnected", () => leaver.isClosed());
+  await until("the consumer is disconnected", () => leaver.isClosed());
   unwatcher.unwatch("left");
   await unwatcher.settle();
 
@@ -185,7 +185,7 @@ test("while NATS is unavailable items are buffered, and are stored in order afte
   peer.reserve();
   await peer.settle();
   await own.stop();
-  await until("the loss is noticed", async () => (await fetch(`${channel.adminUrl}/readyz`)).status === 503);
+  await until("the loss is detected", async () => (await fetch(`${channel.adminUrl}/readyz`)).status === 503);
 
   for (let count = 0; count < 50; count++) peer.enqueue(["patient"], count);
   await until("the items wait", async () => (await metric(channel.adminUrl, "fanwire_channel_unstored_items")) === 50);

@@ -150,7 +150,7 @@ async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, conte
   context.concern(id);
   process.kill(pid, "SIGSTOP");
   await context.untilRed(pusher);
-  await until("it was killed", () => !isAlive(pid), 60_000);
+  await until("the process was killed", () => !isAlive(pid), 60_000);
 }
 
 /** All tokens expire: pushers close every connection and accept none until the clocks are right again. */

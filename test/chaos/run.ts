@@ -119,7 +119,9 @@ class Run {
 
     const healedAt = performance.now();
     const { parts } = this.#cluster;
-    await this.#inTime("ready", () => until("ready", () => parts.every(({ isReady }) => isReady), BACK_WITHIN_MS));
+    await this.#inTime("ready", () =>
+      until("the part is ready", () => parts.every(({ isReady }) => isReady), BACK_WITHIN_MS),
+    );
     const readyAfterMs = performance.now() - healedAt;
     if (readyAfterMs > GREEN_WITHIN_MS) this.#report.late.push(`${fault.name}: readiness was green late`);
     await this.#untilWhole();
@@ -171,7 +173,9 @@ class Run {
   }
 
   async #untilRed(part: Part, startedAt: number, redAfterMs: Record<string, number>): Promise<void> {
-    await this.#inTime(`${part.name} red`, () => until("red", () => !part.isReady, 2 * RED_WITHIN_MS));
+    await this.#inTime(`${part.name} red`, () =>
+      until("the part is not ready", () => !part.isReady, 2 * RED_WITHIN_MS),
+    );
     redAfterMs[part.name] = performance.now() - startedAt;
     if (performance.now() - startedAt > RED_WITHIN_MS)
       this.#report.late.push(`${this.#fault}: ${part.name} was red late`);
@@ -204,7 +208,7 @@ class Run {
 
   #untilConnected(): Promise<unknown> {
     return until(
-      "all are connected",
+      "all clients are connected",
       () => this.#clients.every((client) => client.address() !== undefined),
       BACK_WITHIN_MS,
     );

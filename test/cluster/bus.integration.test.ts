@@ -23,7 +23,7 @@ function connect(nats: Pick<TestNats, "url">, config: Partial<BusConfig> = {}): 
   });
 }
 
-test("a confirmed publication has reached the server, in order, headers included", async () => {
+test("publications that are confirmed arrive in order, with their headers", async () => {
   await using nats = await startNats();
   const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
   const got: [string, string | undefined][] = [];
@@ -35,12 +35,12 @@ test("a confirmed publication has reached the server, in order, headers included
   );
 
   expect(outcomes.every(({ ok }) => ok)).toBe(true);
-  await until("all arrived", () => got.length === 500);
+  await until("all messages arrive", () => got.length === 500);
   expect(got).toEqual(Array.from({ length: 500 }, (_, at) => [String(at), `e${at}`]));
   await Promise.all([publisher.stop(), reader.stop(), reader.stop()]);
 });
 
-test("requests do not overtake what was published before them in the same turn", async () => {
+test("a request does not overtake publications of the same tick", async () => {
   await using nats = await startNats();
   const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
   const got: string[] = [];
@@ -60,12 +60,12 @@ test("requests do not overtake what was published before them in the same turn",
   ]);
 
   expect(outcomes.every((outcome) => outcome && (!("ok" in outcome) || outcome.ok))).toBe(true);
-  await until("all arrived", () => got.length === 6);
+  await until("all messages arrive", () => got.length === 6);
   expect(got).toEqual(["1", "2", "3", "4", "5", "6"]);
   await Promise.all([publisher.stop(), reader.stop()]);
 });
 
-test("what is sent without waiting arrives in order with what is published, and a confirmation covers it", async () => {
+test("send() and publish() keep their order, and confirm() covers both", async () => {
   await using nats = await startNats();
   const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
   const got: string[] = [];
@@ -77,19 +77,19 @@ test("what is sent without waiting arrives in order with what is published, and 
   expect(publisher.send("a", text("4"), [["Via", "x"]])).toBe("sent");
   expect(await publisher.confirm()).toBe(true);
   await published;
-  await until("all arrived", () => got.length === 4);
+  await until("all messages arrive", () => got.length === 4);
   expect(got).toEqual(["1", "2", "3", "4"]);
   expect(publisher.send("a", new Uint8Array(publisher.maxPayloadBytes() + 1))).toBe("too-large");
 
   await nats.stop();
-  await until("the loss is noticed", () => !publisher.health().alive);
+  await until("the loss is detected", () => !publisher.health().alive);
   expect(publisher.send("a", text("lost"))).toBe("unavailable");
   expect(await publisher.confirm()).toBe(false);
   await Promise.all([publisher.stop(), reader.stop()]);
   expect(publisher.send("a", text("too late"))).toBe("unavailable");
 });
 
-test("publications with and without headers, and subscriptions between them, keep their order", async () => {
+test("publications and subscriptions of one tick keep their order", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const got: [string, string | undefined][] = [];
@@ -109,13 +109,13 @@ test("publications with and without headers, and subscriptions between them, kee
   outcomes.push(bus.publish("a", text("4")));
 
   expect(await Promise.all(outcomes)).toEqual(Array.from({ length: 6 }, () => ({ ok: true })));
-  await until("the last arrived", () => got.at(-1)?.[0] === "4");
+  await until("the last message arrives", () => got.at(-1)?.[0] === "4");
   // What was heard by a subscription that is no more is not handed on.
   expect(got).toEqual([["4", undefined]]);
   await bus.stop();
 });
 
-test("newcomers, each in a turn of its own, share confirmations, and each hears what is published after its own", async () => {
+test("subscriptions of many ticks share confirmations, and each receives what is published after its own", async () => {
   await using nats = await startNats();
   const [bus, publisher] = await Promise.all([connect(nats), connect(nats)]);
   const pings = vi.spyOn(bus.connection, "flush");
@@ -136,13 +136,13 @@ test("newcomers, each in a turn of its own, share confirmations, and each hears 
   }
 
   await Promise.all(confirmed);
-  await until("all heard theirs", () => heard.size === newcomers);
+  await until("all subscriptions receive their message", () => heard.size === newcomers);
   // From ping to ping there are two turns at least.
   expect(pings.mock.calls.length).toBeLessThanOrEqual(newcomers / 2 + 2);
   await Promise.all([bus.stop(), publisher.stop()]);
 });
 
-test("of the subscriptions of a group one gets a message, each with the same chance", async () => {
+test("a queue group delivers each message to one subscription, each with the same probability", async () => {
   await using nats = await startNats();
   const [one, other] = await Promise.all([connect(nats), connect(nats)]);
   const counts = [0, 0, 0];
@@ -156,12 +156,12 @@ test("of the subscriptions of a group one gets a message, each with the same cha
 
   for (let count = 0; count < 3_000; count++) other.send("g", text("x"));
 
-  await until("all arrived", () => counts.reduce((sum, count) => sum + count, 0) === 3_000);
+  await until("all messages arrive", () => counts.reduce((sum, count) => sum + count, 0) === 3_000);
   for (const count of counts) expect(Math.abs(count - 1_000)).toBeLessThan(150);
   await Promise.all([one.stop(), other.stop()]);
 });
 
-test("a request tells apart an answer, silence and nobody there", async () => {
+test("request() distinguishes a reply, a timeout and no responders", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   bus.subscribe("answers", (message) => message.respond("yes"));
@@ -174,7 +174,7 @@ test("a request tells apart an answer, silence and nobody there", async () => {
   await bus.stop();
 });
 
-test("a reply with headers that nats.js cannot decode is a reply, and the connection goes on", async () => {
+test("a reply with malformed headers is a reply, and the connection stays usable", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const responder = await connect(nats);
@@ -199,7 +199,7 @@ test("a reply with headers that nats.js cannot decode is a reply, and the connec
   await Promise.all([bus.stop(), responder.stop()]);
 });
 
-test("who gathers hears each reply until it has enough, and that nobody is there", async () => {
+test("gather() receives each reply until it is unsubscribed, and an empty one without responders", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   for (const answer of ["a", "b"]) bus.subscribe("all", (message) => message.respond(answer));
@@ -208,17 +208,17 @@ test("who gathers hears each reply until it has enough, and that nobody is there
     bus.gather(subject, text("?"), ({ data }) => heard.push(Buffer.from(data).toString()));
 
   const asking = gather("all");
-  await until("both answered", () => heard.length === 2);
+  await until("both responders answer", () => heard.length === 2);
   asking?.unsubscribe();
   gather("none");
-  await until("NATS said that nobody is there", () => heard.length === 3);
+  await until("NATS reports no responders", () => heard.length === 3);
 
   expect(heard.toSorted()).toEqual(["", "a", "b"]);
   expect(bus.gather("all", Buffer.alloc(bus.maxPayloadBytes() + 1), () => {})).toBeUndefined();
   await bus.stop();
 });
 
-test("replies of many are gathered, also of none", async () => {
+test("requestMany() returns all replies, or none without responders", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   for (const answer of ["a", "b", "c"]) bus.subscribe("all", (message) => message.respond(answer));
@@ -234,7 +234,7 @@ test("replies of many are gathered, also of none", async () => {
   await bus.stop();
 });
 
-test("content beyond max_payload is refused here, not by a closed connection", async () => {
+test("the bus refuses content over max_payload, and NATS does not close the connection", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const limit = bus.maxPayloadBytes();
@@ -258,43 +258,43 @@ test("content beyond max_payload is refused here, not by a closed connection", a
   await bus.stop();
 });
 
-test("while NATS is away nothing is buffered, and after it is back everything works", async () => {
+test("the bus buffers nothing while NATS is unavailable, and works after the reconnect", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const got: string[] = [];
   bus.subscribe("a", (message) => got.push(Buffer.from(message.data).toString()));
 
   await nats.stop();
-  await until("the loss is noticed", () => !bus.health().alive);
+  await until("the loss is detected", () => !bus.health().alive);
   expect(await bus.publish("a", text("lost"))).toEqual({ ok: false, reason: "unavailable" });
   expect(await bus.request("a", text("lost"), { timeoutMs: 50 })).toEqual({ ok: false, reason: "unavailable" });
 
   await nats.restart();
-  await until("it works again", () => bus.health().alive);
+  await until("publishing works again", () => bus.health().alive);
   expect(await bus.publish("a", text("kept"))).toEqual({ ok: true });
-  await until("it arrived", () => got.length > 0);
+  await until("the message arrives", () => got.length > 0);
   expect(got).toEqual(["kept"]);
   expect(bus.traffic().disconnects).toBe(1);
   await bus.stop();
 });
 
-test("a server that hangs is noticed though its socket is open, and a publication meanwhile is not called sent", async () => {
+test("the bus detects a NATS server that hangs, and reports publications as unconfirmed", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
-  await until("the first probe came back", () => bus.health().alive);
+  await until("the first probe is answered", () => bus.health().alive);
 
   nats.signal("SIGSTOP");
   expect(await bus.publish("a", text("?"))).toEqual({ ok: false, reason: "unconfirmed" });
-  await until("it is noticed", () => !bus.health().alive);
+  await until("the loss is detected", () => !bus.health().alive);
   expect(bus.health()).toEqual({ alive: false, reason: "nothing comes back from NATS" });
   expect(await bus.publish("a", text("?"))).toEqual({ ok: false, reason: "unavailable" });
 
   nats.signal("SIGCONT");
-  await until("it recovers", () => bus.health().alive);
+  await until("the loss is over", () => bus.health().alive);
   await bus.stop();
 });
 
-test("an error in a subscriber ends nothing", async () => {
+test("an error in a receiver function does not end its subscription", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const got: string[] = [];
@@ -305,12 +305,12 @@ test("an error in a subscriber ends nothing", async () => {
 
   for (const content of ["1", "2"]) expect(await bus.publish("a", text(content))).toEqual({ ok: true });
 
-  await until("both arrived", () => got.length === 2);
+  await until("both messages arrive", () => got.length === 2);
   expect(bus.health().alive).toBe(true);
   await bus.stop();
 });
 
-test("credentials are used, and wrong ones are tried again for ever", async () => {
+test("the bus uses credentials, and retries when NATS refuses them", async () => {
   await using nats = await startNats(["--user", "app", "--pass", "s3cret"]);
   const bus = await connect(nats, { credentials: { kind: "user", user: "app", password: "s3cret" } });
   expect(await bus.publish("a", text("x"))).toEqual({ ok: true });
@@ -325,7 +325,7 @@ test("credentials are used, and wrong ones are tried again for ever", async () =
   await expect(waiting).rejects.toThrow(/abort|timeout/i);
 });
 
-test("a bus that waits for NATS connects when it comes", async () => {
+test("a bus connects when NATS starts later", async () => {
   await using nats = await startNats();
   await nats.stop();
 
@@ -333,11 +333,11 @@ test("a bus that waits for NATS connects when it comes", async () => {
   await nats.restart();
 
   const bus = await connecting;
-  await until("it is alive", () => bus.health().alive);
+  await until("the bus is connected", () => bus.health().alive);
   await bus.stop();
 });
 
-test("what NATS forbids to publish is not called sent", async () => {
+test("a publication that NATS permissions forbid is reported as forbidden", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
   const conf = join(folder, "nats.conf");
   await writeFile(
@@ -359,7 +359,7 @@ test("what NATS forbids to publish is not called sent", async () => {
   await rm(folder, { recursive: true });
 });
 
-test("objects may hear subjects as functions do, each its own, until it is unsubscribed", async () => {
+test("subscribe() accepts a receiver object as well as a function", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const heard: string[] = [];
@@ -371,19 +371,19 @@ test("objects may hear subjects as functions do, each its own, until it is unsub
   });
   const [exact] = ["a.b", "a.*", "c"].map((subject) => bus.subscribe(subject, receiverOf(subject)));
   await bus.publish("a.b", text("1"));
-  await until("both heard it", () => heard.length === 2);
+  await until("both receivers get the message", () => heard.length === 2);
   expect(heard.sort()).toEqual(["a.* a.b", "a.b a.b"]);
 
   exact?.unsubscribe();
   for (const subject of ["a.b", "c"]) await bus.publish(subject, text("2"));
 
-  await until("the others heard it", () => heard.length === 4);
+  await until("the other receivers get the message", () => heard.length === 4);
   expect(heard.slice(2)).toEqual(["a.* a.b", "c c"]);
   await bus.stop();
   expect(() => bus.subscribe("d", receiverOf("d"))).toThrow();
 });
 
-test("a hundred thousand subscriptions are affordable: half a kilobyte each", async () => {
+test("a subscription takes less than 500 bytes of heap", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
   const ignore = () => {};

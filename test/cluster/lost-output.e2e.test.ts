@@ -14,14 +14,14 @@ const services: Record<string, (nats: string) => Promise<Started>> = {
 };
 
 /** Not `stop()`: one that never ends must be killed when the test fails. */
-const exitCode = async (service: TestProcess) => (await until("it ends", () => service.exit())).code;
+const exitCode = async (service: TestProcess) => (await until("the process ends", () => service.exit())).code;
 
-describe.each(Object.entries(services))("%s whose output nobody can read any more", (_name, start) => {
-  test("ends by SIGTERM when NATS is gone too", async () => {
+describe.each(Object.entries(services))("%s whose output is closed", (_name, start) => {
+  test("ends by SIGTERM while NATS is unavailable", async () => {
     await using nats = await startNats();
     await using service = await start(nats.url);
     await nats.stop();
-    await until("it notices", () => service.process.output().includes("lost NATS"));
+    await until("the service detects the loss", () => service.process.output().includes("lost NATS"));
 
     service.process.closeOutput();
     service.process.kill("SIGTERM");
@@ -44,7 +44,7 @@ describe.each(Object.entries(services))("%s whose output nobody can read any mor
   });
 });
 
-test("a publisher whose output nobody reads serves and ends by SIGTERM", async () => {
+test("a publisher whose output is not read serves requests and ends by SIGTERM", async () => {
   await using nats = await startNats();
   await using publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_LOG_LEVEL: "debug" } });
 

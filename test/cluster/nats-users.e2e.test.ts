@@ -49,7 +49,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     expect(said).not.toMatch(/violation/i);
   });
 
-  test("publications reach everyone, topics, users and connections, and clients publish", async () => {
+  test("publications reach everyone, topics, users and connections, and a client publishes", async () => {
     const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "news.*" });
     const heard = async (data: string) => {
       await until(`it hears ${data}`, () => client.data().includes(data));
@@ -81,7 +81,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     client.socket.close();
   });
 
-  test("durable publications are stored, read and resumed from", async () => {
+  test("durable publications are stored, read, and recovered by a resume", async () => {
     const numbers = Array.from({ length: 20 }, (_, at) => String(at));
     const first = await post({ target: { topic: "kept" }, data: "first", durable: true });
     expect(first).toMatchObject([200, { position: expect.any(String) }]);
@@ -90,7 +90,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
 
     const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "kept", since });
     expect(client.welcome.recovered).toBe(true);
-    await until("all came", () => client.publications.length === numbers.length);
+    await until("all publications arrive", () => client.publications.length === numbers.length);
     expect(client.data()).toEqual(numbers);
     const [status, history] = await call("GET", "/v1/topics/kept/publications");
     expect(status).toBe(200);
@@ -98,7 +98,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     client.socket.close();
   });
 
-  test("connections and users are looked up, told to follow, and closed", async () => {
+  test("the API finds, subscribes and closes connections and users", async () => {
     const client = await connectFanwire(pusher.url, { token: await tokenOf("bob") });
     const address = client.welcome.connection;
 
@@ -108,7 +108,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     expect(await call("GET", "/v1/topics/t")).toMatchObject([200, { connections: 1 }]);
     expect(await call("GET", "/v1/users/bob")).toMatchObject([200, { connections: { length: 1 } }]);
     expect((await call("DELETE", `/v1/connections/${address}`))[0]).toBe(204);
-    await until("it is closed", () => client.close?.code === 4403);
+    await until("the connection is closed", () => client.close?.code === 4403);
   });
 
   test("Workerman peers of two channel servers share events, loops and queues", async () => {
@@ -125,10 +125,10 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     one.enqueue(["queue"], 3);
     await until("the item", () => other.payloads.includes(reply("queue", "queue", 3)));
     const delivered = () => metric(channels[1].adminUrl, "fanwire_channel_queue_items_total", { outcome: "delivered" });
-    await until("it is finished", async () => (await delivered()) === 1);
+    await until("the item is acknowledged", async () => (await delivered()) === 1);
   });
 
-  test("the bridge goes both ways", async () => {
+  test("the bridge delivers in both directions", async () => {
     const [php, publishing] = peers;
     const browser = await connectClient(pusher.url);
     php.subscribe("0", "broadcast");
@@ -136,11 +136,11 @@ describe("a cluster whose services have the NATS users of the compose file", () 
 
     publishing.publish(["broadcast"], { content: "to all" });
     publishing.publish([browser.workerId], { to_connection_id: browser.connectionId, content: "to one" });
-    await until("the browser hears both", () => browser.frames.length === 2);
+    await until("the browser receives both", () => browser.frames.length === 2);
     expect([...browser.frames].sort()).toEqual(["to all", "to one"]);
     expect((await post({ target: { everyone: true }, data: "to peers" }))[0]).toBe(200);
     expect(await post({ target: { connection: "0.7" }, data: "x" })).toEqual([200, { status: "forwarded" }]);
-    await until("the peer hears both", () =>
+    await until("the peer receives both", () =>
       [
         reply("event", "broadcast", { content: "to peers" }),
         reply("event", "0", { to_connection_id: "7", content: "x" }),
@@ -160,7 +160,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
   const post = (publication: unknown) => call("POST", "/v1/publications", publication);
 });
 
-describe("each NATS user is refused what is not its own", () => {
+describe("NATS refuses each user all other subjects", () => {
   let nats: TestNats;
   let operator: NatsBus & AsyncDisposable;
 
@@ -212,7 +212,7 @@ describe("each NATS user is refused what is not its own", () => {
     ],
   };
   test.each(Object.entries(notToPublish) as [NatsUser, readonly string[]][])(
-    "%s may not publish elsewhere, nor administer a stream",
+    "%s may not publish to other subjects or administer streams",
     async (user, subjects) => {
       await using bus = await connectAs(nats.url, user);
       let heard = 0;
@@ -241,7 +241,7 @@ describe("each NATS user is refused what is not its own", () => {
     ],
   };
   test.each(Object.entries(notToHear) as [NatsUser, readonly string[]][])(
-    "%s may not listen elsewhere",
+    "%s may not subscribe to other subjects",
     async (user, subjects) => {
       await using bus = await connectAs(nats.url, user);
 
@@ -254,7 +254,7 @@ describe("each NATS user is refused what is not its own", () => {
     },
   );
 
-  test("a user who may answer cannot make that into a leave to publish", async () => {
+  test("permission to reply does not allow a user to publish to other subjects", async () => {
     let heard = 0;
     operator.subscribe("fanwire.control.workers", () => heard++);
     await operator.confirm();
@@ -268,14 +268,14 @@ describe("each NATS user is refused what is not its own", () => {
     });
 
     bus.connection.publish(inbox, "", { reply: "fanwire.control.workers" });
-    await until("it has answered itself", () => asked);
+    await until("the user has answered itself", () => asked);
     await bus.confirm();
     await operator.confirm();
 
     expect(heard).toBe(0);
   });
 
-  test("nobody gets in without a password, or with another's", async () => {
+  test("NATS refuses a connection without a password or with the password of another user", async () => {
     const answers = await Promise.all(
       [{}, { user: "pusher", pass: "publisher" }, { user: "root", pass: "" }].map(
         (options) =>

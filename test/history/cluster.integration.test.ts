@@ -25,7 +25,7 @@ async function storedContents({ history, subjects }: TestHistory): Promise<strin
   }
 }
 
-test("while the history's leader is killed every acknowledged publication is stored exactly once, and appending goes on", async () => {
+test("every acknowledged publication is stored once when the leader of the history is killed, and appends continue", async () => {
   await using cluster = await startNatsCluster();
   await using opened = await openHistory({ servers: cluster.urls, config: { replicas: 3, maxPerSubject: 100_000 } });
   const { history, subjects } = opened;
@@ -51,15 +51,15 @@ test("while the history's leader is killed every acknowledged publication is sto
       await delay(5);
     }
   })();
-  await until("some are stored", () => acknowledgedAt.length > 100);
+  await until("some publications are stored", () => acknowledgedAt.length > 100);
   const leader = await until("the history has a leader", () => leaderOf(opened));
   await cluster.node(leader).stop("SIGKILL");
-  await until("another leads", async () => {
+  await until("another node leads", async () => {
     const next = await leaderOf(opened);
     return next !== undefined && next !== leader;
   });
   const acknowledgedBefore = acknowledgedAt.length;
-  await until("appending goes on", () => acknowledgedAt.length > acknowledgedBefore + 100);
+  await until("appends continue", () => acknowledgedAt.length > acknowledgedBefore + 100);
   isEnough = true;
   await appending;
   await Promise.all(pending);

@@ -46,10 +46,10 @@ function residentBytes(pid: number): number {
   return Number(kilobytes) * 1_024;
 }
 
-test("a worker that was away for a million publications catches up in small steps, and answers those who resume truthfully", async () => {
+test("a worker that missed a million publications catches up in short ticks, and answers resuming clients truthfully", async () => {
   const quiet = await history.append(topic("quiet"), "the last one");
   const start = await history.append(topic("busy.0"), "the first one");
-  await until("the worker is up to date", () => atFrontier(start));
+  await until("the worker has processed the history", () => atFrontier(start));
   const reader = await connectFanwire(pusher.url, { topic: "quiet" });
   const atRest = residentBytes(pusher.process.pid);
 
@@ -87,10 +87,10 @@ test("a worker that was away for a million publications catches up in small step
   ]);
   const [ofQuiet, ofOne, ofAll] = resumed;
   expect(ofQuiet?.welcome.recovered).toBe(true);
-  await until("what the quiet topic missed comes", () => ofQuiet?.data().includes("the end"));
+  await until("the missed publication of the quiet topic arrives", () => ofQuiet?.data().includes("the end"));
   expect(ofQuiet?.publications.map(({ position }) => position)).toEqual([end]);
   expect(ofOne?.welcome.recovered).toBe(true);
-  await until("what one topic missed comes", () => ofOne?.publications.length === ENTRIES / TOPICS);
+  await until("the missed publications of one topic arrive", () => ofOne?.publications.length === ENTRIES / TOPICS);
   // A million publications are more than one client is sent.
   expect(ofAll?.welcome).toMatchObject({ recovered: false, reason: "over-replay-limit" });
   for (const { socket } of [reader, ...resumed]) socket.terminate();

@@ -18,7 +18,7 @@ function natsPortOf(service: TestProcess): string {
   return String(lines.at(-1)?.server).split(":").at(-1) ?? "";
 }
 
-test("the worker's node and the history's leader die under 500 durable publications a second: nobody is disconnected, each arrives once, in order", async () => {
+test("clients receive 500 durable publications a second once and in order, although the worker's NATS node and the leader of the history are killed", async () => {
   await using cluster = await startNatsCluster();
   const log = await openPublications(cluster.urls, { replicas: 3, maxPerSubject: 100_000 });
   await log.append(topic("first"), "so that there is a history");
@@ -53,7 +53,7 @@ test("the worker's node and the history's leader die under 500 durable publicati
     }
   })();
   const arrived = (count: number) =>
-    until("load arrives", () => clients.every(({ publications }) => publications.length > count));
+    until("publications arrive", () => clients.every(({ publications }) => publications.length > count));
 
   await arrived(100);
   const workersNode = cluster.nodes.find(({ url }) => url.endsWith(`:${natsPortOf(one.process)}`));
@@ -64,7 +64,7 @@ test("the worker's node and the history's leader die under 500 durable publicati
   const leader = await until("the history has a leader", async () => (await historyLeader(log.bus)) || undefined);
   await cluster.node(leader).stop("SIGKILL");
   await until(
-    "another leads",
+    "another node leads",
     async () => {
       const now = await historyLeader(log.bus);
       return now !== "" && now !== leader;
@@ -85,7 +85,7 @@ test("the worker's node and the history's leader die under 500 durable publicati
   );
   // Of the others a lost last one is found by comparing with the history.
   const lastOfAll = acknowledged.at(-1)?.sequence ?? 0;
-  await until("those who follow all have the last of all", () =>
+  await until("the subscribers of all topics have the last publication", () =>
     clients.every(({ publications }) => {
       const isOfAll = publications.some(({ topic: name }) => name !== "load.3");
       return !isOfAll || publications.some(({ position }) => sequenceOf(position) >= lastOfAll);

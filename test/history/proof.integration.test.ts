@@ -5,7 +5,7 @@ import { appended, everyone, numbers, replay, topic } from "../support/history-c
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
-test("more missed than a subject keeps cannot be proven complete, fewer can", async () => {
+test("a read of as many publications as a subject keeps is not complete, a read of fewer is", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
   const start = await appended(opened, topic("a"), "start");
@@ -23,7 +23,7 @@ test("more missed than a subject keeps cannot be proven complete, fewer can", as
   expect(await replay(opened, topic("a"), last)).toEqual({ publications: [], isComplete: true });
 });
 
-test("what the history dropped by bytes cannot be proven complete, what it kept can", async () => {
+test("a read is not complete after the history dropped publications by size", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url], config: { maxBytes: 100_000 } });
   const positions: Position[] = [];
@@ -40,13 +40,13 @@ test("what the history dropped by bytes cannot be proven complete, what it kept 
   expect(await replay(opened, topic("never"), since(31))).toMatchObject({ isComplete: false });
 });
 
-test("what the history dropped by age cannot be proven complete", async () => {
+test("a read is not complete after the history dropped publications by age", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url], config: { maxAgeSeconds: 1 } });
   const [first] = [await appended(opened, everyone, "1")];
   const last = await appended(opened, everyone, "2");
 
-  await until("all are gone", async () => {
+  await until("all connections are closed", async () => {
     const state = await opened.history.state();
     return state.ok && state.history.firstSequence === 3;
   });

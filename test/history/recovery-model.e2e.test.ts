@@ -119,7 +119,7 @@ async function recreate({ perSubject, whole }: NonNullable<Round["recreate"]>): 
 
 async function ageOut(): Promise<void> {
   await ask("UPDATE", { ...config, max_age: SHORT_AGE });
-  await until("all is too old", async () => {
+  await until("all publications have expired", async () => {
     const { first, last } = await stored();
     return first > last || last === 0;
   });
@@ -267,7 +267,7 @@ async function play(round: Round): Promise<void> {
 
   for (const each of returned) {
     try {
-      await until("the end came", () => each.has(end) || each.closeCode() !== undefined);
+      await until("the last publication arrives", () => each.has(end) || each.closeCode() !== undefined);
       if (each.closeCode() === undefined) check(each, { before, after });
       else checkClosed(each);
     } catch (error) {

@@ -20,7 +20,7 @@ function expectUnbroken(client: FanwireClient, from: number, to: number): void {
   expect(client.data().map(Number)).toEqual(Array.from({ length: to - from }, (_, at) => from + at));
 }
 
-test("a durable publication arrives live, in order, with its position; a live one has none", async () => {
+test("durable publications are delivered in order with their positions, live ones without", async () => {
   const client = await connectFanwire(pushers[0].url, { topic: ["a", "a.*"] });
 
   const positions = [
@@ -30,7 +30,7 @@ test("a durable publication arrives live, in order, with its position; a live on
   ];
   await log.bus.publish("fanwire.live.topic.a", Buffer.from("4"));
 
-  await until("all came", () => client.publications.length === 4);
+  await until("all publications arrive", () => client.publications.length === 4);
   expect(client.publications.map(({ data, position }) => [data, position])).toEqual([
     ["1", positions[0]],
     ["2", positions[1]],
@@ -41,7 +41,7 @@ test("a durable publication arrives live, in order, with its position; a live on
   client.socket.close();
 });
 
-test("who comes back gets what it missed and then live, on whichever worker, while publishing goes on: no hole, no repeat", async () => {
+test("a client that reconnects to any worker resumes without a gap or a duplicate, while publishing continues", async () => {
   let published = 0;
   let isPublishing = true;
   const publishing = (async () => {
@@ -55,14 +55,14 @@ test("who comes back gets what it missed and then live, on whichever worker, whi
     const client = await connectFanwire(pusher.url, { topic: "busy", ...(since !== undefined && { since }) });
     if (round > 0) expect(client.welcome.recovered).toBe(true);
     const enough = client.publications.length + 3;
-    await until("some came", () => client.publications.length >= enough);
+    await until("some publications arrive", () => client.publications.length >= enough);
     client.socket.terminate();
     const got = client.publications;
     seen.push(...got.map(({ data }) => Number(data)));
     since = String(got.at(-1)?.position);
     // Less than the history keeps for a subject.
     const missed = published + 10;
-    await until("some were missed", () => published >= missed);
+    await until("some publications were missed", () => published >= missed);
   }
   isPublishing = false;
   await publishing;
@@ -72,14 +72,14 @@ test("who comes back gets what it missed and then live, on whichever worker, whi
   expect(seen.length).toBeGreaterThan(200);
 }, 120_000);
 
-test("what was missed of several topics, everyone and the user comes in the order of the history, once for each subscription", async () => {
+test("a resume replays topics, everyone and the user in the order of the history, once for each subscription", async () => {
   const start = await log.append(topic("m.0"), "before");
   for (let at = 0; at < 12; at++) await log.append(at % 4 === 3 ? everyone : topic(`m.${at % 4}`), String(at));
 
   const client = await connectFanwire(pushers[1].url, { topic: ["m.*", "m.1"], since: start });
 
   const expected = [0, 1, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 9, 10, 11].map(String);
-  await until("all came", () => client.publications.length === expected.length);
+  await until("all publications arrive", () => client.publications.length === expected.length);
   expect(client.data()).toEqual(expected);
   expect(client.welcome).toMatchObject({ recovered: true, position: start });
   const sequences = client.publications.map(sequenceOf);
@@ -87,7 +87,7 @@ test("what was missed of several topics, everyone and the user comes in the orde
   client.socket.close();
 });
 
-test("a topic followed later is recovered by its own command, reply first", async () => {
+test("a subscribe command with a position recovers its topic after the reply", async () => {
   const start = await log.append(topic("late"), "0");
   await log.append(topic("late"), "1");
   const client = await connectFanwire(pushers[0].url);
@@ -102,7 +102,7 @@ test("a topic followed later is recovered by its own command, reply first", asyn
   });
   await log.append(topic("late"), "2");
 
-  await until("both came", () => client.publications.length === 2);
+  await until("both publications arrive", () => client.publications.length === 2);
   expect(client.publications.map(({ data, recovered }) => [data, recovered])).toEqual([
     ["1", true],
     ["2", undefined],
@@ -111,10 +111,10 @@ test("a topic followed later is recovered by its own command, reply first", asyn
   client.socket.close();
 });
 
-test("an EventSource comes back by Last-Event-ID, on another worker", async () => {
+test("an EventSource resumes by Last-Event-ID on another worker", async () => {
   const stream = await readEvents(`${pushers[0].sseUrl}?topic=sse`);
   await log.append(topic("sse"), "1");
-  await until("it came", () => stream.events().length === 2);
+  await until("the publication arrives", () => stream.events().length === 2);
   const { id } = stream.events()[1] ?? {};
   stream.close();
   await log.append(topic("sse"), "2");
@@ -124,13 +124,13 @@ test("an EventSource comes back by Last-Event-ID, on another worker", async () =
   });
   await log.append(topic("sse"), "3");
 
-  await until("all came", () => back.events().length === 3);
+  await until("all publications arrive", () => back.events().length === 3);
   expect(back.events().map(({ event, data }) => event ?? data)).toEqual(["fanwire.welcome", "2", "3"]);
   expect(JSON.parse(back.events()[0]?.data ?? "")).toMatchObject({ recovered: true });
   back.close();
 });
 
-test("it is not called recovered when it cannot be proven, and the reader starts live", async () => {
+test("a resume that cannot be proved is not recovered, and the client receives new publications", async () => {
   const start = await log.append(topic("much"), "0");
   for (let at = 0; at <= MAX_PER_SUBJECT; at++) await log.append(topic("much"), `old ${at}`);
   const [epoch] = start.split("-");
@@ -140,16 +140,16 @@ test("it is not called recovered when it cannot be proven, and the reader starts
     const client = await connectFanwire(pushers[0].url, { topic: "much", since });
     expect(client.welcome.recovered, since).toBe(false);
     await log.append(topic("much"), "live");
-    await until("it is live", () => client.publications.length > 0);
+    await until("the client receives new publications", () => client.publications.length > 0);
     expect(client.data()).toEqual(["live"]);
     client.socket.close();
   }
   const stream = await readEvents(`${pushers[0].sseUrl}?topic=much&since=garbage`);
-  await until("it is told", () => stream.events().some(({ event }) => event === "fanwire.gap"));
+  await until("the stream receives the gap event", () => stream.events().some(({ event }) => event === "fanwire.gap"));
   stream.close();
 });
 
-test("nobody else misses anything because of a position beyond the history, or of another", async () => {
+test("a resume from beyond the history or from another history makes no other client miss a publication", async () => {
   const start = await log.append(topic("quiet"), "0");
   const [epoch] = start.split("-");
   const others = await connectFanwire(pushers[0].url, { topic: ["quiet", "quiet.*"] });
@@ -163,12 +163,12 @@ test("nobody else misses anything because of a position beyond the history, or o
   await log.append(topic("quiet.a"), "2");
   await log.append(everyone, "3");
 
-  await until("all came", () => others.publications.length === 3);
+  await until("all publications arrive", () => others.publications.length === 3);
   expect(others.data()).toEqual(["1", "2", "3"]);
   others.socket.close();
 });
 
-test("a position whose publication is still stored is proof, though the history is full of that topic", async () => {
+test("a resume is recovered if the publication at its position is still stored, although the topic is full", async () => {
   await log.append(topic("full"), "0");
   const positions: string[] = [];
   const total = MAX_PER_SUBJECT + 30;
@@ -176,26 +176,26 @@ test("a position whose publication is still stored is proof, though the history 
 
   const client = await connectFanwire(pushers[0].url, { topic: "full", since: positions[total - 21] ?? "" });
 
-  await until("all came", () => client.publications.length === 20);
+  await until("all publications arrive", () => client.publications.length === 20);
   expect(client.welcome.recovered).toBe(true);
   expectUnbroken(client, total - 19, total + 1);
   client.socket.close();
 });
 
-test("NATS dies and comes back: what is stored meanwhile by who was faster arrives, in order, once", async () => {
+test("clients receive each publication once and in order after NATS restarts, although publishers reconnect before workers", async () => {
   const clients = await Promise.all(pushers.map(({ url }) => connectFanwire(url, { topic: ["again", "again.*"] })));
   await log.append(topic("again"), "0");
-  await until("it came", () => clients.every((client) => client.publications.length === 1));
+  await until("the publication arrives", () => clients.every((client) => client.publications.length === 1));
 
   for (let round = 0; round < 3; round++) {
     await nats.stop("SIGKILL");
     await nats.restart();
     // The test's own connection is back at its own time; the workers' may be later.
-    await until("it can publish", () => log.bus.health().alive);
+    await until("NATS is connected again", () => log.bus.health().alive);
     for (let at = 0; at < 30; at++) await log.append(topic("again"), String(1 + round * 30 + at));
   }
 
-  await until("all came", () => clients.every((client) => client.publications.length >= 91), 20_000);
+  await until("all publications arrive", () => clients.every((client) => client.publications.length >= 91), 20_000);
   for (const client of clients) {
     expectUnbroken(client, 0, 91);
     expect(client.close).toBeUndefined();

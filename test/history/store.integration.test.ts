@@ -14,7 +14,7 @@ import {
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
-test("what is appended has a position and is read back in order, by pages, whole", async () => {
+test("appended publications have positions and are read in order, page by page", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const { history, subjects } = opened;
@@ -41,7 +41,7 @@ test("what is appended has a position and is read back in order, by pages, whole
   expect(third.history).toEqual({ epoch: history.epoch, firstSequence: 1, lastSequence: 251, maxPerSubject: 1_000 });
 });
 
-test("patterns read what they match, single publications and last ones are found, and consumers leave", async () => {
+test("read() by patterns and find() return the matching publications, and leave no consumers behind", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const { history, subjects, bus } = opened;
@@ -64,7 +64,7 @@ test("patterns read what they match, single publications and last ones are found
   });
 });
 
-test("a page holds no more bytes than asked for, and never nothing", async () => {
+test("a page has at most the bytes of the request, and at least one publication", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   for (const n of numbers(30)) await appended(opened, everyone, n.repeat(50_000));
@@ -84,7 +84,7 @@ test("a page holds no more bytes than asked for, and never nothing", async () =>
   expect(Math.max(...pages)).toBeLessThanOrEqual(9);
 });
 
-test("without content a read is one page of publications of any size, and does not fetch what it leaves out", async () => {
+test("a read without content is one page and does not fetch the content", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const { history, subjects, bus } = opened;
@@ -108,7 +108,7 @@ test("without content a read is one page of publications of any size, and does n
   expect(bus.traffic().receivedBytes - receivedBytes).toBeLessThan(2 * 10 * size);
 });
 
-test("an id stores once for a subject, and not at all against another subject's", async () => {
+test("deduplication: an id is stored once for each subject", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
 
@@ -124,7 +124,7 @@ test("an id stores once for a subject, and not at all against another subject's"
   expect(contents(page.publications)).toEqual(["one", "three"]);
 });
 
-test("what is stored is heard live, with its own headers and where it stands", async () => {
+test("a stored publication is republished with its headers and its sequence", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const heard: unknown[] = [];
@@ -137,7 +137,7 @@ test("what is stored is heard live, with its own headers and where it stands", a
   await append(opened, everyone, "all", "1");
   await append(opened, everyone, "all", "1");
 
-  await until("all are heard", () => heard.length === 4);
+  await until("all publications arrive", () => heard.length === 4);
   const subject = "fanwire.live.topic.a.=D0=B6";
   expect(heard).toEqual([
     [subject, "x", "e", "1", "0"],
@@ -147,7 +147,7 @@ test("what is stored is heard live, with its own headers and where it stands", a
   ]);
 });
 
-test("a read that is no longer wanted ends", async () => {
+test("an aborted read ends", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
 
@@ -160,7 +160,7 @@ test("a read that is no longer wanted ends", async () => {
   await expect(read).rejects.toThrow("gone");
 });
 
-test("a read comes to its end though more is stored whenever it has read what there was", async () => {
+test("a read ends although more is stored whenever it reaches the end", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const { history, subjects, bus } = opened;

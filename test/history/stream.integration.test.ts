@@ -8,7 +8,7 @@ import { append, appended, everyone, numbers, pageOf, replay, text } from "../su
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
-test("a recreated stream is another epoch, for who appends and who reads", async () => {
+test("a recreated stream has another epoch for appends and reads", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   await using reader = await openHistory({ servers: [nats.url] });
@@ -25,10 +25,10 @@ test("a recreated stream is another epoch, for who appends and who reads", async
   expect(await replay(reader, everyone, before)).toMatchObject({ isComplete: false });
   expect(reader.history.epoch).toBe(recreated.epoch);
   const noticed = async () => (await appended(opened, everyone, "3")).epoch === recreated.epoch;
-  await until("who appends notices within a second or so", noticed, 2_000);
+  await until("the writer detects the new epoch", noticed, 2_000);
 });
 
-test("a deleted stream is created again by the next who needs it, also to read", async () => {
+test("the next append or read creates a deleted stream again", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const before = await appended(opened, everyone, "1");
@@ -43,7 +43,7 @@ test("a deleted stream is created again by the next who needs it, also to read",
   }
 });
 
-test("several who create it at once share one, and other limits are said and used as they are", async () => {
+test("processes that create the stream at once share one, and log a warning about other limits", async () => {
   await using nats = await startNats();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
@@ -66,7 +66,7 @@ test("several who create it at once share one, and other limits are said and use
   await Promise.all(opened.map(({ bus }) => bus.stop()));
 });
 
-test("a stream of that name that keeps something else is not used", async () => {
+test("a stream of that name with other subjects is not used", async () => {
   await using nats = await startNats();
   await using theirs = await openHistory({ servers: [nats.url], prefix: "a.b" });
   await using ours = await openHistory({ servers: [nats.url], prefix: "a_b" });
@@ -77,7 +77,7 @@ test("a stream of that name that keeps something else is not used", async () => 
   expect(outcome).toMatchObject({ ok: false, reason: "unusable", detail: /A_B_HISTORY does not keep a_b\.history\.>/ });
 });
 
-test("without JetStream the history says so at once, and is there when JetStream is", async () => {
+test("the history is unavailable without JetStream, and available when JetStream is", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
   const conf = join(folder, "nats.conf");
   await writeFile(conf, "");
@@ -93,7 +93,7 @@ test("without JetStream the history says so at once, and is there when JetStream
   await nats.stop();
   await writeFile(conf, `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }`);
   await nats.restart();
-  await until("it is connected again", () => opened.bus.health().alive);
+  await until("the bus is connected again", () => opened.bus.health().alive);
   expect(await appended(opened, everyone, "y")).toMatchObject({ sequence: 1 });
   await rm(folder, { recursive: true });
 });
@@ -107,7 +107,7 @@ const documentedPermissions = [
   ),
 ];
 
-test("an account without JetStream, and a user who may not use it, are told apart", async () => {
+test("an account without JetStream and a user without permission fail for different reasons", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
   const conf = join(folder, "nats.conf");
   await writeFile(
@@ -138,14 +138,14 @@ test("an account without JetStream, and a user who may not use it, are told apar
   await rm(folder, { recursive: true });
 });
 
-test("a limit that JetStream cannot keep is told, in its words", async () => {
+test("a limit that JetStream refuses fails with its reason", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url], config: { replicas: 3 } });
 
   expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unusable", detail: /replicas/ });
 });
 
-test("content beyond max_payload is refused, headers included", async () => {
+test("an append over max_payload is refused, headers included", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const limit = opened.bus.maxPayloadBytes();
@@ -154,7 +154,7 @@ test("content beyond max_payload is refused, headers included", async () => {
   expect(await appended(opened, everyone, "x".repeat(limit - 200))).toMatchObject({ sequence: 1 });
 });
 
-test("only the leader's answers count, whoever answers first", async () => {
+test("the history uses the answers of the leader only, whichever node answers first", async () => {
   await using nats = await startNats([], { jetStream: false });
   await using opened = await openHistory({ servers: [nats.url] });
   await using nodes = await openHistory({ servers: [nats.url] });

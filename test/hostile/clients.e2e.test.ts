@@ -43,7 +43,7 @@ beforeAll(async () => {
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
-  await until("the witness hears", () => witness.frames.includes("undisturbed"));
+  await until("the witness receives its publication", () => witness.frames.includes("undisturbed"));
   expect(pusher.process.exit()).toBeUndefined();
 }
 
@@ -103,7 +103,7 @@ async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {
   return seen;
 }
 
-test("no name that HTTP takes leaves its branch of the subjects", async () => {
+test("names in HTTP requests cannot leave their NATS subjects", async () => {
   const call = async (method: string, path: string, body?: unknown) => {
     const init =
       body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
@@ -133,7 +133,7 @@ test("no name that HTTP takes leaves its branch of the subjects", async () => {
   expect([...seen].filter((subject) => subject.startsWith("fanwire.live.topic.")).length).toBeGreaterThan(10);
 });
 
-test("a client publishes to topics and nowhere else, whatever names it finds", async () => {
+test("names in client commands cannot leave the subjects of topics", async () => {
   const client = await connectFanwire(pusher.url, { token: await token() });
 
   const seen = await subjectsDuring(async () => {
@@ -152,7 +152,7 @@ test("a client publishes to topics and nowhere else, whatever names it finds", a
   client.socket.close();
 });
 
-test("no name that a Workerman peer gives leaves its branch", async () => {
+test("names from Workerman peers cannot leave their NATS subjects", async () => {
   using peer = await connectPeer(channel);
 
   const seen = await subjectsDuring(async () => {
@@ -173,7 +173,7 @@ test("no name that a Workerman peer gives leaves its branch", async () => {
   expect([...seen].filter((subject) => subject.startsWith("fanwire.channel.event.")).length).toBeGreaterThan(10);
 });
 
-test("forged, foreign and expired tokens let nobody in by a handshake or a refresh, also not once more", async () => {
+test("forged, foreign and expired tokens are refused in handshakes and refreshes", async () => {
   const good = await token();
   const [, payload] = good.split(".");
   const none = Buffer.from('{"alg":"none"}').toString("base64url");
@@ -194,13 +194,13 @@ test("forged, foreign and expired tokens let nobody in by a handshake or a refre
   }
   expect(await client.ask({ command: "refresh", token: await token({ sub: "anna" }) })).toMatchObject({ ok: false });
 
-  await until("it has expired", () => brief.client.close?.code === 4401);
+  await until("the token has expired", () => brief.client.close?.code === 4401);
   await expect(connectClient(`${pusher.url}?token=${brief.token}`)).rejects.toThrow("closed with 4401");
   expect(await client.ask({ command: "refresh", token: brief.token })).toMatchObject({ ok: false });
   client.socket.close();
 });
 
-test("compression is not agreed to, and a compressed frame ends its connection unopened", async () => {
+test("a worker refuses compression, and closes a connection that sends a compressed frame without inflating it", async () => {
   const bomb = deflateRawSync(Buffer.alloc(64 * MIB));
   const raw = await connectRaw(pusher.url);
   raw.socket.write(`${[...HANDSHAKE, "Sec-WebSocket-Extensions: permessage-deflate"].join("\r\n")}\r\n\r\n`);
@@ -210,7 +210,7 @@ test("compression is not agreed to, and a compressed frame ends its connection u
 
   raw.socket.write(clientFrame(0x40 | 0x2, bomb.subarray(0, 60_000)));
 
-  await until("it is closed", () => raw.isClosed());
+  await until("the connection is closed", () => raw.isClosed());
   expect(residentBytes(pusher.process.pid) - before).toBeLessThan(32 * MIB);
   await expectUndisturbed();
 });
@@ -235,7 +235,9 @@ const head = (lines: readonly string[]) => `${lines.join("\r\n")}\r\n\r\n`;
 const floods: Record<string, () => Promise<void>> = {
   "connections beyond the limit": async () => {
     const sockets = await openMany(1_000, () => writeTo(head(HANDSHAKE)));
-    await until("each is answered", () => sockets.every((raw) => raw.received().length > 0 || raw.isClosed()));
+    await until("each socket is answered or closed", () =>
+      sockets.every((raw) => raw.received().length > 0 || raw.isClosed()),
+    );
     const accepted = sockets.filter((raw) => raw.received().includes("101 Switching"));
     expect(accepted.length).toBe(MAX_CONNECTIONS - (await connectionsBefore));
     for (const { socket } of sockets) socket.destroy();
@@ -248,7 +250,9 @@ const floods: Record<string, () => Promise<void>> = {
   "huge heads": async () => {
     const big = head([...HANDSHAKE, ...Array.from({ length: 40 }, (_, at) => `X-${at}: ${"y".repeat(1_000)}`)]);
     const sockets = await openMany(500, () => writeTo(big));
-    await until("each is answered", () => sockets.every((raw) => raw.received().length > 0 || raw.isClosed()));
+    await until("each socket is answered or closed", () =>
+      sockets.every((raw) => raw.received().length > 0 || raw.isClosed()),
+    );
     for (const { socket } of sockets) socket.destroy();
   },
   pings: async () => {
@@ -256,7 +260,7 @@ const floods: Record<string, () => Promise<void>> = {
     for (let turn = 0; turn < 20; turn++) {
       const raw = await handshakeRaw(pusher.url);
       raw.socket.write(pings);
-      await until("it is closed", () => raw.isClosed());
+      await until("the connection is closed", () => raw.isClosed());
     }
   },
   "fragments without end": async () => {
@@ -272,7 +276,7 @@ const floods: Record<string, () => Promise<void>> = {
   "text that is none": async () => {
     const sockets = await openMany(100, () => handshakeRaw(pusher.url));
     for (const { socket } of sockets) socket.write(clientFrame(0x1, Buffer.alloc(30_000, 0xff)));
-    await until("all are closed", () => sockets.every((raw) => raw.isClosed()));
+    await until("all connections are closed", () => sockets.every((raw) => raw.isClosed()));
   },
   subscriptions: async () => {
     for (let turn = 0; turn < 20; turn++) {
@@ -287,24 +291,27 @@ const floods: Record<string, () => Promise<void>> = {
   "commands that are none": async () => {
     const clients = await Promise.all(Array.from({ length: 100 }, () => connectFanwire(pusher.url)));
     for (const { socket } of clients) socket.send("[".repeat(60_000));
-    await until("all are closed", () => clients.every(({ close }) => close?.code === 4400));
+    await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4400));
   },
 };
 
 let connectionsBefore: Promise<number>;
 
-test.each(Object.entries(floods))("a flood of %s disturbs nobody and leaves memory as it was", async (_, flood) => {
-  const settled = async () => {
-    await until("all are gone", async () => (await connections()) === 1);
-    await until("nothing of theirs is listened to", async () => (await listening()) === listeningBefore);
-  };
-  const listeningBefore = await listening();
-  await until("nobody else is here", async () => (await connections()) === 1);
-  connectionsBefore = connections();
+test.each(Object.entries(floods))(
+  "a flood of %s disturbs no other client and leaves no memory behind",
+  async (_, flood) => {
+    const settled = async () => {
+      await until("all connections are closed", async () => (await connections()) === 1);
+      await until("their subscriptions are closed", async () => (await listening()) === listeningBefore);
+    };
+    const listeningBefore = await listening();
+    await until("no other connection is open", async () => (await connections()) === 1);
+    connectionsBefore = connections();
 
-  await expectFlatMemory(pusher.process.pid, async () => {
-    await flood();
-    await settled();
-  });
-  await expectUndisturbed();
-});
+    await expectFlatMemory(pusher.process.pid, async () => {
+      await flood();
+      await settled();
+    });
+    await expectUndisturbed();
+  },
+);

@@ -17,7 +17,7 @@ beforeAll(async () => {
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
-  await until("the witness hears", () => witness.frames.length === 1);
+  await until("the witness receives its publication", () => witness.frames.length === 1);
   expect(pusher.process.exit()).toBeUndefined();
 }
 
@@ -40,14 +40,14 @@ test.each([
   ["an unknown version", request(["GET / HTTP/9.9", "Host: x"])],
   ["a bad transfer coding", `${request(["POST / HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"])}zz\r\n`],
   ["two lengths", `${request(["POST / HTTP/1.1", "Host: x", "Content-Length: 3", "Content-Length: 4"])}abc`],
-])("a malformed handshake makes no connection: %s", async (_, bytes) => {
+])("a malformed handshake opens no connection: %s", async (_, bytes) => {
   const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total");
   const raw = await connectRaw(pusher.url);
 
   raw.socket.write(bytes);
   raw.socket.end();
 
-  await until("it is closed or answered", () => raw.isClosed() || raw.received().length > 0);
+  await until("the connection is closed or answered", () => raw.isClosed() || raw.received().length > 0);
   raw.socket.destroy();
   expect(raw.received().toString("latin1")).not.toContain("101 Switching");
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total")).toBe(before);
@@ -67,16 +67,16 @@ test.each([
     Buffer.concat([clientFrame(0x2, Buffer.alloc(900), { fin: false }), clientFrame(0x0, Buffer.alloc(900))]),
   ],
   ["a close frame of one byte", clientFrame(0x8, Buffer.from([3]))],
-])("a malformed frame ends its connection: %s", async (_, bytes) => {
+])("a malformed frame closes its connection: %s", async (_, bytes) => {
   const raw = await handshakeRaw(pusher.url);
 
   raw.socket.write(bytes);
 
-  await until("it is closed", () => raw.isClosed());
+  await until("the connection is closed", () => raw.isClosed());
   await expectUndisturbed();
 });
 
-test("headers that come byte by byte are served", async () => {
+test("a handshake whose headers arrive byte by byte is accepted", async () => {
   const [line = "", ...headers] = HANDSHAKE;
   const slow = await connectRaw(pusher.url);
   slow.socket.write(`${line}\r\n`);
@@ -88,18 +88,18 @@ test("headers that come byte by byte are served", async () => {
   await expectUndisturbed();
 });
 
-test("a request line in pieces is refused at once: uWebSockets.js reads it whole or not at all", async () => {
+test("a request line in several TCP segments is refused, because uWebSockets.js parses only a whole line", async () => {
   const slow = await connectRaw(pusher.url);
 
   await writeAlone(slow, Buffer.from("GET / HT"));
   await writeAlone(slow, Buffer.from(`${request(HANDSHAKE).slice("GET / HT".length)}`));
 
-  await until("it is closed", () => slow.isClosed());
+  await until("the connection is closed", () => slow.isClosed());
   expect(slow.received().toString("latin1")).toContain("505");
   await expectUndisturbed();
 });
 
-test("text in fragments with a ping between them is legal", async () => {
+test("a ping between the fragments of a text message is answered", async () => {
   const raw = await handshakeRaw(pusher.url);
   const before = raw.received().length;
 
@@ -113,7 +113,7 @@ test("text in fragments with a ping between them is legal", async () => {
   await expectUndisturbed();
 });
 
-test("control requests that make no sense are answered with an error, and a strange publication ends nothing", async () => {
+test("malformed control requests are answered with an error, and malformed publications are harmless", async () => {
   for (const body of [
     "",
     "{",
@@ -131,6 +131,6 @@ test("control requests that make no sense are answered with an error, and a stra
   const reply = await bus.request(odd, Buffer.from("?"), { timeoutMs: 2_000 });
   expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"outcome":"gone"}');
   await bus.publish(subjects.live({ kind: "everyone" }), Buffer.from("x"), [["Except", "not an address"]]);
-  await until("it is delivered all the same", () => witness.frames.includes("x"));
+  await until("the lost publication is delivered", () => witness.frames.includes("x"));
   await expectUndisturbed();
 });

@@ -53,9 +53,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
-  await until("the witness hears", () => witness.frames.includes("undisturbed"));
+  await until("the witness receives its publication", () => witness.frames.includes("undisturbed"));
   expect((await fetch(`${publisher.url}/?content=still%20here`)).status).toBe(200);
-  await until("and what HTTP publishes", () => witness.frames.includes("still here"));
+  await until("the witness receives the publication by HTTP", () => witness.frames.includes("still here"));
   await peer.settle();
   for (const { process } of [pusher, publisher, channel]) expect(process.exit()).toBeUndefined();
 }
@@ -92,7 +92,7 @@ async function repeat(count: number, atOnce: number, act: () => Promise<void>): 
 const lines = (...all: readonly string[]) => Buffer.from(`${all.join("\r\n")}\r\n\r\n`);
 const asProtocol = (requestLine: string, ...more: string[]) => lines(requestLine, ...HANDSHAKE.slice(1), ...more);
 
-test("ten thousand spoilt handshakes, by every protocol", async () => {
+test("10,000 malformed handshakes of every protocol leave no memory behind", async () => {
   const damage = new Damage(SEED);
   const handshakes = [
     asProtocol("GET / HTTP/1.1", "Origin: https://app.example"),
@@ -110,11 +110,14 @@ test("ten thousand spoilt handshakes, by every protocol", async () => {
     });
   await expectFlatMemory(pusher.process.pid, turn, TURNS);
 
-  await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1);
+  await until(
+    "all connections are closed",
+    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1,
+  );
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt frames, to the raw protocol and to fanwire.v1", async () => {
+test("10,000 malformed frames to raw and fanwire.v1 connections leave no memory behind", async () => {
   const damage = new Damage(SEED);
   const command = (message: unknown) => clientFrame(0x1, Buffer.from(JSON.stringify(message)));
   const topic = "a.b";
@@ -138,11 +141,14 @@ test("ten thousand spoilt frames, to the raw protocol and to fanwire.v1", async 
     });
   await expectFlatMemory(pusher.process.pid, turn, TURNS);
 
-  await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1);
+  await until(
+    "all connections are closed",
+    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1,
+  );
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt HTTP bodies are each answered, none by an error of ours", async () => {
+test("10,000 malformed HTTP bodies are answered, and none with an internal error", async () => {
   const damage = new Damage(SEED);
   const bodies = [
     { target: { topic: "orders.7" }, data: "ж", event: "paid", id: "7", except: "abcd1234.1", receipt: false },
@@ -185,7 +191,7 @@ test("ten thousand spoilt HTTP bodies are each answered, none by an error of our
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt HTTP requests, raw bytes in the query among them", async () => {
+test("10,000 malformed HTTP requests are answered, and none with an internal error", async () => {
   const damage = new Damage(SEED);
   const requests = [
     lines("GET /?content=привет&to_worker_id=1&to_connection_id=2 HTTP/1.1", "Host: localhost"),
@@ -216,7 +222,7 @@ test("ten thousand spoilt HTTP requests, raw bytes in the query among them", asy
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt packets, over TCP and over the Unix socket", async () => {
+test("10,000 malformed packets over TCP and the Unix socket leave no memory behind", async () => {
   const damage = new Damage(SEED);
   const payloads = [
     { type: "subscribe", channels: ["a", 7, 1.5, true] },
@@ -242,12 +248,15 @@ test("ten thousand spoilt packets, over TCP and over the Unix socket", async () 
     });
   await expectFlatMemory(channel.process.pid, turn, TURNS);
 
-  await until("all are gone", async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1);
+  await until(
+    "all connections are closed",
+    async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1,
+  );
   expect(await metric(channel.adminUrl, "fanwire_channel_unfinished_bytes")).toBe(0);
   await expectUndisturbed();
 });
 
-test("who connects and says nothing, or half of a request, is not kept", async () => {
+test("connections that send nothing or half a request are closed", async () => {
   for (const { what, raw } of stalled) await until(`it is ended: ${what}`, () => raw.isClosed(), 40_000);
   // Ten seconds are allowed at most. Node looks every thirty, unless told otherwise.
   for (const { what, keptMs } of stalled) expect(keptMs, what).toBeLessThan(20_000);

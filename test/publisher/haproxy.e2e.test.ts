@@ -48,7 +48,7 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
     ports = await freePorts(3);
     await writeFile(join(folder, "haproxy.cfg"), await localConfig(ports, pusher, publisher));
     haproxy = startProcess("haproxy", ["-f", join(folder, "haproxy.cfg")]);
-    await until("both are ready", async () => {
+    await until("both services are ready", async () => {
       if (haproxy.end()) throw new Error(`haproxy ended:\n${haproxy.output()}`);
       return (await fetch(`http://127.0.0.1:${ports[2]}/healthz`).catch(() => undefined))?.status === 200;
     });
@@ -73,31 +73,31 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
 
   const END = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-  test("a query of raw UTF-8, or of any bytes, is published as it is", async () => {
+  test("a query of raw UTF-8 or other bytes is published unchanged", async () => {
     const answers = [
       await exchange(ports[1], `GET /?content=привет${END}`),
       await exchange(ports[1], Buffer.concat([Buffer.from("GET /?content="), Buffer.from([0xff]), Buffer.from(END)])),
     ];
 
     expect(answers.map((answer) => answer.split("\r\n")[0])).toEqual(["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
-    await until("both came", () => client.frames.length === 2);
+    await until("both publications arrive", () => client.frames.length === 2);
     expect(client.frames[0]).toBe("привет");
   });
 
-  test("pushers that are gone are said to be, in JSON", async () => {
+  test("HAProxy answers 503 in JSON when no pusher runs", async () => {
     await pusher.process.stop("SIGKILL");
 
-    await until("it is noticed", async () => {
+    await until("the loss is detected", async () => {
       const response = await fetch(`http://127.0.0.1:${ports[0]}/`);
       expect(response.headers.get("content-type")).toBe("application/json");
       return response.status === 503 && response.headers.get("retry-after") === "1";
     });
   });
 
-  test("a publisher that is gone is said to be, in JSON", async () => {
+  test("HAProxy answers 503 in JSON when no publisher runs", async () => {
     await publisher.process.stop("SIGKILL");
 
-    await until("it is noticed", async () => {
+    await until("the loss is detected", async () => {
       const response = await fetch(`http://127.0.0.1:${ports[1]}/?content=x`);
       const { error } = (await response.json()) as { error: { code: string } };
       expect(["nats_unavailable", "unconfirmed"]).toContain(error.code);

@@ -97,7 +97,7 @@ async function publishWhile(
 /** Resolves when so many receipts more have come: the cluster was under load in between. */
 async function moreReceipts(told: readonly Told[], count = 20): Promise<void> {
   const wanted = told.length + count;
-  await until("more receipts have come", () => told.length >= wanted);
+  await until("more receipts arrive", () => told.length >= wanted);
 }
 
 async function breakThings(cluster: TestNatsCluster, pushers: Pushers, told: readonly Told[]): Promise<void> {
@@ -112,7 +112,7 @@ async function breakThings(cluster: TestNatsCluster, pushers: Pushers, told: rea
   }
 }
 
-test("while pushers are restarted and NATS nodes die, no receipt that is complete counts fewer than received it", async () => {
+test("no complete receipt counts too few connections while pushers restart and NATS nodes are killed", async () => {
   await using cluster = await startNatsCluster();
   const nats = cluster.urls.join(",");
   await using pushers = new Pushers(nats);
@@ -120,7 +120,7 @@ test("while pushers are restarted and NATS nodes die, no receipt that is complet
   await using publisher = await startPublisher({ nats, env: { FANWIRE_HISTORY_REPLICAS: "3" } });
   const crowd = new Crowd(pushers);
   const connecting = crowd.run();
-  await until("all are connected", () => crowd.all.length === CLIENTS);
+  await until("all clients are connected", () => crowd.all.length === CLIENTS);
   const told: Told[] = [];
   let isOver = false;
   const publishing = ["a", "b", "durable"].map((name) =>
@@ -144,7 +144,7 @@ test("while pushers are restarted and NATS nodes die, no receipt that is complet
   expect(complete.length).toBeLessThan(told.length);
 }, 120_000);
 
-test("publications with one id at one moment are stored once, and all are told where", async () => {
+test("deduplication: simultaneous publications with one id are stored once and answered with one position", async () => {
   await using cluster = await startNatsCluster();
   const urls = cluster.urls.map((nats) => startPublisher({ nats, env: { FANWIRE_HISTORY_REPLICAS: "3" } }));
   const publishers = await Promise.all(urls);

@@ -12,7 +12,7 @@ const { pushers, publisher } = useCluster({
 
 const call = (method: string, path: string, body?: unknown) => callApi(publisher, method, path, body);
 
-test("a connection follows what the application says, within its limit", async () => {
+test("the API subscribes and unsubscribes a connection within its limit", async () => {
   const client = await connectClient(pushers[0].url);
   const topics = `/v1/connections/${client.address}/topics`;
 
@@ -28,14 +28,14 @@ test("a connection follows what the application says, within its limit", async (
   expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 1 });
 
   expect((await call("POST", "/v1/publications", { target: { topic: "orders.7" }, data: "x" })).status).toBe(200);
-  await until("it hears, once for each", () => client.frames.length === 2);
+  await until("the client receives a copy for each subscription", () => client.frames.length === 2);
   expect((await call("DELETE", `${topics}/orders.7`)).status).toBe(204);
   expect((await call("DELETE", `${topics}/orders.*`)).status).toBe(204);
   expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 0 });
   client.socket.close();
 });
 
-test("a topic with any characters can be named in a path", async () => {
+test("a path names a topic of any characters", async () => {
   const topic = "a/b?c d.щ";
   const client = await connectFanwire(pushers[1].url, { topic });
 
@@ -43,7 +43,7 @@ test("a topic with any characters can be named in a path", async () => {
   client.socket.close();
 });
 
-test("a user is found, told, made to follow and closed on all workers", async () => {
+test("the API finds, subscribes and closes a user on all workers", async () => {
   const token = await signToken({ sub: "анна@example" });
   const path = `/v1/users/${encodeURIComponent("анна@example")}`;
   const clients = await Promise.all([...pushers, ...pushers].map(({ url }) => connectFanwire(url, { token })));
@@ -60,13 +60,13 @@ test("a user is found, told, made to follow and closed on all workers", async ()
   expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 4 });
   await call("POST", "/v1/publications", { target: { user: "анна@example" }, data: "to you" });
   await call("POST", "/v1/publications", { target: { topics: ["news", "nobody"] }, data: "to news" });
-  await until("all have heard", () => clients.every((client) => client.publications.length === 2));
+  await until("all clients receive it", () => clients.every((client) => client.publications.length === 2));
   for (const client of clients) expect(client.data()).toEqual(["to you", "to news"]);
   expect((await call("DELETE", `${path}/topics/news`)).body).toEqual({ connections: 4 });
   expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 0 });
 
   expect((await call("DELETE", `${path}/connections`)).body).toEqual({ connections: 4 });
-  await until("all are closed", () => clients.every(({ close }) => close?.code === 4403));
+  await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4403));
   expect((await call("GET", path)).body).toEqual({ user: "анна@example", count: 0, connections: [] });
   expect(bystander.close).toBeUndefined();
   expect(bystander.publications).toEqual([]);

@@ -30,7 +30,7 @@ async function pagesOf(user: string, limit: string): Promise<Page[]> {
   return pages;
 }
 
-test("a user with more than one answer holds is told page by page, and all of it is closed and counted", async () => {
+test("a user with more connections than one answer holds is listed page by page and closed completely", async () => {
   const token = await signToken({ sub: "big" });
   const topic = topicsOf(20, 100);
   const clients = await Promise.all(
@@ -48,11 +48,11 @@ test("a user with more than one answer holds is told page by page, and all of it
   }
   expect(await call("PUT", "/v1/users/big/topics/more")).toMatchObject({ status: 200, body: { connections: 30 } });
   expect(await call("DELETE", "/v1/users/big/connections")).toMatchObject({ status: 200, body: { connections: 30 } });
-  await until("all are closed", () => clients.every(({ close }) => close?.code === 4403));
+  await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4403));
   expect(await call("GET", "/v1/users/big")).toMatchObject({ body: { count: 0, connections: [] } });
 });
 
-test("of a connection that follows more than one answer holds, it is said how many topics are left out", async () => {
+test("the description of a connection with too many topics has the number of omitted topics", async () => {
   const topic = topicsOf(128, 200);
   const client = await connectFanwire(pushers[0].url, { token: await signToken({ sub: "wide" }), topic });
   const path = `/v1/connections/${client.welcome.connection}`;
@@ -67,7 +67,7 @@ test("of a connection that follows more than one answer holds, it is said how ma
   client.socket.close();
 });
 
-test("a page is asked for by an address and a number", async () => {
+test("a page with an invalid limit or address is refused", async () => {
   for (const query of ["limit=0", "limit=1001", "limit=x", "after=x", "after=worker01"]) {
     expect((await call("GET", `/v1/users/x?${query}`)).status, query).toBe(422);
   }

@@ -31,7 +31,8 @@ async function startBehindLink() {
   const link = await startLink(nats.port);
   const pusher = await startPusher({ nats: link.url, env: { PUSHER_WORKERS: "1" } });
   const client = await connectClient(pusher.url);
-  const isAway = () => until("it noticed", async () => (await readiness(pusher.adminUrl)).status === 503);
+  const isAway = () =>
+    until("the client detects the loss", async () => (await readiness(pusher.adminUrl)).status === 503);
   const end = async () => {
     client.socket.terminate();
     await pusher[Symbol.asyncDispose]();
@@ -40,7 +41,7 @@ async function startBehindLink() {
   return { link, pusher, client, isAway, [Symbol.asyncDispose]: end };
 }
 
-test("a worker that reconnects to NATS is known: 503, nothing counted as 0, and all is there when it is back", async () => {
+test("requests for a worker that is disconnected from NATS are answered with 503 or as incomplete, and succeed after its reconnect", async () => {
   await using away = await startBehindLink();
   await using other = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   const { address } = away.client;
@@ -81,7 +82,7 @@ test("a worker that reconnects to NATS is known: 503, nothing counted as 0, and 
   expect(away.client.socket.readyState).toBe(away.client.socket.OPEN);
 });
 
-test("a worker that is back within the time of a request is asked again, and nothing is sent twice", async () => {
+test("the publisher retries a worker that reconnects in time, and delivers nothing twice", async () => {
   await using patient = await startPublisher({ nats: nats.url, env: { PUBLISHER_REQUEST_TIMEOUT_MS: "20000" } });
   await using away = await startBehindLink();
   const target = { connection: away.client.address };
@@ -93,20 +94,20 @@ test("a worker that is back within the time of a request is asked again, and not
   away.link.heal();
 
   expect((await asked).body).toEqual({ status: "delivered" });
-  await until("it came", () => away.client.frames.length > before);
+  await until("the publication arrives", () => away.client.frames.length > before);
   expect((await publish(target, {}, patient)).body).toEqual({ status: "delivered" });
-  await until("the next came", () => away.client.frames.length > before + 1);
+  await until("the next publication arrives", () => away.client.frames.length > before + 1);
   expect(away.client.frames.length).toBe(before + 2);
 });
 
-test("just as its link is reset, nothing says that a connection is not there, or that all have answered", async () => {
+test("no answer is 404 or complete while a worker reconnects", async () => {
   await using away = await startBehindLink();
   const { address } = away.client;
   const statuses = new Set<number>();
   const lies: Receipt[] = [];
 
   for (let times = 0; times < 5; times++) {
-    await until("it is there", async () => (await receiptOf()).workers === 1);
+    await until("the worker is connected", async () => (await receiptOf()).workers === 1);
     away.link.cut();
     away.link.heal();
     const [targeted, found, receipt] = await Promise.all([
@@ -122,10 +123,10 @@ test("just as its link is reset, nothing says that a connection is not there, or
   expect(lies).toEqual([]);
 });
 
-test("a worker that said goodbye is not waited for: 404 at once, and receipts are complete", async () => {
+test("requests for a worker that has stopped are answered with 404 at once, and receipts are complete", async () => {
   await using gone = await startBehindLink();
   const { address } = gone.client;
-  await until("it is the only one", async () => {
+  await until("the worker is the only one", async () => {
     const { workers, complete } = await receiptOf();
     return workers === 1 && complete;
   });
@@ -138,7 +139,7 @@ test("a worker that said goodbye is not waited for: 404 at once, and receipts ar
   expect(await receiptOf()).toMatchObject({ workers: 0, missing: 0, complete: true });
 });
 
-test("a worker that was killed is known to have ended, by its machine", async () => {
+test("requests for a killed worker are answered with 404, because its machine reports its end", async () => {
   await using killed = await startBehindLink();
   const { address } = killed.client;
   const [worker] = await describeWorkers(bus);
@@ -146,7 +147,7 @@ test("a worker that was killed is known to have ended, by its machine", async ()
 
   process.kill(worker.pid, "SIGKILL");
 
-  await until("nobody has its addresses", async () => {
+  await until("its addresses are unknown", async () => {
     const { code } = await publish({ connection: address });
     if (code !== "connection_not_found") expect(code).toBe("worker_timeout");
     return code === "connection_not_found";
@@ -154,7 +155,7 @@ test("a worker that was killed is known to have ended, by its machine", async ()
   expect(await receiptOf()).toMatchObject({ workers: 0, missing: 0, complete: true });
 });
 
-test("a publisher that has just started, or was cut off itself, says nothing about workers it cannot know of", async () => {
+test("a publisher that has just started or reconnected does not answer 404 for unknown workers", async () => {
   await using away = await startBehindLink();
   await using link = await startLink(nats.port);
   const { address } = away.client;
@@ -169,9 +170,9 @@ test("a publisher that has just started, or was cut off itself, says nothing abo
   const receipt = await receiptOf(fresh);
   away.link.heal();
   await untilReady(away.pusher.adminUrl);
-  await until("it is known", async () => (await receiptOf(fresh)).complete);
+  await until("the worker is known", async () => (await receiptOf(fresh)).complete);
   link.cut();
-  await until("it is cut off", async () => (await readiness(fresh.adminUrl)).status === 503);
+  await until("the publisher is disconnected from NATS", async () => (await readiness(fresh.adminUrl)).status === 503);
   link.heal();
   await untilReady(fresh.adminUrl);
   const unheardOf = await publish({ connection: "zzzzzzzz.1" }, {}, fresh);
@@ -179,12 +180,12 @@ test("a publisher that has just started, or was cut off itself, says nothing abo
   expect([first.status, first.code]).toEqual([503, "worker_timeout"]);
   expect(receipt).toMatchObject({ workers: 0, complete: false });
   expect([unheardOf.status, unheardOf.code]).toEqual([503, "worker_timeout"]);
-  await until("all are known again", async () => {
+  await until("all workers are known again", async () => {
     return (await publish({ connection: "zzzzzzzz.1" }, {}, fresh)).code === "connection_not_found";
   });
 });
 
-test("a publisher that started while a worker was away asks the other workers: 503 while one remembers it, else 404", async () => {
+test("a publisher that started while a worker was disconnected asks the others: 503 if one remembers it, else 404", async () => {
   await using witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "2" } });
   await using away = await startBehindLink();
   await using stopped = await startBehindLink();
@@ -195,7 +196,7 @@ test("a publisher that started while a worker was away asks the other workers: 5
   await using fresh = await startPublisher({ nats: nats.url, env });
   const statusOf = async (connection: string) => (await publish({ connection }, {}, fresh)).status;
 
-  await until("an address of nobody is known to be one", async () => (await statusOf("zzzzzzzz.1")) === 404);
+  await until("an unknown address is answered with 404", async () => (await statusOf("zzzzzzzz.1")) === 404);
 
   const { address } = away.client;
   expect([await statusOf(address), await statusOf(stopped.client.address)]).toEqual([503, 404]);
@@ -203,16 +204,16 @@ test("a publisher that started while a worker was away asks the other workers: 5
   expect(await receiptOf(fresh)).toMatchObject({ workers: 2, missing: 1, complete: false });
   expect(witness.url).not.toBe(away.pusher.url);
   process.kill(away.pusher.process.pid, "SIGKILL");
-  await until("the killed one is forgotten", async () => (await statusOf(address)) === 404);
+  await until("the killed worker is forgotten", async () => (await statusOf(address)) === 404);
 });
 
-test("a worker remembers those that were there before it, and where no worker answers nothing is known", async () => {
+test("a worker remembers the workers before it, and the publisher answers 503 if no worker answers", async () => {
   await using away = await startBehindLink();
   const { address, workerId: about } = away.client;
   const env = { PUBLISHER_REQUEST_TIMEOUT_MS: "500" };
   await using later = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   const [witness] = (await describeWorkers(bus)).filter(({ id }) => id !== about);
-  await until("it has received the announcement", async () => {
+  await until("the witness has received the announcement", async () => {
     const recalled = await askWorker(bus, witness?.id ?? "", { command: "recall-worker", about });
     return (recalled as { state: string }).state === "here";
   });
@@ -220,12 +221,15 @@ test("a worker remembers those that were there before it, and where no worker an
   await away.isAway();
   await using fresh = await startPublisher({ nats: nats.url, env });
   const codeOf = async (connection: string, to: TestPublisher) => (await publish({ connection }, {}, to)).code;
-  await until("it knows", async () => (await codeOf("zzzzzzzz.1", fresh)) === "connection_not_found");
+  await until(
+    "the publisher knows all workers",
+    async () => (await codeOf("zzzzzzzz.1", fresh)) === "connection_not_found",
+  );
   expect(await codeOf(address, fresh)).toBe("worker_timeout");
   await later.process.stop("SIGTERM");
 
   await using alone = await startPublisher({ nats: nats.url, env });
-  await until("it has asked", async () => {
+  await until("the publisher has asked", async () => {
     const { body } = await call("GET", "/v1/topics/a", undefined, alone);
     return body.complete === undefined;
   });

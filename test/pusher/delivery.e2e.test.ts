@@ -30,7 +30,7 @@ function post(body: unknown, publisher: 0 | 1 = 0): Promise<Response> {
 /** After this, whatever was published before has arrived wherever it would arrive. */
 async function settle(): Promise<void> {
   await get("/?content=settled");
-  await until("all settled", () => clients.every(({ frames }) => frames.at(-1) === "settled"));
+  await until("all receive the last publication", () => clients.every(({ frames }) => frames.at(-1) === "settled"));
   for (const client of clients) client.frames.pop();
 }
 
@@ -43,8 +43,8 @@ function only(client: Client): Client[] {
   return clients.filter(({ frames }) => frames.length > 0 || client.frames.length === 0);
 }
 
-describe("the seed's document, step by step", () => {
-  test("a connection is greeted with its ids, which differ on every worker of every machine", () => {
+describe("the classic route", () => {
+  test("a greeting has the ids of the connection, which are unique in the cluster", () => {
     expect(new Set(clients.map(({ workerId }) => workerId)).size).toBe(4);
     expect(new Set(clients.map(({ address }) => address)).size).toBe(20);
     for (const { workerId } of oneOfEachWorker()) {
@@ -56,23 +56,23 @@ describe("the seed's document, step by step", () => {
   });
 
   test.each([0, 1] as const)(
-    "publisher %i: content reaches every connection of every worker, once",
+    "publisher %i delivers content to every connection of every worker once",
     async (publisher) => {
       expect(await get("/?content=hello", publisher)).toEqual({ status: 200, text: "ok" });
 
-      await until("all have heard", () => clients.every(({ frames }) => frames.length > 0));
+      await until("all clients receive it", () => clients.every(({ frames }) => frames.length > 0));
       await settle();
       expect(clients.map(({ frames }) => frames)).toEqual(clients.map(() => ["hello"]));
     },
   );
 
   test.each([0, 1] as const)(
-    "publisher %i: ids of a greeting reach that connection and nobody else",
+    "publisher %i delivers to the connection with the ids of a greeting only",
     async (publisher) => {
       for (const target of oneOfEachWorker()) {
         const path = `/?to_worker_id=${target.workerId}&to_connection_id=${target.connectionId}&content=for+you`;
         expect(await get(path, publisher)).toEqual({ status: 200, text: "ok" });
-        await until("it has heard", () => target.frames.length > 0);
+        await until("the target receives the publication", () => target.frames.length > 0);
         await settle();
 
         expect(target.frames).toEqual(["for you"]);
@@ -82,7 +82,7 @@ describe("the seed's document, step by step", () => {
     },
   );
 
-  test("unknown, malformed and half addresses reach nobody", async () => {
+  test("unknown, malformed and incomplete addresses reach no connection", async () => {
     const [client] = clients as [Client];
     const unknown = [
       `to_worker_id=zzzzzzzz&to_connection_id=${client.connectionId}`,
@@ -104,7 +104,7 @@ describe("the seed's document, step by step", () => {
     expect(clients.filter(({ frames }) => frames.length > 0)).toEqual([]);
   });
 
-  test("missing and empty content is answered and not sent, 0 is sent, of two contents the last counts", async () => {
+  test("missing and empty content is not published, 0 is, and the last of two contents counts", async () => {
     for (const path of ["/", "/?", "/?content", "/?content="])
       expect(await get(path), path).toEqual({ status: 200, text: "ok" });
     await get("/?content=0");
@@ -114,7 +114,7 @@ describe("the seed's document, step by step", () => {
     expect(clients.map(({ frames }) => frames)).toEqual(clients.map(() => ["0", "last"]));
   });
 
-  test("POST and HEAD publish too, and only the query counts", async () => {
+  test("POST and HEAD publish the content of the query", async () => {
     const url = `${publishers[0].url}/?content=query`;
     expect(await (await fetch(url, { method: "POST", body: "content=body" })).text()).toBe("ok");
     expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
@@ -123,7 +123,7 @@ describe("the seed's document, step by step", () => {
     expect(clients.map(({ frames }) => frames)).toEqual(clients.map(() => ["query", "query"]));
   });
 
-  test("what is valid UTF-8 comes as text, other bytes come as they are", async () => {
+  test("valid UTF-8 is delivered as text, other content as binary", async () => {
     await get(`/?content=${encodeURIComponent("щ 🐘 +&=")}`);
     await get("/?content=%FF%00%FE");
     await get("/?content=%D1"); // half a character
@@ -136,7 +136,7 @@ describe("the seed's document, step by step", () => {
 });
 
 describe("/v1/publications", () => {
-  test("publications of one batch arrive in order, at everyone", async () => {
+  test("publications of one batch are delivered to everyone in order", async () => {
     const contents = Array.from({ length: 1_000 }, (_, at) => `n${at}`);
 
     const response = await post(
@@ -149,11 +149,13 @@ describe("/v1/publications", () => {
     for (const { frames } of clients) expect(frames).toEqual(contents);
   });
 
-  test("a publication to one connection says that it was delivered, or that nobody has the address", async () => {
+  test("a publication to one connection is answered as delivered, or with 404", async () => {
     for (const target of oneOfEachWorker()) {
       const response = await post({ target: { connection: target.address }, data: "hi" });
       expect([response.status, await response.json()]).toEqual([200, { status: "delivered" }]);
-      expect(target.frames.length === 1 || (await until("it came", () => target.frames.length === 1))).toBe(true);
+      expect(
+        target.frames.length === 1 || (await until("the publication arrives", () => target.frames.length === 1)),
+      ).toBe(true);
     }
     const [client] = clients as [Client];
     for (const connection of ["zzzzzzzz.1", `${client.workerId}.99999`]) {
@@ -165,12 +167,12 @@ describe("/v1/publications", () => {
     }
   });
 
-  test("a slow connection's publication is buffered, and the answer says so", async () => {
+  test("a publication to a slow consumer is answered as buffered", async () => {
     const [slow] = await connectClients(pushers[0].url, 1);
     slow?.socket.pause();
     const publish = () => post({ target: { connection: slow?.address }, data: "x".repeat(100_000) });
 
-    const answer = await until("the network takes no more", async () => {
+    const answer = await until("the socket buffers are full", async () => {
       const body = (await (await publish()).json()) as { status: string };
       return body.status !== "delivered" && body;
     });
@@ -188,7 +190,7 @@ describe("/v1/publications", () => {
     }
   });
 
-  test("everyone and one connection, published in turn, keep their order", async () => {
+  test("publications to everyone and to one connection keep their order", async () => {
     const [client] = clients as [Client];
     const batch = Array.from({ length: 200 }, (_, at) => ({
       target: at % 2 ? { everyone: true } : { connection: client.address },
@@ -203,7 +205,7 @@ describe("/v1/publications", () => {
 });
 
 describe("/v1/connections and /v1/cluster", () => {
-  test("a connection can be looked up and closed, once", async () => {
+  test("a connection is found and closed, then 404", async () => {
     const [victim] = await connectClients(pushers[1].url, 1);
     const path = `/v1/connections/${victim?.address}`;
     const url = publishers[0].url + path;
@@ -219,14 +221,14 @@ describe("/v1/connections and /v1/cluster", () => {
     expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
 
     expect((await fetch(url, { method: "DELETE" })).status).toBe(204);
-    await until("it is closed", () => victim?.close);
+    await until("the connection is closed", () => victim?.close);
     expect(victim?.close).toEqual({ code: 4403, reason: "closed by the application" });
     expect((await fetch(url, { method: "DELETE" })).status).toBe(404);
     expect((await get(path)).status).toBe(404);
     expect((await fetch(url, { method: "HEAD" })).status).toBe(404);
   });
 
-  test("the cluster shows every live worker", async () => {
+  test("the cluster lists every worker", async () => {
     const { workers } = JSON.parse((await get("/v1/cluster")).text);
 
     expect(workers.map(({ id }: { id: string }) => id)).toEqual(

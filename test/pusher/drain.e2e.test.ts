@@ -9,7 +9,7 @@ import { until } from "../support/wait.ts";
 
 const { nats, bus } = useCluster();
 
-test("a drain under load closes everyone with 1012 in paced batches, misses nobody meanwhile, and exits with 0", async () => {
+test("a drain under load closes all connections with 1012 at a steady pace, delivers until then, and exits with 0", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "3" } });
   await using elsewhere = await startPusher({ nats: nats.url });
   const clients = await connectClients(pusher.url, 200);
@@ -24,12 +24,12 @@ test("a drain under load closes everyone with 1012 in paced batches, misses nobo
 
   const startedAt = performance.now();
   const stopped = pusher.process.stop("SIGTERM");
-  await until("readiness is red", async () => (await readiness(pusher.adminUrl)).text === "draining");
+  await until("the service is not ready", async () => (await readiness(pusher.adminUrl)).text === "draining");
   expect(await stopped).toBe(0);
   isLoading = false;
   await load;
 
-  await until("every close has arrived", () => clients.every(({ close }) => close !== undefined));
+  await until("every connection is closed", () => clients.every(({ close }) => close !== undefined));
   expect(new Set(clients.map(({ close }) => close?.code))).toEqual(new Set([1012]));
   // Paced: neither all at once nor later than the drain, with room for a busy machine.
   const spread = Math.max(...closedAt) - Math.min(...closedAt);
@@ -39,21 +39,23 @@ test("a drain under load closes everyone with 1012 in paced batches, misses nobo
   for (const { frames } of clients) expect(frames).toEqual(Array.from(frames, (_, at) => String(at)));
   expect(clients.some(({ frames }) => frames.length > 10)).toBe(true);
   // The rest of the fleet heard everything.
-  await until("the other pusher's client has all", () => stays?.frames.length === published);
+  await until("the client of the other pusher has everything", () => stays?.frames.length === published);
   expect(stays?.close).toBeUndefined();
 });
 
-test("a draining pusher accepts nobody", async () => {
+test("a draining pusher accepts no connection", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "30" } });
   await connectClients(pusher.url, 20);
 
   pusher.process.kill("SIGTERM");
-  await until("readiness is red", async () => (await readiness(pusher.adminUrl)).text === "draining");
+  await until("the service is not ready", async () => (await readiness(pusher.adminUrl)).text === "draining");
 
-  await expect(until("refused", () => connectClients(pusher.url, 1).then(() => false))).rejects.toThrow();
+  await expect(
+    until("the connection is refused", () => connectClients(pusher.url, 1).then(() => false)),
+  ).rejects.toThrow();
 });
 
-test("a second signal ends at once", async () => {
+test("a second signal ends a drain at once", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "600" } });
   const clients = await connectClients(pusher.url, 50);
 
@@ -62,7 +64,7 @@ test("a second signal ends at once", async () => {
   const exitCode = await pusher.process.stop("SIGTERM");
 
   expect(exitCode).toBe(1);
-  await until("all are cut off", () => clients.every(({ close }) => close !== undefined));
+  await until("all connections are closed", () => clients.every(({ close }) => close !== undefined));
 });
 
 test("tokens expire during a drain", async () => {
@@ -82,6 +84,6 @@ test("tokens expire during a drain", async () => {
 
   pusher.process.kill("SIGTERM");
 
-  await until("it is closed", () => client.close);
+  await until("the connection is closed", () => client.close);
   expect(client.close).toEqual({ code: 4401, reason: "the token has expired" });
 });

@@ -40,7 +40,7 @@ function attempt(query: string, protocols: string[] = [], headers: Record<string
   });
 }
 
-test("a token may come as a subprotocol, which is never selected", async () => {
+test("a token is accepted as a subprotocol, which is never selected", async () => {
   const welcomed = await attempt("?topic=a", ["fanwire.v1", `token.${jwt}`]);
   const turned = await attempt("?topic=a", [`token.${jwt}`, "fanwire.v1"]);
   const refused = await attempt("?topic=a", ["fanwire.v1", "token.garbage"]);
@@ -62,7 +62,7 @@ test("a token may come as a subprotocol, which is never selected", async () => {
   expect(pusher.process.output()).not.toContain(jwt);
 });
 
-test("a token may come as Authorization: Bearer, over SSE and where a WebSocket client can set headers", async () => {
+test("a token is accepted as Authorization: Bearer by SSE and WebSocket", async () => {
   const authorization = `Bearer ${jwt}`;
 
   const stream = await readEvents(httpUrl("/sse?topic=a"), { authorization });
@@ -77,7 +77,7 @@ test("a token may come as Authorization: Bearer, over SSE and where a WebSocket 
   (await readEvents(httpUrl("/sse"), { authorization: "Basic YTpi" })).close();
 });
 
-test("the same token may come in several ways, different ones are refused", async () => {
+test("one token in several places is accepted, different tokens are refused", async () => {
   const other = await token("bob");
 
   expect(await attempt(`?token=${jwt}&token=${jwt}`, ["fanwire.v1", `token.${jwt}`])).toMatchObject({
@@ -92,7 +92,7 @@ test("the same token may come in several ways, different ones are refused", asyn
   await expect(readEvents(httpUrl(`/sse?token=${jwt}`), { authorization: `Bearer ${other}` })).rejects.toThrow("400");
 });
 
-test("clients of other protocols are refused with a sentence; every other path is open to the raw protocol", async () => {
+test("paths of other push servers are refused with a reason, every other path accepts the raw protocol", async () => {
   for (const [path, name] of [
     ["/app/key?protocol=7", "the Pusher protocol"],
     ["/socket.io/?EIO=4&transport=websocket", "Socket.IO"],
@@ -111,7 +111,7 @@ test("clients of other protocols are refused with a sentence; every other path i
   for (const path of ["app", "chat/app/1", "ws", "sse"]) (await connectClient(`${pusher.url}${path}`)).socket.close();
 });
 
-test("a query that looks like a mistake is refused instead of ignored", async () => {
+test("a misspelt query parameter is refused instead of ignored", async () => {
   const reason = "no such parameter: write topic=… once for each topic";
 
   for (const query of ["?topics=a", "?topic[]=a", "?topic%5B0%5D=a"]) {
@@ -125,7 +125,7 @@ test("a query that looks like a mistake is refused instead of ignored", async ()
   expect(await attempt("?v=1&utm_topic=x")).toMatchObject({ frame: expect.stringContaining("workerID") });
 });
 
-test("a handshake that RFC 6455 does not allow is refused, and says what would be", async () => {
+test("a handshake that violates RFC 6455 is refused with 426 or 400", async () => {
   const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(name));
   const upgrades: readonly (readonly string[])[] = [
     [...without("Sec-WebSocket-Version"), "Sec-WebSocket-Version: 8"],
@@ -147,7 +147,7 @@ test("a handshake that RFC 6455 does not allow is refused, and says what would b
   expect(badKey).toContain('"code":"malformed_handshake"');
 });
 
-test("a head in many TCP segments may be as large as the setting says", async () => {
+test("a request head in many TCP segments is accepted up to the configured size", async () => {
   await using small = await startPusher({
     nats: nats.url,
     env: { PUSHER_WORKERS: "2", PUSHER_MAX_HEADER_BYTES: "4096" },

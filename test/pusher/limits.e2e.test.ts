@@ -29,7 +29,7 @@ function refusal(
   });
 }
 
-test("a full worker refuses newcomers with 503, and takes one again when one goes", async () => {
+test("a full worker refuses connections with 503 until another one closes", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_CONNECTIONS: "3" });
   const clients = await connectClients(pusher.url, 3);
 
@@ -39,12 +39,15 @@ test("a full worker refuses newcomers with 503, and takes one again when one goe
   ).toBe(1);
 
   clients[0]?.socket.close(1000);
-  await until("it is gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 2);
+  await until(
+    "the connection is closed",
+    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 2,
+  );
   await connectClient(pusher.url);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_closed_total", { code: "1000" })).toBe(1);
 });
 
-test("handshakes beyond the rate are refused with 503 until the second is over", async () => {
+test("handshakes over the rate limit are refused with 503", async () => {
   await using pusher = await startLimited({ PUSHER_HANDSHAKES_PER_SECOND: "5" });
 
   const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => connectClient(pusher.url)));
@@ -56,10 +59,10 @@ test("handshakes beyond the rate are refused with 503 until the second is over",
   });
   expect(refused).toBe(20 - accepted);
   expect(refused).toBeGreaterThan(0);
-  await until("a newcomer is welcome again", () => connectClient(pusher.url).catch(() => false));
+  await until("a new connection is accepted", () => connectClient(pusher.url).catch(() => false));
 });
 
-test("a page from a foreign origin is refused, the allowed ones and programs are not", async () => {
+test("a foreign origin is refused, allowed origins and clients without an origin are not", async () => {
   await using pusher = await startLimited({ PUSHER_ALLOWED_ORIGINS: "https://app.example, https://*.app.example" });
 
   expect((await refusal(pusher.url, { origin: "https://evil.example" })).status).toBe(403);
@@ -69,38 +72,38 @@ test("a page from a foreign origin is refused, the allowed ones and programs are
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "origin" })).toBe(1);
 });
 
-test("a message over the inbound limit ends its connection only", async () => {
+test("a message over the inbound limit closes its connection only", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_BYTES: "1000" });
   const [loud, other] = await connectClients(pusher.url, 2);
 
   loud?.socket.send(Buffer.alloc(1_000));
   loud?.socket.send(Buffer.alloc(1_001));
 
-  await until("it is closed", () => loud?.close);
+  await until("the connection is closed", () => loud?.close);
   expect(loud?.close?.code).toBe(1006);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-bytes" })).toBe(1);
   await heardBy(other);
 });
 
-test("a client that sends too often is closed with 4429", async () => {
+test("a client over the inbound rate is closed with 4429", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_PER_SECOND: "10" });
   const [chatty, other] = await connectClients(pusher.url, 2);
 
   for (let sent = 0; sent < 30; sent++) chatty?.socket.send("x");
 
-  await until("it is closed", () => chatty?.close);
+  await until("the connection is closed", () => chatty?.close);
   expect(chatty?.close).toEqual({ code: 4429, reason: "too many inbound messages" });
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-rate" })).toBe(1);
   await heardBy(other);
 });
 
-test("a flood of pings counts like messages", async () => {
+test("pings count against the inbound rate", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_PER_SECOND: "10" });
   const raw = await handshakeRaw(pusher.url);
 
   for (let sent = 0; sent < 30; sent++) raw.socket.write(clientFrame(0x9, Buffer.alloc(0)));
 
-  await until("it is closed", () => raw.isClosed());
+  await until("the connection is closed", () => raw.isClosed());
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_closed_total", { code: "4429" })).toBe(1);
 });
 
@@ -108,7 +111,7 @@ test.each([
   ["raw", [], "подключено"],
   ["fanwire.v1", ["Sec-WebSocket-Protocol: fanwire.v1"], '"welcome"'],
 ])(
-  "a connection that never reads costs at most its limit and ends; the others get everything: %s",
+  "a slow consumer is closed at its limit of unsent bytes, and others receive everything: %s",
   async (_, more, greeting) => {
     await using pusher = await startLimited({ PUSHER_MAX_UNSENT_BYTES: "262144" });
     const slow = await connectRaw(pusher.url);
@@ -119,7 +122,7 @@ test.each([
     const content = "x".repeat(50_000);
 
     let published = 0;
-    await until("the slow one is ended", async () => {
+    await until("the slow consumer is closed", async () => {
       for (let count = 0; count < 5; count++) await publishToEveryone(bus, content);
       published += 5;
       return (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1;
@@ -127,17 +130,17 @@ test.each([
 
     expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "unsent-bytes" })).toBe(1);
     expect(await metric(pusher.adminUrl, "fanwire_pusher_drops_total")).toBeGreaterThan(0);
-    await until("the reader has all", () => reader.frames.length === published);
+    await until("the reader has everything", () => reader.frames.length === published);
     expect(reader.close).toBeUndefined();
   },
 );
 
-test("a connection from which nothing comes is ended when its time is over", async () => {
+test("an idle connection that answers no pings is closed", async () => {
   await using pusher = await startLimited({ PUSHER_IDLE_SECONDS: "8" });
   const silent = await handshakeRaw(pusher.url); // answers no pings
   const alive = await connectClient(pusher.url);
 
-  await until("the silent one is ended", () => silent.isClosed(), 40_000);
+  await until("the idle connection is closed", () => silent.isClosed(), 40_000);
 
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "idle" })).toBe(1);
   expect(alive.close).toBeUndefined();
@@ -145,5 +148,5 @@ test("a connection from which nothing comes is ended when its time is over", asy
 
 async function heardBy(client: Client | undefined): Promise<void> {
   await publishToEveryone(bus, "still here");
-  await until("the other one hears", () => client?.frames.includes("still here"));
+  await until("the other client receives the publication", () => client?.frames.includes("still here"));
 }

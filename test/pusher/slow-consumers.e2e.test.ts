@@ -24,7 +24,7 @@ function targetOf(number: number, address: string): { target: Target; headers: [
   return { target: { kind: "everyone" }, headers: [] };
 }
 
-test("of a burst, each connection of each protocol hears what is for it, once and in order", async () => {
+test("a burst is delivered to each connection of each protocol once and in order", async () => {
   const url = `${pusher.url}?topic=t`;
   const all = new Map<string, () => unknown[]>();
   const favoured = await connectClient(url);
@@ -57,7 +57,7 @@ test("of a burst, each connection of each protocol hears what is for it, once an
       if (number % 500 === (isFavoured ? 300 : 350)) return [];
       return [String(number)];
     });
-    await until("the last of it", () => heard().at(-1) === String(COUNT - 1));
+    await until("the last publication arrives", () => heard().at(-1) === String(COUNT - 1));
     expect(heard(), address).toEqual(expected);
   }
 });
@@ -102,7 +102,7 @@ test("a burst that nobody reads is kept once for all who follow, and each hears 
   const residentBefore = residentBytes(own.process.pid);
 
   await publishFlood();
-  await until("who reads has it all", () => awake.publications.length === FLOOD);
+  await until("the reading client has everything", () => awake.publications.length === FLOOD);
 
   expect(await lagging(own)).toBe(SLEEPERS);
   expect(await laggingBytes(own)).toBeGreaterThan(0);
@@ -119,9 +119,9 @@ test("a burst that nobody reads is kept once for all who follow, and each hears 
   const left = leaver.ask({ command: "unsubscribe", topic: "flood" });
   const connection = parseConnectionAddress(chosen.welcome.connection);
   if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
-  await until("they alone were caught up", async () => (await lagging(own)) === SLEEPERS - 3);
+  await until("only these three are no slow consumers any longer", async () => (await lagging(own)) === SLEEPERS - 3);
   await bus.publishAll([toFollowers("the last")]);
-  await until("who reads has it", () => awake.data().at(-1) === "the last");
+  await until("the reading client has the last publication", () => awake.data().at(-1) === "the last");
   const stayed = [pinger, chosen, other];
   for (const { socket } of [leaver, ...stayed]) socket.resume();
 
@@ -129,12 +129,12 @@ test("a burst that nobody reads is kept once for all who follow, and each hears 
   expect(pinger.data().slice(0, FLOOD)).toEqual(flood);
   await left;
   expect(leaver.data()).toEqual(flood);
-  await until("they have it all", () => stayed.every((one) => one.data().at(-1) === "the last"));
+  await until("the slow consumers have everything", () => stayed.every((one) => one.data().at(-1) === "the last"));
   expect(pinger.data()).toEqual([...flood, "the last"]);
   expect(chosen.data()).toEqual([...flood, "for you alone", "the last"]);
   expect(other.data()).toEqual([...flood, "the last"]);
   for (const { socket } of sleepers) socket.terminate();
-  await until("nothing is kept", async () => (await laggingBytes(own)) === 0);
+  await until("nothing is buffered", async () => (await laggingBytes(own)) === 0);
 });
 
 test("so it is on the raw protocol", async () => {
@@ -145,7 +145,7 @@ test("so it is on the raw protocol", async () => {
   const residentBefore = residentBytes(own.process.pid);
 
   await publishFlood();
-  await until("who reads has it all", () => awake.frames.length === FLOOD);
+  await until("the reading client has everything", () => awake.frames.length === FLOOD);
 
   expect(await lagging(own)).toBe(SLEEPERS);
   expect(await laggingBytes(own)).toBeGreaterThan(0);
@@ -153,11 +153,14 @@ test("so it is on the raw protocol", async () => {
   const [chosen, other] = sleepers as [Client, Client];
   const connection = parseConnectionAddress(chosen.address);
   if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
-  await until("it alone was caught up", async () => (await lagging(own)) === SLEEPERS - 1);
+  await until("only this one is no slow consumer any longer", async () => (await lagging(own)) === SLEEPERS - 1);
   for (const { socket } of [chosen, other]) socket.resume();
-  await until("they have it all", () => chosen.frames.length === FLOOD + 1 && other.frames.length === FLOOD);
+  await until(
+    "the slow consumers have everything",
+    () => chosen.frames.length === FLOOD + 1 && other.frames.length === FLOOD,
+  );
   expect(chosen.frames).toEqual([...flood, "for you alone"]);
   expect(other.frames).toEqual(flood);
   for (const { socket } of sleepers) socket.terminate();
-  await until("nothing is kept", async () => (await laggingBytes(own)) === 0);
+  await until("nothing is buffered", async () => (await laggingBytes(own)) === 0);
 });

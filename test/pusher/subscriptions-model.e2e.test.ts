@@ -100,7 +100,7 @@ async function publish(topics: readonly (string | undefined)[], number: number, 
 const request = (command: "subscribe" | "unsubscribe", { connectionId }: Reader, topic: string) =>
   askWorker(bus, workerId, { command, connectionId, topic });
 
-test("whatever is followed, left and closed, by any protocol, each hears what it follows, once for each, in order", async () => {
+test("connections of any protocol receive each matching publication in order, once for each subscription, while others subscribe, unsubscribe and close", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 80, maxLength: 80 }), async (steps) => {
       const readers = await Promise.all([open("raw"), open("fanwire.v1"), open("sse"), open("raw")]);
@@ -114,7 +114,7 @@ test("whatever is followed, left and closed, by any protocol, each hears what it
         }
         const reader = readers[each.client] as Reader;
         // What was published before may not have come yet: it would be heard, or not, by chance.
-        await until("all has come", settled);
+        await until("all publications arrive", settled);
         if (each.does === "subscribe") {
           await request("subscribe", reader, each.pattern);
           reader.follows.add(each.pattern);
@@ -125,16 +125,19 @@ test("whatever is followed, left and closed, by any protocol, each hears what it
           expect(reader.heard()).toEqual(reader.expected);
           reader.close();
           await until(
-            "it is gone",
+            "the connection is closed",
             async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) < CLIENTS,
           );
           readers[each.client] = await open(each.protocol);
         }
       }
-      await until("all has come", settled);
+      await until("all publications arrive", settled);
       for (const { heard, expected } of readers) expect(heard()).toEqual(expected);
       for (const reader of readers) reader.close();
-      await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 0);
+      await until(
+        "all connections are closed",
+        async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 0,
+      );
       expect(await metric(pusher.adminUrl, "fanwire_pusher_subscriptions")).toBe(1);
     }),
     { numRuns: 5, endOnFailure: true },

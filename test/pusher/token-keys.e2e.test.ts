@@ -49,7 +49,7 @@ beforeEach(async () => {
       PUSHER_MAX_INBOUND_BYTES: String(INBOUND_BYTES),
     },
   });
-  await until("the keys are asked for", () => asking.length > 0);
+  await until("the keys are requested", () => asking.length > 0);
 });
 
 function signed(claims: JWTPayload, key = pair.privateKey): Promise<string> {
@@ -67,7 +67,7 @@ async function knock(protocol?: string) {
   return { socket, heard, closedWith: () => closedWith };
 }
 
-test("who waits for its token to be checked hears nothing, and is answered once it is let in", async () => {
+test("a connection whose token waits for the keys receives nothing until it is verified", async () => {
   const raw = await knock();
   const client = await knock("fanwire.v1");
   const impatient = await knock("fanwire.v1");
@@ -77,14 +77,17 @@ test("who waits for its token to be checked hears nothing, and is answered once 
   client.socket.send('{"id":3,"command":"unsubscribe","topic":"a"}');
   impatient.socket.close();
   for (let at = 0; at < 3; at++) talkative.socket.send("x".repeat(INBOUND_BYTES / 2));
-  await until("who left is gone, who said too much is closed", () => impatient.closedWith() && talkative.closedWith());
+  await until(
+    "the client that left and the client over the limit are closed",
+    () => impatient.closedWith() && talkative.closedWith(),
+  );
   expect(talkative.closedWith()).toBe(4429);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(0);
   expect([...raw.heard, ...client.heard]).toEqual([]);
 
   for (const response of asking) response.end(keySet);
 
-  await until("both are let in", () => raw.heard.length === 2 && client.heard.length === 4);
+  await until("both connections are accepted", () => raw.heard.length === 2 && client.heard.length === 4);
   expect(raw.heard[0]).toMatch(/^workerID:/);
   const [welcome, ...replies] = client.heard.map((text) => JSON.parse(text));
   expect(welcome).toMatchObject({ type: "welcome" });
@@ -93,7 +96,7 @@ test("who waits for its token to be checked hears nothing, and is answered once 
   for (const { socket } of [raw, client]) socket.close();
 });
 
-test("while the keys cannot be had everybody is told to come back", async () => {
+test("connections are asked to retry while the keys cannot be fetched", async () => {
   for (const response of asking) response.writeHead(500).end();
 
   await expect(connectFanwire(pusher.url, { token })).rejects.toThrow("closed with 4503");
@@ -103,7 +106,7 @@ test("while the keys cannot be had everybody is told to come back", async () => 
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token-keys" })).toBe(3);
 });
 
-test("while a refreshed token is being checked later commands wait, as many as one message may hold", async () => {
+test("commands after a refresh wait until its token is verified, up to the inbound limit", async () => {
   const client = await connectFanwire(pusher.url);
   const talkative = await connectFanwire(pusher.url);
   let replies = 0;
@@ -118,7 +121,7 @@ test("while a refreshed token is being checked later commands wait, as many as o
   const last = client.ask({ command: "unsubscribe", topic: "a" });
   talkative.socket.send(JSON.stringify({ id: 1, command: "refresh", token: allowed }));
   for (let at = 0; at < 3; at++) talkative.socket.send(PADDED_PING);
-  await until("the one that sent too much is closed", () => talkative.close);
+  await until("the client over the limit is closed", () => talkative.close);
   expect(talkative.close?.code).toBe(4503);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-bytes" })).toBe(1);
   expect(replies).toBe(0);
@@ -129,7 +132,7 @@ test("while a refreshed token is being checked later commands wait, as many as o
   client.socket.close();
 });
 
-test("a token of a key that was added after the keys were fetched is told to come back, not to stop", async () => {
+test("a connection whose key is not fetched yet is asked to retry", async () => {
   for (const response of asking.splice(0)) response.end(keySet);
   const client = await connectFanwire(pusher.url, { token });
   const newer = await signed({ sub: "anna" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);

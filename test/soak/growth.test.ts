@@ -27,7 +27,7 @@ test.each<[string, (second: number) => number]>([
   expect(judgeGrowth(run(600, value), 2)).toMatchObject({ hasGrown: true });
 });
 
-test("too few samples say nothing", () => {
+test("too few samples are inconclusive", () => {
   expect(
     judgeGrowth(
       run(30, (second) => second),
