@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { startBalancer } from "../support/balancer.ts";
 import { missingBrowser, startOrigin, useBrowser } from "../support/browser.ts";
-import { askWorker, describeWorkers, publishToTopic } from "../support/bus.ts";
+import { describeWorkers, publishToTopic } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { missingHaproxy, startHaproxy } from "../support/haproxy.ts";
@@ -135,36 +135,6 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("the client asks for a new token before the old one expires, and a final close is the end", async () => {
-      let asked = 0;
-      const page = await browser.newPage();
-      await page.exposeFunction("renewToken", () => {
-        asked++;
-        return new SignJWT({ sub: "anna", topics: ["own.>"] })
-          .setProtectedHeader({ alg: "HS256" })
-          .setIssuedAt()
-          .setExpirationTime("4s")
-          .sign(Buffer.from(SECRET));
-      });
-      await page.goto(`${publisher.url}/try`);
-      await call(page, START_CLIENT, { url: guarded.url, topics: ["own.a"], renewsToken: true });
-      await untilOpen(page);
-      const address = await page.evaluate<string>("client.address");
-
-      await until("a lifetime of a token has passed", () => asked >= 3);
-      await append("own.a", "still here");
-      await until("the publication arrives", async () => (await heardBy(page)).length === 1);
-      expect(await page.evaluate("client.address")).toBe(address);
-      expect((await statesOf(page)).map(({ state }) => state)).toEqual(["connecting", "open"]);
-
-      const [worker = "", connectionId] = address.split(".");
-      await askWorker(publications.bus, worker, { command: "close-connection", connectionId: Number(connectionId) });
-      await until("the connection is closed", async () => (await lastStateOf(page))?.state === "closed");
-      expect(await lastStateOf(page)).toMatchObject({ code: 4403, reason: "closed by the application" });
-      expect(await connectionsOf(worker)).toBe(0);
-      await page.close();
-    });
-
     test("EventSource subscribes from another origin and resumes by itself", async () => {
       await using link = await startLink(portOf(pusher));
       await using application = await startOrigin();
@@ -278,7 +248,7 @@ describe.skipIf(missingBrowser !== undefined)(
       },
     );
 
-    async function connectionsOf(workerId: string): Promise<number | undefined> {
+    async function _connectionsOf(workerId: string): Promise<number | undefined> {
       return (await describeWorkers(publications.bus)).find(({ id }) => id === workerId)?.connections;
     }
   },

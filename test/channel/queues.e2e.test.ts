@@ -1,6 +1,3 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
@@ -219,9 +216,7 @@ test("without JetStream events work, queue items are buffered up to a bound, and
 });
 
 test("items of 10 MiB are delivered if NATS accepts them; otherwise the server logs a warning and counts each dropped item", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "fanwire-config-"));
-  await writeFile(join(folder, "nats.conf"), "max_payload: 11MB");
-  await using large = await startNats(["-c", join(folder, "nats.conf")]);
+  await using large = await startNats([], { config: "max_payload: 11MB" });
   await using server = await startChannel({ nats: large.url });
   using consumer = await connectPeer(server);
   using producer = await connectPeer(server);
@@ -247,7 +242,6 @@ test("items of 10 MiB are delivered if NATS accepts them; otherwise the server l
   expect(limited.process.logLines()).toContainEqual(
     expect.objectContaining({ level: "error", msg: "queue item too large for NATS, dropped" }),
   );
-  await rm(folder, { recursive: true });
 });
 
 test("an item that never fits in the stream does not block later items", async () => {

@@ -1,7 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -338,13 +335,9 @@ test("a bus connects when NATS starts later", async () => {
 });
 
 test("a publication that NATS permissions forbid is reported as forbidden", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
-  const conf = join(folder, "nats.conf");
-  await writeFile(
-    conf,
-    'authorization { users: [{ user: u, password: p, permissions: { publish: ["fine.>", "_INBOX.>"], subscribe: ">" } }] }',
-  );
-  await using nats = await startNats(["-c", conf]);
+  const config =
+    'authorization { users: [{ user: u, password: p, permissions: { publish: ["fine.>", "_INBOX.>"], subscribe: ">" } }] }';
+  await using nats = await startNats([], { config });
   const bus = await connect(nats, { credentials: { kind: "user", user: "u", password: "p" } });
 
   const outcomes = await Promise.all(
@@ -356,7 +349,6 @@ test("a publication that NATS permissions forbid is reported as forbidden", asyn
   const many = await bus.requestMany("secret.c", text("x"), { stallMs: 100, maxWaitMs: 500 });
   expect(many).toEqual({ ok: false, reason: "forbidden" });
   await bus.stop();
-  await rm(folder, { recursive: true });
 });
 
 test("subscribe() accepts a receiver object as well as a function", async () => {

@@ -1,20 +1,22 @@
 import { expect, test } from "vitest";
-import { metric, readiness, startCluster } from "../support/cluster.ts";
+import { metric, readiness } from "../support/cluster.ts";
 import { connectClients } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
+const { nats, pushers, publishers } = useCluster();
+
 test("clients stay connected while NATS restarts, publishing answers 503 until then, and no process restarts", async () => {
-  await using cluster = await startCluster();
-  const services = [...cluster.pushers, ...cluster.publishers];
-  const clients = (await Promise.all(cluster.pushers.map(({ url }) => connectClients(url, 20)))).flat();
+  const services = [...pushers, ...publishers];
+  const clients = (await Promise.all(pushers.map(({ url }) => connectClients(url, 20)))).flat();
   const publish = async (content: string, publisher: 0 | 1) => {
-    const response = await fetch(`${cluster.publishers[publisher].url}/?content=${content}`);
+    const response = await fetch(`${publishers[publisher].url}/?content=${content}`);
     return { status: response.status, retryAfter: response.headers.get("retry-after") };
   };
   const statusOf = async (path: string, init?: RequestInit) =>
-    (await fetch(`${cluster.publishers[0].url}${path}`, init)).status;
+    (await fetch(`${publishers[0].url}${path}`, init)).status;
 
-  await cluster.nats.stop("SIGKILL");
+  await nats.stop("SIGKILL");
   for (const { adminUrl } of services) {
     await until("the service is not ready", async () => (await readiness(adminUrl)).status === 503);
   }
@@ -28,7 +30,7 @@ test("clients stay connected while NATS restarts, publishing answers 503 until t
   // What needs no NATS goes on.
   expect(await statusOf("/openapi.json")).toBe(200);
 
-  await cluster.nats.restart();
+  await nats.restart();
   for (const { adminUrl } of services) {
     await until("the service is ready", async () => (await readiness(adminUrl)).status === 200);
   }
@@ -44,24 +46,23 @@ test("clients stay connected while NATS restarts, publishing answers 503 until t
     expect(process.exit()).toBeUndefined();
     expect(await metric(adminUrl, "fanwire_nats_disconnects_total")).toBeGreaterThan(0);
   }
-  expect(await metric(cluster.pushers[0].adminUrl, "fanwire_pusher_worker_restarts_total")).toBe(0);
+  expect(await metric(pushers[0].adminUrl, "fanwire_pusher_worker_restarts_total")).toBe(0);
 });
 
 test("services are not ready while NATS hangs, publishing answers 503, and both recover afterwards", async () => {
-  await using cluster = await startCluster();
-  const clients = await connectClients(cluster.pushers[0].url, 5);
-  const publish = async (content: string) => (await fetch(`${cluster.publishers[0].url}/?content=${content}`)).status;
+  const clients = await connectClients(pushers[0].url, 5);
+  const publish = async (content: string) => (await fetch(`${publishers[0].url}/?content=${content}`)).status;
 
-  cluster.nats.signal("SIGSTOP");
+  nats.signal("SIGSTOP");
   expect(await publish("perhaps")).toBe(503); // the answer says that it may have been sent
-  for (const { adminUrl } of [...cluster.pushers, ...cluster.publishers]) {
+  for (const { adminUrl } of [...pushers, ...publishers]) {
     await until("the service is not ready", async () =>
       (await readiness(adminUrl)).text.includes("nothing comes back from NATS"),
     );
   }
   expect(await publish("refused")).toBe(503);
 
-  cluster.nats.signal("SIGCONT");
+  nats.signal("SIGCONT");
   await until("publishing works again", async () => (await publish("after")) === 200);
 
   await until("all clients receive it", () => clients.every(({ frames }) => frames.includes("after")));

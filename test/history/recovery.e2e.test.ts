@@ -111,25 +111,6 @@ test("a subscribe command with a position recovers its topic after the reply", a
   client.socket.close();
 });
 
-test("an EventSource resumes by Last-Event-ID on another worker", async () => {
-  const stream = await readEvents(`${pushers[0].sseUrl}?topic=sse`);
-  await log.append(topic("sse"), "1");
-  await until("the publication arrives", () => stream.events().length === 2);
-  const { id } = stream.events()[1] ?? {};
-  stream.close();
-  await log.append(topic("sse"), "2");
-
-  const back = await readEvents(`${pushers[1].sseUrl}?topic=sse`, {
-    "last-event-id": id ?? "",
-  });
-  await log.append(topic("sse"), "3");
-
-  await until("all publications arrive", () => back.events().length === 3);
-  expect(back.events().map(({ event, data }) => event ?? data)).toEqual(["fanwire.welcome", "2", "3"]);
-  expect(JSON.parse(back.events()[0]?.data ?? "")).toMatchObject({ recovered: true });
-  back.close();
-});
-
 test("a resume that cannot be proved is not recovered, and the client receives new publications", async () => {
   const start = await log.append(topic("much"), "0");
   for (let at = 0; at <= MAX_PER_SUBJECT; at++) await log.append(topic("much"), `old ${at}`);

@@ -108,20 +108,14 @@ const documentedPermissions = [
 ];
 
 test("an account without JetStream and a user without permission fail for different reasons", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
-  const conf = join(folder, "nats.conf");
-  await writeFile(
-    conf,
-    `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }
-     accounts {
-       A: { users: [{ user: without, password: p }] }
-       B: { jetstream: enabled, users: [
-            { user: with, password: p, permissions: {
-              publish: ${JSON.stringify(documentedPermissions)}, subscribe: "_INBOX.>" } },
-            { user: limited, password: p, permissions: { publish: ["fanwire.>", "_INBOX.>"], subscribe: ">" } }] }
-     }`,
-  );
-  await using nats = await startNats(["-c", conf], { jetStream: false });
+  const config = `accounts {
+    A: { users: [{ user: without, password: p }] }
+    B: { jetstream: enabled, users: [
+         { user: with, password: p, permissions: {
+           publish: ${JSON.stringify(documentedPermissions)}, subscribe: "_INBOX.>" } },
+         { user: limited, password: p, permissions: { publish: ["fanwire.>", "_INBOX.>"], subscribe: ">" } }] }
+  }`;
+  await using nats = await startNats([], { config });
   await using without = await openHistory({ servers: [nats.url], user: "without" });
   await using limited = await openHistory({ servers: [nats.url], user: "limited" });
   await using allowed = await openHistory({ servers: [nats.url], user: "with" });
@@ -135,7 +129,6 @@ test("an account without JetStream and a user without permission fail for differ
     sequence: 0,
   });
   expect([publications.length, isComplete]).toEqual([50, true]);
-  await rm(folder, { recursive: true });
 });
 
 test("a limit that JetStream refuses fails with its reason", async () => {

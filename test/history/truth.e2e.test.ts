@@ -95,6 +95,7 @@ test("an EventSource resumes between the copies of one publication", async () =>
     const back = await readEvents(url(1), { "last-event-id": id });
     await until("the other publications arrive", () => back.events().length === 1 + 3 - had + 3);
     const data = back.events().flatMap(({ event, data }) => (event === undefined ? [data] : []));
+    expect(JSON.parse(back.events()[0]?.data ?? "")).toMatchObject({ recovered: true });
     expect(data, id).toEqual([...Array<string>(3 - had).fill("1"), "2", "2", "2"]);
     back.close();
   }

@@ -25,8 +25,6 @@ const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(`$
 const request = (lines: string[]) => `${lines.join("\r\n")}\r\n\r\n`;
 
 test.each([
-  ["no key", request(without("Sec-WebSocket-Key"))],
-  ["a plain GET", request(["GET / HTTP/1.1", "Host: x"])],
   ["a POST", `${request(["POST / HTTP/1.1", "Host: x", "Content-Length: 3"])}abc`],
   ["no host", request(without("Host"))],
   ["no HTTP at all", "hello\r\n\r\n"],

@@ -93,18 +93,6 @@ test("deduplication: a publication to several topics is stored once for each top
   expect((await history("several.a")).publications.length).toBe(1);
 });
 
-test("a batch is stored in order, also for everyone", async () => {
-  const numbers = Array.from({ length: 200 }, (_, number) => String(number));
-  const answer = await publish(
-    numbers.map((data) => ({ target: { topic: `batch.${Number(data) % 10}` }, data, durable: true })),
-  );
-  const toAll = await publish({ target: { everyone: true }, data: "x", durable: true });
-
-  const sequences = (answer.results as { position: string }[]).map(({ position }) => sequenceOf(position));
-  expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
-  expect(toAll).toMatchObject({ http: 200, status: "stored" });
-});
-
 test("each page of the history continues the page before", async () => {
   for (let n = 0; n < 15; n++) await publishTo("pages", String(n));
 

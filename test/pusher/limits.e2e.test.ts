@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { publishToEveryone } from "../support/bus.ts";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { readEvents } from "../support/event-stream.ts";
 import { type Client, connectClient, connectClients } from "../support/raw-client.ts";
 import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -65,11 +66,13 @@ test("handshakes over the rate limit are refused with 503", async () => {
 test("a foreign origin is refused, allowed origins and clients without an origin are not", async () => {
   await using pusher = await startLimited({ PUSHER_ALLOWED_ORIGINS: "https://app.example, https://*.app.example" });
 
-  expect((await refusal(pusher.url, { origin: "https://evil.example" })).status).toBe(403);
+  const origin = "https://evil.example";
+  expect((await refusal(pusher.url, { origin })).status).toBe(403);
+  await expect(readEvents(pusher.sseUrl, { origin })).rejects.toThrow("403");
   await connectClient(pusher.url, { origin: "https://app.example" });
   await connectClient(pusher.url, { origin: "https://eu.app.example" });
   await connectClient(pusher.url);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "origin" })).toBe(1);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "origin" })).toBe(2);
 });
 
 test("a message over the inbound limit closes its connection only", async () => {
@@ -108,14 +111,15 @@ test("pings count against the inbound rate", async () => {
 });
 
 test.each([
-  ["raw", [], "подключено"],
-  ["fanwire.v1", ["Sec-WebSocket-Protocol: fanwire.v1"], '"welcome"'],
+  ["raw", HANDSHAKE, "подключено"],
+  ["fanwire.v1", [...HANDSHAKE, "Sec-WebSocket-Protocol: fanwire.v1"], '"welcome"'],
+  ["sse", ["GET /sse HTTP/1.1", "Host: x"], "fanwire.welcome"],
 ])(
   "a slow consumer is closed at its limit of unsent bytes, and others receive everything: %s",
-  async (_, more, greeting) => {
+  async (_, handshake, greeting) => {
     await using pusher = await startLimited({ PUSHER_MAX_UNSENT_BYTES: "262144" });
     const slow = await connectRaw(pusher.url);
-    slow.socket.write(`${[...HANDSHAKE, ...more].join("\r\n")}\r\n\r\n`);
+    slow.socket.write(`${handshake.join("\r\n")}\r\n\r\n`);
     await until("the greeting", () => slow.received().includes(greeting));
     slow.socket.pause();
     const reader = await connectClient(pusher.url);

@@ -59,22 +59,6 @@ test("a publication to a user reaches all its connections on all workers, and no
   stream.close();
 });
 
-test("control requests find and close all connections of a user", async () => {
-  const carla = await token({ sub: "carla" });
-  const clients = await Promise.all(Array.from({ length: 6 }, () => connectFanwire(pusher.url, { token: carla })));
-  const workers = [...new Set(clients.map(({ welcome }) => welcome.connection.split(".")[0] ?? ""))];
-  const ask = (command: "find-user" | "close-user") =>
-    Promise.all(
-      workers.map((workerId) => askWorker(bus, workerId, { command, user: "carla" }) as Promise<{ count: number }>),
-    );
-
-  expect((await ask("find-user")).reduce((sum, { count }) => sum + count, 0)).toBe(6);
-  await ask("close-user");
-
-  await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4403));
-  expect((await ask("find-user")).reduce((sum, { count }) => sum + count, 0)).toBe(0);
-});
-
 test("a token defines the topics that a client may subscribe to and publish to", async () => {
   const jwt = await token({ sub: "dora", topics: ["orders.*"], publish: ["chat.>"] });
   const client = await connectFanwire(pusher.url, { token: jwt, topic: ["orders.7", "orders.*", "public.x"] });

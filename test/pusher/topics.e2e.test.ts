@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { askWorker, publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
@@ -71,7 +71,7 @@ test("the name of a topic may have any characters", async () => {
   }
 });
 
-test.each(["topic=", "topic=a.%3E.b", `topic=${"a".repeat(256)}`, "topic=1&topic=2&topic=3&topic=4&topic=5&topic=6"])(
+test.each(["topic=a.%3E.b", "topic=1&topic=2&topic=3&topic=4&topic=5&topic=6"])(
   "every protocol refuses a handshake with %s",
   async (query) => {
     await expect(connectClient(`${pusher.url}?${query}`)).rejects.toThrow("closed with 4400");
@@ -89,33 +89,6 @@ test("a subscription over the limit of topics is refused and counted, and the co
   expect(await client.ask({ command: "subscribe", topic: "5" })).toMatchObject({ ok: true });
   expect(await metric(pusher.adminUrl, "fanwire_pusher_topic_limits_total")).toBe(1);
   client.socket.close();
-});
-
-test("control requests subscribe and unsubscribe connections, count subscribers and list topics", async () => {
-  const raw = await connectClient(pusher.url);
-  const sse = await readEvents(sseUrl("topic=t.2"));
-  const connectionId = Number(raw.connectionId);
-  const ask = (request: Parameters<typeof askWorker>[2]) => askWorker(bus, raw.workerId, request);
-
-  expect(await ask({ command: "subscribe", connectionId, topic: "t.*" })).toEqual({ outcome: "done" });
-  expect(await ask({ command: "subscribe", connectionId: 999_999, topic: "t.*" })).toEqual({ outcome: "gone" });
-  expect(await ask({ command: "count-subscribers", topic: "t.2" })).toEqual({
-    worker: expect.any(String),
-    connections: 2,
-  });
-  expect(await ask({ command: "find-connection", connectionId })).toMatchObject({
-    connection: { protocol: "raw", topics: ["t.*"] },
-  });
-  await publishToTopic(bus, "t.1", "one");
-  await until("the client receives a publication", () => raw.frames.includes("one"));
-  expect(await ask({ command: "unsubscribe", connectionId, topic: "t.*" })).toEqual({ outcome: "done" });
-  await publishToTopic(bus, "t.2", "two");
-  await until("the stream receives the publication", () => sse.events().some(({ data }) => data === "two"));
-  await publishToEveryone(bus, "end");
-  await until("the last publication arrives", () => raw.frames.includes("end"));
-  expect(raw.frames).not.toContain("two");
-  raw.socket.close();
-  sse.close();
 });
 
 test("connections receive all of their own topics in order while others close", async () => {

@@ -1,4 +1,3 @@
-import { startNats, type TestNats } from "./nats.ts";
 import { startService, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
@@ -75,43 +74,6 @@ export async function startChannel({
   const port = await loggedPort(service, "channel server listening");
   if (isReady) await untilReady(adminUrl);
   return { process: service, port, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
-}
-
-export type TestCluster = AsyncDisposable & {
-  readonly nats: TestNats;
-  readonly pushers: readonly [TestPusher, TestPusher];
-  readonly publishers: readonly [TestPublisher, TestPublisher];
-};
-
-/** Starts a NATS server, two pushers with two workers each, and two publishers. */
-export async function startCluster(): Promise<TestCluster> {
-  const nats = await startNats();
-  const options = { nats: nats.url };
-  const starting = [
-    startPusher(options),
-    startPusher(options),
-    startPublisher(options),
-    startPublisher(options),
-  ] as const;
-  const dispose = async () => {
-    for (const part of await Promise.allSettled(starting)) {
-      if (part.status === "fulfilled") await part.value[Symbol.asyncDispose]();
-    }
-    await nats[Symbol.asyncDispose]();
-  };
-  try {
-    const [pusherA, pusherB, publisherA, publisherB] = await Promise.all(starting);
-    return {
-      nats,
-      pushers: [pusherA, pusherB],
-      publishers: [publisherA, publisherB],
-      [Symbol.asyncDispose]: dispose,
-    };
-  } catch (error) {
-    // The parts that started must not outlive the test.
-    await dispose();
-    throw error;
-  }
 }
 
 export function untilReady(adminUrl: string): Promise<unknown> {
