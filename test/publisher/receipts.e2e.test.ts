@@ -168,9 +168,8 @@ async function connectSlow(
   const [{ url, sseUrl }] = pushers;
   if (protocol === "sse") {
     const stream = await readEvents(`${sseUrl}?${query}`);
-    const { connection } = JSON.parse(stream.events()[0]?.data ?? "") as { connection: string };
     stream.response.socket.pause();
-    return { address: connection, end: () => stream.close() };
+    return { address: stream.address(), end: () => stream.close() };
   }
   const client =
     protocol === "raw"

@@ -7,8 +7,16 @@ const { pushers, publishers } = useCluster();
 let clients: Client[];
 
 beforeAll(async () => {
-  clients = (await Promise.all(pushers.map(({ url }) => connectClients(url, 10)))).flat();
+  clients = (await Promise.all(pushers.map(({ url }) => connectToEachWorker(url)))).flat();
 });
+
+/** Connects clients until each of two workers has one, because the kernel spreads connections at random. */
+async function connectToEachWorker(url: string): Promise<Client[]> {
+  const connected: Client[] = [];
+  do connected.push(...(await connectClients(url, 10)));
+  while (new Set(connected.map(({ workerId }) => workerId)).size < 2);
+  return connected;
+}
 
 beforeEach(() => {
   for (const client of clients) client.frames.length = 0;
@@ -46,7 +54,7 @@ function only(client: Client): Client[] {
 describe("the classic route", () => {
   test("a greeting has the ids of the connection, which are unique in the cluster", () => {
     expect(new Set(clients.map(({ workerId }) => workerId)).size).toBe(4);
-    expect(new Set(clients.map(({ address }) => address)).size).toBe(20);
+    expect(new Set(clients.map(({ address }) => address)).size).toBe(clients.length);
     for (const { workerId } of oneOfEachWorker()) {
       const ids = clients
         .filter((client) => client.workerId === workerId)
@@ -225,7 +233,9 @@ describe("/v1/connections and /v1/cluster", () => {
     expect(workers.map(({ id }: { id: string }) => id)).toEqual(
       [...new Set(clients.map(({ workerId }) => workerId))].sort(),
     );
-    expect(workers.reduce((sum: number, { connections }: { connections: number }) => sum + connections, 0)).toBe(20);
+    expect(workers.reduce((sum: number, { connections }: { connections: number }) => sum + connections, 0)).toBe(
+      clients.length,
+    );
     for (const worker of workers)
       expect(worker).toMatchObject({ version: "0.1.0", pid: expect.any(Number), host: expect.any(String) });
   });

@@ -44,11 +44,7 @@ async function open(protocol: ProtocolName): Promise<Reader> {
   const stream = await readEvents(`${pusher.sseUrl}`);
   const [welcome] = stream.events();
   const { connection } = JSON.parse(welcome?.data ?? "");
-  const heard = () =>
-    stream
-      .events()
-      .slice(1)
-      .map(({ data }) => data);
+  const heard = () => stream.data();
   return { ...common, connectionId: Number(connection.split(".")[1]), heard, close: () => stream.close() };
 }
 

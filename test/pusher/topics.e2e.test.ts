@@ -126,10 +126,9 @@ test("an excepted connection of any protocol does not receive the publication", 
     await connectFanwire(pusher.url, { topic: "x" }),
   ] as const;
   const sse = await readEvents(sseUrl("topic=x"));
-  const sseAddress = JSON.parse(sse.events()[0]?.data ?? "").connection;
 
   await publishToTopic(bus, "x", "not the first", [["Except", protocols[0].welcome.connection]]);
-  await publishToTopic(bus, "x", "not the stream", [["Except", sseAddress]]);
+  await publishToTopic(bus, "x", "not the stream", [["Except", sse.address()]]);
   await publishToTopic(bus, "x", "end");
 
   await until(
@@ -138,12 +137,7 @@ test("an excepted connection of any protocol does not receive the publication", 
   );
   expect(protocols[0].data()).toEqual(["not the stream", "end"]);
   expect(protocols[1].data()).toEqual(["not the first", "not the stream", "end"]);
-  expect(
-    sse
-      .events()
-      .slice(1)
-      .map(({ data }) => data),
-  ).toEqual(["not the first", "end"]);
+  expect(sse.data()).toEqual(["not the first", "end"]);
   for (const { socket } of protocols) socket.close();
   sse.close();
 });
