@@ -1,18 +1,17 @@
-import { SignJWT } from "jose";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { startBalancer } from "../support/balancer.ts";
 import { missingBrowser, startOrigin, useBrowser } from "../support/browser.ts";
-import { describeWorkers, publishToTopic } from "../support/bus.ts";
+import { publishToTopic } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { missingHaproxy, startHaproxy } from "../support/haproxy.ts";
 import { startLink } from "../support/link.ts";
-import { SECRET } from "../support/tokens.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** Starts a client with `options` in the page, which must be `/try`: its import map knows the client. */
+/** Starts a client in the page `/try`, whose import map names the client. */
 const START_CLIENT = `async ({ renewsToken, ...options }) => {
   const { connect } = await import("@fanwire/client");
   globalThis.states = [];
@@ -24,7 +23,7 @@ const START_CLIENT = `async ({ renewsToken, ...options }) => {
     onPublication: (publication) => publications.push(publication),
   });
 }`;
-/** The same with the browser's own EventSource. */
+/** Starts an EventSource. */
 const START_EVENT_SOURCE = `({ url }) => {
   globalThis.welcomes = [];
   globalThis.events = [];
@@ -33,7 +32,7 @@ const START_EVENT_SOURCE = `({ url }) => {
   source.onmessage = ({ data, lastEventId }) => events.push({ data, lastEventId });
 }`;
 
-/** So many of them that a browser, which opens six TCP connections to a host, needs many hosts. */
+/** Starts many EventSources. They need many hosts, because a browser opens six TCP connections to each. */
 const START_EVENT_SOURCES = `({ port, count }) => {
   globalThis.sources = Array.from({ length: count }, (_, at) => {
     const source = new EventSource("http://reader" + Math.floor(at / 5) + ".localhost:" + port + "/sse?topic=deploy");
@@ -43,7 +42,7 @@ const START_EVENT_SOURCES = `({ port, count }) => {
   });
 }`;
 const READERS = 200;
-/** What a page of another origin can send with `fetch`: the first event of the stream. */
+/** Reads the first event of a stream with `fetch`. */
 const FETCH_FIRST_EVENT = `async ({ url, headers }) => {
   const response = await fetch(url, { headers });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -52,13 +51,13 @@ const FETCH_FIRST_EVENT = `async ({ url, headers }) => {
   await reader.cancel();
   return text;
 }`;
-/** The first frame of a WebSocket, and what was selected. */
+/** Returns the first frame of a WebSocket and the selected subprotocol. */
 const OPEN_WEB_SOCKET = `({ url, protocols }) => new Promise((resolve) => {
   const socket = new WebSocket(url, protocols);
   socket.onmessage = ({ data }) => resolve({ data, protocol: socket.protocol });
   socket.onclose = ({ code }) => resolve({ code });
 })`;
-/** Counts what reaches the built-in handlers. */
+/** Counts calls of the built-in handlers. */
 const START_HANDLERS = `({ url }) => {
   globalThis.called = { open: 0, error: 0, escaped: [] };
   globalThis.source = new EventSource(url);
@@ -166,10 +165,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
-      const jwt = await new SignJWT({ sub: "berta", topics: ["own.b"] })
-        .setProtectedHeader({ alg: "HS256" })
-        .setExpirationTime("1h")
-        .sign(Buffer.from(SECRET));
+      const jwt = await signToken({ sub: "berta", topics: ["own.b"] });
       const url = `${guarded.sseUrl}?topic=own.b`;
       const headers = { Authorization: `Bearer ${jwt}`, "Last-Event-ID": "elsewhere-1" };
 
@@ -247,9 +243,5 @@ describe.skipIf(missingBrowser !== undefined)(
         await page.close();
       },
     );
-
-    async function _connectionsOf(workerId: string): Promise<number | undefined> {
-      return (await describeWorkers(publications.bus)).find(({ id }) => id === workerId)?.connections;
-    }
   },
 );

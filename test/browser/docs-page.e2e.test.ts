@@ -2,7 +2,7 @@ import type { BrowserContextOptions, Locator, Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
 import type { TestPublisher } from "../support/cluster.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -51,7 +51,7 @@ describe.skipIf(missingBrowser !== undefined)(
     });
 
     test("Authorize and Execute publish with an API key", async () => {
-      const client = await connectClient(pusher.url);
+      const client = await connectRawClient(pusher.url);
       const { page, complaints } = await open();
       const publish = operation(page, "POST", "/v1/publications");
       await publish.locator(".opblock-summary-control").click();

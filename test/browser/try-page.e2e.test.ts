@@ -121,7 +121,7 @@ type Row = Readonly<Record<"time" | "topic" | "event" | "data" | "position", str
   readonly isRecovered: boolean;
 };
 
-/** What the table says, newest first. */
+/** Returns a function that reads the table, newest first. */
 function rowsIn(page: Page): () => Promise<Row[]> {
   return () =>
     page.evaluate<Row[]>(`[...document.querySelectorAll("#publications tr")].map((row) => ({
@@ -130,7 +130,7 @@ function rowsIn(page: Page): () => Promise<Row[]> {
     }))`);
 }
 
-/** By the form; the next one waits for the answer. */
+/** Publishes by the form, and waits for the answer. */
 async function publish(
   page: Page,
   { to, name, data, event }: { to?: string; name?: string; data: string; event?: string },

@@ -3,20 +3,20 @@ import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
 import { metric, startChannel } from "../support/cluster.ts";
 import { postPublication } from "../support/http-api.ts";
 import { reply } from "../support/php-value.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 // A cluster in the middle of its migration: two channel servers, a pusher and a publisher of ours; Workerman's own
 // pushers and publishers are peers.
 const { nats, channels, pusher, publisher } = useCluster();
-let browser: Client;
+let browser: RawClient;
 /** As a PHP pusher with worker id 0 or 1 subscribes. */
 let phpPushers: [ChannelPeer, ChannelPeer];
 let phpPublisher: ChannelPeer;
 
 beforeAll(async () => {
-  browser = await connectClient(pusher.url);
+  browser = await connectRawClient(pusher.url);
   phpPushers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
   phpPublisher = await connectPeer(channels[1]);
   for (const [workerId, peer] of phpPushers.entries()) {
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 
 /** Returns what all received, after everything sent before has arrived. */
-async function heard(): Promise<{ browser: (string | Buffer)[]; php: string[][] }> {
+async function received(): Promise<{ browser: (string | Buffer)[]; php: string[][] }> {
   const marker = `marker ${Math.random()}`;
   phpPublisher.publish(["вещание"], { content: marker });
   await until("the marker", () => browser.frames.includes(marker));
@@ -46,7 +46,7 @@ test("a PHP publisher's publication to everyone reaches browsers of both kinds o
   phpPublisher.publish(["вещание"], { content });
 
   const event = reply("event", "вещание", { content });
-  expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: [content], php: [[event], [event]] });
 });
 
 test("a message with several broadcast names reaches a browser once; other names do not reach it", async () => {
@@ -57,28 +57,28 @@ test("a message with several broadcast names reaches a browser once; other names
   phpPublisher.publish(["other"], { content: "not for browsers" });
   phpPublisher.publishLoop(["broadcast"], { content: "round robin is for peers" });
 
-  expect((await heard()).browser).toEqual(["once", "7"]);
+  expect((await received()).browser).toEqual(["once", "7"]);
 });
 
 test("bytes that are not UTF-8 pass unchanged in both directions", async () => {
   const content = Buffer.from([0, 255, 254, 34]);
   phpPublisher.publish(["вещание"], { content });
-  const { browser: fromPhp } = await heard();
+  const { browser: fromPhp } = await received();
   expect(fromPhp).toEqual([content]);
 
   await post({ target: { everyone: true }, data: content.toString("base64"), encoding: "base64" });
   const event = reply("event", "вещание", { content });
-  expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: [content], php: [[event], [event]] });
 });
 
 test("a PHP publisher's publication to one of our connections reaches that connection alone", async () => {
-  const stranger = await connectClient(pusher.url);
+  const stranger = await connectRawClient(pusher.url);
   phpPublisher.publish([browser.workerId], { to_connection_id: browser.connectionId, content: "for you" });
   phpPublisher.publish([browser.workerId], { to_connection_id: Number(browser.connectionId), content: "as a number" });
   phpPublisher.publish([browser.workerId], { content: "for nobody" });
   phpPublisher.publish(["aaaaaaaa"], { to_connection_id: "1", content: "nobody has it" });
 
-  expect(await heard()).toEqual({ browser: ["for you", "as a number"], php: [[], []] });
+  expect(await received()).toEqual({ browser: ["for you", "as a number"], php: [[], []] });
   expect(stranger.frames.filter((frame) => !String(frame).startsWith("marker"))).toEqual([]);
   stranger.socket.terminate();
 });
@@ -87,14 +87,14 @@ test("our publisher's publication to everyone reaches the browsers of both kinds
   expect(await post({ target: { everyone: true }, data: "hello" })).toEqual([200, { status: "published" }]);
 
   const event = reply("event", "вещание", { content: "hello" });
-  expect(await heard()).toEqual({ browser: ["hello"], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: ["hello"], php: [[event], [event]] });
 });
 
 test("a durable publication reaches the browsers of both kinds of pusher, once each", async () => {
   expect((await post({ target: { everyone: true }, data: "kept", durable: true }))[0]).toBe(200);
 
   const event = reply("event", "вещание", { content: "kept" });
-  expect(await heard()).toEqual({ browser: ["kept"], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: ["kept"], php: [[event], [event]] });
 });
 
 test("a peer that subscribes to several broadcast names receives a publication once", async () => {
@@ -103,7 +103,7 @@ test("a peer that subscribes to several broadcast names receives a publication o
   await peer.settle();
 
   await post({ target: { everyone: true }, data: "once" });
-  await heard();
+  await received();
 
   await until("all publications arrive", () => peer.payloads.length >= 2);
   expect(peer.payloads.filter((payload) => payload.includes('"once"'))).toEqual([
@@ -119,7 +119,7 @@ test("our publisher's publication to a connection of a PHP pusher reaches that p
   expect(nobody).toMatchObject([404, { error: { code: "connection_not_found" } }]);
 
   await until("both publications arrive", () => phpPushers.every(({ payloads }) => payloads.length === 1));
-  expect(await heard()).toEqual({
+  expect(await received()).toEqual({
     browser: [],
     php: [
       [reply("event", "0", { to_connection_id: "3", content: "there" })],
@@ -131,20 +131,20 @@ test("our publisher's publication to a connection of a PHP pusher reaches that p
 test("a channel server subscribes to the cluster only while one of its peers needs it", async () => {
   await using idle = await startChannel({ nats: nats.url });
   using peer = await connectPeer(idle);
-  const received = () => metric(idle.adminUrl, "fanwire_channel_bridged_total", { direction: "from-everyone" });
+  const bridged = () => metric(idle.adminUrl, "fanwire_channel_bridged_total", { direction: "from-everyone" });
 
-  await post({ target: { everyone: true }, data: "unheard" });
+  await post({ target: { everyone: true }, data: "not subscribed" });
   peer.subscribe("broadcast");
   await peer.settle();
-  await post({ target: { everyone: true }, data: "heard" });
+  await post({ target: { everyone: true }, data: "subscribed" });
   await until("the publication arrives", () => peer.payloads.length === 1);
   peer.unsubscribe("broadcast");
   await peer.settle();
-  await post({ target: { everyone: true }, data: "unheard" });
-  await heard();
+  await post({ target: { everyone: true }, data: "not subscribed" });
+  await received();
 
-  expect(await received()).toBe(1);
-  expect(peer.payloads).toEqual([reply("event", "broadcast", { content: "heard" })]);
+  expect(await bridged()).toBe(1);
+  expect(peer.payloads).toEqual([reply("event", "broadcast", { content: "subscribed" })]);
 });
 
 async function post(publication: unknown): Promise<[number, unknown]> {

@@ -84,7 +84,7 @@ class Run {
     this.#ledger = ledger;
     this.#report = report;
     this.#random = random;
-    this.#clients = this.#connectClients();
+    this.#clients = this.#connectRawClients();
     this.#load = new Load(cluster, ledger, this.#clients);
     this.#channels = new ChannelTraffic(cluster.channels, (name) => this.#onDisconnect(name, `a peer of ${name}`));
   }
@@ -232,7 +232,7 @@ class Run {
     }
   }
 
-  #connectClients(): ChaosClient[] {
+  #connectRawClients(): ChaosClient[] {
     const open = (
       protocol: typeof connectFanwireReader,
       kind: string,

@@ -90,11 +90,11 @@ test("publications and subscriptions of one tick keep their order", async () => 
   await using nats = await startNats();
   const bus = await connect(nats);
   const got: [string, string | undefined][] = [];
-  const hear = () =>
+  const subscribe = () =>
     bus.subscribe("a", (message) => got.push([Buffer.from(message.data).toString(), message.headers?.get("Event")]));
 
-  const outcomes = [bus.publish("a", text("before anybody hears"))];
-  const subscription = hear();
+  const outcomes = [bus.publish("a", text("before any subscription"))];
+  const subscription = subscribe();
   outcomes.push(
     bus.publish("a", text("1")),
     bus.publish("a", text("2"), [["Event", "e"]]),
@@ -102,12 +102,12 @@ test("publications and subscriptions of one tick keep their order", async () => 
   );
   subscription.unsubscribe();
   outcomes.push(bus.publish("a", text("between")));
-  hear();
+  subscribe();
   outcomes.push(bus.publish("a", text("4")));
 
   expect(await Promise.all(outcomes)).toEqual(Array.from({ length: 6 }, () => ({ ok: true })));
   await until("the last message arrives", () => got.at(-1)?.[0] === "4");
-  // What was heard by a subscription that is no more is not handed on.
+  // A closed subscription receives nothing.
   expect(got).toEqual([["4", undefined]]);
   await bus.stop();
 });
@@ -116,13 +116,13 @@ test("subscriptions of many ticks share confirmations, and each receives what is
   await using nats = await startNats();
   const [bus, publisher] = await Promise.all([connect(nats), connect(nats)]);
   const pings = vi.spyOn(bus.connection, "flush");
-  const heard = new Set<string>();
+  const received = new Set<string>();
   const newcomers = 1_000;
 
   const confirmed: Promise<void>[] = [];
   for (let each = 0; each < newcomers; each++) {
     const subject = `newcomer.${each}`;
-    bus.subscribe(subject, (message) => heard.add(message.subject));
+    bus.subscribe(subject, (message) => received.add(message.subject));
     confirmed.push(
       bus.confirm().then(async (isConfirmed) => {
         expect(isConfirmed).toBe(true);
@@ -133,8 +133,8 @@ test("subscriptions of many ticks share confirmations, and each receives what is
   }
 
   await Promise.all(confirmed);
-  await until("all subscriptions receive their message", () => heard.size === newcomers);
-  // From ping to ping there are two turns at least.
+  await until("all subscriptions receive their message", () => received.size === newcomers);
+  // There are at least two ticks between two pings.
   expect(pings.mock.calls.length).toBeLessThanOrEqual(newcomers / 2 + 2);
   await Promise.all([bus.stop(), publisher.stop()]);
 });
@@ -200,17 +200,17 @@ test("gather() receives each reply until it is unsubscribed, and an empty one wi
   await using nats = await startNats();
   const bus = await connect(nats);
   for (const answer of ["a", "b"]) bus.subscribe("all", (message) => message.respond(answer));
-  const heard: string[] = [];
+  const received: string[] = [];
   const gather = (subject: string) =>
-    bus.gather(subject, text("?"), ({ data }) => heard.push(Buffer.from(data).toString()));
+    bus.gather(subject, text("?"), ({ data }) => received.push(Buffer.from(data).toString()));
 
   const asking = gather("all");
-  await until("both responders answer", () => heard.length === 2);
+  await until("both responders answer", () => received.length === 2);
   asking?.unsubscribe();
   gather("none");
-  await until("NATS reports no responders", () => heard.length === 3);
+  await until("NATS reports no responders", () => received.length === 3);
 
-  expect(heard.toSorted()).toEqual(["", "a", "b"]);
+  expect(received.toSorted()).toEqual(["", "a", "b"]);
   expect(bus.gather("all", Buffer.alloc(bus.maxPayloadBytes() + 1), () => {})).toBeUndefined();
   await bus.stop();
 });
@@ -245,7 +245,7 @@ test("the bus refuses content over max_payload, and NATS does not close the conn
   });
   const withHeaders = "NATS/1.0\r\nEvent: e\r\n\r\n".length;
   expect(await bus.publish("a", new Uint8Array(limit - withHeaders), [["Event", "e"]])).toEqual({ ok: true });
-  // Of many, each has an outcome of its own.
+  // Each publication of many has its own outcome.
   const [fits, beyond] = [new Uint8Array(1), new Uint8Array(limit + 1)];
   expect(await bus.publishAll([fits, beyond, fits].map((content) => ({ subject: "a", content })))).toEqual([
     { ok: true },
@@ -354,23 +354,23 @@ test("a publication that NATS permissions forbid is reported as forbidden", asyn
 test("subscribe() accepts a receiver object as well as a function", async () => {
   await using nats = await startNats();
   const bus = await connect(nats);
-  const heard: string[] = [];
+  const received: string[] = [];
   const receiverOf = (subscribed: string) => ({
     subscribed,
     receive(message: BusMessage) {
-      heard.push(`${this.subscribed} ${message.subject}`);
+      received.push(`${this.subscribed} ${message.subject}`);
     },
   });
   const [exact] = ["a.b", "a.*", "c"].map((subject) => bus.subscribe(subject, receiverOf(subject)));
   await bus.publish("a.b", text("1"));
-  await until("both receivers get the message", () => heard.length === 2);
-  expect(heard.sort()).toEqual(["a.* a.b", "a.b a.b"]);
+  await until("both receivers get the message", () => received.length === 2);
+  expect(received.sort()).toEqual(["a.* a.b", "a.b a.b"]);
 
   exact?.unsubscribe();
   for (const subject of ["a.b", "c"]) await bus.publish(subject, text("2"));
 
-  await until("the other receivers get the message", () => heard.length === 4);
-  expect(heard.slice(2)).toEqual(["a.* a.b", "c c"]);
+  await until("the other receivers get the message", () => received.length === 4);
+  expect(received.slice(2)).toEqual(["a.* a.b", "c c"]);
   await bus.stop();
   expect(() => bus.subscribe("d", receiverOf("d"))).toThrow();
 });
@@ -388,7 +388,7 @@ test("a subscription takes less than 500 bytes of heap", async () => {
   await bus.stop();
 });
 
-/** Live bytes of this process' heap. */
+/** Returns the live bytes of the heap of this process. */
 function heapBytes(): number {
   setFlagsFromString("--expose-gc");
   runInNewContext("gc")();

@@ -13,7 +13,7 @@ const services: Record<string, (nats: string) => Promise<Started>> = {
   "a pusher with two workers": (nats) => startPusher({ nats }),
 };
 
-/** Not `stop()`: one that never ends must be killed when the test fails. */
+/** Does not call `stop()`, because a process that never ends must be killed when the test fails. */
 const exitCode = async (service: TestProcess) => (await until("the process ends", () => service.exit())).code;
 
 describe.each(Object.entries(services))("%s whose output is closed", (_name, start) => {
@@ -34,7 +34,7 @@ describe.each(Object.entries(services))("%s whose output is closed", (_name, sta
     await using service = await start(nats.url);
 
     service.process.closeOutput();
-    // Both are there when it goes on: it has no time to notice that its output is gone.
+    // Both signals wait when the process continues, so that it cannot notice that its output is closed.
     service.process.kill("SIGSTOP");
     service.process.kill("SIGINT");
     service.process.kill("SIGTERM");
@@ -49,7 +49,7 @@ test("a publisher whose output is not read serves requests and ends by SIGTERM",
   await using publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_LOG_LEVEL: "debug" } });
 
   publisher.process.pauseOutput();
-  // Each is a line, and together they are more than the kernel keeps.
+  // Each request logs a line, and all lines are more than the pipe buffers.
   for (let round = 0; round < 40; round++) {
     await Promise.all(Array.from({ length: 50 }, async () => (await fetch(`${publisher.url}/nowhere`)).text()));
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { metric, readiness } from "../support/cluster.ts";
-import { connectClients } from "../support/raw-client.ts";
+import { connectRawClients } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -8,7 +8,7 @@ const { nats, pushers, publishers } = useCluster();
 
 test("clients stay connected while NATS restarts, publishing answers 503 until then, and no process restarts", async () => {
   const services = [...pushers, ...publishers];
-  const clients = (await Promise.all(pushers.map(({ url }) => connectClients(url, 20)))).flat();
+  const clients = (await Promise.all(pushers.map(({ url }) => connectRawClients(url, 20)))).flat();
   const publish = async (content: string, publisher: 0 | 1) => {
     const response = await fetch(`${publishers[publisher].url}/?content=${content}`);
     return { status: response.status, retryAfter: response.headers.get("retry-after") };
@@ -27,7 +27,7 @@ test("clients stay connected while NATS restarts, publishing answers 503 until t
   expect(await statusOf("/v1/publications", { method: "POST", headers, body: publication })).toBe(503);
   expect(await statusOf(`/v1/connections/${clients[0]?.address}`)).toBe(503);
   expect(await statusOf("/v1/cluster")).toBe(503);
-  // What needs no NATS goes on.
+  // This route needs no NATS.
   expect(await statusOf("/openapi.json")).toBe(200);
 
   await nats.restart();
@@ -50,11 +50,11 @@ test("clients stay connected while NATS restarts, publishing answers 503 until t
 });
 
 test("services are not ready while NATS hangs, publishing answers 503, and both recover afterwards", async () => {
-  const clients = await connectClients(pushers[0].url, 5);
+  const clients = await connectRawClients(pushers[0].url, 5);
   const publish = async (content: string) => (await fetch(`${publishers[0].url}/?content=${content}`)).status;
 
   nats.signal("SIGSTOP");
-  expect(await publish("perhaps")).toBe(503); // the answer says that it may have been sent
+  expect(await publish("perhaps")).toBe(503); // unconfirmed: NATS may have it
   for (const { adminUrl } of [...pushers, ...publishers]) {
     await until("the service is not ready", async () =>
       (await readiness(adminUrl)).text.includes("nothing comes back from NATS"),

@@ -5,14 +5,14 @@ import { connectPeer } from "../support/channel-peer.ts";
 import { startChannel, startPublisher, startPusher } from "../support/cluster.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 
 describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
   let ours: Authority;
   let theirs: Authority;
   let nats: TestNats;
-  /** What a service needs for a NATS that demands certificates of both sides. */
+  /** Settings of a service for mutual TLS. */
   let mutual: Record<string, string>;
 
   beforeAll(async () => {
@@ -45,7 +45,7 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
     await using publisher = await startPublisher(options);
     await using channel = await startChannel(options);
     using peer = await connectPeer(channel);
-    const client = await connectClient(pusher.url);
+    const client = await connectRawClient(pusher.url);
 
     expect((await fetch(`${publisher.url}/?content=sealed`)).status).toBe(200);
 
@@ -55,7 +55,7 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
     client.socket.close();
   });
 
-  /** The first reason a publisher gives for not being connected. */
+  /** Returns the first reason that a publisher logs for not being connected. */
   async function reasonFor(env: Record<string, string>): Promise<unknown> {
     await using service = startService("publisher", { PUBLISHER_PORT: "0", PUBLISHER_ADMIN_PORT: "0", ...env });
     const line = await until("the publisher logs the reason", () =>
@@ -93,9 +93,9 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
   ])(
     "a service whose %s demands TLS sends nothing to a server without TLS, in particular no password",
     async (_, env) => {
-      let heard = "";
+      let received = "";
       const server = createServer((socket) => {
-        socket.on("data", (data) => (heard += data));
+        socket.on("data", (data) => (received += data));
         socket.on("error", () => {});
         socket.write('INFO {"server_id":"x","version":"2.9.10","proto":1,"max_payload":1048576,"headers":true}\r\n');
       });
@@ -110,7 +110,7 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
       });
 
       expect(reason).toBe("server does not support 'tls'");
-      expect(heard).toBe("");
+      expect(received).toBe("");
       server.close();
     },
   );

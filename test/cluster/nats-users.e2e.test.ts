@@ -1,58 +1,42 @@
 import { connect } from "node:net";
 import type { NatsBus } from "@fanwire/bus";
-import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
+import { metric } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { callApi } from "../support/http-api.ts";
 import type { TestNats } from "../support/nats.ts";
 import { connectAs, type NatsUser, natsUser, startNatsWithUsers } from "../support/nats-users.ts";
 import { reply } from "../support/php-value.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
+// A tour of all functions, because NATS permissions must allow each of them.
 describe("a cluster whose services have the NATS users of the compose file", () => {
-  let nats: TestNats;
-  let pusher: TestPusher;
-  let publisher: TestPublisher;
-  let channels: [TestChannel, TestChannel];
+  const { nats, pusher, publisher, channels } = useCluster({
+    nats: startNatsWithUsers,
+    pusher: { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET },
+    publisher: natsUser("publisher"),
+    channel: natsUser("channel"),
+  });
   let peers: [ChannelPeer, ChannelPeer];
 
   beforeAll(async () => {
-    nats = await startNatsWithUsers();
-    const channel = { nats: nats.url, env: natsUser("channel") };
-    const env = { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET };
-    [pusher, publisher, ...channels] = await Promise.all([
-      startPusher({ nats: nats.url, env }),
-      startPublisher({ nats: nats.url, env: natsUser("publisher") }),
-      startChannel(channel),
-      startChannel(channel),
-    ]);
     peers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
   });
-  /** All that was ever said to NATS was permitted, what is said on the way out too. */
+  // NATS must have permitted all that the services sent, also while they stopped.
   afterAll(async () => {
     const codes = await Promise.all([publisher, pusher, ...channels].map(({ process }) => process.stop()));
-    const said = nats.output();
-    await nats[Symbol.asyncDispose]();
     expect(codes).toEqual([0, 0, 0, 0]);
-    expect(said).not.toMatch(/violation/i);
+    expect(nats.output()).not.toMatch(/violation/i);
   });
 
   test("publications reach everyone, topics, users and connections, and a client publishes", async () => {
     const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "news.*" });
-    const heard = async (data: string) => {
-      await until(`it hears ${data}`, () => client.data().includes(data));
+    const received = async (data: string) => {
+      await until(`${data} arrives`, () => client.data().includes(data));
     };
 
     for (const target of [
@@ -63,10 +47,10 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     ]) {
       const data = JSON.stringify(target);
       expect(await post({ target, data })).toMatchObject([200, {}]);
-      await heard(data);
+      await received(data);
     }
     expect(await client.ask({ command: "publish", topic: "news.b", data: "own" })).toMatchObject({ ok: true });
-    await heard("own");
+    await received("own");
     client.socket.close();
   });
 
@@ -130,7 +114,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
 
   test("the bridge delivers in both directions", async () => {
     const [php, publishing] = peers;
-    const browser = await connectClient(pusher.url);
+    const browser = await connectRawClient(pusher.url);
     php.subscribe("0", "broadcast");
     await php.settle();
 
@@ -149,13 +133,9 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     browser.socket.close();
   });
 
-  async function call(method: string, path: string, body?: unknown): Promise<[number, unknown]> {
-    const response = await fetch(publisher.url + path, {
-      method,
-      ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-    });
-    const text = await response.text();
-    return [response.status, text === "" ? undefined : JSON.parse(text)];
+  async function call(method: string, path: string, publication?: unknown): Promise<[number, unknown]> {
+    const { status, body } = await callApi(publisher, method, path, publication);
+    return [status, body];
   }
   const post = (publication: unknown) => call("POST", "/v1/publications", publication);
 });
@@ -175,7 +155,7 @@ describe("NATS refuses each user all other subjects", () => {
 
   const streams = ["FANWIRE_HISTORY", "FANWIRE_CHANNEL_QUEUES"];
   const allStreams = (request: string) => streams.map((stream) => `$JS.API.STREAM.${request}.${stream}`);
-  /** What nobody but a person may do: change, empty or delete a stream, and make another. */
+  /** Requests that only an operator may send. They change, empty or delete a stream, or create another. */
   const administration = [
     ...["DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE"].flatMap(allStreams),
     ...["FANWIRE_HISTORY_LAST", "FANWIRE_CHANNEL_QUEUES"].map((stream) => `$JS.API.STREAM.UPDATE.${stream}`),
@@ -215,8 +195,10 @@ describe("NATS refuses each user all other subjects", () => {
     "%s may not publish to other subjects or administer streams",
     async (user, subjects) => {
       await using bus = await connectAs(nats.url, user);
-      let heard = 0;
-      const listening = [...subjects, ...administration].map((subject) => operator.subscribe(subject, () => heard++));
+      let received = 0;
+      const listening = [...subjects, ...administration].map((subject) =>
+        operator.subscribe(subject, () => received++),
+      );
       await operator.confirm();
 
       for (const subject of [...subjects, ...administration]) {
@@ -224,7 +206,7 @@ describe("NATS refuses each user all other subjects", () => {
       }
 
       await operator.confirm();
-      expect(heard).toBe(0);
+      expect(received).toBe(0);
       for (const subscription of listening) subscription.unsubscribe();
     },
   );
@@ -255,8 +237,8 @@ describe("NATS refuses each user all other subjects", () => {
   );
 
   test("permission to reply does not allow a user to publish to other subjects", async () => {
-    let heard = 0;
-    operator.subscribe("fanwire.control.workers", () => heard++);
+    let received = 0;
+    operator.subscribe("fanwire.control.workers", () => received++);
     await operator.confirm();
     await using bus = await connectAs(nats.url, "pusher");
     const inbox = bus.createInbox();
@@ -272,7 +254,7 @@ describe("NATS refuses each user all other subjects", () => {
     await bus.confirm();
     await operator.confirm();
 
-    expect(heard).toBe(0);
+    expect(received).toBe(0);
   });
 
   test("NATS refuses a connection without a password or with the password of another user", async () => {
@@ -294,7 +276,5 @@ describe("NATS refuses each user all other subjects", () => {
 });
 
 function tokenOf(user: string): Promise<string> {
-  return new SignJWT({ sub: user, topics: [">"], publish: ["news.>"] })
-    .setProtectedHeader({ alg: "HS256" })
-    .sign(Buffer.from(SECRET));
+  return signToken({ sub: user, topics: [">"], publish: ["news.>"] });
 }

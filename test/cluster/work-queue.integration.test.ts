@@ -9,7 +9,7 @@ const { nats } = useCluster();
 const buses: NatsBus[] = [];
 afterAll(() => Promise.all(buses.map((bus) => bus.stop())));
 
-/** A process of its own, as far as NATS can see. */
+/** Opens queues on a separate connection, as a separate process does. */
 async function openQueues(
   maxBytes = 10_000_000,
   stream = "TEST_QUEUES",
@@ -30,7 +30,7 @@ let ids = 0;
 const enqueue = (queues: JetStreamWorkQueue, subject: string, text: string) =>
   queues.enqueue(subject, Buffer.from(text), `id ${++ids}`);
 
-/** Takes items one at a time, and finishes each. */
+/** Takes items one at a time, and acknowledges each. */
 function finishAll(queues: JetStreamWorkQueue, name: string): { taker: Taker; got: string[] } {
   const got: string[] = [];
   const taker = queues.take(`queue.${name}`, name, (item) => {

@@ -5,7 +5,7 @@ import { openHistory, type TestHistory } from "../support/history.ts";
 import { startNatsCluster } from "../support/nats-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** The node that leads the history's stream. */
+/** Returns the node that leads the stream of the history. */
 async function leaderOf({ bus, subjects }: TestHistory): Promise<string | undefined> {
   const answer = await bus.request(`$JS.API.STREAM.INFO.${subjects.historyStream}`, Buffer.from(""), {
     timeoutMs: 1_000,
@@ -13,7 +13,7 @@ async function leaderOf({ bus, subjects }: TestHistory): Promise<string | undefi
   return answer.ok ? JSON.parse(Buffer.from(answer.message.data).toString()).cluster?.leader : undefined;
 }
 
-/** Everything stored, by content. */
+/** Returns the contents of all stored publications. */
 async function storedContents({ history, subjects }: TestHistory): Promise<string[]> {
   const contents: string[] = [];
   for (let after = 0; ; ) {
@@ -71,7 +71,7 @@ test("every acknowledged publication is stored once when the leader of the histo
   expect(new Set(stored).size).toBe(stored.length);
   expect(acknowledged.filter((content) => !stored.includes(content))).toEqual([]);
   expect(Math.max(...gapsMs)).toBeLessThan(12_000);
-  // On a slow machine an election may outlast the deadline of those who waited from its beginning.
+  // On a slow machine an election may take longer than the deadline of an append.
   expect(refused.filter((reason) => reason !== "unconfirmed" && reason !== "unusable")).toEqual([]);
   expect([...outcomes.values()].filter((outcome) => outcome.ok && outcome.position.epoch !== epoch)).toEqual([]);
 

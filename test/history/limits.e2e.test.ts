@@ -3,7 +3,7 @@ import { metric, startPusher } from "../support/cluster.ts";
 import { everyone, openPublications, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { startNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -21,7 +21,7 @@ async function publish(name: string, from: number, count: number): Promise<void>
 test("a connected client that missed more than the history keeps is closed and not recovered, and other clients miss nothing", async () => {
   const lost = await connectFanwire(pusher.url, { topic: "much" });
   const ofPattern = await connectFanwire(pusher.url, { topic: "much.*" });
-  const raw = await connectClient(`${pusher.url}?topic=much`);
+  const raw = await connectRawClient(`${pusher.url}?topic=much`);
   await publish("much", 0, 2);
   await until("the publications arrive", () => lost.publications.length === 2 && raw.frames.length === 2);
 

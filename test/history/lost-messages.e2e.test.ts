@@ -56,7 +56,7 @@ test("one read of the history recovers the lost publications of many topics", as
   await until("all publications arrive", () => client.publications.length === 3 * topics.length);
 
   counting.unsubscribe();
-  // A repair has the history described before it reads and after.
+  // A repair requests the description of the stream before and after its read.
   expect(descriptions).toBeLessThan(topics.length / 2);
   for (const name of topics) {
     const own = client.publications.filter((each) => each.topic === name);
@@ -228,22 +228,22 @@ test("clients receive in order what was published while their worker was disconn
 });
 
 test("clients receive publications of a recreated history, and no client resumes from the old one as recovered", async () => {
-  const client = await connectFanwire(pusher.url, { topic: ["anew", "anew.*"] });
-  const old = await history.append(topic("anew"), "old");
+  const client = await connectFanwire(pusher.url, { topic: ["recreated", "recreated.*"] });
+  const old = await history.append(topic("recreated"), "old");
   await until("the publication arrives", () => client.publications.length === 1);
 
   const request = { timeoutMs: 5_000 };
   const deleted = await history.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", Buffer.alloc(0), request);
   expect(deleted.ok).toBe(true);
   const positions: string[] = [];
-  for (const data of ["1", "2", "3"]) positions.push(await history.append(topic("anew"), data));
+  for (const data of ["1", "2", "3"]) positions.push(await history.append(topic("recreated"), data));
 
   await until("all publications arrive", () => client.publications.length === 4);
   expect(client.data()).toEqual(["old", "1", "2", "3"]);
   expect(client.publications.slice(1).map(({ position }) => position)).toEqual(positions);
-  const back = await connectFanwire(pusher.url, { topic: "anew", since: old });
+  const back = await connectFanwire(pusher.url, { topic: "recreated", since: old });
   expect(back.welcome.recovered).toBe(false);
-  const next = await connectFanwire(pusher.url, { topic: "anew", since: positions[0] ?? "" });
+  const next = await connectFanwire(pusher.url, { topic: "recreated", since: positions[0] ?? "" });
   expect(next.welcome.recovered).toBe(true);
   await until("the other publications arrive", () => next.publications.length === 2);
   for (const { socket } of [client, back, next]) socket.close();

@@ -9,10 +9,10 @@ import { until } from "../support/wait.ts";
 
 const ENTRIES = 1_000_000;
 const TOPICS = 1_000;
-/** Publications that wait for JetStream's word at a time: it drops what comes too fast. */
+/** Maximum number of unacknowledged publications, because JetStream drops what arrives too fast. */
 const WINDOW = 2_000;
 const MAX_TICK_MS = 50;
-/** More than a worker at rest needs while it catches up. */
+/** Maximum growth while the worker catches up. */
 const MAX_MEMORY_BYTES = 150 * 1_048_576;
 const DEADLINE_MS = 60_000;
 
@@ -21,7 +21,7 @@ const { link, history, pusher } = useCluster({
   pusher: { PUSHER_WORKERS: "1" },
 });
 
-/** Stores publications without headers, as fast as JetStream takes them. */
+/** Stores publications without headers, as fast as JetStream acknowledges them. */
 async function store(count: number): Promise<void> {
   const { bus, subjects } = history;
   const all = Array.from({ length: TOPICS }, (_, at) => subjects.history(topic(`busy.${at}`)));
@@ -58,7 +58,7 @@ test("a worker that missed a million publications catches up in short ticks, and
   await store(ENTRIES);
   const storedMs = performance.now() - storingAt;
   const end = await history.append(topic("quiet"), "the end");
-  await metric(pusher.adminUrl, "nodejs_eventloop_lag_max_seconds"); // begins a new measurement
+  await metric(pusher.adminUrl, "nodejs_eventloop_lag_max_seconds"); // starts a new measurement
   link.heal();
   const healedAt = performance.now();
   let peak = 0;
@@ -91,12 +91,12 @@ test("a worker that missed a million publications catches up in short ticks, and
   expect(ofQuiet?.publications.map(({ position }) => position)).toEqual([end]);
   expect(ofOne?.welcome.recovered).toBe(true);
   await until("the missed publications of one topic arrive", () => ofOne?.publications.length === ENTRIES / TOPICS);
-  // A million publications are more than one client is sent.
+  // A million publications are over the replay limit of a client.
   expect(ofAll?.welcome).toMatchObject({ recovered: false, reason: "over-replay-limit" });
   for (const { socket } of [reader, ...resumed]) socket.terminate();
 });
 
-/** A connection that begins there is told a position at least as far. */
+/** Returns whether the welcome of a new connection has at least this position. */
 async function atFrontier(position: string): Promise<boolean> {
   const client = await connectFanwire(pusher.url);
   const isThere = Number(String(client.welcome.position).split("-")[1]) >= Number(position.split("-")[1]);

@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 
 const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
 
-/** Name and port as in the last line of the service's log about NATS. */
+/** Returns the port of NATS in the last log line about it. */
 function natsPortOf(service: TestProcess): string {
   const lines = service
     .logLines()
@@ -39,13 +39,13 @@ test("clients receive 500 durable publications a second once and in order, altho
   const pending = new Set<Promise<void>>();
   const load = (async () => {
     for (; isLoading; await delay(20)) {
-      // Ten every 20 ms, however slowly they are acknowledged.
+      // Ten every 20 ms, whenever they are acknowledged.
       for (let each = 0; each < 10; each++) {
         const name = `load.${published % 5}`;
         const data = String(published++);
         const append = log.append(topic(name), data).then(
           (position) => void acknowledged.push({ sequence: sequenceOf(position), data, name }),
-          () => {}, // refused or unknown: not promised
+          () => {}, // a refused or unconfirmed publication need not arrive
         );
         pending.add(append);
         void append.finally(() => pending.delete(append));
@@ -60,7 +60,7 @@ test("clients receive 500 durable publications a second once and in order, altho
   await workersNode?.stop("SIGKILL");
   await until("the worker is on another node", () => natsPortOf(one.process) !== workersNode?.url.split(":").at(-1));
   await workersNode?.restart();
-  await delay(2_000); // load goes on while the node catches up: what is under test is time under load
+  await delay(2_000); // asserts that nothing is lost during this time under load, while the node catches up
   const leader = await until("the history has a leader", async () => (await historyLeader(log.bus)) || undefined);
   await cluster.node(leader).stop("SIGKILL");
   await until(
@@ -79,11 +79,11 @@ test("clients receive 500 durable publications a second once and in order, altho
   acknowledged.sort((a, b) => a.sequence - b.sequence);
   const last = acknowledged.filter(({ name }) => name === "load.3").at(-1)?.sequence ?? 0;
   await until(
-    "the last of the topic all follow has arrived",
+    "the last publication of the common topic arrives",
     () => clients.every(({ publications }) => publications.some(({ position }) => sequenceOf(position) >= last)),
     30_000,
   );
-  // Of the others a lost last one is found by comparing with the history.
+  // A lost last publication of another topic is found by comparing with the history.
   const lastOfAll = acknowledged.at(-1)?.sequence ?? 0;
   await until("the subscribers of all topics have the last publication", () =>
     clients.every(({ publications }) => {

@@ -1,7 +1,8 @@
 import { within } from "@fanwire/bus";
 import { expect, test } from "vitest";
+import { everyone } from "../support/durable.ts";
 import { openHistory } from "../support/history.ts";
-import { append, appended, contents, everyone, replay } from "../support/history-calls.ts";
+import { append, appended, contents, replay } from "../support/history-calls.ts";
 import { accepts, startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 

@@ -60,7 +60,7 @@ test("a client that reconnects to any worker resumes without a gap or a duplicat
     const got = client.publications;
     seen.push(...got.map(({ data }) => Number(data)));
     since = String(got.at(-1)?.position);
-    // Less than the history keeps for a subject.
+    // Fewer than the history keeps for a subject.
     const missed = published + 10;
     await until("some publications were missed", () => published >= missed);
   }
@@ -171,7 +171,7 @@ test("clients receive each publication once and in order after NATS restarts, al
   for (let round = 0; round < 3; round++) {
     await nats.stop("SIGKILL");
     await nats.restart();
-    // The test's own connection is back at its own time; the workers' may be later.
+    // The connection of the test may be restored before those of the workers.
     await until("NATS is connected again", () => log.bus.health().alive);
     for (let at = 0; at < 30; at++) await log.append(topic("again"), String(1 + round * 30 + at));
   }

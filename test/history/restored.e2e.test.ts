@@ -13,7 +13,7 @@ const HISTORY = "FANWIRE_HISTORY";
 const WITNESS = "FANWIRE_HISTORY_LAST";
 const ONE_WORKER = { PUSHER_WORKERS: "1" };
 
-/** A NATS server whose streams can be put back to what they were. */
+/** Starts a NATS server whose streams can be restored. */
 async function startRestorable() {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-restored-"));
   const data = join(folder, "data");
@@ -21,7 +21,7 @@ async function startRestorable() {
   const streamIn = (root: string, name: string) => join(root, "jetstream", "$G", "streams", name);
   return {
     nats,
-    /** Stops NATS for the copy, as a backup of a file system does. */
+    /** Copies all data while NATS is stopped. */
     copy: () => whileStopped(nats, () => cp(data, join(folder, "copy"), { recursive: true })),
     restore: (names: readonly string[]) =>
       whileStopped(nats, async () => {
@@ -80,7 +80,7 @@ test("a history that is restored while no service runs has another epoch", async
   {
     await using publications = await openPublications([restorable.nats.url]);
     await appendAll(publications, 1, 5);
-    await publications.history.state(); // creates the witness
+    await publications.history.state(); // creates the second stream, which stores the last publication of each subject
     await until("the first publications are witnessed", () => isWitnessed(publications, 5));
     await restorable.copy();
     before = await appendAll(publications, 6, 10);
@@ -92,7 +92,7 @@ test("a history that is restored while no service runs has another epoch", async
   const after = await appendAll(publications, 11, 12);
 
   expect(epochOf(after)).not.toBe(epochOf(before));
-  // Restored once more, the mark is one that was used before.
+  // After a second restore the mark of the stream is one that was used before.
   await restorable.restore([HISTORY]);
   await using later = await openPublications([restorable.nats.url]);
   const last = await appendAll(later, 13, 14);

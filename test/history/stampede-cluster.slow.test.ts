@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { metric, startPusher } from "../support/cluster.ts";
 import { openPublications, topic } from "../support/durable.ts";
-import { closeAll, returnAll } from "../support/load-reader.ts";
+import { closeReaders, connectReaders } from "../support/load-reader.ts";
 import { startNatsCluster } from "../support/nats-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -19,7 +19,7 @@ test("five thousand clients resume at once on a NATS cluster, all recover, and n
   for (let at = 0; at < MISSED; at++) missed.push(await history.append(topic("busy"), String(at)));
 
   const startedAt = performance.now();
-  const readers = await returnAll(`${pusher.url}?topic=busy&since=${since}`, READERS);
+  const readers = await connectReaders(`${pusher.url}?topic=busy&since=${since}`, READERS);
   const last = missed.at(-1) ?? "";
   await until("all clients have recovered", () => readers.every(({ text }) => text().includes(last)), 60_000);
   console.info({ readers: READERS, recoveredMs: Math.round(performance.now() - startedAt) });
@@ -34,5 +34,5 @@ test("five thousand clients resume at once on a NATS cluster, all recover, and n
   expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "recovered" })).toBe(READERS);
   const ended = pusher.process.logLines().filter(({ level }) => level === "error" || Number(level) >= 50);
   expect(ended).toEqual([]);
-  closeAll(readers);
+  closeReaders(readers);
 });

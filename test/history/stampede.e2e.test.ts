@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { metric } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
-import { closeAll, type Returned, returnAll } from "../support/load-reader.ts";
+import { closeReaders, connectReaders, type LoadReader } from "../support/load-reader.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -17,7 +17,7 @@ test("three thousand clients that resume at once recover with a few reads of the
   log.bus.subscribe("$JS.API.>", () => requests++);
   await log.bus.confirm();
 
-  const readers: Returned[] = await returnAll(`${pusher.url}?topic=busy&since=${since}`, READERS);
+  const readers: LoadReader[] = await connectReaders(`${pusher.url}?topic=busy&since=${since}`, READERS);
   await until(
     "all clients have recovered",
     () => readers.every(({ text }) => text().includes(missed.at(-1) ?? "")),
@@ -33,7 +33,7 @@ test("three thousand clients that resume at once recover with a few reads of the
     expect(publications.map(({ position }) => position)).toEqual([...missed, live]);
   }
   expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "recovered" })).toBe(READERS);
-  // At most some reads for each turn in which readers were gathered, however many they were.
+  // A worker needs a few reads for each tick in which readers resume, however many they are.
   expect(spent).toBeLessThan(READERS / 10);
-  closeAll(readers);
+  closeReaders(readers);
 });

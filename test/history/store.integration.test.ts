@@ -1,16 +1,7 @@
 import { expect, test } from "vitest";
+import { everyone, topic } from "../support/durable.ts";
 import { openHistory } from "../support/history.ts";
-import {
-  append,
-  appended,
-  contents,
-  everyone,
-  numbers,
-  pageOf,
-  positionOf,
-  text,
-  topic,
-} from "../support/history-calls.ts";
+import { append, appended, contents, numbers, pageOf, positionOf, text } from "../support/history-calls.ts";
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
@@ -127,19 +118,19 @@ test("deduplication: an id is stored once for each subject", async () => {
 test("a stored publication is republished with its headers and its sequence", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   opened.bus.subscribe(opened.subjects.allLive, ({ subject, data, headers }) => {
     const names = ["Event", "Nats-Sequence", "Nats-Last-Sequence"];
-    heard.push([subject, Buffer.from(data).toString(), ...names.map((name) => headers?.get(name))]);
+    received.push([subject, Buffer.from(data).toString(), ...names.map((name) => headers?.get(name))]);
   });
 
   for (const content of ["x", "y", "z"]) await appended(opened, topic("a.ж"), content);
   await append(opened, everyone, "all", "1");
   await append(opened, everyone, "all", "1");
 
-  await until("all publications arrive", () => heard.length === 4);
+  await until("all publications arrive", () => received.length === 4);
   const subject = "fanwire.live.topic.a.=D0=B6";
-  expect(heard).toEqual([
+  expect(received).toEqual([
     [subject, "x", "e", "1", "0"],
     [subject, "y", "e", "2", "1"],
     [subject, "z", "e", "3", "2"],

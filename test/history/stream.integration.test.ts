@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
+import { everyone } from "../support/durable.ts";
 import { openHistory } from "../support/history.ts";
-import { append, appended, everyone, numbers, pageOf, replay, text } from "../support/history-calls.ts";
+import { append, appended, numbers, pageOf, replay, text } from "../support/history-calls.ts";
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
@@ -98,7 +99,7 @@ test("the history is unavailable without JetStream, and available when JetStream
   await rm(folder, { recursive: true });
 });
 
-/** As deploy/nats-users.conf has them. */
+/** The permissions in deploy/nats-users.conf. */
 const documentedPermissions = [
   ...["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "_INBOX.>"],
   ...["INFO", "CREATE", "MSG.GET"].map((request) => `$JS.API.STREAM.${request}.FANWIRE_HISTORY`),
@@ -158,11 +159,11 @@ test("the history uses the answers of the leader only, whichever node answers fi
   const describe = (last_seq: number, cluster: object) =>
     JSON.stringify({ type, config, created: "2026-01-01T00:00:00Z", state: { first_seq: 1, last_seq }, cluster });
   const leaderless = describe(11, { replicas: [{ name: "n1" }, { name: "n3" }] });
-  const lagging = describe(12, { leader: "n1", replicas: [{ name: "n1" }, { name: "n3" }] });
+  const outdated = describe(12, { leader: "n1", replicas: [{ name: "n1" }, { name: "n3" }] });
   const leading = describe(20, { leader: "n1", replicas: [{ name: "n2" }, { name: "n3" }] });
-  const lonely = JSON.stringify({ error: { code: 503, err_code: 10008, description: "temporarily unavailable" } });
+  const unavailable = JSON.stringify({ error: { code: 503, err_code: 10008, description: "temporarily unavailable" } });
   const found = JSON.stringify({ message: { subject: "fanwire.history.all", seq: 19, time: "2026-01-01T00:00:00Z" } });
-  const answers = { INFO: [leaderless, lagging], "MSG.GET": [lonely, found] };
+  const answers = { INFO: [leaderless, outdated], "MSG.GET": [unavailable, found] };
   for (const [request, texts] of Object.entries(answers)) {
     const callback = (_: unknown, message: { respond(data: string): boolean }) => {
       for (const each of texts) message.respond(each);

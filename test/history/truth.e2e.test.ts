@@ -5,7 +5,7 @@ import { everyone, openPublications, type TestPublications, topic } from "../sup
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { startNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -14,7 +14,7 @@ const LARGE = "x".repeat(4_000);
 const { nats, history, pushers } = useCluster({ history: { maxBytes: 262_144 }, pusher: { PUSHER_WORKERS: "1" } });
 const [pusher] = pushers;
 
-/** Publishes to a busy topic until nothing is stored that was stored before. */
+/** Publishes to busy topics until nothing that was stored before is left. */
 async function turnOver(): Promise<void> {
   const before = await history.history.state();
   if (!before.ok) throw new Error(before.detail);
@@ -191,7 +191,7 @@ test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
   "a stored publication with the malformed header line %j is delivered and replayed",
   async (line) => {
     const name = `poison.${Buffer.from(line).toString("hex")}`;
-    const raw = await connectClient(`${pusher.url}?topic=${name}`);
+    const raw = await connectRawClient(`${pusher.url}?topic=${name}`);
     const since = await history.append(topic(name), "1");
 
     await store(name, line, "poison");
@@ -207,19 +207,19 @@ test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
   },
 );
 
-/** Stores with a header line that no client library writes. */
+/** Stores a publication with a header line that no client library writes. */
 async function store(name: string, line: string, content: string): Promise<void> {
   const head = `NATS/1.0\r\n${line}\r\n\r\n`;
   const size = Buffer.byteLength(head);
   const subject = history.subjects.history({ kind: "topic", topic: name });
   const socket = createConnection({ host: "127.0.0.1", port: nats.port });
-  let said = "";
+  let output = "";
   socket.on("data", (data) => {
-    said += data;
+    output += data;
   });
   socket.write('CONNECT {"verbose":false,"headers":true,"protocol":1}\r\n');
   socket.write(`HPUB ${subject} ${size} ${size + content.length}\r\n${head}${content}\r\nPING\r\n`);
-  await until("NATS has stored it", () => said.includes("PONG"));
+  await until("NATS has stored it", () => output.includes("PONG"));
   socket.destroy();
 }
 

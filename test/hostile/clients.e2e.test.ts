@@ -6,8 +6,8 @@ import { connectPeer } from "../support/channel-peer.ts";
 import { metric } from "../support/cluster.ts";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
 import { expectFlatMemory, residentBytes } from "../support/flat-memory.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
-import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, type RawSocket } from "../support/raw-socket.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket, type RawSocket } from "../support/raw-socket.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -29,17 +29,17 @@ const { bus, pusher, publisher, channel } = useCluster({
     PUSHER_HANDSHAKES_PER_SECOND: "100000",
   },
 });
-let witness: Client;
-/** Of a token that has soon expired: its time runs while other tests do. */
+let witness: RawClient;
+/** Connection with a token that expires while other tests run. */
 let brief: { readonly token: string; readonly client: FanwireClient };
 
 beforeAll(async () => {
-  witness = await connectClient(pusher.url);
+  witness = await connectRawClient(pusher.url);
   const briefToken = await token({ exp: seconds() + 4 });
   brief = { token: briefToken, client: await connectFanwire(pusher.url, { token: briefToken }) };
 });
 
-/** Whatever somebody did, the others are served by the same process. */
+/** Checks that the same process still serves other clients. */
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
@@ -66,7 +66,7 @@ const NAMES = [
 const TOKEN = "[A-Za-z0-9_=-]+";
 const INBOX =
   "(_INBOX|\\$JS\\.(API\\.(STREAM\\.(INFO|CREATE|MSG\\.GET)|CONSUMER\\.[A-Z.]+)\\.FANWIRE_|EVENT|ACK))[.A-Z]";
-/** What the channel server may publish to on behalf of a peer: never `history` nor `control`, no topic, no user. */
+/** Subjects that a channel server may publish to for a peer. */
 const PEERS_SUBJECT = new RegExp(
   [
     "^fanwire\\.live\\.all$",
@@ -87,13 +87,13 @@ const OWN_SUBJECT = new RegExp(
 );
 
 /**
- * Every subject that anything is published to while `act` runs. What a consumer of the history is brought comes under the subject that it
- * was stored under, which nobody has published to now.
+ * Returns all subjects of publications while `act` runs. Messages to consumers of the history are omitted, because they have
+ * the subject under which they were stored.
  */
 async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {
   const seen = new Set<string>();
   const spying = bus.subscribe(">", (message: BusMessage) => {
-    // By `$JS.S` the server feeds a stream that has another as its source.
+    // NATS uses `$JS.S` to copy one stream to another.
     if (!message.reply?.startsWith("$JS.ACK.") && !message.subject.startsWith("$JS.S.")) seen.add(message.subject);
   });
   await bus.confirm();
@@ -189,20 +189,20 @@ test("forged, foreign and expired tokens are refused in handshakes and refreshes
     await token({ exp: seconds() - 1 }),
     await token({ nbf: seconds() + 600 }),
   ]) {
-    await expect(connectClient(`${pusher.url}?token=${bad}`)).rejects.toThrow("closed with 4401");
+    await expect(connectRawClient(`${pusher.url}?token=${bad}`)).rejects.toThrow("closed with 4401");
     expect(await client.ask({ command: "refresh", token: bad })).toMatchObject({ error: { code: "unauthorized" } });
   }
   expect(await client.ask({ command: "refresh", token: await token({ sub: "anna" }) })).toMatchObject({ ok: false });
 
   await until("the token has expired", () => brief.client.close?.code === 4401);
-  await expect(connectClient(`${pusher.url}?token=${brief.token}`)).rejects.toThrow("closed with 4401");
+  await expect(connectRawClient(`${pusher.url}?token=${brief.token}`)).rejects.toThrow("closed with 4401");
   expect(await client.ask({ command: "refresh", token: brief.token })).toMatchObject({ ok: false });
   client.socket.close();
 });
 
 test("a worker refuses compression, and closes a connection that sends a compressed frame without inflating it", async () => {
   const bomb = deflateRawSync(Buffer.alloc(64 * MIB));
-  const raw = await connectRaw(pusher.url);
+  const raw = await connectSocket(pusher.url);
   raw.socket.write(`${[...HANDSHAKE, "Sec-WebSocket-Extensions: permessage-deflate"].join("\r\n")}\r\n\r\n`);
   await until("the greeting", () => raw.received().includes("подключено"));
   expect(raw.received().toString("latin1")).not.toMatch(/sec-websocket-extensions/i);
@@ -225,7 +225,7 @@ async function openMany(count: number, open: () => Promise<RawSocket>): Promise<
 }
 
 async function writeTo(text: string | Buffer): Promise<RawSocket> {
-  const raw = await connectRaw(pusher.url);
+  const raw = await connectSocket(pusher.url);
   void raw.socket.write(text);
   return raw;
 }
@@ -258,7 +258,7 @@ const floods: Record<string, () => Promise<void>> = {
   pings: async () => {
     const pings = Buffer.concat(Array.from({ length: 2 * MAX_PER_SECOND }, () => clientFrame(0x9, Buffer.alloc(125))));
     for (let turn = 0; turn < 20; turn++) {
-      const raw = await handshakeRaw(pusher.url);
+      const raw = await handshakeSocket(pusher.url);
       raw.socket.write(pings);
       await until("the connection is closed", () => raw.isClosed());
     }
@@ -268,13 +268,13 @@ const floods: Record<string, () => Promise<void>> = {
       clientFrame(0x2, Buffer.alloc(1), { fin: false }),
       ...Array.from({ length: 20_000 }, () => clientFrame(0x0, Buffer.alloc(1), { fin: false })),
     ]);
-    const sockets = await openMany(100, () => handshakeRaw(pusher.url));
+    const sockets = await openMany(100, () => handshakeSocket(pusher.url));
     for (const { socket } of sockets) socket.write(crumbs);
     await expectUndisturbed();
     for (const { socket } of sockets) socket.destroy();
   },
   "text that is none": async () => {
-    const sockets = await openMany(100, () => handshakeRaw(pusher.url));
+    const sockets = await openMany(100, () => handshakeSocket(pusher.url));
     for (const { socket } of sockets) socket.write(clientFrame(0x1, Buffer.alloc(30_000, 0xff)));
     await until("all connections are closed", () => sockets.every((raw) => raw.isClosed()));
   },

@@ -1,19 +1,19 @@
 import { beforeAll, expect, test } from "vitest";
 import { publishToEveryone, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
-import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, writeAlone } from "../support/raw-socket.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket, writeSegment } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_BYTES: "1000" } });
-let witness: Client;
+let witness: RawClient;
 
 beforeAll(async () => {
-  witness = await connectClient(pusher.url);
+  witness = await connectRawClient(pusher.url);
 });
 
-/** Whatever somebody sent, the others are served by the same process. */
+/** Checks that the same process still serves other clients. */
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
@@ -40,7 +40,7 @@ test.each([
   ["two lengths", `${request(["POST / HTTP/1.1", "Host: x", "Content-Length: 3", "Content-Length: 4"])}abc`],
 ])("a malformed handshake opens no connection: %s", async (_, bytes) => {
   const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total");
-  const raw = await connectRaw(pusher.url);
+  const raw = await connectSocket(pusher.url);
 
   raw.socket.write(bytes);
   raw.socket.end();
@@ -66,7 +66,7 @@ test.each([
   ],
   ["a close frame of one byte", clientFrame(0x8, Buffer.from([3]))],
 ])("a malformed frame closes its connection: %s", async (_, bytes) => {
-  const raw = await handshakeRaw(pusher.url);
+  const raw = await handshakeSocket(pusher.url);
 
   raw.socket.write(bytes);
 
@@ -76,10 +76,10 @@ test.each([
 
 test("a handshake whose headers arrive byte by byte is accepted", async () => {
   const [line = "", ...headers] = HANDSHAKE;
-  const slow = await connectRaw(pusher.url);
+  const slow = await connectSocket(pusher.url);
   slow.socket.write(`${line}\r\n`);
 
-  for (const byte of Buffer.from(request(headers))) await writeAlone(slow, Buffer.from([byte]));
+  for (const byte of Buffer.from(request(headers))) await writeSegment(slow, Buffer.from([byte]));
 
   await until("the greeting", () => slow.received().includes("подключено"));
   slow.socket.destroy();
@@ -87,10 +87,10 @@ test("a handshake whose headers arrive byte by byte is accepted", async () => {
 });
 
 test("a request line in several TCP segments is refused, because uWebSockets.js parses only a whole line", async () => {
-  const slow = await connectRaw(pusher.url);
+  const slow = await connectSocket(pusher.url);
 
-  await writeAlone(slow, Buffer.from("GET / HT"));
-  await writeAlone(slow, Buffer.from(`${request(HANDSHAKE).slice("GET / HT".length)}`));
+  await writeSegment(slow, Buffer.from("GET / HT"));
+  await writeSegment(slow, Buffer.from(`${request(HANDSHAKE).slice("GET / HT".length)}`));
 
   await until("the connection is closed", () => slow.isClosed());
   expect(slow.received().toString("latin1")).toContain("505");
@@ -98,7 +98,7 @@ test("a request line in several TCP segments is refused, because uWebSockets.js 
 });
 
 test("a ping between the fragments of a text message is answered", async () => {
-  const raw = await handshakeRaw(pusher.url);
+  const raw = await handshakeSocket(pusher.url);
   const before = raw.received().length;
 
   raw.socket.write(clientFrame(0x1, Buffer.from("ab"), { fin: false }));

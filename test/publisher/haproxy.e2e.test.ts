@@ -8,14 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TestPublisher, TestPusher } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
 const portOf = (url: string) => new URL(url).port;
 
-/** The compose file's configuration, with replicas on this machine instead of those that Docker's DNS knows. */
+/** Returns the configuration of the compose file, with services on this machine. */
 async function localConfig(ports: readonly number[], pusher: TestPusher, publisher: TestPublisher): Promise<string> {
   const config = await readFile(new URL("../../deploy/haproxy.cfg", import.meta.url), "utf8");
   const [websocket, http, internal] = ports;
@@ -40,7 +40,7 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   let folder: string;
   const { pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
   let haproxy: TestProcess;
-  let client: Client;
+  let client: RawClient;
   let ports: number[];
 
   beforeAll(async () => {
@@ -52,7 +52,7 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
       if (haproxy.end()) throw new Error(`haproxy ended:\n${haproxy.output()}`);
       return (await fetch(`http://127.0.0.1:${ports[2]}/healthz`).catch(() => undefined))?.status === 200;
     });
-    client = await connectClient(`ws://127.0.0.1:${ports[0]}/`);
+    client = await connectRawClient(`ws://127.0.0.1:${ports[0]}/`);
   });
   afterAll(async () => {
     client.socket.terminate();

@@ -39,9 +39,9 @@ async function history(topic: string, query = ""): Promise<History> {
 const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
 
 test("a durable publication is stored, delivered live, and read unchanged", async () => {
-  const heard: string[] = [];
+  const received: string[] = [];
   opened.bus.subscribe(opened.subjects.liveTopics("kept.*"), ({ data, headers }) => {
-    heard.push(`${Buffer.from(data)} ${headers?.get("Event")} ${headers?.get("Nats-Sequence")}`);
+    received.push(`${Buffer.from(data)} ${headers?.get("Event")} ${headers?.get("Nats-Sequence")}`);
   });
   await opened.bus.confirm();
 
@@ -49,9 +49,9 @@ test("a durable publication is stored, delivered live, and read unchanged", asyn
   const bytes = await publishTo("kept.a", "/wA=", { encoding: "base64" });
   const page = await history("kept.a");
 
-  await until("both publications arrive", () => heard.length === 2);
+  await until("both publications arrive", () => received.length === 2);
   expect(text).toEqual({ http: 200, status: "stored", position: expect.stringMatching(/^[a-z0-9]+-[1-9][0-9]*$/) });
-  expect(heard[0]).toBe(`привет paid ${sequenceOf(text.position)}`);
+  expect(received[0]).toBe(`привет paid ${sequenceOf(text.position)}`);
   expect(page).toEqual({
     publications: [
       { position: text.position, topic: "kept.a", event: "paid", data: "привет", id: "7", time: expect.any(String) },
@@ -65,7 +65,7 @@ test("a durable publication is stored, delivered live, and read unchanged", asyn
       },
     ],
     position: bytes.position,
-    // The history was begun by others: that nothing of this topic came before is known all the same.
+    // Other topics began the history, but it shows that nothing of this topic came before.
     complete: true,
   });
   expect(Math.abs(Date.parse(page.publications[0]?.time ?? "") - Date.now())).toBeLessThan(60_000);
@@ -196,10 +196,12 @@ test("history and durable publications answer 503 while NATS is unavailable, and
 
 test("a batch of mixed targets is published in order, also the first after a start", async () => {
   await using fresh = await startPublisher({ nats: nats.url });
-  const heard: string[] = [];
-  opened.bus.subscribe(opened.subjects.liveTopics("mixed.>"), ({ data }) => heard.push(Buffer.from(data).toString()));
+  const received: string[] = [];
+  opened.bus.subscribe(opened.subjects.liveTopics("mixed.>"), ({ data }) =>
+    received.push(Buffer.from(data).toString()),
+  );
   opened.bus.subscribe(opened.subjects.liveConnections("w0rker00"), (message) => {
-    heard.push(Buffer.from(message.data).toString());
+    received.push(Buffer.from(message.data).toString());
     message.respond('{"outcome":"delivered"}');
   });
   await until("the listener is connected", () => opened.bus.confirm());
@@ -216,7 +218,7 @@ test("a batch of mixed targets is published in order, also the first after a sta
     .map((kind, at) => ({ ...kind, data: String(at) }));
 
   for (const round of ["first", "next"]) {
-    heard.length = 0;
+    received.length = 0;
     const { results } = (await postPublication<{ results: { status?: string }[] }>(fresh, batch)).body;
 
     expect(results.map(({ status }) => status)).toEqual(
@@ -224,9 +226,9 @@ test("a batch of mixed targets is published in order, also the first after a sta
     );
     const copies = batch.flatMap(({ target, data }) => ("topics" in target ? [data, data] : [data]));
     await until(
-      () => `${heard.length} of ${copies.length} received in the ${round} batch: ${heard.join(" ")}`,
-      () => heard.length === copies.length,
+      () => `${received.length} of ${copies.length} received in the ${round} batch: ${received.join(" ")}`,
+      () => received.length === copies.length,
     );
-    expect(heard, round).toEqual(copies);
+    expect(received, round).toEqual(copies);
   }
 });

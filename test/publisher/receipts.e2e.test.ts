@@ -5,7 +5,7 @@ import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { postPublication } from "../support/http-api.ts";
 import { startLink } from "../support/link.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -33,7 +33,7 @@ async function post<Body>(publication: unknown): Promise<Body> {
   return body;
 }
 
-/** Publishes to a target and gives the receipt. */
+/** Publishes to a target and returns the receipt. */
 async function receiptOf(target: unknown, more: Record<string, unknown> = {}): Promise<Receipt> {
   return (await post<Answer>({ target, data: "x", receipt: true, ...more })).receipt;
 }
@@ -46,12 +46,12 @@ const ofAll = (delivered: number, buffered = 0): Receipt => ({
   complete: true,
 });
 
-/** On each pusher one connection by each protocol; with the names of their addresses and what ends them. */
+/** Opens one connection of each protocol on each pusher. */
 async function connectByEachProtocol(query: Record<string, string>) {
   const connected = await Promise.all(
     pushers.map(async (pusher) => {
       const search = new URLSearchParams(query);
-      const raw = await connectClient(`${pusher.url}?${search}`);
+      const raw = await connectRawClient(`${pusher.url}?${search}`);
       const fanwire = await connectFanwire(pusher.url, query);
       const sse = await readEvents(`${pusher.sseUrl}?${search}`);
       return { raw, fanwire, sse };
@@ -93,7 +93,7 @@ test.each([
 });
 
 test("a receipt for one connection needs the answer of its worker only", async () => {
-  const client = await connectClient(pushers[0].url);
+  const client = await connectRawClient(pushers[0].url);
 
   const answer = await post<Answer>({ target: { connection: client.address }, data: "x", receipt: true });
 
@@ -112,7 +112,7 @@ test("a receipt counts a connection once for each matching subscription", async 
 });
 
 test("each publication of a batch has the receipt that it asked for", async () => {
-  const client = await connectClient(`${pushers[0].url}?topic=batch.a`);
+  const client = await connectRawClient(`${pushers[0].url}?topic=batch.a`);
 
   const { results } = await post<{ results: Answer[] }>([
     ...Array.from({ length: 50 }, () => ({ target: { topic: "batch.a" }, data: "x", receipt: true })),
@@ -144,7 +144,7 @@ test.each(["raw", "fanwire.v1", "sse"] as const)(
   "a receipt counts a slow consumer as buffered: %s",
   async (protocol) => {
     const topic = `slow.${protocol}`;
-    const fast = await connectClient(`${pushers[0].url}?topic=${topic}`);
+    const fast = await connectRawClient(`${pushers[0].url}?topic=${topic}`);
     const slow = await connectSlow(protocol, `topic=${topic}`);
 
     const receipt = await until("the socket buffers are full", async () => {
@@ -160,7 +160,7 @@ test.each(["raw", "fanwire.v1", "sse"] as const)(
   },
 );
 
-/** A connection that takes nothing after its welcome. */
+/** Opens a connection that reads nothing after its welcome. */
 async function connectSlow(
   protocol: "raw" | "fanwire.v1" | "sse",
   query: string,
@@ -173,7 +173,7 @@ async function connectSlow(
   }
   const client =
     protocol === "raw"
-      ? await connectClient(`${url}?${query}`)
+      ? await connectRawClient(`${url}?${query}`)
       : await connectFanwire(`${url}?${query}`).then(({ socket, welcome }) => ({
           socket,
           address: welcome.connection,
@@ -226,11 +226,11 @@ test("a receipt does not wait for a killed worker, and counts workers that have 
   expect(await receiptOf({ topic: "deaths" })).toEqual(ofAll(0));
 
   process.kill(victim.pid, "SIGKILL");
-  // Until it is dead it may still get what is published, and be missing.
+  // Until the worker has ended, NATS may deliver to it, so that it would be missing.
   await until("the worker has ended", () => !isRunning(victim.pid));
   const { receipt, ms } = await timedReceipt({ topic: "deaths" });
   await using another = await startPusher({ nats: nats.url, env });
-  const client = await connectClient(`${another.url}?topic=deaths`);
+  const client = await connectRawClient(`${another.url}?topic=deaths`);
 
   expect(receipt).toMatchObject({ missing: 0, complete: true });
   expect(ms).toBeLessThan(DEADLINE_MS);
@@ -256,21 +256,21 @@ test("a receipt does not count a publication that a worker holds back until a ga
   const target = { topic: "held" };
   await until("the connection is counted", async () => (await receiptOf(target, { durable: true })).delivered === 1);
 
-  // The worker may happen to compare itself with the history right then. Then it is delivered: that must be true, and another is lost.
+  // The worker may repair the gap at once. Then the receipt must count the delivery, and the test loses another publication.
   let attempts = 0;
-  const heard = () => client.data().filter((data) => data === "lost").length;
+  const received = () => client.data().filter((data) => data === "lost").length;
   const lost = await until("a publication is held back", async () => {
     attempts++;
     link.drop = (subject) => subject.endsWith(".topic.held");
     const receipt = await receiptOf(target, { durable: true, data: "lost" });
     link.drop = () => false;
     if (receipt.delivered === 0) return receipt;
-    await until("the delivered publication arrives", () => heard() === attempts);
+    await until("the delivered publication arrives", () => received() === attempts);
     return false;
   });
 
   expect(lost).toMatchObject({ delivered: 0, missing: 1, complete: false });
-  await until("the publication arrives from the history", () => heard() === attempts);
+  await until("the publication arrives from the history", () => received() === attempts);
   expect(await receiptOf(target, { durable: true })).toMatchObject({ delivered: 1, missing: 0, complete: true });
   client.socket.terminate();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { callApi } from "../support/http-api.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -13,7 +13,7 @@ const { pushers, publisher } = useCluster({
 const call = (method: string, path: string, body?: unknown) => callApi(publisher, method, path, body);
 
 test("the API subscribes and unsubscribes a connection within its limit", async () => {
-  const client = await connectClient(pushers[0].url);
+  const client = await connectRawClient(pushers[0].url);
   const topics = `/v1/connections/${client.address}/topics`;
 
   expect((await call("PUT", `${topics}/orders.7`)).status).toBe(204);

@@ -3,7 +3,7 @@ import { askWorker, describeWorkers } from "../support/bus.ts";
 import { readiness, startPublisher, startPusher, type TestPublisher, untilReady } from "../support/cluster.ts";
 import { callApi } from "../support/http-api.ts";
 import { startLink } from "../support/link.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -26,11 +26,11 @@ const publish = (target: unknown, more = {}, to = publisher) =>
 const receiptOf = async (to = publisher) =>
   (await publish({ everyone: true }, { receipt: true }, to)).body.receipt as Receipt;
 
-/** A pusher with one worker behind a link that can be cut, and a connection to it. */
+/** Starts a pusher with one worker, whose link to NATS can be cut, and connects a client. */
 async function startBehindLink() {
   const link = await startLink(nats.port);
   const pusher = await startPusher({ nats: link.url, env: { PUSHER_WORKERS: "1" } });
-  const client = await connectClient(pusher.url);
+  const client = await connectRawClient(pusher.url);
   const isAway = () =>
     until("the client detects the loss", async () => (await readiness(pusher.adminUrl)).status === 503);
   const end = async () => {

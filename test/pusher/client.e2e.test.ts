@@ -38,7 +38,7 @@ function start(url: string, options: Partial<Parameters<typeof connect>[0]> = {}
 
 const token = (claims: Record<string, unknown>, expiresInSeconds: number) => signToken(claims, { expiresInSeconds });
 
-/** The process of the worker that a client is connected to. */
+/** Returns the worker that a client is connected to. */
 async function workerOf(client: { readonly address: string | undefined }): Promise<{ id: string; pid: number }> {
   const [id] = client.address?.split(".") ?? [];
   const worker = (await describeWorkers(bus)).find((each) => each.id === id);
@@ -54,7 +54,7 @@ test("the client receives its topics and publications to everyone, and bytes as 
   await client.unsubscribe("gone");
 
   await publishToTopic(bus, "orders.7", "one", [["Event", "paid"]]);
-  await publishToTopic(bus, "gone", "not heard");
+  await publishToTopic(bus, "gone", "not received");
   await publishToTopic(bus, "news", Uint8Array.of(255, 0, 254));
   await publishToEveryone(bus, "three\n");
 
@@ -111,7 +111,7 @@ test("the client reconnects after a pusher restarts", async () => {
   await untilOpen();
 
   expect(states.find(({ state }) => state === "waiting")).toMatchObject({ code: 1012 });
-  await publishToTopic(bus, "a", "heard");
+  await publishToTopic(bus, "a", "received");
   await until("the publication arrives", () => data().length === 1);
 });
 
@@ -254,7 +254,7 @@ test("the client reconnects with a new token after a failed refresh", async () =
   await untilOpen();
 
   const closes = states.flatMap((state) => (state.state === "waiting" ? [state.code] : []));
-  // Refreshed in the last moment, or too late: both happen, neither ends it.
+  // The retry may succeed before or after the token expires. Neither closes the client for good.
   if (client.address === address) expect(closes).toEqual([]);
   else expect(closes).toEqual([4401]);
 });
@@ -266,7 +266,7 @@ test("a forbidden subscribe or publish is rejected, and the client stays connect
 
   await expect(client.subscribe("secret")).rejects.toMatchObject({ code: "forbidden" });
   await expect(client.publish("own.a", "x")).rejects.toMatchObject({ code: "forbidden" });
-  await publishToTopic(bus, "own.a", "heard");
+  await publishToTopic(bus, "own.a", "received");
   await until("the publication arrives", () => data().length === 1);
 });
 

@@ -1,19 +1,19 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Client, connectClients } from "../support/raw-client.ts";
+import { connectRawClients, type RawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const { pushers, publishers } = useCluster();
-let clients: Client[];
+let clients: RawClient[];
 
 beforeAll(async () => {
   clients = (await Promise.all(pushers.map(({ url }) => connectToEachWorker(url)))).flat();
 });
 
 /** Connects clients until each of two workers has one, because the kernel spreads connections at random. */
-async function connectToEachWorker(url: string): Promise<Client[]> {
-  const connected: Client[] = [];
-  do connected.push(...(await connectClients(url, 10)));
+async function connectToEachWorker(url: string): Promise<RawClient[]> {
+  const connected: RawClient[] = [];
+  do connected.push(...(await connectRawClients(url, 10)));
   while (new Set(connected.map(({ workerId }) => workerId)).size < 2);
   return connected;
 }
@@ -35,19 +35,19 @@ function post(body: unknown, publisher: 0 | 1 = 0): Promise<Response> {
   });
 }
 
-/** After this, whatever was published before has arrived wherever it would arrive. */
+/** Waits until everything published before has arrived. */
 async function settle(): Promise<void> {
   await get("/?content=settled");
   await until("all receive the last publication", () => clients.every(({ frames }) => frames.at(-1) === "settled"));
   for (const client of clients) client.frames.pop();
 }
 
-/** A client of each worker of each pusher. */
-function oneOfEachWorker(): Client[] {
+/** Returns one client of each worker. */
+function oneOfEachWorker(): RawClient[] {
   return [...new Map(clients.map((client) => [client.workerId, client])).values()];
 }
 
-function only(client: Client): Client[] {
+function only(client: RawClient): RawClient[] {
   return clients.filter(({ frames }) => frames.length > 0 || client.frames.length === 0);
 }
 
@@ -91,7 +91,7 @@ describe("the classic route", () => {
   );
 
   test("unknown, malformed and incomplete addresses reach no connection", async () => {
-    const [client] = clients as [Client];
+    const [client] = clients as [RawClient];
     const unknown = [
       `to_worker_id=zzzzzzzz&to_connection_id=${client.connectionId}`,
       `to_worker_id=${client.workerId}&to_connection_id=999999`,
@@ -134,7 +134,7 @@ describe("the classic route", () => {
   test("valid UTF-8 is delivered as text, other content as binary", async () => {
     await get(`/?content=${encodeURIComponent("щ 🐘 +&=")}`);
     await get("/?content=%FF%00%FE");
-    await get("/?content=%D1"); // half a character
+    await get("/?content=%D1"); // an incomplete character
     await get("/?content=100%25+%zz%");
 
     await settle();
@@ -165,7 +165,7 @@ describe("/v1/publications", () => {
         target.frames.length === 1 || (await until("the publication arrives", () => target.frames.length === 1)),
       ).toBe(true);
     }
-    const [client] = clients as [Client];
+    const [client] = clients as [RawClient];
     for (const connection of ["zzzzzzzz.1", `${client.workerId}.99999`]) {
       const response = await post({ target: { connection }, data: "hi" });
       expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([
@@ -176,7 +176,7 @@ describe("/v1/publications", () => {
   });
 
   test("a publication to a slow consumer is answered as buffered", async () => {
-    const [slow] = await connectClients(pushers[0].url, 1);
+    const [slow] = await connectRawClients(pushers[0].url, 1);
     slow?.socket.pause();
     const publish = () => post({ target: { connection: slow?.address }, data: "x".repeat(100_000) });
 
@@ -190,7 +190,7 @@ describe("/v1/publications", () => {
   });
 
   test("publications to everyone and to one connection keep their order", async () => {
-    const [client] = clients as [Client];
+    const [client] = clients as [RawClient];
     const batch = Array.from({ length: 200 }, (_, at) => ({
       target: at % 2 ? { everyone: true } : { connection: client.address },
       data: `n${at}`,
@@ -205,7 +205,7 @@ describe("/v1/publications", () => {
 
 describe("/v1/connections and /v1/cluster", () => {
   test("a connection is found and closed, then 404", async () => {
-    const [victim] = await connectClients(pushers[1].url, 1);
+    const [victim] = await connectRawClients(pushers[1].url, 1);
     const path = `/v1/connections/${victim?.address}`;
     const url = publishers[0].url + path;
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { publishToEveryone } from "../support/bus.ts";
 import { readiness, startPusher } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { connectClients } from "../support/raw-client.ts";
+import { connectRawClients } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -12,8 +12,8 @@ const { nats, bus } = useCluster();
 test("a drain under load closes all connections with 1012 at a steady pace, delivers until then, and exits with 0", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "3" } });
   await using elsewhere = await startPusher({ nats: nats.url });
-  const clients = await connectClients(pusher.url, 200);
-  const [stays] = await connectClients(elsewhere.url, 1);
+  const clients = await connectRawClients(pusher.url, 200);
+  const [stays] = await connectRawClients(elsewhere.url, 1);
   const closedAt: number[] = [];
   for (const { socket } of clients) socket.on("close", () => closedAt.push(performance.now()));
   let published = 0;
@@ -31,33 +31,33 @@ test("a drain under load closes all connections with 1012 at a steady pace, deli
 
   await until("every connection is closed", () => clients.every(({ close }) => close !== undefined));
   expect(new Set(clients.map(({ close }) => close?.code))).toEqual(new Set([1012]));
-  // Paced: neither all at once nor later than the drain, with room for a busy machine.
+  // The pace is the assertion: not all at once, and not later than the drain, with room for a busy machine.
   const spread = Math.max(...closedAt) - Math.min(...closedAt);
   expect(spread).toBeGreaterThan(1_500);
   expect(Math.max(...closedAt) - startedAt).toBeLessThan(10_000);
-  // Until its close each one heard an unbroken sequence.
+  // Each client received everything until it was closed.
   for (const { frames } of clients) expect(frames).toEqual(Array.from(frames, (_, at) => String(at)));
   expect(clients.some(({ frames }) => frames.length > 10)).toBe(true);
-  // The rest of the fleet heard everything.
+  // Clients of the other pusher received everything.
   await until("the client of the other pusher has everything", () => stays?.frames.length === published);
   expect(stays?.close).toBeUndefined();
 });
 
 test("a draining pusher accepts no connection", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "30" } });
-  await connectClients(pusher.url, 20);
+  await connectRawClients(pusher.url, 20);
 
   pusher.process.kill("SIGTERM");
   await until("the service is not ready", async () => (await readiness(pusher.adminUrl)).text === "draining");
 
   await expect(
-    until("the connection is refused", () => connectClients(pusher.url, 1).then(() => false)),
+    until("the connection is refused", () => connectRawClients(pusher.url, 1).then(() => false)),
   ).rejects.toThrow();
 });
 
 test("a second signal ends a drain at once", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "600" } });
-  const clients = await connectClients(pusher.url, 50);
+  const clients = await connectRawClients(pusher.url, 50);
 
   pusher.process.kill("SIGTERM");
   await until("the drain has begun", () => clients.some(({ close }) => close?.code === 1012));
@@ -77,8 +77,8 @@ test("tokens expire during a drain", async () => {
       PUSHER_TOKEN_LEEWAY_SECONDS: "0",
     },
   });
-  // The oldest connections are closed first: they keep the drain going until the token has expired.
-  await connectClients(pusher.url, 50);
+  // Older connections are closed first, so that the drain lasts until the token has expired.
+  await connectRawClients(pusher.url, 50);
   const token = await signToken({ topics: ["secret"] }, { expiresInSeconds: 3 });
   const client = await connectFanwire(pusher.url, { token, topic: "secret" });
 

@@ -3,7 +3,7 @@ import { WebSocket } from "ws";
 import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { connectRaw, HANDSHAKE } from "../support/raw-socket.ts";
+import { connectSocket, HANDSHAKE } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -67,14 +67,14 @@ test("a client receives everything after the reply to subscribe, and nothing aft
   const client = await connectFanwire(pusher.url);
 
   await client.ask({ command: "subscribe", topic: "now" });
-  await publishToTopic(bus, "now", "heard");
+  await publishToTopic(bus, "now", "subscribed");
   await until("the publication arrives", () => client.publications.length === 1);
   await client.ask({ command: "unsubscribe", topic: "now" });
   await publishToTopic(bus, "now", "missed");
   await publishToEveryone(bus, "end");
 
   await until("the last publication arrives", () => client.data().includes("end"));
-  expect(client.data()).toEqual(["heard", "end"]);
+  expect(client.data()).toEqual(["subscribed", "end"]);
   client.socket.close();
 });
 
@@ -178,7 +178,7 @@ test("a query that is not UTF-8 is refused, and unusual topics are accepted", as
     expect(close).toEqual([4400, "the query is not UTF-8"]);
     expect((await fetch(`${pusher.sseUrl}?topic=${topic}`)).status).toBe(400);
   }
-  const raw = await connectRaw(pusher.url);
+  const raw = await connectSocket(pusher.url);
   raw.socket.write(Buffer.from(`${HANDSHAKE.with(0, "GET /?topic=\xff HTTP/1.1").join("\r\n")}\r\n\r\n`, "latin1"));
   await until("the connection is closed", () => raw.received().includes("the query is not UTF-8"));
 

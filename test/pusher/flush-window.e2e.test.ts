@@ -11,7 +11,7 @@ test("publications of one flush window share a frame, in order", async () => {
   let frames = 0;
   client.socket.on("message", () => frames++);
 
-  // Each is confirmed before the next: without a window they come in turns of their own.
+  // Each publication is confirmed before the next, so that without a window each would have its own tick.
   for (let number = 0; number < 20; number++) await publishToEveryone(bus, String(number));
 
   await until("all publications arrive", () => client.publications.length === 20);

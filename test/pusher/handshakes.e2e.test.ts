@@ -3,8 +3,8 @@ import { beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { metric, startPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
-import { connectClient } from "../support/raw-client.ts";
-import { connectRaw, HANDSHAKE } from "../support/raw-socket.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { connectSocket, HANDSHAKE } from "../support/raw-socket.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -18,16 +18,16 @@ beforeAll(async () => {
 const token = (sub: string) => signToken({ sub, topics: ["a"] });
 const httpUrl = (path: string) => new URL(path, pusher.url.replace("ws:", "http:")).href;
 
-/** The answer to these header lines, as far as a needle. */
+/** Returns the answer to these header lines, up to a needle. */
 async function answerTo(lines: readonly string[], needle = "\r\n\r\n", url = pusher.url): Promise<string> {
-  const raw = await connectRaw(url);
+  const raw = await connectSocket(url);
   raw.socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   await until(`an answer with ${JSON.stringify(needle)}`, () => raw.isClosed() || raw.received().includes(needle));
   raw.socket.destroy();
   return raw.received().toString();
 }
 
-/** What an attempt to connect ends in: the first frame, or the close code and reason. */
+/** Connects and returns the first frame, or the close code and reason. */
 function attempt(query: string, protocols: string[] = [], headers: Record<string, string> = {}) {
   return new Promise<{ frame?: string; code?: number; reason?: string; protocol: string }>((resolve, reject) => {
     const socket = new WebSocket(`${pusher.url}${query}`, protocols, { headers });
@@ -108,7 +108,8 @@ test("paths of other push servers are refused with a reason, every other path ac
   }
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "path" })).toBe(4);
 
-  for (const path of ["app", "chat/app/1", "ws", "sse"]) (await connectClient(`${pusher.url}${path}`)).socket.close();
+  for (const path of ["app", "chat/app/1", "ws", "sse"])
+    (await connectRawClient(`${pusher.url}${path}`)).socket.close();
 });
 
 test("a misspelt query parameter is refused instead of ignored", async () => {
@@ -155,7 +156,7 @@ test("a request head in many TCP segments is accepted up to the configured size"
   const lines = [...HANDSHAKE, `Cookie: session=${"c".repeat(6_000)}`, `Authorization: Bearer ${jwt}`];
   const head = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
   const statusInPieces = async (url: string) => {
-    const raw = await connectRaw(url);
+    const raw = await connectSocket(url);
     raw.socket.setNoDelay(true);
     for (let at = 0; at < head.length; at += 1_400) {
       raw.socket.write(head.subarray(at, at + 1_400));

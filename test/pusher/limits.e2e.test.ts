@@ -3,8 +3,8 @@ import { WebSocket } from "ws";
 import { publishToEveryone } from "../support/bus.ts";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
-import { type Client, connectClient, connectClients } from "../support/raw-client.ts";
-import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw } from "../support/raw-socket.ts";
+import { connectRawClient, connectRawClients, type RawClient } from "../support/raw-client.ts";
+import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -14,7 +14,7 @@ function startLimited(env: Record<string, string>): Promise<TestPusher> {
   return startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", ...env } });
 }
 
-/** Status and headers of a refused handshake. */
+/** Returns status and headers of a refused handshake. */
 function refusal(
   url: string,
   headers: Record<string, string> = {},
@@ -32,7 +32,7 @@ function refusal(
 
 test("a full worker refuses connections with 503 until another one closes", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_CONNECTIONS: "3" });
-  const clients = await connectClients(pusher.url, 3);
+  const clients = await connectRawClients(pusher.url, 3);
 
   expect(await refusal(pusher.url)).toEqual({ status: 503, retryAfter: "1" });
   expect(
@@ -44,14 +44,14 @@ test("a full worker refuses connections with 503 until another one closes", asyn
     "the connection is closed",
     async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 2,
   );
-  await connectClient(pusher.url);
+  await connectRawClient(pusher.url);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_closed_total", { code: "1000" })).toBe(1);
 });
 
 test("handshakes over the rate limit are refused with 503", async () => {
   await using pusher = await startLimited({ PUSHER_HANDSHAKES_PER_SECOND: "5" });
 
-  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => connectClient(pusher.url)));
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => connectRawClient(pusher.url)));
 
   const accepted = outcomes.filter(({ status }) => status === "fulfilled").length;
   expect(accepted).toBeGreaterThanOrEqual(5);
@@ -60,7 +60,7 @@ test("handshakes over the rate limit are refused with 503", async () => {
   });
   expect(refused).toBe(20 - accepted);
   expect(refused).toBeGreaterThan(0);
-  await until("a new connection is accepted", () => connectClient(pusher.url).catch(() => false));
+  await until("a new connection is accepted", () => connectRawClient(pusher.url).catch(() => false));
 });
 
 test("a foreign origin is refused, allowed origins and clients without an origin are not", async () => {
@@ -69,15 +69,15 @@ test("a foreign origin is refused, allowed origins and clients without an origin
   const origin = "https://evil.example";
   expect((await refusal(pusher.url, { origin })).status).toBe(403);
   await expect(readEvents(pusher.sseUrl, { origin })).rejects.toThrow("403");
-  await connectClient(pusher.url, { origin: "https://app.example" });
-  await connectClient(pusher.url, { origin: "https://eu.app.example" });
-  await connectClient(pusher.url);
+  await connectRawClient(pusher.url, { origin: "https://app.example" });
+  await connectRawClient(pusher.url, { origin: "https://eu.app.example" });
+  await connectRawClient(pusher.url);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "origin" })).toBe(2);
 });
 
 test("a message over the inbound limit closes its connection only", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_BYTES: "1000" });
-  const [loud, other] = await connectClients(pusher.url, 2);
+  const [loud, other] = await connectRawClients(pusher.url, 2);
 
   loud?.socket.send(Buffer.alloc(1_000));
   loud?.socket.send(Buffer.alloc(1_001));
@@ -90,7 +90,7 @@ test("a message over the inbound limit closes its connection only", async () => 
 
 test("a client over the inbound rate is closed with 4429", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_PER_SECOND: "10" });
-  const [chatty, other] = await connectClients(pusher.url, 2);
+  const [chatty, other] = await connectRawClients(pusher.url, 2);
 
   for (let sent = 0; sent < 30; sent++) chatty?.socket.send("x");
 
@@ -102,7 +102,7 @@ test("a client over the inbound rate is closed with 4429", async () => {
 
 test("pings count against the inbound rate", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_PER_SECOND: "10" });
-  const raw = await handshakeRaw(pusher.url);
+  const raw = await handshakeSocket(pusher.url);
 
   for (let sent = 0; sent < 30; sent++) raw.socket.write(clientFrame(0x9, Buffer.alloc(0)));
 
@@ -118,11 +118,11 @@ test.each([
   "a slow consumer is closed at its limit of unsent bytes, and others receive everything: %s",
   async (_, handshake, greeting) => {
     await using pusher = await startLimited({ PUSHER_MAX_UNSENT_BYTES: "262144" });
-    const slow = await connectRaw(pusher.url);
+    const slow = await connectSocket(pusher.url);
     slow.socket.write(`${handshake.join("\r\n")}\r\n\r\n`);
     await until("the greeting", () => slow.received().includes(greeting));
     slow.socket.pause();
-    const reader = await connectClient(pusher.url);
+    const reader = await connectRawClient(pusher.url);
     const content = "x".repeat(50_000);
 
     let published = 0;
@@ -141,8 +141,8 @@ test.each([
 
 test("an idle connection that answers no pings is closed", async () => {
   await using pusher = await startLimited({ PUSHER_IDLE_SECONDS: "8" });
-  const silent = await handshakeRaw(pusher.url); // answers no pings
-  const alive = await connectClient(pusher.url);
+  const silent = await handshakeSocket(pusher.url); // answers no pings
+  const alive = await connectRawClient(pusher.url);
 
   await until("the idle connection is closed", () => silent.isClosed(), 40_000);
 
@@ -150,7 +150,7 @@ test("an idle connection that answers no pings is closed", async () => {
   expect(alive.close).toBeUndefined();
 });
 
-async function heardBy(client: Client | undefined): Promise<void> {
+async function heardBy(client: RawClient | undefined): Promise<void> {
   await publishToEveryone(bus, "still here");
   await until("the other client receives the publication", () => client?.frames.includes("still here"));
 }

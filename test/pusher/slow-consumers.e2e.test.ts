@@ -7,7 +7,7 @@ import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
 import { residentBytes } from "../support/flat-memory.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -27,10 +27,10 @@ function targetOf(number: number, address: string): { target: Target; headers: [
 test("a burst is delivered to each connection of each protocol once and in order", async () => {
   const url = `${pusher.url}?topic=t`;
   const all = new Map<string, () => unknown[]>();
-  const target = await connectClient(url);
+  const target = await connectRawClient(url);
   all.set(target.address, () => target.frames);
   for (let count = 0; count < 4; count++) {
-    const raw = await connectClient(url);
+    const raw = await connectRawClient(url);
     all.set(raw.address, () => raw.frames);
     const fanwire = await connectFanwire(url);
     all.set(fanwire.welcome.connection, () => fanwire.data());
@@ -67,7 +67,7 @@ type Reader = { readonly socket: WebSocket; readonly address: string; received()
 
 const connectBy = {
   raw: async (url: string): Promise<Reader> => {
-    const { socket, address, frames } = await connectClient(url);
+    const { socket, address, frames } = await connectRawClient(url);
     return { socket, address, received: () => frames };
   },
   "fanwire.v1": async (url: string): Promise<Reader> => {

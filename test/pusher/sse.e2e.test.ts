@@ -3,7 +3,7 @@ import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { metric, readiness, startPusher, type TestPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { type EventStream, readEvents } from "../support/event-stream.ts";
-import { connectRaw } from "../support/raw-socket.ts";
+import { connectSocket } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -66,7 +66,7 @@ test("a stream counts as a connection until its reader disconnects", async () =>
 
 test("unsent data of a slow consumer is counted in bytes, not in characters", async () => {
   await using pusher = await start();
-  const slow = await connectRaw(sse(pusher));
+  const slow = await connectSocket(sse(pusher));
   slow.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
   await until("the welcome", () => slow.received().includes("fanwire.welcome"));
   slow.socket.pause();
@@ -84,7 +84,7 @@ test("unsent data of a slow consumer is counted in bytes, not in characters", as
   slow.socket.destroy();
 });
 
-/** A browser comes back after a while; it would not after any other status than 200. */
+/** Checks an answer after which a browser reconnects. It would not after another status than 200. */
 async function expectSentBack(stream: EventStream, why: string): Promise<void> {
   await until("the stream has ended", () => stream.hasEnded());
   const [, ms] = /^: .*\nretry: (\d+)\n\n$/.exec(stream.text()) ?? [];
@@ -115,9 +115,9 @@ test("a stream begins and ends with a random retry of 1 to 5 seconds, so that re
 
 test("a draining worker answers a stream on a kept-alive connection with a retry", async () => {
   await using pusher = await start({ PUSHER_DRAIN_SECONDS: "30" });
-  // They keep the drain going.
+  // These streams keep the drain going.
   const streams = await Promise.all(Array.from({ length: 20 }, () => readEvents(sse(pusher))));
-  const kept = await connectRaw(sse(pusher));
+  const kept = await connectSocket(sse(pusher));
   kept.socket.write("OPTIONS /sse HTTP/1.1\r\nHost: x\r\n\r\n");
   await until("the connection is open", () => kept.received().includes("204"));
 

@@ -4,7 +4,7 @@ import { askWorker, describeWorkers, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -21,31 +21,31 @@ beforeAll(async () => {
   workerId = (await describeWorkers(bus))[0]?.id ?? "";
 });
 
-/** A connection by any protocol, with what it ought to have heard so far. */
+/** A connection of any protocol, with what it must have received so far. */
 type Reader = {
   readonly connectionId: number;
-  readonly follows: Set<string>;
+  readonly patterns: Set<string>;
   readonly expected: string[];
-  heard(): unknown[];
+  received(): unknown[];
   close(): void;
 };
 
 async function open(protocol: ProtocolName): Promise<Reader> {
-  const common = { follows: new Set<string>(), expected: [] };
+  const common = { patterns: new Set<string>(), expected: [] };
   if (protocol === "raw") {
-    const { connectionId, frames, socket } = await connectClient(pusher.url);
-    return { ...common, connectionId: Number(connectionId), heard: () => frames, close: () => socket.close() };
+    const { connectionId, frames, socket } = await connectRawClient(pusher.url);
+    return { ...common, connectionId: Number(connectionId), received: () => frames, close: () => socket.close() };
   }
   if (protocol === "fanwire.v1") {
     const client = await connectFanwire(pusher.url);
     const connectionId = Number(client.welcome.connection.split(".")[1]);
-    return { ...common, connectionId, heard: () => client.data(), close: () => client.socket.close() };
+    return { ...common, connectionId, received: () => client.data(), close: () => client.socket.close() };
   }
   const stream = await readEvents(`${pusher.sseUrl}`);
   const [welcome] = stream.events();
   const { connection } = JSON.parse(welcome?.data ?? "");
-  const heard = () => stream.data();
-  return { ...common, connectionId: Number(connection.split(".")[1]), heard, close: () => stream.close() };
+  const received = () => stream.data();
+  return { ...common, connectionId: Number(connection.split(".")[1]), received, close: () => stream.close() };
 }
 
 const pattern = fc.constantFrom(...PATTERNS);
@@ -75,8 +75,8 @@ const step = fc.oneof(
   },
 );
 
-function matches(followed: string, topic: string): boolean {
-  return followed === topic || (followed === "a.*" && topic.startsWith("a."));
+function matches(subscribed: string, topic: string): boolean {
+  return subscribed === topic || (subscribed === "a.*" && topic.startsWith("a."));
 }
 
 async function publish(topics: readonly (string | undefined)[], number: number, readers: readonly Reader[]) {
@@ -85,8 +85,8 @@ async function publish(topics: readonly (string | undefined)[], number: number, 
     content: Buffer.from(String(number + at)),
   }));
   for (const [at, topic] of topics.entries()) {
-    for (const { follows, expected } of readers) {
-      const times = topic === undefined ? 1 : [...follows].filter((followed) => matches(followed, topic)).length;
+    for (const { patterns, expected } of readers) {
+      const times = topic === undefined ? 1 : [...patterns].filter((subscribed) => matches(subscribed, topic)).length;
       for (let count = 0; count < times; count++) expected.push(String(number + at));
     }
   }
@@ -100,7 +100,7 @@ test("connections of any protocol receive each matching publication in order, on
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 80, maxLength: 80 }), async (steps) => {
       const readers = await Promise.all([open("raw"), open("fanwire.v1"), open("sse"), open("raw")]);
-      const settled = () => readers.every(({ heard, expected }) => heard().length >= expected.length);
+      const settled = () => readers.every(({ received, expected }) => received().length >= expected.length);
       let number = 0;
       for (const each of steps) {
         if (each.does === "publish") {
@@ -109,16 +109,16 @@ test("connections of any protocol receive each matching publication in order, on
           continue;
         }
         const reader = readers[each.client] as Reader;
-        // What was published before may not have come yet: it would be heard, or not, by chance.
+        // A subscription must not change before earlier publications arrive, because they might then be received or not.
         await until("all publications arrive", settled);
         if (each.does === "subscribe") {
           await request("subscribe", reader, each.pattern);
-          reader.follows.add(each.pattern);
+          reader.patterns.add(each.pattern);
         } else if (each.does === "unsubscribe") {
           await request("unsubscribe", reader, each.pattern);
-          reader.follows.delete(each.pattern);
+          reader.patterns.delete(each.pattern);
         } else {
-          expect(reader.heard()).toEqual(reader.expected);
+          expect(reader.received()).toEqual(reader.expected);
           reader.close();
           await until(
             "the connection is closed",
@@ -128,7 +128,7 @@ test("connections of any protocol receive each matching publication in order, on
         }
       }
       await until("all publications arrive", settled);
-      for (const { heard, expected } of readers) expect(heard()).toEqual(expected);
+      for (const { received, expected } of readers) expect(received()).toEqual(expected);
       for (const reader of readers) reader.close();
       await until(
         "all connections are closed",

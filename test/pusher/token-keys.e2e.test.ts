@@ -9,7 +9,7 @@ import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 
 const INBOUND_BYTES = 4_096;
@@ -20,7 +20,7 @@ const keySet = JSON.stringify({ keys: [pair.publicKey.export({ format: "jwk" })]
 
 let nats: TestNats;
 let issuer: Server;
-/** Who waits for the keys. */
+/** Requests for the keys, not answered yet. */
 const asking: ServerResponse[] = [];
 let pusher: TestPusher;
 let token: string;
@@ -56,15 +56,15 @@ function signed(claims: JWTPayload, key = pair.privateKey): Promise<string> {
   return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(key);
 }
 
-/** A client that has connected, and may not have been let in. */
+/** Opens a WebSocket. The worker may not have verified its token yet. */
 async function knock(protocol?: string) {
   const socket = new WebSocket(`${pusher.url}?token=${token}`, protocol, { perMessageDeflate: false });
-  const heard: string[] = [];
+  const received: string[] = [];
   let closedWith: number | undefined;
-  socket.on("message", (data) => heard.push(...String(data).split("\n")));
+  socket.on("message", (data) => received.push(...String(data).split("\n")));
   socket.on("close", (code) => (closedWith = code));
   await once(socket, "open");
-  return { socket, heard, closedWith: () => closedWith };
+  return { socket, received, closedWith: () => closedWith };
 }
 
 test("a connection whose token waits for the keys receives nothing until it is verified", async () => {
@@ -83,13 +83,13 @@ test("a connection whose token waits for the keys receives nothing until it is v
   );
   expect(talkative.closedWith()).toBe(4429);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(0);
-  expect([...raw.heard, ...client.heard]).toEqual([]);
+  expect([...raw.received, ...client.received]).toEqual([]);
 
   for (const response of asking) response.end(keySet);
 
-  await until("both connections are accepted", () => raw.heard.length === 2 && client.heard.length === 4);
-  expect(raw.heard[0]).toMatch(/^workerID:/);
-  const [welcome, ...replies] = client.heard.map((text) => JSON.parse(text));
+  await until("both connections are accepted", () => raw.received.length === 2 && client.received.length === 4);
+  expect(raw.received[0]).toMatch(/^workerID:/);
+  const [welcome, ...replies] = client.received.map((text) => JSON.parse(text));
   expect(welcome).toMatchObject({ type: "welcome" });
   expect(replies.map(({ id, ok }) => [id, ok]).sort()).toEqual([1, 2, 3].map((id) => [id, true]));
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(2);
@@ -100,7 +100,7 @@ test("connections are asked to retry while the keys cannot be fetched", async ()
   for (const response of asking) response.writeHead(500).end();
 
   await expect(connectFanwire(pusher.url, { token })).rejects.toThrow("closed with 4503");
-  await expect(connectClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
+  await expect(connectRawClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
   const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${token}`);
   expect(stream.text()).toMatch(/^: tokens cannot be checked now, come back\nretry: \d{4}\n\n$/);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token-keys" })).toBe(3);
@@ -138,7 +138,7 @@ test("a connection whose key is not fetched yet is asked to retry", async () => 
   const newer = await signed({ sub: "anna" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
 
   await expect(connectFanwire(pusher.url, { token: newer })).rejects.toThrow("closed with 4503");
-  await expect(connectClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
+  await expect(connectRawClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
   const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${newer}`);
   expect(stream.text()).toMatch(/^: .*\nretry: \d{4}\n\n$/);
   expect(await client.ask({ command: "refresh", token: newer })).toMatchObject({ error: { code: "unavailable" } });

@@ -4,7 +4,7 @@ import { askWorker, publishToEveryone, publishToTopic, subjects } from "../suppo
 import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -31,7 +31,7 @@ test("without a token a client receives publications to everyone and to public t
   await publishToTopic(bus, "public.news", "news");
   await publishToEveryone(bus, "all");
   await until("both publications arrive", () => client.publications.length === 2);
-  await expect(connectClient(`${pusher.url}?topic=private`)).rejects.toThrow("closed with 4403");
+  await expect(connectRawClient(`${pusher.url}?topic=private`)).rejects.toThrow("closed with 4403");
   await expect(readEvents(sseUrl("topic=private"))).rejects.toThrow("403");
   await expect(connectFanwire(pusher.url, { topic: "private" })).rejects.toThrow("closed with 4403");
   client.socket.close();
@@ -41,7 +41,7 @@ test("a publication to a user reaches all its connections on all workers, and no
   const anna = await token({ sub: "anna" });
   const bob = await token({ sub: "bob" });
   const own = await Promise.all(Array.from({ length: 8 }, () => connectFanwire(pusher.url, { token: anna })));
-  const raw = await connectClient(`${pusher.url}?token=${anna}`);
+  const raw = await connectRawClient(`${pusher.url}?token=${anna}`);
   const stream = await readEvents(sseUrl(`token=${anna}`));
   const other = await connectFanwire(pusher.url, { token: bob });
   expect(new Set(own.map(({ welcome }) => welcome.connection.split(".")[0])).size).toBe(2);
@@ -93,7 +93,7 @@ test("invalid tokens are refused by every protocol, counted, and never logged", 
   const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token" });
 
   for (const each of wrong) {
-    await expect(connectClient(`${pusher.url}?token=${each}`)).rejects.toThrow("closed with 4401");
+    await expect(connectRawClient(`${pusher.url}?token=${each}`)).rejects.toThrow("closed with 4401");
     await expect(readEvents(sseUrl(`token=${each}`))).rejects.toThrow("401");
     await expect(connectFanwire(pusher.url, { token: each })).rejects.toThrow("closed with 4401");
   }
@@ -125,11 +125,11 @@ test("an expired token closes its connection with 4401, a refreshed one does not
   expect(ends.close).toEqual({ code: 4401, reason: "the token has expired" });
   expect(stream.events().at(-1)).toMatchObject({ event: "fanwire.close" });
   expect(await stays.ask({ command: "subscribe", topic: "b" })).toMatchObject({ ok: true });
-  // What the new token does not allow is followed no more.
+  // The new token does not allow topic a.
   await publishToTopic(bus, "a", "missed");
-  await publishToTopic(bus, "b", "heard");
+  await publishToTopic(bus, "b", "received");
   await until("the client receives a publication", () => stays.publications.length > 0);
-  expect(stays.data()).toEqual(["heard"]);
+  expect(stays.data()).toEqual(["received"]);
   expect(stays.close).toBeUndefined();
   stays.socket.close();
 });
@@ -177,12 +177,12 @@ test("topics that the application subscribed a connection to remain after a refr
     topic: "own",
   });
   const [workerId = "", connectionId] = client.welcome.connection.split(".");
-  const tell = (command: "subscribe" | "unsubscribe", topic: string) =>
+  const control = (command: "subscribe" | "unsubscribe", topic: string) =>
     askWorker(bus, workerId, { command, connectionId: Number(connectionId), topic });
   const refresh = async () => client.ask({ command: "refresh", token: await token({ sub: "ida" }) });
   for (const topic of ["own", "given", "taken.*", "left"])
-    expect(await tell("subscribe", topic)).toEqual({ outcome: "done" });
-  await tell("unsubscribe", "taken.*");
+    expect(await control("subscribe", topic)).toEqual({ outcome: "done" });
+  await control("unsubscribe", "taken.*");
   await client.ask({ command: "unsubscribe", topic: "left" });
 
   expect(await refresh()).toEqual({ type: "reply", id: expect.anything(), ok: true });

@@ -4,7 +4,7 @@ import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -14,9 +14,9 @@ const subjectOf = (topic: string) => subjects.live({ kind: "topic", topic });
 const sseUrl = (query: string) => `${pusher.sseUrl}?${query}`;
 
 test("a topic reaches the subscribers of every protocol once for each matching subscription, and no other connection", async () => {
-  const raw = await connectClient(`${pusher.url}?topic=news.sport`);
-  const patterns = await connectClient(`${pusher.url}?topic=news.*&topic=news.%3E&topic=other`);
-  const nobody = await connectClient(pusher.url);
+  const raw = await connectRawClient(`${pusher.url}?topic=news.sport`);
+  const patterns = await connectRawClient(`${pusher.url}?topic=news.*&topic=news.%3E&topic=other`);
+  const unsubscribed = await connectRawClient(pusher.url);
   const fanwire = await connectFanwire(pusher.url, { topic: ["news.sport", "news.*"] });
   const sse = await readEvents(sseUrl("topic=news.sport"));
 
@@ -26,7 +26,7 @@ test("a topic reaches the subscribers of every protocol once for each matching s
   await publishToEveryone(bus, "end");
 
   await until("all receive the last publication", () =>
-    [raw, patterns, nobody].every(({ frames }) => frames.at(-1) === "end"),
+    [raw, patterns, unsubscribed].every(({ frames }) => frames.at(-1) === "end"),
   );
   await until(
     "the other protocols as well",
@@ -34,14 +34,14 @@ test("a topic reaches the subscribers of every protocol once for each matching s
   );
   expect(raw.frames).toEqual(["goal", "end"]);
   expect(patterns.frames).toEqual(["goal", "goal", "deep", "end"]);
-  expect(nobody.frames).toEqual(["end"]);
+  expect(unsubscribed.frames).toEqual(["end"]);
   expect(fanwire.publications).toEqual([
     { type: "publication", topic: "news.sport", event: "message", data: "goal" },
     { type: "publication", topic: "news.sport", subscription: "news.*", event: "message", data: "goal" },
     { type: "publication", event: "message", data: "end" },
   ]);
   expect(sse.events().slice(1)).toEqual([{ data: "goal" }, { data: "end" }]);
-  for (const { socket } of [raw, patterns, nobody, fanwire]) socket.close();
+  for (const { socket } of [raw, patterns, unsubscribed, fanwire]) socket.close();
   sse.close();
 });
 
@@ -49,7 +49,7 @@ test("a worker has one NATS subscription for each topic, until its last subscrib
   const listening = () => metric(pusher.adminUrl, "fanwire_pusher_subscriptions");
   await until("only the subscription to everyone is left", async () => (await listening()) === 1);
 
-  const clients = await Promise.all(Array.from({ length: 20 }, () => connectClient(`${pusher.url}?topic=shared`)));
+  const clients = await Promise.all(Array.from({ length: 20 }, () => connectRawClient(`${pusher.url}?topic=shared`)));
   const fanwire = await connectFanwire(pusher.url, { topic: ["shared", "own.*"] });
   expect(await listening()).toBe(3);
 
@@ -65,7 +65,7 @@ test("the name of a topic may have any characters", async () => {
   for (const name of names) {
     const client = await connectFanwire(pusher.url, { topic: name });
     await publishToTopic(bus, name, "hi");
-    await until(`${name} is heard`, () => client.publications.length === 1);
+    await until(`${name} arrives`, () => client.publications.length === 1);
     expect(client.publications[0]).toMatchObject({ topic: name, data: "hi" });
     client.socket.close();
   }
@@ -74,7 +74,7 @@ test("the name of a topic may have any characters", async () => {
 test.each(["topic=a.%3E.b", "topic=1&topic=2&topic=3&topic=4&topic=5&topic=6"])(
   "every protocol refuses a handshake with %s",
   async (query) => {
-    await expect(connectClient(`${pusher.url}?${query}`)).rejects.toThrow("closed with 4400");
+    await expect(connectRawClient(`${pusher.url}?${query}`)).rejects.toThrow("closed with 4400");
     await expect(readEvents(sseUrl(query))).rejects.toThrow("400");
   },
 );
@@ -96,7 +96,7 @@ test("connections receive all of their own topics in order while others close", 
   const numbers = Array.from({ length: 300 }, (_, number) => String(number));
   const topicsOf = (at: number) => [`own.${at}.a`, `own.${at}.b`];
   const raw = await Promise.all(
-    Array.from({ length: open }, (_, at) => connectClient(`${pusher.url}?topic=${topicsOf(at).join("&topic=")}`)),
+    Array.from({ length: open }, (_, at) => connectRawClient(`${pusher.url}?topic=${topicsOf(at).join("&topic=")}`)),
   );
   const fanwire = await Promise.all(
     Array.from({ length: open }, (_, at) => connectFanwire(pusher.url, { topic: topicsOf(at + open) })),

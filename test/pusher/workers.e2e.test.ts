@@ -3,7 +3,7 @@ import { connectBus, describeWorkers, publishToEveryone } from "../support/bus.t
 import { metric, readiness, startPusher } from "../support/cluster.ts";
 import { startNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
-import { connectClients } from "../support/raw-client.ts";
+import { connectRawClients } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -12,7 +12,7 @@ const { nats, bus } = useCluster();
 test("workers share one port, and each accepts connections", async () => {
   await using pusher = await startPusher({ nats: nats.url });
 
-  const clients = await connectClients(pusher.url, 40);
+  const clients = await connectRawClients(pusher.url, 40);
 
   expect(new Set(clients.map(({ workerId }) => workerId)).size).toBe(2);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(40);
@@ -42,7 +42,7 @@ test("workers start while publications arrive", async () => {
 
 test("a killed worker is replaced by one with a new id, and connections of other workers stay open", async () => {
   await using pusher = await startPusher({ nats: nats.url });
-  const clients = await connectClients(pusher.url, 20);
+  const clients = await connectRawClients(pusher.url, 20);
   const [victim] = await describeWorkers(bus);
   if (victim === undefined) throw new Error("no worker answered");
   const [lost, kept] = [true, false].map((own) => clients.filter(({ workerId }) => (workerId === victim.id) === own));
@@ -60,7 +60,7 @@ test("a killed worker is replaced by one with a new id, and connections of other
   expect(await metric(pusher.adminUrl, "fanwire_pusher_worker_restarts_total")).toBe(1);
   expect((await readiness(pusher.adminUrl)).status).toBe(200);
   expect(kept?.every(({ close }) => close === undefined)).toBe(true);
-  expect((await connectClients(pusher.url, 20)).map(({ workerId }) => workerId)).not.toContain(victim.id);
+  expect((await connectRawClients(pusher.url, 20)).map(({ workerId }) => workerId)).not.toContain(victim.id);
 });
 
 test("a pusher is not ready while a worker hangs", async () => {
@@ -83,7 +83,7 @@ test("a pusher is not ready while a worker hangs", async () => {
 
 test("workers end with their supervisor, so that the port is free", async () => {
   await using pusher = await startPusher({ nats: nats.url });
-  const [client] = await connectClients(pusher.url, 1);
+  const [client] = await connectRawClients(pusher.url, 1);
   const before = await describeWorkers(bus);
 
   pusher.process.kill("SIGKILL");

@@ -5,7 +5,7 @@ import { SignJWT } from "jose";
 import { WebSocket } from "ws";
 import type { TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 import { Names } from "./names.ts";
 
@@ -22,7 +22,7 @@ export class Population {
   readonly addresses = new Map<string, string>();
   opened = 0;
   failed = 0;
-  heard = 0;
+  received = 0;
   readonly #pusher: TestPusher;
   readonly #secret: Uint8Array;
   readonly #lifeMs: number;
@@ -81,7 +81,7 @@ export class Population {
       WebSocket,
       topics: [this.names.topic(), this.names.pattern()],
       token: () => this.#token(user),
-      onPublication: () => this.heard++,
+      onPublication: () => this.received++,
     });
     try {
       await until("the client is open", () => client.state === "open");
@@ -99,15 +99,15 @@ export class Population {
 
   /** Half of them go without a word. */
   async #openRaw(user: string): Promise<Connected> {
-    const { socket, address } = await connectClient(await this.#url("", user));
-    socket.on("message", () => this.heard++);
+    const { socket, address } = await connectRawClient(await this.#url("", user));
+    socket.on("message", () => this.received++);
     return { address, close: () => (Math.random() < 0.5 ? socket.close() : socket.terminate()) };
   }
 
   async #openSse(user: string): Promise<Connected> {
     const stream = await readEvents((await this.#url("sse", user)).replace("ws:", "http:"));
     const count = () => {
-      this.heard += stream.events().length - 1;
+      this.received += stream.events().length - 1;
       stream.close();
     };
     return { address: undefined, close: count };

@@ -29,7 +29,7 @@ type TestHistoryOptions = {
   readonly user?: string;
 };
 
-/** The history, on a connection of its own. */
+/** Opens the history on a new connection. */
 export async function openHistory({
   servers,
   config,
@@ -50,15 +50,15 @@ export async function openHistory({
   return { bus, history: opened, subjects, [Symbol.asyncDispose]: () => bus.stop() };
 }
 
-/** What of its description by JetStream tells who has it. */
+/** The part of the stream description that names its nodes. */
 type HistoryCluster = { readonly leader?: string; readonly replicas?: readonly { readonly current: boolean }[] };
 
-/** Name of the NATS node that leads the history; "" when nobody does, or none can be asked. */
+/** Returns the NATS node that leads the history, or "" without a leader or an answer. */
 export async function historyLeader(bus: NatsBus): Promise<string> {
   return (await historyCluster(bus)).leader ?? "";
 }
 
-/** Whether so many NATS nodes have all of the history, as its leader says. */
+/** Returns whether `nodes` NATS nodes have the complete history, by its leader. */
 export async function isHistoryOn(bus: NatsBus, nodes: number): Promise<boolean> {
   const { leader, replicas = [] } = await historyCluster(bus);
   return Boolean(leader) && replicas.filter(({ current }) => current).length >= nodes - 1;

@@ -8,24 +8,24 @@ type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | nu
 
 export type TestProcess = AsyncDisposable & {
   readonly pid: number;
-  /** Everything it wrote to standard output and error so far. */
+  /** Everything written to standard output and error so far. */
   output(): string;
-  /** Its log lines so far, parsed. */
+  /** Parsed log lines so far. */
   logLines(): Record<string, unknown>[];
-  /** Whether it ended, and how. */
+  /** How the process ended, or `undefined` while it runs. */
   exit(): Exit | undefined;
-  /** The same, once all that it wrote has been read as well, by whoever it was written. */
+  /** The same, but defined only after all output of the process and its children is read. */
   end(): Exit | undefined;
   kill(signal: NodeJS.Signals): void;
-  /** From here on nobody reads what it writes, but could. */
+  /** Stops reading the output, and leaves the pipe open. */
   pauseOutput(): void;
-  /** As if who reads what it writes had been killed. */
+  /** Closes the pipe, as when the reader of the output is killed. */
   closeOutput(): void;
   /** Resolves with the exit code after a signal. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 };
 
-/** Starts a process whose environment is `env` and what every process needs, nothing of the test's own settings. */
+/** Starts a process with `env`, PATH and HOME only. */
 export function startProcess(
   command: string,
   args: readonly string[],
@@ -75,7 +75,7 @@ export function startProcess(
 
 const FROM_SOURCE = ["--conditions=@fanwire/source", "--import", "tsx"];
 
-/** Starts one of our services: from source, or as it was built, which starts three times faster, with FANWIRE_TEST_BUILT=1. */
+/** Starts a service from source, or with FANWIRE_TEST_BUILT=1 as built, which starts three times faster. */
 export function startService(
   app: "pusher" | "publisher" | "channel",
   env: Readonly<Record<string, string>>,

@@ -19,8 +19,8 @@ type Env = Readonly<Record<string, string>>;
 type EnvOfTwo = Env | readonly [Env, Env];
 
 export type ClusterOptions = {
-  /** Configuration of nats-server. */
-  readonly nats?: string;
+  /** Configuration of nats-server, or a function that starts it. */
+  readonly nats?: string | (() => Promise<TestNats>);
   /** Limits of the history, which is created before the services start. */
   readonly history?: Partial<HistoryConfig>;
   /** Settings of a service, or of the first and the second of its kind. */
@@ -83,7 +83,7 @@ export function useCluster(options: ClusterOptions = {}): Cluster {
     service("channel", () => startChannel({ nats: natsUrl(), env: envOf(options.channel, at) }));
 
   beforeAll(async () => {
-    nats.set(await track(startNats([], options.nats === undefined ? {} : { config: options.nats })));
+    nats.set(await track(startNatsBy(options.nats)));
     for (const start of stages.early) await start();
     // Waits for every start, because a part that runs must be ended although another failed.
     const failed = (await Promise.allSettled(stages.services.map((start) => start()))).find(isRejected);
@@ -131,6 +131,10 @@ export function useCluster(options: ClusterOptions = {}): Cluster {
       return [channel(0), channel(1)];
     },
   };
+}
+
+function startNatsBy(nats: ClusterOptions["nats"] = ""): Promise<TestNats> {
+  return typeof nats === "string" ? startNats([], { config: nats }) : nats();
 }
 
 function envOf(env: EnvOfTwo = {}, at: 0 | 1): Env {
