@@ -48,7 +48,7 @@ test("every acknowledged publication is stored once when the leader of the histo
           if (outcome.ok) acknowledgedAt.push(performance.now() - startedAt);
         }),
       );
-      await delay(5);
+      await delay(5); // sets the rate of the load
     }
   })();
   await until("some publications are stored", () => acknowledgedAt.length > 100);

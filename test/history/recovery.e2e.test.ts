@@ -45,6 +45,7 @@ test("a client that reconnects to any worker resumes without a gap or a duplicat
   let published = 0;
   let isPublishing = true;
   const publishing = (async () => {
+    // The delay sets the rate of the load.
     for (; isPublishing; await delay(2)) await log.append(topic("busy"), String(published++));
   })();
   const seen: number[] = [];

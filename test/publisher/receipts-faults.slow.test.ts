@@ -62,6 +62,7 @@ class Crowd {
 
   async #stayConnected(at: number): Promise<void> {
     let client: RawClient | undefined;
+    // The delay limits the rate of connection attempts.
     for (; !this.#isOver; await delay(20)) {
       if (client !== undefined && client.close === undefined) continue;
       const { running } = this.#pushers;
@@ -90,7 +91,7 @@ async function publishWhile(
     });
     const { receipt } = (await response.json()) as { receipt?: Receipt };
     if (receipt !== undefined) receipts.push({ data, receipt });
-    await delay(10);
+    await delay(10); // sets the rate of the load
   }
 }
 

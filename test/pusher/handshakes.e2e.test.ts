@@ -1,10 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { metric, startPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectRawClient } from "../support/raw-client.ts";
-import { connectSocket, HANDSHAKE } from "../support/raw-socket.ts";
+import { connectSocket, HANDSHAKE, writeSegment } from "../support/raw-socket.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -157,11 +156,7 @@ test("a request head in many TCP segments is accepted up to the configured size"
   const head = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
   const statusInPieces = async (url: string) => {
     const raw = await connectSocket(url);
-    raw.socket.setNoDelay(true);
-    for (let at = 0; at < head.length; at += 1_400) {
-      raw.socket.write(head.subarray(at, at + 1_400));
-      await delay(20);
-    }
+    for (let at = 0; at < head.length; at += 1_400) await writeSegment(raw, head.subarray(at, at + 1_400));
     await until("an answer", () => raw.isClosed() || raw.received().includes("\r\n"));
     raw.socket.destroy();
     return raw.received().toString().split("\r\n")[0];

@@ -23,7 +23,7 @@ export async function connectReaders(url: string, count: number): Promise<LoadRe
   while (readers.length < count) {
     const batch = Array.from({ length: Math.min(AT_ONCE, count - readers.length) }, () => connectReader(new URL(url)));
     readers.push(...(await Promise.all(batch)));
-    await delay(1);
+    await delay(1); // lets this process read what the servers send
   }
   return readers;
 }
