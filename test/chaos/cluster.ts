@@ -58,12 +58,12 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
     return Promise.all(starting);
   };
   try {
-    await log.append(topic("first"), "so that there is a history");
+    await log.append(topic("first"), "creates the history");
     const options = { nats: nats.urls, env: HISTORY_ENV };
-    const edge = { ...HISTORY_ENV, ...clock.env, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
+    const pusherEnv = { ...HISTORY_ENV, ...clock.env, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
     const pushers = await start("pusher", async () => {
       const [port = 0] = await freePorts(1);
-      return startPusher({ nats: nats.urls, env: { ...edge, PUSHER_PORT: String(port) } });
+      return startPusher({ nats: nats.urls, env: { ...pusherEnv, PUSHER_PORT: String(port) } });
     });
     const publishers = await start("publisher", () => startPublisher(options));
     const channels = await start("channel", () => startChannel({ nats: nats.urls }));

@@ -47,7 +47,7 @@ export async function runChaos(options: Options): Promise<Report> {
   const hasDisk = cluster.nats.nodes.some(({ hasOwnDisk }) => hasOwnDisk);
   const selection = selectFaults(faults, { server, hasDisk, seconds, only });
   for (const line of [`nats-server ${server}; seed ${seed}`, ...selection.skipped]) say(line);
-  // When the nodes of NATS hold different histories, later results say nothing about Fanwire.
+  // When the nodes of NATS hold different histories, later results are no evidence about Fanwire.
   const isOver = () => performance.now() > endsAt || ledger.isRenumbered;
   for (let round = 1; round <= rounds && !isOver(); round++) {
     for (const fault of random.shuffled(selection.faults)) {

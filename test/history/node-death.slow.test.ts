@@ -21,7 +21,7 @@ function natsPortOf(service: TestProcess): string {
 test("clients receive 500 durable publications a second once and in order, although the worker's NATS node and the leader of the history are killed", async () => {
   await using cluster = await startNatsCluster();
   const log = await openPublications(cluster.urls, { replicas: 3, maxPerSubject: 100_000 });
-  await log.append(topic("first"), "so that there is a history");
+  await log.append(topic("first"), "creates the history");
   const env = { PUSHER_WORKERS: "1", FANWIRE_HISTORY_REPLICAS: "3" };
   const nats = cluster.urls.join(",");
   await using one = await startPusher({ nats, env });

@@ -226,7 +226,7 @@ async function store(name: string, line: string, content: string): Promise<void>
 test("a subscription that begins while NATS is unavailable receives what is stored after the reply", async () => {
   await using own = await startNats();
   await using publications = await openPublications([own.url]);
-  await publications.append(topic("first"), "so that there is a history");
+  await publications.append(topic("first"), "creates the history");
   await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(alone.url);
 
@@ -263,7 +263,7 @@ test("the position in the welcome includes everything that was delivered before"
 test("a worker that cannot read the history is not ready, with a reason", async () => {
   await using own = await startNats();
   await using publications = await openPublications([own.url]);
-  await publications.append(topic("first"), "so that there is a history");
+  await publications.append(topic("first"), "creates the history");
   await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
   const taken = { name: "FANWIRE_HISTORY", subjects: ["fanwire.history.>"], storage: "memory" };
   const ask = (request: string, body: object) =>

@@ -12,10 +12,10 @@ import { Sampler } from "./sampler.ts";
 import { formatVerdicts, judge } from "./verdict.ts";
 
 const SECRET = "of nobody, for nothing but this soak test";
-/** Small enough to be full early: what it holds is no growth. */
+/** A size that is full early, so that the history does not count as growth. */
 const HISTORY_LIMITS = { FANWIRE_HISTORY_MAX_AGE_SECONDS: "30", FANWIRE_HISTORY_MAX_BYTES: "16777216" };
 
-/** The figures go to stdout, everything said on the way to stderr. */
+/** Writes figures to standard output, and progress to standard error. */
 const progress = (text: string) => process.stderr.write(`${text}\n`);
 
 async function run(options: SoakOptions, signal: AbortSignal): Promise<number> {

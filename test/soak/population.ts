@@ -12,13 +12,13 @@ import { Names } from "./names.ts";
 /** Some tokens end while their connection is open. */
 const TOKEN_SECONDS = [15, 600];
 
-/** One connection; what happens to it is counted where it happens. */
+/** One connection. */
 type Connected = { readonly address: string | undefined; close(): void };
 
-/** A constant number of connections on all protocols, each of which lives for a while and is followed by another. */
+/** A constant number of connections of all protocols. Each is replaced after its lifetime. */
 export class Population {
   readonly names = new Names();
-  /** Addresses of those that are open, by user. */
+  /** Addresses of open connections, by user. */
   readonly addresses = new Map<string, string>();
   opened = 0;
   failed = 0;
@@ -42,14 +42,14 @@ export class Population {
     this.#lives = Array.from({ length: options.clients }, () => this.#liveAgainAndAgain());
   }
 
-  /** Resolves when all are closed. */
+  /** Resolves when all connections are closed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#lives);
   }
 
   async #liveAgainAndAgain(): Promise<void> {
-    // Not all at once: connections that began together would end together.
+    // Starts are spread, because connections that began together would end together.
     await this.#pause(this.#lifeMs * Math.random());
     while (!this.#stopping.signal.aborted) {
       const user = this.names.newUser();
@@ -74,7 +74,7 @@ export class Population {
     return open.call(this, user);
   }
 
-  /** The client of the project: follows and unfollows, and renews its token. */
+  /** Connects the project's own client, which subscribes, unsubscribes and refreshes its token. */
   async #openFanwire(user: string): Promise<Connected> {
     const client = connect({
       url: this.#pusher.url,
@@ -97,7 +97,7 @@ export class Population {
     return client;
   }
 
-  /** Half of them go without a word. */
+  /** Half of the connections end without a close frame. */
   async #openRaw(user: string): Promise<Connected> {
     const { socket, address } = await connectRawClient(await this.#url("", user));
     socket.on("message", () => this.received++);
@@ -128,7 +128,7 @@ export class Population {
       .sign(this.#secret);
   }
 
-  /** Ends at once when all are to stop. */
+  /** Waits, but no longer than until the population stops. */
   async #pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
