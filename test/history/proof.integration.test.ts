@@ -1,14 +1,12 @@
 import type { Position } from "@fanwire/protocol";
 import { expect, test } from "vitest";
 import { everyone, topic } from "../support/durable.ts";
-import { openHistory } from "../support/history.ts";
+import { startHistory } from "../support/history.ts";
 import { appended, numbers, replay } from "../support/history-calls.ts";
-import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
 test("a read of as many publications as a subject keeps is not complete, a read of fewer is", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
+  await using opened = await startHistory({ maxPerSubject: 20 });
   const start = await appended(opened, topic("a"), "start");
   const other = await appended(opened, topic("b"), "other");
   for (const n of numbers(19)) await appended(opened, topic("a"), n);
@@ -25,8 +23,7 @@ test("a read of as many publications as a subject keeps is not complete, a read 
 });
 
 test("a read is not complete after the history dropped publications by size", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { maxBytes: 100_000 } });
+  await using opened = await startHistory({ maxBytes: 100_000 });
   const positions: Position[] = [];
   for (const n of numbers(30)) positions.push(await appended(opened, topic(n), "x".repeat(10_000)));
 
@@ -42,8 +39,7 @@ test("a read is not complete after the history dropped publications by size", as
 });
 
 test("a read is not complete after the history dropped publications by age", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { maxAgeSeconds: 1 } });
+  await using opened = await startHistory({ maxAgeSeconds: 1 });
   const [first] = [await appended(opened, everyone, "1")];
   const last = await appended(opened, everyone, "2");
 

@@ -1,13 +1,11 @@
 import { expect, test } from "vitest";
 import { everyone, topic } from "../support/durable.ts";
-import { openHistory } from "../support/history.ts";
+import { startHistory } from "../support/history.ts";
 import { append, appended, contents, numbers, pageOf, positionOf, text } from "../support/history-calls.ts";
-import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
 test("appended publications have positions and are read in order, page by page", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   const { history, subjects } = opened;
 
   const positions = (await Promise.all(numbers(250).map((n) => append(opened, topic("a.b"), n)))).map(positionOf);
@@ -33,8 +31,7 @@ test("appended publications have positions and are read in order, page by page",
 });
 
 test("read() by patterns and find() return the matching publications, and leave no consumers behind", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   const { history, subjects, bus } = opened;
   const names = ["news.de", "news.fr", "news.de.berlin", "other"];
   for (const round of numbers(10)) for (const name of names) await appended(opened, topic(name), `${name} ${round}`);
@@ -56,8 +53,7 @@ test("read() by patterns and find() return the matching publications, and leave 
 });
 
 test("a page has at most the bytes of the request, and at least one publication", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   for (const n of numbers(30)) await appended(opened, everyone, n.repeat(50_000));
 
   let after = 0;
@@ -76,8 +72,7 @@ test("a page has at most the bytes of the request, and at least one publication"
 });
 
 test("a read without content is one page and does not fetch the content", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   const { history, subjects, bus } = opened;
   const size = 200_000;
   for (const n of numbers(40)) await appended(opened, topic(`a.${n}`), "x".repeat(size));
@@ -100,8 +95,7 @@ test("a read without content is one page and does not fetch the content", async 
 });
 
 test("deduplication: an id is stored once for each subject", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
 
   const first = await append(opened, topic("a"), "one", "7");
   const again = await append(opened, topic("a"), "two", "7");
@@ -116,8 +110,7 @@ test("deduplication: an id is stored once for each subject", async () => {
 });
 
 test("a stored publication is republished with its headers and its sequence", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   const received: unknown[] = [];
   opened.bus.subscribe(opened.subjects.allLive, ({ subject, data, headers }) => {
     const names = ["Event", "Nats-Sequence", "Nats-Last-Sequence"];
@@ -139,8 +132,7 @@ test("a stored publication is republished with its headers and its sequence", as
 });
 
 test("an aborted read ends", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
 
   const read = opened.history.read({
     filter: opened.subjects.allHistory,
@@ -152,8 +144,7 @@ test("an aborted read ends", async () => {
 });
 
 test("a read ends although more is stored whenever it reaches the end", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   const { history, subjects, bus } = opened;
   for (const content of numbers(10)) await appended(opened, everyone, content);
   const more: Promise<unknown>[] = [];

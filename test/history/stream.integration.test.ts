@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
 import { everyone } from "../support/durable.ts";
-import { openHistory } from "../support/history.ts";
+import { openHistory, startHistory } from "../support/history.ts";
 import { append, appended, numbers, pageOf, replay, text } from "../support/history-calls.ts";
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
@@ -30,8 +30,7 @@ test("a recreated stream has another epoch for appends and reads", async () => {
 });
 
 test("the next append or read creates a deleted stream again", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   const before = await appended(opened, everyone, "1");
 
   for (const need of [
@@ -133,15 +132,13 @@ test("an account without JetStream and a user without permission fail for differ
 });
 
 test("a limit that JetStream refuses fails with its reason", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { replicas: 3 } });
+  await using opened = await startHistory({ replicas: 3 });
 
   expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unusable", detail: /replicas/ });
 });
 
 test("an append over max_payload is refused, headers included", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+  await using opened = await startHistory();
   const limit = opened.bus.maxPayloadBytes();
 
   expect(await append(opened, everyone, "x".repeat(limit))).toMatchObject({ ok: false, reason: "too-large" });

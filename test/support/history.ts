@@ -7,6 +7,7 @@ import {
 } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog, type Log } from "@fanwire/service";
+import { startNats } from "./nats.ts";
 
 const defaultHistoryConfig: HistoryConfig = {
   maxAgeSeconds: 3_600,
@@ -48,6 +49,17 @@ export async function openHistory({
   });
   const opened = await openJetStreamHistory({ bus, subjects, config: { ...defaultHistoryConfig, ...config }, log });
   return { bus, history: opened, subjects, [Symbol.asyncDispose]: () => bus.stop() };
+}
+
+/** Starts a NATS server and opens the history on it. */
+export async function startHistory(config: Partial<HistoryConfig> = {}): Promise<TestHistory> {
+  const nats = await startNats();
+  const opened = await openHistory({ servers: [nats.url], config });
+  const dispose = async () => {
+    await opened[Symbol.asyncDispose]();
+    await nats[Symbol.asyncDispose]();
+  };
+  return { ...opened, [Symbol.asyncDispose]: dispose };
 }
 
 /** The part of the stream description that names its nodes. */
