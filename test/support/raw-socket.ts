@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { until } from "./wait.ts";
 
 export type RawSocket = {
@@ -41,11 +42,19 @@ export async function handshakeSocket(url: string): Promise<RawSocket> {
   return raw;
 }
 
-/** Writes bytes that the other side should read separately from those before. A sender cannot enforce that, so it pauses. */
+/** Writes bytes that the server reads separately from those before and after. */
 export async function writeSegment({ socket }: RawSocket, bytes: Buffer): Promise<void> {
   socket.setNoDelay(true);
   await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
-  await delay(2);
+  while (unreadBytes(socket) > 0) await nextTick();
+}
+
+/** Returns the bytes that the kernel holds for the server, or 0 if the connection is closed. */
+function unreadBytes({ localPort = 0, remotePort = 0 }: Socket): number {
+  const [server, client] = [remotePort, localPort].map((port) => port.toString(16).toUpperCase().padStart(4, "0"));
+  const pattern = new RegExp(`:${server} [0-9A-F]{8}:${client} \\w+ \\w+:(\\w+)`);
+  const [, unread = "0"] = pattern.exec(readFileSync("/proc/net/tcp", "latin1")) ?? [];
+  return Number.parseInt(unread, 16);
 }
 
 /** Returns a client frame with a mask of zero, which is legal and easy to read. */
