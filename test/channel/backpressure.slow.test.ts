@@ -61,7 +61,7 @@ test("a 2 MiB frame to 500 events of a slow consumer takes bounded memory, and o
   );
 });
 
-test("a subscriber that reads slower than peers publish receives everything and is not closed", async () => {
+test("backpressure: publishers wait for a slower subscriber, which receives everything and is not closed", async () => {
   await using channel = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(2 * MIB) } });
   using subscriber = await subscribed(channel, "flood");
   const publishers = await connectPeers(channel, 3);
@@ -80,7 +80,7 @@ test("a subscriber that reads slower than peers publish receives everything and 
   for (const publisher of publishers) publisher.socket.destroy();
 });
 
-test("a peer that publishes to itself faster than it reads receives everything", async () => {
+test("backpressure: a peer that publishes to itself faster than it reads receives everything", async () => {
   await using channel = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(MIB) } });
   using peer = await subscribed(channel, "self");
   using _ = readSlowly(peer);

@@ -193,7 +193,7 @@ test("while NATS is unavailable items are buffered, and are stored in order afte
   expect(peer.payloads).toEqual(Array.from({ length: 50 }, (_, count) => item("patient", count)));
 });
 
-test("without JetStream events work, queue items are buffered up to a bound, and then their senders wait", async () => {
+test("without JetStream events work, queue items are buffered up to a bound, and backpressure stops their senders", async () => {
   await using own = await startNats([], { jetStream: false });
   await using channel = await startChannel({ nats: own.url, env: { CHANNEL_MAX_UNSTORED_BYTES: "1000000" } });
   using sender = await connectPeer(channel);

@@ -6,23 +6,29 @@ import { type BusConfig, type BusMessage, type NatsBus, startNatsBus } from "@fa
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
 import { startNats, type TestNats } from "../support/nats.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
+const { nats } = useCluster();
 const log = createLog("test", "silent");
 const text = (content: string) => Buffer.from(content);
 
-function connect(nats: Pick<TestNats, "url">, config: Partial<BusConfig> = {}): Promise<NatsBus> {
-  return startNatsBus({
-    config: { servers: [nats.url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined, ...config },
+async function connect(
+  { url }: Pick<TestNats, "url">,
+  config: Partial<BusConfig> = {},
+): Promise<NatsBus & AsyncDisposable> {
+  const bus = await startNatsBus({
+    config: { servers: [url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined, ...config },
     name: "test",
     log,
     signal: AbortSignal.timeout(20_000),
   });
+  return Object.assign(bus, { [Symbol.asyncDispose]: () => bus.stop() });
 }
 
 test("publications that are confirmed arrive in order, with their headers", async () => {
-  await using nats = await startNats();
-  const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
+  await using publisher = await connect(nats);
+  await using reader = await connect(nats);
   const got: [string, string | undefined][] = [];
   reader.subscribe("a.*", (message) => got.push([Buffer.from(message.data).toString(), message.headers?.get("Event")]));
   await reader.publish("flush", text(""));
@@ -34,12 +40,11 @@ test("publications that are confirmed arrive in order, with their headers", asyn
   expect(outcomes.every(({ ok }) => ok)).toBe(true);
   await until("all messages arrive", () => got.length === 500);
   expect(got).toEqual(Array.from({ length: 500 }, (_, at) => [String(at), `e${at}`]));
-  await Promise.all([publisher.stop(), reader.stop(), reader.stop()]);
 });
 
 test("a request does not overtake publications of the same tick", async () => {
-  await using nats = await startNats();
-  const [publisher, reader] = await Promise.all([connect(nats), connect(nats)]);
+  await using publisher = await connect(nats);
+  await using reader = await connect(nats);
   const got: string[] = [];
   reader.subscribe("a", (message) => {
     got.push(Buffer.from(message.data).toString());
@@ -59,7 +64,6 @@ test("a request does not overtake publications of the same tick", async () => {
   expect(outcomes.every((outcome) => outcome && (!("ok" in outcome) || outcome.ok))).toBe(true);
   await until("all messages arrive", () => got.length === 6);
   expect(got).toEqual(["1", "2", "3", "4", "5", "6"]);
-  await Promise.all([publisher.stop(), reader.stop()]);
 });
 
 test("send() and publish() keep their order, and confirm() covers both", async () => {
@@ -87,8 +91,7 @@ test("send() and publish() keep their order, and confirm() covers both", async (
 });
 
 test("publications and subscriptions of one tick keep their order", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   const got: [string, string | undefined][] = [];
   const subscribe = () =>
     bus.subscribe("a", (message) => got.push([Buffer.from(message.data).toString(), message.headers?.get("Event")]));
@@ -109,12 +112,11 @@ test("publications and subscriptions of one tick keep their order", async () => 
   await until("the last message arrives", () => got.at(-1)?.[0] === "4");
   // A closed subscription receives nothing.
   expect(got).toEqual([["4", undefined]]);
-  await bus.stop();
 });
 
 test("subscriptions of many ticks share confirmations, and each receives what is published after its own", async () => {
-  await using nats = await startNats();
-  const [bus, publisher] = await Promise.all([connect(nats), connect(nats)]);
+  await using bus = await connect(nats);
+  await using publisher = await connect(nats);
   const pings = vi.spyOn(bus.connection, "flush");
   const received = new Set<string>();
   const newcomers = 1_000;
@@ -136,12 +138,11 @@ test("subscriptions of many ticks share confirmations, and each receives what is
   await until("all subscriptions receive their message", () => received.size === newcomers);
   // There are at least two ticks between two pings.
   expect(pings.mock.calls.length).toBeLessThanOrEqual(newcomers / 2 + 2);
-  await Promise.all([bus.stop(), publisher.stop()]);
 });
 
 test("a queue group delivers each message to one subscription, each with the same probability", async () => {
-  await using nats = await startNats();
-  const [one, other] = await Promise.all([connect(nats), connect(nats)]);
+  await using one = await connect(nats);
+  await using other = await connect(nats);
   const counts = [0, 0, 0];
   for (const [at, bus] of [one, one, other].entries()) {
     const onMessage = () => {
@@ -155,12 +156,10 @@ test("a queue group delivers each message to one subscription, each with the sam
 
   await until("all messages arrive", () => counts.reduce((sum, count) => sum + count, 0) === 3_000);
   for (const count of counts) expect(Math.abs(count - 1_000)).toBeLessThan(150);
-  await Promise.all([one.stop(), other.stop()]);
 });
 
 test("request() distinguishes a reply, a timeout and no responders", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   bus.subscribe("answers", (message) => message.respond("yes"));
   bus.subscribe("silent", () => {});
 
@@ -168,11 +167,9 @@ test("request() distinguishes a reply, a timeout and no responders", async () =>
   expect(answered.ok && Buffer.from(answered.message.data).toString()).toBe("yes");
   expect(await bus.request("silent", text("?"), { timeoutMs: 50 })).toEqual({ ok: false, reason: "timeout" });
   expect(await bus.request("nobody", text("?"), { timeoutMs: 1_000 })).toEqual({ ok: false, reason: "no-responders" });
-  await bus.stop();
 });
 
 test("a reply with malformed headers is a reply, and the connection stays usable", async () => {
-  await using nats = await startNats();
   const bus = await connect(nats);
   const responder = await connect(nats);
   const head = "NATS/1.0\r\nnot a name: 1\r\nnämé: 2\r\n\r\n";
@@ -197,8 +194,7 @@ test("a reply with malformed headers is a reply, and the connection stays usable
 });
 
 test("gather() receives each reply until it is unsubscribed, and an empty one without responders", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   for (const answer of ["a", "b"]) bus.subscribe("all", (message) => message.respond(answer));
   const received: string[] = [];
   const gather = (subject: string) =>
@@ -212,12 +208,10 @@ test("gather() receives each reply until it is unsubscribed, and an empty one wi
 
   expect(received.toSorted()).toEqual(["", "a", "b"]);
   expect(bus.gather("all", Buffer.alloc(bus.maxPayloadBytes() + 1), () => {})).toBeUndefined();
-  await bus.stop();
 });
 
 test("requestMany() returns all replies, or none without responders", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   for (const answer of ["a", "b", "c"]) bus.subscribe("all", (message) => message.respond(answer));
 
   const gathered = await bus.requestMany("all", text("?"), { stallMs: 200, maxWaitMs: 1_000 });
@@ -228,12 +222,10 @@ test("requestMany() returns all replies, or none without responders", async () =
     "c",
   ]);
   expect(await bus.requestMany("none", text("?"), { stallMs: 50, maxWaitMs: 200 })).toEqual({ ok: true, messages: [] });
-  await bus.stop();
 });
 
 test("the bus refuses content over max_payload, and NATS does not close the connection", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   const limit = bus.maxPayloadBytes();
 
   expect(await bus.publish("a", new Uint8Array(limit))).toEqual({ ok: true });
@@ -252,12 +244,11 @@ test("the bus refuses content over max_payload, and NATS does not close the conn
     { ok: false, reason: "too-large" },
     { ok: true },
   ]);
-  await bus.stop();
 });
 
 test("the bus buffers nothing while NATS is unavailable, and works after the reconnect", async () => {
   await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   const got: string[] = [];
   bus.subscribe("a", (message) => got.push(Buffer.from(message.data).toString()));
 
@@ -272,12 +263,11 @@ test("the bus buffers nothing while NATS is unavailable, and works after the rec
   await until("the message arrives", () => got.length > 0);
   expect(got).toEqual(["kept"]);
   expect(bus.traffic().disconnects).toBe(1);
-  await bus.stop();
 });
 
 test("the bus detects a NATS server that hangs, and reports publications as unconfirmed", async () => {
   await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   await until("the first probe is answered", () => bus.health().alive);
 
   nats.signal("SIGSTOP");
@@ -288,12 +278,10 @@ test("the bus detects a NATS server that hangs, and reports publications as unco
 
   nats.signal("SIGCONT");
   await until("the loss is over", () => bus.health().alive);
-  await bus.stop();
 });
 
 test("an error in a receiver function does not end its subscription", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   const got: string[] = [];
   bus.subscribe("a", (message) => {
     got.push(Buffer.from(message.data).toString());
@@ -304,7 +292,6 @@ test("an error in a receiver function does not end its subscription", async () =
 
   await until("both messages arrive", () => got.length === 2);
   expect(bus.health().alive).toBe(true);
-  await bus.stop();
 });
 
 test("the bus uses credentials, and retries when NATS refuses them", async () => {
@@ -352,8 +339,7 @@ test("a publication that NATS permissions forbid is reported as forbidden", asyn
 });
 
 test("subscribe() accepts a receiver object as well as a function", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   const received: string[] = [];
   const receiverOf = (subscribed: string) => ({
     subscribed,
@@ -371,13 +357,12 @@ test("subscribe() accepts a receiver object as well as a function", async () => 
 
   await until("the other receivers get the message", () => received.length === 4);
   expect(received.slice(2)).toEqual(["a.* a.b", "c c"]);
-  await bus.stop();
+  await bus.stop(); // a second stop, at the end of the test, must do nothing
   expect(() => bus.subscribe("d", receiverOf("d"))).toThrow();
 });
 
 test("a subscription takes less than 500 bytes of heap", async () => {
-  await using nats = await startNats();
-  const bus = await connect(nats);
+  await using bus = await connect(nats);
   const ignore = () => {};
   const before = heapBytes();
 
@@ -385,7 +370,6 @@ test("a subscription takes less than 500 bytes of heap", async () => {
   await bus.confirm();
 
   expect((heapBytes() - before) / 20_000).toBeLessThan(500);
-  await bus.stop();
 });
 
 /** Returns the live bytes of the heap of this process. */
