@@ -213,14 +213,14 @@ async function onEachNode(
   const { nodes } = cluster.nats;
   for (const node of random.shuffled(nodes)) {
     await act(node);
-    await until("all nodes have the history", () => isHistoryOn(cluster.log.bus, nodes.length), 60_000);
+    await until("all nodes have the history", () => isHistoryOn(cluster.history.bus, nodes.length), 60_000);
   }
 }
 
 async function onLeader({ cluster }: FaultContext, act: (node: ChaosNode) => Promise<unknown>): Promise<void> {
   const leader = await until(
     "the history has a leader",
-    async () => (await historyLeader(cluster.log.bus)) || undefined,
+    async () => (await historyLeader(cluster.history.bus)) || undefined,
     60_000,
   );
   const node = cluster.nats.nodes.find(({ server }) => server.name === leader);

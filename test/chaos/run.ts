@@ -43,7 +43,7 @@ export async function runChaos(options: Options): Promise<Report> {
   const run = new Run(cluster, ledger, report, random);
   await run.begin();
   const endsAt = performance.now() + seconds * 1_000;
-  const server = cluster.log.bus.connection.info?.version ?? "";
+  const server = cluster.history.bus.connection.info?.version ?? "";
   const hasDisk = cluster.nats.nodes.some(({ hasOwnDisk }) => hasOwnDisk);
   const selection = selectFaults(faults, { server, hasDisk, seconds, only });
   for (const line of [`nats-server ${server}; seed ${seed}`, ...selection.skipped]) say(line);

@@ -20,8 +20,8 @@ function natsPortOf(service: TestProcess): string {
 
 test("clients receive 500 durable publications a second once and in order, although the worker's NATS node and the leader of the history are killed", async () => {
   await using cluster = await startNatsCluster();
-  const log = await openPublications(cluster.urls, { replicas: 3, maxPerSubject: 100_000 });
-  await log.append(topic("first"), "creates the history");
+  const history = await openPublications(cluster.urls, { replicas: 3, maxPerSubject: 100_000 });
+  await history.append(topic("first"), "creates the history");
   const env = { PUSHER_WORKERS: "1", FANWIRE_HISTORY_REPLICAS: "3" };
   const nats = cluster.urls.join(",");
   await using one = await startPusher({ nats, env });
@@ -43,7 +43,7 @@ test("clients receive 500 durable publications a second once and in order, altho
       for (let each = 0; each < 10; each++) {
         const name = `load.${published % 5}`;
         const data = String(published++);
-        const append = log.append(topic(name), data).then(
+        const append = history.append(topic(name), data).then(
           (position) => void acknowledged.push({ sequence: sequenceOf(position), data, name }),
           () => {}, // a refused or unconfirmed publication need not arrive
         );
@@ -60,13 +60,13 @@ test("clients receive 500 durable publications a second once and in order, altho
   await workersNode?.stop("SIGKILL");
   await until("the worker is on another node", () => natsPortOf(one.process) !== workersNode?.url.split(":").at(-1));
   await workersNode?.restart();
-  await until("all nodes have the history", () => isHistoryOn(log.bus, cluster.nodes.length), 60_000);
-  const leader = await until("the history has a leader", async () => (await historyLeader(log.bus)) || undefined);
+  await until("all nodes have the history", () => isHistoryOn(history.bus, cluster.nodes.length), 60_000);
+  const leader = await until("the history has a leader", async () => (await historyLeader(history.bus)) || undefined);
   await cluster.node(leader).stop("SIGKILL");
   await until(
     "another node leads",
     async () => {
-      const now = await historyLeader(log.bus);
+      const now = await historyLeader(history.bus);
       return now !== "" && now !== leader;
     },
     30_000,

@@ -8,11 +8,10 @@ import { until } from "../support/wait.ts";
 
 const MAX_PER_SUBJECT = 200;
 
-const {
-  nats,
-  history: log,
-  pushers,
-} = useCluster({ history: { maxPerSubject: MAX_PER_SUBJECT }, pusher: { PUSHER_WORKERS: "1" } });
+const { nats, history, pushers } = useCluster({
+  history: { maxPerSubject: MAX_PER_SUBJECT },
+  pusher: { PUSHER_WORKERS: "1" },
+});
 
 const sequenceOf = (message: FanwireMessage) => Number(String(message.position).split("-")[1]);
 
@@ -24,11 +23,11 @@ test("durable publications are delivered in order with their positions, live one
   const client = await connectFanwire(pushers[0].url, { topic: ["a", "a.*"] });
 
   const positions = [
-    await log.append(topic("a"), "1"),
-    await log.append(topic("a.b"), "2"),
-    await log.append(everyone, "3"),
+    await history.append(topic("a"), "1"),
+    await history.append(topic("a.b"), "2"),
+    await history.append(everyone, "3"),
   ];
-  await log.bus.publish("fanwire.live.topic.a", Buffer.from("4"));
+  await history.bus.publish("fanwire.live.topic.a", Buffer.from("4"));
 
   await until("all publications arrive", () => client.publications.length === 4);
   expect(client.publications.map(({ data, position }) => [data, position])).toEqual([
@@ -46,7 +45,7 @@ test("a client that reconnects to any worker resumes without a gap or a duplicat
   let isPublishing = true;
   const publishing = (async () => {
     // The delay sets the rate of the load.
-    for (; isPublishing; await delay(2)) await log.append(topic("busy"), String(published++));
+    for (; isPublishing; await delay(2)) await history.append(topic("busy"), String(published++));
   })();
   const seen: number[] = [];
   let since: string | undefined;
@@ -74,8 +73,8 @@ test("a client that reconnects to any worker resumes without a gap or a duplicat
 }, 120_000);
 
 test("a resume replays topics, everyone and the user in the order of the history, once for each subscription", async () => {
-  const start = await log.append(topic("m.0"), "before");
-  for (let at = 0; at < 12; at++) await log.append(at % 4 === 3 ? everyone : topic(`m.${at % 4}`), String(at));
+  const start = await history.append(topic("m.0"), "before");
+  for (let at = 0; at < 12; at++) await history.append(at % 4 === 3 ? everyone : topic(`m.${at % 4}`), String(at));
 
   const client = await connectFanwire(pushers[1].url, { topic: ["m.*", "m.1"], since: start });
 
@@ -89,8 +88,8 @@ test("a resume replays topics, everyone and the user in the order of the history
 });
 
 test("a subscribe command with a position recovers its topic after the reply", async () => {
-  const start = await log.append(topic("late"), "0");
-  await log.append(topic("late"), "1");
+  const start = await history.append(topic("late"), "0");
+  await history.append(topic("late"), "1");
   const client = await connectFanwire(pushers[0].url);
   const order: string[] = [];
   client.socket.on("message", (data: Buffer) => {
@@ -101,7 +100,7 @@ test("a subscribe command with a position recovers its topic after the reply", a
     ok: true,
     recovered: true,
   });
-  await log.append(topic("late"), "2");
+  await history.append(topic("late"), "2");
 
   await until("both publications arrive", () => client.publications.length === 2);
   expect(client.publications.map(({ data, recovered }) => [data, recovered])).toEqual([
@@ -113,15 +112,15 @@ test("a subscribe command with a position recovers its topic after the reply", a
 });
 
 test("a resume that cannot be proved is not recovered, and the client receives new publications", async () => {
-  const start = await log.append(topic("much"), "0");
-  for (let at = 0; at <= MAX_PER_SUBJECT; at++) await log.append(topic("much"), `old ${at}`);
+  const start = await history.append(topic("much"), "0");
+  for (let at = 0; at <= MAX_PER_SUBJECT; at++) await history.append(topic("much"), `old ${at}`);
   const [epoch] = start.split("-");
   const unprovable = [start, `${epoch}-999999999`, "another-1", `${epoch}x-5`, "garbage", ""];
 
   for (const since of unprovable) {
     const client = await connectFanwire(pushers[0].url, { topic: "much", since });
     expect(client.welcome.recovered, since).toBe(false);
-    await log.append(topic("much"), "live");
+    await history.append(topic("much"), "live");
     await until("the client receives new publications", () => client.publications.length > 0);
     expect(client.data()).toEqual(["live"]);
     client.socket.close();
@@ -132,7 +131,7 @@ test("a resume that cannot be proved is not recovered, and the client receives n
 });
 
 test("a resume from beyond the history or from another history makes no other client miss a publication", async () => {
-  const start = await log.append(topic("quiet"), "0");
+  const start = await history.append(topic("quiet"), "0");
   const [epoch] = start.split("-");
   const others = await connectFanwire(pushers[0].url, { topic: ["quiet", "quiet.*"] });
 
@@ -141,9 +140,9 @@ test("a resume from beyond the history or from another history makes no other cl
     expect(client.welcome.recovered).toBe(false);
     client.socket.close();
   }
-  await log.append(topic("quiet"), "1");
-  await log.append(topic("quiet.a"), "2");
-  await log.append(everyone, "3");
+  await history.append(topic("quiet"), "1");
+  await history.append(topic("quiet.a"), "2");
+  await history.append(everyone, "3");
 
   await until("all publications arrive", () => others.publications.length === 3);
   expect(others.data()).toEqual(["1", "2", "3"]);
@@ -151,10 +150,10 @@ test("a resume from beyond the history or from another history makes no other cl
 });
 
 test("a resume is recovered if the publication at its position is still stored, although the topic is full", async () => {
-  await log.append(topic("full"), "0");
+  await history.append(topic("full"), "0");
   const positions: string[] = [];
   const total = MAX_PER_SUBJECT + 30;
-  for (let at = 1; at <= total; at++) positions.push(await log.append(topic("full"), String(at)));
+  for (let at = 1; at <= total; at++) positions.push(await history.append(topic("full"), String(at)));
 
   const client = await connectFanwire(pushers[0].url, { topic: "full", since: positions[total - 21] ?? "" });
 
@@ -166,15 +165,15 @@ test("a resume is recovered if the publication at its position is still stored, 
 
 test("clients receive each publication once and in order after NATS restarts, although publishers reconnect before workers", async () => {
   const clients = await Promise.all(pushers.map(({ url }) => connectFanwire(url, { topic: ["again", "again.*"] })));
-  await log.append(topic("again"), "0");
+  await history.append(topic("again"), "0");
   await until("the publication arrives", () => clients.every((client) => client.publications.length === 1));
 
   for (let round = 0; round < 3; round++) {
     await nats.stop("SIGKILL");
     await nats.restart();
     // The connection of the test may be restored before those of the workers.
-    await until("NATS is connected again", () => log.bus.health().alive);
-    for (let at = 0; at < 30; at++) await log.append(topic("again"), String(1 + round * 30 + at));
+    await until("NATS is connected again", () => history.bus.health().alive);
+    for (let at = 0; at < 30; at++) await history.append(topic("again"), String(1 + round * 30 + at));
   }
 
   await until("all publications arrive", () => clients.every((client) => client.publications.length >= 91), 20_000);

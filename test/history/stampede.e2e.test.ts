@@ -8,14 +8,16 @@ import { until } from "../support/wait.ts";
 const READERS = 3_000;
 const MISSED = 40;
 
-const { history: log, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
+const { history, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
 
 test("three thousand clients that resume at once recover with a few reads of the history", async () => {
-  const since = await log.append(topic("busy"), "before");
-  const missed = await Promise.all(Array.from({ length: MISSED }, (_, at) => log.append(topic("busy"), String(at))));
+  const since = await history.append(topic("busy"), "before");
+  const missed = await Promise.all(
+    Array.from({ length: MISSED }, (_, at) => history.append(topic("busy"), String(at))),
+  );
   let requests = 0;
-  log.bus.subscribe("$JS.API.>", () => requests++);
-  await log.bus.confirm();
+  history.bus.subscribe("$JS.API.>", () => requests++);
+  await history.bus.confirm();
 
   const readers: LoadReader[] = await connectReaders(`${pusher.url}?topic=busy&since=${since}`, READERS);
   await until(
@@ -24,7 +26,7 @@ test("three thousand clients that resume at once recover with a few reads of the
     60_000,
   );
   const spent = requests;
-  const live = await log.append(topic("busy"), "live");
+  const live = await history.append(topic("busy"), "live");
   await until("all clients receive new publications", () => readers.every(({ text }) => text().includes(live)), 60_000);
 
   for (const { messages } of readers) {
