@@ -1,19 +1,17 @@
-import { SignJWT } from "jose";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { startBalancer } from "../support/balancer.ts";
-import { missingBrowser, startBrowser, startOrigin } from "../support/browser.ts";
-import { askWorker, describeWorkers, publishToTopic } from "../support/bus.ts";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { missingBrowser, startOrigin, useBrowser } from "../support/browser.ts";
+import { publishToTopic } from "../support/bus.ts";
+import { startPusher } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
 import { missingHaproxy, startHaproxy } from "../support/haproxy.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { startLink } from "../support/link.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-/** Starts a client with `options` in the page, which must be `/try`: its import map knows the client. */
+/** Starts a client in the page `/try`, whose import map names the client. */
 const START_CLIENT = `async ({ renewsToken, ...options }) => {
   const { connect } = await import("@fanwire/client");
   globalThis.states = [];
@@ -25,7 +23,7 @@ const START_CLIENT = `async ({ renewsToken, ...options }) => {
     onPublication: (publication) => publications.push(publication),
   });
 }`;
-/** The same with the browser's own EventSource. */
+/** Starts an EventSource. */
 const START_EVENT_SOURCE = `({ url }) => {
   globalThis.welcomes = [];
   globalThis.events = [];
@@ -34,7 +32,7 @@ const START_EVENT_SOURCE = `({ url }) => {
   source.onmessage = ({ data, lastEventId }) => events.push({ data, lastEventId });
 }`;
 
-/** So many of them that a browser, which opens six TCP connections to a host, needs many hosts. */
+/** Starts many EventSources. They need many hosts, because a browser opens six TCP connections to each. */
 const START_EVENT_SOURCES = `({ port, count }) => {
   globalThis.sources = Array.from({ length: count }, (_, at) => {
     const source = new EventSource("http://reader" + Math.floor(at / 5) + ".localhost:" + port + "/sse?topic=deploy");
@@ -44,7 +42,7 @@ const START_EVENT_SOURCES = `({ port, count }) => {
   });
 }`;
 const READERS = 200;
-/** What a page of another origin can send with `fetch`: the first event of the stream. */
+/** Reads the first event of a stream with `fetch`. */
 const FETCH_FIRST_EVENT = `async ({ url, headers }) => {
   const response = await fetch(url, { headers });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -53,13 +51,13 @@ const FETCH_FIRST_EVENT = `async ({ url, headers }) => {
   await reader.cancel();
   return text;
 }`;
-/** The first frame of a WebSocket, and what was selected. */
+/** Returns the first frame of a WebSocket and the selected subprotocol. */
 const OPEN_WEB_SOCKET = `({ url, protocols }) => new Promise((resolve) => {
   const socket = new WebSocket(url, protocols);
   socket.onmessage = ({ data }) => resolve({ data, protocol: socket.protocol });
   socket.onclose = ({ code }) => resolve({ code });
 })`;
-/** Counts what reaches the built-in handlers. */
+/** Counts calls of the built-in handlers. */
 const START_HANDLERS = `({ url }) => {
   globalThis.called = { open: 0, error: 0, escaped: [] };
   globalThis.source = new EventSource(url);
@@ -84,31 +82,18 @@ const portOf = ({ url }: { readonly url: string }) => Number(new URL(url).port);
 describe.skipIf(missingBrowser !== undefined)(
   `in a browser${missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`}`,
   () => {
-    let nats: TestNats;
-    let publications: TestPublications;
-    let pusher: TestPusher;
-    let guarded: TestPusher;
-    let publisher: TestPublisher;
-    let browser: Browser;
-
-    beforeAll(async () => {
-      nats = await startNats();
-      publications = await openPublications([nats.url]);
-      await publications.append(topic("first"), "so that there is a history");
-      const one = { PUSHER_WORKERS: "1" };
-      const checking = { ...one, PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0" };
-      [pusher, guarded, publisher, browser] = await Promise.all([
-        startPusher({ nats: nats.url, env: one }),
-        startPusher({ nats: nats.url, env: checking }),
-        startPublisher({ nats: nats.url }),
-        startBrowser(),
-      ]);
+    const {
+      nats,
+      history: publications,
+      pushers: [pusher, guarded],
+      publisher,
+    } = useCluster({
+      pusher: [
+        { PUSHER_WORKERS: "1" },
+        { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0" },
+      ],
     });
-    afterAll(async () => {
-      await browser?.close();
-      await publications?.bus.stop();
-      for (const part of [pusher, guarded, publisher, nats]) await part?.[Symbol.asyncDispose]();
-    });
+    const browser = useBrowser();
 
     const append = async (name: string, ...contents: string[]) => {
       for (const content of contents) await publications.append(topic(name), content);
@@ -116,26 +101,26 @@ describe.skipIf(missingBrowser !== undefined)(
     const untilOpen = (page: Page) =>
       until("the client is open", async () => (await lastStateOf(page))?.state === "open");
 
-    test("the client resumes after its connection was cut: nothing is missed, nothing comes twice", async () => {
-      await using proxy = await startTcpProxy(portOf(pusher));
+    test("the client reconnects and resumes without a gap or a duplicate", async () => {
+      await using link = await startLink(portOf(pusher));
       const page = await browser.newPage();
       await page.goto(`${publisher.url}/try`);
-      await call(page, START_CLIENT, { url: `ws://127.0.0.1:${proxy.port}/`, topics: ["orders.*"] });
+      await call(page, START_CLIENT, { url: `ws://127.0.0.1:${link.port}/`, topics: ["orders.*"] });
       await untilOpen(page);
       await page.evaluate(`client.subscribe("news")`);
       await append("news", "1");
       await append("orders.7", "2");
-      await until("both came", async () => (await heardBy(page)).length === 2);
+      await until("both publications arrive", async () => (await heardBy(page)).length === 2);
 
-      proxy.cut();
-      await until("it noticed", async () => (await lastStateOf(page))?.state !== "open");
+      link.cut();
+      await until("the client detects the loss", async () => (await lastStateOf(page))?.state !== "open");
       await append("news", "3");
       await append("orders.8", "4");
-      proxy.heal();
+      link.heal();
       await untilOpen(page);
       await append("news", "5");
 
-      await until("all came", async () => (await heardBy(page)).length >= 5);
+      await until("all publications arrive", async () => (await heardBy(page)).length >= 5);
       expect(await heardBy(page)).toEqual([
         ["1", false],
         ["2", false],
@@ -149,56 +134,26 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("the client asks for a new token before the old one expires, and a final close is the end", async () => {
-      let asked = 0;
-      const page = await browser.newPage();
-      await page.exposeFunction("renewToken", () => {
-        asked++;
-        return new SignJWT({ sub: "anna", topics: ["own.>"] })
-          .setProtectedHeader({ alg: "HS256" })
-          .setIssuedAt()
-          .setExpirationTime("4s")
-          .sign(Buffer.from(SECRET));
-      });
-      await page.goto(`${publisher.url}/try`);
-      await call(page, START_CLIENT, { url: guarded.url, topics: ["own.a"], renewsToken: true });
-      await untilOpen(page);
-      const address = await page.evaluate<string>("client.address");
-
-      await until("a life has passed", () => asked >= 3);
-      await append("own.a", "still here");
-      await until("it came", async () => (await heardBy(page)).length === 1);
-      expect(await page.evaluate("client.address")).toBe(address);
-      expect((await statesOf(page)).map(({ state }) => state)).toEqual(["connecting", "open"]);
-
-      const [worker = "", connectionId] = address.split(".");
-      await askWorker(publications.bus, worker, { command: "close-connection", connectionId: Number(connectionId) });
-      await until("it is closed", async () => (await lastStateOf(page))?.state === "closed");
-      expect(await lastStateOf(page)).toMatchObject({ code: 4403, reason: "closed by the application" });
-      expect(await connectionsOf(worker)).toBe(0);
-      await page.close();
-    });
-
-    test("a page of another origin follows with EventSource alone, which resumes by itself", async () => {
-      await using proxy = await startTcpProxy(portOf(pusher));
+    test("EventSource subscribes from another origin and resumes by itself", async () => {
+      await using link = await startLink(portOf(pusher));
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
       const eventsOf = () => page.evaluate<{ data: string; lastEventId: string }[]>("events");
       const welcomesOf = () => page.evaluate<{ recovered: boolean | null }[]>("welcomes");
-      await call(page, START_EVENT_SOURCE, { url: `http://127.0.0.1:${proxy.port}/sse?topic=sse` });
+      await call(page, START_EVENT_SOURCE, { url: `http://127.0.0.1:${link.port}/sse?topic=sse` });
       await until("the welcome", async () => (await welcomesOf()).length === 1);
       await append("sse", "1", "2\nand more");
-      await until("both came", async () => (await eventsOf()).length === 2);
+      await until("both publications arrive", async () => (await eventsOf()).length === 2);
 
-      proxy.cut();
-      await until("it noticed", async () => (await page.evaluate("source.readyState")) === 0);
+      link.cut();
+      await until("the client detects the loss", async () => (await page.evaluate("source.readyState")) === 0);
       await append("sse", "3", "4");
-      proxy.heal();
+      link.heal();
       await until("the next welcome", async () => (await welcomesOf()).length === 2);
       await append("sse", "5");
 
-      await until("all came", async () => (await eventsOf()).length >= 5);
+      await until("all publications arrive", async () => (await eventsOf()).length >= 5);
       const events = await eventsOf();
       expect(events.map(({ data }) => data)).toEqual(["1", "2\nand more", "3", "4", "5"]);
       expect(new Set(events.map(({ lastEventId }) => lastEventId)).size).toBe(5);
@@ -206,15 +161,12 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("a page of another origin shows its token in headers, over fetch and as a subprotocol", async () => {
+    test("a page of another origin sends its token in a header or as a subprotocol", async () => {
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
-      const jwt = await new SignJWT({ sub: "berta", topics: ["own.b"] })
-        .setProtectedHeader({ alg: "HS256" })
-        .setExpirationTime("1h")
-        .sign(Buffer.from(SECRET));
-      const url = `${guarded.url.replace("ws:", "http:")}sse?topic=own.b`;
+      const jwt = await signToken({ sub: "berta", topics: ["own.b"] });
+      const url = `${guarded.sseUrl}?topic=own.b`;
       const headers = { Authorization: `Bearer ${jwt}`, "Last-Event-ID": "elsewhere-1" };
 
       expect(await call(page, FETCH_FIRST_EVENT, { url, headers })).toContain("event: fanwire.welcome");
@@ -229,18 +181,18 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("events that the application names error and open reach neither onerror nor onopen", async () => {
+    test("events named error and open do not call onerror or onopen", async () => {
       await using application = await startOrigin();
       const page = await browser.newPage();
       await page.goto(application.url);
-      await call(page, START_HANDLERS, { url: `${pusher.url.replace("ws:", "http:")}sse?topic=named` });
-      await until("it is open", () => page.evaluate<boolean>("called.open === 1"));
+      await call(page, START_HANDLERS, { url: `${pusher.sseUrl}?topic=named` });
+      await until("the stream is open", () => page.evaluate<boolean>("called.open === 1"));
 
       for (const event of ["error", "open"]) {
         await publishToTopic(publications.bus, "named", `an ${event}`, [["Event", event]]);
       }
 
-      await until("both came", () => page.evaluate<boolean>("called.escaped.length === 2"));
+      await until("both publications arrive", () => page.evaluate<boolean>("called.escaped.length === 2"));
       expect(await page.evaluate("called")).toEqual({ open: 1, error: 0, escaped: ["an error", "an open"] });
       await page.close();
     });
@@ -249,7 +201,7 @@ describe.skipIf(missingBrowser !== undefined)(
       ["a TCP balancer", undefined, (ports: () => readonly number[]) => startBalancer(ports)],
       ["HAProxy", missingHaproxy, (ports: () => readonly number[]) => startHaproxy(ports())],
     ] as const)(
-      "a rolling restart of two pushers behind %s: every EventSource comes back and misses nothing durable",
+      "each EventSource resumes without a gap after a rolling restart of two pushers behind %s",
       async ([, missing, balance], { skip, onTestFinished }) => {
         if (missing !== undefined) skip(missing);
         const env = { PUSHER_WORKERS: "1", PUSHER_DRAIN_SECONDS: "2" };
@@ -263,7 +215,7 @@ describe.skipIf(missingBrowser !== undefined)(
         await page.goto(application.url);
         await call(page, START_EVENT_SOURCES, { port: balancer.port, count: READERS });
         const openNow = () => page.evaluate<number>("sources.filter(({ readyState }) => readyState === 1).length");
-        const untilAllOpen = () => until("all are open", async () => (await openNow()) === READERS, 30_000);
+        const untilAllOpen = () => until("all streams are open", async () => (await openNow()) === READERS, 30_000);
         await untilAllOpen();
         const published: string[] = [];
         const haveLast = () =>
@@ -285,15 +237,11 @@ describe.skipIf(missingBrowser !== undefined)(
         isPublishing = false;
         await publishing;
 
-        await until("all have the last", async () => (await haveLast()) === READERS, 20_000);
+        await until("all readers have the last publication", async () => (await haveLast()) === READERS, 20_000);
         const received = await page.evaluate<string[][]>("sources.map(({ received }) => received)");
         for (const each of received) expect(each).toEqual(published);
         await page.close();
       },
     );
-
-    async function connectionsOf(workerId: string): Promise<number | undefined> {
-      return (await describeWorkers(publications.bus)).find(({ id }) => id === workerId)?.connections;
-    }
   },
 );

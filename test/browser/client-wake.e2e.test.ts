@@ -1,9 +1,8 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { missingBrowser, startBrowser } from "../support/browser.ts";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { missingBrowser, useBrowser } from "../support/browser.ts";
+import { startLink } from "../support/link.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 /** Starts a client in the page `/try`, whose import map names the client. Each backoff takes its longest delay. */
@@ -23,36 +22,21 @@ const isIn = (page: Page, wanted: string) =>
 describe.skipIf(missingBrowser !== undefined)(
   `waking in a browser${missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`}`,
   () => {
-    let nats: TestNats;
-    let pusher: TestPusher;
-    let publisher: TestPublisher;
-    let browser: Browser;
+    const { pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
+    const browser = useBrowser();
 
-    beforeAll(async () => {
-      nats = await startNats();
-      [pusher, publisher, browser] = await Promise.all([
-        startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } }),
-        startPublisher({ nats: nats.url }),
-        startBrowser(),
-      ]);
-    });
-    afterAll(async () => {
-      await browser?.close();
-      for (const part of [pusher, publisher, nats]) await part?.[Symbol.asyncDispose]();
-    });
-
-    test("a waiting client connects as soon as the network is back", async () => {
-      await using proxy = await startTcpProxy(Number(new URL(pusher.url).port));
+    test("a waiting client reconnects as soon as the browser is online", async () => {
+      await using link = await startLink(Number(new URL(pusher.url).port));
       const page = await browser.newPage();
       await page.goto(`${publisher.url}/try`);
-      await page.evaluate(`(${START_CLIENT})("ws://127.0.0.1:${proxy.port}/")`);
+      await page.evaluate(`(${START_CLIENT})("ws://127.0.0.1:${link.port}/")`);
       await isIn(page, "open");
 
       await page.context().setOffline(true);
-      proxy.cut();
+      link.cut();
       const wait = async () => (await statesOf(page)).find(({ retryInMs = 0 }) => retryInMs >= 8_000);
-      await until("it waits for long", wait, 40_000);
-      proxy.heal();
+      await until("the client waits for a long time", wait, 40_000);
+      link.heal();
       const since = performance.now();
       await page.context().setOffline(false);
       await isIn(page, "open");

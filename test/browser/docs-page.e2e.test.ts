@@ -1,9 +1,9 @@
-import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { complaintsOf, missingBrowser, startBrowser } from "../support/browser.ts";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import type { BrowserContextOptions, Locator, Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
+import type { TestPublisher } from "../support/cluster.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const KEY = "0123456789abcdef";
@@ -17,23 +17,11 @@ const LISTED_OPERATIONS = `[...document.querySelectorAll(".opblock")].map((block
 describe.skipIf(missingBrowser !== undefined)(
   `the page /docs${missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`}`,
   () => {
-    let nats: TestNats;
-    let pusher: TestPusher;
-    let publisher: TestPublisher;
-    let browser: Browser;
-
-    beforeAll(async () => {
-      nats = await startNats();
-      [pusher, publisher, browser] = await Promise.all([
-        startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } }),
-        startPublisher({ nats: nats.url, env: { PUBLISHER_API_KEYS: KEY, PUBLISHER_TRY_PAGE: "on" } }),
-        startBrowser(),
-      ]);
+    const { pusher, publisher } = useCluster({
+      pusher: { PUSHER_WORKERS: "1" },
+      publisher: { PUBLISHER_API_KEYS: KEY, PUBLISHER_TRY_PAGE: "on" },
     });
-    afterAll(async () => {
-      await browser?.close();
-      for (const part of [pusher, publisher, nats]) await part?.[Symbol.asyncDispose]();
-    });
+    const browser = useBrowser();
 
     /** Opens the page as the internet sees it: at a public host name, below a path that a proxy removes. */
     async function open(options: BrowserContextOptions = {}) {
@@ -63,7 +51,7 @@ describe.skipIf(missingBrowser !== undefined)(
     });
 
     test("Authorize and Execute publish with an API key", async () => {
-      const client = await connectClient(pusher.url);
+      const client = await connectRawClient(pusher.url);
       const { page, complaints } = await open();
       const publish = operation(page, "POST", "/v1/publications");
       await publish.locator(".opblock-summary-control").click();

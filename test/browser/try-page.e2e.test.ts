@@ -1,8 +1,8 @@
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { complaintsOf, missingBrowser, startBrowser } from "../support/browser.ts";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
+import { startPublisher } from "../support/cluster.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const KEY = "0123456789abcdef";
@@ -10,23 +10,8 @@ const KEY = "0123456789abcdef";
 describe.skipIf(missingBrowser !== undefined)(
   `the page /try${missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`}`,
   () => {
-    let nats: TestNats;
-    let pusher: TestPusher;
-    let publisher: TestPublisher;
-    let browser: Browser;
-
-    beforeAll(async () => {
-      nats = await startNats();
-      [pusher, publisher, browser] = await Promise.all([
-        startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } }),
-        startPublisher({ nats: nats.url }),
-        startBrowser(),
-      ]);
-    });
-    afterAll(async () => {
-      await browser?.close();
-      for (const part of [pusher, publisher, nats]) await part?.[Symbol.asyncDispose]();
-    });
+    const { nats, pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
+    const browser = useBrowser();
 
     async function open(options: BrowserContextOptions = {}, { url } = publisher) {
       const page = await browser.newPage(options);
@@ -35,7 +20,7 @@ describe.skipIf(missingBrowser !== undefined)(
       return { page, complaints, press: pressIn(page), rows: rowsIn(page) };
     }
 
-    test("it connects, follows, publishes and hears; cut, it resumes and marks what it had missed", async () => {
+    test("the page publishes, receives, and resumes after a reconnect, with recovered publications marked", async () => {
       const { page, complaints, press, rows } = await open();
 
       await press("Connect");
@@ -44,7 +29,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await press("Subscribe");
       await publish(page, { name: "news", data: "hello" });
       await publish(page, { name: "orders.7", data: "<img src=x onerror=alert(1)>", event: "<b>paid</b>" });
-      await until("both came", async () => (await rows()).length === 2);
+      await until("both publications arrive", async () => (await rows()).length === 2);
       expect(await rows()).toMatchObject([
         { topic: "orders.7by orders.*", event: "<b>paid</b>", data: "<img src=x onerror=alert(1)>" },
         { topic: "news", event: "message", data: "hello" },
@@ -54,10 +39,10 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.locator("#state", { hasText: /waiting|connecting/ }).waitFor();
       await publish(page, { name: "news", data: "missed" });
       await press("Restore the network");
-      await until("it came", async () => (await rows()).length === 3);
+      await until("the publication arrives", async () => (await rows()).length === 3);
       await page.locator("#recovered", { hasText: "true" }).waitFor();
       await publish(page, { name: "news", data: "live again" });
-      await until("it came", async () => (await rows()).length === 4);
+      await until("the publication arrives", async () => (await rows()).length === 4);
 
       const found = await rows();
       expect(found.map(({ data, isRecovered }) => [data, isRecovered])).toEqual([
@@ -75,7 +60,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("it publishes live, to everyone and to its own connection, and says what is refused", async () => {
+    test("the page publishes to everyone and to its own connection, and shows refusals", async () => {
       const { page, press, rows } = await open();
       await press("Connect");
       await page.locator("#state", { hasText: "open" }).waitFor();
@@ -83,7 +68,7 @@ describe.skipIf(missingBrowser !== undefined)(
 
       await publish(page, { to: "everyone", data: "to all" });
       await publish(page, { to: "a connection", data: "only me" });
-      await until("both came", async () => (await rows()).length === 2);
+      await until("both publications arrive", async () => (await rows()).length === 2);
       expect(await rows()).toMatchObject([
         { topic: "no topic", data: "only me", position: "–" },
         { topic: "no topic", data: "to all", position: "–" },
@@ -101,18 +86,18 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("it is readable on a phone: nothing is wider than the screen", async () => {
+    test("the page fits the width of a phone", async () => {
       const { page, press, rows } = await open({ viewport: { width: 360, height: 740 } });
       await press("Connect");
       await page.locator("#state", { hasText: "open" }).waitFor();
       await publish(page, { name: "news", data: "word".repeat(200) });
-      await until("it came", async () => (await rows()).length === 1);
+      await until("the publication arrives", async () => (await rows()).length === 1);
 
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
       await page.close();
     });
 
-    test("where there are keys it asks for one", async () => {
+    test("the page asks for an API key if keys are configured", async () => {
       const env = { PUBLISHER_API_KEYS: KEY, PUBLISHER_TRY_PAGE: "on" };
       await using asking = await startPublisher({ nats: nats.url, env });
       const { page } = await open({}, asking);
@@ -136,7 +121,7 @@ type Row = Readonly<Record<"time" | "topic" | "event" | "data" | "position", str
   readonly isRecovered: boolean;
 };
 
-/** What the table says, newest first. */
+/** Returns a function that reads the table, newest first. */
 function rowsIn(page: Page): () => Promise<Row[]> {
   return () =>
     page.evaluate<Row[]>(`[...document.querySelectorAll("#publications tr")].map((row) => ({
@@ -145,7 +130,7 @@ function rowsIn(page: Page): () => Promise<Row[]> {
     }))`);
 }
 
-/** By the form; the next one waits for the answer. */
+/** Publishes by the form, and waits for the answer. */
 async function publish(
   page: Page,
   { to, name, data, event }: { to?: string; name?: string; data: string; event?: string },

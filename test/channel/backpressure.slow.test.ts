@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type ChannelPeer, connectPeer, connectPeers, frame } from "../support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
 import { residentBytes } from "../support/flat-memory.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { serialize } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const MIB = 1_048_576;
-let nats: TestNats;
-
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(async () => {
-  await nats[Symbol.asyncDispose]();
-});
+const { nats } = useCluster();
 
 const closed = (server: TestChannel, reason: string) =>
   metric(server.adminUrl, "fanwire_channel_peers_closed_total", { reason });
@@ -68,7 +61,7 @@ test("a 2 MiB frame to 500 events of a slow consumer takes bounded memory, and o
   );
 });
 
-test("a subscriber that reads slower than peers publish receives everything and is not closed", async () => {
+test("backpressure: publishers wait for a slower subscriber, which receives everything and is not closed", async () => {
   await using channel = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(2 * MIB) } });
   using subscriber = await subscribed(channel, "flood");
   const publishers = await connectPeers(channel, 3);
@@ -87,7 +80,7 @@ test("a subscriber that reads slower than peers publish receives everything and 
   for (const publisher of publishers) publisher.socket.destroy();
 });
 
-test("a peer that publishes to itself faster than it reads receives everything", async () => {
+test("backpressure: a peer that publishes to itself faster than it reads receives everything", async () => {
   await using channel = await startChannel({ nats: nats.url, env: { CHANNEL_MAX_UNSENT_BYTES: String(MIB) } });
   using peer = await subscribed(channel, "self");
   using _ = readSlowly(peer);
@@ -116,7 +109,7 @@ test("publishers to other events and on other servers do not wait for a stuck su
 
   // This server cannot slow down publishers of another server.
   for (let count = 0; count < 100; count++) remote.publish(["stuck"], "x".repeat(30_000));
-  await until("the stuck one is closed", () => closed(channel, "unsent-bytes").then((count) => count === 1));
+  await until("the stuck peer is closed", () => closed(channel, "unsent-bytes").then((count) => count === 1));
   await until("its publisher goes on", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 0;
   });
@@ -160,7 +153,7 @@ test("senders that stop in the middle of a large frame do not block others", asy
 
   sender.publish(["large"], "x".repeat(6 * MIB));
 
-  await until("it is received", () => subscriber.payloads.length === 1, 60_000);
+  await until("the publication is received", () => subscriber.payloads.length === 1, 60_000);
   expect(await closed(channel, "frame-time")).toBeGreaterThan(0);
   for (const { socket } of idle) socket.destroy();
 });
@@ -178,11 +171,11 @@ test("events shared by many slow peers count once, and unsent bytes of all peers
   for (const { socket } of peers) socket.pause();
 
   for (let count = 0; count < 8; count++) publisher.publish(["shared"], "x".repeat(900_000));
-  await until("it waits for all", async () => {
+  await until("the event waits for all peers", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_unsent_bytes")) > 100 * MIB;
   });
   // While an event is handed over it counts once for each peer.
-  await until("it counts once", async () => {
+  await until("the event counts once", async () => {
     return (await metric(channel.adminUrl, "fanwire_channel_buffered_bytes")) < 40 * MIB;
   });
   expect(await metric(channel.adminUrl, "fanwire_channel_peers")).toBe(peers.length);
@@ -206,7 +199,7 @@ test("one reserve on many queues of large items closes no reading consumer and d
   using consumer = await connectPeer(channel);
   const queues = Array.from({ length: 40 }, (_, at) => `large queue ${at}`);
   for (const name of queues) producer.enqueue([name], "x".repeat(900_000));
-  await until("all are stored", async () => {
+  await until("all items are stored", async () => {
     return (
       (await metric(channel.adminUrl, "fanwire_channel_queue_items_total", { outcome: "stored" })) === queues.length
     );

@@ -1,36 +1,22 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { metric, startChannel } from "../support/cluster.ts";
+import { postPublication } from "../support/http-api.ts";
 import { reply } from "../support/php-value.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 // A cluster in the middle of its migration: two channel servers, a pusher and a publisher of ours; Workerman's own
 // pushers and publishers are peers.
-let nats: TestNats;
-let channels: [TestChannel, TestChannel];
-let pusher: TestPusher;
-let publisher: TestPublisher;
-let browser: Client;
+const { nats, channels, pusher, publisher } = useCluster();
+let browser: RawClient;
 /** As a PHP pusher with worker id 0 or 1 subscribes. */
 let phpPushers: [ChannelPeer, ChannelPeer];
 let phpPublisher: ChannelPeer;
 
 beforeAll(async () => {
-  nats = await startNats();
-  const options = { nats: nats.url };
-  channels = await Promise.all([startChannel(options), startChannel(options)]);
-  [pusher, publisher] = await Promise.all([startPusher(options), startPublisher(options)]);
-  browser = await connectClient(pusher.url);
+  browser = await connectRawClient(pusher.url);
   phpPushers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
   phpPublisher = await connectPeer(channels[1]);
   for (const [workerId, peer] of phpPushers.entries()) {
@@ -38,12 +24,9 @@ beforeAll(async () => {
     await peer.settle();
   }
 });
-afterAll(async () => {
-  for (const part of [publisher, pusher, ...channels, nats]) await part[Symbol.asyncDispose]();
-});
 
 /** Returns what all received, after everything sent before has arrived. */
-async function heard(): Promise<{ browser: (string | Buffer)[]; php: string[][] }> {
+async function received(): Promise<{ browser: (string | Buffer)[]; php: string[][] }> {
   const marker = `marker ${Math.random()}`;
   phpPublisher.publish(["вещание"], { content: marker });
   await until("the marker", () => browser.frames.includes(marker));
@@ -63,7 +46,7 @@ test("a PHP publisher's publication to everyone reaches browsers of both kinds o
   phpPublisher.publish(["вещание"], { content });
 
   const event = reply("event", "вещание", { content });
-  expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: [content], php: [[event], [event]] });
 });
 
 test("a message with several broadcast names reaches a browser once; other names do not reach it", async () => {
@@ -74,28 +57,28 @@ test("a message with several broadcast names reaches a browser once; other names
   phpPublisher.publish(["other"], { content: "not for browsers" });
   phpPublisher.publishLoop(["broadcast"], { content: "round robin is for peers" });
 
-  expect((await heard()).browser).toEqual(["once", "7"]);
+  expect((await received()).browser).toEqual(["once", "7"]);
 });
 
 test("bytes that are not UTF-8 pass unchanged in both directions", async () => {
   const content = Buffer.from([0, 255, 254, 34]);
   phpPublisher.publish(["вещание"], { content });
-  const { browser: fromPhp } = await heard();
+  const { browser: fromPhp } = await received();
   expect(fromPhp).toEqual([content]);
 
   await post({ target: { everyone: true }, data: content.toString("base64"), encoding: "base64" });
   const event = reply("event", "вещание", { content });
-  expect(await heard()).toEqual({ browser: [content], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: [content], php: [[event], [event]] });
 });
 
 test("a PHP publisher's publication to one of our connections reaches that connection alone", async () => {
-  const stranger = await connectClient(pusher.url);
+  const stranger = await connectRawClient(pusher.url);
   phpPublisher.publish([browser.workerId], { to_connection_id: browser.connectionId, content: "for you" });
   phpPublisher.publish([browser.workerId], { to_connection_id: Number(browser.connectionId), content: "as a number" });
   phpPublisher.publish([browser.workerId], { content: "for nobody" });
   phpPublisher.publish(["aaaaaaaa"], { to_connection_id: "1", content: "nobody has it" });
 
-  expect(await heard()).toEqual({ browser: ["for you", "as a number"], php: [[], []] });
+  expect(await received()).toEqual({ browser: ["for you", "as a number"], php: [[], []] });
   expect(stranger.frames.filter((frame) => !String(frame).startsWith("marker"))).toEqual([]);
   stranger.socket.terminate();
 });
@@ -104,14 +87,14 @@ test("our publisher's publication to everyone reaches the browsers of both kinds
   expect(await post({ target: { everyone: true }, data: "hello" })).toEqual([200, { status: "published" }]);
 
   const event = reply("event", "вещание", { content: "hello" });
-  expect(await heard()).toEqual({ browser: ["hello"], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: ["hello"], php: [[event], [event]] });
 });
 
 test("a durable publication reaches the browsers of both kinds of pusher, once each", async () => {
   expect((await post({ target: { everyone: true }, data: "kept", durable: true }))[0]).toBe(200);
 
   const event = reply("event", "вещание", { content: "kept" });
-  expect(await heard()).toEqual({ browser: ["kept"], php: [[event], [event]] });
+  expect(await received()).toEqual({ browser: ["kept"], php: [[event], [event]] });
 });
 
 test("a peer that subscribes to several broadcast names receives a publication once", async () => {
@@ -120,9 +103,9 @@ test("a peer that subscribes to several broadcast names receives a publication o
   await peer.settle();
 
   await post({ target: { everyone: true }, data: "once" });
-  await heard();
+  await received();
 
-  await until("all came", () => peer.payloads.length >= 2);
+  await until("all publications arrive", () => peer.payloads.length >= 2);
   expect(peer.payloads.filter((payload) => payload.includes('"once"'))).toEqual([
     reply("event", "вещание", { content: "once" }),
   ]);
@@ -135,8 +118,8 @@ test("our publisher's publication to a connection of a PHP pusher reaches that p
   const nobody = await post({ target: { connection: "5.1" }, data: "hello" });
   expect(nobody).toMatchObject([404, { error: { code: "connection_not_found" } }]);
 
-  await until("both came", () => phpPushers.every(({ payloads }) => payloads.length === 1));
-  expect(await heard()).toEqual({
+  await until("both publications arrive", () => phpPushers.every(({ payloads }) => payloads.length === 1));
+  expect(await received()).toEqual({
     browser: [],
     php: [
       [reply("event", "0", { to_connection_id: "3", content: "there" })],
@@ -148,27 +131,23 @@ test("our publisher's publication to a connection of a PHP pusher reaches that p
 test("a channel server subscribes to the cluster only while one of its peers needs it", async () => {
   await using idle = await startChannel({ nats: nats.url });
   using peer = await connectPeer(idle);
-  const received = () => metric(idle.adminUrl, "fanwire_channel_bridged_total", { direction: "from-everyone" });
+  const bridged = () => metric(idle.adminUrl, "fanwire_channel_bridged_total", { direction: "from-everyone" });
 
-  await post({ target: { everyone: true }, data: "unheard" });
+  await post({ target: { everyone: true }, data: "not subscribed" });
   peer.subscribe("broadcast");
   await peer.settle();
-  await post({ target: { everyone: true }, data: "heard" });
-  await until("it came", () => peer.payloads.length === 1);
+  await post({ target: { everyone: true }, data: "subscribed" });
+  await until("the publication arrives", () => peer.payloads.length === 1);
   peer.unsubscribe("broadcast");
   await peer.settle();
-  await post({ target: { everyone: true }, data: "unheard" });
-  await heard();
+  await post({ target: { everyone: true }, data: "not subscribed" });
+  await received();
 
-  expect(await received()).toBe(1);
-  expect(peer.payloads).toEqual([reply("event", "broadcast", { content: "heard" })]);
+  expect(await bridged()).toBe(1);
+  expect(peer.payloads).toEqual([reply("event", "broadcast", { content: "subscribed" })]);
 });
 
 async function post(publication: unknown): Promise<[number, unknown]> {
-  const response = await fetch(`${publisher.url}/v1/publications`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(publication),
-  });
-  return [response.status, await response.json()];
+  const { status, body } = await postPublication(publisher, publication);
+  return [status, body];
 }

@@ -1,24 +1,15 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
-import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { metric } from "../support/cluster.ts";
 import { reply } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let one: TestChannel;
-let other: TestChannel;
-
-beforeAll(async () => {
-  nats = await startNats();
-  [one, other] = await Promise.all([startChannel({ nats: nats.url }), startChannel({ nats: nats.url })]);
-});
-afterAll(async () => {
-  await one[Symbol.asyncDispose]();
-  await other[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const {
+  nats,
+  channels: [one, other],
+} = useCluster({ channel: [{}, {}] });
 
 describe("the recorded session of a real client", () => {
   type Capture = { name: string; direction: "client->server" | "server->client"; hex: string };
@@ -173,7 +164,7 @@ describe("round-robin events", () => {
 
     for (let count = 0; count < 6; count++) publisher.publishLoop(["turns"], count);
 
-    await until("all came", () => peers.every((peer) => dataOf(peer) === 2));
+    await until("all publications arrive", () => peers.every((peer) => dataOf(peer) === 2));
     const [a, b, c] = peers.map(({ payloads }) => payloads);
     expect(b).toEqual([reply("event", "turns", 0), reply("event", "turns", 3)]);
     expect(c).toEqual([reply("event", "turns", 1), reply("event", "turns", 4)]);
@@ -194,7 +185,7 @@ describe("round-robin events", () => {
 
     for (let count = 0; count < total; count++) publisher.publishLoop(["fair"], count);
 
-    await until("all came", () => peers.reduce((sum, peer) => sum + dataOf(peer), 0) === total);
+    await until("all publications arrive", () => peers.reduce((sum, peer) => sum + dataOf(peer), 0) === total);
     // A binomial share of 1,000 has a deviation of 27: five of them.
     for (const peer of peers) expect(Math.abs(dataOf(peer) - total / 4)).toBeLessThan(140);
     expect(new Set(peers.flatMap(({ payloads }) => payloads)).size).toBe(total);

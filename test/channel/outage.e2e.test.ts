@@ -71,7 +71,7 @@ test("a server that starts without NATS serves its own peers, and joins the clus
   expect(peer.payloads).toEqual([reply("event", "early", 1), reply("queue", "early", 2), reply("event", "early", 3)]);
 });
 
-test("while NATS hangs, publishers wait and memory is bounded; then the server's own peers are served", async () => {
+test("backpressure: publishers wait while NATS hangs, memory is bounded, and then the server's own peers are served", async () => {
   await using nats = await startNats();
   const maxBytes = 2_000_000;
   await using channel = await startChannel({

@@ -17,7 +17,7 @@ test.skipIf(!hasPhp)("PHP on another server reads the value that PHP published",
   await using publisher = startPhpPeer(`tcp://127.0.0.1:${one.port}`);
   await using subscriber = startPhpPeer(`tcp://127.0.0.1:${other.port}`);
   subscriber.send("subscribe", ["вещание", 7, "ready"]);
-  await until("it is subscribed", () => {
+  await until("the subscriber is subscribed", () => {
     publisher.send("publish", ["ready"]);
     return subscriber.frames.length > 0;
   });

@@ -1,20 +1,13 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { startNats } from "../support/nats.ts";
 import { reply } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
+const { nats } = useCluster();
 let servers: TestChannel[];
-
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(() => nats[Symbol.asyncDispose]());
 
 async function startServers(): Promise<AsyncDisposable> {
   servers = await Promise.all([startChannel({ nats: nats.url }), startChannel({ nats: nats.url })]);
@@ -80,7 +73,7 @@ test("items are not lost when a server with consumers is killed", async () => {
   using victim = await connectPeer(server(1));
   using survivor = await connectPeer(server(0));
   consumeAll(victim, "killed");
-  await until("it receives items", () => {
+  await until("the victim receives items", () => {
     producer.enqueue(["killed"], -1);
     return victim.payloads.length > 0;
   });
@@ -119,7 +112,7 @@ test("one reserve receives one item of each watched queue, in order of reserving
   expect([...first.payloads].sort()).toEqual([item("p", 1), item("q", 1)]);
   expect([...second.payloads].sort()).toEqual([item("p", 2), item("q", 2)]);
   first.reserve();
-  await until("one more of each", () => first.payloads.length === 5);
+  await until("one more of each queue", () => first.payloads.length === 5);
   expect(first.payloads.slice(2).sort()).toEqual([item("later", 1), item("p", 3), item("q", 3)].sort());
 });
 
@@ -135,13 +128,13 @@ test("an item that is not written before its consumer dies is redelivered to ano
   blocked.reserve();
   for (let count = 0; count < 8; count++) producer.publish(["flood"], "x".repeat(900_000));
   await until(
-    "it is blocked",
+    "the peer is blocked",
     async () => (await metric(server(0).adminUrl, "fanwire_channel_unsent_bytes")) > 1_000_000,
   );
   const deliveries = await metric(server(0).adminUrl, "fanwire_channel_deliveries_total");
   producer.enqueue(["blocked"], 1);
   await until(
-    "it is given to the blocked one",
+    "the blocked peer has the item",
     async () => (await metric(server(0).adminUrl, "fanwire_channel_deliveries_total")) > deliveries,
   );
   producer.enqueue(["blocked"], 2);
@@ -149,7 +142,7 @@ test("an item that is not written before its consumer dies is redelivered to ano
 
   blocked.socket.resetAndDestroy();
   const returned = () => metric(server(0).adminUrl, "fanwire_channel_queue_items_total", { outcome: "returned" });
-  await until("it is returned", async () => (await returned()) === 1);
+  await until("the item is returned", async () => (await returned()) === 1);
   consumeAll(other, "blocked");
 
   await until("both items", () => other.payloads.length === 2);
@@ -168,7 +161,7 @@ test("a consumer that disconnects or unwatches after a reserve loses no item", a
     await peer.settle();
   }
   leaver.socket.end();
-  await until("it is disconnected", () => leaver.isClosed());
+  await until("the consumer is disconnected", () => leaver.isClosed());
   unwatcher.unwatch("left");
   await unwatcher.settle();
 
@@ -189,7 +182,7 @@ test("while NATS is unavailable items are buffered, and are stored in order afte
   peer.reserve();
   await peer.settle();
   await own.stop();
-  await until("the loss is noticed", async () => (await fetch(`${channel.adminUrl}/readyz`)).status === 503);
+  await until("the loss is detected", async () => (await fetch(`${channel.adminUrl}/readyz`)).status === 503);
 
   for (let count = 0; count < 50; count++) peer.enqueue(["patient"], count);
   await until("the items wait", async () => (await metric(channel.adminUrl, "fanwire_channel_unstored_items")) === 50);
@@ -200,7 +193,7 @@ test("while NATS is unavailable items are buffered, and are stored in order afte
   expect(peer.payloads).toEqual(Array.from({ length: 50 }, (_, count) => item("patient", count)));
 });
 
-test("without JetStream events work, queue items are buffered up to a bound, and then their senders wait", async () => {
+test("without JetStream events work, queue items are buffered up to a bound, and backpressure stops their senders", async () => {
   await using own = await startNats([], { jetStream: false });
   await using channel = await startChannel({ nats: own.url, env: { CHANNEL_MAX_UNSTORED_BYTES: "1000000" } });
   using sender = await connectPeer(channel);
@@ -223,9 +216,7 @@ test("without JetStream events work, queue items are buffered up to a bound, and
 });
 
 test("items of 10 MiB are delivered if NATS accepts them; otherwise the server logs a warning and counts each dropped item", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "fanwire-config-"));
-  await writeFile(join(folder, "nats.conf"), "max_payload: 11MB");
-  await using large = await startNats(["-c", join(folder, "nats.conf")]);
+  await using large = await startNats([], { config: "max_payload: 11MB" });
   await using server = await startChannel({ nats: large.url });
   using consumer = await connectPeer(server);
   using producer = await connectPeer(server);
@@ -251,7 +242,6 @@ test("items of 10 MiB are delivered if NATS accepts them; otherwise the server l
   expect(limited.process.logLines()).toContainEqual(
     expect.objectContaining({ level: "error", msg: "queue item too large for NATS, dropped" }),
   );
-  await rm(folder, { recursive: true });
 });
 
 test("an item that never fits in the stream does not block later items", async () => {

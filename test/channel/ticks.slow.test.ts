@@ -1,9 +1,9 @@
 import { connect, type Socket } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { connectPeer, frame } from "../support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { reply, serialize } from "../support/php-value.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const PEERS = 3_000;
@@ -32,14 +32,7 @@ const monitor = `
   });
 `;
 
-let nats: TestNats;
-
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(async () => {
-  await nats[Symbol.asyncDispose]();
-});
+const { nats } = useCluster();
 
 function startMonitored(): Promise<TestChannel> {
   const url = `data:text/javascript,${encodeURIComponent(monitor)}`;

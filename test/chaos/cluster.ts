@@ -35,16 +35,16 @@ export type ChaosCluster = AsyncDisposable & {
   readonly channels: readonly Part<TestChannel>[];
   readonly parts: readonly Part[];
   /** The suite's own connection to the history. */
-  readonly log: TestPublications;
+  readonly history: TestPublications;
 };
 
 export async function startChaosCluster(): Promise<ChaosCluster> {
   const nats = await startChaosNats();
   const clock = await createShiftedClock();
-  const log = await openPublications(nats.directUrls, HISTORY_LIMITS);
+  const history = await openPublications(nats.directUrls, HISTORY_LIMITS);
   const parts: Part[] = [];
   const dispose = async () => {
-    await log.bus.stop();
+    await history.bus.stop();
     await Promise.all(parts.map((part) => part[Symbol.asyncDispose]()));
     await nats[Symbol.asyncDispose]();
     await clock[Symbol.asyncDispose]();
@@ -58,16 +58,16 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
     return Promise.all(starting);
   };
   try {
-    await log.append(topic("first"), "so that there is a history");
+    await history.append(topic("first"), "creates the history");
     const options = { nats: nats.urls, env: HISTORY_ENV };
-    const edge = { ...HISTORY_ENV, ...clock.env, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
+    const pusherEnv = { ...HISTORY_ENV, ...clock.env, PUSHER_TOKEN_SECRET: TOKEN_SECRET, PUSHER_DRAIN_SECONDS: "2" };
     const pushers = await start("pusher", async () => {
       const [port = 0] = await freePorts(1);
-      return startPusher({ nats: nats.urls, env: { ...edge, PUSHER_PORT: String(port) } });
+      return startPusher({ nats: nats.urls, env: { ...pusherEnv, PUSHER_PORT: String(port) } });
     });
     const publishers = await start("publisher", () => startPublisher(options));
     const channels = await start("channel", () => startChannel({ nats: nats.urls }));
-    return { nats, clock, pushers, publishers, channels, parts, log, [Symbol.asyncDispose]: dispose };
+    return { nats, clock, pushers, publishers, channels, parts, history, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -83,14 +83,14 @@ export function workerIdsOf({ service }: Part<TestPusher>): string[] {
 }
 
 /** Number of connections of all workers that answer. */
-export async function connectionsOf({ log }: ChaosCluster): Promise<number> {
-  return (await describeWorkers(log.bus)).reduce((sum, { connections }) => sum + connections, 0);
+export async function connectionsOf({ history }: ChaosCluster): Promise<number> {
+  return (await describeWorkers(history.bus)).reduce((sum, { connections }) => sum + connections, 0);
 }
 
 /** The workers that answer. On a loaded machine some may not answer in time. */
-export async function workersOf({ log }: ChaosCluster, pusher: Part<TestPusher>): Promise<RunningWorker[]> {
+export async function workersOf({ history }: ChaosCluster, pusher: Part<TestPusher>): Promise<RunningWorker[]> {
   const ids = new Set(workerIdsOf(pusher));
-  return (await describeWorkers(log.bus)).filter(({ id }) => ids.has(id));
+  return (await describeWorkers(history.bus)).filter(({ id }) => ids.has(id));
 }
 
 export function isAlive(pid: number): boolean {

@@ -36,6 +36,9 @@ export type Fault = {
 const HOLD_MS = 3_000;
 /** Longer than the services take to notice a stalled connection. */
 const LONG_HOLD_MS = 7_000;
+/** Shares of the messages that the fault "NATS node loses messages" drops. */
+const LOST_PUBLICATIONS = 1 / 5;
+const LOST_ENTRIES = 1 / 50;
 /** More than any leeway for the times of a token. */
 const AN_HOUR_MS = 3_600_000;
 
@@ -82,7 +85,7 @@ export const faults: readonly Fault[] = [
   { name: "NATS node resets and refuses clients", run: (context) => onNode(context, throughLink("cut")) },
   { name: "NATS node says nothing to clients", run: (context) => onNode(context, throughLink("stall")) },
   { name: "NATS node is slow", run: (context) => onNode(context, throughLink("slow")) },
-  { name: "NATS node loses messages", run: (context) => onNode(context, throughLink("lose")) },
+  { name: "NATS node loses messages", run: (context) => onNode(context, loseMessages) },
   { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
   {
     name: "NATS node cut off from the others",
@@ -147,7 +150,7 @@ async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, conte
   context.concern(id);
   process.kill(pid, "SIGSTOP");
   await context.untilRed(pusher);
-  await until("it was killed", () => !isAlive(pid), 60_000);
+  await until("the process was killed", () => !isAlive(pid), 60_000);
 }
 
 /** All tokens expire: pushers close every connection and accept none until the clocks are right again. */
@@ -210,14 +213,14 @@ async function onEachNode(
   const { nodes } = cluster.nats;
   for (const node of random.shuffled(nodes)) {
     await act(node);
-    await until("all nodes have the history", () => isHistoryOn(cluster.log.bus, nodes.length), 60_000);
+    await until("all nodes have the history", () => isHistoryOn(cluster.history.bus, nodes.length), 60_000);
   }
 }
 
 async function onLeader({ cluster }: FaultContext, act: (node: ChaosNode) => Promise<unknown>): Promise<void> {
   const leader = await until(
     "the history has a leader",
-    async () => (await historyLeader(cluster.log.bus)) || undefined,
+    async () => (await historyLeader(cluster.history.bus)) || undefined,
     60_000,
   );
   const node = cluster.nats.nodes.find(({ server }) => server.name === leader);
@@ -237,12 +240,23 @@ async function hangNode({ server }: ChaosNode): Promise<void> {
   server.signal("SIGCONT");
 }
 
-function throughLink(mode: "cut" | "stall" | "slow" | "trickle" | "lose"): (node: ChaosNode) => Promise<void> {
+function throughLink(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
   return async ({ clients }) => {
     clients.set(mode);
     await delay(LONG_HOLD_MS);
     clients.set("pass");
   };
+}
+
+/** Drops some messages that the history republishes, and some of its entries. */
+async function loseMessages({ clients }: ChaosNode): Promise<void> {
+  clients.drop = (subject, message) => {
+    if (message.includes("$JS.ACK.FANWIRE_HISTORY.")) return Math.random() < LOST_ENTRIES;
+    const isRepublished = subject.startsWith("fanwire.live.") && message.includes("Nats-Stream: FANWIRE_HISTORY\r\n");
+    return isRepublished && Math.random() < LOST_PUBLICATIONS;
+  };
+  await delay(LONG_HOLD_MS);
+  clients.drop = () => false;
 }
 
 /** Impairs the routes to the other nodes only: the node still serves its clients. */

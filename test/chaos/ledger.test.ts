@@ -17,7 +17,7 @@ function open(subscriptions = ["load.1", "load.*"]) {
   return { ledger, reader, store, receive };
 }
 
-test("a delivery for each subscription, in order, is no failure", () => {
+test("one delivery for each subscription, in order, is no failure", () => {
   const { ledger, store, receive } = open();
   for (const sequence of [1, 2]) {
     const number = store(sequence);
@@ -77,7 +77,7 @@ test("two publications received under one sequence are renumbered, although neit
   expect(ledger.faults).toMatchObject({ repeated: [], renumbered: [expect.any(String)] });
 });
 
-test("nothing is lost up to where a reader was told that it may lack something", () => {
+test("nothing counts as lost up to the position at which a reader was reported as not recovered", () => {
   const { ledger, reader, store } = open(["load.1"]);
   store(1);
   store(2);
@@ -172,14 +172,14 @@ test("deliveries to another connection do not count for the order of this one", 
   expect(Object.values(ledger.faults).flat()).toEqual([]);
 });
 
-test("content that nobody published is altered", () => {
+test("content that was not published is altered", () => {
   const { ledger, receive } = open();
   receive(Number.NaN, undefined, "load.1");
 
   expect(ledger.faults.altered).toHaveLength(1);
 });
 
-test("readers are complete when they have all, including what was acknowledged since the first look", () => {
+test("readers are complete when they have everything, including publications acknowledged since the first check", () => {
   const { ledger, store, receive } = open(["load.1"]);
   const [first, second] = [store(1), store(3)];
   const isComplete = ledger.completion(3);

@@ -228,7 +228,7 @@ export class Reader {
     this.#ledger = ledger;
   }
 
-  /** The client was told that it may lack publications up to this one. */
+  /** The client was not recovered up to this publication. */
   forgive(sequence: number): void {
     this.#owedAfter = Math.max(this.#owedAfter, sequence);
   }

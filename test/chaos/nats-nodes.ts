@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type FaultyLink, type LinkMode, startFaultyLink } from "../support/faulty-link.ts";
 import { freePorts } from "../support/free-ports.ts";
+import { type Link, type LinkMode, startLink } from "../support/link.ts";
 import { ClusterNode, clusterArgs } from "../support/nats-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -19,9 +19,9 @@ export type ChaosNode = {
   /** Whether its data is on a small disk of its own. */
   readonly hasOwnDisk: boolean;
   /** Link between the node and the services. */
-  readonly clients: FaultyLink;
+  readonly clients: Link;
   /** Links between the node and the other nodes. */
-  readonly routes: readonly FaultyLink[];
+  readonly routes: readonly Link[];
 };
 
 export type ChaosNats = AsyncDisposable & {
@@ -42,12 +42,12 @@ export async function startChaosNats(): Promise<ChaosNats> {
   await writeFile(config, CONFIG);
   const ports = await freePorts(2 * SIZE);
   const [clientPorts, routePorts] = [ports.slice(0, SIZE), ports.slice(SIZE)];
-  const clientLinks = await Promise.all(clientPorts.map((port) => startFaultyLink(port, true)));
+  const clientLinks = await Promise.all(clientPorts.map((port) => startLink(port, { readsNats: true })));
   // One link for each direction, because either node may dial.
-  const routeLinks: { readonly ends: readonly number[]; readonly link: FaultyLink }[] = [];
+  const routeLinks: { readonly ends: readonly number[]; readonly link: Link }[] = [];
   for (const [to, port] of routePorts.entries()) {
     for (let from = 0; from < SIZE; from++) {
-      if (from !== to) routeLinks.push({ ends: [from, to], link: await startFaultyLink(port) });
+      if (from !== to) routeLinks.push({ ends: [from, to], link: await startLink(port) });
     }
   }
 
@@ -56,7 +56,7 @@ export async function startChaosNats(): Promise<ChaosNats> {
     const name = `n${at + 1}`;
     const data = join(folder, name);
     await mkdir(data);
-    const dialled = routeLinks.filter(({ ends }) => ends[0] === at).map(({ link }) => `nats://127.0.0.1:${link.port}`);
+    const dialled = routeLinks.filter(({ ends }) => ends[0] === at).map(({ link }) => link.url);
     const args = [
       ...clusterArgs({ name, route: routePorts[at] ?? 0, routes: dialled.join(","), folder: join(data, "store") }),
       ...["-c", config, "--client_advertise", `127.0.0.1:${clients.port}`],
@@ -87,13 +87,13 @@ export async function startChaosNats(): Promise<ChaosNats> {
   }
   return {
     nodes,
-    urls: clientLinks.map(({ port }) => `nats://127.0.0.1:${port}`).join(","),
+    urls: clientLinks.map(({ url }) => url).join(","),
     directUrls: nodes.map(({ server }) => server.url),
     [Symbol.asyncDispose]: dispose,
   };
 }
 
-export function setLinks(links: readonly FaultyLink[], mode: LinkMode): void {
+export function setLinks(links: readonly Link[], mode: LinkMode): void {
   for (const link of links) link.set(mode);
 }
 

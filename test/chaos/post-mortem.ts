@@ -24,7 +24,7 @@ export async function writePostMortem(cluster: ChaosCluster, lacks: readonly Lac
   return [verdict, ...brief(victims), ...said];
 }
 
-async function whatTheHistoryHolds({ log: { history } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
+async function whatTheHistoryHolds({ history: { history } }: ChaosCluster, lacks: readonly Lack[]): Promise<string> {
   const numbers = new Map(lacks.map(({ sequence = 0, number }) => [sequence, number]));
   const wrong: string[] = [];
   for (const [sequence, number] of [...numbers].slice(0, LOOKED_UP)) {

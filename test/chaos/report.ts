@@ -24,7 +24,7 @@ export class Report {
   readonly rows: FaultRow[] = [];
   /** Connections that ended although the fault did not concern them. */
   readonly unjust: string[] = [];
-  /** Readers that were told `recovered: false`. */
+  /** Readers that were not recovered. */
   readonly notRecovered: string[] = [];
   /** Events that a peer of a channel server received twice. */
   readonly repeatedEvents: string[] = [];
@@ -57,10 +57,10 @@ export class Report {
       "connections dropped by a fault of their own": this.rows.reduce((sum, { disconnected }) => sum + disconnected, 0),
       "dropped without one": this.unjust.length,
       "acknowledged and lost": lost.length,
-      "told that something may be missing": this.notRecovered.length,
+      "not recovered": this.notRecovered.length,
       repeated: repeated.length + this.repeatedEvents.length,
       "out of order": disordered.length,
-      "delivered to somebody else": misdelivered.length,
+      "delivered to another client": misdelivered.length,
       "altered on the way": altered.length,
       "renumbered by NATS": renumbered.length,
       "lost, repeated or out of order for that": byRenumbering.length,

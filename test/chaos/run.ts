@@ -43,11 +43,11 @@ export async function runChaos(options: Options): Promise<Report> {
   const run = new Run(cluster, ledger, report, random);
   await run.begin();
   const endsAt = performance.now() + seconds * 1_000;
-  const server = cluster.log.bus.connection.info?.version ?? "";
+  const server = cluster.history.bus.connection.info?.version ?? "";
   const hasDisk = cluster.nats.nodes.some(({ hasOwnDisk }) => hasOwnDisk);
   const selection = selectFaults(faults, { server, hasDisk, seconds, only });
   for (const line of [`nats-server ${server}; seed ${seed}`, ...selection.skipped]) say(line);
-  // When the nodes of NATS hold different histories, later results say nothing about Fanwire.
+  // When the nodes of NATS hold different histories, later results are no evidence about Fanwire.
   const isOver = () => performance.now() > endsAt || ledger.isRenumbered;
   for (let round = 1; round <= rounds && !isOver(); round++) {
     for (const fault of random.shuffled(selection.faults)) {
@@ -84,7 +84,7 @@ class Run {
     this.#ledger = ledger;
     this.#report = report;
     this.#random = random;
-    this.#clients = this.#connectClients();
+    this.#clients = this.#connectRawClients();
     this.#load = new Load(cluster, ledger, this.#clients);
     this.#channels = new ChannelTraffic(cluster.channels, (name) => this.#onDisconnect(name, `a peer of ${name}`));
   }
@@ -119,7 +119,9 @@ class Run {
 
     const healedAt = performance.now();
     const { parts } = this.#cluster;
-    await this.#inTime("ready", () => until("ready", () => parts.every(({ isReady }) => isReady), BACK_WITHIN_MS));
+    await this.#inTime("ready", () =>
+      until("the part is ready", () => parts.every(({ isReady }) => isReady), BACK_WITHIN_MS),
+    );
     const readyAfterMs = performance.now() - healedAt;
     if (readyAfterMs > GREEN_WITHIN_MS) this.#report.late.push(`${fault.name}: readiness was green late`);
     await this.#untilWhole();
@@ -171,7 +173,9 @@ class Run {
   }
 
   async #untilRed(part: Part, startedAt: number, redAfterMs: Record<string, number>): Promise<void> {
-    await this.#inTime(`${part.name} red`, () => until("red", () => !part.isReady, 2 * RED_WITHIN_MS));
+    await this.#inTime(`${part.name} red`, () =>
+      until("the part is not ready", () => !part.isReady, 2 * RED_WITHIN_MS),
+    );
     redAfterMs[part.name] = performance.now() - startedAt;
     if (performance.now() - startedAt > RED_WITHIN_MS)
       this.#report.late.push(`${this.#fault}: ${part.name} was red late`);
@@ -204,7 +208,7 @@ class Run {
 
   #untilConnected(): Promise<unknown> {
     return until(
-      "all are connected",
+      "all clients are connected",
       () => this.#clients.every((client) => client.address() !== undefined),
       BACK_WITHIN_MS,
     );
@@ -228,7 +232,7 @@ class Run {
     }
   }
 
-  #connectClients(): ChaosClient[] {
+  #connectRawClients(): ChaosClient[] {
     const open = (
       protocol: typeof connectFanwireReader,
       kind: string,

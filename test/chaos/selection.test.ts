@@ -10,7 +10,7 @@ describe("selectFaults", () => {
     expect(selectFaults(faults, current)).toEqual({ faults, skipped: [] });
   });
 
-  it("fails no NATS node on nats-server 2.9, and says so", () => {
+  it("fails no NATS node on nats-server 2.9, and reports that", () => {
     const { faults: selected, skipped } = selectFaults(faults, { ...current, server: "2.9.10" });
 
     expect(names(selected)).toContain("worker killed");
@@ -21,7 +21,7 @@ describe("selectFaults", () => {
     expect(skipped).toEqual([expect.stringMatching(/^skipped, needs a newer nats-server: .*history leader killed/)]);
   });
 
-  it("leaves out long faults in a short run, unless they are asked for", () => {
+  it("omits long faults in a short run unless they are named", () => {
     expect(names(selectFaults(faults, { ...current, seconds: 80 }).faults)).not.toContain("worker hangs for good");
     expect(names(selectFaults(faults, { ...current, seconds: 80, only: "for good" }).faults)).toEqual([
       "worker hangs for good",
@@ -36,7 +36,7 @@ describe("selectFaults", () => {
     ]);
   });
 
-  it("fills no disk where no node has one, and says so", () => {
+  it("fills no disk if no node has its own, and reports that", () => {
     const { faults: selected, skipped } = selectFaults(faults, { ...current, hasDisk: false });
 
     expect(names(selected)).not.toContain("disk of a NATS node full");

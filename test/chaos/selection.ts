@@ -19,7 +19,7 @@ export type Selection = {
   readonly skipped: readonly string[];
 };
 
-/** Returns the faults that this machine and its nats-server allow, and says which of the wanted ones they do not. */
+/** Returns the selected faults that this machine and its nats-server allow, and the reasons for the others. */
 export function selectFaults(all: readonly Fault[], surroundings: Surroundings): Selection {
   const { server, hasDisk, seconds, only } = surroundings;
   const isWanted = ({ name, isLong }: Fault) =>
@@ -41,7 +41,7 @@ function describe(reason: string, faults: readonly Fault[]): string[] {
   return faults.length === 0 ? [] : [`skipped, ${reason}: ${faults.map(({ name }) => name).join(", ")}`];
 }
 
-/** Whether a version is the minimum or newer. An unreadable version counts as 0. Suffixes as in `2.12.0-RC.1` are ignored. */
+/** Returns whether a version is the minimum or newer. An unreadable version counts as 0. Suffixes as in `2.12.0-RC.1` are ignored. */
 export function isAtLeast(version: string, minimum: string): boolean {
   const [actual, least] = [version, minimum].map((text) =>
     text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0),

@@ -6,7 +6,7 @@ async function runBench(...args: string[]): Promise<{ code: number | null; outpu
   await using bench = startProcess("npm", ["run", "bench", "--", "--quick", ...args], {
     ...(process.env.FANWIRE_NATS_SERVER && { FANWIRE_NATS_SERVER: process.env.FANWIRE_NATS_SERVER }),
   });
-  const { code } = await until("it ends", () => bench.end(), 350_000);
+  const { code } = await until("the process ends", () => bench.end(), 350_000);
   return { code, output: bench.output() };
 }
 
@@ -40,7 +40,7 @@ test("the bench runs every scenario, and no delivery is lost, repeated or out of
   for (const name of ["bare", "pusher", "plain"]) expect(output).toContain(`\n| ${name} `);
 }, 360_000);
 
-test("the bench measures peers, and says of those that are not installed that it skips them", async () => {
+test("the bench measures other servers, and reports those that are not installed as skipped", async () => {
   const peers = ["naive", "limit", "limit-joined", "ws", "socket.io", "nats-ws", "nchan"];
 
   const { code, output } = await runBench("steady", "--servers", peers.join(","));

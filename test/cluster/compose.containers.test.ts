@@ -38,7 +38,7 @@ describe.skipIf(missing !== undefined)(
       expect((await clusterWorkers()).map((worker) => worker.id).sort()).toEqual([...workerIds].sort());
     });
 
-    it("delivers a push to the ids of a greeting to that connection only", async () => {
+    it("delivers a publication to the ids of a greeting to that connection only", async () => {
       await using listeners = await listen(CONNECTIONS);
       const [chosen, ...others] = listeners.all;
       if (chosen === undefined) throw new Error("nobody listens");

@@ -1,30 +1,26 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { startPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(() => nats[Symbol.asyncDispose]());
+const { nats } = useCluster();
 
-test.each(["pusher", "publisher", "channel"] as const)("%s warns about a misspelt variable once", async (app) => {
+test.each(["pusher", "publisher", "channel"] as const)("%s logs one warning about a misspelt variable", async (app) => {
   const env = { PUSHER_TOKEN_SECRT: "x", PUBLISHER_API_KEYS: "", PUSHER_APP_KEY: "x", PUSHER_SERVICE_HOST: "10.0.0.1" };
   await using service = startService(app, { FANWIRE_NATS_URL: "nats://127.0.0.1:9", ...env });
 
   const warnings = () => service.logLines().filter(({ msg }) => msg === "unknown environment variable ignored");
-  await until("it warns", () => warnings().length > 0);
+  await until("the service logs the warning", () => warnings().length > 0);
 
   expect(warnings()).toMatchObject([{ level: "warn", name: "PUSHER_TOKEN_SECRT", nearest: "PUSHER_TOKEN_SECRET" }]);
 });
 
-test("with FANWIRE_STRICT_CONFIG=on one message names the unknown and the wrong variables", async () => {
+test("with FANWIRE_STRICT_CONFIG=on one message names all unknown and invalid variables", async () => {
   const env = { FANWIRE_STRICT_CONFIG: "on", PUSHER_TOKEN_SECRT: "x", PUSHER_WORKERS: "none" };
   await using service = startService("pusher", env);
 
-  const { code } = await until("it ends", () => service.end());
+  const { code } = await until("the process ends", () => service.end());
 
   expect(code).toBe(1);
   expect(service.output()).toMatch(
@@ -47,7 +43,7 @@ test("with FANWIRE_STRICT_CONFIG=on variables of Kubernetes and Laravel do not p
   expect(pusher.process.logLines().filter(({ level }) => level === "warn")).toEqual([]);
 });
 
-test("a pusher without a token key warns when it listens on more than loopback", async () => {
+test("a pusher without token keys logs a warning when it listens on more than loopback", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_HOST: "0.0.0.0" } });
 
   const warnings = pusher.process.logLines().filter(({ level }) => level === "warn");

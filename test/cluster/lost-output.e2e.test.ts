@@ -13,15 +13,15 @@ const services: Record<string, (nats: string) => Promise<Started>> = {
   "a pusher with two workers": (nats) => startPusher({ nats }),
 };
 
-/** Not `stop()`: one that never ends must be killed when the test fails. */
-const exitCode = async (service: TestProcess) => (await until("it ends", () => service.exit())).code;
+/** Does not call `stop()`, because a process that never ends must be killed when the test fails. */
+const exitCode = async (service: TestProcess) => (await until("the process ends", () => service.exit())).code;
 
-describe.each(Object.entries(services))("%s whose output nobody can read any more", (_name, start) => {
-  test("ends by SIGTERM when NATS is gone too", async () => {
+describe.each(Object.entries(services))("%s whose output is closed", (_name, start) => {
+  test("ends by SIGTERM while NATS is unavailable", async () => {
     await using nats = await startNats();
     await using service = await start(nats.url);
     await nats.stop();
-    await until("it notices", () => service.process.output().includes("NATS connection lost"));
+    await until("the service detects the loss", () => service.process.output().includes("NATS connection lost"));
 
     service.process.closeOutput();
     service.process.kill("SIGTERM");
@@ -34,7 +34,7 @@ describe.each(Object.entries(services))("%s whose output nobody can read any mor
     await using service = await start(nats.url);
 
     service.process.closeOutput();
-    // Both are there when it goes on: it has no time to notice that its output is gone.
+    // Both signals wait when the process continues, so that it cannot notice that its output is closed.
     service.process.kill("SIGSTOP");
     service.process.kill("SIGINT");
     service.process.kill("SIGTERM");
@@ -44,12 +44,12 @@ describe.each(Object.entries(services))("%s whose output nobody can read any mor
   });
 });
 
-test("a publisher whose output nobody reads serves and ends by SIGTERM", async () => {
+test("a publisher whose output is not read serves requests and ends by SIGTERM", async () => {
   await using nats = await startNats();
   await using publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_LOG_LEVEL: "debug" } });
 
   publisher.process.pauseOutput();
-  // Each is a line, and together they are more than the kernel keeps.
+  // Each request logs a line, and all lines are more than the pipe buffers.
   for (let round = 0; round < 40; round++) {
     await Promise.all(Array.from({ length: 50 }, async () => (await fetch(`${publisher.url}/nowhere`)).text()));
   }

@@ -1,22 +1,24 @@
 import { expect, test } from "vitest";
-import { metric, readiness, startCluster } from "../support/cluster.ts";
-import { connectClients } from "../support/raw-client.ts";
+import { metric, readiness } from "../support/cluster.ts";
+import { connectRawClients } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-test("NATS stops and starts again: clients stay, publishing answers 503 meanwhile and works after, no process restarts", async () => {
-  await using cluster = await startCluster();
-  const services = [...cluster.pushers, ...cluster.publishers];
-  const clients = (await Promise.all(cluster.pushers.map(({ url }) => connectClients(url, 20)))).flat();
+const { nats, pushers, publishers } = useCluster();
+
+test("clients stay connected while NATS restarts, publishing answers 503 until then, and no process restarts", async () => {
+  const services = [...pushers, ...publishers];
+  const clients = (await Promise.all(pushers.map(({ url }) => connectRawClients(url, 20)))).flat();
   const publish = async (content: string, publisher: 0 | 1) => {
-    const response = await fetch(`${cluster.publishers[publisher].url}/?content=${content}`);
+    const response = await fetch(`${publishers[publisher].url}/?content=${content}`);
     return { status: response.status, retryAfter: response.headers.get("retry-after") };
   };
   const statusOf = async (path: string, init?: RequestInit) =>
-    (await fetch(`${cluster.publishers[0].url}${path}`, init)).status;
+    (await fetch(`${publishers[0].url}${path}`, init)).status;
 
-  await cluster.nats.stop("SIGKILL");
+  await nats.stop("SIGKILL");
   for (const { adminUrl } of services) {
-    await until("readiness is red", async () => (await readiness(adminUrl)).status === 503);
+    await until("the service is not ready", async () => (await readiness(adminUrl)).status === 503);
   }
   expect(await publish("lost", 0)).toEqual({ status: 503, retryAfter: "1" });
   expect(await publish("lost", 1)).toEqual({ status: 503, retryAfter: "1" });
@@ -25,17 +27,17 @@ test("NATS stops and starts again: clients stay, publishing answers 503 meanwhil
   expect(await statusOf("/v1/publications", { method: "POST", headers, body: publication })).toBe(503);
   expect(await statusOf(`/v1/connections/${clients[0]?.address}`)).toBe(503);
   expect(await statusOf("/v1/cluster")).toBe(503);
-  // What needs no NATS goes on.
+  // This route needs no NATS.
   expect(await statusOf("/openapi.json")).toBe(200);
 
-  await cluster.nats.restart();
+  await nats.restart();
   for (const { adminUrl } of services) {
-    await until("readiness is green", async () => (await readiness(adminUrl)).status === 200);
+    await until("the service is ready", async () => (await readiness(adminUrl)).status === 200);
   }
   expect(await publish("after", 0)).toEqual({ status: 200, retryAfter: null });
   expect(await publish("again", 1)).toEqual({ status: 200, retryAfter: null });
 
-  await until("all have heard", () => clients.every(({ frames }) => frames.length >= 2));
+  await until("all clients receive it", () => clients.every(({ frames }) => frames.length >= 2));
   for (const { frames, close } of clients) {
     expect(frames).toEqual(["after", "again"]);
     expect(close).toBeUndefined();
@@ -44,27 +46,26 @@ test("NATS stops and starts again: clients stay, publishing answers 503 meanwhil
     expect(process.exit()).toBeUndefined();
     expect(await metric(adminUrl, "fanwire_nats_disconnects_total")).toBeGreaterThan(0);
   }
-  expect(await metric(cluster.pushers[0].adminUrl, "fanwire_pusher_worker_restarts_total")).toBe(0);
+  expect(await metric(pushers[0].adminUrl, "fanwire_pusher_worker_restarts_total")).toBe(0);
 });
 
-test("NATS hangs: readiness turns red within seconds, publishing says so, and all goes on when it does", async () => {
-  await using cluster = await startCluster();
-  const clients = await connectClients(cluster.pushers[0].url, 5);
-  const publish = async (content: string) => (await fetch(`${cluster.publishers[0].url}/?content=${content}`)).status;
+test("services are not ready while NATS hangs, publishing answers 503, and both recover afterwards", async () => {
+  const clients = await connectRawClients(pushers[0].url, 5);
+  const publish = async (content: string) => (await fetch(`${publishers[0].url}/?content=${content}`)).status;
 
-  cluster.nats.signal("SIGSTOP");
-  expect(await publish("perhaps")).toBe(503); // the answer says that it may have been sent
-  for (const { adminUrl } of [...cluster.pushers, ...cluster.publishers]) {
-    await until("readiness is red", async () =>
+  nats.signal("SIGSTOP");
+  expect(await publish("perhaps")).toBe(503); // unconfirmed: NATS may have it
+  for (const { adminUrl } of [...pushers, ...publishers]) {
+    await until("the service is not ready", async () =>
       (await readiness(adminUrl)).text.includes("nothing comes back from NATS"),
     );
   }
   expect(await publish("refused")).toBe(503);
 
-  cluster.nats.signal("SIGCONT");
-  await until("it works again", async () => (await publish("after")) === 200);
+  nats.signal("SIGCONT");
+  await until("publishing works again", async () => (await publish("after")) === 200);
 
-  await until("all have heard", () => clients.every(({ frames }) => frames.includes("after")));
+  await until("all clients receive it", () => clients.every(({ frames }) => frames.includes("after")));
   for (const { frames, close } of clients) {
     expect(frames).not.toContain("refused");
     expect(close).toBeUndefined();

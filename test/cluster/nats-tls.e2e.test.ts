@@ -5,14 +5,14 @@ import { connectPeer } from "../support/channel-peer.ts";
 import { startChannel, startPublisher, startPusher } from "../support/cluster.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 
 describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
   let ours: Authority;
   let theirs: Authority;
   let nats: TestNats;
-  /** What a service needs for a NATS that demands certificates of both sides. */
+  /** Settings of a service for mutual TLS. */
   let mutual: Record<string, string>;
 
   beforeAll(async () => {
@@ -39,33 +39,33 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
 
   const urlOf = ({ port }: { readonly port: number }) => `tls://localhost:${port}`;
 
-  test("services speak to NATS with certificates of both sides", async () => {
+  test("services connect to NATS by mutual TLS", async () => {
     const options = { nats: urlOf(nats), env: mutual };
     await using pusher = await startPusher(options);
     await using publisher = await startPublisher(options);
     await using channel = await startChannel(options);
     using peer = await connectPeer(channel);
-    const client = await connectClient(pusher.url);
+    const client = await connectRawClient(pusher.url);
 
     expect((await fetch(`${publisher.url}/?content=sealed`)).status).toBe(200);
 
-    await until("it came", () => client.frames.includes("sealed"));
+    await until("the publication arrives", () => client.frames.includes("sealed"));
     peer.publish(["broadcast"], { content: "from a peer" });
-    await until("that came too", () => client.frames.includes("from a peer"));
+    await until("the peer's publication arrives", () => client.frames.includes("from a peer"));
     client.socket.close();
   });
 
-  /** The first reason a publisher gives for not being connected. */
+  /** Returns the first reason that a publisher logs for not being connected. */
   async function reasonFor(env: Record<string, string>): Promise<unknown> {
     await using service = startService("publisher", { PUBLISHER_PORT: "0", PUBLISHER_ADMIN_PORT: "0", ...env });
-    const line = await until("it says why", () =>
+    const line = await until("the publisher logs the reason", () =>
       service.logLines().find(({ msg }) => String(msg).startsWith("NATS cannot be reached yet")),
     );
     expect(service.output()).not.toContain("connected to NATS");
     return line.reason;
   }
 
-  test("NATS with the certificate of another authority, or of another name, is refused, and the history says why", async () => {
+  test("a service refuses a NATS certificate of another authority or name, and logs the reason", async () => {
     await using elsewhere = await startNatsWithTls(["DNS:nats.example"]);
 
     const [anotherCa, unknownCa, anotherName] = await Promise.all([
@@ -79,36 +79,39 @@ describe.skipIf(!hasOpenssl)("NATS with TLS", () => {
     expect(anotherName).toMatch(/does not match certificate's altnames: Host: localhost. is not in the cert/);
   });
 
-  test("a service without a certificate of its own is refused by NATS", async () => {
+  test("NATS refuses a service without a client certificate", async () => {
     const env = { FANWIRE_NATS_URL: urlOf(nats), FANWIRE_NATS_TLS_CA_FILE: ours.caFile };
     await using service = startService("publisher", { PUBLISHER_PORT: "0", PUBLISHER_ADMIN_PORT: "0", ...env });
 
-    await until("NATS says why", () => nats.output().includes("client didn't provide a certificate"));
+    await until("NATS logs the reason", () => nats.output().includes("client didn't provide a certificate"));
     expect(service.output()).not.toContain("connected to NATS");
   });
 
   test.each([
     ["the scheme", (port: number) => ({ FANWIRE_NATS_URL: `tls://localhost:${port}` })],
     ["a CA", (port: number) => ({ FANWIRE_NATS_URL: `localhost:${port}`, FANWIRE_NATS_TLS_CA_FILE: ours.caFile })],
-  ])("where %s demands encryption, whoever offers none hears nothing, not even a password", async (_, env) => {
-    let heard = "";
-    const server = createServer((socket) => {
-      socket.on("data", (data) => (heard += data));
-      socket.on("error", () => {});
-      socket.write('INFO {"server_id":"x","version":"2.9.10","proto":1,"max_payload":1048576,"headers":true}\r\n');
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("no port");
+  ])(
+    "a service whose %s demands TLS sends nothing to a server without TLS, in particular no password",
+    async (_, env) => {
+      let received = "";
+      const server = createServer((socket) => {
+        socket.on("data", (data) => (received += data));
+        socket.on("error", () => {});
+        socket.write('INFO {"server_id":"x","version":"2.9.10","proto":1,"max_payload":1048576,"headers":true}\r\n');
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const address = server.address();
+      if (address === null || typeof address === "string") throw new Error("no port");
 
-    const reason = await reasonFor({
-      ...env(address.port),
-      FANWIRE_NATS_USER: "publisher",
-      FANWIRE_NATS_PASSWORD: "s3cret",
-    });
+      const reason = await reasonFor({
+        ...env(address.port),
+        FANWIRE_NATS_USER: "publisher",
+        FANWIRE_NATS_PASSWORD: "s3cret",
+      });
 
-    expect(reason).toBe("server does not support 'tls'");
-    expect(heard).toBe("");
-    server.close();
-  });
+      expect(reason).toBe("server does not support 'tls'");
+      expect(received).toBe("");
+      server.close();
+    },
+  );
 });

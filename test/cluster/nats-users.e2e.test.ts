@@ -1,58 +1,42 @@
 import { connect } from "node:net";
 import type { NatsBus } from "@fanwire/bus";
-import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
+import { metric } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { callApi } from "../support/http-api.ts";
 import type { TestNats } from "../support/nats.ts";
 import { connectAs, type NatsUser, natsUser, startNatsWithUsers } from "../support/nats-users.ts";
 import { reply } from "../support/php-value.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
+// A tour of all functions, because NATS permissions must allow each of them.
 describe("a cluster whose services have the NATS users of the compose file", () => {
-  let nats: TestNats;
-  let pusher: TestPusher;
-  let publisher: TestPublisher;
-  let channels: [TestChannel, TestChannel];
+  const { nats, pusher, publisher, channels } = useCluster({
+    nats: startNatsWithUsers,
+    pusher: { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET },
+    publisher: natsUser("publisher"),
+    channel: natsUser("channel"),
+  });
   let peers: [ChannelPeer, ChannelPeer];
 
   beforeAll(async () => {
-    nats = await startNatsWithUsers();
-    const channel = { nats: nats.url, env: natsUser("channel") };
-    const env = { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET };
-    [pusher, publisher, ...channels] = await Promise.all([
-      startPusher({ nats: nats.url, env }),
-      startPublisher({ nats: nats.url, env: natsUser("publisher") }),
-      startChannel(channel),
-      startChannel(channel),
-    ]);
     peers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
   });
-  /** All that was ever said to NATS was permitted, what is said on the way out too. */
+  // NATS must have permitted all that the services sent, also while they stopped.
   afterAll(async () => {
     const codes = await Promise.all([publisher, pusher, ...channels].map(({ process }) => process.stop()));
-    const said = nats.output();
-    await nats[Symbol.asyncDispose]();
     expect(codes).toEqual([0, 0, 0, 0]);
-    expect(said).not.toMatch(/violation/i);
+    expect(nats.output()).not.toMatch(/violation/i);
   });
 
-  test("publications reach everyone, topics, users and connections, and clients publish", async () => {
+  test("publications reach everyone, topics, users and connections, and a client publishes", async () => {
     const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "news.*" });
-    const heard = async (data: string) => {
-      await until(`it hears ${data}`, () => client.data().includes(data));
+    const received = async (data: string) => {
+      await until(`${data} arrives`, () => client.data().includes(data));
     };
 
     for (const target of [
@@ -63,10 +47,10 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     ]) {
       const data = JSON.stringify(target);
       expect(await post({ target, data })).toMatchObject([200, {}]);
-      await heard(data);
+      await received(data);
     }
     expect(await client.ask({ command: "publish", topic: "news.b", data: "own" })).toMatchObject({ ok: true });
-    await heard("own");
+    await received("own");
     client.socket.close();
   });
 
@@ -81,7 +65,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     client.socket.close();
   });
 
-  test("durable publications are stored, read and resumed from", async () => {
+  test("durable publications are stored, read, and recovered by a resume", async () => {
     const numbers = Array.from({ length: 20 }, (_, at) => String(at));
     const first = await post({ target: { topic: "kept" }, data: "first", durable: true });
     expect(first).toMatchObject([200, { position: expect.any(String) }]);
@@ -90,7 +74,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
 
     const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "kept", since });
     expect(client.welcome.recovered).toBe(true);
-    await until("all came", () => client.publications.length === numbers.length);
+    await until("all publications arrive", () => client.publications.length === numbers.length);
     expect(client.data()).toEqual(numbers);
     const [status, history] = await call("GET", "/v1/topics/kept/publications");
     expect(status).toBe(200);
@@ -98,7 +82,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     client.socket.close();
   });
 
-  test("connections and users are looked up, told to follow, and closed", async () => {
+  test("the API finds, subscribes and closes connections and users", async () => {
     const client = await connectFanwire(pusher.url, { token: await tokenOf("bob") });
     const address = client.welcome.connection;
 
@@ -108,7 +92,7 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     expect(await call("GET", "/v1/topics/t")).toMatchObject([200, { connections: 1 }]);
     expect(await call("GET", "/v1/users/bob")).toMatchObject([200, { connections: { length: 1 } }]);
     expect((await call("DELETE", `/v1/connections/${address}`))[0]).toBe(204);
-    await until("it is closed", () => client.close?.code === 4403);
+    await until("the connection is closed", () => client.close?.code === 4403);
   });
 
   test("Workerman peers of two channel servers share events, loops and queues", async () => {
@@ -125,22 +109,22 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     one.enqueue(["queue"], 3);
     await until("the item", () => other.payloads.includes(reply("queue", "queue", 3)));
     const delivered = () => metric(channels[1].adminUrl, "fanwire_channel_queue_items_total", { outcome: "delivered" });
-    await until("it is finished", async () => (await delivered()) === 1);
+    await until("the item is acknowledged", async () => (await delivered()) === 1);
   });
 
-  test("the bridge goes both ways", async () => {
+  test("the bridge delivers in both directions", async () => {
     const [php, publishing] = peers;
-    const browser = await connectClient(pusher.url);
+    const browser = await connectRawClient(pusher.url);
     php.subscribe("0", "broadcast");
     await php.settle();
 
     publishing.publish(["broadcast"], { content: "to all" });
     publishing.publish([browser.workerId], { to_connection_id: browser.connectionId, content: "to one" });
-    await until("the browser hears both", () => browser.frames.length === 2);
+    await until("the browser receives both", () => browser.frames.length === 2);
     expect([...browser.frames].sort()).toEqual(["to all", "to one"]);
     expect((await post({ target: { everyone: true }, data: "to peers" }))[0]).toBe(200);
     expect(await post({ target: { connection: "0.7" }, data: "x" })).toEqual([200, { status: "forwarded" }]);
-    await until("the peer hears both", () =>
+    await until("the peer receives both", () =>
       [
         reply("event", "broadcast", { content: "to peers" }),
         reply("event", "0", { to_connection_id: "7", content: "x" }),
@@ -149,18 +133,14 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     browser.socket.close();
   });
 
-  async function call(method: string, path: string, body?: unknown): Promise<[number, unknown]> {
-    const response = await fetch(publisher.url + path, {
-      method,
-      ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-    });
-    const text = await response.text();
-    return [response.status, text === "" ? undefined : JSON.parse(text)];
+  async function call(method: string, path: string, publication?: unknown): Promise<[number, unknown]> {
+    const { status, body } = await callApi(publisher, method, path, publication);
+    return [status, body];
   }
   const post = (publication: unknown) => call("POST", "/v1/publications", publication);
 });
 
-describe("each NATS user is refused what is not its own", () => {
+describe("NATS refuses each user all other subjects", () => {
   let nats: TestNats;
   let operator: NatsBus & AsyncDisposable;
 
@@ -175,7 +155,7 @@ describe("each NATS user is refused what is not its own", () => {
 
   const streams = ["FANWIRE_HISTORY", "FANWIRE_CHANNEL_QUEUES"];
   const allStreams = (request: string) => streams.map((stream) => `$JS.API.STREAM.${request}.${stream}`);
-  /** What nobody but a person may do: change, empty or delete a stream, and make another. */
+  /** Requests that only an operator may send. They change, empty or delete a stream, or create another. */
   const administration = [
     ...["DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE"].flatMap(allStreams),
     ...["FANWIRE_HISTORY_LAST", "FANWIRE_CHANNEL_QUEUES"].map((stream) => `$JS.API.STREAM.UPDATE.${stream}`),
@@ -212,11 +192,13 @@ describe("each NATS user is refused what is not its own", () => {
     ],
   };
   test.each(Object.entries(notToPublish) as [NatsUser, readonly string[]][])(
-    "%s may not publish elsewhere, nor administer a stream",
+    "%s may not publish to other subjects or administer streams",
     async (user, subjects) => {
       await using bus = await connectAs(nats.url, user);
-      let heard = 0;
-      const listening = [...subjects, ...administration].map((subject) => operator.subscribe(subject, () => heard++));
+      let received = 0;
+      const listening = [...subjects, ...administration].map((subject) =>
+        operator.subscribe(subject, () => received++),
+      );
       await operator.confirm();
 
       for (const subject of [...subjects, ...administration]) {
@@ -224,7 +206,7 @@ describe("each NATS user is refused what is not its own", () => {
       }
 
       await operator.confirm();
-      expect(heard).toBe(0);
+      expect(received).toBe(0);
       for (const subscription of listening) subscription.unsubscribe();
     },
   );
@@ -241,7 +223,7 @@ describe("each NATS user is refused what is not its own", () => {
     ],
   };
   test.each(Object.entries(notToHear) as [NatsUser, readonly string[]][])(
-    "%s may not listen elsewhere",
+    "%s may not subscribe to other subjects",
     async (user, subjects) => {
       await using bus = await connectAs(nats.url, user);
 
@@ -254,9 +236,9 @@ describe("each NATS user is refused what is not its own", () => {
     },
   );
 
-  test("a user who may answer cannot make that into a leave to publish", async () => {
-    let heard = 0;
-    operator.subscribe("fanwire.control.workers", () => heard++);
+  test("permission to reply does not allow a user to publish to other subjects", async () => {
+    let received = 0;
+    operator.subscribe("fanwire.control.workers", () => received++);
     await operator.confirm();
     await using bus = await connectAs(nats.url, "pusher");
     const inbox = bus.createInbox();
@@ -268,14 +250,14 @@ describe("each NATS user is refused what is not its own", () => {
     });
 
     bus.connection.publish(inbox, "", { reply: "fanwire.control.workers" });
-    await until("it has answered itself", () => asked);
+    await until("the user has answered itself", () => asked);
     await bus.confirm();
     await operator.confirm();
 
-    expect(heard).toBe(0);
+    expect(received).toBe(0);
   });
 
-  test("nobody gets in without a password, or with another's", async () => {
+  test("NATS refuses a connection without a password or with the password of another user", async () => {
     const answers = await Promise.all(
       [{}, { user: "pusher", pass: "publisher" }, { user: "root", pass: "" }].map(
         (options) =>
@@ -294,7 +276,5 @@ describe("each NATS user is refused what is not its own", () => {
 });
 
 function tokenOf(user: string): Promise<string> {
-  return new SignJWT({ sub: user, topics: [">"], publish: ["news.>"] })
-    .setProtectedHeader({ alg: "HS256" })
-    .sign(Buffer.from(SECRET));
+  return signToken({ sub: user, topics: [">"], publish: ["news.>"] });
 }

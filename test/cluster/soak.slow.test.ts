@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { startProcess } from "../support/process.ts";
 import { until } from "../support/wait.ts";
 
-test("a short soak churns, samples every process and draws what it saw", async () => {
+test("a short soak samples every process and draws a chart", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-soak-"));
   const svgFile = join(folder, "soak.svg");
   const args = ["--seconds", "8", "--every", "1", "--clients", "30", "--life", "2", "--rate", "30", "--svg", svgFile];
@@ -13,7 +13,7 @@ test("a short soak churns, samples every process and draws what it saw", async (
     ...(process.env.FANWIRE_NATS_SERVER && { FANWIRE_NATS_SERVER: process.env.FANWIRE_NATS_SERVER }),
   });
 
-  const exit = await until("it ends", () => soak.end(), 120_000);
+  const exit = await until("the process ends", () => soak.end(), 120_000);
 
   expect(exit.code, soak.output()).toBe(0);
   expect(soak.output()).toContain("too short a run to tell");

@@ -1,22 +1,15 @@
 import { JetStreamWorkQueue, type NatsBus, startNatsBus, type Taker, type WorkItem } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { afterAll, expect, test } from "vitest";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const log = createLog("test", "silent");
-let nats: TestNats;
+const { nats } = useCluster();
 const buses: NatsBus[] = [];
+afterAll(() => Promise.all(buses.map((bus) => bus.stop())));
 
-beforeAll(async () => {
-  nats = await startNats();
-});
-afterAll(async () => {
-  await Promise.all(buses.map((bus) => bus.stop()));
-  await nats[Symbol.asyncDispose]();
-});
-
-/** A process of its own, as far as NATS can see. */
+/** Opens queues on a separate connection, as a separate process does. */
 async function openQueues(
   maxBytes = 10_000_000,
   stream = "TEST_QUEUES",
@@ -37,7 +30,7 @@ let ids = 0;
 const enqueue = (queues: JetStreamWorkQueue, subject: string, text: string) =>
   queues.enqueue(subject, Buffer.from(text), `id ${++ids}`);
 
-/** Takes items one at a time, and finishes each. */
+/** Takes items one at a time, and acknowledges each. */
 function finishAll(queues: JetStreamWorkQueue, name: string): { taker: Taker; got: string[] } {
   const got: string[] = [];
   const taker = queues.take(`queue.${name}`, name, (item) => {
@@ -49,14 +42,14 @@ function finishAll(queues: JetStreamWorkQueue, name: string): { taker: Taker; go
   return { taker, got };
 }
 
-test("items are stored in order, and each goes to one taker of any process", async () => {
+test("items are stored in order, and each is delivered to one consumer of any process", async () => {
   const [one, other] = await Promise.all([openQueues(), openQueues()]);
   const texts = Array.from({ length: 500 }, (_, at) => String(at));
   const outcomes = await Promise.all(texts.map((text) => enqueue(one, "queue.shared", text)));
   expect(outcomes.every(({ ok }) => ok)).toBe(true);
 
   const takers = [finishAll(one, "shared"), finishAll(other, "shared")];
-  await until("all are taken", () => takers.reduce((sum, { got }) => sum + got.length, 0) >= texts.length);
+  await until("all items are taken", () => takers.reduce((sum, { got }) => sum + got.length, 0) >= texts.length);
 
   expect(takers.flatMap(({ got }) => got).sort()).toEqual([...texts].sort());
   for (const { got, taker } of takers) {
@@ -66,7 +59,7 @@ test("items are stored in order, and each goes to one taker of any process", asy
   }
 });
 
-test("nothing is taken that nobody wants, and no more than was wanted", async () => {
+test("a consumer takes as many items as it wants, and none before", async () => {
   const queues = await openQueues();
   const got: string[] = [];
   const taker = queues.take("queue.wanted", "wanted", (item) => {
@@ -77,19 +70,19 @@ test("nothing is taken that nobody wants, and no more than was wanted", async ()
   expect(got).toEqual([]);
 
   taker.want(2);
-  await until("two came", () => got.length === 2);
+  await until("two items arrive", () => got.length === 2);
   await enqueue(queues, "queue.wanted", "4");
   expect(got).toEqual(["1", "2"]);
   taker.stop();
 });
 
-test("an item given back comes again before later ones, and says so", async () => {
+test("a returned item is redelivered before later items, marked as repeated", async () => {
   const [one, other] = await Promise.all([openQueues(), openQueues()]);
   const held: WorkItem[] = [];
   const holder = one.take("queue.back", "back", (item) => held.push(item));
   holder.want(1);
   for (const text of ["first", "second"]) await enqueue(one, "queue.back", text);
-  const item = await until("it came", () => held[0]);
+  const item = await until("the publication arrives", () => held[0]);
   expect([textOf(item), item.isRepeated]).toEqual(["first", false]);
   expect(Math.abs(item.storedAt - Date.now())).toBeLessThan(20_000);
 
@@ -103,17 +96,17 @@ test("an item given back comes again before later ones, and says so", async () =
   });
   taker.want(1);
 
-  await until("both came", () => got.length === 2);
+  await until("both publications arrive", () => got.length === 2);
   expect(got.map(([text]) => text).sort()).toEqual(["first", "second"]);
   expect(got.find(([text]) => text === "first")).toEqual(["first", true]);
   taker.stop();
 });
 
-test("who no longer wants one, or stops, takes nothing from the others", async () => {
+test("a consumer that wants none or has stopped takes no item from others", async () => {
   const [one, other] = await Promise.all([openQueues(), openQueues()]);
   await enqueue(one, "queue.left", "prepares the consumer");
   const first = finishAll(one, "left");
-  await until("it came", () => first.got.length === 1);
+  await until("the publication arrives", () => first.got.length === 1);
   first.taker.want(3);
   first.taker.want(0);
   const second = finishAll(one, "left");
@@ -122,12 +115,12 @@ test("who no longer wants one, or stops, takes nothing from the others", async (
 
   for (const text of ["1", "2", "3"]) await enqueue(one, "queue.left", text);
 
-  await until("all came", () => last.got.length === 3, 5_000);
+  await until("all publications arrive", () => last.got.length === 3, 5_000);
   expect(last.got).toEqual(["1", "2", "3"]);
   last.taker.stop();
 });
 
-test("an item handed over twice under one id is stored once", async () => {
+test("deduplication: an item that is enqueued twice under one id is stored once", async () => {
   const queues = await openQueues();
   for (let tries = 0; tries < 3; tries++) {
     expect(await queues.enqueue("queue.twice", Buffer.from("once"), "the same")).toEqual({ ok: true });
@@ -135,12 +128,12 @@ test("an item handed over twice under one id is stored once", async () => {
   await enqueue(queues, "queue.twice", "last");
 
   const { taker, got } = finishAll(queues, "twice");
-  await until("the last came", () => got.includes("last"));
+  await until("the last publication arrives", () => got.includes("last"));
   expect(got).toEqual(["once", "last"]);
   taker.stop();
 });
 
-test("a full stream refuses new items and keeps the old ones", async () => {
+test("a full stream refuses new items and keeps old ones", async () => {
   const queues = await openQueues(100_000, "TEST_FULL", "full.>");
   const outcomes = [];
   for (let at = 0; at < 20; at++) outcomes.push(await queues.enqueue("full.a", new Uint8Array(10_000), `full ${at}`));
@@ -155,17 +148,17 @@ test("a full stream refuses new items and keeps the old ones", async () => {
   expect(tooLarge).toMatchObject({ ok: false, reason: "too-large" });
 });
 
-test("takers go on after NATS was away", async () => {
+test("consumers continue after NATS restarted", async () => {
   const queues = await openQueues();
   const { taker, got } = finishAll(queues, "away");
   await enqueue(queues, "queue.away", "before");
-  await until("it came", () => got.length === 1);
+  await until("the publication arrives", () => got.length === 1);
 
   await nats.stop();
   await nats.restart();
   await until("an item is stored", async () => (await queues.enqueue("queue.away", Buffer.from("after"), "after")).ok);
 
-  await until("it came", () => got.length === 2);
+  await until("the publication arrives", () => got.length === 2);
   expect(got).toEqual(["before", "after"]);
   taker.stop();
 });

@@ -5,7 +5,7 @@ import { openHistory, type TestHistory } from "../support/history.ts";
 import { startNatsCluster } from "../support/nats-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** The node that leads the history's stream. */
+/** Returns the node that leads the stream of the history. */
 async function leaderOf({ bus, subjects }: TestHistory): Promise<string | undefined> {
   const answer = await bus.request(`$JS.API.STREAM.INFO.${subjects.historyStream}`, Buffer.from(""), {
     timeoutMs: 1_000,
@@ -13,7 +13,7 @@ async function leaderOf({ bus, subjects }: TestHistory): Promise<string | undefi
   return answer.ok ? JSON.parse(Buffer.from(answer.message.data).toString()).cluster?.leader : undefined;
 }
 
-/** Everything stored, by content. */
+/** Returns the contents of all stored publications. */
 async function storedContents({ history, subjects }: TestHistory): Promise<string[]> {
   const contents: string[] = [];
   for (let after = 0; ; ) {
@@ -25,7 +25,7 @@ async function storedContents({ history, subjects }: TestHistory): Promise<strin
   }
 }
 
-test("while the history's leader is killed every acknowledged publication is stored exactly once, and appending goes on", async () => {
+test("every acknowledged publication is stored once when the leader of the history is killed, and appends continue", async () => {
   await using cluster = await startNatsCluster();
   await using opened = await openHistory({ servers: cluster.urls, config: { replicas: 3, maxPerSubject: 100_000 } });
   const { history, subjects } = opened;
@@ -48,18 +48,18 @@ test("while the history's leader is killed every acknowledged publication is sto
           if (outcome.ok) acknowledgedAt.push(performance.now() - startedAt);
         }),
       );
-      await delay(5);
+      await delay(5); // sets the rate of the load
     }
   })();
-  await until("some are stored", () => acknowledgedAt.length > 100);
+  await until("some publications are stored", () => acknowledgedAt.length > 100);
   const leader = await until("the history has a leader", () => leaderOf(opened));
   await cluster.node(leader).stop("SIGKILL");
-  await until("another leads", async () => {
+  await until("another node leads", async () => {
     const next = await leaderOf(opened);
     return next !== undefined && next !== leader;
   });
   const acknowledgedBefore = acknowledgedAt.length;
-  await until("appending goes on", () => acknowledgedAt.length > acknowledgedBefore + 100);
+  await until("appends continue", () => acknowledgedAt.length > acknowledgedBefore + 100);
   isEnough = true;
   await appending;
   await Promise.all(pending);
@@ -71,7 +71,7 @@ test("while the history's leader is killed every acknowledged publication is sto
   expect(new Set(stored).size).toBe(stored.length);
   expect(acknowledged.filter((content) => !stored.includes(content))).toEqual([]);
   expect(Math.max(...gapsMs)).toBeLessThan(12_000);
-  // On a slow machine an election may outlast the deadline of those who waited from its beginning.
+  // On a slow machine an election may take longer than the deadline of an append.
   expect(refused.filter((reason) => reason !== "unconfirmed" && reason !== "unusable")).toEqual([]);
   expect([...outcomes.values()].filter((outcome) => outcome.ok && outcome.position.epoch !== epoch)).toEqual([]);
 

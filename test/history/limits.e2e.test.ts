@@ -1,61 +1,49 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { beforeAll, expect, test } from "vitest";
+import { metric, startPusher } from "../support/cluster.ts";
+import { everyone, openPublications, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { type LossyProxy, startLossyProxy } from "../support/lossy-proxy.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { startNats } from "../support/nats.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const KEPT = 5;
 
-let nats: TestNats;
-let proxy: LossyProxy;
-let history: TestPublications;
-let pusher: TestPusher;
+const { link, history, pusher } = useCluster({ history: { maxPerSubject: KEPT }, pusher: { PUSHER_WORKERS: "1" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  proxy = await startLossyProxy(nats.port);
-  history = await openPublications([nats.url], { maxPerSubject: KEPT });
-  await history.append(topic("first"), "so that there is a history");
-  pusher = await startPusher({ nats: proxy.url, env: { PUSHER_WORKERS: "1" } });
-});
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
-});
+// Remains stored, so that the history begins before all publications of the tests.
+beforeAll(() => history.append(topic("first"), "1"));
 
 async function publish(name: string, from: number, count: number): Promise<void> {
   for (let each = from; each < from + count; each++) await history.append(topic(name), String(each));
 }
 
-test("a live reader that missed more than the history keeps is told so when it comes back, others lose nothing", async () => {
+test("a connected client that missed more than the history keeps is closed and not recovered, and other clients miss nothing", async () => {
   const lost = await connectFanwire(pusher.url, { topic: "much" });
   const ofPattern = await connectFanwire(pusher.url, { topic: "much.*" });
-  const raw = await connectClient(`${pusher.url}?topic=much`);
+  const raw = await connectRawClient(`${pusher.url}?topic=much`);
   await publish("much", 0, 2);
-  await until("they came", () => lost.publications.length === 2 && raw.frames.length === 2);
+  await until("the publications arrive", () => lost.publications.length === 2 && raw.frames.length === 2);
 
-  proxy.cut();
+  link.cut();
   await publish("much", 2, 2 * KEPT);
   await publish("much.less", 0, KEPT - 1);
-  proxy.heal();
+  link.heal();
 
-  await until("it is told to come back", () => lost.close);
+  await until("the client is asked to reconnect", () => lost.close);
   expect(lost.close?.code).toBe(4500);
   expect(lost.data()).toEqual(["0", "1"]);
   const back = await connectFanwire(pusher.url, { topic: "much", since: String(lost.publications.at(-1)?.position) });
   expect(back.welcome.recovered).toBe(false);
-  await until("the others have what they missed", () => ofPattern.publications.length === KEPT - 1);
+  await until("the other client has what it missed", () => ofPattern.publications.length === KEPT - 1);
   expect(ofPattern.close).toBeUndefined();
   await publish("much", 100, 1);
-  await until("live goes on", () => back.data().includes("100") && raw.frames.includes("100"));
+  await until("new publications arrive", () => back.data().includes("100") && raw.frames.includes("100"));
   expect(raw.frames).toEqual(["0", "1", "7", "8", "9", "10", "11", "100"]);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total")).toBe(1);
 });
 
-test("one whose predecessor the history has dropped, and which is dropped itself, is told once, and live goes on", async () => {
+test("a client is closed once when the history dropped both a publication and the one before it", async () => {
   await using own = await startNats();
   await using tiny = await openPublications([own.url]);
   const config = {
@@ -70,13 +58,13 @@ test("one whose predecessor the history has dropped, and which is dropped itself
   await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(alone.url);
   await tiny.append(everyone, "1");
-  await until("it came", () => client.publications.length === 1);
+  await until("the publication arrives", () => client.publications.length === 1);
 
   await Promise.all([tiny.append(topic("x"), "x"), tiny.append(everyone, "2"), tiny.append(topic("x"), "x")]);
-  await until("it is told to come back", () => client.close?.code === 4500);
+  await until("the client is asked to reconnect", () => client.close?.code === 4500);
   const back = await connectFanwire(alone.url);
   await tiny.append(everyone, "3");
-  await until("it is live", () => back.data().includes("3"));
+  await until("the client receives new publications", () => back.data().includes("3"));
   expect(back.close).toBeUndefined();
   expect(await metric(alone.adminUrl, "fanwire_pusher_history_missed_total")).toBe(1);
 });

@@ -1,40 +1,27 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { expect, test } from "vitest";
+import { metric } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const ENTRIES = 1_000_000;
 const TOPICS = 1_000;
-/** Publications that wait for JetStream's word at a time: it drops what comes too fast. */
+/** Maximum number of unacknowledged publications, because JetStream drops what arrives too fast. */
 const WINDOW = 2_000;
 const MAX_TICK_MS = 50;
-/** More than a worker at rest needs while it catches up. */
+/** Maximum growth while the worker catches up. */
 const MAX_MEMORY_BYTES = 150 * 1_048_576;
 const DEADLINE_MS = 60_000;
 
-let nats: TestNats;
-let proxy: TcpProxy;
-let history: TestPublications;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  proxy = await startTcpProxy(nats.port);
-  history = await openPublications([nats.url], { maxPerSubject: 1_000_000, maxBytes: 1_024 ** 3 });
-  await history.history.state();
-  pusher = await startPusher({ nats: `nats://127.0.0.1:${proxy.port}`, env: { PUSHER_WORKERS: "1" } });
-});
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [pusher, proxy, nats]) await part[Symbol.asyncDispose]();
+const { link, history, pusher } = useCluster({
+  history: { maxPerSubject: 1_000_000, maxBytes: 1_024 ** 3 },
+  pusher: { PUSHER_WORKERS: "1" },
 });
 
-/** Stores publications without headers, as fast as JetStream takes them. */
+/** Stores publications without headers, as fast as JetStream acknowledges them. */
 async function store(count: number): Promise<void> {
   const { bus, subjects } = history;
   const all = Array.from({ length: TOPICS }, (_, at) => subjects.history(topic(`busy.${at}`)));
@@ -59,20 +46,20 @@ function residentBytes(pid: number): number {
   return Number(kilobytes) * 1_024;
 }
 
-test("a worker that was away for a million publications catches up in small steps, and answers those who resume truthfully", async () => {
+test("a worker that missed a million publications catches up in short ticks, and answers resuming clients truthfully", async () => {
   const quiet = await history.append(topic("quiet"), "the last one");
   const start = await history.append(topic("busy.0"), "the first one");
-  await until("the worker is up to date", () => atFrontier(start));
+  await until("the worker has processed the history", () => atFrontier(start));
   const reader = await connectFanwire(pusher.url, { topic: "quiet" });
   const atRest = residentBytes(pusher.process.pid);
 
-  proxy.cut();
+  link.cut();
   const storingAt = performance.now();
   await store(ENTRIES);
   const storedMs = performance.now() - storingAt;
   const end = await history.append(topic("quiet"), "the end");
-  await metric(pusher.adminUrl, "nodejs_eventloop_lag_max_seconds"); // begins a new measurement
-  proxy.heal();
+  await metric(pusher.adminUrl, "nodejs_eventloop_lag_max_seconds"); // starts a new measurement
+  link.heal();
   const healedAt = performance.now();
   let peak = 0;
   let tickMs = 0;
@@ -82,7 +69,7 @@ test("a worker that was away for a million publications catches up in small step
   };
   while (!reader.data().includes("the end") && performance.now() - healedAt < DEADLINE_MS) {
     await measure();
-    await delay(100);
+    await delay(100); // samples memory and ticks without much load
   }
   const caughtUpMs = performance.now() - healedAt;
   await measure();
@@ -100,16 +87,16 @@ test("a worker that was away for a million publications catches up in small step
   ]);
   const [ofQuiet, ofOne, ofAll] = resumed;
   expect(ofQuiet?.welcome.recovered).toBe(true);
-  await until("what the quiet topic missed comes", () => ofQuiet?.data().includes("the end"));
+  await until("the missed publication of the quiet topic arrives", () => ofQuiet?.data().includes("the end"));
   expect(ofQuiet?.publications.map(({ position }) => position)).toEqual([end]);
   expect(ofOne?.welcome.recovered).toBe(true);
-  await until("what one topic missed comes", () => ofOne?.publications.length === ENTRIES / TOPICS);
-  // A million publications are more than one client is sent.
+  await until("the missed publications of one topic arrive", () => ofOne?.publications.length === ENTRIES / TOPICS);
+  // A million publications are over the replay limit of a client.
   expect(ofAll?.welcome).toMatchObject({ recovered: false, reason: "over-replay-limit" });
   for (const { socket } of [reader, ...resumed]) socket.terminate();
 });
 
-/** A connection that begins there is told a position at least as far. */
+/** Returns whether the welcome of a new connection has at least this position. */
 async function atFrontier(position: string): Promise<boolean> {
   const client = await connectFanwire(pusher.url);
   const isThere = Number(String(client.welcome.position).split("-")[1]) >= Number(position.split("-")[1]);

@@ -1,17 +1,18 @@
 import { withTimeout } from "@fanwire/bus";
 import { expect, test } from "vitest";
+import { everyone } from "../support/durable.ts";
 import { openHistory } from "../support/history.ts";
-import { append, appended, contents, everyone, replay } from "../support/history-calls.ts";
+import { append, appended, contents, replay } from "../support/history-calls.ts";
 import { accepts, startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
-test("over a restart of NATS nothing acknowledged is lost, the epoch stays, and appending waits for it", async () => {
+test("appends wait while NATS restarts, acknowledged publications remain, and the epoch stays the same", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const before = await appended(opened, everyone, "before");
 
   await nats.stop();
-  await until("the loss is noticed", () => !opened.bus.health().alive);
+  await until("the loss is detected", () => !opened.bus.health().alive);
   expect(await opened.history.state()).toMatchObject({ ok: false, reason: "unavailable" });
   const waiting = append(opened, everyone, "during");
   await nats.restart();
@@ -23,26 +24,26 @@ test("over a restart of NATS nothing acknowledged is lost, the epoch stays, and 
   expect(isComplete).toBe(true);
 });
 
-test("while NATS stays away an append ends with the word that nothing was stored", async () => {
+test("an append fails as unavailable, with nothing stored, while NATS is unavailable", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   await appended(opened, everyone, "before");
 
   await nats.stop();
-  await until("the loss is noticed", () => !opened.bus.health().alive);
+  await until("the loss is detected", () => !opened.bus.health().alive);
   const startedAt = performance.now();
   expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unavailable" });
 
   expect(performance.now() - startedAt).toBeLessThan(4_000);
 });
 
-test("an append whose acknowledgement never comes may be stored, and says so", async () => {
+test("an append without an acknowledgement fails as unconfirmed", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   await appended(opened, everyone, "before");
 
   nats.signal("SIGSTOP");
-  await until("it hangs", async () => !(await withTimeout(200, accepts(nats.port))));
+  await until("the process hangs", async () => !(await withTimeout(200, accepts(nats.port))));
   const outcome = await append(opened, everyone, "x");
   nats.signal("SIGCONT");
 

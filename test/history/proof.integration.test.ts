@@ -1,13 +1,12 @@
 import type { Position } from "@fanwire/protocol";
 import { expect, test } from "vitest";
-import { openHistory } from "../support/history.ts";
-import { appended, everyone, numbers, replay, topic } from "../support/history-calls.ts";
-import { startNats } from "../support/nats.ts";
+import { everyone, topic } from "../support/durable.ts";
+import { startHistory } from "../support/history.ts";
+import { appended, numbers, replay } from "../support/history-calls.ts";
 import { until } from "../support/wait.ts";
 
-test("more missed than a subject keeps cannot be proven complete, fewer can", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
+test("a read of as many publications as a subject keeps is not complete, a read of fewer is", async () => {
+  await using opened = await startHistory({ maxPerSubject: 20 });
   const start = await appended(opened, topic("a"), "start");
   const other = await appended(opened, topic("b"), "other");
   for (const n of numbers(19)) await appended(opened, topic("a"), n);
@@ -15,7 +14,7 @@ test("more missed than a subject keeps cannot be proven complete, fewer can", as
   expect(await replay(opened, topic("a"), other)).toMatchObject({ isComplete: true });
   expect((await replay(opened, topic("a"), start)).publications.length).toBe(19);
   const last = await appended(opened, topic("a"), "19");
-  // As many came back as are kept, and what stands at the position is of another topic: nobody can know.
+  // The topic is full, and the publication at the position is of another topic, so that a gap cannot be excluded.
   expect(await replay(opened, topic("a"), other)).toMatchObject({ isComplete: false });
   expect(await replay(opened, topic("a"), { ...start, sequence: 0 })).toMatchObject({ isComplete: false });
   expect(await replay(opened, topic("b"), start)).toMatchObject({ isComplete: true });
@@ -23,9 +22,8 @@ test("more missed than a subject keeps cannot be proven complete, fewer can", as
   expect(await replay(opened, topic("a"), last)).toEqual({ publications: [], isComplete: true });
 });
 
-test("what the history dropped by bytes cannot be proven complete, what it kept can", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { maxBytes: 100_000 } });
+test("a read is not complete after the history dropped publications by size", async () => {
+  await using opened = await startHistory({ maxBytes: 100_000 });
   const positions: Position[] = [];
   for (const n of numbers(30)) positions.push(await appended(opened, topic(n), "x".repeat(10_000)));
 
@@ -40,13 +38,12 @@ test("what the history dropped by bytes cannot be proven complete, what it kept 
   expect(await replay(opened, topic("never"), since(31))).toMatchObject({ isComplete: false });
 });
 
-test("what the history dropped by age cannot be proven complete", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { maxAgeSeconds: 1 } });
+test("a read is not complete after the history dropped publications by age", async () => {
+  await using opened = await startHistory({ maxAgeSeconds: 1 });
   const [first] = [await appended(opened, everyone, "1")];
   const last = await appended(opened, everyone, "2");
 
-  await until("all are gone", async () => {
+  await until("all connections are closed", async () => {
     const state = await opened.history.state();
     return state.ok && state.history.firstSequence === 3;
   });

@@ -1,25 +1,23 @@
 import { type DurableTarget, parsePosition } from "@fanwire/protocol";
 import fc from "fast-check";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { beforeAll, expect, test } from "vitest";
+import { everyone, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireMessage } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { RecoveryModel, type Returning, type Stored, type Truth } from "../support/recovery-model.ts";
+import { RecoveryModel, type ResumingReader, type Stored, type Truth } from "../support/recovery-model.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** Readers that resume; set the variable to 100000 for a run of minutes. */
+/** Number of readers that resume. Set the variable to 100000 for a run of minutes. */
 const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 300);
-/** Readers that resume at once in one state of the history: many make a long run fast, few make a short one varied. */
+/** Readers that resume at once in one state of the history. Many make a long run fast, few make a short run varied. */
 const AT_ONCE = READERS > 1_000 ? { minLength: 80, maxLength: 160 } : { minLength: 1, maxLength: 12 };
-/** One round in so many recreates the history: workers need seconds to notice. */
+/** Rounds for each recreation of the history, which workers need seconds to detect. */
 const RECREATE_EVERY = READERS > 1_000 ? 40 : 4;
 const MAX_REPORTED = 10;
 const SEED = Number(process.env.FANWIRE_RECOVERY_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const SECRET = "a secret of more than thirty-two bytes";
-/** In nanoseconds: the shortest that JetStream allows. */
+/** Nanoseconds, the minimum that JetStream allows. */
 const SHORT_AGE = 100_000_000;
 const USERS = ["anna", "bob"];
 const TARGETS: readonly DurableTarget[] = [
@@ -29,39 +27,24 @@ const TARGETS: readonly DurableTarget[] = [
 ];
 const PATTERNS = ["a", "a.b", "a.*", "a.>", "d", "*", ">"];
 
-let nats: TestNats;
-let history: TestPublications;
-let pusher: TestPusher;
-let tokens: ReadonlyMap<string, string>;
+const { history, pusher } = useCluster({
+  pusher: { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" },
+});
+const tokens = new Map<string, string>();
 const model = new RecoveryModel();
-/** Answers that are not true, with all that is needed to understand them. */
+/** Wrong answers, with the state that explains them. */
 const findings: string[] = [];
-/** How many were told what, by what is true of them; and oddities. */
+/** Number of readers by truth and answer, and of other events. */
 const counts = new Map<string, number>();
 let epoch = "";
 let config: object = {};
 
 beforeAll(async () => {
-  nats = await startNats();
-  history = await openPublications([nats.url]);
-  await history.history.state();
-  const env = { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" };
-  pusher = await startPusher({ nats: nats.url, env });
-  tokens = new Map(
-    await Promise.all(USERS.map(async (user): Promise<[string, string]> => [user, await tokenOf(user)])),
-  );
+  for (const user of USERS) tokens.set(user, await signToken({ sub: user }));
 });
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [pusher, nats]) await part[Symbol.asyncDispose]();
-});
-
-function tokenOf(user: string): Promise<string> {
-  return new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
-}
 
 const target = fc.constantFrom(...TARGETS);
-/** Bounds of the stream, for each subject and for the whole. */
+/** Limits of the stream, for each subject and in total. */
 const limits = fc.record({
   perSubject: fc.integer({ min: 3, max: 10 }),
   whole: fc.oneof(
@@ -84,9 +67,9 @@ const since = fc.oneof(
   },
 );
 const reader = fc.record({
-  follows: fc.uniqueArray(fc.constantFrom(...PATTERNS), { maxLength: 4 }),
+  patterns: fc.uniqueArray(fc.constantFrom(...PATTERNS), { maxLength: 4 }),
   user: fc.constantFrom(undefined, ...USERS),
-  /** As a new connection of fanwire.v1, as a subscription of a connection that is there, or as a stream of events. */
+  /** A new fanwire.v1 connection, a subscription of an open connection, or an event stream. */
   by: fc.constantFrom("connection" as const, "subscription" as const, "events" as const),
   since,
 });
@@ -95,10 +78,10 @@ const onceIn = <Value>(rounds: number, arbitrary: fc.Arbitrary<Value>) =>
 const round = fc.record({
   recreate: onceIn(RECREATE_EVERY, limits),
   publish: fc.array(target, { maxLength: 30 }),
-  /** Whether everything stored grows too old before the rest is published. */
+  /** Whether everything stored expires before the rest is published. */
   ageOut: onceIn(10, fc.constant(true)),
   publishAfter: fc.array(target, { maxLength: 10 }),
-  /** How much of the stream is purged, its oldest part. */
+  /** Share of the stream that is purged, oldest first. */
   purge: onceIn(6, fc.double({ min: 0, max: 1, noNaN: true })),
   publishMeanwhile: fc.array(target, { maxLength: 6 }),
   readers: fc.array(reader, { ...AT_ONCE, size: "max" }),
@@ -107,7 +90,7 @@ type Since = typeof since extends fc.Arbitrary<infer Value> ? Value : never;
 type Reader = typeof reader extends fc.Arbitrary<infer Value> ? Value : never;
 type Round = typeof round extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** Asks JetStream itself, past our own code. */
+/** Sends a request to JetStream without code of the bus. */
 async function ask(request: string, body: object = {}): Promise<Record<string, unknown>> {
   const content = Buffer.from(JSON.stringify(body));
   const outcome = await history.bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, content, { timeoutMs: 5_000 });
@@ -115,7 +98,7 @@ async function ask(request: string, body: object = {}): Promise<Record<string, u
   return JSON.parse(Buffer.from(outcome.message.data).toString());
 }
 
-/** A new life of the history. The pusher may be quicker to make it: then again. */
+/** Recreates the history. Retries if the pusher has created it first. */
 async function recreate({ perSubject, whole }: NonNullable<Round["recreate"]>): Promise<void> {
   config = {
     name: "FANWIRE_HISTORY",
@@ -136,7 +119,7 @@ async function recreate({ perSubject, whole }: NonNullable<Round["recreate"]>): 
 
 async function ageOut(): Promise<void> {
   await ask("UPDATE", { ...config, max_age: SHORT_AGE });
-  await until("all is too old", async () => {
+  await until("all publications have expired", async () => {
     const { first, last } = await stored();
     return first > last || last === 0;
   });
@@ -184,41 +167,41 @@ function positionOf(since: Since, last: number): string {
   }
 }
 
-type Returned = {
-  readonly reader: Returning;
+type Resumed = {
+  readonly reader: ResumingReader;
   readonly by: Reader["by"];
   readonly recovered: unknown;
-  /** Why not. */
+  /** Reason if it was not recovered. */
   readonly reason: unknown;
-  /** What the recovered subscriptions brought, so far. */
+  /** Publications of the resumed subscriptions so far. */
   got(): FanwireMessage[];
-  /** Whether a publication to everyone has come. */
+  /** Whether a publication to everyone has arrived. */
   has(content: string): boolean;
   /** Undefined while it is open. */
   closeCode(): number | undefined;
   leave(): void;
 };
 
-/** Comes back again when it is told so. */
-async function comeBack(reader: Reader, last: number): Promise<Returned> {
+/** Resumes. Reconnects when the worker asks for it. */
+async function resume(reader: Reader, last: number): Promise<Resumed> {
   for (;;) {
     try {
       return await (reader.by === "events" ? readAsEvents(reader, last) : connect(reader, last));
     } catch (error) {
       if (!String(error).includes("closed with 4500")) throw error;
-      count("told to come back");
+      count("closed");
     }
   }
 }
 
-async function connect({ follows, user, by, since }: Reader, last: number): Promise<Returned> {
+async function connect({ patterns, user, by, since }: Reader, last: number): Promise<Resumed> {
   const position = positionOf(since, last);
   const token = user === undefined ? {} : { token: tokens.get(user) ?? "" };
-  const [pattern] = follows;
+  const [pattern] = patterns;
   const bySubscription = by === "subscription" && pattern !== undefined;
   const client = await connectFanwire(
     pusher.url,
-    bySubscription ? token : { ...token, topic: follows, since: position },
+    bySubscription ? token : { ...token, topic: patterns, since: position },
   );
   const common = {
     has: (content: string) => client.data().includes(content),
@@ -227,19 +210,19 @@ async function connect({ follows, user, by, since }: Reader, last: number): Prom
   };
   if (bySubscription) {
     const { recovered, reason } = await client.ask({ command: "subscribe", topic: pattern, since: position });
-    const reader = { follows: [pattern], user: undefined, hearsEveryone: false, since: position };
+    const reader = { patterns: [pattern], user: undefined, includesEveryone: false, since: position };
     const got = () => client.publications.filter((each) => (each.subscription ?? each.topic) === pattern);
     return { ...common, by: "subscription", reader, recovered, reason, got };
   }
-  const reader = { follows, user, hearsEveryone: true, since: position };
+  const reader = { patterns, user, includesEveryone: true, since: position };
   const { recovered, reason } = client.welcome;
   return { ...common, by: "connection", reader, recovered, reason, got: () => client.publications };
 }
 
-async function readAsEvents({ follows, user, since }: Reader, last: number): Promise<Returned> {
+async function readAsEvents({ patterns, user, since }: Reader, last: number): Promise<Resumed> {
   const position = positionOf(since, last);
-  const target = new URL("/sse", pusher.url.replace("ws:", "http:"));
-  for (const each of follows) target.searchParams.append("topic", each);
+  const target = new URL(pusher.sseUrl);
+  for (const each of patterns) target.searchParams.append("topic", each);
   if (user !== undefined) target.searchParams.set("token", tokens.get(user) ?? "");
   target.searchParams.set("since", position);
   const stream = await readEvents(target.href);
@@ -248,7 +231,7 @@ async function readAsEvents({ follows, user, since }: Reader, last: number): Pro
   const publications = () => stream.events().filter(({ event }) => !event?.startsWith("fanwire."));
   return {
     by: "events",
-    reader: { follows, user, hearsEveryone: true, since: position },
+    reader: { patterns, user, includesEveryone: true, since: position },
     ...(JSON.parse(welcome.data) as { recovered: unknown; reason: unknown }),
     got: () => publications().map(({ id, data }) => ({ type: "publication", position: id, data })),
     has: (content) => publications().some(({ data }) => data === content),
@@ -257,8 +240,8 @@ async function readAsEvents({ follows, user, since }: Reader, last: number): Pro
   };
 }
 
-/** What can be said of a reader while the history moved on from one state to the other. */
-function truthBetween(reader: Returning, before: Stored, after: Stored): Truth {
+/** Returns the truth about a reader that resumed between two states of the history. */
+function truthBetween(reader: ResumingReader, before: Stored, after: Stored): Truth {
   const [atFirst, atLast] = [model.truth(reader, before), model.truth(reader, after)];
   return atFirst === "provable" && atLast !== "provable" ? "unprovable" : atFirst;
 }
@@ -274,7 +257,7 @@ async function play(round: Round): Promise<void> {
 
   const before = await stored();
   const [returned] = await Promise.all([
-    Promise.all(readers.map((each) => comeBack(each, before.last))),
+    Promise.all(readers.map((each) => resume(each, before.last))),
     (async () => {
       for (const each of publishMeanwhile) await publish(each);
     })(),
@@ -284,7 +267,7 @@ async function play(round: Round): Promise<void> {
 
   for (const each of returned) {
     try {
-      await until("the end came", () => each.has(end) || each.closeCode() !== undefined);
+      await until("the last publication arrives", () => each.has(end) || each.closeCode() !== undefined);
       if (each.closeCode() === undefined) check(each, { before, after });
       else checkClosed(each);
     } catch (error) {
@@ -294,7 +277,7 @@ async function play(round: Round): Promise<void> {
   }
 }
 
-function report({ reader, by, recovered, reason, got }: Returned, states: object, error: unknown): void {
+function report({ reader, by, recovered, reason, got }: Resumed, states: object, error: unknown): void {
   const said = { by, reader, recovered, reason, got: got().map(({ position, data }) => `${position}: ${data}`) };
   const missed = model.missed(reader, epoch);
   const text = JSON.stringify({ ...said, missed, ...states }, (_, value) =>
@@ -303,10 +286,10 @@ function report({ reader, by, recovered, reason, got }: Returned, states: object
   findings.push(`${error instanceof Error ? error.message : error}\n${text}`);
 }
 
-function check({ reader, by, recovered, reason, got }: Returned, history: { before: Stored; after: Stored }): void {
+function check({ reader, by, recovered, reason, got }: Resumed, history: { before: Stored; after: Stored }): void {
   const truth = truthBetween(reader, history.before, history.after);
   count(`${truth}: ${recovered}`);
-  // Events do not name their subscription.
+  // An event does not name its subscription.
   const publications = by === "events" ? got() : withoutRepeats(got());
   expectOrder(publications);
   expectPositions(publications);
@@ -318,24 +301,24 @@ function check({ reader, by, recovered, reason, got }: Returned, history: { befo
     const missed = model.missed(reader, epoch).map(Number);
     const first = Math.min(...missed);
     const news = contents.filter((content) => content >= first);
-    if (news.length < contents.length) count("heard what it had");
+    if (news.length < contents.length) count("received what it had");
     expect(news.sort(ascending), "all that was missed, and live after it, once").toEqual(missed.sort(ascending));
     return;
   }
   expect(recovered).toBe(false);
   count(`false: ${reason}`);
-  expect(truth, `nothing is missing, and it can be shown; it said ${reason}`).not.toBe("provable");
+  expect(truth, `nothing is missing, which can be proved, but the reason was ${reason}`).not.toBe("provable");
 }
 
-/** What it followed was broken, by what was dropped while the history was made anew: it is told to come back. */
-function checkClosed({ closeCode }: Returned): void {
-  count("told to come back");
+/** Checks a reader that the worker closed, because its subscription lost publications while the history was recreated. */
+function checkClosed({ closeCode }: Resumed): void {
+  count("closed");
   expect(closeCode()).toBe(4500);
 }
 
 /**
- * A history that is made anew while the sequences of the one before are as low as its own cannot be told from it at once: a worker may
- * deliver something twice then.
+ * Removes duplicates. A worker may deliver twice when a history is recreated whose sequences were as low as those of the
+ * new one, because it cannot distinguish them at once.
  */
 function withoutRepeats(publications: readonly FanwireMessage[]): FanwireMessage[] {
   const seen = new Set<string>();
@@ -347,7 +330,7 @@ function withoutRepeats(publications: readonly FanwireMessage[]): FanwireMessage
   });
 }
 
-/** Each subscription brings its publications in order. */
+/** Checks that each subscription received its publications in order. */
 function expectOrder(publications: readonly FanwireMessage[]): void {
   const last = new Map<unknown, number>();
   for (const { subscription, topic, data } of publications) {
@@ -357,7 +340,7 @@ function expectOrder(publications: readonly FanwireMessage[]): void {
   }
 }
 
-/** The positions of a client only grow. */
+/** Checks that the positions of a client never decrease. */
 function expectPositions(publications: readonly FanwireMessage[]): void {
   const sequences = publications.flatMap(({ position }) => parsePosition(String(position)) ?? []);
   for (const [at, { epoch, sequence, copy = "9999999999" }] of sequences.entries()) {
@@ -376,7 +359,7 @@ function count(what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1);
 }
 
-test(`a resumed client is told the truth, and "recovered" wherever that can be proven (seed ${SEED})`, async () => {
+test(`a resume is recovered if and only if that can be proved (seed ${SEED})`, async () => {
   await recreate({ perSubject: 5, whole: {} });
   let readers = 0;
   const startedAt = performance.now();

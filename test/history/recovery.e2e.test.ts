@@ -1,28 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { expect, test } from "vitest";
+import { everyone, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireClient, type FanwireMessage } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const MAX_PER_SUBJECT = 200;
 
-let nats: TestNats;
-let log: TestPublications;
-let pushers: [TestPusher, TestPusher];
-
-beforeAll(async () => {
-  nats = await startNats();
-  log = await openPublications([nats.url], { maxPerSubject: MAX_PER_SUBJECT });
-  await log.append(topic("first"), "so that there is a history");
-  const env = { PUSHER_WORKERS: "1" };
-  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
-});
-afterAll(async () => {
-  await log.bus.stop();
-  for (const part of [...pushers, nats]) await part[Symbol.asyncDispose]();
+const { nats, history, pushers } = useCluster({
+  history: { maxPerSubject: MAX_PER_SUBJECT },
+  pusher: { PUSHER_WORKERS: "1" },
 });
 
 const sequenceOf = (message: FanwireMessage) => Number(String(message.position).split("-")[1]);
@@ -31,17 +19,17 @@ function expectUnbroken(client: FanwireClient, from: number, to: number): void {
   expect(client.data().map(Number)).toEqual(Array.from({ length: to - from }, (_, at) => from + at));
 }
 
-test("a durable publication arrives live, in order, with its position; a live one has none", async () => {
+test("durable publications are delivered in order with their positions, live ones without", async () => {
   const client = await connectFanwire(pushers[0].url, { topic: ["a", "a.*"] });
 
   const positions = [
-    await log.append(topic("a"), "1"),
-    await log.append(topic("a.b"), "2"),
-    await log.append(everyone, "3"),
+    await history.append(topic("a"), "1"),
+    await history.append(topic("a.b"), "2"),
+    await history.append(everyone, "3"),
   ];
-  await log.bus.publish("fanwire.live.topic.a", Buffer.from("4"));
+  await history.bus.publish("fanwire.live.topic.a", Buffer.from("4"));
 
-  await until("all came", () => client.publications.length === 4);
+  await until("all publications arrive", () => client.publications.length === 4);
   expect(client.publications.map(({ data, position }) => [data, position])).toEqual([
     ["1", positions[0]],
     ["2", positions[1]],
@@ -52,11 +40,12 @@ test("a durable publication arrives live, in order, with its position; a live on
   client.socket.close();
 });
 
-test("who comes back gets what it missed and then live, on whichever worker, while publishing goes on: no hole, no repeat", async () => {
+test("a client that reconnects to any worker resumes without a gap or a duplicate, while publishing continues", async () => {
   let published = 0;
   let isPublishing = true;
   const publishing = (async () => {
-    for (; isPublishing; await delay(2)) await log.append(topic("busy"), String(published++));
+    // The delay sets the rate of the load.
+    for (; isPublishing; await delay(2)) await history.append(topic("busy"), String(published++));
   })();
   const seen: number[] = [];
   let since: string | undefined;
@@ -66,14 +55,14 @@ test("who comes back gets what it missed and then live, on whichever worker, whi
     const client = await connectFanwire(pusher.url, { topic: "busy", ...(since !== undefined && { since }) });
     if (round > 0) expect(client.welcome.recovered).toBe(true);
     const enough = client.publications.length + 3;
-    await until("some came", () => client.publications.length >= enough);
+    await until("some publications arrive", () => client.publications.length >= enough);
     client.socket.terminate();
     const got = client.publications;
     seen.push(...got.map(({ data }) => Number(data)));
     since = String(got.at(-1)?.position);
-    // Less than the history keeps for a subject.
+    // Fewer than the history keeps for a subject.
     const missed = published + 10;
-    await until("some were missed", () => published >= missed);
+    await until("some publications were missed", () => published >= missed);
   }
   isPublishing = false;
   await publishing;
@@ -83,14 +72,14 @@ test("who comes back gets what it missed and then live, on whichever worker, whi
   expect(seen.length).toBeGreaterThan(200);
 }, 120_000);
 
-test("what was missed of several topics, everyone and the user comes in the order of the history, once for each subscription", async () => {
-  const start = await log.append(topic("m.0"), "before");
-  for (let at = 0; at < 12; at++) await log.append(at % 4 === 3 ? everyone : topic(`m.${at % 4}`), String(at));
+test("a resume replays topics, everyone and the user in the order of the history, once for each subscription", async () => {
+  const start = await history.append(topic("m.0"), "before");
+  for (let at = 0; at < 12; at++) await history.append(at % 4 === 3 ? everyone : topic(`m.${at % 4}`), String(at));
 
   const client = await connectFanwire(pushers[1].url, { topic: ["m.*", "m.1"], since: start });
 
   const expected = [0, 1, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 9, 10, 11].map(String);
-  await until("all came", () => client.publications.length === expected.length);
+  await until("all publications arrive", () => client.publications.length === expected.length);
   expect(client.data()).toEqual(expected);
   expect(client.welcome).toMatchObject({ recovered: true, position: start });
   const sequences = client.publications.map(sequenceOf);
@@ -98,9 +87,9 @@ test("what was missed of several topics, everyone and the user comes in the orde
   client.socket.close();
 });
 
-test("a topic followed later is recovered by its own command, reply first", async () => {
-  const start = await log.append(topic("late"), "0");
-  await log.append(topic("late"), "1");
+test("a subscribe command with a position recovers its topic after the reply", async () => {
+  const start = await history.append(topic("late"), "0");
+  await history.append(topic("late"), "1");
   const client = await connectFanwire(pushers[0].url);
   const order: string[] = [];
   client.socket.on("message", (data: Buffer) => {
@@ -111,9 +100,9 @@ test("a topic followed later is recovered by its own command, reply first", asyn
     ok: true,
     recovered: true,
   });
-  await log.append(topic("late"), "2");
+  await history.append(topic("late"), "2");
 
-  await until("both came", () => client.publications.length === 2);
+  await until("both publications arrive", () => client.publications.length === 2);
   expect(client.publications.map(({ data, recovered }) => [data, recovered])).toEqual([
     ["1", true],
     ["2", undefined],
@@ -122,46 +111,27 @@ test("a topic followed later is recovered by its own command, reply first", asyn
   client.socket.close();
 });
 
-test("an EventSource comes back by Last-Event-ID, on another worker", async () => {
-  const stream = await readEvents(`${pushers[0].url.replace("ws:", "http:")}sse?topic=sse`);
-  await log.append(topic("sse"), "1");
-  await until("it came", () => stream.events().length === 2);
-  const { id } = stream.events()[1] ?? {};
-  stream.close();
-  await log.append(topic("sse"), "2");
-
-  const back = await readEvents(`${pushers[1].url.replace("ws:", "http:")}sse?topic=sse`, {
-    "last-event-id": id ?? "",
-  });
-  await log.append(topic("sse"), "3");
-
-  await until("all came", () => back.events().length === 3);
-  expect(back.events().map(({ event, data }) => event ?? data)).toEqual(["fanwire.welcome", "2", "3"]);
-  expect(JSON.parse(back.events()[0]?.data ?? "")).toMatchObject({ recovered: true });
-  back.close();
-});
-
-test("it is not called recovered when it cannot be proven, and the reader starts live", async () => {
-  const start = await log.append(topic("much"), "0");
-  for (let at = 0; at <= MAX_PER_SUBJECT; at++) await log.append(topic("much"), `old ${at}`);
+test("a resume that cannot be proved is not recovered, and the client receives new publications", async () => {
+  const start = await history.append(topic("much"), "0");
+  for (let at = 0; at <= MAX_PER_SUBJECT; at++) await history.append(topic("much"), `old ${at}`);
   const [epoch] = start.split("-");
   const unprovable = [start, `${epoch}-999999999`, "another-1", `${epoch}x-5`, "garbage", ""];
 
   for (const since of unprovable) {
     const client = await connectFanwire(pushers[0].url, { topic: "much", since });
     expect(client.welcome.recovered, since).toBe(false);
-    await log.append(topic("much"), "live");
-    await until("it is live", () => client.publications.length > 0);
+    await history.append(topic("much"), "live");
+    await until("the client receives new publications", () => client.publications.length > 0);
     expect(client.data()).toEqual(["live"]);
     client.socket.close();
   }
-  const stream = await readEvents(`${pushers[0].url.replace("ws:", "http:")}sse?topic=much&since=garbage`);
-  await until("it is told", () => stream.events().some(({ event }) => event === "fanwire.gap"));
+  const stream = await readEvents(`${pushers[0].sseUrl}?topic=much&since=garbage`);
+  await until("the stream receives the gap event", () => stream.events().some(({ event }) => event === "fanwire.gap"));
   stream.close();
 });
 
-test("nobody else misses anything because of a position beyond the history, or of another", async () => {
-  const start = await log.append(topic("quiet"), "0");
+test("a resume from beyond the history or from another history makes no other client miss a publication", async () => {
+  const start = await history.append(topic("quiet"), "0");
   const [epoch] = start.split("-");
   const others = await connectFanwire(pushers[0].url, { topic: ["quiet", "quiet.*"] });
 
@@ -170,43 +140,43 @@ test("nobody else misses anything because of a position beyond the history, or o
     expect(client.welcome.recovered).toBe(false);
     client.socket.close();
   }
-  await log.append(topic("quiet"), "1");
-  await log.append(topic("quiet.a"), "2");
-  await log.append(everyone, "3");
+  await history.append(topic("quiet"), "1");
+  await history.append(topic("quiet.a"), "2");
+  await history.append(everyone, "3");
 
-  await until("all came", () => others.publications.length === 3);
+  await until("all publications arrive", () => others.publications.length === 3);
   expect(others.data()).toEqual(["1", "2", "3"]);
   others.socket.close();
 });
 
-test("a position whose publication is still stored is proof, though the history is full of that topic", async () => {
-  await log.append(topic("full"), "0");
+test("a resume is recovered if the publication at its position is still stored, although the topic is full", async () => {
+  await history.append(topic("full"), "0");
   const positions: string[] = [];
   const total = MAX_PER_SUBJECT + 30;
-  for (let at = 1; at <= total; at++) positions.push(await log.append(topic("full"), String(at)));
+  for (let at = 1; at <= total; at++) positions.push(await history.append(topic("full"), String(at)));
 
   const client = await connectFanwire(pushers[0].url, { topic: "full", since: positions[total - 21] ?? "" });
 
-  await until("all came", () => client.publications.length === 20);
+  await until("all publications arrive", () => client.publications.length === 20);
   expect(client.welcome.recovered).toBe(true);
   expectUnbroken(client, total - 19, total + 1);
   client.socket.close();
 });
 
-test("NATS dies and comes back: what is stored meanwhile by who was faster arrives, in order, once", async () => {
+test("clients receive each publication once and in order after NATS restarts, although publishers reconnect before workers", async () => {
   const clients = await Promise.all(pushers.map(({ url }) => connectFanwire(url, { topic: ["again", "again.*"] })));
-  await log.append(topic("again"), "0");
-  await until("it came", () => clients.every((client) => client.publications.length === 1));
+  await history.append(topic("again"), "0");
+  await until("the publication arrives", () => clients.every((client) => client.publications.length === 1));
 
   for (let round = 0; round < 3; round++) {
     await nats.stop("SIGKILL");
     await nats.restart();
-    // The test's own connection is back at its own time; the workers' may be later.
-    await until("it can publish", () => log.bus.health().alive);
-    for (let at = 0; at < 30; at++) await log.append(topic("again"), String(1 + round * 30 + at));
+    // The connection of the test may be restored before those of the workers.
+    await until("NATS is connected again", () => history.bus.health().alive);
+    for (let at = 0; at < 30; at++) await history.append(topic("again"), String(1 + round * 30 + at));
   }
 
-  await until("all came", () => clients.every((client) => client.publications.length >= 91), 20_000);
+  await until("all publications arrive", () => clients.every((client) => client.publications.length >= 91), 20_000);
   for (const client of clients) {
     expectUnbroken(client, 0, 91);
     expect(client.close).toBeUndefined();

@@ -13,7 +13,7 @@ const HISTORY = "FANWIRE_HISTORY";
 const WITNESS = "FANWIRE_HISTORY_LAST";
 const ONE_WORKER = { PUSHER_WORKERS: "1" };
 
-/** A NATS server whose streams can be put back to what they were. */
+/** Starts a NATS server whose streams can be restored. */
 async function startRestorable() {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-restored-"));
   const data = join(folder, "data");
@@ -21,7 +21,7 @@ async function startRestorable() {
   const streamIn = (root: string, name: string) => join(root, "jetstream", "$G", "streams", name);
   return {
     nats,
-    /** Stops NATS for the copy, as a backup of a file system does. */
+    /** Copies all data while NATS is stopped. */
     copy: () => whileStopped(nats, () => cp(data, join(folder, "copy"), { recursive: true })),
     restore: (names: readonly string[]) =>
       whileStopped(nats, async () => {
@@ -58,7 +58,7 @@ async function isWitnessed({ bus }: TestPublications, messages: number): Promise
 
 const epochOf = (position: string) => parsePosition(position)?.epoch;
 
-test("a history restored while publishers run has another epoch from the first publication on", async () => {
+test("a history that is restored while publishers run has another epoch from the first publication on", async () => {
   await using restorable = await startRestorable();
   await using publications = await openPublications([restorable.nats.url]);
   await appendAll(publications, 1, 5);
@@ -74,17 +74,17 @@ test("a history restored while publishers run has another epoch from the first p
   expect(epochOf(again)).toBe(epochOf(after));
 });
 
-test("a history restored while none of us runs has another epoch, as the last publications of each subject show", async () => {
+test("a history that is restored while no service runs has another epoch", async () => {
   await using restorable = await startRestorable();
   let before = "";
   {
     await using publications = await openPublications([restorable.nats.url]);
     await appendAll(publications, 1, 5);
-    await publications.history.state(); // creates the witness
-    await until("the first are witnessed", () => isWitnessed(publications, 5));
+    await publications.history.state(); // creates the second stream, which stores the last publication of each subject
+    await until("the first publications are witnessed", () => isWitnessed(publications, 5));
     await restorable.copy();
     before = await appendAll(publications, 6, 10);
-    await until("all is witnessed", () => isWitnessed(publications, 10));
+    await until("all publications are witnessed", () => isWitnessed(publications, 10));
   }
 
   await restorable.restore([HISTORY]);
@@ -92,14 +92,14 @@ test("a history restored while none of us runs has another epoch, as the last pu
   const after = await appendAll(publications, 11, 12);
 
   expect(epochOf(after)).not.toBe(epochOf(before));
-  // Restored once more, the mark is one that was used before.
+  // After a second restore the mark of the stream is one that was used before.
   await restorable.restore([HISTORY]);
   await using later = await openPublications([restorable.nats.url]);
   const last = await appendAll(later, 13, 14);
   expect([epochOf(before), epochOf(after)]).not.toContain(epochOf(last));
 });
 
-test("a client that stands in what a restored history has lost is not recovered, and those connected hear of it", async () => {
+test("a resume from a position that a restored history lost is not recovered, and connected clients are closed", async () => {
   await using restorable = await startRestorable();
   await using publications = await openPublications([restorable.nats.url]);
   await using pusher = await startPusher({ nats: restorable.nats.url, env: ONE_WORKER });
@@ -107,16 +107,16 @@ test("a client that stands in what a restored history has lost is not recovered,
   await restorable.copy();
   const connected = await connectFanwire(pusher.url, { topic: "t" });
   const position = await appendAll(publications, 6, 8);
-  await until("it has all", () => connected.data().includes("8"));
+  await until("the client has everything", () => connected.data().includes("8"));
 
   await restorable.restore([HISTORY]);
   await appendAll(publications, 9, 13);
-  await until("it is told to come back", () => connected.close?.code === 4500);
+  await until("the client is asked to reconnect", () => connected.close?.code === 4500);
   const resumed = await connectFanwire(pusher.url, { topic: "t", since: position });
 
   expect(resumed.welcome).toMatchObject({ recovered: false, reason: "recreated" });
   const end = await publications.append(topic("t"), "end");
-  await until("it receives what is new", () => resumed.data().includes("end"));
+  await until("the client receives new publications", () => resumed.data().includes("end"));
   const next = await connectFanwire(pusher.url, { topic: "t", since: end });
   expect(next.welcome.recovered).toBe(true);
   for (const { socket } of [connected, resumed, next]) socket.terminate();

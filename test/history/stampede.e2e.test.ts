@@ -1,40 +1,33 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, type TestPublications, topic } from "../support/durable.ts";
-import { closeAll, type Returned, returnAll } from "../support/load-reader.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { expect, test } from "vitest";
+import { metric } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
+import { closeReaders, connectReaders, type LoadReader } from "../support/load-reader.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const READERS = 3_000;
 const MISSED = 40;
 
-let nats: TestNats;
-let log: TestPublications;
-let pusher: TestPusher;
+const { history, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  log = await openPublications([nats.url]);
-  await log.append(topic("first"), "so that there is a history");
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
-});
-afterAll(async () => {
-  await log.bus.stop();
-  for (const part of [pusher, nats]) await part[Symbol.asyncDispose]();
-});
-
-test("thousands who come back at once are all brought up to date, for a few dozen reads of the history", async () => {
-  const since = await log.append(topic("busy"), "before");
-  const missed = await Promise.all(Array.from({ length: MISSED }, (_, at) => log.append(topic("busy"), String(at))));
+test("three thousand clients that resume at once recover with a few reads of the history", async () => {
+  const since = await history.append(topic("busy"), "before");
+  const missed = await Promise.all(
+    Array.from({ length: MISSED }, (_, at) => history.append(topic("busy"), String(at))),
+  );
   let requests = 0;
-  log.bus.subscribe("$JS.API.>", () => requests++);
-  await log.bus.confirm();
+  history.bus.subscribe("$JS.API.>", () => requests++);
+  await history.bus.confirm();
 
-  const readers: Returned[] = await returnAll(`${pusher.url}?topic=busy&since=${since}`, READERS);
-  await until("all are up to date", () => readers.every(({ text }) => text().includes(missed.at(-1) ?? "")), 60_000);
+  const readers: LoadReader[] = await connectReaders(`${pusher.url}?topic=busy&since=${since}`, READERS);
+  await until(
+    "all clients have recovered",
+    () => readers.every(({ text }) => text().includes(missed.at(-1) ?? "")),
+    60_000,
+  );
   const spent = requests;
-  const live = await log.append(topic("busy"), "live");
-  await until("all are live", () => readers.every(({ text }) => text().includes(live)), 60_000);
+  const live = await history.append(topic("busy"), "live");
+  await until("all clients receive new publications", () => readers.every(({ text }) => text().includes(live)), 60_000);
 
   for (const { messages } of readers) {
     const [welcome, ...publications] = messages();
@@ -42,7 +35,7 @@ test("thousands who come back at once are all brought up to date, for a few doze
     expect(publications.map(({ position }) => position)).toEqual([...missed, live]);
   }
   expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "recovered" })).toBe(READERS);
-  // At most some reads for each turn in which readers were gathered, however many they were.
+  // A worker needs a few reads for each tick in which readers resume, however many they are.
   expect(spent).toBeLessThan(READERS / 10);
-  closeAll(readers);
+  closeReaders(readers);
 });

@@ -1,22 +1,11 @@
 import { expect, test } from "vitest";
-import { openHistory } from "../support/history.ts";
-import {
-  append,
-  appended,
-  contents,
-  everyone,
-  numbers,
-  pageOf,
-  positionOf,
-  text,
-  topic,
-} from "../support/history-calls.ts";
-import { startNats } from "../support/nats.ts";
+import { everyone, topic } from "../support/durable.ts";
+import { startHistory } from "../support/history.ts";
+import { append, appended, contents, numbers, pageOf, positionOf, text } from "../support/history-calls.ts";
 import { until } from "../support/wait.ts";
 
-test("what is appended has a position and is read back in order, by pages, whole", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("appended publications have positions and are read in order, page by page", async () => {
+  await using opened = await startHistory();
   const { history, subjects } = opened;
 
   const positions = (await Promise.all(numbers(250).map((n) => append(opened, topic("a.b"), n)))).map(positionOf);
@@ -41,9 +30,8 @@ test("what is appended has a position and is read back in order, by pages, whole
   expect(third.history).toEqual({ epoch: history.epoch, firstSequence: 1, lastSequence: 251, maxPerSubject: 1_000 });
 });
 
-test("patterns read what they match, single publications and last ones are found, and consumers leave", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("read() by patterns and find() return the matching publications, and leave no consumers behind", async () => {
+  await using opened = await startHistory();
   const { history, subjects, bus } = opened;
   const names = ["news.de", "news.fr", "news.de.berlin", "other"];
   for (const round of numbers(10)) for (const name of names) await appended(opened, topic(name), `${name} ${round}`);
@@ -64,9 +52,8 @@ test("patterns read what they match, single publications and last ones are found
   });
 });
 
-test("a page holds no more bytes than asked for, and never nothing", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("a page has at most the bytes of the request, and at least one publication", async () => {
+  await using opened = await startHistory();
   for (const n of numbers(30)) await appended(opened, everyone, n.repeat(50_000));
 
   let after = 0;
@@ -84,9 +71,8 @@ test("a page holds no more bytes than asked for, and never nothing", async () =>
   expect(Math.max(...pages)).toBeLessThanOrEqual(9);
 });
 
-test("without content a read is one page of publications of any size, and does not fetch what it leaves out", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("a read without content is one page and does not fetch the content", async () => {
+  await using opened = await startHistory();
   const { history, subjects, bus } = opened;
   const size = 200_000;
   for (const n of numbers(40)) await appended(opened, topic(`a.${n}`), "x".repeat(size));
@@ -108,9 +94,8 @@ test("without content a read is one page of publications of any size, and does n
   expect(bus.traffic().receivedBytes - receivedBytes).toBeLessThan(2 * 10 * size);
 });
 
-test("an id stores once for a subject, and not at all against another subject's", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("deduplication: an id is stored once for each subject", async () => {
+  await using opened = await startHistory();
 
   const first = await append(opened, topic("a"), "one", "7");
   const again = await append(opened, topic("a"), "two", "7");
@@ -124,22 +109,21 @@ test("an id stores once for a subject, and not at all against another subject's"
   expect(contents(page.publications)).toEqual(["one", "three"]);
 });
 
-test("what is stored is heard live, with its own headers and where it stands", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
-  const heard: unknown[] = [];
+test("a stored publication is republished with its headers and its sequence", async () => {
+  await using opened = await startHistory();
+  const received: unknown[] = [];
   opened.bus.subscribe(opened.subjects.allLive, ({ subject, data, headers }) => {
     const names = ["Event", "Nats-Sequence", "Nats-Last-Sequence"];
-    heard.push([subject, Buffer.from(data).toString(), ...names.map((name) => headers?.get(name))]);
+    received.push([subject, Buffer.from(data).toString(), ...names.map((name) => headers?.get(name))]);
   });
 
   for (const content of ["x", "y", "z"]) await appended(opened, topic("a.ж"), content);
   await append(opened, everyone, "all", "1");
   await append(opened, everyone, "all", "1");
 
-  await until("all are heard", () => heard.length === 4);
+  await until("all publications arrive", () => received.length === 4);
   const subject = "fanwire.live.topic.a.=D0=B6";
-  expect(heard).toEqual([
+  expect(received).toEqual([
     [subject, "x", "e", "1", "0"],
     [subject, "y", "e", "2", "1"],
     [subject, "z", "e", "3", "2"],
@@ -147,9 +131,8 @@ test("what is stored is heard live, with its own headers and where it stands", a
   ]);
 });
 
-test("a read that is no longer wanted ends", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("an aborted read ends", async () => {
+  await using opened = await startHistory();
 
   const read = opened.history.read({
     filter: opened.subjects.allHistory,
@@ -160,9 +143,8 @@ test("a read that is no longer wanted ends", async () => {
   await expect(read).rejects.toThrow("gone");
 });
 
-test("a read comes to its end though more is stored whenever it has read what there was", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("a read ends although more is stored whenever it reaches the end", async () => {
+  await using opened = await startHistory();
   const { history, subjects, bus } = opened;
   for (const content of numbers(10)) await appended(opened, everyone, content);
   const more: Promise<unknown>[] = [];

@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
-import { openHistory } from "../support/history.ts";
-import { append, appended, everyone, numbers, pageOf, replay, text } from "../support/history-calls.ts";
+import { everyone } from "../support/durable.ts";
+import { openHistory, startHistory } from "../support/history.ts";
+import { append, appended, numbers, pageOf, replay, text } from "../support/history-calls.ts";
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
-test("a recreated stream is another epoch, for who appends and who reads", async () => {
+test("a recreated stream has another epoch for appends and reads", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   await using reader = await openHistory({ servers: [nats.url] });
@@ -25,12 +26,11 @@ test("a recreated stream is another epoch, for who appends and who reads", async
   expect(await replay(reader, everyone, before)).toMatchObject({ isComplete: false });
   expect(reader.history.epoch).toBe(recreated.epoch);
   const noticed = async () => (await appended(opened, everyone, "3")).epoch === recreated.epoch;
-  await until("who appends notices within a second or so", noticed, 2_000);
+  await until("the writer detects the new epoch", noticed, 2_000);
 });
 
-test("a deleted stream is created again by the next who needs it, also to read", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("the next append or read creates a deleted stream again", async () => {
+  await using opened = await startHistory();
   const before = await appended(opened, everyone, "1");
 
   for (const need of [
@@ -43,7 +43,7 @@ test("a deleted stream is created again by the next who needs it, also to read",
   }
 });
 
-test("several who create it at once share one, and other limits are said and used as they are", async () => {
+test("processes that create the stream at once share one, and log a warning about other limits", async () => {
   await using nats = await startNats();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
@@ -66,7 +66,7 @@ test("several who create it at once share one, and other limits are said and use
   await Promise.all(opened.map(({ bus }) => bus.stop()));
 });
 
-test("a stream of that name that keeps something else is not used", async () => {
+test("a stream of that name with other subjects is not used", async () => {
   await using nats = await startNats();
   await using theirs = await openHistory({ servers: [nats.url], prefix: "a.b" });
   await using ours = await openHistory({ servers: [nats.url], prefix: "a_b" });
@@ -81,7 +81,7 @@ test("a stream of that name that keeps something else is not used", async () => 
   });
 });
 
-test("without JetStream the history says so at once, and is there when JetStream is", async () => {
+test("the history is unavailable without JetStream, and available when JetStream is", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
   const conf = join(folder, "nats.conf");
   await writeFile(conf, "");
@@ -97,12 +97,12 @@ test("without JetStream the history says so at once, and is there when JetStream
   await nats.stop();
   await writeFile(conf, `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }`);
   await nats.restart();
-  await until("it is connected again", () => opened.bus.health().alive);
+  await until("the bus is connected again", () => opened.bus.health().alive);
   expect(await appended(opened, everyone, "y")).toMatchObject({ sequence: 1 });
   await rm(folder, { recursive: true });
 });
 
-/** As deploy/nats-users.conf has them. */
+/** The permissions in deploy/nats-users.conf. */
 const documentedPermissions = [
   ...["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "_INBOX.>"],
   ...["INFO", "CREATE", "MSG.GET"].map((request) => `$JS.API.STREAM.${request}.FANWIRE_HISTORY`),
@@ -111,21 +111,15 @@ const documentedPermissions = [
   ),
 ];
 
-test("an account without JetStream, and a user who may not use it, are told apart", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "fanwire-conf-"));
-  const conf = join(folder, "nats.conf");
-  await writeFile(
-    conf,
-    `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }
-     accounts {
-       A: { users: [{ user: without, password: p }] }
-       B: { jetstream: enabled, users: [
-            { user: with, password: p, permissions: {
-              publish: ${JSON.stringify(documentedPermissions)}, subscribe: "_INBOX.>" } },
-            { user: limited, password: p, permissions: { publish: ["fanwire.>", "_INBOX.>"], subscribe: ">" } }] }
-     }`,
-  );
-  await using nats = await startNats(["-c", conf], { jetStream: false });
+test("an account without JetStream and a user without permission fail for different reasons", async () => {
+  const config = `accounts {
+    A: { users: [{ user: without, password: p }] }
+    B: { jetstream: enabled, users: [
+         { user: with, password: p, permissions: {
+           publish: ${JSON.stringify(documentedPermissions)}, subscribe: "_INBOX.>" } },
+         { user: limited, password: p, permissions: { publish: ["fanwire.>", "_INBOX.>"], subscribe: ">" } }] }
+  }`;
+  await using nats = await startNats([], { config });
   await using without = await openHistory({ servers: [nats.url], user: "without" });
   await using limited = await openHistory({ servers: [nats.url], user: "limited" });
   await using allowed = await openHistory({ servers: [nats.url], user: "with" });
@@ -139,26 +133,23 @@ test("an account without JetStream, and a user who may not use it, are told apar
     sequence: 0,
   });
   expect([publications.length, isComplete]).toEqual([50, true]);
-  await rm(folder, { recursive: true });
 });
 
-test("a limit that JetStream cannot keep is told, in its words", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url], config: { replicas: 3 } });
+test("a limit that JetStream refuses fails with its reason", async () => {
+  await using opened = await startHistory({ replicas: 3 });
 
   expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unusable", detail: /replicas/ });
 });
 
-test("content beyond max_payload is refused, headers included", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+test("an append over max_payload is refused, headers included", async () => {
+  await using opened = await startHistory();
   const limit = opened.bus.maxPayloadBytes();
 
   expect(await append(opened, everyone, "x".repeat(limit))).toMatchObject({ ok: false, reason: "too-large" });
   expect(await appended(opened, everyone, "x".repeat(limit - 200))).toMatchObject({ sequence: 1 });
 });
 
-test("only the leader's answers count, whoever answers first", async () => {
+test("the history uses the answers of the leader only, whichever node answers first", async () => {
   await using nats = await startNats([], { jetStream: false });
   await using opened = await openHistory({ servers: [nats.url] });
   await using nodes = await openHistory({ servers: [nats.url] });
@@ -169,11 +160,11 @@ test("only the leader's answers count, whoever answers first", async () => {
   const describe = (last_seq: number, cluster: object) =>
     JSON.stringify({ type, config, created: "2026-01-01T00:00:00Z", state: { first_seq: 1, last_seq }, cluster });
   const leaderless = describe(11, { replicas: [{ name: "n1" }, { name: "n3" }] });
-  const lagging = describe(12, { leader: "n1", replicas: [{ name: "n1" }, { name: "n3" }] });
+  const outdated = describe(12, { leader: "n1", replicas: [{ name: "n1" }, { name: "n3" }] });
   const leading = describe(20, { leader: "n1", replicas: [{ name: "n2" }, { name: "n3" }] });
-  const lonely = JSON.stringify({ error: { code: 503, err_code: 10008, description: "temporarily unavailable" } });
+  const unavailable = JSON.stringify({ error: { code: 503, err_code: 10008, description: "temporarily unavailable" } });
   const found = JSON.stringify({ message: { subject: "fanwire.history.all", seq: 19, time: "2026-01-01T00:00:00Z" } });
-  const answers = { INFO: [leaderless, lagging], "MSG.GET": [lonely, found] };
+  const answers = { INFO: [leaderless, outdated], "MSG.GET": [unavailable, found] };
   for (const [request, texts] of Object.entries(answers)) {
     const callback = (_: unknown, message: { respond(data: string): boolean }) => {
       for (const each of texts) message.respond(each);

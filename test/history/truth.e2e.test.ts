@@ -1,35 +1,20 @@
 import { createConnection } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
+import { metric, startPusher } from "../support/cluster.ts";
 import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { startNats } from "../support/nats.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const MAX_BYTES = 262_144;
 const LARGE = "x".repeat(4_000);
 
-let nats: TestNats;
-let history: TestPublications;
-let pushers: readonly TestPusher[];
+const { nats, history, pushers } = useCluster({ history: { maxBytes: 262_144 }, pusher: { PUSHER_WORKERS: "1" } });
+const [pusher] = pushers;
 
-beforeAll(async () => {
-  nats = await startNats();
-  history = await openPublications([nats.url], { maxBytes: MAX_BYTES });
-  await history.append(topic("first"), "so that the history has these limits");
-  const env = { PUSHER_WORKERS: "1" };
-  pushers = await Promise.all([1, 2].map(() => startPusher({ nats: nats.url, env })));
-});
-afterAll(async () => {
-  await history.bus.stop();
-  for (const part of [...pushers, nats]) await part[Symbol.asyncDispose]();
-});
-
-const pusher = () => pushers[0] as TestPusher;
-
-/** Publishes to a busy topic until nothing is stored that was stored before. */
+/** Publishes to busy topics until nothing that was stored before is left. */
 async function turnOver(): Promise<void> {
   const before = await history.history.state();
   if (!before.ok) throw new Error(before.detail);
@@ -40,46 +25,49 @@ async function turnOver(): Promise<void> {
   });
 }
 
-test("a client of a quiet topic is recovered although busy topics have turned the history over", async () => {
+test("a resume of a quiet topic is recovered although busy topics replaced all stored publications", async () => {
   const since = await history.append(topic("quiet.own"), "1");
   await turnOver();
 
-  const own = await connectFanwire(pusher().url, { topic: "quiet.own", since });
-  const byPattern = await connectFanwire(pusher().url, { topic: ["quiet.*", "quiet.own"], since });
-  const never = await connectFanwire(pusher().url, { topic: "never.published", since });
+  const own = await connectFanwire(pusher.url, { topic: "quiet.own", since });
+  const byPattern = await connectFanwire(pusher.url, { topic: ["quiet.*", "quiet.own"], since });
+  const never = await connectFanwire(pusher.url, { topic: "never.published", since });
   await history.append(topic("quiet.own"), "2");
-  await until("it is live", () => own.publications.length === 1 && byPattern.publications.length === 2);
+  await until(
+    "the client receives new publications",
+    () => own.publications.length === 1 && byPattern.publications.length === 2,
+  );
 
   for (const { welcome } of [own, byPattern, never]) expect(welcome).toMatchObject({ recovered: true });
   expect([own.data(), byPattern.data(), never.data()]).toEqual([["2"], ["2", "2"], []]);
   for (const { socket } of [own, byPattern, never]) socket.close();
 });
 
-test("a few new publications of a quiet topic are recovered as well, as long as they are stored", async () => {
+test("a resume of a quiet topic replays its new publications while they are stored", async () => {
   const since = await history.append(topic("few"), "1");
   await turnOver();
   for (const data of ["2", "3"]) await history.append(topic("few"), data);
 
-  const back = await connectFanwire(pusher().url, { topic: "few", since });
+  const back = await connectFanwire(pusher.url, { topic: "few", since });
 
-  await until("they came", () => back.publications.length === 2);
+  await until("the publications arrive", () => back.publications.length === 2);
   expect(back.welcome).toMatchObject({ recovered: true });
   expect(back.data()).toEqual(["2", "3"]);
   back.socket.close();
 });
 
-test("a client that lacks what has expired is told so, with the reason, by WebSocket, SSE, command and metric", async () => {
+test("a resume that missed expired publications is not recovered, with the reason, by WebSocket, SSE, command and metric", async () => {
   const since = await history.append(topic("gone"), "1");
   await history.append(topic("gone"), "2");
   await turnOver();
   await history.append(topic("gone"), "3");
-  const before = await metric(pusher().adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" });
+  const before = await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" });
 
-  const back = await connectFanwire(pusher().url, { topic: "gone", since });
+  const back = await connectFanwire(pusher.url, { topic: "gone", since });
   const reply = await back.ask({ command: "subscribe", topic: "gone.*", since });
   const wide = await back.ask({ command: "subscribe", topic: "gone", since });
-  const events = await readEvents(`${pusher().url.replace("ws:", "http:")}sse?topic=gone&since=${since}`);
-  await until("the reader is told", () => events.events().some(({ event }) => event === "fanwire.gap"));
+  const events = await readEvents(`${pusher.sseUrl}?topic=gone&since=${since}`);
+  await until("the reader receives the gap event", () => events.events().some(({ event }) => event === "fanwire.gap"));
 
   expect(back.welcome).toMatchObject({ recovered: false, reason: "expired" });
   expect(reply).toMatchObject({ recovered: true });
@@ -87,40 +75,39 @@ test("a client that lacks what has expired is told so, with the reason, by WebSo
   expect(JSON.parse(events.events().find(({ event }) => event === "fanwire.gap")?.data ?? "")).toEqual({
     reason: "expired",
   });
-  expect(await metric(pusher().adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" })).toBeGreaterThan(
-    before,
-  );
-  expect(pusher().process.output()).toContain("clients resumed without recovering");
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" })).toBeGreaterThan(before);
+  expect(pusher.process.output()).toContain("clients resumed without recovering");
   back.socket.close();
   events.close();
 });
 
-test("the copies of one publication to an EventSource are resumed one by one", async () => {
+test("an EventSource resumes between the copies of one publication", async () => {
   const query = "topic=copies.a&topic=copies.*&topic=copies.>";
   const url = (at: number) => `${pushers[at]?.url.replace("ws:", "http:")}sse?${query}`;
   const stream = await readEvents(url(0));
   await history.append(topic("copies.a"), "1");
-  await until("all copies came", () => stream.events().length === 4);
+  await until("all copies arrive", () => stream.events().length === 4);
   const ids = stream.events().map(({ id }) => id ?? "");
   stream.close();
   await history.append(topic("copies.a"), "2");
 
   for (const [had, id] of ids.entries()) {
     const back = await readEvents(url(1), { "last-event-id": id });
-    await until("the rest came", () => back.events().length === 1 + 3 - had + 3);
+    await until("the other publications arrive", () => back.events().length === 1 + 3 - had + 3);
     const data = back.events().flatMap(({ event, data }) => (event === undefined ? [data] : []));
+    expect(JSON.parse(back.events()[0]?.data ?? "")).toMatchObject({ recovered: true });
     expect(data, id).toEqual([...Array<string>(3 - had).fill("1"), "2", "2", "2"]);
     back.close();
   }
 });
 
-test("a reader without overlapping topics receives plain ids, whoever else is on its worker", async () => {
-  const url = `${pusher().url.replace("ws:", "http:")}sse`;
+test("a reader without overlapping topics receives plain ids, whatever other readers subscribe to", async () => {
+  const url = `${pusher.sseUrl}`;
   const plain = await readEvents(`${url}?topic=plain.a`);
   const copies = await readEvents(`${url}?topic=plain.a&topic=plain.*`);
   const position = await history.append(topic("plain.a"), "1");
 
-  await until("both have it", () => plain.events().length === 2 && copies.events().length === 3);
+  await until("both streams have the publication", () => plain.events().length === 2 && copies.events().length === 3);
 
   expect(plain.events().at(-1)?.id).toBe(position);
   expect(copies.events().at(-1)?.id).toBe(position);
@@ -129,19 +116,19 @@ test("a reader without overlapping topics receives plain ids, whoever else is on
   copies.close();
 });
 
-test("a client of fanwire.v1 resumes with the copies that it lacks", async () => {
+test("a fanwire.v1 client resumes between the copies of one publication", async () => {
   const topics = ["resume.a", "resume.*"];
-  const client = await connectFanwire(pusher().url, { topic: topics });
+  const client = await connectFanwire(pusher.url, { topic: topics });
   const position = await history.append(topic("resume.a"), "1");
-  await until("both copies came", () => client.publications.length === 2);
+  await until("both copies arrive", () => client.publications.length === 2);
   client.socket.close();
   const [first, last] = client.publications;
   expect([first?.position, last?.position, last?.resume]).toEqual([position, position, undefined]);
 
-  const back = await connectFanwire(pushers[1]?.url ?? "", { topic: topics, since: String(first?.resume) });
+  const back = await connectFanwire(pushers[1].url, { topic: topics, since: String(first?.resume) });
   await history.append(topic("resume.a"), "2");
 
-  await until("the rest came", () => back.publications.length === 3);
+  await until("the other publications arrive", () => back.publications.length === 3);
   expect(back.publications.map(({ subscription, data }) => [subscription, data])).toEqual([
     [last?.subscription, "1"],
     [first?.subscription, "2"],
@@ -150,18 +137,18 @@ test("a client of fanwire.v1 resumes with the copies that it lacks", async () =>
   back.socket.close();
 });
 
-test("what is stored of a topic that is subscribed to again catches up under a position of its own", async () => {
+test("a topic that a connected client subscribes to with a position has a separate position until it is recovered", async () => {
   const since = await history.append(topic("later"), "1");
   await history.append(topic("later"), "2");
-  const client = await connectFanwire(pusher().url, { topic: "else" });
+  const client = await connectFanwire(pusher.url, { topic: "else" });
   await history.append(topic("else"), "e");
-  await until("it came", () => client.publications.length === 1);
+  await until("the publication arrives", () => client.publications.length === 1);
   const position = String(client.publications[0]?.position);
 
   expect(await client.ask({ command: "subscribe", topic: "later", since })).toMatchObject({ recovered: true });
-  await until("what was missed came", () => client.publications.length === 2);
+  await until("the missed publication arrives", () => client.publications.length === 2);
   await history.append(topic("later"), "3");
-  await until("it is live", () => client.publications.length === 3);
+  await until("the client receives new publications", () => client.publications.length === 3);
 
   const [, missed, live] = client.publications;
   expect(missed).toMatchObject({ data: "2", recovered: true });
@@ -170,8 +157,8 @@ test("what is stored of a topic that is subscribed to again catches up under a p
   client.socket.close();
 });
 
-test("a message that names a place in another stream is live, and one that makes up a place in ours changes nothing", async () => {
-  const client = await connectFanwire(pusher().url, { topic: "foreign" });
+test("a message with the sequence of another stream is delivered as live, and a forged sequence is ignored", async () => {
+  const client = await connectFanwire(pusher.url, { topic: "foreign" });
   const forge = (stream: string, sequence: number, data: string) =>
     history.bus.publish(history.subjects.live({ kind: "topic", topic: "foreign" }), Buffer.from(data), [
       ["Nats-Stream", stream],
@@ -187,59 +174,59 @@ test("a message that names a place in another stream is live, and one that makes
   await forge("FANWIRE_HISTORY", 1, "made up for what was");
   for (const data of ["2", "3"]) await history.append(topic("foreign"), data);
 
-  await until("all came", () => client.data().includes("3"));
+  await until("all publications arrive", () => client.data().includes("3"));
   expect(client.data()).toEqual(["1", "of another stream", "2", "3"]);
   const [, foreign] = client.publications;
   expect(foreign?.position).toBeUndefined();
-  const back = await connectFanwire(pusher().url, {
+  const back = await connectFanwire(pusher.url, {
     topic: "foreign",
     since: String(client.publications[2]?.position),
   });
   expect(back.welcome).toMatchObject({ recovered: true });
-  await until("what it missed came", () => back.data().includes("3"));
+  await until("the missed publications arrive", () => back.data().includes("3"));
   for (const { socket } of [client, back]) socket.close();
 });
 
 test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
-  "a stored publication with the header line %j is delivered and replayed as any other",
+  "a stored publication with the malformed header line %j is delivered and replayed",
   async (line) => {
     const name = `poison.${Buffer.from(line).toString("hex")}`;
-    const raw = await connectClient(`${pusher().url}?topic=${name}`);
+    const raw = await connectRawClient(`${pusher.url}?topic=${name}`);
     const since = await history.append(topic(name), "1");
 
     await store(name, line, "poison");
     await history.append(topic(name), "2");
 
-    await until("all came", () => raw.frames.includes("2"));
+    await until("all publications arrive", () => raw.frames.includes("2"));
     expect(raw.frames.slice(-3)).toEqual(["1", "poison", "2"]);
-    const back = await connectFanwire(pushers[1]?.url ?? "", { topic: name, since });
-    await until("it is replayed", () => back.publications.length === 2);
+    const back = await connectFanwire(pushers[1].url, { topic: name, since });
+    await until("the publications are replayed", () => back.publications.length === 2);
     expect(back.data()).toEqual(["poison", "2"]);
     raw.socket.close();
     back.socket.close();
   },
 );
 
-/** Stores with a header line that no client library writes. */
+/** Stores a publication with a header line that no client library writes. */
 async function store(name: string, line: string, content: string): Promise<void> {
   const head = `NATS/1.0\r\n${line}\r\n\r\n`;
   const size = Buffer.byteLength(head);
   const subject = history.subjects.history({ kind: "topic", topic: name });
   const socket = createConnection({ host: "127.0.0.1", port: nats.port });
-  let said = "";
+  let output = "";
   socket.on("data", (data) => {
-    said += data;
+    output += data;
   });
   socket.write('CONNECT {"verbose":false,"headers":true,"protocol":1}\r\n');
   socket.write(`HPUB ${subject} ${size} ${size + content.length}\r\n${head}${content}\r\nPING\r\n`);
-  await until("NATS has it", () => said.includes("PONG"));
+  await until("NATS has stored it", () => output.includes("PONG"));
   socket.destroy();
 }
 
-test("what is subscribed to while NATS is away brings what is stored after the reply", async () => {
+test("a subscription that begins while NATS is unavailable receives what is stored after the reply", async () => {
   await using own = await startNats();
   await using publications = await openPublications([own.url]);
-  await publications.append(topic("first"), "so that there is a history");
+  await publications.append(topic("first"), "creates the history");
   await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(alone.url);
 
@@ -247,10 +234,10 @@ test("what is subscribed to while NATS is away brings what is stored after the r
   expect(await client.ask({ command: "subscribe", topic: "away" })).toMatchObject({ ok: true });
   const newcomer = await connectFanwire(alone.url, { topic: "away" });
   await own.restart();
-  await until("it can publish", () => publications.bus.health().alive);
+  await until("NATS is connected again", () => publications.bus.health().alive);
   for (const data of ["1", "2", "3"]) await publications.append(topic("away"), data);
 
-  await until("all came", () => client.data().includes("3") && newcomer.data().includes("3"));
+  await until("all publications arrive", () => client.data().includes("3") && newcomer.data().includes("3"));
   expect([client.data(), newcomer.data()]).toEqual([
     ["1", "2", "3"],
     ["1", "2", "3"],
@@ -258,13 +245,13 @@ test("what is subscribed to while NATS is away brings what is stored after the r
   for (const { socket } of [client, newcomer]) socket.close();
 });
 
-test("the position of a welcome has everything that was delivered before it", async () => {
-  const stays = await connectFanwire(pusher().url, { topic: "fresh" });
+test("the position in the welcome includes everything that was delivered before", async () => {
+  const stays = await connectFanwire(pusher.url, { topic: "fresh" });
   for (let at = 0; at < 20; at++) {
     const position = await history.append(topic("fresh"), String(at));
-    await until("it came", () => stays.publications.length === at + 1);
+    await until("the publication arrives", () => stays.publications.length === at + 1);
 
-    const client = await connectFanwire(pusher().url, { topic: "fresh" });
+    const client = await connectFanwire(pusher.url, { topic: "fresh" });
 
     expect(client.welcome.position).toBe(position);
     client.socket.terminate();
@@ -273,10 +260,10 @@ test("the position of a welcome has everything that was delivered before it", as
   stays.socket.close();
 });
 
-test("a worker that cannot read the history is not ready, and says why", async () => {
+test("a worker that cannot read the history is not ready, with a reason", async () => {
   await using own = await startNats();
   await using publications = await openPublications([own.url]);
-  await publications.append(topic("first"), "so that there is a history");
+  await publications.append(topic("first"), "creates the history");
   await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
   const taken = { name: "FANWIRE_HISTORY", subjects: ["fanwire.history.>"], storage: "memory" };
   const ask = (request: string, body: object) =>
@@ -288,7 +275,7 @@ test("a worker that cannot read the history is not ready, and says why", async (
   while (!Buffer.from(resultOf(await ask("CREATE", taken))).includes('"created"'));
 
   const readiness = async () => (await fetch(`${alone.adminUrl}/readyz`)).text();
-  await until("it is not ready", async () => (await readiness()).includes("history"), 30_000);
+  await until("the worker is not ready", async () => (await readiness()).includes("history"), 30_000);
   expect((await fetch(`${alone.adminUrl}/readyz`)).status).toBe(503);
 }, 60_000);
 

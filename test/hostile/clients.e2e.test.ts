@@ -1,43 +1,23 @@
 import { deflateRawSync } from "node:zlib";
 import type { BusMessage } from "@fanwire/bus";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { beforeAll, expect, test } from "vitest";
+import { publishToEveryone } from "../support/bus.ts";
 import { connectPeer } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
+import { metric } from "../support/cluster.ts";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
 import { expectFlatMemory, residentBytes } from "../support/flat-memory.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
-import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, type RawSocket } from "../support/raw-socket.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket, type RawSocket } from "../support/raw-socket.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
 const MAX_CONNECTIONS = 200;
 const MAX_PER_SECOND = 500;
 const MIB = 1_048_576;
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-let publisher: TestPublisher;
-let channel: TestChannel;
-let witness: Client;
-/** Of a token that has soon expired: its time runs while other tests do. */
-let brief: { readonly token: string; readonly client: FanwireClient };
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  const env = {
+const { bus, pusher, publisher, channel } = useCluster({
+  pusher: {
     PUSHER_WORKERS: "1",
     PUSHER_TOKEN_SECRET: SECRET,
     PUSHER_TOKEN_LEEWAY_SECONDS: "0",
@@ -47,36 +27,30 @@ beforeAll(async () => {
     PUSHER_MAX_CONNECTIONS: String(MAX_CONNECTIONS),
     PUSHER_MAX_INBOUND_PER_SECOND: String(MAX_PER_SECOND),
     PUSHER_HANDSHAKES_PER_SECOND: "100000",
-  };
-  [pusher, publisher, channel] = await Promise.all([
-    startPusher({ nats: nats.url, env }),
-    startPublisher({ nats: nats.url }),
-    startChannel({ nats: nats.url }),
-  ]);
-  witness = await connectClient(pusher.url);
+  },
+});
+let witness: RawClient;
+/** Connection with a token that expires while other tests run. */
+let brief: { readonly token: string; readonly client: FanwireClient };
+
+beforeAll(async () => {
+  witness = await connectRawClient(pusher.url);
   const briefToken = await token({ exp: seconds() + 4 });
   brief = { token: briefToken, client: await connectFanwire(pusher.url, { token: briefToken }) };
 });
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [pusher, publisher, channel, nats]) await part[Symbol.asyncDispose]();
-});
 
-/** Whatever somebody did, the others are served by the same process. */
+/** Checks that the same process still serves other clients. */
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
-  await until("the witness hears", () => witness.frames.includes("undisturbed"));
+  await until("the witness receives its publication", () => witness.frames.includes("undisturbed"));
   expect(pusher.process.exit()).toBeUndefined();
 }
 
 const seconds = () => Math.floor(Date.now() / 1_000);
 
-function token(claims: Record<string, unknown> = {}, { alg = "HS256", secret = SECRET } = {}): Promise<string> {
-  return new SignJWT({ sub: "mallory", aud: "edge", iss: "us", exp: seconds() + 600, publish: [">"], ...claims })
-    .setProtectedHeader({ alg })
-    .sign(Buffer.from(secret));
-}
+const token = (claims: Record<string, unknown> = {}, options = {}) =>
+  signToken({ sub: "mallory", aud: "edge", iss: "us", publish: [">"], ...claims }, options);
 
 const NAMES = [
   ...["*", ">", "a.*", "a.>", ">.a", ".", "..", "a..b", "a b", "a\tb", "a\0b", "\u2028", "ж*", "a".repeat(255)],
@@ -92,7 +66,7 @@ const NAMES = [
 const TOKEN = "[A-Za-z0-9_=-]+";
 const INBOX =
   "(_INBOX|\\$JS\\.(API\\.(STREAM\\.(INFO|CREATE|MSG\\.GET)|CONSUMER\\.[A-Z.]+)\\.FANWIRE_|EVENT|ACK))[.A-Z]";
-/** What the channel server may publish to on behalf of a peer: never `history` nor `control`, no topic, no user. */
+/** Subjects that a channel server may publish to for a peer. */
 const PEERS_SUBJECT = new RegExp(
   [
     "^fanwire\\.live\\.all$",
@@ -113,13 +87,13 @@ const OWN_SUBJECT = new RegExp(
 );
 
 /**
- * Every subject that anything is published to while `act` runs. What a consumer of the history is brought comes under the subject that it
- * was stored under, which nobody has published to now.
+ * Returns all subjects of publications while `act` runs. Messages to consumers of the history are omitted, because they have
+ * the subject under which they were stored.
  */
 async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {
   const seen = new Set<string>();
   const spying = bus.subscribe(">", (message: BusMessage) => {
-    // By `$JS.S` the server feeds a stream that has another as its source.
+    // NATS uses `$JS.S` to copy one stream to another.
     if (!message.reply?.startsWith("$JS.ACK.") && !message.subject.startsWith("$JS.S.")) seen.add(message.subject);
   });
   await bus.confirm();
@@ -129,7 +103,7 @@ async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {
   return seen;
 }
 
-test("no name that HTTP takes leaves its branch of the subjects", async () => {
+test("names in HTTP requests cannot leave their NATS subjects", async () => {
   const call = async (method: string, path: string, body?: unknown) => {
     const init =
       body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
@@ -159,7 +133,7 @@ test("no name that HTTP takes leaves its branch of the subjects", async () => {
   expect([...seen].filter((subject) => subject.startsWith("fanwire.live.topic.")).length).toBeGreaterThan(10);
 });
 
-test("a client publishes to topics and nowhere else, whatever names it finds", async () => {
+test("names in client commands cannot leave the subjects of topics", async () => {
   const client = await connectFanwire(pusher.url, { token: await token() });
 
   const seen = await subjectsDuring(async () => {
@@ -178,7 +152,7 @@ test("a client publishes to topics and nowhere else, whatever names it finds", a
   client.socket.close();
 });
 
-test("no name that a Workerman peer gives leaves its branch", async () => {
+test("names from Workerman peers cannot leave their NATS subjects", async () => {
   using peer = await connectPeer(channel);
 
   const seen = await subjectsDuring(async () => {
@@ -199,7 +173,7 @@ test("no name that a Workerman peer gives leaves its branch", async () => {
   expect([...seen].filter((subject) => subject.startsWith("fanwire.channel.event.")).length).toBeGreaterThan(10);
 });
 
-test("forged, foreign and expired tokens let nobody in by a handshake or a refresh, also not once more", async () => {
+test("forged, foreign and expired tokens are refused in handshakes and refreshes", async () => {
   const good = await token();
   const [, payload] = good.split(".");
   const none = Buffer.from('{"alg":"none"}').toString("base64url");
@@ -215,20 +189,20 @@ test("forged, foreign and expired tokens let nobody in by a handshake or a refre
     await token({ exp: seconds() - 1 }),
     await token({ nbf: seconds() + 600 }),
   ]) {
-    await expect(connectClient(`${pusher.url}?token=${bad}`)).rejects.toThrow("closed with 4401");
+    await expect(connectRawClient(`${pusher.url}?token=${bad}`)).rejects.toThrow("closed with 4401");
     expect(await client.ask({ command: "refresh", token: bad })).toMatchObject({ error: { code: "unauthorized" } });
   }
   expect(await client.ask({ command: "refresh", token: await token({ sub: "anna" }) })).toMatchObject({ ok: false });
 
-  await until("it has expired", () => brief.client.close?.code === 4401);
-  await expect(connectClient(`${pusher.url}?token=${brief.token}`)).rejects.toThrow("closed with 4401");
+  await until("the token has expired", () => brief.client.close?.code === 4401);
+  await expect(connectRawClient(`${pusher.url}?token=${brief.token}`)).rejects.toThrow("closed with 4401");
   expect(await client.ask({ command: "refresh", token: brief.token })).toMatchObject({ ok: false });
   client.socket.close();
 });
 
-test("compression is not agreed to, and a compressed frame ends its connection unopened", async () => {
+test("a worker refuses compression, and closes a connection that sends a compressed frame without inflating it", async () => {
   const bomb = deflateRawSync(Buffer.alloc(64 * MIB));
-  const raw = await connectRaw(pusher.url);
+  const raw = await connectSocket(pusher.url);
   raw.socket.write(`${[...HANDSHAKE, "Sec-WebSocket-Extensions: permessage-deflate"].join("\r\n")}\r\n\r\n`);
   await until("the greeting", () => raw.received().includes("подключено"));
   expect(raw.received().toString("latin1")).not.toMatch(/sec-websocket-extensions/i);
@@ -236,7 +210,7 @@ test("compression is not agreed to, and a compressed frame ends its connection u
 
   raw.socket.write(clientFrame(0x40 | 0x2, bomb.subarray(0, 60_000)));
 
-  await until("it is closed", () => raw.isClosed());
+  await until("the connection is closed", () => raw.isClosed());
   expect(residentBytes(pusher.process.pid) - before).toBeLessThan(32 * MIB);
   await expectUndisturbed();
 });
@@ -251,7 +225,7 @@ async function openMany(count: number, open: () => Promise<RawSocket>): Promise<
 }
 
 async function writeTo(text: string | Buffer): Promise<RawSocket> {
-  const raw = await connectRaw(pusher.url);
+  const raw = await connectSocket(pusher.url);
   void raw.socket.write(text);
   return raw;
 }
@@ -261,7 +235,9 @@ const head = (lines: readonly string[]) => `${lines.join("\r\n")}\r\n\r\n`;
 const floods: Record<string, () => Promise<void>> = {
   "connections beyond the limit": async () => {
     const sockets = await openMany(1_000, () => writeTo(head(HANDSHAKE)));
-    await until("each is answered", () => sockets.every((raw) => raw.received().length > 0 || raw.isClosed()));
+    await until("each socket is answered or closed", () =>
+      sockets.every((raw) => raw.received().length > 0 || raw.isClosed()),
+    );
     const accepted = sockets.filter((raw) => raw.received().includes("101 Switching"));
     expect(accepted.length).toBe(MAX_CONNECTIONS - (await connectionsBefore));
     for (const { socket } of sockets) socket.destroy();
@@ -274,15 +250,17 @@ const floods: Record<string, () => Promise<void>> = {
   "huge heads": async () => {
     const big = head([...HANDSHAKE, ...Array.from({ length: 40 }, (_, at) => `X-${at}: ${"y".repeat(1_000)}`)]);
     const sockets = await openMany(500, () => writeTo(big));
-    await until("each is answered", () => sockets.every((raw) => raw.received().length > 0 || raw.isClosed()));
+    await until("each socket is answered or closed", () =>
+      sockets.every((raw) => raw.received().length > 0 || raw.isClosed()),
+    );
     for (const { socket } of sockets) socket.destroy();
   },
   pings: async () => {
     const pings = Buffer.concat(Array.from({ length: 2 * MAX_PER_SECOND }, () => clientFrame(0x9, Buffer.alloc(125))));
     for (let turn = 0; turn < 20; turn++) {
-      const raw = await handshakeRaw(pusher.url);
+      const raw = await handshakeSocket(pusher.url);
       raw.socket.write(pings);
-      await until("it is closed", () => raw.isClosed());
+      await until("the connection is closed", () => raw.isClosed());
     }
   },
   "fragments without end": async () => {
@@ -290,15 +268,15 @@ const floods: Record<string, () => Promise<void>> = {
       clientFrame(0x2, Buffer.alloc(1), { fin: false }),
       ...Array.from({ length: 20_000 }, () => clientFrame(0x0, Buffer.alloc(1), { fin: false })),
     ]);
-    const sockets = await openMany(100, () => handshakeRaw(pusher.url));
+    const sockets = await openMany(100, () => handshakeSocket(pusher.url));
     for (const { socket } of sockets) socket.write(crumbs);
     await expectUndisturbed();
     for (const { socket } of sockets) socket.destroy();
   },
   "text that is none": async () => {
-    const sockets = await openMany(100, () => handshakeRaw(pusher.url));
+    const sockets = await openMany(100, () => handshakeSocket(pusher.url));
     for (const { socket } of sockets) socket.write(clientFrame(0x1, Buffer.alloc(30_000, 0xff)));
-    await until("all are closed", () => sockets.every((raw) => raw.isClosed()));
+    await until("all connections are closed", () => sockets.every((raw) => raw.isClosed()));
   },
   subscriptions: async () => {
     for (let turn = 0; turn < 20; turn++) {
@@ -313,24 +291,27 @@ const floods: Record<string, () => Promise<void>> = {
   "commands that are none": async () => {
     const clients = await Promise.all(Array.from({ length: 100 }, () => connectFanwire(pusher.url)));
     for (const { socket } of clients) socket.send("[".repeat(60_000));
-    await until("all are closed", () => clients.every(({ close }) => close?.code === 4400));
+    await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4400));
   },
 };
 
 let connectionsBefore: Promise<number>;
 
-test.each(Object.entries(floods))("a flood of %s disturbs nobody and leaves memory as it was", async (_, flood) => {
-  const settled = async () => {
-    await until("all are gone", async () => (await connections()) === 1);
-    await until("nothing of theirs is listened to", async () => (await listening()) === listeningBefore);
-  };
-  const listeningBefore = await listening();
-  await until("nobody else is here", async () => (await connections()) === 1);
-  connectionsBefore = connections();
+test.each(Object.entries(floods))(
+  "a flood of %s disturbs no other client and leaves no memory behind",
+  async (_, flood) => {
+    const settled = async () => {
+      await until("all connections are closed", async () => (await connections()) === 1);
+      await until("their subscriptions are closed", async () => (await listening()) === listeningBefore);
+    };
+    const listeningBefore = await listening();
+    await until("no other connection is open", async () => (await connections()) === 1);
+    connectionsBefore = connections();
 
-  await expectFlatMemory(pusher.process.pid, async () => {
-    await flood();
-    await settled();
-  });
-  await expectUndisturbed();
-});
+    await expectFlatMemory(pusher.process.pid, async () => {
+      await flood();
+      await settled();
+    });
+    await expectUndisturbed();
+  },
+);

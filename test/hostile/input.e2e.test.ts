@@ -1,33 +1,23 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
-import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw, writeAlone } from "../support/raw-socket.ts";
+import { beforeAll, expect, test } from "vitest";
+import { publishToEveryone, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket, writeSegment } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-let witness: Client;
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_BYTES: "1000" } });
+let witness: RawClient;
 
 beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_BYTES: "1000" } });
-  witness = await connectClient(pusher.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
+  witness = await connectRawClient(pusher.url);
 });
 
-/** Whatever somebody sent, the others are served by the same process. */
+/** Checks that the same process still serves other clients. */
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
-  await until("the witness hears", () => witness.frames.length === 1);
+  await until("the witness receives its publication", () => witness.frames.length === 1);
   expect(pusher.process.exit()).toBeUndefined();
 }
 
@@ -35,8 +25,6 @@ const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(`$
 const request = (lines: string[]) => `${lines.join("\r\n")}\r\n\r\n`;
 
 test.each([
-  ["no key", request(without("Sec-WebSocket-Key"))],
-  ["a plain GET", request(["GET / HTTP/1.1", "Host: x"])],
   ["a POST", `${request(["POST / HTTP/1.1", "Host: x", "Content-Length: 3"])}abc`],
   ["no host", request(without("Host"))],
   ["no HTTP at all", "hello\r\n\r\n"],
@@ -50,14 +38,14 @@ test.each([
   ["an unknown version", request(["GET / HTTP/9.9", "Host: x"])],
   ["a bad transfer coding", `${request(["POST / HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"])}zz\r\n`],
   ["two lengths", `${request(["POST / HTTP/1.1", "Host: x", "Content-Length: 3", "Content-Length: 4"])}abc`],
-])("a malformed handshake makes no connection: %s", async (_, bytes) => {
+])("a malformed handshake opens no connection: %s", async (_, bytes) => {
   const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total");
-  const raw = await connectRaw(pusher.url);
+  const raw = await connectSocket(pusher.url);
 
   raw.socket.write(bytes);
   raw.socket.end();
 
-  await until("it is closed or answered", () => raw.isClosed() || raw.received().length > 0);
+  await until("the connection is closed or answered", () => raw.isClosed() || raw.received().length > 0);
   raw.socket.destroy();
   expect(raw.received().toString("latin1")).not.toContain("101 Switching");
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_accepted_total")).toBe(before);
@@ -77,40 +65,41 @@ test.each([
     Buffer.concat([clientFrame(0x2, Buffer.alloc(900), { fin: false }), clientFrame(0x0, Buffer.alloc(900))]),
   ],
   ["a close frame of one byte", clientFrame(0x8, Buffer.from([3]))],
-])("a malformed frame ends its connection: %s", async (_, bytes) => {
-  const raw = await handshakeRaw(pusher.url);
+])("a malformed frame closes its connection: %s", async (_, bytes) => {
+  const raw = await handshakeSocket(pusher.url);
 
   raw.socket.write(bytes);
 
-  await until("it is closed", () => raw.isClosed());
+  await until("the connection is closed", () => raw.isClosed());
   await expectUndisturbed();
 });
 
-test("headers that come byte by byte are served", async () => {
+test("a handshake whose headers arrive in many small segments is accepted", async () => {
   const [line = "", ...headers] = HANDSHAKE;
-  const slow = await connectRaw(pusher.url);
+  const slow = await connectSocket(pusher.url);
   slow.socket.write(`${line}\r\n`);
 
-  for (const byte of Buffer.from(request(headers))) await writeAlone(slow, Buffer.from([byte]));
+  const bytes = Buffer.from(request(headers));
+  for (let at = 0; at < bytes.length; at += 5) await writeSegment(slow, bytes.subarray(at, at + 5));
 
   await until("the greeting", () => slow.received().includes("подключено"));
   slow.socket.destroy();
   await expectUndisturbed();
 });
 
-test("a request line in pieces is refused at once: uWebSockets.js reads it whole or not at all", async () => {
-  const slow = await connectRaw(pusher.url);
+test("a request line in several TCP segments is refused, because uWebSockets.js parses only a whole line", async () => {
+  const slow = await connectSocket(pusher.url);
 
-  await writeAlone(slow, Buffer.from("GET / HT"));
-  await writeAlone(slow, Buffer.from(`${request(HANDSHAKE).slice("GET / HT".length)}`));
+  await writeSegment(slow, Buffer.from("GET / HT"));
+  await writeSegment(slow, Buffer.from(`${request(HANDSHAKE).slice("GET / HT".length)}`));
 
-  await until("it is closed", () => slow.isClosed());
+  await until("the connection is closed", () => slow.isClosed());
   expect(slow.received().toString("latin1")).toContain("505");
   await expectUndisturbed();
 });
 
-test("text in fragments with a ping between them is legal", async () => {
-  const raw = await handshakeRaw(pusher.url);
+test("a ping between the fragments of a text message is answered", async () => {
+  const raw = await handshakeSocket(pusher.url);
   const before = raw.received().length;
 
   raw.socket.write(clientFrame(0x1, Buffer.from("ab"), { fin: false }));
@@ -123,7 +112,7 @@ test("text in fragments with a ping between them is legal", async () => {
   await expectUndisturbed();
 });
 
-test("control requests that make no sense are answered with an error, and a strange publication ends nothing", async () => {
+test("malformed control requests are answered with an error, and malformed publications are harmless", async () => {
   for (const body of [
     "",
     "{",
@@ -141,6 +130,6 @@ test("control requests that make no sense are answered with an error, and a stra
   const reply = await bus.request(odd, Buffer.from("?"), { timeoutMs: 2_000 });
   expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"outcome":"gone"}');
   await bus.publish(subjects.live({ kind: "everyone" }), Buffer.from("x"), [["Except", "not an address"]]);
-  await until("it is delivered all the same", () => witness.frames.includes("x"));
+  await until("the lost publication is delivered", () => witness.frames.includes("x"));
   await expectUndisturbed();
 });

@@ -3,58 +3,42 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { publishToEveryone } from "../support/bus.ts";
 import { type ChannelPeer, connectPeer, frame } from "../support/channel-peer.ts";
-import {
-  metric,
-  startChannel,
-  startPublisher,
-  startPusher,
-  type TestChannel,
-  type TestPublisher,
-  type TestPusher,
-} from "../support/cluster.ts";
+import { metric } from "../support/cluster.ts";
 import { expectFlatMemory } from "../support/flat-memory.ts";
-import { Damage } from "../support/mutate.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { Mutator } from "../support/mutate.ts";
 import { serialize } from "../support/php-value.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
-import { clientFrame, connectRaw, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { clientFrame, connectSocket, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** 10,000 of each kind, in turns of so many, and more until memory is flat. */
+/** Inputs of one round. Each kind has at least {@link TURNS} rounds, and more until memory is flat. */
 const TURN = 2_500;
 const TURNS = 4;
 const AT_ONCE = 100;
-/** Shown when a test fails, to be set to that then. */
+/** Seed of the mutations. The test prints it, so that a failure can be repeated. */
 const SEED = Number(process.env.FANWIRE_DAMAGE_SEED ?? Date.now() % 1_000_000);
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-let publisher: TestPublisher;
-let channel: TestChannel;
-let witness: Client;
-let peer: ChannelPeer;
-/** Who connects and says nothing, or half of a request: their time runs while other tests do. */
-const stalled: { readonly what: string; readonly raw: RawSocket; keptMs: number }[] = [];
 const folder = mkdtempSync(join(tmpdir(), "fanwire-hostile-"));
 const channelSocket = join(folder, "channel.sock");
+const { bus, pusher, publisher, channel } = useCluster({
+  pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" },
+  channel: { CHANNEL_SOCKET: channelSocket },
+});
+let witness: RawClient;
+let peer: ChannelPeer;
+/** Connections that send nothing or half a request. Their timeouts run while other tests do. */
+const stalled: { readonly what: string; readonly raw: RawSocket; keptMs: number }[] = [];
 
 beforeAll(async () => {
   console.log(`FANWIRE_DAMAGE_SEED=${SEED}`);
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  [pusher, publisher, channel] = await Promise.all([
-    startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } }),
-    startPublisher({ nats: nats.url }),
-    startChannel({ nats: nats.url, env: { CHANNEL_SOCKET: channelSocket } }),
-  ]);
-  witness = await connectClient(pusher.url);
+  witness = await connectRawClient(pusher.url);
   peer = await connectPeer(channel);
   for (const url of [pusher.url, publisher.url, pusher.adminUrl, publisher.adminUrl, channel.adminUrl]) {
     for (const start of ["", "GET / HTTP/1.1\r\nHost: x\r\n"]) {
-      const raw = await connectRaw(url);
+      const raw = await connectSocket(url);
       const one = { what: `${url} ${start}`, raw, keptMs: Number.POSITIVE_INFINITY };
       const since = performance.now();
       raw.socket.once("close", () => (one.keptMs = performance.now() - since));
@@ -63,19 +47,15 @@ beforeAll(async () => {
     }
   }
 });
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [pusher, publisher, channel, nats]) await part[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Whatever was sent, the others are served by the same processes. */
+/** Checks that the same processes still serve other clients. */
 async function expectUndisturbed(): Promise<void> {
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
-  await until("the witness hears", () => witness.frames.includes("undisturbed"));
+  await until("the witness receives its publication", () => witness.frames.includes("undisturbed"));
   expect((await fetch(`${publisher.url}/?content=still%20here`)).status).toBe(200);
-  await until("and what HTTP publishes", () => witness.frames.includes("still here"));
+  await until("the witness receives the publication by HTTP", () => witness.frames.includes("still here"));
   await peer.settle();
   for (const { process } of [pusher, publisher, channel]) expect(process.exit()).toBeUndefined();
 }
@@ -84,14 +64,14 @@ type Address = { readonly host: string; readonly port: number } | { readonly pat
 const addressOf = (url: string): Address => ({ host: "127.0.0.1", port: Number(new URL(url).port) });
 
 /**
- * Says this on a connection of its own, then the second part once it is answered, and ends its side; with "no end" the other side has
- * to. Resolves with all that it was told, when the connection is closed.
+ * Sends the first part on a new connection, and the second one after an answer. Then ends its side, except with "no end".
+ * Resolves with everything received when the connection is closed.
  */
 function converse(address: Address, first: Buffer, second?: Buffer | "no end"): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(address);
     let answer = "";
-    socket.on("error", () => {}); // a reset is one of the answers
+    socket.on("error", () => {}); // the server may reset the connection
     socket.once("close", () => resolve(answer));
     socket.on("data", (data) => (answer += data.toString("latin1")));
     if (second === undefined) socket.end(first);
@@ -100,7 +80,7 @@ function converse(address: Address, first: Buffer, second?: Buffer | "no end"): 
   });
 }
 
-/** Does it so many times, some at once. */
+/** Calls `act` `count` times, `atOnce` of them at a time. */
 async function repeat(count: number, atOnce: number, act: () => Promise<void>): Promise<void> {
   let left = count;
   const doNext = async () => {
@@ -112,8 +92,8 @@ async function repeat(count: number, atOnce: number, act: () => Promise<void>): 
 const lines = (...all: readonly string[]) => Buffer.from(`${all.join("\r\n")}\r\n\r\n`);
 const asProtocol = (requestLine: string, ...more: string[]) => lines(requestLine, ...HANDSHAKE.slice(1), ...more);
 
-test("ten thousand spoilt handshakes, by every protocol", async () => {
-  const damage = new Damage(SEED);
+test("10,000 malformed handshakes of every protocol leave no memory behind", async () => {
+  const mutator = new Mutator(SEED);
   const handshakes = [
     asProtocol("GET / HTTP/1.1", "Origin: https://app.example"),
     asProtocol("GET /?topic=a.*&topic=b&token=a.b.c&since=x-1 HTTP/1.1", "Sec-WebSocket-Protocol: fanwire.v1, other"),
@@ -126,16 +106,19 @@ test("ten thousand spoilt handshakes, by every protocol", async () => {
 
   const turn = () =>
     repeat(TURN, AT_ONCE, async () => {
-      await converse(addressOf(pusher.url), damage.spoil(handshakes));
+      await converse(addressOf(pusher.url), mutator.mutate(handshakes));
     });
   await expectFlatMemory(pusher.process.pid, turn, TURNS);
 
-  await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1);
+  await until(
+    "all connections are closed",
+    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1,
+  );
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt frames, to the raw protocol and to fanwire.v1", async () => {
-  const damage = new Damage(SEED);
+test("10,000 malformed frames to raw and fanwire.v1 connections leave no memory behind", async () => {
+  const mutator = new Mutator(SEED);
   const command = (message: unknown) => clientFrame(0x1, Buffer.from(JSON.stringify(message)));
   const topic = "a.b";
   const frames = [
@@ -154,16 +137,19 @@ test("ten thousand spoilt frames, to the raw protocol and to fanwire.v1", async 
   const turn = () =>
     repeat(TURN, AT_ONCE, async () => {
       const protocol = protocols[sent++ % protocols.length] ?? Buffer.alloc(0);
-      expect(await converse(addressOf(pusher.url), protocol, damage.spoil(frames))).toContain("101 Switching");
+      expect(await converse(addressOf(pusher.url), protocol, mutator.mutate(frames))).toContain("101 Switching");
     });
   await expectFlatMemory(pusher.process.pid, turn, TURNS);
 
-  await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1);
+  await until(
+    "all connections are closed",
+    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1,
+  );
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt HTTP bodies are each answered, none by an error of ours", async () => {
-  const damage = new Damage(SEED);
+test("10,000 malformed HTTP bodies are answered, and none with an internal error", async () => {
+  const mutator = new Mutator(SEED);
   const bodies = [
     { target: { topic: "orders.7" }, data: "ж", event: "paid", id: "7", except: "abcd1234.1", receipt: false },
     { target: { topics: ["a", "b.c"] }, data: "AP8=", encoding: "base64" },
@@ -190,9 +176,9 @@ test("ten thousand spoilt HTTP bodies are each answered, none by an error of our
   const turn = () =>
     repeat(TURN / perConnection, 10, async () => {
       const requests = Array.from({ length: perConnection }, (_, at) =>
-        request(damage.spoil(bodies), at < perConnection - 1 ? "keep-alive" : "close"),
+        request(mutator.mutate(bodies), at < perConnection - 1 ? "keep-alive" : "close"),
       );
-      // The last request closes the connection, once all are answered.
+      // The last request closes the connection after all answers.
       const answer = await converse(addressOf(publisher.url), Buffer.concat(requests), "no end");
       const answered = [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status = ""]) => status);
       expect(answered).toHaveLength(perConnection);
@@ -205,8 +191,8 @@ test("ten thousand spoilt HTTP bodies are each answered, none by an error of our
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt HTTP requests, raw bytes in the query among them", async () => {
-  const damage = new Damage(SEED);
+test("10,000 malformed HTTP requests are answered, and none with an internal error", async () => {
+  const mutator = new Mutator(SEED);
   const requests = [
     lines("GET /?content=привет&to_worker_id=1&to_connection_id=2 HTTP/1.1", "Host: localhost"),
     lines("GET /?content=a%20b&to.worker_id=abcd1234&to_connection_id[]=7 HTTP/1.1", "Host: localhost"),
@@ -229,15 +215,15 @@ test("ten thousand spoilt HTTP requests, raw bytes in the query among them", asy
 
   const turn = () =>
     repeat(TURN, AT_ONCE, async () => {
-      expect(await converse(addressOf(publisher.url), damage.spoil(requests))).not.toContain('"internal"');
+      expect(await converse(addressOf(publisher.url), mutator.mutate(requests))).not.toContain('"internal"');
     });
   await expectFlatMemory(publisher.process.pid, turn, TURNS);
 
   await expectUndisturbed();
 });
 
-test("ten thousand spoilt packets, over TCP and over the Unix socket", async () => {
-  const damage = new Damage(SEED);
+test("10,000 malformed packets over TCP and the Unix socket leave no memory behind", async () => {
+  const mutator = new Mutator(SEED);
   const payloads = [
     { type: "subscribe", channels: ["a", 7, 1.5, true] },
     {
@@ -257,19 +243,22 @@ test("ten thousand spoilt packets, over TCP and over the Unix socket", async () 
   const turn = () =>
     repeat(TURN, AT_ONCE, async () => {
       const address = addresses[sent++ % addresses.length] ?? { path: channelSocket };
-      // Every other one is whole and what it holds is spoilt.
-      await converse(address, sent % 4 < 2 ? damage.spoil(packets) : frame(damage.spoil(payloads)));
+      // Half of the packets have a valid length and a malformed payload.
+      await converse(address, sent % 4 < 2 ? mutator.mutate(packets) : frame(mutator.mutate(payloads)));
     });
   await expectFlatMemory(channel.process.pid, turn, TURNS);
 
-  await until("all are gone", async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1);
+  await until(
+    "all connections are closed",
+    async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1,
+  );
   expect(await metric(channel.adminUrl, "fanwire_channel_unfinished_bytes")).toBe(0);
   await expectUndisturbed();
 });
 
-test("who connects and says nothing, or half of a request, is not kept", async () => {
-  for (const { what, raw } of stalled) await until(`it is ended: ${what}`, () => raw.isClosed(), 40_000);
-  // Ten seconds are allowed at most. Node looks every thirty, unless told otherwise.
+test("connections that send nothing or half a request are closed", async () => {
+  for (const { what, raw } of stalled) await until(`the connection is closed: ${what}`, () => raw.isClosed(), 40_000);
+  // Timeouts are ten seconds. By default Node checks them every thirty.
   for (const { what, keptMs } of stalled) expect(keptMs, what).toBeLessThan(20_000);
   await expectUndisturbed();
 });

@@ -5,17 +5,17 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import type { TestPublisher, TestPusher } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
 const portOf = (url: string) => new URL(url).port;
 
-/** The compose file's configuration, with replicas on this machine instead of those that Docker's DNS knows. */
+/** Returns the configuration of the compose file, with services on this machine. */
 async function localConfig(ports: readonly number[], pusher: TestPusher, publisher: TestPublisher): Promise<string> {
   const config = await readFile(new URL("../../deploy/haproxy.cfg", import.meta.url), "utf8");
   const [websocket, http, internal] = ports;
@@ -38,30 +38,25 @@ async function localConfig(ports: readonly number[], pusher: TestPusher, publish
 
 describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   let folder: string;
-  let nats: TestNats;
-  let pusher: TestPusher;
-  let publisher: TestPublisher;
+  const { pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
   let haproxy: TestProcess;
-  let client: Client;
+  let client: RawClient;
   let ports: number[];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "fanwire-haproxy-"));
-    nats = await startNats();
-    pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
-    publisher = await startPublisher({ nats: nats.url });
     ports = await freePorts(3);
     await writeFile(join(folder, "haproxy.cfg"), await localConfig(ports, pusher, publisher));
     haproxy = startProcess("haproxy", ["-f", join(folder, "haproxy.cfg")]);
-    await until("both are ready", async () => {
+    await until("both services are ready", async () => {
       if (haproxy.end()) throw new Error(`haproxy ended:\n${haproxy.output()}`);
       return (await fetch(`http://127.0.0.1:${ports[2]}/healthz`).catch(() => undefined))?.status === 200;
     });
-    client = await connectClient(`ws://127.0.0.1:${ports[0]}/`);
+    client = await connectRawClient(`ws://127.0.0.1:${ports[0]}/`);
   });
   afterAll(async () => {
     client.socket.terminate();
-    for (const part of [haproxy, publisher, pusher, nats]) await part[Symbol.asyncDispose]();
+    await haproxy[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -78,31 +73,31 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
 
   const END = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-  test("a query of raw UTF-8, or of any bytes, is published as it is", async () => {
+  test("a query of raw UTF-8 or other bytes is published unchanged", async () => {
     const answers = [
       await exchange(ports[1], `GET /?content=привет${END}`),
       await exchange(ports[1], Buffer.concat([Buffer.from("GET /?content="), Buffer.from([0xff]), Buffer.from(END)])),
     ];
 
     expect(answers.map((answer) => answer.split("\r\n")[0])).toEqual(["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
-    await until("both came", () => client.frames.length === 2);
+    await until("both publications arrive", () => client.frames.length === 2);
     expect(client.frames[0]).toBe("привет");
   });
 
-  test("pushers that are gone are said to be, in JSON", async () => {
+  test("HAProxy answers 503 in JSON when no pusher runs", async () => {
     await pusher.process.stop("SIGKILL");
 
-    await until("it is noticed", async () => {
+    await until("the loss is detected", async () => {
       const response = await fetch(`http://127.0.0.1:${ports[0]}/`);
       expect(response.headers.get("content-type")).toBe("application/json");
       return response.status === 503 && response.headers.get("retry-after") === "1";
     });
   });
 
-  test("a publisher that is gone is said to be, in JSON", async () => {
+  test("HAProxy answers 503 in JSON when no publisher runs", async () => {
     await publisher.process.stop("SIGKILL");
 
-    await until("it is noticed", async () => {
+    await until("the loss is detected", async () => {
       const response = await fetch(`http://127.0.0.1:${ports[1]}/?content=x`);
       const { error } = (await response.json()) as { error: { code: string } };
       expect(["nats_unavailable", "unconfirmed"]).toContain(error.code);

@@ -1,25 +1,14 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPublisher, type TestPublisher } from "../support/cluster.ts";
-import { openHistory, type TestHistory } from "../support/history.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { expect, test } from "vitest";
+import { startPublisher } from "../support/cluster.ts";
+import { callApi, postPublication } from "../support/http-api.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let publisher: TestPublisher;
-let opened: TestHistory;
-
-beforeAll(async () => {
-  nats = await startNats();
-  opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 20 } });
-  await opened.history.state();
-  publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_HISTORY_MAX_PER_SUBJECT: "20" } });
-});
-
-afterAll(async () => {
-  await publisher[Symbol.asyncDispose]();
-  await opened[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
+const {
+  nats,
+  history: opened,
+  publisher,
+} = useCluster({ history: { maxPerSubject: 20 }, publisher: { FANWIRE_HISTORY_MAX_PER_SUBJECT: "20" } });
 
 type Stored = {
   position: string;
@@ -33,29 +22,26 @@ type Stored = {
 type History = { publications: Stored[]; position: string; complete: boolean };
 
 async function publish(body: unknown): Promise<Record<string, unknown>> {
-  const response = await fetch(`${publisher.url}/v1/publications`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  return { http: response.status, ...((await response.json()) as object) };
+  const answer = await postPublication<object>(publisher, body);
+  return { http: answer.status, ...answer.body };
 }
 
 const publishTo = (topic: string, data: string, more: object = {}) =>
   publish({ target: { topic }, data, durable: true, ...more });
 
 async function history(topic: string, query = ""): Promise<History> {
-  const response = await fetch(`${publisher.url}/v1/topics/${encodeURIComponent(topic)}/publications${query}`);
-  expect(response.status).toBe(200);
-  return (await response.json()) as History;
+  const path = `/v1/topics/${encodeURIComponent(topic)}/publications${query}`;
+  const { status, body } = await callApi<History>(publisher, "GET", path);
+  expect(status).toBe(200);
+  return body;
 }
 
 const sequenceOf = (position: unknown) => Number(String(position).split("-")[1]);
 
-test("what is published durably is stored, heard live, and read back as it was", async () => {
-  const heard: string[] = [];
+test("a durable publication is stored, delivered live, and read unchanged", async () => {
+  const received: string[] = [];
   opened.bus.subscribe(opened.subjects.liveTopics("kept.*"), ({ data, headers }) => {
-    heard.push(`${Buffer.from(data)} ${headers?.get("Event")} ${headers?.get("Nats-Sequence")}`);
+    received.push(`${Buffer.from(data)} ${headers?.get("Event")} ${headers?.get("Nats-Sequence")}`);
   });
   await opened.bus.confirm();
 
@@ -63,9 +49,9 @@ test("what is published durably is stored, heard live, and read back as it was",
   const bytes = await publishTo("kept.a", "/wA=", { encoding: "base64" });
   const page = await history("kept.a");
 
-  await until("both are heard", () => heard.length === 2);
+  await until("both publications arrive", () => received.length === 2);
   expect(text).toEqual({ http: 200, status: "stored", position: expect.stringMatching(/^[a-z0-9]+-[1-9][0-9]*$/) });
-  expect(heard[0]).toBe(`привет paid ${sequenceOf(text.position)}`);
+  expect(received[0]).toBe(`привет paid ${sequenceOf(text.position)}`);
   expect(page).toEqual({
     publications: [
       { position: text.position, topic: "kept.a", event: "paid", data: "привет", id: "7", time: expect.any(String) },
@@ -79,13 +65,13 @@ test("what is published durably is stored, heard live, and read back as it was",
       },
     ],
     position: bytes.position,
-    // The history was begun by others: that nothing of this topic came before is known all the same.
+    // Other topics began the history, but it shows that nothing of this topic came before.
     complete: true,
   });
   expect(Math.abs(Date.parse(page.publications[0]?.time ?? "") - Date.now())).toBeLessThan(60_000);
 });
 
-test("an id is stored once for each target", async () => {
+test("deduplication: an id is stored once for each target", async () => {
   const first = await publishTo("once", "x", { id: "42" });
   const again = await publishTo("once", "x", { id: "42" });
   const toUser = await publish({ target: { user: "anna" }, data: "x", durable: true, id: "42" });
@@ -95,7 +81,7 @@ test("an id is stored once for each target", async () => {
   expect((await history("once")).publications.length).toBe(1);
 });
 
-test("several topics get one publication each, under one id", async () => {
+test("deduplication: a publication to several topics is stored once for each topic under one id", async () => {
   const request = { target: { topics: ["several.b", "several.a"] }, data: "x", durable: true, id: "9" };
   const first = await publish(request);
   const again = await publish(request);
@@ -107,19 +93,7 @@ test("several topics get one publication each, under one id", async () => {
   expect((await history("several.a")).publications.length).toBe(1);
 });
 
-test("a batch is stored in its order, everyone included", async () => {
-  const numbers = Array.from({ length: 200 }, (_, number) => String(number));
-  const answer = await publish(
-    numbers.map((data) => ({ target: { topic: `batch.${Number(data) % 10}` }, data, durable: true })),
-  );
-  const toAll = await publish({ target: { everyone: true }, data: "x", durable: true });
-
-  const sequences = (answer.results as { position: string }[]).map(({ position }) => sequenceOf(position));
-  expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
-  expect(toAll).toMatchObject({ http: 200, status: "stored" });
-});
-
-test("history is read page by page, each continuing the last", async () => {
+test("each page of the history continues the page before", async () => {
   for (let n = 0; n < 15; n++) await publishTo("pages", String(n));
 
   const data: string[] = [];
@@ -139,7 +113,7 @@ test("history is read page by page, each continuing the last", async () => {
   ]);
 });
 
-test("what is dropped, from another history or beyond the end is never called complete", async () => {
+test("a page after dropped publications, or from a foreign or future position, is not complete", async () => {
   const [first] = [await publishTo("dropped", "0")];
   for (let n = 1; n <= 20; n++) await publishTo("dropped", String(n));
 
@@ -156,7 +130,7 @@ test("what is dropped, from another history or beyond the end is never called co
   }
 });
 
-test("a topic nobody published to is empty, and its position leads on", async () => {
+test("the history of an unused topic is empty, and later reads continue from its position", async () => {
   const empty = await history("never");
 
   expect(empty).toMatchObject({ publications: [], complete: true });
@@ -165,7 +139,7 @@ test("a topic nobody published to is empty, and its position leads on", async ()
   expect([next.publications.length, next.complete]).toEqual([1, true]);
 });
 
-test("the position of the last page is where the history ended, and what was published to others is not looked through again", async () => {
+test("the position of the last page is the end of the history, whatever was published to other topics", async () => {
   const own = await publishTo("quiet", "1");
   const others = await publishTo("loud", "2");
 
@@ -176,7 +150,7 @@ test("the position of the last page is where the history ended, and what was pub
   expect(await history("quiet", `?since=${last.position}`)).toEqual({ ...last, publications: [] });
 });
 
-test("topics of any name are read by their percent-encoded name", async () => {
+test("a topic of any name is read by its percent-encoded name", async () => {
   for (const topic of ["a/b", "a.b/c?d#e", "100%", "%2F", "привет мир", "a+b", "..a", "=", "a..b", "x\\y"]) {
     await publishTo(topic, topic);
     expect(
@@ -186,7 +160,7 @@ test("topics of any name are read by their percent-encoded name", async () => {
   }
 });
 
-test("what cannot be asked for is 422 and says what", async () => {
+test("an invalid history request is answered with 422", async () => {
   const status = async (path: string) => (await fetch(`${publisher.url}/v1/topics/${path}`)).status;
 
   for (const path of [
@@ -204,28 +178,30 @@ test("what cannot be asked for is 422 and says what", async () => {
   expect(await status("a/publications?limit=1000")).toBe(200);
 });
 
-test("while NATS is away history and durable publications are 503, and after it nothing is lost", async () => {
+test("history and durable publications answer 503 while NATS is unavailable, and nothing is lost", async () => {
   const before = await publishTo("outage", "before");
   await nats.stop();
-  await until("it is noticed", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 503);
+  await until("the loss is detected", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 503);
 
   expect(await publishTo("outage", "never")).toMatchObject({ http: 503, error: { code: "nats_unavailable" } });
   expect((await fetch(`${publisher.url}/v1/topics/outage/publications`)).status).toBe(503);
 
   await nats.restart();
-  await until("it is back", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 200);
+  await until("the client is connected again", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 200);
   const after = await publishTo("outage", "after");
   const page = await history("outage", `?since=${before.position}`);
   expect(page.publications.map(({ position, data }) => [position, data])).toEqual([[after.position, "after"]]);
   expect(page.complete).toBe(true);
 });
 
-test("a batch of everything is published in its order, also the first after a start", async () => {
+test("a batch of mixed targets is published in order, also the first after a start", async () => {
   await using fresh = await startPublisher({ nats: nats.url });
-  const heard: string[] = [];
-  opened.bus.subscribe(opened.subjects.liveTopics("mixed.>"), ({ data }) => heard.push(Buffer.from(data).toString()));
+  const received: string[] = [];
+  opened.bus.subscribe(opened.subjects.liveTopics("mixed.>"), ({ data }) =>
+    received.push(Buffer.from(data).toString()),
+  );
   opened.bus.subscribe(opened.subjects.liveConnections("w0rker00"), (message) => {
-    heard.push(Buffer.from(message.data).toString());
+    received.push(Buffer.from(message.data).toString());
     message.respond('{"outcome":"delivered"}');
   });
   await until("the listener is connected", () => opened.bus.confirm());
@@ -242,22 +218,17 @@ test("a batch of everything is published in its order, also the first after a st
     .map((kind, at) => ({ ...kind, data: String(at) }));
 
   for (const round of ["first", "next"]) {
-    heard.length = 0;
-    const response = await fetch(`${fresh.url}/v1/publications`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(batch),
-    });
-    const { results } = (await response.json()) as { results: { status?: string }[] };
+    received.length = 0;
+    const { results } = (await postPublication<{ results: { status?: string }[] }>(fresh, batch)).body;
 
     expect(results.map(({ status }) => status)).toEqual(
       batch.map(({ target, durable }) => (durable ? "stored" : "connection" in target ? "delivered" : "published")),
     );
     const copies = batch.flatMap(({ target, data }) => ("topics" in target ? [data, data] : [data]));
     await until(
-      () => `${heard.length} of ${copies.length} received in the ${round} batch: ${heard.join(" ")}`,
-      () => heard.length === copies.length,
+      () => `${received.length} of ${copies.length} received in the ${round} batch: ${received.join(" ")}`,
+      () => received.length === copies.length,
     );
-    expect(heard, round).toEqual(copies);
+    expect(received, round).toEqual(copies);
   }
 });

@@ -2,17 +2,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startPublisher, startPusher, type TestPublisher, type TestPusher, untilReady } from "../support/cluster.ts";
 import { startNatsCluster, type TestNatsCluster } from "../support/nats-cluster.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
+import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 
 const CLIENTS = 12;
 
 type Receipt = { readonly delivered: number; readonly buffered: number; readonly complete: boolean };
-type Told = { readonly data: string; readonly receipt: Receipt };
+type Received = { readonly data: string; readonly receipt: Receipt };
 
 const env = { PUSHER_WORKERS: "1", PUSHER_DRAIN_SECONDS: "1", FANWIRE_HISTORY_REPLICAS: "3" };
 
-/** Pushers of which any may be stopped and started again. */
+/** Pushers that are replaced while the test runs. */
 class Pushers {
   readonly running: TestPusher[] = [];
   readonly #nats: string;
@@ -25,7 +25,7 @@ class Pushers {
     this.running.push(await startPusher({ nats: this.#nats, env }));
   }
 
-  /** Ends the first one and starts another in its place. */
+  /** Ends the first pusher and starts another in its place. */
   async replace(signal: NodeJS.Signals): Promise<void> {
     const ended = this.running.shift();
     const another = this.start();
@@ -38,9 +38,9 @@ class Pushers {
   }
 }
 
-/** Connections that are opened anew when they are closed; what each has received is kept. */
+/** Connections that reconnect when they are closed. Keeps what each has received. */
 class Crowd {
-  readonly all: Client[] = [];
+  readonly all: RawClient[] = [];
   readonly #pushers: Pushers;
   #isOver = false;
 
@@ -61,24 +61,25 @@ class Crowd {
   }
 
   async #stayConnected(at: number): Promise<void> {
-    let client: Client | undefined;
+    let client: RawClient | undefined;
+    // The delay limits the rate of connection attempts.
     for (; !this.#isOver; await delay(20)) {
       if (client !== undefined && client.close === undefined) continue;
       const { running } = this.#pushers;
       const url = running[at % Math.max(1, running.length)]?.url;
-      client = url === undefined ? undefined : await connectClient(url).catch(() => undefined);
+      client = url === undefined ? undefined : await connectRawClient(url).catch(() => undefined);
       if (client !== undefined) this.all.push(client);
     }
     client?.socket.terminate();
   }
 }
 
-/** Publishes one after the other with a receipt, until it is stopped. */
+/** Publishes with receipts, one after the other, until `isOver`. */
 async function publishWhile(
   publisher: TestPublisher,
   name: string,
   durable: boolean,
-  told: Told[],
+  receipts: Received[],
   isOver: () => boolean,
 ) {
   for (let number = 0; !isOver(); number++) {
@@ -89,30 +90,30 @@ async function publishWhile(
       body: JSON.stringify({ target: { everyone: true }, data, durable, receipt: true }),
     });
     const { receipt } = (await response.json()) as { receipt?: Receipt };
-    if (receipt !== undefined) told.push({ data, receipt });
-    await delay(10);
+    if (receipt !== undefined) receipts.push({ data, receipt });
+    await delay(10); // sets the rate of the load
   }
 }
 
-/** Resolves when so many receipts more have come: the cluster was under load in between. */
-async function moreReceipts(told: readonly Told[], count = 20): Promise<void> {
-  const wanted = told.length + count;
-  await until("more receipts have come", () => told.length >= wanted);
+/** Waits for `count` more receipts, so that the cluster is under load in between. */
+async function moreReceipts(receipts: readonly Received[], count = 20): Promise<void> {
+  const wanted = receipts.length + count;
+  await until("more receipts arrive", () => receipts.length >= wanted);
 }
 
-async function breakThings(cluster: TestNatsCluster, pushers: Pushers, told: readonly Told[]): Promise<void> {
+async function breakThings(cluster: TestNatsCluster, pushers: Pushers, receipts: readonly Received[]): Promise<void> {
   for (const [at, node] of cluster.nodes.entries()) {
-    await moreReceipts(told);
+    await moreReceipts(receipts);
     await pushers.replace(at % 2 === 0 ? "SIGTERM" : "SIGKILL");
     await node.stop("SIGKILL");
     await pushers.replace(at % 2 === 0 ? "SIGKILL" : "SIGTERM");
-    await moreReceipts(told);
+    await moreReceipts(receipts);
     await node.restart();
     for (const { adminUrl } of pushers.running) await untilReady(adminUrl);
   }
 }
 
-test("while pushers are restarted and NATS nodes die, no receipt that is complete counts fewer than received it", async () => {
+test("no complete receipt counts too few connections while pushers restart and NATS nodes are killed", async () => {
   await using cluster = await startNatsCluster();
   const nats = cluster.urls.join(",");
   await using pushers = new Pushers(nats);
@@ -120,31 +121,35 @@ test("while pushers are restarted and NATS nodes die, no receipt that is complet
   await using publisher = await startPublisher({ nats, env: { FANWIRE_HISTORY_REPLICAS: "3" } });
   const crowd = new Crowd(pushers);
   const connecting = crowd.run();
-  await until("all are connected", () => crowd.all.length === CLIENTS);
-  const told: Told[] = [];
+  await until("all clients are connected", () => crowd.all.length === CLIENTS);
+  const receipts: Received[] = [];
   let isOver = false;
   const publishing = ["a", "b", "durable"].map((name) =>
-    publishWhile(publisher, name, name === "durable", told, () => isOver),
+    publishWhile(publisher, name, name === "durable", receipts, () => isOver),
   );
 
-  await breakThings(cluster, pushers, told);
-  const before = told.length;
-  await until("receipts are complete again", () => told.slice(before).some(({ receipt }) => receipt.complete));
+  await breakThings(cluster, pushers, receipts);
+  const before = receipts.length;
+  await until("receipts are complete again", () => receipts.slice(before).some(({ receipt }) => receipt.complete));
   isOver = true;
   await Promise.all(publishing);
   crowd.stop();
   await Promise.all(connecting);
 
-  const complete = told.filter(({ receipt }) => receipt.complete);
-  const lies = complete
-    .map(({ data, receipt }) => ({ data, said: receipt.delivered + receipt.buffered, received: crowd.countOf(data) }))
-    .filter(({ said, received }) => said < received);
-  expect(lies).toEqual([]);
+  const complete = receipts.filter(({ receipt }) => receipt.complete);
+  const wrong = complete
+    .map(({ data, receipt }) => ({
+      data,
+      counted: receipt.delivered + receipt.buffered,
+      received: crowd.countOf(data),
+    }))
+    .filter(({ counted, received }) => counted < received);
+  expect(wrong).toEqual([]);
   expect(complete.length).toBeGreaterThan(10);
-  expect(complete.length).toBeLessThan(told.length);
+  expect(complete.length).toBeLessThan(receipts.length);
 }, 120_000);
 
-test("publications with one id at one moment are stored once, and all are told where", async () => {
+test("deduplication: simultaneous publications with one id are stored once and answered with one position", async () => {
   await using cluster = await startNatsCluster();
   const urls = cluster.urls.map((nats) => startPublisher({ nats, env: { FANWIRE_HISTORY_REPLICAS: "3" } }));
   const publishers = await Promise.all(urls);

@@ -1,15 +1,15 @@
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, describeWorkers, type TestBus } from "../support/bus.ts";
-import { metric, startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
+import { describeWorkers } from "../support/bus.ts";
+import { metric, startPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startLossyProxy } from "../support/lossy-proxy.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { postPublication } from "../support/http-api.ts";
+import { startLink } from "../support/link.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
 const DEADLINE_MS = 5_000;
 const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" };
 
@@ -22,36 +22,18 @@ type Receipt = {
 };
 type Answer = { readonly status: string; readonly position?: string; readonly receipt: Receipt };
 
-let nats: TestNats;
-let bus: TestBus;
-let pushers: [TestPusher, TestPusher];
-let publisher: TestPublisher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
-  publisher = await startPublisher({
-    nats: nats.url,
-    env: { PUBLISHER_RECEIPT_TIMEOUT_MS: String(DEADLINE_MS) },
-  });
-});
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [publisher, ...pushers, nats]) await part[Symbol.asyncDispose]();
+const { nats, bus, pushers, publisher } = useCluster({
+  pusher: env,
+  publisher: { PUBLISHER_RECEIPT_TIMEOUT_MS: String(DEADLINE_MS) },
 });
 
-async function post<Body>(body: unknown): Promise<Body> {
-  const response = await fetch(`${publisher.url}/v1/publications`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  expect(response.status).toBe(200);
-  return (await response.json()) as Body;
+async function post<Body>(publication: unknown): Promise<Body> {
+  const { status, body } = await postPublication<Body>(publisher, publication);
+  expect(status).toBe(200);
+  return body;
 }
 
-/** Publishes to a target and gives the receipt. */
+/** Publishes to a target and returns the receipt. */
 async function receiptOf(target: unknown, more: Record<string, unknown> = {}): Promise<Receipt> {
   return (await post<Answer>({ target, data: "x", receipt: true, ...more })).receipt;
 }
@@ -63,18 +45,15 @@ const ofAll = (delivered: number, buffered = 0): Receipt => ({
   missing: 0,
   complete: true,
 });
-const tokenOf = (user: string) =>
-  new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
-const sseUrl = (pusher: TestPusher, query: string) => `${pusher.url.replace("ws:", "http:")}sse?${query}`;
 
-/** On each pusher one connection by each protocol; with the names of their addresses and what ends them. */
+/** Opens one connection of each protocol on each pusher. */
 async function connectByEachProtocol(query: Record<string, string>) {
   const connected = await Promise.all(
     pushers.map(async (pusher) => {
       const search = new URLSearchParams(query);
-      const raw = await connectClient(`${pusher.url}?${search}`);
+      const raw = await connectRawClient(`${pusher.url}?${search}`);
       const fanwire = await connectFanwire(pusher.url, query);
-      const sse = await readEvents(sseUrl(pusher, `${search}`));
+      const sse = await readEvents(`${pusher.sseUrl}?${search}`);
       return { raw, fanwire, sse };
     }),
   );
@@ -84,7 +63,7 @@ async function connectByEachProtocol(query: Record<string, string>) {
       fanwire.socket.terminate();
       sse.close();
     }
-    await until("they are gone", async () => (await openConnections()) === 0);
+    await until("all connections are closed", async () => (await openConnections()) === 0);
   };
   return { addresses: connected.flatMap(({ raw, fanwire }) => [raw.address, fanwire.welcome.connection]), close };
 }
@@ -97,8 +76,8 @@ async function openConnections(): Promise<number> {
 test.each([
   ["live", false],
   ["durable", true],
-])("who got it is counted on every worker, by every protocol, whatever the target: %s", async (_, durable) => {
-  const readers = await connectByEachProtocol({ topic: "orders.7", token: await tokenOf("anna") });
+])("a receipt counts the connections of every worker and protocol for each kind of target: %s", async (_, durable) => {
+  const readers = await connectByEachProtocol({ topic: "orders.7", token: await signToken({ sub: "anna" }) });
   const [address] = readers.addresses;
 
   expect(await receiptOf({ everyone: true }, { durable })).toEqual(ofAll(6));
@@ -113,8 +92,8 @@ test.each([
   await readers.close();
 });
 
-test("one connection's worker is the only one to ask", async () => {
-  const client = await connectClient(pushers[0].url);
+test("a receipt for one connection needs the answer of its worker only", async () => {
+  const client = await connectRawClient(pushers[0].url);
 
   const answer = await post<Answer>({ target: { connection: client.address }, data: "x", receipt: true });
 
@@ -122,18 +101,18 @@ test("one connection's worker is the only one to ask", async () => {
   client.socket.terminate();
 });
 
-test("a connection counts once for each subscription that brings it", async () => {
+test("a receipt counts a connection once for each matching subscription", async () => {
   const client = await connectFanwire(pushers[0].url, { topic: ["twice.a", "twice.*", "twice.b"] });
 
   expect(await receiptOf({ topic: "twice.a" })).toEqual(ofAll(2));
   expect(await receiptOf({ topics: ["twice.a", "twice.b"] })).toEqual(ofAll(4));
   expect(await receiptOf({ topic: "twice.a" }, { durable: true })).toEqual(ofAll(2));
-  await until("all came", () => client.publications.length === 8);
+  await until("all publications arrive", () => client.publications.length === 8);
   client.socket.terminate();
 });
 
-test("each publication of a batch has its own receipt, where it asked for one", async () => {
-  const client = await connectClient(`${pushers[0].url}?topic=batch.a`);
+test("each publication of a batch has the receipt that it asked for", async () => {
+  const client = await connectRawClient(`${pushers[0].url}?topic=batch.a`);
 
   const { results } = await post<{ results: Answer[] }>([
     ...Array.from({ length: 50 }, () => ({ target: { topic: "batch.a" }, data: "x", receipt: true })),
@@ -151,7 +130,7 @@ test("each publication of a batch has its own receipt, where it asked for one", 
   client.socket.terminate();
 });
 
-test("what was stored before is not sent again, and has no receipt", async () => {
+test("deduplication: a duplicate is not delivered again and has no receipt", async () => {
   const publication = { target: { topic: "again" }, data: "x", durable: true, id: "1", receipt: true };
 
   const first = await post<Answer>(publication);
@@ -162,13 +141,13 @@ test("what was stored before is not sent again, and has no receipt", async () =>
 });
 
 test.each(["raw", "fanwire.v1", "sse"] as const)(
-  "who reads slowly by the protocol %s is counted as buffered",
+  "a receipt counts a slow consumer as buffered: %s",
   async (protocol) => {
     const topic = `slow.${protocol}`;
-    const fast = await connectClient(`${pushers[0].url}?topic=${topic}`);
+    const fast = await connectRawClient(`${pushers[0].url}?topic=${topic}`);
     const slow = await connectSlow(protocol, `topic=${topic}`);
 
-    const receipt = await until("the network takes no more", async () => {
+    const receipt = await until("the socket buffers are full", async () => {
       const found = await receiptOf({ topic }, { data: "x".repeat(50_000) });
       expect(found.delivered + found.buffered).toBe(2);
       return found.buffered > 0 && found;
@@ -181,21 +160,20 @@ test.each(["raw", "fanwire.v1", "sse"] as const)(
   },
 );
 
-/** A connection that takes nothing after its welcome. */
+/** Opens a connection that reads nothing after its welcome. */
 async function connectSlow(
   protocol: "raw" | "fanwire.v1" | "sse",
   query: string,
 ): Promise<{ address: string; end(): void }> {
-  const [{ url }] = pushers;
+  const [{ url, sseUrl }] = pushers;
   if (protocol === "sse") {
-    const stream = await readEvents(sseUrl(pushers[0], query));
-    const { connection } = JSON.parse(stream.events()[0]?.data ?? "") as { connection: string };
+    const stream = await readEvents(`${sseUrl}?${query}`);
     stream.response.socket.pause();
-    return { address: connection, end: () => stream.close() };
+    return { address: stream.address(), end: () => stream.close() };
   }
   const client =
     protocol === "raw"
-      ? await connectClient(`${url}?${query}`)
+      ? await connectRawClient(`${url}?${query}`)
       : await connectFanwire(`${url}?${query}`).then(({ socket, welcome }) => ({
           socket,
           address: welcome.connection,
@@ -204,9 +182,9 @@ async function connectSlow(
   return { address: client.address, end: () => client.socket.terminate() };
 }
 
-test("a worker that hangs is missed at the deadline, waited for only once, and counted again when it goes on", async () => {
+test("a receipt reports a worker that hangs as missing, waits for it only once, and counts it again afterwards", async () => {
   const readers = await connectByEachProtocol({ topic: "hang" });
-  await until("nobody else is left", async () => (await openConnections()) === 6);
+  await until("no other connection is open", async () => (await openConnections()) === 6);
   const [victim] = await describeWorkers(bus);
   if (victim === undefined) throw new Error("no worker answered");
   const incomplete = () => metric(publisher.adminUrl, "fanwire_publisher_receipts_total", { outcome: "incomplete" });
@@ -214,7 +192,7 @@ test("a worker that hangs is missed at the deadline, waited for only once, and c
   expect(await receiptOf({ topic: "hang" })).toEqual(ofAll(6));
 
   process.kill(victim.pid, "SIGSTOP");
-  const late = await until("it hangs", async () => {
+  const late = await until("the process hangs", async () => {
     const timed = await timedReceipt({ topic: "hang" });
     return !timed.receipt.complete && timed;
   });
@@ -229,7 +207,7 @@ test("a worker that hangs is missed at the deadline, waited for only once, and c
   expect(await incomplete()).toBe(before + 2);
 
   process.kill(victim.pid, "SIGCONT");
-  await until("it is counted again", async () => {
+  await until("the worker is counted again", async () => {
     const { delivered, complete } = await receiptOf({ topic: "hang" });
     return delivered === 6 && complete;
   });
@@ -242,21 +220,21 @@ async function timedReceipt(target: unknown): Promise<{ receipt: Receipt; ms: nu
   return { receipt, ms: performance.now() - startedAt };
 }
 
-test("a worker that died is not waited for, and those that have just started are counted", async () => {
+test("a receipt does not wait for a killed worker, and counts workers that have just started", async () => {
   const [victim] = await describeWorkers(bus);
   if (victim === undefined) throw new Error("no worker answered");
   expect(await receiptOf({ topic: "deaths" })).toEqual(ofAll(0));
 
   process.kill(victim.pid, "SIGKILL");
-  // Until it is dead it may still get what is published, and be missing.
-  await until("it is dead", () => !isRunning(victim.pid));
+  // Until the worker has ended, NATS may deliver to it, so that it would be missing.
+  await until("the worker has ended", () => !isRunning(victim.pid));
   const { receipt, ms } = await timedReceipt({ topic: "deaths" });
   await using another = await startPusher({ nats: nats.url, env });
-  const client = await connectClient(`${another.url}?topic=deaths`);
+  const client = await connectRawClient(`${another.url}?topic=deaths`);
 
   expect(receipt).toMatchObject({ missing: 0, complete: true });
   expect(ms).toBeLessThan(DEADLINE_MS);
-  await until("all are counted, and the one in the dead one's place", async () => {
+  await until("all workers are counted, and the replacement of the killed one", async () => {
     const { workers, delivered, complete } = await receiptOf({ topic: "deaths" });
     return workers === 6 && delivered === 1 && complete;
   });
@@ -271,28 +249,28 @@ function isRunning(pid: number): boolean {
   }
 }
 
-test("what a worker holds back until the history is repaired is not delivered yet, and nobody says it is", async () => {
-  await using proxy = await startLossyProxy(nats.port);
-  await using behind = await startPusher({ nats: proxy.url, env: { ...env, PUSHER_WORKERS: "1" } });
+test("a receipt does not count a publication that a worker holds back until a gap is repaired", async () => {
+  await using link = await startLink(nats.port, { readsNats: true });
+  await using behind = await startPusher({ nats: link.url, env: { ...env, PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(behind.url, { topic: "held" });
   const target = { topic: "held" };
-  await until("it is counted", async () => (await receiptOf(target, { durable: true })).delivered === 1);
+  await until("the connection is counted", async () => (await receiptOf(target, { durable: true })).delivered === 1);
 
-  // The worker may happen to compare itself with the history right then. Then it is delivered: that must be true, and another is lost.
+  // The worker may repair the gap at once. Then the receipt must count the delivery, and the test loses another publication.
   let attempts = 0;
-  const heard = () => client.data().filter((data) => data === "lost").length;
-  const lost = await until("one is held back", async () => {
+  const received = () => client.data().filter((data) => data === "lost").length;
+  const lost = await until("a publication is held back", async () => {
     attempts++;
-    proxy.drop = (subject) => subject.endsWith(".topic.held");
+    link.drop = (subject) => subject.endsWith(".topic.held");
     const receipt = await receiptOf(target, { durable: true, data: "lost" });
-    proxy.drop = () => false;
+    link.drop = () => false;
     if (receipt.delivered === 0) return receipt;
-    await until("what is said to be delivered is heard", () => heard() === attempts);
+    await until("the delivered publication arrives", () => received() === attempts);
     return false;
   });
 
   expect(lost).toMatchObject({ delivered: 0, missing: 1, complete: false });
-  await until("it was read from the history", () => heard() === attempts);
+  await until("the publication arrives from the history", () => received() === attempts);
   expect(await receiptOf(target, { durable: true })).toMatchObject({ delivered: 1, missing: 0, complete: true });
   client.socket.terminate();
 });

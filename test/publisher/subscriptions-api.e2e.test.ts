@@ -1,41 +1,19 @@
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { callApi } from "../support/http-api.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let pushers: [TestPusher, TestPusher];
-let publisher: TestPublisher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_MAX_TOPICS: "2", PUSHER_WORKERS: "1" };
-  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
-  publisher = await startPublisher({ nats: nats.url });
-});
-afterAll(async () => {
-  for (const part of [...pushers, publisher, nats]) await part[Symbol.asyncDispose]();
+const { pushers, publisher } = useCluster({
+  pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_MAX_TOPICS: "2", PUSHER_WORKERS: "1" },
 });
 
-async function call(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(publisher.url + path, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  });
-  const text = await response.text();
-  return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
-}
+const call = (method: string, path: string, body?: unknown) => callApi(publisher, method, path, body);
 
-const tokenOf = (user: string) =>
-  new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
-
-test("a connection follows what the application says, within its limit", async () => {
-  const client = await connectClient(pushers[0].url);
+test("the API subscribes and unsubscribes a connection within its limit", async () => {
+  const client = await connectRawClient(pushers[0].url);
   const topics = `/v1/connections/${client.address}/topics`;
 
   expect((await call("PUT", `${topics}/orders.7`)).status).toBe(204);
@@ -50,14 +28,14 @@ test("a connection follows what the application says, within its limit", async (
   expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 1 });
 
   expect((await call("POST", "/v1/publications", { target: { topic: "orders.7" }, data: "x" })).status).toBe(200);
-  await until("it hears, once for each", () => client.frames.length === 2);
+  await until("the client receives a copy for each subscription", () => client.frames.length === 2);
   expect((await call("DELETE", `${topics}/orders.7`)).status).toBe(204);
   expect((await call("DELETE", `${topics}/orders.*`)).status).toBe(204);
   expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 0 });
   client.socket.close();
 });
 
-test("a topic with any characters can be named in a path", async () => {
+test("a path names a topic of any characters", async () => {
   const topic = "a/b?c d.щ";
   const client = await connectFanwire(pushers[1].url, { topic });
 
@@ -65,11 +43,11 @@ test("a topic with any characters can be named in a path", async () => {
   client.socket.close();
 });
 
-test("a user is found, told, made to follow and closed on all workers", async () => {
-  const token = await tokenOf("анна@example");
+test("the API finds, subscribes and closes a user on all workers", async () => {
+  const token = await signToken({ sub: "анна@example" });
   const path = `/v1/users/${encodeURIComponent("анна@example")}`;
   const clients = await Promise.all([...pushers, ...pushers].map(({ url }) => connectFanwire(url, { token })));
-  const bystander = await connectFanwire(pushers[0].url, { token: await tokenOf("bob") });
+  const bystander = await connectFanwire(pushers[0].url, { token: await signToken({ sub: "bob" }) });
 
   expect((await call("GET", path)).body).toMatchObject({
     user: "анна@example",
@@ -82,13 +60,13 @@ test("a user is found, told, made to follow and closed on all workers", async ()
   expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 4 });
   await call("POST", "/v1/publications", { target: { user: "анна@example" }, data: "to you" });
   await call("POST", "/v1/publications", { target: { topics: ["news", "nobody"] }, data: "to news" });
-  await until("all have heard", () => clients.every((client) => client.publications.length === 2));
+  await until("all clients receive it", () => clients.every((client) => client.publications.length === 2));
   for (const client of clients) expect(client.data()).toEqual(["to you", "to news"]);
   expect((await call("DELETE", `${path}/topics/news`)).body).toEqual({ connections: 4 });
   expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 0 });
 
   expect((await call("DELETE", `${path}/connections`)).body).toEqual({ connections: 4 });
-  await until("all are closed", () => clients.every(({ close }) => close?.code === 4403));
+  await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4403));
   expect((await call("GET", path)).body).toEqual({ user: "анна@example", count: 0, connections: [] });
   expect(bystander.close).toBeUndefined();
   expect(bystander.publications).toEqual([]);

@@ -1,46 +1,22 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { callApi } from "../support/http-api.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
-
-const SECRET = "a secret of more than thirty-two bytes";
-const MAX_PAYLOAD = 8_192;
 
 type Described = { readonly address: string; readonly topics: readonly string[]; readonly omittedTopics?: number };
 type Page = { readonly count: number; readonly connections: readonly Described[]; readonly next?: string };
 
-let folder: string;
-let nats: TestNats;
-let pushers: [TestPusher, TestPusher];
-let publisher: TestPublisher;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "fanwire-payload-"));
-  await writeFile(join(folder, "nats.conf"), `max_payload: ${MAX_PAYLOAD}\n`);
-  nats = await startNats(["-c", join(folder, "nats.conf")]);
-  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_WORKERS: "1" };
-  pushers = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: nats.url, env })]);
-  publisher = await startPublisher({ nats: nats.url });
-});
-afterAll(async () => {
-  for (const part of [...pushers, publisher, nats]) await part[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
+const { pushers, publisher } = useCluster({
+  nats: "max_payload: 8192",
+  pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_WORKERS: "1" },
 });
 
-const tokenOf = (user: string) =>
-  new SignJWT({ sub: user }).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(SECRET));
 const topicsOf = (count: number, length: number) =>
   Array.from({ length: count }, (_, at) => String(at).padEnd(length, "t"));
 
-async function call<Body>(method: string, path: string): Promise<{ status: number; body: Body }> {
-  const response = await fetch(publisher.url + path, { method });
-  return { status: response.status, body: (await response.json()) as Body };
-}
+const call = <Body>(method: string, path: string) => callApi<Body>(publisher, method, path);
 
 async function pagesOf(user: string, limit: string): Promise<Page[]> {
   const pages: Page[] = [];
@@ -54,8 +30,8 @@ async function pagesOf(user: string, limit: string): Promise<Page[]> {
   return pages;
 }
 
-test("a user with more than one answer holds is told page by page, and all of it is closed and counted", async () => {
-  const token = await tokenOf("big");
+test("a user with more connections than one answer holds is listed page by page and closed completely", async () => {
+  const token = await signToken({ sub: "big" });
   const topic = topicsOf(20, 100);
   const clients = await Promise.all(
     Array.from({ length: 30 }, (_, at) => connectFanwire(pushers[at % 2 === 0 ? 0 : 1].url, { token, topic })),
@@ -72,13 +48,13 @@ test("a user with more than one answer holds is told page by page, and all of it
   }
   expect(await call("PUT", "/v1/users/big/topics/more")).toMatchObject({ status: 200, body: { connections: 30 } });
   expect(await call("DELETE", "/v1/users/big/connections")).toMatchObject({ status: 200, body: { connections: 30 } });
-  await until("all are closed", () => clients.every(({ close }) => close?.code === 4403));
+  await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4403));
   expect(await call("GET", "/v1/users/big")).toMatchObject({ body: { count: 0, connections: [] } });
 });
 
-test("of a connection that follows more than one answer holds, it is said how many topics are left out", async () => {
+test("the description of a connection with too many topics has the number of omitted topics", async () => {
   const topic = topicsOf(128, 200);
-  const client = await connectFanwire(pushers[0].url, { token: await tokenOf("wide"), topic });
+  const client = await connectFanwire(pushers[0].url, { token: await signToken({ sub: "wide" }), topic });
   const path = `/v1/connections/${client.welcome.connection}`;
 
   const { status, body } = await call<Described>("GET", path);
@@ -91,7 +67,7 @@ test("of a connection that follows more than one answer holds, it is said how ma
   client.socket.close();
 });
 
-test("a page is asked for by an address and a number", async () => {
+test("a page with an invalid limit or address is refused", async () => {
   for (const query of ["limit=0", "limit=1001", "limit=x", "after=x", "after=worker01"]) {
     expect((await call("GET", `/v1/users/x?${query}`)).status, query).toBe(422);
   }

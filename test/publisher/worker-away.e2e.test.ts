@@ -1,36 +1,24 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, describeWorkers, type TestBus } from "../support/bus.ts";
+import { expect, test } from "vitest";
+import { askWorker, describeWorkers } from "../support/bus.ts";
 import { readiness, startPublisher, startPusher, type TestPublisher, untilReady } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { callApi } from "../support/http-api.ts";
+import { startLink } from "../support/link.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-type Answer = { readonly status: number; readonly code: string | undefined; readonly body: Record<string, unknown> };
+type Answer = {
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly body: Record<string, unknown> & { error?: { code: string } };
+};
 type Receipt = { readonly workers: number; readonly missing: number; readonly complete: boolean };
 
-let nats: TestNats;
-let bus: TestBus;
-let publisher: TestPublisher;
+const { nats, bus, publisher } = useCluster({ publisher: { PUBLISHER_REQUEST_TIMEOUT_MS: "500" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  publisher = await startPublisher({ nats: nats.url, env: { PUBLISHER_REQUEST_TIMEOUT_MS: "500" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [publisher, nats]) await part[Symbol.asyncDispose]();
-});
-
-async function call(method: string, path: string, body?: unknown, { url } = publisher): Promise<Answer> {
-  const response = await fetch(url + path, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  });
-  const text = await response.text();
-  const parsed = text === "" ? {} : JSON.parse(text);
-  return { status: response.status, code: parsed.error?.code, body: parsed };
+async function call(method: string, path: string, publication?: unknown, to = publisher): Promise<Answer> {
+  const { status, body = {} } = await callApi<Answer["body"]>(to, method, path, publication);
+  return { status, code: body.error?.code, body };
 }
 
 const publish = (target: unknown, more = {}, to = publisher) =>
@@ -38,12 +26,13 @@ const publish = (target: unknown, more = {}, to = publisher) =>
 const receiptOf = async (to = publisher) =>
   (await publish({ everyone: true }, { receipt: true }, to)).body.receipt as Receipt;
 
-/** A pusher with one worker behind a link that can be cut, and a connection to it. */
+/** Starts a pusher with one worker, whose link to NATS can be cut, and connects a client. */
 async function startBehindLink() {
-  const link = await startTcpProxy(nats.port);
-  const pusher = await startPusher({ nats: `nats://127.0.0.1:${link.port}`, env: { PUSHER_WORKERS: "1" } });
-  const client = await connectClient(pusher.url);
-  const isAway = () => until("it noticed", async () => (await readiness(pusher.adminUrl)).status === 503);
+  const link = await startLink(nats.port);
+  const pusher = await startPusher({ nats: link.url, env: { PUSHER_WORKERS: "1" } });
+  const client = await connectRawClient(pusher.url);
+  const isAway = () =>
+    until("the client detects the loss", async () => (await readiness(pusher.adminUrl)).status === 503);
   const end = async () => {
     client.socket.terminate();
     await pusher[Symbol.asyncDispose]();
@@ -52,7 +41,7 @@ async function startBehindLink() {
   return { link, pusher, client, isAway, [Symbol.asyncDispose]: end };
 }
 
-test("a worker that reconnects to NATS is known: 503, nothing counted as 0, and all is there when it is back", async () => {
+test("requests for a worker that is disconnected from NATS are answered with 503 or as incomplete, and succeed after its reconnect", async () => {
   await using away = await startBehindLink();
   await using other = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   const { address } = away.client;
@@ -93,7 +82,7 @@ test("a worker that reconnects to NATS is known: 503, nothing counted as 0, and 
   expect(away.client.socket.readyState).toBe(away.client.socket.OPEN);
 });
 
-test("a worker that is back within the time of a request is asked again, and nothing is sent twice", async () => {
+test("the publisher retries a worker that reconnects in time, and delivers nothing twice", async () => {
   await using patient = await startPublisher({ nats: nats.url, env: { PUBLISHER_REQUEST_TIMEOUT_MS: "20000" } });
   await using away = await startBehindLink();
   const target = { connection: away.client.address };
@@ -105,20 +94,20 @@ test("a worker that is back within the time of a request is asked again, and not
   away.link.heal();
 
   expect((await asked).body).toEqual({ status: "delivered" });
-  await until("it came", () => away.client.frames.length > before);
+  await until("the publication arrives", () => away.client.frames.length > before);
   expect((await publish(target, {}, patient)).body).toEqual({ status: "delivered" });
-  await until("the next came", () => away.client.frames.length > before + 1);
+  await until("the next publication arrives", () => away.client.frames.length > before + 1);
   expect(away.client.frames.length).toBe(before + 2);
 });
 
-test("just as its link is reset, nothing says that a connection is not there, or that all have answered", async () => {
+test("no answer is 404 or complete while a worker reconnects", async () => {
   await using away = await startBehindLink();
   const { address } = away.client;
   const statuses = new Set<number>();
   const lies: Receipt[] = [];
 
   for (let times = 0; times < 5; times++) {
-    await until("it is there", async () => (await receiptOf()).workers === 1);
+    await until("the worker is connected", async () => (await receiptOf()).workers === 1);
     away.link.cut();
     away.link.heal();
     const [targeted, found, receipt] = await Promise.all([
@@ -134,10 +123,10 @@ test("just as its link is reset, nothing says that a connection is not there, or
   expect(lies).toEqual([]);
 });
 
-test("a worker that said goodbye is not waited for: 404 at once, and receipts are complete", async () => {
+test("requests for a worker that has stopped are answered with 404 at once, and receipts are complete", async () => {
   await using gone = await startBehindLink();
   const { address } = gone.client;
-  await until("it is the only one", async () => {
+  await until("the worker is the only one", async () => {
     const { workers, complete } = await receiptOf();
     return workers === 1 && complete;
   });
@@ -150,7 +139,7 @@ test("a worker that said goodbye is not waited for: 404 at once, and receipts ar
   expect(await receiptOf()).toMatchObject({ workers: 0, missing: 0, complete: true });
 });
 
-test("a worker that was killed is known to have ended, by its machine", async () => {
+test("requests for a killed worker are answered with 404, because its machine reports its end", async () => {
   await using killed = await startBehindLink();
   const { address } = killed.client;
   const [worker] = await describeWorkers(bus);
@@ -158,7 +147,7 @@ test("a worker that was killed is known to have ended, by its machine", async ()
 
   process.kill(worker.pid, "SIGKILL");
 
-  await until("nobody has its addresses", async () => {
+  await until("its addresses are unknown", async () => {
     const { code } = await publish({ connection: address });
     if (code !== "connection_not_found") expect(code).toBe("worker_timeout");
     return code === "connection_not_found";
@@ -166,24 +155,24 @@ test("a worker that was killed is known to have ended, by its machine", async ()
   expect(await receiptOf()).toMatchObject({ workers: 0, missing: 0, complete: true });
 });
 
-test("a publisher that has just started, or was cut off itself, says nothing about workers it cannot know of", async () => {
+test("a publisher that has just started or reconnected does not answer 404 for unknown workers", async () => {
   await using away = await startBehindLink();
-  await using link = await startTcpProxy(nats.port);
+  await using link = await startLink(nats.port);
   const { address } = away.client;
   away.link.cut();
   await away.isAway();
 
   await using fresh = await startPublisher({
-    nats: `nats://127.0.0.1:${link.port}`,
+    nats: link.url,
     env: { PUBLISHER_REQUEST_TIMEOUT_MS: "100", PUBLISHER_RECEIPT_TIMEOUT_MS: "100" },
   });
   const first = await publish({ connection: address }, {}, fresh);
   const receipt = await receiptOf(fresh);
   away.link.heal();
   await untilReady(away.pusher.adminUrl);
-  await until("it is known", async () => (await receiptOf(fresh)).complete);
+  await until("the worker is known", async () => (await receiptOf(fresh)).complete);
   link.cut();
-  await until("it is cut off", async () => (await readiness(fresh.adminUrl)).status === 503);
+  await until("the publisher is disconnected from NATS", async () => (await readiness(fresh.adminUrl)).status === 503);
   link.heal();
   await untilReady(fresh.adminUrl);
   const unheardOf = await publish({ connection: "zzzzzzzz.1" }, {}, fresh);
@@ -191,12 +180,12 @@ test("a publisher that has just started, or was cut off itself, says nothing abo
   expect([first.status, first.code]).toEqual([503, "worker_timeout"]);
   expect(receipt).toMatchObject({ workers: 0, complete: false });
   expect([unheardOf.status, unheardOf.code]).toEqual([503, "worker_timeout"]);
-  await until("all are known again", async () => {
+  await until("all workers are known again", async () => {
     return (await publish({ connection: "zzzzzzzz.1" }, {}, fresh)).code === "connection_not_found";
   });
 });
 
-test("a publisher that started while a worker was away asks the other workers: 503 while one remembers it, else 404", async () => {
+test("a publisher that started while a worker was disconnected asks the others: 503 if one remembers it, else 404", async () => {
   await using witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "2" } });
   await using away = await startBehindLink();
   await using stopped = await startBehindLink();
@@ -207,7 +196,7 @@ test("a publisher that started while a worker was away asks the other workers: 5
   await using fresh = await startPublisher({ nats: nats.url, env });
   const statusOf = async (connection: string) => (await publish({ connection }, {}, fresh)).status;
 
-  await until("an address of nobody is known to be one", async () => (await statusOf("zzzzzzzz.1")) === 404);
+  await until("an unknown address is answered with 404", async () => (await statusOf("zzzzzzzz.1")) === 404);
 
   const { address } = away.client;
   expect([await statusOf(address), await statusOf(stopped.client.address)]).toEqual([503, 404]);
@@ -215,16 +204,16 @@ test("a publisher that started while a worker was away asks the other workers: 5
   expect(await receiptOf(fresh)).toMatchObject({ workers: 2, missing: 1, complete: false });
   expect(witness.url).not.toBe(away.pusher.url);
   process.kill(away.pusher.process.pid, "SIGKILL");
-  await until("the killed one is forgotten", async () => (await statusOf(address)) === 404);
+  await until("the killed worker is forgotten", async () => (await statusOf(address)) === 404);
 });
 
-test("a worker remembers those that were there before it, and where no worker answers nothing is known", async () => {
+test("a worker remembers the workers before it, and the publisher answers 503 if no worker answers", async () => {
   await using away = await startBehindLink();
   const { address, workerId: about } = away.client;
   const env = { PUBLISHER_REQUEST_TIMEOUT_MS: "500" };
   await using later = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   const [witness] = (await describeWorkers(bus)).filter(({ id }) => id !== about);
-  await until("it has received the announcement", async () => {
+  await until("the witness has received the announcement", async () => {
     const recalled = await askWorker(bus, witness?.id ?? "", { command: "recall-worker", about });
     return (recalled as { state: string }).state === "here";
   });
@@ -232,12 +221,15 @@ test("a worker remembers those that were there before it, and where no worker an
   await away.isAway();
   await using fresh = await startPublisher({ nats: nats.url, env });
   const codeOf = async (connection: string, to: TestPublisher) => (await publish({ connection }, {}, to)).code;
-  await until("it knows", async () => (await codeOf("zzzzzzzz.1", fresh)) === "connection_not_found");
+  await until(
+    "the publisher knows all workers",
+    async () => (await codeOf("zzzzzzzz.1", fresh)) === "connection_not_found",
+  );
   expect(await codeOf(address, fresh)).toBe("worker_timeout");
   await later.process.stop("SIGTERM");
 
   await using alone = await startPublisher({ nats: nats.url, env });
-  await until("it has asked", async () => {
+  await until("the publisher has asked", async () => {
     const { body } = await call("GET", "/v1/topics/a", undefined, alone);
     return body.complete === undefined;
   });

@@ -1,37 +1,20 @@
 import { type ClientState, connect, type Publication } from "@fanwire/client";
-import { SignJWT } from "jose";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import {
-  askWorker,
-  connectBus,
-  describeWorkers,
-  publishToEveryone,
-  publishToTopic,
-  type TestBus,
-} from "../support/bus.ts";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications, topic } from "../support/durable.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { askWorker, describeWorkers, publishToEveryone, publishToTopic } from "../support/bus.ts";
+import { startPusher } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let bus: TestBus;
-let open: TestPusher;
-let guarded: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_WORKERS: "1" };
-  [open, guarded] = await Promise.all([startPusher({ nats: nats.url }), startPusher({ nats: nats.url, env })]);
-});
-afterAll(async () => {
-  await bus.stop();
-  for (const part of [open, guarded, nats]) await part[Symbol.asyncDispose]();
-});
+const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_WORKERS: "1" };
+const {
+  nats,
+  bus,
+  history,
+  pushers: [open, guarded],
+} = useCluster({ pusher: [{}, env] });
 
 const clients: { close(): void }[] = [];
 afterEach(() => {
@@ -53,15 +36,9 @@ function start(url: string, options: Partial<Parameters<typeof connect>[0]> = {}
   return { client, publications, states, untilOpen, data: () => publications.map(({ data }) => data) };
 }
 
-function token(claims: Record<string, unknown>, expiresInSeconds: number): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: "HS256" })
-    .setIssuedAt()
-    .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresInSeconds)
-    .sign(Buffer.from(SECRET));
-}
+const token = (claims: Record<string, unknown>, expiresInSeconds: number) => signToken(claims, { expiresInSeconds });
 
-/** The process of the worker that a client is connected to. */
+/** Returns the worker that a client is connected to. */
 async function workerOf(client: { readonly address: string | undefined }): Promise<{ id: string; pid: number }> {
   const [id] = client.address?.split(".") ?? [];
   const worker = (await describeWorkers(bus)).find((each) => each.id === id);
@@ -69,7 +46,7 @@ async function workerOf(client: { readonly address: string | undefined }): Promi
   return worker;
 }
 
-test("it hears what it follows, everyone, and bytes as bytes", async () => {
+test("the client receives its topics and publications to everyone, and bytes as bytes", async () => {
   const { client, publications, untilOpen, states } = start(open.url, { topics: ["orders.*"] });
   await untilOpen();
   expect(await client.subscribe("news")).toMatchObject({ recovered: null });
@@ -77,11 +54,11 @@ test("it hears what it follows, everyone, and bytes as bytes", async () => {
   await client.unsubscribe("gone");
 
   await publishToTopic(bus, "orders.7", "one", [["Event", "paid"]]);
-  await publishToTopic(bus, "gone", "not heard");
+  await publishToTopic(bus, "gone", "not received");
   await publishToTopic(bus, "news", Uint8Array.of(255, 0, 254));
   await publishToEveryone(bus, "three\n");
 
-  await until("all came", () => publications.length === 3);
+  await until("all publications arrive", () => publications.length === 3);
   expect(publications).toMatchObject([
     { topic: "orders.7", subscription: "orders.*", event: "paid", data: "one" },
     { topic: "news", subscription: undefined, event: "message", data: Uint8Array.of(255, 0, 254) },
@@ -92,25 +69,25 @@ test("it hears what it follows, everyone, and bytes as bytes", async () => {
   await expect(client.subscribe("a.>.b")).rejects.toMatchObject({ code: "invalid" });
 });
 
-test("more topics than fit into a URL are followed all the same", async () => {
+test("the client subscribes to more topics than fit into a URL", async () => {
   const topics = Array.from({ length: 128 }, (_, at) => `${"long-name.".repeat(20)}${at}`);
   const { client, data, untilOpen } = start(open.url, { topics });
   await untilOpen();
 
   for (const topic of topics) await publishToTopic(bus, topic, topic);
-  await until("all came", () => data().length === topics.length);
+  await until("all publications arrive", () => data().length === topics.length);
   expect(data()).toEqual(topics);
   await expect(client.subscribe("one-more")).rejects.toMatchObject({ code: "topic-limit" });
 });
 
-test("when its worker is killed it comes back by itself and follows what it followed", async () => {
+test("the client reconnects and subscribes to its topics again when its worker is killed", async () => {
   const { client, data, untilOpen, states } = start(open.url, { topics: ["a"] });
   await untilOpen();
   await client.subscribe("b.>");
   const before = client.address;
 
   process.kill((await workerOf(client)).pid, "SIGKILL");
-  await until("it noticed", () => client.address === undefined);
+  await until("the client detects the loss", () => client.address === undefined);
   await expect(client.publish("a", "x")).rejects.toMatchObject({ code: "disconnected" });
   const subscribed = client.subscribe("c");
   await subscribed;
@@ -119,91 +96,70 @@ test("when its worker is killed it comes back by itself and follows what it foll
   expect(client.address).not.toBe(before);
   expect(states.find(({ state }) => state === "waiting")).toMatchObject({ code: 1006 });
   for (const topic of ["a", "b.1", "c"]) await publishToTopic(bus, topic, topic);
-  await until("all came", () => data().length === 3);
+  await until("all publications arrive", () => data().length === 3);
   expect(data()).toEqual(["a", "b.1", "c"]);
 });
 
-test("a pusher that restarts is waited for", async () => {
+test("the client reconnects after a pusher restarts", async () => {
   const first = await startPusher({ nats: nats.url });
   const { client, data, untilOpen, states } = start(first.url, { topics: ["a"] });
   await untilOpen();
 
   await first.process.stop("SIGTERM");
-  await until("it noticed", () => client.state !== "open");
+  await until("the client detects the loss", () => client.state !== "open");
   await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
   await untilOpen();
 
   expect(states.find(({ state }) => state === "waiting")).toMatchObject({ code: 1012 });
-  await publishToTopic(bus, "a", "heard");
-  await until("it came", () => data().length === 1);
+  await publishToTopic(bus, "a", "received");
+  await until("the publication arrives", () => data().length === 1);
 });
 
-test("when its pusher dies it lands on another and gets what it missed, told that nothing is missing", async () => {
-  await using log = await openPublications([nats.url]);
-  const first = await startPusher({ nats: nats.url });
-  const { client, data, untilOpen, states } = start(first.url, { topics: ["kept.*"] });
-  await untilOpen();
-  await client.subscribe("kept.a");
-  await log.append(topic("kept.b"), "1");
-  await until("it came", () => data().length === 1);
-
-  await first.process.stop("SIGKILL");
-  for (const content of ["2", "3"]) await log.append(topic("kept.b"), content);
-  await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
-  await until("it is back", () => states.filter(({ state }) => state === "open").length === 2);
-  await log.append(topic("kept.b"), "4");
-
-  await until("all came", () => data().length === 4);
-  expect(data()).toEqual(["1", "2", "3", "4"]);
-  expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
-});
-
-test("overlapping subscriptions receive each publication once each across the death of the pusher", async () => {
-  await using log = await openPublications([nats.url]);
+test("the client resumes on another pusher, and overlapping subscriptions receive each publication once", async () => {
   const first = await startPusher({ nats: nats.url });
   const { client, publications, untilOpen, states } = start(first.url, { topics: ["both.*", "both.a"] });
   await untilOpen();
-  for (const content of ["1", "2"]) await log.append(topic("both.a"), content);
-  await until("both copies came", () => publications.length === 4);
+  for (const content of ["1", "2"]) await history.append(topic("both.a"), content);
+  await until("both copies arrive", () => publications.length === 4);
 
   await first.process.stop("SIGKILL");
-  await log.append(topic("both.a"), "3");
+  await history.append(topic("both.a"), "3");
   await using _ = await startPusher({ nats: nats.url, env: { PUSHER_PORT: new URL(first.url).port } });
-  await until("it is back", () => states.filter(({ state }) => state === "open").length === 2);
-  await log.append(topic("both.a"), "4");
-  await until("all came", () => publications.length >= 8);
+  await until("the client is connected again", () => states.filter(({ state }) => state === "open").length === 2);
+  await history.append(topic("both.a"), "4");
+  await until("all publications arrive", () => publications.length >= 8);
 
   for (const pattern of ["both.*", undefined]) {
     const copies = publications.filter(({ subscription }) => subscription === pattern);
     expect(copies.map(({ data }) => data)).toEqual(["1", "2", "3", "4"]);
   }
   expect(client.position).toBe(publications.at(-1)?.position);
+  expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
 });
 
 test("subscribe with since restarts a topic that is subscribed already", async () => {
-  await using log = await openPublications([nats.url]);
   const { client, data, untilOpen } = start(open.url, { topics: ["again.a", "again.*"] });
   await untilOpen();
   const since = client.position ?? "";
-  for (const content of ["1", "2"]) await log.append(topic("again.a"), content);
-  await until("both copies came", () => data().length === 4);
+  for (const content of ["1", "2"]) await history.append(topic("again.a"), content);
+  await until("both copies arrive", () => data().length === 4);
 
   expect(await client.subscribe("again.a", { since })).toEqual({ recovered: true });
-  await until("it came again", () => data().length === 6);
-  await log.append(topic("again.a"), "3");
-  await until("both copies came", () => data().length === 8);
+  await until("the publications arrive again", () => data().length === 6);
+  await history.append(topic("again.a"), "3");
+  await until("both copies arrive", () => data().length === 8);
 
   expect(data().slice(4, 6)).toEqual(["1", "2"]);
   expect(data().slice(6)).toEqual(["3", "3"]);
 });
 
-test("a burst of publications is paced, and the connection stays open", async () => {
+test("the client paces a burst of publications below the inbound limit", async () => {
   const ask = () => token({ sub: "anna", topics: [">"], publish: [">"] }, 3_600);
   const { client, data, states, untilOpen } = start(guarded.url, { token: ask, topics: ["burst"] });
   await untilOpen();
 
   await Promise.all(Array.from({ length: 150 }, (_, at) => client.publish("burst", String(at))));
-  await until("all came", () => data().length === 150);
+  await until("all publications arrive", () => data().length === 150);
 
   expect(data()).toEqual(Array.from({ length: 150 }, (_, at) => String(at)));
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
@@ -218,12 +174,12 @@ test("a connection that the application closes stays closed", async () => {
     command: "close-connection",
     connectionId: Number(connectionId),
   });
-  await until("it is closed", () => client.state === "closed");
+  await until("the connection is closed", () => client.state === "closed");
 
   expect(states.at(-1)).toMatchObject({ code: 4403, reason: "closed by the application" });
 });
 
-test("a token is refreshed before it expires, and the connection goes on", async () => {
+test("the client refreshes its token before it expires, and stays connected", async () => {
   let asked = 0;
   const ask = () => {
     asked++;
@@ -233,9 +189,9 @@ test("a token is refreshed before it expires, and the connection goes on", async
   await untilOpen();
   const { address } = client;
 
-  await until("two lives have passed", () => asked >= 4);
+  await until("two lifetimes of a token have passed", () => asked >= 4);
   await client.publish("orders.7", "still here", { event: "said" });
-  await until("it came", () => data().length === 1);
+  await until("the publication arrives", () => data().length === 1);
 
   expect(client.address).toBe(address);
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open"]);
@@ -247,12 +203,12 @@ test("a worker speaks fanwire.v1 with a client that offers a long token as a sec
   await untilOpen();
 
   await publishToTopic(bus, "long", "received");
-  await until("it came", () => data().length === 1);
+  await until("the publication arrives", () => data().length === 1);
 
   expect(client.state).toBe("open");
 });
 
-test("a token that has expired before the connection is replaced, and the client connects", async () => {
+test("the client replaces a token that has expired before it connects", async () => {
   let asked = 0;
   const ask = () => {
     asked++;
@@ -268,23 +224,23 @@ test("a token that has expired before the connection is replaced, and the client
   });
 });
 
-test("a topic that the token does not allow is the end, and the page is told", async () => {
+test("the client closes for good when its token does not allow a topic", async () => {
   const ask = () => token({ sub: "dora", topics: ["own.>"] }, 3_600);
   const { client, states } = start(guarded.url, { token: ask, topics: ["own.a", "secret"] });
-  await until("it is closed", () => client.state === "closed");
+  await until("the connection is closed", () => client.state === "closed");
 
   expect(states.at(-1)).toMatchObject({ code: 4403, reason: "not authorized for this topic" });
 });
 
-test("an expired token that cannot be renewed is the end", async () => {
+test("the client closes for good when its token expires and cannot be refreshed", async () => {
   const { client, states, untilOpen } = start(guarded.url, { token: await token({ sub: "carla" }, 2) });
   await untilOpen();
-  await until("it is closed", () => client.state === "closed");
+  await until("the connection is closed", () => client.state === "closed");
 
   expect(states.at(-1)).toMatchObject({ code: 4401, reason: "the token has expired" });
 });
 
-test("a token that could not be refreshed in time is replaced by a new one for the next connection", async () => {
+test("the client reconnects with a new token after a failed refresh", async () => {
   let asked = 0;
   const ask = async () => {
     asked++;
@@ -294,41 +250,40 @@ test("a token that could not be refreshed in time is replaced by a new one for t
   const { client, states, untilOpen } = start(guarded.url, { token: ask });
   await untilOpen();
   const { address } = client;
-  await until("a new token was asked for", () => asked >= 3);
+  await until("a new token is requested", () => asked >= 3);
   await untilOpen();
 
   const closes = states.flatMap((state) => (state.state === "waiting" ? [state.code] : []));
-  // Refreshed in the last moment, or too late: both happen, neither ends it.
+  // The retry may succeed before or after the token expires. Neither closes the client for good.
   if (client.address === address) expect(closes).toEqual([]);
   else expect(closes).toEqual([4401]);
 });
 
-test("what the token does not allow is refused, and the rest goes on", async () => {
+test("a forbidden subscribe or publish is rejected, and the client stays connected", async () => {
   const ask = () => token({ sub: "dora", topics: ["own.>"] }, 3_600);
   const { client, data, untilOpen } = start(guarded.url, { token: ask, topics: ["own.a"] });
   await untilOpen();
 
   await expect(client.subscribe("secret")).rejects.toMatchObject({ code: "forbidden" });
   await expect(client.publish("own.a", "x")).rejects.toMatchObject({ code: "forbidden" });
-  await publishToTopic(bus, "own.a", "heard");
-  await until("it came", () => data().length === 1);
+  await publishToTopic(bus, "own.a", "received");
+  await until("the publication arrives", () => data().length === 1);
 });
 
-test("a token of 12 KiB is the first command: it may follow its topics, and resumes them and its user", async () => {
-  await using history = await openPublications([nats.url]);
+test("the client sends a token of 12 KiB as its first command, and resumes its topics and its user", async () => {
   const claims = { sub: "anna", topics: ["orders.>"], roles: "r".repeat(12_288) };
   const ask = () => token(claims, 60);
   const first = start(guarded.url, { token: ask, topics: ["orders.7"] });
   await first.untilOpen();
   const since = await history.append(topic("orders.7"), "one");
-  await until("it came", () => first.data().includes("one"));
+  await until("the publication arrives", () => first.data().includes("one"));
   expect(first.client.position).toBe(since);
   first.client.close();
   await history.append(topic("orders.7"), "two");
   await history.append({ kind: "user", user: "anna" }, "three");
 
   const second = start(guarded.url, { token: ask, topics: ["orders.7"], since });
-  await until("both came", () => second.data().length === 2);
+  await until("both publications arrive", () => second.data().length === 2);
 
   expect(second.data().sort()).toEqual(["three", "two"]);
   await second.untilOpen();

@@ -1,31 +1,19 @@
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { expect, test } from "vitest";
+import { publishToEveryone } from "../support/bus.ts";
 import { readiness, startPusher } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClients } from "../support/raw-client.ts";
+import { connectRawClients } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
+const { nats, bus } = useCluster();
 
-let nats: TestNats;
-let bus: TestBus;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
-
-test("a drain under load closes everyone with 1012 in paced batches, misses nobody meanwhile, and exits with 0", async () => {
+test("a drain under load closes all connections with 1012 at a steady pace, delivers until then, and exits with 0", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "3" } });
   await using elsewhere = await startPusher({ nats: nats.url });
-  const clients = await connectClients(pusher.url, 200);
-  const [stays] = await connectClients(elsewhere.url, 1);
+  const clients = await connectRawClients(pusher.url, 200);
+  const [stays] = await connectRawClients(elsewhere.url, 1);
   const closedAt: number[] = [];
   for (const { socket } of clients) socket.on("close", () => closedAt.push(performance.now()));
   let published = 0;
@@ -36,45 +24,47 @@ test("a drain under load closes everyone with 1012 in paced batches, misses nobo
 
   const startedAt = performance.now();
   const stopped = pusher.process.stop("SIGTERM");
-  await until("readiness is red", async () => (await readiness(pusher.adminUrl)).text === "draining");
+  await until("the service is not ready", async () => (await readiness(pusher.adminUrl)).text === "draining");
   expect(await stopped).toBe(0);
   isLoading = false;
   await load;
 
-  await until("every close has arrived", () => clients.every(({ close }) => close !== undefined));
+  await until("every connection is closed", () => clients.every(({ close }) => close !== undefined));
   expect(new Set(clients.map(({ close }) => close?.code))).toEqual(new Set([1012]));
-  // Paced: neither all at once nor later than the drain, with room for a busy machine.
+  // The pace is the assertion: not all at once, and not later than the drain, with room for a busy machine.
   const spread = Math.max(...closedAt) - Math.min(...closedAt);
   expect(spread).toBeGreaterThan(1_500);
   expect(Math.max(...closedAt) - startedAt).toBeLessThan(10_000);
-  // Until its close each one heard an unbroken sequence.
+  // Each client received everything until it was closed.
   for (const { frames } of clients) expect(frames).toEqual(Array.from(frames, (_, at) => String(at)));
   expect(clients.some(({ frames }) => frames.length > 10)).toBe(true);
-  // The rest of the fleet heard everything.
-  await until("the other pusher's client has all", () => stays?.frames.length === published);
+  // Clients of the other pusher received everything.
+  await until("the client of the other pusher has everything", () => stays?.frames.length === published);
   expect(stays?.close).toBeUndefined();
 });
 
-test("a draining pusher accepts nobody", async () => {
+test("a draining pusher accepts no connection", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "30" } });
-  await connectClients(pusher.url, 20);
+  await connectRawClients(pusher.url, 20);
 
   pusher.process.kill("SIGTERM");
-  await until("readiness is red", async () => (await readiness(pusher.adminUrl)).text === "draining");
+  await until("the service is not ready", async () => (await readiness(pusher.adminUrl)).text === "draining");
 
-  await expect(until("refused", () => connectClients(pusher.url, 1).then(() => false))).rejects.toThrow();
+  await expect(
+    until("the connection is refused", () => connectRawClients(pusher.url, 1).then(() => false)),
+  ).rejects.toThrow();
 });
 
-test("a second signal ends at once", async () => {
+test("a second signal ends a drain at once", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_DRAIN_SECONDS: "600" } });
-  const clients = await connectClients(pusher.url, 50);
+  const clients = await connectRawClients(pusher.url, 50);
 
   pusher.process.kill("SIGTERM");
   await until("the drain has begun", () => clients.some(({ close }) => close?.code === 1012));
   const exitCode = await pusher.process.stop("SIGTERM");
 
   expect(exitCode).toBe(1);
-  await until("all are cut off", () => clients.every(({ close }) => close !== undefined));
+  await until("all connections are closed", () => clients.every(({ close }) => close !== undefined));
 });
 
 test("tokens expire during a drain", async () => {
@@ -87,16 +77,13 @@ test("tokens expire during a drain", async () => {
       PUSHER_TOKEN_LEEWAY_SECONDS: "0",
     },
   });
-  // The oldest connections are closed first: they keep the drain going until the token has expired.
-  await connectClients(pusher.url, 50);
-  const exp = Math.floor(Date.now() / 1_000) + 3;
-  const token = await new SignJWT({ topics: ["secret"], exp })
-    .setProtectedHeader({ alg: "HS256" })
-    .sign(Buffer.from(SECRET));
+  // Older connections are closed first, so that the drain lasts until the token has expired.
+  await connectRawClients(pusher.url, 50);
+  const token = await signToken({ topics: ["secret"] }, { expiresInSeconds: 3 });
   const client = await connectFanwire(pusher.url, { token, topic: "secret" });
 
   pusher.process.kill("SIGTERM");
 
-  await until("it is closed", () => client.close);
+  await until("the connection is closed", () => client.close);
   expect(client.close).toEqual({ code: 4401, reason: "the token has expired" });
 });

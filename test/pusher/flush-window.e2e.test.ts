@@ -1,53 +1,39 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
-import { startPusher, type TestPusher } from "../support/cluster.ts";
+import { expect, test } from "vitest";
+import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_FLUSH_MS: "1000" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_FLUSH_MS: "1000" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
-
-test("publications of one window share a frame, in order", async () => {
+test("publications of one flush window share a frame, in order", async () => {
   const client = await connectFanwire(pusher.url);
   let frames = 0;
   client.socket.on("message", () => frames++);
 
-  // Each is confirmed before the next: without a window they come in turns of their own.
+  // Each publication is confirmed before the next, so that without a window each would have its own tick.
   for (let number = 0; number < 20; number++) await publishToEveryone(bus, String(number));
 
-  await until("all came", () => client.publications.length === 20);
+  await until("all publications arrive", () => client.publications.length === 20);
   expect(client.data()).toEqual(Array.from({ length: 20 }, (_, number) => String(number)));
   expect(frames).toBeLessThan(10);
   client.socket.close();
 });
 
-test("who leaves a topic hears what was published before, who comes hears nothing of it", async () => {
+test("a client receives what was published before it unsubscribed, and nothing from before it subscribed", async () => {
   const leaving = await connectFanwire(pusher.url, { topic: "t" });
   await publishToTopic(bus, "t", "before");
   const coming = await connectFanwire(pusher.url, { topic: "t" });
   await leaving.ask({ command: "unsubscribe", topic: "t" });
   await publishToTopic(bus, "t", "after");
 
-  await until("the second came", () => coming.data().includes("after"));
+  await until("the second publication arrives", () => coming.data().includes("after"));
   expect(coming.data()).toEqual(["after"]);
   expect(leaving.data()).toEqual(["before"]);
   for (const client of [leaving, coming]) client.socket.close();
 });
 
-test("a publication to one connection does not overtake those before it", async () => {
+test("a publication to one connection does not overtake earlier ones", async () => {
   const client = await connectFanwire(pusher.url);
   const [workerId = "", connectionId] = client.welcome.connection.split(".");
   const own = subjects.live({ kind: "connection", connection: { workerId, connectionId: Number(connectionId) } });
@@ -55,7 +41,7 @@ test("a publication to one connection does not overtake those before it", async 
   await publishToEveryone(bus, "first");
   await bus.request(own, Buffer.from("second"), { timeoutMs: 10_000, headers: [] });
 
-  await until("both came", () => client.publications.length === 2);
+  await until("both publications arrive", () => client.publications.length === 2);
   expect(client.data()).toEqual(["first", "second"]);
   client.socket.close();
 });

@@ -1,47 +1,32 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { metric, startPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
-import { connectRaw, HANDSHAKE } from "../support/raw-socket.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { connectSocket, HANDSHAKE, writeSegment } from "../support/raw-socket.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let pusher: TestPusher;
+const { nats, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET } });
 let jwt: string;
-
 beforeAll(async () => {
-  nats = await startNats();
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_TOKEN_SECRET: SECRET } });
   jwt = await token("anna");
 });
-afterAll(async () => {
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
 
-const token = (sub: string) =>
-  new SignJWT({ sub, topics: ["a"] })
-    .setProtectedHeader({ alg: "HS256" })
-    .setExpirationTime("1h")
-    .sign(Buffer.from(SECRET));
+const token = (sub: string) => signToken({ sub, topics: ["a"] });
 const httpUrl = (path: string) => new URL(path, pusher.url.replace("ws:", "http:")).href;
 
-/** The answer to these header lines, as far as a needle. */
+/** Returns the answer to these header lines, up to a needle. */
 async function answerTo(lines: readonly string[], needle = "\r\n\r\n", url = pusher.url): Promise<string> {
-  const raw = await connectRaw(url);
+  const raw = await connectSocket(url);
   raw.socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   await until(`an answer with ${JSON.stringify(needle)}`, () => raw.isClosed() || raw.received().includes(needle));
   raw.socket.destroy();
   return raw.received().toString();
 }
 
-/** What an attempt to connect ends in: the first frame, or the close code and reason. */
+/** Connects and returns the first frame, or the close code and reason. */
 function attempt(query: string, protocols: string[] = [], headers: Record<string, string> = {}) {
   return new Promise<{ frame?: string; code?: number; reason?: string; protocol: string }>((resolve, reject) => {
     const socket = new WebSocket(`${pusher.url}${query}`, protocols, { headers });
@@ -54,7 +39,7 @@ function attempt(query: string, protocols: string[] = [], headers: Record<string
   });
 }
 
-test("a token may come as a subprotocol, which is never selected", async () => {
+test("a token is accepted as a subprotocol, which is never selected", async () => {
   const welcomed = await attempt("?topic=a", ["fanwire.v1", `token.${jwt}`]);
   const turned = await attempt("?topic=a", [`token.${jwt}`, "fanwire.v1"]);
   const refused = await attempt("?topic=a", ["fanwire.v1", "token.garbage"]);
@@ -76,7 +61,7 @@ test("a token may come as a subprotocol, which is never selected", async () => {
   expect(pusher.process.output()).not.toContain(jwt);
 });
 
-test("a token may come as Authorization: Bearer, over SSE and where a WebSocket client can set headers", async () => {
+test("a token is accepted as Authorization: Bearer by SSE and WebSocket", async () => {
   const authorization = `Bearer ${jwt}`;
 
   const stream = await readEvents(httpUrl("/sse?topic=a"), { authorization });
@@ -91,7 +76,7 @@ test("a token may come as Authorization: Bearer, over SSE and where a WebSocket 
   (await readEvents(httpUrl("/sse"), { authorization: "Basic YTpi" })).close();
 });
 
-test("the same token may come in several ways, different ones are refused", async () => {
+test("one token in several places is accepted, different tokens are refused", async () => {
   const other = await token("bob");
 
   expect(await attempt(`?token=${jwt}&token=${jwt}`, ["fanwire.v1", `token.${jwt}`])).toMatchObject({
@@ -106,7 +91,7 @@ test("the same token may come in several ways, different ones are refused", asyn
   await expect(readEvents(httpUrl(`/sse?token=${jwt}`), { authorization: `Bearer ${other}` })).rejects.toThrow("400");
 });
 
-test("clients of other protocols are refused with a sentence; every other path is open to the raw protocol", async () => {
+test("paths of other push servers are refused with a reason, every other path accepts the raw protocol", async () => {
   for (const [path, name] of [
     ["/app/key?protocol=7", "the Pusher protocol"],
     ["/socket.io/?EIO=4&transport=websocket", "Socket.IO"],
@@ -122,10 +107,11 @@ test("clients of other protocols are refused with a sentence; every other path i
   }
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "path" })).toBe(4);
 
-  for (const path of ["app", "chat/app/1", "ws", "sse"]) (await connectClient(`${pusher.url}${path}`)).socket.close();
+  for (const path of ["app", "chat/app/1", "ws", "sse"])
+    (await connectRawClient(`${pusher.url}${path}`)).socket.close();
 });
 
-test("a query that looks like a mistake is refused instead of ignored", async () => {
+test("a misspelt query parameter is refused instead of ignored", async () => {
   const reason = "no such parameter: write topic=… once for each topic";
 
   for (const query of ["?topics=a", "?topic[]=a", "?topic%5B0%5D=a"]) {
@@ -139,7 +125,7 @@ test("a query that looks like a mistake is refused instead of ignored", async ()
   expect(await attempt("?v=1&utm_topic=x")).toMatchObject({ frame: expect.stringContaining("workerID") });
 });
 
-test("a handshake that RFC 6455 does not allow is refused, and says what would be", async () => {
+test("a handshake that violates RFC 6455 is refused with 426 or 400", async () => {
   const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(name));
   const upgrades: readonly (readonly string[])[] = [
     [...without("Sec-WebSocket-Version"), "Sec-WebSocket-Version: 8"],
@@ -161,7 +147,7 @@ test("a handshake that RFC 6455 does not allow is refused, and says what would b
   expect(badKey).toContain('"code":"malformed_handshake"');
 });
 
-test("a head in many TCP segments may be as large as the setting says", async () => {
+test("a request head in many TCP segments is accepted up to the configured size", async () => {
   await using small = await startPusher({
     nats: nats.url,
     env: { PUSHER_WORKERS: "2", PUSHER_MAX_HEADER_BYTES: "4096" },
@@ -169,12 +155,8 @@ test("a head in many TCP segments may be as large as the setting says", async ()
   const lines = [...HANDSHAKE, `Cookie: session=${"c".repeat(6_000)}`, `Authorization: Bearer ${jwt}`];
   const head = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
   const statusInPieces = async (url: string) => {
-    const raw = await connectRaw(url);
-    raw.socket.setNoDelay(true);
-    for (let at = 0; at < head.length; at += 1_400) {
-      raw.socket.write(head.subarray(at, at + 1_400));
-      await delay(20);
-    }
+    const raw = await connectSocket(url);
+    for (let at = 0; at < head.length; at += 1_400) await writeSegment(raw, head.subarray(at, at + 1_400));
     await until("an answer", () => raw.isClosed() || raw.received().includes("\r\n"));
     raw.socket.destroy();
     return raw.received().toString().split("\r\n")[0];

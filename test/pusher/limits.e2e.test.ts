@@ -1,29 +1,20 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { connectBus, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { publishToEveryone } from "../support/bus.ts";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { type Client, connectClient, connectClients } from "../support/raw-client.ts";
-import { clientFrame, connectRaw, HANDSHAKE, handshakeRaw } from "../support/raw-socket.ts";
+import { readEvents } from "../support/event-stream.ts";
+import { connectRawClient, connectRawClients, type RawClient } from "../support/raw-client.ts";
+import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket } from "../support/raw-socket.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
+const { nats, bus } = useCluster();
 
 function startLimited(env: Record<string, string>): Promise<TestPusher> {
   return startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", ...env } });
 }
 
-/** Status and headers of a refused handshake. */
+/** Returns status and headers of a refused handshake. */
 function refusal(
   url: string,
   headers: Record<string, string> = {},
@@ -39,9 +30,9 @@ function refusal(
   });
 }
 
-test("a full worker refuses newcomers with 503, and takes one again when one goes", async () => {
+test("a full worker refuses connections with 503 until another one closes", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_CONNECTIONS: "3" });
-  const clients = await connectClients(pusher.url, 3);
+  const clients = await connectRawClients(pusher.url, 3);
 
   expect(await refusal(pusher.url)).toEqual({ status: 503, retryAfter: "1" });
   expect(
@@ -49,15 +40,18 @@ test("a full worker refuses newcomers with 503, and takes one again when one goe
   ).toBe(1);
 
   clients[0]?.socket.close(1000);
-  await until("it is gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 2);
-  await connectClient(pusher.url);
+  await until(
+    "the connection is closed",
+    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 2,
+  );
+  await connectRawClient(pusher.url);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_closed_total", { code: "1000" })).toBe(1);
 });
 
-test("handshakes beyond the rate are refused with 503 until the second is over", async () => {
+test("handshakes over the rate limit are refused with 503", async () => {
   await using pusher = await startLimited({ PUSHER_HANDSHAKES_PER_SECOND: "5" });
 
-  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => connectClient(pusher.url)));
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => connectRawClient(pusher.url)));
 
   const accepted = outcomes.filter(({ status }) => status === "fulfilled").length;
   expect(accepted).toBeGreaterThanOrEqual(5);
@@ -66,70 +60,73 @@ test("handshakes beyond the rate are refused with 503 until the second is over",
   });
   expect(refused).toBe(20 - accepted);
   expect(refused).toBeGreaterThan(0);
-  await until("a newcomer is welcome again", () => connectClient(pusher.url).catch(() => false));
+  await until("a new connection is accepted", () => connectRawClient(pusher.url).catch(() => false));
 });
 
-test("a page from a foreign origin is refused, the allowed ones and programs are not", async () => {
+test("a foreign origin is refused, allowed origins and clients without an origin are not", async () => {
   await using pusher = await startLimited({ PUSHER_ALLOWED_ORIGINS: "https://app.example, https://*.app.example" });
 
-  expect((await refusal(pusher.url, { origin: "https://evil.example" })).status).toBe(403);
-  await connectClient(pusher.url, { origin: "https://app.example" });
-  await connectClient(pusher.url, { origin: "https://eu.app.example" });
-  await connectClient(pusher.url);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "origin" })).toBe(1);
+  const origin = "https://evil.example";
+  expect((await refusal(pusher.url, { origin })).status).toBe(403);
+  await expect(readEvents(pusher.sseUrl, { origin })).rejects.toThrow("403");
+  await connectRawClient(pusher.url, { origin: "https://app.example" });
+  await connectRawClient(pusher.url, { origin: "https://eu.app.example" });
+  await connectRawClient(pusher.url);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "origin" })).toBe(2);
 });
 
-test("a message over the inbound limit ends its connection only", async () => {
+test("a message over the inbound limit closes its connection only", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_BYTES: "1000" });
-  const [loud, other] = await connectClients(pusher.url, 2);
+  const [loud, other] = await connectRawClients(pusher.url, 2);
 
   loud?.socket.send(Buffer.alloc(1_000));
   loud?.socket.send(Buffer.alloc(1_001));
 
-  await until("it is closed", () => loud?.close);
+  await until("the connection is closed", () => loud?.close);
   expect(loud?.close?.code).toBe(1006);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-bytes" })).toBe(1);
   await heardBy(other);
 });
 
-test("a client that sends too often is closed with 4429", async () => {
+test("a client over the inbound rate is closed with 4429", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_PER_SECOND: "10" });
-  const [chatty, other] = await connectClients(pusher.url, 2);
+  const [chatty, other] = await connectRawClients(pusher.url, 2);
 
   for (let sent = 0; sent < 30; sent++) chatty?.socket.send("x");
 
-  await until("it is closed", () => chatty?.close);
+  await until("the connection is closed", () => chatty?.close);
   expect(chatty?.close).toEqual({ code: 4429, reason: "too many inbound messages" });
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-rate" })).toBe(1);
   await heardBy(other);
 });
 
-test("a flood of pings counts like messages", async () => {
+test("pings count against the inbound rate", async () => {
   await using pusher = await startLimited({ PUSHER_MAX_INBOUND_PER_SECOND: "10" });
-  const raw = await handshakeRaw(pusher.url);
+  const raw = await handshakeSocket(pusher.url);
 
   for (let sent = 0; sent < 30; sent++) raw.socket.write(clientFrame(0x9, Buffer.alloc(0)));
 
-  await until("it is closed", () => raw.isClosed());
+  await until("the connection is closed", () => raw.isClosed());
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_closed_total", { code: "4429" })).toBe(1);
 });
 
 test.each([
-  ["raw", [], "подключено"],
-  ["fanwire.v1", ["Sec-WebSocket-Protocol: fanwire.v1"], '"welcome"'],
+  ["raw", HANDSHAKE, "подключено"],
+  ["fanwire.v1", [...HANDSHAKE, "Sec-WebSocket-Protocol: fanwire.v1"], '"welcome"'],
+  ["sse", ["GET /sse HTTP/1.1", "Host: x"], "fanwire.welcome"],
 ])(
-  "a connection that never reads costs at most its limit and ends; the others get everything: %s",
-  async (_, more, greeting) => {
+  "a slow consumer is closed at its limit of unsent bytes, and others receive everything: %s",
+  async (_, handshake, greeting) => {
     await using pusher = await startLimited({ PUSHER_MAX_UNSENT_BYTES: "262144" });
-    const slow = await connectRaw(pusher.url);
-    slow.socket.write(`${[...HANDSHAKE, ...more].join("\r\n")}\r\n\r\n`);
+    const slow = await connectSocket(pusher.url);
+    slow.socket.write(`${handshake.join("\r\n")}\r\n\r\n`);
     await until("the greeting", () => slow.received().includes(greeting));
     slow.socket.pause();
-    const reader = await connectClient(pusher.url);
+    const reader = await connectRawClient(pusher.url);
     const content = "x".repeat(50_000);
 
     let published = 0;
-    await until("the slow one is ended", async () => {
+    await until("the slow consumer is closed", async () => {
       for (let count = 0; count < 5; count++) await publishToEveryone(bus, content);
       published += 5;
       return (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1;
@@ -137,23 +134,23 @@ test.each([
 
     expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "unsent-bytes" })).toBe(1);
     expect(await metric(pusher.adminUrl, "fanwire_pusher_drops_total")).toBeGreaterThan(0);
-    await until("the reader has all", () => reader.frames.length === published);
+    await until("the reader has everything", () => reader.frames.length === published);
     expect(reader.close).toBeUndefined();
   },
 );
 
-test("a connection from which nothing comes is ended when its time is over", async () => {
+test("an idle connection that answers no pings is closed", async () => {
   await using pusher = await startLimited({ PUSHER_IDLE_SECONDS: "8" });
-  const silent = await handshakeRaw(pusher.url); // answers no pings
-  const alive = await connectClient(pusher.url);
+  const silent = await handshakeSocket(pusher.url); // answers no pings
+  const alive = await connectRawClient(pusher.url);
 
-  await until("the silent one is ended", () => silent.isClosed(), 40_000);
+  await until("the idle connection is closed", () => silent.isClosed(), 40_000);
 
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "idle" })).toBe(1);
   expect(alive.close).toBeUndefined();
 });
 
-async function heardBy(client: Client | undefined): Promise<void> {
+async function heardBy(client: RawClient | undefined): Promise<void> {
   await publishToEveryone(bus, "still here");
-  await until("the other one hears", () => client?.frames.includes("still here"));
+  await until("the other client receives the publication", () => client?.frames.includes("still here"));
 }

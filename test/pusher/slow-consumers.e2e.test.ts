@@ -1,34 +1,21 @@
 import type { BusPublication } from "@fanwire/bus";
 import { parseConnectionAddress, type Target } from "@fanwire/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { connectBus, subjects, type TestBus } from "../support/bus.ts";
+import { subjects } from "../support/bus.ts";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
 import { residentBytes } from "../support/flat-memory.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { type Client, connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const COUNT = 3_000;
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
+const { nats, bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
 
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
-
-/** Of everything that comes at once: mostly for everyone, in long runs; between them the exceptions. */
+/** Most publications are for everyone, in long runs, with exceptions between them. */
 function targetOf(number: number, address: string): { target: Target; headers: [string, string][] } {
   if (number % 500 === 250) return { target: { kind: "topic", topic: "t" }, headers: [] };
   if (number % 500 === 300) return { target: { kind: "everyone" }, headers: [["Except", address]] };
@@ -37,140 +24,128 @@ function targetOf(number: number, address: string): { target: Target; headers: [
   return { target: { kind: "everyone" }, headers: [] };
 }
 
-test("of a burst, each connection of each protocol hears what is for it, once and in order", async () => {
+test("a burst is delivered to each connection of each protocol once and in order", async () => {
   const url = `${pusher.url}?topic=t`;
   const all = new Map<string, () => unknown[]>();
-  const favoured = await connectClient(url);
-  all.set(favoured.address, () => favoured.frames);
+  const target = await connectRawClient(url);
+  all.set(target.address, () => target.frames);
   for (let count = 0; count < 4; count++) {
-    const raw = await connectClient(url);
+    const raw = await connectRawClient(url);
     all.set(raw.address, () => raw.frames);
     const fanwire = await connectFanwire(url);
     all.set(fanwire.welcome.connection, () => fanwire.data());
-    const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?topic=t`);
-    const { connection } = JSON.parse(stream.events()[0]?.data ?? "");
-    all.set(connection, () =>
-      stream
-        .events()
-        .slice(1)
-        .map(({ data }) => data),
-    );
+    const stream = await readEvents(`${pusher.sseUrl}?topic=t`);
+    all.set(stream.address(), () => stream.data());
   }
   const publications = Array.from({ length: COUNT }, (_, number): BusPublication => {
-    const { target, headers } = targetOf(number, favoured.address);
-    return { subject: subjects.live(target), content: Buffer.from(String(number)), headers };
+    const { target: to, headers } = targetOf(number, target.address);
+    return { subject: subjects.live(to), content: Buffer.from(String(number)), headers };
   });
 
   const outcomes = await bus.publishAll(publications);
 
   expect(outcomes.every(({ ok }) => ok)).toBe(true);
-  for (const [address, heard] of all) {
-    const isFavoured = address === favoured.address;
-    const expected = publications.flatMap((_, number) => {
-      if (number % 500 === (isFavoured ? 300 : 350)) return [];
-      return [String(number)];
-    });
-    await until("the last of it", () => heard().at(-1) === String(COUNT - 1));
-    expect(heard(), address).toEqual(expected);
+  for (const [address, received] of all) {
+    const omitted = address === target.address ? 300 : 350;
+    const numbers = publications.map((_, number) => number).filter((number) => number % 500 !== omitted);
+    await until("the last publication arrives", () => received().at(-1) === String(COUNT - 1));
+    expect(received(), address).toEqual(numbers.map(String));
   }
 });
 
-/** Far more than the kernel keeps for a socket that nobody reads. */
+/** Far more than the kernel buffers for a socket that is not read. */
 const [FLOOD, FLOOD_BYTES] = [4_000, 4_000];
 const flood = Array.from({ length: FLOOD }, (_, number) => `${number} `.padEnd(FLOOD_BYTES, "x"));
-const SLEEPERS = 40;
-/** A copy for each would take forty times the flood. */
-const MOST_GROWN_BYTES = 10 * FLOOD * FLOOD_BYTES;
+const SLOW = 40;
+/** One copy for each slow consumer would take forty times the flood. */
+const MAX_GROWN_BYTES = 10 * FLOOD * FLOOD_BYTES;
 
 const to = (target: Target, content: string) => ({ subject: subjects.live(target), content: Buffer.from(content) });
-const toFollowers = (content: string) => to({ kind: "topic", topic: "flood" }, content);
+const toTopic = (content: string) => to({ kind: "topic", topic: "flood" }, content);
+
+type Reader = { readonly socket: WebSocket; readonly address: string; received(): unknown[] };
+
+const connectBy = {
+  raw: async (url: string): Promise<Reader> => {
+    const { socket, address, frames } = await connectRawClient(url);
+    return { socket, address, received: () => frames };
+  },
+  "fanwire.v1": async (url: string): Promise<Reader> => {
+    const client = await connectFanwire(url);
+    return { socket: client.socket, address: client.welcome.connection, received: () => client.data() };
+  },
+};
 
 function startPatientPusher(): Promise<TestPusher> {
   return startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", PUSHER_MAX_UNSENT_BYTES: String(64 * 1_048_576) } });
 }
 
-/** Connects many that read nothing any more. */
-async function sleepersOf<Client extends { readonly socket: WebSocket }>(connect: () => Promise<Client>) {
-  const sleepers = await Promise.all(Array.from({ length: SLEEPERS }, connect));
-  for (const { socket } of sleepers) socket.pause();
-  return sleepers;
-}
-
+/** Publishes the flood, which connections that are not read make slow consumers of. */
 async function publishFlood(): Promise<void> {
-  for (let at = 0; at < FLOOD; at += 500) await bus.publishAll(flood.slice(at, at + 500).map(toFollowers));
+  for (let at = 0; at < FLOOD; at += 500) await bus.publishAll(flood.slice(at, at + 500).map(toTopic));
 }
 
-const lagging = (own: TestPusher) => metric(own.adminUrl, "fanwire_pusher_slow_consumers");
-const laggingBytes = (own: TestPusher) => metric(own.adminUrl, "fanwire_pusher_slow_consumer_bytes");
+const slowConsumers = ({ adminUrl }: TestPusher) => metric(adminUrl, "fanwire_pusher_slow_consumers");
+const bufferedBytes = ({ adminUrl }: TestPusher) => metric(adminUrl, "fanwire_pusher_slow_consumer_bytes");
 
-test("a burst that nobody reads is kept once for all who follow, and each hears it in order when it reads", async () => {
+test.each(["raw", "fanwire.v1"] as const)(
+  "a burst is buffered once for all slow consumers, which receive it in order: %s",
+  async (protocol) => {
+    await using own = await startPatientPusher();
+    const connect = () => connectBy[protocol](`${own.url}?topic=flood`);
+    const slow = await Promise.all(Array.from({ length: SLOW }, connect));
+    for (const { socket } of slow) socket.pause();
+    const reading = await connect();
+    const residentBefore = residentBytes(own.process.pid);
+
+    await publishFlood();
+    await until("the reading client has everything", () => reading.received().length === FLOOD);
+
+    expect(await slowConsumers(own)).toBe(SLOW);
+    expect(await bufferedBytes(own)).toBeGreaterThan(0);
+    expect(await bufferedBytes(own)).toBeLessThan(FLOOD * (FLOOD_BYTES + 200));
+    expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(MAX_GROWN_BYTES);
+    const [target, other] = slow as [Reader, Reader];
+    const connection = parseConnectionAddress(target.address);
+    if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
+    await until("the target has all it was behind with", async () => (await slowConsumers(own)) === SLOW - 1);
+    await bus.publishAll([toTopic("the last")]);
+    for (const { socket } of [target, other]) socket.resume();
+    await until("both have the last", () => [target, other].every(({ received }) => received().at(-1) === "the last"));
+    expect(target.received()).toEqual([...flood, "for you alone", "the last"]);
+    expect(other.received()).toEqual([...flood, "the last"]);
+    for (const { socket } of slow) socket.terminate();
+    await until("nothing is buffered", async () => (await bufferedBytes(own)) === 0);
+  },
+);
+
+test("a slow consumer receives the reply to a command after the burst, and nothing after it unsubscribed", async () => {
   await using own = await startPatientPusher();
-  const url = `${own.url}?topic=flood`;
-  const sleepers = await sleepersOf(() => connectFanwire(url));
-  const awake = await connectFanwire(url);
+  const [pinging, leaving, reading] = (await Promise.all(
+    [1, 2, 3].map(() => connectFanwire(`${own.url}?topic=flood`)),
+  )) as [FanwireClient, FanwireClient, FanwireClient];
+  for (const { socket } of [pinging, leaving]) socket.pause();
   let largestFrame = 0;
-  awake.socket.on("message", (frame: Buffer) => {
+  reading.socket.on("message", (frame: Buffer) => {
     largestFrame = Math.max(largestFrame, frame.length);
   });
-  const residentBefore = residentBytes(own.process.pid);
-
   await publishFlood();
-  await until("who reads has it all", () => awake.publications.length === FLOOD);
+  await until("the reading client has everything", () => reading.publications.length === FLOOD);
 
-  expect(await lagging(own)).toBe(SLEEPERS);
-  expect(await laggingBytes(own)).toBeGreaterThan(0);
-  expect(await laggingBytes(own)).toBeLessThan(FLOOD * (FLOOD_BYTES + 200));
-  expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(MOST_GROWN_BYTES);
-
-  // Joined, but so that uWebSockets.js keeps no more than this for each that does not take it.
+  // Frames are joined up to a size that uWebSockets.js may keep for each connection.
   expect(largestFrame).toBeGreaterThan(16_384);
   expect(largestFrame).toBeLessThanOrEqual(32_768);
-
-  // What they are sent otherwise comes behind it, what they do not follow any more does not.
-  const [pinger, leaver, chosen, other] = sleepers as [FanwireClient, FanwireClient, FanwireClient, FanwireClient];
-  const pong = pinger.ask({ command: "ping" });
-  const left = leaver.ask({ command: "unsubscribe", topic: "flood" });
-  const connection = parseConnectionAddress(chosen.welcome.connection);
-  if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
-  await until("they alone were caught up", async () => (await lagging(own)) === SLEEPERS - 3);
-  await bus.publishAll([toFollowers("the last")]);
-  await until("who reads has it", () => awake.data().at(-1) === "the last");
-  const stayed = [pinger, chosen, other];
-  for (const { socket } of [leaver, ...stayed]) socket.resume();
+  const pong = pinging.ask({ command: "ping" });
+  const left = leaving.ask({ command: "unsubscribe", topic: "flood" });
+  await until("no client is a slow consumer", async () => (await slowConsumers(own)) === 0);
+  await bus.publishAll([toTopic("the last")]);
+  await until("the reading client has the last", () => reading.data().at(-1) === "the last");
+  for (const { socket } of [pinging, leaving]) socket.resume();
 
   await pong;
-  expect(pinger.data().slice(0, FLOOD)).toEqual(flood);
+  expect(pinging.data().slice(0, FLOOD)).toEqual(flood);
   await left;
-  expect(leaver.data()).toEqual(flood);
-  await until("they have it all", () => stayed.every((one) => one.data().at(-1) === "the last"));
-  expect(pinger.data()).toEqual([...flood, "the last"]);
-  expect(chosen.data()).toEqual([...flood, "for you alone", "the last"]);
-  expect(other.data()).toEqual([...flood, "the last"]);
-  for (const { socket } of sleepers) socket.terminate();
-  await until("nothing is kept", async () => (await laggingBytes(own)) === 0);
-});
-
-test("so it is on the raw protocol", async () => {
-  await using own = await startPatientPusher();
-  const url = `${own.url}?topic=flood`;
-  const sleepers = await sleepersOf(() => connectClient(url));
-  const awake = await connectClient(url);
-  const residentBefore = residentBytes(own.process.pid);
-
-  await publishFlood();
-  await until("who reads has it all", () => awake.frames.length === FLOOD);
-
-  expect(await lagging(own)).toBe(SLEEPERS);
-  expect(await laggingBytes(own)).toBeGreaterThan(0);
-  expect(residentBytes(own.process.pid) - residentBefore).toBeLessThan(MOST_GROWN_BYTES);
-  const [chosen, other] = sleepers as [Client, Client];
-  const connection = parseConnectionAddress(chosen.address);
-  if (connection) await bus.publishAll([to({ kind: "connection", connection }, "for you alone")]);
-  await until("it alone was caught up", async () => (await lagging(own)) === SLEEPERS - 1);
-  for (const { socket } of [chosen, other]) socket.resume();
-  await until("they have it all", () => chosen.frames.length === FLOOD + 1 && other.frames.length === FLOOD);
-  expect(chosen.frames).toEqual([...flood, "for you alone"]);
-  expect(other.frames).toEqual(flood);
-  for (const { socket } of sleepers) socket.terminate();
-  await until("nothing is kept", async () => (await laggingBytes(own)) === 0);
+  expect(leaving.data()).toEqual(flood);
+  await until("the last publication arrives", () => pinging.data().at(-1) === "the last");
+  expect(pinging.data()).toEqual([...flood, "the last"]);
 });

@@ -1,11 +1,11 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, describeWorkers, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { beforeAll, expect, test } from "vitest";
+import { askWorker, describeWorkers, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const CLIENTS = 4;
@@ -14,52 +14,38 @@ const PATTERNS = [...TOPICS, "a.*"];
 const PROTOCOLS = ["raw", "fanwire.v1", "sse"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
 
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
+const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
 let workerId: string;
 
 beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   workerId = (await describeWorkers(bus))[0]?.id ?? "";
 });
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
 
-/** A connection by any protocol, with what it ought to have heard so far. */
+/** A connection of any protocol, with what it must have received so far. */
 type Reader = {
   readonly connectionId: number;
-  readonly follows: Set<string>;
+  readonly patterns: Set<string>;
   readonly expected: string[];
-  heard(): unknown[];
+  received(): unknown[];
   close(): void;
 };
 
 async function open(protocol: ProtocolName): Promise<Reader> {
-  const common = { follows: new Set<string>(), expected: [] };
+  const common = { patterns: new Set<string>(), expected: [] };
   if (protocol === "raw") {
-    const { connectionId, frames, socket } = await connectClient(pusher.url);
-    return { ...common, connectionId: Number(connectionId), heard: () => frames, close: () => socket.close() };
+    const { connectionId, frames, socket } = await connectRawClient(pusher.url);
+    return { ...common, connectionId: Number(connectionId), received: () => frames, close: () => socket.close() };
   }
   if (protocol === "fanwire.v1") {
     const client = await connectFanwire(pusher.url);
     const connectionId = Number(client.welcome.connection.split(".")[1]);
-    return { ...common, connectionId, heard: () => client.data(), close: () => client.socket.close() };
+    return { ...common, connectionId, received: () => client.data(), close: () => client.socket.close() };
   }
-  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse`);
+  const stream = await readEvents(`${pusher.sseUrl}`);
   const [welcome] = stream.events();
   const { connection } = JSON.parse(welcome?.data ?? "");
-  const heard = () =>
-    stream
-      .events()
-      .slice(1)
-      .map(({ data }) => data);
-  return { ...common, connectionId: Number(connection.split(".")[1]), heard, close: () => stream.close() };
+  const received = () => stream.data();
+  return { ...common, connectionId: Number(connection.split(".")[1]), received, close: () => stream.close() };
 }
 
 const pattern = fc.constantFrom(...PATTERNS);
@@ -89,8 +75,8 @@ const step = fc.oneof(
   },
 );
 
-function matches(followed: string, topic: string): boolean {
-  return followed === topic || (followed === "a.*" && topic.startsWith("a."));
+function matches(subscribed: string, topic: string): boolean {
+  return subscribed === topic || (subscribed === "a.*" && topic.startsWith("a."));
 }
 
 async function publish(topics: readonly (string | undefined)[], number: number, readers: readonly Reader[]) {
@@ -99,8 +85,8 @@ async function publish(topics: readonly (string | undefined)[], number: number, 
     content: Buffer.from(String(number + at)),
   }));
   for (const [at, topic] of topics.entries()) {
-    for (const { follows, expected } of readers) {
-      const times = topic === undefined ? 1 : [...follows].filter((followed) => matches(followed, topic)).length;
+    for (const { patterns, expected } of readers) {
+      const times = topic === undefined ? 1 : [...patterns].filter((subscribed) => matches(subscribed, topic)).length;
       for (let count = 0; count < times; count++) expected.push(String(number + at));
     }
   }
@@ -110,11 +96,11 @@ async function publish(topics: readonly (string | undefined)[], number: number, 
 const request = (command: "subscribe" | "unsubscribe", { connectionId }: Reader, topic: string) =>
   askWorker(bus, workerId, { command, connectionId, topic });
 
-test("whatever is followed, left and closed, by any protocol, each hears what it follows, once for each, in order", async () => {
+test("connections of any protocol receive each matching publication in order, once for each subscription, while others subscribe, unsubscribe and close", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 80, maxLength: 80 }), async (steps) => {
       const readers = await Promise.all([open("raw"), open("fanwire.v1"), open("sse"), open("raw")]);
-      const settled = () => readers.every(({ heard, expected }) => heard().length >= expected.length);
+      const settled = () => readers.every(({ received, expected }) => received().length >= expected.length);
       let number = 0;
       for (const each of steps) {
         if (each.does === "publish") {
@@ -123,28 +109,31 @@ test("whatever is followed, left and closed, by any protocol, each hears what it
           continue;
         }
         const reader = readers[each.client] as Reader;
-        // What was published before may not have come yet: it would be heard, or not, by chance.
-        await until("all has come", settled);
+        // A subscription must not change before earlier publications arrive, because they might then be received or not.
+        await until("all publications arrive", settled);
         if (each.does === "subscribe") {
           await request("subscribe", reader, each.pattern);
-          reader.follows.add(each.pattern);
+          reader.patterns.add(each.pattern);
         } else if (each.does === "unsubscribe") {
           await request("unsubscribe", reader, each.pattern);
-          reader.follows.delete(each.pattern);
+          reader.patterns.delete(each.pattern);
         } else {
-          expect(reader.heard()).toEqual(reader.expected);
+          expect(reader.received()).toEqual(reader.expected);
           reader.close();
           await until(
-            "it is gone",
+            "the connection is closed",
             async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) < CLIENTS,
           );
           readers[each.client] = await open(each.protocol);
         }
       }
-      await until("all has come", settled);
-      for (const { heard, expected } of readers) expect(heard()).toEqual(expected);
+      await until("all publications arrive", settled);
+      for (const { received, expected } of readers) expect(received()).toEqual(expected);
       for (const reader of readers) reader.close();
-      await until("all are gone", async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 0);
+      await until(
+        "all connections are closed",
+        async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 0,
+      );
       expect(await metric(pusher.adminUrl, "fanwire_pusher_subscriptions")).toBe(1);
     }),
     { numRuns: 5, endOnFailure: true },

@@ -9,7 +9,7 @@ import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 
 const INBOUND_BYTES = 4_096;
@@ -20,7 +20,7 @@ const keySet = JSON.stringify({ keys: [pair.publicKey.export({ format: "jwk" })]
 
 let nats: TestNats;
 let issuer: Server;
-/** Who waits for the keys. */
+/** Requests for the keys, not answered yet. */
 const asking: ServerResponse[] = [];
 let pusher: TestPusher;
 let token: string;
@@ -49,25 +49,25 @@ beforeEach(async () => {
       PUSHER_MAX_INBOUND_BYTES: String(INBOUND_BYTES),
     },
   });
-  await until("the keys are asked for", () => asking.length > 0);
+  await until("the keys are requested", () => asking.length > 0);
 });
 
 function signed(claims: JWTPayload, key = pair.privateKey): Promise<string> {
   return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(key);
 }
 
-/** A client that has connected, and may not have been let in. */
+/** Opens a WebSocket. The worker may not have verified its token yet. */
 async function knock(protocol?: string) {
   const socket = new WebSocket(`${pusher.url}?token=${token}`, protocol, { perMessageDeflate: false });
-  const heard: string[] = [];
+  const received: string[] = [];
   let closedWith: number | undefined;
-  socket.on("message", (data) => heard.push(...String(data).split("\n")));
+  socket.on("message", (data) => received.push(...String(data).split("\n")));
   socket.on("close", (code) => (closedWith = code));
   await once(socket, "open");
-  return { socket, heard, closedWith: () => closedWith };
+  return { socket, received, closedWith: () => closedWith };
 }
 
-test("who waits for its token to be checked hears nothing, and is answered once it is let in", async () => {
+test("a connection whose token waits for the keys receives nothing until it is verified", async () => {
   const raw = await knock();
   const client = await knock("fanwire.v1");
   const impatient = await knock("fanwire.v1");
@@ -77,33 +77,36 @@ test("who waits for its token to be checked hears nothing, and is answered once 
   client.socket.send('{"id":3,"command":"unsubscribe","topic":"a"}');
   impatient.socket.close();
   for (let at = 0; at < 3; at++) talkative.socket.send("x".repeat(INBOUND_BYTES / 2));
-  await until("who left is gone, who said too much is closed", () => impatient.closedWith() && talkative.closedWith());
+  await until(
+    "the client that left and the client over the limit are closed",
+    () => impatient.closedWith() && talkative.closedWith(),
+  );
   expect(talkative.closedWith()).toBe(4429);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(0);
-  expect([...raw.heard, ...client.heard]).toEqual([]);
+  expect([...raw.received, ...client.received]).toEqual([]);
 
   for (const response of asking) response.end(keySet);
 
-  await until("both are let in", () => raw.heard.length === 2 && client.heard.length === 4);
-  expect(raw.heard[0]).toMatch(/^workerID:/);
-  const [welcome, ...replies] = client.heard.map((text) => JSON.parse(text));
+  await until("both connections are accepted", () => raw.received.length === 2 && client.received.length === 4);
+  expect(raw.received[0]).toMatch(/^workerID:/);
+  const [welcome, ...replies] = client.received.map((text) => JSON.parse(text));
   expect(welcome).toMatchObject({ type: "welcome" });
   expect(replies.map(({ id, ok }) => [id, ok]).sort()).toEqual([1, 2, 3].map((id) => [id, true]));
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(2);
   for (const { socket } of [raw, client]) socket.close();
 });
 
-test("while the keys cannot be had everybody is told to come back", async () => {
+test("connections are asked to retry while the keys cannot be fetched", async () => {
   for (const response of asking) response.writeHead(500).end();
 
   await expect(connectFanwire(pusher.url, { token })).rejects.toThrow("closed with 4503");
-  await expect(connectClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
+  await expect(connectRawClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
   const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${token}`);
   expect(stream.text()).toMatch(/^: tokens cannot be verified now, reconnect\nretry: \d{4}\n\n$/);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token-keys" })).toBe(3);
 });
 
-test("while a refreshed token is being checked later commands wait, as many as one message may hold", async () => {
+test("commands after a refresh wait until its token is verified, up to the inbound limit", async () => {
   const client = await connectFanwire(pusher.url);
   const talkative = await connectFanwire(pusher.url);
   let replies = 0;
@@ -118,7 +121,7 @@ test("while a refreshed token is being checked later commands wait, as many as o
   const last = client.ask({ command: "unsubscribe", topic: "a" });
   talkative.socket.send(JSON.stringify({ id: 1, command: "refresh", token: allowed }));
   for (let at = 0; at < 3; at++) talkative.socket.send(PADDED_PING);
-  await until("the one that sent too much is closed", () => talkative.close);
+  await until("the client over the limit is closed", () => talkative.close);
   expect(talkative.close?.code).toBe(4503);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_ended_total", { limit: "inbound-bytes" })).toBe(1);
   expect(replies).toBe(0);
@@ -129,13 +132,13 @@ test("while a refreshed token is being checked later commands wait, as many as o
   client.socket.close();
 });
 
-test("a token of a key that was added after the keys were fetched is told to come back, not to stop", async () => {
+test("a connection whose key is not fetched yet is asked to retry", async () => {
   for (const response of asking.splice(0)) response.end(keySet);
   const client = await connectFanwire(pusher.url, { token });
   const newer = await signed({ sub: "anna" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
 
   await expect(connectFanwire(pusher.url, { token: newer })).rejects.toThrow("closed with 4503");
-  await expect(connectClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
+  await expect(connectRawClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
   const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${newer}`);
   expect(stream.text()).toMatch(/^: .*\nretry: \d{4}\n\n$/);
   expect(await client.ask({ command: "refresh", token: newer })).toMatchObject({ error: { code: "unavailable" } });

@@ -1,45 +1,26 @@
 import type { DurableTarget } from "@fanwire/protocol";
-import { SignJWT } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { askWorker, connectBus, publishToEveryone, publishToTopic, subjects, type TestBus } from "../support/bus.ts";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { openPublications } from "../support/durable.ts";
+import { expect, test } from "vitest";
+import { askWorker, publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { metric } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const SECRET = "a secret of more than thirty-two bytes";
-
-let nats: TestNats;
-let bus: TestBus;
-let pusher: TestPusher;
-
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-  const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_PUBLIC_TOPICS: "public.>" };
-  pusher = await startPusher({ nats: nats.url, env });
-});
-afterAll(async () => {
-  await bus.stop();
-  await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
+const { bus, history, pusher } = useCluster({
+  pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "0", PUSHER_PUBLIC_TOPICS: "public.>" },
 });
 
 type Claims = { sub?: string; topics?: string[]; publish?: string[]; expiresInSeconds?: number };
 
-function token({ expiresInSeconds = 3_600, ...claims }: Claims, secret = SECRET): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: "HS256" })
-    .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresInSeconds)
-    .sign(Buffer.from(secret));
-}
+const token = ({ expiresInSeconds = 3_600, ...claims }: Claims, secret = SECRET) =>
+  signToken(claims, { expiresInSeconds, secret });
 
-const sseUrl = (query: string) => `${pusher.url.replace("ws:", "http:")}sse?${query}`;
+const sseUrl = (query: string) => `${pusher.sseUrl}?${query}`;
 
-test("without a token everyone and the public topics are heard, and nothing else can be followed", async () => {
+test("without a token a client receives publications to everyone and to public topics only", async () => {
   const client = await connectFanwire(pusher.url, { topic: "public.news" });
 
   expect(await client.ask({ command: "subscribe", topic: "private" })).toMatchObject({
@@ -49,18 +30,18 @@ test("without a token everyone and the public topics are heard, and nothing else
   expect(await client.ask({ command: "subscribe", topic: ">" })).toMatchObject({ ok: false });
   await publishToTopic(bus, "public.news", "news");
   await publishToEveryone(bus, "all");
-  await until("both came", () => client.publications.length === 2);
-  await expect(connectClient(`${pusher.url}?topic=private`)).rejects.toThrow("closed with 4403");
+  await until("both publications arrive", () => client.publications.length === 2);
+  await expect(connectRawClient(`${pusher.url}?topic=private`)).rejects.toThrow("closed with 4403");
   await expect(readEvents(sseUrl("topic=private"))).rejects.toThrow("403");
   await expect(connectFanwire(pusher.url, { topic: "private" })).rejects.toThrow("closed with 4403");
   client.socket.close();
 });
 
-test("a user is reached on all its connections, whatever worker or protocol, and nobody else is", async () => {
+test("a publication to a user reaches all its connections on all workers, and no other user", async () => {
   const anna = await token({ sub: "anna" });
   const bob = await token({ sub: "bob" });
   const own = await Promise.all(Array.from({ length: 8 }, () => connectFanwire(pusher.url, { token: anna })));
-  const raw = await connectClient(`${pusher.url}?token=${anna}`);
+  const raw = await connectRawClient(`${pusher.url}?token=${anna}`);
   const stream = await readEvents(sseUrl(`token=${anna}`));
   const other = await connectFanwire(pusher.url, { token: bob });
   expect(new Set(own.map(({ welcome }) => welcome.connection.split(".")[0])).size).toBe(2);
@@ -68,31 +49,17 @@ test("a user is reached on all its connections, whatever worker or protocol, and
   await bus.publish(subjects.live({ kind: "user", user: "anna" }), Buffer.from("for anna"));
   await publishToEveryone(bus, "end");
 
-  await until("all have settled", () => [...own, other].every((client) => client.data().at(-1) === "end"));
+  await until("all receive the last publication", () =>
+    [...own, other].every((client) => client.data().at(-1) === "end"),
+  );
   for (const client of own) expect(client.data()).toEqual(["for anna", "end"]);
   expect(other.data()).toEqual(["end"]);
-  await until("the others too", () => raw.frames.length === 2 && stream.events().length === 3);
+  await until("the other protocols as well", () => raw.frames.length === 2 && stream.events().length === 3);
   for (const { socket } of [...own, raw, other]) socket.close();
   stream.close();
 });
 
-test("the application finds and closes all connections of a user", async () => {
-  const carla = await token({ sub: "carla" });
-  const clients = await Promise.all(Array.from({ length: 6 }, () => connectFanwire(pusher.url, { token: carla })));
-  const workers = [...new Set(clients.map(({ welcome }) => welcome.connection.split(".")[0] ?? ""))];
-  const ask = (command: "find-user" | "close-user") =>
-    Promise.all(
-      workers.map((workerId) => askWorker(bus, workerId, { command, user: "carla" }) as Promise<{ count: number }>),
-    );
-
-  expect((await ask("find-user")).reduce((sum, { count }) => sum + count, 0)).toBe(6);
-  await ask("close-user");
-
-  await until("all are closed", () => clients.every(({ close }) => close?.code === 4403));
-  expect((await ask("find-user")).reduce((sum, { count }) => sum + count, 0)).toBe(0);
-});
-
-test("a token says what may be followed and published", async () => {
+test("a token defines the topics that a client may subscribe to and publish to", async () => {
   const jwt = await token({ sub: "dora", topics: ["orders.*"], publish: ["chat.>"] });
   const client = await connectFanwire(pusher.url, { token: jwt, topic: ["orders.7", "orders.*", "public.x"] });
   const listener = await connectFanwire(pusher.url, { token: await token({ topics: ["chat.>"] }), topic: "chat.>" });
@@ -106,7 +73,7 @@ test("a token says what may be followed and published", async () => {
   expect(await client.ask({ command: "publish", topic: "chat.1", data: "hello", event: "said" })).toMatchObject({
     ok: true,
   });
-  await until("it is heard", () => listener.publications.length === 1);
+  await until("the publication arrives", () => listener.publications.length === 1);
   expect(listener.publications[0]).toMatchObject({
     topic: "chat.1",
     subscription: "chat.>",
@@ -116,7 +83,7 @@ test("a token says what may be followed and published", async () => {
   for (const { socket } of [client, listener]) socket.close();
 });
 
-test("wrong tokens are refused by every protocol in its own way, counted, and never logged", async () => {
+test("invalid tokens are refused by every protocol, counted, and never logged", async () => {
   const wrong = [
     "garbage",
     await token({ sub: "eve" }, "another secret of more than thirty-two bytes"),
@@ -126,7 +93,7 @@ test("wrong tokens are refused by every protocol in its own way, counted, and ne
   const before = await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token" });
 
   for (const each of wrong) {
-    await expect(connectClient(`${pusher.url}?token=${each}`)).rejects.toThrow("closed with 4401");
+    await expect(connectRawClient(`${pusher.url}?token=${each}`)).rejects.toThrow("closed with 4401");
     await expect(readEvents(sseUrl(`token=${each}`))).rejects.toThrow("401");
     await expect(connectFanwire(pusher.url, { token: each })).rejects.toThrow("closed with 4401");
   }
@@ -138,7 +105,7 @@ test("wrong tokens are refused by every protocol in its own way, counted, and ne
   for (const each of wrong) expect(pusher.process.output()).not.toContain(each);
 });
 
-test("an expired token ends its connection with 4401, a refreshed one goes on", async () => {
+test("an expired token closes its connection with 4401, a refreshed one does not", async () => {
   const brief = await token({ sub: "finn", topics: ["a"], expiresInSeconds: 3 });
   const ends = await connectFanwire(pusher.url, { token: brief });
   const stream = await readEvents(sseUrl(`token=${brief}`));
@@ -154,20 +121,20 @@ test("an expired token ends its connection with 4401, a refreshed one goes on", 
     dropped: ["a"],
   });
 
-  await until("the others are closed", () => ends.close && stream.hasEnded());
+  await until("the other connections are closed", () => ends.close && stream.hasEnded());
   expect(ends.close).toEqual({ code: 4401, reason: "the token has expired" });
   expect(stream.events().at(-1)).toMatchObject({ event: "fanwire.close" });
   expect(await stays.ask({ command: "subscribe", topic: "b" })).toMatchObject({ ok: true });
-  // What the new token does not allow is followed no more.
+  // The new token does not allow topic a.
   await publishToTopic(bus, "a", "missed");
-  await publishToTopic(bus, "b", "heard");
-  await until("it hears", () => stays.publications.length > 0);
-  expect(stays.data()).toEqual(["heard"]);
+  await publishToTopic(bus, "b", "received");
+  await until("the client receives a publication", () => stays.publications.length > 0);
+  expect(stays.data()).toEqual(["received"]);
   expect(stays.close).toBeUndefined();
   stays.socket.close();
 });
 
-test("commands behind a refresh are judged by the new token, also in the same frame", async () => {
+test("commands after a refresh use the new token, also in the same frame", async () => {
   const client = await connectFanwire(pusher.url, { token: await token({ sub: "hana", topics: ["a"] }) });
   const wide = await token({ sub: "hana", topics: ["b"], publish: ["b"] });
   const narrow = await token({ sub: "hana" });
@@ -188,7 +155,7 @@ test("commands behind a refresh are judged by the new token, also in the same fr
   client.socket.close();
 });
 
-test("what commands of one frame do has their order too", async () => {
+test("the commands of one frame take effect in order", async () => {
   const client = await connectFanwire(pusher.url, { token: await token({ topics: [">"], publish: [">"] }) });
 
   await client.askTogether([
@@ -199,39 +166,38 @@ test("what commands of one frame do has their order too", async () => {
     { command: "publish", topic: "ordered", data: "last" },
   ]);
 
-  await until("the last came", () => client.data().includes("last"));
+  await until("the last publication arrives", () => client.data().includes("last"));
   expect(client.data()).toEqual(["in time", "last"]);
   client.socket.close();
 });
 
-test("topics that the application gave outlive a refresh of the token, until the application or the client ends them", async () => {
+test("topics that the application subscribed a connection to remain after a refresh of its token", async () => {
   const client = await connectFanwire(pusher.url, {
     token: await token({ sub: "ida", topics: ["own"] }),
     topic: "own",
   });
   const [workerId = "", connectionId] = client.welcome.connection.split(".");
-  const tell = (command: "subscribe" | "unsubscribe", topic: string) =>
+  const control = (command: "subscribe" | "unsubscribe", topic: string) =>
     askWorker(bus, workerId, { command, connectionId: Number(connectionId), topic });
   const refresh = async () => client.ask({ command: "refresh", token: await token({ sub: "ida" }) });
   for (const topic of ["own", "given", "taken.*", "left"])
-    expect(await tell("subscribe", topic)).toEqual({ outcome: "done" });
-  await tell("unsubscribe", "taken.*");
+    expect(await control("subscribe", topic)).toEqual({ outcome: "done" });
+  await control("unsubscribe", "taken.*");
   await client.ask({ command: "unsubscribe", topic: "left" });
 
   expect(await refresh()).toEqual({ type: "reply", id: expect.anything(), ok: true });
 
   for (const topic of ["taken.1", "left", "own", "given"]) await publishToTopic(bus, topic, topic);
-  await until("all came", () => client.data().includes("given"));
+  await until("all publications arrive", () => client.data().includes("given"));
   expect(client.data()).toEqual(["own", "given"]);
   expect(await client.ask({ command: "subscribe", topic: "left" })).toMatchObject({ ok: false });
   client.socket.close();
 });
 
-test("a connection without a token gets its user, topics and rights by its first command, and keeps the user", async () => {
-  await using publications = await openPublications([nats.url]);
+test("a connection without a token gets its user and grant by a refresh, and keeps the user", async () => {
   const user: DurableTarget = { kind: "user", user: "jana" };
-  const since = await publications.append(user, "read before");
-  await publications.append(user, "missed");
+  const since = await history.append(user, "read before");
+  await history.append(user, "missed");
   const client = await connectFanwire(pusher.url);
   const toUser = (content: string) => bus.publish(subjects.live(user), Buffer.from(content));
 
@@ -245,7 +211,7 @@ test("a connection without a token gets its user, topics and rights by its first
 
   expect(refreshed).toMatchObject({ ok: true, recovered: true });
   expect([subscribed?.ok, published?.ok]).toEqual([true, true]);
-  await until("all came", () => client.publications.length >= 3);
+  await until("all publications arrive", () => client.publications.length >= 3);
   expect(client.data().filter((data) => data !== "own")).toEqual(["missed", "live"]);
   const [worker = ""] = client.welcome.connection.split(".");
   const countConnections = async () =>
@@ -265,13 +231,13 @@ test("a connection without a token gets its user, topics and rights by its first
   });
   await toUser("once");
   await publishToEveryone(bus, "end");
-  await until("it has settled", () => client.data().includes("end"));
+  await until("the last publication arrives", () => client.data().includes("end"));
   expect(client.data().filter((data) => data === "once")).toEqual(["once"]);
   client.socket.close();
-  await until("the user is gone", async () => (await countConnections()).count === 0);
+  await until("the user has no connection", async () => (await countConnections()).count === 0);
 });
 
-test("a token without a user may be refreshed by one with a user, and that one expires", async () => {
+test("a refresh adds a user to a token without one, and the new token expires", async () => {
   const client = await connectFanwire(pusher.url);
 
   expect(await client.ask({ command: "refresh", token: await token({ topics: ["a"] }) })).toMatchObject({ ok: true });
@@ -282,7 +248,7 @@ test("a token without a user may be refreshed by one with a user, and that one e
   });
   await bus.publish(subjects.live({ kind: "user", user: "lena" }), Buffer.from("for lena"));
 
-  await until("it came", () => client.data().includes("for lena"));
-  await until("it is closed", () => client.close);
+  await until("the publication arrives", () => client.data().includes("for lena"));
+  await until("the connection is closed", () => client.close);
   expect(client.close?.code).toBe(4401);
 });

@@ -1,40 +1,31 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectBus, describeWorkers, publishToEveryone, type TestBus } from "../support/bus.ts";
+import { expect, test } from "vitest";
+import { connectBus, describeWorkers, publishToEveryone } from "../support/bus.ts";
 import { metric, readiness, startPusher } from "../support/cluster.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import { startNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
-import { connectClients } from "../support/raw-client.ts";
+import { connectRawClients } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-let nats: TestNats;
-let bus: TestBus;
+const { nats, bus } = useCluster();
 
-beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
-
-test("workers share one port, and the kernel spreads the connections", async () => {
+test("workers share one port, and each accepts connections", async () => {
   await using pusher = await startPusher({ nats: nats.url });
 
-  const clients = await connectClients(pusher.url, 40);
+  const clients = await connectRawClients(pusher.url, 40);
 
   expect(new Set(clients.map(({ workerId }) => workerId)).size).toBe(2);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(40);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_workers")).toBe(2);
 });
 
-test("port 0 becomes one that Linux gives to nobody before the workers listen", async () => {
+test("port 0 becomes a port below the ephemeral range", async () => {
   await using pusher = await startPusher({ nats: nats.url });
 
   expect(Number(new URL(pusher.url).port)).toBeLessThan(32_768);
 });
 
-test("workers start while publications come all the time", async () => {
+test("workers start while publications arrive", async () => {
   let isEnough = false;
   const publishing = (async () => {
     while (!isEnough) await publishToEveryone(bus, "while they start");
@@ -49,19 +40,19 @@ test("workers start while publications come all the time", async () => {
   }
 });
 
-test("a killed worker comes back with a new id, and the connections of the others never notice", async () => {
+test("a killed worker is replaced by one with a new id, and connections of other workers stay open", async () => {
   await using pusher = await startPusher({ nats: nats.url });
-  const clients = await connectClients(pusher.url, 20);
+  const clients = await connectRawClients(pusher.url, 20);
   const [victim] = await describeWorkers(bus);
   if (victim === undefined) throw new Error("no worker answered");
   const [lost, kept] = [true, false].map((own) => clients.filter(({ workerId }) => (workerId === victim.id) === own));
 
   process.kill(victim.pid, "SIGKILL");
-  await until("its connections are gone", () => lost?.every(({ close }) => close?.code === 1006));
+  await until("its connections are closed", () => lost?.every(({ close }) => close?.code === 1006));
   await publishToEveryone(bus, "while one is dead");
-  await until("the others hear", () => kept?.every(({ frames }) => frames.length === 1));
+  await until("the other connections receive the publication", () => kept?.every(({ frames }) => frames.length === 1));
 
-  const workers = await until("two workers again", async () => {
+  const workers = await until("two workers run again", async () => {
     const found = await describeWorkers(bus);
     return found.length === 2 && found;
   });
@@ -69,16 +60,16 @@ test("a killed worker comes back with a new id, and the connections of the other
   expect(await metric(pusher.adminUrl, "fanwire_pusher_worker_restarts_total")).toBe(1);
   expect((await readiness(pusher.adminUrl)).status).toBe(200);
   expect(kept?.every(({ close }) => close === undefined)).toBe(true);
-  expect((await connectClients(pusher.url, 20)).map(({ workerId }) => workerId)).not.toContain(victim.id);
+  expect((await connectRawClients(pusher.url, 20)).map(({ workerId }) => workerId)).not.toContain(victim.id);
 });
 
-test("a worker that hangs turns readiness red, and green again when it goes on", async () => {
+test("a pusher is not ready while a worker hangs", async () => {
   await using pusher = await startPusher({ nats: nats.url });
   const [victim] = await describeWorkers(bus);
   if (victim === undefined) throw new Error("no worker answered");
 
   process.kill(victim.pid, "SIGSTOP");
-  const red = await until("it is noticed", async () => {
+  const red = await until("the loss is detected", async () => {
     const seen = await readiness(pusher.adminUrl);
     return seen.status === 503 && seen;
   });
@@ -87,12 +78,12 @@ test("a worker that hangs turns readiness red, and green again when it goes on",
   expect(await metric(pusher.adminUrl, "fanwire_pusher_workers")).toBe(2);
 
   process.kill(victim.pid, "SIGCONT");
-  await until("it recovers", async () => (await readiness(pusher.adminUrl)).status === 200);
+  await until("the loss is over", async () => (await readiness(pusher.adminUrl)).status === 200);
 });
 
-test("without their supervisor the workers end, so that nothing holds the port", async () => {
+test("workers end with their supervisor, so that the port is free", async () => {
   await using pusher = await startPusher({ nats: nats.url });
-  const [client] = await connectClients(pusher.url, 1);
+  const [client] = await connectRawClients(pusher.url, 1);
   const before = await describeWorkers(bus);
 
   pusher.process.kill("SIGKILL");
@@ -101,7 +92,7 @@ test("without their supervisor the workers end, so that nothing holds the port",
   await until("no process is left", () => before.every(({ pid }) => !isAlive(pid)));
 });
 
-test("one worker needs no supervisor", async () => {
+test("a single worker runs without a supervisor", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
 
   const [worker] = await describeWorkers(bus);
@@ -110,7 +101,7 @@ test("one worker needs no supervisor", async () => {
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections", { slot: "1" })).toBe(0);
 });
 
-test("a port somebody else listens on ends the start with a message that names it", async () => {
+test("a pusher whose port is in use exits with a message that names the port", async () => {
   await using pusher = await startPusher({ nats: nats.url });
   const { port } = new URL(pusher.url);
 
@@ -121,12 +112,12 @@ test("a port somebody else listens on ends the start with a message that names i
     PUSHER_ADMIN_PORT: "0",
   });
 
-  const { code } = await until("it ends", () => second.end());
+  const { code } = await until("the process ends", () => second.end());
   expect(code).toBe(1);
   expect(second.output()).toContain(`cannot listen on 127.0.0.1:${port}`);
 });
 
-test("a pusher that starts before NATS says what it waits for, and serves when NATS comes", async () => {
+test("a pusher that starts before NATS logs why it waits, and is ready when NATS starts", async () => {
   await using late = await startNats();
   await late.stop();
   await using service = startService("pusher", {
@@ -137,35 +128,27 @@ test("a pusher that starts before NATS says what it waits for, and serves when N
   });
   const admin = await until("the admin port", () => service.logLines().find(({ msg }) => msg === "admin port open"));
   const adminUrl = `http://127.0.0.1:${admin.port}`;
-  await until("it says so", () => service.output().includes("NATS cannot be reached yet"));
+  await until("the pusher logs the reason", () => service.output().includes("NATS cannot be reached yet"));
   expect((await readiness(adminUrl)).status).toBe(503);
   expect((await fetch(`${adminUrl}/healthz`)).status).toBe(200);
 
   await late.restart();
 
-  await until("it is ready", async () => (await readiness(adminUrl)).status === 200);
+  await until("the pusher is ready", async () => (await readiness(adminUrl)).status === 200);
   await using lateBus = await connectBus(late.url);
   expect((await describeWorkers(lateBus)).length).toBeGreaterThan(0);
 });
 
-test("a stop while waiting for NATS ends at once with 0", async () => {
+test("a pusher that waits for NATS stops at once with 0", async () => {
   await using service = startService("pusher", {
     FANWIRE_NATS_URL: "nats://127.0.0.1:1",
     PUSHER_PORT: "0",
     PUSHER_HOST: "127.0.0.1",
     PUSHER_ADMIN_PORT: "0",
   });
-  await until("it waits", () => service.output().includes("NATS cannot be reached yet"));
+  await until("the pusher waits for NATS", () => service.output().includes("NATS cannot be reached yet"));
 
   expect(await service.stop("SIGTERM")).toBe(0);
-});
-
-test("--help lists every variable, and a wrong environment is one message", async () => {
-  await using wrong = startService("pusher", { PUSHER_PORT: "x", PUSHER_WORKERS: "-1" });
-  const { code } = await until("it ends", () => wrong.end());
-
-  expect(code).toBe(1);
-  expect(wrong.output()).toMatch(/PUSHER_PORT: .*\n.*PUSHER_WORKERS: /);
 });
 
 function isAlive(pid: number): boolean {

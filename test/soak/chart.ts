@@ -11,7 +11,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   "nats-server": "#009e73",
 };
 
-/** One panel for each quantity, one line for each process, as SVG. */
+/** Draws one panel for each quantity and one line for each process, as SVG. */
 export function drawPicture(series: readonly Series[], title: string): string {
   const names = Object.keys(quantities) as QuantityName[]; // what it was made of
   const panels = names.map((name, at) => drawPanel(name, series, 40 + at * PANEL));

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { judgeGrowth } from "./growth.ts";
 
-/** A sample a second. */
+/** Returns one sample a second. */
 const run = (seconds: number, value: (second: number) => number) =>
   Array.from({ length: seconds }, (_, second) => ({ seconds: second, value: value(second) }));
 
-/** Heap as V8 has it: what is in use, and garbage on top that goes all at once. */
+/** Heap in use, with garbage that is collected at once. */
 const sawtooth = (second: number) => 50 + (second % 23);
 
 test.each<[string, (second: number) => number]>([
@@ -27,7 +27,7 @@ test.each<[string, (second: number) => number]>([
   expect(judgeGrowth(run(600, value), 2)).toMatchObject({ hasGrown: true });
 });
 
-test("too few samples say nothing", () => {
+test("too few samples are inconclusive", () => {
   expect(
     judgeGrowth(
       run(30, (second) => second),

@@ -2,26 +2,26 @@ export type Point = { readonly seconds: number; readonly value: number };
 
 export type Growth = {
   readonly hasGrown: boolean;
-  /** In the second half of the run, by its trend. */
+  /** Growth in the second half of the run, by its trend. */
   readonly gain: number;
-  /** What the low-water marks stray from their trend. */
+  /** Deviation of the low-water marks from their trend. */
   readonly noise: number;
   /** Median of the low-water marks. */
   readonly level: number;
 };
 
-/** Of half a run. */
+/** Stretches in half a run. */
 const STRETCHES = 10;
-/** Less of its level is no growth worth the name. */
+/** Smaller shares of the level do not count as growth. */
 const TOLERANCE = 0.05;
-/** A trend has to stand out from what strays around it so many times. */
+/** Minimum ratio of a trend to the deviations from it. */
 const CERTAINTY = 3;
 
 /**
- * Whether something grows, seen in the second half of a run, when caches are full and buffers have their size. Looks at
- * the lowest of each of ten stretches, since what is garbage is not growth; the trend is the median of all slopes between
- * them, which a few outliers do not move. A process with little to do collects its garbage once in a quarter of an hour:
- * so it must also end higher than it ever was in the first half. Undefined when there are too few points to tell.
+ * Returns whether a figure grows in the second half of a run, when caches and buffers are full. Undefined for too few points.
+ * Uses the minimum of each of ten stretches, because garbage is not growth, and the median of all slopes between them, because
+ * outliers do not change it. The figure must also end above its maximum in the first half, because a process with little
+ * to do collects its garbage rarely.
  */
 export function judgeGrowth(points: readonly Point[], least: number): Growth | undefined {
   if (points.length < 4 * STRETCHES) return undefined;
@@ -31,7 +31,7 @@ export function judgeGrowth(points: readonly Point[], least: number): Growth | u
   const level = median(marks.map(({ value }) => value));
   const rests = marks.map(({ seconds, value }) => value - slope * seconds);
   const middle = median(rests);
-  // 1.48: from the median deviation to the standard deviation of what is normally distributed.
+  // Ratio of standard deviation to median deviation in a normal distribution.
   const noise = 1.48 * median(rests.map((rest) => Math.abs(rest - middle)));
   const gain = slope * ((points.at(-1)?.seconds ?? 0) - (marks[0]?.seconds ?? 0));
   const rise = (marks.at(-1)?.value ?? 0) - Math.max(...before.map(({ value }) => value));

@@ -12,10 +12,10 @@ import { Sampler } from "./sampler.ts";
 import { formatVerdicts, judge } from "./verdict.ts";
 
 const SECRET = "of nobody, for nothing but this soak test";
-/** Small enough to be full early: what it holds is no growth. */
+/** A size that is full early, so that the history does not count as growth. */
 const HISTORY_LIMITS = { FANWIRE_HISTORY_MAX_AGE_SECONDS: "30", FANWIRE_HISTORY_MAX_BYTES: "16777216" };
 
-/** The figures go to stdout, everything said on the way to stderr. */
+/** Writes figures to standard output, and progress to standard error. */
 const progress = (text: string) => process.stderr.write(`${text}\n`);
 
 async function run(options: SoakOptions, signal: AbortSignal): Promise<number> {
@@ -30,7 +30,7 @@ async function run(options: SoakOptions, signal: AbortSignal): Promise<number> {
   const endsAt = performance.now() + options.seconds * 1_000;
   const summary = () => {
     const answers = [...publishing.answers].map(([status, count]) => `${count} × ${status}`).join(", ");
-    return `${population.opened} connections (${population.failed} failed), publications ${answers}, ${population.heard} heard`;
+    return `${population.opened} connections (${population.failed} failed), publications ${answers}, ${population.received} received`;
   };
   try {
     while (performance.now() < endsAt && !signal.aborted) {
@@ -53,7 +53,7 @@ async function run(options: SoakOptions, signal: AbortSignal): Promise<number> {
     JSON.stringify({ title, verdicts, series: sampler.series }),
   );
   console.log(`${title}\n${summary()}\n\n${formatVerdicts(verdicts)}\n\npicture: ${options.svgFile}`);
-  const hasFailed = population.failed > population.opened / 100 || population.heard === 0;
+  const hasFailed = population.failed > population.opened / 100 || population.received === 0;
   return hasFailed || verdicts.some(({ growth }) => growth?.hasGrown) ? 1 : 0;
 }
 
@@ -62,7 +62,7 @@ try {
   if (options === undefined) console.log(helpText);
   else {
     const stopping = new AbortController();
-    // What was seen until then is drawn and judged.
+    // The samples so far are drawn and judged.
     for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => stopping.abort());
     process.exitCode = await run(options, stopping.signal);
   }

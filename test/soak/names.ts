@@ -1,6 +1,6 @@
 const TOPICS_AT_ONCE = 100;
 
-/** Names that are used for a while and never again: whoever keeps something for each of them grows. */
+/** Names that are used for a while and never again. A service that keeps state for each of them grows. */
 export class Names {
   #users = 0;
   #oldestTopic = 0;

@@ -2,15 +2,15 @@ import { parseArgs } from "node:util";
 
 export type SoakOptions = {
   readonly seconds: number;
-  /** Between two samples. */
+  /** Seconds between two samples. */
   readonly everySeconds: number;
   /** Connections open at any moment. */
   readonly clients: number;
-  /** How long a connection lives, on average, in seconds. */
+  /** Average lifetime of a connection in seconds. */
   readonly lifeSeconds: number;
   /** Publications a second. */
   readonly rate: number;
-  /** Where the picture goes, and beside it, as `.json`, what it shows. */
+  /** Path of the chart. Its figures are written beside it as `.json`. */
   readonly svgFile: string;
 };
 
@@ -29,10 +29,10 @@ go all the time. What the processes use meanwhile is drawn, and judged: does any
 
 Exit code: 0; 1 when something grew, or anything failed; 2 for a wrong command line.`;
 
-/** The command line was wrong; the message says how. */
+/** An invalid command line. The message is for the user. */
 export class UsageError extends Error {}
 
-/** `undefined`: help is wanted. Throws a UsageError. */
+/** Returns `undefined` for `--help`. @throws UsageError */
 export function readOptions(args: readonly string[]): SoakOptions | undefined {
   const values = parse(args);
   if (values.help) return undefined;

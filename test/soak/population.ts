@@ -5,24 +5,24 @@ import { SignJWT } from "jose";
 import { WebSocket } from "ws";
 import type { TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
-import { connectClient } from "../support/raw-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { until } from "../support/wait.ts";
 import { Names } from "./names.ts";
 
 /** Some tokens end while their connection is open. */
 const TOKEN_SECONDS = [15, 600];
 
-/** One connection; what happens to it is counted where it happens. */
+/** One connection. */
 type Connected = { readonly address: string | undefined; close(): void };
 
-/** A constant number of connections on all protocols, each of which lives for a while and is followed by another. */
+/** A constant number of connections of all protocols. Each is replaced after its lifetime. */
 export class Population {
   readonly names = new Names();
-  /** Addresses of those that are open, by user. */
+  /** Addresses of open connections, by user. */
   readonly addresses = new Map<string, string>();
   opened = 0;
   failed = 0;
-  heard = 0;
+  received = 0;
   readonly #pusher: TestPusher;
   readonly #secret: Uint8Array;
   readonly #lifeMs: number;
@@ -42,14 +42,14 @@ export class Population {
     this.#lives = Array.from({ length: options.clients }, () => this.#liveAgainAndAgain());
   }
 
-  /** Resolves when all are closed. */
+  /** Resolves when all connections are closed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#lives);
   }
 
   async #liveAgainAndAgain(): Promise<void> {
-    // Not all at once: connections that began together would end together.
+    // Starts are spread, because connections that began together would end together.
     await this.#pause(this.#lifeMs * Math.random());
     while (!this.#stopping.signal.aborted) {
       const user = this.names.newUser();
@@ -74,14 +74,14 @@ export class Population {
     return open.call(this, user);
   }
 
-  /** The client of the project: follows and unfollows, and renews its token. */
+  /** Connects the project's own client, which subscribes, unsubscribes and refreshes its token. */
   async #openFanwire(user: string): Promise<Connected> {
     const client = connect({
       url: this.#pusher.url,
       WebSocket,
       topics: [this.names.topic(), this.names.pattern()],
       token: () => this.#token(user),
-      onPublication: () => this.heard++,
+      onPublication: () => this.received++,
     });
     try {
       await until("the client is open", () => client.state === "open");
@@ -97,17 +97,17 @@ export class Population {
     return client;
   }
 
-  /** Half of them go without a word. */
+  /** Half of the connections end without a close frame. */
   async #openRaw(user: string): Promise<Connected> {
-    const { socket, address } = await connectClient(await this.#url("", user));
-    socket.on("message", () => this.heard++);
+    const { socket, address } = await connectRawClient(await this.#url("", user));
+    socket.on("message", () => this.received++);
     return { address, close: () => (Math.random() < 0.5 ? socket.close() : socket.terminate()) };
   }
 
   async #openSse(user: string): Promise<Connected> {
     const stream = await readEvents((await this.#url("sse", user)).replace("ws:", "http:"));
     const count = () => {
-      this.heard += stream.events().length - 1;
+      this.received += stream.events().length - 1;
       stream.close();
     };
     return { address: undefined, close: count };
@@ -128,7 +128,7 @@ export class Population {
       .sign(this.#secret);
   }
 
-  /** Ends at once when all are to stop. */
+  /** Waits, but no longer than until the population stops. */
   async #pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }

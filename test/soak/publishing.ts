@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Population } from "./population.ts";
 
-/** Requests under way; a publisher that falls behind is waited for. */
+/** Requests in flight. When there are too many, the load waits. */
 const MAX_UNANSWERED = 100;
 
-/** Publications of all kinds at an even pace, through the HTTP API. */
+/** Publishes with all kinds of targets at a constant rate, through the HTTP API. */
 export class Publishing {
   /** Answers by status. */
   readonly answers = new Map<number, number>();

@@ -20,12 +20,12 @@ export const quantities = {
 
 export type QuantityName = keyof typeof quantities;
 
-/** One quantity of one process over the time of the run. */
+/** One quantity of one process during the run. */
 export type Series = { readonly quantity: QuantityName; readonly part: string; readonly points: Point[] };
 
 const MEGABYTE = 1_000_000;
 
-/** Records what the processes use, each time it is asked to. */
+/** Records the resources of all processes, one sample for each call. */
 export class Sampler {
   readonly series: Series[] = [];
   readonly #pusher: TestPusher;
@@ -40,16 +40,16 @@ export class Sampler {
   }
 
   async sample(): Promise<void> {
-    const [edge, publisher, nats] = await Promise.all([
+    const [pusher, publisher, nats] = await Promise.all([
       metricsText(this.#pusher.adminUrl),
       metricsText(this.#publisher.adminUrl),
       this.#describeNats(),
     ]);
     for (const slot of ["1", "2"]) {
-      this.#recordProcess(`worker ${slot}`, edge, { slot });
-      this.#record("connections", `worker ${slot}`, metricIn(edge, "fanwire_pusher_connections", { slot }));
+      this.#recordProcess(`worker ${slot}`, pusher, { slot });
+      this.#record("connections", `worker ${slot}`, metricIn(pusher, "fanwire_pusher_connections", { slot }));
     }
-    this.#recordProcess("supervisor", edge, { slot: "supervisor" });
+    this.#recordProcess("supervisor", pusher, { slot: "supervisor" });
     this.#recordProcess("publisher", publisher, {});
     this.#record("memory", "nats-server", nats.mem / MEGABYTE);
     this.#record("subscriptions", "nats-server", nats.subscriptions);
@@ -71,7 +71,7 @@ export class Sampler {
       series = { quantity, part, points: [] };
       this.series.push(series);
     }
-    // A process that does not answer in time, since it is stopping, has no figures.
+    // A process that is stopping may not answer in time. It has no sample then.
     if (Number.isFinite(value)) series.points.push({ seconds: (performance.now() - this.#startedAt) / 1_000, value });
   }
 

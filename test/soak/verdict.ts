@@ -2,7 +2,7 @@ import { figure } from "./chart.ts";
 import { type Growth, judgeGrowth } from "./growth.ts";
 import { type QuantityName, quantities, type Series } from "./sampler.ts";
 
-/** `growth` is undefined when the run was too short to tell. */
+/** `growth` is undefined if the run was too short. */
 export type Verdict = {
   readonly quantity: QuantityName;
   readonly part: string;

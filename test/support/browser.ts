@@ -2,18 +2,28 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
+import { LatePart } from "./late-part.ts";
 
 const PATH = "/usr/bin/chromium";
 
-/** Why there is no browser to test with; `undefined` when there is one. */
+/** Reason why browser tests are skipped, or `undefined`. */
 export const missingBrowser = existsSync(PATH)
   ? undefined
   : `there is no ${PATH}: apt-get install --no-install-recommends chromium`;
 
 if (missingBrowser !== undefined) console.warn(`Tests in a browser are skipped: ${missingBrowser}.`);
 
-/** Without a window, with an empty profile, and without what it would ask of the internet. */
-export function startBrowser(): Promise<Browser> {
+/** Starts a browser before the tests of the `describe` that calls it, and closes it after them. */
+export function useBrowser(): Browser {
+  const browser = new LatePart<Browser>("browser");
+  beforeAll(async () => browser.set(await startBrowser()));
+  afterAll(() => browser.part.close());
+  return browser.proxy;
+}
+
+/** Starts a browser without a window and without requests of its own to the internet. */
+function startBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: PATH,
     args: [
@@ -28,7 +38,7 @@ export function startBrowser(): Promise<Browser> {
   });
 }
 
-/** What the page complained about so far: what it threw, and what it wrote as an error to its console. */
+/** Collects the uncaught errors of a page and the errors on its console. */
 export function complaintsOf(page: Page): string[] {
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
@@ -38,7 +48,7 @@ export function complaintsOf(page: Page): string[] {
   return complaints;
 }
 
-/** The empty page of an application, on an origin of its own. */
+/** Serves an empty page on another origin than the services. */
 export async function startOrigin(): Promise<AsyncDisposable & { readonly url: string }> {
   const server = createServer((_request, response) => {
     response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>application</title>");

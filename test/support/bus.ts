@@ -6,7 +6,7 @@ export const subjects = new Subjects();
 
 export type TestBus = Bus & AsyncDisposable;
 
-/** A service of the test's own on the cluster's NATS. */
+/** Connects a bus to the NATS of the cluster. */
 export async function connectBus(url: string): Promise<TestBus> {
   const bus = await startNatsBus({
     config: { servers: [url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined },
@@ -23,7 +23,7 @@ export async function publishToEveryone(bus: Bus, content: string | Uint8Array):
   if (!outcome.ok) throw new Error(`not published: ${outcome.reason}`);
 }
 
-/** Every worker that answers. */
+/** Returns every worker that answers. */
 export async function describeWorkers(bus: Bus): Promise<WorkerDescription[]> {
   const request = Buffer.from(JSON.stringify({ command: "describe" }));
   const gathered = await bus.gather(subjects.allWorkers, request, { stallMs: 300, maxWaitMs: 2_000 });
@@ -37,7 +37,7 @@ export async function publishToTopic(bus: Bus, topic: string, content: string | 
   if (!outcome.ok) throw new Error(`not published: ${outcome.reason}`);
 }
 
-/** Asks one worker and gives its answer. */
+/** Sends a control request to one worker and returns the answer. */
 export async function askWorker(bus: Bus, workerId: string, request: ControlRequest): Promise<unknown> {
   const outcome = await bus.request(subjects.worker(workerId), Buffer.from(JSON.stringify(request)), {
     timeoutMs: 2_000,

@@ -9,11 +9,11 @@ type Certificate = { readonly certFile: string; readonly keyFile: string };
 
 export type Authority = Disposable & {
   readonly caFile: string;
-  /** A certificate for these names, as OpenSSL writes them: `DNS:localhost`, `IP:127.0.0.1`. */
+  /** Issues a certificate for names as OpenSSL writes them, such as `DNS:localhost` or `IP:127.0.0.1`. */
   issue(...names: string[]): Certificate;
 };
 
-/** A certificate authority that nobody else knows, gone with its keys when disposed of. */
+/** Creates a certificate authority, whose keys are deleted when it is disposed of. */
 export function createAuthority(): Authority {
   const folder = mkdtempSync(join(tmpdir(), "fanwire-ca-"));
   const file = (name: string) => join(folder, name);

@@ -39,7 +39,7 @@ export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer>
   });
   let failure: Error | undefined;
   socket.on("error", (error) => {
-    failure = error; // a reset is one of the answers under test
+    failure = error; // the server may reset the connection under test
   });
   await until("the peer is connected", () => {
     if (failure) throw failure;

@@ -1,11 +1,12 @@
-import { startNats, type TestNats } from "./nats.ts";
 import { startService, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
 export type TestPusher = AsyncDisposable & {
   readonly process: TestProcess;
-  /** The raw protocol. */
+  /** URL for WebSocket clients. */
   readonly url: string;
+  /** URL for server-sent events. */
+  readonly sseUrl: string;
   readonly adminUrl: string;
 };
 
@@ -22,9 +23,9 @@ export type TestChannel = AsyncDisposable & {
   readonly adminUrl: string;
 };
 
-type ServiceOptions = { readonly nats: string; readonly env?: Record<string, string> };
+type ServiceOptions = { readonly nats: string; readonly env?: Readonly<Record<string, string>> };
 
-/** A pusher process with two workers, ready. */
+/** Starts a pusher process with two workers. Resolves when it is ready. */
 export async function startPusher({ nats, env }: ServiceOptions): Promise<TestPusher> {
   const service = startService("pusher", {
     FANWIRE_NATS_URL: nats,
@@ -36,13 +37,14 @@ export async function startPusher({ nats, env }: ServiceOptions): Promise<TestPu
     ...env,
   });
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "admin port open")}`;
-  const edge = env?.PUSHER_WORKERS === "1" ? "worker listening" : "all workers listening";
-  const url = `ws://127.0.0.1:${await loggedPort(service, edge)}/`;
+  const listening = env?.PUSHER_WORKERS === "1" ? "worker listening" : "all workers listening";
+  const address = `127.0.0.1:${await loggedPort(service, listening)}`;
+  const [url, sseUrl] = [`ws://${address}/`, `http://${address}/sse`];
   await untilReady(adminUrl);
-  return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
+  return { process: service, url, sseUrl, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
 
-/** A publisher process, ready. */
+/** Starts a publisher process. Resolves when it is ready. */
 export async function startPublisher({ nats, env }: ServiceOptions): Promise<TestPublisher> {
   const service = startService("publisher", {
     FANWIRE_NATS_URL: nats,
@@ -56,7 +58,7 @@ export async function startPublisher({ nats, env }: ServiceOptions): Promise<Tes
   return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
 
-/** A channel server process; ready, unless `isReady` is false since there is no NATS. */
+/** Starts a channel server. Resolves when it is ready, or with `isReady: false`, for tests without NATS, when it listens. */
 export async function startChannel({
   nats,
   env,
@@ -74,48 +76,11 @@ export async function startChannel({
   return { process: service, port, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
 
-export type TestCluster = AsyncDisposable & {
-  readonly nats: TestNats;
-  readonly pushers: readonly [TestPusher, TestPusher];
-  readonly publishers: readonly [TestPublisher, TestPublisher];
-};
-
-/** One NATS server, two pushers with two workers each, two publishers. */
-export async function startCluster(): Promise<TestCluster> {
-  const nats = await startNats();
-  const options = { nats: nats.url };
-  const starting = [
-    startPusher(options),
-    startPusher(options),
-    startPublisher(options),
-    startPublisher(options),
-  ] as const;
-  const dispose = async () => {
-    for (const part of await Promise.allSettled(starting)) {
-      if (part.status === "fulfilled") await part.value[Symbol.asyncDispose]();
-    }
-    await nats[Symbol.asyncDispose]();
-  };
-  try {
-    const [pusherA, pusherB, publisherA, publisherB] = await Promise.all(starting);
-    return {
-      nats,
-      pushers: [pusherA, pusherB],
-      publishers: [publisherA, publisherB],
-      [Symbol.asyncDispose]: dispose,
-    };
-  } catch (error) {
-    // Those that did start must not outlive the test.
-    await dispose();
-    throw error;
-  }
-}
-
 export function untilReady(adminUrl: string): Promise<unknown> {
   return until(`${adminUrl} is ready`, async () => (await readiness(adminUrl)).status === 200);
 }
 
-/** Status and text of /readyz; status 0 when nothing answers. */
+/** Returns status and text of /readyz. The status is 0 if the service does not answer. */
 export async function readiness(adminUrl: string): Promise<{ readonly status: number; readonly text: string }> {
   try {
     const response = await fetch(`${adminUrl}/readyz`);
@@ -125,7 +90,7 @@ export async function readiness(adminUrl: string): Promise<{ readonly status: nu
   }
 }
 
-/** As {@link metricIn}, of what the service says now. */
+/** Reads a metric of a service now, as {@link metricIn} does. */
 export async function metric(adminUrl: string, name: string, labels: Record<string, string> = {}): Promise<number> {
   return metricIn(await metricsText(adminUrl), name, labels);
 }
@@ -134,7 +99,7 @@ export async function metricsText(adminUrl: string): Promise<string> {
   return (await fetch(`${adminUrl}/metrics`)).text();
 }
 
-/** Sum over all series of one metric whose labels include `labels`. */
+/** Returns the sum over all series of one metric whose labels include `labels`. */
 export function metricIn(text: string, name: string, labels: Record<string, string> = {}): number {
   const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
   return text
@@ -144,7 +109,7 @@ export function metricIn(text: string, name: string, labels: Record<string, stri
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
 }
 
-/** The port in the log line with this message. */
+/** Waits for the log line with this message. Returns the port in it. */
 function loggedPort(service: TestProcess, message: string, field = "port"): Promise<number> {
   return until(`a log line "${message}"`, () => {
     if (service.end()) throw new Error(`the service ended:\n${service.output()}`);

@@ -6,11 +6,11 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** Without anything cached: a whole `npm ci` for the build stage and one for each service. */
+/** Maximum time without caches, for `npm ci` in the build stage and for each service. */
 const UP_MS = 15 * 60_000;
 const DOWN_MS = 2 * 60_000;
 
-/** Why no container can be started here, or `undefined` where an engine with compose answers. */
+/** Returns why no container can be started, or `undefined` if an engine with compose answers. */
 export function missingEngine(): string | undefined {
   for (const args of [["info"], ["compose", "version"]]) {
     const { error, status } = spawnSync("docker", args, { stdio: "ignore", timeout: 20_000 });
@@ -31,11 +31,11 @@ export type ComposeCluster = AsyncDisposable & {
   readonly pusherAddress: string;
   readonly publisherAddress: string;
   containers(service?: string): Promise<Container[]>;
-  /** What `docker inspect --format` makes of one container. */
+  /** Output of `docker inspect --format` for one container. */
   inspect(container: Container, format: string): Promise<string>;
   /** Output of a command inside a running container. */
   exec(container: Container, ...command: string[]): Promise<string>;
-  /** What the containers of these services have written so far. */
+  /** Logs of these services so far. */
   logs(...services: string[]): Promise<string>;
   /** Resolves when the container's process has ended, or was killed because its grace period was over. */
   stop(container: Container): Promise<void>;
@@ -69,11 +69,11 @@ export async function startCompose(options: {
       const { stdout } = await run("docker", args, { cwd: ROOT, env, timeout, maxBuffer: 64 << 20 });
       return stdout.trim();
     } catch (error) {
-      // As its cause this error would print all that a build says.
+      // This error as a cause would print the whole output of a build.
       throw new Error(`docker ${args.join(" ")} failed; its end:\n${String(error).slice(-3_000)}`);
     }
   };
-  // The developer's own .env says nothing here.
+  // The .env file of the developer must not apply.
   const compose = (args: readonly string[], timeout?: number) =>
     docker(["compose", "--env-file", "/dev/null", "-f", "docker-compose.yml", "-p", project, ...args], timeout);
   const remove = async () => {

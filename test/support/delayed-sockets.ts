@@ -2,11 +2,11 @@ import { Socket } from "node:net";
 import { Readable } from "node:stream";
 
 /**
- * With FANWIRE_TEST_LATE=1 every socket and pipe of the test hands on what it reads later than it came, each by a delay of its own, and in
- * order: a test that waits for one connection and asserts what another has heard fails then, which else it does once in a thousand runs.
+ * With FANWIRE_TEST_LATE=1 each socket and pipe of the test delays what it reads, in order. A test that waits for one
+ * connection and asserts what another one received then fails often, instead of once in a thousand runs.
  */
 const DELAYS_MS = [0, 10, 60, 150];
-/** As much may be on its way; then the other side has to wait, as it would for a slow reader. */
+/** Maximum delayed bytes of a socket. Above this the other side has to wait, as for a slow reader. */
 const MOST_BYTES = 16_777_216;
 
 const push = Readable.prototype.push;

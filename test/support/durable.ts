@@ -3,14 +3,14 @@ import type { DurableTarget } from "@fanwire/protocol";
 import { openHistory, type TestHistory } from "./history.ts";
 
 export type TestPublications = TestHistory & {
-  /** Publishes durably and gives the position. */
+  /** Publishes durably and returns the position. */
   append(target: DurableTarget, content: string): Promise<string>;
 };
 
 export const topic = (name: string): DurableTarget => ({ kind: "topic", topic: name });
 export const everyone: DurableTarget = { kind: "everyone" };
 
-/** A durable publisher; the history is made with these limits if nobody has made it yet. */
+/** Opens the history for durable publications. Creates it with these limits if it does not exist. */
 export async function openPublications(
   servers: readonly string[],
   config: Partial<HistoryConfig> = {},

@@ -5,15 +5,19 @@ type StreamEvent = { readonly id?: string; readonly event?: string; readonly dat
 
 export type EventStream = {
   readonly response: IncomingMessage;
-  /** Everything received, as it came. */
+  /** All text received so far. */
   text(): string;
-  /** Complete events so far, as an EventSource would see them. */
+  /** Complete events so far, as an EventSource reads them. */
   events(): StreamEvent[];
+  /** Data of the events after the welcome. */
+  data(): string[];
+  /** Address of the connection, from the welcome. */
+  address(): string;
   hasEnded(): boolean;
   close(): void;
 };
 
-/** Reads server-sent events; resolves with the first event of a 200, or its end; rejects with any other status. */
+/** Reads server-sent events. Resolves with the first event or the end of a 200, and rejects with any other status. */
 export async function readEvents(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     get(url, { headers }, resolve).once("error", reject);
@@ -37,6 +41,11 @@ export async function readEvents(url: string, headers: Record<string, string> = 
     response,
     text: () => text,
     events: () => parseEvents(text),
+    data: () =>
+      parseEvents(text)
+        .slice(1)
+        .map(({ data }) => data),
+    address: () => JSON.parse(parseEvents(text)[0]?.data ?? "").connection,
     hasEnded: () => hasEnded,
     close: () => void response.destroy(),
   };

@@ -8,18 +8,18 @@ export type FanwireClient = {
   readonly welcome: FanwireMessage & { readonly connection: string };
   /** Publications so far, in order. */
   readonly publications: FanwireMessage[];
-  /** Their data alone. */
+  /** Data of the publications so far. */
   data(): unknown[];
   /** Replies so far, in order. */
   replies(): FanwireMessage[];
   close: { readonly code: number; readonly reason: string } | undefined;
   /** Sends a command and waits for its reply. */
   ask(command: Readonly<Record<string, unknown>>): Promise<FanwireMessage>;
-  /** Sends commands in one frame and waits for all replies; they are in the order of the commands. */
+  /** Sends commands in one frame. Returns all replies in the order of the commands. */
   askTogether(commands: readonly Readonly<Record<string, unknown>>[]): Promise<FanwireMessage[]>;
 };
 
-/** A client of fanwire.v1 that keeps everything it hears; resolves when it was welcomed. */
+/** Connects a fanwire.v1 client, which keeps all messages. Resolves when it has the welcome. */
 export async function connectFanwire(
   url: string,
   query: Record<string, string | string[]> = {},

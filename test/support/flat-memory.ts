@@ -2,19 +2,19 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 
 const MIB = 1_048_576;
-/** A heap that is not collected yet shrinks again, after a dozen turns at worst. */
+/** Maximum number of rounds. Garbage collection needs a dozen at worst. */
 const MOST_TURNS = 50;
 const FLAT_MIB = 4;
 
-/** What a process holds of the machine's memory, as the kernel says. */
+/** Returns the resident memory of a process. */
 export function residentBytes(pid: number): number {
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kilobytes) * 1_024;
 }
 
 /**
- * Repeats `act` until so many turns of it together left memory as it was, and says how it went. What is left behind for good is left
- * behind each time.
+ * Repeats `act` until memory did not grow over `turns` rounds, and prints the figures. A leak shows because it grows in every
+ * round.
  */
 export async function expectFlatMemory(pid: number, act: () => Promise<void>, turns = 1): Promise<void> {
   const residentMib = [residentBytes(pid) / MIB];

@@ -1,10 +1,10 @@
 import { createServer, type Server } from "node:net";
 
-/** Below what Linux gives to outgoing connections: no connection takes one of them while its server is away for a moment. */
+/** Ports below the ephemeral range of Linux, so that no outgoing connection takes one while its server restarts. */
 const LOWEST = 12_000;
 const HIGHEST = 32_000;
 
-/** Ports that were free a moment ago; all are held until all are known, so that none comes twice. */
+/** Returns free ports. Holds each until all are found, so that they differ. */
 export async function freePorts(count: number): Promise<number[]> {
   const held: { readonly server: Server; readonly port: number }[] = [];
   while (held.length < count) {

@@ -9,12 +9,12 @@ import { until } from "./wait.ts";
 
 const PATH = "/usr/sbin/haproxy";
 
-/** Why there is no HAProxy to test with; `undefined` when there is one. */
+/** Reason why tests with HAProxy are skipped, or `undefined`. */
 export const missingHaproxy = existsSync(PATH)
   ? undefined
   : `there is no ${PATH}: apt-get install --no-install-recommends haproxy`;
 
-/** HAProxy in front of pushers, which it speaks HTTP with and takes out while they refuse connections. */
+/** Starts HAProxy in HTTP mode in front of pushers. It skips those that refuse connections. */
 export async function startHaproxy(targets: readonly number[]): Promise<Balancer> {
   const [port = 0] = await freePorts(1);
   const folder = await mkdtemp(join(tmpdir(), "fanwire-haproxy-"));

@@ -2,8 +2,6 @@ import { type AppendOutcome, countSubjects, type ReadOutcome, type StoredPublica
 import type { DurableTarget, Position } from "@fanwire/protocol";
 import type { TestHistory } from "./history.ts";
 
-export const everyone: DurableTarget = { kind: "everyone" };
-export const topic = (name: string): DurableTarget => ({ kind: "topic", topic: name });
 export const text = (content: string) => Buffer.from(content);
 export const numbers = (count: number) => Array.from({ length: count }, (_, at) => String(at));
 
@@ -28,7 +26,7 @@ export function pageOf(outcome: ReadOutcome) {
 export const contents = (publications: readonly StoredPublication[]) =>
   publications.map(({ content }) => Buffer.from(content).toString());
 
-/** Reads a target to its end, as who resumes does. */
+/** Reads a target to its end, as a resume does. */
 export async function replay({ history, subjects }: TestHistory, target: DurableTarget, since: Position) {
   const publications: StoredPublication[] = [];
   for (let after = since.sequence; ; ) {

@@ -7,6 +7,7 @@ import {
 } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog, type Log } from "@fanwire/service";
+import { startNats } from "./nats.ts";
 
 const defaultHistoryConfig: HistoryConfig = {
   maxAgeSeconds: 3_600,
@@ -29,7 +30,7 @@ type TestHistoryOptions = {
   readonly user?: string;
 };
 
-/** The history, on a connection of its own. */
+/** Opens the history on a new connection. */
 export async function openHistory({
   servers,
   config,
@@ -50,15 +51,26 @@ export async function openHistory({
   return { bus, history: opened, subjects, [Symbol.asyncDispose]: () => bus.stop() };
 }
 
-/** What of its description by JetStream tells who has it. */
+/** Starts a NATS server and opens the history on it. */
+export async function startHistory(config: Partial<HistoryConfig> = {}): Promise<TestHistory> {
+  const nats = await startNats();
+  const opened = await openHistory({ servers: [nats.url], config });
+  const dispose = async () => {
+    await opened[Symbol.asyncDispose]();
+    await nats[Symbol.asyncDispose]();
+  };
+  return { ...opened, [Symbol.asyncDispose]: dispose };
+}
+
+/** The part of the stream description that names its nodes. */
 type HistoryCluster = { readonly leader?: string; readonly replicas?: readonly { readonly current: boolean }[] };
 
-/** Name of the NATS node that leads the history; "" when nobody does, or none can be asked. */
+/** Returns the NATS node that leads the history, or "" without a leader or an answer. */
 export async function historyLeader(bus: NatsBus): Promise<string> {
   return (await historyCluster(bus)).leader ?? "";
 }
 
-/** Whether so many NATS nodes have all of the history, as its leader says. */
+/** Returns whether `nodes` NATS nodes have the complete history, by its leader. */
 export async function isHistoryOn(bus: NatsBus, nodes: number): Promise<boolean> {
   const { leader, replicas = [] } = await historyCluster(bus);
   return Boolean(leader) && replicas.filter(({ current }) => current).length >= nodes - 1;

@@ -3,36 +3,36 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FanwireMessage } from "./fanwire-client.ts";
 import { HANDSHAKE } from "./raw-socket.ts";
 
-/** A fanwire.v1 client that keeps what it reads and understands it only when asked: thousands fit into a test. */
-export type Returned = {
-  /** All frames so far, as they came. */
+/** A fanwire.v1 client that parses its input only on demand, so that a test can have thousands. */
+export type LoadReader = {
+  /** All frames so far, as text. */
   text(): string;
-  /** The messages in them. */
+  /** Messages in the frames so far. */
   messages(): FanwireMessage[];
   readonly socket: Socket;
 };
 
-/** Handshakes under way at once: what a listen queue holds. */
+/** Maximum simultaneous handshakes, below the length of a listen queue. */
 const AT_ONCE = 200;
 const SHORT_FRAME = 126;
 const LONG_FRAME = 127;
 
-/** Connects so many at once; resolves when each was sent its handshake. */
-export async function returnAll(url: string, count: number): Promise<Returned[]> {
-  const readers: Returned[] = [];
+/** Connects `count` readers. Resolves when each has sent its handshake. */
+export async function connectReaders(url: string, count: number): Promise<LoadReader[]> {
+  const readers: LoadReader[] = [];
   while (readers.length < count) {
-    const batch = Array.from({ length: Math.min(AT_ONCE, count - readers.length) }, () => comeBack(new URL(url)));
+    const batch = Array.from({ length: Math.min(AT_ONCE, count - readers.length) }, () => connectReader(new URL(url)));
     readers.push(...(await Promise.all(batch)));
-    await delay(1);
+    await delay(1); // lets this process read what the servers send
   }
   return readers;
 }
 
-export function closeAll(readers: readonly Returned[]): void {
+export function closeReaders(readers: readonly LoadReader[]): void {
   for (const { socket } of readers) socket.destroy();
 }
 
-async function comeBack({ hostname, port, pathname, search }: URL): Promise<Returned> {
+async function connectReader({ hostname, port, pathname, search }: URL): Promise<LoadReader> {
   const socket = connect({ host: hostname, port: Number(port) });
   let received = Buffer.alloc(0);
   socket.on("data", (chunk) => {
@@ -45,7 +45,7 @@ async function comeBack({ hostname, port, pathname, search }: URL): Promise<Retu
   return { socket, text: () => received.toString(), messages: () => messagesIn(received) };
 }
 
-/** Of the text frames that follow the answer to the handshake. */
+/** Returns the messages in the text frames after the answer to the handshake. */
 function messagesIn(received: Buffer): FanwireMessage[] {
   const messages: FanwireMessage[] = [];
   let at = received.indexOf("\r\n\r\n") + 4;

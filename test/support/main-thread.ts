@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 
-/** Linux counts in hundredths of a second, whatever its own clock. */
+/** Unit of times in /proc. */
 const MS_PER_TICK = 10;
 
-/** How long the main thread of a process has worked so far, in milliseconds: however long it waited for a processor. */
+/** Returns the processor time of the main thread of a process, in milliseconds. */
 export function mainThreadMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/task/${pid}/stat`, "latin1");
-  // After the name, which may hold anything, come the state and ten more numbers.
+  // The name may have any characters. After it are the state and ten other fields.
   const [user = 0, system = 0] = stat
     .slice(stat.lastIndexOf(")") + 2)
     .split(" ")

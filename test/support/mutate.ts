@@ -1,7 +1,7 @@
 import { Random } from "../chaos/random.ts";
 
-/** What parsers trip over: ends of lines, strings and numbers, wildcards, escapes, signs, bytes that are no UTF-8. */
-const SPOILERS = [
+/** Inputs that parsers often mishandle. */
+const HARD_INPUTS = [
   ...[
     "\r\n",
     "\n",
@@ -54,16 +54,16 @@ const SPOILERS = [
   ],
 ].map((text) => Buffer.from(text, "latin1"));
 
-/** Spoils what is well formed: bytes changed, cut out, doubled or put in, a few times each. The same for the same seed. */
-export class Damage {
+/** Changes, removes, repeats or inserts bytes of valid inputs. The same seed gives the same results. */
+export class Mutator {
   readonly #random: Random;
 
   constructor(seed: number) {
     this.#random = new Random(seed);
   }
 
-  /** One of `originals`, spoilt. */
-  spoil(originals: readonly Buffer[]): Buffer {
+  /** Returns a mutation of one of `originals`. */
+  mutate(originals: readonly Buffer[]): Buffer {
     let bytes = this.#random.pick(originals);
     for (let turns = 1 + this.#below(3); turns > 0; turns--) bytes = this.#spoilOnce(bytes);
     return bytes;
@@ -83,7 +83,7 @@ export class Damage {
       case 3:
         return before;
       default:
-        return Buffer.concat([before, this.#random.pick(SPOILERS), within, after]);
+        return Buffer.concat([before, this.#random.pick(HARD_INPUTS), within, after]);
     }
   }
 

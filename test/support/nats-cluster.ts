@@ -7,24 +7,24 @@ import { startProcess, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
 type TestNatsNode = {
-  /** As JetStream names it, such as in `cluster.leader` of a stream's description. */
+  /** Name in JetStream, such as in `cluster.leader` of a stream description. */
   readonly name: string;
   readonly url: string;
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts it again on the same ports with the same data. */
+  /** Starts the node again on the same ports with the same data. */
   restart(): Promise<void>;
 };
 
 export type TestNatsCluster = AsyncDisposable & {
   readonly nodes: readonly TestNatsNode[];
   readonly urls: readonly string[];
-  /** @throws when there is no node of that name. */
+  /** @throws if there is no node of that name. */
   node(name: string): TestNatsNode;
 };
 
 type Ports = { readonly client: number; readonly route: number };
 
-/** Three NATS nodes on this machine, a JetStream cluster that has found its leader. */
+/** Starts a JetStream cluster. Resolves when it has a leader. */
 export async function startNatsCluster(size = 3): Promise<TestNatsCluster> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-cluster-"));
   const free = await freePorts(2 * size);
@@ -57,7 +57,7 @@ export async function startNatsCluster(size = 3): Promise<TestNatsCluster> {
   };
 }
 
-/** Of one member of the cluster: its name, its port for the others, where it finds them, and where its data lies. */
+/** Returns the nats-server arguments for one node of a cluster. */
 export function clusterArgs(node: { name: string; route: number; routes: string; folder: string }): string[] {
   return [
     ...["-n", node.name, "-js", "-sd", node.folder],

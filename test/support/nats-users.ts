@@ -7,14 +7,14 @@ const CONF = fileURLToPath(new URL("../../deploy/nats-users.conf", import.meta.u
 
 export type NatsUser = "pusher" | "publisher" | "channel" | "operator";
 
-/** NATS with the users of the compose file, whose passwords are their names. */
+/** Starts NATS with the users of the compose file. Their passwords are their names. */
 export function startNatsWithUsers(): Promise<TestNats> {
   const users: readonly NatsUser[] = ["pusher", "publisher", "channel", "operator"];
   const env = Object.fromEntries(users.map((user) => [`NATS_${user.toUpperCase()}_PASSWORD`, JSON.stringify(user)]));
   return startNats(["-c", CONF], { env });
 }
 
-/** What a service is told to connect as one of them. */
+/** Returns the settings of a service that connects as this user. */
 export function natsUser(user: NatsUser): Record<string, string> {
   return { FANWIRE_NATS_USER: user, FANWIRE_NATS_PASSWORD: user };
 }

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,23 +9,32 @@ import { until } from "./wait.ts";
 export type TestNats = AsyncDisposable & {
   readonly url: string;
   readonly port: number;
-  /** What the server has logged since it was last started. */
+  /** Output of the server since its last start. */
   output(): string;
-  /** Ends the server as `signal` does; its port stays reserved for {@link restart} by nobody else asking for it. */
+  /** Ends the server with `signal`. {@link restart} uses the same port, because no other process is likely to take it. */
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts it again on the same port with the same data. */
+  /** Starts the server again on the same port with the same data. */
   restart(): Promise<void>;
-  /** SIGSTOP or SIGCONT, for a server that is there and says nothing. */
+  /** Sends SIGSTOP or SIGCONT, for a server that hangs. */
   signal(signal: NodeJS.Signals): void;
 };
 
-/** A NATS server of the test's own, on a free port, with JetStream, unless it is not wanted, in a folder that goes with it. */
+type NatsOptions = {
+  readonly jetStream?: boolean;
+  readonly env?: Record<string, string>;
+  /** Text of a configuration file. */
+  readonly config?: string;
+};
+
+/** Starts a NATS server on a free port, by default with JetStream. Its data is deleted when it is disposed of. */
 export async function startNats(
   extraArgs: readonly string[] = [],
-  { jetStream = true, env }: { readonly jetStream?: boolean; readonly env?: Record<string, string> } = {},
+  { jetStream = true, env, config = "" }: NatsOptions = {},
 ): Promise<TestNats> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
-  // Set by vitest.config.ts when it finds one.
+  const configFile = join(folder, "nats.conf");
+  await writeFile(configFile, config);
+  // vitest.config.ts sets it when it finds a server.
   const command = process.env.FANWIRE_NATS_SERVER;
   if (command === undefined) {
     throw new Error(
@@ -37,6 +46,7 @@ export async function startNats(
       command,
       [
         ...["-a", "127.0.0.1", "-p", String(port), "--ports_file_dir", folder],
+        ...(config === "" ? [] : ["-c", configFile]),
         ...(jetStream ? ["-js", "-sd", join(folder, "data")] : []),
         ...extraArgs,
       ],
@@ -58,7 +68,7 @@ export async function startNats(
     },
     signal: (signal) => {
       server.kill(signal);
-      // It may go on for a moment, and answer what a test sends at once.
+      // The server may run for a moment longer, and could answer what the test sends next.
       while (signal === "SIGSTOP" && !isStopped(server.pid));
     },
     [Symbol.asyncDispose]: async () => {
@@ -69,7 +79,7 @@ export async function startNats(
   };
 }
 
-/** Whether every thread of the process is; true where nothing tells. */
+/** Returns whether every thread of the process is stopped, or true where /proc does not show it. */
 function isStopped(pid: number): boolean {
   try {
     const threads = readdirSync(`/proc/${pid}/task`);
@@ -81,7 +91,7 @@ function isStopped(pid: number): boolean {
 
 /** The server writes its ports into a file named after its process. */
 function portOf(server: TestProcess, folder: string): Promise<number> {
-  return until("NATS tells its port", async () => {
+  return until("NATS writes its port", async () => {
     if (server.end()) throw new Error(`nats-server ended:\n${server.output()}`);
     const ports = await readFile(join(folder, `nats-server_${server.pid}.ports`), "utf8").catch(() => "");
     const [, port] = /(?:nats|tls):\/\/[^:]+:(\d+)/.exec(ports) ?? [];

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** A frame as PHP read it. */
+/** A frame as read by PHP. */
 type PhpFrame = {
   readonly type: string;
   readonly channel: string | number;
@@ -14,13 +14,13 @@ export type PhpPeer = AsyncDisposable & {
   readonly frames: PhpFrame[];
   /** `data` names a value of channel-peer.php, or is JSON. */
   send(type: string, names?: readonly (string | number)[], data?: string): void;
-  /** How it ended; `undefined` while it runs. */
+  /** Exit code, or `undefined` while PHP runs. */
   exitCode(): number | null | undefined;
 };
 
 export const hasPhp = spawnSync("php", ["-v"]).status === 0;
 
-/** A PHP process that is a peer of the channel server. */
+/** Starts a PHP process that is a peer of the channel server. */
 export function startPhpPeer(address: string): PhpPeer {
   const script = fileURLToPath(new URL("./channel-peer.php", import.meta.url));
   const child = spawn("php", [script, address], { stdio: ["pipe", "pipe", "inherit"] });

@@ -1,4 +1,4 @@
-/** What the tests need of PHP's values. Text is UTF-8; an object is an array with string keys. */
+/** The PHP values that tests use. Text is UTF-8, and an object is an array with string keys. */
 export type PhpValue =
   | string
   | Uint8Array
@@ -8,7 +8,7 @@ export type PhpValue =
   | readonly PhpValue[]
   | { readonly [key: string]: PhpValue };
 
-/** As PHP's `serialize()`. Written apart from the server's own code, so that both can be wrong only differently. */
+/** Serializes as PHP does. Independent of the code of the server, so that both do not share an error. */
 export function serialize(value: PhpValue): Buffer {
   if (value === null) return Buffer.from("N;");
   if (typeof value === "boolean") return Buffer.from(`b:${value ? 1 : 0};`);

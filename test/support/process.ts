@@ -8,25 +8,29 @@ type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | nu
 
 export type TestProcess = AsyncDisposable & {
   readonly pid: number;
-  /** Everything it wrote to standard output and error so far. */
+  /** Everything written to standard output and error so far. */
   output(): string;
-  /** Its log lines so far, parsed. */
+  /** Parsed log lines so far. */
   logLines(): Record<string, unknown>[];
-  /** Whether it ended, and how. */
+  /** How the process ended, or `undefined` while it runs. */
   exit(): Exit | undefined;
-  /** The same, once all that it wrote has been read as well, by whoever it was written. */
+  /** The same, but defined only after all output of the process and its children is read. */
   end(): Exit | undefined;
   kill(signal: NodeJS.Signals): void;
-  /** From here on nobody reads what it writes, but could. */
+  /** Stops reading the output, and leaves the pipe open. */
   pauseOutput(): void;
-  /** As if who reads what it writes had been killed. */
+  /** Closes the pipe, as when the reader of the output is killed. */
   closeOutput(): void;
   /** Resolves with the exit code after a signal. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 };
 
-/** Starts a process whose environment is `env` and what every process needs, nothing of the test's own settings. */
-export function startProcess(command: string, args: readonly string[], env: Record<string, string> = {}): TestProcess {
+/** Starts a process with `env`, PATH and HOME only. */
+export function startProcess(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): TestProcess {
   const child: ChildProcess = spawn(command, args, {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
@@ -71,8 +75,11 @@ export function startProcess(command: string, args: readonly string[], env: Reco
 
 const FROM_SOURCE = ["--conditions=@fanwire/source", "--import", "tsx"];
 
-/** Starts one of our services: from source, or as it was built, which starts three times faster, with FANWIRE_TEST_BUILT=1. */
-export function startService(app: "pusher" | "publisher" | "channel", env: Record<string, string>): TestProcess {
+/** Starts a service from source, or with FANWIRE_TEST_BUILT=1 as built, which starts three times faster. */
+export function startService(
+  app: "pusher" | "publisher" | "channel",
+  env: Readonly<Record<string, string>>,
+): TestProcess {
   const isBuilt = process.env.FANWIRE_TEST_BUILT === "1";
   const args = isBuilt ? [`apps/${app}/dist/main.js`] : [...FROM_SOURCE, `apps/${app}/src/main.ts`];
   return startProcess(process.execPath, args, env);

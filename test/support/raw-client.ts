@@ -1,24 +1,24 @@
 import { WebSocket } from "ws";
 import { until } from "./wait.ts";
 
-export type Client = {
+export type RawClient = {
   readonly socket: WebSocket;
   readonly workerId: string;
   readonly connectionId: string;
   readonly address: string;
-  /** What came after the greeting; a binary frame shows as a Buffer. */
+  /** Frames after the greeting. Binary frames are Buffers. */
   readonly frames: (string | Buffer)[];
   close: { readonly code: number; readonly reason: string } | undefined;
 };
 
 const GREETING = /^workerID:([a-z][a-z0-9]{7}) connectionID:([1-9]\d*) подключено\n$/;
 
-/** A browser on the raw protocol: resolves once it has read its greeting. */
-export async function connectClient(url: string, headers: Record<string, string> = {}): Promise<Client> {
+/** Connects a client of the raw protocol. Resolves when it has its greeting. */
+export async function connectRawClient(url: string, headers: Record<string, string> = {}): Promise<RawClient> {
   const socket = new WebSocket(url, { headers, perMessageDeflate: false });
   const frames: (string | Buffer)[] = [];
   let failure: Error | undefined;
-  let close: Client["close"];
+  let close: RawClient["close"];
   let greeting: string | undefined;
   socket.on("message", (data: Buffer, isBinary) => {
     if (greeting === undefined) greeting = data.toString();
@@ -49,11 +49,11 @@ export async function connectClient(url: string, headers: Record<string, string>
   };
 }
 
-/** Connects `count` clients, a few at a time. */
-export async function connectClients(url: string, count: number): Promise<Client[]> {
-  const clients: Client[] = [];
+/** Connects `count` clients, 50 at a time. */
+export async function connectRawClients(url: string, count: number): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
   while (clients.length < count) {
-    const batch = Array.from({ length: Math.min(50, count - clients.length) }, () => connectClient(url));
+    const batch = Array.from({ length: Math.min(50, count - clients.length) }, () => connectRawClient(url));
     clients.push(...(await Promise.all(batch)));
   }
   return clients;

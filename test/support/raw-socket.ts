@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { until } from "./wait.ts";
 
 export type RawSocket = {
@@ -9,8 +10,8 @@ export type RawSocket = {
   isClosed(): boolean;
 };
 
-/** A TCP connection for bytes no client library would send. */
-export async function connectRaw(url: string): Promise<RawSocket> {
+/** Opens a TCP connection, for bytes that no client library sends. */
+export async function connectSocket(url: string): Promise<RawSocket> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port) });
   const chunks: Buffer[] = [];
@@ -19,7 +20,7 @@ export async function connectRaw(url: string): Promise<RawSocket> {
   socket.on("close", () => {
     isClosed = true;
   });
-  socket.on("error", () => {}); // a reset is one of the answers under test
+  socket.on("error", () => {}); // the server may reset the connection under test
   await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
   return { socket, received: () => Buffer.concat(chunks), isClosed: () => isClosed };
 }
@@ -33,22 +34,30 @@ export const HANDSHAKE = [
   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
 
-/** A hand-made handshake; resolves when the greeting has come. */
-export async function handshakeRaw(url: string): Promise<RawSocket> {
-  const raw = await connectRaw(url);
+/** Opens a raw WebSocket on a TCP connection. Resolves when it has its greeting. */
+export async function handshakeSocket(url: string): Promise<RawSocket> {
+  const raw = await connectSocket(url);
   raw.socket.write(`${HANDSHAKE.join("\r\n")}\r\n\r\n`);
   await until("the greeting", () => raw.received().includes("подключено"));
   return raw;
 }
 
-/** Writes bytes that the other side reads apart from those before, as far as a sender can bring that about. */
-export async function writeAlone({ socket }: RawSocket, bytes: Buffer): Promise<void> {
+/** Writes bytes that the server reads separately from those before and after. */
+export async function writeSegment({ socket }: RawSocket, bytes: Buffer): Promise<void> {
   socket.setNoDelay(true);
   await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
-  await delay(2);
+  while (unreadBytes(socket) > 0) await nextTick();
 }
 
-/** One masked client frame. The mask is zero, which is legal and easy to read. */
+/** Returns the bytes that the kernel holds for the server, or 0 if the connection is closed. */
+function unreadBytes({ localPort = 0, remotePort = 0 }: Socket): number {
+  const [server, client] = [remotePort, localPort].map((port) => port.toString(16).toUpperCase().padStart(4, "0"));
+  const pattern = new RegExp(`:${server} [0-9A-F]{8}:${client} \\w+ \\w+:(\\w+)`);
+  const [, unread = "0"] = pattern.exec(readFileSync("/proc/net/tcp", "latin1")) ?? [];
+  return Number.parseInt(unread, 16);
+}
+
+/** Returns a client frame with a mask of zero, which is legal and easy to read. */
 export function clientFrame(opcode: number, payload: Buffer, options: { fin?: boolean } = {}): Buffer {
   const first = ((options.fin ?? true) ? 0x80 : 0) | opcode;
   const length =

@@ -1,6 +1,6 @@
 import { type DurableTarget, matchesTopic } from "@fanwire/protocol";
 
-/** One durable publication that was ever made; its content names it. */
+/** A durable publication, identified by its content. */
 export type Published = {
   readonly epoch: string;
   readonly sequence: number;
@@ -8,16 +8,16 @@ export type Published = {
   readonly content: string;
 };
 
-/** Who comes back: what it follows, and where it says it stood. */
-export type Returning = {
+/** A reader that resumes from a position. */
+export type ResumingReader = {
   /** Topics and patterns, each once. */
-  readonly follows: readonly string[];
+  readonly patterns: readonly string[];
   readonly user: string | undefined;
-  readonly hearsEveryone: boolean;
+  readonly includesEveryone: boolean;
   readonly since: string;
 };
 
-/** What the stream holds, as its server says. */
+/** State of the stream, by its server. */
 export type Stored = {
   readonly epoch: string;
   readonly first: number;
@@ -26,23 +26,23 @@ export type Stored = {
   readonly maxPerSubject: number;
 };
 
-/** What may be said of a reader: `lost` and `foreign` must never be called recovered. */
+/** The truth about a reader. `lost` and `foreign` must never be answered as recovered. */
 export type Truth =
-  /** Nothing is missing, and the history shows it. */
+  /** Nothing is missing, and the history proves it. */
   | "provable"
-  /** Nothing is missing, but neither of the signs is there by which the history shows it. */
+  /** Nothing is missing, but the history cannot prove it. */
   | "unprovable"
-  /** Something it missed is not stored any more. */
+  /** The history has dropped something that the reader missed. */
   | "lost"
-  /** Its position is none of this history. */
+  /** The position belongs to another history. */
   | "foreign";
 
-/** Knows everything that was ever published, whatever the history has dropped since. */
+/** Keeps everything that was published, also what the history has dropped. */
 export class RecoveryModel {
   readonly #byEpoch = new Map<string, Published[]>();
   #reserved = 0;
 
-  /** A number that names the next publication. */
+  /** Returns the number of the next publication. */
   reserve(): number {
     return this.#reserved++;
   }
@@ -53,20 +53,20 @@ export class RecoveryModel {
     else this.#byEpoch.set(publication.epoch, [publication]);
   }
 
-  /** One of the epochs before this one; undefined when there is none. */
+  /** Returns one of the earlier epochs, or undefined if there is none. */
   epochBefore(epoch: string, at: number): string | undefined {
     const older = [...this.#byEpoch.keys()].filter((each) => each !== epoch);
     return older[at % older.length];
   }
 
-  /** Contents of what it missed, in order, once for each of its subscriptions. */
-  missed(reader: Returning, epoch: string): string[] {
+  /** Returns the contents that a reader missed, in order, once for each matching subscription. */
+  missed(reader: ResumingReader, epoch: string): string[] {
     return this.#missedBy(reader, epoch).flatMap((each) =>
       Array<string>(subscriptionsOf(reader, each.target)).fill(each.content),
     );
   }
 
-  truth(reader: Returning, stored: Stored): Truth {
+  truth(reader: ResumingReader, stored: Stored): Truth {
     const sequence = sequenceIn(reader.since, stored.epoch);
     if (sequence === undefined || sequence > stored.last) return "foreign";
     const missed = this.#missedBy(reader, stored.epoch).filter((each) => each.sequence <= stored.last);
@@ -80,7 +80,7 @@ export class RecoveryModel {
     return isFull || stored.first > sequence + 1 ? "unprovable" : "provable";
   }
 
-  #missedBy(reader: Returning, epoch: string): Published[] {
+  #missedBy(reader: ResumingReader, epoch: string): Published[] {
     const sequence = sequenceIn(reader.since, epoch) ?? Number.POSITIVE_INFINITY;
     return (this.#byEpoch.get(epoch) ?? [])
       .filter((each) => each.sequence > sequence && subscriptionsOf(reader, each.target) > 0)
@@ -97,14 +97,14 @@ function sequenceIn(position: string, epoch: string): number | undefined {
   return of === epoch ? Number(digits) : undefined;
 }
 
-function subscriptionsOf({ follows, user, hearsEveryone }: Returning, target: DurableTarget): number {
+function subscriptionsOf({ patterns, user, includesEveryone }: ResumingReader, target: DurableTarget): number {
   switch (target.kind) {
     case "everyone":
-      return hearsEveryone ? 1 : 0;
+      return includesEveryone ? 1 : 0;
     case "user":
       return target.user === user ? 1 : 0;
     case "topic":
-      return follows.filter((pattern) => matchesTopic(pattern, target.topic)).length;
+      return patterns.filter((pattern) => matchesTopic(pattern, target.topic)).length;
   }
 }
 

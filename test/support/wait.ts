@@ -1,7 +1,7 @@
 import { availableParallelism, loadavg } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Longest factor by which a busy machine stretches a timeout. */
+/** Maximum factor by which a busy machine stretches a timeout. */
 const MAX_STRETCH = 5;
 
 /**
@@ -28,7 +28,7 @@ export async function until<T>(
   }
 }
 
-/** At least 1. */
+/** Returns the load average for each core, between 1 and {@link MAX_STRETCH}. */
 function stretch(): number {
   const [lastMinute = 0] = loadavg();
   return Math.min(MAX_STRETCH, Math.max(1, lastMinute / availableParallelism()));
