@@ -265,8 +265,8 @@ test("a stop while it starts ends what has started", async () => {
   expect(pids.map(isAlive)).toEqual([false, false]);
 });
 
-test("what an earlier start left running is ended by the next one", async () => {
-  // The earlier start was killed: nobody looks after these any more.
+test("a start ends the processes that an earlier start left behind", async () => {
+  // The earlier start was killed, so that nothing ends these processes.
   const left = ["nats-server", "one"].map((name) => {
     const { pid = 0 } = spawn(process.execPath, ["-e", "setInterval(() => {}, 1_000)"], {
       detached: true,

@@ -19,9 +19,9 @@ export type LocalClusterOptions = {
   /** How Node runs a main file from source. */
   readonly nodeFlags: readonly string[];
   findNats(options: FindOptions): Promise<NatsServer>;
-  /** What we have to say to the developer. */
+  /** Prints a line for the developer. */
   say(line: string): void;
-  /** What a service has to say. */
+  /** Receives a line of output of a service. */
   onLine(name: string, line: string): void;
 };
 

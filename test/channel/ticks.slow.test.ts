@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { connectPeer, frame } from "../support/channel-peer.ts";
 import { metric, startChannel, type TestChannel } from "../support/cluster.ts";
 import { reply, serialize } from "../support/php-value.ts";
+import { longestTickMs, tickMonitor } from "../support/tick-monitor.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -10,42 +11,10 @@ const PEERS = 3_000;
 const EVENTS = 2_000;
 const LONGEST_TICK_MS = 50;
 
-/**
- * Runs inside the channel server and prints how long the main thread computed in its longest tick. The kernel counts only the
- * time that the thread has a processor, so that other work on the machine does not change the figure.
- */
-const monitor = `
-  import { openSync, readSync, writeSync } from "node:fs";
-  const file = openSync("/proc/self/task/" + process.pid + "/schedstat");
-  const bytes = Buffer.alloc(64);
-  const workedMs = () => Number(bytes.toString("latin1", 0, readSync(file, bytes, 0, 64, 0)).split(" ")[0]) / 1e6;
-  let last = workedMs();
-  let longest = 0;
-  setInterval(() => {
-    const now = workedMs();
-    longest = Math.max(longest, now - last);
-    last = now;
-  }, 2).unref();
-  process.on("SIGUSR2", () => {
-    writeSync(2, "longest tick " + longest.toFixed(1) + " end\\n");
-    longest = 0;
-  });
-`;
-
 const { nats } = useCluster();
 
 function startMonitored(): Promise<TestChannel> {
-  const url = `data:text/javascript,${encodeURIComponent(monitor)}`;
-  return startChannel({ nats: nats.url, env: { NODE_OPTIONS: `--import=${url}` } });
-}
-
-/** Returns the longest tick since the last call. */
-async function longestTickMs({ process }: TestChannel): Promise<number> {
-  const figures = () => [...process.output().matchAll(/longest tick ([\d.]+) end/g)].map(([, ms]) => Number(ms));
-  const before = figures().length;
-  process.kill("SIGUSR2");
-  await until("the server prints its longest tick", () => figures().length > before);
-  return figures().at(-1) ?? Number.NaN;
+  return startChannel({ nats: nats.url, env: tickMonitor });
 }
 
 type Crowd = Disposable & { readonly sockets: readonly Socket[]; fewestBytes(): number };

@@ -1,0 +1,36 @@
+import type { TestProcess } from "./process.ts";
+import { until } from "./wait.ts";
+
+/**
+ * Runs inside a service and prints how long its main thread computed in its longest tick. The kernel counts only the time
+ * that the thread has a processor, so that other work on the machine does not change the figure.
+ */
+const monitor = `
+  import { openSync, readSync, writeSync } from "node:fs";
+  const file = openSync("/proc/self/task/" + process.pid + "/schedstat");
+  const bytes = Buffer.alloc(64);
+  const workedMs = () => Number(bytes.toString("latin1", 0, readSync(file, bytes, 0, 64, 0)).split(" ")[0]) / 1e6;
+  let last = workedMs();
+  let longest = 0;
+  setInterval(() => {
+    const now = workedMs();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 2).unref();
+  process.on("SIGUSR2", () => {
+    writeSync(2, "longest tick " + longest.toFixed(1) + " end\\n");
+    longest = 0;
+  });
+`;
+
+/** Environment that lets {@link longestTickMs} ask a service of a single process. */
+export const tickMonitor = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(monitor)}` };
+
+/** Returns the longest tick of the event loop since the last call, in milliseconds of processor time. */
+export async function longestTickMs({ process }: { readonly process: TestProcess }): Promise<number> {
+  const figures = () => [...process.output().matchAll(/longest tick ([\d.]+) end/g)].map(([, ms]) => Number(ms));
+  const before = figures().length;
+  process.kill("SIGUSR2");
+  await until("the service prints its longest tick", () => figures().length > before);
+  return figures().at(-1) ?? Number.NaN;
+}
