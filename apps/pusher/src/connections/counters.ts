@@ -2,7 +2,7 @@ import { closeCodes, type NotRecovered, type Target } from "@fanwire/protocol";
 import type { RefusalReason } from "./admission.ts";
 
 /** The limit that closed a connection. Label of a metric. */
-export type EndedBy = "unsent-bytes" | "inbound-bytes" | "inbound-rate" | "idle";
+export type EndedBy = "unsent-bytes" | "inbound-bytes" | "inbound-rate" | "idle" | "memory-budget";
 
 /** Counters of a worker. Plain numbers, because the hot path adds to them. `metrics.ts` exports them to Prometheus. */
 export type Counters = {
@@ -65,7 +65,7 @@ export function newCounters(): Counters {
       "token-keys": 0,
       topic: 0,
     },
-    ended: { "unsent-bytes": 0, "inbound-bytes": 0, "inbound-rate": 0, idle: 0 },
+    ended: { "unsent-bytes": 0, "inbound-bytes": 0, "inbound-rate": 0, idle: 0, "memory-budget": 0 },
     closedByCode: new Map(),
   };
 }

@@ -10,7 +10,7 @@ export type LocalSubscription = {
   readonly pattern: string | undefined;
   /** The connections of a user. */
   readonly connectionIds: SmallSet<number>;
-  /** Number of its groups. */
+  /** Identifies its groups. */
   readonly groupId: number;
   /** Connections that are subscribed, whether or not they have joined. */
   readonly subscribers: number;

@@ -114,7 +114,6 @@ type OpenParts = {
   readonly maxUnsentBytes: number;
 };
 
-/** Opens the writer of one of a protocol's encodings. */
 export function openWriter(encoding: Encoding, parts: OpenParts): Writer {
   return encoding.frames === "single" ? openSingle(encoding, parts) : openJoined(encoding, parts);
 }

@@ -2,7 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type History, isEarlierEpoch } from "@fanwire/bus";
 import type { Position } from "@fanwire/protocol";
 
-/** A former leader that hung describes an old state of the history until it learns of the new leader. */
+/**
+ * A former leader that hung describes an old state of the history until it learns of the new leader. Less than the 15 s of
+ * the frontier, because a resuming client waits for at most 10 s.
+ */
 const TRUSTED_AFTER_MS = 8_000;
 const ASK_EVERY_MS = 250;
 

@@ -135,7 +135,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return isHeld ? "a durable publication cannot be fetched" : undefined;
   }
 
-  /** Number of entries that wait for the content of an earlier one. */
+  /** Number of entries that are not delivered yet. The first of them waits for its content. */
   get waiting(): number {
     return this.#queue.size;
   }

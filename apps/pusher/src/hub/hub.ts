@@ -17,7 +17,7 @@ import { Gate, type GateRefusal } from "../connections/admission.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
-import { type Counters, countClosed } from "../connections/counters.ts";
+import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
 import { Fanout } from "../fanout/fanout.ts";
@@ -240,9 +240,9 @@ export class Hub {
     if (state.hasCopies || state.protocol.encodings.length === 1) return;
     const others = [...membersOf(state.topics)];
     if (!others.some((other) => patternsOverlap(other, pattern))) return;
-    const joined = others.flatMap((other) => this.#subscriptions.ofTopic(other) ?? []);
-    if (state.grant.user !== undefined) joined.push(...[this.#subscriptions.ofUser(state.grant.user) ?? []].flat());
-    const moved = [this.#subscriptions.everyone, ...joined].filter((subscription) => subscription.has(connection));
+    const ofUser = state.grant.user === undefined ? undefined : this.#subscriptions.ofUser(state.grant.user);
+    const all = [this.#subscriptions.everyone, ofUser, ...others.map((other) => this.#subscriptions.ofTopic(other))];
+    const moved = all.flatMap((subscription) => (subscription?.has(connection) ? subscription : []));
     for (const subscription of moved) subscription.leave(connection);
     state.hasCopies = true;
     for (const subscription of moved) subscription.join(connection);
@@ -280,7 +280,9 @@ export class Hub {
     const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
     const dropped = own.filter((pattern) => !maySubscribe(grant, pattern));
     for (const pattern of dropped) this.unsubscribe(connection, pattern);
-    return { dropped, user: isNewUser ? this.#subscribeUser(connection) : undefined };
+    const user = isNewUser ? this.#subscribeUser(connection) : undefined;
+    if (user !== undefined) this.frontier.onSubscribe();
+    return { dropped, user };
   }
 
   connection(connectionId: number): Connection | undefined {
@@ -334,9 +336,9 @@ export class Hub {
     connection.end(code, reason);
   }
 
-  /** Closes a connection that does not read, without a close frame. */
-  dropSlow(connection: Connection): void {
-    this.#parts.counters.ended["unsent-bytes"]++;
+  /** Closes a connection that has exceeded a limit, without a close frame. */
+  drop(connection: Connection, limit: EndedBy): void {
+    this.#parts.counters.ended[limit]++;
     connection.close();
   }
 

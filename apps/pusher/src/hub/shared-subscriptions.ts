@@ -65,7 +65,6 @@ export class SharedSubscriptions {
     return this.#subscribe(this.#topicKey(pattern), protocol);
   }
 
-  /** Adds a subscriber. Must be called once for each connection. */
   subscribeUser(user: string, protocol: ClientProtocol): SharedSubscription {
     return this.#subscribe(this.#userKey(user), protocol);
   }
@@ -75,7 +74,6 @@ export class SharedSubscriptions {
     return this.#unsubscribe(this.#topicKey(pattern), protocol);
   }
 
-  /** Removes a subscriber. Returns the subscription that it had. */
   unsubscribeUser(user: string, protocol: ClientProtocol): SharedSubscription | undefined {
     return this.#unsubscribe(this.#userKey(user), protocol);
   }

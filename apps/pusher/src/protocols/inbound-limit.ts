@@ -24,7 +24,6 @@ export class InboundLimit {
     return false;
   }
 
-  /** Closes a connection that has sent too much. */
   close(connection: Connection, closeCode: CloseCode): void {
     this.#parts.counters.ended[closeCode.code === closeCodes.inboundRate.code ? "inbound-rate" : "inbound-bytes"]++;
     this.#parts.hub.end(connection, closeCode);

@@ -3,5 +3,5 @@ import { raw } from "./raw.ts";
 import type { ServedProtocol } from "./served-protocol.ts";
 import { sse } from "./sse.ts";
 
-/** All client protocols. Fan-out, recovery, the hub and the routes loop over this list. */
+/** All client protocols. The worker opens their routes, and fan-out writes to the connections of each. */
 export const clientProtocols: readonly ServedProtocol[] = [raw, fanwireV1, sse];

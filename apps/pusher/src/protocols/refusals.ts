@@ -52,7 +52,6 @@ export function turnedAway(reason: TurnedAway["reason"], detail?: string): Turne
   return { outcome: "turned-away", reason, message: detail ?? refusals[reason].message };
 }
 
-/** Returns a refusal. `detail` replaces the standard message of the reason. */
 export function refused(reason: QueryRefusal, detail?: string): Refused {
   return { outcome: "refused", reason, message: detail ?? closeCodeOf[reason].reason };
 }

@@ -116,7 +116,8 @@ export class Recovery {
     const { connectionId } = connection.getUserData();
     const pending = this.#addPending(request);
     try {
-      // Without NATS no live publication arrives, and durable ones are delivered from the frontier on in any case.
+      // If NATS does not confirm, the session starts all the same: live publications are lost anyway, and durable ones
+      // are delivered from the frontier on.
       const isConfirmed = await bus.confirm();
       for (const subscription of subscriptions) subscription.isConfirmed ||= isConfirmed;
       // The client must not receive what was stored before it subscribed.
@@ -132,7 +133,7 @@ export class Recovery {
       if (isCaughtUp) for (const subscription of pending.sentUpTo.keys()) hub.join(connection, subscription);
     } catch (error) {
       this.#parts.log.error({ err: error }, "recovery failed");
-      if (hub.connection(connectionId) === connection) hub.dropSlow(connection);
+      if (hub.connection(connectionId) === connection) connection.close();
     } finally {
       this.#removePending(pending);
     }
@@ -195,7 +196,7 @@ export class Recovery {
       const arrived = this.#takeArrived(pending, replay);
       if (arrived === undefined) {
         // The backlog was evicted before the client had read it. The client resumes from the last position it received.
-        this.#parts.hub.dropSlow(pending.request.connection);
+        this.#parts.hub.drop(pending.request.connection, "memory-budget");
         return false;
       }
       if (arrived.length === 0) return true;
@@ -216,7 +217,7 @@ export class Recovery {
       const isReady = await this.#untilDrained(pending);
       if (hub.connection(connectionId) !== connection) return false;
       if (!isReady) {
-        hub.dropSlow(connection);
+        hub.drop(connection, pending.lease?.isEvicted ? "memory-budget" : "unsent-bytes");
         return false;
       }
       hub.flushTo(connection);

@@ -36,7 +36,7 @@ function copyOf({ epoch, sequence }: Position, { tag }: SharedSubscription): Pos
 
 type Texts = WeakMap<Received, string>;
 
-/** Encodes publications that many clients missed once for all clients that need the same copy. */
+/** Encodes missed publications. Clients that need the same copy share one text. */
 export class ReplayTexts {
   readonly #texts = new WeakMap<JoinedFrames, WeakMap<SharedSubscription, Map<string, Texts>>>();
 
