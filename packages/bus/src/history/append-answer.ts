@@ -1,4 +1,5 @@
 import { type ApiError, JetStreamApiError } from "@nats-io/jetstream";
+import { isJsonObject, parseJsonObject } from "../connection/json-object.ts";
 import { failureOf } from "./failures.ts";
 import type { HistoryFailure, HistoryFailureReason } from "./history.ts";
 
@@ -30,7 +31,7 @@ const TOO_MANY_REQUESTS = 10_167;
 
 /** Parses the reply to a message that was to be stored in `stream`. Any subscriber of its subject may have sent it. */
 export function readAppendAnswer(text: string, stream: string): AppendAnswer {
-  const answer = parseObject(text);
+  const answer = parseJsonObject(text);
   if (answer === undefined) return { ...unusable("invalid reply from JetStream"), isPassing: true, mayBeStored: true };
   if (isApiError(answer.error)) return refused(answer.error);
 
@@ -68,18 +69,5 @@ function unusable(detail: string): HistoryFailure<"unusable"> {
 }
 
 function isApiError(value: unknown): value is ApiError {
-  return isObject(value);
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
+  return isJsonObject(value);
 }
