@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { HistoryState, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import {
@@ -19,6 +20,8 @@ import { isDescribedByLeader } from "./leader-requests.ts";
 /** JetStream's default. Within this time a publication with the same id is not stored again. */
 const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NAME_IN_USE = 10058;
+/** Time in which other services that marked the stream at the same moment have done so. */
+const MARK_SETTLES_MS = 300;
 
 export type OpenStream = {
   readonly ok: true;
@@ -58,6 +61,8 @@ export class HistoryStream {
 
   /**
    * Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one.
+   * JetStream has no conditional update. So the description is read again, and all services that marked the stream at the
+   * same moment use the last mark.
    */
   async mark(epoch: string): Promise<OpenStream | Failed> {
     try {
@@ -66,7 +71,9 @@ export class HistoryStream {
       const { created, config } = found;
       if (epochFrom(created, config.description) !== epoch) return this.#accept(found);
       const description = markedDescription(config.description ?? "", Date.now());
-      return this.#accept(await this.#jsm.streams.update(config.name, { description }));
+      await this.#jsm.streams.update(config.name, { description });
+      await delay(MARK_SETTLES_MS);
+      return this.open();
     } catch (error) {
       return failureOf(error);
     }
