@@ -60,7 +60,9 @@ const OPEN_WEB_SOCKET = `({ url, protocols }) => new Promise((resolve) => {
 /** Counts calls of the built-in handlers. */
 const START_HANDLERS = `({ url }) => {
   globalThis.called = { open: 0, error: 0, escaped: [] };
+  globalThis.isWelcome = false;
   globalThis.source = new EventSource(url);
+  source.addEventListener("fanwire.welcome", () => { isWelcome = true; });
   source.onopen = () => called.open++;
   source.onerror = () => called.error++;
   for (const name of ["error", "open"]) {
@@ -186,7 +188,8 @@ describe.skipIf(missingBrowser !== undefined)(
       const page = await browser.newPage();
       await page.goto(application.url);
       await call(page, START_HANDLERS, { url: `${pusher.sseUrl}?topic=named` });
-      await until("the stream is open", () => page.evaluate<boolean>("called.open === 1"));
+      // A stream opens before NATS has confirmed its subscriptions, and its welcome is sent after that.
+      await until("the reader is welcome", () => page.evaluate<boolean>("isWelcome"));
 
       for (const event of ["error", "open"]) {
         await publishToTopic(publications.bus, "named", `an ${event}`, [["Event", event]]);

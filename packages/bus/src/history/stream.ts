@@ -21,7 +21,7 @@ import { isDescribedByLeader } from "./leader-requests.ts";
 const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NAME_IN_USE = 10058;
 /** Time in which other services that marked the stream at the same moment have done so. */
-const MARK_SETTLES_MS = 300;
+const MARK_SETTLES_MS = 1_000;
 
 export type OpenStream = {
   readonly ok: true;
@@ -61,17 +61,18 @@ export class HistoryStream {
 
   /**
    * Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one.
-   * JetStream has no conditional update. So the description is read again, and all services that marked the stream at the
-   * same moment use the last mark.
+   * JetStream has no conditional update. So the description is read again after a while, and all services that saw the old
+   * epoch at the same moment use the last mark.
    */
   async mark(epoch: string): Promise<OpenStream | Failed> {
     try {
       const found = await this.#find();
       if (found === undefined) return failed("unusable", "the history stream does not exist", true);
       const { created, config } = found;
-      if (epochFrom(created, config.description) !== epoch) return this.#accept(found);
-      const description = markedDescription(config.description ?? "", Date.now());
-      await this.#jsm.streams.update(config.name, { description });
+      if (epochFrom(created, config.description) === epoch) {
+        const description = markedDescription(config.description ?? "", Date.now());
+        await this.#jsm.streams.update(config.name, { description });
+      }
       await delay(MARK_SETTLES_MS);
       return this.open();
     } catch (error) {
