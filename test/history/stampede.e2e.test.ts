@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
-import { metric } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
-import { closeReaders, connectReaders, type LoadReader } from "../support/load-reader.ts";
+import { closeReaders } from "../support/load-reader.ts";
+import { expectAllRecovered, resumeAtOnce } from "../support/stampede.ts";
 import { useCluster } from "../support/use-cluster.ts";
-import { until } from "../support/wait.ts";
 
 const READERS = 3_000;
 const MISSED = 40;
@@ -19,22 +18,11 @@ test("three thousand clients that resume at once recover with a few reads of the
   history.bus.subscribe("$JS.API.>", () => requests++);
   await history.bus.confirm();
 
-  const readers: LoadReader[] = await connectReaders(`${pusher.url}?topic=busy&since=${since}`, READERS);
-  await until(
-    "all clients have recovered",
-    () => readers.every(({ text }) => text().includes(missed.at(-1) ?? "")),
-    60_000,
-  );
+  const stampede = { history, pusher, missed };
+  const readers = await resumeAtOnce(stampede, { since, count: READERS });
   const spent = requests;
-  const live = await history.append(topic("busy"), "live");
-  await until("all clients receive new publications", () => readers.every(({ text }) => text().includes(live)), 60_000);
 
-  for (const { messages } of readers) {
-    const [welcome, ...publications] = messages();
-    expect(welcome).toMatchObject({ type: "welcome", recovered: true });
-    expect(publications.map(({ position }) => position)).toEqual([...missed, live]);
-  }
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "recovered" })).toBe(READERS);
+  await expectAllRecovered(stampede, readers);
   // A worker needs a few reads for each tick in which readers resume, however many they are.
   expect(spent).toBeLessThan(READERS / 10);
   closeReaders(readers);

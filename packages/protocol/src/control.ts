@@ -53,8 +53,8 @@ function isAddress(text: string): boolean {
 }
 
 /**
- * Announcement of a worker. `here`: sent at its start, before it has any connection, and after each reconnect to NATS.
- * `ended`: all of its connections are closed and it accepts no others, so their addresses are no longer valid.
+ * Announcement of a worker. A worker sends `here` when it starts, before it accepts connections, and after each reconnect
+ * to NATS. It sends `ended` when all of its connections are closed and it accepts no others.
  */
 export const announcement = z.object({
   worker: z.string().refine(isWorkerId),

@@ -1,9 +1,9 @@
 const blockBytes = 65_536;
-/** Largest piece in bytes that is copied into a shared block. A larger piece outweighs the cost of its own buffer. */
+/** Largest piece in bytes that is copied into a shared block. A larger piece keeps a separate buffer. */
 const largestPiece = 4_096;
 
 /**
- * Copies small pieces into shared blocks, because a buffer of its own costs each piece several hundred bytes. A block
+ * Copies small pieces into shared blocks, because a separate buffer costs several hundred bytes for each piece. A block
  * is freed when none of its pieces is in use, so pieces should be released in the order in which they were copied.
  */
 export class ByteBlocks {

@@ -8,8 +8,8 @@ import { ApiError } from "./errors.ts";
 type Head = Pick<IncomingMessage, "headers">;
 
 /**
- * Refuses requests that pages of other sites send to a publisher without keys through a browser that reaches it. Such a page uses
- * a host name of its own for the publisher's address, or sends a cross-site request. Other clients are not affected.
+ * Refuses requests that pages of other sites send to a publisher without keys through a browser that reaches it. Such a
+ * page sends a cross-site request, or has given its host name the address of the publisher. Other clients are not affected.
  */
 export const refuseForeignRequests: MiddlewareHandler<{ Bindings: HttpBindings }> = (c, next) => {
   const { incoming } = c.env;

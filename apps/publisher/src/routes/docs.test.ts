@@ -65,7 +65,7 @@ describe("the encoding", () => {
     expect((await response.text()) === bundle).toBe(true);
   });
 
-  test("has an ETag of its own, and HEAD answers as GET without a body", async () => {
+  test("has a separate ETag, and HEAD answers as GET without a body", async () => {
     const path = await bundlePath();
     const tagOf = async (accepted: string, method: string) => {
       const response = await fetch(url(path), { method, headers: { "Accept-Encoding": accepted } });

@@ -19,7 +19,7 @@ const BASE64URL = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/;
 
 const BYTE_ORDER_MARK = "\uFEFF";
 
-/** RFC 9864 gave EdDSA over Ed25519 a name of its own; issuers use either. */
+/** RFC 9864 adds the name Ed25519 for EdDSA over that curve. Issuers use both names. */
 const ED25519_ALGORITHMS = ["EdDSA", "Ed25519"];
 export const MIN_RSA_BITS = 2_048;
 const ES256_SIGNATURE_BYTES = 64;

@@ -28,7 +28,7 @@ function newest(versions: readonly string[]): string | undefined {
 }
 
 function currentRuntime(): Runtime {
-  // Typed as any object by @types/node; absent where there is no glibc.
+  // @types/node declares no members. The version is absent on systems without glibc.
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return {
     node: process.versions.node,

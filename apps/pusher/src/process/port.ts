@@ -12,7 +12,7 @@ const MAX_TRIES = 100;
  */
 export async function reservePort(host: string, port: number): Promise<number> {
   if (port !== 0) return probePort(host, port);
-  // The kernel could assign a port of its own choice to an outgoing connection before the workers listen on it.
+  // If the kernel chose the port, it could assign the same one to an outgoing connection before the workers listen.
   for (let tries = 1; ; tries++) {
     const candidate = randomInt(LOWEST_FREE, HIGHEST_FREE);
     try {

@@ -36,7 +36,7 @@ export type WebSocketProtocol = ClientProtocol & {
   openSessions(parts: ServingParts, inbound: InboundLimit): WebSocketSessions;
 };
 
-/** A protocol with routes of its own. */
+/** A protocol that adds routes. */
 export type RoutedProtocol = ClientProtocol & {
   /** Adds the routes. Returns what stops the protocol's timers. */
   openRoutes(app: UwsApp, parts: ServingParts): { stop(): void };

@@ -51,7 +51,7 @@ export type RecoveryRequest = {
   readonly since: string | undefined;
   /**
    * `connection`: all subscriptions of a new connection, which share one position.
-   * `subscription`: one more subscription, with a position of its own until it has caught up with the others.
+   * `subscription`: one more subscription. It has a separate position until it has caught up with the others.
    */
   readonly kind: "connection" | "subscription";
   /** Called once, before anything is sent. */

@@ -10,7 +10,7 @@ export type CopyToEncode<Format extends Encoding = Encoding> = {
   readonly subscription: SharedSubscription;
   readonly received: Received;
   readonly isLastCopy: boolean;
-  /** Whether the whole connection recovers, or one subscription, which has a position of its own. */
+  /** Whether the whole connection recovers, or one subscription, which has a separate position. */
   readonly kind: "connection" | "subscription";
 };
 
