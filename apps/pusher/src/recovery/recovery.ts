@@ -129,8 +129,7 @@ export class Recovery {
       // Nothing that was stored during a failed read is sent, because the client starts live after it.
       if (typeof replay === "string") pending.startsAfter = hub.frontier.position;
       onOutcome({ ...startOf(pending, replay), ...resultOf(replay) });
-      const isCaughtUp = await this.#catchUp(pending, typeof replay === "object" ? replay : undefined);
-      if (isCaughtUp) for (const subscription of pending.sentUpTo.keys()) hub.join(connection, subscription);
+      await this.#catchUp(pending, typeof replay === "object" ? replay : undefined);
     } catch (error) {
       this.#parts.log.error({ err: error }, "recovery failed");
       if (hub.connection(connectionId) === connection) connection.close();
@@ -188,18 +187,24 @@ export class Recovery {
     return replay;
   }
 
-  /** Sends the replay and what arrived meanwhile, until the connection is up to date. Returns false if it has ended. */
-  async #catchUp(pending: Pending, replay: Replay | undefined): Promise<boolean> {
+  /** Sends the replay and what arrived meanwhile, until the connection can join its subscriptions or has ended. */
+  async #catchUp(pending: Pending, replay: Replay | undefined): Promise<void> {
+    const { hub } = this.#parts;
+    const { connection } = pending.request;
     let missed = replay?.missed ?? [];
     for (;;) {
-      if (missed.length > 0 && !(await this.#send(pending, missed))) return false;
+      if (missed.length > 0 && !(await this.#send(pending, missed))) return;
       const arrived = this.#takeArrived(pending, replay);
       if (arrived === undefined) {
         // The backlog was evicted before the client had read it. The client resumes from the last position it received.
-        this.#parts.hub.drop(pending.request.connection, "memory-budget");
-        return false;
+        hub.drop(connection, "memory-budget");
+        return;
       }
-      if (arrived.length === 0) return true;
+      if (arrived.length === 0) {
+        // Nothing may be awaited between the look into the backlogs and the join: what arrived there would be lost.
+        for (const subscription of pending.sentUpTo.keys()) hub.join(connection, subscription);
+        return;
+      }
       missed = arrived;
     }
   }
