@@ -40,7 +40,7 @@ export const services: readonly ServiceSpec[] = [
     defaults: { PUBLISHER_TRY_PAGE: "on" },
     urls: (address, env) => [
       `HTTP API    http://${address}   (described at http://${address}/docs)`,
-      `To try it   http://${address}/try${pusherQuery(env)}   (connect, follow, publish in the browser)`,
+      `To try it   http://${address}/try${pusherQuery(env)}   (connect, subscribe, publish in the browser)`,
     ],
     examples: (address) => [`In another terminal:          curl 'http://${address}/?content=hello'`],
   },

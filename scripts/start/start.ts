@@ -15,7 +15,7 @@ It installs what is missing, starts a nats-server with JetStream (data in .fanwi
 ${services.map(({ name, port }) => `${name} (port ${port})`).join(", ")}, and stops all of it with Ctrl-C.
 The pusher listens on every interface (PUSHER_HOST=127.0.0.1 keeps it to this machine), all else on loopback.
 
-Variables that matter most (every variable of the services works; the README has the table):
+Variables that matter most (every variable of the services works; docs/configuration.md has the table):
 
   FANWIRE_NATS_URL      use this NATS and start none
   FANWIRE_NATS_PORT     port of the NATS it starts (4222, or another when that is taken)
@@ -39,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const cluster = createCluster();
   const askedToStop = onceAskedToStop(() => cluster.kill()).then(() => {
-    console.log("\nStopping (once more: end everything at once) …");
+    console.log("\nStopping… (press Ctrl-C again to force)");
     return undefined;
   });
   const failed = cluster

@@ -3,7 +3,7 @@ import { isServiceLink } from "./service-links.ts";
 
 /**
  * Building blocks for the schemas that read the environment. Each block takes text as a user would write it and has a
- * default in the same form, so that the README's table can show it. Every setting adds `.describe()`: its
+ * default in the same form, so that docs/configuration.md can show it. Every setting adds `.describe()`: its
  * documentation.
  */
 export const setting = {
@@ -75,7 +75,7 @@ export function readSettings<Shape extends SettingsShape>(
 
 export type SettingRow = { readonly name: string; readonly default: string; readonly description: string };
 
-/** Returns one row per variable, for `--help` and the README's table. */
+/** Returns one row per variable, for `--help` and docs/configuration.md. */
 export function describeSettings(shape: SettingsShape): SettingRow[] {
   return Object.entries(shape).map(([name, schema]) => ({
     name,
