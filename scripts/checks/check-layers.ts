@@ -21,6 +21,7 @@ const CHECKED: readonly string[] = [
   "packages/bus",
   "packages/client",
   "packages/protocol",
+  "packages/pusher-protocol",
   "packages/service",
   "packages/try-page",
 ];

@@ -1,4 +1,5 @@
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
+import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
 import { type LogLevel, readSettings, setting } from "@fanwire/service";
 
 const MEBIBYTE = 1_048_576;
@@ -25,6 +26,7 @@ export const publisherSettings = {
     .describe(
       "API keys, comma-separated, each at least 16 characters. A request needs one of them. Without keys, every client that reaches the port may publish.",
     ),
+  ...pusherAppsSettings,
   PUBLISHER_TRY_PAGE: setting
     .oneOf(["auto", "on", "off"], "auto")
     .describe("Whether the development page `/try` is served. `auto`: only without API keys."),
@@ -54,6 +56,7 @@ export type PublisherConfig = {
   readonly adminPort: number;
   /** Empty if all requests are accepted. */
   readonly apiKeys: readonly string[];
+  readonly pusherApps: PusherApps;
   readonly hasTryPage: boolean;
   readonly maxBodyBytes: number;
   readonly maxHeldBodyBytes: number;
@@ -75,6 +78,7 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     adminHost: values.PUBLISHER_ADMIN_HOST,
     adminPort: values.PUBLISHER_ADMIN_PORT,
     apiKeys: values.PUBLISHER_API_KEYS,
+    pusherApps: pusherAppsFrom(values),
     hasTryPage:
       values.PUBLISHER_TRY_PAGE === "on" ||
       (values.PUBLISHER_TRY_PAGE === "auto" && values.PUBLISHER_API_KEYS.length === 0),

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
+import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
 import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
 import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./auth/token-settings.ts";
 import { originProblem } from "./connections/allowed-origins.ts";
@@ -69,6 +70,7 @@ export const pusherSettings = {
     .integer({ min: 0, max: 3_600, default: 10 })
     .describe("Time over which a stopping worker closes its connections (1012), evenly spread."),
   ...tokenSettings,
+  ...pusherAppsSettings,
 };
 
 export type PusherConfig = {
@@ -83,6 +85,7 @@ export type PusherConfig = {
   readonly greeting: string;
   readonly allowedOrigins: readonly string[];
   readonly tokens: TokenConfig;
+  readonly pusherApps: PusherApps;
   readonly limits: Limits;
   readonly idleSeconds: number;
   readonly flushMs: number;
@@ -117,6 +120,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     greeting: values.PUSHER_GREETING.replaceAll("\\n", "\n"),
     allowedOrigins: values.PUSHER_ALLOWED_ORIGINS,
     tokens: tokenConfigFrom(values),
+    pusherApps: pusherAppsFrom(values),
     limits: {
       connections: values.PUSHER_MAX_CONNECTIONS,
       handshakesPerSecond: values.PUSHER_HANDSHAKES_PER_SECOND,

@@ -1,0 +1,26 @@
+export {
+  type PusherApp,
+  PusherApps,
+  type PusherWebhook,
+  pusherAppsFrom,
+  pusherAppsSettings,
+} from "./apps.ts";
+export {
+  type ChannelKind,
+  channelKind,
+  channelOf,
+  isChannelName,
+  SERVER_TO_USER,
+  topicOf,
+  userNameOf,
+  userOf,
+} from "./channels.ts";
+export {
+  channelSignature,
+  isSameText,
+  requestSignature,
+  signinSignature,
+  verifySignedAuth,
+  webhookSignature,
+} from "./signatures.ts";
+export { formatSocketId, parseSocketId } from "./socket-id.ts";
