@@ -41,6 +41,7 @@ export {
   type NotRecovered,
   type Replay,
 } from "./recovery-proof.ts";
+export { isRestricted, isRestrictedPrefix, NAMESPACE_PREFIX } from "./restricted-topics.ts";
 export { encodeToken } from "./subject-tokens.ts";
 export { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
 export type { DurableTarget, Target } from "./target.ts";

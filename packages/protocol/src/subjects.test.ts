@@ -222,3 +222,25 @@ test("an invented subject parses to a target only if that target builds it", () 
     { numRuns: 10_000 },
   );
 });
+
+test("restricted topics have a branch of their own, and no subject of another branch is one", () => {
+  const topic = (name: string) => ({ kind: "topic", topic: name }) as const;
+
+  expect(subjects.live(topic("private-a.b"))).toBe("fanwire.live.private.private-a.b");
+  expect(subjects.history(topic("presence-a"))).toBe("fanwire.history.private.presence-a");
+  expect(subjects.live(topic("app/7/private-a"))).toBe("fanwire.live.private.app=2F7=2Fprivate-a");
+  expect(subjects.liveTopics("private-a.*")).toBe("fanwire.live.private.private-a.*");
+  expect(subjects.live(topic("app/7/orders"))).toBe("fanwire.live.topic.app=2F7=2Forders");
+  expect(subjects.parseLive("fanwire.live.private.private-a.b")).toEqual(topic("private-a.b"));
+  for (const subject of [
+    "topic.private-a",
+    "topic.app=2F7=2Fpresence-a",
+    "private.a",
+    "private.*",
+    "private",
+    "private.",
+  ]) {
+    expect(subjects.parseLive(`fanwire.live.${subject}`), subject).toBeUndefined();
+    expect(subjects.parseLiveTopics(`fanwire.live.${subject}`), subject).toBeUndefined();
+  }
+});

@@ -1,4 +1,5 @@
 import { formatConnectionAddress, parseConnectionAddress } from "./connection-address.ts";
+import { isRestricted } from "./restricted-topics.ts";
 import { decodeToken, encodeByteToken, encodeToken } from "./subject-tokens.ts";
 import type { DurableTarget, Target } from "./target.ts";
 import { decodeTopic, decodeTopicPattern, encodeTopic, encodeTopicPattern } from "./topics.ts";
@@ -78,12 +79,12 @@ export class Subjects {
 
   /** Returns a filter of the history for `target`, whose topic may be a pattern. */
   historyFilter(target: DurableTarget): string {
-    return target.kind === "topic" ? `${this.#history}topic.${encodeTopicPattern(target.topic)}` : this.history(target);
+    return target.kind === "topic" ? this.#history + topicBranch(target.topic) : this.history(target);
   }
 
   /** Returns the live subject of all topics that `pattern` matches. */
   liveTopics(pattern: string): string {
-    return `${this.#live}topic.${encodeTopicPattern(pattern)}`;
+    return this.#live + topicBranch(pattern);
   }
 
   /** Returns the live subject of all connections of one worker, ours or a Workerman one. */
@@ -109,8 +110,9 @@ export class Subjects {
 
   /** Returns the topic or pattern of a subject of {@link liveTopics}, or `undefined` for any other subject. */
   parseLiveTopics(subject: string): string | undefined {
-    const start = `${this.#live}topic.`;
-    return subject.startsWith(start) ? decodeTopicPattern(subject.slice(start.length)) : undefined;
+    return subject.startsWith(this.#live)
+      ? parseTopicBranch(subject.slice(this.#live.length), decodeTopicPattern)
+      : undefined;
   }
 
   /** Returns the target of a live subject, or `undefined` for a subject that {@link live} never builds. */
@@ -149,12 +151,28 @@ function channelToken(name: string, hash: (name: string) => string): string {
   return HASHED + hash(name);
 }
 
+/** Restricted topics have a branch of their own, which no pattern with a wildcard in its first token matches. */
+function topicRoot(pattern: string): "topic." | "private." {
+  return isRestricted(pattern) ? "private." : "topic.";
+}
+
+function topicBranch(pattern: string): string {
+  return topicRoot(pattern) + encodeTopicPattern(pattern);
+}
+
+/** Returns undefined for a topic in the wrong branch. */
+function parseTopicBranch(text: string, decode: (tokens: string) => string | undefined): string | undefined {
+  const root = text.slice(0, text.indexOf(".") + 1);
+  const topic = decode(text.slice(root.length));
+  return topic !== undefined && topicRoot(topic) === root ? topic : undefined;
+}
+
 function branch(target: Target): string {
   switch (target.kind) {
     case "everyone":
       return "all";
     case "topic":
-      return `topic.${encodeTopic(target.topic)}`;
+      return `${topicRoot(target.topic)}${encodeTopic(target.topic)}`;
     case "user":
       return `user.${encodeToken(target.user)}`;
     case "connection":
@@ -168,8 +186,9 @@ function parseBranch(text: string): Target | undefined {
   const dot = text.indexOf(".");
   const rest = text.slice(dot + 1);
   switch (text.slice(0, Math.max(dot, 0))) {
-    case "topic": {
-      const topic = decodeTopic(rest);
+    case "topic":
+    case "private": {
+      const topic = parseTopicBranch(text, decodeTopic);
       return topic === undefined ? undefined : { kind: "topic", topic };
     }
     case "user": {

@@ -1,4 +1,5 @@
 import { isName } from "./names.ts";
+import { isRestricted } from "./restricted-topics.ts";
 import { decodeToken, encodeToken } from "./subject-tokens.ts";
 
 /** Matches exactly one token of a topic. */
@@ -21,6 +22,7 @@ export function isTopicPattern(text: string): boolean {
 
 /** Whether a publication to `topic` reaches a subscriber of `pattern`. */
 export function matchesTopic(pattern: string, topic: string): boolean {
+  if (isRestricted(pattern) !== isRestricted(topic)) return false;
   const wanted = pattern.split(".");
   const tokens = topic.split(".");
   const last = wanted.length - 1;
@@ -77,6 +79,7 @@ function decodeName(token: string): string | undefined {
 
 /** Whether at least one topic matches both. Each is a topic or a pattern. */
 export function patternsOverlap(one: string, other: string): boolean {
+  if (isRestricted(one) !== isRestricted(other)) return false;
   const [a, b] = [one.split("."), other.split(".")];
   for (let at = 0; at < Math.max(a.length, b.length); at++) {
     const [left, right] = [a[at], b[at]];

@@ -1,4 +1,4 @@
-import { isTopic, isTopicPattern, matchesTopic } from "@fanwire/protocol";
+import { isRestricted, isTopic, isTopicPattern, matchesTopic } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import {
@@ -15,11 +15,11 @@ import {
 const options = { leewaySeconds: 5, publicTopics: ["news.>"] };
 
 const pattern = fc
-  .array(fc.constantFrom("a", "b", "*", ">", "", "щ"), { minLength: 1, maxLength: 5 })
+  .array(fc.constantFrom("a", "private-b", "*", ">", "", "щ"), { minLength: 1, maxLength: 5 })
   .map((tokens) => tokens.join("."))
   .filter(isTopicPattern);
 const topic = fc
-  .array(fc.constantFrom("a", "b", "", "щ", "other"), { minLength: 1, maxLength: 6 })
+  .array(fc.constantFrom("a", "private-b", "", "щ", "other"), { minLength: 1, maxLength: 6 })
   .map((tokens) => tokens.join("."))
   .filter(isTopic);
 
@@ -31,7 +31,7 @@ function witnesses(of: string): string[] {
 }
 
 test("a pattern that is covered matches no topic beyond the one that covers it", () => {
-  const tokens = fc.array(fc.constantFrom("a", "b", "", "щ", "other"), { minLength: 5, maxLength: 5 });
+  const tokens = fc.array(fc.constantFrom("a", "private-b", "", "щ", "other"), { minLength: 5, maxLength: 5 });
 
   fc.assert(
     fc.property(pattern, pattern, tokens, fc.integer({ min: 1, max: 5 }), (allowed, wanted, fill, restLength) => {
@@ -39,7 +39,8 @@ test("a pattern that is covered matches no topic beyond the one that covers it",
         .split(".")
         .map((token, at) => (token === "*" ? fill[at] : token === ">" ? fill.slice(0, restLength).join(".") : token))
         .join(".");
-      fc.pre(isTopic(name));
+      // A wildcard in the first token stands for no restricted topic.
+      fc.pre(isTopic(name) && isRestricted(name) === isRestricted(wanted));
 
       expect(matchesTopic(wanted, name)).toBe(true);
       if (coversPattern(allowed, wanted)) expect(matchesTopic(allowed, name)).toBe(true);
@@ -98,8 +99,8 @@ test("two allowed patterns are not combined into a wider one", () => {
   expect(maySubscribe({ ...grant, topics: [] }, "a")).toBe(false);
 });
 
-test("without keys, clients may subscribe to every topic, and may not publish", () => {
-  fc.assert(fc.property(pattern, (wanted) => maySubscribe(OPEN_GRANT, wanted)));
+test("without keys, clients may subscribe to every topic that is not restricted, and may not publish", () => {
+  fc.assert(fc.property(pattern, (wanted) => maySubscribe(OPEN_GRANT, wanted) !== isRestricted(wanted)));
 
   expect(OPEN_GRANT.user).toBeUndefined();
   expect(mayPublish(OPEN_GRANT, "a")).toBe(false);
@@ -170,4 +171,23 @@ test("topics and publish share one limit of patterns", () => {
   expect(grantFrom({ topics }, options)?.topics).toHaveLength(MAX_CLAIMED_PATTERNS + 1);
   expect(grantFrom({ topics, publish: ["a"] }, options)).toBeUndefined();
   expect(grantFrom({ topics: [...topics, "a"] }, options)).toBeUndefined();
+});
+
+test("wildcards of a token do not allow restricted topics, and names of them do", () => {
+  const grant = (...topics: string[]): Grant => ({ ...OPEN_GRANT, topics });
+
+  for (const topic of ["private-a", "presence-a", "private-a.b", "app/7/private-a"]) {
+    for (const wide of [">", "*", "*.b", "*.>"])
+      expect(maySubscribe(grant(wide), topic), `${wide} ${topic}`).toBe(false);
+    expect(maySubscribe(OPEN_GRANT, topic), topic).toBe(false);
+    expect(maySubscribe(grant(topic), topic), topic).toBe(true);
+  }
+  expect(maySubscribe(grant("private-a.>"), "private-a.b")).toBe(true);
+  expect(maySubscribe(grant("private-*"), "private-a.b")).toBe(true);
+  expect(maySubscribe(grant("private-*"), "private-a.>")).toBe(true);
+  expect(maySubscribe(grant("private-*"), "presence-a")).toBe(false);
+  expect(maySubscribe(grant("private-*"), "app/7/private-a")).toBe(false);
+  expect(maySubscribe(grant("app/7/private-*"), "app/7/private-a")).toBe(true);
+  expect(maySubscribe(grant("private-a"), ">")).toBe(false);
+  expect(maySubscribe(grant("private-*"), "*")).toBe(false);
 });

@@ -1,4 +1,4 @@
-import { isName, isTopicPattern } from "@fanwire/protocol";
+import { isName, isRestricted, isRestrictedPrefix, isTopicPattern } from "@fanwire/protocol";
 
 /** The rights of a connection, from its token or those of anonymous clients. */
 export type Grant = {
@@ -119,14 +119,18 @@ export function coversPattern(allowed: string, wanted: string): boolean {
 class Wanted {
   readonly #pattern: string;
   readonly #tokens: readonly string[];
+  readonly #isRestricted: boolean;
 
   constructor(pattern: string) {
     this.#pattern = pattern;
+    this.#isRestricted = isRestricted(pattern);
     this.#tokens = pattern.split(".");
   }
 
   isCoveredBy(allowed: string): boolean {
     if (allowed === this.#pattern) return true;
+    if (isRestricted(allowed) !== this.#isRestricted) return false;
+    if (isRestrictedPrefix(allowed)) return this.#pattern.startsWith(allowed.slice(0, -1));
     const allowedTokens = allowed.split(".");
     const last = allowedTokens.length - 1;
     const isOpen = allowedTokens[last] === ">";

@@ -8,6 +8,8 @@ export type EndedBy = "unsent-bytes" | "inbound-bytes" | "inbound-rate" | "idle"
 export type Counters = {
   accepted: number;
   publications: Record<Target["kind"], number>;
+  /** Messages to subjects that belong to no target. */
+  misaddressed: number;
   deliveries: number;
   deliveredBytes: number;
   /** Publications not written to a connection because it held too many unsent bytes. */
@@ -34,6 +36,7 @@ export function newCounters(): Counters {
   return {
     accepted: 0,
     publications: { everyone: 0, topic: 0, user: 0, connection: 0 },
+    misaddressed: 0,
     deliveries: 0,
     deliveredBytes: 0,
     drops: 0,

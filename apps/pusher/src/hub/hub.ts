@@ -79,6 +79,9 @@ export class Hub {
     this.#subscriptions = new SharedSubscriptions({
       ...parts,
       receive: (subscription, message) => this.#incoming.receive(subscription, message),
+      skip: () => {
+        parts.counters.misaddressed++;
+      },
     });
     this.#incoming = new IncomingPublications({
       ...parts,

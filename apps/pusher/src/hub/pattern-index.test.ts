@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 import { PatternShapes } from "./pattern-index.ts";
 
 const names = fc
-  .array(fc.constantFrom("a", "b", "", "*", ">"), { minLength: 1, maxLength: 5 })
+  .array(fc.constantFrom("a", "private-a", "", "*", ">"), { minLength: 1, maxLength: 5 })
   .map((all) => all.join("."));
 
 test("finds each added and not removed pattern that matches, once", () => {

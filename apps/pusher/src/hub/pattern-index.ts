@@ -1,3 +1,5 @@
+import { isRestricted } from "@fanwire/protocol";
+
 const ANY_REST = ">";
 
 /** A pattern without its names, and the number of patterns that share it: `orders.7.*` has `["", "", "*"]`. */
@@ -30,8 +32,9 @@ export class PatternShapes {
   /** Returns every pattern of a known shape that matches `topic`, including all added patterns that match it. */
   *matching(topic: string): Generator<string> {
     const tokens = topic.split(".");
-    yield* this.#exact.filled(tokens.length, tokens);
-    for (let length = 1; length <= tokens.length; length++) yield* this.#open.filled(length, tokens);
+    const isPrivate = isRestricted(topic);
+    yield* this.#exact.filled(tokens.length, tokens, isPrivate);
+    for (let length = 1; length <= tokens.length; length++) yield* this.#open.filled(length, tokens, isPrivate);
   }
 
   #of(tokens: readonly string[]): ShapesByLength {
@@ -66,9 +69,10 @@ class ShapesByLength {
     if (shapes?.size === 0) this.#shapes.delete(tokens.length);
   }
 
-  /** Returns the shapes of one length, filled with the names of a topic. */
-  *filled(length: number, topic: readonly string[]): Generator<string> {
+  /** Returns the shapes of one length, filled with the names of a topic. A wildcard never stands for the first token of a restricted topic. */
+  *filled(length: number, topic: readonly string[], isRestrictedTopic: boolean): Generator<string> {
     for (const { tokens } of this.#shapes.get(length)?.values() ?? []) {
+      if (isRestrictedTopic && tokens[0] !== "") continue;
       yield tokens.map((wildcard, at) => wildcard || topic[at]).join(".");
     }
   }

@@ -30,6 +30,8 @@ export type SharedSubscriptionParts = {
   readonly groups: ProtocolGroups;
   /** Called with each message, in the order of arrival. */
   receive(subscription: SharedSubscription, message: BusMessage): void;
+  /** Called with each message to a subject that no target has, for example a restricted topic in the branch of all others. */
+  skip(): void;
   readonly budget: MemoryBudget;
 };
 
@@ -72,7 +74,8 @@ export class SharedSubscription implements LocalSubscription, Subscriber {
 
   /** Called by the bus with each message. */
   receive(message: BusMessage): void {
-    this.#parts.receive(this, message);
+    if (!this.isExact && this.topicOf(message) === undefined) this.#parts.skip();
+    else this.#parts.receive(this, message);
   }
 
   /** The NATS subject. */

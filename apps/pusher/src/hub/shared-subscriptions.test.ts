@@ -29,6 +29,7 @@ function openSubscriptions() {
     protocols: clientProtocols,
     groups: new ProtocolGroups(clientProtocols, {} as TemplatedApp, { all: () => [], size: 0 }),
     receive: () => {},
+    skip: () => {},
     budget: new MemoryBudget(1_000),
   });
   return { subscriptions, subscribed };

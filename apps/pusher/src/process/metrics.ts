@@ -64,6 +64,11 @@ export function createWorkerMetrics(options: {
     "target",
     () => counters.publications,
   );
+  counter(
+    "fanwire_pusher_misaddressed_total",
+    "Messages from NATS to subjects that belong to no target, such as a restricted topic outside its branch. They are not delivered.",
+    () => counters.misaddressed,
+  );
   labelled(
     "fanwire_pusher_resumed_total",
     "Clients that resumed from a position, by outcome: recovered, or the reason why recovery could not be proven.",
