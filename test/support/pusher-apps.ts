@@ -1,8 +1,8 @@
 import { createRequire } from "node:module";
-import type PusherClient from "pusher-js";
+import type { Options, default as PusherClient } from "pusher-js";
 
 /** The real browser library in its build for Node. */
-const Pusher = createRequire(import.meta.url)("pusher-js") as typeof PusherClient;
+const Pusher = createRequire(import.meta.url)("pusher-js") as unknown as typeof PusherModule.default;
 
 /** An app for tests. The id has digits only, because some SDKs accept nothing else. */
 export const demoApp = { id: "1001", key: "demo-key-0001", secret: "demo-secret-0001" };
@@ -13,7 +13,7 @@ export function pusherAppsEnv(...apps: readonly object[]): { readonly FANWIRE_PU
 }
 
 /** Opens a pusher-js client that connects to a pusher on this machine. */
-export function openPusherJs(port: number, options: Partial<ConstructorParameters<typeof PusherClient>[1]> = {}) {
+export function openPusherJs(port: number, options: Partial<Options> = {}) {
   return new Pusher(demoApp.key, {
     cluster: "local",
     wsHost: "127.0.0.1",
