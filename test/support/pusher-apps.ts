@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import type { Options, default as PusherClient } from "pusher-js";
 
 /** The real browser library in its build for Node. */
-const Pusher = createRequire(import.meta.url)("pusher-js") as unknown as typeof PusherModule.default;
+const Pusher = createRequire(import.meta.url)("pusher-js") as unknown as typeof PusherClient.default;
 
 /** An app for tests. The id has digits only, because some SDKs accept nothing else. */
 export const demoApp = { id: "1001", key: "demo-key-0001", secret: "demo-secret-0001" };
