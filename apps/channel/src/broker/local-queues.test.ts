@@ -83,7 +83,7 @@ describe("the consumers of a queue", () => {
     }
     const started = performance.now();
 
-    for (let turn = 0; turn < 100_000; turn++) queues.reserve(queues.nextArmed("q") ?? -1);
+    for (let round = 0; round < 100_000; round++) queues.reserve(queues.nextArmed("q") ?? -1);
 
     expect(queues.nextArmed("q")).toBe(0);
     expect(performance.now() - started).toBeLessThan(2_000);
