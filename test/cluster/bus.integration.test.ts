@@ -1,5 +1,5 @@
 import { createConnection } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { type BusConfig, type BusMessage, type NatsBus, startNatsBus } from "@fanwire/bus";
@@ -131,7 +131,7 @@ test("subscriptions of many ticks share confirmations, and each receives what is
         publisher.send(subject, text(""));
       }),
     );
-    await nextTurn();
+    await nextTick();
   }
 
   await Promise.all(confirmed);

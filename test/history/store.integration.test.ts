@@ -137,10 +137,10 @@ test("an aborted read ends", async () => {
   const read = opened.history.read({
     filter: opened.subjects.allHistory,
     after: 0,
-    signal: AbortSignal.abort(new Error("gone")),
+    signal: AbortSignal.abort(new Error("aborted")),
   });
 
-  await expect(read).rejects.toThrow("gone");
+  await expect(read).rejects.toThrow("aborted");
 });
 
 test("a read ends although more is stored whenever it reaches the end", async () => {

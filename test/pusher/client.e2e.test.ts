@@ -50,11 +50,11 @@ test("the client receives its topics and publications to everyone, and bytes as 
   const { client, publications, untilOpen, states } = start(open.url, { topics: ["orders.*"] });
   await untilOpen();
   expect(await client.subscribe("news")).toMatchObject({ recovered: null });
-  await client.subscribe("gone");
-  await client.unsubscribe("gone");
+  await client.subscribe("unsubscribed");
+  await client.unsubscribe("unsubscribed");
 
   await publishToTopic(bus, "orders.7", "one", [["Event", "paid"]]);
-  await publishToTopic(bus, "gone", "not received");
+  await publishToTopic(bus, "unsubscribed", "not received");
   await publishToTopic(bus, "news", Uint8Array.of(255, 0, 254));
   await publishToEveryone(bus, "three\n");
 

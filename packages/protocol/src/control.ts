@@ -125,7 +125,7 @@ export type ConnectionDescription = z.infer<typeof connectionDescription>;
 export const connectionReply = z.object({ connection: connectionDescription.nullable() });
 
 /** Reply to `subscribe` and `unsubscribe`. */
-export const subscribeReply = z.object({ outcome: z.enum(["done", "topic-limit", "gone"]) });
+export const subscribeReply = z.object({ outcome: z.enum(["done", "topic-limit", "no-connection"]) });
 
 /** Reply to all commands about a user: the number of its connections on the replying worker. */
 export const userReply = z.object({
@@ -139,7 +139,7 @@ export const userReply = z.object({
 export type UserReply = z.infer<typeof userReply>;
 
 /** Reply to `count-subscribers`: connections of the replying worker that a publication to the topic reaches. */
-export const followersReply = z.object({ worker: z.string(), connections: z.int() });
+export const subscribersReply = z.object({ worker: z.string(), connections: z.int() });
 
 /**
  * Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription.
@@ -158,7 +158,7 @@ export type ReceiptReply = z.infer<typeof receiptReply>;
 /**
  * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
  * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
- * that it has the connection. `gone`: there is no such connection, or it was closed because it reads too slowly.
+ * that it has the connection. `no-connection`: there is no such connection, or it was closed because it reads too slowly.
  */
-export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "gone"]) });
+export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "no-connection"]) });
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { collectProcessMetrics } from "./event-loop-lag.ts";
@@ -14,7 +14,7 @@ test("event-loop lag excludes the sample interval, and is reset by each scrape",
   const lagAfterBlocking = async () => {
     const blockedUntil = performance.now() + 500;
     while (performance.now() < blockedUntil);
-    await nextTurn();
+    await nextTick();
     return lag("max");
   };
 

@@ -4,10 +4,10 @@ import {
   type ConnectionDescription,
   type ControlRequest,
   connectionReply,
-  followersReply,
   formatConnectionAddress,
   type Subjects,
   subscribeReply,
+  subscribersReply,
   type UserReply,
   userReply,
   type WorkerDescription,
@@ -109,7 +109,7 @@ export class Cluster {
     if (!answer.ok) return answer;
     const reply = subscribeReply.safeParse(parseJson(answer.message));
     if (!reply.success) return { ok: false, reason: "malformed-reply", cause: reply.error };
-    if (reply.data.outcome === "gone") return { ok: false, reason: "connection-not-found" };
+    if (reply.data.outcome === "no-connection") return { ok: false, reason: "connection-not-found" };
     if (reply.data.outcome === "topic-limit") return { ok: false, reason: "topic-limit" };
     return { ok: true };
   }
@@ -138,7 +138,7 @@ export class Cluster {
 
   /** Counts the connections that would receive a publication to the topic, on all workers that answer. */
   async countSubscribers(topic: string): Promise<Result<{ readonly connections: number } & Gap>> {
-    const asked = await this.#askAll({ command: "count-subscribers", topic }, followersReply);
+    const asked = await this.#askAll({ command: "count-subscribers", topic }, subscribersReply);
     if (!asked.ok) return asked;
     return {
       ok: true,

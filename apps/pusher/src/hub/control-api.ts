@@ -225,17 +225,21 @@ function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
 
-function subscribe(hub: Hub, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {
-  if (connection === undefined) return "gone";
+function subscribe(
+  hub: Hub,
+  connection: Connection | undefined,
+  topic: string,
+): "done" | "topic-limit" | "no-connection" {
+  if (connection === undefined) return "no-connection";
   const outcome = hub.subscribeForApplication(connection, topic);
   if (outcome === "topic-limit") return "topic-limit";
   if (outcome !== "already") hub.join(connection, outcome);
   return "done";
 }
 
-function unsubscribe(hub: Hub, connectionId: number, topic: string): "done" | "gone" {
+function unsubscribe(hub: Hub, connectionId: number, topic: string): "done" | "no-connection" {
   const connection = hub.connection(connectionId);
-  if (connection === undefined) return "gone";
+  if (connection === undefined) return "no-connection";
   hub.unsubscribe(connection, topic);
   return "done";
 }

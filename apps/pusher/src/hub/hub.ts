@@ -378,7 +378,7 @@ export class Hub {
     const { counters } = this.#parts;
     counters.publications.connection++;
     const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
-    const outcome = connectionId === undefined ? "gone" : this.#fanout.toConnection(connectionId, message);
+    const outcome = connectionId === undefined ? "no-connection" : this.#fanout.toConnection(connectionId, message);
     message.respond(JSON.stringify({ outcome }));
   }
 }
