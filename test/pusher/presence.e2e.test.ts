@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { postPublication } from "../support/http-api.ts";
+import { callApi, postPublication } from "../support/http-api.ts";
 import { connectPresence, type PresenceClient, presenceToken } from "../support/presence-client.ts";
 import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -9,6 +9,7 @@ const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "2" };
 
 describe("presence on two pushers", () => {
   const { pushers, publisher } = useCluster({ pusher: env });
+  const clients: PresenceClient[] = [];
   const connect = (user: string, at = 0, claims = {}) => connectPresence(pushers[at] ?? pushers[0], user, claims);
 
   test("20 simultaneous joiners all see 20, nobody twice", async () => {
@@ -93,6 +94,64 @@ describe("presence on two pushers", () => {
     expect(joiner.changes("late")).toEqual(["-absent"]);
     for (const each of [joiner, witness]) each.close();
   });
+
+  test("the API has each member right after its join, and no longer than its last connection", async () => {
+    for (let at = 0; at < 20; at++) {
+      const client = await connect(`user-${String(at).padStart(2, "0")}`, at % 2, { info: at });
+      expect(await client.join("api")).toMatchObject({ ok: true, count: at + 1 });
+      expect(await membersOf("api", "limit=1000")).toMatchObject({ count: at + 1, members: { length: at + 1 } });
+      expect(await callApi(publisher, "GET", "/v1/topics/api")).toMatchObject({
+        body: { topic: "api", connections: at + 1, members: at + 1 },
+      });
+      clients.push(client);
+    }
+    const second = await connect("user-00", 1, { info: "second" });
+    await second.join("api");
+
+    expect(await membersOf("api", "limit=2")).toEqual({
+      topic: "api",
+      members: [
+        { user: "user-00", info: 0, connections: 2 },
+        { user: "user-01", info: 1, connections: 1 },
+      ],
+      count: 20,
+      next: "user-01",
+    });
+    expect(await membersOf("api", "limit=2&after=user-18")).toEqual({
+      topic: "api",
+      members: [{ user: "user-19", info: 19, connections: 1 }],
+      count: 20,
+    });
+    for (const client of [...clients.splice(0), second]) client.close();
+    await until("all connections are gone", async () => (await membersOf("api")).count === 0);
+    expect((await callApi(publisher, "GET", "/v1/topics/a.*/members")).status).toBe(422);
+    expect((await callApi(publisher, "GET", "/v1/topics/a/members?after=")).status).toBe(422);
+  });
+
+  test("members end by an API call that unsubscribes, and a closed user", async () => {
+    const [client, witness] = [await connect("julia", 0), await connect("witness", 1)];
+    await Promise.all([client.join("ended"), witness.join("ended")]);
+
+    const address = client.client.welcome.connection;
+    expect((await callApi(publisher, "DELETE", `/v1/connections/${address}/topics/ended`)).status).toBe(204);
+    expect(await membersOf("ended")).toMatchObject({ count: 1, members: [{ user: "witness" }] });
+    await client.join("ended");
+    expect(await membersOf("ended")).toMatchObject({ count: 2 });
+    await callApi(publisher, "DELETE", "/v1/users/julia/connections");
+    await until("the connection is closed", () => client.client.close);
+    expect(await membersOf("ended")).toMatchObject({ count: 1 });
+    witness.close();
+  });
+
+  async function membersOf(topic: string, query = ""): Promise<{ readonly count: number }> {
+    const { status, body } = await callApi<{ readonly count: number }>(
+      publisher,
+      "GET",
+      `/v1/topics/${topic}/members?${query}`,
+    );
+    expect(status).toBe(200);
+    return body;
+  }
 
   test("changes keep their order with publications", async () => {
     const reader = await connect("reader", 0);

@@ -130,6 +130,11 @@ export class Presence {
     return this.#topics.get(topic)?.locals.list() ?? [];
   }
 
+  /** Returns the number of {@link members}. */
+  countMembers(topic: string): number {
+    return this.#topics.get(topic)?.locals.size ?? 0;
+  }
+
   /** Returns the member that a connection is on a topic. Undefined until the outcome of its join. */
   isMember(connection: Connection, topic: string): Member | undefined {
     const join = this.#joins.get(connection)?.get(topic);
