@@ -13,6 +13,7 @@ import { addClassicRoute } from "./routes/classic.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
+import { addMembersRoute } from "./routes/members.ts";
 import { addPublicationsRoute } from "./routes/publications.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTryRoutes } from "./routes/try.ts";
@@ -37,6 +38,7 @@ export function createApi(parts: AppParts): Api {
   addPublicationsRoute(api, parts);
   addConnectionsRoutes(api, parts);
   addSubscriptionsRoutes(api, parts);
+  addMembersRoute(api, parts);
   addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);

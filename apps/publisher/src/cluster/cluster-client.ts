@@ -5,6 +5,10 @@ import {
   type ControlRequest,
   connectionReply,
   formatConnectionAddress,
+  type MemberNamesReply,
+  type MembersReply,
+  memberNamesReply,
+  membersReply,
   type Subjects,
   subscribeReply,
   subscribersReply,
@@ -18,6 +22,7 @@ import type { z } from "@hono/zod-openapi";
 import { encodeRequest, parseJson } from "./control-codec.ts";
 import type { ClusterCounters } from "./counters.ts";
 import type { Failure } from "./failure.ts";
+import { type MemberPage, memberPageOf, namesPageOf } from "./member-page.ts";
 import { ClusterPublisher } from "./publish.ts";
 import { Receipts } from "./receipts.ts";
 import { pageOf, type UserPage } from "./user-page.ts";
@@ -33,6 +38,7 @@ type Result<Value> = ({ readonly ok: true } & Value) | Failure;
 /** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
+type FindMembers = { readonly topic: string; readonly after?: string | undefined; readonly limit: number };
 /** Empty if all existing workers have answered. */
 type Gap = {
   /** Number of known workers that did not answer. */
@@ -136,15 +142,57 @@ export class Cluster {
     return { ok: true, connections, isComplete: asked.gap.complete === undefined };
   }
 
-  /** Counts the connections that would receive a publication to the topic, on all workers that answer. */
-  async countSubscribers(topic: string): Promise<Result<{ readonly connections: number } & Gap>> {
+  /**
+   * Counts the connections that would receive a publication to the topic, and the users that have joined it with presence, on all
+   * workers that answer.
+   */
+  async countSubscribers(
+    topic: string,
+  ): Promise<Result<{ readonly connections: number; readonly members: number } & Gap>> {
     const asked = await this.#askAll({ command: "count-subscribers", topic }, subscribersReply);
     if (!asked.ok) return asked;
-    return {
-      ok: true,
-      connections: asked.replies.reduce((sum, { connections }) => sum + connections, 0),
-      ...asked.gap,
-    };
+    const connections = asked.replies.reduce((sum, reply) => sum + reply.connections, 0);
+    const counts = asked.replies.flatMap(({ members }) => (members > 0 ? members : []));
+    if (counts.length <= 1) return { ok: true, connections, members: counts[0] ?? 0, ...asked.gap };
+    const counted = await this.countMembers(topic);
+    if (!counted.ok) return counted;
+    return { connections, ...asked.gap, ...counted };
+  }
+
+  /** Counts the users that have joined the topic with presence, on all workers that answer. A user may have connections to several. */
+  async countMembers(topic: string): Promise<Result<{ readonly members: number } & Gap>> {
+    let members = 0;
+    let gap: Gap = {};
+    let after: string | undefined;
+    do {
+      const request = { command: "member-names", topic, ...(after !== undefined && { after }) } as const;
+      const asked = await this.#askAll<MemberNamesReply>(request, memberNamesReply);
+      if (!asked.ok) return asked;
+      const page = namesPageOf(asked.replies);
+      members += page.users.size;
+      after = page.next;
+      gap = { ...gap, ...asked.gap };
+    } while (after !== undefined);
+    return { ok: true, members, ...gap };
+  }
+
+  /** Returns one page of the members of a topic on all workers that answer, sorted by user, and the number of all. */
+  async findMembers({
+    topic,
+    after,
+    limit,
+  }: FindMembers): Promise<Result<MemberPage & { readonly count: number } & Gap>> {
+    const request = { command: "members", topic, limit, ...(after !== undefined && { after }) } as const;
+    const asked = await this.#askAll<MembersReply>(request, membersReply);
+    if (!asked.ok) return asked;
+    const page = memberPageOf(asked.replies, limit);
+    if (after === undefined && page.next === undefined) {
+      return { ok: true, ...page, count: page.members.length, ...asked.gap };
+    }
+    const counted = await this.countMembers(topic);
+    if (!counted.ok) return counted;
+    const { ok, members: count, ...gap } = counted;
+    return { ok, ...page, count, ...asked.gap, ...gap };
   }
 
   async #askAll<Reply extends { readonly worker: string }>(

@@ -16,6 +16,7 @@ import {
 import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "./hub.ts";
+import { membersPage, namesPage } from "./member-pages.ts";
 import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
 const RECEIPT_CHECK_MS = 10;
@@ -129,7 +130,15 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: Answeri
     case "unsubscribe-user":
       return withUser(parts, request.user, (connection) => hub.unsubscribe(connection, request.topic));
     case "count-subscribers":
-      return { worker, connections: hub.countSubscribers(request.topic) };
+      return {
+        worker,
+        connections: hub.countSubscribers(request.topic),
+        members: hub.presence.countMembers(request.topic),
+      };
+    case "members":
+      return membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
+    case "member-names":
+      return namesPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
   }
 }
 
