@@ -24,6 +24,7 @@ import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Frontier } from "../history/frontier.ts";
+import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
@@ -50,6 +51,8 @@ export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "t
 
 /** The connections of one worker and their subscriptions, which all its protocols share. Delivers to them what NATS sends. */
 export class Hub {
+  /** The members of topics, for all protocols. Connections leave when they unsubscribe or close. */
+  readonly presence = new Presence();
   readonly #parts: HubParts;
   readonly #gate: Gate;
   readonly #connections: Connections<Connection>;
