@@ -164,6 +164,9 @@ export type ReceiptReply = z.infer<typeof receiptReply>;
  * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
  * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
  * that it has the connection. `gone`: there is no such connection, or it was closed because it reads too slowly.
+ * `uncarried`: nothing was sent, because the connection's protocol cannot carry the content or the event.
  */
-export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "gone"]) });
+export const deliveryReply = z.object({
+  outcome: z.enum(["delivered", "buffered", "forwarded", "gone", "uncarried"]),
+});
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];
