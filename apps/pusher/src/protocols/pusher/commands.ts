@@ -16,21 +16,32 @@ const MAX_SHOWN = 100;
 /** Carries out one frame of a client. A frame that no client should send is answered with an error. */
 export function receiveFrame(session: PusherSession, text: string, parts: CommandParts): void {
   const frame = parsePusherFrame(text);
-  if (frame === undefined) return session.send(pusherError(null, "a frame must be a JSON object with an event"));
+  if (frame === undefined) {
+    session.send(pusherError(null, "a frame must be a JSON object with an event"));
+    return;
+  }
   const { event, data } = frame;
-  if (isClientEvent(event)) return parts.clientEvents.receive(session, frame);
+  if (isClientEvent(event)) {
+    parts.clientEvents.receive(session, frame);
+    return;
+  }
   switch (event) {
     case "pusher:ping":
-      return session.send(PONG);
+      session.send(PONG);
+      return;
     case "pusher:pong":
       return;
     case "pusher:subscribe":
-      return parts.subscriptions.subscribe(session, data);
+      parts.subscriptions.subscribe(session, data);
+      return;
     case "pusher:unsubscribe":
-      return parts.subscriptions.unsubscribe(session, data);
+      parts.subscriptions.unsubscribe(session, data);
+      return;
     case "pusher:signin":
-      return parts.signins.receive(session, data);
+      parts.signins.receive(session, data);
+      return;
     default:
-      return session.send(pusherError(null, `unknown event ${JSON.stringify(event.slice(0, MAX_SHOWN))}`));
+      session.send(pusherError(null, `unknown event ${JSON.stringify(event.slice(0, MAX_SHOWN))}`));
+      return;
   }
 }

@@ -25,19 +25,23 @@ export class Signins {
   receive(session: PusherSession, data: unknown): void {
     const { auth, user_data: text } = commandData(data) ?? {};
     if (typeof auth !== "string" || typeof text !== "string") {
-      return session.send(pusherError(null, "pusher:signin needs auth and user_data"));
+      session.send(pusherError(null, "pusher:signin needs auth and user_data"));
+      return;
     }
     const { app, socketId } = session;
     if (!verifySignedAuth(auth, app.keys, (secret) => signinSignature(secret, socketId, text))) {
       const message = "the signature of user_data is not valid for this connection";
-      return session.send(pusherError(pusherErrors.unauthorized, message));
+      session.send(pusherError(pusherErrors.unauthorized, message));
+      return;
     }
     const userData = userDataFrom(session, text);
     if (userData === undefined) {
-      return session.send(pusherError(null, "user_data must be a JSON object with an id of 1 to 128 characters"));
+      session.send(pusherError(null, "user_data must be a JSON object with an id of 1 to 128 characters"));
+      return;
     }
     if (session.user !== undefined && session.user.id !== userData.id) {
-      return session.send(pusherError(pusherErrors.unauthorized, "the connection is signed in as another user"));
+      session.send(pusherError(pusherErrors.unauthorized, "the connection is signed in as another user"));
+      return;
     }
     this.#signIn(session, userData, text);
   }
@@ -52,7 +56,10 @@ export class Signins {
       this.#onSignin(session, watchlist);
     };
     const { user: subscription } = hub.replaceGrant(session.socket, { ...PUSHER_GRANT, user });
-    if (subscription === undefined) return succeed();
+    if (subscription === undefined) {
+      succeed();
+      return;
+    }
     recovery.start({
       connection: session.socket,
       subscriptions: [subscription],

@@ -47,9 +47,15 @@ export class PusherSubscriptions {
 
   subscribe(session: PusherSession, data: unknown): void {
     const { channel: name, auth, channel_data: channelData } = commandData(data) ?? {};
-    if (typeof name !== "string") return session.send(pusherError(null, "pusher:subscribe needs a channel"));
+    if (typeof name !== "string") {
+      session.send(pusherError(null, "pusher:subscribe needs a channel"));
+      return;
+    }
     const authorization = authorizeChannel(session, { channel: name, auth, channelData });
-    if (!authorization.ok) return refuse(session, name, authorization.problem);
+    if (!authorization.ok) {
+      refuse(session, name, authorization.problem);
+      return;
+    }
     session.isAuthorized ||= authorization.isSigned;
     const existing = session.channels.get(name);
     if (existing === undefined) this.#start(session, name, authorization.member);
@@ -61,7 +67,10 @@ export class PusherSubscriptions {
     const { topic, member, isLive } = channel;
     // A client that is not subscribed yet receives its success soon.
     if (!isLive) return;
-    if (topic === undefined || member === undefined) return session.send(subscriptionSucceeded(name));
+    if (topic === undefined || member === undefined) {
+      session.send(subscriptionSucceeded(name));
+      return;
+    }
     this.#parts.hub.presence.join(session.socket, topic, member, { isListWhole: true }, (outcome) => {
       if (!outcome.ok || !session.has(name, channel)) return;
       session.send(subscriptionSucceeded(name, presenceData(outcome.list.members ?? [member])));
@@ -70,7 +79,10 @@ export class PusherSubscriptions {
 
   unsubscribe(session: PusherSession, data: unknown): void {
     const name = commandData(data)?.channel;
-    if (typeof name !== "string") return session.send(pusherError(null, "pusher:unsubscribe needs a channel"));
+    if (typeof name !== "string") {
+      session.send(pusherError(null, "pusher:unsubscribe needs a channel"));
+      return;
+    }
     const channel = session.channels.get(name);
     if (channel === undefined) return;
     session.removeChannel(name);
@@ -135,10 +147,14 @@ export class PusherSubscriptions {
     if (subscription === "topic-limit") {
       session.removeChannel(name);
       this.#leave(session, channel);
-      return refuse(session, name, LIMIT);
+      refuse(session, name, LIMIT);
+      return;
     }
     // The application has subscribed the connection before.
-    if (subscription === "already") return this.#succeed(starting, this.#successOf(session, channel));
+    if (subscription === "already") {
+      this.#succeed(starting, this.#successOf(session, channel));
+      return;
+    }
     recovery.start({
       connection: session.socket,
       subscriptions: [subscription],
@@ -177,7 +193,10 @@ export class PusherSubscriptions {
       readonly subscription: SharedSubscription;
     },
   ): void {
-    if (cached === undefined) return session.send(cacheMiss(name));
+    if (cached === undefined) {
+      session.send(cacheMiss(name));
+      return;
+    }
     if (outcome.recovered) return;
     const { publication } = cached;
     const position = outcome.position === undefined ? undefined : parsePosition(outcome.position);
