@@ -204,8 +204,11 @@ export class Hub {
       own?.forget(connection);
       if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
     }
-    for (const pattern of membersOf(topics))
-      this.#subscriptions.unsubscribeTopic(pattern, protocol)?.forget(connection);
+    for (const pattern of membersOf(topics)) {
+      const subscription = this.#subscriptions.unsubscribeTopic(pattern, protocol);
+      subscription?.forget(connection);
+      this.onSubscribers(pattern, subscription?.subscribers ?? 0);
+    }
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code, protocol.closing?.codes);
   }
@@ -231,6 +234,7 @@ export class Hub {
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
+    this.onSubscribers(pattern, subscription.subscribers);
     return subscription;
   }
 
@@ -257,6 +261,9 @@ export class Hub {
     for (const subscription of moved) subscription.join(connection);
   }
 
+  /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
+  onSubscribers: (pattern: string, subscribers: number) => void = () => {};
+
   /** Called when a connection unsubscribes, perhaps before it has joined. */
   onUnsubscribe: (connection: Connection, subscription: SharedSubscription) => void = () => {};
 
@@ -271,6 +278,7 @@ export class Hub {
     subscription.leave(connection);
     this.onUnsubscribe(connection, subscription);
     this.#subscriptions.unsubscribeTopic(pattern, state.protocol);
+    this.onSubscribers(pattern, subscription.subscribers);
   }
 
   /**
