@@ -21,10 +21,25 @@ export const controlRequest = z.discriminatedUnion("command", [
     /** Maximum number of connections in the reply; 100 when absent. */
     limit: z.int().nonnegative().optional(),
   }),
-  z.object({ command: z.literal("close-user"), user }),
+  z.object({
+    command: z.literal("close-user"),
+    user,
+    /** Close code of the Pusher protocol. With it, only connections of that protocol are closed. */
+    pusherCode: z.union([z.literal(4009), z.literal(4200)]).optional(),
+  }),
   z.object({ command: z.literal("subscribe-user"), user, topic }),
   z.object({ command: z.literal("unsubscribe-user"), user, topic }),
   z.object({ command: z.literal("count-subscribers"), topic }),
+  z.object({
+    command: z.literal("list-topics"),
+    /** Only topics that begin with this. */
+    prefix: z.string().optional(),
+    /** Topic after which the page begins, in the order of UTF-16 units. */
+    after: z.string().optional(),
+    /** Maximum number of topics in the reply. */
+    limit: z.int().positive(),
+  }),
+  z.object({ command: z.literal("count-subscriptions"), topics: z.array(topic) }),
   z.object({
     command: z.literal("has-ended"),
     /** Process from the announcement of the worker in question. */
@@ -140,6 +155,20 @@ export type UserReply = z.infer<typeof userReply>;
 
 /** Reply to `count-subscribers`: connections of the replying worker that a publication to the topic reaches. */
 export const subscribersReply = z.object({ worker: z.string(), connections: z.int() });
+
+/** Reply to `list-topics`: topics with a subscriber on the replying worker, sorted. Patterns are not listed. */
+export const topicsReply = z.object({
+  worker: z.string(),
+  /** Each with the number of its subscribed connections. */
+  topics: z.array(z.tuple([z.string(), z.int()])),
+  /** Whether there are more topics after the page. */
+  hasMore: z.boolean(),
+});
+export type TopicsReply = z.infer<typeof topicsReply>;
+
+/** Reply to `count-subscriptions`: subscribed connections of the replying worker, for each topic of the request. */
+export const subscriptionsReply = z.object({ worker: z.string(), connections: z.array(z.int()) });
+export type SubscriptionsReply = z.infer<typeof subscriptionsReply>;
 
 /**
  * Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription.

@@ -6,8 +6,12 @@ import {
   connectionReply,
   formatConnectionAddress,
   type Subjects,
+  type SubscriptionsReply,
   subscribeReply,
   subscribersReply,
+  subscriptionsReply,
+  type TopicsReply,
+  topicsReply,
   type UserReply,
   userReply,
   type WorkerDescription,
@@ -20,6 +24,7 @@ import type { ClusterCounters } from "./counters.ts";
 import type { Failure } from "./failure.ts";
 import { ClusterPublisher } from "./publish.ts";
 import { Receipts } from "./receipts.ts";
+import { type TopicPage, topicPageOf } from "./topic-page.ts";
 import { pageOf, type UserPage } from "./user-page.ts";
 import { askWorkers } from "./worker-question.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
@@ -33,6 +38,7 @@ type Result<Value> = ({ readonly ok: true } & Value) | Failure;
 /** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
+type ListTopics = Omit<Extract<ControlRequest, { command: "list-topics" }>, "command">;
 /** Empty if all existing workers have answered. */
 type Gap = {
   /** Number of known workers that did not answer. */
@@ -145,6 +151,23 @@ export class Cluster {
       connections: asked.replies.reduce((sum, { connections }) => sum + connections, 0),
       ...asked.gap,
     };
+  }
+
+  /** Returns one page of the topics that have subscribers, on all workers that answer. Patterns are not listed. */
+  async listTopics(request: ListTopics): Promise<Result<TopicPage & Gap>> {
+    const asked = await this.#askAll<TopicsReply>({ command: "list-topics", ...request }, topicsReply);
+    return asked.ok ? { ok: true, ...topicPageOf(asked.replies, request.limit), ...asked.gap } : asked;
+  }
+
+  /** Counts the subscribers of each topic itself, patterns excluded, on all workers that answer. */
+  async countSubscriptions(topics: readonly string[]): Promise<Result<{ readonly connections: number[] } & Gap>> {
+    const request: ControlRequest = { command: "count-subscriptions", topics: [...topics] };
+    const asked = await this.#askAll<SubscriptionsReply>(request, subscriptionsReply);
+    if (!asked.ok) return asked;
+    const connections = topics.map((_, at) =>
+      asked.replies.reduce((sum, reply) => sum + (reply.connections[at] ?? 0), 0),
+    );
+    return { ok: true, connections, ...asked.gap };
   }
 
   async #askAll<Reply extends { readonly worker: string }>(
