@@ -1,4 +1,7 @@
+import { execFile } from "node:child_process";
 import { createHash, createHmac } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import Pusher from "pusher";
 import { demoApp } from "./pusher-apps.ts";
 
@@ -69,4 +72,23 @@ export async function signedCall({ url }: Server, call: SignedCall): Promise<Sdk
   const { method = "POST", body } = call;
   const response = await fetch(url + signedTarget(call), { method, ...(body !== undefined && { body }) });
   return { status: response.status, body: await response.json() };
+}
+
+type PhpCall = {
+  readonly method?: "GET" | "POST";
+  /** Below the app. */
+  readonly path: string;
+  readonly body?: string;
+  readonly query?: object;
+};
+
+/** Sends a request from PHP, signed as the SDK for PHP does. The body of the answer is the text. */
+export async function phpCall(
+  { url }: Server,
+  { method = "POST", path, body = "", query = {} }: PhpCall,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const script = fileURLToPath(new URL("./pusher-sdk.php", import.meta.url));
+  const args = [script, url, JSON.stringify(demoApp), method, path, body, JSON.stringify(query)];
+  const { stdout } = await promisify(execFile)("php", args);
+  return JSON.parse(stdout);
 }

@@ -13,6 +13,8 @@ import type { PusherTarget } from "./request-target.ts";
 
 /** Maximum difference between the clocks of a server and of this publisher, in seconds. */
 const MAX_CLOCK_SECONDS = 600;
+/** 100 channels and all other parameters. The limit is checked before the signature. */
+const MAX_PARAMETERS = 150;
 const AUTH_VERSION = "1.0";
 
 /** A request whose signature is valid. Its body must still pass {@link checkBody}. */
@@ -86,6 +88,9 @@ export function decoded(text: string): string {
 
 /** Returns the query with a plus sign as it is and, if there is one, as a space. */
 function readingsOf(query: string): SignedQuery[] {
+  if (query.split("&", MAX_PARAMETERS + 1).length > MAX_PARAMETERS) {
+    throw refused(`The query has more than ${MAX_PARAMETERS} parameters.`);
+  }
   const meanings = query.includes("+") ? (["+", " "] as const) : (["+"] as const);
   return meanings.flatMap((meaning) => {
     const reading = parseSignedQuery(query, meaning);

@@ -2,11 +2,15 @@ import type { ClusterPublisher } from "../../cluster/publish.ts";
 import type { PublishRequest } from "../../cluster/publish-request.ts";
 import { type PublishResult, resultOfAll } from "../../cluster/publish-result.ts";
 import type { ApiParts } from "../../http/api.ts";
+import { ApiError } from "../../http/errors.ts";
 import { throwFailure } from "../failures.ts";
 import type { EventChannel, EventRequest } from "./event-request.ts";
 
+/** Bytes for the headers of a publication beside the name of its event. */
+const HEADER_BYTES = 256;
+
 type PublishParts = {
-  readonly publisher: Pick<ClusterPublisher, "publishAll">;
+  readonly publisher: Pick<ClusterPublisher, "maxBytes" | "publishAll">;
   readonly history: Pick<ApiParts["history"], "epoch" | "state">;
 };
 
@@ -17,12 +21,19 @@ type PublishParts = {
  * @throws ApiError unless all of them are published.
  */
 export async function publishEvents(parts: PublishParts, events: readonly EventRequest[]): Promise<void> {
+  for (const event of events) checkSize(parts, event);
   const hasCache = events.some(({ channels }) => channels.some(({ isCache }) => isCache));
   const isStoring = hasCache && (await hasHistory(parts));
   const requests = events.flatMap((event) => event.channels.map((channel) => requestOf(event, channel, isStoring)));
   const results = await parts.publisher.publishAll(requests);
   const result = resultOfAll(await withoutHistory(parts, requests, results));
   if (!result.ok) throwFailure(result);
+}
+
+/** NATS would refuse a large event after it had published those before it. */
+function checkSize({ publisher }: PublishParts, { event, content }: EventRequest): void {
+  const bytes = content.length + Buffer.byteLength(event) + HEADER_BYTES;
+  if (publisher.maxBytes > 0 && bytes > publisher.maxBytes) throw new ApiError("content_too_large");
 }
 
 function requestOf(
