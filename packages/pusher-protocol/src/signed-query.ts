@@ -14,19 +14,25 @@ const ARRAY = /^(.*)\[\d*\]$/s;
 export function parseSignedQuery(query: string, plusMeans: " " | "+"): SignedQuery | undefined {
   const text = plusMeans === " " ? query.replaceAll("+", "%20") : query;
   try {
-    return text
-      .split("&")
-      .filter((pair) => pair !== "")
-      .map((pair) => {
-        const equals = pair.indexOf("=");
-        const name = decodeURIComponent(equals < 0 ? pair : pair.slice(0, equals)).toLowerCase();
-        const [, arrayName] = ARRAY.exec(name) ?? [];
-        const value = equals < 0 ? "" : decodeURIComponent(pair.slice(equals + 1));
-        return { name: arrayName ?? name, value, isArray: arrayName !== undefined };
-      });
+    return text.split("&").flatMap((pair) => (pair === "" ? [] : [readPair(pair)]));
   } catch {
     return undefined;
   }
+}
+
+function readPair(pair: string): QueryParameter {
+  const equals = pair.indexOf("=");
+  const name = decode(equals < 0 ? pair : pair.slice(0, equals)).toLowerCase();
+  const [, arrayName] = name.endsWith("]") ? (ARRAY.exec(name) ?? []) : [];
+  return {
+    name: arrayName ?? name,
+    value: equals < 0 ? "" : decode(pair.slice(equals + 1)),
+    isArray: arrayName !== undefined,
+  };
+}
+
+function decode(text: string): string {
+  return text.includes("%") ? decodeURIComponent(text) : text;
 }
 
 /**
