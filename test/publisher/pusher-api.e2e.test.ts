@@ -242,10 +242,10 @@ test("terminate closes the connections of a user of the app, whatever characters
 
   for (const id of ["u1", "ü ä", "a/b", "a?b", "50%", "a+b", "it's", "<>|^`{}", "a&b=c"]) {
     expect(await answerOf(sdk().terminateUserConnections(id)), id).toEqual({ status: 200, body: {} });
-    expect(last()).toEqual({ command: "close-user", user: id, pusherCode: 4009 });
+    expect(last()).toEqual({ command: "close-user", user: id, code: 4009 });
   }
   expect((await answerOf(openPusherSdk(publisher, otherApp).terminateUserConnections("u1"))).status).toBe(200);
-  expect(last()).toEqual({ command: "close-user", user: "app/2002/u1", pusherCode: 4200 });
+  expect(last()).toEqual({ command: "close-user", user: "app/2002/u1", code: 4200 });
   // The Python SDK names no app.
   expect(await raw("{}", "/users/python/terminate_connections")).toEqual({ status: 200, body: {} });
   expect(last()).toMatchObject({ user: "python" });

@@ -25,7 +25,7 @@ export const controlRequest = z.discriminatedUnion("command", [
     command: z.literal("close-user"),
     user,
     /** Close code of the Pusher protocol. With it, only connections of that protocol are closed. */
-    pusherCode: z.union([z.literal(4009), z.literal(4200)]).optional(),
+    code: z.union([z.literal(4009), z.literal(4200)]).optional(),
   }),
   z.object({ command: z.literal("subscribe-user"), user, topic }),
   z.object({ command: z.literal("unsubscribe-user"), user, topic }),

@@ -63,7 +63,7 @@ async function closeUser({ cluster }: ApiParts, request: PusherRequest): Promise
   const { app } = request;
   const user = userOf(app, userIdOf(request));
   if (user === undefined) throw invalid({ field: "user_id" }, "must be a user id of 1 to 255 bytes");
-  const closed = await cluster.commandUser({ command: "close-user", user, pusherCode: app.terminateCode });
+  const closed = await cluster.commandUser({ command: "close-user", user, code: app.terminateCode });
   if (!closed.ok) return throwFailure(closed);
   if (closed.isComplete) return;
   throw new ApiError("worker_timeout", {
