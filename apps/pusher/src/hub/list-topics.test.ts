@@ -74,7 +74,7 @@ test("a list of 100,000 topics leaves time for other work", async () => {
   const page = await listTopics(subscriptions(names), { limit: 5_000 }, ROOM);
 
   clearInterval(timer);
-  expect(page.topics).toHaveLength(5_000);
+  expect(page).toMatchObject({ topics: { length: 2_500 }, hasMore: true });
   expect(longestMs).toBeLessThan(50);
 });
 

@@ -11,7 +11,7 @@ type Listed = { readonly isExact: boolean; readonly pattern: string | undefined;
 const SLICE_MS = 5;
 const CHECK_EVERY = 256;
 /** Maximum number of topics in one page, because a page is sorted within one tick. */
-const MAX_LIMIT = 5_000;
+const MAX_LIMIT = 2_500;
 
 /**
  * Returns a page of the topics to which connections are subscribed. Scans over several ticks. A topic that is occupied
@@ -36,7 +36,10 @@ export async function listTopics(
     await nextTick();
     endsAt = performance.now() + SLICE_MS;
   }
-  return within(maxBytes, page.take(), Math.min(limit, MAX_LIMIT));
+  await nextTick();
+  const found = page.take();
+  await nextTick();
+  return within(maxBytes, found, Math.min(limit, MAX_LIMIT));
 }
 
 function within(maxBytes: number, found: readonly Entry[], limit: number): Page {

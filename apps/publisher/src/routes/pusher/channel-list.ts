@@ -6,7 +6,7 @@ import type { Attribute } from "./attributes.ts";
 import { channelInfos } from "./channel-counts.ts";
 
 /** Topics that one question asks the workers for. */
-const PAGE = 5_000;
+const PAGE = 2_500;
 /** Maximum characters of a reply, which the publisher holds in memory. */
 const MAX_REPLY = 16_777_216;
 /** Maximum number of concurrent lists. */
