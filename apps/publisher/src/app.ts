@@ -13,6 +13,7 @@ import { addClassicRoute } from "./routes/classic.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
+import { addMembersRoute } from "./routes/members.ts";
 import { addPublicationsRoute } from "./routes/publications.ts";
 import { pusherTarget } from "./routes/pusher/request-target.ts";
 import { addPusherRoutes } from "./routes/pusher/routes.ts";
@@ -42,6 +43,7 @@ export function createApi(parts: AppParts): Api {
   addConnectionsRoutes(api, parts);
   addSubscriptionsRoutes(api, parts);
   addTopicsRoute(api, parts);
+  addMembersRoute(api, parts);
   addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);

@@ -41,6 +41,16 @@ export const controlRequest = z.discriminatedUnion("command", [
   }),
   z.object({ command: z.literal("count-subscriptions"), topics: z.array(topic) }),
   z.object({
+    command: z.literal("members"),
+    topic,
+    /** The page begins after this user. */
+    after: user.optional(),
+    /** Maximum number of members in the reply; 100 when absent. */
+    limit: z.int().nonnegative().optional(),
+  }),
+  /** Like `members`, with the names only, so that a page has as many as fit into a reply. */
+  z.object({ command: z.literal("member-names"), topic, after: user.optional() }),
+  z.object({
     command: z.literal("has-ended"),
     /** Process from the announcement of the worker in question. */
     process: z.string(),
@@ -153,9 +163,6 @@ export const userReply = z.object({
 });
 export type UserReply = z.infer<typeof userReply>;
 
-/** Reply to `count-subscribers`: connections of the replying worker that a publication to the topic reaches. */
-export const subscribersReply = z.object({ worker: z.string(), connections: z.int() });
-
 /** Reply to `list-topics`: topics with a subscriber on the replying worker, sorted. Patterns are not listed. */
 export const topicsReply = z.object({
   worker: z.string(),
@@ -169,6 +176,38 @@ export type TopicsReply = z.infer<typeof topicsReply>;
 /** Reply to `count-subscriptions`: subscribed connections of the replying worker, for each topic of the request. */
 export const subscriptionsReply = z.object({ worker: z.string(), connections: z.array(z.int()) });
 export type SubscriptionsReply = z.infer<typeof subscriptionsReply>;
+
+/** Reply to `count-subscribers`, about the connections of the replying worker. */
+export const subscribersReply = z.object({
+  worker: z.string(),
+  /** Those that a publication to the topic reaches. */
+  connections: z.int(),
+  /** Users whose connections have joined the topic with presence. */
+  members: z.int(),
+});
+
+/** Reply to `members`, about the connections of the replying worker. */
+export const membersReply = z.object({
+  worker: z.string(),
+  /** A page of the members, sorted by user. */
+  members: z.array(
+    z.object({
+      user,
+      /** Unix milliseconds at which the oldest of the connections joined. */
+      since: z.number(),
+      /** The `info` of that connection; absent if it has none. */
+      info: z.unknown().optional(),
+      connections: z.int(),
+    }),
+  ),
+  /** Whether there are more members after the page. */
+  hasMore: z.boolean(),
+});
+export type MembersReply = z.infer<typeof membersReply>;
+
+/** Reply to `member-names`: a page of the users, sorted. */
+export const memberNamesReply = z.object({ worker: z.string(), users: z.array(user), hasMore: z.boolean() });
+export type MemberNamesReply = z.infer<typeof memberNamesReply>;
 
 /**
  * Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription.

@@ -19,6 +19,10 @@ export {
   type DeliveryOutcome,
   deliveryReply,
   endedReply,
+  type MemberNamesReply,
+  type MembersReply,
+  memberNamesReply,
+  membersReply,
   type RecallReply,
   type ReceiptReply,
   recallReply,
@@ -37,6 +41,16 @@ export {
 export { DEFAULT_EVENT, headerNames, isReservedEvent, messageId, streamHeaderNames, VIA_CHANNEL } from "./headers.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
+export {
+  type PresenceAnnouncement,
+  type PresenceAnswer,
+  type PresenceAsk,
+  type PresenceNotice,
+  type PresentUser,
+  presenceAnnouncement,
+  presenceMessage,
+  presenceNotice,
+} from "./presence.ts";
 export type { Publication } from "./publication.ts";
 export {
   type HistoryState,

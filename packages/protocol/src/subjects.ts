@@ -43,7 +43,10 @@ export class Subjects {
   readonly allHistory: string;
   /** All live subjects, to which the history also republishes. */
   readonly allLive: string;
+  /** Workers send here what concerns the members of all topics. */
+  readonly presenceWorkers: string;
 
+  readonly #presence: string;
   readonly #live: string;
   readonly #history: string;
   readonly #worker: string;
@@ -54,6 +57,8 @@ export class Subjects {
     this.everything = `${prefix}.>`;
     this.allWorkers = `${prefix}.control.workers`;
     this.announcements = `${prefix}.control.announcements`;
+    this.#presence = `${prefix}.presence.`;
+    this.presenceWorkers = `${this.#presence}workers`;
     this.#live = `${prefix}.live.`;
     this.#history = `${prefix}.history.`;
     this.#worker = `${prefix}.control.worker.`;
@@ -90,6 +95,16 @@ export class Subjects {
   /** Returns the live subject of all connections of one worker, ours or a Workerman one. */
   liveConnections(workerId: string): string {
     return `${this.#live}connection.${workerId}.*`;
+  }
+
+  /** Returns the subject on which workers announce their members of a topic. */
+  presence(topic: string): string {
+    return `${this.#presence}${topicRoot(topic)}${encodeTopic(topic)}`;
+  }
+
+  /** Returns the subject of messages about members to one worker. */
+  presenceWorker(workerId: string): string {
+    return `${this.#presence}worker.${workerId}`;
   }
 
   /** Returns the subject of requests to one worker. */

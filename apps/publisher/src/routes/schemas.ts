@@ -166,6 +166,11 @@ export const topicReply = z
     connections: z
       .int()
       .describe("Number of connections that would receive a publication now, on all workers that answered."),
+    members: z
+      .int()
+      .describe(
+        "Number of users with connections that have joined the topic with presence, on all workers that answered.",
+      ),
     ...gap,
   })
   .openapi("TopicSubscribers");
@@ -186,6 +191,25 @@ export const topicsReply = z
     ...gap,
   })
   .openapi("Topics");
+
+export const membersReply = z
+  .object({
+    topic: topicName,
+    members: z
+      .array(
+        z
+          .object({
+            user: userName,
+            info: z.unknown().optional().describe("What the token of the oldest connection says of the user (`info`)."),
+            connections: z.int().describe("Number of its open connections that have joined the topic."),
+          })
+          .openapi("Member"),
+      )
+      .describe("At most `limit` members, sorted by user."),
+    count: z.int().describe("Number of all members."),
+    next: userName.optional().describe("The `after` of the next page. Absent on the last page."),
+  })
+  .openapi("Members");
 
 const storedPublication = z
   .object({

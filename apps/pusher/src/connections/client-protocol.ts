@@ -1,4 +1,5 @@
 import type { Joining } from "../wire/join-frames.ts";
+import type { PresenceChange } from "../wire/presence.ts";
 import type { Publication } from "../wire/publication.ts";
 
 /** How clients communicate with a worker: all that fan-out, recovery and the hub know about a protocol. */
@@ -22,14 +23,22 @@ type Receiver = {
 /** Encodes a publication, once for all connections with this encoding, and defines how it is written to them. */
 export type Encoding = SingleFrames | JoinedFrames;
 
+type PresenceFrames = {
+  /**
+   * Returns the messages that report a change to connections that have joined its topic with presence. They are written like
+   * publications, in order with them. Protocols without it report no changes.
+   */
+  encodePresence?(change: PresenceChange): readonly (string | Uint8Array)[];
+};
+
 /** Each publication is a frame. The connections must be WebSockets of uWebSockets.js, because its topics write to them. */
-export type SingleFrames = {
+export type SingleFrames = PresenceFrames & {
   readonly frames: "single";
   encode(publication: Publication): Uint8Array;
 };
 
 /** Publications of one event-loop tick share frames. */
-export type JoinedFrames = {
+export type JoinedFrames = PresenceFrames & {
   readonly frames: "joined";
   readonly joining: Joining;
   /** Whether the protocol reports to the hub when a socket has drained. Slow consumers can then share one buffer. */

@@ -41,6 +41,7 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
     batcher: new FrameBatcher(frames, JOINING),
     direct: new DirectWrites(writeJoined(JOINING)),
     encode: ({ text }) => text.data,
+    toContent: String,
     ...(hasSlowConsumers && { slowConsumers: slowConsumers as unknown as SlowConsumerBuffer }),
   });
   const connection = (name: string, ...groupIds: number[]) => {

@@ -20,6 +20,8 @@ type WriterParts<Content extends string | Uint8Array> = {
   /** Absent if connections do not report that their socket has drained. */
   readonly slowConsumers?: SlowConsumerBuffer;
   encode(publication: Publication): Content;
+  /** Returns a message of another kind as content. */
+  toContent(message: string | Uint8Array): Content;
 };
 
 /** A writer of any content, as fan-out uses it. */
@@ -66,6 +68,17 @@ export class ProtocolWriter<Content extends string | Uint8Array> {
     slowConsumers?.catchUpAll();
     groups.publish(groupId, content, isBinary(content), excepted);
     return members - 1;
+  }
+
+  /** Writes messages that are no publications to a group, in order with publications. */
+  writeMessages(groupId: number, messages: readonly (string | Uint8Array)[]): void {
+    const { batcher, direct, toContent } = this.#parts;
+    direct.flush();
+    for (const message of messages) batcher.push(groupId, toContent(message));
+  }
+
+  hasMembers(groupId: number): boolean {
+    return this.#parts.groups.count(groupId) > 0;
   }
 
   /** Writes to a sole subscriber. */
@@ -127,6 +140,7 @@ function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: 
     batcher: new SingleFrameBatcher(groups, slowConsumers),
     direct: new DirectWrites(writeEach),
     encode: encoding.encode,
+    toContent: (message) => (typeof message === "string" ? Buffer.from(message) : message),
   });
 }
 
@@ -141,5 +155,6 @@ function openJoined(encoding: JoinedFrames, { protocol, groups, maxUnsentBytes: 
     batcher: new FrameBatcher(slowConsumers ? new BurstWriter(plain, slowConsumers) : plain, joining),
     direct: new DirectWrites(writeJoined(joining)),
     encode,
+    toContent: (message) => (typeof message === "string" ? message : Buffer.from(message).toString()),
   });
 }

@@ -17,6 +17,7 @@ import {
 import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "./hub.ts";
+import { membersPage, namesPage } from "./member-pages.ts";
 import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
 const RECEIPT_CHECK_MS = 10;
@@ -139,9 +140,17 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest | ListTopics>, p
     case "unsubscribe-user":
       return withUser(parts, request.user, (connection) => hub.unsubscribe(connection, request.topic));
     case "count-subscribers":
-      return { worker, connections: hub.countSubscribers(request.topic) };
+      return {
+        worker,
+        connections: hub.countSubscribers(request.topic),
+        members: hub.presence.countMembers(request.topic),
+      };
     case "count-subscriptions":
       return { worker, connections: request.topics.map((each) => hub.countSubscriptions(each)) };
+    case "members":
+      return membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
+    case "member-names":
+      return namesPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
   }
 }
 
