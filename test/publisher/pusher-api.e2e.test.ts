@@ -149,6 +149,45 @@ test("channels are listed and counted over all pushers, by every publisher, as s
   });
 });
 
+test("users of a presence channel are listed and counted once each, over all pushers, by every publisher", async () => {
+  const join = async ({ url }: { readonly url: string }, user: string, topic: string) => {
+    const token = await signToken({ sub: user, topics: ["presence-*"], presence: ["presence-*"] });
+    const client = await connectFanwire(url, { token });
+    expect(await client.ask({ command: "subscribe", topic, presence: true })).toMatchObject({ ok: true });
+    return client;
+  };
+  const clients = [
+    await join(pushers[0], "u1", "presence-room"),
+    await join(pushers[1], "u1", "presence-room"),
+    await join(pushers[1], "__proto__", "presence-room"),
+    await join(pushers[0], "u3", "presence-room-2"),
+  ];
+
+  for (const each of publishers) {
+    expect(await get("/channels/presence-room/users", {}, each)).toEqual({
+      status: 200,
+      body: { users: [{ id: "__proto__" }, { id: "u1" }] },
+    });
+    expect((await get("/channels/presence-room", { info: "user_count" }, each)).body).toEqual({
+      occupied: true,
+      user_count: 2,
+    });
+    expect((await get("/channels", { filter_by_prefix: "presence-room", info: "user_count" }, each)).body).toEqual({
+      channels: { "presence-room": { user_count: 2 }, "presence-room-2": { user_count: 1 } },
+    });
+  }
+  expect((await get("/channels/presence-nobody/users")).body).toEqual({ users: [] });
+  const info = { info: "user_count,subscription_count" };
+  expect((await answerOf(sdk().trigger(["presence-room", "room"], "n", "x", info))).body).toEqual({
+    channels: { "presence-room": { user_count: 2 }, room: { subscription_count: 0 } },
+  });
+  for (const { socket } of clients) socket.close();
+  await until("nobody is present", async () => {
+    const { body } = await get("/channels/presence-room/users", {}, otherPublisher);
+    return JSON.stringify(body) === '{"users":[]}';
+  });
+});
+
 test("attributes that a channel does not have are refused, and so are names that are no channels", async () => {
   for (const [path, params] of [
     ["/channels", { info: "user_count" }],
