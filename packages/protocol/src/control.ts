@@ -31,6 +31,16 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("unsubscribe-user"), user, topic }),
   z.object({ command: z.literal("count-subscribers"), topic }),
   z.object({
+    command: z.literal("list-topics"),
+    /** Only topics that begin with this. */
+    prefix: z.string().optional(),
+    /** Topic after which the page begins, in the order of UTF-16 units. */
+    after: z.string().optional(),
+    /** Maximum number of topics in the reply. */
+    limit: z.int().positive(),
+  }),
+  z.object({ command: z.literal("count-subscriptions"), topics: z.array(topic) }),
+  z.object({
     command: z.literal("members"),
     topic,
     /** The page begins after this user. */
@@ -152,6 +162,20 @@ export const userReply = z.object({
   hasMore: z.boolean(),
 });
 export type UserReply = z.infer<typeof userReply>;
+
+/** Reply to `list-topics`: topics with a subscriber on the replying worker, sorted. Patterns are not listed. */
+export const topicsReply = z.object({
+  worker: z.string(),
+  /** Each with the number of its subscribed connections. */
+  topics: z.array(z.tuple([z.string(), z.int()])),
+  /** Whether there are more topics after the page. */
+  hasMore: z.boolean(),
+});
+export type TopicsReply = z.infer<typeof topicsReply>;
+
+/** Reply to `count-subscriptions`: subscribed connections of the replying worker, for each topic of the request. */
+export const subscriptionsReply = z.object({ worker: z.string(), connections: z.array(z.int()) });
+export type SubscriptionsReply = z.infer<typeof subscriptionsReply>;
 
 /** Reply to `count-subscribers`, about the connections of the replying worker. */
 export const subscribersReply = z.object({

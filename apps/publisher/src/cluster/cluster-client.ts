@@ -10,8 +10,12 @@ import {
   memberNamesReply,
   membersReply,
   type Subjects,
+  type SubscriptionsReply,
   subscribeReply,
   subscribersReply,
+  subscriptionsReply,
+  type TopicsReply,
+  topicsReply,
   type UserReply,
   userReply,
   type WorkerDescription,
@@ -22,9 +26,10 @@ import type { z } from "@hono/zod-openapi";
 import { encodeRequest, parseJson } from "./control-codec.ts";
 import type { ClusterCounters } from "./counters.ts";
 import type { Failure } from "./failure.ts";
-import { type MemberPage, memberPageOf, namesPageOf } from "./member-page.ts";
+import { type MemberPage, memberPageOf, type NamesPage, namesPageOf } from "./member-page.ts";
 import { ClusterPublisher } from "./publish.ts";
 import { Receipts } from "./receipts.ts";
+import { type TopicPage, topicPageOf } from "./topic-page.ts";
 import { pageOf, type UserPage } from "./user-page.ts";
 import { askWorkers } from "./worker-question.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
@@ -38,6 +43,7 @@ type Result<Value> = ({ readonly ok: true } & Value) | Failure;
 /** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
+type ListTopics = Omit<Extract<ControlRequest, { command: "list-topics" }>, "command">;
 type FindMembers = { readonly topic: string; readonly after?: string | undefined; readonly limit: number };
 /** Empty if all existing workers have answered. */
 type Gap = {
@@ -165,15 +171,21 @@ export class Cluster {
     let gap: Gap = {};
     let after: string | undefined;
     do {
-      const request = { command: "member-names", topic, ...(after !== undefined && { after }) } as const;
-      const asked = await this.#askAll<MemberNamesReply>(request, memberNamesReply);
-      if (!asked.ok) return asked;
-      const page = namesPageOf(asked.replies);
-      members += page.users.size;
-      after = page.next;
-      gap = { ...gap, ...asked.gap };
+      const page: Result<NamesPage & Gap> = await this.memberNames(topic, after);
+      if (!page.ok) return page;
+      const { ok: _, users, next, ...pageGap } = page;
+      members += users.size;
+      after = next;
+      gap = { ...gap, ...pageGap };
     } while (after !== undefined);
     return { ok: true, members, ...gap };
+  }
+
+  /** Returns the users of one page of the members of a topic, sorted, on all workers that answer. */
+  async memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
+    const request = { command: "member-names", topic, ...(after !== undefined && { after }) } as const;
+    const asked = await this.#askAll<MemberNamesReply>(request, memberNamesReply);
+    return asked.ok ? { ok: true, ...namesPageOf(asked.replies), ...asked.gap } : asked;
   }
 
   /** Returns one page of the members of a topic on all workers that answer, sorted by user, and the number of all. */
@@ -193,6 +205,23 @@ export class Cluster {
     if (!counted.ok) return counted;
     const { ok, members: count, ...gap } = counted;
     return { ok, ...page, count, ...asked.gap, ...gap };
+  }
+
+  /** Returns one page of the topics that have subscribers, on all workers that answer. Patterns are not listed. */
+  async listTopics(request: ListTopics): Promise<Result<TopicPage & Gap>> {
+    const asked = await this.#askAll<TopicsReply>({ command: "list-topics", ...request }, topicsReply);
+    return asked.ok ? { ok: true, ...topicPageOf(asked.replies, request.limit), ...asked.gap } : asked;
+  }
+
+  /** Counts the subscribers of each topic itself, patterns excluded, on all workers that answer. */
+  async countSubscriptions(topics: readonly string[]): Promise<Result<{ readonly connections: number[] } & Gap>> {
+    const request: ControlRequest = { command: "count-subscriptions", topics: [...topics] };
+    const asked = await this.#askAll<SubscriptionsReply>(request, subscriptionsReply);
+    if (!asked.ok) return asked;
+    const connections = topics.map((_, at) =>
+      asked.replies.reduce((sum, reply) => sum + (reply.connections[at] ?? 0), 0),
+    );
+    return { ok: true, connections, ...asked.gap };
   }
 
   async #askAll<Reply extends { readonly worker: string }>(

@@ -7,6 +7,12 @@ export type MemberPage = {
   readonly next: string | undefined;
 };
 
+export type NamesPage = {
+  readonly users: ReadonlySet<string>;
+  /** User after which the next page begins; undefined on the last page. */
+  readonly next: string | undefined;
+};
+
 type Known = { user: string; info?: unknown; since: number; connections: number };
 
 /**
@@ -31,8 +37,8 @@ export function memberPageOf(replies: readonly MembersReply[], limit: number): M
   return { members, next: isLast ? undefined : members.at(-1)?.user };
 }
 
-/** Returns the users of one page of names, and after which user the next page begins; undefined if there is none. */
-export function namesPageOf(replies: readonly MemberNamesReply[]): { users: Set<string>; next: string | undefined } {
+/** Combines the replies of all workers to one page of names. */
+export function namesPageOf(replies: readonly MemberNamesReply[]): NamesPage {
   const end = endOf(replies.map(({ users, hasMore }) => ({ last: users.at(-1), hasMore })));
   const users = new Set<string>();
   for (const reply of replies) for (const user of reply.users) if (end === undefined || user <= end) users.add(user);

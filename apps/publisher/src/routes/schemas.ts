@@ -175,6 +175,23 @@ export const topicReply = z
   })
   .openapi("TopicSubscribers");
 
+export const topicsReply = z
+  .object({
+    topics: z
+      .array(
+        z.object({
+          topic: topicName,
+          connections: z
+            .int()
+            .describe("Number of connections that are subscribed to the topic itself, not to a pattern."),
+        }),
+      )
+      .describe("At most `limit` topics, sorted by UTF-16 units."),
+    next: z.string().optional().describe("The `after` of the next page. Absent on the last page."),
+    ...gap,
+  })
+  .openapi("Topics");
+
 export const membersReply = z
   .object({
     topic: topicName,

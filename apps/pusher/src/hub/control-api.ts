@@ -10,6 +10,7 @@ import {
   parsePosition,
   type ReceiptReply,
   type Subjects,
+  type TopicsReply,
   type UserReply,
   type WorkerDescription,
 } from "@fanwire/protocol";
@@ -30,6 +31,7 @@ const MAX_PAYLOAD_SHARE = 0.75;
 type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
 type CloseUser = Extract<ControlRequest, { command: "close-user" }>;
 type FindUser = Extract<ControlRequest, { command: "find-user" }>;
+type ListTopics = Extract<ControlRequest, { command: "list-topics" }>;
 
 type ControlParts = {
   readonly bus: Bus;
@@ -80,7 +82,7 @@ export function startControl(controlParts: ControlParts): Control {
 }
 
 function onRequest(message: BusMessage, parts: AnsweringParts): void {
-  const { bus, log } = parts;
+  const { log } = parts;
   const request = parseRequest(message.data);
   if (request === undefined) {
     log.warn({ subject: message.subject }, "invalid control request");
@@ -91,17 +93,25 @@ function onRequest(message: BusMessage, parts: AnsweringParts): void {
     void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
     return;
   }
-  const reply = JSON.stringify(answer(request, parts));
+  if (request.command === "list-topics") {
+    void listTopics(request, parts).then((page) => respond(message, page, request.command, parts));
+    return;
+  }
+  respond(message, answer(request, parts), request.command, parts);
+}
+
+function respond(message: BusMessage, result: object, command: string, { bus, log }: AnsweringParts): void {
+  const reply = JSON.stringify(result);
   if (Buffer.byteLength(reply) <= bus.maxPayloadBytes()) {
     message.respond(reply);
     return;
   }
   // The caller would wait in vain for a reply that NATS refuses.
-  log.error({ command: request.command }, "control reply exceeds max_payload");
+  log.error({ command }, "control reply exceeds max_payload");
   message.respond(JSON.stringify({ error: "reply exceeds max_payload of NATS" }));
 }
 
-function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: AnsweringParts) {
+function answer(request: Exclude<ControlRequest, ReceiptRequest | ListTopics>, parts: AnsweringParts) {
   const { hub, workerId: worker, describeWorker } = parts;
   switch (request.command) {
     case "describe":
@@ -136,6 +146,8 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: Answeri
         connections: hub.countSubscribers(request.topic),
         members: hub.presence.countMembers(request.topic),
       };
+    case "count-subscriptions":
+      return { worker, connections: request.topics.map((each) => hub.countSubscriptions(each)) };
     case "members":
       return membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
     case "member-names":
@@ -195,6 +207,10 @@ function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: Contr
     connections.push(description);
   }
   return { worker, count: all.length, connections, hasMore: connections.length < wanted.length };
+}
+
+async function listTopics(request: ListTopics, parts: ControlParts): Promise<TopicsReply> {
+  return { worker: parts.workerId, ...(await parts.hub.listTopics(request, maxReplyBytes(parts))) };
 }
 
 /** Returns this worker's lowest connection id behind the address `after`. Addresses are ordered by worker id first. */
