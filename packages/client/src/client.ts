@@ -6,7 +6,15 @@ import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
 import { guarded } from "./guarded.ts";
 import { placeToken } from "./handshake.ts";
-import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
+import {
+  type Message,
+  type PresenceMessage,
+  type PublicationMessage,
+  publicationFrom,
+  type Reply,
+  type Welcome,
+} from "./messages.ts";
+import { MemberList, type Presence } from "./presence.ts";
 import { Progress } from "./progress.ts";
 import { absoluteUrl, globalWebSocket } from "./surroundings.ts";
 import { TokenSource } from "./token.ts";
@@ -105,20 +113,52 @@ class Client implements AsyncDisposable {
   subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
     if (this.#isClosed) return Promise.reject(this.#closedError());
     const [added, isNew] = this.#topics.add(topic, since);
+    added.isPlain = true;
     if (!isNew && since !== undefined) {
       added.restart(since);
       // A worker ignores `since` of a topic that is subscribed already.
       if (this.#isOpen) this.#subscriber.unsubscribe(topic).catch(() => {});
     }
-    if (this.#isOpen && (isNew || since !== undefined)) this.#subscriber.subscribe(added);
+    if (this.#isOpen && (isNew || since !== undefined)) {
+      this.#subscriber.subscribe(added);
+      this.#subscriber.enter(added);
+    }
     return added.subscribed.then((subscribed) => subscribed);
   }
 
-  /** Unsubscribes from a topic or pattern. Resolves at once without a connection. Rejects with {@link FanwireError}. */
+  /**
+   * Unsubscribes from a topic or pattern. Resolves at once without a connection. Rejects with {@link FanwireError}. A
+   * topic where the client is present stays subscribed until it leaves.
+   */
   async unsubscribe(topic: string): Promise<void> {
     const known = this.#topics.get(topic);
+    if (known?.members) {
+      known.isPlain = false;
+      return;
+    }
     if (known) this.#topics.remove(known, new FanwireError("closed", "unsubscribed"));
     await this.#subscriber.unsubscribe(topic);
+  }
+
+  /**
+   * Makes the user of the token present on a topic, now and after every reconnect, and returns its members. Subscribes to
+   * the topic too. Returns the same object until `leave` is called.
+   *
+   * When the worker refuses, `subscribed` rejects and `onRefused` is called.
+   */
+  presence(topic: string): Presence {
+    const [entered, isNew] = this.#topics.add(topic);
+    if (entered.members) return entered.members;
+    if (isNew) entered.isPlain = false;
+    const leave = () => this.#subscriber.leave(entered, members, new FanwireError("closed", "left"));
+    const members = new MemberList(topic, leave);
+    entered.members = members;
+    if (this.#isClosed) this.#topics.remove(entered, this.#closedError());
+    if (this.#isOpen) {
+      if (isNew) this.#subscriber.subscribe(entered);
+      this.#subscriber.enter(entered);
+    }
+    return members;
   }
 
   /**
@@ -195,6 +235,7 @@ class Client implements AsyncDisposable {
   #onMessage(message: Message): void {
     if (message.type === "welcome") this.#onWelcome(message);
     else if (message.type === "publication") this.#onPublication(message);
+    else if (message.type === "presence") this.#onPresence(message);
     else if (message.type === "reply") this.#onReply(message);
   }
 
@@ -217,6 +258,7 @@ class Client implements AsyncDisposable {
     for (const topic of this.#topics.all()) {
       if (topic.since !== undefined || !this.#asked.has(topic.name)) restoring.push(this.#subscriber.restore(topic));
     }
+    for (const topic of this.#topics.all()) this.#subscriber.enter(topic);
     if (restoring.length === 0) this.#setState({ state: "open", address: connection, recovered });
     else void Promise.all(restoring).then((restored) => this.#onRestored(connection, [recovered, ...restored]));
   }
@@ -270,6 +312,11 @@ class Client implements AsyncDisposable {
     const isCatchingUp = message.since !== undefined;
     const isNew = this.#topics.receive({ ...publication, resume, isCatchingUp }, this.#progress);
     if (isNew) guarded(() => this.#options.onPublication(publication));
+  }
+
+  #onPresence(message: PresenceMessage): void {
+    const topic = this.#topics.get(message.topic);
+    if (topic?.members?.onChange(message)) this.#subscriber.enter(topic);
   }
 
   #onEnd(code: number, reason: string): void {

@@ -1,5 +1,6 @@
 import type { CommandSender } from "./commands.ts";
 import { FanwireError } from "./error.ts";
+import type { MemberList } from "./presence.ts";
 import type { Topic, Topics } from "./topics.ts";
 
 /** Errors after which a subscribe command is not retried. */
@@ -28,6 +29,7 @@ export class TopicSubscriber {
       if (error.code === "disconnected" || topic.attempt !== attempt) return;
       if (error.code === "timeout") this.unsubscribe(topic.name).catch(() => {});
       this.#parts.topics.remove(topic, error);
+      if (topic.members) this.#parts.onRefused(topic.name, error);
     });
   }
 
@@ -47,14 +49,60 @@ export class TopicSubscriber {
     }
   }
 
+  /** Requests the members of a topic, and their changes. Must be called after `subscribe` or `restore`. */
+  enter(topic: Topic): void {
+    const { sender } = this.#parts;
+    const { name, members } = topic;
+    if (members === undefined) return;
+    members.asked();
+    sender
+      .rateLimited(() =>
+        sender.execute({ command: "subscribe", topic: name, presence: true }, (reply) => {
+          if (reply.count !== undefined) members.onList(reply, reply.count);
+        }),
+      )
+      .then(({ count }) => {
+        if (count === undefined) throw new FanwireError("unsupported", "the worker has no presence");
+      })
+      .catch((error: FanwireError) => this.#onNotEntered(topic, members, error));
+  }
+
+  /** Leaves the members of a topic, and the topic itself if it is subscribed for them alone. */
+  async leave(topic: Topic, members: MemberList, error: FanwireError): Promise<void> {
+    const { topics, sender } = this.#parts;
+    if (topic.members !== members || !topics.has(topic)) return;
+    if (!topic.isPlain) {
+      topics.remove(topic, error);
+      return await this.unsubscribe(topic.name);
+    }
+    topic.members = undefined;
+    members.end(error);
+    await sender.rateLimited(() => this.#ifOpen({ command: "subscribe", topic: topic.name, presence: false }));
+  }
+
+  #onNotEntered(topic: Topic, members: MemberList, error: FanwireError): void {
+    const { topics, sender, onRefused } = this.#parts;
+    const { code } = error;
+    if (topic.members !== members || !topics.has(topic) || !sender.isOpen || code === "disconnected") return;
+    if (code === "timeout" || code === "unavailable") {
+      members.retryLater(() => this.enter(topic));
+      return;
+    }
+    this.leave(topic, members, error).catch(() => {});
+    onRefused(topic.name, error);
+  }
+
   async unsubscribe(topic: string): Promise<void> {
     const { sender } = this.#parts;
-    await sender.rateLimited(async () => {
-      // Without a connection there is no subscription, and the next connection does not ask for it.
-      if (!sender.isOpen) return;
-      await sender.execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
-        if (sender.isOpen) throw error;
-      });
+    await sender.rateLimited(() => this.#ifOpen({ command: "unsubscribe", topic }));
+  }
+
+  async #ifOpen(command: Readonly<Record<string, unknown>>): Promise<void> {
+    const { sender } = this.#parts;
+    // Without a connection there is no subscription, and the next connection does not ask for it.
+    if (!sender.isOpen) return;
+    await sender.execute(command).catch((error: FanwireError) => {
+      if (sender.isOpen) throw error;
     });
   }
 
