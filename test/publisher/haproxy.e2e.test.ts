@@ -18,13 +18,14 @@ const portOf = (url: string) => new URL(url).port;
 /** Returns the configuration of the compose file, with services on this machine. */
 async function localConfig(ports: readonly number[], pusher: TestPusher, publisher: TestPublisher): Promise<string> {
   const config = await readFile(new URL("../../deploy/haproxy.cfg", import.meta.url), "utf8");
-  const [websocket, http, internal] = ports;
+  const [websocket, http, internal, apps] = ports;
   return config
     .replace(/^resolvers containers\n( .*\n)*/m, "")
     .replace(" resolvers containers resolve-prefer ipv4 init-addr none", "")
     .replace("fd-hard-limit 500000", "fd-hard-limit 1000")
     .replace("bind :4236", `bind 127.0.0.1:${websocket}`)
     .replace("bind :4237", `bind 127.0.0.1:${http}`)
+    .replace("bind :6001", `bind 127.0.0.1:${apps}`)
     .replace("bind :8404", `bind 127.0.0.1:${internal}`)
     .replace(
       /server-template pusher-.*/,
@@ -45,7 +46,7 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "fanwire-haproxy-"));
-    ports = await freePorts(3);
+    ports = await freePorts(4);
     await writeFile(join(folder, "haproxy.cfg"), await localConfig(ports, pusher, publisher));
     haproxy = startProcess("haproxy", ["-f", join(folder, "haproxy.cfg")]);
     await until("both services are ready", async () => {
@@ -82,6 +83,20 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
     expect(answers.map((answer) => answer.split("\r\n")[0])).toEqual(["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
     await until("both publications arrive", () => client.frames.length === 2);
     expect(client.frames[0]).toBe("привет");
+  });
+
+  const statusOf = async (path: string) =>
+    (await exchange(ports[3], `GET ${path}${END}`)).split("\r\n")[0]?.split(" ")[1];
+
+  test("the port of the Pusher protocol serves its paths only", async () => {
+    const refused = ["/", "/?content=x", "/v1/cluster", "/docs", "/sse", "/application", "/apps", "/APPS/1001/events"];
+    const leaving = ["/apps/../v1/cluster", "/apps/%2e%2E/v1/cluster", "/apps/.%2e/v1/cluster", "/app/x/../../docs"];
+
+    for (const path of [...refused, ...leaving]) expect([path, await statusOf(path)]).toEqual([path, "404"]);
+    for (const path of [String.raw`/apps/..\v1/cluster`, "/apps/.\t./v1/cluster"]) {
+      expect([path, await statusOf(path)]).toEqual([path, expect.stringMatching(/^40[04]$/)]);
+    }
+    expect(client.frames.some((frame) => frame === "x")).toBe(false);
   });
 
   test("HAProxy answers 503 in JSON when no pusher runs", async () => {
