@@ -7,7 +7,18 @@ import { checkLayers } from "./layers.ts";
  * is checked for cycles between its folders.
  */
 const ORDERS: Readonly<Record<string, readonly string[]>> = {
-  "apps/pusher": ["process", "protocols", "recovery", "hub", "fanout", "history", "connections", "auth", "wire"],
+  "apps/pusher": [
+    "process",
+    "protocols",
+    "recovery",
+    "hub",
+    "presence",
+    "fanout",
+    "history",
+    "connections",
+    "auth",
+    "wire",
+  ],
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],
   "apps/channel": ["server", "broker", "wire", "php", "data"],
   "packages/bus": ["work-queue", "history", "connection"],

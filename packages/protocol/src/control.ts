@@ -21,7 +21,12 @@ export const controlRequest = z.discriminatedUnion("command", [
     /** Maximum number of connections in the reply; 100 when absent. */
     limit: z.int().nonnegative().optional(),
   }),
-  z.object({ command: z.literal("close-user"), user }),
+  z.object({
+    command: z.literal("close-user"),
+    user,
+    /** Close code of the Pusher protocol. With it, only connections of that protocol are closed. */
+    code: z.union([z.literal(4009), z.literal(4200)]).optional(),
+  }),
   z.object({ command: z.literal("subscribe-user"), user, topic }),
   z.object({ command: z.literal("unsubscribe-user"), user, topic }),
   z.object({ command: z.literal("count-subscribers"), topic }),
@@ -106,7 +111,7 @@ export type WorkerDescription = z.infer<typeof workerDescription>;
 /** One connection, as `GET /v1/connections/{address}` shows it. */
 export const connectionDescription = z.object({
   address: z.string(),
-  protocol: z.string().describe("Name of the client protocol: `raw`, `fanwire.v1` or `sse`."),
+  protocol: z.string().describe("Name of the client protocol: `raw`, `fanwire.v1`, `sse` or `pusher`."),
   /** The user's id in the application, from the token. */
   user: z.string().optional(),
   /** Topics and patterns to which it is subscribed. */
@@ -159,6 +164,9 @@ export type ReceiptReply = z.infer<typeof receiptReply>;
  * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
  * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
  * that it has the connection. `gone`: there is no such connection, or it was closed because it reads too slowly.
+ * `uncarried`: nothing was sent, because the connection's protocol cannot carry the content or the event.
  */
-export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "gone"]) });
+export const deliveryReply = z.object({
+  outcome: z.enum(["delivered", "buffered", "forwarded", "gone", "uncarried"]),
+});
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

@@ -24,6 +24,7 @@ import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Frontier } from "../history/frontier.ts";
+import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
@@ -50,6 +51,8 @@ export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "t
 
 /** The connections of one worker and their subscriptions, which all its protocols share. Delivers to them what NATS sends. */
 export class Hub {
+  /** The members of topics, for all protocols. Connections leave when they unsubscribe or close. */
+  readonly presence = new Presence();
   readonly #parts: HubParts;
   readonly #gate: Gate;
   readonly #connections: Connections<Connection>;
@@ -154,11 +157,12 @@ export class Hub {
     const { connectionId, protocol, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.counters.accepted++;
-    this.#subscriptions.everyone.addSubscriber(protocol);
+    const all = protocol.skipsEveryone ? [] : [this.#subscriptions.everyone];
+    for (const everyone of all) everyone.addSubscriber(protocol);
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
     const own = this.#subscribeUser(connection);
-    return own === undefined ? [this.#subscriptions.everyone] : [this.#subscriptions.everyone, own];
+    return own === undefined ? all : [...all, own];
   }
 
   #subscribeUser(connection: Connection): SharedSubscription | undefined {
@@ -178,9 +182,9 @@ export class Hub {
 
   /** Whether a connection has joined all its subscriptions, so that none of them is being recovered. */
   isLive(connection: Connection): boolean {
-    const { grant, topics } = connection.getUserData();
+    const { grant, topics, protocol } = connection.getUserData();
     const isJoined = (subscription: SharedSubscription | undefined) => subscription?.has(connection) ?? false;
-    if (!isJoined(this.#subscriptions.everyone)) return false;
+    if (!protocol.skipsEveryone && !isJoined(this.#subscriptions.everyone)) return false;
     if (grant.user !== undefined && !isJoined(this.#subscriptions.ofUser(grant.user))) return false;
     for (const pattern of membersOf(topics)) if (!isJoined(this.#subscriptions.ofTopic(pattern))) return false;
     return true;
@@ -191,8 +195,10 @@ export class Hub {
     const { connectionId, protocol, grant, topics } = connection.getUserData();
     this.#connections.close(connectionId);
     this.#fanout.forget(connection);
-    this.#subscriptions.everyone.removeSubscriber(protocol);
-    this.#subscriptions.everyone.forget(connection);
+    if (!protocol.skipsEveryone) {
+      this.#subscriptions.everyone.removeSubscriber(protocol);
+      this.#subscriptions.everyone.forget(connection);
+    }
     if (grant.user !== undefined) {
       const own = this.#subscriptions.unsubscribeUser(grant.user, protocol);
       own?.forget(connection);
@@ -201,7 +207,7 @@ export class Hub {
     for (const pattern of membersOf(topics))
       this.#subscriptions.unsubscribeTopic(pattern, protocol)?.forget(connection);
     this.#expiry.clear(connectionId, grant.expiresAt);
-    countClosed(this.#parts.counters, code);
+    countClosed(this.#parts.counters, code, protocol.closing?.codes);
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
@@ -334,8 +340,14 @@ export class Hub {
     this.#fanout.drained(connection);
   }
 
-  end(connection: Connection, { code, reason }: CloseCode): void {
+  /** Closes a connection with a code, or with the code that its protocol has for it. */
+  end(connection: Connection, closeCode: CloseCode): void {
     this.#fanout.flushTo(connection);
+    const { closing } = connection.getUserData().protocol;
+    const { code, reason } = closing?.codeFor(closeCode) ?? closeCode;
+    const lastFrame = closing?.lastFrame(closing.codeFor(closeCode));
+    // A connection over its limit is closed by the frame, and must not be touched after that.
+    if (lastFrame !== undefined && connection.send(lastFrame) === 2) return;
     connection.end(code, reason);
   }
 
