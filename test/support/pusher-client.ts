@@ -34,9 +34,11 @@ export type PusherClient = {
 };
 
 export function signer({ id, key, secret }: TestApp = demoApp) {
-  return new Sdk({ appId: id, key, secret, host: "127.0.0.1" });
+  return new Sdk({ appId: id, key, secret, host: "127.0.0.1", encryptionMasterKeyBase64: MASTER_KEY });
 }
 
+/** For encrypted channels. */
+const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
 const DEFAULT_QUERY = "?protocol=7&client=js&version=8.6.0&flash=false";
 
 export function pusherUrl(url: string, key: string = demoApp.key, query = DEFAULT_QUERY): string {

@@ -42,6 +42,16 @@ export {
 } from "./headers.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
+export {
+  type PresenceAnnouncement,
+  type PresenceAnswer,
+  type PresenceAsk,
+  type PresenceNotice,
+  type PresentUser,
+  presenceAnnouncement,
+  presenceMessage,
+  presenceNotice,
+} from "./presence.ts";
 export type { Publication } from "./publication.ts";
 export {
   type HistoryState,

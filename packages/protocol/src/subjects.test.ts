@@ -244,3 +244,16 @@ test("restricted topics have a branch of their own, and no subject of another br
     expect(subjects.parseLiveTopics(`fanwire.live.${subject}`), subject).toBeUndefined();
   }
 });
+
+test("members of each topic are announced on a subject of their own", () => {
+  expect(subjects.presence("room.1")).toBe("fanwire.presence.topic.room.1");
+  expect(subjects.presence("private-room")).toBe("fanwire.presence.private.private-room");
+  expect(subjects.presence("app/7/presence-a")).toBe("fanwire.presence.private.app=2F7=2Fpresence-a");
+  expect(subjects.presence("workers")).not.toBe(subjects.presenceWorkers);
+  expect(subjects.presenceWorker("abcd1234")).toBe("fanwire.presence.worker.abcd1234");
+  fc.assert(
+    fc.property(text.filter(isTopic), text.filter(isTopic), (one, other) => {
+      expect(subjects.presence(one) === subjects.presence(other)).toBe(one === other);
+    }),
+  );
+});

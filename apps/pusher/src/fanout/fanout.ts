@@ -4,6 +4,7 @@ import type { ClientProtocol, Encoding } from "../connections/client-protocol.ts
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import type { Counters } from "../connections/counters.ts";
+import type { PresenceChange } from "../wire/presence.ts";
 import { DecodedPublication, exceptedId } from "./decoded-publication.ts";
 import { FlushScheduler } from "./flush-scheduler.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
@@ -38,13 +39,16 @@ type Delivery = {
   readonly place: PlaceInHistory | undefined;
 };
 
+/** A change of the members of a topic, for a group of connections. */
+type PresenceDelivery = { readonly groupId: number; readonly change: PresenceChange };
+
 /** Delivers publications to connections: decodes each once, encodes it once for each encoding that has receivers, and writes it. */
 export class Fanout {
   readonly #parts: FanoutParts;
   readonly #writers: readonly Writer[];
   readonly #writerOf: ReadonlyMap<Encoding, Writer>;
   readonly #slowConsumers: readonly SlowConsumerBuffer[];
-  #delayed: Delivery[] = [];
+  #delayed: (Delivery | PresenceDelivery)[] = [];
   readonly #delay: FlushScheduler;
   readonly #drained = new Set<Connection>();
   readonly #afterDrains = new FlushScheduler(() => this.#continueDrained());
@@ -76,9 +80,25 @@ export class Fanout {
       this.#deliver(delivery);
       return;
     }
+    this.#deliverLater(delivery);
+  }
+
+  #deliverLater(delivery: Delivery | PresenceDelivery): void {
     this.#delayed.push(delivery);
     if (this.#delayed.length >= MAX_DELAYED) this.#flushDelayed();
     else this.#delay.schedule();
+  }
+
+  /** Writes a change to all connections of a group whose protocol reports it, like a publication. */
+  writePresence(groupId: number, change: PresenceChange): void {
+    if (this.#parts.flushMs === 0) this.#deliverChange({ groupId, change });
+    else this.#deliverLater({ groupId, change });
+  }
+
+  #deliverChange({ groupId, change }: PresenceDelivery): void {
+    for (const [{ encodePresence }, writer] of this.#writerOf) {
+      if (encodePresence && writer.hasMembers(groupId)) writer.writeMessages(groupId, encodePresence(change));
+    }
   }
 
   toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {
@@ -146,7 +166,10 @@ export class Fanout {
     this.#delay.cancelDelay();
     const delayed = this.#delayed;
     this.#delayed = [];
-    for (const delivery of delayed) this.#deliver(delivery);
+    for (const delivery of delayed) {
+      if ("change" in delivery) this.#deliverChange(delivery);
+      else this.#deliver(delivery);
+    }
   }
 
   #isRecentCongested(): boolean {

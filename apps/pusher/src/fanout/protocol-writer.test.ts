@@ -42,6 +42,7 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
     direct: new DirectWrites(writeJoined(JOINING)),
     encode: ({ text }) => (text.data === "uncarried" ? undefined : text.data),
     skip: () => written.push(["skipped", ""]),
+    toContent: String,
     ...(hasSlowConsumers && { slowConsumers: slowConsumers as unknown as SlowConsumerBuffer }),
   });
   const connection = (name: string, ...groupIds: number[]) => {

@@ -23,6 +23,8 @@ type WriterParts<Content extends string | Uint8Array> = {
   encode(publication: Publication): Content | undefined;
   /** Called with each publication that cannot be carried. */
   skip(): void;
+  /** Returns a message of another kind as content. */
+  toContent(message: string | Uint8Array): Content;
 };
 
 /** A writer of any content, as fan-out uses it. */
@@ -70,6 +72,17 @@ export class ProtocolWriter<Content extends string | Uint8Array> {
     slowConsumers?.catchUpAll();
     groups.publish(groupId, content, isBinary(content), excepted);
     return members - 1;
+  }
+
+  /** Writes messages that are no publications to a group, in order with publications. */
+  writeMessages(groupId: number, messages: readonly (string | Uint8Array)[]): void {
+    const { batcher, direct, toContent } = this.#parts;
+    direct.flush();
+    for (const message of messages) batcher.push(groupId, toContent(message));
+  }
+
+  hasMembers(groupId: number): boolean {
+    return this.#parts.groups.count(groupId) > 0;
   }
 
   /** Writes to a sole subscriber. Returns the number of receivers. */
@@ -146,6 +159,7 @@ function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: 
     direct: new DirectWrites(writeEach),
     encode: encoding.encode,
     skip,
+    toContent: (message) => (typeof message === "string" ? Buffer.from(message) : message),
   });
 }
 
@@ -161,5 +175,6 @@ function openJoined(encoding: JoinedFrames, { protocol, groups, maxUnsentBytes: 
     direct: new DirectWrites(writeJoined(joining)),
     encode,
     skip,
+    toContent: (message) => (typeof message === "string" ? message : Buffer.from(message).toString()),
   });
 }

@@ -11,7 +11,7 @@ import {
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { type Grant, maySubscribe } from "../auth/grant.ts";
+import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
 import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
@@ -52,7 +52,7 @@ export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "t
 /** The connections of one worker and their subscriptions, which all its protocols share. Delivers to them what NATS sends. */
 export class Hub {
   /** The members of topics, for all protocols. Connections leave when they unsubscribe or close. */
-  readonly presence = new Presence();
+  readonly presence: Presence;
   readonly #parts: HubParts;
   readonly #gate: Gate;
   readonly #connections: Connections<Connection>;
@@ -79,6 +79,7 @@ export class Hub {
       maxUnsentBytes: config.limits.unsentBytes,
       receipts: this.#receipts,
     });
+    this.presence = new Presence({ ...parts, fanout: this.#fanout, leaveMs: config.presenceLeaveMs });
     this.#subscriptions = new SharedSubscriptions({
       ...parts,
       receive: (subscription, message) => this.#incoming.receive(subscription, message),
@@ -193,6 +194,7 @@ export class Hub {
   /** Must be called once for each opened connection when it has closed. */
   close(connection: Connection, code: number): void {
     const { connectionId, protocol, grant, topics } = connection.getUserData();
+    this.presence.close(connection);
     this.#connections.close(connectionId);
     this.#fanout.forget(connection);
     if (!protocol.skipsEveryone) {
@@ -204,8 +206,11 @@ export class Hub {
       own?.forget(connection);
       if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
     }
-    for (const pattern of membersOf(topics))
-      this.#subscriptions.unsubscribeTopic(pattern, protocol)?.forget(connection);
+    for (const pattern of membersOf(topics)) {
+      const subscription = this.#subscriptions.unsubscribeTopic(pattern, protocol);
+      subscription?.forget(connection);
+      this.onSubscribers(pattern, subscription?.subscribers ?? 0);
+    }
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code, protocol.closing?.codes);
   }
@@ -215,6 +220,14 @@ export class Hub {
     return maySubscribe(connection.getUserData().grant, pattern)
       ? this.subscribeUnchecked(connection, pattern)
       : "forbidden";
+  }
+
+  /** Returns why {@link subscribe} would refuse a topic or pattern; undefined if it would not. */
+  subscribeRefusal(connection: Connection, pattern: string): "forbidden" | "topic-limit" | undefined {
+    const { grant, topics } = connection.getUserData();
+    if (!maySubscribe(grant, pattern)) return "forbidden";
+    if (hasMember(topics, pattern) || countMembers(topics) < this.#parts.config.limits.topics) return undefined;
+    return "topic-limit";
   }
 
   /** Subscribes a connection without regard to its grant. */
@@ -231,6 +244,7 @@ export class Hub {
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
+    this.onSubscribers(pattern, subscription.subscribers);
     return subscription;
   }
 
@@ -253,15 +267,21 @@ export class Hub {
     const all = [this.#subscriptions.everyone, ofUser, ...others.map((other) => this.#subscriptions.ofTopic(other))];
     const moved = all.flatMap((subscription) => (subscription?.has(connection) ? subscription : []));
     for (const subscription of moved) subscription.leave(connection);
-    state.hasCopies = true;
+    this.presence.moveGroups(connection, () => {
+      state.hasCopies = true;
+    });
     for (const subscription of moved) subscription.join(connection);
   }
+
+  /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
+  onSubscribers: (pattern: string, subscribers: number) => void = () => {};
 
   /** Called when a connection unsubscribes, perhaps before it has joined. */
   onUnsubscribe: (connection: Connection, subscription: SharedSubscription) => void = () => {};
 
   unsubscribe(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
+    this.presence.leave(connection, pattern);
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
     state.applicationTopics = withoutMember(state.applicationTopics, pattern);
@@ -271,16 +291,22 @@ export class Hub {
     subscription.leave(connection);
     this.onUnsubscribe(connection, subscription);
     this.#subscriptions.unsubscribeTopic(pattern, state.protocol);
+    this.onSubscribers(pattern, subscription.subscribers);
   }
 
   /**
    * Replaces the grant. Unsubscribes from the topics that the new grant does not allow, unless the application subscribed
-   * to them, and returns them. `user` is a subscription that the connection has to join, if only the new grant has a user.
+   * to them, and returns them. The same for topics on which it does not allow presence. `user` is a subscription that the
+   * connection has to join, if only the new grant has a user.
    */
   replaceGrant(
     connection: Connection,
     grant: Grant,
-  ): { readonly dropped: string[]; readonly user: SharedSubscription | undefined } {
+  ): {
+    readonly dropped: string[];
+    readonly presenceDropped: string[];
+    readonly user: SharedSubscription | undefined;
+  } {
     const state = connection.getUserData();
     const isNewUser = state.grant.user === undefined;
     this.#expiry.clear(state.connectionId, state.grant.expiresAt);
@@ -289,9 +315,11 @@ export class Hub {
     const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
     const dropped = own.filter((pattern) => !maySubscribe(grant, pattern));
     for (const pattern of dropped) this.unsubscribe(connection, pattern);
+    const presenceDropped = this.presence.topicsOf(connection).filter((topic) => !mayBePresent(grant, topic));
+    for (const topic of presenceDropped) this.presence.leave(connection, topic);
     const user = isNewUser ? this.#subscribeUser(connection) : undefined;
     if (user !== undefined) this.frontier.onSubscribe();
-    return { dropped, user };
+    return { dropped, presenceDropped, user };
   }
 
   connection(connectionId: number): Connection | undefined {

@@ -12,7 +12,10 @@ export function createWorkerMetrics(options: {
   readonly slot: number;
   readonly counters: Counters;
   readonly bus: Bus;
-  readonly hub: Pick<Hub, "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier">;
+  readonly hub: Pick<
+    Hub,
+    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence"
+  >;
   readonly budget: MemoryBudget;
 }): Registry {
   const { slot, counters, bus, hub, budget } = options;
@@ -116,6 +119,7 @@ export function createWorkerMetrics(options: {
     "Times the largest replay, backlog or waiting content was dropped because all together exceeded the budget.",
     () => budget.evictions,
   );
+  addPresenceMetrics({ gauge, counter }, hub);
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => counters.deliveries);
   counter(
     "fanwire_pusher_delivered_bytes_total",
@@ -138,6 +142,49 @@ export function createWorkerMetrics(options: {
     () => counters.inboundMessages,
   );
   return registry;
+}
+
+type Add = (name: string, help: string, value: () => number) => void;
+
+function addPresenceMetrics(
+  { gauge, counter }: { readonly gauge: Add; readonly counter: Add },
+  { presence }: Pick<Hub, "presence">,
+): void {
+  gauge(
+    "fanwire_pusher_presence_members",
+    "Users with connections to this worker that have joined a topic with presence, counted once for each topic.",
+    () => presence.stats.members,
+  );
+  gauge(
+    "fanwire_pusher_presence_topics",
+    "Topics that connections of this worker have joined with presence.",
+    () => presence.stats.topics,
+  );
+  gauge(
+    "fanwire_pusher_presence_bytes",
+    "Approximate bytes of the members on all workers that this worker knows.",
+    () => presence.stats.bytes,
+  );
+  gauge(
+    "fanwire_pusher_presence_workers",
+    "Other workers whose members this worker knows.",
+    () => presence.stats.peers,
+  );
+  counter(
+    "fanwire_pusher_presence_questions_total",
+    "Questions to other workers for their members.",
+    () => presence.stats.asks,
+  );
+  counter(
+    "fanwire_pusher_presence_gaps_total",
+    "Announcements of members that were not preceded by the one before, so that the worker was asked.",
+    () => presence.stats.gaps,
+  );
+  counter(
+    "fanwire_pusher_presence_refused_total",
+    "Joins refused because a topic, or this worker, had the maximum number of members.",
+    () => presence.stats.refused,
+  );
 }
 
 function addGauge(registry: Registry, name: string, help: string, value: () => number): void {

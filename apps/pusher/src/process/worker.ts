@@ -140,6 +140,7 @@ export async function startWorker(options: {
     frontier.stop();
     history.stop();
     uwsApp.close();
+    hub.presence.stop();
     await control.stop();
     await bus.stop();
   };

@@ -10,7 +10,7 @@ test("every command is parsed", () => {
   expect(parse({ id: "a", command: "subscribe", topic: "a.*", since: "x-1", more: 1 })).toEqual({
     ok: true,
     id: '"a"',
-    command: { command: "subscribe", topic: "a.*", since: "x-1" },
+    command: { command: "subscribe", topic: "a.*", since: "x-1", isPresent: false },
   });
   expect(parse({ id: 2, command: "unsubscribe", topic: "a" })).toMatchObject({ ok: true });
   expect(parse({ id: 3, command: "refresh", token: "t", since: "x-1" })).toMatchObject({ ok: true });

@@ -21,3 +21,23 @@ export type PresenceChange = {
   /** Whether `joined` and `left` lack some members, because there were too many at once. */
   readonly isPartial: boolean;
 };
+
+/** Returns the members of JSON messages that tell of a list. */
+export function listFields({ count, members }: MemberList): { readonly count: number; readonly members?: object[] } {
+  return members === undefined ? { count } : { count, members: members.map(memberJson) };
+}
+
+/** Returns the members of JSON messages that tell of a change. */
+export function changeFields({ topic, joined, left, count, isPartial }: PresenceChange): Record<string, unknown> {
+  return {
+    topic,
+    joined: joined.map(memberJson),
+    left: left.map(({ user }) => user),
+    count,
+    ...(isPartial && { partial: true }),
+  };
+}
+
+function memberJson({ user, info }: Member): object {
+  return info === undefined ? { user } : { user, info };
+}

@@ -10,6 +10,7 @@ import { answerRefusal, turnedAway } from "../refusals.ts";
 import type { ServingParts } from "../served-protocol.ts";
 import type { UwsApp } from "../uws-app.ts";
 import { admitPusher, type PusherAdmission } from "./admission.ts";
+import { type Audience, openAudience } from "./audience.ts";
 import { ClientEvents } from "./client-events.ts";
 import { receiveFrame } from "./commands.ts";
 import { currentSecond, Liveness } from "./liveness.ts";
@@ -66,6 +67,7 @@ class PusherRoute {
   readonly #open = new Set<PusherSession>();
   readonly #inbound: InboundLimit;
   readonly #liveness: Liveness;
+  readonly #audience: Audience;
   readonly #subscriptions: PusherSubscriptions;
   readonly #clientEvents: ClientEvents;
   readonly #signins: Signins;
@@ -84,13 +86,15 @@ class PusherRoute {
       idleSeconds: config.idleSeconds,
       end: (session, closeCode) => this.#end(session, closeCode),
     });
-    this.#subscriptions = new PusherSubscriptions(parts);
+    this.#audience = openAudience(parts);
+    this.#subscriptions = new PusherSubscriptions(parts, this.#audience);
     this.#clientEvents = new ClientEvents(parts);
-    this.#signins = new Signins(parts, () => {});
+    this.#signins = new Signins(parts, this.#audience);
   }
 
   stop(): void {
     this.#liveness.stop();
+    this.#audience.stop();
   }
 
   onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
@@ -179,6 +183,7 @@ class PusherRoute {
     session.isClosed = true;
     this.#sessions.delete(socket);
     this.#open.delete(session);
+    this.#audience.closed(session);
     if (code === 1006 && Buffer.from(message).toString("latin1").startsWith("Received too big message")) {
       this.#parts.counters.ended["inbound-bytes"]++;
     }

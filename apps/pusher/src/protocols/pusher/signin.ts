@@ -3,6 +3,7 @@ import { anonymousGrant } from "../../auth/grant.ts";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
 import { commandData, parseObject, pusherError, signinSuccess } from "../../wire/pusher-frames.ts";
 import type { ServingParts } from "../served-protocol.ts";
+import type { Audience } from "./audience.ts";
 import type { PusherSession } from "./session.ts";
 
 /** The grant of all Pusher clients. The signatures of their application decide what they subscribe to. */
@@ -15,11 +16,11 @@ type UserData = { readonly id: string; readonly user: string; readonly info: unk
 /** Binds connections to users, as their application has signed them. */
 export class Signins {
   readonly #parts: ServingParts;
-  readonly #onSignin: (session: PusherSession, watchlist: unknown) => void;
+  readonly #audience: Audience;
 
-  constructor(parts: ServingParts, onSignin: (session: PusherSession, watchlist: unknown) => void) {
+  constructor(parts: ServingParts, audience: Audience) {
     this.#parts = parts;
-    this.#onSignin = onSignin;
+    this.#audience = audience;
   }
 
   receive(session: PusherSession, data: unknown): void {
@@ -53,7 +54,7 @@ export class Signins {
     const succeed = () => {
       if (session.isClosed) return;
       session.send(signinSuccess(text));
-      this.#onSignin(session, watchlist);
+      this.#audience.signedIn(session, watchlist);
     };
     const { user: subscription } = hub.replaceGrant(session.socket, { ...PUSHER_GRANT, user });
     if (subscription === undefined) {

@@ -16,6 +16,7 @@ import {
 import { presenceData } from "../../wire/pusher-presence.ts";
 import { encodePusher } from "../../wire/pusher-publication.ts";
 import type { ServingParts } from "../served-protocol.ts";
+import type { Audience } from "./audience.ts";
 import { type CachedEvent, CacheEvents } from "./cache-events.ts";
 import { authorizeChannel } from "./channel-auth.ts";
 import type { JoinedChannel, PusherSession } from "./session.ts";
@@ -37,10 +38,12 @@ type WithTopic = Starting & { readonly topic: string };
 /** Subscribes Pusher clients to channels, and unsubscribes them. */
 export class PusherSubscriptions {
   readonly #parts: ServingParts;
+  readonly #audience: Audience;
   readonly #cache: CacheEvents;
 
-  constructor(parts: ServingParts) {
+  constructor(parts: ServingParts, audience: Audience) {
     this.#parts = parts;
+    this.#audience = audience;
     const { hub } = parts;
     this.#cache = new CacheEvents({ ...parts, epoch: () => hub.frontier.position?.epoch });
   }
@@ -86,6 +89,7 @@ export class PusherSubscriptions {
     const channel = session.channels.get(name);
     if (channel === undefined) return;
     session.removeChannel(name);
+    this.#audience.unsubscribed(session, channel);
     this.#leave(session, channel);
   }
 
@@ -178,6 +182,7 @@ export class PusherSubscriptions {
   #succeed({ session, name, channel }: Starting, data: string): void {
     channel.isLive = true;
     session.send(subscriptionSucceeded(name, data));
+    this.#audience.subscribed(session, name, channel);
   }
 
   /** A recovered client receives the cached event as the first of its replay. */
