@@ -1,7 +1,7 @@
 import { Backoff } from "./backoff.ts";
 import type { ClientOptions, ClientState } from "./client-options.ts";
 import { closeAdvice, TOKEN_REFUSED } from "./close-advice.ts";
-import { CommandSender } from "./commands.ts";
+import { CommandSender, type OkReply } from "./commands.ts";
 import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
 import { guarded } from "./guarded.ts";
@@ -66,7 +66,7 @@ class Client implements AsyncDisposable {
     this.#tokens = new TokenSource(token);
     this.#refresh = new TokenRefresh(this.#tokens, (renewed) =>
       // Not rate-limited: the token must not expire behind a queue of publications.
-      this.#sender.execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
+      this.#sender.execute({ command: "refresh", token: renewed }, (reply) => this.#onDropped(reply)),
     );
     this.#topics = new Topics(topics);
     this.#sender = new CommandSender(commandTimeoutMs, () => this.#absence());
@@ -281,7 +281,7 @@ class Client implements AsyncDisposable {
     try {
       const { recovered = null } = await this.#sender.execute({ command: "refresh", token, since }, (reply) => {
         this.#progress.userSince = reply.recovered === undefined ? undefined : reply.position;
-        this.#onDropped(reply.dropped ?? []);
+        this.#onDropped(reply);
       });
       return recovered;
     } catch (error) {
@@ -291,12 +291,16 @@ class Client implements AsyncDisposable {
     }
   }
 
-  #onDropped(topics: readonly string[]): void {
-    for (const name of topics) {
-      const error = new FanwireError("forbidden", "not authorized by the new token");
+  #onDropped({ dropped = [], presenceDropped = [] }: OkReply): void {
+    const error = new FanwireError("forbidden", "not authorized by the new token");
+    for (const name of dropped) {
       const topic = this.#topics.get(name);
       if (topic) this.#topics.remove(topic, error);
       this.#onRefused(name, error);
+    }
+    for (const name of presenceDropped) {
+      const topic = this.#topics.get(name);
+      if (topic?.members) this.#subscriber.refuse(topic, topic.members, error);
     }
   }
 

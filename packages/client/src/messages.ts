@@ -49,6 +49,7 @@ export type Reply = { readonly type: "reply"; readonly id: number | string } & (
       readonly recovered?: boolean | null;
       readonly position?: string;
       readonly dropped?: string[];
+      readonly presenceDropped?: string[];
       readonly count?: number;
       /** Absent in a topic of more than 1,000 members. */
       readonly members?: readonly Member[];

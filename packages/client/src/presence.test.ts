@@ -1,44 +1,19 @@
 import { expect, test, vi } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
-import type { Presence, PresenceChange } from "./index.ts";
+import {
+  ANN,
+  BOB,
+  CYD,
+  commands,
+  deliverChange,
+  enterLobby,
+  presenceCommands,
+  recordChanges,
+  replyMembers,
+} from "../test-data/lobby.ts";
 
 useFakeTime();
-
-const ANN = { user: "ann", info: { name: "Ann" } };
-const BOB = { user: "bob" };
-const CYD = { user: "cyd" };
-
-const commands = () => FakeWebSocket.last.commands.map(({ id: _id, ...command }) => command);
-const presenceCommands = () => FakeWebSocket.last.commands.filter(({ presence }) => presence === true);
-
-/** Answers the last request for members. */
-function replyMembers(more: object): void {
-  FakeWebSocket.last.deliver({ type: "reply", id: presenceCommands().at(-1)?.id, ok: true, ...more });
-}
-
-function deliverChange(more: object): void {
-  FakeWebSocket.last.deliver({ type: "presence", topic: "lobby", joined: [], left: [], ...more });
-}
-
-/** Returns the changes of the members, without the map. */
-function recordChanges(presence: Presence): Omit<PresenceChange, "members">[] {
-  const changes: Omit<PresenceChange, "members">[] = [];
-  presence.on("change", ({ members: _members, ...change }) => changes.push(change));
-  return changes;
-}
-
-/** Returns a client that is present in the lobby, with the members of the first list. */
-async function enterLobby(members: readonly object[] = [ANN, BOB]) {
-  const recorded = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = recorded.client.presence("lobby");
-  const changes = recordChanges(lobby);
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: true, count: members.length, members });
-  await settled();
-  return { ...recorded, lobby, changes };
-}
 
 test("presence subscribes to the topic, and has the members when the worker has sent them", async () => {
   const { client } = await record();
@@ -250,98 +225,6 @@ test("leave without a connection resolves at once, and the next connection does 
   expect(commands()).toEqual([]);
 });
 
-test("a refusal rejects, is reported, and ends a subscription that was for the members alone", async () => {
-  const { client, refused } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
-
-  await expect(lobby.subscribed).rejects.toMatchObject({ name: "FanwireError", code: "forbidden" });
-  expect(refused).toEqual(["lobby: forbidden"]);
-  expect(commands().at(-1)).toEqual({ command: "unsubscribe", topic: "lobby" });
-});
-
-test("a refusal does not end a subscription of the application", async () => {
-  const { client, refused } = await record({ topics: ["lobby"] });
-  FakeWebSocket.last.welcome();
-  client.presence("lobby");
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
-  await settled();
-
-  expect(refused).toEqual(["lobby: forbidden"]);
-  expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
-});
-
-test("a refused topic is reported once", async () => {
-  const { client, refused } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  await settled();
-  for (const { id } of FakeWebSocket.last.commands) {
-    FakeWebSocket.last.deliver({ type: "reply", id, ok: false, error: { code: "forbidden", message: "no" } });
-  }
-
-  await expect(lobby.subscribed).rejects.toMatchObject({ code: "forbidden" });
-  expect(refused).toEqual(["lobby: forbidden"]);
-});
-
-test("a refusal after a reconnect is reported, and the earlier list stays, not current", async () => {
-  const { lobby, refused } = await enterLobby();
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
-  await settled();
-
-  expect(refused).toEqual(["lobby: forbidden"]);
-  expect([lobby.isCurrent, lobby.count]).toEqual([false, 2]);
-});
-
-test("a topic that a new token does not allow ends its presence", async () => {
-  const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
-  const { client, refused } = await record({ token: async () => `x.${claims}.x` });
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  await settled();
-  FakeWebSocket.last.deliver({ type: "reply", id: FakeWebSocket.last.commands[0]?.id, ok: true });
-  replyMembers({ count: 1, members: [ANN] });
-  await vi.advanceTimersByTimeAsync(85_000);
-  FakeWebSocket.last.reply("refresh", { ok: true, dropped: ["lobby"] });
-
-  expect(lobby.isCurrent).toBe(false);
-  expect(refused).toEqual(["lobby: forbidden"]);
-});
-
-test("a worker that cannot answer now is asked again after five seconds", async () => {
-  const { client, refused } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "unavailable", message: "no NATS" } });
-  await vi.advanceTimersByTimeAsync(4_999);
-  expect(presenceCommands()).toHaveLength(1);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(presenceCommands()).toHaveLength(2);
-  replyMembers({ count: 1, members: [ANN] });
-
-  expect(lobby.isCurrent).toBe(true);
-  expect(refused).toEqual([]);
-});
-
-test("a worker without presence is reported as unsupported", async () => {
-  const { client, refused } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  await settled();
-  replyMembers({});
-
-  await expect(lobby.subscribed).rejects.toMatchObject({ code: "unsupported" });
-  expect(refused).toEqual(["lobby: unsupported"]);
-});
-
 test("a subscription that starts over enters again", async () => {
   const { client, lobby } = await enterLobby();
   void client.subscribe("lobby", { since: "e-1" }).catch(() => {});
@@ -353,18 +236,6 @@ test("a subscription that starts over enters again", async () => {
     { command: "subscribe", topic: "lobby", since: "e-1" },
     { command: "subscribe", topic: "lobby", presence: true },
   ]);
-});
-
-test("presence of a closed client, and of one that closes, ends with the code closed", async () => {
-  const { client, lobby, changes } = await enterLobby();
-  const other = client.presence("other");
-  client.close();
-
-  await expect(other.subscribed).rejects.toMatchObject({ code: "closed" });
-  await expect(client.presence("lobby").subscribed).rejects.toMatchObject({ code: "closed" });
-  await lobby.leave();
-  expect(lobby.isCurrent).toBe(false);
-  expect(changes).toHaveLength(1);
 });
 
 test("a listener that was removed is not called, and one that throws does not stop others", async () => {

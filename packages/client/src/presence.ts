@@ -51,6 +51,8 @@ export class MemberList implements Presence {
   #count: number | undefined;
   #isCurrent = false;
   #isComplete = false;
+  /** Number of requests. Only the reply to the last one counts. */
+  #requests = 0;
   #isAsked = false;
   #isOver = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -86,9 +88,12 @@ export class MemberList implements Presence {
     return this.#onLeave();
   }
 
-  /** Must be called when the list was requested. */
-  asked(): void {
+  /** Must be called when the list is requested. Returns whether its reply still counts. */
+  asked(): () => boolean {
     this.#isAsked = true;
+    this.#requests++;
+    const request = this.#requests;
+    return () => request === this.#requests && !this.#isOver;
   }
 
   /** Calls `ask` later, unless the connection is lost or the list ends before. */
@@ -99,7 +104,6 @@ export class MemberList implements Presence {
 
   /** Takes the list of a reply. */
   onList({ members }: OkReply, count: number): void {
-    if (this.#isOver) return;
     const before = this.#isComplete ? this.#members : undefined;
     this.#members = new Map(members?.map(({ user, info }) => [user, info]));
     const isKnown = before !== undefined && members !== undefined;
@@ -145,6 +149,7 @@ export class MemberList implements Presence {
   outdated(): void {
     this.#isCurrent = false;
     this.#isAsked = false;
+    this.#requests++;
     clearTimeout(this.#retryTimer);
   }
 

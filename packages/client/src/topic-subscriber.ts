@@ -54,17 +54,19 @@ export class TopicSubscriber {
     const { sender } = this.#parts;
     const { name, members } = topic;
     if (members === undefined) return;
-    members.asked();
+    const isLatest = members.asked();
     sender
       .rateLimited(() =>
         sender.execute({ command: "subscribe", topic: name, presence: true }, (reply) => {
-          if (reply.count !== undefined) members.onList(reply, reply.count);
+          if (reply.count !== undefined && isLatest()) members.onList(reply, reply.count);
         }),
       )
       .then(({ count }) => {
         if (count === undefined) throw new FanwireError("unsupported", "the worker has no presence");
       })
-      .catch((error: FanwireError) => this.#onNotEntered(topic, members, error));
+      .catch((error: FanwireError) => {
+        if (isLatest()) this.#onNotEntered(topic, members, error);
+      });
   }
 
   /** Leaves the members of a topic, and the topic itself if it is subscribed for them alone. */
@@ -81,15 +83,19 @@ export class TopicSubscriber {
   }
 
   #onNotEntered(topic: Topic, members: MemberList, error: FanwireError): void {
-    const { topics, sender, onRefused } = this.#parts;
-    const { code } = error;
-    if (topic.members !== members || !topics.has(topic) || !sender.isOpen || code === "disconnected") return;
-    if (code === "timeout" || code === "unavailable") {
+    // The next connection enters again.
+    if (error.code === "disconnected") return;
+    if (error.code === "timeout" || error.code === "unavailable") {
       members.retryLater(() => this.enter(topic));
       return;
     }
+    this.refuse(topic, members, error);
+  }
+
+  /** Ends the presence, and reports why. */
+  refuse(topic: Topic, members: MemberList, error: FanwireError): void {
     this.leave(topic, members, error).catch(() => {});
-    onRefused(topic.name, error);
+    this.#parts.onRefused(topic.name, error);
   }
 
   async unsubscribe(topic: string): Promise<void> {
