@@ -140,7 +140,7 @@ describe.skipIf(!hasPhp)("a Laravel application with Echo", () => {
     const rooms = [ann, bob].map((echo, at) =>
       echo.private("chat").listenForWhisper("typing", (data: unknown) => received.push([at, data])),
     );
-    for (const room of rooms) await subscribed(room);
+    await Promise.all(rooms.map(subscribed));
 
     rooms[0]?.whisper("typing", { name: "Ann" });
 
