@@ -12,8 +12,8 @@ type EchoOptions = ConstructorParameters<typeof Echo<"pusher">>[0];
 
 const require = createRequire(import.meta.url);
 /** The build for Node. It needs the library of its browser build to decrypt. */
-const Pusher = require("pusher-js") as unknown as EchoOptions["Pusher"];
-const nacl = createRequire(require.resolve("pusher-js"))("tweetnacl") as EchoOptions["nacl"];
+const Pusher = require("pusher-js") as unknown as NonNullable<EchoOptions["Pusher"]>;
+const nacl = createRequire(require.resolve("pusher-js"))("tweetnacl") as NonNullable<EchoOptions["nacl"]>;
 
 const EVENT = "App\\Events\\OrderShipped";
 const NOTIFICATION = "Illuminate\\Notifications\\Events\\BroadcastNotificationCreated";
