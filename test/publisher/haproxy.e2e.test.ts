@@ -1,17 +1,22 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type PusherServer from "pusher";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TestPublisher, TestPusher } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusherJs, subscribeJs } from "../support/pusher-client.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
+const Sdk = createRequire(import.meta.url)("pusher") as typeof PusherServer;
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
 const portOf = (url: string) => new URL(url).port;
 
@@ -39,7 +44,10 @@ async function localConfig(ports: readonly number[], pusher: TestPusher, publish
 
 describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   let folder: string;
-  const { pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
+  const { pusher, publisher } = useCluster({
+    pusher: { PUSHER_WORKERS: "1", ...pusherAppsEnv() },
+    publisher: pusherAppsEnv(),
+  });
   let haproxy: TestProcess;
   let client: RawClient;
   let ports: number[];
@@ -83,6 +91,25 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
     expect(answers.map((answer) => answer.split("\r\n")[0])).toEqual(["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
     await until("both publications arrive", () => client.frames.length === 2);
     expect(client.frames[0]).toBe("привет");
+  });
+
+  test("a pusher-js client and an SDK of backends share one port", async () => {
+    using pusher = await connectPusherJs(`http://127.0.0.1:${ports[3]}`);
+    const { events } = await subscribeJs(pusher, "private-orders");
+    const { id: appId, key, secret } = demoApp;
+    const sdk = new Sdk({ appId, key, secret, host: "127.0.0.1", port: String(ports[3]), useTLS: false });
+
+    const answers = [
+      await sdk.trigger("private-orders", "paid", { total: 9 }),
+      await sdk.get({ path: "/channels", params: { filter_by_prefix: "private-" } }),
+    ];
+
+    expect(await Promise.all(answers.map((answer) => answer.json()))).toEqual([
+      {},
+      { channels: { "private-orders": {} } },
+    ]);
+    await until("the event", () => events.some(({ event }) => event === "paid"));
+    expect(events.at(-1)).toEqual({ event: "paid", data: { total: 9 } });
   });
 
   const statusOf = async (path: string) =>
