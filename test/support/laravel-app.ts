@@ -5,7 +5,7 @@ import { startProcess } from "./process.ts";
 import { demoApp } from "./pusher-apps.ts";
 import { until } from "./wait.ts";
 
-export type Broadcast = {
+type Broadcast = {
   readonly name: string;
   readonly channels: readonly string[];
   readonly payload: unknown;
