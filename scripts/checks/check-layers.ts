@@ -7,10 +7,11 @@ import { checkLayers } from "./layers.ts";
  * is checked for cycles between its folders.
  */
 const ORDERS: Readonly<Record<string, readonly string[]>> = {
-  "apps/pusher": ["process", "protocols", "recovery", "hub", "fanout", "history", "connections", "auth", "wire"],
+  "apps/pusher": ["process", "protocols", "recovery", "hub", "fanout", "history", "events", "connections", "auth", "wire"],
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],
   "apps/channel": ["server", "broker", "wire", "php", "data"],
-  "packages/bus": ["work-queue", "history", "connection"],
+  "apps/webhooks": ["leader", "delivery", "formats", "cluster"],
+  "packages/bus": ["journal", "work-queue", "history", "connection"],
 };
 
 /** Packages that `npm run check` holds to this. */
@@ -18,6 +19,7 @@ const CHECKED: readonly string[] = [
   "apps/channel",
   "apps/publisher",
   "apps/pusher",
+  "apps/webhooks",
   "packages/bus",
   "packages/client",
   "packages/protocol",

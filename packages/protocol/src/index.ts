@@ -30,6 +30,19 @@ export {
   type WorkerDescription,
   workerDescription,
 } from "./control.ts";
+export {
+  type ClusterEvent,
+  type EventName,
+  eventNames,
+  parseClusterEvent,
+  parseSnapshotPage,
+  parseSnapshotRequest,
+  parseWorkerReport,
+  type ReportedFact,
+  type SnapshotPage,
+  type SnapshotRequest,
+  type WorkerReport,
+} from "./events.ts";
 export { DEFAULT_EVENT, headerNames, isReservedEvent, messageId, streamHeaderNames, VIA_CHANNEL } from "./headers.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";

@@ -3,6 +3,7 @@ import {
   type CloseCode,
   type ConnectionDescription,
   closeCodes,
+  type EventName,
   formatConnectionAddress,
   formatPosition,
   type Position,
@@ -20,6 +21,7 @@ import type { Connections } from "../connections/connections.ts";
 import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
+import type { EventReporter } from "../events/event-reporter.ts";
 import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
@@ -42,6 +44,8 @@ type HubParts = {
   readonly groups: ProtocolGroups;
   readonly history: History;
   readonly budget: MemoryBudget;
+  /** Undefined without events of the cluster. */
+  readonly events?: EventReporter | undefined;
   readonly log: Log;
 };
 
@@ -94,6 +98,11 @@ export class Hub {
       const connection = this.#connections.get(connectionId);
       if (connection) this.end(connection, closeCodes.tokenExpired);
     });
+  }
+
+  /** Reports events of the cluster; undefined when they are off. */
+  get events(): EventReporter | undefined {
+    return this.#parts.events;
   }
 
   get openConnections(): number {
@@ -157,6 +166,7 @@ export class Hub {
     this.#subscriptions.everyone.addSubscriber(protocol);
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
+    if (this.events !== undefined) this.#reportConnection("connection_opened", connection);
     const own = this.#subscribeUser(connection);
     return own === undefined ? [this.#subscriptions.everyone] : [this.#subscriptions.everyone, own];
   }
@@ -202,6 +212,13 @@ export class Hub {
       this.#subscriptions.unsubscribeTopic(pattern, protocol)?.forget(connection);
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code);
+    if (this.events !== undefined) this.#reportConnection("connection_closed", connection, { code });
+  }
+
+  #reportConnection(name: EventName, connection: Connection, more: { readonly code?: number } = {}): void {
+    const { protocol, grant } = connection.getUserData();
+    const user = grant.user === undefined ? {} : { user: grant.user };
+    this.events?.happened({ name, connection: this.addressOf(connection), protocol: protocol.name, ...user, ...more });
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
