@@ -50,7 +50,7 @@ export type ReportedFact =
   | readonly ["event", number: number, event: ClusterEvent];
 
 /**
- * What a worker reports about itself. `number` counts the reports with facts; a report without facts is a heartbeat and
+ * Report of a worker about itself. `number` counts the reports with facts; a report without facts is a heartbeat and
  * repeats the number of the last one.
  */
 export type WorkerReport = {
