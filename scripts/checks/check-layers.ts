@@ -7,10 +7,21 @@ import { checkLayers } from "./layers.ts";
  * is checked for cycles between its folders.
  */
 const ORDERS: Readonly<Record<string, readonly string[]>> = {
-  "apps/pusher": ["process", "protocols", "recovery", "hub", "fanout", "history", "events", "connections", "auth", "wire"],
+  "apps/pusher": [
+    "process",
+    "protocols",
+    "recovery",
+    "hub",
+    "fanout",
+    "history",
+    "events",
+    "connections",
+    "auth",
+    "wire",
+  ],
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],
   "apps/channel": ["server", "broker", "wire", "php", "data"],
-  "apps/webhooks": ["leader", "delivery", "formats", "cluster"],
+  "apps/webhooks": ["leader", "formats", "delivery", "cluster"],
   "packages/bus": ["journal", "work-queue", "history", "connection"],
 };
 
