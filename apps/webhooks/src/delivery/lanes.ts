@@ -80,6 +80,8 @@ export class Lanes {
       lane.isInFlight = true;
       this.#fresh.delete(lane);
     }
+    // Receivers expect the order of time within a request, although only the order of each topic is promised.
+    items.sort((one, another) => one.sequence - another.sequence);
     return items.length === 0 ? undefined : { items, lanes };
   }
 

@@ -9,7 +9,8 @@ import { type LeaderParts, type Loaded, loadLeader } from "./load-leader.ts";
 import { SubscriptionCounts } from "./subscription-counts.ts";
 
 const TICK_MS = 50;
-const SAVE_PROGRESS_MS = 500;
+/** Deliveries of this time are repeated if the process is killed. */
+const SAVE_PROGRESS_MS = 100;
 const SAVE_STATE_MS = 5_000;
 
 type LeaderOptions = {
