@@ -12,6 +12,7 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
     "protocols",
     "recovery",
     "hub",
+    "presence",
     "fanout",
     "history",
     "events",

@@ -8,6 +8,7 @@ import { callApi } from "../support/http-api.ts";
 import type { TestNats } from "../support/nats.ts";
 import { connectAs, type NatsUser, natsUser, startNatsWithUsers } from "../support/nats-users.ts";
 import { reply } from "../support/php-value.ts";
+import { connectPresence } from "../support/presence-client.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -61,6 +62,17 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     expect(await client.ask({ command: "publish", topic: "news.b", data: "own" })).toMatchObject({ ok: true });
     await received("own");
     client.socket.close();
+  });
+
+  test("members of topics are known on every worker", async () => {
+    const clients = await Promise.all(["anna", "bob", "carl"].map((user) => connectPresence(pusher, user)));
+
+    for (const client of clients) expect(await client.join("private-room")).toMatchObject({ ok: true });
+
+    for (const client of clients) {
+      await until("all are seen", () => client.members("private-room").join() === "anna,bob,carl");
+      client.close();
+    }
   });
 
   test("receipts count the connections of every worker", async () => {
@@ -206,6 +218,7 @@ describe("NATS refuses each user all other subjects", () => {
       ...["$JS.API.STREAM.UPDATE.FANWIRE_EVENTS", "$JS.API.STREAM.UPDATE.FANWIRE_WEBHOOKS"],
     ],
     publisher: [
+      ...["fanwire.presence.workers", "fanwire.presence.worker.aaaaaaaa", "fanwire.presence.topic.a"],
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.pusher.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
       "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
@@ -213,6 +226,7 @@ describe("NATS refuses each user all other subjects", () => {
     channel: [
       ...["fanwire.live.topic.a", "fanwire.live.user.anna", "fanwire.history.all", "fanwire.history.topic.a"],
       ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "_INBOX.pusher.a", "_INBOX.a"],
+      ...["fanwire.presence.workers", "fanwire.presence.private.a"],
       ...["$JS.API.STREAM.INFO.FANWIRE_HISTORY", "$JS.API.STREAM.MSG.GET.FANWIRE_HISTORY"],
       ...["$JS.API.CONSUMER.CREATE.FANWIRE_HISTORY.a", "$JS.API.STREAM.UPDATE.FANWIRE_HISTORY"],
     ],
@@ -248,13 +262,17 @@ describe("NATS refuses each user all other subjects", () => {
       "_INBOX.publisher.>",
       "_INBOX.channel.>",
     ],
-    publisher: ["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "_INBOX.>", "_INBOX.pusher.>"],
+    publisher: [
+      ...["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "fanwire.presence.>"],
+      ...["_INBOX.>", "_INBOX.pusher.>"],
+    ],
     channel: [
       "fanwire.live.>",
       "fanwire.live.topic.a",
       "fanwire.live.user.*",
       "fanwire.history.>",
       "fanwire.control.>",
+      "fanwire.presence.>",
     ],
   };
   test.each(Object.entries(notToHear) as [NatsUser, readonly string[]][])(

@@ -6,6 +6,8 @@ export type FanwireMessage = Readonly<Record<string, unknown>> & { readonly type
 export type FanwireClient = {
   readonly socket: WebSocket;
   readonly welcome: FanwireMessage & { readonly connection: string };
+  /** All messages so far, in order. */
+  readonly messages: readonly FanwireMessage[];
   /** Publications so far, in order. */
   readonly publications: FanwireMessage[];
   /** Data of the publications so far. */
@@ -57,6 +59,7 @@ export async function connectFanwire(
   return {
     socket,
     welcome: { ...welcome, connection: String(welcome.connection) },
+    messages,
     get publications() {
       return messages.filter(({ type }) => type === "publication");
     },

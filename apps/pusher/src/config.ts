@@ -73,6 +73,11 @@ export const pusherSettings = {
     .describe(
       "Milliseconds for which publications are batched before they are written: less CPU, more latency. 0: written at once.",
     ),
+  PUSHER_PRESENCE_LEAVE_SECONDS: setting
+    .integer({ min: 0, max: 60, default: 3 })
+    .describe(
+      "Time for which a member without connections is still shown to others, so that a page reload is not seen as leaving.",
+    ),
   PUSHER_DRAIN_SECONDS: setting
     .integer({ min: 0, max: 3_600, default: 10 })
     .describe("Time over which a stopping worker closes its connections (1012), evenly spread."),
@@ -99,6 +104,7 @@ export type PusherConfig = {
   readonly limits: Limits;
   readonly idleSeconds: number;
   readonly flushMs: number;
+  readonly presenceLeaveMs: number;
   readonly drainMs: number;
 };
 
@@ -144,6 +150,7 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     },
     idleSeconds: values.PUSHER_IDLE_SECONDS,
     flushMs: values.PUSHER_FLUSH_MS,
+    presenceLeaveMs: values.PUSHER_PRESENCE_LEAVE_SECONDS * 1_000,
     drainMs: values.PUSHER_DRAIN_SECONDS * 1_000,
   });
 }

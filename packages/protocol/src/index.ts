@@ -19,12 +19,20 @@ export {
   type DeliveryOutcome,
   deliveryReply,
   endedReply,
-  followersReply,
+  type MemberNamesReply,
+  type MembersReply,
+  memberNamesReply,
+  membersReply,
   type RecallReply,
   type ReceiptReply,
   recallReply,
   receiptReply,
+  type SubscriptionsReply,
   subscribeReply,
+  subscribersReply,
+  subscriptionsReply,
+  type TopicsReply,
+  topicsReply,
   type UserReply,
   userReply,
   type WorkerDescription,
@@ -43,9 +51,28 @@ export {
   type SnapshotRequest,
   type WorkerReport,
 } from "./events.ts";
-export { DEFAULT_EVENT, headerNames, isReservedEvent, messageId, streamHeaderNames, VIA_CHANNEL } from "./headers.ts";
+export {
+  DEFAULT_EVENT,
+  decodeHeaderName,
+  encodeHeaderName,
+  headerNames,
+  isReservedEvent,
+  messageId,
+  streamHeaderNames,
+  VIA_CHANNEL,
+} from "./headers.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
+export {
+  type PresenceAnnouncement,
+  type PresenceAnswer,
+  type PresenceAsk,
+  type PresenceNotice,
+  type PresentUser,
+  presenceAnnouncement,
+  presenceMessage,
+  presenceNotice,
+} from "./presence.ts";
 export type { Publication } from "./publication.ts";
 export {
   type HistoryState,

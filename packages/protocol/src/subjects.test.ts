@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isName } from "./names.ts";
-import { DEFAULT_PREFIX, Subjects } from "./subjects.ts";
+import { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
 import type { Target } from "./target.ts";
 import { isTopic, isTopicPattern } from "./topics.ts";
 
@@ -46,6 +46,26 @@ test("the subjects are those of the design", () => {
   );
   expect(subjects.channel("loop", "", unhashed)).toBe("fanwire.channel.loop.=");
   expect(subjects.channelQueues).toBe("fanwire.channel.queue.>");
+  const { everything, announcements, channelQueueStream, lastStream } = new Subjects("a.b");
+  expect([everything, announcements]).toEqual(["a.b.>", "a.b.control.announcements"]);
+  expect([channelQueueStream, lastStream]).toEqual(["A_B_CHANNEL_QUEUES", "A_B_HISTORY_LAST"]);
+});
+
+test("a prefix is one or more plain tokens of at most 100 characters together", () => {
+  for (const prefix of ["a", "a.b.c", "x".repeat(100)]) expect(isPrefix(prefix), prefix).toBe(true);
+  for (const text of ["", ".", "a.", ".a", "a..b", "a b", "a.*", "x".repeat(101)]) {
+    expect(isPrefix(text), text).toBe(false);
+    expect(() => new Subjects(text)).toThrow(JSON.stringify(text));
+  }
+});
+
+test("a channel is hashed if its token would be longer than 200 characters", () => {
+  const token = (name: string) => subjects.channel("event", name, () => "hash").slice("fanwire.channel.event.".length);
+
+  expect(token("x".repeat(200))).toBe("x".repeat(200));
+  expect(token("x".repeat(201))).toBe("==hash");
+  expect(token(` ${"x".repeat(197)}`)).toBe(`=20${"x".repeat(197)}`);
+  expect(token(` ${"x".repeat(198)}`)).toBe("==hash");
 });
 
 test("any target round-trips through its subject", () => {
@@ -243,4 +263,17 @@ test("restricted topics have a branch of their own, and no subject of another br
     expect(subjects.parseLive(`fanwire.live.${subject}`), subject).toBeUndefined();
     expect(subjects.parseLiveTopics(`fanwire.live.${subject}`), subject).toBeUndefined();
   }
+});
+
+test("members of each topic are announced on a subject of their own", () => {
+  expect(subjects.presence("room.1")).toBe("fanwire.presence.topic.room.1");
+  expect(subjects.presence("private-room")).toBe("fanwire.presence.private.private-room");
+  expect(subjects.presence("app/7/presence-a")).toBe("fanwire.presence.private.app=2F7=2Fpresence-a");
+  expect(subjects.presence("workers")).not.toBe(subjects.presenceWorkers);
+  expect(subjects.presenceWorker("abcd1234")).toBe("fanwire.presence.worker.abcd1234");
+  fc.assert(
+    fc.property(text.filter(isTopic), text.filter(isTopic), (one, other) => {
+      expect(subjects.presence(one) === subjects.presence(other)).toBe(one === other);
+    }),
+  );
 });

@@ -31,6 +31,8 @@ export class Subjects {
   readonly allWorkers: string;
   /** Workers announce here that they have started or ended. */
   readonly announcements: string;
+  /** Workers exchange here how many subscribers and signed-in users of Pusher apps they have. */
+  readonly pusherCounts: string;
   /** All items of all Workerman Channel queues. */
   readonly channelQueues: string;
   /** Name of the JetStream stream of the queue items. */
@@ -55,7 +57,10 @@ export class Subjects {
   readonly webhookStream: string;
   /** All subjects of these records. */
   readonly allWebhookRecords: string;
+  /** Workers send here what concerns the members of all topics. */
+  readonly presenceWorkers: string;
 
+  readonly #presence: string;
   readonly #live: string;
   readonly #history: string;
   readonly #worker: string;
@@ -70,6 +75,9 @@ export class Subjects {
     this.everything = `${prefix}.>`;
     this.allWorkers = `${prefix}.control.workers`;
     this.announcements = `${prefix}.control.announcements`;
+    this.pusherCounts = `${prefix}.control.pusher-counts`;
+    this.#presence = `${prefix}.presence.`;
+    this.presenceWorkers = `${this.#presence}workers`;
     this.#live = `${prefix}.live.`;
     this.#history = `${prefix}.history.`;
     this.#worker = `${prefix}.control.worker.`;
@@ -143,6 +151,16 @@ export class Subjects {
   /** Returns the live subject of all connections of one worker, ours or a Workerman one. */
   liveConnections(workerId: string): string {
     return `${this.#live}connection.${workerId}.*`;
+  }
+
+  /** Returns the subject on which workers announce their members of a topic. */
+  presence(topic: string): string {
+    return `${this.#presence}${topicRoot(topic)}${encodeTopic(topic)}`;
+  }
+
+  /** Returns the subject of messages about members to one worker. */
+  presenceWorker(workerId: string): string {
+    return `${this.#presence}worker.${workerId}`;
   }
 
   /** Returns the subject of requests to one worker. */

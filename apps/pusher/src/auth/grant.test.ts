@@ -7,6 +7,7 @@ import {
   type Grant,
   grantFrom,
   MAX_CLAIMED_PATTERNS,
+  mayBePresent,
   mayPublish,
   maySubscribe,
   OPEN_GRANT,
@@ -109,7 +110,7 @@ test("without keys, clients may subscribe to every topic that is not restricted,
 test("without a token, clients may subscribe to public topics only", () => {
   const grant = anonymousGrant(["news.>"]);
 
-  expect(grant).toEqual({ user: undefined, topics: ["news.>"], publish: [], expiresAt: undefined });
+  expect(grant).toEqual({ ...OPEN_GRANT, topics: ["news.>"] });
   expect(maySubscribe(grant, "news.today")).toBe(true);
   expect(maySubscribe(grant, "orders.7")).toBe(false);
 });
@@ -121,6 +122,8 @@ test("claims become a grant that includes the public topics and ends with the le
     user: "щ",
     topics: ["orders.7", "news.>"],
     publish: ["chat.*"],
+    presence: [],
+    info: undefined,
     expiresAt: 1_005_000,
   });
   expect(grant && mayPublish(grant, "chat.1")).toBe(true);
@@ -140,6 +143,8 @@ test("absent claims allow nothing and set no expiry", () => {
     user: undefined,
     topics: [],
     publish: [],
+    presence: [],
+    info: undefined,
     expiresAt: undefined,
   });
 });
@@ -170,6 +175,7 @@ test("topics and publish share one limit of patterns", () => {
 
   expect(grantFrom({ topics }, options)?.topics).toHaveLength(MAX_CLAIMED_PATTERNS + 1);
   expect(grantFrom({ topics, publish: ["a"] }, options)).toBeUndefined();
+  expect(grantFrom({ topics, presence: ["a"] }, options)).toBeUndefined();
   expect(grantFrom({ topics: [...topics, "a"] }, options)).toBeUndefined();
 });
 
@@ -190,4 +196,26 @@ test("wildcards of a token do not allow restricted topics, and names of them do"
   expect(maySubscribe(grant("app/7/private-*"), "app/7/private-a")).toBe(true);
   expect(maySubscribe(grant("private-a"), ">")).toBe(false);
   expect(maySubscribe(grant("private-*"), "*")).toBe(false);
+});
+
+test("presence needs a user and a pattern of the claim that covers the topic", () => {
+  const claims = { sub: "anna", presence: ["room.*", "presence-*"], info: { name: "Anna" } };
+  const grant = grantFrom(claims, options) ?? OPEN_GRANT;
+  const anonymous = grantFrom({ ...claims, sub: undefined }, options) ?? OPEN_GRANT;
+
+  expect(grant.info).toEqual({ name: "Anna" });
+  expect(["room.1", "presence-1", "room", "private-1"].map((name) => mayBePresent(grant, name))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+  expect(mayBePresent(anonymous, "room.1")).toBe(false);
+});
+
+test("info is any JSON value of at most a kibibyte", () => {
+  const infoOf = (info: unknown) => grantFrom({ info }, options)?.info;
+
+  for (const info of [null, 0, "", false, [], {}, "щ".repeat(511)]) expect(infoOf(info)).toEqual(info);
+  expect(grantFrom({ info: "щ".repeat(512) }, options)).toBeUndefined();
 });

@@ -8,6 +8,10 @@ export type Grant = {
   readonly topics: readonly string[];
   /** Patterns of the topics it may publish to. */
   readonly publish: readonly string[];
+  /** Patterns of the topics that it may join with presence. */
+  readonly presence: readonly string[];
+  /** Any JSON value that other members see beside the user; `undefined` if there is none. */
+  readonly info: unknown;
   /**
    * Expiry in whole Unix milliseconds, leeway included; `undefined` if it never expires. It may be further ahead than
    * the maximum delay of a timer (2^31 ms).
@@ -18,14 +22,23 @@ export type Grant = {
 /** The JSON object that a token holds. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** Maximum number of patterns in the `topics` and `publish` claims of one token together. */
+/** Maximum number of patterns in the `topics`, `publish` and `presence` claims of one token together. */
 export const MAX_CLAIMED_PATTERNS = 1_000;
-
-/** The grant while authentication is off: clients may subscribe to every topic, may not publish, and have no user. */
-export const OPEN_GRANT: Grant = { user: undefined, topics: [">"], publish: [], expiresAt: undefined };
+/** Maximum bytes of the JSON text of the `info` claim, because every worker keeps it for each member. */
+const MAX_INFO_BYTES = 1_024;
 
 /** Shared, because every connection keeps its grant until it closes. */
 const NO_PATTERNS: readonly string[] = [];
+
+/** The grant while authentication is off: clients may subscribe to every topic, may not publish, and have no user. */
+export const OPEN_GRANT: Grant = {
+  user: undefined,
+  topics: [">"],
+  publish: NO_PATTERNS,
+  presence: NO_PATTERNS,
+  info: undefined,
+  expiresAt: undefined,
+};
 
 /** The grant of a client without a token while authentication is on. */
 export function anonymousGrant(publicTopics: readonly string[]): Grant {
@@ -40,16 +53,19 @@ export function grantFrom(
   claims: Claims,
   options: { readonly leewaySeconds: number; readonly publicTopics: readonly string[] },
 ): Grant | undefined {
-  const { sub, topics = NO_PATTERNS, publish = NO_PATTERNS, exp } = claims;
+  const { sub, topics = NO_PATTERNS, publish = NO_PATTERNS, presence = NO_PATTERNS, info, exp } = claims;
   if (sub !== undefined && !(typeof sub === "string" && isName(sub))) return undefined;
   if (exp !== undefined && !(typeof exp === "number" && Number.isFinite(exp))) return undefined;
-  if (!isPatternList(topics) || !isPatternList(publish)) return undefined;
-  if (topics.length + publish.length > MAX_CLAIMED_PATTERNS) return undefined;
+  if (!isPatternList(topics) || !isPatternList(publish) || !isPatternList(presence)) return undefined;
+  if (topics.length + publish.length + presence.length > MAX_CLAIMED_PATTERNS) return undefined;
+  if (info !== undefined && Buffer.byteLength(JSON.stringify(info)) > MAX_INFO_BYTES) return undefined;
 
   return {
     user: sub,
     topics: options.publicTopics.length === 0 ? topics : [...topics, ...options.publicTopics],
     publish,
+    presence,
+    info,
     expiresAt: exp === undefined ? undefined : endOf(exp + options.leewaySeconds),
   };
 }
@@ -102,6 +118,12 @@ function isPatternList(value: unknown): value is string[] {
 export function maySubscribe(grant: Grant, pattern: string): boolean {
   const wanted = new Wanted(pattern);
   return grant.topics.some((allowed) => wanted.isCoveredBy(allowed));
+}
+
+/** Returns whether a client may join a valid topic with presence, if it may subscribe to it. */
+export function mayBePresent({ user, presence }: Grant, topic: string): boolean {
+  const wanted = new Wanted(topic);
+  return user !== undefined && presence.some((allowed) => wanted.isCoveredBy(allowed));
 }
 
 /** Whether a valid topic may be published to. */

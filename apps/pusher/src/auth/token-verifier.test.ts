@@ -3,6 +3,7 @@ import { createLog } from "@fanwire/service";
 import fc from "fast-check";
 import { type JWTPayload, SignJWT } from "jose";
 import { expect, test, vi } from "vitest";
+import { OPEN_GRANT } from "./grant.ts";
 import type { TokenConfig, TokenKeys } from "./token-settings.ts";
 import { createTokenVerifier, MAX_TOKEN_LENGTH } from "./token-verifier.ts";
 
@@ -39,17 +40,31 @@ test.each([
 ])("a token signed with %s grants what its claims list", async (algorithm, signingKey, key) => {
   const verifier = verifierWith(key, [algorithm], { publicTopics: ["news.>"] });
   const token = await sign(
-    { sub: "7", topics: ["orders.7"], publish: ["chat.*"], exp: NOW + 60 },
+    {
+      sub: "7",
+      topics: ["orders.7"],
+      publish: ["chat.*"],
+      presence: ["room"],
+      info: { name: "Anna" },
+      exp: NOW + 60,
+    },
     signingKey,
     algorithm,
   );
 
   expect(await verifier.verify(token)).toEqual({
     ok: true,
-    grant: { user: "7", topics: ["orders.7", "news.>"], publish: ["chat.*"], expiresAt: (NOW + 65) * 1_000 },
+    grant: {
+      user: "7",
+      topics: ["orders.7", "news.>"],
+      publish: ["chat.*"],
+      presence: ["room"],
+      info: { name: "Anna" },
+      expiresAt: (NOW + 65) * 1_000,
+    },
   });
   expect(verifier.isOpen).toBe(false);
-  expect(verifier.anonymous).toEqual({ user: undefined, topics: ["news.>"], publish: [], expiresAt: undefined });
+  expect(verifier.anonymous).toEqual({ ...OPEN_GRANT, topics: ["news.>"] });
 });
 
 test("without keys every token is accepted and ignored", async () => {
@@ -57,7 +72,7 @@ test("without keys every token is accepted and ignored", async () => {
   const verifier = createTokenVerifier({ ...config, keys: { kind: "none" } }, { log });
 
   expect(verifier.isOpen).toBe(true);
-  expect(verifier.anonymous).toEqual({ user: undefined, topics: [">"], publish: [], expiresAt: undefined });
+  expect(verifier.anonymous).toEqual(OPEN_GRANT);
   expect(await verifier.verify("x".repeat(100_000))).toEqual({ ok: true, grant: verifier.anonymous });
 });
 

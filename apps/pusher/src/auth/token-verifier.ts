@@ -80,8 +80,16 @@ function grantOf(
   return grant === undefined ? { ok: false, reason: "claims" } : { ok: true, grant: interned(grant, lists) };
 }
 
-function interned({ user, topics, publish, expiresAt }: Grant, lists: InternedLists): Grant {
-  return { user, topics: lists.intern(topics), publish: lists.intern(publish), expiresAt };
+function interned(grant: Grant, lists: InternedLists): Grant {
+  const { user, topics, publish, presence, info, expiresAt } = grant;
+  return {
+    user,
+    topics: lists.intern(topics),
+    publish: lists.intern(publish),
+    presence: lists.intern(presence),
+    info,
+    expiresAt,
+  };
 }
 
 function byKey(key: KeyObject): CheckSignature {

@@ -4,6 +4,7 @@ import type { ClientProtocol, Encoding } from "../connections/client-protocol.ts
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import type { Counters } from "../connections/counters.ts";
+import type { PresenceChange } from "../wire/presence.ts";
 import { DecodedPublication, exceptedId } from "./decoded-publication.ts";
 import { FlushScheduler } from "./flush-scheduler.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
@@ -38,13 +39,16 @@ type Delivery = {
   readonly place: PlaceInHistory | undefined;
 };
 
+/** A change of the members of a topic, for a group of connections. */
+type PresenceDelivery = { readonly groupId: number; readonly change: PresenceChange };
+
 /** Delivers publications to connections: decodes each once, encodes it once for each encoding that has receivers, and writes it. */
 export class Fanout {
   readonly #parts: FanoutParts;
   readonly #writers: readonly Writer[];
   readonly #writerOf: ReadonlyMap<Encoding, Writer>;
   readonly #slowConsumers: readonly SlowConsumerBuffer[];
-  #delayed: Delivery[] = [];
+  #delayed: (Delivery | PresenceDelivery)[] = [];
   readonly #delay: FlushScheduler;
   readonly #drained = new Set<Connection>();
   readonly #afterDrains = new FlushScheduler(() => this.#continueDrained());
@@ -53,12 +57,15 @@ export class Fanout {
 
   constructor(parts: FanoutParts) {
     this.#parts = parts;
-    const { protocols, groups, maxUnsentBytes } = parts;
+    const { protocols, groups, maxUnsentBytes, counters } = parts;
+    const skip = () => {
+      counters.uncarried++;
+    };
     this.#writerOf = new Map(
       protocols.flatMap((protocol) =>
         protocol.encodings.map((encoding): [Encoding, Writer] => [
           encoding,
-          openWriter(encoding, { protocol, groups: groups.ofEncoding(encoding), maxUnsentBytes }),
+          openWriter(encoding, { protocol, groups: groups.ofEncoding(encoding), maxUnsentBytes, skip }),
         ]),
       ),
     );
@@ -73,18 +80,35 @@ export class Fanout {
       this.#deliver(delivery);
       return;
     }
+    this.#deliverLater(delivery);
+  }
+
+  #deliverLater(delivery: Delivery | PresenceDelivery): void {
     this.#delayed.push(delivery);
     if (this.#delayed.length >= MAX_DELAYED) this.#flushDelayed();
     else this.#delay.schedule();
   }
 
+  /** Writes a change to all connections of a group whose protocol reports it, like a publication. */
+  writePresence(groupId: number, change: PresenceChange): void {
+    if (this.#parts.flushMs === 0) this.#deliverChange({ groupId, change });
+    else this.#deliverLater({ groupId, change });
+  }
+
+  #deliverChange({ groupId, change }: PresenceDelivery): void {
+    for (const [{ encodePresence }, writer] of this.#writerOf) {
+      if (encodePresence && writer.hasMembers(groupId)) writer.writeMessages(groupId, encodePresence(change));
+    }
+  }
+
   toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {
     const connection = this.#parts.connections.get(connectionId);
-    if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
+    if (connection === undefined || connection === this.#exceptedConnection(message)) return "no-connection";
 
     this.flushTo(connection);
     const sent = this.#writerFor(connection).send(new DecodedPublication(message, {}), connection);
-    if (sent === 2) return "gone";
+    if (sent === undefined) return "uncarried";
+    if (sent === 2) return "no-connection";
     this.#count(1, message.data.length);
     return sent === 1 ? "delivered" : "buffered";
   }
@@ -142,7 +166,10 @@ export class Fanout {
     this.#delay.cancelDelay();
     const delayed = this.#delayed;
     this.#delayed = [];
-    for (const delivery of delayed) this.#deliver(delivery);
+    for (const delivery of delayed) {
+      if ("change" in delivery) this.#deliverChange(delivery);
+      else this.#deliver(delivery);
+    }
   }
 
   #isRecentCongested(): boolean {
@@ -168,8 +195,8 @@ export class Fanout {
     if (soleSubscriber !== undefined) {
       const isExcepted = soleSubscriber === excepted;
       if (place !== undefined) this.#watch(soleSubscriber);
-      if (!isExcepted) this.#writerFor(soleSubscriber).writeTo(publication, soleSubscriber);
-      this.#onDelivered(subscription, message, { receivers: 1, deliveries: isExcepted ? 0 : 1 });
+      const deliveries = isExcepted ? 0 : this.#writerFor(soleSubscriber).writeTo(publication, soleSubscriber);
+      this.#onDelivered(subscription, message, { receivers: 1, deliveries });
       return;
     }
     let receivers = 0;

@@ -5,7 +5,7 @@ import { Connections } from "../connections/connections.ts";
 import { raw } from "../protocols/raw.ts";
 import { Receipts } from "./receipt-counter.ts";
 
-const NOBODY = { user: undefined, topics: [], publish: [], expiresAt: undefined };
+const NOBODY = { user: undefined, topics: [], publish: [], presence: [], info: undefined, expiresAt: undefined };
 const everyone = {
   kind: "everyone",
   pattern: undefined,

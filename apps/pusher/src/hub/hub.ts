@@ -12,7 +12,7 @@ import {
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { type Grant, maySubscribe } from "../auth/grant.ts";
+import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
 import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
@@ -26,9 +26,11 @@ import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Frontier } from "../history/frontier.ts";
+import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
+import { listTopics } from "./list-topics.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { TokenExpiry } from "./token-expiry.ts";
@@ -54,6 +56,8 @@ export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "t
 
 /** The connections of one worker and their subscriptions, which all its protocols share. Delivers to them what NATS sends. */
 export class Hub {
+  /** The members of topics, for all protocols. Connections leave when they unsubscribe or close. */
+  readonly presence: Presence;
   readonly #parts: HubParts;
   readonly #gate: Gate;
   readonly #connections: Connections<Connection>;
@@ -80,6 +84,7 @@ export class Hub {
       maxUnsentBytes: config.limits.unsentBytes,
       receipts: this.#receipts,
     });
+    this.presence = new Presence({ ...parts, fanout: this.#fanout, leaveMs: config.presenceLeaveMs });
     this.#subscriptions = new SharedSubscriptions({
       ...parts,
       receive: (subscription, message) => this.#incoming.receive(subscription, message),
@@ -163,12 +168,13 @@ export class Hub {
     const { connectionId, protocol, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.counters.accepted++;
-    this.#subscriptions.everyone.addSubscriber(protocol);
+    const all = protocol.skipsEveryone ? [] : [this.#subscriptions.everyone];
+    for (const everyone of all) everyone.addSubscriber(protocol);
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
     if (this.events !== undefined) this.#reportConnection("connection_opened", connection);
     const own = this.#subscribeUser(connection);
-    return own === undefined ? [this.#subscriptions.everyone] : [this.#subscriptions.everyone, own];
+    return own === undefined ? all : [...all, own];
   }
 
   #subscribeUser(connection: Connection): SharedSubscription | undefined {
@@ -188,9 +194,9 @@ export class Hub {
 
   /** Whether a connection has joined all its subscriptions, so that none of them is being recovered. */
   isLive(connection: Connection): boolean {
-    const { grant, topics } = connection.getUserData();
+    const { grant, topics, protocol } = connection.getUserData();
     const isJoined = (subscription: SharedSubscription | undefined) => subscription?.has(connection) ?? false;
-    if (!isJoined(this.#subscriptions.everyone)) return false;
+    if (!protocol.skipsEveryone && !isJoined(this.#subscriptions.everyone)) return false;
     if (grant.user !== undefined && !isJoined(this.#subscriptions.ofUser(grant.user))) return false;
     for (const pattern of membersOf(topics)) if (!isJoined(this.#subscriptions.ofTopic(pattern))) return false;
     return true;
@@ -199,19 +205,25 @@ export class Hub {
   /** Must be called once for each opened connection when it has closed. */
   close(connection: Connection, code: number): void {
     const { connectionId, protocol, grant, topics } = connection.getUserData();
+    this.presence.close(connection);
     this.#connections.close(connectionId);
     this.#fanout.forget(connection);
-    this.#subscriptions.everyone.removeSubscriber(protocol);
-    this.#subscriptions.everyone.forget(connection);
+    if (!protocol.skipsEveryone) {
+      this.#subscriptions.everyone.removeSubscriber(protocol);
+      this.#subscriptions.everyone.forget(connection);
+    }
     if (grant.user !== undefined) {
       const own = this.#subscriptions.unsubscribeUser(grant.user, protocol);
       own?.forget(connection);
       if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
     }
-    for (const pattern of membersOf(topics))
-      this.#subscriptions.unsubscribeTopic(pattern, protocol)?.forget(connection);
+    for (const pattern of membersOf(topics)) {
+      const subscription = this.#subscriptions.unsubscribeTopic(pattern, protocol);
+      subscription?.forget(connection);
+      this.onSubscribers(pattern, subscription?.subscribers ?? 0);
+    }
     this.#expiry.clear(connectionId, grant.expiresAt);
-    countClosed(this.#parts.counters, code);
+    countClosed(this.#parts.counters, code, protocol.closing?.codes);
     if (this.events !== undefined) this.#reportConnection("connection_closed", connection, { code });
   }
 
@@ -228,6 +240,14 @@ export class Hub {
       : "forbidden";
   }
 
+  /** Returns why {@link subscribe} would refuse a topic or pattern; undefined if it would not. */
+  subscribeRefusal(connection: Connection, pattern: string): "forbidden" | "topic-limit" | undefined {
+    const { grant, topics } = connection.getUserData();
+    if (!maySubscribe(grant, pattern)) return "forbidden";
+    if (hasMember(topics, pattern) || countMembers(topics) < this.#parts.config.limits.topics) return undefined;
+    return "topic-limit";
+  }
+
   /** Subscribes a connection without regard to its grant. */
   subscribeUnchecked(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
     const state = connection.getUserData();
@@ -242,6 +262,7 @@ export class Hub {
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
+    this.onSubscribers(pattern, subscription.subscribers);
     return subscription;
   }
 
@@ -264,15 +285,21 @@ export class Hub {
     const all = [this.#subscriptions.everyone, ofUser, ...others.map((other) => this.#subscriptions.ofTopic(other))];
     const moved = all.flatMap((subscription) => (subscription?.has(connection) ? subscription : []));
     for (const subscription of moved) subscription.leave(connection);
-    state.hasCopies = true;
+    this.presence.moveGroups(connection, () => {
+      state.hasCopies = true;
+    });
     for (const subscription of moved) subscription.join(connection);
   }
+
+  /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
+  onSubscribers: (pattern: string, subscribers: number) => void = () => {};
 
   /** Called when a connection unsubscribes, perhaps before it has joined. */
   onUnsubscribe: (connection: Connection, subscription: SharedSubscription) => void = () => {};
 
   unsubscribe(connection: Connection, pattern: string): void {
     const state = connection.getUserData();
+    this.presence.leave(connection, pattern);
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
     state.applicationTopics = withoutMember(state.applicationTopics, pattern);
@@ -282,16 +309,22 @@ export class Hub {
     subscription.leave(connection);
     this.onUnsubscribe(connection, subscription);
     this.#subscriptions.unsubscribeTopic(pattern, state.protocol);
+    this.onSubscribers(pattern, subscription.subscribers);
   }
 
   /**
    * Replaces the grant. Unsubscribes from the topics that the new grant does not allow, unless the application subscribed
-   * to them, and returns them. `user` is a subscription that the connection has to join, if only the new grant has a user.
+   * to them, and returns them. The same for topics on which it does not allow presence. `user` is a subscription that the
+   * connection has to join, if only the new grant has a user.
    */
   replaceGrant(
     connection: Connection,
     grant: Grant,
-  ): { readonly dropped: string[]; readonly user: SharedSubscription | undefined } {
+  ): {
+    readonly dropped: string[];
+    readonly presenceDropped: string[];
+    readonly user: SharedSubscription | undefined;
+  } {
     const state = connection.getUserData();
     const isNewUser = state.grant.user === undefined;
     this.#expiry.clear(state.connectionId, state.grant.expiresAt);
@@ -300,9 +333,11 @@ export class Hub {
     const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
     const dropped = own.filter((pattern) => !maySubscribe(grant, pattern));
     for (const pattern of dropped) this.unsubscribe(connection, pattern);
+    const presenceDropped = this.presence.topicsOf(connection).filter((topic) => !mayBePresent(grant, topic));
+    for (const topic of presenceDropped) this.presence.leave(connection, topic);
     const user = isNewUser ? this.#subscribeUser(connection) : undefined;
     if (user !== undefined) this.frontier.onSubscribe();
-    return { dropped, user };
+    return { dropped, presenceDropped, user };
   }
 
   connection(connectionId: number): Connection | undefined {
@@ -316,6 +351,16 @@ export class Hub {
 
   countSubscribers(topic: string): number {
     return countSubscribers(this.#connections.all(), topic);
+  }
+
+  /** Returns a page of the topics to which connections are subscribed. Patterns and users are not among them. */
+  listTopics(request: Parameters<typeof listTopics>[1], maxBytes: number): ReturnType<typeof listTopics> {
+    return listTopics(this.#subscriptions, request, maxBytes);
+  }
+
+  /** Counts the connections that are subscribed to the topic itself, not to a pattern. */
+  countSubscriptions(topic: string): number {
+    return this.#subscriptions.ofTopic(topic)?.subscribers ?? 0;
   }
 
   /** Whether every subscription that matches a history subject has received the publication at this position. */
@@ -351,8 +396,14 @@ export class Hub {
     this.#fanout.drained(connection);
   }
 
-  end(connection: Connection, { code, reason }: CloseCode): void {
+  /** Closes a connection with a code, or with the code that its protocol has for it. */
+  end(connection: Connection, closeCode: CloseCode): void {
     this.#fanout.flushTo(connection);
+    const { closing } = connection.getUserData().protocol;
+    const { code, reason } = closing?.codeFor(closeCode) ?? closeCode;
+    const lastFrame = closing?.lastFrame(closing.codeFor(closeCode));
+    // A connection over its limit is closed by the frame, and must not be touched after that.
+    if (lastFrame !== undefined && connection.send(lastFrame) === 2) return;
     connection.end(code, reason);
   }
 
@@ -395,7 +446,7 @@ export class Hub {
     const { counters } = this.#parts;
     counters.publications.connection++;
     const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
-    const outcome = connectionId === undefined ? "gone" : this.#fanout.toConnection(connectionId, message);
+    const outcome = connectionId === undefined ? "no-connection" : this.#fanout.toConnection(connectionId, message);
     message.respond(JSON.stringify({ outcome }));
   }
 }

@@ -8,7 +8,7 @@ import type { SmallSet } from "../connections/small-set.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
 import type { LocalSubscription } from "../fanout/local-subscription.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
-import type { Subscriber } from "../history/frontier.ts";
+import type { OrderedSubscription } from "../history/frontier.ts";
 import { Backlog } from "./live-backlog.ts";
 
 /** A message that a subscription received, with its position in the history if it is stored. */
@@ -42,7 +42,7 @@ export type SharedSubscriptionParts = {
  * One NATS subscription of this worker for all its connections that are subscribed to the same topic, pattern or user. There may be
  * hundreds of thousands, so rarely used state is created on demand.
  */
-export class SharedSubscription implements LocalSubscription, Subscriber {
+export class SharedSubscription implements LocalSubscription, OrderedSubscription {
   readonly groupId: number;
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";
@@ -92,6 +92,12 @@ export class SharedSubscription implements LocalSubscription, Subscriber {
     const number = createHash("sha256").update(this.key).digest().readUIntBE(0, 6) % 10 ** TAG_DIGITS;
     this.#tag = String(number).padStart(TAG_DIGITS, "0");
     return this.#tag;
+  }
+
+  get user(): string | undefined {
+    if (this.kind !== "user") return undefined;
+    const target = this.#parts.subjects.parseLive(this.key);
+    return target?.kind === "user" ? target.user : undefined;
   }
 
   get hasSubscribers(): boolean {

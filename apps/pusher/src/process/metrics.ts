@@ -15,7 +15,7 @@ export function createWorkerMetrics(options: {
   readonly bus: Bus;
   readonly hub: Pick<
     Hub,
-    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "events"
+    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence" | "events"
   >;
   readonly budget: MemoryBudget;
 }): Registry {
@@ -73,6 +73,11 @@ export function createWorkerMetrics(options: {
     "Messages from NATS to subjects that belong to no target, such as a restricted topic outside its branch. They are not delivered.",
     () => counters.misaddressed,
   );
+  counter(
+    "fanwire_pusher_uncarried_total",
+    "Publications that a client protocol cannot carry: to Pusher clients, content that is not UTF-8 and reserved events. They are not delivered to its clients.",
+    () => counters.uncarried,
+  );
   labelled(
     "fanwire_pusher_resumed_total",
     "Clients that resumed from a position, by outcome: recovered, or the reason why recovery could not be proven.",
@@ -115,6 +120,7 @@ export function createWorkerMetrics(options: {
     "Times the largest replay, backlog or waiting content was dropped because all together exceeded the budget.",
     () => budget.evictions,
   );
+  addPresenceMetrics({ gauge, counter }, hub);
   counter("fanwire_pusher_deliveries_total", "Publications handed to connections.", () => counters.deliveries);
   counter(
     "fanwire_pusher_delivered_bytes_total",
@@ -156,6 +162,49 @@ function registerEventMetrics(registry: Registry, events: EventReporter): void {
     "fanwire_pusher_events_dropped_total",
     "Events of the cluster that were too large for a report.",
     () => events.droppedEvents,
+  );
+}
+
+type Add = (name: string, help: string, value: () => number) => void;
+
+function addPresenceMetrics(
+  { gauge, counter }: { readonly gauge: Add; readonly counter: Add },
+  { presence }: Pick<Hub, "presence">,
+): void {
+  gauge(
+    "fanwire_pusher_presence_members",
+    "Users with connections to this worker that have joined a topic with presence, counted once for each topic.",
+    () => presence.stats.members,
+  );
+  gauge(
+    "fanwire_pusher_presence_topics",
+    "Topics that connections of this worker have joined with presence.",
+    () => presence.stats.topics,
+  );
+  gauge(
+    "fanwire_pusher_presence_bytes",
+    "Approximate bytes of the members on all workers that this worker knows.",
+    () => presence.stats.bytes,
+  );
+  gauge(
+    "fanwire_pusher_presence_workers",
+    "Other workers whose members this worker knows.",
+    () => presence.stats.peers,
+  );
+  counter(
+    "fanwire_pusher_presence_questions_total",
+    "Questions to other workers for their members.",
+    () => presence.stats.asks,
+  );
+  counter(
+    "fanwire_pusher_presence_gaps_total",
+    "Announcements of members that were not preceded by the one before, so that the worker was asked.",
+    () => presence.stats.gaps,
+  );
+  counter(
+    "fanwire_pusher_presence_refused_total",
+    "Joins refused because a topic, or this worker, had the maximum number of members.",
+    () => presence.stats.refused,
   );
 }
 

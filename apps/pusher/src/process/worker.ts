@@ -93,6 +93,8 @@ export async function startWorker(options: {
     handshakes,
     verifier,
     counters,
+    history,
+    log,
   });
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();
@@ -142,6 +144,7 @@ export async function startWorker(options: {
     frontier.stop();
     history.stop();
     uwsApp.close();
+    hub.presence.stop();
     await events?.stop();
     await control.stop();
     await bus.stop();

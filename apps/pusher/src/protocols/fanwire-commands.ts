@@ -7,7 +7,8 @@ import type { Hub } from "../hub/hub.ts";
 import type { SharedSubscription } from "../hub/shared-subscription.ts";
 import type { Recovery } from "../recovery/recovery.ts";
 import { encodeErrorReply, encodeReply } from "../wire/encoding.ts";
-import { type Command, type CommandErrorCode, type CommandId, parseCommand } from "../wire/fanwire-commands.ts";
+import { type Command, type CommandId, parseCommand } from "../wire/fanwire-commands.ts";
+import { type Failure, subscribeFailure, subscribePresent } from "./fanwire-presence.ts";
 
 type CommandsParts = {
   readonly bus: Bus;
@@ -17,7 +18,7 @@ type CommandsParts = {
   readonly verifier: TokenVerifier;
 };
 
-type Failure = { readonly code: CommandErrorCode; readonly message: string };
+type SubscribeCommand = Extract<Command, { command: "subscribe" }>;
 type RefreshCommand = Extract<Command, { command: "refresh" }>;
 /** A subscription that a command has started. */
 type Started = {
@@ -25,7 +26,8 @@ type Started = {
   readonly id: CommandId;
   readonly subscription: SharedSubscription;
   readonly since: string | undefined;
-  readonly more: Readonly<Record<string, unknown>>;
+  /** Returns further members of the reply. Called in the tick in which it is sent. */
+  more(): Readonly<Record<string, unknown>>;
 };
 /** Members of the reply beside `ok`, or why the command failed. */
 type Outcome = { readonly more?: Readonly<Record<string, unknown>> } | Failure;
@@ -92,20 +94,33 @@ export class Commands {
     return position === undefined ? {} : { more: { position } };
   }
 
-  #subscribe(
-    connection: Connection,
-    id: CommandId,
-    { topic, since }: Extract<Command, { command: "subscribe" }>,
-  ): Outcome | undefined {
-    const { hub } = this.#parts;
-    const subscribed = hub.subscribe(connection, topic);
-    if (subscribed === "forbidden") return { code: "forbidden", message: "not authorized for this topic" };
-    if (subscribed === "topic-limit") {
-      return { code: "topic-limit", message: "the connection has the maximum number of topics" };
+  #subscribe(connection: Connection, id: CommandId, command: SubscribeCommand): Outcome | undefined {
+    if (command.isPresent) {
+      this.#subscribePresent(connection, id, command);
+      return undefined;
     }
-    if (subscribed === "already") return since === undefined ? {} : { more: { recovered: false } };
-    this.#recover({ connection, id, subscription: subscribed, since, more: {} });
+    const { topic, since } = command;
+    const { hub } = this.#parts;
+    if (command.isPresent === false) hub.presence.leave(connection, topic);
+    const subscribed = hub.subscribe(connection, topic);
+    const failure = subscribeFailure(subscribed);
+    if (failure) return failure;
+    if (typeof subscribed !== "object") return since === undefined ? {} : { more: { recovered: false } };
+    this.#recover({ connection, id, subscription: subscribed, since, more: () => ({}) });
     return undefined;
+  }
+
+  #subscribePresent(connection: Connection, id: CommandId, { topic, since }: SubscribeCommand): void {
+    subscribePresent({
+      hub: this.#parts.hub,
+      connection,
+      topic,
+      onReply: (outcome) => {
+        if ("code" in outcome) reply(connection, id, outcome as Failure);
+        else reply(connection, id, { more: since === undefined ? outcome : { recovered: false, ...outcome } });
+      },
+      onSubscribed: (subscription, list) => this.#recover({ connection, id, subscription, since, more: list }),
+    });
   }
 
   /** Sends the reply, then missed publications. */
@@ -117,7 +132,7 @@ export class Commands {
       kind: "subscription",
       onOutcome: ({ recovered, reason, position }) => {
         const outcome = { ...(recovered !== null && { recovered }), ...(reason && { reason }) };
-        reply(connection, id, { more: { ...more, ...outcome, ...(position !== undefined && { position }) } });
+        reply(connection, id, { more: { ...more(), ...outcome, ...(position !== undefined && { position }) } });
       },
     });
   }
@@ -150,10 +165,13 @@ export class Commands {
     const { user: currentUser } = connection.getUserData().grant;
     if (currentUser !== undefined && verified.grant.user !== currentUser) return reply(connection, id, foreignToken);
 
-    const { dropped, user } = hub.replaceGrant(connection, verified.grant);
-    const more = dropped.length === 0 ? {} : { dropped };
+    const { dropped, presenceDropped, user } = hub.replaceGrant(connection, verified.grant);
+    const more = {
+      ...(dropped.length > 0 && { dropped }),
+      ...(presenceDropped.length > 0 && { presenceDropped }),
+    };
     if (user === undefined) return reply(connection, id, { more });
-    this.#recover({ connection, id, subscription: user, since, more });
+    this.#recover({ connection, id, subscription: user, since, more: () => more });
   }
 
   #replyLater(connection: Connection, id: CommandId, outcome: Promise<Outcome>): void {

@@ -1,5 +1,6 @@
 import type { JoinedFrames } from "../connections/client-protocol.ts";
 import { encodeFanwire } from "../wire/encoding.ts";
+import { changeFields } from "../wire/presence.ts";
 import { FanwireSessions } from "./fanwire-sessions.ts";
 import type { WebSocketProtocol } from "./served-protocol.ts";
 
@@ -11,6 +12,7 @@ const messages: JoinedFrames = {
   joining: { separator: "\n", maxBytes: 32_768 },
   reportsDrain: true,
   encode: ({ text }) => encodeFanwire(text),
+  encodePresence: (change) => [JSON.stringify({ type: "presence", ...changeFields(change) })],
 };
 
 /** JSON messages, several in a frame, with commands of the client. */

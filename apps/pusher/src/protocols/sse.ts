@@ -1,10 +1,19 @@
 import type { JoinedFrames } from "../connections/client-protocol.ts";
-import { encodeSse } from "../wire/encoding.ts";
+import type { PresenceChange } from "../presence/presence.ts";
+import { encodeSse, PRESENCE_EVENT, sseEvent } from "../wire/encoding.ts";
+import { changeFields } from "../wire/presence.ts";
 import type { RoutedProtocol } from "./served-protocol.ts";
 import { openSseRoute } from "./sse-route.ts";
 
 // uWebSockets.js copies what a socket does not take of a write.
-const shared = { frames: "joined", joining: { separator: "", maxBytes: 65_536 }, reportsDrain: false } as const;
+const shared = {
+  frames: "joined",
+  joining: { separator: "", maxBytes: 65_536 },
+  reportsDrain: false,
+  encodePresence: (change: PresenceChange) => [
+    sseEvent({ event: PRESENCE_EVENT, data: JSON.stringify(changeFields(change)) }),
+  ],
+} as const;
 
 const events: JoinedFrames = { ...shared, encode: ({ text }) => encodeSse(text) };
 

@@ -44,6 +44,9 @@ function encodeReplyWith(id: CommandId, members: Readonly<Record<string, unknown
   return `{"type":"reply","id":${id},${JSON.stringify(members).slice(1)}`;
 }
 
+/** The event of streams that tells of the members of a topic. */
+export const PRESENCE_EVENT = "fanwire.presence";
+
 /** The event of publications whose content is not UTF-8. */
 const BINARY_EVENT = "fanwire.binary";
 

@@ -3,7 +3,13 @@ import { writtenId } from "./command-id.ts";
 
 /** A command of a fanwire.v1 client. */
 export type Command =
-  | { readonly command: "subscribe"; readonly topic: string; readonly since: string | undefined }
+  | {
+      readonly command: "subscribe";
+      readonly topic: string;
+      readonly since: string | undefined;
+      /** Undefined: the presence of the connection stays as it is. */
+      readonly isPresent: boolean | undefined;
+    }
   | { readonly command: "unsubscribe"; readonly topic: string }
   | { readonly command: "publish"; readonly topic: string; readonly data: string; readonly event: string | undefined }
   | { readonly command: "refresh"; readonly token: string; readonly since: string | undefined }
@@ -40,7 +46,7 @@ export function parseCommand(text: string): ParsedCommand {
   }
 
   const invalid = (problem: string): ParsedCommand => ({ ok: false, id, code: "invalid", message: problem });
-  const { topic, data, event, token, since } = message;
+  const { topic, data, event, token, since, presence } = message;
   switch (message.command) {
     case "ping":
       return { ok: true, id, command: { command: "ping" } };
@@ -55,7 +61,9 @@ export function parseCommand(text: string): ParsedCommand {
       }
       if (message.command === "unsubscribe") return { ok: true, id, command: { command: "unsubscribe", topic } };
       if (since !== undefined && typeof since !== "string") return invalid("since must be a position");
-      return { ok: true, id, command: { command: "subscribe", topic, since } };
+      if (presence !== undefined && typeof presence !== "boolean") return invalid("presence must be true or false");
+      if (presence && !isTopic(topic)) return invalid("presence needs a topic, no pattern");
+      return { ok: true, id, command: { command: "subscribe", topic, since, isPresent: presence } };
     case "publish":
       if (typeof topic !== "string" || !isTopic(topic))
         return invalid("topic must be a topic of 1 to 255 bytes, no pattern");

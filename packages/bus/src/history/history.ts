@@ -29,6 +29,8 @@ export interface History {
   read(request: ReadRequest): Promise<ReadOutcome>;
   /** Returns the publication with that sequence, if it is still stored. Costs one request. */
   find(sequence: number): Promise<Outcome<{ readonly publication: StoredPublication | undefined }>>;
+  /** Returns the newest publication under a history subject, if one is stored. Costs one request. */
+  last(subject: string): Promise<Outcome<{ readonly publication: StoredPublication | undefined }>>;
   /**
    * Returns the publication with that sequence from any replica, with the headers that {@link storedPlace} reads.
    * `undefined` does not mean that it is not stored; see {@link find}.

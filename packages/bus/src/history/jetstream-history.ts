@@ -116,6 +116,12 @@ export class JetStreamHistory implements History {
     return { ok: true, publication: answer.result === null ? undefined : fromStored(answer.result, this.#subjects) };
   }
 
+  async last(subject: string): Promise<Outcome<{ readonly publication: StoredPublication | undefined }>> {
+    const answer = await this.#reader.get({ last_by_subj: subject });
+    if (!answer.ok) return answer;
+    return { ok: true, publication: answer.result === null ? undefined : fromStored(answer.result, this.#subjects) };
+  }
+
   get(sequence: number): Promise<BusMessage | undefined> {
     return this.#direct.get(sequence);
   }

@@ -1,0 +1,138 @@
+import { setImmediate as nextTick } from "node:timers/promises";
+import type { Bus } from "@fanwire/bus";
+import type { PresenceAnnouncement, PresentUser } from "@fanwire/protocol";
+import type { LocalMembers } from "./local-members.ts";
+
+/** A repetition of the last announcement is sent when a topic was quiet for this long. */
+const REPEAT_AFTER_MS = 500;
+/** Characters of an announcement that is not joined with more users. A character has at most three bytes. */
+const FULL_LENGTH = 65_536;
+/** The same as a share of `max_payload` of NATS. */
+const FULL_SHARE = 8;
+/** Announcements are sent in slices, because there may be thousands of topics. */
+const SLICE_MS = 5;
+
+/** A topic as it is announced. */
+export type Announced = {
+  /** Where it is announced. */
+  readonly subject: string;
+  readonly locals: LocalMembers;
+  /** The last announcement if it left users on the topic, otherwise 0. */
+  counter: number;
+};
+
+type AnnouncerParts = {
+  readonly bus: Bus;
+  readonly workerId: string;
+  /** Called when an announcement could not be sent. */
+  onLost(): void;
+};
+
+/**
+ * Announces the users of this worker to the others. Changes are joined until the end of the tick, and while NATS has not confirmed
+ * earlier announcements, so that what waits is bounded by the number of users.
+ */
+export class Announcer {
+  readonly #parts: AnnouncerParts;
+  #changed = new Map<Announced, Set<string>>();
+  #confirming: (() => void)[] = [];
+  #isRunning = false;
+  #clock = 0;
+  /** Topics whose last announcement is to be repeated, with its number and time. */
+  readonly #unrepeated = new Map<Announced, { counter: number; at: number }>();
+
+  constructor(parts: AnnouncerParts) {
+    this.#parts = parts;
+  }
+
+  /** Number of the last announcement. */
+  get clock(): number {
+    return this.#clock;
+  }
+
+  /** Announces what a user now is on a topic. */
+  announce(topic: Announced, user: string): void {
+    const users = this.#changed.get(topic);
+    if (users) users.add(user);
+    else this.#changed.set(topic, new Set([user]));
+    this.#start();
+  }
+
+  /** Calls back when NATS has all that was announced and subscribed before this call, or does not confirm it. */
+  onceConfirmed(callback: () => void): void {
+    this.#confirming.push(callback);
+    this.#start();
+  }
+
+  /** Sends the last announcement of quiet topics again. Must be called about every second. */
+  *repeat(): Iterable<void> {
+    const now = performance.now();
+    for (const [topic, { counter, at }] of this.#unrepeated) {
+      if (now - at < REPEAT_AFTER_MS) continue;
+      this.#unrepeated.delete(topic);
+      const isEmpty = topic.counter !== counter;
+      this.#send(topic, { previous: counter, counter, joined: [], left: [], ...(isEmpty && { isEmpty }) });
+      yield;
+    }
+  }
+
+  #start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    setImmediate(() => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    while (this.#changed.size > 0 || this.#confirming.length > 0) {
+      const changed = this.#changed;
+      const confirming = this.#confirming;
+      this.#changed = new Map();
+      this.#confirming = [];
+      let endsAt = performance.now() + SLICE_MS;
+      for (const [topic, users] of changed) {
+        if (performance.now() > endsAt) {
+          await nextTick();
+          endsAt = performance.now() + SLICE_MS;
+        }
+        this.#announceAll(topic, users);
+      }
+      await this.#parts.bus.confirm();
+      for (const callback of confirming) callback();
+    }
+    this.#isRunning = false;
+  }
+
+  #announceAll(topic: Announced, users: Iterable<string>): void {
+    let joined: PresentUser[] = [];
+    let left: string[] = [];
+    const full = Math.min(FULL_LENGTH, this.#parts.bus.maxPayloadBytes() / FULL_SHARE);
+    let length = 0;
+    for (const user of users) {
+      const present = topic.locals.present(user);
+      if (present) joined.push(present);
+      else left.push(user);
+      length += JSON.stringify(present ?? user).length;
+      if (length < full) continue;
+      this.#announceSome(topic, joined, left);
+      [joined, left, length] = [[], [], 0];
+    }
+    this.#announceSome(topic, joined, left);
+    if (topic.locals.size === 0) topic.counter = 0;
+  }
+
+  #announceSome(topic: Announced, joined: readonly PresentUser[], left: readonly string[]): void {
+    if (joined.length + left.length === 0) return;
+    this.#clock++;
+    const counter = this.#clock;
+    this.#send(topic, { previous: topic.counter, counter, joined, left });
+    topic.counter = counter;
+    this.#unrepeated.delete(topic);
+    this.#unrepeated.set(topic, { counter, at: performance.now() });
+  }
+
+  #send({ subject }: Announced, announcement: Omit<PresenceAnnouncement, "worker">): void {
+    const { bus, workerId: worker, onLost } = this.#parts;
+    const text = JSON.stringify({ worker, ...announcement } satisfies PresenceAnnouncement);
+    if (bus.send(subject, Buffer.from(text)) !== "sent") onLost();
+  }
+}

@@ -1,0 +1,231 @@
+import type { Bus, BusMessage } from "@fanwire/bus";
+import { presenceAnnouncement, presenceMessage, type Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import { Announcer } from "./announcer.ts";
+import { answer } from "./answers.ts";
+import { parseJson } from "./parse-json.ts";
+import { type Peer, Peers } from "./peers.ts";
+import type { PresentTopic } from "./present-topic.ts";
+import { Questions } from "./questions.ts";
+import { SlicedWork } from "./sliced-work.ts";
+
+type ClusterParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly workerId: string;
+  readonly log: Log;
+  /** The topics with joins of this worker. */
+  readonly topics: ReadonlyMap<string, PresentTopic>;
+  /** Called when the members of a topic on all workers are known, or some of these did not answer in time. */
+  onLoaded(topic: PresentTopic): void;
+};
+
+/** Keeps the views of topics up to date with what other workers announce, and announces the users of this worker. */
+export class ClusterMembers {
+  readonly #parts: ClusterParts;
+  readonly #announcer: Announcer;
+  readonly #peers: Peers;
+  readonly #questions = new Map<Peer, Questions>();
+  readonly #work = new SlicedWork();
+  readonly #loading = new Set<PresentTopic>();
+  /** Topics from which the users of a worker are still to be removed. */
+  readonly #dropping = new Map<string, Set<PresentTopic>>();
+  #asks = 0;
+  #gaps = 0;
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts;
+    const { bus, subjects, workerId } = parts;
+    this.#peers = new Peers({
+      ...parts,
+      countTopics: () => this.#countTopics(),
+      onGap: (peer) => this.#onGap(peer),
+      onEmpty: (peer) => this.#drop(peer),
+      onLost: (peer) => this.#onLost(peer),
+      onBeat: () => this.#work.add(this.#announcer.repeat()),
+    });
+    this.#announcer = new Announcer({ ...parts, onLost: () => this.#peers.reportGap() });
+    bus.subscribe(subjects.presenceWorker(workerId), (message) => this.#onMessage(message));
+    bus.onConnection((isConnected) => {
+      if (isConnected) this.#peers.onReconnect();
+    });
+    this.#peers.start();
+  }
+
+  /** Number of questions to other workers for their users. */
+  get asks(): number {
+    return this.#asks;
+  }
+
+  /** Number of announcements that another worker had sent before one that arrived. */
+  get gaps(): number {
+    return this.#gaps;
+  }
+
+  /** Number of other workers. */
+  get peers(): number {
+    return this.#questions.size;
+  }
+
+  stop(): void {
+    this.#peers.stop();
+  }
+
+  /** Begins to learn of the users of other workers on a topic. */
+  open(topic: PresentTopic): void {
+    this.#loading.add(topic);
+    topic.subscription = this.#parts.bus.subscribe(topic.subject, (message) => this.#onAnnouncement(topic, message));
+    for (const [peer, questions] of this.#questions) {
+      questions.want(topic.name, { isUrgent: true });
+      if (!questions.isSilent) topic.awaited.add(peer.id);
+    }
+    this.#announcer.onceConfirmed(() => {
+      topic.isSubscribed = true;
+      this.#checkLoaded(topic);
+    });
+  }
+
+  close(topic: PresentTopic): void {
+    this.#loading.delete(topic);
+    topic.subscription?.unsubscribe();
+    for (const questions of this.#questions.values()) questions.forget(topic.name);
+  }
+
+  announce(topic: PresentTopic, user: string): void {
+    this.#announcer.announce(topic, user);
+  }
+
+  onceConfirmed(callback: () => void): void {
+    this.#announcer.onceConfirmed(callback);
+  }
+
+  /** Must be called several times a second. `lateMs` is how much later than planned this call comes. */
+  check(lateMs: number): void {
+    this.#peers.check(lateMs);
+    for (const questions of this.#questions.values()) questions.check();
+    for (const topic of this.#loading) this.#checkLoaded(topic);
+  }
+
+  #checkLoaded(topic: PresentTopic): void {
+    if (!this.#loading.has(topic)) return;
+    const isComplete = topic.isSubscribed && topic.awaited.size === 0 && this.#peers.isSettled;
+    if (!isComplete && performance.now() < topic.loadedBy) return;
+    this.#loading.delete(topic);
+    topic.isLoaded = true;
+    topic.awaited.clear();
+    this.#parts.onLoaded(topic);
+  }
+
+  #countTopics(): number {
+    let count = 0;
+    for (const { locals } of this.#parts.topics.values()) if (locals.size > 0) count++;
+    return count;
+  }
+
+  /** Asks a worker for everything, because it is new or announcements of it were lost. */
+  #onGap(peer: Peer): void {
+    const questions = this.#questions.get(peer) ?? this.#openQuestions(peer);
+    questions.restart();
+    if (peer.topics === 0) return;
+    for (const topic of this.#parts.topics.values()) {
+      questions.want(topic.name, { isUrgent: !topic.isLoaded });
+      if (!topic.isLoaded) topic.awaited.add(peer.id);
+    }
+  }
+
+  #openQuestions(peer: Peer): Questions {
+    const { topics } = this.#parts;
+    const { id } = peer;
+    const questions = new Questions({
+      ...this.#parts,
+      peerId: id,
+      onSnapshot: (name, counter, users) => {
+        const topic = topics.get(name);
+        if (topic === undefined) return;
+        this.#dropNow(id, topic);
+        if (counter >= (topic.view.counterOf(id) ?? 0)) topic.view.replace(id, counter, users);
+      },
+      onNone: (name, clock) => {
+        const { view } = topics.get(name) ?? {};
+        if (clock >= (view?.counterOf(id) ?? 0)) view?.drop(id);
+      },
+      onAnswered: (name) => {
+        const topic = topics.get(name);
+        if (topic?.awaited.delete(id)) this.#checkLoaded(topic);
+      },
+      onAsk: () => {
+        this.#asks++;
+      },
+    });
+    this.#questions.set(peer, questions);
+    return questions;
+  }
+
+  #onLost(peer: Peer): void {
+    this.#questions.delete(peer);
+    this.#drop(peer);
+  }
+
+  /** Removes the users of a worker from all views. */
+  #drop(peer: Peer): void {
+    // A worker without users has no gap, but its questions are opened when it appears.
+    if (this.#peers.has(peer) && !this.#questions.has(peer)) this.#openQuestions(peer);
+    for (const topic of this.#loading) {
+      topic.awaited.delete(peer.id);
+      this.#checkLoaded(topic);
+    }
+    const known = [...this.#parts.topics.values()].filter(({ view }) => view.counterOf(peer.id) !== undefined);
+    if (known.length === 0) return;
+    this.#dropping.set(peer.id, new Set(known));
+    this.#work.add(this.#dropLater(peer.id));
+  }
+
+  *#dropLater(worker: string): Iterable<void> {
+    for (const topic of this.#dropping.get(worker) ?? []) {
+      this.#dropNow(worker, topic);
+      yield;
+    }
+    this.#dropping.delete(worker);
+  }
+
+  /** Removes what is still to be removed before something newer is applied. */
+  #dropNow(worker: string, topic: PresentTopic): void {
+    if (this.#dropping.get(worker)?.delete(topic)) topic.view.drop(worker);
+  }
+
+  #onAnnouncement(topic: PresentTopic, message: BusMessage): void {
+    const { data } = presenceAnnouncement.safeParse(parseJson(message));
+    if (data === undefined) {
+      this.#parts.log.warn({ subject: message.subject }, "invalid announcement of members");
+      return;
+    }
+    const { worker, previous, counter, joined, left, isEmpty } = data;
+    const peer = worker === this.#parts.workerId ? undefined : this.#peers.heard(worker);
+    if (peer === undefined) return;
+    const { view } = topic;
+    this.#dropNow(worker, topic);
+    const known = view.counterOf(worker);
+    if (known !== undefined && counter <= known) return;
+    if (isEmpty) view.drop(worker);
+    else if (previous === 0) view.replace(worker, counter, new Map(joined.map((present) => [present.user, present])));
+    else if (previous === known) view.apply(worker, counter, joined, left);
+    else if (this.#questions.get(peer)?.noteAnnounced(topic.name, counter)) this.#gaps++;
+  }
+
+  #onMessage(message: BusMessage): void {
+    const { data } = presenceMessage.safeParse(parseJson(message));
+    if (data === undefined) {
+      this.#parts.log.warn({ subject: message.subject }, "invalid message about members");
+      return;
+    }
+    const peer = this.#peers.heard(data.worker);
+    if (data.kind === "answer") {
+      if (peer) this.#questions.get(peer)?.receive(data);
+      return;
+    }
+    const { topics } = this.#parts;
+    this.#work.add(
+      answer(data, { ...this.#parts, topic: (name) => topics.get(name), clock: () => this.#announcer.clock }),
+    );
+  }
+}

@@ -1,0 +1,61 @@
+/** Members above which changes are collected for longer, because each is written to many connections. */
+const LARGE = 100;
+const LARGE_EVERY_MS = 100;
+const SLICE_MS = 5;
+
+type Flushed = { readonly view: { readonly shown: number }; flushedAt: number };
+
+/** Flushes topics when the event-loop tick ends, large ones at most every 100 ms. Many topics take several ticks. */
+export class FlushQueue<Topic extends Flushed> {
+  readonly #flush: (topic: Topic) => void;
+  readonly #due = new Set<Topic>();
+  readonly #timers = new Map<Topic, NodeJS.Timeout>();
+  #isScheduled = false;
+
+  constructor(flush: (topic: Topic) => void) {
+    this.#flush = flush;
+  }
+
+  add(topic: Topic): void {
+    if (this.#due.has(topic) || this.#timers.has(topic)) return;
+    const waitMs = topic.view.shown > LARGE ? topic.flushedAt + LARGE_EVERY_MS - performance.now() : 0;
+    if (waitMs <= 0) this.#addDue(topic);
+    else
+      this.#timers.set(
+        topic,
+        setTimeout(() => {
+          this.#timers.delete(topic);
+          this.#addDue(topic);
+        }, waitMs),
+      );
+  }
+
+  remove(topic: Topic): void {
+    this.#due.delete(topic);
+    clearTimeout(this.#timers.get(topic));
+    this.#timers.delete(topic);
+  }
+
+  #addDue(topic: Topic): void {
+    this.#due.add(topic);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#run);
+  }
+
+  readonly #run = () => {
+    this.#isScheduled = false;
+    const now = performance.now();
+    for (const topic of this.#due) {
+      this.#due.delete(topic);
+      topic.flushedAt = now;
+      this.#flush(topic);
+      if (performance.now() - now > SLICE_MS) break;
+    }
+    if (this.#due.size > 0) this.#schedule();
+  };
+}

@@ -1,0 +1,317 @@
+import type { Bus } from "@fanwire/bus";
+import type { Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import type { Connection } from "../connections/connection.ts";
+import type { Fanout } from "../fanout/fanout.ts";
+import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
+import { ClusterMembers } from "./cluster-members.ts";
+import { FlushQueue } from "./flush-queue.ts";
+import { HeldLeaves } from "./held-leaves.ts";
+import type { LocalChange, LocalMember, Member, MemberList } from "./members.ts";
+import { type Join, type JoinOptions, type JoinOutcome, PresentTopic } from "./present-topic.ts";
+import { TopicView } from "./topic-view.ts";
+
+export type {
+  LocalChange,
+  LocalMember,
+  Member,
+  MemberList,
+  PresenceChange,
+} from "./members.ts";
+export type { JoinOptions, JoinOutcome } from "./present-topic.ts";
+
+const CHECK_EVERY_MS = 100;
+/** Maximum wait for the answers of other workers, for example of one that was killed a moment ago. */
+const LOAD_WITHIN_MS = 2_000;
+/** Maximum approximate bytes of all members that this worker knows. Above it, connections cannot join. */
+const MAX_BYTES = 268_435_456;
+
+type PresenceParts = {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly workerId: string;
+  readonly groups: ProtocolGroups;
+  readonly fanout: Fanout;
+  /** Time for which a member without connections is still shown. */
+  readonly leaveMs: number;
+  readonly log: Log;
+};
+
+/** The members of topics: users with a connection, to any worker, that has joined the topic with presence. */
+export class Presence {
+  readonly #parts: PresenceParts;
+  readonly #topics = new Map<string, PresentTopic>();
+  readonly #joins = new Map<Connection, Map<string, Join>>();
+  readonly #cluster: ClusterMembers;
+  readonly #leaves: HeldLeaves<TopicView>;
+  readonly #flushes = new FlushQueue<PresentTopic>((topic) => this.#flush(topic));
+  readonly #listeners: ((change: LocalChange) => void)[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #checkedAt = performance.now();
+  #lastGroupId = 0;
+  #bytes = 0;
+  #refused = 0;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+    this.#leaves = new HeldLeaves(parts.leaveMs);
+    this.#cluster = new ClusterMembers({ ...parts, topics: this.#topics, onLoaded: (topic) => this.#onLoaded(topic) });
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  /** Must be called when all connections are closed. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#cluster.stop();
+  }
+
+  /** Numbers for metrics. `members` counts a user once for each topic, on this worker only. */
+  get stats() {
+    let members = 0;
+    for (const { locals } of this.#topics.values()) members += locals.size;
+    const { asks, gaps, peers } = this.#cluster;
+    return { topics: this.#topics.size, members, bytes: this.#bytes, refused: this.#refused, asks, gaps, peers };
+  }
+
+  /**
+   * Makes the user of a connection a member. `onOutcome` is called once, in a later tick, when this worker knows the members on all
+   * workers. From that tick on the connection receives changes, unless it is held. It is never called after the connection has left
+   * or closed. A connection that has joined already gets a new outcome, and its member stays as it is.
+   */
+  join(
+    connection: Connection,
+    topic: string,
+    member: Member,
+    options: JoinOptions,
+    onOutcome: (outcome: JoinOutcome) => void,
+  ): void {
+    const join = this.#joins.get(connection)?.get(topic) ?? this.#open(connection, topic, member);
+    join.waiting.push({ options, onOutcome });
+    this.#advance(join);
+  }
+
+  /** Returns the current list for a connection that joined held. From this call on it receives changes. */
+  release(connection: Connection, topic: string, isListWhole = false): MemberList | undefined {
+    const join = this.#joins.get(connection)?.get(topic);
+    if (!join?.hasJoined) return undefined;
+    this.#addToGroup(join);
+    return join.topic.view.list(isListWhole);
+  }
+
+  /** Does nothing if the connection has not joined. */
+  leave(connection: Connection, topic: string): void {
+    const join = this.#joins.get(connection)?.get(topic);
+    if (join === undefined) return;
+    if (join.isInGroup) {
+      this.#parts.fanout.flushTo(connection);
+      this.#parts.groups.of(connection).remove(join.topic.groupId, connection);
+    }
+    const { waiting } = join;
+    this.#end(join);
+    for (const { options } of waiting) options.onLeave?.();
+  }
+
+  /** Must be called when a connection has closed. */
+  close(connection: Connection): void {
+    for (const join of this.#joins.get(connection)?.values() ?? []) {
+      if (join.isInGroup) this.#parts.groups.of(connection).forget(join.topic.groupId, connection);
+      this.#end(join);
+    }
+  }
+
+  /** Returns the topics that a connection has joined or is joining. */
+  topicsOf(connection: Connection): string[] {
+    return [...(this.#joins.get(connection)?.keys() ?? [])];
+  }
+
+  /** Returns the members with connections to this worker, sorted by user. */
+  members(topic: string): readonly LocalMember[] {
+    return this.#topics.get(topic)?.locals.list() ?? [];
+  }
+
+  /** Returns the number of {@link members}. */
+  countMembers(topic: string): number {
+    return this.#topics.get(topic)?.locals.size ?? 0;
+  }
+
+  /** Returns the member that a connection is on a topic. Undefined until the outcome of its join. */
+  isMember(connection: Connection, topic: string): Member | undefined {
+    const join = this.#joins.get(connection)?.get(topic);
+    return join?.hasJoined ? join.member : undefined;
+  }
+
+  /** Calls `listener` with each change of this worker's connections, in the tick of the change. */
+  onLocalChange(listener: (change: LocalChange) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Moves a connection to the groups of another encoding, which `change` gives it. */
+  moveGroups(connection: Connection, change: () => void): void {
+    const { groups } = this.#parts;
+    const joins = [...(this.#joins.get(connection)?.values() ?? [])].filter(({ isInGroup }) => isInGroup);
+    for (const { topic } of joins) groups.of(connection).remove(topic.groupId, connection);
+    change();
+    for (const { topic } of joins) groups.of(connection).add(topic.groupId, connection);
+  }
+
+  #open(connection: Connection, name: string, member: Member): Join {
+    const topic = this.#topics.get(name) ?? this.#openTopic(name);
+    const join: Join = {
+      connection,
+      connectionId: connection.getUserData().connectionId,
+      topic,
+      member,
+      waiting: [],
+      isRegistered: false,
+      isConfirmed: false,
+      isRefused: false,
+      hasJoined: false,
+      isInGroup: false,
+    };
+    topic.joins.add(join);
+    const joins = this.#joins.get(connection);
+    if (joins) joins.set(name, join);
+    else this.#joins.set(connection, new Map([[name, join]]));
+    return join;
+  }
+
+  #openTopic(name: string): PresentTopic {
+    this.#lastGroupId--;
+    const view: TopicView = new TopicView({
+      topic: name,
+      leaveMs: this.#parts.leaveMs,
+      onChange: () => this.#flushes.add(topic),
+      onHold: (user) => this.#leaves.hold(view, user),
+      onBytes: (bytes) => {
+        this.#bytes += bytes;
+      },
+    });
+    const topic = new PresentTopic({
+      name,
+      subject: this.#parts.subjects.presence(name),
+      groupId: this.#lastGroupId,
+      view,
+      loadedBy: performance.now() + LOAD_WITHIN_MS,
+    });
+    this.#topics.set(name, topic);
+    this.#cluster.open(topic);
+    return topic;
+  }
+
+  /** Takes the next steps of a join: register, wait for NATS and for the other workers, report the outcome. */
+  #advance(join: Join): void {
+    const { topic } = join;
+    if (!join.isRegistered && !join.isRefused) this.#register(join);
+    if (!join.isRefused && !(join.isRegistered && join.isConfirmed && topic.isLoaded)) return;
+    topic.ready.add(join);
+    this.#flushes.add(topic);
+  }
+
+  /** With a limit, the members must be known first, so that a user who is refused was never shown to others. */
+  #register(join: Join): void {
+    const { topic, member } = join;
+    const { maxMembers } = join.waiting[0]?.options ?? {};
+    if (maxMembers !== undefined && !topic.isLoaded) return;
+    const isOver = maxMembers !== undefined && !topic.view.isPresent(member.user) && topic.view.present >= maxMembers;
+    if (isOver || this.#bytes > MAX_BYTES) {
+      join.isRefused = true;
+      this.#refused++;
+      return;
+    }
+    join.isRegistered = true;
+    const isFirst = !topic.locals.has(member.user);
+    topic.locals.add(join.connectionId, member);
+    if (isFirst) {
+      this.#updateLocal(topic, member.user);
+      this.#report(topic, member, true);
+    }
+    this.#cluster.onceConfirmed(() => {
+      join.isConfirmed = true;
+      if (topic.joins.has(join)) this.#advance(join);
+    });
+  }
+
+  #onLoaded(topic: PresentTopic): void {
+    for (const join of topic.joins) if (!join.hasJoined) this.#advance(join);
+  }
+
+  /** Brings the view and the other workers up to date with a user of this worker. */
+  #updateLocal(topic: PresentTopic, user: string): void {
+    const present = topic.locals.present(user);
+    if (present) topic.view.add(this.#parts.workerId, present);
+    else topic.view.remove(this.#parts.workerId, user);
+    this.#cluster.announce(topic, user);
+  }
+
+  #end(join: Join): void {
+    const { connection, topic, member } = join;
+    topic.joins.delete(join);
+    topic.ready.delete(join);
+    join.waiting = [];
+    const joins = this.#joins.get(connection);
+    joins?.delete(topic.name);
+    if (joins?.size === 0) this.#joins.delete(connection);
+    if (join.isRegistered) {
+      topic.locals.remove(join.connectionId, member.user);
+      this.#updateLocal(topic, member.user);
+      if (!topic.locals.has(member.user)) this.#report(topic, member, false);
+    }
+    if (topic.joins.size === 0) this.#closeTopic(topic);
+  }
+
+  #closeTopic(topic: PresentTopic): void {
+    this.#topics.delete(topic.name);
+    this.#flushes.remove(topic);
+    this.#cluster.close(topic);
+    topic.view.close();
+  }
+
+  #report({ name: topic, locals }: PresentTopic, member: Member, isPresent: boolean): void {
+    for (const listener of this.#listeners) listener({ topic, member, isPresent, localMembers: locals.size });
+  }
+
+  /** Writes what has changed, then reports the outcome of joins, so that nothing is missing or repeated after their lists. */
+  #flush(topic: PresentTopic): void {
+    const change = topic.view.takeChange();
+    if (change) this.#parts.fanout.writePresence(topic.groupId, change);
+    for (const join of topic.ready) {
+      topic.ready.delete(join);
+      const { waiting } = join;
+      join.waiting = [];
+      if (join.isRefused) this.#end(join);
+      else if (!join.hasJoined) join.hasJoined = true;
+      for (const { options, onOutcome } of waiting) this.#conclude(join, options, onOutcome);
+    }
+  }
+
+  #conclude(join: Join, options: JoinOptions, onOutcome: (outcome: JoinOutcome) => void): void {
+    const { topic } = join;
+    if (join.isRefused) {
+      onOutcome({ ok: false, reason: "limit" });
+      return;
+    }
+    // An outcome before this one may have ended the join.
+    if (!topic.joins.has(join)) return;
+    if (!options.isHeld) this.#addToGroup(join);
+    else this.#parts.fanout.flushTo(join.connection);
+    onOutcome({ ok: true, list: topic.view.list(options.isListWhole ?? false) });
+  }
+
+  /** Adds the connection after everything that was written before, so that it receives later changes only. */
+  #addToGroup(join: Join): void {
+    const { connection, topic } = join;
+    this.#parts.fanout.flushTo(connection);
+    if (join.isInGroup) return;
+    join.isInGroup = true;
+    this.#parts.groups.of(connection).add(topic.groupId, connection);
+  }
+
+  #check(): void {
+    const now = performance.now();
+    const lateMs = now - this.#checkedAt - CHECK_EVERY_MS;
+    this.#checkedAt = now;
+    this.#cluster.check(lateMs);
+    this.#leaves.end();
+  }
+}

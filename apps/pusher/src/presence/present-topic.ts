@@ -1,0 +1,78 @@
+import type { BusSubscription } from "@fanwire/bus";
+import type { Connection } from "../connections/connection.ts";
+import type { Announced } from "./announcer.ts";
+import { LocalMembers } from "./local-members.ts";
+import type { Member, MemberList } from "./members.ts";
+import type { TopicView } from "./topic-view.ts";
+
+export type JoinOptions = {
+  /** A user who would be one member more than this is refused. No limit if absent. */
+  readonly maxMembers?: number;
+  /** Whether the list has all members, also above `MAX_LISTED`. */
+  readonly isListWhole?: boolean;
+  /** Whether the connection receives no changes until `Presence.release`. */
+  readonly isHeld?: boolean;
+  /** Called instead of `onOutcome` if the connection leaves, but does not close, before the outcome. */
+  onLeave?(): void;
+};
+
+export type JoinOutcome =
+  | { readonly ok: true; readonly list: MemberList }
+  | { readonly ok: false; readonly reason: "limit" };
+
+/** A connection on a topic. */
+export type Join = {
+  readonly connection: Connection;
+  readonly connectionId: number;
+  readonly topic: PresentTopic;
+  readonly member: Member;
+  /** Those who wait for the outcome. */
+  waiting: { readonly options: JoinOptions; onOutcome(outcome: JoinOutcome): void }[];
+  /** Whether its user is a member by it. */
+  isRegistered: boolean;
+  /** Whether NATS has the announcement. */
+  isConfirmed: boolean;
+  isRefused: boolean;
+  /** Whether it has had a first outcome. */
+  hasJoined: boolean;
+  /** Whether it receives changes. */
+  isInGroup: boolean;
+};
+
+/** A topic that connections of this worker have joined, or are joining. */
+export class PresentTopic implements Announced {
+  readonly name: string;
+  readonly subject: string;
+  /** Identifies its groups. Negative, because subscriptions have positive ones. */
+  readonly groupId: number;
+  readonly view: TopicView;
+  readonly locals = new LocalMembers();
+  readonly joins = new Set<Join>();
+  /** Joins whose outcome follows the next flush. */
+  readonly ready = new Set<Join>();
+  counter = 0;
+  flushedAt = Number.NEGATIVE_INFINITY;
+  /** Whether the members on all workers are known, as far as these answer. */
+  isLoaded = false;
+  /** Whether NATS has confirmed the subscription. */
+  isSubscribed = false;
+  /** Other workers whose answer is awaited. */
+  readonly awaited = new Set<string>();
+  /** End of the wait for their answers. */
+  readonly loadedBy: number;
+  subscription: BusSubscription | undefined;
+
+  constructor(options: {
+    readonly name: string;
+    readonly subject: string;
+    readonly groupId: number;
+    readonly view: TopicView;
+    readonly loadedBy: number;
+  }) {
+    this.name = options.name;
+    this.subject = options.subject;
+    this.groupId = options.groupId;
+    this.view = options.view;
+    this.loadedBy = options.loadedBy;
+  }
+}
