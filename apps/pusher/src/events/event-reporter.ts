@@ -1,5 +1,12 @@
 import type { Bus } from "@fanwire/bus";
-import type { ClusterEvent, EventName, ReportedFact, Subjects } from "@fanwire/protocol";
+import {
+  type ClusterEvent,
+  type EventName,
+  formatConnectionAddress,
+  type ReportedFact,
+  type Subjects,
+} from "@fanwire/protocol";
+import type { Connection } from "../connections/connection.ts";
 import { KeptEvents } from "./kept-events.ts";
 import { ReportQueue } from "./report-queue.ts";
 import { SnapshotServer } from "./snapshot-server.ts";
@@ -22,6 +29,12 @@ type ReporterParts = {
 
 /** Members of an event that its source knows. */
 export type OwnEvent = Omit<ClusterEvent, "id" | "time">;
+
+type LocalMemberChange = {
+  readonly topic: string;
+  readonly member: { readonly user: string };
+  readonly isPresent: boolean;
+};
 
 /**
  * Reports to the webhook senders what happens on this worker: whether topics have subscribers here, who is a member here, and
@@ -109,6 +122,12 @@ export class EventReporter {
     this.#scheduleReport();
   }
 
+  /** Must be called when the first local connection of a user appears on a topic, or the last one disappears. */
+  memberChanged({ topic, member, isPresent }: LocalMemberChange): void {
+    if (isPresent) this.memberJoined(topic, member.user);
+    else this.memberLeft(topic, member.user);
+  }
+
   /** Must be called when the first local connection of a user becomes present on a topic. */
   memberJoined(topic: string, user: string): void {
     if (!this.wantsMembers) return;
@@ -124,6 +143,19 @@ export class EventReporter {
     if (users === undefined || !users.delete(user)) return;
     if (users.size === 0) this.#members.delete(topic);
     this.#add(["left", topic, user]);
+  }
+
+  /** Must be called when a connection is accepted or has closed. */
+  connectionChanged(name: "connection_opened" | "connection_closed", connection: Connection, code?: number): void {
+    if (!this.#wants(name)) return;
+    const { connectionId, protocol, grant } = connection.getUserData();
+    this.happened({
+      name,
+      connection: formatConnectionAddress({ workerId: this.#parts.workerId, connectionId }),
+      protocol: protocol.name,
+      ...(grant.user !== undefined && { user: grant.user }),
+      ...(code !== undefined && { code }),
+    });
   }
 
   /** Reports an event that no other worker knows, if this event is on. */

@@ -3,7 +3,6 @@ import {
   type CloseCode,
   type ConnectionDescription,
   closeCodes,
-  type EventName,
   formatConnectionAddress,
   formatPosition,
   type Position,
@@ -85,6 +84,7 @@ export class Hub {
       receipts: this.#receipts,
     });
     this.presence = new Presence({ ...parts, fanout: this.#fanout, leaveMs: config.presenceLeaveMs });
+    if (parts.events?.wantsMembers) this.presence.onLocalChange((change) => parts.events?.memberChanged(change));
     this.#subscriptions = new SharedSubscriptions({
       ...parts,
       receive: (subscription, message) => this.#incoming.receive(subscription, message),
@@ -172,7 +172,7 @@ export class Hub {
     for (const everyone of all) everyone.addSubscriber(protocol);
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
-    if (this.events !== undefined) this.#reportConnection("connection_opened", connection);
+    this.events?.connectionChanged("connection_opened", connection);
     const own = this.#subscribeUser(connection);
     return own === undefined ? all : [...all, own];
   }
@@ -224,13 +224,7 @@ export class Hub {
     }
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code, protocol.closing?.codes);
-    if (this.events !== undefined) this.#reportConnection("connection_closed", connection, { code });
-  }
-
-  #reportConnection(name: EventName, connection: Connection, more: { readonly code?: number } = {}): void {
-    const { protocol, grant } = connection.getUserData();
-    const user = grant.user === undefined ? {} : { user: grant.user };
-    this.events?.happened({ name, connection: this.addressOf(connection), protocol: protocol.name, ...user, ...more });
+    this.events?.connectionChanged("connection_closed", connection, code);
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
