@@ -47,7 +47,7 @@ class SseRoute {
 
     const received = handshakes.receive(request);
     const settle = (decided: Decided | TurnedAway) => this.#settle(response, decided, { origin, lastEventId });
-    if (received.outcome === "unverified") void settleLater(response, handshakes.verify(received), settle);
+    if (received.outcome === "undecided") void settleLater(response, handshakes.decide(received), settle);
     else settle(received);
   }
 
@@ -153,13 +153,13 @@ function farewell(code: number, reason: string): string {
 
 async function settleLater(
   response: HttpResponse,
-  verifying: Promise<Decided>,
+  deciding: Promise<Decided>,
   settle: (decided: Decided) => void,
 ): Promise<void> {
   let isAborted = false;
   response.onAborted(() => {
     isAborted = true;
   });
-  const decided = await verifying;
+  const decided = await deciding;
   if (!isAborted) response.cork(() => settle(decided));
 }
