@@ -23,7 +23,7 @@ export type Undecided = {
 
 type Slices = Pick<TimeSlices, "mayWorkNow" | "turn">;
 
-/** What the client sent with its request, because uWebSockets.js forgets a request after its tick. */
+/** Parts of a request that are needed in later ticks, when uWebSockets.js has forgotten it. */
 type Sent = { readonly query: string; readonly authorization: string; readonly offered: readonly string[] };
 
 /**
