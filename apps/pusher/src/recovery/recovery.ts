@@ -15,7 +15,7 @@ import { RefusalLog } from "./refusal-log.ts";
 import { ReplayLease } from "./replay-cache.ts";
 import { type Missed, type Replay, ReplayReader, sequenceOf } from "./replay-reader.ts";
 import { ReplayTexts, toPublication } from "./replay-texts.ts";
-import { TimeSlices } from "./time-slices.ts";
+import type { TimeSlices } from "./time-slices.ts";
 
 const RETRY_MS = 20;
 /** A client that reads nothing for this long is disconnected, to free its replay. */
@@ -33,6 +33,7 @@ type RecoveryParts = {
   readonly unsentLimit: number;
   readonly counters: Counters;
   readonly log: Log;
+  readonly slices: TimeSlices;
 };
 
 export type RecoveryOutcome = {
@@ -81,11 +82,10 @@ export class Recovery {
   readonly #refusals: RefusalLog;
   readonly #pending = new Map<Connection, Pending[]>();
   readonly #texts = new ReplayTexts();
-  readonly #slices = new TimeSlices();
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
-    this.#reader = new ReplayReader({ ...parts, slices: this.#slices });
+    this.#reader = new ReplayReader(parts);
     this.#refusals = new RefusalLog(parts.log);
     parts.hub.onUnsubscribe = (connection, subscription) => this.#cancel(connection, subscription);
   }
@@ -217,7 +217,7 @@ export class Recovery {
     let frames = 0;
     for (const frame of this.#frames(pending, missed)) {
       // A long replay takes turns with others, because one frame may hold a hundred publications.
-      if (frames > 0) await this.#slices.turn();
+      if (frames > 0) await this.#parts.slices.turn();
       frames++;
       const isReady = await this.#untilDrained(pending);
       if (hub.connection(connectionId) !== connection) return false;
