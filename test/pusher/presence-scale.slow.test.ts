@@ -5,7 +5,7 @@ import { presenceToken } from "../support/presence-client.ts";
 import { longestTickMs, tickMonitor } from "../support/tick-monitor.ts";
 import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
-import { until } from "../support/wait.ts";
+import { stretch, until } from "../support/wait.ts";
 
 const { pushers, publisher } = useCluster({
   pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_WORKERS: "1", ...tickMonitor, PUSHER_MAX_INBOUND_PER_SECOND: "100000" },
@@ -61,10 +61,12 @@ test("10,000 members on one topic: each join is announced to all within 250 ms",
     );
     delays.push(performance.now() - sentAt);
   }
-  console.log(`announced to all after ${delays.map(Math.round)} ms`);
+  const ticks = await longestTicks();
+  console.log(`announced to all after ${delays.map(Math.round)} ms, longest ticks ${ticks} ms of processor time`);
+  for (const tick of ticks) expect(tick).toBeLessThan(50);
   console.log(`longest ticks ${await longestTicks()} ms of processor time`);
   expect(await callApi(publisher, "GET", "/v1/topics/crowd")).toMatchObject({ body: { members: members + 10 } });
-  expect(delays.toSorted((one, other) => one - other)[5]).toBeLessThan(250);
+  expect(delays.toSorted((one, other) => one - other)[5]).toBeLessThan(250 * stretch());
   for (const client of crowd) client.close();
   await until("all are gone", async () => {
     const { body } = await callApi<{ members: number }>(publisher, "GET", "/v1/topics/crowd");
