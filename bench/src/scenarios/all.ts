@@ -7,6 +7,7 @@ import { growth } from "./growth.ts";
 import { interest } from "./interest.ts";
 import { isolation } from "./isolation.ts";
 import { opening } from "./opening.ts";
+import { presence } from "./presence.ts";
 import { publishApi } from "./publish-api.ts";
 import { saturated } from "./saturated.ts";
 import type { Scenario } from "./scenario.ts";
@@ -34,6 +35,7 @@ export const scenarios: readonly Scenario[] = [
   opening,
   targeted,
   stampede,
+  presence,
   publishApi,
   interest,
   channelRoute,
