@@ -1,10 +1,9 @@
 import { get } from "node:http";
 import { expect, test } from "vitest";
 import { publishToTopic } from "../support/bus.ts";
-import { metric, readiness, startPusher } from "../support/cluster.ts";
+import { metric, startPusher } from "../support/cluster.ts";
 import { demoApp, openPusherJs, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
-import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -218,20 +217,3 @@ test("a client that does not answer pings is closed with 4201, and pusher-js sta
   expect(events).toHaveLength(1);
   expect(states).toEqual([]);
 }, 120_000);
-
-test("a draining pusher closes its clients over time with 4100, and pusher-js is back on another one", async () => {
-  await using leaving = await startPusher({ nats: nats.url, env: { ...pusherAppsEnv(), PUSHER_DRAIN_SECONDS: "2" } });
-  const clients = await Promise.all(Array.from({ length: 40 }, () => connectPusher(leaving.url)));
-  const raw = await connectRawClient(leaving.url);
-  const closedAt: number[] = [];
-  for (const { socket } of clients) socket.on("close", () => closedAt.push(performance.now()));
-
-  leaving.process.kill("SIGTERM");
-  await until("it is draining", async () => (await readiness(leaving.adminUrl)).text === "draining");
-
-  await until("all are closed", () => clients.every(({ close }) => close !== undefined) && raw.close);
-  expect(new Set(clients.map(({ close }) => close?.code))).toEqual(new Set([4100]));
-  expect(raw.close?.code).toBe(1012);
-  expect(clients.every(({ frames }) => frames.every(({ event }) => event !== "pusher:error"))).toBe(true);
-  expect(Math.max(...closedAt) - Math.min(...closedAt)).toBeGreaterThan(1_000);
-});
