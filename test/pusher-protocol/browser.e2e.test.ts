@@ -9,7 +9,7 @@ import { connectPusher, signer } from "../support/pusher-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** What the page's script uses of the library. */
+/** Members of the library that the page's script uses. */
 type PageClient = {
   connection: { state: string };
   user: { bind(event: string, handler: (data: unknown) => void): void };

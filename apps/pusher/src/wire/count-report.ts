@@ -1,6 +1,6 @@
 import { isWorkerId } from "@fanwire/protocol";
 
-/** What a worker tells the others about its counts. */
+/** Message of a worker to the others about its counts. */
 export type CountReport = {
   readonly worker: string;
   /** Current counts of keys that have changed, or that another worker has asked for. */
