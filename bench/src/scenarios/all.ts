@@ -8,6 +8,7 @@ import { interest } from "./interest.ts";
 import { isolation } from "./isolation.ts";
 import { opening } from "./opening.ts";
 import { publishApi } from "./publish-api.ts";
+import { pusherBurst, pusherSteady } from "./pusher.ts";
 import { saturated } from "./saturated.ts";
 import type { Scenario } from "./scenario.ts";
 import { sse } from "./sse.ts";
@@ -24,6 +25,8 @@ export const scenarios: readonly Scenario[] = [
   burst,
   burstFanwire,
   burstSse,
+  pusherSteady,
+  pusherBurst,
   growth,
   topics,
   durable,
