@@ -9,6 +9,7 @@ import { isolation } from "./isolation.ts";
 import { opening } from "./opening.ts";
 import { presence } from "./presence.ts";
 import { publishApi } from "./publish-api.ts";
+import { pusherBurst, pusherSteady } from "./pusher.ts";
 import { saturated } from "./saturated.ts";
 import type { Scenario } from "./scenario.ts";
 import { sse } from "./sse.ts";
@@ -25,6 +26,8 @@ export const scenarios: readonly Scenario[] = [
   burst,
   burstFanwire,
   burstSse,
+  pusherSteady,
+  pusherBurst,
   growth,
   topics,
   durable,

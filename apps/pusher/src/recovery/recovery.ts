@@ -55,6 +55,8 @@ export type RecoveryRequest = {
    * `subscription`: one more subscription. It has a separate position until it has caught up with the others.
    */
   readonly kind: "connection" | "subscription";
+  /** The replay is the cached event of a channel, not what the client missed. It is not counted as a resume. */
+  readonly isCache?: boolean;
   /** Called once, before anything is sent. */
   onOutcome(outcome: RecoveryOutcome): void;
 };
@@ -181,7 +183,7 @@ export class Recovery {
         ? "malformed"
         : await this.#reader.read({ subscriptions: pending.sentUpTo, since, lease, isWanted });
     // A client that has disconnected was not refused.
-    if (!isWanted()) return replay;
+    if (!isWanted() || pending.request.isCache) return replay;
     counters.resumed[typeof replay === "string" ? replay : "recovered"]++;
     if (typeof replay === "string") this.#refusals.add(replay);
     return replay;
