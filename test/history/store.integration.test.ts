@@ -46,6 +46,9 @@ test("read() by patterns and find() return the matching publications, and leave 
   expect(found.ok && found.publication?.target).toEqual(topic("news.de.berlin"));
   expect(await history.find(99)).toEqual({ ok: true, publication: undefined });
   expect(await history.find(0)).toEqual({ ok: true, publication: undefined });
+  const last = await history.last(subjects.history(topic("news.fr")));
+  expect(last.ok && Buffer.from(last.publication?.content ?? []).toString()).toBe("news.fr 9");
+  expect(await history.last(subjects.history(topic("news.it")))).toEqual({ ok: true, publication: undefined });
   await until("no consumer is left", async () => {
     const info = await bus.request("$JS.API.STREAM.INFO.FANWIRE_HISTORY", text(""), { timeoutMs: 1_000 });
     return info.ok && JSON.parse(Buffer.from(info.message.data).toString()).state.consumer_count === 0;

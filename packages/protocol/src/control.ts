@@ -131,7 +131,7 @@ export type WorkerDescription = z.infer<typeof workerDescription>;
 /** One connection, as `GET /v1/connections/{address}` shows it. */
 export const connectionDescription = z.object({
   address: z.string(),
-  protocol: z.string().describe("Name of the client protocol: `raw`, `fanwire.v1` or `sse`."),
+  protocol: z.string().describe("Name of the client protocol: `raw`, `fanwire.v1`, `sse` or `pusher`."),
   /** The user's id in the application, from the token. */
   user: z.string().optional(),
   /** Topics and patterns to which it is subscribed. */
@@ -227,6 +227,9 @@ export type ReceiptReply = z.infer<typeof receiptReply>;
  * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
  * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
  * that it has the connection. `no-connection`: there is no such connection, or it was closed because it reads too slowly.
+ * `uncarried`: nothing was sent, because the connection's protocol cannot carry the content or the event.
  */
-export const deliveryReply = z.object({ outcome: z.enum(["delivered", "buffered", "forwarded", "no-connection"]) });
+export const deliveryReply = z.object({
+  outcome: z.enum(["delivered", "buffered", "forwarded", "no-connection", "uncarried"]),
+});
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

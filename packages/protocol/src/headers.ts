@@ -1,3 +1,5 @@
+import { isHeaderName } from "./names.ts";
+
 /** Names of the NATS headers of a publication. All are optional. */
 export const headerNames = {
   /** Name of the event; {@link DEFAULT_EVENT} when absent. */
@@ -10,6 +12,8 @@ export const headerNames = {
   receipt: "Receipt",
   /** Bridge that published it: {@link VIA_CHANNEL}. This bridge does not forward it back. */
   via: "Via",
+  /** The member who sent a client event to a presence channel, as {@link encodeHeaderName} writes it. Set by workers. */
+  user: "User",
 } as const;
 
 /** Names of the headers that JetStream reads, and of those that it adds to republished messages. */
@@ -38,6 +42,21 @@ export function messageId(subject: string, id: string): string {
 export const VIA_CHANNEL = "channel";
 
 export const DEFAULT_EVENT = "message";
+
+/** Returns a name as the value of a header. Names that a header cannot hold are percent-encoded. */
+export function encodeHeaderName(name: string): string {
+  return isHeaderName(name) && !name.includes("%") ? name : encodeURIComponent(name);
+}
+
+/** Reverses {@link encodeHeaderName}. A value that it never writes is returned as it is. */
+export function decodeHeaderName(value: string): string {
+  if (!value.includes("%")) return value;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
 
 const RESERVED_PREFIX = "fanwire.";
 

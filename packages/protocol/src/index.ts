@@ -38,7 +38,16 @@ export {
   type WorkerDescription,
   workerDescription,
 } from "./control.ts";
-export { DEFAULT_EVENT, headerNames, isReservedEvent, messageId, streamHeaderNames, VIA_CHANNEL } from "./headers.ts";
+export {
+  DEFAULT_EVENT,
+  decodeHeaderName,
+  encodeHeaderName,
+  headerNames,
+  isReservedEvent,
+  messageId,
+  streamHeaderNames,
+  VIA_CHANNEL,
+} from "./headers.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
 export {

@@ -31,6 +31,8 @@ export class Subjects {
   readonly allWorkers: string;
   /** Workers announce here that they have started or ended. */
   readonly announcements: string;
+  /** Workers exchange here how many subscribers and signed-in users of Pusher apps they have. */
+  readonly pusherCounts: string;
   /** All items of all Workerman Channel queues. */
   readonly channelQueues: string;
   /** Name of the JetStream stream of the queue items. */
@@ -57,6 +59,7 @@ export class Subjects {
     this.everything = `${prefix}.>`;
     this.allWorkers = `${prefix}.control.workers`;
     this.announcements = `${prefix}.control.announcements`;
+    this.pusherCounts = `${prefix}.control.pusher-counts`;
     this.#presence = `${prefix}.presence.`;
     this.presenceWorkers = `${this.#presence}workers`;
     this.#live = `${prefix}.live.`;

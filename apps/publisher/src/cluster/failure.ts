@@ -1,6 +1,8 @@
 /** Why the cluster did not do what a route asked for. `routes/failures.ts` translates each reason into an HTTP error. */
 export type FailureReason =
   | "connection-not-found"
+  /** The protocol of the connection cannot carry the content or the event. Nothing was sent. */
+  | "uncarried"
   /** The connection has as many subscriptions as it may. */
   | "topic-limit"
   /** NATS does not accept content of this size. */

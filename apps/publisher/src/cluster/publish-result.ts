@@ -40,13 +40,14 @@ type Stored = {
   readonly isDuplicate: boolean;
 };
 
-type DeliveredStatus = Exclude<DeliveryOutcome, "no-connection">;
+type DeliveredStatus = Exclude<DeliveryOutcome, "no-connection" | "uncarried">;
 
 export const PUBLISHED: PublishResult = { ok: true, status: "published" };
 
 /** Translates a worker's reply about a publication to one of its connections. */
 export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
-  return outcome === "no-connection" ? { ok: false, reason: "connection-not-found" } : { ok: true, status: outcome };
+  if (outcome === "no-connection") return { ok: false, reason: "connection-not-found" };
+  return outcome === "uncarried" ? { ok: false, reason: "uncarried" } : { ok: true, status: outcome };
 }
 
 /** Where the history stores a publication. */

@@ -59,6 +59,11 @@ export const errors = {
     message: "The data of the event is larger than the app allows. Send less, or raise its maxEventBytes.",
   },
   unsupported_media_type: { status: 415, message: "Send the body as Content-Type: application/json." },
+  content_uncarried: {
+    status: 422,
+    message:
+      "The client's protocol cannot carry this. Pusher clients receive UTF-8 text, and no event that begins with pusher: or pusher_internal:.",
+  },
   invalid_request: { status: 422, message: "The request is not valid. See `details`." },
   too_many_requests: {
     status: 429,

@@ -4,6 +4,7 @@ import { ApiError, type ErrorCode, errors } from "../http/errors.ts";
 /** Error code of each failure of the cluster. */
 export const failureCodes = {
   "connection-not-found": "connection_not_found",
+  uncarried: "content_uncarried",
   "topic-limit": "topic_limit",
   "too-large": "content_too_large",
   unavailable: "nats_unavailable",

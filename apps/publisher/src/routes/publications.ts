@@ -65,6 +65,7 @@ const route = (maxBatch: number) =>
         "malformed_json",
         "unauthorized",
         "connection_not_found",
+        "content_uncarried",
         "body_too_large",
         "content_too_large",
         "unsupported_media_type",

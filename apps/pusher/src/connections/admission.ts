@@ -3,7 +3,7 @@ import { isAllowedOrigin } from "./origins.ts";
 /** Why a handshake was refused. Label of a metric. */
 export type RefusalReason = GateRefusal | RequestRefusal | "malformed" | "token" | "token-keys" | "topic";
 /** The request is not a WebSocket handshake that this worker accepts. */
-export type RequestRefusal = "path" | "upgrade" | "handshake";
+export type RequestRefusal = "path" | "upgrade" | "handshake" | "app";
 /** Decided before the query is read. */
 export type GateRefusal = "draining" | "connection-limit" | "handshake-rate" | "origin";
 export type Admission = { readonly ok: true } | { readonly ok: false; readonly reason: GateRefusal };

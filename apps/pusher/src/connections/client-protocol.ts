@@ -1,3 +1,4 @@
+import type { CloseCode } from "@fanwire/protocol";
 import type { Joining } from "../wire/join-frames.ts";
 import type { PresenceChange } from "../wire/presence.ts";
 import type { Publication } from "../wire/publication.ts";
@@ -12,6 +13,20 @@ export type ClientProtocol = {
   readonly encodings: readonly Encoding[];
   /** Returns the current encoding of a connection. */
   encodingOf(receiver: Receiver): Encoding;
+  /** Its connections do not receive publications to everyone. */
+  readonly skipsEveryone?: true;
+  /** Present if its close codes are not ours. */
+  readonly closing?: Closing;
+};
+
+/** How a protocol closes connections. */
+export type Closing = {
+  /** All of its close codes. */
+  readonly codes: ReadonlySet<number>;
+  /** Returns the protocol's code for one of ours. Returns a code of the protocol unchanged. */
+  codeFor(closeCode: CloseCode): CloseCode;
+  /** Returns the frame to send before the close frame, if the protocol has one. */
+  lastFrame(closeCode: CloseCode): string | undefined;
 };
 
 /** The state of a connection that its encoding depends on. */
@@ -34,7 +49,8 @@ type PresenceFrames = {
 /** Each publication is a frame. The connections must be WebSockets of uWebSockets.js, because its topics write to them. */
 export type SingleFrames = PresenceFrames & {
   readonly frames: "single";
-  encode(publication: Publication): Uint8Array;
+  /** Returns undefined for a publication that the protocol cannot carry. It is not delivered, and counted. */
+  encode(publication: Publication): Uint8Array | undefined;
 };
 
 /** Publications of one event-loop tick share frames. */

@@ -10,6 +10,8 @@ export type Counters = {
   publications: Record<Target["kind"], number>;
   /** Messages to subjects that belong to no target. */
   misaddressed: number;
+  /** Publications that a protocol cannot carry, counted once for each encoding. */
+  uncarried: number;
   deliveries: number;
   deliveredBytes: number;
   /** Publications not written to a connection because it held too many unsent bytes. */
@@ -37,6 +39,7 @@ export function newCounters(): Counters {
     accepted: 0,
     publications: { everyone: 0, topic: 0, user: 0, connection: 0 },
     misaddressed: 0,
+    uncarried: 0,
     deliveries: 0,
     deliveredBytes: 0,
     drops: 0,
@@ -63,6 +66,7 @@ export function newCounters(): Counters {
       path: 0,
       upgrade: 0,
       handshake: 0,
+      app: 0,
       malformed: 0,
       token: 0,
       "token-keys": 0,
@@ -75,8 +79,11 @@ export function newCounters(): Counters {
 
 const ownCodes: ReadonlySet<number> = new Set(Object.values(closeCodes).map(({ code }) => code));
 
-/** Counts a closed connection. Clients may send any of 4,000 codes, so undefined ones share one label. */
-export function countClosed({ closedByCode }: Counters, code: number): void {
-  const label = (code >= 1000 && code <= 1015) || ownCodes.has(code) ? String(code) : "other";
+/**
+ * Counts a closed connection. Clients may send any of 4,000 codes, so those that neither we nor the protocol define share one
+ * label.
+ */
+export function countClosed({ closedByCode }: Counters, code: number, codes: ReadonlySet<number> = ownCodes): void {
+  const label = (code >= 1000 && code <= 1015) || codes.has(code) ? String(code) : "other";
   closedByCode.set(label, (closedByCode.get(label) ?? 0) + 1);
 }

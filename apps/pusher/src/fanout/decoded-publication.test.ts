@@ -8,7 +8,7 @@ function message(data: Uint8Array, headers: Record<string, string> = {}): BusMes
   return { subject: "s", data, headers: { get }, respond: () => false } as unknown as BusMessage;
 }
 
-const subscription = { pattern: "a.*", topicOf: () => "a.b" };
+const subscription = { kind: "topic", user: undefined, pattern: "a.*", topicOf: () => "a.b" } as const;
 
 test("text is decoded as UTF-8, and other content as base64", () => {
   const bytes = new Uint8Array(new TextEncoder().encode("xжx").buffer, 1, 2);

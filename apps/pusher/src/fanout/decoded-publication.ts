@@ -1,13 +1,13 @@
 import { isUtf8 } from "node:buffer";
 import type { BusMessage } from "@fanwire/bus";
-import { headerNames, parseConnectionAddress } from "@fanwire/protocol";
+import { decodeHeaderName, headerNames, parseConnectionAddress } from "@fanwire/protocol";
 import type { Publication, PublicationText } from "../wire/publication.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
 
 /** How a publication reached the connections that receive it. */
 export type Origin = Partial<Pick<PublicationText, "position" | "resume" | "since" | "isRecovered">> & {
   /** Absent for a publication to one connection. */
-  readonly subscription?: Pick<LocalSubscription, "pattern" | "topicOf">;
+  readonly subscription?: Pick<LocalSubscription, "kind" | "user" | "pattern" | "topicOf">;
 };
 
 /** Decodes a message once for all protocols, when the first of them needs its text. */
@@ -26,6 +26,19 @@ export class DecodedPublication implements Publication {
   get text(): PublicationText {
     this.#text ??= decode(this.#message, this.#origin);
     return this.#text;
+  }
+
+  get target(): Publication["target"] {
+    return this.#origin.subscription?.kind ?? "connection";
+  }
+
+  get user(): string | undefined {
+    return this.#origin.subscription?.user;
+  }
+
+  get sender(): string | undefined {
+    const header = this.#message.headers?.get(headerNames.user);
+    return header ? decodeHeaderName(header) : undefined;
   }
 }
 

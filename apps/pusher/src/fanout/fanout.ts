@@ -57,12 +57,15 @@ export class Fanout {
 
   constructor(parts: FanoutParts) {
     this.#parts = parts;
-    const { protocols, groups, maxUnsentBytes } = parts;
+    const { protocols, groups, maxUnsentBytes, counters } = parts;
+    const skip = () => {
+      counters.uncarried++;
+    };
     this.#writerOf = new Map(
       protocols.flatMap((protocol) =>
         protocol.encodings.map((encoding): [Encoding, Writer] => [
           encoding,
-          openWriter(encoding, { protocol, groups: groups.ofEncoding(encoding), maxUnsentBytes }),
+          openWriter(encoding, { protocol, groups: groups.ofEncoding(encoding), maxUnsentBytes, skip }),
         ]),
       ),
     );
@@ -104,6 +107,7 @@ export class Fanout {
 
     this.flushTo(connection);
     const sent = this.#writerFor(connection).send(new DecodedPublication(message, {}), connection);
+    if (sent === undefined) return "uncarried";
     if (sent === 2) return "no-connection";
     this.#count(1, message.data.length);
     return sent === 1 ? "delivered" : "buffered";
@@ -191,8 +195,8 @@ export class Fanout {
     if (soleSubscriber !== undefined) {
       const isExcepted = soleSubscriber === excepted;
       if (place !== undefined) this.#watch(soleSubscriber);
-      if (!isExcepted) this.#writerFor(soleSubscriber).writeTo(publication, soleSubscriber);
-      this.#onDelivered(subscription, message, { receivers: 1, deliveries: isExcepted ? 0 : 1 });
+      const deliveries = isExcepted ? 0 : this.#writerFor(soleSubscriber).writeTo(publication, soleSubscriber);
+      this.#onDelivered(subscription, message, { receivers: 1, deliveries });
       return;
     }
     let receivers = 0;

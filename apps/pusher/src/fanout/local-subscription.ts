@@ -8,6 +8,8 @@ export type LocalSubscription = {
   readonly kind: "everyone" | "user" | "topic";
   /** The topic or pattern. */
   readonly pattern: string | undefined;
+  /** The user, if it is the subscription to one. */
+  readonly user: string | undefined;
   /** The connections of a user. */
   readonly connectionIds: SmallSet<number>;
   /** Identifies its groups. */

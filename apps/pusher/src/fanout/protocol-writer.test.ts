@@ -40,7 +40,8 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
     groups: groups as SubscriberGroups,
     batcher: new FrameBatcher(frames, JOINING),
     direct: new DirectWrites(writeJoined(JOINING)),
-    encode: ({ text }) => text.data,
+    encode: ({ text }) => (text.data === "uncarried" ? undefined : text.data),
+    skip: () => written.push(["skipped", ""]),
     toContent: String,
     ...(hasSlowConsumers && { slowConsumers: slowConsumers as unknown as SlowConsumerBuffer }),
   });
@@ -132,4 +133,20 @@ test("a slow consumer catches up before it is written to directly, and all do be
     ["anna", "caught up"],
     ["anna", "forgotten"],
   ]);
+});
+
+test("a publication that the protocol cannot carry is skipped, and has no receivers", () => {
+  const { writer, written, connection } = recordWriter();
+  const anna = connection("anna", A);
+
+  const receivers = [
+    writer.write(publication("uncarried"), A, MEMBERS, undefined),
+    writer.write(publication("uncarried"), A, MEMBERS, anna),
+    writer.writeTo(publication("uncarried"), anna),
+    writer.send(publication("uncarried"), anna),
+  ];
+  writer.flush();
+
+  expect(receivers).toEqual([0, 0, 0, undefined]);
+  expect(written).toEqual(Array.from({ length: 4 }, () => ["skipped", ""]));
 });

@@ -19,7 +19,10 @@ type WriterParts<Content extends string | Uint8Array> = {
   readonly direct: DirectWrites<Content>;
   /** Absent if connections do not report that their socket has drained. */
   readonly slowConsumers?: SlowConsumerBuffer;
-  encode(publication: Publication): Content;
+  /** Returns undefined for a publication that the protocol cannot carry. */
+  encode(publication: Publication): Content | undefined;
+  /** Called with each publication that cannot be carried. */
+  skip(): void;
   /** Returns a message of another kind as content. */
   toContent(message: string | Uint8Array): Content;
 };
@@ -57,8 +60,9 @@ export class ProtocolWriter<Content extends string | Uint8Array> {
 
   /** Writes to a group with `members` members, except `excepted`. Returns the number of receivers. */
   write(publication: Publication, groupId: number, members: number, excepted: Connection | undefined): number {
-    const { groups, batcher, direct, slowConsumers, encode } = this.#parts;
-    const content = encode(publication);
+    const { groups, batcher, direct, slowConsumers } = this.#parts;
+    const content = this.#encode(publication);
+    if (content === undefined) return 0;
     direct.flush();
     if (!excepted || !groups.has(groupId, excepted)) {
       batcher.push(groupId, content);
@@ -81,18 +85,30 @@ export class ProtocolWriter<Content extends string | Uint8Array> {
     return this.#parts.groups.count(groupId) > 0;
   }
 
-  /** Writes to a sole subscriber. */
-  writeTo(publication: Publication, connection: Connection): void {
-    const { batcher, direct, slowConsumers, encode } = this.#parts;
+  /** Writes to a sole subscriber. Returns the number of receivers. */
+  writeTo(publication: Publication, connection: Connection): number {
+    const { batcher, direct, slowConsumers } = this.#parts;
+    const content = this.#encode(publication);
+    if (content === undefined) return 0;
     batcher.flush();
     slowConsumers?.catchUp(connection);
-    direct.push(connection, encode(publication));
+    direct.push(connection, content);
+    return 1;
   }
 
-  /** Sends at once, after {@link flushTo}. Returns what `send` of the connection returns. */
-  send(publication: Publication, connection: Connection): number {
+  /**
+   * Sends at once, after {@link flushTo}. Returns what `send` of the connection returns, or undefined for a publication that the
+   * protocol cannot carry.
+   */
+  send(publication: Publication, connection: Connection): number | undefined {
+    const content = this.#encode(publication);
+    return content === undefined ? undefined : connection.send(content, isBinary(content));
+  }
+
+  #encode(publication: Publication): Content | undefined {
     const content = this.#parts.encode(publication);
-    return connection.send(content, isBinary(content));
+    if (content === undefined) this.#parts.skip();
+    return content;
   }
 
   /** Writes what is pending. */
@@ -125,13 +141,15 @@ type OpenParts = {
   readonly protocol: ClientProtocol;
   readonly groups: SubscriberGroups;
   readonly maxUnsentBytes: number;
+  /** Called with each publication that the protocol cannot carry. */
+  skip(): void;
 };
 
 export function openWriter(encoding: Encoding, parts: OpenParts): Writer {
   return encoding.frames === "single" ? openSingle(encoding, parts) : openJoined(encoding, parts);
 }
 
-function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: maxBytes }: OpenParts): Writer {
+function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: maxBytes, skip }: OpenParts): Writer {
   const slowConsumers = new SlowConsumerBuffer({ groups, maxBytes });
   return new ProtocolWriter<Uint8Array>({
     protocol,
@@ -140,11 +158,12 @@ function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: 
     batcher: new SingleFrameBatcher(groups, slowConsumers),
     direct: new DirectWrites(writeEach),
     encode: encoding.encode,
+    skip,
     toContent: (message) => (typeof message === "string" ? Buffer.from(message) : message),
   });
 }
 
-function openJoined(encoding: JoinedFrames, { protocol, groups, maxUnsentBytes: maxBytes }: OpenParts): Writer {
+function openJoined(encoding: JoinedFrames, { protocol, groups, maxUnsentBytes: maxBytes, skip }: OpenParts): Writer {
   const { joining, reportsDrain, encode } = encoding;
   const slowConsumers = reportsDrain ? new SlowConsumerBuffer({ groups, maxBytes }) : undefined;
   const plain = new MemberWriter(groups);
@@ -155,6 +174,7 @@ function openJoined(encoding: JoinedFrames, { protocol, groups, maxUnsentBytes: 
     batcher: new FrameBatcher(slowConsumers ? new BurstWriter(plain, slowConsumers) : plain, joining),
     direct: new DirectWrites(writeJoined(joining)),
     encode,
+    skip,
     toContent: (message) => (typeof message === "string" ? message : Buffer.from(message).toString()),
   });
 }

@@ -29,6 +29,7 @@ const MAX_REPLY_BYTES = 262_144;
 const MAX_PAYLOAD_SHARE = 0.75;
 
 type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
+type CloseUser = Extract<ControlRequest, { command: "close-user" }>;
 type FindUser = Extract<ControlRequest, { command: "find-user" }>;
 type ListTopics = Extract<ControlRequest, { command: "list-topics" }>;
 
@@ -134,7 +135,7 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest | ListTopics>, p
     case "find-user":
       return findUser(request, parts);
     case "close-user":
-      return withUser(parts, request.user, (connection) => hub.end(connection, closeCodes.closedByApplication));
+      return closeUser(request, parts);
     case "subscribe-user":
       return withUser(parts, request.user, (connection) => void subscribe(hub, connection, request.topic));
     case "unsubscribe-user":
@@ -223,6 +224,16 @@ function withUser(parts: ControlParts, user: string, act: (connection: Connectio
   const connections = parts.hub.connectionsOfUser(user);
   for (const connection of connections) act(connection);
   return { worker: parts.workerId, count: connections.length, connections: [], hasMore: false };
+}
+
+/** With a close code, closes only the connections whose protocol has it. */
+function closeUser({ user, code }: CloseUser, { hub, workerId: worker }: ControlParts): UserReply {
+  const all = hub.connectionsOfUser(user);
+  const wanted =
+    code === undefined ? all : all.filter((each) => each.getUserData().protocol.closing?.codes.has(code) ?? false);
+  const closeCode = code === undefined ? closeCodes.closedByApplication : { ...closeCodes.closedByApplication, code };
+  for (const connection of wanted) hub.end(connection, closeCode);
+  return { worker, count: wanted.length, connections: [], hasMore: false };
 }
 
 function idOf(connection: Connection): number {

@@ -159,11 +159,12 @@ export class Hub {
     const { connectionId, protocol, grant } = connection.getUserData();
     this.#connections.open(connectionId, connection);
     this.#parts.counters.accepted++;
-    this.#subscriptions.everyone.addSubscriber(protocol);
+    const all = protocol.skipsEveryone ? [] : [this.#subscriptions.everyone];
+    for (const everyone of all) everyone.addSubscriber(protocol);
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
     const own = this.#subscribeUser(connection);
-    return own === undefined ? [this.#subscriptions.everyone] : [this.#subscriptions.everyone, own];
+    return own === undefined ? all : [...all, own];
   }
 
   #subscribeUser(connection: Connection): SharedSubscription | undefined {
@@ -183,9 +184,9 @@ export class Hub {
 
   /** Whether a connection has joined all its subscriptions, so that none of them is being recovered. */
   isLive(connection: Connection): boolean {
-    const { grant, topics } = connection.getUserData();
+    const { grant, topics, protocol } = connection.getUserData();
     const isJoined = (subscription: SharedSubscription | undefined) => subscription?.has(connection) ?? false;
-    if (!isJoined(this.#subscriptions.everyone)) return false;
+    if (!protocol.skipsEveryone && !isJoined(this.#subscriptions.everyone)) return false;
     if (grant.user !== undefined && !isJoined(this.#subscriptions.ofUser(grant.user))) return false;
     for (const pattern of membersOf(topics)) if (!isJoined(this.#subscriptions.ofTopic(pattern))) return false;
     return true;
@@ -197,17 +198,22 @@ export class Hub {
     this.presence.close(connection);
     this.#connections.close(connectionId);
     this.#fanout.forget(connection);
-    this.#subscriptions.everyone.removeSubscriber(protocol);
-    this.#subscriptions.everyone.forget(connection);
+    if (!protocol.skipsEveryone) {
+      this.#subscriptions.everyone.removeSubscriber(protocol);
+      this.#subscriptions.everyone.forget(connection);
+    }
     if (grant.user !== undefined) {
       const own = this.#subscriptions.unsubscribeUser(grant.user, protocol);
       own?.forget(connection);
       if (own) own.connectionIds = withoutMember(own.connectionIds, connectionId);
     }
-    for (const pattern of membersOf(topics))
-      this.#subscriptions.unsubscribeTopic(pattern, protocol)?.forget(connection);
+    for (const pattern of membersOf(topics)) {
+      const subscription = this.#subscriptions.unsubscribeTopic(pattern, protocol);
+      subscription?.forget(connection);
+      this.onSubscribers(pattern, subscription?.subscribers ?? 0);
+    }
     this.#expiry.clear(connectionId, grant.expiresAt);
-    countClosed(this.#parts.counters, code);
+    countClosed(this.#parts.counters, code, protocol.closing?.codes);
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
@@ -239,6 +245,7 @@ export class Hub {
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
+    this.onSubscribers(pattern, subscription.subscribers);
     return subscription;
   }
 
@@ -267,6 +274,9 @@ export class Hub {
     for (const subscription of moved) subscription.join(connection);
   }
 
+  /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
+  onSubscribers: (pattern: string, subscribers: number) => void = () => {};
+
   /** Called when a connection unsubscribes, perhaps before it has joined. */
   onUnsubscribe: (connection: Connection, subscription: SharedSubscription) => void = () => {};
 
@@ -282,6 +292,7 @@ export class Hub {
     subscription.leave(connection);
     this.onUnsubscribe(connection, subscription);
     this.#subscriptions.unsubscribeTopic(pattern, state.protocol);
+    this.onSubscribers(pattern, subscription.subscribers);
   }
 
   /**
@@ -368,8 +379,14 @@ export class Hub {
     this.#fanout.drained(connection);
   }
 
-  end(connection: Connection, { code, reason }: CloseCode): void {
+  /** Closes a connection with a code, or with the code that its protocol has for it. */
+  end(connection: Connection, closeCode: CloseCode): void {
     this.#fanout.flushTo(connection);
+    const { closing } = connection.getUserData().protocol;
+    const { code, reason } = closing?.codeFor(closeCode) ?? closeCode;
+    const lastFrame = closing?.lastFrame(closing.codeFor(closeCode));
+    // A connection over its limit is closed by the frame, and must not be touched after that.
+    if (lastFrame !== undefined && connection.send(lastFrame) === 2) return;
     connection.end(code, reason);
   }
 

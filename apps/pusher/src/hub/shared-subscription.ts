@@ -91,6 +91,12 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
     return this.#tag;
   }
 
+  get user(): string | undefined {
+    if (this.kind !== "user") return undefined;
+    const target = this.#parts.subjects.parseLive(this.key);
+    return target?.kind === "user" ? target.user : undefined;
+  }
+
   get hasSubscribers(): boolean {
     return this.subscribers > 0;
   }

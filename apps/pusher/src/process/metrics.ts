@@ -72,6 +72,11 @@ export function createWorkerMetrics(options: {
     "Messages from NATS to subjects that belong to no target, such as a restricted topic outside its branch. They are not delivered.",
     () => counters.misaddressed,
   );
+  counter(
+    "fanwire_pusher_uncarried_total",
+    "Publications that a client protocol cannot carry: to Pusher clients, content that is not UTF-8 and reserved events. They are not delivered to its clients.",
+    () => counters.uncarried,
+  );
   labelled(
     "fanwire_pusher_resumed_total",
     "Clients that resumed from a position, by outcome: recovered, or the reason why recovery could not be proven.",

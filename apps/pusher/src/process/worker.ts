@@ -89,6 +89,8 @@ export async function startWorker(options: {
     handshakes,
     verifier,
     counters,
+    history,
+    log,
   });
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();

@@ -24,6 +24,7 @@ const refusals: Record<RefusalReason, Refusal> = {
   "token-keys": { status: UNAVAILABLE, code: "token_unchecked", message: closeCodes.tokenUnchecked.reason },
   origin: { status: "403 Forbidden", code: "origin_forbidden", message: "pages of this origin must not connect" },
   path: { status: "404 Not Found", code: "not_found", message: "this protocol is not served here" },
+  app: { status: "404 Not Found", code: "not_found", message: "no app has this key" },
   upgrade: {
     status: "426 Upgrade Required",
     code: "upgrade_required",

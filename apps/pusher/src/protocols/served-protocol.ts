@@ -1,6 +1,7 @@
 import type { WebSocket } from "uWebSockets.js";
-import type { Bus } from "@fanwire/bus";
+import type { Bus, History } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
@@ -24,6 +25,8 @@ export type ServingParts = {
   readonly handshakes: Handshakes;
   readonly verifier: TokenVerifier;
   readonly counters: Counters;
+  readonly history: History;
+  readonly log: Log;
 };
 
 /** A client protocol, and what serves its connections. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, History } from "@fanwire/bus";
+import type { Bus, BusMessage, History } from "@fanwire/bus";
 import { formatPosition, type NotRecovered, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
@@ -271,16 +271,20 @@ export class Recovery {
     for (const [at, { subscription, received }] of missed.entries()) {
       const { message } = received;
       if (exceptedId(message, this.#parts.workerId) === state.connectionId) continue;
-      this.#parts.counters.deliveries++;
-      this.#parts.counters.deliveredBytes += message.data.length;
       const isLastCopy =
         received.position === undefined || sequenceOf(missed[at + 1]?.received) !== sequenceOf(received);
       const copy = { subscription, received, isLastCopy, kind };
       if (encoding.frames === "single") {
         const content = encoding.encode(toPublication(copy));
+        if (content === undefined) {
+          this.#parts.counters.uncarried++;
+          continue;
+        }
+        this.#countDelivery(message);
         yield { content, isBinary: !isUtf8(content) };
         continue;
       }
+      this.#countDelivery(message);
       const text = lease?.isShared ? this.#texts.of({ ...copy, encoding }) : encoding.encode(toPublication(copy));
       texts.push(text);
       length += text.length;
@@ -290,6 +294,11 @@ export class Recovery {
       length = 0;
     }
     if (encoding.frames === "joined") yield* textFrames(texts, encoding.joining);
+  }
+
+  #countDelivery({ data }: BusMessage): void {
+    this.#parts.counters.deliveries++;
+    this.#parts.counters.deliveredBytes += data.length;
   }
 }
 

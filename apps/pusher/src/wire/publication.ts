@@ -4,6 +4,12 @@ export type Publication = {
   readonly content: Uint8Array;
   /** Decoded when it is first used, so that protocols which need only the content cost less. */
   readonly text: PublicationText;
+  /** Its receivers, as the protocols that name them need it. */
+  readonly target: "everyone" | "topic" | "user" | "connection";
+  /** The user that it was published to. */
+  readonly user: string | undefined;
+  /** The member of a presence channel who sent it. */
+  readonly sender: string | undefined;
 };
 
 /** A decoded publication. */

@@ -1,0 +1,93 @@
+import type { CloseCode } from "@fanwire/protocol";
+import { Expiry } from "../../connections/expiry.ts";
+import { pusherCodes } from "../../wire/pusher-close-codes.ts";
+import type { PusherSession } from "./session.ts";
+
+const TICK_MS = 1_000;
+/** All sessions are examined once in this many ticks, so that no tick walks over all of them. */
+const TICKS_PER_ROUND = 5;
+/** Clients ping after the activity timeout. Those that do so must not be pinged at the same moment. */
+const GRACE_SECONDS = 10;
+const MAX_PONG_SECONDS = 30;
+/** As documented by Pusher, in seconds. Clients ping after this time without a message. */
+const ACTIVITY_TIMEOUT = 120;
+
+type LivenessParts = {
+  readonly sessions: ReadonlySet<PusherSession>;
+  readonly idleSeconds: number;
+  end(session: PusherSession, closeCode: CloseCode): void;
+};
+
+/** Returns the current second of the process. */
+export function currentSecond(): number {
+  return Math.floor(performance.now() / 1_000);
+}
+
+/** Pings idle clients, and closes those that do not answer, or that did not authorize themselves in time. */
+export class Liveness {
+  readonly #parts: LivenessParts;
+  readonly #unauthorized = new Expiry();
+  readonly #pending = new Map<number, PusherSession>();
+  readonly #timer: NodeJS.Timeout;
+  #round: Iterator<PusherSession>;
+
+  constructor(parts: LivenessParts) {
+    this.#parts = parts;
+    this.#round = parts.sessions.values();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Seconds after which a client must ping. */
+  get activityTimeout(): number {
+    return Math.min(ACTIVITY_TIMEOUT, this.#parts.idleSeconds);
+  }
+
+  /** Closes the session after a time, unless it is authorized by then. */
+  expectAuthorization(session: PusherSession): void {
+    const { authorizedWithinSeconds: seconds } = session.app;
+    if (seconds === 0) return;
+    this.#pending.set(session.connectionId, session);
+    this.#unauthorized.set(session.connectionId, Date.now() + seconds * 1_000);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    const second = currentSecond();
+    const count = Math.ceil(this.#parts.sessions.size / TICKS_PER_ROUND);
+    for (let examined = 0; examined < count; examined++) {
+      const next = this.#round.next();
+      if (next.done) {
+        this.#round = this.#parts.sessions.values();
+        break;
+      }
+      this.#examine(next.value, second);
+    }
+    this.#endUnauthorized();
+  }
+
+  #examine(session: PusherSession, second: number): void {
+    const { idleSeconds, end } = this.#parts;
+    if (session.pingedAt > 0) {
+      if (second - session.pingedAt < Math.min(MAX_PONG_SECONDS, idleSeconds)) return;
+      // The socket closes a moment later, and must not be closed again meanwhile.
+      session.pingedAt = Number.POSITIVE_INFINITY;
+      end(session, pusherCodes.noPong);
+    } else if (second - session.lastSeen >= idleSeconds + GRACE_SECONDS) {
+      session.pingedAt = second;
+      session.socket.ping();
+    }
+  }
+
+  #endUnauthorized(): void {
+    for (const connectionId of this.#unauthorized.take(Date.now())) {
+      const session = this.#pending.get(connectionId);
+      this.#pending.delete(connectionId);
+      if (session !== undefined && !session.isClosed && !session.isAuthorized) {
+        this.#parts.end(session, pusherCodes.unauthorized);
+      }
+    }
+  }
+}

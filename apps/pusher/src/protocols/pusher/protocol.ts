@@ -1,0 +1,59 @@
+import { closeCodes } from "@fanwire/protocol";
+import type { Closing, SingleFrames } from "../../connections/client-protocol.ts";
+import { ALL_PUSHER_CODES, isPusherCode, pusherCodes } from "../../wire/pusher-close-codes.ts";
+import { pusherError } from "../../wire/pusher-frames.ts";
+import { presenceFrames } from "../../wire/pusher-presence.ts";
+import { encodePusher } from "../../wire/pusher-publication.ts";
+import type { RoutedProtocol } from "../served-protocol.ts";
+import { openPusherRoute } from "./route.ts";
+
+const NAME = "pusher";
+
+const frames: SingleFrames = {
+  frames: "single",
+  encode: (publication) => {
+    const frame = encodePusher(publication);
+    return frame === undefined ? undefined : Buffer.from(frame);
+  },
+  encodePresence: presenceFrames,
+};
+
+/** Codes for ours. A code that is not here lets the client reconnect after a second. */
+const codeOf = new Map<number, (typeof pusherCodes)[keyof typeof pusherCodes]>([
+  [closeCodes.draining.code, pusherCodes.draining],
+  [closeCodes.closedByApplication.code, pusherCodes.closedByApplication],
+  [closeCodes.inboundRate.code, pusherCodes.inboundRate],
+  [closeCodes.publicationsMissed.code, pusherCodes.again],
+]);
+
+const closing: Closing = {
+  codes: ALL_PUSHER_CODES,
+  codeFor: (closeCode) => (isPusherCode(closeCode.code) ? closeCode : (codeOf.get(closeCode.code) ?? pusherCodes.full)),
+  // Old clients and proxies lose close codes. An application must not learn of an error when its client reconnects.
+  lastFrame: ({ code, reason, advice }) => (advice === "stop" ? pusherError(code, reason) : undefined),
+};
+
+/** The Pusher Channels protocol, versions 5 to 7, for apps that share the topics of everybody else. */
+export const pusher: RoutedProtocol = {
+  name: NAME,
+  canResume: false,
+  encodings: [frames],
+  encodingOf: () => frames,
+  closing,
+  openRoutes: (app, parts) =>
+    openPusherRoute(app, ({ namespace }) => (namespace === "" ? pusher : namespacedPusher), parts),
+};
+
+const namespacedFrames: SingleFrames = { ...frames };
+
+/** The same for apps with a namespace. Their clients receive only what is published in it. */
+export const namespacedPusher: RoutedProtocol = {
+  name: NAME,
+  canResume: false,
+  encodings: [namespacedFrames],
+  encodingOf: () => namespacedFrames,
+  closing,
+  skipsEveryone: true,
+  // The route of the other one serves all apps.
+  openRoutes: () => ({ stop: () => {} }),
+};

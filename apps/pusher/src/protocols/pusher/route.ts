@@ -1,0 +1,201 @@
+import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import type { CloseCode } from "@fanwire/protocol";
+import type { PusherApp } from "@fanwire/pusher-protocol";
+import type { ClientProtocol } from "../../connections/client-protocol.ts";
+import { type ConnectionState, newConnectionState } from "../../connections/connection.ts";
+import { upgradeProblem } from "../../wire/opening-request.ts";
+import { connectionEstablished, pusherError } from "../../wire/pusher-frames.ts";
+import { InboundLimit } from "../inbound-limit.ts";
+import { answerRefusal, turnedAway } from "../refusals.ts";
+import type { ServingParts } from "../served-protocol.ts";
+import type { UwsApp } from "../uws-app.ts";
+import { admitPusher, type PusherAdmission } from "./admission.ts";
+import { type Audience, openAudience } from "./audience.ts";
+import { ClientEvents } from "./client-events.ts";
+import { receiveFrame } from "./commands.ts";
+import { currentSecond, Liveness } from "./liveness.ts";
+import { PusherSession, type PusherSocket } from "./session.ts";
+import { PUSHER_GRANT, Signins } from "./signin.ts";
+import { PusherSubscriptions } from "./subscriptions.ts";
+
+const PATH = "/app/:key";
+/** Id of connections that are upgraded only to be closed with a code. */
+const NOT_ADMITTED = 0;
+/** Maximum of uWebSockets.js. */
+const MAX_IDLE_SECONDS = 960;
+/** Time after which uWebSockets.js closes a connection that {@link Liveness} should have closed. */
+const IDLE_SLACK_SECONDS = 60;
+
+type ProtocolOf = (app: Pick<PusherApp, "namespace">) => ClientProtocol;
+
+/** Opens the route of the Pusher protocol if there are apps. Without it, the shared route refuses Pusher clients. */
+export function openPusherRoute(
+  { app, noCompression }: UwsApp,
+  protocolOf: ProtocolOf,
+  parts: ServingParts,
+): { stop(): void } {
+  const { config, hub } = parts;
+  const [firstApp] = config.pusherApps.all;
+  if (firstApp === undefined) return { stop: () => {} };
+  const { limits, idleSeconds } = config;
+  const route = new PusherRoute(protocolOf, parts);
+  app.ws<ConnectionState>(PATH, {
+    compression: noCompression,
+    maxPayloadLength: limits.inboundBytes,
+    maxBackpressure: limits.unsentBytes,
+    closeOnBackpressureLimit: 1,
+    idleTimeout: Math.min(MAX_IDLE_SECONDS, idleSeconds + IDLE_SLACK_SECONDS),
+    // Liveness pings, so that a silent client is closed with the code of the protocol.
+    sendPingsAutomatically: false,
+    upgrade: (response, request, context) => route.onUpgrade(response, request, context),
+    open: (socket) => route.onOpen(socket),
+    message: (socket, message, isBinary) => route.onMessage(socket, message, isBinary),
+    drain: (socket) => hub.drained(socket),
+    ping: (socket) => route.onPing(socket),
+    pong: (socket) => route.onPong(socket),
+    dropped: (socket) => route.onDropped(socket),
+    close: (socket, code, message) => route.onClose(socket, code, message),
+  });
+  app.any(PATH, (response) => answerRefusal(response, turnedAway("upgrade")));
+  return { stop: () => route.stop() };
+}
+
+class PusherRoute {
+  readonly #parts: ServingParts;
+  readonly #protocolOf: ProtocolOf;
+  readonly #sessions = new Map<PusherSocket, PusherSession>();
+  readonly #open = new Set<PusherSession>();
+  readonly #inbound: InboundLimit;
+  readonly #liveness: Liveness;
+  readonly #audience: Audience;
+  readonly #subscriptions: PusherSubscriptions;
+  readonly #clientEvents: ClientEvents;
+  readonly #signins: Signins;
+  /** The handshake of the connection that is being upgraded. uWebSockets.js calls the open handler inside the upgrade. */
+  #upgrading: PusherAdmission | undefined;
+
+  constructor(protocolOf: ProtocolOf, parts: ServingParts) {
+    this.#parts = parts;
+    this.#protocolOf = protocolOf;
+    const { hub, counters, config } = parts;
+    const { inboundPerSecond, topics } = config.limits;
+    // Clients subscribe to all their channels in the second in which they connect, with a frame for each.
+    this.#inbound = new InboundLimit({ hub, counters, maxPerSecond: inboundPerSecond + topics });
+    this.#liveness = new Liveness({
+      sessions: this.#open,
+      idleSeconds: config.idleSeconds,
+      end: (session, closeCode) => this.#end(session, closeCode),
+    });
+    this.#audience = openAudience(parts);
+    this.#subscriptions = new PusherSubscriptions(parts, this.#audience);
+    this.#clientEvents = new ClientEvents(parts);
+    this.#signins = new Signins(parts, this.#audience);
+  }
+
+  stop(): void {
+    this.#liveness.stop();
+    this.#audience.stop();
+  }
+
+  onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
+    const key = request.getHeader("sec-websocket-key");
+    const problem = upgradeProblem({
+      key,
+      upgrade: request.getHeader("upgrade"),
+      version: request.getHeader("sec-websocket-version"),
+    });
+    if (problem !== undefined) {
+      const reason = problem === "key" ? "handshake" : "upgrade";
+      this.#parts.counters.refused[reason]++;
+      answerRefusal(response, turnedAway(reason));
+      return;
+    }
+    const extensions = request.getHeader("sec-websocket-extensions");
+    const admission = admitPusher(request, this.#parts);
+    // A refused connection receives nothing, whatever its protocol.
+    const protocol = this.#protocolOf(admission.ok ? admission.app : { namespace: "" });
+    this.#upgrading = admission;
+    const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: PUSHER_GRANT });
+    response.upgrade(state, key, "", extensions, context);
+    this.#upgrading = undefined;
+  }
+
+  onOpen(socket: PusherSocket): void {
+    const admission = this.#upgrading;
+    if (admission?.ok) this.#start(socket, admission.app);
+    else if (admission) refuse(socket, admission.closeCode);
+  }
+
+  #start(socket: PusherSocket, app: PusherApp): void {
+    const { hub, recovery, workerId } = this.#parts;
+    socket.getUserData().connectionId = hub.nextConnectionId();
+    const session = new PusherSession(socket, app, { workerId, second: currentSecond() });
+    this.#sessions.set(socket, session);
+    this.#open.add(session);
+    this.#liveness.expectAuthorization(session);
+    session.send(connectionEstablished(session.socketId, this.#liveness.activityTimeout));
+    const subscriptions = hub.open(socket);
+    recovery.start({ connection: socket, subscriptions, since: undefined, kind: "connection", onOutcome: () => {} });
+  }
+
+  onMessage(socket: PusherSocket, message: ArrayBuffer, isBinary: boolean): void {
+    const session = this.#noteSign(socket);
+    if (session === undefined || !this.#inbound.count(socket)) return;
+    if (isBinary) {
+      session.send(pusherError(null, "frames must be text"));
+      return;
+    }
+    receiveFrame(session, Buffer.from(message).toString(), {
+      subscriptions: this.#subscriptions,
+      clientEvents: this.#clientEvents,
+      signins: this.#signins,
+    });
+  }
+
+  onPing(socket: PusherSocket): void {
+    if (this.#noteSign(socket) !== undefined) this.#inbound.count(socket);
+  }
+
+  onPong(socket: PusherSocket): void {
+    this.#noteSign(socket);
+  }
+
+  /** Notes that the client is there. Returns its session. */
+  #noteSign(socket: PusherSocket): PusherSession | undefined {
+    const session = this.#sessions.get(socket);
+    if (session === undefined) return undefined;
+    session.lastSeen = currentSecond();
+    if (session.pingedAt !== Number.POSITIVE_INFINITY) session.pingedAt = 0;
+    return session;
+  }
+
+  onDropped(socket: PusherSocket): void {
+    const { counters } = this.#parts;
+    counters.drops++;
+    const state = socket.getUserData();
+    if (!state.isOverUnsentLimit) counters.ended["unsent-bytes"]++;
+    state.isOverUnsentLimit = true;
+  }
+
+  onClose(socket: PusherSocket, code: number, message: ArrayBuffer): void {
+    const session = this.#sessions.get(socket);
+    if (session === undefined) return;
+    session.isClosed = true;
+    this.#sessions.delete(socket);
+    this.#open.delete(session);
+    this.#audience.closed(session);
+    if (code === 1006 && Buffer.from(message).toString("latin1").startsWith("Received too big message")) {
+      this.#parts.counters.ended["inbound-bytes"]++;
+    }
+    this.#parts.hub.close(socket, code);
+  }
+
+  #end({ socket }: PusherSession, closeCode: CloseCode): void {
+    this.#parts.hub.end(socket, closeCode);
+  }
+}
+
+function refuse(socket: PusherSocket, { code, reason }: CloseCode): void {
+  socket.send(pusherError(code, reason), false);
+  socket.end(code, reason);
+}

@@ -1,0 +1,105 @@
+import { channelKind, channelOf, type PusherApp, type PusherApps } from "@fanwire/pusher-protocol";
+import { subscriptionCount } from "../../wire/pusher-frames.ts";
+import type { ClusterCounts } from "./cluster-counts.ts";
+import type { PusherSession } from "./session.ts";
+
+const PREFIX = "topic:";
+/** From this number of subscribers on, changes are sent at most once in {@link RARE_MS}. */
+const MANY = 100;
+const RARE_MS = 5_000;
+/** Time that other workers have to answer how many subscribers they have. */
+const ANSWER_MS = 400;
+/** Frames that are written in one event-loop tick. */
+const FRAMES_PER_TICK = 1_000;
+
+type Counted = {
+  readonly channel: string;
+  readonly sessions: Set<PusherSession>;
+  readonly begunAt: number;
+  sent: number | undefined;
+  sentAt: number;
+  timer: NodeJS.Timeout | undefined;
+};
+
+/** Tells the subscribers of a channel how many they are in the whole cluster, for apps that want it. */
+export class SubscriptionCounts {
+  readonly #apps: readonly PusherApp[];
+  readonly #counts: ClusterCounts;
+  readonly #counted = new Map<string, Counted>();
+
+  constructor(apps: PusherApps, counts: ClusterCounts) {
+    this.#apps = apps.all.filter((app) => app.subscriptionCount);
+    this.#counts = counts;
+  }
+
+  /** Must be called when the number of this worker's subscribers of a topic has changed. */
+  onSubscribers(topic: string, subscribers: number): void {
+    if (this.#apps.some((app) => hasCounts(channelOf(app, topic)))) this.#counts.set(PREFIX + topic, subscribers);
+  }
+
+  /** Must be called when a client is subscribed to a channel. */
+  add(session: PusherSession, channel: string, topic: string): void {
+    if (!session.app.subscriptionCount || !hasCounts(channel)) return;
+    const counted: Counted = this.#counted.get(topic) ?? {
+      channel,
+      sessions: new Set(),
+      begunAt: performance.now(),
+      sent: undefined,
+      sentAt: Number.NEGATIVE_INFINITY,
+      timer: undefined,
+    };
+    counted.sessions.add(session);
+    this.#counted.set(topic, counted);
+    this.#counts.watch(PREFIX + topic);
+  }
+
+  remove(session: PusherSession, topic: string): void {
+    const counted = this.#counted.get(topic);
+    if (!counted?.sessions.delete(session) || counted.sessions.size > 0) return;
+    clearTimeout(counted.timer);
+    this.#counted.delete(topic);
+    this.#counts.unwatch(PREFIX + topic);
+  }
+
+  /** Must be called with keys of {@link ClusterCounts} whose totals may have changed. */
+  onChanged(keys: ReadonlySet<string>): void {
+    for (const key of keys) if (key.startsWith(PREFIX)) this.#schedule(key.slice(PREFIX.length));
+  }
+
+  stop(): void {
+    for (const { timer } of this.#counted.values()) clearTimeout(timer);
+    this.#counted.clear();
+  }
+
+  #schedule(topic: string): void {
+    const counted = this.#counted.get(topic);
+    if (counted === undefined || counted.timer !== undefined) return;
+    const isRare = this.#counts.total(PREFIX + topic) > MANY;
+    const due = Math.max(counted.begunAt + ANSWER_MS, isRare ? counted.sentAt + RARE_MS : 0);
+    counted.timer = setTimeout(() => void this.#send(topic, counted), Math.max(0, due - performance.now()));
+  }
+
+  async #send(topic: string, counted: Counted): Promise<void> {
+    counted.timer = undefined;
+    const count = this.#counts.total(PREFIX + topic);
+    if (count === counted.sent) return;
+    counted.sent = count;
+    counted.sentAt = performance.now();
+    const frame = subscriptionCount(counted.channel, count);
+    let written = 0;
+    for (const session of counted.sessions) {
+      session.send(frame);
+      written++;
+      if (written % FRAMES_PER_TICK === 0) await nextTick();
+    }
+  }
+}
+
+/** Members of presence channels are counted as such. */
+function hasCounts(channel: string | undefined): boolean {
+  return channel !== undefined && !channelKind(channel).isPresence;
+}
+
+function nextTick(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,221 @@
+import { parsePosition } from "@fanwire/protocol";
+import { channelKind, topicOf } from "@fanwire/pusher-protocol";
+import { DecodedPublication } from "../../fanout/decoded-publication.ts";
+import type { SharedSubscription } from "../../hub/shared-subscription.ts";
+import type { RecoveryOutcome } from "../../recovery/recovery.ts";
+import type { Member } from "../../wire/presence.ts";
+import { pusherErrors } from "../../wire/pusher-close-codes.ts";
+import {
+  cacheMiss,
+  commandData,
+  pusherError,
+  type SubscriptionProblem,
+  subscriptionError,
+  subscriptionSucceeded,
+} from "../../wire/pusher-frames.ts";
+import { presenceData } from "../../wire/pusher-presence.ts";
+import { encodePusher } from "../../wire/pusher-publication.ts";
+import type { ServingParts } from "../served-protocol.ts";
+import type { Audience } from "./audience.ts";
+import { type CachedEvent, CacheEvents } from "./cache-events.ts";
+import { authorizeChannel } from "./channel-auth.ts";
+import type { JoinedChannel, PusherSession } from "./session.ts";
+
+const NO_DATA = "{}";
+/** Maximum characters of a channel's name in an error. */
+const MAX_SHOWN = 200;
+const LIMIT: SubscriptionProblem = {
+  type: "LimitReached",
+  status: 4100,
+  message: "the connection has the maximum number of channels",
+};
+const FULL: SubscriptionProblem = { ...LIMIT, message: "the channel has the maximum number of members" };
+
+/** A subscription that has its place in the session and is not live yet. */
+type Starting = { readonly session: PusherSession; readonly name: string; readonly channel: JoinedChannel };
+type WithTopic = Starting & { readonly topic: string };
+
+/** Subscribes Pusher clients to channels, and unsubscribes them. */
+export class PusherSubscriptions {
+  readonly #parts: ServingParts;
+  readonly #audience: Audience;
+  readonly #cache: CacheEvents;
+
+  constructor(parts: ServingParts, audience: Audience) {
+    this.#parts = parts;
+    this.#audience = audience;
+    const { hub } = parts;
+    this.#cache = new CacheEvents({ ...parts, epoch: () => hub.frontier.position?.epoch });
+  }
+
+  subscribe(session: PusherSession, data: unknown): void {
+    const { channel: name, auth, channel_data: channelData } = commandData(data) ?? {};
+    if (typeof name !== "string") {
+      session.send(pusherError(null, "pusher:subscribe needs a channel"));
+      return;
+    }
+    const authorization = authorizeChannel(session, { channel: name, auth, channelData });
+    if (!authorization.ok) {
+      refuse(session, name, authorization.problem);
+      return;
+    }
+    session.isAuthorized ||= authorization.isSigned;
+    const existing = session.channels.get(name);
+    if (existing === undefined) this.#start(session, name, authorization.member);
+    else this.#repeat({ session, name, channel: existing });
+  }
+
+  /** A client that subscribes twice receives its success twice, and remains the same member. */
+  #repeat({ session, name, channel }: Starting): void {
+    const { topic, member, isLive } = channel;
+    // A client that is not subscribed yet receives its success soon.
+    if (!isLive) return;
+    if (topic === undefined || member === undefined) {
+      session.send(subscriptionSucceeded(name));
+      return;
+    }
+    this.#parts.hub.presence.join(session.socket, topic, member, { isListWhole: true }, (outcome) => {
+      if (!outcome.ok || !session.has(name, channel)) return;
+      session.send(subscriptionSucceeded(name, presenceData(outcome.list.members ?? [member])));
+    });
+  }
+
+  unsubscribe(session: PusherSession, data: unknown): void {
+    const name = commandData(data)?.channel;
+    if (typeof name !== "string") {
+      session.send(pusherError(null, "pusher:unsubscribe needs a channel"));
+      return;
+    }
+    const channel = session.channels.get(name);
+    if (channel === undefined) return;
+    session.removeChannel(name);
+    this.#audience.unsubscribed(session, channel);
+    this.#leave(session, channel);
+  }
+
+  #leave({ socket }: PusherSession, { topic, member }: JoinedChannel): void {
+    if (topic === undefined) return;
+    const { hub } = this.#parts;
+    if (member !== undefined) hub.presence.leave(socket, topic);
+    hub.unsubscribe(socket, topic);
+  }
+
+  #start(session: PusherSession, name: string, member: Member | undefined): void {
+    const isOfUser = name.startsWith("#");
+    const topic = isOfUser ? undefined : topicOf(session.app, name);
+    const channel: JoinedChannel = { topic, member, isLive: false };
+    session.addChannel(name, channel);
+    const starting = { session, name, channel };
+    // The connection receives what is published to its user since it signed in.
+    if (topic === undefined) this.#succeed(starting, NO_DATA);
+    else if (member !== undefined) this.#joinPresence({ ...starting, topic }, member);
+    else if (channelKind(name).isCache) void this.#startWithCache({ ...starting, topic });
+    else this.#recover({ ...starting, topic }, undefined);
+  }
+
+  #joinPresence(starting: WithTopic, member: Member): void {
+    const { session, name, channel, topic } = starting;
+    const { presence } = this.#parts.hub;
+    const options = {
+      maxMembers: session.app.maxMembers,
+      isListWhole: true,
+      // Changes begin after the list, which the client receives when it is subscribed.
+      isHeld: true,
+      onLeave: () => this.#abandon(starting),
+    };
+    presence.join(session.socket, topic, member, options, (outcome) => {
+      if (!session.has(name, channel)) return;
+      if (!outcome.ok) {
+        session.removeChannel(name);
+        refuse(session, name, FULL);
+      } else if (channelKind(name).isCache) void this.#startWithCache(starting);
+      else this.#recover(starting, undefined);
+    });
+  }
+
+  #abandon({ session, name, channel }: Starting): void {
+    if (session.has(name, channel)) session.removeChannel(name);
+  }
+
+  /** The event is read before the client is subscribed, because a replay can begin only at a known position. */
+  async #startWithCache(starting: WithTopic): Promise<void> {
+    const { session, name, channel, topic } = starting;
+    const cached = await this.#cache.last(topic).catch(() => undefined);
+    if (session.has(name, channel)) this.#recover(starting, cached);
+  }
+
+  #recover(starting: WithTopic, cached: CachedEvent | undefined): void {
+    const { session, name, channel, topic } = starting;
+    const { hub, recovery } = this.#parts;
+    const subscription = hub.subscribeForApplication(session.socket, topic);
+    if (subscription === "topic-limit") {
+      session.removeChannel(name);
+      this.#leave(session, channel);
+      refuse(session, name, LIMIT);
+      return;
+    }
+    // The application has subscribed the connection before.
+    if (subscription === "already") {
+      this.#succeed(starting, this.#successOf(session, channel));
+      return;
+    }
+    recovery.start({
+      connection: session.socket,
+      subscriptions: [subscription],
+      since: cached?.since,
+      kind: "subscription",
+      onOutcome: (outcome) => {
+        if (!session.has(name, channel)) return;
+        this.#succeed(starting, this.#successOf(session, channel));
+        if (channelKind(name).isCache) this.#sendCached(starting, { cached, outcome, subscription });
+      },
+    });
+  }
+
+  /** Returns `data` of a success. From now on a member receives changes. */
+  #successOf({ socket }: PusherSession, { topic, member }: JoinedChannel): string {
+    if (topic === undefined || member === undefined) return NO_DATA;
+    const { presence } = this.#parts.hub;
+    return presenceData(presence.release(socket, topic, true)?.members ?? [member]);
+  }
+
+  #succeed({ session, name, channel }: Starting, data: string): void {
+    channel.isLive = true;
+    session.send(subscriptionSucceeded(name, data));
+    this.#audience.subscribed(session, name, channel);
+  }
+
+  /** A recovered client receives the cached event as the first of its replay. */
+  #sendCached(
+    { session, name }: Starting,
+    {
+      cached,
+      outcome,
+      subscription,
+    }: {
+      readonly cached: CachedEvent | undefined;
+      readonly outcome: RecoveryOutcome;
+      readonly subscription: SharedSubscription;
+    },
+  ): void {
+    if (cached === undefined) {
+      session.send(cacheMiss(name));
+      return;
+    }
+    if (outcome.recovered) return;
+    const { publication } = cached;
+    const position = outcome.position === undefined ? undefined : parsePosition(outcome.position);
+    // Otherwise it is delivered as a live publication.
+    if (position !== undefined && publication.sequence > position.sequence) return;
+    const message = { subject: "", data: publication.content, headers: publication.headers, respond: () => false };
+    const frame = encodePusher(new DecodedPublication(message, { subscription }));
+    if (frame !== undefined) session.send(frame);
+  }
+}
+
+/** Applications know `pusher:subscription_error`, and error handlers of the connection know `pusher:error`. */
+function refuse(session: PusherSession, channel: string, problem: SubscriptionProblem): void {
+  session.send(subscriptionError(channel, problem));
+  const code = problem.type === "AuthError" ? pusherErrors.unauthorized : null;
+  session.send(pusherError(code, `${channel.slice(0, MAX_SHOWN)}: ${problem.message}`));
+}

@@ -1,0 +1,125 @@
+import { userOf } from "@fanwire/pusher-protocol";
+import { pusherErrors } from "../../wire/pusher-close-codes.ts";
+import { pusherError, watchlistEvents } from "../../wire/pusher-frames.ts";
+import type { ClusterCounts } from "./cluster-counts.ts";
+import type { PusherSession } from "./session.ts";
+
+const PREFIX = "user:";
+const MAX_WATCHED = 100;
+/** Time that other workers have to answer which users are online there. */
+const ANSWER_MS = 400;
+
+/** For each watched user, by key: the id, and whether the client was told that the user is online. */
+type Watchlist = Map<string, { readonly id: string; isOnline: boolean | undefined }>;
+
+/** Tells clients which users of their watchlist are online: signed in on at least one connection of the cluster. */
+export class Watchlists {
+  readonly #counts: ClusterCounts;
+  readonly #watchlists = new Map<PusherSession, Watchlist>();
+  readonly #watchers = new Map<string, Set<PusherSession>>();
+  /** Clients that are told of all their users when the other workers have answered. */
+  readonly #starting = new Map<PusherSession, NodeJS.Timeout>();
+  readonly #online = new Map<string, Set<PusherSession>>();
+
+  constructor(counts: ClusterCounts) {
+    this.#counts = counts;
+  }
+
+  /** Must be called when a client has signed in. `watched` is unchecked. */
+  signIn(session: PusherSession, watched: unknown): void {
+    const { app, user } = session;
+    if (!app.watchlist || user === undefined) return;
+    this.#setOnline(session, user.id);
+    if (Array.isArray(watched)) this.#watch(session, watched);
+  }
+
+  /** Must be called when a connection has closed. */
+  close(session: PusherSession): void {
+    const { user } = session;
+    if (user !== undefined) this.#setOffline(session, user.id);
+    clearTimeout(this.#starting.get(session));
+    this.#starting.delete(session);
+    for (const key of this.#watchlists.get(session)?.keys() ?? []) {
+      const watchers = this.#watchers.get(key);
+      if (!watchers?.delete(session) || watchers.size > 0) continue;
+      this.#watchers.delete(key);
+      this.#counts.unwatch(key);
+    }
+    this.#watchlists.delete(session);
+  }
+
+  /** Must be called with keys of {@link ClusterCounts} whose totals may have changed. */
+  onChanged(keys: ReadonlySet<string>): void {
+    const changed = new Map<PusherSession, string[]>();
+    for (const key of keys) {
+      for (const session of this.#watchers.get(key) ?? []) {
+        if (this.#starting.has(session)) continue;
+        const own = changed.get(session);
+        if (own) own.push(key);
+        else changed.set(session, [key]);
+      }
+    }
+    for (const [session, own] of changed) this.#tell(session, own);
+  }
+
+  stop(): void {
+    for (const timer of this.#starting.values()) clearTimeout(timer);
+  }
+
+  #setOnline(session: PusherSession, id: string): void {
+    const key = keyOf(session, id);
+    if (key === undefined) return;
+    const sessions = this.#online.get(key) ?? new Set();
+    this.#online.set(key, sessions.add(session));
+    this.#counts.set(key, 1);
+  }
+
+  #setOffline(session: PusherSession, id: string): void {
+    const key = keyOf(session, id);
+    const sessions = key === undefined ? undefined : this.#online.get(key);
+    if (key === undefined || !sessions?.delete(session) || sessions.size > 0) return;
+    this.#online.delete(key);
+    this.#counts.set(key, 0);
+  }
+
+  #watch(session: PusherSession, watched: readonly unknown[]): void {
+    const ids = [...new Set(watched)].filter((id) => typeof id === "string");
+    if (ids.length > MAX_WATCHED) {
+      session.send(pusherError(pusherErrors.watchlistLimit, `only the first ${MAX_WATCHED} users are watched`));
+    }
+    const watchlist: Watchlist = this.#watchlists.get(session) ?? new Map();
+    this.#watchlists.set(session, watchlist);
+    for (const id of ids.slice(0, MAX_WATCHED)) {
+      const key = keyOf(session, id);
+      if (key === undefined || watchlist.has(key) || watchlist.size >= MAX_WATCHED) continue;
+      watchlist.set(key, { id, isOnline: undefined });
+      this.#watchers.set(key, (this.#watchers.get(key) ?? new Set()).add(session));
+      this.#counts.watch(key);
+    }
+    if (watchlist.size === 0 || this.#starting.has(session)) return;
+    const timer = setTimeout(() => {
+      this.#starting.delete(session);
+      this.#tell(session, [...watchlist.keys()]);
+    }, ANSWER_MS);
+    this.#starting.set(session, timer);
+  }
+
+  #tell(session: PusherSession, keys: readonly string[]): void {
+    const watchlist = this.#watchlists.get(session);
+    const online: string[] = [];
+    const offline: string[] = [];
+    for (const key of keys) {
+      const user = watchlist?.get(key);
+      const isOnline = this.#counts.total(key) > 0;
+      if (user === undefined || user.isOnline === isOnline) continue;
+      user.isOnline = isOnline;
+      (isOnline ? online : offline).push(user.id);
+    }
+    if (online.length + offline.length > 0) session.send(watchlistEvents({ online, offline }));
+  }
+}
+
+function keyOf({ app }: PusherSession, id: string): string | undefined {
+  const user = userOf(app, id);
+  return user === undefined ? undefined : PREFIX + user;
+}

@@ -1,0 +1,154 @@
+import { expect, test } from "vitest";
+import { startPusher } from "../support/cluster.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusher, connectPusherJs, type PusherClient, signer, subscribeJs } from "../support/pusher-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
+
+const env = pusherAppsEnv({ ...demoApp, watchlist: true, subscriptionCount: true });
+const {
+  nats,
+  pushers: [one, two],
+} = useCluster({ pusher: env });
+
+const lastCount = (client: PusherClient, channel: string): unknown => {
+  const frame = client.frames.findLast(
+    (each) => each.event === "pusher_internal:subscription_count" && each.channel === channel,
+  );
+  return frame && JSON.parse(String(frame.data)).subscription_count;
+};
+
+/** Returns what a client knows of its watchlist. */
+function watched(client: PusherClient): Record<string, string> {
+  const states: Record<string, string> = {};
+  for (const frame of client.frames) {
+    if (frame.event !== "pusher_internal:watchlist_events") continue;
+    expect(frame).not.toHaveProperty("channel");
+    for (const { name, user_ids } of JSON.parse(String(frame.data)).events) {
+      for (const id of user_ids) states[id] = name;
+    }
+  }
+  return states;
+}
+
+async function signIn(client: PusherClient, id: string, watchlist: string[] = []): Promise<void> {
+  client.send({ event: "pusher:signin", data: signer().authenticateUser(client.socketId, { id, watchlist }) });
+  await client.next("pusher:signin_success");
+}
+
+test("subscribers are counted in the whole cluster, over all protocols", async () => {
+  const first = await connectPusher(one.url);
+  const second = await connectPusher(two.url);
+  await first.subscribe("counted");
+  await until("one", () => lastCount(first, "counted") === 1);
+  await second.subscribe("counted");
+
+  await until("two", () => [first, second].every((client) => lastCount(client, "counted") === 2));
+  expect(second.frames.filter(({ event }) => event.endsWith("subscription_count"))).toHaveLength(1);
+  const raw = await connectRawClient(`${two.url}?topic=counted`);
+  await until("three", () => [first, second].every((client) => lastCount(client, "counted") === 3));
+  second.send({ event: "pusher:unsubscribe", data: { channel: "counted" } });
+  raw.socket.close();
+  await until("one again", () => lastCount(first, "counted") === 1);
+});
+
+test("pusher-js shows the count, and members of presence channels are not counted", async () => {
+  using pusher = await connectPusherJs(one.url);
+  const { channel, events } = await subscribeJs(pusher, "shown");
+
+  await until("the count", () => events.some(({ event }) => event === "pusher:subscription_count"));
+
+  expect((channel as unknown as { subscriptionCount: number }).subscriptionCount).toBe(1);
+});
+
+test("above a hundred subscribers the count is sent at most once in five seconds", async () => {
+  const clients = await Promise.all(Array.from({ length: 105 }, () => connectPusher(one.url)));
+  await Promise.all(clients.map((client) => client.subscribe("busy")));
+  const [witness] = clients;
+  if (witness === undefined) throw new Error("there are clients");
+  await until("all", () => lastCount(witness, "busy") === 105);
+  const sent = () => witness.frames.filter(({ event }) => event.endsWith("subscription_count")).length;
+  const before = sent();
+  const startedAt = performance.now();
+
+  for (let n = 0; n < 3; n++) {
+    clients.at(-1 - n)?.socket.close();
+    await witness.settle();
+  }
+
+  await until("the new count", () => lastCount(witness, "busy") === 102);
+  expect(sent() - before).toBe(1);
+  expect(performance.now() - startedAt).toBeGreaterThan(1_000);
+  for (const { socket } of clients) socket.close();
+});
+
+test("a watchlist shows who is signed in anywhere in the cluster", async () => {
+  const ann = await connectPusher(one.url);
+  const bob = await connectPusher(two.url);
+  const bobAgain = await connectPusher(one.url);
+  await signIn(bob, "bob");
+
+  await signIn(ann, "ann", ["bob", "carl", "bob", "ann"]);
+
+  await until("the list", () => Object.keys(watched(ann)).length === 3);
+  expect(watched(ann)).toEqual({ bob: "online", carl: "offline", ann: "online" });
+  expect(ann.frames.filter(({ event }) => event.endsWith("watchlist_events"))).toHaveLength(1);
+  const carl = await connectPusher(two.url);
+  await signIn(carl, "carl");
+  await until("carl is online", () => watched(ann).carl === "online");
+  await signIn(bobAgain, "bob");
+  bob.socket.close();
+  carl.socket.close();
+  await until("carl is offline", () => watched(ann).carl === "offline");
+  expect(watched(ann).bob).toBe("online");
+  bobAgain.socket.close();
+  await until("bob is offline", () => watched(ann).bob === "offline");
+});
+
+test("pusher-js passes watchlist events to the application", async () => {
+  using pusher = await connectPusherJs(one.url, { user: { id: "dan", watchlist: ["emma"] } as { id: string } });
+  const seen: unknown[] = [];
+  pusher.user.watchlist.bind("online", ({ user_ids }: { user_ids: string[] }) => seen.push(["online", ...user_ids]));
+  pusher.user.watchlist.bind("offline", ({ user_ids }: { user_ids: string[] }) => seen.push(["offline", ...user_ids]));
+
+  pusher.signin();
+  await until("the first event", () => seen.length === 1);
+  await signIn(await connectPusher(two.url), "emma");
+
+  await until("the second event", () => seen.length === 2);
+  expect(seen).toEqual([
+    ["offline", "emma"],
+    ["online", "emma"],
+  ]);
+});
+
+test("of a long watchlist the first hundred users are watched", async () => {
+  const client = await connectPusher(one.url);
+  const all = Array.from({ length: 101 }, (_, n) => `user-${n}`);
+
+  await signIn(client, "fred", all);
+
+  expect((await client.next("pusher:error")).data).toMatchObject({ code: 4302 });
+  await until("the list", () => Object.keys(watched(client)).length === 100);
+  expect(Object.keys(watched(client))).toEqual(all.slice(0, 100));
+});
+
+test("users and subscribers of a killed pusher leave the counts of the others", async () => {
+  await using third = await startPusher({ nats: nats.url, env: { ...env, PUSHER_WORKERS: "1" } });
+  const watcher = await connectPusher(one.url);
+  const lost = await connectPusher(third.url);
+  await signIn(lost, "gina");
+  await lost.subscribe("fragile");
+  await watcher.subscribe("fragile");
+  await signIn(watcher, "hans", ["gina"]);
+  await until("both are known", () => watched(watcher).gina === "online" && lastCount(watcher, "fragile") === 2);
+
+  third.process.kill("SIGKILL");
+
+  await until(
+    "both are gone",
+    () => watched(watcher).gina === "offline" && lastCount(watcher, "fragile") === 1,
+    40_000,
+  );
+}, 120_000);

@@ -1,0 +1,113 @@
+import { expect, test } from "vitest";
+import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { topic } from "../support/durable.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
+
+const {
+  bus,
+  history,
+  pushers: [one, two],
+} = useCluster({ pusher: { ...pusherAppsEnv() } });
+
+test("pusher-js receives what is published to its channel, whoever publishes it", async () => {
+  using pusher = await connectPusherJs(one.url);
+  const { events } = await subscribeJs(pusher, "orders.7");
+
+  await publishToTopic(bus, "orders.7", '{"id":1}', [["Event", "paid"]]);
+  await publishToTopic(bus, "orders.7", "plain text");
+  await history.append(topic("orders.7"), '{"id":2}');
+
+  await until("the publications", () => events.length === 4);
+  expect(events.slice(1)).toEqual([
+    { event: "paid", data: { id: 1 } },
+    { event: "message", data: "plain text" },
+    { event: "message", data: { id: 2 } },
+  ]);
+});
+
+test("frames are those of the protocol, and publications are never reordered against the subscription", async () => {
+  const client = await connectPusher(one.url);
+  await client.subscribe("news");
+  await client.subscribe("news");
+  await publishToEveryone(bus, "to everyone");
+  await publishToTopic(bus, "news", "1", [["Event", "e"]]);
+
+  await client.next("e");
+  expect(client.frames[0]).toEqual({
+    event: "pusher:connection_established",
+    data: JSON.stringify({ socket_id: client.socketId, activity_timeout: 120 }),
+  });
+  expect(client.socketId).toMatch(/^\d+\.\d+$/);
+  expect(client.frames.slice(1)).toEqual([
+    { event: "pusher_internal:subscription_succeeded", channel: "news", data: "{}" },
+    { event: "pusher_internal:subscription_succeeded", channel: "news", data: "{}" },
+    { event: "message", data: "to everyone" },
+    { event: "e", channel: "news", data: "1" },
+  ]);
+  client.send({ event: "pusher:unsubscribe", data: { channel: "news" } });
+  client.send({ event: "pusher:unsubscribe", data: { channel: "unknown" } });
+  await client.settle();
+  await publishToTopic(bus, "news", "2");
+  await publishToEveryone(bus, "end");
+  await until("the end", () => client.frames.at(-1)?.data === "end");
+  expect(client.frames.filter(({ data }) => data === "2")).toEqual([]);
+});
+
+test("a client with a wrong key is refused with an error and a close code, and does not retry", async () => {
+  const refused = openPusherSocket(pusherUrl(one.url, "no-such-key"));
+
+  await until("the close", () => refused.close);
+  expect(refused.frames).toEqual([{ event: "pusher:error", data: { code: 4001, message: "no app has this key" } }]);
+  expect(refused.close).toEqual({ code: 4001, reason: "no app has this key" });
+});
+
+test("a private channel needs the signature of this connection", async () => {
+  const client = await connectPusher(one.url);
+  const other = await connectPusher(two.url);
+  const raw = await connectRawClient(`${one.url}?topic=%3E`);
+  const fanwire = await connectFanwire(one.url, { topic: ">" });
+
+  expect((await client.subscribe("private-orders")).event).toBe("pusher_internal:subscription_succeeded");
+  await other.subscribe("news");
+  await publishToTopic(bus, "private-orders", "secret");
+  await publishToTopic(bus, "news", "public");
+
+  await client.next("message", "private-orders");
+  await other.next("message", "news");
+  await until("the public one", () => raw.frames.includes("public") && fanwire.data().includes("public"));
+  expect(raw.frames).not.toContain("secret");
+  expect(fanwire.data()).not.toContain("secret");
+  expect(subjects.live(topic("private-orders"))).toContain(".private.");
+});
+
+test("a private channel accepts the signature that SDKs make for it with member data", async () => {
+  const client = await connectPusher(one.url);
+
+  const answer = await client.subscribe("private-with-data", { user_id: "1" });
+
+  expect(answer).toEqual({ event: "pusher_internal:subscription_succeeded", channel: "private-with-data", data: "{}" });
+});
+
+test("a cache channel begins with its last durable event, or with a miss", async () => {
+  await history.append(topic("cache-price"), "1");
+  await history.append(topic("cache-price"), "2");
+  const client = await connectPusher(one.url);
+
+  await client.subscribe("cache-price");
+  await client.subscribe("cache-empty");
+  await publishToTopic(bus, "cache-price", "3");
+  await until("the last one", () => client.frames.at(-1)?.data === "3");
+
+  expect(client.frames.slice(1).map(({ event, channel, data }) => [event, channel, data])).toEqual([
+    ["pusher_internal:subscription_succeeded", "cache-price", "{}"],
+    ["message", "cache-price", "2"],
+    ["pusher_internal:subscription_succeeded", "cache-empty", "{}"],
+    ["pusher:cache_miss", "cache-empty", undefined],
+    ["message", "cache-price", "3"],
+  ]);
+});

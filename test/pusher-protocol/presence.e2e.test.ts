@@ -1,0 +1,215 @@
+import { createHmac } from "node:crypto";
+import type { Members, PresenceChannel } from "pusher-js";
+import { expect, test } from "vitest";
+import { publishToTopic } from "../support/bus.ts";
+import { startPusher } from "../support/cluster.ts";
+import { topic } from "../support/durable.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusher, connectPusherJs, type PusherClient, signer, subscribeJs } from "../support/pusher-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
+
+const MAX_MEMBERS = 25;
+const env = {
+  ...pusherAppsEnv({ ...demoApp, clientEvents: true, maxMembers: MAX_MEMBERS }),
+  PUSHER_PRESENCE_LEAVE_SECONDS: "1",
+};
+const {
+  nats,
+  bus,
+  history,
+  pushers: [one, two],
+} = useCluster({ pusher: env });
+
+/** Changes of members that a client was told of, in order. */
+const changes = ({ frames }: PusherClient) =>
+  frames.flatMap(({ event, data }) =>
+    /member_(added|removed)$/.test(event) ? [[event.replace(/.*_/, ""), JSON.parse(String(data)).user_id]] : [],
+  );
+
+const presenceOf = (frame: { readonly data?: unknown }) => JSON.parse(String(frame.data)).presence;
+
+/** Subscribes with `channel_data` as it is, signed correctly. */
+async function subscribeWith(client: PusherClient, channel: string, channelData: string) {
+  const hex = createHmac("sha256", demoApp.secret).update(`${client.socketId}:${channel}:${channelData}`).digest("hex");
+  client.send({
+    event: "pusher:subscribe",
+    data: { channel, auth: `${demoApp.key}:${hex}`, channel_data: channelData },
+  });
+  return until("the answer", () =>
+    client.frames.find((frame) => frame.channel === channel && /subscription_(succeeded|error)$/.test(frame.event)),
+  );
+}
+
+test("two tabs of one user on two pushers are one member, added once and removed once", async () => {
+  const witness = await connectPusher(one.url);
+  await witness.subscribe("presence-tabs", { user_id: "witness" });
+  using first = await connectPusherJs(one.url, { member: { user_id: "ann", user_info: { name: "Ann" } } });
+  using second = await connectPusherJs(two.url, { member: { user_id: "ann", user_info: { name: "Ann" } } });
+
+  const tabs = [await subscribeJs(first, "presence-tabs"), await subscribeJs(second, "presence-tabs")];
+
+  for (const { channel } of tabs) {
+    const members = (channel as PresenceChannel).members as Members & { members: unknown };
+    expect(members.count).toBe(2);
+    expect(members.members).toEqual({ witness: null, ann: { name: "Ann" } });
+    expect(members.me).toEqual({ id: "ann", info: { name: "Ann" } });
+  }
+  await until("the member is added", () => changes(witness).length === 1);
+  first.unsubscribe("presence-tabs");
+  second.disconnect();
+  await until("the member is removed", () => changes(witness).length === 2);
+  expect(changes(witness)).toEqual([
+    ["added", "ann"],
+    ["removed", "ann"],
+  ]);
+  expect(witness.frames.find(({ event }) => event.endsWith("member_added"))).toEqual({
+    event: "pusher_internal:member_added",
+    channel: "presence-tabs",
+    data: '{"user_id":"ann","user_info":{"name":"Ann"}}',
+  });
+});
+
+test("twenty simultaneous joiners over two pushers all know all twenty", async () => {
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => connectPusher(n % 2 === 0 ? one.url : two.url)),
+  );
+
+  const answers = await Promise.all(clients.map((client, n) => client.subscribe("presence-rush", { user_id: `${n}` })));
+
+  await until("everybody knows everybody", () =>
+    clients.every((client, at) => {
+      const { ids } = presenceOf(answers[at] ?? {});
+      const added = changes(client).map(([, id]) => id);
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(ids).toContain(String(at));
+      for (const id of added) expect(ids).not.toContain(id);
+      return new Set([...ids, ...added]).size === 20;
+    }),
+  );
+  for (const { socket } of clients) socket.close();
+});
+
+test("members of a killed pusher leave the lists of the others", async () => {
+  await using third = await startPusher({ nats: nats.url, env: { ...env, PUSHER_WORKERS: "1" } });
+  const lost = await connectPusher(third.url);
+  await lost.subscribe("presence-killed", { user_id: "lost" });
+  const witness = await connectPusher(one.url);
+  expect(presenceOf(await witness.subscribe("presence-killed", { user_id: "witness" })).ids).toContain("lost");
+
+  third.process.kill("SIGKILL");
+
+  await until("the member is removed", () => changes(witness).some(([what]) => what === "removed"), 20_000);
+  const late = await connectPusher(two.url);
+  expect(presenceOf(await late.subscribe("presence-killed", { user_id: "late" })).ids).not.toContain("lost");
+});
+
+test("a client event names its sender by the signed data, whatever the frame claims", async () => {
+  const sender = await connectPusher(one.url);
+  const receiver = await connectPusher(two.url);
+  await sender.subscribe("presence-talk", { user_id: "50% off" });
+  await receiver.subscribe("presence-talk", { user_id: "ben" });
+
+  sender.send({ event: "client-say", channel: "presence-talk", data: { a: 1 }, user_id: "boss" });
+
+  expect(await receiver.next("client-say")).toEqual({
+    event: "client-say",
+    channel: "presence-talk",
+    data: '{"a":1}',
+    user_id: "50% off",
+  });
+});
+
+test("ids are text, also numbers and names of object properties", async () => {
+  const client = await connectPusher(one.url);
+  const other = await connectPusher(two.url);
+  await subscribeWith(other, "presence-ids", '{"user_id":"__proto__","user_info":{"a":1}}');
+
+  const answer = await subscribeWith(client, "presence-ids", '{ "user_id" : 7 }');
+
+  expect(answer.data).toContain('"__proto__":{"a":1}');
+  expect(new Set(presenceOf(answer).ids)).toEqual(new Set(["7", "__proto__"]));
+  expect(presenceOf(answer)).toMatchObject({ hash: { 7: null }, count: 2 });
+});
+
+test("a signed-in user needs no member data, and member data goes first", async () => {
+  const client = await connectPusher(one.url);
+  const userData = { id: "carla", user_info: { name: "Carla" } };
+  client.send({ event: "pusher:signin", data: signer().authenticateUser(client.socketId, userData) });
+  await client.next("pusher:signin_success");
+  const { auth } = signer().authorizeChannel(client.socketId, "presence-signed");
+
+  client.send({ event: "pusher:subscribe", data: { channel: "presence-signed", auth } });
+  const answer = await client.next("pusher_internal:subscription_succeeded", "presence-signed");
+  const both = await client.subscribe("presence-both", { user_id: "dora" });
+
+  expect(presenceOf(answer)).toEqual({ ids: ["carla"], hash: { carla: { name: "Carla" } }, count: 1 });
+  expect(presenceOf(both).ids).toEqual(["dora"]);
+});
+
+test.each([
+  ["no id", "{}"],
+  ["an empty id", '{"user_id":""}'],
+  ["a long id", `{"user_id":"${"x".repeat(129)}"}`],
+  ["an id that JSON rounds", '{"user_id":9007199254740993}'],
+  ["an id that is no number", '{"user_id":1.5}'],
+  ["an id that is an object", '{"user_id":{}}'],
+  ["much information", `{"user_id":"1","user_info":{"a":"${"x".repeat(1_024)}"}}`],
+  ["text that is no JSON", "{"],
+  ["a list", "[]"],
+])("member data with %s is refused", async (_what, data) => {
+  const client = await connectPusher(one.url);
+
+  expect(await subscribeWith(client, "presence-bad", data)).toMatchObject({ event: "pusher:subscription_error" });
+});
+
+test("a channel is full with the configured number of members, and known users may still join", async () => {
+  const clients = await Promise.all(Array.from({ length: MAX_MEMBERS + 1 }, () => connectPusher(one.url)));
+  for (const [n, client] of clients.slice(0, MAX_MEMBERS).entries()) {
+    await client.subscribe("presence-full", { user_id: String(n) });
+  }
+  const [last] = clients.slice(-1);
+
+  expect(await last?.subscribe("presence-full", { user_id: "one more" })).toMatchObject({
+    event: "pusher:subscription_error",
+    data: { type: "LimitReached" },
+  });
+  expect((await last?.subscribe("presence-full", { user_id: "0" }))?.event).toBe(
+    "pusher_internal:subscription_succeeded",
+  );
+  for (const { socket } of clients) socket.close();
+});
+
+test("a presence cache channel sends the list, then the cached event, then what follows", async () => {
+  await history.append(topic("presence-cache-x"), "cached");
+  const client = await connectPusher(one.url);
+
+  await client.subscribe("presence-cache-x", { user_id: "1" });
+  await client.subscribe("presence-cache-x", { user_id: "1" });
+  await publishToTopic(bus, "presence-cache-x", "live");
+
+  await until("the live one", () => client.frames.at(-1)?.data === "live");
+  expect(client.frames.slice(1).map(({ event, data }) => [event, event === "message" ? data : undefined])).toEqual([
+    ["pusher_internal:subscription_succeeded", undefined],
+    ["message", "cached"],
+    ["pusher_internal:subscription_succeeded", undefined],
+    ["message", "live"],
+  ]);
+});
+
+test("a client that unsubscribes before it is subscribed is no member", async () => {
+  const client = await connectPusher(one.url);
+  const { auth, channel_data } = signer().authorizeChannel(client.socketId, "presence-brief", { user_id: "brief" });
+
+  client.send({ event: "pusher:subscribe", data: { channel: "presence-brief", auth, channel_data } });
+  client.send({ event: "pusher:unsubscribe", data: { channel: "presence-brief" } });
+  const other = await connectPusher(two.url);
+
+  await until("the member has left", async () => {
+    const answer = await other.subscribe("presence-brief", { user_id: "other" });
+    other.send({ event: "pusher:unsubscribe", data: { channel: "presence-brief" } });
+    return !presenceOf(answer).ids.includes("brief");
+  });
+  await client.settle();
+  expect(client.frames.some(({ channel }) => channel === "presence-brief")).toBe(false);
+});

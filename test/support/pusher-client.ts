@@ -1,0 +1,157 @@
+import { createRequire } from "node:module";
+import type PusherServer from "pusher";
+import type { Channel, Options } from "pusher-js";
+import { WebSocket } from "ws";
+import { demoApp, openPusherJs } from "./pusher-apps.ts";
+import { until } from "./wait.ts";
+
+/** The server SDK, which signs for tests. */
+const Sdk = createRequire(import.meta.url)("pusher") as typeof PusherServer;
+
+export type TestApp = { readonly id: string; readonly key: string; readonly secret: string };
+type MemberData = { readonly user_id: string; readonly user_info?: Record<string, unknown> };
+
+export type PusherFrame = {
+  readonly event: string;
+  readonly channel?: string;
+  readonly data?: unknown;
+  readonly user_id?: string;
+};
+
+export type PusherClient = {
+  readonly socket: WebSocket;
+  readonly socketId: string;
+  /** All frames, in order. */
+  readonly frames: PusherFrame[];
+  close: { readonly code: number; readonly reason: string } | undefined;
+  send(frame: unknown): void;
+  /** Waits for a frame that was not returned before. */
+  next(event: string, channel?: string): Promise<PusherFrame>;
+  /** Waits until everything that was sent before has been processed. */
+  settle(): Promise<void>;
+  /** Subscribes with the signature of the app. Returns the answer. */
+  subscribe(channel: string, member?: MemberData): Promise<PusherFrame>;
+};
+
+export function signer({ id, key, secret }: TestApp = demoApp) {
+  return new Sdk({ appId: id, key, secret, host: "127.0.0.1", encryptionMasterKeyBase64: MASTER_KEY });
+}
+
+/** For encrypted channels. */
+const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
+const DEFAULT_QUERY = "?protocol=7&client=js&version=8.6.0&flash=false";
+
+export function pusherUrl(url: string, key: string = demoApp.key, query = DEFAULT_QUERY): string {
+  return `${new URL(`/app/${key}`, url)}${query}`;
+}
+
+/** Connects a client that keeps all frames as they are. Resolves when the connection is established. */
+export async function connectPusher(url: string, app: TestApp = demoApp): Promise<PusherClient> {
+  const client = openPusherSocket(pusherUrl(url, app.key), {}, app);
+  await client.next("pusher:connection_established");
+  return client;
+}
+
+/** Opens a connection, which may be refused. */
+export function openPusherSocket(
+  target: string,
+  headers: Record<string, string> = {},
+  app: TestApp = demoApp,
+): PusherClient {
+  const socket = new WebSocket(target, { headers, perMessageDeflate: false });
+  const frames: PusherFrame[] = [];
+  const taken = new Set<PusherFrame>();
+  let close: PusherClient["close"];
+  socket.on("message", (data: Buffer) => frames.push(JSON.parse(data.toString())));
+  socket.on("close", (code, reason) => {
+    close = { code, reason: reason.toString() };
+  });
+  socket.on("error", () => {});
+  const client: PusherClient = {
+    socket,
+    get socketId() {
+      const first = frames.find(({ event }) => event === "pusher:connection_established");
+      return String(JSON.parse(String(first?.data)).socket_id);
+    },
+    frames,
+    get close() {
+      return close;
+    },
+    set close(_value) {},
+    send: (frame) => socket.send(typeof frame === "string" ? frame : JSON.stringify(frame)),
+    next: (event, channel) =>
+      until(
+        () => `${event} on ${channel}, not ${JSON.stringify(frames.slice(-5))}`,
+        () => {
+          const found = frames.find(
+            (frame) =>
+              frame.event === event && !taken.has(frame) && (channel === undefined || frame.channel === channel),
+          );
+          if (found) taken.add(found);
+          return found;
+        },
+      ),
+    settle: async () => {
+      client.send({ event: "pusher:ping", data: {} });
+      await client.next("pusher:pong");
+    },
+    subscribe: async (channel, member) => {
+      const auth = /^(private|presence)-/.test(channel)
+        ? signer(app).authorizeChannel(client.socketId, channel, member)
+        : { auth: "" };
+      client.send({ event: "pusher:subscribe", data: { channel, ...auth } });
+      return until(
+        () => `the answer for ${channel}, not ${JSON.stringify(frames.slice(-5))}`,
+        () => {
+          const answer = frames.find(
+            (frame) =>
+              frame.channel === channel && !taken.has(frame) && /subscription_(succeeded|error)$/.test(frame.event),
+          );
+          if (answer) taken.add(answer);
+          return answer;
+        },
+      );
+    },
+  };
+  return client;
+}
+
+/** Opens pusher-js with an application that signs everything. Resolves when it is connected. */
+export async function connectPusherJs(
+  url: string,
+  options: Partial<Options> & { readonly member?: MemberData; readonly user?: { id: string } } = {},
+) {
+  const { member, user, ...rest } = options;
+  const sdk = signer();
+  const pusher = openPusherJs(Number(new URL(url).port), {
+    channelAuthorization: {
+      endpoint: "",
+      transport: "ajax",
+      customHandler: ({ socketId, channelName }, callback) =>
+        callback(
+          null,
+          sdk.authorizeChannel(socketId, channelName, channelName.startsWith("presence-") ? member : undefined),
+        ),
+    },
+    userAuthentication: {
+      endpoint: "",
+      transport: "ajax",
+      customHandler: ({ socketId }, callback) => callback(null, sdk.authenticateUser(socketId, user ?? { id: "none" })),
+    },
+    ...rest,
+  });
+  await until(`pusher-js connects, not ${pusher.connection.state}`, () => pusher.connection.state === "connected");
+  return Object.assign(pusher, { [Symbol.dispose]: () => pusher.disconnect() });
+}
+
+/** Records the events of a channel. Resolves when the client is subscribed. */
+export async function subscribeJs(pusher: { subscribe(name: string): Channel }, name: string) {
+  const channel = pusher.subscribe(name);
+  const events: { event: string; data: unknown; userId?: string }[] = [];
+  channel.bind_global((event: string, data: unknown) => events.push({ event, data }));
+  await until(
+    () => `pusher-js is subscribed to ${name}, not ${JSON.stringify(events)}`,
+    () => events.some(({ event }) => event === "pusher:subscription_succeeded"),
+  );
+  return { channel, events };
+}
