@@ -92,7 +92,7 @@ export class LocalCluster {
 
   async #checkPorts(): Promise<void> {
     const { services, env } = this.#options;
-    const addresses = services.flatMap((spec) => [serviceAddress(spec, env), adminAddress(spec, env)]);
+    const addresses = services.flatMap((spec) => [serviceAddress(spec, env) ?? [], adminAddress(spec, env)].flat());
     for (const { variable, host, port } of addresses) {
       if (!Number.isInteger(port) || port < 1 || port > 65_535) {
         throw new Error(`${variable} must be a port between 1 and 65535 here; it is ${env[variable]}.`);

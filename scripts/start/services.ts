@@ -1,14 +1,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isServiceLink } from "../../packages/service/src/service-links.ts";
+import { pusherLines, readPusherApps } from "./demo-app.ts";
 
 /** A service that `npm start` runs. */
 export type ServiceSpec = {
   /** Last part of the name of its package. */
   readonly name: string;
+  /** Whether it runs; always if absent. */
+  isWanted?(env: NodeJS.ProcessEnv): boolean;
   /** Path of its main file from the root of the repository. */
   readonly main: string;
-  readonly port: number;
+  /** Absent if nobody connects to it. */
+  readonly port?: number;
   readonly adminPort: number;
   /** Defaults for a developer's machine. Variables of the environment take precedence. */
   readonly defaults: Readonly<Record<string, string>>;
@@ -53,7 +57,26 @@ export const services: readonly ServiceSpec[] = [
     urls: (address) => [`Workerman   tcp://${address}`],
     examples: () => [],
   },
+  {
+    name: "webhooks",
+    isWanted: wantsWebhooks,
+    main: "apps/webhooks/src/main.ts",
+    adminPort: 9238,
+    defaults: {},
+    urls: () => [],
+    examples: () => [],
+  },
 ];
+
+/** Returns lines to try the Pusher protocol with. */
+export function pusherExamples(env: NodeJS.ProcessEnv): string[] {
+  const [pusher, publisher] = [readAddress("pusher", "", 4236, env), readAddress("publisher", "", 4237, env)];
+  return pusherLines(env, { pusher: shownAddress(pusher), publisher: shownAddress(publisher) });
+}
+
+export function shownAddress({ host, port }: Address): string {
+  return `${host === "127.0.0.1" ? "localhost" : host}:${port}`;
+}
 
 /** Adds the address of the pusher, unless it is the default of the page. */
 function pusherQuery(env: NodeJS.ProcessEnv): string {
@@ -61,16 +84,21 @@ function pusherQuery(env: NodeJS.ProcessEnv): string {
   return host === "127.0.0.1" && port === 4236 ? "" : `?pusher=ws://${host}:${port}/`;
 }
 
-/** Returns the services whose code exists below `root`. */
-export function presentServices(root: string): ServiceSpec[] {
-  return services.filter(({ main }) => existsSync(join(root, main)));
+/** Whether an endpoint or an app wants events. */
+function wantsWebhooks(env: NodeJS.ProcessEnv): boolean {
+  return Boolean(env.WEBHOOKS_ENDPOINTS) || readPusherApps(env).some(({ webhooks = [] }) => webhooks.length > 0);
+}
+
+/** Returns the services whose code exists below `root`, and that `env` wants. */
+export function wantedServices(root: string, env: NodeJS.ProcessEnv): ServiceSpec[] {
+  return services.filter(({ main, isWanted }) => existsSync(join(root, main)) && isWanted?.(env) !== false);
 }
 
 export type Address = { readonly variable: string; readonly host: string; readonly port: number };
 
-/** Returns the address on which the service listens for its users. */
-export function serviceAddress(spec: ServiceSpec, env: NodeJS.ProcessEnv): Address {
-  return readAddress(spec.name, "", spec.port, env);
+/** Returns the address on which the service listens for its users, if it has users. */
+export function serviceAddress({ name, port }: ServiceSpec, env: NodeJS.ProcessEnv): Address | undefined {
+  return port === undefined ? undefined : readAddress(name, "", port, env);
 }
 
 /** Returns the address on which the service answers `/readyz`. */

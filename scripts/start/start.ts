@@ -1,19 +1,28 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { prettyFactory } from "pino-pretty";
 import { requireUws } from "../uws.ts";
+import { withPusherApps } from "./demo-app.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { findNatsServer } from "./nats-server.ts";
-import { presentServices, type ServiceSpec, serviceAddress, services } from "./services.ts";
+import {
+  pusherExamples,
+  type ServiceSpec,
+  serviceAddress,
+  services,
+  shownAddress,
+  wantedServices,
+} from "./services.ts";
 import { onceAskedToStop } from "./signals.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const present = presentServices(root);
+const withPort = services.filter(({ port }) => port !== undefined);
 
 const help = `npm start: runs Fanwire on this machine, for developing and trying.
 
 It installs what is missing, starts a nats-server with JetStream (data in .fanwire/), then
-${services.map(({ name, port }) => `${name} (port ${port})`).join(", ")}, and stops all of it with Ctrl-C.
-The pusher listens on every interface (PUSHER_HOST=127.0.0.1 keeps it to this machine), all else on loopback.
+${withPort.map(({ name, port }) => `${name} (port ${port})`).join(", ")}, and stops all of it with Ctrl-C.
+It starts webhooks too if WEBHOOKS_ENDPOINTS or an app has any. The pusher listens on every interface (PUSHER_HOST=127.0.0.1 keeps it to this machine), all else on loopback.
 
 Variables that matter most (every variable of the services works; docs/configuration.md has the table):
 
@@ -21,9 +30,10 @@ Variables that matter most (every variable of the services works; docs/configura
   FANWIRE_NATS_PORT     port of the NATS it starts (4222, or another when that is taken)
   FANWIRE_NATS_SERVER   path of the nats-server program; else PATH, the system's package, the official release
   FANWIRE_LOG_LEVEL     what the services log: debug, info, warn, …
+  FANWIRE_PUSHER_APPS   apps of the Pusher protocol, as JSON; a demo app in .fanwire/ if there are none; []: off
   PUSHER_WORKERS        processes of the pusher (here 2)
   PUSHER_DRAIN_SECONDS  how long a stop takes to send the connections away (here 0)
-${services.map(({ name }) => `  ${`${name.toUpperCase()}_PORT`.padEnd(20)}  and ${name.toUpperCase()}_ADMIN_PORT: where the ${name} listens`).join("\n")}
+${withPort.map(({ name }) => `  ${`${name.toUpperCase()}_PORT`.padEnd(20)}  and ${name.toUpperCase()}_ADMIN_PORT: where the ${name} listens`).join("\n")}
   NO_COLOR              plain output`;
 
 process.exit(await main(process.argv.slice(2)));
@@ -37,7 +47,9 @@ async function main(args: readonly string[]): Promise<number> {
 
   // A closed terminal must not keep us from stopping what we started.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  const cluster = createCluster();
+  const env = await withPusherApps(process.env, join(root, ".fanwire", "pusher-apps.json"));
+  const wanted = wantedServices(root, env);
+  const cluster = createCluster(wanted, env);
   const askedToStop = onceAskedToStop(() => cluster.kill()).then(() => {
     console.log("\nStopping… (press Ctrl-C again to force)");
     return undefined;
@@ -45,7 +57,7 @@ async function main(args: readonly string[]): Promise<number> {
   const failed = cluster
     .start()
     .then((natsUrl) => {
-      console.log(closingLines(natsUrl));
+      console.log(closingLines(natsUrl, wanted, env));
       return cluster.failed;
     })
     .catch((error: Error) => error.message);
@@ -56,7 +68,7 @@ async function main(args: readonly string[]): Promise<number> {
   return problem === undefined ? 0 : 1;
 }
 
-function createCluster(): LocalCluster {
+function createCluster(wanted: readonly ServiceSpec[], env: NodeJS.ProcessEnv): LocalCluster {
   const nameWidth = Math.max(...services.map(({ name }) => name.length), "nats-server".length);
   const format = prettyFactory({
     colorize: process.stdout.isTTY && process.stdout.hasColors(),
@@ -66,8 +78,8 @@ function createCluster(): LocalCluster {
   });
   return new LocalCluster({
     root,
-    services: present,
-    env: process.env,
+    services: wanted,
+    env,
     natsPort: 4222,
     nodeFlags: ["--conditions=@fanwire/source", "--import", "tsx"],
     findNats: findNatsServer,
@@ -84,20 +96,21 @@ function isWorthShowing(line: string): boolean {
   return /\[(WRN|ERR|FTL)\]/.test(line) && !line.includes("Maximum payloads over");
 }
 
-function closingLines(natsUrl: string): string {
+function closingLines(natsUrl: string, wanted: readonly ServiceSpec[], env: NodeJS.ProcessEnv): string {
   const all = (lines: (spec: ServiceSpec, address: string) => string[]) =>
-    present.flatMap((spec) => {
-      const { host, port } = serviceAddress(spec, process.env);
-      return lines(spec, `${host === "127.0.0.1" ? "localhost" : host}:${port}`).map((line) => `  ${line}`);
+    wanted.flatMap((spec) => {
+      const address = serviceAddress(spec, env);
+      return lines(spec, address === undefined ? "" : shownAddress(address)).map((line) => `  ${line}`);
     });
   return [
     "",
     "Fanwire runs:",
-    ...all((spec, address) => spec.urls(address, process.env)),
+    ...all((spec, address) => spec.urls(address, env)),
     // A URL of the user's may carry a password.
     `  NATS        ${natsUrl.replaceAll(/\/\/[^@/,]*@/g, "//…@")}`,
     "Try it:",
     ...all((spec, address) => spec.examples(address)),
+    ...pusherExamples(env).map((line) => `  ${line}`),
     "Ctrl-C stops everything.",
     "",
   ].join("\n");

@@ -1,30 +1,36 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type PusherServer from "pusher";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TestPublisher, TestPusher } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusherJs, subscribeJs } from "../support/pusher-client.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
+const Sdk = createRequire(import.meta.url)("pusher") as typeof PusherServer;
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
 const portOf = (url: string) => new URL(url).port;
 
 /** Returns the configuration of the compose file, with services on this machine. */
 async function localConfig(ports: readonly number[], pusher: TestPusher, publisher: TestPublisher): Promise<string> {
   const config = await readFile(new URL("../../deploy/haproxy.cfg", import.meta.url), "utf8");
-  const [websocket, http, internal] = ports;
+  const [websocket, http, internal, apps] = ports;
   return config
     .replace(/^resolvers containers\n( .*\n)*/m, "")
     .replace(" resolvers containers resolve-prefer ipv4 init-addr none", "")
     .replace("fd-hard-limit 500000", "fd-hard-limit 1000")
     .replace("bind :4236", `bind 127.0.0.1:${websocket}`)
     .replace("bind :4237", `bind 127.0.0.1:${http}`)
+    .replace("bind :6001", `bind 127.0.0.1:${apps}`)
     .replace("bind :8404", `bind 127.0.0.1:${internal}`)
     .replace(
       /server-template pusher-.*/,
@@ -38,14 +44,17 @@ async function localConfig(ports: readonly number[], pusher: TestPusher, publish
 
 describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   let folder: string;
-  const { pusher, publisher } = useCluster({ pusher: { PUSHER_WORKERS: "1" } });
+  const { pusher, publisher } = useCluster({
+    pusher: { PUSHER_WORKERS: "1", ...pusherAppsEnv() },
+    publisher: pusherAppsEnv(),
+  });
   let haproxy: TestProcess;
   let client: RawClient;
   let ports: number[];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "fanwire-haproxy-"));
-    ports = await freePorts(3);
+    ports = await freePorts(4);
     await writeFile(join(folder, "haproxy.cfg"), await localConfig(ports, pusher, publisher));
     haproxy = startProcess("haproxy", ["-f", join(folder, "haproxy.cfg")]);
     await until("both services are ready", async () => {
@@ -82,6 +91,39 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
     expect(answers.map((answer) => answer.split("\r\n")[0])).toEqual(["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
     await until("both publications arrive", () => client.frames.length === 2);
     expect(client.frames[0]).toBe("привет");
+  });
+
+  test("a pusher-js client and an SDK of backends share one port", async () => {
+    using pusher = await connectPusherJs(`http://127.0.0.1:${ports[3]}`);
+    const { events } = await subscribeJs(pusher, "private-orders");
+    const { id: appId, key, secret } = demoApp;
+    const sdk = new Sdk({ appId, key, secret, host: "127.0.0.1", port: String(ports[3]), useTLS: false });
+
+    const answers = [
+      await sdk.trigger("private-orders", "paid", { total: 9 }),
+      await sdk.get({ path: "/channels", params: { filter_by_prefix: "private-" } }),
+    ];
+
+    expect(await Promise.all(answers.map((answer) => answer.json()))).toEqual([
+      {},
+      { channels: { "private-orders": {} } },
+    ]);
+    await until("the event", () => events.some(({ event }) => event === "paid"));
+    expect(events.at(-1)).toEqual({ event: "paid", data: { total: 9 } });
+  });
+
+  const statusOf = async (path: string) =>
+    (await exchange(ports[3], `GET ${path}${END}`)).split("\r\n")[0]?.split(" ")[1];
+
+  test("the port of the Pusher protocol serves its paths only", async () => {
+    const refused = ["/", "/?content=x", "/v1/cluster", "/docs", "/sse", "/application", "/apps", "/APPS/1001/events"];
+    const leaving = ["/apps/../v1/cluster", "/apps/%2e%2E/v1/cluster", "/apps/.%2e/v1/cluster", "/app/x/../../docs"];
+
+    for (const path of [...refused, ...leaving]) expect([path, await statusOf(path)]).toEqual([path, "404"]);
+    for (const path of [String.raw`/apps/..\v1/cluster`, "/apps/.\t./v1/cluster"]) {
+      expect([path, await statusOf(path)]).toEqual([path, expect.stringMatching(/^40[04]$/)]);
+    }
+    expect(client.frames.some((frame) => frame === "x")).toBe(false);
   });
 
   test("HAProxy answers 503 in JSON when no pusher runs", async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { readEvents } from "../support/event-stream.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
 import { callApi, postPublication } from "../support/http-api.ts";
 import { connectPresence, type PresenceClient, presenceToken } from "../support/presence-client.ts";
 import { SECRET } from "../support/tokens.ts";
@@ -170,6 +172,59 @@ describe("presence on two pushers", () => {
       expect(joined, `guest-${at}`).toBeLessThan(data);
     }
     reader.close();
+  });
+
+  test("an event stream joins with presence, receives the list after the welcome, and then changes", async () => {
+    const anna = await connect("anna", 0, { info: 1 });
+    await anna.join("stream");
+    const token = await presenceToken("bob");
+    const stream = await readEvents(`${pushers[1].sseUrl}?presence=stream&presence=other&topic=more&token=${token}`);
+    const events = (topic: string) =>
+      stream
+        .events()
+        .filter(({ event }) => event === "fanwire.presence")
+        .map(({ data }): Record<string, unknown> => JSON.parse(data))
+        .filter((data) => data.topic === topic);
+    await until("both lists arrive", () => events("stream").length + events("other").length === 2);
+
+    expect(stream.events()[0]?.event).toBe("fanwire.welcome");
+    expect(events("stream")[0]).toMatchObject({ topic: "stream", count: 2 });
+    expect(events("stream")[0]?.members).toEqual(expect.arrayContaining([{ user: "anna", info: 1 }, { user: "bob" }]));
+    expect(events("other")).toEqual([{ topic: "other", count: 1, members: [{ user: "bob" }] }]);
+    const carl = await connect("carl", 0);
+    await carl.join("stream");
+    await until("carl has joined", () => events("stream").length === 2);
+    expect(events("stream")[1]).toEqual({ topic: "stream", joined: [{ user: "carl" }], left: [], count: 3 });
+    await postPublication(publisher, { target: { topic: "stream" }, data: "subscribed" });
+    await until("the publication", () => stream.data().includes("subscribed"));
+
+    stream.close();
+    await untilSeen(anna, "stream", [anna, carl]);
+    for (const each of [anna, carl]) each.close();
+  });
+
+  test("an event stream that receives copies of publications receives changes too", async () => {
+    const token = await presenceToken("bob");
+    const stream = await readEvents(`${pushers[1].sseUrl}?presence=copies&topic=*&topic=copies&token=${token}`);
+    await until("the list arrives", () => stream.text().includes("fanwire.presence"));
+    // The application's subscription moves the connection to another encoding.
+    expect((await callApi(publisher, "PUT", `/v1/connections/${stream.address()}/topics/>`)).status).toBe(204);
+    const anna = await connect("anna", 0);
+    await anna.join("copies");
+    await until("anna has joined", () => stream.data().at(-1)?.includes("anna"));
+
+    expect(JSON.parse(stream.data().at(-1) ?? "")).toMatchObject({ joined: [{ user: "anna" }], count: 2 });
+    stream.close();
+    anna.close();
+  });
+
+  test("presence in the query is refused without the claim, and over WebSocket", async () => {
+    const [token, withoutClaim] = [await presenceToken("bob"), await presenceToken("bob", { presence: [] })];
+
+    await expect(readEvents(`${pushers[0].sseUrl}?presence=a&token=${withoutClaim}`)).rejects.toThrow("403");
+    await expect(readEvents(`${pushers[0].sseUrl}?presence=a`)).rejects.toThrow("403");
+    await expect(readEvents(`${pushers[0].sseUrl}?presence=a.*&token=${token}`)).rejects.toThrow("400");
+    await expect(connectFanwire(pushers[0].url, { presence: "a", token })).rejects.toThrow("4400");
   });
 
   test("presence needs a user, the claim, and a topic", async () => {

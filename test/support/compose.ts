@@ -57,9 +57,11 @@ export async function startCompose(options: {
     COMPOSE_PROFILES: "",
     FANWIRE_PUSHER_BIND: "127.0.0.1",
     FANWIRE_PUBLISHER_BIND: "127.0.0.1",
+    FANWIRE_APPS_BIND: "127.0.0.1",
     // The engine picks free ones.
     FANWIRE_PUSHER_PORT: "0",
     FANWIRE_PUBLISHER_PORT: "0",
+    FANWIRE_APPS_PORT: "0",
     PUSHER_WORKERS: "1",
     PUSHER_DRAIN_SECONDS: String(options.drainSeconds),
     PUBLISHER_API_KEYS: "",

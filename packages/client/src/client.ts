@@ -1,23 +1,29 @@
 import { Backoff } from "./backoff.ts";
 import type { ClientOptions, ClientState } from "./client-options.ts";
 import { closeAdvice, TOKEN_REFUSED } from "./close-advice.ts";
-import { type OkReply, PendingCommands } from "./commands.ts";
+import { CommandSender, type OkReply } from "./commands.ts";
 import { connectionUrl } from "./connection-url.ts";
 import { FanwireError } from "./error.ts";
 import { guarded } from "./guarded.ts";
 import { placeToken } from "./handshake.ts";
-import { type Message, type PublicationMessage, publicationFrom, type Reply, type Welcome } from "./messages.ts";
+import {
+  type Message,
+  type PresenceMessage,
+  type PublicationMessage,
+  publicationFrom,
+  type Reply,
+  type Welcome,
+} from "./messages.ts";
+import { MemberList, type Presence } from "./presence.ts";
 import { Progress } from "./progress.ts";
-import { RateLimiter } from "./rate-limiter.ts";
 import { absoluteUrl, globalWebSocket } from "./surroundings.ts";
 import { TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
-import { type Subscribed, type Topic, Topics } from "./topics.ts";
+import { TopicSubscriber } from "./topic-subscriber.ts";
+import { type Subscribed, Topics } from "./topics.ts";
 import { PING_ID, Transport, type WebSocketConstructor } from "./transport.ts";
 import { type Waking, watchWaking } from "./wake.ts";
 
-/** Errors after which a subscribe command is not retried. */
-const FINAL_REFUSALS: readonly string[] = ["forbidden", "topic-limit", "invalid"];
 /** A connection that lasted longer resets the backoff. */
 const STABLE_AFTER_MS = 10_000;
 
@@ -37,13 +43,13 @@ class Client implements AsyncDisposable {
   readonly #tokens: TokenSource;
   readonly #refresh: TokenRefresh;
   readonly #topics: Topics;
-  readonly #commands: PendingCommands;
+  readonly #sender: CommandSender;
+  readonly #subscriber: TopicSubscriber;
   readonly #backoff = new Backoff();
   #state: ClientState = { state: "connecting" };
   readonly #progress: Progress;
   readonly #stopWatching: () => void;
   #transport: Transport | undefined;
-  #limiter = new RateLimiter();
   /** Topics in the query of the current connection. */
   #asked: ReadonlySet<string> = new Set();
   /** Sends the token of the current connection when that is too long for the handshake. */
@@ -60,10 +66,16 @@ class Client implements AsyncDisposable {
     this.#tokens = new TokenSource(token);
     this.#refresh = new TokenRefresh(this.#tokens, (renewed) =>
       // Not rate-limited: the token must not expire behind a queue of publications.
-      this.#execute({ command: "refresh", token: renewed }, ({ dropped = [] }) => this.#onDropped(dropped)),
+      this.#sender.execute({ command: "refresh", token: renewed }, (reply) => this.#onDropped(reply)),
     );
     this.#topics = new Topics(topics);
-    this.#commands = new PendingCommands(commandTimeoutMs);
+    this.#sender = new CommandSender(commandTimeoutMs, () => this.#absence());
+    this.#subscriber = new TopicSubscriber({
+      topics: this.#topics,
+      sender: this.#sender,
+      onRefused: (topic, error) => this.#onRefused(topic, error),
+      abandon: (reason) => this.#transport?.abandon(reason),
+    });
     this.#progress = new Progress(since);
     this.#stopWatching = watchWaking((waking) => this.#wake(waking));
     // Deferred until the caller has the client, because callbacks may use it.
@@ -101,20 +113,52 @@ class Client implements AsyncDisposable {
   subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
     if (this.#isClosed) return Promise.reject(this.#closedError());
     const [added, isNew] = this.#topics.add(topic, since);
+    added.isPlain = true;
     if (!isNew && since !== undefined) {
       added.restart(since);
       // A worker ignores `since` of a topic that is subscribed already.
-      if (this.#isOpen) this.#unsubscribe(topic).catch(() => {});
+      if (this.#isOpen) this.#subscriber.unsubscribe(topic).catch(() => {});
     }
-    if (this.#isOpen && (isNew || since !== undefined)) this.#subscribeNow(added);
+    if (this.#isOpen && (isNew || since !== undefined)) {
+      this.#subscriber.subscribe(added);
+      this.#subscriber.enter(added);
+    }
     return added.subscribed.then((subscribed) => subscribed);
   }
 
-  /** Unsubscribes from a topic or pattern. Resolves at once without a connection. Rejects with {@link FanwireError}. */
+  /**
+   * Unsubscribes from a topic or pattern. Resolves at once without a connection. Rejects with {@link FanwireError}. A
+   * topic where the client is present stays subscribed until it leaves.
+   */
   async unsubscribe(topic: string): Promise<void> {
     const known = this.#topics.get(topic);
+    if (known?.members) {
+      known.isPlain = false;
+      return;
+    }
     if (known) this.#topics.remove(known, new FanwireError("closed", "unsubscribed"));
-    await this.#unsubscribe(topic);
+    await this.#subscriber.unsubscribe(topic);
+  }
+
+  /**
+   * Makes the user of the token present on a topic, now and after every reconnect, and returns its members. Subscribes to
+   * the topic too. Returns the same object until `leave` is called.
+   *
+   * When the worker refuses, `subscribed` rejects and `onRefused` is called.
+   */
+  presence(topic: string): Presence {
+    const [entered, isNew] = this.#topics.add(topic);
+    if (entered.members) return entered.members;
+    if (isNew) entered.isPlain = false;
+    const leave = () => this.#subscriber.leave(entered, members, new FanwireError("closed", "left"));
+    const members = new MemberList(topic, leave);
+    entered.members = members;
+    if (this.#isClosed) this.#topics.remove(entered, this.#closedError());
+    if (this.#isOpen) {
+      if (isNew) this.#subscriber.subscribe(entered);
+      this.#subscriber.enter(entered);
+    }
+    return members;
   }
 
   /**
@@ -126,8 +170,8 @@ class Client implements AsyncDisposable {
     // Checked before the wait, because another connection may be open after it.
     if (!this.#isOpen) throw this.#absence();
     const size = topic.length + data.length;
-    if (!this.#limiter.hasRoom(size)) throw new FanwireError("busy", "publish buffer full");
-    await this.#rateLimited(() => this.#execute({ command: "publish", topic, data, event }), size);
+    if (!this.#sender.hasRoom(size)) throw new FanwireError("busy", "publish buffer full");
+    await this.#sender.rateLimited(() => this.#sender.execute({ command: "publish", topic, data, event }), size);
   }
 
   /** Closes the client. Pending calls reject with the code `closed`. */
@@ -144,7 +188,7 @@ class Client implements AsyncDisposable {
   }
 
   get #isOpen(): boolean {
-    return this.#welcomedAt !== undefined;
+    return this.#sender.isOpen;
   }
 
   async #connect(): Promise<void> {
@@ -170,7 +214,6 @@ class Client implements AsyncDisposable {
     const { url, asked } = connectionUrl({ base: this.#base, token, since, topics });
     this.#presentToken = firstCommand === undefined ? undefined : () => this.#present(firstCommand, since);
     this.#asked = asked;
-    this.#limiter = new RateLimiter();
     for (const name of names) {
       const topic = this.#topics.get(name);
       if (topic && !asked.has(name)) topic.since = since;
@@ -192,11 +235,13 @@ class Client implements AsyncDisposable {
   #onMessage(message: Message): void {
     if (message.type === "welcome") this.#onWelcome(message);
     else if (message.type === "publication") this.#onPublication(message);
+    else if (message.type === "presence") this.#onPresence(message);
     else if (message.type === "reply") this.#onReply(message);
   }
 
   #onWelcome({ connection, position, recovered }: Welcome): void {
     this.#welcomedAt = performance.now();
+    if (this.#transport) this.#sender.open(this.#transport);
     this.#address = connection;
     // Missed publications follow and advance the position. Until then the old position counts.
     if (recovered !== true) this.#progress.restart(position);
@@ -208,17 +253,18 @@ class Client implements AsyncDisposable {
       const topic = this.#topics.get(name);
       if (topic?.since === undefined) topic?.onSubscribed({ recovered });
       // The topic was unsubscribed, or restarted from another position, after the handshake was sent.
-      if (topic === undefined || topic.since !== undefined) this.#unsubscribe(name).catch(() => {});
+      if (topic === undefined || topic.since !== undefined) this.#subscriber.unsubscribe(name).catch(() => {});
     }
     for (const topic of this.#topics.all()) {
-      if (topic.since !== undefined || !this.#asked.has(topic.name)) restoring.push(this.#restore(topic));
+      if (topic.since !== undefined || !this.#asked.has(topic.name)) restoring.push(this.#subscriber.restore(topic));
     }
+    for (const topic of this.#topics.all()) this.#subscriber.enter(topic);
     if (restoring.length === 0) this.#setState({ state: "open", address: connection, recovered });
     else void Promise.all(restoring).then((restored) => this.#onRestored(connection, [recovered, ...restored]));
   }
 
   #onReply(reply: Reply): void {
-    this.#commands.onReply(reply);
+    this.#sender.onReply(reply);
     // The reply to a ping has the position up to which everything was sent, so that the position of a quiet connection
     // stays recent.
     const position = reply.id === PING_ID && reply.ok ? reply.position : undefined;
@@ -233,9 +279,9 @@ class Client implements AsyncDisposable {
     const transport = this.#transport;
     const since = this.#progress.userSince ?? connectionSince;
     try {
-      const { recovered = null } = await this.#execute({ command: "refresh", token, since }, (reply) => {
+      const { recovered = null } = await this.#sender.execute({ command: "refresh", token, since }, (reply) => {
         this.#progress.userSince = reply.recovered === undefined ? undefined : reply.position;
-        this.#onDropped(reply.dropped ?? []);
+        this.#onDropped(reply);
       });
       return recovered;
     } catch (error) {
@@ -245,12 +291,16 @@ class Client implements AsyncDisposable {
     }
   }
 
-  #onDropped(topics: readonly string[]): void {
-    for (const name of topics) {
-      const error = new FanwireError("forbidden", "not authorized by the new token");
+  #onDropped({ dropped = [], presenceDropped = [] }: OkReply): void {
+    const error = new FanwireError("forbidden", "not authorized by the new token");
+    for (const name of dropped) {
       const topic = this.#topics.get(name);
       if (topic) this.#topics.remove(topic, error);
-      guarded(() => this.#options.onRefused?.(name, error));
+      this.#onRefused(name, error);
+    }
+    for (const name of presenceDropped) {
+      const topic = this.#topics.get(name);
+      if (topic?.members) this.#subscriber.refuse(topic, topic.members, error);
     }
   }
 
@@ -266,6 +316,11 @@ class Client implements AsyncDisposable {
     const isCatchingUp = message.since !== undefined;
     const isNew = this.#topics.receive({ ...publication, resume, isCatchingUp }, this.#progress);
     if (isNew) guarded(() => this.#options.onPublication(publication));
+  }
+
+  #onPresence(message: PresenceMessage): void {
+    const topic = this.#topics.get(message.topic);
+    if (topic?.members?.onChange(message)) this.#subscriber.enter(topic);
   }
 
   #onEnd(code: number, reason: string): void {
@@ -313,70 +368,7 @@ class Client implements AsyncDisposable {
     this.#welcomedAt = undefined;
     this.#address = undefined;
     this.#topics.disconnected();
-    this.#commands.rejectAll(error);
-    this.#limiter.stop();
-  }
-
-  #subscribeNow(topic: Topic): void {
-    const { attempt } = topic;
-    this.#subscribe(topic).catch((error: FanwireError) => {
-      if (error.code === "disconnected" || topic.attempt !== attempt) return;
-      if (error.code === "timeout") this.#unsubscribe(topic.name).catch(() => {});
-      this.#topics.remove(topic, error);
-    });
-  }
-
-  async #restore(topic: Topic): Promise<boolean | null> {
-    try {
-      return await this.#subscribe(topic);
-    } catch (error) {
-      if (!(error instanceof FanwireError && FINAL_REFUSALS.includes(error.code))) {
-        this.#transport?.abandon("resubscribing to a topic failed");
-        return false;
-      }
-      this.#topics.remove(topic, error);
-      guarded(() => this.#options.onRefused?.(topic.name, error));
-      return null;
-    }
-  }
-
-  async #subscribe(topic: Topic): Promise<boolean | null> {
-    const { name, since, attempt, startsOver } = topic;
-    const { recovered = null } = await this.#rateLimited(() =>
-      this.#execute({ command: "subscribe", topic: name, since }, (reply) => {
-        if (topic.attempt === attempt)
-          topic.onSubscribed({ recovered: reply.recovered ?? null, position: reply.position });
-        else if (startsOver) topic.startOver();
-      }),
-    );
-    return recovered;
-  }
-
-  async #unsubscribe(topic: string): Promise<void> {
-    await this.#rateLimited(async () => {
-      // Without a connection there is no subscription, and the next connection does not ask for it.
-      if (!this.#isOpen) return;
-      await this.#execute({ command: "unsubscribe", topic }).catch((error: FanwireError) => {
-        if (this.#isOpen) throw error;
-      });
-    });
-  }
-
-  /** Waits until the rate limit of workers allows a command, then executes it. */
-  async #rateLimited<Outcome>(execute: () => Promise<Outcome>, size?: number): Promise<Outcome> {
-    const limiter = this.#limiter;
-    await limiter.wait(size);
-    try {
-      return await execute();
-    } finally {
-      limiter.answered();
-    }
-  }
-
-  #execute(command: Readonly<Record<string, unknown>>, onOk?: (reply: OkReply) => void): Promise<OkReply> {
-    const transport = this.#transport;
-    if (transport === undefined || !this.#isOpen) return Promise.reject(this.#absence());
-    return this.#commands.execute(command, (message) => transport.send(message), onOk);
+    this.#sender.close(error);
   }
 
   /** Returns the error of a command that cannot be sent. */
@@ -386,6 +378,10 @@ class Client implements AsyncDisposable {
 
   #closedError(): FanwireError {
     return new FanwireError("closed", "the client is closed");
+  }
+
+  #onRefused(topic: string, error: FanwireError): void {
+    guarded(() => this.#options.onRefused?.(topic, error));
   }
 
   #setState(state: ClientState): void {

@@ -1,5 +1,5 @@
 /** Messages of a worker, as docs/protocol.md describes them. */
-export type Message = Welcome | PublicationMessage | Reply;
+export type Message = Welcome | PublicationMessage | PresenceMessage | Reply;
 
 export type Welcome = {
   readonly type: "welcome";
@@ -26,8 +26,34 @@ export type PublicationMessage = {
   readonly resume?: string;
 };
 
+/** A user present on a topic. */
+export type Member = {
+  readonly user: string;
+  /** The `info` of the user's token, if any. */
+  readonly info?: unknown;
+};
+
+export type PresenceMessage = {
+  readonly type: "presence";
+  readonly topic: string;
+  readonly joined?: readonly Member[];
+  readonly left?: readonly string[];
+  readonly count: number;
+  /** `joined` and `left` name only some of the users. */
+  readonly partial?: boolean;
+};
+
 export type Reply = { readonly type: "reply"; readonly id: number | string } & (
-  | { readonly ok: true; readonly recovered?: boolean | null; readonly position?: string; readonly dropped?: string[] }
+  | {
+      readonly ok: true;
+      readonly recovered?: boolean | null;
+      readonly position?: string;
+      readonly dropped?: string[];
+      readonly presenceDropped?: string[];
+      readonly count?: number;
+      /** Absent in a topic of more than 1,000 members. */
+      readonly members?: readonly Member[];
+    }
   | { readonly ok: false; readonly error: { readonly code: string; readonly message: string } }
 );
 

@@ -1,15 +1,15 @@
 import type { FanwireError } from "./error.ts";
 import type { ReceivedPublication } from "./messages.ts";
 import { isAfter, isLater } from "./position.ts";
+import type { MemberList } from "./presence.ts";
 import type { Progress } from "./progress.ts";
+import { type Settle, settleable } from "./settleable.ts";
 
 /** Result of a subscription. */
 export type Subscribed = {
   /** `true`: nothing published durably since `since` is missing. `false`: that cannot be proven. `null`: no `since`. */
   readonly recovered: boolean | null;
 };
-
-type Settle = { resolve(subscribed: Subscribed): void; reject(error: FanwireError): void };
 
 /** One topic or pattern that the client subscribes to on each connection. */
 export class Topic {
@@ -21,8 +21,12 @@ export class Topic {
   since: string | undefined;
   /** Whether the worker of the current connection has subscribed to it. */
   isSubscribed = false;
+  /** Whether the application subscribed to it. Otherwise it is subscribed for its members alone. */
+  isPlain = true;
+  /** Its members, if the client is present. */
+  members: MemberList | undefined;
   #subscribed: Promise<Subscribed>;
-  #settle: Settle;
+  #settle: Settle<Subscribed>;
   /** Newest position received, and the newest received before the current connection. */
   #last: string | undefined;
   #seen: string | undefined;
@@ -62,6 +66,7 @@ export class Topic {
     if (this.#earlier === "none") this.#earlier = this.since === undefined ? "live" : "catching-up";
     this.since = since;
     this.#attempt++;
+    this.members?.outdated();
     const { resolve, reject } = this.#settle;
     [this.#subscribed, this.#settle] = settleable();
     this.#subscribed.then(resolve, reject);
@@ -82,6 +87,7 @@ export class Topic {
   /** Must be called when the connection is lost. */
   disconnected(): void {
     this.isSubscribed = false;
+    this.members?.outdated();
     if (this.startsOver) this.startOver();
     else this.#seen = this.#last;
   }
@@ -96,6 +102,7 @@ export class Topic {
 
   drop(error: FanwireError): void {
     this.#settle.reject(error);
+    this.members?.end(error);
   }
 
   /** Records a position of its own, as long as it catches up. Returns whether it moves on with the connection. */
@@ -105,16 +112,6 @@ export class Topic {
     this.since = isCatchingUp ? position : undefined;
     return !isCatchingUp;
   }
-}
-
-function settleable(): [Promise<Subscribed>, Settle] {
-  let settle: Settle = { resolve: () => {}, reject: () => {} };
-  const promise = new Promise<Subscribed>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  // Callers hold promises derived from this one, so a rejection is never unhandled.
-  promise.catch(() => {});
-  return [promise, settle];
 }
 
 /** The topics and patterns that the client subscribes to on each connection. */

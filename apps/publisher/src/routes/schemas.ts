@@ -200,7 +200,7 @@ export const membersReply = z
         z
           .object({
             user: userName,
-            info: z.unknown().optional().describe("What the token of the oldest connection says of the user (`info`)."),
+            info: z.unknown().optional().describe("The `info` claim in the token of the oldest connection."),
             connections: z.int().describe("Number of its open connections that have joined the topic."),
           })
           .openapi("Member"),

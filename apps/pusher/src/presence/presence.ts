@@ -298,7 +298,7 @@ export class Presence {
     onOutcome({ ok: true, list: topic.view.list(options.isListWhole ?? false) });
   }
 
-  /** What was written before reaches the connection before it is in the group, and what comes later after the caller's own message. */
+  /** Adds the connection after everything that was written before, so that it receives later changes only. */
   #addToGroup(join: Join): void {
     const { connection, topic } = join;
     this.#parts.fanout.flushTo(connection);

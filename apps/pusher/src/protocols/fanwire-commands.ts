@@ -100,7 +100,9 @@ export class Commands {
       return undefined;
     }
     const { topic, since } = command;
-    const subscribed = this.#parts.hub.subscribe(connection, topic);
+    const { hub } = this.#parts;
+    if (command.isPresent === false) hub.presence.leave(connection, topic);
+    const subscribed = hub.subscribe(connection, topic);
     const failure = subscribeFailure(subscribed);
     if (failure) return failure;
     if (typeof subscribed !== "object") return since === undefined ? {} : { more: { recovered: false } };

@@ -7,7 +7,8 @@ export type Command =
       readonly command: "subscribe";
       readonly topic: string;
       readonly since: string | undefined;
-      readonly isPresent: boolean;
+      /** Undefined: the presence of the connection stays as it is. */
+      readonly isPresent: boolean | undefined;
     }
   | { readonly command: "unsubscribe"; readonly topic: string }
   | { readonly command: "publish"; readonly topic: string; readonly data: string; readonly event: string | undefined }
@@ -45,7 +46,7 @@ export function parseCommand(text: string): ParsedCommand {
   }
 
   const invalid = (problem: string): ParsedCommand => ({ ok: false, id, code: "invalid", message: problem });
-  const { topic, data, event, token, since, presence = false } = message;
+  const { topic, data, event, token, since, presence } = message;
   switch (message.command) {
     case "ping":
       return { ok: true, id, command: { command: "ping" } };
@@ -60,7 +61,7 @@ export function parseCommand(text: string): ParsedCommand {
       }
       if (message.command === "unsubscribe") return { ok: true, id, command: { command: "unsubscribe", topic } };
       if (since !== undefined && typeof since !== "string") return invalid("since must be a position");
-      if (typeof presence !== "boolean") return invalid("presence must be true or false");
+      if (presence !== undefined && typeof presence !== "boolean") return invalid("presence must be true or false");
       if (presence && !isTopic(topic)) return invalid("presence needs a topic, no pattern");
       return { ok: true, id, command: { command: "subscribe", topic, since, isPresent: presence } };
     case "publish":

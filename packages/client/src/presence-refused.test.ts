@@ -1,0 +1,142 @@
+import { expect, test, vi } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
+import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
+import { ANN, CYD, commands, deliverChange, enterLobby, presenceCommands, replyMembers } from "../test-data/lobby.ts";
+
+useFakeTime();
+
+test("a refusal rejects, is reported, and ends a subscription that was for the members alone", async () => {
+  const { client, refused } = await record();
+  FakeWebSocket.last.welcome();
+  const lobby = client.presence("lobby");
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+
+  await expect(lobby.subscribed).rejects.toMatchObject({ name: "FanwireError", code: "forbidden" });
+  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(commands().at(-1)).toEqual({ command: "unsubscribe", topic: "lobby" });
+});
+
+test("a refusal does not end a subscription of the application", async () => {
+  const { client, refused } = await record({ topics: ["lobby"] });
+  FakeWebSocket.last.welcome();
+  client.presence("lobby");
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+  await settled();
+
+  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
+});
+
+test("a refused topic is reported once", async () => {
+  const { client, refused } = await record();
+  FakeWebSocket.last.welcome();
+  const lobby = client.presence("lobby");
+  await settled();
+  for (const { id } of FakeWebSocket.last.commands) {
+    FakeWebSocket.last.deliver({ type: "reply", id, ok: false, error: { code: "forbidden", message: "no" } });
+  }
+
+  await expect(lobby.subscribed).rejects.toMatchObject({ code: "forbidden" });
+  expect(refused).toEqual(["lobby: forbidden"]);
+});
+
+test("a refusal after a reconnect is reported, and the earlier list stays, not current", async () => {
+  const { lobby, refused } = await enterLobby();
+  FakeWebSocket.last.end();
+  await reconnected();
+  FakeWebSocket.last.welcome();
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+  await settled();
+
+  expect(refused).toEqual(["lobby: forbidden"]);
+  expect([lobby.isCurrent, lobby.count]).toEqual([false, 2]);
+});
+
+test("a topic that a new token does not allow ends its presence", async () => {
+  const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
+  const { client, refused } = await record({ token: async () => `x.${claims}.x` });
+  FakeWebSocket.last.welcome();
+  const lobby = client.presence("lobby");
+  await settled();
+  FakeWebSocket.last.deliver({ type: "reply", id: FakeWebSocket.last.commands[0]?.id, ok: true });
+  replyMembers({ count: 1, members: [ANN] });
+  await vi.advanceTimersByTimeAsync(85_000);
+  FakeWebSocket.last.reply("refresh", { ok: true, dropped: ["lobby"] });
+
+  expect(lobby.isCurrent).toBe(false);
+  expect(refused).toEqual(["lobby: forbidden"]);
+});
+
+test("a new token may end the presence and keep the topic", async () => {
+  const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
+  const { client, refused } = await record({ topics: ["lobby"], token: async () => `x.${claims}.x` });
+  FakeWebSocket.last.welcome();
+  const lobby = client.presence("lobby");
+  await settled();
+  replyMembers({ count: 1, members: [ANN] });
+  await vi.advanceTimersByTimeAsync(85_000);
+  FakeWebSocket.last.reply("refresh", { ok: true, presenceDropped: ["lobby", "unknown"] });
+  await settled();
+
+  expect(lobby.isCurrent).toBe(false);
+  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
+});
+
+test("the reply to an outdated request does not count", async () => {
+  const { client, lobby, refused } = await enterLobby();
+  deliverChange({ count: 900, partial: true });
+  deliverChange({ count: 900 });
+  await settled();
+  const { id } = presenceCommands().at(-1) ?? {};
+  void client.subscribe("lobby", { since: "e-1" }).catch(() => {});
+  FakeWebSocket.last.deliver({ type: "reply", id, ok: true });
+  await settled();
+  expect(lobby.isCurrent).toBe(false);
+
+  replyMembers({ count: 1, members: [CYD] });
+  expect([...lobby.members.keys()]).toEqual(["cyd"]);
+  expect(refused).toEqual([]);
+});
+
+test("a worker that cannot answer now is asked again after five seconds", async () => {
+  const { client, refused } = await record();
+  FakeWebSocket.last.welcome();
+  const lobby = client.presence("lobby");
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "unavailable", message: "no NATS" } });
+  await vi.advanceTimersByTimeAsync(4_999);
+  expect(presenceCommands()).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(presenceCommands()).toHaveLength(2);
+  replyMembers({ count: 1, members: [ANN] });
+
+  expect(lobby.isCurrent).toBe(true);
+  expect(refused).toEqual([]);
+});
+
+test("a worker without presence is reported as unsupported", async () => {
+  const { client, refused } = await record();
+  FakeWebSocket.last.welcome();
+  const lobby = client.presence("lobby");
+  await settled();
+  replyMembers({});
+
+  await expect(lobby.subscribed).rejects.toMatchObject({ code: "unsupported" });
+  expect(refused).toEqual(["lobby: unsupported"]);
+});
+
+test("presence of a closed client, and of one that closes, ends with the code closed", async () => {
+  const { client, lobby, changes } = await enterLobby();
+  const other = client.presence("other");
+  client.close();
+
+  await expect(other.subscribed).rejects.toMatchObject({ code: "closed" });
+  await expect(client.presence("lobby").subscribed).rejects.toMatchObject({ code: "closed" });
+  await lobby.leave();
+  expect(lobby.isCurrent).toBe(false);
+  expect(changes).toHaveLength(1);
+});

@@ -1,0 +1,168 @@
+import type { OkReply } from "./commands.ts";
+import type { FanwireError } from "./error.ts";
+import { guarded } from "./guarded.ts";
+import type { Member, PresenceMessage } from "./messages.ts";
+import { type Settle, settleable } from "./settleable.ts";
+
+/** Workers send no list of a topic with more members. */
+const MAX_LISTED = 1_000;
+const RETRY_MS = 5_000;
+
+export type PresenceChange = {
+  /** Users who have joined since the last change. The first list is no change: its users are in `members` alone. */
+  readonly joined: readonly Member[];
+  /** Users who have left since the last change. */
+  readonly left: readonly string[];
+  readonly members: ReadonlyMap<string, unknown>;
+  readonly count: number;
+};
+
+/** The members of a topic: its users with a connection that is present there, on any worker. */
+export interface Presence {
+  readonly topic: string;
+  /** Users, each with the `info` of its token if there is any. Stays as it was while the client is disconnected. */
+  readonly members: ReadonlyMap<string, unknown>;
+  /** Number of members. */
+  readonly count: number;
+  /** Whether the worker keeps the list up to date now: false before the first list, while disconnected, and at the end. */
+  readonly isCurrent: boolean;
+  /** Whether `members` holds all of them. Above 1,000 members workers send the count alone, and `members` is empty. */
+  readonly isComplete: boolean;
+  /** Resolves with the first list. Rejects with a {@link FanwireError} when the worker refuses, or with `closed`. */
+  readonly subscribed: Promise<void>;
+  /**
+   * Calls `listener` with the first list and after each change, also with what changed while the client was
+   * disconnected. In a topic of more than 1,000 members `joined` and `left` may name only some users. Returns a function
+   * that removes the listener.
+   */
+  on(event: "change", listener: (change: PresenceChange) => void): () => void;
+  /** Leaves the topic, which stays subscribed if `subscribe` was called for it. Rejects with a {@link FanwireError}. */
+  leave(): Promise<void>;
+}
+
+/** The last known members of one topic. */
+export class MemberList implements Presence {
+  readonly topic: string;
+  readonly subscribed: Promise<void>;
+  readonly #settle: Settle<void>;
+  readonly #onLeave: () => Promise<void>;
+  readonly #listeners = new Set<(change: PresenceChange) => void>();
+  #members: ReadonlyMap<string, unknown> = new Map();
+  #count: number | undefined;
+  #isCurrent = false;
+  #isComplete = false;
+  /** Number of requests. Only the reply to the last one counts. */
+  #requests = 0;
+  #isAsked = false;
+  #isOver = false;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(topic: string, onLeave: () => Promise<void>) {
+    this.topic = topic;
+    this.#onLeave = onLeave;
+    [this.subscribed, this.#settle] = settleable();
+  }
+
+  get members(): ReadonlyMap<string, unknown> {
+    return this.#members;
+  }
+
+  get count(): number {
+    return this.#count ?? 0;
+  }
+
+  get isCurrent(): boolean {
+    return this.#isCurrent;
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  on(_event: "change", listener: (change: PresenceChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  leave(): Promise<void> {
+    return this.#onLeave();
+  }
+
+  /** Must be called when the list is requested. Returns whether its reply still counts. */
+  asked(): () => boolean {
+    this.#isAsked = true;
+    this.#requests++;
+    const request = this.#requests;
+    return () => request === this.#requests && !this.#isOver;
+  }
+
+  /** Calls `ask` later, unless the connection is lost or the list ends before. */
+  retryLater(ask: () => void): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(ask, RETRY_MS);
+  }
+
+  /** Takes the list of a reply. */
+  onList({ members }: OkReply, count: number): void {
+    const before = this.#isComplete ? this.#members : undefined;
+    this.#members = new Map(members?.map(({ user, info }) => [user, info]));
+    const isKnown = before !== undefined && members !== undefined;
+    const joined = isKnown ? members.filter(({ user }) => !before.has(user)) : [];
+    const left = isKnown ? [...before.keys()].filter((user) => !this.#members.has(user)) : [];
+    const isChanged = joined.length + left.length > 0 || this.#count !== count || !isKnown;
+
+    this.#count = count;
+    this.#isCurrent = true;
+    this.#isComplete = members !== undefined;
+    this.#isAsked = false;
+    this.#settle.resolve();
+    if (isChanged) this.#emit(joined, left);
+  }
+
+  /** Takes a change. Returns whether the list should be requested, because it is short enough again. */
+  onChange({ joined = [], left = [], count, partial = false }: PresenceMessage): boolean {
+    // The list comes first, and earlier messages belong to a list that the client has left.
+    if (!this.#isCurrent) return false;
+    const isNewCount = count !== this.#count;
+    this.#count = count;
+    if (partial) this.#isComplete = false;
+    if (this.#isComplete) this.#apply(joined, left, isNewCount);
+    else {
+      this.#members = new Map();
+      this.#emit(joined, left);
+    }
+    return !this.#isComplete && !partial && !this.#isAsked && count <= MAX_LISTED;
+  }
+
+  #apply(joined: readonly Member[], left: readonly string[], isNewCount: boolean): void {
+    const before = this.#members;
+    const members = new Map(before);
+    for (const user of left) members.delete(user);
+    for (const { user, info } of joined) members.set(user, info);
+    this.#members = members;
+    const newcomers = joined.filter(({ user }) => !before.has(user));
+    const leavers = left.filter((user) => before.has(user) && !members.has(user));
+    if (isNewCount || newcomers.length + leavers.length > 0) this.#emit(newcomers, leavers);
+  }
+
+  /** Must be called when the worker no longer keeps the list up to date. */
+  outdated(): void {
+    this.#isCurrent = false;
+    this.#isAsked = false;
+    this.#requests++;
+    clearTimeout(this.#retryTimer);
+  }
+
+  /** Must be called when the list ends. No listener is called after it. */
+  end(error: FanwireError): void {
+    this.#isOver = true;
+    this.outdated();
+    this.#listeners.clear();
+    this.#settle.reject(error);
+  }
+
+  #emit(joined: readonly Member[], left: readonly string[]): void {
+    const change = { joined, left, members: this.#members, count: this.count };
+    for (const listener of [...this.#listeners]) guarded(() => listener(change));
+  }
+}
