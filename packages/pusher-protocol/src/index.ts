@@ -16,6 +16,7 @@ export {
   userNameOf,
   userOf,
 } from "./channels.ts";
+export { eventSettings, wantedEvents } from "./cluster-events.ts";
 export {
   channelSignature,
   isSameText,
