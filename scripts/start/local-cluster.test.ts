@@ -279,7 +279,7 @@ test("a start ends the processes that an earlier start left behind", async () =>
   });
   const folder = join(root, ".fanwire");
   mkdirSync(folder);
-  const owner = { name: "npm start", pid: 2 ** 22 - 1, command: "gone" };
+  const owner = { name: "npm start", pid: 2 ** 22 - 1, command: "ended" };
   writeFileSync(join(folder, "running.json"), JSON.stringify({ owner, children: left }));
 
   const next = await createCluster([writeService("one")]);

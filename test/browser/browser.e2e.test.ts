@@ -71,14 +71,14 @@ const START_HANDLERS = `({ url }) => {
 }`;
 
 type State = { readonly state: string; readonly recovered?: boolean | null; readonly code?: number };
-type Heard = { readonly data: string; readonly recovered: boolean };
+type Received = { readonly data: string; readonly recovered: boolean };
 
 const call = (page: Page, script: string, argument: unknown) =>
   page.evaluate(`(${script})(${JSON.stringify(argument)})`);
 const statesOf = (page: Page) => page.evaluate<State[]>("states");
 const lastStateOf = async (page: Page) => (await statesOf(page)).at(-1);
 const heardBy = async (page: Page) =>
-  (await page.evaluate<Heard[]>("publications")).map(({ data, recovered }) => [data, recovered]);
+  (await page.evaluate<Received[]>("publications")).map(({ data, recovered }) => [data, recovered]);
 const portOf = ({ url }: { readonly url: string }) => Number(new URL(url).port);
 
 describe.skipIf(missingBrowser !== undefined)(

@@ -30,7 +30,7 @@ export class Load {
   readonly #clients: readonly ChaosClient[];
   readonly #pending = new Set<Promise<unknown>>();
   #timer: NodeJS.Timeout | undefined;
-  #turn = 0;
+  #round = 0;
   /** The last known connection of each client. */
   readonly #addresses = new Map<string, string>();
   readonly #former: string[] = [];
@@ -62,19 +62,19 @@ export class Load {
   }
 
   #publishSome(): void {
-    this.#turn++;
+    this.#round++;
     const durable = Array.from({ length: DURABLE }, (_, at) => this.#item(this.#durableTarget(at), true));
     const live = Array.from({ length: LIVE }, (_, at) => this.#item(this.#topic(at), false));
     this.#keep(this.#publishUntilStored([...durable, ...live]));
-    if (this.#turn % BURST_EVERY === 0) this.#keep(this.#publishUntilStored(this.#burst()));
-    const addresses = [this.#address(), this.#former[this.#turn % FORMER]].filter((each) => each !== undefined);
+    if (this.#round % BURST_EVERY === 0) this.#keep(this.#publishUntilStored(this.#burst()));
+    const addresses = [this.#address(), this.#former[this.#round % FORMER]].filter((each) => each !== undefined);
     const pushes = addresses.map((address) => this.#item({ connection: address }, false));
     if (pushes.length > 0) this.#keep(this.#post(this.#somePublisher(), pushes));
   }
 
   /** The address of the next client in turn. Only that client may receive a push to an address it had before. */
   #address(): string | undefined {
-    const client = this.#clients[this.#turn % this.#clients.length];
+    const client = this.#clients[this.#round % this.#clients.length];
     const address = client?.address();
     if (client === undefined || address === undefined) return undefined;
     const former = this.#addresses.get(client.name);
@@ -85,7 +85,7 @@ export class Load {
   }
 
   #burst(): Item[] {
-    const burst = this.#turn / BURST_EVERY;
+    const burst = this.#round / BURST_EVERY;
     const target: ChaosTarget = burst % 2 === 0 ? { everyone: true } : { topic: `load.${burst % TOPICS}` };
     return Array.from({ length: BURST }, (_, at) => this.#item(target, at % 2 === 0));
   }
@@ -137,13 +137,13 @@ export class Load {
   }
 
   #durableTarget(at: number): ChaosTarget {
-    if (at === 0 && this.#turn % 4 === 0) return { everyone: true };
-    if (at === 1) return { user: USERS[this.#turn % USERS.length] ?? "" };
+    if (at === 0 && this.#round % 4 === 0) return { everyone: true };
+    if (at === 1) return { user: USERS[this.#round % USERS.length] ?? "" };
     return this.#topic(at);
   }
 
   #topic(at: number): ChaosTarget {
-    return { topic: `load.${(this.#turn + at) % TOPICS}` };
+    return { topic: `load.${(this.#round + at) % TOPICS}` };
   }
 
   #somePublisher(): string {

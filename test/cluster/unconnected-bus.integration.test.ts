@@ -2,9 +2,7 @@ import { type BusConfig, type BusMessage, JetStreamWorkQueue, NatsBus, openJetSt
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
-import { connectBus } from "../support/bus.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
-import { until } from "../support/wait.ts";
 
 const log = createLog("test", "silent");
 const text = (content: string) => Buffer.from(content);
@@ -68,21 +66,4 @@ test("a bus that is stopped before it reached NATS never connects", async () => 
 
   await ended;
   expect(bus.wasConnected).toBe(false);
-});
-
-test("a reply is written after the subscription made before it", async () => {
-  await using nats = await startNats();
-  const [worker, caller] = await Promise.all([connectBus(nats.url), connectBus(nats.url)]);
-  const got: string[] = [];
-  worker.subscribe("subscribe", (message) => {
-    worker.subscribe("topic", ({ data }) => got.push(Buffer.from(data).toString()));
-    message.respond("done");
-  });
-  await worker.confirm();
-
-  await caller.request("subscribe", text(""), { timeoutMs: 5_000 });
-  await caller.publish("topic", text("at once"));
-
-  await until("it arrived", () => got.length === 1);
-  await Promise.all([worker.stop(), caller.stop()]);
 });

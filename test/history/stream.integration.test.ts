@@ -141,14 +141,6 @@ test("a limit that JetStream refuses fails with its reason", async () => {
   expect(await append(opened, everyone, "x")).toMatchObject({ ok: false, reason: "unusable", detail: /replicas/ });
 });
 
-test("an append over max_payload is refused, headers included", async () => {
-  await using opened = await startHistory();
-  const limit = opened.bus.maxPayloadBytes();
-
-  expect(await append(opened, everyone, "x".repeat(limit))).toMatchObject({ ok: false, reason: "too-large" });
-  expect(await appended(opened, everyone, "x".repeat(limit - 200))).toMatchObject({ sequence: 1 });
-});
-
 test("the history uses the answers of the leader only, whichever node answers first", async () => {
   await using nats = await startNats([], { jetStream: false });
   await using opened = await openHistory({ servers: [nats.url] });

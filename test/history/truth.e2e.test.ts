@@ -57,16 +57,16 @@ test("a resume of a quiet topic replays its new publications while they are stor
 });
 
 test("a resume that missed expired publications is not recovered, with the reason, by WebSocket, SSE, command and metric", async () => {
-  const since = await history.append(topic("gone"), "1");
-  await history.append(topic("gone"), "2");
+  const since = await history.append(topic("expired"), "1");
+  await history.append(topic("expired"), "2");
   await turnOver();
-  await history.append(topic("gone"), "3");
+  await history.append(topic("expired"), "3");
   const before = await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" });
 
-  const back = await connectFanwire(pusher.url, { topic: "gone", since });
-  const reply = await back.ask({ command: "subscribe", topic: "gone.*", since });
-  const wide = await back.ask({ command: "subscribe", topic: "gone", since });
-  const events = await readEvents(`${pusher.sseUrl}?topic=gone&since=${since}`);
+  const back = await connectFanwire(pusher.url, { topic: "expired", since });
+  const reply = await back.ask({ command: "subscribe", topic: "expired.*", since });
+  const wide = await back.ask({ command: "subscribe", topic: "expired", since });
+  const events = await readEvents(`${pusher.sseUrl}?topic=expired&since=${since}`);
   await until("the reader receives the gap event", () => events.events().some(({ event }) => event === "fanwire.gap"));
 
   expect(back.welcome).toMatchObject({ recovered: false, reason: "expired" });

@@ -257,7 +257,7 @@ const floods: Record<string, () => Promise<void>> = {
   },
   pings: async () => {
     const pings = Buffer.concat(Array.from({ length: 2 * MAX_PER_SECOND }, () => clientFrame(0x9, Buffer.alloc(125))));
-    for (let turn = 0; turn < 20; turn++) {
+    for (let round = 0; round < 20; round++) {
       const raw = await handshakeSocket(pusher.url);
       raw.socket.write(pings);
       await until("the connection is closed", () => raw.isClosed());
@@ -279,10 +279,10 @@ const floods: Record<string, () => Promise<void>> = {
     await until("all connections are closed", () => sockets.every((raw) => raw.isClosed()));
   },
   subscriptions: async () => {
-    for (let turn = 0; turn < 20; turn++) {
+    for (let round = 0; round < 20; round++) {
       const client = await connectFanwire(pusher.url);
       for (let at = 0; at < MAX_PER_SECOND - 10; at++) {
-        client.socket.send(JSON.stringify({ id: at, command: "subscribe", topic: `flood.${turn}.${at}` }));
+        client.socket.send(JSON.stringify({ id: at, command: "subscribe", topic: `flood.${round}.${at}` }));
       }
       expect(await client.ask({ command: "ping" })).toMatchObject({ ok: true });
       client.socket.terminate();

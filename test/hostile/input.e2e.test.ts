@@ -128,7 +128,7 @@ test("malformed control requests are answered with an error, and malformed publi
   }
   const odd = `fanwire.live.connection.${witness.workerId}.x1`;
   const reply = await bus.request(odd, Buffer.from("?"), { timeoutMs: 2_000 });
-  expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"outcome":"gone"}');
+  expect(reply.ok && Buffer.from(reply.message.data).toString()).toBe('{"outcome":"no-connection"}');
   await bus.publish(subjects.live({ kind: "everyone" }), Buffer.from("x"), [["Except", "not an address"]]);
   await until("the lost publication is delivered", () => witness.frames.includes("x"));
   await expectUndisturbed();

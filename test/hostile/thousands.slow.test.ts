@@ -14,9 +14,9 @@ import { clientFrame, connectSocket, HANDSHAKE, type RawSocket } from "../suppor
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** Inputs of one round. Each kind has at least {@link TURNS} rounds, and more until memory is flat. */
-const TURN = 2_500;
-const TURNS = 4;
+/** Inputs of one round. Each kind has at least {@link ROUNDS} rounds, and more until memory is flat. */
+const PER_ROUND = 2_500;
+const ROUNDS = 4;
 const AT_ONCE = 100;
 /** Seed of the mutations. The test prints it, so that a failure can be repeated. */
 const SEED = Number(process.env.FANWIRE_DAMAGE_SEED ?? Date.now() % 1_000_000);
@@ -104,11 +104,11 @@ test("10,000 malformed handshakes of every protocol leave no memory behind", asy
     lines("GET /sse?topic=a.%3E&since=x-1 HTTP/1.1", "Host: x", "Accept: text/event-stream", "Last-Event-ID: x-9"),
   ];
 
-  const turn = () =>
-    repeat(TURN, AT_ONCE, async () => {
+  const round = () =>
+    repeat(PER_ROUND, AT_ONCE, async () => {
       await converse(addressOf(pusher.url), mutator.mutate(handshakes));
     });
-  await expectFlatMemory(pusher.process.pid, turn, TURNS);
+  await expectFlatMemory(pusher.process.pid, round, ROUNDS);
 
   await until(
     "all connections are closed",
@@ -134,12 +134,12 @@ test("10,000 malformed frames to raw and fanwire.v1 connections leave no memory 
   const protocols = [asProtocol("GET / HTTP/1.1"), asProtocol("GET / HTTP/1.1", "Sec-WebSocket-Protocol: fanwire.v1")];
 
   let sent = 0;
-  const turn = () =>
-    repeat(TURN, AT_ONCE, async () => {
+  const round = () =>
+    repeat(PER_ROUND, AT_ONCE, async () => {
       const protocol = protocols[sent++ % protocols.length] ?? Buffer.alloc(0);
       expect(await converse(addressOf(pusher.url), protocol, mutator.mutate(frames))).toContain("101 Switching");
     });
-  await expectFlatMemory(pusher.process.pid, turn, TURNS);
+  await expectFlatMemory(pusher.process.pid, round, ROUNDS);
 
   await until(
     "all connections are closed",
@@ -173,8 +173,8 @@ test("10,000 malformed HTTP bodies are answered, and none with an internal error
     ]);
 
   const statuses = new Map<string, number>();
-  const turn = () =>
-    repeat(TURN / perConnection, 10, async () => {
+  const round = () =>
+    repeat(PER_ROUND / perConnection, 10, async () => {
       const requests = Array.from({ length: perConnection }, (_, at) =>
         request(mutator.mutate(bodies), at < perConnection - 1 ? "keep-alive" : "close"),
       );
@@ -184,7 +184,7 @@ test("10,000 malformed HTTP bodies are answered, and none with an internal error
       expect(answered).toHaveLength(perConnection);
       for (const status of answered) statuses.set(status, (statuses.get(status) ?? 0) + 1);
     });
-  await expectFlatMemory(publisher.process.pid, turn, TURNS);
+  await expectFlatMemory(publisher.process.pid, round, ROUNDS);
 
   console.log("answers by status:", Object.fromEntries(statuses));
   expect([...statuses.keys()].filter((status) => !["200", "400", "404", "422"].includes(status))).toEqual([]);
@@ -213,11 +213,11 @@ test("10,000 malformed HTTP requests are answered, and none with an internal err
     ]),
   ];
 
-  const turn = () =>
-    repeat(TURN, AT_ONCE, async () => {
+  const round = () =>
+    repeat(PER_ROUND, AT_ONCE, async () => {
       expect(await converse(addressOf(publisher.url), mutator.mutate(requests))).not.toContain('"internal"');
     });
-  await expectFlatMemory(publisher.process.pid, turn, TURNS);
+  await expectFlatMemory(publisher.process.pid, round, ROUNDS);
 
   await expectUndisturbed();
 });
@@ -240,13 +240,13 @@ test("10,000 malformed packets over TCP and the Unix socket leave no memory behi
   const addresses: Address[] = [{ host: "127.0.0.1", port: channel.port }, { path: channelSocket }];
 
   let sent = 0;
-  const turn = () =>
-    repeat(TURN, AT_ONCE, async () => {
+  const round = () =>
+    repeat(PER_ROUND, AT_ONCE, async () => {
       const address = addresses[sent++ % addresses.length] ?? { path: channelSocket };
       // Half of the packets have a valid length and a malformed payload.
       await converse(address, sent % 4 < 2 ? mutator.mutate(packets) : frame(mutator.mutate(payloads)));
     });
-  await expectFlatMemory(channel.process.pid, turn, TURNS);
+  await expectFlatMemory(channel.process.pid, round, ROUNDS);
 
   await until(
     "all connections are closed",

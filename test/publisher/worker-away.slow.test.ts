@@ -124,13 +124,13 @@ test("no answer is 404 or complete while a worker reconnects", async () => {
 });
 
 test("requests for a worker that has stopped are answered with 404 at once, and receipts are complete", async () => {
-  await using gone = await startBehindLink();
-  const { address } = gone.client;
+  await using stopped = await startBehindLink();
+  const { address } = stopped.client;
   await until("the worker is the only one", async () => {
     const { workers, complete } = await receiptOf();
     return workers === 1 && complete;
   });
-  await gone.pusher.process.stop("SIGTERM");
+  await stopped.pusher.process.stop("SIGTERM");
 
   const startedAt = performance.now();
   expect((await publish({ connection: address })).code).toBe("connection_not_found");

@@ -85,6 +85,14 @@ test("a private channel needs the signature of this connection", async () => {
   expect(subjects.live(topic("private-orders"))).toContain(".private.");
 });
 
+test("a private channel accepts the signature that SDKs make for it with member data", async () => {
+  const client = await connectPusher(one.url);
+
+  const answer = await client.subscribe("private-with-data", { user_id: "1" });
+
+  expect(answer).toEqual({ event: "pusher_internal:subscription_succeeded", channel: "private-with-data", data: "{}" });
+});
+
 test("a cache channel begins with its last durable event, or with a miss", async () => {
   await history.append(topic("cache-price"), "1");
   await history.append(topic("cache-price"), "2");

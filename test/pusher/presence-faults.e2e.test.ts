@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { metric, startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { callApi } from "../support/http-api.ts";
 import { type Link, startLink } from "../support/link.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import { connectPresence, type PresenceClient } from "../support/presence-client.ts";
@@ -20,15 +21,20 @@ let link: Link;
 let near: TestPusher;
 /** Reaches NATS through the link. */
 let far: TestPusher;
+let publisher: TestPublisher;
 let clients: PresenceClient[] = [];
 
 beforeAll(async () => {
   nats = await startNats();
   link = await startLink(nats.port, { readsNats: true });
-  [near, far] = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: link.url, env })]);
+  [near, far, publisher] = await Promise.all([
+    startPusher({ nats: nats.url, env }),
+    startPusher({ nats: link.url, env }),
+    startPublisher({ nats: nats.url }),
+  ]);
 });
 afterAll(async () => {
-  for (const part of [near, far, link, nats]) await part[Symbol.asyncDispose]();
+  for (const part of [publisher, near, far, link, nats]) await part[Symbol.asyncDispose]();
 });
 
 test("members of a killed worker leave within ten seconds, except those that have reconnected", async () => {
@@ -87,7 +93,10 @@ test("members of a stopped process leave, and are seen again when it continues",
   const bob = await join(stopped, "bob", topic);
   await untilSeen(witness, topic, ["bob", "witness"]);
 
+  await until("the publisher knows all workers", async () => (await membersStatus(topic)) === 200);
   stopped.process.kill("SIGSTOP");
+  // The stopped worker may have members.
+  expect(await membersStatus(topic)).toBe(503);
   await untilSeen(witness, topic, ["witness"], PROMISED_MS);
   const carl = await join(near, "carl", topic);
 
@@ -180,6 +189,10 @@ async function join(pusher: TestPusher, user: string, topic: string): Promise<Pr
   clients.push(client);
   expect(await client.join(topic)).toMatchObject({ ok: true });
   return client;
+}
+
+async function membersStatus(topic: string): Promise<number> {
+  return (await callApi(publisher, "GET", `/v1/topics/${topic}/members`)).status;
 }
 
 async function knownBy(client: PresenceClient, topic: string): Promise<string[]> {

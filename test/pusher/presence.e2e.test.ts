@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { postPublication } from "../support/http-api.ts";
+import { readEvents } from "../support/event-stream.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { callApi, postPublication } from "../support/http-api.ts";
 import { connectPresence, type PresenceClient, presenceToken } from "../support/presence-client.ts";
 import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -9,6 +11,7 @@ const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "2" };
 
 describe("presence on two pushers", () => {
   const { pushers, publisher } = useCluster({ pusher: env });
+  const clients: PresenceClient[] = [];
   const connect = (user: string, at = 0, claims = {}) => connectPresence(pushers[at] ?? pushers[0], user, claims);
 
   test("20 simultaneous joiners all see 20, nobody twice", async () => {
@@ -94,6 +97,64 @@ describe("presence on two pushers", () => {
     for (const each of [joiner, witness]) each.close();
   });
 
+  test("the API has each member right after its join, and no longer than its last connection", async () => {
+    for (let at = 0; at < 20; at++) {
+      const client = await connect(`user-${String(at).padStart(2, "0")}`, at % 2, { info: at });
+      expect(await client.join("api")).toMatchObject({ ok: true, count: at + 1 });
+      expect(await membersOf("api", "limit=1000")).toMatchObject({ count: at + 1, members: { length: at + 1 } });
+      expect(await callApi(publisher, "GET", "/v1/topics/api")).toMatchObject({
+        body: { topic: "api", connections: at + 1, members: at + 1 },
+      });
+      clients.push(client);
+    }
+    const second = await connect("user-00", 1, { info: "second" });
+    await second.join("api");
+
+    expect(await membersOf("api", "limit=2")).toEqual({
+      topic: "api",
+      members: [
+        { user: "user-00", info: 0, connections: 2 },
+        { user: "user-01", info: 1, connections: 1 },
+      ],
+      count: 20,
+      next: "user-01",
+    });
+    expect(await membersOf("api", "limit=2&after=user-18")).toEqual({
+      topic: "api",
+      members: [{ user: "user-19", info: 19, connections: 1 }],
+      count: 20,
+    });
+    for (const client of [...clients.splice(0), second]) client.close();
+    await until("all connections are gone", async () => (await membersOf("api")).count === 0);
+    expect((await callApi(publisher, "GET", "/v1/topics/a.*/members")).status).toBe(422);
+    expect((await callApi(publisher, "GET", "/v1/topics/a/members?after=")).status).toBe(422);
+  });
+
+  test("members end by an API call that unsubscribes, and a closed user", async () => {
+    const [client, witness] = [await connect("julia", 0), await connect("witness", 1)];
+    await Promise.all([client.join("ended"), witness.join("ended")]);
+
+    const address = client.client.welcome.connection;
+    expect((await callApi(publisher, "DELETE", `/v1/connections/${address}/topics/ended`)).status).toBe(204);
+    expect(await membersOf("ended")).toMatchObject({ count: 1, members: [{ user: "witness" }] });
+    await client.join("ended");
+    expect(await membersOf("ended")).toMatchObject({ count: 2 });
+    await callApi(publisher, "DELETE", "/v1/users/julia/connections");
+    await until("the connection is closed", () => client.client.close);
+    expect(await membersOf("ended")).toMatchObject({ count: 1 });
+    witness.close();
+  });
+
+  async function membersOf(topic: string, query = ""): Promise<{ readonly count: number }> {
+    const { status, body } = await callApi<{ readonly count: number }>(
+      publisher,
+      "GET",
+      `/v1/topics/${topic}/members?${query}`,
+    );
+    expect(status).toBe(200);
+    return body;
+  }
+
   test("changes keep their order with publications", async () => {
     const reader = await connect("reader", 0);
     await reader.join("order");
@@ -111,6 +172,59 @@ describe("presence on two pushers", () => {
       expect(joined, `guest-${at}`).toBeLessThan(data);
     }
     reader.close();
+  });
+
+  test("an event stream joins with presence, receives the list after the welcome, and then changes", async () => {
+    const anna = await connect("anna", 0, { info: 1 });
+    await anna.join("stream");
+    const token = await presenceToken("bob");
+    const stream = await readEvents(`${pushers[1].sseUrl}?presence=stream&presence=other&topic=more&token=${token}`);
+    const events = (topic: string) =>
+      stream
+        .events()
+        .filter(({ event }) => event === "fanwire.presence")
+        .map(({ data }): Record<string, unknown> => JSON.parse(data))
+        .filter((data) => data.topic === topic);
+    await until("both lists arrive", () => events("stream").length + events("other").length === 2);
+
+    expect(stream.events()[0]?.event).toBe("fanwire.welcome");
+    expect(events("stream")[0]).toMatchObject({ topic: "stream", count: 2 });
+    expect(events("stream")[0]?.members).toEqual(expect.arrayContaining([{ user: "anna", info: 1 }, { user: "bob" }]));
+    expect(events("other")).toEqual([{ topic: "other", count: 1, members: [{ user: "bob" }] }]);
+    const carl = await connect("carl", 0);
+    await carl.join("stream");
+    await until("carl has joined", () => events("stream").length === 2);
+    expect(events("stream")[1]).toEqual({ topic: "stream", joined: [{ user: "carl" }], left: [], count: 3 });
+    await postPublication(publisher, { target: { topic: "stream" }, data: "subscribed" });
+    await until("the publication", () => stream.data().includes("subscribed"));
+
+    stream.close();
+    await untilSeen(anna, "stream", [anna, carl]);
+    for (const each of [anna, carl]) each.close();
+  });
+
+  test("an event stream that receives copies of publications receives changes too", async () => {
+    const token = await presenceToken("bob");
+    const stream = await readEvents(`${pushers[1].sseUrl}?presence=copies&topic=*&topic=copies&token=${token}`);
+    await until("the list arrives", () => stream.text().includes("fanwire.presence"));
+    // The application's subscription moves the connection to another encoding.
+    expect((await callApi(publisher, "PUT", `/v1/connections/${stream.address()}/topics/>`)).status).toBe(204);
+    const anna = await connect("anna", 0);
+    await anna.join("copies");
+    await until("anna has joined", () => stream.data().at(-1)?.includes("anna"));
+
+    expect(JSON.parse(stream.data().at(-1) ?? "")).toMatchObject({ joined: [{ user: "anna" }], count: 2 });
+    stream.close();
+    anna.close();
+  });
+
+  test("presence in the query is refused without the claim, and over WebSocket", async () => {
+    const [token, withoutClaim] = [await presenceToken("bob"), await presenceToken("bob", { presence: [] })];
+
+    await expect(readEvents(`${pushers[0].sseUrl}?presence=a&token=${withoutClaim}`)).rejects.toThrow("403");
+    await expect(readEvents(`${pushers[0].sseUrl}?presence=a`)).rejects.toThrow("403");
+    await expect(readEvents(`${pushers[0].sseUrl}?presence=a.*&token=${token}`)).rejects.toThrow("400");
+    await expect(connectFanwire(pushers[0].url, { presence: "a", token })).rejects.toThrow("4400");
   });
 
   test("presence needs a user, the claim, and a topic", async () => {

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
@@ -106,7 +106,7 @@ test("connections receive all of their own topics in order while others close", 
   for (const number of numbers) {
     void bus.publishAll(all.map((topic) => ({ subject: subjectOf(topic), content: Buffer.from(number) })));
     for (const leaving of Number(number) % 10 === 0 ? [raw.pop(), fanwire.pop()] : []) leaving?.socket.terminate();
-    await nextTurn();
+    await nextTick();
   }
 
   const twice = numbers.flatMap((number) => [number, number]);

@@ -12,7 +12,7 @@ export const quantities = {
   memory: { name: "Resident memory", unit: "MB", least: 4 },
   heap: { name: "Heap in use", unit: "MB", least: 2 },
   files: { name: "Open files", unit: "", least: 10 },
-  handles: { name: "Active handles", unit: "", least: 10 },
+  resources: { name: "Active resources", unit: "", least: 10 },
   subscriptions: { name: "NATS subscriptions", unit: "", least: 20 },
   lag: { name: "Event-loop lag, p99", unit: "ms", least: 5 },
   connections: { name: "Connections", unit: "", least: 20 },
@@ -61,7 +61,7 @@ export class Sampler {
     this.#record("memory", part, read("process_resident_memory_bytes") / MEGABYTE);
     this.#record("heap", part, read("nodejs_heap_size_used_bytes") / MEGABYTE);
     this.#record("files", part, read("process_open_fds"));
-    this.#record("handles", part, read("nodejs_active_handles_total"));
+    this.#record("resources", part, read("nodejs_active_resources_total"));
     this.#record("lag", part, read("nodejs_eventloop_lag_p99_seconds") * 1_000);
   }
 

@@ -1,11 +1,19 @@
-import { type AppendOutcome, countSubjects, type ReadOutcome, type StoredPublication } from "@fanwire/bus";
-import type { DurableTarget, Position } from "@fanwire/protocol";
-import type { TestHistory } from "./history.ts";
+import {
+  type AppendOutcome,
+  type Bus,
+  countSubjects,
+  type History,
+  type ReadOutcome,
+  type StoredPublication,
+} from "@fanwire/bus";
+import type { DurableTarget, Position, Subjects } from "@fanwire/protocol";
+
+export type OpenedHistory = { readonly history: History; readonly subjects: Subjects; readonly bus: Bus };
 
 export const text = (content: string) => Buffer.from(content);
 export const numbers = (count: number) => Array.from({ length: count }, (_, at) => String(at));
 
-export function append({ history, subjects }: TestHistory, target: DurableTarget, content: string, id?: string) {
+export function append({ history, subjects }: OpenedHistory, target: DurableTarget, content: string, id?: string) {
   return history.append(subjects.history(target), text(content), [["Event", "e"]], id);
 }
 
@@ -27,7 +35,7 @@ export const contents = (publications: readonly StoredPublication[]) =>
   publications.map(({ content }) => Buffer.from(content).toString());
 
 /** Reads a target to its end, as a resume does. */
-export async function replay({ history, subjects }: TestHistory, target: DurableTarget, since: Position) {
+export async function replay({ history, subjects }: OpenedHistory, target: DurableTarget, since: Position) {
   const publications: StoredPublication[] = [];
   for (let after = since.sequence; ; ) {
     const page = pageOf(await history.read({ filter: subjects.historyFilter(target), after, limit: 100 }));

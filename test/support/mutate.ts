@@ -65,7 +65,7 @@ export class Mutator {
   /** Returns a mutation of one of `originals`. */
   mutate(originals: readonly Buffer[]): Buffer {
     let bytes = this.#random.pick(originals);
-    for (let turns = 1 + this.#below(3); turns > 0; turns--) bytes = this.#spoilOnce(bytes);
+    for (let changes = 1 + this.#below(3); changes > 0; changes--) bytes = this.#spoilOnce(bytes);
     return bytes;
   }
 

@@ -12,25 +12,43 @@ const monitor = `
   const workedMs = () => Number(bytes.toString("latin1", 0, readSync(file, bytes, 0, 64, 0)).split(" ")[0]) / 1e6;
   let last = workedMs();
   let longest = 0;
-  setInterval(() => {
+  const endTick = () => {
     const now = workedMs();
     longest = Math.max(longest, now - last);
     last = now;
-  }, 2).unref();
-  process.on("SIGUSR2", () => {
+  };
+  const print = () => {
     writeSync(2, "longest tick " + longest.toFixed(1) + " end\\n");
     longest = 0;
+  };
+  setInterval(endTick, 2).unref();
+  process.on("SIGUSR2", print);
+  process.on("exit", () => {
+    endTick();
+    print();
   });
 `;
 
 /** Environment that lets {@link longestTickMs} ask a service of a single process. */
 export const tickMonitor = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(monitor)}` };
 
+type Monitored = { readonly process: TestProcess };
+
 /** Returns the longest tick of the event loop since the last call, in milliseconds of processor time. */
-export async function longestTickMs({ process }: { readonly process: TestProcess }): Promise<number> {
-  const figures = () => [...process.output().matchAll(/longest tick ([\d.]+) end/g)].map(([, ms]) => Number(ms));
-  const before = figures().length;
-  process.kill("SIGUSR2");
-  await until("the service prints its longest tick", () => figures().length > before);
-  return figures().at(-1) ?? Number.NaN;
+export async function longestTickMs(service: Monitored): Promise<number> {
+  const before = printedMs(service).length;
+  service.process.kill("SIGUSR2");
+  await until("the service prints its longest tick", () => printedMs(service).length > before);
+  return printedMs(service).at(-1) ?? Number.NaN;
+}
+
+/** Stops the service and returns its longest tick since the last call. */
+export async function longestTickUntilExitMs(service: Monitored): Promise<number> {
+  service.process.kill("SIGTERM");
+  await until("the service has ended", () => service.process.end() !== undefined, 60_000);
+  return printedMs(service).at(-1) ?? Number.NaN;
+}
+
+function printedMs({ process }: Monitored): number[] {
+  return [...process.output().matchAll(/longest tick ([\d.]+) end/g)].map(([, ms]) => Number(ms));
 }

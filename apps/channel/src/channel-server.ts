@@ -4,6 +4,7 @@ import { type Admin, type Log, type Readiness, type Running, startAdmin } from "
 import { createBroker } from "./broker/broker.ts";
 import { newCounters } from "./broker/counters.ts";
 import type { ChannelConfig } from "./config.ts";
+import { Pace } from "./data/pace.ts";
 import { createChannelMetrics } from "./metrics.ts";
 import { BufferBudget } from "./server/buffer-budget.ts";
 import { FlushScheduler } from "./server/flush-scheduler.ts";
@@ -84,11 +85,13 @@ function createServer(config: ChannelConfig, log: Log) {
     onWaiting: (isHigh) => peers.setReading(!isHigh),
   });
   const isFlushBehind = () => flushScheduler.isBehind;
-  const broker = createBroker({ bus, subjects, counters, log, config, budget, isFlushBehind, onFree });
+  const closePace = new Pace();
+  const common = { config, counters, log, budget, closePace };
+  const broker = createBroker({ ...common, bus, subjects, isFlushBehind, onFree });
   const { dispatcher, queues, pendingItems, deliveries, slowPeers } = broker;
   const requestScheduler = new RequestScheduler({ dispatcher, counters, log });
   const onClosed = (peer: Peer) => dispatcher.onClosed(peer);
-  const peers = new Peers({ config, requestScheduler, flushScheduler, budget, slowPeers, counters, log, onClosed });
+  const peers = new Peers({ ...common, requestScheduler, flushScheduler, slowPeers, onClosed });
 
   const metrics = createChannelMetrics(counters, bus, () => ({
     ...peers.heldBytes,

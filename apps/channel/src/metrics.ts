@@ -29,7 +29,7 @@ export type Measures = {
 export function createChannelMetrics(counters: Counters, bus: Bus, measure: () => Measures): Registry {
   const registry = createRegistry();
   registerBusMetrics(registry, bus);
-  addGauges(registry, measure);
+  addGauges(registry, oncePerScrape(measure));
   const counter = (name: string, help: string, value: () => number) =>
     addCounter(registry, { name, help, labels: [], values: () => ({ "": value() }) });
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
@@ -79,6 +79,20 @@ export function createChannelMetrics(counters: Counters, bus: Bus, measure: () =
     () => counters.pauses,
   );
   return registry;
+}
+
+/** Returns the same measures to all gauges of a scrape, because measuring walks over all peers. */
+function oncePerScrape(measure: () => Measures): () => Measures {
+  let measures: Measures | undefined;
+  return () => {
+    if (measures === undefined) {
+      measures = measure();
+      setImmediate(() => {
+        measures = undefined;
+      });
+    }
+    return measures;
+  };
 }
 
 function addGauges(registry: Registry, measure: () => Measures): void {

@@ -13,18 +13,23 @@ import { addClassicRoute } from "./routes/classic.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
+import { addMembersRoute } from "./routes/members.ts";
 import { addPublicationsRoute } from "./routes/publications.ts";
+import { pusherTarget } from "./routes/pusher/request-target.ts";
+import { addPusherRoutes } from "./routes/pusher/routes.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
+import { addTopicsRoute } from "./routes/topics.ts";
 import { addTryRoutes } from "./routes/try.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
 
+type PathOptions = Parameters<typeof routedPath>[1];
 type AppParts = ApiParts & { readonly metrics: PublisherMetrics; readonly log: Log };
 
 /** Assembles the HTTP API. A request passes the counters, the limit of requests in flight, the key check and its route. */
 export function createApi(parts: AppParts): Api {
   const api: Api = new OpenAPIHono<Env>({
-    getPath: routedPath,
+    getPath: (request, options?: PathOptions) => pusherRoute(options) ?? routedPath(request, options),
     defaultHook: (result) => {
       if (!result.success) throw new ApiError("invalid_request", { details: describeIssues(result.error.issues) });
     },
@@ -37,9 +42,12 @@ export function createApi(parts: AppParts): Api {
   addPublicationsRoute(api, parts);
   addConnectionsRoutes(api, parts);
   addSubscriptionsRoutes(api, parts);
+  addTopicsRoute(api, parts);
+  addMembersRoute(api, parts);
   addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);
+  addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
   addTryRoutes(api, parts);
   refuseOtherMethods(api);
@@ -68,10 +76,16 @@ function observe({ metrics, log, config }: AppParts): MiddlewareHandler<Env> {
   };
 }
 
-/** Whether the URL is UTF-8. The classic route accepts any bytes. */
+/** Whether the URL is UTF-8. The classic route accepts any bytes, and Pusher SDKs do not escape what they put into a path. */
 function isReadable(c: Context<Env>): boolean {
   // Tests of the document send requests without a connection.
-  return c.req.path === "/" || isDecodable(c.env?.incoming?.url ?? "");
+  const target = c.env?.incoming?.url ?? "";
+  return c.req.path === "/" || isDecodable(target) || pusherTarget(target) !== undefined;
+}
+
+/** Returns the path of a route of the Pusher HTTP API. */
+function pusherRoute(options: PathOptions | undefined): string | undefined {
+  return pusherTarget(options?.env?.incoming?.url ?? "")?.route;
 }
 
 /** Returns the pattern of the route. Patterns with a star belong to middleware. */

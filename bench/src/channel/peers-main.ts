@@ -17,13 +17,13 @@ const FRAMES_PER_WRITE = 200;
 let subscribers: Subscriber[] = [];
 let publisher: Socket | undefined;
 let heardAtMicros = 0;
-let onHeard = () => {};
+let onReceived = () => {};
 
 const onEvents = () => {
   heardAtMicros = nowMicros();
-  onHeard();
+  onReceived();
 };
-const leastHeard = () => subscribers.reduce((least, { next }) => Math.min(least, next), Number.POSITIVE_INFINITY);
+const leastReceived = () => subscribers.reduce((least, { next }) => Math.min(least, next), Number.POSITIVE_INFINITY);
 
 function publisherSocket(): Socket {
   if (publisher === undefined) throw new Error("there is no publisher");
@@ -32,12 +32,12 @@ function publisherSocket(): Socket {
 
 /** Resolves when fewer than `count` of the first `sent` events are in flight. */
 async function heardAllBut(count: number, sent: number): Promise<void> {
-  while (sent - leastHeard() >= count) {
+  while (sent - leastReceived() >= count) {
     await new Promise<void>((resolve) => {
-      onHeard = resolve;
+      onReceived = resolve;
     });
   }
-  onHeard = () => {};
+  onReceived = () => {};
 }
 
 answerCalls<PeerCalls>({
@@ -74,7 +74,7 @@ answerCalls<PeerCalls>({
   },
   settle: async ({ total, quietMs }) => {
     heardAtMicros = nowMicros();
-    while (leastHeard() < total && nowMicros() - heardAtMicros < quietMs * 1_000) await delay(1);
+    while (leastReceived() < total && nowMicros() - heardAtMicros < quietMs * 1_000) await delay(1);
     const missing = subscribers.reduce((sum, { next }) => sum + Math.max(0, total - next), 0);
     const faults = subscribers.reduce((sum, subscriber) => sum + subscriber.faults, missing);
     return { settledAtMicros: heardAtMicros, faults };

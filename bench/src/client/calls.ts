@@ -16,6 +16,8 @@ export type OpenPlan = {
   address: Address;
   dialect: Dialect;
   connections: number;
+  /** Number of the first connection; 0 when absent. */
+  from?: number;
   /** Publications that are sent while the connections open. */
   expectation?: Expectation;
 };

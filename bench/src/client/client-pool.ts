@@ -23,6 +23,7 @@ export class ClientPool implements Pool {
   readonly address: Address;
   readonly dialect: Dialect;
   readonly #size: number;
+  readonly #from: number;
   readonly #connections: Connection[] = [];
   #opened = 0;
   #arrived = 0;
@@ -36,6 +37,7 @@ export class ClientPool implements Pool {
     this.address = plan.address;
     this.dialect = plan.dialect;
     this.#size = plan.connections;
+    this.#from = plan.from ?? 0;
     if (plan.expectation !== undefined) this.expect(plan.expectation);
   }
 
@@ -49,7 +51,7 @@ export class ClientPool implements Pool {
       const limit = Math.min(connections, this.#opened + OPENING_AT_ONCE);
       while (this.#connections.length < limit) {
         const index = this.#connections.length;
-        this.#connections.push(new Connection(this, index, localAddress(index)));
+        this.#connections.push(new Connection(this, this.#from + index, localAddress(index)));
       }
       await delay(1);
     }

@@ -39,7 +39,7 @@ export class Connection {
   #greetings: number;
   #hasEnded = false;
 
-  /** @param index number of the connection in the pool. */
+  /** @param index number of the connection among all of the measurement. */
   constructor(pool: Pool, index: number, localAddress: string) {
     const { address, dialect } = pool;
     this.#pool = pool;

@@ -79,7 +79,7 @@ async function measure(lab: Lab, { subscriptions }: Contestant, publications: nu
   const publisher = await NatsSocket.connect(there.port);
   try {
     worker.write("SUB warm 0\r\n");
-    await untilHeard(publisher, worker, "warm");
+    await untilReceived(publisher, worker, "warm");
     const before = { here: residentBytes(here.pid), there: residentBytes(there.pid) };
     const cpuBefore = totalMicros(cpuTimeOf(here.pid)) + totalMicros(cpuTimeOf(there.pid));
     const startedAt = nowMicros();
@@ -89,7 +89,7 @@ async function measure(lab: Lab, { subscriptions }: Contestant, publications: nu
       worker.write(lines.join(""));
       await worker.flush();
     }
-    await untilHeard(publisher, worker, topic(subscriptions - 1));
+    await untilReceived(publisher, worker, topic(subscriptions - 1));
     const knownAt = nowMicros();
     const cpu = totalMicros(cpuTimeOf(here.pid)) + totalMicros(cpuTimeOf(there.pid)) - cpuBefore;
     const copies = await measureCopies(lab, here, publications);
@@ -142,7 +142,7 @@ async function startNode(lab: Lab, folder: string, name: string, cluster: string
   return { ...child, port };
 }
 
-async function untilHeard(publisher: NatsSocket, worker: NatsSocket, subject: string): Promise<void> {
+async function untilReceived(publisher: NatsSocket, worker: NatsSocket, subject: string): Promise<void> {
   const before = worker.messages;
   while (worker.messages === before) {
     publisher.write(`PUB ${subject} 1\r\nx\r\n`);

@@ -1,3 +1,4 @@
+import { createHash, createHmac } from "node:crypto";
 import autocannon from "autocannon";
 import { type Column, compare, type Measured } from "../comparison.ts";
 import { encodeContent } from "../content.ts";
@@ -18,7 +19,14 @@ type Sample = Measured & {
   serverLoad: number;
 };
 type Api = { pid: number; port: number; stop(): Promise<void> };
-type Contestant = { name: string; batch: number; callers: number; start(lab: Lab): Promise<Api>; request: Request };
+type Contestant = {
+  name: string;
+  batch: number;
+  callers: number;
+  start(lab: Lab): Promise<Api>;
+  /** Called at the start, because a signature has the time in it. */
+  request(): Request;
+};
 type Request = { method: "POST"; path: string; body: string; headers: Record<string, string> };
 
 const CALLERS = 50;
@@ -27,15 +35,30 @@ const BATCH = 1_000;
 const BATCH_CALLERS = 4;
 
 const publication = { target: { everyone: true }, data: encodeContent(0, 0).toString() };
-const post = (body: unknown): Request => ({
+const headers = { "content-type": "application/json" };
+const post = (body: unknown) => (): Request => ({
   method: "POST",
   path: "/v1/publications",
   body: JSON.stringify(body),
-  headers: { "content-type": "application/json" },
+  headers,
 });
+const app = { id: "1", key: "bench-key", secret: "bench-secret" };
+
+/** Signs an event as the Pusher SDKs do. The signature is valid for ten minutes. */
+function signedEvent(): Request {
+  const body = JSON.stringify({ name: "message", data: publication.data, channels: ["bench"] });
+  const md5 = createHash("md5").update(body).digest("hex");
+  const seconds = Math.floor(Date.now() / 1_000);
+  const query = `auth_key=${app.key}&auth_timestamp=${seconds}&auth_version=1.0&body_md5=${md5}`;
+  const path = `/apps/${app.id}/events`;
+  const signature = createHmac("sha256", app.secret).update(`POST\n${path}\n${query}`).digest("hex");
+  return { method: "POST", path: `${path}?${query}&auth_signature=${signature}`, body, headers };
+}
+
 const contestants: readonly Contestant[] = [
   { name: "bare", batch: 1, callers: CALLERS, start: startBare, request: post(publication) },
   { name: "publisher", batch: 1, callers: CALLERS, start: startPublisher, request: post(publication) },
+  { name: "publisher, Pusher events", batch: 1, callers: CALLERS, start: startPublisher, request: signedEvent },
   {
     name: "publisher, batches",
     batch: BATCH,
@@ -87,12 +110,12 @@ async function startBare(lab: Lab): Promise<Api> {
 }
 
 function startPublisher(lab: Lab): Promise<Api> {
-  return startService(lab, "publisher");
+  return startService(lab, "publisher", { FANWIRE_PUSHER_APPS: JSON.stringify([app]) });
 }
 
 async function measure(lab: Lab, { batch, callers, start, request }: Contestant, seconds: number): Promise<Sample> {
   const api = await start(lab);
-  const options = { url: `http://127.0.0.1:${api.port}`, connections: callers, requests: [request] };
+  const options = { url: `http://127.0.0.1:${api.port}`, connections: callers, requests: [request()] };
   try {
     await autocannon({ ...options, duration: Math.max(1, seconds / 5) });
     const stopMeter = startMeter(api.pid, lab);

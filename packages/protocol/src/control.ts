@@ -31,6 +31,26 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("unsubscribe-user"), user, topic }),
   z.object({ command: z.literal("count-subscribers"), topic }),
   z.object({
+    command: z.literal("list-topics"),
+    /** Only topics that begin with this. */
+    prefix: z.string().optional(),
+    /** Topic after which the page begins, in the order of UTF-16 units. */
+    after: z.string().optional(),
+    /** Maximum number of topics in the reply. */
+    limit: z.int().positive(),
+  }),
+  z.object({ command: z.literal("count-subscriptions"), topics: z.array(topic) }),
+  z.object({
+    command: z.literal("members"),
+    topic,
+    /** The page begins after this user. */
+    after: user.optional(),
+    /** Maximum number of members in the reply; 100 when absent. */
+    limit: z.int().nonnegative().optional(),
+  }),
+  /** Like `members`, with the names only, so that a page has as many as fit into a reply. */
+  z.object({ command: z.literal("member-names"), topic, after: user.optional() }),
+  z.object({
     command: z.literal("has-ended"),
     /** Process from the announcement of the worker in question. */
     process: z.string(),
@@ -130,7 +150,7 @@ export type ConnectionDescription = z.infer<typeof connectionDescription>;
 export const connectionReply = z.object({ connection: connectionDescription.nullable() });
 
 /** Reply to `subscribe` and `unsubscribe`. */
-export const subscribeReply = z.object({ outcome: z.enum(["done", "topic-limit", "gone"]) });
+export const subscribeReply = z.object({ outcome: z.enum(["done", "topic-limit", "no-connection"]) });
 
 /** Reply to all commands about a user: the number of its connections on the replying worker. */
 export const userReply = z.object({
@@ -143,8 +163,51 @@ export const userReply = z.object({
 });
 export type UserReply = z.infer<typeof userReply>;
 
-/** Reply to `count-subscribers`: connections of the replying worker that a publication to the topic reaches. */
-export const followersReply = z.object({ worker: z.string(), connections: z.int() });
+/** Reply to `list-topics`: topics with a subscriber on the replying worker, sorted. Patterns are not listed. */
+export const topicsReply = z.object({
+  worker: z.string(),
+  /** Each with the number of its subscribed connections. */
+  topics: z.array(z.tuple([z.string(), z.int()])),
+  /** Whether there are more topics after the page. */
+  hasMore: z.boolean(),
+});
+export type TopicsReply = z.infer<typeof topicsReply>;
+
+/** Reply to `count-subscriptions`: subscribed connections of the replying worker, for each topic of the request. */
+export const subscriptionsReply = z.object({ worker: z.string(), connections: z.array(z.int()) });
+export type SubscriptionsReply = z.infer<typeof subscriptionsReply>;
+
+/** Reply to `count-subscribers`, about the connections of the replying worker. */
+export const subscribersReply = z.object({
+  worker: z.string(),
+  /** Those that a publication to the topic reaches. */
+  connections: z.int(),
+  /** Users whose connections have joined the topic with presence. */
+  members: z.int(),
+});
+
+/** Reply to `members`, about the connections of the replying worker. */
+export const membersReply = z.object({
+  worker: z.string(),
+  /** A page of the members, sorted by user. */
+  members: z.array(
+    z.object({
+      user,
+      /** Unix milliseconds at which the oldest of the connections joined. */
+      since: z.number(),
+      /** The `info` of that connection; absent if it has none. */
+      info: z.unknown().optional(),
+      connections: z.int(),
+    }),
+  ),
+  /** Whether there are more members after the page. */
+  hasMore: z.boolean(),
+});
+export type MembersReply = z.infer<typeof membersReply>;
+
+/** Reply to `member-names`: a page of the users, sorted. */
+export const memberNamesReply = z.object({ worker: z.string(), users: z.array(user), hasMore: z.boolean() });
+export type MemberNamesReply = z.infer<typeof memberNamesReply>;
 
 /**
  * Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription.
@@ -163,10 +226,10 @@ export type ReceiptReply = z.infer<typeof receiptReply>;
 /**
  * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
  * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
- * that it has the connection. `gone`: there is no such connection, or it was closed because it reads too slowly.
+ * that it has the connection. `no-connection`: there is no such connection, or it was closed because it reads too slowly.
  * `uncarried`: nothing was sent, because the connection's protocol cannot carry the content or the event.
  */
 export const deliveryReply = z.object({
-  outcome: z.enum(["delivered", "buffered", "forwarded", "gone", "uncarried"]),
+  outcome: z.enum(["delivered", "buffered", "forwarded", "no-connection", "uncarried"]),
 });
 export type DeliveryOutcome = z.infer<typeof deliveryReply>["outcome"];

@@ -68,7 +68,7 @@ export const presenceMessage = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("answer"),
     worker,
-    /** That of the question. */
+    /** The id of the question. */
     id: z.int(),
     /** The clock at the beginning of the answer. A topic that no page has was empty then, or became so later. */
     clock,

@@ -56,10 +56,10 @@ test("an empty history is complete from its beginning", () => {
 });
 
 test("when all publications have expired, only a reader of the last one is complete", () => {
-  const gone = { epoch: "e1", firstSequence: 51, lastSequence: 50, maxPerSubject: 3 };
+  const expired = { epoch: "e1", firstSequence: 51, lastSequence: 50, maxPerSubject: 3 };
 
-  expect(missingReason(replay({ at: 50, counts: new Map(), history: gone }))).toBeUndefined();
-  expect(missingReason(replay({ at: 49, counts: new Map(), history: gone }))).toBe("expired");
+  expect(missingReason(replay({ at: 50, counts: new Map(), history: expired }))).toBeUndefined();
+  expect(missingReason(replay({ at: 49, counts: new Map(), history: expired }))).toBe("expired");
 });
 
 /**

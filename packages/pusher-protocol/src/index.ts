@@ -23,4 +23,5 @@ export {
   verifySignedAuth,
   webhookSignature,
 } from "./signatures.ts";
+export { parseSignedQuery, type SignedQuery, signedTexts } from "./signed-query.ts";
 export { formatSocketId, parseSocketId } from "./socket-id.ts";

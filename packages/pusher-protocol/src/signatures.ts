@@ -15,13 +15,12 @@ export function signinSignature(secret: string, socketId: string, userData: stri
   return hmac(secret, `${socketId}::user::${userData}`);
 }
 
-/** Returns the signature of an HTTP request. Names of `query` are lower-case, and its values are not URL-escaped. */
+/** Returns the signature of an HTTP request. `query` is one of the texts that `signedTexts` returns. */
 export function requestSignature(
   secret: string,
-  { method, path, query }: { method: string; path: string; query: ReadonlyMap<string, string> },
+  { method, path, query }: { method: string; path: string; query: string },
 ): string {
-  const pairs = [...query].sort(([one], [other]) => (one < other ? -1 : 1)).map(([name, value]) => `${name}=${value}`);
-  return hmac(secret, `${method}\n${path}\n${pairs.join("&")}`);
+  return hmac(secret, `${method}\n${path}\n${query}`);
 }
 
 /** Returns the signature of a webhook's raw body. */

@@ -1,5 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
+import { Gauge, type Registry } from "prom-client";
 
 /**
  * Each sample wakes an idle process up, which is expensive on virtual machines: 50 samples a second dominate its CPU
@@ -7,7 +7,7 @@ import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
  */
 const SAMPLE_EVERY_MS = 100;
 /** prom-client's own samples cannot be turned off. */
-const DEFAULT_SAMPLE_EVERY_MS = 3_600_000;
+export const DEFAULT_SAMPLE_EVERY_MS = 3_600_000;
 
 type Figure = {
   readonly name: "min" | "mean" | "p50" | "p90" | "p99" | "max";
@@ -27,9 +27,8 @@ const figures: readonly Figure[] = [
 
 const nameOf = (figure: string) => `nodejs_eventloop_lag_${figure}_seconds`;
 
-/** Registers prom-client's process metrics, but with event-loop lag that excludes the sample interval. */
-export function collectProcessMetrics(registry: Registry): void {
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: DEFAULT_SAMPLE_EVERY_MS });
+/** Replaces prom-client's event-loop lag by one that excludes the sample interval. */
+export function collectEventLoopLag(registry: Registry): void {
   for (const { name } of figures) registry.removeSingleMetric(nameOf(name));
   registry.removeSingleMetric(nameOf("stddev"));
 

@@ -1,6 +1,6 @@
 import { Counter, Registry } from "prom-client";
-import { collectProcessMetrics } from "./event-loop-lag.ts";
 import { standardOutput } from "./log-output.ts";
+import { collectProcessMetrics } from "./process-metrics.ts";
 
 /**
  * Returns a registry with the process metrics: CPU, memory, garbage collection, event-loop lag, and dropped log lines.

@@ -132,7 +132,7 @@ export class Bridge {
 
   #fromConnection(workerId: string, prefixLength: number, message: BusMessage): void {
     const connectionId = message.subject.slice(prefixLength);
-    let outcome: DeliveryOutcome = "gone";
+    let outcome: DeliveryOutcome = "no-connection";
     if (parseConnectionId(connectionId) !== undefined) {
       const data = encodeArray([
         [CONNECTION_ID, encodeString(connectionId)],

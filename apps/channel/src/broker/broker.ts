@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Bus } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import type { Pace } from "../data/pace.ts";
 import type { ClassRule } from "../php/classes.ts";
 import { Bridge } from "./bridge.ts";
 import type { BrokerPeer } from "./broker-peer.ts";
@@ -33,6 +34,8 @@ type BrokerParts = {
     };
   };
   readonly budget: { readonly isOutboundHigh: boolean };
+  /** Limits how long closing peers takes in a tick. */
+  readonly closePace: Pace;
   /** Returns whether peers of an earlier tick are not flushed yet. */
   isFlushBehind(): boolean;
   /** Called when requests that had to wait may be carried out. */
@@ -47,12 +50,13 @@ type BrokerParts = {
 const RETURNING_SHARE = 8;
 
 /** Creates the parts that carry out the requests of peers, between the peers and NATS. */
-export function createBroker({ bus, subjects, counters, log, config, budget, isFlushBehind, onFree }: BrokerParts) {
+export function createBroker(parts: BrokerParts) {
+  const { bus, subjects, counters, log, config, budget, closePace, isFlushBehind, onFree } = parts;
   const { limits, allowsClass, broadcastEvents } = config;
   const subscriptions = new Subscriptions<BrokerPeer>();
   const localQueues = new LocalQueues<BrokerPeer>();
   const deliveries = new Deliveries(isFlushBehind, onFree);
-  const slowPeers = new SlowPeers(subscriptions, (peer) => {
+  const slowPeers = new SlowPeers(subscriptions, closePace, (peer) => {
     onFree();
     if (!peer.isClosed) queues.onCaughtUp(peer);
   });

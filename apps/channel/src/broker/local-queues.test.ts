@@ -83,7 +83,7 @@ describe("the consumers of a queue", () => {
     }
     const started = performance.now();
 
-    for (let turn = 0; turn < 100_000; turn++) queues.reserve(queues.nextArmed("q") ?? -1);
+    for (let round = 0; round < 100_000; round++) queues.reserve(queues.nextArmed("q") ?? -1);
 
     expect(queues.nextArmed("q")).toBe(0);
     expect(performance.now() - started).toBeLessThan(2_000);
@@ -100,20 +100,7 @@ describe("the name of a queue", () => {
     const whileWatched = queues.nameOf("q");
     queues.unwatch("B", "q");
 
-    expect([whileWatched, queues.nameOf("q")]).toEqual([name, undefined]);
-  });
-
-  it("is that of its first item until it has neither watchers nor items", () => {
-    const queues = new LocalQueues<string>();
-    expect(queues.enqueued("q", otherName)).toEqual(otherName);
-    queues.watch("A", "q", name);
-    expect(queues.enqueued("q", name)).toEqual(otherName);
-
-    queues.unwatch("A", "q");
-    const whileFilled = queues.nameOf("q");
-    queues.drained("q");
-
-    expect([whileFilled, queues.nameOf("q"), queues.queueCount]).toEqual([otherName, undefined, 0]);
+    expect([whileWatched, queues.nameOf("q"), queues.queueCount]).toEqual([name, undefined, 0]);
   });
 
   it("is a copy, so that its network chunk is freed", () => {
@@ -129,11 +116,11 @@ describe("the name of a queue", () => {
 /** A model of the original's queues and their items with plain arrays. */
 class NaiveServer {
   readonly sent: string[] = [];
-  readonly #queues = new Map<string, { name: number; watchers: number[]; consumers: number[]; items: number[] }>();
+  readonly #queues = new Map<string, { watchers: number[]; consumers: number[]; items: number[] }>();
   readonly #watched = new Map<number, string[]>();
 
-  watch(peer: number, key: string, name: number): void {
-    const queue = this.#queueOf(key, name);
+  watch(peer: number, key: string): void {
+    const queue = this.#queueOf(key);
     if (queue.watchers.includes(peer)) return;
     queue.watchers.push(peer);
     this.#watched.set(peer, [...(this.#watched.get(peer) ?? []), key]);
@@ -164,13 +151,13 @@ class NaiveServer {
     }
   }
 
-  enqueue(key: string, name: number, item: number): void {
-    this.#queueOf(key, name).items.push(item);
+  enqueue(key: string, item: number): void {
+    this.#queueOf(key).items.push(item);
     this.#dispatch(key);
   }
 
-  #queueOf(key: string, name: number) {
-    const queue = this.#queues.get(key) ?? { name, watchers: [], consumers: [], items: [] };
+  #queueOf(key: string) {
+    const queue = this.#queues.get(key) ?? { watchers: [], consumers: [], items: [] };
     this.#queues.set(key, queue);
     return queue;
   }
@@ -178,7 +165,7 @@ class NaiveServer {
   #dispatch(key: string): void {
     const queue = this.#queues.get(key);
     while (queue !== undefined && queue.items.length > 0 && queue.consumers.length > 0) {
-      this.sent.push(`${queue.name} ${queue.items.shift()} to ${queue.consumers.shift()}`);
+      this.sent.push(`${queue.items.shift()} to ${queue.consumers.shift()}`);
     }
   }
 }
@@ -189,8 +176,8 @@ class ServerWithStream {
   readonly queues = new LocalQueues<number>();
   readonly #items = new Map<string, number[]>();
 
-  watch(peer: number, key: string, name: number): void {
-    this.queues.watch(peer, key, Uint8Array.of(name));
+  watch(peer: number, key: string): void {
+    this.queues.watch(peer, key, name);
   }
 
   unwatch(peer: number, key: string): void {
@@ -205,8 +192,7 @@ class ServerWithStream {
     for (const key of this.queues.reserve(peer)) this.#dispatch(key);
   }
 
-  enqueue(key: string, name: number, item: number): void {
-    this.queues.enqueued(key, Uint8Array.of(name));
+  enqueue(key: string, item: number): void {
     this.#items.set(key, [...(this.#items.get(key) ?? []), item]);
     this.#dispatch(key);
   }
@@ -214,26 +200,23 @@ class ServerWithStream {
   #dispatch(key: string): void {
     const items = this.#items.get(key) ?? [];
     while (items.length > 0) {
-      const name = this.queues.nameOf(key)?.[0];
       const peer = this.queues.nextArmed(key);
       if (peer === undefined) return;
-      this.sent.push(`${name} ${items.shift()} to ${peer}`);
+      this.sent.push(`${items.shift()} to ${peer}`);
     }
-    this.queues.drained(key);
   }
 }
 
 describe("compared with a naive model of the original", () => {
-  it("every item goes to the same peer under the same name", () => {
+  it("every item goes to the same peer", () => {
     const peer = fc.nat(4);
     const key = fc.constantFrom("a", "b", "c");
-    const form = fc.nat(3);
     const step = fc.oneof(
-      fc.record({ do: fc.constant("watch" as const), peer, key, form }),
-      fc.record({ do: fc.constant("unwatch" as const), peer, key, form }),
-      fc.record({ do: fc.constant("disconnect" as const), peer, key, form }),
-      fc.record({ do: fc.constant("reserve" as const), peer, key, form }),
-      fc.record({ do: fc.constant("enqueue" as const), peer, key, form }),
+      fc.record({ do: fc.constant("watch" as const), peer, key }),
+      fc.record({ do: fc.constant("unwatch" as const), peer, key }),
+      fc.record({ do: fc.constant("disconnect" as const), peer, key }),
+      fc.record({ do: fc.constant("reserve" as const), peer, key }),
+      fc.record({ do: fc.constant("enqueue" as const), peer, key }),
     );
 
     fc.assert(
@@ -241,13 +224,13 @@ describe("compared with a naive model of the original", () => {
         const original = new NaiveServer();
         const ours = new ServerWithStream();
 
-        for (const [index, { do: what, peer, key, form }] of steps.entries()) {
+        for (const [index, { do: what, peer, key }] of steps.entries()) {
           for (const server of [original, ours]) {
-            if (what === "watch") server.watch(peer, key, form);
+            if (what === "watch") server.watch(peer, key);
             else if (what === "unwatch") server.unwatch(peer, key);
             else if (what === "disconnect") server.disconnect(peer);
             else if (what === "reserve") server.reserve(peer);
-            else server.enqueue(key, form, index);
+            else server.enqueue(key, index);
           }
         }
 

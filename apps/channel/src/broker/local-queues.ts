@@ -1,12 +1,11 @@
 import { type Link, LinkedList } from "../data/linked-list.ts";
 
 type Queue<Peer> = {
-  /** The serialized name that created the queue. */
+  /** The serialized name by which the queue was first watched. */
   name: Uint8Array;
   watcherCount: number;
   /** Watches that wait for an item, longest first. */
   armed: LinkedList<Watch<Peer>>;
-  mayHoldItems: boolean;
 };
 
 type Watch<Peer> = { readonly peer: Peer; readonly queue: Queue<Peer>; armed: Link<Watch<Peer>> | undefined };
@@ -15,7 +14,7 @@ type Watch<Peer> = { readonly peer: Peer; readonly queue: Queue<Peer>; armed: Li
  * The consumers of this server: which peer watches which queue, and in which order peers wait for an item ("armed"
  * peers). Items are stored elsewhere. {@link nextArmed} selects the peer for an item.
  *
- * Queues are named by their key. A queue without watchers and items is removed together with its name. Origin:
+ * Queues are named by their key. A queue without watchers is removed together with its name. Origin:
  * walkor/channel `src/Queue.php`.
  */
 export class LocalQueues<Peer> {
@@ -43,7 +42,7 @@ export class LocalQueues<Peer> {
     return [...(this.#peers.get(peer)?.keys() ?? [])];
   }
 
-  /** The serialized name by which the queue was first watched or filled. Consumers receive it. */
+  /** The serialized name by which the queue was first watched. Consumers receive it. */
   nameOf(key: string): Uint8Array | undefined {
     return this.#queues.get(key)?.name;
   }
@@ -111,29 +110,11 @@ export class LocalQueues<Peer> {
     return link?.value.peer;
   }
 
-  /**
-   * Marks the queue as not empty, so that its name stays until {@link drained}. Returns the name that created the
-   * queue.
-   */
-  enqueued(key: string, name: Uint8Array): Uint8Array {
-    const queue = this.#addQueue(key, name);
-    queue.mayHoldItems = true;
-    return queue.name;
-  }
-
-  /** Marks the queue as empty. */
-  drained(key: string): void {
-    const queue = this.#queues.get(key);
-    if (queue === undefined) return;
-    queue.mayHoldItems = false;
-    this.#forgetUnused(queue, key);
-  }
-
   #addQueue(key: string, name: Uint8Array): Queue<Peer> {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       // The name is copied, because it is usually a view that would keep a whole network chunk alive.
-      queue = { name: new Uint8Array(name), watcherCount: 0, armed: new LinkedList(), mayHoldItems: false };
+      queue = { name: new Uint8Array(name), watcherCount: 0, armed: new LinkedList() };
       this.#queues.set(key, queue);
     }
     return queue;
@@ -142,12 +123,9 @@ export class LocalQueues<Peer> {
   #end(watch: Watch<Peer>, key: string): boolean {
     disarm(watch);
     watch.queue.watcherCount--;
-    this.#forgetUnused(watch.queue, key);
-    return watch.queue.watcherCount === 0;
-  }
-
-  #forgetUnused(queue: Queue<Peer>, key: string): void {
-    if (queue.watcherCount === 0 && !queue.mayHoldItems) this.#queues.delete(key);
+    if (watch.queue.watcherCount > 0) return false;
+    this.#queues.delete(key);
+    return true;
   }
 }
 

@@ -1,4 +1,5 @@
-import { Pace } from "../data/pace.ts";
+import type { Pace } from "../data/pace.ts";
+import { PacedWalk } from "../data/paced-walk.ts";
 import type { BrokerPeer } from "./broker-peer.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -17,12 +18,16 @@ export class SlowPeers {
   readonly #subscriptions: Subscriptions<BrokerPeer>;
   readonly #onFree: (peer: BrokerPeer) => void;
   readonly #peers = new Map<BrokerPeer, Slow>();
-  readonly #pace = new Pace();
+  readonly #check: PacedWalk<readonly [BrokerPeer, Slow]>;
 
-  /** `onFree` is called when a peer has caught up or is closed. */
-  constructor(subscriptions: Subscriptions<BrokerPeer>, onFree: (peer: BrokerPeer) => void) {
+  /** `closePace` limits how long closing takes in a tick. `onFree` is called when a peer has caught up or is closed. */
+  constructor(subscriptions: Subscriptions<BrokerPeer>, closePace: Pace, onFree: (peer: BrokerPeer) => void) {
     this.#subscriptions = subscriptions;
     this.#onFree = onFree;
+    this.#check = new PacedWalk(closePace, ([peer, { since }]) => {
+      const now = performance.now();
+      if (isStalled(peer, now) || now - since > CATCH_UP_MS) peer.close("not-reading");
+    });
   }
 
   get count(): number {
@@ -44,19 +49,9 @@ export class SlowPeers {
     return false;
   }
 
-  /**
-   * Closes the peers that have not read in time. Must be called regularly. Thousands may be due at once, and the rest
-   * of them is closed in later ticks.
-   */
-  closeStalled(now = performance.now()): void {
-    for (const [peer, { since }] of this.#peers) {
-      if (!isStalled(peer, now) && now - since <= CATCH_UP_MS) continue;
-      if (this.#pace.isOver()) {
-        setImmediate(() => this.closeStalled());
-        return;
-      }
-      peer.close("not-reading");
-    }
+  /** Closes the peers that have not read in time, over several ticks when many are due. Must be called regularly. */
+  closeStalled(): void {
+    this.#check.begin(this.#peers);
   }
 }
 

@@ -31,7 +31,8 @@ export async function startListeners(
   const servers: Server[] = [];
   const listen = async (options: ListenOptions) => {
     const isUnix = options.path !== undefined;
-    const tcpOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    // With half-open sockets we destroy a socket that the peer has ended. Node would take several steps for each one.
+    const tcpOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
     const server = createServer(tcpOptions, (socket) => onSocket(socket, isUnix));
     await bind(server, options);
     servers.push(server);

@@ -1,8 +1,10 @@
 import type { BlockList, Socket } from "node:net";
+import { setImmediate as nextTick } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import type { CloseReason, Counters, RefusalReason } from "../broker/counters.ts";
 import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "../broker/slow-peers.ts";
-import { Pace } from "../data/pace.ts";
+import type { Pace } from "../data/pace.ts";
+import { PacedWalk } from "../data/paced-walk.ts";
 import type { ClassRule } from "../php/classes.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import { Connection } from "./connection.ts";
@@ -32,6 +34,8 @@ type PeersParts = {
   readonly slowPeers: SlowPeers;
   readonly counters: Counters;
   readonly log: Log;
+  /** Limits how long closing peers takes in a tick. */
+  readonly closePace: Pace;
   onClosed(peer: Peer): void;
 };
 
@@ -41,7 +45,10 @@ const CHECK_MS = 1_000;
 export class Peers {
   readonly #parts: PeersParts;
   readonly #connections = new Set<Connection>();
-  readonly #closePace = new Pace();
+  readonly #check: PacedWalk<Connection>;
+  /** Sockets that their peers have ended. A machine that ends may end thousands at once. */
+  readonly #ended = new Set<Socket>();
+  readonly #destroyEnded: PacedWalk<Socket>;
   #isClosingPlanned = false;
   readonly #timer: NodeJS.Timeout;
   #lastId = 0;
@@ -51,7 +58,15 @@ export class Peers {
 
   constructor(parts: PeersParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#check = new PacedWalk(parts.closePace, (connection) => this.#closeOverdue(connection));
+    this.#destroyEnded = new PacedWalk(parts.closePace, (socket) => {
+      this.#ended.delete(socket);
+      socket.destroy();
+    });
+    this.#timer = setInterval(() => {
+      parts.slowPeers.closeStalled();
+      this.#check.begin(this.#connections);
+    }, CHECK_MS);
     this.#timer.unref();
   }
 
@@ -126,13 +141,13 @@ export class Peers {
    * their unsent bytes may have to be closed by the thousand, so the work continues in later ticks.
    */
   closeLargest(): void {
-    const { budget } = this.#parts;
+    const { budget, closePace } = this.#parts;
     if (this.#isClosingPlanned || !budget.isOver) return;
     const holders = [...this.#connections].filter(({ peer }) => peer.unsentBytes > 0 && !peer.isClosed);
     holders.sort((one, other) => other.peer.unsentBytes - one.peer.unsentBytes);
     for (const { peer } of holders) {
       if (!budget.isOver) return;
-      if (this.#closePace.isOver()) {
+      if (closePace.isOver()) {
         this.#planClosing();
         return;
       }
@@ -151,20 +166,29 @@ export class Peers {
   /** Writes all unsent bytes and ends every connection. Resolves when all are closed, or when `signal` aborts. */
   async end(signal: AbortSignal): Promise<void> {
     clearInterval(this.#timer);
-    const open = [...this.#connections].filter(({ socket }) => !socket.destroyed);
-    const closed = open.map(({ socket }) => new Promise<void>((resolve) => socket.once("close", () => resolve())));
     const aborted = new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
-    for (const { peer, socket } of open) {
+    const open = [...this.#connections].filter(({ socket }) => !socket.destroyed);
+    const closed: Promise<void>[] = [];
+    await this.#paced(open, ({ peer, socket }) => {
+      if (socket.destroyed) return;
+      closed.push(new Promise((resolve) => socket.once("close", () => resolve())));
       peer.end();
       // A socket that is not read never emits the end of the other side.
       socket.removeAllListeners("data");
       socket.resume();
-    }
+    });
     await Promise.race([Promise.all(closed), aborted]);
-    for (const { peer } of open) peer.close("draining");
+    await this.#paced(open, ({ peer }) => peer.close("draining"));
+  }
+
+  async #paced(connections: readonly Connection[], visit: (connection: Connection) => void): Promise<void> {
+    for (const connection of connections) {
+      visit(connection);
+      if (this.#parts.closePace.isOverAfter(0)) await nextTick();
+    }
   }
 
   #refusal(socket: Socket, isUnix: boolean): RefusalReason | undefined {
@@ -182,7 +206,11 @@ export class Peers {
     const { requestScheduler } = this.#parts;
     const { peer, socket, pending } = connection;
     // A PHP client that has closed its writing side does not read either.
-    socket.on("end", () => peer.markClosed("ended"));
+    socket.on("end", () => {
+      peer.markClosed("ended");
+      this.#ended.add(socket);
+      this.#destroyEnded.begin(this.#ended);
+    });
     let hasFailed = false;
     socket.on("error", () => {
       hasFailed = true;
@@ -205,20 +233,17 @@ export class Peers {
     this.#parts.onClosed(peer);
   }
 
-  #check(): void {
-    const { config, budget, slowPeers } = this.#parts;
+  /** Closes a peer whose frame takes too long, or that does not read while others wait for memory. */
+  #closeOverdue(connection: Connection): void {
+    const { config, budget } = this.#parts;
+    const { peer } = connection;
     const now = performance.now();
-    slowPeers.closeStalled(now);
-    const { frameMs } = config.limits;
     const isFrameAwaited = budget.waitingFrames > 0;
-    const frameLimits = [frameMs > 0 ? frameMs : Number.POSITIVE_INFINITY, isFrameAwaited ? CATCH_UP_MS : frameMs];
-    const maxFrameMs = Math.min(...frameLimits.filter((limit) => limit > 0));
-    for (const connection of this.#connections) {
-      const { peer } = connection;
-      if (connection.isFrameOlderThan(now - maxFrameMs)) peer.close("frame-time");
-      // In both cases other peers wait for what this peer holds.
-      else if (isFrameAwaited && connection.hasIdleRoom(now - STALL_MS)) peer.close("frame-time");
-      else if (budget.isOutboundDenied && isStalled(peer, now)) peer.close("not-reading");
-    }
+    const frameMs = config.limits.frameMs > 0 ? config.limits.frameMs : Number.POSITIVE_INFINITY;
+    const maxFrameMs = isFrameAwaited ? Math.min(frameMs, CATCH_UP_MS) : frameMs;
+    if (connection.isFrameOlderThan(now - maxFrameMs)) peer.close("frame-time");
+    // In both cases other peers wait for what this peer holds.
+    else if (isFrameAwaited && connection.hasIdleRoom(now - STALL_MS)) peer.close("frame-time");
+    else if (budget.isOutboundDenied && isStalled(peer, now)) peer.close("not-reading");
   }
 }

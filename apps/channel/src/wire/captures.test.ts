@@ -18,7 +18,7 @@ class OnePeerServer {
   readonly #decoder = new FrameDecoder();
   readonly #subscriptions = new Subscriptions<"peer">();
   readonly #queues = new LocalQueues<"peer">();
-  readonly #items = new Map<string, Buffer[]>();
+  readonly #items = new Map<string, (Buffer | undefined)[]>();
   #sent: (Buffer | undefined)[] = [];
 
   /** Returns the frames that the server sends for the bytes, in hexadecimal. */
@@ -45,8 +45,8 @@ class OnePeerServer {
       if (type === "publish") this.#subscriptions.forEach(key, () => this.#sent.push(encodeEvent(raw, data)));
       if (type === "publishLoop" && this.#subscriptions.nextInTurn(key)) this.#sent.push(encodeEvent(raw, data));
       if (type === "enqueue") {
-        this.#queues.enqueued(key, raw);
-        this.#items.set(key, [...(this.#items.get(key) ?? []), data]);
+        const item = encodeQueueItem(this.#queues.nameOf(key) ?? raw, data);
+        this.#items.set(key, [...(this.#items.get(key) ?? []), item]);
         this.#dispatch(key);
       }
     }
@@ -54,11 +54,7 @@ class OnePeerServer {
 
   #dispatch(key: string): void {
     const items = this.#items.get(key) ?? [];
-    const name = this.#queues.nameOf(key);
-    while (name !== undefined && items.length > 0 && this.#queues.nextArmed(key) !== undefined) {
-      this.#sent.push(encodeQueueItem(name, items.shift() ?? Buffer.alloc(0)));
-    }
-    if (items.length === 0) this.#queues.drained(key);
+    while (items.length > 0 && this.#queues.nextArmed(key) !== undefined) this.#sent.push(items.shift());
   }
 }
 

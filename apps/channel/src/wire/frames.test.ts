@@ -16,8 +16,8 @@ function header(length: number): Buffer {
 function cut(stream: Buffer, sizes: readonly number[]): Buffer[] {
   const chunks: Buffer[] = [];
   let offset = 0;
-  for (let turn = 0; offset < stream.length; turn++) {
-    const size = sizes[turn % sizes.length] ?? 1;
+  for (let chunk = 0; offset < stream.length; chunk++) {
+    const size = sizes[chunk % sizes.length] ?? 1;
     chunks.push(Buffer.from(stream.subarray(offset, offset + size)));
     offset += size;
   }

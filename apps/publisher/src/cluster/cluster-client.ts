@@ -4,10 +4,18 @@ import {
   type ConnectionDescription,
   type ControlRequest,
   connectionReply,
-  followersReply,
   formatConnectionAddress,
+  type MemberNamesReply,
+  type MembersReply,
+  memberNamesReply,
+  membersReply,
   type Subjects,
+  type SubscriptionsReply,
   subscribeReply,
+  subscribersReply,
+  subscriptionsReply,
+  type TopicsReply,
+  topicsReply,
   type UserReply,
   userReply,
   type WorkerDescription,
@@ -18,8 +26,10 @@ import type { z } from "@hono/zod-openapi";
 import { encodeRequest, parseJson } from "./control-codec.ts";
 import type { ClusterCounters } from "./counters.ts";
 import type { Failure } from "./failure.ts";
+import { type MemberPage, memberPageOf, type NamesPage, namesPageOf } from "./member-page.ts";
 import { ClusterPublisher } from "./publish.ts";
 import { Receipts } from "./receipts.ts";
+import { type TopicPage, topicPageOf } from "./topic-page.ts";
 import { pageOf, type UserPage } from "./user-page.ts";
 import { askWorkers } from "./worker-question.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
@@ -33,6 +43,8 @@ type Result<Value> = ({ readonly ok: true } & Value) | Failure;
 /** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
+type ListTopics = Omit<Extract<ControlRequest, { command: "list-topics" }>, "command">;
+type FindMembers = { readonly topic: string; readonly after?: string | undefined; readonly limit: number };
 /** Empty if all existing workers have answered. */
 type Gap = {
   /** Number of known workers that did not answer. */
@@ -109,7 +121,7 @@ export class Cluster {
     if (!answer.ok) return answer;
     const reply = subscribeReply.safeParse(parseJson(answer.message));
     if (!reply.success) return { ok: false, reason: "malformed-reply", cause: reply.error };
-    if (reply.data.outcome === "gone") return { ok: false, reason: "connection-not-found" };
+    if (reply.data.outcome === "no-connection") return { ok: false, reason: "connection-not-found" };
     if (reply.data.outcome === "topic-limit") return { ok: false, reason: "topic-limit" };
     return { ok: true };
   }
@@ -136,15 +148,80 @@ export class Cluster {
     return { ok: true, connections, isComplete: asked.gap.complete === undefined };
   }
 
-  /** Counts the connections that would receive a publication to the topic, on all workers that answer. */
-  async countSubscribers(topic: string): Promise<Result<{ readonly connections: number } & Gap>> {
-    const asked = await this.#askAll({ command: "count-subscribers", topic }, followersReply);
+  /**
+   * Counts the connections that would receive a publication to the topic, and the users that have joined it with presence, on all
+   * workers that answer.
+   */
+  async countSubscribers(
+    topic: string,
+  ): Promise<Result<{ readonly connections: number; readonly members: number } & Gap>> {
+    const asked = await this.#askAll({ command: "count-subscribers", topic }, subscribersReply);
     if (!asked.ok) return asked;
-    return {
-      ok: true,
-      connections: asked.replies.reduce((sum, { connections }) => sum + connections, 0),
-      ...asked.gap,
-    };
+    const connections = asked.replies.reduce((sum, reply) => sum + reply.connections, 0);
+    const counts = asked.replies.flatMap(({ members }) => (members > 0 ? members : []));
+    if (counts.length <= 1) return { ok: true, connections, members: counts[0] ?? 0, ...asked.gap };
+    const counted = await this.countMembers(topic);
+    if (!counted.ok) return counted;
+    return { connections, ...asked.gap, ...counted };
+  }
+
+  /** Counts the users that have joined the topic with presence, on all workers that answer. A user may have connections to several. */
+  async countMembers(topic: string): Promise<Result<{ readonly members: number } & Gap>> {
+    let members = 0;
+    let gap: Gap = {};
+    let after: string | undefined;
+    do {
+      const page: Result<NamesPage & Gap> = await this.memberNames(topic, after);
+      if (!page.ok) return page;
+      const { ok: _, users, next, ...pageGap } = page;
+      members += users.size;
+      after = next;
+      gap = { ...gap, ...pageGap };
+    } while (after !== undefined);
+    return { ok: true, members, ...gap };
+  }
+
+  /** Returns the users of one page of the members of a topic, sorted, on all workers that answer. */
+  async memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
+    const request = { command: "member-names", topic, ...(after !== undefined && { after }) } as const;
+    const asked = await this.#askAll<MemberNamesReply>(request, memberNamesReply);
+    return asked.ok ? { ok: true, ...namesPageOf(asked.replies), ...asked.gap } : asked;
+  }
+
+  /** Returns one page of the members of a topic on all workers that answer, sorted by user, and the number of all. */
+  async findMembers({
+    topic,
+    after,
+    limit,
+  }: FindMembers): Promise<Result<MemberPage & { readonly count: number } & Gap>> {
+    const request = { command: "members", topic, limit, ...(after !== undefined && { after }) } as const;
+    const asked = await this.#askAll<MembersReply>(request, membersReply);
+    if (!asked.ok) return asked;
+    const page = memberPageOf(asked.replies, limit);
+    if (after === undefined && page.next === undefined) {
+      return { ok: true, ...page, count: page.members.length, ...asked.gap };
+    }
+    const counted = await this.countMembers(topic);
+    if (!counted.ok) return counted;
+    const { ok, members: count, ...gap } = counted;
+    return { ok, ...page, count, ...asked.gap, ...gap };
+  }
+
+  /** Returns one page of the topics that have subscribers, on all workers that answer. Patterns are not listed. */
+  async listTopics(request: ListTopics): Promise<Result<TopicPage & Gap>> {
+    const asked = await this.#askAll<TopicsReply>({ command: "list-topics", ...request }, topicsReply);
+    return asked.ok ? { ok: true, ...topicPageOf(asked.replies, request.limit), ...asked.gap } : asked;
+  }
+
+  /** Counts the subscribers of each topic itself, patterns excluded, on all workers that answer. */
+  async countSubscriptions(topics: readonly string[]): Promise<Result<{ readonly connections: number[] } & Gap>> {
+    const request: ControlRequest = { command: "count-subscriptions", topics: [...topics] };
+    const asked = await this.#askAll<SubscriptionsReply>(request, subscriptionsReply);
+    if (!asked.ok) return asked;
+    const connections = topics.map((_, at) =>
+      asked.replies.reduce((sum, reply) => sum + (reply.connections[at] ?? 0), 0),
+    );
+    return { ok: true, connections, ...asked.gap };
   }
 
   async #askAll<Reply extends { readonly worker: string }>(

@@ -4,7 +4,10 @@ import { DEFAULT_EVENT, formatPosition, headerNames, type Position } from "@fanw
 import type { Failure } from "./failure.ts";
 
 /** The methods of the history that the publisher uses. */
-export type PublisherHistory = Pick<History, "append" | "read" | "missing" | "count" | "state" | "stop">;
+export type PublisherHistory = Pick<
+  History,
+  "append" | "epoch" | "last" | "read" | "missing" | "count" | "state" | "stop"
+>;
 type ReadableHistory = Pick<History, "read" | "missing" | "count" | "state">;
 type HistoryRequest = {
   /** The topic's subject in the history. */

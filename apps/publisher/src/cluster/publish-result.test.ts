@@ -17,7 +17,7 @@ const unconfirmed: PublishResult = { ok: false, reason: "unconfirmed" };
 test("a worker's report is the result, and a closed connection is not found", () => {
   expect(fromDelivery("delivered")).toEqual({ ok: true, status: "delivered" });
   expect(fromDelivery("buffered")).toEqual({ ok: true, status: "buffered" });
-  expect(fromDelivery("gone")).toEqual({ ok: false, reason: "connection-not-found" });
+  expect(fromDelivery("no-connection")).toEqual({ ok: false, reason: "connection-not-found" });
 });
 
 test("a batch fails as a whole only if NATS failed for all of it", () => {

@@ -40,13 +40,13 @@ type Stored = {
   readonly isDuplicate: boolean;
 };
 
-type DeliveredStatus = Exclude<DeliveryOutcome, "gone" | "uncarried">;
+type DeliveredStatus = Exclude<DeliveryOutcome, "no-connection" | "uncarried">;
 
 export const PUBLISHED: PublishResult = { ok: true, status: "published" };
 
 /** Translates a worker's reply about a publication to one of its connections. */
 export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
-  if (outcome === "gone") return { ok: false, reason: "connection-not-found" };
+  if (outcome === "no-connection") return { ok: false, reason: "connection-not-found" };
   return outcome === "uncarried" ? { ok: false, reason: "uncarried" } : { ok: true, status: outcome };
 }
 

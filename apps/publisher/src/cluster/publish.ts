@@ -37,6 +37,11 @@ export class ClusterPublisher {
     this.#parts = parts;
   }
 
+  /** Maximum content plus headers of a publication, in bytes; 0 before the first connection to NATS. */
+  get maxBytes(): number {
+    return this.#parts.bus.maxPayloadBytes();
+  }
+
   /** Publishes one request. For a target connection, the result is its worker's report. */
   publish(request: PublishRequest): Promise<PublishResult> {
     return this.#start(request).result;

@@ -59,7 +59,7 @@ test("invalid announcements are ignored", async () => {
     "invalid",
     "[]",
     { worker: ">", state: "here" },
-    { worker: "aaaaaaa1", state: "gone" },
+    { worker: "aaaaaaa1", state: "no-such-state" },
     {},
   ]) {
     await announce(content);

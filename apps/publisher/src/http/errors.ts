@@ -16,6 +16,14 @@ export const errors = {
     message: "The URL is not valid. Percent-encode its path and query as UTF-8.",
   },
   malformed_json: { status: 400, message: "The body is not valid JSON. Send JSON encoded as UTF-8." },
+  invalid_pusher_request: {
+    status: 400,
+    message: "The request is not valid for the Pusher HTTP API. See `details`.",
+  },
+  invalid_signature: {
+    status: 401,
+    message: "The request is not signed with a key of the app. Send auth_key, auth_timestamp and auth_signature.",
+  },
   unauthorized: {
     status: 401,
     message: "No valid API key. Send Authorization: Bearer <key>.",
@@ -26,6 +34,11 @@ export const errors = {
     message: "Requests from other sites or with a foreign Host header need an API key. Set PUBLISHER_API_KEYS.",
   },
   not_found: { status: 404, message: "Not found. See /docs." },
+  pusher_off: {
+    status: 404,
+    message: "The Pusher HTTP API is off. Set FANWIRE_PUSHER_APPS to switch it on.",
+  },
+  unknown_app: { status: 404, message: "No Pusher app has this id. Check the id in the path and FANWIRE_PUSHER_APPS." },
   connection_not_found: { status: 404, message: "No such connection." },
   method_not_allowed: { status: 405, message: "Method not allowed. Use a method of the Allow header." },
   topic_limit: {
@@ -40,6 +53,10 @@ export const errors = {
   content_too_large: {
     status: 413,
     message: "The content is too large for NATS. Send less, or raise max_payload of the NATS server.",
+  },
+  event_too_large: {
+    status: 413,
+    message: "The data of the event is larger than the app allows. Send less, or raise its maxEventBytes.",
   },
   unsupported_media_type: { status: 415, message: "Send the body as Content-Type: application/json." },
   content_uncarried: {

@@ -31,10 +31,20 @@ export class JsonBodies {
   }
 
   /** @throws ApiError if the body is not JSON, is too large, or exceeds the memory for all bodies. */
-  async read({ incoming, outgoing }: HttpBindings): Promise<unknown> {
-    checkType(incoming);
+  async read(bindings: HttpBindings): Promise<unknown> {
+    checkType(bindings.incoming);
+    return this.parse(await this.readBytes(bindings));
+  }
+
+  /** Reads a body of any media type, for callers that check its bytes before they parse it. */
+  async readBytes({ incoming, outgoing }: HttpBindings): Promise<Buffer> {
+    checkEncoding(incoming);
     if (Number(incoming.headers["content-length"]) > this.#limits.maxBodyBytes) throw new ApiError("body_too_large");
-    const body = await this.#collect(incoming, outgoing);
+    return this.#collect(incoming, outgoing);
+  }
+
+  /** @throws ApiError if the body is not JSON, or has too many values. */
+  parse(body: Buffer): unknown {
     this.#checkValues(body);
     return parse(body);
   }
@@ -82,6 +92,9 @@ export class JsonBodies {
  */
 function checkType({ headers }: IncomingMessage): void {
   if (!JSON_TYPE.test(headers["content-type"] ?? "")) throw new ApiError("unsupported_media_type");
+}
+
+function checkEncoding({ headers }: IncomingMessage): void {
   if ((headers["content-encoding"] ?? "identity") !== "identity") {
     throw new ApiError("unsupported_media_type", { message: "Send the body uncompressed." });
   }

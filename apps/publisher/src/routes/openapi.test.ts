@@ -28,10 +28,11 @@ async function apiWith(env: Record<string, string> = {}): Promise<Api> {
   return createApi({ config, cluster, history, subjects, keys, bodies, metrics, log });
 }
 
+const APPS = { FANWIRE_PUSHER_APPS: JSON.stringify([{ id: "1001", key: "k", secret: "s" }]) };
 const METHODS = ["get", "head", "post", "put", "delete", "patch", "options"];
 
 test("the document describes all routes and nothing else", async () => {
-  const api = await apiWith();
+  const api = await apiWith(APPS);
   const paths = describeApi(api, { hasKeys: false }).paths ?? {};
 
   const described = Object.entries(paths).flatMap(([path, item]) =>
@@ -45,7 +46,7 @@ test("the document describes all routes and nothing else", async () => {
 });
 
 test("the document is complete: unique ids, tags, path parameters, responses, valid references", async () => {
-  const document = describeApi(await apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef" }), { hasKeys: true });
+  const document = describeApi(await apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef", ...APPS }), { hasKeys: true });
 
   expect(document.openapi).toBe("3.1.0");
   const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
@@ -68,7 +69,7 @@ test("the document is complete: unique ids, tags, path parameters, responses, va
 });
 
 test("every operation documents the errors of any request, and every error code is documented", async () => {
-  const document = describeApi(await apiWith(), { hasKeys: false });
+  const document = describeApi(await apiWith(APPS), { hasKeys: false });
 
   for (const [path, item] of Object.entries(document.paths ?? {})) {
     for (const [method, { responses }] of Object.entries(item)) {
@@ -77,9 +78,10 @@ test("every operation documents the errors of any request, and every error code 
       );
     }
   }
-  // No operation returns `not_found`, which is for unknown paths.
+  // No operation returns these, which are for unknown paths and for the Pusher HTTP API without apps.
   const described = JSON.stringify(document.paths);
-  const codes = Object.keys(errors).filter((code) => code !== "not_found");
+  const undescribed = ["not_found", "pusher_off"];
+  const codes = Object.keys(errors).filter((code) => !undescribed.includes(code));
   expect(codes.filter((code) => !described.includes(`\`${code}\``))).toEqual([]);
 });
 
@@ -92,6 +94,16 @@ test("the document has security schemes if there are keys", async () => {
   expect(closed.security).toEqual([{ bearer: [] }]);
   expect(closed.paths?.["/"]?.get?.security).toEqual([{ bearer: [] }, { key: [] }]);
   expect(Object.keys(closed.components?.securitySchemes ?? {})).toEqual(["bearer", "key"]);
+});
+
+test("the Pusher HTTP API is described only if there are apps, and its signature is its security", async () => {
+  const without = describeApi(await apiWith(), { hasKeys: false });
+  const document = describeApi(await apiWith(APPS), { hasKeys: false });
+
+  expect(Object.keys(without.paths ?? {}).filter((path) => path.startsWith("/apps"))).toEqual([]);
+  expect(document.paths?.["/apps/{app_id}/events"]?.post?.security).toEqual([{ signature: [] }]);
+  expect(Object.keys(document.components?.securitySchemes ?? {})).toEqual(["signature"]);
+  expect(document.security).toBeUndefined();
 });
 
 test.each([

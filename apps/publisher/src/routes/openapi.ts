@@ -17,6 +17,7 @@ const TAGS = [
   { name: "connections", description: "Find and close connections, and change their subscriptions." },
   { name: "users", description: "Find and close a user's connections, and change their subscriptions." },
   { name: "cluster", description: "Ask all workers." },
+  { name: "pusher", description: "The HTTP API of Pusher Channels. Requests are signed with a key of an app." },
 ] as const;
 
 /** Returns the OpenAPI document of all routes of `api`, generated from the schemas that check the requests. */
@@ -28,27 +29,37 @@ export function describeApi(api: Api, { hasKeys }: { readonly hasKeys: boolean }
     servers: [{ url: "./" }],
     tags: [...TAGS],
   });
-  return hasKeys ? withKeys(document) : document;
-}
-
-function withKeys(document: ApiDocument): ApiDocument {
+  const hasApps = document.paths?.[SIGNED_PATH] !== undefined;
+  if (!hasKeys && !hasApps) return document;
+  const securitySchemes = { ...(hasKeys && KEY_SCHEMES), ...(hasApps && SIGNATURE_SCHEME) };
   return {
     ...document,
-    security: [{ bearer: [] }],
-    components: {
-      ...document.components,
-      securitySchemes: {
-        bearer: { type: "http", scheme: "bearer", description: "One of PUBLISHER_API_KEYS." },
-        key: {
-          type: "apiKey",
-          in: "query",
-          name: "key",
-          description: "One of PUBLISHER_API_KEYS, for callers that cannot send a header.",
-        },
-      },
-    },
+    ...(hasKeys && { security: [{ bearer: [] }] }),
+    components: { ...document.components, securitySchemes },
   };
 }
+
+/** A path that is described only if there are Pusher apps. */
+const SIGNED_PATH = "/apps/{app_id}/events";
+
+const KEY_SCHEMES = {
+  bearer: { type: "http", scheme: "bearer", description: "One of PUBLISHER_API_KEYS." },
+  key: {
+    type: "apiKey",
+    in: "query",
+    name: "key",
+    description: "One of PUBLISHER_API_KEYS, for callers that cannot send a header.",
+  },
+} as const;
+
+const SIGNATURE_SCHEME = {
+  signature: {
+    type: "apiKey",
+    in: "query",
+    name: "auth_signature",
+    description: "HMAC-SHA-256 with the secret of a Pusher app, as the Pusher SDKs send it.",
+  },
+} as const;
 
 export function jsonResponse<Schema extends z.ZodType>(description: string, schema: Schema) {
   return { description, content: { "application/json": { schema } } };

@@ -41,7 +41,7 @@ describe("POST /v1/publications", () => {
     for (const [outcome, status, answer] of [
       ["delivered", 200, { status: "delivered" }],
       ["buffered", 200, { status: "buffered" }],
-      ["gone", 404, { error: { code: "connection_not_found" } }],
+      ["no-connection", 404, { error: { code: "connection_not_found" } }],
       ["invalid", 502, { error: { code: "malformed_reply" } }],
     ] as const) {
       worker.outcome = outcome;

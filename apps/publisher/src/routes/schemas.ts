@@ -166,9 +166,50 @@ export const topicReply = z
     connections: z
       .int()
       .describe("Number of connections that would receive a publication now, on all workers that answered."),
+    members: z
+      .int()
+      .describe(
+        "Number of users with connections that have joined the topic with presence, on all workers that answered.",
+      ),
     ...gap,
   })
   .openapi("TopicSubscribers");
+
+export const topicsReply = z
+  .object({
+    topics: z
+      .array(
+        z.object({
+          topic: topicName,
+          connections: z
+            .int()
+            .describe("Number of connections that are subscribed to the topic itself, not to a pattern."),
+        }),
+      )
+      .describe("At most `limit` topics, sorted by UTF-16 units."),
+    next: z.string().optional().describe("The `after` of the next page. Absent on the last page."),
+    ...gap,
+  })
+  .openapi("Topics");
+
+export const membersReply = z
+  .object({
+    topic: topicName,
+    members: z
+      .array(
+        z
+          .object({
+            user: userName,
+            info: z.unknown().optional().describe("The `info` claim in the token of the oldest connection."),
+            connections: z.int().describe("Number of its open connections that have joined the topic."),
+          })
+          .openapi("Member"),
+      )
+      .describe("At most `limit` members, sorted by user."),
+    count: z.int().describe("Number of all members."),
+    next: userName.optional().describe("The `after` of the next page. Absent on the last page."),
+  })
+  .openapi("Members");
 
 const storedPublication = z
   .object({

@@ -30,7 +30,8 @@ const findTopic = createRoute({
   tags: ["cluster"],
   operationId: "findTopic",
   summary: "Count the subscribers of a topic",
-  description: "Asks every worker how many connections would receive a publication to the topic now.",
+  description:
+    "Asks every worker how many connections would receive a publication to the topic now, and who has joined it with presence.",
   request: { params: z.object({ topic: topicName }) },
   responses: {
     200: jsonResponse("The number of subscribed connections.", topicReply),

@@ -10,7 +10,7 @@ export type Grant = {
   readonly publish: readonly string[];
   /** Patterns of the topics that it may join with presence. */
   readonly presence: readonly string[];
-  /** What the application shows of the user as a member: any JSON value; `undefined` if nothing. */
+  /** Any JSON value that other members see beside the user; `undefined` if there is none. */
   readonly info: unknown;
   /**
    * Expiry in whole Unix milliseconds, leeway included; `undefined` if it never expires. It may be further ahead than

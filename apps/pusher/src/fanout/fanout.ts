@@ -103,12 +103,12 @@ export class Fanout {
 
   toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {
     const connection = this.#parts.connections.get(connectionId);
-    if (connection === undefined || connection === this.#exceptedConnection(message)) return "gone";
+    if (connection === undefined || connection === this.#exceptedConnection(message)) return "no-connection";
 
     this.flushTo(connection);
     const sent = this.#writerFor(connection).send(new DecodedPublication(message, {}), connection);
     if (sent === undefined) return "uncarried";
-    if (sent === 2) return "gone";
+    if (sent === 2) return "no-connection";
     this.#count(1, message.data.length);
     return sent === 1 ? "delivered" : "buffered";
   }

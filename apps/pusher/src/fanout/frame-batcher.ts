@@ -30,16 +30,16 @@ export class MemberWriter implements FrameWriter {
 /** Writes bursts, which are several frames or a large one, through the buffer that slow consumers share. */
 export class BurstWriter implements FrameWriter {
   readonly #plain: FrameWriter;
-  readonly #slowConsumers: Pick<SlowConsumerBuffer, "mustWrite" | "write">;
+  readonly #slowConsumers: Pick<SlowConsumerBuffer, "prepareWrite" | "write">;
 
-  constructor(plain: FrameWriter, slowConsumers: Pick<SlowConsumerBuffer, "mustWrite" | "write">) {
+  constructor(plain: FrameWriter, slowConsumers: Pick<SlowConsumerBuffer, "prepareWrite" | "write">) {
     this.#plain = plain;
     this.#slowConsumers = slowConsumers;
   }
 
   write(groupId: number, frames: readonly Uint8Array[]): void {
     const isBurst = frames.length > 1 || (frames[0]?.length ?? 0) > BURST_BYTES;
-    if (this.#slowConsumers.mustWrite(groupId, isBurst)) {
+    if (this.#slowConsumers.prepareWrite(groupId, isBurst)) {
       this.#slowConsumers.write(
         groupId,
         frames.map((content) => [{ content, isBinary: false }]),

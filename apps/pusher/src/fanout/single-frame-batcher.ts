@@ -16,7 +16,7 @@ const MAX_BYTES = 1_048_576;
  */
 export class SingleFrameBatcher {
   readonly #groups: Pick<SubscriberGroups, "publish">;
-  readonly #slowConsumers: Pick<SlowConsumerBuffer, "mustWrite" | "write">;
+  readonly #slowConsumers: Pick<SlowConsumerBuffer, "prepareWrite" | "write">;
   readonly #scheduler = new FlushScheduler(() => {
     this.flush();
     this.#isGroupPending = false;
@@ -29,7 +29,7 @@ export class SingleFrameBatcher {
 
   constructor(
     groups: Pick<SubscriberGroups, "publish">,
-    slowConsumers: Pick<SlowConsumerBuffer, "mustWrite" | "write">,
+    slowConsumers: Pick<SlowConsumerBuffer, "prepareWrite" | "write">,
   ) {
     this.#groups = groups;
     this.#slowConsumers = slowConsumers;
@@ -52,7 +52,7 @@ export class SingleFrameBatcher {
     if (pending.length === 0) return;
     this.#pending = [];
     const isBurst = pending.length >= BURST || this.#bytes > BURST_BYTES;
-    if (this.#slowConsumers.mustWrite(this.#groupId, isBurst)) {
+    if (this.#slowConsumers.prepareWrite(this.#groupId, isBurst)) {
       this.#slowConsumers.write(this.#groupId, this.#batches(pending));
     } else this.#publishToGroup(pending);
   }

@@ -60,7 +60,7 @@ function sharedBy(sockets: readonly FakeSocket[], maxBytes = 1_000_000) {
   const leftToGroup: string[] = [];
   /** Several texts are a burst. */
   const publish = (groupId: number, ...texts: string[]) => {
-    if (shared.mustWrite(groupId, texts.length > 1)) {
+    if (shared.prepareWrite(groupId, texts.length > 1)) {
       const batches = texts.map((text) => [{ content: Buffer.from(text), isBinary: false }]);
       shared.write(groupId, batches);
       return;

@@ -58,10 +58,10 @@ export class SlowConsumerBuffer {
   }
 
   /**
-   * Returns whether the next frames of a group must be written by {@link write}: a burst for many, or anything that many slow consumers
-   * are waiting for. Otherwise there are no slow consumers after the call, so that frames can be written in another way.
+   * Prepares for the next frames of a group. Returns true if {@link write} must write them: a burst for many, or anything that many slow
+   * consumers are waiting for. Otherwise it sends all slow consumers everything, so that frames can be written in another way.
    */
-  mustWrite(groupId: number, isBurst: boolean): boolean {
+  prepareWrite(groupId: number, isBurst: boolean): boolean {
     if (groupId !== this.#groupId) this.catchUpAll();
     const { groups } = this.#parts;
     const concerned = isBurst ? groups.count(groupId) : this.#places.size;
@@ -70,7 +70,7 @@ export class SlowConsumerBuffer {
     return false;
   }
 
-  /** Writes to all members of the group. {@link mustWrite} must have returned true. */
+  /** Writes to all members of the group. {@link prepareWrite} must have returned true. */
   write(groupId: number, batches: readonly WriteBatch[]): void {
     this.#groupId = groupId;
     const { groups, maxBytes } = this.#parts;

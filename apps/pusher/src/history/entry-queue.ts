@@ -8,7 +8,7 @@ export type QueuedEntry = {
   /** Sequence of the entry before it. */
   readonly previous: number;
   readonly queuedAt: number;
-  /** No publication is missing before this entry, or the subscribers that missed it were reported. */
+  /** No publication is missing before this entry, or the subscriptions that missed it were reported. */
   isGapSettled: boolean;
   /** The history no longer holds the content. */
   isMissing: boolean;

@@ -5,19 +5,19 @@ import fc from "fast-check";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
-import { Frontier, type Subscriber } from "./frontier.ts";
+import { Frontier, type OrderedSubscription } from "./frontier.ts";
 
 const subjects = new Subjects();
 const subjectOf = (topic: string) => subjects.history({ kind: "topic", topic });
 const log = createLog("test", "silent");
 
 type Stored = { readonly sequence: number; readonly topic: string };
-type Sub = Subscriber & { readonly topics: readonly string[]; readonly got: string[] };
+type Sub = OrderedSubscription & { readonly topics: readonly string[]; readonly got: string[] };
 
-const subscriber = (tag: string, ...topics: string[]): Sub => ({ tag, begunAt: 0, topics, got: [] });
+const subscription = (tag: string, ...topics: string[]): Sub => ({ tag, begunAt: 0, topics, got: [] });
 
 /** A history whose entries and contents arrive when the test releases them. */
-function world(subscribers: readonly Sub[], options: { readonly stored?: number } = {}) {
+function world(subscriptions: readonly Sub[], options: { readonly stored?: number } = {}) {
   const stored = new Map<number, Stored>();
   let state: HistoryState = { epoch: "e1", firstSequence: 1, lastSequence: options.stored ?? 0, maxPerSubject: 1_000 };
   let receiver: EntryReceiver | undefined;
@@ -65,9 +65,9 @@ function world(subscribers: readonly Sub[], options: { readonly stored?: number 
     budget: new MemoryBudget(1_000_000),
     counters,
     log,
-    subscribersTo: (subject) =>
-      subscribers.filter(({ topics }) => topics.some((topic) => subjectOf(topic) === subject)),
-    allSubscribers: () => subscribers,
+    subscriptionsTo: (subject) =>
+      subscriptions.filter(({ topics }) => topics.some((topic) => subjectOf(topic) === subject)),
+    allSubscriptions: () => subscriptions,
     haveCommon: (one, other) => one.topics.length === other.topics.length,
     deliver: (to, message, { position, resume }) => to.got.push(`${Buffer.from(message.data)} ${resume ?? position}`),
     missed: (to) => missed.push([...to]),
@@ -134,7 +134,7 @@ function contentOf(each: Stored | undefined): BusMessage | undefined {
 }
 
 test("content that arrives in any order and repeatedly is delivered once, in stream order", async () => {
-  const a = subscriber("a", "x", "y");
+  const a = subscription("a", "x", "y");
   const { frontier, store, readOn, arrive, isReading } = world([a]);
   await isReading;
   const all = ["x", "y", "z", "x"].map(store);
@@ -148,7 +148,7 @@ test("content that arrives in any order and repeatedly is delivered once, in str
 });
 
 test("nothing overtakes a publication without content, which is fetched after a moment", async () => {
-  const a = subscriber("a", "x", "y");
+  const a = subscription("a", "x", "y");
   const { frontier, store, readOn, arrive, counters, isReading } = world([a]);
   await isReading;
   const [, second] = [store("x"), store("y")];
@@ -163,7 +163,7 @@ test("nothing overtakes a publication without content, which is fetched after a 
 });
 
 test("copies to one connection are delivered in the order of their tags, each but the last with its own position", async () => {
-  const [a, b, c, d] = ["aa", "bb", "cc"].map((tag) => subscriber(tag, "x")).concat(subscriber("dd", "x", "y")) as [
+  const [a, b, c, d] = ["aa", "bb", "cc"].map((tag) => subscription(tag, "x")).concat(subscription("dd", "x", "y")) as [
     Sub,
     Sub,
     Sub,
@@ -181,7 +181,7 @@ test("copies to one connection are delivered in the order of their tags, each bu
 });
 
 test("a worker starts at the end of the history, and reads a recreated one from its beginning, once", async () => {
-  const a = subscriber("a", "x");
+  const a = subscription("a", "x");
   const { frontier, store, readOn, recreate, endConsumer, arrive, isReading } = world([a], { stored: 7 });
   await isReading;
   arrive(store("x"));
@@ -202,7 +202,7 @@ test("a worker starts at the end of the history, and reads a recreated one from 
 });
 
 test("subscriptions that lost a publication to the history's limits are reported, others continue", async () => {
-  const [a, b] = [subscriber("a", "x"), subscriber("b", "y")];
+  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
   const { store, readOn, arrive, drop, missed, isReading } = world([a, b]);
   await isReading;
   const dropped = store("x");
@@ -217,7 +217,7 @@ test("subscriptions that lost a publication to the history's limits are reported
 });
 
 test("a message with a forged place does not replace the stored publication", async () => {
-  const a = subscriber("a", "x");
+  const a = subscription("a", "x");
   const { frontier, store, readOn, isReading } = world([a]);
   await isReading;
   const real = store("x");
@@ -230,7 +230,7 @@ test("a message with a forged place does not replace the stored publication", as
 });
 
 test("an error in one delivery does not stop later ones", async () => {
-  const a = subscriber("a", "x");
+  const a = subscription("a", "x");
   const { store, readOn, arrive, isReading } = world([a]);
   await isReading;
   vi.spyOn(a.got, "push").mockImplementationOnce(() => {
@@ -252,7 +252,7 @@ test("with lost, late and duplicate messages and ended consumers, everything is 
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      const [a, b] = [subscriber("a", "x", "y"), subscriber("b", "y")];
+      const [a, b] = [subscription("a", "x", "y"), subscription("b", "y")];
       const { frontier, store, readOn, arrive, endConsumer, isReading } = world([a, b]);
       await isReading;
       const all: Stored[] = [];

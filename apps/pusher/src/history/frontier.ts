@@ -18,29 +18,29 @@ import { ContentFetcher } from "./content-fetcher.ts";
 import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
 import { HistoryFeed } from "./feed.ts";
 
-/** Receives durable publications: one subject or pattern to which connections of this worker are subscribed. */
-export type Subscriber = {
-  /** Orders the copies of a publication that several subscribers receive. Every worker has the same order. */
+/** A subscription of this worker, as the frontier needs it. */
+export type OrderedSubscription = {
+  /** Orders the copies of a publication that several subscriptions receive. Every worker has the same order. */
   readonly tag: string;
   /** Time at which it subscribed, in milliseconds of `performance.now()`. */
   readonly begunAt: number;
 };
 
-type FrontierParts<To extends Subscriber> = {
+type FrontierParts<To extends OrderedSubscription> = {
   readonly bus: Bus;
   readonly history: History;
   readonly subjects: Subjects;
   readonly budget: MemoryBudget;
   readonly counters: Counters;
   readonly log: Log;
-  /** Returns the subscribers that receive publications stored under a history subject. */
-  subscribersTo(historySubject: string): readonly To[];
-  allSubscribers(): Iterable<To>;
+  /** Returns the subscriptions that receive publications stored under a history subject. */
+  subscriptionsTo(historySubject: string): readonly To[];
+  allSubscriptions(): Iterable<To>;
   /** Whether a connection receives the copies of both. */
   haveCommon(one: To, other: To): boolean;
   /** `resume`: position of a connection that receives this copy and misses a later one of the same publication. */
   deliver(to: To, message: BusMessage, at: { readonly position: string; readonly resume?: string }): void;
-  /** Called with subscribers that missed a publication which is no longer stored. */
+  /** Called with subscriptions that missed a publication which is no longer stored. */
   missed(to: readonly To[]): void;
   /** Whether connections have unsent bytes, so that delivery of old publications should wait. */
   isCongested(): boolean;
@@ -71,11 +71,11 @@ const EXPIRE_EVERY_MS = 10_000;
 const STALLED_MS = 10_000;
 
 /**
- * Delivers each durable publication once and in stream order to the subscribers of this worker. The frontier is the sequence up to
+ * Delivers each durable publication once and in stream order to the subscriptions of this worker. The frontier is the sequence up to
  * which the worker has processed all of the history. It is the position of every live connection. One consumer delivers the entries
  * in order. Their content is republished, or fetched.
  */
-export class Frontier<To extends Subscriber> implements EntryReceiver {
+export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   readonly #parts: FrontierParts<To>;
   readonly #feed: HistoryFeed;
   readonly #queue = new EntryQueue();
@@ -140,7 +140,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     return this.#queue.size;
   }
 
-  /** Whether all subscribers have received everything that is stored up to a position. */
+  /** Whether all subscriptions have received everything that is stored up to a position. */
   hasDelivered({ epoch, sequence }: Position): boolean {
     return this.#epoch === epoch && this.#sequence >= sequence;
   }
@@ -185,7 +185,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
   ): void {
     const { sequence, subject } = entry;
     const hasGap = sequence !== previous + 1;
-    if (!hasGap && this.#queue.size === 0 && this.#parts.subscribersTo(subject).length === 0) {
+    if (!hasGap && this.#queue.size === 0 && this.#parts.subscriptionsTo(subject).length === 0) {
       this.#advance(sequence);
       return;
     }
@@ -223,7 +223,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
 
   /** The history was recreated, or restored to an older state, so that it does not hold what was delivered. */
   #onOtherHistory(epoch: string, lastSequence: number): void {
-    const { log, counters, allSubscribers, missed } = this.#parts;
+    const { log, counters, allSubscriptions, missed } = this.#parts;
     const before = this.position;
     const isRecreated = !isSameCreation(epoch, before?.epoch ?? "");
     if (isRecreated) log.warn({ epoch, before }, "history was recreated");
@@ -233,7 +233,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
     this.#begin(epoch, isRecreated ? 0 : lastSequence);
     if (isRecreated) return;
     // Publications stored after the restore have sequences that count as delivered.
-    const all = [...allSubscribers()];
+    const all = [...allSubscriptions()];
     if (all.length > 0) missed(all);
   }
 
@@ -280,7 +280,7 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       void this.#settleGap(entry);
       return undefined;
     }
-    const to = this.#parts.subscribersTo(entry.subject);
+    const to = this.#parts.subscriptionsTo(entry.subject);
     if (to.length === 0) return 0;
     if (entry.isMissing) {
       this.#parts.missed(to);
@@ -346,11 +346,11 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       const isLate = isHead || entry.sequence <= this.#storedBefore || entry.queuedAt < before;
       if (!isLate || entry.isMissing || this.#arrivals.has(entry.sequence) || this.#contents.isFetching(entry))
         continue;
-      if (isHead || this.#parts.subscribersTo(entry.subject).length > 0) void this.#contents.fetch(entry);
+      if (isHead || this.#parts.subscriptionsTo(entry.subject).length > 0) void this.#contents.fetch(entry);
     }
   }
 
-  /** Publications before an entry are no longer stored. Reports the subscribers that may have missed one of them. */
+  /** Publications before an entry are no longer stored. Reports the subscriptions that may have missed one of them. */
   async #settleGap(entry: QueuedEntry): Promise<void> {
     if (this.#isPaused) return;
     this.#isPaused = true;
@@ -360,8 +360,8 @@ export class Frontier<To extends Subscriber> implements EntryReceiver {
       const since = { epoch: this.#epoch ?? "", sequence: previous };
       const lost = await this.#lostSince(since, () => generation === this.#contents.generation && !this.#isStopped);
       if (generation !== this.#contents.generation || lost === undefined) return;
-      const { subscribersTo, allSubscribers, missed, log } = this.#parts;
-      const to = lost === "all" ? [...allSubscribers()] : [...new Set([...lost].flatMap(subscribersTo))];
+      const { subscriptionsTo, allSubscriptions, missed, log } = this.#parts;
+      const to = lost === "all" ? [...allSubscriptions()] : [...new Set([...lost].flatMap(subscriptionsTo))];
       log.warn({ previous, sequence, subscriptions: to.length }, "history dropped publications before their delivery");
       if (to.length > 0) missed(to);
       entry.isGapSettled = true;

@@ -10,12 +10,14 @@ import {
   parsePosition,
   type ReceiptReply,
   type Subjects,
+  type TopicsReply,
   type UserReply,
   type WorkerDescription,
 } from "@fanwire/protocol";
 import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "./hub.ts";
+import { membersPage, namesPage } from "./member-pages.ts";
 import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
 const RECEIPT_CHECK_MS = 10;
@@ -29,6 +31,7 @@ const MAX_PAYLOAD_SHARE = 0.75;
 type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
 type CloseUser = Extract<ControlRequest, { command: "close-user" }>;
 type FindUser = Extract<ControlRequest, { command: "find-user" }>;
+type ListTopics = Extract<ControlRequest, { command: "list-topics" }>;
 
 type ControlParts = {
   readonly bus: Bus;
@@ -79,7 +82,7 @@ export function startControl(controlParts: ControlParts): Control {
 }
 
 function onRequest(message: BusMessage, parts: AnsweringParts): void {
-  const { bus, log } = parts;
+  const { log } = parts;
   const request = parseRequest(message.data);
   if (request === undefined) {
     log.warn({ subject: message.subject }, "invalid control request");
@@ -90,17 +93,25 @@ function onRequest(message: BusMessage, parts: AnsweringParts): void {
     void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
     return;
   }
-  const reply = JSON.stringify(answer(request, parts));
+  if (request.command === "list-topics") {
+    void listTopics(request, parts).then((page) => respond(message, page, request.command, parts));
+    return;
+  }
+  respond(message, answer(request, parts), request.command, parts);
+}
+
+function respond(message: BusMessage, result: object, command: string, { bus, log }: AnsweringParts): void {
+  const reply = JSON.stringify(result);
   if (Buffer.byteLength(reply) <= bus.maxPayloadBytes()) {
     message.respond(reply);
     return;
   }
   // The caller would wait in vain for a reply that NATS refuses.
-  log.error({ command: request.command }, "control reply exceeds max_payload");
+  log.error({ command }, "control reply exceeds max_payload");
   message.respond(JSON.stringify({ error: "reply exceeds max_payload of NATS" }));
 }
 
-function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: AnsweringParts) {
+function answer(request: Exclude<ControlRequest, ReceiptRequest | ListTopics>, parts: AnsweringParts) {
   const { hub, workerId: worker, describeWorker } = parts;
   switch (request.command) {
     case "describe":
@@ -130,7 +141,17 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest>, parts: Answeri
     case "unsubscribe-user":
       return withUser(parts, request.user, (connection) => hub.unsubscribe(connection, request.topic));
     case "count-subscribers":
-      return { worker, connections: hub.countSubscribers(request.topic) };
+      return {
+        worker,
+        connections: hub.countSubscribers(request.topic),
+        members: hub.presence.countMembers(request.topic),
+      };
+    case "count-subscriptions":
+      return { worker, connections: request.topics.map((each) => hub.countSubscriptions(each)) };
+    case "members":
+      return membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
+    case "member-names":
+      return namesPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
   }
 }
 
@@ -188,6 +209,10 @@ function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: Contr
   return { worker, count: all.length, connections, hasMore: connections.length < wanted.length };
 }
 
+async function listTopics(request: ListTopics, parts: ControlParts): Promise<TopicsReply> {
+  return { worker: parts.workerId, ...(await parts.hub.listTopics(request, maxReplyBytes(parts))) };
+}
+
 /** Returns this worker's lowest connection id behind the address `after`. Addresses are ordered by worker id first. */
 function firstIdAfter(after: string | undefined, worker: string): number {
   const address = after === undefined ? undefined : parseConnectionAddress(after);
@@ -236,17 +261,21 @@ function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
 
-function subscribe(hub: Hub, connection: Connection | undefined, topic: string): "done" | "topic-limit" | "gone" {
-  if (connection === undefined) return "gone";
+function subscribe(
+  hub: Hub,
+  connection: Connection | undefined,
+  topic: string,
+): "done" | "topic-limit" | "no-connection" {
+  if (connection === undefined) return "no-connection";
   const outcome = hub.subscribeForApplication(connection, topic);
   if (outcome === "topic-limit") return "topic-limit";
   if (outcome !== "already") hub.join(connection, outcome);
   return "done";
 }
 
-function unsubscribe(hub: Hub, connectionId: number, topic: string): "done" | "gone" {
+function unsubscribe(hub: Hub, connectionId: number, topic: string): "done" | "no-connection" {
   const connection = hub.connection(connectionId);
-  if (connection === undefined) return "gone";
+  if (connection === undefined) return "no-connection";
   hub.unsubscribe(connection, topic);
   return "done";
 }

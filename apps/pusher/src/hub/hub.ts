@@ -28,6 +28,7 @@ import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
+import { listTopics } from "./list-topics.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { TokenExpiry } from "./token-expiry.ts";
@@ -335,6 +336,16 @@ export class Hub {
     return countSubscribers(this.#connections.all(), topic);
   }
 
+  /** Returns a page of the topics to which connections are subscribed. Patterns and users are not among them. */
+  listTopics(request: Parameters<typeof listTopics>[1], maxBytes: number): ReturnType<typeof listTopics> {
+    return listTopics(this.#subscriptions, request, maxBytes);
+  }
+
+  /** Counts the connections that are subscribed to the topic itself, not to a pattern. */
+  countSubscriptions(topic: string): number {
+    return this.#subscriptions.ofTopic(topic)?.subscribers ?? 0;
+  }
+
   /** Whether every subscription that matches a history subject has received the publication at this position. */
   hasDelivered(historySubject: string, position: Position): boolean {
     return this.frontier.hasDelivered(position) || this.#subscriptions.toStored(historySubject).length === 0;
@@ -418,7 +429,7 @@ export class Hub {
     const { counters } = this.#parts;
     counters.publications.connection++;
     const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
-    const outcome = connectionId === undefined ? "gone" : this.#fanout.toConnection(connectionId, message);
+    const outcome = connectionId === undefined ? "no-connection" : this.#fanout.toConnection(connectionId, message);
     message.respond(JSON.stringify({ outcome }));
   }
 }

@@ -34,8 +34,8 @@ export class IncomingPublications {
     const common = new CommonConnections();
     this.frontier = new Frontier<SharedSubscription>({
       ...parts,
-      subscribersTo: (subject) => subscriptions.toStored(subject),
-      allSubscribers: () => subscriptions.all(),
+      subscriptionsTo: (subject) => subscriptions.toStored(subject),
+      allSubscriptions: () => subscriptions.all(),
       haveCommon: (one, other) => common.have(one, other),
       deliver: (subscription, message, place) => this.#deliver(subscription, message, place),
       missed,

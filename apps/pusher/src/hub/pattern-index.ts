@@ -10,7 +10,7 @@ type Shape = { readonly tokens: readonly string[]; count: number };
  * at most one pattern of each shape matches. Only shapes that fit the length of the topic are tried, so that clients cannot slow
  * down short topics with long patterns.
  */
-export class PatternShapes {
+export class PatternIndex {
   readonly #exact = new ShapesByLength();
   readonly #open = new ShapesByLength();
 

@@ -7,7 +7,7 @@ import type { MemoryBudget } from "../connections/memory-budget.ts";
 import type { SmallSet } from "../connections/small-set.ts";
 import type { LocalSubscription } from "../fanout/local-subscription.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
-import type { Subscriber } from "../history/frontier.ts";
+import type { OrderedSubscription } from "../history/frontier.ts";
 import { Backlog } from "./live-backlog.ts";
 
 /** A message that a subscription received, with its position in the history if it is stored. */
@@ -39,7 +39,7 @@ export type SharedSubscriptionParts = {
  * One NATS subscription of this worker for all its connections that are subscribed to the same topic, pattern or user. There may be
  * hundreds of thousands, so rarely used state is created on demand.
  */
-export class SharedSubscription implements LocalSubscription, Subscriber {
+export class SharedSubscription implements LocalSubscription, OrderedSubscription {
   readonly groupId: number;
   readonly pattern: string | undefined;
   readonly kind: "everyone" | "user" | "topic";

@@ -1,6 +1,6 @@
 import type { DurableTarget } from "@fanwire/protocol";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
-import { PatternShapes } from "./pattern-index.ts";
+import { PatternIndex } from "./pattern-index.ts";
 import { SharedSubscription, type SharedSubscriptionParts } from "./shared-subscription.ts";
 
 const NONE: SharedSubscription[] = [];
@@ -14,7 +14,7 @@ export class SharedSubscriptions {
   readonly everyone: SharedSubscription;
   readonly #parts: SharedSubscriptionParts;
   readonly #byKey = new Map<string, SharedSubscription>();
-  readonly #shapes = new PatternShapes();
+  readonly #patterns = new PatternIndex();
   #lastGroupId = 0;
 
   constructor(parts: SharedSubscriptionParts) {
@@ -46,7 +46,7 @@ export class SharedSubscriptions {
   to(target: DurableTarget): SharedSubscription[] {
     const keys = [this.#parts.subjects.live(target)];
     if (target.kind === "topic") {
-      for (const pattern of this.#shapes.matching(target.topic)) keys.push(this.#topicKey(pattern));
+      for (const pattern of this.#patterns.matching(target.topic)) keys.push(this.#topicKey(pattern));
     }
     return keys.flatMap((key) => this.#byKey.get(key) ?? []);
   }
@@ -55,7 +55,7 @@ export class SharedSubscriptions {
   toStored(historySubject: string): SharedSubscription[] {
     const { subjects } = this.#parts;
     const exact = this.#byKey.get(subjects.liveOf(historySubject) ?? "");
-    if (this.#shapes.isEmpty) return exact === undefined ? NONE : [exact];
+    if (this.#patterns.isEmpty) return exact === undefined ? NONE : [exact];
     const target = subjects.parseHistory(historySubject);
     return target === undefined ? NONE : this.to(target);
   }
@@ -96,14 +96,14 @@ export class SharedSubscriptions {
     this.#lastGroupId++;
     const subscription = new SharedSubscription(key, this.#lastGroupId, this.#parts);
     this.#byKey.set(key, subscription);
-    if (!subscription.isExact && subscription.pattern !== undefined) this.#shapes.add(subscription.pattern);
+    if (!subscription.isExact && subscription.pattern !== undefined) this.#patterns.add(subscription.pattern);
     return subscription;
   }
 
   #close(subscription: SharedSubscription): void {
     this.#byKey.delete(subscription.key);
     subscription.subscription.unsubscribe();
-    if (!subscription.isExact && subscription.pattern !== undefined) this.#shapes.remove(subscription.pattern);
+    if (!subscription.isExact && subscription.pattern !== undefined) this.#patterns.remove(subscription.pattern);
   }
 
   #userKey(user: string): string {

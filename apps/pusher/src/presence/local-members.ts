@@ -47,7 +47,8 @@ export class LocalMembers {
   list(): LocalMember[] {
     const all: LocalMember[] = [];
     for (const [user, connections] of this.#users) {
-      all.push({ user, info: firstOf(connections.values())?.member.info, connections: connections.size });
+      const { member, since = 0 } = firstOf(connections.values()) ?? {};
+      all.push({ user, info: member?.info, since, connections: connections.size });
     }
     return all.sort((one, other) => (one.user < other.user ? -1 : 1));
   }

@@ -3,7 +3,11 @@ import type { Member } from "../wire/presence.ts";
 export type { Member, MemberList, PresenceChange } from "../wire/presence.ts";
 
 /** A member with the number of its connections to this worker. */
-export type LocalMember = Member & { readonly connections: number };
+export type LocalMember = Member & {
+  readonly connections: number;
+  /** Unix milliseconds at which the oldest of them joined. */
+  readonly since: number;
+};
 
 /** A change of this worker's connections only: the first one of a user on a topic appeared, or the last one disappeared. */
 export type LocalChange = {

@@ -9,7 +9,7 @@ const LOST_AFTER_MS = 5_000;
 const INTRODUCE_WITHIN_MS = 50;
 /** Time after connecting to NATS within which the beats of all other workers arrive. */
 const SETTLE_MS = 300;
-/** A check later than this shows that this process was stopped. What it was sent meanwhile has not been read yet. */
+/** A check later than this shows that this process was stopped. It has not read yet what others sent meanwhile. */
 const STOPPED_MS = 1_000;
 
 /** Another worker. */

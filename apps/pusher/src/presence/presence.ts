@@ -130,6 +130,11 @@ export class Presence {
     return this.#topics.get(topic)?.locals.list() ?? [];
   }
 
+  /** Returns the number of {@link members}. */
+  countMembers(topic: string): number {
+    return this.#topics.get(topic)?.locals.size ?? 0;
+  }
+
   /** Returns the member that a connection is on a topic. Undefined until the outcome of its join. */
   isMember(connection: Connection, topic: string): Member | undefined {
     const join = this.#joins.get(connection)?.get(topic);
@@ -293,7 +298,7 @@ export class Presence {
     onOutcome({ ok: true, list: topic.view.list(options.isListWhole ?? false) });
   }
 
-  /** What was written before reaches the connection before it is in the group, and what comes later after the caller's own message. */
+  /** Adds the connection after everything that was written before, so that it receives later changes only. */
   #addToGroup(join: Join): void {
     const { connection, topic } = join;
     this.#parts.fanout.flushTo(connection);

@@ -6,7 +6,7 @@ type Holder = { readonly worker: string; readonly since: number; readonly info: 
 
 type Entry = {
   readonly user: string;
-  /** That of the connection that joined first, also after it has closed. */
+  /** The `info` of the connection that joined first, also after it has closed. */
   info: unknown;
   holders: Holder[];
   /** Whether the clients of this worker know the member. */
@@ -15,7 +15,7 @@ type Entry = {
   heldUntil: number;
 };
 
-/** What this worker knows of another one on the topic. */
+/** Another worker with users on the topic, as far as this worker knows. */
 type KnownWorker = { counter: number; users: number };
 
 type ViewParts = {

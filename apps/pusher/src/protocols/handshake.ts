@@ -1,6 +1,6 @@
 import type { HttpRequest } from "uWebSockets.js";
 import { closeCodes } from "@fanwire/protocol";
-import { type Grant, maySubscribe } from "../auth/grant.ts";
+import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
 import type { TokenRefusal, TokenResult, TokenVerifier } from "../auth/token-verifier.ts";
 import type { GateRefusal } from "../connections/admission.ts";
 import type { Counters } from "../connections/counters.ts";
@@ -43,14 +43,24 @@ export class Handshakes {
     this.#counters = options.counters;
   }
 
-  /** Decides in the same tick unless keys have to be fetched. Counts refusals. `offered` are tokens that are neither in the query nor in a header. */
-  receive(request: HttpRequest, offered: readonly string[] = []): Decided | Unverified | TurnedAway {
+  /**
+   * Decides in the same tick unless keys have to be fetched. Counts refusals. `offered` are tokens that are neither in the query nor in
+   * a header. `takesPresence`: the protocol joins topics of the query with presence.
+   */
+  receive(
+    request: HttpRequest,
+    offered: readonly string[] = [],
+    { takesPresence = false } = {},
+  ): Decided | Unverified | TurnedAway {
     const reason = this.#hub.refusal(request.getHeader("origin")) ?? this.#refusalOfUnverified();
     if (reason !== undefined) return turnedAway(reason);
     // Contrary to its type, getQuery() returns undefined without a query.
     const parsed = readHandshakeQuery(request.getQuery() ?? "", this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
+    if (query.presence.length > 0 && !takesPresence) {
+      return this.#refuse("malformed", "presence=… is for SSE only; WebSocket clients subscribe with presence");
+    }
     if (this.#verifier.isOpen) return this.#decide(query, this.#verifier.anonymous);
     const [token, another] = new Set([...query.tokens, ...offered, ...readBearer(request.getHeader("authorization"))]);
     if (another !== undefined) return this.#refuse("malformed", "several different tokens");
@@ -78,8 +88,10 @@ export class Handshakes {
   }
 
   #decide(query: HandshakeQuery, grant: Grant): Decided {
-    const maySubscribeToAll = query.topics.every((pattern) => maySubscribe(grant, pattern));
-    return maySubscribeToAll ? { outcome: "admitted", grant, query } : this.#refuse("topic");
+    const isAllowed =
+      query.topics.every((pattern) => maySubscribe(grant, pattern)) &&
+      query.presence.every((topic) => mayBePresent(grant, topic));
+    return isAllowed ? { outcome: "admitted", grant, query } : this.#refuse("topic");
   }
 
   #refuseToken(why: TokenRefusal): Refused {

@@ -4,7 +4,8 @@ import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { newConnectionState } from "../connections/connection.ts";
 import { isAllowedOrigin } from "../connections/origins.ts";
 import { startSession, welcomeOf } from "../recovery/start-session.ts";
-import { encodeWelcome, sseEvent, sseRetry } from "../wire/encoding.ts";
+import { encodeWelcome, PRESENCE_EVENT, sseEvent, sseRetry } from "../wire/encoding.ts";
+import { listFields } from "../wire/presence.ts";
 import type { Decided } from "./handshake.ts";
 import { answerRefusal, isTemporary, type TurnedAway, turnedAway } from "./refusals.ts";
 import { ResponseConnection } from "./response-connection.ts";
@@ -45,7 +46,7 @@ class SseRoute {
     const origin = request.getHeader("origin");
     const lastEventId = request.getHeader("last-event-id");
 
-    const received = handshakes.receive(request);
+    const received = handshakes.receive(request, [], { takesPresence: true });
     const settle = (decided: Decided | TurnedAway) => this.#settle(response, decided, { origin, lastEventId });
     if (received.outcome === "unverified") void settleLater(response, handshakes.verify(received), settle);
     else settle(received);
@@ -99,9 +100,23 @@ class SseRoute {
     startSession(this.#parts, connection, query, (outcome) => {
       const welcome = welcomeOf(hub, connection, outcome);
       connection.send(sseEvent({ event: "fanwire.welcome", data: encodeWelcome(welcome), id: welcome.position }));
-      if (welcome.recovered !== false) return;
-      const gap = { reason: welcome.reason };
-      connection.send(sseEvent({ event: "fanwire.gap", data: JSON.stringify(gap) }));
+      if (welcome.recovered === false) {
+        const gap = { reason: welcome.reason };
+        connection.send(sseEvent({ event: "fanwire.gap", data: JSON.stringify(gap) }));
+      }
+      for (const topic of query.presence) this.#joinPresent(connection, topic);
+    });
+  }
+
+  /** Sends the members of a topic. Changes follow. */
+  #joinPresent(connection: ResponseConnection, topic: string): void {
+    const { hub } = this.#parts;
+    const { user = "", info } = connection.getUserData().grant;
+    hub.presence.join(connection, topic, { user, info }, {}, (outcome) => {
+      if (outcome.ok) {
+        const data = JSON.stringify({ topic, ...listFields(outcome.list) });
+        connection.send(sseEvent({ event: PRESENCE_EVENT, data }));
+      } else hub.drop(connection, "memory-budget");
     });
   }
 

@@ -6,7 +6,7 @@ import { readHandshakeQuery } from "./handshake-query.ts";
 test("the query is parsed: distinct topics in order, token, since", () => {
   expect(readHandshakeQuery("topic=a&topic=b.%3E&topic=a&token=t&since=x-1&lastEventId=x-2&utm=1", 128)).toEqual({
     ok: true,
-    query: { topics: ["a", "b.>"], tokens: ["t"], since: "x-1", lastEventId: "x-2" },
+    query: { topics: ["a", "b.>"], presence: [], tokens: ["t"], since: "x-1", lastEventId: "x-2" },
   });
   expect(readHandshakeQuery("", 128)).toEqual(readHandshakeQuery("utm=1", 128));
 });
@@ -85,4 +85,15 @@ test("no query throws, and an accepted one has valid topics only", () => {
     }),
     { numRuns: 10_000 },
   );
+});
+
+test("presence subscribes to its topics too, and takes no pattern", () => {
+  expect(readHandshakeQuery("topic=a.*&presence=room&topic=b&presence=b", 128)).toMatchObject({
+    ok: true,
+    query: { topics: ["a.*", "room", "b"], presence: ["room", "b"] },
+  });
+  expect(readHandshakeQuery("presence=a&presence=b", 1).ok).toBe(false);
+  for (const query of ["presence=a.*", "presence=", "presence[]=a", "presences=a", "Presence=a"]) {
+    expect(readHandshakeQuery(query, 128).ok, query).toBe(false);
+  }
 });

@@ -18,7 +18,7 @@ type QueuedPublication = PlainPublication & { readonly headers: MsgHdrs | undefi
 type Queued = QueuedPublication | Command;
 
 /** The members of a subscription that the queue needs; the protocol handler sets `sid`. */
-type Subscriber = { readonly subject: string; readonly queue: string | undefined; readonly sid: number };
+type QueuedSubscription = { readonly subject: string; readonly queue: string | undefined; readonly sid: number };
 
 /**
  * Queues publications and subscriptions for the NATS client, in order, so that many become one write that one ping
@@ -29,8 +29,8 @@ type Subscriber = { readonly subject: string; readonly queue: string | undefined
 export class WriteQueue {
   readonly #isConnected: () => boolean;
   readonly #confirmations = new CoalescedRequest(() => this.confirmTick());
-  /** Subscribers from before the first connection. */
-  readonly #early = new Set<Subscriber>();
+  /** Subscriptions from before the first connection. */
+  readonly #early = new Set<QueuedSubscription>();
   #connection: NatsConnection | undefined;
   #protocol: ProtocolHandler | undefined;
   #queued: Queued[] = [];
@@ -51,7 +51,7 @@ export class WriteQueue {
       this.flush();
       publish(subject, payload, options);
     };
-    for (const subscriber of this.#early) this.subscribe(subscriber);
+    for (const subscription of this.#early) this.subscribe(subscription);
     this.#early.clear();
   }
 
@@ -61,29 +61,29 @@ export class WriteQueue {
   }
 
   /** Throws when the connection is closed for good. */
-  subscribe(subscriber: Subscriber): void {
+  subscribe(subscription: QueuedSubscription): void {
     const protocol = this.#protocol;
     if (protocol === undefined) {
-      this.#early.add(subscriber);
+      this.#early.add(subscription);
       return;
     }
     if (protocol.isClosed()) throw new errors.ClosedConnectionError();
-    protocol.subscriptions.add(asImplementation(subscriber));
-    const { subject, queue, sid } = subscriber;
+    protocol.subscriptions.add(asImplementation(subscription));
+    const { subject, queue, sid } = subscription;
     this.#command(`SUB ${subject}${queue === undefined ? "" : ` ${queue}`} ${sid}`);
   }
 
-  unsubscribe(subscriber: Subscriber): void {
-    if (this.#early.delete(subscriber) || this.#protocol === undefined) return;
-    this.#command(`UNSUB ${subscriber.sid}`);
-    this.#protocol.subscriptions.cancel(asImplementation(subscriber));
+  unsubscribe(subscription: QueuedSubscription): void {
+    if (this.#early.delete(subscription) || this.#protocol === undefined) return;
+    this.#command(`UNSUB ${subscription.sid}`);
+    this.#protocol.subscriptions.cancel(asImplementation(subscription));
   }
 
   /** Unsubscribes after the messages that are on their way have been received. */
-  async drain(subscriber: Subscriber): Promise<void> {
-    this.#command(`UNSUB ${subscriber.sid}`);
+  async drain(subscription: QueuedSubscription): Promise<void> {
+    this.#command(`UNSUB ${subscription.sid}`);
     await this.confirm();
-    this.#protocol?.subscriptions.cancel(asImplementation(subscriber));
+    this.#protocol?.subscriptions.cancel(asImplementation(subscription));
   }
 
   /** Writes what is queued, so that nothing can overtake it. */
@@ -164,6 +164,6 @@ function count(protocol: ProtocolHandler, { content }: PlainPublication): void {
 }
 
 /** Casts to the type that the protocol handler expects, of which it uses only the members of our own class. */
-function asImplementation(subscriber: Subscriber): SubscriptionImpl {
-  return subscriber as unknown as SubscriptionImpl;
+function asImplementation(subscription: QueuedSubscription): SubscriptionImpl {
+  return subscription as unknown as SubscriptionImpl;
 }

@@ -37,9 +37,14 @@ export function authorizeChannel(session: PusherSession, request: SubscribeReque
   const { isPrivate, isPresence } = channelKind(channel);
   if (isPresence) return authorizePresence(session, request);
   if (!isPrivate) return { ok: true, member: undefined, isSigned: false };
-  return isSigned(session, request, undefined)
-    ? { ok: true, member: undefined, isSigned: true }
-    : denied(BAD_SIGNATURE);
+  return isPrivateSigned(session, request) ? { ok: true, member: undefined, isSigned: true } : denied(BAD_SIGNATURE);
+}
+
+/** SDKs also sign the data that an application passes for a private channel by mistake. */
+function isPrivateSigned(session: PusherSession, request: SubscribeRequest): boolean {
+  const { channelData } = request;
+  if (isSigned(session, request, undefined)) return true;
+  return typeof channelData === "string" && isSigned(session, request, channelData);
 }
 
 const BAD_SIGNATURE = "the signature is not valid for this connection and channel";

@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { topicPageOf } from "./topic-page.ts";
+
+test("connections of several workers on one topic are added", () => {
+  const replies = [
+    { topics: [["a", 1] as [string, number], ["c", 2] as [string, number]], hasMore: false },
+    { topics: [["c", 3] as [string, number]], hasMore: false },
+  ];
+
+  expect(topicPageOf(replies, 10)).toEqual({
+    topics: [
+      ["a", 1],
+      ["c", 5],
+    ],
+  });
+  expect(topicPageOf(replies, 1)).toEqual({ topics: [["a", 1]], next: "a" });
+});
+
+test("pages that follow each other have every topic once with all its connections", () => {
+  const worker = fc.record({
+    topics: fc.uniqueArray(fc.constantFrom(..."abcdefghij"), { maxLength: 10 }),
+    size: fc.integer({ min: 1, max: 4 }),
+  });
+
+  fc.assert(
+    fc.property(fc.array(worker, { maxLength: 4 }), fc.integer({ min: 1, max: 5 }), (workers, limit) => {
+      const found: [string, number][] = [];
+      for (let after: string | undefined = ""; after !== undefined; ) {
+        const replies = workers.map(({ topics, size }) => {
+          const rest = topics.filter((topic) => topic > (after ?? "")).sort();
+          const page = rest.slice(0, size).map((topic): [string, number] => [topic, 1]);
+          return { topics: page, hasMore: rest.length > page.length };
+        });
+        const page = topicPageOf(replies, limit);
+        found.push(...page.topics.map(([topic, count]): [string, number] => [topic, count]));
+        after = page.next;
+      }
+
+      const all = workers.flatMap(({ topics }) => topics);
+      const expected = [...new Set(all)].sort().map((topic) => [topic, all.filter((each) => each === topic).length]);
+      expect(found).toEqual(expected);
+    }),
+  );
+});

@@ -1,0 +1,159 @@
+import { createHash, createHmac } from "node:crypto";
+import { pusherAppsFrom } from "@fanwire/pusher-protocol";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { ApiError } from "../../http/errors.ts";
+import { authenticate, checkBody, parameter } from "./authenticate.ts";
+import { pusherTarget } from "./request-target.ts";
+
+const NOW = 1_700_000_000;
+const demo = { id: "demo-app", key: "demo-key-0001", secret: "demo-secret-0001" };
+const previousKeys = [{ key: "older", secret: "older-secret" }];
+const apps = pusherAppsFrom({
+  FANWIRE_PUSHER_APPS: JSON.stringify([
+    { ...demo, previousKeys },
+    { id: "2", key: "other-key", secret: "other-secret" },
+  ]),
+});
+
+/** Checks a request as it is received. */
+function check(method: string, target: string, nowSeconds = NOW) {
+  const parsed = pusherTarget(target);
+  if (parsed === undefined) throw new Error(`no target: ${target}`);
+  return authenticate(apps, { method, target: parsed, nowSeconds });
+}
+
+function codeOf(act: () => unknown): string | undefined {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof ApiError) return error.code;
+    throw error;
+  }
+  return undefined;
+}
+
+const sign = (text: string, secret = demo.secret) => createHmac("sha256", secret).update(text).digest("hex");
+const AUTH = `auth_key=${demo.key}&auth_timestamp=${NOW}&auth_version=1.0`;
+const GET_VECTOR = `/apps/demo-app/channels?filter_by_prefix=presence-&info=user_count&${AUTH}&auth_signature=9c4118dcd78a0a76792dacffa8071f50474d941636c0e415e390df13221ddf3a`;
+const BODY = '{"name":"order.created","channels":["private-orders"],"data":"{\\"id\\":1}"}';
+const POST_VECTOR = `/apps/demo-app/events?${AUTH}&body_md5=bb66f4c7c9ecc0bf35f38bdbd9ec4afb&auth_signature=62760db8635c9fdc852cda72e52b894f11a46ce0a4af41cd9023ec0f6e560234`;
+
+test("requests that the node SDK signed are accepted", () => {
+  expect(check("GET", GET_VECTOR).app.id).toBe("demo-app");
+  const signed = check("POST", POST_VECTOR);
+  expect(() => checkBody(signed, Buffer.from(BODY))).not.toThrow();
+  expect(check("GET", `/behind/a/proxy${GET_VECTOR}`).app.id).toBe("demo-app");
+});
+
+test("a changed method, path, parameter or body is refused", () => {
+  const changed = [
+    ["POST", GET_VECTOR],
+    ["GET", GET_VECTOR.replace("/channels", "/channels/a")],
+    ["GET", GET_VECTOR.replace("presence-", "presence-a")],
+    ["GET", GET_VECTOR.replace("&info=user_count", "")],
+    ["GET", `${GET_VECTOR}&info=cache`],
+    ["GET", GET_VECTOR.replace(/.$/, "b")],
+    ["GET", GET_VECTOR.replace(/auth_signature=.*/, "auth_signature=")],
+    ["GET", GET_VECTOR.replace(/&auth_signature=.*/, "")],
+    ["GET", GET_VECTOR.replace("demo-key-0001", "older")],
+    ["GET", GET_VECTOR.replace("demo-key-0001", "other-key")],
+    ["GET", GET_VECTOR.replace("auth_version=1.0", "auth_version=2.0")],
+    ["GET", `${GET_VECTOR}&auth_key=other-key`],
+  ] as const;
+  for (const [method, target] of changed)
+    expect(
+      codeOf(() => check(method, target)),
+      target,
+    ).toBe("invalid_signature");
+
+  const signed = check("POST", POST_VECTOR);
+  for (const body of ["", `${BODY} `, BODY.replace("1", "2")]) {
+    expect(
+      codeOf(() => checkBody(signed, Buffer.from(body))),
+      body,
+    ).toBe("invalid_signature");
+  }
+});
+
+test("a body needs its MD5, and the MD5 of nothing belongs to no body", () => {
+  const target = (query: string) =>
+    `/apps/demo-app/events?${query}&auth_signature=${sign(`POST\n/apps/demo-app/events\n${query}`)}`;
+  const without = check("POST", target(AUTH));
+  const ofNothing = check("POST", target(`${AUTH}&body_md5=${createHash("md5").update("").digest("hex")}`));
+
+  expect(codeOf(() => checkBody(without, Buffer.from("{}")))).toBe("invalid_signature");
+  expect(() => checkBody(without, Buffer.alloc(0))).not.toThrow();
+  expect(codeOf(() => checkBody(ofNothing, Buffer.from("{}")))).toBe("invalid_signature");
+  expect(() => checkBody(ofNothing, Buffer.alloc(0))).not.toThrow();
+});
+
+test("clocks may differ by 600 seconds", () => {
+  for (const seconds of [-600, 0, 600]) expect(codeOf(() => check("GET", GET_VECTOR, NOW + seconds))).toBeUndefined();
+  for (const seconds of [-601, 601])
+    expect(codeOf(() => check("GET", GET_VECTOR, NOW + seconds))).toBe("invalid_signature");
+  for (const time of ["", "x", "1e9", "-1", "17000000000000000000"]) {
+    const query = `auth_key=${demo.key}&auth_timestamp=${time}`;
+    const target = `/apps/demo-app/channels?${query}&auth_signature=${sign(`GET\n/apps/demo-app/channels\n${query}`)}`;
+    expect(
+      codeOf(() => check("GET", target)),
+      time,
+    ).toBe("invalid_signature");
+  }
+});
+
+test("an unknown app is 404, and previous keys and requests without auth_version are accepted", () => {
+  expect(codeOf(() => check("GET", GET_VECTOR.replace("/demo-app/", "/3/")))).toBe("unknown_app");
+  const query = `auth_key=older&auth_timestamp=${NOW}`;
+  const signature = sign(`GET\n/apps/demo-app/channels\n${query}`, "older-secret");
+  expect(check("GET", `/apps/demo-app/channels?${query}&auth_signature=${signature}`).app.id).toBe("demo-app");
+});
+
+test("arrays are accepted as the Ruby and the PHP SDK sign them", () => {
+  for (const signed of ["channels[]=a&channels[]=b", "channels=a,b"]) {
+    const signature = sign(`POST\n/apps/demo-app/events\n${AUTH}&${signed}&name=n`);
+    for (const sent of ["channels[]=a&channels[]=b", "channels%5B0%5D=a&channels%5B1%5D=b"]) {
+      const { query } = check("POST", `/apps/demo-app/events?${AUTH}&${sent}&name=n&auth_signature=${signature}`);
+      expect(query.flatMap(({ name, value }) => (name === "channels" ? [value] : []))).toEqual(["a", "b"]);
+    }
+  }
+});
+
+test("a path and a plus sign are accepted however the SDK escaped what it signed", () => {
+  const path = "/apps/demo-app/users/a b/ü?/terminate_connections";
+  for (const signed of [path, encodeURI(path).replace("?", "%3F")]) {
+    const signature = sign(`POST\n${signed}\n${AUTH}`);
+    const sent = `${encodeURI(path).replace("?", "%3F")}?${AUTH}&auth_signature=${signature}`;
+    expect(
+      codeOf(() => check("POST", sent)),
+      signed,
+    ).toBeUndefined();
+  }
+  for (const value of ["a b", "a+b"]) {
+    const signature = sign(`GET\n/apps/demo-app/channels\n${AUTH}&x=${value}`);
+    const { query } = check("GET", `/apps/demo-app/channels?${AUTH}&x=a+b&auth_signature=${signature}`);
+    expect(parameter(query, "x")).toBe(value);
+  }
+});
+
+test("the Python SDK's path without an app finds the app by its key", () => {
+  const signature = sign(`POST\n/users/u/terminate_connections\n${AUTH}`);
+  const target = `/users/u/terminate_connections?${AUTH}&auth_signature=${signature}`;
+
+  expect(check("POST", target).app.id).toBe("demo-app");
+  expect(codeOf(() => check("POST", target.replace(demo.key, "nobody")))).toBe("invalid_signature");
+});
+
+test("no error reveals the right signature, and no query throws anything but an ApiError", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), fc.boolean(), (text, isAppended) => {
+      const query = isAppended ? `${AUTH}&auth_signature=${sign("x")}&${text}` : text;
+      try {
+        check("GET", `/apps/demo-app/channels?${query}`);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ApiError);
+        expect(String(error)).not.toMatch(/[0-9a-f]{64}/);
+      }
+    }),
+  );
+});

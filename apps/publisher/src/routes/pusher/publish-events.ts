@@ -1,0 +1,66 @@
+import type { ClusterPublisher } from "../../cluster/publish.ts";
+import type { PublishRequest } from "../../cluster/publish-request.ts";
+import { type PublishResult, resultOfAll } from "../../cluster/publish-result.ts";
+import type { ApiParts } from "../../http/api.ts";
+import { ApiError } from "../../http/errors.ts";
+import { throwFailure } from "../failures.ts";
+import type { EventChannel, EventRequest } from "./event-request.ts";
+
+/** Bytes for the headers of a publication beside the name of its event. */
+const HEADER_BYTES = 256;
+
+type PublishParts = {
+  readonly publisher: Pick<ClusterPublisher, "maxBytes" | "publishAll">;
+  readonly history: Pick<ApiParts["history"], "epoch" | "state">;
+};
+
+/**
+ * Publishes events in order. Those to cache channels are stored, so that new subscribers receive the last one; without
+ * JetStream they are live.
+ *
+ * @throws ApiError unless all of them are published.
+ */
+export async function publishEvents(parts: PublishParts, events: readonly EventRequest[]): Promise<void> {
+  for (const event of events) checkSize(parts, event);
+  const hasCache = events.some(({ channels }) => channels.some(({ isCache }) => isCache));
+  const isStoring = hasCache && (await hasHistory(parts));
+  const requests = events.flatMap((event) => event.channels.map((channel) => requestOf(event, channel, isStoring)));
+  const results = await parts.publisher.publishAll(requests);
+  const result = resultOfAll(await withoutHistory(parts, requests, results));
+  if (!result.ok) throwFailure(result);
+}
+
+/** NATS would refuse a large event after it had published those before it. */
+function checkSize({ publisher }: PublishParts, { event, content }: EventRequest): void {
+  const bytes = content.length + Buffer.byteLength(event) + HEADER_BYTES;
+  if (publisher.maxBytes > 0 && bytes > publisher.maxBytes) throw new ApiError("content_too_large");
+}
+
+function requestOf(
+  { content, event, except }: EventRequest,
+  channel: EventChannel,
+  isStoring: boolean,
+): PublishRequest {
+  const publication = { target: channel.target, content, event, ...(except !== undefined && { except }) };
+  return { publications: [publication], isDurable: channel.isCache && isStoring, wantsReceipt: false };
+}
+
+/** Whether there is a history, also if it cannot be used now. A live event would then leave an older one in the cache. */
+async function hasHistory({ history }: PublishParts): Promise<boolean> {
+  if (history.epoch !== undefined) return true;
+  const state = await history.state();
+  return state.ok || state.reason !== "no-jetstream";
+}
+
+/** Publishes again, live, what could not be stored because NATS runs without JetStream since its last restart. */
+async function withoutHistory(
+  { publisher }: PublishParts,
+  requests: readonly PublishRequest[],
+  results: readonly PublishResult[],
+): Promise<readonly PublishResult[]> {
+  const isRefused = (result: PublishResult | undefined) => result?.ok === false && result.reason === "no-jetstream";
+  const refused = requests.filter((_, at) => isRefused(results[at]));
+  if (refused.length === 0) return results;
+  const again = await publisher.publishAll(refused.map((request) => ({ ...request, isDurable: false })));
+  return [...results.filter((result) => !isRefused(result)), ...again];
+}

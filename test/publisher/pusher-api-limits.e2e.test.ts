@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import { connectFanwire } from "../support/fanwire-client.ts";
+import { startNats } from "../support/nats.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { answerOf, openPusherSdk } from "../support/pusher-sdk.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
+
+describe("without JetStream", () => {
+  const { pusher, publisher } = useCluster({
+    nats: () => startNats([], { jetStream: false }),
+    publisher: pusherAppsEnv(),
+    pusher: pusherAppsEnv(),
+  });
+
+  test("events to cache channels are live, in order, and nothing is in the cache", async () => {
+    const client = await connectFanwire(pusher.url, { topic: ["cache-a", "b"] });
+    const sdk = openPusherSdk(publisher);
+    const batch = Array.from({ length: 10 }, (_, at) => ({
+      channel: at % 2 ? "cache-a" : "b",
+      name: "n",
+      data: `${at}`,
+    }));
+
+    expect(await answerOf(sdk.triggerBatch(batch))).toEqual({ status: 200, body: {} });
+    await until("the client has all of them", () => client.publications.length === 10);
+    expect(client.data()).toEqual(batch.map(({ data }) => data));
+    expect((await answerOf(sdk.get({ path: "/channels/cache-a", params: { info: "cache" } }))).body).toEqual({
+      occupied: true,
+      cache: null,
+    });
+    client.socket.close();
+  });
+});
+
+describe("with a small max_payload of NATS", () => {
+  const app = { ...demoApp, maxEventBytes: 100_000 };
+  const { pusher, publisher } = useCluster({
+    nats: "max_payload: 20000",
+    publisher: pusherAppsEnv(app),
+    pusher: pusherAppsEnv(app),
+  });
+
+  test("an event that is too large for NATS refuses its whole batch", async () => {
+    const client = await connectFanwire(pusher.url, { topic: "a" });
+    const sdk = openPusherSdk(publisher);
+    const item = { channel: "a", name: "n" };
+
+    const batch = [
+      { ...item, data: "small" },
+      { ...item, data: "d".repeat(20_000) },
+    ];
+    expect(await answerOf(sdk.triggerBatch(batch))).toMatchObject({
+      status: 413,
+      body: { error: { code: "content_too_large" } },
+    });
+    expect((await answerOf(sdk.triggerBatch([{ ...item, data: "d".repeat(19_000) }]))).status).toBe(200);
+    await until("the client has the one that fits", () => client.publications.length > 0);
+    expect(client.data()).toEqual(["d".repeat(19_000)]);
+    client.socket.close();
+  });
+});
+
+describe("without apps", () => {
+  const { publisher } = useCluster();
+
+  test("the API is off and says so", async () => {
+    const off = {
+      status: 404,
+      body: { error: { code: "pusher_off", message: expect.stringContaining("FANWIRE_PUSHER_APPS") } },
+    };
+
+    expect(await answerOf(openPusherSdk(publisher).trigger("a", "n", "x"))).toMatchObject(off);
+    expect(await answerOf(openPusherSdk(publisher).get({ path: "/channels", params: {} }))).toMatchObject(off);
+    expect(await answerOf(openPusherSdk(publisher).terminateUserConnections("a/b"))).toMatchObject(off);
+  });
+});
