@@ -10,8 +10,12 @@ test("every command is parsed", () => {
   expect(parse({ id: "a", command: "subscribe", topic: "a.*", since: "x-1", more: 1 })).toEqual({
     ok: true,
     id: '"a"',
-    command: { command: "subscribe", topic: "a.*", since: "x-1", isPresent: false },
+    command: { command: "subscribe", topic: "a.*", since: "x-1", isPresent: undefined },
   });
+  for (const isPresent of [true, false]) {
+    const command = { command: "subscribe", topic: "a", since: undefined };
+    expect(parse({ id: 3, ...command, presence: isPresent })).toMatchObject({ command: { ...command, isPresent } });
+  }
   for (const command of [
     { command: "unsubscribe", topic: "a" },
     { command: "refresh", token: "t", since: "x-1" },
