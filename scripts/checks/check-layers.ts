@@ -15,13 +15,15 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
     "presence",
     "fanout",
     "history",
+    "events",
     "connections",
     "auth",
     "wire",
   ],
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],
   "apps/channel": ["server", "broker", "wire", "php", "data"],
-  "packages/bus": ["work-queue", "history", "connection"],
+  "apps/webhooks": ["leader", "formats", "delivery", "cluster"],
+  "packages/bus": ["journal", "work-queue", "history", "connection"],
 };
 
 /** Packages that `npm run check` holds to this. */
@@ -29,6 +31,7 @@ const CHECKED: readonly string[] = [
   "apps/channel",
   "apps/publisher",
   "apps/pusher",
+  "apps/webhooks",
   "packages/bus",
   "packages/client",
   "packages/protocol",

@@ -7,7 +7,10 @@ import { type Component, isAccepted, isOurs, licenceOf } from "./licences.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const [path = "fanwire.cdx.json"] = process.argv.slice(2);
-const made = ["pusher", "publisher", "channel", "client"].flatMap((name) => ["--workspace", `@fanwire/${name}`]);
+const made = ["pusher", "publisher", "channel", "webhooks", "client"].flatMap((name) => [
+  "--workspace",
+  `@fanwire/${name}`,
+]);
 
 const document = execFileSync("npm", ["sbom", "--sbom-format", "cyclonedx", "--omit", "dev", ...made], {
   cwd: ROOT,

@@ -6,15 +6,23 @@ import { until } from "../support/wait.ts";
 
 const { nats } = useCluster();
 
-test.each(["pusher", "publisher", "channel"] as const)("%s logs one warning about a misspelt variable", async (app) => {
-  const env = { PUSHER_TOKEN_SECRT: "x", PUBLISHER_API_KEYS: "", PUSHER_APP_KEY: "x", PUSHER_SERVICE_HOST: "10.0.0.1" };
-  await using service = startService(app, { FANWIRE_NATS_URL: "nats://127.0.0.1:9", ...env });
+test.each(["pusher", "publisher", "channel", "webhooks"] as const)(
+  "%s logs one warning about a misspelt variable",
+  async (app) => {
+    const env = {
+      PUSHER_TOKEN_SECRT: "x",
+      PUBLISHER_API_KEYS: "",
+      PUSHER_APP_KEY: "x",
+      PUSHER_SERVICE_HOST: "10.0.0.1",
+    };
+    await using service = startService(app, { FANWIRE_NATS_URL: "nats://127.0.0.1:9", ...env });
 
-  const warnings = () => service.logLines().filter(({ msg }) => msg === "unknown environment variable ignored");
-  await until("the service logs the warning", () => warnings().length > 0);
+    const warnings = () => service.logLines().filter(({ msg }) => msg === "unknown environment variable ignored");
+    await until("the service logs the warning", () => warnings().length > 0);
 
-  expect(warnings()).toMatchObject([{ level: "warn", name: "PUSHER_TOKEN_SECRT", nearest: "PUSHER_TOKEN_SECRET" }]);
-});
+    expect(warnings()).toMatchObject([{ level: "warn", name: "PUSHER_TOKEN_SECRT", nearest: "PUSHER_TOKEN_SECRET" }]);
+  },
+);
 
 test("with FANWIRE_STRICT_CONFIG=on one message names all unknown and invalid variables", async () => {
   const env = { FANWIRE_STRICT_CONFIG: "on", PUSHER_TOKEN_SECRT: "x", PUSHER_WORKERS: "none" };

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import type { NatsBus } from "@fanwire/bus";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
-import { metric } from "../support/cluster.ts";
+import { metric, startWebhooks, type TestWebhooks } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { callApi } from "../support/http-api.ts";
 import type { TestNats } from "../support/nats.ts";
@@ -13,24 +13,33 @@ import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
+import { startWebhookReceiver } from "../support/webhook-receiver.ts";
+
+const FANWIRE_EVENTS = "topic_occupied,topic_vacated";
+const receiver = await startWebhookReceiver();
+const endpoint = { url: receiver.url, secret: "endpoint-secret-0001" };
 
 // A tour of all functions, because NATS permissions must allow each of them.
 describe("a cluster whose services have the NATS users of the compose file", () => {
   const { nats, pusher, publisher, channels } = useCluster({
     nats: startNatsWithUsers,
-    pusher: { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET },
+    pusher: { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET, FANWIRE_EVENTS },
     publisher: natsUser("publisher"),
     channel: natsUser("channel"),
   });
   let peers: [ChannelPeer, ChannelPeer];
+  let webhooks: TestWebhooks;
 
   beforeAll(async () => {
+    const env = { ...natsUser("webhooks"), FANWIRE_EVENTS, WEBHOOKS_ENDPOINTS: JSON.stringify([endpoint]) };
+    webhooks = await startWebhooks({ nats: nats.url, env });
     peers = [await connectPeer(channels[0]), await connectPeer(channels[1])];
   });
   // NATS must have permitted all that the services sent, also while they stopped.
   afterAll(async () => {
-    const codes = await Promise.all([publisher, pusher, ...channels].map(({ process }) => process.stop()));
-    expect(codes).toEqual([0, 0, 0, 0]);
+    const codes = await Promise.all([publisher, webhooks, pusher, ...channels].map(({ process }) => process.stop()));
+    expect(codes).toEqual([0, 0, 0, 0, 0]);
+    await receiver[Symbol.asyncDispose]();
     expect(nats.output()).not.toMatch(/violation/i);
   });
 
@@ -145,6 +154,15 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     browser.socket.close();
   });
 
+  test("a webhook sender announces and posts what happens on the workers", async () => {
+    const client = await connectFanwire(pusher.url, { token: await tokenOf("carl"), topic: "hooked" });
+    const names = () => receiver.events().flatMap(({ name, topic }) => (topic === "hooked" ? name : []));
+    await until("the event is posted", () => names().length === 1);
+    client.socket.close();
+    await until("its end is posted", () => names().length === 2);
+    expect(names()).toEqual(["topic_occupied", "topic_vacated"]);
+  });
+
   async function call(method: string, path: string, publication?: unknown): Promise<[number, unknown]> {
     const { status, body } = await callApi(publisher, method, path, publication);
     return [status, body];
@@ -165,7 +183,7 @@ describe("NATS refuses each user all other subjects", () => {
     await nats[Symbol.asyncDispose]();
   });
 
-  const streams = ["FANWIRE_HISTORY", "FANWIRE_CHANNEL_QUEUES"];
+  const streams = ["FANWIRE_HISTORY", "FANWIRE_CHANNEL_QUEUES", "FANWIRE_EVENTS", "FANWIRE_WEBHOOKS"];
   const allStreams = (request: string) => streams.map((stream) => `$JS.API.STREAM.${request}.${stream}`);
   /** Requests that only an operator may send. They change, empty or delete a stream, or create another. */
   const administration = [
@@ -190,6 +208,14 @@ describe("NATS refuses each user all other subjects", () => {
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
       "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
+      ...["fanwire.webhooks.events.topic_occupied.a", "fanwire.events.topic_occupied.a", "fanwire.snapshots.aaaaaaaa"],
+    ],
+    webhooks: [
+      ...["fanwire.live.all", "fanwire.live.topic.a", "fanwire.history.all", "fanwire.events.topic_occupied.a"],
+      ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "fanwire.reports.aaaaaaaa"],
+      ...["fanwire.channel.event.a", "_INBOX.pusher.a", "_INBOX.publisher.a", "_INBOX.a"],
+      ...["$JS.API.STREAM.INFO.FANWIRE_HISTORY", "$JS.API.STREAM.MSG.GET.FANWIRE_HISTORY"],
+      ...["$JS.API.STREAM.UPDATE.FANWIRE_EVENTS", "$JS.API.STREAM.UPDATE.FANWIRE_WEBHOOKS"],
     ],
     publisher: [
       ...["fanwire.presence.workers", "fanwire.presence.worker.aaaaaaaa", "fanwire.presence.topic.a"],
@@ -226,7 +252,16 @@ describe("NATS refuses each user all other subjects", () => {
   );
 
   const notToHear: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
-    pusher: ["fanwire.history.>", "fanwire.channel.>", "_INBOX.>", "_INBOX.publisher.>", "_INBOX.channel.>"],
+    webhooks: ["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "fanwire.events.>", "_INBOX.>"],
+    pusher: [
+      "fanwire.history.>",
+      "fanwire.channel.>",
+      "fanwire.reports.>",
+      "fanwire.webhooks.>",
+      "_INBOX.>",
+      "_INBOX.publisher.>",
+      "_INBOX.channel.>",
+    ],
     publisher: [
       ...["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "fanwire.presence.>"],
       ...["_INBOX.>", "_INBOX.pusher.>"],

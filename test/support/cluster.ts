@@ -76,6 +76,16 @@ export async function startChannel({
   return { process: service, port, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
 
+export type TestWebhooks = AsyncDisposable & { readonly process: TestProcess; readonly adminUrl: string };
+
+/** Starts a webhook sender. Resolves when it is ready. */
+export async function startWebhooks({ nats, env }: ServiceOptions): Promise<TestWebhooks> {
+  const service = startService("webhooks", { FANWIRE_NATS_URL: nats, WEBHOOKS_ADMIN_PORT: "0", ...env });
+  const adminUrl = `http://127.0.0.1:${await loggedPort(service, "webhook sender started", "adminPort")}`;
+  await untilReady(adminUrl);
+  return { process: service, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
+}
+
 export function untilReady(adminUrl: string): Promise<unknown> {
   return until(`${adminUrl} is ready`, async () => (await readiness(adminUrl)).status === 200);
 }

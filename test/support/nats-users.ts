@@ -5,11 +5,11 @@ import { startNats, type TestNats } from "./nats.ts";
 
 const CONF = fileURLToPath(new URL("../../deploy/nats-users.conf", import.meta.url));
 
-export type NatsUser = "pusher" | "publisher" | "channel" | "operator";
+export type NatsUser = "pusher" | "publisher" | "channel" | "webhooks" | "operator";
 
 /** Starts NATS with the users of the compose file. Their passwords are their names. */
 export function startNatsWithUsers(): Promise<TestNats> {
-  const users: readonly NatsUser[] = ["pusher", "publisher", "channel", "operator"];
+  const users: readonly NatsUser[] = ["pusher", "publisher", "channel", "webhooks", "operator"];
   const env = Object.fromEntries(users.map((user) => [`NATS_${user.toUpperCase()}_PASSWORD`, JSON.stringify(user)]));
   return startNats(["-c", CONF], { env });
 }

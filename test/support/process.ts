@@ -77,7 +77,7 @@ const FROM_SOURCE = ["--conditions=@fanwire/source", "--import", "tsx"];
 
 /** Starts a service from source, or with FANWIRE_TEST_BUILT=1 as built, which starts three times faster. */
 export function startService(
-  app: "pusher" | "publisher" | "channel",
+  app: "pusher" | "publisher" | "channel" | "webhooks",
   env: Readonly<Record<string, string>>,
 ): TestProcess {
   const isBuilt = process.env.FANWIRE_TEST_BUILT === "1";

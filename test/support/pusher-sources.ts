@@ -7,6 +7,8 @@ export type { JoinedFrames, SingleFrames } from "../../apps/pusher/src/connectio
 // @boundaries-ignore see above
 export { newConnectionState } from "../../apps/pusher/src/connections/connection.ts";
 // @boundaries-ignore see above
+export { EventReporter } from "../../apps/pusher/src/events/event-reporter.ts";
+// @boundaries-ignore see above
 export { startWorker, type Worker } from "../../apps/pusher/src/process/worker.ts";
 // @boundaries-ignore see above
 export { clientProtocols } from "../../apps/pusher/src/protocols/list.ts";

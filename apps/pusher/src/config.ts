@@ -1,6 +1,13 @@
 import { availableParallelism } from "node:os";
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
-import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
+import type { EventName } from "@fanwire/protocol";
+import {
+  eventSettings,
+  type PusherApps,
+  pusherAppsFrom,
+  pusherAppsSettings,
+  wantedEvents,
+} from "@fanwire/pusher-protocol";
 import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
 import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./auth/token-settings.ts";
 import { originProblem } from "./connections/allowed-origins.ts";
@@ -76,6 +83,7 @@ export const pusherSettings = {
     .describe("Time over which a stopping worker closes its connections (1012), evenly spread."),
   ...tokenSettings,
   ...pusherAppsSettings,
+  ...eventSettings,
 };
 
 export type PusherConfig = {
@@ -91,6 +99,8 @@ export type PusherConfig = {
   readonly allowedOrigins: readonly string[];
   readonly tokens: TokenConfig;
   readonly pusherApps: PusherApps;
+  /** Events of the cluster that are on. */
+  readonly events: ReadonlySet<EventName>;
   readonly limits: Limits;
   readonly idleSeconds: number;
   readonly flushMs: number;
@@ -113,6 +123,7 @@ type Limits = {
 /** @throws ConfigError naming every variable that is wrong. */
 export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
   const values = readSettings(pusherSettings, env);
+  const pusherApps = pusherAppsFrom(values);
   return Object.freeze({
     bus: busConfigFrom(values),
     historyLimits: historyConfigFrom(values),
@@ -126,7 +137,8 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     greeting: values.PUSHER_GREETING.replaceAll("\\n", "\n"),
     allowedOrigins: values.PUSHER_ALLOWED_ORIGINS,
     tokens: tokenConfigFrom(values),
-    pusherApps: pusherAppsFrom(values),
+    pusherApps,
+    events: wantedEvents(values, pusherApps),
     limits: {
       connections: values.PUSHER_MAX_CONNECTIONS,
       handshakesPerSecond: values.PUSHER_HANDSHAKES_PER_SECOND,

@@ -39,6 +39,8 @@ export type {
 export { type JetStreamHistory, openJetStreamHistory } from "./history/jetstream-history.ts";
 export { countSubjects, type ReadReplay } from "./history/proof.ts";
 export { type StoredPlace, storedPlace } from "./history/stored-place.ts";
+export { JournalError } from "./journal/append-reply.ts";
+export { Journal, type JournalConfig, type JournalEntry } from "./journal/journal.ts";
 export { registerBusMetrics } from "./metrics.ts";
 export { JetStreamWorkQueue, type WorkQueueConfig } from "./work-queue/jetstream-work-queue.ts";
 export type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue/work-queue.ts";

@@ -39,6 +39,19 @@ export {
   workerDescription,
 } from "./control.ts";
 export {
+  type ClusterEvent,
+  type EventName,
+  eventNames,
+  parseClusterEvent,
+  parseSnapshotPage,
+  parseSnapshotRequest,
+  parseWorkerReport,
+  type ReportedFact,
+  type SnapshotPage,
+  type SnapshotRequest,
+  type WorkerReport,
+} from "./events.ts";
+export {
   DEFAULT_EVENT,
   decodeHeaderName,
   encodeHeaderName,

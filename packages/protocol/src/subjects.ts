@@ -45,6 +45,18 @@ export class Subjects {
   readonly allHistory: string;
   /** All live subjects, to which the history also republishes. */
   readonly allLive: string;
+  /** Reports of all workers about their connections. */
+  readonly allReports: string;
+  /** All events of the cluster. */
+  readonly allEvents: string;
+  /** All subjects under which the events of the cluster are stored. JetStream republishes them to {@link allEvents}. */
+  readonly allStoredEvents: string;
+  /** Name of the JetStream stream that stores the events of the cluster. */
+  readonly eventStream: string;
+  /** Name of the JetStream stream with the records of the webhook senders. */
+  readonly webhookStream: string;
+  /** All subjects of these records. */
+  readonly allWebhookRecords: string;
   /** Workers send here what concerns the members of all topics. */
   readonly presenceWorkers: string;
 
@@ -53,6 +65,10 @@ export class Subjects {
   readonly #history: string;
   readonly #worker: string;
   readonly #channel: string;
+  readonly #reports: string;
+  readonly #snapshots: string;
+  readonly #storedEvents: string;
+  readonly #webhookRecords: string;
 
   constructor(prefix: string = DEFAULT_PREFIX) {
     if (!isPrefix(prefix)) throw new RangeError(`not a subject prefix: ${JSON.stringify(prefix)}`);
@@ -73,6 +89,43 @@ export class Subjects {
     this.lastStream = `${this.historyStream}_LAST`;
     this.allHistory = `${this.#history}>`;
     this.allLive = `${this.#live}>`;
+    this.#reports = `${prefix}.reports.`;
+    this.allReports = `${this.#reports}*`;
+    this.#snapshots = `${prefix}.snapshots.`;
+    this.allEvents = `${prefix}.events.>`;
+    this.#storedEvents = `${prefix}.webhooks.events.`;
+    this.allStoredEvents = `${this.#storedEvents}>`;
+    this.eventStream = `${streamPrefix}_EVENTS`;
+    this.#webhookRecords = `${prefix}.webhooks.records.`;
+    this.allWebhookRecords = `${this.#webhookRecords}>`;
+    this.webhookStream = `${streamPrefix}_WEBHOOKS`;
+  }
+
+  /** Returns the subject of the reports of one worker. */
+  reports(workerId: string): string {
+    return this.#reports + workerId;
+  }
+
+  /** Returns the subject of requests for a snapshot of one worker. */
+  snapshots(workerId: string): string {
+    return this.#snapshots + workerId;
+  }
+
+  /** Returns the subject under which an event of the cluster is stored. */
+  storedEvent({ name, topic, connection }: { name: string; topic?: string; connection?: string }): string {
+    if (topic !== undefined) return `${this.#storedEvents}${name}.${encodeTopic(topic)}`;
+    const address = connection === undefined ? undefined : parseConnectionAddress(connection);
+    return `${this.#storedEvents}${name}.${address === undefined ? "-" : formatConnectionAddress(address)}`;
+  }
+
+  /** Returns the subject under which an event is stored that an endpoint refused for good. */
+  deadEvent(endpoint: string): string {
+    return `${this.#storedEvents}dead.${encodeToken(endpoint)}`;
+  }
+
+  /** Returns the subject of a record of the webhook senders. */
+  webhookRecord(name: string): string {
+    return this.#webhookRecords + name;
   }
 
   /** Returns the subject of live publications to `target`. */

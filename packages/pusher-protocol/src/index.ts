@@ -15,6 +15,7 @@ export {
   userNameOf,
   userOf,
 } from "./channels.ts";
+export { eventSettings, wantedEvents } from "./cluster-events.ts";
 export {
   channelSignature,
   isSameText,

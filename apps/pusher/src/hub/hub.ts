@@ -20,6 +20,7 @@ import type { Connections } from "../connections/connections.ts";
 import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
+import type { EventReporter } from "../events/event-reporter.ts";
 import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
@@ -44,6 +45,8 @@ type HubParts = {
   readonly groups: ProtocolGroups;
   readonly history: History;
   readonly budget: MemoryBudget;
+  /** Undefined without events of the cluster. */
+  readonly events?: EventReporter | undefined;
   readonly log: Log;
 };
 
@@ -81,6 +84,7 @@ export class Hub {
       receipts: this.#receipts,
     });
     this.presence = new Presence({ ...parts, fanout: this.#fanout, leaveMs: config.presenceLeaveMs });
+    if (parts.events?.wantsMembers) this.presence.onLocalChange((change) => parts.events?.memberChanged(change));
     this.#subscriptions = new SharedSubscriptions({
       ...parts,
       receive: (subscription, message) => this.#incoming.receive(subscription, message),
@@ -99,6 +103,11 @@ export class Hub {
       const connection = this.#connections.get(connectionId);
       if (connection) this.end(connection, closeCodes.tokenExpired);
     });
+  }
+
+  /** Reports events of the cluster; undefined when they are off. */
+  get events(): EventReporter | undefined {
+    return this.#parts.events;
   }
 
   get openConnections(): number {
@@ -163,6 +172,7 @@ export class Hub {
     for (const everyone of all) everyone.addSubscriber(protocol);
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
+    this.events?.connectionChanged("connection_opened", connection);
     const own = this.#subscribeUser(connection);
     return own === undefined ? all : [...all, own];
   }
@@ -214,6 +224,7 @@ export class Hub {
     }
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code, protocol.closing?.codes);
+    this.events?.connectionChanged("connection_closed", connection, code);
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */

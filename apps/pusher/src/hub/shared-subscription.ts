@@ -5,6 +5,7 @@ import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import type { SmallSet } from "../connections/small-set.ts";
+import type { EventReporter } from "../events/event-reporter.ts";
 import type { LocalSubscription } from "../fanout/local-subscription.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { OrderedSubscription } from "../history/frontier.ts";
@@ -33,6 +34,8 @@ export type SharedSubscriptionParts = {
   /** Called with each message to a subject that no target has, for example a restricted topic in the branch of all others. */
   skip(): void;
   readonly budget: MemoryBudget;
+  /** Undefined without events of the cluster. */
+  readonly events?: EventReporter | undefined;
 };
 
 /**

@@ -81,6 +81,7 @@ export class SharedSubscriptions {
   #subscribe(key: string, protocol: ClientProtocol): SharedSubscription {
     const subscription = this.#byKey.get(key) ?? this.#open(key);
     subscription.addSubscriber(protocol);
+    if (this.#parts.events !== undefined) this.#reportCount(subscription);
     return subscription;
   }
 
@@ -89,7 +90,16 @@ export class SharedSubscriptions {
     if (subscription === undefined) return undefined;
     subscription.removeSubscriber(protocol);
     if (!subscription.hasSubscribers) this.#close(subscription);
+    if (this.#parts.events !== undefined) this.#reportCount(subscription);
     return subscription;
+  }
+
+  #reportCount({ pattern, isExact, subscribers }: SharedSubscription): void {
+    const { events } = this.#parts;
+    if (events === undefined || pattern === undefined || !isExact) return;
+    if (subscribers === 0) events.topicVacated(pattern);
+    else events.topicOccupied(pattern);
+    if (events.wantsCounts) events.topicCounted(pattern, subscribers);
   }
 
   #open(key: string): SharedSubscription {

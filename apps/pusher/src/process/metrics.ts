@@ -3,6 +3,7 @@ import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
+import type { EventReporter } from "../events/event-reporter.ts";
 import type { Hub } from "../hub/hub.ts";
 
 type Values = Readonly<Record<string, number>>;
@@ -14,7 +15,7 @@ export function createWorkerMetrics(options: {
   readonly bus: Bus;
   readonly hub: Pick<
     Hub,
-    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence"
+    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence" | "events"
   >;
   readonly budget: MemoryBudget;
 }): Registry {
@@ -141,7 +142,27 @@ export function createWorkerMetrics(options: {
     "Messages and pings received from clients.",
     () => counters.inboundMessages,
   );
+  if (hub.events) registerEventMetrics(registry, hub.events);
   return registry;
+}
+
+function registerEventMetrics(registry: Registry, events: EventReporter): void {
+  const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
+  counter(
+    "fanwire_pusher_event_reports_total",
+    "Reports to the webhook senders that NATS confirmed.",
+    () => events.sentReports,
+  );
+  counter(
+    "fanwire_pusher_event_reports_lost_total",
+    "Reports to the webhook senders that NATS did not confirm. Webhook senders request a snapshot instead.",
+    () => events.lostReports,
+  );
+  counter(
+    "fanwire_pusher_events_dropped_total",
+    "Events of the cluster that were too large for a report.",
+    () => events.droppedEvents,
+  );
 }
 
 type Add = (name: string, help: string, value: () => number) => void;

@@ -10,6 +10,7 @@ import type { Connection } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
+import { EventReporter } from "../events/event-reporter.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
@@ -55,6 +56,8 @@ export async function startWorker(options: {
   const groups = new ProtocolGroups(protocols, uwsApp.app, connections);
   const budget = new MemoryBudget(BUFFER_BYTES);
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
+  const { events: wanted } = config;
+  const events = wanted.size === 0 ? undefined : new EventReporter({ bus, subjects, workerId, wanted });
   const hub = new Hub({
     config,
     workerId,
@@ -66,6 +69,7 @@ export async function startWorker(options: {
     groups,
     history,
     budget,
+    events,
     log,
   });
   const unsentLimit = config.limits.unsentBytes;
@@ -141,6 +145,7 @@ export async function startWorker(options: {
     history.stop();
     uwsApp.close();
     hub.presence.stop();
+    await events?.stop();
     await control.stop();
     await bus.stop();
   };

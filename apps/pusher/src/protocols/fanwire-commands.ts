@@ -1,5 +1,5 @@
 import type { Bus, PublishFailure } from "@fanwire/bus";
-import { closeCodes, headerNames, type Subjects } from "@fanwire/protocol";
+import { closeCodes, DEFAULT_EVENT, headerNames, type Subjects } from "@fanwire/protocol";
 import { mayPublish } from "../auth/grant.ts";
 import type { TokenRefusal, TokenVerifier } from "../auth/token-verifier.ts";
 import type { Connection } from "../connections/connection.ts";
@@ -142,10 +142,15 @@ export class Commands {
     if (!mayPublish(connection.getUserData().grant, topic)) {
       return { code: "forbidden", message: "not authorized to publish to this topic" };
     }
-    const { bus, subjects } = this.#parts;
+    const { bus, subjects, hub } = this.#parts;
+    const { user } = connection.getUserData().grant;
+    const address = hub.addressOf(connection);
     const headers: [string, string][] = event === undefined ? [] : [[headerNames.event, event]];
     const outcome = await bus.publish(subjects.live({ kind: "topic", topic }), Buffer.from(data), headers);
-    return outcome.ok ? {} : publishFailures[outcome.reason];
+    if (!outcome.ok) return publishFailures[outcome.reason];
+    const sender = { connection: address, ...(user !== undefined && { user }) };
+    hub.events?.happened({ name: "client_published", topic, event: event ?? DEFAULT_EVENT, data, ...sender });
+    return {};
   }
 
   /** Resolves when the new token is in force or refused. */

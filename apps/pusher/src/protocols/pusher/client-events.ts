@@ -70,12 +70,17 @@ export class ClientEvents {
     const { maxEventBytes } = session.app;
     if (content.length > maxEventBytes) return { code: null, message: `data has at most ${maxEventBytes} bytes` };
     const { subjects, workerId } = this.#parts;
+    const connection = formatConnectionAddress({ workerId, connectionId: session.connectionId });
     const headers: [string, string][] = [
       [headerNames.event, event],
-      [headerNames.except, formatConnectionAddress({ workerId, connectionId: session.connectionId })],
+      [headerNames.except, connection],
     ];
     if (joined.member) headers.push([headerNames.user, encodeHeaderName(joined.member.user)]);
-    void this.#send(session, subjects.live({ kind: "topic", topic: joined.topic }), content, headers);
+    const user = joined.member === undefined ? {} : { user: joined.member.user };
+    const happened = { name: "client_published", topic: joined.topic, event, data: text, connection, ...user } as const;
+    void this.#send(session, subjects.live({ kind: "topic", topic: joined.topic }), content, headers).then(
+      (isSent) => isSent && this.#parts.hub.events?.happened(happened),
+    );
     return undefined;
   }
 
@@ -84,9 +89,10 @@ export class ClientEvents {
     subject: string,
     content: Uint8Array,
     headers: [string, string][],
-  ): Promise<void> {
+  ): Promise<boolean> {
     const outcome = await this.#parts.bus.publish(subject, content, headers);
     if (!outcome.ok) session.send(pusherError(null, `the client event was not delivered: ${outcome.reason}`));
+    return outcome.ok;
   }
 }
 

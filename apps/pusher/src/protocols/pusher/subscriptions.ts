@@ -187,7 +187,7 @@ export class PusherSubscriptions {
 
   /** A recovered client receives the cached event as the first of its replay. */
   #sendCached(
-    { session, name }: Starting,
+    { session, name, topic }: WithTopic,
     {
       cached,
       outcome,
@@ -200,6 +200,7 @@ export class PusherSubscriptions {
   ): void {
     if (cached === undefined) {
       session.send(cacheMiss(name));
+      this.#parts.hub.events?.happened({ name: "cache_miss", topic });
       return;
     }
     if (outcome.recovered) return;

@@ -1,0 +1,157 @@
+import type { ClusterEvent } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import type { DeliveryCounts } from "../counters.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type Batch, type Item, Lanes } from "./lanes.ts";
+import type { Poster, PostOutcome } from "./post.ts";
+
+/** POSTs to one endpoint at the same time. Retries have their own, so that neither kind holds up the other. */
+const MAX_FRESH_POSTS = 5;
+const MAX_RETRIES = 3;
+const RETRY_CHECK_MS = 200;
+const MAX_WAITING = 10_000;
+const MAX_WAITING_BYTES = 16_777_216;
+
+/** Where an endpoint is in the stored events. */
+export type Progress = {
+  /** Sequence up to which events were accepted. */
+  readonly cursor: number;
+  /** Accepted events that are not delivered yet. */
+  readonly waiting: readonly number[];
+};
+
+type EndpointSenderParts = {
+  readonly endpoint: Endpoint;
+  readonly poster: Poster;
+  readonly counts: DeliveryCounts;
+  readonly log: Log;
+  /** Whether this process may send. */
+  isLeading(): boolean;
+  /** Called with an event that was refused for too long. */
+  onDead(endpoint: Endpoint, item: Item, reason: string): void;
+  /** Called when there is room for more events. */
+  onRoom(): void;
+};
+
+/** Delivers events to one endpoint. */
+export class EndpointSender {
+  readonly endpoint: Endpoint;
+  readonly #parts: EndpointSenderParts;
+  readonly #lanes = new Lanes();
+  readonly #timer: NodeJS.Timeout;
+  #cursor: number;
+  #freshPosts = 0;
+  #retries = 0;
+  #isStopped = false;
+  #hasChanged = true;
+  #onIdle: () => void = () => {};
+
+  constructor(cursor: number, parts: EndpointSenderParts) {
+    this.#cursor = cursor;
+    this.endpoint = parts.endpoint;
+    this.#parts = parts;
+    this.#timer = setInterval(() => this.#send(), RETRY_CHECK_MS);
+  }
+
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  get waiting(): number {
+    return this.#lanes.size;
+  }
+
+  get waitingBytes(): number {
+    return this.#lanes.bytes;
+  }
+
+  /** Milliseconds since 1970. */
+  get oldestAt(): number | undefined {
+    return this.#lanes.oldestAt;
+  }
+
+  get hasRoom(): boolean {
+    return this.#lanes.size < MAX_WAITING && this.#lanes.bytes < MAX_WAITING_BYTES;
+  }
+
+  /** Returns the progress if it has changed since the last call. */
+  takeProgress(): Progress | undefined {
+    if (!this.#hasChanged) return undefined;
+    this.#hasChanged = false;
+    return { cursor: this.#cursor, waiting: this.#lanes.sequences };
+  }
+
+  /** Must be called with each stored event in order; undefined for one that is no event any longer. */
+  accept(sequence: number, event: ClusterEvent | undefined): void {
+    this.#cursor = sequence;
+    this.restore(sequence, event);
+  }
+
+  /** Accepts an event before the cursor again. */
+  restore(sequence: number, event: ClusterEvent | undefined): void {
+    this.#hasChanged = true;
+    const entry = event && this.endpoint.select(event);
+    if (event === undefined || entry === undefined) return;
+    const key = event.topic ?? event.connection ?? "";
+    this.#lanes.add({ sequence, key, entry, acceptedAt: Date.now() });
+    // Events of one tick share a POST.
+    setImmediate(() => this.#send());
+  }
+
+  /** Starts no further POST. Resolves when those in flight are over. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    if (this.#freshPosts + this.#retries === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  #send(): void {
+    const { batch } = this.endpoint;
+    const { isLeading } = this.#parts;
+    while (!this.#isStopped && this.#freshPosts < MAX_FRESH_POSTS && isLeading()) {
+      const fresh = this.#lanes.takeFresh(batch);
+      if (fresh === undefined) break;
+      this.#freshPosts++;
+      void this.#post(fresh).then(() => this.#freshPosts--);
+    }
+    while (!this.#isStopped && this.#retries < MAX_RETRIES && isLeading()) {
+      const refused = this.#lanes.takeRefused(batch, Date.now());
+      if (refused === undefined) break;
+      this.#retries++;
+      void this.#post(refused).then(() => this.#retries--);
+    }
+  }
+
+  async #post(batch: Batch): Promise<void> {
+    const { endpoint, poster } = this.#parts;
+    const entries = batch.items.map(({ entry }) => entry);
+    const createdAt = batch.items[0]?.acceptedAt ?? Date.now();
+    const outcome = await poster.post(endpoint.url, endpoint.encode(entries, createdAt));
+    this.#hasChanged = true;
+    this.#settle(batch, outcome);
+    setImmediate(() => {
+      if (this.#freshPosts + this.#retries === 0) this.#onIdle();
+      if (this.hasRoom) this.#parts.onRoom();
+      this.#send();
+    });
+  }
+
+  #settle(batch: Batch, outcome: PostOutcome): void {
+    const { endpoint, counts, log, onDead } = this.#parts;
+    if (outcome.ok) {
+      counts.delivered += batch.items.length;
+      this.#lanes.delivered(batch);
+      return;
+    }
+    counts.failed++;
+    const { reason } = outcome;
+    log.warn({ endpoint: endpoint.label, events: batch.items.length, reason }, "webhook refused");
+    for (const item of this.#lanes.refused(batch, Date.now())) {
+      counts.dead++;
+      onDead(endpoint, item, reason);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import type { Journal } from "@fanwire/bus";
+import type { ClusterEvent } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import type { WebhooksConfig } from "../config.ts";
+import type { Counters } from "../counters.ts";
+import { Delivery } from "../delivery/delivery.ts";
+import type { Endpoint } from "../delivery/endpoint.ts";
+import { EndpointSender, type Progress } from "../delivery/endpoint-sender.ts";
+import type { Item } from "../delivery/lanes.ts";
+import type { Poster } from "../delivery/post.ts";
+import type { EventLog } from "./event-log.ts";
+import type { Lease } from "./lease.ts";
+import type { Records } from "./records.ts";
+
+const RECORD = "endpoint";
+
+type SendersParts = {
+  readonly events: Journal;
+  readonly eventLog: EventLog;
+  readonly records: Records;
+  readonly lease: Lease;
+  readonly config: WebhooksConfig;
+  readonly counters: Counters;
+  readonly poster: Poster;
+  readonly log: Log;
+  fail(error: unknown): void;
+};
+
+/** The senders of all endpoints, with their progress in JetStream. */
+export class EndpointSenders {
+  readonly all: readonly EndpointSender[];
+  readonly #parts: SendersParts;
+  readonly #delivery: Delivery;
+
+  private constructor(parts: SendersParts, progress: readonly (Progress | undefined)[]) {
+    this.#parts = parts;
+    const { config, eventLog, events, counters, fail } = parts;
+    // An endpoint that is new begins with the next event.
+    this.all = config.endpoints.map((endpoint, at) =>
+      this.#create(endpoint, progress[at]?.cursor ?? eventLog.lastSequence),
+    );
+    this.#delivery = new Delivery(eventLog.lastSequence, {
+      senders: this.all,
+      read: (sequence) => eventLog.read(sequence),
+      firstSequence: async () => (await events.open()).firstSequence,
+      onLost: (lost) => {
+        counters.lostEvents += lost;
+      },
+      onFailed: fail,
+    });
+  }
+
+  /** Loads the progress of all endpoints, and reads the events that were not delivered. */
+  static async load(parts: SendersParts): Promise<EndpointSenders> {
+    const { config, records, eventLog } = parts;
+    const progress = [];
+    for (const { id } of config.endpoints) progress.push(progressOf(await records.load(recordOf(id))));
+    const senders = new EndpointSenders(parts, progress);
+    for (const [at, sender] of senders.all.entries()) {
+      for (const sequence of progress[at]?.waiting ?? []) {
+        sender.restore(sequence, (await eventLog.read(sequence)).event);
+      }
+      senders.#delivery.resume(sender);
+    }
+    return senders;
+  }
+
+  onStored(sequence: number, event: ClusterEvent | undefined): void {
+    this.#delivery.onStored(sequence, event);
+  }
+
+  /** Saves the progress of the endpoints for which it has changed. */
+  async save(): Promise<void> {
+    for (const sender of this.all) {
+      const progress = sender.takeProgress();
+      if (progress !== undefined) await this.#parts.records.save(recordOf(sender.endpoint.id), progress);
+    }
+  }
+
+  /** Starts no further POST. Resolves when those in flight are over. */
+  async stop(): Promise<void> {
+    this.#delivery.stop();
+    await Promise.all(this.all.map((sender) => sender.stop()));
+  }
+
+  #create(endpoint: Endpoint, cursor: number): EndpointSender {
+    const { poster, counters, lease, log } = this.#parts;
+    const counts = counters.deliveries.get(endpoint.label) ?? { delivered: 0, failed: 0, dead: 0 };
+    counters.deliveries.set(endpoint.label, counts);
+    const sender: EndpointSender = new EndpointSender(cursor, {
+      endpoint,
+      poster,
+      counts,
+      log,
+      isLeading: () => lease.isValid(),
+      onDead: (dead, item, reason) => this.#storeDead(dead, item, reason),
+      onRoom: () => this.#delivery.resume(sender),
+    });
+    return sender;
+  }
+
+  /** Keeps an event that was refused for too long, for an operator. */
+  #storeDead(endpoint: Endpoint, { sequence, entry }: Item, reason: string): void {
+    const { eventLog, log } = this.#parts;
+    log.error({ endpoint: endpoint.label, sequence, reason }, "webhook given up");
+    eventLog.addDead(
+      endpoint.label,
+      `{"endpoint":"${endpoint.label}","reason":${JSON.stringify(reason)},"event":${entry}}`,
+    );
+  }
+}
+
+function recordOf(id: string): string {
+  return `${RECORD}.${id}`;
+}
+
+function progressOf(record: unknown): Progress | undefined {
+  const { cursor, waiting } = (record ?? {}) as { cursor?: unknown; waiting?: unknown }; // written by a leader
+  if (typeof cursor !== "number" || !Array.isArray(waiting)) return undefined;
+  return { cursor, waiting: waiting.filter((each) => typeof each === "number") };
+}

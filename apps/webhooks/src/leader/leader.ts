@@ -1,0 +1,146 @@
+import { HeldChanges } from "../cluster/held-changes.ts";
+import { Union } from "../cluster/union.ts";
+import { Workers } from "../cluster/workers.ts";
+import { Announcer } from "./announcer.ts";
+import { saveState } from "./checkpoint.ts";
+import type { EndpointSenders } from "./endpoint-senders.ts";
+import type { Lease } from "./lease.ts";
+import { type LeaderParts, type Loaded, loadLeader } from "./load-leader.ts";
+import { SubscriptionCounts } from "./subscription-counts.ts";
+
+const TICK_MS = 50;
+/** Deliveries of this time are repeated if the process is killed. */
+const SAVE_PROGRESS_MS = 100;
+const SAVE_STATE_MS = 5_000;
+
+type LeaderOptions = {
+  /** Unique for each leader; begins the ids of its events. */
+  readonly id: string;
+  readonly lease: Lease;
+  readonly parts: LeaderParts;
+  /** Called when this leader cannot go on. */
+  fail(error: unknown): void;
+};
+
+/** Unites the reports of all workers, announces events, and delivers them. One webhook sender of the cluster does this. */
+export class Leader {
+  readonly #options: LeaderOptions;
+  readonly #loaded: Loaded;
+  readonly #union: Union;
+  readonly #held: HeldChanges;
+  readonly #announcer: Announcer;
+  readonly #workers: Workers;
+  readonly #counts = new SubscriptionCounts();
+  readonly #timers: readonly NodeJS.Timeout[];
+  #ids = 0;
+  #saving: Promise<void> | undefined;
+
+  private constructor(options: LeaderOptions, loaded: Loaded) {
+    this.#options = options;
+    this.#loaded = loaded;
+    const { bus, subjects, config, counters, log } = options.parts;
+    const { state, eventLog } = loaded;
+    this.#union = new Union({
+      onPresence: (key, isPresent) => this.#held.onPresence(key, isPresent),
+      onCount: (topic) => this.#counts.onCount(topic),
+    });
+    const [isPresent, now] = [(key: string) => this.#union.has(key), () => performance.now()];
+    this.#held = new HeldChanges({ isPresent, now, onDue: (key) => this.#announcer.addKey(key) }, state);
+    const nextId = () => `${options.id}-${++this.#ids}`;
+    this.#announcer = new Announcer({ log: eventLog, held: this.#held, wanted: config.wanted, counters, nextId });
+    this.#workers = new Workers({
+      bus,
+      subjects,
+      union: this.#union,
+      lastEvents: state.lastEvents,
+      onEvent: (worker, number, event) => {
+        state.lastEvents.set(worker, number);
+        this.#announcer.addEvent(event);
+      },
+      onSnapshot: () => counters.snapshots++,
+      log,
+    });
+    this.#timers = [
+      setInterval(() => this.#tick(), TICK_MS),
+      setInterval(() => this.#save(() => this.senders.save()), SAVE_PROGRESS_MS),
+      setInterval(() => this.#save(() => this.#saveState()), SAVE_STATE_MS),
+    ];
+  }
+
+  /** Takes over from the leader before. @throws errors of the NATS and JetStream clients. */
+  static async start(options: LeaderOptions): Promise<Leader> {
+    return new Leader(options, await loadLeader(options.parts, options.lease, options.fail));
+  }
+
+  get senders(): EndpointSenders {
+    return this.#loaded.senders;
+  }
+
+  /** Number of workers that send reports. */
+  get workers(): number {
+    return this.#workers.size;
+  }
+
+  /** Events that wait to be stored. */
+  get unstoredEvents(): number {
+    return this.#announcer.waiting;
+  }
+
+  /** Must be called when NATS is connected again. */
+  onReconnect(): void {
+    this.#workers.onReconnect();
+  }
+
+  /** Finishes what is under way and saves the state for the next leader, which takes over at once. */
+  async stop(): Promise<void> {
+    this.#end();
+    await this.senders.stop();
+    await this.#saving;
+    try {
+      await this.senders.save();
+      if (this.#held.isSettled) await this.#saveState();
+    } catch (error) {
+      this.#options.parts.log.warn({ err: error }, "state not saved at the end");
+    }
+  }
+
+  /** Ends without saving anything, because another sender may lead now. Resolves when no POST is in flight. */
+  async abandon(): Promise<void> {
+    this.#end();
+    await this.senders.stop();
+  }
+
+  #end(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#workers.stop();
+  }
+
+  #tick(): void {
+    if (!this.#options.lease.isValid()) return;
+    this.#workers.removeSilent();
+    if (!this.#held.isSettled && this.#workers.areKnown) this.#held.settle();
+    this.#held.expire();
+    for (const { topic, count } of this.#counts.due((each) => this.#union.count(each))) {
+      this.#announcer.addCount(topic, count);
+    }
+    this.#announcer.store();
+  }
+
+  #save(save: () => Promise<void>): void {
+    if (this.#saving !== undefined || !this.#options.lease.isValid()) return;
+    this.#saving = save()
+      .catch((error: unknown) => this.#options.fail(error))
+      .finally(() => {
+        this.#saving = undefined;
+      });
+  }
+
+  /** Not before all workers are known: an event of a worker that is not could be announced twice. */
+  async #saveState(): Promise<void> {
+    if (!this.#held.isSettled) return;
+    const { bus, log } = this.#options.parts;
+    const { state, eventLog, records } = this.#loaded;
+    const workers = this.#workers.ids;
+    await saveState(state, { eventLog, records, workers, maxBytes: bus.maxPayloadBytes(), log });
+  }
+}
