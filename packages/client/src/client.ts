@@ -318,7 +318,7 @@ class Client implements AsyncDisposable {
 
   #onPresence(message: PresenceMessage): void {
     const topic = this.#topics.get(message.topic);
-    if (topic?.members?.onChange(message)) this.#subscriber.enter(topic);
+    if (topic?.members?.onChange(message)) topic.members.askSometime(() => this.#subscriber.enter(topic));
   }
 
   #onEnd(code: number, reason: string): void {

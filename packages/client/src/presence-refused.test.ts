@@ -105,7 +105,7 @@ test("the reply to an outdated request does not count", async () => {
   const ends = recordEnds(lobby);
   deliverChange({ count: 900, partial: true });
   deliverChange({ count: 900 });
-  await settled();
+  await vi.advanceTimersByTimeAsync(5_000);
   const { id } = presenceCommands().at(-1) ?? {};
   void client.subscribe("lobby", { since: "e-1" }).catch(() => {});
   FakeWebSocket.last.deliver({ type: "reply", id, ok: true });

@@ -26,7 +26,7 @@ export interface Presence {
   readonly count: number;
   /** Whether the worker keeps the list up to date now: false before the first list, while disconnected, and at the end. */
   readonly isCurrent: boolean;
-  /** Whether `members` holds all of them. Above 1,000 members workers send the count alone, and `members` is empty. */
+  /** Whether `members` holds all of them. Otherwise it is empty: above 1,000 members workers send the count alone. */
   readonly isComplete: boolean;
   /** Resolves with the first list. Rejects with a {@link FanwireError} when the presence ends before that. */
   readonly subscribed: Promise<void>;
@@ -107,10 +107,16 @@ export class MemberList implements Presence {
     return () => request === this.#requests && !this.#isOver;
   }
 
-  /** Calls `ask` later, unless the connection is lost or the list ends before. */
-  retryLater(ask: () => void): void {
+  /** Calls `ask` after `delayMs`, unless the connection is lost or the list ends before. */
+  askLater(ask: () => void, delayMs = RETRY_MS): void {
+    this.#isAsked = true;
     clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(ask, RETRY_MS);
+    this.#retryTimer = setTimeout(ask, delayMs);
+  }
+
+  /** Does the same at a random time, because all clients of a topic can have a reason to ask at once. */
+  askSometime(ask: () => void): void {
+    this.askLater(ask, Math.random() * RETRY_MS);
   }
 
   /** Takes the list of a reply. */
@@ -130,7 +136,7 @@ export class MemberList implements Presence {
     if (isChanged) this.#emit(joined, left);
   }
 
-  /** Takes a change. Returns whether the list should be requested, because it is short enough again. */
+  /** Takes a change. Returns whether the list should be requested, because it is not complete and short enough again. */
   onChange({ joined = [], left = [], count, partial = false }: PresenceMessage): boolean {
     // The list comes first, and earlier messages belong to a list that the client has left.
     if (!this.#isCurrent) return false;
@@ -142,7 +148,7 @@ export class MemberList implements Presence {
       this.#members = new Map();
       this.#emit(joined, left);
     }
-    return !this.#isComplete && !partial && !this.#isAsked && count <= MAX_LISTED;
+    return !this.#isComplete && !this.#isAsked && count <= MAX_LISTED;
   }
 
   #apply(joined: readonly Member[], left: readonly string[], isNewCount: boolean): void {

@@ -85,7 +85,7 @@ export class TopicSubscriber {
     // The next connection enters again.
     if (error.code === "disconnected") return;
     if (error.code === "timeout" || error.code === "unavailable") {
-      members.retryLater(() => this.enter(topic));
+      members.askLater(() => this.enter(topic));
       return;
     }
     this.leave(topic, members, error).catch(() => {});
