@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isName } from "./names.ts";
-import { DEFAULT_PREFIX, Subjects } from "./subjects.ts";
+import { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
 import type { Target } from "./target.ts";
 import { isTopic, isTopicPattern } from "./topics.ts";
 
@@ -46,6 +46,26 @@ test("the subjects are those of the design", () => {
   );
   expect(subjects.channel("loop", "", unhashed)).toBe("fanwire.channel.loop.=");
   expect(subjects.channelQueues).toBe("fanwire.channel.queue.>");
+  const { everything, announcements, channelQueueStream, lastStream } = new Subjects("a.b");
+  expect([everything, announcements]).toEqual(["a.b.>", "a.b.control.announcements"]);
+  expect([channelQueueStream, lastStream]).toEqual(["A_B_CHANNEL_QUEUES", "A_B_HISTORY_LAST"]);
+});
+
+test("a prefix is one or more plain tokens of at most 100 characters together", () => {
+  for (const prefix of ["a", "a.b.c", "x".repeat(100)]) expect(isPrefix(prefix), prefix).toBe(true);
+  for (const text of ["", ".", "a.", ".a", "a..b", "a b", "a.*", "x".repeat(101)]) {
+    expect(isPrefix(text), text).toBe(false);
+    expect(() => new Subjects(text)).toThrow(JSON.stringify(text));
+  }
+});
+
+test("a channel is hashed if its token would be longer than 200 characters", () => {
+  const token = (name: string) => subjects.channel("event", name, () => "hash").slice("fanwire.channel.event.".length);
+
+  expect(token("x".repeat(200))).toBe("x".repeat(200));
+  expect(token("x".repeat(201))).toBe("==hash");
+  expect(token(` ${"x".repeat(197)}`)).toBe(`=20${"x".repeat(197)}`);
+  expect(token(` ${"x".repeat(198)}`)).toBe("==hash");
 });
 
 test("any target round-trips through its subject", () => {

@@ -34,8 +34,12 @@ test("the work grows with the number of shapes, not of patterns", () => {
   expect([...index.matching("orders.7.paid")]).toEqual(["orders.7.*", "orders.>"]);
   expect([...index.matching("orders.7")]).toEqual(["orders.>"]);
 
+  expect(index.isEmpty).toBe(false);
+
   index.remove("orders.>");
   expect([...index.matching("orders.7")]).toEqual([]);
+  for (let at = 0; at < 1_000; at++) index.remove(`orders.${at}.*`);
+  expect(index.isEmpty).toBe(true);
 });
 
 test("shapes that cannot fit a topic are not tried, however many clients invent", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeErrorReply, encodeFanwire, encodeReply, encodeSse, encodeWelcome } from "./encoding.ts";
+import { encodeErrorReply, encodeFanwire, encodeReply, encodeSse, encodeWelcome, sseRetry } from "./encoding.ts";
 import type { PublicationText } from "./publication.ts";
 
 const plain: PublicationText = {
@@ -31,6 +31,16 @@ test("a publication has the members of the protocol, without absent ones", () =>
   ).toBe(
     '{"type":"publication","position":"x-9","topic":"a.b","subscription":"a.*","event":"paid","id":"7","data":"AP8=","encoding":"base64"}',
   );
+});
+
+test("a welcome has a position and the reason of a failed recovery, if there are any", () => {
+  const welcome = { connection: "abcd1234.7", position: undefined, recovered: null };
+
+  expect(encodeWelcome(welcome)).toBe('{"type":"welcome","connection":"abcd1234.7","recovered":null}');
+  expect(encodeWelcome({ ...welcome, position: "x-9", recovered: false, reason: "expired" })).toBe(
+    '{"type":"welcome","connection":"abcd1234.7","position":"x-9","recovered":false,"reason":"expired"}',
+  );
+  expect(sseRetry(1_500)).toBe("retry: 1500\n\n");
 });
 
 /** Contains everything that ends lines, headers, events and strings in the formats. */

@@ -12,9 +12,15 @@ test("every command is parsed", () => {
     id: '"a"',
     command: { command: "subscribe", topic: "a.*", since: "x-1" },
   });
-  expect(parse({ id: 2, command: "unsubscribe", topic: "a" })).toMatchObject({ ok: true });
-  expect(parse({ id: 3, command: "refresh", token: "t", since: "x-1" })).toMatchObject({ ok: true });
-  expect(parse({ id: 4, command: "publish", topic: "a", data: "", event: "e" })).toMatchObject({ ok: true });
+  for (const command of [
+    { command: "unsubscribe", topic: "a" },
+    { command: "refresh", token: "t", since: "x-1" },
+    { command: "refresh", token: "t", since: undefined },
+    { command: "publish", topic: "a", data: "", event: "e" },
+    { command: "publish", topic: "a", data: "x", event: undefined },
+  ]) {
+    expect(parse({ id: 2, ...command })).toEqual({ ok: true, id: "2", command });
+  }
 });
 
 test.each(["9007199254740993", "-0", "1.0", "1e2", "0.1000000000000000055", "12345678901234567890.5", "1e-400"])(
@@ -25,6 +31,12 @@ test.each(["9007199254740993", "-0", "1.0", "1e2", "0.1000000000000000055", "123
     }
   },
 );
+
+test("an id has at most 64 characters", () => {
+  for (const id of [JSON.stringify("x".repeat(64)), `0.${"1".repeat(62)}`]) {
+    expect(parseCommand(`{"id":${id},"command":"ping"}`)).toMatchObject({ ok: true, id });
+  }
+});
 
 test("a message without an id or command cannot be answered", () => {
   for (const text of [
