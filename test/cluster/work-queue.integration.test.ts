@@ -1,7 +1,7 @@
-import { JetStreamWorkQueue, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { JetStreamWorkQueue, type NatsBus, startNatsBus, type WorkItem } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
 import { afterAll, expect, test } from "vitest";
-import { enqueue, finishAll, testWorkQueueContract } from "../support/contracts/work-queue.ts";
+import { enqueue, finishAll, testWorkQueueContract, textOf } from "../support/contracts/work-queue.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -55,5 +55,30 @@ test("consumers continue after NATS restarted", async () => {
 
   await until("the publication arrives", () => got.length === 2);
   expect(got).toEqual(["before", "after"]);
+  taker.stop();
+});
+
+test("an item that NATS redelivers while it is in flight reaches its taker once, and is acknowledged", async () => {
+  const queues = await openQueues();
+  const [spy] = buses;
+  const deliveries: string[] = [];
+  spy?.subscribe("_INBOX.>", ({ reply = "" }) => {
+    if (reply.startsWith("$JS.ACK.TEST_QUEUES.again.")) deliveries.push(reply);
+  });
+  await spy?.confirm();
+  const got: WorkItem[] = [];
+  const taker = queues.take("queue.again", "again", (item) => got.push(item));
+  taker.want(1);
+  await enqueue(queues, "queue.again", "first");
+  await until("the item arrives", () => got.length === 1 && deliveries.length === 1);
+
+  taker.want(1);
+  await spy?.publish(deliveries[0] ?? "", Buffer.from("-NAK"));
+  await until("NATS redelivers it", () => deliveries.length === 2);
+  got[0]?.finish();
+  await enqueue(queues, "queue.again", "second");
+
+  await until("the next item arrives", () => got.length >= 2);
+  expect(got.map(textOf)).toEqual(["first", "second"]);
   taker.stop();
 });
