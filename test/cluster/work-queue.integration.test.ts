@@ -43,19 +43,30 @@ test("a full stream refuses new items and keeps old ones", async () => {
   expect(tooLarge).toMatchObject({ ok: false, reason: "too-large" });
 });
 
-test("consumers continue after NATS restarted", async () => {
+test("after NATS restarted, consumers continue and acknowledgements are repeated", async () => {
   const queues = await openQueues();
   const { taker, got } = finishAll(queues, "away");
   await enqueue(queues, "queue.away", "before");
   await until("the publication arrives", () => got.length === 1);
+  const held: WorkItem[] = [];
+  const holder = queues.take("queue.held", "held", (item) => held.push(item));
+  holder.want(1);
+  await enqueue(queues, "queue.held", "finished while NATS is away");
+  await until("the other item arrives", () => held.length === 1);
 
   await nats.stop();
+  held[0]?.finish();
   await nats.restart();
   await until("an item is stored", async () => (await queues.enqueue("queue.away", Buffer.from("after"), "after")).ok);
 
   await until("the publication arrives", () => got.length === 2);
   expect(got).toEqual(["before", "after"]);
-  taker.stop();
+  await until("the finished item is deleted", async () => {
+    const wanted = Buffer.from(JSON.stringify({ last_by_subj: "queue.held" }));
+    const reply = await buses[0]?.request("$JS.API.STREAM.MSG.GET.TEST_QUEUES", wanted, { timeoutMs: 1_000 });
+    return reply?.ok && Buffer.from(reply.message.data).toString().includes("no message found");
+  });
+  for (const each of [taker, holder]) each.stop();
 });
 
 test("an item that NATS redelivers while it is in flight reaches its taker once, and is acknowledged", async () => {
