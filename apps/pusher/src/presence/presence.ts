@@ -286,7 +286,7 @@ export class Presence {
     else this.#concludeReady(topic);
   }
 
-  /** Reports outcomes, a limited number in each tick. What clients know of the topic does not change until all are reported. */
+  /** Reports outcomes, a limited number in each tick. The members that clients know do not change until all are reported. */
   #concludeReady(topic: PresentTopic): void {
     let count = 0;
     for (const join of topic.ready) {

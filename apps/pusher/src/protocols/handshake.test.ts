@@ -12,7 +12,7 @@ const requestWith = (query: string) => ({ getHeader: () => "", getQuery: () => q
 /** Slices of ticks in which nothing else happens. */
 const freeSlices = { mayWorkNow: () => true, turn: async () => {} };
 
-const sentWith = (query: string) => ({ query, authorization: "", offered: [] });
+const sentWith = (query: string) => ({ query, authorization: "", offered: [], takesPresence: false });
 
 test("a connection whose token is being verified counts against the connection limit", async () => {
   const checks: (() => void)[] = [];
