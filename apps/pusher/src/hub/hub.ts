@@ -7,7 +7,6 @@ import {
   formatPosition,
   type Position,
   parseConnectionId,
-  patternsOverlap,
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
@@ -27,12 +26,18 @@ import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Frontier } from "../history/frontier.ts";
 import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
+import { describeConnection } from "./describe-connection.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
 import { listTopics } from "./list-topics.ts";
+import { markCopies } from "./mark-copies.ts";
+import { resumingSubscribers } from "./resuming-subscribers.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { TokenExpiry } from "./token-expiry.ts";
+
+/** Maximum number of subscriptions that a log line names. */
+const MAX_LOGGED = 10;
 
 type HubParts = {
   readonly config: PusherConfig;
@@ -251,7 +256,7 @@ export class Hub {
       return "topic-limit";
     }
     this.#fanout.flushTo(connection);
-    this.#markCopies(connection, pattern);
+    markCopies(connection, pattern, { subscriptions: this.#subscriptions, presence: this.presence });
     const subscription = this.#subscriptions.subscribeTopic(pattern, state.protocol);
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
@@ -267,22 +272,6 @@ export class Hub {
     const shared = this.#subscriptions.ofTopic(pattern)?.pattern ?? pattern;
     if (outcome !== "topic-limit") state.applicationTopics = withMember(state.applicationTopics, shared);
     return outcome;
-  }
-
-  /** Moves a connection with overlapping subscriptions to other groups, if its protocol encodes copies in another way. */
-  #markCopies(connection: Connection, pattern: string): void {
-    const state = connection.getUserData();
-    if (state.hasCopies || state.protocol.encodings.length === 1) return;
-    const others = [...membersOf(state.topics)];
-    if (!others.some((other) => patternsOverlap(other, pattern))) return;
-    const ofUser = state.grant.user === undefined ? undefined : this.#subscriptions.ofUser(state.grant.user);
-    const all = [this.#subscriptions.everyone, ofUser, ...others.map((other) => this.#subscriptions.ofTopic(other))];
-    const moved = all.flatMap((subscription) => (subscription?.has(connection) ? subscription : []));
-    for (const subscription of moved) subscription.leave(connection);
-    this.presence.moveGroups(connection, () => {
-      state.hasCopies = true;
-    });
-    for (const subscription of moved) subscription.join(connection);
   }
 
   /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
@@ -363,16 +352,7 @@ export class Hub {
   }
 
   describe(connection: Connection): ConnectionDescription {
-    const { protocol, openedAt, grant, topics } = connection.getUserData();
-    return {
-      address: this.addressOf(connection),
-      protocol: protocol.name,
-      ...(grant.user !== undefined && { user: grant.user }),
-      topics: [...membersOf(topics)],
-      remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
-      openedAt: new Date(openedAt * 1_000).toISOString(),
-      unsentBytes: connection.getBufferedAmount() + this.#fanout.waitingFor(connection),
-    };
+    return describeConnection(connection, this.addressOf(connection), this.#fanout.waitingFor(connection));
   }
 
   /** Writes the publications that wait for the end of the flush window. */
@@ -415,25 +395,13 @@ export class Hub {
     this.#expiry.stop();
   }
 
-  /** Closes the subscribers that can resume, so that they learn of the gap. */
   #endSubscribers(subscriptions: readonly SharedSubscription[]): void {
     this.#parts.counters.historyMissed += subscriptions.length;
-    this.#parts.log.warn(
-      { subscriptions: subscriptions.map(({ key }) => key).slice(0, 10) },
-      "missed publications are no longer stored",
-    );
-    for (const connection of [...this.#connections.all()]) {
-      if (!connection.getUserData().protocol.canResume) continue;
-      if (subscriptions.some((subscription) => this.#isSubscribed(connection, subscription))) {
-        this.end(connection, closeCodes.publicationsMissed);
-      }
+    const keys = subscriptions.map(({ key }) => key).slice(0, MAX_LOGGED);
+    this.#parts.log.warn({ subscriptions: keys }, "missed publications are no longer stored");
+    for (const connection of resumingSubscribers(this.#connections.all(), subscriptions)) {
+      this.end(connection, closeCodes.publicationsMissed);
     }
-  }
-
-  #isSubscribed(connection: Connection, subscription: SharedSubscription): boolean {
-    const { topics, connectionId } = connection.getUserData();
-    if (subscription.pattern !== undefined) return hasMember(topics, subscription.pattern);
-    return subscription.kind === "everyone" || hasMember(subscription.connectionIds, connectionId);
   }
 
   #onTargeted(message: BusMessage): void {
