@@ -14,6 +14,7 @@ import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
 import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
+import { closeConnection } from "../connections/close-connection.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
@@ -29,6 +30,7 @@ import { countSubscribers } from "./count-subscribers.ts";
 import { describeConnection } from "./describe-connection.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
+import { isLive } from "./is-live.ts";
 import { listTopics } from "./list-topics.ts";
 import { markCopies } from "./mark-copies.ts";
 import { resumingSubscribers } from "./resuming-subscribers.ts";
@@ -76,12 +78,9 @@ export class Hub {
     const { config, bus, subjects, connections } = parts;
     this.#connections = connections;
     this.#receipts = new Receipts(connections);
-    this.#gate = new Gate({
-      maxConnections: config.limits.connections,
-      handshakesPerSecond: config.limits.handshakesPerSecond,
-      origins: config.allowedOrigins,
-      now: () => performance.now(),
-    });
+    const { connections: maxConnections, handshakesPerSecond } = config.limits;
+    const now = () => performance.now();
+    this.#gate = new Gate({ maxConnections, handshakesPerSecond, origins: config.allowedOrigins, now });
     this.#fanout = new Fanout({
       ...parts,
       flushMs: config.flushMs,
@@ -199,12 +198,7 @@ export class Hub {
 
   /** Whether a connection has joined all its subscriptions, so that none of them is being recovered. */
   isLive(connection: Connection): boolean {
-    const { grant, topics, protocol } = connection.getUserData();
-    const isJoined = (subscription: SharedSubscription | undefined) => subscription?.has(connection) ?? false;
-    if (!protocol.skipsEveryone && !isJoined(this.#subscriptions.everyone)) return false;
-    if (grant.user !== undefined && !isJoined(this.#subscriptions.ofUser(grant.user))) return false;
-    for (const pattern of membersOf(topics)) if (!isJoined(this.#subscriptions.ofTopic(pattern))) return false;
-    return true;
+    return isLive(connection, this.#subscriptions);
   }
 
   /** Must be called once for each opened connection when it has closed. */
@@ -373,12 +367,7 @@ export class Hub {
   /** Closes a connection with a code, or with the code that its protocol has for it. */
   end(connection: Connection, closeCode: CloseCode): void {
     this.#fanout.flushTo(connection);
-    const { closing } = connection.getUserData().protocol;
-    const { code, reason } = closing?.codeFor(closeCode) ?? closeCode;
-    const lastFrame = closing?.lastFrame(closing.codeFor(closeCode));
-    // A connection over its limit is closed by the frame, and must not be touched after that.
-    if (lastFrame !== undefined && connection.send(lastFrame) === 2) return;
-    connection.end(code, reason);
+    closeConnection(connection, closeCode);
   }
 
   /** Closes a connection that has exceeded a limit, without a close frame. */
