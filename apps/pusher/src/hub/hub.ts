@@ -38,9 +38,6 @@ import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { TokenExpiry } from "./token-expiry.ts";
 
-/** Maximum number of subscriptions that a log line names. */
-const MAX_LOGGED = 10;
-
 type HubParts = {
   readonly config: PusherConfig;
   readonly workerId: string;
@@ -386,8 +383,8 @@ export class Hub {
 
   #endSubscribers(subscriptions: readonly SharedSubscription[]): void {
     this.#parts.counters.historyMissed += subscriptions.length;
-    const keys = subscriptions.map(({ key }) => key).slice(0, MAX_LOGGED);
-    this.#parts.log.warn({ subscriptions: keys }, "missed publications are no longer stored");
+    const { length: count, 0: first } = subscriptions;
+    this.#parts.log.warn({ count, first: first?.key }, "missed publications are no longer stored");
     for (const connection of resumingSubscribers(this.#connections.all(), subscriptions)) {
       this.end(connection, closeCodes.publicationsMissed);
     }
