@@ -22,6 +22,8 @@ export type {
 export type { JoinOptions, JoinOutcome } from "./present-topic.ts";
 
 const CHECK_EVERY_MS = 100;
+/** A check later than this shows that this process was stopped. */
+const STOPPED_MS = 1_000;
 /** Maximum wait for the answers of other workers, for example of one that was killed a moment ago. */
 const LOAD_WITHIN_MS = 2_000;
 /** Maximum approximate bytes of all members that this worker knows. Above it, connections cannot join. */
@@ -281,7 +283,11 @@ export class Presence {
     const now = performance.now();
     const lateMs = now - this.#checkedAt - CHECK_EVERY_MS;
     this.#checkedAt = now;
-    this.#cluster.check(lateMs);
+    if (lateMs > STOPPED_MS) {
+      this.#cluster.excuse(lateMs);
+      return;
+    }
+    this.#cluster.check();
     this.#leaves.end();
   }
 }
