@@ -230,14 +230,6 @@ export class Hub {
       : "forbidden";
   }
 
-  /** Returns why {@link subscribe} would refuse a topic or pattern; undefined if it would not. */
-  subscribeRefusal(connection: Connection, pattern: string): "forbidden" | "topic-limit" | undefined {
-    const { grant, topics } = connection.getUserData();
-    if (!maySubscribe(grant, pattern)) return "forbidden";
-    if (hasMember(topics, pattern) || countMembers(topics) < this.#parts.config.limits.topics) return undefined;
-    return "topic-limit";
-  }
-
   /** Subscribes a connection without regard to its grant. */
   subscribeUnchecked(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
     const state = connection.getUserData();
@@ -307,8 +299,7 @@ export class Hub {
     const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
     const dropped = own.filter((pattern) => !maySubscribe(grant, pattern));
     for (const pattern of dropped) this.unsubscribe(connection, pattern);
-    const presenceDropped = this.presence.topicsOf(connection).filter((topic) => !mayBePresent(grant, topic));
-    for (const topic of presenceDropped) this.presence.leave(connection, topic);
+    const presenceDropped = this.presence.leaveUnless(connection, (topic) => mayBePresent(grant, topic));
     const user = isNewUser ? this.#subscribeUser(connection) : undefined;
     if (user !== undefined) this.frontier.onSubscribe();
     return { dropped, presenceDropped, user };

@@ -102,9 +102,14 @@ export class ClusterMembers {
     this.#announcer.onceConfirmed(callback);
   }
 
-  /** Must be called several times a second. `lateMs` is how much later than planned this call comes. */
-  check(lateMs: number): void {
-    this.#peers.check(lateMs);
+  /** Must be called instead of {@link check} if this process was stopped. It has not read yet what others sent meanwhile. */
+  excuse(stoppedMs: number): void {
+    this.#peers.excuse(stoppedMs);
+  }
+
+  /** Must be called several times a second. */
+  check(): void {
+    this.#peers.check();
     for (const questions of this.#questions.values()) questions.check();
     for (const topic of this.#loading) this.#checkLoaded(topic);
   }

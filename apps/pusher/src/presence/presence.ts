@@ -6,10 +6,10 @@ import type { Fanout } from "../fanout/fanout.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { ChangeGroups } from "./change-groups.ts";
 import { ClusterMembers } from "./cluster-members.ts";
-import { FlushQueue } from "./flush-queue.ts";
 import { HeldLeaves } from "./held-leaves.ts";
 import type { LocalChange, LocalMember, Member, MemberList } from "./members.ts";
 import { type Join, type JoinOptions, type JoinOutcome, PresentTopic } from "./present-topic.ts";
+import { TopicFlusher } from "./topic-flusher.ts";
 import { TopicView } from "./topic-view.ts";
 
 export type {
@@ -22,10 +22,10 @@ export type {
 export type { JoinOptions, JoinOutcome } from "./present-topic.ts";
 
 const CHECK_EVERY_MS = 100;
+/** A check later than this shows that this process was stopped. */
+const STOPPED_MS = 1_000;
 /** Maximum wait for the answers of other workers, for example of one that was killed a moment ago. */
 const LOAD_WITHIN_MS = 2_000;
-/** Maximum outcomes of one topic in one tick. */
-const MAX_OUTCOMES = 250;
 /** Maximum approximate bytes of all members that this worker knows. Above it, connections cannot join. */
 const MAX_BYTES = 268_435_456;
 
@@ -47,7 +47,7 @@ export class Presence {
   readonly #joins = new Map<Connection, Map<string, Join>>();
   readonly #cluster: ClusterMembers;
   readonly #leaves: HeldLeaves<TopicView>;
-  readonly #flushes = new FlushQueue<PresentTopic>((topic) => this.#flush(topic));
+  readonly #flushes: TopicFlusher;
   readonly #listeners: ((change: LocalChange) => void)[] = [];
   readonly #timer: NodeJS.Timeout;
   #checkedAt = performance.now();
@@ -58,6 +58,7 @@ export class Presence {
   constructor(parts: PresenceParts) {
     this.#parts = parts;
     this.#leaves = new HeldLeaves(parts.leaveMs);
+    this.#flushes = new TopicFlusher({ ...parts, onRefused: (join) => this.#end(join) });
     this.#cluster = new ClusterMembers({ ...parts, topics: this.#topics, onLoaded: (topic) => this.#onLoaded(topic) });
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#timer.unref();
@@ -98,7 +99,7 @@ export class Presence {
   release(connection: Connection, topic: string, isListWhole = false): MemberList | undefined {
     const join = this.#joins.get(connection)?.get(topic);
     if (!join?.hasJoined) return undefined;
-    this.#addToGroup(join);
+    this.#flushes.addToGroup(join);
     return join.topic.view.list(isListWhole);
   }
 
@@ -120,9 +121,11 @@ export class Presence {
     }
   }
 
-  /** Returns the topics that a connection has joined or is joining. */
-  topicsOf(connection: Connection): string[] {
-    return [...(this.#joins.get(connection)?.keys() ?? [])];
+  /** Leaves the topics for which `mayStay` returns false, and returns them. */
+  leaveUnless(connection: Connection, mayStay: (topic: string) => boolean): string[] {
+    const topics = [...(this.#joins.get(connection)?.keys() ?? [])].filter((topic) => !mayStay(topic));
+    for (const topic of topics) this.leave(connection, topic);
+    return topics;
   }
 
   /** Returns the members with connections to this worker, sorted by user. */
@@ -276,64 +279,15 @@ export class Presence {
     for (const listener of this.#listeners) listener({ topic, member, isPresent, localMembers: locals.size });
   }
 
-  /** Writes what has changed, then reports the outcome of joins, so that nothing is missing or repeated after their lists. */
-  #flush(topic: PresentTopic): void {
-    topic.isFlushDue = topic.isFlushing;
-    if (topic.isFlushing) return;
-    topic.isFlushing = true;
-    const change = topic.view.takeChange();
-    if (change) topic.groups.write(change, () => this.#concludeReady(topic));
-    else this.#concludeReady(topic);
-  }
-
-  /** Reports outcomes, a limited number in each tick. The members that clients know do not change until all are reported. */
-  #concludeReady(topic: PresentTopic): void {
-    let count = 0;
-    for (const join of topic.ready) {
-      // A user who has joined during the last write is in the next change.
-      if (!join.isRefused && !topic.view.isShown(join.member.user)) continue;
-      topic.ready.delete(join);
-      this.#reportOutcome(join);
-      count++;
-      if (count < MAX_OUTCOMES) continue;
-      setImmediate(() => this.#concludeReady(topic));
-      return;
-    }
-    topic.isFlushing = false;
-    if (topic.isFlushDue && topic.joins.size > 0) this.#flushes.add(topic);
-  }
-
-  #reportOutcome(join: Join): void {
-    const { waiting } = join;
-    join.waiting = [];
-    if (join.isRefused) this.#end(join);
-    else join.hasJoined = true;
-    for (const { options, onOutcome } of waiting) this.#conclude(join, options, onOutcome);
-  }
-
-  #conclude(join: Join, options: JoinOptions, onOutcome: (outcome: JoinOutcome) => void): void {
-    const { topic } = join;
-    if (join.isRefused) {
-      onOutcome({ ok: false, reason: "limit" });
-      return;
-    }
-    // An outcome before this one may have ended the join.
-    if (!topic.joins.has(join)) return;
-    if (!options.isHeld) this.#addToGroup(join);
-    else this.#parts.fanout.flushTo(join.connection);
-    onOutcome({ ok: true, list: topic.view.list(options.isListWhole ?? false) });
-  }
-
-  #addToGroup(join: Join): void {
-    if (join.group) this.#parts.fanout.flushTo(join.connection);
-    else join.group = join.topic.groups.add(join.connection);
-  }
-
   #check(): void {
     const now = performance.now();
     const lateMs = now - this.#checkedAt - CHECK_EVERY_MS;
     this.#checkedAt = now;
-    this.#cluster.check(lateMs);
+    if (lateMs > STOPPED_MS) {
+      this.#cluster.excuse(lateMs);
+      return;
+    }
+    this.#cluster.check();
     this.#leaves.end();
   }
 }
