@@ -89,11 +89,6 @@ export class Journal {
     return this.#get({ last_by_subj: subject });
   }
 
-  /** Returns the first message of a subject, which may have wildcards, from a sequence on. */
-  next(subject: string, sequence: number): Promise<JournalEntry | undefined> {
-    return this.#get({ next_by_subj: subject, seq: sequence });
-  }
-
   async #get(query: MessageQuery): Promise<JournalEntry | undefined> {
     const connection = askingLeaders(this.#bus);
     return (await leaderMessage(connection, this.#config.stream, query, REQUEST_TIMEOUT_MS)) ?? undefined;
