@@ -10,7 +10,7 @@ test("every command is parsed", () => {
   expect(parse({ id: "a", command: "subscribe", topic: "a.*", since: "x-1", more: 1 })).toEqual({
     ok: true,
     id: '"a"',
-    command: { command: "subscribe", topic: "a.*", since: "x-1", isPresent: false },
+    command: { command: "subscribe", topic: "a.*", since: "x-1", isPresent: undefined },
   });
   for (const command of [
     { command: "unsubscribe", topic: "a" },
