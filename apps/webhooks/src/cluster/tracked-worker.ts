@@ -75,6 +75,8 @@ export class TrackedWorker {
   /** Removes the part of the worker from the union. */
   async remove(): Promise<void> {
     this.#isStopped = true;
+    // A worker that has ended answers no requests, so these are the last chance for its events.
+    for (const { facts } of this.#waiting ?? []) for (const fact of facts) if (fact[0] === "event") this.#apply(fact);
     await this.#work;
     await this.#parts.union.remove(this.id);
   }

@@ -12,7 +12,11 @@ test("both forms of the subject are parsed", () => {
 });
 
 test("any subject is refused or parsed to numbers", () => {
-  const token = fc.oneof(fc.constantFrom("1", "7", "1700000000000000000"), fc.constantFrom("", "-1", "x", "1e999", "_"), fc.string());
+  const token = fc.oneof(
+    fc.constantFrom("1", "7", "1700000000000000000"),
+    fc.constantFrom("", "-1", "x", "1e999", "_"),
+    fc.string(),
+  );
   const subject = fc.array(token, { maxLength: 12 }).map((tokens) => ["$JS.ACK", ...tokens].join("."));
 
   let read = 0;
