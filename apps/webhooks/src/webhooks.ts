@@ -16,6 +16,8 @@ export type WebhookSender = Running & AsyncDisposable & { readonly adminPort: nu
 const DAY_MS = 86_400_000;
 const MAX_EVENT_BYTES = 268_435_456;
 const RETRY_MS = 1_000;
+/** A replica that has seen another one lead within this time is ready. Longer than a takeover takes. */
+const SEEN_MS = 10_000;
 
 /** Starts a webhook sender. It leads, or waits until the leader ends. */
 export async function startWebhooks(config: WebhooksConfig, log: Log, signal: AbortSignal): Promise<WebhookSender> {
@@ -78,7 +80,7 @@ class Replica {
   }
 
   readiness(): Readiness {
-    if (this.leader !== undefined || performance.now() - this.#seenOtherAt < 2 * RETRY_MS) return { ready: true };
+    if (this.leader !== undefined || performance.now() - this.#seenOtherAt < SEEN_MS) return { ready: true };
     return { ready: false, reason: this.#problem };
   }
 

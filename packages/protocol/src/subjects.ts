@@ -123,6 +123,11 @@ export class Subjects {
     return `${this.#storedEvents}dead.${encodeToken(endpoint)}`;
   }
 
+  /** Whether an event is stored under this subject because an endpoint refused it for good. */
+  isDeadEvent(storedSubject: string): boolean {
+    return storedSubject.startsWith(`${this.#storedEvents}dead.`);
+  }
+
   /** Returns the subject of a record of the webhook senders. */
   webhookRecord(name: string): string {
     return this.#webhookRecords + name;

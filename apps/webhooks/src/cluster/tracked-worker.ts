@@ -9,10 +9,11 @@ import {
   type Subjects,
   type WorkerReport,
 } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
 import { applyFact, type Contribution, newContribution, type Union } from "./union.ts";
 
 const PAGE_TIMEOUT_MS = 2_000;
-const RETRY_MS = 300;
+const RETRY_MS = 500;
 /** Maximum facts that wait while a snapshot is read. Above it the snapshot is requested again. */
 const MAX_WAITING_FACTS = 200_000;
 
@@ -24,6 +25,7 @@ export type TrackedWorkerParts = {
   onEvent(worker: string, number: number, event: ClusterEvent): void;
   /** Called when a snapshot has to be read, because the worker is new or a report was lost. */
   onSnapshot(): void;
+  readonly log: Log;
 };
 
 /** One worker, as its reports show it. A lost report is noticed by its number, and a snapshot replaces it. */
@@ -73,6 +75,8 @@ export class TrackedWorker {
   /** Removes the part of the worker from the union. */
   async remove(): Promise<void> {
     this.#isStopped = true;
+    // A worker that has ended answers no requests, so these are the last chance for its events.
+    for (const { facts } of this.#waiting ?? []) for (const fact of facts) if (fact[0] === "event") this.#apply(fact);
     await this.#work;
     await this.#parts.union.remove(this.id);
   }
@@ -106,6 +110,8 @@ export class TrackedWorker {
   async #readUntilKnown(): Promise<void> {
     while (!this.#isStopped) {
       if (await this.#tryToRead()) return;
+      if (this.#isStopped) return;
+      this.#parts.log.warn({ worker: this.id }, "snapshot of a worker unavailable, retrying");
       this.#waiting = [];
       this.#waitingFacts = 0;
       await delay(RETRY_MS);

@@ -1,6 +1,5 @@
 import type { BusSubscription } from "@fanwire/bus";
 import { parseWorkerReport } from "@fanwire/protocol";
-import type { Log } from "@fanwire/service";
 import { TrackedWorker, type TrackedWorkerParts } from "./tracked-worker.ts";
 
 /** A worker that sends no heartbeat for this time loses its subscribers and members. */
@@ -9,7 +8,6 @@ const SILENT_MS = 5_000;
 type WorkersParts = TrackedWorkerParts & {
   /** Number of the last event of each worker that was processed. */
   readonly lastEvents: ReadonlyMap<string, number>;
-  readonly log: Log;
 };
 
 /** Time for which a silent worker may come back with events that it has kept. */

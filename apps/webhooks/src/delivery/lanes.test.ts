@@ -41,6 +41,18 @@ test("a refused batch is retried topic by topic, later each time, and holds up n
   expect(lanes.sequences).toEqual([1, 3]);
 });
 
+test("a batch ends when it is large, with at least one event", () => {
+  const lanes = new Lanes();
+  for (const [at, key] of ["a", "a", "a", "b"].entries()) {
+    lanes.add({ ...item(at + 1, key), entry: "x".repeat(200_000) });
+  }
+
+  expect(sequencesOf(lanes.takeFresh(10))).toEqual([1, 2]);
+  expect(sequencesOf(lanes.takeFresh(10))).toEqual([4]);
+  lanes.add({ ...item(5, "c"), entry: "x".repeat(1_000_000) });
+  expect(sequencesOf(lanes.takeFresh(10))).toEqual([5]);
+});
+
 test("an event that was refused for five minutes is given up, and the next one of its topic is tried", () => {
   const lanes = new Lanes();
   lanes.add(item(1, "a", 0));

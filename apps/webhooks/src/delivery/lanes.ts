@@ -3,6 +3,9 @@ const RETRY_DELAYS_MS = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 /** An event that is refused is retried for this time. */
 const RETRY_FOR_MS = 300_000;
 
+/** A batch ends with the event that exceeds this. */
+const MAX_BATCH_BYTES = 262_144;
+
 export type Item = {
   readonly sequence: number;
   /** Events with the same key keep their order. */
@@ -72,9 +75,11 @@ export class Lanes {
   takeFresh(max: number): Batch | undefined {
     const items: Item[] = [];
     const lanes = new Map<Lane, number>();
+    let bytes = 0;
     for (const lane of this.#fresh) {
-      if (items.length >= max) break;
-      const taken = lane.items.slice(0, max - items.length);
+      if (items.length >= max || bytes >= MAX_BATCH_BYTES) break;
+      const taken = takeFrom(lane, max - items.length, MAX_BATCH_BYTES - bytes);
+      bytes += bytesOf(taken);
       items.push(...taken);
       lanes.set(lane, taken.length);
       lane.isInFlight = true;
@@ -91,7 +96,7 @@ export class Lanes {
       if (lane.retryAt > now) continue;
       this.#refused.delete(lane);
       lane.isInFlight = true;
-      const items = lane.items.slice(0, max);
+      const items = takeFrom(lane, max, MAX_BATCH_BYTES);
       return { items, lanes: new Map([[lane, items.length]]) };
     }
     return undefined;
@@ -134,6 +139,21 @@ export class Lanes {
     else if (lane.refusals === 0) this.#fresh.add(lane);
     else this.#refused.add(lane);
   }
+}
+
+/** Returns up to `max` events, until they exceed `maxBytes`; at least one. */
+function takeFrom({ items }: Lane, max: number, maxBytes: number): Item[] {
+  let bytes = 0;
+  const end = items.findIndex(({ entry }, at) => {
+    const isOver = at >= max || bytes >= maxBytes;
+    bytes += entry.length;
+    return isOver;
+  });
+  return end < 0 ? [...items] : items.slice(0, end);
+}
+
+function bytesOf(items: readonly Item[]): number {
+  return items.reduce((sum, { entry }) => sum + entry.length, 0);
 }
 
 function newLane(key: string): Lane {

@@ -3,7 +3,7 @@ import type { AnnouncedKeys } from "../cluster/held-changes.ts";
 import { type Key, memberKey, topicKey } from "../cluster/keys.ts";
 
 /** Number of records that share the keys. Each must fit into a NATS message. */
-const BUCKETS = 1_024;
+export const BUCKETS = 1_024;
 
 /**
  * The topics and members that were announced as present, and the last event of each worker. The leader saves the state from time

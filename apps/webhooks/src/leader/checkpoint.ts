@@ -1,11 +1,11 @@
 import type { Journal } from "@fanwire/bus";
 import type { Log } from "@fanwire/service";
-import { AnnouncedState } from "./announced-state.ts";
+import { AnnouncedState, BUCKETS } from "./announced-state.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Records } from "./records.ts";
 
 const HEAD = "state";
-const BUCKET = "bucket";
+const BUCKET_NAMES: readonly string[] = Array.from({ length: BUCKETS }, (_, at) => bucketName(at));
 /** Reads of stored events at the same time. */
 const PARALLEL_READS = 32;
 
@@ -22,7 +22,9 @@ export type LoadedState = {
 export async function loadState(journal: Journal, records: Records, log: Log): Promise<LoadedState> {
   const state = new AnnouncedState();
   const head = headOf(await records.load(HEAD));
-  for (const record of await records.loadAll(BUCKET)) for (const key of keysOf(record)) state.add(key);
+  for (const record of await records.loadAll(BUCKET_NAMES)) for (const key of keysOf(record)) state.add(key);
+  // They are as they were saved.
+  state.takeChanged();
   for (const [source, number] of Object.entries(head?.lastEvents ?? {})) state.lastEvents.set(source, number);
   // Must come after the saved state, because a former leader may still have stored events.
   const { firstSequence, lastSequence } = await journal.open();
@@ -64,10 +66,14 @@ export async function saveState(
     const record = { keys };
     if (JSON.stringify(record).length * 3 > maxBytes)
       log.error({ keys: keys.length }, "state is too large to be saved");
-    else await records.save(`${BUCKET}.${at}`, record);
+    else await records.save(bucketName(at), record);
   }
   const head: Head = { through, lastEvents };
   await records.save(HEAD, head);
+}
+
+function bucketName(at: number): string {
+  return `bucket.${at}`;
 }
 
 function headOf(record: unknown): Head | undefined {

@@ -13,6 +13,8 @@ import type { Lease } from "./lease.ts";
 import type { Records } from "./records.ts";
 
 const RECORD = "endpoint";
+/** Reads of stored events at the same time. */
+const PARALLEL_READS = 32;
 
 type SendersParts = {
   readonly events: Journal;
@@ -57,9 +59,7 @@ export class EndpointSenders {
     for (const { id } of config.endpoints) progress.push(progressOf(await records.load(recordOf(id))));
     const senders = new EndpointSenders(parts, progress);
     for (const [at, sender] of senders.all.entries()) {
-      for (const sequence of progress[at]?.waiting ?? []) {
-        sender.restore(sequence, (await eventLog.read(sequence)).event);
-      }
+      await restore(sender, progress[at]?.waiting ?? [], eventLog);
       senders.#delivery.resume(sender);
     }
     return senders;
@@ -107,6 +107,16 @@ export class EndpointSenders {
       endpoint.label,
       `{"endpoint":"${endpoint.label}","reason":${JSON.stringify(reason)},"event":${entry}}`,
     );
+  }
+}
+
+/** Accepts the events again that a former leader has not delivered, in order. */
+async function restore(sender: EndpointSender, sequences: readonly number[], eventLog: EventLog): Promise<void> {
+  const inOrder = [...sequences].sort((one, other) => one - other);
+  for (let from = 0; from < inOrder.length; from += PARALLEL_READS) {
+    const some = inOrder.slice(from, from + PARALLEL_READS);
+    const reads = await Promise.all(some.map((sequence) => eventLog.read(sequence)));
+    for (const [at, sequence] of some.entries()) sender.restore(sequence, reads[at]?.event);
   }
 }
 

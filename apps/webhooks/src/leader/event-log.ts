@@ -22,6 +22,8 @@ type EventLogParts = {
 
 /** Stores events, one after the other. Many are on their way at the same time. */
 export class EventLog {
+  /** Called when events are stored, so that the log may have room for others. */
+  onRoom: () => void = () => {};
   readonly #parts: EventLogParts;
   readonly #inFlight: InFlight[] = [];
   #bytes = 0;
@@ -70,7 +72,7 @@ export class EventLog {
   async read(sequence: number): Promise<{ readonly isStored: boolean; readonly event: ClusterEvent | undefined }> {
     const entry = await this.#parts.journal.read(sequence);
     if (entry === undefined) return { isStored: false, event: undefined };
-    const isDead = entry.subject.startsWith(this.#parts.subjects.deadEvent("x").slice(0, -1));
+    const isDead = this.#parts.subjects.isDeadEvent(entry.subject);
     return { isStored: true, event: isDead ? undefined : parseClusterEvent(Buffer.from(entry.content).toString()) };
   }
 
@@ -102,6 +104,7 @@ export class EventLog {
     const ready = this.#waiting.filter(({ sequence }) => sequence <= this.#storedSequence);
     this.#waiting = this.#waiting.filter(({ sequence }) => sequence > this.#storedSequence);
     for (const { resolve } of ready) resolve();
+    if (!this.isFull) this.onRoom();
   }
 
   #fail(error: Error): void {

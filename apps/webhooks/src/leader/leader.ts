@@ -60,6 +60,7 @@ export class Leader {
       onSnapshot: () => counters.snapshots++,
       log,
     });
+    eventLog.onRoom = () => options.lease.isValid() && this.#announcer.store();
     this.#timers = [
       setInterval(() => this.#tick(), TICK_MS),
       setInterval(() => this.#save(() => this.senders.save()), SAVE_PROGRESS_MS),

@@ -1,6 +1,9 @@
 import type { Journal, JournalEntry } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 
+/** Reads at the same time. */
+const PARALLEL_READS = 64;
+
 /** The records of the leader in JetStream, one message for each name. A record that another leader has written is never overwritten. */
 export class Records {
   readonly #journal: Journal;
@@ -19,16 +22,14 @@ export class Records {
     return entry === undefined ? undefined : this.#read(subject, entry);
   }
 
-  /** Returns all records whose name begins with `branch` and a dot. */
-  async loadAll(branch: string): Promise<unknown[]> {
-    const filter = this.#subjects.webhookRecord(`${branch}.*`);
+  /** Returns the records with these names; undefined for those that do not exist. */
+  async loadAll(names: readonly string[]): Promise<unknown[]> {
     const records: unknown[] = [];
-    for (let from = 1; ; ) {
-      const entry = await this.#journal.next(filter, from);
-      if (entry === undefined) return records;
-      records.push(this.#read(entry.subject, entry));
-      from = entry.sequence + 1;
+    for (let from = 0; from < names.length; from += PARALLEL_READS) {
+      const some = names.slice(from, from + PARALLEL_READS);
+      records.push(...(await Promise.all(some.map((name) => this.load(name)))));
     }
+    return records;
   }
 
   /** @throws JournalError when another leader has written the record, or JetStream does not confirm. */

@@ -12,6 +12,7 @@ import {
 import { nanos } from "@nats-io/transport-node";
 import { parseJsonObject } from "../connection/json-object.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
+import { failureOf } from "../history/failures.ts";
 import { leaderMessage, type MessageQuery } from "../history/leader-messages.ts";
 import { askingLeaders, isDescribedByLeader } from "../history/leader-requests.ts";
 import { JournalError, parseAppendReply } from "./append-reply.ts";
@@ -56,10 +57,10 @@ export class Journal {
   /**
    * Returns the first and last sequence. Creates the stream when it is missing.
    *
-   * @throws errors of the NATS and JetStream clients, and JournalError when the stream has no leader.
+   * @throws JournalError that names the obstacle.
    */
   async open(): Promise<JournalEnds> {
-    const info = (await this.#find()) ?? (await this.#create());
+    const info = await this.#findOrCreate();
     if (!isDescribedByLeader(info)) throw new JournalError(`the stream ${this.#config.stream} has no leader`);
     return { firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
   }
@@ -89,11 +90,6 @@ export class Journal {
     return this.#get({ last_by_subj: subject });
   }
 
-  /** Returns the first message of a subject, which may have wildcards, from a sequence on. */
-  next(subject: string, sequence: number): Promise<JournalEntry | undefined> {
-    return this.#get({ next_by_subj: subject, seq: sequence });
-  }
-
   async #get(query: MessageQuery): Promise<JournalEntry | undefined> {
     const connection = askingLeaders(this.#bus);
     return (await leaderMessage(connection, this.#config.stream, query, REQUEST_TIMEOUT_MS)) ?? undefined;
@@ -106,6 +102,14 @@ export class Journal {
     });
     if (!outcome.ok) throw new JournalError(outcome.reason);
     return parseAppendReply(parseJsonObject(Buffer.from(outcome.message.data).toString()), this.#config.stream);
+  }
+
+  async #findOrCreate(): Promise<StreamInfo> {
+    try {
+      return (await this.#find()) ?? (await this.#create());
+    } catch (error) {
+      throw new JournalError(failureOf(error).detail, { cause: error });
+    }
   }
 
   async #find(): Promise<StreamInfo | undefined> {
