@@ -30,12 +30,15 @@ export class ClusterMembers {
   readonly #loading = new Set<PresentTopic>();
   /** Topics from which the users of a worker are still to be removed. */
   readonly #dropping = new Map<string, Set<PresentTopic>>();
+  /** First bytes of this worker's announcements, which NATS sends back. */
+  readonly #ownPrefix: Buffer;
   #asks = 0;
   #gaps = 0;
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
     const { bus, subjects, workerId } = parts;
+    this.#ownPrefix = Buffer.from(`{"worker":"${workerId}"`);
     this.#peers = new Peers({
       ...parts,
       countTopics: () => this.#countTopics(),
@@ -194,6 +197,7 @@ export class ClusterMembers {
   }
 
   #onAnnouncement(topic: PresentTopic, message: BusMessage): void {
+    if (this.#ownPrefix.equals(message.data.subarray(0, this.#ownPrefix.length))) return;
     const { data } = presenceAnnouncement.safeParse(parseJson(message));
     if (data === undefined) {
       this.#parts.log.warn({ subject: message.subject }, "invalid announcement of members");

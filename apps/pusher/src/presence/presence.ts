@@ -4,6 +4,7 @@ import type { Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
+import { ChangeGroups } from "./change-groups.ts";
 import { ClusterMembers } from "./cluster-members.ts";
 import { FlushQueue } from "./flush-queue.ts";
 import { HeldLeaves } from "./held-leaves.ts";
@@ -23,6 +24,8 @@ export type { JoinOptions, JoinOutcome } from "./present-topic.ts";
 const CHECK_EVERY_MS = 100;
 /** Maximum wait for the answers of other workers, for example of one that was killed a moment ago. */
 const LOAD_WITHIN_MS = 2_000;
+/** Maximum outcomes of one topic in one tick. */
+const MAX_OUTCOMES = 250;
 /** Maximum approximate bytes of all members that this worker knows. Above it, connections cannot join. */
 const MAX_BYTES = 268_435_456;
 
@@ -103,10 +106,7 @@ export class Presence {
   leave(connection: Connection, topic: string): void {
     const join = this.#joins.get(connection)?.get(topic);
     if (join === undefined) return;
-    if (join.isInGroup) {
-      this.#parts.fanout.flushTo(connection);
-      this.#parts.groups.of(connection).remove(join.topic.groupId, connection);
-    }
+    if (join.group) join.topic.groups.remove(connection, join.group);
     const { waiting } = join;
     this.#end(join);
     for (const { options } of waiting) options.onLeave?.();
@@ -115,7 +115,7 @@ export class Presence {
   /** Must be called when a connection has closed. */
   close(connection: Connection): void {
     for (const join of this.#joins.get(connection)?.values() ?? []) {
-      if (join.isInGroup) this.#parts.groups.of(connection).forget(join.topic.groupId, connection);
+      if (join.group) join.topic.groups.forget(connection, join.group);
       this.#end(join);
     }
   }
@@ -149,10 +149,10 @@ export class Presence {
   /** Moves a connection to the groups of another encoding, which `change` gives it. */
   moveGroups(connection: Connection, change: () => void): void {
     const { groups } = this.#parts;
-    const joins = [...(this.#joins.get(connection)?.values() ?? [])].filter(({ isInGroup }) => isInGroup);
-    for (const { topic } of joins) groups.of(connection).remove(topic.groupId, connection);
+    const ids = [...(this.#joins.get(connection)?.values() ?? [])].flatMap(({ group }) => group?.id ?? []);
+    for (const id of ids) groups.of(connection).remove(id, connection);
     change();
-    for (const { topic } of joins) groups.of(connection).add(topic.groupId, connection);
+    for (const id of ids) groups.of(connection).add(id, connection);
   }
 
   #open(connection: Connection, name: string, member: Member): Join {
@@ -167,7 +167,7 @@ export class Presence {
       isConfirmed: false,
       isRefused: false,
       hasJoined: false,
-      isInGroup: false,
+      group: undefined,
     };
     topic.joins.add(join);
     const joins = this.#joins.get(connection);
@@ -177,7 +177,6 @@ export class Presence {
   }
 
   #openTopic(name: string): PresentTopic {
-    this.#lastGroupId--;
     const view: TopicView = new TopicView({
       topic: name,
       leaveMs: this.#parts.leaveMs,
@@ -190,13 +189,19 @@ export class Presence {
     const topic = new PresentTopic({
       name,
       subject: this.#parts.subjects.presence(name),
-      groupId: this.#lastGroupId,
+      groups: new ChangeGroups({ ...this.#parts, nextId: () => this.#nextGroupId() }),
       view,
       loadedBy: performance.now() + LOAD_WITHIN_MS,
     });
     this.#topics.set(name, topic);
     this.#cluster.open(topic);
     return topic;
+  }
+
+  /** Negative, because groups of subscriptions have positive ids. */
+  #nextGroupId(): number {
+    this.#lastGroupId--;
+    return this.#lastGroupId;
   }
 
   /** Takes the next steps of a join: register, wait for NATS and for the other workers, report the outcome. */
@@ -273,16 +278,37 @@ export class Presence {
 
   /** Writes what has changed, then reports the outcome of joins, so that nothing is missing or repeated after their lists. */
   #flush(topic: PresentTopic): void {
+    topic.isFlushDue = topic.isFlushing;
+    if (topic.isFlushing) return;
+    topic.isFlushing = true;
     const change = topic.view.takeChange();
-    if (change) this.#parts.fanout.writePresence(topic.groupId, change);
+    if (change) topic.groups.write(change, () => this.#concludeReady(topic));
+    else this.#concludeReady(topic);
+  }
+
+  /** Reports outcomes, a limited number in each tick. What clients know of the topic does not change until all are reported. */
+  #concludeReady(topic: PresentTopic): void {
+    let count = 0;
     for (const join of topic.ready) {
+      // A user who has joined during the last write is in the next change.
+      if (!join.isRefused && !topic.view.isShown(join.member.user)) continue;
       topic.ready.delete(join);
-      const { waiting } = join;
-      join.waiting = [];
-      if (join.isRefused) this.#end(join);
-      else if (!join.hasJoined) join.hasJoined = true;
-      for (const { options, onOutcome } of waiting) this.#conclude(join, options, onOutcome);
+      this.#reportOutcome(join);
+      count++;
+      if (count < MAX_OUTCOMES) continue;
+      setImmediate(() => this.#concludeReady(topic));
+      return;
     }
+    topic.isFlushing = false;
+    if (topic.isFlushDue && topic.joins.size > 0) this.#flushes.add(topic);
+  }
+
+  #reportOutcome(join: Join): void {
+    const { waiting } = join;
+    join.waiting = [];
+    if (join.isRefused) this.#end(join);
+    else join.hasJoined = true;
+    for (const { options, onOutcome } of waiting) this.#conclude(join, options, onOutcome);
   }
 
   #conclude(join: Join, options: JoinOptions, onOutcome: (outcome: JoinOutcome) => void): void {
@@ -298,13 +324,9 @@ export class Presence {
     onOutcome({ ok: true, list: topic.view.list(options.isListWhole ?? false) });
   }
 
-  /** Adds the connection after everything that was written before, so that it receives later changes only. */
   #addToGroup(join: Join): void {
-    const { connection, topic } = join;
-    this.#parts.fanout.flushTo(connection);
-    if (join.isInGroup) return;
-    join.isInGroup = true;
-    this.#parts.groups.of(connection).add(topic.groupId, connection);
+    if (join.group) this.#parts.fanout.flushTo(join.connection);
+    else join.group = join.topic.groups.add(join.connection);
   }
 
   #check(): void {
