@@ -1,7 +1,9 @@
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
-import { startPublisher } from "../support/cluster.ts";
+import { startPublisher, startPusher } from "../support/cluster.ts";
+import { connectPresence } from "../support/presence-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -83,6 +85,36 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(await page.locator("#topics li").allTextContents()).toEqual(["news×"]);
       await press("Disconnect");
       await page.locator("#state", { hasText: "closed" }).waitFor();
+      await page.close();
+    });
+
+    test("the page shows the members of a topic, and a refusal", async () => {
+      const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "1" };
+      await using guarded = await startPusher({ nats: nats.url, env });
+      const { page, press } = await open();
+      const members = () => page.locator("#members li").allTextContents();
+      await press("Enter");
+      await page.locator("#log .refused", { hasText: "connect before" }).waitFor();
+      await page.getByLabel("Pusher URL").fill(guarded.url);
+      await page.getByLabel("Token").fill(await signToken({ sub: "anna", topics: [">"], presence: ["lobby"] }));
+      await press("Connect");
+      await page.locator("#state", { hasText: "open" }).waitFor();
+
+      await press("Enter");
+      await page.locator("#members-count", { hasText: "1 on lobby" }).waitFor();
+      const bob = await connectPresence(guarded, "bob", { info: { role: "<b>guest</b>" } });
+      await bob.join("lobby");
+      await page.locator("#log .joined", { hasText: "lobby: bob" }).waitFor();
+      expect((await members()).sort()).toEqual(["anna", 'bob{"role":"<b>guest</b>"}']);
+      bob.close();
+      await page.locator("#log .left", { hasText: "lobby: bob" }).waitFor();
+      expect(await members()).toEqual(["anna"]);
+
+      await page.getByLabel("Topic to be present on").fill("other");
+      await press("Enter");
+      await page.locator("#log .refused", { hasText: "other:" }).waitFor();
+      expect(await members()).toEqual([]);
+      expect(await page.locator("#topics li").allTextContents()).toEqual(["news×"]);
       await page.close();
     });
 

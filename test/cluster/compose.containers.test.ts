@@ -3,6 +3,8 @@ import { workerDescription } from "@fanwire/protocol";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { type ComposeCluster, type Container, missingEngine, startCompose } from "../support/compose.ts";
+import { connectPusherJs, subscribeJs } from "../support/pusher-client.ts";
+import { answerOf, openPusherSdk } from "../support/pusher-sdk.ts";
 
 const PUSHERS = 4;
 const CONNECTIONS = 40;
@@ -58,6 +60,18 @@ describe.skipIf(missing !== undefined)(
       await publish({ content });
 
       await untilAllReceive(listeners.all, content);
+    });
+
+    it("serves pusher-js and an SDK on the port of the Pusher protocol, and nothing else", async () => {
+      const base = `http://${cluster.appsAddress}`;
+      using pusher = await connectPusherJs(base);
+      const { events } = await subscribeJs(pusher, "private-orders");
+
+      const sdk = openPusherSdk({ url: base });
+      expect(await answerOf(sdk.trigger("private-orders", "paid", { total: 9 }))).toEqual({ status: 200, body: {} });
+
+      await vi.waitFor(() => expect(events.at(-1)).toEqual({ event: "paid", data: { total: 9 } }), 10_000);
+      expect((await fetch(`${base}/v1/cluster`)).status).toBe(404);
     });
 
     it("serves the try page and its modules", async () => {

@@ -9,6 +9,8 @@ import type { TestNats } from "../support/nats.ts";
 import { connectAs, type NatsUser, natsUser, startNatsWithUsers } from "../support/nats-users.ts";
 import { reply } from "../support/php-value.ts";
 import { connectPresence } from "../support/presence-client.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusher } from "../support/pusher-client.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -23,7 +25,12 @@ const endpoint = { url: receiver.url, secret: "endpoint-secret-0001" };
 describe("a cluster whose services have the NATS users of the compose file", () => {
   const { nats, pusher, publisher, channels } = useCluster({
     nats: startNatsWithUsers,
-    pusher: { ...natsUser("pusher"), PUSHER_TOKEN_SECRET: SECRET, FANWIRE_EVENTS },
+    pusher: {
+      ...natsUser("pusher"),
+      ...pusherAppsEnv({ ...demoApp, clientEvents: true, subscriptionCount: true, watchlist: true }),
+      PUSHER_TOKEN_SECRET: SECRET,
+      FANWIRE_EVENTS,
+    },
     publisher: natsUser("publisher"),
     channel: natsUser("channel"),
   });
@@ -41,6 +48,20 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     expect(codes).toEqual([0, 0, 0, 0, 0]);
     await receiver[Symbol.asyncDispose]();
     expect(nats.output()).not.toMatch(/violation/i);
+  });
+
+  test("Pusher clients subscribe, send client events, and learn how many they are", async () => {
+    const [one, two] = [await connectPusher(pusher.url), await connectPusher(pusher.url)];
+    for (const client of [one, two]) {
+      for (const channel of ["private-a", "cache-a"]) await client.subscribe(channel);
+      await client.subscribe("presence-a", { user_id: client.socketId });
+    }
+
+    one.send({ event: "client-a", channel: "private-a", data: "hello" });
+
+    expect(await two.next("client-a")).toMatchObject({ data: "hello" });
+    const isTwo = (frame: { data?: unknown }) => frame.data === '{"subscription_count":2}';
+    await until("both are counted", () => [one, two].every(({ frames }) => frames.some(isTwo)));
   });
 
   test("publications reach everyone, topics, users and connections, and a client publishes", async () => {

@@ -1,7 +1,7 @@
-import { JetStreamWorkQueue, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { JetStreamWorkQueue, type NatsBus, startNatsBus, type WorkItem } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
 import { afterAll, expect, test } from "vitest";
-import { enqueue, finishAll, testWorkQueueContract } from "../support/contracts/work-queue.ts";
+import { enqueue, finishAll, testWorkQueueContract, textOf } from "../support/contracts/work-queue.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -43,17 +43,53 @@ test("a full stream refuses new items and keeps old ones", async () => {
   expect(tooLarge).toMatchObject({ ok: false, reason: "too-large" });
 });
 
-test("consumers continue after NATS restarted", async () => {
+test("after NATS restarted, consumers continue and acknowledgements are repeated", async () => {
   const queues = await openQueues();
   const { taker, got } = finishAll(queues, "away");
   await enqueue(queues, "queue.away", "before");
   await until("the publication arrives", () => got.length === 1);
+  const held: WorkItem[] = [];
+  const holder = queues.take("queue.held", "held", (item) => held.push(item));
+  holder.want(1);
+  await enqueue(queues, "queue.held", "finished while NATS is away");
+  await until("the other item arrives", () => held.length === 1);
 
   await nats.stop();
+  held[0]?.finish();
   await nats.restart();
   await until("an item is stored", async () => (await queues.enqueue("queue.away", Buffer.from("after"), "after")).ok);
 
   await until("the publication arrives", () => got.length === 2);
   expect(got).toEqual(["before", "after"]);
+  await until("the finished item is deleted", async () => {
+    const wanted = Buffer.from(JSON.stringify({ last_by_subj: "queue.held" }));
+    const reply = await buses[0]?.request("$JS.API.STREAM.MSG.GET.TEST_QUEUES", wanted, { timeoutMs: 1_000 });
+    return reply?.ok && Buffer.from(reply.message.data).toString().includes("no message found");
+  });
+  for (const each of [taker, holder]) each.stop();
+});
+
+test("an item that NATS redelivers while it is in flight reaches its taker once, and is acknowledged", async () => {
+  const queues = await openQueues();
+  const [spy] = buses;
+  const deliveries: string[] = [];
+  spy?.subscribe("_INBOX.>", ({ reply = "" }) => {
+    if (reply.startsWith("$JS.ACK.TEST_QUEUES.again.")) deliveries.push(reply);
+  });
+  await spy?.confirm();
+  const got: WorkItem[] = [];
+  const taker = queues.take("queue.again", "again", (item) => got.push(item));
+  taker.want(1);
+  await enqueue(queues, "queue.again", "first");
+  await until("the item arrives", () => got.length === 1 && deliveries.length === 1);
+
+  taker.want(1);
+  await spy?.publish(deliveries[0] ?? "", Buffer.from("-NAK"));
+  await until("NATS redelivers it", () => deliveries.length === 2);
+  got[0]?.finish();
+  await enqueue(queues, "queue.again", "second");
+
+  await until("the next item arrives", () => got.length >= 2);
+  expect(got.map(textOf)).toEqual(["first", "second"]);
   taker.stop();
 });

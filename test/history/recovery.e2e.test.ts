@@ -183,3 +183,24 @@ test("clients receive each publication once and in order after NATS restarts, al
     client.socket.close();
   }
 }, 120_000);
+
+test("a client that unsubscribes during its replay does not receive the topic, although another client keeps it", async () => {
+  const [{ url }] = pushers;
+  const witness = await connectFanwire(url, { topic: "left" });
+  const client = await connectFanwire(url, { topic: "kept" });
+  const since = await history.append(topic("left"), "first");
+  for (let count = 0; count < 100; count++) await history.append(topic("left"), "missed");
+
+  await Promise.all([
+    client.ask({ command: "subscribe", topic: "left", since }),
+    client.ask({ command: "unsubscribe", topic: "left" }),
+  ]);
+  await client.ask({ command: "subscribe", topic: "later", since });
+  await history.append(topic("left"), "last");
+  await history.append(topic("kept"), "last of kept");
+
+  await until("the witness has the last publication", () => witness.data().at(-1) === "last");
+  await until("the client has the last of its topic", () => client.data().at(-1) === "last of kept");
+  expect(client.data()).not.toContain("last");
+  for (const { socket } of [witness, client]) socket.close();
+});

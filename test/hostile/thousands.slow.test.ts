@@ -9,6 +9,8 @@ import { metric } from "../support/cluster.ts";
 import { expectFlatMemory } from "../support/flat-memory.ts";
 import { Mutator } from "../support/mutate.ts";
 import { serialize } from "../support/php-value.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { signedTarget } from "../support/pusher-sdk.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { clientFrame, connectSocket, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -25,6 +27,7 @@ const folder = mkdtempSync(join(tmpdir(), "fanwire-hostile-"));
 const channelSocket = join(folder, "channel.sock");
 const { bus, pusher, publisher, channel } = useCluster({
   pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" },
+  publisher: pusherAppsEnv(),
   channel: { CHANNEL_SOCKET: channelSocket },
 });
 let witness: RawClient;
@@ -191,6 +194,36 @@ test("10,000 malformed HTTP bodies are answered, and none with an internal error
   await expectUndisturbed();
 });
 
+test("10,000 malformed events with good signatures are answered, and none with an error of the server", async () => {
+  const mutator = new Mutator(SEED);
+  const event = { name: "paid", data: '{"a":"ж"}', socket_id: "783641640960.7", info: "subscription_count" };
+  const bodies = [
+    { ...event, channels: ["orders", "private-encrypted-a", "#server-to-user-ü"] },
+    { ...event, channel: "cache-news" },
+    {
+      batch: [
+        { ...event, channel: "orders" },
+        { ...event, channel: "presence-room", info: "user_count" },
+      ],
+    },
+  ].map((body) => Buffer.from(JSON.stringify(body)));
+
+  const statuses = new Map<number, number>();
+  const round = () =>
+    repeat(PER_ROUND, 10, async () => {
+      const body = Buffer.from(mutator.mutate(bodies));
+      const resource = body.includes("batch") ? "batch_events" : "events";
+      const target = signedTarget({ path: `/apps/${demoApp.id}/${resource}`, body });
+      const { status } = await fetch(publisher.url + target, { method: "POST", body });
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    });
+  await expectFlatMemory(publisher.process.pid, round, ROUNDS);
+
+  console.log("answers by status:", Object.fromEntries(statuses));
+  expect([...statuses.keys()].filter((status) => ![200, 400].includes(status))).toEqual([]);
+  await expectUndisturbed();
+});
+
 test("10,000 malformed HTTP requests are answered, and none with an internal error", async () => {
   const mutator = new Mutator(SEED);
   const requests = [
@@ -202,6 +235,15 @@ test("10,000 malformed HTTP requests are answered, and none with an internal err
       "Authorization: Bearer x",
     ),
     lines("PUT /v1/connections/abcd1234.1/topics/%D0%B6 HTTP/1.1", "Host: localhost", "Content-Length: 0"),
+    lines(
+      `GET ${signedTarget({ method: "GET", path: `/apps/${demoApp.id}/channels`, params: { info: "user_count" } })} HTTP/1.1`,
+      "Host: localhost",
+    ),
+    lines(
+      `POST ${signedTarget({ path: `/apps/${demoApp.id}/users/ü b/terminate_connections` })} HTTP/1.1`,
+      "Host: localhost",
+      "Content-Length: 0",
+    ),
     Buffer.concat([
       lines(
         "POST /v1/publications HTTP/1.1",

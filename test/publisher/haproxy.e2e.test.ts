@@ -1,22 +1,20 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type PusherServer from "pusher";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TestPublisher, TestPusher } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
-import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusherJs, subscribeJs } from "../support/pusher-client.ts";
+import { answerOf, openPusherSdk } from "../support/pusher-sdk.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const Sdk = createRequire(import.meta.url)("pusher") as typeof PusherServer;
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
 const portOf = (url: string) => new URL(url).port;
 
@@ -96,18 +94,14 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   test("a pusher-js client and an SDK of backends share one port", async () => {
     using pusher = await connectPusherJs(`http://127.0.0.1:${ports[3]}`);
     const { events } = await subscribeJs(pusher, "private-orders");
-    const { id: appId, key, secret } = demoApp;
-    const sdk = new Sdk({ appId, key, secret, host: "127.0.0.1", port: String(ports[3]), useTLS: false });
+    const sdk = openPusherSdk({ url: `http://127.0.0.1:${ports[3]}` });
 
     const answers = [
-      await sdk.trigger("private-orders", "paid", { total: 9 }),
-      await sdk.get({ path: "/channels", params: { filter_by_prefix: "private-" } }),
+      await answerOf(sdk.trigger("private-orders", "paid", { total: 9 })),
+      await answerOf(sdk.get({ path: "/channels", params: { filter_by_prefix: "private-" } })),
     ];
 
-    expect(await Promise.all(answers.map((answer) => answer.json()))).toEqual([
-      {},
-      { channels: { "private-orders": {} } },
-    ]);
+    expect(answers.map(({ body }) => body)).toEqual([{}, { channels: { "private-orders": {} } }]);
     await until("the event", () => events.some(({ event }) => event === "paid"));
     expect(events.at(-1)).toEqual({ event: "paid", data: { total: 9 } });
   });

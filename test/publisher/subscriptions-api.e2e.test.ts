@@ -25,13 +25,13 @@ test("the API subscribes and unsubscribes a connection within its limit", async 
   expect((await call("GET", `/v1/connections/${client.address}`)).body).toMatchObject({
     topics: ["orders.7", "orders.*"],
   });
-  expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 1 });
+  expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 1, members: 0 });
 
   expect((await call("POST", "/v1/publications", { target: { topic: "orders.7" }, data: "x" })).status).toBe(200);
   await until("the client receives a copy for each subscription", () => client.frames.length === 2);
   expect((await call("DELETE", `${topics}/orders.7`)).status).toBe(204);
   expect((await call("DELETE", `${topics}/orders.*`)).status).toBe(204);
-  expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 0 });
+  expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 0, members: 0 });
   client.socket.close();
 });
 
@@ -39,7 +39,11 @@ test("a path names a topic of any characters", async () => {
   const topic = "a/b?c d.щ";
   const client = await connectFanwire(pushers[1].url, { topic });
 
-  expect((await call("GET", `/v1/topics/${encodeURIComponent(topic)}`)).body).toEqual({ topic, connections: 1 });
+  expect((await call("GET", `/v1/topics/${encodeURIComponent(topic)}`)).body).toEqual({
+    topic,
+    connections: 1,
+    members: 0,
+  });
   client.socket.close();
 });
 
@@ -57,13 +61,13 @@ test("the API finds, subscribes and closes a user on all workers", async () => {
     ),
   });
   expect((await call("PUT", `${path}/topics/news`)).body).toEqual({ connections: 4 });
-  expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 4 });
+  expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 4, members: 0 });
   await call("POST", "/v1/publications", { target: { user: "анна@example" }, data: "to you" });
   await call("POST", "/v1/publications", { target: { topics: ["news", "nobody"] }, data: "to news" });
   await until("all clients receive it", () => clients.every((client) => client.publications.length === 2));
   for (const client of clients) expect(client.data()).toEqual(["to you", "to news"]);
   expect((await call("DELETE", `${path}/topics/news`)).body).toEqual({ connections: 4 });
-  expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 0 });
+  expect((await call("GET", "/v1/topics/news")).body).toEqual({ topic: "news", connections: 0, members: 0 });
 
   expect((await call("DELETE", `${path}/connections`)).body).toEqual({ connections: 4 });
   await until("all connections are closed", () => clients.every(({ close }) => close?.code === 4403));

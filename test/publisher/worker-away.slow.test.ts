@@ -71,7 +71,7 @@ test("requests for a worker that is disconnected from NATS are answered with 503
     expect(receipt).toMatchObject({ workers: 1, missing: 1, complete: false });
   }
   expect(user.body).toEqual({ user: "anna", count: 0, connections: [], missing: 1, complete: false });
-  expect(topic.body).toEqual({ topic: "a", connections: 0, missing: 1, complete: false });
+  expect(topic.body).toEqual({ topic: "a", connections: 0, members: 0, missing: 1, complete: false });
   expect(cluster.body).toMatchObject({ workers: [{}], missing: [away.client.workerId] });
 
   away.link.heal();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { askWorker, publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { pusherAppsEnv } from "../support/pusher-apps.ts";
@@ -110,4 +110,65 @@ test("a cache channel begins with its last durable event, or with a miss", async
     ["pusher:cache_miss", "cache-empty", undefined],
     ["message", "cache-price", "3"],
   ]);
+});
+
+test("clients that subscribe to a busy cache channel begin with one cached event, without gap or repeat", async () => {
+  let published = 0;
+  let isPublishing = true;
+  const publishing = (async () => {
+    while (isPublishing) await history.append(topic("cache-busy"), String(published++));
+  })();
+  await until("the channel has events", () => published > 20);
+
+  const clients = [];
+  for (let n = 0; n < 20; n++) {
+    const client = await connectPusher(n % 2 === 0 ? one.url : two.url);
+    client.send({ event: "pusher:subscribe", data: { channel: "cache-busy", auth: "" } });
+    clients.push(client);
+  }
+  await Promise.all(clients.map((client) => client.next("pusher_internal:subscription_succeeded", "cache-busy")));
+  isPublishing = false;
+  await publishing;
+
+  for (const { frames } of clients) {
+    await until("the last event", () => frames.at(-1)?.data === String(published - 1));
+    expect(frames[1]?.event).toBe("pusher_internal:subscription_succeeded");
+    const numbers = frames.slice(2).map(({ data }) => Number(data));
+    expect(numbers).toEqual(Array.from(numbers, (_, at) => published - numbers.length + at));
+  }
+});
+
+test("a client that unsubscribes and subscribes again in one breath is subscribed once", async () => {
+  const client = await connectPusher(one.url);
+  const frame = (event: string, channel: string) => ({ event: `pusher:${event}`, data: { channel, auth: "" } });
+
+  for (const channel of ["fast", "cache-fast"]) {
+    for (const event of ["subscribe", "unsubscribe", "subscribe"]) client.send(frame(event, channel));
+  }
+  await client.next("pusher:cache_miss");
+  await publishToTopic(bus, "fast", "once");
+  await publishToTopic(bus, "cache-fast", "once");
+  await publishToTopic(bus, "fast", "end");
+
+  await until("the end", () => client.frames.some(({ data }) => data === "end"));
+  for (const channel of ["fast", "cache-fast"]) {
+    const own = client.frames.filter((each) => each.channel === channel);
+    expect(own.filter(({ data }) => data === "once")).toHaveLength(1);
+    expect(own[0]?.event).toBe("pusher_internal:subscription_succeeded");
+  }
+});
+
+test("a connection that the application unsubscribed can subscribe again", async () => {
+  const client = await connectPusher(one.url);
+  await client.subscribe("taken");
+  const [worker, connectionId] = client.socketId.split(".");
+  const id = Number(worker).toString(36);
+  await askWorker(bus, id, { command: "unsubscribe", connectionId: Number(connectionId), topic: "taken" });
+  await publishToTopic(bus, "taken", "missed");
+
+  await client.subscribe("taken");
+  await publishToTopic(bus, "taken", "received");
+
+  await until("the publication", () => client.frames.at(-1)?.data === "received");
+  expect(client.frames.some(({ data }) => data === "missed")).toBe(false);
 });

@@ -118,9 +118,12 @@ test("after a reconnect a client has the new list, and reports the difference al
 test("a token without presence on the topic is refused, and the topic stays", async () => {
   const { client, refused, data } = start("anna", { topics: ["lobby"], claims: { presence: ["other"] } });
   const presence = client.presence("lobby");
+  const ends: string[] = [];
+  presence.on("end", ({ code }) => ends.push(code));
 
   await expect(presence.subscribed).rejects.toMatchObject({ name: "FanwireError", code: "forbidden" });
-  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(ends).toEqual(["forbidden"]);
+  expect(refused).toEqual([]);
   await publishToTopic(bus, "lobby", "still here");
   await until("the publication", () => data().length === 1);
 });

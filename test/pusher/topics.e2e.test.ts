@@ -129,8 +129,13 @@ test("an excepted connection of any protocol does not receive the publication", 
 
   await publishToTopic(bus, "x", "not the first", [["Except", protocols[0].welcome.connection]]);
   await publishToTopic(bus, "x", "not the stream", [["Except", sse.address()]]);
+  const address = protocols[0].welcome.connection;
+  const subject = `fanwire.live.connection.${address}`;
+  const headers = [["Except", address]] as const;
+  const targeted = await bus.request(subject, Buffer.from("not itself"), { timeoutMs: 5_000, headers });
   await publishToTopic(bus, "x", "end");
 
+  expect(targeted.ok && Buffer.from(targeted.message.data).toString()).toBe('{"outcome":"no-connection"}');
   await until(
     "all receive the last publication",
     () => protocols.every((protocol) => protocol.data().at(-1) === "end") && sse.events().at(-1)?.data === "end",

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { pusherAppsEnv } from "./pusher-apps.ts";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -27,9 +28,11 @@ export type Container = {
 };
 
 export type ComposeCluster = AsyncDisposable & {
-  /** Where HAProxy's two protocols are published: `127.0.0.1:<port>`. */
+  /** Published ports of HAProxy: `127.0.0.1:<port>`. */
   readonly pusherAddress: string;
   readonly publisherAddress: string;
+  /** Port of the Pusher protocol, which serves the app {@link demoApp}. */
+  readonly appsAddress: string;
   containers(service?: string): Promise<Container[]>;
   /** Output of `docker inspect --format` for one container. */
   inspect(container: Container, format: string): Promise<string>;
@@ -65,6 +68,7 @@ export async function startCompose(options: {
     PUSHER_WORKERS: "1",
     PUSHER_DRAIN_SECONDS: String(options.drainSeconds),
     PUBLISHER_API_KEYS: "",
+    ...pusherAppsEnv(),
   };
   const docker = async (args: readonly string[], timeout = DOWN_MS) => {
     try {
@@ -87,6 +91,7 @@ export async function startCompose(options: {
     const cluster = {
       pusherAddress: await compose(["port", "haproxy", "4236"]),
       publisherAddress: await compose(["port", "haproxy", "4237"]),
+      appsAddress: await compose(["port", "haproxy", "6001"]),
       containers: async (service?: string) => {
         const ids = await compose(["ps", "--all", "--quiet", ...(service === undefined ? [] : [service])]);
         return Promise.all(ids.split("\n").map(describeContainer));

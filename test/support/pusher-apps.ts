@@ -13,8 +13,8 @@ export function pusherAppsEnv(...apps: readonly object[]): { readonly FANWIRE_PU
 }
 
 /** Opens a pusher-js client that connects to a pusher on this machine. */
-export function openPusherJs(port: number, options: Partial<Options> = {}) {
-  return new Pusher(demoApp.key, {
+export function openPusherJs(port: number, options: Partial<Options> = {}, key: string = demoApp.key) {
+  return new Pusher(key, {
     cluster: "local",
     wsHost: "127.0.0.1",
     wsPort: port,

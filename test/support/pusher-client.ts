@@ -33,8 +33,10 @@ export type PusherClient = {
   subscribe(channel: string, member?: MemberData): Promise<PusherFrame>;
 };
 
-export function signer({ id, key, secret }: TestApp = demoApp) {
-  return new Sdk({ appId: id, key, secret, host: "127.0.0.1", encryptionMasterKeyBase64: MASTER_KEY });
+/** Returns the server SDK of an app. `port` is that of its HTTP API. */
+export function signer({ id, key, secret }: TestApp = demoApp, port = 80) {
+  const target = { host: "127.0.0.1", port: String(port), useTLS: false };
+  return new Sdk({ appId: id, key, secret, ...target, encryptionMasterKeyBase64: MASTER_KEY });
 }
 
 /** For encrypted channels. */

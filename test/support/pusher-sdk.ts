@@ -32,7 +32,7 @@ export async function answerOf(call: ReturnType<Pusher["post"]>): Promise<SdkAns
 export type SignedCall = {
   readonly method?: string;
   readonly path: string;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   readonly app?: App;
   /** Difference of the caller's clock. */
   readonly clockSeconds?: number;
@@ -53,7 +53,7 @@ export function signedTarget(call: SignedCall): string {
     auth_key: app.key,
     auth_timestamp: String(Math.floor(Date.now() / 1_000) + clockSeconds),
     auth_version: "1.0",
-    ...((call.hasMd5 ?? body !== "") && { body_md5: md5 }),
+    ...((call.hasMd5 ?? body.length > 0) && { body_md5: md5 }),
     ...params,
   });
   const sorted = query.sort(([one], [other]) => (one < other ? -1 : 1));
@@ -68,7 +68,7 @@ export function signedTarget(call: SignedCall): string {
 }
 
 /** Sends such a request. */
-export async function signedCall({ url }: Server, call: SignedCall): Promise<SdkAnswer> {
+export async function signedCall({ url }: Server, call: SignedCall & { readonly body?: string }): Promise<SdkAnswer> {
   const { method = "POST", body } = call;
   const response = await fetch(url + signedTarget(call), { method, ...(body !== undefined && { body }) });
   return { status: response.status, body: await response.json() };

@@ -29,7 +29,7 @@ export async function until<T>(
 }
 
 /** Returns the load average for each core, between 1 and {@link MAX_STRETCH}. */
-function stretch(): number {
+export function stretch(): number {
   const [lastMinute = 0] = loadavg();
   return Math.min(MAX_STRETCH, Math.max(1, lastMinute / availableParallelism()));
 }

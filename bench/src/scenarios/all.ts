@@ -7,7 +7,9 @@ import { growth } from "./growth.ts";
 import { interest } from "./interest.ts";
 import { isolation } from "./isolation.ts";
 import { opening } from "./opening.ts";
+import { presence } from "./presence.ts";
 import { publishApi } from "./publish-api.ts";
+import { pusherBurst, pusherSteady } from "./pusher.ts";
 import { saturated } from "./saturated.ts";
 import type { Scenario } from "./scenario.ts";
 import { sse } from "./sse.ts";
@@ -24,6 +26,8 @@ export const scenarios: readonly Scenario[] = [
   burst,
   burstFanwire,
   burstSse,
+  pusherSteady,
+  pusherBurst,
   growth,
   topics,
   durable,
@@ -34,6 +38,7 @@ export const scenarios: readonly Scenario[] = [
   opening,
   targeted,
   stampede,
+  presence,
   publishApi,
   interest,
   channelRoute,

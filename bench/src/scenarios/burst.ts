@@ -6,7 +6,7 @@ import { pusher, pusherFanwire, pusherSse } from "../servers/pusher.ts";
 import { fanOutScenario } from "./fan-out-scenario.ts";
 import type { LoadSettings } from "./scenario.ts";
 
-function load({ size, clients, publications }: LoadSettings): FanOutLoad {
+export function burstLoad({ size, clients, publications }: LoadSettings): FanOutLoad {
   return {
     clients: clients ?? (size === "quick" ? 50 : 1_000),
     ratePerSecond: "burst",
@@ -21,7 +21,7 @@ export const burst = fanOutScenario({
   name: "burst",
   summary: "1,000 clients, 20,000 publications at once: how well pending ones share a send",
   peers,
-  load,
+  load: burstLoad,
 });
 
 /**
@@ -32,7 +32,7 @@ export const burstFanwire = fanOutScenario({
   name: "burst-v1",
   summary: "the same through fanwire.v1, against a server in C that sends each connection all that it takes",
   servers: [limitPatientFanwire, limitJoinedFanwire, limitJoined, pusher, pusherFanwire],
-  load,
+  load: burstLoad,
 });
 
 export const burstSse = fanOutScenario({
@@ -40,5 +40,5 @@ export const burstSse = fanOutScenario({
   summary: "1,000 event streams, 1,000 publications at once, against the library's own responses",
   servers: [bareSse, pusherSse],
   // The library writes each by itself.
-  load: (settings) => load({ ...settings, publications: settings.publications ?? 1_000 }),
+  load: (settings) => burstLoad({ ...settings, publications: settings.publications ?? 1_000 }),
 });

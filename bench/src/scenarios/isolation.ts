@@ -13,11 +13,19 @@ import { startMeter } from "../meter.ts";
 import { measureRounds } from "../rounds.ts";
 import { fanwireProtocol, rawProtocol, startPusher } from "../servers/pusher.ts";
 import type { RunningServer } from "../servers/server.ts";
+import { longestTickMs, tickMonitor } from "../tick-meter.ts";
 import type { LoadSettings, Scenario } from "./scenario.ts";
 
 type Disturbance = "nothing" | "repair" | "stampede" | "slow peer" | "hostile peer";
 type Contestant = { readonly name: Disturbance };
-type Sample = Measured & { readonly p50: number; readonly p99: number; readonly max: number; readonly grownBy: number };
+type Sample = Measured & {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  /** Longest tick of the worker in milliseconds of processor time. */
+  readonly tick: number;
+  readonly grownBy: number;
+};
 type Scale = { readonly seconds: number; readonly megabytes: number; readonly readers: number };
 /** The worker's way to NATS, which can be cut. */
 type Link = { readonly port: number; cut(): void; heal(): void; untilUsed(): Promise<void>; stop(): void };
@@ -31,6 +39,9 @@ const PIECE = 100_000;
 /** Below what the history keeps of a subject. */
 const PIECES_PER_TOPIC = 500;
 const subjects = new Subjects();
+/** Only the bystanders subscribe to it: 10,000 more receivers would be a load of their own. */
+const TOPIC = "bystanders";
+const bystanderProtocol = { ...rawProtocol, path: `/?topic=${TOPIC}` };
 
 const contestants: readonly Contestant[] = [
   { name: "nothing" },
@@ -44,6 +55,7 @@ const columns: readonly Column<Sample>[] = [
   { title: "p50 ms", of: ({ p50 }) => p50, show: twoDigits },
   { title: "p99 ms", of: ({ p99 }) => p99, show: twoDigits },
   { title: "max ms", of: ({ max }) => max, show: twoDigits },
+  { title: "longest tick of the worker, CPU ms", of: ({ tick }) => tick, show: twoDigits },
   { title: "resident memory + MiB", of: ({ grownBy }) => grownBy / MEBIBYTE, show: grouped },
   { title: "foreign load", of: (sample) => sample.foreignLoad, show: percent },
 ];
@@ -60,7 +72,8 @@ export const isolation: Scenario = {
       { label: "isolation", settings },
       {
         measure: ({ name }) => measure(lab, name, scale),
-        inShort: ({ p99, max }) => `p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms`,
+        inShort: ({ p99, max, tick }) =>
+          `p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms, longest tick ${tick.toFixed(1)} ms`,
       },
     );
     const heading = `${RATE} live publications/s to ${BYSTANDERS} raw connections for ${scale.seconds} s`;
@@ -76,8 +89,18 @@ function scaleOf({ size, clients, seconds }: LoadSettings): Scale {
 
 async function measure(lab: Lab, disturbance: Disturbance, scale: Scale): Promise<Sample> {
   const link = await startLink(lab.nats.port);
-  const env = { FANWIRE_NATS_URL: `nats://127.0.0.1:${link.port}`, PUSHER_MAX_UNSENT_BYTES: String(MEBIBYTE) };
-  const running = await startPusher(lab, { dialect: rawProtocol, env });
+  try {
+    return await measureBeside(lab, disturbance, scale, link);
+  } finally {
+    link.stop();
+  }
+}
+
+async function measureBeside(lab: Lab, disturbance: Disturbance, scale: Scale, link: Link): Promise<Sample> {
+  const natsUrl = `nats://127.0.0.1:${link.port}`;
+  const env = { FANWIRE_NATS_URL: natsUrl, PUSHER_MAX_UNSENT_BYTES: String(MEBIBYTE), ...tickMonitor };
+  const toBystanders = [subjects.live({ kind: "topic", topic: TOPIC })];
+  const running = await startPusher(lab, { dialect: bystanderProtocol, subjects: toBystanders, env });
   const [client, others] = await Promise.all([startLoadClient(lab), startLoadClient(lab)]);
   const sockets: Socket[] = [];
   try {
@@ -89,6 +112,7 @@ async function measure(lab: Lab, disturbance: Disturbance, scale: Scale): Promis
     const count = RATE * scale.seconds;
     await client.call("expect", { total: WARM_UP + count, recordFrom: WARM_UP, recordEvery: 1 });
     if (disturbance !== "repair") await running.publish({ first: 0, count: WARM_UP, ratePerSecond: RATE });
+    await longestTickMs(running.pid);
     const disturbing = begin();
     if (disturbance === "repair") {
       await disturbing;
@@ -99,10 +123,12 @@ async function measure(lab: Lab, disturbance: Disturbance, scale: Scale): Promis
     const { latency, faults } = await Promise.race([client.call("settle", { quietMs: QUIET_MS }), running.died]);
     await disturbing;
     const { foreignLoad } = stopMeter();
+    const tick = await longestTickMs(running.pid);
     const { p50Micros, p99Micros, maxMicros } = latency;
     const figures = { p50: p50Micros / 1_000, p99: p99Micros / 1_000, max: maxMicros / 1_000 };
     return {
       ...figures,
+      tick,
       grownBy: Math.max(peak, residentBytes(running.pid)) - before,
       foreignLoad,
       fault: faultText(faults),
@@ -111,7 +137,6 @@ async function measure(lab: Lab, disturbance: Disturbance, scale: Scale): Promis
     for (const socket of sockets) socket.destroy();
     await Promise.all([client.stop(), others.stop()]);
     await running.stop();
-    link.stop();
   }
 }
 

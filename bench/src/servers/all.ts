@@ -3,7 +3,15 @@ import { limitEach, limitJoined, limitJoinedFanwire, limitPatientFanwire } from 
 import { naive } from "./naive.ts";
 import { natsWebSocket } from "./nats-websocket.ts";
 import { nchan } from "./nchan.ts";
-import { pusher, pusherDurable, pusherFanwire, pusherFanwireDurable, pusherFlush, pusherSse } from "./pusher.ts";
+import {
+  pusher,
+  pusherApp,
+  pusherDurable,
+  pusherFanwire,
+  pusherFanwireDurable,
+  pusherFlush,
+  pusherSse,
+} from "./pusher.ts";
 import type { Server } from "./server.ts";
 import { socketIo } from "./socket-io.ts";
 import { wsOverNats } from "./ws.ts";
@@ -17,6 +25,7 @@ export const servers: readonly Server[] = [
   pusher,
   pusherFlush,
   pusherFanwire,
+  pusherApp,
   pusherSse,
   pusherDurable,
   pusherFanwireDurable,

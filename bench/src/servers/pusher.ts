@@ -1,11 +1,20 @@
 import { type Dialect, plainDialect } from "../client/dialect.ts";
 import type { Lab } from "../lab.ts";
-import { everyoneDurably, publishOverNats } from "./over-nats.ts";
+import { everyoneDurably, publishOverNats, topicOf } from "./over-nats.ts";
 import type { RunningServer, Server } from "./server.ts";
 import { startService } from "./service.ts";
 
 export const rawProtocol: Dialect = { ...plainDialect, greetings: 1 };
 export const fanwireProtocol: Dialect = { ...rawProtocol, subprotocol: "fanwire.v1" };
+const APP = { id: "1", key: "bench", secret: "bench" };
+const CHANNEL = "bench";
+/** The client is greeted when the connection is established, and when it is subscribed. */
+const pusherProtocol: Dialect = {
+  ...plainDialect,
+  path: `/app/${APP.key}?protocol=7&client=js&version=8.6.0`,
+  hello: JSON.stringify({ event: "pusher:subscribe", data: { auth: "", channel: CHANNEL } }),
+  greetings: 2,
+};
 const sseProtocol: Dialect = { ...rawProtocol, transport: "events", path: "/sse" };
 
 const settings = {
@@ -40,6 +49,17 @@ export const pusherFanwire: Server = {
   name: "pusher-v1",
   summary: "the same through fanwire.v1",
   start: (lab) => startPusher(lab, { dialect: fanwireProtocol }),
+};
+
+export const pusherApp: Server = {
+  name: "pusher-app",
+  summary: "the same through a channel of the Pusher protocol",
+  start: (lab) =>
+    startPusher(lab, {
+      dialect: pusherProtocol,
+      subjects: [topicOf(CHANNEL)],
+      env: { FANWIRE_PUSHER_APPS: JSON.stringify([APP]) },
+    }),
 };
 
 export const pusherSse: Server = {

@@ -142,9 +142,7 @@ class Client implements AsyncDisposable {
 
   /**
    * Makes the user of the token present on a topic, now and after every reconnect, and returns its members. Subscribes to
-   * the topic too. Returns the same object until `leave` is called.
-   *
-   * When the worker refuses, `subscribed` rejects and `onRefused` is called.
+   * the topic too. Returns the same object until the presence ends.
    */
   presence(topic: string): Presence {
     const [entered, isNew] = this.#topics.add(topic);
@@ -300,7 +298,7 @@ class Client implements AsyncDisposable {
     }
     for (const name of presenceDropped) {
       const topic = this.#topics.get(name);
-      if (topic?.members) this.#subscriber.refuse(topic, topic.members, error);
+      if (topic?.members) this.#subscriber.leave(topic, topic.members, error).catch(() => {});
     }
   }
 
@@ -320,7 +318,7 @@ class Client implements AsyncDisposable {
 
   #onPresence(message: PresenceMessage): void {
     const topic = this.#topics.get(message.topic);
-    if (topic?.members?.onChange(message)) this.#subscriber.enter(topic);
+    if (topic?.members?.onChange(message)) topic.members.askSometime(() => this.#subscriber.enter(topic));
   }
 
   #onEnd(code: number, reason: string): void {

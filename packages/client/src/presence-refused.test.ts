@@ -1,49 +1,61 @@
 import { expect, test, vi } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
-import { ANN, CYD, commands, deliverChange, enterLobby, presenceCommands, replyMembers } from "../test-data/lobby.ts";
+import {
+  ANN,
+  CYD,
+  commands,
+  deliverChange,
+  enterLobby,
+  presenceCommands,
+  recordEnds,
+  replyMembers,
+} from "../test-data/lobby.ts";
 
 useFakeTime();
 
-test("a refusal rejects, is reported, and ends a subscription that was for the members alone", async () => {
-  const { client, refused } = await record();
+test("a refusal rejects, ends the presence, and ends a subscription that was for the members alone", async () => {
+  const { client } = await record();
   FakeWebSocket.last.welcome();
   const lobby = client.presence("lobby");
+  const ends = recordEnds(lobby);
   await settled();
   FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
 
   await expect(lobby.subscribed).rejects.toMatchObject({ name: "FanwireError", code: "forbidden" });
-  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(ends).toEqual(["forbidden"]);
   expect(commands().at(-1)).toEqual({ command: "unsubscribe", topic: "lobby" });
 });
 
 test("a refusal does not end a subscription of the application", async () => {
-  const { client, refused } = await record({ topics: ["lobby"] });
+  const { client } = await record({ topics: ["lobby"] });
   FakeWebSocket.last.welcome();
-  client.presence("lobby");
+  const ends = recordEnds(client.presence("lobby"));
   await settled();
   FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
   await settled();
 
-  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(ends).toEqual(["forbidden"]);
   expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
 });
 
-test("a refused topic is reported once", async () => {
-  const { client, refused } = await record();
+test("a refused topic ends the presence once", async () => {
+  const { client } = await record();
   FakeWebSocket.last.welcome();
   const lobby = client.presence("lobby");
+  const ends = recordEnds(lobby);
   await settled();
   for (const { id } of FakeWebSocket.last.commands) {
     FakeWebSocket.last.deliver({ type: "reply", id, ok: false, error: { code: "forbidden", message: "no" } });
   }
 
   await expect(lobby.subscribed).rejects.toMatchObject({ code: "forbidden" });
-  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(ends).toEqual(["forbidden"]);
 });
 
-test("a refusal after a reconnect is reported, and the earlier list stays, not current", async () => {
-  const { lobby, refused } = await enterLobby();
+test("a refusal after a reconnect ends the presence, and the earlier list stays, not current", async () => {
+  const { lobby } = await enterLobby();
+  const ends = recordEnds(lobby);
   FakeWebSocket.last.end();
   await reconnected();
   FakeWebSocket.last.welcome();
@@ -51,15 +63,16 @@ test("a refusal after a reconnect is reported, and the earlier list stays, not c
   FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
   await settled();
 
-  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(ends).toEqual(["forbidden"]);
   expect([lobby.isCurrent, lobby.count]).toEqual([false, 2]);
 });
 
 test("a topic that a new token does not allow ends its presence", async () => {
   const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
-  const { client, refused } = await record({ token: async () => `x.${claims}.x` });
+  const { client } = await record({ token: async () => `x.${claims}.x` });
   FakeWebSocket.last.welcome();
   const lobby = client.presence("lobby");
+  const ends = recordEnds(lobby);
   await settled();
   FakeWebSocket.last.deliver({ type: "reply", id: FakeWebSocket.last.commands[0]?.id, ok: true });
   replyMembers({ count: 1, members: [ANN] });
@@ -67,14 +80,15 @@ test("a topic that a new token does not allow ends its presence", async () => {
   FakeWebSocket.last.reply("refresh", { ok: true, dropped: ["lobby"] });
 
   expect(lobby.isCurrent).toBe(false);
-  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(ends).toEqual(["forbidden"]);
 });
 
 test("a new token may end the presence and keep the topic", async () => {
   const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
-  const { client, refused } = await record({ topics: ["lobby"], token: async () => `x.${claims}.x` });
+  const { client } = await record({ topics: ["lobby"], token: async () => `x.${claims}.x` });
   FakeWebSocket.last.welcome();
   const lobby = client.presence("lobby");
+  const ends = recordEnds(lobby);
   await settled();
   replyMembers({ count: 1, members: [ANN] });
   await vi.advanceTimersByTimeAsync(85_000);
@@ -82,15 +96,16 @@ test("a new token may end the presence and keep the topic", async () => {
   await settled();
 
   expect(lobby.isCurrent).toBe(false);
-  expect(refused).toEqual(["lobby: forbidden"]);
+  expect(ends).toEqual(["forbidden"]);
   expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
 });
 
 test("the reply to an outdated request does not count", async () => {
-  const { client, lobby, refused } = await enterLobby();
+  const { client, lobby } = await enterLobby();
+  const ends = recordEnds(lobby);
   deliverChange({ count: 900, partial: true });
   deliverChange({ count: 900 });
-  await settled();
+  await vi.advanceTimersByTimeAsync(5_000);
   const { id } = presenceCommands().at(-1) ?? {};
   void client.subscribe("lobby", { since: "e-1" }).catch(() => {});
   FakeWebSocket.last.deliver({ type: "reply", id, ok: true });
@@ -99,13 +114,14 @@ test("the reply to an outdated request does not count", async () => {
 
   replyMembers({ count: 1, members: [CYD] });
   expect([...lobby.members.keys()]).toEqual(["cyd"]);
-  expect(refused).toEqual([]);
+  expect(ends).toEqual([]);
 });
 
 test("a worker that cannot answer now is asked again after five seconds", async () => {
-  const { client, refused } = await record();
+  const { client } = await record();
   FakeWebSocket.last.welcome();
   const lobby = client.presence("lobby");
+  const ends = recordEnds(lobby);
   await settled();
   FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "unavailable", message: "no NATS" } });
   await vi.advanceTimersByTimeAsync(4_999);
@@ -115,18 +131,19 @@ test("a worker that cannot answer now is asked again after five seconds", async 
   replyMembers({ count: 1, members: [ANN] });
 
   expect(lobby.isCurrent).toBe(true);
-  expect(refused).toEqual([]);
+  expect(ends).toEqual([]);
 });
 
 test("a worker without presence is reported as unsupported", async () => {
-  const { client, refused } = await record();
+  const { client } = await record();
   FakeWebSocket.last.welcome();
   const lobby = client.presence("lobby");
+  const ends = recordEnds(lobby);
   await settled();
   replyMembers({});
 
   await expect(lobby.subscribed).rejects.toMatchObject({ code: "unsupported" });
-  expect(refused).toEqual(["lobby: unsupported"]);
+  expect(ends).toEqual(["unsupported"]);
 });
 
 test("presence of a closed client, and of one that closes, ends with the code closed", async () => {

@@ -147,8 +147,12 @@ test("a partial change ends the list, which is requested again when it is short 
   expect(presenceCommands()).toHaveLength(1);
 
   deliverChange({ left: ["ann"], count: 1_000 });
+  await vi.advanceTimersByTimeAsync(4_000);
   deliverChange({ left: ["x"], count: 999 });
-  await settled();
+  await vi.advanceTimersByTimeAsync(999);
+  expect(presenceCommands()).toHaveLength(1);
+  // Clients ask within five seconds, each at a random time.
+  await vi.advanceTimersByTimeAsync(1);
   expect(presenceCommands()).toHaveLength(2);
   replyMembers({ count: 1, members: [CYD] });
 

@@ -26,9 +26,9 @@ export interface Presence {
   readonly count: number;
   /** Whether the worker keeps the list up to date now: false before the first list, while disconnected, and at the end. */
   readonly isCurrent: boolean;
-  /** Whether `members` holds all of them. Above 1,000 members workers send the count alone, and `members` is empty. */
+  /** Whether `members` holds all of them. Otherwise it is empty: above 1,000 members workers send the count alone. */
   readonly isComplete: boolean;
-  /** Resolves with the first list. Rejects with a {@link FanwireError} when the worker refuses, or with `closed`. */
+  /** Resolves with the first list. Rejects with a {@link FanwireError} when the presence ends before that. */
   readonly subscribed: Promise<void>;
   /**
    * Calls `listener` with the first list and after each change, also with what changed while the client was
@@ -36,9 +36,16 @@ export interface Presence {
    * that removes the listener.
    */
   on(event: "change", listener: (change: PresenceChange) => void): () => void;
+  /**
+   * Calls `listener` once when the presence ends without a call of `leave` or `close`: a worker refuses it, or a new token
+   * does not allow it. The client does not enter again.
+   */
+  on(event: "end", listener: (error: FanwireError) => void): () => void;
   /** Leaves the topic, which stays subscribed if `subscribe` was called for it. Rejects with a {@link FanwireError}. */
   leave(): Promise<void>;
 }
+
+type Listeners = { change(change: PresenceChange): void; end(error: FanwireError): void };
 
 /** The last known members of one topic. */
 export class MemberList implements Presence {
@@ -46,7 +53,10 @@ export class MemberList implements Presence {
   readonly subscribed: Promise<void>;
   readonly #settle: Settle<void>;
   readonly #onLeave: () => Promise<void>;
-  readonly #listeners = new Set<(change: PresenceChange) => void>();
+  readonly #listeners: { readonly [Event in keyof Listeners]: Set<Listeners[Event]> } = {
+    change: new Set(),
+    end: new Set(),
+  };
   #members: ReadonlyMap<string, unknown> = new Map();
   #count: number | undefined;
   #isCurrent = false;
@@ -79,9 +89,10 @@ export class MemberList implements Presence {
     return this.#isComplete;
   }
 
-  on(_event: "change", listener: (change: PresenceChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+  on<Event extends keyof Listeners>(event: Event, listener: Listeners[Event]): () => void {
+    const listeners: Set<Listeners[Event]> = this.#listeners[event];
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   leave(): Promise<void> {
@@ -96,10 +107,16 @@ export class MemberList implements Presence {
     return () => request === this.#requests && !this.#isOver;
   }
 
-  /** Calls `ask` later, unless the connection is lost or the list ends before. */
-  retryLater(ask: () => void): void {
+  /** Calls `ask` after `delayMs`, unless the connection is lost or the list ends before. */
+  askLater(ask: () => void, delayMs = RETRY_MS): void {
+    this.#isAsked = true;
     clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(ask, RETRY_MS);
+    this.#retryTimer = setTimeout(ask, delayMs);
+  }
+
+  /** Does the same at a random time, because all clients of a topic can have a reason to ask at once. */
+  askSometime(ask: () => void): void {
+    this.askLater(ask, Math.random() * RETRY_MS);
   }
 
   /** Takes the list of a reply. */
@@ -119,7 +136,7 @@ export class MemberList implements Presence {
     if (isChanged) this.#emit(joined, left);
   }
 
-  /** Takes a change. Returns whether the list should be requested, because it is short enough again. */
+  /** Takes a change. Returns whether the list should be requested, because it is not complete and short enough again. */
   onChange({ joined = [], left = [], count, partial = false }: PresenceMessage): boolean {
     // The list comes first, and earlier messages belong to a list that the client has left.
     if (!this.#isCurrent) return false;
@@ -131,7 +148,7 @@ export class MemberList implements Presence {
       this.#members = new Map();
       this.#emit(joined, left);
     }
-    return !this.#isComplete && !partial && !this.#isAsked && count <= MAX_LISTED;
+    return !this.#isComplete && !this.#isAsked && count <= MAX_LISTED;
   }
 
   #apply(joined: readonly Member[], left: readonly string[], isNewCount: boolean): void {
@@ -153,16 +170,18 @@ export class MemberList implements Presence {
     clearTimeout(this.#retryTimer);
   }
 
-  /** Must be called when the list ends. No listener is called after it. */
+  /** Must be called once, when the list ends. */
   end(error: FanwireError): void {
     this.#isOver = true;
     this.outdated();
-    this.#listeners.clear();
+    this.#listeners.change.clear();
     this.#settle.reject(error);
+    if (error.code === "closed") return;
+    for (const listener of this.#listeners.end) guarded(() => listener(error));
   }
 
   #emit(joined: readonly Member[], left: readonly string[]): void {
     const change = { joined, left, members: this.#members, count: this.count };
-    for (const listener of [...this.#listeners]) guarded(() => listener(change));
+    for (const listener of [...this.#listeners.change]) guarded(() => listener(change));
   }
 }

@@ -29,7 +29,6 @@ export class TopicSubscriber {
       if (error.code === "disconnected" || topic.attempt !== attempt) return;
       if (error.code === "timeout") this.unsubscribe(topic.name).catch(() => {});
       this.#parts.topics.remove(topic, error);
-      if (topic.members) this.#parts.onRefused(topic.name, error);
     });
   }
 
@@ -86,16 +85,10 @@ export class TopicSubscriber {
     // The next connection enters again.
     if (error.code === "disconnected") return;
     if (error.code === "timeout" || error.code === "unavailable") {
-      members.retryLater(() => this.enter(topic));
+      members.askLater(() => this.enter(topic));
       return;
     }
-    this.refuse(topic, members, error);
-  }
-
-  /** Ends the presence, and reports why. */
-  refuse(topic: Topic, members: MemberList, error: FanwireError): void {
     this.leave(topic, members, error).catch(() => {});
-    this.#parts.onRefused(topic.name, error);
   }
 
   async unsubscribe(topic: string): Promise<void> {

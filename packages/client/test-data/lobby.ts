@@ -32,6 +32,13 @@ export function recordChanges(presence: Presence): Change[] {
   return changes;
 }
 
+/** Returns the codes of the errors with which the presence ends. */
+export function recordEnds(presence: Presence): string[] {
+  const codes: string[] = [];
+  presence.on("end", ({ code }) => codes.push(code));
+  return codes;
+}
+
 /** Returns a client that is present in the lobby, with the members of the first list. */
 export async function enterLobby(
   members: readonly object[] = [ANN, BOB],

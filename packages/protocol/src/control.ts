@@ -50,6 +50,8 @@ export const controlRequest = z.discriminatedUnion("command", [
   }),
   /** Like `members`, with the names only, so that a page has as many as fit into a reply. */
   z.object({ command: z.literal("member-names"), topic, after: user.optional() }),
+  /** Like `member-names`, for the first of several topics, as many as fit into a reply. */
+  z.object({ command: z.literal("member-names-of"), topics: z.array(topic) }),
   z.object({
     command: z.literal("has-ended"),
     /** Process from the announcement of the worker in question. */
@@ -208,6 +210,14 @@ export type MembersReply = z.infer<typeof membersReply>;
 /** Reply to `member-names`: a page of the users, sorted. */
 export const memberNamesReply = z.object({ worker: z.string(), users: z.array(user), hasMore: z.boolean() });
 export type MemberNamesReply = z.infer<typeof memberNamesReply>;
+
+/** Reply to `member-names-of`: the users on the first topics of the request, at least on one. */
+export const memberNamesOfReply = z.object({
+  worker: z.string(),
+  /** Null for a topic with more users than a reply has room for. */
+  users: z.array(z.array(user).nullable()),
+});
+export type MemberNamesOfReply = z.infer<typeof memberNamesOfReply>;
 
 /**
  * Reply to `receipt`: counts of connections that received the publications with that id, once for each subscription.

@@ -12,6 +12,9 @@ export type ChannelKind = {
 /** Channels of one signed-in user begin with this; the rest is the user id. */
 export const SERVER_TO_USER = "#server-to-user-";
 
+/** Time for which a cache channel keeps its last event, as documented by Pusher. */
+export const CACHE_SECONDS = 1_800;
+
 const MAX_CHANNEL_NAME = 200;
 const CHANNEL_NAME = /^[A-Za-z0-9_\-=@,.;]+$/;
 const KIND = /^(?:(private)-(encrypted-)?|(presence)-)?(cache-)?/;

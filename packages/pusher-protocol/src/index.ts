@@ -6,6 +6,7 @@ export {
   pusherAppsSettings,
 } from "./apps.ts";
 export {
+  CACHE_SECONDS,
   type ChannelKind,
   channelKind,
   channelOf,

@@ -67,6 +67,7 @@ test("the variables of Laravel, of the tests and of the compose file are not rep
     FANWIRE_DAMAGE_SEED: "5",
     FANWIRE_STOP_GRACE: "30s",
     FANWIRE_PUSHER_BIND: "0.0.0.0",
+    FANWIRE_APPS_PORT: "6001",
     FANWIRE_PUBLISHER_PORT: "4237",
     FANWIRE_NATS_SERVER: "/usr/sbin/nats-server",
     FANWIRE_NATS_PORT: "4222",

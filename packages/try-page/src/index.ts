@@ -1,5 +1,6 @@
 import { type Client, connect } from "@fanwire/client";
 import { button, element, field } from "./elements.ts";
+import { MembersView } from "./members-view.ts";
 import { showPublication } from "./publications-view.ts";
 import { startPublishForm } from "./publish-form.ts";
 import { SimulatedNetwork } from "./simulated-network.ts";
@@ -12,6 +13,7 @@ const cut = button("cut");
 const disconnect = button("disconnect");
 
 const topics = new TopicsView(["news"]);
+const members = new MembersView();
 const network = new SimulatedNetwork();
 let client: Client | undefined;
 
@@ -58,6 +60,7 @@ function start(): void {
     onRefused: (name, error) => topics.refused(name, error),
   });
   topics.use(client);
+  members.use(client);
 }
 
 /** Returns the default address of a pusher on this machine. */

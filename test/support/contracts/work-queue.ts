@@ -2,7 +2,7 @@ import type { Taker, WorkItem, WorkQueue } from "@fanwire/bus";
 import { describe, expect, test } from "vitest";
 import { until } from "../wait.ts";
 
-const textOf = ({ content }: WorkItem) => Buffer.from(content).toString();
+export const textOf = ({ content }: WorkItem) => Buffer.from(content).toString();
 let ids = 0;
 export const enqueue = (queues: WorkQueue, subject: string, text: string) =>
   queues.enqueue(subject, Buffer.from(text), `id ${++ids}`);

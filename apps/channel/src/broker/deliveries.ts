@@ -36,7 +36,7 @@ export class Deliveries {
 
   /** Calls `deliver` now, or after all waiting deliveries. */
   add(contentBytes: number, deliver: () => void): void {
-    if (this.#waiting.size === 0 && !this.#mustWait()) {
+    if (this.#waiting.size === 0 && !this.#mustWait(contentBytes)) {
       deliver();
       return;
     }
@@ -57,15 +57,18 @@ export class Deliveries {
     this.#isPlanned = true;
     setImmediate(() => {
       this.#isPlanned = false;
-      while (this.#waiting.size > 0 && !this.#mustWait()) this.#deliverFirst();
+      for (let next = this.#waiting.first; next !== undefined; next = this.#waiting.first) {
+        if (this.#mustWait(next.bytes)) break;
+        this.#deliverFirst();
+      }
       if (this.#waiting.size > 0) this.#plan();
       else this.#onIdle();
     });
   }
 
-  /** Waits until all peers are flushed, because peers share the encoded bytes of one round of deliveries. */
-  #mustWait(): boolean {
-    return this.#isFlushBehind() || this.#pace.isOverAfter(0);
+  /** Waits until all peers are flushed, because peers share the encoded bytes of one round of deliveries. `bytes` are of the next. */
+  #mustWait(bytes: number): boolean {
+    return this.#isFlushBehind() || this.#pace.isOverAfter(bytes);
   }
 
   #deliverFirst(): void {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { allowClasses, defaultClasses, isClassPattern } from "./classes.ts";
-import { isWholeValue, maxContainers, Scanner } from "./scanner.ts";
+import { isWholeValue, maxWeight, Scanner } from "./scanner.ts";
 
 const hasPhp = spawnSync("php", ["-v"]).status === 0;
 const latin1 = (text: string) => Buffer.from(text, "latin1");
@@ -122,7 +122,22 @@ describe("values that may end a PHP process", () => {
   it("more arrays than the limit are refused, because each costs a receiver much memory", () => {
     const arrays = (count: number) => Buffer.from(`a:${count}:{${"i:0;a:1:{i:0;N;}".repeat(count)}}`);
 
-    expect([isWholeValue(arrays(maxContainers - 1)), isWholeValue(arrays(maxContainers))]).toEqual([true, false]);
+    expect([isWholeValue(arrays(maxWeight - 1)), isWholeValue(arrays(maxWeight))]).toEqual([true, false]);
+  });
+
+  it("more objects, references or keys beside a reference than the limit are refused, because they take long to scan", () => {
+    const list = (count: number, value: string) => Buffer.from(`a:${count}:{${`i:0;${value}`.repeat(count)}}`);
+    const objects = (count: number) => list(count, 'O:8:"stdClass":0:{}');
+    const references = (count: number) =>
+      Buffer.from(`a:${count + 1}:{i:0;N;${Array.from({ length: count }, (_, at) => `i:${at + 1};R:2;`).join("")}}`);
+    const keys = (count: number) => {
+      const entries = Array.from({ length: count }, (_, at) => `s:6:"${100_000 + at}";N;`);
+      return Buffer.from(`a:${count + 2}:{i:0;N;i:1;R:2;${entries.join("")}}`);
+    };
+
+    expect([isWholeValue(objects(maxWeight / 2 - 1)), isWholeValue(objects(maxWeight / 2))]).toEqual([true, false]);
+    expect([isWholeValue(references(maxWeight - 1)), isWholeValue(references(maxWeight))]).toEqual([true, false]);
+    expect([isWholeValue(keys(maxWeight - 2)), isWholeValue(keys(maxWeight))]).toEqual([true, false]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { type ClassRule, defaultClasses } from "./classes.ts";
+import { DistinctKeys } from "./distinct-keys.ts";
 import { isIntegerInRange, isPropertyName, readArrayKey } from "./scalars.ts";
 import { Tokens } from "./tokens.ts";
 import { isEntryAt, type ObjectForm, valueForm } from "./value-objects.ts";
@@ -10,16 +11,17 @@ export const maxDepth = 512;
 export const maxSlots = 1_000_000;
 
 /**
- * Maximum non-empty arrays and objects in one message. Each costs a receiver about 400 bytes, and PHP ends a process
- * beyond its `memory_limit`, which is 128 MB by default.
+ * Maximum weight of one message: its non-empty arrays, its objects and references with their weights, and keys that are
+ * compared with each other. Each costs a receiver about 400 bytes, and PHP ends a process beyond its `memory_limit`,
+ * which is 128 MB by default. The scan of a message with the maximum weight takes some 30 ms of one event-loop tick.
  */
-export const maxContainers = 100_000;
+export const maxWeight = 100_000;
 
-/**
- * Further containers for which an object of PHP's own value classes counts. PHP builds it from an array, and we check
- * its text.
- */
-const valueContainers = 3;
+/** Weight of an object, because its class and its property names are checked. */
+const objectWeight = 2;
+
+/** Further weight of an object of PHP's own value classes. PHP builds it from an array, and we check its text. */
+const valueWeight = 6;
 
 /** A back-reference (`R:5;` or `r:5;`). Its digits are at `start`..`end`, and `slot` is the value slot it points to. */
 export type Reference = { start: number; end: number; slot: number };
@@ -60,7 +62,7 @@ export class Scanner {
   /** Slots that hold an object, ascending. Only these may be the target of `r:`. */
   readonly #objectSlots: number[] = [];
   #hasOpaque = false;
-  #containers = 0;
+  #weight = 0;
   #isInObject = false;
   /** The form in which the object just entered must be written. */
   #form: ObjectForm | undefined;
@@ -166,7 +168,7 @@ export class Scanner {
       case 0x61 /* a */:
         this.#isInObject = false;
         this.#form = undefined;
-        return this.#countContainer(this.#tokens.enterArray());
+        return this.#enterArrayValue();
       case 0x4f /* O */:
         return this.#enterObject();
       default:
@@ -176,12 +178,13 @@ export class Scanner {
 
   #enterObject(): number {
     this.#objectSlots.push(this.slots);
+    if (!this.#weigh(objectWeight)) return malformed;
     const count = this.#tokens.enterObject();
     const { contentStart, contentEnd } = this;
     this.#isInObject = true;
     this.#form = undefined;
     if (count >= 0 && this.refusedClass === undefined) this.#checkClass(contentStart, contentEnd, count);
-    return this.#countContainer(count);
+    return count < 0 ? malformed : count;
   }
 
   #checkClass(start: number, end: number, count: number): void {
@@ -190,7 +193,7 @@ export class Scanner {
     const form = valueForm(name);
     if (form?.entries.length === count) {
       this.#form = form;
-      this.#containers += valueContainers;
+      this.#weight += valueWeight;
     } else this.refusedClass = name;
   }
 
@@ -200,28 +203,36 @@ export class Scanner {
     if (!isEntryAt(this.#buffer, position, entries[entries.length - left])) this.refusedClass ??= className;
   }
 
-  #countContainer(entries: number): number {
+  #enterArrayValue(): number {
+    const entries = this.#tokens.enterArray();
     if (entries < 0) return malformed;
-    if (entries > 0 && ++this.#containers > maxContainers) return this.#refuseOverLimit() ? leaf : malformed;
-    return entries;
+    return entries === 0 || this.#weigh(1) ? entries : malformed;
+  }
+
+  /** Adds to the weight of the message. Returns false if it exceeds {@link maxWeight}. */
+  #weigh(weight: number): boolean {
+    this.#weight += weight;
+    return this.#weight <= maxWeight || this.#refuseOverLimit();
   }
 
   /** Returns the state that is needed to check the keys of the container just entered. */
   #opened(): Omit<OpenContainer, "entries"> {
-    return { isObject: this.#isInObject, form: this.#form, keys: this.#checksKeys ? new Set() : undefined };
+    return { isObject: this.#isInObject, form: this.#form, keys: this.#checksKeys ? new DistinctKeys() : undefined };
   }
 
   /** Checks the key that was walked last. */
-  #checkKey(start: number, isObject: boolean, keys: Set<string> | undefined): void {
+  #checkKey(start: number, isObject: boolean, keys: DistinctKeys | undefined): void {
+    if (this.hasUnsafeValue) return;
     const isPlain = this.#bytes[start] !== 0x53; /* S */
     if (isPlain && keys === undefined) {
       if (!isPropertyName(this.#bytes, this.contentStart, this.contentEnd)) this.hasUnsafeValue = true;
       return;
     }
+    const isInteger = this.#bytes[start] === 0x69; /* i */
+    if (isInteger && !isObject && keys?.addNext(this.#bytes, this.contentStart, this.contentEnd)) return;
     const key = readArrayKey(this.#buffer, start, this) ?? "";
     if (isObject && !isPropertyName(Buffer.from(key, "latin1"), 0, key.length)) this.hasUnsafeValue = true;
-    if (keys?.has(key)) this.hasUnsafeValue = true;
-    keys?.add(key);
+    if (keys?.add(key) === false || !this.#weigh(1)) this.hasUnsafeValue = true;
   }
 
   #skipLeaf(type: number | undefined): boolean {
@@ -257,7 +268,7 @@ export class Scanner {
   /** Walks a reference. `R:` may point to any earlier slot, `r:` to an earlier slot that holds an object. */
   #skipReference(isToObject: boolean): boolean {
     const slot = this.#tokens.readReference();
-    if (slot <= this.#slotsBefore) return false;
+    if (slot <= this.#slotsBefore || !this.#weigh(1)) return false;
     // A `C:` object contains an unknown number of slots, so later slot numbers cannot be checked.
     if (!this.#hasOpaque) {
       if (slot > this.slots) return false;
@@ -285,7 +296,7 @@ type OpenContainer = {
   readonly entries: number;
   readonly isObject: boolean;
   readonly form: ObjectForm | undefined;
-  readonly keys: Set<string> | undefined;
+  readonly keys: DistinctKeys | undefined;
 };
 
 /** Returns whether the bytes are one serialized value that every PHP reads, at the given slot of a message. */

@@ -32,6 +32,31 @@ describe("the frame decoder", () => {
     expect(decoder.push(header(101)).error).toBe("frame-too-long");
   });
 
+  it("knows the declared length of an incomplete frame, until the frame is complete or forgotten", () => {
+    const decoder = new FrameDecoder();
+    const declaredAfter = (chunk: Buffer) => {
+      decoder.push(chunk);
+      return decoder.declaredBytes;
+    };
+    const bytes = frame("x".repeat(96));
+
+    const declared = [bytes.subarray(0, 3), bytes.subarray(3, 4), bytes.subarray(4, 50), bytes.subarray(50)].map(
+      declaredAfter,
+    );
+    expect(declared).toEqual([0, 100, 100, 0]);
+    declaredAfter(bytes.subarray(0, 50));
+    decoder.forget();
+    expect([decoder.heldBytes, decoder.declaredBytes]).toEqual([0, 0]);
+  });
+
+  it("counts an empty payload and the payload 0 as a ping, and no other payload", () => {
+    const { messages, pings } = new FrameDecoder().push(
+      encodeFrames(["", "0", "1", "00"].map((each) => Buffer.from(each))),
+    );
+
+    expect([messages.map(String), pings]).toEqual([["1", "00"], 2]);
+  });
+
   it("returns every payload in order for any chunks of the stream", () => {
     const payloads = fc.array(fc.uint8Array({ minLength: 2, maxLength: 300 }), { maxLength: 20 });
     const sizes = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 10 });

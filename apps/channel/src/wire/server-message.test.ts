@@ -58,8 +58,9 @@ describe("replies", () => {
       event.replace("i:42;", "r:1;"),
       event.replace("i:42;", "i:42;i:43;"),
       event.replace("i:42;", 'O:7:"Closure":0:{}'),
+      event.replace("i:42;", `s:${maxFrameBytes}:"${"x".repeat(maxFrameBytes)}";`),
     ];
-    for (const other of others) expect(readEvent(Buffer.from(other, "latin1")), other).toBeUndefined();
+    for (const other of others) expect(readEvent(Buffer.from(other, "latin1")), other.slice(0, 100)).toBeUndefined();
     expect(readQueueItem(Buffer.from(event))).toBeUndefined();
   });
 

@@ -5,8 +5,10 @@ import {
   type ControlRequest,
   connectionReply,
   formatConnectionAddress,
+  type MemberNamesOfReply,
   type MemberNamesReply,
   type MembersReply,
+  memberNamesOfReply,
   memberNamesReply,
   membersReply,
   type Subjects,
@@ -24,6 +26,7 @@ import {
 import type { Log } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
 import { encodeRequest, parseJson } from "./control-codec.ts";
+import { countMembersOf, countsOf } from "./count-members.ts";
 import type { ClusterCounters } from "./counters.ts";
 import type { Failure } from "./failure.ts";
 import { type MemberPage, memberPageOf, type NamesPage, namesPageOf } from "./member-page.ts";
@@ -179,6 +182,20 @@ export class Cluster {
       gap = { ...gap, ...pageGap };
     } while (after !== undefined);
     return { ok: true, members, ...gap };
+  }
+
+  /** Counts the users that have joined each of several topics with presence. Fails unless all workers answer. */
+  countMembersOf(topics: readonly string[]): Promise<Result<{ readonly counts: readonly number[] }>> {
+    return countMembersOf(topics, {
+      ask: async (some) => {
+        const request: ControlRequest = { command: "member-names-of", topics: [...some] };
+        const asked = await this.#askAll<MemberNamesOfReply>(request, memberNamesOfReply);
+        return asked.ok
+          ? { ok: true, counts: countsOf(asked.replies), isComplete: asked.gap.complete === undefined }
+          : asked;
+      },
+      countOne: (topic) => this.countMembers(topic),
+    });
   }
 
   /** Returns the users of one page of the members of a topic, sorted, on all workers that answer. */

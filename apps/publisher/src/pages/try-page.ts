@@ -25,7 +25,7 @@ export function tryPage({ importMap, script, hasKeys }: TryPageParts): Html {
   <nav><a href="docs">HTTP API</a></nav>
 </header>
 <main>
-<div class="column">${connectionSection}${subscribeSection}${publishSection(hasKeys)}</div>
+<div class="column">${connectionSection}${subscribeSection}${membersSection}${publishSection(hasKeys)}</div>
 <div class="column">${publicationsSection}${logSection}</div>
 </main>
 </body>
@@ -61,6 +61,19 @@ const subscribeSection = html`<section aria-labelledby="subscribe-title">
   </div>
 </form>
 <ul id="topics" aria-label="Subscriptions"></ul>
+</section>`;
+
+const membersSection = html`<section aria-labelledby="members-title">
+<h2 id="members-title">Members <small id="members-count"></small></h2>
+<form id="members-form">
+  <div class="row">
+    <label>Topic to be present on <input id="members-topic" value="lobby" required autocomplete="off" spellcheck="false"></label>
+    <button>Enter</button>
+    <button type="button" id="leave" disabled>Leave</button>
+  </div>
+</form>
+<ul id="members" aria-label="Members of the topic"></ul>
+<p class="hint">Needs a token with a user (<code>sub</code>), and with the topic in <code>topics</code> and <code>presence</code>.</p>
 </section>`;
 
 function publishSection(hasKeys: boolean): Html {

@@ -53,6 +53,9 @@ dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
   background: var(--soft); }
 #topics button { min-height: 2rem; min-width: 2rem; padding: 0; border: 0; background: none; color: var(--dim); }
 #topics button:hover { color: var(--red); }
+#members { margin: 0.6rem 0 0; padding: 0; list-style: none; max-height: 12rem; overflow: auto; font-size: 0.9rem; }
+body:has(#state:not([data-state="open"])) #members { opacity: 0.5; }
+#members li { display: flex; gap: 0.5rem; overflow-wrap: anywhere; }
 output { font: 0.82rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; color: var(--dim); }
 output.ok { color: var(--green); } output.failed { color: var(--red); }
 

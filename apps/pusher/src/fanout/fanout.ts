@@ -50,6 +50,10 @@ export class Fanout {
   readonly #slowConsumers: readonly SlowConsumerBuffer[];
   #delayed: (Delivery | PresenceDelivery)[] = [];
   readonly #delay: FlushScheduler;
+  #lastChange: {
+    readonly change: PresenceChange | undefined;
+    readonly messages: Map<Encoding, readonly (string | Uint8Array)[]>;
+  } = { change: undefined, messages: new Map() };
   readonly #drained = new Set<Connection>();
   readonly #afterDrains = new FlushScheduler(() => this.#continueDrained());
   /** Some receivers of durable publications that have no {@link SlowConsumerBuffer}, or were the sole subscriber. */
@@ -96,9 +100,19 @@ export class Fanout {
   }
 
   #deliverChange({ groupId, change }: PresenceDelivery): void {
-    for (const [{ encodePresence }, writer] of this.#writerOf) {
-      if (encodePresence && writer.hasMembers(groupId)) writer.writeMessages(groupId, encodePresence(change));
+    for (const [encoding, writer] of this.#writerOf) {
+      if (encoding.encodePresence === undefined || !writer.hasMembers(groupId)) continue;
+      writer.writeMessages(groupId, this.#encodedChange(change, encoding));
     }
+  }
+
+  /** Returns the messages of a change, encoded once for all groups. */
+  #encodedChange(change: PresenceChange, encoding: Encoding): readonly (string | Uint8Array)[] {
+    if (this.#lastChange.change !== change) this.#lastChange = { change, messages: new Map() };
+    const { messages } = this.#lastChange;
+    const known = messages.get(encoding) ?? encoding.encodePresence?.(change) ?? [];
+    messages.set(encoding, known);
+    return known;
   }
 
   toConnection(connectionId: number, message: BusMessage): DeliveryOutcome {

@@ -8,6 +8,8 @@ const RETRY_MS = 250;
 const TRUSTED_AFTER_MS = 15_000;
 /** Without JetStream, which an operator may enable later. */
 const RETRY_WITHOUT_MS = 5_000;
+/** A NATS cluster that has just started answers as if it had no JetStream until it has elected a leader. */
+const STARTING_MS = 30_000;
 
 type FeedParts = {
   readonly bus: Bus;
@@ -33,6 +35,9 @@ export class HistoryFeed {
   #downSince: number | undefined;
   #doubtfulSince: number | undefined;
   #isStopped = false;
+  #connectedAt = performance.now();
+  /** Ends the wait before the next attempt. */
+  #wake = new AbortController();
   #firstAttempt: () => void = () => {};
   /** Resolves after the first attempt to read the history, even a failed one. */
   readonly attempted = new Promise<void>((resolve) => {
@@ -42,7 +47,8 @@ export class HistoryFeed {
   constructor(parts: FeedParts) {
     this.#parts = parts;
     parts.bus.onConnection((isConnected) => {
-      if (!isConnected) this.#consumer?.stop("disconnected");
+      if (isConnected) this.#onConnected();
+      else this.#consumer?.stop("disconnected");
     });
   }
 
@@ -73,6 +79,12 @@ export class HistoryFeed {
     this.#consumer?.stop();
   }
 
+  #onConnected(): void {
+    this.#connectedAt = performance.now();
+    this.#wake.abort();
+    this.#wake = new AbortController();
+  }
+
   #isDoubtful(history: HistoryState): boolean {
     const now = performance.now();
     if (!this.#parts.isDoubtful(history)) this.#doubtfulSince = undefined;
@@ -87,7 +99,8 @@ export class HistoryFeed {
         return RETRY_MS;
       });
       this.#firstAttempt();
-      if (waitMs > 0) await delay(waitMs, undefined, { ref: false });
+      const { signal } = this.#wake;
+      if (waitMs > 0) await delay(waitMs, undefined, { ref: false, signal }).catch(() => {});
     }
   }
 
@@ -95,7 +108,10 @@ export class HistoryFeed {
   async #consume(): Promise<number> {
     const { history, log, receiver, onState, isSame } = this.#parts;
     const before = await history.state();
-    if (!before.ok) return before.reason === "no-jetstream" ? RETRY_WITHOUT_MS : RETRY_MS;
+    if (!before.ok) {
+      const isStarting = performance.now() - this.#connectedAt < STARTING_MS;
+      return before.reason === "no-jetstream" && !isStarting ? RETRY_WITHOUT_MS : RETRY_MS;
+    }
     this.#downSince ??= performance.now();
     if (this.#isDoubtful(before.history)) return RETRY_MS;
     const after = onState(before.history);

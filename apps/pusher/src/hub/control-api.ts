@@ -17,7 +17,7 @@ import {
 import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "./hub.ts";
-import { membersPage, namesPage } from "./member-pages.ts";
+import { membersPage, namesOfTopics, namesPage } from "./member-pages.ts";
 import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
 const RECEIPT_CHECK_MS = 10;
@@ -152,6 +152,8 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest | ListTopics>, p
       return membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
     case "member-names":
       return namesPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
+    case "member-names-of":
+      return namesOfTopics(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
   }
 }
 

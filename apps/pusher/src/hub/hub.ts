@@ -7,7 +7,6 @@ import {
   formatPosition,
   type Position,
   parseConnectionId,
-  patternsOverlap,
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
@@ -15,6 +14,7 @@ import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
 import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
+import { closeConnection } from "../connections/close-connection.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
@@ -27,9 +27,13 @@ import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Frontier } from "../history/frontier.ts";
 import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
+import { describeConnection } from "./describe-connection.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
+import { isLive } from "./is-live.ts";
 import { listTopics } from "./list-topics.ts";
+import { markCopies } from "./mark-copies.ts";
+import { resumingSubscribers } from "./resuming-subscribers.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { TokenExpiry } from "./token-expiry.ts";
@@ -71,12 +75,9 @@ export class Hub {
     const { config, bus, subjects, connections } = parts;
     this.#connections = connections;
     this.#receipts = new Receipts(connections);
-    this.#gate = new Gate({
-      maxConnections: config.limits.connections,
-      handshakesPerSecond: config.limits.handshakesPerSecond,
-      origins: config.allowedOrigins,
-      now: () => performance.now(),
-    });
+    const { connections: maxConnections, handshakesPerSecond } = config.limits;
+    const now = () => performance.now();
+    this.#gate = new Gate({ maxConnections, handshakesPerSecond, origins: config.allowedOrigins, now });
     this.#fanout = new Fanout({
       ...parts,
       flushMs: config.flushMs,
@@ -194,12 +195,7 @@ export class Hub {
 
   /** Whether a connection has joined all its subscriptions, so that none of them is being recovered. */
   isLive(connection: Connection): boolean {
-    const { grant, topics, protocol } = connection.getUserData();
-    const isJoined = (subscription: SharedSubscription | undefined) => subscription?.has(connection) ?? false;
-    if (!protocol.skipsEveryone && !isJoined(this.#subscriptions.everyone)) return false;
-    if (grant.user !== undefined && !isJoined(this.#subscriptions.ofUser(grant.user))) return false;
-    for (const pattern of membersOf(topics)) if (!isJoined(this.#subscriptions.ofTopic(pattern))) return false;
-    return true;
+    return isLive(connection, this.#subscriptions);
   }
 
   /** Must be called once for each opened connection when it has closed. */
@@ -234,14 +230,6 @@ export class Hub {
       : "forbidden";
   }
 
-  /** Returns why {@link subscribe} would refuse a topic or pattern; undefined if it would not. */
-  subscribeRefusal(connection: Connection, pattern: string): "forbidden" | "topic-limit" | undefined {
-    const { grant, topics } = connection.getUserData();
-    if (!maySubscribe(grant, pattern)) return "forbidden";
-    if (hasMember(topics, pattern) || countMembers(topics) < this.#parts.config.limits.topics) return undefined;
-    return "topic-limit";
-  }
-
   /** Subscribes a connection without regard to its grant. */
   subscribeUnchecked(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
     const state = connection.getUserData();
@@ -251,7 +239,7 @@ export class Hub {
       return "topic-limit";
     }
     this.#fanout.flushTo(connection);
-    this.#markCopies(connection, pattern);
+    markCopies(connection, pattern, { subscriptions: this.#subscriptions, presence: this.presence });
     const subscription = this.#subscriptions.subscribeTopic(pattern, state.protocol);
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
@@ -267,22 +255,6 @@ export class Hub {
     const shared = this.#subscriptions.ofTopic(pattern)?.pattern ?? pattern;
     if (outcome !== "topic-limit") state.applicationTopics = withMember(state.applicationTopics, shared);
     return outcome;
-  }
-
-  /** Moves a connection with overlapping subscriptions to other groups, if its protocol encodes copies in another way. */
-  #markCopies(connection: Connection, pattern: string): void {
-    const state = connection.getUserData();
-    if (state.hasCopies || state.protocol.encodings.length === 1) return;
-    const others = [...membersOf(state.topics)];
-    if (!others.some((other) => patternsOverlap(other, pattern))) return;
-    const ofUser = state.grant.user === undefined ? undefined : this.#subscriptions.ofUser(state.grant.user);
-    const all = [this.#subscriptions.everyone, ofUser, ...others.map((other) => this.#subscriptions.ofTopic(other))];
-    const moved = all.flatMap((subscription) => (subscription?.has(connection) ? subscription : []));
-    for (const subscription of moved) subscription.leave(connection);
-    this.presence.moveGroups(connection, () => {
-      state.hasCopies = true;
-    });
-    for (const subscription of moved) subscription.join(connection);
   }
 
   /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
@@ -327,8 +299,7 @@ export class Hub {
     const own = [...membersOf(state.topics)].filter((pattern) => !hasMember(state.applicationTopics, pattern));
     const dropped = own.filter((pattern) => !maySubscribe(grant, pattern));
     for (const pattern of dropped) this.unsubscribe(connection, pattern);
-    const presenceDropped = this.presence.topicsOf(connection).filter((topic) => !mayBePresent(grant, topic));
-    for (const topic of presenceDropped) this.presence.leave(connection, topic);
+    const presenceDropped = this.presence.leaveUnless(connection, (topic) => mayBePresent(grant, topic));
     const user = isNewUser ? this.#subscribeUser(connection) : undefined;
     if (user !== undefined) this.frontier.onSubscribe();
     return { dropped, presenceDropped, user };
@@ -363,16 +334,7 @@ export class Hub {
   }
 
   describe(connection: Connection): ConnectionDescription {
-    const { protocol, openedAt, grant, topics } = connection.getUserData();
-    return {
-      address: this.addressOf(connection),
-      protocol: protocol.name,
-      ...(grant.user !== undefined && { user: grant.user }),
-      topics: [...membersOf(topics)],
-      remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
-      openedAt: new Date(openedAt * 1_000).toISOString(),
-      unsentBytes: connection.getBufferedAmount() + this.#fanout.waitingFor(connection),
-    };
+    return describeConnection(connection, this.addressOf(connection), this.#fanout.waitingFor(connection));
   }
 
   /** Writes the publications that wait for the end of the flush window. */
@@ -393,12 +355,7 @@ export class Hub {
   /** Closes a connection with a code, or with the code that its protocol has for it. */
   end(connection: Connection, closeCode: CloseCode): void {
     this.#fanout.flushTo(connection);
-    const { closing } = connection.getUserData().protocol;
-    const { code, reason } = closing?.codeFor(closeCode) ?? closeCode;
-    const lastFrame = closing?.lastFrame(closing.codeFor(closeCode));
-    // A connection over its limit is closed by the frame, and must not be touched after that.
-    if (lastFrame !== undefined && connection.send(lastFrame) === 2) return;
-    connection.end(code, reason);
+    closeConnection(connection, closeCode);
   }
 
   /** Closes a connection that has exceeded a limit, without a close frame. */
@@ -415,25 +372,13 @@ export class Hub {
     this.#expiry.stop();
   }
 
-  /** Closes the subscribers that can resume, so that they learn of the gap. */
   #endSubscribers(subscriptions: readonly SharedSubscription[]): void {
     this.#parts.counters.historyMissed += subscriptions.length;
-    this.#parts.log.warn(
-      { subscriptions: subscriptions.map(({ key }) => key).slice(0, 10) },
-      "missed publications are no longer stored",
-    );
-    for (const connection of [...this.#connections.all()]) {
-      if (!connection.getUserData().protocol.canResume) continue;
-      if (subscriptions.some((subscription) => this.#isSubscribed(connection, subscription))) {
-        this.end(connection, closeCodes.publicationsMissed);
-      }
+    const { length: count, 0: first } = subscriptions;
+    this.#parts.log.warn({ count, first: first?.key }, "missed publications are no longer stored");
+    for (const connection of resumingSubscribers(this.#connections.all(), subscriptions)) {
+      this.end(connection, closeCodes.publicationsMissed);
     }
-  }
-
-  #isSubscribed(connection: Connection, subscription: SharedSubscription): boolean {
-    const { topics, connectionId } = connection.getUserData();
-    if (subscription.pattern !== undefined) return hasMember(topics, subscription.pattern);
-    return subscription.kind === "everyone" || hasMember(subscription.connectionIds, connectionId);
   }
 
   #onTargeted(message: BusMessage): void {

@@ -3,8 +3,8 @@ import type { Bus } from "@fanwire/bus";
 import type { PresenceAnnouncement, PresentUser } from "@fanwire/protocol";
 import type { LocalMembers } from "./local-members.ts";
 
-/** A repetition of the last announcement is sent when a topic was quiet for this long. */
-const REPEAT_AFTER_MS = 500;
+/** The last announcement of a topic is repeated after these times without another, because it and a repetition may be lost. */
+const REPEAT_AFTER_MS = [500, 2_500] as const;
 /** Characters of an announcement that is not joined with more users. A character has at most three bytes. */
 const FULL_LENGTH = 65_536;
 /** The same as a share of `max_payload` of NATS. */
@@ -38,8 +38,8 @@ export class Announcer {
   #confirming: (() => void)[] = [];
   #isRunning = false;
   #clock = 0;
-  /** Topics whose last announcement is to be repeated, with its number and time. */
-  readonly #unrepeated = new Map<Announced, { counter: number; at: number }>();
+  /** The last announcements that are still to be repeated. */
+  readonly #unrepeated = new Map<Announced, { readonly counter: number; readonly at: number; repetitions: number }>();
 
   constructor(parts: AnnouncerParts) {
     this.#parts = parts;
@@ -67,9 +67,11 @@ export class Announcer {
   /** Sends the last announcement of quiet topics again. Must be called about every second. */
   *repeat(): Iterable<void> {
     const now = performance.now();
-    for (const [topic, { counter, at }] of this.#unrepeated) {
-      if (now - at < REPEAT_AFTER_MS) continue;
-      this.#unrepeated.delete(topic);
+    for (const [topic, last] of this.#unrepeated) {
+      const { counter, at } = last;
+      if (now - at < (REPEAT_AFTER_MS[last.repetitions] ?? 0)) continue;
+      last.repetitions++;
+      if (last.repetitions >= REPEAT_AFTER_MS.length) this.#unrepeated.delete(topic);
       const isEmpty = topic.counter !== counter;
       this.#send(topic, { previous: counter, counter, joined: [], left: [], ...(isEmpty && { isEmpty }) });
       yield;
@@ -127,7 +129,7 @@ export class Announcer {
     this.#send(topic, { previous: topic.counter, counter, joined, left });
     topic.counter = counter;
     this.#unrepeated.delete(topic);
-    this.#unrepeated.set(topic, { counter, at: performance.now() });
+    this.#unrepeated.set(topic, { counter, at: performance.now(), repetitions: 0 });
   }
 
   #send({ subject }: Announced, announcement: Omit<PresenceAnnouncement, "worker">): void {

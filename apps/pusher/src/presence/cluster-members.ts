@@ -30,12 +30,15 @@ export class ClusterMembers {
   readonly #loading = new Set<PresentTopic>();
   /** Topics from which the users of a worker are still to be removed. */
   readonly #dropping = new Map<string, Set<PresentTopic>>();
+  /** First bytes of this worker's announcements, which NATS sends back. */
+  readonly #ownPrefix: Buffer;
   #asks = 0;
   #gaps = 0;
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
     const { bus, subjects, workerId } = parts;
+    this.#ownPrefix = Buffer.from(`{"worker":"${workerId}"`);
     this.#peers = new Peers({
       ...parts,
       countTopics: () => this.#countTopics(),
@@ -99,9 +102,14 @@ export class ClusterMembers {
     this.#announcer.onceConfirmed(callback);
   }
 
-  /** Must be called several times a second. `lateMs` is how much later than planned this call comes. */
-  check(lateMs: number): void {
-    this.#peers.check(lateMs);
+  /** Must be called instead of {@link check} if this process was stopped. It has not read yet what others sent meanwhile. */
+  excuse(stoppedMs: number): void {
+    this.#peers.excuse(stoppedMs);
+  }
+
+  /** Must be called several times a second. */
+  check(): void {
+    this.#peers.check();
     for (const questions of this.#questions.values()) questions.check();
     for (const topic of this.#loading) this.#checkLoaded(topic);
   }
@@ -194,6 +202,7 @@ export class ClusterMembers {
   }
 
   #onAnnouncement(topic: PresentTopic, message: BusMessage): void {
+    if (this.#ownPrefix.equals(message.data.subarray(0, this.#ownPrefix.length))) return;
     const { data } = presenceAnnouncement.safeParse(parseJson(message));
     if (data === undefined) {
       this.#parts.log.warn({ subject: message.subject }, "invalid announcement of members");

@@ -9,8 +9,6 @@ const LOST_AFTER_MS = 5_000;
 const INTRODUCE_WITHIN_MS = 50;
 /** Time after connecting to NATS within which the beats of all other workers arrive. */
 const SETTLE_MS = 300;
-/** A check later than this shows that this process was stopped. It has not read yet what others sent meanwhile. */
-const STOPPED_MS = 1_000;
 
 /** Another worker. */
 export class Peer {
@@ -103,13 +101,15 @@ export class Peers {
     for (const peer of this.#peers.values()) this.#parts.onGap(peer);
   }
 
-  /** Ends the workers that were silent for too long. `lateMs` is how much later than planned this call comes. */
-  check(lateMs: number): void {
+  /** Ends the workers that were silent for too long. */
+  check(): void {
     const now = performance.now();
-    for (const peer of this.#peers.values()) {
-      if (lateMs > STOPPED_MS) peer.heardAt += lateMs;
-      if (now - peer.heardAt > LOST_AFTER_MS) this.#lose(peer);
-    }
+    for (const peer of this.#peers.values()) if (now - peer.heardAt > LOST_AFTER_MS) this.#lose(peer);
+  }
+
+  /** Does not count a time in which this process was stopped as silence of the others. */
+  excuse(stoppedMs: number): void {
+    for (const peer of this.#peers.values()) peer.heardAt += stoppedMs;
   }
 
   #onTimer(): void {

@@ -4,11 +4,12 @@ import type { Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
+import { ChangeGroups } from "./change-groups.ts";
 import { ClusterMembers } from "./cluster-members.ts";
-import { FlushQueue } from "./flush-queue.ts";
 import { HeldLeaves } from "./held-leaves.ts";
 import type { LocalChange, LocalMember, Member, MemberList } from "./members.ts";
 import { type Join, type JoinOptions, type JoinOutcome, PresentTopic } from "./present-topic.ts";
+import { TopicFlusher } from "./topic-flusher.ts";
 import { TopicView } from "./topic-view.ts";
 
 export type {
@@ -21,6 +22,8 @@ export type {
 export type { JoinOptions, JoinOutcome } from "./present-topic.ts";
 
 const CHECK_EVERY_MS = 100;
+/** A check later than this shows that this process was stopped. */
+const STOPPED_MS = 1_000;
 /** Maximum wait for the answers of other workers, for example of one that was killed a moment ago. */
 const LOAD_WITHIN_MS = 2_000;
 /** Maximum approximate bytes of all members that this worker knows. Above it, connections cannot join. */
@@ -44,7 +47,7 @@ export class Presence {
   readonly #joins = new Map<Connection, Map<string, Join>>();
   readonly #cluster: ClusterMembers;
   readonly #leaves: HeldLeaves<TopicView>;
-  readonly #flushes = new FlushQueue<PresentTopic>((topic) => this.#flush(topic));
+  readonly #flushes: TopicFlusher;
   readonly #listeners: ((change: LocalChange) => void)[] = [];
   readonly #timer: NodeJS.Timeout;
   #checkedAt = performance.now();
@@ -55,6 +58,7 @@ export class Presence {
   constructor(parts: PresenceParts) {
     this.#parts = parts;
     this.#leaves = new HeldLeaves(parts.leaveMs);
+    this.#flushes = new TopicFlusher({ ...parts, onRefused: (join) => this.#end(join) });
     this.#cluster = new ClusterMembers({ ...parts, topics: this.#topics, onLoaded: (topic) => this.#onLoaded(topic) });
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#timer.unref();
@@ -95,7 +99,7 @@ export class Presence {
   release(connection: Connection, topic: string, isListWhole = false): MemberList | undefined {
     const join = this.#joins.get(connection)?.get(topic);
     if (!join?.hasJoined) return undefined;
-    this.#addToGroup(join);
+    this.#flushes.addToGroup(join);
     return join.topic.view.list(isListWhole);
   }
 
@@ -103,10 +107,7 @@ export class Presence {
   leave(connection: Connection, topic: string): void {
     const join = this.#joins.get(connection)?.get(topic);
     if (join === undefined) return;
-    if (join.isInGroup) {
-      this.#parts.fanout.flushTo(connection);
-      this.#parts.groups.of(connection).remove(join.topic.groupId, connection);
-    }
+    if (join.group) join.topic.groups.remove(connection, join.group);
     const { waiting } = join;
     this.#end(join);
     for (const { options } of waiting) options.onLeave?.();
@@ -115,14 +116,16 @@ export class Presence {
   /** Must be called when a connection has closed. */
   close(connection: Connection): void {
     for (const join of this.#joins.get(connection)?.values() ?? []) {
-      if (join.isInGroup) this.#parts.groups.of(connection).forget(join.topic.groupId, connection);
+      if (join.group) join.topic.groups.forget(connection, join.group);
       this.#end(join);
     }
   }
 
-  /** Returns the topics that a connection has joined or is joining. */
-  topicsOf(connection: Connection): string[] {
-    return [...(this.#joins.get(connection)?.keys() ?? [])];
+  /** Leaves the topics for which `mayStay` returns false, and returns them. */
+  leaveUnless(connection: Connection, mayStay: (topic: string) => boolean): string[] {
+    const topics = [...(this.#joins.get(connection)?.keys() ?? [])].filter((topic) => !mayStay(topic));
+    for (const topic of topics) this.leave(connection, topic);
+    return topics;
   }
 
   /** Returns the members with connections to this worker, sorted by user. */
@@ -149,10 +152,10 @@ export class Presence {
   /** Moves a connection to the groups of another encoding, which `change` gives it. */
   moveGroups(connection: Connection, change: () => void): void {
     const { groups } = this.#parts;
-    const joins = [...(this.#joins.get(connection)?.values() ?? [])].filter(({ isInGroup }) => isInGroup);
-    for (const { topic } of joins) groups.of(connection).remove(topic.groupId, connection);
+    const ids = [...(this.#joins.get(connection)?.values() ?? [])].flatMap(({ group }) => group?.id ?? []);
+    for (const id of ids) groups.of(connection).remove(id, connection);
     change();
-    for (const { topic } of joins) groups.of(connection).add(topic.groupId, connection);
+    for (const id of ids) groups.of(connection).add(id, connection);
   }
 
   #open(connection: Connection, name: string, member: Member): Join {
@@ -167,7 +170,7 @@ export class Presence {
       isConfirmed: false,
       isRefused: false,
       hasJoined: false,
-      isInGroup: false,
+      group: undefined,
     };
     topic.joins.add(join);
     const joins = this.#joins.get(connection);
@@ -177,7 +180,6 @@ export class Presence {
   }
 
   #openTopic(name: string): PresentTopic {
-    this.#lastGroupId--;
     const view: TopicView = new TopicView({
       topic: name,
       leaveMs: this.#parts.leaveMs,
@@ -190,13 +192,19 @@ export class Presence {
     const topic = new PresentTopic({
       name,
       subject: this.#parts.subjects.presence(name),
-      groupId: this.#lastGroupId,
+      groups: new ChangeGroups({ ...this.#parts, nextId: () => this.#nextGroupId() }),
       view,
       loadedBy: performance.now() + LOAD_WITHIN_MS,
     });
     this.#topics.set(name, topic);
     this.#cluster.open(topic);
     return topic;
+  }
+
+  /** Negative, because groups of subscriptions have positive ids. */
+  #nextGroupId(): number {
+    this.#lastGroupId--;
+    return this.#lastGroupId;
   }
 
   /** Takes the next steps of a join: register, wait for NATS and for the other workers, report the outcome. */
@@ -271,47 +279,15 @@ export class Presence {
     for (const listener of this.#listeners) listener({ topic, member, isPresent, localMembers: locals.size });
   }
 
-  /** Writes what has changed, then reports the outcome of joins, so that nothing is missing or repeated after their lists. */
-  #flush(topic: PresentTopic): void {
-    const change = topic.view.takeChange();
-    if (change) this.#parts.fanout.writePresence(topic.groupId, change);
-    for (const join of topic.ready) {
-      topic.ready.delete(join);
-      const { waiting } = join;
-      join.waiting = [];
-      if (join.isRefused) this.#end(join);
-      else if (!join.hasJoined) join.hasJoined = true;
-      for (const { options, onOutcome } of waiting) this.#conclude(join, options, onOutcome);
-    }
-  }
-
-  #conclude(join: Join, options: JoinOptions, onOutcome: (outcome: JoinOutcome) => void): void {
-    const { topic } = join;
-    if (join.isRefused) {
-      onOutcome({ ok: false, reason: "limit" });
-      return;
-    }
-    // An outcome before this one may have ended the join.
-    if (!topic.joins.has(join)) return;
-    if (!options.isHeld) this.#addToGroup(join);
-    else this.#parts.fanout.flushTo(join.connection);
-    onOutcome({ ok: true, list: topic.view.list(options.isListWhole ?? false) });
-  }
-
-  /** Adds the connection after everything that was written before, so that it receives later changes only. */
-  #addToGroup(join: Join): void {
-    const { connection, topic } = join;
-    this.#parts.fanout.flushTo(connection);
-    if (join.isInGroup) return;
-    join.isInGroup = true;
-    this.#parts.groups.of(connection).add(topic.groupId, connection);
-  }
-
   #check(): void {
     const now = performance.now();
     const lateMs = now - this.#checkedAt - CHECK_EVERY_MS;
     this.#checkedAt = now;
-    this.#cluster.check(lateMs);
+    if (lateMs > STOPPED_MS) {
+      this.#cluster.excuse(lateMs);
+      return;
+    }
+    this.#cluster.check();
     this.#leaves.end();
   }
 }

@@ -1,6 +1,7 @@
 import type { BusSubscription } from "@fanwire/bus";
 import type { Connection } from "../connections/connection.ts";
 import type { Announced } from "./announcer.ts";
+import type { ChangeGroup, ChangeGroups } from "./change-groups.ts";
 import { LocalMembers } from "./local-members.ts";
 import type { Member, MemberList } from "./members.ts";
 import type { TopicView } from "./topic-view.ts";
@@ -35,22 +36,25 @@ export type Join = {
   isRefused: boolean;
   /** Whether it has had a first outcome. */
   hasJoined: boolean;
-  /** Whether it receives changes. */
-  isInGroup: boolean;
+  /** Undefined while it receives no changes. */
+  group: ChangeGroup | undefined;
 };
 
 /** A topic that connections of this worker have joined, or are joining. */
 export class PresentTopic implements Announced {
   readonly name: string;
   readonly subject: string;
-  /** Identifies its groups. Negative, because subscriptions have positive ones. */
-  readonly groupId: number;
+  readonly groups: ChangeGroups;
   readonly view: TopicView;
   readonly locals = new LocalMembers();
   readonly joins = new Set<Join>();
   /** Joins whose outcome follows the next flush. */
   readonly ready = new Set<Join>();
   counter = 0;
+  /** Whether a change is being written to groups, or outcomes are being reported. */
+  isFlushing = false;
+  /** Whether it is to be flushed once more after that. */
+  isFlushDue = false;
   flushedAt = Number.NEGATIVE_INFINITY;
   /** Whether the members on all workers are known, as far as these answer. */
   isLoaded = false;
@@ -65,13 +69,13 @@ export class PresentTopic implements Announced {
   constructor(options: {
     readonly name: string;
     readonly subject: string;
-    readonly groupId: number;
+    readonly groups: ChangeGroups;
     readonly view: TopicView;
     readonly loadedBy: number;
   }) {
     this.name = options.name;
     this.subject = options.subject;
-    this.groupId = options.groupId;
+    this.groups = options.groups;
     this.view = options.view;
     this.loadedBy = options.loadedBy;
   }

@@ -20,6 +20,7 @@ import { openProtocols } from "../protocols/open-protocols.ts";
 import type { ServedProtocol } from "../protocols/served-protocol.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
 import { Recovery } from "../recovery/recovery.ts";
+import { TimeSlices } from "../recovery/time-slices.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
 import { Rates } from "./rates.ts";
@@ -74,7 +75,9 @@ export async function startWorker(options: {
   });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
-  const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log });
+  // New sessions and replays share the slices, so that a stampede takes one slice of each tick.
+  const slices = new TimeSlices();
+  const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log, slices });
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
     hub,
@@ -82,6 +85,7 @@ export async function startWorker(options: {
     maxTopics: config.limits.topics,
     maxConnections: config.limits.connections,
     counters,
+    slices,
   });
   const opened = openProtocols(uwsApp, protocols, {
     config,

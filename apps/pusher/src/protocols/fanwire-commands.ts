@@ -2,6 +2,7 @@ import type { Bus, PublishFailure } from "@fanwire/bus";
 import { closeCodes, DEFAULT_EVENT, headerNames, type Subjects } from "@fanwire/protocol";
 import { mayPublish } from "../auth/grant.ts";
 import type { TokenRefusal, TokenVerifier } from "../auth/token-verifier.ts";
+import type { PusherConfig } from "../config.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { SharedSubscription } from "../hub/shared-subscription.ts";
@@ -11,6 +12,7 @@ import { type Command, type CommandId, parseCommand } from "../wire/fanwire-comm
 import { type Failure, subscribeFailure, subscribePresent } from "./fanwire-presence.ts";
 
 type CommandsParts = {
+  readonly config: Pick<PusherConfig, "limits">;
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly hub: Hub;
@@ -113,6 +115,7 @@ export class Commands {
   #subscribePresent(connection: Connection, id: CommandId, { topic, since }: SubscribeCommand): void {
     subscribePresent({
       hub: this.#parts.hub,
+      maxTopics: this.#parts.config.limits.topics,
       connection,
       topic,
       onReply: (outcome) => {

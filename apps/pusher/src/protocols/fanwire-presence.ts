@@ -1,5 +1,6 @@
-import { mayBePresent } from "../auth/grant.ts";
+import { mayBePresent, maySubscribe } from "../auth/grant.ts";
 import type { Connection } from "../connections/connection.ts";
+import { countMembers, hasMember } from "../connections/small-set.ts";
 import type { Hub, SubscribeOutcome } from "../hub/hub.ts";
 import type { SharedSubscription } from "../hub/shared-subscription.ts";
 import type { CommandErrorCode } from "../wire/fanwire-commands.ts";
@@ -9,6 +10,8 @@ export type Failure = { readonly code: CommandErrorCode; readonly message: strin
 
 type PresentSubscribe = {
   readonly hub: Hub;
+  /** Maximum subscriptions of a connection. */
+  readonly maxTopics: number;
   readonly connection: Connection;
   readonly topic: string;
   /** Called with the members of the reply, if the connection was subscribed already, or with why the command failed. */
@@ -43,13 +46,16 @@ export function subscribePresent(parts: PresentSubscribe): void {
   });
 }
 
-function refusal({ hub, connection, topic }: PresentSubscribe): Failure | undefined {
-  const { grant } = connection.getUserData();
+function refusal({ hub, maxTopics, connection, topic }: PresentSubscribe): Failure | undefined {
+  const { grant, topics } = connection.getUserData();
   if (grant.user === undefined) return { code: "forbidden", message: "presence needs a token with a user (sub)" };
-  const refused = hub.subscribeRefusal(connection, topic);
-  if (refused) return failures[refused];
-  if (mayBePresent(grant, topic)) return undefined;
-  return { code: "forbidden", message: "the token does not allow presence on this topic" };
+  if (!maySubscribe(grant, topic)) return failures.forbidden;
+  if (!mayBePresent(grant, topic)) {
+    return { code: "forbidden", message: "the token does not allow presence on this topic" };
+  }
+  const hasRoom = hasMember(topics, topic) || countMembers(topics) < maxTopics;
+  // The hub refuses it too, and counts that.
+  return hasRoom ? undefined : subscribeFailure(hub.subscribe(connection, topic));
 }
 
 function subscribeMember({ hub, connection, topic, onReply, onSubscribed }: PresentSubscribe): void {

@@ -5,29 +5,45 @@ import type { TokenRefusal, TokenResult, TokenVerifier } from "../auth/token-ver
 import type { GateRefusal } from "../connections/admission.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { TimeSlices } from "../recovery/time-slices.ts";
 import { readBearer } from "../wire/credentials.ts";
 import { type HandshakeQuery, readHandshakeQuery } from "../wire/handshake-query.ts";
 import { type Refused, refused, type TurnedAway, turnedAway } from "./refusals.ts";
 
 /** The handshake is accepted. */
 type Admitted = { readonly outcome: "admitted"; readonly grant: Grant; readonly query: HandshakeQuery };
-/** The token is still being verified. */
-export type Unverified = {
-  readonly outcome: "unverified";
-  readonly verified: Promise<TokenResult>;
-  readonly query: HandshakeQuery;
-};
 export type Decided = Admitted | Refused;
+/** The handshake is decided in a later tick, because keys have to be fetched or this tick has decided enough of them. */
+export type Undecided = {
+  readonly outcome: "undecided";
+  readonly sent: Sent;
+  /** Undefined until a later tick. */
+  readonly deciding: Promise<Decided> | undefined;
+};
 
-/** Decides the handshakes of all protocols. */
+type Slices = Pick<TimeSlices, "mayWorkNow" | "turn">;
+
+/** Parts of a request that are needed in later ticks, when uWebSockets.js has forgotten it. */
+type Sent = {
+  readonly query: string;
+  readonly authorization: string;
+  readonly offered: readonly string[];
+  readonly takesPresence: boolean;
+};
+
+/**
+ * Decides the handshakes of all protocols, and thereby when their sessions start. Thousands of clients may connect in the
+ * same tick, so most of their handshakes are decided in later ones.
+ */
 export class Handshakes {
   readonly #hub: Hub;
   readonly #verifier: TokenVerifier;
   readonly #maxTopics: number;
   readonly #maxConnections: number;
   readonly #counters: Counters;
-  /** Connections whose token is being verified. */
-  #unverified = 0;
+  readonly #slices: Slices;
+  /** Connections whose handshake is not decided yet. */
+  #undecided = 0;
 
   constructor(options: {
     readonly hub: Hub;
@@ -35,52 +51,70 @@ export class Handshakes {
     readonly maxTopics: number;
     readonly maxConnections: number;
     readonly counters: Counters;
+    readonly slices: Slices;
   }) {
     this.#hub = options.hub;
     this.#verifier = options.verifier;
     this.#maxTopics = options.maxTopics;
     this.#maxConnections = options.maxConnections;
     this.#counters = options.counters;
+    this.#slices = options.slices;
   }
 
   /**
-   * Decides in the same tick unless keys have to be fetched. Counts refusals. `offered` are tokens that are neither in the query nor in
-   * a header. `takesPresence`: the protocol joins topics of the query with presence.
+   * Counts refusals. `offered` are tokens that are neither in the query nor in a header. `takesPresence`: the protocol joins
+   * topics of the query with presence. An undecided handshake must be passed to {@link decide}.
    */
   receive(
     request: HttpRequest,
     offered: readonly string[] = [],
     { takesPresence = false } = {},
-  ): Decided | Unverified | TurnedAway {
-    const reason = this.#hub.refusal(request.getHeader("origin")) ?? this.#refusalOfUnverified();
+  ): Decided | Undecided | TurnedAway {
+    const reason = this.#hub.refusal(request.getHeader("origin")) ?? this.#refusalOfUndecided();
     if (reason !== undefined) return turnedAway(reason);
     // Contrary to its type, getQuery() returns undefined without a query.
-    const parsed = readHandshakeQuery(request.getQuery() ?? "", this.#maxTopics);
+    const query = request.getQuery() ?? "";
+    const sent = { query, authorization: request.getHeader("authorization"), offered, takesPresence };
+    const decided = this.#slices.mayWorkNow() ? this.#decideSent(sent) : undefined;
+    if (decided !== undefined && !(decided instanceof Promise)) return decided;
+    return { outcome: "undecided", sent, deciding: decided };
+  }
+
+  /** Undecided connections hold a socket and buffered input, for seconds if the JWKS endpoint is slow. */
+  #refusalOfUndecided(): GateRefusal | undefined {
+    if (this.#undecided + this.#hub.openConnections < this.#maxConnections) return undefined;
+    this.#counters.refused["connection-limit"]++;
+    return "connection-limit";
+  }
+
+  /** Resolves in a tick in which the caller may start the session at once. */
+  async decide({ sent, deciding }: Undecided): Promise<Decided> {
+    this.#undecided++;
+    if (deciding === undefined) await this.#slices.turn();
+    let decided = deciding ?? this.#decideSent(sent);
+    if (decided instanceof Promise) {
+      decided = await decided;
+      // The keys may have arrived for thousands of connections.
+      await this.#slices.turn();
+    }
+    this.#undecided--;
+    return decided.outcome === "admitted" && this.#hub.isDraining ? this.#refuse("draining") : decided;
+  }
+
+  #decideSent({ query: text, authorization, offered, takesPresence }: Sent): Decided | Promise<Decided> {
+    const parsed = readHandshakeQuery(text, this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
     if (query.presence.length > 0 && !takesPresence) {
       return this.#refuse("malformed", "presence=… is for SSE only; WebSocket clients subscribe with presence");
     }
     if (this.#verifier.isOpen) return this.#decide(query, this.#verifier.anonymous);
-    const [token, another] = new Set([...query.tokens, ...offered, ...readBearer(request.getHeader("authorization"))]);
+    const [token, another] = new Set([...query.tokens, ...offered, ...readBearer(authorization)]);
     if (another !== undefined) return this.#refuse("malformed", "several different tokens");
     if (token === undefined) return this.#decide(query, this.#verifier.anonymous);
     const verified = this.#verifier.verify(token);
-    return "ok" in verified ? this.#conclude(query, verified) : { outcome: "unverified", verified, query };
-  }
-
-  /** Connections whose token is being verified hold a socket and buffered input, for seconds if the JWKS endpoint is slow. */
-  #refusalOfUnverified(): GateRefusal | undefined {
-    if (this.#unverified + this.#hub.openConnections < this.#maxConnections) return undefined;
-    this.#counters.refused["connection-limit"]++;
-    return "connection-limit";
-  }
-
-  async verify({ verified, query }: Unverified): Promise<Decided> {
-    this.#unverified++;
-    const result = await verified;
-    this.#unverified--;
-    return this.#hub.isDraining ? this.#refuse("draining") : this.#conclude(query, result);
+    if ("ok" in verified) return this.#conclude(query, verified);
+    return verified.then((result) => this.#conclude(query, result));
   }
 
   #conclude(query: HandshakeQuery, verified: TokenResult): Decided {

@@ -48,7 +48,7 @@ class SseRoute {
 
     const received = handshakes.receive(request, [], { takesPresence: true });
     const settle = (decided: Decided | TurnedAway) => this.#settle(response, decided, { origin, lastEventId });
-    if (received.outcome === "unverified") void settleLater(response, handshakes.verify(received), settle);
+    if (received.outcome === "undecided") void settleLater(response, handshakes.decide(received), settle);
     else settle(received);
   }
 
@@ -168,13 +168,13 @@ function farewell(code: number, reason: string): string {
 
 async function settleLater(
   response: HttpResponse,
-  verifying: Promise<Decided>,
+  deciding: Promise<Decided>,
   settle: (decided: Decided) => void,
 ): Promise<void> {
   let isAborted = false;
   response.onAborted(() => {
     isAborted = true;
   });
-  const decided = await verifying;
+  const decided = await deciding;
   if (!isAborted) response.cork(() => settle(decided));
 }

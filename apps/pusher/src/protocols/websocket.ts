@@ -5,7 +5,7 @@ import { type ConnectionState, newConnectionState } from "../connections/connect
 import type { EndedBy } from "../connections/counters.ts";
 import { readSubprotocols } from "../wire/credentials.ts";
 import { otherProtocolAt, upgradeProblem } from "../wire/opening-request.ts";
-import type { Decided, Unverified } from "./handshake.ts";
+import type { Decided, Undecided } from "./handshake.ts";
 import { InboundLimit } from "./inbound-limit.ts";
 import { answerRefusal, closeCodeFor, type TurnedAway, turnedAway } from "./refusals.ts";
 import type { ServingParts, WebSocketProtocol, WebSocketSessions } from "./served-protocol.ts";
@@ -14,7 +14,7 @@ import type { UwsApp } from "./uws-app.ts";
 type Socket = WebSocket<ConnectionState>;
 
 const NO_SUBPROTOCOLS = readSubprotocols([]);
-/** Id of connections that are not admitted: their token is being verified, or they are upgraded only to be closed with a code. */
+/** Id of connections that are not admitted: their handshake is undecided, or they are upgraded only to be closed with a code. */
 const NOT_ADMITTED = 0;
 const NO_GRANT = anonymousGrant([]);
 
@@ -56,9 +56,9 @@ class WebSocketRoute {
   readonly #inbound: InboundLimit;
   readonly #sessions: ReadonlyMap<ClientProtocol, WebSocketSessions>;
   /** The handshake of the connection that is being upgraded. uWebSockets.js calls the open handler inside the upgrade. */
-  #upgrading: Decided | Unverified | undefined;
-  /** Open connections whose token is being verified. */
-  readonly #unverified = new Set<Socket>();
+  #upgrading: Decided | Undecided | undefined;
+  /** Open connections whose handshake is not decided yet. */
+  readonly #undecided = new Set<Socket>();
 
   constructor(protocols: readonly WebSocketProtocol[], parts: ServingParts) {
     this.#parts = parts;
@@ -113,16 +113,16 @@ class WebSocketRoute {
 
   onOpen(socket: Socket): void {
     const received = this.#upgrading;
-    if (received?.outcome === "unverified") void this.#verify(socket, received);
+    if (received?.outcome === "undecided") void this.#decide(socket, received);
     else if (received) this.#settle(socket, received);
   }
 
-  async #verify(socket: Socket, unverified: Unverified): Promise<void> {
-    this.#unverified.add(socket);
+  async #decide(socket: Socket, undecided: Undecided): Promise<void> {
+    this.#undecided.add(socket);
     this.#sessionsOf(socket)?.wait(socket);
-    const decided = await this.#parts.handshakes.verify(unverified);
-    // The connection may have closed during the verification.
-    if (this.#unverified.delete(socket)) socket.cork(() => this.#settle(socket, decided));
+    const decided = await this.#parts.handshakes.decide(undecided);
+    // The connection may have closed meanwhile.
+    if (this.#undecided.delete(socket)) socket.cork(() => this.#settle(socket, decided));
   }
 
   #settle(socket: Socket, decided: Decided): void {
@@ -159,7 +159,7 @@ class WebSocketRoute {
   }
 
   onClose(socket: Socket, code: number, message: ArrayBuffer): void {
-    this.#unverified.delete(socket);
+    this.#undecided.delete(socket);
     this.#sessionsOf(socket)?.close(socket);
     if (socket.getUserData().connectionId === NOT_ADMITTED) return;
     const endedBy = code === 1006 ? endedByMessage[Buffer.from(message).toString("latin1")] : undefined;

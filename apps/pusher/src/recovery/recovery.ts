@@ -15,7 +15,7 @@ import { RefusalLog } from "./refusal-log.ts";
 import { ReplayLease } from "./replay-cache.ts";
 import { type Missed, type Replay, ReplayReader, sequenceOf } from "./replay-reader.ts";
 import { ReplayTexts, toPublication } from "./replay-texts.ts";
-import { TimeSlices } from "./time-slices.ts";
+import type { TimeSlices } from "./time-slices.ts";
 
 const RETRY_MS = 20;
 /** A client that reads nothing for this long is disconnected, to free its replay. */
@@ -33,6 +33,7 @@ type RecoveryParts = {
   readonly unsentLimit: number;
   readonly counters: Counters;
   readonly log: Log;
+  readonly slices: TimeSlices;
 };
 
 export type RecoveryOutcome = {
@@ -54,6 +55,8 @@ export type RecoveryRequest = {
    * `subscription`: one more subscription. It has a separate position until it has caught up with the others.
    */
   readonly kind: "connection" | "subscription";
+  /** The replay is the cached event of a channel, not what the client missed. It is not counted as a resume. */
+  readonly isCache?: boolean;
   /** Called once, before anything is sent. */
   onOutcome(outcome: RecoveryOutcome): void;
 };
@@ -81,11 +84,10 @@ export class Recovery {
   readonly #refusals: RefusalLog;
   readonly #pending = new Map<Connection, Pending[]>();
   readonly #texts = new ReplayTexts();
-  readonly #slices = new TimeSlices();
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
-    this.#reader = new ReplayReader({ ...parts, slices: this.#slices });
+    this.#reader = new ReplayReader(parts);
     this.#refusals = new RefusalLog(parts.log);
     parts.hub.onUnsubscribe = (connection, subscription) => this.#cancel(connection, subscription);
   }
@@ -181,7 +183,7 @@ export class Recovery {
         ? "malformed"
         : await this.#reader.read({ subscriptions: pending.sentUpTo, since, lease, isWanted });
     // A client that has disconnected was not refused.
-    if (!isWanted()) return replay;
+    if (!isWanted() || pending.request.isCache) return replay;
     counters.resumed[typeof replay === "string" ? replay : "recovered"]++;
     if (typeof replay === "string") this.#refusals.add(replay);
     return replay;
@@ -217,7 +219,7 @@ export class Recovery {
     let frames = 0;
     for (const frame of this.#frames(pending, missed)) {
       // A long replay takes turns with others, because one frame may hold a hundred publications.
-      if (frames > 0) await this.#slices.turn();
+      if (frames > 0) await this.#parts.slices.turn();
       frames++;
       const isReady = await this.#untilDrained(pending);
       if (hub.connection(connectionId) !== connection) return false;

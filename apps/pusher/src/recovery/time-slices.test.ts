@@ -49,3 +49,34 @@ test("a caller that arrives while others wait runs after them", async () => {
 
   expect(order).toEqual(["first", "second", "first again"]);
 });
+
+test("work without a wait is allowed until the slice of the tick is used up or others wait", async () => {
+  const slices = new TimeSlices();
+
+  expect(slices.mayWorkNow()).toBe(true);
+  work(20);
+  expect(slices.mayWorkNow()).toBe(false);
+  await nextTick();
+  expect(slices.mayWorkNow()).toBe(true);
+
+  const waiting = slices.turn();
+  expect(slices.mayWorkNow()).toBe(false);
+  await waiting;
+  await nextTick();
+  await nextTick();
+  expect(slices.mayWorkNow()).toBe(true);
+});
+
+test("queued work does not begin in a tick whose slice is used up", async () => {
+  const slices = new TimeSlices();
+  let hasBegun = false;
+  slices.mayWorkNow();
+  work(20);
+
+  const turn = slices.turn().then(() => {
+    hasBegun = true;
+  });
+  await Promise.resolve();
+  expect(hasBegun).toBe(false);
+  await turn;
+});

@@ -10,6 +10,13 @@ const SLICE_MS = 8;
 export class TimeSlices {
   #queue: (() => void)[] = [];
   #isRunning = false;
+  /** End of the slice of this tick, by `performance.now()`. */
+  #endsAt: number | undefined;
+
+  /** Whether the caller may work at once: nobody waits, and the slice of this tick is not used up. */
+  mayWorkNow(): boolean {
+    return !this.#isRunning && !this.#isOver();
+  }
 
   /** Resolves when the caller may work for a few milliseconds. */
   turn(): Promise<void> {
@@ -30,16 +37,22 @@ export class TimeSlices {
   }
 
   async #runInSlices(callers: readonly (() => void)[]): Promise<void> {
-    let endsAt = performance.now() + SLICE_MS;
     for (const begin of callers) {
-      if (performance.now() > endsAt) {
-        await nextTick();
-        endsAt = performance.now() + SLICE_MS;
-      }
+      while (this.#isOver()) await nextTick();
       begin();
       // The caller runs in a microtask before this loop continues.
       await undefined;
     }
     await nextTick();
+  }
+
+  #isOver(): boolean {
+    const now = performance.now();
+    if (this.#endsAt !== undefined) return now > this.#endsAt;
+    this.#endsAt = now + SLICE_MS;
+    setImmediate(() => {
+      this.#endsAt = undefined;
+    });
+    return false;
   }
 }

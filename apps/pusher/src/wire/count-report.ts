@@ -1,11 +1,11 @@
 import { isWorkerId } from "@fanwire/protocol";
 
-/** A worker's report of its counts to the other workers. */
+/** Message of a worker to the others about its counts. */
 export type CountReport = {
   readonly worker: string;
   /** Current counts of keys that have changed, or that another worker has asked for. */
   readonly counts: readonly (readonly [key: string, count: number])[];
-  /** Keys whose counts the worker asks for. */
+  /** Keys whose counts the worker wants to know. */
   readonly asks: readonly string[];
   /** True in the last report of a worker. */
   readonly isLast: boolean;

@@ -12,6 +12,10 @@ test("every command is parsed", () => {
     id: '"a"',
     command: { command: "subscribe", topic: "a.*", since: "x-1", isPresent: undefined },
   });
+  for (const isPresent of [true, false]) {
+    const command = { command: "subscribe", topic: "a", since: undefined };
+    expect(parse({ id: 3, ...command, presence: isPresent })).toMatchObject({ command: { ...command, isPresent } });
+  }
   for (const command of [
     { command: "unsubscribe", topic: "a" },
     { command: "refresh", token: "t", since: "x-1" },

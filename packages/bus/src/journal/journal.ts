@@ -35,7 +35,7 @@ export type JournalConfig = {
   readonly replicas: number;
 };
 
-export type JournalEnds = { readonly firstSequence: number; readonly lastSequence: number };
+type JournalEnds = { readonly firstSequence: number; readonly lastSequence: number };
 export type JournalEntry = { readonly sequence: number; readonly subject: string; readonly content: Uint8Array };
 
 /**

@@ -1,10 +1,7 @@
 import { isUtf8 } from "node:buffer";
-import { type PusherApp, topicOf } from "@fanwire/pusher-protocol";
+import { CACHE_SECONDS, type PusherApp, topicOf } from "@fanwire/pusher-protocol";
 import type { Failure } from "../../cluster/failure.ts";
 import type { ApiParts } from "../../http/api.ts";
-
-/** Time for which a cache channel keeps its last event. */
-const CACHE_SECONDS = 1_800;
 
 /** The last event of a cache channel in a reply; null if there is none. */
 type CachedEvent = { readonly data: string; readonly ttl: number } | null;

@@ -2,7 +2,6 @@ import { channelKind, type PusherApp, topicOf } from "@fanwire/pusher-protocol";
 import type { Cluster } from "../../cluster/cluster-client.ts";
 import type { Failure } from "../../cluster/failure.ts";
 import type { Attribute } from "./attributes.ts";
-import { countUsers } from "./members.ts";
 
 /** Attributes of a channel in a reply. */
 export type ChannelInfo = { readonly user_count?: number; readonly subscription_count?: number };
@@ -40,7 +39,7 @@ export async function channelInfos(
   const present = wanted.has("user_count")
     ? channels.filter(({ name }) => isPresence(name)).map(({ name }) => name)
     : [];
-  const users = await countUsers(cluster, app, present);
+  const users = await cluster.countMembersOf(present.map((name) => topicOf(app, name)));
   if (!users.ok) return users;
   const userCounts = new Map(present.map((name, at) => [name, users.counts[at] ?? 0]));
   const infos = channels.map(({ name, connections }): ChannelInfo => {

@@ -3,8 +3,6 @@ import type { Cluster } from "../../cluster/cluster-client.ts";
 import type { Failure } from "../../cluster/failure.ts";
 import { ApiError } from "../../http/errors.ts";
 
-/** Questions about members that run at the same time. */
-const CONCURRENT = 8;
 /** Maximum characters of all user ids in one reply, which the publisher holds in memory. */
 const MAX_REPLY = 16_777_216;
 
@@ -37,23 +35,4 @@ export async function usersOf(
     after = page.next;
   } while (after !== undefined);
   return { ok: true, users: users.sort() };
-}
-
-/** Counts the distinct users on each presence channel, in the order of `channels`. */
-export async function countUsers(
-  cluster: Cluster,
-  app: PusherApp,
-  channels: readonly string[],
-): Promise<{ readonly ok: true; readonly counts: readonly number[] } | Failure> {
-  const counts: number[] = [];
-  for (let at = 0; at < channels.length; at += CONCURRENT) {
-    const some = channels.slice(at, at + CONCURRENT);
-    const answers = await Promise.all(some.map((channel) => cluster.countMembers(topicOf(app, channel))));
-    for (const answer of answers) {
-      if (!answer.ok) return answer;
-      if (answer.complete === false) return WORKER_TIMEOUT;
-      counts.push(answer.members);
-    }
-  }
-  return { ok: true, counts };
 }

@@ -1,8 +1,6 @@
 import type { History, StoredPublication } from "@fanwire/bus";
 import { formatPosition, type Subjects } from "@fanwire/protocol";
-
-/** As documented by Pusher. */
-const LIFETIME_MS = 1_800_000;
+import { CACHE_SECONDS } from "@fanwire/pusher-protocol";
 
 export type CachedEvent = {
   readonly publication: StoredPublication;
@@ -40,7 +38,7 @@ export class CacheEvents {
     const current = epoch();
     if (!found.ok || found.publication === undefined || current === undefined) return undefined;
     const { publication } = found;
-    if (Date.now() - publication.time.getTime() > LIFETIME_MS) return undefined;
+    if (Date.now() - publication.time.getTime() >= CACHE_SECONDS * 1_000) return undefined;
     return { publication, since: formatPosition({ epoch: current, sequence: publication.sequence - 1 }) };
   }
 }

@@ -108,7 +108,7 @@ function textOf(data: unknown): string | undefined {
 }
 
 /** Takes one of the client events that a connection may send, which are those of one second. */
-export function takeAllowance(session: PusherSession, now: number): boolean {
+function takeAllowance(session: PusherSession, now: number): boolean {
   const { clientEventsPerSecond: limit } = session.app;
   const earned = ((now - session.allowanceAt) / 1_000) * limit;
   session.allowance = Math.min(limit, session.allowance + earned);

@@ -27,7 +27,8 @@ export function currentSecond(): number {
 export class Liveness {
   readonly #parts: LivenessParts;
   readonly #unauthorized = new Expiry();
-  readonly #pending = new Map<number, PusherSession>();
+  /** Connections that may have to be closed, with the time until which they may authorize themselves. */
+  readonly #pending = new Map<number, { readonly session: PusherSession; readonly until: number }>();
   readonly #timer: NodeJS.Timeout;
   #round: Iterator<PusherSession>;
 
@@ -46,8 +47,15 @@ export class Liveness {
   expectAuthorization(session: PusherSession): void {
     const { authorizedWithinSeconds: seconds } = session.app;
     if (seconds === 0) return;
-    this.#pending.set(session.connectionId, session);
-    this.#unauthorized.set(session.connectionId, Date.now() + seconds * 1_000);
+    const until = Date.now() + seconds * 1_000;
+    this.#pending.set(session.connectionId, { session, until });
+    this.#unauthorized.set(session.connectionId, until);
+  }
+
+  /** Must be called when a connection has closed. */
+  forget({ connectionId }: PusherSession): void {
+    this.#unauthorized.clear(connectionId, this.#pending.get(connectionId)?.until);
+    this.#pending.delete(connectionId);
   }
 
   stop(): void {
@@ -83,11 +91,9 @@ export class Liveness {
 
   #endUnauthorized(): void {
     for (const connectionId of this.#unauthorized.take(Date.now())) {
-      const session = this.#pending.get(connectionId);
+      const session = this.#pending.get(connectionId)?.session;
       this.#pending.delete(connectionId);
-      if (session !== undefined && !session.isClosed && !session.isAuthorized) {
-        this.#parts.end(session, pusherCodes.unauthorized);
-      }
+      if (session !== undefined && !session.isAuthorized) this.#parts.end(session, pusherCodes.unauthorized);
     }
   }
 }

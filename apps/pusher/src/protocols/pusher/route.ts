@@ -183,6 +183,7 @@ class PusherRoute {
     session.isClosed = true;
     this.#sessions.delete(socket);
     this.#open.delete(session);
+    this.#liveness.forget(session);
     this.#audience.closed(session);
     if (code === 1006 && Buffer.from(message).toString("latin1").startsWith("Received too big message")) {
       this.#parts.counters.ended["inbound-bytes"]++;

@@ -1,5 +1,6 @@
 import { parsePosition } from "@fanwire/protocol";
 import { channelKind, topicOf } from "@fanwire/pusher-protocol";
+import { hasMember } from "../../connections/small-set.ts";
 import { DecodedPublication } from "../../fanout/decoded-publication.ts";
 import type { SharedSubscription } from "../../hub/shared-subscription.ts";
 import type { RecoveryOutcome } from "../../recovery/recovery.ts";
@@ -60,9 +61,19 @@ export class PusherSubscriptions {
       return;
     }
     session.isAuthorized ||= authorization.isSigned;
-    const existing = session.channels.get(name);
+    const existing = this.#existing(session, name);
     if (existing === undefined) this.#start(session, name, authorization.member);
     else this.#repeat({ session, name, channel: existing });
+  }
+
+  /** Returns the channel if the client is subscribed to it. The application may have unsubscribed the connection. */
+  #existing(session: PusherSession, name: string): JoinedChannel | undefined {
+    const channel = session.channels.get(name);
+    if (!channel?.isLive || channel.topic === undefined) return channel;
+    if (hasMember(session.socket.getUserData().topics, channel.topic)) return channel;
+    session.removeChannel(name);
+    this.#audience.unsubscribed(session, channel);
+    return undefined;
   }
 
   /** A client that subscribes twice receives its success twice, and remains the same member. */
@@ -164,6 +175,7 @@ export class PusherSubscriptions {
       subscriptions: [subscription],
       since: cached?.since,
       kind: "subscription",
+      isCache: true,
       onOutcome: (outcome) => {
         if (!session.has(name, channel)) return;
         this.#succeed(starting, this.#successOf(session, channel));

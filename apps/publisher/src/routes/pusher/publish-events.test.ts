@@ -1,0 +1,92 @@
+import type { Target } from "@fanwire/protocol";
+import { expect, test } from "vitest";
+import type { PublishRequest } from "../../cluster/publish-request.ts";
+import { PUBLISHED, type PublishResult } from "../../cluster/publish-result.ts";
+import { ApiError } from "../../http/errors.ts";
+import type { EventRequest } from "./event-request.ts";
+import { publishEvents } from "./publish-events.ts";
+
+const STORED: PublishResult = { ok: true, status: "stored", positions: [], isDuplicate: false };
+type History = Parameters<typeof publishEvents>[0]["history"];
+const known: History = { epoch: "e", state: () => Promise.reject(new Error("not needed")) };
+const missing: History = {
+  epoch: undefined,
+  state: () => Promise.resolve({ ok: false, reason: "no-jetstream", detail: "" }),
+};
+
+function eventTo(...names: string[]): EventRequest {
+  const channels = names.map((name) => {
+    const target: Extract<Target, { kind: "topic" }> = { kind: "topic", topic: name };
+    return { name, target, isCache: name.startsWith("cache-") };
+  });
+  return { event: "n", content: Buffer.from("x"), channels, except: undefined, info: undefined };
+}
+
+/** Records what is published, as `<topic>` or `<topic> durable`, and answers with the results of `answer`. */
+function recorder(answer: (request: PublishRequest) => PublishResult, maxBytes = 0) {
+  const published: string[] = [];
+  const publishAll = (requests: readonly PublishRequest[]) => {
+    for (const { publications, isDurable } of requests) {
+      for (const { target } of publications) {
+        published.push(`${target.kind === "topic" ? target.topic : target.kind}${isDurable ? " durable" : ""}`);
+      }
+    }
+    return Promise.resolve(requests.map(answer));
+  };
+  return { published, publisher: { maxBytes, publishAll } };
+}
+
+async function codeOf(publishing: Promise<void>): Promise<string | undefined> {
+  try {
+    await publishing;
+    return undefined;
+  } catch (error) {
+    return error instanceof ApiError ? error.code : String(error);
+  }
+}
+
+test("cache channels are durable and all others live, in the order of the request", async () => {
+  const { published, publisher } = recorder(({ isDurable }) => (isDurable ? STORED : PUBLISHED));
+
+  await publishEvents({ publisher, history: known }, [eventTo("a", "cache-b"), eventTo("cache-c"), eventTo("d")]);
+  expect(published).toEqual(["a", "cache-b durable", "cache-c durable", "d"]);
+});
+
+test("without JetStream everything is live", async () => {
+  const { published, publisher } = recorder(() => PUBLISHED);
+
+  await publishEvents({ publisher, history: missing }, [eventTo("a", "cache-b")]);
+  expect(published).toEqual(["a", "cache-b"]);
+});
+
+test("an event that cannot be stored because JetStream has disappeared is published live", async () => {
+  const { published, publisher } = recorder(({ isDurable }) =>
+    isDurable ? { ok: false, reason: "no-jetstream" } : PUBLISHED,
+  );
+
+  await publishEvents({ publisher, history: known }, [eventTo("cache-a", "b")]);
+  expect(published).toEqual(["cache-a durable", "b", "cache-a"]);
+});
+
+test("a history that cannot be used now refuses events to cache channels, because an older one would stay in the cache", async () => {
+  const { published, publisher } = recorder(() => ({ ok: false, reason: "unusable", detail: "no leader" }));
+
+  expect(await codeOf(publishEvents({ publisher, history: known }, [eventTo("cache-a")]))).toBe("history_unavailable");
+  expect(published).toEqual(["cache-a durable"]);
+});
+
+test("a request that was carried out in part is unconfirmed, and one that was not is not", async () => {
+  const some = recorder(({ isDurable }) => (isDurable ? { ok: false, reason: "unusable" } : PUBLISHED));
+  const none = recorder(() => ({ ok: false, reason: "unavailable" }));
+
+  expect(await codeOf(publishEvents({ ...some, history: known }, [eventTo("a", "cache-b")]))).toBe("unconfirmed");
+  expect(await codeOf(publishEvents({ ...none, history: known }, [eventTo("a", "b")]))).toBe("nats_unavailable");
+});
+
+test("nothing is published if one event is too large for NATS", async () => {
+  const { published, publisher } = recorder(() => PUBLISHED, 1_000);
+  const large = { ...eventTo("b"), content: Buffer.alloc(900) };
+
+  expect(await codeOf(publishEvents({ publisher, history: known }, [eventTo("a"), large]))).toBe("content_too_large");
+  expect(published).toEqual([]);
+});

@@ -1,0 +1,137 @@
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { MAX_LISTED } from "./members.ts";
+import { TopicView } from "./topic-view.ts";
+
+const LEAVE_MS = 3_000;
+const WORKERS = ["w1", "w2", "w3"];
+const USERS = ["a", "b", "c", "d"];
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }));
+afterEach(() => void vi.useRealTimers());
+
+/** A view with a client that knows its first list and all changes after it. */
+function openView(leaveMs = LEAVE_MS) {
+  const held: string[] = [];
+  let bytes = 0;
+  const view = new TopicView({
+    topic: "room",
+    leaveMs,
+    onChange: () => {},
+    onHold: (user) => held.push(user),
+    onBytes: (change) => {
+      bytes += change;
+    },
+  });
+  const known = new Set<string>();
+  return {
+    view,
+    known,
+    bytes: () => bytes,
+    takeChange: () => {
+      const change = view.takeChange();
+      for (const { user } of change?.joined ?? []) {
+        expect(known.has(user), `${user} joined twice`).toBe(false);
+        known.add(user);
+      }
+      for (const { user } of change?.left ?? []) expect(known.delete(user), `${user} left twice`).toBe(true);
+      if (change) expect(change.count).toBe(known.size);
+      expect(
+        view
+          .list(false)
+          .members?.map(({ user }) => user)
+          .sort(),
+      ).toEqual([...known].sort());
+    },
+    pass: (ms: number) => {
+      vi.advanceTimersByTime(ms);
+      for (const user of held) view.endHold(user);
+    },
+  };
+}
+
+test("list and changes always agree, and show the users of all workers when all holds are over", () => {
+  const worker = fc.constantFrom(...WORKERS);
+  const user = fc.constantFrom(...USERS);
+  const step = fc.oneof(
+    fc.record({ does: fc.constant("add" as const), worker, user }),
+    fc.record({ does: fc.constant("remove" as const), worker, user }),
+    fc.record({ does: fc.constant("drop" as const), worker }),
+    fc.record({ does: fc.constant("replace" as const), worker, users: fc.subarray(USERS) }),
+    fc.record({ does: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: 4_000 }) }),
+    fc.record({ does: fc.constant("take" as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(0, LEAVE_MS), (steps, leaveMs) => {
+      const { view, known, bytes, takeChange, pass } = openView(leaveMs);
+      const truth = new Map(WORKERS.map((each) => [each, new Set<string>()]));
+      let counter = 0;
+      for (const each of steps) {
+        counter++;
+        if (each.does === "pass") pass(each.ms);
+        else if (each.does === "take") takeChange();
+        else if (each.does === "add") {
+          view.apply(each.worker, counter, [{ user: each.user, since: counter }], []);
+          truth.get(each.worker)?.add(each.user);
+        } else if (each.does === "remove") {
+          view.apply(each.worker, counter, [], [each.user]);
+          truth.get(each.worker)?.delete(each.user);
+        } else if (each.does === "drop") {
+          view.drop(each.worker);
+          truth.set(each.worker, new Set());
+        } else {
+          view.replace(each.worker, counter, new Map(each.users.map((name) => [name, { user: name, since: 0 }])));
+          truth.set(each.worker, new Set(each.users));
+        }
+      }
+      pass(LEAVE_MS);
+      takeChange();
+
+      const present = new Set([...truth.values()].flatMap((users) => [...users]));
+      expect([...known].sort()).toEqual([...present].sort());
+      expect(view.present).toBe(present.size);
+      for (const each of WORKERS) expect(view.counterOf(each) !== undefined).toBe((truth.get(each)?.size ?? 0) > 0);
+      view.close();
+      expect(bytes()).toBe(0);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("a member that returns within the hold-back is not shown as left, however often", () => {
+  const { view, known, takeChange, pass } = openView();
+  view.add("w1", { user: "a", since: 1 });
+  takeChange();
+
+  for (let at = 0; at < 5; at++) {
+    view.remove(at % 2 === 0 ? "w1" : "w2", "a");
+    pass(LEAVE_MS - 1);
+    expect(view.takeChange()).toBeUndefined();
+    view.add(at % 2 === 0 ? "w2" : "w1", { user: "a", since: 1 });
+    pass(LEAVE_MS);
+    expect(view.takeChange()).toBeUndefined();
+  }
+  expect(known).toEqual(new Set(["a"]));
+});
+
+test("the info is that of the connection that joined first", () => {
+  const { view, takeChange } = openView();
+  view.add("w2", { user: "a", since: 2, info: "second" });
+  view.add("w1", { user: "a", since: 1, info: "first" });
+  takeChange();
+  expect(view.list(false).members).toEqual([{ user: "a", info: "first" }]);
+
+  view.remove("w1", "a");
+  expect(view.list(false).members).toEqual([{ user: "a", info: "second" }]);
+  view.remove("w2", "a");
+  expect(view.list(false).members).toEqual([{ user: "a", info: "second" }]);
+});
+
+test("a change lists a thousand members at most, and a list has no more unless all are wanted", () => {
+  const { view } = openView();
+  for (let at = 0; at <= MAX_LISTED; at++) view.add("w1", { user: `user-${at}`, since: at });
+
+  expect(view.takeChange()).toMatchObject({ joined: { length: MAX_LISTED }, count: MAX_LISTED + 1, isPartial: true });
+  expect(view.list(false)).toEqual({ count: MAX_LISTED + 1, members: undefined });
+  expect(view.list(true).members).toHaveLength(MAX_LISTED + 1);
+});
