@@ -50,7 +50,7 @@ export const presenceNotice = z.discriminatedUnion("kind", [
     worker,
     /** Counts up by one, or by more if announcements of the worker may be lost. */
     beat: z.int().positive(),
-    /** Number of topics with users of the worker. */
+    /** Number of topics that connections of the worker have joined or are joining. */
     topics: z.int().nonnegative(),
     /** Whether every worker should send a beat at once. */
     isRollCall: z.boolean().optional(),

@@ -41,7 +41,7 @@ export class ClusterMembers {
     this.#ownPrefix = Buffer.from(`{"worker":"${workerId}"`);
     this.#peers = new Peers({
       ...parts,
-      countTopics: () => this.#countTopics(),
+      countTopics: () => parts.topics.size,
       onGap: (peer) => this.#onGap(peer),
       onEmpty: (peer) => this.#drop(peer),
       onLost: (peer) => this.#onLost(peer),
@@ -122,12 +122,6 @@ export class ClusterMembers {
     topic.isLoaded = true;
     topic.awaited.clear();
     this.#parts.onLoaded(topic);
-  }
-
-  #countTopics(): number {
-    let count = 0;
-    for (const { locals } of this.#parts.topics.values()) if (locals.size > 0) count++;
-    return count;
   }
 
   /** Asks a worker for everything, because it is new or announcements of it were lost. */

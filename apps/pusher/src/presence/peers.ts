@@ -28,7 +28,7 @@ type PeersParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly workerId: string;
-  /** Returns the number of topics with users of this worker. */
+  /** Returns the number of topics that connections of this worker have joined. */
   countTopics(): number;
   /** Called when announcements of a worker may have been lost, and when it appears. */
   onGap(peer: Peer): void;

@@ -67,6 +67,8 @@ test.each([
   [{ command: "subscribe", topic: "" }, "invalid"],
   [{ command: "subscribe", topic: "a.>.b" }, "invalid"],
   [{ command: "subscribe", topic: "a", since: 1 }, "invalid"],
+  [{ command: "subscribe", topic: "a", presence: 1 }, "invalid"],
+  [{ command: "subscribe", topic: "a.*", presence: true }, "invalid"],
   [{ command: "unsubscribe", topic: 5 }, "invalid"],
   [{ command: "publish", topic: "a.*", data: "x" }, "invalid"],
   [{ command: "publish", topic: "a" }, "invalid"],
