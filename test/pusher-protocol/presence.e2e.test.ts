@@ -211,5 +211,7 @@ test("a client that unsubscribes before it is subscribed is no member", async ()
     return !presenceOf(answer).ids.includes("brief");
   });
   await client.settle();
-  expect(client.frames.some(({ channel }) => channel === "presence-brief")).toBe(false);
+  // The success may be under way when the client unsubscribes. Nothing follows it.
+  const own = client.frames.filter(({ channel }) => channel === "presence-brief");
+  expect(own.filter(({ event }) => !event.endsWith("subscription_succeeded"))).toEqual([]);
 });

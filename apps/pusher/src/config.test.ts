@@ -73,3 +73,13 @@ test("variables of Kubernetes and Laravel for a service named pusher are ignored
 
   expect(config).toMatchObject({ port: 4236, host: "0.0.0.0" });
 });
+
+test("origins of apps are checked as those of the pusher", () => {
+  const withOrigin = (origin: string) =>
+    readConfig({
+      FANWIRE_PUSHER_APPS: JSON.stringify([{ id: "1", key: "k", secret: "s", allowedOrigins: [origin] }]),
+    });
+
+  expect(() => withOrigin("app.example")).toThrow(/app 1: write https:\/\/app\.example/);
+  expect(withOrigin("https://app.example").pusherApps.all).toHaveLength(1);
+});

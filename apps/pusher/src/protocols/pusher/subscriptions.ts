@@ -30,7 +30,7 @@ const LIMIT: SubscriptionProblem = {
   status: 4100,
   message: "the connection has the maximum number of channels",
 };
-const FULL: SubscriptionProblem = { ...LIMIT, message: "the channel has the maximum number of members" };
+const FULL: SubscriptionProblem = { ...LIMIT, message: "there is no room for another member" };
 
 /** A subscription that has its place in the session and is not live yet. */
 type Starting = { readonly session: PusherSession; readonly name: string; readonly channel: JoinedChannel };
