@@ -1,32 +1,12 @@
 import { type EventName, Subjects } from "@fanwire/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { describeWorkers } from "../support/bus.ts";
-import { metric } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { EventReporter } from "../support/pusher-sources.ts";
-import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
-import { startWebhookReceiver } from "../support/webhook-receiver.ts";
-import { useWebhookSenders } from "../support/webhook-senders.ts";
+import { useWebhookCluster } from "../support/webhook-cluster.ts";
 
-const receiver = await startWebhookReceiver();
-const webhooks = [{ url: receiver.url, events: ["channel_occupied", "channel_vacated", "client_event", "cache_miss"] }];
-const members = [{ url: receiver.url, events: ["member_added", "member_removed", "subscription_count"] }];
-const env = pusherAppsEnv({ ...demoApp, subscriptionCount: true, webhooks: [...webhooks, ...members] });
-const { nats, pushers, bus } = useCluster({ pusher: env });
-const senders = useWebhookSenders(nats, env, 2);
-
-const announcements: Readonly<Record<string, unknown>>[] = [];
-beforeAll(async () => {
-  for (const name of ["topic_occupied", "topic_vacated"]) {
-    bus.subscribe(`fanwire.events.${name}.>`, ({ data }) => {
-      announcements.push(JSON.parse(Buffer.from(data).toString()));
-    });
-  }
-  await bus.confirm();
-});
-afterAll(() => receiver[Symbol.asyncDispose]());
+const { receiver, pushers, bus, senders, of, names, announced } = await useWebhookCluster();
 
 test("a leader that is killed between a change and its delivery loses no event, and none overtakes another", async () => {
   const channels = Array.from({ length: 20 }, (_, at) => `killed-${at}`);
@@ -50,54 +30,6 @@ test("a leader that is killed between a change and its delivery loses no event, 
   second.socket.close();
   await until("all are vacated", () => channels.every((channel) => names(channel).at(-1) === "channel_vacated"));
   await senders.add();
-});
-
-test("changes while no sender runs are announced by the next one", async () => {
-  const stays = await connectFanwire(pushers[0].url, { topic: "stays" });
-  const ends = await connectFanwire(pushers[0].url, { topic: "ends" });
-  await until("both are occupied", () => names("stays").length + names("ends").length === 2);
-  for (const { process } of senders.all) process.kill("SIGKILL");
-  ends.socket.close();
-  const begins = await connectFanwire(pushers[1].url, { topic: "begins" });
-  await senders.add();
-  await senders.add();
-
-  await until("the end is announced", () => names("ends").length === 2);
-  expect(names("ends")).toEqual(["channel_occupied", "channel_vacated"]);
-  expect(names("begins")).toEqual(["channel_occupied"]);
-  expect(names("stays")).toEqual(["channel_occupied"]);
-  for (const topic of ["stays", "begins"]) expect(announced(topic)).toEqual(["topic_occupied"]);
-  expect(announced("ends")).toEqual(["topic_occupied", "topic_vacated"]);
-  for (const { socket } of [stays, begins]) socket.close();
-  await until("all are vacated", () => names("stays").length + names("begins").length === 4);
-});
-
-test("a leader that hangs is replaced, and announces nothing when it wakes up", async () => {
-  const hung = await senders.leader();
-  hung.process.kill("SIGSTOP");
-  const client = await connectFanwire(pushers[0].url, { topic: "hung" });
-  await until("another sender announces it", () => names("hung").length === 1);
-  hung.process.kill("SIGCONT");
-  await until("it leads no longer", async () => (await metric(hung.adminUrl, "fanwire_webhooks_leader")) === 0);
-  client.socket.close();
-  await until("it is vacated", () => names("hung").length === 2);
-  expect(names("hung")).toEqual(["channel_occupied", "channel_vacated"]);
-  expect(announced("hung")).toEqual(["topic_occupied", "topic_vacated"]);
-});
-
-test("a restart of NATS ends no topic, and changes meanwhile are announced", async () => {
-  const stays = await connectFanwire(pushers[0].url, { topic: "outage-stays" });
-  const ends = await connectFanwire(pushers[1].url, { topic: "outage-ends" });
-  await until("both are occupied", () => names("outage-stays").length + names("outage-ends").length === 2);
-  await nats.stop();
-  ends.socket.close();
-  await nats.restart();
-
-  await until("the end is announced", () => names("outage-ends").length === 2, 60_000);
-  expect(names("outage-ends")).toEqual(["channel_occupied", "channel_vacated"]);
-  expect(names("outage-stays")).toEqual(["channel_occupied"]);
-  stays.socket.close();
-  await until("the other ends", () => names("outage-stays").length === 2);
 });
 
 test("the topics of a worker that is killed are vacated within 10 s", async () => {
@@ -144,34 +76,3 @@ test("members, client events, missed caches and counts of several workers are un
   expect(names(topic).filter((name) => name === "member_removed")).toHaveLength(1);
   for (const reporter of [one, two]) await reporter.stop();
 });
-
-test("a pusher that stops while its client moves to another one causes no event", async () => {
-  const first = await connectFanwire(pushers[0].url, { topic: "rolling" });
-  await until("it is occupied", () => names("rolling").length === 1);
-  expect(await pushers[0].process.stop()).toBe(0);
-  await until("the client is closed", () => first.close);
-  const second = await connectFanwire(pushers[1].url, { topic: "rolling" });
-  // Longer than the hold-back: an end that was not held back would have been announced.
-  await new Promise((resolve) => setTimeout(resolve, 4_000));
-  expect(announced("rolling")).toEqual(["topic_occupied"]);
-
-  second.socket.close();
-  await until("it is vacated", () => names("rolling").length === 2);
-  expect(announced("rolling")).toEqual(["topic_occupied", "topic_vacated"]);
-});
-
-function of(channel: string): Readonly<Record<string, unknown>>[] {
-  return receiver.events().filter((event) => event.channel === channel);
-}
-
-/** Returns the names of the delivered events of a channel, without counts. A repeated delivery counts once. */
-function names(channel: string): unknown[] {
-  const all = of(channel).map(({ name }) => name);
-  const uncounted = all.filter((name) => name !== "subscription_count");
-  return uncounted.filter((name, at) => name === "client_event" || name !== uncounted[at - 1]);
-}
-
-/** Returns the names of the announced events of a topic. No fault repeats an announcement. */
-function announced(topic: string): unknown[] {
-  return announcements.filter((event) => event.topic === topic).map(({ name }) => name);
-}

@@ -33,6 +33,7 @@ export class Leader {
   readonly #counts = new SubscriptionCounts();
   readonly #timers: readonly NodeJS.Timeout[];
   #ids = 0;
+  #stateSavedAt = performance.now();
   #saving: Promise<void> | undefined;
 
   private constructor(options: LeaderOptions, loaded: Loaded) {
@@ -61,11 +62,7 @@ export class Leader {
       log,
     });
     eventLog.onRoom = () => options.lease.isValid() && this.#announcer.store();
-    this.#timers = [
-      setInterval(() => this.#tick(), TICK_MS),
-      setInterval(() => this.#save(() => this.senders.save()), SAVE_PROGRESS_MS),
-      setInterval(() => this.#save(() => this.#saveState()), SAVE_STATE_MS),
-    ];
+    this.#timers = [setInterval(() => this.#tick(), TICK_MS), setInterval(() => this.#saveAll(), SAVE_PROGRESS_MS)];
   }
 
   /** Takes over from the leader before. @throws errors of the NATS and JetStream clients. */
@@ -127,13 +124,21 @@ export class Leader {
     this.#announcer.store();
   }
 
-  #save(save: () => Promise<void>): void {
+  #saveAll(): void {
     if (this.#saving !== undefined || !this.#options.lease.isValid()) return;
-    this.#saving = save()
+    this.#saving = this.#save()
       .catch((error: unknown) => this.#options.fail(error))
       .finally(() => {
         this.#saving = undefined;
       });
+  }
+
+  async #save(): Promise<void> {
+    await this.senders.save();
+    if (performance.now() - this.#stateSavedAt < SAVE_STATE_MS) return;
+    await this.#saveState();
+    // Counts from the end, so that saving a large state does not take all the time.
+    this.#stateSavedAt = performance.now();
   }
 
   /** Not before all workers are known: an event of a worker that is not could be announced twice. */
