@@ -186,6 +186,31 @@ test("a lost announcement is noticed although no other follows, also if its repe
   await closeAll();
 });
 
+test("announcements that were lost with all repetitions are noticed by the lost beats", async () => {
+  const topic = "beats";
+  const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
+  for (const each of [one, other]) await untilSeen(each, topic, ["one", "other"]);
+  let isLosing = true;
+  let lost = 0;
+  let counter: string | undefined;
+  link.drop = (subject, message) => {
+    const isLost = isLosing && subject.startsWith("fanwire.presence.");
+    if (!isLost) return false;
+    if (message.includes('"third"')) counter = /"counter":\d+,/.exec(message.toString())?.[0];
+    // The repetitions have the number of the announcement.
+    if (counter !== undefined && message.includes(counter)) lost++;
+    return true;
+  };
+
+  await join(near, "third", topic);
+  await until("the announcement and both repetitions are lost", () => lost === 3);
+  isLosing = false;
+
+  await untilSeen(other, topic, ["one", "other", "third"], PROMISED_MS);
+  link.drop = () => false;
+  await closeAll();
+});
+
 async function join(pusher: TestPusher, user: string, topic: string): Promise<PresenceClient> {
   const client = await connectPresence(pusher, user);
   clients.push(client);

@@ -301,6 +301,37 @@ describe("presence on two pushers", () => {
   });
 });
 
+describe("presence on a NATS that accepts small messages only", () => {
+  const { pushers, publisher } = useCluster({
+    nats: "max_payload: 8192",
+    pusher: { ...env, PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_PER_SECOND: "1000" },
+  });
+
+  test("members and topics that need many messages are all known", async () => {
+    const info = "x".repeat(1_000);
+    const topics = Array.from({ length: 120 }, (_, at) => String(at).padEnd(250, "t"));
+    const members = await Promise.all(
+      Array.from({ length: 60 }, (_, at) => connectPresence(pushers[0], `user-${at}`, { info })),
+    );
+    await Promise.all(members.map((member) => member.join("large")));
+    const [first] = members;
+    await Promise.all(topics.map((topic) => first?.join(topic)));
+
+    const joiner = await connectPresence(pushers[1], "joiner");
+    expect(await joiner.join("large")).toMatchObject({ count: 61, members: { length: 61 } });
+    const replies = await Promise.all(topics.map((topic) => joiner.join(topic)));
+    expect(replies.map(({ count }) => count)).toEqual(topics.map(() => 2));
+    const { body } = await callApi<{ count: number; members: unknown[] }>(
+      publisher,
+      "GET",
+      "/v1/topics/large/members?limit=1000",
+    );
+    expect(body.count).toBe(61);
+    expect(body.members.length).toBeLessThan(61);
+    for (const client of [...members, joiner]) client.close();
+  });
+});
+
 async function untilSeen(client: PresenceClient, topic: string, others: readonly PresenceClient[]): Promise<void> {
   const expected = others.map(({ user }) => user).sort();
   await until(

@@ -15,6 +15,10 @@ export { clientProtocols } from "../../apps/pusher/src/protocols/list.ts";
 // @boundaries-ignore see above
 export { ResponseConnection } from "../../apps/pusher/src/protocols/response-connection.ts";
 // @boundaries-ignore see above
-export type { RoutedProtocol, WebSocketProtocol } from "../../apps/pusher/src/protocols/served-protocol.ts";
+export type {
+  RoutedProtocol,
+  ServingParts,
+  WebSocketProtocol,
+} from "../../apps/pusher/src/protocols/served-protocol.ts";
 // @boundaries-ignore see above
 export { startSession } from "../../apps/pusher/src/recovery/start-session.ts";

@@ -145,6 +145,21 @@ test("members, client events, missed caches and counts of several workers are un
   for (const reporter of [one, two]) await reporter.stop();
 });
 
+test("a pusher that stops while its client moves to another one causes no event", async () => {
+  const first = await connectFanwire(pushers[0].url, { topic: "rolling" });
+  await until("it is occupied", () => names("rolling").length === 1);
+  expect(await pushers[0].process.stop()).toBe(0);
+  await until("the client is closed", () => first.close);
+  const second = await connectFanwire(pushers[1].url, { topic: "rolling" });
+  // Longer than the hold-back: an end that was not held back would have been announced.
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  expect(announced("rolling")).toEqual(["topic_occupied"]);
+
+  second.socket.close();
+  await until("it is vacated", () => names("rolling").length === 2);
+  expect(announced("rolling")).toEqual(["topic_occupied", "topic_vacated"]);
+});
+
 function of(channel: string): Readonly<Record<string, unknown>>[] {
   return receiver.events().filter((event) => event.channel === channel);
 }

@@ -142,6 +142,18 @@ test("a sender that begins later receives the state of a busy worker in pages, a
   await reporter.stop();
 });
 
+test("a hundred thousand topics whose counts change at once are all reported", async () => {
+  const reporter = new EventReporter({ bus, subjects, workerId: "aaaaaaa6", wanted });
+  const { union, workers } = listen();
+  reporter.topicCounted("first", 1);
+  await until("the worker is known", () => union.count("first") === 1);
+  for (let at = 0; at < 100_000; at++) reporter.topicCounted(`counted.${at}`, 2);
+
+  await until("all counts are known", () => union.count("counted.99999") === 2 && union.count("counted.0") === 2);
+  workers.stop();
+  await reporter.stop();
+});
+
 test("requests and reports that nobody sends are ignored", async () => {
   const reporter = new EventReporter({ bus, subjects, workerId: "aaaaaaa5", wanted });
   const { union, workers } = listen();

@@ -1,4 +1,6 @@
-import { isWorkerId } from "./connection-address.ts";
+import { isWorkerId, parseConnectionAddress } from "./connection-address.ts";
+import { isName } from "./names.ts";
+import { isTopic } from "./topics.ts";
 
 /** Every event of the cluster that webhooks and NATS subscribers can receive. */
 export const eventNames = [
@@ -119,12 +121,12 @@ function isFact(value: unknown): value is ReportedFact {
   switch (kind) {
     case "occupied":
     case "vacated":
-      return isText(first);
+      return isTopicName(first);
     case "joined":
     case "left":
-      return isText(first) && isText(second);
+      return isTopicName(first) && typeof second === "string" && isName(second);
     case "count":
-      return isText(first) && isCount(second);
+      return isTopicName(first) && isCount(second);
     case "event":
       return isCount(first) && isEvent(second);
     default:
@@ -133,17 +135,28 @@ function isFact(value: unknown): value is ReportedFact {
 }
 
 const NAMES: ReadonlySet<unknown> = new Set(eventNames);
-const TEXTS = ["topic", "user", "connection", "protocol", "event", "data"] as const;
+const TEXTS = ["user", "protocol", "event", "data"] as const;
 
 function isEvent(value: unknown): value is ClusterEvent {
   if (typeof value !== "object" || value === null) return false;
   const event = value as Record<string, unknown>; // its members are checked here
   if (!NAMES.has(event.name) || !isText(event.id) || !isText(event.time)) return false;
+  // Both become part of a subject. NATS closes a connection that sends a long one.
+  if (event.topic !== undefined && !isTopicName(event.topic)) return false;
+  if (event.connection !== undefined && !isAddress(event.connection)) return false;
   return TEXTS.every((name) => event[name] === undefined || typeof event[name] === "string");
 }
 
 function isText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
+}
+
+function isTopicName(value: unknown): value is string {
+  return typeof value === "string" && isTopic(value);
+}
+
+function isAddress(value: unknown): boolean {
+  return typeof value === "string" && parseConnectionAddress(value) !== undefined;
 }
 
 function isCount(value: unknown): value is number {

@@ -28,6 +28,23 @@ const unhashed = () => {
 };
 const latin1 = (name: string) => Buffer.from(name).toString("latin1");
 
+test("no topic leads an event out of its branch, or into another event", () => {
+  expect(subjects.storedEvent({ name: "topic_occupied", topic: "a.b" })).toBe(
+    "fanwire.webhooks.events.topic_occupied.a.b",
+  );
+  const opened = { name: "connection_opened", connection: "abcd1234.7" };
+  expect(subjects.storedEvent(opened)).toBe("fanwire.webhooks.events.connection_opened.abcd1234.7");
+  expect(subjects.isDeadEvent(subjects.deadEvent("app 1"))).toBe(true);
+
+  fc.assert(
+    fc.property(text.filter(isTopic), text.filter(isTopic), (one, other) => {
+      const [first, second] = [one, other].map((topic) => subjects.storedEvent({ name: "topic_occupied", topic }));
+      expect(first).toMatch(/^fanwire\.webhooks\.events\.topic_occupied(\.[A-Za-z0-9_=-]+)+$/);
+      expect(first === second).toBe(one === other);
+    }),
+  );
+});
+
 test("the subjects are those of the design", () => {
   const connection = { workerId: "abcd1234", connectionId: 7 };
 

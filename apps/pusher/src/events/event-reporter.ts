@@ -9,15 +9,12 @@ import {
 import type { Connection } from "../connections/connection.ts";
 import { KeptEvents } from "./kept-events.ts";
 import { ReportQueue } from "./report-queue.ts";
+import { sizeLimits } from "./size-limits.ts";
 import { SnapshotServer } from "./snapshot-server.ts";
 
 const REPORT_EVERY_MS = 50;
 /** Workers that are silent for five of these lose their subscribers and members in the eyes of the webhook senders. */
 const HEARTBEAT_MS = 1_000;
-/** A report is sent before the end of its interval when it has this size. */
-const MAX_REPORT_BYTES = 131_072;
-/** Larger events are dropped, because a report must fit into a NATS message. */
-const MAX_EVENT_BYTES = 262_144;
 
 type ReporterParts = {
   readonly bus: Bus;
@@ -164,7 +161,7 @@ export class EventReporter {
     const number = this.#eventNumber + 1;
     const id = `${this.#parts.workerId}-${number}`;
     const fact = JSON.stringify(["event", number, { id, time: new Date().toISOString(), ...event }]);
-    if (fact.length > this.#maxEventBytes()) {
+    if (fact.length > sizeLimits(this.#parts.bus.maxPayloadBytes()).fact) {
       this.#droppedEvents++;
       return;
     }
@@ -185,32 +182,36 @@ export class EventReporter {
     return this.#parts.wanted.has(name);
   }
 
-  #maxEventBytes(): number {
-    const maxPayload = this.#parts.bus.maxPayloadBytes();
-    // A character may take three bytes.
-    return Math.min(MAX_EVENT_BYTES, maxPayload > 0 ? Math.floor(maxPayload / 4) : MAX_EVENT_BYTES);
-  }
-
   #add(fact: ReportedFact): void {
     this.#addText(JSON.stringify(fact));
   }
 
   #addText(fact: string): void {
-    this.#facts.push(fact);
-    this.#bytes += fact.length;
-    if (this.#bytes > MAX_REPORT_BYTES) this.#report();
-    else this.#scheduleReport();
+    this.#append(fact);
+    this.#scheduleReport();
   }
 
   #scheduleReport(): void {
     this.#reportTimer ??= setTimeout(() => this.#report(), REPORT_EVERY_MS);
   }
 
+  /** Sends everything that was not reported. */
   #report(): void {
     clearTimeout(this.#reportTimer);
     this.#reportTimer = undefined;
-    for (const topic of this.#counted) this.#facts.push(JSON.stringify(["count", topic, this.#counts.get(topic) ?? 0]));
+    for (const topic of this.#counted) this.#append(JSON.stringify(["count", topic, this.#counts.get(topic) ?? 0]));
     this.#counted.clear();
+    this.#send();
+  }
+
+  /** Adds a fact to the next report, and sends the report when it is large. */
+  #append(fact: string): void {
+    this.#facts.push(fact);
+    this.#bytes += fact.length;
+    if (this.#bytes > sizeLimits(this.#parts.bus.maxPayloadBytes()).message) this.#send();
+  }
+
+  #send(): void {
     if (this.#facts.length === 0) return;
     this.#queue.add(this.#facts);
     this.#facts = [];

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import { parseSnapshotRequest, type SnapshotRequest } from "@fanwire/protocol";
+import { sizeLimits } from "./size-limits.ts";
 
-/** Bytes of facts after which a page ends. A fact is at most a quarter of what NATS accepts. */
-const PAGE_BYTES = 131_072;
 /** A snapshot of which no page was requested for this time is dropped. */
 const UNUSED_MS = 30_000;
 /** Maximum number of snapshots at once: one for each webhook sender. The oldest makes room. */
@@ -89,12 +88,13 @@ export class SnapshotServer {
     const facts: string[] = [];
     let bytes = 0;
     let isLast = false;
-    while (bytes < PAGE_BYTES) {
+    const { message: pageBytes } = sizeLimits(this.#parts.bus.maxPayloadBytes());
+    while (bytes < pageBytes) {
       const next = snapshot.facts.next();
       isLast = next.done === true;
       if (next.done === true) break;
       facts.push(next.value);
-      bytes += Buffer.byteLength(next.value);
+      bytes += next.value.length;
     }
     snapshot.count += facts.length;
     const { id, number, count } = snapshot;

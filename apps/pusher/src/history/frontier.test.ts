@@ -143,8 +143,9 @@ test("content that arrives in any order and repeatedly is delivered once, in str
   readOn(4);
   for (const each of all) arrive(each);
 
+  // On a busy machine the frontier goes on in the next tick.
+  await expect.poll(() => frontier.position).toEqual({ epoch: "e1", sequence: 4 });
   expect(a.got).toEqual(["x1 e1-1", "y2 e1-2", "x4 e1-4"]);
-  expect(frontier.position).toEqual({ epoch: "e1", sequence: 4 });
 });
 
 test("nothing overtakes a publication without content, which is fetched after a moment", async () => {
@@ -240,7 +241,7 @@ test("an error in one delivery does not stop later ones", async () => {
 
   readOn(2);
 
-  expect(a.got).toEqual(["x2 e1-2"]);
+  await expect.poll(() => a.got).toEqual(["x2 e1-2"]);
 });
 
 test("with lost, late and duplicate messages and ended consumers, everything is delivered once, in order", async () => {

@@ -7,7 +7,10 @@ import type { Member, MemberList } from "./members.ts";
 import type { TopicView } from "./topic-view.ts";
 
 export type JoinOptions = {
-  /** A user who would be one member more than this is refused. No limit if absent. */
+  /**
+   * A user who would be one member more than this is refused. No limit if absent. Workers that admit users in the same milliseconds do
+   * not know of each other's, so that together they may exceed it.
+   */
   readonly maxMembers?: number;
   /** Whether the list has all members, also above `MAX_LISTED`. */
   readonly isListWhole?: boolean;

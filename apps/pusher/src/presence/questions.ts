@@ -4,6 +4,8 @@ import type { PresenceAnswer, PresenceAsk, PresentUser, Subjects } from "@fanwir
 /** Maximum topics of one question, and characters of their names, which have at most six bytes each in JSON. */
 const TOPICS_PER_QUESTION = 500;
 const QUESTION_LENGTH = 16_384;
+/** The same as a share of `max_payload` of NATS. */
+const QUESTION_SHARE = 16;
 /** A question is asked again after this time without an answer. */
 const ANSWER_WITHIN_MS = 2_000;
 
@@ -167,9 +169,10 @@ export class Questions {
   #takeWanted(): Set<string> {
     const topics = new Set<string>();
     let length = 0;
+    const maxLength = Math.min(QUESTION_LENGTH, this.#parts.bus.maxPayloadBytes() / QUESTION_SHARE);
     for (const source of [this.#urgent, this.#wanted]) {
       for (const topic of source) {
-        if (topics.size >= TOPICS_PER_QUESTION || length > QUESTION_LENGTH) return topics;
+        if (topics.size >= TOPICS_PER_QUESTION || length > maxLength) return topics;
         topics.add(topic);
         length += topic.length;
         source.delete(topic);

@@ -10,6 +10,8 @@ const MAX_FRESH_POSTS = 5;
 const MAX_RETRIES = 3;
 const RETRY_CHECK_MS = 200;
 const MAX_WAITING = 10_000;
+/** An endpoint that is down refuses thousands of requests. */
+const WARN_EVERY_MS = 5_000;
 const MAX_WAITING_BYTES = 16_777_216;
 
 /** Where an endpoint is in the stored events. */
@@ -43,6 +45,7 @@ export class EndpointSender {
   #freshPosts = 0;
   #retries = 0;
   #isStopped = false;
+  #warnedAt = Number.NEGATIVE_INFINITY;
   #hasChanged = true;
   #onIdle: () => void = () => {};
 
@@ -148,7 +151,10 @@ export class EndpointSender {
     }
     counts.failed++;
     const { reason } = outcome;
-    log.warn({ endpoint: endpoint.label, events: batch.items.length, reason }, "webhook refused");
+    if (performance.now() - this.#warnedAt > WARN_EVERY_MS) {
+      this.#warnedAt = performance.now();
+      log.warn({ endpoint: endpoint.label, refused: counts.failed, reason }, "webhook refused");
+    }
     for (const item of this.#lanes.refused(batch, Date.now())) {
       counts.dead++;
       onDead(endpoint, item, reason);

@@ -10,6 +10,12 @@ const MAX_SOCKETS = 16;
 
 export type PostOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
+type Attempt = PostOutcome & {
+  /** Whether the receiver had closed a kept connection before the request reached it. */
+  readonly isStale?: boolean;
+};
+type Agents = { readonly http: HttpAgent; readonly https: HttpsAgent };
+
 export type Poster = {
   post(url: URL, request: WebhookRequest): Promise<PostOutcome>;
   stop(): void;
@@ -23,7 +29,10 @@ export function createPoster(): Poster {
   const options = { keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_SOCKETS, timeout: 30_000 };
   const agents = { http: new HttpAgent(options), https: new HttpsAgent(options) };
   return {
-    post: (url, webhook) => post(url, webhook, agents),
+    post: async (url, webhook) => {
+      const attempt = await post(url, webhook, agents);
+      return attempt.isStale ? post(url, webhook, agents) : attempt;
+    },
     stop: () => {
       agents.http.destroy();
       agents.https.destroy();
@@ -31,11 +40,7 @@ export function createPoster(): Poster {
   };
 }
 
-function post(
-  url: URL,
-  { headers, body }: WebhookRequest,
-  agents: { readonly http: HttpAgent; readonly https: HttpsAgent },
-): Promise<PostOutcome> {
+function post(url: URL, { headers, body }: WebhookRequest, agents: Agents): Promise<Attempt> {
   const isSecure = url.protocol === "https:";
   return new Promise((resolve) => {
     const content = Buffer.from(body);
@@ -50,7 +55,9 @@ function post(
       resolve(status >= 200 && status < 300 ? { ok: true } : { ok: false, reason: `status ${status}` });
       discard(response, () => sent.destroy());
     });
-    sent.on("error", (error) => resolve({ ok: false, reason: error.message }));
+    sent.on("error", (error: NodeJS.ErrnoException) => {
+      resolve({ ok: false, reason: error.message, isStale: sent.reusedSocket && error.code === "ECONNRESET" });
+    });
     sent.on("close", () => {
       clearTimeout(timer);
       resolve({ ok: false, reason: "connection closed" });

@@ -7,6 +7,8 @@ import { Throttle } from "./throttle.ts";
 
 /** Maximum bytes of events of workers that wait to be stored. Further ones are dropped. */
 const MAX_WAITING_BYTES = 16_777_216;
+/** A worker reports none that is larger. */
+const MAX_EVENT_BYTES = 524_288;
 /** Clients that miss a cached event of a topic within this time cause one event. */
 const CACHE_MISS_MS = 1_000;
 
@@ -53,8 +55,8 @@ export class Announcer {
     const { wanted, counters } = this.#parts;
     if (!wanted.has(event.name)) return;
     if (event.name === "cache_miss" && !this.#misses.mayPass(event.topic ?? "")) return;
-    const bytes = JSON.stringify(event).length;
-    if (this.#bytes + bytes > MAX_WAITING_BYTES) {
+    const bytes = Buffer.byteLength(JSON.stringify(event));
+    if (bytes > MAX_EVENT_BYTES || this.#bytes + bytes > MAX_WAITING_BYTES) {
       counters.droppedEvents++;
       return;
     }
