@@ -26,6 +26,14 @@ test.each([
   expect(refused.frames).toEqual([{ event: "pusher:error", data: { code, message: refused.close?.reason } }]);
 });
 
+test("pusher-js connects with a path in front", async () => {
+  using client = await connectPusherJs(pusher.url, { wsPath: "/push" });
+
+  const { events } = await subscribeJs(client, "prefixed");
+
+  expect(events).toHaveLength(1);
+});
+
 test("pages of other origins are refused", async () => {
   const refused = openPusherSocket(pusherUrl(pusher.url), { Origin: "https://evil.example" });
   const accepted = openPusherSocket(pusherUrl(pusher.url), { Origin: "https://app.example" });

@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 
 const { nats, bus } = useCluster();
 
-test("a draining pusher closes its clients over time with 4100, and pusher-js is back on another one", async () => {
+test("a draining pusher closes its clients over time with 4100, without an error", async () => {
   await using leaving = await startPusher({ nats: nats.url, env: { ...pusherAppsEnv(), PUSHER_DRAIN_SECONDS: "2" } });
   const clients = await Promise.all(Array.from({ length: 40 }, () => connectPusher(leaving.url)));
   const raw = await connectRawClient(leaving.url);

@@ -63,6 +63,7 @@ test("a user is closed with the code of the request, and connections of other pr
   expect([first.close, second.close]).toEqual(
     Array.from({ length: 2 }, () => ({ code: 4200, reason: expect.any(String) })),
   );
+  expect(first.frames.some(({ event }) => event === "pusher:error")).toBe(false);
   await closeUser("dora");
   await until("the other user is closed", () => other.close);
   expect(other.close?.code).toBe(4009);

@@ -28,6 +28,11 @@ export const pusherErrors = { unauthorized: 4009, clientEvents: 4301, watchlistL
 /** All codes with which connections are closed. */
 export const ALL_PUSHER_CODES: ReadonlySet<number> = new Set(Object.values(pusherCodes).map(({ code }) => code));
 
+/** Whether a client does not reconnect after a code. */
+export function staysAway(code: number): boolean {
+  return code < 4100;
+}
+
 /** Whether a code is of the Pusher protocol. Our own codes begin at 4400. */
 export function isPusherCode(code: number): boolean {
   return code >= 4000 && code < 4400;

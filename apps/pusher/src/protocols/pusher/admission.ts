@@ -20,12 +20,12 @@ const codeOfGate: Record<GateRefusal, CloseCode> = {
 };
 
 /** Decides a handshake of the Pusher protocol. Counts refusals. */
-export function admitPusher(request: HttpRequest, parts: ServingParts): PusherAdmission {
+export function admitPusher(request: HttpRequest, key: string, parts: ServingParts): PusherAdmission {
   const { hub, config, counters } = parts;
   const origin = request.getHeader("origin");
   const gate = hub.refusal(origin);
   if (gate !== undefined) return { ok: false, closeCode: codeOfGate[gate] };
-  const app = config.pusherApps.withKey(request.getParameter(0) ?? "");
+  const app = config.pusherApps.withKey(key);
   if (app === undefined) {
     counters.refused.app++;
     return { ok: false, closeCode: pusherCodes.unknownApp };

@@ -1,6 +1,6 @@
 import { closeCodes } from "@fanwire/protocol";
 import type { Closing, SingleFrames } from "../../connections/client-protocol.ts";
-import { ALL_PUSHER_CODES, isPusherCode, pusherCodes } from "../../wire/pusher-close-codes.ts";
+import { ALL_PUSHER_CODES, isPusherCode, pusherCodes, staysAway } from "../../wire/pusher-close-codes.ts";
 import { pusherError } from "../../wire/pusher-frames.ts";
 import { presenceFrames } from "../../wire/pusher-presence.ts";
 import { encodePusher } from "../../wire/pusher-publication.ts";
@@ -30,7 +30,7 @@ const closing: Closing = {
   codes: ALL_PUSHER_CODES,
   codeFor: (closeCode) => (isPusherCode(closeCode.code) ? closeCode : (codeOf.get(closeCode.code) ?? pusherCodes.full)),
   // Old clients and proxies lose close codes. An application must not learn of an error when its client reconnects.
-  lastFrame: ({ code, reason, advice }) => (advice === "stop" ? pusherError(code, reason) : undefined),
+  lastFrame: ({ code, reason }) => (staysAway(code) ? pusherError(code, reason) : undefined),
 };
 
 /** The Pusher Channels protocol, versions 5 to 7, for apps that share the topics of everybody else. */

@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocketBehavior } from "uWebSockets.js";
 import type { CloseCode } from "@fanwire/protocol";
 import type { PusherApp } from "@fanwire/pusher-protocol";
 import type { ClientProtocol } from "../../connections/client-protocol.ts";
@@ -18,7 +18,11 @@ import { PusherSession, type PusherSocket } from "./session.ts";
 import { PUSHER_GRANT, Signins } from "./signin.ts";
 import { PusherSubscriptions } from "./subscriptions.ts";
 
-const PATH = "/app/:key";
+/** Clients may have a prefix (`wsPath`), for a proxy that does not remove it. */
+const PATHS = [
+  { pattern: "/app/:key", keyParameter: 0 },
+  { pattern: "/:prefix/app/:key", keyParameter: 1 },
+] as const;
 /** Id of connections that are upgraded only to be closed with a code. */
 const NOT_ADMITTED = 0;
 /** Maximum of uWebSockets.js. */
@@ -26,6 +30,13 @@ const MAX_IDLE_SECONDS = 960;
 /** Time after which uWebSockets.js closes a connection that {@link Liveness} should have closed. */
 const IDLE_SLACK_SECONDS = 60;
 
+type Upgrade = {
+  readonly response: HttpResponse;
+  readonly request: HttpRequest;
+  readonly context: us_socket_context_t;
+  /** Key of the app. */
+  readonly key: string;
+};
 type ProtocolOf = (app: Pick<PusherApp, "namespace">) => ClientProtocol;
 
 /** Opens the route of the Pusher protocol if there are apps. Without it, the shared route refuses Pusher clients. */
@@ -34,20 +45,30 @@ export function openPusherRoute(
   protocolOf: ProtocolOf,
   parts: ServingParts,
 ): { stop(): void } {
-  const { config, hub } = parts;
-  const [firstApp] = config.pusherApps.all;
-  if (firstApp === undefined) return { stop: () => {} };
-  const { limits, idleSeconds } = config;
+  if (parts.config.pusherApps.all.length === 0) return { stop: () => {} };
   const route = new PusherRoute(protocolOf, parts);
-  app.ws<ConnectionState>(PATH, {
-    compression: noCompression,
+  for (const { pattern, keyParameter } of PATHS) {
+    app.ws<ConnectionState>(pattern, {
+      ...behaviorOf(route, parts),
+      compression: noCompression,
+      upgrade: (response, request, context) =>
+        route.onUpgrade({ response, request, context, key: request.getParameter(keyParameter) }),
+    });
+    app.any(pattern, (response) => answerRefusal(response, turnedAway("upgrade")));
+  }
+  return { stop: () => route.stop() };
+}
+
+/** Returns everything but the upgrade. */
+function behaviorOf(route: PusherRoute, { hub, config }: ServingParts): WebSocketBehavior<ConnectionState> {
+  const { limits, idleSeconds } = config;
+  return {
     maxPayloadLength: limits.inboundBytes,
     maxBackpressure: limits.unsentBytes,
     closeOnBackpressureLimit: 1,
     idleTimeout: Math.min(MAX_IDLE_SECONDS, idleSeconds + IDLE_SLACK_SECONDS),
     // Liveness pings, so that a silent client is closed with the code of the protocol.
     sendPingsAutomatically: false,
-    upgrade: (response, request, context) => route.onUpgrade(response, request, context),
     open: (socket) => route.onOpen(socket),
     message: (socket, message, isBinary) => route.onMessage(socket, message, isBinary),
     drain: (socket) => hub.drained(socket),
@@ -55,9 +76,7 @@ export function openPusherRoute(
     pong: (socket) => route.onPong(socket),
     dropped: (socket) => route.onDropped(socket),
     close: (socket, code, message) => route.onClose(socket, code, message),
-  });
-  app.any(PATH, (response) => answerRefusal(response, turnedAway("upgrade")));
-  return { stop: () => route.stop() };
+  };
 }
 
 class PusherRoute {
@@ -97,10 +116,10 @@ class PusherRoute {
     this.#audience.stop();
   }
 
-  onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
-    const key = request.getHeader("sec-websocket-key");
+  onUpgrade({ response, request, context, key }: Upgrade): void {
+    const webSocketKey = request.getHeader("sec-websocket-key");
     const problem = upgradeProblem({
-      key,
+      key: webSocketKey,
       upgrade: request.getHeader("upgrade"),
       version: request.getHeader("sec-websocket-version"),
     });
@@ -111,12 +130,12 @@ class PusherRoute {
       return;
     }
     const extensions = request.getHeader("sec-websocket-extensions");
-    const admission = admitPusher(request, this.#parts);
+    const admission = admitPusher(request, key, this.#parts);
     // A refused connection receives nothing, whatever its protocol.
     const protocol = this.#protocolOf(admission.ok ? admission.app : { namespace: "" });
     this.#upgrading = admission;
     const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: PUSHER_GRANT });
-    response.upgrade(state, key, "", extensions, context);
+    response.upgrade(state, webSocketKey, "", extensions, context);
     this.#upgrading = undefined;
   }
 
