@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { startPusher } from "../support/cluster.ts";
+import { pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
+
+const { nats } = useCluster();
+
+test("a client that does not answer pings is closed with 4201, and pusher-js stays", async () => {
+  await using brief = await startPusher({
+    nats: nats.url,
+    env: { ...pusherAppsEnv(), PUSHER_WORKERS: "1", PUSHER_IDLE_SECONDS: "8" },
+  });
+  using js = await connectPusherJs(brief.url);
+  const states: string[] = [];
+  js.connection.bind("state_change", ({ current }: { current: string }) => states.push(current));
+  const quiet = await connectPusher(brief.url);
+  const deaf = openPusherSocket(pusherUrl(brief.url));
+  await deaf.next("pusher:connection_established");
+  // The frames of the server are processed, and its pings are not answered.
+  (deaf.socket as unknown as { pong(): void }).pong = () => {};
+  (deaf.socket as unknown as { _autoPong: boolean })._autoPong = false;
+
+  await until("the close", () => deaf.close, 60_000);
+
+  expect(deaf.close?.code).toBe(4201);
+  expect(deaf.frames[0]?.data).toContain('"activity_timeout":8');
+  await quiet.settle();
+  const { events } = await subscribeJs(js, "still");
+  expect(events).toHaveLength(1);
+  expect(states).toEqual([]);
+}, 120_000);
