@@ -236,7 +236,13 @@ test("clients receive publications of a recreated history, and no client resumes
   const deleted = await history.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", Buffer.alloc(0), request);
   expect(deleted.ok).toBe(true);
   const positions: string[] = [];
-  for (const data of ["1", "2", "3"]) positions.push(await history.append(topic("recreated"), data));
+  await until("the recreated history stores", async () => {
+    // nats-server 2.9 may still delete the files of the old stream, and then refuses to store.
+    const stored = await history.append(topic("recreated"), "1").catch(() => undefined);
+    if (stored !== undefined) positions.push(stored);
+    return stored !== undefined;
+  });
+  for (const data of ["2", "3"]) positions.push(await history.append(topic("recreated"), data));
 
   await until("all publications arrive", () => client.publications.length === 4);
   expect(client.data()).toEqual(["old", "1", "2", "3"]);
