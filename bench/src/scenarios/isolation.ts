@@ -276,8 +276,8 @@ async function startLink(natsPort: number): Promise<Link> {
     },
     untilUsed: async () => {
       while (pairs.size === 0) await delay(5);
-      // The worker subscribes again.
-      await delay(50);
+      // The worker subscribes again, after a handshake with NATS.
+      await delay(500);
     },
     stop: () => {
       cut();
