@@ -155,6 +155,7 @@ test.each([
   ["an id that is no number", '{"user_id":1.5}'],
   ["an id that is an object", '{"user_id":{}}'],
   ["much information", `{"user_id":"1","user_info":{"a":"${"x".repeat(1_024)}"}}`],
+  ["information that is nested deeply", `{"user_id":"1","user_info":${"[".repeat(9_000)}${"]".repeat(9_000)}}`],
   ["text that is no JSON", "{"],
   ["a list", "[]"],
 ])("member data with %s is refused", async (_what, data) => {
