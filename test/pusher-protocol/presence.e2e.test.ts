@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Members, PresenceChannel } from "pusher-js";
 import { expect, test } from "vitest";
-import { publishToTopic } from "../support/bus.ts";
+import { publishToTopic, subjects } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
@@ -213,4 +213,21 @@ test("a client that unsubscribes before it is subscribed is no member", async ()
   });
   await client.settle();
   expect(client.frames.some(({ channel }) => channel === "presence-brief")).toBe(false);
+});
+
+test("clients learn of each member, also when thousands come and go at once", async () => {
+  const witness = await connectPusher(one.url);
+  await witness.subscribe("presence-crowd", { user_id: "witness" });
+  const worker = "crowd001";
+  const joined = Array.from({ length: 2_500 }, (_, at) => ({ user: `user-${at}`, since: at }));
+  const tell = (subject: string, message: object) =>
+    bus.send(subject, Buffer.from(JSON.stringify({ worker, ...message })));
+
+  tell(subjects.presenceWorkers, { kind: "beat", beat: 1, topics: 0 });
+  tell(subjects.presence("presence-crowd"), { previous: 0, counter: 1, joined, left: [] });
+  await until("all joins", () => changes(witness).length === joined.length);
+  tell(subjects.presenceWorkers, { kind: "end" });
+  await until("all leaves", () => changes(witness).length === 2 * joined.length);
+
+  expect(new Set(changes(witness).map((change) => change.join())).size).toBe(2 * joined.length);
 });

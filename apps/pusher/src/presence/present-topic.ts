@@ -9,7 +9,7 @@ import type { TopicView } from "./topic-view.ts";
 export type JoinOptions = {
   /** A user who would be one member more than this is refused. No limit if absent. */
   readonly maxMembers?: number;
-  /** Whether the list has all members, also above `MAX_LISTED`. */
+  /** Whether the list has all members and changes name all users, also above `MAX_LISTED`. */
   readonly isListWhole?: boolean;
   /** Whether the connection receives no changes until `Presence.release`. */
   readonly isHeld?: boolean;
@@ -19,7 +19,10 @@ export type JoinOptions = {
 
 export type JoinOutcome =
   | { readonly ok: true; readonly list: MemberList }
-  | { readonly ok: false; readonly reason: "limit" };
+  | { readonly ok: false; readonly reason: JoinRefusal };
+
+/** `limit`: `maxMembers`. `memory`: this worker knows as many members as it can. */
+export type JoinRefusal = "limit" | "memory";
 
 /** A connection on a topic. */
 export type Join = {
@@ -33,7 +36,7 @@ export type Join = {
   isRegistered: boolean;
   /** Whether NATS has the announcement. */
   isConfirmed: boolean;
-  isRefused: boolean;
+  refusal: JoinRefusal | undefined;
   /** Whether it has had a first outcome. */
   hasJoined: boolean;
   /** Undefined while it receives no changes. */
@@ -56,6 +59,8 @@ export class PresentTopic implements Announced {
   /** Whether it is to be flushed once more after that. */
   isFlushDue = false;
   flushedAt = Number.NEGATIVE_INFINITY;
+  /** Whether some connection must learn of every change of a member. */
+  needsAllChanges = false;
   /** Whether the members on all workers are known, as far as these answer. */
   isLoaded = false;
   /** Whether NATS has confirmed the subscription. */

@@ -2,6 +2,7 @@ import { parsePosition } from "@fanwire/protocol";
 import { channelKind, topicOf } from "@fanwire/pusher-protocol";
 import { hasMember } from "../../connections/small-set.ts";
 import { DecodedPublication } from "../../fanout/decoded-publication.ts";
+import type { JoinRefusal } from "../../presence/presence.ts";
 import type { RecoveryOutcome } from "../../recovery/recovery.ts";
 import type { Member } from "../../wire/presence.ts";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
@@ -29,7 +30,10 @@ const LIMIT: SubscriptionProblem = {
   status: 4100,
   message: "the connection has the maximum number of channels",
 };
-const FULL: SubscriptionProblem = { ...LIMIT, message: "the channel has the maximum number of members" };
+const REFUSED: Readonly<Record<JoinRefusal, SubscriptionProblem>> = {
+  limit: { ...LIMIT, message: "the channel has the maximum number of members" },
+  memory: { type: "ServerError", status: 503, message: "this worker knows as many members as it can, try again" },
+};
 
 /** A subscription that has its place in the session and is not live yet. */
 type Starting = { readonly session: PusherSession; readonly name: string; readonly channel: JoinedChannel };
@@ -136,7 +140,7 @@ export class PusherSubscriptions {
       if (!session.has(name, channel)) return;
       if (!outcome.ok) {
         session.removeChannel(name);
-        refuse(session, name, FULL);
+        refuse(session, name, REFUSED[outcome.reason]);
       } else this.#recover(starting);
     });
   }
