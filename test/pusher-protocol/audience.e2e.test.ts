@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { subjects } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, type PusherClient, signer, subscribeJs } from "../support/pusher-client.ts";
@@ -9,6 +10,7 @@ import { until } from "../support/wait.ts";
 const env = pusherAppsEnv({ ...demoApp, watchlist: true, subscriptionCount: true });
 const {
   nats,
+  bus,
   pushers: [one, two],
 } = useCluster({ pusher: env });
 
@@ -132,6 +134,43 @@ test("of a long watchlist the first hundred users are watched", async () => {
   expect((await client.next("pusher:error")).data).toMatchObject({ code: 4302 });
   await until("the list", () => Object.keys(watched(client)).length === 100);
   expect(Object.keys(watched(client))).toEqual(all.slice(0, 100));
+});
+
+test("a new subscriber learns the number, also when another one leaves at that moment", async () => {
+  const [stays, leaves, comes] = [
+    await connectPusher(one.url),
+    await connectPusher(one.url),
+    await connectPusher(one.url),
+  ];
+  await stays.subscribe("steady");
+  await leaves.subscribe("steady");
+  await until("two", () => lastCount(stays, "steady") === 2);
+
+  leaves.send({ event: "pusher:unsubscribe", data: { channel: "steady" } });
+  await comes.subscribe("steady");
+
+  await until("the number", () => lastCount(comes, "steady") === 2);
+});
+
+test("the subscribers of a worker that was silent for a while are counted again", async () => {
+  const client = await connectPusher(one.url);
+  const asked: string[] = [];
+  const worker = "silent01";
+  const report = (counts: [string, number][]) =>
+    bus.send(subjects.pusherCounts, Buffer.from(JSON.stringify({ worker, counts, asks: [], isLast: false })));
+  bus.subscribe(subjects.pusherCounts, ({ data }) => asked.push(...JSON.parse(Buffer.from(data).toString()).asks));
+  await client.subscribe("silence");
+  await until("one", () => lastCount(client, "silence") === 1);
+  report([["topic:silence", 5]]);
+  await until("six", () => lastCount(client, "silence") === 6);
+  await until("one again", () => lastCount(client, "silence") === 1);
+  asked.length = 0;
+
+  report([]);
+  await until("the question", () => asked.includes("topic:silence"));
+  report([["topic:silence", 5]]);
+
+  await until("six again", () => lastCount(client, "silence") === 6);
 });
 
 test("users and subscribers of a killed pusher leave the counts of the others", async () => {
