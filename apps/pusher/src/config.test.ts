@@ -59,6 +59,15 @@ test("malformed origins are refused in one message that says what to write", () 
   );
 });
 
+test("origins of Pusher apps are checked too", () => {
+  const app = (...allowedOrigins: string[]) => JSON.stringify([{ id: "1", key: "k", secret: "s", allowedOrigins }]);
+
+  expect(() => readConfig({ FANWIRE_PUSHER_APPS: app("laravel.example") })).toThrow(
+    "allowedOrigins of the Pusher app 1: write https://laravel.example: laravel.example has no scheme",
+  );
+  expect(readConfig({ FANWIRE_PUSHER_APPS: app("https://*.example", "*") }).pusherApps.all).toHaveLength(1);
+});
+
 test("a pusher without a token key warns unless it listens on loopback only", () => {
   const warnings = (env: Record<string, string>) => configWarnings(readConfig(env));
 

@@ -8,7 +8,7 @@ import {
   pusherAppsSettings,
   wantedEvents,
 } from "@fanwire/pusher-protocol";
-import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
+import { ConfigError, isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
 import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./auth/token-settings.ts";
 import { originProblem } from "./connections/allowed-origins.ts";
 
@@ -124,6 +124,7 @@ type Limits = {
 export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
   const values = readSettings(pusherSettings, env);
   const pusherApps = pusherAppsFrom(values);
+  checkOrigins(pusherApps);
   return Object.freeze({
     bus: busConfigFrom(values),
     historyLimits: historyConfigFrom(values),
@@ -153,6 +154,17 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     presenceLeaveMs: values.PUSHER_PRESENCE_LEAVE_SECONDS * 1_000,
     drainMs: values.PUSHER_DRAIN_SECONDS * 1_000,
   });
+}
+
+/** Browsers refused because of a mistake here would stay away for good. */
+function checkOrigins({ all }: PusherApps): void {
+  const problems = all.flatMap(({ id, allowedOrigins }) =>
+    allowedOrigins.flatMap((entry) => {
+      const problem = originProblem(entry);
+      return problem === undefined ? [] : `allowedOrigins of the Pusher app ${id}: ${problem}`;
+    }),
+  );
+  if (problems.length > 0) throw new ConfigError(problems.join("\n"));
 }
 
 /** Returns warnings about a configuration that is valid but risky, one sentence each. */
