@@ -215,6 +215,30 @@ test("a client that unsubscribes before it is subscribed is no member", async ()
   expect(client.frames.some(({ channel }) => channel === "presence-brief")).toBe(false);
 });
 
+test("a member who signs in, or whose sign-in is still under way, remains a member", async () => {
+  const witness = await connectPusher(two.url);
+  await witness.subscribe("presence-signin", { user_id: "witness" });
+  const client = await connectPusher(one.url);
+  await client.subscribe("presence-signin", { user_id: "dora" });
+  client.send({ event: "pusher:signin", data: signer().authenticateUser(client.socketId, { id: "dora" }) });
+  await client.next("pusher:signin_success");
+  const early = await connectPusher(one.url);
+  const data = signer().authorizeChannel(early.socketId, "presence-signin", { user_id: "emil" });
+  early.send({ event: "pusher:subscribe", data: { channel: "presence-signin", ...data } });
+  early.send({ event: "pusher:signin", data: signer().authenticateUser(early.socketId, { id: "emil" }) });
+  await early.next("pusher_internal:subscription_succeeded");
+  await early.next("pusher:signin_success");
+
+  client.send({ event: "client-hello", channel: "presence-signin", data: "1" });
+
+  expect(await witness.next("client-hello")).toMatchObject({ user_id: "dora" });
+  const later = await connectPusher(two.url);
+  const { ids } = presenceOf(await later.subscribe("presence-signin", { user_id: "later" }));
+  expect(ids.sort()).toEqual(["dora", "emil", "later", "witness"]);
+  await early.next("pusher_internal:member_added", "presence-signin");
+  expect(changes(witness).filter(([what]) => what === "removed")).toEqual([]);
+});
+
 test("clients learn of each member, also when thousands come and go at once", async () => {
   const witness = await connectPusher(one.url);
   await witness.subscribe("presence-crowd", { user_id: "witness" });
