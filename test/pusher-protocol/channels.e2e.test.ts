@@ -174,6 +174,21 @@ test("a client that the application has subscribed to a cache channel receives i
   await client.next("pusher:cache_miss", "cache-given-empty");
 });
 
+test("a client that subscribes again before the answer receives two answers, and is subscribed once", async () => {
+  const client = await connectPusher(one.url);
+  for (const channel of ["twice", "cache-twice"]) {
+    const frame = { event: "pusher:subscribe", data: { channel, auth: "" } };
+    client.send(frame);
+    client.send(frame);
+    await client.next("pusher_internal:subscription_succeeded", channel);
+    await client.next("pusher_internal:subscription_succeeded", channel);
+    await publishToTopic(bus, channel, "once");
+  }
+
+  await until("the last one", () => client.frames.at(-1)?.data === "once" && client.frames.at(-1)?.channel !== "twice");
+  expect(client.frames.filter(({ data }) => data === "once")).toHaveLength(2);
+});
+
 test("a client that unsubscribes and subscribes again in one breath is subscribed once", async () => {
   const client = await connectPusher(one.url);
   const frame = (event: string, channel: string) => ({ event: `pusher:${event}`, data: { channel, auth: "" } });

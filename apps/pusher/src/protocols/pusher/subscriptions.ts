@@ -82,8 +82,10 @@ export class PusherSubscriptions {
   /** A client that subscribes twice receives its success twice, and remains the same member. */
   #repeat({ session, name, channel }: Starting): void {
     const { topic, member, isLive } = channel;
-    // A client that is not subscribed yet receives its success soon.
-    if (!isLive) return;
+    if (!isLive) {
+      channel.repeats++;
+      return;
+    }
     if (topic === undefined || member === undefined) {
       session.send(subscriptionSucceeded(name));
       return;
@@ -117,7 +119,7 @@ export class PusherSubscriptions {
   #start(session: PusherSession, name: string, member: Member | undefined): void {
     const isOfUser = name.startsWith("#");
     const topic = isOfUser ? undefined : topicOf(session.app, name);
-    const channel: JoinedChannel = { topic, member, isLive: false };
+    const channel: JoinedChannel = { topic, member, isLive: false, repeats: 0 };
     session.addChannel(name, channel);
     const starting = { session, name, channel };
     // The connection receives what is published to its user since it signed in.
@@ -203,7 +205,8 @@ export class PusherSubscriptions {
 
   #succeed({ session, name, channel }: Starting, data: string): void {
     channel.isLive = true;
-    session.send(subscriptionSucceeded(name, data));
+    const frame = subscriptionSucceeded(name, data);
+    for (let answer = 0; answer <= channel.repeats; answer++) session.send(frame);
     this.#audience.subscribed(session, name, channel);
   }
 
