@@ -191,3 +191,26 @@ test("users and subscribers of a killed pusher leave the counts of the others", 
     40_000,
   );
 }, 120_000);
+
+test("a pusher that is stopped for a while counts and is counted again, and never tells too low a number", async () => {
+  await using third = await startPusher({ nats: nats.url, env: { ...env, PUSHER_WORKERS: "1" } });
+  const other = await connectPusher(one.url);
+  const stopped = await connectPusher(third.url);
+  await other.subscribe("stopped");
+  await stopped.subscribe("stopped");
+  await until("both know", () => [other, stopped].every((client) => lastCount(client, "stopped") === 2));
+
+  third.process.kill("SIGSTOP");
+  await until("the other pusher gives it up", () => lastCount(other, "stopped") === 1, 40_000);
+  third.process.kill("SIGCONT");
+
+  await until("it is counted again", () => lastCount(other, "stopped") === 2);
+  await stopped.settle();
+  const later = await connectPusher(two.url);
+  await later.subscribe("stopped");
+  await until("all know", () => [other, stopped, later].every((client) => lastCount(client, "stopped") === 3));
+  const counts = stopped.frames
+    .filter(({ event }) => event.endsWith("subscription_count"))
+    .map(({ data }) => JSON.parse(String(data)).subscription_count);
+  expect(counts.slice(counts.indexOf(2))).toEqual([2, 3]);
+}, 120_000);

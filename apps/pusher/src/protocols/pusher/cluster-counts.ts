@@ -6,8 +6,10 @@ const REPORT_EVERY_MS = 100;
 /** Maximum keys of one report. The rest follows in the next one. */
 const MAX_REPORTED = 1_000;
 const HEARTBEAT_MS = 2_000;
-/** The counts of a worker that is silent for this time are dropped. */
-const SILENT_MS = 8_000;
+/** The counts of a worker that is silent for this time are dropped, within 10 s after its last sign of life. */
+const SILENT_MS = 7_000;
+/** A heartbeat later than this shows that this process was stopped. */
+const STOPPED_MS = 1_000;
 /** Changed keys that are told in one event-loop tick. After a reconnection all watched keys may have changed. */
 const MAX_CHANGED = 5_000;
 /** Maximum number of silent workers that are remembered. */
@@ -42,6 +44,7 @@ export class ClusterCounts {
   readonly #heartbeat: NodeJS.Timeout;
   #timer: NodeJS.Timeout | undefined;
   #settlesAt = 0;
+  #beatAt = performance.now();
 
   constructor(parts: CountsParts) {
     this.#parts = parts;
@@ -152,7 +155,11 @@ export class ClusterCounts {
   }
 
   #beat(): void {
-    const deadline = performance.now() - SILENT_MS;
+    const now = performance.now();
+    const lateMs = now - this.#beatAt - HEARTBEAT_MS;
+    this.#beatAt = now;
+    // What others have sent meanwhile has not been read yet.
+    const deadline = now - SILENT_MS - (lateMs > STOPPED_MS ? lateMs : 0);
     for (const [worker, heardAt] of this.#heardAt) {
       if (heardAt >= deadline) continue;
       this.#forget(worker);
