@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Members, PresenceChannel } from "pusher-js";
 import { expect, test } from "vitest";
-import { publishToTopic, subjects } from "../support/bus.ts";
+import { askWorker, publishToTopic, subjects } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
@@ -237,6 +237,30 @@ test("a member who signs in, or whose sign-in is still under way, remains a memb
   expect(ids.sort()).toEqual(["dora", "emil", "later", "witness"]);
   await early.next("pusher_internal:member_added", "presence-signin");
   expect(changes(witness).filter(([what]) => what === "removed")).toEqual([]);
+});
+
+test("a client that the application unsubscribes before the answer learns of that, and may subscribe again", async () => {
+  const client = await connectPusher(one.url);
+  const channel = "presence-ended";
+  const [number, connectionId] = client.socketId.split(".");
+  const notice = (kind: object) =>
+    bus.send(subjects.presenceWorkers, Buffer.from(JSON.stringify({ worker: "mute0001", ...kind })));
+  // A worker that does not answer delays the first list of a topic.
+  notice({ kind: "beat", beat: 1, topics: 1 });
+  const data = { channel, ...signer().authorizeChannel(client.socketId, channel, { user_id: "ann" }) };
+  client.send({ event: "pusher:subscribe", data });
+  await client.settle();
+
+  await askWorker(bus, Number(number).toString(36), {
+    command: "unsubscribe",
+    connectionId: Number(connectionId),
+    topic: channel,
+  });
+
+  expect(await client.next("pusher:subscription_error", channel)).toMatchObject({ data: { type: "ServerError" } });
+  notice({ kind: "end" });
+  client.send({ event: "pusher:subscribe", data });
+  await client.next("pusher_internal:subscription_succeeded", channel);
 });
 
 test("clients learn of each member, also when thousands come and go at once", async () => {

@@ -35,6 +35,12 @@ const REFUSED: Readonly<Record<JoinRefusal, SubscriptionProblem>> = {
   memory: { type: "ServerError", status: 503, message: "this worker knows as many members as it can, try again" },
 };
 
+const ENDED: SubscriptionProblem = {
+  type: "ServerError",
+  status: 503,
+  message: "the application has unsubscribed the connection",
+};
+
 /** A subscription that has its place in the session and is not live yet. */
 type Starting = { readonly session: PusherSession; readonly name: string; readonly channel: JoinedChannel };
 type WithTopic = Starting & { readonly topic: string };
@@ -147,8 +153,11 @@ export class PusherSubscriptions {
     });
   }
 
+  /** The application has unsubscribed the connection before it was live. Otherwise the client would wait for an answer. */
   #abandon({ session, name, channel }: Starting): void {
-    if (session.has(name, channel)) session.removeChannel(name);
+    if (!session.has(name, channel)) return;
+    session.removeChannel(name);
+    refuse(session, name, ENDED);
   }
 
   #recover(starting: WithTopic): void {
@@ -182,6 +191,10 @@ export class PusherSubscriptions {
       isCache: true,
       onOutcome: (outcome) => {
         if (!session.has(name, channel)) return;
+        if (!hasMember(session.socket.getUserData().topics, topic)) {
+          this.#abandon(starting);
+          return;
+        }
         this.#succeed(starting, this.#successOf(session, channel));
         if (isCache) this.#sendCached(starting, cached, outcome);
       },
