@@ -158,7 +158,7 @@ export class ClusterCounts {
     const now = performance.now();
     const lateMs = now - this.#beatAt - HEARTBEAT_MS;
     this.#beatAt = now;
-    // What others have sent meanwhile has not been read yet.
+    // This worker has not read yet what others have sent meanwhile.
     const deadline = now - SILENT_MS - (lateMs > STOPPED_MS ? lateMs : 0);
     for (const [worker, heardAt] of this.#heardAt) {
       if (heardAt >= deadline) continue;
