@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { subjects } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, type PusherClient, signer, subscribeJs } from "../support/pusher-client.ts";
@@ -9,6 +10,7 @@ import { until } from "../support/wait.ts";
 const env = pusherAppsEnv({ ...demoApp, watchlist: true, subscriptionCount: true });
 const {
   nats,
+  bus,
   pushers: [one, two],
 } = useCluster({ pusher: env });
 
@@ -134,6 +136,43 @@ test("of a long watchlist the first hundred users are watched", async () => {
   expect(Object.keys(watched(client))).toEqual(all.slice(0, 100));
 });
 
+test("a new subscriber learns the number, also when another one leaves at that moment", async () => {
+  const [stays, leaves, comes] = [
+    await connectPusher(one.url),
+    await connectPusher(one.url),
+    await connectPusher(one.url),
+  ];
+  await stays.subscribe("steady");
+  await leaves.subscribe("steady");
+  await until("two", () => lastCount(stays, "steady") === 2);
+
+  leaves.send({ event: "pusher:unsubscribe", data: { channel: "steady" } });
+  await comes.subscribe("steady");
+
+  await until("the number", () => lastCount(comes, "steady") === 2);
+});
+
+test("the subscribers of a worker that was silent for a while are counted again", async () => {
+  const client = await connectPusher(one.url);
+  const asked: string[] = [];
+  const worker = "silent01";
+  const report = (counts: [string, number][]) =>
+    bus.send(subjects.pusherCounts, Buffer.from(JSON.stringify({ worker, counts, asks: [], isLast: false })));
+  bus.subscribe(subjects.pusherCounts, ({ data }) => asked.push(...JSON.parse(Buffer.from(data).toString()).asks));
+  await client.subscribe("silence");
+  await until("one", () => lastCount(client, "silence") === 1);
+  report([["topic:silence", 5]]);
+  await until("six", () => lastCount(client, "silence") === 6);
+  await until("one again", () => lastCount(client, "silence") === 1);
+  asked.length = 0;
+
+  report([]);
+  await until("the question", () => asked.includes("topic:silence"));
+  report([["topic:silence", 5]]);
+
+  await until("six again", () => lastCount(client, "silence") === 6);
+});
+
 test("users and subscribers of a killed pusher leave the counts of the others", async () => {
   await using third = await startPusher({ nats: nats.url, env: { ...env, PUSHER_WORKERS: "1" } });
   const watcher = await connectPusher(one.url);
@@ -151,4 +190,27 @@ test("users and subscribers of a killed pusher leave the counts of the others", 
     () => watched(watcher).gina === "offline" && lastCount(watcher, "fragile") === 1,
     40_000,
   );
+}, 120_000);
+
+test("a pusher that is stopped for a while counts and is counted again, and never tells too low a number", async () => {
+  await using third = await startPusher({ nats: nats.url, env: { ...env, PUSHER_WORKERS: "1" } });
+  const other = await connectPusher(one.url);
+  const stopped = await connectPusher(third.url);
+  await other.subscribe("stopped");
+  await stopped.subscribe("stopped");
+  await until("both know", () => [other, stopped].every((client) => lastCount(client, "stopped") === 2));
+
+  third.process.kill("SIGSTOP");
+  await until("the other pusher gives it up", () => lastCount(other, "stopped") === 1, 40_000);
+  third.process.kill("SIGCONT");
+
+  await until("it is counted again", () => lastCount(other, "stopped") === 2);
+  await stopped.settle();
+  const later = await connectPusher(two.url);
+  await later.subscribe("stopped");
+  await until("all know", () => [other, stopped, later].every((client) => lastCount(client, "stopped") === 3));
+  const counts = stopped.frames
+    .filter(({ event }) => event.endsWith("subscription_count"))
+    .map(({ data }) => JSON.parse(String(data)).subscription_count);
+  expect(counts.slice(counts.indexOf(2))).toEqual([2, 3]);
 }, 120_000);

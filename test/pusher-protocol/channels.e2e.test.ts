@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { askWorker, publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { topic } from "../support/durable.ts";
@@ -136,6 +137,56 @@ test("clients that subscribe to a busy cache channel begin with one cached event
     const numbers = frames.slice(2).map(({ data }) => Number(data));
     expect(numbers).toEqual(Array.from(numbers, (_, at) => published - numbers.length + at));
   }
+});
+
+test("the first event of a cache channel reaches a client that subscribes while it is stored", async () => {
+  const client = await connectPusher(one.url);
+  const channels = Array.from({ length: 100 }, (_, n) => `cache-first-${n}`);
+
+  for (const [n, channel] of channels.entries()) {
+    client.send({ event: "pusher:subscribe", data: { channel, auth: "" } });
+    if (n % 4 !== 0) await delay((n % 4) / 4);
+    await history.append(topic(channel), channel);
+  }
+
+  const received = () => client.frames.flatMap(({ event, channel }) => (event === "message" ? [channel] : []));
+  await until(
+    () => `all events, without ${channels.filter((channel) => !received().includes(channel))}`,
+    () => channels.every((channel) => received().includes(channel)),
+  );
+  expect(received()).toHaveLength(channels.length);
+});
+
+test("a client that the application has subscribed to a cache channel receives its event", async () => {
+  await history.append(topic("cache-given"), "1");
+  const client = await connectPusher(one.url);
+  const [worker, connectionId] = client.socketId.split(".");
+  const id = Number(worker).toString(36);
+  const connection = { connectionId: Number(connectionId) };
+  for (const each of ["cache-given", "cache-given-empty"]) {
+    await askWorker(bus, id, { command: "subscribe", ...connection, topic: each });
+  }
+
+  await client.subscribe("cache-given");
+  await client.subscribe("cache-given-empty");
+
+  expect(await client.next("message", "cache-given")).toMatchObject({ data: "1" });
+  await client.next("pusher:cache_miss", "cache-given-empty");
+});
+
+test("a client that subscribes again before the answer receives two answers, and is subscribed once", async () => {
+  const client = await connectPusher(one.url);
+  for (const channel of ["twice", "cache-twice"]) {
+    const frame = { event: "pusher:subscribe", data: { channel, auth: "" } };
+    client.send(frame);
+    client.send(frame);
+    await client.next("pusher_internal:subscription_succeeded", channel);
+    await client.next("pusher_internal:subscription_succeeded", channel);
+    await publishToTopic(bus, channel, "once");
+  }
+
+  await until("the last one", () => client.frames.at(-1)?.data === "once" && client.frames.at(-1)?.channel !== "twice");
+  expect(client.frames.filter(({ data }) => data === "once")).toHaveLength(2);
 });
 
 test("a client that unsubscribes and subscribes again in one breath is subscribed once", async () => {

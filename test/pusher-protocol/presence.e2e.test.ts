@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Members, PresenceChannel } from "pusher-js";
 import { expect, test } from "vitest";
-import { publishToTopic } from "../support/bus.ts";
+import { askWorker, publishToTopic, subjects } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
@@ -155,6 +155,7 @@ test.each([
   ["an id that is no number", '{"user_id":1.5}'],
   ["an id that is an object", '{"user_id":{}}'],
   ["much information", `{"user_id":"1","user_info":{"a":"${"x".repeat(1_024)}"}}`],
+  ["information that is nested deeply", `{"user_id":"1","user_info":${"[".repeat(9_000)}${"]".repeat(9_000)}}`],
   ["text that is no JSON", "{"],
   ["a list", "[]"],
 ])("member data with %s is refused", async (_what, data) => {
@@ -214,4 +215,69 @@ test("a client that unsubscribes before it is subscribed is no member", async ()
   // The success may be under way when the client unsubscribes. Nothing follows it.
   const own = client.frames.filter(({ channel }) => channel === "presence-brief");
   expect(own.filter(({ event }) => !event.endsWith("subscription_succeeded"))).toEqual([]);
+});
+
+test("a member who signs in, or whose sign-in is still under way, remains a member", async () => {
+  const witness = await connectPusher(two.url);
+  await witness.subscribe("presence-signin", { user_id: "witness" });
+  const client = await connectPusher(one.url);
+  await client.subscribe("presence-signin", { user_id: "dora" });
+  client.send({ event: "pusher:signin", data: signer().authenticateUser(client.socketId, { id: "dora" }) });
+  await client.next("pusher:signin_success");
+  const early = await connectPusher(one.url);
+  const data = signer().authorizeChannel(early.socketId, "presence-signin", { user_id: "emil" });
+  early.send({ event: "pusher:subscribe", data: { channel: "presence-signin", ...data } });
+  early.send({ event: "pusher:signin", data: signer().authenticateUser(early.socketId, { id: "emil" }) });
+  await early.next("pusher_internal:subscription_succeeded");
+  await early.next("pusher:signin_success");
+
+  client.send({ event: "client-hello", channel: "presence-signin", data: "1" });
+
+  expect(await witness.next("client-hello")).toMatchObject({ user_id: "dora" });
+  const later = await connectPusher(two.url);
+  const { ids } = presenceOf(await later.subscribe("presence-signin", { user_id: "later" }));
+  expect(ids.sort()).toEqual(["dora", "emil", "later", "witness"]);
+  await early.next("pusher_internal:member_added", "presence-signin");
+  expect(changes(witness).filter(([what]) => what === "removed")).toEqual([]);
+});
+
+test("a client that the application unsubscribes before the answer learns of that, and may subscribe again", async () => {
+  const client = await connectPusher(one.url);
+  const channel = "presence-ended";
+  const [number, connectionId] = client.socketId.split(".");
+  const notice = (kind: object) =>
+    bus.send(subjects.presenceWorkers, Buffer.from(JSON.stringify({ worker: "mute0001", ...kind })));
+  // A worker that does not answer delays the first list of a topic.
+  notice({ kind: "beat", beat: 1, topics: 1 });
+  const data = { channel, ...signer().authorizeChannel(client.socketId, channel, { user_id: "ann" }) };
+  client.send({ event: "pusher:subscribe", data });
+  await client.settle();
+
+  await askWorker(bus, Number(number).toString(36), {
+    command: "unsubscribe",
+    connectionId: Number(connectionId),
+    topic: channel,
+  });
+
+  expect(await client.next("pusher:subscription_error", channel)).toMatchObject({ data: { type: "ServerError" } });
+  notice({ kind: "end" });
+  client.send({ event: "pusher:subscribe", data });
+  await client.next("pusher_internal:subscription_succeeded", channel);
+});
+
+test("clients learn of each member, also when thousands come and go at once", async () => {
+  const witness = await connectPusher(one.url);
+  await witness.subscribe("presence-crowd", { user_id: "witness" });
+  const worker = "crowd001";
+  const joined = Array.from({ length: 2_500 }, (_, at) => ({ user: `user-${at}`, since: at }));
+  const tell = (subject: string, message: object) =>
+    bus.send(subject, Buffer.from(JSON.stringify({ worker, ...message })));
+
+  tell(subjects.presenceWorkers, { kind: "beat", beat: 1, topics: 0 });
+  tell(subjects.presence("presence-crowd"), { previous: 0, counter: 1, joined, left: [] });
+  await until("all joins", () => changes(witness).length === joined.length);
+  tell(subjects.presenceWorkers, { kind: "end" });
+  await until("all leaves", () => changes(witness).length === 2 * joined.length);
+
+  expect(new Set(changes(witness).map((change) => change.join())).size).toBe(2 * joined.length);
 });

@@ -45,7 +45,9 @@ test("the topics of a worker that is killed are vacated within 10 s", async () =
 });
 
 test("members, client events, missed caches and counts of several workers are united", async () => {
-  const wanted = new Set<EventName>(["member_joined", "client_published", "cache_miss", "subscription_count"]);
+  const wanted = new Set<EventName>([
+    ...(["topic_occupied", "member_joined", "client_published", "cache_miss", "subscription_count"] as const),
+  ]);
   const [one, two] = ["aaaaaaa1", "aaaaaaa2"].map(
     (workerId) => new EventReporter({ bus, subjects: new Subjects(), workerId, wanted }),
   );
@@ -54,13 +56,15 @@ test("members, client events, missed caches and counts of several workers are un
 
   one.memberJoined(topic, "anna");
   two.memberJoined(topic, "anna");
+  two.topicOccupied(topic);
   one.memberLeft(topic, "anna");
   const event = { name: "client_published", topic, event: "client-a", data: '"x"', connection: "aaaaaaa1.1" } as const;
   for (const each of [1, 2, 3]) one.happened({ ...event, data: String(each), user: "anna" });
   for (const reporter of [one, two, one]) reporter.happened({ name: "cache_miss", topic: "cache-a" });
   one.topicCounted("counted", 2);
   two.topicCounted("counted", 1);
-  await until("the events", () => names(topic).length === 4 && of("counted").length > 0);
+  await until("the events", () => names(topic).length === 5 && of("counted").length > 0);
+  expect(names(topic)[0]).toBe("channel_occupied");
   await until("the count", () => of("counted").at(-1)?.subscription_count === 3);
   expect(of(topic).filter(({ name }) => name === "member_added")).toMatchObject([{ user_id: "anna" }]);
   const events = of(topic).filter(({ name }) => name === "client_event");

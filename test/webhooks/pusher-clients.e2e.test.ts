@@ -45,6 +45,8 @@ test("pusher-js clients on two pushers cause the webhooks of Pusher, once each",
       .sort(),
   ).toEqual(["anna", "bob"]);
   expect(of(channel, "channel_occupied")).toHaveLength(1);
+  const names = receiver.events().flatMap((event) => (event.channel === channel ? [event.name] : []));
+  expect([names[0], names.at(-1)]).toEqual(["channel_occupied", "channel_vacated"]);
   expect(of(channel, "subscription_count")).toEqual([]);
 });
 

@@ -218,4 +218,5 @@ test("info is any JSON value of at most a kibibyte", () => {
 
   for (const info of [null, 0, "", false, [], {}, "щ".repeat(511)]) expect(infoOf(info)).toEqual(info);
   expect(grantFrom({ info: "щ".repeat(512) }, options)).toBeUndefined();
+  expect(grantFrom({ info: JSON.parse(`${"[".repeat(9_000)}${"]".repeat(9_000)}`) }, options)).toBeUndefined();
 });

@@ -1,4 +1,5 @@
 import { isName, isRestricted, isRestrictedPrefix, isTopicPattern } from "@fanwire/protocol";
+import { isSmallInfo } from "../wire/presence.ts";
 
 /** The rights of a connection, from its token or those of anonymous clients. */
 export type Grant = {
@@ -24,8 +25,6 @@ export type Claims = Readonly<Record<string, unknown>>;
 
 /** Maximum number of patterns in the `topics`, `publish` and `presence` claims of one token together. */
 export const MAX_CLAIMED_PATTERNS = 1_000;
-/** Maximum bytes of the JSON text of the `info` claim, because every worker keeps it for each member. */
-const MAX_INFO_BYTES = 1_024;
 
 /** Shared, because every connection keeps its grant until it closes. */
 const NO_PATTERNS: readonly string[] = [];
@@ -58,7 +57,7 @@ export function grantFrom(
   if (exp !== undefined && !(typeof exp === "number" && Number.isFinite(exp))) return undefined;
   if (!isPatternList(topics) || !isPatternList(publish) || !isPatternList(presence)) return undefined;
   if (topics.length + publish.length + presence.length > MAX_CLAIMED_PATTERNS) return undefined;
-  if (info !== undefined && Buffer.byteLength(JSON.stringify(info)) > MAX_INFO_BYTES) return undefined;
+  if (!isSmallInfo(info)) return undefined;
 
   return {
     user: sub,

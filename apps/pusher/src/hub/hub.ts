@@ -184,6 +184,7 @@ export class Hub {
     this.#fanout.flushTo(connection);
     const own = this.#subscriptions.subscribeUser(grant.user, protocol);
     own.connectionIds = withMember(own.connectionIds, connectionId);
+    this.frontier.onSubscribe();
     return own;
   }
 
@@ -301,8 +302,15 @@ export class Hub {
     for (const pattern of dropped) this.unsubscribe(connection, pattern);
     const presenceDropped = this.presence.leaveUnless(connection, (topic) => mayBePresent(grant, topic));
     const user = isNewUser ? this.#subscribeUser(connection) : undefined;
-    if (user !== undefined) this.frontier.onSubscribe();
     return { dropped, presenceDropped, user };
+  }
+
+  /** Gives a connection a user, for whom its application has vouched. Returns the subscription that it has to join. */
+  bindUser(connection: Connection, user: string): SharedSubscription | undefined {
+    const state = connection.getUserData();
+    if (state.grant.user !== undefined) return undefined;
+    state.grant = { ...state.grant, user };
+    return this.#subscribeUser(connection);
   }
 
   connection(connectionId: number): Connection | undefined {

@@ -19,7 +19,7 @@ export type {
   MemberList,
   PresenceChange,
 } from "./members.ts";
-export type { JoinOptions, JoinOutcome } from "./present-topic.ts";
+export type { JoinOptions, JoinOutcome, JoinRefusal } from "./present-topic.ts";
 
 const CHECK_EVERY_MS = 100;
 /** A check later than this shows that this process was stopped. */
@@ -92,6 +92,7 @@ export class Presence {
   ): void {
     const join = this.#joins.get(connection)?.get(topic) ?? this.#open(connection, topic, member);
     join.waiting.push({ options, onOutcome });
+    join.topic.needsAllChanges ||= options.isListWhole ?? false;
     this.#advance(join);
   }
 
@@ -168,7 +169,7 @@ export class Presence {
       waiting: [],
       isRegistered: false,
       isConfirmed: false,
-      isRefused: false,
+      refusal: undefined,
       hasJoined: false,
       group: undefined,
     };
@@ -210,8 +211,8 @@ export class Presence {
   /** Takes the next steps of a join: register, wait for NATS and for the other workers, report the outcome. */
   #advance(join: Join): void {
     const { topic } = join;
-    if (!join.isRegistered && !join.isRefused) this.#register(join);
-    if (!join.isRefused && !(join.isRegistered && join.isConfirmed && topic.isLoaded)) return;
+    if (!join.isRegistered && !join.refusal) this.#register(join);
+    if (!join.refusal && !(join.isRegistered && join.isConfirmed && topic.isLoaded)) return;
     topic.ready.add(join);
     this.#flushes.add(topic);
   }
@@ -223,7 +224,7 @@ export class Presence {
     if (maxMembers !== undefined && !topic.isLoaded) return;
     const isOver = maxMembers !== undefined && !topic.view.isPresent(member.user) && topic.view.present >= maxMembers;
     if (isOver || this.#bytes > MAX_BYTES) {
-      join.isRefused = true;
+      join.refusal = isOver ? "limit" : "memory";
       this.#refused++;
       return;
     }

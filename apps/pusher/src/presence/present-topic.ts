@@ -12,7 +12,7 @@ export type JoinOptions = {
    * not know of each other's, so that together they may exceed it.
    */
   readonly maxMembers?: number;
-  /** Whether the list has all members, also above `MAX_LISTED`. */
+  /** Whether the list has all members and changes name all users, also above `MAX_LISTED`. */
   readonly isListWhole?: boolean;
   /** Whether the connection receives no changes until `Presence.release`. */
   readonly isHeld?: boolean;
@@ -22,7 +22,10 @@ export type JoinOptions = {
 
 export type JoinOutcome =
   | { readonly ok: true; readonly list: MemberList }
-  | { readonly ok: false; readonly reason: "limit" };
+  | { readonly ok: false; readonly reason: JoinRefusal };
+
+/** `limit`: `maxMembers`. `memory`: this worker knows as many members as it can. */
+export type JoinRefusal = "limit" | "memory";
 
 /** A connection on a topic. */
 export type Join = {
@@ -36,7 +39,7 @@ export type Join = {
   isRegistered: boolean;
   /** Whether NATS has the announcement. */
   isConfirmed: boolean;
-  isRefused: boolean;
+  refusal: JoinRefusal | undefined;
   /** Whether it has had a first outcome. */
   hasJoined: boolean;
   /** Undefined while it receives no changes. */
@@ -59,6 +62,8 @@ export class PresentTopic implements Announced {
   /** Whether it is to be flushed once more after that. */
   isFlushDue = false;
   flushedAt = Number.NEGATIVE_INFINITY;
+  /** Whether some connection must learn of every change of a member. */
+  needsAllChanges = false;
   /** Whether the members on all workers are known, as far as these answer. */
   isLoaded = false;
   /** Whether NATS has confirmed the subscription. */

@@ -38,7 +38,8 @@ export class TopicFlusher {
     topic.isFlushDue = topic.isFlushing;
     if (topic.isFlushing) return;
     topic.isFlushing = true;
-    const change = topic.view.takeChange();
+    const change = topic.view.takeChange(topic.needsAllChanges);
+    topic.isFlushDue = topic.view.hasChanges;
     if (change) topic.groups.write(change, () => this.#concludeReady(topic));
     else this.#concludeReady(topic);
   }
@@ -48,7 +49,7 @@ export class TopicFlusher {
     let count = 0;
     for (const join of topic.ready) {
       // A user who has joined during the last write is in the next change.
-      if (!join.isRefused && !topic.view.isShown(join.member.user)) continue;
+      if (join.refusal === undefined && !topic.view.isShown(join.member.user)) continue;
       topic.ready.delete(join);
       this.#conclude(join);
       count++;
@@ -63,15 +64,15 @@ export class TopicFlusher {
   #conclude(join: Join): void {
     const { waiting } = join;
     join.waiting = [];
-    if (join.isRefused) this.#parts.onRefused(join);
+    if (join.refusal) this.#parts.onRefused(join);
     else join.hasJoined = true;
     for (const { options, onOutcome } of waiting) this.#report(join, options, onOutcome);
   }
 
   #report(join: Join, options: JoinOptions, onOutcome: (outcome: JoinOutcome) => void): void {
     const { topic } = join;
-    if (join.isRefused) {
-      onOutcome({ ok: false, reason: "limit" });
+    if (join.refusal) {
+      onOutcome({ ok: false, reason: join.refusal });
       return;
     }
     // An outcome before this one may have ended the join.

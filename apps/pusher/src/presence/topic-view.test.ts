@@ -28,8 +28,8 @@ function openView(leaveMs = LEAVE_MS) {
     view,
     known,
     bytes: () => bytes,
-    takeChange: () => {
-      const change = view.takeChange();
+    takeChange: (isWhole = false) => {
+      const change = view.takeChange(isWhole);
       for (const { user } of change?.joined ?? []) {
         expect(known.has(user), `${user} joined twice`).toBe(false);
         known.add(user);
@@ -38,10 +38,11 @@ function openView(leaveMs = LEAVE_MS) {
       if (change) expect(change.count).toBe(known.size);
       expect(
         view
-          .list(false)
+          .list(true)
           .members?.map(({ user }) => user)
           .sort(),
       ).toEqual([...known].sort());
+      return change;
     },
     pass: (ms: number) => {
       vi.advanceTimersByTime(ms);
@@ -134,4 +135,18 @@ test("a change lists a thousand members at most, and a list has no more unless a
   expect(view.takeChange()).toMatchObject({ joined: { length: MAX_LISTED }, count: MAX_LISTED + 1, isPartial: true });
   expect(view.list(false)).toEqual({ count: MAX_LISTED + 1, members: undefined });
   expect(view.list(true).members).toHaveLength(MAX_LISTED + 1);
+});
+
+test("changes that have to name every user come one after the other", () => {
+  const { view, known, takeChange } = openView(0);
+  for (let at = 0; at < 1_200; at++) view.add("w1", { user: `user-${at}`, since: at });
+
+  for (const count of [500, 1_000, 1_200]) {
+    expect(takeChange(true)).toMatchObject({ count, isPartial: false });
+    expect(view.hasChanges).toBe(count < 1_200);
+    expect(known.size).toBe(count);
+  }
+  view.drop("w1");
+  for (const count of [700, 200, 0]) expect(takeChange(true)).toMatchObject({ count, isPartial: false });
+  expect(view.takeChange(true)).toBeUndefined();
 });

@@ -31,6 +31,8 @@ type ViewParts = {
 
 /** Approximate bytes of memory that a user of a worker takes beside its name and `info`. */
 const HOLDER_BYTES = 250;
+/** Maximum users of a change that names all. For Pusher clients each is a frame, written to a thousand connections in one tick. */
+const MAX_WHOLE = 500;
 
 /** The members of one topic on all workers, and what the clients of this worker know of them. */
 export class TopicView {
@@ -159,13 +161,23 @@ export class TopicView {
     if (known.users === 0) this.#workers.delete(worker);
   }
 
-  /** Returns what clients must learn since the last call; undefined if nothing. */
-  takeChange(): PresenceChange | undefined {
+  /** Whether {@link takeChange} has left something. */
+  get hasChanges(): boolean {
+    return this.#changed.size > 0;
+  }
+
+  /**
+   * Returns what clients must learn since the last call; undefined if nothing. Names at most `MAX_LISTED` users. With `isWhole` it
+   * names all, and leaves some for the next call if they are many, because Pusher clients have no other way to learn of them.
+   */
+  takeChange(isWhole = false): PresenceChange | undefined {
     const joined: Member[] = [];
     const left: Member[] = [];
     let changes = 0;
     const now = performance.now();
     for (const entry of this.#changed) {
+      if (isWhole && changes >= MAX_WHOLE) break;
+      this.#changed.delete(entry);
       const { user, info, holders, isShown } = entry;
       // A member that left, returned and left once more is held back again.
       const isPresent = holders.length > 0 || (isShown && entry.heldUntil > now);
@@ -178,7 +190,6 @@ export class TopicView {
       }
       if (!isPresent) this.#entries.delete(user);
     }
-    this.#changed.clear();
     if (changes === 0) return undefined;
     return { topic: this.#parts.topic, joined, left, count: this.#shown, isPartial: changes > MAX_LISTED };
   }

@@ -49,7 +49,8 @@ export type RecoveryOutcome = {
 export type RecoveryRequest = {
   readonly connection: Connection;
   readonly subscriptions: readonly SharedSubscription[];
-  readonly since: string | undefined;
+  /** A function is called when the connection is subscribed: what is stored from then on reaches it, whatever the result. */
+  readonly since: string | undefined | (() => Promise<string | undefined>);
   /**
    * `connection`: all subscriptions of a new connection, which share one position.
    * `subscription`: one more subscription. It has a separate position until it has caught up with the others.
@@ -70,6 +71,8 @@ type Pending = {
   readonly sentUpTo: Map<SharedSubscription, number>;
   /** Without a replay, the connection receives what was stored after this position. */
   startsAfter: Position | undefined;
+  /** Position from which the replay begins; undefined without a replay. */
+  since: string | undefined;
   /** Undefined for a client that does not resume, because it has no replay. */
   lease: ReplayLease | undefined;
 };
@@ -125,7 +128,8 @@ export class Recovery {
       // The client must not receive what was stored before it subscribed.
       if (hub.frontier.mayBeBehind) await delay(MAX_BEHIND_MS);
       pending.startsAfter = hub.frontier.position;
-      const replay = since === undefined ? undefined : await this.#replayFor(pending, since);
+      pending.since = typeof since === "function" ? await since() : since;
+      const replay = pending.since === undefined ? undefined : await this.#replayFor(pending, pending.since);
       if (hub.connection(connectionId) !== connection) return;
 
       // Nothing that was stored during a failed read is sent, because the client starts live after it.
@@ -146,6 +150,7 @@ export class Recovery {
       request,
       sentUpTo: new Map(),
       startsAfter: this.#parts.hub.frontier.position,
+      since: undefined,
       lease: undefined,
     };
     for (const subscription of subscriptions) pending.sentUpTo.set(subscription, subscription.backlog.addReader());
@@ -306,10 +311,10 @@ export class Recovery {
 
 /** A client with a replay starts from its own position, because each missed publication moves that on. */
 function startOf(
-  { request, startsAfter }: Pending,
+  { since, startsAfter }: Pending,
   replay: Replay | NotRecovered | undefined,
 ): Pick<RecoveryOutcome, "position"> {
-  return { position: typeof replay === "object" ? request.since : startsAfter && formatPosition(startsAfter) };
+  return { position: typeof replay === "object" ? since : startsAfter && formatPosition(startsAfter) };
 }
 
 function resultOf(replay: Replay | NotRecovered | undefined): Omit<RecoveryOutcome, "position"> {

@@ -110,6 +110,25 @@ test("members are keys of the hash, also without information and with names of o
   expect(JSON.parse(presenceData([]))).toEqual({ presence: { ids: [], hash: {}, count: 0 } });
 });
 
+test("clients that receive the same list share its text", () => {
+  let reads = 0;
+  const member = {
+    get user() {
+      reads++;
+      return "ann";
+    },
+    info: undefined,
+  };
+  const members = [member];
+
+  const texts = [presenceData(members), presenceData(members), presenceData(members)];
+
+  expect(new Set(texts).size).toBe(1);
+  const once = reads;
+  expect(presenceData([member])).toBe(texts[0]);
+  expect(reads).toBe(2 * once);
+});
+
 test("each member that appears or disappears has a frame", () => {
   const frames = presenceFrames({
     topic: "app/shop/presence-a",

@@ -1,8 +1,17 @@
 import type { Member, PresenceChange } from "./presence.ts";
 import { channelOfTopic, pusherFrame } from "./pusher-frames.ts";
 
-/** Returns `data` of a successful subscription to a presence channel. */
+/** Texts of lists. Hundreds of clients may receive the same one in a tick, and it may have thousands of members. */
+const texts = new WeakMap<readonly Member[], string>();
+
+/** Returns `data` of a successful subscription to a presence channel. The list must not change afterwards. */
 export function presenceData(members: readonly Member[]): string {
+  const text = texts.get(members) ?? encodeMembers(members);
+  texts.set(members, text);
+  return text;
+}
+
+function encodeMembers(members: readonly Member[]): string {
   const ids = members.map(({ user }) => JSON.stringify(user));
   // Text, because ids such as `__proto__` are no keys of a plain object. A member without a key does not exist for clients.
   const hash = members.map(({ user, info }) => `${JSON.stringify(user)}:${infoText(info)}`);

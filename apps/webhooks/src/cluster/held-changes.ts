@@ -83,4 +83,16 @@ export class HeldChanges {
     else this.#announced.delete(key);
     return isPresent ? "present" : "absent";
   }
+
+  /**
+   * Notes a key as announced that is present or about to be. Returns false if it was announced before. It is given up like any other
+   * if no worker gets it within the time.
+   */
+  announceEarly(key: Key): boolean {
+    if (this.#announced.has(key)) return false;
+    this.#held.delete(key);
+    if (!this.#parts.isPresent(key)) this.#held.set(key, this.#parts.now() + HOLD_MS);
+    this.#announced.add(key);
+    return true;
+  }
 }

@@ -142,6 +142,31 @@ test("a sender that takes over announces the difference, but gives up no key bef
   expect(held.announce(topicKey("new"))).toBeUndefined();
 });
 
+test("a key that is announced early is given up if no worker gets it", () => {
+  const due: Key[] = [];
+  let isPresent = false;
+  let now = 0;
+  const parts = { isPresent: () => isPresent, onDue: (key: Key) => due.push(key), now: () => now };
+  const held = new HeldChanges(parts, new Set());
+  held.settle();
+
+  expect([held.announceEarly("tkept"), held.announceEarly("tkept"), held.announceEarly("tlost")]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+  held.onPresence("tkept", true);
+  now += HOLD_MS;
+  held.expire();
+
+  expect(due).toEqual(["tlost"]);
+  expect(held.announce("tlost")).toBe("absent");
+  isPresent = true;
+  expect(held.announceEarly("tlost")).toBe(true);
+  expect(held.announce("tlost")).toBeUndefined();
+  expect(held.heldKeys).toBe(0);
+});
+
 test("keys of topics and members can be parsed and never collide", () => {
   const name = fc.string({ unit: "binary", minLength: 1, maxLength: 8 });
   fc.assert(

@@ -1,6 +1,6 @@
 import type { ClusterEvent, EventName } from "@fanwire/protocol";
 import type { HeldChanges } from "../cluster/held-changes.ts";
-import { type Key, parseKey } from "../cluster/keys.ts";
+import { type Key, parseKey, topicKey } from "../cluster/keys.ts";
 import type { Counters } from "../counters.ts";
 import type { EventLog } from "./event-log.ts";
 import { Throttle } from "./throttle.ts";
@@ -18,7 +18,7 @@ type Waiting =
 
 type AnnouncerParts = {
   readonly log: EventLog;
-  readonly held: Pick<HeldChanges, "announce">;
+  readonly held: Pick<HeldChanges, "announce" | "announceEarly">;
   readonly wanted: ReadonlySet<EventName>;
   readonly counters: Counters;
   /** Returns a unique id. */
@@ -92,8 +92,16 @@ export class Announcer {
     if (change === undefined) return;
     const about = parseKey(key);
     const isMember = about.user !== undefined;
+    if (isMember && change === "present") this.#occupy(about.topic);
     const name = change === "present" ? (isMember ? "member_joined" : "topic_occupied") : undefined;
     this.#add(this.#create(name ?? (isMember ? "member_left" : "topic_vacated"), about));
+  }
+
+  /** A user joins a topic before its connection is subscribed, but receivers expect members on occupied topics only. */
+  #occupy(topic: string): void {
+    const { held, wanted } = this.#parts;
+    if (!wanted.has("topic_occupied") || !held.announceEarly(topicKey(topic))) return;
+    this.#add(this.#create("topic_occupied", { topic }));
   }
 
   #add(event: ClusterEvent): void {

@@ -6,7 +6,7 @@ import { CacheEvents } from "./cache-events.ts";
 const MINUTE_MS = 60_000;
 
 /** Cache events of a history whose last publication is `ageMs` old. */
-function openCache(ageMs: number, epoch: string | undefined = "e1") {
+function openCache(ageMs: number, epoch: string | null = "e1") {
   let reads = 0;
   const publication: Pick<StoredPublication, "sequence" | "time"> = { sequence: 7, time: new Date(Date.now() - ageMs) };
   const cache = new CacheEvents({
@@ -18,7 +18,7 @@ function openCache(ageMs: number, epoch: string | undefined = "e1") {
       },
     } as unknown as History,
     subjects: new Subjects("test"),
-    epoch: () => epoch,
+    epoch: () => epoch ?? undefined,
   });
   return { cache, reads: () => reads };
 }
@@ -31,8 +31,7 @@ test("an event is cached for half an hour", async () => {
   expect(await openCache(31 * MINUTE_MS).cache.last("cache-a")).toBeUndefined();
 });
 
-test("without an epoch there is no position to replay from", async () => {
-  const { cache } = openCache(0, "");
+test("without an epoch there is an event, but no position to replay from", async () => {
   const unknown = new CacheEvents({
     history: { last: async () => ({ ok: false, reason: "no-jetstream", detail: "" }) } as unknown as History,
     subjects: new Subjects("test"),
@@ -40,7 +39,7 @@ test("without an epoch there is no position to replay from", async () => {
   });
 
   expect(await unknown.last("cache-a")).toBeUndefined();
-  expect(await cache.last("cache-a")).toBeDefined();
+  expect(await openCache(0, null).cache.last("cache-a")).toMatchObject({ publication: {}, since: undefined });
 });
 
 test("clients that subscribe at once share a read, and later ones read again", async () => {
@@ -50,4 +49,17 @@ test("clients that subscribe at once share a read, and later ones read again", a
   await cache.last("cache-a");
 
   expect(reads()).toBe(3);
+});
+
+test("a client does not share a read that began before it subscribed", async () => {
+  const { cache, reads } = openCache(0);
+
+  const first = cache.last("cache-a");
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(reads()).toBe(1);
+  const later = [cache.last("cache-a"), cache.last("cache-a")];
+  await Promise.all([first, ...later]);
+
+  expect(reads()).toBe(2);
 });

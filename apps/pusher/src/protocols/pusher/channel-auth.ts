@@ -6,7 +6,7 @@ import {
   SERVER_TO_USER,
   verifySignedAuth,
 } from "@fanwire/pusher-protocol";
-import type { Member } from "../../wire/presence.ts";
+import { isSmallInfo, MAX_INFO_BYTES, type Member } from "../../wire/presence.ts";
 import { parseObject, type SubscriptionProblem } from "../../wire/pusher-frames.ts";
 import type { PusherSession } from "./session.ts";
 
@@ -24,7 +24,6 @@ export type Authorization =
   | { readonly ok: false; readonly problem: SubscriptionProblem };
 
 const MAX_USER_ID = 128;
-const MAX_USER_INFO_BYTES = 1_024;
 
 /** Decides whether a client may subscribe to a channel, by the signature of its application. */
 export function authorizeChannel(session: PusherSession, request: SubscribeRequest): Authorization {
@@ -69,10 +68,9 @@ function authorizePresence(session: PusherSession, request: SubscribeRequest): A
 function withMember(member: Member): Authorization {
   const { user, info } = member;
   if (user.length > MAX_USER_ID || !isName(user)) return invalid("a user id has 1 to 128 characters");
-  const bytes = info === undefined ? 0 : Buffer.byteLength(JSON.stringify(info));
-  return bytes <= MAX_USER_INFO_BYTES
+  return isSmallInfo(info)
     ? { ok: true, member, isSigned: true }
-    : invalid(`user_info has at most ${MAX_USER_INFO_BYTES} bytes`);
+    : invalid(`user_info has at most ${MAX_INFO_BYTES} bytes`);
 }
 
 /** Returns an id as text. Larger numbers are refused, because `JSON.parse` rounds them, and two users would share an id. */

@@ -6,8 +6,14 @@ const REPORT_EVERY_MS = 100;
 /** Maximum keys of one report. The rest follows in the next one. */
 const MAX_REPORTED = 1_000;
 const HEARTBEAT_MS = 2_000;
-/** The counts of a worker that is silent for this time are dropped. */
-const SILENT_MS = 8_000;
+/** The counts of a worker that is silent for this time are dropped, within 10 s after its last sign of life. */
+const SILENT_MS = 7_000;
+/** A heartbeat later than this shows that this process was stopped. */
+const STOPPED_MS = 1_000;
+/** Changed keys that are told in one event-loop tick. After a reconnection all watched keys may have changed. */
+const MAX_CHANGED = 5_000;
+/** Maximum number of silent workers that are remembered. */
+const MAX_SILENT = 1_000;
 /** Time that other workers have to repeat their counts after a reconnection. Until then nothing is said about changes. */
 const SETTLE_MS = 1_000;
 
@@ -32,10 +38,13 @@ export class ClusterCounts {
   readonly #unasked = new Set<string>();
   readonly #changed = new Set<string>();
   readonly #heardAt = new Map<string, number>();
+  /** Workers whose counts were dropped because they were silent. One that was only stopped for a while comes back. */
+  readonly #silent = new Set<string>();
   readonly #subscription: BusSubscription;
   readonly #heartbeat: NodeJS.Timeout;
   #timer: NodeJS.Timeout | undefined;
   #settlesAt = 0;
+  #beatAt = performance.now();
 
   constructor(parts: CountsParts) {
     this.#parts = parts;
@@ -103,9 +112,7 @@ export class ClusterCounts {
       }
     }
     if (this.#changed.size > 0 && performance.now() >= this.#settlesAt) {
-      const changed = new Set(this.#changed);
-      this.#changed.clear();
-      this.#parts.changed(changed);
+      this.#parts.changed(new Set(take(this.#changed, MAX_CHANGED)));
     }
     if (this.#unreported.size + this.#unasked.size + this.#changed.size > 0) this.#schedule();
   }
@@ -125,10 +132,13 @@ export class ClusterCounts {
     if (report === undefined || report.worker === this.#parts.workerId) return;
     const { worker, counts, asks, isLast } = report;
     if (isLast) {
+      this.#silent.delete(worker);
       this.#forget(worker);
       return;
     }
     this.#heardAt.set(worker, performance.now());
+    // It reports changes only, and does not know that its counts were dropped.
+    if (this.#silent.delete(worker)) this.#askAgain();
     for (const [key, count] of counts) this.#note(worker, key, count);
     for (const key of asks) if (this.#own.has(key)) this.#unreported.add(key);
     if (this.#unreported.size + this.#changed.size > 0) this.#schedule();
@@ -145,9 +155,26 @@ export class ClusterCounts {
   }
 
   #beat(): void {
-    const deadline = performance.now() - SILENT_MS;
-    for (const [worker, heardAt] of this.#heardAt) if (heardAt < deadline) this.#forget(worker);
+    const now = performance.now();
+    const lateMs = now - this.#beatAt - HEARTBEAT_MS;
+    this.#beatAt = now;
+    // This worker has not read yet what others have sent meanwhile.
+    const deadline = now - SILENT_MS - (lateMs > STOPPED_MS ? lateMs : 0);
+    for (const [worker, heardAt] of this.#heardAt) {
+      if (heardAt >= deadline) continue;
+      this.#forget(worker);
+      this.#silent.add(worker);
+    }
+    for (const oldest of this.#silent) {
+      if (this.#silent.size <= MAX_SILENT) break;
+      this.#silent.delete(oldest);
+    }
     this.#send({ counts: [], asks: [], isLast: false });
+  }
+
+  #askAgain(): void {
+    for (const key of this.#watched.keys()) this.#unasked.add(key);
+    this.#schedule();
   }
 
   #forget(worker: string): void {

@@ -13,6 +13,8 @@ export type JoinedChannel = {
   readonly member: Member | undefined;
   /** Whether the client has been told that it is subscribed. */
   isLive: boolean;
+  /** How often the client has subscribed again before that. Each time has an answer. */
+  repeats: number;
 };
 
 export type SignedInUser = { readonly id: string; readonly info: unknown };

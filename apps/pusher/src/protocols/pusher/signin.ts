@@ -56,7 +56,7 @@ export class Signins {
       session.send(signinSuccess(text));
       this.#audience.signedIn(session, watchlist);
     };
-    const { user: subscription } = hub.replaceGrant(session.socket, { ...PUSHER_GRANT, user });
+    const subscription = hub.bindUser(session.socket, user);
     if (subscription === undefined) {
       succeed();
       return;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTick } from "node:timers/promises";
 import { channelKind, channelOf, type PusherApp, type PusherApps } from "@fanwire/pusher-protocol";
 import { subscriptionCount } from "../../wire/pusher-frames.ts";
 import type { ClusterCounts } from "./cluster-counts.ts";
@@ -9,12 +10,16 @@ const MANY = 100;
 const RARE_MS = 5_000;
 /** Time that other workers have to answer how many subscribers they have. */
 const ANSWER_MS = 400;
+/** Time that a new subscriber waits for the count, which its own subscription is about to change. */
+const NEW_MS = 200;
 /** Frames that are written in one event-loop tick. */
 const FRAMES_PER_TICK = 1_000;
 
 type Counted = {
   readonly channel: string;
   readonly sessions: Set<PusherSession>;
+  /** Those that were sent no count yet. */
+  untold: Set<PusherSession>;
   readonly begunAt: number;
   sent: number | undefined;
   sentAt: number;
@@ -43,18 +48,23 @@ export class SubscriptionCounts {
     const counted: Counted = this.#counted.get(topic) ?? {
       channel,
       sessions: new Set(),
+      untold: new Set(),
       begunAt: performance.now(),
       sent: undefined,
       sentAt: Number.NEGATIVE_INFINITY,
       timer: undefined,
     };
     counted.sessions.add(session);
+    counted.untold.add(session);
     this.#counted.set(topic, counted);
     this.#counts.watch(PREFIX + topic);
+    // The total may be the same as before, because another subscriber has left.
+    this.#schedule(topic, NEW_MS);
   }
 
   remove(session: PusherSession, topic: string): void {
     const counted = this.#counted.get(topic);
+    counted?.untold.delete(session);
     if (!counted?.sessions.delete(session) || counted.sessions.size > 0) return;
     clearTimeout(counted.timer);
     this.#counted.delete(topic);
@@ -71,23 +81,25 @@ export class SubscriptionCounts {
     this.#counted.clear();
   }
 
-  #schedule(topic: string): void {
+  #schedule(topic: string, delayMs = 0): void {
     const counted = this.#counted.get(topic);
     if (counted === undefined || counted.timer !== undefined) return;
     const isRare = this.#counts.total(PREFIX + topic) > MANY;
     const due = Math.max(counted.begunAt + ANSWER_MS, isRare ? counted.sentAt + RARE_MS : 0);
-    counted.timer = setTimeout(() => void this.#send(topic, counted), Math.max(0, due - performance.now()));
+    counted.timer = setTimeout(() => void this.#send(topic, counted), Math.max(delayMs, due - performance.now()));
   }
 
   async #send(topic: string, counted: Counted): Promise<void> {
     counted.timer = undefined;
     const count = this.#counts.total(PREFIX + topic);
-    if (count === counted.sent) return;
+    const receivers = count === counted.sent ? counted.untold : counted.sessions;
+    if (receivers.size === 0) return;
+    counted.untold = new Set();
     counted.sent = count;
     counted.sentAt = performance.now();
     const frame = subscriptionCount(counted.channel, count);
     let written = 0;
-    for (const session of counted.sessions) {
+    for (const session of receivers) {
       session.send(frame);
       written++;
       if (written % FRAMES_PER_TICK === 0) await nextTick();
@@ -98,8 +110,4 @@ export class SubscriptionCounts {
 /** Members of presence channels are counted as such. */
 function hasCounts(channel: string | undefined): boolean {
   return channel !== undefined && !channelKind(channel).isPresence;
-}
-
-function nextTick(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

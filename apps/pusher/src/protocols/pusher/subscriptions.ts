@@ -2,7 +2,7 @@ import { parsePosition } from "@fanwire/protocol";
 import { channelKind, topicOf } from "@fanwire/pusher-protocol";
 import { hasMember } from "../../connections/small-set.ts";
 import { DecodedPublication } from "../../fanout/decoded-publication.ts";
-import type { SharedSubscription } from "../../hub/shared-subscription.ts";
+import type { JoinRefusal } from "../../presence/presence.ts";
 import type { RecoveryOutcome } from "../../recovery/recovery.ts";
 import type { Member } from "../../wire/presence.ts";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
@@ -30,7 +30,16 @@ const LIMIT: SubscriptionProblem = {
   status: 4100,
   message: "the connection has the maximum number of channels",
 };
-const FULL: SubscriptionProblem = { ...LIMIT, message: "there is no room for another member" };
+const REFUSED: Readonly<Record<JoinRefusal, SubscriptionProblem>> = {
+  limit: { ...LIMIT, message: "the channel has the maximum number of members" },
+  memory: { type: "ServerError", status: 503, message: "this worker knows as many members as it can, try again" },
+};
+
+const ENDED: SubscriptionProblem = {
+  type: "ServerError",
+  status: 503,
+  message: "the application has unsubscribed the connection",
+};
 
 /** A subscription that has its place in the session and is not live yet. */
 type Starting = { readonly session: PusherSession; readonly name: string; readonly channel: JoinedChannel };
@@ -79,8 +88,10 @@ export class PusherSubscriptions {
   /** A client that subscribes twice receives its success twice, and remains the same member. */
   #repeat({ session, name, channel }: Starting): void {
     const { topic, member, isLive } = channel;
-    // A client that is not subscribed yet receives its success soon.
-    if (!isLive) return;
+    if (!isLive) {
+      channel.repeats++;
+      return;
+    }
     if (topic === undefined || member === undefined) {
       session.send(subscriptionSucceeded(name));
       return;
@@ -114,14 +125,13 @@ export class PusherSubscriptions {
   #start(session: PusherSession, name: string, member: Member | undefined): void {
     const isOfUser = name.startsWith("#");
     const topic = isOfUser ? undefined : topicOf(session.app, name);
-    const channel: JoinedChannel = { topic, member, isLive: false };
+    const channel: JoinedChannel = { topic, member, isLive: false, repeats: 0 };
     session.addChannel(name, channel);
     const starting = { session, name, channel };
     // The connection receives what is published to its user since it signed in.
     if (topic === undefined) this.#succeed(starting, NO_DATA);
     else if (member !== undefined) this.#joinPresence({ ...starting, topic }, member);
-    else if (channelKind(name).isCache) void this.#startWithCache({ ...starting, topic });
-    else this.#recover({ ...starting, topic }, undefined);
+    else this.#recover({ ...starting, topic });
   }
 
   #joinPresence(starting: WithTopic, member: Member): void {
@@ -138,26 +148,22 @@ export class PusherSubscriptions {
       if (!session.has(name, channel)) return;
       if (!outcome.ok) {
         session.removeChannel(name);
-        refuse(session, name, FULL);
-      } else if (channelKind(name).isCache) void this.#startWithCache(starting);
-      else this.#recover(starting, undefined);
+        refuse(session, name, REFUSED[outcome.reason]);
+      } else this.#recover(starting);
     });
   }
 
+  /** The application has unsubscribed the connection before it was live. Otherwise the client would wait for an answer. */
   #abandon({ session, name, channel }: Starting): void {
-    if (session.has(name, channel)) session.removeChannel(name);
+    if (!session.has(name, channel)) return;
+    session.removeChannel(name);
+    refuse(session, name, ENDED);
   }
 
-  /** The event is read before the client is subscribed, because a replay can begin only at a known position. */
-  async #startWithCache(starting: WithTopic): Promise<void> {
-    const { session, name, channel, topic } = starting;
-    const cached = await this.#cache.last(topic).catch(() => undefined);
-    if (session.has(name, channel)) this.#recover(starting, cached);
-  }
-
-  #recover(starting: WithTopic, cached: CachedEvent | undefined): void {
+  #recover(starting: WithTopic): void {
     const { session, name, channel, topic } = starting;
     const { hub, recovery } = this.#parts;
+    const { isCache } = channelKind(name);
     const subscription = hub.subscribeForApplication(session.socket, topic);
     if (subscription === "topic-limit") {
       session.removeChannel(name);
@@ -167,21 +173,40 @@ export class PusherSubscriptions {
     }
     // The application has subscribed the connection before.
     if (subscription === "already") {
-      this.#succeed(starting, this.#successOf(session, channel));
+      if (isCache) void this.#succeedWithCache(starting);
+      else this.#succeed(starting, this.#successOf(session, channel));
       return;
     }
+    let cached: CachedEvent | undefined;
+    // After the subscription, because an event that is stored between the two would be lost.
+    const readCache = async () => {
+      cached = await this.#cache.last(topic);
+      return cached?.since;
+    };
     recovery.start({
       connection: session.socket,
       subscriptions: [subscription],
-      since: cached?.since,
+      since: isCache ? readCache : undefined,
       kind: "subscription",
       isCache: true,
       onOutcome: (outcome) => {
         if (!session.has(name, channel)) return;
+        if (!hasMember(session.socket.getUserData().topics, topic)) {
+          this.#abandon(starting);
+          return;
+        }
         this.#succeed(starting, this.#successOf(session, channel));
-        if (channelKind(name).isCache) this.#sendCached(starting, { cached, outcome, subscription });
+        if (isCache) this.#sendCached(starting, cached, outcome);
       },
     });
+  }
+
+  async #succeedWithCache(starting: WithTopic): Promise<void> {
+    const { session, name, channel, topic } = starting;
+    const cached = await this.#cache.last(topic);
+    if (!session.has(name, channel)) return;
+    this.#succeed(starting, this.#successOf(session, channel));
+    this.#sendCached(starting, cached, { recovered: null, position: undefined });
   }
 
   /** Returns `data` of a success. From now on a member receives changes. */
@@ -193,23 +218,13 @@ export class PusherSubscriptions {
 
   #succeed({ session, name, channel }: Starting, data: string): void {
     channel.isLive = true;
-    session.send(subscriptionSucceeded(name, data));
+    const frame = subscriptionSucceeded(name, data);
+    for (let answer = 0; answer <= channel.repeats; answer++) session.send(frame);
     this.#audience.subscribed(session, name, channel);
   }
 
   /** A recovered client receives the cached event as the first of its replay. */
-  #sendCached(
-    { session, name, topic }: WithTopic,
-    {
-      cached,
-      outcome,
-      subscription,
-    }: {
-      readonly cached: CachedEvent | undefined;
-      readonly outcome: RecoveryOutcome;
-      readonly subscription: SharedSubscription;
-    },
-  ): void {
+  #sendCached({ session, name, topic }: WithTopic, cached: CachedEvent | undefined, outcome: RecoveryOutcome): void {
     if (cached === undefined) {
       session.send(cacheMiss(name));
       this.#parts.hub.events?.happened({ name: "cache_miss", topic });
@@ -221,6 +236,7 @@ export class PusherSubscriptions {
     // Otherwise it is delivered as a live publication.
     if (position !== undefined && publication.sequence > position.sequence) return;
     const message = { subject: "", data: publication.content, headers: publication.headers, respond: () => false };
+    const subscription = { kind: "topic", user: undefined, pattern: topic, topicOf: () => topic } as const;
     const frame = encodePusher(new DecodedPublication(message, { subscription }));
     if (frame !== undefined) session.send(frame);
   }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTick } from "node:timers/promises";
 import { userOf } from "@fanwire/pusher-protocol";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
 import { pusherError, watchlistEvents } from "../../wire/pusher-frames.ts";
@@ -8,6 +9,8 @@ const PREFIX = "user:";
 const MAX_WATCHED = 100;
 /** Time that other workers have to answer which users are online there. */
 const ANSWER_MS = 400;
+/** Clients that are told in one event-loop tick. Everybody may watch the same user. */
+const TOLD_PER_TICK = 1_000;
 
 /** For each watched user, by key: the id, and whether the client was told that the user is online. */
 type Watchlist = Map<string, { readonly id: string; isOnline: boolean | undefined }>;
@@ -59,7 +62,16 @@ export class Watchlists {
         else changed.set(session, [key]);
       }
     }
-    for (const [session, own] of changed) this.#tell(session, own);
+    void this.#tellAll(changed);
+  }
+
+  async #tellAll(changed: ReadonlyMap<PusherSession, readonly string[]>): Promise<void> {
+    let told = 0;
+    for (const [session, own] of changed) {
+      this.#tell(session, own);
+      told++;
+      if (told % TOLD_PER_TICK === 0) await nextTick();
+    }
   }
 
   stop(): void {
