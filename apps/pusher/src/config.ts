@@ -171,6 +171,6 @@ function checkOrigins(apps: PusherApps): void {
 export function configWarnings({ host, tokens }: PusherConfig): string[] {
   if (tokens.keys.kind !== "none" || isLoopback(host)) return [];
   return [
-    `authentication is off: every client that reaches ${host} may subscribe to every topic; set PUSHER_TOKEN_SECRET, PUSHER_TOKEN_PUBLIC_KEY_FILE or PUSHER_TOKEN_JWKS_URL`,
+    `authentication is off: every client that reaches ${host} may subscribe to every topic that is not restricted; set PUSHER_TOKEN_SECRET, PUSHER_TOKEN_PUBLIC_KEY_FILE or PUSHER_TOKEN_JWKS_URL`,
   ];
 }

@@ -29,7 +29,7 @@ export const MAX_CLAIMED_PATTERNS = 1_000;
 /** Shared, because every connection keeps its grant until it closes. */
 const NO_PATTERNS: readonly string[] = [];
 
-/** The grant while authentication is off: clients may subscribe to every topic, may not publish, and have no user. */
+/** The grant while authentication is off: clients may subscribe to every topic that is not restricted, may not publish, and have no user. */
 export const OPEN_GRANT: Grant = {
   user: undefined,
   topics: [">"],

@@ -14,7 +14,7 @@ export const tokenSettings = {
       `must be at least ${MIN_SECRET_BYTES} bytes`,
     )
     .describe(
-      `Secret that tokens (JWT) are signed with, HS256; at least ${MIN_SECRET_BYTES} bytes. If none of the three key settings is set, authentication is off: every client may subscribe to any topic.`,
+      `Secret that tokens (JWT) are signed with, HS256; at least ${MIN_SECRET_BYTES} bytes. If none of the three key settings is set, authentication is off: every client may subscribe to every topic that is not restricted.`,
     ),
   PUSHER_TOKEN_PUBLIC_KEY_FILE: setting
     .optionalText()
