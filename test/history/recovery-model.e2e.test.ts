@@ -10,7 +10,7 @@ import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 /** Number of readers that resume. Set the variable to 100000 for a run of minutes. */
-const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 300);
+const READERS = Number(process.env.FANWIRE_RECOVERY_READERS ?? 150);
 /** Readers that resume at once in one state of the history. Many make a long run fast, few make a short run varied. */
 const AT_ONCE = READERS > 1_000 ? { minLength: 80, maxLength: 160 } : { minLength: 1, maxLength: 12 };
 /** Rounds for each recreation of the history, which workers need seconds to detect. */
