@@ -165,7 +165,7 @@ describe.skipIf(missing !== undefined)(
       }
     });
 
-    it("runs every container without root, capabilities or a writable root, and publishes two ports on loopback", async () => {
+    it("runs every container without root, capabilities or a writable root, and publishes three ports on loopback", async () => {
       const containers = await cluster.containers();
 
       const published: string[] = [];
@@ -187,7 +187,7 @@ describe.skipIf(missing !== undefined)(
       expect(new Set(containers.map((container) => container.service))).toEqual(
         new Set(["haproxy", "nats-1", "nats-2", "nats-3", "publisher", "pusher"]),
       );
-      expect(published).toEqual(["127.0.0.1", "127.0.0.1"]);
+      expect(published).toEqual(["127.0.0.1", "127.0.0.1", "127.0.0.1"]);
     });
 
     it("has no program but Node in the images of the services", async () => {
