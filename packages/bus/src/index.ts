@@ -14,6 +14,7 @@ export type {
   SendOutcome,
 } from "./connection/bus.ts";
 export { CoalescedRequest } from "./connection/coalesced-request.ts";
+export { parseJson } from "./connection/message-json.ts";
 export { NatsBus, startNatsBus } from "./connection/nats-bus.ts";
 export {
   type BusConfig,

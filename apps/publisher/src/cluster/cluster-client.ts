@@ -1,4 +1,4 @@
-import type { Bus, History } from "@fanwire/bus";
+import { type Bus, type History, parseJson } from "@fanwire/bus";
 import {
   type ConnectionAddress,
   type ConnectionDescription,
@@ -25,7 +25,7 @@ import {
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
-import { encodeRequest, parseJson } from "./control-codec.ts";
+import { encodeRequest } from "./control-codec.ts";
 import { countMembersOf, countsOf } from "./count-members.ts";
 import type { ClusterCounters } from "./counters.ts";
 import type { Failure } from "./failure.ts";

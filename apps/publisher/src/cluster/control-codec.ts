@@ -5,15 +5,6 @@ export function encodeRequest(request: ControlRequest): Uint8Array {
   return Buffer.from(JSON.stringify(request));
 }
 
-/** Returns `undefined`, which no schema accepts, for content that is not JSON. */
-export function parseJson(message: BusMessage): unknown {
-  try {
-    return JSON.parse(Buffer.from(message.data).toString());
-  } catch {
-    return undefined;
-  }
-}
-
 type AskParts = { readonly bus: Bus; readonly subjects: Subjects; readonly timeoutMs: number };
 
 /**

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { Bus, History } from "@fanwire/bus";
+import { type Bus, type History, parseJson } from "@fanwire/bus";
 import { type DurableTarget, deliveryReply, type Publication, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { parseJson } from "./control-codec.ts";
 import type { ClusterCounters } from "./counters.ts";
 import { encodeDurable, encodePublication } from "./encode-publication.ts";
 import { type PublishRequest, runsOf } from "./publish-request.ts";

@@ -1,8 +1,8 @@
-import type { Bus, BusMessage } from "@fanwire/bus";
+import { type Bus, type BusMessage, parseJson } from "@fanwire/bus";
 import type { ControlRequest, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
-import { askUntil, parseJson } from "./control-codec.ts";
+import { askUntil } from "./control-codec.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
 /** Additional wait after the last known worker has answered, for workers that have just started. */

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import { type Bus, type BusMessage, type BusSubscription, parseJson } from "@fanwire/bus";
 import { announcement, endedReply, isWorkerId, type Subjects, type WorkerDescription } from "@fanwire/protocol";
 import { hasProcessEnded } from "@fanwire/service";
-import { askUntil, parseJson } from "./control-codec.ts";
+import { askUntil } from "./control-codec.ts";
 
 const CHECK_MS = 500;
 const SETTLE_CHECK_MS = 20;

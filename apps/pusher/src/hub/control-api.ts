@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, BusMessage } from "@fanwire/bus";
+import { type Bus, type BusMessage, parseJson } from "@fanwire/bus";
 import {
   type Announcement,
   type ConnectionDescription,
@@ -83,7 +83,7 @@ export function startControl(controlParts: ControlParts): Control {
 
 function onRequest(message: BusMessage, parts: AnsweringParts): void {
   const { log } = parts;
-  const request = parseRequest(message.data);
+  const request = controlRequest.safeParse(parseJson(message)).data;
   if (request === undefined) {
     log.warn({ subject: message.subject }, "invalid control request");
     message.respond(JSON.stringify({ error: "invalid control request" }));
@@ -280,12 +280,4 @@ function unsubscribe(hub: Hub, connectionId: number, topic: string): "done" | "n
   if (connection === undefined) return "no-connection";
   hub.unsubscribe(connection, topic);
   return "done";
-}
-
-function parseRequest(data: Uint8Array): ControlRequest | undefined {
-  try {
-    return controlRequest.safeParse(JSON.parse(Buffer.from(data).toString())).data;
-  } catch {
-    return undefined;
-  }
 }

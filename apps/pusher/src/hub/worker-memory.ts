@@ -1,4 +1,4 @@
-import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import { type Bus, type BusMessage, type BusSubscription, parseJson } from "@fanwire/bus";
 import { announcement, type RecallReply, type Subjects } from "@fanwire/protocol";
 
 /** Interval of announcements. A killed worker is forgotten, because it makes none. */
@@ -92,13 +92,4 @@ export class WorkerMemory {
 function forgetFirst(all: { readonly size: number; keys(): Iterable<string>; delete(key: string): boolean }): void {
   const [oldest] = all.keys();
   if (all.size > MAX_WORKERS && oldest !== undefined) all.delete(oldest);
-}
-
-/** Returns undefined, which no schema accepts, for text that is not JSON. */
-function parseJson(message: BusMessage): unknown {
-  try {
-    return JSON.parse(Buffer.from(message.data).toString());
-  } catch {
-    return undefined;
-  }
 }

@@ -1,9 +1,8 @@
-import type { Bus, BusMessage } from "@fanwire/bus";
+import { type Bus, type BusMessage, parseJson } from "@fanwire/bus";
 import { presenceAnnouncement, presenceMessage, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { Announcer } from "./announcer.ts";
 import { answer } from "./answers.ts";
-import { parseJson } from "./parse-json.ts";
 import { type Peer, Peers } from "./peers.ts";
 import type { PresentTopic } from "./present-topic.ts";
 import { Questions } from "./questions.ts";

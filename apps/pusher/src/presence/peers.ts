@@ -1,6 +1,5 @@
-import type { Bus, BusMessage } from "@fanwire/bus";
+import { type Bus, type BusMessage, parseJson } from "@fanwire/bus";
 import { type PresenceNotice, presenceNotice, type Subjects } from "@fanwire/protocol";
-import { parseJson } from "./parse-json.ts";
 
 const BEAT_EVERY_MS = 1_000;
 /** A worker that was silent for this long has lost its members. */
