@@ -1,7 +1,8 @@
+import { SlicedWork } from "./sliced-work.ts";
+
 /** Members above which changes are collected for longer, because each is written to many connections. */
 const LARGE = 100;
 const LARGE_EVERY_MS = 100;
-const SLICE_MS = 5;
 
 type Flushed = { readonly view: { readonly shown: number }; flushedAt: number };
 
@@ -10,7 +11,8 @@ export class FlushQueue<Topic extends Flushed> {
   readonly #flush: (topic: Topic) => void;
   readonly #due = new Set<Topic>();
   readonly #timers = new Map<Topic, NodeJS.Timeout>();
-  #isScheduled = false;
+  readonly #work = new SlicedWork();
+  #isFlushing = false;
 
   constructor(flush: (topic: Topic) => void) {
     this.#flush = flush;
@@ -38,24 +40,18 @@ export class FlushQueue<Topic extends Flushed> {
 
   #addDue(topic: Topic): void {
     this.#due.add(topic);
-    this.#schedule();
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    this.#work.add(this.#flushDue());
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(this.#run);
-  }
-
-  readonly #run = () => {
-    this.#isScheduled = false;
-    const now = performance.now();
+  *#flushDue(): Iterable<void> {
     for (const topic of this.#due) {
       this.#due.delete(topic);
-      topic.flushedAt = now;
+      topic.flushedAt = performance.now();
       this.#flush(topic);
-      if (performance.now() - now > SLICE_MS) break;
+      yield;
     }
-    if (this.#due.size > 0) this.#schedule();
-  };
+    this.#isFlushing = false;
+  }
 }
