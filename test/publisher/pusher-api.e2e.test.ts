@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { readiness } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { answerOf, openPusherSdk, signedCall, signedTarget } from "../support/pusher-sdk.ts";
@@ -12,7 +11,7 @@ const KEY = "0123456789abcdef";
 const otherApp = { id: "2002", key: "other-key", secret: "other-secret", maxEventBytes: 50, terminateCode: 4200 };
 const env = pusherAppsEnv({ ...demoApp, namespace: "" }, otherApp);
 const pusherEnv = { ...env, PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">", PUSHER_MAX_TOPICS: "1000" };
-const { bus, pushers, publishers, nats } = useCluster({
+const { bus, pushers, publishers } = useCluster({
   publisher: { ...env, PUBLISHER_API_KEYS: KEY },
   pusher: [pusherEnv, { ...pusherEnv, PUSHER_WORKERS: "1" }],
 });
@@ -382,61 +381,4 @@ test("parameters may be in the query", async () => {
   await until("all of it", () => client.publications.length === 3);
   expect(client.data()).toEqual(["a b+c", "php", "php"]);
   client.socket.close();
-});
-
-test("GET /v1/topics lists the occupied topics of all pushers in pages", async () => {
-  const topics = Array.from({ length: 25 }, (_, at) => `page-${String(at).padStart(2, "0")}`);
-  const clients = await Promise.all([
-    connectFanwire(pushers[0].url, { topic: topics.slice(0, 15) }),
-    connectFanwire(pushers[1].url, { topic: [...topics.slice(10), "*", ">"] }),
-  ]);
-  const list = async (query: string) => {
-    const response = await fetch(`${otherPublisher.url}/v1/topics?${query}`, {
-      headers: { authorization: `Bearer ${KEY}` },
-    });
-    return (await response.json()) as { topics: { topic: string; connections: number }[]; next?: string };
-  };
-
-  const found: { topic: string; connections: number }[] = [];
-  for (let after: string | undefined = ""; after !== undefined; ) {
-    const page = await list(`prefix=page-&limit=7&after=${encodeURIComponent(after)}`);
-    found.push(...page.topics);
-    after = page.next;
-  }
-  expect(found).toEqual(topics.map((topic, at) => ({ topic, connections: at >= 10 && at < 15 ? 2 : 1 })));
-  for (const { socket } of clients) socket.close();
-});
-
-test("a worker that does not answer is 503, never an empty list", async () => {
-  const hung = pushers[1].process;
-  expect((await get("/channels")).status).toBe(200);
-  hung.kill("SIGSTOP");
-  try {
-    await until("the publisher notices", async () => (await get("/channels")).status === 503);
-  } finally {
-    hung.kill("SIGCONT");
-  }
-  await until("the worker answers again", async () => (await get("/channels")).status === 200);
-});
-
-test("NATS away is 503 with Retry-After and a sentence", async () => {
-  await nats.stop();
-  await until("the publisher notices", async () => (await readiness(publisher.adminUrl)).status === 503);
-  const body = JSON.stringify({ name: "n", data: "x", channels: ["a"] });
-  for (const [method, path] of [
-    ["POST", "/apps/1001/events"],
-    ["GET", "/apps/1001/channels"],
-    ["GET", "/apps/1001/channels/a"],
-    ["POST", "/apps/1001/users/u/terminate_connections"],
-  ] as const) {
-    const target = signedTarget({ method, path, ...(method === "POST" && { body }) });
-    const response = await fetch(publisher.url + target, { method, ...(method === "POST" && { body }) });
-    expect([response.status, response.headers.get("retry-after")], path).toEqual([503, "1"]);
-    expect(await response.json()).toMatchObject({ error: { code: "nats_unavailable", message: expect.any(String) } });
-  }
-  await nats.restart();
-  await until(
-    "the publisher publishes again",
-    async () => (await answerOf(sdk().trigger("a", "n", "x"))).status === 200,
-  );
 });
