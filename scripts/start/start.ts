@@ -22,7 +22,7 @@ const help = `npm start: runs Fanwire on this machine, for developing and trying
 
 It installs what is missing, starts a nats-server with JetStream (data in .fanwire/), then
 ${withPort.map(({ name, port }) => `${name} (port ${port})`).join(", ")}, and stops all of it with Ctrl-C.
-It starts webhooks too if WEBHOOKS_ENDPOINTS or an app has any.
+It starts the webhook sender too if WEBHOOKS_ENDPOINTS is set or a Pusher app has webhooks.
 The pusher listens on every interface (PUSHER_HOST=127.0.0.1 keeps it to this machine), all else on loopback.
 
 Variables that matter most (every variable of the services works; docs/configuration.md has the table):

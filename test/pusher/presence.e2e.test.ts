@@ -75,7 +75,7 @@ describe("presence on two pushers", () => {
       const reply = await client.join("held");
       expect(reply).toMatchObject({ ok: true, count: 2 });
     }
-    // Whoever joins meanwhile shows that the changes before it have arrived.
+    // When the witness sees this join, it has received all changes before it.
     const last = await connect("last", 1);
     await last.join("held");
     await until("last has joined", () => witness.members("held").includes("last"));

@@ -43,7 +43,7 @@ export type ClusterEvent = {
 
 /**
  * One fact in a worker's report. A topic is occupied while the worker has a subscriber of it, a member is present while the
- * user has a connection with presence on the worker. An event of its own carries its number, which counts from 1.
+ * user has a connection with presence on the worker. An event that concerns this worker alone carries the worker's number of it, which counts from 1.
  */
 export type ReportedFact =
   | readonly ["occupied" | "vacated", topic: string]

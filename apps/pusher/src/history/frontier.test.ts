@@ -143,7 +143,7 @@ test("content that arrives in any order and repeatedly is delivered once, in str
   readOn(4);
   for (const each of all) arrive(each);
 
-  // On a busy machine the frontier goes on in the next tick.
+  // The frontier pauses after some milliseconds, and then delivers the rest in the next tick.
   await expect.poll(() => frontier.position).toEqual({ epoch: "e1", sequence: 4 });
   expect(a.got).toEqual(["x1 e1-1", "y2 e1-2", "x4 e1-4"]);
 });

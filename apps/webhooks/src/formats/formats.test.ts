@@ -47,7 +47,7 @@ test("a client event has its data as a string, and the user on presence channels
   expect(select({ ...sent, topic: "private-a", event: "message" })).toBeUndefined();
 });
 
-test("an app receives events of its own channels, of the wanted names, and with its prefix", () => {
+test("a webhook receives only the configured events of the app's channels with its prefix", () => {
   const other = { id: "2", key: "k2", secret: "s2" };
   const { select } = pusherFormat({}, { prefix: "room-", events: ["channel_occupied"] }, [other]);
 

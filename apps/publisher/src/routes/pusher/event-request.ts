@@ -110,7 +110,7 @@ function readChannels(app: PusherApp, fields: Fields, index: number | undefined)
   }
   const encrypted = [...channels.keys()].filter((name) => channelKind(name).isEncrypted);
   if (encrypted.length > 1) {
-    throw invalid(at, "must have at most one encrypted channel, because each has a key of its own");
+    throw invalid(at, "must have at most one encrypted channel, because each channel has another key");
   }
   return [...channels.values()];
 }
