@@ -202,7 +202,7 @@ export class ClusterMembers {
       return;
     }
     const { worker, previous, counter, joined, left, isEmpty } = data;
-    const peer = worker === this.#parts.workerId ? undefined : this.#peers.heard(worker);
+    const peer = worker === this.#parts.workerId ? undefined : this.#peers.noteMessage(worker);
     if (peer === undefined) return;
     const { view } = topic;
     this.#dropNow(worker, topic);
@@ -220,7 +220,7 @@ export class ClusterMembers {
       this.#parts.log.warn({ subject: message.subject }, "invalid message about members");
       return;
     }
-    const peer = this.#peers.heard(data.worker);
+    const peer = this.#peers.noteMessage(data.worker);
     if (data.kind === "answer") {
       if (peer) this.#questions.get(peer)?.receive(data);
       return;

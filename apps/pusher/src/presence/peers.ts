@@ -12,7 +12,7 @@ const SETTLE_MS = 300;
 /** Another worker. */
 export class Peer {
   readonly id: string;
-  heardAt = performance.now();
+  receivedAt = performance.now();
   /** Number of its last beat; undefined before the first. */
   beat: number | undefined;
   /** Number of topics with users of it. */
@@ -81,9 +81,9 @@ export class Peers {
   }
 
   /** Returns the worker that sent something. Undefined for this worker, and for one that has sent no beat. */
-  heard(id: string): Peer | undefined {
+  noteMessage(id: string): Peer | undefined {
     const peer = this.#peers.get(id);
-    if (peer) peer.heardAt = performance.now();
+    if (peer) peer.receivedAt = performance.now();
     return peer;
   }
 
@@ -103,12 +103,12 @@ export class Peers {
   /** Ends the workers that were silent for too long. */
   check(): void {
     const now = performance.now();
-    for (const peer of this.#peers.values()) if (now - peer.heardAt > LOST_AFTER_MS) this.#lose(peer);
+    for (const peer of this.#peers.values()) if (now - peer.receivedAt > LOST_AFTER_MS) this.#lose(peer);
   }
 
   /** Does not count a time in which this process was stopped as silence of the others. */
   excuse(stoppedMs: number): void {
-    for (const peer of this.#peers.values()) peer.heardAt += stoppedMs;
+    for (const peer of this.#peers.values()) peer.receivedAt += stoppedMs;
   }
 
   #onTimer(): void {
@@ -130,7 +130,7 @@ export class Peers {
   #onNotice(message: BusMessage): void {
     const { data: notice } = presenceNotice.safeParse(parseJson(message));
     if (notice === undefined || notice.worker === this.#parts.workerId) return;
-    const known = this.heard(notice.worker);
+    const known = this.noteMessage(notice.worker);
     if (notice.kind === "end") {
       if (known) this.#lose(known);
       return;

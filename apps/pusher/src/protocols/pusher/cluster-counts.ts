@@ -1,4 +1,4 @@
-import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+import type { Bus, BusMessage, BusSubscription, SendOutcome } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import { encodeCountReport, parseCountReport } from "../../wire/count-report.ts";
 
@@ -10,12 +10,14 @@ const HEARTBEAT_MS = 2_000;
 const SILENT_MS = 7_000;
 /** A heartbeat later than this shows that this process was stopped. */
 const STOPPED_MS = 1_000;
-/** Changed keys that are told in one event-loop tick. After a reconnection all watched keys may have changed. */
+/** Maximum changed keys that are reported in one event-loop tick. After a reconnection all watched keys may have changed. */
 const MAX_CHANGED = 5_000;
 /** Maximum number of silent workers that are remembered. */
 const MAX_SILENT = 1_000;
-/** Time that other workers have to repeat their counts after a reconnection. Until then nothing is said about changes. */
+/** Time that other workers have to repeat their counts after a reconnection. Until then changes are not reported. */
 const SETTLE_MS = 1_000;
+
+type Count = readonly [key: string, count: number];
 
 type CountsParts = {
   readonly bus: Bus;
@@ -37,7 +39,7 @@ export class ClusterCounts {
   readonly #unreported = new Set<string>();
   readonly #unasked = new Set<string>();
   readonly #changed = new Set<string>();
-  readonly #heardAt = new Map<string, number>();
+  readonly #receivedAt = new Map<string, number>();
   /** Workers whose counts were dropped because they were silent. One that was only stopped for a while comes back. */
   readonly #silent = new Set<string>();
   readonly #subscription: BusSubscription;
@@ -105,7 +107,7 @@ export class ClusterCounts {
     const asks = take(this.#unasked, MAX_REPORTED);
     if (reported.length + asks.length > 0) {
       const counts = reported.map((key) => [key, this.#own.get(key) ?? 0] as const);
-      if (!this.#send({ counts, asks, isLast: false })) {
+      if (!this.#sendParts(counts, asks)) {
         // Everything is repeated after the reconnection.
         this.#unreported.clear();
         this.#unasked.clear();
@@ -117,14 +119,26 @@ export class ClusterCounts {
     if (this.#unreported.size + this.#unasked.size + this.#changed.size > 0) this.#schedule();
   }
 
+  /** Sends a report in several parts if NATS has a small `max_payload`. Returns false if some part was not sent. */
+  #sendParts(counts: readonly Count[], asks: readonly string[]): boolean {
+    const outcome = this.#send({ counts, asks, isLast: false });
+    if (outcome !== "too-large" || counts.length + asks.length < 2) return outcome === "sent";
+    if (counts.length > 0 && asks.length > 0) return this.#sendParts(counts, []) && this.#sendParts([], asks);
+    const half = Math.ceil((counts.length + asks.length) / 2);
+    return (
+      this.#sendParts(counts.slice(0, half), asks.slice(0, half)) &&
+      this.#sendParts(counts.slice(half), asks.slice(half))
+    );
+  }
+
   #send(report: {
-    readonly counts: readonly (readonly [string, number])[];
+    readonly counts: readonly Count[];
     readonly asks: readonly string[];
     readonly isLast: boolean;
-  }): boolean {
+  }): SendOutcome {
     const { bus, subjects, workerId } = this.#parts;
     const content = encodeCountReport({ worker: workerId, ...report });
-    return bus.send(subjects.pusherCounts, Buffer.from(content)) === "sent";
+    return bus.send(subjects.pusherCounts, Buffer.from(content));
   }
 
   #receive(message: BusMessage): void {
@@ -136,7 +150,7 @@ export class ClusterCounts {
       this.#forget(worker);
       return;
     }
-    this.#heardAt.set(worker, performance.now());
+    this.#receivedAt.set(worker, performance.now());
     // It reports changes only, and does not know that its counts were dropped.
     if (this.#silent.delete(worker)) this.#askAgain();
     for (const [key, count] of counts) this.#note(worker, key, count);
@@ -160,8 +174,8 @@ export class ClusterCounts {
     this.#beatAt = now;
     // This worker has not read yet what others have sent meanwhile.
     const deadline = now - SILENT_MS - (lateMs > STOPPED_MS ? lateMs : 0);
-    for (const [worker, heardAt] of this.#heardAt) {
-      if (heardAt >= deadline) continue;
+    for (const [worker, receivedAt] of this.#receivedAt) {
+      if (receivedAt >= deadline) continue;
       this.#forget(worker);
       this.#silent.add(worker);
     }
@@ -178,7 +192,7 @@ export class ClusterCounts {
   }
 
   #forget(worker: string): void {
-    if (!this.#heardAt.delete(worker)) return;
+    if (!this.#receivedAt.delete(worker)) return;
     for (const key of this.#watched.keys()) this.#note(worker, key, 0);
     if (this.#changed.size > 0) this.#schedule();
   }
