@@ -87,6 +87,8 @@ describe("the tarball of @fanwire/client", async () => {
     const built = await readFile(join(app, "dist/assets", script));
     expect(built.toString()).toContain("fanwire.v1");
     expect(gzipSync(built).length).toBeLessThan(7_500);
+    const served = await readFile(join(app, "node_modules/@fanwire/client/dist/browser/client.js"));
+    expect(gzipSync(served).length).toBeLessThan(7_000);
   });
 
   test.concurrent.each([

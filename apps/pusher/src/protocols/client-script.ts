@@ -36,7 +36,7 @@ export function openClientScript({ app }: UwsApp, log: Log): void {
   }
 }
 
-/** Returns what to tell a page that asks for the client of another release, or `undefined` for any other path. */
+/** Returns the message for a path of the client of another release, or `undefined` for any other path. */
 export function otherClientAt(path: string): string | undefined {
   return VERSIONED_PATH.test(path) ? `the client of this pusher is at ${clientScriptPaths.join(" and ")}` : undefined;
 }
