@@ -79,6 +79,12 @@ test.each([["client.js"], [VERSIONED]])(
   },
 );
 
+test("other methods on the path are refused as on every path", async () => {
+  const response = await fetch(new URL("client.js", pusher.url.replace("ws:", "http:")), { method: "POST" });
+
+  expect(response.status).toBe(426);
+});
+
 test("a connection that sends requests and reads no answer is closed after the first one", async () => {
   const { port, hostname } = new URL(pusher.url);
   const socket = connect(Number(port), hostname);

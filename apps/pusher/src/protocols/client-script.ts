@@ -10,11 +10,12 @@ const STATUS = { 200: "200 OK", 304: "304 Not Modified" } as const;
 export function openClientScript({ app }: UwsApp, log: Log): void {
   const script = new ClientScript();
   for (const path of clientScriptPaths) {
-    app.get(path, (response, request) => {
-      if (isUpgrade(request)) request.setYield(true);
-      else void answer(response, requestOf(path, request), { hasBody: true });
+    // Not `get`, which would take upgrades from the route of WebSockets.
+    app.any(path, (response, request) => {
+      const method = request.getMethod();
+      if (method !== "get" && method !== "head") request.setYield(true);
+      else void answer(response, requestOf(path, request), { hasBody: method === "get" });
     });
-    app.head(path, (response, request) => void answer(response, requestOf(path, request), { hasBody: false }));
   }
 
   async function answer(
@@ -39,11 +40,6 @@ export function openClientScript({ app }: UwsApp, log: Log): void {
 /** Returns the message for a path of the client of another release, or `undefined` for any other path. */
 export function otherClientAt(path: string): string | undefined {
   return VERSIONED_PATH.test(path) ? `the client of this pusher is at ${clientScriptPaths.join(" and ")}` : undefined;
-}
-
-/** uWebSockets.js upgrades a GET with this header, whatever `Upgrade` is. */
-function isUpgrade(request: HttpRequest): boolean {
-  return request.getHeader("sec-websocket-key") !== "";
 }
 
 function requestOf(path: (typeof clientScriptPaths)[number], request: HttpRequest) {
