@@ -77,7 +77,7 @@ export type StreamDescription = {
   /** NATS node that leads the stream; absent without a NATS cluster. */
   readonly leader?: string;
   /** The other nodes that keep the stream. */
-  readonly replicas: readonly {
+  readonly replicas: {
     readonly name: string;
     /** Whether the leader receives from it, and it has everything that the leader has confirmed. */
     readonly isCurrent: boolean;
