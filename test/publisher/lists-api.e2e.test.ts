@@ -140,7 +140,7 @@ describe("with connections to two workers", () => {
     });
   });
 
-  test("what begins and ends after a list is in the next one", async () => {
+  test("topics and users that begin or end after a list are right in the next one", async () => {
     const token = await signToken({ sub: "dora", topics: [">"] });
     const client = await connectFanwire(one.url, { token, topic: ["room.0", "news"] });
 

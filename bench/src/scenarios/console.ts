@@ -61,7 +61,7 @@ const columns: readonly Column<Sample>[] = [
   { title: "foreign load", of: (sample) => sample.foreignLoad, show: hundredths },
 ];
 
-/** What a console that is open costs the workers: the same workers before and while its requests are sent. */
+/** CPU that an open console costs the workers, which are measured before and while its requests are sent. */
 export const consoleScenario: Scenario = {
   name: "console",
   summary: "50,000 connections and 20,000 topics on four workers: lists and overview every 2 s, against none",

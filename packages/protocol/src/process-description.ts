@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /** A NATS node to which a process is connected, as the node introduced itself. */
-export const natsNode = z.object({
+const natsNode = z.object({
   name: z.string(),
   version: z.string(),
   cluster: z.string().optional().describe("Name of its cluster. Absent if it runs alone."),

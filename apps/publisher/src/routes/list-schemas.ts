@@ -5,7 +5,7 @@ import { ApiError } from "../http/errors.ts";
 import { connectionReply, gap, topicName, userName } from "./schemas.ts";
 
 /** Maximum number of items of one page. */
-export const MAX_PAGE = 200;
+const MAX_PAGE = 200;
 const DEFAULT_PAGE = 100;
 
 /** Returns the parameter `limit` of a list. */
