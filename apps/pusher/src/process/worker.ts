@@ -156,7 +156,14 @@ export async function startWorker(options: {
   let stopped: Promise<void> | undefined;
 
   return {
-    metrics: createWorkerMetrics({ slot, counters, bus, hub, budget }),
+    metrics: createWorkerMetrics({
+      slot,
+      counters,
+      bus,
+      hub,
+      budget,
+      maxConnections: config.limits.connections,
+    }),
     readiness: () => {
       if (hub.isDraining) return { ready: false, reason: "draining" };
       const health = bus.health();
