@@ -92,7 +92,7 @@ function createServer(config: ChannelConfig, log: Log) {
   const onClosed = (peer: Peer) => dispatcher.onClosed(peer);
   const peers = new Peers({ ...common, requestScheduler, flushScheduler, slowPeers, onClosed });
 
-  const metrics = createChannelMetrics(counters, bus, () => ({
+  const metrics = createChannelMetrics(counters, bus, limits, () => ({
     ...peers.heldBytes,
     ...broker.measures(),
     peers: peers.count,

@@ -147,7 +147,8 @@ export async function startWorker(options: {
   log.info({ host: config.host, port }, "worker listening");
   const serve = (files: TlsFiles) => uwsApp.renew(files);
   const watch = tlsFiles && certificate && new CertificateWatch({ files: tlsFiles, served: certificate, log, serve });
-  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget });
+  const maxConnections = config.limits.connections;
+  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, maxConnections });
   if (watch !== undefined) registerTlsMetrics(metrics, watch);
 
   const stop = async () => {
