@@ -35,9 +35,9 @@ export function serveFiles(first: Certificate): ServedFiles {
 }
 
 /** Returns the serial number of the certificate that a new connection is given; undefined if the connection fails. */
-export function servedSerial(port: number, ca: Buffer): Promise<string | undefined> {
+export function servedSerial(port: number, ca: Buffer, servername = "localhost"): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port, ca, servername: "localhost" }, () => {
+    const socket = connect({ host: "127.0.0.1", port, ca, servername }, () => {
       resolve(socket.getPeerCertificate().serialNumber);
       socket.destroy();
     });
