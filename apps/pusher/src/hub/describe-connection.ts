@@ -20,3 +20,21 @@ export function describeConnection(
     unsentBytes: connection.getBufferedAmount() + waitingBytes,
   };
 }
+
+/** Omits the topics for which there is no room. */
+export function describeWithin(maxBytes: number, description: ConnectionDescription): ConnectionDescription {
+  let room = maxBytes - bytesOf({ ...description, topics: [], omittedTopics: description.topics.length });
+  const topics: string[] = [];
+  for (const topic of description.topics) {
+    room -= bytesOf(topic) + 1;
+    if (room < 0) break;
+    topics.push(topic);
+  }
+  if (topics.length === description.topics.length) return description;
+  return { ...description, topics, omittedTopics: description.topics.length - topics.length };
+}
+
+/** Returns the bytes of a value as JSON. */
+export function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
