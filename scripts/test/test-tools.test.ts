@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ensureTestTools } from "./test-tools.ts";
+import { ensureTestTools, type TestToolsOptions } from "./test-tools.ts";
 
 let folder: string;
 let said: string[];
@@ -32,7 +32,7 @@ function writeApt(install: string): void {
   chmodSync(path, 0o755);
 }
 
-function ensure(more: { readonly isRoot?: boolean } = {}): Promise<string[]> {
+function ensure(more: Partial<Pick<TestToolsOptions, "isRoot" | "tools">> = {}): Promise<string[]> {
   return ensureTestTools({
     env: { PATH: join(folder, "path") },
     tools: [
@@ -41,6 +41,7 @@ function ensure(more: { readonly isRoot?: boolean } = {}): Promise<string[]> {
     ],
     isRoot: true,
     osRelease: join(folder, "os-release"),
+    programs: join(folder, "path"),
     retryMs: 1,
     say: (line) => said.push(line),
     ...more,
@@ -83,4 +84,18 @@ test("nothing is installed without root, or on another system", async () => {
   expect(await ensure()).toHaveLength(2);
 
   expect(existsSync(join(folder, "asked"))).toBe(false);
+});
+
+test("a package that would start a service is unpacked, not installed", async () => {
+  const dpkg = join(folder, "path", "dpkg-deb");
+  writeApt(`[ "$1" = download ] && touch archive.deb`);
+  writeFileSync(dpkg, `#!/bin/sh\nmkdir -p "$3/usr/bin"; touch "$3/usr/bin/a" "$3/usr/bin/b"\n`);
+  chmodSync(dpkg, 0o755);
+  symlinkSync("/bin/mkdir", join(folder, "path", "mkdir"));
+
+  const tools = [{ program: "a", package: "a-service", tests: "the tests", unpacks: ["a", "b"] }];
+  expect(await ensure({ tools })).toEqual([]);
+
+  expect(readFileSync(join(folder, "asked"), "utf8")).toBe("download -q a-service\n");
+  expect(existsSync(join(folder, "path", "b"))).toBe(true);
 });

@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
-import { access, readFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { access, chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { unpackPrograms } from "../start/debian-package.ts";
 
 type Tool = {
   readonly program: string;
@@ -11,12 +13,23 @@ type Tool = {
   readonly tests: string;
   /** Path where the tests expect the program. Without it they search PATH. */
   readonly path?: string;
+  /** Programs to unpack. The package is not installed, because it would start a service. */
+  readonly unpacks?: readonly string[];
 };
 
 export const testTools: readonly Tool[] = [
   { program: "chromium", package: "chromium", tests: "the tests in a browser", path: "/usr/bin/chromium" },
   { program: "php", package: "php-cli", tests: "the comparisons with PHP" },
   { program: "openssl", package: "openssl", tests: "the tests with certificates" },
+  {
+    program: "promtool",
+    package: "prometheus",
+    tests: "the tests of alert rules and dashboard",
+    unpacks: ["promtool", "prometheus"],
+  },
+  { program: "haproxy", package: "haproxy", tests: "the tests behind HAProxy", path: "/usr/sbin/haproxy" },
+  { program: "nginx", package: "nginx", tests: "the tests behind nginx", unpacks: ["nginx"] },
+  { program: "caddy", package: "caddy", tests: "the tests behind Caddy", unpacks: ["caddy"] },
 ];
 
 const installTimeoutMs = 600_000;
@@ -28,6 +41,8 @@ export type TestToolsOptions = {
   readonly isRoot: boolean;
   /** Path of os-release. */
   readonly osRelease: string;
+  /** Folder on PATH for unpacked programs. */
+  readonly programs: string;
   /** Pause before another try of a failed installation. */
   readonly retryMs: number;
   say(line: string): void;
@@ -40,12 +55,40 @@ export type TestToolsOptions = {
 export async function ensureTestTools(options: TestToolsOptions): Promise<string[]> {
   let missing = await missingTools(options);
   if (missing.length > 0 && options.isRoot && (await isDebian(options.osRelease))) {
-    await install(missing, options);
+    const installed = missing.filter(({ unpacks }) => unpacks === undefined);
+    if (installed.length > 0) await install(installed, options);
+    for (const tool of missing) await unpack(tool, options);
     missing = await missingTools(options);
   }
   return missing.map(({ program, package: name, tests, path = "on PATH" }) => {
     return `without ${program} (${path}) ${tests} are skipped; on Debian: apt-get install --no-install-recommends ${name}`;
   });
+}
+
+/** Unpacks the programs of a tool that has some. */
+async function unpack({ package: name, unpacks }: Tool, options: TestToolsOptions): Promise<void> {
+  if (unpacks === undefined) return;
+  const { env, programs, say } = options;
+  say(`Unpacking ${unpacks.join(", ")} from the package ${name} …`);
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-tool-"));
+  try {
+    const signal = AbortSignal.timeout(installTimeoutMs);
+    await mkdir(programs, { recursive: true });
+    for (const path of await unpackPrograms(name, unpacks, { folder, env, signal, say })) await keep(path, programs);
+  } catch (error) {
+    say(`Not unpacked: ${(error as Error).message.trim().split("\n").at(-1)}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Renames the program into place, so that no process runs an incomplete one. */
+async function keep(path: string, folder: string): Promise<void> {
+  const kept = join(folder, basename(path));
+  const unfinished = `${kept}.${process.pid}`;
+  await copyFile(path, unfinished);
+  await chmod(unfinished, 0o755);
+  await rename(unfinished, kept);
 }
 
 async function missingTools({ tools, env }: TestToolsOptions): Promise<Tool[]> {

@@ -1,6 +1,14 @@
 import { answerServiceRequests, JetStreamWorkQueue, NatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
-import { type Admin, deadlineSignal, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
+import {
+  type Admin,
+  deadlineSignal,
+  isLoopback,
+  type Log,
+  type Readiness,
+  type Running,
+  startAdmin,
+} from "@fanwire/service";
 import { createBroker } from "./broker/broker.ts";
 import { type Counters, newCounters } from "./broker/counters.ts";
 import type { ChannelConfig } from "./config.ts";
@@ -9,7 +17,6 @@ import { createChannelMetrics, type Measures } from "./metrics.ts";
 import { BufferBudget } from "./server/buffer-budget.ts";
 import { FlushScheduler } from "./server/flush-scheduler.ts";
 import { type Listeners, startListeners } from "./server/listeners.ts";
-import { isLoopback } from "./server/networks.ts";
 import type { Peer } from "./server/peer.ts";
 import { Peers } from "./server/peers.ts";
 import { RequestScheduler } from "./server/request-scheduler.ts";
@@ -101,7 +108,7 @@ function createServer(config: ChannelConfig, log: Log) {
     bufferedBytes: budget.usedBytes,
     waitingFrames: budget.waitingFrames,
   });
-  const metrics = createChannelMetrics(counters, bus, measure);
+  const metrics = createChannelMetrics(counters, bus, limits, measure);
   answerServiceRequests({ bus, subjects, kind: "channel", counts: () => channelCounts(counters, measure()) });
 
   const connect = async (signal: AbortSignal) => {

@@ -34,7 +34,7 @@ export async function startPublisher(
   // Rejects only when the publisher stops before NATS was reached.
   bus.connect(AbortSignal.any([signal, stopping.signal])).catch(() => {});
   const counters = new ClusterCounters();
-  const metrics = new PublisherMetrics(bus, counters);
+  const metrics = new PublisherMetrics(bus, counters, config);
   answerServiceRequests({ bus, subjects, kind: "publisher", counts: () => publisherCounts(metrics, counters) });
   const readiness = () => (stopping.signal.aborted ? STOPPING : natsReadiness(bus));
 

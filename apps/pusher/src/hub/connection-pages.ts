@@ -1,7 +1,7 @@
 import { type BusyPlace, formatConnectionAddress, parseConnectionAddress } from "@fanwire/protocol";
+import { remoteAddressOf } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import { countMembers, hasMember } from "../connections/small-set.ts";
-import { remoteAddressOf } from "./describe-connection.ts";
 import { FirstInOrder } from "./first-in-order.ts";
 
 const CHECK_EVERY = 256;

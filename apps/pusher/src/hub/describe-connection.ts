@@ -1,4 +1,5 @@
 import type { ConnectionDescription } from "@fanwire/protocol";
+import { remoteAddressOf } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import { membersOf } from "../connections/small-set.ts";
 
@@ -18,10 +19,6 @@ export function describeConnection(
     openedAt: new Date(openedAt * 1_000).toISOString(),
     unsentBytes: connection.getBufferedAmount() + waitingBytes,
   };
-}
-
-export function remoteAddressOf(connection: Connection): string {
-  return Buffer.from(connection.getRemoteAddressAsText()).toString("latin1");
 }
 
 /** Omits the topics for which there is no room. */

@@ -25,8 +25,9 @@ export function createWorkerMetrics(options: {
     | "lists"
   >;
   readonly budget: MemoryBudget;
+  readonly maxConnections: number;
 }): Registry {
-  const { slot, counters, bus, hub, budget } = options;
+  const { slot, counters, bus, hub, budget, maxConnections } = options;
   const registry = createRegistry();
   // The slot stays the same across restarts, where each start has a new worker id.
   registry.setDefaultLabels({ slot: String(slot) });
@@ -34,6 +35,11 @@ export function createWorkerMetrics(options: {
 
   const gauge = (name: string, help: string, value: () => number) => addGauge(registry, name, help, value);
   gauge("fanwire_pusher_connections", "Open connections.", () => hub.openConnections);
+  gauge(
+    "fanwire_pusher_connections_limit",
+    "Maximum open connections: PUSHER_MAX_CONNECTIONS, or less if the process may not open as many files.",
+    () => maxConnections,
+  );
   gauge(
     "fanwire_pusher_subscriptions",
     "NATS subscriptions for distinct topics, patterns and users, and for everyone.",
@@ -122,6 +128,7 @@ export function createWorkerMetrics(options: {
     () => hub.frontier.position?.sequence ?? 0,
   );
   gauge("fanwire_pusher_budget_bytes", "Bytes of replays, backlogs and waiting content.", () => budget.usedBytes);
+  gauge("fanwire_pusher_budget_limit_bytes", "Maximum of the budget's bytes.", () => budget.maxBytes);
   counter(
     "fanwire_pusher_budget_evictions_total",
     "Times the largest replay, backlog or waiting content was dropped because all together exceeded the budget.",
@@ -197,6 +204,11 @@ function addPresenceMetrics(
     "fanwire_pusher_presence_bytes",
     "Approximate bytes of the members on all workers that this worker knows.",
     () => presence.stats.bytes,
+  );
+  gauge(
+    "fanwire_pusher_presence_limit_bytes",
+    "Bytes of known members above which joins are refused.",
+    () => presence.stats.maxBytes,
   );
   gauge(
     "fanwire_pusher_presence_workers",

@@ -30,7 +30,7 @@ import { type ReadReplay, reasonOf } from "./proof.ts";
 import { readRange } from "./range-consumer.ts";
 import { HistoryReader } from "./reader.ts";
 import { HistoryStream } from "./stream.ts";
-import { StreamWatch } from "./stream-state.ts";
+import { type KnownPublication, StreamWatch } from "./stream-state.ts";
 
 /** JetStream answers at once, or not at all when its leader died. */
 const REQUEST_TIMEOUT_MS = 2_000;
@@ -71,6 +71,8 @@ export class JetStreamHistory implements History {
   readonly #appender: HistoryAppender;
   readonly #reader: HistoryReader;
   readonly #subjects: Subjects;
+  /** The last consumer, and the epoch in which it was created. */
+  #reading: { readonly epoch: string; readonly consumer: EntryConsumer } | undefined;
   readonly #description: CoalescedRequest<Outcome<{ readonly stream: StreamDescription }>>;
 
   constructor({ bus, subjects, config, log }: HistoryParts, api: JetStreamApi) {
@@ -79,17 +81,19 @@ export class JetStreamHistory implements History {
     this.#bus = bus;
     this.#consumers = consumers;
     this.#subjects = subjects;
+    const messageOf = (stream: string) => (query: MessageQuery) =>
+      leaderMessage(connection, stream, query, REQUEST_TIMEOUT_MS);
+    const message = messageOf(subjects.historyStream);
     this.#watch = new StreamWatch({
       stream: new HistoryStream(jsm, subjects, config, log),
       log,
       disconnects: () => bus.disconnects,
       witness: () => this.#last.newest(),
+      consumed: () => this.#consumed(),
+      next: (sequence) => message({ seq: sequence, next_by_subj: subjects.allHistory }),
     });
     this.#appender = new HistoryAppender(bus, this.#watch, subjects.historyStream);
     this.#direct = new DirectGet(bus, subjects);
-    const messageOf = (stream: string) => (query: MessageQuery) =>
-      leaderMessage(connection, stream, query, REQUEST_TIMEOUT_MS);
-    const message = messageOf(subjects.historyStream);
     this.#reader = new HistoryReader({ bus, jsm, message, consumers, watch: this.#watch, subjects });
     this.#description = new CoalescedRequest(() => describeStream(impatient, subjects));
     this.#last = new LastPublications({
@@ -144,12 +148,20 @@ export class JetStreamHistory implements History {
         receiver,
       });
       const epoch = this.#watch.epoch ?? "";
-      void consumer.ended.then(() => this.#watch.remember({ epoch, sequence: consumer.last }));
+      this.#reading = { epoch, consumer };
+      void consumer.ended.then(() => this.#watch.remember({ epoch, sequence: consumer.last }, consumer.storedAt));
       void consumer.ended.then(() => this.#consumers.delete(stream, consumer.name)).catch(() => {});
       return { ok: true, consumer };
     } catch (error) {
       return failureOf(error);
     }
+  }
+
+  /** Returns the newest entry that the last consumer has received. */
+  #consumed(): KnownPublication | undefined {
+    const { epoch = "", consumer } = this.#reading ?? {};
+    const storedAt = consumer?.storedAt;
+    return consumer === undefined || storedAt === undefined ? undefined : { epoch, sequence: consumer.last, storedAt };
   }
 
   async missing(replay: ReadReplay): Promise<Outcome<{ readonly reason: MissingReason | undefined }>> {

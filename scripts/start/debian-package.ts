@@ -12,25 +12,31 @@ export type PackageOptions = {
 };
 
 /**
- * Extracts the program from the Debian or Ubuntu package and returns its path. Does not install the package, because that
- * needs root and starts a system service on port 4222.
+ * Extracts programs from a Debian or Ubuntu package and returns their paths. Does not install the package, because that
+ * needs root and may start a system service.
  *
- * @throws when there is no apt here, or no such package.
+ * @throws when there is no apt here, no such package, or a program is not in it.
  */
-export async function fetchNatsPackage(options: PackageOptions): Promise<string> {
+export async function unpackPrograms(
+  packageName: string,
+  programs: readonly string[],
+  options: PackageOptions,
+): Promise<string[]> {
   const { folder } = options;
-  await downloadPackage(options);
+  await downloadPackage(packageName, options);
   const archive = (await readdir(folder)).find((name) => name.endsWith(".deb"));
   if (archive === undefined) throw new Error("apt-get download left no package");
   await run("dpkg-deb", ["-x", archive, "unpacked"], options);
-  const programs = await readdir(join(folder, "unpacked"), { recursive: true });
-  const program = programs.find((path) => /(^|\/)s?bin\/nats-server$/.test(path));
-  if (program === undefined) throw new Error(`there is no nats-server in ${archive}`);
-  return join(folder, "unpacked", program);
+  const paths = await readdir(join(folder, "unpacked"), { recursive: true });
+  return programs.map((program) => {
+    const found = paths.find((path) => /(^|\/)s?bin\/[^/]+$/.test(path) && path.endsWith(`/${program}`));
+    if (found === undefined) throw new Error(`there is no ${program} in ${archive}`);
+    return join(folder, "unpacked", found);
+  });
 }
 
-async function downloadPackage(options: PackageOptions): Promise<void> {
-  const download = () => run("apt-get", ["download", "-q", "nats-server"], options);
+async function downloadPackage(packageName: string, options: PackageOptions): Promise<void> {
+  const download = () => run("apt-get", ["download", "-q", packageName], options);
   try {
     await download();
   } catch (error) {
