@@ -1,4 +1,6 @@
 import { availableParallelism } from "node:os";
+import { delimiter } from "node:path";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { findLocalNatsServer } from "./scripts/start/nats-server.ts";
 
@@ -10,7 +12,11 @@ const late = process.env.FANWIRE_TEST_LATE === "1" ? ["./test/support/delayed-so
 
 /** The nats-server that `npm test` found or fetched. Without one, tests that need it fail with a sentence. */
 const nats = await findLocalNatsServer();
-const env = nats === undefined ? {} : { FANWIRE_NATS_SERVER: nats.path };
+const env = {
+  ...(nats !== undefined && { FANWIRE_NATS_SERVER: nats.path }),
+  // `npm test` unpacks programs of other packages there.
+  PATH: [process.env.PATH, fileURLToPath(new URL(".fanwire/bin", import.meta.url))].join(delimiter),
+};
 
 /**
  * Configures one kind of test. Kinds run one after another, because the later ones start whole clusters. Time-outs end tests

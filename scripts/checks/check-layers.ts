@@ -18,11 +18,13 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
     "events",
     "connections",
     "auth",
+    "tls",
     "wire",
   ],
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],
   "apps/channel": ["server", "broker", "wire", "php", "data"],
   "apps/webhooks": ["leader", "formats", "delivery", "cluster"],
+  "packages/cli": ["commands", "doctor", "screen", "tokens", "api"],
   "packages/bus": ["journal", "work-queue", "history", "connection"],
 };
 
@@ -33,6 +35,7 @@ const CHECKED: readonly string[] = [
   "apps/pusher",
   "apps/webhooks",
   "packages/bus",
+  "packages/cli",
   "packages/client",
   "packages/protocol",
   "packages/pusher-protocol",

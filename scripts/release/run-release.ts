@@ -6,7 +6,7 @@ import { changelogProblem, dateChangelog, mustBeDated } from "./changelog.ts";
 import { type Command, gateSteps, OUTPUT, type Release, releaseSteps, type Step } from "./plan.ts";
 import { readManifest, versionProblems } from "./versions.ts";
 
-export const USAGE = `Releases the version in package.json: npm run release -- [options]
+const USAGE = `Releases the version in package.json: npm run release -- [options]
 
 It checks that the working tree is clean, that all packages, examples and services have the version, that CHANGELOG.md has
 entries, and that the tag is new. Then it runs the gate, dates the section of CHANGELOG.md and commits it, packs the npm

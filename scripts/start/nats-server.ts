@@ -2,7 +2,7 @@ import { chmod, copyFile, mkdir, mkdtemp, rename, rm, stat } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { fetchNatsPackage } from "./nats-package.ts";
+import { type PackageOptions, unpackPrograms } from "./debian-package.ts";
 import { fetchNatsRelease, NATS_RELEASES_URL } from "./nats-release.ts";
 import { checkNatsBinary } from "./nats-version.ts";
 
@@ -73,6 +73,11 @@ async function findHere(search: Search): Promise<NatsServer | undefined> {
   // An explicit choice is never replaced by another program.
   if (server === undefined) throw new Error(`FANWIRE_NATS_SERVER: ${search.tried.join("; ")}`);
   return server;
+}
+
+async function fetchNatsPackage(options: PackageOptions): Promise<string> {
+  const [path = ""] = await unpackPrograms("nats-server", ["nats-server"], options);
+  return path;
 }
 
 async function findOnPath(search: Search): Promise<NatsServer | undefined> {

@@ -41,6 +41,7 @@ function ensure(more: Partial<Pick<TestToolsOptions, "isRoot" | "tools">> = {}):
     ],
     isRoot: true,
     osRelease: join(folder, "os-release"),
+    programs: join(folder, "path"),
     retryMs: 1,
     say: (line) => said.push(line),
     ...more,
@@ -101,4 +102,18 @@ test("nothing is installed without root, or on another system", async () => {
   expect(await ensure()).toHaveLength(2);
 
   expect(existsSync(join(folder, "asked"))).toBe(false);
+});
+
+test("a package that would start a service is unpacked, not installed", async () => {
+  const dpkg = join(folder, "path", "dpkg-deb");
+  writeApt(`[ "$1" = download ] && touch archive.deb`);
+  writeFileSync(dpkg, `#!/bin/sh\nmkdir -p "$3/usr/bin"; touch "$3/usr/bin/a" "$3/usr/bin/b"\n`);
+  chmodSync(dpkg, 0o755);
+  symlinkSync("/bin/mkdir", join(folder, "path", "mkdir"));
+
+  const tools = [{ program: "a", package: "a-service", tests: "the tests", unpacks: ["a", "b"] }];
+  expect(await ensure({ tools })).toEqual([]);
+
+  expect(readFileSync(join(folder, "asked"), "utf8")).toBe("download -q a-service\n");
+  expect(existsSync(join(folder, "path", "b"))).toBe(true);
 });

@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
-import { access, readFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { access, chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { unpackPrograms } from "../start/debian-package.ts";
 
 type Tool = {
   readonly program: string;
@@ -13,6 +15,8 @@ type Tool = {
   readonly path?: string;
   /** Arguments with which the program succeeds if the tool is there, for a tool that is a part of a program. */
   readonly probe?: readonly string[];
+  /** Programs to unpack. The package is not installed, because it would start a service. */
+  readonly unpacks?: readonly string[];
 };
 
 export const testTools: readonly Tool[] = [
@@ -25,6 +29,15 @@ export const testTools: readonly Tool[] = [
     probe: ["-r", "exit(function_exists('curl_init') ? 0 : 1);"],
   },
   { program: "openssl", package: "openssl", tests: "the tests with certificates" },
+  {
+    program: "promtool",
+    package: "prometheus",
+    tests: "the tests of alert rules and dashboard",
+    unpacks: ["promtool", "prometheus"],
+  },
+  { program: "haproxy", package: "haproxy", tests: "the tests behind HAProxy", path: "/usr/sbin/haproxy" },
+  { program: "nginx", package: "nginx", tests: "the tests behind nginx", unpacks: ["nginx"] },
+  { program: "caddy", package: "caddy", tests: "the tests behind Caddy", unpacks: ["caddy"] },
 ];
 
 const installTimeoutMs = 600_000;
@@ -36,6 +49,8 @@ export type TestToolsOptions = {
   readonly isRoot: boolean;
   /** Path of os-release. */
   readonly osRelease: string;
+  /** Folder on PATH for unpacked programs. */
+  readonly programs: string;
   /** Pause before another try of a failed installation. */
   readonly retryMs: number;
   say(line: string): void;
@@ -48,13 +63,41 @@ export type TestToolsOptions = {
 export async function ensureTestTools(options: TestToolsOptions): Promise<string[]> {
   let missing = await missingTools(options);
   if (missing.length > 0 && options.isRoot && (await isDebian(options.osRelease))) {
-    await install(missing, options);
+    const installed = missing.filter(({ unpacks }) => unpacks === undefined);
+    if (installed.length > 0) await install(installed, options);
+    for (const tool of missing) await unpack(tool, options);
     missing = await missingTools(options);
   }
   return missing.map(({ program, package: name, tests, path = "on PATH", probe }) => {
     const tool = probe === undefined ? `${program} (${path})` : name;
     return `without ${tool} ${tests} are skipped; on Debian: apt-get install --no-install-recommends ${name}`;
   });
+}
+
+/** Unpacks the programs of a tool that has some. */
+async function unpack({ package: name, unpacks }: Tool, options: TestToolsOptions): Promise<void> {
+  if (unpacks === undefined) return;
+  const { env, programs, say } = options;
+  say(`Unpacking ${unpacks.join(", ")} from the package ${name} …`);
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-tool-"));
+  try {
+    const signal = AbortSignal.timeout(installTimeoutMs);
+    await mkdir(programs, { recursive: true });
+    for (const path of await unpackPrograms(name, unpacks, { folder, env, signal, say })) await keep(path, programs);
+  } catch (error) {
+    say(`Not unpacked: ${(error as Error).message.trim().split("\n").at(-1)}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Renames the program into place, so that no process runs an incomplete one. */
+async function keep(path: string, folder: string): Promise<void> {
+  const kept = join(folder, basename(path));
+  const unfinished = `${kept}.${process.pid}`;
+  await copyFile(path, unfinished);
+  await chmod(unfinished, 0o755);
+  await rename(unfinished, kept);
 }
 
 async function missingTools({ tools, env }: TestToolsOptions): Promise<Tool[]> {

@@ -28,10 +28,11 @@ async function main(args: readonly string[]): Promise<number> {
   }
   say(`nats-server ${nats.version} (${nats.source}: ${nats.path})`);
   const missing = await ensureTestTools({
-    env: process.env,
+    env: { ...process.env, PATH: [process.env.PATH, join(ROOT, ".fanwire", "bin")].join(delimiter) },
     tools: testTools,
     isRoot: process.getuid?.() === 0,
     osRelease: "/etc/os-release",
+    programs: join(ROOT, ".fanwire", "bin"),
     retryMs: 3_000,
     say,
   });

@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parsePosition } from "@fanwire/protocol";
 import { expect, test } from "vitest";
+import { connectBus } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { openPublications, type TestPublications, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { startLink } from "../support/link.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
@@ -120,4 +122,31 @@ test("a resume from a position that a restored history lost is not recovered, an
   const next = await connectFanwire(pusher.url, { topic: "t", since: end });
   expect(next.welcome).toMatchObject({ recovered: true });
   for (const { socket } of [connected, resumed, next]) socket.terminate();
+});
+
+test("a restore is noticed although more than was lost is published before any service looks, also with the second stream restored", async () => {
+  await using restorable = await startRestorable();
+  await using publications = await openPublications([restorable.nats.url]);
+  await using link = await startLink(restorable.nats.port);
+  await using pusher = await startPusher({ nats: link.url, env: ONE_WORKER });
+  const connected = await connectFanwire(pusher.url, { topic: "t" });
+  await appendAll(publications, 1, 5);
+  await until("the first publications are witnessed", () => isWitnessed(publications, 5));
+  await restorable.copy();
+  const position = await appendAll(publications, 6, 8);
+  await until("the client has everything", () => connected.data().includes("8"));
+  await publications.bus.stop();
+  link.cut();
+
+  await restorable.restore([HISTORY, WITNESS]);
+  await using bus = await connectBus(restorable.nats.url);
+  // As a program that publishes without a publisher: these reuse the sequences 6 to 8, and more.
+  for (let at = 1; at <= 20; at++) await bus.publish("fanwire.history.topic.t", Buffer.from(`other ${at}`));
+  link.heal();
+
+  await until("the client is asked to reconnect", () => connected.close?.code === 4500);
+  const resumed = await connectFanwire(pusher.url, { topic: "t", since: position });
+  expect(resumed.welcome).toMatchObject({ recovered: false, reason: "recreated" });
+  expect(connected.data().filter((data) => String(data).startsWith("other"))).toEqual([]);
+  for (const { socket } of [connected, resumed]) socket.terminate();
 });

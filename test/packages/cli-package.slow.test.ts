@@ -19,5 +19,5 @@ test("the tarball of the command line installs without the private packages, and
 
   expect(linted).toContain("All good!");
   expect(await readdir(join(app, "node_modules"))).not.toContain("@fanwire");
-  await run(app, "npx", ["fanwire", "--help"]);
+  expect(await run(app, "npx", ["fanwire", "--help"])).toContain("Usage: fanwire");
 });

@@ -23,19 +23,28 @@ export type TestChannel = AsyncDisposable & {
   readonly adminUrl: string;
 };
 
-type ServiceOptions = { readonly nats: string; readonly env?: Readonly<Record<string, string>> };
+type ServiceOptions = {
+  readonly nats: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Source of another release. */
+  readonly root?: string;
+};
 
 /** Starts a pusher process with two workers. Resolves when it is ready. */
-export async function startPusher({ nats, env }: ServiceOptions): Promise<TestPusher> {
-  const service = startService("pusher", {
-    FANWIRE_NATS_URL: nats,
-    PUSHER_HOST: "127.0.0.1",
-    PUSHER_PORT: "0",
-    PUSHER_ADMIN_PORT: "0",
-    PUSHER_WORKERS: "2",
-    PUSHER_DRAIN_SECONDS: "0",
-    ...env,
-  });
+export async function startPusher({ nats, env, root }: ServiceOptions): Promise<TestPusher> {
+  const service = startService(
+    "pusher",
+    {
+      FANWIRE_NATS_URL: nats,
+      PUSHER_HOST: "127.0.0.1",
+      PUSHER_PORT: "0",
+      PUSHER_ADMIN_PORT: "0",
+      PUSHER_WORKERS: "2",
+      PUSHER_DRAIN_SECONDS: "0",
+      ...env,
+    },
+    root,
+  );
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "admin port open")}`;
   const listening = env?.PUSHER_WORKERS === "1" ? "worker listening" : "all workers listening";
   const address = `127.0.0.1:${await loggedPort(service, listening)}`;
@@ -45,13 +54,17 @@ export async function startPusher({ nats, env }: ServiceOptions): Promise<TestPu
 }
 
 /** Starts a publisher process. Resolves when it is ready. */
-export async function startPublisher({ nats, env }: ServiceOptions): Promise<TestPublisher> {
-  const service = startService("publisher", {
-    FANWIRE_NATS_URL: nats,
-    PUBLISHER_PORT: "0",
-    PUBLISHER_ADMIN_PORT: "0",
-    ...env,
-  });
+export async function startPublisher({ nats, env, root }: ServiceOptions): Promise<TestPublisher> {
+  const service = startService(
+    "publisher",
+    {
+      FANWIRE_NATS_URL: nats,
+      PUBLISHER_PORT: "0",
+      PUBLISHER_ADMIN_PORT: "0",
+      ...env,
+    },
+    root,
+  );
   const url = `http://127.0.0.1:${await loggedPort(service, "publisher listening")}`;
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "publisher listening", "adminPort")}`;
   await untilReady(adminUrl);

@@ -2,6 +2,7 @@ import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Counters } from "./broker/counters.ts";
+import type { ChannelConfig } from "./config.ts";
 
 type Values = Readonly<Record<string, number>>;
 
@@ -26,10 +27,16 @@ export type Measures = {
  * Registers the metrics of a channel server. Their values are read at each scrape, so the hot path only adds to plain
  * numbers.
  */
-export function createChannelMetrics(counters: Counters, bus: Bus, measure: () => Measures): Registry {
+export function createChannelMetrics(
+  counters: Counters,
+  bus: Bus,
+  limits: ChannelConfig["limits"],
+  measure: () => Measures,
+): Registry {
   const registry = createRegistry();
   registerBusMetrics(registry, bus);
   addGauges(registry, oncePerScrape(measure));
+  addLimits(registry, limits);
   const counter = (name: string, help: string, value: () => number) =>
     addCounter(registry, { name, help, labels: [], values: () => ({ "": value() }) });
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
@@ -128,6 +135,19 @@ function addGauges(registry: Registry, measure: () => Measures): void {
         this.set(value(measure()));
       },
     });
+  }
+}
+
+/** Adds the limits of gauges, so that an alert can compare both. */
+function addLimits(registry: Registry, limits: ChannelConfig["limits"]): void {
+  const gauges: [name: string, help: string, limit: number][] = [
+    ["peers_limit", "Maximum connected peers.", limits.peers],
+    ["buffered_limit_bytes", "Maximum memory of all peers' buffers.", limits.bufferedBytes],
+    ["unconfirmed_limit_bytes", "Bytes in flight to NATS above which peers wait.", limits.unconfirmedBytes],
+    ["unstored_limit_bytes", "Memory of unstored queue items above which peers wait.", limits.unstoredBytes],
+  ];
+  for (const [name, help, limit] of gauges) {
+    new Gauge({ name: `fanwire_channel_${name}`, help, registers: [registry] }).set(limit);
   }
 }
 

@@ -16,17 +16,22 @@ export type ObservedRequest = {
 
 const COUNTED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE"]);
 
+/** Limits of the configuration that are metrics, so that an alert can compare a gauge with its limit. */
+export type MeasuredLimits = { readonly maxInFlight: number; readonly maxHeldBodyBytes: number };
+
 /** Metrics of the publisher. {@link PublisherMetrics.registry} returns them in Prometheus' text format. */
 export class PublisherMetrics {
   readonly registry: Registry = createRegistry();
   /** Requests in flight. */
   inFlight = 0;
+  /** Answered requests. */
+  requests = 0;
   /** Bytes of request bodies in memory. */
   heldBodyBytes = 0;
   readonly #requests: Counter<"route" | "method" | "status">;
   readonly #durations: Histogram<"route" | "method">;
 
-  constructor(bus: Bus, counters: ClusterCounters) {
+  constructor(bus: Bus, counters: ClusterCounters, limits: MeasuredLimits) {
     const registers = [this.registry];
     registerBusMetrics(this.registry, bus);
     this.#requests = new Counter({
@@ -44,7 +49,13 @@ export class PublisherMetrics {
     });
     registerClusterMetrics(this.registry, counters);
     this.#gauge("fanwire_publisher_in_flight", "HTTP requests in flight.", () => this.inFlight);
+    this.#gauge("fanwire_publisher_in_flight_limit", "Maximum HTTP requests in flight.", () => limits.maxInFlight);
     this.#gauge("fanwire_publisher_held_body_bytes", "Bytes of request bodies in memory.", () => this.heldBodyBytes);
+    this.#gauge(
+      "fanwire_publisher_held_body_limit_bytes",
+      "Maximum bytes of request bodies in memory.",
+      () => limits.maxHeldBodyBytes,
+    );
   }
 
   /** Reads `value` when the metrics are requested, so that a change costs a request nothing. */
@@ -61,6 +72,7 @@ export class PublisherMetrics {
 
   countRequest({ route, method, status, seconds }: ObservedRequest): void {
     const counted = COUNTED_METHODS.has(method) ? method : "other";
+    this.requests++;
     this.#requests.inc({ route, method: counted, status });
     this.#durations.observe({ route, method: counted }, seconds);
   }

@@ -21,7 +21,10 @@ test("the admin port serves liveness, readiness with its reason, and metrics", a
   expect(await get("/readyz?verbose")).toEqual([503, "not connected to NATS\n"]);
   readiness = { ready: true };
   expect(await get("/readyz")).toEqual([200, "ready\n"]);
-  expect(await get("/metrics")).toEqual([200, "up 1\n"]);
+  const [, metrics] = await get("/metrics");
+  expect(metrics).toMatch(/^up 1\n(# .*\n)*fanwire_ready 1\n$/);
+  readiness = { ready: false, reason: "draining" };
+  expect((await get("/metrics"))[1]).toMatch(/^fanwire_ready 0$/m);
   expect((await get("/"))[0]).toBe(404);
 
   await admin.stop();

@@ -67,10 +67,17 @@ async function answer(url: string, response: ServerResponse, source: AdminSource
       return readiness.ready ? send(response, 200, "ready\n") : send(response, 503, `${readiness.reason}\n`);
     }
     case "/metrics":
-      return send(response, 200, await source.metrics(), METRICS_CONTENT_TYPE);
+      return send(response, 200, `${await source.metrics()}${readyMetric(source.readiness())}`, METRICS_CONTENT_TYPE);
     default:
       return send(response, 404, "Not found. See /healthz, /readyz and /metrics.\n");
   }
+}
+
+/** Returns the readiness as a metric, so that an alert can see what a load balancer sees. */
+function readyMetric({ ready }: Readiness): string {
+  const name = "fanwire_ready";
+  const help = "1 while the service can do its work (/readyz answers 200), else 0.";
+  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${ready ? 1 : 0}\n`;
 }
 
 function send(response: ServerResponse, status: number, body: string, contentType = "text/plain; charset=utf-8"): void {

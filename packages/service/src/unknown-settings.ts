@@ -13,6 +13,8 @@ const FOREIGN = [
   // The test suite, `npm start` and docker-compose.yml.
   /^FANWIRE_(TEST|CHAOS|RECOVERY)_\w+$/,
   /^FANWIRE_(DAMAGE_SEED|STOP_GRACE|BIND|NATS_SERVER|NATS_PORT)$/,
+  // The command line.
+  /^FANWIRE_(API_URL|API_KEY|CLIENT_URL|TOKEN)$/,
   /^FANWIRE_(PUSHER|PUBLISHER|CHANNEL|WEBHOOKS|APPS)_(BIND|PORT)$/,
 ];
 

@@ -75,7 +75,8 @@ export class Presence {
     let members = 0;
     for (const { locals } of this.#topics.values()) members += locals.size;
     const { asks, gaps, peers } = this.#cluster;
-    return { topics: this.#topics.size, members, bytes: this.#bytes, refused: this.#refused, asks, gaps, peers };
+    const bytes = { bytes: this.#bytes, maxBytes: MAX_BYTES };
+    return { topics: this.#topics.size, members, ...bytes, refused: this.#refused, asks, gaps, peers };
   }
 
   /**

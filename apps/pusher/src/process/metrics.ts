@@ -15,11 +15,19 @@ export function createWorkerMetrics(options: {
   readonly bus: Bus;
   readonly hub: Pick<
     Hub,
-    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence" | "events"
+    | "openConnections"
+    | "subscriptionCount"
+    | "slowConsumers"
+    | "slowConsumerBytes"
+    | "frontier"
+    | "presence"
+    | "events"
+    | "lists"
   >;
   readonly budget: MemoryBudget;
+  readonly maxConnections: number;
 }): Registry {
-  const { slot, counters, bus, hub, budget } = options;
+  const { slot, counters, bus, hub, budget, maxConnections } = options;
   const registry = createRegistry();
   // The slot stays the same across restarts, where each start has a new worker id.
   registry.setDefaultLabels({ slot: String(slot) });
@@ -27,6 +35,11 @@ export function createWorkerMetrics(options: {
 
   const gauge = (name: string, help: string, value: () => number) => addGauge(registry, name, help, value);
   gauge("fanwire_pusher_connections", "Open connections.", () => hub.openConnections);
+  gauge(
+    "fanwire_pusher_connections_limit",
+    "Maximum open connections: PUSHER_MAX_CONNECTIONS, or less if the process may not open as many files.",
+    () => maxConnections,
+  );
   gauge(
     "fanwire_pusher_subscriptions",
     "NATS subscriptions for distinct topics, patterns and users, and for everyone.",
@@ -115,6 +128,7 @@ export function createWorkerMetrics(options: {
     () => hub.frontier.position?.sequence ?? 0,
   );
   gauge("fanwire_pusher_budget_bytes", "Bytes of replays, backlogs and waiting content.", () => budget.usedBytes);
+  gauge("fanwire_pusher_budget_limit_bytes", "Maximum of the budget's bytes.", () => budget.maxBytes);
   counter(
     "fanwire_pusher_budget_evictions_total",
     "Times the largest replay, backlog or waiting content was dropped because all together exceeded the budget.",
@@ -136,6 +150,11 @@ export function createWorkerMetrics(options: {
     "fanwire_pusher_topic_limits_total",
     "Subscriptions refused because a connection had the maximum number of topics.",
     () => counters.topicLimits,
+  );
+  counter(
+    "fanwire_pusher_lists_refused_total",
+    "Lists for publishers that were not answered because too many waited.",
+    () => hub.lists.refused,
   );
   counter(
     "fanwire_pusher_inbound_messages_total",
@@ -185,6 +204,11 @@ function addPresenceMetrics(
     "fanwire_pusher_presence_bytes",
     "Approximate bytes of the members on all workers that this worker knows.",
     () => presence.stats.bytes,
+  );
+  gauge(
+    "fanwire_pusher_presence_limit_bytes",
+    "Bytes of known members above which joins are refused.",
+    () => presence.stats.maxBytes,
   );
   gauge(
     "fanwire_pusher_presence_workers",

@@ -1,11 +1,11 @@
 import { randomInt } from "node:crypto";
-import { hostname } from "node:os";
 import { openJetStreamHistory, startNatsBus } from "@fanwire/bus";
-import { Subjects, type WorkerDescription, workerIdFrom } from "@fanwire/protocol";
-import { type Log, type Readiness, type Running, VERSION } from "@fanwire/service";
+import { Subjects, workerIdFrom } from "@fanwire/protocol";
+import type { Log, Readiness, Running } from "@fanwire/service";
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import { ClientAddresses } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
@@ -22,9 +22,13 @@ import type { ServedProtocol } from "../protocols/served-protocol.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
 import { Recovery } from "../recovery/recovery.ts";
 import { TimeSlices } from "../recovery/time-slices.ts";
+import type { TlsFiles } from "../tls/certificate.ts";
+import { CertificateWatch } from "../tls/certificate-watch.ts";
+import { readServedCertificate } from "../tls/tls-settings.ts";
+import { WorkerDescriber } from "./describe-worker.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
-import { Rates } from "./rates.ts";
+import { registerTlsMetrics } from "./tls-metrics.ts";
 
 export type Worker = Running & {
   readonly metrics: Registry;
@@ -33,8 +37,6 @@ export type Worker = Running & {
 
 /** Maximum bytes of replays, backlogs and waiting content together. */
 const BUFFER_BYTES = 134_217_728;
-const RATE_SAMPLE_MS = 2_000;
-const RATE_SAMPLES = 6;
 
 /** Starts a worker: connects to NATS, then opens the port. `slot` identifies it among the workers of one supervisor. */
 export async function startWorker(options: {
@@ -50,12 +52,14 @@ export async function startWorker(options: {
   const log = options.log.child({ workerId, slot });
   const config = withinOpenFilesLimit(options.config, log);
 
+  const { tlsFiles } = config;
+  const certificate = tlsFiles && (await readServedCertificate(tlsFiles));
   const bus = await startNatsBus({ config: config.bus, name: `fanwire-pusher ${workerId}`, log, signal });
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
-  const uwsApp = new UwsApp();
+  const uwsApp = new UwsApp(certificate?.files);
   const connections = new Connections<Connection>();
-  const groups = new ProtocolGroups(protocols, uwsApp.app, connections);
+  const groups = new ProtocolGroups(protocols, uwsApp.topics, connections);
   const budget = new MemoryBudget(BUFFER_BYTES);
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { events: wanted } = config;
@@ -96,6 +100,7 @@ export async function startWorker(options: {
     subjects,
     hub,
     recovery,
+    addresses: new ClientAddresses(config.trustedProxies),
     handshakes,
     verifier,
     counters,
@@ -105,44 +110,33 @@ export async function startWorker(options: {
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();
 
-  const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
-  const sampleRates = () =>
-    rates.sample(performance.now(), {
-      publications: Object.values(counters.publications).reduce((sum, count) => sum + count, 0),
-      deliveries: counters.deliveries,
-      bytes: counters.deliveredBytes,
-      accepted: counters.accepted,
-    });
-  sampleRates();
-  const rateTimer = setInterval(sampleRates, RATE_SAMPLE_MS);
-
-  const describeWorker = (): WorkerDescription => ({
-    id: workerId,
-    host: hostname(),
-    pid: process.pid,
-    version: VERSION,
-    uptimeSeconds: Math.floor(process.uptime()),
-    connections: hub.openConnections,
-    rates: {
-      publicationsPerSecond: rates.perSecond("publications"),
-      deliveriesPerSecond: rates.perSecond("deliveries"),
-      bytesPerSecond: rates.perSecond("bytes"),
-      acceptedPerSecond: rates.perSecond("accepted"),
-    },
+  const describer = new WorkerDescriber({ workerId, bus, hub, counters });
+  const control = startControl({
+    bus,
+    subjects,
+    workerId,
+    hub,
+    log,
+    describeWorker: () => describer.describe(),
+    describeDetails: () => describer.details(),
   });
-
-  const control = startControl({ bus, subjects, workerId, hub, log, describeWorker });
   await uwsApp.listen(config.host, port).catch(async (error: unknown) => {
-    clearInterval(rateTimer);
+    describer.stop();
     await control.stop();
     await bus.stop();
     throw error;
   });
   log.info({ host: config.host, port }, "worker listening");
+  const serve = (files: TlsFiles) => uwsApp.renew(files);
+  const watch = tlsFiles && certificate && new CertificateWatch({ files: tlsFiles, served: certificate, log, serve });
+  const maxConnections = config.limits.connections;
+  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, maxConnections });
+  if (watch !== undefined) registerTlsMetrics(metrics, watch);
 
   const stop = async () => {
     log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "worker draining");
-    clearInterval(rateTimer);
+    describer.stop();
+    watch?.stop();
     uwsApp.closePort();
     await hub.drain(config.drainMs);
     opened.stop();
@@ -158,7 +152,7 @@ export async function startWorker(options: {
   let stopped: Promise<void> | undefined;
 
   return {
-    metrics: createWorkerMetrics({ slot, counters, bus, hub, budget }),
+    metrics,
     readiness: () => {
       if (hub.isDraining) return { ready: false, reason: "draining" };
       const health = bus.health();

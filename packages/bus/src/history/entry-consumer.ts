@@ -1,6 +1,6 @@
 import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
-import { parseAckSubject } from "../connection/ack-subject.ts";
+import { type AckSubject, parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage, BusSubscription } from "../connection/bus.ts";
 import type { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
@@ -56,6 +56,7 @@ export class EntryConsumer {
   #end: (reason: string) => void = () => {};
   #hasEnded = false;
   #previous: number;
+  #storedAt: number | undefined;
   #counter = 0;
   /** Number of requested entries that have not arrived. */
   #outstanding = 0;
@@ -126,6 +127,11 @@ export class EntryConsumer {
     return this.#previous;
   }
 
+  /** Time at which {@link last} was stored, in milliseconds since 1970; undefined before the first entry. */
+  get storedAt(): number | undefined {
+    return this.#storedAt;
+  }
+
   /** Whether entries are fetched periodically, so that stored ones may not have been requested yet. */
   get isPolling(): boolean {
     return this.#isPolling;
@@ -186,10 +192,11 @@ export class EntryConsumer {
     this.#receivedAt = performance.now();
     const delivery = parseAckSubject(message.reply ?? "");
     if (delivery === undefined) this.#onStatus(message.headers as HeaderBlock | undefined);
-    else this.#onDelivery(message, delivery.streamSequence, delivery.consumerSequence);
+    else this.#onDelivery(message, delivery);
   }
 
-  #onDelivery(message: BusMessage, sequence: number, counter: number): void {
+  #onDelivery(message: BusMessage, delivery: AckSubject): void {
+    const { streamSequence: sequence, consumerSequence: counter, storedAt } = delivery;
     if (counter !== this.#counter + 1 || sequence <= this.#previous) {
       this.stop("an entry was lost");
       return;
@@ -199,6 +206,7 @@ export class EntryConsumer {
     if (this.#outstanding > 0) this.#outstanding--;
     const previous = this.#previous;
     this.#previous = sequence;
+    this.#storedAt = storedAt;
     const bytes = Number(message.headers?.get("Nats-Msg-Size")) || 0;
     this.#receiver.onEntry({ sequence, subject: message.subject, bytes }, previous);
     if (this.#outstanding <= BATCH / 2) this.#next(false);

@@ -19,7 +19,7 @@ function readerOf(answers: { describing(): Node; giving(): Node }) {
   const open = async (): Promise<OpenStream> => {
     const { name, knows } = answers.describing();
     const history = { epoch: "e", firstSequence: 1, lastSequence: knows, maxPerSubject: 1_000 };
-    return { ok: true, history, reign: name, hasCopies: false, duplicateWindowMs: 0 };
+    return { ok: true, history, reign: name, hasCopies: false, duplicateWindowMs: 0, lastStoredAt: 0 };
   };
   const message = async (query: MessageQuery) => {
     const sequence = "seq" in query ? query.seq : 0;
@@ -36,6 +36,8 @@ function readerOf(answers: { describing(): Node; giving(): Node }) {
       log: createLog("test", "silent"),
       disconnects: () => 0,
       witness: async () => undefined,
+      consumed: () => undefined,
+      next: async () => null,
     }),
     subjects,
   });

@@ -31,6 +31,8 @@ export type OpenStream = {
   /** Whether the stream has replicas. A former leader that hung may then return an outdated description. */
   readonly hasCopies: boolean;
   readonly duplicateWindowMs: number;
+  /** Time at which the last publication was stored, in milliseconds since 1970. */
+  readonly lastStoredAt: number;
 };
 
 /**
@@ -121,6 +123,7 @@ export class HistoryStream {
       reign: [created, cluster?.leader, cluster?.leader_since].join(" "),
       hasCopies: (cluster?.replicas?.length ?? 0) > 0,
       duplicateWindowMs: config.duplicate_window / 1_000_000,
+      lastStoredAt: Date.parse(state.last_ts),
     };
   }
 

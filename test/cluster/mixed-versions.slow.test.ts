@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
+import { callApi, postPublication } from "../support/http-api.ts";
+import { connectPresence } from "../support/presence-client.ts";
+import { checkOutPreviousRelease, missingPreviousRelease, type PreviousRelease } from "../support/previous-release.ts";
+import { pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusher } from "../support/pusher-client.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
+
+if (missingPreviousRelease !== undefined) console.warn(`Mixed versions are not tested: ${missingPreviousRelease}.`);
+
+const RELEASES = ["previous", "present"] as const;
+type Release = (typeof RELEASES)[number];
+const other = (release: Release): Release => (release === "previous" ? "present" : "previous");
+
+describe.skipIf(missingPreviousRelease !== undefined)(
+  "services of this release beside those of the previous one",
+  () => {
+    const { nats } = useCluster();
+    const pushers = {} as Record<Release, TestPusher>;
+    const publishers = {} as Record<Release, TestPublisher>;
+    let checkedOut: PreviousRelease;
+
+    beforeAll(async () => {
+      checkedOut = checkOutPreviousRelease();
+      const apps = pusherAppsEnv();
+      const env = { ...apps, PUSHER_TOKEN_SECRET: SECRET, PUSHER_WORKERS: "1" };
+      const start = async (release: Release) => {
+        const root = release === "previous" ? { root: checkedOut.root } : {};
+        [pushers[release], publishers[release]] = await Promise.all([
+          startPusher({ nats: nats.url, env, ...root }),
+          startPublisher({ nats: nats.url, env: apps, ...root }),
+        ]);
+      };
+      await Promise.all(RELEASES.map(start));
+    });
+    afterAll(async () => {
+      for (const part of [...Object.values(pushers), ...Object.values(publishers)]) await part[Symbol.asyncDispose]();
+      checkedOut[Symbol.dispose]();
+    });
+
+    const token = (user: string) => signToken({ sub: user, topics: [">"], presence: [">"] }, { expiresInSeconds: 600 });
+    /** A client of each release, subscribed to a topic. */
+    const connectBoth = async (
+      topic: string,
+      query: Record<string, string> = {},
+    ): Promise<Record<Release, FanwireClient>> => {
+      const connect = async (release: Release) =>
+        connectFanwire(pushers[release].url, { topic, token: await token(release), ...query });
+      return { previous: await connect("previous"), present: await connect("present") };
+    };
+
+    test.each(RELEASES)(
+      "a publisher of the %s release reaches clients of both, counts them, and lists them",
+      async (release) => {
+        const topic = `t-${release}`;
+        const clients = await connectBoth(topic);
+        const publisher = publishers[release];
+
+        const counted = await postPublication(publisher, { target: { topic }, data: "live", receipt: true });
+        expect(counted).toMatchObject({ status: 200, body: { receipt: { delivered: 2, complete: true } } });
+        for (const each of RELEASES) {
+          const { connection } = clients[each].welcome;
+          const target = { connection };
+          expect(await postPublication(publisher, { target, data: "own" })).toMatchObject({ status: 200 });
+          expect((await callApi(publisher, "GET", `/v1/connections/${connection}`)).body).toMatchObject({
+            user: each,
+            topics: [topic],
+          });
+          expect((await callApi(publisher, "GET", `/v1/users/${each}`)).body).toMatchObject({
+            connections: expect.anything(),
+          });
+          expect(
+            (await callApi(publisher, "PUT", `/v1/connections/${connection}/topics/late-${release}`)).status,
+          ).toBeLessThan(300);
+        }
+        await postPublication(publisher, { target: { topic: `late-${release}` }, data: "late" });
+        for (const each of RELEASES) {
+          await until("everything is received", () => clients[each].data().length >= 3);
+          expect(clients[each].data()).toEqual(["live", "own", "late"]);
+        }
+        expect((await callApi(publisher, "GET", `/v1/topics/${topic}`)).body).toMatchObject({ connections: 2 });
+        const listed = (
+          await callApi<{ topics: { topic: string; connections: number }[] }>(
+            publisher,
+            "GET",
+            `/v1/topics?prefix=${topic}`,
+          )
+        ).body;
+        expect(listed.topics).toMatchObject([{ topic, connections: 2 }]);
+        const cluster = (await callApi<{ workers: unknown[] }>(publisher, "GET", "/v1/cluster")).body;
+        expect(cluster.workers).toHaveLength(2);
+        for (const { socket } of Object.values(clients)) socket.terminate();
+      },
+    );
+
+    test("a list that the previous release does not know is incomplete, and never without its connections", async () => {
+      const clients = await connectBoth("listed");
+      for (const path of ["/v1/connections", "/v1/users"]) {
+        const { status, body } = await callApi<{ missing?: number; complete?: boolean; total?: number }>(
+          publishers.present,
+          "GET",
+          path,
+        );
+        expect(status).toBe(200);
+        expect(body.missing, path).toBe(1);
+        expect(body.complete, path).not.toBe(true);
+      }
+      for (const { socket } of Object.values(clients)) socket.terminate();
+    });
+
+    test.each(RELEASES)(
+      "a client resumes durable publications on the other release after the %s one",
+      async (release) => {
+        const topic = `d-${release}`;
+        const clients = await connectBoth(topic);
+        const publisher = publishers[other(release)];
+        expect(await postPublication(publisher, { target: { topic }, data: "1", durable: true })).toMatchObject({
+          status: 200,
+        });
+        for (const each of RELEASES) await until("the first is received", () => clients[each].data().length === 1);
+        const since = String(clients[release].publications[0]?.position);
+        clients[release].socket.terminate();
+        await postPublication(publishers[release], { target: { topic }, data: "2", durable: true });
+
+        const resumed = await connectFanwire(pushers[other(release)].url, { topic, since, token: await token("back") });
+
+        expect(resumed.welcome).toMatchObject({ recovered: true });
+        await until("the second is received", () => resumed.data().length > 0);
+        expect(resumed.data()).toEqual(["2"]);
+        for (const { socket } of [resumed, ...Object.values(clients)]) socket.terminate();
+      },
+    );
+
+    test("members on both releases see each other, also over the Pusher protocol", async () => {
+      const claims = { topics: ["presence-*"], presence: ["presence-*"] };
+      const anna = await connectPresence(pushers.previous, "anna", claims);
+      const bob = await connectPresence(pushers.present, "bob", claims);
+      await anna.join("presence-room");
+      await bob.join("presence-room");
+      const pusherClient = await connectPusher(pushers.previous.url);
+      await pusherClient.subscribe("presence-room", { user_id: "carol" });
+
+      const everybody = ["anna", "bob", "carol"];
+      await until("all see all", () =>
+        [anna, bob].every((member) => member.members("presence-room").join() === everybody.join()),
+      );
+      for (const release of RELEASES) {
+        const { body } = await callApi<{ members: { user: string }[] }>(
+          publishers[release],
+          "GET",
+          "/v1/topics/presence-room/members",
+        );
+        expect(body.members.map(({ user }) => user).sort()).toEqual(everybody);
+      }
+      for (const { socket } of [anna.client, bob.client, pusherClient]) socket.terminate();
+    });
+  },
+);
