@@ -18,6 +18,7 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
     "events",
     "connections",
     "auth",
+    "tls",
     "wire",
   ],
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],

@@ -27,6 +27,9 @@ export const testTools: readonly Tool[] = [
     tests: "the tests of alert rules and dashboard",
     unpacks: ["promtool", "prometheus"],
   },
+  { program: "haproxy", package: "haproxy", tests: "the tests behind HAProxy", path: "/usr/sbin/haproxy" },
+  { program: "nginx", package: "nginx", tests: "the tests behind nginx", unpacks: ["nginx"] },
+  { program: "caddy", package: "caddy", tests: "the tests behind Caddy", unpacks: ["caddy"] },
 ];
 
 const installTimeoutMs = 600_000;

@@ -5,12 +5,14 @@ import { join } from "node:path";
 
 export const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
 
-type Certificate = { readonly certFile: string; readonly keyFile: string };
+export type Certificate = { readonly certFile: string; readonly keyFile: string };
 
 export type Authority = Disposable & {
   readonly caFile: string;
   /** Issues a certificate for names as OpenSSL writes them, such as `DNS:localhost` or `IP:127.0.0.1`. */
   issue(...names: string[]): Certificate;
+  /** Issues a certificate that expired yesterday. */
+  issueExpired(...names: string[]): Certificate;
 };
 
 /** Creates a certificate authority, whose keys are deleted when it is disposed of. */
@@ -23,18 +25,20 @@ export function createAuthority(): Authority {
   openssl("req", "-x509", ...newKey, "-keyout", caKeyFile, "-out", caFile, "-days", "2", "-subj", "/CN=Throw-away CA");
 
   let issued = 0;
+  const issue = (names: readonly string[], days: string) => {
+    const id = ++issued;
+    const [certFile, keyFile, requestFile] = [file(`${id}.pem`), file(`${id}-key.pem`), file(`${id}.csr`)];
+    const extensions = file(`${id}.ext`);
+    writeFileSync(extensions, `subjectAltName=${names.join(",")}\n`);
+    openssl("req", ...newKey, "-keyout", keyFile, "-out", requestFile, "-subj", "/CN=test");
+    const signing = ["-CA", caFile, "-CAkey", caKeyFile, "-CAcreateserial", "-days", days, "-extfile", extensions];
+    openssl("x509", "-req", "-in", requestFile, ...signing, "-out", certFile);
+    return { certFile, keyFile };
+  };
   return {
     caFile,
-    issue: (...names) => {
-      const id = ++issued;
-      const [certFile, keyFile, requestFile] = [file(`${id}.pem`), file(`${id}-key.pem`), file(`${id}.csr`)];
-      const extensions = file(`${id}.ext`);
-      writeFileSync(extensions, `subjectAltName=${names.join(",")}\n`);
-      openssl("req", ...newKey, "-keyout", keyFile, "-out", requestFile, "-subj", "/CN=test");
-      const signing = ["-CA", caFile, "-CAkey", caKeyFile, "-CAcreateserial", "-days", "2", "-extfile", extensions];
-      openssl("x509", "-req", "-in", requestFile, ...signing, "-out", certFile);
-      return { certFile, keyFile };
-    },
+    issue: (...names) => issue(names, "2"),
+    issueExpired: (...names) => issue(names, "-1"),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

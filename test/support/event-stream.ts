@@ -1,4 +1,5 @@
 import { get, type IncomingMessage } from "node:http";
+import { type RequestOptions, get as secureGet } from "node:https";
 import { until } from "./wait.ts";
 
 type StreamEvent = { readonly id?: string; readonly event?: string; readonly data: string };
@@ -18,9 +19,14 @@ export type EventStream = {
 };
 
 /** Reads server-sent events. Resolves with the first event or the end of a 200, and rejects with any other status. */
-export async function readEvents(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
+export async function readEvents(
+  url: string,
+  headers: Record<string, string> = {},
+  options: RequestOptions = {},
+): Promise<EventStream> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    get(url, { headers }, resolve).once("error", reject);
+    const request = url.startsWith("https:") ? secureGet : get;
+    request(url, { headers, ...options }, resolve).once("error", reject);
   });
   if (response.statusCode !== 200) {
     response.destroy();

@@ -1,4 +1,4 @@
-import { WebSocket } from "ws";
+import { type ClientOptions, WebSocket } from "ws";
 import { until } from "./wait.ts";
 
 export type FanwireMessage = Readonly<Record<string, unknown>> & { readonly type: string };
@@ -25,12 +25,13 @@ export type FanwireClient = {
 export async function connectFanwire(
   url: string,
   query: Record<string, string | string[]> = {},
+  options: ClientOptions = {},
 ): Promise<FanwireClient> {
   const target = new URL(url);
   for (const [name, value] of Object.entries(query)) {
     for (const each of [value].flat()) target.searchParams.append(name, each);
   }
-  const socket = new WebSocket(target, "fanwire.v1", { perMessageDeflate: false });
+  const socket = new WebSocket(target, "fanwire.v1", { perMessageDeflate: false, ...options });
   const messages: FanwireMessage[] = [];
   let failure: Error | undefined;
   let close: FanwireClient["close"];

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import type PusherServer from "pusher";
 import type { Channel, Options } from "pusher-js";
-import { WebSocket } from "ws";
+import { type ClientOptions, WebSocket } from "ws";
 import { demoApp, openPusherJs } from "./pusher-apps.ts";
 import { until } from "./wait.ts";
 
@@ -48,8 +48,12 @@ export function pusherUrl(url: string, key: string = demoApp.key, query = DEFAUL
 }
 
 /** Connects a client that keeps all frames as they are. Resolves when the connection is established. */
-export async function connectPusher(url: string, app: TestApp = demoApp): Promise<PusherClient> {
-  const client = openPusherSocket(pusherUrl(url, app.key), {}, app);
+export async function connectPusher(
+  url: string,
+  app: TestApp = demoApp,
+  options: ClientOptions = {},
+): Promise<PusherClient> {
+  const client = openPusherSocket(pusherUrl(url, app.key), {}, app, options);
   await client.next("pusher:connection_established");
   return client;
 }
@@ -59,8 +63,9 @@ export function openPusherSocket(
   target: string,
   headers: Record<string, string> = {},
   app: TestApp = demoApp,
+  options: ClientOptions = {},
 ): PusherClient {
-  const socket = new WebSocket(target, { headers, perMessageDeflate: false });
+  const socket = new WebSocket(target, { headers, perMessageDeflate: false, ...options });
   const frames: PusherFrame[] = [];
   const taken = new Set<PusherFrame>();
   let close: PusherClient["close"];

@@ -22,3 +22,7 @@ export type {
 } from "../../apps/pusher/src/protocols/served-protocol.ts";
 // @boundaries-ignore see above
 export { startSession } from "../../apps/pusher/src/recovery/start-session.ts";
+// @boundaries-ignore see above
+export { readCertificate } from "../../apps/pusher/src/tls/certificate.ts";
+// @boundaries-ignore see above
+export { CertificateWatch } from "../../apps/pusher/src/tls/certificate-watch.ts";

@@ -1,4 +1,4 @@
-import { WebSocket } from "ws";
+import { type ClientOptions, WebSocket } from "ws";
 import { until } from "./wait.ts";
 
 export type RawClient = {
@@ -14,8 +14,12 @@ export type RawClient = {
 const GREETING = /^workerID:([a-z][a-z0-9]{7}) connectionID:([1-9]\d*) подключено\n$/;
 
 /** Connects a client of the raw protocol. Resolves when it has its greeting. */
-export async function connectRawClient(url: string, headers: Record<string, string> = {}): Promise<RawClient> {
-  const socket = new WebSocket(url, { headers, perMessageDeflate: false });
+export async function connectRawClient(
+  url: string,
+  headers: Record<string, string> = {},
+  options: ClientOptions = {},
+): Promise<RawClient> {
+  const socket = new WebSocket(url, { headers, perMessageDeflate: false, ...options });
   const frames: (string | Buffer)[] = [];
   let failure: Error | undefined;
   let close: RawClient["close"];

@@ -1,6 +1,6 @@
 import { JetStreamWorkQueue, NatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
-import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
+import { type Admin, isLoopback, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { createBroker } from "./broker/broker.ts";
 import { newCounters } from "./broker/counters.ts";
 import type { ChannelConfig } from "./config.ts";
@@ -9,7 +9,6 @@ import { createChannelMetrics } from "./metrics.ts";
 import { BufferBudget } from "./server/buffer-budget.ts";
 import { FlushScheduler } from "./server/flush-scheduler.ts";
 import { type Listeners, startListeners } from "./server/listeners.ts";
-import { isLoopback } from "./server/networks.ts";
 import type { Peer } from "./server/peer.ts";
 import { Peers } from "./server/peers.ts";
 import { RequestScheduler } from "./server/request-scheduler.ts";

@@ -1,8 +1,7 @@
 import type { BlockList } from "node:net";
 import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
-import { type LogLevel, readSettings, setting } from "@fanwire/service";
+import { type LogLevel, networkList, parseNetwork, readSettings, setting } from "@fanwire/service";
 import { allowClasses, type ClassRule, isClassPattern } from "./php/classes.ts";
-import { networkList, parseNetwork } from "./server/networks.ts";
 import { maxFrameBytes } from "./wire/frames.ts";
 
 const MIB = 1_048_576;

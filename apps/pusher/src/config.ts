@@ -1,3 +1,4 @@
+import type { BlockList } from "node:net";
 import { availableParallelism } from "node:os";
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import type { EventName } from "@fanwire/protocol";
@@ -8,14 +9,31 @@ import {
   pusherAppsSettings,
   wantedEvents,
 } from "@fanwire/pusher-protocol";
-import { ConfigError, isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
+import {
+  ConfigError,
+  isLoopback,
+  type LogLevel,
+  networkList,
+  parseNetwork,
+  readSettings,
+  setting,
+} from "@fanwire/service";
 import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./auth/token-settings.ts";
 import { originProblem } from "./connections/allowed-origins.ts";
+import type { TlsFiles } from "./tls/certificate.ts";
+import { tlsFilesFrom, tlsSettings } from "./tls/tls-settings.ts";
 
 export const pusherSettings = {
   ...sharedSettings,
   PUSHER_HOST: setting.host("0.0.0.0").describe("Listen address of the pusher; `::` for IPv6 and IPv4."),
   PUSHER_PORT: setting.port(4236).describe("Port of the pusher for clients: WebSocket and SSE."),
+  ...tlsSettings,
+  PUSHER_TRUSTED_PROXIES: setting
+    .list("")
+    .refine((list) => list.every((text) => parseNetwork(text) !== undefined), "must be networks such as 10.0.0.0/8")
+    .describe(
+      "Networks of the proxies whose `X-Forwarded-For` or `Forwarded` is believed, comma-separated: `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`. Empty: none, and the address of a client is that of its TCP connection.",
+    ),
   PUSHER_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
   PUSHER_ADMIN_PORT: setting.port(9236).describe("Port of /healthz, /readyz and /metrics."),
   PUSHER_WORKERS: setting
@@ -92,6 +110,10 @@ export type PusherConfig = {
   readonly logLevel: LogLevel;
   readonly host: string;
   readonly port: number;
+  /** Undefined: served without TLS. */
+  readonly tlsFiles: TlsFiles | undefined;
+  /** Undefined: none. */
+  readonly trustedProxies: BlockList | undefined;
   readonly adminHost: string;
   readonly adminPort: number;
   readonly workers: number;
@@ -131,6 +153,8 @@ export function readConfig(env: NodeJS.ProcessEnv): PusherConfig {
     logLevel: values.FANWIRE_LOG_LEVEL,
     host: values.PUSHER_HOST,
     port: values.PUSHER_PORT,
+    tlsFiles: tlsFilesFrom(values),
+    trustedProxies: networkList(values.PUSHER_TRUSTED_PROXIES),
     adminHost: values.PUSHER_ADMIN_HOST,
     adminPort: values.PUSHER_ADMIN_PORT,
     workers: values.PUSHER_WORKERS === "auto" ? availableParallelism() : Number(values.PUSHER_WORKERS),

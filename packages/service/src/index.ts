@@ -2,6 +2,7 @@ export { type Admin, type AdminSource, type Readiness, startAdmin } from "./admi
 export { createLog, type Log, type LogLevel, logLevels } from "./log.ts";
 export { isLoopback } from "./loopback.ts";
 export { createRegistry } from "./metrics.ts";
+export { isInNetworks, networkList, parseNetwork } from "./networks.ts";
 export { hasProcessEnded, identifyProcess } from "./process-identity.ts";
 export { type Running, runService, type Service } from "./run-service.ts";
 export { ConfigError, describeSettings, readSettings, type SettingRow, setting } from "./settings.ts";

@@ -1,6 +1,6 @@
 import type { BlockList, Socket } from "node:net";
 import { setImmediate as nextTick } from "node:timers/promises";
-import type { Log } from "@fanwire/service";
+import { isInNetworks, type Log } from "@fanwire/service";
 import type { CloseReason, Counters, RefusalReason } from "../broker/counters.ts";
 import { CATCH_UP_MS, isStalled, type SlowPeers, STALL_MS } from "../broker/slow-peers.ts";
 import type { Pace } from "../data/pace.ts";
@@ -9,7 +9,6 @@ import type { ClassRule } from "../php/classes.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import { Connection } from "./connection.ts";
 import type { FlushScheduler } from "./flush-scheduler.ts";
-import { isInNetworks } from "./networks.ts";
 import { Peer } from "./peer.ts";
 import type { RequestScheduler } from "./request-scheduler.ts";
 

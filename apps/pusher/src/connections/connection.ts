@@ -8,6 +8,10 @@ import type { SmallSet } from "./small-set.ts";
 export type ConnectionState = InboundCount & {
   /** 0 until the connection is admitted. */
   connectionId: number;
+  /** Number of the app of uWebSockets.js that serves the WebSocket; 0 for other connections. */
+  app: number;
+  /** Address of the client as a trusted proxy reported it; undefined without such a proxy. */
+  readonly forwardedAddress: string | undefined;
   readonly protocol: ClientProtocol;
   /** Unix time in seconds. */
   readonly openedAt: number;
@@ -21,7 +25,8 @@ export type ConnectionState = InboundCount & {
   hasCopies: boolean;
 };
 
-type NewConnection = Pick<ConnectionState, "connectionId" | "protocol" | "grant">;
+type NewConnection = Pick<ConnectionState, "connectionId" | "protocol" | "grant"> &
+  Partial<Pick<ConnectionState, "forwardedAddress">>;
 
 /** One client connection. WebSockets of uWebSockets.js have this shape; other protocols wrap their responses in it. */
 export type Connection = Pick<
@@ -35,9 +40,16 @@ export type Connection = Pick<
 };
 
 /** Returns the state of a new connection. Names each property, because spreading an object and adding to it takes 50 times as long. */
-export function newConnectionState({ connectionId, protocol, grant }: NewConnection): ConnectionState {
+export function newConnectionState({
+  connectionId,
+  protocol,
+  grant,
+  forwardedAddress,
+}: NewConnection): ConnectionState {
   return {
     connectionId,
+    app: 0,
+    forwardedAddress,
     protocol,
     openedAt: Math.floor(Date.now() / 1_000),
     grant,

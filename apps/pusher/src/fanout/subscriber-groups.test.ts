@@ -1,4 +1,3 @@
-import type { TemplatedApp } from "uWebSockets.js";
 import { expect, test } from "vitest";
 import { OPEN_GRANT } from "../auth/grant.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
@@ -6,11 +5,12 @@ import { type Connection, newConnectionState } from "../connections/connection.t
 import { clientProtocols } from "../protocols/list.ts";
 import { raw } from "../protocols/raw.ts";
 import { sse } from "../protocols/sse.ts";
-import { ProtocolGroups, SetGroups, UwsTopicGroups } from "./subscriber-groups.ts";
+import { ProtocolGroups, SetGroups, UwsTopicGroups, type UwsTopics } from "./subscriber-groups.ts";
 
 const A = 1;
 const B = 2;
 const C = 3;
+const NO_TOPICS: UwsTopics = { numSubscribers: () => 0, publish: () => {} };
 
 function connection(protocol: ClientProtocol = sse, onSend: () => number = () => 1) {
   const received: string[] = [];
@@ -70,7 +70,7 @@ test("the members of a topic of uWebSockets.js are found among the connections o
   const elsewhere = Object.assign(connection(raw), { isSubscribed: () => false });
   const stream = connection(sse);
   const groups = new UwsTopicGroups({
-    app: { numSubscribers: (topic: string) => Number(topic === `0.${A}`) } as unknown as TemplatedApp,
+    topics: { numSubscribers: (topic) => Number(topic === `0.${A}`), publish: () => {} },
     protocol: raw,
     connections: { all: () => [member, elsewhere, stream], size: 3 },
     prefix: 0,
@@ -81,7 +81,7 @@ test("the members of a topic of uWebSockets.js are found among the connections o
 });
 
 test("a connection joins the groups of its encoding", () => {
-  const groups = new ProtocolGroups(clientProtocols, {} as TemplatedApp, { all: () => [], size: 0 });
+  const groups = new ProtocolGroups(clientProtocols, NO_TOPICS, { all: () => [], size: 0 });
   const stream = connection(sse);
   const [plain, copies] = sse.encodings.map((encoding) => groups.ofEncoding(encoding));
 
@@ -92,7 +92,7 @@ test("a connection joins the groups of its encoding", () => {
 });
 
 test("protocols that are not in the list have no groups", () => {
-  const groups = new ProtocolGroups([raw], {} as TemplatedApp, { all: () => [], size: 0 });
+  const groups = new ProtocolGroups([raw], NO_TOPICS, { all: () => [], size: 0 });
 
   expect(() => groups.of(connection(sse))).toThrow("the protocol is not in the list of protocols");
 });

@@ -1,4 +1,4 @@
-import type { TemplatedApp, WebSocket } from "uWebSockets.js";
+import type { WebSocket } from "uWebSockets.js";
 import type { ClientProtocol, Encoding } from "../connections/client-protocol.ts";
 import type { Connection, ConnectionState } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
@@ -18,6 +18,13 @@ export interface SubscriberGroups {
   publish(groupId: number, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void;
 }
 
+/** Topics of uWebSockets.js, over all apps of the port. */
+export interface UwsTopics {
+  numSubscribers(topic: string): number;
+  /** Writes one frame to all WebSockets of a topic, except `except`, which must be one of them. */
+  publish(topic: string, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void;
+}
+
 type Clients = Pick<Connections<Connection>, "all" | "size">;
 
 /** The groups of all protocols. */
@@ -25,11 +32,14 @@ export class ProtocolGroups {
   readonly #single = new Map<Encoding, UwsTopicGroups>();
   readonly #joined = new Map<Encoding, SetGroups>();
 
-  constructor(protocols: readonly ClientProtocol[], app: TemplatedApp, connections: Clients) {
+  constructor(protocols: readonly ClientProtocol[], topics: UwsTopics, connections: Clients) {
     for (const protocol of protocols) {
       for (const encoding of protocol.encodings) {
         if (encoding.frames === "joined") this.#joined.set(encoding, new SetGroups());
-        else this.#single.set(encoding, new UwsTopicGroups({ app, protocol, connections, prefix: this.#single.size }));
+        else {
+          const prefix = this.#single.size;
+          this.#single.set(encoding, new UwsTopicGroups({ topics, protocol, connections, prefix }));
+        }
       }
     }
   }
@@ -48,26 +58,26 @@ export class ProtocolGroups {
 }
 
 /** The methods that only WebSockets of uWebSockets.js have. */
-type Socket = Pick<WebSocket<ConnectionState>, "subscribe" | "unsubscribe" | "isSubscribed" | "publish">;
+type Socket = Pick<WebSocket<ConnectionState>, "subscribe" | "unsubscribe" | "isSubscribed">;
 
 /**
  * Topics of uWebSockets.js. It shares one frame between all sockets of a topic, and joins what several publications write to a socket.
  * Members must be its WebSockets.
  */
 export class UwsTopicGroups implements SubscriberGroups {
-  readonly #app: TemplatedApp;
+  readonly #topics: UwsTopics;
   readonly #protocol: ClientProtocol;
   readonly #connections: Clients;
   readonly #prefix: string;
 
   constructor(parts: {
-    readonly app: TemplatedApp;
+    readonly topics: UwsTopics;
     readonly protocol: ClientProtocol;
     readonly connections: Clients;
     /** Distinguishes the topics of several encodings. */
     readonly prefix: number;
   }) {
-    this.#app = parts.app;
+    this.#topics = parts.topics;
     this.#protocol = parts.protocol;
     this.#connections = parts.connections;
     this.#prefix = `${parts.prefix}.`;
@@ -94,7 +104,7 @@ export class UwsTopicGroups implements SubscriberGroups {
   }
 
   count(groupId: number): number {
-    return this.#app.numSubscribers(this.#topic(groupId));
+    return this.#topics.numSubscribers(this.#topic(groupId));
   }
 
   /** Asks all connections, because uWebSockets.js does not list the sockets of a topic. */
@@ -108,9 +118,7 @@ export class UwsTopicGroups implements SubscriberGroups {
   }
 
   publish(groupId: number, frame: string | Uint8Array, isBinary: boolean, except?: Connection): void {
-    const topic = this.#topic(groupId);
-    if (except) (except as Connection & Socket).publish(topic, frame, isBinary);
-    else this.#app.publish(topic, frame, isBinary);
+    this.#topics.publish(this.#topic(groupId), frame, isBinary, except);
   }
 
   #isMember(topic: string, connection: Connection): boolean {

@@ -1,4 +1,5 @@
 import type { ConnectionDescription } from "@fanwire/protocol";
+import { remoteAddressOf } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import { membersOf } from "../connections/small-set.ts";
 
@@ -14,7 +15,7 @@ export function describeConnection(
     protocol: protocol.name,
     ...(grant.user !== undefined && { user: grant.user }),
     topics: [...membersOf(topics)],
-    remoteAddress: Buffer.from(connection.getRemoteAddressAsText()).toString("latin1"),
+    remoteAddress: remoteAddressOf(connection),
     openedAt: new Date(openedAt * 1_000).toISOString(),
     unsentBytes: connection.getBufferedAmount() + waitingBytes,
   };

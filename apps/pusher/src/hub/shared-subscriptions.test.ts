@@ -1,4 +1,3 @@
-import type { TemplatedApp } from "uWebSockets.js";
 import type { Bus, BusSubscription } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import fc from "fast-check";
@@ -27,7 +26,11 @@ function openSubscriptions() {
     bus: { subscribe } as unknown as Bus,
     subjects: new Subjects("test"),
     protocols: clientProtocols,
-    groups: new ProtocolGroups(clientProtocols, {} as TemplatedApp, { all: () => [], size: 0 }),
+    groups: new ProtocolGroups(
+      clientProtocols,
+      { numSubscribers: () => 0, publish: () => {} },
+      { all: () => [], size: 0 },
+    ),
     receive: () => {},
     skip: () => {},
     budget: new MemoryBudget(1_000),

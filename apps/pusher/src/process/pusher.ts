@@ -1,5 +1,6 @@
 import { type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import type { PusherConfig } from "../config.ts";
+import { readServedCertificate } from "../tls/tls-settings.ts";
 import { reservePort } from "./port.ts";
 import { Supervisor } from "./supervisor.ts";
 import { startWorker, type Worker } from "./worker.ts";
@@ -11,6 +12,8 @@ type WorkerOrSupervisor = Running & { readiness(): Readiness; metricsText(): Pro
 
 /** Starts a pusher with one or several workers. Resolves when clients can connect, which needs NATS. */
 export async function startPusher(config: PusherConfig, log: Log, signal: AbortSignal): Promise<Pusher> {
+  // Checked before the workers are started, because these end without a clear message.
+  if (config.tlsFiles !== undefined) await readServedCertificate(config.tlsFiles);
   const port = await reservePort(config.host, config.port);
 
   let running: WorkerOrSupervisor | undefined;

@@ -6,6 +6,7 @@ import { type Log, type Readiness, type Running, VERSION } from "@fanwire/servic
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import { ClientAddresses } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
@@ -21,9 +22,13 @@ import type { ServedProtocol } from "../protocols/served-protocol.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
 import { Recovery } from "../recovery/recovery.ts";
 import { TimeSlices } from "../recovery/time-slices.ts";
+import type { TlsFiles } from "../tls/certificate.ts";
+import { CertificateWatch } from "../tls/certificate-watch.ts";
+import { readServedCertificate } from "../tls/tls-settings.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
 import { Rates } from "./rates.ts";
+import { registerTlsMetrics } from "./tls-metrics.ts";
 
 export type Worker = Running & {
   readonly metrics: Registry;
@@ -49,12 +54,14 @@ export async function startWorker(options: {
   const log = options.log.child({ workerId, slot });
   const config = withinOpenFilesLimit(options.config, log);
 
+  const { tlsFiles } = config;
+  const certificate = tlsFiles && (await readServedCertificate(tlsFiles));
   const bus = await startNatsBus({ config: config.bus, name: `fanwire-pusher ${workerId}`, log, signal });
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
-  const uwsApp = new UwsApp();
+  const uwsApp = new UwsApp(certificate?.files);
   const connections = new Connections<Connection>();
-  const groups = new ProtocolGroups(protocols, uwsApp.app, connections);
+  const groups = new ProtocolGroups(protocols, uwsApp.topics, connections);
   const budget = new MemoryBudget(BUFFER_BYTES);
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { events: wanted } = config;
@@ -94,6 +101,7 @@ export async function startWorker(options: {
     subjects,
     hub,
     recovery,
+    addresses: new ClientAddresses(config.trustedProxies),
     handshakes,
     verifier,
     counters,
@@ -137,10 +145,16 @@ export async function startWorker(options: {
     throw error;
   });
   log.info({ host: config.host, port }, "worker listening");
+  const serve = (files: TlsFiles) => uwsApp.renew(files);
+  const watch = tlsFiles && certificate && new CertificateWatch({ files: tlsFiles, served: certificate, log, serve });
+  const maxConnections = config.limits.connections;
+  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, maxConnections });
+  if (watch !== undefined) registerTlsMetrics(metrics, watch);
 
   const stop = async () => {
     log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "worker draining");
     clearInterval(rateTimer);
+    watch?.stop();
     uwsApp.closePort();
     await hub.drain(config.drainMs);
     opened.stop();
@@ -156,14 +170,7 @@ export async function startWorker(options: {
   let stopped: Promise<void> | undefined;
 
   return {
-    metrics: createWorkerMetrics({
-      slot,
-      counters,
-      bus,
-      hub,
-      budget,
-      maxConnections: config.limits.connections,
-    }),
+    metrics,
     readiness: () => {
       if (hub.isDraining) return { ready: false, reason: "draining" };
       const health = bus.health();

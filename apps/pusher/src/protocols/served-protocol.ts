@@ -4,6 +4,7 @@ import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import type { ClientAddresses } from "../connections/client-address.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { ConnectionState } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
@@ -22,6 +23,7 @@ export type ServingParts = {
   readonly subjects: Subjects;
   readonly hub: Hub;
   readonly recovery: Recovery;
+  readonly addresses: ClientAddresses;
   readonly handshakes: Handshakes;
   readonly verifier: TokenVerifier;
   readonly counters: Counters;

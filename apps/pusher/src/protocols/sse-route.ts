@@ -19,6 +19,13 @@ const MAX_RETRY_MS = 5_000;
 /** Time that a browser may remember the answer to a preflight. */
 const PREFLIGHT_SECONDS = 7_200;
 
+/** Parts of a request that are needed in later ticks, when uWebSockets.js has forgotten it. */
+type Sent = {
+  readonly origin: string;
+  readonly lastEventId: string;
+  readonly forwardedAddress: string | undefined;
+};
+
 /** Opens the route of event streams. Returns what stops its timer. */
 export function openSseRoute({ app }: UwsApp, protocol: ClientProtocol, parts: ServingParts): { stop(): void } {
   const route = new SseRoute(protocol, parts);
@@ -42,25 +49,24 @@ class SseRoute {
   }
 
   onRequest(response: HttpResponse, request: HttpRequest): void {
-    const { handshakes } = this.#parts;
+    const { handshakes, addresses } = this.#parts;
     const origin = request.getHeader("origin");
     const lastEventId = request.getHeader("last-event-id");
+    const forwardedAddress = addresses.forwarded(request, response);
 
+    const sent = { origin, lastEventId, forwardedAddress };
     const received = handshakes.receive(request, [], { takesPresence: true });
-    const settle = (decided: Decided | TurnedAway) => this.#settle(response, decided, { origin, lastEventId });
+    const settle = (decided: Decided | TurnedAway) => this.#settle(response, decided, sent);
     if (received.outcome === "undecided") void settleLater(response, handshakes.decide(received), settle);
     else settle(received);
   }
 
-  #settle(
-    response: HttpResponse,
-    decided: Decided | TurnedAway,
-    { origin, lastEventId }: { readonly origin: string; readonly lastEventId: string },
-  ): void {
+  #settle(response: HttpResponse, decided: Decided | TurnedAway, sent: Sent): void {
+    const { origin, lastEventId } = sent;
     if (decided.outcome === "admitted") {
       const { query } = decided;
       // The header has the newest position, because polyfills repeat their first query.
-      this.#open(response, origin, {
+      this.#open(response, sent, {
         ...decided,
         query: { ...query, since: lastEventId || query.lastEventId || query.since },
       });
@@ -76,9 +82,14 @@ class SseRoute {
     response.end(`: ${decided.message}\n${sseRetry(randomRetryMs())}`, true);
   }
 
-  #open(response: HttpResponse, origin: string, { grant, query }: Extract<Decided, { outcome: "admitted" }>): void {
+  #open(
+    response: HttpResponse,
+    { origin, forwardedAddress }: Sent,
+    { grant, query }: Extract<Decided, { outcome: "admitted" }>,
+  ): void {
     const { hub, counters, config } = this.#parts;
-    const state = newConnectionState({ connectionId: hub.nextConnectionId(), protocol: this.#protocol, grant });
+    const connectionId = hub.nextConnectionId();
+    const state = newConnectionState({ connectionId, protocol: this.#protocol, grant, forwardedAddress });
     const connection = new ResponseConnection({
       response,
       state,

@@ -1,23 +1,110 @@
-import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, WebSocketBehavior } from "uWebSockets.js";
 import { createRequire } from "node:module";
+import type { ConnectionState } from "../connections/connection.ts";
+import type { UwsTopics } from "../fanout/subscriber-groups.ts";
+import type { TlsFiles } from "../tls/certificate.ts";
 import { otherProtocolAt } from "../wire/opening-request.ts";
 import { answerRefusal, turnedAway } from "./refusals.ts";
+import { UwsAppTopics } from "./uws-app-topics.ts";
 
 /** Loads uWebSockets.js late, because it reads the maximum size of a request head (main.ts) when it is loaded. */
 function loadEngine(): typeof import("uWebSockets.js") {
   return createRequire(import.meta.url)("uWebSockets.js");
 }
 
-/** The port that all protocols share. Only this file runs uWebSockets.js, and others import its types. */
+type Handler = (response: HttpResponse, request: HttpRequest) => void;
+type Behavior = WebSocketBehavior<ConnectionState>;
+type Method = "get" | "options" | "post" | "any";
+
+/** Adds routes to every app of the port, also to later ones. Has the methods of uWebSockets.js. */
+export type Routes = {
+  readonly [Name in Method]: (pattern: string, handler: Handler) => Routes;
+} & { ws<_State extends ConnectionState = ConnectionState>(pattern: string, behavior: Behavior): Routes };
+
+/** One app of uWebSockets.js, and what belongs to it. */
+type OpenApp = {
+  readonly app: TemplatedApp;
+  /** Identifies the app in the state of its connections. */
+  readonly number: number;
+  /** Open WebSockets. */
+  sockets: number;
+  listenSocket: us_listen_socket | undefined;
+};
+
+type Address = { readonly host: string; readonly port: number };
+
+/**
+ * The port that all protocols share. Only this file runs uWebSockets.js, and others import its types. An app reads its certificate
+ * once. So a renewed certificate needs another app, and the connections of the earlier one stay open.
+ */
 export class UwsApp {
   readonly #engine = loadEngine();
-  readonly app: TemplatedApp = this.#engine.App();
-  /** Option of {@link TemplatedApp.ws}. Compression takes five times the CPU of a delivery. */
+  /** Option of {@link Routes.ws}. Compression takes five times the CPU of a delivery. */
   readonly noCompression = this.#engine.DISABLED;
-  #listenSocket: us_listen_socket | undefined;
+  readonly app: Routes;
+  /** Publishes to the WebSockets of all apps. */
+  readonly topics: UwsTopics;
+
+  /** The newest is the first. The others still listen, or have open WebSockets. */
+  readonly #apps: [OpenApp, ...OpenApp[]];
+  /** Adds each route to an app. */
+  readonly #routes: ((opened: OpenApp) => void)[] = [];
+  #lastNumber = 0;
+  /** Defined while the port is open. */
+  #address: Address | undefined;
+
+  /** With files, the port is served with TLS only. @throws if uWebSockets.js cannot use the files. */
+  constructor(files?: TlsFiles) {
+    this.#apps = [this.#create(files)];
+    this.topics = new UwsAppTopics(this.#apps);
+    const on = (name: Method) => (pattern: string, handler: Handler) =>
+      this.#add(({ app }) => void app[name](pattern, handler));
+    this.app = {
+      get: on("get"),
+      options: on("options"),
+      post: on("post"),
+      any: on("any"),
+      ws: (pattern, behavior) => this.#add((opened) => this.#addSockets(opened, pattern, behavior)),
+    };
+  }
+
+  /** Apps that are kept because they listen or have open WebSockets. */
+  get openApps(): number {
+    return this.#apps.length;
+  }
+
+  #create(files: TlsFiles | undefined): OpenApp {
+    const { App, SSLApp } = this.#engine;
+    const app = files === undefined ? App() : SSLApp({ cert_file_name: files.certFile, key_file_name: files.keyFile });
+    this.#lastNumber++;
+    return { app, number: this.#lastNumber, sockets: 0, listenSocket: undefined };
+  }
+
+  #add(route: (opened: OpenApp) => void): Routes {
+    this.#routes.push(route);
+    for (const opened of this.#apps) route(opened);
+    return this.app;
+  }
+
+  /** Counts the WebSockets of the app, so that it is dropped after the last one. */
+  #addSockets(opened: OpenApp, pattern: string, behavior: Behavior): void {
+    opened.app.ws<ConnectionState>(pattern, {
+      ...behavior,
+      open: (socket) => {
+        opened.sockets++;
+        socket.getUserData().app = opened.number;
+        return behavior.open?.(socket);
+      },
+      close: (socket, code, message) => {
+        behavior.close?.(socket, code, message);
+        opened.sockets--;
+        this.#dropUnused();
+      },
+    });
+  }
 
   /** Must be called after all routes are added. Several workers of one machine may listen on the same port. */
-  listen(host: string, port: number): Promise<void> {
+  async listen(host: string, port: number): Promise<void> {
     this.app.any("/*", (response, request) => {
       const otherProtocol = otherProtocolAt(request.getUrl());
       answerRefusal(
@@ -25,24 +112,72 @@ export class UwsApp {
         otherProtocol === undefined ? turnedAway("upgrade") : turnedAway("path", `${otherProtocol} is not served here`),
       );
     });
+    await this.#listen(this.#apps[0], { host, port });
+    this.#address = { host, port };
+  }
+
+  #listen(opened: OpenApp, { host, port }: Address): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.app.listen(host, port, (listenSocket) => {
+      opened.app.listen(host, port, (listenSocket) => {
         if (listenSocket === false) return reject(new Error(`cannot listen on ${host}:${port}`));
-        this.#listenSocket = listenSocket;
+        opened.listenSocket = listenSocket;
         resolve();
       });
     });
   }
 
+  /**
+   * Serves new connections with another certificate. Open connections stay.
+   *
+   * @throws if uWebSockets.js cannot use the files, or cannot listen. Then nothing changes.
+   */
+  async renew(files: TlsFiles): Promise<void> {
+    const address = this.#address;
+    if (address === undefined) throw new Error("the port is closed");
+    const renewed = this.#create(files);
+    for (const route of this.#routes) route(renewed);
+    const earlier = [...this.#apps];
+    // Must be among the apps before its first connection.
+    this.#apps.unshift(renewed);
+    try {
+      await this.#listen(renewed, address);
+    } catch (error) {
+      this.#apps.splice(this.#apps.indexOf(renewed), 1);
+      throw error;
+    }
+    // In the poll phase before this, the earlier app accepts what waits in its queue. The kernel resets what is in it at the close.
+    await pollPhase();
+    for (const opened of earlier) this.#stopListening(opened);
+    this.#dropUnused();
+  }
+
+  #stopListening(opened: OpenApp): void {
+    if (opened.listenSocket) this.#engine.us_listen_socket_close(opened.listenSocket);
+    opened.listenSocket = undefined;
+  }
+
+  /** Drops earlier apps without WebSockets. Their event streams go on, because nothing reaches these through the app. */
+  #dropUnused(): void {
+    for (let at = this.#apps.length - 1; at > 0; at--) {
+      const { sockets, listenSocket } = this.#apps[at] ?? {};
+      if (sockets === 0 && listenSocket === undefined) this.#apps.splice(at, 1);
+    }
+  }
+
   /** Stops accepting connections. Open connections stay open. */
   closePort(): void {
-    if (this.#listenSocket) this.#engine.us_listen_socket_close(this.#listenSocket);
-    this.#listenSocket = undefined;
+    this.#address = undefined;
+    for (const opened of this.#apps) this.#stopListening(opened);
   }
 
   /** Closes all connections at once. */
   close(): void {
     this.closePort();
-    this.app.close();
+    for (const { app } of [...this.#apps]) app.close();
   }
+}
+
+/** Resolves after the event loop has read its sockets once. */
+function pollPhase(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }

@@ -90,7 +90,8 @@ class WebSocketRoute {
       answerRefusal(response, received);
       return;
     }
-    const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: NO_GRANT });
+    const forwardedAddress = this.#parts.addresses.forwarded(request, response);
+    const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: NO_GRANT, forwardedAddress });
     this.#upgrading = received;
     response.upgrade(state, key, protocol.subprotocol ?? "", extensions, context);
     this.#upgrading = undefined;

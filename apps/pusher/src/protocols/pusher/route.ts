@@ -134,7 +134,8 @@ class PusherRoute {
     // A refused connection receives nothing, whatever its protocol.
     const protocol = this.#protocolOf(admission.ok ? admission.app : { namespace: "" });
     this.#upgrading = admission;
-    const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: PUSHER_GRANT });
+    const forwardedAddress = this.#parts.addresses.forwarded(request, response);
+    const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: PUSHER_GRANT, forwardedAddress });
     response.upgrade(state, webSocketKey, "", extensions, context);
     this.#upgrading = undefined;
   }

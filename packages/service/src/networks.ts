@@ -33,7 +33,3 @@ export function isInNetworks(networks: BlockList, remoteAddress: string): boolea
   const version = isIP(address);
   return version !== 0 && networks.check(address, version === 4 ? "ipv4" : "ipv6");
 }
-
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
-}
