@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll } from "vitest";
+import { createAuthority } from "./certificates.ts";
 import { connectPeer } from "./channel-peer.ts";
 import { metricsText, type TestWebhooks } from "./cluster.ts";
 import { connectFanwire } from "./fanwire-client.ts";
 import { postPublication } from "./http-api.ts";
 import { connectRawClient } from "./raw-client.ts";
+import { serveFiles } from "./served-certificate.ts";
 import { useCluster } from "./use-cluster.ts";
 import { until } from "./wait.ts";
 import { startWebhookReceiver, type WebhookReceiver } from "./webhook-receiver.ts";
@@ -12,14 +15,20 @@ import { useWebhookSenders } from "./webhook-senders.ts";
 /** Events that pushers report and the webhook sender posts. */
 const EVENTS = { FANWIRE_EVENTS: "topic_occupied,topic_vacated" };
 
-/** Starts a pusher, a publisher, a channel server and a webhook sender on one NATS. Must be awaited before the tests of a file. */
+/** Starts a pusher with TLS, a publisher, a channel server and a webhook sender on one NATS. Must be awaited before the tests of a file. */
 export async function useMonitoredCluster() {
   const receiver: WebhookReceiver = await startWebhookReceiver();
   const endpoints = JSON.stringify([{ url: receiver.url, secret: "0123456789abcdef0123456789abcdef" }]);
-  const { nats, pusher, publisher, channel } = useCluster({ pusher: EVENTS });
+  const authority = createAuthority();
+  const files = serveFiles(authority.issue("DNS:localhost"));
+  const { nats, pusher, publisher, channel } = useCluster({ pusher: { ...EVENTS, ...files.env } });
   const senders = useWebhookSenders(nats, { ...EVENTS, WEBHOOKS_ENDPOINTS: endpoints });
   beforeAll(() => senders.leader());
-  afterAll(() => receiver[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await receiver[Symbol.asyncDispose]();
+    files[Symbol.dispose]();
+    authority[Symbol.dispose]();
+  });
 
   const webhooks = (): TestWebhooks => {
     const [sender] = senders.all;
@@ -35,13 +44,14 @@ export async function useMonitoredCluster() {
 
   /** Does some of everything once, so that series which appear with the first event exist. */
   const useEverything = async () => {
-    const raw = await connectRawClient(pusher.url);
-    const client = await connectFanwire(pusher.url, { topic: "news" });
+    const [url, tls] = [`wss://localhost:${new URL(pusher.url).port}/`, { ca: readFileSync(authority.caFile) }];
+    const raw = await connectRawClient(url, {}, tls);
+    const client = await connectFanwire(url, { topic: "news" }, tls);
     await postPublication(publisher, { target: { everyone: true }, data: "live" });
     const kept = { target: { topic: "news" }, data: "kept", durable: true, receipt: true };
     const { body } = await postPublication<{ position: string }>(publisher, kept);
     await until("the durable publication", () => client.data().includes("kept"));
-    const resumed = await connectFanwire(pusher.url, { topic: "news", since: body.position });
+    const resumed = await connectFanwire(url, { topic: "news", since: body.position }, tls);
     await until("the webhook", () => receiver.events().length > 0);
 
     using peer = await connectPeer({ port: channel.port });
