@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { dashboard } from "./grafana/dashboard.ts";
 import { adapterValues, natsValues } from "./kubernetes/nats-values.ts";
 import { policyOf, sharedPolicies } from "./kubernetes/network-policies.ts";
+import { podMonitor, prometheusRule } from "./kubernetes/prometheus-operator.ts";
 import { pusherAutoscaler, sharedSettings, workloads } from "./kubernetes/services.ts";
 import { deploymentOf, disruptionBudgetOf, SETTINGS, serviceOf, type Workload } from "./kubernetes/workload.ts";
 
@@ -14,12 +15,15 @@ const OPTIONAL: ReadonlySet<Workload["name"]> = new Set(["channel", "webhooks"])
 /** Returns the generated files of deploy/, by their path in the repository. */
 export function generatedFiles(root: URL): ReadonlyMap<string, string> {
   const users = readFileSync(new URL("deploy/nats-users.conf", root), "utf8");
+  const rules = parse(readFileSync(new URL("deploy/prometheus/alerts.yml", root), "utf8"));
   const inBase = workloads.filter(({ name }) => !OPTIONAL.has(name)).map(({ name }) => `${name}.yaml`);
   return new Map([
     ["deploy/grafana/dashboards/fanwire.json", `${JSON.stringify(dashboard(), null, 2)}\n`],
     [`${FOLDER}/base/kustomization.yaml`, yaml(kustomization(["network-policies.yaml", ...inBase], [settings]))],
     [`${FOLDER}/base/network-policies.yaml`, yaml(...sharedPolicies)],
     ...workloads.flatMap(workloadFiles),
+    [`${FOLDER}/prometheus-operator/kustomization.yaml`, yaml(kustomization(["monitoring.yaml"]))],
+    [`${FOLDER}/prometheus-operator/monitoring.yaml`, yaml(podMonitor, prometheusRule(rules))],
     [`${FOLDER}/nats-values.yaml`, yaml(natsValues(users))],
     [`${FOLDER}/prometheus-adapter-values.yaml`, yaml(adapterValues)],
   ]);

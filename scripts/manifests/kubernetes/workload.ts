@@ -35,7 +35,7 @@ export const selectorOf = (component: string) => ({
   "app.kubernetes.io/part-of": PART_OF,
 });
 
-/** A variable with a value of the Secret. */
+/** Returns a variable with a value of the Secret. */
 export function secret(name: string, key: string, more: { readonly optional?: boolean } = {}): EnvVar {
   return { name, valueFrom: { secretKeyRef: { name: SETTINGS, key, ...more } } };
 }
@@ -128,7 +128,7 @@ export function serviceOf({ name }: Workload, port: { readonly name: string; rea
   };
 }
 
-/** Lets a drain of nodes stop one pod at a time. */
+/** Returns a budget that lets a drain of nodes stop one pod at a time. */
 export function disruptionBudgetOf({ name }: Workload): PodDisruptionBudget {
   return {
     apiVersion: "policy/v1",
