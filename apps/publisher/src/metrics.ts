@@ -1,7 +1,9 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
+import type { Target } from "@fanwire/protocol";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ClusterCounters, PublishOutcomeName } from "./cluster/counters.ts";
+import type { AcceptedStatus } from "./cluster/publish-result.ts";
 import type { ErrorCode } from "./http/errors.ts";
 import { failureCodes } from "./routes/failures.ts";
 
@@ -78,6 +80,10 @@ export class PublisherMetrics {
   }
 }
 
+const TARGETS = ["everyone", "topic", "user", "connection"] as const satisfies readonly Target["kind"][];
+const ACCEPTED = ["published", "stored", "delivered", "buffered", "forwarded"] as const satisfies AcceptedStatus[];
+const OUTCOMES: ReadonlySet<string> = new Set([...ACCEPTED, ...Object.values(failureCodes)]);
+
 function registerClusterMetrics(registry: Registry, counters: ClusterCounters): void {
   const registers = [registry];
   new Counter({
@@ -87,6 +93,8 @@ function registerClusterMetrics(registry: Registry, counters: ClusterCounters): 
     registers,
     collect() {
       this.reset();
+      // All exist from the start. Otherwise no alert sees the first failure, because a new series has no increase.
+      for (const outcome of OUTCOMES) for (const target of TARGETS) this.inc({ target, outcome }, 0);
       for (const [outcome, targets] of counters.publications) {
         for (const [target, count] of targets) this.inc({ target, outcome: labelOf(outcome) }, count);
       }
