@@ -20,14 +20,18 @@ type Sample = Measured & {
   longestTickMs: number;
   slowestAnswerMs: number;
 };
-type Load = { readonly connections: number; readonly topics: number; readonly seconds: number };
+type Load = {
+  readonly connections: number;
+  readonly topics: number;
+  readonly seconds: number;
+  /** Requests before the measurement, so that it does not include the compilation of code. */
+  readonly warmUp: number;
+};
 
 /** One more worker than the CPU of which is measured: the monitor of its ticks uses CPU time itself. */
 const WORKERS = 4;
 const SECRET = "a secret of the bench, and of nobody else";
 const POLL_EVERY_MS = 2_000;
-/** Requests before the measurement, so that it does not include the compilation of code. */
-const WARM_UP = 30;
 /** A console may add this share of a core to a worker. */
 const BAR = 0.01;
 
@@ -89,8 +93,8 @@ export const consoleScenario: Scenario = {
 
 function loadFor({ size, clients, seconds }: LoadSettings): Load {
   return size === "quick"
-    ? { connections: clients ?? 400, topics: 100, seconds: seconds ?? 1 }
-    : { connections: clients ?? 50_000, topics: 20_000, seconds: seconds ?? 20 };
+    ? { connections: clients ?? 400, topics: 100, seconds: seconds ?? 1, warmUp: 1 }
+    : { connections: clients ?? 50_000, topics: 20_000, seconds: seconds ?? 20, warmUp: 30 };
 }
 
 type TestedCluster = {
@@ -101,47 +105,56 @@ type TestedCluster = {
   stop(): Promise<void>;
 };
 
-async function startCluster(lab: Lab, { connections, topics }: Load): Promise<TestedCluster> {
-  const key = new TextEncoder().encode(SECRET);
-  const clients: LoadClient[] = [];
-  const workers: RunningServer[] = [];
+async function startCluster(lab: Lab, load: Load): Promise<TestedCluster> {
   const publisher = await startService(lab, "publisher");
-  const each = Math.ceil(connections / WORKERS);
-  for (let worker = 0; worker < WORKERS; worker++) {
-    const tokens = await Promise.all(
-      Array.from({ length: each }, async (_, at) => {
-        const index = worker * each + at;
-        const jwt = new SignJWT({ topics: [">"] }).setProtectedHeader({ alg: "HS256" }).setSubject(`user-${index}`);
-        return `${await jwt.sign(key)}&topic=topic-${index % topics}`;
-      }),
-    );
-    const dialect = { ...rawProtocol, path: "/?token={token}", tokens };
-    const isMonitored = worker === 0;
-    const env = { PUSHER_TOKEN_SECRET: SECRET, ...(isMonitored && tickMonitor) };
-    const running = await startPusher(lab, { dialect, env });
-    workers.push(running);
-    const client = await startLoadClient(lab);
-    clients.push(client);
-    await client.call("open", { address: running.address, dialect, connections: each });
-  }
-  const [monitored, ...measured] = workers;
+  const parts = await Promise.all(Array.from({ length: WORKERS }, (_, at) => startPart(lab, load, at)));
+  const [monitored, ...workers] = parts.map(({ worker }) => worker);
   if (monitored === undefined) throw new Error("no worker was started");
   return {
-    workers: measured,
+    workers,
     monitored,
     publisher,
     stop: async () => {
-      await Promise.all(clients.map((client) => client.stop()));
-      await Promise.all([...workers, publisher].map((part) => part.stop()));
+      await Promise.all(parts.map(({ client }) => client.stop()));
+      await Promise.all([...parts.map(({ worker }) => worker), publisher].map((part) => part.stop()));
     },
   };
 }
 
-async function measure(lab: Lab, cluster: TestedCluster, { paths }: Contestant, { seconds }: Load): Promise<Sample> {
+/** Starts one worker and its clients, each with a user of its own and one of the topics. */
+async function startPart(
+  lab: Lab,
+  { connections, topics }: Load,
+  part: number,
+): Promise<{ readonly worker: RunningServer; readonly client: LoadClient }> {
+  const each = Math.ceil(connections / WORKERS);
+  const key = new TextEncoder().encode(SECRET);
+  const tokens = await Promise.all(
+    Array.from({ length: each }, async (_, at) => {
+      const index = part * each + at;
+      const jwt = new SignJWT({ topics: [">"] }).setProtectedHeader({ alg: "HS256" }).setSubject(`user-${index}`);
+      return `${await jwt.sign(key)}&topic=topic-${index % topics}`;
+    }),
+  );
+  const dialect = { ...rawProtocol, path: "/?token={token}", tokens };
+  const isMonitored = part === 0;
+  const env = { PUSHER_TOKEN_SECRET: SECRET, ...(isMonitored && tickMonitor) };
+  const worker = await startPusher(lab, { dialect, env });
+  const client = await startLoadClient(lab);
+  await client.call("open", { address: worker.address, dialect, connections: each });
+  return { worker, client };
+}
+
+async function measure(
+  lab: Lab,
+  cluster: TestedCluster,
+  { paths }: Contestant,
+  { seconds, warmUp }: Load,
+): Promise<Sample> {
   const { workers, monitored, publisher } = cluster;
   const meters = () => workers.map(({ pid }) => startMeter(pid, lab));
   // Code is compiled, and the sorted names are built, before the measurement.
-  for (let time = 0; time < WARM_UP; time++) await poll(publisher, paths, performance.now());
+  for (let time = 0; time < warmUp; time++) await poll(publisher, paths, performance.now());
   const closed = meters();
   await delay(seconds * 1_000);
   const before = closed.map((stop) => stop());
