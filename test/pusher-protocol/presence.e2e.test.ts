@@ -90,6 +90,29 @@ test("twenty simultaneous joiners over two pushers all know all twenty", async (
   for (const { socket } of clients) socket.close();
 });
 
+test("simultaneous joins over two pushers fill a channel exactly, and nobody learns of those who are refused", async () => {
+  const witness = await connectPusher(one.url);
+  await witness.subscribe("presence-full", { user_id: "witness" });
+  const clients = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => connectPusher(n % 2 === 0 ? one.url : two.url)),
+  );
+
+  const answers = await Promise.all(clients.map((client, n) => client.subscribe("presence-full", { user_id: `${n}` })));
+
+  const isIn = ({ event }: { readonly event: string }) => event.endsWith("succeeded");
+  const accepted = answers.flatMap((answer, n) => (isIn(answer) ? [`${n}`] : []));
+  expect(accepted).toHaveLength(MAX_MEMBERS - 1);
+  for (const answer of answers.filter((each) => !isIn(each))) {
+    expect(answer).toMatchObject({ event: "pusher:subscription_error", data: { type: "LimitReached", status: 4100 } });
+  }
+  await until("the witness sees all", () => changes(witness).length >= accepted.length);
+  const second = clients[Number(accepted[0]) ^ 1];
+  expect(isIn((await second?.subscribe("presence-full", { user_id: accepted[0] ?? "" })) ?? { event: "" })).toBe(true);
+  const seen = new Set(changes(witness).map((change) => change.join()));
+  expect(seen).toEqual(new Set(accepted.map((user) => `added,${user}`)));
+  for (const { socket } of [witness, ...clients]) socket.close();
+});
+
 test("members of a killed pusher leave the lists of the others", async () => {
   await using third = await startPusher({ nats: nats.url, env: { ...env, PUSHER_WORKERS: "1" } });
   const lost = await connectPusher(third.url);

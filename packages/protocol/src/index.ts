@@ -69,6 +69,7 @@ export {
   type PresenceAnnouncement,
   type PresenceAnswer,
   type PresenceAsk,
+  type PresenceFence,
   type PresenceNotice,
   type PresentUser,
   presenceAnnouncement,

@@ -119,7 +119,7 @@ export class Announcer {
       [joined, left, length] = [[], [], 0];
     }
     this.#announceSome(topic, joined, left);
-    if (topic.locals.size === 0) topic.counter = 0;
+    if (topic.locals.isEmpty) topic.counter = 0;
   }
 
   #announceSome(topic: Announced, joined: readonly PresentUser[], left: readonly string[]): void {
