@@ -19,7 +19,7 @@ import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
-import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
+import { hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
 import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
@@ -29,6 +29,7 @@ import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
 import { describeConnection } from "./describe-connection.ts";
 import { drainConnections } from "./drain-connections.ts";
+import { hasRoomFor } from "./has-room.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
 import { isLive } from "./is-live.ts";
 import { listTopics } from "./list-topics.ts";
@@ -235,7 +236,7 @@ export class Hub {
   subscribeUnchecked(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
     const state = connection.getUserData();
     if (hasMember(state.topics, pattern)) return "already";
-    if (countMembers(state.topics) >= this.#parts.config.limits.topics) {
+    if (!hasRoomFor(connection, pattern, this.presence, this.#parts.config.limits.topics)) {
       this.#parts.counters.topicLimits++;
       return "topic-limit";
     }

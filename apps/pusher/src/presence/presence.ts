@@ -136,6 +136,11 @@ export class Presence {
     return topics;
   }
 
+  /** Returns the topics that a connection has joined, or is joining. */
+  topicsOf(connection: Connection): Iterable<string> {
+    return this.#joins.get(connection)?.keys() ?? [];
+  }
+
   /** Returns the members with connections to this worker, sorted by user. */
   members(topic: string): readonly LocalMember[] {
     return this.#topics.get(topic)?.locals.list() ?? [];

@@ -2,6 +2,7 @@ import { parsePosition } from "@fanwire/protocol";
 import { channelKind, topicOf } from "@fanwire/pusher-protocol";
 import { hasMember } from "../../connections/small-set.ts";
 import { DecodedPublication } from "../../fanout/decoded-publication.ts";
+import { hasRoomFor } from "../../hub/has-room.ts";
 import type { JoinRefusal } from "../../presence/presence.ts";
 import type { RecoveryOutcome } from "../../recovery/recovery.ts";
 import type { Member } from "../../wire/presence.ts";
@@ -136,7 +137,14 @@ export class PusherSubscriptions {
 
   #joinPresence(starting: WithTopic, member: Member): void {
     const { session, name, channel, topic } = starting;
-    const { presence } = this.#parts.hub;
+    const { hub, config, counters } = this.#parts;
+    const { presence } = hub;
+    if (!hasRoomFor(session.socket, topic, presence, config.limits.topics)) {
+      counters.topicLimits++;
+      session.removeChannel(name);
+      refuse(session, name, LIMIT);
+      return;
+    }
     const options = {
       maxMembers: session.app.maxMembers,
       isListWhole: true,
