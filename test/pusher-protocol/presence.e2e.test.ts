@@ -4,11 +4,11 @@ import { expect, test } from "vitest";
 import { askWorker, publishToTopic, subjects } from "../support/bus.ts";
 import { metric, startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
+import { connectPresence } from "../support/presence-client.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, type PusherClient, signer, subscribeJs } from "../support/pusher-client.ts";
-import { useCluster } from "../support/use-cluster.ts";
-import { connectPresence } from "../support/presence-client.ts";
 import { SECRET } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const MAX_MEMBERS = 25;

@@ -153,7 +153,9 @@ test("a user with several connections takes one place, also when they join two w
   const clients = await Promise.all(Array.from({ length: 12 }, (_, at) => connect(at % 2)));
 
   const outcomes = await Promise.all(
-    clients.map((client, at) => outcomeOf(client, { join: "tabs", maxMembers: 3, user: `user-${Math.floor(at / 2) % 4}` })),
+    clients.map((client, at) =>
+      outcomeOf(client, { join: "tabs", maxMembers: 3, user: `user-${Math.floor(at / 2) % 4}` }),
+    ),
   );
 
   const accepted = new Set(outcomes.flatMap(({ ok }, at) => (ok ? [Math.floor(at / 2) % 4] : [])));

@@ -54,7 +54,9 @@ function refusal({ hub, maxTopics, connection, topic }: PresentSubscribe): Failu
     return { code: "forbidden", message: "the token does not allow presence on this topic" };
   }
   // The hub refuses it too, and counts that.
-  return hasRoomFor(connection, topic, hub.presence, maxTopics) ? undefined : subscribeFailure(hub.subscribe(connection, topic));
+  return hasRoomFor(connection, topic, hub.presence, maxTopics)
+    ? undefined
+    : subscribeFailure(hub.subscribe(connection, topic));
 }
 
 function subscribeMember({ hub, connection, topic, onReply, onSubscribed }: PresentSubscribe): void {

@@ -132,8 +132,9 @@ export class Recovery {
       const replay = pending.since === undefined ? undefined : await this.#replayFor(pending, pending.since);
       if (hub.connection(connectionId) !== connection) return;
 
-      // Nothing that was stored during a failed read is sent, because the client starts live after it.
-      if (typeof replay === "string") pending.startsAfter = hub.frontier.position;
+      // Nothing that was stored during a failed read is sent, because the client starts live after it. A cached event would then be
+      // followed by a later one than the next.
+      if (typeof replay === "string" && !request.isCache) pending.startsAfter = hub.frontier.position;
       onOutcome({ ...startOf(pending, replay), ...resultOf(replay) });
       await this.#catchUp(pending, typeof replay === "object" ? replay : undefined);
     } catch (error) {
