@@ -6,6 +6,7 @@ import { type Log, type Readiness, type Running, VERSION } from "@fanwire/servic
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import { AwakeClock } from "../connections/awake-clock.ts";
 import type { Connection } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
@@ -52,6 +53,7 @@ export async function startWorker(options: {
   const bus = await startNatsBus({ config: config.bus, name: `fanwire-pusher ${workerId}`, log, signal });
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
+  const clock = new AwakeClock();
   const uwsApp = new UwsApp();
   const connections = new Connections<Connection>();
   const groups = new ProtocolGroups(protocols, uwsApp.app, connections);
@@ -97,6 +99,7 @@ export async function startWorker(options: {
     handshakes,
     verifier,
     counters,
+    clock,
     history,
     log,
   });
@@ -144,6 +147,7 @@ export async function startWorker(options: {
     uwsApp.closePort();
     await hub.drain(config.drainMs);
     opened.stop();
+    clock.stop();
     recovery.stop();
     frontier.stop();
     history.stop();

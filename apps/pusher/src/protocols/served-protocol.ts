@@ -4,6 +4,7 @@ import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import type { AwakeClock } from "../connections/awake-clock.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { ConnectionState } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
@@ -25,6 +26,7 @@ export type ServingParts = {
   readonly handshakes: Handshakes;
   readonly verifier: TokenVerifier;
   readonly counters: Counters;
+  readonly clock: AwakeClock;
   readonly history: History;
   readonly log: Log;
 };

@@ -13,7 +13,7 @@ import { admitPusher, type PusherAdmission } from "./admission.ts";
 import { type Audience, openAudience } from "./audience.ts";
 import { ClientEvents } from "./client-events.ts";
 import { receiveFrame } from "./commands.ts";
-import { currentSecond, Liveness } from "./liveness.ts";
+import { Liveness } from "./liveness.ts";
 import { PusherSession, type PusherSocket } from "./session.ts";
 import { PUSHER_GRANT, Signins } from "./signin.ts";
 import { PusherSubscriptions } from "./subscriptions.ts";
@@ -96,11 +96,12 @@ class PusherRoute {
   constructor(protocolOf: ProtocolOf, parts: ServingParts) {
     this.#parts = parts;
     this.#protocolOf = protocolOf;
-    const { hub, counters, config } = parts;
+    const { hub, counters, config, clock } = parts;
     const { inboundPerSecond, topics } = config.limits;
     // Clients subscribe to all their channels in the second in which they connect, with a frame for each.
-    this.#inbound = new InboundLimit({ hub, counters, maxPerSecond: inboundPerSecond + topics });
+    this.#inbound = new InboundLimit({ hub, counters, clock, maxPerSecond: inboundPerSecond + topics });
     this.#liveness = new Liveness({
+      clock,
       sessions: this.#open,
       idleSeconds: config.idleSeconds,
       end: (session, closeCode) => this.#end(session, closeCode),
@@ -148,7 +149,7 @@ class PusherRoute {
   #start(socket: PusherSocket, app: PusherApp): void {
     const { hub, recovery, workerId } = this.#parts;
     socket.getUserData().connectionId = hub.nextConnectionId();
-    const session = new PusherSession(socket, app, { workerId, second: currentSecond() });
+    const session = new PusherSession(socket, app, { workerId, second: this.#liveness.currentSecond() });
     this.#sessions.set(socket, session);
     this.#open.add(session);
     this.#liveness.expectAuthorization(session);
@@ -183,7 +184,7 @@ class PusherRoute {
   #noteSign(socket: PusherSocket): PusherSession | undefined {
     const session = this.#sessions.get(socket);
     if (session === undefined) return undefined;
-    session.lastSeen = currentSecond();
+    session.lastSeen = this.#liveness.currentSecond();
     if (session.pingedAt !== Number.POSITIVE_INFINITY) session.pingedAt = 0;
     return session;
   }
