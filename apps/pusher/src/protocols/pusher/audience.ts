@@ -36,7 +36,7 @@ export function openAudience(parts: ServingParts): Audience {
     },
   });
   const subscriptions = new SubscriptionCounts(pusherApps, counts);
-  const watchlists = new Watchlists(counts);
+  const watchlists = new Watchlists(counts, config.presenceLeaveMs);
   hub.onSubscribers = (topic, subscribers) => subscriptions.onSubscribers(topic, subscribers);
   return {
     subscribed: (session, name, { topic }) => {
