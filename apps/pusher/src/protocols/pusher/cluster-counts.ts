@@ -97,6 +97,14 @@ export class ClusterCounts {
     return total;
   }
 
+  /** Whether all other workers that have a count have sent something since a time of `performance.now()`. */
+  isKnownSince(key: string, time: number): boolean {
+    for (const worker of this.#watched.get(key)?.keys() ?? []) {
+      if ((this.#receivedAt.get(worker) ?? 0) < time) return false;
+    }
+    return true;
+  }
+
   #schedule(): void {
     this.#timer ??= setTimeout(() => this.#flush(), REPORT_EVERY_MS);
   }

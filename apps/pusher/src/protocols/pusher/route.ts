@@ -142,8 +142,14 @@ class PusherRoute {
 
   onOpen(socket: PusherSocket): void {
     const admission = this.#upgrading;
-    if (admission?.ok) this.#start(socket, admission.app);
-    else if (admission) refuse(socket, admission.closeCode);
+    if (admission === undefined) return;
+    const { quotas } = this.#audience;
+    if (!admission.ok) refuse(socket, admission.closeCode);
+    else if (!quotas.isFull(admission.app)) this.#start(socket, admission.app);
+    else {
+      this.#parts.counters.refused.quota++;
+      quotas.refuse(socket, admission.app, refuse);
+    }
   }
 
   #start(socket: PusherSocket, app: PusherApp): void {
@@ -152,6 +158,7 @@ class PusherRoute {
     const session = new PusherSession(socket, app, { workerId, second: this.#liveness.currentSecond() });
     this.#sessions.set(socket, session);
     this.#open.add(session);
+    this.#audience.quotas.opened(app);
     this.#liveness.expectAuthorization(session);
     session.send(connectionEstablished(session.socketId, this.#liveness.activityTimeout));
     const subscriptions = hub.open(socket);
@@ -199,7 +206,10 @@ class PusherRoute {
 
   onClose(socket: PusherSocket, code: number, message: ArrayBuffer): void {
     const session = this.#sessions.get(socket);
-    if (session === undefined) return;
+    if (session === undefined) {
+      this.#audience.quotas.forget(socket);
+      return;
+    }
     session.isClosed = true;
     this.#sessions.delete(socket);
     this.#open.delete(session);
