@@ -77,7 +77,7 @@ export async function startWorker(options: {
   });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
-  // New sessions and replays share the slices, so that a stampede takes one slice of each tick.
+  // Commands, new sessions and replays share the slices, so that a stampede takes one slice of each tick.
   const slices = new TimeSlices();
   const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log, slices });
   const verifier = createTokenVerifier(config.tokens, { log });
@@ -101,6 +101,7 @@ export async function startWorker(options: {
     counters,
     clock,
     history,
+    slices,
     log,
   });
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.

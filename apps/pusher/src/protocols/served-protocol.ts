@@ -10,6 +10,7 @@ import type { ConnectionState } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Recovery } from "../recovery/recovery.ts";
+import type { TimeSlices } from "../recovery/time-slices.ts";
 import type { HandshakeQuery } from "../wire/handshake-query.ts";
 import type { Handshakes } from "./handshake.ts";
 import type { InboundLimit } from "./inbound-limit.ts";
@@ -28,6 +29,8 @@ export type ServingParts = {
   readonly counters: Counters;
   readonly clock: AwakeClock;
   readonly history: History;
+  /** Shared by commands, handshakes and replays, so that they take one slice of each tick together. */
+  readonly slices: TimeSlices;
   readonly log: Log;
 };
 

@@ -117,7 +117,7 @@ export class Recovery {
 
   async #startLater(request: RecoveryRequest): Promise<void> {
     const { connection, subscriptions, since, onOutcome } = request;
-    const { hub, bus } = this.#parts;
+    const { hub, bus, slices } = this.#parts;
     const { connectionId } = connection.getUserData();
     const pending = this.#addPending(request);
     try {
@@ -125,6 +125,8 @@ export class Recovery {
       // are delivered from the frontier on.
       const isConfirmed = await bus.confirm();
       for (const subscription of subscriptions) subscription.isConfirmed ||= isConfirmed;
+      // NATS confirms the subscriptions of thousands of connections at once.
+      if (!slices.mayWorkNow()) await slices.turn();
       // The client must not receive what was stored before it subscribed.
       if (hub.frontier.mayBeBehind) await delay(MAX_BEHIND_MS);
       pending.startsAfter = hub.frontier.position;

@@ -5,6 +5,7 @@ import type { ClientProtocol } from "../../connections/client-protocol.ts";
 import { type ConnectionState, newConnectionState } from "../../connections/connection.ts";
 import { upgradeProblem } from "../../wire/opening-request.ts";
 import { connectionEstablished, pusherError } from "../../wire/pusher-frames.ts";
+import { HeldCommands } from "../held-commands.ts";
 import { InboundLimit } from "../inbound-limit.ts";
 import { answerRefusal, turnedAway } from "../refusals.ts";
 import type { ServingParts } from "../served-protocol.ts";
@@ -172,7 +173,32 @@ class PusherRoute {
       session.send(pusherError(null, "frames must be text"));
       return;
     }
-    receiveFrame(session, Buffer.from(message).toString(), {
+    this.#receive(session, Buffer.from(message).toString(), message.byteLength);
+  }
+
+  /** Thousands of clients may subscribe in frames that are read in one tick. Then most of these wait. */
+  #receive(session: PusherSession, text: string, bytes: number): void {
+    const { slices, config } = this.#parts;
+    if (session.held?.add([text], bytes)) return;
+    // More does not wait.
+    this.#release(session);
+    if (slices.mayWorkNow()) {
+      this.#execute(session, text);
+      return;
+    }
+    session.held = new HeldCommands([text], config.limits.inboundBytes);
+    void slices.turn().then(() => this.#release(session));
+  }
+
+  #release(session: PusherSession): void {
+    const { held } = session;
+    session.held = undefined;
+    for (let text = held?.take(); text !== undefined; text = held?.take()) this.#execute(session, text);
+  }
+
+  #execute(session: PusherSession, text: string): void {
+    if (session.isClosed) return;
+    receiveFrame(session, text, {
       subscriptions: this.#subscriptions,
       clientEvents: this.#clientEvents,
       signins: this.#signins,
