@@ -5,8 +5,8 @@ const STOPPED_MS = 1_000;
 const CATCH_UP_MS = 5_000;
 
 /**
- * Measures the time in which this process ran. What clients sent while it was stopped is read afterwards, all at once. So a stop is no
- * silence of clients, and no haste.
+ * Measures the time in which this process ran. After a stop it reads at once all that clients sent meanwhile. So a stop is no silence of clients,
+ * and no haste.
  */
 export class AwakeClock {
   readonly #now: () => number;

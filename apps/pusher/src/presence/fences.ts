@@ -47,7 +47,7 @@ export class Fences<Waiting> {
   pass({ worker, id }: PresenceFence): void {
     const { bus, subjects, workerId, onceConfirmed } = this.#parts;
     const text = JSON.stringify({ kind: "passed", worker: workerId, id } satisfies PresenceFence);
-    // What this worker has announced waits for the end of the tick, and must arrive before the answer.
+    // This worker sends its announcements at the end of the tick. They must arrive before the answer.
     onceConfirmed(() => void bus.send(subjects.presenceWorker(worker), Buffer.from(text)));
   }
 

@@ -5,7 +5,7 @@ import type { JoinedChannel, PusherSession, PusherSocket } from "./session.ts";
 import { SubscriptionCounts } from "./subscription-counts.ts";
 import { Watchlists } from "./watchlists.ts";
 
-/** What clients of all workers share: how many are subscribed, who is online, how many may connect. Only for apps that want that. */
+/** Counts the clients of all workers: subscribers, users who are online, connections of an app. Only for apps that want that. */
 export type Audience = {
   readonly quotas: ConnectionQuotas<PusherSocket>;
   /** Must be called when a client is subscribed to a channel. */
