@@ -19,6 +19,7 @@ import { pusherTarget } from "./routes/pusher/request-target.ts";
 import { addPusherRoutes } from "./routes/pusher/routes.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTopicsRoute } from "./routes/topics.ts";
+import { addTraceRoute } from "./routes/trace.ts";
 import { addTryRoutes } from "./routes/try.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
@@ -47,6 +48,7 @@ export function createApi(parts: AppParts): Api {
   addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);
+  addTraceRoute(api, parts);
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
   addTryRoutes(api, parts);
