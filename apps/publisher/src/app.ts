@@ -10,9 +10,11 @@ import { isDecodable, routedPath } from "./http/request-target.ts";
 import { describeIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addClassicRoute } from "./routes/classic.ts";
+import { addConnectionListRoute } from "./routes/connection-list.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
+import { addKeyRoute } from "./routes/key.ts";
 import { addMembersRoute } from "./routes/members.ts";
 import { addPublicationsRoute } from "./routes/publications.ts";
 import { pusherTarget } from "./routes/pusher/request-target.ts";
@@ -21,6 +23,7 @@ import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTopicsRoute } from "./routes/topics.ts";
 import { addTraceRoute } from "./routes/trace.ts";
 import { addTryRoutes } from "./routes/try.ts";
+import { addUserListRoute } from "./routes/user-list.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
 
@@ -41,13 +44,16 @@ export function createApi(parts: AppParts): Api {
 
   addClassicRoute(api, parts);
   addPublicationsRoute(api, parts);
+  addConnectionListRoute(api, parts);
   addConnectionsRoutes(api, parts);
   addSubscriptionsRoutes(api, parts);
   addTopicsRoute(api, parts);
   addMembersRoute(api, parts);
+  addUserListRoute(api, parts);
   addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);
+  addKeyRoute(api, parts);
   addTraceRoute(api, parts);
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
