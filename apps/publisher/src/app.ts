@@ -11,6 +11,7 @@ import { describeIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addClassicRoute } from "./routes/classic.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
+import { addConsoleRoutes } from "./routes/console.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
 import { addMembersRoute } from "./routes/members.ts";
@@ -19,7 +20,6 @@ import { pusherTarget } from "./routes/pusher/request-target.ts";
 import { addPusherRoutes } from "./routes/pusher/routes.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTopicsRoute } from "./routes/topics.ts";
-import { addTryRoutes } from "./routes/try.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
 
@@ -49,7 +49,7 @@ export function createApi(parts: AppParts): Api {
   addWorkersRoute(api, parts);
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
-  addTryRoutes(api, parts);
+  addConsoleRoutes(api, parts);
   refuseOtherMethods(api);
 
   api.notFound((c) => answerError(c, new ApiError("not_found")));
