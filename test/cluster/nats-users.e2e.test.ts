@@ -128,7 +128,12 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     const client = await connectFanwire(pusher.url, { token: await tokenOf("bob") });
     const address = client.welcome.connection;
 
-    expect((await call("GET", "/v1/cluster"))[1]).toMatchObject({ workers: { length: 2 } });
+    expect((await call("GET", "/v1/cluster"))[1]).toMatchObject({
+      workers: { length: 2 },
+      services: ["channel", "channel", "publisher", "webhooks"].map((kind) => ({ kind })),
+      nats: [{ connectedFrom: 6 }],
+      history: { messages: expect.any(Number) },
+    });
     expect(await call("GET", `/v1/connections/${address}`)).toMatchObject([200, { user: "bob" }]);
     expect((await call("PUT", `/v1/connections/${address}/topics/t`))[0]).toBe(204);
     expect(await call("GET", "/v1/topics/t")).toMatchObject([200, { connections: 1 }]);
@@ -225,6 +230,7 @@ describe("NATS refuses each user all other subjects", () => {
         "fanwire.history.topic.a",
         "fanwire.control.workers",
         "fanwire.control.worker.aaaaaaaa",
+        "fanwire.control.services",
       ],
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
@@ -234,7 +240,7 @@ describe("NATS refuses each user all other subjects", () => {
     webhooks: [
       ...["fanwire.live.all", "fanwire.live.topic.a", "fanwire.history.all", "fanwire.events.topic_occupied.a"],
       ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "fanwire.reports.aaaaaaaa"],
-      ...["fanwire.channel.event.a", "_INBOX.pusher.a", "_INBOX.publisher.a", "_INBOX.a"],
+      ...["fanwire.channel.event.a", "_INBOX.pusher.a", "_INBOX.channel.a", "_INBOX.a", "fanwire.control.services"],
       ...["$JS.API.STREAM.INFO.FANWIRE_HISTORY", "$JS.API.STREAM.MSG.GET.FANWIRE_HISTORY"],
       ...["$JS.API.STREAM.UPDATE.FANWIRE_EVENTS", "$JS.API.STREAM.UPDATE.FANWIRE_WEBHOOKS"],
     ],
@@ -246,7 +252,8 @@ describe("NATS refuses each user all other subjects", () => {
     ],
     channel: [
       ...["fanwire.live.topic.a", "fanwire.live.user.anna", "fanwire.history.all", "fanwire.history.topic.a"],
-      ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "_INBOX.pusher.a", "_INBOX.a"],
+      ...["fanwire.control.workers", "fanwire.control.worker.aaaaaaaa", "fanwire.control.services"],
+      ...["_INBOX.pusher.a", "_INBOX.a"],
       ...["fanwire.presence.workers", "fanwire.presence.private.a"],
       ...["$JS.API.STREAM.INFO.FANWIRE_HISTORY", "$JS.API.STREAM.MSG.GET.FANWIRE_HISTORY"],
       ...["$JS.API.CONSUMER.CREATE.FANWIRE_HISTORY.a", "$JS.API.STREAM.UPDATE.FANWIRE_HISTORY"],
@@ -273,9 +280,10 @@ describe("NATS refuses each user all other subjects", () => {
   );
 
   const notToHear: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
-    webhooks: ["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "fanwire.events.>", "_INBOX.>"],
+    webhooks: ["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "fanwire.control.workers", "_INBOX.>"],
     pusher: [
       "fanwire.history.>",
+      "fanwire.control.services",
       "fanwire.channel.>",
       "fanwire.reports.>",
       "fanwire.webhooks.>",

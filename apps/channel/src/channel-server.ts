@@ -1,11 +1,11 @@
-import { JetStreamWorkQueue, NatsBus } from "@fanwire/bus";
+import { answerServiceRequests, JetStreamWorkQueue, NatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { createBroker } from "./broker/broker.ts";
-import { newCounters } from "./broker/counters.ts";
+import { type Counters, newCounters } from "./broker/counters.ts";
 import type { ChannelConfig } from "./config.ts";
 import { Pace } from "./data/pace.ts";
-import { createChannelMetrics } from "./metrics.ts";
+import { createChannelMetrics, type Measures } from "./metrics.ts";
 import { BufferBudget } from "./server/buffer-budget.ts";
 import { FlushScheduler } from "./server/flush-scheduler.ts";
 import { type Listeners, startListeners } from "./server/listeners.ts";
@@ -93,14 +93,16 @@ function createServer(config: ChannelConfig, log: Log) {
   const onClosed = (peer: Peer) => dispatcher.onClosed(peer);
   const peers = new Peers({ ...common, requestScheduler, flushScheduler, slowPeers, onClosed });
 
-  const metrics = createChannelMetrics(counters, bus, () => ({
+  const measure = () => ({
     ...peers.heldBytes,
     ...broker.measures(),
     peers: peers.count,
     waitingPeers: requestScheduler.waitingCount,
     bufferedBytes: budget.usedBytes,
     waitingFrames: budget.waitingFrames,
-  }));
+  });
+  const metrics = createChannelMetrics(counters, bus, measure);
+  answerServiceRequests({ bus, subjects, kind: "channel", counts: () => channelCounts(counters, measure()) });
 
   const connect = async (signal: AbortSignal) => {
     await bus.connect(signal);
@@ -121,6 +123,16 @@ function createServer(config: ChannelConfig, log: Log) {
     await peers.end(signal);
   };
   return { bus, peers, metrics, connect, drain };
+}
+
+function channelCounts(counters: Counters, measured: Measures) {
+  const { peers, channels, queues, slowPeers, bufferedBytes, unstoredItems } = measured;
+  return {
+    ...{ peers, channels, queues, slowPeers, bufferedBytes, unstoredItems },
+    requestsTotal: Object.values(counters.requests).reduce((sum, count) => sum + count, 0),
+    deliveriesTotal: counters.deliveries,
+    itemsDeliveredTotal: counters.items.delivered,
+  };
 }
 
 /** Bytes that a queue item or event takes in NATS beside its content, such as the header with the item's id. */

@@ -14,6 +14,7 @@ import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addConsoleRoutes } from "./routes/console.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
+import { addKeyRoute } from "./routes/key.ts";
 import { addMembersRoute } from "./routes/members.ts";
 import { addPublicationsRoute } from "./routes/publications.ts";
 import { pusherTarget } from "./routes/pusher/request-target.ts";
@@ -47,6 +48,7 @@ export function createApi(parts: AppParts): Api {
   addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);
+  addKeyRoute(api, parts);
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
   addConsoleRoutes(api, parts);

@@ -1,6 +1,7 @@
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
 import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
+import { parseKey, READ_PREFIX } from "./http/api-keys.ts";
 
 const MEBIBYTE = 1_048_576;
 
@@ -20,11 +21,15 @@ export const publisherSettings = {
     .list("")
     // Visible ASCII, which every client can send in a header.
     .refine(
-      (keys) => keys.every((key) => /^[!-~]{16,}$/.test(key)),
+      (entries) => entries.every((entry) => /^[!-~]{16,}$/.test(parseKey(entry).key)),
       "each key must be at least 16 visible ASCII characters without spaces",
     )
+    .refine(
+      (entries) => !entries.some((entry) => entries.includes(`${READ_PREFIX}${entry}`)),
+      "a key must not be listed both with and without the prefix read:",
+    )
     .describe(
-      "API keys, comma-separated, each at least 16 characters. A request needs one of them. Without keys, every client that reaches the port may publish.",
+      "API keys, comma-separated, each at least 16 characters. A request needs one of them. A key listed as `read:<key>` only reads. Without keys, every client that reaches the port may publish.",
     ),
   ...pusherAppsSettings,
   PUBLISHER_CONSOLE: setting
@@ -56,7 +61,7 @@ export type PublisherConfig = {
   readonly port: number;
   readonly adminHost: string;
   readonly adminPort: number;
-  /** Empty if all requests are accepted. */
+  /** Entries of the setting. Empty if all requests are accepted. */
   readonly apiKeys: readonly string[];
   readonly pusherApps: PusherApps;
   readonly hasConsole: boolean;

@@ -21,6 +21,8 @@ export class PublisherMetrics {
   readonly registry: Registry = createRegistry();
   /** Requests in flight. */
   inFlight = 0;
+  /** Answered requests. */
+  requests = 0;
   /** Bytes of request bodies in memory. */
   heldBodyBytes = 0;
   readonly #requests: Counter<"route" | "method" | "status">;
@@ -61,6 +63,7 @@ export class PublisherMetrics {
 
   countRequest({ route, method, status, seconds }: ObservedRequest): void {
     const counted = COUNTED_METHODS.has(method) ? method : "other";
+    this.requests++;
     this.#requests.inc({ route, method: counted, status });
     this.#durations.observe({ route, method: counted }, seconds);
   }

@@ -1,4 +1,4 @@
-import { type Bus, NatsBus, openJetStreamHistory } from "@fanwire/bus";
+import { answerServiceRequests, type Bus, NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { type Admin, isLoopback, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import { createApi } from "./app.ts";
@@ -35,6 +35,7 @@ export async function startPublisher(
   bus.connect(AbortSignal.any([signal, stopping.signal])).catch(() => {});
   const counters = new ClusterCounters();
   const metrics = new PublisherMetrics(bus, counters);
+  answerServiceRequests({ bus, subjects, kind: "publisher", counts: () => publisherCounts(metrics, counters) });
   const readiness = () => (stopping.signal.aborted ? STOPPING : natsReadiness(bus));
 
   const { requestTimeoutMs, receiptTimeoutMs } = config;
@@ -74,6 +75,15 @@ export async function startPublisher(
   let stopped: Promise<void> | undefined;
   const stopOnce = () => (stopped ??= stop());
   return { port, adminPort, stop: stopOnce, [Symbol.asyncDispose]: stopOnce };
+}
+
+function publisherCounts({ inFlight, requests }: PublisherMetrics, counters: ClusterCounters) {
+  return {
+    requestsInFlight: inFlight,
+    requestsTotal: requests,
+    publicationsTotal: counters.acceptedPublications,
+    contentBytesTotal: counters.contentBytes,
+  };
 }
 
 const STOPPING: Readiness = { ready: false, reason: "stopping" };

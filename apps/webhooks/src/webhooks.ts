@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { Journal, type JournalConfig, NatsBus } from "@fanwire/bus";
+import { answerServiceRequests, Journal, type JournalConfig, NatsBus } from "@fanwire/bus";
 import { Subjects, workerIdFrom } from "@fanwire/protocol";
 import { type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import type { WebhooksConfig } from "./config.ts";
@@ -27,6 +27,8 @@ export async function startWebhooks(config: WebhooksConfig, log: Log, signal: Ab
   const counters = newCounters();
   const poster = createPoster();
   const replica = new Replica({ config, log, bus, counters, poster });
+  const subjects = new Subjects(config.bus.prefix);
+  answerServiceRequests({ bus, subjects, kind: "webhooks", counts: () => webhooksCounts(counters, replica.leader) });
   const metrics = createWebhooksMetrics(counters, bus, () => replica.leader);
   const readiness = (): Readiness => {
     if (ended.aborted) return { ready: false, reason: "stopping" };
@@ -52,6 +54,21 @@ export async function startWebhooks(config: WebhooksConfig, log: Log, signal: Ab
   let stopped: Promise<void> | undefined;
   const stopOnce = () => (stopped ??= stop());
   return { adminPort: admin.port, stop: stopOnce, [Symbol.asyncDispose]: stopOnce };
+}
+
+function webhooksCounts({ events, deliveries }: Counters, leader: Leader | undefined) {
+  const all = [...deliveries.values()];
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  return {
+    leads: leader === undefined ? 0 : 1,
+    workers: leader?.workers ?? 0,
+    unstoredEvents: leader?.unstoredEvents ?? 0,
+    waitingEvents: sum(leader?.senders.all.map(({ waiting }) => waiting) ?? []),
+    eventsTotal: sum(Object.values(events)),
+    deliveredTotal: sum(all.map(({ delivered }) => delivered)),
+    failedTotal: sum(all.map(({ failed }) => failed)),
+    deadTotal: sum(all.map(({ dead }) => dead)),
+  };
 }
 
 type ReplicaParts = {

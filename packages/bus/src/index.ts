@@ -16,6 +16,7 @@ export type {
 export { CoalescedRequest } from "./connection/coalesced-request.ts";
 export { parseJson } from "./connection/message-json.ts";
 export { NatsBus, startNatsBus } from "./connection/nats-bus.ts";
+export { answerServiceRequests } from "./connection/service-answers.ts";
 export {
   type BusConfig,
   busConfigFrom,
@@ -36,6 +37,7 @@ export type {
   ReadPage,
   ReadRequest,
   StoredPublication,
+  StreamDescription,
 } from "./history/history.ts";
 export { type JetStreamHistory, openJetStreamHistory } from "./history/jetstream-history.ts";
 export { countSubjects, type ReadReplay } from "./history/proof.ts";

@@ -14,11 +14,13 @@ test("any parsed control request holds only legal names and numbers", () => {
     {
       command: fc.oneof(
         fc.constantFrom("describe", "close-connection", "subscribe", "unsubscribe", "close-user", "subscribe-user"),
+        fc.constantFrom("list-connections", "busiest-connections", "busiest-users"),
         fc.string(),
       ),
       connectionId: fc.oneof(fc.integer(), fc.double(), fc.string()),
       user: name,
       topic: name,
+      limit: fc.constantFrom(1, 200, 0, 1.5),
     },
     { requiredKeys: [] },
   );
@@ -30,8 +32,8 @@ test("any parsed control request holds only legal names and numbers", () => {
       if (data === undefined) return;
       accepted++;
       if ("connectionId" in data) expect(data.connectionId).toBeGreaterThan(0);
-      if ("user" in data) expect(isName(data.user)).toBe(true);
-      if ("topic" in data) expect(isTopicPattern(data.topic)).toBe(true);
+      if ("user" in data && data.user !== undefined) expect(isName(data.user)).toBe(true);
+      if ("topic" in data && data.topic !== undefined) expect(isTopicPattern(data.topic)).toBe(true);
     }),
     { numRuns: 10_000 },
   );

@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { isWorkerId, parseConnectionAddress } from "./connection-address.ts";
+import { connectionDescription } from "./connection-description.ts";
+import { listRequests } from "./list-messages.ts";
 import { isName } from "./names.ts";
 import { isTopicPattern } from "./topics.ts";
 
@@ -8,7 +10,11 @@ const user = z.string().refine(isName);
 
 /** Request to a worker on its control subject. Requests and replies are JSON. */
 export const controlRequest = z.discriminatedUnion("command", [
-  z.object({ command: z.literal("describe") }),
+  z.object({
+    command: z.literal("describe"),
+    /** Adds what takes a look at each connection, or at the process. */
+    detailed: z.boolean().optional(),
+  }),
   z.object({ command: z.literal("find-connection"), connectionId: z.int().positive() }),
   z.object({ command: z.literal("close-connection"), connectionId: z.int().positive() }),
   z.object({ command: z.literal("subscribe"), connectionId: z.int().positive(), topic }),
@@ -30,16 +36,7 @@ export const controlRequest = z.discriminatedUnion("command", [
   z.object({ command: z.literal("subscribe-user"), user, topic }),
   z.object({ command: z.literal("unsubscribe-user"), user, topic }),
   z.object({ command: z.literal("count-subscribers"), topic }),
-  z.object({
-    command: z.literal("list-topics"),
-    /** Only topics that begin with this. */
-    prefix: z.string().optional(),
-    /** Topic after which the page begins, in the order of UTF-16 units. */
-    after: z.string().optional(),
-    /** Maximum number of topics in the reply. */
-    limit: z.int().positive(),
-  }),
-  z.object({ command: z.literal("count-subscriptions"), topics: z.array(topic) }),
+  ...listRequests,
   z.object({
     command: z.literal("members"),
     topic,
@@ -109,45 +106,6 @@ export const recallReply = z.object({
 });
 export type RecallReply = z.infer<typeof recallReply>;
 
-/** One worker, as `GET /v1/cluster` shows it, and the identity of its process. */
-export const workerDescription = z.object({
-  id: z.string(),
-  host: z.string(),
-  pid: z.int(),
-  /** As in its announcement. */
-  process: z.string().optional(),
-  version: z.string(),
-  /** Whole seconds since the worker started. */
-  uptimeSeconds: z.number(),
-  connections: z.int(),
-  /** Averages over about ten seconds. */
-  rates: z.object({
-    publicationsPerSecond: z.number(),
-    deliveriesPerSecond: z.number(),
-    bytesPerSecond: z.number(),
-    acceptedPerSecond: z.number(),
-  }),
-});
-export type WorkerDescription = z.infer<typeof workerDescription>;
-
-/** One connection, as `GET /v1/connections/{address}` shows it. */
-export const connectionDescription = z.object({
-  address: z.string(),
-  protocol: z.string().describe("Name of the client protocol: `raw`, `fanwire.v1`, `sse` or `pusher`."),
-  /** The user's id in the application, from the token. */
-  user: z.string().optional(),
-  /** Topics and patterns to which it is subscribed. */
-  topics: z.array(z.string()),
-  /** Number of further topics, when they do not all fit into one reply. */
-  omittedTopics: z.int().optional(),
-  remoteAddress: z.string(),
-  /** ISO 8601, UTC. */
-  openedAt: z.string(),
-  /** Bytes written to the connection that the network has not accepted yet. */
-  unsentBytes: z.int(),
-});
-export type ConnectionDescription = z.infer<typeof connectionDescription>;
-
 /** Reply to `find-connection` and `close-connection`: the connection as it was, or null when there is none. */
 export const connectionReply = z.object({ connection: connectionDescription.nullable() });
 
@@ -164,20 +122,6 @@ export const userReply = z.object({
   hasMore: z.boolean(),
 });
 export type UserReply = z.infer<typeof userReply>;
-
-/** Reply to `list-topics`: topics with a subscriber on the replying worker, sorted. Patterns are not listed. */
-export const topicsReply = z.object({
-  worker: z.string(),
-  /** Each with the number of its subscribed connections. */
-  topics: z.array(z.tuple([z.string(), z.int()])),
-  /** Whether there are more topics after the page. */
-  hasMore: z.boolean(),
-});
-export type TopicsReply = z.infer<typeof topicsReply>;
-
-/** Reply to `count-subscriptions`: subscribed connections of the replying worker, for each topic of the request. */
-export const subscriptionsReply = z.object({ worker: z.string(), connections: z.array(z.int()) });
-export type SubscriptionsReply = z.infer<typeof subscriptionsReply>;
 
 /** Reply to `count-subscribers`, about the connections of the replying worker. */
 export const subscribersReply = z.object({

@@ -8,12 +8,11 @@ export {
   parseConnectionId,
   workerIdFrom,
 } from "./connection-address.ts";
+export { type ConnectionDescription, connectionDescription } from "./connection-description.ts";
 export {
   type Announcement,
   announcement,
-  type ConnectionDescription,
   type ControlRequest,
-  connectionDescription,
   connectionReply,
   controlRequest,
   type DeliveryOutcome,
@@ -29,16 +28,10 @@ export {
   type ReceiptReply,
   recallReply,
   receiptReply,
-  type SubscriptionsReply,
   subscribeReply,
   subscribersReply,
-  subscriptionsReply,
-  type TopicsReply,
-  topicsReply,
   type UserReply,
   userReply,
-  type WorkerDescription,
-  workerDescription,
 } from "./control.ts";
 export {
   type ClusterEvent,
@@ -63,6 +56,21 @@ export {
   streamHeaderNames,
   VIA_CHANNEL,
 } from "./headers.ts";
+export {
+  type BusyPlace,
+  busyPlace,
+  type ConnectionsReply,
+  connectionsReply,
+  type ListRequest,
+  MAX_BUSIEST,
+  MAX_SEARCH,
+  type SubscriptionsReply,
+  subscriptionsReply,
+  type TopicsReply,
+  topicsReply,
+  type UsersReply,
+  usersReply,
+} from "./list-messages.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
 export {
@@ -75,6 +83,13 @@ export {
   presenceMessage,
   presenceNotice,
 } from "./presence.ts";
+export {
+  type NatsNode,
+  type ServiceDescription,
+  serviceDescription,
+  type WorkerDescription,
+  workerDescription,
+} from "./process-description.ts";
 export type { Publication } from "./publication.ts";
 export {
   type HistoryState,

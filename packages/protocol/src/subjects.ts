@@ -29,6 +29,8 @@ export class Subjects {
   readonly everything: string;
   /** Requests to all workers; each replies. */
   readonly allWorkers: string;
+  /** Requests to all publishers, channel servers and webhook senders; each replies. */
+  readonly allServices: string;
   /** Workers announce here that they have started or ended. */
   readonly announcements: string;
   /** Workers exchange here how many subscribers and signed-in users of Pusher apps they have. */
@@ -74,6 +76,7 @@ export class Subjects {
     if (!isPrefix(prefix)) throw new RangeError(`not a subject prefix: ${JSON.stringify(prefix)}`);
     this.everything = `${prefix}.>`;
     this.allWorkers = `${prefix}.control.workers`;
+    this.allServices = `${prefix}.control.services`;
     this.announcements = `${prefix}.control.announcements`;
     this.pusherCounts = `${prefix}.control.pusher-counts`;
     this.#presence = `${prefix}.presence.`;

@@ -1,11 +1,7 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import type { RecordableHistogram } from "node:perf_hooks";
 import { Gauge, type Registry } from "prom-client";
+import { eventLoopDelay } from "./event-loop-delay.ts";
 
-/**
- * Each sample wakes an idle process up, which is expensive on virtual machines: 50 samples a second dominate its CPU
- * time.
- */
-const SAMPLE_EVERY_MS = 100;
 /** prom-client's own samples cannot be turned off. */
 export const DEFAULT_SAMPLE_EVERY_MS = 3_600_000;
 
@@ -13,7 +9,7 @@ type Figure = {
   readonly name: "min" | "mean" | "p50" | "p90" | "p99" | "max";
   /** Aggregation over the workers of a supervisor. */
   readonly aggregator: "min" | "max" | "average";
-  read(histogram: IntervalHistogram): number;
+  read(histogram: RecordableHistogram): number;
 };
 
 const figures: readonly Figure[] = [
@@ -32,12 +28,10 @@ export function collectEventLoopLag(registry: Registry): void {
   for (const { name } of figures) registry.removeSingleMetric(nameOf(name));
   registry.removeSingleMetric(nameOf("stddev"));
 
-  const histogram = monitorEventLoopDelay({ resolution: SAMPLE_EVERY_MS });
-  histogram.enable();
-  const seconds = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - SAMPLE_EVERY_MS / 1e3);
+  const { histogram } = eventLoopDelay();
   const collect = () => {
     if (histogram.count === 0) return;
-    for (const [at, { read }] of figures.entries()) gauges[at]?.set(seconds(read(histogram)));
+    for (const [at, { read }] of figures.entries()) gauges[at]?.set(read(histogram) / 1e9);
     histogram.reset();
   };
   const gauges = figures.map(

@@ -20,16 +20,15 @@ import {
   topicsReply,
   type UserReply,
   userReply,
-  type WorkerDescription,
-  workerDescription,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
-import { encodeRequest } from "./control-codec.ts";
 import { countMembersOf, countsOf } from "./count-members.ts";
 import type { ClusterCounters } from "./counters.ts";
-import type { Failure } from "./failure.ts";
+import { describeAllWorkers } from "./describe-all.ts";
+import type { Failure, Result } from "./failure.ts";
 import { type MemberPage, memberPageOf, type NamesPage, namesPageOf } from "./member-page.ts";
+import { ClusterOverview } from "./overview.ts";
 import { ClusterPublisher } from "./publish.ts";
 import { Receipts } from "./receipts.ts";
 import { type TopicPage, topicPageOf } from "./topic-page.ts";
@@ -38,11 +37,6 @@ import { askWorkers } from "./worker-question.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
 import { WorkerRequests } from "./worker-request.ts";
 
-/** Workers answer at once. After this time without a further reply all of them have answered. */
-const GATHER_STALL_MS = 250;
-const GATHER_MAX_WAIT_MS = 2_000;
-
-type Result<Value> = ({ readonly ok: true } & Value) | Failure;
 /** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
@@ -57,7 +51,7 @@ type Gap = {
 
 type ClusterParts = {
   readonly bus: Bus;
-  readonly history: Pick<History, "append">;
+  readonly history: Pick<History, "append" | "describe">;
   readonly subjects: Subjects;
   readonly requestTimeoutMs: number;
   readonly receiptTimeoutMs: number;
@@ -68,6 +62,7 @@ type ClusterParts = {
 /** The cluster as the HTTP API uses it: {@link publisher} publishes, the methods ask and command workers. */
 export class Cluster {
   readonly publisher: ClusterPublisher;
+  readonly overview: ClusterOverview;
   readonly #parts: ClusterParts;
   readonly #registry: WorkerRegistry;
   readonly #workers: WorkerRequests;
@@ -75,10 +70,15 @@ export class Cluster {
   constructor(parts: ClusterParts) {
     this.#parts = parts;
     const timeoutMs = parts.receiptTimeoutMs;
-    const registry = new WorkerRegistry({ ...parts, timeoutMs, call: () => this.#describeAll() });
+    const call = async () => {
+      const described = await describeAllWorkers(parts, { detailed: false });
+      return described.ok ? described.all : undefined;
+    };
+    const registry = new WorkerRegistry({ ...parts, timeoutMs, call });
     const receipts = new Receipts({ ...parts, registry, timeoutMs });
     this.#registry = registry;
     this.#workers = new WorkerRequests({ ...parts, registry });
+    this.overview = new ClusterOverview({ ...parts, registry });
     this.publisher = new ClusterPublisher({ ...parts, workers: this.#workers, receipts });
   }
 
@@ -93,25 +93,6 @@ export class Cluster {
 
   closeConnection(address: ConnectionAddress): Promise<Result<{ readonly connection: ConnectionDescription }>> {
     return this.#askAboutConnection("close-connection", address);
-  }
-
-  /** Returns all workers that answer, and the ids of known workers that do not, both sorted by id. */
-  async describeWorkers(): Promise<
-    Result<{ readonly workers: Omit<WorkerDescription, "process">[]; readonly missing: string[] }>
-  > {
-    const described = await this.#callWorkers();
-    if (!described.ok) return described;
-    for (const { id, process } of described.workers) this.#registry.answered(id, process);
-    const ids = new Set(described.workers.map(({ id }) => id));
-    await this.#registry.findEnded(this.#registry.workers.filter((worker) => !ids.has(worker)));
-    return {
-      ok: true,
-      workers: described.workers
-        // Callers do not need the process, which identifies the machine.
-        .map(({ process: _, ...worker }) => worker)
-        .sort((one, other) => (one.id < other.id ? -1 : 1)),
-      missing: this.#registry.workers.filter((worker) => !ids.has(worker)).sort(),
-    };
   }
 
   /** Subscribes or unsubscribes one connection. */
@@ -252,29 +233,6 @@ export class Cluster {
     const isComplete = areAllKnown && missing.size === 0;
     const gap: Gap = isComplete ? {} : { missing: missing.size, complete: false };
     return { ok: true, replies: [...replies.values()], gap };
-  }
-
-  async #describeAll(): Promise<readonly WorkerDescription[] | undefined> {
-    const described = await this.#callWorkers();
-    return described.ok ? described.workers : undefined;
-  }
-
-  /** Returns a description of every worker that answers. */
-  async #callWorkers(): Promise<Result<{ readonly workers: readonly WorkerDescription[] }>> {
-    const { bus, subjects, log } = this.#parts;
-    const outcome = await bus.gather(subjects.allWorkers, encodeRequest({ command: "describe" }), {
-      stallMs: GATHER_STALL_MS,
-      maxWaitMs: GATHER_MAX_WAIT_MS,
-    });
-    if (!outcome.ok) return outcome;
-
-    const workers = outcome.messages.flatMap((message) => {
-      const reply = workerDescription.safeParse(parseJson(message));
-      // An invalid reply, perhaps from another version, must not hide the other workers.
-      if (!reply.success) log.warn({ err: reply.error }, "invalid reply from worker");
-      return reply.success ? [reply.data] : [];
-    });
-    return { ok: true, workers };
   }
 
   async #askAboutConnection(

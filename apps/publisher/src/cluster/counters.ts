@@ -8,6 +8,7 @@ export type PublishOutcomeName = AcceptedStatus | FailureReason;
 export class ClusterCounters {
   /** By outcome, then by kind of target. */
   readonly publications = new Map<PublishOutcomeName, Map<Target["kind"], number>>();
+  acceptedPublications = 0;
   /** Bytes of content of accepted publications. */
   contentBytes = 0;
   completeReceipts = 0;
@@ -17,7 +18,9 @@ export class ClusterCounters {
     const outcome = result.ok ? result.status : result.reason;
     const targets = this.publications.get(outcome) ?? new Map<Target["kind"], number>();
     this.publications.set(outcome, targets.set(target.kind, (targets.get(target.kind) ?? 0) + 1));
-    if (result.ok) this.contentBytes += content.length;
+    if (!result.ok) return;
+    this.acceptedPublications++;
+    this.contentBytes += content.length;
   }
 
   countReceipt(isComplete: boolean): void {

@@ -29,3 +29,5 @@ export type Failure<Reason extends FailureReason = FailureReason> = {
   /** For the log. */
   readonly cause?: unknown;
 };
+
+export type Result<Value> = ({ readonly ok: true } & Value) | Failure;

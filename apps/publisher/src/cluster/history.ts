@@ -6,7 +6,7 @@ import type { Failure } from "./failure.ts";
 /** The methods of the history that the publisher uses. */
 export type PublisherHistory = Pick<
   History,
-  "append" | "epoch" | "last" | "read" | "missing" | "count" | "state" | "stop"
+  "append" | "describe" | "epoch" | "last" | "read" | "missing" | "count" | "state" | "stop"
 >;
 type ReadableHistory = Pick<History, "read" | "missing" | "count" | "state">;
 type HistoryRequest = {

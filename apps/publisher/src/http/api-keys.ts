@@ -4,25 +4,43 @@ import type { HttpBindings } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "./errors.ts";
 
+/** What a key allows: everything, or to read. Without keys, the API is open and allows everything. */
+export type Scope = "full" | "read";
+
+/** An entry of the setting with this prefix is a key that only reads. */
+export const READ_PREFIX = "read:";
+const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+/** Returns the key and the scope of one entry of the setting. */
+export function parseKey(entry: string): { readonly key: string; readonly scope: Scope } {
+  if (!entry.startsWith(READ_PREFIX)) return { key: entry, scope: "full" };
+  return { key: entry.slice(READ_PREFIX.length), scope: "read" };
+}
+
 /** The API keys. A request must have one of them. */
 export class ApiKeys {
-  readonly #digests: readonly Buffer[];
+  readonly #keys: readonly { readonly digest: Buffer; readonly scope: Scope }[];
 
-  constructor(keys: readonly string[]) {
-    this.#digests = keys.map((key) => digest(Buffer.from(key)));
+  /** @param entries of the setting; those that begin with `read:` are keys that only read. */
+  constructor(entries: readonly string[]) {
+    this.#keys = entries.map(parseKey).map(({ key, scope }) => ({ digest: digest(Buffer.from(key)), scope }));
   }
 
   /** Whether no keys are configured, so that all requests are accepted. */
   get isOpen(): boolean {
-    return this.#digests.length === 0;
+    return this.#keys.length === 0;
   }
 
-  /** Takes the same time for every key, because digests have one length and all of them are compared. */
-  accepts(key: Uint8Array): boolean {
+  /**
+   * Returns the scope of a key; undefined for a wrong one. Takes the same time for every key, because digests have one length
+   * and all of them are compared.
+   */
+  scopeOf(key: Uint8Array): Scope | undefined {
     const given = digest(key);
-    let matches = 0;
-    for (const known of this.#digests) matches += Number(timingSafeEqual(known, given));
-    return matches > 0;
+    const matches = { full: 0, read: 0 };
+    for (const { digest, scope } of this.#keys) matches[scope] += Number(timingSafeEqual(digest, given));
+    if (matches.full > 0) return "full";
+    return matches.read > 0 ? "read" : undefined;
   }
 }
 
@@ -36,15 +54,30 @@ export function bearerKey(incoming: Pick<IncomingMessage, "headers">): Uint8Arra
   return key === undefined ? undefined : Buffer.from(key, "latin1");
 }
 
-/** @throws ApiError unless one of `given` is a valid key. */
-export function checkKey(keys: ApiKeys, ...given: (Uint8Array | undefined)[]): void {
-  if (keys.isOpen || given.some((key) => key !== undefined && keys.accepts(key))) return;
+/**
+ * Returns the highest scope of the keys that a request has.
+ *
+ * @throws ApiError unless one of `given` is a valid key.
+ */
+export function scopeOf(keys: ApiKeys, ...given: (Uint8Array | undefined)[]): Scope | "open" {
+  if (keys.isOpen) return "open";
+  const scopes = given.map((key) => key && keys.scopeOf(key));
+  if (scopes.includes("full")) return "full";
+  if (scopes.includes("read")) return "read";
   throw new ApiError("unauthorized");
 }
 
+/** @throws ApiError unless one of `given` is a key that allows everything. */
+export function checkFullKey(keys: ApiKeys, ...given: (Uint8Array | undefined)[]): void {
+  if (scopeOf(keys, ...given) === "read") throw new ApiError("forbidden");
+}
+
+/** Requires a key, and for everything but reads one that allows it. */
 export function requireKey(keys: ApiKeys): MiddlewareHandler<{ Bindings: HttpBindings }> {
   return (c, next) => {
-    checkKey(keys, bearerKey(c.env.incoming));
+    const isRead = READ_METHODS.has(c.req.method);
+    if (isRead) scopeOf(keys, bearerKey(c.env.incoming));
+    else checkFullKey(keys, bearerKey(c.env.incoming));
     return next();
   };
 }

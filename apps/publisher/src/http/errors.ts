@@ -29,6 +29,10 @@ export const errors = {
     message: "No valid API key. Send Authorization: Bearer <key>.",
     headers: { "WWW-Authenticate": 'Bearer realm="fanwire"' },
   },
+  forbidden: {
+    status: 403,
+    message: "The API key only reads. Use a key of PUBLISHER_API_KEYS without the prefix read:.",
+  },
   foreign_request: {
     status: 403,
     message: "Requests from other sites or with a foreign Host header need an API key. Set PUBLISHER_API_KEYS.",

@@ -2,7 +2,7 @@ import { parseConnectionAddress, type Target } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
 import { parseQuery, type Query } from "../compat/php-query.ts";
 import type { Api, ApiParts } from "../http/api.ts";
-import { type ApiKeys, bearerKey, checkKey } from "../http/api-keys.ts";
+import { type ApiKeys, bearerKey, checkFullKey } from "../http/api-keys.ts";
 import { ApiError } from "../http/errors.ts";
 import { throwFailure } from "./failures.ts";
 import { errorResponses } from "./openapi.ts";
@@ -40,6 +40,7 @@ const described = (method: "get" | "post" | "head", keys: ApiKeys) =>
       200: { description: "Published, or nothing to publish.", content: { "text/plain": { schema: z.literal("ok") } } },
       ...errorResponses(
         "unauthorized",
+        "forbidden",
         "content_too_large",
         "invalid_request",
         "too_many_requests",
@@ -56,7 +57,7 @@ export function addClassicRoute(api: Api, { cluster, keys }: ApiParts): void {
   api.on(["GET", "POST"], "/", async (c) => {
     const { incoming } = c.env;
     const query = parseQuery(incoming.url ?? "/");
-    checkKey(keys, query.parameters.get("key"), bearerKey(incoming));
+    checkFullKey(keys, query.parameters.get("key"), bearerKey(incoming));
 
     const target = targetOf(query);
     const content = query.parameters.get("content");

@@ -6,7 +6,7 @@ import { connectionAddress, connectionReply } from "./schemas.ts";
 
 const path = "/v1/connections/{address}";
 const request = { params: z.object({ address: connectionAddress }) };
-const errors = errorResponses(
+const errorsOfReads = [
   "unauthorized",
   "connection_not_found",
   "invalid_request",
@@ -15,7 +15,8 @@ const errors = errorResponses(
   "malformed_reply",
   "nats_unavailable",
   "worker_timeout",
-);
+] as const;
+const errors = errorResponses(...errorsOfReads);
 
 const find = createRoute({
   method: "get",
@@ -46,7 +47,10 @@ const close = createRoute({
   description:
     "The worker closes the WebSocket with code 4403, after which the client must not reconnect automatically.",
   request,
-  responses: { 204: { description: "The worker is closing the connection." }, ...errors },
+  responses: {
+    204: { description: "The worker is closing the connection." },
+    ...errorResponses(...errorsOfReads, "forbidden"),
+  },
 });
 
 export function addConnectionsRoutes(api: Api, { cluster }: ApiParts): void {

@@ -64,6 +64,7 @@ const route = (maxBatch: number) =>
       ...errorResponses(
         "malformed_json",
         "unauthorized",
+        "forbidden",
         "connection_not_found",
         "content_uncarried",
         "body_too_large",

@@ -5,7 +5,6 @@ import {
   isTopic,
   isTopicPattern,
   parseConnectionAddress,
-  workerDescription,
 } from "@fanwire/protocol";
 import { z } from "@hono/zod-openapi";
 import { type ErrorCode, errors } from "../http/errors.ts";
@@ -121,19 +120,9 @@ export const batchReply = z
 
 // Created again, because the document can name only schemas that were created after zod-openapi was loaded.
 export const connectionReply = z.object(connectionDescription.shape).openapi("Connection");
-const worker = z.object(workerDescription.omit({ process: true }).shape).openapi("Worker");
-export const clusterReply = z
-  .object({
-    workers: z.array(worker).describe("All workers that answered, sorted by id."),
-    missing: z
-      .array(z.string())
-      .optional()
-      .describe("Ids of known workers that did not answer, because they hang or reconnect to NATS."),
-  })
-  .openapi("Cluster");
 
 /** Fields of responses to which all workers contribute. */
-const gap = {
+export const gap = {
   missing: z
     .int()
     .optional()
@@ -174,23 +163,6 @@ export const topicReply = z
     ...gap,
   })
   .openapi("TopicSubscribers");
-
-export const topicsReply = z
-  .object({
-    topics: z
-      .array(
-        z.object({
-          topic: topicName,
-          connections: z
-            .int()
-            .describe("Number of connections that are subscribed to the topic itself, not to a pattern."),
-        }),
-      )
-      .describe("At most `limit` topics, sorted by UTF-16 units."),
-    next: z.string().optional().describe("The `after` of the next page. Absent on the last page."),
-    ...gap,
-  })
-  .openapi("Topics");
 
 export const membersReply = z
   .object({

@@ -42,6 +42,7 @@ const findTopic = createRoute({
 function connectionErrors(...own: "topic_limit"[]) {
   return errorResponses(
     "unauthorized",
+    "forbidden",
     "connection_not_found",
     ...own,
     "invalid_request",

@@ -1,8 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, ApiParts } from "../http/api.ts";
 import { throwFailure } from "./failures.ts";
+import { topicsReply } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
-import { topicsReply } from "./schemas.ts";
 
 const DEFAULT_TOPICS = 100;
 const MAX_TOPICS = 1_000;

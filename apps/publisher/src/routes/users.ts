@@ -32,7 +32,7 @@ const findErrors = [
   "nats_forbidden",
   "nats_unavailable",
 ] as const;
-const commandErrors = errorResponses(...findErrors, "worker_timeout");
+const commandErrors = errorResponses(...findErrors, "forbidden", "worker_timeout");
 
 const findUser = createRoute({
   method: "get",

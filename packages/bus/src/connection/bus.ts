@@ -1,3 +1,5 @@
+import type { NatsNode } from "@fanwire/protocol";
+
 /**
  * The port to NATS. It exists before the first connection: until then every method answers `unavailable`, and
  * subscriptions begin with the connection. It buffers no publication while it is not connected.
@@ -7,6 +9,8 @@ export interface Bus {
   health(): BusHealth;
   /** Maximum content plus headers that NATS accepts, in bytes; 0 before the first connection. */
   maxPayloadBytes(): number;
+  /** The node to which the bus is connected, as it introduced itself; undefined while there is no connection. */
+  node(): NatsNode | undefined;
 
   /**
    * Publishes and waits until the NATS server has the message. Publications of one event-loop tick share that round

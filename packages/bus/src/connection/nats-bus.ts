@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { NatsNode } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import {
   createInbox,
@@ -159,6 +160,13 @@ export class NatsBus implements Bus {
 
   maxPayloadBytes(): number {
     return this.#connection?.info?.max_payload ?? 0;
+  }
+
+  node(): NatsNode | undefined {
+    const info = this.#isConnected ? this.#connection?.info : undefined;
+    if (info === undefined) return undefined;
+    const { server_name: name, version, cluster } = info;
+    return { name, version, ...(cluster !== undefined && { cluster }) };
   }
 
   async publish(subject: string, content: Uint8Array, headers?: HeaderEntries): Promise<PublishOutcome> {

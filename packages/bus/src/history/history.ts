@@ -50,6 +50,9 @@ export interface History {
   /** Returns the current state of the history. Simultaneous callers share a request. */
   state(): Promise<Outcome<DescribedHistory>>;
 
+  /** Describes the stream as its leader sees it, for people. Does not create a missing stream. Simultaneous callers share a request. */
+  describe(): Promise<Outcome<{ readonly stream: StreamDescription }>>;
+
   /** Ends the retries of pending appends. Does not stop the bus. */
   stop(): void;
 }
@@ -58,6 +61,29 @@ export type DescribedHistory = {
   readonly history: HistoryState;
   /** Whether the stream has replicas. A former leader that hung may then return an outdated state for seconds. */
   readonly hasCopies: boolean;
+};
+
+export type StreamDescription = {
+  readonly messages: number;
+  readonly bytes: number;
+  /** Null without a limit. */
+  readonly maxBytes: number | null;
+  /** Null without a limit. */
+  readonly maxAgeSeconds: number | null;
+  /** Position of the oldest stored publication; null when none is stored. */
+  readonly firstPosition: string | null;
+  /** Position of the newest publication that was stored. */
+  readonly lastPosition: string;
+  /** NATS node that leads the stream; absent without a NATS cluster. */
+  readonly leader?: string;
+  /** The other nodes that keep the stream. */
+  readonly replicas: {
+    readonly name: string;
+    /** Whether the leader receives from it, and it has everything that the leader has confirmed. */
+    readonly isCurrent: boolean;
+    /** Number of operations that it is behind the leader. */
+    readonly lag: number;
+  }[];
 };
 
 export type StoredPublication = {

@@ -3,10 +3,12 @@ import type { Log } from "@fanwire/service";
 import { type ConsumerAPI, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { BusMessage, HeaderEntries } from "../connection/bus.ts";
+import { CoalescedRequest } from "../connection/coalesced-request.ts";
 import type { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 import type { HistoryConfig } from "../connection/settings.ts";
 import { HistoryAppender } from "./appender.ts";
+import { describeStream } from "./description.ts";
 import { DirectGet } from "./direct-get.ts";
 import { EntryConsumer, type EntryReceiver } from "./entry-consumer.ts";
 import { failureOf } from "./failures.ts";
@@ -18,6 +20,7 @@ import type {
   ReadOutcome,
   ReadRequest,
   StoredPublication,
+  StreamDescription,
 } from "./history.ts";
 import { KEPT_PER_SUBJECT, LastPublications } from "./last-publications.ts";
 import { leaderMessage, type MessageQuery } from "./leader-messages.ts";
@@ -31,7 +34,7 @@ import { StreamWatch } from "./stream-state.ts";
 
 /** JetStream answers at once, or not at all when its leader died. */
 const REQUEST_TIMEOUT_MS = 2_000;
-const CONSUMER_TIMEOUT_MS = 1_000;
+const SHORT_TIMEOUT_MS = 1_000;
 
 type HistoryParts = {
   readonly bus: NatsBus;
@@ -48,14 +51,15 @@ type HistoryParts = {
 export async function openJetStreamHistory(parts: HistoryParts): Promise<JetStreamHistory> {
   const connection = askingLeaders(parts.bus);
   const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
-  const impatient = await jetstreamManager(connection, { checkAPI: false, timeout: CONSUMER_TIMEOUT_MS });
-  return new JetStreamHistory(parts, { connection, jsm, consumers: impatient.consumers });
+  const impatient = await jetstreamManager(connection, { checkAPI: false, timeout: SHORT_TIMEOUT_MS });
+  return new JetStreamHistory(parts, { connection, jsm, impatient });
 }
 
 type JetStreamApi = {
   readonly connection: NatsConnection;
   readonly jsm: JetStreamManager;
-  readonly consumers: ConsumerAPI;
+  /** Requests of which the caller does not wait long for the answer. */
+  readonly impatient: JetStreamManager;
 };
 
 export class JetStreamHistory implements History {
@@ -67,9 +71,11 @@ export class JetStreamHistory implements History {
   readonly #appender: HistoryAppender;
   readonly #reader: HistoryReader;
   readonly #subjects: Subjects;
+  readonly #description: CoalescedRequest<Outcome<{ readonly stream: StreamDescription }>>;
 
   constructor({ bus, subjects, config, log }: HistoryParts, api: JetStreamApi) {
-    const { connection, jsm, consumers } = api;
+    const { connection, jsm, impatient } = api;
+    const { consumers } = impatient;
     this.#bus = bus;
     this.#consumers = consumers;
     this.#subjects = subjects;
@@ -85,6 +91,7 @@ export class JetStreamHistory implements History {
       leaderMessage(connection, stream, query, REQUEST_TIMEOUT_MS);
     const message = messageOf(subjects.historyStream);
     this.#reader = new HistoryReader({ bus, jsm, message, consumers, watch: this.#watch, subjects });
+    this.#description = new CoalescedRequest(() => describeStream(impatient, subjects));
     this.#last = new LastPublications({
       jsm,
       subjects,
@@ -181,6 +188,10 @@ export class JetStreamHistory implements History {
     const state = await this.#reader.state();
     if (state.ok) void this.#last.ensure(state.history);
     return state;
+  }
+
+  describe(): Promise<Outcome<{ readonly stream: StreamDescription }>> {
+    return this.#description.get();
   }
 
   async #end(): Promise<Position | undefined> {
