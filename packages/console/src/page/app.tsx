@@ -1,9 +1,13 @@
+import { ConnectionsTab } from "./connections/connections-tab.tsx";
 import { OverviewTab } from "./overview/overview-tab.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { useConsole } from "./store/console.ts";
 import { routeHash, type Tab, tabs } from "./store/route.ts";
+import { TopicsTab } from "./topics/topics-tab.tsx";
+import { TraceTab } from "./trace/trace-tab.tsx";
 import type { TrySession } from "./try/try-session.ts";
 import { TryTab } from "./try/try-tab.tsx";
+import { UsersTab } from "./users/users-tab.tsx";
 
 const TITLES: Readonly<Record<Tab, string>> = {
   try: "Try",
@@ -48,8 +52,18 @@ function CurrentTab({ tab, client }: { readonly tab: Tab; readonly client: TrySe
   const { session } = useConsole();
   if (tab === "try") return <TryTab client={client} />;
   if (!session.isSignedIn.value) return <SignIn />;
-  if (tab === "overview") return <OverviewTab />;
-  return null;
+  switch (tab) {
+    case "overview":
+      return <OverviewTab />;
+    case "connections":
+      return <ConnectionsTab />;
+    case "users":
+      return <UsersTab />;
+    case "topics":
+      return <TopicsTab />;
+    case "trace":
+      return <TraceTab />;
+  }
 }
 
 function SessionState() {

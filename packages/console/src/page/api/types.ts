@@ -55,7 +55,7 @@ export type History = {
   readonly bytes: number;
   readonly maxBytes: number;
   readonly maxAgeSeconds: number;
-  readonly firstPosition: string;
+  readonly firstPosition: string | null;
   readonly lastPosition: string;
   readonly leader?: string;
   readonly replicas: readonly { readonly name: string; readonly isCurrent: boolean; readonly lag: number }[];

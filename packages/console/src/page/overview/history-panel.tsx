@@ -26,7 +26,7 @@ function factsOf({ messages, bytes: size, maxBytes, maxAgeSeconds, ...history }:
     ["Publications", count(messages)],
     ["Size", `${bytes(size)}${share}`],
     ["Kept for", duration(maxAgeSeconds)],
-    ["First position", <code key="first">{history.firstPosition}</code>],
+    ["First position", history.firstPosition === null ? "–" : <code key="first">{history.firstPosition}</code>],
     ["Last position", <code key="last">{history.lastPosition}</code>],
     ...(history.leader === undefined ? [] : [["Leader", history.leader] as const]),
     ...(replicas.length === 0 ? [] : [["Replicas", <ul key="replicas">{replicas}</ul>] as const]),

@@ -5,14 +5,17 @@ import type { Gaps } from "../api/types.ts";
 /** Rows of a page. The document never holds more rows of one list. */
 export const PAGE_SIZES = [50, 100, 200] as const;
 
-export type Page<Row> = Gaps & { readonly rows: readonly Row[]; readonly total?: number; readonly next?: string };
-type Reply = Gaps & { readonly total?: number; readonly next?: string };
+type Rows<Row> = { readonly rows: readonly Row[]; readonly total?: number | undefined };
+export type Page<Row> = Gaps & Rows<Row> & { readonly next?: string };
+type Reply = Gaps & { readonly next?: string };
+/** Returns the rows in an answer, and the number of all rows if the answer has it. */
+export type ReadRows<Row> = (reply: never) => Rows<Row>;
 
 /** One page of a list that the publisher searches, sorts and divides into pages. */
 export class PagedList<Row> {
   readonly #api: ApiClient;
   readonly #path: string;
-  readonly #rowsOf: (reply: never) => readonly Row[];
+  readonly #read: ReadRows<Row>;
   /** `after` of this page and of those before it. */
   readonly #afters = signal<readonly string[]>([]);
   readonly #query = signal<Query>({});
@@ -22,10 +25,10 @@ export class PagedList<Row> {
   readonly isLoading = signal(false);
   readonly number = computed(() => this.#afters.value.length + 1);
 
-  constructor(api: ApiClient, path: string, rowsOf: (reply: never) => readonly Row[]) {
+  constructor(api: ApiClient, path: string, read: ReadRows<Row>) {
     this.#api = api;
     this.#path = path;
-    this.#rowsOf = rowsOf;
+    this.#read = read;
   }
 
   /** Begins at the first page if the parameters are others. Returns whether they are. */
@@ -49,11 +52,11 @@ export class PagedList<Row> {
       if (answer.code !== "aborted") this.failure.value = answer;
       return;
     }
-    const { total, next, missing, complete } = answer.value;
+    const { next, missing, complete } = answer.value;
     this.failure.value = undefined;
     this.page.value = {
-      rows: this.#rowsOf(answer.value as never),
-      ...(total !== undefined && { total }),
+      // The reader belongs to the path.
+      ...this.#read(answer.value as never),
       ...(next !== undefined && { next }),
       ...(missing !== undefined && { missing }),
       ...(complete !== undefined && { complete }),

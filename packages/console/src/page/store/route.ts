@@ -45,6 +45,15 @@ export class Router {
     });
   }
 
+  /** Changes the parameters of the shown place, without an entry in the browser's history. */
+  change(query: Readonly<Record<string, string>>): void {
+    const { tab, name, query: before } = this.route.peek();
+    const given = Object.entries({ ...before, ...query }).filter(([, value]) => value !== "");
+    const hash = routeHash(tab, name, Object.fromEntries(given));
+    history.replaceState(null, "", hash);
+    this.route.value = parseRoute(hash);
+  }
+
   go(tab: Tab, name?: string, query?: Readonly<Record<string, string>>): void {
     location.hash = routeHash(tab, name, query);
   }

@@ -77,7 +77,13 @@ function optionsFor(
       y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1 || 0, steps[0] ?? 1)] },
     },
     axes: [
-      { ...axis, size: 22, space: 60, values: (_plot, seconds) => seconds.map((at) => time.format(at * 1_000)) },
+      {
+        ...axis,
+        size: 22,
+        space: 34,
+        incrs: [60, 120],
+        values: (_plot, seconds) => seconds.map((at) => time.format(at * 1_000)),
+      },
       { ...axis, size: 62, space: 28, incrs: steps, values: (_plot, values) => values.map(format) },
     ],
     series: [{}, { stroke: accent ?? "", width: 1.5, points: { show: false }, spanGaps: false }],
