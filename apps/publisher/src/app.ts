@@ -10,6 +10,7 @@ import { isDecodable, routedPath } from "./http/request-target.ts";
 import { describeIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addClassicRoute } from "./routes/classic.ts";
+import { addClientScriptRoutes } from "./routes/client-script.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addConsoleRoutes } from "./routes/console.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
@@ -52,6 +53,7 @@ export function createApi(parts: AppParts): Api {
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
   addConsoleRoutes(api, parts);
+  addClientScriptRoutes(api);
   refuseOtherMethods(api);
 
   api.notFound((c) => answerError(c, new ApiError("not_found")));

@@ -1,4 +1,5 @@
 export { type Admin, type AdminSource, type Readiness, startAdmin } from "./admin-server.ts";
+export { ClientScript, type ClientScriptAnswer, clientScriptPaths } from "./client-script.ts";
 export { processFacts, processLoad } from "./describe-process.ts";
 export { createLog, type Log, type LogLevel, logLevels } from "./log.ts";
 export { isLoopback } from "./loopback.ts";

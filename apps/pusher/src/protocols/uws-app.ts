@@ -1,6 +1,7 @@
 import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { createRequire } from "node:module";
 import { otherProtocolAt } from "../wire/opening-request.ts";
+import { otherClientAt } from "./client-script.ts";
 import { answerRefusal, turnedAway } from "./refusals.ts";
 
 /** Loads uWebSockets.js late, because it reads the maximum size of a request head (main.ts) when it is loaded. */
@@ -19,11 +20,12 @@ export class UwsApp {
   /** Must be called after all routes are added. Several workers of one machine may listen on the same port. */
   listen(host: string, port: number): Promise<void> {
     this.app.any("/*", (response, request) => {
-      const otherProtocol = otherProtocolAt(request.getUrl());
-      answerRefusal(
-        response,
-        otherProtocol === undefined ? turnedAway("upgrade") : turnedAway("path", `${otherProtocol} is not served here`),
-      );
+      const path = request.getUrl();
+      const otherProtocol = otherProtocolAt(path);
+      const otherClient = otherClientAt(path);
+      if (otherProtocol !== undefined)
+        answerRefusal(response, turnedAway("path", `${otherProtocol} is not served here`));
+      else answerRefusal(response, otherClient === undefined ? turnedAway("upgrade") : turnedAway("path", otherClient));
     });
     return new Promise((resolve, reject) => {
       this.app.listen(host, port, (listenSocket) => {
