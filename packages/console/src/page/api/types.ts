@@ -8,14 +8,14 @@ export type Scope = "full" | "read" | "open";
 type Nats = { readonly name: string; readonly version: string; readonly cluster?: string };
 type Memory = { readonly residentBytes: number; readonly heapBytes: number };
 
-export type Rates = {
+type Rates = {
   readonly publicationsPerSecond: number;
   readonly deliveriesPerSecond: number;
   readonly bytesPerSecond: number;
   readonly acceptedPerSecond: number;
 };
 
-export type WorkerHistory = { readonly position: string | null; readonly isCurrent: boolean; readonly lagMs?: number };
+type WorkerHistory = { readonly position: string | null; readonly isCurrent: boolean; readonly lagMs?: number };
 
 export type Worker = {
   readonly id: string;

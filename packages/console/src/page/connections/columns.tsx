@@ -23,6 +23,6 @@ export function connectionColumns(query: Readonly<Record<string, string>> = {}):
   ];
 }
 
-export function topicCount({ topics, omittedTopics = 0 }: Connection): string {
+function topicCount({ topics, omittedTopics = 0 }: Connection): string {
   return count(topics.length + omittedTopics);
 }

@@ -16,7 +16,7 @@ export type Draft = {
 /** A worker answers for a connection itself, so its publications are neither stored nor counted. */
 export const isToConnection = ({ kind }: Pick<Draft, "kind">): boolean => kind === "connection";
 
-export function bodyOf(draft: Draft) {
+function bodyOf(draft: Draft) {
   const { kind, name, event, data, isDurable, hasReceipt } = draft;
   return {
     target: { [kind]: kind === "everyone" ? true : name },

@@ -11,7 +11,7 @@ type Target = {
 };
 
 /** Events of `GET /v1/trace`, as the OpenAPI document describes them. */
-export type Traced = {
+type Traced = {
   publication: {
     readonly at: string;
     readonly target: Target;

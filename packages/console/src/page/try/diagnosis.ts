@@ -8,7 +8,7 @@ export type Probe =
   | { readonly outcome: "nothing" };
 
 /** Sends a GET request. `isReadable`: with the rules for other origins, under which the answer may be read. */
-export type Prober = (url: string, isReadable: boolean) => Promise<Probe>;
+type Prober = (url: string, isReadable: boolean) => Promise<Probe>;
 
 type Page = { readonly href: string; readonly probe: Prober };
 
