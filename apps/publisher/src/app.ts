@@ -11,6 +11,7 @@ import { describeIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addClassicRoute } from "./routes/classic.ts";
 import { addClientScriptRoutes } from "./routes/client-script.ts";
+import { addConnectionListRoute } from "./routes/connection-list.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addConsoleRoutes } from "./routes/console.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
@@ -22,6 +23,7 @@ import { pusherTarget } from "./routes/pusher/request-target.ts";
 import { addPusherRoutes } from "./routes/pusher/routes.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTopicsRoute } from "./routes/topics.ts";
+import { addUserListRoute } from "./routes/user-list.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
 
@@ -42,10 +44,12 @@ export function createApi(parts: AppParts): Api {
 
   addClassicRoute(api, parts);
   addPublicationsRoute(api, parts);
+  addConnectionListRoute(api, parts);
   addConnectionsRoutes(api, parts);
   addSubscriptionsRoutes(api, parts);
   addTopicsRoute(api, parts);
   addMembersRoute(api, parts);
+  addUserListRoute(api, parts);
   addUsersRoutes(api, parts);
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);

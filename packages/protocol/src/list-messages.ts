@@ -106,5 +106,7 @@ export const connectionsReply = z.object({
   connections: z.array(connectionDescription),
   /** Reply to `busiest-connections`: the place of each connection. The numbers may be older than the descriptions. */
   places: z.array(busyPlace).optional(),
+  /** With `hasMore`, the place at which the page of `busiest-connections` ends. Its connection may have closed. */
+  end: busyPlace.optional(),
 });
 export type ConnectionsReply = z.infer<typeof connectionsReply>;

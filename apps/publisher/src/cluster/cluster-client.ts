@@ -12,43 +12,30 @@ import {
   memberNamesReply,
   membersReply,
   type Subjects,
-  type SubscriptionsReply,
   subscribeReply,
   subscribersReply,
-  subscriptionsReply,
-  type TopicsReply,
-  topicsReply,
   type UserReply,
   userReply,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { z } from "@hono/zod-openapi";
+import { type UserPage, userPageOf } from "./connection-page.ts";
 import { countMembersOf, countsOf } from "./count-members.ts";
 import type { ClusterCounters } from "./counters.ts";
 import { describeAllWorkers } from "./describe-all.ts";
 import type { Failure, Result } from "./failure.ts";
+import { ClusterLists } from "./lists.ts";
 import { type MemberPage, memberPageOf, type NamesPage, namesPageOf } from "./member-page.ts";
 import { ClusterOverview } from "./overview.ts";
 import { ClusterPublisher } from "./publish.ts";
 import { Receipts } from "./receipts.ts";
-import { type TopicPage, topicPageOf } from "./topic-page.ts";
-import { pageOf, type UserPage } from "./user-page.ts";
-import { askWorkers } from "./worker-question.ts";
+import { type Gap, WorkerQuestions } from "./worker-questions.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
 import { WorkerRequests } from "./worker-request.ts";
 
 /** Commands for all connections of a user. */
 type UserCommand = Exclude<Extract<ControlRequest, { user: string }>, { command: "find-user" }>;
 type FindUser = { readonly user: string; readonly after: ConnectionAddress | undefined; readonly limit: number };
-type ListTopics = Omit<Extract<ControlRequest, { command: "list-topics" }>, "command">;
 type FindMembers = { readonly topic: string; readonly after?: string | undefined; readonly limit: number };
-/** Empty if all existing workers have answered. */
-type Gap = {
-  /** Number of known workers that did not answer. */
-  readonly missing?: number;
-  readonly complete?: false;
-};
-
 type ClusterParts = {
   readonly bus: Bus;
   readonly history: Pick<History, "append" | "describe">;
@@ -63,12 +50,12 @@ type ClusterParts = {
 export class Cluster {
   readonly publisher: ClusterPublisher;
   readonly overview: ClusterOverview;
-  readonly #parts: ClusterParts;
+  readonly lists: ClusterLists;
   readonly #registry: WorkerRegistry;
   readonly #workers: WorkerRequests;
+  readonly #questions: WorkerQuestions;
 
   constructor(parts: ClusterParts) {
-    this.#parts = parts;
     const timeoutMs = parts.receiptTimeoutMs;
     const call = async () => {
       const described = await describeAllWorkers(parts, { detailed: false });
@@ -78,6 +65,8 @@ export class Cluster {
     const receipts = new Receipts({ ...parts, registry, timeoutMs });
     this.#registry = registry;
     this.#workers = new WorkerRequests({ ...parts, registry });
+    this.#questions = new WorkerQuestions({ ...parts, registry });
+    this.lists = new ClusterLists(this.#questions);
     this.overview = new ClusterOverview({ ...parts, registry });
     this.publisher = new ClusterPublisher({ ...parts, workers: this.#workers, receipts });
   }
@@ -118,15 +107,15 @@ export class Cluster {
       limit,
       ...(after !== undefined && { after: formatConnectionAddress(after) }),
     } as const;
-    const asked = await this.#askAll<UserReply>(request, userReply);
-    return asked.ok ? { ok: true, ...pageOf(asked.replies, limit), ...asked.gap } : asked;
+    const asked = await this.#questions.ask<UserReply>(request, userReply);
+    return asked.ok ? { ok: true, ...userPageOf(asked.replies, limit), ...asked.gap } : asked;
   }
 
   /** Sends a command for all connections of a user to all workers. `isComplete`: all of them have carried it out. */
   async commandUser(
     request: UserCommand,
   ): Promise<Result<{ readonly connections: number; readonly isComplete: boolean }>> {
-    const asked = await this.#askAll<UserReply>(request, userReply);
+    const asked = await this.#questions.ask<UserReply>(request, userReply);
     if (!asked.ok) return asked;
     const connections = asked.replies.reduce((sum, reply) => sum + reply.count, 0);
     return { ok: true, connections, isComplete: asked.gap.complete === undefined };
@@ -139,7 +128,7 @@ export class Cluster {
   async countSubscribers(
     topic: string,
   ): Promise<Result<{ readonly connections: number; readonly members: number } & Gap>> {
-    const asked = await this.#askAll({ command: "count-subscribers", topic }, subscribersReply);
+    const asked = await this.#questions.ask({ command: "count-subscribers", topic }, subscribersReply);
     if (!asked.ok) return asked;
     const connections = asked.replies.reduce((sum, reply) => sum + reply.connections, 0);
     const counts = asked.replies.flatMap(({ members }) => (members > 0 ? members : []));
@@ -170,7 +159,7 @@ export class Cluster {
     return countMembersOf(topics, {
       ask: async (some) => {
         const request: ControlRequest = { command: "member-names-of", topics: [...some] };
-        const asked = await this.#askAll<MemberNamesOfReply>(request, memberNamesOfReply);
+        const asked = await this.#questions.ask<MemberNamesOfReply>(request, memberNamesOfReply);
         return asked.ok
           ? { ok: true, counts: countsOf(asked.replies), isComplete: asked.gap.complete === undefined }
           : asked;
@@ -182,7 +171,7 @@ export class Cluster {
   /** Returns the users of one page of the members of a topic, sorted, on all workers that answer. */
   async memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
     const request = { command: "member-names", topic, ...(after !== undefined && { after }) } as const;
-    const asked = await this.#askAll<MemberNamesReply>(request, memberNamesReply);
+    const asked = await this.#questions.ask<MemberNamesReply>(request, memberNamesReply);
     return asked.ok ? { ok: true, ...namesPageOf(asked.replies), ...asked.gap } : asked;
   }
 
@@ -193,7 +182,7 @@ export class Cluster {
     limit,
   }: FindMembers): Promise<Result<MemberPage & { readonly count: number } & Gap>> {
     const request = { command: "members", topic, limit, ...(after !== undefined && { after }) } as const;
-    const asked = await this.#askAll<MembersReply>(request, membersReply);
+    const asked = await this.#questions.ask<MembersReply>(request, membersReply);
     if (!asked.ok) return asked;
     const page = memberPageOf(asked.replies, limit);
     if (after === undefined && page.next === undefined) {
@@ -203,36 +192,6 @@ export class Cluster {
     if (!counted.ok) return counted;
     const { ok, members: count, ...gap } = counted;
     return { ok, ...page, count, ...asked.gap, ...gap };
-  }
-
-  /** Returns one page of the topics that have subscribers, on all workers that answer. Patterns are not listed. */
-  async listTopics(request: ListTopics): Promise<Result<TopicPage & Gap>> {
-    const asked = await this.#askAll<TopicsReply>({ command: "list-topics", ...request }, topicsReply);
-    return asked.ok ? { ok: true, ...topicPageOf(asked.replies, request.limit), ...asked.gap } : asked;
-  }
-
-  /** Counts the subscribers of each topic itself, patterns excluded, on all workers that answer. */
-  async countSubscriptions(topics: readonly string[]): Promise<Result<{ readonly connections: number[] } & Gap>> {
-    const request: ControlRequest = { command: "count-subscriptions", topics: [...topics] };
-    const asked = await this.#askAll<SubscriptionsReply>(request, subscriptionsReply);
-    if (!asked.ok) return asked;
-    const connections = topics.map((_, at) =>
-      asked.replies.reduce((sum, reply) => sum + (reply.connections[at] ?? 0), 0),
-    );
-    return { ok: true, connections, ...asked.gap };
-  }
-
-  async #askAll<Reply extends { readonly worker: string }>(
-    request: ControlRequest,
-    schema: z.ZodType<Reply>,
-  ): Promise<Result<{ readonly replies: readonly Reply[]; readonly gap: Gap }>> {
-    const { requestTimeoutMs: timeoutMs } = this.#parts;
-    const answers = await askWorkers({ ...this.#parts, registry: this.#registry, timeoutMs }, { request, schema });
-    if (answers === undefined) return { ok: false, reason: "unavailable" };
-    const { replies, missing, areAllKnown } = answers;
-    const isComplete = areAllKnown && missing.size === 0;
-    const gap: Gap = isComplete ? {} : { missing: missing.size, complete: false };
-    return { ok: true, replies: [...replies.values()], gap };
   }
 
   async #askAboutConnection(

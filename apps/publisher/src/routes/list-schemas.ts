@@ -1,5 +1,7 @@
 import { MAX_SEARCH } from "@fanwire/protocol";
 import { z } from "@hono/zod-openapi";
+import { MAX_RANK } from "../cluster/lists.ts";
+import { ApiError } from "../http/errors.ts";
 import { connectionReply, gap, topicName, userName } from "./schemas.ts";
 
 /** Maximum number of items of one page. */
@@ -24,6 +26,29 @@ export function searchText(searched: string) {
     .max(MAX_SEARCH, `must have at most ${MAX_SEARCH} characters`)
     .optional()
     .openapi({ description: `Return only those with this text in ${searched}. Upper and lower case differ.` });
+}
+
+/** The parameter `order` of lists of names. */
+export const order = z
+  .enum(["name", "busiest"], "must be name or busiest")
+  .default("name")
+  .openapi({ description: "`name`: by UTF-16 units. `busiest`: those with most connections first." });
+
+/**
+ * Returns the rank after which a page of the order `busiest` begins.
+ *
+ * @throws ApiError for text that is no `next` of such a page.
+ */
+export function rankOf(after: string | undefined): number {
+  if (after === undefined) return 0;
+  if (!/^(0|[1-9][0-9]{0,8})$/.test(after)) return invalidAfter();
+  const rank = Number(after);
+  return rank < MAX_RANK ? rank : invalidAfter(`must be below ${MAX_RANK} in this order`);
+}
+
+/** @throws ApiError always. */
+export function invalidAfter(message = "must be the next of the previous page in the same order"): never {
+  throw new ApiError("invalid_request", { details: [{ field: "after", message }] });
 }
 
 const next = z.string().optional().describe("The `after` of the next page. Absent on the last page.");

@@ -1,25 +1,20 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, ApiParts } from "../http/api.ts";
 import { throwFailure } from "./failures.ts";
-import { topicsReply } from "./list-schemas.ts";
+import { order, pageLimit, rankOf, searchText, topicsReply } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 
-const DEFAULT_TOPICS = 100;
 const MAX_TOPICS = 1_000;
 
 const page = z.object({
   prefix: z.string().optional().openapi({ description: "Return only topics that begin with this." }),
+  search: searchText("the topic"),
+  order,
   after: z
     .string()
     .optional()
     .openapi({ description: "The `next` of the previous page. Default: from the first topic." }),
-  limit: z.coerce
-    .number("must be a number")
-    .int("must be a whole number")
-    .min(1, "must be at least 1")
-    .max(MAX_TOPICS, `must be at most ${MAX_TOPICS}`)
-    .default(DEFAULT_TOPICS)
-    .openapi({ description: "Maximum number of topics in the response." }),
+  limit: pageLimit("topics", MAX_TOPICS),
 });
 
 const listTopics = createRoute({
@@ -31,6 +26,7 @@ const listTopics = createRoute({
   description: [
     "Asks every worker. Connections of all protocols count. A subscription to a pattern occupies no topic.",
     "Topics that begin to have subscribers, or stop, between two pages may be absent.",
+    "The order `busiest` begins with the topics that have most connections in the cluster, and reaches the first 1,000.",
   ].join(" "),
   request: { query: page },
   responses: {
@@ -40,11 +36,15 @@ const listTopics = createRoute({
 });
 
 /** Adds the route that lists occupied topics. */
-export function addTopicsRoute(api: Api, { cluster }: ApiParts): void {
+export function addTopicsRoute(api: Api, { cluster: { lists } }: ApiParts): void {
   api.openapi(listTopics, async (c) => {
-    const listed = await cluster.listTopics(c.req.valid("query"));
+    const { order, after, ...request } = c.req.valid("query");
+    const listed =
+      order === "name"
+        ? await lists.names("topics", { ...request, after })
+        : await lists.busiest("topics", { ...request, rank: rankOf(after) });
     if (!listed.ok) return throwFailure(listed);
-    const { ok: _, topics, ...found } = listed;
-    return c.json({ topics: topics.map(([topic, connections]) => ({ topic, connections })), ...found }, 200);
+    const { ok: _, items, ...found } = listed;
+    return c.json({ topics: items.map(([topic, connections]) => ({ topic, connections })), ...found }, 200);
   });
 }

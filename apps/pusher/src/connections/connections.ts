@@ -29,6 +29,10 @@ export class Connections<Socket> {
     return this.#sockets.values();
   }
 
+  entries(): Iterable<[id: number, socket: Socket]> {
+    return this.#sockets.entries();
+  }
+
   /** Returns up to `count` connections, oldest first. Returns a copy, because closing a connection changes the map. */
   oldest(count: number): Socket[] {
     const sockets: Socket[] = [];

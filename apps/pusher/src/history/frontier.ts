@@ -135,6 +135,12 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
     return isHeld ? "a durable publication cannot be fetched" : undefined;
   }
 
+  /** Milliseconds for which the history has not been read, or the first entry that waits has waited; 0 when all is delivered. */
+  get lagMs(): number {
+    const { head } = this.#queue;
+    return Math.max(this.#feed.downMs, head === undefined ? 0 : performance.now() - head.queuedAt);
+  }
+
   /** Number of entries that are not delivered yet. The first of them waits for its content. */
   get waiting(): number {
     return this.#queue.size;

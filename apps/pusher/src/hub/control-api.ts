@@ -6,17 +6,19 @@ import {
   type ControlRequest,
   closeCodes,
   controlRequest,
-  parseConnectionAddress,
+  type ListRequest,
   parsePosition,
   type ReceiptReply,
   type Subjects,
-  type TopicsReply,
   type UserReply,
   type WorkerDescription,
 } from "@fanwire/protocol";
 import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
+import { firstIdAfter } from "./connection-pages.ts";
+import { bytesOf, describeWithin } from "./describe-connection.ts";
 import type { Hub } from "./hub.ts";
+import { answerList, isListRequest } from "./list-answers.ts";
 import { membersPage, namesOfTopics, namesPage } from "./member-pages.ts";
 import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
@@ -31,7 +33,7 @@ const MAX_PAYLOAD_SHARE = 0.75;
 type ReceiptRequest = Extract<ControlRequest, { command: "receipt" }>;
 type CloseUser = Extract<ControlRequest, { command: "close-user" }>;
 type FindUser = Extract<ControlRequest, { command: "find-user" }>;
-type ListTopics = Extract<ControlRequest, { command: "list-topics" }>;
+type Describe = Extract<ControlRequest, { command: "describe" }>;
 
 type ControlParts = {
   readonly bus: Bus;
@@ -40,6 +42,8 @@ type ControlParts = {
   readonly hub: Hub;
   readonly log: Log;
   describeWorker(): WorkerDescription;
+  /** Returns what only a detailed description has. */
+  describeDetails(): Promise<Partial<WorkerDescription>>;
 };
 
 type AnsweringParts = ControlParts & { readonly memory: WorkerMemory };
@@ -93,11 +97,27 @@ function onRequest(message: BusMessage, parts: AnsweringParts): void {
     void answerReceipt(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
     return;
   }
-  if (request.command === "list-topics") {
-    void listTopics(request, parts).then((page) => respond(message, page, request.command, parts));
+  if (isListRequest(request)) {
+    const list = answerList(request, { ...parts, maxBytes: maxReplyBytes(parts) });
+    list
+      .then((page) => respond(message, page, request.command, parts))
+      .catch((error: unknown) => onFailed(error, parts));
+    return;
+  }
+  if (request.command === "describe") {
+    void describe(request, parts).then((reply) => message.respond(JSON.stringify(reply)));
     return;
   }
   respond(message, answer(request, parts), request.command, parts);
+}
+
+/** A worker that cannot answer counts as missing, so that its list is not taken for an empty one. */
+function onFailed(err: unknown, { log }: AnsweringParts): void {
+  log.warn({ err }, "list not answered");
+}
+
+async function describe({ detailed = false }: Describe, { describeWorker, describeDetails }: ControlParts) {
+  return { ...describeWorker(), ...ownProcess(), ...(detailed && (await describeDetails())) };
 }
 
 function respond(message: BusMessage, result: object, command: string, { bus, log }: AnsweringParts): void {
@@ -111,11 +131,9 @@ function respond(message: BusMessage, result: object, command: string, { bus, lo
   message.respond(JSON.stringify({ error: "reply exceeds max_payload of NATS" }));
 }
 
-function answer(request: Exclude<ControlRequest, ReceiptRequest | ListTopics>, parts: AnsweringParts) {
-  const { hub, workerId: worker, describeWorker } = parts;
+function answer(request: Exclude<ControlRequest, ReceiptRequest | ListRequest | Describe>, parts: AnsweringParts) {
+  const { hub, workerId: worker } = parts;
   switch (request.command) {
-    case "describe":
-      return { ...describeWorker(), ...ownProcess() };
     case "has-ended":
       return { worker, hasEnded: hasProcessEnded(request.process) ?? null };
     case "recall-worker":
@@ -146,8 +164,6 @@ function answer(request: Exclude<ControlRequest, ReceiptRequest | ListTopics>, p
         connections: hub.countSubscribers(request.topic),
         members: hub.presence.countMembers(request.topic),
       };
-    case "count-subscriptions":
-      return { worker, connections: request.topics.map((each) => hub.countSubscriptions(each)) };
     case "members":
       return membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
     case "member-names":
@@ -211,17 +227,6 @@ function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: Contr
   return { worker, count: all.length, connections, hasMore: connections.length < wanted.length };
 }
 
-async function listTopics(request: ListTopics, parts: ControlParts): Promise<TopicsReply> {
-  return { worker: parts.workerId, ...(await parts.hub.listTopics(request, maxReplyBytes(parts))) };
-}
-
-/** Returns this worker's lowest connection id behind the address `after`. Addresses are ordered by worker id first. */
-function firstIdAfter(after: string | undefined, worker: string): number {
-  const address = after === undefined ? undefined : parseConnectionAddress(after);
-  if (address === undefined || address.workerId < worker) return 0;
-  return address.workerId === worker ? address.connectionId + 1 : Number.POSITIVE_INFINITY;
-}
-
 function withUser(parts: ControlParts, user: string, act: (connection: Connection) => void): UserReply {
   const connections = parts.hub.connectionsOfUser(user);
   for (const connection of connections) act(connection);
@@ -244,23 +249,6 @@ function idOf(connection: Connection): number {
 
 function maxReplyBytes({ bus }: ControlParts): number {
   return Math.min(MAX_REPLY_BYTES, Math.floor(bus.maxPayloadBytes() * MAX_PAYLOAD_SHARE));
-}
-
-/** Omits the topics for which there is no room. */
-function describeWithin(maxBytes: number, description: ConnectionDescription): ConnectionDescription {
-  let room = maxBytes - bytesOf({ ...description, topics: [], omittedTopics: description.topics.length });
-  const topics: string[] = [];
-  for (const topic of description.topics) {
-    room -= bytesOf(topic) + 1;
-    if (room < 0) break;
-    topics.push(topic);
-  }
-  if (topics.length === description.topics.length) return description;
-  return { ...description, topics, omittedTopics: description.topics.length - topics.length };
-}
-
-function bytesOf(value: unknown): number {
-  return Buffer.byteLength(JSON.stringify(value));
 }
 
 function subscribe(

@@ -31,7 +31,7 @@ import { describeConnection } from "./describe-connection.ts";
 import { drainConnections } from "./drain-connections.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
 import { isLive } from "./is-live.ts";
-import { listTopics } from "./list-topics.ts";
+import { Lists } from "./lists.ts";
 import { markCopies } from "./mark-copies.ts";
 import { resumingSubscribers } from "./resuming-subscribers.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
@@ -61,6 +61,8 @@ export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "t
 export class Hub {
   /** The members of topics, for all protocols. Connections leave when they unsubscribe or close. */
   readonly presence: Presence;
+  /** Pages of what is on this worker, for the HTTP API. */
+  readonly lists: Lists;
   readonly #parts: HubParts;
   readonly #gate: Gate;
   readonly #connections: Connections<Connection>;
@@ -98,6 +100,13 @@ export class Hub {
       subscriptions: this.#subscriptions,
       fanout: this.#fanout,
       missed: (subscriptions) => this.#endSubscribers(subscriptions),
+    });
+    this.lists = new Lists({
+      ...parts,
+      subscriptions: this.#subscriptions,
+      describe: (connection) => this.describe(connection),
+      unsentBytesOf: (connection) => connection.getBufferedAmount() + this.#fanout.waitingFor(connection),
+      connectionsOfUser: (user) => this.connectionsOfUser(user),
     });
     bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
     this.#expiry = new TokenExpiry((connectionId) => {
@@ -324,16 +333,6 @@ export class Hub {
 
   countSubscribers(topic: string): number {
     return countSubscribers(this.#connections.all(), topic);
-  }
-
-  /** Returns a page of the topics to which connections are subscribed. Patterns and users are not among them. */
-  listTopics(request: Parameters<typeof listTopics>[1], maxBytes: number): ReturnType<typeof listTopics> {
-    return listTopics(this.#subscriptions, request, maxBytes);
-  }
-
-  /** Counts the connections that are subscribed to the topic itself, not to a pattern. */
-  countSubscriptions(topic: string): number {
-    return this.#subscriptions.ofTopic(topic)?.subscribers ?? 0;
   }
 
   /** Whether every subscription that matches a history subject has received the publication at this position. */

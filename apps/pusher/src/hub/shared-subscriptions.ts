@@ -12,6 +12,11 @@ const NONE: SharedSubscription[] = [];
 export class SharedSubscriptions {
   /** Does not end, even without connections. */
   readonly everyone: SharedSubscription;
+  /** Lists that are kept up to date. */
+  indexes: readonly { begun(subscription: SharedSubscription): void; ended(): void }[] = [];
+  /** Number of distinct topics and patterns. */
+  topicCount = 0;
+  userCount = 0;
   readonly #parts: SharedSubscriptionParts;
   readonly #byKey = new Map<string, SharedSubscription>();
   readonly #patterns = new PatternIndex();
@@ -106,14 +111,23 @@ export class SharedSubscriptions {
     this.#lastGroupId++;
     const subscription = new SharedSubscription(key, this.#lastGroupId, this.#parts);
     this.#byKey.set(key, subscription);
+    this.#countOf(subscription, 1);
+    for (const index of this.indexes) index.begun(subscription);
     if (!subscription.isExact && subscription.pattern !== undefined) this.#patterns.add(subscription.pattern);
     return subscription;
   }
 
   #close(subscription: SharedSubscription): void {
     this.#byKey.delete(subscription.key);
+    this.#countOf(subscription, -1);
+    for (const index of this.indexes) index.ended();
     subscription.subscription.unsubscribe();
     if (!subscription.isExact && subscription.pattern !== undefined) this.#patterns.remove(subscription.pattern);
+  }
+
+  #countOf({ kind }: SharedSubscription, by: 1 | -1): void {
+    if (kind === "topic") this.topicCount += by;
+    else if (kind === "user") this.userCount += by;
   }
 
   #userKey(user: string): string {

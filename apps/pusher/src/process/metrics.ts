@@ -15,7 +15,14 @@ export function createWorkerMetrics(options: {
   readonly bus: Bus;
   readonly hub: Pick<
     Hub,
-    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence" | "events"
+    | "openConnections"
+    | "subscriptionCount"
+    | "slowConsumers"
+    | "slowConsumerBytes"
+    | "frontier"
+    | "presence"
+    | "events"
+    | "lists"
   >;
   readonly budget: MemoryBudget;
 }): Registry {
@@ -136,6 +143,11 @@ export function createWorkerMetrics(options: {
     "fanwire_pusher_topic_limits_total",
     "Subscriptions refused because a connection had the maximum number of topics.",
     () => counters.topicLimits,
+  );
+  counter(
+    "fanwire_pusher_lists_refused_total",
+    "Lists for publishers that were not answered because too many waited.",
+    () => hub.lists.refused,
   );
   counter(
     "fanwire_pusher_inbound_messages_total",

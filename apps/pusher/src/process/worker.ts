@@ -1,8 +1,7 @@
 import { randomInt } from "node:crypto";
-import { hostname } from "node:os";
 import { openJetStreamHistory, startNatsBus } from "@fanwire/bus";
-import { Subjects, type WorkerDescription, workerIdFrom } from "@fanwire/protocol";
-import { type Log, type Readiness, type Running, VERSION } from "@fanwire/service";
+import { Subjects, workerIdFrom } from "@fanwire/protocol";
+import type { Log, Readiness, Running } from "@fanwire/service";
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
@@ -22,9 +21,9 @@ import type { ServedProtocol } from "../protocols/served-protocol.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
 import { Recovery } from "../recovery/recovery.ts";
 import { TimeSlices } from "../recovery/time-slices.ts";
+import { WorkerDescriber } from "./describe-worker.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { withinOpenFilesLimit } from "./open-files.ts";
-import { Rates } from "./rates.ts";
 
 export type Worker = Running & {
   readonly metrics: Registry;
@@ -33,8 +32,6 @@ export type Worker = Running & {
 
 /** Maximum bytes of replays, backlogs and waiting content together. */
 const BUFFER_BYTES = 134_217_728;
-const RATE_SAMPLE_MS = 2_000;
-const RATE_SAMPLES = 6;
 
 /** Starts a worker: connects to NATS, then opens the port. `slot` identifies it among the workers of one supervisor. */
 export async function startWorker(options: {
@@ -105,35 +102,18 @@ export async function startWorker(options: {
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
   await frontier.ready();
 
-  const rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
-  const sampleRates = () =>
-    rates.sample(performance.now(), {
-      publications: Object.values(counters.publications).reduce((sum, count) => sum + count, 0),
-      deliveries: counters.deliveries,
-      bytes: counters.deliveredBytes,
-      accepted: counters.accepted,
-    });
-  sampleRates();
-  const rateTimer = setInterval(sampleRates, RATE_SAMPLE_MS);
-
-  const describeWorker = (): WorkerDescription => ({
-    id: workerId,
-    host: hostname(),
-    pid: process.pid,
-    version: VERSION,
-    uptimeSeconds: Math.floor(process.uptime()),
-    connections: hub.openConnections,
-    rates: {
-      publicationsPerSecond: rates.perSecond("publications"),
-      deliveriesPerSecond: rates.perSecond("deliveries"),
-      bytesPerSecond: rates.perSecond("bytes"),
-      acceptedPerSecond: rates.perSecond("accepted"),
-    },
+  const describer = new WorkerDescriber({ workerId, bus, hub, counters });
+  const control = startControl({
+    bus,
+    subjects,
+    workerId,
+    hub,
+    log,
+    describeWorker: () => describer.describe(),
+    describeDetails: () => describer.details(),
   });
-
-  const control = startControl({ bus, subjects, workerId, hub, log, describeWorker });
   await uwsApp.listen(config.host, port).catch(async (error: unknown) => {
-    clearInterval(rateTimer);
+    describer.stop();
     await control.stop();
     await bus.stop();
     throw error;
@@ -142,7 +122,7 @@ export async function startWorker(options: {
 
   const stop = async () => {
     log.info({ connections: hub.openConnections, drainMs: config.drainMs }, "worker draining");
-    clearInterval(rateTimer);
+    describer.stop();
     uwsApp.closePort();
     await hub.drain(config.drainMs);
     opened.stop();

@@ -23,7 +23,7 @@ export async function countConnections(
   channels: readonly string[],
 ): Promise<{ readonly ok: true; readonly channels: readonly Subscribed[] } | Failure> {
   if (channels.length === 0) return { ok: true, channels: [] };
-  const counted = await cluster.countSubscriptions(channels.map((name) => topicOf(app, name)));
+  const counted = await cluster.lists.countSubscriptions(channels.map((name) => topicOf(app, name)));
   if (!counted.ok) return counted;
   if (counted.complete === false) return { ok: false, reason: "worker-timeout" };
   return { ok: true, channels: channels.map((name, at) => ({ name, connections: counted.connections[at] ?? 0 })) };

@@ -45,14 +45,14 @@ export class ChannelLists {
     let length = 0;
     let after: string | undefined;
     do {
-      const listed = await this.#cluster.listTopics({
+      const listed = await this.#cluster.lists.names("topics", {
         prefix: topicOf(app, prefix),
         limit: PAGE,
         ...(after && { after }),
       });
       if (!listed.ok) return throwFailure(listed);
       if (listed.complete === false) throw new ApiError("worker_timeout", { message: INCOMPLETE });
-      const channels = listed.topics.flatMap(([topic, connections]) => {
+      const channels = listed.items.flatMap(([topic, connections]) => {
         const name = channelOf(app, topic);
         return name === undefined ? [] : [{ name, connections }];
       });

@@ -1,23 +1,23 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { topicPageOf } from "./topic-page.ts";
+import { namePageOf } from "./name-page.ts";
 
-test("connections of several workers on one topic are added", () => {
+test("connections of several workers to one name are added", () => {
   const replies = [
-    { topics: [["a", 1] as [string, number], ["c", 2] as [string, number]], hasMore: false },
-    { topics: [["c", 3] as [string, number]], hasMore: false },
+    { items: [["a", 1] as [string, number], ["c", 2] as [string, number]], hasMore: false },
+    { items: [["c", 3] as [string, number]], hasMore: false },
   ];
 
-  expect(topicPageOf(replies, 10)).toEqual({
-    topics: [
+  expect(namePageOf(replies, 10)).toEqual({
+    items: [
       ["a", 1],
       ["c", 5],
     ],
   });
-  expect(topicPageOf(replies, 1)).toEqual({ topics: [["a", 1]], next: "a" });
+  expect(namePageOf(replies, 1)).toEqual({ items: [["a", 1]], next: "a" });
 });
 
-test("pages that follow each other have every topic once with all its connections", () => {
+test("pages one after the other have every name once with all its connections", () => {
   const worker = fc.record({
     topics: fc.uniqueArray(fc.constantFrom(..."abcdefghij"), { maxLength: 10 }),
     size: fc.integer({ min: 1, max: 4 }),
@@ -30,10 +30,10 @@ test("pages that follow each other have every topic once with all its connection
         const replies = workers.map(({ topics, size }) => {
           const rest = topics.filter((topic) => topic > (after ?? "")).sort();
           const page = rest.slice(0, size).map((topic): [string, number] => [topic, 1]);
-          return { topics: page, hasMore: rest.length > page.length };
+          return { items: page, hasMore: rest.length > page.length };
         });
-        const page = topicPageOf(replies, limit);
-        found.push(...page.topics.map(([topic, count]): [string, number] => [topic, count]));
+        const page = namePageOf(replies, limit);
+        found.push(...page.items.map(([topic, count]): [string, number] => [topic, count]));
         after = page.next;
       }
 

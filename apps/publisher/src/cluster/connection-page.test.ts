@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { pageOf } from "./user-page.ts";
+import { userPageOf } from "./connection-page.ts";
 
 const described = (worker: string, connectionId: number) => ({
   address: `${worker}.${connectionId}`,
@@ -32,7 +32,7 @@ test("the pages have each connection of each worker once, sorted by address, for
       const seen: string[] = [];
       let after: string | undefined;
       do {
-        const page = pageOf(ask(after), limit);
+        const page = userPageOf(ask(after), limit);
         expect(page.count).toBe(sizes.reduce((sum, size) => sum + size, 0));
         expect(page.connections.length).toBeLessThanOrEqual(limit);
         seen.push(...page.connections.map(({ address }) => address));

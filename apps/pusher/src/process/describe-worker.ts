@@ -1,0 +1,84 @@
+import type { Bus } from "@fanwire/bus";
+import type { WorkerDescription } from "@fanwire/protocol";
+import { processFacts, processLoad } from "@fanwire/service";
+import type { Counters } from "../connections/counters.ts";
+import type { Hub } from "../hub/hub.ts";
+import { Rates } from "./rates.ts";
+
+const RATE_SAMPLE_MS = 2_000;
+const RATE_SAMPLES = 6;
+
+type DescriptionParts = {
+  readonly workerId: string;
+  readonly bus: Bus;
+  readonly hub: Hub;
+  readonly counters: Counters;
+};
+
+/** Describes this worker for the HTTP API. */
+export class WorkerDescriber {
+  readonly #parts: DescriptionParts;
+  readonly #rates = new Rates<"publications" | "deliveries" | "bytes" | "accepted">(RATE_SAMPLES);
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(parts: DescriptionParts) {
+    this.#parts = parts;
+    this.#sample();
+    this.#timer = setInterval(() => this.#sample(), RATE_SAMPLE_MS);
+    // The samples of the delay begin now, so that the first description has some.
+    processLoad();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  describe(): WorkerDescription {
+    const { workerId: id, hub } = this.#parts;
+    const rates = this.#rates;
+    return {
+      id,
+      ...processFacts(),
+      connections: hub.openConnections,
+      rates: {
+        publicationsPerSecond: rates.perSecond("publications"),
+        deliveriesPerSecond: rates.perSecond("deliveries"),
+        bytesPerSecond: rates.perSecond("bytes"),
+        acceptedPerSecond: rates.perSecond("accepted"),
+      },
+    };
+  }
+
+  /** Returns what takes longer than a read of numbers. */
+  async details(): Promise<Partial<WorkerDescription>> {
+    const { hub, bus } = this.#parts;
+    const nats = bus.node();
+    // Refused when too many lists are waiting. The other facts are known nevertheless.
+    const socketBytes = await hub.lists.unsentBytes().catch(() => undefined);
+    return {
+      users: hub.lists.userCount,
+      topics: hub.lists.topicCount,
+      ...processLoad(),
+      ...(socketBytes !== undefined && { unsentBytes: socketBytes + hub.slowConsumerBytes }),
+      history: this.#history(),
+      ...(nats !== undefined && { nats }),
+    };
+  }
+
+  #history(): NonNullable<WorkerDescription["history"]> {
+    const { position, frontier } = this.#parts.hub;
+    if (position === undefined) return { position: null, isCurrent: false };
+    const lagMs = Math.round(frontier.lagMs);
+    return { position, isCurrent: lagMs === 0 && frontier.waiting === 0, ...(lagMs > 0 && { lagMs }) };
+  }
+
+  #sample(): void {
+    const { counters } = this.#parts;
+    this.#rates.sample(performance.now(), {
+      publications: Object.values(counters.publications).reduce((sum, count) => sum + count, 0),
+      deliveries: counters.deliveries,
+      bytes: counters.deliveredBytes,
+      accepted: counters.accepted,
+    });
+  }
+}
