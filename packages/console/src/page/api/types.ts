@@ -53,8 +53,9 @@ export type NatsNode = Partial<Omit<Nats, "name">> & { readonly name: string; re
 export type History = {
   readonly messages: number;
   readonly bytes: number;
-  readonly maxBytes: number;
-  readonly maxAgeSeconds: number;
+  /** Null without a limit. */
+  readonly maxBytes: number | null;
+  readonly maxAgeSeconds: number | null;
   readonly firstPosition: string | null;
   readonly lastPosition: string;
   readonly leader?: string;
@@ -80,11 +81,23 @@ export type Connection = {
   readonly unsentBytes: number;
 };
 
-export type UserCount = { readonly user: string; readonly connections: number; readonly exact?: false };
-export type TopicCount = { readonly topic: string; readonly connections: number; readonly exact?: false };
+export type UserCount = { readonly user: string; readonly connections: number };
+export type TopicCount = { readonly topic: string; readonly connections: number };
+
+/** Number of all items of a list, or its bounds if several workers may have the same. */
+export type Totals = {
+  readonly total?: number | undefined;
+  readonly totalAtLeast?: number | undefined;
+  readonly totalAtMost?: number | undefined;
+};
 
 /** Fields of answers to which several workers contribute. */
-export type Gaps = { readonly missing?: number | readonly string[]; readonly complete?: false };
+export type Gaps = {
+  readonly missing?: number | readonly string[];
+  readonly complete?: false;
+  /** Order by the busiest: busier ones may be missing. */
+  readonly exact?: false;
+};
 
 export type User = Gaps & {
   readonly user: string;

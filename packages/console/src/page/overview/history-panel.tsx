@@ -15,7 +15,7 @@ export function HistoryPanel({ history }: { readonly history: History | null | u
 }
 
 function factsOf({ messages, bytes: size, maxBytes, maxAgeSeconds, ...history }: History): Fact[] {
-  const share = maxBytes > 0 ? ` of ${bytes(maxBytes)} (${Math.round((size / maxBytes) * 100)} %)` : "";
+  const share = maxBytes ? ` of ${bytes(maxBytes)} (${Math.round((size / maxBytes) * 100)} %)` : ", without a limit";
   const replicas = history.replicas.map(({ name, isCurrent, lag }) => (
     <li key={name}>
       {name}{" "}
@@ -25,7 +25,7 @@ function factsOf({ messages, bytes: size, maxBytes, maxAgeSeconds, ...history }:
   return [
     ["Publications", count(messages)],
     ["Size", `${bytes(size)}${share}`],
-    ["Kept for", duration(maxAgeSeconds)],
+    ["Kept for", maxAgeSeconds === null ? "without a limit" : duration(maxAgeSeconds)],
     ["First position", history.firstPosition === null ? "–" : <code key="first">{history.firstPosition}</code>],
     ["Last position", <code key="last">{history.lastPosition}</code>],
     ...(history.leader === undefined ? [] : [["Leader", history.leader] as const]),

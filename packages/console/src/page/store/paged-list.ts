@@ -1,11 +1,11 @@
 import { computed, signal } from "@preact/signals";
 import type { ApiClient, ApiFailure, Query } from "../api/client.ts";
-import type { Gaps } from "../api/types.ts";
+import type { Gaps, Totals } from "../api/types.ts";
 
 /** Rows of a page. The document never holds more rows of one list. */
 export const PAGE_SIZES = [50, 100, 200] as const;
 
-type Rows<Row> = { readonly rows: readonly Row[]; readonly total?: number | undefined };
+type Rows<Row> = Totals & { readonly rows: readonly Row[] };
 export type Page<Row> = Gaps & Rows<Row> & { readonly next?: string };
 type Reply = Gaps & { readonly next?: string };
 /** Returns the rows in an answer, and the number of all rows if the answer has it. */
@@ -52,7 +52,7 @@ export class PagedList<Row> {
       if (answer.code !== "aborted") this.failure.value = answer;
       return;
     }
-    const { next, missing, complete } = answer.value;
+    const { next, missing, complete, exact } = answer.value;
     this.failure.value = undefined;
     this.page.value = {
       // The reader belongs to the path.
@@ -60,6 +60,7 @@ export class PagedList<Row> {
       ...(next !== undefined && { next }),
       ...(missing !== undefined && { missing }),
       ...(complete !== undefined && { complete }),
+      ...(exact !== undefined && { exact }),
     };
   }
 

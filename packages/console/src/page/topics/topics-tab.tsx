@@ -1,4 +1,4 @@
-import type { TopicCount } from "../api/types.ts";
+import type { TopicCount, Totals } from "../api/types.ts";
 import { useConsole } from "../store/console.ts";
 import { routeHash } from "../store/route.ts";
 import { useList } from "../store/use-list.ts";
@@ -14,18 +14,13 @@ const ORDERS = [
   ["name", "name"],
 ] as const;
 
-type Reply = { readonly topics: readonly TopicCount[]; readonly total?: number };
-const read = ({ topics, total }: Reply) => ({ rows: topics, total });
+type Reply = Totals & { readonly topics: readonly TopicCount[] };
+const read = ({ topics, ...totals }: Reply) => ({ ...totals, rows: topics });
 
 function columns(query: Readonly<Record<string, string>>): Column<TopicCount>[] {
   return [
     { head: "Topic", kind: "wide", cell: ({ topic }) => <a href={routeHash("topics", topic, query)}>{topic}</a> },
-    {
-      head: "Connections",
-      kind: "number",
-      // Workers list only their busiest topics, so the count of one may lack some workers.
-      cell: ({ connections, exact }) => `${exact === false ? "≥ " : ""}${count(connections)}`,
-    },
+    { head: "Connections", kind: "number", cell: ({ connections }) => count(connections) },
   ];
 }
 

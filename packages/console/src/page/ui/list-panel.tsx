@@ -1,9 +1,10 @@
 import type { ComponentChildren } from "preact";
+import type { Totals } from "../api/types.ts";
 import { PAGE_SIZES, type PagedList } from "../store/paged-list.ts";
 import { type Column, DataTable } from "./data-table.tsx";
 import { Select } from "./fields.tsx";
 import { count } from "./format.ts";
-import { FailureNotice, GapsNotice } from "./notice.tsx";
+import { FailureNotice, GapsNotice, Notice } from "./notice.tsx";
 import { Panel } from "./panel.tsx";
 
 type ListPanelProps<Row> = {
@@ -24,10 +25,13 @@ export function ListPanel<Row>(props: ListPanelProps<Row>) {
   const { title, list, columns, keyOf, empty, selected, children, limit } = props;
   const page = list.page.value;
   return (
-    <Panel class="list" title={title} aside={<small>{page === undefined ? "" : totalOf(page.total)}</small>}>
+    <Panel class="list" title={title} aside={<small>{page === undefined ? "" : totalOf(page)}</small>}>
       {children}
       <FailureNotice failure={list.failure.value} isStale={page !== undefined} />
       <GapsNotice missing={page?.missing} complete={page?.complete} />
+      {page?.exact === false && (
+        <Notice kind="info">A name that is spread over many workers may be missing. The counts are exact.</Notice>
+      )}
       {page === undefined ? (
         <p class="loading">{list.failure.value === undefined ? "Loading …" : ""}</p>
       ) : (
@@ -38,8 +42,12 @@ export function ListPanel<Row>(props: ListPanelProps<Row>) {
   );
 }
 
-function totalOf(total: number | undefined): string {
-  return total === undefined ? "" : `${count(total)} in all`;
+function totalOf({ total, totalAtLeast, totalAtMost }: Totals): string {
+  if (total !== undefined) return `${count(total)} in all`;
+  if (totalAtLeast === undefined) return "";
+  return totalAtMost === undefined
+    ? `at least ${count(totalAtLeast)}`
+    : `between ${count(totalAtLeast)} and ${count(totalAtMost)}`;
 }
 
 const SIZES = PAGE_SIZES.map((size) => [String(size), `${size} rows`] as const);

@@ -1,4 +1,4 @@
-import type { UserCount } from "../api/types.ts";
+import type { Totals, UserCount } from "../api/types.ts";
 import { useConsole } from "../store/console.ts";
 import { routeHash } from "../store/route.ts";
 import { useList } from "../store/use-list.ts";
@@ -14,8 +14,8 @@ const ORDERS = [
   ["name", "name"],
 ] as const;
 
-type Reply = { readonly users: readonly UserCount[]; readonly total?: number };
-const read = ({ users, total }: Reply) => ({ rows: users, total });
+type Reply = Totals & { readonly users: readonly UserCount[] };
+const read = ({ users, ...totals }: Reply) => ({ ...totals, rows: users });
 
 function columns(query: Readonly<Record<string, string>>): Column<UserCount>[] {
   return [
@@ -23,7 +23,7 @@ function columns(query: Readonly<Record<string, string>>): Column<UserCount>[] {
     {
       head: "Connections",
       kind: "number",
-      cell: ({ connections, exact }) => `${exact === false ? "≥ " : ""}${count(connections)}`,
+      cell: ({ connections }) => count(connections),
     },
   ];
 }
