@@ -38,7 +38,7 @@ export async function startDemo(pusher: TestPusher, publisher: TestPublisher): P
         target: { topic },
         event: topic.split(".")[0],
         data: JSON.stringify({ value: 100 + ((round * 7 + at * 13) % 50), unit: "points" }),
-        durable: at % 2 === 0,
+        durable: at < 4,
       }));
       await postPublication(publisher, [...publications, { target: { user: "anna" }, data: "Your order was sent." }]);
     },

@@ -2,6 +2,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import uPlot from "uplot";
 
 const HEIGHT = 110;
+const MIN_SECONDS = 60;
 
 type ChartProps = {
   readonly title: string;
@@ -64,7 +65,6 @@ function optionsFor(
   const [line, dim, accent] = ["--line", "--dim", "--accent"].map((name) => style.getPropertyValue(name).trim());
   const font = `11px ${style.fontFamily}`;
   const axis = { stroke: dim ?? "", font, grid: { stroke: line ?? "", width: 1 }, ticks: { show: false } };
-  const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
   return {
     width: element.clientWidth,
     height: HEIGHT,
@@ -72,20 +72,25 @@ function optionsFor(
     cursor: { show: false },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { range: () => [(Date.now() - spanMs) / 1_000, Date.now() / 1_000] },
+      x: { range: ({ data }) => shownTimes(data[0][0], spanMs) },
       // The first line of the grid is always visible, so that a quiet cluster shows no fractions.
       y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1 || 0, steps[0] ?? 1)] },
     },
     axes: [
-      {
-        ...axis,
-        size: 22,
-        space: 34,
-        incrs: [60, 120],
-        values: (_plot, seconds) => seconds.map((at) => time.format(at * 1_000)),
-      },
+      { ...axis, size: 22, space: 58, incrs: [15, 30, 60, 120], values: timesOf },
       { ...axis, size: 62, space: 28, incrs: steps, values: (_plot, values) => values.map(format) },
     ],
     series: [{}, { stroke: accent ?? "", width: 1.5, points: { show: false }, spanGaps: false }],
   };
+}
+
+/** The line fills the chart soon: it shows at least a minute, and at most the whole span. */
+function shownTimes(first: number | undefined, spanMs: number): [from: number, to: number] {
+  const now = Date.now() / 1_000;
+  const age = now - (first ?? now);
+  return [now - Math.min(Math.max(age, MIN_SECONDS), spanMs / 1_000), now];
+}
+
+function timesOf(_plot: uPlot, seconds: readonly number[], _axis: number, _space: number, step: number): string[] {
+  return seconds.map((at) => new Date(at * 1_000).toLocaleTimeString("en-GB").slice(0, step < 60 ? 8 : 5));
 }
