@@ -23,6 +23,7 @@ import { pusherTarget } from "./routes/pusher/request-target.ts";
 import { addPusherRoutes } from "./routes/pusher/routes.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTopicsRoute } from "./routes/topics.ts";
+import { addTraceRoute } from "./routes/trace.ts";
 import { addUserListRoute } from "./routes/user-list.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
@@ -54,6 +55,7 @@ export function createApi(parts: AppParts): Api {
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);
   addKeyRoute(api, parts);
+  addTraceRoute(api, parts);
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
   addConsoleRoutes(api, parts);

@@ -79,6 +79,11 @@ export const errors = {
     message: "Too many requests in flight. Retry later.",
     headers: RETRY,
   },
+  too_many_traces: {
+    status: 429,
+    message: "This publisher has as many open traces as it may. Close one, or use another publisher.",
+    headers: RETRY,
+  },
   headers_too_large: {
     status: 431,
     message: "The request line and headers are too large. Send large content with POST /v1/publications.",

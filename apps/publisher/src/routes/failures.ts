@@ -7,6 +7,7 @@ export const failureCodes = {
   uncarried: "content_uncarried",
   "topic-limit": "topic_limit",
   "too-large": "content_too_large",
+  "too-many-traces": "too_many_traces",
   unavailable: "nats_unavailable",
   unconfirmed: "unconfirmed",
   forbidden: "nats_forbidden",

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { createApi } from "../app.ts";
 import { Cluster } from "../cluster/cluster-client.ts";
 import { ClusterCounters } from "../cluster/counters.ts";
+import { Traces } from "../cluster/trace/traces.ts";
 import { readConfig } from "../config.ts";
 import type { Api } from "../http/api.ts";
 import { ApiKeys } from "../http/api-keys.ts";
@@ -23,9 +24,10 @@ async function apiWith(env: Record<string, string> = {}): Promise<Api> {
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, counters, log });
+  const traces = new Traces({ bus, history, subjects, counters, log });
   const bodies = new JsonBodies(config, metrics);
   const keys = new ApiKeys(config.apiKeys);
-  return createApi({ config, cluster, history, subjects, keys, bodies, metrics, log });
+  return createApi({ config, cluster, history, traces, subjects, keys, bodies, metrics, log });
 }
 
 const APPS = { FANWIRE_PUSHER_APPS: JSON.stringify([{ id: "1001", key: "k", secret: "s" }]) };

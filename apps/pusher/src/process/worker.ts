@@ -10,6 +10,7 @@ import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { EventReporter } from "../events/event-reporter.ts";
+import { Traces } from "../events/traces.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
@@ -57,6 +58,7 @@ export async function startWorker(options: {
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { events: wanted } = config;
   const events = wanted.size === 0 ? undefined : new EventReporter({ bus, subjects, workerId, wanted });
+  const traces = new Traces({ bus, subjects, workerId, log });
   const hub = new Hub({
     config,
     workerId,
@@ -69,13 +71,26 @@ export async function startWorker(options: {
     history,
     budget,
     events,
+    traces,
     log,
   });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
   // New sessions and replays share the slices, so that a stampede takes one slice of each tick.
   const slices = new TimeSlices();
-  const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log, slices });
+  const recovery = new Recovery({
+    bus,
+    history,
+    subjects,
+    hub,
+    budget,
+    workerId,
+    unsentLimit,
+    counters,
+    log,
+    slices,
+    traces,
+  });
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
     hub,
@@ -132,13 +147,14 @@ export async function startWorker(options: {
     uwsApp.close();
     hub.presence.stop();
     await events?.stop();
+    traces.stop();
     await control.stop();
     await bus.stop();
   };
   let stopped: Promise<void> | undefined;
 
   return {
-    metrics: createWorkerMetrics({ slot, counters, bus, hub, budget }),
+    metrics: createWorkerMetrics({ slot, counters, bus, hub, budget, traces }),
     readiness: () => {
       if (hub.isDraining) return { ready: false, reason: "draining" };
       const health = bus.health();
