@@ -2,7 +2,9 @@ import type { BrowserContextOptions, Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
 import { fieldIn, openConsole, panelIn, publishIn, rowsOf } from "../support/console-page.ts";
+import { postPublication } from "../support/http-api.ts";
 import { connectPresence } from "../support/presence-client.ts";
+import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -90,6 +92,74 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
+    test("a full key shows and changes everything, a read-only key shows everything and changes nothing", async () => {
+      const client = await connectRawClient(`${pusher.url}?topic=orders.7`);
+      const { page, complaints } = await show("overview", {}, keyed);
+      await signIn(page, "not the key at all");
+      await page.getByRole("alert").filter({ hasText: "401" }).waitFor();
+      expect(complaints.splice(0)).toEqual([expect.stringContaining("401")]);
+      await signIn(page, KEY);
+      await page.locator(".totals", { hasText: /Workers1Connections\d/ }).waitFor();
+
+      await goTo(page, `connections?search=${client.address}`);
+      await page.getByRole("link", { name: client.address, exact: true }).click();
+      const details = page.getByRole("complementary");
+      await fieldIn(details, "Topic or pattern").fill("orders.*");
+      await details.getByRole("button", { name: "Subscribe", exact: true }).click();
+      await details.getByLabel("Subscriptions").getByText("orders.*").waitFor();
+
+      await goTo(page, "trace?topic=orders.*");
+      await page.locator(".state", { hasText: "open" }).waitFor();
+      await goTo(page, "topics/orders.7");
+      await details.getByRole("button", { name: "Publish", exact: true }).click();
+      await details.locator(".receipt", { hasText: "2 delivered" }).waitFor();
+      expect(client.frames).toEqual(["hello", "hello"]);
+
+      await goTo(page, `connections/${client.address}`);
+      await details.getByRole("button", { name: "Disconnect" }).click();
+      await details.getByRole("button", { name: "Disconnect now" }).click();
+      await until("the worker closes the connection", () => client.close?.code === 4403);
+      await details.getByRole("alert").filter({ hasText: "No such connection" }).waitFor();
+      expect(complaints.splice(0)).toEqual([expect.stringContaining("404")]);
+
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await signIn(page, READ_KEY);
+      await page.getByText("read-only key").waitFor();
+      await goTo(page, "topics/orders.7");
+      await details.getByText("Publishing needs a full key").waitFor();
+      expect(await page.getByRole("button", { name: /Publish|Disconnect|Subscribe/ }).count()).toBe(0);
+      expect(complaints).toEqual([]);
+      await page.close();
+    });
+
+    test("Trace shows publications as they happen, pauses, filters, and copies a request that publishes the same", async () => {
+      const { page, complaints } = await show("trace?topic=orders.*", {
+        permissions: ["clipboard-read", "clipboard-write"],
+      });
+      await page.locator(".state", { hasText: "open" }).waitFor();
+      const targets = async () => (await rowsOf(page, "Trace, newest first")).map((row) => row[2]);
+      await postPublication(open, { target: { topic: "orders.7" }, event: "paid", data: '{"total":9}' });
+      await postPublication(open, { target: { topic: "news" }, data: "not traced" });
+      await until("the publication", async () => (await targets()).length === 1);
+
+      await page.getByRole("button", { name: "Pause" }).click();
+      await postPublication(open, { target: { topic: "orders.8" }, data: "later" });
+      await page.getByText("paused, 1 waiting").waitFor();
+      expect(await targets()).toEqual(["orders.7"]);
+      await page.getByRole("button", { name: "Resume" }).click();
+      await until("both publications", async () => (await targets()).length === 2);
+      await page.getByLabel("Show only entries with this text").fill("TOTAL");
+      await until("the filtered publication", async () => (await targets()).join() === "orders.7");
+
+      await page.getByRole("table").getByRole("button").click();
+      await page.getByRole("button", { name: "Copy as curl" }).click();
+      await page.getByText("Copied").waitFor();
+      const command = await page.evaluate<string>("navigator.clipboard.readText()");
+      expect(command).toContain(`-d '{"target":{"topic":"orders.7"},"event":"paid","data":"{\\"total\\":9}"}'`);
+      expect(complaints).toEqual([]);
+      await page.close();
+    });
+
     test("Try says why an address does not answer", async () => {
       const { page } = await show("try");
       const problem = page.getByRole("alert");
@@ -106,6 +176,16 @@ describe.skipIf(missingBrowser !== undefined)(
     });
   },
 );
+
+async function signIn(page: Page, key: string): Promise<void> {
+  await page.getByLabel("API key").fill(key);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+/** Changes the place without loading the page again. */
+async function goTo(page: Page, place: string): Promise<void> {
+  await page.evaluate(`location.hash = ${JSON.stringify(place)}`);
+}
 
 function untilState(page: Page, text: string | RegExp): Promise<void> {
   return page.locator(".state", { hasText: text }).waitFor();
