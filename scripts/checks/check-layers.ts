@@ -34,10 +34,10 @@ const CHECKED: readonly string[] = [
   "apps/webhooks",
   "packages/bus",
   "packages/client",
+  "packages/console",
   "packages/protocol",
   "packages/pusher-protocol",
   "packages/service",
-  "packages/try-page",
 ];
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

@@ -42,6 +42,11 @@ export const errors = {
     status: 404,
     message: "The Pusher HTTP API is off. Set FANWIRE_PUSHER_APPS to switch it on.",
   },
+  console_off: {
+    status: 404,
+    message:
+      "The console is off, because the publisher has no API keys and is not on loopback, or by PUBLISHER_CONSOLE. Set PUBLISHER_API_KEYS, or PUBLISHER_CONSOLE=on.",
+  },
   unknown_app: { status: 404, message: "No Pusher app has this id. Check the id in the path and FANWIRE_PUSHER_APPS." },
   connection_not_found: { status: 404, message: "No such connection." },
   method_not_allowed: { status: 405, message: "Method not allowed. Use a method of the Allow header." },
