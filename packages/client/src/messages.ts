@@ -76,7 +76,7 @@ export type Publication = {
   /** Whether it was missed, and replayed from the history when the connection resumed. */
   readonly recovered: boolean;
   /**
-   * Parses the content, anew at each call. Call it as a method, `publication.json()`.
+   * Parses the content at each call. Call it as a method, `publication.json()`.
    *
    * @throws FanwireError `not-json` if the content is not JSON.
    */

@@ -17,7 +17,7 @@ export type KnownFields = Readonly<
     string,
     {
       readonly names: readonly string[];
-      /** What to do about other fields that callers are likely to send. */
+      /** Advice about other fields that callers are likely to send. */
       readonly hints?: Readonly<Record<string, string>>;
     }
   >
