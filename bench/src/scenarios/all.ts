@@ -19,6 +19,7 @@ import { stampede } from "./stampede.ts";
 import { steady } from "./steady.ts";
 import { targeted } from "./targeted.ts";
 import { topics } from "./topics.ts";
+import { trace } from "./trace.ts";
 import { wide } from "./wide.ts";
 
 export const scenarios: readonly Scenario[] = [
@@ -42,6 +43,7 @@ export const scenarios: readonly Scenario[] = [
   targeted,
   stampede,
   presence,
+  trace,
   publishApi,
   consoleScenario,
   interest,

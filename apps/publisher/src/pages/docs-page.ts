@@ -3,13 +3,13 @@ import type { DocsFileName } from "./docs-files.ts";
 
 type DocsPageParts = {
   readonly title: string;
-  readonly hasTryPage: boolean;
+  readonly hasConsole: boolean;
   /** URLs of the page's files, relative to the page. */
   readonly urls: Readonly<Record<DocsFileName, string>>;
 };
 
 /** Returns the page in which Swagger UI shows the OpenAPI document. Its policy allows no inline script and no inline style. */
-export function docsPage({ title, hasTryPage, urls }: DocsPageParts) {
+export function docsPage({ title, hasConsole, urls }: DocsPageParts) {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -23,7 +23,7 @@ export function docsPage({ title, hasTryPage, urls }: DocsPageParts) {
 <script defer src="${urls["page.js"]}"></script>
 </head>
 <body>
-${hasTryPage && html`<nav><a href="try">Connect, subscribe and publish in the browser</a></nav>`}
+${hasConsole && html`<nav><a href="console">Console: try the cluster, and see its connections and topics</a></nav>`}
 <main id="swagger-ui"></main>
 <noscript>This page needs JavaScript. It shows <a href="openapi.json">openapi.json</a>.</noscript>
 </body>

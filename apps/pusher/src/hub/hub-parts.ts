@@ -8,6 +8,7 @@ import type { Connections } from "../connections/connections.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
+import type { Traces } from "../events/traces.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 
 /** Parts of the worker that the hub uses. */
@@ -24,5 +25,6 @@ export type HubParts = {
   readonly budget: MemoryBudget;
   /** Undefined without events of the cluster. */
   readonly events?: EventReporter | undefined;
+  readonly traces: Traces;
   readonly log: Log;
 };

@@ -6,7 +6,6 @@ import {
   formatConnectionAddress,
   formatPosition,
   type Position,
-  parseConnectionId,
 } from "@fanwire/protocol";
 import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
@@ -29,6 +28,7 @@ import { IncomingPublications } from "./incoming-publications.ts";
 import { isLive } from "./is-live.ts";
 import { Lists } from "./lists.ts";
 import { markCopies } from "./mark-copies.ts";
+import { receiveTargeted } from "./receive-targeted.ts";
 import { resumingSubscribers } from "./resuming-subscribers.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
@@ -88,7 +88,8 @@ export class Hub {
       unsentBytesOf: (connection) => connection.getBufferedAmount() + this.#fanout.waitingFor(connection),
       connectionsOfUser: (user) => this.connectionsOfUser(user),
     });
-    bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
+    const receive = (message: BusMessage) => receiveTargeted(message, parts.counters, this.#fanout);
+    bus.subscribe(subjects.liveConnections(parts.workerId), receive);
     this.#expiry = new TokenExpiry((connectionId) => {
       const connection = this.#connections.get(connectionId);
       if (connection) this.end(connection, closeCodes.tokenExpired);
@@ -163,6 +164,7 @@ export class Hub {
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
     this.events?.connectionChanged("connection_opened", connection);
+    this.#parts.traces.active?.opened(connection);
     const own = this.#subscribeUser(connection);
     return own === undefined ? all : [...all, own];
   }
@@ -188,8 +190,8 @@ export class Hub {
     return isLive(connection, this.#subscriptions);
   }
 
-  /** Must be called once for each opened connection when it has closed. */
-  close(connection: Connection, code: number): void {
+  /** Must be called once for each opened connection when it has closed. `reason` is text, perhaps in UTF-8. */
+  close(connection: Connection, code: number, reason: string | ArrayBuffer): void {
     const { connectionId, protocol, grant, topics } = connection.getUserData();
     this.presence.close(connection);
     this.#connections.close(connectionId);
@@ -211,6 +213,7 @@ export class Hub {
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code, protocol.closing?.codes);
     this.events?.connectionChanged("connection_closed", connection, code);
+    this.#parts.traces.active?.closed(connection, code, reason);
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
@@ -234,6 +237,7 @@ export class Hub {
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
+    this.#parts.traces.active?.subscriptionChanged(connection, "subscribed", pattern);
     this.onSubscribers(pattern, subscription.subscribers);
     return subscription;
   }
@@ -269,6 +273,7 @@ export class Hub {
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
     state.applicationTopics = withoutMember(state.applicationTopics, pattern);
+    this.#parts.traces.active?.subscriptionChanged(connection, "unsubscribed", pattern);
     this.#fanout.flushTo(connection);
     const subscription = this.#subscriptions.ofTopic(pattern);
     if (subscription === undefined) return;
@@ -358,6 +363,7 @@ export class Hub {
   /** Closes a connection that has exceeded a limit, without a close frame. */
   drop(connection: Connection, limit: EndedBy): void {
     this.#parts.counters.ended[limit]++;
+    this.#parts.traces.active?.dropping(connection, limit);
     connection.close();
   }
 
@@ -376,13 +382,5 @@ export class Hub {
     for (const connection of resumingSubscribers(this.#connections.all(), subscriptions)) {
       this.end(connection, closeCodes.publicationsMissed);
     }
-  }
-
-  #onTargeted(message: BusMessage): void {
-    const { counters } = this.#parts;
-    counters.publications.connection++;
-    const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
-    const outcome = connectionId === undefined ? "no-connection" : this.#fanout.toConnection(connectionId, message);
-    message.respond(JSON.stringify({ outcome }));
   }
 }
