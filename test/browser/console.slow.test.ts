@@ -9,6 +9,7 @@ import { axeFindings } from "../support/axe.ts";
 import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
 import { type Demo, startDemo } from "../support/console-demo.ts";
 import { openConsole } from "../support/console-page.ts";
+import { lighthouse } from "../support/lighthouse.ts";
 import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
@@ -76,6 +77,15 @@ describe.skipIf(missingBrowser !== undefined)(
       }
       expect(complaints).toEqual([]);
       await page.close();
+    });
+
+    test.each(["console", "docs"])("Lighthouse gives the page /%s at least 95 points of 100", async (path) => {
+      const query = path === "console" ? `?pusher=${encodeURIComponent(pusher.url)}` : "";
+      const { scores, findings } = await lighthouse(`${publisher.url}/${path}${query}`);
+
+      for (const [category, score] of Object.entries(scores)) {
+        expect(score, `${category}: ${findings.join("; ")}`).toBeGreaterThanOrEqual(95);
+      }
     });
 
     async function fillCharts(rounds: number): Promise<void> {
