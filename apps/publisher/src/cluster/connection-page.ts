@@ -1,4 +1,10 @@
-import type { BusyPlace, ConnectionDescription, ConnectionsReply, UserReply } from "@fanwire/protocol";
+import {
+  type BusyPlace,
+  type ConnectionDescription,
+  type ConnectionsReply,
+  parseConnectionAddress,
+  type UserReply,
+} from "@fanwire/protocol";
 
 export type ConnectionPage = {
   readonly connections: readonly ConnectionDescription[];
@@ -84,6 +90,6 @@ function formatPlace({ unsentBytes, topics, address }: BusyPlace): string {
 /** Returns the place of a `next` in the order of unsent bytes and topics; undefined for other text. */
 export function parsePlace(text: string): BusyPlace | undefined {
   const [, unsentBytes, topics, address] = /^([0-9]{1,15})-([0-9]{1,15})-([a-z0-9]+\.[0-9]+)$/.exec(text) ?? [];
-  if (address === undefined) return undefined;
+  if (address === undefined || parseConnectionAddress(address) === undefined) return undefined;
   return { unsentBytes: Number(unsentBytes), topics: Number(topics), address };
 }

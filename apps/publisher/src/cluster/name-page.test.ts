@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { namePageOf } from "./name-page.ts";
+import { namePageOf, totalOf } from "./name-page.ts";
 
 test("connections of several workers to one name are added", () => {
   const replies = [
@@ -42,4 +42,18 @@ test("pages one after the other have every name once with all its connections", 
       expect(found).toEqual(expected);
     }),
   );
+});
+
+test("a total is returned only if it is known", () => {
+  const reply = (total?: number) => ({ items: [], hasMore: true, ...(total !== undefined && { total }) });
+
+  expect(totalOf([reply(3), reply(0)], true)).toEqual({ total: 3 });
+  expect(totalOf([], true)).toEqual({ total: 0 });
+  expect(totalOf([reply(3), reply(2)], true)).toEqual({ totalAtLeast: 3, totalAtMost: 5 });
+  expect(totalOf([reply(3), reply(2)], true, 4)).toEqual({ total: 4 });
+  expect(totalOf([reply(3), reply(0)], false)).toEqual({ totalAtLeast: 3 });
+  expect(totalOf([reply(3), reply(2)], false, 4)).toEqual({ totalAtLeast: 3 });
+  // A worker of an earlier version counts nothing.
+  expect(totalOf([reply(3), reply()], true)).toEqual({ totalAtLeast: 3 });
+  expect(totalOf([reply()], true)).toEqual({});
 });

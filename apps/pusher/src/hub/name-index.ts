@@ -36,6 +36,11 @@ export class NameIndex<Item extends Occupied> {
     this.#parts = parts;
   }
 
+  /** Number of names in memory. */
+  get size(): number {
+    return (this.#sorted?.length ?? 0) + (this.#begun?.length ?? 0);
+  }
+
   /** Must be called with each subscription that begins. Costs nothing without an index. */
   begun(item: Item): void {
     if (this.#begun === undefined) return;
