@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -49,6 +49,14 @@ export async function createApp(folder: string, files: Readonly<Record<string, s
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, typeof content === "string" ? content : JSON.stringify(content, null, 2));
   }
-  await run(folder, "npm", ["install", "--no-audit", "--no-fund", "--prefer-offline"]);
+  await installApp(folder);
   return folder;
+}
+
+/** Installs the dependencies of an application. `replaced` has other sources for some of them. */
+export async function installApp(folder: string, replaced: Readonly<Record<string, string>> = {}): Promise<void> {
+  const path = join(folder, "package.json");
+  const manifest = JSON.parse(await readFile(path, "utf8"));
+  await writeFile(path, JSON.stringify({ ...manifest, dependencies: { ...manifest.dependencies, ...replaced } }));
+  await run(folder, "npm", ["install", "--no-audit", "--no-fund", "--prefer-offline"]);
 }
