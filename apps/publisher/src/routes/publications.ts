@@ -8,6 +8,7 @@ import { ApiError, type ErrorDetail, errorBody } from "../http/errors.ts";
 import type { ParsedBody } from "../http/json-body.ts";
 import { JsonText, memberSources } from "../http/json-source.ts";
 import { describeIssues } from "../http/validation-errors.ts";
+import { publishSamples, samplesAsMarkdown } from "./code-samples.ts";
 import { describeFailure, throwFailure } from "./failures.ts";
 import { readCommonRequest } from "./fast-publish-request.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
@@ -28,7 +29,9 @@ const route = (maxBatch: number) =>
       "A publication with several topics is published to each of them. With `durable`, the status is `stored` after JetStream has acknowledged it.",
       "A batch is published in order and the response has one result for each publication. The status is 503 only if NATS was unreachable for all of them.",
       "With `receipt`, the response waits until the workers have counted the deliveries.",
+      `\n\n${samplesAsMarkdown(publishSamples)}`,
     ].join(" "),
+    "x-codeSamples": publishSamples,
     request: {
       body: {
         required: true,
