@@ -75,12 +75,18 @@ export function startProcess(
 
 const FROM_SOURCE = ["--conditions=@fanwire/source", "--import", "tsx"];
 
-/** Starts a service from source, or with FANWIRE_TEST_BUILT=1 as built, which starts three times faster. */
-export function startService(
-  app: "pusher" | "publisher" | "channel" | "webhooks",
-  env: Readonly<Record<string, string>>,
-): TestProcess {
-  const isBuilt = process.env.FANWIRE_TEST_BUILT === "1";
-  const args = isBuilt ? [`apps/${app}/dist/main.js`] : [...FROM_SOURCE, `apps/${app}/src/main.ts`];
-  return startProcess(process.execPath, args, env);
+export type ServiceName = "pusher" | "publisher" | "channel" | "webhooks";
+
+/**
+ * Starts a service from source. With FANWIRE_TEST_BUILT=1 starts it as built, three times faster, and with `bundled` as
+ * `npm test` bundles it, again three times faster.
+ */
+export function startService(app: ServiceName, env: Readonly<Record<string, string>>): TestProcess {
+  return startProcess(process.execPath, programOf(app, process.env.FANWIRE_TEST_BUILT), env);
+}
+
+function programOf(app: ServiceName, built: string | undefined): string[] {
+  if (built === "bundled") return [`apps/${app}/dist-bundled/main.js`];
+  if (built === "1") return [`apps/${app}/dist/main.js`];
+  return [...FROM_SOURCE, `apps/${app}/src/main.ts`];
 }
