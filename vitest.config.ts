@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { findLocalNatsServer } from "./scripts/start/nats-server.ts";
+import { LongestFirst } from "./scripts/test/longest-first.ts";
 
 // Sources are tested directly: every @fanwire package exports its source under this condition.
 const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "default"] } };
@@ -52,6 +53,7 @@ function project(name: string, { group, include, timeoutMs, workers = cores, iso
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       project("unit", {
         group: 0,
