@@ -26,7 +26,7 @@ export {
 } from "./connection/settings.ts";
 export { withTimeout } from "./connection/timeout.ts";
 export type { EntryConsumer, EntryReceiver } from "./history/entry-consumer.ts";
-export { epochFrom, isEarlierEpoch, isSameCreation } from "./history/epoch.ts";
+export { epochFrom, isEarlierEpoch, isSameCreation, markedDescription } from "./history/epoch.ts";
 export type {
   AppendOutcome,
   History,
