@@ -48,7 +48,9 @@ export const workerDescription = z.object({
   unsentBytes: z
     .int()
     .optional()
-    .describe("Bytes that it buffers for connections that read slowly. They may have been counted ten seconds ago."),
+    .describe(
+      "Bytes that it buffers for connections that read slowly. They may have been counted ten seconds ago. Absent if counting takes long.",
+    ),
   history: z
     .object({
       position: z.string().nullable().describe("Position up to which it has processed the history. Null without one."),
