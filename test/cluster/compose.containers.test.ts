@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { workerDescription } from "@fanwire/protocol";
+import { VERSION } from "@fanwire/service";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { type ComposeCluster, type Container, missingEngine, startCompose } from "../support/compose.ts";
@@ -197,6 +198,23 @@ describe.skipIf(missing !== undefined)(
 
       expect(services.length).toBeGreaterThan(PUSHERS);
       for (const container of services) expect(await cluster.exec(container, "node", "--print", list)).toBe("node");
+    });
+
+    it("serves the client for browsers from the images, and labels them", async () => {
+      for (const address of [cluster.pusherAddress, cluster.publisherAddress]) {
+        const response = await fetch(`http://${address}/client-${VERSION}.js`);
+        expect(response.headers.get("cache-control"), address).toBe("public, max-age=31536000, immutable");
+        expect(await response.text(), address).toMatch(/^\/\* @fanwire\/client .*export *\{/s);
+      }
+
+      const [pusher] = await cluster.containers("pusher");
+      if (pusher === undefined) throw new Error("no pusher runs");
+      expect(JSON.parse(await cluster.inspect(pusher, "{{json .Config.Labels}}"))).toMatchObject({
+        "org.opencontainers.image.title": "fanwire-pusher",
+        "org.opencontainers.image.version": "development",
+        "org.opencontainers.image.revision": "unknown",
+        "org.opencontainers.image.created": "unknown",
+      });
     });
 
     it("stores a durable publication, and no service exceeds the permissions of its NATS user", async () => {

@@ -25,12 +25,12 @@ export type TestProcess = AsyncDisposable & {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 };
 
-/** Starts a process with `env`, PATH and HOME only. */
+/** Starts a process with `env`, PATH and HOME only, in the repository by default. */
 export function startProcess(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  cwd = ROOT,
+  cwd: string = ROOT,
 ): TestProcess {
   const child: ChildProcess = spawn(command, args, {
     cwd,

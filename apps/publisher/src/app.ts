@@ -10,6 +10,7 @@ import { isDecodable, routedPath } from "./http/request-target.ts";
 import { describeIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addClassicRoute } from "./routes/classic.ts";
+import { addClientScriptRoutes } from "./routes/client-script.ts";
 import { addConnectionListRoute } from "./routes/connection-list.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
@@ -56,6 +57,7 @@ export function createApi(parts: AppParts): Api {
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
   addTryRoutes(api, parts);
+  addClientScriptRoutes(api);
   refuseOtherMethods(api);
 
   api.notFound((c) => answerError(c, new ApiError("not_found")));

@@ -1,4 +1,5 @@
 export { type Admin, type AdminSource, type Readiness, startAdmin } from "./admin-server.ts";
+export { ClientScript, type ClientScriptAnswer, clientScriptPaths } from "./client-script.ts";
 export { deadlineSignal } from "./deadline.ts";
 export { processFacts, processLoad } from "./describe-process.ts";
 export { knownSettings } from "./known-settings.ts";

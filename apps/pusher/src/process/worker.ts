@@ -14,6 +14,7 @@ import { EventReporter } from "../events/event-reporter.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
+import { openClientScript } from "../protocols/client-script.ts";
 import { Handshakes } from "../protocols/handshake.ts";
 import { clientProtocols } from "../protocols/list.ts";
 import { openProtocols } from "../protocols/open-protocols.ts";
@@ -91,6 +92,7 @@ export async function startWorker(options: {
     counters,
     slices,
   });
+  openClientScript(uwsApp, log);
   const opened = openProtocols(uwsApp, protocols, {
     config,
     workerId,
