@@ -37,10 +37,10 @@ const CHECKED: readonly string[] = [
   "packages/bus",
   "packages/cli",
   "packages/client",
+  "packages/console",
   "packages/protocol",
   "packages/pusher-protocol",
   "packages/service",
-  "packages/try-page",
 ];
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

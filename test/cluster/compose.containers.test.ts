@@ -75,13 +75,13 @@ describe.skipIf(missing !== undefined)(
       expect((await fetch(`${base}/v1/cluster`)).status).toBe(404);
     });
 
-    it("serves the try page and its modules", async () => {
+    it("serves the console and all files that it loads", async () => {
       const base = `http://${cluster.publisherAddress}`;
       const page = await (await fetch(`${base}/try`)).text();
 
-      const modules = page.match(/try\/(client|page)\/index\.js/g) ?? [];
-      expect(modules).toHaveLength(2);
-      for (const module of modules) expect((await fetch(`${base}/${module}`)).status, module).toBe(200);
+      const files = [...page.matchAll(/(?:src|href)="(console\/[^"]+)"/g)].map(([, file]) => file);
+      expect(files).toHaveLength(2);
+      for (const file of files) expect((await fetch(`${base}/${file}`)).status, file).toBe(200);
     });
 
     it("serves the page /docs and all files that it loads", async () => {

@@ -68,6 +68,8 @@ export async function startCompose(options: {
     PUSHER_WORKERS: "1",
     PUSHER_DRAIN_SECONDS: String(options.drainSeconds),
     PUBLISHER_API_KEYS: "",
+    // The containers listen on all their addresses, and are reachable on loopback only.
+    PUBLISHER_CONSOLE: "on",
     ...pusherAppsEnv(),
   };
   const docker = async (args: readonly string[], timeout = DOWN_MS) => {

@@ -13,6 +13,7 @@ import { addClassicRoute } from "./routes/classic.ts";
 import { addClientScriptRoutes } from "./routes/client-script.ts";
 import { addConnectionListRoute } from "./routes/connection-list.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
+import { addConsoleRoutes } from "./routes/console.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
 import { addKeyRoute } from "./routes/key.ts";
@@ -22,7 +23,7 @@ import { pusherTarget } from "./routes/pusher/request-target.ts";
 import { addPusherRoutes } from "./routes/pusher/routes.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTopicsRoute } from "./routes/topics.ts";
-import { addTryRoutes } from "./routes/try.ts";
+import { addTraceRoute } from "./routes/trace.ts";
 import { addUserListRoute } from "./routes/user-list.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
@@ -54,9 +55,10 @@ export function createApi(parts: AppParts): Api {
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);
   addKeyRoute(api, parts);
+  addTraceRoute(api, parts);
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
-  addTryRoutes(api, parts);
+  addConsoleRoutes(api, parts);
   addClientScriptRoutes(api);
   refuseOtherMethods(api);
 

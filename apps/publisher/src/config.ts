@@ -1,6 +1,6 @@
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
-import { type LogLevel, readSettings, setting } from "@fanwire/service";
+import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
 import { hasAmbiguousKey, parseKeyEntry } from "./key-entry.ts";
 
 const MEBIBYTE = 1_048_576;
@@ -29,9 +29,11 @@ export const publisherSettings = {
       "API keys, comma-separated, each at least 16 characters. A request needs one of them. A key listed as `read:<key>` only reads. Without keys, every client that reaches the port may publish.",
     ),
   ...pusherAppsSettings,
-  PUBLISHER_TRY_PAGE: setting
+  PUBLISHER_CONSOLE: setting
     .oneOf(["auto", "on", "off"], "auto")
-    .describe("Whether the development page `/try` is served. `auto`: only without API keys."),
+    .describe(
+      "Whether the console is served at `/console`. `auto`: with API keys, and without keys if PUBLISHER_HOST is loopback.",
+    ),
   PUBLISHER_MAX_BODY_BYTES: setting
     .integer({ min: 1_024, max: MAX_HELD_BODY_BYTES, default: 10 * MEBIBYTE })
     .describe("Maximum bytes of a request body. Above it, the status is 413. NATS limits each publication separately."),
@@ -59,7 +61,7 @@ export type PublisherConfig = {
   /** Entries of the setting. Empty if all requests are accepted. */
   readonly apiKeys: readonly string[];
   readonly pusherApps: PusherApps;
-  readonly hasTryPage: boolean;
+  readonly hasConsole: boolean;
   readonly maxBodyBytes: number;
   readonly maxHeldBodyBytes: number;
   readonly maxBatch: number;
@@ -81,9 +83,10 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     adminPort: values.PUBLISHER_ADMIN_PORT,
     apiKeys: values.PUBLISHER_API_KEYS,
     pusherApps: pusherAppsFrom(values),
-    hasTryPage:
-      values.PUBLISHER_TRY_PAGE === "on" ||
-      (values.PUBLISHER_TRY_PAGE === "auto" && values.PUBLISHER_API_KEYS.length === 0),
+    hasConsole:
+      values.PUBLISHER_CONSOLE === "on" ||
+      (values.PUBLISHER_CONSOLE === "auto" &&
+        (values.PUBLISHER_API_KEYS.length > 0 || isLoopback(values.PUBLISHER_HOST))),
     maxBodyBytes: values.PUBLISHER_MAX_BODY_BYTES,
     maxHeldBodyBytes: MAX_HELD_BODY_BYTES,
     maxBatch: values.PUBLISHER_MAX_BATCH,

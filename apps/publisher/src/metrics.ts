@@ -50,6 +50,8 @@ export class PublisherMetrics {
       registers,
     });
     registerClusterMetrics(this.registry, counters);
+    registerTraceMetrics(this.registry, counters);
+    this.#gauge("fanwire_publisher_traces", "Open traces.", () => counters.openTraces);
     this.#gauge("fanwire_publisher_in_flight", "HTTP requests in flight.", () => this.inFlight);
     this.#gauge("fanwire_publisher_in_flight_limit", "Maximum HTTP requests in flight.", () => limits.maxInFlight);
     this.#gauge("fanwire_publisher_held_body_bytes", "Bytes of request bodies in memory.", () => this.heldBodyBytes);
@@ -120,6 +122,34 @@ function registerClusterMetrics(registry: Registry, counters: ClusterCounters): 
       this.inc({ outcome: "incomplete" }, counters.incompleteReceipts);
     },
   });
+}
+
+function registerTraceMetrics(registry: Registry, counters: ClusterCounters): void {
+  const add = (name: string, help: string, value: () => number) =>
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  add(
+    "fanwire_publisher_trace_events_total",
+    "Publications and events that traces have shown.",
+    () => counters.tracedEvents,
+  );
+  add(
+    "fanwire_publisher_trace_skipped_total",
+    "Publications and events that traces have left out, as far as their number is known.",
+    () => counters.untracedEvents,
+  );
+  add(
+    "fanwire_publisher_trace_pauses_total",
+    "Seconds in which a trace unsubscribed from publications because they exceeded its bounds.",
+    () => counters.tracePauses,
+  );
 }
 
 const codes: Readonly<Partial<Record<PublishOutcomeName, ErrorCode>>> = failureCodes;

@@ -42,6 +42,11 @@ export const errors = {
     status: 404,
     message: "The Pusher HTTP API is off. Set FANWIRE_PUSHER_APPS to switch it on.",
   },
+  console_off: {
+    status: 404,
+    message:
+      "The console is off, because the publisher has no API keys and is not on loopback, or by PUBLISHER_CONSOLE. Set PUBLISHER_API_KEYS, or PUBLISHER_CONSOLE=on.",
+  },
   unknown_app: { status: 404, message: "No Pusher app has this id. Check the id in the path and FANWIRE_PUSHER_APPS." },
   connection_not_found: { status: 404, message: "No such connection." },
   method_not_allowed: { status: 405, message: "Method not allowed. Use a method of the Allow header." },
@@ -72,6 +77,11 @@ export const errors = {
   too_many_requests: {
     status: 429,
     message: "Too many requests in flight. Retry later.",
+    headers: RETRY,
+  },
+  too_many_traces: {
+    status: 429,
+    message: "This publisher has as many open traces as it may. Close one, or use another publisher.",
     headers: RETRY,
   },
   headers_too_large: {

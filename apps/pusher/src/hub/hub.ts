@@ -6,7 +6,6 @@ import {
   formatConnectionAddress,
   formatPosition,
   type Position,
-  parseConnectionId,
   type Subjects,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
@@ -21,6 +20,7 @@ import { type Counters, countClosed, type EndedBy } from "../connections/counter
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
+import type { Traces } from "../events/traces.ts";
 import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
@@ -33,6 +33,7 @@ import { IncomingPublications } from "./incoming-publications.ts";
 import { isLive } from "./is-live.ts";
 import { Lists } from "./lists.ts";
 import { markCopies } from "./mark-copies.ts";
+import { receiveTargeted } from "./receive-targeted.ts";
 import { resumingSubscribers } from "./resuming-subscribers.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
@@ -51,6 +52,7 @@ type HubParts = {
   readonly budget: MemoryBudget;
   /** Undefined without events of the cluster. */
   readonly events?: EventReporter | undefined;
+  readonly traces: Traces;
   readonly log: Log;
 };
 
@@ -108,7 +110,8 @@ export class Hub {
       unsentBytesOf: (connection) => connection.getBufferedAmount() + this.#fanout.waitingFor(connection),
       connectionsOfUser: (user) => this.connectionsOfUser(user),
     });
-    bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
+    const receive = (message: BusMessage) => receiveTargeted(message, parts.counters, this.#fanout);
+    bus.subscribe(subjects.liveConnections(parts.workerId), receive);
     this.#expiry = new TokenExpiry((connectionId) => {
       const connection = this.#connections.get(connectionId);
       if (connection) this.end(connection, closeCodes.tokenExpired);
@@ -183,6 +186,7 @@ export class Hub {
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
     this.events?.connectionChanged("connection_opened", connection);
+    this.#parts.traces.active?.opened(connection);
     const own = this.#subscribeUser(connection);
     return own === undefined ? all : [...all, own];
   }
@@ -208,8 +212,8 @@ export class Hub {
     return isLive(connection, this.#subscriptions);
   }
 
-  /** Must be called once for each opened connection when it has closed. */
-  close(connection: Connection, code: number): void {
+  /** Must be called once for each opened connection when it has closed. `reason` is text, perhaps in UTF-8. */
+  close(connection: Connection, code: number, reason: string | ArrayBuffer): void {
     const { connectionId, protocol, grant, topics } = connection.getUserData();
     this.presence.close(connection);
     this.#connections.close(connectionId);
@@ -231,6 +235,7 @@ export class Hub {
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code, protocol.closing?.codes);
     this.events?.connectionChanged("connection_closed", connection, code);
+    this.#parts.traces.active?.closed(connection, code, reason);
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
@@ -254,6 +259,7 @@ export class Hub {
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
+    this.#parts.traces.active?.subscriptionChanged(connection, "subscribed", pattern);
     this.onSubscribers(pattern, subscription.subscribers);
     return subscription;
   }
@@ -279,6 +285,7 @@ export class Hub {
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
     state.applicationTopics = withoutMember(state.applicationTopics, pattern);
+    this.#parts.traces.active?.subscriptionChanged(connection, "unsubscribed", pattern);
     this.#fanout.flushTo(connection);
     const subscription = this.#subscriptions.ofTopic(pattern);
     if (subscription === undefined) return;
@@ -368,6 +375,7 @@ export class Hub {
   /** Closes a connection that has exceeded a limit, without a close frame. */
   drop(connection: Connection, limit: EndedBy): void {
     this.#parts.counters.ended[limit]++;
+    this.#parts.traces.active?.dropping(connection, limit);
     connection.close();
   }
 
@@ -386,13 +394,5 @@ export class Hub {
     for (const connection of resumingSubscribers(this.#connections.all(), subscriptions)) {
       this.end(connection, closeCodes.publicationsMissed);
     }
-  }
-
-  #onTargeted(message: BusMessage): void {
-    const { counters } = this.#parts;
-    counters.publications.connection++;
-    const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
-    const outcome = connectionId === undefined ? "no-connection" : this.#fanout.toConnection(connectionId, message);
-    message.respond(JSON.stringify({ outcome }));
   }
 }

@@ -11,6 +11,7 @@ import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { EventReporter } from "../events/event-reporter.ts";
+import { Traces } from "../events/traces.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
@@ -64,6 +65,7 @@ export async function startWorker(options: {
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { events: wanted } = config;
   const events = wanted.size === 0 ? undefined : new EventReporter({ bus, subjects, workerId, wanted });
+  const traces = new Traces({ bus, subjects, workerId, log });
   const hub = new Hub({
     config,
     workerId,
@@ -76,13 +78,26 @@ export async function startWorker(options: {
     history,
     budget,
     events,
+    traces,
     log,
   });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
   // New sessions and replays share the slices, so that a stampede takes one slice of each tick.
   const slices = new TimeSlices();
-  const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log, slices });
+  const recovery = new Recovery({
+    bus,
+    history,
+    subjects,
+    hub,
+    budget,
+    workerId,
+    unsentLimit,
+    counters,
+    log,
+    slices,
+    traces,
+  });
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
     hub,
@@ -130,7 +145,7 @@ export async function startWorker(options: {
   const serve = (files: TlsFiles) => uwsApp.renew(files);
   const watch = tlsFiles && certificate && new CertificateWatch({ files: tlsFiles, served: certificate, log, serve });
   const maxConnections = config.limits.connections;
-  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, maxConnections });
+  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, traces, maxConnections });
   if (watch !== undefined) registerTlsMetrics(metrics, watch);
 
   const stop = async () => {
@@ -146,6 +161,7 @@ export async function startWorker(options: {
     uwsApp.close();
     hub.presence.stop();
     await events?.stop();
+    traces.stop();
     await control.stop();
     await bus.stop();
   };

@@ -165,7 +165,7 @@ class WebSocketRoute {
     if (socket.getUserData().connectionId === NOT_ADMITTED) return;
     const endedBy = code === 1006 ? endedByMessage[Buffer.from(message).toString("latin1")] : undefined;
     if (endedBy !== undefined) this.#parts.counters.ended[endedBy]++;
-    this.#parts.hub.close(socket, code);
+    this.#parts.hub.close(socket, code, message);
   }
 }
 

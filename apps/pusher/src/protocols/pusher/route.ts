@@ -208,7 +208,7 @@ class PusherRoute {
     if (code === 1006 && Buffer.from(message).toString("latin1").startsWith("Received too big message")) {
       this.#parts.counters.ended["inbound-bytes"]++;
     }
-    this.#parts.hub.close(socket, code);
+    this.#parts.hub.close(socket, code, message);
   }
 
   #end({ socket }: PusherSession, closeCode: CloseCode): void {
