@@ -1,6 +1,7 @@
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
-import { isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
+import { ConfigError, isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
+import { isOriginSetting } from "./http/cors.ts";
 import { hasAmbiguousKey, parseKeyEntry } from "./key-entry.ts";
 
 const MEBIBYTE = 1_048_576;
@@ -27,6 +28,12 @@ export const publisherSettings = {
     .refine((entries) => !hasAmbiguousKey(entries), "a key must not be listed both with and without the prefix read:")
     .describe(
       "API keys, comma-separated, each at least 16 characters. A request needs one of them. A key listed as `read:<key>` only reads. Without keys, every client that reaches the port may publish.",
+    ),
+  PUBLISHER_CORS_ORIGINS: setting
+    .list("")
+    .refine((origins) => origins.every(isOriginSetting), "each must be an origin, such as https://app.example, or *")
+    .describe(
+      "Origins whose pages may call `/v1` from a browser, comma-separated, such as `https://app.example`; `*` for all. Needs PUBLISHER_API_KEYS. Empty: none.",
     ),
   ...pusherAppsSettings,
   PUBLISHER_CONSOLE: setting
@@ -60,6 +67,8 @@ export type PublisherConfig = {
   readonly adminPort: number;
   /** Entries of the setting. Empty if all requests are accepted. */
   readonly apiKeys: readonly string[];
+  /** Origins whose pages may call `/v1`. Empty without keys. */
+  readonly corsOrigins: readonly string[];
   readonly pusherApps: PusherApps;
   readonly hasConsole: boolean;
   readonly maxBodyBytes: number;
@@ -76,12 +85,18 @@ export type PublisherConfig = {
 /** @throws ConfigError that names all wrong variables. */
 export function readConfig(env: Record<string, string | undefined>): PublisherConfig {
   const values = readSettings(publisherSettings, env);
+  if (values.PUBLISHER_CORS_ORIGINS.length > 0 && values.PUBLISHER_API_KEYS.length === 0) {
+    throw new ConfigError(
+      "PUBLISHER_CORS_ORIGINS needs PUBLISHER_API_KEYS, because pages of other sites could use an open publisher.",
+    );
+  }
   return Object.freeze({
     host: values.PUBLISHER_HOST,
     port: values.PUBLISHER_PORT,
     adminHost: values.PUBLISHER_ADMIN_HOST,
     adminPort: values.PUBLISHER_ADMIN_PORT,
     apiKeys: values.PUBLISHER_API_KEYS,
+    corsOrigins: values.PUBLISHER_CORS_ORIGINS,
     pusherApps: pusherAppsFrom(values),
     hasConsole:
       values.PUBLISHER_CONSOLE === "on" ||

@@ -18,6 +18,7 @@ import { stampede } from "./stampede.ts";
 import { steady } from "./steady.ts";
 import { targeted } from "./targeted.ts";
 import { topics } from "./topics.ts";
+import { trace } from "./trace.ts";
 import { wide } from "./wide.ts";
 
 export const scenarios: readonly Scenario[] = [
@@ -40,6 +41,7 @@ export const scenarios: readonly Scenario[] = [
   targeted,
   stampede,
   presence,
+  trace,
   publishApi,
   consoleScenario,
   interest,

@@ -11,7 +11,7 @@ export type ReportedKind = (typeof reportedKinds)[number];
 export const traceKinds = ["publication", ...reportedKinds] as const;
 export type TraceKind = (typeof traceKinds)[number];
 
-/** What a trace shows. Without any of these it shows everything, with several what matches one of them. */
+/** Selects the events of a trace. Without any of these it shows everything, with several those that match one of them. */
 export type TraceFilter = {
   /** A topic or pattern. */
   readonly topic?: string | undefined;
@@ -90,7 +90,7 @@ const tracedEvent = z.union([
 ]);
 export type TracedEvent = z.infer<typeof tracedEvent>;
 
-/** What a worker reports to one trace. */
+/** Report of a worker to one trace. */
 export const traceReport = z.object({
   worker: z.string().refine(isWorkerId),
   /** Counts the reports of the worker to the trace, from 1. */
@@ -101,7 +101,7 @@ export const traceReport = z.object({
 });
 export type TraceReport = z.infer<typeof traceReport>;
 
-/** What a filter compares of an event. */
+/** The properties of an event that a filter compares. */
 export type TraceSubject = {
   readonly connection: string;
   readonly user: string | undefined;

@@ -6,6 +6,7 @@ export { knownSettings } from "./known-settings.ts";
 export { createLog, type Log, type LogLevel, logLevels } from "./log.ts";
 export { isLoopback } from "./loopback.ts";
 export { createRegistry } from "./metrics.ts";
+export { nearestName } from "./nearest-name.ts";
 export { isInNetworks, networkList, parseNetwork } from "./networks.ts";
 export { hasProcessEnded, identifyProcess } from "./process-identity.ts";
 export { type Running, runService, type Service } from "./run-service.ts";

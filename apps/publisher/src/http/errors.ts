@@ -15,6 +15,10 @@ export const errors = {
     status: 400,
     message: "The URL is not valid. Percent-encode its path and query as UTF-8.",
   },
+  no_websockets: {
+    status: 400,
+    message: "A publisher serves no WebSockets. Connect to a pusher: ws://<host>:4236/ by default (PUSHER_PORT).",
+  },
   malformed_json: { status: 400, message: "The body is not valid JSON. Send JSON encoded as UTF-8." },
   invalid_pusher_request: {
     status: 400,

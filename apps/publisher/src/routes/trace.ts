@@ -23,7 +23,7 @@ const kinds = z
     example: "publication,recovery",
   });
 
-const query = z.object({
+const query = z.strictObject({
   topic: topicPattern.optional().openapi({ description: "A topic or pattern." }),
   user: userName.optional(),
   connection: connectionAddressText.optional(),

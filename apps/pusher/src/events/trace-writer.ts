@@ -88,7 +88,7 @@ export class TraceWriter {
     this.#comparisonsLeft = MAX_COMPARISONS;
   }
 
-  /** Reports what has happened since the last report. What NATS does not take counts as left out. */
+  /** Reports what has happened since the last report. Events that NATS does not take count as left out. */
   flush(): void {
     if (this.#events.length === 0 && this.#skipped === 0) return;
     const { bus, workerId, subject } = this.#parts;

@@ -27,7 +27,7 @@ type TracesParts = {
   readonly log: Log;
 };
 
-/** What happened to a connection. Built only if a trace shows it. */
+/** An event of one connection. Its text is built only if a trace shows it. */
 type Happening = {
   readonly kind: ReportedKind;
   readonly connection: Connection;
