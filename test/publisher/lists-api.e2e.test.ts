@@ -88,6 +88,7 @@ describe("with connections to two workers", () => {
     expect(await listed(`search=${addressOf(0)}`)).toContain(addressOf(0));
     expect(await listed("search=127.0.0.")).toEqual(sorted());
     expect(await listed("search=Carl")).toEqual([]);
+    expect(await listed("search=&after=")).toEqual(sorted());
   });
 
   test("connections are listed by unsent bytes and topics, in pages", async () => {

@@ -11,6 +11,7 @@ import { opening } from "./opening.ts";
 import { presence } from "./presence.ts";
 import { publishApi } from "./publish-api.ts";
 import { pusherBurst, pusherSteady } from "./pusher.ts";
+import { pusherIdle } from "./pusher-idle.ts";
 import { saturated } from "./saturated.ts";
 import type { Scenario } from "./scenario.ts";
 import { sse } from "./sse.ts";
@@ -30,6 +31,7 @@ export const scenarios: readonly Scenario[] = [
   burstSse,
   pusherSteady,
   pusherBurst,
+  pusherIdle,
   growth,
   topics,
   durable,

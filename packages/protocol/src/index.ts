@@ -77,6 +77,7 @@ export {
   type PresenceAnnouncement,
   type PresenceAnswer,
   type PresenceAsk,
+  type PresenceFence,
   type PresenceNotice,
   type PresentUser,
   presenceAnnouncement,

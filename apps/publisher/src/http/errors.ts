@@ -111,6 +111,11 @@ export const errors = {
       "NATS did not confirm the publication. It may have been sent or stored. Retry it, with the same `id` if it has one.",
     headers: RETRY,
   },
+  partly_published: {
+    status: 503,
+    message: "Only some of the events were published. `details` names the channels without. Send those again.",
+    headers: RETRY,
+  },
   worker_timeout: {
     status: 503,
     message: "The worker did not answer in time. The request may have been carried out. Retry later.",

@@ -1,4 +1,4 @@
-import type { Bus, BusMessage, History } from "@fanwire/bus";
+import type { BusMessage } from "@fanwire/bus";
 import {
   type CloseCode,
   type ConnectionDescription,
@@ -6,29 +6,25 @@ import {
   formatConnectionAddress,
   formatPosition,
   type Position,
-  type Subjects,
+  parseConnectionId,
 } from "@fanwire/protocol";
-import type { Log } from "@fanwire/service";
 import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
-import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
-import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { closeConnection } from "../connections/close-connection.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
-import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
-import type { MemoryBudget } from "../connections/memory-budget.ts";
-import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
+import { countClosed, type EndedBy } from "../connections/counters.ts";
+import { hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
-import type { Traces } from "../events/traces.ts";
 import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
-import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Frontier } from "../history/frontier.ts";
 import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
 import { describeConnection } from "./describe-connection.ts";
 import { drainConnections } from "./drain-connections.ts";
+import { hasRoomFor } from "./has-room.ts";
+import type { HubParts } from "./hub-parts.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
 import { isLive } from "./is-live.ts";
 import { Lists } from "./lists.ts";
@@ -38,23 +34,6 @@ import { resumingSubscribers } from "./resuming-subscribers.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { TokenExpiry } from "./token-expiry.ts";
-
-type HubParts = {
-  readonly config: PusherConfig;
-  readonly workerId: string;
-  readonly bus: Bus;
-  readonly subjects: Subjects;
-  readonly counters: Counters;
-  readonly protocols: readonly ClientProtocol[];
-  readonly connections: Connections<Connection>;
-  readonly groups: ProtocolGroups;
-  readonly history: History;
-  readonly budget: MemoryBudget;
-  /** Undefined without events of the cluster. */
-  readonly events?: EventReporter | undefined;
-  readonly traces: Traces;
-  readonly log: Log;
-};
 
 /** The new subscription, which the connection has to join, or why there is none. */
 export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "topic-limit";
@@ -249,7 +228,7 @@ export class Hub {
   subscribeUnchecked(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
     const state = connection.getUserData();
     if (hasMember(state.topics, pattern)) return "already";
-    if (countMembers(state.topics) >= this.#parts.config.limits.topics) {
+    if (!hasRoomFor(connection, pattern, this.presence, this.#parts.config.limits.topics)) {
       this.#parts.counters.topicLimits++;
       return "topic-limit";
     }
@@ -273,10 +252,20 @@ export class Hub {
     return outcome;
   }
 
+  /** Stops delivery from a subscription that the connection has. The connection has to join it again. */
+  pause(connection: Connection, topic: string): SharedSubscription | undefined {
+    const subscription = this.#subscriptions.ofTopic(topic);
+    if (subscription === undefined) return undefined;
+    this.#fanout.flushTo(connection);
+    subscription.leave(connection);
+    this.onUnsubscribe(connection, subscription);
+    return subscription;
+  }
+
   /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
   onSubscribers: (pattern: string, subscribers: number) => void = () => {};
 
-  /** Called when a connection unsubscribes, perhaps before it has joined. */
+  /** Called when a connection leaves a subscription, perhaps before it has joined. */
   onUnsubscribe: (connection: Connection, subscription: SharedSubscription) => void = () => {};
 
   unsubscribe(connection: Connection, pattern: string): void {

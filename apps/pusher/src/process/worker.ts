@@ -5,6 +5,7 @@ import type { Log, Readiness, Running } from "@fanwire/service";
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import { AwakeClock } from "../connections/awake-clock.ts";
 import { ClientAddresses } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
@@ -59,6 +60,7 @@ export async function startWorker(options: {
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
   const uwsApp = new UwsApp(certificate?.files);
+  const clock = new AwakeClock();
   const connections = new Connections<Connection>();
   const groups = new ProtocolGroups(protocols, uwsApp.topics, connections);
   const budget = new MemoryBudget(BUFFER_BYTES);
@@ -83,7 +85,7 @@ export async function startWorker(options: {
   });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
-  // New sessions and replays share the slices, so that a stampede takes one slice of each tick.
+  // Commands, new sessions and replays share the slices, so that a stampede takes one slice of each tick.
   const slices = new TimeSlices();
   const recovery = new Recovery({
     bus,
@@ -119,7 +121,9 @@ export async function startWorker(options: {
     handshakes,
     verifier,
     counters,
+    clock,
     history,
+    slices,
     log,
   });
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
@@ -155,6 +159,7 @@ export async function startWorker(options: {
     uwsApp.closePort();
     await hub.drain(config.drainMs);
     opened.stop();
+    clock.stop();
     recovery.stop();
     frontier.stop();
     history.stop();

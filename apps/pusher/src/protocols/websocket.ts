@@ -63,8 +63,8 @@ class WebSocketRoute {
   constructor(protocols: readonly WebSocketProtocol[], parts: ServingParts) {
     this.#parts = parts;
     this.#protocols = protocols;
-    const { hub, counters, config } = parts;
-    this.#inbound = new InboundLimit({ hub, counters, maxPerSecond: config.limits.inboundPerSecond });
+    const { hub, counters, config, clock } = parts;
+    this.#inbound = new InboundLimit({ hub, counters, clock, maxPerSecond: config.limits.inboundPerSecond });
     this.#sessions = new Map(
       protocols.map((protocol) => [protocol, protocol.openSessions(parts, this.#inbound)] as const),
     );

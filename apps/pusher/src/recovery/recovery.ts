@@ -119,7 +119,7 @@ export class Recovery {
 
   async #startLater(request: RecoveryRequest): Promise<void> {
     const { connection, subscriptions, since, onOutcome } = request;
-    const { hub, bus } = this.#parts;
+    const { hub, bus, slices } = this.#parts;
     const { connectionId } = connection.getUserData();
     const pending = this.#addPending(request);
     try {
@@ -127,6 +127,8 @@ export class Recovery {
       // are delivered from the frontier on.
       const isConfirmed = await bus.confirm();
       for (const subscription of subscriptions) subscription.isConfirmed ||= isConfirmed;
+      // NATS confirms the subscriptions of thousands of connections at once.
+      if (!slices.mayWorkNow()) await slices.turn();
       // The client must not receive what was stored before it subscribed.
       if (hub.frontier.mayBeBehind) await delay(MAX_BEHIND_MS);
       pending.startsAfter = hub.frontier.position;
@@ -134,8 +136,9 @@ export class Recovery {
       const replay = pending.since === undefined ? undefined : await this.#replayFor(pending, pending.since);
       if (hub.connection(connectionId) !== connection) return;
 
-      // Nothing that was stored during a failed read is sent, because the client starts live after it.
-      if (typeof replay === "string") pending.startsAfter = hub.frontier.position;
+      // Nothing that was stored during a failed read is sent, because the client starts live after it. A cached event would then be
+      // followed by a later one than the next.
+      if (typeof replay === "string" && !request.isCache) pending.startsAfter = hub.frontier.position;
       onOutcome({ ...startOf(pending, replay), ...resultOf(replay) });
       await this.#catchUp(pending, typeof replay === "object" ? replay : undefined);
     } catch (error) {
