@@ -6,7 +6,6 @@ import {
   formatConnectionAddress,
   formatPosition,
   type Position,
-  parseConnectionId,
 } from "@fanwire/protocol";
 import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
