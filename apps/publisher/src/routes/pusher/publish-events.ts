@@ -3,8 +3,8 @@ import type { PublishRequest } from "../../cluster/publish-request.ts";
 import type { PublishResult } from "../../cluster/publish-result.ts";
 import type { ApiParts } from "../../http/api.ts";
 import { ApiError } from "../../http/errors.ts";
-import { throwOutcome } from "./publish-outcome.ts";
 import type { EventChannel, EventRequest } from "./event-request.ts";
+import { throwOutcome } from "./publish-outcome.ts";
 
 /** Bytes for the headers of a publication beside the name of its event. */
 const HEADER_BYTES = 256;

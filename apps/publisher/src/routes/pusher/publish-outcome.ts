@@ -35,6 +35,10 @@ function detailsOf(events: readonly EventRequest[], results: readonly PublishRes
     const result = results[at];
     if (result === undefined || result.ok) return [];
     const outcome = UNKNOWN.has(result.reason) ? "perhaps published" : "not published";
-    return { ...(events.length > 1 && { index }), field: "channel", message: `${name}: ${outcome}. ${describeFailure(result).message}` };
+    return {
+      ...(events.length > 1 && { index }),
+      field: "channel",
+      message: `${name}: ${outcome}. ${describeFailure(result).message}`,
+    };
   });
 }
