@@ -32,6 +32,7 @@ test("the bench runs every scenario, and no delivery is lost, repeated or out of
     "targeted",
     "stampede",
     "publish-api",
+    "console",
     "interest",
     "channel-route",
     "channel-crowd",

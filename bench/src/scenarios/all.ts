@@ -1,6 +1,7 @@
 import { burst, burstFanwire, burstSse } from "./burst.ts";
 import { channelCrowd } from "./channel-crowd.ts";
 import { channelRoute } from "./channel-route.ts";
+import { consoleScenario } from "./console.ts";
 import { durable, durableFanwire } from "./durable.ts";
 import { frontier } from "./frontier.ts";
 import { growth } from "./growth.ts";
@@ -40,6 +41,7 @@ export const scenarios: readonly Scenario[] = [
   stampede,
   presence,
   publishApi,
+  consoleScenario,
   interest,
   channelRoute,
   channelCrowd,
