@@ -24,6 +24,7 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
   "apps/publisher": ["routes", "pages", "http", "compat", "cluster"],
   "apps/channel": ["server", "broker", "wire", "php", "data"],
   "apps/webhooks": ["leader", "formats", "delivery", "cluster"],
+  "packages/cli": ["commands", "doctor", "screen", "tokens", "api"],
   "packages/bus": ["journal", "work-queue", "history", "connection"],
 };
 
@@ -34,11 +35,12 @@ const CHECKED: readonly string[] = [
   "apps/pusher",
   "apps/webhooks",
   "packages/bus",
+  "packages/cli",
   "packages/client",
+  "packages/console",
   "packages/protocol",
   "packages/pusher-protocol",
   "packages/service",
-  "packages/try-page",
 ];
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

@@ -22,8 +22,9 @@ test.each([
   expect(isAccepted(component)).toBe(false);
 });
 
-test("the licence is what the package declares, and private packages are recognized", () => {
+test("the licence is what the package declares, and packages of this repository are recognized", () => {
   expect(licenceOf(withLicences({ license: { id: "MIT" } }, { expression: "A OR B" }))).toBe("MIT AND A OR B");
   expect(isOurs({ ...withLicences(), properties: [{ name: "cdx:npm:package:private", value: "true" }] })).toBe(true);
+  expect(isOurs({ ...withLicences(), name: "client", "bom-ref": "@fanwire/client@1.0.0" })).toBe(true);
   expect(isOurs(withLicences())).toBe(false);
 });

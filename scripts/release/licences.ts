@@ -1,3 +1,5 @@
+import { PUBLIC_PACKAGES } from "./versions.ts";
+
 /** Licences whose only condition is that their text is kept. Read another one before you add it. */
 const ACCEPTED: ReadonlySet<string> = new Set([
   "0BSD",
@@ -11,6 +13,8 @@ const ACCEPTED: ReadonlySet<string> = new Set([
 
 /** The used fields of a component in a CycloneDX document. */
 export type Component = {
+  /** Name and version. `name` is the folder, for a package of this repository. */
+  readonly "bom-ref"?: string;
   readonly name: string;
   readonly version: string;
   readonly licenses?: readonly Licence[];
@@ -18,9 +22,10 @@ export type Component = {
 };
 type Licence = { readonly license?: { readonly id?: string; readonly name?: string }; readonly expression?: string };
 
-/** Whether the component is a package of this repository, which are all private. */
-export function isOurs({ properties = [] }: Component): boolean {
-  return properties.some(({ name, value }) => name === "cdx:npm:package:private" && value === "true");
+/** Whether the component is a package of this repository: a private one, or one that it publishes. */
+export function isOurs({ version, properties = [], "bom-ref": reference }: Component): boolean {
+  const isPrivate = properties.some((each) => each.name === "cdx:npm:package:private" && each.value === "true");
+  return isPrivate || PUBLIC_PACKAGES.some((name) => reference === `${name}@${version}`);
 }
 
 /** Returns the licence that the package declares, or `none`. */

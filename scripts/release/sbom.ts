@@ -2,15 +2,14 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Component, isAccepted, isOurs, licenceOf } from "./licences.ts";
+import { PUBLIC_PACKAGES } from "./versions.ts";
 
-/** Writes a CycloneDX document of the services and the client, lists the licences, and fails at one not accepted. */
+/** Writes a CycloneDX document of the services and the npm packages, lists the licences, and fails at one not accepted. */
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const [path = "fanwire.cdx.json"] = process.argv.slice(2);
-const made = ["pusher", "publisher", "channel", "webhooks", "client"].flatMap((name) => [
-  "--workspace",
-  `@fanwire/${name}`,
-]);
+const services = ["pusher", "publisher", "channel", "webhooks"].map((name) => `@fanwire/${name}`);
+const made = [...services, ...PUBLIC_PACKAGES].flatMap((name) => ["--workspace", name]);
 
 const document = execFileSync("npm", ["sbom", "--sbom-format", "cyclonedx", "--omit", "dev", ...made], {
   cwd: ROOT,

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { deadlineSignal } from "../../packages/service/src/deadline.ts";
 import { isServiceLink } from "../../packages/service/src/service-links.ts";
 import { Child } from "./child.ts";
 import { findFreePort, isPortTaken } from "./ports.ts";
@@ -126,11 +127,10 @@ export class LocalNats {
     const child = new Child({ name: "nats-server", command: path, args, cwd, env, onLine });
     this.#child = child;
     await onChild(child);
-    const deadline = AbortSignal.timeout(startTimeoutMs);
     const early = child.ended.then((how) => {
       throw new Error(`nats-server did not start: ${how}. Its last words:\n${indent(child.lastLines)}`);
     });
-    const greeted = waitForGreeting(port, serverName, AbortSignal.any([deadline, this.#stopAsked.signal]));
+    const greeted = waitForGreeting(port, serverName, deadlineSignal(startTimeoutMs, this.#stopAsked.signal));
     await Promise.race([greeted, early]);
   }
 

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { deadlineSignal } from "../../packages/service/src/deadline.ts";
 
 const RELEASE = "2.11.8";
 
@@ -56,7 +57,7 @@ function findChecksum(sums: string, archive: string): string | undefined {
 
 async function download(url: string, signal: AbortSignal): Promise<Buffer> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(downloadTimeoutMs)]) });
+    const response = await fetch(url, { signal: deadlineSignal(downloadTimeoutMs, signal) });
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);
     return Buffer.from(await response.arrayBuffer());
   } catch (error) {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { deadlineSignal } from "../../packages/service/src/deadline.ts";
 
 const pollIntervalMs = 150;
 const reportIntervalMs = 5_000;
@@ -35,7 +36,7 @@ export async function waitUntilReady({ url, timeoutMs, signal, onStillWaiting }:
 /** Returns `undefined` when the service is ready, or else its answer. */
 async function askReadiness(url: string, signal: AbortSignal): Promise<string | undefined> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]) });
+    const response = await fetch(url, { signal: deadlineSignal(5_000, signal) });
     const text = (await response.text()).trim();
     return response.ok ? undefined : `${response.status} ${text.slice(0, 200)}`;
   } catch (error) {

@@ -40,11 +40,10 @@ export const services: readonly ServiceSpec[] = [
     main: "apps/publisher/src/main.ts",
     port: 4237,
     adminPort: 9237,
-    // The page asks for a key when keys are configured.
-    defaults: { PUBLISHER_TRY_PAGE: "on" },
+    defaults: {},
     urls: (address, env) => [
       `HTTP API    http://${address}   (described at http://${address}/docs)`,
-      `To try it   http://${address}/try${pusherQuery(env)}   (connect, subscribe, publish in the browser)`,
+      `Console     http://${address}/console${pusherQuery(env)}   (try it, and see the cluster, in the browser)`,
     ],
     examples: (address) => [`In another terminal:          curl 'http://${address}/?content=hello'`],
   },

@@ -66,6 +66,24 @@ test("nothing is installed when nothing is missing", async () => {
   expect(existsSync(join(folder, "asked"))).toBe(false);
 });
 
+test("a part of a program is there if its probe succeeds, and is installed otherwise", async () => {
+  const php = join(folder, "path/php");
+  writeFileSync(php, `#!/bin/sh\n[ "$2" = curl ] && cat "${folder}/curl"\n`);
+  chmodSync(php, 0o755);
+  writeApt(`touch "${folder}/curl"`);
+  const tools = [{ program: "php", package: "php-curl", tests: "the examples", probe: ["-r", "curl"] }];
+
+  expect(await ensure({ tools })).toEqual([]);
+  expect(await ensure({ tools })).toEqual([]);
+
+  const asked = readFileSync(join(folder, "asked"), "utf8");
+  expect(asked).toBe("update -q\ninstall -yq --no-install-recommends php-curl\n");
+  rmSync(join(folder, "curl"));
+  expect(await ensure({ tools, isRoot: false })).toEqual([
+    "without php-curl the examples are skipped; on Debian: apt-get install --no-install-recommends php-curl",
+  ]);
+});
+
 test("a tool that cannot be installed is named, with the skipped tests and what to do", async () => {
   writeApt(`touch "${folder}/browser"; echo "E: no such package" >&2; exit 100`);
 

@@ -13,6 +13,8 @@ type Tool = {
   readonly tests: string;
   /** Path where the tests expect the program. Without it they search PATH. */
   readonly path?: string;
+  /** Arguments with which the program succeeds if the tool is there, for a tool that is a part of a program. */
+  readonly probe?: readonly string[];
   /** Programs to unpack. The package is not installed, because it would start a service. */
   readonly unpacks?: readonly string[];
 };
@@ -20,6 +22,12 @@ type Tool = {
 export const testTools: readonly Tool[] = [
   { program: "chromium", package: "chromium", tests: "the tests in a browser", path: "/usr/bin/chromium" },
   { program: "php", package: "php-cli", tests: "the comparisons with PHP" },
+  {
+    program: "php",
+    package: "php-curl",
+    tests: "the tests of the example in PHP",
+    probe: ["-r", "exit(function_exists('curl_init') ? 0 : 1);"],
+  },
   { program: "openssl", package: "openssl", tests: "the tests with certificates" },
   {
     program: "promtool",
@@ -60,8 +68,9 @@ export async function ensureTestTools(options: TestToolsOptions): Promise<string
     for (const tool of missing) await unpack(tool, options);
     missing = await missingTools(options);
   }
-  return missing.map(({ program, package: name, tests, path = "on PATH" }) => {
-    return `without ${program} (${path}) ${tests} are skipped; on Debian: apt-get install --no-install-recommends ${name}`;
+  return missing.map(({ program, package: name, tests, path = "on PATH", probe }) => {
+    const tool = probe === undefined ? `${program} (${path})` : name;
+    return `without ${tool} ${tests} are skipped; on Debian: apt-get install --no-install-recommends ${name}`;
   });
 }
 
@@ -96,7 +105,8 @@ async function missingTools({ tools, env }: TestToolsOptions): Promise<Tool[]> {
   return tools.filter((_tool, at) => !found[at]);
 }
 
-async function isThere({ program, path }: Tool, { PATH = "" }: NodeJS.ProcessEnv): Promise<boolean> {
+async function isThere({ program, path, probe }: Tool, { PATH = "" }: NodeJS.ProcessEnv): Promise<boolean> {
+  if (probe !== undefined) return succeeds(program, probe, PATH);
   const paths = path === undefined ? PATH.split(delimiter).map((folder) => join(folder, program)) : [path];
   const found = await Promise.all(
     paths.map((each) =>
@@ -107,6 +117,13 @@ async function isThere({ program, path }: Tool, { PATH = "" }: NodeJS.ProcessEnv
     ),
   );
   return found.includes(true);
+}
+
+function succeeds(program: string, args: readonly string[], PATH: string): Promise<boolean> {
+  return promisify(execFile)(program, args, { env: { PATH } }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Returns false on Ubuntu, whose chromium is a snap that does not run everywhere. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { buildAll } from "../build.ts";
 import { findNatsServer } from "../start/nats-server.ts";
 import { requireUws } from "../uws.ts";
+import { bundleServices } from "./bundle-services.ts";
 import { ensureTestTools, testTools } from "./test-tools.ts";
 import { countTests, type Totals } from "./test-totals.ts";
 
@@ -18,7 +19,7 @@ const NOT_RUN =
 
 process.exit(await main(process.argv.slice(2)));
 
-/** Builds the services and runs vitest on them with a nats-server. Passes its arguments except `--slow` to vitest. */
+/** Builds and bundles the services, and runs vitest on them with a nats-server. Passes its arguments except `--slow` to vitest. */
 async function main(args: readonly string[]): Promise<number> {
   requireUws(ROOT);
   const nats = await findNatsServer({ say }).catch((error: Error) => error.message);
@@ -37,6 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
     say,
   });
   buildAll(ROOT);
+  await bundleServices(ROOT);
 
   const folder = mkdtempSync(join(tmpdir(), "fanwire-test-"));
   try {
@@ -47,7 +49,7 @@ async function main(args: readonly string[]): Promise<number> {
     const exitCode = await runVitest([...reporters, ...projects, ...rest], {
       ...process.env,
       FANWIRE_NATS_SERVER: nats.path,
-      FANWIRE_TEST_BUILT: "1",
+      FANWIRE_TEST_BUILT: "bundled",
       PATH: [dirname(nats.path), process.env.PATH].join(delimiter),
     });
     const totals = countTests(readReport(report), exitCode);

@@ -11,9 +11,9 @@ import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** Starts a client in the page `/try`, whose import map names the client. */
+/** Starts a client in the page `/console`, from the script that publishers serve. */
 const START_CLIENT = `async ({ renewsToken, ...options }) => {
-  const { connect } = await import("@fanwire/client");
+  const { connect } = await import(new URL("client.js", location.href).href);
   globalThis.states = [];
   globalThis.publications = [];
   globalThis.client = connect({
@@ -106,7 +106,7 @@ describe.skipIf(missingBrowser !== undefined)(
     test("the client reconnects and resumes without a gap or a duplicate", async () => {
       await using link = await startLink(portOf(pusher));
       const page = await browser.newPage();
-      await page.goto(`${publisher.url}/try`);
+      await page.goto(`${publisher.url}/console`);
       await call(page, START_CLIENT, { url: `ws://127.0.0.1:${link.port}/`, topics: ["orders.*"] });
       await untilOpen(page);
       await page.evaluate(`client.subscribe("news")`);

@@ -5,9 +5,9 @@ import { startLink } from "../support/link.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** Starts a client in the page `/try`, whose import map names the client. Each backoff takes its longest delay. */
+/** Starts a client in the page `/console`, from the script that publishers serve. Each backoff takes its longest delay. */
 const START_CLIENT = `async (url) => {
-  const { connect } = await import("@fanwire/client");
+  const { connect } = await import(new URL("client.js", location.href).href);
   Math.random = () => 1;
   globalThis.states = [];
   globalThis.client = connect({ url, topics: ["a"], onState: (state) => states.push(state), onPublication: () => {} });
@@ -28,7 +28,7 @@ describe.skipIf(missingBrowser !== undefined)(
     test("a waiting client reconnects as soon as the browser is online", async () => {
       await using link = await startLink(Number(new URL(pusher.url).port));
       const page = await browser.newPage();
-      await page.goto(`${publisher.url}/try`);
+      await page.goto(`${publisher.url}/console`);
       await page.evaluate(`(${START_CLIENT})("ws://127.0.0.1:${link.port}/")`);
       await isIn(page, "open");
 

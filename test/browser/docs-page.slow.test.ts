@@ -19,7 +19,7 @@ describe.skipIf(missingBrowser !== undefined)(
   () => {
     const { pusher, publisher } = useCluster({
       pusher: { PUSHER_WORKERS: "1" },
-      publisher: { PUBLISHER_API_KEYS: KEY, PUBLISHER_TRY_PAGE: "on" },
+      publisher: { PUBLISHER_API_KEYS: KEY },
     });
     const browser = useBrowser();
 

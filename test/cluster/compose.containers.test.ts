@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { workerDescription } from "@fanwire/protocol";
+import { VERSION } from "@fanwire/service";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { type ComposeCluster, type Container, missingEngine, startCompose } from "../support/compose.ts";
@@ -74,13 +75,13 @@ describe.skipIf(missing !== undefined)(
       expect((await fetch(`${base}/v1/cluster`)).status).toBe(404);
     });
 
-    it("serves the try page and its modules", async () => {
+    it("serves the console and all files that it loads", async () => {
       const base = `http://${cluster.publisherAddress}`;
       const page = await (await fetch(`${base}/try`)).text();
 
-      const modules = page.match(/try\/(client|page)\/index\.js/g) ?? [];
-      expect(modules).toHaveLength(2);
-      for (const module of modules) expect((await fetch(`${base}/${module}`)).status, module).toBe(200);
+      const files = [...page.matchAll(/(?:src|href)="(console\/[^"]+)"/g)].map(([, file]) => file);
+      expect(files).toHaveLength(2);
+      for (const file of files) expect((await fetch(`${base}/${file}`)).status, file).toBe(200);
     });
 
     it("serves the page /docs and all files that it loads", async () => {
@@ -197,6 +198,23 @@ describe.skipIf(missing !== undefined)(
 
       expect(services.length).toBeGreaterThan(PUSHERS);
       for (const container of services) expect(await cluster.exec(container, "node", "--print", list)).toBe("node");
+    });
+
+    it("serves the client for browsers from the images, and labels them", async () => {
+      for (const address of [cluster.pusherAddress, cluster.publisherAddress]) {
+        const response = await fetch(`http://${address}/client-${VERSION}.js`);
+        expect(response.headers.get("cache-control"), address).toBe("public, max-age=31536000, immutable");
+        expect(await response.text(), address).toMatch(/^\/\* @fanwire\/client .*export *\{/s);
+      }
+
+      const [pusher] = await cluster.containers("pusher");
+      if (pusher === undefined) throw new Error("no pusher runs");
+      expect(JSON.parse(await cluster.inspect(pusher, "{{json .Config.Labels}}"))).toMatchObject({
+        "org.opencontainers.image.title": "fanwire-pusher",
+        "org.opencontainers.image.version": "development",
+        "org.opencontainers.image.revision": "unknown",
+        "org.opencontainers.image.created": "unknown",
+      });
     });
 
     it("stores a durable publication, and no service exceeds the permissions of its NATS user", async () => {

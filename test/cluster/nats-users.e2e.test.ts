@@ -13,6 +13,7 @@ import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher } from "../support/pusher-client.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
+import { openTrace } from "../support/trace.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 import { startWebhookReceiver } from "../support/webhook-receiver.ts";
@@ -142,6 +143,19 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     await until("the connection is closed", () => client.close?.code === 4403);
   });
 
+  test("a trace shows publications and what happens on the workers", async () => {
+    const trace = await openTrace(publisher.url, { topic: "private-traced" });
+    const token = await signToken({ topics: ["private-traced"] });
+
+    const client = await connectFanwire(pusher.url, { token, topic: "private-traced" });
+    await post({ target: { topic: "private-traced" }, data: "x", durable: true });
+
+    await until("both are shown", () => trace.of("subscription").length === 1 && trace.of("publication").length === 1);
+    expect(trace.of("publication")).toMatchObject([{ data: "x", position: expect.any(String) }]);
+    trace.close();
+    client.socket.close();
+  });
+
   test("Workerman peers of two channel servers share events, loops and queues", async () => {
     const [one, other] = peers;
     other.subscribe("event");
@@ -231,6 +245,7 @@ describe("NATS refuses each user all other subjects", () => {
         "fanwire.control.workers",
         "fanwire.control.worker.aaaaaaaa",
         "fanwire.control.services",
+        "fanwire.control.traces",
       ],
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
@@ -245,7 +260,12 @@ describe("NATS refuses each user all other subjects", () => {
       ...["$JS.API.STREAM.UPDATE.FANWIRE_EVENTS", "$JS.API.STREAM.UPDATE.FANWIRE_WEBHOOKS"],
     ],
     publisher: [
-      ...["fanwire.presence.workers", "fanwire.presence.worker.aaaaaaaa", "fanwire.presence.topic.a"],
+      ...[
+        "fanwire.presence.workers",
+        "fanwire.presence.worker.aaaaaaaa",
+        "fanwire.presence.topic.a",
+        "fanwire.trace.a",
+      ],
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.pusher.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
       "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
@@ -286,13 +306,14 @@ describe("NATS refuses each user all other subjects", () => {
       "fanwire.control.services",
       "fanwire.channel.>",
       "fanwire.reports.>",
+      "fanwire.trace.>",
       "fanwire.webhooks.>",
       "_INBOX.>",
       "_INBOX.publisher.>",
       "_INBOX.channel.>",
     ],
     publisher: [
-      ...["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "fanwire.presence.>"],
+      ...["fanwire.history.>", "fanwire.control.>", "fanwire.control.traces", "fanwire.presence.>"],
       ...["_INBOX.>", "_INBOX.pusher.>"],
     ],
     channel: [

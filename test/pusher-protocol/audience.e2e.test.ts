@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { subjects } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
@@ -7,7 +8,10 @@ import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const env = pusherAppsEnv({ ...demoApp, watchlist: true, subscriptionCount: true });
+const env = {
+  ...pusherAppsEnv({ ...demoApp, watchlist: true, subscriptionCount: true }),
+  PUSHER_PRESENCE_LEAVE_SECONDS: "1",
+};
 const {
   nats,
   bus,
@@ -106,6 +110,32 @@ test("a watchlist shows who is signed in anywhere in the cluster", async () => {
   expect(watched(ann).bob).toBe("online");
   bobAgain.socket.close();
   await until("bob is offline", () => watched(ann).bob === "offline");
+});
+
+test("a reload and a move to the other pusher show nobody as offline", async () => {
+  const ann = await connectPusher(one.url);
+  let page = await connectPusher(one.url);
+  await signIn(page, "ida");
+  await signIn(ann, "ann", ["ida", "jon"]);
+  await until("ida is online", () => watched(ann).ida === "online");
+
+  for (const { url } of [one, two, one]) {
+    const next = await connectPusher(url);
+    // The other workers report their counts in this time, so that all know that nobody is signed in.
+    page.socket.close();
+    await until("the page is closed", () => page.close);
+    await delay(300);
+    await signIn(next, "ida");
+    page = next;
+  }
+  const jon = await connectPusher(two.url);
+  await signIn(jon, "jon");
+  await until("jon is online", () => watched(ann).jon === "online");
+
+  const told = ann.frames.filter(({ event }) => event.endsWith("watchlist_events")).map(({ data }) => String(data));
+  expect(told.filter((data) => data.includes("ida"))).toHaveLength(1);
+  page.socket.close();
+  await until("ida is offline", () => watched(ann).ida === "offline");
 });
 
 test("pusher-js passes watchlist events to the application", async () => {

@@ -174,6 +174,36 @@ test("a client that the application has subscribed to a cache channel receives i
   await client.next("pusher:cache_miss", "cache-given-empty");
 });
 
+test("a client that the application has subscribed receives nothing older after its success", async () => {
+  let published = 0;
+  let isPublishing = true;
+  const publishing = (async () => {
+    while (isPublishing) await history.append(topic("cache-given-busy"), String(published++));
+  })();
+  await until("the channel has events", () => published > 20);
+  const clients = await Promise.all(Array.from({ length: 20 }, () => connectPusher(one.url)));
+
+  for (const client of clients) {
+    const [worker, connectionId] = client.socketId.split(".");
+    const request = { connectionId: Number(connectionId), topic: "cache-given-busy" };
+    // Some are still joining the subscription of the application.
+    const given = askWorker(bus, Number(worker).toString(36), { command: "subscribe", ...request });
+    if (clients.indexOf(client) % 2 === 0) await given;
+    await client.subscribe("cache-given-busy");
+    await given;
+  }
+  isPublishing = false;
+  await publishing;
+
+  for (const { frames } of clients) {
+    await until("the last event", () => frames.at(-1)?.data === String(published - 1));
+    const success = frames.findIndex(({ event }) => event === "pusher_internal:subscription_succeeded");
+    const numbers = frames.slice(success + 1).map(({ data }) => Number(data));
+    expect(numbers).toEqual(Array.from(numbers, (_, at) => published - numbers.length + at));
+    expect(numbers.length).toBeGreaterThan(0);
+  }
+});
+
 test("a client that subscribes again before the answer receives two answers, and is subscribed once", async () => {
   const client = await connectPusher(one.url);
   for (const channel of ["twice", "cache-twice"]) {

@@ -19,6 +19,7 @@ const {
   },
 });
 
+const isEnd = ({ data }: { data?: unknown }) => data === "end";
 const errorOf = async (client: PusherClient) => (await client.next("pusher:error")).data;
 
 test("a client event reaches pusher-js on other workers, and not its sender", async () => {
@@ -59,8 +60,10 @@ test("the eleventh client event of a second is refused", async () => {
 
   expect(await errorOf(sender)).toEqual({ code: 4301, message: "at most 10 client events per second" });
   await publishToTopic(bus, "private-rate", "end");
-  await until("the end", () => receiver.frames.at(-1)?.data === "end");
-  expect(receiver.frames.filter(({ event }) => event === "client-n")).toHaveLength(10);
+  const allowed = () => receiver.frames.filter(({ event }) => event === "client-n");
+  // Another connection to NATS publishes the end, which may overtake the client events.
+  await until("ten events and the end", () => allowed().length >= 10 && receiver.frames.some(isEnd));
+  expect(allowed()).toHaveLength(10);
   expect(sender.close).toBeUndefined();
 });
 

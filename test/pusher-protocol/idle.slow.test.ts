@@ -1,5 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startPusher } from "../support/cluster.ts";
+import { connectFanwire } from "../support/fanwire-client.ts";
 import { pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -7,7 +9,7 @@ import { until } from "../support/wait.ts";
 
 const { nats } = useCluster();
 
-test("a client that does not answer pings is closed with 4201, and pusher-js stays", async () => {
+test.concurrent("a client that does not answer pings is closed with 4201, and pusher-js stays", async () => {
   await using brief = await startPusher({
     nats: nats.url,
     env: { ...pusherAppsEnv(), PUSHER_WORKERS: "1", PUSHER_IDLE_SECONDS: "8" },
@@ -30,4 +32,36 @@ test("a client that does not answer pings is closed with 4201, and pusher-js sta
   const { events } = await subscribeJs(js, "still");
   expect(events).toHaveLength(1);
   expect(states).toEqual([]);
+}, 120_000);
+
+test.concurrent("clients are not closed because the worker was stopped", async () => {
+  await using stopped = await startPusher({
+    nats: nats.url,
+    env: { ...pusherAppsEnv(), PUSHER_WORKERS: "1", PUSHER_IDLE_SECONDS: "8", PUSHER_MAX_INBOUND_PER_SECOND: "10" },
+  });
+  const client = await connectPusher(stopped.url);
+  const fanwire = await connectFanwire(stopped.url);
+  let isPinged = false;
+  client.socket.on("ping", () => {
+    isPinged = true;
+  });
+  // The answer must be on its way when the worker continues.
+  (client.socket as unknown as { _autoPong: boolean })._autoPong = false;
+  await until("the ping", () => isPinged, 60_000);
+
+  stopped.process.kill("SIGSTOP");
+  client.socket.pong();
+  for (let second = 0; second < 10; second++) {
+    for (let n = 0; n < 9; n++) {
+      fanwire.socket.send(JSON.stringify({ id: second * 9 + n, command: "subscribe", topic: `t${n}` }));
+    }
+    await delay(1_000);
+  }
+  stopped.process.kill("SIGCONT");
+
+  await until("all answers", () => fanwire.replies().length === 90);
+  await client.settle();
+  expect(client.close).toBeUndefined();
+  client.socket.close();
+  fanwire.socket.close();
 }, 120_000);

@@ -2,10 +2,12 @@ import { createHmac } from "node:crypto";
 import type { Members, PresenceChannel } from "pusher-js";
 import { expect, test } from "vitest";
 import { askWorker, publishToTopic, subjects } from "../support/bus.ts";
-import { startPusher } from "../support/cluster.ts";
+import { metric, startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
+import { connectPresence } from "../support/presence-client.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, type PusherClient, signer, subscribeJs } from "../support/pusher-client.ts";
+import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -88,6 +90,57 @@ test("twenty simultaneous joiners over two pushers all know all twenty", async (
     }),
   );
   for (const { socket } of clients) socket.close();
+});
+
+test("simultaneous joins over two pushers fill a channel exactly, and nobody learns of those who are refused", async () => {
+  const witness = await connectPusher(one.url);
+  await witness.subscribe("presence-full", { user_id: "witness" });
+  const clients = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => connectPusher(n % 2 === 0 ? one.url : two.url)),
+  );
+
+  const answers = await Promise.all(clients.map((client, n) => client.subscribe("presence-full", { user_id: `${n}` })));
+
+  const isIn = ({ event }: { readonly event: string }) => event.endsWith("succeeded");
+  const accepted = answers.flatMap((answer, n) => (isIn(answer) ? [`${n}`] : []));
+  expect(accepted).toHaveLength(MAX_MEMBERS - 1);
+  for (const answer of answers.filter((each) => !isIn(each))) {
+    expect(answer).toMatchObject({ event: "pusher:subscription_error", data: { type: "LimitReached", status: 4100 } });
+  }
+  await until("the witness sees all", () => changes(witness).length >= accepted.length);
+  const second = clients[Number(accepted[0]) ^ 1];
+  expect(isIn((await second?.subscribe("presence-full", { user_id: accepted[0] ?? "" })) ?? { event: "" })).toBe(true);
+  const seen = new Set(changes(witness).map((change) => change.join()));
+  expect(seen).toEqual(new Set(accepted.map((user) => `added,${user}`)));
+  for (const { socket } of [witness, ...clients]) socket.close();
+});
+
+test("joins that are under way count to the limit of topics, and who is refused was never shown", async () => {
+  await using limited = await startPusher({
+    nats: nats.url,
+    env: { ...env, PUSHER_WORKERS: "1", PUSHER_MAX_TOPICS: "3", PUSHER_TOKEN_SECRET: SECRET },
+  });
+  const names = Array.from({ length: 6 }, (_, at) => `presence-many-${at}`);
+  const witness = await connectPusher(one.url);
+  for (const name of names) await witness.subscribe(name, { user_id: "witness" });
+  const client = await connectPusher(limited.url);
+  const fanwire = await connectPresence(limited, "fanwire", { topics: ["presence-*"], presence: ["presence-*"] });
+
+  const answers = await Promise.all(names.map((name) => client.subscribe(name, { user_id: "pusher" })));
+  const replies = await Promise.all(names.map((name) => fanwire.join(name)));
+
+  const isIn = names.map((_, at) => at < 3);
+  expect(answers.map(({ event }) => event.endsWith("succeeded"))).toEqual(isIn);
+  expect(answers.slice(3)).toMatchObject(Array(3).fill({ data: { type: "LimitReached" } }));
+  expect(replies.map(({ ok }) => ok)).toEqual(isIn);
+  expect(replies.slice(3)).toMatchObject(Array(3).fill({ error: { code: "topic-limit" } }));
+  expect(await metric(limited.adminUrl, "fanwire_pusher_topic_limits_total")).toBe(6);
+  await until("the witness sees the members", () => changes(witness).length >= 6);
+  await witness.settle();
+  expect(changes(witness)).toHaveLength(6);
+  client.send({ event: "pusher:unsubscribe", data: { channel: names[0] } });
+  expect((await client.subscribe(names[5] ?? "", { user_id: "pusher" })).event).toMatch(/succeeded$/);
+  for (const { socket } of [witness, client, fanwire.client]) socket.close();
 });
 
 test("members of a killed pusher leave the lists of the others", async () => {

@@ -51,7 +51,7 @@ const lines: RoutedProtocol = {
         unsentLimit: config.limits.unsentBytes,
         farewell: (code) => `closed\t${code}\n`,
       });
-      connection.onEnd = (code) => hub.close(connection, code);
+      connection.onEnd = (code) => hub.close(connection, code, "");
       response.onAborted(() => connection.onAborted());
       startSession(parts, connection, received.query, () => connection.send("welcome\t\n"));
     });

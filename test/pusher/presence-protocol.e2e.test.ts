@@ -116,15 +116,67 @@ test("a limit refuses the user who would be one too many, and others never learn
   for (const client of clients) client.close();
 });
 
-test("each of two workers keeps to the limit for itself when joins to both are simultaneous", async () => {
-  const clients = await Promise.all(Array.from({ length: 20 }, (_, at) => connect(at % 2)));
-  const outcomes = await Promise.all(
-    clients.map((client, at) => outcomeOf(client, { join: "rush", maxMembers: 5, user: `user-${at}` })),
-  );
-  const accepted = outcomes.filter(({ ok }) => ok).length;
+test("simultaneous joins to two workers fill the limit exactly, and who is refused was never shown", async () => {
+  const witnesses = await Promise.all([connect(0), connect(1)]);
+  for (let round = 0; round < 5; round++) {
+    const joins = { join: `rush-${round}`, maxMembers: 7 };
+    for (const [at, witness] of witnesses.entries()) await outcomeOf(witness, { ...joins, user: `witness-${at}` });
+    const clients = await Promise.all(Array.from({ length: 20 }, (_, at) => connect(at % 2)));
 
-  expect(accepted).toBeGreaterThanOrEqual(5);
-  expect(accepted).toBeLessThanOrEqual(10);
+    const outcomes = await Promise.all(
+      clients.map((client, at) => outcomeOf(client, { ...joins, user: `user-${at}` })),
+    );
+
+    const accepted = outcomes.flatMap(({ ok }, at) => (ok ? [`user-${at}`] : []));
+    expect(accepted).toHaveLength(5);
+    for (const { frames } of witnesses) {
+      const shown = () => frames.flatMap(({ joined }) => (/^user/.test(String(joined)) ? [joined] : []));
+      await until("the witnesses see all", () => shown().length >= 5);
+      expect(shown().sort()).toEqual(accepted.sort());
+      expect(frames.filter(({ left }) => left !== undefined)).toEqual([]);
+    }
+    for (const [at, { members }] of presences.map((each) => ({ members: each.members(`rush-${round}`) })).entries()) {
+      const local = accepted.filter((user) => Number(user.slice(5)) % 2 === at);
+      expect(members.map(({ user }) => user).sort()).toEqual([`witness-${at}`, ...local].sort());
+    }
+    for (const client of clients) client.close();
+    for (const witness of witnesses) {
+      witness.send({ leave: `rush-${round}` });
+      witness.frames.length = 0;
+    }
+  }
+  for (const client of witnesses) client.close();
+  await until("nothing is left", () => presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0));
+});
+
+test("a user with several connections takes one place, also when they join two workers at once", async () => {
+  const clients = await Promise.all(Array.from({ length: 12 }, (_, at) => connect(at % 2)));
+
+  const outcomes = await Promise.all(
+    clients.map((client, at) =>
+      outcomeOf(client, { join: "tabs", maxMembers: 3, user: `user-${Math.floor(at / 2) % 4}` }),
+    ),
+  );
+
+  const accepted = new Set(outcomes.flatMap(({ ok }, at) => (ok ? [Math.floor(at / 2) % 4] : [])));
+  expect(accepted.size).toBe(3);
+  for (const client of clients) client.close();
+  await until("nothing is left", () => presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0));
+});
+
+test("a place that was taken and left while others wait can be taken again", async () => {
+  const clients = await Promise.all(Array.from({ length: 6 }, (_, at) => connect(at % 2)));
+  const joins = { join: "again", maxMembers: 2 };
+
+  for (let round = 0; round < 10; round++) {
+    const pair = [clients[round % 6], clients[(round + 1) % 6]];
+    const outcomes = await Promise.all(pair.map((each, at) => outcomeOf(each, { ...joins, user: `user-${at}` })));
+    expect(outcomes).toMatchObject([{ ok: true }, { ok: true }]);
+    for (const each of pair) each?.send({ leave: "again" });
+    await until("both workers know that all have left", () =>
+      presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0),
+    );
+  }
   for (const client of clients) client.close();
 });
 

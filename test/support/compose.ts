@@ -48,7 +48,7 @@ export type ComposeCluster = AsyncDisposable & {
 
 /**
  * Builds and starts the cluster of docker-compose.yml under a name and ports of its own, and resolves when every container
- * is healthy. Disposing of it removes containers, networks, volumes and images; so does a start that fails.
+ * serves. Disposing of it removes containers, networks, volumes and images; so does a start that fails.
  */
 export async function startCompose(options: {
   readonly pushers: number;
@@ -68,6 +68,8 @@ export async function startCompose(options: {
     PUSHER_WORKERS: "1",
     PUSHER_DRAIN_SECONDS: String(options.drainSeconds),
     PUBLISHER_API_KEYS: "",
+    // The containers listen on all their addresses, and are reachable on loopback only.
+    PUBLISHER_CONSOLE: "on",
     ...pusherAppsEnv(),
   };
   const docker = async (args: readonly string[], timeout = DOWN_MS) => {
@@ -88,6 +90,7 @@ export async function startCompose(options: {
 
   try {
     await compose(["up", "--detach", "--build", "--wait", "--scale", `pusher=${options.pushers}`], UP_MS);
+    await untilServing();
     const cluster = {
       pusherAddress: await compose(["port", "haproxy", "4236"]),
       publisherAddress: await compose(["port", "haproxy", "4237"]),
@@ -104,8 +107,9 @@ export async function startCompose(options: {
       },
       start: async (container: Container) => {
         await docker(["start", container.id]);
-        while ((await docker(["inspect", "--format", "{{.State.Health.Status}}", container.id])) !== "healthy")
-          await delay(250);
+        const format = "{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}";
+        while ((await docker(["inspect", "--format", format, container.id])) !== "healthy") await delay(250);
+        await untilServing();
       },
       [Symbol.asyncDispose]: remove,
     };
@@ -114,6 +118,22 @@ export async function startCompose(options: {
     const state = [await compose(["ps", "--all"]), await compose(["logs", "--tail", "20"])].join("\n");
     await remove();
     throw new Error(`The cluster did not come up. Its containers:\n${state}`, { cause: error });
+  }
+
+  /** Waits until HAProxy has found every running pusher and publisher ready. They have no health checks of their own. */
+  async function untilServing(): Promise<void> {
+    for (const service of ["pusher", "publisher"]) {
+      const running = (await compose(["ps", "--quiet", service])).split("\n").length;
+      while ((await readyServers(`${service}s`)) !== running) await delay(250);
+    }
+  }
+
+  /** Returns how many servers of a backend HAProxy sends requests to. */
+  async function readyServers(backend: string): Promise<number> {
+    const request = "GET /metrics?scope=backend HTTP/1.0\\r\\n\\r\\n";
+    const script = `exec 3<>/dev/tcp/127.0.0.1/8404 && printf '${request}' >&3 && cat <&3`;
+    const text = await compose(["exec", "-T", "haproxy", "bash", "-c", script]);
+    return Number(new RegExp(`^haproxy_backend_active_servers{proxy="${backend}"} (\\d+)`, "m").exec(text)?.[1]);
   }
 
   async function describeContainer(id: string): Promise<Container> {

@@ -76,6 +76,9 @@ if ($isGuest && str_starts_with($path, '/broadcasting/')) {
     echo json_encode(signIn($_POST['socket_id']));
 } elseif ($path === '/broadcast') {
     echo json_encode(broadcast(json_decode(file_get_contents('php://input'), true)));
+} elseif ($path === '/page') {
+    header('Content-Type: text/html');
+    echo '<!doctype html><title>shop</title>';
 } else {
     http_response_code(404);
 }

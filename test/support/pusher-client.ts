@@ -123,6 +123,25 @@ export function openPusherSocket(
   return client;
 }
 
+/** Opens a connection, and returns what became of it: `open`, or the code with which it was closed. */
+export async function tryPusher(url: string) {
+  const client = openPusherSocket(pusherUrl(url));
+  await until("the first frame", () => client.frames.length > 0);
+  if (client.frames[0]?.event === "pusher:connection_established") return { client, outcome: "open" };
+  await until("the close", () => client.close);
+  return { client, outcome: client.close?.code, error: client.frames[0]?.data };
+}
+
+/** Tries until a client is refused with the code. The workers learn of each other's connections in a moment. */
+export function untilOverQuota(url: string) {
+  return until("a client is refused with 4004", async () => {
+    const tried = await tryPusher(url);
+    tried.client.socket.close();
+    await until("the close", () => tried.client.close);
+    return tried.outcome === 4004 && tried;
+  });
+}
+
 /** Opens pusher-js with an application that signs everything. Resolves when it is connected. */
 export async function connectPusherJs(
   url: string,

@@ -1,6 +1,14 @@
 import { answerServiceRequests, JetStreamWorkQueue, NatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
-import { type Admin, isLoopback, type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
+import {
+  type Admin,
+  deadlineSignal,
+  isLoopback,
+  type Log,
+  type Readiness,
+  type Running,
+  startAdmin,
+} from "@fanwire/service";
 import { createBroker } from "./broker/broker.ts";
 import { type Counters, newCounters } from "./broker/counters.ts";
 import type { ChannelConfig } from "./config.ts";
@@ -37,7 +45,7 @@ export async function startChannel(config: ChannelConfig, log: Log, signal: Abor
     stopping.abort();
     log.info({ peers: server.peers.count, drainMs: config.drainMs }, "draining");
     running.listeners?.stop();
-    await server.drain(AbortSignal.timeout(config.drainMs));
+    await server.drain(deadlineSignal(config.drainMs));
     await server.bus.stop();
     await running.admin?.stop();
   };

@@ -4,14 +4,18 @@ import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import type { Api, ApiParts, Env } from "./http/api.ts";
 import { requireKey } from "./http/api-keys.ts";
-import { ApiError, errorBody, errorEntry } from "./http/errors.ts";
+import { allowOrigins } from "./http/cors.ts";
+import { ApiError, type ErrorCode, errorBody, errorEntry } from "./http/errors.ts";
 import { refuseForeignRequests } from "./http/foreign-requests.ts";
+import { RefusalLog } from "./http/refusal-log.ts";
 import { isDecodable, routedPath } from "./http/request-target.ts";
 import { describeIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addClassicRoute } from "./routes/classic.ts";
+import { addClientScriptRoutes } from "./routes/client-script.ts";
 import { addConnectionListRoute } from "./routes/connection-list.ts";
 import { addConnectionsRoutes } from "./routes/connections.ts";
+import { addConsoleRoutes } from "./routes/console.ts";
 import { addDocsRoutes } from "./routes/docs.ts";
 import { addHistoryRoute } from "./routes/history.ts";
 import { addKeyRoute } from "./routes/key.ts";
@@ -19,9 +23,10 @@ import { addMembersRoute } from "./routes/members.ts";
 import { addPublicationsRoute } from "./routes/publications.ts";
 import { pusherTarget } from "./routes/pusher/request-target.ts";
 import { addPusherRoutes } from "./routes/pusher/routes.ts";
+import { addStartPage } from "./routes/start.ts";
 import { addSubscriptionsRoutes } from "./routes/subscriptions.ts";
 import { addTopicsRoute } from "./routes/topics.ts";
-import { addTryRoutes } from "./routes/try.ts";
+import { addTraceRoute } from "./routes/trace.ts";
 import { addUserListRoute } from "./routes/user-list.ts";
 import { addUsersRoutes } from "./routes/users.ts";
 import { addWorkersRoute } from "./routes/workers.ts";
@@ -37,7 +42,10 @@ export function createApi(parts: AppParts): Api {
       if (!result.success) throw new ApiError("invalid_request", { details: describeIssues(result.error.issues) });
     },
   });
-  api.use(observe(parts));
+  const refusals = new RefusalLog(parts.log);
+  api.use(observe(parts, refusals));
+  addStartPage(api, parts);
+  if (parts.config.corsOrigins.length > 0) api.use("/v1/*", allowOrigins(parts.config.corsOrigins));
   if (parts.keys.isOpen) for (const path of ["/", "/v1/*"]) api.use(path, refuseForeignRequests);
   else api.use("/v1/*", requireKey(parts.keys));
 
@@ -53,25 +61,27 @@ export function createApi(parts: AppParts): Api {
   addHistoryRoute(api, parts);
   addWorkersRoute(api, parts);
   addKeyRoute(api, parts);
+  addTraceRoute(api, parts);
   addPusherRoutes(api, parts);
   addDocsRoutes(api, parts);
-  addTryRoutes(api, parts);
+  addConsoleRoutes(api, parts);
+  addClientScriptRoutes(api);
   refuseOtherMethods(api);
 
-  api.notFound((c) => answerError(c, new ApiError("not_found")));
-  api.onError(errorHandler(parts.log));
+  api.notFound((c) => refuse(c, new ApiError("not_found"), refusals));
+  api.onError(errorHandler(parts.log, refusals));
   return api;
 }
 
 /** Counts requests, and refuses those over the limit or with an invalid URL. One middleware, because each costs every request. */
-function observe({ metrics, log, config }: AppParts): MiddlewareHandler<Env> {
+function observe({ metrics, log, config }: AppParts, refusals: RefusalLog): MiddlewareHandler<Env> {
   return async (c, next) => {
     const startedAt = performance.now();
     metrics.inFlight++;
 
-    if (metrics.inFlight > config.maxInFlight) c.res = answerError(c, new ApiError("too_many_requests"));
-    else if (!isReadable(c)) c.res = answerError(c, new ApiError("malformed_target"));
-    else await next();
+    const refusal = refusalOf(c, metrics.inFlight > config.maxInFlight);
+    if (refusal === undefined) await next();
+    else c.res = refuse(c, new ApiError(refusal), refusals);
 
     const seconds = (performance.now() - startedAt) / 1_000;
     metrics.inFlight--;
@@ -80,6 +90,17 @@ function observe({ metrics, log, config }: AppParts): MiddlewareHandler<Env> {
     // Not the URL, because its query may contain a key and content.
     log.debug(observed, "request answered");
   };
+}
+
+/** Returns why a request is refused before its route sees it. */
+function refusalOf(c: Context<Env>, isOneTooMany: boolean): ErrorCode | undefined {
+  if (isOneTooMany) return "too_many_requests";
+  if (isWebSocket(c)) return "no_websockets";
+  return isReadable(c) ? undefined : "malformed_target";
+}
+
+function isWebSocket(c: Context<Env>): boolean {
+  return c.env?.incoming?.headers.upgrade?.toLowerCase() === "websocket";
 }
 
 /** Whether the URL is UTF-8. The classic route accepts any bytes, and Pusher SDKs do not escape what they put into a path. */
@@ -116,18 +137,26 @@ function refuseOtherMethods(api: Api): void {
   }
 }
 
-function errorHandler(log: Log): ErrorHandler<Env> {
+function errorHandler(log: Log, refusals: RefusalLog): ErrorHandler<Env> {
   return (error, c) => {
     if (error instanceof ApiError) {
       // The bus logs once that NATS is disconnected. A log line for each request would repeat it.
       if (errorEntry(error.code).status >= 500 && error.code !== "nats_unavailable") {
         log.warn({ code: error.code, reason: error.message, err: error.cause, route: routeLabel(c) }, "request failed");
       }
-      return answerError(c, error);
+      return refuse(c, error, refusals);
     }
     log.error({ err: error, route: routeLabel(c) }, "unexpected error in a request");
     return answerError(c, new ApiError("internal"));
   };
+}
+
+/** Answers with an error, and logs it if the request was refused. */
+function refuse(c: Context<Env>, error: ApiError, refusals: RefusalLog) {
+  const { code, details } = error;
+  const remoteAddress = c.env?.incoming?.socket?.remoteAddress;
+  refusals.add({ code, route: routeLabel(c), remoteAddress, field: details?.[0]?.field });
+  return answerError(c, error);
 }
 
 function answerError(c: Context, { code, message, details }: ApiError) {

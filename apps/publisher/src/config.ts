@@ -1,7 +1,8 @@
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
-import { type LogLevel, readSettings, setting } from "@fanwire/service";
+import { ConfigError, isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
 import { hasAmbiguousKey, parseKeyEntry } from "./key-entry.ts";
+import { isOriginSetting } from "./origin-setting.ts";
 
 const MEBIBYTE = 1_048_576;
 
@@ -28,10 +29,18 @@ export const publisherSettings = {
     .describe(
       "API keys, comma-separated, each at least 16 characters. A request needs one of them. A key listed as `read:<key>` only reads. Without keys, every client that reaches the port may publish.",
     ),
+  PUBLISHER_CORS_ORIGINS: setting
+    .list("")
+    .refine((origins) => origins.every(isOriginSetting), "each must be an origin, such as https://app.example, or *")
+    .describe(
+      "Origins whose pages may call `/v1` from a browser, comma-separated, such as `https://app.example`; `*` for all. Needs PUBLISHER_API_KEYS. Empty: none.",
+    ),
   ...pusherAppsSettings,
-  PUBLISHER_TRY_PAGE: setting
+  PUBLISHER_CONSOLE: setting
     .oneOf(["auto", "on", "off"], "auto")
-    .describe("Whether the development page `/try` is served. `auto`: only without API keys."),
+    .describe(
+      "Whether the console is served at `/console`. `auto`: with API keys, and without keys if PUBLISHER_HOST is loopback.",
+    ),
   PUBLISHER_MAX_BODY_BYTES: setting
     .integer({ min: 1_024, max: MAX_HELD_BODY_BYTES, default: 10 * MEBIBYTE })
     .describe("Maximum bytes of a request body. Above it, the status is 413. NATS limits each publication separately."),
@@ -58,8 +67,10 @@ export type PublisherConfig = {
   readonly adminPort: number;
   /** Entries of the setting. Empty if all requests are accepted. */
   readonly apiKeys: readonly string[];
+  /** Origins whose pages may call `/v1`. Empty without keys. */
+  readonly corsOrigins: readonly string[];
   readonly pusherApps: PusherApps;
-  readonly hasTryPage: boolean;
+  readonly hasConsole: boolean;
   readonly maxBodyBytes: number;
   readonly maxHeldBodyBytes: number;
   readonly maxBatch: number;
@@ -74,16 +85,23 @@ export type PublisherConfig = {
 /** @throws ConfigError that names all wrong variables. */
 export function readConfig(env: Record<string, string | undefined>): PublisherConfig {
   const values = readSettings(publisherSettings, env);
+  if (values.PUBLISHER_CORS_ORIGINS.length > 0 && values.PUBLISHER_API_KEYS.length === 0) {
+    throw new ConfigError(
+      "PUBLISHER_CORS_ORIGINS needs PUBLISHER_API_KEYS, because pages of other sites could use an open publisher.",
+    );
+  }
   return Object.freeze({
     host: values.PUBLISHER_HOST,
     port: values.PUBLISHER_PORT,
     adminHost: values.PUBLISHER_ADMIN_HOST,
     adminPort: values.PUBLISHER_ADMIN_PORT,
     apiKeys: values.PUBLISHER_API_KEYS,
+    corsOrigins: values.PUBLISHER_CORS_ORIGINS,
     pusherApps: pusherAppsFrom(values),
-    hasTryPage:
-      values.PUBLISHER_TRY_PAGE === "on" ||
-      (values.PUBLISHER_TRY_PAGE === "auto" && values.PUBLISHER_API_KEYS.length === 0),
+    hasConsole:
+      values.PUBLISHER_CONSOLE === "on" ||
+      (values.PUBLISHER_CONSOLE === "auto" &&
+        (values.PUBLISHER_API_KEYS.length > 0 || isLoopback(values.PUBLISHER_HOST))),
     maxBodyBytes: values.PUBLISHER_MAX_BODY_BYTES,
     maxHeldBodyBytes: MAX_HELD_BODY_BYTES,
     maxBatch: values.PUBLISHER_MAX_BATCH,

@@ -1,7 +1,9 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
+import type { Target } from "@fanwire/protocol";
 import { createRegistry } from "@fanwire/service";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ClusterCounters, PublishOutcomeName } from "./cluster/counters.ts";
+import type { AcceptedStatus } from "./cluster/publish-result.ts";
 import type { ErrorCode } from "./http/errors.ts";
 import { failureCodes } from "./routes/failures.ts";
 
@@ -48,6 +50,8 @@ export class PublisherMetrics {
       registers,
     });
     registerClusterMetrics(this.registry, counters);
+    registerTraceMetrics(this.registry, counters);
+    this.#gauge("fanwire_publisher_traces", "Open traces.", () => counters.openTraces);
     this.#gauge("fanwire_publisher_in_flight", "HTTP requests in flight.", () => this.inFlight);
     this.#gauge("fanwire_publisher_in_flight_limit", "Maximum HTTP requests in flight.", () => limits.maxInFlight);
     this.#gauge("fanwire_publisher_held_body_bytes", "Bytes of request bodies in memory.", () => this.heldBodyBytes);
@@ -78,6 +82,10 @@ export class PublisherMetrics {
   }
 }
 
+const TARGETS = ["everyone", "topic", "user", "connection"] as const satisfies readonly Target["kind"][];
+const ACCEPTED = ["published", "stored", "delivered", "buffered", "forwarded"] as const satisfies AcceptedStatus[];
+const OUTCOMES: ReadonlySet<string> = new Set([...ACCEPTED, ...Object.values(failureCodes)]);
+
 function registerClusterMetrics(registry: Registry, counters: ClusterCounters): void {
   const registers = [registry];
   new Counter({
@@ -87,6 +95,8 @@ function registerClusterMetrics(registry: Registry, counters: ClusterCounters): 
     registers,
     collect() {
       this.reset();
+      // All exist from the start. Otherwise no alert sees the first failure, because a new series has no increase.
+      for (const outcome of OUTCOMES) for (const target of TARGETS) this.inc({ target, outcome }, 0);
       for (const [outcome, targets] of counters.publications) {
         for (const [target, count] of targets) this.inc({ target, outcome: labelOf(outcome) }, count);
       }
@@ -112,6 +122,34 @@ function registerClusterMetrics(registry: Registry, counters: ClusterCounters): 
       this.inc({ outcome: "incomplete" }, counters.incompleteReceipts);
     },
   });
+}
+
+function registerTraceMetrics(registry: Registry, counters: ClusterCounters): void {
+  const add = (name: string, help: string, value: () => number) =>
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  add(
+    "fanwire_publisher_trace_events_total",
+    "Publications and events that traces have shown.",
+    () => counters.tracedEvents,
+  );
+  add(
+    "fanwire_publisher_trace_skipped_total",
+    "Publications and events that traces have left out, as far as their number is known.",
+    () => counters.untracedEvents,
+  );
+  add(
+    "fanwire_publisher_trace_pauses_total",
+    "Seconds in which a trace unsubscribed from publications because they exceeded its bounds.",
+    () => counters.tracePauses,
+  );
 }
 
 const codes: Readonly<Partial<Record<PublishOutcomeName, ErrorCode>>> = failureCodes;

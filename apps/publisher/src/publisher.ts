@@ -4,6 +4,7 @@ import { type Admin, isLoopback, type Log, type Readiness, type Running, startAd
 import { createApi } from "./app.ts";
 import { Cluster } from "./cluster/cluster-client.ts";
 import { ClusterCounters } from "./cluster/counters.ts";
+import { Traces } from "./cluster/trace/traces.ts";
 import type { PublisherConfig } from "./config.ts";
 import type { Api } from "./http/api.ts";
 import { ApiKeys } from "./http/api-keys.ts";
@@ -40,11 +41,14 @@ export async function startPublisher(
 
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ bus, history, subjects, counters, log, requestTimeoutMs, receiptTimeoutMs });
+  const traces = new Traces({ bus, history, subjects, counters, log });
   const running: { admin?: Admin; server?: ApiServer } = {};
   const stop = async () => {
     stopping.abort();
     // Requests that wait for a new leader of the history are answered now, because they would get no answer later.
     history.stop();
+    // Traces have no end of their own, so that the server would wait for them in vain.
+    traces.stop();
     await running.server?.stop(STOP_GRACE_MS);
     cluster.stop();
     await bus.stop();
@@ -54,7 +58,7 @@ export async function startPublisher(
     const source = { readiness, metrics: () => metrics.registry.metrics() };
     running.admin = await startAdmin({ host: config.adminHost, port: config.adminPort, source, log });
     running.server = await startApiServer(
-      buildApi({ config, subjects, cluster, history, metrics, log }),
+      buildApi({ config, subjects, cluster, history, traces, metrics, log }),
       config.host,
       config.port,
     );

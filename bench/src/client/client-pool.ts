@@ -13,6 +13,8 @@ const OPEN_TIMEOUT_MS = 300_000;
  * ms.
  */
 const CONNECTIONS_PER_LOCAL_ADDRESS = 2_000;
+/** Pings are sent in this interval, a few at a time. */
+const PINGS_EVERY_MS = 20;
 /** Wait for repeated arrivals after the last expected one. */
 const REPEAT_WINDOW_MS = 100;
 
@@ -31,6 +33,7 @@ export class ClientPool implements Pool {
   #foreign = 0;
   #ended = 0;
   #firstEnd: string | undefined;
+  #pings: NodeJS.Timeout | undefined;
   #cpuBefore = process.cpuUsage();
 
   constructor(plan: OpenPlan) {
@@ -55,6 +58,19 @@ export class ClientPool implements Pool {
       }
       await delay(1);
     }
+    this.#startPings();
+  }
+
+  /** Sends the pings of all connections evenly. */
+  #startPings(): void {
+    const { ping } = this.dialect;
+    if (ping === undefined) return;
+    const startedAt = performance.now();
+    let sent = 0;
+    this.#pings = setInterval(() => {
+      const due = (this.#size * (performance.now() - startedAt)) / ping.everyMs;
+      for (; sent < due; sent++) this.#connections[sent % this.#size]?.ping(ping.frame);
+    }, PINGS_EVERY_MS);
   }
 
   expect({ total, recordFrom, recordEvery }: Expectation): void {
@@ -90,6 +106,7 @@ export class ClientPool implements Pool {
   }
 
   close(): void {
+    clearInterval(this.#pings);
     for (const connection of this.#connections) connection.close();
   }
 

@@ -58,6 +58,11 @@ export class Connection {
     this.#socket.once("close", () => this.#end("the server closed the connection"));
   }
 
+  /** Sends the text frame with which an idle client shows that it is there. */
+  ping(frame: string): void {
+    if (!this.#hasEnded) this.#send(frame);
+  }
+
   /** Resets the connection, because ports in TIME_WAIT by the ten thousand would slow down later connections. */
   close(): void {
     this.#hasEnded = true;
@@ -105,7 +110,9 @@ export class Connection {
   /** Reads a frame without a content. */
   #readOther(bytes: Uint8Array, start: number, end: number): void {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
-    const answer = this.#pool.dialect.answers?.[text];
+    const { answers, ping } = this.#pool.dialect;
+    if (ping !== undefined && text === ping.answer) return;
+    const answer = answers?.[text];
     if (answer !== undefined) this.#send(answer);
     else if (!this.#countGreeting()) this.#pool.onForeignFrame();
   }

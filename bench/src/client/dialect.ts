@@ -9,6 +9,8 @@ export type Dialect = {
   readonly hello?: string;
   /** Text frames that the client answers, with their answers. */
   readonly answers?: Readonly<Record<string, string>>;
+  /** Text frame that each client sends in this interval, and the server's answer. */
+  readonly ping?: { readonly everyMs: number; readonly frame: string; readonly answer: string };
   /** Number of frames without a content that a server sends before the connection receives publications. */
   readonly greetings: number;
 };

@@ -11,6 +11,7 @@ import { opening } from "./opening.ts";
 import { presence } from "./presence.ts";
 import { publishApi } from "./publish-api.ts";
 import { pusherBurst, pusherSteady } from "./pusher.ts";
+import { pusherIdle } from "./pusher-idle.ts";
 import { saturated } from "./saturated.ts";
 import type { Scenario } from "./scenario.ts";
 import { sse } from "./sse.ts";
@@ -18,6 +19,7 @@ import { stampede } from "./stampede.ts";
 import { steady } from "./steady.ts";
 import { targeted } from "./targeted.ts";
 import { topics } from "./topics.ts";
+import { trace } from "./trace.ts";
 import { wide } from "./wide.ts";
 
 export const scenarios: readonly Scenario[] = [
@@ -29,6 +31,7 @@ export const scenarios: readonly Scenario[] = [
   burstSse,
   pusherSteady,
   pusherBurst,
+  pusherIdle,
   growth,
   topics,
   durable,
@@ -40,6 +43,7 @@ export const scenarios: readonly Scenario[] = [
   targeted,
   stampede,
   presence,
+  trace,
   publishApi,
   consoleScenario,
   interest,

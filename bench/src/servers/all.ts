@@ -14,6 +14,7 @@ import {
 } from "./pusher.ts";
 import type { Server } from "./server.ts";
 import { socketIo } from "./socket-io.ts";
+import { pusherTraced } from "./traced.ts";
 import { wsOverNats } from "./ws.ts";
 
 /** Servers with which the pusher is compared under `--peers`. */
@@ -29,6 +30,7 @@ export const servers: readonly Server[] = [
   pusherSse,
   pusherDurable,
   pusherFanwireDurable,
+  pusherTraced,
   bareSse,
   limitJoinedFanwire,
   limitPatientFanwire,

@@ -8,6 +8,7 @@ export const rawProtocol: Dialect = { ...plainDialect, greetings: 1 };
 export const fanwireProtocol: Dialect = { ...rawProtocol, subprotocol: "fanwire.v1" };
 const APP = { id: "1", key: "bench", secret: "bench" };
 const CHANNEL = "bench";
+const appEnv = { FANWIRE_PUSHER_APPS: JSON.stringify([APP]) };
 /** The client is greeted when the connection is established, and when it is subscribed. */
 const pusherProtocol: Dialect = {
   ...plainDialect,
@@ -58,9 +59,27 @@ export const pusherApp: Server = {
     startPusher(lab, {
       dialect: pusherProtocol,
       subjects: [topicOf(CHANNEL)],
-      env: { FANWIRE_PUSHER_APPS: JSON.stringify([APP]) },
+      env: appEnv,
     }),
 };
+
+/** Returns servers that close connections which were idle for this time, and clients that ping in time. */
+export function withIdleSeconds(seconds: number): { raw: Server; fanwire: Server; pusher: Server } {
+  const env = { PUSHER_IDLE_SECONDS: String(seconds) };
+  const ping = {
+    everyMs: seconds * 1_000,
+    frame: '{"event":"pusher:ping","data":{}}',
+    answer: '{"event":"pusher:pong","data":"{}"}',
+  };
+  return {
+    raw: { ...pusher, start: (lab) => startPusher(lab, { dialect: rawProtocol, env }) },
+    fanwire: { ...pusherFanwire, start: (lab) => startPusher(lab, { dialect: fanwireProtocol, env }) },
+    pusher: {
+      ...pusherApp,
+      start: (lab) => startPusher(lab, { dialect: { ...pusherProtocol, ping }, env: { ...env, ...appEnv } }),
+    },
+  };
+}
 
 export const pusherSse: Server = {
   name: "pusher-sse",

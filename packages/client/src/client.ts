@@ -1,3 +1,5 @@
+// Declares `AsyncDisposable` for applications whose compiler options do not have it.
+/// <reference lib="esnext.disposable" preserve="true" />
 import { Backoff } from "./backoff.ts";
 import type { ClientOptions, ClientState } from "./client-options.ts";
 import { closeAdvice, TOKEN_REFUSED } from "./close-advice.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseFrame } from "./messages.ts";
+import { parseFrame, publicationFrom } from "./messages.ts";
 
 test("each line of any frame is an object or skipped", () => {
   const line = fc.oneof(
@@ -17,4 +17,27 @@ test("each line of any frame is an object or skipped", () => {
     }),
     { numRuns: 10_000 },
   );
+});
+
+const publication = (data: string, encoding?: "base64") =>
+  publicationFrom({ type: "publication", event: "message", data, ...(encoding && { encoding }) });
+
+test("json() parses the content at each call, so that nobody changes what another one reads", () => {
+  const received = publication('{"total":9}');
+
+  const [one, other] = [received.json<{ total: number }>(), received.json()];
+  one.total = 10;
+
+  expect(other).toEqual({ total: 9 });
+  expect([publication("null").json(), publication('"x"').json()]).toEqual([null, "x"]);
+});
+
+test("json() throws an error with a code if the content is not JSON", () => {
+  for (const received of [publication("hello"), publication(""), publication("AP8=", "base64")]) {
+    expect(() => received.json()).toThrow(expect.objectContaining({ code: "not-json" }));
+  }
+});
+
+test("a publication can be cloned, for example to a worker of the page", () => {
+  expect(structuredClone(publication("x"))).toMatchObject({ data: "x", event: "message" });
 });

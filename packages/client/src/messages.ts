@@ -1,3 +1,5 @@
+import { FanwireError } from "./error.ts";
+
 /** Messages of a worker, as docs/protocol.md describes them. */
 export type Message = Welcome | PublicationMessage | PresenceMessage | Reply;
 
@@ -73,6 +75,12 @@ export type Publication = {
   readonly id: string | undefined;
   /** Whether it was missed, and replayed from the history when the connection resumed. */
   readonly recovered: boolean;
+  /**
+   * Parses the content at each call. Call it as a method, `publication.json()`.
+   *
+   * @throws FanwireError `not-json` if the content is not JSON.
+   */
+  json<Value = unknown>(): Value;
 };
 
 /** Returns the messages of one frame. Skips lines that cannot be parsed, because a newer worker may send others. */
@@ -94,7 +102,20 @@ export type ReceivedPublication = Publication & { readonly resume: string | unde
 export function publicationFrom(message: PublicationMessage): Publication {
   const { topic, subscription, event, encoding, since, position = since, id, recovered = false } = message;
   const data = encoding === "base64" ? bytesOf(message.data) : message.data;
-  return { topic, subscription, event, data, position, id, recovered };
+  return Object.assign(new Content(), { topic, subscription, event, data, position, id, recovered });
+}
+
+/** Has the method on its prototype, so that a publication can be cloned, for example to a worker of the page. */
+class Content {
+  json<Value = unknown>(this: Pick<Publication, "data">): Value {
+    const { data } = this;
+    if (typeof data !== "string") throw new FanwireError("not-json", "the content is not JSON: it is not UTF-8");
+    try {
+      return JSON.parse(data);
+    } catch (error) {
+      throw new FanwireError("not-json", `the content is not JSON: ${(error as Error).message}`);
+    }
+  }
 }
 
 function bytesOf(base64: string): Uint8Array {

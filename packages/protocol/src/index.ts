@@ -77,6 +77,7 @@ export {
   type PresenceAnnouncement,
   type PresenceAnswer,
   type PresenceAsk,
+  type PresenceFence,
   type PresenceNotice,
   type PresentUser,
   presenceAnnouncement,
@@ -103,3 +104,24 @@ export { encodeToken } from "./subject-tokens.ts";
 export { DEFAULT_PREFIX, isPrefix, Subjects } from "./subjects.ts";
 export type { DurableTarget, Target } from "./target.ts";
 export { isTopic, isTopicPattern, matchesTopic, patternsOverlap } from "./topics.ts";
+export {
+  isTraced,
+  type ReportedKind,
+  reportedKinds,
+  type TracedConnection,
+  type TracedEvent,
+  type TracedRecovery,
+  type TracedSubscription,
+  type TraceFilter,
+  type TraceKind,
+  type TraceLease,
+  type TraceReport,
+  type TraceSubject,
+  tracedConnection,
+  tracedRecovery,
+  tracedSubscription,
+  traceKinds,
+  traceLease,
+  traceLeaseReply,
+  traceReport,
+} from "./trace.ts";

@@ -16,8 +16,15 @@ const present = z.object({
   since: z.number(),
   /** The `info` of that connection; absent if it has none. */
   info: z.unknown().optional(),
+  /** Only of a user that claims one of a limited number of places, and is no member yet: the order of the claim. */
+  claim: z.number().optional(),
 });
-export type PresentUser = { readonly user: string; readonly since: number; readonly info?: unknown };
+export type PresentUser = {
+  readonly user: string;
+  readonly since: number;
+  readonly info?: unknown;
+  readonly claim?: number | undefined;
+};
 
 /**
  * Announcement of the users of one worker on the subject of a topic. It turns the state of `previous` into that of
@@ -83,6 +90,10 @@ export const presenceMessage = z.discriminatedUnion("kind", [
     ),
     isLast: z.boolean(),
   }),
+  /** Asks the receiver to answer when it has sent everything that it has announced so far. */
+  z.object({ kind: z.literal("fence"), worker, id: z.int() }),
+  /** The answer. `id` is that of the fence. */
+  z.object({ kind: z.literal("passed"), worker, id: z.int() }),
 ]);
 export type PresenceAsk = {
   readonly kind: "ask";
@@ -90,4 +101,5 @@ export type PresenceAsk = {
   readonly id: number;
   readonly topics: readonly string[];
 };
+export type PresenceFence = { readonly kind: "fence" | "passed"; readonly worker: string; readonly id: number };
 export type PresenceAnswer = Extract<z.infer<typeof presenceMessage>, { kind: "answer" }>;

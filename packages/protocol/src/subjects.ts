@@ -61,6 +61,8 @@ export class Subjects {
   readonly allWebhookRecords: string;
   /** Workers send here what concerns the members of all topics. */
   readonly presenceWorkers: string;
+  /** Publishers ask all workers here to report to a trace. */
+  readonly traceLeases: string;
 
   readonly #presence: string;
   readonly #live: string;
@@ -71,6 +73,7 @@ export class Subjects {
   readonly #snapshots: string;
   readonly #storedEvents: string;
   readonly #webhookRecords: string;
+  readonly #trace: string;
 
   constructor(prefix: string = DEFAULT_PREFIX) {
     if (!isPrefix(prefix)) throw new RangeError(`not a subject prefix: ${JSON.stringify(prefix)}`);
@@ -79,6 +82,8 @@ export class Subjects {
     this.allServices = `${prefix}.control.services`;
     this.announcements = `${prefix}.control.announcements`;
     this.pusherCounts = `${prefix}.control.pusher-counts`;
+    this.traceLeases = `${prefix}.control.traces`;
+    this.#trace = `${prefix}.trace.`;
     this.#presence = `${prefix}.presence.`;
     this.presenceWorkers = `${this.#presence}workers`;
     this.#live = `${prefix}.live.`;
@@ -134,6 +139,11 @@ export class Subjects {
   /** Returns the subject of a record of the webhook senders. */
   webhookRecord(name: string): string {
     return this.#webhookRecords + name;
+  }
+
+  /** Returns the subject of the reports of workers to one trace. */
+  trace(id: string): string {
+    return this.#trace + id;
   }
 
   /** Returns the subject of live publications to `target`. */

@@ -48,6 +48,8 @@ const app = z.strictObject({
   maxEventBytes: z.int().min(1).max(1_048_576).default(10_240),
   /** Maximum members of a presence channel. */
   maxMembers: z.int().min(1).max(1_000_000).default(100),
+  /** Maximum connections in the cluster; no limit when absent. */
+  maxConnections: z.int().min(1).max(100_000_000).optional(),
   /** Time within which a connection must sign in or join a private or presence channel; 0: no limit. */
   authorizedWithinSeconds: z.int().min(0).max(3_600).default(0),
   allowedOrigins: z.array(z.string()).nonempty().default(["*"]),

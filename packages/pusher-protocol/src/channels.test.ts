@@ -1,7 +1,7 @@
 import { isRestricted, workerIdFrom } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { channelKind, channelOf, isChannelName, topicOf, userNameOf, userOf } from "./channels.ts";
+import { channelKind, channelOf, isChannelName, topicOf, userOf } from "./channels.ts";
 import { formatSocketId, parseSocketId } from "./socket-id.ts";
 
 test("the prefix decides the kind of a channel", () => {
@@ -40,8 +40,6 @@ test("a channel and its topic are the same without a namespace, and distinct in 
   expect(channelOf(shared, "app/7/a")).toBeUndefined();
   expect(channelOf(shared, "a b")).toBeUndefined();
   expect(userOf(own, "u/1")).toBe("app/7/u/1");
-  expect(userNameOf(own, "app/7/u/1")).toBe("u/1");
-  expect(userNameOf(own, "u")).toBeUndefined();
   for (const id of ["", "app/7/u", "x".repeat(256)]) expect(userOf(shared, id), id).toBeUndefined();
 });
 

@@ -56,11 +56,6 @@ export function userOf(app: Namespaced, userId: string): string | undefined {
   return userId !== "" && isName(user) && !isForeign ? user : undefined;
 }
 
-/** Returns the app's id of a user of the cluster, or undefined when the user is not of this app. */
-export function userNameOf(app: Namespaced, user: string): string | undefined {
-  return withoutPrefix(app, user);
-}
-
 function prefixOf({ namespace }: Namespaced): string {
   return namespace === "" ? "" : `${NAMESPACE_PREFIX}${namespace}/`;
 }

@@ -13,7 +13,6 @@ export {
   isChannelName,
   SERVER_TO_USER,
   topicOf,
-  userNameOf,
   userOf,
 } from "./channels.ts";
 export { eventSettings, wantedEvents } from "./cluster-events.ts";

@@ -1,10 +1,15 @@
 export { type Admin, type AdminSource, type Readiness, startAdmin } from "./admin-server.ts";
+export { ClientScript, type ClientScriptAnswer, clientScriptPaths } from "./client-script.ts";
+export { deadlineSignal } from "./deadline.ts";
 export { processFacts, processLoad } from "./describe-process.ts";
+export { knownSettings } from "./known-settings.ts";
 export { createLog, type Log, type LogLevel, logLevels } from "./log.ts";
 export { isLoopback } from "./loopback.ts";
 export { createRegistry } from "./metrics.ts";
+export { nearestName } from "./nearest-name.ts";
 export { isInNetworks, networkList, parseNetwork } from "./networks.ts";
 export { hasProcessEnded, identifyProcess } from "./process-identity.ts";
 export { type Running, runService, type Service } from "./run-service.ts";
 export { ConfigError, describeSettings, readSettings, type SettingRow, setting } from "./settings.ts";
+export { type UnknownSetting, unknownSettings } from "./unknown-settings.ts";
 export { VERSION } from "./version.ts";

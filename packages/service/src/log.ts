@@ -6,13 +6,15 @@ export type Log = Logger;
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** Creates a logger of JSON lines on standard output. Callers never log content, tokens or whole configurations. */
-export function createLog(service: string, level: LogLevel): Log {
+type Destination = { write(line: string): void };
+
+/** Creates a logger of JSON lines, by default on standard output. Callers never log content, tokens or whole configurations. */
+export function createLog(service: string, level: LogLevel, destination: Destination = standardOutput): Log {
   const options: LoggerOptions = {
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   };
-  return pino(options, standardOutput);
+  return pino(options, destination);
 }

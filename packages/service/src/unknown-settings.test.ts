@@ -53,7 +53,7 @@ test("the variables that Kubernetes writes for its services are not reported", (
   expect(unknown(env)).toEqual([]);
 });
 
-test("the variables of Laravel, of the tests and of the compose file are not reported", () => {
+test("the variables of Laravel, of the tests, of the compose file and of the command line are not reported", () => {
   const env = {
     PUSHER_APP_ID: "1",
     PUSHER_APP_KEY: "x",
@@ -71,6 +71,10 @@ test("the variables of Laravel, of the tests and of the compose file are not rep
     FANWIRE_PUBLISHER_PORT: "4237",
     FANWIRE_NATS_SERVER: "/usr/sbin/nats-server",
     FANWIRE_NATS_PORT: "4222",
+    FANWIRE_API_URL: "http://127.0.0.1:4237",
+    FANWIRE_API_KEY: "x",
+    FANWIRE_CLIENT_URL: "ws://127.0.0.1:4236",
+    FANWIRE_TOKEN: "x",
   };
 
   expect(unknown(env)).toEqual([]);

@@ -1,3 +1,4 @@
+import { nearestName } from "./nearest-name.ts";
 import { isServiceLink } from "./service-links.ts";
 
 export type UnknownSetting = {
@@ -13,6 +14,8 @@ const FOREIGN = [
   // The test suite, `npm start` and docker-compose.yml.
   /^FANWIRE_(TEST|CHAOS|RECOVERY)_\w+$/,
   /^FANWIRE_(DAMAGE_SEED|STOP_GRACE|BIND|NATS_SERVER|NATS_PORT)$/,
+  // The command line.
+  /^FANWIRE_(API_URL|API_KEY|CLIENT_URL|TOKEN)$/,
   /^FANWIRE_(PUSHER|PUBLISHER|CHANNEL|WEBHOOKS|APPS)_(BIND|PORT)$/,
 ];
 
@@ -29,38 +32,11 @@ export function unknownSettings(
     const isOurs = prefixes.has(prefixOf(name.toUpperCase())) && !known.includes(name);
     if (!isOurs || value === "" || isServiceLink(name, value) || FOREIGN.some((pattern) => pattern.test(name)))
       return [];
-    return [{ name, nearest: nearestOf(name.toUpperCase(), known) }];
+    return [{ name, nearest: nearestName(name.toUpperCase(), known)?.name ?? "" }];
   });
 }
 
 /** Returns `PUSHER_` for `PUSHER_TOKEN_SECRET`. */
 function prefixOf(name: string): string {
   return name.slice(0, name.indexOf("_") + 1);
-}
-
-function nearestOf(name: string, known: readonly string[]): string {
-  let nearest = { name: "", edits: Number.POSITIVE_INFINITY };
-  for (const candidate of known) {
-    const edits = countEdits(name, candidate);
-    if (edits < nearest.edits) nearest = { name: candidate, edits };
-  }
-  return nearest.name;
-}
-
-/** Returns the Levenshtein distance of two names. */
-function countEdits(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column++) {
-      const replaced = at(previous, column - 1) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min(replaced, at(previous, column) + 1, at(current, column - 1) + 1));
-    }
-    previous = current;
-  }
-  return at(previous, b.length);
-}
-
-function at(row: readonly number[], column: number): number {
-  return row[column] ?? Number.POSITIVE_INFINITY;
 }

@@ -82,6 +82,26 @@ export function testBusContract<Of extends Server>({ server, startServer, connec
       expect(publisher.send("a", text("too late"))).toBe("unavailable");
     });
 
+    test("a subscription ends after the messages that it may have, unless it may have more before that", async () => {
+      await using bus = await connect(server);
+      const got: [string, string][] = [];
+      const subscribe = (subject: string) =>
+        bus.subscribe(subject, ({ data }) => got.push([subject, Buffer.from(data).toString()]));
+      subscribe("limited").endAfter(2);
+      const renewed = subscribe("renewed");
+      renewed.endAfter(1);
+      renewed.endAfter(2);
+
+      for (const content of ["1", "2", "3"]) {
+        for (const subject of ["limited", "renewed"]) await bus.publish(subject, text(content));
+      }
+      await bus.confirm();
+
+      for (const subject of ["limited", "renewed"]) {
+        expect(got.filter(([name]) => name === subject).map(([, content]) => content)).toEqual(["1", "2"]);
+      }
+    });
+
     test("publications and subscriptions of one tick keep their order", async () => {
       await using bus = await connect(server);
       const got: [string, string | undefined][] = [];

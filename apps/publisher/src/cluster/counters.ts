@@ -13,6 +13,13 @@ export class ClusterCounters {
   contentBytes = 0;
   completeReceipts = 0;
   incompleteReceipts = 0;
+  openTraces = 0;
+  /** Publications and events that traces have shown. */
+  tracedEvents = 0;
+  /** Publications and events that traces have left out, as far as their number is known. */
+  untracedEvents = 0;
+  /** Seconds in which a trace unsubscribed from publications because they exceeded its bounds. */
+  tracePauses = 0;
 
   countPublication({ target, content }: Publication, result: PublishResult): void {
     const outcome = result.ok ? result.status : result.reason;

@@ -9,6 +9,8 @@ export type FailureReason =
   | "busy"
   /** NATS does not accept content of this size. */
   | "too-large"
+  /** This publisher has as many open traces as it may. */
+  | "too-many-traces"
   /** NATS is not reached. Nothing was sent. */
   | "unavailable"
   /** Sent, but NATS did not confirm it. */

@@ -50,7 +50,8 @@ export class WorkerRequests {
     const leftMs = () => startedAt + requestTimeoutMs - performance.now();
     for (;;) {
       if (registry.stateOf(workerId) === "ended") return NOT_FOUND;
-      const outcome = await request(Math.max(1, leftMs()));
+      const outcome = await this.#unlessEnded(workerId, request(Math.max(1, leftMs())));
+      if (outcome === undefined) return NOT_FOUND;
       if (outcome.ok) {
         registry.answered(workerId);
         return outcome;
@@ -61,6 +62,30 @@ export class WorkerRequests {
       if (await this.#doesNotExist(workerId, performance.now() - startedAt)) return NOT_FOUND;
       if (leftMs() < RETRY_DELAY_MS) return WORKER_TIMEOUT;
       await delay(RETRY_DELAY_MS);
+    }
+  }
+
+  /**
+   * Waits for the outcome of a request. Resolves with undefined if the worker does not exist. NATS does not report that itself
+   * while a trace is subscribed to the subject, or anybody else.
+   */
+  async #unlessEnded(workerId: string, request: Promise<RequestOutcome>): Promise<RequestOutcome | undefined> {
+    const { bus, subjects } = this.#parts;
+    const startedAt = performance.now();
+    const pause = new AbortController();
+    const isPending = async () =>
+      (await Promise.race([request, delay(MAY_BE_NEW_MS, undefined, { signal: pause.signal })])) === undefined;
+    try {
+      while (isWorkerId(workerId) && (await isPending())) {
+        const ping = encodeRequest({ command: "has-ended", process: "" });
+        const answer = await bus.request(subjects.worker(workerId), ping, { timeoutMs: MAY_BE_NEW_MS });
+        const isReached = answer.ok || answer.reason !== "no-responders";
+        if (isReached) break;
+        if (await this.#doesNotExist(workerId, performance.now() - startedAt)) return undefined;
+      }
+      return await request;
+    } finally {
+      pause.abort();
     }
   }
 

@@ -15,6 +15,10 @@ export const errors = {
     status: 400,
     message: "The URL is not valid. Percent-encode its path and query as UTF-8.",
   },
+  no_websockets: {
+    status: 400,
+    message: "A publisher serves no WebSockets. Connect to a pusher: ws://<host>:4236/ by default (PUSHER_PORT).",
+  },
   malformed_json: { status: 400, message: "The body is not valid JSON. Send JSON encoded as UTF-8." },
   invalid_pusher_request: {
     status: 400,
@@ -41,6 +45,11 @@ export const errors = {
   pusher_off: {
     status: 404,
     message: "The Pusher HTTP API is off. Set FANWIRE_PUSHER_APPS to switch it on.",
+  },
+  console_off: {
+    status: 404,
+    message:
+      "The console is off, because the publisher has no API keys and is not on loopback, or by PUBLISHER_CONSOLE. Set PUBLISHER_API_KEYS, or PUBLISHER_CONSOLE=on.",
   },
   unknown_app: { status: 404, message: "No Pusher app has this id. Check the id in the path and FANWIRE_PUSHER_APPS." },
   connection_not_found: { status: 404, message: "No such connection." },
@@ -74,6 +83,11 @@ export const errors = {
     message: "Too many requests in flight. Retry later.",
     headers: RETRY,
   },
+  too_many_traces: {
+    status: 429,
+    message: "This publisher has as many open traces as it may. Close one, or use another publisher.",
+    headers: RETRY,
+  },
   headers_too_large: {
     status: 431,
     message: "The request line and headers are too large. Send large content with POST /v1/publications.",
@@ -95,6 +109,11 @@ export const errors = {
     status: 503,
     message:
       "NATS did not confirm the publication. It may have been sent or stored. Retry it, with the same `id` if it has one.",
+    headers: RETRY,
+  },
+  partly_published: {
+    status: 503,
+    message: "Only some of the events were published. `details` names the channels without. Send those again.",
     headers: RETRY,
   },
   worker_timeout: {

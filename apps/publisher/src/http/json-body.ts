@@ -7,16 +7,23 @@ import { countValues } from "./json-values.ts";
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;\s*charset\s*=\s*("utf-?8"|utf-?8)\s*)?;?\s*$/i;
 
 /**
- * Maximum number of JSON values in one publication: 100 topics and all fields. Parsing a body of brackets takes 100 times as long
- * as parsing text of that length, and would block other requests for seconds.
+ * Average maximum number of JSON values in one publication: 100 topics and all fields. Parsing a body of brackets takes 100 times
+ * as long as parsing text of that length, and would block other requests for seconds.
  */
 const MAX_VALUES_PER_PUBLICATION = 128;
 /** Shorter bodies are not counted, because they parse fast whatever they contain. */
 const MIN_COUNTED_BYTES = 262_144;
 
+const MAX_PARSER_MESSAGE = 200;
+
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
 type BodyLimits = { readonly maxBodyBytes: number; readonly maxHeldBodyBytes: number; readonly maxBatch: number };
+export type ParsedBody = {
+  readonly value: unknown;
+  /** The body, from which the value was parsed. */
+  readonly text: string;
+};
 /** Where the bytes of all bodies in memory are counted. */
 type HeldBodies = { heldBodyBytes: number };
 
@@ -30,10 +37,14 @@ export class JsonBodies {
     this.#held = held;
   }
 
-  /** @throws ApiError if the body is not JSON, is too large, or exceeds the memory for all bodies. */
-  async read(bindings: HttpBindings): Promise<unknown> {
+  /**
+   * Returns the value and the text of a body.
+   *
+   * @throws ApiError if the body is not JSON, is too large, or exceeds the memory for all bodies.
+   */
+  async read(bindings: HttpBindings): Promise<ParsedBody> {
     checkType(bindings.incoming);
-    return this.parse(await this.readBytes(bindings));
+    return this.#parse(await this.readBytes(bindings));
   }
 
   /** Reads a body of any media type, for callers that check its bytes before they parse it. */
@@ -45,15 +56,20 @@ export class JsonBodies {
 
   /** @throws ApiError if the body is not JSON, or has too many values. */
   parse(body: Buffer): unknown {
+    return this.#parse(body).value;
+  }
+
+  #parse(body: Buffer): ParsedBody {
     this.#checkValues(body);
     return parse(body);
   }
 
   #checkValues(body: Buffer): void {
     if (body.length < MIN_COUNTED_BYTES) return;
-    if (countValues(body) <= this.#limits.maxBatch * MAX_VALUES_PER_PUBLICATION) return;
+    const maxValues = this.#limits.maxBatch * MAX_VALUES_PER_PUBLICATION;
+    if (countValues(body) <= maxValues) return;
     throw new ApiError("invalid_request", {
-      message: "The body has more values than publications can have. Send a smaller batch.",
+      message: `The body has more than ${maxValues} JSON values. Send a smaller batch, or large documents as text.`,
     });
   }
 
@@ -100,10 +116,21 @@ function checkEncoding({ headers }: IncomingMessage): void {
   }
 }
 
-function parse(body: Buffer): unknown {
+function parse(body: Buffer): ParsedBody {
+  const text = decode(body);
   try {
-    return JSON.parse(utf8Decoder.decode(body));
+    return { value: JSON.parse(text), text };
   } catch (cause) {
-    throw new ApiError("malformed_json", { cause });
+    // The parser names the place. It quotes what the caller has sent, so the text is for the caller only.
+    const message = cause instanceof Error ? cause.message.slice(0, MAX_PARSER_MESSAGE) : "";
+    throw new ApiError("malformed_json", { cause, details: [{ message }] });
+  }
+}
+
+function decode(body: Buffer): string {
+  try {
+    return utf8Decoder.decode(body);
+  } catch (cause) {
+    throw new ApiError("malformed_json", { cause, details: [{ message: "The body is not UTF-8." }] });
   }
 }

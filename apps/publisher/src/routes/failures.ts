@@ -8,6 +8,7 @@ export const failureCodes = {
   "topic-limit": "topic_limit",
   busy: "too_many_requests",
   "too-large": "content_too_large",
+  "too-many-traces": "too_many_traces",
   unavailable: "nats_unavailable",
   unconfirmed: "unconfirmed",
   forbidden: "nats_forbidden",

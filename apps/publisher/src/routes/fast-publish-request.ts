@@ -1,11 +1,12 @@
 import { isHeaderName, isName, isTopic, parseConnectionAddress, type Target } from "@fanwire/protocol";
 import type { PublishRequest } from "../cluster/publish-request.ts";
+import { JsonText } from "../http/json-source.ts";
 import { isEventName, isWellFormed } from "./publication-request.ts";
 
 const COMMON_FIELDS: ReadonlySet<string> = new Set(["target", "data", "event", "id", "durable", "receipt"]);
 
 /**
- * Reads the most common valid requests at a tenth of the schema's cost: one target and text content. Returns the same as
+ * Reads the most common valid requests at a tenth of the schema's cost: one target, and text or JSON. Returns the same as
  * `publicationRequest`, or `undefined` if the schema must decide.
  *
  * @param value parsed JSON.
@@ -16,7 +17,8 @@ export function readCommonRequest(value: unknown): PublishRequest | undefined {
 
   const target = readTarget(value.target);
   const { data, event, id, durable = false, receipt = false } = value;
-  if (target === undefined || typeof data !== "string" || !isWellFormed(data)) return undefined;
+  const text = data instanceof JsonText ? data.text : data;
+  if (target === undefined || typeof text !== "string" || !isWellFormed(text)) return undefined;
   if (!isOptionalHeader(event) || !isOptionalHeader(id)) return undefined;
   if (event !== undefined && !isEventName(event)) return undefined;
   if (typeof durable !== "boolean" || typeof receipt !== "boolean") return undefined;
@@ -24,7 +26,7 @@ export function readCommonRequest(value: unknown): PublishRequest | undefined {
 
   const publication = {
     target,
-    content: Buffer.from(data),
+    content: Buffer.from(text),
     ...(event !== undefined && { event }),
     ...(id !== undefined && { id }),
   };

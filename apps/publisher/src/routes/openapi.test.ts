@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { createApi } from "../app.ts";
 import { Cluster } from "../cluster/cluster-client.ts";
 import { ClusterCounters } from "../cluster/counters.ts";
+import { Traces } from "../cluster/trace/traces.ts";
 import { readConfig } from "../config.ts";
 import type { Api } from "../http/api.ts";
 import { ApiKeys } from "../http/api-keys.ts";
@@ -23,9 +24,10 @@ async function apiWith(env: Record<string, string> = {}): Promise<Api> {
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, counters, log });
+  const traces = new Traces({ bus, history, subjects, counters, log });
   const bodies = new JsonBodies(config, metrics);
   const keys = new ApiKeys(config.apiKeys);
-  return createApi({ config, cluster, history, subjects, keys, bodies, metrics, log });
+  return createApi({ config, cluster, history, traces, subjects, keys, bodies, metrics, log });
 }
 
 const APPS = { FANWIRE_PUSHER_APPS: JSON.stringify([{ id: "1001", key: "k", secret: "s" }]) };
@@ -39,7 +41,7 @@ test("the document describes all routes and nothing else", async () => {
     Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
   );
   const routed = api.routes
-    .filter(({ method, path }) => method !== "ALL" && !/^\/(docs.*|openapi.json|try.*)$/.test(path))
+    .filter(({ method, path }) => method !== "ALL" && !/^\/(docs.*|openapi.json|console.*|try|client.*)$/.test(path))
     .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
   const heads = ["HEAD /", "HEAD /v1/connections/{address}"];
   expect(described.sort()).toEqual([...new Set([...routed, ...heads])].sort());
@@ -80,7 +82,7 @@ test("every operation documents the errors of any request, and every error code 
   }
   // No operation returns these, which are for unknown paths and for the Pusher HTTP API without apps.
   const described = JSON.stringify(document.paths);
-  const undescribed = ["not_found", "pusher_off"];
+  const undescribed = ["not_found", "pusher_off", "console_off"];
   const codes = Object.keys(errors).filter((code) => !undescribed.includes(code));
   expect(codes.filter((code) => !described.includes(`\`${code}\``))).toEqual([]);
 });
@@ -108,16 +110,23 @@ test("the Pusher HTTP API is described only if there are apps, and its signature
 
 test.each([
   [{}, true],
-  [{ PUBLISHER_API_KEYS: "0123456789abcdef" }, false],
-  [{ PUBLISHER_API_KEYS: "0123456789abcdef", PUBLISHER_TRY_PAGE: "on" }, true],
-  [{ PUBLISHER_TRY_PAGE: "off" }, false],
-])("with %o the page /try is served: %s", async (env, isThere) => {
+  [{ PUBLISHER_HOST: "0.0.0.0" }, false],
+  [{ PUBLISHER_HOST: "::", PUBLISHER_CONSOLE: "on" }, true],
+  [{ PUBLISHER_HOST: "0.0.0.0", PUBLISHER_API_KEYS: "0123456789abcdef" }, true],
+  [{ PUBLISHER_CONSOLE: "off", PUBLISHER_API_KEYS: "0123456789abcdef" }, false],
+])("with %o the console is served: %s", async (env, isThere) => {
   const api = await apiWith(env);
 
-  expect(api.routes.some(({ path }) => path.startsWith("/try"))).toBe(isThere);
-  expect((await (await api.request("/docs")).text()).includes('href="try"')).toBe(isThere);
+  expect((await api.request("/console")).status).toBe(isThere ? 200 : 404);
+  expect((await api.request("/console/console.js")).status).toBe(isThere ? 200 : 404);
+  expect((await (await api.request("/docs")).text()).includes('href="console"')).toBe(isThere);
 });
 
-test.each(["client.test.ts", "index.d.ts", "..%2Fpackage.json", "nobody.ts"])("/try has no module %s", async (name) => {
-  expect((await (await apiWith()).request(`/try/client/${name}`)).status).toBe(404);
+test("/try leads to the first tab of the console, with the query of the address", async () => {
+  const response = await (await apiWith()).request("/try?pusher=ws%3A%2F%2Flocalhost%3A1%2F");
+
+  expect([response.status, response.headers.get("Location")]).toEqual([
+    302,
+    "console?pusher=ws%3A%2F%2Flocalhost%3A1%2F#try",
+  ]);
 });

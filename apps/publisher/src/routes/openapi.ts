@@ -69,6 +69,7 @@ export function jsonResponse<Schema extends z.ZodType>(description: string, sche
 const COMMON: readonly ErrorCode[] = [
   "malformed_request",
   "malformed_target",
+  "no_websockets",
   "foreign_request",
   "method_not_allowed",
   "request_timeout",

@@ -2,7 +2,7 @@ import { Subjects } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { describeIssues } from "../http/validation-errors.ts";
-import { publicationRequest } from "./publication-request.ts";
+import { publicationFields, publicationRequest } from "./publication-request.ts";
 
 const everyone = { everyone: true };
 
@@ -66,10 +66,11 @@ test("content may be empty, long and have any characters", () => {
 const wrong: [name: string, request: unknown, field: string | undefined, message: RegExp][] = [
   ["a number", 7, undefined, /must be an object/],
   ["null", null, undefined, /must be an object/],
-  ["no target", { data: "x" }, "target", /must be one of {"everyone": true}, {"topic"/],
+  ["no target", { data: "x" }, "target", /is missing; it must be one of {"everyone": true}, {"topic"/],
   ["a target that is text", { target: "all", data: "x" }, "target", /must be one of/],
   ["an empty target", { target: {}, data: "x" }, "target", /must be one of/],
-  ["an unknown kind of target", { target: { group: "news" }, data: "x" }, "target", /must be one of/],
+  ["an unknown kind of target", { target: { group: "news" }, data: "x" }, "target", /must be one of .*: "group"$/],
+  ["a misspelt target", { target: { Topik: "a" }, data: "x" }, "target", /"Topik" \(did you mean "topic"\?\)/],
   ["a pattern", { target: { topic: "news.*" }, data: "x" }, "target.topic", /not a pattern/],
   ["no topic of several", { target: { topics: [] }, data: "x" }, "target.topics", /at least one/],
   [
@@ -103,8 +104,8 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
     "target.connection",
     /must be the address/,
   ],
-  ["no data", { target: everyone }, "data", /must be text/],
-  ["data that is an object", { target: everyone, data: { a: 1 } }, "data", /send JSON as text/],
+  ["no data", { target: everyone }, "data", /is missing; send text or any JSON value/],
+  ["an object as base64", { target: everyone, data: {}, encoding: "base64" }, "data", /must be text, because/],
   ["half a surrogate pair", { target: everyone, data: "a\ud83d" }, "data", /surrogate/],
   ["an unknown encoding", { target: everyone, data: "x", encoding: "hex" }, "encoding", /"utf8" or "base64"/],
   ["base64 without padding", { target: everyone, data: "AP8", encoding: "base64" }, "data", /must be base64/],
@@ -121,7 +122,16 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
     "except",
     /must be a connection address/,
   ],
-  ["an unknown field", { target: everyone, data: "x", receipts: 1 }, undefined, /unknown fields: "receipts"/],
+  [
+    "a similar field",
+    { target: everyone, data: "x", receipts: 1 },
+    undefined,
+    /"receipts" \(did you mean "receipt"\?\)/,
+  ],
+  ["an unknown field", { target: everyone, data: "x", priority: 1 }, undefined, /unknown fields: "priority"$/],
+  ["a target's field", { topic: "a", data: "x" }, undefined, /"topic" \(belongs into `target`/],
+  ["data by another name", { target: everyone, content: "x" }, undefined, /"content" \(the content is `data`\)/],
+  ["a name of all objects", { target: everyone, data: "x", constructor: 1 }, undefined, /: "constructor"$/],
   ["a prototype", JSON.parse('{"target":{"everyone":true},"data":"x","__proto__":{}}'), undefined, /__proto__/],
 ];
 
@@ -129,7 +139,7 @@ test.each(wrong)("refused with a reason: %s", (_name, request, field, message) =
   const { success, error } = publicationRequest.safeParse(request);
 
   expect(success).toBe(false);
-  expect(describeIssues(error?.issues ?? [], 3)).toContainEqual({
+  expect(describeIssues(error?.issues ?? [], { index: 3, known: publicationFields })).toContainEqual({
     index: 3,
     ...(field !== undefined && { field }),
     message: expect.stringMatching(message),

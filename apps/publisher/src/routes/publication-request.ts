@@ -1,6 +1,8 @@
 import { isHeaderName, type Publication, type Target } from "@fanwire/protocol";
 import { z } from "@hono/zod-openapi";
 import type { PublishRequest } from "../cluster/publish-request.ts";
+import { JsonText } from "../http/json-source.ts";
+import type { KnownFields } from "../http/validation-errors.ts";
 import { connectionAddress, topicName, userName } from "./schemas.ts";
 
 const MAX_TOPICS = 100;
@@ -24,17 +26,44 @@ const connectionTarget = z
   .strictObject({ connection: connectionAddress })
   .transform(({ connection }): Target[] => [{ kind: "connection", connection }]);
 
+const TARGETS =
+  'must be one of {"everyone": true}, {"topic": "<topic>"}, {"topics": ["<topic>", …]}, {"user": "<user>"}, {"connection": "<worker id>.<connection id>"}';
+
 /** Target of a publication. Each kind of target has its own key. */
 const target = z
-  .union(
-    [everyoneTarget, topicTarget, topicsTarget, userTarget, connectionTarget],
-    'must be one of {"everyone": true}, {"topic": "<topic>"}, {"topics": ["<topic>", …]}, {"user": "<user>"}, {"connection": "<worker id>.<connection id>"}',
-  )
+  .union([everyoneTarget, topicTarget, topicsTarget, userTarget, connectionTarget], {
+    error: ({ input }) => `${input === undefined ? "is missing; it " : ""}${TARGETS}`,
+  })
   .openapi({
     description:
       "The receivers: all connections of the cluster, the subscribers of a topic or several, a user's connections, or one connection.",
     example: { everyone: true },
   });
+
+/** The names of all fields, for callers that send others. */
+export const publicationFields: KnownFields = {
+  "": {
+    names: ["target", "data", "encoding", "event", "id", "durable", "except", "receipt"],
+    hints: {
+      everyone: 'belongs into `target`: {"target": {"everyone": true}}',
+      topic: 'belongs into `target`: {"target": {"topic": "<topic>"}}',
+      topics: 'belongs into `target`: {"target": {"topics": ["<topic>", …]}}',
+      user: 'belongs into `target`: {"target": {"user": "<user>"}}',
+      connection: 'belongs into `target`: {"target": {"connection": "<worker id>.<connection id>"}}',
+      channel: 'a channel is a topic: {"target": {"topic": "<topic>"}}',
+      channels: 'a channel is a topic: {"target": {"topics": ["<topic>", …]}}',
+      content: "the content is `data`",
+      message: "the content is `data`",
+      payload: "the content is `data`",
+      name: "the name of the event is `event`",
+      socket_id: "the excluded connection is `except`",
+    },
+  },
+  target: {
+    names: ["everyone", "topic", "topics", "user", "connection"],
+    hints: { channel: "a channel is a `topic`" },
+  },
+};
 
 const headerName = z
   .string("must be text")
@@ -56,10 +85,13 @@ export const publicationRequest = z
   .strictObject({
     target,
     data: z
-      .string("must be text; send JSON as text")
-      .describe(
-        "The content. Connections receive its bytes unchanged: in a text frame if they are UTF-8, else binary.",
-      ),
+      .any()
+      .refine((data) => data !== undefined, 'is missing; send text or any JSON value, such as "hello" or {"total": 9}')
+      .openapi({
+        description:
+          "The content: text, or any other JSON value, which is sent as its JSON text exactly as written here. Connections receive the bytes unchanged: in a text frame if they are UTF-8, else binary.",
+        example: "hello",
+      }),
     encoding: z
       .enum(["utf8", "base64"], 'must be "utf8" or "base64"')
       .optional()
@@ -108,7 +140,12 @@ export const publicationRequest = z
   })
   .openapi("Publication");
 
-function contentBytes(data: string, encoding: "utf8" | "base64" = "utf8"): { bytes: Uint8Array } | { problem: string } {
+function contentBytes(
+  value: unknown,
+  encoding: "utf8" | "base64" = "utf8",
+): { bytes: Uint8Array } | { problem: string } {
+  if (encoding === "base64" && typeof value !== "string") return { problem: "must be text, because it is base64" };
+  const data = textOf(value);
   if (encoding === "base64") {
     const bytes = Buffer.from(data, "base64");
     // Compares, because the decoder skips invalid characters.
@@ -116,6 +153,11 @@ function contentBytes(data: string, encoding: "utf8" | "base64" = "utf8"): { byt
   }
   if (!isWellFormed(data)) return { problem: "has half of a surrogate pair, which has no UTF-8 form" };
   return { bytes: Buffer.from(data) };
+}
+
+function textOf(data: unknown): string {
+  if (data instanceof JsonText) return data.text;
+  return typeof data === "string" ? data : JSON.stringify(data);
 }
 
 /** Whether the text has a UTF-8 form. Half of a surrogate pair has none. */

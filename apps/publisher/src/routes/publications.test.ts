@@ -19,6 +19,40 @@ describe("POST /v1/publications", () => {
     ]);
   });
 
+  test("publishes any JSON value as its text, exactly as the caller wrote it", async () => {
+    const values = [
+      "1.0",
+      "1e400",
+      "-0",
+      "12345678901234567890",
+      "null",
+      "true",
+      '[1, {"a":\t"\\ud83d"}]',
+      '{"data":"x"}',
+    ];
+    const requests = values.map((value) => `{"target":{"everyone":true},"data" : ${value} }`);
+
+    for (const request of requests) expect((await post(request)).status).toBe(200);
+    expect((await post(`[${requests.join()}, {"target":{"topic":"a"},"data":"\\u0041"}]`)).status).toBe(200);
+
+    await worker.receives(2 * values.length + 1);
+    expect(worker.receivedContents()).toEqual([...values, ...values, "A"]);
+  });
+
+  test("an error names what is missing, and fields that are meant", async () => {
+    const refused = await post({ topik: "orders", content: "x" });
+
+    const { details } = await errorOf(refused);
+    expect(refused.status).toBe(422);
+    expect(details).toEqual([
+      { field: "target", message: expect.stringContaining('is missing; it must be one of {"everyone": true}') },
+      { field: "data", message: expect.stringContaining("is missing; send text or any JSON value") },
+      { message: expect.stringContaining('"content" (the content is `data`)') },
+    ]);
+    const cut = await post('{"target":{"everyone":true},"data":');
+    expect([cut.status, (await errorOf(cut)).details]).toEqual([400, [{ message: expect.stringMatching(/JSON/) }]]);
+  });
+
   test("publishes to a topic, to each of several, and to a user", async () => {
     const answers = [];
     for (const target of [{ topic: "orders/7.ж" }, { topics: ["b", "a"] }, { user: "a.b" }]) {
@@ -98,7 +132,7 @@ describe("POST /v1/publications", () => {
 
   test("publishes nothing of a batch with invalid publications, and lists the problems", async () => {
     const good = { target: { everyone: true }, data: "x" };
-    const response = await post([good, { ...good, data: 1 }, good, { ...good, target: {} }]);
+    const response = await post([good, { target: good.target }, good, { ...good, target: {} }]);
 
     expect(response.status).toBe(422);
     expect(await errorOf(response)).toMatchObject({

@@ -5,11 +5,14 @@ import type { PublishRequest } from "../cluster/publish-request.ts";
 import { type Accepted, failureOfAll, type PublishResult } from "../cluster/publish-result.ts";
 import type { Api, ApiParts } from "../http/api.ts";
 import { ApiError, type ErrorDetail, errorBody } from "../http/errors.ts";
+import type { ParsedBody } from "../http/json-body.ts";
+import { JsonText, memberSources } from "../http/json-source.ts";
 import { describeIssues } from "../http/validation-errors.ts";
+import { publishSamples, samplesAsMarkdown } from "./code-samples.ts";
 import { describeFailure, throwFailure } from "./failures.ts";
 import { readCommonRequest } from "./fast-publish-request.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
-import { publicationRequest } from "./publication-request.ts";
+import { publicationFields, publicationRequest } from "./publication-request.ts";
 import { batchReply, publicationStatus } from "./schemas.ts";
 
 const MAX_DETAILS = 100;
@@ -26,7 +29,9 @@ const route = (maxBatch: number) =>
       "A publication with several topics is published to each of them. With `durable`, the status is `stored` after JetStream has acknowledged it.",
       "A batch is published in order and the response has one result for each publication. The status is 503 only if NATS was unreachable for all of them.",
       "With `receipt`, the response waits until the workers have counted the deliveries.",
+      `\n\n${samplesAsMarkdown(publishSamples)}`,
     ].join(" "),
+    "x-codeSamples": publishSamples,
     request: {
       body: {
         required: true,
@@ -87,16 +92,34 @@ export function addPublicationsRoute(api: Api, { cluster, bodies, config }: ApiP
   // Described and routed separately, because the library's validator replaces invalid UTF-8 and reads bodies of any size.
   api.openAPIRegistry.registerPath(route(config.maxBatch));
   api.on(method, path, async (c) => {
-    const body = await bodies.read(c.env);
+    const body = withJsonData(await bodies.read(c.env));
     if (Array.isArray(body)) {
       return c.json(batchAnswer(await cluster.publisher.publishAll(parseBatch(body, config.maxBatch))));
     }
 
     const request = readRequest(body);
-    if ("issues" in request) throw new ApiError("invalid_request", { details: describeIssues(request.issues) });
+    if ("issues" in request)
+      throw new ApiError("invalid_request", { details: describeIssues(request.issues, { known: publicationFields }) });
     const result = await cluster.publisher.publish(request);
     return c.json(result.ok ? answerOf(result) : throwFailure(result));
   });
+}
+
+/** Replaces `data` that is not text by its JSON text, as the caller wrote it. */
+function withJsonData({ value, text }: ParsedBody): unknown {
+  const items: unknown[] = Array.isArray(value) ? value : [value];
+  if (!items.some(hasJsonData)) return value;
+  const sources = memberSources(text, "data");
+  const read = items.map((item, at) => {
+    const source = hasJsonData(item) ? sources[at] : undefined;
+    return source === undefined ? item : Object.assign(item as object, { data: new JsonText(source) });
+  });
+  return Array.isArray(value) ? read : read[0];
+}
+
+function hasJsonData(item: unknown): boolean {
+  if (typeof item !== "object" || item === null || !Object.hasOwn(item, "data")) return false;
+  return "data" in item && typeof item.data !== "string";
 }
 
 function readRequest(value: unknown): PublishRequest | z.ZodError {
@@ -117,7 +140,7 @@ function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest
   const details: ErrorDetail[] = [];
   for (const [index, item] of items.entries()) {
     const request = readRequest(item);
-    if ("issues" in request) details.push(...describeIssues(request.issues, index));
+    if ("issues" in request) details.push(...describeIssues(request.issues, { index, known: publicationFields }));
     else requests.push(request);
     if (details.length >= MAX_DETAILS) break;
   }

@@ -26,6 +26,12 @@ export const connectionAddress = z
     example: "k3v9x2ab.17",
   });
 
+/** The address as the caller wrote it. */
+export const connectionAddressText = z
+  .string()
+  .refine((text) => parseConnectionAddress(text) !== undefined, "must be a connection address, such as k3v9x2ab.17")
+  .openapi({ description: "Address of a connection.", example: "k3v9x2ab.17" });
+
 export const topicName = z
   .string("must be text")
   .refine(isTopic, "must be a topic of 1 to 255 bytes, not a pattern")

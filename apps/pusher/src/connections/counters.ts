@@ -29,7 +29,8 @@ export type Counters = {
   historyUnmatched: number;
   /** Clients that resumed, by result: recovered, or why recovery could not be proven. */
   readonly resumed: Record<"recovered" | NotRecovered, number>;
-  readonly refused: Record<RefusalReason, number>;
+  /** `quota`: a Pusher app has the maximum number of connections. Such clients are upgraded, and closed with a code. */
+  readonly refused: Record<RefusalReason | "quota", number>;
   readonly ended: Record<EndedBy, number>;
   readonly closedByCode: Map<string, number>;
 };
@@ -67,6 +68,7 @@ export function newCounters(): Counters {
       upgrade: 0,
       handshake: 0,
       app: 0,
+      quota: 0,
       malformed: 0,
       token: 0,
       "token-keys": 0,

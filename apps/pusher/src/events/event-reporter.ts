@@ -13,6 +13,8 @@ import { sizeLimits } from "./size-limits.ts";
 import { SnapshotServer } from "./snapshot-server.ts";
 
 const REPORT_EVERY_MS = 50;
+/** The same for events that only this worker knows, because they are lost if it ends before. Facts are part of a snapshot. */
+const EVENT_REPORT_MS = 5;
 /** Workers that are silent for five of these lose their subscribers and members in the eyes of the webhook senders. */
 const HEARTBEAT_MS = 1_000;
 
@@ -52,6 +54,7 @@ export class EventReporter {
   #eventNumber = 0;
   #droppedEvents = 0;
   #reportTimer: NodeJS.Timeout | undefined;
+  #eventTimer: NodeJS.Timeout | undefined;
   readonly #heartbeat: NodeJS.Timeout;
 
   constructor(parts: ReporterParts) {
@@ -167,7 +170,8 @@ export class EventReporter {
     }
     this.#eventNumber = number;
     this.#kept.add(fact);
-    this.#addText(fact);
+    this.#append(fact);
+    this.#eventTimer ??= setTimeout(() => this.#report(), EVENT_REPORT_MS);
   }
 
   /** Sends what is left and announces the end of this worker. */
@@ -183,11 +187,7 @@ export class EventReporter {
   }
 
   #add(fact: ReportedFact): void {
-    this.#addText(JSON.stringify(fact));
-  }
-
-  #addText(fact: string): void {
-    this.#append(fact);
+    this.#append(JSON.stringify(fact));
     this.#scheduleReport();
   }
 
@@ -198,7 +198,9 @@ export class EventReporter {
   /** Sends everything that was not reported. */
   #report(): void {
     clearTimeout(this.#reportTimer);
+    clearTimeout(this.#eventTimer);
     this.#reportTimer = undefined;
+    this.#eventTimer = undefined;
     for (const topic of this.#counted) this.#append(JSON.stringify(["count", topic, this.#counts.get(topic) ?? 0]));
     this.#counted.clear();
     this.#send();

@@ -1,4 +1,4 @@
-import type { Bus, BusMessage, History } from "@fanwire/bus";
+import type { BusMessage } from "@fanwire/bus";
 import {
   type CloseCode,
   type ConnectionDescription,
@@ -6,53 +6,33 @@ import {
   formatConnectionAddress,
   formatPosition,
   type Position,
-  parseConnectionId,
-  type Subjects,
 } from "@fanwire/protocol";
-import type { Log } from "@fanwire/service";
 import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
-import type { PusherConfig } from "../config.ts";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
-import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { closeConnection } from "../connections/close-connection.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
-import { type Counters, countClosed, type EndedBy } from "../connections/counters.ts";
-import type { MemoryBudget } from "../connections/memory-budget.ts";
-import { countMembers, hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
+import { countClosed, type EndedBy } from "../connections/counters.ts";
+import { hasMember, membersOf, withMember, withoutMember } from "../connections/small-set.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
 import { Fanout } from "../fanout/fanout.ts";
 import { Receipts } from "../fanout/receipt-counter.ts";
-import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { Frontier } from "../history/frontier.ts";
 import { Presence } from "../presence/presence.ts";
 import { countSubscribers } from "./count-subscribers.ts";
 import { describeConnection } from "./describe-connection.ts";
 import { drainConnections } from "./drain-connections.ts";
+import { hasRoomFor } from "./has-room.ts";
+import type { HubParts } from "./hub-parts.ts";
 import { IncomingPublications } from "./incoming-publications.ts";
 import { isLive } from "./is-live.ts";
 import { Lists } from "./lists.ts";
 import { markCopies } from "./mark-copies.ts";
+import { receiveTargeted } from "./receive-targeted.ts";
 import { resumingSubscribers } from "./resuming-subscribers.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { TokenExpiry } from "./token-expiry.ts";
-
-type HubParts = {
-  readonly config: PusherConfig;
-  readonly workerId: string;
-  readonly bus: Bus;
-  readonly subjects: Subjects;
-  readonly counters: Counters;
-  readonly protocols: readonly ClientProtocol[];
-  readonly connections: Connections<Connection>;
-  readonly groups: ProtocolGroups;
-  readonly history: History;
-  readonly budget: MemoryBudget;
-  /** Undefined without events of the cluster. */
-  readonly events?: EventReporter | undefined;
-  readonly log: Log;
-};
 
 /** The new subscription, which the connection has to join, or why there is none. */
 export type SubscribeOutcome = SharedSubscription | "already" | "forbidden" | "topic-limit";
@@ -108,7 +88,8 @@ export class Hub {
       unsentBytesOf: (connection) => connection.getBufferedAmount() + this.#fanout.waitingFor(connection),
       connectionsOfUser: (user) => this.connectionsOfUser(user),
     });
-    bus.subscribe(subjects.liveConnections(parts.workerId), (message) => this.#onTargeted(message));
+    const receive = (message: BusMessage) => receiveTargeted(message, parts.counters, this.#fanout);
+    bus.subscribe(subjects.liveConnections(parts.workerId), receive);
     this.#expiry = new TokenExpiry((connectionId) => {
       const connection = this.#connections.get(connectionId);
       if (connection) this.end(connection, closeCodes.tokenExpired);
@@ -183,6 +164,7 @@ export class Hub {
     this.frontier.onSubscribe();
     this.#expiry.set(connectionId, grant.expiresAt);
     this.events?.connectionChanged("connection_opened", connection);
+    this.#parts.traces.active?.opened(connection);
     const own = this.#subscribeUser(connection);
     return own === undefined ? all : [...all, own];
   }
@@ -208,8 +190,8 @@ export class Hub {
     return isLive(connection, this.#subscriptions);
   }
 
-  /** Must be called once for each opened connection when it has closed. */
-  close(connection: Connection, code: number): void {
+  /** Must be called once for each opened connection when it has closed. `reason` is text, perhaps in UTF-8. */
+  close(connection: Connection, code: number, reason: string | ArrayBuffer): void {
     const { connectionId, protocol, grant, topics } = connection.getUserData();
     this.presence.close(connection);
     this.#connections.close(connectionId);
@@ -231,6 +213,7 @@ export class Hub {
     this.#expiry.clear(connectionId, grant.expiresAt);
     countClosed(this.#parts.counters, code, protocol.closing?.codes);
     this.events?.connectionChanged("connection_closed", connection, code);
+    this.#parts.traces.active?.closed(connection, code, reason);
   }
 
   /** Subscribes a connection to a topic or pattern if its grant allows that. The connection has to join the subscription. */
@@ -244,7 +227,7 @@ export class Hub {
   subscribeUnchecked(connection: Connection, pattern: string): Exclude<SubscribeOutcome, "forbidden"> {
     const state = connection.getUserData();
     if (hasMember(state.topics, pattern)) return "already";
-    if (countMembers(state.topics) >= this.#parts.config.limits.topics) {
+    if (!hasRoomFor(connection, pattern, this.presence, this.#parts.config.limits.topics)) {
       this.#parts.counters.topicLimits++;
       return "topic-limit";
     }
@@ -254,6 +237,7 @@ export class Hub {
     this.frontier.onSubscribe();
     // All subscribers share one string, instead of each keeping the one it sent.
     state.topics = withMember(state.topics, subscription.pattern ?? pattern);
+    this.#parts.traces.active?.subscriptionChanged(connection, "subscribed", pattern);
     this.onSubscribers(pattern, subscription.subscribers);
     return subscription;
   }
@@ -267,10 +251,20 @@ export class Hub {
     return outcome;
   }
 
+  /** Stops delivery from a subscription that the connection has. The connection has to join it again. */
+  pause(connection: Connection, topic: string): SharedSubscription | undefined {
+    const subscription = this.#subscriptions.ofTopic(topic);
+    if (subscription === undefined) return undefined;
+    this.#fanout.flushTo(connection);
+    subscription.leave(connection);
+    this.onUnsubscribe(connection, subscription);
+    return subscription;
+  }
+
   /** Called when the number of this worker's subscribers of a topic or pattern has changed. */
   onSubscribers: (pattern: string, subscribers: number) => void = () => {};
 
-  /** Called when a connection unsubscribes, perhaps before it has joined. */
+  /** Called when a connection leaves a subscription, perhaps before it has joined. */
   onUnsubscribe: (connection: Connection, subscription: SharedSubscription) => void = () => {};
 
   unsubscribe(connection: Connection, pattern: string): void {
@@ -279,6 +273,7 @@ export class Hub {
     if (!hasMember(state.topics, pattern)) return;
     state.topics = withoutMember(state.topics, pattern);
     state.applicationTopics = withoutMember(state.applicationTopics, pattern);
+    this.#parts.traces.active?.subscriptionChanged(connection, "unsubscribed", pattern);
     this.#fanout.flushTo(connection);
     const subscription = this.#subscriptions.ofTopic(pattern);
     if (subscription === undefined) return;
@@ -368,6 +363,7 @@ export class Hub {
   /** Closes a connection that has exceeded a limit, without a close frame. */
   drop(connection: Connection, limit: EndedBy): void {
     this.#parts.counters.ended[limit]++;
+    this.#parts.traces.active?.dropping(connection, limit);
     connection.close();
   }
 
@@ -386,13 +382,5 @@ export class Hub {
     for (const connection of resumingSubscribers(this.#connections.all(), subscriptions)) {
       this.end(connection, closeCodes.publicationsMissed);
     }
-  }
-
-  #onTargeted(message: BusMessage): void {
-    const { counters } = this.#parts;
-    counters.publications.connection++;
-    const connectionId = parseConnectionId(message.subject.slice(message.subject.lastIndexOf(".") + 1));
-    const outcome = connectionId === undefined ? "no-connection" : this.#fanout.toConnection(connectionId, message);
-    message.respond(JSON.stringify({ outcome }));
   }
 }

@@ -19,7 +19,8 @@ function openSubscriptions() {
   const subscribed: string[] = [];
   const subscribe = (subject: string): BusSubscription => {
     subscribed.push(subject);
-    return { subject, unsubscribe: () => void subscribed.splice(subscribed.indexOf(subject), 1) };
+    const unsubscribe = () => void subscribed.splice(subscribed.indexOf(subject), 1);
+    return { subject, unsubscribe, endAfter: () => {} };
   };
   const subscriptions = new SharedSubscriptions({
     // Subscriptions use nothing else of the bus.

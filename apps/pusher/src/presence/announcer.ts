@@ -92,11 +92,11 @@ export class Announcer {
       this.#confirming = [];
       let endsAt = performance.now() + SLICE_MS;
       for (const [topic, users] of changed) {
-        if (performance.now() > endsAt) {
+        for (const _ of this.#announceAll(topic, users)) {
+          if (performance.now() < endsAt) continue;
           await nextTick();
           endsAt = performance.now() + SLICE_MS;
         }
-        this.#announceAll(topic, users);
       }
       await this.#parts.bus.confirm();
       for (const callback of confirming) callback();
@@ -104,7 +104,8 @@ export class Announcer {
     this.#isRunning = false;
   }
 
-  #announceAll(topic: Announced, users: Iterable<string>): void {
+  /** Yields after each announcement. */
+  *#announceAll(topic: Announced, users: Iterable<string>): Iterable<void> {
     let joined: PresentUser[] = [];
     let left: string[] = [];
     const full = Math.min(FULL_LENGTH, this.#parts.bus.maxPayloadBytes() / FULL_SHARE);
@@ -117,9 +118,11 @@ export class Announcer {
       if (length < full) continue;
       this.#announceSome(topic, joined, left);
       [joined, left, length] = [[], [], 0];
+      yield;
     }
     this.#announceSome(topic, joined, left);
-    if (topic.locals.size === 0) topic.counter = 0;
+    if (topic.locals.isEmpty) topic.counter = 0;
+    yield;
   }
 
   #announceSome(topic: Announced, joined: readonly PresentUser[], left: readonly string[]): void {

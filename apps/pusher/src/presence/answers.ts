@@ -32,7 +32,7 @@ export function* answer({ worker: asker, id, topics }: PresenceAsk, parts: Answe
   };
   for (const name of topics) {
     const topic = parts.topic(name);
-    if (topic === undefined || topic.locals.size === 0) continue;
+    if (topic === undefined || topic.locals.isEmpty) continue;
     const { counter } = topic;
     // Copied, so that all pages are of one moment.
     let users: PresentUser[] = [];

@@ -3,8 +3,9 @@ import { presenceAnnouncement, presenceMessage, type Subjects } from "@fanwire/p
 import type { Log } from "@fanwire/service";
 import { Announcer } from "./announcer.ts";
 import { answer } from "./answers.ts";
+import { Fences } from "./fences.ts";
 import { type Peer, Peers } from "./peers.ts";
-import type { PresentTopic } from "./present-topic.ts";
+import type { Join, PresentTopic } from "./present-topic.ts";
 import { Questions } from "./questions.ts";
 import { SlicedWork } from "./sliced-work.ts";
 
@@ -17,6 +18,8 @@ type ClusterParts = {
   readonly topics: ReadonlyMap<string, PresentTopic>;
   /** Called when the members of a topic on all workers are known, or some of these did not answer in time. */
   onLoaded(topic: PresentTopic): void;
+  /** Called with joins whose claims all other workers know, and whose topics have the earlier claims of these. */
+  onFenced(joins: readonly Join[]): void;
 };
 
 /** Keeps the views of topics up to date with what other workers announce, and announces the users of this worker. */
@@ -24,6 +27,7 @@ export class ClusterMembers {
   readonly #parts: ClusterParts;
   readonly #announcer: Announcer;
   readonly #peers: Peers;
+  readonly #fences: Fences<Join>;
   readonly #questions = new Map<Peer, Questions>();
   readonly #work = new SlicedWork();
   readonly #loading = new Set<PresentTopic>();
@@ -47,6 +51,12 @@ export class ClusterMembers {
       onBeat: () => this.#work.add(this.#announcer.repeat()),
     });
     this.#announcer = new Announcer({ ...parts, onLost: () => this.#peers.reportGap() });
+    this.#fences = new Fences({
+      ...parts,
+      peerIds: () => [...this.#questions.keys()].map(({ id }) => id),
+      onceConfirmed: (callback) => this.#announcer.onceConfirmed(callback),
+      onPassed: (joins) => parts.onFenced(joins),
+    });
     bus.subscribe(subjects.presenceWorker(workerId), (message) => this.#onMessage(message));
     bus.onConnection((isConnected) => {
       if (isConnected) this.#peers.onReconnect();
@@ -101,14 +111,22 @@ export class ClusterMembers {
     this.#announcer.onceConfirmed(callback);
   }
 
+  /** Calls `onFenced` with a join after its claim was announced. */
+  fence(join: Join): void {
+    this.#fences.add(join);
+  }
+
   /** Must be called instead of {@link check} if this process was stopped. It has not read yet what others sent meanwhile. */
   excuse(stoppedMs: number): void {
     this.#peers.excuse(stoppedMs);
+    this.#fences.excuse(stoppedMs);
+    for (const topic of this.#loading) topic.loadedBy += stoppedMs;
   }
 
   /** Must be called several times a second. */
   check(): void {
     this.#peers.check();
+    this.#fences.check();
     for (const questions of this.#questions.values()) questions.check();
     for (const topic of this.#loading) this.#checkLoaded(topic);
   }
@@ -165,6 +183,7 @@ export class ClusterMembers {
   #onLost(peer: Peer): void {
     this.#questions.delete(peer);
     this.#drop(peer);
+    this.#fences.forget(peer.id);
   }
 
   /** Removes the users of a worker from all views. */
@@ -223,6 +242,14 @@ export class ClusterMembers {
     const peer = this.#peers.noteMessage(data.worker);
     if (data.kind === "answer") {
       if (peer) this.#questions.get(peer)?.receive(data);
+      return;
+    }
+    if (data.kind === "fence") {
+      this.#fences.pass(data);
+      return;
+    }
+    if (data.kind === "passed") {
+      this.#fences.receive(data);
       return;
     }
     const { topics } = this.#parts;

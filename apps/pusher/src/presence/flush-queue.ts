@@ -1,4 +1,4 @@
-import { SlicedWork } from "./sliced-work.ts";
+import type { SlicedWork } from "./sliced-work.ts";
 
 /** Members above which changes are collected for longer, because each is written to many connections. */
 const LARGE = 100;
@@ -11,10 +11,11 @@ export class FlushQueue<Topic extends Flushed> {
   readonly #flush: (topic: Topic) => void;
   readonly #due = new Set<Topic>();
   readonly #timers = new Map<Topic, NodeJS.Timeout>();
-  readonly #work = new SlicedWork();
+  readonly #work: SlicedWork;
   #isFlushing = false;
 
-  constructor(flush: (topic: Topic) => void) {
+  constructor(work: SlicedWork, flush: (topic: Topic) => void) {
+    this.#work = work;
     this.#flush = flush;
   }
 

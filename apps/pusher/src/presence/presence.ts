@@ -8,7 +8,8 @@ import { ChangeGroups } from "./change-groups.ts";
 import { ClusterMembers } from "./cluster-members.ts";
 import { HeldLeaves } from "./held-leaves.ts";
 import type { LocalChange, LocalMember, Member, MemberList } from "./members.ts";
-import { type Join, type JoinOptions, type JoinOutcome, PresentTopic } from "./present-topic.ts";
+import { type Join, type JoinOptions, type JoinOutcome, type JoinRefusal, PresentTopic } from "./present-topic.ts";
+import { SlicedWork } from "./sliced-work.ts";
 import { TopicFlusher } from "./topic-flusher.ts";
 import { TopicView } from "./topic-view.ts";
 
@@ -48,6 +49,7 @@ export class Presence {
   readonly #cluster: ClusterMembers;
   readonly #leaves: HeldLeaves<TopicView>;
   readonly #flushes: TopicFlusher;
+  readonly #decisions = new SlicedWork();
   readonly #listeners: ((change: LocalChange) => void)[] = [];
   readonly #timer: NodeJS.Timeout;
   #checkedAt = performance.now();
@@ -59,7 +61,12 @@ export class Presence {
     this.#parts = parts;
     this.#leaves = new HeldLeaves(parts.leaveMs);
     this.#flushes = new TopicFlusher({ ...parts, onRefused: (join) => this.#end(join) });
-    this.#cluster = new ClusterMembers({ ...parts, topics: this.#topics, onLoaded: (topic) => this.#onLoaded(topic) });
+    this.#cluster = new ClusterMembers({
+      ...parts,
+      topics: this.#topics,
+      onLoaded: (topic) => this.#onLoaded(topic),
+      onFenced: (joins) => this.#decisions.add(this.#decide(joins)),
+    });
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#timer.unref();
   }
@@ -130,6 +137,11 @@ export class Presence {
     return topics;
   }
 
+  /** Returns the topics that a connection has joined, or is joining. */
+  topicsOf(connection: Connection): Iterable<string> {
+    return this.#joins.get(connection)?.keys() ?? [];
+  }
+
   /** Returns the members with connections to this worker, sorted by user. */
   members(topic: string): readonly LocalMember[] {
     return this.#topics.get(topic)?.locals.list() ?? [];
@@ -168,6 +180,7 @@ export class Presence {
       topic,
       member,
       waiting: [],
+      claimed: undefined,
       isRegistered: false,
       isConfirmed: false,
       refusal: undefined,
@@ -220,15 +233,23 @@ export class Presence {
 
   /** With a limit, the members must be known first, so that a user who is refused was never shown to others. */
   #register(join: Join): void {
-    const { topic, member } = join;
+    const { topic, member, claimed } = join;
     const { maxMembers } = join.waiting[0]?.options ?? {};
-    if (maxMembers !== undefined && !topic.isLoaded) return;
-    const isOver = maxMembers !== undefined && !topic.view.isPresent(member.user) && topic.view.present >= maxMembers;
-    if (isOver || this.#bytes > MAX_BYTES) {
-      join.refusal = isOver ? "limit" : "memory";
-      this.#refused++;
-      return;
-    }
+    const hasPlace = maxMembers === undefined || topic.locals.has(member.user);
+    if (!hasPlace && (!topic.isLoaded || claimed !== undefined)) return;
+    if (this.#bytes > MAX_BYTES) this.#refuse(join, "memory");
+    else if (hasPlace) this.#enter(join);
+    else if (!topic.view.isPresent(member.user) && topic.view.present >= maxMembers) this.#refuse(join, "limit");
+    else this.#claim(join, maxMembers);
+  }
+
+  #refuse(join: Join, reason: JoinRefusal): void {
+    join.refusal = reason;
+    this.#refused++;
+  }
+
+  #enter(join: Join): void {
+    const { topic, member } = join;
     join.isRegistered = true;
     const isFirst = !topic.locals.has(member.user);
     topic.locals.add(join.connectionId, member);
@@ -240,6 +261,34 @@ export class Presence {
       join.isConfirmed = true;
       if (topic.joins.has(join)) this.#advance(join);
     });
+  }
+
+  /** Claims a place. The other workers know of the claim before it is decided, and this one knows of their earlier claims. */
+  #claim(join: Join, maxMembers: number): void {
+    const { topic, member, connectionId } = join;
+    join.claimed = maxMembers;
+    const isNew = topic.locals.claim(connectionId, member, () => topic.view.nextOrder());
+    if (isNew) this.#updateLocal(topic, member.user);
+    this.#cluster.fence(join);
+  }
+
+  *#decide(joins: readonly Join[]): Iterable<void> {
+    const grantable = new Map<PresentTopic, ReadonlySet<string>>();
+    for (const join of joins) {
+      const { topic, member, claimed = 0 } = join;
+      if (!topic.joins.has(join)) continue;
+      const users = grantable.get(topic) ?? topic.view.grantable(claimed);
+      grantable.set(topic, users);
+      if (users.has(member.user) || topic.view.isPresent(member.user)) this.#enter(join);
+      else {
+        this.#refuse(join, "limit");
+        join.claimed = undefined;
+        topic.locals.remove(join.connectionId, member.user);
+        this.#updateLocal(topic, member.user);
+        this.#advance(join);
+      }
+      yield;
+    }
   }
 
   #onLoaded(topic: PresentTopic): void {
@@ -262,10 +311,11 @@ export class Presence {
     const joins = this.#joins.get(connection);
     joins?.delete(topic.name);
     if (joins?.size === 0) this.#joins.delete(connection);
-    if (join.isRegistered) {
+    if (join.isRegistered || join.claimed !== undefined) {
+      const wasMember = topic.locals.has(member.user);
       topic.locals.remove(join.connectionId, member.user);
       this.#updateLocal(topic, member.user);
-      if (!topic.locals.has(member.user)) this.#report(topic, member, false);
+      if (wasMember && !topic.locals.has(member.user)) this.#report(topic, member, false);
     }
     if (topic.joins.size === 0) this.#closeTopic(topic);
   }

@@ -8,8 +8,8 @@ import type { TopicView } from "./topic-view.ts";
 
 export type JoinOptions = {
   /**
-   * A user who would be one member more than this is refused. No limit if absent. Workers that admit users in the same milliseconds do
-   * not know of each other's, so that together they may exceed it.
+   * A user who would be one member more than this in the cluster is refused. No limit if absent. The user claims a place first, and the
+   * order of the claims decides, so that simultaneous joins to several workers never exceed it.
    */
   readonly maxMembers?: number;
   /** Whether the list has all members and changes name all users, also above `MAX_LISTED`. */
@@ -35,6 +35,8 @@ export type Join = {
   readonly member: Member;
   /** Those who wait for the outcome. */
   waiting: { readonly options: JoinOptions; onOutcome(outcome: JoinOutcome): void }[];
+  /** The limit of members if its user claims a place. */
+  claimed: number | undefined;
   /** Whether its user is a member by it. */
   isRegistered: boolean;
   /** Whether NATS has the announcement. */
@@ -71,7 +73,7 @@ export class PresentTopic implements Announced {
   /** Other workers whose answer is awaited. */
   readonly awaited = new Set<string>();
   /** End of the wait for their answers. */
-  readonly loadedBy: number;
+  loadedBy: number;
   subscription: BusSubscription | undefined;
 
   constructor(options: {

@@ -1,9 +1,7 @@
 import type { Fanout } from "../fanout/fanout.ts";
 import { FlushQueue } from "./flush-queue.ts";
 import type { Join, JoinOptions, JoinOutcome, PresentTopic } from "./present-topic.ts";
-
-/** Maximum outcomes of one topic in one tick. */
-const MAX_OUTCOMES = 250;
+import { SlicedWork } from "./sliced-work.ts";
 
 type FlusherParts = {
   readonly fanout: Pick<Fanout, "flushTo">;
@@ -14,7 +12,8 @@ type FlusherParts = {
 /** Writes what has changed on topics, then reports the outcome of joins, so that nothing is missing or repeated after their lists. */
 export class TopicFlusher {
   readonly #parts: FlusherParts;
-  readonly #queue = new FlushQueue<PresentTopic>((topic) => this.#flush(topic));
+  readonly #work = new SlicedWork();
+  readonly #queue = new FlushQueue<PresentTopic>(this.#work, (topic) => this.#flush(topic));
 
   constructor(parts: FlusherParts) {
     this.#parts = parts;
@@ -40,22 +39,19 @@ export class TopicFlusher {
     topic.isFlushing = true;
     const change = topic.view.takeChange(topic.needsAllChanges);
     topic.isFlushDue = topic.view.hasChanges;
-    if (change) topic.groups.write(change, () => this.#concludeReady(topic));
-    else this.#concludeReady(topic);
+    const conclude = () => this.#work.add(this.#concludeReady(topic));
+    if (change) topic.groups.write(change, conclude);
+    else conclude();
   }
 
-  /** Reports outcomes, a limited number in each tick. Until all are reported, clients learn of no other change. */
-  #concludeReady(topic: PresentTopic): void {
-    let count = 0;
+  /** Reports outcomes. Until all are reported, clients learn of no other change. */
+  *#concludeReady(topic: PresentTopic): Iterable<void> {
     for (const join of topic.ready) {
       // A user who has joined during the last write is in the next change.
       if (join.refusal === undefined && !topic.view.isShown(join.member.user)) continue;
       topic.ready.delete(join);
       this.#conclude(join);
-      count++;
-      if (count < MAX_OUTCOMES) continue;
-      setImmediate(() => this.#concludeReady(topic));
-      return;
+      yield;
     }
     topic.isFlushing = false;
     if (topic.isFlushDue && topic.joins.size > 0) this.#queue.add(topic);

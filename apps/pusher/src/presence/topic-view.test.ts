@@ -56,6 +56,7 @@ test("list and changes always agree, and show the users of all workers when all 
   const user = fc.constantFrom(...USERS);
   const step = fc.oneof(
     fc.record({ does: fc.constant("add" as const), worker, user }),
+    fc.record({ does: fc.constant("claim" as const), worker, user }),
     fc.record({ does: fc.constant("remove" as const), worker, user }),
     fc.record({ does: fc.constant("drop" as const), worker }),
     fc.record({ does: fc.constant("replace" as const), worker, users: fc.subarray(USERS) }),
@@ -66,6 +67,7 @@ test("list and changes always agree, and show the users of all workers when all 
     fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(0, LEAVE_MS), (steps, leaveMs) => {
       const { view, known, bytes, takeChange, pass } = openView(leaveMs);
       const truth = new Map(WORKERS.map((each) => [each, new Set<string>()]));
+      const claims = new Map(WORKERS.map((each) => [each, new Map<string, number>()]));
       let counter = 0;
       for (const each of steps) {
         counter++;
@@ -74,15 +76,23 @@ test("list and changes always agree, and show the users of all workers when all 
         else if (each.does === "add") {
           view.apply(each.worker, counter, [{ user: each.user, since: counter }], []);
           truth.get(each.worker)?.add(each.user);
+          claims.get(each.worker)?.delete(each.user);
+        } else if (each.does === "claim") {
+          view.apply(each.worker, counter, [{ user: each.user, since: 0, claim: counter }], []);
+          truth.get(each.worker)?.delete(each.user);
+          claims.get(each.worker)?.set(each.user, counter);
         } else if (each.does === "remove") {
           view.apply(each.worker, counter, [], [each.user]);
           truth.get(each.worker)?.delete(each.user);
+          claims.get(each.worker)?.delete(each.user);
         } else if (each.does === "drop") {
           view.drop(each.worker);
           truth.set(each.worker, new Set());
+          claims.set(each.worker, new Map());
         } else {
           view.replace(each.worker, counter, new Map(each.users.map((name) => [name, { user: name, since: 0 }])));
           truth.set(each.worker, new Set(each.users));
+          claims.set(each.worker, new Map());
         }
       }
       pass(LEAVE_MS);
@@ -91,7 +101,17 @@ test("list and changes always agree, and show the users of all workers when all 
       const present = new Set([...truth.values()].flatMap((users) => [...users]));
       expect([...known].sort()).toEqual([...present].sort());
       expect(view.present).toBe(present.size);
-      for (const each of WORKERS) expect(view.counterOf(each) !== undefined).toBe((truth.get(each)?.size ?? 0) > 0);
+      for (const each of WORKERS) {
+        const users = (truth.get(each)?.size ?? 0) + (claims.get(each)?.size ?? 0);
+        expect(view.counterOf(each) !== undefined).toBe(users > 0);
+      }
+      const claiming = [...claims.values()]
+        .flatMap((own) => [...own])
+        .filter(([name]) => !present.has(name))
+        .sort(([, one], [, other]) => one - other);
+      const free = USERS.length - 1 - present.size;
+      const first = [...new Set(claiming.map(([name]) => name))].slice(0, Math.max(0, free));
+      expect([...view.grantable(USERS.length - 1)].sort()).toEqual(first.sort());
       view.close();
       expect(bytes()).toBe(0);
     }),

@@ -2,12 +2,20 @@ import type { PresentUser } from "@fanwire/protocol";
 import { MAX_LISTED, type Member, type MemberList, type PresenceChange } from "./members.ts";
 
 /** A worker to which a user has connections. */
-type Holder = { readonly worker: string; readonly since: number; readonly info: unknown; readonly bytes: number };
+type Holder = {
+  readonly worker: string;
+  readonly since: number;
+  readonly info: unknown;
+  /** Order of the claim if the user only claims a place. */
+  readonly claim: number | undefined;
+  readonly bytes: number;
+};
 
 type Entry = {
   readonly user: string;
   /** The `info` of the connection that joined first, also after it has closed. */
   info: unknown;
+  /** Claims come last. */
   holders: Holder[];
   /** Whether the clients of this worker know the member. */
   isShown: boolean;
@@ -40,6 +48,9 @@ export class TopicView {
   readonly #entries = new Map<string, Entry>();
   readonly #changed = new Set<Entry>();
   readonly #workers = new Map<string, KnownWorker>();
+  /** Users with claims only. */
+  readonly #claiming = new Set<Entry>();
+  #lastOrder = 0;
   #present = 0;
   #shown = 0;
   #bytes = 0;
@@ -61,7 +72,19 @@ export class TopicView {
   }
 
   isPresent(user: string): boolean {
-    return (this.#entries.get(user)?.holders.length ?? 0) > 0;
+    return isPresent(this.#entries.get(user));
+  }
+
+  /** Returns the order of a new claim, which is higher than that of all claims that this worker knows. */
+  nextOrder(): number {
+    this.#lastOrder = Math.max(Date.now(), this.#lastOrder + 1);
+    return this.#lastOrder;
+  }
+
+  /** Returns the users who become members if there are `maxMembers` places: those whose claims are the first. */
+  grantable(maxMembers: number): ReadonlySet<string> {
+    const claims = [...this.#claiming].sort((one, other) => byAge(one.holders[0], other.holders[0]));
+    return new Set(claims.slice(0, Math.max(0, maxMembers - this.#present)).map(({ user }) => user));
   }
 
   isShown(user: string): boolean {
@@ -87,17 +110,14 @@ export class TopicView {
   }
 
   /** Adds or replaces a user of a worker. */
-  add(worker: string, { user, since, info }: PresentUser): void {
+  add(worker: string, { user, since, info, claim }: PresentUser): void {
     const entry = this.#entries.get(user) ?? this.#open(user);
     const others = entry.holders.filter((holder) => holder.worker !== worker);
     if (others.length < entry.holders.length) this.#countBytes(worker, entry, -1);
-    if (entry.holders.length === 0) this.#present++;
+    this.#lastOrder = Math.max(this.#lastOrder, claim ?? 0);
     const bytes = HOLDER_BYTES + 2 * user.length + (info === undefined ? 0 : 2 * JSON.stringify(info).length);
-    entry.holders = [...others, { worker, since, info, bytes }].sort(byAge);
+    this.#setHolders(entry, [...others, { worker, since, info, claim, bytes }].sort(byAge));
     this.#countBytes(worker, entry, 1);
-    entry.info = entry.holders[0]?.info;
-    if (entry.isShown) this.#list = undefined;
-    else this.#change(entry);
   }
 
   /** Removes a user of a worker. */
@@ -110,13 +130,25 @@ export class TopicView {
     const others = entry.holders.filter((holder) => holder.worker !== worker);
     if (others.length === entry.holders.length) return;
     this.#countBytes(worker, entry, -1);
-    entry.holders = others;
-    if (others.length > 0) {
-      entry.info = others[0]?.info;
-      this.#list = undefined;
-      return;
-    }
-    this.#present--;
+    this.#setHolders(entry, others);
+  }
+
+  #setHolders(entry: Entry, holders: Holder[]): void {
+    const wasPresent = isPresent(entry);
+    entry.holders = holders;
+    const isNow = isPresent(entry);
+    if (holders.length > 0 && !isNow) this.#claiming.add(entry);
+    else this.#claiming.delete(entry);
+    this.#present += Number(isNow) - Number(wasPresent);
+    if (isNow) {
+      entry.info = holders[0]?.info;
+      if (entry.isShown) this.#list = undefined;
+      else this.#change(entry);
+    } else if (wasPresent) this.#onLeft(entry);
+    else if (holders.length === 0 && !entry.isShown && !this.#changed.has(entry)) this.#entries.delete(entry.user);
+  }
+
+  #onLeft(entry: Entry): void {
     const { leaveMs, onHold } = this.#parts;
     if (!entry.isShown || leaveMs === 0) this.#change(entry);
     else {
@@ -128,7 +160,7 @@ export class TopicView {
   /** Must be called when the time of `onHold` is over. The user may have returned meanwhile, or have left once more. */
   endHold(user: string): void {
     const entry = this.#entries.get(user);
-    if (entry?.holders.length === 0 && entry.heldUntil <= performance.now()) this.#change(entry);
+    if (entry && !isPresent(entry) && entry.heldUntil <= performance.now()) this.#change(entry);
   }
 
   /** Applies an announcement of a worker whose earlier ones have been applied. */
@@ -180,15 +212,15 @@ export class TopicView {
       this.#changed.delete(entry);
       const { user, info, holders, isShown } = entry;
       // A member that left, returned and left once more is held back again.
-      const isPresent = holders.length > 0 || (isShown && entry.heldUntil > now);
-      if (isPresent !== isShown) {
+      const isMember = isPresent(entry) || (isShown && entry.heldUntil > now);
+      if (isMember !== isShown) {
         changes++;
-        if (changes <= MAX_LISTED) (isPresent ? joined : left).push({ user, info });
-        entry.isShown = isPresent;
-        this.#shown += isPresent ? 1 : -1;
+        if (changes <= MAX_LISTED) (isMember ? joined : left).push({ user, info });
+        entry.isShown = isMember;
+        this.#shown += isMember ? 1 : -1;
         this.#list = undefined;
       }
-      if (!isPresent) this.#entries.delete(user);
+      if (!isMember && holders.length === 0) this.#entries.delete(user);
     }
     if (changes === 0) return undefined;
     return { topic: this.#parts.topic, joined, left, count: this.#shown, isPartial: changes > MAX_LISTED };
@@ -200,6 +232,7 @@ export class TopicView {
     this.#bytes = 0;
     this.#entries.clear();
     this.#changed.clear();
+    this.#claiming.clear();
   }
 
   #open(user: string): Entry {
@@ -224,7 +257,14 @@ export class TopicView {
   }
 }
 
-/** The oldest first, on all workers alike. */
-function byAge(one: Holder, other: Holder): number {
-  return one.since - other.since || (one.worker < other.worker ? -1 : 1);
+function isPresent(entry: Entry | undefined): boolean {
+  const first = entry?.holders[0];
+  return first !== undefined && first.claim === undefined;
+}
+
+/** The oldest first, then the claims in their order, on all workers alike. */
+function byAge(one: Holder | undefined, other: Holder | undefined): number {
+  if (one === undefined || other === undefined) return 0;
+  const isOrdered = (one.claim ?? 0) - (other.claim ?? 0) || one.since - other.since;
+  return isOrdered || (one.worker < other.worker ? -1 : 1);
 }

@@ -4,6 +4,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
+import type { Traces } from "../events/traces.ts";
 import type { Hub } from "../hub/hub.ts";
 
 type Values = Readonly<Record<string, number>>;
@@ -25,9 +26,10 @@ export function createWorkerMetrics(options: {
     | "lists"
   >;
   readonly budget: MemoryBudget;
+  readonly traces: Traces;
   readonly maxConnections: number;
 }): Registry {
-  const { slot, counters, bus, hub, budget, maxConnections } = options;
+  const { slot, counters, bus, hub, budget, traces, maxConnections } = options;
   const registry = createRegistry();
   // The slot stays the same across restarts, where each start has a new worker id.
   registry.setDefaultLabels({ slot: String(slot) });
@@ -161,6 +163,7 @@ export function createWorkerMetrics(options: {
     "Messages and pings received from clients.",
     () => counters.inboundMessages,
   );
+  addTraceMetrics({ gauge, counter }, traces);
   if (hub.events) registerEventMetrics(registry, hub.events);
   return registry;
 }
@@ -185,6 +188,20 @@ function registerEventMetrics(registry: Registry, events: EventReporter): void {
 }
 
 type Add = (name: string, help: string, value: () => number) => void;
+
+function addTraceMetrics({ gauge, counter }: { readonly gauge: Add; readonly counter: Add }, traces: Traces): void {
+  gauge("fanwire_pusher_traces", "Open traces that this worker reports to.", () => traces.open);
+  counter(
+    "fanwire_pusher_trace_events_total",
+    "Events reported to traces, counted once for each trace.",
+    () => traces.reported,
+  );
+  counter(
+    "fanwire_pusher_trace_events_skipped_total",
+    "Events that exceeded the bounds of a trace, counted once for each trace.",
+    () => traces.skipped,
+  );
+}
 
 function addPresenceMetrics(
   { gauge, counter }: { readonly gauge: Add; readonly counter: Add },

@@ -5,15 +5,18 @@ import type { Log, Readiness, Running } from "@fanwire/service";
 import type { Registry } from "prom-client";
 import { createTokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import { AwakeClock } from "../connections/awake-clock.ts";
 import { ClientAddresses } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { EventReporter } from "../events/event-reporter.ts";
+import { Traces } from "../events/traces.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
+import { openClientScript } from "../protocols/client-script.ts";
 import { Handshakes } from "../protocols/handshake.ts";
 import { clientProtocols } from "../protocols/list.ts";
 import { openProtocols } from "../protocols/open-protocols.ts";
@@ -57,12 +60,14 @@ export async function startWorker(options: {
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
   const uwsApp = new UwsApp(certificate?.files);
+  const clock = new AwakeClock();
   const connections = new Connections<Connection>();
   const groups = new ProtocolGroups(protocols, uwsApp.topics, connections);
   const budget = new MemoryBudget(BUFFER_BYTES);
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { events: wanted } = config;
   const events = wanted.size === 0 ? undefined : new EventReporter({ bus, subjects, workerId, wanted });
+  const traces = new Traces({ bus, subjects, workerId, log });
   const hub = new Hub({
     config,
     workerId,
@@ -75,13 +80,26 @@ export async function startWorker(options: {
     history,
     budget,
     events,
+    traces,
     log,
   });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
-  // New sessions and replays share the slices, so that a stampede takes one slice of each tick.
+  // Commands, new sessions and replays share the slices, so that a stampede takes one slice of each tick.
   const slices = new TimeSlices();
-  const recovery = new Recovery({ bus, history, subjects, hub, budget, workerId, unsentLimit, counters, log, slices });
+  const recovery = new Recovery({
+    bus,
+    history,
+    subjects,
+    hub,
+    budget,
+    workerId,
+    unsentLimit,
+    counters,
+    log,
+    slices,
+    traces,
+  });
   const verifier = createTokenVerifier(config.tokens, { log });
   const handshakes = new Handshakes({
     hub,
@@ -91,6 +109,7 @@ export async function startWorker(options: {
     counters,
     slices,
   });
+  openClientScript(uwsApp, log);
   const opened = openProtocols(uwsApp, protocols, {
     config,
     workerId,
@@ -102,7 +121,9 @@ export async function startWorker(options: {
     handshakes,
     verifier,
     counters,
+    clock,
     history,
+    slices,
     log,
   });
   // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
@@ -128,7 +149,7 @@ export async function startWorker(options: {
   const serve = (files: TlsFiles) => uwsApp.renew(files);
   const watch = tlsFiles && certificate && new CertificateWatch({ files: tlsFiles, served: certificate, log, serve });
   const maxConnections = config.limits.connections;
-  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, maxConnections });
+  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, traces, maxConnections });
   if (watch !== undefined) registerTlsMetrics(metrics, watch);
 
   const stop = async () => {
@@ -138,12 +159,14 @@ export async function startWorker(options: {
     uwsApp.closePort();
     await hub.drain(config.drainMs);
     opened.stop();
+    clock.stop();
     recovery.stop();
     frontier.stop();
     history.stop();
     uwsApp.close();
     hub.presence.stop();
     await events?.stop();
+    traces.stop();
     await control.stop();
     await bus.stop();
   };

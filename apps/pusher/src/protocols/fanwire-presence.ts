@@ -1,6 +1,6 @@
 import { mayBePresent, maySubscribe } from "../auth/grant.ts";
 import type { Connection } from "../connections/connection.ts";
-import { countMembers, hasMember } from "../connections/small-set.ts";
+import { hasRoomFor } from "../hub/has-room.ts";
 import type { Hub, SubscribeOutcome } from "../hub/hub.ts";
 import type { SharedSubscription } from "../hub/shared-subscription.ts";
 import type { CommandErrorCode } from "../wire/fanwire-commands.ts";
@@ -47,15 +47,16 @@ export function subscribePresent(parts: PresentSubscribe): void {
 }
 
 function refusal({ hub, maxTopics, connection, topic }: PresentSubscribe): Failure | undefined {
-  const { grant, topics } = connection.getUserData();
+  const { grant } = connection.getUserData();
   if (grant.user === undefined) return { code: "forbidden", message: "presence needs a token with a user (sub)" };
   if (!maySubscribe(grant, topic)) return failures.forbidden;
   if (!mayBePresent(grant, topic)) {
     return { code: "forbidden", message: "the token does not allow presence on this topic" };
   }
-  const hasRoom = hasMember(topics, topic) || countMembers(topics) < maxTopics;
   // The hub refuses it too, and counts that.
-  return hasRoom ? undefined : subscribeFailure(hub.subscribe(connection, topic));
+  return hasRoomFor(connection, topic, hub.presence, maxTopics)
+    ? undefined
+    : subscribeFailure(hub.subscribe(connection, topic));
 }
 
 function subscribeMember({ hub, connection, topic, onReply, onSubscribed }: PresentSubscribe): void {

@@ -50,8 +50,27 @@ export class FanwireSessions implements WebSocketSessions {
     // Counted at arrival, because held commands are executed in another second. A frame without commands counts as one.
     if (!(lines.length === 0 ? NO_COMMAND : lines).every(() => this.#inbound.count(socket))) return;
     const held = this.#held.get(socket);
-    if (held === undefined) this.#execute(socket, this.#holdCommands(lines));
-    else if (!held.add(lines, message.byteLength)) this.#inbound.close(socket, held.closeCode);
+    if (held === undefined) this.#executeSoon(socket, lines);
+    else if (held.add(lines, message.byteLength)) return;
+    else if (held.mayRunNow) {
+      this.#release(socket);
+      this.#executeSoon(socket, lines);
+    } else this.#inbound.close(socket, held.closeCode);
+  }
+
+  /** Thousands of clients may send commands that are read in one tick, for example when they have reconnected. */
+  #executeSoon(socket: Socket, lines: readonly string[]): void {
+    const { slices } = this.#parts;
+    const held = this.#holdCommands(lines);
+    if (slices.mayWorkNow()) {
+      this.#execute(socket, held);
+      return;
+    }
+    held.mayRunNow = true;
+    this.#held.set(socket, held);
+    void slices.turn().then(() => {
+      if (this.#held.get(socket) === held && held.mayRunNow) this.#release(socket);
+    });
   }
 
   close(socket: Socket): void {
@@ -75,6 +94,7 @@ export class FanwireSessions implements WebSocketSessions {
       if (outcome === "done") continue;
       // A client that sends at its usual rate while the key set is slow may reconnect.
       held.closeCode = closeCodes.tokenUnchecked;
+      held.mayRunNow = false;
       this.#held.set(socket, held);
       void outcome.then(() => this.#release(socket));
       return;

@@ -2,10 +2,12 @@ import { type CloseCode, closeCodes } from "@fanwire/protocol";
 
 type Frame = { readonly lines: readonly string[]; readonly bytes: number };
 
-/** Commands of one connection that wait, in order, for the welcome or for an earlier command. Bounded in bytes. */
+/** Commands of one connection that wait, in order, for the welcome, an earlier command or a slice of time. Bounded in bytes. */
 export class HeldCommands {
   /** Close code for a connection that sends more than the maximum. */
   closeCode: CloseCode = closeCodes.inboundRate;
+  /** Whether they only wait for a slice of time. They are executed at once if they become too many. */
+  mayRunNow = false;
   readonly #maxBytes: number;
   readonly #frames: Frame[] = [];
   #bytes = 0;

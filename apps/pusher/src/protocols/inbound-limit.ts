@@ -1,10 +1,16 @@
 import { type CloseCode, closeCodes } from "@fanwire/protocol";
+import type { AwakeClock } from "../connections/awake-clock.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import { countInbound } from "../connections/inbound-rate.ts";
 import type { Hub } from "../hub/hub.ts";
 
-type LimitParts = { readonly hub: Hub; readonly counters: Counters; readonly maxPerSecond: number };
+type LimitParts = {
+  readonly hub: Hub;
+  readonly counters: Counters;
+  readonly clock: AwakeClock;
+  readonly maxPerSecond: number;
+};
 
 /** Counts what clients send, and closes connections that send too much. */
 export class InboundLimit {
@@ -16,10 +22,10 @@ export class InboundLimit {
 
   /** Counts a message. Returns false, and closes the connection, if it exceeds the limit per second. */
   count(connection: Connection): boolean {
-    const { counters, maxPerSecond } = this.#parts;
+    const { counters, clock, maxPerSecond } = this.#parts;
     counters.inboundMessages++;
-    const nowSecond = Math.floor(performance.now() / 1_000);
-    if (countInbound(connection.getUserData(), nowSecond, maxPerSecond)) return true;
+    const nowSecond = Math.floor(clock.now() / 1_000);
+    if (countInbound(connection.getUserData(), nowSecond, maxPerSecond * clock.secondsArriving())) return true;
     this.close(connection, closeCodes.inboundRate);
     return false;
   }

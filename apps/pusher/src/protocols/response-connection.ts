@@ -1,6 +1,6 @@
 import type { HttpResponse } from "uWebSockets.js";
 import type { Connection, ConnectionState } from "../connections/connection.ts";
-import type { Counters } from "../connections/counters.ts";
+import type { Counters, EndedBy } from "../connections/counters.ts";
 
 type Options = {
   readonly response: HttpResponse;
@@ -14,8 +14,8 @@ type Options = {
 
 /** An HTTP response that is written to like a WebSocket. */
 export class ResponseConnection implements Connection {
-  /** Called once, when the connection has closed. */
-  onEnd: (code: number) => void = () => {};
+  /** Called once, when the connection has closed, with the code and the reason. */
+  onEnd: (code: number, reason: string) => void = () => {};
 
   readonly #options: Options;
   readonly #response: HttpResponse;
@@ -46,7 +46,8 @@ export class ResponseConnection implements Connection {
     if (this.#unsentBytes > this.#options.unsentLimit) {
       this.#options.counters.drops++;
       this.#options.counters.ended["unsent-bytes"]++;
-      this.close();
+      this.#abort("unsent-bytes");
+      this.#response.close();
       return 2;
     }
     let isTaken = false;
@@ -66,19 +67,22 @@ export class ResponseConnection implements Connection {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#response.cork(() => this.#response.end(this.#options.farewell(code, reason)));
-    this.onEnd(code);
+    this.onEnd(code, reason);
   }
 
   /** Must be called when the client has closed. The response must not be touched after that. */
   onAborted(): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.onEnd(1006);
+    if (!this.#hasEnded) this.#abort("");
   }
 
   close(): void {
     if (this.#hasEnded) return;
-    this.onAborted();
+    this.#abort("");
     this.#response.close();
+  }
+
+  #abort(reason: EndedBy | ""): void {
+    this.#hasEnded = true;
+    this.onEnd(1006, reason);
   }
 }

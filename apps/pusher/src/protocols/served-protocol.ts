@@ -4,12 +4,14 @@ import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import type { PusherConfig } from "../config.ts";
+import type { AwakeClock } from "../connections/awake-clock.ts";
 import type { ClientAddresses } from "../connections/client-address.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { ConnectionState } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Recovery } from "../recovery/recovery.ts";
+import type { TimeSlices } from "../recovery/time-slices.ts";
 import type { HandshakeQuery } from "../wire/handshake-query.ts";
 import type { Handshakes } from "./handshake.ts";
 import type { InboundLimit } from "./inbound-limit.ts";
@@ -27,7 +29,10 @@ export type ServingParts = {
   readonly handshakes: Handshakes;
   readonly verifier: TokenVerifier;
   readonly counters: Counters;
+  readonly clock: AwakeClock;
   readonly history: History;
+  /** Shared by commands, handshakes and replays, so that they take one slice of each tick together. */
+  readonly slices: TimeSlices;
   readonly log: Log;
 };
 

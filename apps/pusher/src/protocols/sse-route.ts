@@ -97,9 +97,9 @@ class SseRoute {
       unsentLimit: config.limits.unsentBytes,
       farewell,
     });
-    connection.onEnd = (code) => {
+    connection.onEnd = (code, reason) => {
       this.#keepAlive.remove(connection);
-      hub.close(connection, code);
+      hub.close(connection, code, reason);
     };
     response.onAborted(() => connection.onAborted());
     this.#writeHead(response, origin);

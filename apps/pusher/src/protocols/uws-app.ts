@@ -4,6 +4,7 @@ import type { ConnectionState } from "../connections/connection.ts";
 import type { UwsTopics } from "../fanout/subscriber-groups.ts";
 import type { TlsFiles } from "../tls/certificate.ts";
 import { otherProtocolAt } from "../wire/opening-request.ts";
+import { otherClientAt } from "./client-script.ts";
 import { answerRefusal, turnedAway } from "./refusals.ts";
 import { UwsAppTopics } from "./uws-app-topics.ts";
 
@@ -103,11 +104,12 @@ export class UwsApp {
   /** Must be called after all routes are added. Several workers of one machine may listen on the same port. */
   async listen(host: string, port: number): Promise<void> {
     this.app.any("/*", (response, request) => {
-      const otherProtocol = otherProtocolAt(request.getUrl());
-      answerRefusal(
-        response,
-        otherProtocol === undefined ? turnedAway("upgrade") : turnedAway("path", `${otherProtocol} is not served here`),
-      );
+      const path = request.getUrl();
+      const otherProtocol = otherProtocolAt(path);
+      const otherClient = otherClientAt(path);
+      if (otherProtocol !== undefined)
+        answerRefusal(response, turnedAway("path", `${otherProtocol} is not served here`));
+      else answerRefusal(response, otherClient === undefined ? turnedAway("upgrade") : turnedAway("path", otherClient));
     });
     await this.#listen(this.#apps[0], { host, port });
     this.#address = { host, port };

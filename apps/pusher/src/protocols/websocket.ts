@@ -63,8 +63,8 @@ class WebSocketRoute {
   constructor(protocols: readonly WebSocketProtocol[], parts: ServingParts) {
     this.#parts = parts;
     this.#protocols = protocols;
-    const { hub, counters, config } = parts;
-    this.#inbound = new InboundLimit({ hub, counters, maxPerSecond: config.limits.inboundPerSecond });
+    const { hub, counters, config, clock } = parts;
+    this.#inbound = new InboundLimit({ hub, counters, clock, maxPerSecond: config.limits.inboundPerSecond });
     this.#sessions = new Map(
       protocols.map((protocol) => [protocol, protocol.openSessions(parts, this.#inbound)] as const),
     );
@@ -165,7 +165,7 @@ class WebSocketRoute {
     if (socket.getUserData().connectionId === NOT_ADMITTED) return;
     const endedBy = code === 1006 ? endedByMessage[Buffer.from(message).toString("latin1")] : undefined;
     if (endedBy !== undefined) this.#parts.counters.ended[endedBy]++;
-    this.#parts.hub.close(socket, code);
+    this.#parts.hub.close(socket, code, message);
   }
 }
 

@@ -6,6 +6,7 @@ import type { Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
+import type { Traces } from "../events/traces.ts";
 import { exceptedId } from "../fanout/decoded-publication.ts";
 import { MAX_BEHIND_MS } from "../history/frontier.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -34,6 +35,7 @@ type RecoveryParts = {
   readonly counters: Counters;
   readonly log: Log;
   readonly slices: TimeSlices;
+  readonly traces: Traces;
 };
 
 export type RecoveryOutcome = {
@@ -117,7 +119,7 @@ export class Recovery {
 
   async #startLater(request: RecoveryRequest): Promise<void> {
     const { connection, subscriptions, since, onOutcome } = request;
-    const { hub, bus } = this.#parts;
+    const { hub, bus, slices } = this.#parts;
     const { connectionId } = connection.getUserData();
     const pending = this.#addPending(request);
     try {
@@ -125,6 +127,8 @@ export class Recovery {
       // are delivered from the frontier on.
       const isConfirmed = await bus.confirm();
       for (const subscription of subscriptions) subscription.isConfirmed ||= isConfirmed;
+      // NATS confirms the subscriptions of thousands of connections at once.
+      if (!slices.mayWorkNow()) await slices.turn();
       // The client must not receive what was stored before it subscribed.
       if (hub.frontier.mayBeBehind) await delay(MAX_BEHIND_MS);
       pending.startsAfter = hub.frontier.position;
@@ -132,8 +136,9 @@ export class Recovery {
       const replay = pending.since === undefined ? undefined : await this.#replayFor(pending, pending.since);
       if (hub.connection(connectionId) !== connection) return;
 
-      // Nothing that was stored during a failed read is sent, because the client starts live after it.
-      if (typeof replay === "string") pending.startsAfter = hub.frontier.position;
+      // Nothing that was stored during a failed read is sent, because the client starts live after it. A cached event would then be
+      // followed by a later one than the next.
+      if (typeof replay === "string" && !request.isCache) pending.startsAfter = hub.frontier.position;
       onOutcome({ ...startOf(pending, replay), ...resultOf(replay) });
       await this.#catchUp(pending, typeof replay === "object" ? replay : undefined);
     } catch (error) {
@@ -187,8 +192,10 @@ export class Recovery {
       since === undefined
         ? "malformed"
         : await this.#reader.read({ subscriptions: pending.sentUpTo, since, lease, isWanted });
+    if (pending.request.isCache) return replay;
+    this.#parts.traces.active?.resumed(connection, topicsOf(pending.request), tracedResult(isWanted(), replay));
     // A client that has disconnected was not refused.
-    if (!isWanted() || pending.request.isCache) return replay;
+    if (!isWanted()) return replay;
     counters.resumed[typeof replay === "string" ? replay : "recovered"]++;
     if (typeof replay === "string") this.#refusals.add(replay);
     return replay;
@@ -320,6 +327,17 @@ function startOf(
 function resultOf(replay: Replay | NotRecovered | undefined): Omit<RecoveryOutcome, "position"> {
   if (replay === undefined) return { recovered: null };
   return typeof replay === "string" ? { recovered: false, reason: replay } : { recovered: true };
+}
+
+function topicsOf({ subscriptions }: RecoveryRequest): string[] {
+  return subscriptions.flatMap(({ pattern }) => pattern ?? []);
+}
+
+/** Returns what a trace shows of a resume. */
+function tracedResult(isWanted: boolean, replay: Replay | NotRecovered) {
+  if (!isWanted) return { recovered: null, replayed: 0 };
+  const replayed = typeof replay === "string" ? 0 : replay.missed.length;
+  return { ...resultOf(replay), replayed };
 }
 
 /** Whether a message is live, or stored after what was replayed. */

@@ -9,6 +9,7 @@ const reconnect = (code: number, reason: string): CloseCode => ({ code, reason, 
  */
 export const pusherCodes = {
   unknownApp: stop(4001, "no app has this key"),
+  overQuota: stop(4004, "the app has the maximum number of connections"),
   malformedVersion: stop(4006, "malformed version"),
   unsupportedProtocol: stop(4007, "unsupported protocol version: use 5, 6 or 7"),
   noProtocol: stop(4008, "no protocol version"),

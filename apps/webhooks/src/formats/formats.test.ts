@@ -47,6 +47,17 @@ test("a client event has its data as a string, and the user on presence channels
   expect(select({ ...sent, topic: "private-a", event: "message" })).toBeUndefined();
 });
 
+test("the id of a member is the one that clients see, also if it looks like a user of an app", () => {
+  const { select } = pusherFormat({}, {}, [{ id: "2", key: "k2", secret: "s2" }]);
+  const topic = "app/1/presence-a";
+
+  for (const user of ["u", "app/1/x", "app/2/x"]) {
+    expect(select({ name: "member_joined", topic, user })).toMatchObject({ channel: "presence-a", user_id: user });
+    expect(select({ name: "member_left", topic, user })).toMatchObject({ user_id: user });
+    expect(select({ name: "client_published", event: "client-x", topic, user })).toMatchObject({ user_id: user });
+  }
+});
+
 test("a webhook receives only the configured events of the app's channels with its prefix", () => {
   const other = { id: "2", key: "k2", secret: "s2" };
   const { select } = pusherFormat({}, { prefix: "room-", events: ["channel_occupied"] }, [other]);

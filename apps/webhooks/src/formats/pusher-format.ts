@@ -5,7 +5,6 @@ import {
   formatSocketId,
   type PusherApp,
   type PusherWebhook,
-  userNameOf,
   webhookSignature,
 } from "@fanwire/pusher-protocol";
 import type { Endpoint } from "../delivery/endpoint.ts";
@@ -42,7 +41,8 @@ export function pusherEndpoint(app: PusherApp, webhook: PusherWebhook, label: st
 type PusherEvent = { readonly name: PusherWebhook["events"][number]; readonly channel: string };
 
 function translate(app: PusherApp, event: ClusterEvent, channel: string): PusherEvent | undefined {
-  const user = event.user === undefined ? undefined : (userNameOf(app, event.user) ?? event.user);
+  // As clients see the member. The id of a member has no namespace, because its channel has one.
+  const { user } = event;
   switch (event.name) {
     case "topic_occupied":
       return { name: "channel_occupied", channel };

@@ -1,5 +1,5 @@
 /** `SUB` or `UNSUB`: one line of the NATS protocol without its line end. */
-export type Command = `SUB ${string}` | `UNSUB ${number}`;
+export type Command = `SUB ${string}` | `UNSUB ${number}` | `UNSUB ${number} ${number}`;
 
 /** A publication without headers. The subject has no white space. */
 export type PlainPublication = { readonly subject: string; readonly content: Uint8Array };

@@ -39,6 +39,10 @@ export class Subscription {
     this.#owner.writes.unsubscribe(this);
   }
 
+  endAfter(messages: number): void {
+    this.#owner.writes.endAfter(this, messages);
+  }
+
   callback(error: Error | null, message: Msg): void {
     const { log } = this.#owner;
     const { subject } = this;

@@ -79,6 +79,11 @@ export class WriteQueue {
     this.#protocol.subscriptions.cancel(asImplementation(subscription));
   }
 
+  /** Limits the messages that the server sends for a subscription. Has no effect before the first connection. */
+  endAfter(subscription: QueuedSubscription, messages: number): void {
+    if (this.#protocol !== undefined) this.#command(`UNSUB ${subscription.sid} ${messages}`);
+  }
+
   /** Unsubscribes after the messages that are on their way have been received. */
   async drain(subscription: QueuedSubscription): Promise<void> {
     this.#command(`UNSUB ${subscription.sid}`);

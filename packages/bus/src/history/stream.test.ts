@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
-import type { JetStreamManager } from "@nats-io/jetstream";
+import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager } from "@nats-io/jetstream";
 import { expect, test } from "vitest";
 import { HistoryStream } from "./stream.ts";
 
@@ -56,4 +56,31 @@ test("services that mark the history at the same moment use the same epoch", asy
   const epochs = new Set(marked.map((outcome) => outcome.ok && outcome.history.epoch));
   expect(epochs.size).toBe(1);
   expect(epochs).not.toContain(before);
+});
+
+test("a service waits before it creates a deleted stream, whose files NATS may still delete", async () => {
+  const { streams } = sharedStream();
+  const missing = new JetStreamApiError({
+    code: 404,
+    err_code: JetStreamApiCodes.StreamNotFound,
+    description: "missing",
+  });
+  let isDeleted = false;
+  let createdAt = 0;
+  const info = (name: string) => (isDeleted ? Promise.reject(missing) : streams.info(name));
+  const add = () => {
+    isDeleted = false;
+    createdAt = performance.now();
+    return streams.info(subjects.historyStream);
+  };
+  const jsm = { streams: { info, add } } as unknown as JetStreamManager; // the members that the history stream uses
+  const service = new HistoryStream(jsm, subjects, limits, createLog("test", "silent"));
+  await service.open();
+
+  isDeleted = true;
+  const deletedAt = performance.now();
+  const opened = await service.open();
+
+  expect(opened.ok).toBe(true);
+  expect(createdAt - deletedAt).toBeGreaterThan(990);
 });

@@ -22,6 +22,11 @@ const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NAME_IN_USE = 10058;
 /** Time in which other services that marked the stream at the same moment have done so. */
 const MARK_SETTLES_MS = 1_000;
+/**
+ * Time in which nats-server deletes the files of a stream that it no longer describes. Version 2.9 deletes by name: it takes
+ * away those of a stream that was created under the same name before, which then stores nothing or loses what it stored.
+ */
+const DELETION_SETTLES_MS = 1_000;
 
 export type OpenStream = {
   readonly ok: true;
@@ -45,6 +50,8 @@ export class HistoryStream {
   readonly #wanted: WantedConfig;
   readonly #log: Log;
   #warnedOf = "";
+  /** Whether this process has seen the stream, so that a missing one was deleted, perhaps a moment ago. */
+  #hasExisted = false;
 
   constructor(jsm: JetStreamManager, subjects: Subjects, config: HistoryConfig, log: Log) {
     this.#jsm = jsm;
@@ -55,7 +62,9 @@ export class HistoryStream {
 
   async open(): Promise<OpenStream | Failed> {
     try {
-      return this.#accept((await this.#find()) ?? (await this.#create()));
+      const found = (await this.#find()) ?? (await this.#findLater()) ?? (await this.#create());
+      this.#hasExisted = true;
+      return this.#accept(found);
     } catch (error) {
       return failureOf(error);
     }
@@ -89,6 +98,13 @@ export class HistoryStream {
       if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
       throw error;
     }
+  }
+
+  /** Returns the stream if another service has created it while the files of the deleted one are deleted. */
+  async #findLater(): Promise<StreamInfo | undefined> {
+    if (!this.#hasExisted) return undefined;
+    await delay(DELETION_SETTLES_MS);
+    return this.#find();
   }
 
   async #create(): Promise<StreamInfo> {

@@ -44,6 +44,7 @@ const publishErrors = errorResponses(
   ...natsErrors,
   "history_unavailable",
   "unconfirmed",
+  "partly_published",
 );
 const readErrors = errorResponses(...common, ...natsErrors, "worker_timeout");
 

@@ -36,13 +36,18 @@ function recorder(answer: (request: PublishRequest) => PublishResult, maxBytes =
   return { published, publisher: { maxBytes, publishAll } };
 }
 
-async function codeOf(publishing: Promise<void>): Promise<string | undefined> {
+async function errorOf(publishing: Promise<void>): Promise<ApiError | undefined> {
   try {
     await publishing;
     return undefined;
   } catch (error) {
-    return error instanceof ApiError ? error.code : String(error);
+    if (error instanceof ApiError) return error;
+    throw error;
   }
+}
+
+async function codeOf(publishing: Promise<void>): Promise<string | undefined> {
+  return (await errorOf(publishing))?.code;
 }
 
 test("cache channels are durable and all others live, in the order of the request", async () => {
@@ -75,12 +80,50 @@ test("a history that cannot be used now refuses events to cache channels, becaus
   expect(published).toEqual(["cache-a durable"]);
 });
 
-test("a request that was carried out in part is unconfirmed, and one that was not is not", async () => {
-  const some = recorder(({ isDurable }) => (isDurable ? { ok: false, reason: "unusable" } : PUBLISHED));
+test("a request that was carried out in part names the channels without an event", async () => {
+  const { publisher } = recorder(({ isDurable }) => (isDurable ? { ok: false, reason: "unusable" } : PUBLISHED));
+
+  const error = await errorOf(publishEvents({ publisher, history: known }, [eventTo("a", "cache-b"), eventTo("c")]));
+
+  expect(error).toMatchObject({
+    code: "partly_published",
+    details: [{ index: 0, field: "channel", message: expect.stringMatching(/^cache-b: not published\. The history/) }],
+  });
+});
+
+test("an outcome that is unknown is unconfirmed, and the channels that certainly failed are named as such", async () => {
+  const reasons = { a: "unconfirmed", b: "too-large" } as const;
+  const { publisher } = recorder(({ publications: [{ target } = { target: undefined }] }) => {
+    const reason = target?.kind === "topic" ? reasons[target.topic as "a" | "b"] : undefined;
+    return reason === undefined ? PUBLISHED : { ok: false, reason };
+  });
+  const messagesOf = async (...names: string[]) => {
+    const error = await errorOf(publishEvents({ publisher, history: known }, [eventTo(...names)]));
+    return [error?.code, ...(error?.details ?? []).map(({ message }) => message.replace(/\..*/, ""))];
+  };
+
+  expect(await messagesOf("a", "c")).toEqual(["unconfirmed", "a: perhaps published"]);
+  expect(await messagesOf("a", "b", "c")).toEqual(["unconfirmed", "a: perhaps published", "b: not published"]);
+  expect(await messagesOf("a", "b")).toEqual(["unconfirmed", "a: perhaps published", "b: not published"]);
+  expect(await messagesOf("b", "c")).toEqual(["partly_published", "b: not published"]);
+  expect(await messagesOf("a")).toEqual(["unconfirmed"]);
+});
+
+test("a request of which nothing was published has the error of its events", async () => {
   const none = recorder(() => ({ ok: false, reason: "unavailable" }));
 
-  expect(await codeOf(publishEvents({ ...some, history: known }, [eventTo("a", "cache-b")]))).toBe("unconfirmed");
   expect(await codeOf(publishEvents({ ...none, history: known }, [eventTo("a", "b")]))).toBe("nats_unavailable");
+});
+
+test("the result of an event that was published live afterwards belongs to its channel", async () => {
+  const { publisher } = recorder(({ isDurable, publications: [{ target } = { target: undefined }] }) => {
+    if (isDurable) return { ok: false, reason: "no-jetstream" };
+    return target?.kind === "topic" && target.topic === "b" ? { ok: false, reason: "unavailable" } : PUBLISHED;
+  });
+
+  const error = await errorOf(publishEvents({ publisher, history: known }, [eventTo("cache-a", "b", "c")]));
+
+  expect(error).toMatchObject({ code: "partly_published", details: [{ message: expect.stringMatching(/^b: not/) }] });
 });
 
 test("nothing is published if one event is too large for NATS", async () => {

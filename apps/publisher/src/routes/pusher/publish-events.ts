@@ -1,10 +1,10 @@
 import type { ClusterPublisher } from "../../cluster/publish.ts";
 import type { PublishRequest } from "../../cluster/publish-request.ts";
-import { type PublishResult, resultOfAll } from "../../cluster/publish-result.ts";
+import type { PublishResult } from "../../cluster/publish-result.ts";
 import type { ApiParts } from "../../http/api.ts";
 import { ApiError } from "../../http/errors.ts";
-import { throwFailure } from "../failures.ts";
 import type { EventChannel, EventRequest } from "./event-request.ts";
+import { throwOutcome } from "./publish-outcome.ts";
 
 /** Bytes for the headers of a publication beside the name of its event. */
 const HEADER_BYTES = 256;
@@ -18,7 +18,7 @@ type PublishParts = {
  * Publishes events in order. Those to cache channels are stored, so that new subscribers receive the last one; without
  * JetStream they are live.
  *
- * @throws ApiError unless all of them are published.
+ * @throws ApiError unless all of them are published. Its `details` name the channels without an event if only some are.
  */
 export async function publishEvents(parts: PublishParts, events: readonly EventRequest[]): Promise<void> {
   for (const event of events) checkSize(parts, event);
@@ -26,8 +26,7 @@ export async function publishEvents(parts: PublishParts, events: readonly EventR
   const isStoring = hasCache && (await hasHistory(parts));
   const requests = events.flatMap((event) => event.channels.map((channel) => requestOf(event, channel, isStoring)));
   const results = await parts.publisher.publishAll(requests);
-  const result = resultOfAll(await withoutHistory(parts, requests, results));
-  if (!result.ok) throwFailure(result);
+  throwOutcome(events, await withoutHistory(parts, requests, results));
 }
 
 /** NATS would refuse a large event after it had published those before it. */
@@ -62,5 +61,6 @@ async function withoutHistory(
   const refused = requests.filter((_, at) => isRefused(results[at]));
   if (refused.length === 0) return results;
   const again = await publisher.publishAll(refused.map((request) => ({ ...request, isDurable: false })));
-  return [...results.filter((result) => !isRefused(result)), ...again];
+  const live = new Map(refused.map((request, at) => [request, again[at]]));
+  return requests.flatMap((request, at) => live.get(request) ?? results[at] ?? []);
 }

@@ -1,11 +1,13 @@
 import type { ServingParts } from "../served-protocol.ts";
 import { ClusterCounts } from "./cluster-counts.ts";
-import type { JoinedChannel, PusherSession } from "./session.ts";
+import { ConnectionQuotas } from "./connection-quotas.ts";
+import type { JoinedChannel, PusherSession, PusherSocket } from "./session.ts";
 import { SubscriptionCounts } from "./subscription-counts.ts";
 import { Watchlists } from "./watchlists.ts";
 
-/** Tells clients about others: how many share a channel, and which users are online. Only for apps that want that. */
+/** Counts the clients of all workers: subscribers, users who are online, connections of an app. Only for apps that want that. */
 export type Audience = {
+  readonly quotas: ConnectionQuotas<PusherSocket>;
   /** Must be called when a client is subscribed to a channel. */
   subscribed(session: PusherSession, name: string, channel: JoinedChannel): void;
   unsubscribed(session: PusherSession, channel: JoinedChannel): void;
@@ -16,18 +18,11 @@ export type Audience = {
   stop(): void;
 };
 
-const NOBODY: Audience = {
-  subscribed: () => {},
-  unsubscribed: () => {},
-  signedIn: () => {},
-  closed: () => {},
-  stop: () => {},
-};
-
 export function openAudience(parts: ServingParts): Audience {
   const { hub, config } = parts;
-  const { pusherApps } = config;
-  if (!pusherApps.all.some((app) => app.subscriptionCount || app.watchlist)) return NOBODY;
+  const apps = config.pusherApps.all;
+  const isCounting = apps.some(({ maxConnections }) => maxConnections !== undefined);
+  if (!isCounting && !apps.some((app) => app.subscriptionCount || app.watchlist)) return nobody();
   const counts = new ClusterCounts({
     ...parts,
     changed: (keys) => {
@@ -35,10 +30,12 @@ export function openAudience(parts: ServingParts): Audience {
       watchlists.onChanged(keys);
     },
   });
-  const subscriptions = new SubscriptionCounts(pusherApps, counts);
-  const watchlists = new Watchlists(counts);
+  const subscriptions = new SubscriptionCounts(config.pusherApps, counts);
+  const watchlists = new Watchlists(counts, config.presenceLeaveMs);
+  const quotas = new ConnectionQuotas<PusherSocket>(apps, counts);
   hub.onSubscribers = (topic, subscribers) => subscriptions.onSubscribers(topic, subscribers);
   return {
+    quotas,
     subscribed: (session, name, { topic }) => {
       if (topic !== undefined) subscriptions.add(session, name, topic);
     },
@@ -49,11 +46,24 @@ export function openAudience(parts: ServingParts): Audience {
     closed: (session) => {
       for (const { topic } of session.channels.values()) if (topic !== undefined) subscriptions.remove(session, topic);
       watchlists.close(session);
+      quotas.closed(session.app);
     },
     stop: () => {
       counts.stop();
+      quotas.stop();
       subscriptions.stop();
       watchlists.stop();
     },
+  };
+}
+
+function nobody(): Audience {
+  return {
+    quotas: new ConnectionQuotas([], undefined),
+    subscribed: () => {},
+    unsubscribed: () => {},
+    signedIn: () => {},
+    closed: () => {},
+    stop: () => {},
   };
 }

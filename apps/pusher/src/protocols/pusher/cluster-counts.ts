@@ -5,9 +5,9 @@ import { encodeCountReport, parseCountReport } from "../../wire/count-report.ts"
 const REPORT_EVERY_MS = 100;
 /** Maximum keys of one report. The rest follows in the next one. */
 const MAX_REPORTED = 1_000;
-const HEARTBEAT_MS = 2_000;
-/** The counts of a worker that is silent for this time are dropped, within 10 s after its last sign of life. */
-const SILENT_MS = 7_000;
+const HEARTBEAT_MS = 1_000;
+/** The counts of a worker that is silent for this time are dropped, as its members are. */
+const SILENT_MS = 5_000;
 /** A heartbeat later than this shows that this process was stopped. */
 const STOPPED_MS = 1_000;
 /** Maximum changed keys that are reported in one event-loop tick. After a reconnection all watched keys may have changed. */
@@ -95,6 +95,14 @@ export class ClusterCounts {
     let total = this.#own.get(key) ?? 0;
     for (const count of this.#watched.get(key)?.values() ?? []) total += count;
     return total;
+  }
+
+  /** Whether all other workers that have a count have sent something since a time of `performance.now()`. */
+  isKnownSince(key: string, time: number): boolean {
+    for (const worker of this.#watched.get(key)?.keys() ?? []) {
+      if ((this.#receivedAt.get(worker) ?? 0) < time) return false;
+    }
+    return true;
   }
 
   #schedule(): void {

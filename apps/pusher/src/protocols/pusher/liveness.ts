@@ -1,4 +1,5 @@
 import type { CloseCode } from "@fanwire/protocol";
+import type { AwakeClock } from "../../connections/awake-clock.ts";
 import { Expiry } from "../../connections/expiry.ts";
 import { pusherCodes } from "../../wire/pusher-close-codes.ts";
 import type { PusherSession } from "./session.ts";
@@ -13,15 +14,11 @@ const MAX_PONG_SECONDS = 30;
 const ACTIVITY_TIMEOUT = 120;
 
 type LivenessParts = {
+  readonly clock: AwakeClock;
   readonly sessions: ReadonlySet<PusherSession>;
   readonly idleSeconds: number;
   end(session: PusherSession, closeCode: CloseCode): void;
 };
-
-/** Returns the current second of the process. */
-export function currentSecond(): number {
-  return Math.floor(performance.now() / 1_000);
-}
 
 /** Pings idle clients, and closes those that do not answer, or that did not authorize themselves in time. */
 export class Liveness {
@@ -43,11 +40,16 @@ export class Liveness {
     return Math.min(ACTIVITY_TIMEOUT, this.#parts.idleSeconds);
   }
 
+  /** Returns the current second. It does not count a time in which the process was stopped. */
+  currentSecond(): number {
+    return Math.floor(this.#parts.clock.now() / 1_000);
+  }
+
   /** Closes the session after a time, unless it is authorized by then. */
   expectAuthorization(session: PusherSession): void {
     const { authorizedWithinSeconds: seconds } = session.app;
     if (seconds === 0) return;
-    const until = Date.now() + seconds * 1_000;
+    const until = this.#parts.clock.now() + seconds * 1_000;
     this.#pending.set(session.connectionId, { session, until });
     this.#unauthorized.set(session.connectionId, until);
   }
@@ -63,7 +65,7 @@ export class Liveness {
   }
 
   #tick(): void {
-    const second = currentSecond();
+    const second = this.currentSecond();
     const count = Math.ceil(this.#parts.sessions.size / TICKS_PER_ROUND);
     for (let examined = 0; examined < count; examined++) {
       const next = this.#round.next();
@@ -90,7 +92,7 @@ export class Liveness {
   }
 
   #endUnauthorized(): void {
-    for (const connectionId of this.#unauthorized.take(Date.now())) {
+    for (const connectionId of this.#unauthorized.take(this.#parts.clock.now())) {
       const session = this.#pending.get(connectionId)?.session;
       this.#pending.delete(connectionId);
       if (session !== undefined && !session.isAuthorized) this.#parts.end(session, pusherCodes.unauthorized);

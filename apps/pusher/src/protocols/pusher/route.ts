@@ -5,6 +5,7 @@ import type { ClientProtocol } from "../../connections/client-protocol.ts";
 import { type ConnectionState, newConnectionState } from "../../connections/connection.ts";
 import { upgradeProblem } from "../../wire/opening-request.ts";
 import { connectionEstablished, pusherError } from "../../wire/pusher-frames.ts";
+import { HeldCommands } from "../held-commands.ts";
 import { InboundLimit } from "../inbound-limit.ts";
 import { answerRefusal, turnedAway } from "../refusals.ts";
 import type { ServingParts } from "../served-protocol.ts";
@@ -13,7 +14,7 @@ import { admitPusher, type PusherAdmission } from "./admission.ts";
 import { type Audience, openAudience } from "./audience.ts";
 import { ClientEvents } from "./client-events.ts";
 import { receiveFrame } from "./commands.ts";
-import { currentSecond, Liveness } from "./liveness.ts";
+import { Liveness } from "./liveness.ts";
 import { PusherSession, type PusherSocket } from "./session.ts";
 import { PUSHER_GRANT, Signins } from "./signin.ts";
 import { PusherSubscriptions } from "./subscriptions.ts";
@@ -96,11 +97,12 @@ class PusherRoute {
   constructor(protocolOf: ProtocolOf, parts: ServingParts) {
     this.#parts = parts;
     this.#protocolOf = protocolOf;
-    const { hub, counters, config } = parts;
+    const { hub, counters, config, clock } = parts;
     const { inboundPerSecond, topics } = config.limits;
     // Clients subscribe to all their channels in the second in which they connect, with a frame for each.
-    this.#inbound = new InboundLimit({ hub, counters, maxPerSecond: inboundPerSecond + topics });
+    this.#inbound = new InboundLimit({ hub, counters, clock, maxPerSecond: inboundPerSecond + topics });
     this.#liveness = new Liveness({
+      clock,
       sessions: this.#open,
       idleSeconds: config.idleSeconds,
       end: (session, closeCode) => this.#end(session, closeCode),
@@ -142,16 +144,23 @@ class PusherRoute {
 
   onOpen(socket: PusherSocket): void {
     const admission = this.#upgrading;
-    if (admission?.ok) this.#start(socket, admission.app);
-    else if (admission) refuse(socket, admission.closeCode);
+    if (admission === undefined) return;
+    const { quotas } = this.#audience;
+    if (!admission.ok) refuse(socket, admission.closeCode);
+    else if (!quotas.isFull(admission.app)) this.#start(socket, admission.app);
+    else {
+      this.#parts.counters.refused.quota++;
+      quotas.refuse(socket, admission.app, refuse);
+    }
   }
 
   #start(socket: PusherSocket, app: PusherApp): void {
     const { hub, recovery, workerId } = this.#parts;
     socket.getUserData().connectionId = hub.nextConnectionId();
-    const session = new PusherSession(socket, app, { workerId, second: currentSecond() });
+    const session = new PusherSession(socket, app, { workerId, second: this.#liveness.currentSecond() });
     this.#sessions.set(socket, session);
     this.#open.add(session);
+    this.#audience.quotas.opened(app);
     this.#liveness.expectAuthorization(session);
     session.send(connectionEstablished(session.socketId, this.#liveness.activityTimeout));
     const subscriptions = hub.open(socket);
@@ -165,7 +174,32 @@ class PusherRoute {
       session.send(pusherError(null, "frames must be text"));
       return;
     }
-    receiveFrame(session, Buffer.from(message).toString(), {
+    this.#receive(session, Buffer.from(message).toString(), message.byteLength);
+  }
+
+  /** Thousands of clients may subscribe in frames that are read in one tick. Then most of these wait. */
+  #receive(session: PusherSession, text: string, bytes: number): void {
+    const { slices, config } = this.#parts;
+    if (session.held?.add([text], bytes)) return;
+    // More does not wait.
+    this.#release(session);
+    if (slices.mayWorkNow()) {
+      this.#execute(session, text);
+      return;
+    }
+    session.held = new HeldCommands([text], config.limits.inboundBytes);
+    void slices.turn().then(() => this.#release(session));
+  }
+
+  #release(session: PusherSession): void {
+    const { held } = session;
+    session.held = undefined;
+    for (let text = held?.take(); text !== undefined; text = held?.take()) this.#execute(session, text);
+  }
+
+  #execute(session: PusherSession, text: string): void {
+    if (session.isClosed) return;
+    receiveFrame(session, text, {
       subscriptions: this.#subscriptions,
       clientEvents: this.#clientEvents,
       signins: this.#signins,
@@ -184,7 +218,7 @@ class PusherRoute {
   #noteSign(socket: PusherSocket): PusherSession | undefined {
     const session = this.#sessions.get(socket);
     if (session === undefined) return undefined;
-    session.lastSeen = currentSecond();
+    session.lastSeen = this.#liveness.currentSecond();
     if (session.pingedAt !== Number.POSITIVE_INFINITY) session.pingedAt = 0;
     return session;
   }
@@ -199,7 +233,10 @@ class PusherRoute {
 
   onClose(socket: PusherSocket, code: number, message: ArrayBuffer): void {
     const session = this.#sessions.get(socket);
-    if (session === undefined) return;
+    if (session === undefined) {
+      this.#audience.quotas.forget(socket);
+      return;
+    }
     session.isClosed = true;
     this.#sessions.delete(socket);
     this.#open.delete(session);
@@ -208,7 +245,7 @@ class PusherRoute {
     if (code === 1006 && Buffer.from(message).toString("latin1").startsWith("Received too big message")) {
       this.#parts.counters.ended["inbound-bytes"]++;
     }
-    this.#parts.hub.close(socket, code);
+    this.#parts.hub.close(socket, code, message);
   }
 
   #end({ socket }: PusherSession, closeCode: CloseCode): void {

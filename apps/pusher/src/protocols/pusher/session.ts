@@ -2,6 +2,7 @@ import type { WebSocket } from "uWebSockets.js";
 import { formatSocketId, type PusherApp } from "@fanwire/pusher-protocol";
 import type { ConnectionState } from "../../connections/connection.ts";
 import type { Member } from "../../wire/presence.ts";
+import type { HeldCommands } from "../held-commands.ts";
 
 export type PusherSocket = WebSocket<ConnectionState>;
 
@@ -29,6 +30,8 @@ export class PusherSession {
   /** Whether the client has signed in, or has joined a private or presence channel. */
   isAuthorized = false;
   isClosed = false;
+  /** Frames that wait for a slice of time. */
+  held: HeldCommands | undefined;
   /** Second of the process in which the client last sent something. */
   lastSeen: number;
   /** Second in which an idle client was pinged; 0 if it has answered. */

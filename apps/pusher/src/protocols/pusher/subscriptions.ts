@@ -2,6 +2,7 @@ import { parsePosition } from "@fanwire/protocol";
 import { channelKind, topicOf } from "@fanwire/pusher-protocol";
 import { hasMember } from "../../connections/small-set.ts";
 import { DecodedPublication } from "../../fanout/decoded-publication.ts";
+import { hasRoomFor } from "../../hub/has-room.ts";
 import type { JoinRefusal } from "../../presence/presence.ts";
 import type { RecoveryOutcome } from "../../recovery/recovery.ts";
 import type { Member } from "../../wire/presence.ts";
@@ -18,7 +19,7 @@ import { presenceData } from "../../wire/pusher-presence.ts";
 import { encodePusher } from "../../wire/pusher-publication.ts";
 import type { ServingParts } from "../served-protocol.ts";
 import type { Audience } from "./audience.ts";
-import { type CachedEvent, CacheEvents } from "./cache-events.ts";
+import { CacheEvents, type CacheState } from "./cache-events.ts";
 import { authorizeChannel } from "./channel-auth.ts";
 import type { JoinedChannel, PusherSession } from "./session.ts";
 
@@ -136,7 +137,14 @@ export class PusherSubscriptions {
 
   #joinPresence(starting: WithTopic, member: Member): void {
     const { session, name, channel, topic } = starting;
-    const { presence } = this.#parts.hub;
+    const { hub, config, counters } = this.#parts;
+    const { presence } = hub;
+    if (!hasRoomFor(session.socket, topic, presence, config.limits.topics)) {
+      counters.topicLimits++;
+      session.removeChannel(name);
+      refuse(session, name, LIMIT);
+      return;
+    }
     const options = {
       maxMembers: session.app.maxMembers,
       isListWhole: true,
@@ -164,24 +172,24 @@ export class PusherSubscriptions {
     const { session, name, channel, topic } = starting;
     const { hub, recovery } = this.#parts;
     const { isCache } = channelKind(name);
-    const subscription = hub.subscribeForApplication(session.socket, topic);
-    if (subscription === "topic-limit") {
+    const subscribed = hub.subscribeForApplication(session.socket, topic);
+    if (subscribed === "topic-limit") {
       session.removeChannel(name);
       this.#leave(session, channel);
       refuse(session, name, LIMIT);
       return;
     }
-    // The application has subscribed the connection before.
-    if (subscription === "already") {
-      if (isCache) void this.#succeedWithCache(starting);
-      else this.#succeed(starting, this.#successOf(session, channel));
+    // The application has subscribed the connection before. The cached event must not follow a newer one.
+    const subscription = subscribed === "already" ? isCache && hub.pause(session.socket, topic) : subscribed;
+    if (!subscription) {
+      this.#succeed(starting, this.#successOf(session, channel));
       return;
     }
-    let cached: CachedEvent | undefined;
+    let cached: CacheState = "none";
     // After the subscription, because an event that is stored between the two would be lost.
     const readCache = async () => {
-      cached = await this.#cache.last(topic);
-      return cached?.since;
+      cached = await this.#cache.last(topic, () => session.has(name, channel));
+      return typeof cached === "object" ? cached.since : undefined;
     };
     recovery.start({
       connection: session.socket,
@@ -201,14 +209,6 @@ export class PusherSubscriptions {
     });
   }
 
-  async #succeedWithCache(starting: WithTopic): Promise<void> {
-    const { session, name, channel, topic } = starting;
-    const cached = await this.#cache.last(topic);
-    if (!session.has(name, channel)) return;
-    this.#succeed(starting, this.#successOf(session, channel));
-    this.#sendCached(starting, cached, { recovered: null, position: undefined });
-  }
-
   /** Returns `data` of a success. From now on a member receives changes. */
   #successOf({ socket }: PusherSession, { topic, member }: JoinedChannel): string {
     if (topic === undefined || member === undefined) return NO_DATA;
@@ -224,8 +224,12 @@ export class PusherSubscriptions {
   }
 
   /** A recovered client receives the cached event as the first of its replay. */
-  #sendCached({ session, name, topic }: WithTopic, cached: CachedEvent | undefined, outcome: RecoveryOutcome): void {
-    if (cached === undefined) {
+  #sendCached({ session, name, topic }: WithTopic, cached: CacheState, outcome: RecoveryOutcome): void {
+    if (cached === "unreadable") {
+      session.send(pusherError(null, `${name}: the last event cannot be read now`));
+      return;
+    }
+    if (cached === "none") {
       session.send(cacheMiss(name));
       this.#parts.hub.events?.happened({ name: "cache_miss", topic });
       return;

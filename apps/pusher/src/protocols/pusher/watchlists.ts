@@ -1,5 +1,6 @@
 import { setImmediate as nextTick } from "node:timers/promises";
 import { userOf } from "@fanwire/pusher-protocol";
+import { HeldLeaves } from "../../presence/held-leaves.ts";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
 import { pusherError, watchlistEvents } from "../../wire/pusher-frames.ts";
 import type { ClusterCounts } from "./cluster-counts.ts";
@@ -11,6 +12,7 @@ const MAX_WATCHED = 100;
 const ANSWER_MS = 400;
 /** Clients that are told in one event-loop tick. Everybody may watch the same user. */
 const TOLD_PER_TICK = 1_000;
+const CHECK_EVERY_MS = 100;
 
 /** For each watched user, by key: the id, and whether the client was told that the user is online. */
 type Watchlist = Map<string, { readonly id: string; isOnline: boolean | undefined }>;
@@ -23,9 +25,22 @@ export class Watchlists {
   /** Clients that are told of all their users when the other workers have answered. */
   readonly #starting = new Map<PusherSession, NodeJS.Timeout>();
   readonly #online = new Map<string, Set<PusherSession>>();
+  /** Watched users with connections, as far as this worker knows. */
+  readonly #seen = new Set<string>();
+  /** Users who have just lost their last connection, and until when they count as online: a page may only be reloading. */
+  readonly #heldUntil = new Map<string, number>();
+  readonly #leaveMs: number;
+  readonly #leaves: HeldLeaves<{ endHold(key: string): void }>;
+  readonly #ended = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
 
-  constructor(counts: ClusterCounts) {
+  /** @param leaveMs time for which a user without connections still counts as online. */
+  constructor(counts: ClusterCounts, leaveMs: number) {
     this.#counts = counts;
+    this.#leaveMs = leaveMs;
+    this.#leaves = new HeldLeaves(leaveMs);
+    this.#timer = setInterval(() => this.#endHolds(), CHECK_EVERY_MS);
+    this.#timer.unref();
   }
 
   /** Must be called when a client has signed in. `watched` is unchecked. */
@@ -46,6 +61,8 @@ export class Watchlists {
       const watchers = this.#watchers.get(key);
       if (!watchers?.delete(session) || watchers.size > 0) continue;
       this.#watchers.delete(key);
+      this.#seen.delete(key);
+      this.#heldUntil.delete(key);
       this.#counts.unwatch(key);
     }
     this.#watchlists.delete(session);
@@ -53,6 +70,36 @@ export class Watchlists {
 
   /** Must be called with keys of {@link ClusterCounts} whose totals may have changed. */
   onChanged(keys: ReadonlySet<string>): void {
+    for (const key of keys) if (this.#watchers.has(key)) this.#note(key);
+    this.#tellWatchers(keys);
+  }
+
+  #note(key: string): void {
+    if (this.#counts.total(key) > 0) {
+      this.#seen.add(key);
+      this.#heldUntil.delete(key);
+    } else if (this.#seen.delete(key)) {
+      this.#heldUntil.set(key, performance.now() + this.#leaveMs);
+      this.#leaves.hold(this, key);
+    }
+  }
+
+  /** Must be called when a hold is over. The user may have returned, or have left once more. */
+  endHold(key: string): void {
+    const until = this.#heldUntil.get(key);
+    if (until === undefined || until > performance.now()) return;
+    this.#heldUntil.delete(key);
+    this.#ended.add(key);
+  }
+
+  #endHolds(): void {
+    this.#leaves.end();
+    if (this.#ended.size === 0) return;
+    this.#tellWatchers(this.#ended);
+    this.#ended.clear();
+  }
+
+  #tellWatchers(keys: ReadonlySet<string>): void {
     const changed = new Map<PusherSession, string[]>();
     for (const key of keys) {
       for (const session of this.#watchers.get(key) ?? []) {
@@ -75,6 +122,7 @@ export class Watchlists {
   }
 
   stop(): void {
+    clearInterval(this.#timer);
     for (const timer of this.#starting.values()) clearTimeout(timer);
   }
 
@@ -122,7 +170,7 @@ export class Watchlists {
     const offline: string[] = [];
     for (const key of keys) {
       const user = watchlist?.get(key);
-      const isOnline = this.#counts.total(key) > 0;
+      const isOnline = this.#counts.total(key) > 0 || this.#heldUntil.has(key);
       if (user === undefined || user.isOnline === isOnline) continue;
       user.isOnline = isOnline;
       (isOnline ? online : offline).push(user.id);

@@ -1,0 +1,86 @@
+import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
+
+export type SubscriptionBounds = {
+  /** Maximum messages in a second. */
+  readonly messages: number;
+  /** Maximum bytes of their content. The message that exceeds them is the last one. */
+  readonly bytes: number;
+};
+
+type BoundedParts = {
+  readonly bus: Pick<Bus, "subscribe">;
+  readonly subjects: readonly string[];
+  readonly bounds: SubscriptionBounds;
+  receive(message: BusMessage): void;
+};
+
+type Subscribed = { readonly subscription: BusSubscription; received: number };
+
+/**
+ * Subscribes to subjects that may carry any amount of messages. At a bound it unsubscribes for the rest of the second, and
+ * NATS stops by itself soon after the bound, so that a busy cluster cannot flood this process.
+ */
+export class BoundedSubscription {
+  readonly #parts: BoundedParts;
+  #subscribed: Subscribed[] = [];
+  #messagesLeft = 0;
+  #bytesLeft = 0;
+  #isPaused = false;
+
+  constructor(parts: BoundedParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#refill();
+    this.#subscribed = this.#parts.subjects.map((subject) => {
+      const subscribed: Subscribed = {
+        received: 0,
+        subscription: this.#parts.bus.subscribe(subject, (message) => {
+          subscribed.received++;
+          this.#receive(message);
+        }),
+      };
+      this.#limit(subscribed);
+      return subscribed;
+    });
+  }
+
+  /** Must be called once a second. Returns whether messages may have been left out in the last second. */
+  nextSecond(): boolean {
+    if (this.#isPaused) {
+      this.#isPaused = false;
+      this.start();
+      return true;
+    }
+    this.#refill();
+    for (const subscribed of this.#subscribed) this.#limit(subscribed);
+    return false;
+  }
+
+  stop(): void {
+    for (const { subscription } of this.#subscribed) subscription.unsubscribe();
+    this.#subscribed = [];
+  }
+
+  #receive(message: BusMessage): void {
+    if (this.#messagesLeft === 0 || this.#bytesLeft <= 0) {
+      this.#isPaused = true;
+      this.stop();
+      return;
+    }
+    this.#messagesLeft--;
+    this.#bytesLeft -= message.data.length;
+    this.#parts.receive(message);
+  }
+
+  #refill(): void {
+    this.#messagesLeft = this.#parts.bounds.messages;
+    this.#bytesLeft = this.#parts.bounds.bytes;
+  }
+
+  /** Lets NATS send one message over the bound, which shows that something is left out. */
+  #limit({ subscription, received }: Subscribed): void {
+    subscription.endAfter(received + this.#parts.bounds.messages + 1);
+  }
+}

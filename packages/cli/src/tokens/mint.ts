@@ -1,0 +1,32 @@
+import { SignJWT } from "jose";
+import type { Io } from "../io.ts";
+import { type Rights, readRights } from "./claims.ts";
+import { signingKey } from "./keys.ts";
+
+export type MintRequest = Rights & {
+  /** Lifetime in seconds; undefined for a token that never expires. */
+  readonly lifetimeSeconds: number | undefined;
+  /** Path of a private key in PEM; undefined for PUSHER_TOKEN_SECRET. */
+  readonly keyFile?: string | undefined;
+};
+
+/** Signs a token as pushers with the same variables expect it. @throws CommandError that says what is wrong. */
+export async function mintToken(io: Io, { lifetimeSeconds, keyFile, ...rights }: MintRequest): Promise<string> {
+  const { user, topics, publish, presence, info } = rights;
+  const { PUSHER_TOKEN_AUDIENCE: audience, PUSHER_TOKEN_ISSUER: issuer } = io.env;
+  const claims = {
+    ...(user !== undefined && { sub: user }),
+    topics,
+    ...(publish.length > 0 && { publish }),
+    ...(presence.length > 0 && { presence }),
+    ...(info !== undefined && { info }),
+    ...(audience && { aud: audience }),
+    ...(issuer && { iss: issuer }),
+  };
+  readRights({ ...claims, topics: [...topics], publish: [...publish], presence: [...presence] });
+  const { key, algorithm } = signingKey(io, keyFile);
+  const now = Math.floor(Date.now() / 1_000);
+  const token = new SignJWT(claims).setProtectedHeader({ alg: algorithm, typ: "JWT" }).setIssuedAt(now);
+  if (lifetimeSeconds !== undefined) token.setExpirationTime(now + lifetimeSeconds);
+  return token.sign(key);
+}

@@ -1,0 +1,85 @@
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { testIo } from "../testing.ts";
+import { checkToken } from "./check.ts";
+import { mintToken } from "./mint.ts";
+
+const SECRET = "a secret of more than thirty-two bytes";
+const rights = { user: "alice", topics: ["orders.*"], publish: ["chat"], presence: ["lobby"], info: { name: "Alice" } };
+const folder = mkdtempSync(join(tmpdir(), "fanwire-cli-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function keyFiles(kind: "rsa" | "ec" | "ed25519"): { readonly secretFile: string; readonly publicFile: string } {
+  const { privateKey, publicKey } =
+    kind === "rsa"
+      ? generateKeyPairSync("rsa", { modulusLength: 2_048 })
+      : kind === "ec"
+        ? generateKeyPairSync("ec", { namedCurve: "P-256" })
+        : generateKeyPairSync("ed25519");
+  const [secretFile, publicFile] = [join(folder, `${kind}.key`), join(folder, `${kind}.pub`)];
+  writeFileSync(secretFile, privateKey.export({ type: "pkcs8", format: "pem" }));
+  writeFileSync(publicFile, publicKey.export({ type: "spki", format: "pem" }));
+  return { secretFile, publicFile };
+}
+
+test("a token that was signed with the secret is valid, with its rights and its expiry", async () => {
+  const { io } = testIo({ PUSHER_TOKEN_SECRET: SECRET });
+
+  const token = await mintToken(io, { ...rights, lifetimeSeconds: 60 });
+  const checked = await checkToken(io, token);
+
+  expect(checked.isVerified).toBe(true);
+  expect(checked.rights).toEqual(rights);
+  expect((checked.expiresAt ?? 0) - Date.now() / 1_000).toBeGreaterThan(50);
+});
+
+test.each(["rsa", "ec", "ed25519"] as const)(
+  "a token of a private %s key is valid for its public key",
+  async (kind) => {
+    const { secretFile, publicFile } = keyFiles(kind);
+    const { io } = testIo({ PUSHER_TOKEN_PUBLIC_KEY_FILE: publicFile });
+
+    const token = await mintToken(io, { ...rights, lifetimeSeconds: undefined, keyFile: secretFile });
+
+    expect(await checkToken(io, token)).toEqual({ isVerified: true, rights, expiresAt: undefined });
+  },
+);
+
+test("audience and issuer of the variables are put into the token and required of it", async () => {
+  const asked = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_AUDIENCE: "push", PUSHER_TOKEN_ISSUER: "shop" };
+  const token = await mintToken(testIo(asked).io, { ...rights, lifetimeSeconds: 60 });
+
+  expect((await checkToken(testIo(asked).io, token)).isVerified).toBe(true);
+  const other = testIo({ ...asked, PUSHER_TOKEN_AUDIENCE: "other" });
+  await expect(checkToken(other.io, token)).rejects.toThrow("aud is not as required");
+});
+
+test.each([
+  ["another secret", { PUSHER_TOKEN_SECRET: "another secret of more than 32 bytes!" }, "another key has signed it"],
+  ["a short secret", { PUSHER_TOKEN_SECRET: "short" }, "at least 32 bytes"],
+])("a token is refused with %s", async (_, env, message) => {
+  const token = await mintToken(testIo({ PUSHER_TOKEN_SECRET: SECRET }).io, { ...rights, lifetimeSeconds: 60 });
+
+  await expect(checkToken(testIo(env).io, token)).rejects.toThrow(message);
+});
+
+test("without a key the claims are shown, and said not to be verified", async () => {
+  const token = await mintToken(testIo({ PUSHER_TOKEN_SECRET: SECRET }).io, { ...rights, lifetimeSeconds: 60 });
+
+  expect(await checkToken(testIo({}).io, token)).toMatchObject({ isVerified: false, rights });
+  await expect(checkToken(testIo({}).io, "no token")).rejects.toThrow("This is no JWT.");
+});
+
+test.each([
+  [{ topics: ["a.>.b"] }, 'topics: "a.>.b" is no topic or pattern'],
+  [{ user: "" }, "sub (the user) must be 1 to 255 bytes"],
+  [{ info: "x".repeat(1_100) }, "info is longer than 1024 bytes"],
+  [{ topics: Array<string>(1_001).fill("a") }, "the maximum is 1000"],
+])("a token that pushers would refuse is not signed: %j", async (wrong, message) => {
+  const { io } = testIo({ PUSHER_TOKEN_SECRET: SECRET });
+
+  await expect(mintToken(io, { ...rights, ...wrong, lifetimeSeconds: 60 })).rejects.toThrow(message);
+});

@@ -1,0 +1,120 @@
+import { request } from "node:http";
+import { connect } from "node:net";
+import { VERSION } from "@fanwire/service";
+import { describe, expect, test } from "vitest";
+import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
+
+const VERSIONED = `client-${VERSION}.js`;
+const isBuilt = process.env.FANWIRE_TEST_BUILT === "1";
+
+const { pusher, publisher } = useCluster({
+  pusher: { PUSHER_WORKERS: "1" },
+  publisher: { PUBLISHER_API_KEYS: "a-key-of-the-api" },
+});
+
+describe.each(["pusher", "publisher"] as const)("the client that a %s serves", (service) => {
+  const urlOf = (path: string) =>
+    new URL(path, service === "pusher" ? pusher.url.replace("ws:", "http:") : publisher.url).href;
+
+  test("/client.js is one module for pages of any origin, without a key", async () => {
+    const response = await fetch(urlOf("client.js"), { headers: { origin: "https://app.example" } });
+    const source = await response.text();
+
+    expect(response.status).toBe(200);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      "content-type": "text/javascript; charset=utf-8",
+      "access-control-allow-origin": "*",
+      vary: "Accept-Encoding",
+      "cache-control": isBuilt ? "public, max-age=300" : "no-cache",
+    });
+    const module = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+    expect([typeof module.connect, typeof module.FanwireError]).toEqual(["function", "function"]);
+  });
+
+  test("the file of this version is the same, and built code may be kept for good", async () => {
+    const [current, versioned] = await Promise.all([fetch(urlOf("client.js")), fetch(urlOf(VERSIONED))]);
+
+    expect(await versioned.text()).toBe(await current.text());
+    expect(versioned.headers.get("cache-control")).toBe(isBuilt ? "public, max-age=31536000, immutable" : "no-cache");
+  });
+
+  test("a browser that has the file gets 304, and HEAD has the headers alone", async () => {
+    const plain = await fetch(urlOf("client.js"), { headers: { "accept-encoding": "identity" } });
+    const etag = plain.headers.get("etag") ?? "";
+    const length = (await plain.arrayBuffer()).byteLength;
+
+    const known = await fetch(urlOf("client.js"), {
+      headers: { "accept-encoding": "identity", "if-none-match": etag },
+    });
+    expect({ status: known.status, etag: known.headers.get("etag"), body: await known.text() }).toEqual({
+      status: 304,
+      etag,
+      body: "",
+    });
+    const gzipped = await fetch(urlOf("client.js"), { headers: { "accept-encoding": "gzip", "if-none-match": etag } });
+    expect([gzipped.status, gzipped.headers.get("content-encoding")]).toEqual([200, "gzip"]);
+
+    const head = await headOf(urlOf("client.js"));
+    expect(head).toMatchObject({ status: 200, etag, body: "" });
+    expect(head.length).toBe(service === "pusher" ? String(length) : head.length);
+  });
+
+  test("the file of another version is not there", async () => {
+    const response = await fetch(urlOf("client-0.0.0.js"));
+
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ error: { code: "not_found" } });
+  });
+});
+
+test.each([["client.js"], [VERSIONED]])(
+  "a raw WebSocket on /%s receives its greeting, as on every path",
+  async (path) => {
+    const client = await connectRawClient(new URL(path, pusher.url).href);
+
+    expect(client.address).toMatch(/^\w+\.\d+$/);
+    client.socket.close();
+  },
+);
+
+test("other methods on the path are refused as on every path", async () => {
+  const response = await fetch(new URL("client.js", pusher.url.replace("ws:", "http:")), { method: "POST" });
+
+  expect(response.status).toBe(426);
+});
+
+test("a connection that sends requests and reads no answer is closed after the first one", async () => {
+  const { port, hostname } = new URL(pusher.url);
+  const socket = connect(Number(port), hostname);
+  const ask = () => socket.write("GET /client.js HTTP/1.1\r\nHost: pusher\r\n\r\n");
+  let answers = "";
+  socket.on("data", (data) => (answers += data.toString("latin1")));
+  socket.on("error", () => {});
+  ask();
+  await until("the first answer", () => answers.includes("Connection: close"));
+  ask();
+
+  await until("the end", () => socket.closed || socket.readableEnded);
+  expect(answers.match(/^HTTP\/1.1 200 OK/gm)).toHaveLength(1);
+});
+
+/** Sends HEAD without `Accept-Encoding`, which `fetch` always adds. */
+function headOf(url: string) {
+  return new Promise<{ status?: number; etag?: string; length?: string; body: string }>((resolve, reject) => {
+    const sent = request(url, { method: "HEAD" }, (response) => {
+      let body = "";
+      response.on("data", (chunk) => (body += chunk));
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          etag: String(response.headers.etag),
+          length: String(response.headers["content-length"]),
+          body,
+        }),
+      );
+    });
+    sent.on("error", reject).end();
+  });
+}

@@ -1,0 +1,15 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Page } from "playwright-core";
+
+const script = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+type Violation = { readonly id: string; readonly nodes: readonly { readonly target: readonly string[] }[] };
+
+/** Returns the accessibility rules that the page violates, with the elements. */
+export async function axeFindings(page: Page): Promise<string[]> {
+  // By the debugger, so that the page's policy does not apply.
+  await page.evaluate(script);
+  const { violations } = await page.evaluate<{ violations: readonly Violation[] }>("axe.run()");
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
