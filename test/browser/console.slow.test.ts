@@ -9,6 +9,7 @@ import { axeFindings } from "../support/axe.ts";
 import { complaintsOf, missingBrowser, useBrowser } from "../support/browser.ts";
 import { type Demo, startDemo } from "../support/console-demo.ts";
 import { openConsole } from "../support/console-page.ts";
+import { lighthouse } from "../support/lighthouse.ts";
 import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
@@ -70,6 +71,7 @@ describe.skipIf(missingBrowser !== undefined)(
           look.viewport.width,
         );
         expect(await axeFindings(page), name).toEqual([]);
+        if (name === "try") await fillTry(page);
         if (name === "overview") await fillCharts(look.name === "" ? ROUNDS : ROUNDS / 2);
         const isShown = isWriting && DOCUMENTED.includes(name + look.name);
         await page.screenshot({ path: join(isShown ? IMAGES : folder, `console-${name}${look.name}.png`) });
@@ -77,6 +79,20 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(complaints).toEqual([]);
       await page.close();
     });
+
+    test.each(["console", "docs"])("Lighthouse gives the page /%s at least 95 points of 100", async (path) => {
+      const query = path === "console" ? `?pusher=${encodeURIComponent(pusher.url)}` : "";
+      const { scores, findings } = await lighthouse(`${publisher.url}/${path}${query}`);
+
+      for (const [category, score] of Object.entries(scores)) {
+        expect(score, `${category}: ${findings.join("; ")}`).toBeGreaterThanOrEqual(95);
+      }
+    });
+
+    async function fillTry(page: Page): Promise<void> {
+      for (let round = 0; round < 3; round++) await demo.publish();
+      await page.getByRole("cell", { name: "news" }).nth(2).waitFor();
+    }
 
     async function fillCharts(rounds: number): Promise<void> {
       for (let round = 0; round < rounds; round++) {

@@ -37,9 +37,11 @@ test("bus, history and queue exist before NATS: they answer unavailable, and sub
   expect(await bus.confirm()).toBe(false);
   expect(await bus.request("kept", text("?"), { timeoutMs: 50 })).toMatchObject({ reason: "unavailable" });
   expect(await bus.gather("kept", text("?"), { maxWaitMs: 50 })).toMatchObject({ reason: "unavailable" });
+  expect(bus.node()).toBeUndefined();
   expect(bus.traffic()).toMatchObject({ isConnected: false, sentMessages: 0 });
   expect(await history.append(topic, text("early"))).toMatchObject({ reason: "unavailable" });
   expect(await history.state()).toMatchObject({ reason: "unavailable" });
+  expect(await history.describe()).toMatchObject({ reason: "unavailable" });
   expect(await history.read({ filter: topic, after: 0 })).toMatchObject({ reason: "unavailable" });
   expect(await history.count(topic)).toMatchObject({ reason: "unavailable" });
   expect(await history.find(1)).toMatchObject({ reason: "unavailable" });
@@ -48,6 +50,7 @@ test("bus, history and queue exist before NATS: they answer unavailable, and sub
 
   await nats.restart();
   await connected;
+  expect(bus.node()).toMatchObject({ name: expect.any(String), version: expect.stringMatching(/^\d+\.\d+/) });
   await bus.publishAll(["kept", "ended"].map((subject) => ({ subject, content: text(subject) })));
   await bus.confirm();
   expect(got).toEqual(["kept"]);

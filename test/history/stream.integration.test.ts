@@ -93,12 +93,21 @@ test("the history is unavailable without JetStream, and available when JetStream
   expect(await opened.history.state()).toEqual(none);
   expect(await opened.history.read({ filter: opened.subjects.history(everyone), after: 0 })).toEqual(none);
   expect(await opened.history.find(1)).toEqual(none);
+  expect(await opened.history.describe()).toMatchObject(none);
 
   await nats.stop();
   await writeFile(conf, `jetstream { store_dir: ${JSON.stringify(join(folder, "js"))} }`);
   await nats.restart();
   await until("the bus is connected again", () => opened.bus.health().alive);
+  // A description does not create the stream.
+  for (let time = 0; time < 2; time++) {
+    expect(await opened.history.describe()).toMatchObject({
+      reason: "unusable",
+      detail: "the history stream does not exist",
+    });
+  }
   expect(await appended(opened, everyone, "y")).toMatchObject({ sequence: 1 });
+  expect(await opened.history.describe()).toMatchObject({ ok: true, stream: { messages: 1 } });
   await rm(folder, { recursive: true });
 });
 

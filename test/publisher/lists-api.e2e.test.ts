@@ -88,6 +88,7 @@ describe("with connections to two workers", () => {
     expect(await listed(`search=${addressOf(0)}`)).toContain(addressOf(0));
     expect(await listed("search=127.0.0.")).toEqual(sorted());
     expect(await listed("search=Carl")).toEqual([]);
+    expect(await listed("search=&after=")).toEqual(sorted());
   });
 
   test("connections are listed by unsent bytes and topics, in pages", async () => {
@@ -140,7 +141,7 @@ describe("with connections to two workers", () => {
     });
   });
 
-  test("what begins and ends after a list is in the next one", async () => {
+  test("topics and users that begin or end after a list are right in the next one", async () => {
     const token = await signToken({ sub: "dora", topics: [">"] });
     const client = await connectFanwire(one.url, { token, topic: ["room.0", "news"] });
 

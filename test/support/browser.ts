@@ -5,12 +5,12 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll } from "vitest";
 import { LatePart } from "./late-part.ts";
 
-const PATH = "/usr/bin/chromium";
+export const BROWSER_PATH = "/usr/bin/chromium";
 
 /** Reason why browser tests are skipped, or `undefined`. */
-export const missingBrowser = existsSync(PATH)
+export const missingBrowser = existsSync(BROWSER_PATH)
   ? undefined
-  : `there is no ${PATH}: apt-get install --no-install-recommends chromium`;
+  : `there is no ${BROWSER_PATH}: apt-get install --no-install-recommends chromium`;
 
 if (missingBrowser !== undefined) console.warn(`Tests in a browser are skipped: ${missingBrowser}.`);
 
@@ -25,7 +25,7 @@ export function useBrowser(): Browser {
 /** Starts a browser without a window and without requests of its own to the internet. */
 function startBrowser(): Promise<Browser> {
   return chromium.launch({
-    executablePath: PATH,
+    executablePath: BROWSER_PATH,
     args: [
       "--no-sandbox",
       "--disable-gpu",

@@ -27,6 +27,16 @@ test("a short key is refused and not shown", () => {
   expect(read).not.toThrow(/secret/);
 });
 
+test("a key that only reads must be as long without its prefix, and must not be a full key too", () => {
+  const read = (PUBLISHER_API_KEYS: string) => readConfig({ PUBLISHER_API_KEYS }).apiKeys;
+
+  expect(read("read:0123456789abcdef,read:0123456789abcdef")).toHaveLength(2);
+  expect(() => read("read:0123456789abcde")).toThrow(/at least 16/);
+  expect(() => read("read: 0123456789abcdef")).toThrow(/at least 16/);
+  expect(() => read("0123456789abcdef,read:0123456789abcdef")).toThrow(/both with and without the prefix/);
+  expect(() => read("read:0123456789abcdef,0123456789abcdef")).not.toThrow(/0123456789abcdef/);
+});
+
 test("one error names all wrong settings", () => {
   const wrong = { PUBLISHER_PORT: "http", PUBLISHER_MAX_BATCH: "0", PUBLISHER_REQUEST_TIMEOUT_MS: "1.5" };
 

@@ -1,7 +1,7 @@
 import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, sharedSettings } from "@fanwire/bus";
 import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
 import { ConfigError, isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
-import { parseKey, READ_PREFIX } from "./http/api-keys.ts";
+import { hasAmbiguousKey, parseKeyEntry } from "./key-entry.ts";
 
 const MEBIBYTE = 1_048_576;
 
@@ -21,13 +21,10 @@ export const publisherSettings = {
     .list("")
     // Visible ASCII, which every client can send in a header.
     .refine(
-      (entries) => entries.every((entry) => /^[!-~]{16,}$/.test(parseKey(entry).key)),
+      (entries) => entries.every((entry) => /^[!-~]{16,}$/.test(parseKeyEntry(entry).key)),
       "each key must be at least 16 visible ASCII characters without spaces",
     )
-    .refine(
-      (entries) => !entries.some((entry) => entries.includes(`${READ_PREFIX}${entry}`)),
-      "a key must not be listed both with and without the prefix read:",
-    )
+    .refine((entries) => !hasAmbiguousKey(entries), "a key must not be listed both with and without the prefix read:")
     .describe(
       "API keys, comma-separated, each at least 16 characters. A request needs one of them. A key listed as `read:<key>` only reads. Without keys, every client that reaches the port may publish.",
     ),

@@ -14,15 +14,19 @@ import type { LoadSettings, Scenario } from "./scenario.ts";
 
 type Contestant = { readonly name: string; readonly paths: readonly string[] };
 type Sample = Measured & {
-  /** Highest CPU use of a worker, as a share of one core. */
+  /** CPU use of a worker as a share of one core, on the average of all. */
   closedLoad: number;
   openLoad: number;
-  /** Highest additional use of a worker. */
-  addedLoad: number;
   longestTickMs: number;
   slowestAnswerMs: number;
 };
-type Load = { readonly connections: number; readonly topics: number; readonly seconds: number };
+type Load = {
+  readonly connections: number;
+  readonly topics: number;
+  readonly seconds: number;
+  /** Requests before the measurement, so that it does not include the compilation of code. */
+  readonly warmUp: number;
+};
 
 /** One more worker than the CPU of which is measured: the monitor of its ticks uses CPU time itself. */
 const WORKERS = 4;
@@ -50,18 +54,19 @@ const contestants: readonly Contestant[] = [
   },
 ];
 
+const addedLoad = ({ openLoad, closedLoad }: Sample): number => openLoad - closedLoad;
 const hundredths = (load: number): string => `${(load * 100).toFixed(2)} %`;
 const columns: readonly Column<Sample>[] = [
   { title: "worker CPU, closed", of: (sample) => sample.closedLoad, show: hundredths },
   { title: "open", of: (sample) => sample.openLoad, show: hundredths },
-  { title: "added", of: (sample) => sample.addedLoad, show: hundredths },
-  { title: "of the bar of 1 %", of: (sample) => sample.addedLoad / BAR, show: twoDigits },
+  { title: "added", of: addedLoad, show: hundredths },
+  { title: "of the bar of 1 %", of: (sample) => addedLoad(sample) / BAR, show: twoDigits },
   { title: "longest tick, ms", of: (sample) => sample.longestTickMs, show: twoDigits },
   { title: "slowest answer, ms", of: (sample) => sample.slowestAnswerMs, show: twoDigits },
   { title: "foreign load", of: (sample) => sample.foreignLoad, show: hundredths },
 ];
 
-/** What a console that is open costs the workers: the same workers before and while its requests are sent. */
+/** CPU that an open console costs the workers, which are measured before and while its requests are sent. */
 export const consoleScenario: Scenario = {
   name: "console",
   summary: "50,000 connections and 20,000 topics on four workers: lists and overview every 2 s, against none",
@@ -75,7 +80,7 @@ export const consoleScenario: Scenario = {
         { label: "console", settings },
         {
           measure: (contestant) => measure(lab, cluster, contestant, load),
-          inShort: ({ addedLoad, longestTickMs }) => `${hundredths(addedLoad)}, longest tick ${longestTickMs} ms`,
+          inShort: (sample) => `${hundredths(addedLoad(sample))} added, longest tick ${sample.longestTickMs} ms`,
         },
       );
       const heading = `${load.connections} connections, ${load.topics} topics, ${WORKERS} workers; ${load.seconds} s closed, then open`;
@@ -88,8 +93,8 @@ export const consoleScenario: Scenario = {
 
 function loadFor({ size, clients, seconds }: LoadSettings): Load {
   return size === "quick"
-    ? { connections: clients ?? 400, topics: 100, seconds: seconds ?? 1 }
-    : { connections: clients ?? 50_000, topics: 20_000, seconds: seconds ?? 20 };
+    ? { connections: clients ?? 400, topics: 100, seconds: seconds ?? 1, warmUp: 1 }
+    : { connections: clients ?? 50_000, topics: 20_000, seconds: seconds ?? 20, warmUp: 30 };
 }
 
 type TestedCluster = {
@@ -100,47 +105,56 @@ type TestedCluster = {
   stop(): Promise<void>;
 };
 
-async function startCluster(lab: Lab, { connections, topics }: Load): Promise<TestedCluster> {
-  const key = new TextEncoder().encode(SECRET);
-  const clients: LoadClient[] = [];
-  const workers: RunningServer[] = [];
+async function startCluster(lab: Lab, load: Load): Promise<TestedCluster> {
   const publisher = await startService(lab, "publisher");
-  const each = Math.ceil(connections / WORKERS);
-  for (let worker = 0; worker < WORKERS; worker++) {
-    const tokens = await Promise.all(
-      Array.from({ length: each }, async (_, at) => {
-        const index = worker * each + at;
-        const jwt = new SignJWT({ topics: [">"] }).setProtectedHeader({ alg: "HS256" }).setSubject(`user-${index}`);
-        return `${await jwt.sign(key)}&topic=topic-${index % topics}`;
-      }),
-    );
-    const dialect = { ...rawProtocol, path: "/?token={token}", tokens };
-    const isMonitored = worker === 0;
-    const env = { PUSHER_TOKEN_SECRET: SECRET, ...(isMonitored && tickMonitor) };
-    const running = await startPusher(lab, { dialect, env });
-    workers.push(running);
-    const client = await startLoadClient(lab);
-    clients.push(client);
-    await client.call("open", { address: running.address, dialect, connections: each });
-  }
-  const [monitored, ...measured] = workers;
+  const parts = await Promise.all(Array.from({ length: WORKERS }, (_, at) => startPart(lab, load, at)));
+  const [monitored, ...workers] = parts.map(({ worker }) => worker);
   if (monitored === undefined) throw new Error("no worker was started");
   return {
-    workers: measured,
+    workers,
     monitored,
     publisher,
     stop: async () => {
-      await Promise.all(clients.map((client) => client.stop()));
-      await Promise.all([...workers, publisher].map((part) => part.stop()));
+      await Promise.all(parts.map(({ client }) => client.stop()));
+      await Promise.all([...parts.map(({ worker }) => worker), publisher].map((part) => part.stop()));
     },
   };
 }
 
-async function measure(lab: Lab, cluster: TestedCluster, { paths }: Contestant, { seconds }: Load): Promise<Sample> {
+/** Starts one worker and its clients, each with a user of its own and one of the topics. */
+async function startPart(
+  lab: Lab,
+  { connections, topics }: Load,
+  part: number,
+): Promise<{ readonly worker: RunningServer; readonly client: LoadClient }> {
+  const each = Math.ceil(connections / WORKERS);
+  const key = new TextEncoder().encode(SECRET);
+  const tokens = await Promise.all(
+    Array.from({ length: each }, async (_, at) => {
+      const index = part * each + at;
+      const jwt = new SignJWT({ topics: [">"] }).setProtectedHeader({ alg: "HS256" }).setSubject(`user-${index}`);
+      return `${await jwt.sign(key)}&topic=topic-${index % topics}`;
+    }),
+  );
+  const dialect = { ...rawProtocol, path: "/?token={token}", tokens };
+  const isMonitored = part === 0;
+  const env = { PUSHER_TOKEN_SECRET: SECRET, ...(isMonitored && tickMonitor) };
+  const worker = await startPusher(lab, { dialect, env });
+  const client = await startLoadClient(lab);
+  await client.call("open", { address: worker.address, dialect, connections: each });
+  return { worker, client };
+}
+
+async function measure(
+  lab: Lab,
+  cluster: TestedCluster,
+  { paths }: Contestant,
+  { seconds, warmUp }: Load,
+): Promise<Sample> {
   const { workers, monitored, publisher } = cluster;
   const meters = () => workers.map(({ pid }) => startMeter(pid, lab));
   // Code is compiled, and the sorted names are built, before the measurement.
-  await poll(publisher, paths, performance.now() + POLL_EVERY_MS);
+  for (let time = 0; time < warmUp; time++) await poll(publisher, paths, performance.now());
   const closed = meters();
   await delay(seconds * 1_000);
   const before = closed.map((stop) => stop());
@@ -148,11 +162,9 @@ async function measure(lab: Lab, cluster: TestedCluster, { paths }: Contestant, 
   const opened = meters();
   const slowestAnswerMs = await poll(publisher, paths, performance.now() + seconds * 1_000);
   const after = opened.map((stop) => stop());
-  const added = after.map(({ serverLoad }, at) => serverLoad - (before[at]?.serverLoad ?? 0));
   return {
-    closedLoad: Math.max(...before.map(({ serverLoad }) => serverLoad)),
-    openLoad: Math.max(...after.map(({ serverLoad }) => serverLoad)),
-    addedLoad: Math.max(...added),
+    closedLoad: average(before),
+    openLoad: average(after),
     longestTickMs: await longestTickMs(monitored.pid),
     slowestAnswerMs,
     foreignLoad: after[0]?.foreignLoad ?? 0,
@@ -160,10 +172,10 @@ async function measure(lab: Lab, cluster: TestedCluster, { paths }: Contestant, 
   };
 }
 
-/** Sends the requests of a console until `endsAt`. Returns the time of the slowest answer, in milliseconds. */
+/** Sends the requests of a console once, and again until `endsAt`. Returns the time of the slowest answer, in milliseconds. */
 async function poll({ port }: Service, paths: readonly string[], endsAt: number): Promise<number> {
   let slowestMs = 0;
-  while (performance.now() < endsAt) {
+  do {
     const next = performance.now() + POLL_EVERY_MS;
     for (const path of paths) {
       const startedAt = performance.now();
@@ -174,6 +186,10 @@ async function poll({ port }: Service, paths: readonly string[], endsAt: number)
       slowestMs = Math.max(slowestMs, performance.now() - startedAt);
     }
     await delay(Math.max(0, Math.min(next, endsAt) - performance.now()));
-  }
+  } while (performance.now() < endsAt);
   return slowestMs;
+}
+
+function average(metered: readonly { readonly serverLoad: number }[]): number {
+  return metered.reduce((sum, { serverLoad }) => sum + serverLoad, 0) / metered.length;
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /** A NATS node to which a process is connected, as the node introduced itself. */
-export const natsNode = z.object({
+const natsNode = z.object({
   name: z.string(),
   version: z.string(),
   cluster: z.string().optional().describe("Name of its cluster. Absent if it runs alone."),
@@ -48,7 +48,9 @@ export const workerDescription = z.object({
   unsentBytes: z
     .int()
     .optional()
-    .describe("Bytes that it buffers for connections that read slowly. They may have been counted ten seconds ago."),
+    .describe(
+      "Bytes that it buffers for connections that read slowly. They may have been counted ten seconds ago. Absent if counting takes long.",
+    ),
   history: z
     .object({
       position: z.string().nullable().describe("Position up to which it has processed the history. Null without one."),

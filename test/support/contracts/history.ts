@@ -1,5 +1,5 @@
 import type { HistoryConfig } from "@fanwire/bus";
-import type { Position } from "@fanwire/protocol";
+import { formatPosition, type Position } from "@fanwire/protocol";
 import { describe, expect, test } from "vitest";
 import { everyone, topic } from "../durable.ts";
 import {
@@ -48,6 +48,21 @@ export function testHistoryContract(
         firstSequence: 1,
         lastSequence: 251,
         maxPerSubject: 1_000,
+      });
+    });
+
+    test("describe() returns facts of the stream for people", async () => {
+      await using opened = await start({ maxBytes: 1_000_000 });
+      const { history } = opened;
+      await history.state(); // creates the stream
+      const empty = await history.describe();
+      const first = await appended(opened, everyone, "first");
+      const last = await appended(opened, everyone, "last");
+
+      expect(empty).toMatchObject({ ok: true, stream: { messages: 0, firstPosition: null, maxBytes: 1_000_000 } });
+      expect(await history.describe()).toMatchObject({
+        ok: true,
+        stream: { messages: 2, firstPosition: formatPosition(first), lastPosition: formatPosition(last) },
       });
     });
 

@@ -5,6 +5,8 @@ export type FailureReason =
   | "uncarried"
   /** The connection has as many subscriptions as it may. */
   | "topic-limit"
+  /** As many lists as may be in memory are being read. Nothing was sent. */
+  | "busy"
   /** NATS does not accept content of this size. */
   | "too-large"
   /** This publisher has as many open traces as it may. */

@@ -4,6 +4,7 @@ import {
   type ConnectionsReply,
   connectionsReply,
   formatConnectionAddress,
+  type ListRequest,
   MAX_BUSIEST,
   type SubscriptionsReply,
   subscriptionsReply,
@@ -12,7 +13,7 @@ import {
   type UsersReply,
   usersReply,
 } from "@fanwire/protocol";
-import { byConnections, candidatesOf, isProven } from "./busiest.ts";
+import { byConnections, candidatesOf, canProveMore, isProven } from "./busiest.ts";
 import { addressPageOf, busyPageOf, type ConnectionPage } from "./connection-page.ts";
 import type { Result } from "./failure.ts";
 import { type Counted, type NamePage, type NameReply, namePageOf, type Total, totalOf } from "./name-page.ts";
@@ -24,7 +25,9 @@ export const MAX_RANK = 1_000;
 const FIRST_FACTOR = 2;
 const MIN_FIRST = 200;
 /** Maximum bytes of the names in one question. */
-const MAX_NAME_BYTES = 131_072;
+const MAX_NAME_BYTES = 65_536;
+/** Maximum number of concurrent lists, because each holds a page of every worker in memory. */
+const MAX_LISTS = 32;
 
 type NameFilter = { readonly prefix?: string | undefined; readonly search?: string | undefined };
 type NameRequest = NameFilter & { readonly after?: string | undefined; readonly limit: number };
@@ -48,13 +51,18 @@ type Replies = Result<{ readonly replies: readonly NameReply[]; readonly gap: Ga
 /** Lists what all workers have, in pages. */
 export class ClusterLists {
   readonly #questions: WorkerQuestions;
+  #running = 0;
 
   constructor(questions: WorkerQuestions) {
     this.#questions = questions;
   }
 
   /** Returns one page of the topics that have subscribers, or of the users with connections, in the order of names. */
-  async names(kind: Kind, request: NameRequest): Promise<Result<NameList>> {
+  names(kind: Kind, request: NameRequest): Promise<Result<NameList>> {
+    return this.#limited(() => this.#names(kind, request));
+  }
+
+  async #names(kind: Kind, request: NameRequest): Promise<Result<NameList>> {
     const asked = await this.#ask(kind, "list", request);
     if (!asked.ok) return asked;
     const { replies, gap } = asked;
@@ -68,35 +76,45 @@ export class ClusterLists {
    * Returns the names with most connections after a rank. Asks each worker for its own busiest names, then all workers for the exact
    * counts of these. If other names may have more connections, asks again for as many names as a reply may have.
    */
-  async busiest(kind: Kind, request: BusiestRequest): Promise<Result<BusiestList>> {
-    const wanted = request.rank + request.limit;
-    const first = Math.min(MAX_BUSIEST, Math.max(FIRST_FACTOR * wanted, MIN_FIRST));
-    const answer = await this.#busiestOf(kind, request, first);
-    if (!answer.ok || answer.exact === undefined || first === MAX_BUSIEST) return answer;
-    return this.#busiestOf(kind, request, MAX_BUSIEST);
+  busiest(kind: Kind, request: BusiestRequest): Promise<Result<BusiestList>> {
+    return this.#limited(() => this.#busiest(kind, request));
   }
 
-  async #busiestOf(kind: Kind, request: BusiestRequest, ofEach: number): Promise<Result<BusiestList>> {
+  async #busiest(kind: Kind, request: BusiestRequest): Promise<Result<BusiestList>> {
+    const wanted = request.rank + request.limit;
+    const first = Math.min(MAX_BUSIEST, Math.max(FIRST_FACTOR * wanted, MIN_FIRST));
+    const { canProveMore, ...answer } = await this.#busiestOf(kind, request, first);
+    if (!answer.ok || answer.exact === undefined || first === MAX_BUSIEST || !canProveMore) return answer;
+    const { canProveMore: _, ...better } = await this.#busiestOf(kind, request, MAX_BUSIEST);
+    return better;
+  }
+
+  async #busiestOf(
+    kind: Kind,
+    request: BusiestRequest,
+    ofEach: number,
+  ): Promise<Result<BusiestList> & { readonly canProveMore?: boolean }> {
     const { rank, limit: wanted, ...filter } = request;
     const limit = Math.min(wanted, MAX_RANK - rank);
     const asked = await this.#ask(kind, "busiest", { ...filter, limit: ofEach });
     if (!asked.ok) return asked;
     const { replies } = asked;
-    const { known, unknown } = candidatesOf(replies, rank + limit + 1);
-    const counted = await this.#count(kind, unknown);
+    const candidates = candidatesOf(replies, rank + limit + 1);
+    const counted = await this.#count(kind, candidates.unknown);
     if (!counted.ok) return counted;
     const gap = widerGap(asked.gap, counted.gap);
-    const sorted = [...known, ...counted.items].filter(([, count]) => count > 0).sort(byConnections);
+    const sorted = [...candidates.known, ...counted.items].filter(([, count]) => count > 0).sort(byConnections);
     const items = sorted.slice(rank, rank + limit);
     const isWhole = replies.every(({ hasMore }) => !hasMore);
-    const hasNext = sorted.length > rank + limit && rank + limit < MAX_RANK;
+    const hasOthers = sorted.length > rank + limit || (candidates.others !== undefined && items.length > 0);
     return {
       ok: true,
       items,
-      ...(hasNext && { next: String(rank + limit) }),
-      ...totalOf(replies, gap.complete === undefined, isWhole ? sorted.length : undefined),
-      ...(!isProven(replies, sorted[rank + limit - 1]) && { exact: false }),
+      ...(hasOthers && rank + limit < MAX_RANK && { next: String(rank + limit) }),
+      ...totalOf(replies, gap.complete === undefined, isWhole ? candidates.listed : undefined),
+      ...(!isProven(candidates, sorted[rank + limit - 1]) && { exact: false }),
       ...gap,
+      canProveMore: canProveMore(replies, MAX_BUSIEST),
     };
   }
 
@@ -108,30 +126,40 @@ export class ClusterLists {
   }
 
   /** Returns one page of the connections that match, in the order of addresses. */
-  async connections(
-    request: ConnectionRequest & { readonly after?: ConnectionAddress | undefined },
-  ): Promise<Result<ConnectionList>> {
-    const { after, ...filter } = request;
-    const asked = await this.#questions.ask<ConnectionsReply>(
-      { command: "list-connections", ...filter, ...(after && { after: formatConnectionAddress(after) }) },
-      connectionsReply,
-    );
-    if (!asked.ok) return asked;
-    const { replies, gap } = asked;
-    return { ok: true, ...addressPageOf(replies, request.limit), total: sum(replies), ...gap };
+  connections({
+    after,
+    ...filter
+  }: ConnectionRequest & { readonly after?: ConnectionAddress | undefined }): Promise<Result<ConnectionList>> {
+    const request = { ...filter, ...(after && { after: formatConnectionAddress(after) }) };
+    return this.#limited(() => this.#connections({ command: "list-connections", ...request }, addressPageOf));
   }
 
   /** Returns one page of the connections that match, those with most unsent bytes first, then those with most topics. */
-  async busiestConnections(
+  busiestConnections(
     request: ConnectionRequest & { readonly after?: BusyPlace | undefined },
   ): Promise<Result<ConnectionList>> {
-    const asked = await this.#questions.ask<ConnectionsReply>(
-      { command: "busiest-connections", ...request },
-      connectionsReply,
-    );
+    return this.#limited(() => this.#connections({ command: "busiest-connections", ...request }, busyPageOf));
+  }
+
+  async #connections(
+    request: Extract<ListRequest, { command: "list-connections" | "busiest-connections" }>,
+    pageOf: (replies: readonly ConnectionsReply[], limit: number) => ConnectionPage,
+  ): Promise<Result<ConnectionList>> {
+    const asked = await this.#questions.ask<ConnectionsReply>(request, connectionsReply);
     if (!asked.ok) return asked;
     const { replies, gap } = asked;
-    return { ok: true, ...busyPageOf(replies, request.limit), total: sum(replies), ...gap };
+    const total = replies.reduce((sum, reply) => sum + reply.total, 0);
+    return { ok: true, ...pageOf(replies, request.limit), total, ...gap };
+  }
+
+  async #limited<List>(list: () => Promise<Result<List>>): Promise<Result<List>> {
+    if (this.#running >= MAX_LISTS) return { ok: false, reason: "busy" };
+    this.#running++;
+    try {
+      return await list();
+    } finally {
+      this.#running--;
+    }
   }
 
   async #ask(kind: Kind, list: "list" | "busiest", request: NameRequest): Promise<Replies> {
@@ -183,8 +211,4 @@ function firstNames(names: readonly string[]): string[] {
     first.push(name);
   }
   return first;
-}
-
-function sum(replies: readonly ConnectionsReply[]): number {
-  return replies.reduce((total, reply) => total + reply.total, 0);
 }

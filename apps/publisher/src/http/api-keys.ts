@@ -2,28 +2,18 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
+import { type KeyScope, parseKeyEntry } from "../key-entry.ts";
 import { ApiError } from "./errors.ts";
 
-/** What a key allows: everything, or to read. Without keys, the API is open and allows everything. */
-export type Scope = "full" | "read";
-
-/** An entry of the setting with this prefix is a key that only reads. */
-export const READ_PREFIX = "read:";
 const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
-
-/** Returns the key and the scope of one entry of the setting. */
-export function parseKey(entry: string): { readonly key: string; readonly scope: Scope } {
-  if (!entry.startsWith(READ_PREFIX)) return { key: entry, scope: "full" };
-  return { key: entry.slice(READ_PREFIX.length), scope: "read" };
-}
 
 /** The API keys. A request must have one of them. */
 export class ApiKeys {
-  readonly #keys: readonly { readonly digest: Buffer; readonly scope: Scope }[];
+  readonly #keys: readonly { readonly digest: Buffer; readonly scope: KeyScope }[];
 
   /** @param entries of the setting; those that begin with `read:` are keys that only read. */
   constructor(entries: readonly string[]) {
-    this.#keys = entries.map(parseKey).map(({ key, scope }) => ({ digest: digest(Buffer.from(key)), scope }));
+    this.#keys = entries.map(parseKeyEntry).map(({ key, scope }) => ({ digest: digest(Buffer.from(key)), scope }));
   }
 
   /** Whether no keys are configured, so that all requests are accepted. */
@@ -35,7 +25,7 @@ export class ApiKeys {
    * Returns the scope of a key; undefined for a wrong one. Takes the same time for every key, because digests have one length
    * and all of them are compared.
    */
-  scopeOf(key: Uint8Array): Scope | undefined {
+  scopeOf(key: Uint8Array): KeyScope | undefined {
     const given = digest(key);
     const matches = { full: 0, read: 0 };
     for (const { digest, scope } of this.#keys) matches[scope] += Number(timingSafeEqual(digest, given));
@@ -59,7 +49,7 @@ export function bearerKey(incoming: Pick<IncomingMessage, "headers">): Uint8Arra
  *
  * @throws ApiError unless one of `given` is a valid key.
  */
-export function scopeOf(keys: ApiKeys, ...given: (Uint8Array | undefined)[]): Scope | "open" {
+export function scopeOf(keys: ApiKeys, ...given: (Uint8Array | undefined)[]): KeyScope | "open" {
   if (keys.isOpen) return "open";
   const scopes = given.map((key) => key && keys.scopeOf(key));
   if (scopes.includes("full")) return "full";

@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { parsePlace } from "../cluster/connection-page.ts";
 import type { Api, ApiParts } from "../http/api.ts";
 import { throwFailure } from "./failures.ts";
-import { connectionsReply, invalidAfter, pageLimit, searchText } from "./list-schemas.ts";
+import { afterText, connectionsReply, invalidAfter, pageLimit, searchText } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { topicPattern, userName } from "./schemas.ts";
 
@@ -21,10 +21,7 @@ const page = z.object({
     description:
       "`address`: by worker id, then by number. `busiest`: those with most unsent bytes first, then those with most topics.",
   }),
-  after: z
-    .string()
-    .optional()
-    .openapi({ description: "The `next` of the previous page. Default: from the first connection." }),
+  after: afterText("connection"),
   limit: pageLimit("connections"),
 });
 

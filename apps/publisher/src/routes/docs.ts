@@ -24,7 +24,7 @@ export function addDocsRoutes(api: Api, { config, keys }: ApiParts): void {
   api.get("/docs", async (c) => {
     const urls = await files.urls();
     c.header("Content-Security-Policy", DOCS_POLICY);
-    return c.html(docsPage({ title: document.info.title, hasConsole: config.hasConsole, urls }));
+    return c.html(docsPage({ document, hasConsole: config.hasConsole, urls }));
   });
   api.get("/docs/:file", async (c) => {
     const file = await files.get(c.req.param("file"));

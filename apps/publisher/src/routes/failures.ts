@@ -6,6 +6,7 @@ export const failureCodes = {
   "connection-not-found": "connection_not_found",
   uncarried: "content_uncarried",
   "topic-limit": "topic_limit",
+  busy: "too_many_requests",
   "too-large": "content_too_large",
   "too-many-traces": "too_many_traces",
   unavailable: "nats_unavailable",

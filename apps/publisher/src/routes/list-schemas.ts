@@ -5,7 +5,7 @@ import { ApiError } from "../http/errors.ts";
 import { connectionReply, gap, topicName, userName } from "./schemas.ts";
 
 /** Maximum number of items of one page. */
-export const MAX_PAGE = 200;
+const MAX_PAGE = 200;
 const DEFAULT_PAGE = 100;
 
 /** Returns the parameter `limit` of a list. */
@@ -24,8 +24,26 @@ export function searchText(searched: string) {
   return z
     .string()
     .max(MAX_SEARCH, `must have at most ${MAX_SEARCH} characters`)
+    .transform(orAbsent)
     .optional()
-    .openapi({ description: `Return only those with this text in ${searched}. Upper and lower case differ.` });
+    .openapi({
+      type: "string",
+      description: `Return only those with this text in ${searched}. Upper and lower case differ.`,
+    });
+}
+
+/** Returns the parameter `after` of a list. */
+export function afterText(item: string) {
+  return z
+    .string()
+    .transform(orAbsent)
+    .optional()
+    .openapi({ type: "string", description: `The \`next\` of the previous page. Default: from the first ${item}.` });
+}
+
+/** Forms send empty text for a field that was not filled in. */
+function orAbsent(text: string): string | undefined {
+  return text === "" ? undefined : text;
 }
 
 /** The parameter `order` of lists of names. */

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, ApiParts } from "../http/api.ts";
 import { throwFailure } from "./failures.ts";
-import { order, pageLimit, rankOf, searchText, topicsReply } from "./list-schemas.ts";
+import { afterText, order, pageLimit, rankOf, searchText, topicsReply } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 
 const MAX_TOPICS = 1_000;
@@ -10,10 +10,7 @@ const page = z.object({
   prefix: z.string().optional().openapi({ description: "Return only topics that begin with this." }),
   search: searchText("the topic"),
   order,
-  after: z
-    .string()
-    .optional()
-    .openapi({ description: "The `next` of the previous page. Default: from the first topic." }),
+  after: afterText("topic"),
   limit: pageLimit("topics", MAX_TOPICS),
 });
 

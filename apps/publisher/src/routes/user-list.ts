@@ -1,16 +1,13 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, ApiParts } from "../http/api.ts";
 import { throwFailure } from "./failures.ts";
-import { order, pageLimit, rankOf, searchText, usersReply } from "./list-schemas.ts";
+import { afterText, order, pageLimit, rankOf, searchText, usersReply } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 
 const page = z.object({
   search: searchText("the user"),
   order,
-  after: z
-    .string()
-    .optional()
-    .openapi({ description: "The `next` of the previous page. Default: from the first user." }),
+  after: afterText("user"),
   limit: pageLimit("users"),
 });
 

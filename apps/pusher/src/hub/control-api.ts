@@ -20,6 +20,7 @@ import { bytesOf, describeWithin } from "./describe-connection.ts";
 import type { Hub } from "./hub.ts";
 import { answerList, isListRequest } from "./list-answers.ts";
 import { membersPage, namesOfTopics, namesPage } from "./member-pages.ts";
+import { TooManyJobsError } from "./sliced-jobs.ts";
 import { ANNOUNCE_EVERY_MS, WorkerMemory } from "./worker-memory.ts";
 
 const RECEIPT_CHECK_MS = 10;
@@ -113,7 +114,9 @@ function onRequest(message: BusMessage, parts: AnsweringParts): void {
 
 /** A worker that cannot answer counts as missing, so that its list is not taken for an empty one. */
 function onFailed(err: unknown, { log }: AnsweringParts): void {
-  log.warn({ err }, "list not answered");
+  // A metric counts refused lists. A log line for each would add to the load.
+  if (err instanceof TooManyJobsError) log.debug("too many lists wait");
+  else log.error({ err }, "list not answered");
 }
 
 async function describe({ detailed = false }: Describe, { describeWorker, describeDetails }: ControlParts) {

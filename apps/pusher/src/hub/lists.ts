@@ -154,8 +154,8 @@ export class Lists {
     const isMatch = this.#matcher(filter);
     if (filter.topic !== undefined && subscriptions.ofTopic(filter.topic) === undefined) return [];
     if (filter.user !== undefined) {
-      const own = connectionsOfUser(filter.user).map((each) => [each.getUserData().connectionId, each] as const);
-      return (await this.#jobs.run(matchingIds(own, isMatch))).result;
+      const ids = connectionsOfUser(filter.user).map((each) => each.getUserData().connectionId);
+      return (await this.#jobs.run(matchingIds(openOnes(ids, connections), isMatch))).result;
     }
     return this.#idScans.get(JSON.stringify(filter), () => matchingIds(connections.entries(), isMatch));
   }
@@ -188,6 +188,14 @@ export class Lists {
       described.push(description);
     }
     return { connections: described, hasMore: false };
+  }
+}
+
+/** Returns those that are open at each step, because a connection must not be used after it has closed. */
+function* openOnes(ids: readonly number[], connections: Connections<Connection>) {
+  for (const id of ids) {
+    const connection = connections.get(id);
+    if (connection !== undefined) yield [id, connection] as const;
   }
 }
 

@@ -20,7 +20,7 @@ export function* sortInSlices<Item>(items: readonly Item[], compare: Compare<Ite
   return runs[0] ?? [];
 }
 
-/** Merges two sorted lists in steps. Of equal items, those of the first list come first. */
+/** Merges two sorted lists in steps. Items of the first list come before equal ones of the second. */
 export function* mergeInSlices<Item>(
   first: readonly Item[],
   second: readonly Item[],

@@ -1,4 +1,4 @@
-import type { Bus } from "@fanwire/bus";
+import { type Bus, withTimeout } from "@fanwire/bus";
 import type { WorkerDescription } from "@fanwire/protocol";
 import { processFacts, processLoad } from "@fanwire/service";
 import type { Counters } from "../connections/counters.ts";
@@ -7,6 +7,8 @@ import { Rates } from "./rates.ts";
 
 const RATE_SAMPLE_MS = 2_000;
 const RATE_SAMPLES = 6;
+/** Maximum wait for the sum of unsent bytes, because a publisher takes a worker that answers late for one that hangs. */
+const SUM_WITHIN_MS = 100;
 
 type DescriptionParts = {
   readonly workerId: string;
@@ -53,8 +55,8 @@ export class WorkerDescriber {
   async details(): Promise<Partial<WorkerDescription>> {
     const { hub, bus } = this.#parts;
     const nats = bus.node();
-    // Refused when too many lists are waiting. The other facts are known nevertheless.
-    const socketBytes = await hub.lists.unsentBytes().catch(() => undefined);
+    // Lists may keep the sum waiting, or too many wait. The other facts are known nevertheless.
+    const socketBytes = await withTimeout(SUM_WITHIN_MS, hub.lists.unsentBytes()).catch(() => undefined);
     return {
       users: hub.lists.userCount,
       topics: hub.lists.topicCount,

@@ -36,7 +36,7 @@ export function OverviewTab() {
         <HistoryPanel history={cluster.history} />
       </div>
       <p class="hint">
-        Answered at {timeOfDay(recorder.answeredAt.value)}. The page asks every two seconds while it is visible.
+        Answered at {timeOfDay(recorder.answeredAt.value)}. The page asks every few seconds while it is visible.
       </p>
     </div>
   );

@@ -2,10 +2,12 @@ import { signal } from "@preact/signals";
 import type { ApiClient, ApiFailure } from "../api/client.ts";
 import type { Cluster } from "../api/types.ts";
 import { poll } from "./polling.ts";
-import { type Sample, Samples, sampleOf } from "./samples.ts";
+import { type Sample, Samples, sampleOf, total } from "./samples.ts";
 
-/** Interval of the requests. A request costs each worker one small answer. */
 const INTERVAL_MS = 2_000;
+/** A worker counts the unsent bytes of each of its connections, so a large cluster is asked less often. */
+const LARGE_INTERVAL_MS = 5_000;
+const LARGE_CLUSTER = 20_000;
 
 /** Asks for the cluster while the page is visible, and keeps the figures of the last minutes for the charts. */
 export class ClusterRecorder {
@@ -24,7 +26,10 @@ export class ClusterRecorder {
 
   /** Goes on until `stop`, also while other tabs are shown, so that the charts have no gaps. */
   start(): void {
-    this.#stop ??= poll((stopping) => this.#ask(stopping), INTERVAL_MS);
+    this.#stop ??= poll(
+      (stopping) => this.#ask(stopping),
+      () => this.#intervalMs(),
+    );
   }
 
   stop(): void {
@@ -32,6 +37,11 @@ export class ClusterRecorder {
     this.#stop = undefined;
     this.cluster.value = undefined;
     this.failure.value = undefined;
+  }
+
+  #intervalMs(): number {
+    const connections = total(this.cluster.peek()?.workers, (worker) => worker.connections) ?? 0;
+    return connections > LARGE_CLUSTER ? LARGE_INTERVAL_MS : INTERVAL_MS;
   }
 
   async #ask(stopping: AbortSignal): Promise<void> {

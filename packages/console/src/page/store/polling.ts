@@ -1,10 +1,10 @@
 type Load = (signal: AbortSignal) => Promise<void>;
 
 /**
- * Calls `load` at once, and again `intervalMs` after each end, while the page is visible. Returns what stops it. A hidden page
+ * Calls `load` at once, and again `intervalMs()` after each end, while the page is visible. Returns what stops it. A hidden page
  * asks nothing; it loads at once when it is shown again.
  */
-export function poll(load: Load, intervalMs: number): () => void {
+export function poll(load: Load, intervalMs: () => number): () => void {
   const stopping = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isLoading = false;
@@ -14,7 +14,7 @@ export function poll(load: Load, intervalMs: number): () => void {
     isLoading = true;
     await load(stopping.signal);
     isLoading = false;
-    if (!stopping.signal.aborted) timer = setTimeout(() => void run(), intervalMs);
+    if (!stopping.signal.aborted) timer = setTimeout(() => void run(), intervalMs());
   };
   const onVisibility = () => void run();
   document.addEventListener("visibilitychange", onVisibility);

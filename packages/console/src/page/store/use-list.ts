@@ -4,7 +4,7 @@ import { useConsole } from "./console.ts";
 import { PagedList, type ReadRows } from "./paged-list.ts";
 import { poll } from "./polling.ts";
 
-const INTERVAL_MS = 5_000;
+const intervalMs = () => 5_000;
 
 /** Never in a list that a person wants to read without changes. */
 type Options = { readonly isLive?: boolean };
@@ -21,7 +21,7 @@ export function useList<Row>(
   const key = JSON.stringify(query);
   useEffect(() => {
     list.use(JSON.parse(key) as Query);
-    if (isLive) return poll((stopping) => list.load(stopping), INTERVAL_MS);
+    if (isLive) return poll((stopping) => list.load(stopping), intervalMs);
     void list.load();
     return undefined;
   }, [list, key, isLive]);

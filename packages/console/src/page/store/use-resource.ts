@@ -4,7 +4,7 @@ import type { ApiFailure } from "../api/client.ts";
 import { useConsole } from "./console.ts";
 import { poll } from "./polling.ts";
 
-const INTERVAL_MS = 5_000;
+const intervalMs = () => 5_000;
 
 type Resource<Value> = {
   /** The last answer, also if a later request failed. */
@@ -30,7 +30,7 @@ export function useResource<Value>(path: string): Resource<Value> {
   };
   useEffect(() => {
     value.value = undefined;
-    return poll(load, INTERVAL_MS);
+    return poll(load, intervalMs);
   }, [session, path]);
   return { value: value.value, failure: failure.value, reload: () => void load() };
 }
