@@ -117,14 +117,3 @@ test("a history of many megabytes is the same after its restore", async () => {
   const found = await publications.history.find(Number(last.split("-")[1]));
   expect(found.ok && Buffer.from(found.publication?.content ?? "").toString()).toBe(contents.at(-1));
 });
-
-test("a wrong command shows how to use the script", async () => {
-  expect(await backup("restore")).toMatchObject({
-    code: 1,
-    output: expect.stringMatching(/npm run backup -- save FOLDER/),
-  });
-  expect(await backup("restore", folder)).toMatchObject({
-    code: 1,
-    output: expect.stringMatching(/holds no backup of/),
-  });
-});

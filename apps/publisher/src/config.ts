@@ -113,3 +113,8 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     historyLimits: historyConfigFrom(values),
   });
 }
+
+/** Whether the text is an origin as browsers send it, or `*` for all. */
+function isOriginSetting(text: string): boolean {
+  return text === "*" || (URL.canParse(text) && new URL(text).origin === text);
+}

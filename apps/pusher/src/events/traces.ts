@@ -8,6 +8,7 @@ import {
   traceLease,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import { remoteAddressOf } from "../connections/client-address.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { EndedBy } from "../connections/counters.ts";
 import { countMembers, membersOf } from "../connections/small-set.ts";
@@ -203,7 +204,7 @@ export class Traces {
 
 function describe(connection: Connection) {
   const { protocol } = connection.getUserData();
-  const remoteAddress = remoteAddressOf(connection);
+  const remoteAddress = knownAddress(connection);
   return { protocol: protocol.name, ...userOf(connection), ...(remoteAddress !== undefined && { remoteAddress }) };
 }
 
@@ -213,9 +214,9 @@ function userOf(connection: Connection): { readonly user?: string } {
 }
 
 /** Returns undefined for a closed WebSocket, of which uWebSockets.js no longer knows the address. */
-function remoteAddressOf(connection: Connection): string | undefined {
+function knownAddress(connection: Connection): string | undefined {
   try {
-    return Buffer.from(connection.getRemoteAddressAsText()).toString("latin1");
+    return remoteAddressOf(connection);
   } catch {
     return undefined;
   }

@@ -33,7 +33,7 @@ export function openWebSocketRoute(
 ): void {
   const route = new WebSocketRoute(protocols, parts);
   const { limits, idleSeconds } = parts.config;
-  app.ws<ConnectionState>("/*", {
+  app.ws("/*", {
     compression: noCompression,
     maxPayloadLength: limits.inboundBytes,
     maxBackpressure: limits.unsentBytes,

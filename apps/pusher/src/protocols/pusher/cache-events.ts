@@ -7,7 +7,7 @@ import { CACHE_SECONDS } from "@fanwire/pusher-protocol";
 const READ_WITHIN_MS = 5_000;
 const FIRST_RETRY_MS = 50;
 
-export type CachedEvent = {
+type CachedEvent = {
   readonly publication: StoredPublication;
   /** Position before it. A replay from here begins with it. Undefined while this worker has not read the history. */
   readonly since: string | undefined;

@@ -70,7 +70,7 @@ export class ApiClient {
 }
 
 /** Returns the path with the parameters that have a value. */
-export function urlOf(path: string, query: Query = {}): string {
+function urlOf(path: string, query: Query = {}): string {
   const given = Object.entries(query).flatMap(([name, value]) =>
     value === undefined || value === "" ? [] : [[name, String(value)]],
   );
