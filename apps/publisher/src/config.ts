@@ -2,7 +2,6 @@ import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, s
 import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
 import { ConfigError, isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
 import { hasAmbiguousKey, parseKeyEntry } from "./key-entry.ts";
-import { isOriginSetting } from "./origin-setting.ts";
 
 const MEBIBYTE = 1_048_576;
 
