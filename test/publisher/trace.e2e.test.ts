@@ -130,7 +130,7 @@ test("the reason of a closing names the limit that a connection exceeded, and th
     await bus.publishAll(flood);
     return addresses.every(hasClosed);
   });
-  await until("the token expires", () => hasClosed(brief.welcome.connection));
+  await until("the token expires", () => hasClosed(brief.welcome.connection) && brief.close);
 
   for (const connection of addresses) {
     expect(closed()).toContainEqual(expect.objectContaining({ connection, code: 1_006, reason: "unsent-bytes" }));
