@@ -1,6 +1,6 @@
 import { get, type IncomingMessage } from "node:http";
 
-export type TracedEvents = readonly Readonly<Record<string, unknown>>[];
+type TracedEvents = readonly Readonly<Record<string, unknown>>[];
 
 export type OpenTrace = {
   readonly response: IncomingMessage;

@@ -7,11 +7,6 @@ const ALLOWED = {
   "Access-Control-Max-Age": "600",
 };
 
-/** Whether the text is a setting for {@link allowOrigins}: an origin as browsers send it, or `*` for all. */
-export function isOriginSetting(text: string): boolean {
-  return text === "*" || (URL.canParse(text) && new URL(text).origin === text);
-}
-
 /**
  * Lets pages of these origins read responses, and answers their preflight requests, which browsers send without a key. A page
  * still needs a key.

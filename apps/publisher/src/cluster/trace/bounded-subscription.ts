@@ -1,6 +1,6 @@
 import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 
-export type SubscriptionBounds = {
+type SubscriptionBounds = {
   /** Maximum messages in a second. */
   readonly messages: number;
   /** Maximum bytes of their content. The message that exceeds them is the last one. */
