@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { createProgram, type Io, run } from "fanwire";
 import { expect, test } from "vitest";
 import { natsUser, startNatsWithUsers } from "../support/nats-users.ts";
+import { oddTokens } from "../support/odd-tokens.ts";
 import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -112,6 +113,22 @@ test("a refused topic, a refused token and a wrong key end the command with a se
   const wrongKey = fanwire(["publish", "-t", "news", "x"], { FANWIRE_API_KEY: "another-key-of-sixteen" });
   expect(await wrongKey.code).toBe(1);
   expect(wrongKey.notes()).toContain("Give a key with --key or FANWIRE_API_KEY.");
+});
+
+test("token check accepts the tokens that a pusher accepts, and no others", async () => {
+  const accepts = async (token: string) => {
+    const stream = await fetch(`${pusher.sseUrl}?token=${encodeURIComponent(token)}`);
+    await stream.body?.cancel();
+    return stream.ok;
+  };
+  const differences: string[] = [];
+  for (const [name, token] of Object.entries(oddTokens)) {
+    const check = fanwire(["token", "check", token]);
+    const isValid = (await check.code) === 0;
+    if (isValid !== (await accepts(token))) differences.push(`${name}: ${check.output()}${check.notes()}`);
+    if (!isValid) expect(check.notes(), name).not.toContain("    at ");
+  }
+  expect(differences).toEqual([]);
 });
 
 test("top shows every worker and service, and an address without a publisher is named", async () => {

@@ -6,11 +6,14 @@ import { connectFanwire } from "../support/fanwire-client.ts";
 import { pusherAppsEnv } from "../support/pusher-apps.ts";
 import { openPusherSocket, pusherUrl } from "../support/pusher-client.ts";
 import { connectRawClient } from "../support/raw-client.ts";
+import { openTrace } from "../support/trace.ts";
 import { useCluster } from "../support/use-cluster.ts";
+import { until } from "../support/wait.ts";
 
 const SPOOFED = { "X-Forwarded-For": "198.51.100.66, 203.0.113.5" };
 
-const { nats, bus } = useCluster();
+const env = { ...pusherAppsEnv(), PUSHER_WORKERS: "1" };
+const { nats, bus, publisher, pusher } = useCluster({ pusher: { ...env, PUSHER_TRUSTED_PROXIES: "127.0.0.0/8" } });
 
 /** The remote addresses that the worker reports of a client of every protocol, each with the headers. */
 async function remoteAddresses(url: string, headers: Record<string, string>) {
@@ -35,13 +38,25 @@ async function remoteAddresses(url: string, headers: Record<string, string>) {
 }
 
 test("the address of a client of every protocol is what a trusted proxy reports, and no other peer", async () => {
-  const env = { ...pusherAppsEnv(), PUSHER_WORKERS: "1" };
-  await using trusting = await startPusher({ nats: nats.url, env: { ...env, PUSHER_TRUSTED_PROXIES: "127.0.0.0/8" } });
   await using plain = await startPusher({ nats: nats.url, env: { ...env, PUSHER_TRUSTED_PROXIES: "10.0.0.0/8" } });
 
   const all = (address: string) => ({ raw: address, "fanwire.v1": address, sse: address, pusher: address });
-  expect(await remoteAddresses(trusting.url, SPOOFED)).toEqual(all("203.0.113.5"));
-  expect(await remoteAddresses(trusting.url, { Forwarded: 'for="[2001:db8::7]:4711"' })).toEqual(all("2001:db8::7"));
-  expect(await remoteAddresses(trusting.url, {})).toEqual(all("127.0.0.1"));
+  expect(await remoteAddresses(pusher.url, SPOOFED)).toEqual(all("203.0.113.5"));
+  expect(await remoteAddresses(pusher.url, { Forwarded: 'for="[2001:db8::7]:4711"' })).toEqual(all("2001:db8::7"));
+  expect(await remoteAddresses(pusher.url, {})).toEqual(all("127.0.0.1"));
   expect(await remoteAddresses(plain.url, SPOOFED)).toEqual(all("127.0.0.1"));
+});
+
+test("a trace shows the same address, also of a connection that has closed", async () => {
+  const trace = await openTrace(publisher.url, { kinds: "connection" });
+
+  const { socket } = await connectRawClient(pusher.url, SPOOFED);
+  socket.close(1000);
+  await until("both events", () => trace.of("connection").length === 2);
+  trace.close();
+
+  expect(trace.of("connection")).toMatchObject([
+    { state: "opened", remoteAddress: "203.0.113.5" },
+    { state: "closed", remoteAddress: "203.0.113.5" },
+  ]);
 });

@@ -204,7 +204,7 @@ export class Traces {
 
 function describe(connection: Connection) {
   const { protocol } = connection.getUserData();
-  const remoteAddress = knownAddress(connection);
+  const remoteAddress = knownAddressOf(connection);
   return { protocol: protocol.name, ...userOf(connection), ...(remoteAddress !== undefined && { remoteAddress }) };
 }
 
@@ -213,8 +213,8 @@ function userOf(connection: Connection): { readonly user?: string } {
   return user === undefined ? {} : { user };
 }
 
-/** Returns undefined for a closed WebSocket, of which uWebSockets.js no longer knows the address. */
-function knownAddress(connection: Connection): string | undefined {
+/** Returns undefined for a closed WebSocket without a proxy, of which uWebSockets.js no longer knows the address. */
+function knownAddressOf(connection: Connection): string | undefined {
   try {
     return remoteAddressOf(connection);
   } catch {

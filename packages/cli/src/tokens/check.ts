@@ -1,9 +1,8 @@
-import { decodeJwt, errors, type JWTPayload, jwtVerify } from "jose";
+import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from "jose";
 import { CommandError, type Io } from "../io.ts";
 import { type Rights, readRights } from "./claims.ts";
-import { verifyingKey } from "./keys.ts";
-
-const DEFAULT_LEEWAY_SECONDS = 5;
+import { checkFormat } from "./format.ts";
+import { type VerifyingKey, verifyingKey } from "./keys.ts";
 
 export type CheckedToken = {
   /** False if no key is configured: pushers ignore tokens then. */
@@ -16,6 +15,7 @@ export type CheckedToken = {
 /** Checks a token as pushers with the same variables do. @throws CommandError with the reason for which they refuse it. */
 export async function checkToken(io: Io, token: string): Promise<CheckedToken> {
   const verifying = verifyingKey(io);
+  checkFormat(token);
   const payload = verifying === undefined ? decode(token) : await verify(io, token, verifying);
   return { isVerified: verifying !== undefined, rights: readRights(payload), expiresAt: payload.exp };
 }
@@ -28,20 +28,39 @@ function decode(token: string): JWTPayload {
   }
 }
 
-async function verify({ env }: Io, token: string, { key, algorithms }: NonNullable<ReturnType<typeof verifyingKey>>) {
-  const { PUSHER_TOKEN_AUDIENCE: audience, PUSHER_TOKEN_ISSUER: issuer, PUSHER_TOKEN_LEEWAY_SECONDS: leeway } = env;
+async function verify({ env }: Io, token: string, { key, algorithms, leewaySeconds }: VerifyingKey) {
+  const { PUSHER_TOKEN_AUDIENCE: audience, PUSHER_TOKEN_ISSUER: issuer } = env;
   const options = {
     algorithms,
-    clockTolerance: leeway ? Number(leeway) : DEFAULT_LEEWAY_SECONDS,
+    clockTolerance: leewaySeconds,
     ...(audience && { audience }),
     ...(issuer && { issuer }),
   };
   try {
-    const { payload } =
-      typeof key === "function" ? await jwtVerify(token, key, options) : await jwtVerify(token, key, options);
-    return payload;
+    return await (typeof key === "function" ? verifyByKeySet(token, key, options) : verifyBy(token, key, options));
   } catch (cause) {
     throw new CommandError(`Pushers refuse this token: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+async function verifyBy(token: string, key: Parameters<typeof jwtVerify>[1], options: JWTVerifyOptions) {
+  return (await jwtVerify(token, key, options)).payload;
+}
+
+/** Tries each key that fits the token, as pushers do. */
+async function verifyByKeySet(token: string, keys: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys, options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      try {
+        return await verifyBy(token, key, options);
+      } catch (refusal) {
+        if (!(refusal instanceof errors.JWSSignatureVerificationFailed)) throw refusal;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
   }
 }
 

@@ -16,14 +16,18 @@ export type Rights = {
 };
 
 /** @throws CommandError that names the claim which pushers would refuse. */
-export function readRights({ sub, topics = [], publish = [], presence = [], info }: JWTPayload): Rights {
-  if (sub !== undefined && !isName(sub)) throw new CommandError("sub (the user) must be 1 to 255 bytes.");
+export function readRights({ sub, topics = [], publish = [], presence = [], info, exp }: JWTPayload): Rights {
+  // Nothing has checked the types of claims.
+  if (sub !== undefined && !(typeof sub === "string" && isName(sub))) {
+    throw new CommandError("sub (the user) must be 1 to 255 bytes of text.");
+  }
+  if (exp !== undefined && !Number.isFinite(exp)) throw new CommandError("exp must be a time in seconds since 1970.");
   const lists = { topics, publish, presence };
   for (const [claim, patterns] of Object.entries(lists)) checkPatterns(claim, patterns);
   const { length } = Object.values(lists).flat();
   if (length > MAX_PATTERNS)
     throw new CommandError(`The claims have ${length} patterns; the maximum is ${MAX_PATTERNS}.`);
-  if (info !== undefined && Buffer.byteLength(JSON.stringify(info)) > MAX_INFO_BYTES) {
+  if (!isSmallInfo(info)) {
     throw new CommandError(`info is longer than ${MAX_INFO_BYTES} bytes of JSON.`);
   }
   return {
@@ -31,6 +35,15 @@ export function readRights({ sub, topics = [], publish = [], presence = [], info
     ...(lists as Pick<Rights, keyof typeof lists>),
     ...(info !== undefined && { info }),
   };
+}
+
+/** A value that is nested too deeply has no JSON text. */
+function isSmallInfo(info: unknown): boolean {
+  try {
+    return info === undefined || Buffer.byteLength(JSON.stringify(info)) <= MAX_INFO_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 function checkPatterns(claim: string, patterns: unknown): void {

@@ -1,5 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -82,4 +84,43 @@ test.each([
   const { io } = testIo({ PUSHER_TOKEN_SECRET: SECRET });
 
   await expect(mintToken(io, { ...rights, ...wrong, lifetimeSeconds: 60 })).rejects.toThrow(message);
+});
+
+test("variables with which no pusher starts are refused", async () => {
+  const { secretFile } = keyFiles("ec");
+  const token = await mintToken(testIo({ PUSHER_TOKEN_SECRET: SECRET }).io, { ...rights, lifetimeSeconds: 60 });
+  const url = "http://127.0.0.1:1/";
+
+  for (const [env, message] of [
+    [{ PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_JWKS_URL: url }, "Set one of PUSHER_TOKEN_SECRET"],
+    [{ PUSHER_TOKEN_PUBLIC_KEY_FILE: secretFile }, "it is a private key"],
+    [{ PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "301" }, "a whole number from 0 to 300"],
+    [{ PUSHER_TOKEN_SECRET: SECRET, PUSHER_TOKEN_LEEWAY_SECONDS: "1e1" }, "a whole number from 0 to 300"],
+    [{ PUSHER_TOKEN_AUDIENCE: "push", PUSHER_PUBLIC_TOPICS: "news" }, "PUSHER_TOKEN_AUDIENCE and PUSHER_PUBLIC_TOPICS"],
+    [{ PUSHER_TOKEN_JWKS_URL: "https://a:b@keys.example/" }, "without credentials"],
+  ] as const) {
+    await expect(checkToken(testIo(env).io, token)).rejects.toThrow(message);
+  }
+});
+
+test("a token that names no key is checked with each key of the set", async () => {
+  const keys = [0, 1].map(() => generateKeyPairSync("ed25519"));
+  const jwks = { keys: keys.map(({ publicKey }) => publicKey.export({ format: "jwk" })) };
+  const server = createServer((_, response) => response.end(JSON.stringify(jwks)));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { io } = testIo({ PUSHER_TOKEN_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` });
+  const file = join(folder, "second.key");
+
+  for (const { privateKey } of keys) {
+    writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }));
+    const token = await mintToken(testIo({}).io, { ...rights, lifetimeSeconds: 60, keyFile: file });
+    expect((await checkToken(io, token)).isVerified).toBe(true);
+  }
+  const foreign = await mintToken(testIo({}).io, {
+    ...rights,
+    lifetimeSeconds: 60,
+    keyFile: keyFiles("ed25519").secretFile,
+  });
+  await expect(checkToken(io, foreign)).rejects.toThrow("another key has signed it");
+  server.close();
 });
