@@ -1,5 +1,5 @@
+import { OPEN_GRANT } from "@fanwire/tokens";
 import { expect, test } from "vitest";
-import { OPEN_GRANT } from "../auth/grant.ts";
 import { type Connection, newConnectionState } from "../connections/connection.ts";
 import { raw } from "./raw.ts";
 import { UwsAppTopics } from "./uws-app-topics.ts";
