@@ -11,7 +11,7 @@ Restarts pushers or publishers one at a time, so that clients always find a read
       "pull" for an upgrade.
 
   rolling-restart.sh [options] units UNIT=ADMIN_URL...
-      Restarts systemd units, such as fanwire-pusher@1=http://127.0.0.1:9236
+      Restarts systemd units, such as fanwire@pusher=http://127.0.0.1:9236
 
   rolling-restart.sh [options] command COMMAND NAME=ADMIN_URL...
       Runs COMMAND in bash for each instance, with NAME as $1. It must stop the instance with SIGTERM, wait for its end,

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { type Bus, busConfigFrom, type NatsBus, sharedSettings, startNatsBus } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog, readSettings } from "@fanwire/service";
-import { restoreStream } from "./restore.ts";
+import { readBackup } from "./archive.ts";
+import { type RestoreOptions, restoreStream } from "./restore.ts";
 import { saveStream } from "./save.ts";
 import { askJetStream, findStream } from "./stream-api.ts";
 
@@ -64,9 +65,19 @@ async function restore(bus: Bus, subjects: Subjects, folder: string, replaces: b
   await refuseWhileServicesRun(bus, subjects);
   const names = streamsOf(subjects).filter((name) => existsSync(join(folder, name)));
   if (names.length === 0) throw new Error(`${folder} holds no backup of ${streamsOf(subjects).join(" or ")}`);
+  const backups: RestoreOptions[] = [];
+  // Everything is checked before the first stream is touched.
   for (const name of names) {
-    const isHistory = name === subjects.historyStream;
-    const { state } = await restoreStream(bus, { folder: join(folder, name), name, isHistory, replaces });
+    if (!replaces && (await findStream(bus, name)) !== undefined) {
+      throw new Error(`the stream ${name} exists; --replace deletes it first`);
+    }
+    const saved = await readBackup(join(folder, name));
+    backups.push({ folder: join(folder, name), saved, isHistory: name === subjects.historyStream });
+  }
+  for (const backup of backups) {
+    const { saved, isHistory } = backup;
+    const { name } = saved.config;
+    const { state } = await restoreStream(bus, backup);
     say(`restored ${name}: ${state.messages} messages, ${state.bytes} bytes`);
     // Workers create it again from the restored history.
     if (isHistory && (await findStream(bus, subjects.lastStream)))

@@ -1,7 +1,7 @@
-import { open, readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { type Bus, epochFrom, isEarlierEpoch, markedDescription } from "@fanwire/bus";
-import { DATA_FILE, INFO_FILE } from "./save.ts";
+import { DATA_FILE, type SavedStream } from "./archive.ts";
 import { askJetStream, findStream, type StreamConfig, type StreamInfo, sendPart } from "./stream-api.ts";
 
 const PART_BYTES = 131_072;
@@ -9,23 +9,20 @@ const PART_BYTES = 131_072;
 export type RestoreOptions = {
   /** Folder of the stream in the backup. */
   readonly folder: string;
-  readonly name: string;
+  /** The description in the folder, whose archive was checked. */
+  readonly saved: SavedStream;
   /** Whether the stream is the history, so that earlier positions must become invalid. */
   readonly isHistory: boolean;
-  /** Whether an existing stream is deleted. */
-  readonly replaces: boolean;
 };
 
 /**
- * Restores a stream. A history gets a later epoch mark than the backup and the replaced stream have, because the sequences
- * after the backup will mean other publications. Returns its description.
+ * Restores a stream, and deletes the one that exists. A history gets a later epoch mark than the backup and the replaced
+ * stream have, because the sequences after the backup will mean other publications. Returns its description.
  */
 export async function restoreStream(bus: Bus, options: RestoreOptions): Promise<StreamInfo> {
-  const { folder, name, isHistory, replaces } = options;
-  const saved = JSON.parse(await readFile(join(folder, INFO_FILE), "utf8")) as StreamInfo;
-  if (saved.config.name !== name) throw new Error(`${folder} holds the stream ${saved.config.name}, not ${name}`);
+  const { folder, saved, isHistory } = options;
+  const { name } = saved.config;
   const existing = await findStream(bus, name);
-  if (existing !== undefined && !replaces) throw new Error(`the stream ${name} exists; --replace deletes it first`);
   const config = isHistory ? markedConfig(saved, existing) : saved.config;
   if (existing !== undefined) await askJetStream(bus, `STREAM.DELETE.${name}`);
   const request = { config, state: saved.state };
@@ -44,7 +41,7 @@ export async function restoreStream(bus: Bus, options: RestoreOptions): Promise<
   });
 }
 
-function markedConfig(saved: StreamInfo, existing: StreamInfo | undefined): StreamConfig {
+function markedConfig(saved: SavedStream, existing: StreamInfo | undefined): StreamConfig {
   const [one, other] = [saved, existing ?? saved].map(({ config }) => config.description ?? "");
   const epoch = (description = "") => epochFrom(saved.created, description);
   const later = isEarlierEpoch(epoch(one), epoch(other)) ? other : one;

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createProgram, type Io, run } from "fanwire";
 import { expect, test } from "vitest";
+import { startNats } from "../support/nats.ts";
 import { natsUser, startNatsWithUsers } from "../support/nats-users.ts";
 import { oddTokens } from "../support/odd-tokens.ts";
 import { SECRET } from "../support/tokens.ts";
@@ -153,17 +154,27 @@ test("the doctor finds no problem in this cluster", async () => {
   for (const area of ["NATS", "permissions", "history", "services", "addresses"]) expect(fine).toContain(area);
 });
 
-test("the doctor names missing permissions, a NATS that is away and addresses where nothing answers", async () => {
+test("the doctor names missing permissions, refused credentials and addresses where nothing answers", async () => {
+  const denied = '{ user: mute, password: mute, permissions: { publish: { deny: ">" } } }';
+  await using other = await startNats([], { config: `authorization { users: [${denied}] }`, jetStream: false });
   const channel = fanwire(["doctor", "--service", "pusher"], natsUser("channel"));
   const away = fanwire(["doctor"], { FANWIRE_NATS_URL: "127.0.0.1:1", FANWIRE_API_URL: "http://127.0.0.1:1" });
-  expect(await channel.code).toBe(1);
+  const mute = { FANWIRE_NATS_URL: other.url, FANWIRE_NATS_USER: "mute", FANWIRE_NATS_PASSWORD: "mute" };
+  const silent = fanwire(["doctor"], mute);
+  const wrong = fanwire(["doctor"], { ...mute, FANWIRE_NATS_PASSWORD: "wrong" });
+  for (const { code } of [channel, away, silent, wrong]) expect(await code).toBe(1);
+
   expect(channel.output()).toMatch(
     /problem +permissions +This NATS user may not publish to \S+.*subscribe to fanwire\.control\.workers/,
   );
-
-  expect(await away.code).toBe(1);
+  expect(channel.output()).toMatch(/problem +history +This NATS user may not read the stream .* which a pusher needs/);
   expect(away.output()).toMatch(/problem +NATS +127\.0\.0\.1:1 cannot be reached within 3 s/);
   expect(away.output()).toMatch(/warning +addresses +No publisher answers at http:\/\/127\.0\.0\.1:1/);
+  expect(silent.output()).toMatch(
+    /NATS +\S+ accepts the credentials, but messages to _INBOX\.mute\.> do not come back/,
+  );
+  expect(silent.output()).toMatch(/Permissions Violation for Publish to "_INBOX\.mute\./i);
+  expect(wrong.output()).toMatch(/NATS +\S+ refuses the credentials: Authorization Violation/i);
 });
 
 test("the program runs from a clone, prints help, and its exit code is that of the command", async () => {

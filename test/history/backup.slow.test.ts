@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parsePosition } from "@fanwire/protocol";
@@ -116,4 +116,31 @@ test("a history of many megabytes is the same after its restore", async () => {
   expect(await messagesIn(bus, "FANWIRE_HISTORY")).toBe(before);
   const found = await publications.history.find(Number(last.split("-")[1]));
   expect(found.ok && Buffer.from(found.publication?.content ?? "").toString()).toBe(contents.at(-1));
+});
+
+test("a damaged backup replaces nothing", async () => {
+  await using bus = await connectBus(nats.url);
+  await using publications = await openPublications([nats.url]);
+  await appendAll(publications, 1, 100);
+  expect(await backup("save", folder)).toMatchObject({ code: 0 });
+  const before = await messagesIn(bus, "FANWIRE_HISTORY");
+  const archive = join(folder, "FANWIRE_HISTORY", "stream.tar.s2");
+
+  for (const damage of [() => truncateSync(archive, statSync(archive).size - 100), () => rmSync(archive)]) {
+    damage();
+    const restored = await backup("restore", folder, "--replace");
+    expect(restored).toMatchObject({ code: 1, output: expect.stringMatching(/is damaged: .*\. Nothing was changed/) });
+    expect(await messagesIn(bus, "FANWIRE_HISTORY")).toBe(before);
+  }
+});
+
+test("a wrong command shows how to use the script", async () => {
+  expect(await backup("restore")).toMatchObject({
+    code: 1,
+    output: expect.stringMatching(/npm run backup -- save FOLDER/),
+  });
+  expect(await backup("restore", folder)).toMatchObject({
+    code: 1,
+    output: expect.stringMatching(/holds no backup of/),
+  });
 });

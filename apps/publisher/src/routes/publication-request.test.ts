@@ -200,3 +200,14 @@ test("no request throws or is published to a subject of another target", () => {
   );
   expect(accepted).toBeGreaterThan(100);
 });
+
+test.each([
+  ["", "must be 1 to 255 bytes"],
+  ["a\nb", "must be 1 to 255 bytes"],
+  ["fanwire.closing", "must not begin with fanwire."],
+])("the event %j has one reason for which it is refused", (event, reason) => {
+  const { error } = publicationRequest.safeParse({ target: everyone, data: "x", event });
+  expect(describeIssues(error?.issues ?? [], { known: publicationFields })).toEqual([
+    { field: "event", message: expect.stringContaining(reason) },
+  ]);
+});

@@ -97,7 +97,7 @@ export const publicationRequest = z
       .optional()
       .describe("Encoding of `data`: UTF-8 (default), or padded base64 for any bytes."),
     event: headerName
-      .refine(isEventName, `must not begin with ${RESERVED_EVENTS}`)
+      .refine((text) => !text.startsWith(RESERVED_EVENTS), `must not begin with ${RESERVED_EVENTS}`)
       .optional()
       .describe("The application's name for the event, without the prefix `fanwire.`. Default: `message`."),
     id: headerName

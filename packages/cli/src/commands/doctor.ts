@@ -61,9 +61,10 @@ async function checkCluster(io: Io, config: Parameters<typeof openBus>[0], { sho
   }
   const subjects = new Subjects(config.prefix);
   try {
+    const names = namesOf(io, service);
     show(checkNats(opened));
-    show(await checkPermissions(opened, { prefix: config.prefix, names: namesOf(io, service) }));
-    show(await checkHistory(io, opened, subjects));
+    show(await checkPermissions(opened, { prefix: config.prefix, names }));
+    show(await checkHistory(io, opened, { subjects, names }));
     show(await checkServices(opened.bus, subjects));
   } finally {
     await opened.bus.stop();

@@ -79,7 +79,13 @@ function onState(io: Io, state: ClientState, { url, topics, ended }: Tailing): v
     io.note(paint(io, "dim", `connected to ${url} as ${state.address}, subscribed to ${topics.join(" ")}${recovered}`));
   } else if (state.state === "waiting") {
     const reason = state.reason === "" ? "" : `: ${state.reason}`;
-    io.note(paint(io, "yellow", `not connected to ${url} (${state.code}${reason}), next try in ${state.retryInMs} ms`));
+    io.note(
+      paint(
+        io,
+        "yellow",
+        `not connected to ${url} (${state.code}${reason}), next try in ${Math.round(state.retryInMs)} ms`,
+      ),
+    );
   } else if (state.state === "closed" && !ended.isOver) {
     ended.reject(new CommandError(`${url} closed the connection for good (${state.code}): ${state.reason}`));
   }

@@ -27,11 +27,30 @@ export async function openBus(config: BusConfig, signal: AbortSignal): Promise<O
   } catch {
     await bus.stop();
     signal.throwIfAborted();
+    return connectProblem({ bus, lines }, config.servers.map(withoutPassword).join(", "));
+  }
+}
+
+/** Names why nothing came back: NATS away, refused credentials, or a user without the permission for its inbox. */
+function connectProblem({ bus, lines }: OpenedBus, servers: string): Finding {
+  const reason = lastReason(lines);
+  if (bus.wasConnected) {
+    const inbox = `${bus.inboxPrefix}.>`;
     return report.problem(
-      `${config.servers.map(withoutPassword).join(", ")} cannot be reached within 3 s: ${lastReason(lines)}`,
-      "Start nats-server there, or set FANWIRE_NATS_URL and the credentials of its user.",
+      `${servers} accepts the credentials, but messages to ${inbox} do not come back within 3 s: ${reason}`,
+      `Permit this NATS user to publish and subscribe to ${inbox}: deploy/nats-users.conf has the permissions of each service.`,
     );
   }
+  if (/authorization|authentication/i.test(reason)) {
+    return report.problem(
+      `${servers} refuses the credentials: ${reason}`,
+      "Set FANWIRE_NATS_USER and FANWIRE_NATS_PASSWORD, FANWIRE_NATS_TOKEN or FANWIRE_NATS_CREDS_FILE to those of a user there.",
+    );
+  }
+  return report.problem(
+    `${servers} cannot be reached within 3 s: ${reason}`,
+    "Start nats-server there, or set FANWIRE_NATS_URL.",
+  );
 }
 
 /** Checks the node to which the bus is connected. */
@@ -75,8 +94,8 @@ export function checkMaxPayload(bytes: number): Finding {
 }
 
 function lastReason(lines: readonly string[]): string {
-  const { reason } = JSON.parse(lines.at(-1) ?? "{}") as { reason?: string };
-  return reason ?? "no answer";
+  const { reason, err } = JSON.parse(lines.at(-1) ?? "{}") as { reason?: string; err?: { message?: string } };
+  return reason ?? err?.message ?? "no answer";
 }
 
 function withoutPassword(server: string): string {

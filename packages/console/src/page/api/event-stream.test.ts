@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { EventParser } from "./event-stream.ts";
+import { EventParser, readEvents } from "./event-stream.ts";
 
 const STREAM =
   'retry: 1000\n: comment\n\nevent: publication\ndata: {"a":1}\n\ndata: one\r\ndata: two\r\n\r\nevent: lost\n\n';
@@ -21,4 +21,19 @@ test("an event without an end is refused", () => {
   expect(() => {
     for (let at = 0; at < 20; at++) parser.push(line);
   }).toThrow("event too long");
+});
+
+test("a stream that brings nothing any longer is cancelled, so that another one is opened", async () => {
+  let isCancelled = false;
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(Buffer.from("data: one\n\n")),
+    cancel: () => {
+      isCancelled = true;
+    },
+  });
+  const events: string[] = [];
+
+  await readEvents(stream, ({ data }) => events.push(data), 10);
+
+  expect([events, isCancelled]).toEqual([["one"], true]);
 });

@@ -47,17 +47,28 @@ export class EventParser {
   }
 }
 
-/** Calls `onEvent` for each event until the stream ends. Rejects when the connection is lost or aborted. */
+/** The publisher sends a comment every 5 s. After this time without any bytes the connection is lost. */
+const SILENCE_MS = 15_000;
+
+/** Calls `onEvent` for each event until the stream ends, or brings nothing for too long. Rejects when the connection is lost. */
 export async function readEvents(
   stream: ReadableStream<Uint8Array>,
   onEvent: (event: StreamEvent) => void,
+  silenceMs = SILENCE_MS,
 ): Promise<void> {
   const parser = new EventParser();
   const decoder = new TextDecoder();
   const reader = stream.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    for (const event of parser.push(decoder.decode(value, { stream: true }))) onEvent(event);
+  // The connection must not stay open, because a publisher has few traces.
+  const cancel = () => void reader.cancel().catch(() => {});
+  try {
+    for (;;) {
+      const timer = setTimeout(cancel, silenceMs);
+      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+      if (done) return;
+      for (const event of parser.push(decoder.decode(value, { stream: true }))) onEvent(event);
+    }
+  } finally {
+    cancel();
   }
 }
