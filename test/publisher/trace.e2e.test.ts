@@ -110,8 +110,6 @@ test("a trace shows connections and subscriptions of every worker, and why a con
 
 test("the reason of a closing names the limit that a connection exceeded, and the end of its token", async () => {
   const trace = await traced({ kinds: "connection" });
-  const token = await signToken({ sub: "brief" }, { expiresInSeconds: 2 });
-  const brief = await connectFanwire(pushers[0].url, { token });
   const slow = [await connectRawClient(pushers[0].url), await connectFanwire(pushers[1].url)] as const;
   const stream = await readEvents(pushers[0].sseUrl);
   for (const { socket } of slow) socket.pause();
@@ -130,6 +128,8 @@ test("the reason of a closing names the limit that a connection exceeded, and th
     await bus.publishAll(flood);
     return addresses.every(hasClosed);
   });
+  const token = await signToken({ sub: "brief" }, { expiresInSeconds: 1 });
+  const brief = await connectFanwire(pushers[0].url, { token });
   await until("the token expires", () => hasClosed(brief.welcome.connection) && brief.close);
 
   for (const connection of addresses) {
