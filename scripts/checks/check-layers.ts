@@ -17,7 +17,6 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
     "history",
     "events",
     "connections",
-    "auth",
     "tls",
     "wire",
   ],
@@ -41,6 +40,7 @@ const CHECKED: readonly string[] = [
   "packages/protocol",
   "packages/pusher-protocol",
   "packages/service",
+  "packages/tokens",
 ];
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

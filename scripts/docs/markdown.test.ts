@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MAX_WIDTH = 120;
+const INDEX = "docs/README.md";
 
 /** Markdown files, by their path in the repository. */
 const pages = new Map(
@@ -26,6 +27,22 @@ test("every relative link of the documentation leads to a file and a heading", (
   );
 
   expect(broken).toEqual([]);
+});
+
+test("the index of the documentation lists every page, and some page shows every image", () => {
+  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "docs"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  }).split("\0");
+  const linked = (page: string) => linksOf(pages.get(page) ?? "").map((link) => fileOf(page, link));
+  const listed = linked(INDEX);
+  const shown = [...pages.keys()].flatMap(linked);
+
+  const isLost = (path: string) =>
+    /^docs\/[^/]+\.md$/.test(path)
+      ? path !== INDEX && !listed.includes(path)
+      : /\.(?:png|svg)$/.test(path) && !shown.includes(path);
+  expect(files.filter(isLost)).toEqual([]);
 });
 
 test("every file that the documentation names exists", () => {
@@ -60,26 +77,44 @@ test("lines of prose have at most 120 characters", () => {
   expect(long.filter((place) => !isCode(place))).toEqual([]);
 });
 
+/** Returns relative links and images, also with a title or as the definition of a reference. */
 function linksOf(text: string): string[] {
-  const prose = text.replaceAll(/^```[\s\S]*?^```/gm, "").replaceAll(/`[^`\n]*`/g, "");
-  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link).filter((link) => !/^[a-z]+:/.test(link));
+  const prose = withoutCode(text).replaceAll(/`[^`\n]*`/g, "");
+  return [...prose.matchAll(/\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s*(\S+)|\b(?:src|href)="([^"]+)"/gm)]
+    .map(([, link, reference, attribute]) => link ?? reference ?? attribute ?? "")
+    .filter((link) => !/^[a-z]+:/.test(link));
+}
+
+/** Returns the file of a relative link, by its path in the repository. */
+function fileOf(page: string, link: string): string {
+  const [file = ""] = link.split("#");
+  return file === "" ? page : relative(ROOT, join(ROOT, dirname(page), decodeURI(file)));
 }
 
 function leadsSomewhere(page: string, link: string): boolean {
-  const [file = "", anchor] = link.split("#");
-  const path = file === "" ? page : relative(ROOT, join(ROOT, dirname(page), file));
-  if (!existsSync(join(ROOT, path))) return false;
+  const [, anchor] = link.split("#");
+  const path = fileOf(page, link);
+  if (path.startsWith("..") || !existsSync(join(ROOT, path))) return false;
   return anchor === undefined || anchorsOf(pages.get(path) ?? "").includes(anchor);
 }
 
-/** Returns the anchors of headings as GitHub makes them. */
+/** Returns the anchors of headings as GitHub makes them: a repeated heading gets a number. */
 function anchorsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
-    heading
+  const seen = new Map<string, number>();
+  return [...withoutCode(text).matchAll(/^#{1,6} (.*)$/gm)].map(([, heading = ""]) => {
+    const anchor = heading
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1")
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
-      .replaceAll(" ", "-"),
-  );
+      .replaceAll(" ", "-");
+    const count = seen.get(anchor) ?? 0;
+    seen.set(anchor, count + 1);
+    return count === 0 ? anchor : `${anchor}-${count}`;
+  });
+}
+
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```[\s\S]*?^```/gm, "");
 }
 
 /** Returns paths in backticks that begin with a folder of the repository. Patterns and built files are not checked. */

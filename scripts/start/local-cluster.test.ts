@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { maxFrameBytes } from "../../apps/channel/src/wire/frames.ts";
+import { freePorts } from "../../test/support/free-ports.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { findNatsServer } from "./nats-server.ts";
-import { findFreePort } from "./ports.ts";
 import type { ServiceSpec } from "./services.ts";
 
 let root: string;
@@ -79,6 +79,13 @@ async function createCluster(
   });
   clusters.push(cluster);
   return cluster;
+}
+
+/** Not one of the ports that the system gives to outgoing connections: one of those may take it before the service starts. */
+async function findFreePort(): Promise<number> {
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new Error("no port was found");
+  return port;
 }
 
 function recordedPid(name: string): number {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { connect } from "@fanwire/client";
 import { workerDescription } from "@fanwire/protocol";
 import { VERSION } from "@fanwire/service";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -127,6 +128,45 @@ describe.skipIf(missing !== undefined)(
       });
     });
 
+    it("loses no durable publication in a rolling restart of the pushers, and every client has recovered", async () => {
+      const before = await cluster.containers("pusher");
+      const received: unknown[][] = [];
+      const outcomes: (boolean | null)[] = [];
+      const clients = Array.from({ length: 8 }, (_, at) => {
+        const own: unknown[] = [];
+        received[at] = own;
+        return connect({
+          url: `ws://${cluster.pusherAddress}/`,
+          WebSocket,
+          topics: ["rolling"],
+          onPublication: ({ data }) => own.push(data),
+          onState: (state) => state.state === "open" && outcomes.push(state.recovered),
+        });
+      });
+      await vi.waitFor(() => expect(outcomes).toHaveLength(clients.length), 10_000);
+
+      const state = { isOver: false };
+      const restarting = cluster.rollingRestart("pusher").finally(() => {
+        state.isOver = true;
+      });
+      let published = 0;
+      while (!state.isOver) {
+        expect((await publishDurable("rolling", String(published))).status).toBe("stored");
+        published++;
+      }
+      await restarting;
+
+      const all = Array.from({ length: published }, (_, at) => String(at));
+      await vi.waitFor(() => expect(received).toEqual(clients.map(() => all)), { timeout: 20_000, interval: 250 });
+      for (const client of clients) client.close();
+      const after = await cluster.containers("pusher");
+      expect(after).toHaveLength(before.length);
+      expect(after.map(({ id }) => id).filter((id) => before.some((each) => each.id === id))).toEqual([]);
+      // The first connection of each client had no position.
+      expect(outcomes.slice(clients.length).every((outcome) => outcome === true)).toBe(true);
+      expect(outcomes.length).toBeGreaterThanOrEqual(2 * clients.length);
+    });
+
     it("keeps all connections and publishes again within seconds when a NATS node stops", async () => {
       await using listeners = await listen(CONNECTIONS);
       const node = await busiestNatsNode();
@@ -218,13 +258,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     it("stores a durable publication, and no service exceeds the permissions of its NATS user", async () => {
-      const response = await fetch(`http://${cluster.publisherAddress}/v1/publications`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ target: { topic: "kept" }, data: "x", durable: true }),
-      });
-
-      expect(await response.json()).toMatchObject({ status: "stored", position: expect.any(String) });
+      expect(await publishDurable("kept", "x")).toMatchObject({ status: "stored", position: expect.any(String) });
       expect(await cluster.logs("nats-1", "nats-2", "nats-3")).not.toMatch(/violation|authorization/i);
       expect(await cluster.logs("nats-1")).toMatch(/route connection created/i);
     });
@@ -236,6 +270,15 @@ describe.skipIf(missing !== undefined)(
     async function publish(query: Record<string, string>): Promise<void> {
       const response = await fetch(`http://${cluster.publisherAddress}/?${new URLSearchParams(query)}`);
       expect({ status: response.status, body: await response.text() }).toEqual({ status: 200, body: "ok" });
+    }
+
+    async function publishDurable(topic: string, data: string): Promise<{ readonly status?: string }> {
+      const response = await fetch(`http://${cluster.publisherAddress}/v1/publications`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ target: { topic }, data, durable: true }),
+      });
+      return (await response.json()) as { status?: string };
     }
 
     async function clusterWorkers() {

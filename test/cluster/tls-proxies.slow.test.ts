@@ -109,6 +109,7 @@ for (const { name, missing, start } of tlsProxies) {
       await api("POST", "v1/publications", { target: { topic: "h" }, data: "at once" });
       await until("the event", () => text().includes("data: at once"));
 
+      if (name === "haproxy") expect(session.remoteSettings.enableConnectProtocol).toBe(true);
       if (session.remoteSettings.enableConnectProtocol) expect(await greetingOver(session)).toMatch(/workerID:/);
       session.destroy();
     });

@@ -89,6 +89,9 @@ const OWN_SUBJECT = new RegExp(
 /** NATS uses `$JS.S` to copy one stream to another, and workers announce themselves to each other. */
 const REGULAR = /^(\$JS\.S\.|fanwire\.presence\.workers$)/;
 
+/** The publisher looks for workers now and then. No client can make a worker ask with a subject for answers. */
+const isQuestion = ({ subject, reply }: BusMessage) => subject === "fanwire.control.workers" && reply !== undefined;
+
 /**
  * Returns all subjects of publications while `act` runs. Messages to consumers of the history are omitted, because they have
  * the subject under which they were stored.
@@ -96,7 +99,7 @@ const REGULAR = /^(\$JS\.S\.|fanwire\.presence\.workers$)/;
 async function subjectsDuring(act: () => Promise<void>): Promise<Set<string>> {
   const seen = new Set<string>();
   const spying = bus.subscribe(">", (message: BusMessage) => {
-    if (message.reply?.startsWith("$JS.ACK.") || REGULAR.test(message.subject)) return;
+    if (message.reply?.startsWith("$JS.ACK.") || REGULAR.test(message.subject) || isQuestion(message)) return;
     seen.add(message.subject);
   });
   await bus.confirm();

@@ -7,7 +7,7 @@ import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const VERSIONED = `client-${VERSION}.js`;
-const isBuilt = process.env.FANWIRE_TEST_BUILT === "1";
+const isBuilt = process.env.FANWIRE_TEST_BUILT !== undefined;
 
 const { pusher, publisher } = useCluster({
   pusher: { PUSHER_WORKERS: "1" },

@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { connect as connectTls } from "node:tls";
 import type { Log } from "@fanwire/service";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { publishToEveryone, publishToTopic } from "../support/bus.ts";
@@ -12,6 +13,7 @@ import { pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher } from "../support/pusher-client.ts";
 import { CertificateWatch, readCertificate } from "../support/pusher-sources.ts";
 import { connectRawClient } from "../support/raw-client.ts";
+import { HANDSHAKE } from "../support/raw-socket.ts";
 import { type ServedFiles, servedSerial, serveFiles } from "../support/served-certificate.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -71,6 +73,8 @@ describe.skipIf(!hasOpenssl)("TLS in the pusher", () => {
       return (await metric(pusher.adminUrl, "fanwire_pusher_tls_renewals_total")) === renewals + WORKERS;
     });
   };
+  const untilRenewed = ({ adminUrl }: TestPusher) =>
+    until("the certificate is renewed", async () => (await metric(adminUrl, "fanwire_pusher_tls_renewals_total")) > 0);
   const serialOf = ({ certFile }: Certificate) => new X509Certificate(readFileSync(certFile)).serialNumber;
 
   test("clients of every protocol connect with TLS only, and keep their connections when the certificate is renewed", async () => {
@@ -109,6 +113,30 @@ describe.skipIf(!hasOpenssl)("TLS in the pusher", () => {
       const missing = client === before[0] ? "but 0" : client === after[0] ? "but 1" : "";
       expect(client.frames).toEqual(["but 0", "but 1", "all"].filter((content) => content !== missing));
     }
+  });
+
+  test("a client that upgrades an HTTP connection from before the renewal receives everything", async () => {
+    const single = serveFiles(authority.issue(...NAMES));
+    await using own = await startPusher({ nats: nats.url, env: { ...single.env, PUSHER_WORKERS: "1" } });
+    const url = own.url.replace("ws://127.0.0.1", "wss://localhost");
+    const kept = connectTls({ host: "127.0.0.1", port: Number(new URL(url).port), ca, servername: "localhost" });
+    let received = "";
+    kept.on("data", (chunk: Buffer) => {
+      received += chunk.toString();
+    });
+    kept.write("OPTIONS /sse HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await until("the first request is answered", () => received.includes("204 No Content"));
+    single.replace(authority.issue(...NAMES));
+    await untilRenewed(own);
+    const others = [await connectRawClient(url, {}, { ca }), await connectRawClient(url, {}, { ca })];
+
+    kept.write(`${HANDSHAKE.join("\r\n")}\r\n\r\n`);
+    await until("the greeting", () => received.includes("workerID:"));
+    await publishToEveryone(bus, "to all");
+
+    await until("all receive it", () => received.includes("to all") && others.every(({ frames }) => frames.length > 0));
+    kept.destroy();
+    single[Symbol.dispose]();
   });
 
   test("a burst reaches a client that does not read for a while, over TLS", async () => {
@@ -153,7 +181,7 @@ describe.skipIf(!hasOpenssl)("TLS in the pusher", () => {
     const before = await connectRawClient(url, {}, { ca });
     const stream = await readEvents(`${url.replace("wss", "https")}sse`, {}, { ca });
     own.replace(authority.issue(...NAMES));
-    await until("the certificate is renewed", () => metric(single.adminUrl, "fanwire_pusher_tls_renewals_total"));
+    await untilRenewed(single);
     const after = await connectRawClient(url, {}, { ca });
 
     expect(await single.process.stop("SIGTERM")).toBe(0);

@@ -1,15 +1,16 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import type { Page } from "playwright-core";
 
-const script = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const script = readFileSync(new URL(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 
 type Violation = { readonly id: string; readonly nodes: readonly { readonly target: readonly string[] }[] };
 
-/** Returns the accessibility rules that the page violates, with the elements. */
-export async function axeFindings(page: Page): Promise<string[]> {
+/** Returns the accessibility rules that the page violates, with the elements. Checks only `rules` if they are given. */
+export async function axeFindings(page: Page, rules?: readonly string[]): Promise<string[]> {
   // By the debugger, so that the page's policy does not apply.
   await page.evaluate(script);
-  const { violations } = await page.evaluate<{ violations: readonly Violation[] }>("axe.run()");
+  const { violations } = await page.evaluate<{ violations: readonly Violation[] }>(
+    `axe.run(${JSON.stringify(rules === undefined ? {} : { runOnly: rules })})`,
+  );
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
 }

@@ -100,7 +100,14 @@ export async function startWebhooks({ nats, env }: ServiceOptions): Promise<Test
 }
 
 export function untilReady(adminUrl: string): Promise<unknown> {
-  return until(`${adminUrl} is ready`, async () => (await readiness(adminUrl)).status === 200);
+  let last = { status: 0, text: "" };
+  return until(
+    () => `${adminUrl} is ready; its last answer is ${last.status} ${last.text}`,
+    async () => {
+      last = await readiness(adminUrl);
+      return last.status === 200;
+    },
+  );
 }
 
 /** Returns status and text of /readyz. The status is 0 if the service does not answer. */

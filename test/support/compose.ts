@@ -10,6 +10,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Maximum time without caches, for `npm ci` in the build stage and for each service. */
 const UP_MS = 15 * 60_000;
 const DOWN_MS = 2 * 60_000;
+const ROLLING_MS = 3 * 60_000;
 
 /** Returns why no container can be started, or `undefined` if an engine with compose answers. */
 export function missingEngine(): string | undefined {
@@ -44,6 +45,8 @@ export type ComposeCluster = AsyncDisposable & {
   stop(container: Container): Promise<void>;
   /** Resolves when the container is healthy. */
   start(container: Container): Promise<void>;
+  /** Replaces every container of a service by deploy/rolling-restart.sh. */
+  rollingRestart(service: string): Promise<void>;
 };
 
 /**
@@ -110,6 +113,15 @@ export async function startCompose(options: {
         const format = "{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}";
         while ((await docker(["inspect", "--format", format, container.id])) !== "healthy") await delay(250);
         await untilServing();
+      },
+      rollingRestart: async (service: string) => {
+        const settings = {
+          COMPOSE_PROJECT_NAME: project,
+          COMPOSE_FILE: "docker-compose.yml",
+          COMPOSE_ENV_FILES: "/dev/null",
+        };
+        const args = ["deploy/rolling-restart.sh", "--pause", "2", "compose", service];
+        await run("bash", args, { cwd: ROOT, env: { ...env, ...settings }, timeout: ROLLING_MS, maxBuffer: 64 << 20 });
       },
       [Symbol.asyncDispose]: remove,
     };

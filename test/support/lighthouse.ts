@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { BROWSER_PATH } from "./browser.ts";
 
 const run = promisify(execFile);
-const cli = createRequire(import.meta.url).resolve("lighthouse/cli/index.js");
+const cli = fileURLToPath(import.meta.resolve("lighthouse/cli/index.js"));
 
 const CATEGORIES = ["performance", "accessibility", "best-practices"] as const;
 type Category = (typeof CATEGORIES)[number];

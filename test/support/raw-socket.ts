@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { setImmediate as nextTick } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { until } from "./wait.ts";
 
 export type RawSocket = {
@@ -46,7 +46,7 @@ export async function handshakeSocket(url: string): Promise<RawSocket> {
 export async function writeSegment({ socket }: RawSocket, bytes: Buffer): Promise<void> {
   socket.setNoDelay(true);
   await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
-  while (unreadBytes(socket) > 0) await nextTick();
+  while (unreadBytes(socket) > 0) await delay(1); // the server needs the processor, too
 }
 
 /** Returns the bytes that the kernel holds for the server, or 0 if the connection is closed. */

@@ -2,7 +2,6 @@ import { type BusConfig, busConfigFrom, type HistoryConfig, historyConfigFrom, s
 import { type PusherApps, pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
 import { ConfigError, isLoopback, type LogLevel, readSettings, setting } from "@fanwire/service";
 import { hasAmbiguousKey, parseKeyEntry } from "./key-entry.ts";
-import { isOriginSetting } from "./origin-setting.ts";
 
 const MEBIBYTE = 1_048_576;
 
@@ -112,4 +111,9 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     bus: busConfigFrom(values),
     historyLimits: historyConfigFrom(values),
   });
+}
+
+/** Whether the text is an origin as browsers send it, or `*` for all. */
+function isOriginSetting(text: string): boolean {
+  return text === "*" || (URL.canParse(text) && new URL(text).origin === text);
 }

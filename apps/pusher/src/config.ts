@@ -18,7 +18,7 @@ import {
   readSettings,
   setting,
 } from "@fanwire/service";
-import { type TokenConfig, tokenConfigFrom, tokenSettings } from "./auth/token-settings.ts";
+import { type TokenConfig, tokenConfigFrom, tokenSettings } from "@fanwire/tokens";
 import { originProblem } from "./connections/allowed-origins.ts";
 import type { TlsFiles } from "./tls/certificate.ts";
 import { tlsFilesFrom, tlsSettings } from "./tls/tls-settings.ts";

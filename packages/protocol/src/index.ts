@@ -71,6 +71,7 @@ export {
   type UsersReply,
   usersReply,
 } from "./list-messages.ts";
+export { isSmallInfo, MAX_INFO_BYTES } from "./member-info.ts";
 export { isHeaderName, isName, MAX_NAME_BYTES } from "./names.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
 export {

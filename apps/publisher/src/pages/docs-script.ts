@@ -23,7 +23,16 @@ function show() {
   for (const hash of asked) controlOf(hash)?.click();
   if (focused?.startsWith("#/")) controlOf(focused)?.focus();
   nameFields();
-  new MutationObserver(nameFields).observe(holder, { childList: true, subtree: true });
+  let isWaiting = false;
+  const nameSoon = () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    requestAnimationFrame(() => {
+      isWaiting = false;
+      nameFields();
+    });
+  };
+  new MutationObserver(nameSoon).observe(holder, { childList: true, subtree: true });
 }
 
 /** Swagger UI gives its field for the server no name, and its headings a level that is too deep. */

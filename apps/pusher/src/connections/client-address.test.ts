@@ -1,7 +1,7 @@
 import { networkList } from "@fanwire/service";
+import { OPEN_GRANT } from "@fanwire/tokens";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { OPEN_GRANT } from "../auth/grant.ts";
 import { raw } from "../protocols/raw.ts";
 import { ClientAddresses, canonicalAddress, remoteAddressOf } from "./client-address.ts";
 import { type Connection, newConnectionState } from "./connection.ts";

@@ -1,5 +1,5 @@
 import type { WebSocket } from "uWebSockets.js";
-import type { Grant } from "../auth/grant.ts";
+import type { Grant } from "@fanwire/tokens";
 import type { ClientProtocol } from "./client-protocol.ts";
 import type { InboundCount } from "./inbound-rate.ts";
 import type { SmallSet } from "./small-set.ts";

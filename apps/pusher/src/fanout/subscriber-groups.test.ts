@@ -1,5 +1,5 @@
+import { OPEN_GRANT } from "@fanwire/tokens";
 import { expect, test } from "vitest";
-import { OPEN_GRANT } from "../auth/grant.ts";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { type Connection, newConnectionState } from "../connections/connection.ts";
 import { clientProtocols } from "../protocols/list.ts";

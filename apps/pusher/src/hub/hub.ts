@@ -7,7 +7,7 @@ import {
   formatPosition,
   type Position,
 } from "@fanwire/protocol";
-import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
+import { type Grant, mayBePresent, maySubscribe } from "@fanwire/tokens";
 import { Gate, type GateRefusal } from "../connections/admission.ts";
 import { closeConnection } from "../connections/close-connection.ts";
 import type { Connection } from "../connections/connection.ts";

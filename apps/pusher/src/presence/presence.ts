@@ -7,9 +7,9 @@ import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { ChangeGroups } from "./change-groups.ts";
 import { ClusterMembers } from "./cluster-members.ts";
 import { HeldLeaves } from "./held-leaves.ts";
+import { LimitedJoins } from "./limited-joins.ts";
 import type { LocalChange, LocalMember, Member, MemberList } from "./members.ts";
 import { type Join, type JoinOptions, type JoinOutcome, type JoinRefusal, PresentTopic } from "./present-topic.ts";
-import { SlicedWork } from "./sliced-work.ts";
 import { TopicFlusher } from "./topic-flusher.ts";
 import { TopicView } from "./topic-view.ts";
 
@@ -49,7 +49,7 @@ export class Presence {
   readonly #cluster: ClusterMembers;
   readonly #leaves: HeldLeaves<TopicView>;
   readonly #flushes: TopicFlusher;
-  readonly #decisions = new SlicedWork();
+  readonly #limited: LimitedJoins;
   readonly #listeners: ((change: LocalChange) => void)[] = [];
   readonly #timer: NodeJS.Timeout;
   #checkedAt = performance.now();
@@ -65,7 +65,16 @@ export class Presence {
       ...parts,
       topics: this.#topics,
       onLoaded: (topic) => this.#onLoaded(topic),
-      onFenced: (joins) => this.#decisions.add(this.#decide(joins)),
+      onFenced: (joins) => this.#limited.decide(joins),
+    });
+    this.#limited = new LimitedJoins({
+      fence: (join) => this.#cluster.fence(join),
+      updateLocal: (topic, user) => this.#updateLocal(topic, user),
+      enter: (join) => this.#enter(join),
+      refuse: (join) => {
+        this.#refuse(join, "limit");
+        this.#advance(join);
+      },
     });
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#timer.unref();
@@ -240,7 +249,7 @@ export class Presence {
     if (this.#bytes > MAX_BYTES) this.#refuse(join, "memory");
     else if (hasPlace) this.#enter(join);
     else if (!topic.view.isPresent(member.user) && topic.view.present >= maxMembers) this.#refuse(join, "limit");
-    else this.#claim(join, maxMembers);
+    else this.#limited.claim(join, maxMembers);
   }
 
   #refuse(join: Join, reason: JoinRefusal): void {
@@ -261,34 +270,6 @@ export class Presence {
       join.isConfirmed = true;
       if (topic.joins.has(join)) this.#advance(join);
     });
-  }
-
-  /** Claims a place. The other workers know of the claim before it is decided, and this one knows of their earlier claims. */
-  #claim(join: Join, maxMembers: number): void {
-    const { topic, member, connectionId } = join;
-    join.claimed = maxMembers;
-    const isNew = topic.locals.claim(connectionId, member, () => topic.view.nextOrder());
-    if (isNew) this.#updateLocal(topic, member.user);
-    this.#cluster.fence(join);
-  }
-
-  *#decide(joins: readonly Join[]): Iterable<void> {
-    const grantable = new Map<PresentTopic, ReadonlySet<string>>();
-    for (const join of joins) {
-      const { topic, member, claimed = 0 } = join;
-      if (!topic.joins.has(join)) continue;
-      const users = grantable.get(topic) ?? topic.view.grantable(claimed);
-      grantable.set(topic, users);
-      if (users.has(member.user) || topic.view.isPresent(member.user)) this.#enter(join);
-      else {
-        this.#refuse(join, "limit");
-        join.claimed = undefined;
-        topic.locals.remove(join.connectionId, member.user);
-        this.#updateLocal(topic, member.user);
-        this.#advance(join);
-      }
-      yield;
-    }
   }
 
   #onLoaded(topic: PresentTopic): void {

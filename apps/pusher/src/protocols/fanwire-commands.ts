@@ -1,7 +1,7 @@
 import type { Bus, PublishFailure } from "@fanwire/bus";
 import { closeCodes, DEFAULT_EVENT, headerNames, type Subjects } from "@fanwire/protocol";
-import { mayPublish } from "../auth/grant.ts";
-import type { TokenRefusal, TokenVerifier } from "../auth/token-verifier.ts";
+import type { TokenRefusal, TokenVerifier } from "@fanwire/tokens";
+import { mayPublish } from "@fanwire/tokens";
 import type { PusherConfig } from "../config.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "../hub/hub.ts";

@@ -1,4 +1,4 @@
-import { mayBePresent, maySubscribe } from "../auth/grant.ts";
+import { mayBePresent, maySubscribe } from "@fanwire/tokens";
 import type { Connection } from "../connections/connection.ts";
 import { hasRoomFor } from "../hub/has-room.ts";
 import type { Hub, SubscribeOutcome } from "../hub/hub.ts";

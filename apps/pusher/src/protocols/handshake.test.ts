@@ -1,7 +1,7 @@
 import type { HttpRequest } from "uWebSockets.js";
+import type { TokenResult } from "@fanwire/tokens";
+import { OPEN_GRANT } from "@fanwire/tokens";
 import { expect, test } from "vitest";
-import { OPEN_GRANT } from "../auth/grant.ts";
-import type { TokenResult } from "../auth/token-verifier.ts";
 import { newCounters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
 import { TimeSlices } from "../recovery/time-slices.ts";

@@ -1,7 +1,7 @@
 import type { HttpRequest } from "uWebSockets.js";
 import { closeCodes } from "@fanwire/protocol";
-import { type Grant, mayBePresent, maySubscribe } from "../auth/grant.ts";
-import type { TokenRefusal, TokenResult, TokenVerifier } from "../auth/token-verifier.ts";
+import type { TokenRefusal, TokenResult, TokenVerifier } from "@fanwire/tokens";
+import { type Grant, mayBePresent, maySubscribe } from "@fanwire/tokens";
 import type { GateRefusal } from "../connections/admission.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";

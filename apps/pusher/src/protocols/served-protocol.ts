@@ -2,7 +2,7 @@ import type { WebSocket } from "uWebSockets.js";
 import type { Bus, History } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import type { TokenVerifier } from "../auth/token-verifier.ts";
+import type { TokenVerifier } from "@fanwire/tokens";
 import type { PusherConfig } from "../config.ts";
 import type { AwakeClock } from "../connections/awake-clock.ts";
 import type { ClientAddresses } from "../connections/client-address.ts";

@@ -1,5 +1,5 @@
+import { OPEN_GRANT } from "@fanwire/tokens";
 import { expect, test } from "vitest";
-import { OPEN_GRANT } from "../auth/grant.ts";
 import { type Connection, newConnectionState } from "../connections/connection.ts";
 import { raw } from "./raw.ts";
 import { UwsAppTopics } from "./uws-app-topics.ts";
@@ -29,7 +29,7 @@ function recordingApp(number: number, members: readonly string[]) {
 
 test("a frame reaches the WebSockets of every app once, except one of them", () => {
   const [old, fresh] = [recordingApp(1, ["anna", "bob"]), recordingApp(2, ["carol", "dave"])];
-  const topics = new UwsAppTopics([fresh, old]);
+  const topics = new UwsAppTopics(() => [fresh, old]);
 
   topics.publish("t", "1", false);
   topics.publish("t", "2", false, old.connectionOf("anna"));

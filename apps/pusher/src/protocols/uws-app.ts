@@ -20,7 +20,7 @@ type Method = "get" | "options" | "post" | "any";
 /** Adds routes to every app of the port, also to later ones. Has the methods of uWebSockets.js. */
 export type Routes = {
   readonly [Name in Method]: (pattern: string, handler: Handler) => Routes;
-} & { ws<_State extends ConnectionState = ConnectionState>(pattern: string, behavior: Behavior): Routes };
+} & { ws(pattern: string, behavior: Behavior): Routes };
 
 /** One app of uWebSockets.js, and what belongs to it. */
 type OpenApp = {
@@ -46,8 +46,8 @@ export class UwsApp {
   /** Publishes to the WebSockets of all apps. */
   readonly topics: UwsTopics;
 
-  /** The newest is the first. The others still listen, or have open WebSockets. */
-  readonly #apps: [OpenApp, ...OpenApp[]];
+  /** The newest is the first. The others still listen, or have open WebSockets. Never changed in place. */
+  #apps: readonly [OpenApp, ...OpenApp[]];
   /** Adds each route to an app. */
   readonly #routes: ((opened: OpenApp) => void)[] = [];
   #lastNumber = 0;
@@ -57,7 +57,7 @@ export class UwsApp {
   /** With files, the port is served with TLS only. @throws if uWebSockets.js cannot use the files. */
   constructor(files?: TlsFiles) {
     this.#apps = [this.#create(files)];
-    this.topics = new UwsAppTopics(this.#apps);
+    this.topics = new UwsAppTopics(() => this.#apps);
     const on = (name: Method) => (pattern: string, handler: Handler) =>
       this.#add(({ app }) => void app[name](pattern, handler));
     this.app = {
@@ -67,11 +67,6 @@ export class UwsApp {
       any: on("any"),
       ws: (pattern, behavior) => this.#add((opened) => this.#addSockets(opened, pattern, behavior)),
     };
-  }
-
-  /** Apps that are kept because they listen or have open WebSockets. */
-  get openApps(): number {
-    return this.#apps.length;
   }
 
   #create(files: TlsFiles | undefined): OpenApp {
@@ -93,6 +88,8 @@ export class UwsApp {
       ...behavior,
       open: (socket) => {
         opened.sockets++;
+        // A client may upgrade an HTTP connection that it opened before the app was dropped.
+        if (!this.#apps.includes(opened)) this.#apps = [...this.#apps, opened];
         socket.getUserData().app = opened.number;
         return behavior.open?.(socket);
       },
@@ -138,13 +135,13 @@ export class UwsApp {
     if (address === undefined) throw new Error("the port is closed");
     const renewed = this.#create(files);
     for (const route of this.#routes) route(renewed);
-    const earlier = [...this.#apps];
+    const earlier = this.#apps;
     // Must be among the apps before its first connection.
-    this.#apps.unshift(renewed);
+    this.#apps = [renewed, ...earlier];
     try {
       await this.#listen(renewed, address);
     } catch (error) {
-      this.#apps.splice(this.#apps.indexOf(renewed), 1);
+      this.#apps = earlier;
       throw error;
     }
     // In the poll phase before this, the earlier app accepts what waits in its queue. The kernel resets what is in it at the close.
@@ -160,10 +157,10 @@ export class UwsApp {
 
   /** Drops earlier apps without WebSockets. Their event streams go on, because nothing reaches these through the app. */
   #dropUnused(): void {
-    for (let at = this.#apps.length - 1; at > 0; at--) {
-      const { sockets, listenSocket } = this.#apps[at] ?? {};
-      if (sockets === 0 && listenSocket === undefined) this.#apps.splice(at, 1);
-    }
+    if (this.#apps.length === 1) return;
+    const [newest, ...others] = this.#apps;
+    const used = others.filter(({ sockets, listenSocket }) => sockets > 0 || listenSocket !== undefined);
+    if (used.length < others.length) this.#apps = [newest, ...used];
   }
 
   /** Stops accepting connections. Open connections stay open. */
@@ -175,7 +172,7 @@ export class UwsApp {
   /** Closes all connections at once. */
   close(): void {
     this.closePort();
-    for (const { app } of [...this.#apps]) app.close();
+    for (const { app } of this.#apps) app.close();
   }
 }
 

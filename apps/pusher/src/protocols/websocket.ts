@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import { anonymousGrant } from "../auth/grant.ts";
+import { anonymousGrant } from "@fanwire/tokens";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { type ConnectionState, newConnectionState } from "../connections/connection.ts";
 import type { EndedBy } from "../connections/counters.ts";
@@ -33,7 +33,7 @@ export function openWebSocketRoute(
 ): void {
   const route = new WebSocketRoute(protocols, parts);
   const { limits, idleSeconds } = parts.config;
-  app.ws<ConnectionState>("/*", {
+  app.ws("/*", {
     compression: noCompression,
     maxPayloadLength: limits.inboundBytes,
     maxBackpressure: limits.unsentBytes,

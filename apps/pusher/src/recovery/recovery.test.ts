@@ -37,7 +37,12 @@ function openWorker() {
     join: (_: Connection, own: SharedSubscription) => void joined.push(own),
   };
   const parts = { hub, budget, bus: { confirm: async () => true }, workerId: "abcd1234", unsentLimit: 1_000 };
-  const more = { counters: newCounters(), slices: new TimeSlices(), log: { warn() {}, info() {}, error() {} } };
+  const more = {
+    counters: newCounters(),
+    slices: new TimeSlices(),
+    traces: {},
+    log: { warn() {}, info() {}, error() {} },
+  };
   const recovery = new Recovery({ ...parts, ...more } as unknown as ConstructorParameters<typeof Recovery>[0]);
   const store = (sequence: number) => {
     position = at(sequence);

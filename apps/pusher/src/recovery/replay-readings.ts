@@ -1,6 +1,6 @@
 import type { StoredPublication } from "@fanwire/bus";
 import { matchesTopic } from "@fanwire/protocol";
-import { coversPattern } from "../auth/grant.ts";
+import { coversPattern } from "@fanwire/tokens";
 import type { SharedSubscription } from "../hub/shared-subscription.ts";
 import type { ReplayPart } from "./replay-cache.ts";
 

@@ -1,3 +1,4 @@
+import type { Grant } from "@fanwire/tokens";
 import type { Command } from "commander";
 import { CommandError, type Io, paint, printable, writeJson } from "../io.ts";
 import { type CheckedToken, checkToken } from "../tokens/check.ts";
@@ -67,8 +68,8 @@ function parseInfo(text: string): unknown {
 async function check(io: Io, argument: string, { json }: { readonly json?: true }): Promise<void> {
   const text = (argument === "-" ? await io.readInput() : argument).trim();
   const checked = await checkToken(io, text);
-  const { isVerified, rights, expiresAt } = checked;
-  if (json) writeJson(io, { verified: isVerified, ...rights, expiresAt: expiresAt ?? null });
+  const { isVerified, grant, expiresAt } = checked;
+  if (json) writeJson(io, { verified: isVerified, ...rightsOf(grant), expiresAt: expiresAt ?? null });
   else io.write(`${describe(io, checked)}\n`);
   if (!isVerified) {
     io.note(
@@ -77,7 +78,11 @@ async function check(io: Io, argument: string, { json }: { readonly json?: true 
   }
 }
 
-function describe(io: Io, { isVerified, rights, expiresAt }: CheckedToken): string {
+function rightsOf({ user, topics, publish, presence, info }: Grant): object {
+  return { user, topics, publish, presence, info };
+}
+
+function describe(io: Io, { isVerified, grant: rights, expiresAt }: CheckedToken): string {
   const list = (patterns: readonly string[]) => (patterns.length === 0 ? "nothing" : printable(patterns.join("  ")));
   const left = expiresAt === undefined ? undefined : expiresAt - Date.now() / 1_000;
   return [

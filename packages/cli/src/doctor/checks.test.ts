@@ -59,6 +59,6 @@ test("settings: every wrong and every unknown variable is reported with what to 
   expect(bus).toBeUndefined();
   const problems = findings.filter(({ status }) => status === "problem").map(({ message }) => message);
   expect(problems.join("\n")).toMatch(/FANWIRE_HISTORY_REPLICAS.*must be a whole number/s);
-  expect(problems.join("\n")).toContain("PUSHER_TOKEN_SECRET must be at least 32 bytes");
+  expect(problems.join("\n")).toContain("PUSHER_TOKEN_SECRET: must be at least 32 bytes");
   expect(findings.map(({ advice }) => advice)).toContain("The nearest known name is PUSHER_TOKEN_SECRET.");
 });

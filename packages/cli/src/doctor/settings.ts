@@ -2,7 +2,7 @@ import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
 import { pusherAppsFrom, pusherAppsSettings } from "@fanwire/pusher-protocol";
 import { ConfigError, knownSettings, readSettings, unknownSettings } from "@fanwire/service";
 import type { Io } from "../io.ts";
-import { verifyingKey } from "../tokens/keys.ts";
+import { tokenConfig } from "../tokens/check.ts";
 import { type Finding, findingsOf } from "./finding.ts";
 
 const report = findingsOf("settings");
@@ -19,7 +19,7 @@ export function checkSettings(io: Io): { readonly findings: Finding[]; readonly 
     },
     () => void pusherAppsFrom(readSettings(pusherAppsSettings, io.env)),
     () => {
-      if (verifyingKey(io) !== undefined) return;
+      if (tokenConfig(io).keys.kind !== "none") return;
       findings.push(
         report.warning(
           "No token key is set here: a pusher with these variables lets every client subscribe to every topic.",
@@ -38,7 +38,7 @@ function problemsOf(check: () => void): Finding[] {
     check();
     return [];
   } catch (error) {
-    if (!(error instanceof ConfigError) && (error as Error).name !== "CommandError") throw error;
+    if (!(error instanceof ConfigError)) throw error;
     return [report.problem((error as Error).message, "docs/configuration.md describes every variable.")];
   }
 }

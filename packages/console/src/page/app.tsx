@@ -1,3 +1,4 @@
+import { useEffect } from "preact/hooks";
 import { ConnectionsTab } from "./connections/connections-tab.tsx";
 import { OverviewTab } from "./overview/overview-tab.tsx";
 import { SignIn } from "./sign-in.tsx";
@@ -22,6 +23,9 @@ const TITLES: Readonly<Record<Tab, string>> = {
 export function App({ client }: { readonly client: TrySession }) {
   const { router } = useConsole();
   const { tab } = router.route.value;
+  useEffect(() => {
+    document.title = `${TITLES[tab]} · Fanwire console`;
+  }, [tab]);
   return (
     <>
       <header class="top">

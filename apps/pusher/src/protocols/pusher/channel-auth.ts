@@ -1,4 +1,4 @@
-import { isName } from "@fanwire/protocol";
+import { isName, isSmallInfo, MAX_INFO_BYTES } from "@fanwire/protocol";
 import {
   channelKind,
   channelSignature,
@@ -6,7 +6,7 @@ import {
   SERVER_TO_USER,
   verifySignedAuth,
 } from "@fanwire/pusher-protocol";
-import { isSmallInfo, MAX_INFO_BYTES, type Member } from "../../wire/presence.ts";
+import type { Member } from "../../wire/presence.ts";
 import { parseObject, type SubscriptionProblem } from "../../wire/pusher-frames.ts";
 import type { PusherSession } from "./session.ts";
 

@@ -49,7 +49,7 @@ export function openPusherRoute(
   if (parts.config.pusherApps.all.length === 0) return { stop: () => {} };
   const route = new PusherRoute(protocolOf, parts);
   for (const { pattern, keyParameter } of PATHS) {
-    app.ws<ConnectionState>(pattern, {
+    app.ws(pattern, {
       ...behaviorOf(route, parts),
       compression: noCompression,
       upgrade: (response, request, context) =>

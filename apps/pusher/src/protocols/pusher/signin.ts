@@ -1,5 +1,5 @@
 import { signinSignature, userOf, verifySignedAuth } from "@fanwire/pusher-protocol";
-import { anonymousGrant } from "../../auth/grant.ts";
+import { anonymousGrant } from "@fanwire/tokens";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
 import { commandData, parseObject, pusherError, signinSuccess } from "../../wire/pusher-frames.ts";
 import type { ServingParts } from "../served-protocol.ts";

@@ -68,6 +68,8 @@ export type Cluster = {
   readonly services?: readonly Service[];
   readonly nats?: readonly NatsNode[];
   readonly history?: History | null;
+  /** Reason why `history` is null. */
+  readonly historyProblem?: string;
 };
 
 export type Connection = {

@@ -4,11 +4,15 @@ import { bytes, count, duration } from "../ui/format.ts";
 import { Notice } from "../ui/notice.tsx";
 import { Panel } from "../ui/panel.tsx";
 
-export function HistoryPanel({ history }: { readonly history: History | null | undefined }) {
+type HistoryPanelProps = { readonly history: History | null | undefined; readonly problem: string | undefined };
+
+export function HistoryPanel({ history, problem }: HistoryPanelProps) {
   return (
     <Panel title="History" aside={<small>durable publications</small>}>
       {history === undefined && <Notice kind="info">Unknown: the publisher reports no history.</Notice>}
-      {history === null && <Notice kind="warn">The history does not answer, or there is none.</Notice>}
+      {history === null && (
+        <Notice kind="warn">Unknown: {problem ?? "the history does not answer, or there is none"}.</Notice>
+      )}
       {history && <Facts facts={factsOf(history)} />}
     </Panel>
   );

@@ -33,7 +33,7 @@ export function OverviewTab() {
       <ServicesPanel services={cluster.services} />
       <div class="pair">
         <NatsPanel nodes={cluster.nats} />
-        <HistoryPanel history={cluster.history} />
+        <HistoryPanel history={cluster.history} problem={cluster.historyProblem} />
       </div>
       <p class="hint">
         Answered at {timeOfDay(recorder.answeredAt.value)}. The page asks every few seconds while it is visible.

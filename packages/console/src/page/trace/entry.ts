@@ -30,7 +30,7 @@ type Traced = {
     readonly connection: string;
     readonly protocol: string;
     readonly user?: string;
-    readonly remoteAddress: string;
+    readonly remoteAddress?: string;
     readonly code?: number;
     readonly reason?: string;
   };

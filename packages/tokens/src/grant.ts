@@ -1,5 +1,4 @@
-import { isName, isRestricted, isRestrictedPrefix, isTopicPattern } from "@fanwire/protocol";
-import { isSmallInfo } from "../wire/presence.ts";
+import { isName, isRestricted, isRestrictedPrefix, isSmallInfo, isTopicPattern } from "@fanwire/protocol";
 
 /** The rights of a connection, from its token or those of anonymous clients. */
 export type Grant = {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError, readSettings } from "@fanwire/service";
 import { afterAll, expect, test } from "vitest";
-import { tokenConfigFrom, tokenSettings } from "./token-settings.ts";
+import { tokenConfigFrom, tokenSettings } from "./settings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "fanwire-keys-"));
 afterAll(() => rmSync(folder, { recursive: true }));

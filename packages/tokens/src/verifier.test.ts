@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { type JWTPayload, SignJWT } from "jose";
 import { expect, test, vi } from "vitest";
 import { OPEN_GRANT } from "./grant.ts";
-import type { TokenConfig, TokenKeys } from "./token-settings.ts";
-import { createTokenVerifier, MAX_TOKEN_LENGTH } from "./token-verifier.ts";
+import type { TokenConfig, TokenKeys } from "./settings.ts";
+import { createTokenVerifier, MAX_TOKEN_LENGTH } from "./verifier.ts";
 
 const log = createLog("test", "silent");
 const NOW = 1_800_000_000;

@@ -4,8 +4,8 @@ import type { Log } from "@fanwire/service";
 import { anonymousGrant, claimsProblem, type Grant, grantFrom, OPEN_GRANT } from "./grant.ts";
 import { InternedLists } from "./interned-lists.ts";
 import { KeysUnavailableError, RemoteKeys } from "./jwks.ts";
+import type { TokenConfig } from "./settings.ts";
 import { isSignedBy, PUBLIC_KEY_ALGORITHMS, parseClaims, parseSignedToken, type SignedToken } from "./signed-token.ts";
-import type { TokenConfig } from "./token-settings.ts";
 
 /** Reason for refusing a token. All but the last are final for this token. */
 export type TokenRefusal =

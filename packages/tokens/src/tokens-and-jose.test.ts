@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { type JWTPayload, jwtVerify } from "jose";
 import { expect, test } from "vitest";
 import { grantFrom } from "./grant.ts";
-import { createTokenVerifier } from "./token-verifier.ts";
+import { createTokenVerifier } from "./verifier.ts";
 
 const NOW = 1_800_000_000;
 const LEEWAY = 5;

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { createLog } from "@fanwire/service";
 import { SignJWT } from "jose";
 import { afterEach, expect, test, vi } from "vitest";
-import { createTokenVerifier, type TokenVerifier } from "./token-verifier.ts";
+import { createTokenVerifier, type TokenVerifier } from "./verifier.ts";
 
 type Pair = { readonly kid: string | undefined; readonly publicKey: KeyObject; readonly privateKey: KeyObject };
 
