@@ -6,6 +6,7 @@ import {
   type TracedEvent,
   type TraceFilter,
   type TraceLease,
+  traceLeaseReply,
   traceReport,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
@@ -16,6 +17,8 @@ const LEASE_MS = 10_000;
 /** Workers answer at once. After this time without a further reply all of them have answered. */
 const STALL_MS = 250;
 const MAX_WAIT_MS = 1_000;
+/** Nobody waits for the answers to a renewal, so that busy workers have more time. */
+const RENEWAL = { stallMs: 1_000, maxWaitMs: 2_000 };
 /** Maximum workers whose reports are numbered. Reports of further ones count as left out. */
 const MAX_WORKERS = 10_000;
 
@@ -35,6 +38,10 @@ export class TraceReports {
   readonly #parts: ReportsParts;
   readonly #id = randomUUID().replaceAll("-", "");
   readonly #numbers = new Map<string, number>();
+  /** Workers that have answered the last lease. */
+  #reporting: readonly string[] = [];
+  /** Workers that have announced their end, perhaps after they answered. */
+  readonly #ended = new Set<string>();
   #subscription: BusSubscription | undefined;
 
   constructor(parts: ReportsParts) {
@@ -47,12 +54,28 @@ export class TraceReports {
     this.#subscription = bus.subscribe(subjects.trace(this.#id), (message) => this.#onReport(message));
     const options = { stallMs: STALL_MS, maxWaitMs: MAX_WAIT_MS };
     const outcome = await bus.gather(subjects.traceLeases, this.#lease(LEASE_MS), options);
-    return outcome.ok ? { ok: true } : outcome;
+    if (!outcome.ok) return outcome;
+    this.#reporting = [...workersIn(outcome.messages)];
+    return { ok: true };
   }
 
-  /** Must be called every few seconds, and when a worker has started. */
-  renew(): void {
-    this.#parts.bus.send(this.#parts.subjects.traceLeases, this.#lease(LEASE_MS));
+  /**
+   * Must be called every few seconds, and when a worker has started. A worker that answers no longer has crashed, hangs or is cut
+   * off, so that its events may be missing.
+   */
+  async renew(): Promise<void> {
+    const { bus, subjects, missed } = this.#parts;
+    const outcome = await bus.gather(subjects.traceLeases, this.#lease(LEASE_MS), RENEWAL);
+    if (!outcome.ok) return;
+    const answered = workersIn(outcome.messages);
+    const isOneMissing = this.#reporting.some((worker) => !answered.has(worker) && !this.#ended.has(worker));
+    this.#reporting = [...answered];
+    if (isOneMissing) missed(null);
+  }
+
+  /** Must be called when a worker has announced its end, after which it answers no longer. */
+  ended(worker: string): void {
+    if (this.#ended.size < MAX_WORKERS) this.#ended.add(worker);
   }
 
   stop(): void {
@@ -81,4 +104,8 @@ export class TraceReports {
     if (skipped !== 0) this.#parts.missed(skipped);
     for (const event of events) this.#parts.receive(event);
   }
+}
+
+function workersIn(replies: readonly BusMessage[]): ReadonlySet<string> {
+  return new Set(replies.flatMap((reply) => traceLeaseReply.safeParse(parseJson(reply)).data?.worker ?? []));
 }

@@ -97,7 +97,11 @@ export class Trace {
 
   /** Must be called when a worker has started, so that it reports to the trace too. */
   onNewWorker(): void {
-    if (this.#isStarted) this.#reports?.renew();
+    if (this.#isStarted) void this.#reports?.renew();
+  }
+
+  onEndedWorker(worker: string): void {
+    this.#reports?.ended(worker);
   }
 
   /** Must be called when the connection to NATS was lost, because messages may be lost with it. */
@@ -153,7 +157,7 @@ export class Trace {
       this.#parts.counters.tracePauses++;
     }
     void this.#positions.refresh();
-    if (this.#seconds % RENEW_EVERY === 0) this.#reports?.renew();
+    if (this.#seconds % RENEW_EVERY === 0) void this.#reports?.renew();
     if (this.#skipped.isEmpty) return;
     if (this.reader.write("skipped", JSON.stringify(this.#skipped.counts))) this.#skipped.clear();
   }

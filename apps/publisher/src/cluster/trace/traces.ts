@@ -54,7 +54,11 @@ export class Traces {
     // A worker announces itself before it accepts connections.
     this.#announcements ??= bus.subscribe(subjects.announcements, (message) => {
       const { data } = announcement.safeParse(parseJson(message));
-      if (data?.state === "here") for (const each of this.#open) each.onNewWorker();
+      if (data === undefined) return;
+      for (const trace of this.#open) {
+        if (data.state === "here") trace.onNewWorker();
+        else trace.onEndedWorker(data.worker);
+      }
     });
   }
 }
