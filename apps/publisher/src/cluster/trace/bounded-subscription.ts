@@ -8,13 +8,18 @@ type SubscriptionBounds = {
 };
 
 type BoundedParts = {
-  readonly bus: Pick<Bus, "subscribe">;
+  readonly bus: Pick<Bus, "subscribe" | "confirm">;
   readonly subjects: readonly string[];
   readonly bounds: SubscriptionBounds;
   receive(message: BusMessage): void;
 };
 
-type Subscribed = { readonly subscription: BusSubscription; received: number };
+type Subscribed = {
+  readonly subscription: BusSubscription;
+  received: number;
+  /** Messages after which NATS ends the subscription. */
+  limit: number;
+};
 
 /**
  * Subscribes to subjects that may carry any amount of messages. At a bound it unsubscribes for the rest of the second, and
@@ -36,6 +41,7 @@ export class BoundedSubscription {
     this.#subscribed = this.#parts.subjects.map((subject) => {
       const subscribed: Subscribed = {
         received: 0,
+        limit: 0,
         subscription: this.#parts.bus.subscribe(subject, (message) => {
           subscribed.received++;
           this.#receive(message);
@@ -54,7 +60,7 @@ export class BoundedSubscription {
       return true;
     }
     this.#refill();
-    for (const subscribed of this.#subscribed) this.#limit(subscribed);
+    void this.#raiseLimits();
     return false;
   }
 
@@ -65,8 +71,7 @@ export class BoundedSubscription {
 
   #receive(message: BusMessage): void {
     if (this.#messagesLeft === 0 || this.#bytesLeft <= 0) {
-      this.#isPaused = true;
-      this.stop();
+      this.#pause();
       return;
     }
     this.#messagesLeft--;
@@ -79,8 +84,34 @@ export class BoundedSubscription {
     this.#bytesLeft = this.#parts.bounds.bytes;
   }
 
+  /**
+   * NATS may have reached the earlier limit, and have ended the subscription, before it reads the new one. Then not one message
+   * more arrives, so the subscriptions begin again in the next second, which reports that something was left out.
+   */
+  async #raiseLimits(): Promise<void> {
+    const subscribed = this.#subscribed;
+    const raised = subscribed
+      .filter(({ received, limit }) => limit < this.#limitAfter(received))
+      .map((each) => ({ each, earlier: each.limit }));
+    if (raised.length === 0) return;
+    for (const { each } of raised) this.#limit(each);
+    await this.#parts.bus.confirm();
+    const mayHaveEnded = raised.some(({ each, earlier }) => each.received === earlier);
+    if (mayHaveEnded && subscribed === this.#subscribed) this.#pause();
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+    this.stop();
+  }
+
+  #limit(subscribed: Subscribed): void {
+    subscribed.limit = this.#limitAfter(subscribed.received);
+    subscribed.subscription.endAfter(subscribed.limit);
+  }
+
   /** Lets NATS send one message over the bound, which shows that something is left out. */
-  #limit({ subscription, received }: Subscribed): void {
-    subscription.endAfter(received + this.#parts.bounds.messages + 1);
+  #limitAfter(received: number): number {
+    return received + this.#parts.bounds.messages + 1;
   }
 }
