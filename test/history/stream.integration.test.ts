@@ -179,3 +179,26 @@ test("the history uses the answers of the leader only, whichever node answers fi
   expect(await opened.history.state()).toMatchObject({ ok: true, history: { lastSequence: 20 } });
   expect(await opened.history.find(19)).toMatchObject({ ok: true, publication: { sequence: 19 } });
 });
+
+// nats-server 2.9 crashes when it is asked for a message of a stream that it still creates.
+test("processes that create the streams at once ask no empty stream for a message", async () => {
+  await using nats = await startNats();
+  await using observer = await openHistory({ servers: [nats.url] });
+  const asked: string[] = [];
+  observer.bus.subscribe("$JS.API.STREAM.MSG.GET.>", ({ subject }) => asked.push(subject));
+  await observer.bus.confirm();
+  const opened = await Promise.all(Array.from({ length: 4 }, () => openHistory({ servers: [nats.url] })));
+
+  const filter = observer.subjects.history(everyone);
+  const pages = await Promise.all(opened.map(async ({ history }) => pageOf(await history.read({ filter, after: 0 }))));
+  const newest = await Promise.all(opened.map(({ history }) => history.last(filter)));
+  expect(pages.map(({ publications, isEnd }) => [publications, isEnd])).toEqual(pages.map(() => [[], true]));
+  expect(newest).toEqual(newest.map(() => ({ ok: true, publication: undefined })));
+  expect(asked).toEqual([]);
+
+  await appended(observer, everyone, "stored");
+  const [first] = opened;
+  expect(await first?.history.last(filter)).toMatchObject({ ok: true, publication: { sequence: 1 } });
+  await until("the observer sees the question", () => asked.length > 0);
+  for (const each of opened) await each[Symbol.asyncDispose]();
+});

@@ -86,8 +86,8 @@ export class LastPublications {
   async newest(): Promise<Position | undefined> {
     const info = await this.#describe();
     const epoch = epochIn(info?.config.description);
-    if (epoch === undefined) return undefined;
-    const newest = sourceOf(await this.#parts.message({ last_by_subj: this.#parts.subjects.allHistory }));
+    if (info === undefined || epoch === undefined) return undefined;
+    const newest = await this.#newestIn(info);
     return newest && { epoch, sequence: newest.parent };
   }
 
@@ -123,8 +123,7 @@ export class LastPublications {
   async #prove({ filter, since, firstSequence }: Question): Promise<boolean> {
     const before = await this.#describe();
     if (before === undefined || !isOf(before, since.epoch) || !isWhole(before.config)) return false;
-    const { message, subjects } = this.#parts;
-    const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
+    const newest = await this.#newestIn(before);
     // The stream must have received everything that the history has dropped.
     if (newest === undefined || newest.parent < firstSequence - 1) return false;
     if (!(await this.#isOfThisEpoch(newest, since))) return false;
@@ -176,8 +175,7 @@ export class LastPublications {
   async newsSince({ since, firstSequence }: Omit<Question, "filter">): Promise<ReadonlyMap<string, News> | undefined> {
     const info = await this.#describe();
     if (info === undefined || !isOf(info, since.epoch) || !isWhole(info.config)) return undefined;
-    const { message, subjects } = this.#parts;
-    const newest = sourceOf(await message({ last_by_subj: subjects.allHistory }));
+    const newest = await this.#newestIn(info);
     if (newest === undefined || newest.parent < firstSequence - 1) return undefined;
     if (!(await this.#isOfThisEpoch(newest, since))) return undefined;
     const skipped = newest.parent - newest.own;
@@ -194,6 +192,16 @@ export class LastPublications {
       }
     }
     return news;
+  }
+
+  /**
+   * Returns the newest message. An empty stream is not asked for it: nats-server 2.9 describes a stream while it creates
+   * it, and crashes when it is asked for a message then.
+   */
+  async #newestIn({ state }: StreamInfo): Promise<Sourced | undefined> {
+    if (state.messages === 0) return undefined;
+    const { message, subjects } = this.#parts;
+    return sourceOf(await message({ last_by_subj: subjects.allHistory }));
   }
 
   async #describe(): Promise<StreamInfo | undefined> {

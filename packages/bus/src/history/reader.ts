@@ -108,7 +108,14 @@ export class HistoryReader {
 
   /** The one message that a query of the leader names, if it is stored. */
   get(query: MessageQuery, signal?: AbortSignal): Promise<Answer<StoredMessage | null>> {
-    return this.#ask(() => this.#message(query), signal);
+    return this.#ask(async () => ((await this.#isEmpty()) ? null : this.#message(query)), signal);
+  }
+
+  /** An empty stream is not asked for a message: nats-server 2.9 crashes when it still creates the stream. */
+  async #isEmpty(): Promise<boolean> {
+    if ((this.#watch.current?.history.lastSequence ?? 0) > 0) return false;
+    const opened = await this.#watch.refresh();
+    return opened.ok && opened.history.lastSequence === 0;
   }
 
   /** True: nothing more was stored at some moment of the reading. False: the page is full. */

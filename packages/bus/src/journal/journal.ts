@@ -47,6 +47,7 @@ export class Journal {
   readonly #config: JournalConfig;
   readonly #log: Log;
   #manager: Promise<JetStreamManager> | undefined;
+  #hasMessages = false;
 
   constructor(bus: NatsBus, config: JournalConfig, log: Log) {
     this.#bus = bus;
@@ -91,8 +92,15 @@ export class Journal {
   }
 
   async #get(query: MessageQuery): Promise<JournalEntry | undefined> {
+    if (!(await this.#mayHave())) return undefined;
     const connection = askingLeaders(this.#bus);
     return (await leaderMessage(connection, this.#config.stream, query, REQUEST_TIMEOUT_MS)) ?? undefined;
+  }
+
+  /** An empty stream is not asked for a message: nats-server 2.9 crashes when it still creates the stream. */
+  async #mayHave(): Promise<boolean> {
+    this.#hasMessages ||= (await this.open()).lastSequence > 0;
+    return this.#hasMessages;
   }
 
   async #store(subject: string, content: string, header: string, after: number): Promise<number> {
