@@ -73,6 +73,8 @@ test("requests and publications are counted by pattern, not by path", async () =
   expect(metrics).toContain('requests_total{route="/v1/connections/{address}",method="GET",status="200"}');
   expect(metrics).toContain('requests_total{route="unmatched",method="GET",status="404"}');
   expect(metrics).toContain('publications_total{target="connection",outcome="connection_not_found"}');
+  // No publication can have these outcomes.
+  expect(metrics).not.toMatch(/publications_total\{.*(too_many|topic_limit)/);
   expect(metrics).toMatch(/^fanwire_publisher_in_flight 0$/m);
   expect(metrics).toMatch(/^fanwire_publisher_held_body_bytes 0$/m);
   expect(metrics).not.toContain("/nope");

@@ -84,7 +84,9 @@ export class PublisherMetrics {
 
 const TARGETS = ["everyone", "topic", "user", "connection"] as const satisfies readonly Target["kind"][];
 const ACCEPTED = ["published", "stored", "delivered", "buffered", "forwarded"] as const satisfies AcceptedStatus[];
-const OUTCOMES: ReadonlySet<string> = new Set([...ACCEPTED, ...Object.values(failureCodes)]);
+/** Failures of other requests than publications. */
+const { busy: _busy, "too-many-traces": _traces, "topic-limit": _topics, ...publicationFailures } = failureCodes;
+const OUTCOMES: ReadonlySet<string> = new Set([...ACCEPTED, ...Object.values(publicationFailures)]);
 
 function registerClusterMetrics(registry: Registry, counters: ClusterCounters): void {
   const registers = [registry];
