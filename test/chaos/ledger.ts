@@ -254,9 +254,9 @@ export class Reader {
     if ("connection" in entry.target) this.#ledger.pushed++;
     if (sequence === undefined) {
       if (entry.isDurable) this.#runOf(entry.target, `${subscription || "no topic"} on ${address}`).receive(number);
-      // A reader without positions cannot distinguish the two.
-      const key = `${number} ${subscription}`;
-      if (this.#live.has(key)) note("repeated", "twice");
+      // A client that cannot resume may receive a durable publication again from a worker that is behind the former one.
+      const key = `${number} ${subscription} ${entry.isDurable ? address : ""}`;
+      if (this.#live.has(key)) note("repeated", `twice, the second time on ${address}`);
       this.#live.add(key);
       return;
     }

@@ -7,7 +7,7 @@ import { afterText, connectionsReply, invalidAfter, pageLimit, searchText } from
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { topicPattern, userName } from "./schemas.ts";
 
-const page = z.object({
+const page = z.strictObject({
   search: searchText("the address, the user or the remote address"),
   protocol: z
     .enum(["raw", "fanwire.v1", "sse", "pusher"], "must be raw, fanwire.v1, sse or pusher")

@@ -27,3 +27,21 @@ test("an unknown address is 404, an invalid one 422, one that is not UTF-8 400",
     }
   }
 });
+
+test.each([
+  "connections?usr=anna",
+  "users?order=busiest&serch=a",
+  "topics?prefx=a",
+  "users/anna?limt=1",
+  "topics/a/publications?from=1",
+  "topics/a/members?topic=b",
+])(
+  "a parameter that the route does not know is refused, because the caller may have misspelt a filter: %s",
+  async (path) => {
+    const response = await fetch(url(`/v1/${path}`));
+
+    expect(response.status).toBe(422);
+    const { error } = (await response.json()) as { error: { details: { message: string }[] } };
+    expect(error.details[0]?.message).toMatch(/unknown/);
+  },
+);

@@ -45,7 +45,7 @@ const read = createRoute({
     "`complete` is true only if no publication can be missing. If `since` belongs to another or an earlier history, the response starts at the first stored publication and `complete` is false.",
     "Percent-encode the topic, because it is part of the path. Patterns are not allowed.",
   ].join(" "),
-  request: { params: z.object({ topic: topicName }), query: z.object({ since, limit }) },
+  request: { params: z.object({ topic: topicName }), query: z.strictObject({ since, limit }) },
   responses: {
     200: jsonResponse("The publications.", historyReply),
     ...errorResponses(

@@ -8,7 +8,7 @@ import { membersReply, topicName, userName } from "./schemas.ts";
 const DEFAULT_MEMBERS = 100;
 const MAX_MEMBERS = 1_000;
 
-const page = z.object({
+const page = z.strictObject({
   after: userName.optional().openapi({
     description: "The `next` of the previous page. Default: from the first member.",
   }),

@@ -6,7 +6,7 @@ import { errorResponses, jsonResponse } from "./openapi.ts";
 
 const MAX_TOPICS = 1_000;
 
-const page = z.object({
+const page = z.strictObject({
   prefix: z.string().optional().openapi({ description: "Return only topics that begin with this." }),
   search: searchText("the topic"),
   order,

@@ -4,7 +4,7 @@ import { throwFailure } from "./failures.ts";
 import { afterText, order, pageLimit, rankOf, searchText, usersReply } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 
-const page = z.object({
+const page = z.strictObject({
   search: searchText("the user"),
   order,
   after: afterText("user"),

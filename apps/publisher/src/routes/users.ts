@@ -9,7 +9,7 @@ import { affectedReply, connectionAddress, topicPattern, userName, userReply } f
 const DEFAULT_CONNECTIONS = 100;
 const MAX_CONNECTIONS = 1_000;
 
-const page = z.object({
+const page = z.strictObject({
   after: connectionAddress.optional().openapi({
     description: "The `next` of the previous page. Default: from the first connection.",
     type: "string",
