@@ -3,7 +3,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * Files that take about twenty seconds or more on a quiet machine, most of which they wait. The longest begin, so that they do
- * not run alone at the end. Vitest knows durations of the last run only, which a fresh clone does not have.
+ * not run alone at the end. The bench needs the processor, so it runs beside files that wait. Vitest knows durations of the
+ * last run only, which a fresh clone does not have.
  */
 export const LONGEST = [
   "test/history/recovery-model.e2e.test.ts",
@@ -15,6 +16,11 @@ export const LONGEST = [
   "test/webhooks/faults.e2e.test.ts",
   "test/pusher/client.e2e.test.ts",
   "test/webhooks/delivery.e2e.test.ts",
+  "test/cluster/bench.slow.test.ts",
+  "test/pusher/presence-faults.slow.test.ts",
+  "test/webhooks/faults.slow.test.ts",
+  "test/publisher/worker-away.slow.test.ts",
+  "test/publisher/receipts-faults.slow.test.ts",
 ];
 
 export class LongestFirst extends BaseSequencer {
