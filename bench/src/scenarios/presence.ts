@@ -128,13 +128,16 @@ async function joinOnce(worker: RunningServer | undefined, sequence: number): Pr
 /** Resolves with the count of the reply. */
 async function joined({ address }: RunningServer, token: string): Promise<number> {
   const socket = new WebSocket(`ws://${address.host}:${address.port}/?token=${token}`, "fanwire.v1");
+  // Several messages may arrive in one tick.
+  const reply = new Promise<number>((resolve) => {
+    socket.on("message", (data) => {
+      const count = /"type":"reply".*"count":(\d+)/.exec(String(data))?.[1];
+      if (count !== undefined) resolve(Number(count));
+    });
+  });
   await once(socket, "open");
   socket.send(JOIN);
-  for (;;) {
-    const [data] = await once(socket, "message");
-    const count = /"type":"reply".*"count":(\d+)/.exec(String(data))?.[1];
-    if (count !== undefined) return Number(count);
-  }
+  return reply;
 }
 
 /** Waits until both workers know all members. */
