@@ -136,8 +136,11 @@ describe("values that may end a PHP process", () => {
     };
 
     expect([isWholeValue(objects(maxWeight / 2 - 1)), isWholeValue(objects(maxWeight / 2))]).toEqual([true, false]);
-    expect([isWholeValue(references(maxWeight - 1)), isWholeValue(references(maxWeight))]).toEqual([true, false]);
-    expect([isWholeValue(keys(maxWeight - 2)), isWholeValue(keys(maxWeight))]).toEqual([true, false]);
+    expect([isWholeValue(references(maxWeight / 2 - 1)), isWholeValue(references(maxWeight / 2))]).toEqual([
+      true,
+      false,
+    ]);
+    expect([isWholeValue(keys(maxWeight - 3)), isWholeValue(keys(maxWeight))]).toEqual([true, false]);
   });
 });
 

@@ -20,6 +20,9 @@ export const maxWeight = 100_000;
 /** Weight of an object, because its class and its property names are checked. */
 const objectWeight = 2;
 
+/** Weight of a reference, because the slot to which it points is looked up. */
+const referenceWeight = 2;
+
 /** Further weight of an object of PHP's own value classes. PHP builds it from an array, and we check its text. */
 const valueWeight = 6;
 
@@ -268,7 +271,7 @@ export class Scanner {
   /** Walks a reference. `R:` may point to any earlier slot, `r:` to an earlier slot that holds an object. */
   #skipReference(isToObject: boolean): boolean {
     const slot = this.#tokens.readReference();
-    if (slot <= this.#slotsBefore || !this.#weigh(1)) return false;
+    if (slot <= this.#slotsBefore || !this.#weigh(referenceWeight)) return false;
     // A `C:` object contains an unknown number of slots, so later slot numbers cannot be checked.
     if (!this.#hasOpaque) {
       if (slot > this.slots) return false;
