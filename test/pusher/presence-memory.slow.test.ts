@@ -14,14 +14,20 @@ const OTHER = "zzzzzzzz";
 
 const { nats, bus } = useCluster();
 
-/** Announces users of a worker that does not exist. Each takes about 200 KB by the count of the other workers. */
-async function announceUsers(topic: string, users: number): Promise<void> {
+/**
+ * Announces users of a worker that does not exist. Each takes about 200 KB by the count of the other workers. `bytes` returns
+ * that count: NATS would disconnect a worker that is 64 MB behind, and nobody would answer its question for the rest.
+ */
+async function announceUsers(topic: string, users: number, bytes: () => Promise<number>): Promise<void> {
   const info = "i".repeat(100_000);
   for (let counter = 1; counter * 8 <= users; counter++) {
     const joined = Array.from({ length: 8 }, (_, at) => ({ user: `${counter}-${at}`, since: 1, info }));
     const announcement = { worker: OTHER, previous: counter - 1, counter, joined, left: [] };
     bus.send(subjects.presence(topic), Buffer.from(JSON.stringify(announcement)));
     await bus.confirm();
+    if (counter % 8 === 0) {
+      await until("the announcements are received", async () => (await bytes()) > counter * 8 * info.length);
+    }
   }
 }
 
@@ -42,7 +48,7 @@ test("above the bound of bytes nobody joins until members have left", async () =
   const beats = setInterval(() => sendNotice({ kind: "beat", beat: beat++, topics: 1 }), 1_000);
   let beat = 2;
 
-  await announceUsers("large", 1_400);
+  await announceUsers("large", 1_400, bytes);
   await until("the members are known", async () => (await bytes()) > MAX_BYTES);
 
   expect(await late.join("presence-small")).toMatchObject({ ok: false, error: { code: "unavailable" } });
