@@ -121,7 +121,7 @@ async function startCluster(lab: Lab, load: Load): Promise<TestedCluster> {
   };
 }
 
-/** Starts one worker and its clients, each with a user of its own and one of the topics. */
+/** Starts one worker and its clients. Each client has another user, and subscribes to one of the topics. */
 async function startPart(
   lab: Lab,
   { connections, topics }: Load,

@@ -24,7 +24,7 @@ test("a connection is reported once when its token has expired, and never after 
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("connections that have closed or expired leave nothing behind, each with a second of its own", () => {
+test("nothing is kept for connections that closed or expired, each in another second", () => {
   let expired = 0;
   const expiry = new TokenExpiry(() => expired++);
   const startedAt = Date.now();
