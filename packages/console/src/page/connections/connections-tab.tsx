@@ -1,8 +1,9 @@
 import type { Connection } from "../api/types.ts";
 import { useConsole } from "../store/console.ts";
 import { useList } from "../store/use-list.ts";
-import { Check, Select } from "../ui/fields.tsx";
+import { Select } from "../ui/fields.tsx";
 import { ListPanel } from "../ui/list-panel.tsx";
+import { OrderFilters } from "../ui/order-filters.tsx";
 import { SearchField } from "../ui/search-field.tsx";
 import { connectionColumns } from "./columns.tsx";
 import { ConnectionDetails } from "./connection-details.tsx";
@@ -55,12 +56,7 @@ export function ConnectionsTab() {
             options={PROTOCOLS}
             onChange={(value) => router.change({ protocol: value })}
           />
-          <Select label="Order" value={order} options={ORDERS} onChange={(value) => router.change({ order: value })} />
-          <Check
-            label="Keep up to date"
-            isChecked={live !== "off"}
-            onChange={(isChecked) => router.change({ live: isChecked ? "" : "off" })}
-          />
+          <OrderFilters order={order} orders={ORDERS} isLive={live !== "off"} />
         </div>
       </ListPanel>
       {name !== undefined && <ConnectionDetails key={name} address={name} onChange={() => void list.load()} />}

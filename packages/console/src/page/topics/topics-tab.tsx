@@ -3,9 +3,9 @@ import { useConsole } from "../store/console.ts";
 import { routeHash } from "../store/route.ts";
 import { useList } from "../store/use-list.ts";
 import type { Column } from "../ui/data-table.tsx";
-import { Check, Select } from "../ui/fields.tsx";
 import { count } from "../ui/format.ts";
 import { ListPanel } from "../ui/list-panel.tsx";
+import { OrderFilters } from "../ui/order-filters.tsx";
 import { SearchField } from "../ui/search-field.tsx";
 import { TopicDetails } from "./topic-details.tsx";
 
@@ -48,12 +48,7 @@ export function TopicsTab() {
             value={prefix}
             onSearch={(text) => router.change({ prefix: text })}
           />
-          <Select label="Order" value={order} options={ORDERS} onChange={(value) => router.change({ order: value })} />
-          <Check
-            label="Keep up to date"
-            isChecked={live !== "off"}
-            onChange={(isChecked) => router.change({ live: isChecked ? "" : "off" })}
-          />
+          <OrderFilters order={order} orders={ORDERS} isLive={live !== "off"} />
         </div>
       </ListPanel>
       {name !== undefined && <TopicDetails key={name} topic={name} />}
