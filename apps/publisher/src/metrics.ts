@@ -1,6 +1,6 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import type { Target } from "@fanwire/protocol";
-import { createRegistry } from "@fanwire/service";
+import { addCounter, createRegistry } from "@fanwire/service";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ClusterCounters, PublishOutcomeName } from "./cluster/counters.ts";
 import type { AcceptedStatus } from "./cluster/publish-result.ts";
@@ -127,16 +127,7 @@ function registerClusterMetrics(registry: Registry, counters: ClusterCounters): 
 }
 
 function registerTraceMetrics(registry: Registry, counters: ClusterCounters): void {
-  const add = (name: string, help: string, value: () => number) =>
-    new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(value());
-      },
-    });
+  const add = (name: string, help: string, value: () => number) => addCounter(registry, { name, help, value });
   add(
     "fanwire_publisher_trace_events_total",
     "Publications and events that traces have shown.",

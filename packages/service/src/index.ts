@@ -5,7 +5,7 @@ export { processFacts, processLoad } from "./describe-process.ts";
 export { knownSettings } from "./known-settings.ts";
 export { createLog, type Log, type LogLevel, logLevels } from "./log.ts";
 export { isLoopback } from "./loopback.ts";
-export { createRegistry } from "./metrics.ts";
+export { addCounter, addGauge, createRegistry } from "./metrics.ts";
 export { nearestName } from "./nearest-name.ts";
 export { isInNetworks, networkList, parseNetwork } from "./networks.ts";
 export { hasProcessEnded, identifyProcess } from "./process-identity.ts";

@@ -1,4 +1,4 @@
-import { Counter, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { standardOutput } from "./log-output.ts";
 import { collectProcessMetrics } from "./process-metrics.ts";
 
@@ -8,14 +8,37 @@ import { collectProcessMetrics } from "./process-metrics.ts";
 export function createRegistry(): Registry {
   const registry = new Registry();
   collectProcessMetrics(registry);
-  new Counter({
+  addCounter(registry, {
     name: "fanwire_log_lines_dropped_total",
     help: "Log lines dropped because the reader of standard output is too slow.",
+    value: () => standardOutput.droppedLines,
+  });
+  return registry;
+}
+
+type ReadMetric = { readonly name: string; readonly help: string; value(): number };
+
+/** Registers a gauge, the value of which is read at each scrape. */
+export function addGauge(registry: Registry, { name, help, value }: ReadMetric): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(value());
+    },
+  });
+}
+
+/** Registers a counter that something else counts. Its value is read at each scrape. */
+export function addCounter(registry: Registry, { name, help, value }: ReadMetric): void {
+  new Counter({
+    name,
+    help,
     registers: [registry],
     collect() {
       this.reset();
-      this.inc(standardOutput.droppedLines);
+      this.inc(value());
     },
   });
-  return registry;
 }
