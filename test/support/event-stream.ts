@@ -24,6 +24,25 @@ export async function readEvents(
   headers: Record<string, string> = {},
   options: RequestOptions = {},
 ): Promise<EventStream> {
+  const stream = await openEvents(url, headers, options);
+  await until("the first event", () => stream.hasEnded() || stream.events().length > 0);
+  return {
+    ...stream,
+    data: () =>
+      stream
+        .events()
+        .slice(1)
+        .map(({ data }) => data),
+    address: () => JSON.parse(stream.events()[0]?.data ?? "").connection,
+  };
+}
+
+/** Like {@link readEvents}, for streams without a welcome. Resolves with the head of the response. */
+export async function openEvents(
+  url: string,
+  headers: Record<string, string> = {},
+  options: RequestOptions = {},
+): Promise<Omit<EventStream, "data" | "address">> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = url.startsWith("https:") ? secureGet : get;
     request(url, { headers, ...options }, resolve).once("error", reject);
@@ -42,16 +61,10 @@ export async function readEvents(
   response.on("close", () => {
     hasEnded = true;
   });
-  await until("the first event", () => hasEnded || parseEvents(text).length > 0);
   return {
     response,
     text: () => text,
     events: () => parseEvents(text),
-    data: () =>
-      parseEvents(text)
-        .slice(1)
-        .map(({ data }) => data),
-    address: () => JSON.parse(parseEvents(text)[0]?.data ?? "").connection,
     hasEnded: () => hasEnded,
     close: () => void response.destroy(),
   };
