@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { subjects } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
@@ -117,17 +118,14 @@ test("a reload and a move to the other pusher show nobody as offline", async () 
   await signIn(page, "ida");
   await signIn(ann, "ann", ["ida", "jon"]);
   await until("ida is online", () => watched(ann).ida === "online");
-  let reports = 0;
-  const watching = bus.subscribe(subjects.pusherCounts, () => reports++);
-  await bus.confirm();
 
   for (const { url } of [one, two, one]) {
     const next = await connectPusher(url);
     // The other workers report their counts in this time, so that all know that nobody is signed in.
     page.socket.close();
     await until("the page is closed", () => page.close);
-    const before = reports;
-    await until("all pushers have reported their counts", () => reports >= before + 2);
+    // The time away is what this test is about: above the interval of reports, below the hold-back.
+    await delay(300);
     await signIn(next, "ida");
     page = next;
   }
@@ -137,7 +135,6 @@ test("a reload and a move to the other pusher show nobody as offline", async () 
 
   const told = ann.frames.filter(({ event }) => event.endsWith("watchlist_events")).map(({ data }) => String(data));
   expect(told.filter((data) => data.includes("ida"))).toHaveLength(1);
-  watching.unsubscribe();
   page.socket.close();
   await until("ida is offline", () => watched(ann).ida === "offline");
 });
