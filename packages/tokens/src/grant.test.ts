@@ -24,7 +24,10 @@ const topic = fc
   .map((tokens) => tokens.join("."))
   .filter(isTopic);
 
-/** Returns topics that decide what covers a pattern: its wildcards filled with an unused token, > with one to six of them. */
+/**
+ * Returns topics that decide what covers a pattern: its wildcards filled with an unused token, > with one to six of
+ * them.
+ */
 function witnesses(of: string): string[] {
   const filled = of.split(".").map((token) => (token === "*" ? "unnamed" : token));
   if (filled.at(-1) !== ">") return [filled.join(".")];

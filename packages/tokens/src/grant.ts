@@ -28,7 +28,10 @@ export const MAX_CLAIMED_PATTERNS = 1_000;
 /** Shared, because every connection keeps its grant until it closes. */
 const NO_PATTERNS: readonly string[] = [];
 
-/** The grant while authentication is off: clients may subscribe to every topic that is not restricted, may not publish, and have no user. */
+/**
+ * The grant while authentication is off: clients may subscribe to every topic that is not restricted, may not publish,
+ * and have no user.
+ */
 export const OPEN_GRANT: Grant = {
   user: undefined,
   topics: [">"],
@@ -44,8 +47,9 @@ export function anonymousGrant(publicTopics: readonly string[]): Grant {
 }
 
 /**
- * Returns what the claims of a verified token allow, or `undefined` if one of them is malformed. A partly malformed token is
- * refused as a whole, because its missing rights would go unnoticed. Absent claims allow nothing. Without `exp` it never expires.
+ * Returns what the claims of a verified token allow, or `undefined` if one of them is malformed. A partly malformed
+ * token is refused as a whole, because its missing rights would go unnoticed. Absent claims allow nothing. Without
+ * `exp` it never expires.
  */
 export function grantFrom(
   claims: Claims,
@@ -76,8 +80,8 @@ export type ClaimsExpectation = {
 };
 
 /**
- * Returns why the registered claims of a verified token do not hold now, or `undefined`. A time that is not a number is refused,
- * because a token with a typing mistake would never expire if the claim were ignored.
+ * Returns why the registered claims of a verified token do not hold now, or `undefined`. A time that is not a number is
+ * refused, because a token with a typing mistake would never expire if the claim were ignored.
  */
 export function claimsProblem(
   claims: Claims,

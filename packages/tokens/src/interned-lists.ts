@@ -3,7 +3,9 @@ const MAX_LENGTH = 256;
 const MAX_LISTS = 1_000;
 const NONE: readonly string[] = [];
 
-/** Interns equal lists, because most tokens grant the same topics and each connection keeps its grant until it closes. */
+/**
+ * Interns equal lists, because most tokens grant the same topics and each connection keeps its grant until it closes.
+ */
 export class InternedLists {
   readonly #lists = new Map<string, readonly string[]>();
 

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createSecretKey, createSign, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createLog } from "@fanwire/service";
@@ -9,7 +9,8 @@ import { createTokenVerifier, type TokenVerifier } from "./verifier.ts";
 type Pair = { readonly kid: string | undefined; readonly publicKey: KeyObject; readonly privateKey: KeyObject };
 
 const pair = (kid?: string): Pair => ({ kid, ...generateKeyPairSync("ec", { namedCurve: "P-256" }) });
-const jwk = ({ kid, publicKey }: Pair) => ({
+const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
+const jwk = ({ kid, publicKey }: Pick<Pair, "kid" | "publicKey">) => ({
   ...publicKey.export({ format: "jwk" }),
   ...(kid !== undefined && { kid }),
 });
@@ -36,20 +37,22 @@ async function startIssuer(port = 0) {
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => void (await Promise.all(stops.splice(0).map((stop) => stop()))));
 
-function verifierOf(url: URL, clock: { ms: number }) {
+/** Creates a verifier. `clock` is for the fetches of keys, and claims are compared with `unixMs`. */
+function verifierOf(url: URL, clock: { ms: number }, unixMs = Date.now) {
   const log = createLog("test", "silent");
   const warn = vi.spyOn(log, "warn");
   const verifier = createTokenVerifier(
     { keys: { kind: "jwks", url }, audience: undefined, issuer: undefined, leewaySeconds: 5, publicTopics: [] },
-    { log, now: () => clock.ms },
+    { log, now: unixMs, monotonicNow: () => clock.ms },
   );
   return Object.assign(verifier, { warn });
 }
 
-const outcome = async (verifier: TokenVerifier, key: Pair) => {
-  const result = await verifier.verify(await sign(key));
+const outcomeOf = async (verifier: TokenVerifier, token: string) => {
+  const result = await verifier.verify(token);
   return result.ok ? "ok" : result.reason;
 };
+const outcome = async (verifier: TokenVerifier, key: Pair) => outcomeOf(verifier, await sign(key));
 
 test("JWKS: fetched once for many tokens, and again for an unknown kid", async () => {
   const issuer = await startIssuer();
@@ -68,6 +71,33 @@ test("JWKS: fetched once for many tokens, and again for an unknown kid", async (
   expect(issuer.fetches).toBe(2);
 });
 
+test("JWKS: keys of each kind verify the algorithms of that kind, and no key serves as a secret", async () => {
+  const issuer = await startIssuer();
+  const pairs = {
+    rsa: generateKeyPairSync("rsa", { modulusLength: 2_048 }),
+    weak: generateKeyPairSync("rsa", { modulusLength: 1_024 }),
+    ec: generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    ed: generateKeyPairSync("ed25519"),
+  };
+  const secret = createSecretKey("s".repeat(32), "utf8");
+  issuer.keys = [
+    ...Object.entries(pairs).map(([kid, { publicKey }]) => jwk({ kid, publicKey })),
+    { ...secret.export({ format: "jwk" }), kid: "secret" },
+  ];
+  const verifier = verifierOf(issuer.url, { ms: Date.now() });
+  const verify = async (kid: string, alg: string, key: KeyObject) =>
+    outcomeOf(verifier, await new SignJWT({ sub: "7" }).setProtectedHeader({ alg, kid }).sign(key));
+
+  expect(await verify("rsa", "RS256", pairs.rsa.privateKey)).toBe("ok");
+  expect(await verify("ec", "ES256", pairs.ec.privateKey)).toBe("ok");
+  for (const alg of ["EdDSA", "Ed25519"]) expect(await verify("ed", alg, pairs.ed.privateKey)).toBe("ok");
+  expect(await verify("secret", "HS256", secret)).toBe("signature");
+  expect(await verify("ed", "ES256", pairs.ec.privateKey)).not.toBe("ok");
+  const weak = `${encode({ alg: "RS256", kid: "weak" })}.${encode({ sub: "7" })}`;
+  const signature = createSign("sha256").update(weak).sign(pairs.weak.privateKey, "base64url");
+  expect(await outcomeOf(verifier, `${weak}.${signature}`)).not.toBe("ok");
+});
+
 test("JWKS: invented key ids cause at most one fetch per cooldown", async () => {
   const issuer = await startIssuer();
   const key = pair("real");
@@ -84,30 +114,27 @@ test("JWKS: invented key ids cause at most one fetch per cooldown", async () => 
   expect(issuer.fetches).toBe(2);
 });
 
-test.each(["with", "without"])(
-  "JWKS: a token of a key added after the last fetch is retried and then accepted: %s a kid",
-  async (how) => {
-    const issuer = await startIssuer();
-    const [oldKey, newKey] = how === "with" ? [pair("old"), pair("new")] : [pair(), pair()];
-    const clock = { ms: Date.now() };
-    issuer.keys = [jwk(oldKey)];
-    const verifier = verifierOf(issuer.url, clock);
-    expect(await outcome(verifier, oldKey)).toBe("ok");
+test.each([
+  ["another kid", "old", "new"],
+  ["the kid of the earlier key", "same", "same"],
+  ["no kid", undefined, undefined],
+])("JWKS: a token of a key added after the last fetch is retried and then accepted: %s", async (_, oldKid, newKid) => {
+  const issuer = await startIssuer();
+  const [oldKey, newKey] = [pair(oldKid), pair(newKid)];
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(oldKey)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, oldKey)).toBe("ok");
 
-    issuer.keys = [jwk(newKey)];
-    clock.ms += 29_999;
-    expect(await outcome(verifier, newKey)).toBe("keys-unavailable");
-    expect(await outcome(verifier, oldKey)).toBe("ok");
-    clock.ms += 1;
+  issuer.keys = [jwk(newKey)];
+  clock.ms += 29_999;
+  expect(await outcome(verifier, newKey)).toBe("keys-unavailable");
+  expect(await outcome(verifier, oldKey)).toBe("ok");
+  clock.ms += 1;
 
-    expect(await Promise.all([newKey, newKey, newKey].map((key) => outcome(verifier, key)))).toEqual([
-      "ok",
-      "ok",
-      "ok",
-    ]);
-    expect(issuer.fetches).toBe(2);
-  },
-);
+  expect(await Promise.all([newKey, newKey, newKey].map((key) => outcome(verifier, key)))).toEqual(["ok", "ok", "ok"]);
+  expect(issuer.fetches).toBe(2);
+});
 
 test("JWKS: a retried token is refused once any later fetch did not bring its key", async () => {
   const issuer = await startIssuer();
@@ -117,28 +144,47 @@ test("JWKS: a retried token is refused once any later fetch did not bring its ke
   const verifier = verifierOf(issuer.url, clock);
   expect(await outcome(verifier, real)).toBe("ok");
   const forged = await sign(pair("forged"));
-  const reason = async (token: string) => {
-    const result = await verifier.verify(token);
-    return result.ok ? "ok" : result.reason;
-  };
 
-  expect(await reason(forged)).toBe("keys-unavailable");
+  expect(await outcomeOf(verifier, forged)).toBe("keys-unavailable");
   clock.ms += 30_000;
   expect(await outcome(verifier, pair("another"))).toBe("signature");
 
-  expect([await reason(forged), await reason(forged)]).toEqual(["signature", "signature"]);
+  expect([await outcomeOf(verifier, forged), await outcomeOf(verifier, forged)]).toEqual(["signature", "signature"]);
   expect(await outcome(verifier, pair("forged"))).toBe("keys-unavailable");
   expect(issuer.fetches).toBe(2);
 });
 
-test("JWKS: a bad signature with a known kid is refused at once", async () => {
+test("JWKS: bad signatures with a known kid are refused after one more fetch, and cause at most one per cooldown", async () => {
   const issuer = await startIssuer();
-  issuer.keys = [jwk(pair("real"))];
+  const clock = { ms: Date.now() };
+  const real = pair("real");
+  issuer.keys = [jwk(real)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, real)).toBe("ok");
+  const forged = await Promise.all(Array.from({ length: 20 }, () => sign(pair("real"))));
 
-  expect(await outcome(verifierOf(issuer.url, { ms: Date.now() }), pair("real"))).toBe("signature");
+  for (const token of forged) expect(await outcomeOf(verifier, token)).toBe("keys-unavailable");
+  expect(issuer.fetches).toBe(1);
+  clock.ms += 30_000;
+  for (const token of forged) expect(await outcomeOf(verifier, token)).toBe("signature");
+  expect(await outcome(verifier, real)).toBe("ok");
+  expect(issuer.fetches).toBe(2);
 });
 
-test("JWKS: a withdrawn key is rejected after the next refresh", async () => {
+test("JWKS: a token whose kid is no string is refused at once", async () => {
+  const issuer = await startIssuer();
+  const key = pair();
+  issuer.keys = [jwk(key)];
+  const verifier = verifierOf(issuer.url, { ms: Date.now() });
+  expect(await outcome(verifier, key)).toBe("ok");
+
+  for (const kid of ["7", "null", "{}", "[".repeat(12_000) + "]".repeat(12_000)]) {
+    const header = Buffer.from(`{"alg":"ES256","kid":${kid}}`).toString("base64url");
+    expect(verifier.verify(`${header}.e30.AA`), kid.slice(0, 9)).toEqual({ ok: false, reason: "malformed" });
+  }
+});
+
+test("JWKS: a revoked key is rejected after the next refresh", async () => {
   const issuer = await startIssuer();
   const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
   const clock = { ms: Date.now() };
@@ -153,6 +199,39 @@ test("JWKS: a withdrawn key is rejected after the next refresh", async () => {
   clock.ms += 30_000;
   expect(await outcome(verifier, withdrawn)).toBe("signature");
   expect(await outcome(verifier, kept)).toBe("ok");
+});
+
+test("JWKS: a quiet worker fetches the set before it accepts a token, so that a withdrawn key is refused at once", async () => {
+  const issuer = await startIssuer();
+  const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(withdrawn), jwk(kept)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect([await outcome(verifier, withdrawn), await outcome(verifier, kept)]).toEqual(["ok", "ok"]);
+
+  issuer.keys = [jwk(kept)];
+  clock.ms += 1_200_000;
+
+  const tokens = await Promise.all([withdrawn, kept, withdrawn].map(sign));
+  const outcomes = tokens.map((token) => outcomeOf(verifier, token));
+  expect(await Promise.all(outcomes)).toEqual(["signature", "ok", "signature"]);
+  expect(issuer.fetches).toBe(2);
+});
+
+test("JWKS: a system clock that is set back delays no fetch", async () => {
+  const issuer = await startIssuer();
+  const [oldKey, newKey] = [pair("old"), pair("new")];
+  const clock = { ms: 1_000_000 };
+  let unixMs = 1_000_000;
+  issuer.keys = [jwk(oldKey)];
+  const verifier = verifierOf(issuer.url, clock, () => unixMs);
+  expect(await outcome(verifier, oldKey)).toBe("ok");
+
+  issuer.keys = [jwk(newKey)];
+  unixMs = 0;
+  clock.ms += 30_000;
+
+  expect(await outcome(verifier, newKey)).toBe("ok");
 });
 
 test("JWKS: an issuer that is down at start is retried later", async () => {

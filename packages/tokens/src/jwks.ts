@@ -6,14 +6,22 @@ import { algorithmsFor, type SignedToken } from "./signed-token.ts";
 const FETCH_TIMEOUT_MS = 5_000;
 /** Maximum size of the response. Key sets have a few kilobytes; an endless response must not fill the memory. */
 const MAX_SET_BYTES = 262_144;
-/** Minimum time between fetches for tokens without a matching key, because anybody can invent tokens. */
+/** Minimum time between fetches for tokens without a matching key, because any client can invent tokens. */
 const COOLDOWN_MS = 30_000;
-/** Maximum number of remembered tokens to be retried after the cooldown. The others have to retry once more. */
+/** Maximum number of remembered tokens to be retried after the cooldown. The others have to retry again. */
 const MAX_WAITING = 10_000;
 /** Minimum time between a failed fetch and the next. */
 const RETRY_AFTER_MS = 5_000;
-/** Keys older than this are refreshed in the background, because one may have been withdrawn. They stay in use meanwhile. */
+/**
+ * Keys older than this are refreshed in the background, because one may have been withdrawn. They stay in use
+ * meanwhile.
+ */
 const REFRESH_AFTER_MS = 600_000;
+/**
+ * After this time without a fetch a token waits for one, so that a quiet worker does not accept a key withdrawn long
+ * ago.
+ */
+const WAIT_AFTER_MS = 1_200_000;
 /** Keys are not used after this time without a successful fetch. */
 const MAX_AGE_MS = 86_400_000;
 
@@ -23,8 +31,8 @@ export class KeysUnavailableError extends Error {
 }
 
 /**
- * The key set (JWKS) at a URL. Concurrent fetches are shared, keys stay in use while the URL is down, and the set is fetched
- * again when no key fits a token. It fetches once at start and then only on demand, so it needs no stop().
+ * The key set (JWKS) at a URL. Concurrent fetches are shared, keys stay in use while the URL is down, and the set is
+ * fetched again when no key fits a token. It fetches once at start and then only on demand, so it needs no stop().
  */
 export class RemoteKeys {
   readonly #set: RemoteJWKSet;
@@ -32,7 +40,10 @@ export class RemoteKeys {
   readonly #log: Log;
   readonly #now: () => number;
   #loadedAt = Number.NEGATIVE_INFINITY;
-  /** Keys by the algorithm and id that tokens named since the last load. The key set bounds it, as only existing keys are stored. */
+  /**
+   * Keys by the algorithm and id that tokens named since the last load. The key set bounds it, as only existing keys
+   * are stored.
+   */
   #known = new Map<string, readonly KeyObject[]>();
   #hasReportedUnusable = false;
   /** Marks of the tokens that have to be retried, from the time since the last load and from before it. */
@@ -40,7 +51,7 @@ export class RemoteKeys {
   #hopeless: ReadonlySet<string> = new Set();
   #failedAt = Number.NEGATIVE_INFINITY;
 
-  /** `now` in milliseconds. */
+  /** `now` in milliseconds of a clock that nobody sets, because a clock set back would delay every fetch. */
   constructor(options: { readonly url: URL; readonly log: Log; readonly now: () => number }) {
     const { url, log, now } = options;
     // This class decides when to fetch, because jose neither waits after a failure nor keeps the keys meanwhile.
@@ -59,17 +70,19 @@ export class RemoteKeys {
 
   /** Returns the keys that fit a token if they are known already. */
   knownFor(token: TokenName): readonly KeyObject[] | undefined {
-    const ageMs = this.#now() - this.#loadedAt;
-    if (ageMs >= MAX_AGE_MS) return undefined;
-    if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
+    if (this.#freshness() !== "fresh") return undefined;
     return this.#known.get(nameOf(token));
   }
 
-  /** Returns the keys that fit a token; several if it names none. @throws KeysUnavailableError, or errors about the keys. */
+  /**
+   * Returns the keys that fit a token; several if it names none. @throws KeysUnavailableError, or errors about the
+   * keys.
+   */
   async keysFor(token: TokenName): Promise<readonly KeyObject[]> {
-    const ageMs = this.#now() - this.#loadedAt;
-    if (ageMs >= MAX_AGE_MS) await this.#load();
-    else if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
+    const freshness = this.#freshness();
+    if (freshness === "expired") await this.#load();
+    // Keys stay in use while the URL is down.
+    else if (freshness === "old") await this.#load().catch(() => {});
     // A load replaces the map, so that keys of the previous set cannot get into the new one.
     const known = this.#known;
     const keys = await this.#fitting(token);
@@ -77,11 +90,22 @@ export class RemoteKeys {
     return keys;
   }
 
+  /**
+   * Returns whether the keys may be used, should be fetched again first, or must not be used. Refreshes them in the
+   * background if that is enough.
+   */
+  #freshness(): "fresh" | "old" | "expired" {
+    const now = this.#now();
+    const ageMs = now - this.#loadedAt;
+    if (ageMs >= MAX_AGE_MS) return "expired";
+    if (now - Math.max(this.#loadedAt, this.#failedAt) >= WAIT_AFTER_MS) return "old";
+    if (ageMs >= REFRESH_AFTER_MS) this.#loadInBackground();
+    return "fresh";
+  }
+
   async #fitting({ algorithm, kid }: TokenName): Promise<readonly KeyObject[]> {
-    // jose compares any JSON with the ids of the set; its types know only the legal one.
-    const header = kid === undefined ? { alg: algorithm } : { alg: algorithm, kid: kid as string };
     try {
-      return usable([await this.#set(header)], algorithm);
+      return usable([await this.#set({ alg: algorithm, ...(kid !== undefined && { kid }) })], algorithm);
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) return [];
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
@@ -91,7 +115,7 @@ export class RemoteKeys {
     }
   }
 
-  /** Logs an unusable key of the set. Does so once per load, because anybody can send tokens that name it. */
+  /** Logs an unusable key of the set. Does so once per load, because any client can send tokens that name it. */
   reportUnusable(error: unknown): void {
     if (this.#hasReportedUnusable) return;
     this.#hasReportedUnusable = true;
@@ -99,18 +123,18 @@ export class RemoteKeys {
   }
 
   /**
-   * Loads the set again, unless it was loaded after `triedAt`. At that time no key fitted the token, but its key may be newer.
+   * Loads the set again, unless it was loaded after `triedAt`. At that time no key fitted the token, but its key may be
+   * newer. Returns false if a set that was loaded after an earlier attempt of the token did not have its key either.
    * @throws KeysUnavailableError during the cooldown, or if the fetch fails.
    */
-  async renew(token: string, triedAt: number): Promise<void> {
-    if (this.#loadedAt > triedAt) return;
+  async renew(token: string, triedAt: number): Promise<boolean> {
+    if (this.#loadedAt > triedAt) return true;
     if (this.#now() - this.#loadedAt >= COOLDOWN_MS) {
       await this.#load();
-      return;
+      return true;
     }
     const mark = markOf(token);
-    // The set was already loaded after the first attempt of this token, without a key for it.
-    if (this.#hopeless.has(mark)) return;
+    if (this.#hopeless.has(mark)) return false;
     if (this.#waiting.size < MAX_WAITING) this.#waiting.add(mark);
     throw new KeysUnavailableError("the key set was fetched less than 30 s ago");
   }
@@ -150,7 +174,7 @@ export class RemoteKeys {
 type TokenName = Pick<SignedToken, "algorithm" | "kid">;
 
 function nameOf({ algorithm, kid }: TokenName): string {
-  return kid === undefined ? algorithm : `${algorithm} ${JSON.stringify(kid)}`;
+  return kid === undefined ? algorithm : `${algorithm} ${kid}`;
 }
 
 /** Leaves out weak keys while others remain. Converts them, since only a `KeyObject` can verify without a promise. */

@@ -5,8 +5,8 @@ import { createHmac, type KeyObject, timingSafeEqual, verify } from "node:crypto
 export type SignedToken = {
   readonly text: string;
   readonly algorithm: string;
-  /** The id of the key that the token names; `undefined` if it names none. It may be any JSON value. */
-  readonly kid: unknown;
+  /** The id of the key that the token names; `undefined` if it names none. */
+  readonly kid: string | undefined;
   readonly signedText: string;
   readonly payload: Buffer;
   readonly signature: Uint8Array;
@@ -14,7 +14,10 @@ export type SignedToken = {
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Canonical base64url: no padding, no other characters, no bits set after the last byte. Each token has only one spelling. */
+/**
+ * Canonical base64url: no padding, no other characters, no bits set after the last byte. Each token has only one
+ * spelling.
+ */
 const BASE64URL = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/;
 
 const BYTE_ORDER_MARK = "\uFEFF";
@@ -44,15 +47,20 @@ export function algorithmsFor(key: KeyObject): readonly string[] {
   }
 }
 
-/** Returns `undefined` for text that is no JWT, and for one with critical extensions: this verifier supports none. */
+/**
+ * Returns `undefined` for text that is no JWT, and for one with critical extensions: this verifier supports none. A
+ * `kid` that is no string is refused too, because no key has such an id.
+ */
 export function parseSignedToken(text: string): SignedToken | undefined {
   const [head, body, tail, ...more] = text.split(".", 4);
   if (head === undefined || body === undefined || tail === undefined || more.length > 0) return undefined;
   const [header, payload, signature] = [parseHeader(head), decode(body), decode(tail)];
   if (header === undefined || payload === undefined || signature === undefined) return undefined;
-  if (header.crit !== undefined || typeof header.alg !== "string") return undefined;
+  const { crit, alg: algorithm, kid } = header;
+  if (crit !== undefined || typeof algorithm !== "string") return undefined;
+  if (kid !== undefined && typeof kid !== "string") return undefined;
   const signedText = text.slice(0, head.length + 1 + body.length);
-  return { text, algorithm: header.alg, kid: header.kid, signedText, payload, signature };
+  return { text, algorithm, kid, signedText, payload, signature };
 }
 
 /** Returns the claims; `undefined` if they are no JSON object in UTF-8. */
@@ -60,7 +68,10 @@ export function parseClaims({ payload }: SignedToken): JsonObject | undefined {
   return parseJsonObject(payload);
 }
 
-/** Returns whether `key` signed the token. It must be strong enough for the token's algorithm: see {@link algorithmsFor}. */
+/**
+ * Returns whether `key` signed the token. It must be strong enough for the token's algorithm: see {@link
+ * algorithmsFor}.
+ */
 export function isSignedBy(token: SignedToken, key: KeyObject): boolean {
   const { algorithm, signedText, signature } = token;
   switch (algorithm) {

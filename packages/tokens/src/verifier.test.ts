@@ -37,6 +37,7 @@ test.each([
   ["RS256", rsa.privateKey, rsa.publicKey],
   ["ES256", ec.privateKey, ec.publicKey],
   ["EdDSA", ed.privateKey, ed.publicKey],
+  ["Ed25519", ed.privateKey, ed.publicKey],
 ])("a token signed with %s grants what its claims list", async (algorithm, signingKey, key) => {
   const verifier = verifierWith(key, [algorithm], { publicTopics: ["news.>"] });
   const token = await sign(
@@ -194,6 +195,20 @@ function saysTheSame(one: string, other: string): boolean {
   const bytes = (text = "") => Buffer.from(text, "base64url");
   return claims === otherClaims && bytes(signature).equals(bytes(otherSignature));
 }
+
+test("a token that meets a defect is refused, and the defect is logged", async () => {
+  const error = vi.spyOn(log, "error");
+  const keys: TokenKeys = { kind: "key", key: secret, algorithms: ["HS256"] };
+  const config = { keys, audience: undefined, issuer: undefined, leewaySeconds: 5, publicTopics: [] };
+  const defect = new Error("defect");
+  const now = () => {
+    throw defect;
+  };
+  const verifier = createTokenVerifier(config, { log, now });
+
+  expect(verifier.verify(await sign({ sub: "7" }))).toEqual({ ok: false, reason: "malformed" });
+  expect(error).toHaveBeenCalledWith({ err: defect }, "token could not be verified");
+});
 
 test("malformed tokens are refused", async () => {
   const warn = vi.spyOn(log, "warn");

@@ -28,7 +28,10 @@ export type TokenVerifier = {
   readonly isOpen: boolean;
   /** The grant of clients without a token. */
   readonly anonymous: Grant;
-  /** Returns a promise only if it has to wait for keys or tries several; it never rejects. Without keys every token is accepted. */
+  /**
+   * Returns a promise only if it has to wait for keys or tries several. It neither throws nor rejects. Without keys
+   * every token is accepted.
+   */
   verify(token: string): TokenResult | Promise<TokenResult>;
 };
 
@@ -40,10 +43,18 @@ const KEYS_PER_TICK = 16;
 type SignatureResult = "signed" | "signature" | "keys-unavailable";
 type CheckSignature = (token: SignedToken) => SignatureResult | Promise<SignatureResult>;
 
-/** `now` in Unix milliseconds. Tokens are never logged, nor are errors that quote their claims. */
+type TokenVerifierOptions = {
+  readonly log: Log;
+  /** Unix milliseconds, with which the claims of tokens are compared. */
+  readonly now?: () => number;
+  /** Milliseconds of a clock that nobody sets, for the fetches of keys. */
+  readonly monotonicNow?: () => number;
+};
+
+/** Tokens are never logged, nor are errors that quote their claims. */
 export function createTokenVerifier(
   config: TokenConfig,
-  { log, now = Date.now }: { readonly log: Log; readonly now?: () => number },
+  { log, now = Date.now, monotonicNow = () => performance.now() }: TokenVerifierOptions,
 ): TokenVerifier {
   const { keys } = config;
   if (keys.kind === "none") {
@@ -51,19 +62,33 @@ export function createTokenVerifier(
     return { isOpen: true, anonymous: OPEN_GRANT, verify: () => result };
   }
   const algorithms = keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS;
-  const check = keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now }));
+  const check =
+    keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now: monotonicNow }));
   const lists = new InternedLists();
   const conclude = (token: SignedToken, result: SignatureResult): TokenResult =>
     result === "signed" ? grantOf(token, { config, lists, now }) : { ok: false, reason: result };
+  const verify = (text: string): TokenResult | Promise<TokenResult> => {
+    const token = text.length > MAX_TOKEN_LENGTH ? undefined : parseSignedToken(text);
+    if (token === undefined) return { ok: false, reason: "malformed" };
+    if (!algorithms.includes(token.algorithm)) return { ok: false, reason: "signature" };
+    const result = check(token);
+    return typeof result === "string" ? conclude(token, result) : result.then((later) => conclude(token, later));
+  };
+  // A token that meets a defect of ours is refused, because an error would end the worker with all its connections.
+  const refuse = (err: unknown): TokenResult => {
+    log.error({ err }, "token could not be verified");
+    return { ok: false, reason: "malformed" };
+  };
   return {
     isOpen: false,
     anonymous: anonymousGrant(config.publicTopics),
     verify: (text) => {
-      const token = text.length > MAX_TOKEN_LENGTH ? undefined : parseSignedToken(text);
-      if (token === undefined) return { ok: false, reason: "malformed" };
-      if (!algorithms.includes(token.algorithm)) return { ok: false, reason: "signature" };
-      const result = check(token);
-      return typeof result === "string" ? conclude(token, result) : result.then((later) => conclude(token, later));
+      try {
+        const result = verify(text);
+        return result instanceof Promise ? result.catch(refuse) : result;
+      } catch (error) {
+        return refuse(error);
+      }
     },
   };
 }
@@ -100,9 +125,8 @@ function byKey(key: KeyObject): CheckSignature {
 function byKeySet(keys: RemoteKeys): CheckSignature {
   return (token) => {
     const [key, another] = keys.knownFor(token) ?? [];
-    if (key === undefined || another !== undefined) return checkLater(token, keys);
-    if (isSignedBy(token, key)) return "signed";
-    return token.kid === undefined ? checkLater(token, keys) : "signature";
+    const isSigned = key !== undefined && another === undefined && isSignedBy(token, key);
+    return isSigned ? "signed" : checkLater(token, keys);
   };
 }
 
@@ -116,16 +140,14 @@ async function checkLater(token: SignedToken, keys: RemoteKeys): Promise<Signatu
 }
 
 /**
- * Fetches the set again if no key fits the token, because its key may be newer than the last fetch. A token that names a key of the
- * set is refused at once. @throws KeysUnavailableError
+ * Fetches the set again if no key fits the token, because its key may be newer than the last fetch. A newer key may have
+ * the id of an earlier one. @throws KeysUnavailableError
  */
 async function isSignedByKeySet(token: SignedToken, keys: RemoteKeys): Promise<boolean> {
   const triedAt = keys.loadedAt;
-  const fitting = await keys.keysFor(token);
-  if (await isSignedByOneOf(token, fitting)) return true;
-  if (fitting.length > 0 && token.kid !== undefined) return false;
-  await keys.renew(token.text, triedAt);
-  return isSignedByOneOf(token, await keys.keysFor(token));
+  if (await isSignedByOneOf(token, await keys.keysFor(token))) return true;
+  const isNewer = await keys.renew(token.text, triedAt);
+  return isNewer && isSignedByOneOf(token, await keys.keysFor(token));
 }
 
 async function isSignedByOneOf(token: SignedToken, keys: readonly KeyObject[]): Promise<boolean> {
