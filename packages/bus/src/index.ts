@@ -32,15 +32,18 @@ export type {
   History,
   HistoryFailure,
   HistoryFailureReason,
+  LostPublications,
+  LostSubjects,
   Outcome,
   ReadOutcome,
   ReadPage,
+  ReadReplay,
   ReadRequest,
   StoredPublication,
   StreamDescription,
 } from "./history/history.ts";
 export { type JetStreamHistory, openJetStreamHistory } from "./history/jetstream-history.ts";
-export { countSubjects, type ReadReplay } from "./history/proof.ts";
+export { countSubjects } from "./history/proof-facts.ts";
 export { type StoredPlace, storedPlace } from "./history/stored-place.ts";
 export { JournalError } from "./journal/append-reply.ts";
 export { Journal, type JournalConfig, type JournalEntry } from "./journal/journal.ts";

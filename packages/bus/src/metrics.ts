@@ -1,21 +1,18 @@
-import { Counter, Gauge, type Registry } from "prom-client";
+import { addCounter, addGauge } from "@fanwire/service";
+import { Gauge, type Registry } from "prom-client";
 import type { Bus, BusTraffic } from "./connection/bus.ts";
 
 /** Registers the metrics of the connection. Values are read when the metrics are collected. */
 export function registerBusMetrics(registry: Registry, bus: Pick<Bus, "health" | "traffic">): void {
-  const registers = [registry];
-  new Gauge({
+  addGauge(registry, {
     name: "fanwire_nats_up",
     help: "1 while messages travel to NATS and back, else 0.",
-    registers,
-    collect() {
-      this.set(bus.health().alive ? 1 : 0);
-    },
+    value: () => (bus.health().alive ? 1 : 0),
   });
   new Gauge({
     name: "fanwire_nats_round_trip_seconds",
     help: "Round trip of the last probe through NATS.",
-    registers,
+    registers: [registry],
     collect() {
       const health = bus.health();
       if (health.alive) this.set(health.roundTripMs / 1_000);
@@ -30,14 +27,6 @@ export function registerBusMetrics(registry: Registry, bus: Pick<Bus, "health" |
     ["fanwire_nats_sent_bytes_total", "Bytes of content sent to NATS.", (traffic) => traffic.sentBytes],
   ];
   for (const [name, help, value] of counters) {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(value(bus.traffic()));
-      },
-    });
+    addCounter(registry, { name, help, value: () => value(bus.traffic()) });
   }
 }

@@ -86,9 +86,9 @@ export type BusSubscription = {
   readonly subject: string;
   unsubscribe(): void;
   /**
-   * NATS ends the subscription when it has sent this many messages, counted from its beginning. So a busy subject cannot
-   * flood the subscriber before it unsubscribes. A later call replaces the number, unless it was reached. After a
-   * reconnect to NATS there is no limit.
+   * NATS ends the subscription when it has sent this many messages, counted from its beginning. So a busy subject
+   * cannot flood the subscriber before it unsubscribes. A later call replaces the number, unless it was reached. After
+   * a reconnect to NATS there is no limit.
    */
   endAfter(messages: number): void;
 };

@@ -2,7 +2,13 @@ import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { encodeToken } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
-import { connect, credsAuthenticator, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import {
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  Servers,
+} from "@nats-io/transport-node";
 import type { BusConfig } from "./settings.ts";
 
 const FIRST_RETRY_MS = 200;
@@ -14,7 +20,8 @@ export async function connectToNats(
   log: Log,
   signal: AbortSignal,
 ): Promise<NatsConnection> {
-  const { servers } = options;
+  // Hosts and ports alone, because everything that is logged may be read by others.
+  const servers = new Servers([options.servers ?? []].flat()).getServers().map(String);
   for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
     signal.throwIfAborted();
     try {
@@ -29,7 +36,8 @@ export async function connectToNats(
 }
 
 /**
- * Returns a random time between half of `ms` and `ms`, so that workers that lost one server do not reconnect at once.
+ * Returns a random time between half of `ms` and `ms`, so that workers that lost one server do not reconnect at the
+ * same time.
  */
 function jittered(ms: number): number {
   return ms * (0.5 + Math.random() / 2);

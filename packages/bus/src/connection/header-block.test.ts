@@ -27,6 +27,15 @@ test("for headers that JetStream appends the last value counts, for others the f
   expect(headers.get("Id")).toBe("1");
 });
 
+test.each(["NATS/1.0\r\nA: b", "NATS/1.0", "NATS/1.0\nA: b", "garbage"])(
+  "headers that JetStream appends to a block without an empty line are found: %j",
+  (start) => {
+    const headers = new HeaderBlock(Buffer.from(`${start}Nats-Stream: S\r\nNats-Sequence: 7\r\n\r\n`));
+
+    expect([headers.get("Nats-Stream"), headers.get("Nats-Sequence")]).toEqual(["S", "7"]);
+  },
+);
+
 test("replies of the server have a status and a description", () => {
   const headers = new HeaderBlock(Buffer.from("NATS/1.0 409 Consumer Deleted\r\nNats-Pending-Messages: 3\r\n\r\n"));
 

@@ -1,5 +1,5 @@
 /**
- * The headers of one message, as bytes from anybody: a line that is no header is skipped, and nothing throws. The
+ * The headers of one message, which may be any bytes: a line that is no header is skipped, and nothing throws. The
  * client's own decoder refuses names with a space or a non-ASCII letter, which nats-server takes.
  */
 export class HeaderBlock {
@@ -11,11 +11,13 @@ export class HeaderBlock {
 
   /**
    * Returns the value of the first header with this name; "" without one. For the server's own headers (`Nats-…`) it
-   * returns the last value, because JetStream appends its headers to those of the publisher.
+   * returns the last value, because JetStream appends its headers to those of the publisher. It does so without a look
+   * at them: the first one does not begin a line if the publisher's block did not end with an empty line.
    */
   get(name: string): string {
-    const line = `\r\n${name}:`;
-    const at = name.startsWith("Nats-") ? this.#text.lastIndexOf(line) : this.#text.indexOf(line);
+    const isOfServer = name.startsWith("Nats-");
+    const line = isOfServer ? `${name}:` : `\r\n${name}:`;
+    const at = isOfServer ? this.#text.lastIndexOf(line) : this.#text.indexOf(line);
     if (at < 0) return "";
     const start = at + line.length;
     const end = this.#text.indexOf("\r\n", start);

@@ -16,4 +16,6 @@ test("only a returned probe counts", () => {
   probe.onReturn(sent[0] ?? "");
   clock.ms += 10;
   expect(probe.state()).toEqual({ returnedAgoMs: 10, roundTripMs: 3 });
+  probe.onLost();
+  expect(probe.state().returnedAgoMs).toBe(Number.POSITIVE_INFINITY);
 });

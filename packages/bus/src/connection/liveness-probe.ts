@@ -4,11 +4,11 @@ export type ProbeState = { readonly returnedAgoMs: number; readonly roundTripMs:
 const INTERVAL_MS = 1_000;
 
 /**
- * Sends a message through NATS to itself every second. An open socket proves nothing: only a message that comes back
+ * Sends a message through NATS to itself every second. An open socket proves nothing: only a message that returns
  * shows that the server, our subscriptions and this process's event loop all work.
  */
 export class LivenessProbe {
-  /** Resolves when the first probe has come back. */
+  /** Resolves when the first probe has returned. */
   readonly firstReturn: Promise<void>;
 
   #onFirstReturn: () => void = () => {};
@@ -35,13 +35,18 @@ export class LivenessProbe {
     this.#send(String(this.#now()));
   }
 
-  /** Must be called with the stamp of each probe that comes back. */
+  /** Must be called with the stamp of each probe that returns. */
   onReturn(stamp: string): void {
     const sentAt = Number(stamp);
     this.#returnedAt = this.#now();
     this.#onFirstReturn();
     // A delayed probe proves that the connection works, even though its time is no longer current.
     if (Number.isFinite(sentAt)) this.#roundTripMs = Math.max(0, this.#returnedAt - sentAt);
+  }
+
+  /** Must be called when the connection is lost. Its probes prove nothing about the next one. */
+  onLost(): void {
+    this.#returnedAt = Number.NEGATIVE_INFINITY;
   }
 
   state(): ProbeState {

@@ -6,6 +6,7 @@ import {
   errors,
   type MsgHdrs,
   type NatsConnection,
+  type NatsConnectionImpl,
   type NodeConnectionOptions,
   type Stats,
   type Status,
@@ -14,7 +15,6 @@ import type {
   Bus,
   BusHealth,
   BusPublication,
-  BusSubscription,
   BusTraffic,
   GatherOptions,
   GatherOutcome,
@@ -34,11 +34,12 @@ import type { BusConfig } from "./settings.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
 import { CONFIRM_TIMEOUT_MS, WriteQueue } from "./write-queue.ts";
 
-/** A connection on which no probe came back for this long is not used. */
+/** A connection on which no probe has returned for this long is not used. */
 const STALLED_AFTER_MS = 5_000;
 /** A connection that stays open without receiving anything for this long is replaced. */
 const REPLACE_AFTER_MS = 15_000;
-const MAX_FORBIDDEN = 1_000;
+/** Subjects whose refusal by NATS is remembered. */
+const MAX_FORBIDDEN = 10_000;
 
 const PUBLISHED: PublishOutcome = { ok: true };
 const UNAVAILABLE: PublishOutcome = { ok: false, reason: "unavailable" };
@@ -82,6 +83,8 @@ export class NatsBus implements Bus {
   readonly #stopping = new AbortController();
   /** Times at which the server last forbade to publish to a subject, for the last {@link MAX_FORBIDDEN} subjects. */
   readonly #forbiddenAt = new Map<string, number>();
+  /** Time of the newest refusal that is no longer in {@link #forbiddenAt}. */
+  #forgottenAt = Number.NEGATIVE_INFINITY;
   readonly #connectionListeners: ((isConnected: boolean) => void)[] = [];
   #connection: NatsConnection | undefined;
   #isConnected = false;
@@ -151,6 +154,14 @@ export class NatsBus implements Bus {
     return this.#disconnects;
   }
 
+  /** Whether requests may be answered: there is a connection, and it is new or has not stalled. */
+  get isUsable(): boolean {
+    if (!this.#isConnected) return false;
+    const connectedForMs = performance.now() - this.#connectedAt;
+    return Math.min(this.#probe.state().returnedAgoMs, connectedForMs) <= STALLED_AFTER_MS;
+  }
+
+  /** After a reconnect the bus is alive when a message has returned. Then NATS knows our subscriptions too. */
   health(): BusHealth {
     if (!this.#isConnected) return this.wasConnected ? DISCONNECTED : NEVER_CONNECTED;
     const { returnedAgoMs, roundTripMs } = this.#probe.state();
@@ -199,7 +210,7 @@ export class NatsBus implements Bus {
   }
 
   async request(subject: string, content: Uint8Array, options: RequestOptions): Promise<RequestOutcome> {
-    if (!this.health().alive) return { ok: false, reason: "unavailable" };
+    if (!this.isUsable) return { ok: false, reason: "unavailable" };
 
     const headers = encodeOptionalHeaders(options.headers);
     if (this.#isTooLarge(content, headers)) return { ok: false, reason: "too-large" };
@@ -215,7 +226,7 @@ export class NatsBus implements Bus {
   }
 
   async gather(subject: string, content: Uint8Array, options: GatherOptions): Promise<GatherOutcome> {
-    if (!this.health().alive) return { ok: false, reason: "unavailable" };
+    if (!this.isUsable) return { ok: false, reason: "unavailable" };
     if (this.#isTooLarge(content, undefined)) return { ok: false, reason: "too-large" };
 
     try {
@@ -225,7 +236,7 @@ export class NatsBus implements Bus {
     }
   }
 
-  subscribe(subject: string, receiver: Receiver, group?: string): BusSubscription {
+  subscribe(subject: string, receiver: Receiver, group?: string): Subscription {
     return new Subscription(this.#owner, { subject, group, receiver });
   }
 
@@ -276,7 +287,7 @@ export class NatsBus implements Bus {
   }
 
   #canSend(): boolean {
-    return this.health().alive && this.#stopped === undefined;
+    return this.isUsable && this.#stopped === undefined;
   }
 
   /** Queues a publication for the end of this event-loop tick. Returns the outcome when it cannot be sent. */
@@ -291,7 +302,9 @@ export class NatsBus implements Bus {
     if (!isConfirmed) return UNCONFIRMED;
     // The server reports a refusal before it answers the confirmation's ping.
     const forbiddenAt = this.#forbiddenAt.get(subject);
-    return forbiddenAt !== undefined && forbiddenAt >= sentAt ? FORBIDDEN : PUBLISHED;
+    if (forbiddenAt !== undefined && forbiddenAt >= sentAt) return FORBIDDEN;
+    // The refusal may be among those that were forgotten meanwhile.
+    return this.#forgottenAt >= sentAt ? UNCONFIRMED : PUBLISHED;
   }
 
   #isTooLarge(content: Uint8Array, headers: MsgHdrs | undefined): boolean {
@@ -307,7 +320,10 @@ export class NatsBus implements Bus {
     if (stalledForMs > REPLACE_AFTER_MS) {
       this.#log.warn({ stalledForMs }, "NATS connection stalled, reconnecting");
       this.#connectedAt = performance.now();
-      void this.connection.reconnect();
+      // The client's own reconnect() first waits until the socket has written everything. If the server hangs, it never
+      // does. Closing with an error destroys the socket at once.
+      const { protocol } = this.connection as NatsConnectionImpl;
+      void protocol.transport.close(new Error("NATS connection stalled"));
     }
   }
 
@@ -324,6 +340,7 @@ export class NatsBus implements Bus {
         if (!this.#isConnected) return;
         this.#isConnected = false;
         this.#disconnects++;
+        this.#probe.onLost();
         for (const listener of this.#connectionListeners) listener(false);
         if (!this.#stopped) this.#log.warn({ server: status.server }, "NATS connection lost, reconnecting");
         return;
@@ -351,12 +368,19 @@ export class NatsBus implements Bus {
   #onError(error: Error): void {
     if (error instanceof errors.PermissionViolationError && error.operation === "publish") {
       this.#requests.forbid(error);
-      this.#forbiddenAt.delete(error.subject);
-      this.#forbiddenAt.set(error.subject, performance.now());
-      const [oldest] = this.#forbiddenAt.keys();
-      if (this.#forbiddenAt.size > MAX_FORBIDDEN && oldest !== undefined) this.#forbiddenAt.delete(oldest);
+      this.#rememberForbidden(error.subject);
     }
     this.#log.error({ err: error }, "error from NATS");
+  }
+
+  #rememberForbidden(subject: string): void {
+    this.#forbiddenAt.delete(subject);
+    this.#forbiddenAt.set(subject, performance.now());
+    const [oldest] = this.#forbiddenAt;
+    if (this.#forbiddenAt.size <= MAX_FORBIDDEN || oldest === undefined) return;
+    const [forgotten, forbiddenAt] = oldest;
+    this.#forbiddenAt.delete(forgotten);
+    this.#forgottenAt = forbiddenAt;
   }
 }
 

@@ -30,7 +30,7 @@ type RequestsParts = {
 /**
  * Requests over one inbox, like those of nats.js. The handler of nats.js decodes the headers of every reply without
  * content. A header that it cannot decode throws inside its reader, and then the connection receives nothing more.
- * Anybody may send such a reply, so all requests of the bus and of the JetStream client go through here.
+ * Any NATS client may send such a reply, so all requests of the bus and of the JetStream client go through here.
  */
 export class Requests {
   readonly #parts: RequestsParts;
@@ -109,7 +109,7 @@ export class Requests {
     }
   }
 
-  /** Must be called when the connection is closed for good. */
+  /** Must be called when the connection is closed permanently. */
   stop(): void {
     for (const waiting of [...this.#waiting.values()]) waiting.onFailure(new errors.ClosedConnectionError());
   }

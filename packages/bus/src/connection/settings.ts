@@ -1,11 +1,20 @@
 import { isIP } from "node:net";
 import { DEFAULT_PREFIX, isPrefix } from "@fanwire/protocol";
 import { ConfigError, logLevels, type readSettings, setting } from "@fanwire/service";
+import { Servers } from "@nats-io/transport-node";
 
 /** The variables that every Fanwire service reads. */
 export const sharedSettings = {
   FANWIRE_NATS_URL: setting
     .list("nats://127.0.0.1:4222")
+    // So that empty text counts as absent.
+    .refine((servers) => servers.length > 0)
+    // The client ignores a user in an address, and may take a part of the password for the port.
+    .refine((servers) => !servers.some((server) => server.includes("@")), {
+      error: "must have no user and password: set FANWIRE_NATS_USER and FANWIRE_NATS_PASSWORD",
+      abort: true,
+    })
+    .refine((servers) => servers.every(isServer), "must be servers such as nats://nats-1:4222")
     .describe(
       "NATS servers, comma-separated. Any one suffices to find the others of its cluster; `tls://` on any of them demands encryption of all.",
     ),
@@ -15,7 +24,7 @@ export const sharedSettings = {
   FANWIRE_NATS_CREDS_FILE: setting.optionalText().describe("Path of a NATS credentials file (JWT and seed)."),
   FANWIRE_NATS_TLS_CA_FILE: setting
     .optionalText()
-    .describe("Path of the CA certificates (PEM) NATS is checked against; setting it demands TLS."),
+    .describe("Path of the CA certificates (PEM) that verify the certificate of NATS; requires TLS."),
   FANWIRE_NATS_TLS_CERT_FILE: setting
     .optionalText()
     .describe("Path of a client certificate (PEM), with FANWIRE_NATS_TLS_KEY_FILE."),
@@ -27,7 +36,7 @@ export const sharedSettings = {
   FANWIRE_HISTORY_MAX_AGE_SECONDS: setting
     .integer({ min: 1, max: 10 * 365 * 86_400, default: 86_400 })
     .describe(
-      "How long durable publications are kept, in seconds. Counts when the history is created, as do all its limits.",
+      "How long durable publications are kept, in seconds. Used when the history is created, like all its limits.",
     ),
   FANWIRE_HISTORY_MAX_PER_SUBJECT: setting
     .integer({ min: 1, max: 1_000_000, default: 1_000 })
@@ -65,7 +74,7 @@ type SharedValues = ReturnType<typeof readSettings<typeof sharedSettings>>;
 /** @throws ConfigError when the credentials contradict each other. */
 export function busConfigFrom(values: SharedValues): BusConfig {
   return {
-    servers: checkServers(values.FANWIRE_NATS_URL),
+    servers: values.FANWIRE_NATS_URL,
     prefix: values.FANWIRE_PREFIX,
     credentials: credentialsFrom(values),
     tls: tlsFrom(values),
@@ -87,11 +96,6 @@ export function historyConfigFrom(values: SharedValues): HistoryConfig {
     maxBytes: values.FANWIRE_HISTORY_MAX_BYTES,
     replicas: values.FANWIRE_HISTORY_REPLICAS,
   };
-}
-
-function checkServers(servers: string[]): string[] {
-  if (servers.length === 0) throw new ConfigError("FANWIRE_NATS_URL names no server.");
-  return servers;
 }
 
 function credentialsFrom(values: SharedValues): BusConfig["credentials"] {
@@ -130,8 +134,15 @@ function tlsFrom(values: SharedValues): BusConfig["tls"] {
   };
 }
 
-/** Returns the host of a server with or without scheme, user and port. */
+function isServer(text: string): boolean {
+  try {
+    return hostOf(text) !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** Returns the host of a server, with or without scheme and port, as the client reads it. Throws if it cannot. */
 function hostOf(server: string): string {
-  const url = server.includes("://") ? server : `nats://${server}`;
-  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[(.*)\]$/, "$1") : "";
+  return new Servers([server]).getCurrentServer().hostname;
 }

@@ -9,7 +9,7 @@ export type SubscriptionOwner = { readonly writes: WriteQueue; readonly log: Log
 
 /**
  * A subscription of the NATS client with a callback and nothing else. The client's own class also has an iterator, a
- * queue and three promises, a kilobyte together, which a worker with a hundred thousand topics cannot afford. This
+ * queue and three promises. They take a kilobyte, which a worker with a hundred thousand topics cannot afford. This
  * class has the members that the client's protocol handler uses (nats-core `protocol.ts`, `Subscriptions` and
  * `ProtocolHandler`).
  */

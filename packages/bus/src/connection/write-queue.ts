@@ -60,7 +60,7 @@ export class WriteQueue {
     this.#queued.push(publication);
   }
 
-  /** Throws when the connection is closed for good. */
+  /** Throws when the connection is closed permanently. */
   subscribe(subscription: QueuedSubscription): void {
     const protocol = this.#protocol;
     if (protocol === undefined) {
@@ -128,7 +128,7 @@ export class WriteQueue {
     void this.confirm();
   }
 
-  /** Sends a ping, which the server answers after everything that came before it. */
+  /** Sends a ping, which the server answers after everything before it. */
   async #confirmAfterThisTick(): Promise<boolean> {
     await nextTick();
     this.#tick = undefined;

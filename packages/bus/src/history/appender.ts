@@ -5,7 +5,7 @@ import type { HeaderEntries } from "../connection/bus.ts";
 import { causeOf } from "../connection/error-cause.ts";
 import { encodedHeaderBytes, encodeHeaders } from "../connection/headers.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
-import { type AppendAnswer, readAppendAnswer } from "./append-answer.ts";
+import { type AppendReply, parseAppendReply } from "./append-reply.ts";
 import { failed, failureOf } from "./failures.ts";
 import type { AppendOutcome } from "./history.ts";
 import type { StreamWatch } from "./stream-state.ts";
@@ -18,8 +18,8 @@ const DEADLINE_MS = 10_000;
 /** Deadline when there was no connection at all. */
 const CONNECTION_DEADLINE_MS = 3_000;
 
-type Sent = AppendAnswer & { readonly ok: true };
-type NotConfirmed = AppendAnswer & { readonly ok: false };
+type Sent = AppendReply & { readonly ok: true };
+type NotConfirmed = AppendReply & { readonly ok: false };
 
 /** Stores publications and retries after temporary failures. */
 export class HistoryAppender {
@@ -73,9 +73,9 @@ export class HistoryAppender {
     let mayBeStored = false;
     let hasConnection = false;
     for (;;) {
-      const isAlive = this.#bus.health().alive;
-      hasConnection ||= isAlive;
-      const attempt = isAlive ? await this.#send(subject, content, headers) : notConnected(this.#bus.wasConnected);
+      const { isUsable } = this.#bus;
+      hasConnection ||= isUsable;
+      const attempt = isUsable ? await this.#send(subject, content, headers) : notConnected(this.#bus.wasConnected);
       if (attempt.ok) return attempt;
 
       mayBeStored ||= attempt.mayBeStored;
@@ -89,7 +89,7 @@ export class HistoryAppender {
     }
   }
 
-  async #send(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<AppendAnswer> {
+  async #send(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<AppendReply> {
     // The usual path has no await: publications of one tick must be sent in their order.
     if (this.#watch.current === undefined) {
       const opened = await this.#watch.refresh();
@@ -100,17 +100,17 @@ export class HistoryAppender {
     return answer;
   }
 
-  async #request(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<AppendAnswer> {
+  async #request(subject: string, content: Uint8Array, headers: MsgHdrs): Promise<AppendReply> {
     try {
       const reply = await this.#bus.connection.request(subject, content, { timeout: ATTEMPT_MS, headers });
-      return readAppendAnswer(reply.string(), this.#stream);
+      return parseAppendReply(reply.string(), this.#stream);
     } catch (error) {
       return notConfirmed(error);
     }
   }
 }
 
-/** A lost connection usually comes back soon. The first one may take any time. */
+/** A lost connection is usually restored soon. The first connection may take any time. */
 function notConnected(isPassing: boolean): NotConfirmed {
   return { ...failed("unavailable", "NATS cannot be reached", isPassing), mayBeStored: false };
 }

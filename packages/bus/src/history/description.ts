@@ -1,5 +1,6 @@
 import { formatPosition, type Subjects } from "@fanwire/protocol";
-import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager, type StreamInfo } from "@nats-io/jetstream";
+import { JetStreamApiCodes, type JetStreamManager, type StreamInfo } from "@nats-io/jetstream";
+import { isApiError } from "../connection/api-error.ts";
 import { epochFrom } from "./epoch.ts";
 import { failed, failureOf } from "./failures.ts";
 import type { Outcome, StreamDescription } from "./history.ts";
@@ -15,7 +16,7 @@ export async function describeStream(
     if (!isDescribedByLeader(info)) return failed("unusable", "the history has no leader", true);
     return { ok: true, stream: descriptionOf(info) };
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) {
+    if (isApiError(error, JetStreamApiCodes.StreamNotFound)) {
       return failed("unusable", "the history stream does not exist", true);
     }
     return failureOf(error);

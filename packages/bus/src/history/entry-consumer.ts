@@ -1,12 +1,12 @@
-import { AckPolicy, type ConsumerAPI, DeliverPolicy } from "@nats-io/jetstream";
+import { AckPolicy, type ConsumerAPI, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
 import { type AckSubject, parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage, BusSubscription } from "../connection/bus.ts";
 import type { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 
-/** Entries per request. Bounds the bytes in our socket, and so the longest tick. */
-const BATCH = 500;
+/** Maximum number of entries per request. Bounds the bytes in our socket, and so the longest tick. */
+const MAX_BATCH = 500;
 const HEARTBEAT_MS = 1_000;
 const EXPIRES_MS = 30_000;
 const SILENT_AFTER_MS = 2_500;
@@ -25,18 +25,23 @@ const EXPIRED = 408;
 
 export interface EntryReceiver {
   /**
-   * Receives one stored publication, strictly in stream order. `previous` is the sequence of the entry before it, or
-   * the start of the consumer. Publications between the two are no longer stored.
+   * Receives one stored publication, strictly in stream order. Publications between the entry before it, or the start
+   * of the consumer, and this one are no longer stored.
    */
-  onEntry(
-    entry: { readonly sequence: number; readonly subject: string; readonly bytes: number },
-    previous: number,
-  ): void;
+  onEntry(entry: { readonly sequence: number; readonly subject: string; readonly bytes: number }): void;
   /** False stops requests for entries until {@link EntryConsumer.resume}. */
   hasRoom(): boolean;
   /** Whether nobody waits for the entries, so that they may arrive later and in larger portions. */
   isPatient(): boolean;
 }
+
+type EntryConsumerOptions = {
+  readonly bus: NatsBus;
+  readonly consumers: ConsumerAPI;
+  readonly stream: string;
+  readonly after: number;
+  readonly receiver: EntryReceiver;
+};
 
 /**
  * One ordered, ephemeral consumer over the whole history, headers only, without acknowledgements. Its delivery counter
@@ -48,14 +53,19 @@ export class EntryConsumer {
   readonly #stream: string;
   readonly #name: string;
   readonly #receiver: EntryReceiver;
+  /** Number of entries per request. */
+  readonly #batch: number;
   readonly #subscription: BusSubscription;
   readonly #inbox: string;
   readonly #check: NodeJS.Timeout;
   /** Resolves with the reason when the consumer has ended. */
   readonly ended: Promise<string>;
   #end: (reason: string) => void = () => {};
+  /** Resolves with true when the server has answered a request, with false if the consumer has ended without that. */
+  readonly answered: Promise<boolean>;
+  #answer: (isAnswered: boolean) => void = () => {};
   #hasEnded = false;
-  #previous: number;
+  #last: number;
   #storedAt: number | undefined;
   #counter = 0;
   /** Number of requested entries that have not arrived. */
@@ -66,14 +76,18 @@ export class EntryConsumer {
   #polled = 0;
   #isPolling = false;
 
-  private constructor(bus: NatsBus, stream: string, name: string, after: number, receiver: EntryReceiver) {
+  private constructor({ bus, stream, after, receiver }: EntryConsumerOptions, name: string, batch: number) {
     this.#bus = bus;
     this.#stream = stream;
     this.#name = name;
-    this.#previous = after;
+    this.#last = after;
     this.#receiver = receiver;
+    this.#batch = batch;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
+    });
+    this.answered = new Promise((resolve) => {
+      this.#answer = resolve;
     });
     this.#inbox = bus.createInbox();
     this.#subscription = bus.subscribe(this.#inbox, (message) => this.#onMessage(message));
@@ -85,14 +99,8 @@ export class EntryConsumer {
    *
    * @throws errors of the JetStream client, after about a second when nobody can create the consumer.
    */
-  static async create(options: {
-    readonly bus: NatsBus;
-    readonly consumers: ConsumerAPI;
-    readonly stream: string;
-    readonly after: number;
-    readonly receiver: EntryReceiver;
-  }): Promise<EntryConsumer> {
-    const { bus, consumers, stream, after, receiver } = options;
+  static async create(options: EntryConsumerOptions): Promise<EntryConsumer> {
+    const { consumers, stream, after } = options;
     const name = nuid.next();
     const config = {
       name,
@@ -106,13 +114,13 @@ export class EntryConsumer {
       inactive_threshold: nanos(INACTIVE_MS),
     };
     try {
-      await consumers.add(stream, config);
+      const created = await consumers.add(stream, config);
+      return new EntryConsumer(options, name, Math.min(MAX_BATCH, largestBatchOf(created)));
     } catch (error) {
       // The server may create it after the timeout.
       consumers.delete(stream, name).catch(() => {});
       throw error;
     }
-    return new EntryConsumer(bus, stream, name, after, receiver);
   }
 
   /**
@@ -124,7 +132,7 @@ export class EntryConsumer {
 
   /** Sequence of the last received entry; before the first, the start of the consumer. */
   get last(): number {
-    return this.#previous;
+    return this.#last;
   }
 
   /** Time at which {@link last} was stored, in milliseconds since 1970; undefined before the first entry. */
@@ -137,7 +145,7 @@ export class EntryConsumer {
     return this.#isPolling;
   }
 
-  /** Requests entries at once, because somebody waits for the next one. */
+  /** Requests entries at once, because a caller waits for the next one. */
   hurry(): void {
     this.#polled = 0;
     if (this.#poll === undefined) return;
@@ -152,6 +160,7 @@ export class EntryConsumer {
     clearInterval(this.#check);
     clearTimeout(this.#poll);
     this.#subscription.unsubscribe();
+    this.#answer(false);
     this.#end(reason);
   }
 
@@ -160,7 +169,7 @@ export class EntryConsumer {
   }
 
   #pull(request: object): void {
-    this.#outstanding += BATCH;
+    this.#outstanding += this.#batch;
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#name}`;
     this.#bus.connection.publish(subject, JSON.stringify(request), { reply: this.#inbox });
   }
@@ -170,9 +179,9 @@ export class EntryConsumer {
     if (this.#hasEnded || this.#poll !== undefined || !this.#receiver.hasRoom()) return;
     const isPolling = this.#polled > FEW && this.#receiver.isPatient();
     if (!isPolling) {
-      if (this.#outstanding > BATCH / 2) return;
+      if (this.#outstanding > this.#batch / 2) return;
       this.#isPolling = false;
-      this.#pull({ batch: BATCH, expires: nanos(EXPIRES_MS), idle_heartbeat: nanos(HEARTBEAT_MS) });
+      this.#pull({ batch: this.#batch, expires: nanos(EXPIRES_MS), idle_heartbeat: nanos(HEARTBEAT_MS) });
       return;
     }
     if (this.#outstanding > 0) return;
@@ -184,7 +193,7 @@ export class EntryConsumer {
     this.#poll = undefined;
     this.#polled = 0;
     this.#isPolling = true;
-    if (!this.#hasEnded) this.#pull({ batch: BATCH, no_wait: true });
+    if (!this.#hasEnded) this.#pull({ batch: this.#batch, no_wait: true });
   }
 
   #onMessage(message: BusMessage): void {
@@ -197,19 +206,19 @@ export class EntryConsumer {
 
   #onDelivery(message: BusMessage, delivery: AckSubject): void {
     const { streamSequence: sequence, consumerSequence: counter, storedAt } = delivery;
-    if (counter !== this.#counter + 1 || sequence <= this.#previous) {
+    if (counter !== this.#counter + 1 || sequence <= this.#last) {
       this.stop("an entry was lost");
       return;
     }
+    this.#answer(true);
     this.#counter = counter;
     this.#polled++;
     if (this.#outstanding > 0) this.#outstanding--;
-    const previous = this.#previous;
-    this.#previous = sequence;
+    this.#last = sequence;
     this.#storedAt = storedAt;
     const bytes = Number(message.headers?.get("Nats-Msg-Size")) || 0;
-    this.#receiver.onEntry({ sequence, subject: message.subject, bytes }, previous);
-    if (this.#outstanding <= BATCH / 2) this.#next(false);
+    this.#receiver.onEntry({ sequence, subject: message.subject, bytes });
+    if (this.#outstanding <= this.#batch / 2) this.#next(false);
   }
 
   #onStatus(headers: HeaderBlock | undefined): void {
@@ -217,15 +226,23 @@ export class EntryConsumer {
     switch (headers?.status) {
       case HEARTBEAT:
         if (lastCounter !== "" && Number(lastCounter) !== this.#counter) this.stop("an entry was lost");
+        this.#answer(true);
         return;
       case NO_MORE:
       case EXPIRED:
-        this.#outstanding = Math.max(0, this.#outstanding - pendingOf(headers));
+        this.#answer(true);
+        this.#outstanding = Math.max(0, this.#outstanding - this.#pendingOf(headers));
         this.#next(true);
         return;
       default:
         this.stop(headers?.description || "consumer deleted");
     }
+  }
+
+  /** Returns the number of entries that an ended request did not deliver. The server omits it when it delivered none. */
+  #pendingOf(headers: HeaderBlock): number {
+    const pending = headers.get("Nats-Pending-Messages");
+    return pending === "" ? this.#batch : Number(pending) || 0;
   }
 
   #checkSilence(): void {
@@ -238,8 +255,7 @@ export class EntryConsumer {
   }
 }
 
-/** Returns the number of entries that an ended request did not deliver. The server omits it when it delivered none. */
-function pendingOf(headers: HeaderBlock): number {
-  const pending = headers.get("Nats-Pending-Messages");
-  return pending === "" ? BATCH : Number(pending) || 0;
+/** Returns the maximum number of messages that the server sends for one request to a consumer. */
+export function largestBatchOf({ config }: ConsumerInfo): number {
+  return config.max_batch || Number.POSITIVE_INFINITY;
 }

@@ -1,12 +1,11 @@
 import type { DurableTarget, HistoryState, MissingReason, Position } from "@fanwire/protocol";
 import type { BusMessage, HeaderEntries } from "../connection/bus.ts";
 import type { EntryConsumer, EntryReceiver } from "./entry-consumer.ts";
-import type { ReadReplay } from "./proof.ts";
 
 /**
  * The port to the history of durable publications. The first service that needs it creates it. It exists before the
- * first connection to NATS, and answers `unavailable` until then. Every answer is that of the stream's leader, because
- * outdated replicas would hide publications.
+ * first connection to NATS, and answers `unavailable` until then. Answers come from the stream's leader, because outdated
+ * replicas would hide publications. Only {@link get} reads from any replica.
  */
 export interface History {
   /** Epoch in the last description; `undefined` before the first one. {@link state} renews it. */
@@ -41,21 +40,44 @@ export interface History {
    * at the first doubt. The caller then reads {@link state} and creates another one.
    */
   consume(after: number, receiver: EntryReceiver): Promise<Outcome<{ readonly consumer: EntryConsumer }>>;
-  /** Returns why a replay may be incomplete; no reason if it is provably complete. */
+  /**
+   * Returns why a replay may be incomplete; no reason if it is provably complete. Fails if that depends on publications
+   * which are not read yet. The caller then reads on.
+   */
   missing(replay: ReadReplay): Promise<Outcome<{ readonly reason: MissingReason | undefined }>>;
-  /** Returns the history subjects that may have lost publications after a position; `all` when none can be excluded. */
-  lostSubjects(since: Position): Promise<Outcome<{ readonly subjects: ReadonlySet<string> | "all" }>>;
+  /**
+   * Returns the history subjects that may have lost publications after a position, because a consumer received only
+   * some from there up to a sequence.
+   *
+   * @param received sequences that it did receive, in order.
+   */
+  lostSubjects(since: Position, upTo: number, received?: readonly number[]): Promise<Outcome<LostPublications>>;
   /** Returns the number of stored publications of one history subject. Costs one request. */
   count(subject: string): Promise<Outcome<{ readonly count: number }>>;
   /** Returns the current state of the history. Simultaneous callers share a request. */
   state(): Promise<Outcome<DescribedHistory>>;
 
-  /** Describes the stream as its leader sees it, for people. Does not create a missing stream. Simultaneous callers share a request. */
+  /**
+   * Describes the stream as its leader sees it, for people. Does not create a missing stream. Simultaneous callers
+   * share a request.
+   */
   describe(): Promise<Outcome<{ readonly stream: StreamDescription }>>;
 
   /** Ends the retries of pending appends. Does not stop the bus. */
   stop(): void;
 }
+
+/** `all` when none can be excluded. */
+export type LostSubjects = ReadonlySet<string> | "all";
+
+export type LostPublications = {
+  readonly subjects: LostSubjects;
+  /**
+   * Sequence up to which they are known. It is lower than requested if the leader still stores a publication of a later
+   * gap. Clients that resume before the worker passes that gap would miss it.
+   */
+  readonly through: number;
+};
 
 export type DescribedHistory = {
   readonly history: HistoryState;
@@ -106,7 +128,7 @@ export type ReadRequest = {
   readonly limit?: number;
   /** Bytes of content after which the page ends, with the publication that exceeds them; 4 MiB by default. */
   readonly maxBytes?: number;
-  /** Returns publications without content, most of which is then not read either. */
+  /** Returns publications without content. Most of the content is not read from JetStream either. */
   readonly withoutContent?: boolean;
   /** A sequence known to be stored. A page from an outdated replica ends sooner, as `through` shows. */
   readonly upTo?: number;
@@ -118,8 +140,11 @@ export type ReadPage = {
   readonly publications: readonly StoredPublication[];
   /** Sequence up to which the page is complete for the filter. The next page begins after it. */
   readonly through: number;
-  /** True when nothing further was stored for the filter, at a moment before {@link history} was described. */
+  /** True when the page has everything that was stored for the filter at a moment of the read. */
   readonly isEnd: boolean;
+  /** Maximum number of publications of the filter that were stored behind the page while it was read. */
+  readonly unread: number;
+  /** Described after the read. */
   readonly history: HistoryState;
 };
 
@@ -152,3 +177,15 @@ export type AppendOutcome =
       readonly duplicate: boolean;
     }
   | HistoryFailure<HistoryFailureReason | "unconfirmed" | "too-large">;
+
+/** A replay of one filter after a position, read to its end. */
+export type ReadReplay = {
+  readonly filter: string;
+  readonly since: Position;
+  /** Number of publications by history subject. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** As the last page has it. */
+  readonly unread: number;
+  /** State after the last of them was read. */
+  readonly history: HistoryState;
+};

@@ -1,8 +1,8 @@
-import type { MissingReason, Position, Subjects } from "@fanwire/protocol";
+import { type HistoryState, limitSince, type MissingReason, type Position, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import { type ConsumerAPI, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { BusMessage, HeaderEntries } from "../connection/bus.ts";
+import type { BusMessage, BusSubscription, HeaderEntries } from "../connection/bus.ts";
 import { CoalescedRequest } from "../connection/coalesced-request.ts";
 import type { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
@@ -16,8 +16,11 @@ import type {
   AppendOutcome,
   DescribedHistory,
   History,
+  LostPublications,
+  LostSubjects,
   Outcome,
   ReadOutcome,
+  ReadReplay,
   ReadRequest,
   StoredPublication,
   StreamDescription,
@@ -26,7 +29,7 @@ import { KEPT_PER_SUBJECT, LastPublications } from "./last-publications.ts";
 import { leaderMessage, type MessageQuery } from "./leader-messages.ts";
 import { askingLeaders } from "./leader-requests.ts";
 import { fromStored } from "./page.ts";
-import { type ReadReplay, reasonOf } from "./proof.ts";
+import { reasonOf } from "./proof-facts.ts";
 import { readRange } from "./range-consumer.ts";
 import { HistoryReader } from "./reader.ts";
 import { HistoryStream } from "./stream.ts";
@@ -35,6 +38,11 @@ import { type KnownPublication, StreamWatch } from "./stream-state.ts";
 /** JetStream answers at once, or not at all when its leader died. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const SHORT_TIMEOUT_MS = 1_000;
+/** Interval at which a service that consumes the history describes it, also if nobody publishes or resumes. */
+const DESCRIBE_EVERY_MS = 60_000;
+/** Number of publications in one read of what a consumer skipped, and maximum number of such reads. */
+const SKIPPED_PAGE = 500;
+const MAX_SKIPPED_PAGES = 20;
 
 type HistoryParts = {
   readonly bus: NatsBus;
@@ -58,7 +66,7 @@ export async function openJetStreamHistory(parts: HistoryParts): Promise<JetStre
 type JetStreamApi = {
   readonly connection: NatsConnection;
   readonly jsm: JetStreamManager;
-  /** Requests of which the caller does not wait long for the answer. */
+  /** Requests with a short wait for the answer. */
   readonly impatient: JetStreamManager;
 };
 
@@ -74,6 +82,8 @@ export class JetStreamHistory implements History {
   /** The last consumer, and the epoch in which it was created. */
   #reading: { readonly epoch: string; readonly consumer: EntryConsumer } | undefined;
   readonly #description: CoalescedRequest<Outcome<{ readonly stream: StreamDescription }>>;
+  /** Advisories of JetStream about each edit of the stream. */
+  readonly #edits: BusSubscription;
 
   constructor({ bus, subjects, config, log }: HistoryParts, api: JetStreamApi) {
     const { connection, jsm, impatient } = api;
@@ -84,13 +94,15 @@ export class JetStreamHistory implements History {
     const messageOf = (stream: string) => (query: MessageQuery) =>
       leaderMessage(connection, stream, query, REQUEST_TIMEOUT_MS);
     const message = messageOf(subjects.historyStream);
+    const next = (sequence: number) => message({ seq: sequence, next_by_subj: subjects.allHistory });
     this.#watch = new StreamWatch({
       stream: new HistoryStream(jsm, subjects, config, log),
       log,
       disconnects: () => bus.disconnects,
-      witness: () => this.#last.newest(),
+      newestRecorded: () => this.#last.newest(),
       consumed: () => this.#consumed(),
-      next: (sequence) => message({ seq: sequence, next_by_subj: subjects.allHistory }),
+      next,
+      onEpoch: (epoch) => this.#onEpoch(epoch),
     });
     this.#appender = new HistoryAppender(bus, this.#watch, subjects.historyStream);
     this.#direct = new DirectGet(bus, subjects);
@@ -102,9 +114,13 @@ export class JetStreamHistory implements History {
       replicas: config.replicas,
       log,
       message: messageOf(subjects.lastStream),
+      next,
       page: (from) => this.#pageOfLast(from),
       end: () => this.#end(),
     });
+    // A limit per subject that is lowered and soon raised again drops publications, so each edit must be seen at once.
+    const edited = `$JS.EVENT.ADVISORY.STREAM.UPDATED.${subjects.historyStream}`;
+    this.#edits = bus.subscribe(edited, () => void this.state());
   }
 
   get epoch(): string | undefined {
@@ -151,10 +167,17 @@ export class JetStreamHistory implements History {
       this.#reading = { epoch, consumer };
       void consumer.ended.then(() => this.#watch.remember({ epoch, sequence: consumer.last }, consumer.storedAt));
       void consumer.ended.then(() => this.#consumers.delete(stream, consumer.name)).catch(() => {});
+      const describing = setInterval(() => void this.state(), DESCRIBE_EVERY_MS).unref();
+      void consumer.ended.then(() => clearInterval(describing));
       return { ok: true, consumer };
     } catch (error) {
       return failureOf(error);
     }
+  }
+
+  /** Ends a consumer of another epoch. JetStream does not end it at an epoch mark, which only changes a description. */
+  #onEpoch(epoch: string): void {
+    if (this.#reading !== undefined && this.#reading.epoch !== epoch) this.#reading.consumer.stop("the epoch changed");
   }
 
   /** Returns the newest entry that the last consumer has received. */
@@ -174,22 +197,83 @@ export class JetStreamHistory implements History {
     });
   }
 
-  async lostSubjects(since: Position): Promise<Outcome<{ readonly subjects: ReadonlySet<string> | "all" }>> {
+  async lostSubjects(
+    since: Position,
+    upTo: number,
+    received: readonly number[] = [],
+  ): Promise<Outcome<LostPublications>> {
+    const skipped = await this.#skippedSubjects(since.sequence, upTo, received);
+    if (!skipped.ok) return skipped;
+    // Described afterwards, so that everything that the leader dropped before shows.
     const state = await this.state();
     if (!state.ok) return state;
-    const { epoch, firstSequence, maxPerSubject } = state.history;
+    const { epoch, lastSequence } = state.history;
     if (epoch !== since.epoch) return { ok: false, reason: "unavailable", detail: "the history was recreated" };
-    const stored = await this.#reader.countAll();
-    if (!stored.ok) return stored;
+    if (lastSequence < upTo) return { ok: false, reason: "unavailable", detail: "the history's leader is outdated" };
+    const dropped = await this.#droppedSubjects(since, upTo, state.history);
+    if (!dropped.ok) return dropped;
+    const { through } = skipped;
+    if (skipped.subjects === "all" || dropped.subjects === "all") return { ok: true, subjects: "all", through };
+    return { ok: true, subjects: new Set([...skipped.subjects, ...dropped.subjects]), through };
+  }
+
+  /** Returns the subjects of which the history may have dropped a publication between a position and a sequence. */
+  async #droppedSubjects(
+    since: Position,
+    upTo: number,
+    { firstSequence, lastSequence, ...limits }: HistoryState,
+  ): Promise<Outcome<{ readonly subjects: LostSubjects }>> {
+    const limit = limitSince(limits, since.sequence);
     const hasDropped = firstSequence > since.sequence + 1;
-    const news = await this.#last.newsSince({ since, firstSequence }).catch(() => undefined);
+    const news = await this.#last.newsSince({ since, firstSequence, upTo });
     if (news === undefined && hasDropped) return { ok: true, subjects: "all" };
-    const isLost = (subject: string) => {
-      const { isDropped, count } = news?.get(subject) ?? { isDropped: false, count: Number.POSITIVE_INFINITY };
-      const mayBeDropped = hasDropped && (isDropped || count >= KEPT_PER_SUBJECT);
-      return mayBeDropped || (stored.counts.get(subject) ?? 0) >= maxPerSubject;
-    };
-    return { ok: true, subjects: new Set([...(news ?? stored.counts).keys()].filter(isLost)) };
+    const isMany = (count: number) => count >= KEPT_PER_SUBJECT;
+    // The limit drops a publication only after as many newer ones, of which the last publications may lack some.
+    const unread = Math.max(0, lastSequence - (news?.through ?? 0));
+    const mayBeFull = (count: number) => isMany(count) || count + unread > limit;
+    const suspects = news && [...news.bySubject].flatMap(([subject, { count }]) => (mayBeFull(count) ? subject : []));
+    const stored = await this.#reader.counts(suspects);
+    if (!stored.ok) return stored;
+    const { counts } = stored;
+    if (!hasDropped) {
+      // A full subject no longer looks full after the history has dropped more.
+      const after = await this.state();
+      if (!after.ok) return after;
+      const dropsMore = after.history.firstSequence > since.sequence + 1;
+      if (dropsMore) return { ok: false, reason: "unavailable", detail: "the history drops more" };
+    }
+    const lost = new Set([...(suspects ?? counts.keys())].filter((subject) => (counts.get(subject) ?? 0) >= limit));
+    for (const [subject, { isDropped, count }] of news?.bySubject ?? []) {
+      if (hasDropped && (isDropped || isMany(count))) lost.add(subject);
+    }
+    return { ok: true, subjects: lost };
+  }
+
+  /**
+   * Returns the subjects of what the leader still stores between a sequence and another one, except what was received.
+   * Each replica drops old publications by its own clock, so that a consumer may lack what the leader has.
+   */
+  async #skippedSubjects(after: number, upTo: number, received: readonly number[]): Promise<Outcome<LostPublications>> {
+    const [firstReceived = upTo + 1] = received;
+    const isReceived = new Set(received);
+    const found = new Set<string>();
+    const request = { filter: this.#subjects.allHistory, withoutContent: true };
+    let read = after;
+    for (let pages = 0; read < upTo; pages++) {
+      if (pages === MAX_SKIPPED_PAGES) return { ok: true, subjects: "all", through: firstReceived - 1 };
+      // Nearly always the leader stores nothing in between either, which the first publication shows.
+      const limit = pages === 0 && received.length === 0 ? 1 : SKIPPED_PAGE;
+      const page = await this.#reader.read({ ...request, after: read, limit });
+      if (!page.ok) return page;
+      for (const { sequence, subject } of page.publications) {
+        if (sequence > upTo || isReceived.has(sequence)) continue;
+        if (sequence > firstReceived) return { ok: true, subjects: found, through: sequence - 1 };
+        found.add(subject);
+      }
+      if (page.isEnd) break;
+      read = page.through;
+    }
+    return { ok: true, subjects: found, through: upTo };
   }
 
   count(subject: string): Promise<Outcome<{ readonly count: number }>> {
@@ -220,6 +304,7 @@ export class JetStreamHistory implements History {
   }
 
   stop(): void {
+    this.#edits.unsubscribe();
     this.#direct.stop();
     this.#appender.stop();
   }

@@ -39,6 +39,14 @@ export function isDescribedByLeader({ cluster }: { readonly cluster?: StreamInfo
   return Boolean(leader) && !replicas.some(({ name }) => name === leader);
 }
 
+/** Returns a text that changes when a stream is recreated, or another node leads it. */
+export function termOf({
+  created,
+  cluster,
+}: Pick<StreamInfo, "created"> & { readonly cluster?: { leader?: string; leader_since?: string } }): string {
+  return [created, cluster?.leader, cluster?.leader_since].join(" ");
+}
+
 function betterAnswer(bus: NatsBus, subject: string, payload: Parameters<NatsConnection["request"]>[1]) {
   const { connection } = bus;
   const inbox = bus.createInbox();
@@ -61,8 +69,13 @@ function betterAnswer(bus: NatsBus, subject: string, payload: Parameters<NatsCon
 
 type Answer = { readonly type?: string; readonly error?: ApiError } & Pick<StreamInfo, "cluster">;
 
+/** Returns false for an answer that cannot be read. An error in the callback above would end the client's reader. */
 function isOfLeader(answer: Msg): boolean {
-  const { type, error, cluster } = answer.json<Answer>();
-  if (error !== undefined) return !NOT_SERVING.has(error.err_code);
-  return type !== STREAM_INFO || isDescribedByLeader({ cluster });
+  try {
+    const { type, error, cluster } = answer.json<Answer>();
+    if (error !== undefined) return !NOT_SERVING.has(error.err_code);
+    return type !== STREAM_INFO || isDescribedByLeader({ cluster });
+  } catch {
+    return false;
+  }
 }

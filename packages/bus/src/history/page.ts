@@ -14,7 +14,7 @@ export class Page {
   readonly #limit: number;
   readonly #maxBytes: number;
   readonly #withoutContent: boolean;
-  #next: number;
+  #through: number;
   #bytes = 0;
 
   constructor(request: ReadRequest, subjects: Subjects) {
@@ -23,12 +23,12 @@ export class Page {
     this.#withoutContent = withoutContent;
     this.#limit = limit;
     this.#maxBytes = maxBytes;
-    this.#next = after;
+    this.#through = after;
   }
 
   /** Sequence of the last message taken. */
-  get next(): number {
-    return this.#next;
+  get through(): number {
+    return this.#through;
   }
 
   /** Number of publications that still fit. */
@@ -45,12 +45,12 @@ export class Page {
   }
 
   addStored(message: StoredMessage): void {
-    this.#next = message.sequence;
+    this.#through = message.sequence;
     this.#add(fromStored(message, this.#subjects));
   }
 
   addDelivered(message: RangeMessage): void {
-    this.#next = message.sequence;
+    this.#through = message.sequence;
     this.#add(fromDelivered(message, this.#subjects));
   }
 

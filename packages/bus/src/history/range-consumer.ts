@@ -3,6 +3,7 @@ import { nanos, nuid } from "@nats-io/transport-node";
 import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage } from "../connection/bus.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
+import { largestBatchOf } from "./entry-consumer.ts";
 
 /** Stops waiting for announced messages after this much silence. */
 const SILENCE_MS = 1_000;
@@ -48,7 +49,7 @@ export async function readRange(bus: NatsBus, consumers: ConsumerAPI, range: Ran
     inactive_threshold: nanos(FORGET_AFTER_MS),
   });
   try {
-    const count = Math.min(range.maxMessages, consumer.num_pending);
+    const count = Math.min(range.maxMessages, consumer.num_pending, largestBatchOf(consumer));
     return count === 0 ? [] : await pull(bus, `${range.stream}.${name}`, count, range);
   } finally {
     // The server would delete it too, but later.

@@ -1,12 +1,9 @@
 import { Subjects } from "@fanwire/protocol";
-import { createLog } from "@fanwire/service";
-import type { ConsumerAPI, JetStreamManager } from "@nats-io/jetstream";
 import { expect, test } from "vitest";
-import type { NatsBus } from "../connection/nats-bus.ts";
 import type { MessageQuery } from "./leader-messages.ts";
-import { HistoryReader } from "./reader.ts";
+import { singleReader } from "./reader.testing.ts";
+import type { HistoryReader } from "./reader.ts";
 import type { OpenStream } from "./stream.ts";
-import { StreamWatch } from "./stream-state.ts";
 
 const subjects = new Subjects();
 const subject = subjects.history({ kind: "everyone" });
@@ -19,28 +16,14 @@ function readerOf(answers: { describing(): Node; giving(): Node }) {
   const open = async (): Promise<OpenStream> => {
     const { name, knows } = answers.describing();
     const history = { epoch: "e", firstSequence: 1, lastSequence: knows, maxPerSubject: 1_000 };
-    return { ok: true, history, reign: name, hasCopies: false, duplicateWindowMs: 0, lastStoredAt: 0 };
+    return { ok: true, history, term: name, hasCopies: false, duplicateWindowMs: 0, lastStoredAt: 0 };
   };
   const message = async (query: MessageQuery) => {
     const sequence = "seq" in query ? query.seq : 0;
     if (sequence > answers.giving().knows) return null;
     return { sequence, subject, content: Buffer.alloc(0), headers: undefined, time: new Date(0) };
   };
-  return new HistoryReader({
-    bus: { health: () => ({ alive: true, roundTripMs: 0 }) } as NatsBus,
-    jsm: {} as JetStreamManager,
-    message,
-    consumers: { add: () => Promise.reject(new Error("none")) } as unknown as ConsumerAPI,
-    watch: new StreamWatch({
-      stream: { open, mark: open },
-      log: createLog("test", "silent"),
-      disconnects: () => 0,
-      witness: async () => undefined,
-      consumed: () => undefined,
-      next: async () => null,
-    }),
-    subjects,
-  });
+  return singleReader(open, message);
 }
 
 const readAll = async (reader: HistoryReader, after: number, upTo: number) => {
@@ -81,9 +64,9 @@ test("an outdated leader is trusted only up to the end of the history that it de
 });
 
 test("a history whose leader changes all the time cannot be read", async () => {
-  let reign = 0;
+  let term = 0;
   const reader = readerOf({
-    describing: () => ({ name: String(reign++), knows: 5 }),
+    describing: () => ({ name: String(term++), knows: 5 }),
     giving: () => ({ name: "", knows: 5 }),
   });
 

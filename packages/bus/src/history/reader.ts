@@ -15,6 +15,8 @@ const SINGLE_READS = 4;
 /** Maximum time of retries after temporary failures. A caller that can wait longer calls again. */
 const DEADLINE_MS = 5_000;
 const PAUSE_MS = 250;
+/** Maximum number of subjects that are counted singly. A description of all may have megabytes. */
+const MAX_SINGLE_COUNTS = 64;
 /** Pause after a consumer could not be created. */
 const NO_CONSUMERS_MS = 10_000;
 
@@ -37,7 +39,7 @@ type Answer<Result> = Outcome<{ readonly result: Result }>;
 
 /**
  * Reads stored publications from the history's leader. "End of history" is trusted only if the same leader answered
- * throughout, and only up to the end known before the read, because an outdated node would hide publications.
+ * throughout, and only up to the end known before the read. An outdated node would hide publications.
  */
 export class HistoryReader {
   readonly #bus: NatsBus;
@@ -70,16 +72,20 @@ export class HistoryReader {
       // Described after the last publication was read, so that anything dropped before then shows.
       const after = await this.#describe(signal);
       if (!after.ok) return after;
-      const { publications, next } = page;
-      if (!end.result) return { ok: true, publications, through: next, isEnd: false, history: after.history };
+      const { publications, through } = page;
+      const { history } = after;
+      const unreadFrom = end.result ?? through + 1;
+      const unread = Math.max(0, history.lastSequence + 1 - unreadFrom);
+      if (end.result === undefined) return { ok: true, publications, through, isEnd: false, unread, history };
       // A former leader that hung answers until it learns of its successor, so its end of the history proves nothing.
-      if (after.reign !== before.reign) continue;
+      if (after.term !== before.term) continue;
       return {
         ok: true,
         publications,
-        through: Math.max(next, before.history.lastSequence),
+        through: Math.max(through, before.history.lastSequence),
         isEnd: true,
-        history: after.history,
+        unread,
+        history,
       };
     }
     return { ok: false, reason: "unavailable", detail: "the history's leader changes again and again" };
@@ -95,9 +101,17 @@ export class HistoryReader {
     return counted.ok ? { ok: true, count: counted.counts.get(subject) ?? 0 } : counted;
   }
 
-  /** How many publications of each subject are stored. */
-  countAll(): Promise<Outcome<{ readonly counts: ReadonlyMap<string, number> }>> {
-    return this.#countOf(this.#subjects.allHistory);
+  /** Returns the number of stored publications of each subject, at least of the named ones if there are any. */
+  async counts(
+    subjects: readonly string[] | undefined,
+  ): Promise<Outcome<{ readonly counts: ReadonlyMap<string, number> }>> {
+    if (subjects === undefined || subjects.length > MAX_SINGLE_COUNTS) return this.#countOf(this.#subjects.allHistory);
+    const counts = new Map<string, number>();
+    for (const counted of await Promise.all(subjects.map((subject) => this.#countOf(subject)))) {
+      if (!counted.ok) return counted;
+      for (const [subject, count] of counted.counts) counts.set(subject, count);
+    }
+    return { ok: true, counts };
   }
 
   async #countOf(filter: string): Promise<Outcome<{ readonly counts: ReadonlyMap<string, number> }>> {
@@ -118,19 +132,22 @@ export class HistoryReader {
     return opened.ok && opened.history.lastSequence === 0;
   }
 
-  /** True: nothing more was stored at some moment of the reading. False: the page is full. */
-  async #fill(page: Page, request: ReadRequest): Promise<Answer<boolean>> {
+  /**
+   * Returns the sequence of the first publication that was stored beyond the end; `Infinity` if none was, undefined when
+   * the page is full before the end.
+   */
+  async #fill(page: Page, request: ReadRequest): Promise<Answer<number | undefined>> {
     const { withoutContent = false, signal } = request;
     // With a filter, be it one for all, nats-server 2.9 looks through many subjects for each message.
     const filter = request.filter === this.#subjects.allHistory ? undefined : request.filter;
     let end = Number.POSITIVE_INFINITY;
     for (let reads = 1; !page.isFull; reads++) {
-      if (page.next >= end) return { ok: true, result: true };
       // Each iteration requests one message from the leader, so that a consumer on an outdated replica can neither
       // delay this nor end it too soon.
-      const next = await this.get({ seq: page.next + 1, next_by_subj: filter ?? EVERYTHING }, signal);
+      const next = await this.get({ seq: page.through + 1, next_by_subj: filter ?? EVERYTHING }, signal);
       if (!next.ok) return next;
-      if (next.result === null || next.result.sequence > end) return { ok: true, result: true };
+      if (next.result === null) return { ok: true, result: Number.POSITIVE_INFINITY };
+      if (next.result.sequence > end) return { ok: true, result: next.result.sequence };
       page.addStored(next.result);
 
       if (reads < SINGLE_READS || page.isFull) continue;
@@ -143,7 +160,7 @@ export class HistoryReader {
       if (performance.now() < this.#noConsumersUntil) continue;
       for (const message of await this.#range(page, { filter, withoutContent })) page.addDelivered(message);
     }
-    return { ok: true, result: false };
+    return { ok: true, result: undefined };
   }
 
   /**
@@ -156,11 +173,11 @@ export class HistoryReader {
         stream: this.#subjects.historyStream,
         // Begins with the last message from the leader, so that a consumer on an outdated node, which begins later, is
         // detected.
-        from: page.next,
+        from: page.through,
         maxMessages: page.room + 1,
         maxBytes: page.roomBytes,
       });
-      return known?.sequence === page.next ? rest : [];
+      return known?.sequence === page.through ? rest : [];
     } catch {
       // JetStream may place the consumer on a dead node, and then never answers.
       this.#noConsumersUntil = performance.now() + NO_CONSUMERS_MS;
@@ -169,7 +186,7 @@ export class HistoryReader {
   }
 
   #ask<Result>(request: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Answer<Result>> {
-    return this.#waitOut(async () => {
+    return this.#retryWhilePassing(async () => {
       try {
         const opened = this.#watch.current ?? (await this.#watch.refresh());
         return opened.ok ? { ok: true, result: await request() } : opened;
@@ -181,17 +198,18 @@ export class HistoryReader {
   }
 
   #describe(signal: AbortSignal | undefined): Promise<OpenStream | HistoryFailure> {
-    return this.#waitOut(() => this.#watch.refresh(), signal);
+    return this.#retryWhilePassing(() => this.#watch.refresh(), signal);
   }
 
-  async #waitOut<Done extends { readonly ok: true }>(
+  /** Repeats `work` after temporary failures, for a limited time. */
+  async #retryWhilePassing<Done extends { readonly ok: true }>(
     work: () => Promise<Done | Failed>,
     signal: AbortSignal | undefined,
   ): Promise<Done | HistoryFailure> {
     const deadline = performance.now() + DEADLINE_MS;
     for (;;) {
       signal?.throwIfAborted();
-      if (!this.#bus.health().alive) return { ok: false, reason: "unavailable", detail: "NATS cannot be reached" };
+      if (!this.#bus.isUsable) return { ok: false, reason: "unavailable", detail: "NATS cannot be reached" };
       const done = await work();
       if (done.ok) return done;
       const isOver = performance.now() + PAUSE_MS > deadline;

@@ -13,12 +13,13 @@ function watchedStream(first: readonly Stored[]) {
     disconnects: 0,
     consumed: undefined as KnownPublication | undefined,
     asked: 0,
+    described: [] as string[],
   };
   const open = async (): Promise<OpenStream> => {
     const { sequence: lastSequence, storedAt: lastStoredAt } = state.stored.at(-1) ?? { sequence: 0, storedAt: 0 };
     const firstSequence = state.stored[0]?.sequence ?? 1;
     const history = { epoch: state.epoch, firstSequence, lastSequence, maxPerSubject: 1_000 };
-    return { ok: true, history, reign: "", hasCopies: false, duplicateWindowMs: 0, lastStoredAt };
+    return { ok: true, history, term: "", hasCopies: false, duplicateWindowMs: 0, lastStoredAt };
   };
   const watch = new StreamWatch({
     stream: {
@@ -30,13 +31,14 @@ function watchedStream(first: readonly Stored[]) {
     },
     log: createLog("test", "silent"),
     disconnects: () => state.disconnects,
-    witness: async () => undefined,
+    newestRecorded: async () => undefined,
     consumed: () => state.consumed,
     next: async (from) => {
       state.asked++;
       const found = state.stored.find(({ sequence }) => sequence >= from);
       return found === undefined ? null : { sequence: found.sequence, time: new Date(found.storedAt) };
     },
+    onEpoch: (epoch) => state.described.push(epoch),
   });
   const epoch = async () => {
     const opened = await watch.refresh();
@@ -74,6 +76,7 @@ test("a stream that has reused the place of a described publication gets another
   expect(await epoch()).toBe("e1m");
   state.disconnects++;
   expect(await epoch()).toBe("e1m");
+  expect(state.described).toEqual(["e1", "e1m", "e1m"]);
 });
 
 test("a place that only a consumer has read is compared too, also when it is empty now", async () => {

@@ -33,11 +33,13 @@ type WatchParts = {
   /** Number of lost connections to NATS. After each the stream may be another one. */
   disconnects(): number;
   /** Returns the newest position that is recorded outside the history; undefined without a record. */
-  witness(): Promise<Position | undefined>;
+  newestRecorded(): Promise<Position | undefined>;
   /** Returns the newest publication that this process has read; undefined without one. */
   consumed(): KnownPublication | undefined;
   /** Returns the first stored publication from a sequence on. */
   next(sequence: number): Promise<Found | null>;
+  /** Called with the epoch of each description. */
+  onEpoch(epoch: string): void;
 };
 
 /**
@@ -89,8 +91,8 @@ export class StreamWatch {
   }
 
   /**
-   * Records that the sequence is stored, if the epoch is the last one described. Must be called when a consumer has ended,
-   * because its stream may have been deleted.
+   * Records that the sequence is stored, if the epoch is the last one described. Must be called when a consumer has
+   * ended, because its stream may have been deleted.
    */
   remember({ epoch, sequence }: Position, storedAt: number | undefined): void {
     this.#ended++;
@@ -118,7 +120,7 @@ export class StreamWatch {
   }
 
   async #look(): Promise<OpenStream | Failed> {
-    const { stream, disconnects: countDisconnects, witness, consumed } = this.#parts;
+    const { stream, disconnects: countDisconnects, newestRecorded, consumed } = this.#parts;
     const disconnects = countDisconnects();
     // Must be taken before the description, because later positions would make a true description look rolled back.
     this.#note(consumed());
@@ -126,8 +128,9 @@ export class StreamWatch {
     if (this.#newest !== undefined) known.push(this.#newest);
     const ended = this.#ended;
     const isSuspect = ended !== this.#verifiedAtEnded || this.#seenAtDisconnects !== disconnects;
-    const witnessed = this.#seenAtDisconnects === disconnects ? undefined : await witness().catch(() => undefined);
-    if (witnessed !== undefined) known.push(witnessed);
+    const recorded =
+      this.#seenAtDisconnects === disconnects ? undefined : await newestRecorded().catch(() => undefined);
+    if (recorded !== undefined) known.push(recorded);
     const described = await stream.open();
     if (!described.ok) return described;
     const replaced = isSuspect ? await this.#replaced(described).catch(failureOf) : undefined;
@@ -142,12 +145,13 @@ export class StreamWatch {
     this.#seenAt = performance.now();
     this.#seenAtDisconnects = disconnects;
     this.#isDoubted = false;
+    this.#parts.onEpoch(epoch);
     return opened;
   }
 
   /**
-   * Returns the newest known publication if the stream holds another one in its place. If that place is empty, because it
-   * was dropped, the nearest publication before it proves the same if it was stored later.
+   * Returns the newest known publication if the stream holds another one in its place. If that place is empty, because
+   * it was dropped, the nearest publication before it proves the same if it was stored later.
    */
   async #replaced({ history }: OpenStream): Promise<KnownPublication | undefined> {
     const newest = this.#newest;

@@ -4,7 +4,6 @@ import type { Log } from "@fanwire/service";
 import {
   DiscardPolicy,
   JetStreamApiCodes,
-  JetStreamApiError,
   type JetStreamManager,
   RetentionPolicy,
   StorageType,
@@ -12,19 +11,24 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
+import { isApiError, mayExist } from "../connection/api-error.ts";
 import type { HistoryConfig } from "../connection/settings.ts";
 import { epochFrom, markedDescription } from "./epoch.ts";
 import { type Failed, failed, failureOf } from "./failures.ts";
-import { isDescribedByLeader } from "./leader-requests.ts";
+import { isDescribedByLeader, termOf } from "./leader-requests.ts";
+import { LimitRecord } from "./limit-record.ts";
+import { withLimit } from "./subject-limit.ts";
 
 /** JetStream's default. Within this time a publication with the same id is not stored again. */
 const DUPLICATE_WINDOW_MS = 120_000;
-const STREAM_NAME_IN_USE = 10058;
 /** Time in which other services that marked the stream at the same moment have done so. */
 const MARK_SETTLES_MS = 1_000;
+/** A mark is set again if it disappears, because another change of the description may have overwritten it. */
+const MAX_MARKS = 3;
 /**
- * Time in which nats-server deletes the files of a stream that it no longer describes. Version 2.9 deletes by name: it takes
- * away those of a stream that was created under the same name before, which then stores nothing or loses what it stored.
+ * Time in which nats-server deletes the files of a stream that it no longer describes. Version 2.9 deletes by name. So
+ * it also deletes the files of a stream that was created under that name meanwhile, which then stores nothing or loses
+ * data.
  */
 const DELETION_SETTLES_MS = 1_000;
 
@@ -32,7 +36,7 @@ export type OpenStream = {
   readonly ok: true;
   readonly history: HistoryState;
   /** Identifies the term of its leader. Between two descriptions with the same term the leader did not change. */
-  readonly reign: string;
+  readonly term: string;
   /** Whether the stream has replicas. A former leader that hung may then return an outdated description. */
   readonly hasCopies: boolean;
   readonly duplicateWindowMs: number;
@@ -49,6 +53,7 @@ export class HistoryStream {
   readonly #subjects: Subjects;
   readonly #wanted: WantedConfig;
   readonly #log: Log;
+  readonly #limits: LimitRecord;
   #warnedOf = "";
   /** Whether this process has seen the stream, so that a missing one was deleted, perhaps a moment ago. */
   #hasExisted = false;
@@ -58,6 +63,7 @@ export class HistoryStream {
     this.#subjects = subjects;
     this.#wanted = wantedConfig(subjects, config);
     this.#log = log;
+    this.#limits = new LimitRecord(jsm, log);
   }
 
   async open(): Promise<OpenStream | Failed> {
@@ -72,20 +78,24 @@ export class HistoryStream {
 
   /**
    * Gives the stream another epoch, unless another service has already done so: then its epoch is not the given one.
-   * JetStream has no conditional update. So the description is read again after a while, and all services that saw the old
-   * epoch at the same moment use the last mark.
+   * JetStream has no conditional update. So the description is read again after a while, and all services that saw the
+   * old epoch at the same moment use the last mark.
    */
   async mark(epoch: string): Promise<OpenStream | Failed> {
     try {
-      const found = await this.#find();
-      if (found === undefined) return failed("unusable", "the history stream does not exist", true);
-      const { created, config } = found;
-      if (epochFrom(created, config.description) === epoch) {
-        const description = markedDescription(config.description ?? "", Date.now());
-        await this.#jsm.streams.update(config.name, { description });
+      for (let time = 1; time <= MAX_MARKS; time++) {
+        const found = await this.#find();
+        if (found === undefined) return failed("unusable", "the history stream does not exist", true);
+        const { created, config } = found;
+        if (epochFrom(created, config.description) === epoch) {
+          const description = markedDescription(config.description ?? "", Date.now());
+          await this.#jsm.streams.update(config.name, { description });
+        }
+        await delay(MARK_SETTLES_MS);
+        const opened = await this.open();
+        if (!opened.ok || opened.history.epoch !== epoch) return opened;
       }
-      await delay(MARK_SETTLES_MS);
-      return this.open();
+      return failed("unusable", "the epoch mark is overwritten again and again", true);
     } catch (error) {
       return failureOf(error);
     }
@@ -95,7 +105,7 @@ export class HistoryStream {
     try {
       return await this.#jsm.streams.info(this.#subjects.historyStream);
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+      if (isApiError(error, JetStreamApiCodes.StreamNotFound)) return undefined;
       throw error;
     }
   }
@@ -113,9 +123,8 @@ export class HistoryStream {
       this.#log.info({ stream: created.config.name, limits: limitsOf(created.config) }, "history stream created");
       return created;
     } catch (error) {
-      // Another service, with other limits, created it first.
-      const isTaken = error instanceof JetStreamApiError && error.code === STREAM_NAME_IN_USE;
-      const existing = isTaken ? await this.#find() : undefined;
+      // Another service, with other limits, created it first or at the same time.
+      const existing = mayExist(error) ? await this.#find() : undefined;
       if (existing !== undefined) return existing;
       throw error;
     }
@@ -134,23 +143,31 @@ export class HistoryStream {
         epoch: epochFrom(created, config.description),
         firstSequence: state.first_seq,
         lastSequence: state.last_seq,
-        maxPerSubject: config.max_msgs_per_subject > 0 ? config.max_msgs_per_subject : Number.POSITIVE_INFINITY,
+        ...this.#limits.update(info),
       },
-      reign: [created, cluster?.leader, cluster?.leader_since].join(" "),
+      term: termOf(info),
       hasCopies: (cluster?.replicas?.length ?? 0) > 0,
       duplicateWindowMs: config.duplicate_window / 1_000_000,
       lastStoredAt: Date.parse(state.last_ts),
     };
   }
 
-  /** Returns why a stream cannot be the history: it stores other subjects, or does not republish. */
-  #obstacle({ subjects, republish, retention, sealed }: StreamConfig): string | undefined {
+  /**
+   * Returns why a stream cannot be the history: it stores other subjects, does not republish, or lets publishers
+   * delete.
+   */
+  #obstacle(config: StreamConfig): string | undefined {
+    const { subjects, republish, retention, sealed } = config;
     const { allHistory, allLive } = this.#subjects;
     if (subjects.length !== 1 || subjects[0] !== allHistory) return `does not store exactly ${allHistory}`;
     if (republish?.src !== allHistory || republish.dest !== allLive) {
       return `does not republish ${allHistory} to ${allLive}`;
     }
     if (retention !== RetentionPolicy.Limits) return `has retention ${retention}, not limits`;
+    // A deletion from the middle leaves no trace, so that an incomplete replay would look complete.
+    if (config.allow_msg_ttl) return "lets publishers limit the time to live of a publication";
+    if (config.allow_rollup_hdrs && !config.deny_purge)
+      return "lets publishers delete earlier publications by a rollup";
     return sealed ? "is sealed" : undefined;
   }
 
@@ -190,6 +207,7 @@ function wantedConfig(subjects: Subjects, config: HistoryConfig): WantedConfig {
   const maxAgeMs = config.maxAgeSeconds * 1_000;
   return {
     name: subjects.historyStream,
+    description: withLimit("", { maxPerSubject: config.maxPerSubject }),
     subjects: [subjects.allHistory],
     republish: { src: subjects.allHistory, dest: subjects.allLive },
     allow_direct: true,

@@ -2,15 +2,15 @@ import type { Log } from "@fanwire/service";
 import {
   DiscardPolicy,
   JetStreamApiCodes,
-  JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
   type StreamInfo,
+  type StreamInfoRequestOptions,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import { parseJsonObject } from "../connection/json-object.ts";
+import { isApiError, mayExist } from "../connection/api-error.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 import { failureOf } from "../history/failures.ts";
 import { leaderMessage, type MessageQuery } from "../history/leader-messages.ts";
@@ -18,7 +18,6 @@ import { askingLeaders, isDescribedByLeader } from "../history/leader-requests.t
 import { JournalError, parseAppendReply } from "./append-reply.ts";
 
 const REQUEST_TIMEOUT_MS = 2_000;
-const STREAM_NAME_IN_USE = 10058;
 
 export type JournalConfig = {
   /** Name of the stream. Created when it is missing; an existing one is used unchanged. */
@@ -61,14 +60,13 @@ export class Journal {
    * @throws JournalError that names the obstacle.
    */
   async open(): Promise<JournalEnds> {
-    const info = await this.#findOrCreate();
-    if (!isDescribedByLeader(info)) throw new JournalError(`the stream ${this.#config.stream} has no leader`);
+    const info = await this.#described(this.#findOrCreate());
     return { firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
   }
 
   /**
-   * Stores a message behind `after`, the last sequence of the stream. Calls of one tick are sent in order, so that a writer
-   * can name sequences which are not confirmed yet. Returns the sequence.
+   * Stores a message behind `after`, the last sequence of the stream. Calls of one tick are sent in order, so that a
+   * writer can name sequences which are not confirmed yet. Returns the sequence.
    *
    * @throws JournalError when the message is not stored, or may be stored or not.
    */
@@ -84,6 +82,16 @@ export class Journal {
   /** Returns the message with that sequence, or undefined when it is not stored. */
   read(sequence: number): Promise<JournalEntry | undefined> {
     return this.#get({ seq: sequence });
+  }
+
+  /**
+   * Returns the subjects that have messages.
+   *
+   * @throws JournalError that names the obstacle.
+   */
+  async subjects(): Promise<ReadonlySet<string>> {
+    const info = await this.#described(this.#find({ subjects_filter: this.#config.subjects }));
+    return new Set(Object.keys(info?.state.subjects ?? {}));
   }
 
   /** Returns the newest message of a subject. */
@@ -109,23 +117,28 @@ export class Journal {
       headers: [[header, String(after)]],
     });
     if (!outcome.ok) throw new JournalError(outcome.reason);
-    return parseAppendReply(parseJsonObject(Buffer.from(outcome.message.data).toString()), this.#config.stream);
+    return parseAppendReply(Buffer.from(outcome.message.data).toString(), this.#config.stream);
+  }
+
+  /** Returns the description if it comes from the leader. */
+  async #described<Info extends StreamInfo | undefined>(description: Promise<Info>): Promise<Info> {
+    const info = await description.catch((error: unknown) => {
+      throw new JournalError(failureOf(error).detail, { cause: error });
+    });
+    if (info === undefined || isDescribedByLeader(info)) return info;
+    throw new JournalError(`the stream ${this.#config.stream} has no leader`);
   }
 
   async #findOrCreate(): Promise<StreamInfo> {
-    try {
-      return (await this.#find()) ?? (await this.#create());
-    } catch (error) {
-      throw new JournalError(failureOf(error).detail, { cause: error });
-    }
+    return (await this.#find()) ?? (await this.#create());
   }
 
-  async #find(): Promise<StreamInfo | undefined> {
+  async #find(options?: Partial<StreamInfoRequestOptions>): Promise<StreamInfo | undefined> {
     const { streams } = await this.#needManager();
     try {
-      return await streams.info(this.#config.stream);
+      return await streams.info(this.#config.stream, options);
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+      if (isApiError(error, JetStreamApiCodes.StreamNotFound)) return undefined;
       throw error;
     }
   }
@@ -150,8 +163,7 @@ export class Journal {
       return created;
     } catch (error) {
       // Another service created it first.
-      const isTaken = error instanceof JetStreamApiError && error.code === STREAM_NAME_IN_USE;
-      const existing = isTaken ? await this.#find() : undefined;
+      const existing = mayExist(error) ? await this.#find() : undefined;
       if (existing !== undefined) return existing;
       throw error;
     }

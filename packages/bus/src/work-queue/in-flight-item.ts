@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import type { BusMessage } from "../connection/bus.ts";
 import type { WorkItem } from "./work-queue.ts";
 
 /** Below the time after which JetStream redelivers an item. */
@@ -15,7 +16,7 @@ const NAK = "-NAK";
 const IN_PROGRESS = "+WPI";
 
 type InFlightItemParts = {
-  readonly message: Msg;
+  readonly message: BusMessage;
   readonly storedAt: number;
   readonly isRepeated: boolean;
   readonly connection: NatsConnection;
@@ -44,23 +45,23 @@ export class InFlightItem implements WorkItem {
     this.#timer.unref();
   }
 
-  finish(): void {
+  acknowledge(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#timer);
     void this.#confirmFinished();
   }
 
-  giveBack(): void {
+  returnToQueue(delayMs = 0): void {
     if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#timer);
-    this.#send(NAK);
+    this.#send(delayMs === 0 ? NAK : `${NAK} {"delay":${nanos(delayMs)}}`);
     this.#parts.onOver();
   }
 
   /** Must be called for a redelivery while the item is in flight. Acknowledges the newest delivery instead. */
-  onRepeated(message: Msg): void {
+  onRepeated(message: BusMessage): void {
     this.#reply = message.reply ?? "";
   }
 

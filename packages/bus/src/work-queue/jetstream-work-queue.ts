@@ -4,13 +4,13 @@ import {
   DeliverPolicy,
   DiscardPolicy,
   JetStreamApiCodes,
-  JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
+import { isApiError } from "../connection/api-error.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 import { parsePublishAck } from "./publish-ack.ts";
 import { PullConsumer } from "./pull-consumer.ts";
@@ -168,10 +168,6 @@ export class JetStreamWorkQueue implements WorkQueue {
       throw error;
     }
   }
-}
-
-function isApiError(error: unknown, code: number): boolean {
-  return error instanceof JetStreamApiError && error.code === code;
 }
 
 function unavailable(error: unknown): EnqueueOutcome {

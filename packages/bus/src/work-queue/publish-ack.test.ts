@@ -4,7 +4,11 @@ import { parsePublishAck } from "./publish-ack.ts";
 
 test("only an acknowledgement by that stream means stored", () => {
   expect(parsePublishAck('{"stream":"Q","seq":1}', "Q")).toEqual({ ok: true });
+  expect(parsePublishAck('{"stream":"Q","seq":"1"}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
+  expect(parsePublishAck('{"stream":"Q","seq":1,"error":7}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
   expect(parsePublishAck('{"stream":"OTHER","seq":1}', "Q")).toMatchObject({ ok: false, reason: "unavailable" });
+  const nested = "[".repeat(12_000) + "]".repeat(12_000);
+  expect(parsePublishAck(`{"stream":${nested},"seq":1}`, "Q")).toMatchObject({ ok: false, reason: "unavailable" });
   expect(parsePublishAck('{"error":{"err_code":10054,"description":"too big"}}', "Q")).toMatchObject({
     detail: "too big",
   });
@@ -17,10 +21,11 @@ test("any reply can be parsed, and means stored only if it names the stream with
     fc
       .record(
         {
-          stream: fc.oneof(fc.constantFrom("Q", "q"), fc.jsonValue({ maxDepth: 1 })),
+          stream: fc.oneof({ arbitrary: fc.constant("Q"), weight: 3 }, fc.constant("q"), fc.jsonValue({ maxDepth: 1 })),
+          seq: fc.oneof({ arbitrary: fc.nat(), weight: 4 }, fc.jsonValue({ maxDepth: 1 })),
           error: fc.oneof(fc.record({ err_code: fc.jsonValue({ maxDepth: 1 }) }), fc.jsonValue({ maxDepth: 1 })),
         },
-        { requiredKeys: ["stream"] },
+        { requiredKeys: ["stream", "seq"] },
       )
       .map((value) => JSON.stringify(value)),
   );

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
-import type { Msg, Subscription } from "@nats-io/transport-node";
 import { parseAckSubject } from "../connection/ack-subject.ts";
+import type { BusMessage } from "../connection/bus.ts";
+import { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
+import type { Subscription } from "../connection/subscription.ts";
 import { InFlightItem } from "./in-flight-item.ts";
 import type { Taker, WorkItem } from "./work-queue.ts";
 
@@ -14,6 +16,7 @@ const RETRY_MS = 1_000;
 /** Maximum number of pulls of one item each. NATS serves requests in turn, so this is a share and no rate. */
 const MAX_PULLS = 64;
 const EXPIRED = 408;
+const NO_STATUS = { status: 0, description: "" };
 
 type PullConsumerParts = {
   readonly bus: NatsBus;
@@ -76,18 +79,20 @@ export class PullConsumer implements Taker {
       void this.#prepare();
       return;
     }
-    const { bus } = this.#parts;
-    const { connection } = bus;
-    this.#inbox ??= connection.subscribe(bus.createInbox(), {
-      callback: (_error, message) => this.#onMessage(message),
-    });
-    const reply = this.#inbox.getSubject();
+    this.#inbox ??= this.#openInbox();
+    const { subject: reply } = this.#inbox;
     while (this.#pulls < this.#wanted) {
-      connection.publish(this.#pullSubject, this.#pullRequest, { reply });
+      this.#parts.bus.connection.publish(this.#pullSubject, this.#pullRequest, { reply });
       this.#pulls++;
     }
     clearTimeout(this.#lostTimer);
     this.#lostTimer = setTimeout(() => this.renew(), LOST_AFTER_MS);
+  }
+
+  #openInbox(): Subscription {
+    const { bus } = this.#parts;
+    const inbox = bus.subscribe(bus.createInbox(), (message) => this.#onMessage(message, inbox));
+    return inbox;
   }
 
   async #prepare(): Promise<void> {
@@ -106,14 +111,19 @@ export class PullConsumer implements Taker {
     this.#pull();
   }
 
-  #onMessage(message: Msg): void {
+  #onMessage(message: BusMessage, inbox: Subscription): void {
     const delivery = message.reply === undefined ? undefined : parseAckSubject(message.reply);
-    if (delivery === undefined) this.#onStatus(message);
-    else this.#onItem(message, delivery.streamSequence, delivery.storedAt, delivery.count);
+    // Only the current inbox answers pulls that are counted.
+    const isCurrent = inbox === this.#inbox;
+    if (delivery === undefined) {
+      if (isCurrent) this.#onStatus(message);
+      return;
+    }
+    if (isCurrent) this.#pulls--;
+    this.#onItem(message, delivery.streamSequence, delivery.storedAt, delivery.count);
   }
 
-  #onItem(message: Msg, sequence: number, storedAt: number, count: number): void {
-    if (this.#isCurrent(message)) this.#pulls--;
+  #onItem(message: BusMessage, sequence: number, storedAt: number, count: number): void {
     // NATS redelivers an item in flight when it has waited too long, or has lost the acknowledgement.
     const known = this.#inFlight.get(sequence);
     if (known !== undefined) {
@@ -133,24 +143,18 @@ export class PullConsumer implements Taker {
   }
 
   /** Processes a message that is no item: a pull has expired, or the consumer is deleted or busy. */
-  #onStatus(message: Msg): void {
-    const code = message.headers?.code;
-    if (!this.#isCurrent(message)) return;
-    if (code === EXPIRED) {
+  #onStatus({ headers }: BusMessage): void {
+    const { status, description } = headers instanceof HeaderBlock ? headers : NO_STATUS;
+    if (status === EXPIRED) {
       this.#pulls--;
       this.#pull();
       return;
     }
     const { log, consumer } = this.#parts;
-    log.debug({ code, reason: message.headers?.description, consumer }, "pull request of a queue refused");
+    log.debug({ status, reason: description, consumer }, "pull request of a queue refused");
     this.#cancel();
     this.#hasConsumer = false;
     setTimeout(() => this.#pull(), RETRY_MS).unref();
-  }
-
-  /** Whether the message answers one of the counted pulls. */
-  #isCurrent(message: Msg): boolean {
-    return message.sid === this.#inbox?.getID();
   }
 
   /** Closes the inbox after the items that are on their way to it have arrived. */

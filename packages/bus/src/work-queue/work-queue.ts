@@ -34,8 +34,8 @@ export interface WorkItem {
   readonly storedAt: number;
   /** Whether it was delivered before and not acknowledged. */
   readonly isRepeated: boolean;
-  /** Acknowledges and so deletes the item. */
-  finish(): void;
-  /** Returns the item. The next taker gets it before later items. */
-  giveBack(): void;
+  /** Acknowledges the item, which deletes it. */
+  acknowledge(): void;
+  /** Returns the item. The next taker gets it before later items, or at the earliest after `delayMs`. */
+  returnToQueue(delayMs?: number): void;
 }

@@ -1,10 +1,10 @@
 import { type ApiError, JetStreamApiError } from "@nats-io/jetstream";
-import { isJsonObject, parseJsonObject } from "../connection/json-object.ts";
+import { MESSAGE_TOO_LARGE, parseStoreReply } from "../connection/store-reply.ts";
 import { failureOf } from "./failures.ts";
 import type { HistoryFailure, HistoryFailureReason } from "./history.ts";
 
 /** The result of one attempt to store. */
-export type AppendAnswer =
+export type AppendReply =
   | { readonly ok: true; readonly sequence: number; readonly isDuplicate: boolean }
   | (HistoryFailure<HistoryFailureReason | "too-large"> & {
       /** Whether a retry may soon succeed. */
@@ -13,15 +13,13 @@ export type AppendAnswer =
       readonly mayBeStored: boolean;
     });
 
-/** JetStream's code for a message beyond the stream's own limit. */
-const MESSAGE_TOO_LARGE = 10_054;
 /** The first message with the same id has been proposed to the cluster and is not stored yet. */
 const DUPLICATE_IN_PROCESS = 10_158;
 /** `store failed`: for a limit of the stream before anything is stored, or for a fault of the disk in the middle. */
 const STORE_FAILED = 10_077;
 /**
- * Refusals that JetStream decides before it stores anything: of all streams (not available, no resources, no storage,
- * not enabled, too many requests) and of this one (not found, sealed, a header it does not take).
+ * Refusals that JetStream decides before it stores anything. Some concern all streams: not available, no resources, no
+ * storage, not enabled, too many requests. Others concern this one: not found, sealed, a header that it does not take.
  */
 const NOTHING_STORED: ReadonlySet<number> = new Set([
   ...[10_003, 10_008, 10_009, 10_023, 10_039, 10_047, 10_059, 10_076, 10_109, 10_165, 10_166, 10_167],
@@ -29,28 +27,25 @@ const NOTHING_STORED: ReadonlySet<number> = new Set([
 ]);
 const TOO_MANY_REQUESTS = 10_167;
 
-/** Parses the reply to a message that was to be stored in `stream`. Any subscriber of its subject may have sent it. */
-export function readAppendAnswer(text: string, stream: string): AppendAnswer {
-  const answer = parseJsonObject(text);
-  if (answer === undefined) return { ...unusable("invalid reply from JetStream"), isPassing: true, mayBeStored: true };
-  if (isApiError(answer.error)) return refused(answer.error);
-
-  const { stream: storedBy, seq: sequence } = answer;
-  if (storedBy !== stream || typeof sequence !== "number") {
-    return { ...unusable(`stored by another stream: ${String(storedBy)}`), isPassing: false, mayBeStored: true };
-  }
+/** Parses the reply to a message that was to be stored in `stream`. */
+export function parseAppendReply(text: string, stream: string): AppendReply {
+  const reply = parseStoreReply(text, stream);
+  // Its members are read with defaults, because any subscriber may have sent it.
+  if (reply.kind === "refused") return refused(reply.error as Partial<ApiError> as ApiError);
+  if (reply.kind !== "stored")
+    return { ...unusable(reply.detail), isPassing: reply.kind === "invalid", mayBeStored: true };
   // Servers before 2.10 reply so while the first copy of the message is in process.
-  if (sequence === 0) return IN_PROCESS;
-  return { ok: true, sequence, isDuplicate: answer.duplicate === true };
+  if (reply.sequence === 0) return IN_PROCESS;
+  return { ok: true, sequence: reply.sequence, isDuplicate: reply.isDuplicate };
 }
 
-const IN_PROCESS: AppendAnswer = {
+const IN_PROCESS: AppendReply = {
   ...unusable("JetStream is still storing a publication with this id"),
   isPassing: true,
   mayBeStored: true,
 };
 
-function refused(error: ApiError): AppendAnswer {
+function refused(error: ApiError): AppendReply {
   if (error.err_code === DUPLICATE_IN_PROCESS) return IN_PROCESS;
   const failure = failureOf(new JetStreamApiError(error));
   const mayBeStored = !isDecidedBefore(error);
@@ -66,8 +61,4 @@ function isDecidedBefore({ err_code: code = 0, description = "" }: Partial<ApiEr
 
 function unusable(detail: string): HistoryFailure<"unusable"> {
   return { ok: false, reason: "unusable", detail };
-}
-
-function isApiError(value: unknown): value is ApiError {
-  return isJsonObject(value);
 }

@@ -1,23 +1,15 @@
-import { type HistoryState, type MissingReason, missingReason, type Position } from "@fanwire/protocol";
-import type { Outcome, StoredPublication } from "./history.ts";
-
-/** A replay of one filter after a position, read to its end. */
-export type ReadReplay = {
-  readonly filter: string;
-  readonly since: Position;
-  /** Number of publications by history subject. */
-  readonly counts: ReadonlyMap<string, number>;
-  /** State after the last of them was read. */
-  readonly history: HistoryState;
-};
+import { type MissingReason, missingReason, type Position, type Replay } from "@fanwire/protocol";
+import { failed } from "./failures.ts";
+import type { Outcome, ReadReplay, StoredPublication } from "./history.ts";
 
 type Facts = {
   find(sequence: number): Promise<Outcome<{ readonly publication: StoredPublication | undefined }>>;
+  /** Resolves with undefined when a retry may prove it. */
   droppedNothing(question: {
     readonly filter: string;
     readonly since: Position;
     readonly firstSequence: number;
-  }): Promise<boolean>;
+  }): Promise<boolean | undefined>;
 };
 
 /** Returns why a replay may be incomplete. Requests further facts only if the known ones do not prove it complete. */
@@ -29,12 +21,19 @@ export async function reasonOf(
   const droppedNothing =
     missingReason(replay) === "expired" &&
     (await facts.droppedNothing({ filter, since, firstSequence: history.firstSequence }));
-  const reason = missingReason({ ...replay, droppedNothing });
-  if (reason !== "over-subject-limit") return { ok: true, reason };
-
-  const found = await facts.find(since.sequence);
-  if (!found.ok) return found;
-  return { ok: true, reason: missingReason({ ...replay, droppedNothing, subjectAtSince: found.publication?.subject }) };
+  if (droppedNothing === undefined) return failed("unavailable", "the last publications cannot be read", true);
+  let known: Replay = { ...replay, droppedNothing };
+  const reasonWithoutUnread = () => missingReason({ ...known, unread: 0 });
+  if (reasonWithoutUnread() === "over-subject-limit") {
+    const found = await facts.find(since.sequence);
+    if (!found.ok) return found;
+    known = { ...known, subjectAtSince: found.publication?.subject };
+  }
+  const reason = missingReason(known);
+  const isUndecided = reason !== undefined && reasonWithoutUnread() === undefined;
+  return isUndecided
+    ? failed("unavailable", "too much was stored while the history was read", true)
+    : { ok: true, reason };
 }
 
 /** Counts the publications of each subject. */

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { readAppendAnswer } from "./append-answer.ts";
+import { parseAppendReply } from "./append-reply.ts";
 
-const read = (answer: unknown) => readAppendAnswer(JSON.stringify(answer), "OURS");
+const read = (answer: unknown) => parseAppendReply(JSON.stringify(answer), "OURS");
 const error = (err_code: number, code: number, description: string) => read({ error: { err_code, code, description } });
 
 test("an acknowledgement has the sequence, and whether the publication was stored before", () => {
@@ -48,8 +48,8 @@ test("after any other answer the publication may be stored", () => {
     read({ stream: "OURS" }),
     read({ error: {} }),
     read([]),
-    readAppendAnswer("", "OURS"),
-    readAppendAnswer("ok", "OURS"),
+    parseAppendReply("", "OURS"),
+    parseAppendReply("ok", "OURS"),
   ]) {
     expect(answer).toMatchObject({ ok: false, mayBeStored: true });
   }
@@ -66,7 +66,7 @@ test("any answer can be parsed", () => {
           .map((answer) => JSON.stringify(answer, (_, value) => (typeof value === "bigint" ? null : value)) ?? ""),
       ),
       (text) => {
-        const answer = readAppendAnswer(text, "OURS");
+        const answer = parseAppendReply(text, "OURS");
         expect(answer.ok || answer.detail.length > 0).toBe(true);
       },
     ),
