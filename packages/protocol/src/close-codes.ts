@@ -31,6 +31,8 @@ export const closeCodes = {
   topicForbidden: { code: 4403, reason: "not authorized for this topic", advice: "stop" },
   /** The keys that verify tokens are not available now. */
   tokenUnchecked: { code: 4503, reason: "tokens cannot be verified now, reconnect", advice: "reconnect" },
+  /** The worker has not read the history up to the position of the client. */
+  workerBehind: { code: 4503, reason: "the history cannot be read here now, reconnect", advice: "reconnect" },
   inboundRate: { code: 4429, reason: "too many inbound messages", advice: "stop" },
 } as const satisfies Record<string, CloseCode>;
 

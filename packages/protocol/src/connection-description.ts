@@ -1,9 +1,10 @@
 import * as z from "zod";
+import { protocolNames } from "./protocol-names.ts";
 
 /** One connection, as `GET /v1/connections/{address}` shows it. */
 export const connectionDescription = z.object({
   address: z.string(),
-  protocol: z.string().describe("Name of the client protocol: `raw`, `fanwire.v1`, `sse` or `pusher`."),
+  protocol: z.string().describe(`Name of the client protocol: \`${protocolNames.join("`, `")}\`.`),
   /** The user's id in the application, from the token. */
   user: z.string().optional(),
   /** Topics and patterns to which it is subscribed. */

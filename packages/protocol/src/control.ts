@@ -59,13 +59,12 @@ export const controlRequest = z.discriminatedUnion("command", [
     /** Id of the worker that the caller does not know. */
     about: z.string().refine(isWorkerId),
   }),
+  z.object({ command: z.literal("recall-workers") }),
   z.object({
     command: z.literal("receipt"),
     id: z.string(),
-    /**
-     * Stored publications for which the reply waits, by history subject. Live publications arrive before their request.
-     */
-    stored: z.array(z.object({ subject: z.string(), position: z.string() })),
+    /** Positions of stored publications for which the reply waits. Live publications arrive before their request. */
+    stored: z.array(z.string()),
     /** Maximum wait for the stored publications, in milliseconds. */
     waitMs: z.int().positive(),
   }),
@@ -77,8 +76,8 @@ function isAddress(text: string): boolean {
 }
 
 /**
- * Announcement of a worker. A worker sends `here` when it starts, before it accepts connections, and after each reconnect
- * to NATS. It sends `ended` when all of its connections are closed and it accepts no others.
+ * Announcement of a worker. A worker sends `here` when it starts, before it accepts connections, and after each
+ * reconnect to NATS. It sends `ended` when all of its connections are closed and it accepts no others.
  */
 export const announcement = z.object({
   worker: z.string().refine(isWorkerId),
@@ -105,6 +104,21 @@ export const recallReply = z.object({
   silentMs: z.number().nonnegative().optional(),
 });
 export type RecallReply = z.infer<typeof recallReply>;
+
+/** Reply to `recall-workers`: the other workers that the replying worker remembers as running. */
+export const recallAllReply = z.object({
+  worker: z.string(),
+  workers: z.array(
+    z.object({
+      id: z.string().refine(isWorkerId),
+      process: z.string().optional(),
+      silentMs: z.number().nonnegative(),
+    }),
+  ),
+  /** False: the worker has just connected to NATS, or remembers more than a reply has room for. */
+  isComplete: z.boolean(),
+});
+export type RecallAllReply = z.infer<typeof recallAllReply>;
 
 /** Reply to `find-connection` and `close-connection`: the connection as it was, or null when there is none. */
 export const connectionReply = z.object({ connection: connectionDescription.nullable() });
@@ -180,8 +194,8 @@ export type ReceiptReply = z.infer<typeof receiptReply>;
 /**
  * Outcome of a publication to one connection. `delivered`: the network accepted all of it. `buffered`: it waits in the
  * worker's memory because the connection reads slowly. `forwarded`: sent to a Workerman worker, which does not confirm
- * that it has the connection. `no-connection`: there is no such connection, or it was closed because it reads too slowly.
- * `uncarried`: nothing was sent, because the connection's protocol cannot carry the content or the event.
+ * that it has the connection. `no-connection`: there is no such connection, or it was closed because it reads too
+ * slowly. `uncarried`: nothing was sent, because the connection's protocol cannot carry the content or the event.
  */
 export const deliveryReply = z.object({
   outcome: z.enum(["delivered", "buffered", "forwarded", "no-connection", "uncarried"]),

@@ -21,6 +21,14 @@ test("a report and a page keep their facts", () => {
   expect(parseClusterEvent(JSON.stringify(event))).toEqual(event);
 });
 
+test("an event with a nested member is refused, because it may have no JSON text", () => {
+  const nested = "[".repeat(12_000) + "]".repeat(12_000);
+  const text = JSON.stringify({ ...event, extra: 1 });
+
+  expect(parseClusterEvent(text)).toEqual({ ...event, extra: 1 });
+  expect(parseClusterEvent(text.replace('"extra":1', `"extra":${nested}`))).toBeUndefined();
+});
+
 test("facts with names that no subject can have are dropped", () => {
   const long = "x".repeat(256);
   const bad = [

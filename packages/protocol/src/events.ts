@@ -42,8 +42,9 @@ export type ClusterEvent = {
 };
 
 /**
- * One fact in a worker's report. A topic is occupied while the worker has a subscriber of it, a member is present while the
- * user has a connection with presence on the worker. An event that concerns this worker alone carries the worker's number of it, which counts from 1.
+ * One fact in a worker's report. A topic is occupied while the worker has a subscriber of it. A member is present while
+ * the user has a connection with presence on the worker. An event that concerns this worker alone carries the worker's
+ * number of it, which counts from 1.
  */
 export type ReportedFact =
   | readonly ["occupied" | "vacated", topic: string]
@@ -144,6 +145,8 @@ function isEvent(value: unknown): value is ClusterEvent {
   // Both become part of a subject. NATS closes a connection that sends a long one.
   if (event.topic !== undefined && !isTopicName(event.topic)) return false;
   if (event.connection !== undefined && !isAddress(event.connection)) return false;
+  // JSON.stringify throws for a member that is nested too deeply.
+  if (Object.values(event).some((member) => typeof member === "object")) return false;
   return TEXTS.every((name) => event[name] === undefined || typeof event[name] === "string");
 }
 

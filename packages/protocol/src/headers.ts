@@ -12,7 +12,9 @@ export const headerNames = {
   receipt: "Receipt",
   /** Bridge that published it: {@link VIA_CHANNEL}. This bridge does not forward it back. */
   via: "Via",
-  /** The member who sent a client event to a presence channel, as {@link encodeHeaderName} writes it. Set by workers. */
+  /**
+   * The member who sent a client event to a presence channel, as {@link encodeHeaderName} writes it. Set by workers.
+   */
   user: "User",
 } as const;
 

@@ -24,8 +24,10 @@ export {
   memberNamesOfReply,
   memberNamesReply,
   membersReply,
+  type RecallAllReply,
   type RecallReply,
   type ReceiptReply,
+  recallAllReply,
   recallReply,
   receiptReply,
   subscribeReply,
@@ -92,13 +94,16 @@ export {
   type WorkerDescription,
   workerDescription,
 } from "./process-description.ts";
+export { protocolNames } from "./protocol-names.ts";
 export type { Publication } from "./publication.ts";
 export {
   type HistoryState,
+  limitSince,
   type MissingReason,
   missingReason,
   type NotRecovered,
   type Replay,
+  type SubjectLimit,
 } from "./recovery-proof.ts";
 export { isRestricted, isRestrictedPrefix, NAMESPACE_PREFIX } from "./restricted-topics.ts";
 export { encodeToken } from "./subject-tokens.ts";

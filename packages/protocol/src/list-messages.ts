@@ -29,8 +29,8 @@ const connectionFilter = {
 };
 
 /**
- * Place of a connection in the order of unsent bytes, then number of topics, both from the highest on. Equal ones are in
- * the order of addresses.
+ * Place of a connection in the order of unsent bytes, then number of topics, both from the highest on. Equal ones are
+ * in the order of addresses.
  */
 export const busyPlace = z.object({ unsentBytes: z.int().nonnegative(), topics: z.int().nonnegative(), address });
 export type BusyPlace = z.infer<typeof busyPlace>;

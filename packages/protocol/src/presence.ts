@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { isWorkerId } from "./connection-address.ts";
+import { isSmallInfo } from "./member-info.ts";
 import { isName } from "./names.ts";
 import { isTopic } from "./topics.ts";
 
@@ -15,7 +16,7 @@ const present = z.object({
   /** Unix milliseconds at which the oldest of these connections joined. */
   since: z.number(),
   /** The `info` of that connection; absent if it has none. */
-  info: z.unknown().optional(),
+  info: z.unknown().refine(isSmallInfo).optional(),
   /** Only of a user that claims one of a limited number of places, and is no member yet: the order of the claim. */
   claim: z.number().optional(),
 });

@@ -6,6 +6,7 @@ const history: HistoryState = { epoch: "e1", firstSequence: 5, lastSequence: 50,
 const replay = (change: Partial<Replay> & { readonly at?: number } = {}): Replay => ({
   since: { epoch: "e1", sequence: change.at ?? 10 },
   counts: new Map([["a", 2]]),
+  unread: 0,
   history,
   ...change,
 });
@@ -41,6 +42,25 @@ test("a replay at the limit per subject proves nothing, unless the publication a
   );
 });
 
+test("publications that were stored behind the replay count as if they were of each subject", () => {
+  const counts = new Map([["a", 1]]);
+
+  expect(missingReason(replay({ counts, unread: 1 }))).toBeUndefined();
+  expect(missingReason(replay({ counts, unread: 2 }))).toBe("over-subject-limit");
+  expect(missingReason(replay({ counts, unread: 2, subjectAtSince: "a" }))).toBeUndefined();
+  expect(missingReason(replay({ counts: new Map(), unread: 2 }))).toBeUndefined();
+  expect(missingReason(replay({ counts: new Map(), unread: 3, subjectAtSince: "a" }))).toBe("over-subject-limit");
+});
+
+test("a lower limit that was in force after the position counts", () => {
+  const raised = { ...history, maxPerSubject: 10, lowerBefore: { maxPerSubject: 2, through: 20 } };
+
+  expect(missingReason(replay({ history: raised, at: 19 }))).toBe("over-subject-limit");
+  expect(missingReason(replay({ history: raised, at: 19, subjectAtSince: "a" }))).toBeUndefined();
+  expect(missingReason(replay({ history: raised, at: 19, counts: new Map([["a", 1]]) }))).toBeUndefined();
+  expect(missingReason(replay({ history: raised, at: 20 }))).toBeUndefined();
+});
+
 test("publications dropped after the position count, unless they are known to be of other subjects", () => {
   expect(missingReason(replay({ at: 3, droppedNothing: true }))).toBeUndefined();
   expect(missingReason(replay({ at: 3, droppedNothing: true, counts: new Map([["a", 3]]) }))).toBe(
@@ -52,7 +72,9 @@ test("publications dropped after the position count, unless they are known to be
 test("an empty history is complete from its beginning", () => {
   const empty = { epoch: "e1", firstSequence: 0, lastSequence: 0, maxPerSubject: 3 };
 
-  expect(missingReason({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), history: empty })).toBeUndefined();
+  expect(
+    missingReason({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), unread: 0, history: empty }),
+  ).toBeUndefined();
 });
 
 test("when all publications have expired, only a reader of the last one is complete", () => {
@@ -86,7 +108,7 @@ test("random histories: never falsely complete, and incomplete only according to
     at: fc.nat({ max: 40 }),
   });
 
-  let proven = 0;
+  let proved = 0;
   fc.assert(
     fc.property(history, ({ published, maxPerSubject, maxTotal, wanted, at }) => {
       fc.pre(at <= published.length);
@@ -104,13 +126,14 @@ test("random histories: never falsely complete, and incomplete only according to
       const reason = missingReason({
         since: { epoch: "e", sequence: at },
         counts,
+        unread: 0,
         history: { epoch: "e", firstSequence, lastSequence: published.length, maxPerSubject },
         subjectAtSince: kept.has(at) ? published[at - 1] : undefined,
       });
 
       const isWhole = due.every((sequence) => kept.has(sequence));
       if (reason === undefined) {
-        proven++;
+        proved++;
         expect(isWhole).toBe(true);
       } else {
         const overflowing = [...counts].some(([, count]) => count >= maxPerSubject);
@@ -119,5 +142,5 @@ test("random histories: never falsely complete, and incomplete only according to
     }),
     { numRuns: 2_000 },
   );
-  expect(proven).toBeGreaterThan(100);
+  expect(proved).toBeGreaterThan(100);
 });

@@ -6,9 +6,9 @@ const RESTRICTED = /^(?:app\/[A-Za-z0-9_-]+\/)?(?:private|presence)-/;
 const ALL_OF_A_KIND = /^(?:app\/[A-Za-z0-9_-]+\/)?(?:private|presence)-\*$/;
 
 /**
- * Whether a topic or pattern is restricted: `private-…` and `presence-…`, also in the namespace of a Pusher app. Wildcards
- * in the first token never match restricted topics. These have a subject branch of their own, so that no pattern
- * includes them by mistake.
+ * Whether a topic or pattern is restricted: `private-…` and `presence-…`, also in the namespace of a Pusher app.
+ * Wildcards in the first token never match restricted topics. These have a subject branch of their own, so that no
+ * pattern includes them by mistake.
  */
 export function isRestricted(pattern: string): boolean {
   return RESTRICTED.test(pattern);

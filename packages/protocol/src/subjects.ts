@@ -41,7 +41,7 @@ export class Subjects {
   readonly channelQueueStream: string;
   /** Name of the JetStream stream that keeps durable publications. */
   readonly historyStream: string;
-  /** Name of the JetStream stream that keeps the last publication of each subject. */
+  /** Name of the JetStream stream that keeps the last publications of each subject. */
   readonly lastStream: string;
   /** All subjects under which the history stores publications. */
   readonly allHistory: string;
@@ -126,12 +126,12 @@ export class Subjects {
     return `${this.#storedEvents}${name}.${address === undefined ? "-" : formatConnectionAddress(address)}`;
   }
 
-  /** Returns the subject under which an event is stored that an endpoint refused for good. */
+  /** Returns the subject under which an event is stored that an endpoint refused permanently. */
   deadEvent(endpoint: string): string {
     return `${this.#storedEvents}dead.${encodeToken(endpoint)}`;
   }
 
-  /** Whether an event is stored under this subject because an endpoint refused it for good. */
+  /** Whether an event is stored under this subject because an endpoint refused it permanently. */
   isDeadEvent(storedSubject: string): boolean {
     return storedSubject.startsWith(`${this.#storedEvents}dead.`);
   }

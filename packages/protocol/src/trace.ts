@@ -11,7 +11,9 @@ export type ReportedKind = (typeof reportedKinds)[number];
 export const traceKinds = ["publication", ...reportedKinds] as const;
 export type TraceKind = (typeof traceKinds)[number];
 
-/** Selects the events of a trace. Without any of these it shows everything, with several those that match one of them. */
+/**
+ * Selects the events of a trace. Without any of these it shows everything, with several those that match one of them.
+ */
 export type TraceFilter = {
   /** A topic or pattern. */
   readonly topic?: string | undefined;
@@ -108,7 +110,10 @@ export type TraceSubject = {
   readonly topics: Iterable<string>;
 };
 
-/** Whether a trace with this filter shows an event of a connection. A pattern matches every topic or pattern that it overlaps. */
+/**
+ * Whether a trace with this filter shows an event of a connection. A pattern matches every topic or pattern that it
+ * overlaps.
+ */
 export function isTraced(filter: TraceFilter, { connection, user, topics }: TraceSubject): boolean {
   const { topic: pattern } = filter;
   if (pattern === undefined && filter.user === undefined && filter.connection === undefined) return true;

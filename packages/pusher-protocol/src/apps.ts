@@ -50,17 +50,17 @@ const app = z.strictObject({
   maxMembers: z.int().min(1).max(1_000_000).default(100),
   /** Maximum connections in the cluster; no limit when absent. */
   maxConnections: z.int().min(1).max(100_000_000).optional(),
-  /** Time within which a connection must sign in or join a private or presence channel; 0: no limit. */
+  /** Time within which a connection must sign in or subscribe to a private or presence channel; 0: no limit. */
   authorizedWithinSeconds: z.int().min(0).max(3_600).default(0),
   allowedOrigins: z.array(z.string()).nonempty().default(["*"]),
-  /** Close code for connections of a terminated user: 4009 keeps pusher-js away, 4200 lets it reconnect. */
+  /** Close code for connections of a terminated user: with 4009 pusher-js does not reconnect, with 4200 it does. */
   terminateCode: z.union([z.literal(4009), z.literal(4200)]).default(4009),
   webhooks: z.array(webhook).default([]),
 });
 
 export type PusherWebhook = z.output<typeof webhook>;
 export type PusherApp = Omit<z.output<typeof app>, "namespace"> & {
-  /** Empty: the app shares the topics of everybody else. */
+  /** Empty: the app shares its topics with all other clients. */
   readonly namespace: string;
   /** The key and the previous ones. */
   readonly keys: readonly { readonly key: string; readonly secret: string }[];
@@ -100,7 +100,7 @@ export class PusherApps {
   }
 }
 
-/** @throws ConfigError that says which app is wrong, without its secret. */
+/** @throws ConfigError that names the wrong app, without its secret. */
 export function pusherAppsFrom(values: {
   readonly FANWIRE_PUSHER_APPS?: string | undefined;
   readonly FANWIRE_PUSHER_APPS_FILE?: string | undefined;

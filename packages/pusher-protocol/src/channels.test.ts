@@ -17,6 +17,7 @@ test("the prefix decides the kind of a channel", () => {
   expect(kinds("presence-lobby")).toEqual(["presence"]);
   expect(kinds("presence-cache-lobby")).toEqual(["presence", "cache"]);
   expect(kinds("presence-encrypted-lobby")).toEqual(["presence"]);
+  expect(kinds("a-private-cache-x")).toEqual([]);
 });
 
 test("names of channels have the letters and length that the Pusher SDKs allow", () => {
@@ -39,8 +40,11 @@ test("a channel and its topic are the same without a namespace, and distinct in 
   expect(channelOf(own, "app/77/a")).toBeUndefined();
   expect(channelOf(shared, "app/7/a")).toBeUndefined();
   expect(channelOf(shared, "a b")).toBeUndefined();
-  expect(userOf(own, "u/1")).toBe("app/7/u/1");
+  expect(["private-a.b", "a-app/"].map((topic) => channelOf(shared, topic))).toEqual(["private-a.b", undefined]);
+  expect([userOf(shared, "u"), userOf(shared, "u/app/7/x")]).toEqual(["u", "u/app/7/x"]);
+  expect([userOf(own, "u/1"), userOf(own, "app/8/u")]).toEqual(["app/7/u/1", "app/7/app/8/u"]);
   for (const id of ["", "app/7/u", "x".repeat(256)]) expect(userOf(shared, id), id).toBeUndefined();
+  for (const id of ["", "x".repeat(250)]) expect(userOf(own, id), id).toBeUndefined();
 });
 
 test("every connection has a socket id of two numbers that leads back to it", () => {
@@ -58,7 +62,20 @@ test("every connection has a socket id of two numbers that leads back to it", ()
       expect(parseSocketId(socketId)).toEqual(address);
     }),
   );
-  for (const text of ["", "1.1", "4711.815", "99999999999999.1", "783641640960", "783641640960.0", "783641640960.01"]) {
+  expect(parseSocketId("783641640960.1")).toEqual({ workerId: "a0000000", connectionId: 1 });
+  for (const text of [
+    "",
+    "1.1",
+    "4711.815",
+    "783641640960.1x",
+    "783641640959.1",
+    "2821109907456.1",
+    "99999999999999.1",
+    "783641640960",
+    "783641640960.0",
+    "783641640960.01",
+    "x783641640960.1",
+  ]) {
     expect(parseSocketId(text), text).toBeUndefined();
   }
 });

@@ -34,7 +34,7 @@ export function channelKind(name: string): ChannelKind {
   };
 }
 
-/** An app's namespace; empty: it shares the topics of everybody else. */
+/** An app's namespace; empty: it shares its topics with all other clients. */
 type Namespaced = { readonly namespace: string };
 
 /** Returns the topic of a channel. Without a namespace the names are equal. */

@@ -17,6 +17,11 @@ test("a query with an array has two signed texts: repeated as in Ruby, joined as
   expect(signedTexts(parse("channels%5B0%5D=one&channels%5B1%5D=two&name=n&a=1"))).toEqual(expected);
 });
 
+test("values of an array keep their order, and brackets elsewhere are no array", () => {
+  expect(signedTexts(parse("k[]=2&k[]=1&a=3&k[]=0"))).toEqual(["a=3&k[]=2&k[]=1&k[]=0", "a=3&k=2,1,0"]);
+  expect(signedTexts(parse("a[0]b=1&[]=2&c[x]=3&&=4"))).toEqual(["[]=2&=4&a[0]b=1&c[x]=3", "=2,4&a[0]b=1&c[x]=3"]);
+});
+
 test("a plus sign is read in both ways", () => {
   expect(parse("a=1+2", " ")).toEqual([{ name: "a", value: "1 2", isArray: false }]);
   expect(parse("a=1+2", "+")).toEqual([{ name: "a", value: "1+2", isArray: false }]);

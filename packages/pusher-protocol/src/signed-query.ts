@@ -36,8 +36,8 @@ function decode(text: string): string {
 }
 
 /**
- * Returns the texts that an SDK may have signed for a query: sorted by name, values not escaped, without the signature. There
- * are two if the query has arrays, because the Ruby SDK signs `k[]=a&k[]=b` and the PHP SDK `k=a,b`.
+ * Returns the texts that an SDK may have signed for a query: sorted by name, values not escaped, without the signature.
+ * There are two if the query has arrays, because the Ruby SDK signs `k[]=a&k[]=b` and the PHP SDK `k=a,b`.
  */
 export function signedTexts(query: SignedQuery): string[] {
   const signed = query

@@ -5,8 +5,8 @@ const BASE = 36;
 const SOCKET_ID = /^([1-9][0-9]{10,12})\.([1-9][0-9]{0,15})$/;
 
 /**
- * Returns the Pusher name of a connection: `<number>.<connectionId>`, where the number is the worker id. Only the ids of our
- * own workers have this form.
+ * Returns the Pusher name of a connection: `<number>.<connectionId>`, where the number is the worker id. Only the ids
+ * of our own workers have this form.
  */
 export function formatSocketId({ workerId, connectionId }: ConnectionAddress): string {
   return `${Number.parseInt(workerId, BASE)}.${connectionId}`;
