@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type Readiness, startAdmin } from "./admin-server.ts";
 import { createLog } from "./log.ts";
 
-test("the admin port serves liveness, readiness with its reason, and metrics", async () => {
+test("health checks: the admin port serves liveness, readiness with its reason, and metrics", async () => {
   let readiness: Readiness = { ready: false, reason: "not connected to NATS" };
   const admin = await startAdmin({
     host: "127.0.0.1",
@@ -56,5 +56,22 @@ test("beyond a hundred connections new ones are dropped, until another one close
   await expect
     .poll(() => fetch(`http://127.0.0.1:${admin.port}/healthz`).then(({ status }) => status, String))
     .toBe(200);
+  await admin.stop();
+});
+
+test("a client that sends requests without reading the answers is disconnected", async () => {
+  let answers = 0;
+  const metrics = async () => {
+    answers++;
+    return "up 1\n".repeat(10_000);
+  };
+  const source = { readiness: (): Readiness => ({ ready: true }), metrics };
+  const admin = await startAdmin({ host: "127.0.0.1", port: 0, source, log: createLog("test", "silent") });
+  const socket = connect(admin.port, "127.0.0.1").on("error", () => {});
+
+  socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000));
+
+  await new Promise((resolve) => socket.resume().once("close", resolve));
+  expect(answers).toBe(1);
   await admin.stop();
 });

@@ -1,5 +1,5 @@
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Log } from "./log.ts";
 
 /** Whether the service can work now. `reason` is human-readable. */
@@ -30,7 +30,16 @@ export async function startAdmin(options: {
   readonly log: Log;
 }): Promise<Admin> {
   const { host, port, source, log } = options;
+  const answering = new WeakSet<Socket>();
   const server = createServer({ connectionsCheckingInterval: LATE_CHECK_MS }, (request, response) => {
+    const { socket } = request;
+    if (answering.has(socket)) {
+      // Node would keep all answers in memory for a client that sends requests and reads nothing.
+      socket.destroy();
+      return;
+    }
+    answering.add(socket);
+    response.once("close", () => answering.delete(socket));
     answer(request.url ?? "/", response, source).catch((error: unknown) => {
       log.error({ err: error }, "admin request failed");
       if (!response.headersSent) send(response, 500, "internal error\n");

@@ -25,10 +25,12 @@ export type ClientScriptAnswer = {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Undefined with status 304. */
   readonly body: Uint8Array<ArrayBuffer> | undefined;
+  /** Length of the body that status 200 has. */
+  readonly contentLength: number;
 };
 
 type Script = {
-  /** Whether Node runs built code, so that a version has the same bytes for good. */
+  /** Whether Node runs built code, so that a version has the same bytes permanently. */
   readonly isBuilt: boolean;
   /** Digest of the content. */
   readonly digest: string;
@@ -58,11 +60,13 @@ export class ClientScript {
       ["Access-Control-Allow-Origin", "*"],
       ["X-Content-Type-Options", "nosniff"],
     ];
-    if (matchesTag(ifNoneMatch, tag)) return { status: 304, headers, body: undefined };
+    const body = isGzipped ? script.gzipped : script.plain;
+    const contentLength = body.length;
+    if (matchesTag(ifNoneMatch, tag)) return { status: 304, headers, body: undefined, contentLength };
 
     headers.push(["Content-Type", "text/javascript; charset=utf-8"]);
     if (isGzipped) headers.push(["Content-Encoding", "gzip"]);
-    return { status: 200, headers, body: isGzipped ? script.gzipped : script.plain };
+    return { status: 200, headers, body, contentLength };
   }
 
   async #load(): Promise<Script> {

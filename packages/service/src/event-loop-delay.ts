@@ -10,8 +10,8 @@ const PARTS = 5;
 const PART_MS = 2_000;
 
 /**
- * Measures how late the event loop runs a timer. Its metrics and the descriptions of the process share the samples. Node's own
- * monitor has one maximum, which a reader resets for the other.
+ * Measures how late the event loop runs a timer. Its metrics and the descriptions of the process share the samples.
+ * Node's own monitor has one maximum, which a reader resets for the other.
  */
 export class EventLoopDelay {
   /** Delays in nanoseconds. Its reader resets it. */

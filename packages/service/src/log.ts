@@ -8,7 +8,10 @@ export type LogLevel = (typeof logLevels)[number];
 
 type Destination = { write(line: string): void };
 
-/** Creates a logger of JSON lines, by default on standard output. Callers never log content, tokens or whole configurations. */
+/**
+ * Creates a logger of JSON lines, by default on standard output. Callers never log content, tokens or whole
+ * configurations.
+ */
 export function createLog(service: string, level: LogLevel, destination: Destination = standardOutput): Log {
   const options: LoggerOptions = {
     level,

@@ -42,3 +42,26 @@ export function addCounter(registry: Registry, { name, help, value }: ReadMetric
     },
   });
 }
+
+/** Registers a counter with one label. The values of all labels are read at each scrape. */
+export function addLabelledCounter(
+  registry: Registry,
+  options: {
+    readonly name: string;
+    readonly help: string;
+    readonly label: string;
+    values(): Readonly<Record<string, number>>;
+  },
+): void {
+  const { name, help, label, values } = options;
+  new Counter({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [key, value] of Object.entries(values())) this.inc({ [label]: key }, value);
+    },
+  });
+}

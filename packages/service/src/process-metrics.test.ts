@@ -19,7 +19,7 @@ test("the process metrics exist, without those that list every socket", async ()
   expect(text).not.toMatch(/nodejs_active_(handles|requests|resources[ {])/);
 });
 
-test.runIf(process.platform === "linux")("open files are counted", async () => {
+test.runIf(process.platform === "linux")("file descriptors: open files are counted", async () => {
   const registry = collected();
   const openFiles = async () => Number(/^process_open_fds (\d+)$/m.exec(await registry.metrics())?.[1]);
   const files = await Promise.all(Array.from({ length: 50 }, () => open("/dev/null")));

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
-import { collectEventLoopLag, DEFAULT_SAMPLE_EVERY_MS } from "./event-loop-lag.ts";
+import { collectEventLoopLag, DEFAULT_SAMPLE_EVERY_MS } from "./event-loop-metrics.ts";
 
 const OPEN_FILES = "/proc/self/fd";
 

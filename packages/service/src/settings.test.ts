@@ -36,6 +36,11 @@ test("an empty host counts as absent instead of meaning every interface", () => 
   expect(readSettings({ HOST: setting.host("127.0.0.1") }, { HOST: "" })).toEqual({ HOST: "127.0.0.1" });
 });
 
+test("a list without entries is refused unless it is empty", () => {
+  for (const NAMES of [",", " ", " , ,"]) expect(() => readSettings(shape, { NAMES }), NAMES).toThrow("an entry");
+  expect(readSettings(shape, { NAMES: "" }).NAMES).toEqual([]);
+});
+
 test("one error names all wrong variables, without their values", () => {
   const read = () => readSettings(shape, { PORT: "hunter2", MODE: "loud" });
 
@@ -63,7 +68,7 @@ test("any environment is parsed by its schema, or refused with the names of the 
         expect(NAMES.every((name) => name !== "" && name.trim() === name)).toBe(true);
       } catch (error) {
         expect(error).toBeInstanceOf(ConfigError);
-        expect(String(error)).toMatch(/^ {2}(PORT|MODE): must/m);
+        expect(String(error)).toMatch(/^ {2}(PORT|NAMES|MODE): must/m);
       }
     }),
     { numRuns: 10_000 },

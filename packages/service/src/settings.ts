@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { originProblem } from "./origin-setting.ts";
 import { isServiceLink } from "./service-links.ts";
 
 /**
@@ -22,10 +23,14 @@ export const setting = {
   /** Address to listen on. Empty text, which would mean every interface, counts as absent. */
   host: (defaultHost: string) => withDefault(z.string().min(1), defaultHost),
   port: (defaultPort: number) => setting.integer({ min: 0, max: 65_535, default: defaultPort }),
-  /** Comma-separated list without blanks around items. Empty text is an empty list. */
+  /**
+   * Comma-separated list without blanks around items. Empty text is an empty list. Text without items is refused,
+   * because an empty list often means no restriction.
+   */
   list: (defaultText: string) =>
     z
       .string()
+      .refine((text) => text === "" || /[^,\s]/.test(text), "must have an entry, or be empty")
       .transform((text) =>
         text
           .split(",")
@@ -33,6 +38,12 @@ export const setting = {
           .filter((item) => item !== ""),
       )
       .prefault(defaultText),
+  /** List of origins of pages, which `isAllowedOrigin` compares. */
+  origins: (defaultText: string) =>
+    setting.list(defaultText).superRefine((entries, context) => {
+      const problems = entries.flatMap((entry) => originProblem(entry) ?? []);
+      if (problems.length > 0) context.addIssue({ code: "custom", message: problems.join("; ") });
+    }),
   oneOf: <const Choice extends string>(choices: readonly [Choice, ...Choice[]], defaultChoice: NoInfer<Choice>) =>
     z.enum(choices, { error: `must be one of ${choices.join(", ")}` }).prefault(defaultChoice),
 };

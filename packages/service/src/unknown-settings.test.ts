@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { knownSettings } from "./known-settings.ts";
 import { unknownSettings } from "./unknown-settings.ts";
@@ -14,6 +15,12 @@ test.each([
   ["FANWIRE_NATS_URLS", "FANWIRE_NATS_URL"],
   ["FANWIRE_LOG_MAX_AGE_SECONDS", "FANWIRE_HISTORY_MAX_AGE_SECONDS"],
   ["PUSHER_HOSTS", "PUSHER_HOST"],
+  ["PUBLISHER_KEYS", "PUBLISHER_API_KEYS"],
+  ["PUBLISHER_KEY", "PUBLISHER_API_KEYS"],
+  ["PUSHER_SECRET", "PUSHER_TOKEN_SECRET"],
+  ["PUSHER_ORIGINS", "PUSHER_ALLOWED_ORIGINS"],
+  ["CHANNEL_NETWORKS", "CHANNEL_ALLOWED_NETWORKS"],
+  ["PUSHER_TOKEN_KEY_FILE", "PUSHER_TOKEN_PUBLIC_KEY_FILE"],
 ])("%s is unknown, and the nearest known name is %s", (name, nearest) => {
   expect(unknown({ [name]: "x" })).toEqual([{ name, nearest }]);
 });
@@ -78,4 +85,12 @@ test("the variables of Laravel, of the tests, of the compose file and of the com
   };
 
   expect(unknown(env)).toEqual([]);
+});
+
+test("no variable that the compose file reads is reported, because services may share its file of variables", () => {
+  const compose = readFileSync(new URL("../../../docker-compose.yml", import.meta.url), "utf8");
+  const names = [...compose.matchAll(/\$\{([A-Z_]+)/g)].map(([, name = ""]) => [name, "x"] as const);
+
+  expect(names.length).toBeGreaterThan(20);
+  expect(unknown(Object.fromEntries(names))).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { setImmediate as nextTick } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
-import { collectEventLoopLag } from "./event-loop-lag.ts";
+import { collectEventLoopLag } from "./event-loop-metrics.ts";
 
 test("event-loop lag excludes the sample interval, and is reset by each scrape", async () => {
   const registry = new Registry();
