@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 /**
- * Builds the package: ES modules and declarations by tsc, one CommonJS file with the same declarations, and one minified
- * ES module that pushers and publishers serve as /client.js.
+ * Builds the package: ES modules and declarations by tsc, one CommonJS file with the same declarations, and one
+ * minified ES module that pushers and publishers serve as /client.js.
  */
 
 const ROOT = fileURLToPath(new URL(".", import.meta.url));
@@ -34,7 +34,10 @@ async function bundle(path, options) {
   await build({ entryPoints: [entry], outfile: join(fresh, path), bundle: true, target: "es2022", ...options });
 }
 
-/** Copies the declarations, because TypeScript takes those beside ES modules for ES modules, which CommonJS cannot import. */
+/**
+ * Copies the declarations, because TypeScript takes those beside ES modules for ES modules, which CommonJS cannot
+ * import.
+ */
 function describeCommonJs() {
   const declarations = filesOf(fresh).filter((path) => path.endsWith(".d.ts"));
   for (const path of declarations) cpSync(join(fresh, path), join(fresh, "cjs", path));

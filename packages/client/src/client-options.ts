@@ -10,7 +10,7 @@ export type ClientState =
       /** The connection's address in the cluster. */
       readonly address: string;
       /**
-       * `true`: no durable publication since the last position is missing. `false`: this cannot be proven, so that the
+       * `true`: no durable publication since the last position is missing. `false`: this cannot be proved, so that the
        * application must load its state again. `null`: there was no position to resume from.
        */
       readonly recovered: boolean | null;
@@ -33,7 +33,10 @@ export type ClientState =
 export type ClientOptions = {
   /** URL of a pusher: `ws:`, `wss:`, `http:`, `https:`, or relative to the page. */
   readonly url: string | URL;
-  /** Topics and patterns to subscribe to from the start. */
+  /**
+   * Topics and patterns to subscribe to from the start. If the token does not allow them all, the first worker closes
+   * the client permanently (4403).
+   */
   readonly topics?: readonly string[] | undefined;
   /** JWT, or a callback that returns one; see {@link TokenOption}. */
   readonly token?: TokenOption | undefined;
@@ -51,7 +54,8 @@ export type ClientOptions = {
   /** Called after each change of the state. */
   readonly onState?: ((state: ClientState) => void) | undefined;
   /**
-   * Called when a worker refuses a subscription, or a new token does not allow it. The client does not subscribe again.
+   * Called when a worker refuses a subscription, a new token does not allow it, or the application ends it (HTTP API).
+   * The client does not subscribe again.
    */
   readonly onRefused?: ((topic: string, error: FanwireError) => void) | undefined;
 };

@@ -176,7 +176,7 @@ test("a publication is confirmed, refused, or times out", async () => {
 
   const refused = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "unavailable" });
   await settled();
-  FakeWebSocket.last.reply("publish", { ok: false, error: { code: "unavailable", message: "NATS is away" } });
+  FakeWebSocket.last.reply("publish", { ok: false, error: { code: "unavailable", message: "NATS is unreachable" } });
   await refused;
 
   const late = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "timeout" });

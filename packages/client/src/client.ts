@@ -1,6 +1,7 @@
 // Declares `AsyncDisposable` for applications whose compiler options do not have it.
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Backoff } from "./backoff.ts";
+import { checkTypes } from "./check-types.ts";
 import type { ClientOptions, ClientState } from "./client-options.ts";
 import { closeAdvice, TOKEN_REFUSED } from "./close-advice.ts";
 import { CommandSender, type OkReply } from "./commands.ts";
@@ -16,8 +17,10 @@ import {
   type Reply,
   type Welcome,
 } from "./messages.ts";
+import { isAfter } from "./position.ts";
 import { MemberList, type Presence } from "./presence.ts";
 import { Progress } from "./progress.ts";
+import { QueryTopics } from "./query-topics.ts";
 import { absoluteUrl, globalWebSocket } from "./surroundings.ts";
 import { TokenSource } from "./token.ts";
 import { TokenRefresh } from "./token-refresh.ts";
@@ -33,6 +36,7 @@ const STABLE_AFTER_MS = 10_000;
  * Connects to a pusher, and reconnects until the client is closed.
  *
  * @throws TypeError for an invalid URL, or when there is no WebSocket.
+ * @throws FanwireError `invalid` for an option of another type.
  */
 export function connect(options: ClientOptions): Client {
   return new Client(options);
@@ -45,6 +49,7 @@ class Client implements AsyncDisposable {
   readonly #tokens: TokenSource;
   readonly #refresh: TokenRefresh;
   readonly #topics: Topics;
+  readonly #queryTopics: QueryTopics;
   readonly #sender: CommandSender;
   readonly #subscriber: TopicSubscriber;
   readonly #backoff = new Backoff();
@@ -54,7 +59,7 @@ class Client implements AsyncDisposable {
   #transport: Transport | undefined;
   /** Topics in the query of the current connection. */
   #asked: ReadonlySet<string> = new Set();
-  /** Sends the token of the current connection when that is too long for the handshake. */
+  /** Sends the token of the current connection, unless the handshake had it. Undefined once the worker accepts it. */
   #presentToken: (() => Promise<boolean | null>) | undefined;
   #welcomedAt: number | undefined;
   #address: string | undefined;
@@ -62,6 +67,12 @@ class Client implements AsyncDisposable {
 
   constructor(options: ClientOptions) {
     const { url, topics = [], token, since, commandTimeoutMs = 10_000 } = options;
+    const { onPublication, onState = () => {}, onRefused = () => {} } = options;
+    checkTypes("string", { url: typeof url === "string" ? url : url?.href, since: since ?? "" });
+    checkTypes("array", { topics });
+    checkTypes("function", { onPublication, onState, onRefused });
+    // NaN and 0 would end each command at once.
+    checkTypes("number", { commandTimeoutMs: commandTimeoutMs > 0 && commandTimeoutMs });
     this.#options = options;
     this.#base = absoluteUrl(url);
     this.#WebSocket = options.WebSocket ?? globalWebSocket();
@@ -71,14 +82,14 @@ class Client implements AsyncDisposable {
       this.#sender.execute({ command: "refresh", token: renewed }, (reply) => this.#onDropped(reply)),
     );
     this.#topics = new Topics(topics);
-    this.#sender = new CommandSender(commandTimeoutMs, () => this.#absence());
+    this.#queryTopics = new QueryTopics(topics);
+    this.#sender = new CommandSender(commandTimeoutMs, () => this.#unsentError());
     this.#subscriber = new TopicSubscriber({
       topics: this.#topics,
       sender: this.#sender,
       onRefused: (topic, error) => this.#onRefused(topic, error),
-      abandon: (reason) => this.#transport?.abandon(reason),
     });
-    this.#progress = new Progress(since);
+    this.#progress = new Progress(since ?? undefined);
     this.#stopWatching = watchWaking((waking) => this.#wake(waking));
     // Deferred until the caller has the client, because callbacks may use it.
     queueMicrotask(() => void this.#connect());
@@ -90,10 +101,15 @@ class Client implements AsyncDisposable {
 
   /**
    * Position `<epoch>-<sequence>` up to which everything was received, for `since` of a later client. `undefined`
-   * before the first one.
+   * before the first one. While topics catch up, it is the position of the one that is furthest behind.
    */
   get position(): string | undefined {
-    return this.#progress.position;
+    let { position } = this.#progress;
+    const { userSince } = this.#progress;
+    for (const { since } of [{ since: userSince }, ...this.#topics.all()]) {
+      if (position && since && isAfter(position, since)) position = since;
+    }
+    return position;
   }
 
   /** Address `<workerId>.<connectionId>` of the connection in the cluster; `undefined` while not connected. */
@@ -112,8 +128,11 @@ class Client implements AsyncDisposable {
    * Rejects with a {@link FanwireError} when the worker refuses the topic (`forbidden`, `topic-limit`, `invalid`) or
    * does not reply (`timeout`), or when the client is closed (`closed`). The topic is then not retried.
    */
-  subscribe(topic: string, { since }: { readonly since?: string } = {}): Promise<Subscribed> {
-    if (this.#isClosed) return Promise.reject(this.#closedError());
+  async subscribe(topic: string, options: { readonly since?: string } = {}): Promise<Subscribed> {
+    const since = options.since ?? undefined;
+    checkTypes("object", { options });
+    checkTypes("string", { topic, since: since ?? "" });
+    if (this.#isClosed) throw this.#closedError();
     const [added, isNew] = this.#topics.add(topic, since);
     added.isPlain = true;
     if (!isNew && since !== undefined) {
@@ -123,9 +142,9 @@ class Client implements AsyncDisposable {
     }
     if (this.#isOpen && (isNew || since !== undefined)) {
       this.#subscriber.subscribe(added);
-      this.#subscriber.enter(added);
+      this.#subscriber.join(added);
     }
-    return added.subscribed.then((subscribed) => subscribed);
+    return await added.subscribed;
   }
 
   /**
@@ -133,6 +152,7 @@ class Client implements AsyncDisposable {
    * topic where the client is present stays subscribed until it leaves.
    */
   async unsubscribe(topic: string): Promise<void> {
+    checkTypes("string", { topic });
     const known = this.#topics.get(topic);
     if (known?.members) {
       known.isPlain = false;
@@ -143,10 +163,13 @@ class Client implements AsyncDisposable {
   }
 
   /**
-   * Makes the user of the token present on a topic, now and after every reconnect, and returns its members. Subscribes to
-   * the topic too. Returns the same object until the presence ends.
+   * Makes the user of the token present on a topic, now and after every reconnect, and returns its members. Subscribes
+   * to the topic too. Returns the same object until the presence ends.
+   *
+   * @throws FanwireError `invalid` if the topic is not a string.
    */
   presence(topic: string): Presence {
+    checkTypes("string", { topic });
     const [entered, isNew] = this.#topics.add(topic);
     if (entered.members) return entered.members;
     if (isNew) entered.isPlain = false;
@@ -156,7 +179,7 @@ class Client implements AsyncDisposable {
     if (this.#isClosed) this.#topics.remove(entered, this.#closedError());
     if (this.#isOpen) {
       if (isNew) this.#subscriber.subscribe(entered);
-      this.#subscriber.enter(entered);
+      this.#subscriber.join(entered);
     }
     return members;
   }
@@ -164,14 +187,18 @@ class Client implements AsyncDisposable {
   /**
    * Publishes text to a topic. Resolves when NATS has the publication. Rejects with a {@link FanwireError}:
    * `disconnected` without a connection, because nothing is buffered for the next one; `busy` beyond a mebibyte of
-   * waiting publications, because the client sends no faster than workers accept; or a code of the worker.
+   * waiting publications, because the client sends no faster than workers accept; `invalid` for content that is not
+   * text; or a code of the worker.
    */
-  async publish(topic: string, data: string, { event }: { readonly event?: string } = {}): Promise<void> {
+  async publish(topic: string, data: string, options: { readonly event?: string } = {}): Promise<void> {
+    const { event } = options;
+    checkTypes("object", { options });
+    checkTypes("string", { topic, data, event: event ?? "" });
     // Checked before the wait, because another connection may be open after it.
-    if (!this.#isOpen) throw this.#absence();
+    if (!this.#isOpen) throw this.#unsentError();
     const size = topic.length + data.length;
     if (!this.#sender.hasRoom(size)) throw new FanwireError("busy", "publish buffer full");
-    await this.#sender.rateLimited(() => this.#sender.execute({ command: "publish", topic, data, event }), size);
+    await this.#sender.executeLimited({ command: "publish", topic, data, event }, undefined, size);
   }
 
   /** Closes the client. Pending calls reject with the code `closed`. */
@@ -194,6 +221,7 @@ class Client implements AsyncDisposable {
   async #connect(): Promise<void> {
     if (this.#isClosed) return;
     this.#setState({ state: "connecting" });
+    if (this.#isClosed) return;
     let token: string | undefined;
     try {
       token = await this.#tokens.get();
@@ -207,17 +235,13 @@ class Client implements AsyncDisposable {
 
   #openTransport(givenToken: string | undefined): void {
     const names = this.#topics.all().flatMap(({ name, since }) => (since === undefined ? [name] : []));
-    const { protocols, token, firstCommand } = placeToken(givenToken);
-    const { position: since } = this.#progress;
+    const { position: since, userSince } = this.#progress;
+    const { protocols, token, firstCommand } = placeToken(givenToken, userSince !== undefined);
     // Before the first command the worker allows public topics only.
-    const topics = firstCommand === undefined ? names : [];
+    const topics = firstCommand === undefined ? this.#queryTopics.select(names) : [];
     const { url, asked } = connectionUrl({ base: this.#base, token, since, topics });
     this.#presentToken = firstCommand === undefined ? undefined : () => this.#present(firstCommand, since);
     this.#asked = asked;
-    for (const name of names) {
-      const topic = this.#topics.get(name);
-      if (topic && !asked.has(name)) topic.since = since;
-    }
     try {
       this.#transport = new Transport({
         WebSocket: this.#WebSocket,
@@ -236,17 +260,22 @@ class Client implements AsyncDisposable {
     if (message.type === "welcome") this.#onWelcome(message);
     else if (message.type === "publication") this.#onPublication(message);
     else if (message.type === "presence") this.#onPresence(message);
+    else if (message.type === "unsubscribed") this.#onUnsubscribed(message.topic);
     else if (message.type === "reply") this.#onReply(message);
   }
 
   #onWelcome({ connection, position, recovered }: Welcome): void {
     this.#welcomedAt = performance.now();
-    if (this.#transport) this.#sender.open(this.#transport);
+    this.#queryTopics.onAccepted();
+    const transport = this.#transport;
+    if (transport) this.#sender.open(transport);
     this.#address = connection;
+    const { position: since } = this.#progress;
     // Missed publications follow and advance the position. Until then the old position counts.
     if (recovered !== true) this.#progress.restart(position);
     this.#refresh.start();
 
+    const abandon = (reason: string) => transport?.abandon(reason);
     const restoring: Promise<boolean | null>[] = [];
     if (this.#presentToken) restoring.push(this.#presentToken());
     for (const name of this.#asked) {
@@ -256,9 +285,11 @@ class Client implements AsyncDisposable {
       if (topic === undefined || topic.since !== undefined) this.#subscriber.unsubscribe(name).catch(() => {});
     }
     for (const topic of this.#topics.all()) {
-      if (topic.since !== undefined || !this.#asked.has(topic.name)) restoring.push(this.#subscriber.restore(topic));
+      if (topic.since === undefined && this.#asked.has(topic.name)) continue;
+      topic.since ??= since;
+      restoring.push(this.#subscriber.restore(topic, abandon));
     }
-    for (const topic of this.#topics.all()) this.#subscriber.enter(topic);
+    for (const topic of this.#topics.all()) this.#subscriber.join(topic);
     if (restoring.length === 0) this.#setState({ state: "open", address: connection, recovered });
     else void Promise.all(restoring).then((restored) => this.#onRestored(connection, [recovered, ...restored]));
   }
@@ -271,15 +302,17 @@ class Client implements AsyncDisposable {
     if (position === undefined) return;
     this.#progress.advance(position);
     this.#topics.caughtUp();
-    this.#progress.userSince = undefined;
+    if (!this.#presentToken) this.#progress.userSince = undefined;
   }
 
   /** Sends the token as the first command. The worker executes later commands with the permissions of the token. */
   async #present(token: string, connectionSince: string | undefined): Promise<boolean | null> {
     const transport = this.#transport;
-    const since = this.#progress.userSince ?? connectionSince;
+    this.#progress.userSince ??= connectionSince;
+    const { userSince: since } = this.#progress;
     try {
       const { recovered = null } = await this.#sender.execute({ command: "refresh", token, since }, (reply) => {
+        this.#presentToken = undefined;
         this.#progress.userSince = reply.recovered === undefined ? undefined : reply.position;
         this.#onDropped(reply);
       });
@@ -291,8 +324,17 @@ class Client implements AsyncDisposable {
     }
   }
 
-  #onDropped({ dropped = [], presenceDropped = [] }: OkReply): void {
-    const error = new FanwireError("forbidden", "not authorized by the new token");
+  /** The application has ended a subscription. One that a command begins meanwhile stays. */
+  #onUnsubscribed(name: string): void {
+    const topic = this.#topics.get(name);
+    if (!topic?.isSubscribed) return;
+    // A request for its members may be under way, which would subscribe the connection again.
+    if (topic.members) this.#subscriber.unsubscribe(name).catch(() => {});
+    this.#onDropped({ dropped: [name] });
+  }
+
+  #onDropped({ dropped = [], presenceDropped = [] }: Pick<OkReply, "dropped" | "presenceDropped">): void {
+    const error = new FanwireError("forbidden", "no longer authorized");
     for (const name of dropped) {
       const topic = this.#topics.get(name);
       if (topic) this.#topics.remove(topic, error);
@@ -320,7 +362,7 @@ class Client implements AsyncDisposable {
 
   #onPresence(message: PresenceMessage): void {
     const topic = this.#topics.get(message.topic);
-    if (topic?.members?.onChange(message)) topic.members.askSometime(() => this.#subscriber.enter(topic));
+    if (topic?.members?.onChange(message)) topic.members.askSometime(() => this.#subscriber.join(topic));
   }
 
   #onEnd(code: number, reason: string): void {
@@ -330,7 +372,8 @@ class Client implements AsyncDisposable {
 
     const advice = closeAdvice(code);
     if (advice === "renew-token") this.#tokens.discard();
-    const isFinal = advice === "stop" || (advice === "renew-token" && !this.#tokens.isRenewable);
+    const mayAskAgain = welcomedAt === undefined && this.#queryTopics.onRefused(code, this.#asked);
+    const isFinal = advice === "stop" ? !mayAskAgain : advice === "renew-token" && !this.#tokens.isRenewable;
     if (isFinal) this.#stop(code, reason);
     else this.#retry(code, reason);
   }
@@ -372,7 +415,7 @@ class Client implements AsyncDisposable {
   }
 
   /** Returns the error of a command that cannot be sent. */
-  #absence(): FanwireError {
+  #unsentError(): FanwireError {
     return this.#isClosed ? this.#closedError() : new FanwireError("disconnected", "not connected");
   }
 

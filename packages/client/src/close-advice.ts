@@ -12,6 +12,6 @@ export const TOKEN_REFUSED = 4401;
  */
 export function closeAdvice(code: number): Advice {
   if (code === TOKEN_REFUSED) return "renew-token";
-  const isFinal = (code >= 4400 && code <= 4499) || [1002, 1003, 1007, 1008, 1009, 1010].includes(code);
-  return isFinal ? "stop" : "reconnect";
+  const isRefused = code === 1002 || code === 1003 || (code >= 1007 && code <= 1010);
+  return isRefused || (code >= 4400 && code <= 4499) ? "stop" : "reconnect";
 }

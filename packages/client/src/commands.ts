@@ -3,68 +3,25 @@ import type { Reply } from "./messages.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import type { Transport } from "./transport.ts";
 
+/** Timers cannot wait longer than 2^31 ms. */
+const LONGEST_MS = 2_000_000_000;
+
 export type OkReply = Extract<Reply, { ok: true }>;
-
-type Pending = { settle(outcome: OkReply | FanwireError): void };
-
-/** Commands that wait for their reply. */
-class PendingCommands {
-  readonly #timeoutMs: number;
-  readonly #pending = new Map<number | string, Pending>();
-  #lastId = 0;
-
-  constructor(timeoutMs: number) {
-    this.#timeoutMs = timeoutMs;
-  }
-
-  /**
-   * Passes the JSON of the command to `send`. Resolves with the reply, rejects with a FanwireError. Calls `onOk` before
-   * the messages that follow the reply in its frame are processed.
-   */
-  execute(
-    command: Readonly<Record<string, unknown>>,
-    send: (message: string) => void,
-    onOk: (reply: OkReply) => void = () => {},
-  ): Promise<OkReply> {
-    this.#lastId++;
-    const id = this.#lastId;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => settle(new FanwireError("timeout", "no reply from the worker in time")),
-        this.#timeoutMs,
-      );
-      const settle = (outcome: OkReply | FanwireError) => {
-        clearTimeout(timer);
-        this.#pending.delete(id);
-        if (outcome instanceof FanwireError) return reject(outcome);
-        onOk(outcome);
-        resolve(outcome);
-      };
-      this.#pending.set(id, { settle });
-      send(JSON.stringify({ id, ...command }));
-    });
-  }
-
-  onReply(reply: Reply): void {
-    this.#pending.get(reply.id)?.settle(reply.ok ? reply : new FanwireError(reply.error.code, reply.error.message));
-  }
-
-  rejectAll(error: FanwireError): void {
-    for (const { settle } of [...this.#pending.values()]) settle(error);
-  }
-}
 
 /** Sends commands on the current connection. */
 export class CommandSender {
-  readonly #pending: PendingCommands;
-  readonly #absence: () => FanwireError;
+  readonly #timeoutMs: number;
+  readonly #unsentError: () => FanwireError;
+  /** Functions that settle the commands without a reply, by id. */
+  readonly #pending = new Map<number | string, (outcome: OkReply | FanwireError) => void>();
+  #lastId = 0;
   #limiter = new RateLimiter();
   #transport: Transport | undefined;
 
-  /** `absence` returns the error of a command that cannot be sent. */
-  constructor(timeoutMs: number, absence: () => FanwireError) {
-    this.#pending = new PendingCommands(timeoutMs);
-    this.#absence = absence;
+  /** `unsentError` returns the error of a command that cannot be sent. */
+  constructor(timeoutMs: number, unsentError: () => FanwireError) {
+    this.#timeoutMs = Math.min(timeoutMs, LONGEST_MS);
+    this.#unsentError = unsentError;
   }
 
   /** Whether the connection is open, so that commands can be sent. */
@@ -81,12 +38,12 @@ export class CommandSender {
   /** Must be called when the connection is lost. Pending commands reject with `error`. */
   close(error: FanwireError): void {
     this.#transport = undefined;
-    this.#pending.rejectAll(error);
+    for (const settle of [...this.#pending.values()]) settle(error);
     this.#limiter.stop();
   }
 
   onReply(reply: Reply): void {
-    this.#pending.onReply(reply);
+    this.#pending.get(reply.id)?.(reply.ok ? reply : new FanwireError(reply.error.code, reply.error.message));
   }
 
   /** Whether a publication of this size, in characters, may wait. */
@@ -94,20 +51,42 @@ export class CommandSender {
     return this.#limiter.hasRoom(size);
   }
 
-  /** Waits until the rate limit of workers allows a command, then executes it. */
-  async rateLimited<Outcome>(execute: () => Promise<Outcome>, size?: number): Promise<Outcome> {
+  /** Like `execute`, but waits until the rate limit of workers allows the command. `size` is that of a publication. */
+  async executeLimited(
+    command: Readonly<Record<string, unknown>>,
+    onOk?: (reply: OkReply) => void,
+    size?: number,
+  ): Promise<OkReply> {
     const limiter = this.#limiter;
     await limiter.wait(size);
     try {
-      return await execute();
+      return await this.execute(command, onOk);
     } finally {
       limiter.answered();
     }
   }
 
-  execute(command: Readonly<Record<string, unknown>>, onOk?: (reply: OkReply) => void): Promise<OkReply> {
+  /**
+   * Resolves with the reply, rejects with a FanwireError. Calls `onOk` before the messages that follow the reply in its
+   * frame are processed.
+   */
+  execute(command: Readonly<Record<string, unknown>>, onOk: (reply: OkReply) => void = () => {}): Promise<OkReply> {
     const transport = this.#transport;
-    if (transport === undefined) return Promise.reject(this.#absence());
-    return this.#pending.execute(command, (message) => transport.send(message), onOk);
+    if (transport === undefined) return Promise.reject(this.#unsentError());
+    this.#lastId++;
+    const id = this.#lastId;
+    return new Promise((resolve, reject) => {
+      const onTimeout = () => settle(new FanwireError("timeout", "the worker does not reply"));
+      const timer = setTimeout(onTimeout, this.#timeoutMs);
+      const settle = (outcome: OkReply | FanwireError) => {
+        clearTimeout(timer);
+        this.#pending.delete(id);
+        if (outcome instanceof FanwireError) return reject(outcome);
+        onOk(outcome);
+        resolve(outcome);
+      };
+      this.#pending.set(id, settle);
+      transport.send(JSON.stringify({ id, ...command }));
+    });
   }
 }

@@ -6,6 +6,7 @@
  * - `timeout`: no reply within `commandTimeoutMs`
  * - `closed`: the client is closed, or the topic was unsubscribed
  * - `busy`: the publish buffer is full
+ * - `invalid`: also an argument of another type than declared
  * - `not-json`: the content of a publication is not JSON
  * - `unsupported`: the worker is too old for presence
  */

@@ -1,7 +1,7 @@
 const PROTOCOL = "fanwire.v1";
 /**
  * Maximum length of a token in the query. With a longer one and a few topics the request line no longer fits into one
- * TCP segment, and uWebSockets.js refuses a request line in two segments. Headers may be split.
+ * TCP segment. uWebSockets.js refuses a request line in two segments. Headers may be split.
  */
 const MAX_QUERY_TOKEN = 512;
 /**
@@ -23,11 +23,12 @@ export type TokenPlace = {
 
 /**
  * Returns where a connection carries the token: in the query, as the subprotocol `token.<token>`, or in the first
- * command.
+ * command. Publications to the user may resume from another position than the connection (`resumesUserApart`). Only the
+ * first command has a field for that.
  */
-export function placeToken(token: string | undefined): TokenPlace {
+export function placeToken(token: string | undefined, resumesUserApart: boolean): TokenPlace {
   const nowhere = { protocols: PROTOCOL, token: undefined, firstCommand: undefined };
-  if (token === undefined || token.length <= MAX_QUERY_TOKEN) return { ...nowhere, token };
-  const fitsHeader = token.length <= MAX_HEADER_TOKEN && NAME.test(token);
+  if (token === undefined || (token.length <= MAX_QUERY_TOKEN && !resumesUserApart)) return { ...nowhere, token };
+  const fitsHeader = token.length <= MAX_HEADER_TOKEN && NAME.test(token) && !resumesUserApart;
   return fitsHeader ? { ...nowhere, protocols: [PROTOCOL, `token.${token}`] } : { ...nowhere, firstCommand: token };
 }

@@ -1,7 +1,7 @@
 import { FanwireError } from "./error.ts";
 
 /** Messages of a worker, as docs/protocol.md describes them. */
-export type Message = Welcome | PublicationMessage | PresenceMessage | Reply;
+export type Message = Welcome | PublicationMessage | PresenceMessage | UnsubscribedMessage | Reply;
 
 export type Welcome = {
   readonly type: "welcome";
@@ -45,6 +45,9 @@ export type PresenceMessage = {
   readonly partial?: boolean;
 };
 
+/** The application has ended a subscription of the connection. */
+type UnsubscribedMessage = { readonly type: "unsubscribed"; readonly topic: string };
+
 export type Reply = { readonly type: "reply"; readonly id: number | string } & (
   | {
       readonly ok: true;
@@ -87,9 +90,9 @@ export type Publication = {
 export function parseFrame(frame: string): Message[] {
   return frame.split("\n").flatMap((line) => {
     try {
-      const value: unknown = JSON.parse(line);
-      // Workers send only messages of this form, so they are not validated.
-      return typeof value === "object" && value !== null ? [value as Message] : [];
+      // Workers send only messages of these forms, so they are not validated.
+      const message: Message | null = JSON.parse(line);
+      return message?.type ? [message] : [];
     } catch {
       return [];
     }

@@ -38,8 +38,8 @@ class PresenceWorker {
     if (isJoin) this.#members.add(user);
     if (!this.#isPresent) return;
     const names = isJoin ? { joined: [{ user }], left: [] } : { joined: [], left: [user] };
-    const told = isPartial ? { joined: [], left: [], partial: true } : names;
-    this.#wire.push({ type: "presence", topic: "t", ...told, count: this.#members.size });
+    const sent = isPartial ? { joined: [], left: [], partial: true } : names;
+    this.#wire.push({ type: "presence", topic: "t", ...sent, count: this.#members.size });
   }
 
   arrive(count: number): void {

@@ -83,6 +83,48 @@ test("a topic that a new token does not allow ends its presence", async () => {
   expect(ends).toEqual(["forbidden"]);
 });
 
+test("a topic from which the application unsubscribes the client ends its presence, and is not restored", async () => {
+  const { lobby, refused } = await enterLobby();
+  const ends = recordEnds(lobby);
+  FakeWebSocket.last.deliver({ type: "reply", id: FakeWebSocket.last.commands[0]?.id, ok: true });
+  FakeWebSocket.last.deliver({ type: "unsubscribed", topic: "lobby" }, { type: "unsubscribed", topic: "unknown" });
+
+  expect([lobby.isCurrent, ends, refused]).toEqual([false, ["forbidden"], ["lobby: forbidden"]]);
+  FakeWebSocket.last.end();
+  await reconnected();
+  FakeWebSocket.last.welcome();
+  await settled();
+  expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual([]);
+  expect(commands()).toEqual([]);
+});
+
+test("a request for members that is under way when the application unsubscribes the client does not bring it back", async () => {
+  const { client } = await record({ topics: ["lobby"] });
+  FakeWebSocket.last.welcome();
+  client.presence("lobby");
+  await settled();
+  FakeWebSocket.last.deliver({ type: "unsubscribed", topic: "lobby" });
+  await settled();
+
+  expect(commands()).toEqual([
+    { command: "subscribe", topic: "lobby", presence: true },
+    { command: "unsubscribe", topic: "lobby" },
+  ]);
+});
+
+test("a topic stays that the client subscribes to before it learns that the application has unsubscribed it", async () => {
+  const { client, refused } = await record({ topics: ["a", "b"] });
+  FakeWebSocket.last.welcome();
+  void client.unsubscribe("a");
+  const subscribed = [client.subscribe("a"), client.subscribe("b", { since: "e-1" })];
+  await settled();
+  for (const topic of ["a", "b"]) FakeWebSocket.last.deliver({ type: "unsubscribed", topic });
+  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.deliver({ type: "reply", id, ok: true });
+
+  await Promise.all(subscribed);
+  expect(refused).toEqual([]);
+});
+
 test("a new token may end the presence and keep the topic", async () => {
   const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
   const { client } = await record({ topics: ["lobby"], token: async () => `x.${claims}.x` });

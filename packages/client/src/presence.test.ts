@@ -216,7 +216,7 @@ test("leave ends the changes, and presence can begin again at once", async () =>
   expect([lobby.members.size, again.members.size]).toEqual([2, 1]);
 });
 
-test("leave without a connection resolves at once, and the next connection does not enter", async () => {
+test("leave without a connection resolves at once, and the next connection does not join", async () => {
   const { lobby } = await enterLobby();
   FakeWebSocket.last.end();
 

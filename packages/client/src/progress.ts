@@ -4,8 +4,8 @@ import { isAfter } from "./position.ts";
 export class Progress {
   #position: string | undefined;
   /**
-   * Position of the user's publications while they catch up after a refresh command. Workers do not mark the end of
-   * that, so that only the reply to a ping ends it.
+   * Position of the user's publications from before a refresh command until they have caught up. Workers do not mark
+   * the end of that, so that only the reply to a ping ends it.
    */
   userSince: string | undefined;
 

@@ -1,6 +1,6 @@
 /**
- * By default workers close a connection for good when it sends more than 100 commands in a second. The worst second is
- * the one after a network stall: the worker receives MAX_UNANSWERED, AT_ONCE and PER_SECOND commands in it.
+ * By default workers close a connection permanently when it sends more than 100 commands in a second. The worst second
+ * is the one after a network stall: the worker receives MAX_UNANSWERED, AT_ONCE and PER_SECOND commands in it.
  */
 const PER_SECOND = 35;
 const AT_ONCE = 30;

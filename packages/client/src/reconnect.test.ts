@@ -7,7 +7,7 @@ useFakeTime();
 const publication = (more: object) => ({ type: "publication", event: "message", data: "hi", ...more });
 const query = () => FakeWebSocket.last.url.searchParams;
 
-test("the delay is a random part of a bound that doubles to 30 seconds", async () => {
+test("backoff with jitter: the delay is a random part of a bound that doubles to 30 seconds", async () => {
   const { states } = await record();
   for (const random of [1, 1, 1, 1, 1, 1, 0.5, 0]) {
     vi.mocked(Math.random).mockReturnValue(random);
@@ -137,7 +137,7 @@ test("a subscription that fails with a passing error makes the client reconnect"
   const { refused } = await record({ topics });
   FakeWebSocket.last.welcome();
   await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "unavailable", message: "NATS is away" } });
+  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "unavailable", message: "NATS is unreachable" } });
   await reconnected();
 
   expect(FakeWebSocket.all).toHaveLength(2);
@@ -167,6 +167,20 @@ test("a topic subscribed while disconnected waits for the connection", async () 
   expect(await subscribed).toEqual({ recovered: true });
 });
 
+test("a topic subscribed while the client connects resumes from the last position too", async () => {
+  const { client } = await record({ topics: ["a"] });
+  FakeWebSocket.last.welcome({ position: "e-10" });
+  FakeWebSocket.last.end();
+  await reconnected();
+  const subscribed = client.subscribe("b");
+  FakeWebSocket.last.welcome({ position: "e-20", recovered: true });
+  await settled();
+
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "b", since: "e-10" }]);
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-10" });
+  expect(await subscribed).toEqual({ recovered: true });
+});
+
 test("a topic whose reply was lost with the connection is subscribed again", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();
@@ -180,7 +194,7 @@ test("a topic whose reply was lost with the connection is subscribed again", asy
   expect(await subscribed).toEqual({ recovered: true });
 });
 
-test("after 25 seconds without a message the client pings, and reconnects after 10 seconds without a reply", async () => {
+test("heartbeat: after 25 seconds without a message the client pings, and reconnects after 10 seconds without a reply", async () => {
   FakeWebSocket.answersPings = false;
   const { states } = await record();
   FakeWebSocket.last.welcome();

@@ -16,6 +16,9 @@ const URL_WITH_LITTLE_ROOM = `ws://pusher.example/?page=${"x".repeat(1_100)}`;
 const long = (name: string) => `${name}.${"x".repeat(200)}`;
 const TOPICS = ["a", long("b")];
 const LATE = ["c", long("d")];
+/** A topic to which the application subscribes connections. */
+const APPLICATION = "e";
+const PUBLISHED = [...TOPICS, ...LATE, APPLICATION];
 /** Initial and later subscriptions. They overlap, so that a topic has none, one or several. */
 const SUBSCRIPTIONS = [...TOPICS, "*"];
 const LATE_SUBSCRIPTIONS = [...LATE, long("*")];
@@ -30,6 +33,8 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("drop" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("subscribe" as const), at }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), at }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("renew" as const), at }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("application" as const) }) },
 );
 
 test("wherever connections break, each subscription receives its durable publications once, in order, without gaps", async () => {
@@ -49,7 +54,7 @@ test("wherever connections break, each subscription receives its durable publica
       };
       for (const each of steps) {
         if (each.kind === "publish") {
-          const topic = [...TOPICS, ...LATE][each.at % (TOPICS.length + LATE.length)] ?? "";
+          const topic = PUBLISHED[each.at % PUBLISHED.length] ?? "";
           const logged = { sequence: (log.at(-1)?.sequence ?? 0) + 1, topic };
           log.push(logged);
           worker.publish(logged);
@@ -57,9 +62,11 @@ test("wherever connections break, each subscription receives its durable publica
         else if (each.kind === "catch-up") worker.catchUp(each.count, each.at);
         else if (each.kind === "read") worker.readCommands();
         else if (each.kind === "drop") await drop();
-        else if (each.kind === "restart") {
+        else if (each.kind === "application") worker.subscribeByApplication(APPLICATION);
+        else if (each.kind === "restart" || each.kind === "renew") {
           const topic = [...subscribed][each.at % subscribed.size] ?? "";
           restarts.set(topic, (restarts.get(topic) ?? 0) + 1);
+          if (each.kind === "renew") client.unsubscribe(topic).catch(() => {});
           client.subscribe(topic, { since: "e-0" }).catch(() => {});
         } else {
           const topic = LATE_SUBSCRIPTIONS[each.at % LATE_SUBSCRIPTIONS.length] ?? "";

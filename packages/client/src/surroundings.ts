@@ -7,7 +7,7 @@ const surroundings: { readonly WebSocket?: WebSocketConstructor; readonly locati
 /** @throws TypeError when there is no WebSocket. */
 export function globalWebSocket(): WebSocketConstructor {
   if (surroundings.WebSocket === undefined) {
-    throw new TypeError("no global WebSocket: pass one, such as that of ws");
+    throw new TypeError("no global WebSocket: pass one");
   }
   return surroundings.WebSocket;
 }

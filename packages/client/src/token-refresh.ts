@@ -1,4 +1,4 @@
-import type { TokenSource } from "./token.ts";
+import { NEVER, type TokenSource } from "./token.ts";
 
 /** Maximum delay of a refresh, because timers cannot wait longer than 2^31 ms. */
 const LONGEST_MS = 2_000_000_000;
@@ -23,7 +23,7 @@ export class TokenRefresh {
   start(): void {
     this.stop();
     const { isRenewable, expiresInMs } = this.#tokens;
-    if (!isRenewable || expiresInMs === Number.POSITIVE_INFINITY) return;
+    if (!isRenewable || expiresInMs === NEVER) return;
     const generation = this.#generation;
     this.#timer = setTimeout(() => void this.#refresh(generation), delayMs(expiresInMs));
   }

@@ -141,7 +141,7 @@ test("without a token the client retries later, and reports the reason", async (
   expect(FakeWebSocket.all).toHaveLength(1);
 });
 
-test("a clock that is wrong by hours renews neither endlessly nor too late", async () => {
+test("clock skew: a clock that is wrong by hours renews neither endlessly nor too late", async () => {
   const skewed = vi.fn(async () => token({ iat: nowSeconds() - 7_200, exp: nowSeconds() - 6_600 }));
   await record({ token: skewed });
   FakeWebSocket.last.welcome();
@@ -198,7 +198,7 @@ test("a token callback that never settles times out and is called again, for a r
 });
 
 test("a callback that returns no token connects without one, and one that returns no text is called again", async () => {
-  for (const nothing of [undefined, null, ""]) {
+  for (const nothing of [undefined, null, "", " \n"]) {
     await record({ token: async () => nothing as string });
     expect(FakeWebSocket.last.url.searchParams.has("token")).toBe(false);
   }
@@ -206,8 +206,17 @@ test("a callback that returns no token connects without one, and one that return
   const { states } = await record({ token: async () => ({ token: "t" }) as unknown as string });
   expect(states.at(-1)).toMatchObject({
     state: "waiting",
-    reason: "no token: TypeError: token must be a string, not object",
+    reason: "no token: FanwireError: token must be of type string",
   });
+});
+
+test("a token is trimmed, because the text of a response may end with a line break", async () => {
+  for (const ask of [" h.c.s\r\n", async () => "h.c.s\n"]) {
+    await record({ token: ask });
+    expect(sentToken()).toBe("h.c.s");
+  }
+  await record({ token: `${"x".repeat(600)}\n` });
+  expect(FakeWebSocket.last.protocol).toEqual(["fanwire.v1", `token.${"x".repeat(600)}`]);
 });
 
 test("a refresh does not wait behind publications", async () => {
@@ -270,7 +279,7 @@ test("publications of the user that catch up after the first command are resumed
   await settled();
   FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
   FakeWebSocket.last.deliver(user({ since: "e-5", recovered: true }), user({ position: "e-9" }));
-  expect(client.position).toBe("e-9");
+  expect(client.position).toBe("e-5");
   FakeWebSocket.last.end();
   await reconnected();
   FakeWebSocket.last.welcome({ recovered: true });
@@ -285,6 +294,61 @@ test("publications of the user that catch up after the first command are resumed
   FakeWebSocket.last.welcome({ recovered: true });
   await settled();
   expect(refreshes()).toMatchObject([{ since: "e-10" }]);
+});
+
+const everyone = (more: object) => ({ type: "publication", event: "message", data: "", ...more });
+
+test("publications to the user are resumed, also when the connection breaks before the reply to the first command", async () => {
+  await record({ token: "x".repeat(5_000), since: "e-3" });
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  FakeWebSocket.last.deliver(everyone({ position: "e-9" }));
+  FakeWebSocket.last.end();
+  await reconnected();
+  expect(FakeWebSocket.last.url.searchParams.get("since")).toBe("e-9");
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+
+  expect(refreshes()).toMatchObject([{ since: "e-3" }]);
+});
+
+test("publications to the user are resumed, also after a refused token whose connection was live", async () => {
+  await record({ token: async () => "x".repeat(5_000), since: "e-3" });
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  const [{ id } = {}] = FakeWebSocket.last.commands;
+  FakeWebSocket.last.deliver(
+    { type: "reply", id, ok: false, error: { code: "unauthorized", message: "no" } },
+    { type: "reply", id: "ping", ok: true, position: "e-9" },
+  );
+  await reconnected();
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+
+  expect(refreshes()).toMatchObject([{ since: "e-3" }]);
+});
+
+test("a user that catches up resumes from its own position, also with a token that has become short", async () => {
+  const tokens = ["x".repeat(5_000), "short", "short"];
+  await record({ token: async () => tokens.shift() ?? "", since: "e-3" });
+  const next = async (code: number) => {
+    FakeWebSocket.last.end(code);
+    await reconnected();
+    FakeWebSocket.last.welcome({ recovered: true });
+    await settled();
+  };
+  FakeWebSocket.last.welcome({ recovered: true });
+  await settled();
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-3" });
+  FakeWebSocket.last.deliver(everyone({ position: "e-9" }), everyone({ since: "e-5", recovered: true }));
+
+  await next(4401);
+  expect(refreshes()).toMatchObject([{ token: "short", since: "e-5" }]);
+  FakeWebSocket.last.reply("refresh", { ok: true, recovered: true, position: "e-5" });
+  FakeWebSocket.last.deliver({ type: "reply", id: "ping", ok: true, position: "e-10" });
+
+  await next(4401);
+  expect(Object.fromEntries(FakeWebSocket.last.url.searchParams)).toEqual({ token: "short", since: "e-10" });
 });
 
 test("a first command with a refused token requests another token; one that cannot be verified is retried", async () => {

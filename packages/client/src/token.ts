@@ -1,8 +1,12 @@
+import { checkTypes } from "./check-types.ts";
+
 /**
  * A token, or a callback that returns one. The client calls it again when the last token expires soon or was refused.
  */
 export type TokenOption = string | (() => string | Promise<string>);
 
+/** `expiresInMs` of a token without an expiry time. */
+export const NEVER = Number.POSITIVE_INFINITY;
 /** Minimum remaining lifetime of a token that is used for a new connection. */
 const WORTH_USING_MS = 10_000;
 /** Maximum duration of a token callback: the server of the application may never answer. */
@@ -12,10 +16,11 @@ const FETCH_TIMEOUT_MS = 10_000;
 export class TokenSource {
   readonly #option: TokenOption | undefined;
   #token: string | undefined;
-  #expiresAt = Number.POSITIVE_INFINITY;
+  #expiresAt = NEVER;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(option: TokenOption | undefined) {
+    if (typeof option !== "function") checked(option);
     this.#option = option;
   }
 
@@ -23,7 +28,7 @@ export class TokenSource {
     return typeof this.#option === "function";
   }
 
-  /** Infinity for a token without an expiry time. */
+  /** {@link NEVER} for a token without an expiry time. */
   get expiresInMs(): number {
     return this.#expiresAt - Date.now();
   }
@@ -58,7 +63,7 @@ export class TokenSource {
 
   accept(token: string | undefined): void {
     this.#token = token;
-    this.#expiresAt = Date.now() + (token === undefined ? Number.POSITIVE_INFINITY : lifetimeMs(token));
+    this.#expiresAt = Date.now() + (token === undefined ? NEVER : lifetimeMs(token));
   }
 
   discard(): void {
@@ -66,11 +71,14 @@ export class TokenSource {
   }
 }
 
-/** Checks a token of a caller without types. Undefined, null and empty text mean that there is no token. */
+/**
+ * Checks a token of a caller without types, and trims it, because the text of a response may end with a line break.
+ * Undefined, null and blank text mean that there is no token.
+ */
 function checked(token: unknown): string | undefined {
-  if (token === undefined || token === null || token === "") return undefined;
-  if (typeof token !== "string") throw new TypeError(`token must be a string, not ${typeof token}`);
-  return token;
+  if (token === undefined || token === null) return undefined;
+  checkTypes("string", { token });
+  return (token as string).trim() || undefined;
 }
 
 /**
@@ -78,7 +86,7 @@ function checked(token: unknown): string | undefined {
  */
 function lifetimeMs(token: string): number {
   const { exp, iat } = claimsOf(token);
-  if (typeof exp !== "number") return Number.POSITIVE_INFINITY;
+  if (typeof exp !== "number") return NEVER;
   const byClockMs = exp * 1_000 - Date.now();
   const wholeMs = typeof iat === "number" ? (exp - iat) * 1_000 : byClockMs;
   // The clock of this machine is wrong when a new token has expired already, or expires later than its lifetime allows.

@@ -10,8 +10,6 @@ type TopicSubscriberParts = {
   readonly topics: Topics;
   readonly sender: CommandSender;
   onRefused(topic: string, error: FanwireError): void;
-  /** Ends the connection, so that everything is restored on the next one. */
-  abandon(reason: string): void;
 };
 
 /** Sends the commands that subscribe the current connection to topics. */
@@ -27,19 +25,24 @@ export class TopicSubscriber {
     const { attempt } = topic;
     this.#subscribe(topic).catch((error: FanwireError) => {
       if (error.code === "disconnected" || topic.attempt !== attempt) return;
-      if (error.code === "timeout") this.unsubscribe(topic.name).catch(() => {});
-      this.#parts.topics.remove(topic, error);
+      const { topics } = this.#parts;
+      // Without this check it would end a later subscription to the same topic.
+      if (error.code === "timeout" && topics.has(topic)) this.unsubscribe(topic.name).catch(() => {});
+      topics.remove(topic, error);
     });
   }
 
-  /** Subscribes to a topic of an earlier connection. Resolves with whether it has recovered. */
-  async restore(topic: Topic): Promise<boolean | null> {
-    const { topics, abandon, onRefused } = this.#parts;
+  /**
+   * Subscribes to a topic of an earlier connection. Resolves with whether it has recovered. `abandon` must end the
+   * current connection, and no later one, so that everything is restored on the next one.
+   */
+  async restore(topic: Topic, abandon: (reason: string) => void): Promise<boolean | null> {
+    const { topics, onRefused } = this.#parts;
     try {
       return await this.#subscribe(topic);
     } catch (error) {
       if (!(error instanceof FanwireError && FINAL_REFUSALS.includes(error.code))) {
-        abandon("resubscribing to a topic failed");
+        abandon("topic not restored");
         return false;
       }
       topics.remove(topic, error);
@@ -49,17 +52,15 @@ export class TopicSubscriber {
   }
 
   /** Requests the members of a topic, and their changes. Must be called after `subscribe` or `restore`. */
-  enter(topic: Topic): void {
+  join(topic: Topic): void {
     const { sender } = this.#parts;
     const { name, members } = topic;
     if (members === undefined) return;
     const isLatest = members.asked();
     sender
-      .rateLimited(() =>
-        sender.execute({ command: "subscribe", topic: name, presence: true }, (reply) => {
-          if (reply.count !== undefined && isLatest()) members.onList(reply, reply.count);
-        }),
-      )
+      .executeLimited({ command: "subscribe", topic: name, presence: true }, (reply) => {
+        if (reply.count !== undefined && isLatest()) members.onList(reply, reply.count);
+      })
       .then(({ count }) => {
         if (count === undefined) throw new FanwireError("unsupported", "the worker has no presence");
       })
@@ -70,7 +71,7 @@ export class TopicSubscriber {
 
   /** Leaves the members of a topic, and the topic itself if it is subscribed for them alone. */
   async leave(topic: Topic, members: MemberList, error: FanwireError): Promise<void> {
-    const { topics, sender } = this.#parts;
+    const { topics } = this.#parts;
     if (topic.members !== members || !topics.has(topic)) return;
     if (!topic.isPlain) {
       topics.remove(topic, error);
@@ -78,29 +79,29 @@ export class TopicSubscriber {
     }
     topic.members = undefined;
     members.end(error);
-    await sender.rateLimited(() => this.#ifOpen({ command: "subscribe", topic: topic.name, presence: false }));
+    await this.#ifOpen({ command: "subscribe", topic: topic.name, presence: false });
   }
 
   #onNotEntered(topic: Topic, members: MemberList, error: FanwireError): void {
     // The next connection enters again.
     if (error.code === "disconnected") return;
     if (error.code === "timeout" || error.code === "unavailable") {
-      members.askLater(() => this.enter(topic));
+      members.askLater(() => this.join(topic));
       return;
     }
     this.leave(topic, members, error).catch(() => {});
   }
 
   async unsubscribe(topic: string): Promise<void> {
-    const { sender } = this.#parts;
-    await sender.rateLimited(() => this.#ifOpen({ command: "unsubscribe", topic }));
+    await this.#ifOpen({ command: "unsubscribe", topic });
   }
 
   async #ifOpen(command: Readonly<Record<string, unknown>>): Promise<void> {
     const { sender } = this.#parts;
-    // Without a connection there is no subscription, and the next connection does not ask for it.
+    // Without a connection there is no subscription, and the next connection does not ask for it. The command must not
+    // wait for a connection that may have it again.
     if (!sender.isOpen) return;
-    await sender.execute(command).catch((error: FanwireError) => {
+    await sender.executeLimited(command).catch((error: FanwireError) => {
       if (sender.isOpen) throw error;
     });
   }
@@ -108,13 +109,11 @@ export class TopicSubscriber {
   async #subscribe(topic: Topic): Promise<boolean | null> {
     const { sender } = this.#parts;
     const { name, since, attempt, startsOver } = topic;
-    const { recovered = null } = await sender.rateLimited(() =>
-      sender.execute({ command: "subscribe", topic: name, since }, (reply) => {
-        if (topic.attempt === attempt)
-          topic.onSubscribed({ recovered: reply.recovered ?? null, position: reply.position });
-        else if (startsOver) topic.startOver();
-      }),
-    );
+    const { recovered = null } = await sender.executeLimited({ command: "subscribe", topic: name, since }, (reply) => {
+      if (topic.attempt === attempt)
+        topic.onSubscribed({ recovered: reply.recovered ?? null, position: reply.position });
+      else if (startsOver) topic.startOver();
+    });
     return recovered;
   }
 }

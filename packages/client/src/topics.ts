@@ -1,3 +1,4 @@
+import { checkTypes } from "./check-types.ts";
 import type { FanwireError } from "./error.ts";
 import type { ReceivedPublication } from "./messages.ts";
 import { isAfter, isLater } from "./position.ts";
@@ -7,7 +8,7 @@ import { type Settle, settleable } from "./settleable.ts";
 
 /** Result of a subscription. */
 export type Subscribed = {
-  /** `true`: nothing published durably since `since` is missing. `false`: that cannot be proven. `null`: no `since`. */
+  /** `true`: nothing published durably since `since` is missing. `false`: that cannot be proved. `null`: no `since`. */
   readonly recovered: boolean | null;
 };
 
@@ -21,38 +22,25 @@ export class Topic {
   since: string | undefined;
   /** Whether the worker of the current connection has subscribed to it. */
   isSubscribed = false;
+  /** Whether a restart is pending, after which publications are delivered again. */
+  startsOver = false;
   /** Whether the application subscribed to it. Otherwise it is subscribed for its members alone. */
   isPlain = true;
   /** Its members, if the client is present. */
   members: MemberList | undefined;
-  #subscribed: Promise<Subscribed>;
+  /** Settles when the worker has subscribed, after the last restart if there was one, or when the topic is dropped. */
+  subscribed: Promise<Subscribed>;
   #settle: Settle<Subscribed>;
   /** Newest position received, and the newest received before the current connection. */
   #last: string | undefined;
   #seen: string | undefined;
   /** Number of restarts: replies to commands before the last restart are outdated. */
-  #attempt = 0;
-  /** State of the previous subscription, from which publications arrive until the worker confirms the restart. */
-  #earlier: "none" | "live" | "catching-up" = "none";
+  attempt = 0;
 
   constructor(name: string, since: string | undefined) {
     this.name = name;
     this.since = since;
-    [this.#subscribed, this.#settle] = settleable();
-  }
-
-  /** Settles when the worker has subscribed, after the last restart if there was one, or when the topic is dropped. */
-  get subscribed(): Promise<Subscribed> {
-    return this.#subscribed;
-  }
-
-  get attempt(): number {
-    return this.#attempt;
-  }
-
-  /** Whether a restart is pending, after which publications are delivered again. */
-  get startsOver(): boolean {
-    return this.#earlier !== "none";
+    [this.subscribed, this.#settle] = settleable();
   }
 
   /** Forgets what was received, so that it is delivered again. */
@@ -63,13 +51,14 @@ export class Topic {
 
   /** Starts over from another position. */
   restart(since: string): void {
-    if (this.#earlier === "none") this.#earlier = this.since === undefined ? "live" : "catching-up";
+    this.startsOver = true;
+    this.isSubscribed = false;
     this.since = since;
-    this.#attempt++;
+    this.attempt++;
     this.members?.outdated();
     const { resolve, reject } = this.#settle;
-    [this.#subscribed, this.#settle] = settleable();
-    this.#subscribed.then(resolve, reject);
+    [this.subscribed, this.#settle] = settleable();
+    this.subscribed.then(resolve, reject);
   }
 
   /**
@@ -79,7 +68,7 @@ export class Topic {
   onSubscribed({ recovered, position }: Subscribed & { readonly position?: string | undefined }): void {
     this.isSubscribed = true;
     if (this.startsOver) this.startOver();
-    this.#earlier = "none";
+    this.startsOver = false;
     this.since = position;
     this.#settle.resolve({ recovered });
   }
@@ -105,12 +94,14 @@ export class Topic {
     this.members?.end(error);
   }
 
-  /** Records a position of its own, as long as it catches up. Returns whether it moves on with the connection. */
-  receive(position: string, isCatchingUp: boolean): boolean {
-    if (this.#earlier !== "none") return this.#earlier === "live" && !isCatchingUp;
+  /**
+   * Records a position, which is its own as long as it catches up. Ignores an earlier subscription, from which
+   * publications arrive until the worker has subscribed again.
+   */
+  receive(position: string, isCatchingUp: boolean): void {
+    if (!this.isSubscribed) return;
     if (this.#last === undefined || isAfter(position, this.#last)) this.#last = position;
     this.since = isCatchingUp ? position : undefined;
-    return !isCatchingUp;
   }
 }
 
@@ -119,7 +110,10 @@ export class Topics {
   readonly #topics = new Map<string, Topic>();
 
   constructor(names: readonly string[]) {
-    for (const name of names) this.add(name);
+    for (const topic of names) {
+      checkTypes("string", { topic });
+      this.add(topic);
+    }
   }
 
   /** Returns the topic, and whether it is new. */
@@ -155,7 +149,7 @@ export class Topics {
 
   /** Must be called when the client has received everything up to the position of the connection. */
   caughtUp(): void {
-    for (const topic of this.#topics.values()) if (topic.isSubscribed && !topic.startsOver) topic.since = undefined;
+    for (const topic of this.#topics.values()) if (topic.isSubscribed) topic.since = undefined;
   }
 
   /** Records a publication in `progress`. Returns false when this copy was received before. */
@@ -167,8 +161,9 @@ export class Topics {
     }
     const known = this.#topics.get(subscription ?? topic ?? "");
     const isNew = known?.isNew(position) ?? true;
-    const movesOn = known?.receive(position, isCatchingUp) ?? true;
-    if (movesOn) progress.advance(resume);
+    known?.receive(position, isCatchingUp);
+    // Other subscriptions may be behind one that catches up, also one that has ended or that the application began.
+    if (!isCatchingUp) progress.advance(resume);
     return isNew;
   }
 }

@@ -74,6 +74,20 @@ test("a connection that the back/forward cache has closed is replaced at once", 
   expect(states.map(({ state }) => state)).toEqual(["connecting", "open", "waiting", "connecting"]);
 });
 
+test("a connection that the back/forward cache has closed is replaced once, also while topics are restored", async () => {
+  const { client, states } = await record();
+  client.subscribe("a").catch(() => {});
+  FakeWebSocket.last.welcome();
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "a" }]);
+
+  restored(true);
+  await settled();
+
+  expect(FakeWebSocket.all.map(({ closedWith }) => closedWith)).toEqual([undefined, "open"]);
+  expect(states.map(({ state }) => state)).toEqual(["connecting", "waiting", "connecting"]);
+});
+
 test("a closed client ignores the events", async () => {
   const { client } = await record();
   FakeWebSocket.last.welcome();

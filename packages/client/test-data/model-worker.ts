@@ -20,8 +20,8 @@ type CatchingUp = { readonly topics: Set<string>; missed: Copy[]; heldBack: Copy
 
 /**
  * Sends what a worker sends on one connection, as docs/protocol.md describes it. Its history is complete, so every
- * recovery is proven. Each subscription that catches up holds back its own live publications. Commands are read once
- * the connection has caught up. The connection may be cut anywhere.
+ * recovery is proved. Each subscription that catches up holds back its own live publications. A subscription of a
+ * command, or of the application, is not live before the connection has caught up. The connection may be cut anywhere.
  */
 export class ModelWorker {
   readonly #socket: FakeWebSocket;
@@ -56,7 +56,6 @@ export class ModelWorker {
   }
 
   readCommands(): void {
-    if (!this.#hasRecovered) return;
     const commands = this.#socket.commands.slice(this.#commandsRead);
     this.#commandsRead += commands.length;
     for (const { id, command, topic, since } of commands) {
@@ -69,9 +68,21 @@ export class ModelWorker {
       const recovered = since === undefined ? undefined : true;
       const position = recovered ? since : this.#position;
       this.#wire.push({ type: "reply", id, ok: true, recovered, position });
-      if (!this.#topics.has(name) && typeof since === "string") this.#beginCatchingUp(new Set([name]), since, true);
-      this.#topics.add(name);
+      this.#subscribe(name, typeof since === "string" ? since : undefined);
     }
+  }
+
+  /** Subscribes the connection as the HTTP API does: the client does not know of it. */
+  subscribeByApplication(name: string): void {
+    this.#subscribe(name, undefined);
+  }
+
+  #subscribe(name: string, since: string | undefined): void {
+    if (this.#topics.has(name)) return;
+    if (since !== undefined || !this.#hasRecovered) {
+      this.#beginCatchingUp(new Set([name]), since ?? this.#position, true);
+    }
+    this.#topics.add(name);
   }
 
   #unsubscribe(name: string): void {
@@ -85,15 +96,15 @@ export class ModelWorker {
 
   /** Sends a part of the missed publications of one subscription; after the last part, those held back. */
   catchUp(count: number, at: number): void {
-    const index = this.#hasRecovered ? at % Math.max(this.#catchingUp.length, 1) : 0;
+    const index = at % Math.max(this.#catchingUp.length, 1);
     const chosen = this.#catchingUp[index];
     if (chosen === undefined) return;
     const mark = (copies: Copy[]) => (chosen.isOne ? copies.map(ofItsOwn) : copies);
     this.#wire.push(...mark(chosen.missed.splice(0, count)));
     if (chosen.missed.length > 0) return;
-    this.#wire.push(...mark(chosen.heldBack));
-    this.#catchingUp.splice(index, 1);
-    this.#hasRecovered = true;
+    this.#wire.push(...mark(chosen.heldBack.splice(0)));
+    this.#hasRecovered ||= !chosen.isOne;
+    if (this.#hasRecovered) this.#catchingUp.splice(index, 1);
   }
 
   /** Delivers up to `count` messages in one frame. */

@@ -51,7 +51,7 @@ test("positions of a recreated history replace older ones", async () => {
   expect(client.position).toBe("new-4");
 });
 
-test("a topic that catches up does not change the position of the other topics", async () => {
+test("the position of the client is that of a topic that catches up, until it has", async () => {
   const { client } = await record({ topics: ["a"] });
   FakeWebSocket.last.welcome({ position: "e-100" });
   const subscribed = client.subscribe("b", { since: "e-10" });
@@ -60,12 +60,29 @@ test("a topic that catches up does not change the position of the other topics",
   FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-10" });
   expect(await subscribed).toEqual({ recovered: true });
 
+  expect(client.position).toBe("e-10");
   FakeWebSocket.last.deliver(publication({ topic: "b", since: "e-20", recovered: true }));
-  expect(client.position).toBe("e-100");
+  expect(client.position).toBe("e-20");
   FakeWebSocket.last.deliver(publication({ topic: "b", since: "e-104", recovered: true }));
   expect(client.position).toBe("e-100");
   FakeWebSocket.last.deliver(publication({ topic: "b", position: "e-110" }));
   expect(client.position).toBe("e-110");
+});
+
+test("subscriptions that the client does not have, and that catch up, do not change the position", async () => {
+  const { client } = await record({ topics: ["a"], since: "e-1000" });
+  FakeWebSocket.last.welcome({ position: "e-5000", recovered: true });
+  void client.subscribe("b");
+  await settled();
+  FakeWebSocket.last.reply("subscribe", { ok: true, position: "e-5000" });
+  void client.unsubscribe("b");
+
+  FakeWebSocket.last.deliver(publication({ topic: "a", position: "e-1500", recovered: true }));
+  FakeWebSocket.last.deliver(publication({ topic: "b", since: "e-5001", recovered: true }));
+  FakeWebSocket.last.deliver(publication({ topic: "of-the-application", since: "e-5002", recovered: true }));
+  expect(client.position).toBe("e-1500");
+  FakeWebSocket.last.deliver(publication({ topic: "of-the-application", position: "e-5003" }));
+  expect(client.position).toBe("e-5003");
 });
 
 test("a topic that was catching up resumes from its own position", async () => {
@@ -141,10 +158,11 @@ test("subscribe with since restarts a known topic from there, and no other", asy
   ]);
   // From the previous subscription: it advances the connection, but not the position from which this topic restarts.
   FakeWebSocket.last.deliver(publication({ topic: "a", position: "e-11" }));
-  expect(client.position).toBe("e-11");
+  expect(client.position).toBe("e-2");
   FakeWebSocket.last.end();
   await reconnected();
 
+  expect(query().get("since")).toBe("e-11");
   expect(query().getAll("topic")).toEqual(["b"]);
   FakeWebSocket.last.welcome({ position: "e-11", recovered: true });
   await settled();
@@ -156,6 +174,26 @@ test("subscribe with since restarts a known topic from there, and no other", asy
     publication({ topic: "a", position: "e-11" }),
   );
   expect(publications.map(({ position }) => position)).toEqual(["e-11", "e-3", "e-11"]);
+});
+
+test("a topic that was unsubscribed starts from its new since, whatever arrives from the earlier subscription", async () => {
+  const { client } = await record({ topics: ["a", "b"] });
+  FakeWebSocket.last.welcome({ position: "e-99" });
+  void client.unsubscribe("b");
+  const again = client.subscribe("b", { since: "e-10" });
+  await settled();
+  FakeWebSocket.last.deliver(publication({ topic: "b", position: "e-100" }));
+  expect(client.position).toBe("e-10");
+  FakeWebSocket.last.end();
+  await reconnected();
+
+  expect(query().get("since")).toBe("e-100");
+  expect(query().getAll("topic")).toEqual(["a"]);
+  FakeWebSocket.last.welcome({ position: "e-100", recovered: true });
+  await settled();
+  expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "b", since: "e-10" }]);
+  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-10" });
+  expect(await again).toEqual({ recovered: true });
 });
 
 test("the last since wins over replies to earlier subscribe commands", async () => {
