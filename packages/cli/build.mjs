@@ -6,8 +6,8 @@ import { build } from "esbuild";
 
 /**
  * Bundles src/main.ts with the packages of this repository, which are private, to dist/main.js. Packages of npm stay
- * imports, and package.json must list each of them in the version of this repository, so that an installed `fanwire` has
- * them with their licences.
+ * imports, so that an installed `fanwire` has them with their licences. package.json must list each of them in the
+ * version of this repository.
  */
 
 const ROOT = fileURLToPath(new URL(".", import.meta.url));

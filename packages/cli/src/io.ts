@@ -16,7 +16,7 @@ export type Io = {
   readonly signal: AbortSignal;
 };
 
-/** Ends a command with exit code 1. The message is printed without a stack trace and says what to do. */
+/** Ends a command with exit code 1. The message is printed without a stack trace and names what to do. */
 export class CommandError extends Error {
   override name = "CommandError";
 }

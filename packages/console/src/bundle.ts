@@ -1,15 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import type { ConsoleFiles } from "./index.ts";
 
 /** The folder of the page's source, also when the built form of this file runs. */
 const PAGE = new URL("../src/page/", import.meta.url);
 
 /** Bundles the page and everything that it imports into one script and one style sheet. */
-export async function bundleConsole(): Promise<ConsoleFiles> {
+export async function bundleConsole(): Promise<Record<"script" | "style", Uint8Array<ArrayBuffer>>> {
   const { outputFiles } = await build({
     entryPoints: [pathOf("main.tsx"), pathOf("style/console.css")],
-    // Nothing is written: the names only tell the outputs apart.
+    // Nothing is written: the names only distinguish the outputs.
     outdir: "out",
     entryNames: "[name]",
     write: false,

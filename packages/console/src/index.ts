@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 export type ConsoleFiles = { readonly script: Uint8Array<ArrayBuffer>; readonly style: Uint8Array<ArrayBuffer> };
 
 /**
- * Returns the bundles that the build wrote beside this file. Bundles the source instead if Node runs the source; esbuild is
- * a development dependency.
+ * Returns the bundles that the build wrote beside this file. Bundles the source instead if Node runs the source;
+ * esbuild is a development dependency.
  */
 export async function readConsoleFiles(): Promise<ConsoleFiles> {
   if (import.meta.url.endsWith(".ts")) return (await import("./bundle.ts")).bundleConsole();

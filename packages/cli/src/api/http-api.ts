@@ -6,7 +6,7 @@ const TIMEOUT_MS = 15_000;
 
 export type ApiOptions = { readonly url?: string | undefined; readonly key?: string | undefined };
 
-/** The HTTP API of a publisher. Every method throws a CommandError that says what to do. */
+/** The HTTP API of a publisher. Every method throws a CommandError that names what to do. */
 export class HttpApi {
   readonly url: string;
   readonly #io: Io;

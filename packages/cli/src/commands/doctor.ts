@@ -16,7 +16,7 @@ const HELP = `
 It reads the variables of the services, connects to NATS as they do, and creates, stores and delivers nothing.
 Exit code: 0 without problems, 1 with at least one. Warnings do not count.`;
 
-/** Adds `fanwire doctor`, which says what is wrong with a set-up and what to do. */
+/** Adds `fanwire doctor`, which names what is wrong with a set-up and what to do. */
 export function addDoctor(program: Command, io: Io): void {
   program
     .command("doctor")

@@ -102,5 +102,7 @@ function describeReceipt(
   { delivered, buffered, workers, missing = 0, complete }: NonNullable<Answer["receipt"]>,
 ) {
   const counts = `${delivered} delivered, ${buffered} buffered by ${workers} workers`;
-  return complete ? counts : `${counts}, ${paint(io, "yellow", `incomplete (${missing} workers did not answer)`)}`;
+  if (complete) return counts;
+  const reason = missing > 0 ? `${missing} workers did not answer` : "more workers may run";
+  return `${counts}, ${paint(io, "yellow", `incomplete (${reason})`)}`;
 }

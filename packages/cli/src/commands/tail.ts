@@ -31,7 +31,7 @@ export function addTail(program: Command, io: Io): void {
     .option("--url <url>", "URL of a pusher")
     .option("--token <token>", "token (JWT) of the client")
     .option("--since <position>", "resume from this position")
-    .option("-n, --count <number>", "end after so many publications", parseCount)
+    .option("-n, --count <number>", "end after this number of publications", parseCount)
     .option("--json", "print each publication as a line of JSON")
     .addHelpText("after", HELP)
     .action((topics: string[], options: TailOptions) => tail(io, topics, options));
@@ -87,7 +87,7 @@ function onState(io: Io, state: ClientState, { url, topics, ended }: Tailing): v
       ),
     );
   } else if (state.state === "closed" && !ended.isOver) {
-    ended.reject(new CommandError(`${url} closed the connection for good (${state.code}): ${state.reason}`));
+    ended.reject(new CommandError(`${url} closed the connection permanently (${state.code}): ${state.reason}`));
   }
 }
 

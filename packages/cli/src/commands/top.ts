@@ -15,8 +15,8 @@ export function addTop(program: Command, io: Io): void {
     .description("Show the workers, services, history and busiest topics of the cluster.")
     .option("--url <url>", "URL of a publisher")
     .option("--key <key>", "API key; other users of this machine see arguments, FANWIRE_API_KEY is private")
-    .option("-i, --interval <seconds>", "seconds between two looks", parseSeconds, 2)
-    .option("--once", "look once; this is so whenever the output is no terminal")
+    .option("-i, --interval <seconds>", "seconds between two requests", parseSeconds, 2)
+    .option("--once", "show the cluster once, as always if the output is no terminal")
     .option("--json", "print the answers of the API as lines of JSON")
     .action((options: TopOptions) => top(io, options));
 }
@@ -38,7 +38,7 @@ async function top(io: Io, { interval, once, json, ...options }: TopOptions): Pr
   } while (repeats && !io.signal.aborted);
 }
 
-/** A screen that is open stays open while the publisher restarts. */
+/** An open screen stays open while the publisher restarts. */
 async function look(api: HttpApi, repeats: boolean): Promise<ClusterView> {
   try {
     const [cluster, busiest] = await Promise.all([api.get("v1/cluster"), api.get("v1/topics?order=busiest&limit=10")]);

@@ -13,6 +13,8 @@ test.each([
   ["24.0.0", "2.36", "problem"],
   ["24.0.0", "2.41", "ok"],
   ["24.0.0", undefined, "ok"],
+  ["23.11.0", "2.41", "problem"],
+  ["26.0.0", "2.41", "problem"],
 ])("Node %s with glibc %s: %s", (version, glibc, status) => {
   expect(checkNode(version, glibc).status).toBe(status);
 });

@@ -2,7 +2,9 @@
 export type Finding = {
   /** Area, as in `NATS` or `history`. */
   readonly area: string;
-  /** `warning`: works, but less well than it could. `problem`: something does not work. `skipped`: could not be checked. */
+  /**
+   * `warning`: works, but less well than it could. `problem`: something does not work. `skipped`: could not be checked.
+   */
   readonly status: "ok" | "warning" | "problem" | "skipped";
   readonly message: string;
   /** What to do. */

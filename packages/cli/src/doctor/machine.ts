@@ -3,6 +3,8 @@ import { type Finding, findingsOf } from "./finding.ts";
 
 const report = findingsOf("machine");
 const OLDEST_NODE = [20, 19] as const;
+/** Versions of Node for which uWebSockets.js has a build. */
+const NODES_WITH_BUILD: readonly number[] = [20, 21, 22, 24, 25];
 /** The native code of the pusher for Node 22 and newer needs this version of glibc. */
 const GLIBC_FOR_NEW_NODE = 2.38;
 /** Default of PUSHER_MAX_CONNECTIONS, and file descriptors for everything else. */
@@ -19,6 +21,12 @@ export function checkNode(version: string, glibc: string | undefined): Finding {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
     return report.problem(`Node ${version} is too old.`, `Install Node ${OLDEST_NODE.join(".")} or newer.`);
+  }
+  if (!NODES_WITH_BUILD.includes(major)) {
+    return report.problem(
+      `Node ${version}: the pusher cannot start, because uWebSockets.js has no build for it.`,
+      "Use Node 20, 22 or 24.",
+    );
   }
   if (major >= 22 && glibc !== undefined && Number(glibc) < GLIBC_FOR_NEW_NODE) {
     return report.problem(

@@ -27,11 +27,13 @@ export async function openBus(config: BusConfig, signal: AbortSignal): Promise<O
   } catch {
     await bus.stop();
     signal.throwIfAborted();
-    return connectProblem({ bus, lines }, config.servers.map(withoutPassword).join(", "));
+    return connectProblem({ bus, lines }, config.servers.join(", "));
   }
 }
 
-/** Names why nothing came back: NATS away, refused credentials, or a user without the permission for its inbox. */
+/**
+ * Names why no message returned: NATS unreachable, refused credentials, or a user without the permission for its inbox.
+ */
 function connectProblem({ bus, lines }: OpenedBus, servers: string): Finding {
   const reason = lastReason(lines);
   if (bus.wasConnected) {
@@ -96,8 +98,4 @@ export function checkMaxPayload(bytes: number): Finding {
 function lastReason(lines: readonly string[]): string {
   const { reason, err } = JSON.parse(lines.at(-1) ?? "{}") as { reason?: string; err?: { message?: string } };
   return reason ?? err?.message ?? "no answer";
-}
-
-function withoutPassword(server: string): string {
-  return server.replace(/\/\/[^@/]*@/, "//…@");
 }

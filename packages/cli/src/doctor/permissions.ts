@@ -8,7 +8,9 @@ const report = findingsOf("permissions");
 export const serviceNames = ["pusher", "publisher", "channel", "webhooks"] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
-/** Subjects below the prefix that a service needs. `any` stands for a random token, so that nobody receives anything. */
+/**
+ * Subjects below the prefix that a service needs. `any` stands for a random token, so that nobody receives anything.
+ */
 const needed: Readonly<
   Record<ServiceName, { readonly publish: readonly string[]; readonly subscribe: readonly string[] }>
 > = {
@@ -35,7 +37,7 @@ const needed: Readonly<
   webhooks: { publish: ["snapshots.any"], subscribe: ["reports.any"] },
 };
 
-/** Subjects on which a message would reach somebody. Only a subscription is tried there. */
+/** Subjects on which a message would reach a service or client. Only a subscription is tried there. */
 const RECEIVED = new Set(["live.all", "control.services"]);
 
 /** Checks whether the NATS user may publish and subscribe to what the services need. Nobody receives the attempts. */

@@ -7,7 +7,10 @@ import { type Finding, findingsOf } from "./finding.ts";
 
 const report = findingsOf("settings");
 
-/** Checks the variables that services share, the apps and the key of tokens. Other variables are checked by their service. */
+/**
+ * Checks the variables that services share, the apps and the key of tokens. Other variables are checked by their
+ * service.
+ */
 export function checkSettings(io: Io): { readonly findings: Finding[]; readonly bus: BusConfig | undefined } {
   const findings = unknownSettings(io.env, knownSettings).map(({ name, nearest }) =>
     report.warning(`${name} is no variable of Fanwire.`, `The nearest known name is ${nearest}.`),

@@ -40,12 +40,17 @@ test("a worker of an earlier version shows – for what it does not know, and ne
   ]);
 });
 
-test("workers that do not answer are named, and the totals say that they lack them", () => {
+test("workers that do not answer are named, and the totals show that they lack them", () => {
   const text = draw({ cluster: { workers: [worker], missing: ["dead0001"] } });
 
   expect(text).toContain("12,345 connections");
   expect(text).toContain("without those that do not answer");
   expect(text).toContain("1 known workers do not answer: dead0001");
+});
+
+test("a publisher that does not know all workers yet is not taken for a whole cluster", () => {
+  expect(draw({ cluster: { workers: [], complete: false } })).toContain("More workers may run");
+  expect(draw({ cluster: { workers: [worker] } })).not.toContain("More workers may run");
 });
 
 test("an absent history, a replica that is behind and an uncertain order are shown", () => {

@@ -6,7 +6,7 @@ import { bytes, type Column, count, drawTable } from "./table.ts";
 
 const DEFAULT_WIDTH = 120;
 
-/** One look at the cluster, as the HTTP API answers it. */
+/** The cluster at one moment, as the HTTP API describes it. */
 export type ClusterView = {
   /** ISO 8601, UTC. */
   readonly at: string;
@@ -15,6 +15,7 @@ export type ClusterView = {
   readonly cluster?: {
     readonly workers: readonly WorkerDescription[];
     readonly missing?: readonly string[];
+    readonly complete?: boolean;
     readonly services?: readonly ServiceDescription[];
     readonly history?: StreamDescription | null;
   };
@@ -63,15 +64,17 @@ export function drawScreen(
   if (error !== undefined) lines.push("", paint(io, "red", error));
   if (cluster !== undefined)
     lines.push(totals(cluster), "", ...titled(io, drawTable(workerColumns, cluster.workers, width)));
-  if (cluster?.missing?.length) {
-    lines.push(
-      paint(io, "yellow", `${cluster.missing.length} known workers do not answer: ${cluster.missing.join(" ")}`),
-    );
-  }
+  const gap = cluster === undefined ? undefined : gapLine(cluster);
+  if (gap !== undefined) lines.push(paint(io, "yellow", gap));
   if (cluster?.services?.length) lines.push("", ...titled(io, drawTable(serviceColumns, cluster.services, width)));
   if (cluster !== undefined) lines.push("", historyLine(cluster.history));
   if (topics !== undefined && topics.topics.length > 0) lines.push("", ...titled(io, drawTopics(topics, width)));
   return lines.join("\n");
+}
+
+function gapLine({ missing = [], complete }: NonNullable<ClusterView["cluster"]>): string | undefined {
+  if (missing.length > 0) return `${missing.length} known workers do not answer: ${missing.join(" ")}`;
+  return complete === false ? "More workers may run: the publisher does not know all of them yet" : undefined;
 }
 
 function totals({ workers, missing = [] }: NonNullable<ClusterView["cluster"]>): string {

@@ -25,7 +25,9 @@ export function tokenConfig({ env }: Io): TokenConfig {
   return tokenConfigFrom(readSettings(tokenSettings, env));
 }
 
-/** Checks a token as pushers with the same variables do. @throws CommandError with the reason for which they refuse it. */
+/**
+ * Checks a token as pushers with the same variables do. @throws CommandError with the reason for which they refuse it.
+ */
 export async function checkToken(io: Io, token: string): Promise<CheckedToken> {
   const config = { ...tokenConfig(io), publicTopics: [] };
   const claims = unverifiedClaims(token);

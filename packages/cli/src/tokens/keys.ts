@@ -6,7 +6,9 @@ import { tokenConfig } from "./check.ts";
 
 export type SigningKey = { readonly key: KeyObject; readonly algorithm: string };
 
-/** Returns the private key of the file, else the secret of the environment. @throws CommandError if there is neither. */
+/**
+ * Returns the private key of the file, else the secret of the environment. @throws CommandError if there is neither.
+ */
 export function signingKey(io: Io, keyFile: string | undefined): SigningKey {
   if (keyFile !== undefined) return privateKey(keyFile);
   const { keys } = tokenConfig(io);

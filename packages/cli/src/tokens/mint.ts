@@ -17,7 +17,7 @@ export type MintRequest = {
   readonly keyFile?: string | undefined;
 };
 
-/** Signs a token as pushers with the same variables expect it. @throws CommandError that says what is wrong. */
+/** Signs a token as pushers with the same variables expect it. @throws CommandError that names the problem. */
 export async function mintToken(io: Io, request: MintRequest): Promise<string> {
   const { user, topics, publish, presence, info, lifetimeSeconds, keyFile } = request;
   const { PUSHER_TOKEN_AUDIENCE: audience, PUSHER_TOKEN_ISSUER: issuer } = io.env;

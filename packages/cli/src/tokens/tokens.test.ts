@@ -68,7 +68,7 @@ test.each([
   await expect(checkToken(testIo(env).io, token)).rejects.toThrow(message);
 });
 
-test("without a key the claims are shown, and said not to be verified", async () => {
+test("without a key the claims are shown as not verified", async () => {
   const token = await mintToken(testIo({ PUSHER_TOKEN_SECRET: SECRET }).io, { ...rights, lifetimeSeconds: 60 });
 
   expect(await checkToken(testIo({}).io, token)).toMatchObject({ isVerified: false, grant: rights });

@@ -15,7 +15,10 @@ type Sent = { readonly query?: Query; readonly body?: unknown; readonly signal?:
 /** Longer than the publisher waits for workers. */
 const TIMEOUT_MS = 20_000;
 
-/** Sends requests to the publisher that serves the page. Paths are relative, because a proxy may serve it below another path. */
+/**
+ * Sends requests to the publisher that serves the page. Paths are relative, because a proxy may serve it below another
+ * path.
+ */
 export class ApiClient {
   readonly #key: () => string | undefined;
   readonly #onUnauthorized: () => void;

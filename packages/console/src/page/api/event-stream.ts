@@ -4,7 +4,9 @@ export type StreamEvent = { readonly event: string; readonly data: string };
 /** Maximum characters of one event. A longer one is not of the publisher, and would grow without end. */
 const MAX_EVENT = 1_048_576;
 
-/** Splits text that arrives in pieces into events, as the HTML standard describes it. Ids and retries are not needed. */
+/**
+ * Splits text that arrives in pieces into events, as the HTML standard describes it. Ids and retries are not needed.
+ */
 export class EventParser {
   #rest = "";
   #event = "";
@@ -50,7 +52,10 @@ export class EventParser {
 /** The publisher sends a comment every 5 s. After this time without any bytes the connection is lost. */
 const SILENCE_MS = 15_000;
 
-/** Calls `onEvent` for each event until the stream ends, or brings nothing for too long. Rejects when the connection is lost. */
+/**
+ * Calls `onEvent` for each event until the stream ends, or brings nothing for too long. Rejects when the connection is
+ * lost.
+ */
 export async function readEvents(
   stream: ReadableStream<Uint8Array>,
   onEvent: (event: StreamEvent) => void,

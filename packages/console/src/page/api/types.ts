@@ -1,6 +1,6 @@
 /**
- * Answers of the publisher, as its OpenAPI document describes them. Fields that a worker of an older version does not send
- * are optional: the page shows them as unknown.
+ * Answers of the publisher, as its OpenAPI document describes them. Fields that a worker of an older version does not
+ * send are optional: the page shows them as unknown.
  */
 
 export type Scope = "full" | "read" | "open";
@@ -65,6 +65,7 @@ export type History = {
 export type Cluster = {
   readonly workers: readonly Worker[];
   readonly missing?: readonly string[];
+  readonly complete?: false;
   readonly services?: readonly Service[];
   readonly nats?: readonly NatsNode[];
   readonly history?: History | null;

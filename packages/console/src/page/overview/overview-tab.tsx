@@ -26,7 +26,7 @@ export function OverviewTab() {
   return (
     <div class="overview">
       <FailureNotice failure={failure} isStale={true} />
-      <GapsNotice missing={cluster.missing} />
+      <GapsNotice missing={cluster.missing} complete={cluster.complete} />
       <Totals cluster={cluster} />
       <Charts />
       <WorkersPanel workers={cluster.workers} />

@@ -21,8 +21,8 @@ export function Totals({ cluster }: { readonly cluster: Cluster }) {
   );
 }
 
-function figuresOf({ workers, missing = [] }: Cluster): Figure[] {
-  const isComplete = missing.length === 0;
+function figuresOf({ workers, missing = [], complete }: Cluster): Figure[] {
+  const isComplete = missing.length === 0 && complete !== false;
   const sum = (read: (worker: Worker) => number | undefined, format: (value: number | null) => string) => {
     const value = total(workers, read);
     return isComplete || value === null ? format(value) : `≥ ${format(value)}`;
@@ -33,8 +33,9 @@ function figuresOf({ workers, missing = [] }: Cluster): Figure[] {
     if (value === UNKNOWN || (workers.length <= 1 && isComplete)) return [value];
     return [value, "sum of workers"];
   };
+  const known = `${isComplete || missing.length > 0 ? "" : "≥ "}${count(workers.length)}`;
   return [
-    ["Workers", isComplete ? count(workers.length) : `${count(workers.length)} + ${count(missing.length)} missing`],
+    ["Workers", missing.length === 0 ? known : `${known} + ${count(missing.length)} missing`],
     ["Connections", sum((worker) => worker.connections, count)],
     ["Users", ...distinct((worker) => worker.users)],
     ["Topics", ...distinct((worker) => worker.topics)],

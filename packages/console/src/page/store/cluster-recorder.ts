@@ -24,7 +24,7 @@ export class ClusterRecorder {
     this.#api = api;
   }
 
-  /** Goes on until `stop`, also while other tabs are shown, so that the charts have no gaps. */
+  /** Continues until `stop`, also while other tabs are shown, so that the charts have no gaps. */
   start(): void {
     this.#stop ??= poll(
       (stopping) => this.#ask(stopping),

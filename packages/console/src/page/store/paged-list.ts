@@ -39,7 +39,7 @@ export class PagedList<Row> {
     return true;
   }
 
-  /** Keeps the rows of before while it loads, and when it fails. Never rejects. */
+  /** Keeps the present rows while it loads, and when it fails. Never rejects. */
   async load(signal?: AbortSignal): Promise<void> {
     const request = ++this.#newest;
     this.isLoading.value = true;

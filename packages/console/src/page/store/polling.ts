@@ -1,8 +1,8 @@
 type Load = (signal: AbortSignal) => Promise<void>;
 
 /**
- * Calls `load` at once, and again `intervalMs()` after each end, while the page is visible. Returns what stops it. A hidden page
- * asks nothing; it loads at once when it is shown again.
+ * Calls `load` at once, and again `intervalMs()` after each end, while the page is visible. Returns what stops it. A
+ * hidden page asks nothing; it loads at once when it is shown again.
  */
 export function poll(load: Load, intervalMs: () => number): () => void {
   const stopping = new AbortController();

@@ -59,7 +59,7 @@ export class Session {
   }
 
   #end(failure?: ApiFailure): void {
-    // A publisher that cannot be reached says nothing about the key.
+    // An unreachable publisher proves nothing about the key.
     if (failure === undefined || failure.status === 401) store(undefined);
     this.#key = undefined;
     this.#current.value = failure === undefined ? { state: "signed-out" } : { state: "signed-out", failure };

@@ -9,7 +9,7 @@ function entry(event: string, value: object): Entry {
 
 const publication = { target: { topic: "news" }, event: "paid", data: "héllo", bytes: 6, durable: true };
 
-test("an entry says whom it is about, what happened, and its details", () => {
+test("an entry shows its subject, what happened, and its details", () => {
   const texts = (each: Entry) => [subjectOf(each), outcomeOf(each), detailOf(each)];
   expect(texts(entry("publication", publication))).toEqual(["news", "paid", "héllo"]);
   expect(texts(entry("publication", { ...publication, target: { everyone: true } }))[0]).toBe("everyone");

@@ -11,7 +11,7 @@ const DRAW_MS = 100;
 
 type State = "connecting" | "open" | "waiting";
 
-/** The live trace. While it is paused, it goes on receiving and keeps the newest entries. */
+/** The live trace. While it is paused, it still receives, and keeps the newest entries. */
 export class TraceStream {
   readonly #api: ApiClient;
   #stopping: AbortController | undefined;
@@ -22,7 +22,7 @@ export class TraceStream {
   readonly failure = signal<ApiFailure | undefined>(undefined);
   readonly entries = signal<readonly Entry[]>([]);
   readonly isPaused = signal(false);
-  /** Entries that came while the trace was paused. */
+  /** Entries that arrived while the trace was paused. */
   readonly waitingCount = signal(0);
   /** All that was left out since the start. Null: some of it was not counted. */
   readonly skipped = signal<Skipped>({ publications: 0, events: 0 });
@@ -31,7 +31,7 @@ export class TraceStream {
     this.#api = api;
   }
 
-  /** Replaces the stream of before. The entries stay. */
+  /** Replaces the current stream. The entries stay. */
   start(query: Query): void {
     this.stop();
     const stopping = new AbortController();

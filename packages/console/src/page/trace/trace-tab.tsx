@@ -10,7 +10,7 @@ import { TraceFilter } from "./trace-filter.tsx";
 import { TraceStream } from "./trace-stream.ts";
 import { TraceTable } from "./trace-table.tsx";
 
-/** What happens in the cluster, as it happens. */
+/** Shows what happens in the cluster, as it happens. */
 export function TraceTab() {
   const { session, router } = useConsole();
   const stream = useMemo(() => new TraceStream(session.api), [session]);

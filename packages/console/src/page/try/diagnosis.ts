@@ -45,7 +45,7 @@ export async function diagnose(address: string, { href, probe }: Page): Promise<
   return [...(await answering(url, secure, page.origin, probe)), ...hints];
 }
 
-/** The port does not answer HTTP in the way that the scheme says. */
+/** The port does not answer HTTP with the given scheme. */
 async function silent(url: URL, secure: boolean, probe: Prober): Promise<string[]> {
   const other = await probe(httpOf(url, !secure), false);
   if (other.outcome !== "nothing") {

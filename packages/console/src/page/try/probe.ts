@@ -1,7 +1,7 @@
 import type { Probe } from "./diagnosis.ts";
 
 const TIMEOUT_MS = 3_000;
-/** An answer that says more is no sentence. */
+/** A longer answer is no sentence. */
 const MAX_BODY = 1_000;
 
 /** Sends a request without credentials, and reads the beginning of the answer if the browser lets the page. */

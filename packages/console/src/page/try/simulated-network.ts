@@ -25,7 +25,9 @@ export class SimulatedNetwork {
     return this.#isCut;
   }
 
-  /** Disconnects the open socket. New sockets wait until the network is restored, because packets are lost, not refused. */
+  /**
+   * Disconnects the open socket. New sockets wait until the network is restored, because packets are lost, not refused.
+   */
   cut(): void {
     this.#isCut = true;
     this.#socket?.lose();

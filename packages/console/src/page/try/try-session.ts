@@ -148,5 +148,5 @@ function describe(state: ClientState): string {
 
 function closedSentence({ code, reason }: { readonly code: number; readonly reason: string }): string {
   const why = reason === "" ? `code ${code}` : `${reason} (code ${code})`;
-  return `The connection ended for good: ${why}. ${code === 4401 || code === 4403 ? "Check the token." : ""}`.trim();
+  return `The connection ended permanently: ${why}. ${code === 4401 || code === 4403 ? "Check the token." : ""}`.trim();
 }
