@@ -51,7 +51,7 @@ test("contradicting credentials are refused", () => {
   expect(() => readConfig({ FANWIRE_NATS_TLS_KEY_FILE: "/x" })).toThrow("go together");
 });
 
-test("malformed origins are refused in one message that says what to write", () => {
+test("malformed origins are refused in one message that names what to write", () => {
   const read = () => readConfig({ PUSHER_ALLOWED_ORIGINS: "https://a.example/, b.example, https://c.example" });
 
   expect(read).toThrow(

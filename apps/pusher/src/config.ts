@@ -14,12 +14,12 @@ import {
   isLoopback,
   type LogLevel,
   networkList,
+  originProblem,
   parseNetwork,
   readSettings,
   setting,
 } from "@fanwire/service";
 import { type TokenConfig, tokenConfigFrom, tokenSettings } from "@fanwire/tokens";
-import { originProblem } from "./connections/allowed-origins.ts";
 import type { TlsFiles } from "./tls/certificate.ts";
 import { tlsFilesFrom, tlsSettings } from "./tls/tls-settings.ts";
 
@@ -46,13 +46,9 @@ export const pusherSettings = {
       "First text frame of a raw connection, with {worker} and {connection} replaced by their ids; empty: none.",
     ),
   PUSHER_ALLOWED_ORIGINS: setting
-    .list("*")
-    .superRefine((entries, context) => {
-      const problems = entries.flatMap((entry) => originProblem(entry) ?? []);
-      if (problems.length > 0) context.addIssue({ code: "custom", message: problems.join("; ") });
-    })
+    .origins("*")
     .describe(
-      "Origins from which browsers may connect, comma-separated: `https://app.example`, `https://*.example`, or `*` for any. Requests without an Origin are always allowed, because they are not from browsers.",
+      "Origins from which browsers may connect, comma-separated: `https://app.example`, `https://*.example`, or `*` for any; empty: none. Requests without an Origin are always allowed, because they are not from browsers.",
     ),
   PUSHER_MAX_CONNECTIONS: setting
     .integer({ min: 1, max: 1_000_000, default: 50_000 })

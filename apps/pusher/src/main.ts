@@ -1,6 +1,7 @@
 import { ConfigError, createLog, runService } from "@fanwire/service";
 import { configWarnings, pusherSettings, readConfig } from "./config.ts";
-import { uwsProblem } from "./process/native-module.ts";
+import { uwsLoadProblem } from "./process/native-module.ts";
+import { startPusher } from "./process/pusher.ts";
 
 await runService(
   {
@@ -10,14 +11,12 @@ await runService(
     readConfig,
     createLog: (config) => createLog("pusher", config.logLevel),
     warnings: configWarnings,
-    // With a static import, a failure to load uWebSockets.js would end the process with a stack trace.
     start: async (config, log, signal) => {
-      // uWebSockets.js reads this variable, and worker processes inherit it.
+      // uWebSockets.js reads this variable when it is loaded, and worker processes inherit it.
       process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(config.limits.headerBytes);
-      const { startPusher } = await import("./process/pusher.ts").catch((cause: unknown) => {
-        const problem = uwsProblem(cause);
-        throw problem === undefined ? cause : new ConfigError(problem, { cause });
-      });
+      // Workers load it after they have connected to NATS. Their failure would be a stack trace, again and again.
+      const problem = uwsLoadProblem();
+      if (problem !== undefined) throw new ConfigError(problem);
       return startPusher(config, log, signal);
     },
   },

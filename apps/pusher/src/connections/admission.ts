@@ -1,4 +1,4 @@
-import { isAllowedOrigin } from "./origins.ts";
+import { isAllowedOrigin } from "@fanwire/service";
 
 /** Why a handshake was refused. Label of a metric. */
 export type RefusalReason = GateRefusal | RequestRefusal | "malformed" | "token" | "token-keys" | "topic";

@@ -1,12 +1,12 @@
 const BEAT_MS = 500;
-/** A beat later than this shows that the process was stopped, or that its event loop was blocked. */
+/** A tick of the timer later than this shows that the process was stopped, or that its event loop was blocked. */
 const STOPPED_MS = 1_000;
 /** Time within which everything is read that clients sent during a stop. */
 const CATCH_UP_MS = 5_000;
 
 /**
- * Measures the time in which this process ran. After a stop it reads at once all that clients sent meanwhile. So a stop is no silence of clients,
- * and no haste.
+ * Measures the time in which this process ran. A stop must not count as silence of the clients. The messages that
+ * arrive together after it must not count as too many.
  */
 export class AwakeClock {
   readonly #now: () => number;
@@ -27,7 +27,10 @@ export class AwakeClock {
     clearInterval(this.#timer);
   }
 
-  /** Returns milliseconds without those in which the process was stopped. Sockets may be read before the first timer after a stop. */
+  /**
+   * Returns milliseconds without those in which the process was stopped. Sockets may be read before the first timer
+   * after a stop.
+   */
   now(): number {
     const now = this.#now();
     const lateMs = now - this.#beatAt - BEAT_MS;

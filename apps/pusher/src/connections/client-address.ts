@@ -18,9 +18,9 @@ export class ClientAddresses {
   }
 
   /**
-   * Returns the address that trusted proxies report, or `undefined` if there is none: the last one that is not a trusted proxy's own.
-   * Clients can write everything before it. If `X-Forwarded-For` and `Forwarded` contradict each other, one of
-   * them is from the client, and neither counts.
+   * Returns the address that trusted proxies report, or `undefined` if there is none: the last one that is not a
+   * trusted proxy's own. Clients can write everything before it. If `X-Forwarded-For` and `Forwarded` contradict each
+   * other, one of them is from the client, and neither counts.
    */
   forwarded(request: Request, response: Response): string | undefined {
     const trusted = this.#trusted;
@@ -68,7 +68,9 @@ function lastUntrusted(entries: readonly string[], peer: string, trusted: BlockL
 
 const MAPPED_IPV4 = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 
-/** Returns an address in its shortest form, and an IPv4 address within an IPv6 one as IPv4; `undefined` for other text. */
+/**
+ * Returns an address in its shortest form, and an IPv4 address within an IPv6 one as IPv4; `undefined` for other text.
+ */
 export function canonicalAddress(text: string): string | undefined {
   const version = isIP(text);
   if (version === 4) return text;

@@ -1,5 +1,5 @@
 import type { CloseCode } from "@fanwire/protocol";
-import type { Joining } from "../wire/join-frames.ts";
+import type { Batching } from "../wire/batched-frames.ts";
 import type { PresenceChange } from "../wire/presence.ts";
 import type { Publication } from "../wire/publication.ts";
 
@@ -7,7 +7,10 @@ import type { Publication } from "../wire/publication.ts";
 export type ClientProtocol = {
   /** The name that the API shows. */
   readonly name: string;
-  /** Whether clients receive positions and can resume from one. If so, a worker closes connections that missed publications. */
+  /**
+   * Whether clients receive positions and can resume from one. If so, a worker closes connections that missed
+   * publications.
+   */
   readonly canResume: boolean;
   /** Most protocols have one. Each connection has one of them at a time. */
   readonly encodings: readonly Encoding[];
@@ -15,6 +18,11 @@ export type ClientProtocol = {
   encodingOf(receiver: Receiver): Encoding;
   /** Its connections do not receive publications to everyone. */
   readonly skipsEveryone?: true;
+  /**
+   * Returns the message that informs a client that the application has unsubscribed its connection. Protocols without
+   * it do not inform clients.
+   */
+  encodeUnsubscribed?(topic: string): string;
   /** Present if its close codes are not ours. */
   readonly closing?: Closing;
 };
@@ -36,17 +44,19 @@ type Receiver = {
 };
 
 /** Encodes a publication, once for all connections with this encoding, and defines how it is written to them. */
-export type Encoding = SingleFrames | JoinedFrames;
+export type Encoding = SingleFrames | BatchedFrames;
 
 type PresenceFrames = {
   /**
-   * Returns the messages that report a change to connections that have joined its topic with presence. They are written like
-   * publications, in order with them. Protocols without it report no changes.
+   * Returns the messages that report a change to connections that have joined its topic with presence. They are written
+   * like publications, in order with them. Protocols without it report no changes.
    */
   encodePresence?(change: PresenceChange): readonly (string | Uint8Array)[];
 };
 
-/** Each publication is a frame. The connections must be WebSockets of uWebSockets.js, because its topics write to them. */
+/**
+ * Each publication is a frame. The connections must be WebSockets of uWebSockets.js, because its topics write to them.
+ */
 export type SingleFrames = PresenceFrames & {
   readonly frames: "single";
   /** Returns undefined for a publication that the protocol cannot carry. It is not delivered, and counted. */
@@ -54,9 +64,9 @@ export type SingleFrames = PresenceFrames & {
 };
 
 /** Publications of one event-loop tick share frames. */
-export type JoinedFrames = PresenceFrames & {
-  readonly frames: "joined";
-  readonly joining: Joining;
+export type BatchedFrames = PresenceFrames & {
+  readonly frames: "batched";
+  readonly batching: Batching;
   /** Whether the protocol reports to the hub when a socket has drained. Slow consumers can then share one buffer. */
   readonly reportsDrain: boolean;
   encode(publication: Publication): string;

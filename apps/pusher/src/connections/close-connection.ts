@@ -1,7 +1,7 @@
 import type { CloseCode } from "@fanwire/protocol";
 import type { Connection } from "./connection.ts";
 
-/** Closes a connection with a code, or with the code that its protocol has for it. */
+/** Closes a connection with a code, or with its protocol's equivalent. */
 export function closeConnection(connection: Connection, closeCode: CloseCode): void {
   const { closing } = connection.getUserData().protocol;
   const { code, reason } = closing?.codeFor(closeCode) ?? closeCode;

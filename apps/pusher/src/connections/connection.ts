@@ -1,10 +1,15 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { Grant } from "@fanwire/tokens";
 import type { ClientProtocol } from "./client-protocol.ts";
-import type { InboundCount } from "./inbound-rate.ts";
 import type { SmallSet } from "./small-set.ts";
 
-/** The state of each connection: mostly small integers and shared objects, because there may be 100,000 idle connections. */
+/** Counts whole seconds in two small integers of the connection state, without an object for each connection. */
+export type InboundCount = { inboundSecond: number; inboundCount: number };
+
+/**
+ * The state of each connection: mostly small integers and shared objects, because there may be 100,000 idle
+ * connections.
+ */
 export type ConnectionState = InboundCount & {
   /** 0 until the connection is admitted. */
   connectionId: number;
@@ -39,7 +44,10 @@ export type Connection = Pick<
   cork(writing: () => void): unknown;
 };
 
-/** Returns the state of a new connection. Names each property, because spreading an object and adding to it takes 50 times as long. */
+/**
+ * Returns the state of a new connection. Names each property, because spreading an object and adding to it takes 50
+ * times as long.
+ */
 export function newConnectionState({
   connectionId,
   protocol,

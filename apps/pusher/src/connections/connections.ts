@@ -7,7 +7,9 @@ export class Connections<Socket> {
     return this.#sockets.size;
   }
 
-  /** Returns a new id. Ids count from 1 and are never reused, so that an old address does not reach another connection. */
+  /**
+   * Returns a new id. Ids count from 1 and are never reused, so that an old address does not reach another connection.
+   */
   nextId(): number {
     this.#lastId++;
     return this.#lastId;

@@ -27,7 +27,7 @@ export type Counters = {
   historyRecreated: number;
   /** Messages that claimed a position in the history and had none. */
   historyUnmatched: number;
-  /** Clients that resumed, by result: recovered, or why recovery could not be proven. */
+  /** Clients that resumed, by result: recovered, or why recovery could not be proved. */
   readonly resumed: Record<"recovered" | NotRecovered, number>;
   /** `quota`: a Pusher app has the maximum number of connections. Such clients are upgraded, and closed with a code. */
   readonly refused: Record<RefusalReason | "quota", number>;
@@ -82,8 +82,8 @@ export function newCounters(): Counters {
 const ownCodes: ReadonlySet<number> = new Set(Object.values(closeCodes).map(({ code }) => code));
 
 /**
- * Counts a closed connection. Clients may send any of 4,000 codes, so those that neither we nor the protocol define share one
- * label.
+ * Counts a closed connection. Clients may send any of 4,000 codes, so those that neither we nor the protocol define
+ * share one label.
  */
 export function countClosed({ closedByCode }: Counters, code: number, codes: ReadonlySet<number> = ownCodes): void {
   const label = (code >= 1000 && code <= 1015) || codes.has(code) ? String(code) : "other";

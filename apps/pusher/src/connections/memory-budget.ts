@@ -7,7 +7,10 @@ export type Account = {
   close(): void;
 };
 
-/** Maximum bytes of all buffers of a worker together: replays, backlogs, and pending content. Above it, the largest holder is evicted. */
+/**
+ * Maximum bytes of all buffers of a worker together: replays, backlogs, and pending content. Above it, the largest
+ * holder is evicted.
+ */
 export class MemoryBudget {
   readonly maxBytes: number;
   #usedBytes = 0;

@@ -13,9 +13,12 @@ import { sizeLimits } from "./size-limits.ts";
 import { SnapshotServer } from "./snapshot-server.ts";
 
 const REPORT_EVERY_MS = 50;
-/** The same for events that only this worker knows, because they are lost if it ends before. Facts are part of a snapshot. */
+/**
+ * Shorter for events that only this worker knows, because they are lost if it ends before. Facts are part of a
+ * snapshot.
+ */
 const EVENT_REPORT_MS = 5;
-/** Workers that are silent for five of these lose their subscribers and members in the eyes of the webhook senders. */
+/** Webhook senders drop the subscribers and members of a worker that is silent for five of these intervals. */
 const HEARTBEAT_MS = 1_000;
 
 type ReporterParts = {
@@ -36,8 +39,8 @@ type LocalMemberChange = {
 };
 
 /**
- * Reports to the webhook senders what happens on this worker: whether topics have subscribers here, who is a member here, and
- * events that only this worker knows. Webhook senders unite the reports of all workers.
+ * Reports to the webhook senders what happens on this worker: whether topics have subscribers here, who is a member
+ * here, and events that only this worker knows. Webhook senders unite the reports of all workers.
  */
 export class EventReporter {
   readonly #parts: ReporterParts;

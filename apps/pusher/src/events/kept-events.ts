@@ -1,4 +1,4 @@
-/** Below the time in which a webhook sender that fails is replaced, several times over. */
+/** Several times as long as the replacement of a failed webhook sender takes. */
 const KEEP_MS = 60_000;
 const MAX_KEPT_BYTES = 4_194_304;
 

@@ -3,7 +3,10 @@ import type { Bus } from "@fanwire/bus";
 /** Above this, waiting reports are dropped. Webhook senders notice the gap in the numbers and request a snapshot. */
 const MAX_WAITING_BYTES = 4_194_304;
 
-/** Publishes the reports of this worker, one at a time, so that a slow NATS server bounds what waits for it. */
+/**
+ * Publishes the reports of this worker, one at a time, so that the reports that wait for a slow NATS server stay
+ * bounded.
+ */
 export class ReportQueue {
   readonly #bus: Bus;
   readonly #subject: string;

@@ -5,7 +5,7 @@ import { sizeLimits } from "./size-limits.ts";
 
 /** A snapshot of which no page was requested for this time is dropped. */
 const UNUSED_MS = 30_000;
-/** Maximum number of snapshots at once: one for each webhook sender. The oldest makes room. */
+/** Maximum number of snapshots at the same time: one for each webhook sender. A further one evicts the oldest. */
 const MAX_SNAPSHOTS = 8;
 
 type SnapshotServerParts = {
@@ -32,8 +32,8 @@ type Snapshot = {
 };
 
 /**
- * Answers requests for the state of this worker in pages. The pages need not be of one moment: a fact that changes meanwhile is
- * in a report after `number`, which the reader applies afterwards.
+ * Answers requests for the state of this worker in pages. The pages need not be of one moment: a fact that changes
+ * meanwhile is in a report after `number`, which the reader applies afterwards.
  */
 export class SnapshotServer {
   readonly #parts: SnapshotServerParts;

@@ -41,11 +41,11 @@ type Happening = {
 type Resumed = Pick<TracedRecovery, "recovered" | "reason" | "replayed">;
 
 /**
- * Reports what happens to connections of this worker to the traces that publishers have opened. A publisher renews each of
- * its traces every few seconds, and the worker forgets a trace that is not renewed.
+ * Reports what happens to connections of this worker to the traces that publishers have opened. A publisher renews each
+ * of its traces every few seconds, and the worker forgets a trace that is not renewed.
  */
 export class Traces {
-  /** Undefined while no trace is open, so that all that a connection costs then is one comparison. */
+  /** Undefined while no trace is open, so that a connection costs one comparison then. */
   active: Traces | undefined;
 
   readonly #parts: TracesParts;

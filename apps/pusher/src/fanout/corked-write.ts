@@ -2,8 +2,9 @@ import { isUtf8 } from "node:buffer";
 import type { Connection } from "../connections/connection.ts";
 
 /**
- * Bytes, with frame headers, that uWebSockets.js writes to a socket from a buffer that all connections share. For a larger
- * write it allocates a buffer for each connection in one of its topics, and keeps it until the connection closes.
+ * Bytes, with frame headers, that uWebSockets.js writes to a socket from a buffer that all connections share. For a
+ * larger write it allocates a buffer for each connection in one of its topics, and keeps it until the connection
+ * closes.
  */
 const CORK_BYTES = 16_384;
 /** Maximum bytes of a publication that fits into the shared buffer with its frame header. */

@@ -1,6 +1,6 @@
 import { setImmediate as endOfTick } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { DirectWrites, writeEach, writeJoined } from "./direct-writes.ts";
+import { DirectWrites, writeBatched, writeEach } from "./direct-writes.ts";
 import { noteWrites } from "./write-recorder.testing.ts";
 
 const JOINING = { separator: "\n", maxBytes: 32_768 };
@@ -46,18 +46,18 @@ test("a connection that has closed is not written to", async () => {
 
 test("a connection over its limit receives nothing further, and the others do", async () => {
   const direct = new DirectWrites<Uint8Array>(writeEach);
-  const joined = new DirectWrites<string>(writeJoined(JOINING));
+  const batched = new DirectWrites<string>(writeBatched(JOINING));
   const [slow, other, slowJoined] = [noteWrites(1), noteWrites(), noteWrites(1)];
   for (const text of ["1", "2", "3"]) for (const one of [slow, other]) direct.push(one, bytes(text));
-  for (const letter of ["a", "b", "c"]) joined.push(slowJoined, letter.repeat(65_536));
+  for (const letter of ["a", "b", "c"]) batched.push(slowJoined, letter.repeat(65_536));
 
   await endOfTick();
   expect([slow.writes, other.writes]).toEqual([[["1"]], [["1", "2", "3"]]]);
   expect(slowJoined.writes).toEqual([["a".repeat(65_536)]]);
 });
 
-test("joined messages share frames", async () => {
-  const direct = new DirectWrites<string>(writeJoined(JOINING));
+test("batched messages share frames", async () => {
+  const direct = new DirectWrites<string>(writeBatched(JOINING));
   const anna = noteWrites();
   const long = "x".repeat(40_000);
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "../connections/connection.ts";
-import { type Joining, joinToFrames } from "../wire/join-frames.ts";
+import { type Batching, toFrames } from "../wire/batched-frames.ts";
 import { toWriteBatches, writeCorked } from "./corked-write.ts";
 import { FlushScheduler } from "./flush-scheduler.ts";
 
@@ -9,8 +9,8 @@ type Receiver = Pick<Connection, "send" | "cork" | "getBufferedAmount">;
 type Write<Content> = (receiver: Receiver, contents: readonly Content[]) => void;
 
 /**
- * Batches the publications of one event-loop tick for each sole subscriber. Most subscriptions to users have one. It is in no group,
- * because a group with one member would cost memory and a lookup.
+ * Batches the publications of one event-loop tick for each sole subscriber. Most subscriptions to users have one. It is
+ * in no group, because a group with one member would cost memory and a lookup.
  */
 export class DirectWrites<Content extends string | Uint8Array> {
   readonly #write: Write<Content>;
@@ -52,14 +52,14 @@ export function writeEach(receiver: Receiver, contents: readonly Uint8Array[]): 
   else for (const batch of toWriteBatches(contents)) if (writeCorked(receiver, batch) === 2) return;
 }
 
-/** Returns a function that joins messages to frames and writes them. */
-export function writeJoined(joining: Joining): Write<string> {
+/** Returns a function that batches messages in frames and writes them. */
+export function writeBatched(batching: Batching): Write<string> {
   return (receiver, messages) => {
     const [message] = messages;
     if (message !== undefined && messages.length === 1) {
       receiver.send(message);
       return;
     }
-    for (const frame of joinToFrames(messages, joining)) if (receiver.send(frame) === 2) return;
+    for (const frame of toFrames(messages, batching)) if (receiver.send(frame) === 2) return;
   };
 }

@@ -9,7 +9,7 @@ import { DecodedPublication, exceptedId } from "./decoded-publication.ts";
 import { FlushScheduler } from "./flush-scheduler.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
 import { openWriter, type Writer } from "./protocol-writer.ts";
-import type { Receipts } from "./receipt-counter.ts";
+import type { ReceiptCounter } from "./receipt-counter.ts";
 import type { SlowConsumerBuffer } from "./slow-consumers.ts";
 import type { ProtocolGroups } from "./subscriber-groups.ts";
 
@@ -24,12 +24,15 @@ type FanoutParts = {
   readonly connections: Connections<Connection>;
   readonly groups: ProtocolGroups;
   readonly counters: Counters;
-  readonly receipts: Receipts;
+  readonly receipts: ReceiptCounter;
   readonly flushMs: number;
   readonly maxUnsentBytes: number;
 };
 
-/** The position of a publication, and where a connection resumes that has this copy of the publication but not all copies. */
+/**
+ * The position of a publication, and where a connection resumes that has this copy of the publication but not all
+ * copies.
+ */
 export type PlaceInHistory = { readonly position: string; readonly resume?: string };
 
 type Delivery = {
@@ -42,7 +45,10 @@ type Delivery = {
 /** A change of the members of a topic, for a group of connections. */
 type PresenceDelivery = { readonly groupId: number; readonly change: PresenceChange };
 
-/** Delivers publications to connections: decodes each once, encodes it once for each encoding that has receivers, and writes it. */
+/**
+ * Delivers publications to connections: decodes each once, encodes it once for each encoding that has receivers, and
+ * writes it.
+ */
 export class Fanout {
   readonly #parts: FanoutParts;
   readonly #writers: readonly Writer[];
@@ -78,7 +84,7 @@ export class Fanout {
     this.#delay = new FlushScheduler(() => this.#flushDelayed(), parts.flushMs);
   }
 
-  /** Delivers to all connections that have joined the subscription, when the flush delay is over. */
+  /** Delivers to all live connections of the subscription, when the flush delay is over. */
   toSubscribers(delivery: Delivery): void {
     if (this.#parts.flushMs === 0) {
       this.#deliver(delivery);
@@ -133,23 +139,27 @@ export class Fanout {
     for (const writer of this.#writers) writer.flush();
   }
 
-  /** Writes everything that is pending for a connection. Must be called before it joins or leaves a group, or is sent something else. */
+  /**
+   * Writes everything that is pending for a connection. Must be called before it enters or leaves a group, or is sent
+   * something else.
+   */
   flushTo(connection: Connection): void {
     this.#flushDelayed();
     for (const writer of this.#writers) writer.flushTo(connection);
   }
 
   /**
-   * Must be called when uWebSockets.js has written what it buffered for a connection. More is written when the tick ends. Inside the drain
-   * handler uWebSockets.js does not notice if a socket takes only part of a frame that is written without a copy (`us_socket_write2`
-   * does not set the loop's `last_write_failed`), and would never write the rest.
+   * Must be called when uWebSockets.js has written what it buffered for a connection. More is written when the tick
+   * ends. Inside the drain handler uWebSockets.js does not notice if a socket takes only part of a frame that is
+   * written without a copy. It would never write the rest, because `us_socket_write2` does not set `last_write_failed`
+   * of the loop.
    */
   drained(connection: Connection): void {
     this.#drained.add(connection);
     this.#afterDrains.schedule();
   }
 
-  /** Whether some connections hold more than half of the bytes that may be unsent. */
+  /** Whether the buffers of slow consumers, or one recent receiver, hold more than half of the unsent limit. */
   get isCongested(): boolean {
     return this.slowConsumerBytes > this.#parts.maxUnsentBytes / 2 || this.#isRecentCongested();
   }
@@ -163,7 +173,7 @@ export class Fanout {
     return this.#slowConsumers.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Returns how many of these bytes are pending for a connection. */
+  /** Returns how many bytes are buffered for a slow consumer. */
   waitingFor(connection: Connection): number {
     return this.#slowConsumers.reduce((sum, buffer) => sum + buffer.waitingFor(connection), 0);
   }
@@ -210,34 +220,31 @@ export class Fanout {
       const isExcepted = soleSubscriber === excepted;
       if (place !== undefined) this.#watch(soleSubscriber);
       const deliveries = isExcepted ? 0 : this.#writerFor(soleSubscriber).writeTo(publication, soleSubscriber);
-      this.#onDelivered(subscription, message, { receivers: 1, deliveries });
+      this.#onDelivered(subscription, message, { deliveries, excepted });
       return;
     }
-    let receivers = 0;
     let deliveries = 0;
     for (const writer of this.#writers) {
       const members = writer.countReceivers(subscription);
       if (members === 0) continue;
       // Watched before the write, because the write may close connections.
       if (place !== undefined && writer.slowConsumers === undefined) this.#watchMembers(writer, groupId);
-      receivers += members;
       deliveries += writer.write(publication, groupId, members, excepted);
     }
-    this.#onDelivered(subscription, message, { receivers, deliveries });
+    this.#onDelivered(subscription, message, { deliveries, excepted });
   }
 
-  /** `receivers` are the connections that have joined. Those of them that are not excepted are `deliveries`. */
   #onDelivered(
     subscription: LocalSubscription,
     message: BusMessage,
-    { receivers, deliveries }: { readonly receivers: number; readonly deliveries: number },
+    { deliveries, excepted }: { readonly deliveries: number; readonly excepted: Connection | undefined },
   ): void {
     this.#count(deliveries, message.data.length);
     const receipt = message.headers?.get(headerNames.receipt);
     if (!receipt) return;
-    const awaited = subscription.hasWaitingSubscribers ? subscription.subscribers - receivers : 0;
-    const excepted = this.#exceptedConnection(message)?.getUserData().connectionId;
-    this.#parts.receipts.note(receipt, { subscription, handedTo: deliveries, awaited, exceptedId: excepted });
+    const { waiting } = subscription;
+    const exceptedId = excepted?.getUserData().connectionId;
+    this.#parts.receipts.note(receipt, { subscription, handedTo: deliveries, waiting, exceptedId });
   }
 
   #writerFor(connection: Connection): Writer {

@@ -1,4 +1,7 @@
-/** Calls `flush` once for all calls of `schedule` that precede it: when the event-loop tick ends, or `delayMs` after the first of them. */
+/**
+ * Calls `flush` once for all calls of `schedule` that precede it: when the event-loop tick ends, or `delayMs` after the
+ * first of them.
+ */
 export class FlushScheduler {
   readonly #delayMs: number;
   readonly #end: () => void;
@@ -20,7 +23,10 @@ export class FlushScheduler {
     else this.#timer = setTimeout(this.#end, this.#delayMs);
   }
 
-  /** Ends a delay early, so that the next one has its full length. The end of a tick is not cancelled, because flushing nothing is cheap. */
+  /**
+   * Ends a delay early, so that the next one has its full length. The end of a tick is not cancelled, because flushing
+   * nothing is cheap.
+   */
   cancelDelay(): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);

@@ -1,9 +1,9 @@
-import { type Joining, joinToFrames } from "../wire/join-frames.ts";
+import { type Batching, toFrames } from "../wire/batched-frames.ts";
 import { FlushScheduler } from "./flush-scheduler.ts";
 import type { SlowConsumerBuffer } from "./slow-consumers.ts";
 import type { SubscriberGroups } from "./subscriber-groups.ts";
 
-/** Bytes of a frame that some sockets cannot take at once. */
+/** Bytes of a frame that some sockets cannot take as a whole. */
 const BURST_BYTES = 16_384;
 
 /** Maximum characters that are batched. */
@@ -51,16 +51,16 @@ export class BurstWriter implements FrameWriter {
 }
 
 /**
- * Joins the messages of one event-loop tick for the same group to frames, so that a burst needs a twentieth of the writes. Only
- * neighbours are joined, so that connections in several groups receive everything in order.
+ * Batches the messages of one event-loop tick for the same group in frames, so that a burst needs a twentieth of the
+ * writes. Only neighbours share a frame, so that connections in several groups receive everything in order.
  *
- * A short read from NATS is usually the last of its tick, so it is flushed in a microtask. If it waited for the end of the tick, a
- * client's message might flush it. uWebSockets.js allocates a buffer for each socket that is written to inside the handler of another
- * socket, and never frees it.
+ * A short read from NATS is usually the last of its tick, so it is flushed in a microtask. If it waited for the end of
+ * the tick, a client's message might flush it. uWebSockets.js allocates a buffer for each socket that is written to
+ * inside the handler of another socket, and never frees it.
  */
 export class FrameBatcher {
   readonly #writer: FrameWriter;
-  readonly #joining: Joining;
+  readonly #batching: Batching;
   readonly #scheduler = new FlushScheduler(() => this.flush());
   #groupId = 0;
   #messages: string[] = [];
@@ -71,9 +71,9 @@ export class FrameBatcher {
     if (this.#length < BURST_BYTES) this.flush();
   };
 
-  constructor(writer: FrameWriter, joining: Joining) {
+  constructor(writer: FrameWriter, batching: Batching) {
     this.#writer = writer;
-    this.#joining = joining;
+    this.#batching = batching;
   }
 
   push(groupId: number, message: string): void {
@@ -88,10 +88,13 @@ export class FrameBatcher {
     this.#length += message.length;
   }
 
-  /** Writes what is pending. Must be called before anything else is written, and before a connection joins or leaves a group. */
+  /**
+   * Writes what is pending. Must be called before anything else is written, and before a connection enters or leaves a
+   * group.
+   */
   flush(): void {
     if (this.#messages.length === 0) return;
-    const frames = joinToFrames(this.#messages, this.#joining);
+    const frames = toFrames(this.#messages, this.#batching);
     this.#messages = [];
     this.#length = 0;
     this.#writer.write(this.#groupId, frames);

@@ -3,6 +3,13 @@ import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { SmallSet } from "../connections/small-set.ts";
 
+/** A connection that is subscribed and not live yet. */
+export type WaitingConnection = {
+  readonly connectionId: number;
+  /** Whether it waits no longer: it is live, has unsubscribed, or has closed. */
+  readonly hasLeft: boolean;
+};
+
 /** A subscription of this worker, as fan-out needs it. */
 export type LocalSubscription = {
   readonly kind: "everyone" | "user" | "topic";
@@ -14,14 +21,15 @@ export type LocalSubscription = {
   readonly connectionIds: SmallSet<number>;
   /** Identifies its groups. */
   readonly groupId: number;
-  /** Connections that are subscribed, whether or not they have joined. */
+  /** Connections that are subscribed, live or not. */
   readonly subscribers: number;
-  /** Some subscribers have not joined yet: they receive publications when they have recovered. */
+  /** Some subscribers are not live yet: they receive publications when they have recovered. */
   readonly hasWaitingSubscribers: boolean;
-  /** The subscriber, if it is the only one and has joined. It is in no group. */
+  readonly waiting: Iterable<WaitingConnection>;
+  /** The subscriber, if it is the only one and live. It is in no group. */
   readonly soleSubscriber: Connection | undefined;
   subscribersBy(protocol: ClientProtocol): number;
-  /** Returns whether a connection has joined. */
+  /** Returns whether a connection is live, so that the subscription delivers to it. */
   has(connection: Connection): boolean;
   /** Returns the topic of a message, or undefined if it was not published to a topic. */
   topicOf(message: BusMessage): string | undefined;

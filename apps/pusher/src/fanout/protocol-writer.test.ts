@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Connection } from "../connections/connection.ts";
 import { fanwireV1 } from "../protocols/fanwire-v1.ts";
 import type { Publication } from "../wire/publication.ts";
-import { DirectWrites, writeJoined } from "./direct-writes.ts";
+import { DirectWrites, writeBatched } from "./direct-writes.ts";
 import { FrameBatcher } from "./frame-batcher.ts";
 import { ProtocolWriter } from "./protocol-writer.ts";
 import type { SlowConsumerBuffer } from "./slow-consumers.ts";
@@ -27,10 +27,10 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
     catchUpAll: () => void written.push(["all", "caught up"]),
     forget: (connection: Pick<Connection, "send">) => void connection.send("forgotten"),
   };
-  const joined = new Map<Connection, readonly number[]>();
+  const groupsOf = new Map<Connection, readonly number[]>();
   const names = new Map<Connection, string>();
   const groups: Pick<SubscriberGroups, "has" | "publish"> = {
-    has: (groupId, connection) => joined.get(connection)?.includes(groupId) ?? false,
+    has: (groupId, connection) => groupsOf.get(connection)?.includes(groupId) ?? false,
     publish: (groupId, frame, _isBinary, except) =>
       void written.push([`${groupId} except ${except && names.get(except)}`, frame.toString()]),
   };
@@ -39,7 +39,7 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
     // The writer uses nothing else of the groups and of the buffer here.
     groups: groups as SubscriberGroups,
     batcher: new FrameBatcher(frames, JOINING),
-    direct: new DirectWrites(writeJoined(JOINING)),
+    direct: new DirectWrites(writeBatched(JOINING)),
     encode: ({ text }) => (text.data === "uncarried" ? undefined : text.data),
     skip: () => written.push(["skipped", ""]),
     toContent: String,
@@ -51,7 +51,7 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
       return 1;
     };
     const created = { send } as unknown as Connection;
-    joined.set(created, groupIds);
+    groupsOf.set(created, groupIds);
     names.set(created, name);
     return created;
   };

@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
-import type { ClientProtocol, Encoding, JoinedFrames, SingleFrames } from "../connections/client-protocol.ts";
+import type { BatchedFrames, ClientProtocol, Encoding, SingleFrames } from "../connections/client-protocol.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Publication } from "../wire/publication.ts";
-import { DirectWrites, writeEach, writeJoined } from "./direct-writes.ts";
+import { DirectWrites, writeBatched, writeEach } from "./direct-writes.ts";
 import { BurstWriter, FrameBatcher, MemberWriter } from "./frame-batcher.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
 import { SingleFrameBatcher } from "./single-frame-batcher.ts";
@@ -30,7 +30,10 @@ type WriterParts<Content extends string | Uint8Array> = {
 /** A writer of any content, as fan-out uses it. */
 export type Writer = Omit<ProtocolWriter<never>, never>;
 
-/** Writes publications to the connections that share an encoding, to each in order. Batches those of one event-loop tick. */
+/**
+ * Writes publications to the connections that share an encoding, to each in order. Batches those of one event-loop
+ * tick.
+ */
 export class ProtocolWriter<Content extends string | Uint8Array> {
   readonly #parts: WriterParts<Content>;
   readonly #isOnlyEncoding: boolean;
@@ -97,8 +100,8 @@ export class ProtocolWriter<Content extends string | Uint8Array> {
   }
 
   /**
-   * Sends at once, after {@link flushTo}. Returns what `send` of the connection returns, or undefined for a publication that the
-   * protocol cannot carry.
+   * Sends at once, after {@link flushTo}. Returns what `send` of the connection returns, or undefined for a publication
+   * that the protocol cannot carry.
    */
   send(publication: Publication, connection: Connection): number | undefined {
     const content = this.#encode(publication);
@@ -118,8 +121,8 @@ export class ProtocolWriter<Content extends string | Uint8Array> {
   }
 
   /**
-   * Writes what is pending, and everything that is buffered for a connection. Must be called before something else is written to the
-   * connection, and before it joins or leaves a group.
+   * Writes what is pending, and everything that is buffered for a connection. Must be called before something else is
+   * written to the connection, and before it enters or leaves a group.
    */
   flushTo(connection: Connection): void {
     this.flush();
@@ -146,7 +149,7 @@ type OpenParts = {
 };
 
 export function openWriter(encoding: Encoding, parts: OpenParts): Writer {
-  return encoding.frames === "single" ? openSingle(encoding, parts) : openJoined(encoding, parts);
+  return encoding.frames === "single" ? openSingle(encoding, parts) : openBatched(encoding, parts);
 }
 
 function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: maxBytes, skip }: OpenParts): Writer {
@@ -163,16 +166,16 @@ function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: 
   });
 }
 
-function openJoined(encoding: JoinedFrames, { protocol, groups, maxUnsentBytes: maxBytes, skip }: OpenParts): Writer {
-  const { joining, reportsDrain, encode } = encoding;
+function openBatched(encoding: BatchedFrames, { protocol, groups, maxUnsentBytes: maxBytes, skip }: OpenParts): Writer {
+  const { batching, reportsDrain, encode } = encoding;
   const slowConsumers = reportsDrain ? new SlowConsumerBuffer({ groups, maxBytes }) : undefined;
   const plain = new MemberWriter(groups);
   return new ProtocolWriter<string>({
     protocol,
     groups,
     ...(slowConsumers && { slowConsumers }),
-    batcher: new FrameBatcher(slowConsumers ? new BurstWriter(plain, slowConsumers) : plain, joining),
-    direct: new DirectWrites(writeJoined(joining)),
+    batcher: new FrameBatcher(slowConsumers ? new BurstWriter(plain, slowConsumers) : plain, batching),
+    direct: new DirectWrites(writeBatched(batching)),
     encode,
     skip,
     toContent: (message) => (typeof message === "string" ? message : Buffer.from(message).toString()),

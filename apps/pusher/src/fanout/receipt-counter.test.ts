@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Connection, newConnectionState } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { raw } from "../protocols/raw.ts";
-import { Receipts } from "./receipt-counter.ts";
+import { ReceiptCounter } from "./receipt-counter.ts";
 
 const NOBODY = { user: undefined, topics: [], publish: [], presence: [], info: undefined, expiresAt: undefined };
 const everyone = {
@@ -12,6 +12,8 @@ const everyone = {
   connectionIds: undefined,
   has: () => true,
 } as const;
+
+const noted = { subscription: everyone, waiting: [], exceptedId: undefined };
 
 function openConnections(unsentBytes: readonly number[]) {
   const connections = new Connections<Connection>();
@@ -22,78 +24,130 @@ function openConnections(unsentBytes: readonly number[]) {
       getUserData: () => state,
       getBufferedAmount: () => bytes,
     };
-    // Receipts use nothing else of a connection.
+    // The counter uses nothing else of a connection.
     connections.open(connectionId, connection as Connection);
     return state;
   });
-  return { connections, states, receipts: new Receipts(connections) };
+  return { connections, states, receipts: new ReceiptCounter(connections) };
 }
 
-test("only receivers count: not the excepted connection, nor those that joined or closed since, nor those over their limit", async () => {
-  const { receipts, connections, states } = openConnections([0, 0, 0, 10, 10]);
+test("only receivers count: not the excepted connection, nor those over their limit", async () => {
+  const { receipts, states } = openConnections([0, 0, 0, 10, 10]);
   const [, , , excepted, over] = states;
   if (over) over.isOverUnsentLimit = true;
 
-  // Three connections beside the excepted one. Then one closed and one joined.
-  receipts.note("a", { subscription: everyone, handedTo: 3, awaited: 0, exceptedId: excepted?.connectionId });
-  connections.close(1);
-  expect(await receipts.take("a")).toEqual({ delivered: 2, buffered: 0, isFinal: true });
+  receipts.note("a", { ...noted, handedTo: 4, exceptedId: excepted?.connectionId });
+  receipts.note("b", { ...noted, handedTo: 5 });
 
-  receipts.note("b", { subscription: everyone, handedTo: 2, awaited: 0, exceptedId: undefined });
-  expect(await receipts.take("b")).toEqual({ delivered: 1, buffered: 1, isFinal: true });
+  expect(await receipts.take("a")).toEqual({ delivered: 3, buffered: 0, isFinal: true });
+  expect(await receipts.take("b")).toEqual({ delivered: 3, buffered: 1, isFinal: true });
 });
 
 test("a connection that closes before it is counted makes the receipt not final", async () => {
   const { receipts, connections } = openConnections([0, 0, 0]);
 
-  receipts.note("a", { subscription: everyone, handedTo: 3, awaited: 0, exceptedId: undefined });
+  receipts.note("a", { ...noted, handedTo: 3 });
   connections.close(1);
 
   expect(await receipts.take("a")).toEqual({ delivered: 2, buffered: 0, isFinal: false });
   expect(await receipts.take("a")).toEqual({ delivered: 0, buffered: 0, isFinal: true });
 });
 
-test("a connection counts once it joins, but not if it subscribed after the publication", async () => {
-  const { receipts, connections } = openConnections([0, 0, 0, 0]);
-  const joined = new Set([1]);
-  const subscription = {
-    ...everyone,
-    has: (connection: Connection) => joined.has(connection.getUserData().connectionId),
-  };
+/** A connection that waits for its replay. */
+const waitingOf = (connectionId: number) => ({ connectionId, hasLeft: false });
 
-  // One had joined, two had not, and the fourth subscribed later.
-  receipts.note("a", { subscription, handedTo: 1, awaited: 2, exceptedId: undefined });
-  receipts.note("b", { subscription, handedTo: 1, awaited: 2, exceptedId: undefined });
-  await delay(10);
+test("a connection that waits counts once it is known whether it has received the publication", async () => {
+  const { receipts } = openConnections([0, 0, 0, 10]);
+  const [sent, leftOut, behind] = [waitingOf(2), waitingOf(3), waitingOf(4)];
+
+  receipts.note("a", { ...noted, handedTo: 0, waiting: [sent, leftOut, behind] });
   expect(receipts.hasCounted("a")).toBe(false);
-  joined.add(2).add(3).add(4);
+  receipts.countWaiting("a", sent, "received");
+  receipts.countWaiting("a", leftOut, "not-received");
+  expect(receipts.hasCounted("a")).toBe(false);
+  receipts.countWaiting("a", behind, "received");
   expect(receipts.hasCounted("a")).toBe(true);
-  connections.close(3);
+  // Nobody waits for it any more.
+  receipts.countWaiting("a", behind, "received");
 
-  expect(await receipts.take("a")).toEqual({ delivered: 3, buffered: 0, isFinal: true });
-  expect(await receipts.take("b")).toEqual({ delivered: 2, buffered: 0, isFinal: false });
+  expect(await receipts.take("a")).toEqual({ delivered: 1, buffered: 1, isFinal: true });
 });
 
-test("a connection that never joins makes the receipt not final", async () => {
+test("a connection that waits counts once for each publication of the receipt", async () => {
   const { receipts } = openConnections([0]);
+  const ofPattern = waitingOf(1);
 
-  receipts.note("a", {
-    subscription: { ...everyone, has: () => false },
-    handedTo: 0,
-    awaited: 1,
-    exceptedId: undefined,
-  });
+  // A publication to three topics that one pattern matches.
+  for (let times = 0; times < 3; times++) receipts.note("a", { ...noted, handedTo: 0, waiting: [ofPattern] });
+  receipts.countWaiting("a", ofPattern, "received");
+  receipts.countWaiting("a", ofPattern, "not-received");
+  expect(receipts.hasCounted("a")).toBe(false);
+  receipts.countWaiting("a", ofPattern, "received");
 
-  expect(await receipts.take("a")).toEqual({ delivered: 0, buffered: 0, isFinal: false });
+  expect(receipts.hasCounted("a")).toBe(true);
+  expect(await receipts.take("a")).toEqual({ delivered: 2, buffered: 0, isFinal: true });
+});
+
+test("thousands of connections that wait are not looked at each time", () => {
+  const { receipts, connections } = openConnections(Array.from({ length: 1_000 }, () => 0));
+  const waiting = Array.from({ length: 1_000 }, (_, at) => waitingOf(at + 1));
+  receipts.note("a", { ...noted, handedTo: 0, waiting });
+  const looks = vi.spyOn(connections, "get");
+
+  for (let times = 0; times < 100; times++) expect(receipts.hasCounted("a")).toBe(false);
+
+  expect(looks).toHaveBeenCalledTimes(100);
+});
+
+test("a connection that waits makes the receipt not final if it closes, or if nobody knows what it has received", async () => {
+  const { receipts, connections } = openConnections([0, 0]);
+  const [closed, unknown, late] = [waitingOf(1), waitingOf(2), waitingOf(2)];
+
+  receipts.note("closed", { ...noted, handedTo: 0, waiting: [closed] });
+  connections.close(1);
+  receipts.note("unknown", { ...noted, handedTo: 0, waiting: [unknown] });
+  receipts.countWaiting("unknown", unknown, "unknown");
+  receipts.note("late", { ...noted, handedTo: 0, waiting: [late] });
+
+  expect(receipts.hasCounted("closed")).toBe(true);
+  const none = { delivered: 0, buffered: 0, isFinal: false };
+  for (const id of ["closed", "unknown", "late"]) expect(await receipts.take(id)).toEqual(none);
+});
+
+test("nothing waits for a connection that has unsubscribed, or must not receive the publication", async () => {
+  const { receipts } = openConnections([0, 0]);
+  const unsubscribed = waitingOf(1);
+
+  receipts.note("a", { ...noted, handedTo: 0, waiting: [unsubscribed, waitingOf(2)], exceptedId: 2 });
+  expect(receipts.hasCounted("a")).toBe(false);
+  unsubscribed.hasLeft = true;
+
+  expect(await receipts.take("a")).toEqual({ delivered: 0, buffered: 0, isFinal: true });
+});
+
+test("a connection that is live since then does not count in place of one that has closed", async () => {
+  const { receipts, connections } = openConnections([0, 0, 0]);
+
+  receipts.note("before", { ...noted, handedTo: 2 });
+  receipts.onStart(everyone, connections.get(3) as Connection);
+  receipts.note("after", { ...noted, handedTo: 3 });
+  connections.close(1);
+
+  expect(await receipts.take("before")).toEqual({ delivered: 1, buffered: 0, isFinal: false });
+  expect(await receipts.take("after")).toEqual({ delivered: 2, buffered: 0, isFinal: false });
 });
 
 test("the counts of several subscriptions are added up, and deleted once they are claimed", async () => {
   const { receipts } = openConnections([0, 10]);
   for (let times = 0; times < 3; times++) {
-    receipts.note("a", { subscription: everyone, handedTo: 2, awaited: 0, exceptedId: undefined });
+    receipts.note("a", { ...noted, handedTo: 2 });
   }
 
-  expect(await receipts.take("a")).toEqual({ delivered: 3, buffered: 3, isFinal: true });
+  await delay(10);
+  // In a later tick than the others.
+  receipts.note("a", { ...noted, handedTo: 2 });
+
+  expect(await receipts.take("a")).toEqual({ delivered: 4, buffered: 4, isFinal: true });
   expect(await receipts.take("a")).toEqual({ delivered: 0, buffered: 0, isFinal: true });
 });
 
@@ -101,7 +155,7 @@ test("unclaimed receipts are evicted, and are then not final", async () => {
   const { receipts } = openConnections([0]);
 
   for (let at = 0; at <= 10_000; at++) {
-    receipts.note(String(at), { subscription: everyone, handedTo: 1, awaited: 0, exceptedId: undefined });
+    receipts.note(String(at), { ...noted, handedTo: 1 });
   }
 
   expect(await receipts.take("10000")).toMatchObject({ isFinal: true });

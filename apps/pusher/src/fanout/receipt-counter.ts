@@ -2,7 +2,7 @@ import { setImmediate as nextTick } from "node:timers/promises";
 import type { Connection } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import { membersOf, type SmallSet } from "../connections/small-set.ts";
-import type { LocalSubscription } from "./local-subscription.ts";
+import type { LocalSubscription, WaitingConnection } from "./local-subscription.ts";
 
 /** A subscription whose receivers are counted. */
 export type CountedSubscription = Pick<LocalSubscription, "kind" | "pattern" | "connectionIds" | "has">;
@@ -11,24 +11,39 @@ type Noted = {
   readonly subscription: CountedSubscription;
   /** Connections that the publication was handed to. */
   readonly handedTo: number;
-  /** Connections that are subscribed and have not joined yet. They receive the publication when they join. */
-  readonly awaited: number;
+  /** Connections that are not live yet. Each is counted by {@link ReceiptCounter.countWaiting}. */
+  readonly waiting: Iterable<WaitingConnection>;
   /** The connection that must not receive the publication. */
   readonly exceptedId: number | undefined;
 };
+/** Whether a connection that waited has received a publication. */
+export type WaitingOutcome = "received" | "not-received" | "unknown";
 type Counted = { delivered: number; buffered: number };
 type Entry = Counted & {
   readonly notedAt: number;
+  /** Resolves when the connections that were live are counted. */
   settled: Promise<void>;
-  /** Whether some receivers have closed since, so that it is unknown whether they received the publication. */
-  hasClosed: boolean;
-  /** Connections that had not joined yet, each with its subscription. */
-  awaiting: Awaiting[];
+  /** Whether some connections have closed since, so that it is unknown whether they received the publication. */
+  isUncertain: boolean;
+  /**
+   * Connections that wait, each with the number of publications that are not counted. A receipt for several topics has
+   * several for a pattern.
+   */
+  readonly waiting: Map<WaitingConnection, number>;
 };
-type Awaiting = { readonly subscription: CountedSubscription; readonly connectionId: number };
-type Batch = { readonly noted: (Noted & { readonly entry: Entry })[]; readonly settled: Promise<void> };
+type Handed = Pick<Noted, "subscription" | "handedTo" | "exceptedId"> & {
+  readonly entry: Entry;
+  /** Number of starts of the subscription in this batch before the publication was handed over. */
+  readonly startsBefore: number;
+};
+type Batch = {
+  readonly handed: Handed[];
+  /** Ids of the connections to which delivery has started since the batch began. */
+  readonly starts: Map<CountedSubscription, number[]>;
+  readonly settled: Promise<void>;
+};
 /** `refused` counts connections that were not written to, because they are over their limit. */
-type Tally = Counted & { readonly subscription: CountedSubscription; refused: number; readonly awaitedIds: number[] };
+type Tally = Counted & { readonly subscription: CountedSubscription; refused: number };
 
 /** Maximum number of unclaimed receipts. The oldest are evicted. */
 const MAX_ENTRIES = 10_000;
@@ -36,10 +51,10 @@ const MAX_ENTRIES = 10_000;
 const KEEP_MS = 30_000;
 
 /**
- * Counts the receivers of publications that carry a receipt's id. Whether a connection buffers a publication is known only after the
- * write. So connections are examined a moment later, once for all receipts of an event-loop tick.
+ * Counts the receivers of publications that carry a receipt's id. Whether a connection buffers a publication is known
+ * only after the write. So connections are examined a moment later, once for all receipts of an event-loop tick.
  */
-export class Receipts {
+export class ReceiptCounter {
   readonly #connections: Connections<Connection>;
   readonly #entries = new Map<string, Entry>();
   #batch: Batch | undefined;
@@ -50,90 +65,103 @@ export class Receipts {
   }
 
   /** Must be called in the tick in which a publication was handed to connections. */
-  note(id: string, noted: Noted): void {
-    if (noted.handedTo === 0 && noted.awaited <= 0) return;
+  note(id: string, { subscription, handedTo, waiting, exceptedId }: Noted): void {
+    const others = [...waiting].filter(({ connectionId }) => connectionId !== exceptedId);
+    if (handedTo === 0 && others.length === 0) return;
     this.#batch ??= this.#openBatch();
-    const { settled } = this.#batch;
+    const { settled, starts, handed } = this.#batch;
     const entry = this.#entries.get(id) ?? newEntry(settled);
     entry.settled = settled;
+    for (const each of others) entry.waiting.set(each, (entry.waiting.get(each) ?? 0) + 1);
     this.#entries.set(id, entry);
-    this.#batch.noted.push({ ...noted, entry });
+    const startsBefore = starts.get(subscription)?.length ?? 0;
+    if (handedTo > 0) handed.push({ subscription, handedTo, exceptedId, entry, startsBefore });
     this.#forget();
   }
 
-  /** Counts connections that have joined since. Returns whether all have joined. */
+  /** Must be called when delivery to a connection starts. It has no part in what was handed over before. */
+  onStart(subscription: CountedSubscription, connection: Connection): void {
+    if (this.#batch === undefined) return;
+    const { starts } = this.#batch;
+    const ids = starts.get(subscription) ?? [];
+    ids.push(connection.getUserData().connectionId);
+    starts.set(subscription, ids);
+  }
+
+  /** Must be called for each publication when it is known whether a connection that waited has received it. */
+  countWaiting(id: string, waiting: WaitingConnection, outcome: WaitingOutcome): void {
+    const entry = this.#entries.get(id);
+    const count = entry?.waiting.get(waiting);
+    if (entry === undefined || count === undefined) return;
+    if (count > 1) entry.waiting.set(waiting, count - 1);
+    else entry.waiting.delete(waiting);
+    if (outcome === "not-received") return;
+    const connection = this.#connections.get(waiting.connectionId);
+    if (outcome === "unknown" || connection === undefined) entry.isUncertain = true;
+    else if (!connection.getUserData().isOverUnsentLimit) addTo(entry, connection);
+  }
+
+  /** Returns whether no connection is left that waits. Is called often, so it stops at the first one. */
   hasCounted(id: string): boolean {
     const entry = this.#entries.get(id);
     if (entry === undefined) return true;
-    entry.awaiting = entry.awaiting.filter((each) => !this.#countJoined(entry, each));
-    return entry.awaiting.length === 0;
+    for (const each of entry.waiting.keys()) {
+      const hasClosed = this.#connections.get(each.connectionId) === undefined;
+      if (hasClosed) entry.isUncertain = true;
+      // One that has left without having been counted has unsubscribed.
+      else if (!each.hasLeft) return false;
+      entry.waiting.delete(each);
+    }
+    return true;
   }
 
   /**
-   * Returns and deletes what was counted. `isFinal` is false if the receipt may have been evicted, and if connections have not joined yet
-   * or closed before they were counted, as they do during a drain.
+   * Returns and deletes what was counted. `isFinal` is false if the receipt may have been evicted. It is also false if
+   * connections still wait, or closed before they were counted, as during a drain.
    */
   async take(id: string): Promise<Counted & { readonly isFinal: boolean }> {
     const entry = this.#entries.get(id);
     await entry?.settled;
     const hasCounted = this.hasCounted(id);
     this.#entries.delete(id);
-    const isFinal = entry === undefined ? performance.now() - this.#forgotAt > KEEP_MS : hasCounted && !entry.hasClosed;
+    const isFinal =
+      entry === undefined ? performance.now() - this.#forgotAt > KEEP_MS : hasCounted && !entry.isUncertain;
     return { delivered: entry?.delivered ?? 0, buffered: entry?.buffered ?? 0, isFinal };
   }
 
   #openBatch(): Batch {
-    const noted: Batch["noted"] = [];
+    const handed: Handed[] = [];
+    const starts: Batch["starts"] = new Map();
     const settle = async () => {
       // When this tick ends, batches go to the groups. Before the next one ends, uWebSockets.js has written them.
       await nextTick();
       await nextTick();
       this.#batch = undefined;
-      this.#settle(noted);
+      this.#countBatch(handed, starts);
     };
-    return { noted, settled: settle() };
+    return { handed, starts, settled: settle() };
   }
 
-  #settle(noted: Batch["noted"]): void {
-    const tallies = this.#tally(noted);
-    for (const { entry, subscription, handedTo, awaited, exceptedId } of noted) {
+  #countBatch(handed: readonly Handed[], starts: Batch["starts"]): void {
+    const tallies = this.#tally(handed);
+    for (const { entry, subscription, handedTo, exceptedId, startsBefore } of handed) {
       const tally = tallies.get(subscription);
       if (tally === undefined) continue;
-      const counted = this.#without(exceptedId, tally);
-      // Connections that have subscribed since do not count.
-      const most = handedTo + awaited;
-      const buffered = Math.min(counted.buffered, most);
-      const delivered = Math.min(counted.delivered, most - buffered);
+      const startedSince = starts.get(subscription)?.slice(startsBefore) ?? [];
+      const counted = this.#without(new Set([exceptedId, ...startedSince]), tally);
+      const buffered = Math.min(counted.buffered, handedTo);
+      const delivered = Math.min(counted.delivered, handedTo - buffered);
       entry.buffered += buffered;
       entry.delivered += delivered;
-      const handed = delivered + buffered + counted.refused;
-      const awaitedIds = tally.awaitedIds.filter((connectionId) => connectionId !== exceptedId);
-      // Without connections that have joined since.
-      const left = Math.max(0, Math.min(awaited, most - handed));
-      entry.hasClosed ||= handed < handedTo || awaitedIds.length < left;
-      entry.awaiting.push(...awaitedIds.slice(0, left).map((connectionId) => ({ subscription, connectionId })));
+      entry.isUncertain ||= delivered + buffered + counted.refused < handedTo;
     }
   }
 
-  /** Returns whether nothing is left to wait for. */
-  #countJoined(entry: Entry, { subscription, connectionId }: Awaiting): boolean {
-    const connection = this.#connections.get(connectionId);
-    if (connection === undefined) {
-      entry.hasClosed = true;
-      return true;
-    }
-    const tally = newTally(subscription);
-    add(tally, connection);
-    entry.delivered += tally.delivered;
-    entry.buffered += tally.buffered;
-    return tally.awaitedIds.length === 0;
-  }
-
-  #tally(noted: Batch["noted"]): Map<CountedSubscription, Tally> {
+  #tally(handed: readonly Handed[]): Map<CountedSubscription, Tally> {
     const tallies = new Map<CountedSubscription, Tally>();
     const byTopic = new Map<string, Tally>();
     let everyone: Tally | undefined;
-    for (const { subscription } of noted) {
+    for (const { subscription } of handed) {
       if (tallies.has(subscription)) continue;
       const tally = newTally(subscription);
       tallies.set(subscription, tally);
@@ -163,15 +191,17 @@ export class Receipts {
     }
   }
 
-  #without(exceptedId: number | undefined, tally: Tally): Omit<Tally, "subscription" | "awaitedIds"> {
-    const excepted = exceptedId === undefined ? undefined : this.#connections.get(exceptedId);
-    if (excepted === undefined) return tally;
-    const own = newTally(tally.subscription);
-    add(own, excepted);
+  #without(connectionIds: ReadonlySet<number | undefined>, tally: Tally): Tally {
+    const others = newTally(tally.subscription);
+    for (const id of connectionIds) {
+      const connection = id === undefined ? undefined : this.#connections.get(id);
+      if (connection !== undefined) add(others, connection);
+    }
     return {
-      delivered: tally.delivered - own.delivered,
-      buffered: tally.buffered - own.buffered,
-      refused: tally.refused - own.refused,
+      subscription: tally.subscription,
+      delivered: tally.delivered - others.delivered,
+      buffered: tally.buffered - others.buffered,
+      refused: tally.refused - others.refused,
     };
   }
 
@@ -187,16 +217,21 @@ export class Receipts {
 }
 
 function newEntry(settled: Promise<void>): Entry {
-  return { delivered: 0, buffered: 0, notedAt: performance.now(), settled, hasClosed: false, awaiting: [] };
+  const notedAt = performance.now();
+  return { delivered: 0, buffered: 0, notedAt, settled, isUncertain: false, waiting: new Map() };
 }
 
 function newTally(subscription: CountedSubscription): Tally {
-  return { subscription, delivered: 0, buffered: 0, refused: 0, awaitedIds: [] };
+  return { subscription, delivered: 0, buffered: 0, refused: 0 };
 }
 
 function add(tally: Tally, connection: Connection): void {
-  if (!tally.subscription.has(connection)) tally.awaitedIds.push(connection.getUserData().connectionId);
-  else if (connection.getUserData().isOverUnsentLimit) tally.refused++;
-  else if (connection.getBufferedAmount() > 0) tally.buffered++;
-  else tally.delivered++;
+  if (!tally.subscription.has(connection)) return;
+  if (connection.getUserData().isOverUnsentLimit) tally.refused++;
+  else addTo(tally, connection);
+}
+
+function addTo(counted: Counted, connection: Connection): void {
+  if (connection.getBufferedAmount() > 0) counted.buffered++;
+  else counted.delivered++;
 }

@@ -4,15 +4,18 @@ import { FlushScheduler } from "./flush-scheduler.ts";
 import type { SlowConsumerBuffer } from "./slow-consumers.ts";
 import type { SubscriberGroups } from "./subscriber-groups.ts";
 
-/** Publications of one tick from which on they are a burst. A topic of uWebSockets.js writes 32 frames at a time to each socket. */
+/**
+ * Publications of one tick from which on they are a burst. A topic of uWebSockets.js writes 32 frames at a time to each
+ * socket.
+ */
 const BURST = 64;
 /** Bytes of one tick from which on they are a burst. */
 const BURST_BYTES = WRITE_BATCH_BYTES;
 const MAX_BYTES = 1_048_576;
 
 /**
- * Batches the publications of one event-loop tick for the same group, where each publication is a frame. Few of them are left to the
- * group. A burst is written socket by socket, because that takes a fraction of the system calls.
+ * Batches the publications of one event-loop tick for the same group, where each publication is a frame. Few of them
+ * are left to the group. A burst is written socket by socket, because that takes a fraction of the system calls.
  */
 export class SingleFrameBatcher {
   readonly #groups: Pick<SubscriberGroups, "publish">;
@@ -46,7 +49,10 @@ export class SingleFrameBatcher {
     this.#bytes += content.length;
   }
 
-  /** Writes what is pending. Must be called before anything else is written, and before a connection joins or leaves a group. */
+  /**
+   * Writes what is pending. Must be called before anything else is written, and before a connection enters or leaves a
+   * group.
+   */
   flush(): void {
     const pending = this.#pending;
     if (pending.length === 0) return;
@@ -64,7 +70,8 @@ export class SingleFrameBatcher {
 
   #batches(pending: readonly Uint8Array[]): WriteBatch[] {
     if (!this.#isGroupPending) return toWriteBatches(pending);
-    // uWebSockets.js first writes what is pending in its topics, and ends the cork with that. So the first frame is a batch alone.
+    // uWebSockets.js first writes what is pending in its topics, and ends the cork with that. So the first frame is a
+    // batch alone.
     return [...toWriteBatches(pending.slice(0, 1)), ...toWriteBatches(pending.slice(1))];
   }
 }

@@ -8,7 +8,10 @@ const OVER = 2;
 const TAKEN = 1;
 const BUFFERED = 0;
 
-/** A WebSocket in a group, like those of uWebSockets.js: the socket takes `room` frames, and further frames are buffered up to a limit. */
+/**
+ * A WebSocket in a group, like those of uWebSockets.js: the socket takes `room` frames, and further frames are buffered
+ * up to a limit.
+ */
 class FakeSocket {
   readonly received: string[] = [];
   /** Whether a frame over the limit was dropped, so that the connection is being closed. */

@@ -22,14 +22,17 @@ type Written = {
 
 type Parts = {
   readonly groups: Groups;
-  /** Maximum bytes that are pending for one connection. Above it they go to uWebSockets.js, which closes connections over its limit. */
+  /**
+   * Maximum bytes that are pending for one connection. Above it they go to uWebSockets.js, which closes connections
+   * over its limit.
+   */
   readonly maxBytes: number;
 };
 
 /**
- * Writes bursts socket by socket: all of a burst to one connection, then to the next. A connection whose socket is full is a slow
- * consumer. It keeps its place in a list that all share, where uWebSockets.js would keep a copy for each, and continues when its socket
- * has drained.
+ * Writes bursts socket by socket: all of a burst to one connection, then to the next. A connection whose socket is full
+ * is a slow consumer. It keeps its place in a list that all share, where uWebSockets.js would keep a copy for each, and
+ * continues when its socket has drained.
  */
 export class SlowConsumerBuffer {
   readonly #parts: Parts;
@@ -58,8 +61,9 @@ export class SlowConsumerBuffer {
   }
 
   /**
-   * Prepares for the next frames of a group. Returns true if {@link write} must write them: a burst for many, or anything that many slow
-   * consumers are waiting for. Otherwise it sends all slow consumers everything, so that frames can be written in another way.
+   * Prepares for the next frames of a group. Returns true if {@link write} must write them: a burst for many, or
+   * anything that many slow consumers are waiting for. Otherwise it sends all slow consumers everything, so that frames
+   * can be written in another way.
    */
   prepareWrite(groupId: number, isBurst: boolean): boolean {
     if (groupId !== this.#groupId) this.catchUpAll();
@@ -124,7 +128,9 @@ export class SlowConsumerBuffer {
     }
   }
 
-  /** Sends a slow consumer its next batches until it is up to date or, unless `ignoresBackpressure`, its socket is full. */
+  /**
+   * Sends a slow consumer its next batches until it is up to date or, unless `ignoresBackpressure`, its socket is full.
+   */
   #continue(connection: Socket, ignoresBackpressure: boolean): void {
     for (let place = this.#places.get(connection) ?? this.#next; place < this.#next; ) {
       const { batch } = this.#written[place - this.#first] as Written;

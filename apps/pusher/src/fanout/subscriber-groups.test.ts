@@ -2,7 +2,7 @@ import { OPEN_GRANT } from "@fanwire/tokens";
 import { expect, test } from "vitest";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { type Connection, newConnectionState } from "../connections/connection.ts";
-import { clientProtocols } from "../protocols/list.ts";
+import { clientProtocols } from "../protocols/client-protocols.ts";
 import { raw } from "../protocols/raw.ts";
 import { sse } from "../protocols/sse.ts";
 import { ProtocolGroups, SetGroups, UwsTopicGroups, type UwsTopics } from "./subscriber-groups.ts";
@@ -80,7 +80,7 @@ test("the members of a topic of uWebSockets.js are found among the connections o
   expect([groups.count(A), groups.count(B), groups.walked()]).toEqual([1, 0, 3]);
 });
 
-test("a connection joins the groups of its encoding", () => {
+test("a connection enters the groups of its encoding", () => {
   const groups = new ProtocolGroups(clientProtocols, NO_TOPICS, { all: () => [], size: 0 });
   const stream = connection(sse);
   const [plain, copies] = sse.encodings.map((encoding) => groups.ofEncoding(encoding));

@@ -3,7 +3,7 @@ import type { ClientProtocol, Encoding } from "../connections/client-protocol.ts
 import type { Connection, ConnectionState } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 
-/** The connections that share an encoding, in one group for each subscription they have joined. */
+/** The connections that share an encoding, in one group for each subscription that delivers to them. */
 export interface SubscriberGroups {
   add(groupId: number, connection: Connection): void;
   remove(groupId: number, connection: Connection): void;
@@ -30,12 +30,12 @@ type Clients = Pick<Connections<Connection>, "all" | "size">;
 /** The groups of all protocols. */
 export class ProtocolGroups {
   readonly #single = new Map<Encoding, UwsTopicGroups>();
-  readonly #joined = new Map<Encoding, SetGroups>();
+  readonly #batched = new Map<Encoding, SetGroups>();
 
   constructor(protocols: readonly ClientProtocol[], topics: UwsTopics, connections: Clients) {
     for (const protocol of protocols) {
       for (const encoding of protocol.encodings) {
-        if (encoding.frames === "joined") this.#joined.set(encoding, new SetGroups());
+        if (encoding.frames === "batched") this.#batched.set(encoding, new SetGroups());
         else {
           const prefix = this.#single.size;
           this.#single.set(encoding, new UwsTopicGroups({ topics, protocol, connections, prefix }));
@@ -44,14 +44,14 @@ export class ProtocolGroups {
     }
   }
 
-  /** Returns the groups that a connection joins now. */
+  /** Returns the groups that a connection enters now. */
   of(connection: Connection): SubscriberGroups {
     const state = connection.getUserData();
     return this.ofEncoding(state.protocol.encodingOf(state));
   }
 
   ofEncoding(encoding: Encoding): SubscriberGroups {
-    const groups = this.#joined.get(encoding) ?? this.#single.get(encoding);
+    const groups = this.#batched.get(encoding) ?? this.#single.get(encoding);
     if (groups === undefined) throw new Error("the protocol is not in the list of protocols");
     return groups;
   }
@@ -61,8 +61,8 @@ export class ProtocolGroups {
 type Socket = Pick<WebSocket<ConnectionState>, "subscribe" | "unsubscribe" | "isSubscribed">;
 
 /**
- * Topics of uWebSockets.js. It shares one frame between all sockets of a topic, and joins what several publications write to a socket.
- * Members must be its WebSockets.
+ * Topics of uWebSockets.js. It shares one frame between all sockets of a topic, and writes several publications
+ * together to a socket. Members must be its WebSockets.
  */
 export class UwsTopicGroups implements SubscriberGroups {
   readonly #topics: UwsTopics;
@@ -129,8 +129,8 @@ export class UwsTopicGroups implements SubscriberGroups {
 }
 
 /**
- * Sets of connections, for encodings whose publications share frames: each frame is a write in any case. uWebSockets.js writes large
- * frames without a copy to a WebSocket that was never in one of its topics.
+ * Sets of connections, for encodings whose publications share frames: each frame is a write in any case. uWebSockets.js
+ * writes large frames without a copy to a WebSocket that was never in one of its topics.
  */
 export class SetGroups implements SubscriberGroups {
   readonly #groups = new Map<number, Set<Connection>>();

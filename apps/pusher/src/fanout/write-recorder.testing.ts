@@ -1,4 +1,7 @@
-/** Returns a connection that records each write as the list of its frames. It takes `takes` frames and is then over its limit. */
+/**
+ * Returns a connection that records each write as the list of its frames. It takes `takes` frames and is then over its
+ * limit.
+ */
 export function noteWrites(takes = Number.POSITIVE_INFINITY) {
   const writes: string[][] = [];
   let isCorked = false;

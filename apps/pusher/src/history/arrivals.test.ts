@@ -15,14 +15,26 @@ afterEach(() => void vi.useRealTimers());
 test("content is taken once, by the entry with its sequence, subject and size", () => {
   const arrivals = new Arrivals(new MemoryBudget(10_000));
   for (const sequence of [7, 5, 6, 8]) arrivals.add(sequence, "history", message(String(sequence)));
-  arrivals.add(5, "history", message("another"));
+  arrivals.add(5, "history", message("5"));
 
-  expect([arrivals.size, arrivals.lowest, arrivals.has(5), arrivals.has(4)]).toEqual([4, 5, true, false]);
+  expect([arrivals.size, arrivals.has(5), arrivals.has(4)]).toEqual([4, true, false]);
   expect(Buffer.from(arrivals.take(entry(5))?.data ?? "").toString()).toBe("5");
   expect(arrivals.take(entry(5))).toBeUndefined();
   expect(arrivals.take(entry(6, 2))).toBeUndefined();
   expect(arrivals.take(entry(7, 1, "other"))).toBeUndefined();
-  expect([arrivals.size, arrivals.lowest]).toEqual([1, 8]);
+  expect([arrivals.size, arrivals.has(8)]).toEqual([1, true]);
+});
+
+test("content is dropped if other content claims the same sequence, because one of them is forged", () => {
+  const arrivals = new Arrivals(new MemoryBudget(10_000));
+  arrivals.add(5, "history", message("5"));
+  arrivals.add(5, "history", message("6"));
+  arrivals.add(7, "history", message("7"));
+  arrivals.add(7, "other", message("7"));
+
+  expect([arrivals.take(entry(5)), arrivals.take(entry(7)), arrivals.size]).toEqual([undefined, undefined, 0]);
+  arrivals.add(5, "history", message("5"));
+  expect(Buffer.from(arrivals.take(entry(5))?.data ?? "").toString()).toBe("5");
 });
 
 test("the budget has the bytes of the content, until it is taken, dropped, expired or cleared", () => {
@@ -43,7 +55,7 @@ test("the budget has the bytes of the content, until it is taken, dropped, expir
   expect([used(), arrivals.size]).toEqual([0, 0]);
 });
 
-test("content without an entry expires after a minute, and evicted content is away at once", () => {
+test("content without an entry expires after a minute, and evicted content is dropped at once", () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   const budget = new MemoryBudget(10_000);
   const arrivals = new Arrivals(budget);

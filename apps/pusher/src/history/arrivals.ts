@@ -6,7 +6,13 @@ const ENTRY_BYTES = 300;
 /** Content without an entry for this time was never stored. */
 const EXPIRE_AFTER_MS = 60_000;
 
-type Arrival = { readonly message: BusMessage; readonly subject: string; readonly at: number };
+type Arrival = {
+  readonly message: BusMessage;
+  readonly subject: string;
+  readonly at: number;
+  /** Whether another message with other content claims the same sequence. One of them is forged. */
+  isDisputed: boolean;
+};
 
 /** Content of stored publications that waits for earlier ones. It may be evicted, because it can be fetched again. */
 export class Arrivals {
@@ -25,24 +31,25 @@ export class Arrivals {
     return this.#bySequence.has(sequence);
   }
 
-  /** The lowest sequence here; undefined if there is none. */
-  get lowest(): number | undefined {
-    let lowest: number | undefined;
-    for (const sequence of this.#bySequence.keys()) lowest = Math.min(lowest ?? sequence, sequence);
-    return lowest;
-  }
-
   /** Keeps the first message with a sequence. @param subject the history subject. */
   add(sequence: number, subject: string, message: BusMessage): void {
-    if (this.#bySequence.has(sequence)) return;
-    this.#bySequence.set(sequence, { message: copyOf(message), subject, at: performance.now() });
+    const known = this.#bySequence.get(sequence);
+    if (known !== undefined) {
+      known.isDisputed ||= known.subject !== subject || Buffer.compare(known.message.data, message.data) !== 0;
+      return;
+    }
+    this.#bySequence.set(sequence, { message: copyOf(message), subject, at: performance.now(), isDisputed: false });
     this.#account.take(message.data.length + ENTRY_BYTES);
   }
 
-  /** Removes and returns the content of an entry. Content that only claims the entry's sequence is dropped. */
+  /**
+   * Removes and returns the content of an entry. Content that only claims the entry's sequence, or may do so, is
+   * dropped.
+   */
   take(entry: { readonly sequence: number; readonly subject: string; readonly bytes: number }): BusMessage | undefined {
     const arrival = this.drop(entry.sequence);
-    const isContent = arrival?.subject === entry.subject && arrival.message.data.length === entry.bytes;
+    if (arrival === undefined || arrival.isDisputed) return undefined;
+    const isContent = arrival.subject === entry.subject && arrival.message.data.length === entry.bytes;
     return isContent ? arrival.message : undefined;
   }
 
@@ -68,7 +75,9 @@ export class Arrivals {
   }
 }
 
-/** Returns a copy, because the original keeps the buffer of a read from NATS, which may be hundreds of times as large. */
-function copyOf({ subject, data, headers }: BusMessage): BusMessage {
+/**
+ * Returns a copy, because the original keeps the buffer of a read from NATS, which may be hundreds of times as large.
+ */
+export function copyOf({ subject, data, headers }: BusMessage): BusMessage {
   return { subject, data: Buffer.from(data), headers, respond: () => false };
 }

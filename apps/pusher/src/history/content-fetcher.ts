@@ -6,6 +6,11 @@ import type { Counters } from "../connections/counters.ts";
 import type { Arrivals } from "./arrivals.ts";
 import type { QueuedEntry } from "./entry-queue.ts";
 
+/** Content that may have been published before NATS knew of the subscription is fetched after this time. */
+export const FRESH_CONTENT_MS = 20;
+/** Maximum number of fetches at a time. Live publications wait behind their answers on the connection to NATS. */
+const MAX_FETCHES = 64;
+const MAX_FETCHED_BYTES = 1_048_576;
 const RETRY_MS = 250;
 /** Number of times that the leader must report a publication as not stored before it counts as missing. */
 const MISSING_AFTER = 2;
@@ -19,7 +24,7 @@ type FetcherParts = {
   readonly arrivals: Arrivals;
   /** Whether the entry with this sequence still has to be delivered. */
   isDue(sequence: number): boolean;
-  /** Called when content was fetched, or is known to be missing. */
+  /** Called when content was fetched, is known to be missing, or has to be fetched again. */
   onFetched(): void;
 };
 
@@ -28,34 +33,42 @@ export class ContentFetcher {
   readonly #parts: FetcherParts;
   /** Sequences that are being fetched, each with the generation in which the fetch began. */
   readonly #fetching = new Map<number, number>();
+  /** Increases when the history is recreated or restored. Work of an earlier generation is discarded. */
   #generation = 0;
 
   constructor(parts: FetcherParts) {
     this.#parts = parts;
   }
 
-  /** Number of fetches under way. */
-  get fetching(): number {
-    return this.#fetching.size;
-  }
-
-  /** Counts how often sequences have changed their meaning. Work of an earlier generation is discarded. */
-  get generation(): number {
-    return this.#generation;
-  }
-
-  isFetching({ sequence }: QueuedEntry): boolean {
-    return this.#fetching.has(sequence);
-  }
-
-  /** Must be called when sequences mean other publications from now on. Fetches under way end without effect. */
+  /** Must be called when the history is recreated or restored, because sequences then identify other publications. */
   reset(): void {
     this.#generation++;
     this.#fetching.clear();
   }
 
+  /**
+   * Fetches the content of the first entry, and of later ones whose content is late too and that `isNeeded` accepts.
+   * Content up to the sequence `storedBefore` may have been republished before this worker could receive it.
+   */
+  fetchAhead(entries: Iterable<QueuedEntry>, storedBefore: number, isNeeded: (entry: QueuedEntry) => boolean): void {
+    const queuedBefore = performance.now() - FRESH_CONTENT_MS;
+    let isFirst = true;
+    let bytes = 0;
+    for (const entry of entries) {
+      bytes += entry.bytes;
+      if (!isFirst && (this.#fetching.size >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
+      const isLate = isFirst || entry.sequence <= storedBefore || entry.queuedAt < queuedBefore;
+      if (isLate && this.#lacks(entry) && (isFirst || isNeeded(entry))) void this.#fetch(entry);
+      isFirst = false;
+    }
+  }
+
+  #lacks({ sequence, isMissing }: QueuedEntry): boolean {
+    return !isMissing && !this.#parts.arrivals.has(sequence) && !this.#fetching.has(sequence);
+  }
+
   /** Retries until the content was fetched, is known to be missing, or is no longer needed. */
-  async fetch(entry: QueuedEntry): Promise<void> {
+  async #fetch(entry: QueuedEntry): Promise<void> {
     const generation = this.#generation;
     const { sequence, subject } = entry;
     this.#fetching.set(sequence, generation);
@@ -82,7 +95,9 @@ export class ContentFetcher {
     const message = await history.get(entry.sequence);
     const place = message && storedPlace(message, subjects.historyStream);
     if (!this.#isWanted(entry.sequence, generation)) return true;
-    if (message === undefined || place?.sequence !== entry.sequence) return this.#readFromLeader(entry, generation);
+    if (message === undefined || place?.sequence !== entry.sequence || !isOf(entry, place.subject, message.data)) {
+      return this.#readFromLeader(entry, generation);
+    }
     counters.historyFetched++;
     this.#keep(entry, message);
     return true;
@@ -95,8 +110,13 @@ export class ContentFetcher {
       if (!this.#isWanted(entry.sequence, generation)) return true;
       if (!found.ok) return false;
       if (found.publication !== undefined) {
+        const { subject, content, headers } = found.publication;
+        if (!isOf(entry, subject, content)) {
+          // The next fetch is for the entry that waits then, which may be another one with this sequence.
+          await delay(RETRY_MS, undefined, { ref: false });
+          return true;
+        }
         counters.historyFetched++;
-        const { content, headers } = found.publication;
         this.#keep(entry, { data: content, headers });
         return true;
       }
@@ -113,4 +133,12 @@ export class ContentFetcher {
     arrivals.drop(entry.sequence);
     arrivals.add(entry.sequence, entry.subject, { subject, data, headers, respond: () => false });
   }
+}
+
+/**
+ * Whether a stored publication is that of an entry. A history that was recreated, or has lost its end, may hold another
+ * one with the same sequence.
+ */
+function isOf(entry: QueuedEntry, subject: string, content: Uint8Array): boolean {
+  return subject === entry.subject && content.length === entry.bytes;
 }

@@ -5,11 +5,11 @@ export type QueuedEntry = {
   readonly subject: string;
   /** Size of the content. */
   readonly bytes: number;
-  /** Sequence of the entry before it. */
-  readonly previous: number;
+  /** The history has dropped everything after the previous entry, up to and including this sequence. */
+  readonly droppedUpTo: number;
   readonly queuedAt: number;
-  /** No publication is missing before this entry, or the subscriptions that missed it were reported. */
-  isGapSettled: boolean;
+  /** The subscriptions that may have missed what was dropped have been reported. */
+  isGapReported: boolean;
   /** The history no longer holds the content. */
   isMissing: boolean;
 };
@@ -38,9 +38,8 @@ export class EntryQueue {
     this.#first = 0;
   }
 
-  *upTo(count: number): Iterable<QueuedEntry> {
-    const end = Math.min(this.#entries.length, this.#first + count);
-    for (let at = this.#first; at < end; at++) yield this.#entries[at] as QueuedEntry;
+  *all(): Iterable<QueuedEntry> {
+    for (let at = this.#first; at < this.#entries.length; at++) yield this.#entries[at] as QueuedEntry;
   }
 
   clear(): void {

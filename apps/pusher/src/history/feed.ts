@@ -4,9 +4,12 @@ import type { HistoryState } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 
 const RETRY_MS = 250;
-/** A former leader that hung describes an old state of the history until it learns of the new leader. */
+/**
+ * Time for which a doubtful description must persist before it counts. A former leader that hung describes an old state
+ * of the history until it learns of the new leader.
+ */
 const TRUSTED_AFTER_MS = 15_000;
-/** Without JetStream, which an operator may enable later. */
+/** Interval of attempts without JetStream, which an operator may enable later. */
 const RETRY_WITHOUT_MS = 5_000;
 /** A NATS cluster that has just started answers as if it had no JetStream until it has elected a leader. */
 const STARTING_MS = 30_000;
@@ -17,12 +20,15 @@ type FeedParts = {
   readonly log: Log;
   readonly receiver: EntryReceiver;
   /**
-   * Whether a description may come from a former leader that lacks the newest publications. Such a description counts only after
-   * it has persisted.
+   * Whether a description may come from a former leader that lacks the newest publications. Such a description counts
+   * only after it has persisted.
    */
   isDoubtful(history: HistoryState): boolean;
-  /** Takes the current description of the history. Returns the sequence after which to read. */
-  onState(history: HistoryState): number;
+  /**
+   * Takes the current description of the history. Returns the sequence after which to read; undefined while nothing may
+   * be read.
+   */
+  onState(history: HistoryState): number | undefined;
   /** Whether a description is of the same history as the one that {@link onState} took last. */
   isSame(history: HistoryState): boolean;
 };
@@ -31,7 +37,7 @@ type FeedParts = {
 export class HistoryFeed {
   readonly #parts: FeedParts;
   #consumer: EntryConsumer | undefined;
-  /** Time since which a history has had no consumer; undefined while it has one. */
+  /** Time since which a history that may exist could not be read; undefined while it can. */
   #downSince: number | undefined;
   #doubtfulSince: number | undefined;
   #isStopped = false;
@@ -108,14 +114,16 @@ export class HistoryFeed {
   async #consume(): Promise<number> {
     const { history, log, receiver, onState, isSame } = this.#parts;
     const before = await history.state();
+    const isAbsent = !before.ok && before.reason === "no-jetstream";
+    if (!isAbsent) this.#downSince ??= performance.now();
     if (!before.ok) {
       const isStarting = performance.now() - this.#connectedAt < STARTING_MS;
-      return before.reason === "no-jetstream" && !isStarting ? RETRY_WITHOUT_MS : RETRY_MS;
+      return isAbsent && !isStarting ? RETRY_WITHOUT_MS : RETRY_MS;
     }
-    this.#downSince ??= performance.now();
     if (this.#isDoubtful(before.history)) return RETRY_MS;
     const after = onState(before.history);
     this.#firstAttempt();
+    if (after === undefined) return RETRY_MS;
     const created = await history.consume(after, receiver);
     if (!created.ok) {
       log.debug({ reason: created.reason, detail: created.detail }, "history consumer not created");
@@ -130,12 +138,14 @@ export class HistoryFeed {
     }
     onState(now.history);
     this.#consumer = consumer;
-    this.#downSince = undefined;
     consumer.resume();
+    // JetStream also creates a consumer whose entries it then refuses to send.
+    const isAnswered = await consumer.answered;
+    if (isAnswered) this.#downSince = undefined;
     const reason = await consumer.ended;
     this.#consumer = undefined;
-    this.#downSince = performance.now();
+    this.#downSince ??= performance.now();
     if (!this.#isStopped) log.info({ reason, after }, "history consumer ended, creating another");
-    return 0;
+    return isAnswered ? 0 : RETRY_MS;
   }
 }

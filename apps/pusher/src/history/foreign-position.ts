@@ -3,16 +3,17 @@ import { type History, isEarlierEpoch } from "@fanwire/bus";
 import type { Position } from "@fanwire/protocol";
 
 /**
- * A former leader that hung describes an old state of the history until it learns of the new leader. Less than the 15 s of
- * the frontier, because a resuming client waits for at most 10 s.
+ * Time for which a doubtful description must persist before it counts. A former leader that hung describes an old state
+ * of the history until it learns of the new leader. The time is less than the 15 s of the frontier, because a resuming
+ * client waits for at most 10 s.
  */
 const TRUSTED_AFTER_MS = 8_000;
 const ASK_EVERY_MS = 250;
 
 /**
- * Returns whether a position is of another history, or beyond the end of this one. A history that is newer than the position proves
- * it. An older or shorter one may be described by a former leader, so with replicas the description must persist for a time.
- * Returns false early when `isWanted` does.
+ * Returns whether a position is of another history, or beyond the end of this one. A history that is newer than the
+ * position proves it. An older or shorter one may be described by a former leader, so with replicas the description
+ * must persist for a time. Returns false early when `isWanted` does.
  */
 export async function isForeign(
   position: Position,

@@ -1,137 +1,8 @@
-import type { Bus, BusMessage, EntryConsumer, EntryReceiver, History } from "@fanwire/bus";
-import { type HistoryState, Subjects } from "@fanwire/protocol";
-import { createLog } from "@fanwire/service";
 import fc from "fast-check";
-import { expect, onTestFinished, test, vi } from "vitest";
-import { newCounters } from "../connections/counters.ts";
-import { MemoryBudget } from "../connections/memory-budget.ts";
-import { Frontier, type OrderedSubscription } from "./frontier.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { contentOf, type Stored, type Sub, subjectOf, subscription, textOf, world } from "./frontier.testing.ts";
 
-const subjects = new Subjects();
-const subjectOf = (topic: string) => subjects.history({ kind: "topic", topic });
-const log = createLog("test", "silent");
-
-type Stored = { readonly sequence: number; readonly topic: string };
-type Sub = OrderedSubscription & { readonly topics: readonly string[]; readonly got: string[] };
-
-const subscription = (tag: string, ...topics: string[]): Sub => ({ tag, begunAt: 0, topics, got: [] });
-
-/** A history whose entries and contents arrive when the test releases them. */
-function world(subscriptions: readonly Sub[], options: { readonly stored?: number } = {}) {
-  const stored = new Map<number, Stored>();
-  let state: HistoryState = { epoch: "e1", firstSequence: 1, lastSequence: options.stored ?? 0, maxPerSubject: 1_000 };
-  let receiver: EntryReceiver | undefined;
-  let end: (reason: string) => void = () => {};
-  let read = 0;
-  let resumed = () => {};
-  /** Resolves when entries are requested. */
-  const isReading = new Promise<void>((resolve) => {
-    resumed = resolve;
-  });
-  let lost: ReadonlySet<string> | "all" = new Set();
-  const missed: Sub[][] = [];
-  const counters = newCounters();
-
-  const begin = (after: number, to: EntryReceiver) => {
-    if (receiver === undefined) read = after;
-    receiver = to;
-    resumed();
-  };
-  const consume = async (after: number, to: EntryReceiver) => {
-    receiver = undefined;
-    const ended = new Promise<string>((resolve) => {
-      end = resolve;
-    });
-    const consumer = {
-      ended,
-      name: "c",
-      resume: () => begin(after, to),
-      hurry() {},
-      stop: (reason = "") => end(reason),
-    };
-    return { ok: true as const, consumer: consumer as unknown as EntryConsumer };
-  };
-  const history = {
-    state: async () => ({ ok: true, history: state }),
-    consume,
-    get: async (sequence: number) => contentOf(stored.get(sequence)),
-    find: async () => ({ ok: true, publication: undefined }),
-    lostSubjects: async () => ({ ok: true, subjects: lost }),
-  } as unknown as History;
-  const frontier = new Frontier<Sub>({
-    bus: { onConnection() {} } as unknown as Bus,
-    history,
-    subjects,
-    budget: new MemoryBudget(1_000_000),
-    counters,
-    log,
-    subscriptionsTo: (subject) =>
-      subscriptions.filter(({ topics }) => topics.some((topic) => subjectOf(topic) === subject)),
-    allSubscriptions: () => subscriptions,
-    haveCommon: (one, other) => one.topics.length === other.topics.length,
-    deliver: (to, message, { position, resume }) => to.got.push(`${Buffer.from(message.data)} ${resume ?? position}`),
-    missed: (to) => missed.push([...to]),
-    isCongested: () => false,
-  });
-  onTestFinished(() => frontier.stop());
-
-  return {
-    frontier,
-    isReading,
-    missed,
-    counters,
-    store(topic: string): Stored {
-      const sequence = state.lastSequence + 1;
-      state = { ...state, lastSequence: sequence };
-      const each = { sequence, topic };
-      stored.set(sequence, each);
-      return each;
-    },
-    /** Delivers the next `count` entries, except dropped ones. */
-    readOn(count: number) {
-      for (let at = 0; at < count && receiver && read < state.lastSequence; at++) {
-        const previous = read;
-        do read++;
-        while (!stored.has(read) && read < state.lastSequence);
-        const entry = stored.get(read);
-        if (entry)
-          receiver.onEntry({ sequence: read, subject: subjectOf(entry.topic), bytes: bytesOf(entry) }, previous);
-      }
-    },
-    arrive(each: Stored) {
-      const message = contentOf(each);
-      const place = message && frontier.placeOf(message);
-      if (message && place) frontier.receive(place, message);
-    },
-    drop(each: Stored, ofSubjects: ReadonlySet<string> | "all") {
-      stored.delete(each.sequence);
-      lost = ofSubjects;
-    },
-    recreate() {
-      stored.clear();
-      state = { ...state, epoch: "e2", lastSequence: 0 };
-    },
-    endConsumer: () => end("an entry was lost"),
-  };
-}
-
-const textOf = ({ sequence, topic }: Stored) => `${topic}${sequence}`;
-const bytesOf = (each: Stored) => Buffer.byteLength(textOf(each));
-
-function contentOf(each: Stored | undefined): BusMessage | undefined {
-  if (each === undefined) return undefined;
-  const headers = new Map([
-    ["Nats-Stream", subjects.historyStream],
-    ["Nats-Sequence", String(each.sequence)],
-    ["Nats-Subject", subjectOf(each.topic)],
-  ]);
-  return {
-    subject: subjects.live({ kind: "topic", topic: each.topic }),
-    data: Buffer.from(textOf(each)),
-    headers: { get: (name) => headers.get(name) ?? "" },
-    respond: () => false,
-  };
-}
+afterEach(() => void vi.useRealTimers());
 
 test("content that arrives in any order and repeatedly is delivered once, in stream order", async () => {
   const a = subscription("a", "x", "y");
@@ -202,19 +73,149 @@ test("a worker starts at the end of the history, and reads a recreated one from 
   expect(a.got).toEqual(["x8 e1-8", "x1 e2-1", "x2 e2-2"]);
 });
 
-test("subscriptions that lost a publication to the history's limits are reported, others continue", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { store, readOn, arrive, drop, missed, isReading } = world([a, b]);
+test.each([
+  [true, ["x8 e1-8", "x9 e1-9", "x10 e1-10"]],
+  [false, ["x10 e1-10"]],
+])("content from before the history is read is for open connections: %s", async (hasConnections, got) => {
+  const a = subscription("a", "x");
+  const { store, readOn, arrive, isReading } = world([a], { stored: 7, hasConnections });
+  for (const each of [store("x"), store("x")]) arrive(each);
   await isReading;
-  const dropped = store("x");
-  const next = store("y");
-  drop(dropped, new Set([subjectOf("x")]));
-  arrive(next);
 
+  arrive(store("x"));
+  readOn(5);
+
+  await expect.poll(() => a.got).toEqual(got);
+});
+
+test("a worker delivers nothing of a restored history before the subscribers of the former one have ended", async () => {
+  const a = subscription("a", "x");
+  const { frontier, store, readOn, restore, endConsumer, arrive, missed, isReading, onRestored } = world([a], {
+    epoch: "k3v9q0xa1b2c",
+  });
+  await isReading;
+  const [first, second] = [store("x"), store("x")] as const;
+  for (const each of [first, second]) arrive(each);
+  readOn(2);
+  let end = () => {};
+  onRestored.do = () =>
+    new Promise((resolve) => {
+      end = resolve;
+    });
+
+  restore(first);
+  endConsumer();
+  await expect.poll(() => missed).toEqual([[a]]);
+  arrive(store("x"));
+  readOn(3);
+  expect([frontier.position, a.got.length]).toEqual([{ epoch: "k3v9q0xa1b2c", sequence: 2 }, 2]);
+
+  end();
+  await vi.waitUntil(() => {
+    readOn(5);
+    return a.got.length === 3;
+  });
+  expect(a.got.at(-1)).toBe("x2 k3v9q0xa1b2cm-2");
+});
+
+test("a worker that delivers each publication late is not ready", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
+  const { frontier, store, readOn, arrive, drop, onQuestion, skipped, isReading } = world([a, b]);
+  await isReading;
+  for (let gap = 0; gap < 6; gap++) {
+    const dropped = store("x");
+    drop(dropped, new Set([subjectOf("x")]));
+    // Each has to be asked for separately.
+    skipped.push(dropped.sequence);
+    arrive(store("y"));
+  }
+  const reasons: (string | undefined)[] = [];
+  onQuestion.do = async () => {
+    reasons.push(frontier.stalled);
+    vi.advanceTimersByTime(9_000);
+  };
+
+  readOn(6);
+
+  await expect.poll(() => b.got).toHaveLength(6);
+  const late = "durable publications are delivered late";
+  // The others are queued after nine seconds.
+  expect(reasons).toEqual([undefined, undefined, undefined, undefined, undefined, late]);
+  expect(frontier.stalled).toBeUndefined();
+});
+
+test("an entry that was passed already does not move the frontier back, and is not delivered", async () => {
+  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
+  const { frontier, store, readOn, arrive, drop, repeat, missed, isReading } = world([a, b]);
+  await isReading;
+  const dropped = ["x", "z"].map(store);
+  for (const each of dropped) drop(each, new Set([subjectOf("x")]));
+  arrive(store("y"));
   readOn(1);
+  await expect.poll(() => frontier.position?.sequence).toBe(3);
 
-  await expect.poll(() => b.got).toEqual(["y2 e1-2"]);
+  for (const each of dropped) repeat(each);
+
+  expect(frontier.position?.sequence).toBe(3);
+  arrive(store("y"));
+  readOn(1);
+  expect([a.got, b.got]).toEqual([[], ["y3 e1-3", "y4 e1-4"]]);
   expect(missed).toEqual([[a]]);
+});
+
+test("a worker that never could read the history is not ready once a durable publication arrives, and delivers it later", async () => {
+  vi.useFakeTimers({ toFake: ["performance", "setInterval"] });
+  const a = subscription("a", "x");
+  const { frontier, store, readOn, arrive, faults, counters, isReading } = world([a], {
+    stored: 3,
+    reason: "forbidden",
+  });
+  await frontier.ready();
+  vi.advanceTimersByTime(60_000);
+  expect(frontier.stalled).toBeUndefined();
+
+  for (const each of [store("x"), store("x")]) arrive(each);
+
+  expect(frontier.stalled).toBe("history cannot be read");
+  // The worker keeps their content for a minute.
+  vi.advanceTimersByTime(80_000);
+  expect([frontier.stalled, counters.historyUnmatched]).toEqual(["history cannot be read", 0]);
+  faults.reason = undefined;
+  await isReading;
+  readOn(5);
+  await expect.poll(() => a.got, { timeout: 3_000 }).toEqual(["x4 e1-4", "x5 e1-5"]);
+  expect(frontier.stalled).toBeUndefined();
+});
+
+test("a worker without a history is ready, whatever place messages claim", async () => {
+  vi.useFakeTimers({ toFake: ["performance", "setInterval"] });
+  const { frontier, store, arrive, counters } = world([subscription("a", "x")], { reason: "no-jetstream" });
+  await frontier.ready();
+
+  arrive(store("x"));
+  vi.advanceTimersByTime(80_000);
+
+  expect([frontier.stalled, counters.historyUnmatched]).toEqual([undefined, 1]);
+});
+
+test("a worker whose consumers receive nothing is not ready, and creates them at intervals", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  const { frontier, faults, consumers, endConsumer, isReading } = world([]);
+  await isReading;
+  faults.isSilent = true;
+  endConsumer();
+  await vi.waitUntil(() => consumers() === 3, { timeout: 3_000 });
+
+  expect(frontier.stalled).toBeUndefined();
+  vi.advanceTimersByTime(11_000);
+  expect(frontier.stalled).toBe("history cannot be read");
+  const [before, startedAt] = [consumers(), Date.now()];
+  await vi.waitUntil(() => consumers() >= before + 3, { timeout: 5_000 });
+  expect(Date.now() - startedAt).toBeGreaterThan(400);
+
+  faults.isSilent = false;
+  await expect.poll(() => frontier.stalled, { timeout: 3_000 }).toBeUndefined();
 });
 
 test("a message with a forged place does not replace the stored publication", async () => {

@@ -1,62 +1,25 @@
 import { setTimeout as delay } from "node:timers/promises";
 import {
-  type Bus,
   type BusMessage,
   type EntryReceiver,
-  type History,
   isEarlierEpoch,
   isSameCreation,
   type StoredPlace,
   storedPlace,
 } from "@fanwire/bus";
-import { formatPosition, type HistoryState, type Position, type Subjects } from "@fanwire/protocol";
-import type { Log } from "@fanwire/service";
-import type { Counters } from "../connections/counters.ts";
-import type { MemoryBudget } from "../connections/memory-budget.ts";
+import { formatPosition, type HistoryState, type Position } from "@fanwire/protocol";
 import { Arrivals } from "./arrivals.ts";
-import { ContentFetcher } from "./content-fetcher.ts";
+import { ContentFetcher, FRESH_CONTENT_MS } from "./content-fetcher.ts";
 import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
 import { HistoryFeed } from "./feed.ts";
-
-/** A subscription of this worker, as the frontier needs it. */
-export type OrderedSubscription = {
-  /** Orders the copies of a publication that several subscriptions receive. Every worker has the same order. */
-  readonly tag: string;
-  /** Time at which it subscribed, in milliseconds of `performance.now()`. */
-  readonly begunAt: number;
-};
-
-type FrontierParts<To extends OrderedSubscription> = {
-  readonly bus: Bus;
-  readonly history: History;
-  readonly subjects: Subjects;
-  readonly budget: MemoryBudget;
-  readonly counters: Counters;
-  readonly log: Log;
-  /** Returns the subscriptions that receive publications stored under a history subject. */
-  subscriptionsTo(historySubject: string): readonly To[];
-  allSubscriptions(): Iterable<To>;
-  /** Whether a connection receives the copies of both. */
-  haveCommon(one: To, other: To): boolean;
-  /** `resume`: position of a connection that receives this copy and misses a later one of the same publication. */
-  deliver(to: To, message: BusMessage, at: { readonly position: string; readonly resume?: string }): void;
-  /** Called with subscriptions that missed a publication which is no longer stored. */
-  missed(to: readonly To[]): void;
-  /** Whether connections have unsent bytes, so that delivery of old publications should wait. */
-  isCongested(): boolean;
-};
+import type { FrontierParts, OrderedSubscription } from "./frontier-parts.ts";
+import { reportGaps } from "./gaps.ts";
 
 /** Maximum number of entries that wait for delivery. The worker requests no others meanwhile. */
 const MAX_QUEUED = 2_000;
 /** Content is fetched after this time. Usually it is republished at about the time at which its entry arrives. */
 const CONTENT_MS = 500;
-/** The same for content that may have been published before NATS knew of the subscription. */
-const FRESH_CONTENT_MS = 20;
 const FRESH_FOR_MS = 1_000;
-/** Maximum number of fetches at a time. Live publications wait behind their answers on the connection to NATS. */
-const MAX_FETCHES = 64;
-const MAX_FETCHED_BYTES = 1_048_576;
-const RETRY_MS = 250;
 /** A run of deliveries pauses after this time or this much content, so that other work can run. */
 const RUN_MS = 5;
 const RUN_BYTES = 131_072;
@@ -68,12 +31,14 @@ const PATIENT_AFTER_MS = 1_000;
 export const MAX_BEHIND_MS = 40;
 const EXPIRE_EVERY_MS = 10_000;
 /** A worker whose durable deliveries have been stuck for this long is not ready. */
-const STALLED_MS = 10_000;
+const NOT_READY_AFTER_MS = 10_000;
+/** A worker that delivers, but this late, is not ready either. Clients that read slowly delay it by less. */
+const LATE_AFTER_MS = 30_000;
 
 /**
- * Delivers each durable publication once and in stream order to the subscriptions of this worker. The frontier is the sequence up to
- * which the worker has processed all of the history. It is the position of every live connection. One consumer delivers the entries
- * in order. Their content is republished, or fetched.
+ * Delivers each durable publication once and in stream order to the subscriptions of this worker. The frontier is the
+ * sequence up to which the worker has processed all of the history. It is the position of every live connection. One
+ * consumer delivers the entries in order. Their content is republished, or fetched.
  */
 export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   readonly #parts: FrontierParts<To>;
@@ -86,9 +51,13 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   #sequence = 0;
   /** Publications up to this sequence may have been republished before this worker could receive them. */
   #storedBefore = 0;
+  /** Lowest sequence of the publications that arrived before the history was read for the first time. */
+  #unreadFrom = Number.POSITIVE_INFINITY;
   #neededAt = Number.NEGATIVE_INFINITY;
   #behindUntil = Number.NEGATIVE_INFINITY;
   #waitTimer: NodeJS.Timeout | undefined;
+  /** The history was restored, and connections with a position in the former one are being closed. */
+  #isRestored = false;
   #isRunning = false;
   #isPaused = false;
   #headSince = 0;
@@ -129,13 +98,20 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
 
   /** Why durable publications are not delivered although there is a history; undefined when they are. */
   get stalled(): string | undefined {
-    if (this.#epoch === undefined) return undefined;
-    if (this.#feed.downMs > STALLED_MS) return "history cannot be read";
-    const isHeld = this.#queue.head !== undefined && performance.now() - this.#headSince > STALLED_MS;
-    return isHeld ? "a durable publication cannot be fetched" : undefined;
+    // A worker of live publications alone may have no right to read the history.
+    const isNeeded = this.#epoch !== undefined || this.#unreadFrom < Number.POSITIVE_INFINITY;
+    if (isNeeded && this.#feed.downMs > NOT_READY_AFTER_MS) return "history cannot be read";
+    const { head } = this.#queue;
+    if (head === undefined) return undefined;
+    const now = performance.now();
+    if (now - this.#headSince > NOT_READY_AFTER_MS) return "a durable publication cannot be fetched";
+    return now - head.queuedAt > LATE_AFTER_MS ? "durable publications are delivered late" : undefined;
   }
 
-  /** Milliseconds for which the history has not been read, or the first entry that waits has waited; 0 when all is delivered. */
+  /**
+   * Milliseconds for which the history has not been read, or the first entry that waits has waited; 0 when all is
+   * delivered.
+   */
   get lagMs(): number {
     const { head } = this.#queue;
     return Math.max(this.#feed.downMs, head === undefined ? 0 : performance.now() - head.queuedAt);
@@ -158,14 +134,18 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
 
   /** Takes the content of a stored publication. Order and duplicates do not matter. */
   receive({ sequence, subject }: StoredPlace, message: BusMessage): void {
-    if (this.#epoch !== undefined && sequence <= this.#sequence) return;
+    if (this.#epoch === undefined) this.#unreadFrom = Math.min(this.#unreadFrom, sequence);
+    else if (sequence <= this.#sequence) return;
     this.#neededAt = performance.now();
     this.#arrivals.add(sequence, subject, message);
     if (this.#queue.head?.sequence === sequence) this.#run();
     else if (this.#queue.size === 0) this.#feed.requestNow();
   }
 
-  /** Must be called for each new subscription. It starts at the frontier, which should be close to the end of the history. */
+  /**
+   * Must be called for each new subscription. It starts at the frontier, which should be close to the end of the
+   * history.
+   */
   onSubscribe(): void {
     const now = performance.now();
     if (this.#feed.isPolling) this.#behindUntil = now + MAX_BEHIND_MS;
@@ -173,7 +153,7 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
     this.#feed.requestNow();
   }
 
-  /** True for a moment after polling, when the frontier may be behind the history. */
+  /** True for a moment after a subscription during polling, because the frontier may be behind the history. */
   get mayBeBehind(): boolean {
     return performance.now() < this.#behindUntil;
   }
@@ -185,24 +165,17 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
     this.#feed.stop();
   }
 
-  onEntry(
-    entry: { readonly sequence: number; readonly subject: string; readonly bytes: number },
-    previous: number,
-  ): void {
+  onEntry(entry: { readonly sequence: number; readonly subject: string; readonly bytes: number }): void {
     const { sequence, subject } = entry;
-    const hasGap = sequence !== previous + 1;
-    if (!hasGap && this.#queue.size === 0 && this.#parts.subscriptionsTo(subject).length === 0) {
+    const isNext = this.#queue.size === 0 && sequence === this.#sequence + 1;
+    if (isNext && this.#parts.subscriptionsTo(subject).length === 0) {
       this.#advance(sequence);
       return;
     }
-    this.#queue.push({
-      ...entry,
-      previous,
-      queuedAt: performance.now(),
-      isGapSettled: !hasGap,
-      isMissing: false,
-    });
-    if (!this.#isPaused) this.#run();
+    const isNew = { isGapReported: false, isMissing: false, queuedAt: performance.now() };
+    this.#queue.push({ ...entry, ...isNew, droppedUpTo: sequence - 1 });
+    // Behind another entry it has to wait, whatever that one waits for.
+    if (!this.#isPaused && this.#queue.size === 1) this.#run();
   }
 
   hasRoom(): boolean {
@@ -213,34 +186,63 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
     return this.#queue.size === 0 && performance.now() - this.#neededAt > PATIENT_AFTER_MS;
   }
 
-  /** Takes the description of the history for which a consumer is created. Returns the sequence after which that starts. */
-  #onState({ epoch, lastSequence }: HistoryState): number {
+  /**
+   * Takes the description of the history for which a consumer is created. Returns the sequence after which that starts;
+   * undefined while connections are closed after a restore.
+   */
+  #onState({ epoch, firstSequence, lastSequence }: HistoryState): number | undefined {
+    if (this.#isRestored) return undefined;
     if (this.#epoch === undefined) {
-      // Content that has already arrived was published after the current subscriptions.
-      this.#begin(epoch, Math.min(lastSequence, (this.#arrivals.lowest ?? Number.POSITIVE_INFINITY) - 1));
+      // Connections must receive content that has arrived since they subscribed, even if it is dropped by now. Without
+      // any, later ones must not receive it.
+      const unreadFrom = this.#parts.hasConnections() ? this.#unreadFrom : Number.POSITIVE_INFINITY;
+      this.#begin(epoch, Math.min(lastSequence, unreadFrom - 1));
     } else if (this.#epoch !== epoch || lastSequence < this.#sequence) {
       this.#onOtherHistory(epoch, lastSequence);
+      if (this.#isRestored) return undefined;
     }
     this.#storedBefore = Math.max(this.#storedBefore, lastSequence);
     // The consumer starts at the frontier, so that queued entries are read again.
     this.#queue.clear();
+    const isEmpty = firstSequence > lastSequence;
+    if (isEmpty && lastSequence > this.#sequence) this.#queueEmptyEnd(lastSequence);
     return this.#sequence;
+  }
+
+  /**
+   * No entry will show that the history dropped everything up to its end, so an entry without subscriptions shows it.
+   */
+  #queueEmptyEnd(sequence: number): void {
+    const ofNobody = { subject: "", bytes: 0, isGapReported: false, isMissing: false };
+    this.#queue.push({ ...ofNobody, sequence, droppedUpTo: sequence, queuedAt: performance.now() });
+    this.#run();
   }
 
   /** The history was recreated, or restored to an older state, so that it does not hold what was delivered. */
   #onOtherHistory(epoch: string, lastSequence: number): void {
-    const { log, counters, allSubscriptions, missed } = this.#parts;
+    const { log, counters } = this.#parts;
     const before = this.position;
     const isRecreated = !isSameCreation(epoch, before?.epoch ?? "");
     if (isRecreated) log.warn({ epoch, before }, "history was recreated");
     else log.error({ epoch, lastSequence, before }, "history was restored to an older state");
     counters.historyRecreated++;
     this.#arrivals.clear();
-    this.#begin(epoch, isRecreated ? 0 : lastSequence);
-    if (isRecreated) return;
-    // Publications stored after the restore have sequences that count as delivered.
-    const all = [...allSubscriptions()];
-    if (all.length > 0) missed(all);
+    this.#queue.clear();
+    if (isRecreated) this.#begin(epoch, 0);
+    else void this.#onRestored(epoch, lastSequence);
+  }
+
+  /** Publications stored after a restore have sequences that count as delivered, so its subscribers must resume. */
+  async #onRestored(epoch: string, lastSequence: number): Promise<void> {
+    this.#isRestored = true;
+    try {
+      await this.#parts.restored();
+      this.#begin(epoch, lastSequence);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, "connections not closed after a restore");
+    } finally {
+      this.#isRestored = false;
+    }
   }
 
   #begin(epoch: string, sequence: number): void {
@@ -250,7 +252,9 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
     this.#contents.reset();
   }
 
+  /** Marks everything up to a sequence as processed. The frontier never moves back. */
   #advance(sequence: number): void {
+    if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
     if (this.#arrivals.size > 0) this.#arrivals.drop(sequence);
   }
@@ -268,7 +272,7 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
       this.#advance(entry.sequence);
       bytes += delivered;
       if (bytes > RUN_BYTES || performance.now() > until) {
-        void this.#pause(entry.sequence < this.#storedBefore);
+        void this.#pause(this.#rest(entry.sequence < this.#storedBefore));
         break;
       }
     }
@@ -278,23 +282,26 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
 
   /** Processes one entry. Returns the number of content bytes delivered; undefined when the entry has to wait. */
   #process(entry: QueuedEntry): number | undefined {
+    // `#skipMissing` has processed it, or it marks the end of a history that dropped everything.
+    if (entry.sequence <= this.#sequence) return 0;
     if (entry.sequence !== this.#headSequence) {
       this.#headSequence = entry.sequence;
       this.#headSince = performance.now();
     }
-    if (!entry.isGapSettled) {
-      void this.#settleGap(entry);
+    if (entry.droppedUpTo > this.#sequence && !entry.isGapReported) {
+      void this.#pause(this.#reportGaps(entry));
       return undefined;
     }
+    this.#advance(entry.droppedUpTo);
     const to = this.#parts.subscriptionsTo(entry.subject);
     if (to.length === 0) return 0;
     if (entry.isMissing) {
-      this.#parts.missed(to);
-      return 0;
+      void this.#pause(this.#skipMissing(entry, to));
+      return undefined;
     }
     const message = this.#arrivals.take(entry);
     if (message === undefined) {
-      this.#await(entry, to);
+      this.#waitOrFetch(entry, to);
       return undefined;
     }
     this.#neededAt = performance.now();
@@ -318,76 +325,60 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   }
 
   /** Lets other work run. After an outage, waits until connections have drained as well. */
-  async #pause(isOutdated: boolean): Promise<void> {
-    this.#isPaused = true;
+  async #rest(isOutdated: boolean): Promise<void> {
     const giveUpAt = performance.now() + MAX_CONGESTED_MS;
     await new Promise(setImmediate);
     while (isOutdated && this.#parts.isCongested() && performance.now() < giveUpAt) await delay(CONGESTED_CHECK_MS);
-    this.#isPaused = false;
-    this.#run();
   }
 
-  /** Waits a moment for content to be republished, unless that happened before this worker could receive it; then fetches it. */
-  #await(entry: QueuedEntry, to: readonly To[]): void {
+  /** Fetches content that was not republished in time. Does not wait for content from before this worker subscribed. */
+  #waitOrFetch(entry: QueuedEntry, to: readonly To[]): void {
     const now = performance.now();
     const isFresh = to.every(({ begunAt }) => now - begunAt < FRESH_FOR_MS);
     const patience = entry.sequence <= this.#storedBefore ? 0 : isFresh ? FRESH_CONTENT_MS : CONTENT_MS;
     const dueInMs = entry.queuedAt + patience - now;
     if (dueInMs <= 0) {
-      this.#fetchAhead();
+      const isNeeded = ({ subject }: QueuedEntry) => this.#parts.subscriptionsTo(subject).length > 0;
+      this.#contents.fetchAhead(this.#queue.all(), this.#storedBefore, isNeeded);
       return;
     }
     clearTimeout(this.#waitTimer);
     this.#waitTimer = setTimeout(() => this.#run(), Math.ceil(dueInMs));
   }
 
-  /** Fetches the content of the first entry, and of later ones whose content is late too. */
-  #fetchAhead(): void {
-    const before = performance.now() - FRESH_CONTENT_MS;
-    let bytes = 0;
-    for (const entry of this.#queue.upTo(MAX_QUEUED)) {
-      bytes += entry.bytes;
-      const isHead = entry === this.#queue.head;
-      if (!isHead && (this.#contents.fetching >= MAX_FETCHES || bytes > MAX_FETCHED_BYTES)) return;
-      const isLate = isHead || entry.sequence <= this.#storedBefore || entry.queuedAt < before;
-      if (!isLate || entry.isMissing || this.#arrivals.has(entry.sequence) || this.#contents.isFetching(entry))
-        continue;
-      if (isHead || this.#parts.subscriptionsTo(entry.subject).length > 0) void this.#contents.fetch(entry);
-    }
+  /**
+   * Publications before the first entry are no longer stored, and perhaps others before later entries. Reports the
+   * subscriptions that may have missed one of them.
+   */
+  async #reportGaps(first: QueuedEntry): Promise<void> {
+    const since = { epoch: this.#epoch ?? "", sequence: this.#sequence };
+    // If its consumer has ended, another one reads the entries again, and their gaps are reported then.
+    const isWanted = () => this.#queue.head === first && !this.#isStopped;
+    if (!(await reportGaps(this.#parts, since, [...this.#queue.all()], isWanted))) return;
+    // Advances even if the consumer has ended, so that the next one does not report the gap again.
+    if (this.#epoch === since.epoch) this.#advance(first.droppedUpTo);
   }
 
-  /** Publications before an entry are no longer stored. Reports the subscriptions that may have missed one of them. */
-  async #settleGap(entry: QueuedEntry): Promise<void> {
-    if (this.#isPaused) return;
+  /** The content of an entry is no longer stored. Reports the subscriptions that miss it. */
+  async #skipMissing(entry: QueuedEntry, to: readonly To[]): Promise<void> {
+    const epoch = this.#epoch;
+    await this.#parts.missed(to);
+    // Advances even if the consumer has ended, so that the next one does not report the entry as a gap.
+    if (this.#epoch === epoch) this.#advance(entry.sequence);
+  }
+
+  /** Delivers nothing until the work is done. */
+  async #pause(work: Promise<void>): Promise<void> {
     this.#isPaused = true;
-    const { generation } = this.#contents;
-    const { previous, sequence } = entry;
-    try {
-      const since = { epoch: this.#epoch ?? "", sequence: previous };
-      const lost = await this.#lostSince(since, () => generation === this.#contents.generation && !this.#isStopped);
-      if (generation !== this.#contents.generation || lost === undefined) return;
-      const { subscriptionsTo, allSubscriptions, missed, log } = this.#parts;
-      const to = lost === "all" ? [...allSubscriptions()] : [...new Set([...lost].flatMap(subscriptionsTo))];
-      log.warn({ previous, sequence, subscriptions: to.length }, "history dropped publications before their delivery");
-      if (to.length > 0) missed(to);
-      entry.isGapSettled = true;
-    } finally {
+    await work.finally(() => {
       this.#isPaused = false;
       this.#run();
-    }
-  }
-
-  /** Returns the history subjects that may have lost publications after `since`; undefined once `isWanted` returns false. */
-  async #lostSince(since: Position, isWanted: () => boolean): Promise<ReadonlySet<string> | "all" | undefined> {
-    while (isWanted()) {
-      const lost = await this.#parts.history.lostSubjects(since);
-      if (lost.ok) return lost.subjects;
-      await delay(RETRY_MS, undefined, { ref: false });
-    }
-    return undefined;
+    });
   }
 
   #expireArrivals(): void {
-    this.#parts.counters.historyUnmatched += this.#arrivals.expire();
+    const expired = this.#arrivals.expire();
+    // While the history cannot be read, their entries may still follow.
+    if (this.#feed.downMs === 0) this.#parts.counters.historyUnmatched += expired;
   }
 }

@@ -2,7 +2,10 @@ import type { SharedSubscription } from "./shared-subscription.ts";
 
 type Known = { readonly versions: string; readonly haveCommon: boolean };
 
-/** Finds out whether connections have joined two subscriptions. Caches that until a connection joins or leaves. */
+/**
+ * Finds out whether two subscriptions have a live connection with positions in common. Caches that until delivery to a connection
+ * starts or stops.
+ */
 export class CommonConnections {
   readonly #known = new WeakMap<SharedSubscription, WeakMap<SharedSubscription, Known>>();
 
@@ -20,6 +23,6 @@ export class CommonConnections {
 
 function findCommon(one: SharedSubscription, other: SharedSubscription): boolean {
   const [few, many] = one.subscribers <= other.subscribers ? [one, other] : [other, one];
-  for (const connection of few.joined()) if (many.has(connection)) return true;
+  for (const connection of few.resumableConnections()) if (many.has(connection)) return true;
   return false;
 }

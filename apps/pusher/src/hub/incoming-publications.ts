@@ -4,6 +4,7 @@ import type { Log } from "@fanwire/service";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import type { Fanout, PlaceInHistory } from "../fanout/fanout.ts";
+import { copyOf } from "../history/arrivals.ts";
 import { Frontier } from "../history/frontier.ts";
 import { CommonConnections } from "./common-connections.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
@@ -16,10 +17,13 @@ type IncomingParts = {
   readonly budget: MemoryBudget;
   readonly counters: Counters;
   readonly log: Log;
+  readonly connections: { readonly size: number };
   readonly subscriptions: SharedSubscriptions;
   readonly fanout: Fanout;
-  /** Called with subscriptions that missed a publication which is no longer stored. */
-  missed(subscriptions: readonly SharedSubscription[]): void;
+  /** Called with subscriptions that missed a publication which is no longer stored. Resolves when they have ended. */
+  missed(subscriptions: readonly SharedSubscription[]): Promise<void>;
+  /** Called when the history was restored to an older state. Resolves when all connections that can resume have ended. */
+  restored(): Promise<void>;
 };
 
 /** Delivers live publications as they arrive, and durable ones in the order of the history. */
@@ -30,15 +34,15 @@ export class IncomingPublications {
 
   constructor(parts: IncomingParts) {
     this.#parts = parts;
-    const { subscriptions, fanout, missed } = parts;
+    const { connections, subscriptions, fanout } = parts;
     const common = new CommonConnections();
     this.frontier = new Frontier<SharedSubscription>({
       ...parts,
       subscriptionsTo: (subject) => subscriptions.toStored(subject),
       allSubscriptions: () => subscriptions.all(),
+      hasConnections: () => connections.size > 0,
       haveCommon: (one, other) => common.have(one, other),
       deliver: (subscription, message, place) => this.#deliver(subscription, message, place),
-      missed,
       isCongested: () => fanout.isCongested,
     });
   }
@@ -53,7 +57,8 @@ export class IncomingPublications {
   #deliver(subscription: SharedSubscription, message: BusMessage, place: PlaceInHistory | undefined): void {
     if (subscription.hasWaitingSubscribers) {
       this.#arrivals++;
-      subscription.keep({ message, position: place && parsePosition(place.position), arrival: this.#arrivals });
+      const position = place && parsePosition(place.position);
+      subscription.keep({ message: copyOf(message), position, arrival: this.#arrivals });
     }
     this.#parts.fanout.toSubscribers({ subscription, message, place });
   }

@@ -1,17 +1,32 @@
 import type { Account } from "../connections/memory-budget.ts";
+import { membersOf, type SmallSet, withMember, withoutMember } from "../connections/small-set.ts";
+
+/** A connection that waits for its replay. */
+export type Reader = {
+  readonly connectionId: number;
+  /** Index of the first entry that the reader has not taken. */
+  next: number;
+  hasLeft: boolean;
+};
+
+const NONE: readonly never[] = [];
+/** Minimum number of entries at which the list is trimmed. */
+const MIN_TRIMMED = 1_000;
 
 /**
- * The messages that one subscription received while connections wait for their replays. All readers share one list, and each
- * remembers the index at which it began. The list exists only while a connection waits, and is evicted when memory is short.
+ * The messages that one subscription received while connections wait for their replays. All readers share one list. It
+ * exists only while a connection waits, and is evicted when memory is short.
  */
 export class Backlog<Entry> {
   readonly #open: (evict: () => void) => Account;
   #account: Account | undefined;
   /** Created with the first entry, because usually none arrives while a connection waits. */
-  #entries: Entry[] | undefined;
+  #entries: { readonly entry: Entry; readonly bytes: number }[] | undefined;
+  /** Number of entries at which those that every reader has taken are dropped. */
+  #trimAt = MIN_TRIMMED;
   /** Index of the first entry in the list. */
   #base = 0;
-  #readers = 0;
+  #readers: SmallSet<Reader>;
   #evictedAt = -1;
 
   /** @param open returns the account for the entries' bytes. It calls its argument to evict all of them. */
@@ -20,37 +35,57 @@ export class Backlog<Entry> {
   }
 
   get isNeeded(): boolean {
-    return this.#readers > 0;
+    return this.#readers !== undefined;
   }
 
-  /** Returns the index of the first entry that is for this reader. */
-  addReader(): number {
-    this.#readers++;
-    return this.end;
+  get readers(): Iterable<Reader> {
+    return membersOf(this.#readers);
   }
 
-  removeReader(): void {
-    this.#readers--;
-    if (this.#readers === 0) this.#drop();
+  /** Adds a reader for the entries from now on. */
+  addReader(connectionId: number): Reader {
+    const reader = { connectionId, next: this.#end, hasLeft: false };
+    this.#readers = withMember(this.#readers, reader);
+    return reader;
+  }
+
+  removeReader(reader: Reader): void {
+    reader.hasLeft = true;
+    this.#readers = withoutMember(this.#readers, reader);
+    if (this.#readers === undefined) this.#drop();
   }
 
   push(entry: Entry, bytes: number): void {
-    if (this.#readers === 0) return;
+    if (this.#readers === undefined) return;
     this.#entries ??= [];
-    this.#entries.push(entry);
+    if (this.#entries.length >= this.#trimAt) this.#trim(this.#entries);
+    this.#entries.push({ entry, bytes });
     this.#account ??= this.#open(() => this.#evict());
     this.#account.take(bytes);
   }
 
-  /** Returns the entries from `index` on, or undefined when some of them were evicted. */
-  since(index: number): Entry[] | undefined {
-    if (index < this.#evictedAt) return undefined;
-    return this.#entries?.slice(Math.max(0, index - this.#base)) ?? [];
+  /** Returns the entries that the reader has not taken, or undefined when some of them were evicted. */
+  take(reader: Reader): readonly Entry[] | undefined {
+    const from = reader.next;
+    if (from < this.#evictedAt) return undefined;
+    if (from === this.#end) return NONE;
+    reader.next = this.#end;
+    return this.#entries?.slice(from - this.#base).map(({ entry }) => entry) ?? NONE;
   }
 
   /** The index that follows the last entry. */
-  get end(): number {
+  get #end(): number {
     return this.#base + (this.#entries?.length ?? 0);
+  }
+
+  /** Drops what every reader has taken. Some connection may always wait, for example on the subscription to everyone. */
+  #trim(entries: { readonly bytes: number }[]): void {
+    let lowest = this.#end;
+    for (const { next } of this.readers) lowest = Math.min(lowest, next);
+    const taken = entries.splice(0, Math.max(0, lowest - this.#base));
+    this.#base += taken.length;
+    this.#account?.give(taken.reduce((sum, { bytes }) => sum + bytes, 0));
+    this.#trimAt = Math.max(MIN_TRIMMED, 2 * entries.length);
   }
 
   #evict(): void {
@@ -59,7 +94,7 @@ export class Backlog<Entry> {
   }
 
   #drop(): void {
-    this.#base = this.end;
+    this.#base = this.#end;
     this.#entries = undefined;
     this.#account?.close();
   }

@@ -5,8 +5,8 @@ import type { Presence } from "../presence/presence.ts";
 import type { SharedSubscriptions } from "./shared-subscriptions.ts";
 
 /**
- * Moves a connection to other groups before it subscribes to a topic or pattern that overlaps another one of it, if its protocol
- * encodes copies in another way.
+ * Moves a connection to other groups if its protocol encodes copies in another way. Must be called before the
+ * connection subscribes to `pattern`, which may overlap another of its topics.
  */
 export function markCopies(
   connection: Connection,
@@ -20,9 +20,9 @@ export function markCopies(
   const ofUser = state.grant.user === undefined ? undefined : subscriptions.ofUser(state.grant.user);
   const all = [subscriptions.everyone, ofUser, ...others.map((other) => subscriptions.ofTopic(other))];
   const moved = all.flatMap((subscription) => (subscription?.has(connection) ? subscription : []));
-  for (const subscription of moved) subscription.leave(connection);
+  for (const subscription of moved) subscription.stopDelivery(connection);
   presence.moveGroups(connection, () => {
     state.hasCopies = true;
   });
-  for (const subscription of moved) subscription.join(connection);
+  for (const subscription of moved) subscription.startDelivery(connection);
 }

@@ -6,9 +6,9 @@ const ANY_REST = ">";
 type Shape = { readonly tokens: readonly string[]; count: number };
 
 /**
- * Finds the patterns that match a topic without a look at each of them. Patterns with wildcards in the same places share a shape, and
- * at most one pattern of each shape matches. Only shapes that fit the length of the topic are tried, so that clients cannot slow
- * down short topics with long patterns.
+ * Finds the patterns that match a topic without a look at each of them. Patterns with wildcards in the same places
+ * share a shape, and at most one pattern of each shape matches. Only shapes that fit the length of the topic are tried,
+ * so that clients cannot slow down short topics with long patterns.
  */
 export class PatternIndex {
   readonly #exact = new ShapesByLength();
@@ -69,7 +69,10 @@ class ShapesByLength {
     if (shapes?.size === 0) this.#shapes.delete(tokens.length);
   }
 
-  /** Returns the shapes of one length, filled with the names of a topic. A wildcard never stands for the first token of a restricted topic. */
+  /**
+   * Returns the shapes of one length, filled with the names of a topic. A wildcard never stands for the first token of
+   * a restricted topic.
+   */
   *filled(length: number, topic: readonly string[], isRestrictedTopic: boolean): Generator<string> {
     for (const { tokens } of this.#shapes.get(length)?.values() ?? []) {
       if (isRestrictedTopic && tokens[0] !== "") continue;

@@ -8,8 +8,8 @@ import type { SmallSet } from "../connections/small-set.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
 import type { LocalSubscription } from "../fanout/local-subscription.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
-import type { OrderedSubscription } from "../history/frontier.ts";
-import { Backlog } from "./live-backlog.ts";
+import type { OrderedSubscription } from "../history/frontier-parts.ts";
+import { Backlog, type Reader } from "./live-backlog.ts";
 
 /** A message that a subscription received, with its position in the history if it is stored. */
 export type Received = {
@@ -31,7 +31,10 @@ export type SharedSubscriptionParts = {
   readonly groups: ProtocolGroups;
   /** Called with each message, in the order of arrival. */
   receive(subscription: SharedSubscription, message: BusMessage): void;
-  /** Called with each message to a subject that no target has, for example a restricted topic in the branch of all others. */
+  /**
+   * Called with each message to a subject that belongs to no target, for example a restricted topic in the branch of
+   * the others.
+   */
   skip(): void;
   readonly budget: MemoryBudget;
   /** Undefined without events of the cluster. */
@@ -39,8 +42,8 @@ export type SharedSubscriptionParts = {
 };
 
 /**
- * One NATS subscription of this worker for all its connections that are subscribed to the same topic, pattern or user. There may be
- * hundreds of thousands, so rarely used state is created on demand.
+ * One NATS subscription of this worker for all its connections that are subscribed to the same topic, pattern or user.
+ * There may be hundreds of thousands, so rarely used state is created on demand.
  */
 export class SharedSubscription implements LocalSubscription, OrderedSubscription {
   readonly groupId: number;
@@ -48,7 +51,7 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
   readonly kind: "everyone" | "user" | "topic";
   connectionIds: SmallSet<number>;
   soleSubscriber: Connection | undefined;
-  /** Changes when a connection joins or leaves. */
+  /** Changes when delivery to a connection starts or stops. */
   version = 0;
   readonly begunAt = Math.floor(performance.now());
   /** Whether NATS has confirmed the subscription, so that no later publication is missed. */
@@ -64,15 +67,15 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
   #firstSubscribers = 0;
   #otherSubscribers: Map<ClientProtocol, number> | undefined;
 
-  constructor(key: string, groupId: number, parts: SharedSubscriptionParts) {
+  constructor(subject: string, groupId: number, parts: SharedSubscriptionParts) {
     const { subjects } = parts;
-    const target = subjects.parseLive(key);
+    const target = subjects.parseLive(subject);
     this.groupId = groupId;
-    this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(key);
+    this.pattern = target?.kind === "topic" ? target.topic : subjects.parseLiveTopics(subject);
     this.kind = this.pattern !== undefined ? "topic" : target?.kind === "user" ? "user" : "everyone";
     this.isExact = target !== undefined;
     this.#parts = parts;
-    this.subscription = parts.bus.subscribe(key, this);
+    this.subscription = parts.bus.subscribe(subject, this);
   }
 
   /** Called by the bus with each message. */
@@ -82,21 +85,24 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
   }
 
   /** The NATS subject. */
-  get key(): string {
+  get subject(): string {
     return this.subscription.subject;
   }
 
-  /** Orders the copies that several subscriptions receive of one publication, on each worker alike. Rarely needed. */
+  /**
+   * Orders the copies that several subscriptions receive of one publication, in the same way on each worker. Rarely
+   * needed.
+   */
   get tag(): string {
     if (this.#tag !== undefined) return this.#tag;
-    const number = createHash("sha256").update(this.key).digest().readUIntBE(0, 6) % 10 ** TAG_DIGITS;
+    const number = createHash("sha256").update(this.subject).digest().readUIntBE(0, 6) % 10 ** TAG_DIGITS;
     this.#tag = String(number).padStart(TAG_DIGITS, "0");
     return this.#tag;
   }
 
   get user(): string | undefined {
     if (this.kind !== "user") return undefined;
-    const target = this.#parts.subjects.parseLive(this.key);
+    const target = this.#parts.subjects.parseLive(this.subject);
     return target?.kind === "user" ? target.user : undefined;
   }
 
@@ -134,10 +140,10 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
   }
 
   /**
-   * Makes a subscribed connection receive publications. Most topics and users have one subscriber on a worker, which is written to
-   * directly, because a group takes 400 bytes. The second subscriber opens the group.
+   * Makes a subscribed connection receive publications. Most topics and users have one subscriber on a worker, which is
+   * written to directly, because a group takes 400 bytes. The second subscriber opens the group.
    */
-  join(connection: Connection): void {
+  startDelivery(connection: Connection): void {
     this.version++;
     if (this.kind !== "everyone" && this.subscribers === 1) {
       this.soleSubscriber = connection;
@@ -156,9 +162,9 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
     return this.soleSubscriber === connection || this.#parts.groups.of(connection).has(this.groupId, connection);
   }
 
-  /** Returns the connections that have joined and have positions. */
-  *joined(): Iterable<Connection> {
-    if (this.soleSubscriber) yield this.soleSubscriber;
+  /** Returns the live connections that have positions. */
+  *resumableConnections(): Iterable<Connection> {
+    if (this.soleSubscriber?.getUserData().protocol.canResume) yield this.soleSubscriber;
     const { protocols, groups } = this.#parts;
     for (const protocol of protocols) {
       if (!protocol.canResume || this.subscribersBy(protocol) === 0) continue;
@@ -166,7 +172,7 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
     }
   }
 
-  leave(connection: Connection): void {
+  stopDelivery(connection: Connection): void {
     this.version++;
     if (this.soleSubscriber === connection) this.soleSubscriber = undefined;
     else this.#parts.groups.of(connection).remove(this.groupId, connection);
@@ -189,7 +195,10 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
     return this.#backlog !== undefined;
   }
 
-  /** The messages that were received while connections wait. Available until the last of them calls {@link leaveBacklog}. */
+  /**
+   * The messages that were received while connections wait. Available until the last of them calls {@link
+   * leaveBacklog}.
+   */
   get backlog(): Backlog<Received> {
     this.#backlog ??= new Backlog((evict) => this.#parts.budget.open(evict));
     return this.#backlog;
@@ -200,8 +209,13 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
     this.backlog.push(received, received.message.data.length + RECEIVED_BYTES);
   }
 
-  leaveBacklog(): void {
-    this.#backlog?.removeReader();
+  /** The connections that wait. */
+  get waiting(): Iterable<Reader> {
+    return this.#backlog?.readers ?? [];
+  }
+
+  leaveBacklog(reader: Reader): void {
+    this.#backlog?.removeReader(reader);
     if (!this.#backlog?.isNeeded) this.#backlog = undefined;
   }
 }

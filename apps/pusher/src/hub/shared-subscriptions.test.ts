@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
-import { clientProtocols } from "../protocols/list.ts";
+import { clientProtocols } from "../protocols/client-protocols.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 
@@ -96,7 +96,7 @@ test("the subscription to everyone exists without connections", () => {
   const { everyone } = subscriptions;
 
   expect([...subscriptions.all()]).toEqual([everyone]);
-  expect(subscribed).toEqual([everyone.key]);
+  expect(subscribed).toEqual([everyone.subject]);
   everyone.addSubscriber(protocolOf(0));
   everyone.removeSubscriber(protocolOf(0));
   expect(subscriptions.has(everyone)).toBe(true);
@@ -106,7 +106,7 @@ test("a stored publication is found by its topic and by all patterns that match 
   const { subscriptions } = openSubscriptions();
   const subjects = new Subjects("test");
   const exact = subscriptions.subscribeTopic("a.b", protocolOf(0));
-  const stored = subjects.historyOf(exact.key) ?? "";
+  const stored = subjects.historyOf(exact.subject) ?? "";
   expect(subscriptions.toStored(stored)).toEqual([exact]);
 
   const pattern = subscriptions.subscribeTopic("a.*", protocolOf(0));

@@ -6,8 +6,8 @@ import { SharedSubscription, type SharedSubscriptionParts } from "./shared-subsc
 const NONE: SharedSubscription[] = [];
 
 /**
- * The NATS subscriptions of this worker: one for everyone, and one for each topic, pattern and user that any connection is subscribed
- * to. Each begins with its first subscriber and ends with its last.
+ * The NATS subscriptions of this worker: one for everyone, and one for each topic, pattern and user that any connection
+ * is subscribed to. Each begins with its first subscriber and ends with its last.
  */
 export class SharedSubscriptions {
   /** Does not end, even without connections. */
@@ -18,7 +18,7 @@ export class SharedSubscriptions {
   topicCount = 0;
   userCount = 0;
   readonly #parts: SharedSubscriptionParts;
-  readonly #byKey = new Map<string, SharedSubscription>();
+  readonly #bySubject = new Map<string, SharedSubscription>();
   readonly #patterns = new PatternIndex();
   #lastGroupId = 0;
 
@@ -28,38 +28,38 @@ export class SharedSubscriptions {
   }
 
   get size(): number {
-    return this.#byKey.size;
+    return this.#bySubject.size;
   }
 
   all(): Iterable<SharedSubscription> {
-    return this.#byKey.values();
+    return this.#bySubject.values();
   }
 
   has(subscription: SharedSubscription): boolean {
-    return this.#byKey.get(subscription.key) === subscription;
+    return this.#bySubject.get(subscription.subject) === subscription;
   }
 
   ofTopic(pattern: string): SharedSubscription | undefined {
-    return this.#byKey.get(this.#topicKey(pattern));
+    return this.#bySubject.get(this.#topicSubject(pattern));
   }
 
   ofUser(user: string): SharedSubscription | undefined {
-    return this.#byKey.get(this.#userKey(user));
+    return this.#bySubject.get(this.#userSubject(user));
   }
 
   /** Returns all subscriptions that receive publications to `target`. */
   to(target: DurableTarget): SharedSubscription[] {
-    const keys = [this.#parts.subjects.live(target)];
+    const liveSubjects = [this.#parts.subjects.live(target)];
     if (target.kind === "topic") {
-      for (const pattern of this.#patterns.matching(target.topic)) keys.push(this.#topicKey(pattern));
+      for (const pattern of this.#patterns.matching(target.topic)) liveSubjects.push(this.#topicSubject(pattern));
     }
-    return keys.flatMap((key) => this.#byKey.get(key) ?? []);
+    return liveSubjects.flatMap((subject) => this.#bySubject.get(subject) ?? []);
   }
 
   /** Returns all subscriptions that receive publications stored under a history subject. */
   toStored(historySubject: string): SharedSubscription[] {
     const { subjects } = this.#parts;
-    const exact = this.#byKey.get(subjects.liveOf(historySubject) ?? "");
+    const exact = this.#bySubject.get(subjects.liveOf(historySubject) ?? "");
     if (this.#patterns.isEmpty) return exact === undefined ? NONE : [exact];
     const target = subjects.parseHistory(historySubject);
     return target === undefined ? NONE : this.to(target);
@@ -67,35 +67,35 @@ export class SharedSubscriptions {
 
   /** Adds a subscriber. Must be called once for each connection. */
   subscribeTopic(pattern: string, protocol: ClientProtocol): SharedSubscription {
-    return this.#subscribe(this.#topicKey(pattern), protocol);
+    return this.#subscribe(this.#topicSubject(pattern), protocol);
   }
 
   subscribeUser(user: string, protocol: ClientProtocol): SharedSubscription {
-    return this.#subscribe(this.#userKey(user), protocol);
+    return this.#subscribe(this.#userSubject(user), protocol);
   }
 
   /** Removes a subscriber. Returns the subscription that it had. */
   unsubscribeTopic(pattern: string, protocol: ClientProtocol): SharedSubscription | undefined {
-    return this.#unsubscribe(this.#topicKey(pattern), protocol);
+    return this.#unsubscribe(this.#topicSubject(pattern), protocol);
   }
 
   unsubscribeUser(user: string, protocol: ClientProtocol): SharedSubscription | undefined {
-    return this.#unsubscribe(this.#userKey(user), protocol);
+    return this.#unsubscribe(this.#userSubject(user), protocol);
   }
 
-  #subscribe(key: string, protocol: ClientProtocol): SharedSubscription {
-    const subscription = this.#byKey.get(key) ?? this.#open(key);
+  #subscribe(subject: string, protocol: ClientProtocol): SharedSubscription {
+    const subscription = this.#bySubject.get(subject) ?? this.#open(subject);
     subscription.addSubscriber(protocol);
-    if (this.#parts.events !== undefined) this.#reportCount(subscription);
+    this.#reportCount(subscription);
     return subscription;
   }
 
-  #unsubscribe(key: string, protocol: ClientProtocol): SharedSubscription | undefined {
-    const subscription = this.#byKey.get(key);
+  #unsubscribe(subject: string, protocol: ClientProtocol): SharedSubscription | undefined {
+    const subscription = this.#bySubject.get(subject);
     if (subscription === undefined) return undefined;
     subscription.removeSubscriber(protocol);
     if (!subscription.hasSubscribers) this.#close(subscription);
-    if (this.#parts.events !== undefined) this.#reportCount(subscription);
+    this.#reportCount(subscription);
     return subscription;
   }
 
@@ -107,10 +107,10 @@ export class SharedSubscriptions {
     if (events.wantsCounts) events.topicCounted(pattern, subscribers);
   }
 
-  #open(key: string): SharedSubscription {
+  #open(subject: string): SharedSubscription {
     this.#lastGroupId++;
-    const subscription = new SharedSubscription(key, this.#lastGroupId, this.#parts);
-    this.#byKey.set(key, subscription);
+    const subscription = new SharedSubscription(subject, this.#lastGroupId, this.#parts);
+    this.#bySubject.set(subject, subscription);
     this.#countOf(subscription, 1);
     for (const index of this.indexes) index.begun(subscription);
     if (!subscription.isExact && subscription.pattern !== undefined) this.#patterns.add(subscription.pattern);
@@ -118,7 +118,7 @@ export class SharedSubscriptions {
   }
 
   #close(subscription: SharedSubscription): void {
-    this.#byKey.delete(subscription.key);
+    this.#bySubject.delete(subscription.subject);
     this.#countOf(subscription, -1);
     for (const index of this.indexes) index.ended();
     subscription.subscription.unsubscribe();
@@ -130,11 +130,11 @@ export class SharedSubscriptions {
     else if (kind === "user") this.userCount += by;
   }
 
-  #userKey(user: string): string {
+  #userSubject(user: string): string {
     return this.#parts.subjects.live({ kind: "user", user });
   }
 
-  #topicKey(pattern: string): string {
+  #topicSubject(pattern: string): string {
     return this.#parts.subjects.liveTopics(pattern);
   }
 }

@@ -12,7 +12,7 @@ afterEach(() => void vi.useRealTimers());
 
 test("a connection is reported once when its token has expired, and never after it was cleared", () => {
   const expired: number[] = [];
-  const expiry = new TokenExpiry((connectionId) => expired.push(connectionId));
+  const expiry = new TokenExpiry((connectionIds) => expired.push(...connectionIds));
   const expiresAt = Date.now() + 2_000;
   for (const connectionId of [1, 2]) expiry.set(connectionId, expiresAt);
   expiry.clear(1, expiresAt);
@@ -26,7 +26,9 @@ test("a connection is reported once when its token has expired, and never after 
 
 test("nothing is kept for connections that closed or expired, each in another second", () => {
   let expired = 0;
-  const expiry = new TokenExpiry(() => expired++);
+  const expiry = new TokenExpiry(({ length }) => {
+    expired += length;
+  });
   const startedAt = Date.now();
   const heapBytes = () => {
     collectGarbage();

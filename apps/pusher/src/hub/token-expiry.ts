@@ -1,15 +1,16 @@
-import { Expiry } from "../connections/expiry.ts";
+import { ExpiryBuckets } from "../connections/expiry-buckets.ts";
 
 const CHECK_EVERY_MS = 1_000;
 
-/** Calls back when the token of a connection has expired, within about a second. One timer serves all connections. */
+/** Calls back when tokens of connections have expired, within about a second. One timer serves all connections. */
 export class TokenExpiry {
-  readonly #expiry = new Expiry();
+  readonly #expiry = new ExpiryBuckets();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(onExpired: (connectionId: number) => void) {
+  constructor(onExpired: (connectionIds: readonly number[]) => void) {
     this.#timer = setInterval(() => {
-      for (const connectionId of this.#expiry.take(Date.now())) onExpired(connectionId);
+      const expired = this.#expiry.take(Date.now());
+      if (expired.length > 0) onExpired(expired);
     }, CHECK_EVERY_MS);
   }
 

@@ -3,12 +3,15 @@ import type { Bus } from "@fanwire/bus";
 import type { PresenceAnnouncement, PresentUser } from "@fanwire/protocol";
 import type { LocalMembers } from "./local-members.ts";
 
-/** The last announcement of a topic is repeated after these times without another, because it and a repetition may be lost. */
+/**
+ * Times after which the last announcement of a quiet topic is repeated. They are two, because a repetition may be lost
+ * too.
+ */
 const REPEAT_AFTER_MS = [500, 2_500] as const;
-/** Characters of an announcement that is not joined with more users. A character has at most three bytes. */
+/** An announcement with this many characters gets no further users. A character has at most three bytes. */
 const FULL_LENGTH = 65_536;
-/** The same as a share of `max_payload` of NATS. */
-const FULL_SHARE = 8;
+/** Divisor of the `max_payload` of NATS. The smaller limit counts. */
+const FULL_DIVISOR = 8;
 /** Announcements are sent in slices, because there may be thousands of topics. */
 const SLICE_MS = 5;
 
@@ -29,8 +32,8 @@ type AnnouncerParts = {
 };
 
 /**
- * Announces the users of this worker to the others. Changes are joined until the end of the tick, and while NATS has not confirmed
- * earlier announcements, so that what waits is bounded by the number of users.
+ * Announces the users of this worker to the others. Changes are collected until the end of the tick, and while NATS has
+ * not confirmed earlier announcements. So the number of users bounds what waits.
  */
 export class Announcer {
   readonly #parts: AnnouncerParts;
@@ -50,7 +53,7 @@ export class Announcer {
     return this.#clock;
   }
 
-  /** Announces what a user now is on a topic. */
+  /** Announces the present state of a user on a topic. */
   announce(topic: Announced, user: string): void {
     const users = this.#changed.get(topic);
     if (users) users.add(user);
@@ -58,7 +61,7 @@ export class Announcer {
     this.#start();
   }
 
-  /** Calls back when NATS has all that was announced and subscribed before this call, or does not confirm it. */
+  /** Calls back when NATS has confirmed all that was announced and subscribed before this call, or fails to. */
   onceConfirmed(callback: () => void): void {
     this.#confirming.push(callback);
     this.#start();
@@ -108,7 +111,7 @@ export class Announcer {
   *#announceAll(topic: Announced, users: Iterable<string>): Iterable<void> {
     let joined: PresentUser[] = [];
     let left: string[] = [];
-    const full = Math.min(FULL_LENGTH, this.#parts.bus.maxPayloadBytes() / FULL_SHARE);
+    const full = Math.min(FULL_LENGTH, this.#parts.bus.maxPayloadBytes() / FULL_DIVISOR);
     let length = 0;
     for (const user of users) {
       const present = topic.locals.present(user);

@@ -4,8 +4,8 @@ import type { Announced } from "./announcer.ts";
 
 /** Characters of a page. A character has at most three bytes. */
 const PAGE_LENGTH = 65_536;
-/** The same as a share of `max_payload` of NATS. */
-const PAGE_SHARE = 8;
+/** Divisor of the `max_payload` of NATS. The smaller limit counts. */
+const PAGE_DIVISOR = 8;
 
 type AnswersParts = {
   readonly bus: Bus;
@@ -22,7 +22,7 @@ type Page = { readonly snapshots: PresenceAnswer["snapshots"]; length: number };
 export function* answer({ worker: asker, id, topics }: PresenceAsk, parts: AnswersParts): Iterable<void> {
   const { bus, subjects, workerId: worker } = parts;
   const clock = parts.clock();
-  const maxLength = Math.min(PAGE_LENGTH, bus.maxPayloadBytes() / PAGE_SHARE);
+  const maxLength = Math.min(PAGE_LENGTH, bus.maxPayloadBytes() / PAGE_DIVISOR);
   let page: Page = { snapshots: [], length: 0 };
   const send = (isLast: boolean) => {
     const { snapshots } = page;

@@ -3,8 +3,12 @@ import type { Fanout } from "../fanout/fanout.ts";
 import type { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import type { PresenceChange } from "./members.ts";
 
-/** Maximum connections to which one tick writes a change. */
-const GROUP_SIZE = 1_000;
+/** Maximum connections of a group: one tick writes a change of many users to a single group. */
+const GROUP_SIZE = 200;
+/** Maximum connections to which one tick writes a change of few users. */
+const CONNECTIONS_PER_TICK = 1_000;
+/** Maximum users of a change of few users. For Pusher clients each is a frame. */
+const FEW_USERS = 100;
 
 /** Some connections of one topic. */
 export type ChangeGroup = { readonly id: number; size: number };
@@ -50,15 +54,18 @@ export class ChangeGroups {
     this.#onRemoved(group);
   }
 
-  /** Writes a change to all groups, the first in this tick. Calls `onWritten` after the last. */
+  /** Writes a change to all groups, the first ones in this tick. Calls `onWritten` after the last. */
   write(change: PresenceChange, onWritten: () => void): void {
     for (const group of this.#groups) this.#unwritten.add(group);
     this.#writeNext(change, onWritten);
   }
 
   #writeNext(change: PresenceChange, onWritten: () => void): void {
-    const [group] = this.#unwritten;
-    if (group) {
+    const perTick = change.joined.length + change.left.length > FEW_USERS ? GROUP_SIZE : CONNECTIONS_PER_TICK;
+    let connections = 0;
+    for (const group of this.#unwritten) {
+      if (connections + group.size > perTick) break;
+      connections += group.size;
       this.#unwritten.delete(group);
       this.#parts.fanout.writePresence(group.id, change);
     }

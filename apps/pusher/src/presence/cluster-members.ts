@@ -1,13 +1,13 @@
 import { type Bus, type BusMessage, parseJson } from "@fanwire/bus";
 import { presenceAnnouncement, presenceMessage, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import { SlicedWork } from "../pacing/sliced-work.ts";
 import { Announcer } from "./announcer.ts";
 import { answer } from "./answers.ts";
 import { Fences } from "./fences.ts";
-import { type Peer, Peers } from "./peers.ts";
+import { type OtherWorker, OtherWorkers } from "./other-workers.ts";
 import type { Join, PresentTopic } from "./present-topic.ts";
 import { Questions } from "./questions.ts";
-import { SlicedWork } from "./sliced-work.ts";
 
 type ClusterParts = {
   readonly bus: Bus;
@@ -18,7 +18,7 @@ type ClusterParts = {
   readonly topics: ReadonlyMap<string, PresentTopic>;
   /** Called when the members of a topic on all workers are known, or some of these did not answer in time. */
   onLoaded(topic: PresentTopic): void;
-  /** Called with joins whose claims all other workers know, and whose topics have the earlier claims of these. */
+  /** Called with joins whose claims all other workers know. Their topics have the earlier claims of those workers. */
   onFenced(joins: readonly Join[]): void;
 };
 
@@ -26,9 +26,9 @@ type ClusterParts = {
 export class ClusterMembers {
   readonly #parts: ClusterParts;
   readonly #announcer: Announcer;
-  readonly #peers: Peers;
+  readonly #others: OtherWorkers;
   readonly #fences: Fences<Join>;
-  readonly #questions = new Map<Peer, Questions>();
+  readonly #questions = new Map<OtherWorker, Questions>();
   readonly #work = new SlicedWork();
   readonly #loading = new Set<PresentTopic>();
   /** Topics from which the users of a worker are still to be removed. */
@@ -42,15 +42,15 @@ export class ClusterMembers {
     this.#parts = parts;
     const { bus, subjects, workerId } = parts;
     this.#ownPrefix = Buffer.from(`{"worker":"${workerId}"`);
-    this.#peers = new Peers({
+    this.#others = new OtherWorkers({
       ...parts,
       countTopics: () => parts.topics.size,
-      onGap: (peer) => this.#onGap(peer),
-      onEmpty: (peer) => this.#drop(peer),
-      onLost: (peer) => this.#onLost(peer),
+      onGap: (other) => this.#onGap(other),
+      onEmpty: (other) => this.#drop(other),
+      onLost: (other) => this.#onLost(other),
       onBeat: () => this.#work.add(this.#announcer.repeat()),
     });
-    this.#announcer = new Announcer({ ...parts, onLost: () => this.#peers.reportGap() });
+    this.#announcer = new Announcer({ ...parts, onLost: () => this.#others.skipBeat() });
     this.#fences = new Fences({
       ...parts,
       peerIds: () => [...this.#questions.keys()].map(({ id }) => id),
@@ -59,9 +59,9 @@ export class ClusterMembers {
     });
     bus.subscribe(subjects.presenceWorker(workerId), (message) => this.#onMessage(message));
     bus.onConnection((isConnected) => {
-      if (isConnected) this.#peers.onReconnect();
+      if (isConnected) this.#others.onReconnect();
     });
-    this.#peers.start();
+    this.#others.start();
   }
 
   /** Number of questions to other workers for their users. */
@@ -69,27 +69,27 @@ export class ClusterMembers {
     return this.#asks;
   }
 
-  /** Number of announcements that another worker had sent before one that arrived. */
+  /** Number of announcements that arrived without the one before. */
   get gaps(): number {
     return this.#gaps;
   }
 
   /** Number of other workers. */
-  get peers(): number {
+  get others(): number {
     return this.#questions.size;
   }
 
   stop(): void {
-    this.#peers.stop();
+    this.#others.stop();
   }
 
   /** Begins to learn of the users of other workers on a topic. */
   open(topic: PresentTopic): void {
     this.#loading.add(topic);
     topic.subscription = this.#parts.bus.subscribe(topic.subject, (message) => this.#onAnnouncement(topic, message));
-    for (const [peer, questions] of this.#questions) {
+    for (const [other, questions] of this.#questions) {
       questions.want(topic.name, { isUrgent: true });
-      if (!questions.isSilent) topic.awaited.add(peer.id);
+      if (!questions.isSilent) topic.awaited.add(other.id);
     }
     this.#announcer.onceConfirmed(() => {
       topic.isSubscribed = true;
@@ -111,21 +111,24 @@ export class ClusterMembers {
     this.#announcer.onceConfirmed(callback);
   }
 
-  /** Calls `onFenced` with a join after its claim was announced. */
+  /** Calls `onFenced` with a join when all other workers know its claim, or did not answer in time. */
   fence(join: Join): void {
     this.#fences.add(join);
   }
 
-  /** Must be called instead of {@link check} if this process was stopped. It has not read yet what others sent meanwhile. */
-  excuse(stoppedMs: number): void {
-    this.#peers.excuse(stoppedMs);
-    this.#fences.excuse(stoppedMs);
+  /**
+   * Must be called instead of {@link check} if this process was stopped. It has not read yet what others sent
+   * meanwhile.
+   */
+  extendDeadlines(stoppedMs: number): void {
+    this.#others.extendDeadlines(stoppedMs);
+    this.#fences.extendDeadlines(stoppedMs);
     for (const topic of this.#loading) topic.loadedBy += stoppedMs;
   }
 
   /** Must be called several times a second. */
   check(): void {
-    this.#peers.check();
+    this.#others.check();
     this.#fences.check();
     for (const questions of this.#questions.values()) questions.check();
     for (const topic of this.#loading) this.#checkLoaded(topic);
@@ -133,7 +136,7 @@ export class ClusterMembers {
 
   #checkLoaded(topic: PresentTopic): void {
     if (!this.#loading.has(topic)) return;
-    const isComplete = topic.isSubscribed && topic.awaited.size === 0 && this.#peers.isSettled;
+    const isComplete = topic.isSubscribed && topic.awaited.size === 0 && this.#others.isSettled;
     if (!isComplete && performance.now() < topic.loadedBy) return;
     this.#loading.delete(topic);
     topic.isLoaded = true;
@@ -142,19 +145,29 @@ export class ClusterMembers {
   }
 
   /** Asks a worker for everything, because it is new or announcements of it were lost. */
-  #onGap(peer: Peer): void {
-    const questions = this.#questions.get(peer) ?? this.#openQuestions(peer);
+  #onGap(other: OtherWorker): void {
+    const questions = this.#questions.get(other) ?? this.#openQuestions(other);
     questions.restart();
-    if (peer.topics === 0) return;
-    for (const topic of this.#parts.topics.values()) {
-      questions.want(topic.name, { isUrgent: !topic.isLoaded });
-      if (!topic.isLoaded) topic.awaited.add(peer.id);
+    if (other.topics === 0) return;
+    for (const topic of this.#loading) {
+      questions.want(topic.name, { isUrgent: true });
+      topic.awaited.add(other.id);
+    }
+    this.#work.add(this.#askLater(other, questions));
+  }
+
+  /** After a reconnection this worker asks all others for all of its topics. */
+  *#askLater(other: OtherWorker, questions: Questions): Iterable<void> {
+    for (const { name, isLoaded } of this.#parts.topics.values()) {
+      if (this.#questions.get(other) !== questions) return;
+      if (isLoaded) questions.want(name, { isUrgent: false });
+      yield;
     }
   }
 
-  #openQuestions(peer: Peer): Questions {
+  #openQuestions(other: OtherWorker): Questions {
     const { topics } = this.#parts;
-    const { id } = peer;
+    const { id } = other;
     const questions = new Questions({
       ...this.#parts,
       peerId: id,
@@ -176,28 +189,28 @@ export class ClusterMembers {
         this.#asks++;
       },
     });
-    this.#questions.set(peer, questions);
+    this.#questions.set(other, questions);
     return questions;
   }
 
-  #onLost(peer: Peer): void {
-    this.#questions.delete(peer);
-    this.#drop(peer);
-    this.#fences.forget(peer.id);
+  #onLost(other: OtherWorker): void {
+    this.#questions.delete(other);
+    this.#drop(other);
+    this.#fences.forget(other.id);
   }
 
   /** Removes the users of a worker from all views. */
-  #drop(peer: Peer): void {
+  #drop(other: OtherWorker): void {
     // A worker without users has no gap, but its questions are opened when it appears.
-    if (this.#peers.has(peer) && !this.#questions.has(peer)) this.#openQuestions(peer);
+    if (this.#others.has(other) && !this.#questions.has(other)) this.#openQuestions(other);
     for (const topic of this.#loading) {
-      topic.awaited.delete(peer.id);
+      topic.awaited.delete(other.id);
       this.#checkLoaded(topic);
     }
-    const known = [...this.#parts.topics.values()].filter(({ view }) => view.counterOf(peer.id) !== undefined);
+    const known = [...this.#parts.topics.values()].filter(({ view }) => view.counterOf(other.id) !== undefined);
     if (known.length === 0) return;
-    this.#dropping.set(peer.id, new Set(known));
-    this.#work.add(this.#dropLater(peer.id));
+    this.#dropping.set(other.id, new Set(known));
+    this.#work.add(this.#dropLater(other.id));
   }
 
   *#dropLater(worker: string): Iterable<void> {
@@ -221,8 +234,8 @@ export class ClusterMembers {
       return;
     }
     const { worker, previous, counter, joined, left, isEmpty } = data;
-    const peer = worker === this.#parts.workerId ? undefined : this.#peers.noteMessage(worker);
-    if (peer === undefined) return;
+    const other = worker === this.#parts.workerId ? undefined : this.#others.noteMessage(worker);
+    if (other === undefined) return;
     const { view } = topic;
     this.#dropNow(worker, topic);
     const known = view.counterOf(worker);
@@ -230,7 +243,7 @@ export class ClusterMembers {
     if (isEmpty) view.drop(worker);
     else if (previous === 0) view.replace(worker, counter, new Map(joined.map((present) => [present.user, present])));
     else if (previous === known) view.apply(worker, counter, joined, left);
-    else if (this.#questions.get(peer)?.noteAnnounced(topic.name, counter)) this.#gaps++;
+    else if (this.#questions.get(other)?.noteAnnounced(topic.name, counter)) this.#gaps++;
   }
 
   #onMessage(message: BusMessage): void {
@@ -239,9 +252,9 @@ export class ClusterMembers {
       this.#parts.log.warn({ subject: message.subject }, "invalid message about members");
       return;
     }
-    const peer = this.#peers.noteMessage(data.worker);
+    const other = this.#others.noteMessage(data.worker);
     if (data.kind === "answer") {
-      if (peer) this.#questions.get(peer)?.receive(data);
+      if (other) this.#questions.get(other)?.receive(data);
       return;
     }
     if (data.kind === "fence") {

@@ -38,7 +38,7 @@ function openFences() {
   return { fences, sent, passed, answer, wait, toAll: () => sent.map(({ kind, to }) => `${kind} ${to}`) };
 }
 
-test("a fence is passed when all other workers have answered, and the next one serves all that came meanwhile", () => {
+test("a fence is passed when all other workers have answered, and the next one serves all that were added meanwhile", () => {
   const { fences, passed, answer, wait, toAll } = openFences();
   fences.add("a");
   fences.add("b");
@@ -85,7 +85,7 @@ test("a worker that has ended is not awaited, and the time in which this worker 
   const { fences, passed, answer, wait } = openFences();
   fences.add("a");
   wait(1);
-  fences.excuse(LATE_MS);
+  fences.extendDeadlines(LATE_MS);
   wait(LATE_MS);
   expect(passed).toEqual([]);
 

@@ -19,8 +19,9 @@ type FencesParts<Waiting> = {
 };
 
 /**
- * A fence is a request to all other workers. When all have answered, each knows what this worker announced before the fence, and this
- * worker knows what each announced before it knew that. One fence at a time is under way, and serves all that wait for it.
+ * A fence is a request to all other workers. Each answer proves two things: that worker has received what this one
+ * announced before the fence, and this one has received what that worker announced before its answer. One fence at a
+ * time is under way, and serves all that wait for it.
  */
 export class Fences<Waiting> {
   readonly #parts: FencesParts<Waiting>;
@@ -35,7 +36,7 @@ export class Fences<Waiting> {
     this.#parts = parts;
   }
 
-  /** Must be called after what `waiting` depends on was announced. */
+  /** Must be called after the announcement on which `waiting` depends. */
   add(waiting: Waiting): void {
     this.#parts.onceConfirmed(() => {
       this.#waiting.push(waiting);
@@ -73,7 +74,7 @@ export class Fences<Waiting> {
   }
 
   /** Does not count a time in which this process was stopped. */
-  excuse(stoppedMs: number): void {
+  extendDeadlines(stoppedMs: number): void {
     if (this.#fence) this.#fence.by += stoppedMs;
   }
 
@@ -86,7 +87,7 @@ export class Fences<Waiting> {
     this.#waiting = [];
     this.#fence = fence;
     const text = JSON.stringify({ kind: "fence", worker: workerId, id: fence.id } satisfies PresenceFence);
-    // If NATS is away, the wait ends by its time.
+    // If NATS is unreachable, the wait ends by its time.
     for (const worker of [...awaited, ...this.#silent]) bus.send(subjects.presenceWorker(worker), Buffer.from(text));
     this.#checkPassed(fence);
   }

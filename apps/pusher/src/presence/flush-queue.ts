@@ -1,4 +1,4 @@
-import type { SlicedWork } from "./sliced-work.ts";
+import type { SlicedWork } from "../pacing/sliced-work.ts";
 
 /** Members above which changes are collected for longer, because each is written to many connections. */
 const LARGE = 100;

@@ -3,7 +3,7 @@ const MAX_AT_ONCE = 10_000;
 
 type Held<View> = { readonly view: View; readonly user: string; readonly until: number };
 
-/** Members that left, until their leaving is shown. All are held back for the same time, so that the oldest comes first. */
+/** Users who have left and are still shown as members. All are held equally long, so the oldest comes first. */
 export class HeldLeaves<View extends { endHold(user: string): void }> {
   readonly #leaveMs: number;
   #held: Held<View>[] = [];
@@ -17,8 +17,8 @@ export class HeldLeaves<View extends { endHold(user: string): void }> {
     this.#held.push({ view, user, until: performance.now() + this.#leaveMs });
   }
 
-  /** Ends what is over. Must be called regularly. */
-  end(): void {
+  /** Ends the holds whose time is over. Must be called regularly. */
+  endExpired(): void {
     const now = performance.now();
     for (let count = 0; count < MAX_AT_ONCE; count++) {
       const held = this.#held[this.#at];

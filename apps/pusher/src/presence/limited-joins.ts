@@ -1,5 +1,5 @@
+import { SlicedWork } from "../pacing/sliced-work.ts";
 import type { Join, PresentTopic } from "./present-topic.ts";
-import { SlicedWork } from "./sliced-work.ts";
 
 type LimitedParts = {
   /** Calls {@link LimitedJoins.decide} with a join when all workers know its claim. */
@@ -7,13 +7,13 @@ type LimitedParts = {
   /** Brings the view and the other workers up to date with a user of this worker. */
   updateLocal(topic: PresentTopic, user: string): void;
   /** Makes the user of a join a member. */
-  enter(join: Join): void;
+  makeMember(join: Join): void;
   refuse(join: Join): void;
 };
 
 /**
- * Keeps to the limit of members in the whole cluster. A user claims a place first. The other workers know of the claim before it is
- * decided, and this one knows of their earlier claims. The first claims become members.
+ * Enforces the limit of members in the whole cluster. A user claims a place first. The other workers know of the claim
+ * before it is decided, and this one knows of their earlier claims. The users with the first claims become members.
  */
 export class LimitedJoins {
   readonly #parts: LimitedParts;
@@ -43,7 +43,7 @@ export class LimitedJoins {
       if (!topic.joins.has(join)) continue;
       const users = grantable.get(topic) ?? topic.view.grantable(claimed);
       grantable.set(topic, users);
-      if (users.has(member.user) || topic.view.isPresent(member.user)) this.#parts.enter(join);
+      if (users.has(member.user) || topic.view.isPresent(member.user)) this.#parts.makeMember(join);
       else this.#withdraw(join);
       yield;
     }

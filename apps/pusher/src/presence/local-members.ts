@@ -31,7 +31,10 @@ export class LocalMembers {
     this.#users.set(member.user, connections.set(connectionId, { member, since: Date.now() }));
   }
 
-  /** Claims a place for a user who is no member. A claim that the user has already keeps its order. Returns whether it is new. */
+  /**
+   * Claims a place for a user who is no member. A claim that the user has already keeps its order. Returns whether it
+   * is new.
+   */
   claim(connectionId: number, member: Member, nextOrder: () => number): boolean {
     const claim = this.#claims.get(member.user);
     const joined = { member, since: Date.now() };

@@ -9,7 +9,9 @@ export type LocalMember = Member & {
   readonly since: number;
 };
 
-/** A change of this worker's connections only: the first one of a user on a topic appeared, or the last one disappeared. */
+/**
+ * A change of this worker's connections only: the first one of a user on a topic appeared, or the last one disappeared.
+ */
 export type LocalChange = {
   readonly topic: string;
   readonly member: Member;

@@ -70,7 +70,7 @@ export class Presence {
     this.#limited = new LimitedJoins({
       fence: (join) => this.#cluster.fence(join),
       updateLocal: (topic, user) => this.#updateLocal(topic, user),
-      enter: (join) => this.#enter(join),
+      makeMember: (join) => this.#makeMember(join),
       refuse: (join) => {
         this.#refuse(join, "limit");
         this.#advance(join);
@@ -90,15 +90,16 @@ export class Presence {
   get stats() {
     let members = 0;
     for (const { locals } of this.#topics.values()) members += locals.size;
-    const { asks, gaps, peers } = this.#cluster;
+    const { asks, gaps, others: workers } = this.#cluster;
     const bytes = { bytes: this.#bytes, maxBytes: MAX_BYTES };
-    return { topics: this.#topics.size, members, ...bytes, refused: this.#refused, asks, gaps, peers };
+    return { topics: this.#topics.size, members, ...bytes, refused: this.#refused, asks, gaps, workers };
   }
 
   /**
-   * Makes the user of a connection a member. `onOutcome` is called once, in a later tick, when this worker knows the members on all
-   * workers. From that tick on the connection receives changes, unless it is held. It is never called after the connection has left
-   * or closed. A connection that has joined already gets a new outcome, and its member stays as it is.
+   * Makes the user of a connection a member. `onOutcome` is called once, in a later tick, when this worker knows the
+   * members on all workers. From that tick on the connection receives changes, unless it is held. It is never called
+   * after the connection has left or closed. A connection that has joined already gets a new outcome, and its member
+   * stays as it is.
    */
   join(
     connection: Connection,
@@ -247,7 +248,7 @@ export class Presence {
     const hasPlace = maxMembers === undefined || topic.locals.has(member.user);
     if (!hasPlace && (!topic.isLoaded || claimed !== undefined)) return;
     if (this.#bytes > MAX_BYTES) this.#refuse(join, "memory");
-    else if (hasPlace) this.#enter(join);
+    else if (hasPlace) this.#makeMember(join);
     else if (!topic.view.isPresent(member.user) && topic.view.present >= maxMembers) this.#refuse(join, "limit");
     else this.#limited.claim(join, maxMembers);
   }
@@ -257,7 +258,7 @@ export class Presence {
     this.#refused++;
   }
 
-  #enter(join: Join): void {
+  #makeMember(join: Join): void {
     const { topic, member } = join;
     join.isRegistered = true;
     const isFirst = !topic.locals.has(member.user);
@@ -317,10 +318,10 @@ export class Presence {
     const lateMs = now - this.#checkedAt - CHECK_EVERY_MS;
     this.#checkedAt = now;
     if (lateMs > STOPPED_MS) {
-      this.#cluster.excuse(lateMs);
+      this.#cluster.extendDeadlines(lateMs);
       return;
     }
     this.#cluster.check();
-    this.#leaves.end();
+    this.#leaves.endExpired();
   }
 }

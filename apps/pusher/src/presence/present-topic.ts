@@ -8,8 +8,8 @@ import type { TopicView } from "./topic-view.ts";
 
 export type JoinOptions = {
   /**
-   * A user who would be one member more than this in the cluster is refused. No limit if absent. The user claims a place first, and the
-   * order of the claims decides, so that simultaneous joins to several workers never exceed it.
+   * Maximum number of members in the cluster; a further user is refused. No limit if absent. The user claims a place
+   * first, and the order of the claims decides, so that simultaneous joins to several workers never exceed it.
    */
   readonly maxMembers?: number;
   /** Whether the list has all members and changes name all users, also above `MAX_LISTED`. */
@@ -24,7 +24,7 @@ export type JoinOutcome =
   | { readonly ok: true; readonly list: MemberList }
   | { readonly ok: false; readonly reason: JoinRefusal };
 
-/** `limit`: `maxMembers`. `memory`: this worker knows as many members as it can. */
+/** `limit`: `maxMembers`. `memory`: this worker has no memory for more members. */
 export type JoinRefusal = "limit" | "memory";
 
 /** A connection on a topic. */
@@ -33,16 +33,16 @@ export type Join = {
   readonly connectionId: number;
   readonly topic: PresentTopic;
   readonly member: Member;
-  /** Those who wait for the outcome. */
+  /** Callers that wait for the outcome. */
   waiting: { readonly options: JoinOptions; onOutcome(outcome: JoinOutcome): void }[];
-  /** The limit of members if its user claims a place. */
+  /** Maximum members of the claim; undefined without a claim. */
   claimed: number | undefined;
-  /** Whether its user is a member by it. */
+  /** Whether this join has made its user a member. */
   isRegistered: boolean;
   /** Whether NATS has the announcement. */
   isConfirmed: boolean;
   refusal: JoinRefusal | undefined;
-  /** Whether it has had a first outcome. */
+  /** Whether the outcome that makes its user a member was reported. */
   hasJoined: boolean;
   /** Undefined while it receives no changes. */
   group: ChangeGroup | undefined;
@@ -61,7 +61,7 @@ export class PresentTopic implements Announced {
   counter = 0;
   /** Whether a change is being written to groups, or outcomes are being reported. */
   isFlushing = false;
-  /** Whether it is to be flushed once more after that. */
+  /** Whether the topic must be flushed again afterwards. */
   isFlushDue = false;
   flushedAt = Number.NEGATIVE_INFINITY;
   /** Whether some connection must learn of every change of a member. */
@@ -72,7 +72,7 @@ export class PresentTopic implements Announced {
   isSubscribed = false;
   /** Other workers whose answer is awaited. */
   readonly awaited = new Set<string>();
-  /** End of the wait for their answers. */
+  /** Time at which the wait for their answers ends. */
   loadedBy: number;
   subscription: BusSubscription | undefined;
 

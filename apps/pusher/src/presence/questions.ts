@@ -4,8 +4,8 @@ import type { PresenceAnswer, PresenceAsk, PresentUser, Subjects } from "@fanwir
 /** Maximum topics of one question, and characters of their names, which have at most six bytes each in JSON. */
 const TOPICS_PER_QUESTION = 500;
 const QUESTION_LENGTH = 16_384;
-/** The same as a share of `max_payload` of NATS. */
-const QUESTION_SHARE = 16;
+/** Divisor of the `max_payload` of NATS. The smaller limit counts. */
+const QUESTION_DIVISOR = 16;
 /** A question is asked again after this time without an answer. */
 const ANSWER_WITHIN_MS = 2_000;
 
@@ -31,15 +31,15 @@ type QuestionsParts = {
   onSnapshot(topic: string, counter: number, users: ReadonlyMap<string, PresentUser>): void;
   /** Called with a topic without users of the worker. Announcements after `clock` are newer. */
   onNone(topic: string, clock: number): void;
-  /** Called after that for each topic that was asked for. */
+  /** Called after `onSnapshot` or `onNone` for each topic that was asked for. */
   onAnswered(topic: string): void;
   /** Called with each question. */
   onAsk(): void;
 };
 
 /**
- * Questions to one worker for its users on topics. One question at a time is under way, so that a slow worker is asked less. Topics for
- * which clients wait come first.
+ * Questions to one worker for its users on topics. One question at a time is under way, so that a slow worker is asked
+ * less. Topics for which clients wait come first.
  */
 export class Questions {
   readonly #parts: QuestionsParts;
@@ -68,7 +68,10 @@ export class Questions {
     this.#wanted.delete(topic);
   }
 
-  /** Handles an announcement that cannot be applied without the answer. Asks unless the answer is on its way. */
+  /**
+   * Handles an announcement that cannot be applied without the answer. Asks unless the answer is on its way. Returns
+   * whether it asks.
+   */
   noteAnnounced(topic: string, counter: number): boolean {
     const question = this.#question;
     if (question?.topics.has(topic) && !question.answered.has(topic)) {
@@ -153,7 +156,7 @@ export class Questions {
     this.#lastId++;
     const id = this.#lastId;
     const ask: PresenceAsk = { kind: "ask", worker, id, topics: [...topics] };
-    // If NATS is away, the question is late and is asked again.
+    // If NATS is unreachable, the question is late and is asked again.
     bus.send(subjects.presenceWorker(peerId), Buffer.from(JSON.stringify(ask)));
     this.#parts.onAsk();
     this.#question = {
@@ -169,7 +172,7 @@ export class Questions {
   #takeWanted(): Set<string> {
     const topics = new Set<string>();
     let length = 0;
-    const maxLength = Math.min(QUESTION_LENGTH, this.#parts.bus.maxPayloadBytes() / QUESTION_SHARE);
+    const maxLength = Math.min(QUESTION_LENGTH, this.#parts.bus.maxPayloadBytes() / QUESTION_DIVISOR);
     for (const source of [this.#urgent, this.#wanted]) {
       for (const topic of source) {
         if (topics.size >= TOPICS_PER_QUESTION || length > maxLength) return topics;

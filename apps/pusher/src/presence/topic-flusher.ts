@@ -1,7 +1,7 @@
 import type { Fanout } from "../fanout/fanout.ts";
+import { SlicedWork } from "../pacing/sliced-work.ts";
 import { FlushQueue } from "./flush-queue.ts";
 import type { Join, JoinOptions, JoinOutcome, PresentTopic } from "./present-topic.ts";
-import { SlicedWork } from "./sliced-work.ts";
 
 type FlusherParts = {
   readonly fanout: Pick<Fanout, "flushTo">;
@@ -9,7 +9,10 @@ type FlusherParts = {
   onRefused(join: Join): void;
 };
 
-/** Writes what has changed on topics, then reports the outcome of joins, so that nothing is missing or repeated after their lists. */
+/**
+ * Writes what has changed on topics, then reports the outcome of joins, so that nothing is missing or repeated after
+ * their lists.
+ */
 export class TopicFlusher {
   readonly #parts: FlusherParts;
   readonly #work = new SlicedWork();

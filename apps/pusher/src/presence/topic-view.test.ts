@@ -170,3 +170,36 @@ test("changes that have to name every user come one after the other", () => {
   for (const count of [700, 200, 0]) expect(takeChange(true)).toMatchObject({ count, isPartial: false });
   expect(view.takeChange(true)).toBeUndefined();
 });
+
+test("claims are granted in their order, those of one order by age and worker, as far as there are places", () => {
+  const { view } = openView();
+  view.add("w1", { user: "member", since: 1 });
+  view.add("w2", { user: "last", since: 5, claim: 20 });
+  view.add("w1", { user: "third", since: 9, claim: 10 });
+  view.add("w2", { user: "first", since: 8, claim: 10 });
+  view.add("w0", { user: "second", since: 9, claim: 10 });
+
+  for (const [places, users] of [[], ["first"], ["first", "second"], ["first", "second", "third"]].entries()) {
+    expect([...view.grantable(places + 1)]).toEqual(users);
+  }
+  expect([...view.grantable(9)].at(-1)).toBe("last");
+  const future = Date.now() + 60_000;
+  view.add("w1", { user: "far", since: 1, claim: future });
+  expect(view.nextOrder()).toBe(future + 1);
+});
+
+test("a view takes memory for names and info of its users, until they have left", () => {
+  const bytesOf = (user: string, info?: unknown) => {
+    const { view, bytes } = openView(0);
+    view.add("w1", { user: "before", since: 1, info: "x".repeat(1_000) });
+    for (const since of [1, 2]) view.add("w1", { user, since, ...(info !== undefined && { info }) });
+    view.remove("w1", "before");
+    const used = bytes();
+    view.remove("w1", user);
+    expect(bytes()).toBe(0);
+    return used;
+  };
+
+  expect(bytesOf("annabell") - bytesOf("anna")).toBe(8);
+  expect(bytesOf("anna", "x") - bytesOf("anna")).toBe(6);
+});

@@ -31,7 +31,9 @@ type ViewParts = {
   readonly leaveMs: number;
   /** Called when clients may have to learn of a change. */
   onChange(): void;
-  /** Called when a member lost its last connection, so that {@link TopicView.endHold} must be called after `leaveMs`. */
+  /**
+   * Called when a member lost its last connection, so that {@link TopicView.endHold} must be called after `leaveMs`.
+   */
   onHold(user: string): void;
   /** Called with the change of the bytes that the view takes. */
   onBytes(bytes: number): void;
@@ -39,7 +41,10 @@ type ViewParts = {
 
 /** Approximate bytes of memory that a user of a worker takes beside its name and `info`. */
 const HOLDER_BYTES = 250;
-/** Maximum users of a change that names all. For Pusher clients each is a frame, written to a thousand connections in one tick. */
+/**
+ * Maximum users of a change that names all. For Pusher clients each is a frame, written to hundreds of connections in
+ * one tick.
+ */
 const MAX_WHOLE = 500;
 
 /** The members of one topic on all workers, and what the clients of this worker know of them. */
@@ -91,7 +96,10 @@ export class TopicView {
     return this.#entries.get(user)?.isShown ?? false;
   }
 
-  /** Returns the counter of the last announcement of a worker that is part of the view; undefined if it has no users here. */
+  /**
+   * Returns the counter of the last announcement of a worker that is part of the view; undefined if it has no users
+   * here.
+   */
   counterOf(worker: string): number | undefined {
     return this.#workers.get(worker)?.counter;
   }
@@ -157,7 +165,7 @@ export class TopicView {
     }
   }
 
-  /** Must be called when the time of `onHold` is over. The user may have returned meanwhile, or have left once more. */
+  /** Must be called when the time of `onHold` is over. The user may have returned meanwhile, or have left again. */
   endHold(user: string): void {
     const entry = this.#entries.get(user);
     if (entry && !isPresent(entry) && entry.heldUntil <= performance.now()) this.#change(entry);
@@ -199,8 +207,9 @@ export class TopicView {
   }
 
   /**
-   * Returns what clients must learn since the last call; undefined if nothing. Names at most `MAX_LISTED` users. With `isWhole` it
-   * names all, and leaves some for the next call if they are many, because Pusher clients have no other way to learn of them.
+   * Returns what clients must learn since the last call; undefined if nothing. Names at most `MAX_LISTED` users. With
+   * `isWhole` it names all, because Pusher clients have no other way to learn of them. If they are many, it leaves some
+   * for the next call.
    */
   takeChange(isWhole = false): PresenceChange | undefined {
     const joined: Member[] = [];
@@ -211,7 +220,7 @@ export class TopicView {
       if (isWhole && changes >= MAX_WHOLE) break;
       this.#changed.delete(entry);
       const { user, info, holders, isShown } = entry;
-      // A member that left, returned and left once more is held back again.
+      // A member that left, returned and left again is held back again.
       const isMember = isPresent(entry) || (isShown && entry.heldUntil > now);
       if (isMember !== isShown) {
         changes++;
@@ -262,9 +271,9 @@ function isPresent(entry: Entry | undefined): boolean {
   return first !== undefined && first.claim === undefined;
 }
 
-/** The oldest first, then the claims in their order, on all workers alike. */
+/** The oldest first, then the claims in their order. All workers have the same order. */
 function byAge(one: Holder | undefined, other: Holder | undefined): number {
   if (one === undefined || other === undefined) return 0;
-  const isOrdered = (one.claim ?? 0) - (other.claim ?? 0) || one.since - other.since;
-  return isOrdered || (one.worker < other.worker ? -1 : 1);
+  const order = (one.claim ?? 0) - (other.claim ?? 0) || one.since - other.since;
+  return order || (one.worker < other.worker ? -1 : 1);
 }

@@ -2,18 +2,22 @@ import { type Bus, withTimeout } from "@fanwire/bus";
 import type { WorkerDescription } from "@fanwire/protocol";
 import { processFacts, processLoad } from "@fanwire/service";
 import type { Counters } from "../connections/counters.ts";
+import type { Lists } from "../control/lists.ts";
 import type { Hub } from "../hub/hub.ts";
 import { Rates } from "./rates.ts";
 
 const RATE_SAMPLE_MS = 2_000;
 const RATE_SAMPLES = 6;
-/** Maximum wait for the sum of unsent bytes, because a publisher takes a worker that answers late for one that hangs. */
+/**
+ * Maximum wait for the sum of unsent bytes, because a publisher takes a worker that answers late for one that hangs.
+ */
 const SUM_WITHIN_MS = 100;
 
 type DescriptionParts = {
   readonly workerId: string;
   readonly bus: Bus;
   readonly hub: Hub;
+  readonly lists: Lists;
   readonly counters: Counters;
 };
 
@@ -53,13 +57,13 @@ export class WorkerDescriber {
 
   /** Returns what takes longer than a read of numbers. */
   async details(): Promise<Partial<WorkerDescription>> {
-    const { hub, bus } = this.#parts;
+    const { hub, lists, bus } = this.#parts;
     const nats = bus.node();
-    // Lists may keep the sum waiting, or too many wait. The other facts are known nevertheless.
-    const socketBytes = await withTimeout(SUM_WITHIN_MS, hub.lists.unsentBytes()).catch(() => undefined);
+    // The sum may have to wait for lists, or be refused because too many wait. The other facts do not need it.
+    const socketBytes = await withTimeout(SUM_WITHIN_MS, lists.unsentBytes()).catch(() => undefined);
     return {
-      users: hub.lists.userCount,
-      topics: hub.lists.topicCount,
+      users: lists.userCount,
+      topics: lists.topicCount,
       ...processLoad(),
       ...(socketBytes !== undefined && { unsentBytes: socketBytes + hub.slowConsumerBytes }),
       history: this.#history(),

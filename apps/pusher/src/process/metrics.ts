@@ -1,8 +1,9 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
-import { createRegistry } from "@fanwire/service";
-import { Counter, Gauge, type Registry } from "prom-client";
+import { addCounter, addGauge, addLabelledCounter, createRegistry } from "@fanwire/service";
+import type { Registry } from "prom-client";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
+import type { Lists } from "../control/lists.ts";
 import type { EventReporter } from "../events/event-reporter.ts";
 import type { Traces } from "../events/traces.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -16,26 +17,20 @@ export function createWorkerMetrics(options: {
   readonly bus: Bus;
   readonly hub: Pick<
     Hub,
-    | "openConnections"
-    | "subscriptionCount"
-    | "slowConsumers"
-    | "slowConsumerBytes"
-    | "frontier"
-    | "presence"
-    | "events"
-    | "lists"
+    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence" | "events"
   >;
+  readonly lists: Pick<Lists, "refused">;
   readonly budget: MemoryBudget;
   readonly traces: Traces;
   readonly maxConnections: number;
 }): Registry {
-  const { slot, counters, bus, hub, budget, traces, maxConnections } = options;
+  const { slot, counters, bus, hub, lists, budget, traces, maxConnections } = options;
   const registry = createRegistry();
   // The slot stays the same across restarts, where each start has a new worker id.
   registry.setDefaultLabels({ slot: String(slot) });
   registerBusMetrics(registry, bus);
 
-  const gauge = (name: string, help: string, value: () => number) => addGauge(registry, name, help, value);
+  const gauge = (name: string, help: string, value: () => number) => addGauge(registry, { name, help, value });
   gauge("fanwire_pusher_connections", "Open connections.", () => hub.openConnections);
   gauge(
     "fanwire_pusher_connections_limit",
@@ -57,7 +52,7 @@ export function createWorkerMetrics(options: {
     "Bytes buffered for slow consumers, shared by those of a protocol.",
     () => hub.slowConsumerBytes,
   );
-  const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
+  const counter = (name: string, help: string, value: () => number) => addCounter(registry, { name, help, value });
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
     addLabelledCounter(registry, { name, help, label, values });
 
@@ -95,7 +90,7 @@ export function createWorkerMetrics(options: {
   );
   labelled(
     "fanwire_pusher_resumed_total",
-    "Clients that resumed from a position, by outcome: recovered, or the reason why recovery could not be proven.",
+    "Clients that resumed from a position, by outcome: recovered, or the reason why recovery could not be proved.",
     "outcome",
     () => counters.resumed,
   );
@@ -156,7 +151,7 @@ export function createWorkerMetrics(options: {
   counter(
     "fanwire_pusher_lists_refused_total",
     "Lists for publishers that were not answered because too many waited.",
-    () => hub.lists.refused,
+    () => lists.refused,
   );
   counter(
     "fanwire_pusher_inbound_messages_total",
@@ -169,7 +164,7 @@ export function createWorkerMetrics(options: {
 }
 
 function registerEventMetrics(registry: Registry, events: EventReporter): void {
-  const counter = (name: string, help: string, value: () => number) => addCounter(registry, name, help, value);
+  const counter = (name: string, help: string, value: () => number) => addCounter(registry, { name, help, value });
   counter(
     "fanwire_pusher_event_reports_total",
     "Reports to the webhook senders that NATS confirmed.",
@@ -230,7 +225,7 @@ function addPresenceMetrics(
   gauge(
     "fanwire_pusher_presence_workers",
     "Other workers whose members this worker knows.",
-    () => presence.stats.peers,
+    () => presence.stats.workers,
   );
   counter(
     "fanwire_pusher_presence_questions_total",
@@ -247,44 +242,4 @@ function addPresenceMetrics(
     "Joins refused because a topic, or this worker, had the maximum number of members.",
     () => presence.stats.refused,
   );
-}
-
-function addGauge(registry: Registry, name: string, help: string, value: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(value());
-    },
-  });
-}
-
-function addCounter(registry: Registry, name: string, help: string, value: () => number): void {
-  new Counter({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(value());
-    },
-  });
-}
-
-function addLabelledCounter(
-  registry: Registry,
-  options: { readonly name: string; readonly help: string; readonly label: string; values(): Values },
-): void {
-  const { name, help, label, values } = options;
-  new Counter({
-    name,
-    help,
-    labelNames: [label],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [key, value] of Object.entries(values())) this.inc({ [label]: key }, value);
-    },
-  });
 }

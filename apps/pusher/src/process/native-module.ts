@@ -1,7 +1,24 @@
-/** Start of the error message of uWebSockets.js when its binary for this Node does not load. The cause is on the next lines. */
+import { createRequire } from "node:module";
+
+/**
+ * Start of the error message of uWebSockets.js when its binary for this Node does not load. The cause is on the next
+ * lines.
+ */
 const UNLOADABLE = "This version of uWS.js supports only";
 
 type Runtime = { readonly node: string; readonly system: string; readonly glibc: string | undefined };
+
+/** Loads uWebSockets.js. Returns what to do when it does not load on this machine. */
+export function uwsLoadProblem(): string | undefined {
+  try {
+    createRequire(import.meta.url)("uWebSockets.js");
+    return undefined;
+  } catch (error) {
+    const problem = uwsProblem(error);
+    if (problem === undefined) throw error;
+    return problem;
+  }
+}
 
 /** Returns what to do when uWebSockets.js does not load on this machine, or `undefined` for any other error. */
 export function uwsProblem(error: unknown): string | undefined {

@@ -6,8 +6,8 @@ import type { PusherConfig } from "../config.ts";
 const RESERVED_FILES = 200;
 
 /**
- * Lowers the connection limit to the file descriptors of the process. Otherwise the kernel would refuse connections without an
- * answer and keep the accept loop busy.
+ * Lowers the connection limit to the file descriptors of the process. Otherwise the kernel would refuse connections
+ * without an answer and keep the accept loop busy.
  */
 export function withinOpenFilesLimit(config: PusherConfig, log: Log): PusherConfig {
   const openFiles = openFilesLimit();

@@ -7,8 +7,9 @@ const HIGHEST_FREE = 32_000;
 const MAX_TRIES = 100;
 
 /**
- * Returns the port that all workers will share; 0 becomes a free one. The kernel would let another process of the same user share
- * the port too, and silently take half of the connections. A listener that does not share the port detects that.
+ * Returns the port that all workers will share; 0 becomes a free one. The kernel would let another process of the same
+ * user share the port too, and silently take half of the connections. A listener that does not share the port detects
+ * that.
  */
 export async function reservePort(host: string, port: number): Promise<number> {
   if (port !== 0) return probePort(host, port);

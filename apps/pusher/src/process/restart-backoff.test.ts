@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { RestartBackoff } from "./restart-backoff.ts";
 
-test("the delay doubles while a worker keeps ending early, and a stable worker resets it", () => {
+test("backoff: the delay doubles while a worker keeps ending early, and a stable worker resets it", () => {
   const backoff = new RestartBackoff();
 
   expect([10, 10, 10].map((livedMs) => backoff.delayAfter(livedMs))).toEqual([100, 200, 400]);

@@ -1,5 +1,5 @@
-import { createRegistry, type Log, type Readiness, type Running } from "@fanwire/service";
-import { AggregatorRegistry, Counter, Gauge, type Registry } from "prom-client";
+import { addCounter, addGauge, createRegistry, type Log, type Readiness, type Running } from "@fanwire/service";
+import { AggregatorRegistry, type Registry } from "prom-client";
 import type { PusherConfig } from "../config.ts";
 import { RestartBackoff } from "./restart-backoff.ts";
 import { WorkerProcess } from "./worker-process.ts";
@@ -67,7 +67,7 @@ export class Supervisor implements Running {
     return this.#stopped;
   }
 
-  /** Kills every worker at once. */
+  /** Kills every worker. */
   kill(): void {
     this.#isStopping = true;
     for (const { worker } of this.#slots) worker.kill();
@@ -121,21 +121,14 @@ export class Supervisor implements Running {
 }
 
 function registerSupervisorMetrics(registry: Registry, source: { running(): number; restarts(): number }): void {
-  new Gauge({
+  addGauge(registry, {
     name: "fanwire_pusher_workers",
     help: "Worker processes listening.",
-    registers: [registry],
-    collect() {
-      this.set(source.running());
-    },
+    value: () => source.running(),
   });
-  new Counter({
+  addCounter(registry, {
     name: "fanwire_pusher_worker_restarts_total",
     help: "Restarts of worker processes.",
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(source.restarts());
-    },
+    value: () => source.restarts(),
   });
 }

@@ -11,19 +11,20 @@ import type { Connection } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
+import { startControl } from "../control/control-api.ts";
+import { Lists } from "../control/lists.ts";
 import { EventReporter } from "../events/event-reporter.ts";
 import { Traces } from "../events/traces.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
-import { startControl } from "../hub/control-api.ts";
 import { Hub } from "../hub/hub.ts";
+import { TimeSlices } from "../pacing/time-slices.ts";
+import { clientProtocols } from "../protocols/client-protocols.ts";
 import { openClientScript } from "../protocols/client-script.ts";
 import { Handshakes } from "../protocols/handshake.ts";
-import { clientProtocols } from "../protocols/list.ts";
 import { openProtocols } from "../protocols/open-protocols.ts";
 import type { ServedProtocol } from "../protocols/served-protocol.ts";
 import { UwsApp } from "../protocols/uws-app.ts";
 import { Recovery } from "../recovery/recovery.ts";
-import { TimeSlices } from "../recovery/time-slices.ts";
 import type { TlsFiles } from "../tls/certificate.ts";
 import { CertificateWatch } from "../tls/certificate-watch.ts";
 import { readServedCertificate } from "../tls/tls-settings.ts";
@@ -59,7 +60,9 @@ export async function startWorker(options: {
   const bus = await startNatsBus({ config: config.bus, name: `fanwire-pusher ${workerId}`, log, signal });
   const subjects = new Subjects(config.bus.prefix);
   const counters = newCounters();
-  const uwsApp = new UwsApp(certificate?.files);
+  // Requests, commands, new sessions and replays share the slices, so that a stampede takes one slice of each tick.
+  const slices = new TimeSlices();
+  const uwsApp = new UwsApp(certificate?.files, slices);
   const clock = new AwakeClock();
   const connections = new Connections<Connection>();
   const groups = new ProtocolGroups(protocols, uwsApp.topics, connections);
@@ -83,10 +86,9 @@ export async function startWorker(options: {
     traces,
     log,
   });
+  const lists = new Lists({ workerId, connections, hub });
   const unsentLimit = config.limits.unsentBytes;
   const { frontier } = hub;
-  // Commands, new sessions and replays share the slices, so that a stampede takes one slice of each tick.
-  const slices = new TimeSlices();
   const recovery = new Recovery({
     bus,
     history,
@@ -126,20 +128,22 @@ export async function startWorker(options: {
     slices,
     log,
   });
-  // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a WebSocket route.
+  // Must come after the routes, because publications arrive meanwhile and uWebSockets.js publishes only with a
+  // WebSocket route.
   await frontier.ready();
 
-  const describer = new WorkerDescriber({ workerId, bus, hub, counters });
+  const describer = new WorkerDescriber({ workerId, bus, hub, lists, counters });
   const control = startControl({
     bus,
     subjects,
     workerId,
     hub,
+    lists,
     log,
     describeWorker: () => describer.describe(),
     describeDetails: () => describer.details(),
   });
-  await uwsApp.listen(config.host, port).catch(async (error: unknown) => {
+  await uwsApp.listen(config.host, port, config.pusherApps.all.length > 0).catch(async (error: unknown) => {
     describer.stop();
     await control.stop();
     await bus.stop();
@@ -149,7 +153,7 @@ export async function startWorker(options: {
   const serve = (files: TlsFiles) => uwsApp.renew(files);
   const watch = tlsFiles && certificate && new CertificateWatch({ files: tlsFiles, served: certificate, log, serve });
   const maxConnections = config.limits.connections;
-  const metrics = createWorkerMetrics({ slot, counters, bus, hub, budget, traces, maxConnections });
+  const metrics = createWorkerMetrics({ slot, counters, bus, hub, lists, budget, traces, maxConnections });
   if (watch !== undefined) registerTlsMetrics(metrics, watch);
 
   const stop = async () => {

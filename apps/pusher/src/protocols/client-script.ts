@@ -2,11 +2,11 @@ import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { ClientScript, type ClientScriptAnswer, clientScriptPaths, type Log } from "@fanwire/service";
 import type { UwsApp } from "./uws-app.ts";
 
-/** Path of the client of some release. */
-const VERSIONED_PATH = /^\/client-[^/]*\.js$/;
 const STATUS = { 200: "200 OK", 304: "304 Not Modified" } as const;
 
-/** Serves the client for browsers to pages without a build. WebSockets on the same paths are left to the raw protocol. */
+/**
+ * Serves the client for browsers to pages without a build. WebSockets on the same paths are left to the raw protocol.
+ */
 export function openClientScript({ app }: UwsApp, log: Log): void {
   const script = new ClientScript();
   for (const path of clientScriptPaths) {
@@ -37,11 +37,6 @@ export function openClientScript({ app }: UwsApp, log: Log): void {
   }
 }
 
-/** Returns the message for a path of the client of another release, or `undefined` for any other path. */
-export function otherClientAt(path: string): string | undefined {
-  return VERSIONED_PATH.test(path) ? `the client of this pusher is at ${clientScriptPaths.join(" and ")}` : undefined;
-}
-
 function requestOf(path: (typeof clientScriptPaths)[number], request: HttpRequest) {
   return {
     path,
@@ -52,13 +47,14 @@ function requestOf(path: (typeof clientScriptPaths)[number], request: HttpReques
 
 function send(
   response: HttpResponse,
-  { status, headers, body }: ClientScriptAnswer,
+  { status, headers, body, contentLength }: ClientScriptAnswer,
   { hasBody }: { readonly hasBody: boolean },
 ): void {
   response.writeStatus(STATUS[status]);
   for (const [name, value] of headers) response.writeHeader(name, value);
   // Closes the connection, because one that sends requests and reads no answer would fill memory.
-  if (body === undefined || !hasBody) response.endWithoutBody(body?.length, true);
+  // Without a length, uWebSockets.js would write 2^63 and leave the response open.
+  if (body === undefined || !hasBody) response.endWithoutBody(contentLength, true);
   else response.end(body, true);
 }
 

@@ -1,5 +1,6 @@
 import type { Bus, PublishFailure } from "@fanwire/bus";
 import { closeCodes, DEFAULT_EVENT, headerNames, type Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
 import type { TokenRefusal, TokenVerifier } from "@fanwire/tokens";
 import { mayPublish } from "@fanwire/tokens";
 import type { PusherConfig } from "../config.ts";
@@ -7,8 +8,8 @@ import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { SharedSubscription } from "../hub/shared-subscription.ts";
 import type { Recovery } from "../recovery/recovery.ts";
-import { encodeErrorReply, encodeReply } from "../wire/encoding.ts";
 import { type Command, type CommandId, parseCommand } from "../wire/fanwire-commands.ts";
+import { encodeErrorReply, encodeReply } from "../wire/fanwire-messages.ts";
 import { type Failure, subscribeFailure, subscribePresent } from "./fanwire-presence.ts";
 
 type CommandsParts = {
@@ -18,6 +19,7 @@ type CommandsParts = {
   readonly hub: Hub;
   readonly recovery: Recovery;
   readonly verifier: TokenVerifier;
+  readonly log: Log;
 };
 
 type SubscribeCommand = Extract<Command, { command: "subscribe" }>;
@@ -49,13 +51,19 @@ export class Commands {
     this.#parts = parts;
   }
 
-  /** Parses and executes one message. Returns a promise that the next message must wait for, or "ended" if it closed the connection. */
+  /**
+   * Parses and executes one message. Returns a promise that the next message must wait for and that never rejects, or
+   * "ended" if it closed the connection.
+   */
   receive(connection: Connection, text: string): "done" | "ended" | Promise<void> {
     const parsed = parseCommand(text);
     if (parsed.ok) {
       const { id, command } = parsed;
       // Later commands must be checked against the new token.
-      if (command.command === "refresh") return this.#refresh(connection, id, command);
+      if (command.command === "refresh") {
+        const refreshed = this.#refresh(connection, id, command);
+        return this.#answerFailure(connection, id, refreshed);
+      }
       const outcome = this.#execute(connection, id, command);
       if (outcome instanceof Promise) this.#replyLater(connection, id, outcome);
       else if (outcome !== undefined) reply(connection, id, outcome);
@@ -181,11 +189,24 @@ export class Commands {
     // A connection that has closed must not be touched, so it is found by its id.
     const { connectionId } = connection.getUserData();
     const { hub } = this.#parts;
-    void outcome.then((settled) => {
+    const replied = outcome.then((settled) => {
       if (hub.connection(connectionId) === connection) reply(connection, id, settled);
+    });
+    void this.#answerFailure(connection, id, replied);
+  }
+
+  /** Answers a command that meets a defect of ours, because a rejection would end the worker. */
+  #answerFailure(connection: Connection, id: CommandId, work: Promise<void>): Promise<void> {
+    const { connectionId } = connection.getUserData();
+    const { hub, log } = this.#parts;
+    return work.catch((err: unknown) => {
+      log.error({ err }, "command failed");
+      if (hub.connection(connectionId) === connection) reply(connection, id, failed);
     });
   }
 }
+
+const failed: Failure = { code: "unavailable", message: "the command failed" };
 
 const foreignToken: Failure = { code: "unauthorized", message: "the token is of another user, reconnect with it" };
 

@@ -16,7 +16,10 @@ type PresentSubscribe = {
   readonly topic: string;
   /** Called with the members of the reply, if the connection was subscribed already, or with why the command failed. */
   onReply(reply: Failure | Record<string, unknown>): void;
-  /** Called with a new subscription, which the connection has to join. `list` must be called in the tick of the reply, and returns members of it. */
+  /**
+   * Called with a new subscription, whose delivery must be started. `list` must be called in the tick of the reply, and
+   * returns members of it.
+   */
   onSubscribed(subscription: SharedSubscription, list: () => Record<string, unknown>): void;
 };
 
@@ -42,7 +45,7 @@ export function subscribePresent(parts: PresentSubscribe): void {
   const onLeave = () => onReply({ code: "unavailable", message: "the connection left before the members were known" });
   hub.presence.join(connection, topic, { user, info }, { isHeld: true, onLeave }, ({ ok }) => {
     if (ok) subscribeMember(parts);
-    else onReply({ code: "unavailable", message: "this worker knows as many members as it can, try again" });
+    else onReply({ code: "unavailable", message: "the worker has no memory for more members, try again" });
   });
 }
 
@@ -53,7 +56,7 @@ function refusal({ hub, maxTopics, connection, topic }: PresentSubscribe): Failu
   if (!mayBePresent(grant, topic)) {
     return { code: "forbidden", message: "the token does not allow presence on this topic" };
   }
-  // The hub refuses it too, and counts that.
+  // The hub refuses the topic as well, and counts the refusal.
   return hasRoomFor(connection, topic, hub.presence, maxTopics)
     ? undefined
     : subscribeFailure(hub.subscribe(connection, topic));

@@ -2,7 +2,7 @@ import type { WebSocket } from "uWebSockets.js";
 import { closeCodes } from "@fanwire/protocol";
 import type { ConnectionState } from "../connections/connection.ts";
 import { startSession, welcomeOf } from "../recovery/start-session.ts";
-import { encodeWelcome } from "../wire/encoding.ts";
+import { encodeWelcome } from "../wire/fanwire-messages.ts";
 import type { HandshakeQuery } from "../wire/handshake-query.ts";
 import { Commands } from "./fanwire-commands.ts";
 import { HeldCommands } from "./held-commands.ts";
@@ -12,6 +12,7 @@ import type { ServingParts, WebSocketSessions } from "./served-protocol.ts";
 type Socket = WebSocket<ConnectionState>;
 
 const NO_COMMAND = [""];
+const BYTE_ORDER_MARK = "\uFEFF";
 
 /** Welcomes the connections of fanwire.v1, and executes their commands in order. */
 export class FanwireSessions implements WebSocketSessions {
@@ -36,7 +37,7 @@ export class FanwireSessions implements WebSocketSessions {
     if (!this.#held.has(socket)) this.wait(socket);
     startSession(this.#parts, socket, query, (outcome) => {
       socket.send(encodeWelcome(welcomeOf(hub, socket, outcome)), false);
-      // When this tick ends, the connection has joined its subscriptions.
+      // When this tick ends, the subscriptions of the connection are live.
       queueMicrotask(() => this.#release(socket));
     });
   }
@@ -53,8 +54,9 @@ export class FanwireSessions implements WebSocketSessions {
     if (held === undefined) this.#executeSoon(socket, lines);
     else if (held.add(lines, message.byteLength)) return;
     else if (held.mayRunNow) {
+      // Behind the others, because these may close the connection, or may have to wait for a token.
+      held.addBeyondMaximum(lines, message.byteLength);
       this.#release(socket);
-      this.#executeSoon(socket, lines);
     } else this.#inbound.close(socket, held.closeCode);
   }
 
@@ -104,8 +106,8 @@ export class FanwireSessions implements WebSocketSessions {
 
 /** Returns the commands of a frame. Lines of white space hold none: some tools end each frame with a line feed. */
 function linesOf(message: ArrayBuffer): string[] {
-  return Buffer.from(message)
-    .toString()
-    .split("\n")
-    .filter((line) => /[^ \t\r]/.test(line));
+  const text = Buffer.from(message).toString();
+  // Some tools begin their first frame with it.
+  const commands = text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
+  return commands.split("\n").filter((line) => /[^ \t\r]/.test(line));
 }

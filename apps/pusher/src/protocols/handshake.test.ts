@@ -4,7 +4,7 @@ import { OPEN_GRANT } from "@fanwire/tokens";
 import { expect, test } from "vitest";
 import { newCounters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
-import { TimeSlices } from "../recovery/time-slices.ts";
+import { TimeSlices } from "../pacing/time-slices.ts";
 import { Handshakes, type Undecided } from "./handshake.ts";
 
 /** The parts of a request that a handshake reads. */
@@ -22,7 +22,7 @@ test("a connection whose token is being verified counts against the connection l
     );
   const counters = newCounters();
   const handshakes = new Handshakes({
-    hub: { refusal: () => undefined, openConnections: 1, isDraining: false } as unknown as Hub,
+    hub: { admit: () => undefined, openConnections: 1, isDraining: false } as unknown as Hub,
     verifier: { isOpen: false, anonymous: OPEN_GRANT, verify },
     maxTopics: 1,
     maxConnections: 3,
@@ -41,6 +41,31 @@ test("a connection whose token is being verified counts against the connection l
   expect(receive()).toMatchObject({ outcome: "undecided" });
 });
 
+test("queries and tokens that wait are bounded in bytes", async () => {
+  const checks: (() => void)[] = [];
+  const verify = () =>
+    new Promise<{ readonly ok: true; readonly grant: typeof OPEN_GRANT }>((resolve) =>
+      checks.push(() => resolve({ ok: true, grant: OPEN_GRANT })),
+    );
+  const handshakes = new Handshakes({
+    hub: { admit: () => undefined, openConnections: 0, isDraining: false } as unknown as Hub,
+    verifier: { isOpen: false, anonymous: OPEN_GRANT, verify },
+    maxTopics: 1,
+    maxConnections: 10_000,
+    counters: newCounters(),
+    slices: freeSlices,
+  });
+  const large = requestWith(`token=${"x".repeat(1_048_576)}`);
+  const waiting: Promise<unknown>[] = [];
+
+  for (let count = 0; count < 32; count++) waiting.push(handshakes.decide(handshakes.receive(large) as Undecided));
+  expect(handshakes.receive(large)).toMatchObject({ outcome: "turned-away", reason: "connection-limit" });
+
+  for (const check of checks) check();
+  await Promise.all(waiting);
+  expect(handshakes.receive(large)).toMatchObject({ outcome: "undecided" });
+});
+
 test("a token that needs no wait is decided in the same tick", () => {
   const counters = newCounters();
   const results: Record<string, TokenResult> = {
@@ -48,7 +73,7 @@ test("a token that needs no wait is decided in the same tick", () => {
     expired: { ok: false, reason: "expired" },
   };
   const handshakes = new Handshakes({
-    hub: { refusal: () => undefined, openConnections: 0, isDraining: false } as unknown as Hub,
+    hub: { admit: () => undefined, openConnections: 0, isDraining: false } as unknown as Hub,
     verifier: {
       isOpen: false,
       anonymous: OPEN_GRANT,
@@ -68,7 +93,7 @@ test("a token that needs no wait is decided in the same tick", () => {
 test("handshakes after the slice of the tick are decided later in order, and count against the connection limit", async () => {
   const counters = newCounters();
   const slices = new TimeSlices();
-  const hub = { refusal: () => undefined, openConnections: 0, isDraining: false };
+  const hub = { admit: () => undefined, openConnections: 0, isDraining: false };
   const handshakes = new Handshakes({
     hub: hub as unknown as Hub,
     verifier: { isOpen: true, anonymous: OPEN_GRANT, verify: () => ({ ok: false, reason: "malformed" }) },

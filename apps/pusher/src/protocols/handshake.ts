@@ -5,18 +5,23 @@ import { type Grant, mayBePresent, maySubscribe } from "@fanwire/tokens";
 import type { GateRefusal } from "../connections/admission.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { TimeSlices } from "../recovery/time-slices.ts";
+import type { TimeSlices } from "../pacing/time-slices.ts";
 import { readBearer } from "../wire/credentials.ts";
 import { type HandshakeQuery, readHandshakeQuery } from "../wire/handshake-query.ts";
 import { type Refused, refused, type TurnedAway, turnedAway } from "./refusals.ts";
 
+/** Maximum bytes of queries and tokens that wait. Clients are refused as by a full worker beyond it. */
+const MAX_UNDECIDED_BYTES = 33_554_432;
+
 /** The handshake is accepted. */
 type Admitted = { readonly outcome: "admitted"; readonly grant: Grant; readonly query: HandshakeQuery };
 export type Decided = Admitted | Refused;
-/** The handshake is decided in a later tick, because keys have to be fetched or this tick has decided enough of them. */
+/**
+ * The handshake is decided in a later tick, because keys have to be fetched or this tick has decided enough of them.
+ */
 export type Undecided = {
   readonly outcome: "undecided";
-  readonly sent: Sent;
+  readonly sent: HandshakeRequest;
   /** Undefined until a later tick. */
   readonly deciding: Promise<Decided> | undefined;
 };
@@ -24,7 +29,7 @@ export type Undecided = {
 type Slices = Pick<TimeSlices, "mayWorkNow" | "turn">;
 
 /** Parts of a request that are needed in later ticks, when uWebSockets.js has forgotten it. */
-type Sent = {
+export type HandshakeRequest = {
   readonly query: string;
   readonly authorization: string;
   readonly offered: readonly string[];
@@ -32,7 +37,7 @@ type Sent = {
 };
 
 /**
- * Decides the handshakes of all protocols, and thereby when their sessions start. Thousands of clients may connect in the
+ * Decides the handshakes of all protocols. A session starts after that. Thousands of clients may connect in the
  * same tick, so most of their handshakes are decided in later ones.
  */
 export class Handshakes {
@@ -44,6 +49,8 @@ export class Handshakes {
   readonly #slices: Slices;
   /** Connections whose handshake is not decided yet. */
   #undecided = 0;
+  /** Bytes of their queries and tokens. */
+  #undecidedBytes = 0;
 
   constructor(options: {
     readonly hub: Hub;
@@ -62,46 +69,52 @@ export class Handshakes {
   }
 
   /**
-   * Counts refusals. `offered` are tokens that are neither in the query nor in a header. `takesPresence`: the protocol joins
-   * topics of the query with presence. An undecided handshake must be passed to {@link decide}.
+   * Counts refusals. `offered` are tokens that are neither in the query nor in a header. `takesPresence`: the protocol
+   * joins topics of the query with presence. An undecided handshake must be passed to {@link decide}.
    */
   receive(
     request: HttpRequest,
     offered: readonly string[] = [],
     { takesPresence = false } = {},
   ): Decided | Undecided | TurnedAway {
-    const reason = this.#hub.refusal(request.getHeader("origin")) ?? this.#refusalOfUndecided();
+    return this.receiveRequest(request.getHeader("origin"), readHandshakeRequest(request, offered, { takesPresence }));
+  }
+
+  /** Like {@link receive}, perhaps in a later tick than the request. */
+  receiveRequest(origin: string, sent: HandshakeRequest): Decided | Undecided | TurnedAway {
+    const reason = this.#hub.admit(origin) ?? this.#refusalOfUndecided();
     if (reason !== undefined) return turnedAway(reason);
-    // Contrary to its type, getQuery() returns undefined without a query.
-    const query = request.getQuery() ?? "";
-    const sent = { query, authorization: request.getHeader("authorization"), offered, takesPresence };
-    const decided = this.#slices.mayWorkNow() ? this.#decideSent(sent) : undefined;
+    const decided = this.#slices.mayWorkNow() ? this.#decideRequest(sent) : undefined;
     if (decided !== undefined && !(decided instanceof Promise)) return decided;
     return { outcome: "undecided", sent, deciding: decided };
   }
 
   /** Undecided connections hold a socket and buffered input, for seconds if the JWKS endpoint is slow. */
   #refusalOfUndecided(): GateRefusal | undefined {
-    if (this.#undecided + this.#hub.openConnections < this.#maxConnections) return undefined;
+    const hasRoom = this.#undecided + this.#hub.openConnections < this.#maxConnections;
+    if (hasRoom && this.#undecidedBytes < MAX_UNDECIDED_BYTES) return undefined;
     this.#counters.refused["connection-limit"]++;
     return "connection-limit";
   }
 
   /** Resolves in a tick in which the caller may start the session at once. */
   async decide({ sent, deciding }: Undecided): Promise<Decided> {
+    const bytes = bytesOf(sent);
     this.#undecided++;
+    this.#undecidedBytes += bytes;
     if (deciding === undefined) await this.#slices.turn();
-    let decided = deciding ?? this.#decideSent(sent);
+    let decided = deciding ?? this.#decideRequest(sent);
     if (decided instanceof Promise) {
       decided = await decided;
       // The keys may have arrived for thousands of connections.
       await this.#slices.turn();
     }
     this.#undecided--;
+    this.#undecidedBytes -= bytes;
     return decided.outcome === "admitted" && this.#hub.isDraining ? this.#refuse("draining") : decided;
   }
 
-  #decideSent({ query: text, authorization, offered, takesPresence }: Sent): Decided | Promise<Decided> {
+  #decideRequest({ query: text, authorization, offered, takesPresence }: HandshakeRequest): Decided | Promise<Decided> {
     const parsed = readHandshakeQuery(text, this.#maxTopics);
     if (!parsed.ok) return this.#refuse("malformed", parsed.problem);
     const { query } = parsed;
@@ -137,4 +150,20 @@ export class Handshakes {
     this.#counters.refused[reason]++;
     return refused(reason, detail);
   }
+}
+
+/** Returns the length of the texts that a handshake keeps. */
+export function bytesOf({ query, authorization, offered }: HandshakeRequest): number {
+  return offered.reduce((sum, token) => sum + token.length, query.length + authorization.length);
+}
+
+/** Reads what {@link Handshakes.receiveRequest} needs in a later tick. */
+export function readHandshakeRequest(
+  request: HttpRequest,
+  offered: readonly string[],
+  { takesPresence = false } = {},
+): HandshakeRequest {
+  // Contrary to its type, getQuery() returns undefined without a query.
+  const query = request.getQuery() ?? "";
+  return { query, authorization: request.getHeader("authorization"), offered, takesPresence };
 }

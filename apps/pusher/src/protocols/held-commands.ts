@@ -2,7 +2,10 @@ import { type CloseCode, closeCodes } from "@fanwire/protocol";
 
 type Frame = { readonly lines: readonly string[]; readonly bytes: number };
 
-/** Commands of one connection that wait, in order, for the welcome, an earlier command or a slice of time. Bounded in bytes. */
+/**
+ * Commands of one connection that wait, in order, for the welcome, an earlier command or a slice of time. Bounded in
+ * bytes.
+ */
 export class HeldCommands {
   /** Close code for a connection that sends more than the maximum. */
   closeCode: CloseCode = closeCodes.inboundRate;
@@ -14,23 +17,27 @@ export class HeldCommands {
   /** Index of the next line in the first frame. */
   #at = 0;
 
-  /** `lines` are of a first frame, which does not count, because its size is bounded already. `maxBytes` bounds the other frames together. */
+  /**
+   * `lines` are of a first frame, which does not count, because its size is bounded already. `maxBytes` bounds the
+   * other frames together.
+   */
   constructor(lines: readonly string[], maxBytes: number) {
     this.#maxBytes = maxBytes;
-    this.#push({ lines, bytes: 0 });
+    this.addBeyondMaximum(lines, 0);
   }
 
   /** Adds the commands of a frame of `bytes` bytes. Returns false, and adds nothing, if that exceeds the maximum. */
   add(lines: readonly string[], bytes: number): boolean {
     if (this.#bytes + bytes > this.#maxBytes) return false;
-    this.#push({ lines, bytes });
+    this.addBeyondMaximum(lines, bytes);
     return true;
   }
 
-  #push(frame: Frame): void {
-    if (frame.lines.length === 0) return;
-    this.#frames.push(frame);
-    this.#bytes += frame.bytes;
+  /** Adds the commands of a frame whatever its size. The oldest must be taken at once. */
+  addBeyondMaximum(lines: readonly string[], bytes: number): void {
+    if (lines.length === 0) return;
+    this.#frames.push({ lines, bytes });
+    this.#bytes += bytes;
   }
 
   /** Removes and returns the oldest command. */

@@ -1,8 +1,7 @@
 import { type CloseCode, closeCodes } from "@fanwire/protocol";
 import type { AwakeClock } from "../connections/awake-clock.ts";
-import type { Connection } from "../connections/connection.ts";
+import type { Connection, InboundCount } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
-import { countInbound } from "../connections/inbound-rate.ts";
 import type { Hub } from "../hub/hub.ts";
 
 type LimitParts = {
@@ -34,4 +33,14 @@ export class InboundLimit {
     this.#parts.counters.ended[closeCode.code === closeCodes.inboundRate.code ? "inbound-rate" : "inbound-bytes"]++;
     this.#parts.hub.end(connection, closeCode);
   }
+}
+
+/** Counts one inbound message of a connection. Returns false if this second has more than `limit`. */
+export function countInbound(counted: InboundCount, nowSecond: number, limit: number): boolean {
+  if (counted.inboundSecond !== nowSecond) {
+    counted.inboundSecond = nowSecond;
+    counted.inboundCount = 0;
+  }
+  counted.inboundCount++;
+  return counted.inboundCount <= limit;
 }

@@ -10,8 +10,8 @@ import type { ClientProtocol } from "../connections/client-protocol.ts";
 import type { ConnectionState } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { TimeSlices } from "../pacing/time-slices.ts";
 import type { Recovery } from "../recovery/recovery.ts";
-import type { TimeSlices } from "../recovery/time-slices.ts";
 import type { HandshakeQuery } from "../wire/handshake-query.ts";
 import type { Handshakes } from "./handshake.ts";
 import type { InboundLimit } from "./inbound-limit.ts";
@@ -41,7 +41,7 @@ export type ServedProtocol = WebSocketProtocol | RoutedProtocol;
 
 /** A protocol over the WebSocket route that is shared by all paths. The client selects it by a subprotocol. */
 export type WebSocketProtocol = ClientProtocol & {
-  /** Undefined for the protocol of clients that offer no subprotocol of another one. */
+  /** Undefined for the protocol that serves all clients without a subprotocol of another protocol. */
   readonly subprotocol: string | undefined;
   openSessions(parts: ServingParts, inbound: InboundLimit): WebSocketSessions;
 };

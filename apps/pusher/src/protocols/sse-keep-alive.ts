@@ -2,7 +2,9 @@ import type { Connection } from "../connections/connection.ts";
 
 /** Short enough for proxies that close idle connections, and for uWebSockets.js, which closes idle responses. */
 const PERIOD_MS = 5_000;
-/** Parts of all streams that are written to one after the other, so that no event-loop tick takes long. */
+/**
+ * Number of parts into which the streams are divided. Each part is written in another tick, so that no tick takes long.
+ */
 const SLICES = 50;
 const COMMENT = ": \n\n";
 

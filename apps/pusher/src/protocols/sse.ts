@@ -1,24 +1,26 @@
-import type { JoinedFrames } from "../connections/client-protocol.ts";
+import type { BatchedFrames } from "../connections/client-protocol.ts";
 import type { PresenceChange } from "../presence/presence.ts";
-import { encodeSse, PRESENCE_EVENT, sseEvent } from "../wire/encoding.ts";
 import { changeFields } from "../wire/presence.ts";
+import { encodeSse, PRESENCE_EVENT, sseEvent } from "../wire/sse-events.ts";
 import type { RoutedProtocol } from "./served-protocol.ts";
 import { openSseRoute } from "./sse-route.ts";
 
 // uWebSockets.js copies what a socket does not take of a write.
 const shared = {
-  frames: "joined",
-  joining: { separator: "", maxBytes: 65_536 },
+  frames: "batched",
+  batching: { separator: "", maxBytes: 65_536 },
   reportsDrain: false,
   encodePresence: (change: PresenceChange) => [
     sseEvent({ event: PRESENCE_EVENT, data: JSON.stringify(changeFields(change)) }),
   ],
 } as const;
 
-const events: JoinedFrames = { ...shared, encode: ({ text }) => encodeSse(text) };
+const events: BatchedFrames = { ...shared, encode: ({ text }) => encodeSse(text) };
 
-/** Events of streams that receive copies of a publication: the id of each copy must tell which copies the reader has. */
-const copies: JoinedFrames = {
+/**
+ * Events of streams that receive copies of a publication: the id of each copy must show which copies the reader has.
+ */
+const copies: BatchedFrames = {
   ...shared,
   encode: ({ text }) => encodeSse(text, text.resume ?? text.position),
 };
@@ -29,5 +31,6 @@ export const sse: RoutedProtocol = {
   canResume: true,
   encodings: [events, copies],
   encodingOf: ({ hasCopies }) => (hasCopies ? copies : events),
+  encodeUnsubscribed: (topic) => sseEvent({ event: "fanwire.unsubscribed", data: JSON.stringify({ topic }) }),
   openRoutes: (app, parts) => openSseRoute(app, sse, parts),
 };

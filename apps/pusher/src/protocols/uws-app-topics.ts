@@ -9,8 +9,8 @@ type PublishingApp = {
 };
 
 /**
- * The topics of several apps of uWebSockets.js, each of which knows only its own WebSockets. A publication may close connections, and
- * thereby end an app. So `apps` must return another list when the apps have changed.
+ * The topics of several apps of uWebSockets.js, each of which knows only its own WebSockets. A publication may close
+ * connections, which may end an app. So `apps` must return another list when the apps have changed.
  */
 export class UwsAppTopics implements UwsTopics {
   readonly #apps: () => readonly PublishingApp[];

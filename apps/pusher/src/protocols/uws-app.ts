@@ -2,10 +2,11 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, WebSock
 import { createRequire } from "node:module";
 import type { ConnectionState } from "../connections/connection.ts";
 import type { UwsTopics } from "../fanout/subscriber-groups.ts";
+import type { TimeSlices } from "../pacing/time-slices.ts";
 import type { TlsFiles } from "../tls/certificate.ts";
-import { otherProtocolAt } from "../wire/opening-request.ts";
-import { otherClientAt } from "./client-script.ts";
-import { answerRefusal, turnedAway } from "./refusals.ts";
+import { pathProblem } from "../wire/opening-request.ts";
+import { answerRefusal, otherClientAt, type TurnedAway, turnedAway } from "./refusals.ts";
+import { RequestPace } from "./request-pace.ts";
 import { UwsAppTopics } from "./uws-app-topics.ts";
 
 /** Loads uWebSockets.js late, because it reads the maximum size of a request head (main.ts) when it is loaded. */
@@ -35,8 +36,8 @@ type OpenApp = {
 type Address = { readonly host: string; readonly port: number };
 
 /**
- * The port that all protocols share. Only this file runs uWebSockets.js, and others import its types. An app reads its certificate
- * once. So a renewed certificate needs another app, and the connections of the earlier one stay open.
+ * The port that all protocols share. Only this file runs uWebSockets.js, and others import its types. An app reads its
+ * certificate once. So a renewed certificate needs another app, and the connections of the earlier one stay open.
  */
 export class UwsApp {
   readonly #engine = loadEngine();
@@ -45,6 +46,7 @@ export class UwsApp {
   readonly app: Routes;
   /** Publishes to the WebSockets of all apps. */
   readonly topics: UwsTopics;
+  readonly pace: RequestPace;
 
   /** The newest is the first. The others still listen, or have open WebSockets. Never changed in place. */
   #apps: readonly [OpenApp, ...OpenApp[]];
@@ -55,7 +57,8 @@ export class UwsApp {
   #address: Address | undefined;
 
   /** With files, the port is served with TLS only. @throws if uWebSockets.js cannot use the files. */
-  constructor(files?: TlsFiles) {
+  constructor(files: TlsFiles | undefined, slices: Pick<TimeSlices, "turn">) {
+    this.pace = new RequestPace(slices);
     this.#apps = [this.#create(files)];
     this.topics = new UwsAppTopics(() => this.#apps);
     const on = (name: Method) => (pattern: string, handler: Handler) =>
@@ -91,9 +94,11 @@ export class UwsApp {
         // A client may upgrade an HTTP connection that it opened before the app was dropped.
         if (!this.#apps.includes(opened)) this.#apps = [...this.#apps, opened];
         socket.getUserData().app = opened.number;
+        this.pace.opened(socket);
         return behavior.open?.(socket);
       },
       close: (socket, code, message) => {
+        this.pace.closed(socket);
         behavior.close?.(socket, code, message);
         opened.sockets--;
         this.#dropUnused();
@@ -101,15 +106,15 @@ export class UwsApp {
     });
   }
 
-  /** Must be called after all routes are added. Several workers of one machine may listen on the same port. */
-  async listen(host: string, port: number): Promise<void> {
+  /**
+   * Must be called after all routes are added. Several workers of one machine may listen on the same port.
+   * `hasPusherApps`: a route serves the Pusher protocol.
+   */
+  async listen(host: string, port: number, hasPusherApps: boolean): Promise<void> {
     this.app.any("/*", (response, request) => {
-      const path = request.getUrl();
-      const otherProtocol = otherProtocolAt(path);
-      const otherClient = otherClientAt(path);
-      if (otherProtocol !== undefined)
-        answerRefusal(response, turnedAway("path", `${otherProtocol} is not served here`));
-      else answerRefusal(response, otherClient === undefined ? turnedAway("upgrade") : turnedAway("path", otherClient));
+      const refusal = refusalAt(request.getUrl(), hasPusherApps);
+      const isHead = request.getMethod() === "head";
+      this.pace.answer(response, 0, () => answerRefusal(response, refusal, { isHead }));
     });
     await this.#listen(this.#apps[0], { host, port });
     this.#address = { host, port };
@@ -144,7 +149,8 @@ export class UwsApp {
       this.#apps = earlier;
       throw error;
     }
-    // In the poll phase before this, the earlier app accepts what waits in its queue. The kernel resets what is in it at the close.
+    // In the poll phase before this, the earlier app accepts what waits in its queue. The kernel resets what is in it
+    // at the close.
     await pollPhase();
     for (const opened of earlier) this.#stopListening(opened);
     this.#dropUnused();
@@ -155,7 +161,9 @@ export class UwsApp {
     opened.listenSocket = undefined;
   }
 
-  /** Drops earlier apps without WebSockets. Their event streams go on, because nothing reaches these through the app. */
+  /**
+   * Drops earlier apps without WebSockets. Their event streams continue, because nothing reaches these through the app.
+   */
   #dropUnused(): void {
     if (this.#apps.length === 1) return;
     const [newest, ...others] = this.#apps;
@@ -169,11 +177,19 @@ export class UwsApp {
     for (const opened of this.#apps) this.#stopListening(opened);
   }
 
-  /** Closes all connections at once. */
+  /** Closes all connections. */
   close(): void {
     this.closePort();
     for (const { app } of this.#apps) app.close();
   }
+}
+
+/** Returns why a request that has no route is refused. */
+function refusalAt(path: string, hasPusherApps: boolean): TurnedAway {
+  const problem = pathProblem(path, hasPusherApps);
+  if (problem !== undefined) return turnedAway("path", problem);
+  const otherClient = otherClientAt(path);
+  return otherClient === undefined ? turnedAway("upgrade") : turnedAway("path", otherClient);
 }
 
 /** Resolves after the event loop has read its sockets once. */

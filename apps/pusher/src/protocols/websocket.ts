@@ -2,36 +2,46 @@ import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "
 import { anonymousGrant } from "@fanwire/tokens";
 import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { type ConnectionState, newConnectionState } from "../connections/connection.ts";
-import type { EndedBy } from "../connections/counters.ts";
 import { readSubprotocols } from "../wire/credentials.ts";
-import { otherProtocolAt, upgradeProblem } from "../wire/opening-request.ts";
-import type { Decided, Undecided } from "./handshake.ts";
+import { pathProblem } from "../wire/opening-request.ts";
+import { bytesOf, type Decided, type HandshakeRequest, readHandshakeRequest, type Undecided } from "./handshake.ts";
 import { InboundLimit } from "./inbound-limit.ts";
 import { answerRefusal, closeCodeFor, type TurnedAway, turnedAway } from "./refusals.ts";
+import type { RequestPace } from "./request-pace.ts";
 import type { ServingParts, WebSocketProtocol, WebSocketSessions } from "./served-protocol.ts";
+import { noteClosed, noteDropped } from "./socket-limits.ts";
+import { headerLines, upgradeRefusal } from "./upgrade-request.ts";
 import type { UwsApp } from "./uws-app.ts";
 
 type Socket = WebSocket<ConnectionState>;
 
+/** A request that is to be upgraded. */
+type Upgrade = {
+  readonly response: HttpResponse;
+  readonly context: us_socket_context_t;
+  readonly protocol: WebSocketProtocol;
+  readonly origin: string;
+  readonly sent: HandshakeRequest;
+  readonly key: string;
+  readonly extensions: string;
+  readonly forwardedAddress: string | undefined;
+};
+
 const NO_SUBPROTOCOLS = readSubprotocols([]);
-/** Id of connections that are not admitted: their handshake is undecided, or they are upgraded only to be closed with a code. */
+/**
+ * Id of connections that are not admitted: their handshake is undecided, or they are upgraded only to be closed with a
+ * code.
+ */
 const NOT_ADMITTED = 0;
 const NO_GRANT = anonymousGrant([]);
 
-/** The limits by which uWebSockets.js closes connections itself, by the message of its close handler. */
-const endedByMessage: Readonly<Record<string, EndedBy>> = {
-  "Received too big message": "inbound-bytes",
-  "Received too big message, or other inflation error": "inbound-bytes",
-  "WebSocket timed out from inactivity": "idle",
-};
-
 /** Opens the route that all WebSocket protocols share. */
 export function openWebSocketRoute(
-  { app, noCompression }: UwsApp,
+  { app, pace, noCompression }: UwsApp,
   protocols: readonly WebSocketProtocol[],
   parts: ServingParts,
 ): void {
-  const route = new WebSocketRoute(protocols, parts);
+  const route = new WebSocketRoute(protocols, parts, pace);
   const { limits, idleSeconds } = parts.config;
   app.ws("/*", {
     compression: noCompression,
@@ -52,16 +62,20 @@ export function openWebSocketRoute(
 
 class WebSocketRoute {
   readonly #parts: ServingParts;
+  readonly #pace: RequestPace;
   readonly #protocols: readonly WebSocketProtocol[];
   readonly #inbound: InboundLimit;
   readonly #sessions: ReadonlyMap<ClientProtocol, WebSocketSessions>;
-  /** The handshake of the connection that is being upgraded. uWebSockets.js calls the open handler inside the upgrade. */
+  /**
+   * The handshake of the connection that is being upgraded. uWebSockets.js calls the open handler inside the upgrade.
+   */
   #upgrading: Decided | Undecided | undefined;
   /** Open connections whose handshake is not decided yet. */
   readonly #undecided = new Set<Socket>();
 
-  constructor(protocols: readonly WebSocketProtocol[], parts: ServingParts) {
+  constructor(protocols: readonly WebSocketProtocol[], parts: ServingParts, pace: RequestPace) {
     this.#parts = parts;
+    this.#pace = pace;
     this.#protocols = protocols;
     const { hub, counters, config, clock } = parts;
     this.#inbound = new InboundLimit({ hub, counters, clock, maxPerSecond: config.limits.inboundPerSecond });
@@ -70,36 +84,47 @@ class WebSocketRoute {
     );
   }
 
-  /**
-   * Upgrades connections in the same tick, also those that are then closed with a code, because browsers do not show pages an HTTP
-   * status. uWebSockets.js may close by mistake what is upgraded later: after `cork` it reads the WebSocket as the response that it was
-   * (fixed upstream by pull request 1929, of July 2026).
-   */
   onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const key = request.getHeader("sec-websocket-key");
-    const { names, tokens } = subprotocolsOf(request);
+    const { names, tokens: offered } = subprotocolsOf(request);
     const protocol = this.#selectProtocol(names);
-    const refusal = refusalOf(request, key);
+    const refusal = this.#refusalOf(request);
     if (refusal !== undefined || protocol === undefined) {
       this.#turnAway(response, refusal ?? turnedAway("upgrade"));
       return;
     }
+    const sent = readHandshakeRequest(request, offered);
+    const origin = request.getHeader("origin");
     const extensions = request.getHeader("sec-websocket-extensions");
-    const received = this.#parts.handshakes.receive(request, tokens);
+    const forwardedAddress = this.#parts.addresses.forwarded(request, response);
+    const textBytes = bytesOf(sent) + key.length + origin.length + extensions.length;
+    this.#pace.upgrade(response, request.getHeader("connection"), textBytes, () =>
+      this.#upgrade({ response, context, protocol, origin, sent, key, extensions, forwardedAddress }),
+    );
+  }
+
+  /** Upgrades also connections that are then closed with a code, because browsers do not show pages an HTTP status. */
+  #upgrade({ response, context, protocol, origin, sent, key, extensions, forwardedAddress }: Upgrade): void {
+    const received = this.#parts.handshakes.receiveRequest(origin, sent);
     if (received.outcome === "turned-away") {
       answerRefusal(response, received);
       return;
     }
-    const forwardedAddress = this.#parts.addresses.forwarded(request, response);
     const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: NO_GRANT, forwardedAddress });
     this.#upgrading = received;
     response.upgrade(state, key, protocol.subprotocol ?? "", extensions, context);
     this.#upgrading = undefined;
   }
 
+  /** Returns why a request is refused before its query is read. */
+  #refusalOf(request: HttpRequest): TurnedAway | undefined {
+    const problem = pathProblem(request.getUrl(), this.#parts.config.pusherApps.all.length > 0);
+    return problem === undefined ? upgradeRefusal(request) : turnedAway("path", problem);
+  }
+
   #turnAway(response: HttpResponse, refusal: TurnedAway): void {
     this.#parts.counters.refused[refusal.reason]++;
-    answerRefusal(response, refusal);
+    this.#pace.answer(response, 0, () => answerRefusal(response, refusal));
   }
 
   /** Returns the first protocol that the client offers, or the one without a subprotocol. */
@@ -115,7 +140,7 @@ class WebSocketRoute {
   onOpen(socket: Socket): void {
     const received = this.#upgrading;
     if (received?.outcome === "undecided") void this.#decide(socket, received);
-    else if (received) this.#settle(socket, received);
+    else if (received) this.#applyDecision(socket, received);
   }
 
   async #decide(socket: Socket, undecided: Undecided): Promise<void> {
@@ -123,10 +148,10 @@ class WebSocketRoute {
     this.#sessionsOf(socket)?.wait(socket);
     const decided = await this.#parts.handshakes.decide(undecided);
     // The connection may have closed meanwhile.
-    if (this.#undecided.delete(socket)) socket.cork(() => this.#settle(socket, decided));
+    if (this.#undecided.delete(socket)) socket.cork(() => this.#applyDecision(socket, decided));
   }
 
-  #settle(socket: Socket, decided: Decided): void {
+  #applyDecision(socket: Socket, decided: Decided): void {
     if (decided.outcome === "refused") {
       const { code, reason } = closeCodeFor(decided);
       socket.end(code, reason);
@@ -151,43 +176,20 @@ class WebSocketRoute {
   }
 
   onDropped(socket: Socket): void {
-    const { counters } = this.#parts;
-    counters.drops++;
-    const state = socket.getUserData();
-    // uWebSockets.js closes the connection itself. Until then more may be dropped.
-    if (!state.isOverUnsentLimit) counters.ended["unsent-bytes"]++;
-    state.isOverUnsentLimit = true;
+    noteDropped(socket, this.#parts.counters);
   }
 
   onClose(socket: Socket, code: number, message: ArrayBuffer): void {
     this.#undecided.delete(socket);
     this.#sessionsOf(socket)?.close(socket);
     if (socket.getUserData().connectionId === NOT_ADMITTED) return;
-    const endedBy = code === 1006 ? endedByMessage[Buffer.from(message).toString("latin1")] : undefined;
-    if (endedBy !== undefined) this.#parts.counters.ended[endedBy]++;
+    noteClosed(code, message, this.#parts.counters);
     this.#parts.hub.close(socket, code, message);
   }
 }
 
-/** Returns why a request is no valid WebSocket handshake. uWebSockets.js checks only the length of the key. */
-function refusalOf(request: HttpRequest, key: string): TurnedAway | undefined {
-  const otherProtocol = otherProtocolAt(request.getUrl());
-  if (otherProtocol !== undefined) return turnedAway("path", `${otherProtocol} is not served here`);
-  const problem = upgradeProblem({
-    key,
-    upgrade: request.getHeader("upgrade"),
-    version: request.getHeader("sec-websocket-version"),
-  });
-  if (problem === undefined) return undefined;
-  return turnedAway(problem === "key" ? "handshake" : "upgrade");
-}
-
 function subprotocolsOf(request: HttpRequest): ReturnType<typeof readSubprotocols> {
-  // Most handshakes have none, and `getHeader` returns only the first line.
+  // Most handshakes have none.
   if (request.getHeader("sec-websocket-protocol") === "") return NO_SUBPROTOCOLS;
-  const lines: string[] = [];
-  request.forEach((name, value) => {
-    if (name === "sec-websocket-protocol") lines.push(value);
-  });
-  return readSubprotocols(lines);
+  return readSubprotocols(headerLines(request, "sec-websocket-protocol"));
 }

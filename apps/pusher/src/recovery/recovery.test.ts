@@ -1,42 +1,87 @@
 import type { BusMessage } from "@fanwire/bus";
-import { formatPosition, type Position } from "@fanwire/protocol";
-import { expect, test } from "vitest";
+import { type CloseCode, formatPosition, headerNames, type Position } from "@fanwire/protocol";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { Connection } from "../connections/connection.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
-import { Backlog } from "../hub/live-backlog.ts";
+import { Backlog, type Reader } from "../hub/live-backlog.ts";
 import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
-import { Recovery, type RecoveryOutcome } from "./recovery.ts";
-import { TimeSlices } from "./time-slices.ts";
+import { TimeSlices } from "../pacing/time-slices.ts";
+import type { Publication } from "../wire/publication.ts";
+import { Recovery } from "./recovery.ts";
+import type { RecoveryOutcome } from "./recovery-outcome.ts";
 
-const at = (sequence: number): Position => ({ epoch: "e", sequence });
+const at = (sequence: number, epoch = "e"): Position => ({ epoch, sequence });
 
 /** A worker with one connection, which subscribes to one topic. Everything that no test here needs is missing. */
 function openWorker() {
-  const budget = new MemoryBudget(1_000);
-  const backlog = new Backlog<Received>((evict) => budget.open(evict));
+  const budget = new MemoryBudget(10_000_000);
   const sent: string[] = [];
-  const joined: SharedSubscription[] = [];
+  const live: SharedSubscription[] = [];
+  const ended: number[] = [];
+  /** Limits at which the client was disconnected. */
+  const dropped: string[] = [];
+  /** Receipts whose outcome is known, with the number of frames that were sent before. */
+  const settled: string[] = [];
+  const onSend = { do() {} };
+  /** How often the recovery has looked whether the client is still connected. */
+  const looks = { count: 0 };
+  /** While it is true, the client reads nothing. */
+  const socket = { isFull: false };
   let position = at(5);
-  const encoding = { frames: "single", encode: ({ content }: { content: Uint8Array }) => content };
+  const encode = ({ content, text: { since } }: Publication) =>
+    Buffer.concat([content, Buffer.from(since === undefined ? "" : ` since ${since}`)]);
+  const encoding = { frames: "single", encode };
   const state = { connectionId: 1, protocol: { encodingOf: () => encoding } };
   const connection = {
     getUserData: () => state,
-    getBufferedAmount: () => 0,
-    send: (content: Uint8Array) => void sent.push(Buffer.from(content).toString()),
+    getBufferedAmount: () => (socket.isFull ? 1_000 : 0),
+    send: (content: Uint8Array) => {
+      sent.push(Buffer.from(content).toString());
+      onSend.do();
+    },
   } as unknown as Connection;
-  const subscription = { backlog, isConfirmed: true, leaveBacklog: () => backlog.removeReader() };
+  const newSubscription = (tag: string) => {
+    const backlog = new Backlog<Received>((evict) => budget.open(evict));
+    const leaveBacklog = (reader: Reader) => backlog.removeReader(reader);
+    const names = { key: "", tag, topicOf: () => undefined };
+    return { ...names, backlog, isConfirmed: true, leaveBacklog } as unknown as SharedSubscription;
+  };
+  const [subscription, other] = [newSubscription("0000000001"), newSubscription("0000000002")];
   const hub = {
     frontier: {
       get position() {
         return position;
       },
     },
-    connection: () => connection,
+    connection: () => {
+      looks.count++;
+      return connection;
+    },
+    end: (_: Connection, { code }: CloseCode) => void ended.push(code),
+    drop: (_: Connection, limit: string) => void dropped.push(limit),
     flushTo() {},
-    join: (_: Connection, own: SharedSubscription) => void joined.push(own),
+    receipts: {
+      countWaiting: (id: string, _: Reader, outcome: string) =>
+        void settled.push(`${id} ${outcome} after ${sent.length}`),
+    },
+    startDelivery: (_: Connection, own: SharedSubscription) => void live.push(own),
+    startDeliveryWhenLive(_connection: Connection, _subscription: SharedSubscription) {},
+    onUnsubscribe(_connection: Connection, _subscription: SharedSubscription) {},
+    onceWelcomed(_connection: Connection, _send: () => void) {},
   };
-  const parts = { hub, budget, bus: { confirm: async () => true }, workerId: "abcd1234", unsentLimit: 1_000 };
+  const stored = (sequence: number) => ({ sequence, subject: "", content: Buffer.from(`replayed ${sequence}`) });
+  const description = { epoch: "e", firstSequence: 1, lastSequence: 5, maxPerSubject: 10 };
+  const history = {
+    read: vi.fn(async () => ({
+      ...{ ok: true, publications: [stored(4), stored(5)], through: 5, isEnd: true, history: description },
+    })),
+    missing: async () => ({ ok: true, reason: undefined }),
+    state: vi.fn(async (): Promise<object> => ({ ok: false })),
+  };
+  const subjects = { historyOf: () => "", liveOf: () => "" };
+  const bus = { confirm: async () => true, health: () => ({ alive: true }) };
+  const parts = { hub, budget, bus, history, subjects, workerId: "abcd1234", unsentLimit: 1_000 };
   const more = {
     counters: newCounters(),
     slices: new TimeSlices(),
@@ -44,21 +89,22 @@ function openWorker() {
     log: { warn() {}, info() {}, error() {} },
   };
   const recovery = new Recovery({ ...parts, ...more } as unknown as ConstructorParameters<typeof Recovery>[0]);
-  const store = (sequence: number) => {
-    position = at(sequence);
+  const store = (sequence: number, epoch?: string, to = subscription) => {
+    position = at(sequence, epoch);
     const message = {
       data: Buffer.from(`stored ${sequence}`),
-      headers: undefined,
+      headers: { get: (name: string) => (name === headerNames.receipt ? `${sequence}` : undefined) },
       subject: "",
     } as unknown as BusMessage;
-    backlog.push({ message, position, arrival: sequence }, 1);
+    to.backlog.push({ message, position, arrival: sequence }, 1);
   };
-  return { recovery, connection, subscription: subscription as unknown as SharedSubscription, store, sent, joined };
+  const worker = { recovery, connection, subscription, other, hub, history, budget, store };
+  return { ...worker, sent, onSend, socket, live, ended, dropped, looks, settled };
 }
 
 /** Resumes from a position that cannot be read. Meanwhile two publications are stored. */
 async function failToResume({ isCache }: { readonly isCache: boolean }) {
-  const { recovery, connection, subscription, store, sent, joined } = openWorker();
+  const { recovery, connection, subscription, store, sent, live, settled } = openWorker();
   const outcomes: RecoveryOutcome[] = [];
   const since = async () => {
     store(6);
@@ -71,17 +117,107 @@ async function failToResume({ isCache }: { readonly isCache: boolean }) {
     store(8);
   };
   recovery.start({ connection, subscriptions: [subscription], since, kind: "connection", isCache, onOutcome });
-  await expect.poll(() => joined.length).toBe(1);
+  await expect.poll(() => live.length).toBe(1);
   recovery.stop();
   expect(outcomes).toHaveLength(1);
-  return { outcome: outcomes[0], sent };
+  return { outcome: outcomes[0], sent, settled };
 }
 
 test("after a failed read the client starts after what was stored meanwhile, and receives only later publications", async () => {
-  const { outcome, sent } = await failToResume({ isCache: false });
+  const { outcome, sent, settled } = await failToResume({ isCache: false });
 
   expect(outcome).toEqual({ recovered: false, reason: "malformed", position: formatPosition(at(7)) });
   expect(sent).toEqual(["stored 8"]);
+  expect(settled).toEqual(["6 not-received after 1", "7 not-received after 1", "8 received after 1"]);
+});
+
+test("a receipt counts a client that has received the publication by a replay, or after it", async () => {
+  const { recovery, connection, subscription, store, sent, onSend, live, settled } = openWorker();
+  onSend.do = () => {
+    if (sent.length === 1) for (const sequence of [2, 3, 4, 5, 6]) store(sequence);
+  };
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  await expect.poll(() => live.length).toBe(1);
+
+  expect(sent).toEqual(["replayed 4", "replayed 5", "stored 6"]);
+  const outcomes = ["2 not-received", "3 not-received", "4 received", "5 received", "6 received"];
+  expect(settled).toEqual(outcomes.map((outcome) => `${outcome} after 3`));
+  recovery.stop();
+});
+
+test.each([
+  ["e-3.0000000001", ["replayed 5", "stored 6"], ["4 not-received", "5 received", "6 received"]],
+  ["e-3.0000000000", ["replayed 4", "replayed 5", "stored 6"], ["4 received", "5 received", "6 received"]],
+])("a receipt counts the copies that a client at %s still receives", async (since, expected, outcomes) => {
+  const { recovery, connection, subscription, store, sent, onSend, live, settled } = openWorker();
+  onSend.do = () => {
+    if (sent.length === 1) for (const sequence of [4, 5, 6]) store(sequence);
+  };
+
+  recovery.start({ connection, subscriptions: [subscription], since, kind: "connection", onOutcome() {} });
+  await expect.poll(() => live.length).toBe(1);
+
+  expect(sent).toEqual(expected);
+  expect(settled.map((each) => each.split(" after")[0])).toEqual(outcomes);
+  recovery.stop();
+});
+
+test("a receipt is uncertain about a client that unsubscribes while its replay is sent", async () => {
+  const { recovery, connection, subscription, hub, store, sent, onSend, settled } = openWorker();
+  onSend.do = () => {
+    for (const sequence of [3, 5, 6]) store(sequence);
+    hub.onUnsubscribe(connection, subscription);
+  };
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  await expect.poll(() => sent).toEqual(["replayed 4"]);
+
+  expect(settled).toEqual(["3 not-received after 1", "5 unknown after 1", "6 not-received after 1"]);
+  recovery.stop();
+});
+
+test("a client whose replay is evicted while it is read is disconnected, so that it resumes", async () => {
+  const { recovery, connection, subscription, history, budget, dropped } = openWorker();
+  const outcomes: RecoveryOutcome[] = [];
+  const page = await history.read();
+  history.read.mockImplementationOnce(async () => ({ ...page, isEnd: false }));
+  history.read.mockImplementationOnce(async () => {
+    budget.evictFor(budget.open(() => {}));
+    return page;
+  });
+
+  const onOutcome = (outcome: RecoveryOutcome) => void outcomes.push(outcome);
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome });
+
+  await expect.poll(() => dropped).toEqual(["memory-budget"]);
+  expect(outcomes).toEqual([]);
+  recovery.stop();
+});
+
+test("a client that is ahead of its worker asks for the history less and less often", async () => {
+  const { recovery, connection, subscription, history } = openWorker();
+  const ahead = { epoch: "e", firstSequence: 1, lastSequence: 8, maxPerSubject: 10 };
+  history.state.mockImplementation(async () => ({ ok: true, history: ahead, hasCopies: false }));
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-8", kind: "connection", onOutcome() {} });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+
+  expect(history.state.mock.calls.length).toBeGreaterThan(3);
+  expect(history.state.mock.calls.length).toBeLessThan(20);
+  recovery.stop();
+});
+
+test("no receipt counts a client that unsubscribes while the publication is sent to it", async () => {
+  const { recovery, connection, subscription, hub, store, sent, onSend, settled } = openWorker();
+  onSend.do = () => {
+    if (sent.length === 1) store(6);
+    if (sent.length === 3) hub.onUnsubscribe(connection, subscription);
+  };
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  await expect.poll(() => settled).toEqual(["6 unknown after 3"]);
+  recovery.stop();
 });
 
 test("a client whose cached event cannot be replayed receives everything that was stored since it subscribed", async () => {
@@ -89,4 +225,134 @@ test("a client whose cached event cannot be replayed receives everything that wa
 
   expect(outcome).toMatchObject({ recovered: false, position: formatPosition(at(5)) });
   expect(sent).toEqual(["stored 6", "stored 7", "stored 8"]);
+});
+
+/** Resumes from a position that the worker has not reached, and skips the ten seconds for which the worker tries. */
+async function resumeAhead() {
+  const worker = openWorker();
+  const { recovery, connection, subscription } = worker;
+  const outcomes: RecoveryOutcome[] = [];
+  const onOutcome = (outcome: RecoveryOutcome) => void outcomes.push(outcome);
+  const now = performance.now.bind(performance);
+  let skippedMs = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => {
+    skippedMs += 1_000;
+    return now() + skippedMs;
+  });
+  onTestFinished(() => {
+    clock.mockRestore();
+    recovery.stop();
+  });
+  recovery.start({ connection, subscriptions: [subscription], since: "e-8", kind: "connection", onOutcome });
+  await expect.poll(() => outcomes.length).toBe(1);
+  expect(outcomes).toEqual([{ recovered: false, reason: "unreadable", position: "e-8" }]);
+  return { ...worker, clock };
+}
+
+test("a client that is ahead of its worker, which cannot read the history, receives nothing that it has", async () => {
+  const { store, sent, live, clock, looks } = await resumeAhead();
+  clock.mockRestore();
+  for (const sequence of [6, 7]) store(sequence);
+  const seen = looks.count;
+  await expect.poll(() => looks.count).toBeGreaterThan(seen + 1);
+  expect([sent, live]).toEqual([[], []]);
+
+  for (const sequence of [8, 9]) store(sequence);
+  await expect.poll(() => live.length).toBe(1);
+
+  expect(sent).toEqual(["stored 9"]);
+});
+
+test("a client is asked to reconnect when its worker stays behind it", async () => {
+  const { sent, live, ended } = await resumeAhead();
+
+  await expect.poll(() => ended, { timeout: 10_000 }).toEqual([4503]);
+
+  expect([sent, live]).toEqual([[], []]);
+});
+
+test("a client in a replay receives what a recreated history stores, whose sequences are lower", async () => {
+  const { recovery, connection, subscription, store, sent, onSend, live } = openWorker();
+  onSend.do = () => {
+    if (sent.length === 1) store(1, "f");
+  };
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  await expect.poll(() => live.length).toBe(1);
+
+  expect(sent).toEqual(["replayed 4", "replayed 5", "stored 1"]);
+  recovery.stop();
+});
+
+test("a client that unsubscribes during a replay receives nothing of it afterwards", async () => {
+  const { recovery, connection, subscription, hub, store, sent, onSend } = openWorker();
+  onSend.do = () => {
+    store(6);
+    hub.onUnsubscribe(connection, subscription);
+  };
+  const ended = new Promise<void>((resolve) => {
+    subscription.leaveBacklog = () => resolve();
+  });
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "subscription", onOutcome() {} });
+  await ended;
+
+  expect(sent).toEqual(["replayed 4 since e-4"]);
+  recovery.stop();
+});
+
+test.each(["client", "application"])(
+  "a %s that subscribes during the first replay does not move the position past it",
+  async (by) => {
+    const { recovery, connection, subscription, other, hub, store, sent, onSend, socket, live } = openWorker();
+    onSend.do = () => {
+      socket.isFull = sent.length === 1;
+    };
+    const common = { connection, onOutcome() {} };
+    recovery.start({ ...common, subscriptions: [subscription], since: "e-3", kind: "connection" });
+    await expect.poll(() => sent).toEqual(["replayed 4"]);
+
+    if (by === "application") hub.startDeliveryWhenLive(connection, other);
+    else recovery.start({ ...common, subscriptions: [other], since: undefined, kind: "subscription" });
+    // The application's subscription has no outcome.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    store(6, "e", other);
+    expect(live).toEqual([]);
+    socket.isFull = false;
+    await expect.poll(() => live.length).toBe(2);
+
+    expect(live).toEqual([subscription, other]);
+    expect([...sent].sort()).toEqual(["replayed 4", "replayed 5", "stored 6 since e-6"]);
+    recovery.stop();
+  },
+);
+
+test("a connection that the application subscribes during the first replay receives what is stored from then on", async () => {
+  const { recovery, connection, subscription, other, hub, store, sent, onSend, live } = openWorker();
+  onSend.do = () => {
+    if (sent.length !== 1) return;
+    hub.startDeliveryWhenLive(connection, other);
+    // Before NATS has confirmed the subscription.
+    store(6, "e", other);
+  };
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  await expect.poll(() => live.length).toBe(2);
+
+  expect([...sent].sort()).toEqual(["replayed 4", "replayed 5", "stored 6 since e-6"]);
+  recovery.stop();
+});
+
+test("a message that the application causes before the welcome is sent after it, and a later one at once", async () => {
+  const { recovery, connection, subscription, hub, sent, live } = openWorker();
+  const onOutcome = () => void sent.push("welcome");
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome });
+  hub.onceWelcomed(connection, () => sent.push("unsubscribed"));
+  expect(sent).toEqual([]);
+  await expect.poll(() => live.length).toBe(1);
+  hub.onceWelcomed(connection, () => sent.push("again"));
+
+  expect(sent).toEqual(["welcome", "unsubscribed", "replayed 4", "replayed 5", "again"]);
+  recovery.stop();
 });

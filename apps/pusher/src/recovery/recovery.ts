@@ -1,28 +1,30 @@
-import { isUtf8 } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bus, BusMessage, History } from "@fanwire/bus";
-import { formatPosition, type NotRecovered, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
+import type { Bus, History } from "@fanwire/bus";
+import { closeCodes, type NotRecovered, type Position, parsePosition, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Counters } from "../connections/counters.ts";
 import type { MemoryBudget } from "../connections/memory-budget.ts";
 import type { Traces } from "../events/traces.ts";
-import { exceptedId } from "../fanout/decoded-publication.ts";
+import { lastSequenceOf } from "../history/foreign-position.ts";
 import { MAX_BEHIND_MS } from "../history/frontier.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
-import { type Joining, joinToFrames } from "../wire/join-frames.ts";
+import type { Reader } from "../hub/live-backlog.ts";
+import type { SharedSubscription } from "../hub/shared-subscription.ts";
+import type { TimeSlices } from "../pacing/time-slices.ts";
+import { type ReceiptOutcome, takeArrived, takeReceipts } from "./arrived-publications.ts";
+import type { Missed } from "./missed-lists.ts";
+import { type RecoveryOutcome, resultOf, startOf, tracedResult } from "./recovery-outcome.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { ReplayLease } from "./replay-cache.ts";
-import { type Missed, type Replay, ReplayReader, sequenceOf } from "./replay-reader.ts";
-import { ReplayTexts, toPublication } from "./replay-texts.ts";
-import type { TimeSlices } from "./time-slices.ts";
+import { ReplayFrames } from "./replay-frames.ts";
+import { type Replay, ReplayReader } from "./replay-reader.ts";
 
 const RETRY_MS = 20;
-/** A client that reads nothing for this long is disconnected, to free its replay. */
-const STALLED_MS = 20_000;
-/** Approximate characters of missed publications joined at a time, so that little is encoded in vain for a client that closes. */
-const JOINED_LENGTH = 65_536;
+/** Interval of checks while the worker is behind its clients. Thousands of them may wait. */
+const BEHIND_RETRY_MS = 100;
+/** Time after which a client is disconnected that reads nothing of its replay, or that its worker is still behind. */
+const GIVE_UP_MS = 20_000;
 
 type RecoveryParts = {
   readonly bus: Bus;
@@ -38,20 +40,14 @@ type RecoveryParts = {
   readonly traces: Traces;
 };
 
-export type RecoveryOutcome = {
-  /** `null`: the client did not resume. */
-  readonly recovered: boolean | null;
-  /** Why the client did not recover. */
-  readonly reason?: NotRecovered;
-  /** Position from which the client starts. Later publications have their own. */
-  readonly position: string | undefined;
-};
-
 /** Subscriptions of one connection that become live together. */
 export type RecoveryRequest = {
   readonly connection: Connection;
   readonly subscriptions: readonly SharedSubscription[];
-  /** A function is called when the connection is subscribed: what is stored from then on reaches it, whatever the result. */
+  /**
+   * Position from which the client resumes, or a function that returns it. The function is called when NATS has the
+   * subscriptions, so that everything that is stored from then on reaches the connection.
+   */
   readonly since: string | undefined | (() => Promise<string | undefined>);
   /**
    * `connection`: all subscriptions of a new connection, which share one position.
@@ -60,61 +56,77 @@ export type RecoveryRequest = {
   readonly kind: "connection" | "subscription";
   /** The replay is the cached event of a channel, not what the client missed. It is not counted as a resume. */
   readonly isCache?: boolean;
+  /** The application knows that the connection is subscribed, so that all that is stored from now on must reach it. */
+  readonly isAnnounced?: boolean;
   /** Called once, before anything is sent. */
   onOutcome(outcome: RecoveryOutcome): void;
 };
 
-type Frame = { readonly content: Uint8Array; readonly isBinary: boolean };
-
 /** A request whose subscriptions are not live yet. */
 type Pending = {
   readonly request: RecoveryRequest;
-  /** Subscriptions to join, each with the index in its backlog up to which the connection was sent everything. */
-  readonly sentUpTo: Map<SharedSubscription, number>;
+  /** Subscriptions that are not live yet. */
+  readonly readers: Map<SharedSubscription, Reader>;
+  /** Readers of subscriptions that have ended. They leave with the others, because a replay to them may be under way. */
+  cancelled: readonly (readonly [SharedSubscription, Reader])[];
   /** Without a replay, the connection receives what was stored after this position. */
   startsAfter: Position | undefined;
   /** Position from which the replay begins; undefined without a replay. */
   since: string | undefined;
+  /** Undefined until it was read, and for a client that does not resume or recover. */
+  replay: Replay | undefined;
   /** Undefined for a client that does not resume, because it has no replay. */
   lease: ReplayLease | undefined;
+  /** Called after the outcome. Undefined from then on. */
+  afterOutcome: readonly (() => void)[] | undefined;
 };
 
+const NONE: readonly never[] = [];
+
 /**
- * Moves the subscriptions of a connection from subscribed to live. If the client resumes from a position, missed publications
- * are sent first, without gaps or duplicates.
+ * Moves the subscriptions of a connection from subscribed to live. If the client resumes from a position, missed
+ * publications are sent first, without gaps or duplicates.
  */
 export class Recovery {
   readonly #parts: RecoveryParts;
   readonly #reader: ReplayReader;
   readonly #refusals: RefusalLog;
   readonly #pending = new Map<Connection, Pending[]>();
-  readonly #texts = new ReplayTexts();
+  readonly #frames: ReplayFrames;
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
     this.#reader = new ReplayReader(parts);
     this.#refusals = new RefusalLog(parts.log);
+    this.#frames = new ReplayFrames(parts);
     parts.hub.onUnsubscribe = (connection, subscription) => this.#cancel(connection, subscription);
+    parts.hub.startDeliveryWhenLive = (connection, subscription) =>
+      this.#startDeliveryWhenLive(connection, subscription);
+    parts.hub.onceWelcomed = (connection, send) => this.#onceWelcomed(connection, send);
   }
 
   stop(): void {
     this.#reader.stop();
   }
 
-  /** Must be called in the tick in which the connection subscribed, before it joins any of the subscriptions. */
+  /**
+   * Must be called in the tick in which the connection subscribed, before delivery from any of the subscriptions
+   * starts.
+   */
   start(request: RecoveryRequest): void {
     const { connection, subscriptions, since, onOutcome } = request;
     const { hub } = this.#parts;
     if (
       since !== undefined ||
       hub.frontier.mayBeBehind ||
+      this.#isRecovering(connection) ||
       !subscriptions.every((subscription) => subscription.isConfirmed)
     ) {
       void this.#startLater(request);
       return;
     }
     onOutcome({ recovered: null, position: hub.position });
-    for (const subscription of subscriptions) hub.join(connection, subscription);
+    for (const subscription of subscriptions) hub.startDelivery(connection, subscription);
   }
 
   async #startLater(request: RecoveryRequest): Promise<void> {
@@ -127,20 +139,28 @@ export class Recovery {
       // are delivered from the frontier on.
       const isConfirmed = await bus.confirm();
       for (const subscription of subscriptions) subscription.isConfirmed ||= isConfirmed;
-      // NATS confirms the subscriptions of thousands of connections at once.
+      // NATS confirms the subscriptions of thousands of connections at the same time.
       if (!slices.mayWorkNow()) await slices.turn();
       // The client must not receive what was stored before it subscribed.
       if (hub.frontier.mayBeBehind) await delay(MAX_BEHIND_MS);
-      pending.startsAfter = hub.frontier.position;
+      if (!request.isAnnounced) pending.startsAfter = hub.frontier.position;
       pending.since = typeof since === "function" ? await since() : since;
       const replay = pending.since === undefined ? undefined : await this.#replayFor(pending, pending.since);
       if (hub.connection(connectionId) !== connection) return;
+      if (replay === "evicted") {
+        hub.drop(connection, "memory-budget");
+        return;
+      }
 
-      // Nothing that was stored during a failed read is sent, because the client starts live after it. A cached event would then be
-      // followed by a later one than the next.
-      if (typeof replay === "string" && !request.isCache) pending.startsAfter = hub.frontier.position;
+      // After a failed read the client starts live, without what was stored meanwhile. A client that waits for a cached
+      // event must receive that, because it would miss an event otherwise.
+      if (typeof replay === "string" && !request.isCache)
+        pending.startsAfter = this.#startAfterFailure(pending, replay);
+      if (typeof replay === "object") pending.replay = replay;
       onOutcome({ ...startOf(pending, replay), ...resultOf(replay) });
-      await this.#catchUp(pending, typeof replay === "object" ? replay : undefined);
+      if (hub.connection(connectionId) === connection) for (const send of pending.afterOutcome ?? NONE) send();
+      pending.afterOutcome = undefined;
+      await this.#catchUp(pending);
     } catch (error) {
       this.#parts.log.error({ err: error }, "recovery failed");
       if (hub.connection(connectionId) === connection) connection.close();
@@ -149,16 +169,61 @@ export class Recovery {
     }
   }
 
+  /** A worker that has not caught up may be behind its client, which must not receive again what it has. */
+  #startAfterFailure({ since: text = "" }: Pending, reason: NotRecovered): Position | undefined {
+    const { position } = this.#parts.hub.frontier;
+    const since = reason === "unreadable" ? parsePosition(text) : undefined;
+    if (since === undefined || since.epoch !== position?.epoch) return position;
+    return { ...position, sequence: Math.max(position.sequence, lastSequenceOf(since)) };
+  }
+
+  /** Whether the worker has not caught up with the position after which a connection starts. */
+  #isBehind({ startsAfter }: Pending): boolean {
+    const { position } = this.#parts.hub.frontier;
+    if (startsAfter === undefined || startsAfter.epoch !== position?.epoch) return false;
+    return position.sequence < startsAfter.sequence;
+  }
+
+  #startDeliveryWhenLive(connection: Connection, subscription: SharedSubscription): void {
+    if (!this.#isRecovering(connection)) {
+      this.#parts.hub.startDelivery(connection, subscription);
+      return;
+    }
+    const request = { connection, subscriptions: [subscription], since: undefined, onOutcome() {} };
+    void this.#startLater({ ...request, kind: "subscription", isAnnounced: true });
+  }
+
+  #onceWelcomed(connection: Connection, send: () => void): void {
+    const beginning = this.#beginningOf(connection);
+    if (beginning?.afterOutcome) beginning.afterOutcome = [...beginning.afterOutcome, send];
+    else send();
+  }
+
+  /** Whether a connection still receives the replay with which it began. */
+  #isRecovering(connection: Connection): boolean {
+    return this.#beginningOf(connection) !== undefined;
+  }
+
+  #beginningOf(connection: Connection): Pending | undefined {
+    return this.#pending.get(connection)?.find(({ request }) => request.kind === "connection");
+  }
+
   #addPending(request: RecoveryRequest): Pending {
     const { connection, subscriptions } = request;
     const pending: Pending = {
       request,
-      sentUpTo: new Map(),
+      readers: new Map(),
+      cancelled: NONE,
       startsAfter: this.#parts.hub.frontier.position,
       since: undefined,
+      replay: undefined,
       lease: undefined,
+      afterOutcome: NONE,
     };
-    for (const subscription of subscriptions) pending.sentUpTo.set(subscription, subscription.backlog.addReader());
+    const { connectionId } = connection.getUserData();
+    for (const subscription of subscriptions) {
+      pending.readers.set(subscription, subscription.backlog.addReader(connectionId));
+    }
     const all = this.#pending.get(connection);
     if (all) all.push(pending);
     else this.#pending.set(connection, [pending]);
@@ -166,9 +231,10 @@ export class Recovery {
   }
 
   #removePending(pending: Pending): void {
-    const { connection, subscriptions } = pending.request;
+    const { connection } = pending.request;
     pending.lease?.end();
-    for (const subscription of subscriptions) subscription.leaveBacklog();
+    for (const [subscription, reader] of pending.readers) subscription.leaveBacklog(reader);
+    for (const [subscription, reader] of pending.cancelled) subscription.leaveBacklog(reader);
     const others = this.#pending.get(connection)?.filter((each) => each !== pending) ?? [];
     if (others.length === 0) this.#pending.delete(connection);
     else this.#pending.set(connection, others);
@@ -176,11 +242,20 @@ export class Recovery {
 
   /** Leaves out a subscription that has ended. The connection may subscribe again before its recovery is over. */
   #cancel(connection: Connection, subscription: SharedSubscription): void {
-    for (const pending of this.#pending.get(connection) ?? []) pending.sentUpTo.delete(subscription);
+    for (const pending of this.#pending.get(connection) ?? NONE) {
+      const reader = pending.readers.get(subscription);
+      if (reader === undefined) continue;
+      pending.readers.delete(subscription);
+      pending.cancelled = [...pending.cancelled, [subscription, reader]];
+      const { receipts } = this.#parts.hub;
+      for (const { id, outcome } of takeReceipts(pending, subscription, reader)) {
+        receipts.countWaiting(id, reader, outcome);
+      }
+    }
   }
 
-  /** Returns what the client missed, or why that cannot be proven. */
-  async #replayFor(pending: Pending, text: string): Promise<Replay | NotRecovered> {
+  /** Returns what the client missed, or why that cannot be proved. `evicted`: it has to resume again. */
+  async #replayFor(pending: Pending, text: string): Promise<Replay | NotRecovered | "evicted"> {
     const { hub, counters } = this.#parts;
     const { connection } = pending.request;
     const { connectionId } = connection.getUserData();
@@ -191,8 +266,8 @@ export class Recovery {
     const replay =
       since === undefined
         ? "malformed"
-        : await this.#reader.read({ subscriptions: pending.sentUpTo, since, lease, isWanted });
-    if (pending.request.isCache) return replay;
+        : await this.#reader.read({ subscriptions: pending.readers, since, lease, isWanted });
+    if (replay === "evicted" || pending.request.isCache) return replay;
     this.#parts.traces.active?.resumed(connection, topicsOf(pending.request), tracedResult(isWanted(), replay));
     // A client that has disconnected was not refused.
     if (!isWanted()) return replay;
@@ -201,25 +276,42 @@ export class Recovery {
     return replay;
   }
 
-  /** Sends the replay and what arrived meanwhile, until the connection can join its subscriptions or has ended. */
-  async #catchUp(pending: Pending, replay: Replay | undefined): Promise<void> {
+  /** Sends the replay and what arrived meanwhile, until the subscriptions are live or the connection has ended. */
+  async #catchUp(pending: Pending): Promise<void> {
     const { hub } = this.#parts;
-    const { connection } = pending.request;
-    let missed = replay?.missed ?? [];
+    const { connection, kind } = pending.request;
+    const { connectionId } = connection.getUserData();
+    let missed = pending.replay?.missed ?? NONE;
+    let receipts: readonly ReceiptOutcome[] = NONE;
+    const giveUpAt = performance.now() + GIVE_UP_MS;
     for (;;) {
       if (missed.length > 0 && !(await this.#send(pending, missed))) return;
-      const arrived = this.#takeArrived(pending, replay);
+      this.#countReceipts(pending, receipts);
+      // A command that was executed since the last frame may have closed it.
+      if (hub.connection(connectionId) !== connection) return;
+      const arrived = takeArrived(pending, (each) => this.#frames.canCarry(connection, each));
       if (arrived === undefined) {
         // The backlog was evicted before the client had read it. The client resumes from the last position it received.
         hub.drop(connection, "memory-budget");
         return;
       }
-      if (arrived.length === 0) {
-        // Nothing may be awaited between the look into the backlogs and the join: what arrived there would be lost.
-        for (const subscription of pending.sentUpTo.keys()) hub.join(connection, subscription);
+      ({ missed, receipts } = arrived);
+      if (missed.length > 0 || receipts.length > 0) continue;
+      // A subscription that is live has the position of the connection, which must not overtake the replay of the others.
+      const mustWait = kind === "subscription" && this.#isRecovering(connection);
+      const isBehind = this.#isBehind(pending);
+      if (!mustWait && !isBehind) {
+        // Nothing may be awaited between the look into the backlogs and the start of delivery, because what arrived
+        // then would be lost.
+        for (const subscription of pending.readers.keys()) hub.startDelivery(connection, subscription);
         return;
       }
-      missed = arrived;
+      if (isBehind && performance.now() > giveUpAt) {
+        hub.end(connection, closeCodes.workerBehind);
+        return;
+      }
+      await delay(isBehind ? BEHIND_RETRY_MS : RETRY_MS);
+      if (hub.connection(connectionId) !== connection || pending.readers.size === 0) return;
     }
   }
 
@@ -228,11 +320,10 @@ export class Recovery {
     const { hub } = this.#parts;
     const { connection } = pending.request;
     const { connectionId } = connection.getUserData();
-    let frames = 0;
-    for (const frame of this.#frames(pending, missed)) {
-      // A long replay takes turns with others, because one frame may hold a hundred publications.
-      if (frames > 0) await this.#parts.slices.turn();
-      frames++;
+    const toEncode = { ...pending.request, missed, has: (each: SharedSubscription) => pending.readers.has(each) };
+    for (const portion of this.#frames.portions(toEncode)) {
+      // A long replay takes turns with others, because one portion may hold a hundred publications.
+      if (portion.from > 0) await this.#parts.slices.turn();
       const isReady = await this.#untilDrained(pending);
       if (hub.connection(connectionId) !== connection) return false;
       if (!isReady) {
@@ -240,7 +331,10 @@ export class Recovery {
         return false;
       }
       hub.flushTo(connection);
-      if (connection.send(frame.content, frame.isBinary) === 2) return false;
+      const isShared = pending.lease?.isShared ?? false;
+      for (const { content, isBinary } of this.#frames.encode(portion, toEncode, isShared)) {
+        if (connection.send(content, isBinary) === 2) return false;
+      }
     }
     return true;
   }
@@ -249,102 +343,28 @@ export class Recovery {
   async #untilDrained({ request: { connection }, lease }: Pending): Promise<boolean> {
     const { hub, unsentLimit } = this.#parts;
     const { connectionId } = connection.getUserData();
-    const deadline = performance.now() + STALLED_MS;
+    const deadline = performance.now() + GIVE_UP_MS;
     if (lease?.isEvicted) return false;
-    while (connection.getBufferedAmount() > unsentLimit / 2) {
+    while (hub.connection(connectionId) === connection && connection.getBufferedAmount() > unsentLimit / 2) {
       await delay(RETRY_MS);
-      if (hub.connection(connectionId) !== connection) return true;
       if (lease?.isEvicted || performance.now() > deadline) return false;
     }
     return true;
   }
 
-  /** Takes what the connection was not sent yet from the backlogs. Returns undefined if some of it was evicted. */
-  #takeArrived({ sentUpTo, startsAfter }: Pending, replay: Replay | undefined): Missed[] | undefined {
-    const missed: Missed[] = [];
-    const startsHere = startsAfter?.epoch === this.#parts.hub.frontier.position?.epoch;
-    const upTo = replay?.upTo ?? (startsHere ? (startsAfter?.sequence ?? 0) : 0);
-    for (const [subscription, index] of sentUpTo) {
-      const { backlog } = subscription;
-      if (backlog.end === index) continue;
-      const entries = backlog.since(index);
-      if (entries === undefined) return undefined;
-      sentUpTo.set(subscription, backlog.end);
-      for (const received of entries) {
-        if (isLaterThan(received, upTo)) missed.push({ subscription, received });
-      }
+  /** Counts what the connection has received by now. */
+  #countReceipts({ request: { connection }, cancelled }: Pending, receipts: readonly ReceiptOutcome[]): void {
+    if (receipts.length === 0) return;
+    const { hub } = this.#parts;
+    // A publication that waits for the end of the flush delay is not counted before it is delivered to the others.
+    hub.flushTo(connection);
+    for (const { id, reader, outcome } of receipts) {
+      const hasEnded = cancelled.some(([, each]) => each === reader);
+      hub.receipts.countWaiting(id, reader, hasEnded ? "unknown" : outcome);
     }
-    return missed.sort((one, other) => one.received.arrival - other.received.arrival);
   }
-
-  *#frames({ request: { connection, kind }, lease }: Pending, missed: readonly Missed[]): Generator<Frame> {
-    const state = connection.getUserData();
-    const encoding = state.protocol.encodingOf(state);
-    let texts: string[] = [];
-    let length = 0;
-    for (const [at, { subscription, received }] of missed.entries()) {
-      const { message } = received;
-      if (exceptedId(message, this.#parts.workerId) === state.connectionId) continue;
-      const isLastCopy =
-        received.position === undefined || sequenceOf(missed[at + 1]?.received) !== sequenceOf(received);
-      const copy = { subscription, received, isLastCopy, kind };
-      if (encoding.frames === "single") {
-        const content = encoding.encode(toPublication(copy));
-        if (content === undefined) {
-          this.#parts.counters.uncarried++;
-          continue;
-        }
-        this.#countDelivery(message);
-        yield { content, isBinary: !isUtf8(content) };
-        continue;
-      }
-      this.#countDelivery(message);
-      const text = lease?.isShared ? this.#texts.of({ ...copy, encoding }) : encoding.encode(toPublication(copy));
-      texts.push(text);
-      length += text.length;
-      if (length < JOINED_LENGTH) continue;
-      yield* textFrames(texts, encoding.joining);
-      texts = [];
-      length = 0;
-    }
-    if (encoding.frames === "joined") yield* textFrames(texts, encoding.joining);
-  }
-
-  #countDelivery({ data }: BusMessage): void {
-    this.#parts.counters.deliveries++;
-    this.#parts.counters.deliveredBytes += data.length;
-  }
-}
-
-/** A client with a replay starts from its own position, because each missed publication moves that on. */
-function startOf(
-  { since, startsAfter }: Pending,
-  replay: Replay | NotRecovered | undefined,
-): Pick<RecoveryOutcome, "position"> {
-  return { position: typeof replay === "object" ? since : startsAfter && formatPosition(startsAfter) };
-}
-
-function resultOf(replay: Replay | NotRecovered | undefined): Omit<RecoveryOutcome, "position"> {
-  if (replay === undefined) return { recovered: null };
-  return typeof replay === "string" ? { recovered: false, reason: replay } : { recovered: true };
 }
 
 function topicsOf({ subscriptions }: RecoveryRequest): string[] {
   return subscriptions.flatMap(({ pattern }) => pattern ?? []);
-}
-
-/** Returns what a trace shows of a resume. */
-function tracedResult(isWanted: boolean, replay: Replay | NotRecovered) {
-  if (!isWanted) return { recovered: null, replayed: 0 };
-  const replayed = typeof replay === "string" ? 0 : replay.missed.length;
-  return { ...resultOf(replay), replayed };
-}
-
-/** Whether a message is live, or stored after what was replayed. */
-function isLaterThan(received: Received, upTo: number): boolean {
-  return received.position === undefined || sequenceOf(received) > upTo;
-}
-
-function textFrames(texts: readonly string[], joining: Joining): Frame[] {
-  return joinToFrames(texts, joining).map((content) => ({ content, isBinary: false }));
 }

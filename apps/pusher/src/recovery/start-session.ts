@@ -1,12 +1,13 @@
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { Welcome } from "../wire/encoding.ts";
+import type { Welcome } from "../wire/fanwire-messages.ts";
 import type { HandshakeQuery } from "../wire/handshake-query.ts";
-import type { Recovery, RecoveryOutcome } from "./recovery.ts";
+import type { Recovery } from "./recovery.ts";
+import type { RecoveryOutcome } from "./recovery-outcome.ts";
 
 /**
- * Registers a connection whose handshake was accepted, subscribes it to the topics of its query, and recovers what it missed.
- * Calls `onOutcome` once, before any publication is sent. The topics must be allowed.
+ * Registers a connection whose handshake was accepted, subscribes it to the topics of its query, and recovers what it
+ * missed. Calls `onOutcome` once, before any publication is sent. The topics must be allowed.
  */
 export function startSession(
   { hub, recovery }: { readonly hub: Hub; readonly recovery: Recovery },

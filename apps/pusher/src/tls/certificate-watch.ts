@@ -15,15 +15,18 @@ type Parts = {
 };
 
 /**
- * Serves a renewed certificate. Reads the content of the files again and again, because certbot and Kubernetes exchange symbolic
- * links, which no notification of the kernel covers in all file systems. Files that cannot be served change nothing.
+ * Serves a renewed certificate. Reads the content of the files again and again, because certbot and Kubernetes exchange
+ * symbolic links. No notification of the kernel covers these in all file systems. Files that cannot be served change
+ * nothing.
  */
 export class CertificateWatch {
   readonly #parts: Parts;
   readonly #timer: NodeJS.Timeout;
   #served: Certificate;
   #isPolling = false;
-  /** The problem of the last poll. A pair that is half written has one for a moment, so that the second poll reports it. */
+  /**
+   * The problem of the last poll. A pair that is half written has one for a moment, so that the second poll reports it.
+   */
   #lastProblem: string | undefined;
   #reportedProblem: string | undefined;
   /** Certificates that replaced an earlier one. */

@@ -8,8 +8,8 @@ const NUMBER = /\s*(-?[0-9][0-9.eE+-]*)/y;
 const MAX_KEY_LENGTH = 14;
 
 /**
- * Returns the number that a JSON object has as `id`, as it is written, because `JSON.parse` rounds large numbers. Like `JSON.parse` it
- * uses the last of several members `id`. `text` must be a valid JSON object.
+ * Returns the number that a JSON object has as `id`, as it is written, because `JSON.parse` rounds large numbers. Like
+ * `JSON.parse` it uses the last of several members `id`. `text` must be a valid JSON object.
  */
 export function writtenId(text: string): string | undefined {
   let depth = 0;

@@ -3,7 +3,13 @@ import { expect, test } from "vitest";
 import { encodeCountReport, parseCountReport } from "./count-report.ts";
 
 test("a report survives its encoding", () => {
-  const report = { worker: "a1234567", counts: [["topic:a", 2] as const], asks: ["user:b"], isLast: false };
+  const report = {
+    worker: "a1234567",
+    number: 3,
+    counts: [["topic:a", 2] as const],
+    asks: ["user:b"],
+    isLast: false,
+  };
 
   expect(parseCountReport(encodeCountReport(report))).toEqual(report);
 });
@@ -31,6 +37,7 @@ test("any message of others is read as legal counts or not at all", () => {
   const mixed = { worker: "a1234567", counts: [["a", 1], ["b", -1], ["c"], ["d", 1.5], [1, 1]], asks: ["x", 1] };
   expect(parseCountReport(JSON.stringify(mixed))).toEqual({
     worker: "a1234567",
+    number: undefined,
     counts: [["a", 1]],
     asks: ["x"],
     isLast: false,

@@ -3,6 +3,8 @@ import { isWorkerId } from "@fanwire/protocol";
 /** Message of a worker to the others about its counts. */
 export type CountReport = {
   readonly worker: string;
+  /** Counts the reports of the worker from 1. Undefined from a worker of an earlier release. */
+  readonly number: number | undefined;
   /** Current counts of keys that have changed, or that another worker has asked for. */
   readonly counts: readonly (readonly [key: string, count: number])[];
   /** Keys whose counts the worker wants to know. */
@@ -19,12 +21,13 @@ export function encodeCountReport(report: CountReport): string {
 export function parseCountReport(text: string): CountReport | undefined {
   const value = parse(text);
   if (typeof value !== "object" || value === null) return undefined;
-  const { worker, counts, asks, isLast } = value as Record<string, unknown>;
+  const { worker, number, counts, asks, isLast } = value as Record<string, unknown>;
   if (typeof worker !== "string" || !isWorkerId(worker) || !Array.isArray(counts) || !Array.isArray(asks)) {
     return undefined;
   }
   return {
     worker,
+    number: Number.isSafeInteger(number) ? (number as number) : undefined,
     counts: counts.filter(isCount),
     asks: asks.filter((key) => typeof key === "string"),
     isLast: isLast === true,

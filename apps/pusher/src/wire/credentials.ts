@@ -1,4 +1,7 @@
-/** A page cannot set the headers of a WebSocket, but it can offer subprotocols. Their names may contain all characters of a JWT. */
+/**
+ * A page cannot set the headers of a WebSocket, but it can offer subprotocols. Their names may contain all characters
+ * of a JWT.
+ */
 const TOKEN_PREFIX = "token.";
 
 /** The subprotocols that a client offers, and the tokens among them. */

@@ -2,8 +2,8 @@
 const MAX_HOPS = 32;
 
 /**
- * Returns the entries of `X-Forwarded-For`, the nearest first, at most {@link MAX_HOPS}. Several lines are one list. An entry may
- * be any text, because clients may send the header too.
+ * Returns the entries of `X-Forwarded-For`, the nearest first, at most {@link MAX_HOPS}. Several lines are one list. An
+ * entry may be any text, because clients may send the header too.
  */
 export function forwardedForEntries(lines: readonly string[]): string[] {
   if (lines.length === 0) return [];
@@ -19,8 +19,8 @@ export function forwardedForEntries(lines: readonly string[]): string[] {
 }
 
 /**
- * Does the same for `Forwarded` (RFC 7239). An element without `for` is an empty entry, and so is a line whose quotation marks do
- * not match, because a client could use one to hide what a proxy adds.
+ * Does the same for `Forwarded` (RFC 7239). An element without `for` is an empty entry. So is a line whose quotation
+ * marks do not match, because a client could use one to hide what a proxy adds.
  */
 export function forwardedEntries(lines: readonly string[]): string[] {
   const elements = lines.flatMap((line) => splitOutsideQuotes(line, ",") ?? [""]);

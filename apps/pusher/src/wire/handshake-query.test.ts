@@ -3,6 +3,16 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readHandshakeQuery } from "./handshake-query.ts";
 
+test("of several positions the last counts, an empty lastEventId does not", () => {
+  const read = (query: string) => {
+    const result = readHandshakeQuery(query, 128);
+    return result.ok && [result.query.since, result.query.lastEventId];
+  };
+
+  expect(read("since=e-1&since=e-2")).toEqual(["e-2", undefined]);
+  expect(read("lastEventId=e-1&last-event-id=e-2&lastEventID=")).toEqual([undefined, "e-2"]);
+});
+
 test("the query is parsed: distinct topics in order, token, since", () => {
   expect(readHandshakeQuery("topic=a&topic=b.%3E&topic=a&token=t&since=x-1&lastEventId=x-2&utm=1", 128)).toEqual({
     ok: true,

@@ -3,7 +3,7 @@ import { parseQuery } from "./query.ts";
 
 /** The parsed query of a handshake. */
 export type HandshakeQuery = {
-  /** Distinct patterns, in the order given, those of `presence` too. */
+  /** Distinct topics and patterns in the given order, those of `presence` included. */
   readonly topics: readonly string[];
   /** Topics to join with presence. */
   readonly presence: readonly string[];
@@ -31,8 +31,8 @@ const MISTAKEN_NAME = /^(topics?|presences?|tokens?|since)(\[.*)?$/is;
 /** Reads `topic` and `presence` (repeatable), `token`, `since` and `lastEventId`. */
 export function readHandshakeQuery(query: string, maxTopics: number): HandshakeResult {
   if (query === "") return NOTHING;
-  const given = new Set<string>();
-  const present = new Set<string>();
+  const allTopics = new Set<string>();
+  const presenceTopics = new Set<string>();
   const tokens: string[] = [];
   let since: string | undefined;
   let lastEventId: string | undefined;
@@ -41,18 +41,19 @@ export function readHandshakeQuery(query: string, maxTopics: number): HandshakeR
     if (own === undefined) continue;
     if (own === "mistake") return { ok: false, problem: `no such parameter: ${hintFor(name)}` };
     if (value === undefined) return { ok: false, problem: "the query is not UTF-8" };
-    if (own === "topic" || own === "presence") given.add(value);
-    if (own === "presence") present.add(value);
+    if (own === "topic" || own === "presence") allTopics.add(value);
+    if (own === "presence") presenceTopics.add(value);
     else if (own === "token") tokens.push(value);
-    else if (own === "since") since ??= value;
-    else if (own === "lastEventId") lastEventId ??= value;
+    // Polyfills append their newest position to the query that the page wrote.
+    else if (own === "since") since = value;
+    else if (own === "lastEventId") lastEventId = value || lastEventId;
   }
 
-  const topics = [...given];
+  const topics = [...allTopics];
   if (topics.length > maxTopics) return { ok: false, problem: `at most ${maxTopics} topics per connection` };
   const malformed = topics.find((topic) => !isTopicPattern(topic));
   if (malformed !== undefined) return { ok: false, problem: "topic must be a topic or a pattern of 1 to 255 bytes" };
-  const presence = present.size === 0 ? NONE : [...present];
+  const presence = presenceTopics.size === 0 ? NONE : [...presenceTopics];
   if (!presence.every(isTopic)) return { ok: false, problem: "presence must be a topic, no pattern" };
   return { ok: true, query: { topics, presence, tokens, since, lastEventId } };
 }

@@ -18,16 +18,16 @@ export type PresenceChange = {
   readonly left: readonly Member[];
   /** Number of members after the change. */
   readonly count: number;
-  /** Whether `joined` and `left` lack some members, because there were too many at once. */
+  /** Whether `joined` and `left` lack some members, because too many changed at the same time. */
   readonly isPartial: boolean;
 };
 
-/** Returns the members of JSON messages that tell of a list. */
+/** Returns the members of a JSON message with a list. */
 export function listFields({ count, members }: MemberList): { readonly count: number; readonly members?: object[] } {
   return members === undefined ? { count } : { count, members: members.map(memberJson) };
 }
 
-/** Returns the members of JSON messages that tell of a change. */
+/** Returns the members of a JSON message with a change. */
 export function changeFields({ topic, joined, left, count, isPartial }: PresenceChange): Record<string, unknown> {
   return {
     topic,

@@ -4,8 +4,9 @@ const stop = (code: number, reason: string): CloseCode => ({ code, reason, advic
 const reconnect = (code: number, reason: string): CloseCode => ({ code, reason, advice: "reconnect" });
 
 /**
- * Close codes of the Pusher protocol. Clients stay away after 40xx, reconnect after a second after 41xx, and at once after 42xx. A
- * client that finds no listener at once stays away for 15 s, so that codes from 4200 on need another listener at the same address.
+ * Close codes of the Pusher protocol. Clients do not reconnect after 40xx. They reconnect a second after 41xx, and at
+ * once after 42xx. A client that finds no listener then waits for 15 s, so codes from 4200 on need another listener at
+ * the same address.
  */
 export const pusherCodes = {
   unknownApp: stop(4001, "no app has this key"),
@@ -14,7 +15,7 @@ export const pusherCodes = {
   unsupportedProtocol: stop(4007, "unsupported protocol version: use 5, 6 or 7"),
   noProtocol: stop(4008, "no protocol version"),
   originForbidden: stop(4009, "pages of this origin must not connect"),
-  unauthorized: stop(4009, "the connection neither signed in nor joined a private channel in time"),
+  unauthorized: stop(4009, "the connection neither signed in nor subscribed to a private channel in time"),
   closedByApplication: stop(4009, "closed by the application"),
   draining: reconnect(4100, "worker restarting, reconnect"),
   full: reconnect(4100, "over capacity, reconnect"),

@@ -42,7 +42,10 @@ export function channelOfTopic(topic: string): string {
   return topic.slice(topic.indexOf("/", NAMESPACE_PREFIX.length) + 1);
 }
 
-/** Returns a frame with text as `data`. Does not stringify an object, because each publication to Pusher clients is encoded here. */
+/**
+ * Returns a frame with text as `data`. Does not stringify an object, because each publication to Pusher clients is
+ * encoded here.
+ */
 export function pusherFrame({
   event,
   channel,
@@ -75,7 +78,7 @@ export function pusherError(code: number | null, message: string): string {
 }
 
 export type SubscriptionProblem = {
-  /** As applications know it from other servers. */
+  /** The form in which other Pusher servers send it. */
   readonly type: "AuthError" | "LimitReached" | "InvalidChannel" | "ServerError";
   /** Like an HTTP status. */
   readonly status: number;

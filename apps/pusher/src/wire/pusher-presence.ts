@@ -13,7 +13,8 @@ export function presenceData(members: readonly Member[]): string {
 
 function encodeMembers(members: readonly Member[]): string {
   const ids = members.map(({ user }) => JSON.stringify(user));
-  // Text, because ids such as `__proto__` are no keys of a plain object. A member without a key does not exist for clients.
+  // Text, because ids such as `__proto__` are no keys of a plain object. A member without a key does not exist for
+  // clients.
   const hash = members.map(({ user, info }) => `${JSON.stringify(user)}:${infoText(info)}`);
   return `{"presence":{"ids":[${ids.join()}],"hash":{${hash.join()}},"count":${members.length}}}`;
 }

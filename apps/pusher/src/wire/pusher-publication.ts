@@ -6,8 +6,8 @@ const SERVER_TO_USER = "#server-to-user-";
 const CLIENT_EVENT = "client-";
 
 /**
- * Returns a publication as a frame of the Pusher protocol. Returns undefined for content that is not UTF-8, and for events that only
- * servers send, because clients would believe them.
+ * Returns a publication as a frame of the Pusher protocol. Returns undefined for content that is not UTF-8, and for
+ * events that only servers send, because clients would believe them.
  */
 export function encodePusher(publication: Publication): string | undefined {
   const { text } = publication;
@@ -18,7 +18,10 @@ export function encodePusher(publication: Publication): string | undefined {
   return pusherFrame({ event, channel, data: text.data, userId });
 }
 
-/** Returns undefined for publications to everyone and to one connection, which clients receive as events without a channel. */
+/**
+ * Returns undefined for publications to everyone and to one connection, which clients receive as events without a
+ * channel.
+ */
 function channelOf({ target, text, user }: Publication): string | undefined {
   if (target === "user") return user === undefined ? undefined : SERVER_TO_USER + channelOfTopic(user);
   return text.topic === undefined ? undefined : channelOfTopic(text.topic);

@@ -6,11 +6,14 @@ export type Parameter = {
   readonly value: string | undefined;
 };
 
-/** Stands for bytes that are not UTF-8 in what uWebSockets.js hands on. A client that means the character itself escapes it. */
+/**
+ * Stands for bytes that are not UTF-8 in what uWebSockets.js hands on. A client that means the character itself escapes
+ * it.
+ */
 const REPLACEMENT = "\uFFFD";
 const STRAY_PERCENT = /%(?![0-9A-Fa-f]{2})/g;
 
-/** Reads a query as `URLSearchParams` does, which turns bytes that are not UTF-8 into other names without a word. */
+/** Reads a query as `URLSearchParams` does, which silently replaces bytes that are not UTF-8. */
 export function parseQuery(query: string): Parameter[] {
   const parameters: Parameter[] = [];
   for (const part of query.split("&")) {

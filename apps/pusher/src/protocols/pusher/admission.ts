@@ -1,8 +1,7 @@
-import type { HttpRequest } from "uWebSockets.js";
 import type { CloseCode } from "@fanwire/protocol";
 import type { PusherApp } from "@fanwire/pusher-protocol";
+import { isAllowedOrigin } from "@fanwire/service";
 import type { GateRefusal } from "../../connections/admission.ts";
-import { isAllowedOrigin } from "../../connections/origins.ts";
 import { pusherCodes } from "../../wire/pusher-close-codes.ts";
 import { pusherQueryRefusal } from "../../wire/pusher-handshake.ts";
 import type { ServingParts } from "../served-protocol.ts";
@@ -19,11 +18,13 @@ const codeOfGate: Record<GateRefusal, CloseCode> = {
   origin: pusherCodes.originForbidden,
 };
 
+/** Parts of a request. `key` is that of the app. */
+export type PusherHandshake = { readonly key: string; readonly origin: string; readonly query: string };
+
 /** Decides a handshake of the Pusher protocol. Counts refusals. */
-export function admitPusher(request: HttpRequest, key: string, parts: ServingParts): PusherAdmission {
+export function admitPusher({ key, origin, query }: PusherHandshake, parts: ServingParts): PusherAdmission {
   const { hub, config, counters } = parts;
-  const origin = request.getHeader("origin");
-  const gate = hub.refusal(origin);
+  const gate = hub.admit(origin);
   if (gate !== undefined) return { ok: false, closeCode: codeOfGate[gate] };
   const app = config.pusherApps.withKey(key);
   if (app === undefined) {
@@ -34,8 +35,7 @@ export function admitPusher(request: HttpRequest, key: string, parts: ServingPar
     counters.refused.origin++;
     return { ok: false, closeCode: pusherCodes.originForbidden };
   }
-  // Contrary to its type, getQuery() returns undefined without a query.
-  const closeCode = pusherQueryRefusal(request.getQuery() ?? "");
+  const closeCode = pusherQueryRefusal(query);
   if (closeCode === undefined) return { ok: true, app };
   counters.refused.malformed++;
   return { ok: false, closeCode };

@@ -1,16 +1,19 @@
 import type { ServingParts } from "../served-protocol.ts";
 import { ClusterCounts } from "./cluster-counts.ts";
 import { ConnectionQuotas } from "./connection-quotas.ts";
-import type { JoinedChannel, PusherSession, PusherSocket } from "./session.ts";
+import type { PusherSession, PusherSocket, SubscribedChannel } from "./session.ts";
 import { SubscriptionCounts } from "./subscription-counts.ts";
 import { Watchlists } from "./watchlists.ts";
 
-/** Counts the clients of all workers: subscribers, users who are online, connections of an app. Only for apps that want that. */
+/**
+ * Counts the clients of all workers: subscribers, users who are online, connections of an app. Only for apps that have
+ * switched it on.
+ */
 export type Audience = {
   readonly quotas: ConnectionQuotas<PusherSocket>;
   /** Must be called when a client is subscribed to a channel. */
-  subscribed(session: PusherSession, name: string, channel: JoinedChannel): void;
-  unsubscribed(session: PusherSession, channel: JoinedChannel): void;
+  subscribed(session: PusherSession, name: string, channel: SubscribedChannel): void;
+  unsubscribed(session: PusherSession, channel: SubscribedChannel): void;
   /** Must be called when a client has signed in. `watched` is unchecked. */
   signedIn(session: PusherSession, watched: unknown): void;
   /** Must be called when a connection has closed. */
@@ -22,7 +25,7 @@ export function openAudience(parts: ServingParts): Audience {
   const { hub, config } = parts;
   const apps = config.pusherApps.all;
   const isCounting = apps.some(({ maxConnections }) => maxConnections !== undefined);
-  if (!isCounting && !apps.some((app) => app.subscriptionCount || app.watchlist)) return nobody();
+  if (!isCounting && !apps.some((app) => app.subscriptionCount || app.watchlist)) return withoutAudience();
   const counts = new ClusterCounts({
     ...parts,
     changed: (keys) => {
@@ -57,7 +60,7 @@ export function openAudience(parts: ServingParts): Audience {
   };
 }
 
-function nobody(): Audience {
+function withoutAudience(): Audience {
   return {
     quotas: new ConnectionQuotas([], undefined),
     subscribed: () => {},

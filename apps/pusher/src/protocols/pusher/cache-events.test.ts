@@ -79,7 +79,7 @@ test("nobody learns that there is no event while that is unknown, and a client t
   vi.useRealTimers();
 });
 
-test("clients that subscribe at once share a read, and later ones read again", async () => {
+test("clients that subscribe at the same time share a read, and later ones read again", async () => {
   const { cache, reads } = openCache(0);
 
   await Promise.all([cache.last("cache-a"), cache.last("cache-a"), cache.last("cache-b")]);

@@ -3,7 +3,10 @@ import { CoalescedRequest, type History, type StoredPublication } from "@fanwire
 import { formatPosition, type Subjects } from "@fanwire/protocol";
 import { CACHE_SECONDS } from "@fanwire/pusher-protocol";
 
-/** Time within which a history that cannot be read is read again. Meanwhile the client waits for the answer to its subscription. */
+/**
+ * Time within which a history that cannot be read is read again. Meanwhile the client waits for the answer to its
+ * subscription.
+ */
 const READ_WITHIN_MS = 5_000;
 const FIRST_RETRY_MS = 50;
 
@@ -28,7 +31,7 @@ type Read = CacheState | "no-jetstream";
 /** The last published events of cache channels: the last durable publications of their topics. */
 export class CacheEvents {
   readonly #parts: CacheParts;
-  /** Reads by topic, and how many wait for them. Thousands of clients may subscribe to one channel at once. */
+  /** Reads by topic, and how many wait for them. Thousands of clients may subscribe to one channel at the same time. */
   readonly #reading = new Map<string, { readonly read: CoalescedRequest<Read>; waiting: number }>();
 
   constructor(parts: CacheParts) {

@@ -18,7 +18,7 @@ export type Authorization =
       readonly ok: true;
       /** On presence channels, who the client is. */
       readonly member: Member | undefined;
-      /** Whether the application has vouched for the client. */
+      /** Whether the application has signed the subscription, or the sign-in of its user. */
       readonly isSigned: boolean;
     }
   | { readonly ok: false; readonly problem: SubscriptionProblem };
@@ -73,7 +73,9 @@ function withMember(member: Member): Authorization {
     : invalid(`user_info has at most ${MAX_INFO_BYTES} bytes`);
 }
 
-/** Returns an id as text. Larger numbers are refused, because `JSON.parse` rounds them, and two users would share an id. */
+/**
+ * Returns an id as text. Larger numbers are refused, because `JSON.parse` rounds them, and two users would share an id.
+ */
 function userIdFrom(id: unknown): string | undefined {
   if (typeof id === "number") return Number.isSafeInteger(id) ? String(id) : undefined;
   return typeof id === "string" && id !== "" ? id : undefined;

@@ -4,7 +4,7 @@ import { hasMember } from "../../connections/small-set.ts";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
 import { type PusherFrame, pusherError } from "../../wire/pusher-frames.ts";
 import type { ServingParts } from "../served-protocol.ts";
-import type { JoinedChannel, PusherSession } from "./session.ts";
+import type { PusherSession, SubscribedChannel } from "./session.ts";
 
 const PREFIX = "client-";
 const MAX_EVENT_NAME = 200;
@@ -36,7 +36,7 @@ export class ClientEvents {
     if ((!isPrivate && !isPresence) || isEncrypted) {
       return { code: pusherErrors.clientEvents, message: "only private and presence channels carry client events" };
     }
-    if (this.#joined(session, channel) === undefined) {
+    if (this.#subscribed(session, channel) === undefined) {
       return { code: pusherErrors.unauthorized, message: "subscribe to the channel before sending client events" };
     }
     if (event.length > MAX_EVENT_NAME || !isHeaderName(event)) {
@@ -54,7 +54,7 @@ export class ClientEvents {
   }
 
   /** The application may have unsubscribed the connection from the topic. */
-  #joined({ channels, socket }: PusherSession, name: unknown): (JoinedChannel & { topic: string }) | undefined {
+  #subscribed({ channels, socket }: PusherSession, name: unknown): (SubscribedChannel & { topic: string }) | undefined {
     const channel = typeof name === "string" ? channels.get(name) : undefined;
     if (channel?.topic === undefined || !channel.isLive) return undefined;
     const { topic } = channel;
@@ -63,9 +63,9 @@ export class ClientEvents {
 
   /** The publication consists of known fields. The frame's other fields are not relayed. */
   #publish(session: PusherSession, { event, channel, data }: PusherFrame): Refusal | undefined {
-    const joined = this.#joined(session, channel);
+    const subscribed = this.#subscribed(session, channel);
     const text = textOf(data);
-    if (joined === undefined || text === undefined) return { code: null, message: "data is nested too deeply" };
+    if (subscribed === undefined || text === undefined) return { code: null, message: "data is nested too deeply" };
     const content = Buffer.from(text);
     const { maxEventBytes } = session.app;
     if (content.length > maxEventBytes) return { code: null, message: `data has at most ${maxEventBytes} bytes` };
@@ -75,10 +75,17 @@ export class ClientEvents {
       [headerNames.event, event],
       [headerNames.except, connection],
     ];
-    if (joined.member) headers.push([headerNames.user, encodeHeaderName(joined.member.user)]);
-    const user = joined.member === undefined ? {} : { user: joined.member.user };
-    const happened = { name: "client_published", topic: joined.topic, event, data: text, connection, ...user } as const;
-    void this.#send(session, subjects.live({ kind: "topic", topic: joined.topic }), content, headers).then(
+    if (subscribed.member) headers.push([headerNames.user, encodeHeaderName(subscribed.member.user)]);
+    const user = subscribed.member === undefined ? {} : { user: subscribed.member.user };
+    const happened = {
+      name: "client_published",
+      topic: subscribed.topic,
+      event,
+      data: text,
+      connection,
+      ...user,
+    } as const;
+    void this.#send(session, subjects.live({ kind: "topic", topic: subscribed.topic }), content, headers).then(
       (isSent) => isSent && this.#parts.hub.events?.happened(happened),
     );
     return undefined;

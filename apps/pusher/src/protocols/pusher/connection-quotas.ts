@@ -5,15 +5,16 @@ import type { ClusterCounts } from "./cluster-counts.ts";
 
 const PREFIX = "app:";
 const CHECK_EVERY_MS = 250;
-/** Maximum connections that wait to be refused. Further ones may come back at once. */
+/** Maximum connections that wait to be refused. Further ones may reconnect at once. */
 const MAX_WAITING = 1_000;
 
 type Limited = Pick<PusherApp, "id" | "maxConnections">;
 type Waiting<Socket> = { readonly app: Limited; readonly since: number; close(socket: Socket, code: CloseCode): void };
 
 /**
- * Keeps to the maximum connections of apps in the whole cluster. A client that is refused with 4004 stays away. So it waits until all
- * workers that have connections have shown that they still run: those of a killed worker connect again while they are still counted.
+ * Enforces the maximum connections of apps in the whole cluster. A client that is refused with 4004 never reconnects.
+ * So it waits until all workers that have connections have shown that they still run: those of a killed worker connect
+ * again while they are still counted.
  */
 export class ConnectionQuotas<Socket> {
   /** Undefined if no app has a quota. */
@@ -49,7 +50,10 @@ export class ConnectionQuotas<Socket> {
     this.#count(app, -1);
   }
 
-  /** Refuses a connection in a moment. Must not be called after {@link forget}. */
+  /**
+   * Refuses a connection, once all workers with connections have shown that they run. Must not be called after
+   * {@link forget}.
+   */
   refuse(socket: Socket, app: Limited, close: (socket: Socket, code: CloseCode) => void): void {
     const waiting = { app, since: performance.now(), close };
     if (this.#decide(socket, waiting)) return;
@@ -66,7 +70,7 @@ export class ConnectionQuotas<Socket> {
     for (const [socket, waiting] of this.#waiting) this.#decide(socket, waiting);
   }
 
-  /** Returns whether the connection was refused. It may come back at once if there is room again. */
+  /** Returns whether the connection was refused. It may reconnect at once if there is room again. */
   #decide(socket: Socket, { app, since, close }: Waiting<Socket>): boolean {
     const isFull = this.isFull(app);
     if (isFull && !this.#counts?.isKnownSince(keyOf(app), since)) return false;

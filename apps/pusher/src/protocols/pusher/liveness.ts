@@ -1,12 +1,13 @@
 import type { CloseCode } from "@fanwire/protocol";
 import type { AwakeClock } from "../../connections/awake-clock.ts";
-import { Expiry } from "../../connections/expiry.ts";
+import { ExpiryBuckets } from "../../connections/expiry-buckets.ts";
+import { SlicedWork } from "../../pacing/sliced-work.ts";
 import { pusherCodes } from "../../wire/pusher-close-codes.ts";
 import type { PusherSession } from "./session.ts";
 
-const TICK_MS = 1_000;
-/** All sessions are examined once in this many ticks, so that no tick walks over all of them. */
-const TICKS_PER_ROUND = 5;
+const STEP_MS = 1_000;
+/** All sessions are examined once in this many steps. */
+const STEPS_PER_ROUND = 5;
 /** Clients ping after the activity timeout. Those that do so must not be pinged at the same moment. */
 const GRACE_SECONDS = 10;
 const MAX_PONG_SECONDS = 30;
@@ -23,16 +24,18 @@ type LivenessParts = {
 /** Pings idle clients, and closes those that do not answer, or that did not authorize themselves in time. */
 export class Liveness {
   readonly #parts: LivenessParts;
-  readonly #unauthorized = new Expiry();
+  readonly #unauthorized = new ExpiryBuckets();
   /** Connections that may have to be closed, with the time until which they may authorize themselves. */
   readonly #pending = new Map<number, { readonly session: PusherSession; readonly until: number }>();
   readonly #timer: NodeJS.Timeout;
+  readonly #work = new SlicedWork();
+  #isWorking = false;
   #round: Iterator<PusherSession>;
 
   constructor(parts: LivenessParts) {
     this.#parts = parts;
     this.#round = parts.sessions.values();
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer = setInterval(() => this.#begin(), STEP_MS);
   }
 
   /** Seconds after which a client must ping. */
@@ -64,9 +67,16 @@ export class Liveness {
     clearInterval(this.#timer);
   }
 
-  #tick(): void {
+  /** Begins a step, which may take several ticks: thousands of clients that connected together are idle together. */
+  #begin(): void {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    this.#work.add(this.#step());
+  }
+
+  *#step(): Generator {
     const second = this.currentSecond();
-    const count = Math.ceil(this.#parts.sessions.size / TICKS_PER_ROUND);
+    const count = Math.ceil(this.#parts.sessions.size / STEPS_PER_ROUND);
     for (let examined = 0; examined < count; examined++) {
       const next = this.#round.next();
       if (next.done) {
@@ -74,8 +84,10 @@ export class Liveness {
         break;
       }
       this.#examine(next.value, second);
+      yield;
     }
-    this.#endUnauthorized();
+    yield* this.#endUnauthorized();
+    this.#isWorking = false;
   }
 
   #examine(session: PusherSession, second: number): void {
@@ -91,11 +103,12 @@ export class Liveness {
     }
   }
 
-  #endUnauthorized(): void {
+  *#endUnauthorized(): Generator {
     for (const connectionId of this.#unauthorized.take(this.#parts.clock.now())) {
       const session = this.#pending.get(connectionId)?.session;
       this.#pending.delete(connectionId);
       if (session !== undefined && !session.isAuthorized) this.#parts.end(session, pusherCodes.unauthorized);
+      yield;
     }
   }
 }

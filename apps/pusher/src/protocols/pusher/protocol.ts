@@ -18,7 +18,7 @@ const frames: SingleFrames = {
   encodePresence: presenceFrames,
 };
 
-/** Codes for ours. A code that is not here lets the client reconnect after a second. */
+/** Pusher codes by our close codes. Every other code becomes `full`, so that the client reconnects after a second. */
 const codeOf = new Map<number, (typeof pusherCodes)[keyof typeof pusherCodes]>([
   [closeCodes.draining.code, pusherCodes.draining],
   [closeCodes.closedByApplication.code, pusherCodes.closedByApplication],
@@ -33,7 +33,7 @@ const closing: Closing = {
   lastFrame: ({ code, reason }) => (staysAway(code) ? pusherError(code, reason) : undefined),
 };
 
-/** The Pusher Channels protocol, versions 5 to 7, for apps that share the topics of everybody else. */
+/** The Pusher Channels protocol, versions 5 to 7, for apps that share their topics with all other clients. */
 export const pusher: RoutedProtocol = {
   name: NAME,
   canResume: false,
@@ -54,6 +54,6 @@ export const namespacedPusher: RoutedProtocol = {
   encodingOf: () => namespacedFrames,
   closing,
   skipsEveryone: true,
-  // The route of the other one serves all apps.
+  // The route of `pusher` also serves apps with a namespace.
   openRoutes: () => ({ stop: () => {} }),
 };

@@ -3,14 +3,17 @@ import type { CloseCode } from "@fanwire/protocol";
 import type { PusherApp } from "@fanwire/pusher-protocol";
 import type { ClientProtocol } from "../../connections/client-protocol.ts";
 import { type ConnectionState, newConnectionState } from "../../connections/connection.ts";
-import { upgradeProblem } from "../../wire/opening-request.ts";
+import { pusherCodes } from "../../wire/pusher-close-codes.ts";
 import { connectionEstablished, pusherError } from "../../wire/pusher-frames.ts";
 import { HeldCommands } from "../held-commands.ts";
 import { InboundLimit } from "../inbound-limit.ts";
 import { answerRefusal, turnedAway } from "../refusals.ts";
+import type { RequestPace } from "../request-pace.ts";
 import type { ServingParts } from "../served-protocol.ts";
+import { noteClosed, noteDropped } from "../socket-limits.ts";
+import { upgradeRefusal } from "../upgrade-request.ts";
 import type { UwsApp } from "../uws-app.ts";
-import { admitPusher, type PusherAdmission } from "./admission.ts";
+import { admitPusher, type PusherAdmission, type PusherHandshake } from "./admission.ts";
 import { type Audience, openAudience } from "./audience.ts";
 import { ClientEvents } from "./client-events.ts";
 import { receiveFrame } from "./commands.ts";
@@ -18,6 +21,7 @@ import { Liveness } from "./liveness.ts";
 import { PusherSession, type PusherSocket } from "./session.ts";
 import { PUSHER_GRANT, Signins } from "./signin.ts";
 import { PusherSubscriptions } from "./subscriptions.ts";
+import { WaitingClients } from "./waiting-clients.ts";
 
 /** Clients may have a prefix (`wsPath`), for a proxy that does not remove it. */
 const PATHS = [
@@ -42,12 +46,12 @@ type ProtocolOf = (app: Pick<PusherApp, "namespace">) => ClientProtocol;
 
 /** Opens the route of the Pusher protocol if there are apps. Without it, the shared route refuses Pusher clients. */
 export function openPusherRoute(
-  { app, noCompression }: UwsApp,
+  { app, pace, noCompression }: UwsApp,
   protocolOf: ProtocolOf,
   parts: ServingParts,
 ): { stop(): void } {
   if (parts.config.pusherApps.all.length === 0) return { stop: () => {} };
-  const route = new PusherRoute(protocolOf, parts);
+  const route = new PusherRoute(protocolOf, parts, pace);
   for (const { pattern, keyParameter } of PATHS) {
     app.ws(pattern, {
       ...behaviorOf(route, parts),
@@ -55,7 +59,10 @@ export function openPusherRoute(
       upgrade: (response, request, context) =>
         route.onUpgrade({ response, request, context, key: request.getParameter(keyParameter) }),
     });
-    app.any(pattern, (response) => answerRefusal(response, turnedAway("upgrade")));
+    app.any(pattern, (response, request) => {
+      const isHead = request.getMethod() === "head";
+      pace.answer(response, 0, () => answerRefusal(response, turnedAway("upgrade"), { isHead }));
+    });
   }
   return { stop: () => route.stop() };
 }
@@ -82,6 +89,7 @@ function behaviorOf(route: PusherRoute, { hub, config }: ServingParts): WebSocke
 
 class PusherRoute {
   readonly #parts: ServingParts;
+  readonly #pace: RequestPace;
   readonly #protocolOf: ProtocolOf;
   readonly #sessions = new Map<PusherSocket, PusherSession>();
   readonly #open = new Set<PusherSession>();
@@ -91,11 +99,15 @@ class PusherRoute {
   readonly #subscriptions: PusherSubscriptions;
   readonly #clientEvents: ClientEvents;
   readonly #signins: Signins;
-  /** The handshake of the connection that is being upgraded. uWebSockets.js calls the open handler inside the upgrade. */
+  readonly #waiting: WaitingClients;
+  /**
+   * The handshake of the connection that is being upgraded. uWebSockets.js calls the open handler inside the upgrade.
+   */
   #upgrading: PusherAdmission | undefined;
 
-  constructor(protocolOf: ProtocolOf, parts: ServingParts) {
+  constructor(protocolOf: ProtocolOf, parts: ServingParts, pace: RequestPace) {
     this.#parts = parts;
+    this.#pace = pace;
     this.#protocolOf = protocolOf;
     const { hub, counters, config, clock } = parts;
     const { inboundPerSecond, topics } = config.limits;
@@ -107,6 +119,7 @@ class PusherRoute {
       idleSeconds: config.idleSeconds,
       end: (session, closeCode) => this.#end(session, closeCode),
     });
+    this.#waiting = new WaitingClients(parts.slices, config.limits.inboundBytes);
     this.#audience = openAudience(parts);
     this.#subscriptions = new PusherSubscriptions(parts, this.#audience);
     this.#clientEvents = new ClientEvents(parts);
@@ -119,32 +132,59 @@ class PusherRoute {
   }
 
   onUpgrade({ response, request, context, key }: Upgrade): void {
-    const webSocketKey = request.getHeader("sec-websocket-key");
-    const problem = upgradeProblem({
-      key: webSocketKey,
-      upgrade: request.getHeader("upgrade"),
-      version: request.getHeader("sec-websocket-version"),
-    });
-    if (problem !== undefined) {
-      const reason = problem === "key" ? "handshake" : "upgrade";
-      this.#parts.counters.refused[reason]++;
-      answerRefusal(response, turnedAway(reason));
+    const refusal = upgradeRefusal(request);
+    if (refusal !== undefined) {
+      this.#parts.counters.refused[refusal.reason]++;
+      this.#pace.answer(response, 0, () => answerRefusal(response, refusal));
       return;
     }
+    const webSocketKey = request.getHeader("sec-websocket-key");
     const extensions = request.getHeader("sec-websocket-extensions");
-    const admission = admitPusher(request, key, this.#parts);
+    const forwardedAddress = this.#parts.addresses.forwarded(request, response);
+    // Contrary to its type, getQuery() returns undefined without a query.
+    const handshake = { key, origin: request.getHeader("origin"), query: request.getQuery() ?? "" };
+    const { origin, query } = handshake;
+    const textBytes = webSocketKey.length + extensions.length + origin.length + query.length;
+    this.#pace.upgrade(response, request.getHeader("connection"), textBytes, () => {
+      response.upgrade(this.#begin(handshake, forwardedAddress), webSocketKey, "", extensions, context);
+      this.#upgrading = undefined;
+    });
+  }
+
+  /** Decides a handshake. Returns the state of the connection, which must be upgraded at once. */
+  #begin(handshake: PusherHandshake, forwardedAddress: string | undefined): ConnectionState {
+    const admission = admitPusher(handshake, this.#parts);
     // A refused connection receives nothing, whatever its protocol.
     const protocol = this.#protocolOf(admission.ok ? admission.app : { namespace: "" });
     this.#upgrading = admission;
-    const forwardedAddress = this.#parts.addresses.forwarded(request, response);
-    const state = newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: PUSHER_GRANT, forwardedAddress });
-    response.upgrade(state, webSocketKey, "", extensions, context);
-    this.#upgrading = undefined;
+    return newConnectionState({ connectionId: NOT_ADMITTED, protocol, grant: PUSHER_GRANT, forwardedAddress });
   }
 
   onOpen(socket: PusherSocket): void {
     const admission = this.#upgrading;
     if (admission === undefined) return;
+    this.#waiting.add(socket, (frames) => {
+      this.#applyDecision(socket, frames !== undefined && admission.ok ? this.#admitLate(admission) : admission);
+      const session = this.#sessions.get(socket);
+      if (session === undefined || frames === undefined) return;
+      session.held = frames;
+      this.#release(session);
+    });
+  }
+
+  /** Applies limits that other clients may have reached while this one waited. */
+  #admitLate(admitted: PusherAdmission): PusherAdmission {
+    const { hub, config, counters } = this.#parts;
+    if (hub.isDraining) {
+      counters.refused.draining++;
+      return { ok: false, closeCode: pusherCodes.draining };
+    }
+    if (hub.openConnections < config.limits.connections) return admitted;
+    counters.refused["connection-limit"]++;
+    return { ok: false, closeCode: pusherCodes.full };
+  }
+
+  #applyDecision(socket: PusherSocket, admission: PusherAdmission): void {
     const { quotas } = this.#audience;
     if (!admission.ok) refuse(socket, admission.closeCode);
     else if (!quotas.isFull(admission.app)) this.#start(socket, admission.app);
@@ -168,7 +208,14 @@ class PusherRoute {
   }
 
   onMessage(socket: PusherSocket, message: ArrayBuffer, isBinary: boolean): void {
-    const session = this.#noteSign(socket);
+    const early = this.#waiting.framesOf(socket);
+    if (early !== undefined) {
+      if (!this.#inbound.count(socket)) return;
+      const isHeld = early.add([Buffer.from(message).toString()], message.byteLength);
+      if (!isHeld) this.#inbound.close(socket, early.closeCode);
+      return;
+    }
+    const session = this.#noteActivity(socket);
     if (session === undefined || !this.#inbound.count(socket)) return;
     if (isBinary) {
       session.send(pusherError(null, "frames must be text"));
@@ -181,7 +228,7 @@ class PusherRoute {
   #receive(session: PusherSession, text: string, bytes: number): void {
     const { slices, config } = this.#parts;
     if (session.held?.add([text], bytes)) return;
-    // More does not wait.
+    // Too many bytes wait, so everything is executed now.
     this.#release(session);
     if (slices.mayWorkNow()) {
       this.#execute(session, text);
@@ -207,15 +254,15 @@ class PusherRoute {
   }
 
   onPing(socket: PusherSocket): void {
-    if (this.#noteSign(socket) !== undefined) this.#inbound.count(socket);
+    if (this.#noteActivity(socket) !== undefined) this.#inbound.count(socket);
   }
 
   onPong(socket: PusherSocket): void {
-    this.#noteSign(socket);
+    this.#noteActivity(socket);
   }
 
   /** Notes that the client is there. Returns its session. */
-  #noteSign(socket: PusherSocket): PusherSession | undefined {
+  #noteActivity(socket: PusherSocket): PusherSession | undefined {
     const session = this.#sessions.get(socket);
     if (session === undefined) return undefined;
     session.lastSeen = this.#liveness.currentSecond();
@@ -224,16 +271,13 @@ class PusherRoute {
   }
 
   onDropped(socket: PusherSocket): void {
-    const { counters } = this.#parts;
-    counters.drops++;
-    const state = socket.getUserData();
-    if (!state.isOverUnsentLimit) counters.ended["unsent-bytes"]++;
-    state.isOverUnsentLimit = true;
+    noteDropped(socket, this.#parts.counters);
   }
 
   onClose(socket: PusherSocket, code: number, message: ArrayBuffer): void {
     const session = this.#sessions.get(socket);
     if (session === undefined) {
+      this.#waiting.forget(socket);
       this.#audience.quotas.forget(socket);
       return;
     }
@@ -242,9 +286,7 @@ class PusherRoute {
     this.#open.delete(session);
     this.#liveness.forget(session);
     this.#audience.closed(session);
-    if (code === 1006 && Buffer.from(message).toString("latin1").startsWith("Received too big message")) {
-      this.#parts.counters.ended["inbound-bytes"]++;
-    }
+    noteClosed(code, message, this.#parts.counters);
     this.#parts.hub.close(socket, code, message);
   }
 

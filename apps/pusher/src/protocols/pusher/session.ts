@@ -7,27 +7,27 @@ import type { HeldCommands } from "../held-commands.ts";
 export type PusherSocket = WebSocket<ConnectionState>;
 
 /** A channel that a client is subscribed to, or is about to be. */
-export type JoinedChannel = {
+export type SubscribedChannel = {
   /** Undefined for the channel of the signed-in user, which is no topic. */
   readonly topic: string | undefined;
   /** On presence channels, who the client is. */
   readonly member: Member | undefined;
-  /** Whether the client has been told that it is subscribed. */
+  /** Whether the success of the subscription was sent. */
   isLive: boolean;
-  /** How often the client has subscribed again before that. Each time has an answer. */
+  /** Number of repeated subscribe commands before that. Each is answered. */
   repeats: number;
 };
 
 export type SignedInUser = { readonly id: string; readonly info: unknown };
 
-const NO_CHANNELS: ReadonlyMap<string, JoinedChannel> = new Map();
+const NO_CHANNELS: ReadonlyMap<string, SubscribedChannel> = new Map();
 
 /** One connection of a Pusher client. */
 export class PusherSession {
   readonly socket: PusherSocket;
   readonly app: PusherApp;
   user: SignedInUser | undefined;
-  /** Whether the client has signed in, or has joined a private or presence channel. */
+  /** Whether the client has signed in, or has subscribed to a private or presence channel. */
   isAuthorized = false;
   isClosed = false;
   /** Frames that wait for a slice of time. */
@@ -41,7 +41,7 @@ export class PusherSession {
   allowanceAt = 0;
   readonly #workerId: string;
   // Most connections of a large application have few channels, and idle ones have none.
-  #channels: Map<string, JoinedChannel> | undefined;
+  #channels: Map<string, SubscribedChannel> | undefined;
 
   constructor(socket: PusherSocket, app: PusherApp, { workerId, second }: { workerId: string; second: number }) {
     this.socket = socket;
@@ -59,11 +59,11 @@ export class PusherSession {
     return this.socket.getUserData().connectionId;
   }
 
-  get channels(): ReadonlyMap<string, JoinedChannel> {
+  get channels(): ReadonlyMap<string, SubscribedChannel> {
     return this.#channels ?? NO_CHANNELS;
   }
 
-  addChannel(name: string, channel: JoinedChannel): void {
+  addChannel(name: string, channel: SubscribedChannel): void {
     this.#channels ??= new Map();
     this.#channels.set(name, channel);
   }
@@ -72,8 +72,10 @@ export class PusherSession {
     this.#channels?.delete(name);
   }
 
-  /** Whether this subscription to a channel is still wanted. The client may unsubscribe, and subscribe again, meanwhile. */
-  has(name: string, channel: JoinedChannel): boolean {
+  /**
+   * Whether this subscription to a channel is still wanted. The client may unsubscribe, and subscribe again, meanwhile.
+   */
+  has(name: string, channel: SubscribedChannel): boolean {
     return !this.isClosed && this.channels.get(name) === channel;
   }
 

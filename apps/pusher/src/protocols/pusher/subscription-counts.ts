@@ -8,8 +8,6 @@ const PREFIX = "topic:";
 /** From this number of subscribers on, changes are sent at most once in {@link RARE_MS}. */
 const MANY = 100;
 const RARE_MS = 5_000;
-/** Time that other workers have to answer how many subscribers they have. */
-const ANSWER_MS = 400;
 /** Time that a new subscriber waits for the count, which its own subscription is about to change. */
 const NEW_MS = 200;
 /** Frames that are written in one event-loop tick. */
@@ -19,14 +17,13 @@ type Counted = {
   readonly channel: string;
   readonly sessions: Set<PusherSession>;
   /** Those that were sent no count yet. */
-  untold: Set<PusherSession>;
-  readonly begunAt: number;
+  uninformed: Set<PusherSession>;
   sent: number | undefined;
   sentAt: number;
   timer: NodeJS.Timeout | undefined;
 };
 
-/** Tells the subscribers of a channel how many they are in the whole cluster, for apps that want it. */
+/** Sends the subscribers of a channel their number in the whole cluster, for apps that have switched it on. */
 export class SubscriptionCounts {
   readonly #apps: readonly PusherApp[];
   readonly #counts: ClusterCounts;
@@ -48,14 +45,13 @@ export class SubscriptionCounts {
     const counted: Counted = this.#counted.get(topic) ?? {
       channel,
       sessions: new Set(),
-      untold: new Set(),
-      begunAt: performance.now(),
+      uninformed: new Set(),
       sent: undefined,
       sentAt: Number.NEGATIVE_INFINITY,
       timer: undefined,
     };
     counted.sessions.add(session);
-    counted.untold.add(session);
+    counted.uninformed.add(session);
     this.#counted.set(topic, counted);
     this.#counts.watch(PREFIX + topic);
     // The total may be the same as before, because another subscriber has left.
@@ -64,14 +60,14 @@ export class SubscriptionCounts {
 
   remove(session: PusherSession, topic: string): void {
     const counted = this.#counted.get(topic);
-    counted?.untold.delete(session);
+    counted?.uninformed.delete(session);
     if (!counted?.sessions.delete(session) || counted.sessions.size > 0) return;
     clearTimeout(counted.timer);
     this.#counted.delete(topic);
     this.#counts.unwatch(PREFIX + topic);
   }
 
-  /** Must be called with keys of {@link ClusterCounts} whose totals may have changed. */
+  /** Must be called with keys of {@link ClusterCounts} whose totals are known, and may have changed. */
   onChanged(keys: ReadonlySet<string>): void {
     for (const key of keys) if (key.startsWith(PREFIX)) this.#schedule(key.slice(PREFIX.length));
   }
@@ -85,16 +81,18 @@ export class SubscriptionCounts {
     const counted = this.#counted.get(topic);
     if (counted === undefined || counted.timer !== undefined) return;
     const isRare = this.#counts.total(PREFIX + topic) > MANY;
-    const due = Math.max(counted.begunAt + ANSWER_MS, isRare ? counted.sentAt + RARE_MS : 0);
-    counted.timer = setTimeout(() => void this.#send(topic, counted), Math.max(delayMs, due - performance.now()));
+    const waitMs = isRare ? counted.sentAt + RARE_MS - performance.now() : 0;
+    counted.timer = setTimeout(() => void this.#send(topic, counted), Math.max(delayMs, waitMs));
   }
 
   async #send(topic: string, counted: Counted): Promise<void> {
     counted.timer = undefined;
+    // It is scheduled again when the total is known.
+    if (!this.#counts.isKnown(PREFIX + topic)) return;
     const count = this.#counts.total(PREFIX + topic);
-    const receivers = count === counted.sent ? counted.untold : counted.sessions;
+    const receivers = count === counted.sent ? counted.uninformed : counted.sessions;
     if (receivers.size === 0) return;
-    counted.untold = new Set();
+    counted.uninformed = new Set();
     counted.sent = count;
     counted.sentAt = performance.now();
     const frame = subscriptionCount(counted.channel, count);

@@ -4,7 +4,7 @@ import { hasMember } from "../../connections/small-set.ts";
 import { DecodedPublication } from "../../fanout/decoded-publication.ts";
 import { hasRoomFor } from "../../hub/has-room.ts";
 import type { JoinRefusal } from "../../presence/presence.ts";
-import type { RecoveryOutcome } from "../../recovery/recovery.ts";
+import type { RecoveryOutcome } from "../../recovery/recovery-outcome.ts";
 import type { Member } from "../../wire/presence.ts";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
 import {
@@ -21,7 +21,7 @@ import type { ServingParts } from "../served-protocol.ts";
 import type { Audience } from "./audience.ts";
 import { CacheEvents, type CacheState } from "./cache-events.ts";
 import { authorizeChannel } from "./channel-auth.ts";
-import type { JoinedChannel, PusherSession } from "./session.ts";
+import type { PusherSession, SubscribedChannel } from "./session.ts";
 
 const NO_DATA = "{}";
 /** Maximum characters of a channel's name in an error. */
@@ -33,7 +33,7 @@ const LIMIT: SubscriptionProblem = {
 };
 const REFUSED: Readonly<Record<JoinRefusal, SubscriptionProblem>> = {
   limit: { ...LIMIT, message: "the channel has the maximum number of members" },
-  memory: { type: "ServerError", status: 503, message: "this worker knows as many members as it can, try again" },
+  memory: { type: "ServerError", status: 503, message: "the worker has no memory for more members, try again" },
 };
 
 const ENDED: SubscriptionProblem = {
@@ -43,7 +43,7 @@ const ENDED: SubscriptionProblem = {
 };
 
 /** A subscription that has its place in the session and is not live yet. */
-type Starting = { readonly session: PusherSession; readonly name: string; readonly channel: JoinedChannel };
+type Starting = { readonly session: PusherSession; readonly name: string; readonly channel: SubscribedChannel };
 type WithTopic = Starting & { readonly topic: string };
 
 /** Subscribes Pusher clients to channels, and unsubscribes them. */
@@ -77,7 +77,7 @@ export class PusherSubscriptions {
   }
 
   /** Returns the channel if the client is subscribed to it. The application may have unsubscribed the connection. */
-  #existing(session: PusherSession, name: string): JoinedChannel | undefined {
+  #existing(session: PusherSession, name: string): SubscribedChannel | undefined {
     const channel = session.channels.get(name);
     if (!channel?.isLive || channel.topic === undefined) return channel;
     if (hasMember(session.socket.getUserData().topics, channel.topic)) return channel;
@@ -116,7 +116,7 @@ export class PusherSubscriptions {
     this.#leave(session, channel);
   }
 
-  #leave({ socket }: PusherSession, { topic, member }: JoinedChannel): void {
+  #leave({ socket }: PusherSession, { topic, member }: SubscribedChannel): void {
     if (topic === undefined) return;
     const { hub } = this.#parts;
     if (member !== undefined) hub.presence.leave(socket, topic);
@@ -126,7 +126,7 @@ export class PusherSubscriptions {
   #start(session: PusherSession, name: string, member: Member | undefined): void {
     const isOfUser = name.startsWith("#");
     const topic = isOfUser ? undefined : topicOf(session.app, name);
-    const channel: JoinedChannel = { topic, member, isLive: false, repeats: 0 };
+    const channel: SubscribedChannel = { topic, member, isLive: false, repeats: 0 };
     session.addChannel(name, channel);
     const starting = { session, name, channel };
     // The connection receives what is published to its user since it signed in.
@@ -161,7 +161,9 @@ export class PusherSubscriptions {
     });
   }
 
-  /** The application has unsubscribed the connection before it was live. Otherwise the client would wait for an answer. */
+  /**
+   * The application has unsubscribed the connection before it was live. Otherwise the client would wait for an answer.
+   */
   #abandon({ session, name, channel }: Starting): void {
     if (!session.has(name, channel)) return;
     session.removeChannel(name);
@@ -180,8 +182,9 @@ export class PusherSubscriptions {
       return;
     }
     // The application has subscribed the connection before. The cached event must not follow a newer one.
-    const subscription = subscribed === "already" ? isCache && hub.pause(session.socket, topic) : subscribed;
-    if (!subscription) {
+    const isAgain = subscribed === "already";
+    const subscription = isAgain && isCache ? hub.pause(session.socket, topic) : subscribed;
+    if (subscription === undefined || subscription === "already") {
       this.#succeed(starting, this.#successOf(session, channel));
       return;
     }
@@ -210,7 +213,7 @@ export class PusherSubscriptions {
   }
 
   /** Returns `data` of a success. From now on a member receives changes. */
-  #successOf({ socket }: PusherSession, { topic, member }: JoinedChannel): string {
+  #successOf({ socket }: PusherSession, { topic, member }: SubscribedChannel): string {
     if (topic === undefined || member === undefined) return NO_DATA;
     const { presence } = this.#parts.hub;
     return presenceData(presence.release(socket, topic, true)?.members ?? [member]);
@@ -237,7 +240,7 @@ export class PusherSubscriptions {
     if (outcome.recovered) return;
     const { publication } = cached;
     const position = outcome.position === undefined ? undefined : parsePosition(outcome.position);
-    // Otherwise it is delivered as a live publication.
+    // An event beyond this position is delivered as a live publication.
     if (position !== undefined && publication.sequence > position.sequence) return;
     const message = { subject: "", data: publication.content, headers: publication.headers, respond: () => false };
     const subscription = { kind: "topic", user: undefined, pattern: topic, topicOf: () => topic } as const;

@@ -8,26 +8,28 @@ import type { PusherSession } from "./session.ts";
 
 const PREFIX = "user:";
 const MAX_WATCHED = 100;
-/** Time that other workers have to answer which users are online there. */
-const ANSWER_MS = 400;
-/** Clients that are told in one event-loop tick. Everybody may watch the same user. */
-const TOLD_PER_TICK = 1_000;
+/** Time after which a client receives its first list: of the users whose state is known, usually all of them. */
+const FIRST_LIST_MS = 500;
+/** Clients that are informed in one event-loop tick. All clients may watch the same user. */
+const INFORMED_PER_TICK = 1_000;
 const CHECK_EVERY_MS = 100;
 
-/** For each watched user, by key: the id, and whether the client was told that the user is online. */
+/** For each watched user, by key: the id, and whether the client has received that the user is online. */
 type Watchlist = Map<string, { readonly id: string; isOnline: boolean | undefined }>;
 
-/** Tells clients which users of their watchlist are online: signed in on at least one connection of the cluster. */
+/** Informs clients which users of their watchlist are online: signed in on at least one connection of the cluster. */
 export class Watchlists {
   readonly #counts: ClusterCounts;
   readonly #watchlists = new Map<PusherSession, Watchlist>();
   readonly #watchers = new Map<string, Set<PusherSession>>();
-  /** Clients that are told of all their users when the other workers have answered. */
+  /** Clients that receive their first list soon. */
   readonly #starting = new Map<PusherSession, NodeJS.Timeout>();
   readonly #online = new Map<string, Set<PusherSession>>();
   /** Watched users with connections, as far as this worker knows. */
   readonly #seen = new Set<string>();
-  /** Users who have just lost their last connection, and until when they count as online: a page may only be reloading. */
+  /**
+   * Users who have just lost their last connection, and until when they count as online: a page may only be reloading.
+   */
   readonly #heldUntil = new Map<string, number>();
   readonly #leaveMs: number;
   readonly #leaves: HeldLeaves<{ endHold(key: string): void }>;
@@ -68,10 +70,10 @@ export class Watchlists {
     this.#watchlists.delete(session);
   }
 
-  /** Must be called with keys of {@link ClusterCounts} whose totals may have changed. */
+  /** Must be called with keys of {@link ClusterCounts} whose totals are known, and may have changed. */
   onChanged(keys: ReadonlySet<string>): void {
     for (const key of keys) if (this.#watchers.has(key)) this.#note(key);
-    this.#tellWatchers(keys);
+    this.#informWatchers(keys);
   }
 
   #note(key: string): void {
@@ -84,7 +86,7 @@ export class Watchlists {
     }
   }
 
-  /** Must be called when a hold is over. The user may have returned, or have left once more. */
+  /** Must be called when a hold is over. The user may have returned, or have left again. */
   endHold(key: string): void {
     const until = this.#heldUntil.get(key);
     if (until === undefined || until > performance.now()) return;
@@ -93,13 +95,13 @@ export class Watchlists {
   }
 
   #endHolds(): void {
-    this.#leaves.end();
+    this.#leaves.endExpired();
     if (this.#ended.size === 0) return;
-    this.#tellWatchers(this.#ended);
+    this.#informWatchers(this.#ended);
     this.#ended.clear();
   }
 
-  #tellWatchers(keys: ReadonlySet<string>): void {
+  #informWatchers(keys: ReadonlySet<string>): void {
     const changed = new Map<PusherSession, string[]>();
     for (const key of keys) {
       for (const session of this.#watchers.get(key) ?? []) {
@@ -109,15 +111,15 @@ export class Watchlists {
         else changed.set(session, [key]);
       }
     }
-    void this.#tellAll(changed);
+    void this.#informEach(changed);
   }
 
-  async #tellAll(changed: ReadonlyMap<PusherSession, readonly string[]>): Promise<void> {
-    let told = 0;
+  async #informEach(changed: ReadonlyMap<PusherSession, readonly string[]>): Promise<void> {
+    let informed = 0;
     for (const [session, own] of changed) {
-      this.#tell(session, own);
-      told++;
-      if (told % TOLD_PER_TICK === 0) await nextTick();
+      this.#inform(session, own);
+      informed++;
+      if (informed % INFORMED_PER_TICK === 0) await nextTick();
     }
   }
 
@@ -159,16 +161,18 @@ export class Watchlists {
     if (watchlist.size === 0 || this.#starting.has(session)) return;
     const timer = setTimeout(() => {
       this.#starting.delete(session);
-      this.#tell(session, [...watchlist.keys()]);
-    }, ANSWER_MS);
+      this.#inform(session, [...watchlist.keys()]);
+    }, FIRST_LIST_MS);
     this.#starting.set(session, timer);
   }
 
-  #tell(session: PusherSession, keys: readonly string[]): void {
+  #inform(session: PusherSession, keys: readonly string[]): void {
     const watchlist = this.#watchlists.get(session);
     const online: string[] = [];
     const offline: string[] = [];
     for (const key of keys) {
+      // Watchers are informed when it is known.
+      if (!this.#counts.isKnown(key)) continue;
       const user = watchlist?.get(key);
       const isOnline = this.#counts.total(key) > 0 || this.#heldUntil.has(key);
       if (user === undefined || user.isOnline === isOnline) continue;
