@@ -1,7 +1,7 @@
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
 import { startPublisher } from "./publisher.ts";
-import { configFor, errorCode, isReady, never, usePublisher } from "./testing.ts";
+import { configFor, errorCode, errorOf, isReady, never, usePublisher } from "./testing.ts";
 
 const { running, url, post, rawGet } = usePublisher();
 
@@ -46,6 +46,35 @@ test("a path may name any topic, also dots and percent signs", async () => {
     const answer = await rawGet(`/v1/topics/${path}`);
     expect(answer, path).toMatch(/^HTTP\/1.1 200/);
     expect(JSON.parse(answer.slice(answer.indexOf("{")))).toMatchObject({ topic });
+  }
+});
+
+test("a parameter that occurs more than once is 422 with one sentence that names it", async () => {
+  const message = "occurs more than once; send it once";
+  for (const [path, ...fields] of [
+    ["/v1/connections?limit=1&limit=2", "limit"],
+    ["/v1/connections?order=address&user=a&order=busiest&user=b", "user", "order"],
+    ["/v1/topics?search=a&search=a", "search"],
+    ["/v1/topics/a/publications?since=e-1&since=e-2", "since"],
+    ["/v1/topics/a/members?after=x&after=y", "after"],
+    ["/v1/users/anna?after=aaaaaaa1.1&after=aaaaaaa1.2", "after"],
+    ["/v1/trace?kinds=publication&kinds=recovery", "kinds"],
+  ] as const) {
+    const response = await fetch(url(path));
+    expect(response.status, path).toBe(422);
+    const details = fields.map((field) => ({ field, message }));
+    expect((await errorOf(response)).details, path).toEqual(details);
+  }
+});
+
+test("a limit is written in decimal digits", async () => {
+  for (const path of ["/v1/connections", "/v1/users", "/v1/topics", "/v1/users/anna"]) {
+    for (const limit of ["", "0x10", "1e2", "%205", "+5", "5.0", "x", "٣", "-1", "0", "99999999999999999999"]) {
+      const response = await fetch(url(`${path}?limit=${limit}`));
+      expect(response.status, limit).toBe(422);
+      expect(await errorOf(response)).toMatchObject({ code: "invalid_request", details: { 0: { field: "limit" } } });
+    }
+    expect((await fetch(url(`${path}?limit=5`))).status).toBe(200);
   }
 });
 

@@ -9,7 +9,7 @@ import { ApiError, type ErrorCode, errorBody, errorEntry } from "./http/errors.t
 import { refuseForeignRequests } from "./http/foreign-requests.ts";
 import { RefusalLog } from "./http/refusal-log.ts";
 import { isDecodable, routedPath } from "./http/request-target.ts";
-import { describeIssues } from "./http/validation-errors.ts";
+import { describeIssues, describeQueryIssues } from "./http/validation-errors.ts";
 import type { PublisherMetrics } from "./metrics.ts";
 import { addClassicRoute } from "./routes/classic.ts";
 import { addClientScriptRoutes } from "./routes/client-script.ts";
@@ -34,12 +34,17 @@ import { addWorkersRoute } from "./routes/workers.ts";
 type PathOptions = Parameters<typeof routedPath>[1];
 type AppParts = ApiParts & { readonly metrics: PublisherMetrics; readonly log: Log };
 
-/** Assembles the HTTP API. A request passes the counters, the limit of requests in flight, the key check and its route. */
+/**
+ * Assembles the HTTP API. A request passes the counters, the limit of requests in flight, the key check and its route.
+ */
 export function createApi(parts: AppParts): Api {
   const api: Api = new OpenAPIHono<Env>({
     getPath: (request, options?: PathOptions) => pusherRoute(options) ?? routedPath(request, options),
-    defaultHook: (result) => {
-      if (!result.success) throw new ApiError("invalid_request", { details: describeIssues(result.error.issues) });
+    defaultHook: (result, c) => {
+      if (result.success) return;
+      const { issues } = result.error;
+      const details = result.target === "query" ? describeQueryIssues(issues, c.req.queries()) : describeIssues(issues);
+      throw new ApiError("invalid_request", { details });
     },
   });
   const refusals = new RefusalLog(parts.log);
@@ -73,8 +78,11 @@ export function createApi(parts: AppParts): Api {
   return api;
 }
 
-/** Counts requests, and refuses those over the limit or with an invalid URL. One middleware, because each costs every request. */
-function observe({ metrics, log, config }: AppParts, refusals: RefusalLog): MiddlewareHandler<Env> {
+/**
+ * Counts requests, and refuses those over the limit or with an invalid URL. One middleware, because each costs every
+ * request.
+ */
+function observe({ metrics, log, config, bodies }: AppParts, refusals: RefusalLog): MiddlewareHandler<Env> {
   return async (c, next) => {
     const startedAt = performance.now();
     metrics.inFlight++;
@@ -85,6 +93,8 @@ function observe({ metrics, log, config }: AppParts, refusals: RefusalLog): Midd
 
     const seconds = (performance.now() - startedAt) / 1_000;
     metrics.inFlight--;
+    // Tests of the document send requests without a connection.
+    if (c.env !== undefined) bodies.release(c.env);
     const observed = { route: routeLabel(c), method: c.req.method, status: c.res.status, seconds };
     metrics.countRequest(observed);
     // Not the URL, because its query may contain a key and content.
@@ -103,7 +113,10 @@ function isWebSocket(c: Context<Env>): boolean {
   return c.env?.incoming?.headers.upgrade?.toLowerCase() === "websocket";
 }
 
-/** Whether the URL is UTF-8. The classic route accepts any bytes, and Pusher SDKs do not escape what they put into a path. */
+/**
+ * Whether the URL is UTF-8. The classic route accepts any bytes, and Pusher SDKs do not escape what they put into a
+ * path.
+ */
 function isReadable(c: Context<Env>): boolean {
   // Tests of the document send requests without a connection.
   const target = c.env?.incoming?.url ?? "";

@@ -5,7 +5,7 @@ import { hasAmbiguousKey, parseKeyEntry } from "./key-entry.ts";
 
 const MEBIBYTE = 1_048_576;
 
-/** Maximum bytes of the bodies of all requests in flight. Further requests are answered with 429. */
+/** Maximum bytes of the bodies of all requests in flight, with content once for each topic. Further requests are answered with 429. */
 const MAX_HELD_BODY_BYTES = 128 * MEBIBYTE;
 
 /** The publisher's environment variables. Their descriptions are the documentation. */
@@ -29,10 +29,10 @@ export const publisherSettings = {
       "API keys, comma-separated, each at least 16 characters. A request needs one of them. A key listed as `read:<key>` only reads. Without keys, every client that reaches the port may publish.",
     ),
   PUBLISHER_CORS_ORIGINS: setting
-    .list("")
-    .refine((origins) => origins.every(isOriginSetting), "each must be an origin, such as https://app.example, or *")
+    .origins("")
+    .refine((origins) => !origins.includes("null"), "null stands for pages of any site; write their origins, or *")
     .describe(
-      "Origins whose pages may call `/v1` from a browser, comma-separated, such as `https://app.example`; `*` for all. Needs PUBLISHER_API_KEYS. Empty: none.",
+      "Origins whose pages may call `/v1` from a browser, comma-separated: `https://app.example`, `https://*.example`, or `*` for any. Needs PUBLISHER_API_KEYS. Empty: none.",
     ),
   ...pusherAppsSettings,
   PUBLISHER_CONSOLE: setting
@@ -42,7 +42,9 @@ export const publisherSettings = {
     ),
   PUBLISHER_MAX_BODY_BYTES: setting
     .integer({ min: 1_024, max: MAX_HELD_BODY_BYTES, default: 10 * MEBIBYTE })
-    .describe("Maximum bytes of a request body. Above it, the status is 413. NATS limits each publication separately."),
+    .describe(
+      "Maximum bytes of a request body, to which content counts once for each topic. Above it, the status is 413. NATS limits each publication separately.",
+    ),
   PUBLISHER_MAX_BATCH: setting
     .integer({ min: 1, max: 100_000, default: 1_000 })
     .describe("Maximum publications in one request. Above it, the status is 422."),
@@ -53,7 +55,7 @@ export const publisherSettings = {
     .integer({ min: 10, max: 60_000, default: 2_000 })
     .describe("Maximum milliseconds until a worker's answer. After it, the status is 503."),
   PUBLISHER_RECEIPT_TIMEOUT_MS: setting
-    .integer({ min: 100, max: 10_000, default: 1_500 })
+    .integer({ min: 100, max: 10_000, default: 2_500 })
     .describe(
       "Maximum milliseconds until the answers of all workers for a receipt. After it, the receipt is incomplete.",
     ),
@@ -111,9 +113,4 @@ export function readConfig(env: Record<string, string | undefined>): PublisherCo
     bus: busConfigFrom(values),
     historyLimits: historyConfigFrom(values),
   });
-}
-
-/** Whether the text is an origin as browsers send it, or `*` for all. */
-function isOriginSetting(text: string): boolean {
-  return text === "*" || (URL.canParse(text) && new URL(text).origin === text);
 }

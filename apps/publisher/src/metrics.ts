@@ -1,7 +1,7 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
 import type { Target } from "@fanwire/protocol";
-import { addCounter, createRegistry } from "@fanwire/service";
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { addCounter, addGauge, addLabelledCounter, createRegistry } from "@fanwire/service";
+import { Counter, Histogram, type Registry } from "prom-client";
 import type { ClusterCounters, PublishOutcomeName } from "./cluster/counters.ts";
 import type { AcceptedStatus } from "./cluster/publish-result.ts";
 import type { ErrorCode } from "./http/errors.ts";
@@ -28,7 +28,7 @@ export class PublisherMetrics {
   inFlight = 0;
   /** Answered requests. */
   requests = 0;
-  /** Bytes of request bodies in memory. */
+  /** Bytes of request bodies in memory, with the copies of content for further topics. */
   heldBodyBytes = 0;
   readonly #requests: Counter<"route" | "method" | "status">;
   readonly #durations: Histogram<"route" | "method">;
@@ -51,27 +51,20 @@ export class PublisherMetrics {
     });
     registerClusterMetrics(this.registry, counters);
     registerTraceMetrics(this.registry, counters);
-    this.#gauge("fanwire_publisher_traces", "Open traces.", () => counters.openTraces);
-    this.#gauge("fanwire_publisher_in_flight", "HTTP requests in flight.", () => this.inFlight);
-    this.#gauge("fanwire_publisher_in_flight_limit", "Maximum HTTP requests in flight.", () => limits.maxInFlight);
-    this.#gauge("fanwire_publisher_held_body_bytes", "Bytes of request bodies in memory.", () => this.heldBodyBytes);
-    this.#gauge(
+    const gauge = (name: string, help: string, value: () => number) => addGauge(this.registry, { name, help, value });
+    gauge("fanwire_publisher_traces", "Open traces.", () => counters.openTraces);
+    gauge("fanwire_publisher_in_flight", "HTTP requests in flight.", () => this.inFlight);
+    gauge("fanwire_publisher_in_flight_limit", "Maximum HTTP requests in flight.", () => limits.maxInFlight);
+    gauge(
+      "fanwire_publisher_held_body_bytes",
+      "Bytes of request bodies in memory, with copies of content for further topics.",
+      () => this.heldBodyBytes,
+    );
+    gauge(
       "fanwire_publisher_held_body_limit_bytes",
       "Maximum bytes of request bodies in memory.",
       () => limits.maxHeldBodyBytes,
     );
-  }
-
-  /** Reads `value` when the metrics are requested, so that a change costs a request nothing. */
-  #gauge(name: string, help: string, value: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.registry],
-      collect() {
-        this.set(value());
-      },
-    });
   }
 
   countRequest({ route, method, status, seconds }: ObservedRequest): void {
@@ -89,12 +82,11 @@ const { busy: _busy, "too-many-traces": _traces, "topic-limit": _topics, ...publ
 const OUTCOMES: ReadonlySet<string> = new Set([...ACCEPTED, ...Object.values(publicationFailures)]);
 
 function registerClusterMetrics(registry: Registry, counters: ClusterCounters): void {
-  const registers = [registry];
   new Counter({
     name: "fanwire_publisher_publications_total",
     help: "Publications, by kind of target and outcome (a status or an error code).",
     labelNames: ["target", "outcome"],
-    registers,
+    registers: [registry],
     collect() {
       this.reset();
       // All exist from the start. Otherwise no alert sees the first failure, because a new series has no increase.
@@ -104,25 +96,16 @@ function registerClusterMetrics(registry: Registry, counters: ClusterCounters): 
       }
     },
   });
-  new Counter({
+  addCounter(registry, {
     name: "fanwire_publisher_content_bytes_total",
     help: "Bytes of content of accepted publications.",
-    registers,
-    collect() {
-      this.reset();
-      this.inc(counters.contentBytes);
-    },
+    value: () => counters.contentBytes,
   });
-  new Counter({
+  addLabelledCounter(registry, {
     name: "fanwire_publisher_receipts_total",
     help: "Receipts gathered from all workers, by outcome: complete if all of them answered in time, else incomplete.",
-    labelNames: ["outcome"],
-    registers,
-    collect() {
-      this.reset();
-      this.inc({ outcome: "complete" }, counters.completeReceipts);
-      this.inc({ outcome: "incomplete" }, counters.incompleteReceipts);
-    },
+    label: "outcome",
+    values: () => ({ complete: counters.completeReceipts, incomplete: counters.incompleteReceipts }),
   });
 }
 

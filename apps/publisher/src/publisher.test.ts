@@ -10,7 +10,7 @@ test("unreadable NATS credentials end the start", async () => {
   await expect(startPublisher(config, { log }, never)).rejects.toThrow("ENOENT");
 });
 
-describe("stopping", () => {
+describe("graceful shutdown", () => {
   test("finishes requests in flight, refuses new ones, and may be called twice", async () => {
     const started = await startAnother({ PUBLISHER_REQUEST_TIMEOUT_MS: "400" });
     worker.outcome = "silence";

@@ -18,8 +18,8 @@ const STOP_GRACE_MS = 5_000;
 export type Publisher = Running & AsyncDisposable & { readonly port: number; readonly adminPort: number };
 
 /**
- * Starts the HTTP API and its admin port. They accept requests at once. Until NATS is reached, requests that need it are
- * answered with 503.
+ * Starts the HTTP API and its admin port. They accept requests at once. Until NATS is reached, requests that need it
+ * are answered with 503.
  *
  * @throws if an address cannot be bound, or the NATS credentials cannot be read.
  */
@@ -47,7 +47,7 @@ export async function startPublisher(
     stopping.abort();
     // Requests that wait for a new leader of the history are answered now, because they would get no answer later.
     history.stop();
-    // Traces have no end of their own, so that the server would wait for them in vain.
+    // Traces do not end by themselves, so the server would wait for them until its grace time is over.
     traces.stop();
     await running.server?.stop(STOP_GRACE_MS);
     cluster.stop();

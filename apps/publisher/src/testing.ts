@@ -14,6 +14,7 @@ import { type Publisher, startPublisher } from "./publisher.ts";
 export const log = createLog("test", "silent");
 export const never = new AbortController().signal;
 const subjects = new Subjects();
+const NATS_MISSING = "nats-server not found: run `npm test`, which fetches one, or put one on PATH";
 
 /** A separate nats-server. `start` after `stop` uses the same port again. */
 export class NatsServer {
@@ -36,6 +37,9 @@ export class NatsServer {
     const portsFolder = await mkdtemp(join(this.#folder, "ports-"));
     const options = ["-c", join(this.#folder, "nats.conf"), "-a", "127.0.0.1", "-p", String(this.port)];
     this.#process = spawn("nats-server", [...options, "--ports_file_dir", portsFolder], { stdio: "ignore" });
+    await once(this.#process, "spawn").catch((cause: unknown) => {
+      throw new Error(NATS_MISSING, { cause });
+    });
     const file = join(portsFolder, `nats-server_${this.#process.pid}.ports`);
     const ports = await vi.waitUntil(() => readFile(file, "utf8").then(JSON.parse, () => undefined), {
       timeout: 10_000,
@@ -125,6 +129,10 @@ class FakeWorker {
       message.respond(JSON.stringify({ worker: this.#id, state: "unknown" }));
       return;
     }
+    if (request.command === "recall-workers") {
+      message.respond(JSON.stringify({ worker: this.#id, workers: [], isComplete: true }));
+      return;
+    }
     if (request.command !== "find-connection" && request.command !== "close-connection") return;
     const { connectionId } = request;
     if (request.command === "close-connection" && connectionId === 1) this.closed.push(connectionId);
@@ -165,8 +173,8 @@ class FakeWorker {
 }
 
 /**
- * Starts a publisher on a separate NATS with two workers, for the tests of one file. `worker` is one of them. Functions with a
- * publisher as parameter use this one by default.
+ * Starts a publisher on a separate NATS with two workers, for the tests of one file. `worker` is one of them. Functions
+ * with a publisher as parameter use this one by default.
  */
 export function usePublisher() {
   const worker = new FakeWorker("worker01");

@@ -23,8 +23,8 @@ function sumsOf(workers: readonly Worker[]): Counted[] {
   return [...names].map((name) => [name, sumOf(name)] as const).sort(byConnections);
 }
 
-test("a page that counts as proven is the true one, and candidates have their true counts", () => {
-  let proven = 0;
+test("a page that counts as proved is the true one, and candidates have their true counts", () => {
+  let proved = 0;
   let unproven = 0;
   const workers = fc.array(worker, { minLength: 1, maxLength: 4 });
   fc.assert(
@@ -40,7 +40,7 @@ test("a page that counts as proven is the true one, and candidates have their tr
 
       for (const [name, count] of [...known, ...counted]) expect(count).toBe(trueCounts.get(name));
       if (isProven(candidates, page[wanted - 1])) {
-        proven++;
+        proved++;
         expect(page).toEqual(truth.slice(0, wanted));
       } else {
         unproven++;
@@ -49,7 +49,7 @@ test("a page that counts as proven is the true one, and candidates have their tr
     }),
     { numRuns: 5_000 },
   );
-  expect(Math.min(proven, unproven)).toBeGreaterThan(500);
+  expect(Math.min(proved, unproven)).toBeGreaterThan(500);
 });
 
 test("one worker's own order is the true one", () => {
@@ -65,7 +65,7 @@ test("one worker's own order is the true one", () => {
   );
 });
 
-test("equal counts on all workers are proven by the order of names", () => {
+test("equal counts on all workers are proved by the order of names", () => {
   const names = [..."abcdefghij"];
   const all = [new Map(names.map((name) => [name, 1])), new Map(names.map((name) => [name, 1]))];
 

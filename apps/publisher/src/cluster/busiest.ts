@@ -4,7 +4,7 @@ import type { Counted, NameReply } from "./name-page.ts";
 const CANDIDATES_PER_NAME = 2;
 const MIN_CANDIDATES = 100;
 
-/** Returns names by their connections from the highest number on, those with equal numbers in the order of UTF-16 units. */
+/** Orders names by their number of connections, the highest first, and equal ones by UTF-16 units. */
 export function byConnections([one, count]: Counted, [other, otherCount]: Counted): number {
   return otherCount - count || (one < other ? -1 : one > other ? 1 : 0);
 }
@@ -23,12 +23,16 @@ export type Candidates = {
   readonly listed: number;
 };
 
-/** A name that some worker listed. `highest` is reached if each worker that did not list it has as many as its last name. */
+/**
+ * A name that some worker listed. `highest` is an upper bound of its sum: a worker that did not list it has at most as
+ * many connections for it as for the last name that it listed.
+ */
 type Listed = { readonly name: string; readonly sum: number; readonly highest: number };
 
 /**
- * Returns the names that may be among the first `count` of all workers, from the first names of each worker in the order of
- * {@link byConnections}. A name that a worker did not list has at most as many connections there as the last one that it listed.
+ * Returns the names that may be among the first `count` of all workers, from the first names of each worker in the
+ * order of {@link byConnections}. A name that a worker did not list has at most as many connections there as the last
+ * one that it listed.
  */
 export function candidatesOf(replies: readonly NameReply[], count: number): Candidates {
   const listed = listedNames(replies);
@@ -52,7 +56,9 @@ export function isProven({ others }: Pick<Candidates, "others">, last: Counted |
   return last !== undefined && byConnections(last, others) <= 0;
 }
 
-/** Whether longer replies could prove more: a worker lists all, or the last name that it lists has fewer connections. */
+/**
+ * Whether longer replies could prove more: a worker lists all, or the last name that it lists has fewer connections.
+ */
 export function canProveMore(replies: readonly NameReply[], maxLimit: number): boolean {
   return replies.some((reply) => reply.hasMore && (cutOf(reply) > 1 || (reply.total ?? 0) <= maxLimit));
 }
@@ -70,7 +76,7 @@ function listedNames(replies: readonly NameReply[]): Listed[] {
   return [...listed.values()];
 }
 
-/** Returns the first place of a name that no worker listed. With as many connections it comes after the last name of each. */
+/** Returns the earliest place of a name that no worker listed: the sum of all cuts, after every last name. */
 function unlistedBound(replies: readonly NameReply[]): Bound | undefined {
   const cut = replies.filter(({ hasMore }) => hasMore);
   if (cut.length === 0) return undefined;

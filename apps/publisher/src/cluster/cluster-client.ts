@@ -18,6 +18,7 @@ import {
   userReply,
 } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import { ChannelServers } from "./channel-servers.ts";
 import { type UserPage, userPageOf } from "./connection-page.ts";
 import { countMembersOf, countsOf } from "./count-members.ts";
 import type { ClusterCounters } from "./counters.ts";
@@ -27,7 +28,7 @@ import { ClusterLists } from "./lists.ts";
 import { type MemberPage, memberPageOf, type NamesPage, namesPageOf } from "./member-page.ts";
 import { ClusterOverview } from "./overview.ts";
 import { ClusterPublisher } from "./publish.ts";
-import { Receipts } from "./receipts.ts";
+import { ReceiptCollector } from "./receipt-collector.ts";
 import { type Gap, WorkerQuestions } from "./worker-questions.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
 import { WorkerRequests } from "./worker-request.ts";
@@ -52,6 +53,7 @@ export class Cluster {
   readonly overview: ClusterOverview;
   readonly lists: ClusterLists;
   readonly #registry: WorkerRegistry;
+  readonly #channelServers: ChannelServers;
   readonly #workers: WorkerRequests;
   readonly #questions: WorkerQuestions;
 
@@ -62,17 +64,19 @@ export class Cluster {
       return described.ok ? described.all : undefined;
     };
     const registry = new WorkerRegistry({ ...parts, timeoutMs, call });
-    const receipts = new Receipts({ ...parts, registry, timeoutMs });
+    const receipts = new ReceiptCollector({ ...parts, registry, timeoutMs });
     this.#registry = registry;
-    this.#workers = new WorkerRequests({ ...parts, registry });
+    this.#channelServers = new ChannelServers({ ...parts, registry });
+    this.#workers = new WorkerRequests({ ...parts, registry, channelServers: this.#channelServers });
     this.#questions = new WorkerQuestions({ ...parts, registry });
     this.lists = new ClusterLists(this.#questions);
     this.overview = new ClusterOverview({ ...parts, registry });
     this.publisher = new ClusterPublisher({ ...parts, workers: this.#workers, receipts });
   }
 
-  /** Ends the periodic questions to workers. */
+  /** Ends the periodic questions to workers and channel servers. */
   stop(): void {
+    this.#channelServers.stop();
     this.#registry.stop();
   }
 
@@ -122,8 +126,8 @@ export class Cluster {
   }
 
   /**
-   * Counts the connections that would receive a publication to the topic, and the users that have joined it with presence, on all
-   * workers that answer.
+   * Counts the connections that would receive a publication to the topic, and the users that have joined it with
+   * presence, on all workers that answer.
    */
   async countSubscribers(
     topic: string,
@@ -138,7 +142,10 @@ export class Cluster {
     return { connections, ...asked.gap, ...counted };
   }
 
-  /** Counts the users that have joined the topic with presence, on all workers that answer. A user may have connections to several. */
+  /**
+   * Counts the users that have joined the topic with presence, on all workers that answer. A user may have connections
+   * to several.
+   */
   async countMembers(topic: string): Promise<Result<{ readonly members: number } & Gap>> {
     let members = 0;
     let gap: Gap = {};

@@ -28,8 +28,8 @@ export function userPageOf(replies: readonly UserReply[], limit: number): UserPa
 }
 
 /**
- * Combines the replies of all workers to one page, sorted by address. The page ends where a worker's own page ends before that
- * worker's last connection, so that no connection is skipped.
+ * Combines the replies of all workers to one page, sorted by address. The page ends with a worker's last returned
+ * connection if that worker has more, so that no connection is skipped.
  */
 export function addressPageOf(replies: readonly Reply[], limit: number): ConnectionPage {
   const connections: ConnectionDescription[] = [];
@@ -46,8 +46,9 @@ export function addressPageOf(replies: readonly Reply[], limit: number): Connect
 }
 
 /**
- * Combines the replies of all workers to one page, in the order of unsent bytes and topics. It ends where the first worker's own
- * page ends, because that worker may have more connections before those of others.
+ * Combines the replies of all workers to one page, in the order of unsent bytes and topics. A worker that has more sets
+ * `end`. The page ends at the smallest of these ends, because that worker may have more connections before those of
+ * others.
  */
 export function busyPageOf(
   replies: readonly Pick<ConnectionsReply, "connections" | "places" | "end">[],

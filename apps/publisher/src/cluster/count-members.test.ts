@@ -15,7 +15,7 @@ test("a request has as many topics as there is room for, at least one", () => {
   expect(firstTopics(["t".repeat(20_000), "a"])).toHaveLength(1);
 });
 
-test("all topics are counted, however many of them a worker answers for at once", async () => {
+test("all topics are counted, however many of them a worker answers for together", async () => {
   const users = fc.array(fc.uniqueArray(fc.constantFrom(..."abcdef")), { maxLength: 30 });
 
   await fc.assert(

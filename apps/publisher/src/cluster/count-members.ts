@@ -20,8 +20,8 @@ export function firstTopics(topics: readonly string[]): string[] {
 }
 
 /**
- * Counts the distinct users on the topics that all workers have answered for, which are the first ones of the request. A user
- * with connections to several workers counts once.
+ * Counts the distinct users on the topics that all workers have answered for, which are the first ones of the request.
+ * A user with connections to several workers counts once.
  */
 export function countsOf(replies: readonly Pick<MemberNamesOfReply, "users">[]): Counts {
   const answered = Math.min(...replies.map(({ users }) => users.length));

@@ -4,7 +4,9 @@ import type { AcceptedStatus, PublishResult } from "./publish-result.ts";
 
 export type PublishOutcomeName = AcceptedStatus | FailureReason;
 
-/** Counts publications and receipts. Plain numbers, because prom-client makes a string of the labels for each increment. */
+/**
+ * Counts publications and receipts. Plain numbers, because prom-client makes a string of the labels for each increment.
+ */
 export class ClusterCounters {
   /** By outcome, then by kind of target. */
   readonly publications = new Map<PublishOutcomeName, Map<Target["kind"], number>>();

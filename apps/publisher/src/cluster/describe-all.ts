@@ -17,7 +17,9 @@ const GATHER_MAX_WAIT_MS = 2_000;
 
 type DescribeParts = { readonly bus: Bus; readonly subjects: Subjects; readonly log: Log };
 
-/** Returns a description of every worker that answers. A detailed one costs the worker a look at each of its connections. */
+/**
+ * Returns a description of every worker that answers. For a detailed one the worker examines each of its connections.
+ */
 export function describeAllWorkers(
   parts: DescribeParts,
   { detailed }: { readonly detailed: boolean },

@@ -1,17 +1,19 @@
-/** Why the cluster did not do what a route asked for. `routes/failures.ts` translates each reason into an HTTP error. */
+/**
+ * Why the cluster did not do what a route asked for. `routes/failures.ts` translates each reason into an HTTP error.
+ */
 export type FailureReason =
   | "connection-not-found"
   /** The protocol of the connection cannot carry the content or the event. Nothing was sent. */
   | "uncarried"
-  /** The connection has as many subscriptions as it may. */
+  /** The connection has the maximum number of subscriptions. */
   | "topic-limit"
-  /** As many lists as may be in memory are being read. Nothing was sent. */
+  /** The maximum number of lists is being read. Nothing was sent. */
   | "busy"
   /** NATS does not accept content of this size. */
   | "too-large"
-  /** This publisher has as many open traces as it may. */
+  /** This publisher has the maximum number of open traces. */
   | "too-many-traces"
-  /** NATS is not reached. Nothing was sent. */
+  /** NATS is unreachable. Nothing was sent. */
   | "unavailable"
   /** Sent, but NATS did not confirm it. */
   | "unconfirmed"

@@ -68,11 +68,14 @@ export async function readHistory(
 }
 
 async function isComplete(history: ReadableHistory, subject: string, since: Position, page: ReadPage) {
-  // A page that is not the last does not show how many publications follow, so the count of all stored ones is used.
-  const counted = page.isEnd ? { ok: true as const, count: page.publications.length } : await history.count(subject);
+  // A page with unread publications behind it does not show how many they are, so the count of all stored ones is used.
+  const counted =
+    page.isEnd && page.unread === 0
+      ? { ok: true as const, count: page.publications.length }
+      : await history.count(subject);
   if (!counted.ok) return counted;
   const counts = new Map([[subject, counted.count]]);
-  const missing = await history.missing({ filter: subject, since, counts, history: page.history });
+  const missing = await history.missing({ filter: subject, since, counts, unread: 0, history: page.history });
   return missing.ok ? { ok: true as const, result: missing.reason === undefined } : missing;
 }
 

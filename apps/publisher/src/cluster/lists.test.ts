@@ -125,7 +125,7 @@ test("many users with about as many connections cost a bounded number of questio
   expect(questions.length).toBeLessThan(8);
 });
 
-test("the depth of the order of connections is bounded, and the last page says so by having no next", async () => {
+test("the depth of the order of connections is bounded, and the last page has no next", async () => {
   const { lists } = listsOf([
     new Map(Array.from({ length: 2_000 }, (_, at): [string, number] => [`user-${at}`, at + 1])),
   ]);

@@ -21,7 +21,10 @@ import { type Gap, type WorkerQuestions, widerGap } from "./worker-questions.ts"
 
 /** Maximum place of an item in the order of connections that a page reaches. */
 export const MAX_RANK = 1_000;
-/** Each worker first returns this many times the wanted items, because the busiest ones of the cluster need not be its own. */
+/**
+ * Each worker first returns this many times the wanted items, because the busiest ones of the cluster need not be its
+ * own.
+ */
 const FIRST_FACTOR = 2;
 const MIN_FIRST = 200;
 /** Maximum bytes of the names in one question. */
@@ -73,8 +76,9 @@ export class ClusterLists {
   }
 
   /**
-   * Returns the names with most connections after a rank. Asks each worker for its own busiest names, then all workers for the exact
-   * counts of these. If other names may have more connections, asks again for as many names as a reply may have.
+   * Returns the names with most connections after a rank. Asks each worker for its own busiest names, then all workers
+   * for the exact counts of these. If other names may have more connections, asks again for as many names as a reply
+   * may have.
    */
   busiest(kind: Kind, request: BusiestRequest): Promise<Result<BusiestList>> {
     return this.#limited(() => this.#busiest(kind, request));
@@ -134,7 +138,9 @@ export class ClusterLists {
     return this.#limited(() => this.#connections({ command: "list-connections", ...request }, addressPageOf));
   }
 
-  /** Returns one page of the connections that match, those with most unsent bytes first, then those with most topics. */
+  /**
+   * Returns one page of the connections that match, those with most unsent bytes first, then those with most topics.
+   */
   busiestConnections(
     request: ConnectionRequest & { readonly after?: BusyPlace | undefined },
   ): Promise<Result<ConnectionList>> {

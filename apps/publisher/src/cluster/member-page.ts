@@ -16,8 +16,8 @@ export type NamesPage = {
 type Known = { user: string; info?: unknown; since: number; connections: number };
 
 /**
- * Combines the replies of all workers to one page. A user may have connections to several workers, so the page ends where the
- * shortest page of a worker with more members ends.
+ * Combines the replies of all workers to one page. A user may have connections to several workers, so the page ends
+ * where the shortest page of a worker with more members ends.
  */
 export function memberPageOf(replies: readonly MembersReply[], limit: number): MemberPage {
   const end = endOf(replies.map(({ members, hasMore }) => ({ last: members.at(-1)?.user, hasMore })));

@@ -14,8 +14,8 @@ export type NamePage = {
 };
 
 /**
- * Combines the replies of all workers to one page, in the order of names. It ends where the first worker's own page ends before
- * that worker's last name, because the counts of later names are incomplete.
+ * Combines the replies of all workers to one page, in the order of names. It ends where the first worker's own page
+ * ends before that worker's last name, because the counts of later names are incomplete.
  */
 export function namePageOf(replies: readonly NameReply[], limit: number): NamePage {
   const ends = replies.flatMap(({ items, hasMore }) => (hasMore ? (items.at(-1)?.[0] ?? []) : []));
@@ -43,8 +43,8 @@ export type Total =
   | Record<never, never>;
 
 /**
- * Returns the number of all names that match. Several workers may have the same ones. So it is known only if one worker has all, or
- * if the whole list is known.
+ * Returns the number of all names that match. Several workers may have the same ones. So it is known only if one worker
+ * has all, or if the whole list is known.
  *
  * @param known number of names in the list if it has all of them.
  */

@@ -10,6 +10,8 @@ type OverviewParts = {
   readonly subjects: Subjects;
   readonly registry: WorkerRegistry;
   readonly history: Pick<History, "describe">;
+  /** Maximum time to wait until all workers are known, in milliseconds. */
+  readonly requestTimeoutMs: number;
   readonly log: Log;
 };
 
@@ -21,6 +23,8 @@ export type Overview = {
   readonly workers: DescribedWorker[];
   /** Ids of known workers that did not answer, sorted. */
   readonly missing: string[];
+  /** Whether all running workers have answered. */
+  readonly isComplete: boolean;
   /** All services that answered, sorted by kind and id. */
   readonly services: ServiceDescription[];
   /** Nodes to which the processes above are connected, and those that keep the history, sorted by name. */
@@ -46,12 +50,13 @@ export class ClusterOverview {
     ]);
     if (!described.ok) return described;
     if (!services.ok) return services;
-    const { workers, missing } = described;
+    const { workers, missing, isComplete } = described;
     const stream = history.ok ? history.stream : null;
     return {
       ok: true,
       workers,
       missing,
+      isComplete,
       services: services.all.toSorted((one, other) => (sortKey(one) < sortKey(other) ? -1 : 1)),
       nats: natsNodes([...workers, ...services.all], stream),
       history: stream,
@@ -59,20 +64,24 @@ export class ClusterOverview {
     };
   }
 
-  async #describeWorkers(): Promise<Result<{ readonly workers: DescribedWorker[]; readonly missing: string[] }>> {
-    const { registry } = this.#parts;
+  async #describeWorkers(): Promise<Result<Pick<Overview, "workers" | "missing" | "isComplete">>> {
+    const { registry, requestTimeoutMs } = this.#parts;
     const described = await describeAllWorkers(this.#parts, { detailed: true });
     if (!described.ok) return described;
-    for (const { id, process } of described.all) registry.answered(id, process);
+    for (const { id, process } of described.all) registry.seen(id, process);
     const ids = new Set(described.all.map(({ id }) => id));
+    // Only workers that answer remember others. Without one, waiting would add nothing.
+    if (ids.size > 0) await registry.settle(requestTimeoutMs);
     await registry.findEnded(registry.workers.filter((worker) => !ids.has(worker)));
+    const missing = registry.workers.filter((worker) => !ids.has(worker)).sort();
     return {
       ok: true,
       workers: described.all
         // Callers do not need the process, which identifies the machine.
         .map(({ process: _, ...worker }) => worker)
         .sort((one, other) => (one.id < other.id ? -1 : 1)),
-      missing: registry.workers.filter((worker) => !ids.has(worker)).sort(),
+      missing,
+      isComplete: registry.knowsAll && missing.length === 0,
     };
   }
 }

@@ -1,10 +1,4 @@
-import {
-  type DeliveryOutcome,
-  formatPosition,
-  type Position,
-  type Publication,
-  type Subjects,
-} from "@fanwire/protocol";
+import { type DeliveryOutcome, formatPosition, type Position } from "@fanwire/protocol";
 import type { Failure, FailureReason } from "./failure.ts";
 
 /** Number of deliveries of one request. A connection counts once for each of its subscriptions that match. */
@@ -22,9 +16,9 @@ export type Receipt = {
 };
 
 /**
- * The outcome of a publication. `published`: NATS has it and sends it to all subscribed workers. `stored`: the history has it.
- * `delivered` and `buffered`: reported by the worker of the target connection. `forwarded`: a Workerman worker has it, which
- * reports no outcome.
+ * The outcome of a publication. `published`: NATS has it and sends it to all subscribed workers. `stored`: the history
+ * has it. `delivered` and `buffered`: reported by the worker of the target connection. `forwarded`: a Workerman worker
+ * has it, which reports no outcome.
  */
 export type PublishResult = Accepted | Failure;
 export type Accepted = ({ readonly ok: true; readonly status: "published" | DeliveredStatus } | Stored) & {
@@ -50,20 +44,14 @@ export function fromDelivery(outcome: DeliveryOutcome): PublishResult {
   return outcome === "uncarried" ? { ok: false, reason: "uncarried" } : { ok: true, status: outcome };
 }
 
-/** Where the history stores a publication. */
-export type StoredAt = { readonly subject: string; readonly position: string };
-
-/** Returns where the publications of one request were stored, without duplicates of stored ones. */
-export function storedNow(
-  subjects: Subjects,
-  publications: readonly Publication[],
-  results: readonly PublishResult[],
-): StoredAt[] {
-  return publications.flatMap(({ target }, at) => {
-    const result = results[at];
-    if (target.kind === "connection" || !result?.ok || result.status !== "stored" || result.isDuplicate) return [];
-    return result.positions.map((each) => ({ subject: subjects.history(target), position: formatPosition(each) }));
-  });
+/**
+ * Returns the positions of the stored publications of one request. Duplicates are among them, because an attempt of this
+ * request without an answer may have stored them.
+ */
+export function storedPositions(results: readonly PublishResult[]): string[] {
+  return results.flatMap((result) =>
+    result.ok && result.status === "stored" ? result.positions.map(formatPosition) : [],
+  );
 }
 
 /** Returns the receipt of a publication to one connection. Its worker's reply is all that is known. */
@@ -79,8 +67,8 @@ export function receiptOfConnection(status: DeliveredStatus): Receipt {
 }
 
 /**
- * Combines the results of one request's publications. If only some were accepted, the result is `unconfirmed`, because the
- * request was carried out in part. The caller may repeat it with the same id.
+ * Combines the results of one request's publications. If only some were accepted, the result is `unconfirmed`, because
+ * the request was carried out in part. The caller may repeat it with the same id.
  */
 export function resultOfAll(results: readonly PublishResult[]): PublishResult {
   const [first] = results;
@@ -113,8 +101,8 @@ const NATS_FAILURES: ReadonlySet<FailureReason> = new Set([
 ]);
 
 /**
- * Returns the failure of a whole batch if NATS failed for all of it. `unconfirmed` takes precedence, because the batch may
- * have been sent as soon as one publication may have been.
+ * Returns the failure of a whole batch if NATS failed for all of it. `unconfirmed` takes precedence, because the batch
+ * may have been sent as soon as one publication may have been.
  */
 export function failureOfAll(results: readonly PublishResult[]): Failure | undefined {
   const failures = results.filter((result) => !result.ok);

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate as nextTick } from "node:timers/promises";
 import { type Bus, type History, parseJson } from "@fanwire/bus";
 import { type DurableTarget, deliveryReply, type Publication, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { ClusterCounters } from "./counters.ts";
 import { encodeDurable, encodePublication } from "./encode-publication.ts";
-import { type PublishRequest, runsOf } from "./publish-request.ts";
+import { type PublishRequest, portionsOf, type Run, runsOf } from "./publish-request.ts";
 import {
   type Accepted,
   fromDelivery,
@@ -13,9 +14,9 @@ import {
   type Receipt,
   receiptOfConnection,
   resultOfAll,
-  storedNow,
+  storedPositions,
 } from "./publish-result.ts";
-import type { Before, Receipts } from "./receipts.ts";
+import type { Before, ReceiptCollector } from "./receipt-collector.ts";
 import type { WorkerRequests } from "./worker-request.ts";
 
 type ClusterPublisherParts = {
@@ -23,10 +24,13 @@ type ClusterPublisherParts = {
   readonly history: Pick<History, "append">;
   readonly subjects: Subjects;
   readonly workers: WorkerRequests;
-  readonly receipts: Receipts;
+  readonly receipts: ReceiptCollector;
   readonly counters: ClusterCounters;
   readonly log: Log;
 };
+
+/** `isStored` resolves once the history has stored, or failed to store, the durable publications. */
+type Started<Result> = { readonly isStored: Promise<unknown>; readonly result: Promise<Result> };
 
 /** Publishes to the cluster over NATS. */
 export class ClusterPublisher {
@@ -46,20 +50,21 @@ export class ClusterPublisher {
     return this.#start(request).result;
   }
 
-  /**
-   * Publishes a batch in order and returns one result for each request. Waits for durable publications to be stored before
-   * publishing what follows them, because live publications would overtake them.
-   */
+  /** Publishes a batch in order, over several ticks if it is large. Returns one result for each request. */
   async publishAll(requests: readonly PublishRequest[]): Promise<PublishResult[]> {
     const results: Promise<PublishResult[]>[] = [];
-    for (const { kind, requests: alike } of runsOf(requests)) {
-      // All of a run are handed to NATS in one tick, so that their order is the order on the wire.
-      const started = kind === "plain" ? [] : alike.map((request) => this.#start(request));
-      const result = kind === "plain" ? this.#publishPlain(alike) : Promise.all(started.map((each) => each.result));
-      // Prevents an unhandled rejection, because `result` is awaited only after the other runs.
-      result.catch(() => {});
-      results.push(result);
-      if (kind === "durable") await Promise.all(started.map(({ isStored }) => isStored));
+    let isStored: Promise<unknown> = Promise.resolve();
+    for (const [index, portion] of portionsOf(requests).entries()) {
+      if (index > 0) await nextTick();
+      for (const run of runsOf(portion)) {
+        // Live publications would overtake durable ones that are not stored yet.
+        if (run.kind !== "durable") await isStored;
+        const started = this.#startRun(run);
+        // Prevents an unhandled rejection, because `result` is awaited only after the other runs.
+        started.result.catch(() => {});
+        results.push(started.result);
+        if (run.kind === "durable") isStored = Promise.all([isStored, started.isStored]);
+      }
     }
     return (await Promise.all(results)).flat();
   }
@@ -85,24 +90,32 @@ export class ClusterPublisher {
     });
   }
 
-  /** `isStored` resolves once the history has stored, or failed to store, the durable publications. */
-  #start(request: PublishRequest): { readonly isStored: Promise<unknown>; readonly result: Promise<PublishResult> } {
+  /** Hands all of a run to NATS in one tick, so that their order is the order on the wire. */
+  #startRun({ kind, requests }: Run): Started<PublishResult[]> {
+    if (kind === "plain") return { isStored: Promise.resolve(), result: this.#publishPlain(requests) };
+    const started = requests.map((request) => this.#start(request));
+    return {
+      isStored: Promise.allSettled(started.map(({ isStored }) => isStored)),
+      result: Promise.all(started.map(({ result }) => result)),
+    };
+  }
+
+  #start(request: PublishRequest): Started<PublishResult> {
     const { publications, isDurable, wantsReceipt } = request;
     const receipt = wantsReceipt ? { id: randomUUID(), before: this.#parts.receipts.begin() } : undefined;
     const asked = publications.map((each) => (receipt === undefined ? each : { ...each, receipt: receipt.id }));
     const published = Promise.all(asked.map((publication) => this.#publish(publication, isDurable)));
-    return { isStored: published, result: this.#resultOf(publications, published, receipt) };
+    return { isStored: published, result: this.#resultOf(published, receipt) };
   }
 
   async #resultOf(
-    publications: readonly Publication[],
     published: Promise<PublishResult[]>,
     receipt: { readonly id: string; readonly before: Before } | undefined,
   ): Promise<PublishResult> {
     const results = await published;
     const result = resultOfAll(results);
     if (receipt === undefined || !result.ok) return result;
-    const stored = storedNow(this.#parts.subjects, publications, results);
+    const stored = storedPositions(results);
     return this.#withReceipt(result, () => this.#parts.receipts.gather(receipt.id, stored, receipt.before));
   }
 

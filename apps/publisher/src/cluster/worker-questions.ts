@@ -2,8 +2,8 @@ import type { Bus } from "@fanwire/bus";
 import type { ControlRequest, Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { z } from "@hono/zod-openapi";
+import { askWorkers } from "./ask-workers.ts";
 import type { Result } from "./failure.ts";
-import { askWorkers } from "./worker-question.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
 /** Empty if all existing workers have answered. */

@@ -3,6 +3,7 @@ import { type Bus, type BusMessage, type BusSubscription, parseJson } from "@fan
 import { announcement, endedReply, isWorkerId, type Subjects, type WorkerDescription } from "@fanwire/protocol";
 import { hasProcessEnded } from "@fanwire/service";
 import { askUntil } from "./control-codec.ts";
+import { WorkerRecall } from "./worker-recall.ts";
 
 const CHECK_MS = 500;
 const SETTLE_CHECK_MS = 20;
@@ -10,15 +11,18 @@ const SETTLE_CHECK_MS = 20;
 const CHECK_PROCESSES_EVERY_MS = 5;
 /** All workers are asked to describe themselves this often, in addition to their announcements. */
 const CALL_EVERY_MS = 5_000;
-/** A worker that lost NATS together with this publisher has reconnected and announced itself by then, if NATS reaches it. */
+/** Time after the first question in which a worker that lost NATS too has reconnected and announced itself. */
 const SETTLED_AFTER_MS = 1_500;
-/** A worker that did not announce its end is forgotten after this time without an answer. Workers remember others as long. */
+/**
+ * A worker that did not announce its end is forgotten after this time without an answer. Workers remember others as
+ * long.
+ */
 const FORGET_AFTER_MS = 300_000;
 /** A Workerman worker is known for this time after an answer, because it announces nothing. */
 const BRIDGED_FOR_MS = 10_000;
 /** Minimum time between two questions whether a silent worker has ended. */
 const ASK_AGAIN_AFTER_MS = 1_000;
-/** Maximum number of workers of each kind. The registry forgets the oldest silent workers first. */
+/** Maximum number of workers of each kind. The registry first forgets workers with an unanswered question. */
 const MAX_WORKERS = 10_000;
 
 type RegistryParts = {
@@ -26,7 +30,7 @@ type RegistryParts = {
   readonly subjects: Subjects;
   /** Maximum time until the answers of workers. */
   readonly timeoutMs: number;
-  /** Asks all workers to describe themselves. Resolves with undefined if NATS is not reached. */
+  /** Asks all workers to describe themselves. Resolves with undefined if NATS is unreachable. */
   call(): Promise<readonly Pick<WorkerDescription, "id" | "process">[] | undefined>;
 };
 
@@ -34,16 +38,16 @@ type Known = {
   process: string | undefined;
   /** The worker did not answer in time. Nothing waits for it until it answers. */
   isSilent: boolean;
-  /** Time of the first question without an answer; undefined while the worker answers. */
+  /** Time since which nothing has shown that the worker exists; undefined while it answers. */
   missedSince: number | undefined;
   /** Time of the last question to the others whether the worker has ended. */
   askedAt: number;
 };
 
 /**
- * The known workers. A worker stays known until its end: it announces the end after its last connection is closed. For a killed
- * process, this publisher or a worker on the same machine checks whether the process exists. A worker that does not answer, for
- * example because it reconnects to NATS, stays known for {@link FORGET_AFTER_MS}.
+ * The known workers. A worker stays known until its end: it announces the end after its last connection is closed. For
+ * a killed process, this publisher or a worker on the same machine checks whether the process exists. A worker that
+ * does not answer, for example because it reconnects to NATS, stays known for {@link FORGET_AFTER_MS}.
  */
 export class WorkerRegistry {
   readonly #parts: RegistryParts;
@@ -51,12 +55,17 @@ export class WorkerRegistry {
   readonly #known = new Map<string, Known>();
   /** The last {@link MAX_WORKERS} that have ended. */
   readonly #ended = new Set<string>();
-  /** Workerman workers behind channel servers, with the time of their last answer. They do not answer questions to all workers. */
+  #endedCount = 0;
+  /**
+   * Workerman workers behind channel servers, with the time of their last answer. They do not answer questions to all
+   * workers.
+   */
   readonly #bridged = new Map<string, number>();
+  readonly #recall: WorkerRecall;
   readonly #timer: NodeJS.Timeout;
   readonly #announcements: BusSubscription;
   #calledAt = Number.NEGATIVE_INFINITY;
-  /** Time of the first question to all workers since the last connection to NATS; undefined before that question's end. */
+  /** Start of the first completed question to all workers since NATS was last connected. */
   #listeningSince: number | undefined;
   #disconnects = 0;
   #processesCheckedAt = Number.NEGATIVE_INFINITY;
@@ -64,9 +73,10 @@ export class WorkerRegistry {
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    this.#recall = new WorkerRecall(parts);
     this.#announcements = parts.bus.subscribe(parts.subjects.announcements, (message) => this.#onAnnouncement(message));
     parts.bus.onConnection((isConnected) => {
-      this.#listeningSince = undefined;
+      this.#beginAgain();
       if (isConnected) this.#callIfDue();
     });
     this.#timer = setInterval(() => this.#callIfDue(), CHECK_MS);
@@ -82,15 +92,15 @@ export class WorkerRegistry {
     return [...this.#known.keys()];
   }
 
-  /** The workers that answered the last question. Questions do not wait for the others again. */
+  /** The workers for which questions wait: all but those that missed a deadline. */
   get answering(): string[] {
     return this.workers.filter((worker) => this.#known.get(worker)?.isSilent === false);
   }
 
   /** `ended`: its connections are closed. `unknown`: nothing was received from it, or the registry has forgotten it. */
-  stateOf(worker: string): "here" | "ended" | "unknown" {
+  stateOf(worker: string): "known" | "ended" | "unknown" {
     const answeredAt = this.#bridged.get(worker) ?? Number.NEGATIVE_INFINITY;
-    if (this.#known.has(worker) || performance.now() - answeredAt < BRIDGED_FOR_MS) return "here";
+    if (this.#known.has(worker) || performance.now() - answeredAt < BRIDGED_FOR_MS) return "known";
     return this.#ended.has(worker) ? "ended" : "unknown";
   }
 
@@ -101,16 +111,31 @@ export class WorkerRegistry {
     return bus.health().alive && performance.now() - this.#listeningSince >= SETTLED_AFTER_MS;
   }
 
-  /** Resolves with true once the registry is settled, with false when it is not within `timeoutMs`. */
+  /**
+   * Whether no running worker can be unknown. A worker that lost NATS before this publisher connected cannot announce
+   * itself. So another worker has to remember it, unless announcements have been received for long.
+   */
+  get knowsAll(): boolean {
+    return this.isSettled && (this.#recall.isComplete(this.answering) || this.hasListenedForLong);
+  }
+
+  /**
+   * Waits until the registry knows all workers, or until no worker is there that could remember others, for `timeoutMs`
+   * at most. Resolves with whether the registry is settled.
+   */
   async settle(timeoutMs: number): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     this.#callIfDue();
-    while (!this.isSettled && performance.now() < deadline) await delay(SETTLE_CHECK_MS);
+    const mayLearnMore = () => !this.isSettled || (!this.knowsAll && this.answering.length > 0);
+    while (mayLearnMore() && performance.now() < deadline) {
+      void this.#askForUnknown();
+      await delay(SETTLE_CHECK_MS);
+    }
     return this.isSettled;
   }
 
-  /** Records a message from the worker. */
-  answered(worker: string, process?: string): void {
+  /** Records that the worker exists, because it answered or announced itself. */
+  seen(worker: string, process?: string): void {
     if (!isWorkerId(worker)) {
       this.#bridged.delete(worker);
       this.#bridged.set(worker, performance.now());
@@ -136,19 +161,35 @@ export class WorkerRegistry {
     { process, silentMs = 0 }: { readonly process?: string | undefined; readonly silentMs?: number | undefined },
   ): void {
     if (this.stateOf(worker) !== "unknown") return;
-    this.answered(worker, process);
+    this.seen(worker, process);
     const known = this.#known.get(worker);
     if (known === undefined) return;
     known.isSilent = true;
     known.missedSince = performance.now() - silentMs;
   }
 
-  /** Records that the worker has announced its end. */
+  /** Records that the worker has ended. */
   ended(worker: string): void {
-    this.#end(worker);
+    this.#known.delete(worker);
+    if (this.#ended.has(worker)) return;
+    this.#ended.add(worker);
+    this.#endedCount++;
+    forgetFirst(this.#ended);
   }
 
-  /** Whether announcements have been received for so long that a silent worker would have been forgotten. */
+  /** Number of workers that have ended. */
+  get endedCount(): number {
+    return this.#endedCount;
+  }
+
+  /** Returns the workers that have ended since {@link endedCount} had this value, known before or not. */
+  endedSince(count: number): string[] {
+    return this.#endedCount === count
+      ? []
+      : [...this.#ended].slice(Math.max(0, this.#ended.size - (this.#endedCount - count)));
+  }
+
+  /** Whether the registry has been settled for longer than {@link FORGET_AFTER_MS}. */
   get hasListenedForLong(): boolean {
     return this.isSettled && performance.now() - (this.#listeningSince ?? Number.POSITIVE_INFINITY) > FORGET_AFTER_MS;
   }
@@ -157,22 +198,27 @@ export class WorkerRegistry {
   didNotAnswer(worker: string): void {
     const known = this.#known.get(worker);
     if (known !== undefined) known.isSilent = true;
-    this.#missed(worker);
+    this.#noteUnanswered(worker);
   }
 
-  /** Forgets the ended workers of this machine without a request. Repeated calls within some milliseconds do nothing. */
-  findEndedHere(): void {
+  /**
+   * Forgets the ended workers of this machine, without asking other workers. Repeated calls within some milliseconds do
+   * nothing.
+   */
+  findEndedOnThisMachine(): void {
     const now = performance.now();
     if (now - this.#processesCheckedAt < CHECK_PROCESSES_EVERY_MS) return;
     this.#processesCheckedAt = now;
     for (const [worker, { process }] of this.#known) {
-      if (process !== undefined && hasProcessEnded(process) === true) this.#end(worker);
+      if (process !== undefined) this.#onProcess(worker, hasProcessEnded(process));
     }
   }
 
-  /** Checks whether `workers` have ended: on this machine directly, on other machines by a request to the workers there. */
+  /**
+   * Checks whether `workers` have ended: on this machine directly, on other machines by a request to the workers there.
+   */
   async findEnded(workers: readonly string[]): Promise<void> {
-    this.findEndedHere();
+    this.findEndedOnThisMachine();
     await Promise.all(workers.map((worker) => this.#askWhetherEnded(worker)));
   }
 
@@ -184,7 +230,7 @@ export class WorkerRegistry {
     const answered = new AbortController();
     const onReply = (message: BusMessage) => {
       const hasEnded = endedReply.safeParse(parseJson(message)).data?.hasEnded;
-      if (hasEnded === true) this.#end(worker);
+      this.#onProcess(worker, hasEnded);
       if (typeof hasEnded === "boolean" || message.data.length === 0) answered.abort();
     };
     await askUntil(this.#parts, { command: "has-ended", process: known.process }, onReply, answered.signal);
@@ -192,39 +238,55 @@ export class WorkerRegistry {
 
   #onAnnouncement(message: BusMessage): void {
     const { data } = announcement.safeParse(parseJson(message));
-    if (data?.state === "ended") this.#end(data.worker);
-    else if (data !== undefined) this.answered(data.worker, data.process);
+    if (data?.state === "ended") this.ended(data.worker);
+    else if (data !== undefined) this.seen(data.worker, data.process);
   }
 
-  #end(worker: string): void {
-    this.#known.delete(worker);
-    this.#ended.add(worker);
-    forgetFirst(this.#ended);
+  /** A hanging process keeps its connections, so that a worker is not forgotten while its process exists. */
+  #onProcess(worker: string, hasEnded: boolean | null | undefined): void {
+    if (hasEnded === true) this.ended(worker);
+    const known = this.#known.get(worker);
+    if (hasEnded === false && known?.missedSince !== undefined) known.missedSince = performance.now();
   }
 
-  /** Forgets a worker that does not answer if there is one, else the oldest. */
+  /** Forgets a worker with an unanswered question if there is one, else the oldest. */
   #forgetOne(): void {
-    const silent = this.workers.find((worker) => this.#known.get(worker)?.missedSince !== undefined);
-    this.#known.delete(silent ?? this.workers[0] ?? "");
+    const unanswering = this.workers.find((worker) => this.#known.get(worker)?.missedSince !== undefined);
+    this.#known.delete(unanswering ?? this.workers[0] ?? "");
   }
 
-  #forgetSilent(): void {
+  #forgetUnanswering(): void {
     const oldest = performance.now() - FORGET_AFTER_MS;
     for (const [worker, { missedSince }] of this.#known) {
       if (missedSince !== undefined && missedSince < oldest) this.#known.delete(worker);
     }
   }
 
-  #missed(worker: string): void {
+  #noteUnanswered(worker: string): void {
     const known = this.#known.get(worker);
     if (known !== undefined) known.missedSince ??= performance.now();
   }
 
+  #beginAgain(): void {
+    this.#listeningSince = undefined;
+    this.#recall.reset();
+  }
+
   #callIfDue(): void {
     const { bus } = this.#parts;
-    if (bus.traffic().disconnects !== this.#disconnects) this.#listeningSince = undefined;
+    if (bus.traffic().disconnects !== this.#disconnects) this.#beginAgain();
+    void this.#askForUnknown();
     const isDue = this.#listeningSince === undefined || performance.now() - this.#calledAt > CALL_EVERY_MS;
-    if (isDue && !this.#isCalling && bus.health().alive) void this.#call();
+    if (isDue && !this.#isCalling) void this.#call();
+  }
+
+  /** Asks the workers that answer for those that are disconnected from NATS. */
+  async #askForUnknown(): Promise<void> {
+    if (this.#listeningSince === undefined || this.hasListenedForLong) return;
+    const remembered = await this.#recall.ask(this.answering, this.workers);
+    const unknown = remembered.filter(({ id }) => this.stateOf(id) === "unknown");
+    for (const { id, ...rest } of unknown) this.recalled(id, rest);
+    await this.findEnded(unknown.map(({ id }) => id));
   }
 
   async #call(): Promise<void> {
@@ -235,14 +297,15 @@ export class WorkerRegistry {
       const present = await this.#parts.call();
       // The next check asks again. Until then the registry is not settled.
       if (present === undefined) return;
-      for (const { id, process } of present) this.answered(id, process);
+      for (const { id, process } of present) this.seen(id, process);
       const ids = new Set(present.map(({ id }) => id));
       const missed = this.workers.filter((worker) => !ids.has(worker));
-      for (const worker of missed) this.#missed(worker);
+      for (const worker of missed) this.#noteUnanswered(worker);
       this.#calledAt = calledAt;
       if (this.#listeningSince === undefined || this.#disconnects !== disconnects) this.#listeningSince = calledAt;
       this.#disconnects = disconnects;
-      this.#forgetSilent();
+      void this.#askForUnknown();
+      this.#forgetUnanswering();
       await this.findEnded(missed);
     } catch {
       // The bus was stopped during the question.

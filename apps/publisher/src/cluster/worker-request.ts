@@ -2,9 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Bus, BusMessage, RequestOutcome } from "@fanwire/bus";
 import { type ControlRequest, isWorkerId, recallReply, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import { askWorkers } from "./ask-workers.ts";
+import type { ChannelServers } from "./channel-servers.ts";
 import { encodeRequest } from "./control-codec.ts";
 import type { Failure } from "./failure.ts";
-import { askWorkers } from "./worker-question.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
 /** Delay between two requests to a worker that NATS does not reach. */
@@ -16,6 +17,7 @@ type WorkerRequestsParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly registry: WorkerRegistry;
+  readonly channelServers: ChannelServers;
   readonly requestTimeoutMs: number;
   readonly log: Log;
 };
@@ -41,8 +43,9 @@ export class WorkerRequests {
   }
 
   /**
-   * Calls `request`, and repeats it while NATS does not reach the worker, because the worker may be reconnecting. Returns
-   * `connection-not-found` only if the worker has ended, or if all workers are known and none has received anything from it.
+   * Calls `request`, and repeats it while NATS does not reach the worker, because the worker may be reconnecting.
+   * Returns `connection-not-found` only if the worker has ended, or if all workers are known and none has received
+   * anything from it.
    */
   async send(workerId: string, request: (timeoutMs: number) => Promise<RequestOutcome>): Promise<WorkerAnswer> {
     const { registry, requestTimeoutMs } = this.#parts;
@@ -53,7 +56,7 @@ export class WorkerRequests {
       const outcome = await this.#unlessEnded(workerId, request(Math.max(1, leftMs())));
       if (outcome === undefined) return NOT_FOUND;
       if (outcome.ok) {
-        registry.answered(workerId);
+        registry.seen(workerId);
         return outcome;
       }
       if (outcome.reason === "timeout") return WORKER_TIMEOUT;
@@ -66,8 +69,8 @@ export class WorkerRequests {
   }
 
   /**
-   * Waits for the outcome of a request. Resolves with undefined if the worker does not exist. NATS does not report that itself
-   * while a trace is subscribed to the subject, or anybody else.
+   * Waits for the outcome of a request. Resolves with undefined if the worker does not exist. NATS does not report that
+   * itself while a trace, or any other subscriber, receives the subject.
    */
   async #unlessEnded(workerId: string, request: Promise<RequestOutcome>): Promise<RequestOutcome | undefined> {
     const { bus, subjects } = this.#parts;
@@ -91,7 +94,7 @@ export class WorkerRequests {
 
   async #doesNotExist(workerId: string, triedForMs: number): Promise<boolean> {
     const { registry, requestTimeoutMs } = this.#parts;
-    if (registry.stateOf(workerId) === "here") await registry.findEnded([workerId]);
+    if (registry.stateOf(workerId) === "known") await registry.findEnded([workerId]);
     const mayBeNew = triedForMs < Math.min(MAY_BE_NEW_MS, requestTimeoutMs / 2);
     const isUnknown = registry.stateOf(workerId) === "unknown" && registry.isSettled && !mayBeNew;
     if (isUnknown && (await this.#isUnknownToAll(workerId))) return true;
@@ -99,20 +102,22 @@ export class WorkerRequests {
   }
 
   /**
-   * Whether no worker has received anything from a worker that this publisher does not know. The other workers are asked,
-   * because a worker cannot announce itself if it has been disconnected from NATS since before this publisher connected.
+   * Whether no worker has received anything from a worker that this publisher does not know. The other workers are
+   * asked, because a worker cannot announce itself if it has been disconnected from NATS since before this publisher
+   * connected.
    */
   async #isUnknownToAll(about: string): Promise<boolean> {
-    const { registry, requestTimeoutMs: timeoutMs } = this.#parts;
-    // A Workerman worker announces nothing, so that no worker remembers one.
-    if (registry.hasListenedForLong || !isWorkerId(about)) return true;
+    const { registry, channelServers, requestTimeoutMs: timeoutMs } = this.#parts;
+    // A Workerman worker announces nothing. A channel server that is there would have received the request.
+    if (!isWorkerId(about)) return !(await channelServers.mayOneBeAway());
+    if (registry.hasListenedForLong) return true;
     const request = { command: "recall-worker", about } as const;
     const answers = await askWorkers({ ...this.#parts, timeoutMs }, { request, schema: recallReply });
     const replies = [...(answers?.replies.values() ?? [])];
     if (replies.some(({ state }) => state === "ended")) registry.ended(about);
     for (const reply of replies) if (reply.state === "here") registry.recalled(about, reply);
-    // Without a witness, nothing shows that the worker does not exist.
-    const hasWitness = replies.some(({ state }) => state === "unknown");
-    return hasWitness && answers?.areAllKnown === true && registry.stateOf(about) === "unknown";
+    // Without such an answer, nothing shows that the worker does not exist.
+    const isUnknownToAnother = replies.some(({ state }) => state === "unknown");
+    return isUnknownToAnother && answers?.areAllKnown === true && registry.stateOf(about) === "unknown";
   }
 }

@@ -19,30 +19,30 @@ const replays = new WeakSet<Duplex>();
 const replayedSockets = new WeakSet<Duplex>();
 
 /** Whether this stream replays one request. It has no other. */
-export function isReplay(stream: Duplex): boolean {
+export function isReplayStream(stream: Duplex): boolean {
   return replays.has(stream);
 }
 
 /** Whether a replay has taken over this socket's request. Only the replay may write to the socket then. */
-export function isReplayed(socket: Duplex): boolean {
+export function isTakenOver(socket: Duplex): boolean {
   return replayedSockets.has(socket);
 }
 
 /**
- * Replays a request whose request line has non-ASCII bytes, with these bytes percent-encoded. Returns false if `error` has
- * another cause.
+ * Replays a request whose request line has non-ASCII bytes, with these bytes percent-encoded. Returns false if `error`
+ * has another cause.
  *
- * `curl 'http://localhost:4237/?content=привет'` and PHP's HTTP clients send such a line, and the Workerman cluster accepted
- * it. Node's parser always refuses it (`nodejs/llhttp` issue 259).
+ * `curl 'http://localhost:4237/?content=привет'` and PHP's HTTP clients send such a line, and the Workerman cluster
+ * accepted it. Node's parser always refuses it (`nodejs/llhttp` issue 259).
  */
 export function replayWithEncodedTarget(server: Server, error: ClientError, socket: Duplex): boolean {
-  if (error.code !== "HPE_INVALID_URL" || isReplay(socket) || isReplayed(socket)) return false;
+  if (error.code !== "HPE_INVALID_URL" || isReplayStream(socket) || isTakenOver(socket)) return false;
   const packet = fromRequestLine(error);
   if (packet === undefined) return false;
 
   replayedSockets.add(socket);
-  // The failed parser must not receive further bytes. Its "close" listener stays, because it frees the parser. The timeout for
-  // headers stays as well, because it limits the wait for the rest of the line.
+  // The failed parser must not receive further bytes. Its "close" listener stays, because it frees the parser. The
+  // timeout for headers stays as well, because it limits the wait for the rest of the line.
   for (const event of ["data", "end"]) socket.removeAllListeners(event);
   onceLineComplete(socket, packet, (line, rest) => {
     server.emit("connection", replayOf(socket, Buffer.concat([encodeRequestLine(line), rest])));

@@ -9,9 +9,9 @@ export type Query = {
 };
 
 /**
- * Parses the parameters of a URL's query as PHP does, byte for byte. `+` is a space and `%XX` is any byte, valid UTF-8 or not.
- * A malformed escape stays unchanged. The last value of a repeated parameter is used. Names are decoded as PHP does,
- * into latin1 text with one character for each byte.
+ * Parses the parameters of a URL's query as PHP does, byte for byte. `+` is a space and `%XX` is any byte, valid UTF-8
+ * or not. A malformed escape stays unchanged. The last value of a repeated parameter is used. Names are decoded as PHP
+ * does, into latin1 text with one character for each byte.
  *
  * @param url `IncomingMessage.url`: latin1 text with one character for each byte. `URL` would change the bytes.
  */
@@ -35,9 +35,9 @@ export function parseQuery(url: string): Query {
 }
 
 /**
- * Returns the name that PHP gives to a parameter, or "" if PHP ignores it. PHP drops leading spaces and ends a name at a NUL. It
- * replaces other spaces, dots and an unclosed bracket by underscores, and reads a closed bracket as an index. Every name that PHP reads as an
- * id must be recognised, because a publication without ids goes to everyone.
+ * Returns the name that PHP gives to a parameter, or "" if PHP ignores it. PHP drops leading spaces and ends a name at
+ * a NUL. It replaces other spaces, dots and an unclosed bracket by underscores, and reads a closed bracket as an index.
+ * Every name that PHP reads as an id must be recognised, because a publication without ids goes to everyone.
  */
 function phpName(name: string): { readonly known: string; readonly isArray: boolean } {
   const [text = ""] = name.split("\0", 1);

@@ -22,8 +22,8 @@ export class ApiKeys {
   }
 
   /**
-   * Returns the scope of a key; undefined for a wrong one. Takes the same time for every key, because digests have one length
-   * and all of them are compared.
+   * Returns the scope of a key; undefined for a wrong one. Takes the same time for every key, because digests have one
+   * length and all of them are compared.
    */
   scopeOf(key: Uint8Array): KeyScope | undefined {
     const given = digest(key);

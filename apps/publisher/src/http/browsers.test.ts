@@ -84,16 +84,31 @@ test("without the setting no page of another origin may read a response", async 
   expect([response.status, await errorCode(response), allowed(response)]).toEqual([403, "foreign_request", null]);
 });
 
+test("origins with a wildcard and of other schemes than http are configured as for the pusher", async () => {
+  const publisher = await startWithOrigins("https://*.app.example,capacitor://localhost");
+  const allowedOf = async (origin: string) =>
+    allowed(await fetch(url("/v1/cluster", publisher), { headers: { Origin: origin } }));
+
+  for (const origin of ["https://a.app.example", "https://a.b.app.example", "capacitor://localhost"]) {
+    expect(await allowedOf(origin)).toBe(origin);
+  }
+  for (const origin of ["", "null", APP, "http://a.app.example", "https://a.app.example.evil", "capacitor://evil"]) {
+    expect(await allowedOf(origin), origin).toBeNull();
+  }
+});
+
 test("origins are checked at the start, and need keys", () => {
-  for (const origins of [
-    "app.example",
-    "https://app.example/",
-    "https://app.example/path",
-    "null",
-    "HTTPS://APP.example",
-  ]) {
+  for (const [origins, problem] of [
+    ["app.example", "write https://app.example"],
+    ["https://app.example/", "write https://app.example"],
+    ["https://app.example/path", "write https://app.example"],
+    ["wss://app.example", "write https://app.example"],
+    ["https://*", "https://*: * may only be the first label"],
+    ["https://app.*.example", "https://app.*.example: * may only be the first label"],
+    ["null", "null stands for pages of any site"],
+  ] as const) {
     const read = () => readConfig({ PUBLISHER_API_KEYS: KEY, PUBLISHER_CORS_ORIGINS: origins });
-    expect(read, origins).toThrow(/PUBLISHER_CORS_ORIGINS: each must be an origin/);
+    expect(read, origins).toThrow(`PUBLISHER_CORS_ORIGINS: ${problem}`);
   }
   expect(() => readConfig({ PUBLISHER_CORS_ORIGINS: APP })).toThrow(/needs PUBLISHER_API_KEYS/);
 });

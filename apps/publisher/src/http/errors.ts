@@ -85,7 +85,7 @@ export const errors = {
   },
   too_many_traces: {
     status: 429,
-    message: "This publisher has as many open traces as it may. Close one, or use another publisher.",
+    message: "This publisher has the maximum number of open traces. Close one, or use another publisher.",
     headers: RETRY,
   },
   headers_too_large: {
@@ -118,7 +118,7 @@ export const errors = {
   },
   worker_timeout: {
     status: 503,
-    message: "The worker did not answer in time. The request may have been carried out. Retry later.",
+    message: "A worker that may run has not answered. The request may have been carried out. Retry later.",
     headers: RETRY,
   },
 } as const satisfies Record<string, ErrorEntry>;

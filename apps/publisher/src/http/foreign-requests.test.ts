@@ -38,7 +38,11 @@ test("a cross-site request is recognised by Sec-Fetch-Site, or by Origin in old 
   const host = "localhost:4237";
   const isRefused = (headers: object) => isCrossSite({ headers: { host, ...headers } });
 
-  expect(isRefused({ "sec-fetch-site": "cross-site" })).toBe(true);
+  for (const site of ["cross-site", "Cross-Site"]) expect(isRefused({ "sec-fetch-site": site })).toBe(true);
+  for (const site of ["", "unknown"]) {
+    expect(isRefused({ "sec-fetch-site": site, origin: "https://evil.example" }), site).toBe(true);
+    expect(isRefused({ "sec-fetch-site": site }), site).toBe(false);
+  }
   for (const site of ["same-origin", "same-site", "none"]) expect(isRefused({ "sec-fetch-site": site })).toBe(false);
   expect(isRefused({ origin: "https://evil.example" })).toBe(true);
   expect(isRefused({ origin: "null" })).toBe(true);

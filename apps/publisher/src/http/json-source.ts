@@ -11,8 +11,8 @@ const SPACE = /[ \t\n\r]*/y;
 const SCALAR = /[^ \t\n\r,\]}]+/y;
 
 /**
- * Returns the text of one member of an object, or of each object in an array: numbers keep all their digits. Undefined for
- * what has no such member. The last one counts if it is repeated, as with `JSON.parse`.
+ * Returns the text of one member of an object, or of each object in an array: numbers keep all their digits. Undefined
+ * for what has no such member. The last one counts if it is repeated, as with `JSON.parse`.
  *
  * @param json valid JSON.
  */

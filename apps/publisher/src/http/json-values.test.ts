@@ -23,3 +23,14 @@ test("the count is that of the parsed value, for any JSON", () => {
     { numRuns: 10_000 },
   );
 });
+
+test("the count does not depend on the length of strings, or on the escapes at their ends", () => {
+  const text = fc.string({ unit: fc.constantFrom("a", '"', "\\", ",", "["), minLength: 25, maxLength: 70 });
+
+  fc.assert(
+    fc.property(fc.array(text), (texts) => {
+      expect(countValues(Buffer.from(JSON.stringify(texts)))).toBe(countParsed(texts));
+    }),
+    { numRuns: 10_000 },
+  );
+});

@@ -14,13 +14,13 @@ type Refusal = {
 };
 
 /**
- * Logs why requests are refused: at most one line in ten seconds for each code and route, with the number of requests. A line
- * has no key, no URL and no content.
+ * Logs why requests are refused: at most one line in ten seconds for each code and route, with the number of requests.
+ * A line has no key, no URL and no content.
  */
 export class RefusalLog {
   readonly #log: Pick<Log, "info">;
   readonly #now: () => number;
-  /** As many as there are codes and routes. */
+  /** One entry for each code and route. */
   readonly #refused = new Map<string, { loggedAt: number; requests: number }>();
 
   constructor(log: Pick<Log, "info">, now: () => number = () => performance.now()) {
@@ -30,7 +30,7 @@ export class RefusalLog {
 
   add({ code, route, remoteAddress, field }: Refusal): void {
     const { status } = errorEntry(code);
-    // An unknown address is an answer to a valid request. Errors of the server have lines of their own.
+    // Asking for a connection that does not exist is a valid request. Errors of the server have separate lines.
     if (code === "connection_not_found" || status >= 500) return;
     const key = `${code} ${route}`;
     const refused = this.#refused.get(key) ?? { loggedAt: Number.NEGATIVE_INFINITY, requests: 0 };

@@ -2,8 +2,8 @@ import type { HttpBindings } from "@hono/node-server";
 import { tryDecode } from "hono/utils/url";
 
 /**
- * Returns the path for the choice of a route, decoded as hono does it. Reads the request line, because `URL` drops a topic named `.`
- * or `..` in any encoding.
+ * Returns the path for the choice of a route, decoded as hono does it. Reads the request line, because `URL` drops a
+ * topic named `.` or `..` in any encoding.
  */
 export function routedPath(request: Request, options?: { readonly env?: Partial<HttpBindings> }): string {
   const target = options?.env?.incoming?.url ?? "";

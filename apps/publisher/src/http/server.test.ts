@@ -20,7 +20,10 @@ beforeAll(async () => {
 
 afterAll(() => server.stop(100));
 
-/** Sends raw bytes, each part in its own packet, and returns everything that the server sends until it closes the connection. */
+/**
+ * Sends raw bytes, each part in its own packet, and returns everything that the server sends until it closes the
+ * connection.
+ */
 async function exchange(...parts: (string | Buffer)[]): Promise<string> {
   const socket = connect({ port: server.port, host: "127.0.0.1", noDelay: true });
   let answer = "";
@@ -121,6 +124,33 @@ test("an invalid host is refused in JSON", async () => {
   const answer = await exchange("GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n");
 
   expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"malformed_request"/s);
+});
+
+test("HTTP/1.1 without Host is refused in JSON, and HTTP/1.0 needs none", async () => {
+  const answer = await exchange("GET /?content=a HTTP/1.1\r\n\r\n");
+
+  expect(answer).toMatch(/^HTTP\/1.1 400 .*\r\nConnection: close\r\n.*"code":"malformed_request"/is);
+  expect(await exchange("GET /?content=a HTTP/1.0\r\n\r\n")).toContain('"content":"61"');
+});
+
+test("a question about the whole server is one about the path /", async () => {
+  const answer = await exchange("OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+
+  expect(answer).toMatch(/^HTTP\/1.1 200 .*"method":"OPTIONS","path":"\/"/s);
+});
+
+test("an expectation that is unknown is ignored", async () => {
+  const head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 200-ok\r\nContent-Length: 1\r\nConnection: close\r\n\r\n";
+
+  expect(await exchange(`${head}a`)).toMatch(/^HTTP\/1.1 200 .*"body":"a"/s);
+});
+
+test("CONNECT is refused in JSON, after the answers to earlier requests", async () => {
+  const connectTo = "CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n\r\n";
+  const answer = await exchange(connectTo);
+
+  expect(answer).toMatch(/^HTTP\/1.1 405 .*\r\nAllow: GET.*"code":"method_not_allowed"/s);
+  expect(statuses(await exchange(get("a") + post("b") + connectTo))).toEqual(["200", "200", "405"]);
 });
 
 test("a request line over the limit is refused in JSON", async () => {

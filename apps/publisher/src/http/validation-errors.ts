@@ -35,9 +35,23 @@ export function describeIssues(issues: readonly Issue[], { index, known = {} }: 
     }));
 }
 
+/** Translates the issues of a query. Its `values` are those of each parameter; most parameters may occur once. */
+export function describeQueryIssues(
+  issues: readonly Issue[],
+  values: Readonly<Record<string, readonly string[]>>,
+): ErrorDetail[] {
+  const isRepeated = (field: string) => Object.hasOwn(values, field) && (values[field]?.length ?? 0) > 1;
+  const repeated = new Set(issues.map(({ path: [field = ""] }) => String(field)).filter(isRepeated));
+  const others = issues.filter(({ path: [field = ""] }) => !repeated.has(String(field)));
+  return [
+    ...[...repeated].map((field) => ({ field, message: "occurs more than once; send it once" })),
+    ...describeIssues(others),
+  ];
+}
+
 /**
- * Returns the issues of the union's only member that knows all keys of the request. If no member or several do, returns the
- * union's own message, which lists all members, and names the keys that no member knows.
+ * Returns the issues of the union's only member that knows all keys of the request. If no member or several do, returns
+ * the union's own message, which lists all members, and names the keys that no member knows.
  */
 function unfoldUnion(issue: Issue, parent: Path, known: KnownFields): { path: Path; message: string }[] {
   const path = [...parent, ...issue.path];

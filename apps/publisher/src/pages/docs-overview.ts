@@ -10,8 +10,8 @@ type Operation = {
 };
 
 /**
- * Returns the list of all operations, in the form in which Swagger UI shows them closed. It is readable at once, while Swagger
- * UI takes seconds on a phone and is loaded only when somebody begins to use the page.
+ * Returns the list of all operations, in the form in which Swagger UI shows them closed. It is readable at once, while
+ * Swagger UI takes seconds on a phone and is loaded only when a reader begins to use the page.
  */
 export function docsOverview({ info, tags = [], paths = {} }: ApiDocument): Html {
   const sections = tags.map(({ name, description = "" }) => sectionOf(name, description, operationsOf(paths, name)));

@@ -10,7 +10,10 @@ type DocsPageParts = {
   readonly urls: Readonly<Record<DocsFileName, string>>;
 };
 
-/** Returns the page in which Swagger UI shows the OpenAPI document. Its policy allows no inline script and no inline style. */
+/**
+ * Returns the page in which Swagger UI shows the OpenAPI document. Its policy allows no inline script and no inline
+ * style.
+ */
 export function docsPage({ document, hasConsole, urls }: DocsPageParts) {
   return html`<!doctype html>
 <html lang="en">

@@ -1,6 +1,6 @@
 /**
- * Starts Swagger UI when somebody begins to use the page, or came to an operation. Its dark mode is a class of the document,
- * set before the interface appears.
+ * Starts Swagger UI when a reader begins to use the page, or opens the link of an operation. Its dark mode is a class
+ * of the document, set before the interface appears.
  */
 export const docsScript = `const dark = matchMedia("(prefers-color-scheme: dark)");
 const applyScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);

@@ -35,7 +35,10 @@ export class PageFiles<Name extends string> {
     return (await this.#load()).get(name);
   }
 
-  /** Returns the files' URLs relative to the page, because a proxy may serve it below another path. Each URL has its file's version. */
+  /**
+   * Returns the files' URLs relative to the page, because a proxy may serve it below another path. Each URL has its
+   * file's version.
+   */
   async urls(): Promise<Record<Name, string>> {
     const files = [...(await this.#load())];
     // The names are those of the sources.

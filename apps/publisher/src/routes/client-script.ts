@@ -1,7 +1,7 @@
 import { ClientScript, clientScriptPaths } from "@fanwire/service";
 import type { Api } from "../http/api.ts";
 
-/** Serves the client for browsers, as pushers do, to pages that load it from the server of the API. It needs no key. */
+/** Serves the browser client, as pushers do, so that pages can load it from the publisher. It needs no key. */
 export function addClientScriptRoutes(api: Api): void {
   const script = new ClientScript();
   for (const path of clientScriptPaths) {

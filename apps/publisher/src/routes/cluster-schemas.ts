@@ -50,6 +50,10 @@ export const clusterReply = z
       .array(z.string())
       .optional()
       .describe("Ids of known workers that did not answer, because they hang or reconnect to NATS."),
+    complete: z
+      .literal(false)
+      .optional()
+      .describe("Present unless all workers that may exist have answered. There may be more workers."),
     services: z
       .array(service)
       .describe("All publishers, channel servers and webhook senders that answered, sorted by kind and id."),

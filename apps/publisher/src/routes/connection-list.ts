@@ -1,4 +1,4 @@
-import { parseConnectionAddress } from "@fanwire/protocol";
+import { parseConnectionAddress, protocolNames } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
 import { parsePlace } from "../cluster/connection-page.ts";
 import type { Api, ApiParts } from "../http/api.ts";
@@ -10,7 +10,7 @@ import { topicPattern, userName } from "./schemas.ts";
 const page = z.strictObject({
   search: searchText("the address, the user or the remote address"),
   protocol: z
-    .enum(["raw", "fanwire.v1", "sse", "pusher"], "must be raw, fanwire.v1, sse or pusher")
+    .enum(protocolNames, `must be one of ${protocolNames.join(", ")}`)
     .optional()
     .openapi({ description: "Return only connections with this client protocol." }),
   user: userName.optional().openapi({ description: "Return only connections of this user." }),

@@ -8,16 +8,16 @@ const CONSOLE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  // The page has an empty icon.
+  // The icon is an empty `data:` URL.
   "img-src data:",
-  // Any pusher, because the reader enters its address. The page asks over HTTP why an address does not answer.
+  // The user may enter any pusher's address. If its WebSocket fails, the page asks over HTTP why.
   "connect-src 'self' ws: wss: http: https:",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** Serves the console. The page holds no secret and needs no key; what it shows are answers of the API, which do. */
+/** Serves the console. The page holds no secret and needs no key. The API that it calls needs one. */
 export function addConsoleRoutes(api: Api, { config, keys }: ApiParts): void {
   if (!config.hasConsole) {
     for (const path of ["/console", "/try"]) {
@@ -36,6 +36,6 @@ export function addConsoleRoutes(api: Api, { config, keys }: ApiParts): void {
     const file = await files.get(c.req.param("file"));
     return file === undefined ? c.notFound() : sendPageFile(c, file);
   });
-  // An address of before, which people have kept. Relative, because a proxy may serve it below another path.
+  // Old address, kept for bookmarks. Relative, because a proxy may serve it below another path.
   api.get("/try", (c) => c.redirect(`console${new URL(c.req.url).search}#try`));
 }

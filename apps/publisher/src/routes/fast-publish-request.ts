@@ -6,8 +6,8 @@ import { isEventName, isWellFormed } from "./publication-request.ts";
 const COMMON_FIELDS: ReadonlySet<string> = new Set(["target", "data", "event", "id", "durable", "receipt"]);
 
 /**
- * Reads the most common valid requests at a tenth of the schema's cost: one target, and text or JSON. Returns the same as
- * `publicationRequest`, or `undefined` if the schema must decide.
+ * Reads the most common valid requests at a tenth of the schema's cost: one target, and text or JSON. Returns the same
+ * as `publicationRequest`, or `undefined` if the schema must decide.
  *
  * @param value parsed JSON.
  */

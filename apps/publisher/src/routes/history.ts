@@ -4,10 +4,10 @@ import { readHistory } from "../cluster/history.ts";
 import type { Api, ApiParts } from "../http/api.ts";
 import { ApiError } from "../http/errors.ts";
 import { throwFailure } from "./failures.ts";
+import { pageLimit } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { historyReply, topicName } from "./schemas.ts";
 
-const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 /** Maximum number of concurrent reads, because each has a page of content in memory. */
 const MAX_READS = 32;
@@ -26,14 +26,6 @@ const since = z
     type: "string",
   });
 
-const limit = z.coerce
-  .number("must be a number")
-  .int("must be a whole number")
-  .min(1, "must be at least 1")
-  .max(MAX_LIMIT, `must be at most ${MAX_LIMIT}`)
-  .default(DEFAULT_LIMIT)
-  .openapi({ description: "Maximum number of publications in the response." });
-
 const read = createRoute({
   method: "get",
   path: "/v1/topics/{topic}/publications",
@@ -45,7 +37,10 @@ const read = createRoute({
     "`complete` is true only if no publication can be missing. If `since` belongs to another or an earlier history, the response starts at the first stored publication and `complete` is false.",
     "Percent-encode the topic, because it is part of the path. Patterns are not allowed.",
   ].join(" "),
-  request: { params: z.object({ topic: topicName }), query: z.strictObject({ since, limit }) },
+  request: {
+    params: z.object({ topic: topicName }),
+    query: z.strictObject({ since, limit: pageLimit("publications", MAX_LIMIT) }),
+  },
   responses: {
     200: jsonResponse("The publications.", historyReply),
     ...errorResponses(

@@ -10,13 +10,17 @@ const DEFAULT_PAGE = 100;
 
 /** Returns the parameter `limit` of a list. */
 export function pageLimit(items: string, max: number = MAX_PAGE) {
-  return z.coerce
-    .number("must be a number")
+  const limit = z
     .int("must be a whole number")
     .min(1, "must be at least 1")
     .max(max, `must be at most ${max}`)
-    .default(DEFAULT_PAGE)
-    .openapi({ description: `Maximum number of ${items} in the response.` });
+    .default(DEFAULT_PAGE);
+  return z.preprocess(readDigits, limit).openapi({ description: `Maximum number of ${items} in the response.` });
+}
+
+/** Returns the number that a parameter has in decimal digits, or the value itself, which the schema refuses. */
+function readDigits(value: unknown): unknown {
+  return typeof value === "string" && /^-?[0-9]+$/.test(value) ? Number(value) : value;
 }
 
 /** Returns the parameter `search` of a list. */

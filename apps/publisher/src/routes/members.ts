@@ -2,23 +2,17 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, ApiParts } from "../http/api.ts";
 import { ApiError } from "../http/errors.ts";
 import { throwFailure } from "./failures.ts";
+import { pageLimit } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { membersReply, topicName, userName } from "./schemas.ts";
 
-const DEFAULT_MEMBERS = 100;
 const MAX_MEMBERS = 1_000;
 
 const page = z.strictObject({
   after: userName.optional().openapi({
     description: "The `next` of the previous page. Default: from the first member.",
   }),
-  limit: z.coerce
-    .number("must be a number")
-    .int("must be a whole number")
-    .min(1, "must be at least 1")
-    .max(MAX_MEMBERS, `must be at most ${MAX_MEMBERS}`)
-    .default(DEFAULT_MEMBERS)
-    .openapi({ description: "Maximum number of members in the response." }),
+  limit: pageLimit("members", MAX_MEMBERS),
 });
 
 const findMembers = createRoute({
@@ -51,7 +45,7 @@ export function addMembersRoute(api: Api, { cluster }: ApiParts): void {
     if (!found.ok) return throwFailure(found);
     // A list that lacks members would look like one without them.
     if (found.complete === false) {
-      throw new ApiError("worker_timeout", { message: "Some workers did not answer in time. Retry later." });
+      throw new ApiError("worker_timeout", { message: "Not all workers that may run have answered. Retry later." });
     }
     const { members, count, next } = found;
     return c.json({ topic, members: [...members], count, ...(next !== undefined && { next }) }, 200);

@@ -47,6 +47,19 @@ test("the document describes all routes and nothing else", async () => {
   expect(described.sort()).toEqual([...new Set([...routed, ...heads])].sort());
 });
 
+test("limits of lists are described as integers with a range and a default", async () => {
+  const { paths = {} } = describeApi(await apiWith(), { hasKeys: false });
+  const limits = Object.values(paths).flatMap(({ get }) =>
+    (get?.parameters ?? []).filter((parameter) => "name" in parameter && parameter.name === "limit"),
+  );
+
+  expect(limits).toHaveLength(6);
+  for (const limit of limits) {
+    const schema = { type: "integer", minimum: 1, maximum: expect.any(Number), default: 100 };
+    expect(limit).toMatchObject({ in: "query", required: false, schema });
+  }
+});
+
 test("the document is complete: unique ids, tags, path parameters, responses, valid references", async () => {
   const document = describeApi(await apiWith({ PUBLISHER_API_KEYS: "0123456789abcdef", ...APPS }), { hasKeys: true });
 

@@ -2,16 +2,17 @@ import type { Context } from "hono";
 import { accepts } from "hono/accepts";
 import type { PageFile } from "../pages/page-files.ts";
 
-/** Responds with a file of a page, compressed if the browser accepts that, or that the browser's copy is current. */
+/** Responds with the file, gzipped if the browser accepts that, or with 304 if the browser's copy is current. */
 export function sendPageFile(c: Context, { type, version, plain, gzipped }: PageFile): Response {
   const isGzipped = accepts(c, { header: "Accept-Encoding", supports: ["gzip"], default: "identity" }) === "gzip";
   // Each encoding has its own tag, as a strong ETag names bytes.
   const etag = isGzipped ? `"${version}-gzip"` : `"${version}"`;
   c.header("ETag", etag);
   c.header("Vary", "Accept-Encoding");
-  // During a rolling update the page may be another publisher's and name another version. Such a response must not stay in caches.
-  const isNamed = new URL(c.req.url).search === `?${version}`;
-  c.header("Cache-Control", isNamed ? "public, max-age=31536000, immutable" : "no-cache");
+  // During a rolling update, another publisher's page may ask for a version that this one does not have. Caches must
+  // not keep that answer.
+  const asksForThisVersion = new URL(c.req.url).search === `?${version}`;
+  c.header("Cache-Control", asksForThisVersion ? "public, max-age=31536000, immutable" : "no-cache");
   if (hasCopy(c.req.header("If-None-Match"), etag)) return c.body(null, 304);
 
   c.header("Content-Type", type);

@@ -128,6 +128,12 @@ const wrong: [name: string, request: unknown, field: string | undefined, message
     undefined,
     /"receipts" \(did you mean "receipt"\?\)/,
   ],
+  [
+    "a shortened field",
+    { target: everyone, data: "x", encode: "utf8" },
+    undefined,
+    /"encode" \(did you mean "encoding"\?\)/,
+  ],
   ["an unknown field", { target: everyone, data: "x", priority: 1 }, undefined, /unknown fields: "priority"$/],
   ["a target's field", { topic: "a", data: "x" }, undefined, /"topic" \(belongs into `target`/],
   ["data by another name", { target: everyone, content: "x" }, undefined, /"content" \(the content is `data`\)/],

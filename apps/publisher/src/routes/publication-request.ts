@@ -18,7 +18,11 @@ const topicsTarget = z
       .min(1, "must have at least one topic")
       .max(MAX_TOPICS, `must have at most ${MAX_TOPICS} topics`)
       .refine((topics) => new Set(topics).size === topics.length, "must not have a topic twice")
-      .openapi({ description: "Several topics. Publishes to each of them.", example: ["orders.7", "audit"] }),
+      .openapi({
+        description:
+          "Several topics. Publishes to each of them. Each after the first counts as the content and 512 bytes for PUBLISHER_MAX_BODY_BYTES.",
+        example: ["orders.7", "audit"],
+      }),
   })
   .transform(({ topics }) => topics.map((topic): Target => ({ kind: "topic", topic })));
 const userTarget = z.strictObject({ user: userName }).transform(({ user }): Target[] => [{ kind: "user", user }]);

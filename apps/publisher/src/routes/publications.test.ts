@@ -107,6 +107,23 @@ describe("POST /v1/publications", () => {
     expect(worker.receivedContents()).toEqual(numbers);
   });
 
+  test("keeps the order of a batch that takes several ticks", async () => {
+    const topics = Array.from({ length: 100 }, (_, at) => `large.${at}`);
+    const batch = Array.from({ length: 60 }, (_, at) => ({
+      target: at % 3 === 0 ? { topic: "large.0" } : { topics },
+      ...(at % 3 === 1 && { event: "e" }),
+      data: String(at),
+    }));
+
+    const response = await post(batch);
+
+    expect(await response.json()).toEqual({ results: Array(60).fill({ status: "published" }) });
+    await worker.receives(20 * 201);
+    expect(worker.receivedContents()).toEqual(
+      batch.flatMap(({ target, data }) => Array("topics" in target ? 100 : 1).fill(data)),
+    );
+  });
+
   test("answers each publication of a batch separately", async () => {
     const response = await post([
       { target: { everyone: true }, data: "a" },
@@ -186,9 +203,25 @@ describe("POST /v1/publications", () => {
     for (const charset of ["UTF-8", "utf8", '"utf-8"', "utf-8;"]) {
       expect(await statusWith({ "Content-Type": `application/json; charset=${charset}` }), charset).toBe(200);
     }
-    expect(await statusWith({ "Content-Type": "text/plain" })).toBe(415);
-    expect(await statusWith({ "Content-Type": "application/x-www-form-urlencoded" })).toBe(415);
-    expect(await statusWith({ "Content-Type": "application/json; charset=utf-16" })).toBe(415);
+    for (const type of [
+      "APPLICATION/JSON ; Charset=Utf-8",
+      "application/vnd.api+json",
+      'application/ld+json; profile="https://app.example/a"; charset=utf-8',
+      "application/json; odata.metadata=minimal",
+    ]) {
+      expect(await statusWith({ "Content-Type": type }), type).toBe(200);
+    }
+    for (const type of [
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "text/plain; application/json",
+      "application/json, text/plain",
+      "application/json; charset=utf-16",
+      "application/json; v=1; charset=iso-8859-1",
+      "application/json; charset=",
+    ]) {
+      expect(await statusWith({ "Content-Type": type }), type).toBe(415);
+    }
     expect(await statusWith({ "Content-Encoding": "gzip" })).toBe(415);
   });
 });

@@ -1,11 +1,12 @@
+import { setImmediate as nextTick } from "node:timers/promises";
 import { formatPosition } from "@fanwire/protocol";
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Failure } from "../cluster/failure.ts";
-import type { PublishRequest } from "../cluster/publish-request.ts";
+import { copiedBytes, type PublishRequest } from "../cluster/publish-request.ts";
 import { type Accepted, failureOfAll, type PublishResult } from "../cluster/publish-result.ts";
 import type { Api, ApiParts } from "../http/api.ts";
 import { ApiError, type ErrorDetail, errorBody } from "../http/errors.ts";
-import type { ParsedBody } from "../http/json-body.ts";
+import { LARGE_BODY_BYTES, type ParsedBody } from "../http/json-body.ts";
 import { JsonText, memberSources } from "../http/json-source.ts";
 import { describeIssues } from "../http/validation-errors.ts";
 import { publishSamples, samplesAsMarkdown } from "./code-samples.ts";
@@ -16,6 +17,8 @@ import { publicationFields, publicationRequest } from "./publication-request.ts"
 import { batchReply, publicationStatus } from "./schemas.ts";
 
 const MAX_DETAILS = 100;
+/** Publications of a large batch that are checked in one tick. */
+const ITEMS_PER_TICK = 50;
 
 const route = (maxBatch: number) =>
   createRoute({
@@ -89,17 +92,24 @@ const route = (maxBatch: number) =>
 
 export function addPublicationsRoute(api: Api, { cluster, bodies, config }: ApiParts): void {
   const { method, path } = route(config.maxBatch);
-  // Described and routed separately, because the library's validator replaces invalid UTF-8 and reads bodies of any size.
+  // Described and routed separately, because the library's validator replaces invalid UTF-8 and reads bodies of any
+  // size.
   api.openAPIRegistry.registerPath(route(config.maxBatch));
   api.on(method, path, async (c) => {
-    const body = withJsonData(await bodies.read(c.env));
+    const read = await bodies.read(c.env);
+    const pause = read.text.length < LARGE_BODY_BYTES ? undefined : () => nextTick();
+    await pause?.();
+    const body = withJsonData(read);
     if (Array.isArray(body)) {
-      return c.json(batchAnswer(await cluster.publisher.publishAll(parseBatch(body, config.maxBatch))));
+      const requests = await parseBatch(body, config.maxBatch, pause);
+      bodies.addCopies(c.env, copiesOf(requests));
+      return c.json(batchAnswer(await cluster.publisher.publishAll(requests)));
     }
 
     const request = readRequest(body);
     if ("issues" in request)
       throw new ApiError("invalid_request", { details: describeIssues(request.issues, { known: publicationFields }) });
+    bodies.addCopies(c.env, copiesOf([request]));
     const result = await cluster.publisher.publish(request);
     return c.json(result.ok ? answerOf(result) : throwFailure(result));
   });
@@ -129,7 +139,12 @@ function readRequest(value: unknown): PublishRequest | z.ZodError {
   return parsed.success ? parsed.data : parsed.error;
 }
 
-function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest[] {
+/** `pause` lets other requests run. */
+async function parseBatch(
+  items: readonly unknown[],
+  maxBatch: number,
+  pause?: () => Promise<unknown>,
+): Promise<PublishRequest[]> {
   if (items.length === 0)
     throw new ApiError("invalid_request", { message: "The batch is empty. Send at least one publication." });
   if (items.length > maxBatch) {
@@ -139,6 +154,7 @@ function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest
   const requests: PublishRequest[] = [];
   const details: ErrorDetail[] = [];
   for (const [index, item] of items.entries()) {
+    if (pause !== undefined && index % ITEMS_PER_TICK === 0) await pause();
     const request = readRequest(item);
     if ("issues" in request) details.push(...describeIssues(request.issues, { index, known: publicationFields }));
     else requests.push(request);
@@ -149,6 +165,16 @@ function parseBatch(items: readonly unknown[], maxBatch: number): PublishRequest
     throw new ApiError("invalid_request", { message, details: details.slice(0, MAX_DETAILS) });
   }
   return requests;
+}
+
+/** Returns the bytes of the copies for further topics. */
+function copiesOf(requests: readonly PublishRequest[]): number {
+  let bytes = 0;
+  for (const { publications } of requests) {
+    const [first] = publications;
+    if (first !== undefined) bytes += copiedBytes(first.content, publications.length);
+  }
+  return bytes;
 }
 
 function batchAnswer(results: readonly PublishResult[]): z.input<typeof batchReply> {

@@ -15,8 +15,8 @@ const START_POLICY = [
 ].join("; ");
 
 /**
- * Shows a page to a person who opens the publisher's address in a browser. Only browsers ask for HTML by name, so that other
- * clients of the classic route get its `ok`. The page holds no secret and needs no key.
+ * Shows a page to a person who opens the publisher's address in a browser. Only browsers ask for HTML by name, so that
+ * other clients of the classic route get its `ok`. The page holds no secret and needs no key.
  */
 export function addStartPage(api: Api, { config, keys }: ApiParts): void {
   const showPage: MiddlewareHandler<Env> = async (c, next) => {

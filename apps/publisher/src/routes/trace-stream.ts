@@ -22,8 +22,13 @@ export class TraceStream implements TraceReader {
   }
 
   start(): void {
-    // nginx would collect events until a buffer is full.
-    this.#outgoing.writeHead(200, { "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no" });
+    this.#outgoing.writeHead(200, {
+      "Content-Type": "text/event-stream; charset=utf-8",
+      // Proxies that compress would buffer events to fill a block.
+      "Cache-Control": "no-store, no-transform",
+      // nginx would collect events until a buffer is full.
+      "X-Accel-Buffering": "no",
+    });
     this.#outgoing.write(": open\n\n");
     this.#keepAlive = setInterval(() => this.#onKeepAlive(), KEEP_ALIVE_MS);
     this.#outgoing.once("close", () => clearInterval(this.#keepAlive));

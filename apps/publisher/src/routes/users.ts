@@ -3,10 +3,10 @@ import type { Cluster } from "../cluster/cluster-client.ts";
 import type { Api, ApiParts } from "../http/api.ts";
 import { ApiError } from "../http/errors.ts";
 import { throwFailure } from "./failures.ts";
+import { pageLimit } from "./list-schemas.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
 import { affectedReply, connectionAddress, topicPattern, userName, userReply } from "./schemas.ts";
 
-const DEFAULT_CONNECTIONS = 100;
 const MAX_CONNECTIONS = 1_000;
 
 const page = z.strictObject({
@@ -14,13 +14,7 @@ const page = z.strictObject({
     description: "The `next` of the previous page. Default: from the first connection.",
     type: "string",
   }),
-  limit: z.coerce
-    .number("must be a number")
-    .int("must be a whole number")
-    .min(1, "must be at least 1")
-    .max(MAX_CONNECTIONS, `must be at most ${MAX_CONNECTIONS}`)
-    .default(DEFAULT_CONNECTIONS)
-    .openapi({ description: "Maximum number of connections in the response." }),
+  limit: pageLimit("connections", MAX_CONNECTIONS),
 });
 const userParams = z.object({ user: userName });
 const subscriptionParams = z.object({ user: userName, topic: topicPattern });
@@ -110,6 +104,6 @@ async function runCommand(cluster: Cluster, request: Parameters<Cluster["command
   if (result.isComplete) return result.connections;
   const done = `Done for ${result.connections} connections.`;
   throw new ApiError("worker_timeout", {
-    message: `${done} Some workers did not answer in time and may have done it for others. Retry later.`,
+    message: `${done} Other workers that may run have not answered, and may have done it for more. Retry later.`,
   });
 }

@@ -12,7 +12,7 @@ const describe = createRoute({
   summary: "Describe the workers, services, NATS nodes and history",
   description: [
     "Asks all workers and services and returns the replies. `missing` lists known workers that did not reply.",
-    "A service that does not reply is not listed.",
+    "With `complete: false` more workers may run, for example because the publisher has just connected to NATS. A service that does not reply is not listed.",
   ].join(" "),
   responses: {
     200: jsonResponse("The cluster.", clusterReply),
@@ -24,7 +24,8 @@ export function addWorkersRoute(api: Api, { cluster }: ApiParts): void {
   api.openapi(describe, async (c) => {
     const described = await cluster.overview.describe();
     if (!described.ok) return throwFailure(described);
-    const { ok: _, missing, ...found } = described;
-    return c.json({ ...found, ...(missing.length > 0 && { missing }) }, 200);
+    const { ok: _, missing, isComplete, ...found } = described;
+    const gap = { ...(missing.length > 0 && { missing }), ...(!isComplete && { complete: false as const }) };
+    return c.json({ ...found, ...gap }, 200);
   });
 }

@@ -22,8 +22,8 @@ type Subscribed = {
 };
 
 /**
- * Subscribes to subjects that may carry any amount of messages. At a bound it unsubscribes for the rest of the second, and
- * NATS stops by itself soon after the bound, so that a busy cluster cannot flood this process.
+ * Subscribes to subjects that may carry any amount of messages. At a bound it unsubscribes for the rest of the second.
+ * NATS also stops by itself soon after the bound, so that a busy cluster cannot flood this process.
  */
 export class BoundedSubscription {
   readonly #parts: BoundedParts;
@@ -85,8 +85,9 @@ export class BoundedSubscription {
   }
 
   /**
-   * NATS may have reached the earlier limit, and have ended the subscription, before it reads the new one. Then not one message
-   * more arrives, so the subscriptions begin again in the next second, which reports that something was left out.
+   * NATS may have reached the earlier limit, and have ended the subscription, before it reads the new one. Then not one
+   * message more arrives, so the subscriptions begin again in the next second, which reports that something was left
+   * out.
    */
   async #raiseLimits(): Promise<void> {
     const subscribed = this.#subscribed;

@@ -17,7 +17,7 @@ const LEASE_MS = 10_000;
 /** Workers answer at once. After this time without a further reply all of them have answered. */
 const STALL_MS = 250;
 const MAX_WAIT_MS = 1_000;
-/** Nobody waits for the answers to a renewal, so that busy workers have more time. */
+/** No caller waits for the answers to a renewal, so busy workers have more time. */
 const RENEWAL = { stallMs: 1_000, maxWaitMs: 2_000 };
 /** Maximum workers whose reports are numbered. Reports of further ones count as left out. */
 const MAX_WORKERS = 10_000;
@@ -60,8 +60,8 @@ export class TraceReports {
   }
 
   /**
-   * Must be called every few seconds, and when a worker has started. A worker that answers no longer has crashed, hangs or is cut
-   * off, so that its events may be missing.
+   * Must be called every few seconds, and when a worker has started. A worker that answers no longer has crashed, hangs
+   * or is cut off, so that its events may be missing.
    */
   async renew(): Promise<void> {
     const { bus, subjects, missed } = this.#parts;

@@ -88,7 +88,7 @@ test("a body needs its MD5, and the MD5 of nothing belongs to no body", () => {
   expect(() => checkBody(ofNothing, Buffer.alloc(0))).not.toThrow();
 });
 
-test("clocks may differ by 600 seconds", () => {
+test("clock skew: clocks may differ by 600 seconds", () => {
   for (const seconds of [-600, 0, 600]) expect(codeOf(() => check("GET", GET_VECTOR, NOW + seconds))).toBeUndefined();
   for (const seconds of [-601, 601])
     expect(codeOf(() => check("GET", GET_VECTOR, NOW + seconds))).toBe("invalid_signature");

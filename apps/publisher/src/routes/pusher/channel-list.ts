@@ -25,8 +25,8 @@ export class ChannelLists {
   }
 
   /**
-   * Returns the reply as JSON, because an object of all channels would be serialized in one tick. Channels that are occupied
-   * throughout are in it.
+   * Returns the reply as JSON, because an object of all channels would be serialized in one tick. Channels that are
+   * occupied throughout are in it.
    *
    * @throws ApiError if a worker does not answer, because its channels would be missing.
    */
@@ -77,7 +77,7 @@ export class ChannelLists {
   }
 }
 
-const INCOMPLETE = "A worker did not answer in time, so channels may be missing. Retry later.";
+const INCOMPLETE = "Not all workers that may run have answered, so channels may be missing. Retry later.";
 
 function tooMany(): ApiError {
   return new ApiError("invalid_pusher_request", {

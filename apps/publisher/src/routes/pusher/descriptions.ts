@@ -169,7 +169,7 @@ export const terminateUser = describe({
   path: "/apps/{app_id}/users/{user_id}/terminate_connections",
   operationId: "pusherTerminate",
   summary: "Close the connections of a signed-in user",
-  description: "The app's terminateCode is the close code: 4009 keeps clients away, 4200 lets them reconnect.",
+  description: "The app's terminateCode is the close code: with 4009 clients do not reconnect, with 4200 they do.",
   request: { params: z.object({ app_id: appId, user_id: userId }), query: signature },
   responses: { 200: jsonResponse("The connections are being closed.", z.object({})), ...readErrors },
 });

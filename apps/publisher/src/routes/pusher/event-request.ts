@@ -128,7 +128,7 @@ function readChannel(app: PusherApp, at: Place, name: unknown): EventChannel {
   return { name, target: { kind: "topic", topic: topicOf(app, name) }, isCache: channelKind(name).isCache };
 }
 
-/** Returns undefined for an id that none of our connections can have. There is nobody to except then. */
+/** Returns undefined for an id that none of our connections can have. Then the event reaches all subscribers. */
 function readSocketId(at: Place, id: unknown): ConnectionAddress | undefined {
   if (id === undefined || id === null) return undefined;
   if (typeof id !== "string" || !SOCKET_ID.test(id)) throw invalid(at, "must be a socket id: two numbers and a dot");

@@ -44,7 +44,9 @@ function requestOf(
   return { publications: [publication], isDurable: channel.isCache && isStoring, wantsReceipt: false };
 }
 
-/** Whether there is a history, also if it cannot be used now. A live event would then leave an older one in the cache. */
+/**
+ * Whether there is a history, also if it cannot be used now. A live event would then leave an older one in the cache.
+ */
 async function hasHistory({ history }: PublishParts): Promise<boolean> {
   if (history.epoch !== undefined) return true;
   const state = await history.state();

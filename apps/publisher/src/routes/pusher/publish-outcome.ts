@@ -10,7 +10,7 @@ const UNKNOWN: ReadonlySet<Failure["reason"]> = new Set(["unconfirmed", "worker-
 /**
  * Does nothing if all events were published. `results` has one entry for each channel of each event.
  *
- * @throws ApiError that says which channels certainly lack the event, and for which that is unknown.
+ * @throws ApiError that names the channels which certainly lack the event, and those for which that is unknown.
  */
 export function throwOutcome(events: readonly EventRequest[], results: readonly PublishResult[]): void {
   const failures = results.filter((result) => !result.ok);

@@ -19,7 +19,10 @@ const RESOURCES: ReadonlySet<string> = new Set(["events", "batch_events", "chann
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
 const TERMINATE = "/terminate_connections";
 
-/** Reads a target; returns undefined if no route of the Pusher HTTP API has it. A deployment prefix may precede the path. */
+/**
+ * Reads a target; returns undefined if no route of the Pusher HTTP API has it. A deployment prefix may precede the
+ * path.
+ */
 export function pusherTarget(received: string): PusherTarget | undefined {
   const target = received.startsWith("/") ? received : received.replace(ORIGIN, "");
   // Names in the paths of the other routes may look like a path of this API.

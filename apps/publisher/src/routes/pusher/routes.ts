@@ -6,8 +6,8 @@ import { SignedRequests } from "./signed-requests.ts";
 import { addWriteRoutes } from "./write-routes.ts";
 
 /**
- * Adds the Pusher HTTP API. Signatures alone protect it, so it needs neither an API key nor a check for foreign requests.
- * Without apps it is off.
+ * Adds the Pusher HTTP API. Signatures alone protect it, so it needs neither an API key nor a check for foreign
+ * requests. Without apps it is off.
  */
 export function addPusherRoutes(api: Api, parts: ApiParts): void {
   if (parts.config.pusherApps.all.length === 0) {

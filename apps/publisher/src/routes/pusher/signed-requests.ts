@@ -49,7 +49,10 @@ export class SignedRequests {
   }
 }
 
-/** Returns the user id of a path. An id whose escapes are not UTF-8 is the text itself, because some SDKs do not escape it. */
+/**
+ * Returns the user id of a path. An id whose escapes are not UTF-8 is the text itself, because some SDKs do not escape
+ * it.
+ */
 export function userIdOf({ name }: PusherRequest): string {
   return decoded(name);
 }

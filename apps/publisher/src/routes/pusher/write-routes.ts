@@ -1,5 +1,6 @@
 import { userOf } from "@fanwire/pusher-protocol";
 import type { Context } from "hono";
+import { copiedBytes } from "../../cluster/publish-request.ts";
 import type { Api, ApiParts, Env } from "../../http/api.ts";
 import { ApiError } from "../../http/errors.ts";
 import { throwFailure } from "../failures.ts";
@@ -12,11 +13,12 @@ import { type PusherRequest, type SignedRequests, userIdOf } from "./signed-requ
 
 /** Adds the routes that publish events and close connections. */
 export function addWriteRoutes(api: Api, parts: ApiParts, requests: SignedRequests): void {
-  const { cluster, history } = parts;
+  const { bodies, cluster, history } = parts;
   const publishing = { publisher: cluster.publisher, history };
   routed(api, triggerEvent, async (c) => {
     const request = await requests.read(c);
     const event = readEvent(request.app, requests.fieldsOf(request));
+    bodies.addCopies(c.env, copiedBytes(event.content, event.channels.length));
     await publishEvents(publishing, [event]);
     if (event.info === undefined) return c.json({});
     const infos = await infosOf(parts, request, event);
@@ -40,8 +42,8 @@ export function addWriteRoutes(api: Api, parts: ApiParts, requests: SignedReques
 }
 
 /**
- * Returns the attributes that an event asks for, in the order of its channels. Those that are not known are left out, because the
- * event was published.
+ * Returns the attributes that an event asks for, in the order of its channels. Those that are not known are left out,
+ * because the event was published.
  */
 async function infosOf(
   { cluster }: ApiParts,
@@ -67,6 +69,6 @@ async function closeUser({ cluster }: ApiParts, request: PusherRequest): Promise
   if (!closed.ok) return throwFailure(closed);
   if (closed.isComplete) return;
   throw new ApiError("worker_timeout", {
-    message: "Some workers did not answer in time, so connections of the user may be open. Retry later.",
+    message: "Not all workers that may run have answered, so connections of the user may be open. Retry later.",
   });
 }

@@ -1,12 +1,14 @@
 import type { Bus } from "@fanwire/bus";
 import { type ReceiptReply, receiptReply, type Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
+import { type Answers, askWorkers, type WorkersBefore } from "./ask-workers.ts";
 import type { ClusterCounters } from "./counters.ts";
-import type { Receipt, StoredAt } from "./publish-result.ts";
-import { type Answers, askWorkers } from "./worker-question.ts";
+import type { Receipt } from "./publish-result.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
-/** Share of the timeout that workers may wait for stored publications. The rest is for the transport of their answers. */
+/**
+ * Share of the timeout that workers may wait for stored publications. The rest is for the transport of their answers.
+ */
 const WORKERS_SHARE = 0.8;
 
 type ReceiptsParts = {
@@ -20,10 +22,10 @@ type ReceiptsParts = {
 };
 
 /** State before a publication. */
-export type Before = { readonly workers: ReadonlySet<string>; readonly disconnects: number };
+export type Before = WorkersBefore & { readonly disconnects: number };
 
-/** Asks all workers how often they delivered the publications with a receipt's id. */
-export class Receipts {
+/** Asks all workers to how many connections they delivered the publications of a receipt. */
+export class ReceiptCollector {
   readonly #parts: ReceiptsParts;
 
   constructor(parts: ReceiptsParts) {
@@ -33,29 +35,31 @@ export class Receipts {
   /** Must be called before the publications of the receipt are published. */
   begin(): Before {
     const { registry, bus } = this.#parts;
-    registry.findEndedHere();
-    return { workers: new Set(registry.workers), disconnects: bus.traffic().disconnects };
+    registry.findEndedOnThisMachine();
+    const { workers, endedCount } = registry;
+    return { workers: new Set(workers), endedCount, disconnects: bus.traffic().disconnects };
   }
 
   /**
-   * Must be called when NATS has the publications. NATS keeps the order of messages of one connection, so that workers receive
-   * the question after the live publications.
+   * Must be called when NATS has the publications. NATS keeps the order of messages of one connection, so that workers
+   * receive the question after the live publications.
    */
-  async gather(id: string, stored: readonly StoredAt[], before: Before): Promise<Receipt> {
+  async gather(id: string, stored: readonly string[], before: Before): Promise<Receipt> {
     const { bus, timeoutMs } = this.#parts;
     const waitMs = Math.ceil(timeoutMs * WORKERS_SHARE);
     const answers = await askWorkers(this.#parts, {
       request: { command: "receipt", id, stored: [...stored], waitMs },
       schema: receiptReply,
-      before: before.workers,
+      before,
     });
-    // Over another connection, the question may have overtaken the publications.
+    // After a reconnect, the question may have overtaken the publications.
     const isOrdered = bus.traffic().disconnects === before.disconnects;
     return this.#receiptOf(answers, before, isOrdered);
   }
 
   #receiptOf(answers: Answers<ReceiptReply> | undefined, before: Before, isOrdered: boolean): Receipt {
     const replies = [...(answers?.replies.values() ?? [])];
+    // Workers that did not answer, and those that have not delivered everything yet.
     const unfinished = replies.filter(({ isFinal }) => !isFinal).map(({ worker }) => worker);
     const missing = new Set([...(answers?.missing ?? before.workers), ...unfinished]).size;
     const complete = answers?.areAllKnown === true && isOrdered && missing === 0;

@@ -24,45 +24,59 @@ export type Answers<Reply> = {
   readonly replies: ReadonlyMap<string, Reply>;
   /** Workers that existed before or after the question and did not answer it. */
   readonly missing: ReadonlySet<string>;
-  /** Whether the registry knows all workers. */
+  /** Whether no running worker can be unknown to the registry. */
   readonly areAllKnown: boolean;
 };
 
+/** The registry before the publications in question. */
+export type WorkersBefore = { readonly workers: ReadonlySet<string>; readonly endedCount: number };
+
+type Question<Reply> = {
+  readonly request: ControlRequest;
+  readonly schema: z.ZodType<Reply>;
+  /** Workers that have ended since then without an answer are missing, also those that were not known then. */
+  readonly before?: WorkersBefore;
+};
+
 /**
- * Asks all workers and waits until all known workers have answered. Does not wait for workers that did not answer the last
- * question, but returns them as missing.
+ * Asks all workers and waits until all known workers have answered. Does not wait for workers that did not answer the
+ * last question, but returns them as missing.
  *
- * @param before workers that existed before the publications in question. Those that have ended without an answer are missing.
  * @returns undefined if nothing was sent to NATS.
  */
 export async function askWorkers<Reply extends { readonly worker: string }>(
   parts: QuestionParts,
-  { request, schema, before = [] }: { request: ControlRequest; schema: z.ZodType<Reply>; before?: Iterable<string> },
+  { request, schema, before }: Question<Reply>,
 ): Promise<Answers<Reply> | undefined> {
   const { registry, timeoutMs, log } = parts;
   const replies = new Map<string, Reply>();
   const ended = new AbortController();
+  let isSettled = false;
   const unanswered = () => registry.answering.filter((worker) => !replies.has(worker));
   const check = () => {
-    if (registry.isSettled && unanswered().length === 0) setTimeout(() => ended.abort(), NEW_WORKERS_MS);
+    if (isSettled && unanswered().length === 0) setTimeout(() => ended.abort(), NEW_WORKERS_MS);
   };
   const onReply = (message: BusMessage) => {
     const reply = schema.safeParse(parseJson(message));
     if (reply.success) {
       replies.set(reply.data.worker, reply.data);
-      registry.answered(reply.data.worker);
+      registry.seen(reply.data.worker);
     } else if (message.data.length > 0) {
       log.warn({ err: reply.error }, "invalid reply from worker");
     }
     check();
   };
 
-  void registry.settle(timeoutMs).then(check);
+  void registry.settle(timeoutMs).then(() => {
+    isSettled = true;
+    check();
+  });
   const checks = setInterval(() => void registry.findEnded(unanswered()).then(check), CHECK_ENDED_EVERY_MS);
   const wasAsked = await askUntil(parts, request, onReply, ended.signal);
   clearInterval(checks);
   if (!wasAsked) return undefined;
   for (const worker of unanswered()) registry.didNotAnswer(worker);
-  const missing = [...before, ...registry.workers].filter((worker) => !replies.has(worker));
-  return { replies, missing: new Set(missing), areAllKnown: registry.isSettled };
+  const earlier = before === undefined ? [] : [...before.workers, ...registry.endedSince(before.endedCount)];
+  const missing = [...earlier, ...registry.workers].filter((worker) => !replies.has(worker));
+  return { replies, missing: new Set(missing), areAllKnown: registry.knowsAll };
 }
