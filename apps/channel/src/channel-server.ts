@@ -95,8 +95,8 @@ function createServer(config: ChannelConfig, log: Log) {
   const closePace = new Pace();
   const common = { config, counters, log, budget, closePace };
   const broker = createBroker({ ...common, bus, subjects, isFlushBehind, onFree });
-  const { dispatcher, queues, pendingItems, deliveries, slowPeers } = broker;
-  const requestScheduler = new RequestScheduler({ dispatcher, counters, log });
+  const { dispatcher, flowControl, queues, pendingItems, deliveries, slowPeers } = broker;
+  const requestScheduler = new RequestScheduler({ dispatcher, flowControl, counters, log });
   const onClosed = (peer: Peer) => dispatcher.onClosed(peer);
   const peers = new Peers({ ...common, requestScheduler, flushScheduler, slowPeers, onClosed });
 
@@ -124,6 +124,7 @@ function createServer(config: ChannelConfig, log: Log) {
     await requestScheduler.waitUntilIdle(signal);
     queues.stop();
     await pendingItems.stop(signal);
+    deliveries.finish();
     // NATS confirms after it has sent us the events that our own peers published for each other.
     await bus.confirm();
     deliveries.finish();

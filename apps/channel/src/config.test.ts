@@ -18,13 +18,28 @@ test("an empty environment gives the documented defaults", () => {
   expect(Object.isFrozen(config)).toBe(true);
 });
 
-test("off or an empty port disables TCP, and a path enables the Unix socket", () => {
+test("off disables TCP, and a path enables the Unix socket", () => {
   expect(readConfig({ CHANNEL_PORT: "off", CHANNEL_SOCKET: "/run/channel.sock" })).toMatchObject({
     tcp: undefined,
     socketPath: "/run/channel.sock",
   });
-  expect(readConfig({ CHANNEL_PORT: "" }).tcp).toBeUndefined();
   expect(readConfig({ CHANNEL_PORT: "0" }).tcp?.port).toBe(0);
+});
+
+test("an empty port counts as absent, as compose files pass it", () => {
+  expect(readConfig({ CHANNEL_PORT: "", CHANNEL_SOCKET: "" })).toMatchObject({
+    tcp: { port: 2206 },
+    socketPath: undefined,
+  });
+});
+
+test("a server that listens nowhere is refused", () => {
+  for (const socket of [undefined, ""]) {
+    const read = () => readConfig({ CHANNEL_PORT: "off", CHANNEL_SOCKET: socket });
+
+    expect(read).toThrow(ConfigError);
+    expect(read).toThrow(/CHANNEL_PORT is off and CHANNEL_SOCKET is not set.*Set a port or a path/);
+  }
 });
 
 test("one message names every wrong variable", () => {

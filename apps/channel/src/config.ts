@@ -1,6 +1,6 @@
 import type { BlockList } from "node:net";
 import { type BusConfig, busConfigFrom, sharedSettings } from "@fanwire/bus";
-import { type LogLevel, networkList, parseNetwork, readSettings, setting } from "@fanwire/service";
+import { ConfigError, type LogLevel, networkList, parseNetwork, readSettings, setting } from "@fanwire/service";
 import { allowClasses, type ClassRule, isClassPattern } from "./php/classes.ts";
 import { maxFrameBytes } from "./wire/frames.ts";
 
@@ -15,8 +15,8 @@ export const channelSettings = {
     ),
   CHANNEL_PORT: setting
     .text("2206")
-    .refine((text) => /^(off)?$|^[0-9]{1,5}$/.test(text) && !(Number(text) > 65_535), "must be a port, or off")
-    .describe("TCP port for Workerman peers; `off` disables TCP."),
+    .refine((text) => /^(off|[0-9]{1,5})$/.test(text) && !(Number(text) > 65_535), "must be a port, or off")
+    .describe("TCP port for Workerman peers; `off` disables TCP, and needs CHANNEL_SOCKET."),
   CHANNEL_SOCKET: setting.optionalText().describe("Path of a Unix socket for Workerman peers, beside the TCP port."),
   CHANNEL_ADMIN_HOST: setting.host("127.0.0.1").describe("Address of /healthz, /readyz and /metrics."),
   CHANNEL_ADMIN_PORT: setting.port(9206).describe("Port of /healthz, /readyz and /metrics."),
@@ -42,7 +42,9 @@ export const channelSettings = {
     .describe("Maximum peers of a channel server. Further connections are closed at once."),
   CHANNEL_MAX_FRAME_BYTES: setting
     .integer({ min: 1_024, max: maxFrameBytes, default: maxFrameBytes })
-    .describe("Largest frame from a peer. A peer that sends a larger one is closed."),
+    .describe(
+      "Largest frame from a peer. A peer that sends a larger one is closed. So is one whose channels, or watched queues, have names of more bytes together.",
+    ),
   CHANNEL_FRAME_SECONDS: setting
     .integer({ min: 0, max: 86_400, default: 60 })
     .describe(
@@ -112,10 +114,15 @@ type Limits = {
   readonly unstoredBytes: number;
 };
 
-/** @throws ConfigError that names every wrong variable. */
+/** @throws ConfigError that names every wrong variable, or if peers could not connect. */
 export function readConfig(env: NodeJS.ProcessEnv): ChannelConfig {
   const values = readSettings(channelSettings, env);
-  const hasTcp = values.CHANNEL_PORT !== "off" && values.CHANNEL_PORT !== "";
+  const hasTcp = values.CHANNEL_PORT !== "off";
+  if (!hasTcp && values.CHANNEL_SOCKET === undefined) {
+    throw new ConfigError(
+      "CHANNEL_PORT is off and CHANNEL_SOCKET is not set: peers could not connect. Set a port or a path.",
+    );
+  }
   return Object.freeze({
     bus: busConfigFrom(values),
     logLevel: values.FANWIRE_LOG_LEVEL,

@@ -1,6 +1,6 @@
 import { type Bus, registerBusMetrics } from "@fanwire/bus";
-import { createRegistry } from "@fanwire/service";
-import { Counter, Gauge, type Registry } from "prom-client";
+import { addCounter, addGauge, addLabelledCounter, createRegistry } from "@fanwire/service";
+import type { Registry } from "prom-client";
 import type { Counters } from "./broker/counters.ts";
 import type { ChannelConfig } from "./config.ts";
 
@@ -38,9 +38,9 @@ export function createChannelMetrics(
   addGauges(registry, oncePerScrape(measure));
   addLimits(registry, limits);
   const counter = (name: string, help: string, value: () => number) =>
-    addCounter(registry, { name, help, labels: [], values: () => ({ "": value() }) });
+    addCounter(registry, { name: `fanwire_channel_${name}`, help, value });
   const labelled = (name: string, help: string, label: string, values: () => Values) =>
-    addCounter(registry, { name, help, labels: [label], values });
+    addLabelledCounter(registry, { name: `fanwire_channel_${name}`, help, label, values });
 
   counter("peers_accepted_total", "Peers accepted.", () => counters.accepted);
   labelled("peers_refused_total", "Peers refused, by reason.", "reason", () => counters.refused);
@@ -127,14 +127,7 @@ function addGauges(registry: Registry, measure: () => Measures): void {
     ["waiting_frames", "Peers whose large frame waits for memory.", ({ waitingFrames }) => waitingFrames],
   ];
   for (const [name, help, value] of gauges) {
-    new Gauge({
-      name: `fanwire_channel_${name}`,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(value(measure()));
-      },
-    });
+    addGauge(registry, { name: `fanwire_channel_${name}`, help, value: () => value(measure()) });
   }
 }
 
@@ -147,26 +140,6 @@ function addLimits(registry: Registry, limits: ChannelConfig["limits"]): void {
     ["unstored_limit_bytes", "Memory of unstored queue items above which peers wait.", limits.unstoredBytes],
   ];
   for (const [name, help, limit] of gauges) {
-    new Gauge({ name: `fanwire_channel_${name}`, help, registers: [registry] }).set(limit);
+    addGauge(registry, { name: `fanwire_channel_${name}`, help, value: () => limit });
   }
-}
-
-function addCounter(
-  registry: Registry,
-  options: { readonly name: string; readonly help: string; readonly labels: readonly string[]; values(): Values },
-): void {
-  const { name, help, labels, values } = options;
-  new Counter({
-    name: `fanwire_channel_${name}`,
-    help,
-    labelNames: [...labels],
-    registers: [registry],
-    collect() {
-      this.reset();
-      const [label] = labels;
-      for (const [labelValue, count] of Object.entries(values())) {
-        this.inc(label === undefined ? {} : { [label]: labelValue }, count);
-      }
-    },
-  });
 }

@@ -9,6 +9,7 @@ import {
   type Target,
   VIA_CHANNEL,
 } from "@fanwire/protocol";
+import type { Steps } from "../data/steps.ts";
 import { encodeArray, encodeString, readScalars } from "../php/values.ts";
 import { encodeEvent, replyDataSlot } from "../wire/server-message.ts";
 import type { BrokerPeer } from "./broker-peer.ts";
@@ -65,15 +66,22 @@ export class Bridge {
 
   /** Publishes a peer's event to everyone. Must be called only if {@link isBroadcast} is true for its name. */
   toEveryone(data: Buffer): void {
-    const content = readScalars(data, replyDataSlot, [CONTENT])?.get(CONTENT);
+    this.#parts.deliveries.add(data.length, this.#sendToEveryone(data));
+  }
+
+  *#sendToEveryone(data: Buffer): Steps<void> {
+    const content = (yield* readScalars(data, replyDataSlot, [CONTENT]))?.get(CONTENT);
     if (content === undefined || content.type === "null") return;
     this.#send("to-everyone", { kind: "everyone" }, content.text);
   }
 
   /** Publishes a peer's event to one connection if the event is named after one of our workers. */
   toConnection(key: string, data: Buffer): void {
-    if (!isWorkerId(key)) return;
-    const scalars = readScalars(data, replyDataSlot, [CONTENT, CONNECTION_ID]);
+    if (isWorkerId(key)) this.#parts.deliveries.add(data.length, this.#sendToConnection(key, data));
+  }
+
+  *#sendToConnection(key: string, data: Buffer): Steps<void> {
+    const scalars = yield* readScalars(data, replyDataSlot, [CONTENT, CONNECTION_ID]);
     const content = scalars?.get(CONTENT);
     const connectionId = parseConnectionId(scalars?.get(CONNECTION_ID)?.text.toString("latin1") ?? "");
     if (content === undefined || content.type === "null" || connectionId === undefined) return;
@@ -92,7 +100,7 @@ export class Bridge {
     if (this.#openBroadcasts.size > 0) {
       const { bus, subjects } = this.#parts;
       const onMessage = (message: BusMessage) =>
-        this.#parts.deliveries.add(message.data.length, () => this.#fromEveryone(message));
+        this.#parts.deliveries.add(message.data.length, this.#fromEveryone(message));
       this.#everyone ??= bus.subscribe(subjects.live({ kind: "everyone" }), onMessage);
     } else {
       this.#everyone?.unsubscribe();
@@ -112,7 +120,7 @@ export class Bridge {
     }
   }
 
-  #fromEveryone(message: BusMessage): void {
+  *#fromEveryone(message: BusMessage): Steps<void> {
     if (message.headers?.get(headerNames.via) === VIA_CHANNEL) return;
     const { subscriptions, counters } = this.#parts;
     counters.bridged["from-everyone"]++;
@@ -127,6 +135,7 @@ export class Bridge {
         reached?.add(peer);
         peer.deliver(payload);
       });
+      yield;
     }
   }
 

@@ -10,6 +10,7 @@ import type { Counters } from "./counters.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Events } from "./events.ts";
+import { FlowControl } from "./flow-control.ts";
 import { LocalQueues } from "./local-queues.ts";
 import { PendingItems } from "./pending-items.ts";
 import { PublishWindow } from "./publish-window.ts";
@@ -27,6 +28,7 @@ type BrokerParts = {
     readonly broadcastEvents: readonly string[];
     readonly allowsClass: ClassRule;
     readonly limits: {
+      readonly frameBytes: number;
       readonly subscriptions: number;
       readonly unsentBytes: number;
       readonly unconfirmedBytes: number;
@@ -47,7 +49,7 @@ type BrokerParts = {
  * subscribers. Publishers wait at half of the maximum. If NATS hangs, twice the quotient may be in flight, and the sum
  * stays below the maximum.
  */
-const RETURNING_SHARE = 8;
+const IN_FLIGHT_DIVISOR = 8;
 
 /** Creates the parts that carry out the requests of peers, between the peers and NATS. */
 export function createBroker(parts: BrokerParts) {
@@ -60,7 +62,7 @@ export function createBroker(parts: BrokerParts) {
     onFree();
     if (!peer.isClosed) queues.onCaughtUp(peer);
   });
-  const publishWindow = new PublishWindow(bus, limits.unconfirmedBytes, limits.unsentBytes / RETURNING_SHARE, onFree);
+  const publishWindow = new PublishWindow(bus, limits.unconfirmedBytes, limits.unsentBytes / IN_FLIGHT_DIVISOR, onFree);
   const maxBytes = limits.unstoredBytes;
   const pendingItems = new PendingItems({ serverId: randomUUID(), maxBytes, counters, log, onFree });
 
@@ -68,9 +70,13 @@ export function createBroker(parts: BrokerParts) {
   const bridge = new Bridge({ ...channels, broadcastEvents });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
   const events = new Events({ ...channels, allowsClass, onChannel });
-  const queues = new Queues({ subjects, localQueues, pendingItems, slowPeers, counters, allowsClass });
-  const congestion = { publishWindow, pendingItems, slowPeers, budget, deliveries };
-  const dispatcher = new Dispatcher({ events, queues, bridge, subscriptions, localQueues, limits, ...congestion });
+  const queues = new Queues({ subjects, localQueues, pendingItems, slowPeers, deliveries, counters, allowsClass, log });
+  // A PHP client subscribes again to all its channels in one frame, so that its names fit into one.
+  const maxima = { maxSubscriptions: limits.subscriptions, maxNameBytes: limits.frameBytes };
+  const dispatcher = new Dispatcher({ events, queues, bridge, subscriptions, localQueues, ...maxima });
+  const maxUnsentBytes = limits.unsentBytes;
+  const buffers = { publishWindow, pendingItems, deliveries, budget };
+  const flowControl = new FlowControl({ subscriptions, slowPeers, maxUnsentBytes, ...buffers });
 
   const measures = () => ({
     channels: subscriptions.channelCount,
@@ -81,5 +87,5 @@ export function createBroker(parts: BrokerParts) {
     slowPeers: slowPeers.count,
     deliveryBytes: deliveries.bytes,
   });
-  return { dispatcher, queues, pendingItems, deliveries, slowPeers, measures };
+  return { dispatcher, flowControl, queues, pendingItems, deliveries, slowPeers, measures };
 }

@@ -1,7 +1,11 @@
 import { Deque } from "../data/deque.ts";
 import { Pace } from "../data/pace.ts";
+import { finishSteps, type Steps } from "../data/steps.ts";
 
-/** Maximum bytes of waiting deliveries. Above it, deliveries are made at once, and NATS is not read until they end. */
+/**
+ * Maximum bytes of waiting deliveries, beside the last one. Above it, deliveries are made at once, and NATS is not read
+ * until they end.
+ */
 const MAX_BYTES = 8_388_608;
 /** Memory in bytes of a waiting delivery beside its content. */
 const DELIVERY_COST = 300;
@@ -12,7 +16,7 @@ const DELIVERY_COST = 300;
  */
 const SLICE_MS = 8;
 
-type Delivery = { readonly bytes: number; readonly deliver: () => void };
+type Delivery = { readonly bytes: number; readonly steps: Steps<void> };
 
 /** Delivers messages from NATS to peers in order, over several ticks when there are many. */
 export class Deliveries {
@@ -34,22 +38,19 @@ export class Deliveries {
     return this.#bytes;
   }
 
-  /** Calls `deliver` now, or after all waiting deliveries. */
-  add(contentBytes: number, deliver: () => void): void {
-    if (this.#waiting.size === 0 && !this.#mustWait(contentBytes)) {
-      deliver();
-      return;
-    }
+  /** Carries out a delivery now, or after all waiting ones. */
+  add(contentBytes: number, steps: Steps<void>): void {
+    if (this.#waiting.size === 0 && !this.#mustWait(contentBytes) && this.#isDone(steps)) return;
     const bytes = contentBytes + DELIVERY_COST;
-    this.#waiting.push({ bytes, deliver });
+    this.#waiting.push({ bytes, steps });
     this.#bytes += bytes;
-    while (this.#bytes > MAX_BYTES) this.#deliverFirst();
+    while (this.#bytes > MAX_BYTES && this.#waiting.size > 1) this.#finishFirst();
     this.#plan();
   }
 
-  /** Makes all waiting deliveries at once. */
+  /** Makes all waiting deliveries now. */
   finish(): void {
-    while (this.#waiting.size > 0) this.#deliverFirst();
+    while (this.#waiting.size > 0) this.#finishFirst();
   }
 
   #plan(): void {
@@ -58,23 +59,34 @@ export class Deliveries {
     setImmediate(() => {
       this.#isPlanned = false;
       for (let next = this.#waiting.first; next !== undefined; next = this.#waiting.first) {
-        if (this.#mustWait(next.bytes)) break;
-        this.#deliverFirst();
+        if (this.#mustWait(next.bytes) || !this.#isDone(next.steps)) break;
+        this.#finishFirst();
       }
       if (this.#waiting.size > 0) this.#plan();
       else this.#onIdle();
     });
   }
 
-  /** Waits until all peers are flushed, because peers share the encoded bytes of one round of deliveries. `bytes` are of the next. */
+  /**
+   * Returns whether the next delivery, of `bytes`, must wait: until all peers are flushed, because they share the
+   * encoded bytes of one round of deliveries, or for the next slice. Counts it as delivered otherwise.
+   */
   #mustWait(bytes: number): boolean {
     return this.#isFlushBehind() || this.#pace.isOverAfter(bytes);
   }
 
-  #deliverFirst(): void {
+  /** Returns false when the slice of this tick is used up before the last step. */
+  #isDone(steps: Steps<void>): boolean {
+    while (!steps.next().done) {
+      if (this.#pace.isOver()) return false;
+    }
+    return true;
+  }
+
+  #finishFirst(): void {
     const delivery = this.#waiting.shift();
     if (delivery === undefined) return;
     this.#bytes -= delivery.bytes;
-    delivery.deliver();
+    finishSteps(delivery.steps);
   }
 }

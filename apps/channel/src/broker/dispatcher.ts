@@ -1,14 +1,9 @@
 import type { Name, Request } from "../wire/client-message.ts";
 import type { Bridge } from "./bridge.ts";
 import type { BrokerPeer } from "./broker-peer.ts";
-import type { PauseReason } from "./counters.ts";
-import type { Deliveries } from "./deliveries.ts";
 import type { Events } from "./events.ts";
 import type { LocalQueues } from "./local-queues.ts";
-import type { PendingItems } from "./pending-items.ts";
-import type { PublishWindow } from "./publish-window.ts";
 import type { Queues } from "./queues.ts";
-import type { SlowPeers } from "./slow-peers.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 type DispatcherParts = {
@@ -17,29 +12,14 @@ type DispatcherParts = {
   readonly bridge: Bridge;
   readonly subscriptions: Subscriptions<BrokerPeer>;
   readonly localQueues: LocalQueues<BrokerPeer>;
-  readonly limits: {
-    /** Maximum channels to which one peer subscribes. */
-    readonly subscriptions: number;
-    /** Maximum unsent bytes of one peer. */
-    readonly unsentBytes: number;
-  };
-  readonly publishWindow: PublishWindow;
-  readonly pendingItems: PendingItems;
-  readonly slowPeers: SlowPeers;
-  readonly budget: {
-    /**
-     * Whether publishers must wait for subscribers to read. After `true`, requests are resumed when the wait is over.
-     */
-    readonly isOutboundHigh: boolean;
-  };
-  readonly deliveries: Deliveries;
+  /** Maximum channels to which one peer subscribes. */
+  readonly maxSubscriptions: number;
+  /** Maximum bytes of the names of these channels, and of the queues that one peer watches. */
+  readonly maxNameBytes: number;
 };
 
 /** Maximum queues that one peer watches. A peer that exceeds it is closed. */
 const MAX_WATCHES = 1_000;
-
-/** Share of a peer's maximum unsent bytes. Publishers wait while more bytes from NATS are not delivered yet. */
-const RETURNED_SHARE = 1 / 8;
 
 /** Dispatches the requests of peers to events, queues and the bridge. */
 export class Dispatcher {
@@ -51,29 +31,7 @@ export class Dispatcher {
     this.#parts = parts;
   }
 
-  /** Returns why no request can be carried out now. */
-  congestion(): PauseReason | undefined {
-    if (this.#parts.publishWindow.isCongested) return "nats";
-    return this.#parts.pendingItems.isCongested ? "unstored-items" : undefined;
-  }
-
-  /** Returns why one name of a request cannot be handled now. */
-  pauseReason(request: Request, { key }: Name): PauseReason | undefined {
-    const { publishWindow, subscriptions, slowPeers, budget, deliveries, limits } = this.#parts;
-    // Each name costs two subscriptions in NATS. A hundred thousand at once would delay every message behind them.
-    if (request.type === "subscribe" || request.type === "unsubscribe") {
-      return publishWindow.isReturnCongested ? "nats" : undefined;
-    }
-    if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
-    if (subscriptions.subscriberCount(key) === 0) return undefined;
-    // Events return from NATS to our own subscribers without flow control, so their number must be bounded before they
-    // are sent.
-    if (publishWindow.isReturnCongested || deliveries.bytes >= limits.unsentBytes * RETURNED_SHARE) return "nats";
-    if (slowPeers.isSlowChannel(key)) return "slow-subscriber";
-    return budget.isOutboundHigh ? "buffered-bytes" : undefined;
-  }
-
-  /** Must be called once for each request, before its names. */
+  /** Handles a request without names. Must be called once for each request, before its names. */
   begin(peer: BrokerPeer, request: Request): void {
     if (request.type === "reserve" && !peer.isClosed) this.#parts.queues.reserve(peer);
   }
@@ -134,12 +92,16 @@ export class Dispatcher {
   }
 
   #maySubscribe(peer: BrokerPeer, key: string): boolean {
-    const { subscriptions, limits } = this.#parts;
-    return subscriptions.countOf(peer) < limits.subscriptions || subscriptions.has(peer, key);
+    const { subscriptions, maxSubscriptions, maxNameBytes } = this.#parts;
+    if (subscriptions.has(peer, key)) return true;
+    const nameBytes = subscriptions.nameBytesOf(peer) + key.length;
+    return subscriptions.countOf(peer) < maxSubscriptions && nameBytes <= maxNameBytes;
   }
 
   #mayWatch(peer: BrokerPeer, key: string): boolean {
-    const { localQueues } = this.#parts;
-    return localQueues.countOf(peer) < MAX_WATCHES || localQueues.has(peer, key);
+    const { localQueues, maxNameBytes } = this.#parts;
+    if (localQueues.has(peer, key)) return true;
+    const nameBytes = localQueues.nameBytesOf(peer) + key.length;
+    return localQueues.countOf(peer) < MAX_WATCHES && nameBytes <= maxNameBytes;
   }
 }

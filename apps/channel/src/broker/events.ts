@@ -2,6 +2,7 @@ import type { Bus, BusMessage, BusSubscription } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
 import { Deque } from "../data/deque.ts";
 import { Pace } from "../data/pace.ts";
+import type { Steps } from "../data/steps.ts";
 import type { ClassRule } from "../php/classes.ts";
 import type { Name } from "../wire/client-message.ts";
 import { encodeEvent, readEvent } from "../wire/server-message.ts";
@@ -56,7 +57,9 @@ export class Events {
     const isFirst = subscriptions.subscribe(peer, key);
     if (isFirst) {
       this.#parts.publishWindow.count(key.length);
-      const event = bus.subscribe(this.#subject("event", key), (message) => this.#onEvent(key, message));
+      const event = bus.subscribe(this.#subject("event", key), (message) => {
+        this.#parts.deliveries.add(message.data.length, this.#onEvent(key, message));
+      });
       this.#subscribed.set(key, { event, loops: [] });
       this.#parts.onChannel(key, true);
     }
@@ -92,27 +95,25 @@ export class Events {
     this.#deliverInTurn(key, payload);
   }
 
-  #onEvent(key: string, message: BusMessage): void {
-    // The check belongs to the delivery, because both are long for a large value and share the slice of a tick.
-    this.#parts.deliveries.add(message.data.length, () => {
-      if (this.#isEventOf(key, message)) this.#deliver(key, message.data);
-    });
+  // The check belongs to the delivery, because both are long for a large value and share the slice of a tick.
+
+  *#onEvent(key: string, message: BusMessage): Steps<void> {
+    if (yield* this.#isEventOf(key, message)) this.#deliver(key, message.data);
   }
 
-  #onLoop(key: string, message: BusMessage): void {
-    this.#parts.deliveries.add(message.data.length, () => {
-      if (this.#isEventOf(key, message)) this.#deliverInTurn(key, message.data);
-    });
+  *#onLoop(key: string, message: BusMessage): Steps<void> {
+    if (yield* this.#isEventOf(key, message)) this.#deliverInTurn(key, message.data);
   }
 
   /**
    * Checks a message from NATS, because any NATS client can publish there, and a PHP peer ends when it cannot read a
    * frame.
    */
-  #isEventOf(key: string, message: BusMessage): boolean {
+  *#isEventOf(key: string, message: BusMessage): Steps<boolean> {
     const { counters, allowsClass } = this.#parts;
     counters.receivedEvents++;
-    if (readEvent(message.data, allowsClass)?.key === key) return true;
+    const event = yield* readEvent(message.data, allowsClass);
+    if (event?.key === key) return true;
     counters.refusedFromNats.event++;
     return false;
   }
@@ -167,7 +168,8 @@ export class Events {
     }
     while (loops.length < shares) {
       this.#parts.publishWindow.count(key.length);
-      const onLoop = (message: BusMessage) => this.#onLoop(key, message);
+      const onLoop = (message: BusMessage) =>
+        this.#parts.deliveries.add(message.data.length, this.#onLoop(key, message));
       loops.push(this.#parts.bus.subscribe(this.#subject("loop", key), onLoop, LOOP_GROUP));
     }
   }

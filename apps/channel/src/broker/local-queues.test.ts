@@ -6,51 +6,63 @@ const name = new Uint8Array([1]);
 const otherName = new Uint8Array([2]);
 
 describe("the consumers of a queue", () => {
-  it("receive one item each in the order in which they were armed", () => {
+  it("receive one item each in the order in which they began to wait", () => {
     const queues = new LocalQueues<string>();
     for (const peer of ["A", "B", "C"]) queues.watch(peer, "q", name);
     for (const peer of ["C", "A", "C"]) queues.reserve(peer);
 
-    const served = [queues.nextArmed("q"), queues.nextArmed("q"), queues.nextArmed("q")];
+    const served = [queues.takeNextWaiting("q"), queues.takeNextWaiting("q"), queues.takeNextWaiting("q")];
 
     expect(served).toEqual(["C", "A", undefined]);
   });
 
-  it("are not armed by watching alone, or by an earlier reserve", () => {
+  it("do not wait by watching alone, or by an earlier reserve", () => {
     const queues = new LocalQueues<string>();
 
     const without = queues.reserve("A");
     queues.watch("A", "q", name);
 
-    expect([without, queues.armedCount("q"), queues.nextArmed("q")]).toEqual([[], 0, undefined]);
+    expect([without, queues.waitingCount("q"), queues.takeNextWaiting("q")]).toEqual([[], 0, undefined]);
   });
 
-  it("are armed on every watched queue in the order of watching", () => {
+  it("have the bytes of the names of their queues counted", () => {
+    const queues = new LocalQueues<string>();
+
+    for (const key of ["q", "long", "q"]) queues.watch("A", key, name);
+    queues.watch("B", "q", name);
+    expect([queues.nameBytesOf("A"), queues.nameBytesOf("B")]).toEqual([5, 1]);
+
+    for (const key of ["long", "long", "other"]) queues.unwatch("A", key);
+    queues.disconnect("B");
+    expect([queues.nameBytesOf("A"), queues.nameBytesOf("B")]).toEqual([1, 0]);
+  });
+
+  it("wait on every watched queue in the order of watching", () => {
     const queues = new LocalQueues<string>();
     for (const key of ["z", "a", "z", "m"]) queues.watch("A", key, name);
     queues.unwatch("A", "z");
     queues.watch("A", "z", name);
 
-    const armed = queues.reserve("A");
+    const reserved = queues.reserve("A");
 
-    expect(armed).toEqual(["a", "m", "z"]);
-    expect(armed.map((key) => queues.nextArmed(key))).toEqual(["A", "A", "A"]);
+    expect(reserved).toEqual(["a", "m", "z"]);
+    expect(reserved.map((key) => queues.takeNextWaiting(key))).toEqual(["A", "A", "A"]);
   });
 
-  it("go to the end when they are armed again, but keep their place while they wait", () => {
+  it("go to the end when they wait again, but keep their place while they wait", () => {
     const queues = new LocalQueues<string>();
     for (const peer of ["A", "B"]) queues.watch(peer, "q", name);
     queues.reserve("A");
     queues.reserve("B");
     queues.reserve("A");
 
-    const first = queues.nextArmed("q");
+    const first = queues.takeNextWaiting("q");
     queues.reserve("A");
 
-    expect([first, queues.nextArmed("q"), queues.nextArmed("q")]).toEqual(["A", "B", "A"]);
+    expect([first, queues.takeNextWaiting("q"), queues.takeNextWaiting("q")]).toEqual(["A", "B", "A"]);
   });
 
-  it("are disarmed when they unwatch or disconnect", () => {
+  it("wait no longer when they unwatch or disconnect", () => {
     const queues = new LocalQueues<string>();
     for (const peer of ["A", "B", "C"]) queues.watch(peer, "q", name);
     for (const peer of ["A", "B", "C"]) queues.reserve(peer);
@@ -58,7 +70,11 @@ describe("the consumers of a queue", () => {
     queues.unwatch("A", "q");
     queues.disconnect("B");
 
-    expect([queues.armedCount("q"), queues.nextArmed("q"), queues.nextArmed("q")]).toEqual([1, "C", undefined]);
+    expect([queues.waitingCount("q"), queues.takeNextWaiting("q"), queues.takeNextWaiting("q")]).toEqual([
+      1,
+      "C",
+      undefined,
+    ]);
   });
 
   it("report the first and the last watcher", () => {
@@ -83,9 +99,9 @@ describe("the consumers of a queue", () => {
     }
     const started = performance.now();
 
-    for (let round = 0; round < 100_000; round++) queues.reserve(queues.nextArmed("q") ?? -1);
+    for (let round = 0; round < 100_000; round++) queues.reserve(queues.takeNextWaiting("q") ?? -1);
 
-    expect(queues.nextArmed("q")).toBe(0);
+    expect(queues.takeNextWaiting("q")).toBe(0);
     expect(performance.now() - started).toBeLessThan(2_000);
   });
 });
@@ -200,7 +216,7 @@ class ServerWithStream {
   #dispatch(key: string): void {
     const items = this.#items.get(key) ?? [];
     while (items.length > 0) {
-      const peer = this.queues.nextArmed(key);
+      const peer = this.queues.takeNextWaiting(key);
       if (peer === undefined) return;
       this.sent.push(`${items.shift()} to ${peer}`);
     }

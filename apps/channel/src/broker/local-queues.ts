@@ -5,22 +5,24 @@ type Queue<Peer> = {
   name: Uint8Array;
   watcherCount: number;
   /** Watches that wait for an item, longest first. */
-  armed: LinkedList<Watch<Peer>>;
+  waiting: LinkedList<Watch<Peer>>;
 };
 
-type Watch<Peer> = { readonly peer: Peer; readonly queue: Queue<Peer>; armed: Link<Watch<Peer>> | undefined };
+type Watch<Peer> = { readonly peer: Peer; readonly queue: Queue<Peer>; place: Link<Watch<Peer>> | undefined };
+
+/** The watches of one peer by queue key, in order of watching, and the bytes of these keys. */
+type Own<Peer> = { readonly watches: Map<string, Watch<Peer>>; nameBytes: number };
 
 /**
- * The consumers of this server: which peer watches which queue, and in which order peers wait for an item ("armed"
- * peers). Items are stored elsewhere. {@link nextArmed} selects the peer for an item.
+ * The consumers of this server: which peer watches which queue, and in which order peers wait for an item.
+ * Items are stored elsewhere. {@link takeNextWaiting} selects the peer for an item.
  *
- * Queues are named by their key. A queue without watchers is removed together with its name. Origin:
+ * A queue is identified by its key. A queue without watchers is removed together with its name. Origin:
  * walkor/channel `src/Queue.php`.
  */
 export class LocalQueues<Peer> {
   readonly #queues = new Map<string, Queue<Peer>>();
-  /** Watches by peer, then by queue key in order of watching. */
-  readonly #peers = new Map<Peer, Map<string, Watch<Peer>>>();
+  readonly #peers = new Map<Peer, Own<Peer>>();
 
   /** Number of queues known to this server. */
   get queueCount(): number {
@@ -29,17 +31,22 @@ export class LocalQueues<Peer> {
 
   /** Number of queues that the peer watches. */
   countOf(peer: Peer): number {
-    return this.#peers.get(peer)?.size ?? 0;
+    return this.#peers.get(peer)?.watches.size ?? 0;
+  }
+
+  /** Bytes of the names of the queues that the peer watches. */
+  nameBytesOf(peer: Peer): number {
+    return this.#peers.get(peer)?.nameBytes ?? 0;
   }
 
   /** Whether the peer watches the queue. */
   has(peer: Peer, key: string): boolean {
-    return this.#peers.get(peer)?.has(key) ?? false;
+    return this.#peers.get(peer)?.watches.has(key) ?? false;
   }
 
   /** Keys of the queues that the peer watches, in order of watching. */
   keysOf(peer: Peer): string[] {
-    return [...(this.#peers.get(peer)?.keys() ?? [])];
+    return [...(this.#peers.get(peer)?.watches.keys() ?? [])];
   }
 
   /** The serialized name by which the queue was first watched. Consumers receive it. */
@@ -48,31 +55,34 @@ export class LocalQueues<Peer> {
   }
 
   /**
-   * Adds a watch without arming it. A repeated call changes nothing. Returns true if the queue had no watcher before.
+   * Adds a watch that does not wait for an item yet. A repeated call changes nothing. Returns true if the queue had no
+   * watcher before.
    */
   watch(peer: Peer, key: string, name: Uint8Array): boolean {
-    const own = this.#peers.get(peer) ?? new Map<string, Watch<Peer>>();
-    if (own.has(key)) return false;
+    const own = this.#peers.get(peer) ?? { watches: new Map<string, Watch<Peer>>(), nameBytes: 0 };
+    if (own.watches.has(key)) return false;
     const queue = this.#addQueue(key, name);
-    own.set(key, { peer, queue, armed: undefined });
-    if (own.size === 1) this.#peers.set(peer, own);
+    own.watches.set(key, { peer, queue, place: undefined });
+    own.nameBytes += key.length;
+    if (own.watches.size === 1) this.#peers.set(peer, own);
     return ++queue.watcherCount === 1;
   }
 
-  /** Removes and disarms a watch. Returns true if the queue has no watcher left. */
+  /** Removes a watch. Returns true if the queue has no watcher left. */
   unwatch(peer: Peer, key: string): boolean {
     const own = this.#peers.get(peer);
-    const watch = own?.get(key);
+    const watch = own?.watches.get(key);
     if (own === undefined || watch === undefined) return false;
-    own.delete(key);
-    if (own.size === 0) this.#peers.delete(peer);
+    own.watches.delete(key);
+    own.nameBytes -= key.length;
+    if (own.watches.size === 0) this.#peers.delete(peer);
     return this.#end(watch, key);
   }
 
   /** Removes all watches of the peer. Returns the keys of the queues that have no watcher left. */
   disconnect(peer: Peer): string[] {
     const unwatched: string[] = [];
-    for (const [key, watch] of this.#peers.get(peer) ?? []) {
+    for (const [key, watch] of this.#peers.get(peer)?.watches ?? []) {
       if (this.#end(watch, key)) unwatched.push(key);
     }
     this.#peers.delete(peer);
@@ -80,33 +90,33 @@ export class LocalQueues<Peer> {
   }
 
   /**
-   * Arms the peer on every queue that it watches now, for one item of each. A watch that is already armed keeps its
+   * Lets the peer wait on every queue that it watches now, for one item of each. A watch that already waits keeps its
    * place. Returns the keys of these queues in order of watching.
    */
   reserve(peer: Peer): string[] {
-    const own = this.#peers.get(peer);
-    if (own === undefined) return [];
-    for (const watch of own.values()) watch.armed ??= watch.queue.armed.append(watch);
-    return [...own.keys()];
+    const watches = this.#peers.get(peer)?.watches;
+    if (watches === undefined) return [];
+    for (const watch of watches.values()) watch.place ??= watch.queue.waiting.append(watch);
+    return [...watches.keys()];
   }
 
-  /** Number of armed peers of the queue that satisfy `canTake`. */
-  armedCount(key: string, canTake?: (peer: Peer) => boolean): number {
-    const armed = this.#queues.get(key)?.armed;
-    if (armed === undefined || canTake === undefined) return armed?.size ?? 0;
+  /** Number of waiting peers of the queue that satisfy `canTake`. */
+  waitingCount(key: string, canTake?: (peer: Peer) => boolean): number {
+    const waiting = this.#queues.get(key)?.waiting;
+    if (waiting === undefined || canTake === undefined) return waiting?.size ?? 0;
     let count = 0;
-    for (let link = armed.first; link !== undefined; link = link.next) if (canTake(link.value.peer)) count++;
+    for (let link = waiting.first; link !== undefined; link = link.next) if (canTake(link.value.peer)) count++;
     return count;
   }
 
   /**
-   * Disarms and returns the peer that has waited longest of those that satisfy `canTake`. Returns `undefined` if there
-   * is none.
+   * Returns the peer that has waited longest of those that satisfy `canTake`, which then waits no
+   * longer. Returns `undefined` if there is none.
    */
-  nextArmed(key: string, canTake: (peer: Peer) => boolean = () => true): Peer | undefined {
-    let link = this.#queues.get(key)?.armed.first;
+  takeNextWaiting(key: string, canTake: (peer: Peer) => boolean = () => true): Peer | undefined {
+    let link = this.#queues.get(key)?.waiting.first;
     while (link !== undefined && !canTake(link.value.peer)) link = link.next;
-    if (link !== undefined) disarm(link.value);
+    if (link !== undefined) endWait(link.value);
     return link?.value.peer;
   }
 
@@ -114,14 +124,14 @@ export class LocalQueues<Peer> {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       // The name is copied, because it is usually a view that would keep a whole network chunk alive.
-      queue = { name: new Uint8Array(name), watcherCount: 0, armed: new LinkedList() };
+      queue = { name: new Uint8Array(name), watcherCount: 0, waiting: new LinkedList() };
       this.#queues.set(key, queue);
     }
     return queue;
   }
 
   #end(watch: Watch<Peer>, key: string): boolean {
-    disarm(watch);
+    endWait(watch);
     watch.queue.watcherCount--;
     if (watch.queue.watcherCount > 0) return false;
     this.#queues.delete(key);
@@ -129,7 +139,7 @@ export class LocalQueues<Peer> {
   }
 }
 
-function disarm<Peer>(watch: Watch<Peer>): void {
-  if (watch.armed !== undefined) watch.queue.armed.remove(watch.armed);
-  watch.armed = undefined;
+function endWait<Peer>(watch: Watch<Peer>): void {
+  if (watch.place !== undefined) watch.queue.waiting.remove(watch.place);
+  watch.place = undefined;
 }

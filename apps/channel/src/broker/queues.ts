@@ -1,19 +1,30 @@
 import type { Taker, WorkItem, WorkQueue } from "@fanwire/bus";
 import type { Subjects } from "@fanwire/protocol";
+import type { Log } from "@fanwire/service";
+import type { Steps } from "../data/steps.ts";
 import type { ClassRule } from "../php/classes.ts";
 import type { Name } from "../wire/client-message.ts";
-import { encodeQueueItem, readQueueItem } from "../wire/server-message.ts";
+import { encodeQueueItem, type Reply, readQueueItem } from "../wire/server-message.ts";
 import type { BrokerPeer } from "./broker-peer.ts";
 import type { Counters } from "./counters.ts";
+import type { Deliveries } from "./deliveries.ts";
 import type { LocalQueues } from "./local-queues.ts";
 import { hashName } from "./name-hash.ts";
 import type { PendingItems } from "./pending-items.ts";
 import type { SlowPeers } from "./slow-peers.ts";
 
+/** Time after which an item that this server refuses is offered again, perhaps to a server that delivers it. */
+const REFUSED_AGAIN_MS = 10_000;
+/** Minimum time between log lines about refused items of one kind. */
+const LOG_EVERY_MS = 10_000;
+const LONGEST_LOGGED_NAME = 200;
+
 type Watched = {
-  /** Time of the first watch since the queue had no watcher, in milliseconds since 1970. */
+  /** Time at which this server began to watch the queue, in milliseconds since 1970. */
   readonly since: number;
   taker: Taker | undefined;
+  /** Number of items that are taken and not yet delivered. */
+  taken: number;
 };
 
 type QueuesParts = {
@@ -21,13 +32,15 @@ type QueuesParts = {
   readonly localQueues: LocalQueues<BrokerPeer>;
   readonly pendingItems: PendingItems;
   readonly slowPeers: SlowPeers;
+  readonly deliveries: Deliveries;
   readonly counters: Counters;
   readonly allowsClass: ClassRule;
+  readonly log: Log;
 };
 
 /**
- * Whether the peer may receive items. One reserve on many queues may exceed its unsent bytes, so further items wait
- * until it reads.
+ * Whether the peer may receive items. One reserve on many queues may exceed its limit of unsent bytes, so further items
+ * wait until it reads.
  */
 const canTake = (peer: BrokerPeer) => !peer.isSlow;
 
@@ -39,6 +52,8 @@ const canTake = (peer: BrokerPeer) => !peer.isSlow;
 export class Queues {
   readonly #parts: QueuesParts;
   readonly #watched = new Map<string, Watched>();
+  /** Times of the last log lines about refused items, by message. */
+  readonly #loggedAt = new Map<string, number>();
   #queue: WorkQueue | undefined;
   #isStopped = false;
 
@@ -61,7 +76,7 @@ export class Queues {
 
   watch(peer: BrokerPeer, { key, raw }: Name): void {
     const isFirst = this.#parts.localQueues.watch(peer, key, raw);
-    if (isFirst) this.#watched.set(key, { since: Date.now(), taker: undefined });
+    if (isFirst) this.#watched.set(key, { since: Date.now(), taker: undefined, taken: 0 });
   }
 
   unwatch(peer: BrokerPeer, key: string): void {
@@ -97,13 +112,13 @@ export class Queues {
     const watched = this.#watched.get(key);
     if (watched === undefined) return;
     const { localQueues, slowPeers } = this.#parts;
-    const armed = localQueues.armedCount(key, slowPeers.count > 0 ? canTake : undefined);
-    if (armed > 0 && watched.taker === undefined) {
+    const waiting = localQueues.waitingCount(key, slowPeers.count > 0 ? canTake : undefined) - watched.taken;
+    if (waiting > 0 && watched.taker === undefined) {
       const subject = this.#subject(key);
       const name = subject.slice(subject.lastIndexOf(".") + 1);
-      watched.taker = this.#queue?.take(subject, name, (item) => this.#onItem(key, item));
+      watched.taker = this.#queue?.take(subject, name, (item) => this.#onItem(key, watched, item));
     }
-    watched.taker?.want(armed);
+    watched.taker?.want(Math.max(0, waiting));
   }
 
   #stopTaking(key: string): void {
@@ -111,42 +126,69 @@ export class Queues {
     this.#watched.delete(key);
   }
 
-  #onItem(key: string, item: WorkItem): void {
-    const { counters, localQueues } = this.#parts;
-    const payload = this.#payloadOf(key, item);
-    if (payload === undefined) {
-      counters.refusedFromNats["queue-item"]++;
-      item.finish();
-      this.#requestItems(key);
-      return;
-    }
-    const peer = this.#isStopped ? undefined : localQueues.nextArmed(key, canTake);
-    // Without a peer that may receive it, the item stays first in its queue.
-    if (peer === undefined) item.giveBack();
-    else {
-      if (item.isRepeated) counters.items.repeated++;
-      peer.deliver(payload, (isWritten) => {
-        counters.items[isWritten ? "delivered" : "returned"]++;
-        if (isWritten) item.finish();
-        else item.giveBack();
-      });
-    }
+  #onItem(key: string, watched: Watched, item: WorkItem): void {
+    watched.taken++;
+    this.#requestItems(key);
+    this.#parts.deliveries.add(item.content.length, this.#deliver(key, watched, item));
+  }
+
+  *#deliver(key: string, watched: Watched, item: WorkItem): Steps<void> {
+    const read = yield* readQueueItem(item.content, this.#parts.allowsClass);
+    watched.taken--;
+    if (read?.key !== key) this.#delete(key, item);
+    else if (read.refusedClass !== undefined) this.#postpone(key, item, read.refusedClass);
+    else this.#deliverToPeer(key, item, this.#payloadOf(key, watched, item, read));
     this.#requestItems(key);
   }
 
-  /**
-   * Returns the payload for the peer, or `undefined` if the stored message is no item of this queue, because any NATS
-   * client can store one.
-   */
-  #payloadOf(key: string, item: WorkItem): Uint8Array | undefined {
-    const read = readQueueItem(item.content, this.#parts.allowsClass);
-    if (read?.key !== key) return undefined;
-    // The name is the first form that created the queue: that of the item, unless the queue was watched on this server
-    // before.
-    const since = this.#watched.get(key)?.since ?? Number.POSITIVE_INFINITY;
-    const localName = since < item.storedAt ? this.#parts.localQueues.nameOf(key) : undefined;
+  #deliverToPeer(key: string, item: WorkItem, payload: Uint8Array): void {
+    const { counters, localQueues } = this.#parts;
+    const peer = this.#isStopped ? undefined : localQueues.takeNextWaiting(key, canTake);
+    // Without a peer that may receive it, the item stays first in its queue.
+    if (peer === undefined) {
+      item.returnToQueue();
+      return;
+    }
+    if (item.isRepeated) counters.items.repeated++;
+    peer.deliver(payload, (isWritten) => {
+      counters.items[isWritten ? "delivered" : "returned"]++;
+      if (isWritten) item.acknowledge();
+      else item.returnToQueue();
+    });
+  }
+
+  /** Deletes a stored message that is no item of this queue. Any NATS client can store one. */
+  #delete(key: string, item: WorkItem): void {
+    this.#parts.counters.refusedFromNats["queue-item"]++;
+    item.acknowledge();
+    this.#logRefusal("message in the queue stream deleted: no item of its queue", { subject: this.#subject(key) });
+  }
+
+  /** Returns an item that this server must not deliver. Another server, or this one later, may allow its class. */
+  #postpone(key: string, item: WorkItem, refusedClass: string): void {
+    this.#parts.counters.items.returned++;
+    item.returnToQueue(REFUSED_AGAIN_MS);
+    const className = refusedClass.slice(0, LONGEST_LOGGED_NAME);
+    this.#logRefusal("queue item returned: class not in CHANNEL_ALLOWED_CLASSES", {
+      subject: this.#subject(key),
+      className,
+    });
+  }
+
+  #logRefusal(message: string, fields: { readonly subject: string; readonly className?: string }): void {
+    const now = performance.now();
+    if (now - (this.#loggedAt.get(message) ?? Number.NEGATIVE_INFINITY) < LOG_EVERY_MS) return;
+    this.#loggedAt.set(message, now);
+    this.#parts.log.error(fields, message);
+  }
+
+  /** Returns the payload for the peer. */
+  #payloadOf(key: string, watched: Watched, item: WorkItem, read: Reply): Uint8Array {
+    // Peers receive the queue name in the form that was used first: that of the item, unless this server watched the
+    // queue before.
+    const localName = watched.since < item.storedAt ? this.#parts.localQueues.nameOf(key) : undefined;
     if (localName === undefined) return item.content;
-    // If the other form exceeds the largest frame, the item keeps its form. Clients treat both alike.
+    // If the other form exceeds the largest frame, the item keeps its form. Clients treat both the same.
     return encodeQueueItem(localName, read.data) ?? item.content;
   }
 

@@ -55,6 +55,18 @@ describe("subscriptions", () => {
     expect(subscriptions.disconnect("A")).toEqual([]);
   });
 
+  it("count the bytes of the names of one peer", () => {
+    const subscriptions = new Subscriptions<string>();
+
+    for (const key of ["a", "long", "a"]) subscriptions.subscribe("A", key);
+    subscriptions.subscribe("B", "a");
+    expect([subscriptions.nameBytesOf("A"), subscriptions.nameBytesOf("B")]).toEqual([5, 1]);
+
+    for (const key of ["long", "long", "other"]) subscriptions.unsubscribe("A", key);
+    subscriptions.disconnect("B");
+    expect([subscriptions.nameBytesOf("A"), subscriptions.nameBytesOf("B")]).toEqual([1, 0]);
+  });
+
   it("may end while their channel is visited", () => {
     const subscriptions = withPeers("A", "B", "C", "D", "E");
     const visited: string[] = [];

@@ -7,6 +7,9 @@ type Channel<Peer> = {
   cursor: Link<Peer> | undefined;
 };
 
+/** The links of one peer by channel key, and the bytes of these keys. */
+type Own<Peer> = { readonly links: Map<string, Link<Peer>>; nameBytes: number };
+
 /**
  * The subscriptions of this server's peers, and the turn in each channel.
  *
@@ -16,8 +19,7 @@ type Channel<Peer> = {
  */
 export class Subscriptions<Peer> {
   readonly #channels = new Map<string, Channel<Peer>>();
-  /** Links by peer, then by channel key. */
-  readonly #peers = new Map<Peer, Map<string, Link<Peer>>>();
+  readonly #peers = new Map<Peer, Own<Peer>>();
 
   /** Number of channels with subscribers. */
   get channelCount(): number {
@@ -26,7 +28,12 @@ export class Subscriptions<Peer> {
 
   /** Number of channels to which the peer subscribes. */
   countOf(peer: Peer): number {
-    return this.#peers.get(peer)?.size ?? 0;
+    return this.#peers.get(peer)?.links.size ?? 0;
+  }
+
+  /** Bytes of the names of the channels to which the peer subscribes. */
+  nameBytesOf(peer: Peer): number {
+    return this.#peers.get(peer)?.nameBytes ?? 0;
   }
 
   /** Number of subscribers of the channel. */
@@ -34,32 +41,28 @@ export class Subscriptions<Peer> {
     return this.#channels.get(key)?.subscribers.size ?? 0;
   }
 
-  /** Keys of the channels to which the peer subscribes. */
-  keysOf(peer: Peer): string[] {
-    return [...(this.#peers.get(peer)?.keys() ?? [])];
-  }
-
-  /** Iterates over the same keys. Channels may be unsubscribed during the iteration. */
+  /** Iterates over the keys of the channels to which the peer subscribes. Channels may be unsubscribed during the iteration. */
   eachKeyOf(peer: Peer): IterableIterator<string> {
-    return (this.#peers.get(peer) ?? new Map<string, Link<Peer>>()).keys();
+    return (this.#peers.get(peer)?.links ?? new Map<string, Link<Peer>>()).keys();
   }
 
   /** Whether the peer subscribes to the channel. */
   has(peer: Peer, key: string): boolean {
-    return this.#peers.get(peer)?.has(key) ?? false;
+    return this.#peers.get(peer)?.links.has(key) ?? false;
   }
 
   /** Subscribes the peer. A repeated call changes nothing. Returns true if the channel had no subscriber before. */
   subscribe(peer: Peer, key: string): boolean {
-    const own = this.#peers.get(peer) ?? new Map<string, Link<Peer>>();
-    if (own.has(key)) return false;
+    const own = this.#peers.get(peer) ?? { links: new Map<string, Link<Peer>>(), nameBytes: 0 };
+    if (own.links.has(key)) return false;
     const known = this.#channels.get(key);
     const channel = known ?? { subscribers: new LinkedList<Peer>(), cursor: undefined };
     const link = channel.subscribers.append(peer);
     // A PHP array pointer past the end moves to the next appended entry. The pointer of an empty array is past the end.
     channel.cursor ??= link;
-    own.set(key, link);
-    if (own.size === 1) this.#peers.set(peer, own);
+    own.links.set(key, link);
+    own.nameBytes += key.length;
+    if (own.links.size === 1) this.#peers.set(peer, own);
     if (known === undefined) this.#channels.set(key, channel);
     return known === undefined;
   }
@@ -67,17 +70,18 @@ export class Subscriptions<Peer> {
   /** Unsubscribes the peer. Returns true if it was the last subscriber of the channel. */
   unsubscribe(peer: Peer, key: string): boolean {
     const own = this.#peers.get(peer);
-    const link = own?.get(key);
+    const link = own?.links.get(key);
     if (own === undefined || link === undefined) return false;
-    own.delete(key);
-    if (own.size === 0) this.#peers.delete(peer);
+    own.links.delete(key);
+    own.nameBytes -= key.length;
+    if (own.links.size === 0) this.#peers.delete(peer);
     return this.#remove(link, key);
   }
 
   /** Ends all subscriptions of the peer. Returns the keys of the channels that have no subscriber left. */
   disconnect(peer: Peer): string[] {
     const emptied: string[] = [];
-    for (const [key, link] of this.#peers.get(peer) ?? []) {
+    for (const [key, link] of this.#peers.get(peer)?.links ?? []) {
       if (this.#remove(link, key)) emptied.push(key);
     }
     this.#peers.delete(peer);
@@ -103,8 +107,8 @@ export class Subscriptions<Peer> {
   }
 
   /**
-   * Advances the turn and returns the subscriber that has it now. New subscribers A, B, C have it in the order B, C, A,
-   * B… When the subscriber with the last turn leaves, its successor counts as having had the turn.
+   * Advances the turn and returns the subscriber that has it now. New subscribers A, B, C have it in the order B, C, A
+   * and so on. When the subscriber with the last turn leaves, its successor counts as having had the turn.
    */
   nextInTurn(key: string): Peer | undefined {
     const channel = this.#channels.get(key);

@@ -1,6 +1,6 @@
 /**
- * Longest time that one kind of work takes in one event-loop tick. Four kinds may meet in a tick, and on a busy machine
- * each takes longer than it computes, so their sum must stay far below 50 ms.
+ * Longest time that one kind of work takes in one event-loop tick. Four kinds may meet in a tick, and each takes longer
+ * on a busy machine. So their sum must stay far below 50 ms.
  */
 const SLICE_MS = 5;
 /** Steps between two readings of the clock, because a reading costs as much as a small step. */
@@ -24,7 +24,10 @@ export class Pace {
     return this.#steps >= STEPS_PER_LOOK && this.isOver();
   }
 
-  /** Returns true when the slice of this tick is used up. Reads the clock at every call. */
+  /**
+   * Returns true when the slice of this tick is used up. Reads the clock at every call. The slice begins with the first
+   * call in a tick.
+   */
   isOver(): boolean {
     this.#steps = 0;
     const now = performance.now();

@@ -12,8 +12,8 @@ export class PacedWalk<T> {
   }
 
   /**
-   * Begins a walk, unless an earlier one continues. `entries` may change meanwhile if its iterator allows that, as those
-   * of maps and sets do.
+   * Begins a walk, unless an earlier one continues. `entries` may change meanwhile if its iterator allows that, as
+   * those of maps and sets do.
    */
   begin(entries: Iterable<T>): void {
     if (this.#rest !== undefined) return;

@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { allowClasses, defaultClasses, isClassPattern } from "./classes.ts";
-import { isWholeValue, maxWeight, Scanner } from "./scanner.ts";
+import { isWholeValue } from "./safe-values.ts";
+import { maxWeight, Scanner } from "./scanner.ts";
 
 const hasPhp = spawnSync("php", ["-v"]).status === 0;
 const latin1 = (text: string) => Buffer.from(text, "latin1");
@@ -30,6 +32,7 @@ const safe = [
   arrayObject,
   `O:13:"ArrayIterator":4:{i:0;i:0;i:1;a:1:{i:0;${arrayObject}}i:2;a:0:{}i:3;N;}`,
   'O:8:"SplStack":3:{i:0;i:6;i:1;a:1:{i:0;i:1;}i:2;a:0:{}}',
+  'a:2:{i:0;O:8:"SplStack":3:{i:0;i:6;i:1;a:2:{i:0;i:1;i:1;R:5;}i:2;a:0:{}}i:1;R:2;}',
   "i:9223372036854775807;",
   "i:-9223372036854775808;",
   "i:0000000000000000000000000000001;",
@@ -55,6 +58,10 @@ const unsafe = [
   'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:1:{i:0;O:3:"PDO":0:{}}i:2;a:0:{}i:3;N;}',
   'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:0:{}i:2;a:0:{}i:3;s:6:"Nobody";}',
   'O:8:"SplStack":3:{i:0;s:1:"6";i:1;a:0:{}i:2;a:0:{}}',
+  'O:19:"SplDoublyLinkedList":3:{i:0;i:7;i:1;a:1:{i:0;R:2;}i:2;a:0:{}}',
+  'O:13:"ArrayIterator":4:{i:0;i:1;i:1;a:1:{i:0;R:3;}i:2;a:0:{}i:3;N;}',
+  `a:2:{i:0;${dateTime}${zone(3, "UTC")}}i:1;R:3;}`,
+  `a:2:{i:0;O:12:"DateTimeZone":2:{${zone(3, "UTC")}}i:1;R:4;}`,
   'O:3:"Foo":1:{s:1:"\0";i:1;}',
   'O:8:"stdClass":1:{s:1:"\0";i:1;}',
   'O:8:"stdClass":1:{s:3:"\0ab";i:1;}',
@@ -279,16 +286,49 @@ describe.skipIf(!hasPhp)("compared with PHP itself", () => {
     expect(extensions.filter((name) => defaultClasses(`${name}\\Item`))).toEqual([]);
   });
 
+  it("of value objects with references to any slot, none is accepted that PHP cannot read", () => {
+    const slot = fc.nat({ max: 12 });
+    const element = fc.oneof(
+      slot.map((target) => `R:${target};`),
+      slot.map((target) => `r:${target};`),
+      fc.constantFrom("i:1;", 's:1:"a";', "a:1:{i:0;N;}"),
+    );
+    const members = fc
+      .array(element, { maxLength: 3 })
+      .map((items) => `a:${items.length}:{${items.map((item, at) => `i:${at};${item}`).join("")}}`);
+    const object = fc.oneof(
+      members.map((array) => `O:8:"SplQueue":3:{i:0;i:4;i:1;${array}i:2;a:0:{}}`),
+      members.map((array) => `O:11:"ArrayObject":4:{i:0;i:0;i:1;${array}i:2;a:0:{}i:3;N;}`),
+      fc.constant(`${dateTime}${zone(3, "UTC")}}`),
+    );
+    const value = fc
+      .array(fc.oneof(object, element), { minLength: 1, maxLength: 4 })
+      .map((items) => `a:${items.length}:{${items.map((item, at) => `i:${at};${item}`).join("")}}`);
+    const accepted = fc.sample(value, { numRuns: 10_000, seed: 2206 }).filter(accepts);
+
+    const failures = failuresOf(accepted);
+
+    expect(accepted.filter((_, at) => failures[at] !== "").slice(0, 3)).toEqual([]);
+    expect(accepted.filter((text) => text.includes("R:")).length).toBeGreaterThan(200);
+  });
+
   it("every zone that PHP writes is accepted, and every accepted zone is one that PHP reads", () => {
     const php = spawnSync("php", ["-r", "echo implode(',', DateTimeZone::listIdentifiers());"], { encoding: "latin1" });
     const zones = php.stdout.split(",");
-    const objects = [...zones, ...Intl.supportedValuesOf("timeZone"), "Etc/Unknown", "utc"].map(
+    // Names of JavaScript that are not in the time zone database, which PHP has.
+    const others =
+      "ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT IET IST JST MIT NET NST PLT PNT PRT PST SST VST SystemV/PST8 systemv/ast4adt US/Pacific-New us/pacific-new Canada/East-Saskatchewan Etc/Unknown Etc/GMT+15 localtime posixrules Factory posix/UTC GMT+1".split(
+        " ",
+      );
+    const links =
+      "utc UCT Zulu GMT0 GMT+0 EST5EDT HST W-SU GB-Eire US/Pacific Asia/Calcutta Europe/Kiev europe/paris".split(" ");
+    const objects = [...zones, ...links, ...Intl.supportedValuesOf("timeZone"), ...others].map(
       (name) => `O:12:"DateTimeZone":2:{${zone(3, name)}}`,
     );
 
     const accepted = objects.filter(accepts);
 
-    expect(objects.slice(0, zones.length).filter((text) => !accepts(text))).toEqual([]);
+    expect(objects.slice(0, zones.length + links.length).filter((text) => !accepts(text))).toEqual([]);
     const failures = failuresOf(accepted);
     expect(accepted.filter((_, at) => failures[at] !== "")).toEqual([]);
   });

@@ -11,8 +11,8 @@ const harmlessClasses: ReadonlySet<string> = new Set(["stdclass", "__php_incompl
 
 /**
  * First segments of namespaces that are not an application's. PHP throws when it reads most of their classes. PHP names
- * the namespaces of its bundled extensions after the extensions (RFC "Namespaces in bundled PHP extensions"), so that
- * this list covers classes of later versions. Every receiver has the classes of Workerman and of its channel client.
+ * the namespaces of its bundled extensions after them (RFC "Namespaces in bundled PHP extensions"). So this list covers
+ * classes of later versions. Every receiver has the classes of Workerman and of its channel client.
  */
 const foreignNamespaces: ReadonlySet<string> = new Set(
   `bcmath bz2 calendar com ctype curl date dba dom enchant exif ffi fileinfo filter ftp gd gettext gmp hash iconv

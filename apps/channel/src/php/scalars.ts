@@ -1,23 +1,24 @@
-import type { Scanner } from "./scanner.ts";
-
 /** A scalar that PHP serialized. `text` is the result of PHP's `(string)` cast. */
 export type Scalar = { type: "string" | "int" | "float" | "bool" | "null"; text: Buffer };
+
+/** The bytes of the value that a scanner walked last. */
+type Walked = { readonly contentStart: number; readonly contentEnd: number };
 
 const largestInt = 2n ** 63n - 1n;
 const backslash = 0x5c;
 
-/** Returns the scalar at `start`, or `undefined` for any other value. The scanner must have walked it last. */
-export function readScalar(bytes: Buffer, start: number, scanner: Scanner): Scalar | undefined {
-  const { contentStart, contentEnd } = scanner;
+/** Returns the scalar at `start`, or `undefined` for any other value. It must be the value that was `walked`. */
+export function readScalar(bytes: Buffer, start: number, walked: Walked): Scalar | undefined {
+  const { contentStart, contentEnd } = walked;
   switch (bytes[start]) {
     case 0x73 /* s */:
       return { type: "string", text: bytes.subarray(contentStart, contentEnd) };
     case 0x53 /* S */:
       return { type: "string", text: decodeEscapes(bytes.subarray(contentStart, contentEnd)) };
     case 0x69 /* i */:
-      return { type: "int", text: Buffer.from(intText(contentText(bytes, scanner))) };
+      return { type: "int", text: Buffer.from(intText(contentText(bytes, walked))) };
     case 0x64 /* d */:
-      return { type: "float", text: Buffer.from(floatText(readFloat(contentText(bytes, scanner)))) };
+      return { type: "float", text: Buffer.from(floatText(readFloat(contentText(bytes, walked)))) };
     case 0x62 /* b */:
       return { type: "bool", text: Buffer.from(bytes[contentStart] === 0x31 ? "1" : "") };
     case 0x4e /* N */:
@@ -31,19 +32,19 @@ export function readScalar(bytes: Buffer, start: number, scanner: Scanner): Scal
  * Returns the scalar's identity as key of a PHP array, one character per byte, or `undefined` for any other value.
  * Integers become their decimal text, because PHP turns such a string into the integer. Floats lose their fraction.
  */
-export function readArrayKey(bytes: Buffer, start: number, scanner: Scanner): string | undefined {
-  const { contentStart, contentEnd } = scanner;
+export function readArrayKey(bytes: Buffer, start: number, walked: Walked): string | undefined {
+  const { contentStart, contentEnd } = walked;
   switch (bytes[start]) {
     case 0x73 /* s */:
-      return contentText(bytes, scanner);
+      return contentText(bytes, walked);
     case 0x53 /* S */:
       return decodeEscapes(bytes.subarray(contentStart, contentEnd)).toString("latin1");
     case 0x69 /* i */:
-      return intText(contentText(bytes, scanner));
+      return intText(contentText(bytes, walked));
     case 0x64 /* d */:
-      return truncatedText(readFloat(contentText(bytes, scanner)));
+      return truncatedText(readFloat(contentText(bytes, walked)));
     case 0x62 /* b */:
-      return contentText(bytes, scanner);
+      return contentText(bytes, walked);
     case 0x4e /* N */:
       return "";
     default:
@@ -72,12 +73,13 @@ export function isPropertyName(bytes: Uint8Array, start: number, end: number): b
   return second > start + 1 && second < end - 1;
 }
 
-function contentText(bytes: Buffer, scanner: Scanner): string {
-  return bytes.toString("latin1", scanner.contentStart, scanner.contentEnd);
+function contentText(bytes: Buffer, { contentStart, contentEnd }: Walked): string {
+  return bytes.toString("latin1", contentStart, contentEnd);
 }
 
 /** Decodes the `\41` of the `S:` form. The scanner has checked that two digits follow each backslash. */
 function decodeEscapes(escaped: Buffer): Buffer {
+  if (!escaped.includes(backslash)) return escaped;
   const plain = Buffer.allocUnsafe(escaped.length);
   let length = 0;
   for (let at = 0; at < escaped.length; at++) {

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { phpTree, serializeTree } from "../../test-data/php-tree.ts";
 import { allowClasses } from "./classes.ts";
-import { isWholeValue, maxDepth, maxSlots, Scanner } from "./scanner.ts";
+import { isWholeValue } from "./safe-values.ts";
+import { maxDepth, maxSlots, Scanner } from "./scanner.ts";
 
 function scan(bytes: Uint8Array): { isValue: boolean; scanner: Scanner } {
   const scanner = new Scanner(bytes);

@@ -1,3 +1,4 @@
+import { finishSteps, type Steps } from "../data/steps.ts";
 import { type ClassRule, defaultClasses } from "./classes.ts";
 import { DistinctKeys } from "./distinct-keys.ts";
 import { isIntegerInRange, isPropertyName, readArrayKey } from "./scalars.ts";
@@ -13,9 +14,13 @@ export const maxSlots = 1_000_000;
 /**
  * Maximum weight of one message: its non-empty arrays, its objects and references with their weights, and keys that are
  * compared with each other. Each costs a receiver about 400 bytes, and PHP ends a process beyond its `memory_limit`,
- * which is 128 MB by default. The scan of a message with the maximum weight takes some 30 ms of one event-loop tick.
+ * which is 128 MB by default.
  */
 export const maxWeight = 100_000;
+
+/** Entries of arrays and objects, and their bytes, that are walked in one step. */
+const ENTRIES_PER_STEP = 1_000;
+const BYTES_PER_STEP = 1_048_576;
 
 /** Weight of an object, because its class and its property names are checked. */
 const objectWeight = 2;
@@ -29,7 +34,7 @@ const valueWeight = 6;
 /** A back-reference (`R:5;` or `r:5;`). Its digits are at `start`..`end`, and `slot` is the value slot it points to. */
 export type Reference = { start: number; end: number; slot: number };
 
-// Results of #enter other than a number of entries.
+// Negative results of #enter. The others are numbers of entries.
 const leaf = -1;
 const malformed = -2;
 
@@ -51,9 +56,14 @@ export class Scanner {
   /** The class of the first object that the rule does not allow and that is no well-formed value of PHP itself. */
   refusedClass: string | undefined;
   /**
-   * Set by a value that may end a PHP process that reads it: an enum case or `C:` object, which depend on the
-   * receiver's classes; an integer beyond 64 bits; a corrupt property name; with `checksKeys` a key that occurs twice,
-   * because PHP drops the first value and the references to it.
+   * Set by a value that may end a PHP process that reads it:
+   *
+   * - an enum case or `C:` object, which depend on the receiver's classes
+   * - an integer beyond 64 bits
+   * - a corrupt property name
+   * - a reference to an entry of one of PHP's value objects
+   * - with `checksKeys`, a key that occurs twice, because PHP drops the first value and the references to it
+   * - with `checksKeys`, keys that are too costly to compare
    */
   hasUnsafeValue = false;
   /** All back-references so far, in order. */
@@ -64,6 +74,8 @@ export class Scanner {
   readonly #slotsBefore: number;
   /** Slots that hold an object, ascending. Only these may be the target of `r:`. */
   readonly #objectSlots: number[] = [];
+  /** Slots of the entries of PHP's own value objects, ascending. PHP refuses the object if one is a reference. */
+  readonly #entrySlots: number[] = [];
   #hasOpaque = false;
   #weight = 0;
   #isInObject = false;
@@ -104,14 +116,34 @@ export class Scanner {
     return this.#bytesAsBuffer;
   }
 
-  /** Walks one value including nested ones. Returns false if there is none; the position is undefined then. */
+  /**
+   * Walks one value including nested ones. Returns false if it is malformed or over a limit. `position` has no meaning
+   * then.
+   */
   skipValue(): boolean {
-    let entries = this.#enter();
-    if (entries < 0) return entries === leaf;
+    const entries = this.#enter();
+    return entries < 0 ? entries === leaf : finishSteps(this.#skipEntries(entries));
+  }
+
+  /** Walks one value like {@link skipValue}, in steps, because a value with very many entries takes long. */
+  *skipValueInSteps(): Steps<boolean> {
+    const entries = this.#enter();
+    return entries < 0 ? entries === leaf : yield* this.#skipEntries(entries);
+  }
+
+  /** Walks the entries of the container just entered, and leaves it. */
+  *#skipEntries(count: number): Steps<boolean> {
+    let entries = count;
     // Containers around the current one. An explicit stack, because hostile nesting would overflow the call stack.
     const open: OpenContainer[] = [];
     let { isObject, form, keys } = this.#opened();
-    for (;;) {
+    let stepEnd = this.position + BYTES_PER_STEP;
+    for (let entriesLeft = ENTRIES_PER_STEP; ; entriesLeft--) {
+      if (entriesLeft === 0 || this.position >= stepEnd) {
+        yield;
+        entriesLeft = ENTRIES_PER_STEP;
+        stepEnd = this.position + BYTES_PER_STEP;
+      }
       if (entries > 0) {
         const keyStart = this.position;
         if (form !== undefined) this.#checkEntry(keyStart, form, entries);
@@ -203,6 +235,7 @@ export class Scanner {
   /** Checks the entry at the position. `left` is the number of entries from there to the end of the object. */
   #checkEntry(position: number, form: ObjectForm, left: number): void {
     const { className, entries } = form;
+    this.#entrySlots.push(this.slots + 1);
     if (!isEntryAt(this.#buffer, position, entries[entries.length - left])) this.refusedClass ??= className;
   }
 
@@ -277,6 +310,7 @@ export class Scanner {
       if (slot > this.slots) return false;
       if (isToObject && (slot === this.slots || !includesSorted(this.#objectSlots, slot))) return false;
     }
+    if (!isToObject && includesSorted(this.#entrySlots, slot)) this.hasUnsafeValue = true;
     // The slot holds the object too, so a later `r:` may point here.
     if (isToObject) this.#objectSlots.push(this.slots);
     this.references.push({ start: this.contentStart, end: this.contentEnd, slot });
@@ -301,25 +335,6 @@ type OpenContainer = {
   readonly form: ObjectForm | undefined;
   readonly keys: DistinctKeys | undefined;
 };
-
-/** Returns whether the bytes are one serialized value that every PHP reads, at the given slot of a message. */
-export function isWholeValue(bytes: Uint8Array, slot = 1, allowsClass: ClassRule = defaultClasses): boolean {
-  const scanner = new Scanner(bytes, slot - 1, allowsClass);
-  if (!scanner.skipValue() || scanner.position !== bytes.length) return false;
-  return isSafe(scanner, bytes, slot);
-}
-
-/** Returns whether every PHP reads the value at the given slot of a message. The scanner must have walked the value. */
-export function isSafe(scanner: Scanner, value: Uint8Array, slot: number): boolean {
-  return scanner.refusedClass === undefined && !scanner.hasUnsafeValue && hasSafeKeys(scanner, value, slot);
-}
-
-/** Returns whether no key occurs twice beside a reference, because PHP forgets the first value and references to it. */
-export function hasSafeKeys(scanner: Scanner, value: Uint8Array, slot: number): boolean {
-  if (scanner.references.length === 0) return true;
-  const keyScanner = new Scanner(value, slot - 1, undefined, true);
-  return keyScanner.skipValue() && !keyScanner.hasUnsafeValue;
-}
 
 function includesSorted(ascending: readonly number[], wanted: number): boolean {
   let low = 0;

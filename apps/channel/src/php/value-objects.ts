@@ -4,6 +4,22 @@ type Entry = readonly [key: string, value: RegExp, isValid?: (match: RegExpExecA
 /** The entries in order that an object of a class must have. */
 export type ObjectForm = { readonly className: string; readonly entries: readonly Entry[] };
 
+/**
+ * Areas of the IANA time zone database, and its names without an area. JavaScript knows more names, such as `ACT` and
+ * `SystemV/PST8`, which PHP refuses.
+ */
+const ianaZone = new RegExp(
+  [
+    "^((Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Brazil|Canada|Chile|Etc|Europe|Indian|Mexico|Pacific|US)/.+",
+    "UTC|UCT|GMT([+-]?0)?|Zulu|Universal|Greenwich|[WCME]ET|[EMH]ST|EST5EDT|CST6CDT|MST7MDT|PST8PDT",
+    "Cuba|Egypt|Eire|GB|GB-Eire|Hongkong|Iceland|Iran|Israel|Jamaica|Japan|Kwajalein|Libya|NZ|NZ-CHAT|Navajo|PRC|Poland",
+    "Portugal|ROC|ROK|Singapore|Turkey|W-SU)$",
+  ].join("|"),
+  "i",
+);
+/** Names that the database has removed, and that JavaScript still knows. */
+const removedZones: ReadonlySet<string> = new Set(["us/pacific-new", "canada/east-saskatchewan"]);
+
 const date = /^s:(26|27):"-?\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]) (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}";/;
 const zone =
   /^(?:i:1;s:8:"timezone";s:6:"[+-](?:0\d|1[0-4]):[0-5]\d"|i:2;s:8:"timezone";s:(?:1:"Z"|3:"(?:UTC|GMT|[ECMP][SD]T)")|i:3;s:8:"timezone";s:(?<length>\d+):"(?<id>[A-Za-z][A-Za-z_/+0-9-]{0,63})");/;
@@ -65,7 +81,7 @@ function isTimeZone(id: string | undefined, length: string | undefined): boolean
   if (Number(length) !== id.length) return false;
   const known = knownZones.get(id);
   if (known !== undefined) return known;
-  let isKnown = true;
+  let isKnown = ianaZone.test(id) && !removedZones.has(id.toLowerCase());
   try {
     new Intl.DateTimeFormat("en", { timeZone: id });
   } catch {

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { finishSteps } from "../data/steps.ts";
 import { encodeArray, encodeInt, encodeString, readScalars } from "./values.ts";
 
 /** Returns the entries that the bridge reads, as `type:text`. */
 function read(data: string | Buffer): Record<string, string> | undefined {
-  const scalars = readScalars(Buffer.from(data as string, "latin1"), 4, ["content", "to_connection_id"]);
+  const scalars = finishSteps(readScalars(Buffer.from(data as string, "latin1"), 4, ["content", "to_connection_id"]));
   if (scalars === undefined) return undefined;
   return Object.fromEntries([...scalars].map(([key, { type, text }]) => [key, `${type}:${text.toString("latin1")}`]));
 }
@@ -41,7 +42,7 @@ describe("encoding values", () => {
           ["content", encodeString(content)],
         ]);
 
-        const scalars = readScalars(array, 1, ["content", "to_connection_id"]);
+        const scalars = finishSteps(readScalars(array, 1, ["content", "to_connection_id"]));
 
         expect(scalars?.get("content")?.text.equals(content)).toBe(true);
         expect(scalars?.get("to_connection_id")).toEqual({ type: "int", text: Buffer.from(String(id)) });

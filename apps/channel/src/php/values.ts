@@ -1,3 +1,4 @@
+import type { Steps } from "../data/steps.ts";
 import { readArrayKey, readScalar, type Scalar } from "./scalars.ts";
 import { Scanner } from "./scanner.ts";
 
@@ -19,14 +20,14 @@ export function encodeArray(entries: readonly (readonly [key: string, value: Uin
 }
 
 /**
- * Returns the named entries of a serialized array that are scalars, without nested values and references. Returns
+ * Reads the named entries of a serialized array that are scalars, without nested values and references. Results in
  * `undefined` if `data` is not exactly one array. `slot` is the array's value slot in the message from which it is cut.
  */
-export function readScalars(
+export function* readScalars(
   data: Uint8Array,
   slot: number,
   keys: readonly string[],
-): ReadonlyMap<string, Scalar> | undefined {
+): Steps<ReadonlyMap<string, Scalar> | undefined> {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   const scanner = new Scanner(bytes, slot - 1);
   const scalars = new Map<string, Scalar>();
@@ -35,7 +36,7 @@ export function readScalars(
     if (left < 0 || !scanner.skipKey()) return undefined;
     const key = readArrayKey(bytes, keyStart, scanner) ?? "";
     const start = scanner.position;
-    if (!scanner.skipValue()) return undefined;
+    if (!(yield* scanner.skipValueInSteps())) return undefined;
     if (!keys.includes(key)) continue;
     const scalar = readScalar(bytes, start, scanner);
     if (scalar === undefined) scalars.delete(key);

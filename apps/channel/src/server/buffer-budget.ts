@@ -75,10 +75,6 @@ export class BufferBudget {
     return this.usedBytes > this.#parts.maxBytes;
   }
 
-  get excessBytes(): number {
-    return Math.max(0, this.usedBytes - this.#parts.maxBytes);
-  }
-
   hold(shared: SharedBytes): void {
     if (shared.holders++ === 0) this.#outboundBytes += shared.bytes;
   }

@@ -1,7 +1,7 @@
 import { encodeFrames, headerBytes } from "../wire/frames.ts";
 import type { SharedBytes } from "./buffer-budget.ts";
 
-/** Smallest payload in bytes that is not copied to be joined with others. */
+/** Smallest payload in bytes that is written without a copy. */
 const largeBytes = 65_536;
 
 /** The payloads of one write to a peer, as a list from the last payload to the first. */

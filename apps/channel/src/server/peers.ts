@@ -45,7 +45,7 @@ export class Peers {
   readonly #parts: PeersParts;
   readonly #connections = new Set<Connection>();
   readonly #check: PacedWalk<Connection>;
-  /** Sockets that their peers have ended. A machine that ends may end thousands at once. */
+  /** Sockets that their peers have ended. A machine that ends may end thousands in one moment. */
   readonly #ended = new Set<Socket>();
   readonly #destroyEnded: PacedWalk<Socket>;
   #isClosingPlanned = false;
@@ -129,7 +129,7 @@ export class Peers {
     for (const connection of this.#connections) connection.setReading("all", isReading);
   }
 
-  /** Stops reading from all peers for good. */
+  /** Stops reading from all peers permanently. */
   stopReading(): void {
     this.setReading(false);
     this.#isStopped = true;

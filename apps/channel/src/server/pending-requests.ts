@@ -1,4 +1,5 @@
 import { Deque } from "../data/deque.ts";
+import type { Steps } from "../data/steps.ts";
 import type { ClassRule } from "../php/classes.ts";
 import { type Parsed, parseInSteps, type Request } from "../wire/client-message.ts";
 import type { FrameError } from "../wire/frames.ts";
@@ -25,7 +26,9 @@ export class PendingRequests {
   /** Memory of the messages and of the request. It is counted only while they wait. */
   #bytes = 0;
   #countedBytes = 0;
-  #parsing: Generator<void, Parsed> | undefined;
+  #parsing: Steps<Parsed> | undefined;
+  /** Bytes of the message that is being parsed, or was parsed last. */
+  parsingBytes = 0;
   #request: Request | undefined;
   /** Index of the next name of the request. */
   nextName = 0;
@@ -56,9 +59,12 @@ export class PendingRequests {
   }
 
   /** The parser of the current or next message, or `undefined` without one. */
-  get parsing(): Generator<void, Parsed> | undefined {
+  get parsing(): Steps<Parsed> | undefined {
     const message = this.#parsing === undefined ? this.#messages.shift() : undefined;
-    if (message !== undefined) this.#parsing = parseInSteps(message, this.#parts.allowsClass);
+    if (message !== undefined) {
+      this.#parsing = parseInSteps(message, this.#parts.allowsClass);
+      this.parsingBytes = message.length;
+    }
     return this.#parsing;
   }
 

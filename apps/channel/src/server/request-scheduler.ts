@@ -2,13 +2,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import type { Counters, PauseReason } from "../broker/counters.ts";
 import type { Dispatcher } from "../broker/dispatcher.ts";
+import type { FlowControl } from "../broker/flow-control.ts";
 import { Pace } from "../data/pace.ts";
 import type { Request } from "../wire/client-message.ts";
 import type { DecodedFrames } from "../wire/frames.ts";
 import type { Peer } from "./peer.ts";
 import type { PendingRequests } from "./pending-requests.ts";
 
-type RequestSchedulerParts = { readonly dispatcher: Dispatcher; readonly counters: Counters; readonly log: Log };
+type RequestSchedulerParts = {
+  readonly dispatcher: Dispatcher;
+  readonly flowControl: FlowControl;
+  readonly counters: Counters;
+  readonly log: Log;
+};
 
 /** `later` means in the next tick, because the slice of this tick is used up. */
 type Progress = "done" | "later" | PauseReason;
@@ -67,7 +73,7 @@ export class RequestScheduler {
     this.#planTick();
   }
 
-  /** Must be called when the peer is disconnected, because its waiting requests may be dropped then. */
+  /** Must be called when the peer is disconnected. Its requests are still processed, unless it was evicted. */
   onClosed(pending: PendingRequests): void {
     if (!this.#paused.delete(pending)) return;
     this.#ready.add(pending);
@@ -101,6 +107,8 @@ export class RequestScheduler {
   }
 
   #runTick(): void {
+    // Begins the slice, so that it contains the first step.
+    this.#pace.isOver();
     let left = this.#ready.size;
     for (const pending of this.#ready) {
       this.#ready.delete(pending);
@@ -111,12 +119,12 @@ export class RequestScheduler {
   }
 
   #carryOut(pending: PendingRequests): Progress {
-    const { dispatcher } = this.#parts;
+    const { dispatcher, flowControl } = this.#parts;
     const { peer } = pending;
     // Requests received before a peer disconnected are processed. Those of an evicted peer are dropped.
     while (!peer.isEvicted) {
-      // A parsed request takes much more memory than its message, so no message is parsed while its request would wait.
-      const congestion = dispatcher.congestion();
+      // No message is parsed while its request would wait, because a parsed request takes much more memory.
+      const congestion = flowControl.congestion();
       if (congestion !== undefined && pending.hasMore) return congestion;
       const request = pending.request ?? this.#nextRequest(pending);
       if (request === undefined || request === "later") return request ?? "done";
@@ -125,11 +133,11 @@ export class RequestScheduler {
         pending.endRequest();
         continue;
       }
-      const reason = dispatcher.pauseReason(request, name);
+      const reason = flowControl.pauseReason(request, name);
       if (reason !== undefined) return reason;
       dispatcher.handle(peer, request, name);
       pending.nextName++;
-      if (this.#pace.isOverAfter(request.data.length)) return "later";
+      if (this.#pace.isOverAfter(name.raw.length + request.data.length)) return "later";
     }
     return "done";
   }
@@ -152,11 +160,10 @@ export class RequestScheduler {
           counters.requests[request.type]++;
           pending.begin(request);
           dispatcher.begin(pending.peer, request);
-          // A request without names is already carried out.
-          return request.channels.length === 0 && this.#pace.isOverAfter(0) ? "later" : request;
+          return this.#pace.isOverAfter(pending.parsingBytes) ? "later" : request;
         }
       }
-      if (step.done ? this.#pace.isOverAfter(0) : this.#pace.isOver()) return "later";
+      if (step.done ? this.#pace.isOverAfter(pending.parsingBytes) : this.#pace.isOver()) return "later";
     }
     return undefined;
   }

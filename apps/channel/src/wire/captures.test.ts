@@ -54,7 +54,7 @@ class OnePeerServer {
 
   #dispatch(key: string): void {
     const items = this.#items.get(key) ?? [];
-    while (items.length > 0 && this.#queues.nextArmed(key) !== undefined) this.#sent.push(items.shift());
+    while (items.length > 0 && this.#queues.takeNextWaiting(key) !== undefined) this.#sent.push(items.shift());
   }
 }
 

@@ -1,7 +1,9 @@
+import { finishSteps, type Steps } from "../data/steps.ts";
 import { type ClassRule, defaultClasses } from "../php/classes.ts";
 import { shiftReferences } from "../php/references.ts";
+import { hasSafeKeys } from "../php/safe-values.ts";
 import { readArrayKey } from "../php/scalars.ts";
-import { hasSafeKeys, Scanner } from "../php/scanner.ts";
+import { Scanner } from "../php/scanner.ts";
 import { replyDataSlot } from "./server-message.ts";
 
 /** Types of requests. Origin: walkor/channel `src/Server.php`. */
@@ -78,37 +80,35 @@ const reference = 0x52; /* R */
 
 export type Parsed = Request | IgnoredRequest | HostileRequest;
 
-/** Number of names parsed in one step. */
+/** Number of names parsed in one step, and their bytes. */
 const NAMES_PER_STEP = 1_000;
+const BYTES_PER_STEP = 1_048_576;
 
 /**
- * Parses one message of a peer. Never throws. As in the original, keys may have any order, unknown keys are skipped,
- * the last of repeated keys counts, and bytes after the end are ignored.
+ * Parses one message of a peer. Never throws. As in the original, keys may have any order, and the last of repeated
+ * keys counts. Unknown keys, and bytes after the end, are ignored.
  *
  * Values are passed on as the peer wrote them. The original decodes and encodes them, so a receiver may get another
  * notation of the same value here (`d:1.50;` for `d:1.5;`).
  */
 export function parseRequest(payload: Buffer, allowsClass: ClassRule = defaultClasses): Parsed {
-  const steps = parseInSteps(payload, allowsClass);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
+  return finishSteps(parseInSteps(payload, allowsClass));
 }
 
 /**
- * Parses like {@link parseRequest}, in steps, because a message with very many names takes longer than one tick may.
+ * Parses like {@link parseRequest}, in steps, because a message with very many names or values takes longer than one
+ * tick may.
  */
-export function* parseInSteps(payload: Buffer, allowsClass: ClassRule): Generator<void, Parsed> {
+export function* parseInSteps(payload: Buffer, allowsClass: ClassRule): Steps<Parsed> {
   const scanner = new Scanner(payload, 0, allowsClass);
   const entries = scanner.enterArray();
-  if (entries < 0) return refusePayload(payload);
+  if (entries < 0) return yield* refusePayload(payload);
   const found: Found = { type: undefined, channels: "no-channels", data: phpNull, isDataUnsafe: false };
   for (let left = entries; left > 0; left--) {
     if (!scanner.skipKey()) return refuseUnreadable(scanner);
     const isRead = hasContent(payload, scanner, "channels")
       ? yield* readChannels(payload, scanner, found)
-      : readEntry(payload, scanner, found);
+      : yield* readEntry(payload, scanner, found);
     if (!isRead) return refuseUnreadable(scanner);
   }
   if (!scanner.leave()) return refuseUnreadable(scanner);
@@ -137,26 +137,26 @@ function decide({ type, channels, data }: Found): Request | IgnoredRequest | Hos
 
 // Each of these returns false when the bytes cannot be read.
 
-function readEntry(payload: Buffer, scanner: Scanner, found: Found): boolean {
-  if (hasContent(payload, scanner, "data")) return readData(payload, scanner, found);
-  if (hasContent(payload, scanner, "type")) return readType(payload, scanner, found);
-  return scanner.skipValue();
+function* readEntry(payload: Buffer, scanner: Scanner, found: Found): Steps<boolean> {
+  if (hasContent(payload, scanner, "data")) return yield* readData(payload, scanner, found);
+  if (hasContent(payload, scanner, "type")) return yield* readType(payload, scanner, found);
+  return yield* scanner.skipValueInSteps();
 }
 
-function readType(payload: Buffer, scanner: Scanner, found: Found): boolean {
+function* readType(payload: Buffer, scanner: Scanner, found: Found): Steps<boolean> {
   const start = scanner.position;
-  if (!scanner.skipValue()) return false;
+  if (!(yield* scanner.skipValueInSteps())) return false;
   // Only a string is a type. The loose comparison of the original, by which `true` subscribes, is not copied.
   const isString = payload[start] === 0x73; /* s */
   found.type = isString ? requestTypes.find((type) => hasContent(payload, scanner, type)) : undefined;
   return true;
 }
 
-function readData(payload: Buffer, scanner: Scanner, found: Found): boolean {
+function* readData(payload: Buffer, scanner: Scanner, found: Found): Steps<boolean> {
   const start = scanner.position;
   const slot = scanner.slots + 1;
   const earlier = scanner.references.length;
-  if (!scanner.skipValue()) return false;
+  if (!(yield* scanner.skipValueInSteps())) return false;
   const end = scanner.position;
   if (scanner.references.length === earlier) {
     found.data = payload.subarray(start, end);
@@ -164,28 +164,33 @@ function readData(payload: Buffer, scanner: Scanner, found: Found): boolean {
   } else {
     const references = scanner.references.slice(earlier);
     found.data = shiftReferences({ bytes: payload, start, end, references }, slot, replyDataSlot);
-    found.isDataUnsafe = found.data !== undefined && !hasSafeKeys(scanner, payload.subarray(start, end), slot);
+    const value = payload.subarray(start, end);
+    found.isDataUnsafe = found.data !== undefined && !(yield* hasSafeKeys(value, slot));
   }
   return true;
 }
 
-function* readChannels(payload: Buffer, scanner: Scanner, found: Found): Generator<void, boolean> {
+function* readChannels(payload: Buffer, scanner: Scanner, found: Found): Steps<boolean> {
   found.channels = "no-channels";
-  if (payload[scanner.position] !== 0x61 /* a */) return scanner.skipValue();
+  if (payload[scanner.position] !== 0x61 /* a */) return yield* scanner.skipValueInSteps();
   const firstSlot = scanner.slots + 2;
   const earlier = scanner.references.length;
   const names: Name[] = [];
   let areScalar = true;
+  let stepEnd = scanner.position + BYTES_PER_STEP;
   for (let left = scanner.enterArray(maxNames); left !== 0; left--) {
     if (left < 0 || !scanner.skipKey()) return false;
     const start = scanner.position;
-    if (!scanner.skipValue()) return false;
+    if (!(yield* scanner.skipValueInSteps())) return false;
+    if (left % NAMES_PER_STEP === 0 || scanner.position >= stepEnd) {
+      yield;
+      stepEnd = scanner.position + BYTES_PER_STEP;
+    }
     // The original ignores a message with an enum case as a name. Arrays and objects end it.
     if (payload[start] === 0x45 /* E */) return false;
     const key = payload[start] === reference ? "" : readArrayKey(payload, start, scanner);
     if (key === undefined) areScalar = false;
     else names.push({ key, raw: payload.subarray(start, scanner.position) });
-    if (left % NAMES_PER_STEP === 0) yield;
   }
   found.channels = areScalar ? names : "name-not-scalar";
   const hasReferences = areScalar && scanner.references.length > earlier;
@@ -214,9 +219,9 @@ function hasContent(payload: Buffer, scanner: Scanner, text: string): boolean {
   return true;
 }
 
-function refusePayload(payload: Buffer): IgnoredRequest | HostileRequest {
+function* refusePayload(payload: Buffer): Steps<IgnoredRequest | HostileRequest> {
   const scanner = new Scanner(payload);
-  if (!scanner.skipValue()) return refuseUnreadable(scanner);
+  if (!(yield* scanner.skipValueInSteps())) return refuseUnreadable(scanner);
   switch (payload[0]) {
     case 0x73 /* s */:
     case 0x53 /* S */:

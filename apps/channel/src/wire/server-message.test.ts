@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { finishSteps } from "../data/steps.ts";
 import { allowClasses } from "../php/classes.ts";
 import { maxFrameBytes } from "./frames.ts";
 import { encodeEvent, encodeQueueItem, readEvent, readQueueItem } from "./server-message.ts";
@@ -35,8 +36,14 @@ describe("replies", () => {
     for (const [form, key] of forms) {
       for (const value of ["N;", 'a:1:{s:1:"x";O:1:"A":1:{s:1:"y";r:5;}}', 's:3:"\xff;}";']) {
         const [raw, bytes] = [Buffer.from(form, "latin1"), Buffer.from(value, "latin1")];
-        expect(readEvent(encodeEvent(raw, bytes) ?? raw, allowClasses(["A"]))).toEqual({ key, data: bytes });
-        expect(readQueueItem(encodeQueueItem(raw, bytes) ?? raw, allowClasses(["A"]))).toEqual({ key, data: bytes });
+        expect(finishSteps(readEvent(encodeEvent(raw, bytes) ?? raw, allowClasses(["A"])))).toEqual({
+          key,
+          data: bytes,
+        });
+        expect(finishSteps(readQueueItem(encodeQueueItem(raw, bytes) ?? raw, allowClasses(["A"])))).toEqual({
+          key,
+          data: bytes,
+        });
       }
     }
   });
@@ -60,15 +67,25 @@ describe("replies", () => {
       event.replace("i:42;", 'O:7:"Closure":0:{}'),
       event.replace("i:42;", `s:${maxFrameBytes}:"${"x".repeat(maxFrameBytes)}";`),
     ];
-    for (const other of others) expect(readEvent(Buffer.from(other, "latin1")), other.slice(0, 100)).toBeUndefined();
-    expect(readQueueItem(Buffer.from(event))).toBeUndefined();
+    for (const other of others)
+      expect(finishSteps(readEvent(Buffer.from(other, "latin1"))), other.slice(0, 100)).toBeUndefined();
+    expect(finishSteps(readQueueItem(Buffer.from(event)))).toBeUndefined();
+  });
+
+  it("name the refused class of a queue item that is well-formed otherwise", () => {
+    const read = (item: string) => finishSteps(readQueueItem(Buffer.from(item)));
+    const object = 'O:7:"Closure":0:{}';
+
+    expect(read(queueItem.replace("i:42;", object))).toMatchObject({ key: "c", refusedClass: "Closure" });
+    expect(read(queueItem)).toMatchObject({ key: "c", refusedClass: undefined });
+    expect(read(queueItem.replace("i:42;", `a:2:{i:0;${object}i:1;E:3:"A:B";}`))).toBeUndefined();
   });
 
   it("are refused when they are garbage", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (garbage) => {
         const forged = Buffer.concat([Buffer.from(event.slice(0, 42)), garbage]);
-        const read = readEvent(forged);
+        const read = finishSteps(readEvent(forged));
         if (read !== undefined)
           expect(encodeEvent(forged.subarray(42, forged.indexOf('s:4:"data";')), read.data)).toEqual(forged);
       }),

@@ -1,6 +1,8 @@
+import type { Steps } from "../data/steps.ts";
 import type { ClassRule } from "../php/classes.ts";
+import { isSafe } from "../php/safe-values.ts";
 import { readArrayKey } from "../php/scalars.ts";
-import { isSafe, Scanner } from "../php/scanner.ts";
+import { Scanner } from "../php/scanner.ts";
 import { headerBytes, maxFrameBytes } from "./frames.ts";
 
 /**
@@ -35,15 +37,21 @@ export type Reply = {
   /** Identity of the channel or queue, as in {@link Name}. */
   key: string;
   data: Buffer;
+  /** A class in the data that the rule does not allow, one character a byte. Always `undefined` for events. */
+  refusedClass: string | undefined;
 };
 
-/** Parses an event from an untrusted payload. Returns `undefined` unless a channel server could have encoded it. */
-export function readEvent(payload: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
-  return readReply(eventHead, payload, allowsClass);
+/** Parses an event from an untrusted payload. Results in `undefined` unless a channel server could have encoded it. */
+export function* readEvent(payload: Uint8Array, allowsClass?: ClassRule): Steps<Reply | undefined> {
+  const event = yield* readReply(eventHead, payload, allowsClass);
+  return event?.refusedClass === undefined ? event : undefined;
 }
 
-/** Parses a queue item like {@link readEvent}. */
-export function readQueueItem(payload: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
+/**
+ * Parses a queue item like {@link readEvent}. Another channel server may have stored an item of a class that this rule
+ * refuses.
+ */
+export function readQueueItem(payload: Uint8Array, allowsClass?: ClassRule): Steps<Reply | undefined> {
   return readReply(queueHead, payload, allowsClass);
 }
 
@@ -60,23 +68,23 @@ function encodeReply(head: Buffer, name: Uint8Array, data: Uint8Array): Buffer |
 }
 
 /** Walks the whole payload, because a receiver ends when it cannot read it. */
-function readReply(head: Buffer, bytes: Uint8Array, allowsClass?: ClassRule): Reply | undefined {
+function* readReply(head: Buffer, bytes: Uint8Array, allowsClass?: ClassRule): Steps<Reply | undefined> {
   const payload = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (payload.length > maxFrameBytes - headerBytes || !startsWith(payload, head, 0)) return undefined;
   const scanner = new Scanner(payload, 0, allowsClass);
-  if (scanner.enterArray() !== 3 || !skipEntry(scanner) || !scanner.skipKey() || !scanner.skipValue()) return undefined;
+  // The head is the type, which is a short string, and the key of the name.
+  if (scanner.enterArray() !== 3 || !scanner.skipKey() || !scanner.skipValue()) return undefined;
+  if (!scanner.skipKey() || !(yield* scanner.skipValueInSteps())) return undefined;
   const key = readArrayKey(payload, head.length, scanner);
   const dataStart = scanner.position + dataKey.length;
-  if (key === undefined || !startsWith(payload, dataKey, scanner.position) || !skipEntry(scanner)) return undefined;
+  if (key === undefined || !startsWith(payload, dataKey, scanner.position)) return undefined;
+  if (!scanner.skipKey() || !(yield* scanner.skipValueInSteps())) return undefined;
   const data = payload.subarray(dataStart, scanner.position);
   const isWhole = scanner.leave() && scanner.position === payload.length;
   // No channel server sends references to values outside the data.
   const isClosed = scanner.references.every(({ slot }) => slot >= replyDataSlot);
-  return isWhole && isClosed && isSafe(scanner, data, replyDataSlot) ? { key, data } : undefined;
-}
-
-function skipEntry(scanner: Scanner): boolean {
-  return scanner.skipKey() && scanner.skipValue();
+  if (!isWhole || !isClosed || !(yield* isSafe(scanner, data, replyDataSlot))) return undefined;
+  return { key, data, refusedClass: scanner.refusedClass };
 }
 
 function startsWith(bytes: Buffer, start: Buffer, at: number): boolean {
