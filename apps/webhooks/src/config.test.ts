@@ -5,7 +5,7 @@ import { configWarnings, readConfig } from "./config.ts";
 const endpoint = { url: "https://app.example/hook", secret: "0123456789abcdef" };
 const app = { id: "1", key: "k", secret: "s", webhooks: [{ url: "http://127.0.0.1/" }] };
 
-test("without events the configuration is valid and says that nothing happens", () => {
+test("without events the configuration is valid, with a warning that nothing happens", () => {
   const config = readConfig({});
 
   expect(config).toMatchObject({ adminHost: "127.0.0.1", adminPort: 9238, endpoints: [], replicas: 1 });

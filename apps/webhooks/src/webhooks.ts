@@ -5,7 +5,6 @@ import { Subjects, workerIdFrom } from "@fanwire/protocol";
 import { type Log, type Readiness, type Running, startAdmin } from "@fanwire/service";
 import type { WebhooksConfig } from "./config.ts";
 import { type Counters, newCounters } from "./counters.ts";
-import { createPoster, type Poster } from "./delivery/post.ts";
 import { Leader } from "./leader/leader.ts";
 import { type Lease, takeLease } from "./leader/lease.ts";
 import type { LeaderParts } from "./leader/load-leader.ts";
@@ -25,8 +24,7 @@ export async function startWebhooks(config: WebhooksConfig, log: Log, signal: Ab
   const ended = AbortSignal.any([signal, stopping.signal]);
   const bus = new NatsBus({ config: config.bus, name: "fanwire webhooks", log });
   const counters = newCounters();
-  const poster = createPoster();
-  const replica = new Replica({ config, log, bus, counters, poster });
+  const replica = new Replica({ config, log, bus, counters });
   const subjects = new Subjects(config.bus.prefix);
   answerServiceRequests({ bus, subjects, kind: "webhooks", counts: () => webhooksCounts(counters, replica.leader) });
   const metrics = createWebhooksMetrics(counters, bus, () => replica.leader);
@@ -47,7 +45,6 @@ export async function startWebhooks(config: WebhooksConfig, log: Log, signal: Ab
   const stop = async () => {
     stopping.abort();
     await running;
-    poster.stop();
     await bus.stop();
     await admin.stop();
   };
@@ -76,7 +73,6 @@ type ReplicaParts = {
   readonly log: Log;
   readonly bus: NatsBus;
   readonly counters: Counters;
-  readonly poster: Poster;
 };
 
 /** One of several webhook senders: leads, or waits for its turn. */
@@ -87,12 +83,12 @@ class Replica {
   #seenOtherAt = Number.NEGATIVE_INFINITY;
   #problem = "no leader yet";
 
-  constructor({ config, log, bus, counters, poster }: ReplicaParts) {
+  constructor({ config, log, bus, counters }: ReplicaParts) {
     const subjects = new Subjects(config.bus.prefix);
     const { replicas } = config;
     const events = new Journal(bus, eventStream(subjects, replicas), log);
     const journal = new Journal(bus, recordStream(subjects, replicas), log);
-    this.#parts = { bus, subjects, events, journal, config, counters, poster, log };
+    this.#parts = { bus, subjects, events, journal, config, counters, log };
     bus.onConnection((isConnected) => isConnected && this.leader?.onReconnect());
   }
 

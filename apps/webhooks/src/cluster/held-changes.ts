@@ -19,8 +19,8 @@ type HeldChangesParts = {
 };
 
 /**
- * Decides what has to be announced: the first worker that gets a key at once, the last one that loses it after a while, and
- * nothing if a worker has it again within that time.
+ * Decides what has to be announced: the first worker that gets a key at once, the last one that loses it after a while.
+ * Nothing is announced if a worker has it again within that time.
  */
 export class HeldChanges {
   readonly #parts: HeldChangesParts;
@@ -53,8 +53,8 @@ export class HeldChanges {
   }
 
   /**
-   * Must be called when the state of all workers is known. Before that, a key that no known worker has may be on another one, so
-   * none is given up.
+   * Must be called when the state of all workers is known. Before that, a key that no known worker has may be on
+   * another one, so none is given up.
    */
   settle(): void {
     this.#isSettled = true;
@@ -85,8 +85,8 @@ export class HeldChanges {
   }
 
   /**
-   * Notes a key as announced that is present or about to be. Returns false if it was announced before. It is given up like any other
-   * if no worker gets it within the time.
+   * Notes a key as announced that is present or about to be. Returns false if it was announced before. It is given up
+   * like any other if no worker gets it within the time.
    */
   announceEarly(key: Key): boolean {
     if (this.#announced.has(key)) return false;

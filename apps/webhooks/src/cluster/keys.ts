@@ -1,4 +1,4 @@
-/** A topic that may be occupied, or a user who may be a member of a topic, as one string for sets. */
+/** A topic that may be occupied, a user who may be a member of it, or a topic's count, as one string for sets. */
 export type Key = string;
 
 export type ParsedKey = { readonly topic: string; readonly user?: string };
@@ -12,8 +12,16 @@ export function memberKey(topic: string, user: string): Key {
   return `m${topic.length}:${topic}${user}`;
 }
 
+export function countKey(topic: string): Key {
+  return `c${topic}`;
+}
+
+export function isCountKey(key: Key): boolean {
+  return key.startsWith("c");
+}
+
 export function parseKey(key: Key): ParsedKey {
-  if (key.startsWith("t")) return { topic: key.slice(1) };
+  if (key.startsWith("t") || isCountKey(key)) return { topic: key.slice(1) };
   const colon = key.indexOf(":");
   const begin = colon + 1;
   const end = begin + Number(key.slice(1, colon));

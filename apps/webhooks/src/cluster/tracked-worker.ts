@@ -21,6 +21,8 @@ export type TrackedWorkerParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly union: Union;
+  /** Number of the last event of each worker that was processed. */
+  readonly lastEvents: Map<string, number>;
   /** Called with each event of a worker, in the order of their numbers. */
   onEvent(worker: string, number: number, event: ClusterEvent): void;
   /** Called when a snapshot has to be read, because the worker is new or a report was lost. */
@@ -34,20 +36,19 @@ export class TrackedWorker {
   seenAt = performance.now();
   readonly #parts: TrackedWorkerParts;
   #number = 0;
-  #lastEvent: number;
-  /** Reports that came while a snapshot is read; undefined while none is. */
+  /** Reports that arrived while a snapshot is read; undefined while none is. */
   #waiting: WorkerReport[] | undefined;
   #waitingFacts = 0;
   #isKnown = false;
   #isStopped = false;
   /** Reading and removing, one after the other. */
-  #work: Promise<void> = Promise.resolve();
+  #work: Promise<void>;
 
-  /** @param lastEvent number of the last event of this worker that was processed. */
-  constructor(id: string, lastEvent: number, parts: TrackedWorkerParts) {
+  /** @param removed resolves when an earlier object for the same worker has removed its part from the union. */
+  constructor(id: string, parts: TrackedWorkerParts, removed: Promise<void> = Promise.resolve()) {
     this.id = id;
-    this.#lastEvent = lastEvent;
     this.#parts = parts;
+    this.#work = removed;
     this.#readSnapshot();
   }
 
@@ -75,9 +76,9 @@ export class TrackedWorker {
   /** Removes the part of the worker from the union. */
   async remove(): Promise<void> {
     this.#isStopped = true;
+    await this.#work;
     // A worker that has ended answers no requests, so these are the last chance for its events.
     for (const { facts } of this.#waiting ?? []) for (const fact of facts) if (fact[0] === "event") this.#apply(fact);
-    await this.#work;
     await this.#parts.union.remove(this.id);
   }
 
@@ -93,10 +94,11 @@ export class TrackedWorker {
   }
 
   #apply(fact: ReportedFact): void {
-    if (fact[0] !== "event") this.#parts.union.apply(this.id, fact);
-    else if (fact[1] > this.#lastEvent) {
-      this.#lastEvent = fact[1];
-      this.#parts.onEvent(this.id, fact[1], fact[2]);
+    const { union, lastEvents, onEvent } = this.#parts;
+    if (fact[0] !== "event") union.apply(this.id, fact);
+    else if (fact[1] > (lastEvents.get(this.id) ?? 0)) {
+      lastEvents.set(this.id, fact[1]);
+      onEvent(this.id, fact[1], fact[2]);
     }
   }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HeldChanges } from "./held-changes.ts";
-import { type Key, memberKey, parseKey, topicKey } from "./keys.ts";
+import { countKey, type Key, memberKey, parseKey, topicKey } from "./keys.ts";
 import { applyFact, newContribution, Union } from "./union.ts";
 
 const HOLD_MS = 3_000;
@@ -73,6 +73,18 @@ class Model {
     this.held.expire();
   }
 
+  /** Checks the union after reports that have all arrived. */
+  expectTruth(): void {
+    const all = [...this.truth.values()];
+    for (const each of topics) {
+      const count = all.reduce((sum, { counts }) => sum + (counts.get(each) ?? 0), 0);
+      expect([this.union.count(each), this.union.has(countKey(each))]).toEqual([count, count > 0]);
+      for (const key of [topicKey(each), memberKey(each, "anna"), memberKey(each, "bob")]) {
+        expect(this.union.has(key)).toBe(all.some(({ keys }) => keys.has(key)));
+      }
+    }
+  }
+
   of(id: string) {
     const contribution = this.truth.get(id) ?? newContribution();
     this.truth.set(id, contribution);
@@ -84,10 +96,17 @@ test("after snapshots and the hold-back, the announced state is the truth, with 
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const model = new Model();
-      for (const each of steps) await model.run(each);
+      const outdated = new Set<string>();
+      for (const each of steps) {
+        await model.run(each);
+        if (each.kind === "fact" && each.isLost) outdated.add(each.worker);
+        else if (each.kind === "snapshot" || each.kind === "die") outdated.delete(each.worker);
+        if (outdated.size === 0) model.expectTruth();
+      }
       for (const id of workers) await model.run({ kind: "snapshot", worker: id });
       await model.run({ kind: "wait", ms: HOLD_MS });
 
+      model.expectTruth();
       const present = new Set([...model.truth.values()].flatMap(({ keys }) => [...keys]));
       const announced = new Map<Key, boolean>();
       for (const { key, isPresent } of model.events) {
@@ -96,10 +115,6 @@ test("after snapshots and the hold-back, the announced state is the truth, with 
       }
       const occupied = [...announced].filter(([, isPresent]) => isPresent).map(([key]) => key);
       expect(new Set(occupied)).toEqual(present);
-      for (const each of topics) {
-        const total = [...model.truth.values()].reduce((sum, { counts }) => sum + (counts.get(each) ?? 0), 0);
-        expect(model.union.count(each)).toBe(total);
-      }
     }),
     { numRuns: 1_000 },
   );
@@ -167,11 +182,25 @@ test("a key that is announced early is given up if no worker gets it", () => {
   expect(held.heldKeys).toBe(0);
 });
 
+test("facts add and remove topics, members and counts", () => {
+  const contribution = newContribution();
+  const facts: Fact[] = [
+    ...[["occupied", "t1"] as const, ["occupied", "t2"] as const, ["vacated", "t2"] as const],
+    ...[["joined", "t1", "anna"] as const, ["joined", "t1", "bob"] as const, ["left", "t1", "bob"] as const],
+    ...[["count", "t1", 3] as const, ["count", "t2", 1] as const, ["count", "t2", 0] as const],
+  ];
+
+  for (const each of facts) applyFact(contribution, each);
+
+  expect([...contribution.keys]).toEqual([topicKey("t1"), memberKey("t1", "anna")]);
+  expect([...contribution.counts]).toEqual([["t1", 3]]);
+});
+
 test("keys of topics and members can be parsed and never collide", () => {
   const name = fc.string({ unit: "binary", minLength: 1, maxLength: 8 });
   fc.assert(
     fc.property(name, name, (one, other) => {
-      expect(parseKey(topicKey(one))).toEqual({ topic: one });
+      expect([topicKey(one), countKey(one)].map(parseKey)).toEqual([{ topic: one }, { topic: one }]);
       expect(parseKey(memberKey(one, other))).toEqual({ topic: one, user: other });
     }),
   );

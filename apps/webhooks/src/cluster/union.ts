@@ -1,5 +1,5 @@
 import type { ReportedFact } from "@fanwire/protocol";
-import { type Key, memberKey, topicKey } from "./keys.ts";
+import { isCountKey, type Key, memberKey, parseKey, topicKey } from "./keys.ts";
 
 /** One worker's part of the state: its occupied topics, its members, and its subscriptions to topics. */
 export type Contribution = { readonly keys: Set<Key>; readonly counts: Map<string, number> };
@@ -44,7 +44,7 @@ export class Union {
   }
 
   has(key: Key): boolean {
-    return this.#holders.has(key);
+    return isCountKey(key) ? this.#totals.has(parseKey(key).topic) : this.#holders.has(key);
   }
 
   count(topic: string): number {

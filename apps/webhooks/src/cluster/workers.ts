@@ -2,31 +2,28 @@ import type { BusSubscription } from "@fanwire/bus";
 import { parseWorkerReport } from "@fanwire/protocol";
 import { TrackedWorker, type TrackedWorkerParts } from "./tracked-worker.ts";
 
-/** A worker that sends no heartbeat for this time loses its subscribers and members. */
+/** The subscribers and members of a worker are removed if it sends no heartbeat for this time. */
 const SILENT_MS = 5_000;
 
-type WorkersParts = TrackedWorkerParts & {
-  /** Number of the last event of each worker that was processed. */
-  readonly lastEvents: ReadonlyMap<string, number>;
-};
-
-/** Time for which a silent worker may come back with events that it has kept. */
+/** Time for which a silent worker is remembered, because it may still send events that it has kept. */
 const REMEMBER_MS = 120_000;
 
 /** All workers that send reports. */
 export class Workers {
-  readonly #parts: WorkersParts;
+  readonly #parts: TrackedWorkerParts;
   readonly #workers = new Map<string, TrackedWorker>();
   /** Workers that have ended, with the time. A late report of one of them is ignored. */
   readonly #ended = new Map<string, number>();
-  /** Workers that were removed because they were silent, with the time. */
-  readonly #silent = new Map<string, number>();
+  /** Workers that are silent, with the time: removed ones, and at first those that reported to earlier leaders. */
+  readonly #silent: Map<string, number>;
   readonly #subscription: BusSubscription;
+  /** The removals that have not ended, by worker. A worker that returns is read again when its removal has ended. */
+  readonly #removals = new Map<string, Promise<void>>();
   #startedAt = performance.now();
-  #removing = 0;
 
-  constructor(parts: WorkersParts) {
+  constructor(parts: TrackedWorkerParts) {
     this.#parts = parts;
+    this.#silent = new Map([...parts.lastEvents.keys()].map((id) => [id, this.#startedAt]));
     this.#subscription = parts.bus.subscribe(parts.subjects.allReports, ({ data }) => this.#onReport(data));
   }
 
@@ -36,16 +33,16 @@ export class Workers {
 
   /** Ids of the workers that may still send events. */
   get ids(): ReadonlySet<string> {
-    return new Set([...this.#workers.keys(), ...this.#silent.keys()]);
+    return new Set([...this.#workers.keys(), ...this.#removals.keys(), ...this.#silent.keys()]);
   }
 
   /** Whether every worker has had the time to send a heartbeat, and the state of all that did is known. */
   get areKnown(): boolean {
-    if (performance.now() - this.#startedAt < SILENT_MS || this.#removing > 0) return false;
+    if (performance.now() - this.#startedAt < SILENT_MS || this.#removals.size > 0) return false;
     return [...this.#workers.values()].every(({ isKnown }) => isKnown);
   }
 
-  /** Must be called when NATS is connected again, because nobody could send a heartbeat meanwhile. */
+  /** Must be called when NATS is connected again, because no worker could send a heartbeat meanwhile. */
   onReconnect(): void {
     this.#startedAt = performance.now();
     for (const worker of this.#workers.values()) worker.seenAt = performance.now();
@@ -84,12 +81,15 @@ export class Workers {
   }
 
   #add(id: string): void {
-    this.#workers.set(id, new TrackedWorker(id, this.#parts.lastEvents.get(id) ?? 0, this.#parts));
+    this.#workers.set(id, new TrackedWorker(id, this.#parts, this.#removals.get(id)));
   }
 
   #remove(worker: TrackedWorker): void {
-    this.#workers.delete(worker.id);
-    this.#removing++;
-    void worker.remove().then(() => this.#removing--);
+    const { id } = worker;
+    this.#workers.delete(id);
+    const removal = worker.remove().then(() => {
+      if (this.#removals.get(id) === removal) this.#removals.delete(id);
+    });
+    this.#removals.set(id, removal);
   }
 }

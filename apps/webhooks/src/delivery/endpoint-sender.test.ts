@@ -18,19 +18,19 @@ const event = (id: string, topic: string) =>
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-function startSender(answer: (body: string) => PostOutcome) {
+function startSender(answer: (body: string) => PostOutcome | Promise<PostOutcome>) {
   const posted: string[] = [];
   const dead: string[] = [];
   const counts = { delivered: 0, failed: 0, dead: 0 };
-  const post = async (_url: URL, { body }: { readonly body: string }) => {
+  const post = async ({ body }: { readonly body: string }) => {
     posted.push(body);
     return answer(body);
   };
-  const state = { isLeading: true };
+  const state = { isLeading: true, hasStopped: false };
   const sender = new EndpointSender(0, {
     endpoint,
     counts,
-    poster: { post, stop: () => {} },
+    poster: { post, stop: () => (state.hasStopped = true) },
     log: createLog("test", "silent"),
     isLeading: () => state.isLeading,
     onDead: (_endpoint, { entry }) => dead.push(entry),
@@ -60,16 +60,39 @@ test("an event that is refused for five minutes is given up, and others are deli
 });
 
 test("a sender that leads no longer posts nothing", async () => {
-  const { sender, posted, state } = startSender(() => ({ ok: true }));
+  const { sender, posted, state } = startSender((body) =>
+    body.includes("bad") ? { ok: false, reason: "status 500" } : { ok: true },
+  );
+  sender.accept(1, event("bad", "bad"));
+  await vi.advanceTimersByTimeAsync(500);
   state.isLeading = false;
-  sender.accept(1, event("a", "a"));
+  sender.accept(2, event("a", "a"));
   await vi.advanceTimersByTimeAsync(5_000);
-  expect(posted).toEqual([]);
+  expect(posted).toEqual(['"bad"']);
 
   state.isLeading = true;
   await vi.advanceTimersByTimeAsync(1_000);
-  expect(posted).toEqual(['"a"']);
+  expect(posted.sort()).toEqual(['"a"', '"bad"', '"bad"']);
   await sender.stop();
+});
+
+test("a stop waits for the posts in flight, and begins no other", async () => {
+  let answer = (_outcome: PostOutcome) => {};
+  const { sender, posted, state } = startSender(() => new Promise<PostOutcome>((resolve) => (answer = resolve)));
+  sender.accept(1, event("a", "a"));
+  await vi.advanceTimersByTimeAsync(1);
+  let hasStopped = false;
+  const stopped = sender.stop().then(() => {
+    hasStopped = true;
+  });
+  sender.accept(2, event("b", "b"));
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect([hasStopped, state.hasStopped, posted]).toEqual([false, false, ['"a"']]);
+
+  answer({ ok: true });
+  await vi.advanceTimersByTimeAsync(1);
+  await stopped;
+  expect([sender.waiting, state.hasStopped, posted]).toEqual([1, true, ['"a"']]);
 });
 
 test("an endpoint that refuses everything has no room at 10,000 events", async () => {

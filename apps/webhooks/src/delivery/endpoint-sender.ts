@@ -2,12 +2,15 @@ import type { ClusterEvent } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { DeliveryCounts } from "../counters.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { type Batch, type Item, Lanes } from "./lanes.ts";
 import type { Poster, PostOutcome } from "./post.ts";
+import { type Batch, type Item, RetryQueues } from "./retry-queues.ts";
 
-/** POSTs to one endpoint at the same time. Retries have their own, so that neither kind holds up the other. */
+/**
+ * Maximum concurrent POSTs to one endpoint. Retries have as many of their own, so that neither kind delays the other.
+ */
 const MAX_FRESH_POSTS = 5;
 const MAX_RETRIES = 3;
+export const MAX_POSTS = MAX_FRESH_POSTS + MAX_RETRIES;
 const RETRY_CHECK_MS = 200;
 const MAX_WAITING = 10_000;
 /** An endpoint that is down refuses thousands of requests. */
@@ -24,6 +27,7 @@ export type Progress = {
 
 type EndpointSenderParts = {
   readonly endpoint: Endpoint;
+  /** Posts to this endpoint alone, and ends with this sender. */
   readonly poster: Poster;
   readonly counts: DeliveryCounts;
   readonly log: Log;
@@ -39,7 +43,7 @@ type EndpointSenderParts = {
 export class EndpointSender {
   readonly endpoint: Endpoint;
   readonly #parts: EndpointSenderParts;
-  readonly #lanes = new Lanes();
+  readonly #queues = new RetryQueues();
   readonly #timer: NodeJS.Timeout;
   #cursor: number;
   #freshPosts = 0;
@@ -61,27 +65,27 @@ export class EndpointSender {
   }
 
   get waiting(): number {
-    return this.#lanes.size;
+    return this.#queues.size;
   }
 
   get waitingBytes(): number {
-    return this.#lanes.bytes;
+    return this.#queues.bytes;
   }
 
   /** Milliseconds since 1970. */
   get oldestAt(): number | undefined {
-    return this.#lanes.oldestAt;
+    return this.#queues.oldestAt;
   }
 
   get hasRoom(): boolean {
-    return this.#lanes.size < MAX_WAITING && this.#lanes.bytes < MAX_WAITING_BYTES;
+    return this.#queues.size < MAX_WAITING && this.#queues.bytes < MAX_WAITING_BYTES;
   }
 
   /** Returns the progress if it has changed since the last call. */
   takeProgress(): Progress | undefined {
     if (!this.#hasChanged) return undefined;
     this.#hasChanged = false;
-    return { cursor: this.#cursor, waiting: this.#lanes.sequences };
+    return { cursor: this.#cursor, waiting: this.#queues.sequences };
   }
 
   /** Must be called with each stored event in order; undefined for one that is no event any longer. */
@@ -96,7 +100,7 @@ export class EndpointSender {
     const entry = event && this.endpoint.select(event);
     if (event === undefined || entry === undefined) return;
     const key = event.topic ?? event.connection ?? "";
-    this.#lanes.add({ sequence, key, entry, acceptedAt: Date.now() });
+    this.#queues.add({ sequence, key, entry, acceptedAt: Date.now() });
     // Events of one tick share a POST.
     setImmediate(() => this.#send());
   }
@@ -105,23 +109,22 @@ export class EndpointSender {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
-    if (this.#freshPosts + this.#retries === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-    });
+    const hasPosts = this.#freshPosts + this.#retries > 0;
+    if (hasPosts) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    this.#parts.poster.stop();
   }
 
   #send(): void {
     const { batch } = this.endpoint;
     const { isLeading } = this.#parts;
     while (!this.#isStopped && this.#freshPosts < MAX_FRESH_POSTS && isLeading()) {
-      const fresh = this.#lanes.takeFresh(batch);
+      const fresh = this.#queues.takeFresh(batch);
       if (fresh === undefined) break;
       this.#freshPosts++;
       void this.#post(fresh).then(() => this.#freshPosts--);
     }
     while (!this.#isStopped && this.#retries < MAX_RETRIES && isLeading()) {
-      const refused = this.#lanes.takeRefused(batch, Date.now());
+      const refused = this.#queues.takeRefused(batch, Date.now());
       if (refused === undefined) break;
       this.#retries++;
       void this.#post(refused).then(() => this.#retries--);
@@ -132,7 +135,7 @@ export class EndpointSender {
     const { endpoint, poster } = this.#parts;
     const entries = batch.items.map(({ entry }) => entry);
     const createdAt = batch.items[0]?.acceptedAt ?? Date.now();
-    const outcome = await poster.post(endpoint.url, endpoint.encode(entries, createdAt));
+    const outcome = await poster.post(endpoint.encode(entries, createdAt));
     this.#hasChanged = true;
     this.#settle(batch, outcome);
     setImmediate(() => {
@@ -146,7 +149,7 @@ export class EndpointSender {
     const { endpoint, counts, log, onDead } = this.#parts;
     if (outcome.ok) {
       counts.delivered += batch.items.length;
-      this.#lanes.delivered(batch);
+      this.#queues.delivered(batch);
       return;
     }
     counts.failed++;
@@ -155,7 +158,7 @@ export class EndpointSender {
       this.#warnedAt = performance.now();
       log.warn({ endpoint: endpoint.label, refused: counts.failed, reason }, "webhook refused");
     }
-    for (const item of this.#lanes.refused(batch, Date.now())) {
+    for (const item of this.#queues.refused(batch, Date.now())) {
       counts.dead++;
       onDead(endpoint, item, reason);
     }

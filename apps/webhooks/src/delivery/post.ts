@@ -4,9 +4,8 @@ import type { WebhookRequest } from "./endpoint.ts";
 
 /** Maximum time for a whole POST. */
 const TIMEOUT_MS = 5_000;
-/** A longer answer is cut off. Nobody reads it. */
+/** A longer answer is cut off, because the sender does not use it. */
 const MAX_ANSWER_BYTES = 65_536;
-const MAX_SOCKETS = 16;
 
 export type PostOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
@@ -14,39 +13,35 @@ type Attempt = PostOutcome & {
   /** Whether the receiver had closed a kept connection before the request reached it. */
   readonly isStale?: boolean;
 };
-type Agents = { readonly http: HttpAgent; readonly https: HttpsAgent };
 
 export type Poster = {
-  post(url: URL, request: WebhookRequest): Promise<PostOutcome>;
+  post(request: WebhookRequest): Promise<PostOutcome>;
   stop(): void;
 };
 
 /**
- * Returns a client that posts webhooks. Uses `node:http`, because `fetch` sends the names of headers in lower case, and receivers in
- * PHP look for `X-Pusher-Key`. Redirects are not followed.
+ * Returns a client that posts webhooks to one endpoint. Its connections are its own, so that it never waits for other
+ * endpoints of the same host. Uses `node:http`, because `fetch` sends the names of headers in lower case, and receivers
+ * in PHP look for `X-Pusher-Key`. Redirects are not followed.
  */
-export function createPoster(): Poster {
-  const options = { keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_SOCKETS, timeout: 30_000 };
-  const agents = { http: new HttpAgent(options), https: new HttpsAgent(options) };
+export function createPoster(url: URL, maxSockets: number): Poster {
+  const options = { keepAlive: true, maxSockets, maxFreeSockets: maxSockets, timeout: 30_000 };
+  const agent = url.protocol === "https:" ? new HttpsAgent(options) : new HttpAgent(options);
   return {
-    post: async (url, webhook) => {
-      const attempt = await post(url, webhook, agents);
-      return attempt.isStale ? post(url, webhook, agents) : attempt;
+    post: async (webhook) => {
+      const attempt = await post(url, webhook, agent);
+      return attempt.isStale ? post(url, webhook, agent) : attempt;
     },
-    stop: () => {
-      agents.http.destroy();
-      agents.https.destroy();
-    },
+    stop: () => agent.destroy(),
   };
 }
 
-function post(url: URL, { headers, body }: WebhookRequest, agents: Agents): Promise<Attempt> {
-  const isSecure = url.protocol === "https:";
+function post(url: URL, { headers, body }: WebhookRequest, agent: HttpAgent): Promise<Attempt> {
   return new Promise((resolve) => {
     const content = Buffer.from(body);
-    const sent = (isSecure ? httpsRequest : httpRequest)(url, {
+    const sent = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
       method: "POST",
-      agent: isSecure ? agents.https : agents.http,
+      agent,
       headers: { ...headers, "Content-Length": content.length },
     });
     const timer = setTimeout(() => sent.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);

@@ -41,7 +41,7 @@ export function pusherEndpoint(app: PusherApp, webhook: PusherWebhook, label: st
 type PusherEvent = { readonly name: PusherWebhook["events"][number]; readonly channel: string };
 
 function translate(app: PusherApp, event: ClusterEvent, channel: string): PusherEvent | undefined {
-  // As clients see the member. The id of a member has no namespace, because its channel has one.
+  // The user id that clients see. It has no namespace, because the channel has one.
   const { user } = event;
   switch (event.name) {
     case "topic_occupied":

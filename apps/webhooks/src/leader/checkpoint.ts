@@ -52,15 +52,19 @@ export async function saveState(
     readonly records: Records;
     /** Workers that may still send events. */
     readonly workers: ReadonlySet<string>;
+    /** Number of the first event of each worker that is not stored yet. */
+    readonly firstWaiting: ReadonlyMap<string, number>;
     readonly maxBytes: number;
     readonly log: Log;
   },
 ): Promise<void> {
-  const { eventLog, records, workers, maxBytes, log } = options;
+  const { eventLog, records, workers, firstWaiting, maxBytes, log } = options;
   const through = eventLog.lastSequence;
   const changed = state.takeChanged();
   for (const source of state.lastEvents.keys()) if (!workers.has(source)) state.lastEvents.delete(source);
   const lastEvents = Object.fromEntries(state.lastEvents);
+  // The next leader must receive these from the worker again, because they end with this leader.
+  for (const [source, first] of firstWaiting) lastEvents[source] = first - 1;
   await eventLog.stored(through);
   for (const [at, keys] of changed) {
     const record = { keys };

@@ -3,11 +3,11 @@ import type { ClusterEvent } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { WebhooksConfig } from "../config.ts";
 import type { Counters } from "../counters.ts";
-import { Delivery } from "../delivery/delivery.ts";
 import type { Endpoint } from "../delivery/endpoint.ts";
-import { EndpointSender, type Progress } from "../delivery/endpoint-sender.ts";
-import type { Item } from "../delivery/lanes.ts";
-import type { Poster } from "../delivery/post.ts";
+import { EndpointSender, MAX_POSTS, type Progress } from "../delivery/endpoint-sender.ts";
+import { EventFeed } from "../delivery/event-feed.ts";
+import { createPoster } from "../delivery/post.ts";
+import type { Item } from "../delivery/retry-queues.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Lease } from "./lease.ts";
 import type { Records } from "./records.ts";
@@ -23,7 +23,6 @@ type SendersParts = {
   readonly lease: Lease;
   readonly config: WebhooksConfig;
   readonly counters: Counters;
-  readonly poster: Poster;
   readonly log: Log;
   fail(error: unknown): void;
 };
@@ -32,16 +31,17 @@ type SendersParts = {
 export class EndpointSenders {
   readonly all: readonly EndpointSender[];
   readonly #parts: SendersParts;
-  readonly #delivery: Delivery;
+  readonly #feed: EventFeed;
 
   private constructor(parts: SendersParts, progress: readonly (Progress | undefined)[]) {
     this.#parts = parts;
     const { config, eventLog, events, counters, fail } = parts;
-    // An endpoint that is new begins with the next event.
+    const { lastSequence } = eventLog;
+    // An endpoint that is new begins with the next event. So do all when the stream was created again.
     this.all = config.endpoints.map((endpoint, at) =>
-      this.#create(endpoint, progress[at]?.cursor ?? eventLog.lastSequence),
+      this.#create(endpoint, Math.min(progress[at]?.cursor ?? lastSequence, lastSequence)),
     );
-    this.#delivery = new Delivery(eventLog.lastSequence, {
+    this.#feed = new EventFeed(lastSequence, {
       senders: this.all,
       read: (sequence) => eventLog.read(sequence),
       firstSequence: async () => (await events.open()).firstSequence,
@@ -58,43 +58,52 @@ export class EndpointSenders {
     const progress = [];
     for (const { id } of config.endpoints) progress.push(progressOf(await records.load(recordOf(id))));
     const senders = new EndpointSenders(parts, progress);
-    for (const [at, sender] of senders.all.entries()) {
-      await restore(sender, progress[at]?.waiting ?? [], eventLog);
-      senders.#delivery.resume(sender);
+    try {
+      for (const [at, sender] of senders.all.entries()) {
+        await restore(sender, progress[at]?.waiting ?? [], eventLog);
+        senders.#feed.resume(sender);
+      }
+    } catch (error) {
+      await senders.stop();
+      throw error;
     }
     return senders;
   }
 
   onStored(sequence: number, event: ClusterEvent | undefined): void {
-    this.#delivery.onStored(sequence, event);
+    this.#feed.onStored(sequence, event);
   }
 
   /** Saves the progress of the endpoints for which it has changed. */
   async save(): Promise<void> {
+    const { eventLog, records } = this.#parts;
     for (const sender of this.all) {
       const progress = sender.takeProgress();
-      if (progress !== undefined) await this.#parts.records.save(recordOf(sender.endpoint.id), progress);
+      if (progress === undefined) continue;
+      // An event that was given up has left the progress, so its dead letter must be stored before.
+      await eventLog.stored(eventLog.lastSequence);
+      await records.save(recordOf(sender.endpoint.id), progress);
     }
   }
 
   /** Starts no further POST. Resolves when those in flight are over. */
   async stop(): Promise<void> {
-    this.#delivery.stop();
+    this.#feed.stop();
     await Promise.all(this.all.map((sender) => sender.stop()));
   }
 
   #create(endpoint: Endpoint, cursor: number): EndpointSender {
-    const { poster, counters, lease, log } = this.#parts;
+    const { counters, lease, log } = this.#parts;
     const counts = counters.deliveries.get(endpoint.label) ?? { delivered: 0, failed: 0, dead: 0 };
     counters.deliveries.set(endpoint.label, counts);
     const sender: EndpointSender = new EndpointSender(cursor, {
       endpoint,
-      poster,
+      poster: createPoster(endpoint.url, MAX_POSTS),
       counts,
       log,
       isLeading: () => lease.isValid(),
       onDead: (dead, item, reason) => this.#storeDead(dead, item, reason),
-      onRoom: () => this.#delivery.resume(sender),
+      onRoom: () => this.#feed.resume(sender),
     });
     return sender;
   }

@@ -11,6 +11,8 @@ type InFlight = {
   isStored: boolean;
 };
 
+type Waiter = { readonly sequence: number; resolve(): void; reject(error: Error): void };
+
 type EventLogParts = {
   readonly journal: Journal;
   readonly subjects: Subjects;
@@ -29,8 +31,8 @@ export class EventLog {
   #bytes = 0;
   #lastSequence: number;
   #storedSequence: number;
-  #hasFailed = false;
-  #waiting: { readonly sequence: number; readonly resolve: () => void }[] = [];
+  #failure: Error | undefined;
+  #waiting: Waiter[] = [];
 
   constructor(lastSequence: number, parts: EventLogParts) {
     this.#parts = parts;
@@ -50,22 +52,23 @@ export class EventLog {
 
   /** Whether no event must be added now. */
   get isFull(): boolean {
-    return this.#hasFailed || this.#inFlight.length >= MAX_IN_FLIGHT || this.#bytes >= MAX_IN_FLIGHT_BYTES;
+    return this.#failure !== undefined || this.#inFlight.length >= MAX_IN_FLIGHT || this.#bytes >= MAX_IN_FLIGHT_BYTES;
   }
 
   add(event: ClusterEvent): void {
     this.#store(this.#parts.subjects.storedEvent(event), JSON.stringify(event), event);
   }
 
-  /** Stores an event that an endpoint refused for good. */
+  /** Stores an event that an endpoint refused permanently. */
   addDead(endpoint: string, content: string): void {
     this.#store(this.#parts.subjects.deadEvent(endpoint), content, undefined);
   }
 
-  /** Resolves when everything up to a sequence is stored. Never resolves when the log fails. */
-  stored(sequence: number): Promise<void> {
-    if (sequence <= this.#storedSequence) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ sequence, resolve }));
+  /** Resolves when everything up to a sequence is stored. @throws the error when an event could not be stored. */
+  async stored(sequence: number): Promise<void> {
+    if (sequence <= this.#storedSequence) return;
+    if (this.#failure !== undefined) throw this.#failure;
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ sequence, resolve, reject }));
   }
 
   /** Returns an event, or undefined when it is no longer stored or is a dead letter. */
@@ -94,7 +97,7 @@ export class EventLog {
 
   #onStored(inFlight: InFlight): void {
     inFlight.isStored = true;
-    while (!this.#hasFailed && this.#inFlight[0]?.isStored) {
+    while (this.#failure === undefined && this.#inFlight[0]?.isStored) {
       const first = this.#inFlight.shift();
       if (first === undefined) return;
       this.#bytes -= first.bytes;
@@ -108,8 +111,9 @@ export class EventLog {
   }
 
   #fail(error: Error): void {
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
     this.#parts.onFailed(error);
   }
 }

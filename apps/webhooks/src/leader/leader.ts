@@ -1,4 +1,5 @@
 import { HeldChanges } from "../cluster/held-changes.ts";
+import { countKey } from "../cluster/keys.ts";
 import { Union } from "../cluster/union.ts";
 import { Workers } from "../cluster/workers.ts";
 import { Announcer } from "./announcer.ts";
@@ -18,11 +19,13 @@ type LeaderOptions = {
   readonly id: string;
   readonly lease: Lease;
   readonly parts: LeaderParts;
-  /** Called when this leader cannot go on. */
+  /** Called when this leader cannot continue. */
   fail(error: unknown): void;
 };
 
-/** Unites the reports of all workers, announces events, and delivers them. One webhook sender of the cluster does this. */
+/**
+ * Unites the reports of all workers, announces events, and delivers them. One webhook sender of the cluster does this.
+ */
 export class Leader {
   readonly #options: LeaderOptions;
   readonly #loaded: Loaded;
@@ -30,7 +33,7 @@ export class Leader {
   readonly #held: HeldChanges;
   readonly #announcer: Announcer;
   readonly #workers: Workers;
-  readonly #counts = new SubscriptionCounts();
+  readonly #counts: SubscriptionCounts;
   readonly #timers: readonly NodeJS.Timeout[];
   #ids = 0;
   #stateSavedAt = performance.now();
@@ -47,17 +50,15 @@ export class Leader {
     });
     const [isPresent, now] = [(key: string) => this.#union.has(key), () => performance.now()];
     this.#held = new HeldChanges({ isPresent, now, onDue: (key) => this.#announcer.addKey(key) }, state);
-    const nextId = () => `${options.id}-${++this.#ids}`;
-    this.#announcer = new Announcer({ log: eventLog, held: this.#held, wanted: config.wanted, counters, nextId });
+    this.#counts = new SubscriptionCounts((topic) => this.#union.count(topic), state);
+    const [held, counts, nextId] = [this.#held, this.#counts, () => `${options.id}-${++this.#ids}`];
+    this.#announcer = new Announcer({ log: eventLog, held, counts, wanted: config.wanted, counters, nextId });
     this.#workers = new Workers({
       bus,
       subjects,
       union: this.#union,
       lastEvents: state.lastEvents,
-      onEvent: (worker, number, event) => {
-        state.lastEvents.set(worker, number);
-        this.#announcer.addEvent(event);
-      },
+      onEvent: (worker, number, event) => this.#announcer.addEvent({ worker, number, event }),
       onSnapshot: () => counters.snapshots++,
       log,
     });
@@ -95,6 +96,7 @@ export class Leader {
     await this.senders.stop();
     await this.#saving;
     try {
+      await this.#storeWaiting();
       await this.senders.save();
       if (this.#held.isSettled) await this.#saveState();
     } catch (error) {
@@ -102,10 +104,14 @@ export class Leader {
     }
   }
 
-  /** Ends without saving anything, because another sender may lead now. Resolves when no POST is in flight. */
+  /**
+   * Ends without another save, because another sender may lead now. Resolves when no POST and no save is under way,
+   * because the next leader ends if a record is written after it has loaded it.
+   */
   async abandon(): Promise<void> {
     this.#end();
     await this.senders.stop();
+    await this.#saving;
   }
 
   #end(): void {
@@ -113,14 +119,22 @@ export class Leader {
     this.#workers.stop();
   }
 
+  /** Stores what waits, because workers that have ended cannot send their events to the next leader. */
+  async #storeWaiting(): Promise<void> {
+    const { eventLog } = this.#loaded;
+    while (this.unstoredEvents > 0 && this.#options.lease.isValid()) {
+      this.#announcer.store();
+      await eventLog.stored(eventLog.lastSequence);
+    }
+  }
+
   #tick(): void {
     if (!this.#options.lease.isValid()) return;
     this.#workers.removeSilent();
     if (!this.#held.isSettled && this.#workers.areKnown) this.#held.settle();
     this.#held.expire();
-    for (const { topic, count } of this.#counts.due((each) => this.#union.count(each))) {
-      this.#announcer.addCount(topic, count);
-    }
+    // Before, the sum would lack workers that are not known yet.
+    if (this.#held.isSettled) for (const topic of this.#counts.due()) this.#announcer.addKey(countKey(topic));
     this.#announcer.store();
   }
 
@@ -137,16 +151,16 @@ export class Leader {
     await this.senders.save();
     if (performance.now() - this.#stateSavedAt < SAVE_STATE_MS) return;
     await this.#saveState();
-    // Counts from the end, so that saving a large state does not take all the time.
+    // The interval begins at the end of a save, so that a large state is not saved all the time.
     this.#stateSavedAt = performance.now();
   }
 
-  /** Not before all workers are known: an event of a worker that is not could be announced twice. */
+  /** Waits until all workers are known, because an event of an unknown worker could be announced twice. */
   async #saveState(): Promise<void> {
     if (!this.#held.isSettled) return;
     const { bus, log } = this.#options.parts;
     const { state, eventLog, records } = this.#loaded;
-    const workers = this.#workers.ids;
-    await saveState(state, { eventLog, records, workers, maxBytes: bus.maxPayloadBytes(), log });
+    const [workers, firstWaiting] = [this.#workers.ids, this.#announcer.firstWaiting()];
+    await saveState(state, { eventLog, records, workers, firstWaiting, maxBytes: bus.maxPayloadBytes(), log });
   }
 }

@@ -3,7 +3,6 @@ import type { Subjects } from "@fanwire/protocol";
 import type { Log } from "@fanwire/service";
 import type { WebhooksConfig } from "../config.ts";
 import type { Counters } from "../counters.ts";
-import type { Poster } from "../delivery/post.ts";
 import type { AnnouncedState } from "./announced-state.ts";
 import { applyStored, loadState } from "./checkpoint.ts";
 import { EndpointSenders } from "./endpoint-senders.ts";
@@ -20,7 +19,6 @@ export type LeaderParts = {
   readonly journal: Journal;
   readonly config: WebhooksConfig;
   readonly counters: Counters;
-  readonly poster: Poster;
   readonly log: Log;
 };
 
@@ -35,7 +33,7 @@ export type Loaded = {
 /**
  * Loads the state that former leaders have left.
  *
- * @param fail called when this leader cannot go on.
+ * @param fail called when this leader cannot continue.
  * @throws errors of the NATS and JetStream clients.
  */
 export async function loadLeader(parts: LeaderParts, lease: Lease, fail: (error: unknown) => void): Promise<Loaded> {

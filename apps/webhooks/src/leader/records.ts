@@ -4,7 +4,10 @@ import type { Subjects } from "@fanwire/protocol";
 /** Reads at the same time. */
 const PARALLEL_READS = 64;
 
-/** The records of the leader in JetStream, one message for each name. A record that another leader has written is never overwritten. */
+/**
+ * The records of the leader in JetStream, one message for each name. A record that another leader has written is never
+ * overwritten.
+ */
 export class Records {
   readonly #journal: Journal;
   readonly #subjects: Subjects;
@@ -25,9 +28,11 @@ export class Records {
   /** Returns the records with these names; undefined for those that do not exist. */
   async loadAll(names: readonly string[]): Promise<unknown[]> {
     const records: unknown[] = [];
+    // Most records do not exist, and each read would take a request.
+    const stored = await this.#journal.subjects();
+    const load = (name: string) => (stored.has(this.#subjects.webhookRecord(name)) ? this.load(name) : undefined);
     for (let from = 0; from < names.length; from += PARALLEL_READS) {
-      const some = names.slice(from, from + PARALLEL_READS);
-      records.push(...(await Promise.all(some.map((name) => this.load(name)))));
+      records.push(...(await Promise.all(names.slice(from, from + PARALLEL_READS).map(load))));
     }
     return records;
   }

@@ -4,7 +4,7 @@ import type { EndpointSender } from "./endpoint-sender.ts";
 /** Reads of stored events at the same time. */
 const PARALLEL_READS = 32;
 
-type DeliveryParts = {
+type EventFeedParts = {
   readonly senders: readonly EndpointSender[];
   read(sequence: number): Promise<{ readonly isStored: boolean; readonly event: ClusterEvent | undefined }>;
   /** Returns the first sequence that is still stored. */
@@ -14,13 +14,13 @@ type DeliveryParts = {
 };
 
 /** Brings stored events to all endpoints: at once to those that are up to date, and read again for the others. */
-export class Delivery {
-  readonly #parts: DeliveryParts;
+export class EventFeed {
+  readonly #parts: EventFeedParts;
   readonly #reading = new Set<EndpointSender>();
   #lastSequence: number;
   #isStopped = false;
 
-  constructor(lastSequence: number, parts: DeliveryParts) {
+  constructor(lastSequence: number, parts: EventFeedParts) {
     this.#lastSequence = lastSequence;
     this.#parts = parts;
   }

@@ -15,7 +15,7 @@ export type Item = {
   readonly acceptedAt: number;
 };
 
-type Lane = {
+type RetryQueue = {
   readonly key: string;
   readonly items: Item[];
   /** Refusals since the last success. */
@@ -24,18 +24,18 @@ type Lane = {
   isInFlight: boolean;
 };
 
-/** Events of one POST, and the number that each lane has in it. */
-export type Batch = { readonly items: readonly Item[]; readonly lanes: ReadonlyMap<Lane, number> };
+/** Events of one POST, and the number that each queue has in it. */
+export type Batch = { readonly items: readonly Item[]; readonly queues: ReadonlyMap<RetryQueue, number> };
 
 /**
- * The events that wait for one endpoint, in a lane for each topic. A batch may have events of many lanes. A lane of a refused
- * batch is retried alone, so that a topic whose events are refused does not hold up another one.
+ * The events that wait for one endpoint, in a queue for each topic. A batch may have events of many queues. After a
+ * refusal each queue is retried alone, so that a topic whose events are refused does not hold up another one.
  */
-export class Lanes {
-  readonly #lanes = new Map<string, Lane>();
-  /** Lanes with events that were never refused and are not in flight. */
-  readonly #fresh = new Set<Lane>();
-  readonly #refused = new Set<Lane>();
+export class RetryQueues {
+  readonly #queues = new Map<string, RetryQueue>();
+  /** Queues with events that were never refused and are not in flight. */
+  readonly #fresh = new Set<RetryQueue>();
+  readonly #refused = new Set<RetryQueue>();
   readonly #sequences = new Set<number>();
   #bytes = 0;
 
@@ -55,7 +55,7 @@ export class Lanes {
   /** Time at which the oldest event was accepted; undefined without events. */
   get oldestAt(): number | undefined {
     let oldest: number | undefined;
-    for (const { items } of this.#lanes.values()) {
+    for (const { items } of this.#queues.values()) {
       const first = items[0];
       if (first !== undefined && (oldest === undefined || first.acceptedAt < oldest)) oldest = first.acceptedAt;
     }
@@ -63,86 +63,86 @@ export class Lanes {
   }
 
   add(item: Item): void {
-    const lane = this.#lanes.get(item.key) ?? newLane(item.key);
-    this.#lanes.set(item.key, lane);
-    lane.items.push(item);
+    const queue = this.#queues.get(item.key) ?? newQueue(item.key);
+    this.#queues.set(item.key, queue);
+    queue.items.push(item);
     this.#sequences.add(item.sequence);
     this.#bytes += item.entry.length;
-    if (lane.refusals === 0 && !lane.isInFlight) this.#fresh.add(lane);
+    if (queue.refusals === 0 && !queue.isInFlight) this.#fresh.add(queue);
   }
 
-  /** Takes up to `max` events of lanes that were not refused. */
+  /** Takes up to `max` events of queues that were not refused. */
   takeFresh(max: number): Batch | undefined {
     const items: Item[] = [];
-    const lanes = new Map<Lane, number>();
+    const queues = new Map<RetryQueue, number>();
     let bytes = 0;
-    for (const lane of this.#fresh) {
+    for (const queue of this.#fresh) {
       if (items.length >= max || bytes >= MAX_BATCH_BYTES) break;
-      const taken = takeFrom(lane, max - items.length, MAX_BATCH_BYTES - bytes);
+      const taken = takeFrom(queue, max - items.length, MAX_BATCH_BYTES - bytes);
       bytes += bytesOf(taken);
       items.push(...taken);
-      lanes.set(lane, taken.length);
-      lane.isInFlight = true;
-      this.#fresh.delete(lane);
+      queues.set(queue, taken.length);
+      queue.isInFlight = true;
+      this.#fresh.delete(queue);
     }
     // Receivers expect the order of time within a request, although only the order of each topic is promised.
     items.sort((one, another) => one.sequence - another.sequence);
-    return items.length === 0 ? undefined : { items, lanes };
+    return items.length === 0 ? undefined : { items, queues };
   }
 
-  /** Takes up to `max` events of one refused lane whose time has come. */
+  /** Takes up to `max` events of one refused queue whose time has come. */
   takeRefused(max: number, now: number): Batch | undefined {
-    for (const lane of this.#refused) {
-      if (lane.retryAt > now) continue;
-      this.#refused.delete(lane);
-      lane.isInFlight = true;
-      const items = takeFrom(lane, max, MAX_BATCH_BYTES);
-      return { items, lanes: new Map([[lane, items.length]]) };
+    for (const queue of this.#refused) {
+      if (queue.retryAt > now) continue;
+      this.#refused.delete(queue);
+      queue.isInFlight = true;
+      const items = takeFrom(queue, max, MAX_BATCH_BYTES);
+      return { items, queues: new Map([[queue, items.length]]) };
     }
     return undefined;
   }
 
   /** Removes the events of a batch. */
-  delivered({ lanes }: Batch): void {
-    for (const [lane, count] of lanes) {
-      lane.refusals = 0;
-      this.#removeFirst(lane, count);
-      this.#landed(lane);
+  delivered({ queues }: Batch): void {
+    for (const [queue, count] of queues) {
+      queue.refusals = 0;
+      this.#removeFirst(queue, count);
+      this.#landed(queue);
     }
   }
 
   /** Keeps the events of a batch for another attempt. Returns those that were retried long enough, and removes them. */
-  refused({ lanes }: Batch, now: number): Item[] {
+  refused({ queues }: Batch, now: number): Item[] {
     const dead: Item[] = [];
-    for (const [lane, count] of lanes) {
-      const tried = lane.items.slice(0, count);
+    for (const [queue, count] of queues) {
+      const tried = queue.items.slice(0, count);
       const old = tried.filter(({ acceptedAt }) => now - acceptedAt >= RETRY_FOR_MS);
-      this.#removeFirst(lane, old.length);
+      this.#removeFirst(queue, old.length);
       dead.push(...old);
-      lane.retryAt = now + (RETRY_DELAYS_MS[Math.min(lane.refusals, RETRY_DELAYS_MS.length - 1)] ?? 0);
-      lane.refusals++;
-      this.#landed(lane);
+      queue.retryAt = now + (RETRY_DELAYS_MS[Math.min(queue.refusals, RETRY_DELAYS_MS.length - 1)] ?? 0);
+      queue.refusals++;
+      this.#landed(queue);
     }
     return dead;
   }
 
-  #removeFirst(lane: Lane, count: number): void {
-    for (const { sequence, entry } of lane.items.splice(0, count)) {
+  #removeFirst(queue: RetryQueue, count: number): void {
+    for (const { sequence, entry } of queue.items.splice(0, count)) {
       this.#sequences.delete(sequence);
       this.#bytes -= entry.length;
     }
   }
 
-  #landed(lane: Lane): void {
-    lane.isInFlight = false;
-    if (lane.items.length === 0) this.#lanes.delete(lane.key);
-    else if (lane.refusals === 0) this.#fresh.add(lane);
-    else this.#refused.add(lane);
+  #landed(queue: RetryQueue): void {
+    queue.isInFlight = false;
+    if (queue.items.length === 0) this.#queues.delete(queue.key);
+    else if (queue.refusals === 0) this.#fresh.add(queue);
+    else this.#refused.add(queue);
   }
 }
 
 /** Returns up to `max` events, until they exceed `maxBytes`; at least one. */
-function takeFrom({ items }: Lane, max: number, maxBytes: number): Item[] {
+function takeFrom({ items }: RetryQueue, max: number, maxBytes: number): Item[] {
   let bytes = 0;
   const end = items.findIndex(({ entry }, at) => {
     const isOver = at >= max || bytes >= maxBytes;
@@ -156,6 +156,6 @@ function bytesOf(items: readonly Item[]): number {
   return items.reduce((sum, { entry }) => sum + entry.length, 0);
 }
 
-function newLane(key: string): Lane {
+function newQueue(key: string): RetryQueue {
   return { key, items: [], refusals: 0, retryAt: 0, isInFlight: false };
 }
