@@ -76,7 +76,7 @@ export async function measureFanOut(server: Server, load: FanOutLoad, lab: Lab):
   }
 }
 
-/** Starts both at once, because starting takes longer than a small measurement. */
+/** Starts both at the same time, because starting takes longer than a small measurement. */
 async function startBoth(server: Server, lab: Lab): Promise<[RunningServer, LoadClient]> {
   const starting = startLoadClient(lab);
   try {

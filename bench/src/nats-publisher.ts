@@ -4,7 +4,8 @@ import { connect, type Socket } from "node:net";
 const LINE_END = Buffer.from("\r\n");
 
 /**
- * Publishes with the bare NATS client protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol).
+ * Publishes with the bare NATS client protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
+ *
  * Publications of one call are one write, so that the process of the bench spends almost no CPU time on them.
  */
 export class NatsPublisher {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { nowMicros } from "./clock.ts";
 import { encodeContent } from "./content.ts";
 
-/** Plan of `count` publications numbered from `first`, evenly spaced or all at once. */
+/** Plan of `count` publications numbered from `first`, evenly spaced or all together. */
 export type PublishPlan = { first: number; count: number; ratePerSecond: number | "burst" };
 
 /**

@@ -8,8 +8,8 @@ export type Contestant = { readonly name: string };
 export type Round<Sample> = ReadonlyMap<string, Sample>;
 
 /**
- * Measures all contestants one after the other in each round, so that changes of the machine between rounds affect all
- * alike. Each round begins with the next contestant, so that none always follows the same one.
+ * Measures all contestants one after the other in each round, so that changes of the machine between rounds affect
+ * all of them. Each round begins with the next contestant, so that none always follows the same one.
  */
 export async function measureRounds<Of extends Contestant, Sample>(
   all: readonly Of[],

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /**
  * Runs inside a server and measures the longest tick of its event loop. The kernel counts only the time in which the
- * thread has a processor, so that other processes on the same cores do not change the figure.
+ * thread has a processor, so other processes on its core do not change the figure.
  */
 const monitor = `
   import { openSync, readSync, writeFileSync } from "node:fs";

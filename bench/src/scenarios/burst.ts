@@ -1,7 +1,7 @@
 import type { FanOutLoad } from "../fan-out.ts";
 import { peers } from "../servers/all.ts";
 import { bareSse } from "../servers/bare.ts";
-import { limitJoined, limitJoinedFanwire, limitPatientFanwire } from "../servers/limit.ts";
+import { limitBatched, limitBatchedFanwire, limitPatientFanwire } from "../servers/limit.ts";
 import { pusher, pusherFanwire, pusherSse } from "../servers/pusher.ts";
 import { fanOutScenario } from "./fan-out-scenario.ts";
 import type { LoadSettings } from "./scenario.ts";
@@ -19,7 +19,7 @@ export function burstLoad({ size, clients, publications }: LoadSettings): FanOut
 
 export const burst = fanOutScenario({
   name: "burst",
-  summary: "1,000 clients, 20,000 publications at once: how well pending ones share a send",
+  summary: "1,000 clients, 20,000 publications together: how well pending ones share a send",
   peers,
   load: burstLoad,
 });
@@ -31,13 +31,13 @@ export const burst = fanOutScenario({
 export const burstFanwire = fanOutScenario({
   name: "burst-v1",
   summary: "the same through fanwire.v1, against a server in C that sends each connection all that it takes",
-  servers: [limitPatientFanwire, limitJoinedFanwire, limitJoined, pusher, pusherFanwire],
+  servers: [limitPatientFanwire, limitBatchedFanwire, limitBatched, pusher, pusherFanwire],
   load: burstLoad,
 });
 
 export const burstSse = fanOutScenario({
   name: "burst-sse",
-  summary: "1,000 event streams, 1,000 publications at once, against the library's own responses",
+  summary: "1,000 event streams, 1,000 publications together, against the library's own responses",
   servers: [bareSse, pusherSse],
   // The library writes each by itself.
   load: (settings) => burstLoad({ ...settings, publications: settings.publications ?? 1_000 }),

@@ -44,7 +44,7 @@ const contestants: readonly Contestant[] = [
   { name: "busiest users", paths: ["/v1/users?order=busiest&limit=200"] },
   { name: "busiest topics", paths: ["/v1/topics?order=busiest&limit=200"] },
   {
-    name: "all at once",
+    name: "all together",
     paths: [
       overview,
       "/v1/connections?order=busiest&limit=200",
@@ -172,7 +172,10 @@ async function measure(
   };
 }
 
-/** Sends the requests of a console once, and again until `endsAt`. Returns the time of the slowest answer, in milliseconds. */
+/**
+ * Sends the requests of a console once, and again until `endsAt`. Returns the time of the slowest answer, in
+ * milliseconds.
+ */
 async function poll({ port }: Service, paths: readonly string[], endsAt: number): Promise<number> {
   let slowestMs = 0;
   do {

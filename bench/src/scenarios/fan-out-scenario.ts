@@ -91,7 +91,7 @@ export function pacedLoad(clients: number, ratePerSecond: number, seconds: numbe
 function loadText({ clients, ratePerSecond, publications, latencyOfOneIn }: FanOutLoad): string {
   const pace =
     ratePerSecond === "burst"
-      ? `${grouped(publications)} publications at once`
+      ? `${grouped(publications)} publications together`
       : `${ratePerSecond} publications/s for ${(publications / ratePerSecond).toFixed(1)} s`;
   const sampling = latencyOfOneIn === 1 ? "every delivery" : `one publication in ${latencyOfOneIn}`;
   return `${grouped(clients)} clients, ${pace}; latency of ${sampling}`;

@@ -60,7 +60,7 @@ const columns: readonly Column<Sample>[] = [
   { title: "foreign load", of: (sample) => sample.foreignLoad, show: percent },
 ];
 
-/** Live publications to bystanders while a worker is busy with somebody else. */
+/** Live publications to bystanders while a worker is busy with other clients. */
 export const isolation: Scenario = {
   name: "isolation",
   summary: "live publications to bystanders during a repair of 400 MB, a stampede of 10,000, a slow and a hostile peer",
@@ -179,7 +179,7 @@ async function prepareRepair({ lab, running, link, scale, sockets }: Scene) {
   };
 }
 
-/** Thousands of clients resume one topic at once. */
+/** Thousands of clients resume one topic at the same time. */
 async function prepareStampede({ lab, running, others, scale }: Scene) {
   const topic = `isolation.${Date.now()}`;
   const since = await store(lab, topic, 100, 100);

@@ -56,7 +56,7 @@ export const opening: Scenario = {
       { label: "opening", settings },
       { measure: (server) => measure(lab, server, connections, restMs), inShort },
     );
-    const heading = `${grouped(connections)} connections, 200 handshakes at once`;
+    const heading = `${grouped(connections)} connections, 200 handshakes at the same time`;
     return compare({ name: "opening", heading, contestants, rounds, columns, load: { connections } });
   },
 };

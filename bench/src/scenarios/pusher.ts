@@ -16,7 +16,7 @@ export const pusherSteady = fanOutScenario({
 /** The bar is 1.2 times raw for each delivery. */
 export const pusherBurst = fanOutScenario({
   name: "burst-pusher",
-  summary: "1,000 clients, 20,000 publications at once through the Pusher protocol, against raw",
+  summary: "1,000 clients, 20,000 publications together through the Pusher protocol, against raw",
   servers: [pusher, pusherApp],
   load: burstLoad,
 });

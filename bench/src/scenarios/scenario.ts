@@ -4,7 +4,9 @@ export type Scenario = {
   readonly name: string;
   /** One line for `--help`. */
   readonly summary: string;
-  /** Maximum connections at once. Known in advance, so that a limit of the machine stops a run at its start. */
+  /**
+   * Maximum connections at the same time. Known in advance, so that a limit of the machine stops a run at its start.
+   */
   connections(settings: LoadSettings): number;
   run(lab: Lab, settings: RunSettings): Promise<ScenarioReport>;
 };

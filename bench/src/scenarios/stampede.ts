@@ -21,7 +21,7 @@ type Sample = Measured & {
 };
 
 const subjects = new Subjects();
-/** A topic that nobody used before. */
+/** A topic that no earlier step has used. */
 let stampedes = 0;
 
 const columns: readonly Column<Sample>[] = [
@@ -41,7 +41,7 @@ const contestants: readonly Contestant[] = [
 export const stampede: Scenario = {
   name: "stampede",
   summary:
-    "10,000 clients of fanwire.v1 come back at once, each has missed the same 100 publications; against new ones",
+    "10,000 clients of fanwire.v1 reconnect at the same time, each has missed the same 100 publications; compared with new ones",
   connections: readersFor,
   run: async (lab, settings) => {
     const readers = readersFor(settings);
@@ -54,7 +54,7 @@ export const stampede: Scenario = {
           `${secondsUntilAll.toFixed(2)} s, ${historyReads} requests to the history`,
       },
     );
-    const heading = `${grouped(readers)} readers, 200 handshakes at once`;
+    const heading = `${grouped(readers)} readers, 200 handshakes at the same time`;
     return compare({ name: "stampede", heading, contestants, rounds, columns, load: { readers, contestants } });
   },
 };

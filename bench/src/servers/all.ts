@@ -1,5 +1,5 @@
 import { bare, bareSse } from "./bare.ts";
-import { limitEach, limitJoined, limitJoinedFanwire, limitPatientFanwire } from "./limit.ts";
+import { limitBatched, limitBatchedFanwire, limitEach, limitPatientFanwire } from "./limit.ts";
 import { naive } from "./naive.ts";
 import { natsWebSocket } from "./nats-websocket.ts";
 import { nchan } from "./nchan.ts";
@@ -18,7 +18,7 @@ import { pusherTraced } from "./traced.ts";
 import { wsOverNats } from "./ws.ts";
 
 /** Servers with which the pusher is compared under `--peers`. */
-export const peers: readonly Server[] = [limitEach, limitJoined, wsOverNats, socketIo, natsWebSocket, nchan];
+export const peers: readonly Server[] = [limitEach, limitBatched, wsOverNats, socketIo, natsWebSocket, nchan];
 
 export const servers: readonly Server[] = [
   bare,
@@ -32,7 +32,7 @@ export const servers: readonly Server[] = [
   pusherFanwireDurable,
   pusherTraced,
   bareSse,
-  limitJoinedFanwire,
+  limitBatchedFanwire,
   limitPatientFanwire,
   ...peers,
 ];

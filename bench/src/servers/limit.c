@@ -1,11 +1,12 @@
 // The physical limit: a WebSocket server that does nothing but send().
 //
-//   limit each | joined | patient
+//   limit each | batched | patient
 //
 // Prints its port. Reads records from stdin: the number of frames (uint32), their lengths (uint32 each), their bytes;
-// numbers in the machine's own order. "each" sends every frame to every connection by itself, "joined" sends every
-// connection all frames of a record at once, and waits until it has taken them; "patient" does the same without waiting for
-// anybody: who cannot take all at once gets the rest when it can. Clients all use the same key, so the answer to a handshake is a constant.
+// numbers in the machine's own order. "each" sends every frame to every connection by itself. "batched" sends every
+// connection all frames of a record together, and waits until it has taken them. "patient" does the same without
+// waiting: a connection that cannot take all of them gets the rest later. All clients use the same key, so the answer to a
+// handshake is a constant.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 enum { MAX_CONNECTIONS = 200000 };
-enum mode { EACH, JOINED, PATIENT };
+enum mode { EACH, BATCHED, PATIENT };
 
 static const char ANSWER[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                              "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -108,7 +109,7 @@ static int deliver(enum mode mode) {
 
   if (mode == PATIENT) {
     send_patiently(bytes, total);
-  } else if (mode == JOINED) {
+  } else if (mode == BATCHED) {
     for (int at = 0; at < count; at++) send_all(at, bytes, total);
   } else {
     const char *start = bytes;
@@ -123,7 +124,7 @@ static int deliver(enum mode mode) {
 
 int main(int argc, char **argv) {
   enum mode mode = EACH;
-  if (argc == 2 && strcmp(argv[1], "joined") == 0) mode = JOINED;
+  if (argc == 2 && strcmp(argv[1], "batched") == 0) mode = BATCHED;
   if (argc == 2 && strcmp(argv[1], "patient") == 0) mode = PATIENT;
   signal(SIGPIPE, SIG_IGN);
   setvbuf(stdin, NULL, _IONBF, 0);

@@ -15,21 +15,21 @@ export const limitEach: Server = {
   start: (lab) => startLimit(lab, "each", contentOnly),
 };
 
-export const limitJoined: Server = {
-  name: "limit-joined",
+export const limitBatched: Server = {
+  name: "limit-batched",
   summary: "the same with one send() for each connection and all that is pending",
-  start: (lab) => startLimit(lab, "joined", contentOnly),
+  start: (lab) => startLimit(lab, "batched", contentOnly),
 };
 
-export const limitJoinedFanwire: Server = {
-  name: "limit-joined-v1",
+export const limitBatchedFanwire: Server = {
+  name: "limit-batched-v1",
   summary: "the same with messages of fanwire.v1",
-  start: (lab) => startLimit(lab, "joined", fanwirePublication),
+  start: (lab) => startLimit(lab, "batched", fanwirePublication),
 };
 
 export const limitPatientFanwire: Server = {
   name: "limit-patient-v1",
-  summary: "the same without waiting: a connection that cannot take everything at once gets the rest later",
+  summary: "the same without waiting: a connection that cannot take everything immediately gets the rest later",
   start: (lab) => startLimit(lab, "patient", fanwirePublication),
 };
 
@@ -43,7 +43,7 @@ function contentOnly(content: Buffer): string {
 
 async function startLimit(
   lab: Lab,
-  mode: "each" | "joined" | "patient",
+  mode: "each" | "batched" | "patient",
   payloadOf: (content: Buffer) => string,
 ): Promise<RunningServer> {
   const folder = mkdtempSync(join(tmpdir(), "fanwire-bench-limit-"));

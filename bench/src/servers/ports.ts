@@ -8,7 +8,7 @@ export function portOf(server: Server): number {
   return address.port;
 }
 
-/** Returns a free port. Nobody else takes one of the ephemeral ports on purpose meanwhile. */
+/** Returns a free port. No other process takes an ephemeral port on purpose meanwhile. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
