@@ -2,10 +2,13 @@ import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { missingBrowser, useBrowser } from "../support/browser.ts";
 import { startLink } from "../support/link.ts";
+import { portOf } from "../support/port.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-/** Starts a client in the page `/console`, from the script that publishers serve. Each backoff takes its longest delay. */
+/**
+ * Starts a client in the page `/console`, from the script that publishers serve. Each backoff takes its longest delay.
+ */
 const START_CLIENT = `async (url) => {
   const { connect } = await import(new URL("client.js", location.href).href);
   Math.random = () => 1;
@@ -26,7 +29,7 @@ describe.skipIf(missingBrowser !== undefined)(
     const browser = useBrowser();
 
     test("a waiting client reconnects as soon as the browser is online", async () => {
-      await using link = await startLink(Number(new URL(pusher.url).port));
+      await using link = await startLink(portOf(pusher.url));
       const page = await browser.newPage();
       await page.goto(`${publisher.url}/console`);
       await page.evaluate(`(${START_CLIENT})("ws://127.0.0.1:${link.port}/")`);

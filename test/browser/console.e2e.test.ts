@@ -160,7 +160,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    test("Try says why an address does not answer", async () => {
+    test("Try shows why an address does not answer", async () => {
       const { page } = await show("try");
       const problem = page.getByRole("alert");
       for (const [address, text] of [

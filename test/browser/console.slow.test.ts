@@ -18,7 +18,9 @@ const WIDTHS = [
   { name: "-phone", viewport: { width: 390, height: 844 } },
 ] as const;
 
-/** Images that the documentation shows. They differ in each run, so they are written only with FANWIRE_WRITE_IMAGES=1. */
+/**
+ * Images that the documentation shows. They differ in each run, so they are written only with FANWIRE_WRITE_IMAGES=1.
+ */
 const DOCUMENTED = ["overview", "overview-dark", "connection", "trace", "try", "try-phone", "overview-phone-dark"];
 const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 const isWriting = process.env.FANWIRE_WRITE_IMAGES === "1";

@@ -80,7 +80,6 @@ test("a PHP publisher's publication to one of our connections reaches that conne
 
   expect(await received()).toEqual({ browser: ["for you", "as a number"], php: [[], []] });
   expect(stranger.frames.filter((frame) => !String(frame).startsWith("marker"))).toEqual([]);
-  stranger.socket.terminate();
 });
 
 test("our publisher's publication to everyone reaches the browsers of both kinds of pusher, once each", async () => {
@@ -92,6 +91,7 @@ test("our publisher's publication to everyone reaches the browsers of both kinds
 
 test("a durable publication reaches the browsers of both kinds of pusher, once each", async () => {
   expect((await post({ target: { everyone: true }, data: "kept", durable: true }))[0]).toBe(200);
+  await until("the browser has it", () => browser.frames.includes("kept"));
 
   const event = reply("event", "вещание", { content: "kept" });
   expect(await received()).toEqual({ browser: ["kept"], php: [[event], [event]] });

@@ -169,7 +169,6 @@ describe("round-robin events", () => {
     expect(b).toEqual([reply("event", "turns", 0), reply("event", "turns", 3)]);
     expect(c).toEqual([reply("event", "turns", 1), reply("event", "turns", 4)]);
     expect(a).toEqual([reply("event", "turns", 2), reply("event", "turns", 5)]);
-    for (const peer of peers) peer[Symbol.dispose]();
   });
 
   test("are distributed fairly among all subscribers of all servers, each to one", async () => {
@@ -189,6 +188,5 @@ describe("round-robin events", () => {
     // A binomial share of 1,000 has a deviation of 27: five of them.
     for (const peer of peers) expect(Math.abs(dataOf(peer) - total / 4)).toBeLessThan(140);
     expect(new Set(peers.flatMap(({ payloads }) => payloads)).size).toBe(total);
-    for (const peer of peers) peer[Symbol.dispose]();
   });
 });

@@ -104,7 +104,7 @@ test("backpressure: publishers wait while NATS hangs, memory is bounded, and the
   expect(subscriber.payloads.length).toBe(total);
 });
 
-test("a stopping server processes received requests, closes its peers and exits with 0", async () => {
+test("graceful shutdown: a stopping server processes received requests, closes its peers and exits with 0", async () => {
   await using nats = await startNats();
   await using one = await startChannel({ nats: nats.url });
   await using other = await startChannel({ nats: nats.url });

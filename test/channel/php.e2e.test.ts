@@ -27,7 +27,7 @@ test.skipIf(!hasPhp)("PHP on another server reads the value that PHP published",
 
   const events = () => subscriber.frames.filter(({ channel }) => channel !== "ready");
   await until("all events", () => events().length === values.length * 2);
-  // PHP itself says how it writes each value; only the publisher's string "7" stays the string it was.
+  // PHP itself shows how it writes each value; only the publisher's string "7" stays the string it was.
   const expected = serializedByPhp(values);
   expect(events().map(({ channel, data }) => [channel, data])).toEqual(
     expected.flatMap((data) => [
@@ -67,7 +67,7 @@ test.skipIf(!hasPhp)("PHP connects to the Unix socket, even after a killed serve
 
   expect(overUnix.frames[0]).toEqual({ type: "event", channel: "x", data: Buffer.from("i:1;").toString("hex") });
   const second = startChannel({ nats: nats.url, env: { CHANNEL_SOCKET: path } });
-  await expect(second, "a socket that somebody listens on is not taken over").rejects.toThrow(/EADDRINUSE/);
+  await expect(second, "a socket with a listener is not taken over").rejects.toThrow(/EADDRINUSE/);
   await rm(folder, { recursive: true });
 });
 

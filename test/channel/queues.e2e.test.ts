@@ -64,7 +64,6 @@ test("items survive the death of all channel servers, keep their order, and are 
     expect(numbers(consumer)).toEqual(numbers(consumer).sort((a, b) => a - b));
     expect(consumer.payloads.length, "nobody starves").toBeGreaterThan(0);
   }
-  for (const consumer of consumers) consumer[Symbol.dispose]();
 });
 
 test("items are not lost when a server with consumers is killed", async () => {

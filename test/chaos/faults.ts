@@ -24,8 +24,8 @@ export type Fault = {
   /** Takes too long for a run of a few minutes. */
   readonly isLong?: boolean;
   /**
-   * Oldest nats-server on which the suite injects it. After a node failed or was hard to reach, 2.9 may give one sequence to
-   * two publications and acknowledge both, so that nothing can be asserted about its history.
+   * Oldest nats-server on which the suite injects it. After a node failed or was hard to reach, 2.9 may give one
+   * sequence to two publications and acknowledge both. Then nothing can be asserted about its history.
    */
   readonly minServer?: string;
   /** Needs a NATS node with a small disk of its own. The suite mounts one where it may. */
@@ -42,13 +42,15 @@ const LOST_ENTRIES = 1 / 50;
 /** More than any leeway for the times of a token. */
 const AN_HOUR_MS = 3_600_000;
 
-/** 2.9.10 lets the replicas of a stream differ when nodes fail under load, and 2.15.1 does not. Others were not tried. */
+/**
+ * 2.9.10 lets the replicas of a stream differ when nodes fail under load, and 2.15.1 does not. Others were not tried.
+ */
 const REPLICAS_AGREE = "2.10.0";
 
 export const faults: readonly Fault[] = [
   { name: "worker killed", run: (context) => onWorker(context, killWorker) },
   { name: "worker hangs and goes on", run: (context) => onWorker(context, hangWorker) },
-  { name: "worker hangs for good", isLong: true, run: (context) => onWorker(context, hangWorkerForGood) },
+  { name: "worker hangs permanently", isLong: true, run: (context) => onWorker(context, hangWorkerPermanently) },
   { name: "supervisor killed", run: killSupervisor },
   { name: "supervisor hangs", run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.pushers), untilRed) },
   { name: "rolling restart of the pushers", run: restartPushers },
@@ -146,7 +148,7 @@ async function hangWorker({ pid }: RunningWorker, pusher: Part, { untilRed }: Fa
 }
 
 /** Waits until the supervisor kills the hung worker. */
-async function hangWorkerForGood({ id, pid }: RunningWorker, pusher: Part, context: FaultContext): Promise<void> {
+async function hangWorkerPermanently({ id, pid }: RunningWorker, pusher: Part, context: FaultContext): Promise<void> {
   context.concern(id);
   process.kill(pid, "SIGSTOP");
   await context.untilRed(pusher);
@@ -205,7 +207,9 @@ function onNode({ cluster, random }: FaultContext, act: (node: ChaosNode) => Pro
   return act(random.pick(cluster.nats.nodes));
 }
 
-/** Waits after each node until all replicas are complete, because two of three incomplete ones would lose the history. */
+/**
+ * Waits after each node until all replicas are complete, because two of three incomplete ones would lose the history.
+ */
 async function onEachNode(
   { cluster, random }: FaultContext,
   act: (node: ChaosNode) => Promise<unknown>,

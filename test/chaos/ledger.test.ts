@@ -70,6 +70,39 @@ test("failures that follow from a renumbered publication are counted apart, also
   expect(byRenumbering.length).toBeGreaterThan(3);
 });
 
+test("a settled publication that is received under another sequence is renumbered; under the same one it is repeated", () => {
+  const { ledger, store, receive } = open(["load.1"]);
+  const [twice, again] = [store(1), store(2)];
+  for (const [number, sequence] of [
+    [twice, 1],
+    [again, 2],
+  ] as const)
+    receive(number, sequence, "load.1");
+  ledger.settle(2);
+
+  receive(twice, 3, "load.1");
+  receive(twice, undefined, "load.1");
+  receive(again, 2, "load.1");
+
+  expect(ledger.faults).toMatchObject({
+    repeated: [expect.stringContaining("received 2")],
+    renumbered: [expect.any(String)],
+  });
+});
+
+test("a live publication for which no publisher has answered may arrive after others were settled", () => {
+  const { ledger, receive } = open(["load.1"]);
+  const publish = () => ledger.publish({ topic: "load.1" }, false);
+  const [late, answered] = [publish(), publish(), publish()];
+  ledger.answered([answered]);
+  for (let settled = 1; settled <= 3; settled++) ledger.settle(settled);
+
+  receive(late, undefined, "load.1");
+  expect(ledger.faults.repeated).toEqual([]);
+  receive(answered, undefined, "load.1");
+  expect(ledger.faults.repeated).toHaveLength(1);
+});
+
 test("two publications received under one sequence are renumbered, although neither was acknowledged", () => {
   const { ledger, receive } = open(["load.1"]);
   for (const sequence of [1, 1]) receive(ledger.publish({ topic: "load.1" }, true), sequence, "load.1");

@@ -24,6 +24,8 @@ type Entry = {
   readonly isDurable: boolean;
   /** The acknowledged sequence, or else the first one that a reader received. */
   sequence: number | undefined;
+  /** No publisher has answered for it, so one may still publish it for the first time. */
+  isPending: boolean;
 };
 
 /** Failures of a run, each a sentence for the report. */
@@ -63,6 +65,8 @@ export class Ledger {
   readonly #acknowledged = new Map<number, number>();
   /** By sequence, the number that was first acknowledged or received with it. */
   readonly #numbers = new Map<number, number>();
+  /** Sequences of settled durable publications, by number. */
+  readonly #settled = new Map<number, number>();
   readonly #incidents: Incident[] = [];
   readonly #renumbered: string[] = [];
   readonly #renumberedNumbers = new Set<number>();
@@ -72,14 +76,22 @@ export class Ledger {
   #forgetLiveBefore: [number, number] = [0, 0];
   acknowledged = 0;
   delivered = 0;
-  /** Pushes to one connection among the deliveries. */
+  /** Publications to one connection among the deliveries. */
   pushed = 0;
 
   /** Returns the number of a new publication. */
   publish(target: ChaosTarget, isDurable: boolean): number {
     this.#published++;
-    this.#entries.set(this.#published, { target, isDurable, sequence: undefined });
+    this.#entries.set(this.#published, { target, isDurable, sequence: undefined, isPending: true });
     return this.#published;
+  }
+
+  /** A publisher has answered for these publications. It publishes the live ones of a mixed batch before. */
+  answered(numbers: Iterable<number>): void {
+    for (const number of numbers) {
+      const entry = this.#entries.get(number);
+      if (entry !== undefined) entry.isPending = false;
+    }
   }
 
   get published(): number {
@@ -138,6 +150,14 @@ export class Ledger {
     for (const each of [known, sequence]) this.#renumberedSequences.add(each);
   }
 
+  /** Records that a settled publication was received again. Under another sequence, NATS has stored it twice. */
+  receivedAgain(number: number, sequence: number | undefined, by: string): void {
+    const settled = this.#settled.get(number);
+    if (settled === undefined || sequence === undefined || sequence === settled) return;
+    this.#renumbered.push(`${number} was received by ${by} as sequence ${sequence}, and settled as ${settled}`);
+    this.#renumberedNumbers.add(number);
+  }
+
   addReader(options: Pick<Reader, "name" | "user" | "subscriptions" | "resumes">): Reader {
     const reader = new Reader(options, this);
     this.readers.push(reader);
@@ -154,8 +174,9 @@ export class Ledger {
   }
 
   /**
-   * Returns a function that tells whether all readers are complete up to `sequence`. It is cheap to call often: it looks
-   * through everything only when nothing known is missing. All traffic between NATS nodes waits while this process is busy.
+   * Returns a function that returns whether all readers are complete up to `sequence`. It is cheap to call often: it
+   * looks through everything only when nothing known is missing. All traffic between NATS nodes waits while this
+   * process is busy.
    */
   completion(sequence: number): () => boolean {
     let open: Lack[] = [];
@@ -175,12 +196,13 @@ export class Ledger {
     for (const [number, { sequence: settled }] of [...this.#upTo(sequence)]) {
       this.#acknowledged.delete(settled);
       this.#entries.delete(number);
+      this.#settled.set(number, settled);
       this.#numbers.delete(settled);
       for (const reader of this.readers) reader.forget(settled);
     }
     const [next, now] = this.#forgetLiveBefore;
-    for (const [number, { isDurable }] of this.#entries) {
-      if (!isDurable && number < now) this.#entries.delete(number);
+    for (const [number, { isDurable, isPending }] of this.#entries) {
+      if (!isDurable && !isPending && number < now) this.#entries.delete(number);
     }
     this.#forgetLiveBefore = [this.#published, next];
     for (const reader of this.readers) reader.forgetLive(next);
@@ -244,7 +266,8 @@ export class Reader {
     }
     const entry = this.#ledger.entry(number);
     if (entry === undefined) {
-      note("repeated", "which was settled before");
+      note("repeated", `(sequence ${sequence}), which was settled before`);
+      this.#ledger.receivedAgain(number, sequence, this.name);
       return;
     }
     if (!this.#isFor(entry.target, received)) {
@@ -254,7 +277,8 @@ export class Reader {
     if ("connection" in entry.target) this.#ledger.pushed++;
     if (sequence === undefined) {
       if (entry.isDurable) this.#runOf(entry.target, `${subscription || "no topic"} on ${address}`).receive(number);
-      // A client that cannot resume may receive a durable publication again from a worker that is behind the former one.
+      // A client that cannot resume may receive a durable publication again from a worker that is behind the former
+      // one.
       const key = `${number} ${subscription} ${entry.isDurable ? address : ""}`;
       if (this.#live.has(key)) note("repeated", `twice, the second time on ${address}`);
       this.#live.add(key);

@@ -10,7 +10,7 @@ export class LiveRun {
     this.#came.add(number);
   }
 
-  /** Deliveries that came after one with a higher sequence, as far as sequences are known. */
+  /** Deliveries that arrived after one with a higher sequence, as far as sequences are known. */
   disordered(
     sequenceOf: (number: number) => number | undefined,
   ): { number: number; sequence: number; after: number }[] {
@@ -25,7 +25,9 @@ export class LiveRun {
     return disordered;
   }
 
-  /** Whether the connection lacks it between two that it received. Clients that cannot resume are promised only that. */
+  /**
+   * Whether the connection lacks it between two that it received. Clients that cannot resume are promised only that.
+   */
   lacks(number: number, sequence: number): boolean {
     return sequence > (this.#first ?? this.#last) && sequence < this.#last && !this.#came.has(number);
   }

@@ -7,10 +7,13 @@ const EVERY_MS = 50;
 /** Publications of one batch. */
 const DURABLE = 6;
 const LIVE = 4;
-/** Rounds between bursts, and publications of one burst. Half are durable, because a worker writes a burst in other ways. */
+/**
+ * Rounds between bursts, and publications of one burst. Half are durable, because a worker writes a burst in other
+ * ways.
+ */
 const BURST_EVERY = 60;
 const BURST = 150;
-/** Maximum number of addresses of closed connections that later pushes use. */
+/** Maximum number of addresses of closed connections to which later publications go. */
 const FORMER = 100;
 const ANSWER_WITHIN_MS = 20_000;
 /** Retries use the id of the publication, and end before the deduplication window does. */
@@ -21,7 +24,9 @@ const USERS = ["anna", "bob", "carol"];
 type Item = { readonly number: number; readonly target: ChaosTarget; readonly isDurable: boolean };
 type Answer = { readonly status?: string; readonly position?: string };
 
-/** Publishes about 270 times a second through the HTTP API of both publishers: durable, live, and to single connections. */
+/**
+ * Publishes about 270 times a second through the HTTP API of both publishers: durable, live, and to single connections.
+ */
 export class Load {
   /** Refusals, and requests without a response. */
   refused = 0;
@@ -72,7 +77,10 @@ export class Load {
     if (pushes.length > 0) this.#keep(this.#post(this.#somePublisher(), pushes));
   }
 
-  /** The address of the next client in turn. Only that client may receive a push to an address it had before. */
+  /**
+   * The address of the next client in turn. Only that client may receive a publication to an address that it had
+   * before.
+   */
   #address(): string | undefined {
     const client = this.#clients[this.#round % this.#clients.length];
     const address = client?.address();
@@ -124,6 +132,7 @@ export class Load {
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       });
       const { results = [] } = (await response.json()) as { results?: Answer[] }; // as /openapi.json has it
+      this.#ledger.answered(items.map(({ number }) => number));
       this.refused += items.length - results.filter(({ status }) => status !== undefined).length;
       return results;
     } catch {

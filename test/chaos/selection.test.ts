@@ -22,9 +22,9 @@ describe("selectFaults", () => {
   });
 
   it("omits long faults in a short run unless they are named", () => {
-    expect(names(selectFaults(faults, { ...current, seconds: 80 }).faults)).not.toContain("worker hangs for good");
-    expect(names(selectFaults(faults, { ...current, seconds: 80, only: "for good" }).faults)).toEqual([
-      "worker hangs for good",
+    expect(names(selectFaults(faults, { ...current, seconds: 80 }).faults)).not.toContain("worker hangs permanently");
+    expect(names(selectFaults(faults, { ...current, seconds: 80, only: "permanently" }).faults)).toEqual([
+      "worker hangs permanently",
     ]);
   });
 

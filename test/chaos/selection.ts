@@ -41,7 +41,10 @@ function describe(reason: string, faults: readonly Fault[]): string[] {
   return faults.length === 0 ? [] : [`skipped, ${reason}: ${faults.map(({ name }) => name).join(", ")}`];
 }
 
-/** Returns whether a version is the minimum or newer. An unreadable version counts as 0. Suffixes as in `2.12.0-RC.1` are ignored. */
+/**
+ * Returns whether a version is the minimum or newer. An unreadable version counts as 0. Suffixes as in `2.12.0-RC.1`
+ * are ignored.
+ */
 export function isAtLeast(version: string, minimum: string): boolean {
   const [actual, least] = [version, minimum].map((text) =>
     text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0),

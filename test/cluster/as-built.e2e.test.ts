@@ -28,5 +28,4 @@ test("services start as they are built, and a publication reaches a client", asy
   expect(page.status).toBe(200);
   await until("the publication arrives", () => client.frames.includes("built"));
   expect(webhooks.process.exit()).toBeUndefined();
-  client.socket.close();
 });

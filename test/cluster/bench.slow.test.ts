@@ -42,7 +42,7 @@ test("the bench runs every scenario, and no delivery is lost, repeated or out of
 }, 360_000);
 
 test("the bench measures other servers, and reports those that are not installed as skipped", async () => {
-  const peers = ["naive", "limit", "limit-joined", "ws", "socket.io", "nats-ws", "nchan"];
+  const peers = ["naive", "limit", "limit-batched", "ws", "socket.io", "nats-ws", "nchan"];
 
   const { code, output } = await runBench("steady", "--servers", peers.join(","));
 

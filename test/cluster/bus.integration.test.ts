@@ -6,6 +6,7 @@ import { type BusConfig, type BusMessage, type NatsBus, startNatsBus } from "@fa
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
 import { testBusContract } from "../support/contracts/bus.ts";
+import { startLink } from "../support/link.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -94,6 +95,23 @@ test("the bus detects a NATS server that hangs, and reports publications as unco
   await until("the loss is over", () => bus.health().alive);
 });
 
+test("after a reconnect the bus is alive only when a message has returned, so that NATS knows its subscriptions", async () => {
+  await using nats = await startNats();
+  await using link = await startLink(nats.port, { readsNats: true });
+  await using bus = await connect(link);
+  await until("the first probe is answered", () => bus.health().alive);
+
+  link.cut();
+  await until("the loss is detected", () => !bus.health().alive);
+  link.drop = () => true;
+  link.heal();
+  await until("publications are accepted", async () => (await bus.publish("a", text("?"))).ok);
+  expect(bus.health()).toEqual({ alive: false, reason: "nothing comes back from NATS" });
+
+  link.drop = () => false;
+  await until("a message has returned", () => bus.health().alive);
+});
+
 test("the bus uses credentials, and retries when NATS refuses them", async () => {
   await using nats = await startNats(["--user", "app", "--pass", "s3cret"]);
   const bus = await connect(nats, { credentials: { kind: "user", user: "app", password: "s3cret" } });
@@ -121,11 +139,15 @@ test("a bus connects when NATS starts later", async () => {
   await bus.stop();
 });
 
+const limitedUser = {
+  config:
+    'authorization { users: [{ user: u, password: p, permissions: { publish: ["fine.>", "_INBOX.>"], subscribe: ">" } }] }',
+  credentials: { kind: "user", user: "u", password: "p" },
+} as const;
+
 test("a publication that NATS permissions forbid is reported as forbidden", async () => {
-  const config =
-    'authorization { users: [{ user: u, password: p, permissions: { publish: ["fine.>", "_INBOX.>"], subscribe: ">" } }] }';
-  await using nats = await startNats([], { config });
-  const bus = await connect(nats, { credentials: { kind: "user", user: "u", password: "p" } });
+  await using nats = await startNats([], limitedUser);
+  const bus = await connect(nats, { credentials: limitedUser.credentials });
 
   const outcomes = await Promise.all(
     ["fine.a", "secret.a", "fine.b"].map((subject) => bus.publish(subject, text("x"))),
@@ -135,6 +157,21 @@ test("a publication that NATS permissions forbid is reported as forbidden", asyn
   expect(await bus.request("secret.b", text("x"), { timeoutMs: 500 })).toEqual({ ok: false, reason: "forbidden" });
   expect(await bus.gather("secret.c", text("x"), { maxWaitMs: 500 })).toEqual({ ok: false, reason: "forbidden" });
   await bus.stop();
+});
+
+test("no publication that NATS forbids is reported as published, however many it forbids at the same time", async () => {
+  await using nats = await startNats([], limitedUser);
+  await using bus = await connect(nats, { credentials: limitedUser.credentials });
+  const outcomesOf = async (count: number) => {
+    const batch = Array.from({ length: count }, (_, at) => ({ subject: `secret.${count}.${at}`, content: text("x") }));
+    const outcomes = await bus.publishAll(batch);
+    return new Set(outcomes.map((outcome) => (outcome.ok ? "published" : outcome.reason)));
+  };
+
+  expect(await outcomesOf(1_100)).toEqual(new Set(["forbidden"]));
+  // These are more than the bus remembers, so that the outcome of the first ones is unknown.
+  expect(await outcomesOf(11_000)).toEqual(new Set(["unconfirmed", "forbidden"]));
+  expect(await bus.publish("fine.a", text("x"))).toEqual({ ok: true });
 });
 
 test("a subscription takes less than 500 bytes of heap", async () => {

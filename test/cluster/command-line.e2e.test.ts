@@ -66,6 +66,7 @@ test("tail receives what publish sends, with a token that it signs for these top
     '{"total":9}',
   );
   expect(await durable.code).toBe(0);
+  await until("the durable one arrives", () => tail.output().includes("orders.7"));
   const hidden = fanwire(["publish", "--topic", "other", "not for them"]);
   expect(await hidden.code).toBe(0);
   expect(await fanwire(["publish", "--everyone", "to all"]).code).toBe(0);
@@ -105,11 +106,11 @@ test("a refused topic, a refused token and a wrong key end the command with a se
   await minted.code;
   const refused = fanwire(["tail", "secret"], { FANWIRE_TOKEN: minted.output().trim() });
   expect(await refused.code).toBe(1);
-  expect(refused.notes()).toMatch(/refuses secret|closed the connection for good/);
+  expect(refused.notes()).toMatch(/refuses secret|closed the connection permanently/);
 
   const foreign = fanwire(["tail", "news"], { FANWIRE_TOKEN: `${minted.output().trim()}x` });
   expect(await foreign.code).toBe(1);
-  expect(foreign.notes()).toMatch(/closed the connection for good \(4401\)/);
+  expect(foreign.notes()).toMatch(/closed the connection permanently \(4401\)/);
 
   const wrongKey = fanwire(["publish", "-t", "news", "x"], { FANWIRE_API_KEY: "another-key-of-sixteen" });
   expect(await wrongKey.code).toBe(1);

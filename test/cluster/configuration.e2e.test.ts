@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startPusher } from "../support/cluster.ts";
 import { startService } from "../support/process.ts";
@@ -49,6 +52,33 @@ test("with FANWIRE_STRICT_CONFIG=on variables of Kubernetes and Laravel do not p
   await using pusher = await startPusher({ nats: nats.url, env });
 
   expect(pusher.process.logLines().filter(({ level }) => level === "warn")).toEqual([]);
+});
+
+/** Makes uWebSockets.js fail in a process as it does on a system with an older glibc. */
+const FAILING_ENGINE = `
+const { Module } = require("node:module");
+const load = Module._load;
+Module._load = function (name, ...rest) {
+  if (name !== "uWebSockets.js") return load.call(this, name, ...rest);
+  throw new Error("This version of uWS.js supports only Node.js 20.\\n\\nError: version \\\`GLIBC_2.99' not found");
+};`;
+
+test.each(["1", "2"])("a pusher with %s workers ends at its start if uWebSockets.js does not load", async (workers) => {
+  const folder = await mkdtemp(join(tmpdir(), "fanwire-engine-"));
+  const preload = join(folder, "preload.cjs");
+  await writeFile(preload, FAILING_ENGINE);
+  const env = { NODE_OPTIONS: `--require=${preload}`, PUSHER_WORKERS: workers, PUSHER_ADMIN_PORT: "0" };
+
+  await using service = startService("pusher", { FANWIRE_NATS_URL: "nats://127.0.0.1:9", PUSHER_PORT: "0", ...env });
+  const { code } = await until("the process ends", () => service.end());
+
+  const lines = service
+    .output()
+    .split("\n")
+    .filter((line) => line !== "" && !line.includes("authentication is off"));
+  expect([code, lines.length]).toEqual([1, 1]);
+  expect(lines[0]).toMatch(/^fanwire pusher: with Node .* uWebSockets\.js needs glibc 2\.99, and .* Use Node 20, or/);
+  await rm(folder, { recursive: true });
 });
 
 test("a pusher without token keys logs a warning when it listens on more than loopback", async () => {

@@ -1,51 +1,36 @@
-import { describe, expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { startChannel, startPublisher, startPusher } from "../support/cluster.ts";
-import { startNats } from "../support/nats.ts";
 import type { TestProcess } from "../support/process.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 type Started = AsyncDisposable & { readonly process: TestProcess };
 
-const services: Record<string, (nats: string) => Promise<Started>> = {
-  "a channel server": (nats) => startChannel({ nats }),
-  "a publisher": (nats) => startPublisher({ nats }),
-  "a pusher with one worker": (nats) => startPusher({ nats, env: { PUSHER_WORKERS: "1" } }),
-  "a pusher with two workers": (nats) => startPusher({ nats }),
+const { nats } = useCluster();
+const services: Record<string, () => Promise<Started>> = {
+  "a channel server": () => startChannel({ nats: nats.url }),
+  "a publisher": () => startPublisher({ nats: nats.url }),
+  "a pusher with one worker": () => startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } }),
+  "a pusher with two workers": () => startPusher({ nats: nats.url }),
 };
 
 /** Does not call `stop()`, because a process that never ends must be killed when the test fails. */
 const exitCode = async (service: TestProcess) => (await until("the process ends", () => service.exit())).code;
 
-describe.each(Object.entries(services))("%s whose output is closed", (_name, start) => {
-  test("ends by SIGTERM while NATS is unavailable", async () => {
-    await using nats = await startNats();
-    await using service = await start(nats.url);
-    await nats.stop();
-    await until("the service detects the loss", () => service.process.output().includes("NATS connection lost"));
+test.each(Object.entries(services))("%s whose output is closed ends by a second signal", async (_name, start) => {
+  await using service = await start();
 
-    service.process.closeOutput();
-    service.process.kill("SIGTERM");
+  service.process.closeOutput();
+  // Both signals wait when the process continues, so that it cannot notice that its output is closed.
+  service.process.kill("SIGSTOP");
+  service.process.kill("SIGINT");
+  service.process.kill("SIGTERM");
+  service.process.kill("SIGCONT");
 
-    expect(await exitCode(service.process)).toBe(0);
-  });
-
-  test("ends by a second signal", async () => {
-    await using nats = await startNats();
-    await using service = await start(nats.url);
-
-    service.process.closeOutput();
-    // Both signals wait when the process continues, so that it cannot notice that its output is closed.
-    service.process.kill("SIGSTOP");
-    service.process.kill("SIGINT");
-    service.process.kill("SIGTERM");
-    service.process.kill("SIGCONT");
-
-    expect(await exitCode(service.process)).toBe(1);
-  });
+  expect(await exitCode(service.process)).toBe(1);
 });
 
 test("a publisher whose output is not read serves requests and ends by SIGTERM", async () => {
-  await using nats = await startNats();
   await using publisher = await startPublisher({ nats: nats.url, env: { FANWIRE_LOG_LEVEL: "debug" } });
 
   publisher.process.pauseOutput();
@@ -56,4 +41,22 @@ test("a publisher whose output is not read serves requests and ends by SIGTERM",
   publisher.process.kill("SIGTERM");
 
   expect(await exitCode(publisher.process)).toBe(0);
+});
+
+test("services whose output is closed end by SIGTERM while NATS is unavailable", async () => {
+  const started = await Promise.all(
+    Object.values(services).map(async (start) => {
+      const service = await start();
+      onTestFinished(() => service[Symbol.asyncDispose]());
+      return service.process;
+    }),
+  );
+  await nats.stop();
+  for (const service of started) {
+    await until("the service detects the loss", () => service.output().includes("NATS connection lost"));
+    service.closeOutput();
+    service.kill("SIGTERM");
+  }
+
+  expect(await Promise.all(started.map(exitCode))).toEqual([0, 0, 0, 0]);
 });

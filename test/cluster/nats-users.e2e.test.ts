@@ -83,7 +83,6 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     }
     expect(await client.ask({ command: "publish", topic: "news.b", data: "own" })).toMatchObject({ ok: true });
     await received("own");
-    client.socket.close();
   });
 
   test("members of topics are known on every worker", async () => {
@@ -98,14 +97,13 @@ describe("a cluster whose services have the NATS users of the compose file", () 
   });
 
   test("receipts count the connections of every worker", async () => {
-    const client = await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "counted" });
+    await connectFanwire(pusher.url, { token: await tokenOf("anna"), topic: "counted" });
 
     for (const durable of [false, true]) {
       const receipt = { delivered: 1, workers: 2, missing: 0, complete: true };
       const answer = await post({ target: { topic: "counted" }, data: "x", durable, receipt: true });
       expect(answer).toMatchObject([200, { receipt }]);
     }
-    client.socket.close();
   });
 
   test("durable publications are stored, read, and recovered by a resume", async () => {
@@ -122,7 +120,6 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     const [status, history] = await call("GET", "/v1/topics/kept/publications");
     expect(status).toBe(200);
     expect(history).toMatchObject({ publications: { length: numbers.length + 1 } });
-    client.socket.close();
   });
 
   test("the API finds, subscribes and closes connections and users", async () => {
@@ -147,13 +144,11 @@ describe("a cluster whose services have the NATS users of the compose file", () 
     const trace = await openTrace(publisher.url, { topic: "private-traced" });
     const token = await signToken({ topics: ["private-traced"] });
 
-    const client = await connectFanwire(pusher.url, { token, topic: "private-traced" });
+    await connectFanwire(pusher.url, { token, topic: "private-traced" });
     await post({ target: { topic: "private-traced" }, data: "x", durable: true });
 
     await until("both are shown", () => trace.of("subscription").length === 1 && trace.of("publication").length === 1);
     expect(trace.of("publication")).toMatchObject([{ data: "x", position: expect.any(String) }]);
-    trace.close();
-    client.socket.close();
   });
 
   test("Workerman peers of two channel servers share events, loops and queues", async () => {
@@ -191,7 +186,6 @@ describe("a cluster whose services have the NATS users of the compose file", () 
         reply("event", "0", { to_connection_id: "7", content: "x" }),
       ].every((payload) => php.payloads.includes(payload)),
     );
-    browser.socket.close();
   });
 
   test("a webhook sender announces and posts what happens on the workers", async () => {

@@ -16,7 +16,7 @@ test("a short soak samples every process and draws a chart", async () => {
   const exit = await until("the process ends", () => soak.end(), 120_000);
 
   expect(exit.code, soak.output()).toBe(0);
-  expect(soak.output()).toContain("too short a run to tell");
+  expect(soak.output()).toContain("too short a run for a verdict");
   const picture = await readFile(svgFile, "utf8");
   for (const text of ["Resident memory", "NATS subscriptions", "worker 2:", "nats-server:"]) {
     expect(picture).toContain(text);

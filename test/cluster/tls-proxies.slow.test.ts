@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { request } from "node:https";
+import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Authority, createAuthority, hasOpenssl } from "../support/certificates.ts";
-import { readEvents } from "../support/event-stream.ts";
+import { openEvents, readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, signer } from "../support/pusher-client.ts";
@@ -83,8 +85,6 @@ for (const { name, missing, start } of tlsProxies) {
         return [raw.frames, fanwire.data(), stream.data(), events].every((list) => list.length >= 2);
       });
       expect([raw.frames, fanwire.data(), stream.data()]).toEqual([both, both, both]);
-      stream.close();
-      for (const { socket } of [raw, fanwire, pusherClient]) socket.terminate();
     });
 
     test("the address of a client is its own, whatever it sends", async () => {
@@ -96,8 +96,6 @@ for (const { name, missing, start } of tlsProxies) {
         const { text } = await api("GET", `v1/connections/${address}`);
         expect(JSON.parse(text)).toMatchObject({ remoteAddress: CLIENT });
       }
-      stream.close();
-      raw.socket.terminate();
     });
 
     test("a client with HTTP/2 receives events at once, and WebSockets if the proxy offers them", async () => {
@@ -112,6 +110,33 @@ for (const { name, missing, start } of tlsProxies) {
       if (name === "haproxy") expect(session.remoteSettings.enableConnectProtocol).toBe(true);
       if (session.remoteSettings.enableConnectProtocol) expect(await greetingOver(session)).toMatch(/workerID:/);
       session.destroy();
+    });
+
+    test("an EventSource reconnects while no pusher is ready, and a WebSocket is refused", async () => {
+      const away = { url: "http://127.0.0.1:1", adminUrl: "http://127.0.0.1:1" };
+      await using alone = await start({ pusher: away, publisher, certificate: authority.issue(`DNS:${NAME}`), ca });
+      const at = (path: string) => `https://127.0.0.1:${alone.port}/${path}`;
+
+      const stream = await openEvents(at("sse?topic=t"), headers, options());
+      await until("the stream has ended", () => stream.hasEnded());
+      expect(stream.response.headers).toMatchObject({
+        "content-type": expect.stringMatching(/^text\/event-stream/),
+        "access-control-allow-origin": "*",
+      });
+      expect(stream.events()).toEqual([]);
+      const refused = await callOver(at("app/key"), { ...options(), headers });
+      expect([502, 503]).toContain(refused.status);
+      if (name === "haproxy") expect(JSON.parse(refused.text)).toMatchObject({ error: { code: expect.any(String) } });
+    });
+
+    test("raw UTF-8 in the request line reaches pushers and publishers", async () => {
+      for (const path of ["/sse?topic=привет", "/v1/topics/привет/members"]) {
+        const socket = connectTls({ ...options(), host: "127.0.0.1", port: proxy.port });
+        socket.write(`GET ${path} HTTP/1.1\r\nHost: ${NAME}\r\nAuthorization: Bearer ${KEY}\r\n\r\n`);
+        const [answer] = await once(socket, "data");
+        socket.destroy();
+        expect(String(answer), path).toMatch(/^HTTP\/1\.1 200 /);
+      }
     });
 
     test("requests without a key are refused", async () => {
@@ -146,7 +171,7 @@ function textOf(stream: ClientHttp2Stream): () => string {
   return () => text;
 }
 
-/** Opens a WebSocket as RFC 8441 says, as browsers do if they already have a connection. */
+/** Opens a WebSocket as in RFC 8441, as browsers do if they already have a connection. */
 async function greetingOver(session: ClientHttp2Session): Promise<string> {
   const stream = session.request({
     ":method": "CONNECT",

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createConnection } from "node:net";
 import { JetStreamWorkQueue, type NatsBus, startNatsBus, type WorkItem } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
 import { afterAll, expect, test } from "vitest";
@@ -55,7 +57,7 @@ test("after NATS restarted, consumers continue and acknowledgements are repeated
   await until("the other item arrives", () => held.length === 1);
 
   await nats.stop();
-  held[0]?.finish();
+  held[0]?.acknowledge();
   await nats.restart();
   await until("an item is stored", async () => (await queues.enqueue("queue.away", Buffer.from("after"), "after")).ok);
 
@@ -67,6 +69,29 @@ test("after NATS restarted, consumers continue and acknowledgements are repeated
     return reply?.ok && Buffer.from(reply.message.data).toString().includes("no message found");
   });
   for (const each of [taker, holder]) each.stop();
+});
+
+test("a message in a taker's inbox whose headers cannot be decoded does not end the connection", async () => {
+  const queues = await openQueues();
+  const [spy] = buses;
+  const inboxes: string[] = [];
+  spy?.subscribe("$JS.API.CONSUMER.MSG.NEXT.TEST_QUEUES.odd", ({ reply = "" }) => inboxes.push(reply));
+  await spy?.confirm();
+  const { taker, got } = finishAll(queues, "odd");
+  await enqueue(queues, "queue.odd", "first");
+  await until("the next item is requested", () => got.length === 1 && inboxes.length === 2);
+
+  const head = "NATS/1.0\r\nnot a name: 1\r\n\r\n";
+  const socket = createConnection(nats.port, "127.0.0.1");
+  socket.end(
+    `CONNECT {"verbose":false,"headers":true}\r\nHPUB ${inboxes[1]} ${head.length} ${head.length}\r\n${head}\r\n`,
+  );
+  await once(socket.resume(), "close");
+  await enqueue(queues, "queue.odd", "second");
+
+  await until("the next item arrives", () => got.length === 2);
+  expect(got).toEqual(["first", "second"]);
+  taker.stop();
 });
 
 test("an item that NATS redelivers while it is in flight reaches its taker once, and is acknowledged", async () => {
@@ -86,7 +111,7 @@ test("an item that NATS redelivers while it is in flight reaches its taker once,
   taker.want(1);
   await spy?.publish(deliveries[0] ?? "", Buffer.from("-NAK"));
   await until("NATS redelivers it", () => deliveries.length === 2);
-  got[0]?.finish();
+  got[0]?.acknowledge();
   await enqueue(queues, "queue.again", "second");
 
   await until("the next item arrives", () => got.length >= 2);

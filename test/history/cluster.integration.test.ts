@@ -25,7 +25,7 @@ async function storedContents({ history, subjects }: TestHistory): Promise<strin
   }
 }
 
-test("every acknowledged publication is stored once when the leader of the history is killed, and appends continue", async () => {
+test("leader election: every acknowledged publication is stored once when the leader of the history is killed, and appends continue", async () => {
   await using cluster = await startNatsCluster();
   await using opened = await openHistory({ servers: cluster.urls, config: { replicas: 3, maxPerSubject: 100_000 } });
   const { history, subjects } = opened;

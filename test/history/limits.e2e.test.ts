@@ -43,6 +43,30 @@ test("a connected client that missed more than the history keeps is closed and n
   expect(await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total")).toBe(1);
 });
 
+test("a worker that missed much of a topic over its limit delivers the rest at once, and closes its clients a few times at most", async () => {
+  const hot = await connectFanwire(pusher.url, { topic: "hot" });
+  const quiet = await connectFanwire(pusher.url, { topic: "quiet.*" });
+  // The worker keeps the shared subscription of a client that cannot resume.
+  const raw = await connectRawClient(`${pusher.url}?topic=hot`);
+  const missedBefore = await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total");
+
+  link.cut();
+  const expected = Array.from({ length: 400 }, (_, at) => String(at));
+  // Each publication of a quiet topic follows one of the hot topic, which is dropped.
+  for (const each of expected) {
+    await history.append(topic("hot"), each);
+    await history.append(topic(`quiet.${each}`), each);
+  }
+  link.heal();
+
+  await until("the client of the hot topic is asked to reconnect", () => hot.close?.code === 4500);
+  await until("the quiet topics are delivered", () => quiet.publications.length === expected.length);
+  expect(quiet.data()).toEqual(expected);
+  expect(quiet.close).toBeUndefined();
+  await until("the last of the hot topic are delivered", () => raw.frames.length === KEPT);
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total")).toBeLessThan(missedBefore + 4);
+});
+
 test("a client is closed once when the history dropped both a publication and the one before it", async () => {
   await using own = await startNats();
   await using tiny = await openPublications([own.url]);

@@ -34,7 +34,6 @@ test("lost publications are delivered from the history before later ones", async
   expect(own(undefined)).toEqual(["0", "1", "2", "3", "4"]);
   expect(own("gap.*")).toEqual(["0", "1", "2", "3", "4"]);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_history_fetched_total")).toBeGreaterThanOrEqual(3);
-  client.socket.close();
 });
 
 test("one read of the history recovers the lost publications of many topics", async () => {
@@ -62,7 +61,6 @@ test("one read of the history recovers the lost publications of many topics", as
     const own = client.publications.filter((each) => each.topic === name);
     expect(own.map(({ data }) => data)).toEqual(["1", "2", "3"]);
   }
-  client.socket.close();
 });
 
 test.each([
@@ -80,7 +78,6 @@ test.each([
 
   await until("the lost publication is delivered", () => client.publications.length === 2);
   expect(client.data()).toEqual(["1", "2"]);
-  client.socket.close();
 });
 
 test.each(["fresh.a", "fresh.*"])(
@@ -90,7 +87,6 @@ test.each(["fresh.a", "fresh.*"])(
     link.drop = isLive;
     await history.append(topic("fresh.a"), "1");
     await until("the lost publication is delivered", () => client.publications.length === 1);
-    client.socket.close();
   },
 );
 
@@ -115,7 +111,6 @@ test.each(["moved.a", "moved.*"])(
     expect(moves.welcome.recovered).toBe(true);
     expect(stays.data()).toEqual(["1", "2", "3"]);
     expect(moves.data()).toEqual(["3"]);
-    for (const { socket } of [stays, moves]) socket.close();
   },
 );
 
@@ -137,7 +132,6 @@ test("a worker finds a lost publication among thousands of subscriptions without
   expect(clients[10]?.data()).toEqual(["of a topic"]);
   expect(clients[19]?.data()).toEqual(["of a pattern"]);
   expect(questions).toBeLessThan(50);
-  for (const { socket } of clients) socket.close();
 });
 
 test("a worker with thousands of subscriptions catches up after a reconnect without a request for each", async () => {
@@ -164,7 +158,6 @@ test("a worker with thousands of subscriptions catches up after a reconnect with
     ["of a pattern"],
   ]);
   expect(questions).toBeLessThan(100);
-  for (const { socket } of clients) socket.close();
 });
 
 test("the position in the reply to a ping never passes a publication that the client has not received", async () => {
@@ -195,10 +188,9 @@ test("the position in the reply to a ping never passes a publication that the cl
       return said >= last;
     });
   }
-  client.socket.close();
 });
 
-test("clients receive in order what was published while their worker was disconnected from NATS", async () => {
+test("partition: clients receive in order what was published while their worker was disconnected from NATS", async () => {
   const client = await connectFanwire(pusher.url, { topic: ["cut.*", "cut.a"] });
   let published = 0;
   const publish = async (count: number) => {
@@ -224,7 +216,6 @@ test("clients receive in order what was published while their worker was disconn
     .map(({ data }) => Number(data));
   expect(ofTopic).toEqual(Array.from({ length: published / 2 }, (_, at) => at * 2 + 1));
   expect(client.close).toBeUndefined();
-  client.socket.close();
 });
 
 test("clients receive publications of a recreated history, and no client resumes from the old one as recovered", async () => {
@@ -252,5 +243,4 @@ test("clients receive publications of a recreated history, and no client resumes
   const next = await connectFanwire(pusher.url, { topic: "recreated", since: positions[0] ?? "" });
   expect(next.welcome.recovered).toBe(true);
   await until("the other publications arrive", () => next.publications.length === 2);
-  for (const { socket } of [client, back, next]) socket.close();
 });

@@ -8,7 +8,7 @@ import { expectAllRecovered, resumeAtOnce } from "../support/stampede.ts";
 const READERS = 5_000;
 const MISSED = 40;
 
-test("five thousand clients resume at once on a NATS cluster, all recover, and no worker is ended as stalled", async () => {
+test("stampede: five thousand clients resume at the same time on a NATS cluster, all recover, and no worker is ended as stalled", async () => {
   await using cluster = await startNatsCluster();
   await using history = await openPublications(cluster.urls, { replicas: 3 });
   await history.append(topic("first"), "1");

@@ -9,7 +9,7 @@ const MISSED = 40;
 
 const { history, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_HANDSHAKES_PER_SECOND: "0" } });
 
-test("three thousand clients that resume at once recover with a few reads of the history", async () => {
+test("stampede: three thousand clients that resume at the same time recover with a few reads of the history", async () => {
   const since = await history.append(topic("busy"), "before");
   const missed = await Promise.all(
     Array.from({ length: MISSED }, (_, at) => history.append(topic("busy"), String(at))),

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { testHistoryContract } from "../support/contracts/history.ts";
 import { everyone, topic } from "../support/durable.ts";
-import { startHistory } from "../support/history.ts";
+import { openHistory, startHistory } from "../support/history.ts";
 import { append, appended, contents, numbers, pageOf } from "../support/history-calls.ts";
+import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
 testHistoryContract(startHistory);
@@ -42,4 +43,28 @@ test("a read ends although more is stored whenever it reaches the end", async ()
 
   expect(page.isEnd).toBe(true);
   expect(contents(page.publications).slice(0, 10)).toEqual(numbers(10));
+});
+
+test("everything is read although the server limits the messages for each request", async () => {
+  const config = "jetstream: { limits: { max_request_batch: 40 } }";
+  await using nats = await startNats([], { config });
+  await using opened = await openHistory({ servers: [nats.url] });
+  const { history, subjects, bus } = opened;
+  await Promise.all(numbers(200).map((n) => append(opened, everyone, n)));
+  let consumers = 0;
+  bus.subscribe("$JS.API.CONSUMER.CREATE.FANWIRE_HISTORY.>", () => consumers++);
+  await bus.confirm();
+
+  const entries: number[] = [];
+  const onEntry = ({ sequence }: { readonly sequence: number }) => void entries.push(sequence);
+  const consumed = await history.consume(0, { onEntry, hasRoom: () => true, isPatient: () => true });
+  if (!consumed.ok) throw new Error(consumed.detail);
+  consumed.consumer.resume();
+  expect(await consumed.consumer.answered).toBe(true);
+  await until("all entries arrive", () => entries.length === 200);
+  consumed.consumer.stop();
+  const page = pageOf(await history.read({ filter: subjects.allHistory, after: 0 }));
+
+  expect(page.publications.length).toBe(200);
+  expect(consumers).toBeLessThan(50);
 });

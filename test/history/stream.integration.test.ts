@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withTimeout } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
 import { everyone } from "../support/durable.ts";
@@ -43,7 +44,7 @@ test("the next append or read creates a deleted stream again", async () => {
   }
 });
 
-test("processes that create the stream at once share one, and log a warning about other limits", async () => {
+test("processes that create the stream at the same time share one, and log a warning about other limits", async () => {
   await using nats = await startNats();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
@@ -109,6 +110,35 @@ test("the history is unavailable without JetStream, and available when JetStream
   expect(await appended(opened, everyone, "y")).toMatchObject({ sequence: 1 });
   expect(await opened.history.describe()).toMatchObject({ ok: true, stream: { messages: 1 } });
   await rm(folder, { recursive: true });
+});
+
+test("a consumer ends when the history gets an epoch mark, also one that a person sets", async () => {
+  await using nats = await startNats();
+  await using opened = await openHistory({ servers: [nats.url] });
+  await using person = await openHistory({ servers: [nats.url] });
+  const { epoch } = await appended(opened, everyone, "1");
+  const consume = async () => {
+    const consumed = await opened.history.consume(1, { onEntry() {}, hasRoom: () => true, isPatient: () => false });
+    if (!consumed.ok) throw new Error(consumed.detail);
+    consumed.consumer.resume();
+    return consumed.consumer;
+  };
+  const ask = async (request: string, body: object) => {
+    const subject = `$JS.API.STREAM.${request}.FANWIRE_HISTORY`;
+    const outcome = await person.bus.request(subject, text(JSON.stringify(body)), { timeoutMs: 2_000 });
+    return JSON.parse(Buffer.from(outcome.ok ? outcome.message.data : "{}").toString());
+  };
+
+  const consumer = await consume();
+  const { config } = await ask("INFO", {});
+  await ask("UPDATE", { ...config, description: "(epoch mark 00000001)" });
+
+  expect(await withTimeout(2_000, consumer.ended)).toBe("the epoch changed");
+  expect(opened.history.epoch).toBe(`${epoch}00000001`);
+  const next = await consume();
+  expect(await opened.history.state()).toMatchObject({ ok: true });
+  expect(await withTimeout(500, next.ended)).toBeUndefined();
+  next.stop();
 });
 
 /** The permissions in deploy/nats-users.conf. */
@@ -181,7 +211,7 @@ test("the history uses the answers of the leader only, whichever node answers fi
 });
 
 // nats-server 2.9 crashes when it is asked for a message of a stream that it still creates.
-test("processes that create the streams at once ask no empty stream for a message", async () => {
+test("processes that create the streams at the same time ask no empty stream for a message", async () => {
   await using nats = await startNats();
   await using observer = await openHistory({ servers: [nats.url] });
   const asked: string[] = [];

@@ -1,9 +1,12 @@
 import { createConnection } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { formatPosition } from "@fanwire/protocol";
 import { expect, test } from "vitest";
-import { metric, startPusher } from "../support/cluster.ts";
+import { caughtUp, metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { openHistory } from "../support/history.ts";
 import { startNats } from "../support/nats.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -14,14 +17,17 @@ const LARGE = "x".repeat(4_000);
 const { nats, history, pushers } = useCluster({ history: { maxBytes: 262_144 }, pusher: { PUSHER_WORKERS: "1" } });
 const [pusher] = pushers;
 
-/** Publishes to busy topics until nothing that was stored before is left. */
+/** Publishes to busy topics until nothing that was stored before is left. The worker keeps pace, so it misses nothing. */
 async function turnOver(): Promise<void> {
   const before = await history.history.state();
   if (!before.ok) throw new Error(before.detail);
   await until("the history has turned over", async () => {
     await Promise.all(Array.from({ length: 20 }, (_, at) => history.append(topic(`busy.${at}`), LARGE)));
     const now = await history.history.state();
-    return now.ok && now.history.firstSequence > before.history.lastSequence;
+    if (!now.ok) return false;
+    const { epoch, firstSequence, lastSequence: sequence } = now.history;
+    await caughtUp(pusher, formatPosition({ epoch, sequence }));
+    return firstSequence > before.history.lastSequence;
   });
 }
 
@@ -40,20 +46,6 @@ test("a resume of a quiet topic is recovered although busy topics replaced all s
 
   for (const { welcome } of [own, byPattern, never]) expect(welcome).toMatchObject({ recovered: true });
   expect([own.data(), byPattern.data(), never.data()]).toEqual([["2"], ["2", "2"], []]);
-  for (const { socket } of [own, byPattern, never]) socket.close();
-});
-
-test("a resume of a quiet topic replays its new publications while they are stored", async () => {
-  const since = await history.append(topic("few"), "1");
-  await turnOver();
-  for (const data of ["2", "3"]) await history.append(topic("few"), data);
-
-  const back = await connectFanwire(pusher.url, { topic: "few", since });
-
-  await until("the publications arrive", () => back.publications.length === 2);
-  expect(back.welcome).toMatchObject({ recovered: true });
-  expect(back.data()).toEqual(["2", "3"]);
-  back.socket.close();
 });
 
 test("a resume that missed expired publications is not recovered, with the reason, by WebSocket, SSE, command and metric", async () => {
@@ -77,8 +69,6 @@ test("a resume that missed expired publications is not recovered, with the reaso
   });
   expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "expired" })).toBeGreaterThan(before);
   expect(pusher.process.output()).toContain("clients resumed without recovering");
-  back.socket.close();
-  events.close();
 });
 
 test("an EventSource resumes between the copies of one publication", async () => {
@@ -112,8 +102,6 @@ test("a reader without overlapping topics receives plain ids, whatever other rea
   expect(plain.events().at(-1)?.id).toBe(position);
   expect(copies.events().at(-1)?.id).toBe(position);
   expect(copies.events().at(-2)?.id).toMatch(/\.[0-9]{10}$/);
-  plain.close();
-  copies.close();
 });
 
 test("a fanwire.v1 client resumes between the copies of one publication", async () => {
@@ -134,7 +122,6 @@ test("a fanwire.v1 client resumes between the copies of one publication", async 
     [first?.subscription, "2"],
     [last?.subscription, "2"],
   ]);
-  back.socket.close();
 });
 
 test("a topic that a connected client subscribes to with a position has a separate position until it is recovered", async () => {
@@ -154,7 +141,6 @@ test("a topic that a connected client subscribes to with a position has a separa
   expect(missed).toMatchObject({ data: "2", recovered: true });
   expect([missed?.position, typeof missed?.since, live?.since]).toEqual([undefined, "string", undefined]);
   expect(Number(String(live?.position).split("-")[1])).toBeGreaterThan(Number(position.split("-")[1]));
-  client.socket.close();
 });
 
 test("a message with the sequence of another stream is delivered as live, and a forged sequence is ignored", async () => {
@@ -167,10 +153,12 @@ test("a message with the sequence of another stream is delivered as live, and a 
     ]);
   const last = await history.append(topic("foreign"), "1");
   const next = Number(last.split("-")[1]) + 1;
+  await until("the stored one arrives", () => client.publications.length === 1);
 
   await forge("OTHER", 5_000_000, "of another stream");
   await forge("FANWIRE_HISTORY", 5_000_000, "made up");
   await forge("FANWIRE_HISTORY", next, "made up for what comes next");
+  await forge("FANWIRE_HISTORY", next + 1, "X");
   await forge("FANWIRE_HISTORY", 1, "made up for what was");
   for (const data of ["2", "3"]) await history.append(topic("foreign"), data);
 
@@ -184,17 +172,18 @@ test("a message with the sequence of another stream is delivered as live, and a 
   });
   expect(back.welcome).toMatchObject({ recovered: true });
   await until("the missed publications arrive", () => back.data().includes("3"));
-  for (const { socket } of [client, back]) socket.close();
 });
 
-test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
-  "a stored publication with the malformed header line %j is delivered and replayed",
-  async (line) => {
-    const name = `poison.${Buffer.from(line).toString("hex")}`;
+const unterminated = ["NATS/1.0\r\nEvent: a", "NATS/1.0", "garbage"];
+const malformed = ["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"].map((line) => `NATS/1.0\r\n${line}\r\n\r\n`);
+test.each([...malformed, ...unterminated])(
+  "poison message: a stored publication with the malformed header block %j is delivered once and replayed",
+  async (head) => {
+    const name = `poison.${Buffer.from(head).toString("hex")}`;
     const raw = await connectRawClient(`${pusher.url}?topic=${name}`);
     const since = await history.append(topic(name), "1");
 
-    await store(name, line, "poison");
+    await store(name, head, "poison");
     await history.append(topic(name), "2");
 
     await until("all publications arrive", () => raw.frames.includes("2"));
@@ -202,14 +191,11 @@ test.each(["Trace Id: 7", "Größe: 7", "Event: a\rb", "no colon"])(
     const back = await connectFanwire(pushers[1].url, { topic: name, since });
     await until("the publications are replayed", () => back.publications.length === 2);
     expect(back.data()).toEqual(["poison", "2"]);
-    raw.socket.close();
-    back.socket.close();
   },
 );
 
-/** Stores a publication with a header line that no client library writes. */
-async function store(name: string, line: string, content: string): Promise<void> {
-  const head = `NATS/1.0\r\n${line}\r\n\r\n`;
+/** Stores a publication with a header block that no client library writes. */
+async function store(name: string, head: string, content: string): Promise<void> {
   const size = Buffer.byteLength(head);
   const subject = history.subjects.history({ kind: "topic", topic: name });
   const socket = createConnection({ host: "127.0.0.1", port: nats.port });
@@ -242,7 +228,6 @@ test("a subscription that begins while NATS is unavailable receives what is stor
     ["1", "2", "3"],
     ["1", "2", "3"],
   ]);
-  for (const { socket } of [client, newcomer]) socket.close();
 });
 
 test("the position in the welcome includes everything that was delivered before", async () => {
@@ -257,7 +242,27 @@ test("the position in the welcome includes everything that was delivered before"
     client.socket.terminate();
   }
   await history.append(everyone, "end");
-  stays.socket.close();
+});
+
+test("when a person sets an epoch mark while services run, clients are closed, resume, and receive what is stored next", async () => {
+  await using own = await startNats();
+  await using publications = await openPublications([own.url]);
+  await publications.append(topic("marked"), "1");
+  await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
+  const connected = await connectFanwire(alone.url, { topic: "marked" });
+  const since = await publications.append(topic("marked"), "2");
+  await until("the publication arrives", () => connected.publications.length === 1);
+
+  await editHistory(publications, { description: "(epoch mark 00000001)" });
+
+  await until("the client is asked to reconnect", () => connected.close?.code === 4500);
+  const resumed = await connectFanwire(alone.url, { topic: "marked", since });
+  const position = await publications.append(topic("marked"), "3");
+  await until("the publication arrives", () => resumed.publications.length === 1);
+  expect(resumed.welcome).toMatchObject({ recovered: false, reason: "recreated" });
+  expect(resumed.publications[0]).toMatchObject({ data: "3", position });
+  const again = await connectFanwire(alone.url, { topic: "marked", since: position });
+  expect(again.welcome).toMatchObject({ recovered: true });
 });
 
 test("a worker that cannot read the history is not ready, with a reason", async () => {
@@ -278,6 +283,55 @@ test("a worker that cannot read the history is not ready, with a reason", async 
   await until("the worker is not ready", async () => (await readiness()).includes("history"), 30_000);
   expect((await fetch(`${alone.adminUrl}/readyz`)).status).toBe(503);
 }, 60_000);
+
+const api = "$JS.API";
+const anything = { subscribe: ">" };
+/** Users of NATS that may not describe the history, may not read from its consumers, and may do everything. */
+const users = [
+  { user: "blind", password: "p", permissions: { publish: { deny: `${api}.STREAM.>` }, ...anything } },
+  { user: "silent", password: "p", permissions: { publish: { deny: `${api}.CONSUMER.MSG.NEXT.>` }, ...anything } },
+  { user: "all", password: "p" },
+];
+
+test("a worker whose user may not read the history is not ready once a durable publication exists", async () => {
+  await using own = await startNats([], { config: `authorization: { users: ${JSON.stringify(users)} }` });
+  await using publisher = await openHistory({ servers: [own.url], user: "all" });
+  const append = (data: string) => publisher.history.append(publisher.subjects.history(topic("t")), Buffer.from(data));
+  await append("creates the history");
+  const startAs = (user: string) => {
+    const env = { PUSHER_WORKERS: "1", FANWIRE_NATS_USER: user, FANWIRE_NATS_PASSWORD: "p" };
+    return startPusher({ nats: own.url, env });
+  };
+  await using blind = await startAs("blind");
+  await using silent = await startAs("silent");
+  const client = await connectFanwire(blind.url, { topic: "t" });
+  await delay(11_000); // longer than a worker waits for the history
+  const readiness = async ({ adminUrl }: TestPusher) => {
+    const answer = await fetch(`${adminUrl}/readyz`);
+    return `${answer.status} ${await answer.text()}`;
+  };
+  // It may serve live publications alone.
+  expect(await readiness(blind)).toMatch(/^200/);
+
+  await append("1");
+
+  const unreadable = /^503.*history cannot be read/s;
+  for (const each of [blind, silent]) {
+    await until("the worker is not ready", async () => unreadable.test(await readiness(each)), 30_000);
+  }
+  expect(client.publications).toEqual([]);
+}, 60_000);
+
+/** Changes the configuration of the history, as `nats stream edit` does. */
+async function editHistory({ bus }: TestPublications, change: object): Promise<void> {
+  const ask = async (request: string, body: object) => {
+    const content = Buffer.from(JSON.stringify(body));
+    const outcome = await bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, content, { timeoutMs: 5_000 });
+    return JSON.parse(Buffer.from(resultOf(outcome)).toString());
+  };
+  const { config } = await ask("INFO", {});
+  expect(await ask("UPDATE", { ...config, ...change })).toMatchObject({ config: change });
+}
 
 function resultOf(outcome: Awaited<ReturnType<TestPublications["bus"]["request"]>>): Uint8Array {
   return outcome.ok ? outcome.message.data : Buffer.alloc(0);

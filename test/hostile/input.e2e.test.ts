@@ -1,17 +1,37 @@
+import type { Socket } from "node:net";
 import { beforeAll, expect, test } from "vitest";
 import { publishToEveryone, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
-import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket, writeSegment } from "../support/raw-socket.ts";
+import {
+  clientFrame,
+  connectSocket,
+  HANDSHAKE,
+  handshakeSocket,
+  type RawSocket,
+  writeSegment,
+} from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_MAX_INBOUND_BYTES: "1000" } });
+const MAX_BYTES = 1_000;
+
+const { bus, pusher } = useCluster({
+  pusher: {
+    PUSHER_WORKERS: "1",
+    PUSHER_MAX_INBOUND_BYTES: String(MAX_BYTES),
+    PUSHER_MAX_INBOUND_PER_SECOND: "100000",
+  },
+});
 let witness: RawClient;
 
 beforeAll(async () => {
   witness = await connectRawClient(pusher.url);
 });
+
+function written(socket: Socket, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => socket.write(bytes, () => resolve()));
+}
 
 /** Checks that the same process still serves other clients. */
 async function expectUndisturbed(): Promise<void> {
@@ -80,7 +100,8 @@ test("a handshake whose headers arrive in many small segments is accepted", asyn
   slow.socket.write(`${line}\r\n`);
 
   const bytes = Buffer.from(request(headers));
-  // uWebSockets.js closes a connection whose headers take ten seconds, which a busy machine reaches with smaller segments.
+  // uWebSockets.js closes a connection whose headers take ten seconds, which a busy machine reaches with smaller
+  // segments.
   for (let at = 0; at < bytes.length; at += 16) await writeSegment(slow, bytes.subarray(at, at + 16));
 
   await until("the greeting", () => slow.received().includes("подключено"));
@@ -110,6 +131,32 @@ test("a ping between the fragments of a text message is answered", async () => {
   await until("the pong", () => raw.received().subarray(before).includes("hi"));
   expect(raw.isClosed()).toBe(false);
   raw.socket.destroy();
+  await expectUndisturbed();
+});
+
+async function connectRawFanwire(): Promise<RawSocket> {
+  const raw = await connectSocket(pusher.url);
+  raw.socket.write(request([...HANDSHAKE, "Sec-WebSocket-Protocol: fanwire.v1"]));
+  await until("the welcome", () => raw.received().includes("welcome"));
+  return raw;
+}
+
+test("a malformed command among others that wait for a slice of time closes its connection only", async () => {
+  const frameOf = (text: string) => clientFrame(0x1, Buffer.from(text));
+  const ping = '{"id":1,"command":"ping"}';
+  // Use up the slice of the tick.
+  const busy = await Promise.all(Array.from({ length: 10 }, connectRawFanwire));
+  const frame = frameOf(Array.from({ length: 35 }, () => ping).join("\n"));
+  const hostile = await connectRawFanwire();
+
+  pusher.process.kill("SIGSTOP");
+  for (const { socket } of busy) await written(socket, Buffer.concat(Array.from({ length: 50 }, () => frame)));
+  // The worker reads its sockets in the order in which they could be read.
+  const large = ping.padEnd(MAX_BYTES);
+  await written(hostile.socket, Buffer.concat([ping, "x", large].map(frameOf)));
+  pusher.process.kill("SIGCONT");
+
+  await until("the connection is closed", () => hostile.isClosed());
   await expectUndisturbed();
 });
 

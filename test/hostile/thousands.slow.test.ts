@@ -67,8 +67,8 @@ type Address = { readonly host: string; readonly port: number } | { readonly pat
 const addressOf = (url: string): Address => ({ host: "127.0.0.1", port: Number(new URL(url).port) });
 
 /**
- * Sends the first part on a new connection, and the second one after an answer. Then ends its side, except with "no end".
- * Resolves with everything received when the connection is closed.
+ * Sends the first part on a new connection, and the second one after an answer. Then ends its side, except with "no
+ * end". Resolves with everything received when the connection is closed.
  */
 function converse(address: Address, first: Buffer, second?: Buffer | "no end"): Promise<string> {
   return new Promise((resolve) => {
@@ -95,7 +95,7 @@ async function repeat(count: number, atOnce: number, act: () => Promise<void>): 
 const lines = (...all: readonly string[]) => Buffer.from(`${all.join("\r\n")}\r\n\r\n`);
 const asProtocol = (requestLine: string, ...more: string[]) => lines(requestLine, ...HANDSHAKE.slice(1), ...more);
 
-test("10,000 malformed handshakes of every protocol leave no memory behind", async () => {
+test("10,000 malformed handshakes of every protocol leak no memory", async () => {
   const mutator = new Mutator(SEED);
   const handshakes = [
     asProtocol("GET / HTTP/1.1", "Origin: https://app.example"),
@@ -120,7 +120,7 @@ test("10,000 malformed handshakes of every protocol leave no memory behind", asy
   await expectUndisturbed();
 });
 
-test("10,000 malformed frames to raw and fanwire.v1 connections leave no memory behind", async () => {
+test("10,000 malformed frames to raw and fanwire.v1 connections leak no memory", async () => {
   const mutator = new Mutator(SEED);
   const command = (message: unknown) => clientFrame(0x1, Buffer.from(JSON.stringify(message)));
   const topic = "a.b";
@@ -264,7 +264,7 @@ test("10,000 malformed HTTP requests are answered, and none with an internal err
   await expectUndisturbed();
 });
 
-test("10,000 malformed packets over TCP and the Unix socket leave no memory behind", async () => {
+test("10,000 malformed packets over TCP and the Unix socket leak no memory", async () => {
   const mutator = new Mutator(SEED);
   const payloads = [
     { type: "subscribe", channels: ["a", 7, 1.5, true] },

@@ -57,7 +57,6 @@ test("the code samples of the API publish, and fail with a wrong key", async () 
   const refused = publisher.process.logLines().filter(({ msg }) => msg === "requests refused");
   expect(refused).toMatchObject([{ status: 401, code: "unauthorized", requests: 1 }]);
   expect(publisher.process.output()).not.toMatch(/wrong-key|orders\.7/);
-  client.socket.close();
 });
 
 test("docs/http-api.md has the same samples", async () => {

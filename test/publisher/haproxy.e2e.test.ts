@@ -6,7 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TestPublisher, TestPusher } from "../support/cluster.ts";
+import { openEvents } from "../support/event-stream.ts";
 import { freePorts } from "../support/free-ports.ts";
+import { postPublication } from "../support/http-api.ts";
 import { startProcess, type TestProcess } from "../support/process.ts";
 import { pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusherJs, subscribeJs } from "../support/pusher-client.ts";
@@ -80,6 +82,16 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
 
   const END = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
+  /**
+   * Asks on a new connection. If a server dies, HAProxy closes connections that have asked it before without an answer,
+   * because it expects a client to retry there.
+   */
+  async function ask(port: number | undefined, path: string) {
+    const answer = await exchange(port, `GET ${path}${END}`);
+    const [head = "", body = ""] = answer.split("\r\n\r\n");
+    return { status: Number(head.split(" ")[1]), head: head.toLowerCase(), body: JSON.parse(body) };
+  }
+
   test("a query of raw UTF-8 or other bytes is published unchanged", async () => {
     const answers = [
       await exchange(ports[1], `GET /?content=привет${END}`),
@@ -89,6 +101,42 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
     expect(answers.map((answer) => answer.split("\r\n")[0])).toEqual(["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
     await until("both publications arrive", () => client.frames.length === 2);
     expect(client.frames[0]).toBe("привет");
+  });
+
+  test("a topic of raw UTF-8 in the query of a WebSocket is subscribed to", async () => {
+    const socket = connect({ port: ports[0] ?? 0, host: "127.0.0.1" });
+    const upgrade = [
+      "GET /?topic=привет HTTP/1.1",
+      "Host: localhost",
+      "Connection: Upgrade",
+      "Upgrade: websocket",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let received = "";
+    socket.on("data", (chunk) => {
+      received += chunk;
+    });
+    socket.write(`${upgrade.join("\r\n")}\r\n\r\n`);
+    await until("the greeting", () => received.includes("workerID"));
+
+    await postPublication(
+      { url: `http://127.0.0.1:${ports[1]}` },
+      { target: { topic: "привет" }, data: "to the topic" },
+    );
+
+    await until("the publication", () => received.includes("to the topic"));
+    socket.destroy();
+  });
+
+  test("HAProxy answers what it cannot read as HTTP itself, and everything else in JSON", async () => {
+    const large = `GET /?content=${"a".repeat(80_000)}${END}`;
+
+    for (const bytes of ["no HTTP\r\n\r\n", large]) {
+      for (const port of ports.filter((_, at) => at !== 2)) {
+        expect(await exchange(port, bytes)).toMatch(/^HTTP\/1.1 400 .*Content-Type: text\/html/is);
+      }
+    }
   });
 
   test("a pusher-js client and an SDK of backends share one port", async () => {
@@ -114,30 +162,42 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
     const leaving = ["/apps/../v1/cluster", "/apps/%2e%2E/v1/cluster", "/apps/.%2e/v1/cluster", "/app/x/../../docs"];
 
     for (const path of [...refused, ...leaving]) expect([path, await statusOf(path)]).toEqual([path, "404"]);
-    for (const path of [String.raw`/apps/..\v1/cluster`, "/apps/.\t./v1/cluster"]) {
+    for (const path of [String.raw`/apps/..\v1/cluster`, "/apps/.\t./v1/cluster", "/apps/..#", "/apps/.%2E#/x"]) {
       expect([path, await statusOf(path)]).toEqual([path, expect.stringMatching(/^40[04]$/)]);
     }
     expect(client.frames.some((frame) => frame === "x")).toBe(false);
   });
 
-  test("HAProxy answers 503 in JSON when no pusher runs", async () => {
+  test("raw UTF-8 in the request line passes the port of the Pusher protocol", async () => {
+    expect(await statusOf("/app/key?client=привет")).toBe("426");
+    expect(await statusOf("/apps/1001/channels/привет")).toBe("401");
+  });
+
+  test("HAProxy answers 503 in JSON when no pusher runs, and the end of a stream to an EventSource", async () => {
     await pusher.process.stop("SIGKILL");
 
     await until("the loss is detected", async () => {
-      const response = await fetch(`http://127.0.0.1:${ports[0]}/`);
-      expect(response.headers.get("content-type")).toBe("application/json");
-      return response.status === 503 && response.headers.get("retry-after") === "1";
+      const { status, head } = await ask(ports[0], "/");
+      expect(head).toContain("\r\ncontent-type: application/json\r\n");
+      return status === 503 && head.includes("\r\nretry-after: 1\r\n");
     });
+    // An EventSource would never reconnect after 503.
+    const stream = await openEvents(`http://127.0.0.1:${ports[0]}/sse`);
+    await until("the stream has ended", () => stream.hasEnded());
+    expect(stream.response.headers).toMatchObject({
+      "content-type": "text/event-stream",
+      "access-control-allow-origin": "*",
+    });
+    expect(stream.events()).toEqual([]);
   });
 
   test("HAProxy answers 503 in JSON when no publisher runs", async () => {
     await publisher.process.stop("SIGKILL");
 
     await until("the loss is detected", async () => {
-      const response = await fetch(`http://127.0.0.1:${ports[1]}/?content=x`);
-      const { error } = (await response.json()) as { error: { code: string } };
-      expect(["nats_unavailable", "unconfirmed"]).toContain(error.code);
-      return response.status === 503 && response.headers.get("retry-after") === "1";
+      const { status, head, body } = await ask(ports[1], "/?content=x");
+      expect(["nats_unavailable", "unconfirmed"]).toContain(body.error.code);
+      return status === 503 && head.includes("\r\nretry-after: 1\r\n");
     });
   });
 });

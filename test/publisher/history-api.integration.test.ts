@@ -71,7 +71,7 @@ test("a durable publication is stored, delivered live, and read unchanged", asyn
   expect(Math.abs(Date.parse(page.publications[0]?.time ?? "") - Date.now())).toBeLessThan(60_000);
 });
 
-test("deduplication: an id is stored once for each target", async () => {
+test("deduplication: a retry with the same id is idempotent, and stored once for each target", async () => {
   const first = await publishTo("once", "x", { id: "42" });
   const again = await publishTo("once", "x", { id: "42" });
   const toUser = await publish({ target: { user: "anna" }, data: "x", durable: true, id: "42" });
@@ -192,6 +192,23 @@ test("history and durable publications answer 503 while NATS is unavailable, and
   const page = await history("outage", `?since=${before.position}`);
   expect(page.publications.map(({ position, data }) => [position, data])).toEqual([[after.position, "after"]]);
   expect(page.complete).toBe(true);
+});
+
+test("live publications follow all durable ones of a batch that takes several ticks", async () => {
+  const received: string[] = [];
+  opened.bus.subscribe(opened.subjects.liveTopics("large.>"), ({ data }) =>
+    received.push(Buffer.from(data).toString()),
+  );
+  await until("the listener is connected", () => opened.bus.confirm());
+  const topics = Array.from({ length: 100 }, (_, at) => `large.${at}`);
+  const durable = Array.from({ length: 30 }, (_, at) => ({ target: { topics }, durable: true, data: String(at) }));
+  const batch = [...durable, { target: { topic: "large.0" }, data: "live" }];
+
+  const { results } = (await postPublication<{ results: { status?: string }[] }>(publisher, batch)).body;
+
+  expect(results.map(({ status }) => status)).toEqual([...durable.map(() => "stored"), "published"]);
+  await until("all arrive", () => received.length === 3_001);
+  expect(received).toEqual([...durable.flatMap(({ data }) => Array(100).fill(data)), "live"]);
 });
 
 test("a batch of mixed targets is published in order, also the first after a start", async () => {

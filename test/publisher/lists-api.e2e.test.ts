@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
-import { postPublication } from "../support/http-api.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -228,14 +227,6 @@ test("parameters that no page can have are refused", async () => {
   }
   expect(await status("/v1/users?order=busiest&after=999")).toBe(200);
   expect(await status("/v1/connections?order=busiest&after=0-0-zzzzzzzz.1")).toBe(200);
-});
-
-test("a key that only reads is refused a publication", async () => {
-  expect(await get("/v1/key")).toEqual({ scope: "read" });
-  expect(await get("/v1/key", FULL)).toEqual({ scope: "full" });
-  expect(await status("/v1/key", "wrong-key-0123456789")).toBe(401);
-  expect(await status("/?content=x")).toBe(403);
-  expect(await postPublication(publisher, { target: { everyone: true }, data: "x" })).toMatchObject({ status: 401 });
 });
 
 function byAddress(one: string, other: string): number {

@@ -8,7 +8,7 @@ import { useCluster } from "../support/use-cluster.ts";
 const CLIENTS = 50;
 const TOPICS = 2_000;
 const AT_ONCE = 200;
-/** No longer tick may be caused by what somebody else asks for. */
+/** Maximum length of a tick that the request of another client causes. */
 const MAX_TICK_MS = 50;
 
 const { pusher, publisher } = useCluster({

@@ -29,15 +29,14 @@ describe("without JetStream", () => {
       occupied: true,
       cache: null,
     });
-    client.socket.close();
   });
 });
 
-describe("with a small max_payload of NATS", () => {
+describe("with a small max_payload of NATS and small bodies", () => {
   const app = { ...demoApp, maxEventBytes: 100_000 };
   const { pusher, publisher } = useCluster({
     nats: "max_payload: 20000",
-    publisher: pusherAppsEnv(app),
+    publisher: { ...pusherAppsEnv(app), PUBLISHER_MAX_BODY_BYTES: "150000" },
     pusher: pusherAppsEnv(app),
   });
 
@@ -57,14 +56,27 @@ describe("with a small max_payload of NATS", () => {
     expect((await answerOf(sdk.triggerBatch([{ ...item, data: "d".repeat(19_000) }]))).status).toBe(200);
     await until("the client has the one that fits", () => client.publications.length > 0);
     expect(client.data()).toEqual(["d".repeat(19_000)]);
-    client.socket.close();
+  });
+
+  test("an event counts once for each channel toward the limit of a body", async () => {
+    const client = await connectFanwire(pusher.url, { topic: "b0" });
+    const sdk = openPusherSdk(publisher);
+    const channels = Array.from({ length: 10 }, (_, at) => `b${at}`);
+
+    expect(await answerOf(sdk.trigger(channels, "n", "d".repeat(15_000)))).toMatchObject({
+      status: 413,
+      body: { error: { code: "body_too_large" } },
+    });
+    expect((await answerOf(sdk.trigger(channels, "n", "d".repeat(10_000)))).status).toBe(200);
+    await until("the client has the one that fits", () => client.publications.length > 0);
+    expect(client.data()).toEqual(["d".repeat(10_000)]);
   });
 });
 
 describe("without apps", () => {
   const { publisher } = useCluster();
 
-  test("the API is off and says so", async () => {
+  test("the API is off, and its answer names the setting", async () => {
     const off = {
       status: 404,
       body: { error: { code: "pusher_off", message: expect.stringContaining("FANWIRE_PUSHER_APPS") } },

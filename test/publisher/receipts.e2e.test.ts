@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { describeWorkers } from "../support/bus.ts";
 import { metric, startPusher } from "../support/cluster.ts";
@@ -5,6 +6,7 @@ import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { postPublication } from "../support/http-api.ts";
 import { startLink } from "../support/link.ts";
+import { isRunning } from "../support/process.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -98,7 +100,6 @@ test("a receipt for one connection needs the answer of its worker only", async (
   const answer = await post<Answer>({ target: { connection: client.address }, data: "x", receipt: true });
 
   expect(answer).toEqual({ status: "delivered", receipt: { ...ofAll(1), workers: 1 } });
-  client.socket.terminate();
 });
 
 test("a receipt counts a connection once for each matching subscription", async () => {
@@ -108,11 +109,10 @@ test("a receipt counts a connection once for each matching subscription", async 
   expect(await receiptOf({ topics: ["twice.a", "twice.b"] })).toEqual(ofAll(4));
   expect(await receiptOf({ topic: "twice.a" }, { durable: true })).toEqual(ofAll(2));
   await until("all publications arrive", () => client.publications.length === 8);
-  client.socket.terminate();
 });
 
 test("each publication of a batch has the receipt that it asked for", async () => {
-  const client = await connectRawClient(`${pushers[0].url}?topic=batch.a`);
+  await connectRawClient(`${pushers[0].url}?topic=batch.a`);
 
   const { results } = await post<{ results: Answer[] }>([
     ...Array.from({ length: 50 }, () => ({ target: { topic: "batch.a" }, data: "x", receipt: true })),
@@ -127,7 +127,36 @@ test("each publication of a batch has the receipt that it asked for", async () =
     { status: "published" },
     { status: "stored", position: expect.any(String), receipt: ofAll(1) },
   ]);
-  client.socket.terminate();
+});
+
+test("a receipt counts exactly the connections that receive the publication while they connect", async () => {
+  const target = { topic: "arriving" };
+  const receipts: Receipt[] = [];
+  let hasAllConnected = false;
+  const publishing = (async () => {
+    while (!hasAllConnected) {
+      receipts.push(await receiptOf(target, { durable: true, data: String(receipts.length) }));
+    }
+  })();
+  // Each waits for NATS, because its worker has no other client with its second topic.
+  const clients = await Promise.all(
+    Array.from({ length: 200 }, async (_, n) => {
+      await delay(n * 5);
+      return connectFanwire(pushers[n % 2 === 0 ? 0 : 1].url, { topic: ["arriving", `arriving.${n}`] });
+    }),
+  );
+  hasAllConnected = true;
+  await publishing;
+  await receiptOf(target, { durable: true, data: "the end" });
+  await until("the last publication arrives", () => clients.every((client) => client.data().includes("the end")));
+
+  const received = clients.flatMap((client) => client.data());
+  const complete = receipts.flatMap((receipt, n) => (receipt.complete ? { n, ...receipt } : []));
+  expect(complete.length).toBeGreaterThan(receipts.length / 2);
+  const wrong = complete.filter(({ n, delivered }) => delivered !== received.filter((data) => data === `${n}`).length);
+  expect(wrong).toEqual([]);
+  for (const { socket } of clients) socket.terminate();
+  await until("all connections are closed", async () => (await openConnections()) === 0);
 });
 
 test("deduplication: a duplicate is not delivered again and has no receipt", async () => {
@@ -144,11 +173,11 @@ test.each(["raw", "fanwire.v1", "sse"] as const)(
   "a receipt counts a slow consumer as buffered: %s",
   async (protocol) => {
     const topic = `slow.${protocol}`;
-    const fast = await connectRawClient(`${pushers[0].url}?topic=${topic}`);
+    await connectRawClient(`${pushers[0].url}?topic=${topic}`);
     const slow = await connectSlow(protocol, `topic=${topic}`);
 
     const receipt = await until("the socket buffers are full", async () => {
-      const found = await receiptOf({ topic }, { data: "x".repeat(50_000) });
+      const found = await receiptOf({ topic }, { data: "x".repeat(200_000) });
       expect(found.delivered + found.buffered).toBe(2);
       return found.buffered > 0 && found;
     });
@@ -156,7 +185,6 @@ test.each(["raw", "fanwire.v1", "sse"] as const)(
     expect(receipt).toEqual(ofAll(1, 1));
     expect(await receiptOf({ topic }, { except: slow.address })).toEqual(ofAll(1));
     slow.end();
-    fast.socket.terminate();
   },
 );
 
@@ -230,7 +258,7 @@ test("a receipt does not wait for a killed worker, and counts workers that have 
   await until("the worker has ended", () => !isRunning(victim.pid));
   const { receipt, ms } = await timedReceipt({ topic: "deaths" });
   await using another = await startPusher({ nats: nats.url, env });
-  const client = await connectRawClient(`${another.url}?topic=deaths`);
+  await connectRawClient(`${another.url}?topic=deaths`);
 
   expect(receipt).toMatchObject({ missing: 0, complete: true });
   expect(ms).toBeLessThan(DEADLINE_MS);
@@ -238,16 +266,7 @@ test("a receipt does not wait for a killed worker, and counts workers that have 
     const { workers, delivered, complete } = await receiptOf({ topic: "deaths" });
     return workers === 6 && delivered === 1 && complete;
   });
-  client.socket.terminate();
 });
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 test("a receipt does not count a publication that a worker holds back until a gap is repaired", async () => {
   await using link = await startLink(nats.port, { readsNats: true });
@@ -256,7 +275,8 @@ test("a receipt does not count a publication that a worker holds back until a ga
   const target = { topic: "held" };
   await until("the connection is counted", async () => (await receiptOf(target, { durable: true })).delivered === 1);
 
-  // The worker may repair the gap at once. Then the receipt must count the delivery, and the test loses another publication.
+  // The worker may repair the gap at once. Then the receipt must count the delivery, and the test loses another
+  // publication.
   let attempts = 0;
   const received = () => client.data().filter((data) => data === "lost").length;
   const lost = await until("a publication is held back", async () => {
@@ -272,5 +292,23 @@ test("a receipt does not count a publication that a worker holds back until a ga
   expect(lost).toMatchObject({ delivered: 0, missing: 1, complete: false });
   await until("the publication arrives from the history", () => received() === attempts);
   expect(await receiptOf(target, { durable: true })).toMatchObject({ delivered: 1, missing: 0, complete: true });
-  client.socket.terminate();
+});
+
+test("a receipt is not complete while a worker without subscribers is behind, because later ones start there", async () => {
+  const target = { topic: "idle" };
+  const { workers } = await receiptOf(target);
+  await using link = await startLink(nats.port, { readsNats: true });
+  await using behind = await startPusher({ nats: link.url, env: { ...env, PUSHER_WORKERS: "1" } });
+  const isCounted = async () => (await receiptOf(target, { durable: true })).workers === workers + 1;
+  await until("the worker is counted", isCounted);
+
+  // Entries of the history have this header, because the worker asks for headers alone.
+  link.drop = (_subject, message) => message.includes("Nats-Msg-Size");
+  const receipt = await receiptOf(target, { durable: true, data: "early" });
+  const client = await connectFanwire(behind.url, target);
+  link.drop = () => false;
+
+  expect(receipt).toMatchObject({ delivered: 0, missing: 1, complete: false });
+  await until("the client that subscribed later receives it", () => client.data().includes("early"));
+  await until("the worker is counted again", isCounted);
 });

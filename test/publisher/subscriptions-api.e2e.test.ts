@@ -1,6 +1,10 @@
+import { connect } from "@fanwire/client";
 import { expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { callApi } from "../support/http-api.ts";
+import { closeAfterTest } from "../support/open-clients.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -32,19 +36,6 @@ test("the API subscribes and unsubscribes a connection within its limit", async 
   expect((await call("DELETE", `${topics}/orders.7`)).status).toBe(204);
   expect((await call("DELETE", `${topics}/orders.*`)).status).toBe(204);
   expect((await call("GET", "/v1/topics/orders.7")).body).toEqual({ topic: "orders.7", connections: 0, members: 0 });
-  client.socket.close();
-});
-
-test("a path names a topic of any characters", async () => {
-  const topic = "a/b?c d.щ";
-  const client = await connectFanwire(pushers[1].url, { topic });
-
-  expect((await call("GET", `/v1/topics/${encodeURIComponent(topic)}`)).body).toEqual({
-    topic,
-    connections: 1,
-    members: 0,
-  });
-  client.socket.close();
 });
 
 test("the API finds, subscribes and closes a user on all workers", async () => {
@@ -74,5 +65,52 @@ test("the API finds, subscribes and closes a user on all workers", async () => {
   expect((await call("GET", path)).body).toEqual({ user: "анна@example", count: 0, connections: [] });
   expect(bystander.close).toBeUndefined();
   expect(bystander.publications).toEqual([]);
-  bystander.socket.close();
+});
+
+test("clients learn that the API has unsubscribed them, after everything that was published before", async () => {
+  const token = await signToken({ sub: "carl" });
+  const [one] = pushers;
+  const client = await connectFanwire(one.url, { token, topic: ["room", "other"] });
+  const stream = await readEvents(`${one.url.replace("ws", "http")}sse?topic=room&token=${token}`);
+
+  await call("POST", "/v1/publications", { target: { topic: "room" }, data: "last" });
+  expect((await call("DELETE", "/v1/users/carl/topics/room")).body).toEqual({ connections: 2 });
+  expect((await call("DELETE", "/v1/users/carl/topics/room")).body).toEqual({ connections: 2 });
+  await call("POST", "/v1/publications", { target: { topics: ["room", "other"] }, data: "more" });
+  await call("POST", "/v1/publications", { target: { user: "carl" }, data: "end" });
+
+  await until("the client has everything", () => client.data().includes("end"));
+  expect(client.messages.slice(1).map(({ type, topic, data }) => [type, topic, data])).toEqual([
+    ["publication", "room", "last"],
+    ["unsubscribed", "room", undefined],
+    ["publication", "other", "more"],
+    ["publication", undefined, "end"],
+  ]);
+  await until("the stream has everything", () => stream.data().includes("end"));
+  expect(
+    stream
+      .events()
+      .slice(1)
+      .map(({ event, data }) => [event, data]),
+  ).toEqual([
+    [undefined, "last"],
+    ["fanwire.unsubscribed", '{"topic":"room"}'],
+    [undefined, "end"],
+  ]);
+});
+
+test("the presence of a client ends when the API unsubscribes it", async () => {
+  const token = () => signToken({ sub: "dora", topics: [">"], presence: [">"] });
+  const refused: string[] = [];
+  const onRefused = (topic: string, { code }: { readonly code: string }) => void refused.push(`${topic}: ${code}`);
+  const client = connect({ url: pushers[0].url, WebSocket, token, onPublication() {}, onRefused });
+  closeAfterTest(() => client.close());
+  const lobby = client.presence("lobby");
+  await lobby.subscribed;
+
+  expect((await call("DELETE", "/v1/users/dora/topics/lobby")).body).toEqual({ connections: 1 });
+  await until("the presence has ended", () => !lobby.isCurrent);
+
+  expect(refused).toEqual(["lobby: forbidden"]);
+  expect((await call("GET", "/v1/topics/lobby")).body).toMatchObject({ connections: 0, members: 0 });
 });

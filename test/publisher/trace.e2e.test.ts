@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { subjects } from "../support/bus.ts";
 import { metric, startPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
@@ -16,17 +16,11 @@ const { nats, bus, history, pushers, publisher } = useCluster({
   pusher: { ...settings, PUSHER_MAX_UNSENT_BYTES: "65536", PUSHER_TOKEN_LEEWAY_SECONDS: "0" },
 });
 
-async function traced(query: Record<string, string> = {}): Promise<OpenTrace> {
-  const trace = await openTrace(publisher.url, query);
-  onTestFinished(() => trace.close());
-  return trace;
-}
+const traced = (query: Record<string, string> = {}) => openTrace(publisher.url, query);
 
 async function connectAs(at: 0 | 1, query: Record<string, string | string[]>, user?: string): Promise<FanwireClient> {
   const claims = { ...(user !== undefined && { sub: user }), topics: [">", "private-*"] };
-  const client = await connectFanwire(pushers[at].url, { ...query, token: await signToken(claims) });
-  onTestFinished(() => client.socket.close());
-  return client;
+  return connectFanwire(pushers[at].url, { ...query, token: await signToken(claims) });
 }
 
 const publish = async (publication: object) => {
@@ -115,10 +109,6 @@ test("the reason of a closing names the limit that a connection exceeded, and th
   for (const { socket } of slow) socket.pause();
   stream.response.pause();
   const addresses = [slow[0].address, slow[1].welcome.connection, stream.address()];
-  onTestFinished(() => {
-    for (const { socket } of slow) socket.terminate();
-    stream.close();
-  });
   const closed = () => trace.of("connection").filter(({ state }) => state === "closed");
   const hasClosed = (address: string) => closed().some(({ connection }) => connection === address);
 
@@ -128,7 +118,7 @@ test("the reason of a closing names the limit that a connection exceeded, and th
     await bus.publishAll(flood);
     return addresses.every(hasClosed);
   });
-  const token = await signToken({ sub: "brief" }, { expiresInSeconds: 1 });
+  const token = await signToken({ sub: "brief" }, { expiresInSeconds: 4 });
   const brief = await connectFanwire(pushers[0].url, { token });
   await until("the token expires", () => hasClosed(brief.welcome.connection) && brief.close);
 
@@ -211,27 +201,30 @@ test("a flood is shown in part, with the note that something was left out", asyn
   }));
 
   await bus.publishAll(flood);
-  const crowd = await Promise.all(Array.from({ length: 150 }, () => connectRawClient(pushers[0].url)));
-  await until("both are noted", () => {
-    const skipped = trace.of("skipped");
-    return (
-      skipped.some(({ publications }) => publications === null) && skipped.some(({ events }) => Number(events) > 0)
-    );
+  const leftOut = () => trace.of("skipped").reduce((sum, { events }) => sum + Number(events), 0);
+  let connections = 1;
+  // On a slow machine the first ones take so long that all of them are shown.
+  await until("some connections are left out", async () => {
+    await Promise.all(Array.from({ length: 150 }, () => connectRawClient(pushers[0].url)));
+    connections += 150;
+    return leftOut() > 0;
   });
+  await until("left out publications are noted", () => {
+    return trace.of("skipped").some(({ publications }) => publications === null);
+  });
+  const noted = () => trace.of("connection").length + leftOut();
+  await until("all connections are shown or noted", () => noted() >= connections);
 
   expect(trace.of("publication").length).toBeLessThan(1_000);
   expect(trace.of("publication").length).toBeGreaterThanOrEqual(200);
-  const opened = trace.of("connection").length;
-  const leftOut = trace.of("skipped").reduce((sum, { events }) => sum + Number(events), 0);
-  expect(opened).toBeGreaterThanOrEqual(100);
-  expect(opened + leftOut).toBe(151);
+  expect(trace.of("connection").length).toBeGreaterThanOrEqual(100);
+  expect(noted()).toBe(connections);
   expect(await metric(publisher.adminUrl, "fanwire_publisher_trace_pauses_total")).toBeGreaterThan(0);
-  expect(await metric(pushers[0].adminUrl, "fanwire_pusher_trace_events_skipped_total")).toBe(leftOut);
-  await until("the trace goes on", async () => {
+  expect(await metric(pushers[0].adminUrl, "fanwire_pusher_trace_events_skipped_total")).toBe(leftOut());
+  await until("the trace continues", async () => {
     await publish({ target: { connection: address }, data: "after" });
     return trace.of("publication").some(({ data }) => data === "after");
   });
-  for (const { socket } of crowd) socket.terminate();
 });
 
 test("a trace includes a worker that starts later, and its drain", async () => {
@@ -257,6 +250,12 @@ test("a publisher has at most eight traces, and workers report to none when all 
   for (const trace of traces) trace.close();
   await until("the workers have forgotten them", async () => (await open()) === 0);
   expect(await metric(publisher.adminUrl, "fanwire_publisher_traces")).toBe(0);
+});
+
+test("no proxy may compress a trace, which would buffer events, and no cache may store it", async () => {
+  const { response } = await traced();
+
+  expect(response.headers).toMatchObject({ "cache-control": "no-store, no-transform", "x-accel-buffering": "no" });
 });
 
 test("an unknown filter is refused, and HEAD opens no trace", async () => {

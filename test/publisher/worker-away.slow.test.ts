@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
 import { askWorker, describeWorkers } from "../support/bus.ts";
-import { readiness, startPublisher, startPusher, type TestPublisher, untilReady } from "../support/cluster.ts";
+import { connectPeer } from "../support/channel-peer.ts";
+import {
+  readiness,
+  startChannel,
+  startPublisher,
+  startPusher,
+  type TestPublisher,
+  untilReady,
+} from "../support/cluster.ts";
 import { callApi } from "../support/http-api.ts";
 import { startLink } from "../support/link.ts";
 import { connectRawClient } from "../support/raw-client.ts";
@@ -207,6 +215,57 @@ test("a publisher that started while a worker was disconnected asks the others: 
   await until("the killed worker is forgotten", async () => (await statusOf(address)) === 404);
 });
 
+test("a publisher that started while a worker was disconnected counts it as missing in its first answers", async () => {
+  await using witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+  await using away = await startBehindLink();
+  const id = away.client.workerId;
+  expect(await receiptOf()).toMatchObject({ workers: 2, complete: true });
+  away.link.cut();
+  await away.isAway();
+  const gap = { missing: 1, complete: false };
+  const start = () => startPublisher({ nats: nats.url });
+
+  await using first = await start();
+  await using second = await start();
+  await using third = await start();
+  const answers = await Promise.all([
+    receiptOf(first),
+    ...["users/anna", "topics/a", "topics", "users", "connections"].map(
+      async (path) => (await call("GET", `/v1/${path}`, undefined, second)).body,
+    ),
+  ]);
+  const cluster = await call("GET", "/v1/cluster", undefined, third);
+
+  for (const answer of answers) expect(answer).toMatchObject(gap);
+  expect(cluster.body).toMatchObject({ workers: [{}], missing: [id], complete: false });
+  expect((await call("GET", "/v1/topics/a/members", undefined, third)).code).toBe("worker_timeout");
+  expect(witness.url).not.toBe(away.pusher.url);
+  away.link.heal();
+  await until("all workers answer", async () => (await receiptOf(first)).complete);
+  const { body } = await call("GET", "/v1/cluster", undefined, first);
+  expect([body.missing, body.complete]).toEqual([undefined, undefined]);
+});
+
+test("a publication to a Workerman worker is 503 while its channel server reconnects, and 404 once no worker has the id", async () => {
+  await using link = await startLink(nats.port);
+  await using channel = await startChannel({ nats: link.url });
+  await using other = await startChannel({ nats: nats.url });
+  using peer = await connectPeer(channel);
+  peer.subscribe("7");
+  await peer.settle();
+  const codeOf = async (connection: string) => (await publish({ connection })).code;
+  await until("no worker has another id", async () => (await codeOf("8.1")) === "connection_not_found");
+
+  link.cut();
+  await until("the loss is detected", async () => (await readiness(channel.adminUrl)).status === 503);
+  expect([await codeOf("7.1"), await codeOf("8.1")]).toEqual(["worker_timeout", "worker_timeout"]);
+  link.heal();
+
+  await until("it is reached", async () => (await publish({ connection: "7.1" })).body.status === "forwarded");
+  expect(await codeOf("8.1")).toBe("connection_not_found");
+  expect((await readiness(other.adminUrl)).status).toBe(200);
+});
+
 test("a worker remembers the workers before it, and the publisher answers 503 if no worker answers", async () => {
   await using away = await startBehindLink();
   const { address, workerId: about } = away.client;
@@ -229,11 +288,16 @@ test("a worker remembers the workers before it, and the publisher answers 503 if
   await later.process.stop("SIGTERM");
 
   await using alone = await startPublisher({ nats: nats.url, env });
+  // Before it has asked for workers, a question takes until the timeout.
   await until("the publisher has asked", async () => {
-    const { body } = await call("GET", "/v1/topics/a", undefined, alone);
-    return body.complete === undefined;
+    const startedAt = performance.now();
+    await call("GET", "/v1/topics/a", undefined, alone);
+    return performance.now() - startedAt < 250;
   });
 
+  expect(await receiptOf(alone)).toMatchObject({ workers: 0, missing: 0, complete: false });
+  expect((await call("GET", "/v1/topics/a", undefined, alone)).body).toMatchObject({ connections: 0, complete: false });
+  expect((await call("GET", "/v1/cluster", undefined, alone)).body).toMatchObject({ workers: [], complete: false });
   expect([await codeOf(address, alone), await codeOf("zzzzzzzz.1", alone)]).toEqual([
     "worker_timeout",
     "worker_timeout",

@@ -15,7 +15,7 @@ const {
   pushers: [one, two],
 } = useCluster({ pusher: { ...pusherAppsEnv() } });
 
-test("pusher-js receives what is published to its channel, whoever publishes it", async () => {
+test("pusher-js receives what is published to its channel, by whatever way", async () => {
   using pusher = await connectPusherJs(one.url);
   const { events } = await subscribeJs(pusher, "orders.7");
 
@@ -186,7 +186,7 @@ test("a client that the application has subscribed receives nothing older after 
   for (const client of clients) {
     const [worker, connectionId] = client.socketId.split(".");
     const request = { connectionId: Number(connectionId), topic: "cache-given-busy" };
-    // Some are still joining the subscription of the application.
+    // Some are not live yet by the subscription of the application.
     const given = askWorker(bus, Number(worker).toString(36), { command: "subscribe", ...request });
     if (clients.indexOf(client) % 2 === 0) await given;
     await client.subscribe("cache-given-busy");

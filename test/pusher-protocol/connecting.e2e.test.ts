@@ -1,9 +1,9 @@
-import { get } from "node:http";
 import { expect, test } from "vitest";
 import { publishToTopic } from "../support/bus.ts";
 import { metric, startPusher } from "../support/cluster.ts";
 import { demoApp, openPusherJs, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
+import { connectSocket, HANDSHAKE } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -53,12 +53,27 @@ test("pusher-js with an unknown key gives up", async () => {
   expect(errors).toMatchObject([{ type: "WebSocketError", error: { data: { code: 4001 } } }]);
 });
 
-test("requests to the path that are no upgrade are told what to do", async () => {
+test("requests to the path that are no upgrade are answered with what to do", async () => {
   const url = pusherUrl(pusher.url).replace("ws:", "http:");
 
   const response = await fetch(url);
 
   expect(response.status).toBe(426);
+});
+
+test("a path below that of an app is refused with the path to connect to", async () => {
+  const expected = { error: { code: "not_found", message: "connect to /app/<key>" } };
+
+  for (const path of [`/app/${demoApp.key}/`, `/app/${demoApp.key}/x`, "/app/"]) {
+    const raw = await connectSocket(pusher.url);
+    raw.socket.write(`${HANDSHAKE.with(0, `GET ${path} HTTP/1.1`).join("\r\n")}\r\n\r\n`);
+    await until("the answer", () => raw.isClosed());
+    const [head, body = ""] = raw.received().toString().split("\r\n\r\n");
+    expect(head).toContain("HTTP/1.1 404 Not Found");
+    expect(JSON.parse(body), path).toEqual(expected);
+    const polled = await fetch(new URL(path, pusher.url.replace("ws:", "http:")));
+    expect([polled.status, await polled.json()], path).toEqual([404, expected]);
+  }
 });
 
 test("an earlier key of the app connects and signs", async () => {
@@ -157,19 +172,7 @@ test("odd frames are answered with an error, and the connection stays", async ()
   expect(client.close).toBeUndefined();
 });
 
-test("without apps the path is refused with a sentence", async () => {
-  await using plain = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
-
-  const text = await new Promise<string>((resolve, reject) => {
-    get(pusherUrl(plain.url).replace("ws:", "http:"), (response) => {
-      response.setEncoding("utf8").on("data", resolve);
-    }).on("error", reject);
-  });
-
-  expect(text).toContain("the Pusher protocol is not served here");
-});
-
-test("limits close or refuse with codes after which a client comes back", async () => {
+test("limits close or refuse with codes after which a client reconnects", async () => {
   await using limited = await startPusher({
     nats: nats.url,
     env: {

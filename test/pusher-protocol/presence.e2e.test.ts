@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import type { Members, PresenceChannel } from "pusher-js";
 import { expect, test } from "vitest";
 import { askWorker, publishToTopic, subjects } from "../support/bus.ts";
-import { metric, startPusher } from "../support/cluster.ts";
+import { caughtUp, metric, startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { connectPresence } from "../support/presence-client.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
@@ -23,7 +23,7 @@ const {
   pushers: [one, two],
 } = useCluster({ pusher: env });
 
-/** Changes of members that a client was told of, in order. */
+/** Changes of members that a client received, in order. */
 const changes = ({ frames }: PusherClient) =>
   frames.flatMap(({ event, data }) =>
     /member_(added|removed)$/.test(event) ? [[event.replace(/.*_/, ""), JSON.parse(String(data)).user_id]] : [],
@@ -72,26 +72,6 @@ test("two tabs of one user on two pushers are one member, added once and removed
   });
 });
 
-test("twenty simultaneous joiners over two pushers all know all twenty", async () => {
-  const clients = await Promise.all(
-    Array.from({ length: 20 }, (_, n) => connectPusher(n % 2 === 0 ? one.url : two.url)),
-  );
-
-  const answers = await Promise.all(clients.map((client, n) => client.subscribe("presence-rush", { user_id: `${n}` })));
-
-  await until("everybody knows everybody", () =>
-    clients.every((client, at) => {
-      const { ids } = presenceOf(answers[at] ?? {});
-      const added = changes(client).map(([, id]) => id);
-      expect(new Set(ids).size).toBe(ids.length);
-      expect(ids).toContain(String(at));
-      for (const id of added) expect(ids).not.toContain(id);
-      return new Set([...ids, ...added]).size === 20;
-    }),
-  );
-  for (const { socket } of clients) socket.close();
-});
-
 test("simultaneous joins over two pushers fill a channel exactly, and nobody learns of those who are refused", async () => {
   const witness = await connectPusher(one.url);
   await witness.subscribe("presence-full", { user_id: "witness" });
@@ -112,7 +92,6 @@ test("simultaneous joins over two pushers fill a channel exactly, and nobody lea
   expect(isIn((await second?.subscribe("presence-full", { user_id: accepted[0] ?? "" })) ?? { event: "" })).toBe(true);
   const seen = new Set(changes(witness).map((change) => change.join()));
   expect(seen).toEqual(new Set(accepted.map((user) => `added,${user}`)));
-  for (const { socket } of [witness, ...clients]) socket.close();
 });
 
 test("joins that are under way count to the limit of topics, and who is refused was never shown", async () => {
@@ -140,7 +119,6 @@ test("joins that are under way count to the limit of topics, and who is refused 
   expect(changes(witness)).toHaveLength(6);
   client.send({ event: "pusher:unsubscribe", data: { channel: names[0] } });
   expect((await client.subscribe(names[5] ?? "", { user_id: "pusher" })).event).toMatch(/succeeded$/);
-  for (const { socket } of [witness, client, fanwire.client]) socket.close();
 });
 
 test("members of a killed pusher leave the lists of the others", async () => {
@@ -217,25 +195,8 @@ test.each([
   expect(await subscribeWith(client, "presence-bad", data)).toMatchObject({ event: "pusher:subscription_error" });
 });
 
-test("a channel is full with the configured number of members, and known users may still join", async () => {
-  const clients = await Promise.all(Array.from({ length: MAX_MEMBERS + 1 }, () => connectPusher(one.url)));
-  for (const [n, client] of clients.slice(0, MAX_MEMBERS).entries()) {
-    await client.subscribe("presence-full", { user_id: String(n) });
-  }
-  const [last] = clients.slice(-1);
-
-  expect(await last?.subscribe("presence-full", { user_id: "one more" })).toMatchObject({
-    event: "pusher:subscription_error",
-    data: { type: "LimitReached" },
-  });
-  expect((await last?.subscribe("presence-full", { user_id: "0" }))?.event).toBe(
-    "pusher_internal:subscription_succeeded",
-  );
-  for (const { socket } of clients) socket.close();
-});
-
 test("a presence cache channel sends the list, then the cached event, then what follows", async () => {
-  await history.append(topic("presence-cache-x"), "cached");
+  await caughtUp(one, await history.append(topic("presence-cache-x"), "cached"));
   const client = await connectPusher(one.url);
 
   await client.subscribe("presence-cache-x", { user_id: "1" });
@@ -296,40 +257,45 @@ test("a member who signs in, or whose sign-in is still under way, remains a memb
 
 test("a client that the application unsubscribes before the answer learns of that, and may subscribe again", async () => {
   const client = await connectPusher(one.url);
-  const channel = "presence-ended";
   const [number, connectionId] = client.socketId.split(".");
+  const workerId = Number(number).toString(36);
   const notice = (kind: object) =>
     bus.send(subjects.presenceWorkers, Buffer.from(JSON.stringify({ worker: "mute0001", ...kind })));
-  // A worker that does not answer delays the first list of a topic.
-  notice({ kind: "beat", beat: 1, topics: 1 });
-  const data = { channel, ...signer().authorizeChannel(client.socketId, channel, { user_id: "ann" }) };
-  client.send({ event: "pusher:subscribe", data });
-  await client.settle();
+  let attempt = 0;
 
-  await askWorker(bus, Number(number).toString(36), {
-    command: "unsubscribe",
-    connectionId: Number(connectionId),
-    topic: channel,
+  const refused = await until("a channel that was unsubscribed before the answer", async () => {
+    attempt++;
+    const channel = `presence-ended-${attempt}`;
+    // A worker that does not answer delays the first list of a topic, for two seconds.
+    notice({ kind: "beat", beat: attempt, topics: 1 });
+    // NATS keeps the order, so the worker knows of the other one when it answers.
+    await askWorker(bus, workerId, { command: "describe" });
+    const answer = client.subscribe(channel, { user_id: "ann" });
+    await client.settle();
+    await askWorker(bus, workerId, { command: "unsubscribe", connectionId: Number(connectionId), topic: channel });
+    // On a busy machine the two seconds may be over before the client is unsubscribed.
+    const frame = await answer;
+    return frame.event === "pusher:subscription_error" && frame;
   });
 
-  expect(await client.next("pusher:subscription_error", channel)).toMatchObject({ data: { type: "ServerError" } });
+  expect(refused).toMatchObject({ data: { type: "ServerError" } });
   notice({ kind: "end" });
-  client.send({ event: "pusher:subscribe", data });
-  await client.next("pusher_internal:subscription_succeeded", channel);
+  const again = await client.subscribe(refused.channel ?? "", { user_id: "ann" });
+  expect(again.event).toBe("pusher_internal:subscription_succeeded");
 });
 
-test("clients learn of each member, also when thousands come and go at once", async () => {
+test("clients learn of each member, also when thousands join and leave at the same time", async () => {
   const witness = await connectPusher(one.url);
   await witness.subscribe("presence-crowd", { user_id: "witness" });
   const worker = "crowd001";
   const joined = Array.from({ length: 2_500 }, (_, at) => ({ user: `user-${at}`, since: at }));
-  const tell = (subject: string, message: object) =>
+  const announce = (subject: string, message: object) =>
     bus.send(subject, Buffer.from(JSON.stringify({ worker, ...message })));
 
-  tell(subjects.presenceWorkers, { kind: "beat", beat: 1, topics: 0 });
-  tell(subjects.presence("presence-crowd"), { previous: 0, counter: 1, joined, left: [] });
+  announce(subjects.presenceWorkers, { kind: "beat", beat: 1, topics: 0 });
+  announce(subjects.presence("presence-crowd"), { previous: 0, counter: 1, joined, left: [] });
   await until("all joins", () => changes(witness).length === joined.length);
-  tell(subjects.presenceWorkers, { kind: "end" });
+  announce(subjects.presenceWorkers, { kind: "end" });
   await until("all leaves", () => changes(witness).length === 2 * joined.length);
 
   expect(new Set(changes(witness).map((change) => change.join())).size).toBe(2 * joined.length);

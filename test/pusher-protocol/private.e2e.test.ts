@@ -1,9 +1,9 @@
 import { createHmac } from "node:crypto";
-import { get } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { publishToTopic, subjects } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
+import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireClient } from "../support/fanwire-client.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, type PusherClient, signer } from "../support/pusher-client.ts";
@@ -32,24 +32,13 @@ const PATTERNS = [
 type Intruder = { readonly name: string; received(): string };
 
 async function openSse(url: string): Promise<Intruder> {
-  let text = "";
-  await new Promise<void>((resolve) =>
-    get(url, (response) => {
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => {
-        text += chunk;
-        resolve();
-      });
-      response.on("error", () => {});
-      response.on("end", resolve);
-    }),
-  );
-  return { name: url, received: () => text };
+  const { text } = await readEvents(url);
+  return { name: url, received: text };
 }
 
 describe.each([
-  ["an open edge", env, undefined],
-  ["an edge with tokens", { ...env, PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" }, [">", "*", "*.>"]],
+  ["an open pusher", env, undefined],
+  ["a pusher with tokens", { ...env, PUSHER_TOKEN_SECRET: SECRET, PUSHER_PUBLIC_TOPICS: ">" }, [">", "*", "*.>"]],
 ])("on %s", (_where, pusherEnv, claims) => {
   const {
     bus,
@@ -97,7 +86,7 @@ describe.each([
     for (const { socket } of [...raw, ...fanwire, member]) socket.terminate();
   });
 
-  /** Waits until everybody has received a public publication that was published last. */
+  /** Waits until all have received a public publication that was published last. */
   async function expectNoSecrets(): Promise<void> {
     await publishToTopic(bus, "public", `end ${performance.now()}`);
     const mark = `public ${performance.now()}`;
@@ -105,7 +94,7 @@ describe.each([
     // Matched by the pattern that "public" is too short for.
     await publishToTopic(bus, "public.long", mark);
     await member.next("message", "public");
-    await until("everybody has the public one", () => intruders.every(({ received }) => received().includes(mark)));
+    await until("all have the public one", () => intruders.every(({ received }) => received().includes(mark)));
     for (const { name, received } of intruders)
       expect([name, received()]).toEqual([name, expect.not.stringContaining("secret")]);
   }

@@ -8,7 +8,7 @@ import { until } from "../support/wait.ts";
 const env = { ...pusherAppsEnv({ ...demoApp, maxConnections: 4 }), PUSHER_WORKERS: "1" };
 const { nats, pusher: one } = useCluster({ pusher: env });
 
-test("clients of a killed worker are not sent away for good", async () => {
+test("clients of a killed worker are not refused permanently", async () => {
   await using third = await startPusher({ nats: nats.url, env });
   const lost: PusherClient[] = [];
   for (let n = 0; n < 4; n++) {

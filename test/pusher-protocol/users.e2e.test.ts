@@ -26,7 +26,7 @@ async function closeUser(user: string, code?: 4009 | 4200): Promise<void> {
   await bus.gather(subjects.allWorkers, Buffer.from(request), { stallMs: 300, maxWaitMs: 2_000 });
 }
 
-test("pusher-js signs in, receives what is published to its user, and stays away when it is terminated", async () => {
+test("pusher-js signs in, receives what is published to its user, and does not reconnect when it is terminated", async () => {
   using pusher = await connectPusherJs(one.url, { user: { id: "ann" } });
   const notes: unknown[] = [];
   pusher.user.bind("note", (data: unknown) => notes.push(data));

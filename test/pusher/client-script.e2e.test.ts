@@ -1,8 +1,8 @@
 import { request } from "node:http";
-import { connect } from "node:net";
 import { VERSION } from "@fanwire/service";
 import { describe, expect, test } from "vitest";
 import { connectRawClient } from "../support/raw-client.ts";
+import { connectSocket } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -33,7 +33,7 @@ describe.each(["pusher", "publisher"] as const)("the client that a %s serves", (
     expect([typeof module.connect, typeof module.FanwireError]).toEqual(["function", "function"]);
   });
 
-  test("the file of this version is the same, and built code may be kept for good", async () => {
+  test("the file of this version is the same, and built code may be kept permanently", async () => {
     const [current, versioned] = await Promise.all([fetch(urlOf("client.js")), fetch(urlOf(VERSIONED))]);
 
     expect(await versioned.text()).toBe(await current.text());
@@ -75,7 +75,6 @@ test.each([["client.js"], [VERSIONED]])(
     const client = await connectRawClient(new URL(path, pusher.url).href);
 
     expect(client.address).toMatch(/^\w+\.\d+$/);
-    client.socket.close();
   },
 );
 
@@ -85,19 +84,21 @@ test("other methods on the path are refused as on every path", async () => {
   expect(response.status).toBe(426);
 });
 
-test("a connection that sends requests and reads no answer is closed after the first one", async () => {
-  const { port, hostname } = new URL(pusher.url);
-  const socket = connect(Number(port), hostname);
-  const ask = () => socket.write("GET /client.js HTTP/1.1\r\nHost: pusher\r\n\r\n");
-  let answers = "";
-  socket.on("data", (data) => (answers += data.toString("latin1")));
-  socket.on("error", () => {});
+test.each([
+  ["200", ""],
+  ["304", "If-None-Match: *\r\n"],
+])("a connection that sends requests and reads no answer is closed after the first one: %s", async (status, header) => {
+  const length = (await (await fetch(new URL("client.js", pusher.url.replace("ws:", "http:")))).text()).length;
+  const raw = await connectSocket(pusher.url);
+  const ask = () => raw.socket.write(`GET /client.js HTTP/1.1\r\nHost: pusher\r\n${header}\r\n`);
   ask();
-  await until("the first answer", () => answers.includes("Connection: close"));
+  await until("the first answer", () => raw.received().includes("Connection: close"));
   ask();
 
-  await until("the end", () => socket.closed || socket.readableEnded);
-  expect(answers.match(/^HTTP\/1.1 200 OK/gm)).toHaveLength(1);
+  await until("the end", () => raw.isClosed());
+  const answers = raw.received().toString();
+  expect(answers.match(/^HTTP\/1.1 \d+/gm)).toEqual([`HTTP/1.1 ${status}`]);
+  expect(answers).toContain(`\r\nContent-Length: ${length}\r\n`);
 });
 
 /** Sends HEAD without `Accept-Encoding`, which `fetch` always adds. */

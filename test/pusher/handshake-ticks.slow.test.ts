@@ -11,7 +11,7 @@ import { until } from "../support/wait.ts";
 const CLIENTS = 800;
 /** One client of this number closes right after its request. */
 const CLOSING_ONE_IN = 10;
-/** Connections at once, below the length of a listen queue. */
+/** Connections at the same time, below the length of a listen queue. */
 const AT_ONCE = 200;
 const MISSED = 50;
 const LONGEST_TICK_MS = 50;

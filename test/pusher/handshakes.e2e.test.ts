@@ -132,7 +132,10 @@ test("a handshake that violates RFC 6455 is refused with 426 or 400", async () =
     without("Sec-WebSocket-Version"),
     without("Upgrade"),
     [...without("Upgrade"), "Upgrade: h2c"],
+    without("Connection"),
+    [...without("Connection"), "Connection: keep-alive"],
     without("Sec-WebSocket-Key"),
+    [...without("Sec-WebSocket-Key"), "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"],
   ];
 
   for (const lines of upgrades) {
@@ -142,6 +145,9 @@ test("a handshake that violates RFC 6455 is refused with 426 or 400", async () =
     expect(answer).toContain("Upgrade: websocket\r\n");
     expect(answer).toContain('"code":"upgrade_required"');
   }
+  const twoLines = ["Upgrade: h2c", "Upgrade: websocket", "Connection: keep-alive", "Connection: Upgrade"];
+  const rest = HANDSHAKE.filter((line) => !/^(Upgrade|Connection):/.test(line));
+  expect(await answerTo([...rest, ...twoLines], "workerID")).toContain("HTTP/1.1 101 Switching Protocols\r\n");
   const badKey = await answerTo([...without("Sec-WebSocket-Key"), "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!=="], "}}");
   expect(badKey).toContain("HTTP/1.1 400 Bad Request\r\n");
   expect(badKey).toContain('"code":"malformed_handshake"');

@@ -139,7 +139,7 @@ test.each([
   },
 );
 
-test("an idle connection that answers no pings is closed", async () => {
+test("heartbeat: an idle connection that answers no pings is closed", async () => {
   await using pusher = await startLimited({ PUSHER_IDLE_SECONDS: "8" });
   const silent = await handshakeSocket(pusher.url); // answers no pings
   const alive = await connectRawClient(pusher.url);

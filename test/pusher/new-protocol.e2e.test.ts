@@ -7,8 +7,8 @@ import { openPublications, topic } from "../support/durable.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import {
+  type BatchedFrames,
   clientProtocols,
-  type JoinedFrames,
   newConnectionState,
   ResponseConnection,
   type RoutedProtocol,
@@ -21,9 +21,9 @@ import {
 } from "../support/pusher-sources.ts";
 import { until } from "../support/wait.ts";
 
-const textLines: JoinedFrames = {
-  frames: "joined",
-  joining: { separator: "", maxBytes: 65_536 },
+const textLines: BatchedFrames = {
+  frames: "batched",
+  batching: { separator: "", maxBytes: 65_536 },
   reportsDrain: false,
   encode: ({ text }) => `${text.event ?? "message"}\t${text.data}\n`,
 };

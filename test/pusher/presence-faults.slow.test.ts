@@ -7,7 +7,10 @@ import { connectPresence, type PresenceClient } from "../support/presence-client
 import { SECRET } from "../support/tokens.ts";
 import { until } from "../support/wait.ts";
 
-/** Time within which a member without connections is gone after a fault, and one with connections is seen after its end. */
+/**
+ * Time within which a member without connections disappears after a fault, and one with connections is seen after its
+ * end.
+ */
 const PROMISED_MS = 10_000;
 const LEAVE_MS = 2_000;
 const env = {
@@ -145,7 +148,7 @@ test("a short interruption is silent", async () => {
   await closeAll();
 });
 
-test("all see all after NATS was restarted, and who came and left meanwhile is not forgotten", async () => {
+test("all see all after NATS was restarted, and members that joined and left meanwhile are not forgotten", async () => {
   const topic = "restart";
   const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
   const leaving = await join(far, "leaving", topic);

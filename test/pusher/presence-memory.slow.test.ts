@@ -1,3 +1,4 @@
+import { MAX_INFO_BYTES } from "@fanwire/protocol";
 import { expect, test } from "vitest";
 import { subjects } from "../support/bus.ts";
 import { metric, startPusher } from "../support/cluster.ts";
@@ -15,18 +16,20 @@ const OTHER = "zzzzzzzz";
 const { nats, bus } = useCluster();
 
 /**
- * Announces users of a worker that does not exist. Each takes about 200 KB by the count of the other workers. `bytes` returns
- * that count: NATS would disconnect a worker that is 64 MB behind, and nobody would answer its question for the rest.
+ * Announces users of a worker that does not exist. Each takes about two kilobytes by the count of the other workers.
+ * `bytes` returns that count: NATS would disconnect a worker that is 64 MB behind, and nobody would answer its question
+ * for the rest.
  */
 async function announceUsers(topic: string, users: number, bytes: () => Promise<number>): Promise<void> {
-  const info = "i".repeat(100_000);
-  for (let counter = 1; counter * 8 <= users; counter++) {
-    const joined = Array.from({ length: 8 }, (_, at) => ({ user: `${counter}-${at}`, since: 1, info }));
+  const info = "i".repeat(MAX_INFO_BYTES - 2);
+  const together = 800;
+  for (let counter = 1; counter * together <= users; counter++) {
+    const joined = Array.from({ length: together }, (_, at) => ({ user: `${counter}-${at}`, since: 1, info }));
     const announcement = { worker: OTHER, previous: counter - 1, counter, joined, left: [] };
     bus.send(subjects.presence(topic), Buffer.from(JSON.stringify(announcement)));
     await bus.confirm();
     if (counter % 8 === 0) {
-      await until("the announcements are received", async () => (await bytes()) > counter * 8 * info.length);
+      await until("the announcements are received", async () => (await bytes()) > counter * together * info.length);
     }
   }
 }
@@ -48,7 +51,7 @@ test("above the bound of bytes nobody joins until members have left", async () =
   const beats = setInterval(() => sendNotice({ kind: "beat", beat: beat++, topics: 1 }), 1_000);
   let beat = 2;
 
-  await announceUsers("large", 1_400, bytes);
+  await announceUsers("large", 140_000, bytes);
   await until("the members are known", async () => (await bytes()) > MAX_BYTES);
 
   expect(await late.join("presence-small")).toMatchObject({ ok: false, error: { code: "unavailable" } });
@@ -62,6 +65,4 @@ test("above the bound of bytes nobody joins until members have left", async () =
   await until("the members have left", async () => (await bytes()) < MIB);
   expect(await late.join("presence-small")).toMatchObject({ ok: true, count: 1 });
   expect((await client.subscribe("presence-small", { user_id: "pusher" })).event).toMatch(/succeeded$/);
-  for (const each of [witness, late]) each.close();
-  client.socket.close();
 });

@@ -149,7 +149,7 @@ test("simultaneous joins to two workers fill the limit exactly, and who is refus
   await until("nothing is left", () => presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0));
 });
 
-test("a user with several connections takes one place, also when they join two workers at once", async () => {
+test("a user with several connections takes one place, also when they join two workers at the same time", async () => {
   const clients = await Promise.all(Array.from({ length: 12 }, (_, at) => connect(at % 2)));
 
   const outcomes = await Promise.all(

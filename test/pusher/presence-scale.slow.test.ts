@@ -60,7 +60,7 @@ test("10,000 members on one topic: each join is announced to all within 250 ms",
     const sentAt = performance.now();
     late?.send({ id: 1, command: "subscribe", topic: "crowd", presence: true });
     await until(
-      () => `all are told, not ${announced}`,
+      () => `all receive it, not ${announced}`,
       () => announced >= members,
     );
     delays.push(performance.now() - sentAt);
@@ -72,7 +72,7 @@ test("10,000 members on one topic: each join is announced to all within 250 ms",
   expect(await callApi(publisher, "GET", "/v1/topics/crowd")).toMatchObject({ body: { members: members + 10 } });
   expect(delays.toSorted((one, other) => one - other)[5]).toBeLessThan(250 * stretch());
   for (const client of crowd) client.close();
-  await until("all are gone", async () => {
+  await until("all have left", async () => {
     const { body } = await callApi<{ members: number }>(publisher, "GET", "/v1/topics/crowd");
     return body.members === 10;
   });
@@ -107,5 +107,4 @@ test("10,000 topics of ten members: each knows all ten", async () => {
   console.log(`100,000 joins known to all in ${Math.round(performance.now() - startedAt)} ms`);
   console.log(`longest ticks ${await longestTicks()} ms of processor time`);
   expect(counts.size).toBe(clients * topicsOfClient);
-  for (const client of crowd) client.close();
 }, 300_000);

@@ -132,7 +132,7 @@ test("a slow consumer receives the reply to a command after the burst, and nothi
   await publishFlood();
   await until("the reading client has everything", () => reading.publications.length === FLOOD);
 
-  // Frames are joined up to a size that uWebSockets.js may keep for each connection.
+  // Messages share frames up to a size that uWebSockets.js may keep for each connection.
   expect(largestFrame).toBeGreaterThan(16_384);
   expect(largestFrame).toBeLessThanOrEqual(32_768);
   const pong = pinging.ask({ command: "ping" });

@@ -3,7 +3,8 @@ import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
 import { metric, readiness, startPusher, type TestPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { type EventStream, readEvents } from "../support/event-stream.ts";
-import { connectSocket } from "../support/raw-socket.ts";
+import { connectRawClient } from "../support/raw-client.ts";
+import { connectSocket, writeSegment } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -16,13 +17,16 @@ const sse = (pusher: TestPusher, query = "") => `${pusher.sseUrl}${query}`;
 // Opened before the other tests, because the third comment comes after more than ten seconds.
 let idlePusher: TestPusher;
 let idleStream: EventStream;
+let answering: TestPusher;
 beforeAll(async () => {
   idlePusher = await start();
   idleStream = await readEvents(sse(idlePusher));
+  answering = await start({ PUSHER_ALLOWED_ORIGINS: "https://app.example" });
 });
 afterAll(async () => {
   idleStream.close();
   await idlePusher[Symbol.asyncDispose]();
+  await answering[Symbol.asyncDispose]();
 });
 
 test("a stream begins with a welcome and has events as an EventSource reads them", async () => {
@@ -49,7 +53,6 @@ test("a stream begins with a welcome and has events as an EventSource reads them
     { event: "paid", data: "one\ntwo\nthree" },
     { event: "fanwire.binary", data: "/w==" },
   ]);
-  stream.close();
 });
 
 test("a stream counts as a connection until its reader disconnects", async () => {
@@ -66,24 +69,48 @@ test("a stream counts as a connection until its reader disconnects", async () =>
   (await readEvents(sse(pusher))).close();
 });
 
-test("unsent data of a slow consumer is counted in bytes, not in characters", async () => {
-  await using pusher = await start();
-  const slow = await connectSocket(sse(pusher));
-  slow.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
-  await until("the welcome", () => slow.received().includes("fanwire.welcome"));
-  slow.socket.pause();
-  const [, workerId = "", connectionId] = /"connection":"(\w+)\.(\d+)"/.exec(slow.received().toString()) ?? [];
-  const question = Buffer.from(JSON.stringify({ command: "find-connection", connectionId: Number(connectionId) }));
-
+/** Opens a stream that reads only its welcome. Resolves when the worker holds data for it. */
+async function openSlowStream(pusher: TestPusher) {
+  const raw = await connectSocket(sse(pusher));
+  raw.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until("the welcome", () => raw.received().includes("fanwire.welcome"));
+  raw.socket.pause();
+  const [, workerId = "", id] = /"connection":"(\w+)\.(\d+)"/.exec(raw.received().toString()) ?? [];
+  const control = async (command: string) => {
+    const request = Buffer.from(JSON.stringify({ command, connectionId: Number(id) }));
+    const reply = await bus.request(subjects.worker(workerId), request, { timeoutMs: 2_000 });
+    return reply.ok ? JSON.parse(Buffer.from(reply.message.data).toString()) : {};
+  };
   const unsentBytes = await until("some bytes are unsent", async () => {
     await publishToEveryone(bus, "€".repeat(100_000));
-    const reply = await bus.request(subjects.worker(workerId), question, { timeoutMs: 2_000 });
-    const bytes: number = reply.ok ? JSON.parse(Buffer.from(reply.message.data).toString()).connection.unsentBytes : 0;
+    const bytes: number = (await control("find-connection")).connection.unsentBytes;
     return bytes > 0 && bytes;
   });
+  return { raw, control, unsentBytes };
+}
+
+test("unsent data of a slow consumer is counted in bytes, not in characters", async () => {
+  await using pusher = await start();
+
+  const { unsentBytes } = await openSlowStream(pusher);
 
   expect(unsentBytes).toBeGreaterThanOrEqual(300_000);
-  slow.socket.destroy();
+});
+
+test("a reader that has not read its last stream gets no other one on the same TCP connection", async () => {
+  await using pusher = await start();
+  const { raw, control } = await openSlowStream(pusher);
+  await control("close-connection");
+
+  raw.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+
+  await until("it is dropped", async () => {
+    return (await metric(pusher.adminUrl, "fanwire_pusher_drops_total")) === 1;
+  });
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(0);
+  raw.socket.resume();
+  await until("the connection is closed", () => raw.isClosed());
+  expect(raw.received().toString().split("fanwire.welcome")).toHaveLength(2);
 });
 
 /** Checks an answer after which a browser reconnects. It would not after another status than 200. */
@@ -100,7 +127,7 @@ async function expectSentBack(stream: EventStream, why: string): Promise<void> {
   });
 }
 
-test("a stream begins and ends with a random retry of 1 to 5 seconds, so that readers do not reconnect at once", async () => {
+test("jitter: a stream begins and ends with a random retry of 1 to 5 seconds, so that readers do not reconnect at the same time", async () => {
   await using pusher = await start();
   const streams = await Promise.all(Array.from({ length: 10 }, () => readEvents(sse(pusher))));
 
@@ -115,25 +142,23 @@ test("a stream begins and ends with a random retry of 1 to 5 seconds, so that re
   expect(await stopped).toBe(0);
 });
 
-test("a draining worker answers a stream on a kept-alive connection with a retry", async () => {
+test("a draining worker answers a stream on a connection that it accepted before with a retry", async () => {
   await using pusher = await start({ PUSHER_DRAIN_SECONDS: "30" });
   // These streams keep the drain going.
-  const streams = await Promise.all(Array.from({ length: 20 }, () => readEvents(sse(pusher))));
-  const kept = await connectSocket(sse(pusher));
-  kept.socket.write("OPTIONS /sse HTTP/1.1\r\nHost: x\r\n\r\n");
-  await until("the connection is open", () => kept.received().includes("204"));
+  await Promise.all(Array.from({ length: 20 }, () => readEvents(sse(pusher))));
+  const early = await connectSocket(sse(pusher));
+  await writeSegment(early, Buffer.from("GET /sse HTTP/1.1\r\nHost: x\r\n"));
 
   pusher.process.kill("SIGTERM");
   await until("the pusher drains", async () => (await readiness(pusher.adminUrl)).text === "draining");
-  kept.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example\r\n\r\n");
+  early.socket.write("Origin: https://app.example\r\n\r\n");
 
-  await until("the connection is closed", () => kept.isClosed());
-  const answer = kept.received().toString();
+  await until("the connection is closed", () => early.isClosed());
+  const answer = early.received().toString();
   expect(answer).toContain("HTTP/1.1 200 OK\r\n");
   expect(answer).toContain("Connection: close\r\n");
   expect(answer).toContain("Access-Control-Allow-Origin: https://app.example\r\n");
   expect(answer).toMatch(/: this worker is stopping: try again\nretry: [1-4]\d{3}\n\n$/);
-  for (const stream of streams) stream.close();
 });
 
 test("streams over the rate limit are answered with a retry", async () => {
@@ -146,8 +171,7 @@ test("streams over the rate limit are answered with a retry", async () => {
     await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "handshake-rate" }),
   );
   expect(refused.length).toBeGreaterThan(0);
-  for (const stream of refused) await expectSentBack(stream, "too many handshakes at once: try again");
-  for (const stream of streams) stream.close();
+  for (const stream of refused) await expectSentBack(stream, "too many handshakes at the same time: try again");
 });
 
 test("a final refusal is a status with an error in JSON, with CORS headers", async () => {
@@ -169,6 +193,19 @@ test("a final refusal is a status with an error in JSON, with CORS headers", asy
   }
 });
 
+test("other methods than GET are refused with 405, and GET still upgrades WebSockets", async () => {
+  await using pusher = await start();
+
+  for (const method of ["POST", "PUT", "DELETE", "HEAD"]) {
+    const response = await fetch(sse(pusher), { method, headers: { origin: "https://app.example" } });
+    expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, OPTIONS"]);
+    if (method === "HEAD") continue;
+    expect(response.headers.get("access-control-allow-origin")).toBe("https://app.example");
+    expect(await response.json()).toEqual({ error: { code: "method_not_allowed", message: "read /sse with GET" } });
+  }
+  (await connectRawClient(`${pusher.url}sse`)).socket.close();
+});
+
 test("a CORS preflight is answered for allowed origins only", async () => {
   await using pusher = await start({ PUSHER_ALLOWED_ORIGINS: "https://app.example" });
   const preflight = (origin: string) =>
@@ -184,14 +221,38 @@ test("a CORS preflight is answered for allowed origins only", async () => {
   const allowed = await preflight("https://app.example");
   const refused = await preflight("https://evil.example");
 
-  expect(allowed.status).toBe(204);
+  expect([allowed.status, await allowed.text()]).toEqual([200, ""]);
   expect(Object.fromEntries(allowed.headers)).toMatchObject({
+    "content-length": "0",
     "access-control-allow-origin": "https://app.example",
     "access-control-allow-methods": "GET",
     "access-control-allow-headers": "Authorization, Cache-Control, Last-Event-ID, *",
     vary: "Origin",
   });
   expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([403, null]);
+});
+
+test.each([
+  ["a preflight", "OPTIONS /sse", 200],
+  ["a preflight of a foreign origin", "OPTIONS /sse", 403, "Origin: https://evil.example\r\n"],
+  ["another method", "DELETE /sse", 405],
+  ["HEAD", "HEAD /sse", 405],
+  ["a malformed query", "GET /sse?topic=", 400],
+  ["no upgrade", "GET /", 426],
+  ["HEAD of another path", "HEAD /", 426],
+  ["a path of another protocol", "GET /socket.io/", 404],
+])("every answer closes its connection, so that answers nobody reads do not fill memory: %s", async (_, ...asked) => {
+  const [line, status, header = ""] = asked;
+  const raw = await connectSocket(sse(answering));
+  const ask = () => raw.socket.write(`${line} HTTP/1.1\r\nHost: x\r\n${header}\r\n`);
+  ask();
+  await until("the answer", () => raw.received().length > 0);
+  ask();
+
+  await until("the connection is closed", () => raw.isClosed());
+  const answers = raw.received().toString();
+  expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`]);
+  if (String(line).startsWith("HEAD")) expect(answers).toMatch(/\r\n\r\n$/);
 });
 
 test("a polyfill resumes by ?lastEventId=, unless there is a Last-Event-ID header", async () => {
@@ -209,6 +270,7 @@ test("a polyfill resumes by ?lastEventId=, unless there is a Last-Event-ID heade
   expect(await dataAfter(`&lastEventId=${first}`)).toEqual(["2", "3"]);
   expect(await dataAfter(`&since=${first}&lastEventId=${second}`)).toEqual(["3"]);
   expect(await dataAfter(`&since=${first}&lastEventId=`)).toEqual(["2", "3"]);
+  expect(await dataAfter(`&lastEventId=${first}&lastEventID=${second}`)).toEqual(["3"]);
   expect(await dataAfter(`&lastEventId=${first}`, { "Last-Event-ID": second })).toEqual(["3"]);
 });
 
@@ -233,10 +295,9 @@ test("a publication cannot use the event names of workers and EventSource", asyn
     "fanwire.event.open",
     "paid",
   ]);
-  stream.close();
 });
 
-test("a stream without publications is kept alive by comments", async () => {
+test("heartbeat: a stream without publications is kept alive by comments", async () => {
   await until("the third comment", () => (idleStream.text().match(/^: $/gm)?.length ?? 0) >= 3, 40_000);
 
   expect(idleStream.hasEnded()).toBe(false);

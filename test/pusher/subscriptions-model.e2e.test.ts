@@ -23,6 +23,7 @@ beforeAll(async () => {
 
 /** A connection of any protocol, with what it must have received so far. */
 type Reader = {
+  readonly protocol: ProtocolName;
   readonly connectionId: number;
   readonly patterns: Set<string>;
   readonly expected: string[];
@@ -31,7 +32,7 @@ type Reader = {
 };
 
 async function open(protocol: ProtocolName): Promise<Reader> {
-  const common = { patterns: new Set<string>(), expected: [] };
+  const common = { protocol, patterns: new Set<string>(), expected: [] };
   if (protocol === "raw") {
     const { connectionId, frames, socket } = await connectRawClient(pusher.url);
     return { ...common, connectionId: Number(connectionId), received: () => frames, close: () => socket.close() };
@@ -109,14 +110,16 @@ test("connections of any protocol receive each matching publication in order, on
           continue;
         }
         const reader = readers[each.client] as Reader;
-        // A subscription must not change before earlier publications arrive, because they might then be received or not.
+        // A subscription must not change before earlier publications arrive, because they might then be received or
+        // not.
         await until("all publications arrive", settled);
         if (each.does === "subscribe") {
           await request("subscribe", reader, each.pattern);
           reader.patterns.add(each.pattern);
         } else if (each.does === "unsubscribe") {
           await request("unsubscribe", reader, each.pattern);
-          reader.patterns.delete(each.pattern);
+          const isInformed = reader.patterns.delete(each.pattern) && reader.protocol === "sse";
+          if (isInformed) reader.expected.push(JSON.stringify({ topic: each.pattern }));
         } else {
           expect(reader.received()).toEqual(reader.expected);
           reader.close();

@@ -8,17 +8,17 @@ import { WebSocket } from "ws";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectRawClient } from "../support/raw-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const INBOUND_BYTES = 4_096;
+const INBOUND_BYTES = 65_536;
 const PADDED_PING = `{"id":2,"command":"ping"}${" ".repeat(INBOUND_BYTES / 2)}`;
 
 const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const keySet = JSON.stringify({ keys: [pair.publicKey.export({ format: "jwk" })] });
 
-let nats: TestNats;
+const { nats } = useCluster();
 let issuer: Server;
 /** Requests for the keys, not answered yet. */
 const asking: ServerResponse[] = [];
@@ -26,7 +26,6 @@ let pusher: TestPusher;
 let token: string;
 
 beforeAll(async () => {
-  nats = await startNats();
   issuer = createServer((_, response) => void asking.push(response)).listen(0, "127.0.0.1");
   await once(issuer, "listening");
   token = await signed({ sub: "anna", topics: [">"] });
@@ -35,7 +34,6 @@ afterAll(async () => {
   issuer.closeAllConnections();
   issuer.close();
   await pusher[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
   await pusher?.[Symbol.asyncDispose]();
@@ -93,7 +91,6 @@ test("a connection whose token waits for the keys receives nothing until it is v
   expect(welcome).toMatchObject({ type: "welcome" });
   expect(replies.map(({ id, ok }) => [id, ok]).sort()).toEqual([1, 2, 3].map((id) => [id, true]));
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(2);
-  for (const { socket } of [raw, client]) socket.close();
 });
 
 test("connections are asked to retry while the keys cannot be fetched", async () => {
@@ -129,7 +126,17 @@ test("commands after a refresh wait until its token is verified, up to the inbou
   for (const response of asking) response.end(keySet);
 
   expect([...(await answers), await last].map(({ ok }) => ok)).toEqual([true, true, true, true]);
-  client.socket.close();
+});
+
+test("a token with a deeply nested kid is refused, and the worker serves its other connections", async () => {
+  for (const response of asking.splice(0)) response.end(keySet);
+  const other = await connectFanwire(pusher.url, { token });
+  const client = await connectFanwire(pusher.url);
+  const kid = "[".repeat(12_000) + "]".repeat(12_000);
+  const hostile = `${Buffer.from(`{"alg":"ES256","kid":${kid}}`).toString("base64url")}.e30.AA`;
+
+  expect(await client.ask({ command: "refresh", token: hostile })).toMatchObject({ error: { code: "unauthorized" } });
+  expect(await other.ask({ command: "ping" })).toMatchObject({ ok: true });
 });
 
 test("a connection whose key is not fetched yet is asked to retry", async () => {
@@ -143,5 +150,4 @@ test("a connection whose key is not fetched yet is asked to retry", async () => 
   expect(stream.text()).toMatch(/^: .*\nretry: \d{4}\n\n$/);
   expect(await client.ask({ command: "refresh", token: newer })).toMatchObject({ error: { code: "unavailable" } });
   expect(asking).toEqual([]);
-  client.socket.close();
 });

@@ -34,7 +34,6 @@ test("without a token a client receives publications to everyone and to public t
   await expect(connectRawClient(`${pusher.url}?topic=private`)).rejects.toThrow("closed with 4403");
   await expect(readEvents(sseUrl("topic=private"))).rejects.toThrow("403");
   await expect(connectFanwire(pusher.url, { topic: "private" })).rejects.toThrow("closed with 4403");
-  client.socket.close();
 });
 
 test("a publication to a user reaches all its connections on all workers, and no other user", async () => {
@@ -57,8 +56,6 @@ test("a publication to a user reaches all its connections on all workers, and no
   for (const client of own) expect(client.data()).toEqual(["for anna", "end"]);
   expect(other.data()).toEqual(["end"]);
   await until("the other protocols as well", () => raw.frames.length === 2 && stream.events().length === 3);
-  for (const { socket } of [...own, raw, other]) socket.close();
-  stream.close();
 });
 
 test("a token defines the topics that a client may subscribe to and publish to", async () => {
@@ -82,7 +79,6 @@ test("a token defines the topics that a client may subscribe to and publish to",
     event: "said",
     data: "hello",
   });
-  for (const { socket } of [client, listener]) socket.close();
 });
 
 test("invalid tokens are refused by every protocol, counted, and never logged", async () => {
@@ -133,7 +129,6 @@ test("an expired token closes its connection with 4401, a refreshed one does not
   await until("the client receives a publication", () => stays.publications.length > 0);
   expect(stays.data()).toEqual(["received"]);
   expect(stays.close).toBeUndefined();
-  stays.socket.close();
 });
 
 test("commands after a refresh use the new token, also in the same frame", async () => {
@@ -154,7 +149,6 @@ test("commands after a refresh use the new token, also in the same frame", async
   ]);
 
   expect(answers.map(({ ok }) => ok)).toEqual([false, true, true, true, true, false, false, false, true]);
-  client.socket.close();
 });
 
 test("the commands of one frame take effect in order", async () => {
@@ -170,7 +164,6 @@ test("the commands of one frame take effect in order", async () => {
 
   await until("the last publication arrives", () => client.data().includes("last"));
   expect(client.data()).toEqual(["in time", "last"]);
-  client.socket.close();
 });
 
 test("topics that the application subscribed a connection to remain after a refresh of its token", async () => {
@@ -193,7 +186,6 @@ test("topics that the application subscribed a connection to remain after a refr
   await until("all publications arrive", () => client.data().includes("given"));
   expect(client.data()).toEqual(["own", "given"]);
   expect(await client.ask({ command: "subscribe", topic: "left" })).toMatchObject({ ok: false });
-  client.socket.close();
 });
 
 test("a connection without a token gets its user and grant by a refresh, and keeps the user", async () => {

@@ -13,7 +13,7 @@ const { bus, pusher } = useCluster({ pusher: { PUSHER_WORKERS: "1", PUSHER_MAX_T
 const subjectOf = (topic: string) => subjects.live({ kind: "topic", topic });
 const sseUrl = (query: string) => `${pusher.sseUrl}?${query}`;
 
-test("a topic reaches the subscribers of every protocol once for each matching subscription, and no other connection", async () => {
+test("fan-out: a topic reaches the subscribers of every protocol once for each matching subscription, and no other connection", async () => {
   const raw = await connectRawClient(`${pusher.url}?topic=news.sport`);
   const patterns = await connectRawClient(`${pusher.url}?topic=news.*&topic=news.%3E&topic=other`);
   const unsubscribed = await connectRawClient(pusher.url);
@@ -41,8 +41,6 @@ test("a topic reaches the subscribers of every protocol once for each matching s
     { type: "publication", event: "message", data: "end" },
   ]);
   expect(sse.events().slice(1)).toEqual([{ data: "goal" }, { data: "end" }]);
-  for (const { socket } of [raw, patterns, unsubscribed, fanwire]) socket.close();
-  sse.close();
 });
 
 test("a worker has one NATS subscription for each topic, until its last subscriber unsubscribes", async () => {
@@ -58,17 +56,6 @@ test("a worker has one NATS subscription for each topic, until its last subscrib
   for (const { socket } of clients) socket.terminate();
   fanwire.socket.close();
   await until("all other subscriptions are closed", async () => (await listening()) === 1);
-});
-
-test("the name of a topic may have any characters", async () => {
-  const names = ["щ.🐘", "a b", "a..b", "=2E", "a/b?c", "*x", "."];
-  for (const name of names) {
-    const client = await connectFanwire(pusher.url, { topic: name });
-    await publishToTopic(bus, name, "hi");
-    await until(`${name} arrives`, () => client.publications.length === 1);
-    expect(client.publications[0]).toMatchObject({ topic: name, data: "hi" });
-    client.socket.close();
-  }
 });
 
 test.each(["topic=a.%3E.b", "topic=1&topic=2&topic=3&topic=4&topic=5&topic=6"])(
@@ -88,7 +75,6 @@ test("a subscription over the limit of topics is refused and counted, and the co
   });
   expect(await client.ask({ command: "subscribe", topic: "5" })).toMatchObject({ ok: true });
   expect(await metric(pusher.adminUrl, "fanwire_pusher_topic_limits_total")).toBe(1);
-  client.socket.close();
 });
 
 test("connections receive all of their own topics in order while others close", async () => {
@@ -117,7 +103,6 @@ test("connections receive all of their own topics in order while others close", 
   expect(new Set(raw.map(({ frames }) => frames.join()))).toEqual(new Set([twice.join()]));
   expect(new Set(fanwire.map((client) => client.data().join()))).toEqual(new Set([twice.join()]));
   expect(pusher.process.exit()).toBeUndefined();
-  for (const { socket } of [...raw, ...fanwire]) socket.terminate();
 });
 
 test("an excepted connection of any protocol does not receive the publication", async () => {
@@ -143,6 +128,4 @@ test("an excepted connection of any protocol does not receive the publication", 
   expect(protocols[0].data()).toEqual(["not the stream", "end"]);
   expect(protocols[1].data()).toEqual(["not the first", "not the stream", "end"]);
   expect(sse.data()).toEqual(["not the first", "end"]);
-  for (const { socket } of protocols) socket.close();
-  sse.close();
 });

@@ -18,10 +18,10 @@ const TOLERANCE = 0.05;
 const CERTAINTY = 3;
 
 /**
- * Returns whether a figure grows in the second half of a run, when caches and buffers are full. Undefined for too few points.
- * Uses the minimum of each of ten stretches, because garbage is not growth, and the median of all slopes between them, because
- * outliers do not change it. The figure must also end above its maximum in the first half, because a process with little
- * to do collects its garbage rarely.
+ * Returns whether a figure grows in the second half of a run, when caches and buffers are full. Undefined for too few
+ * points. Uses the minimum of each of ten stretches, because garbage is not growth. Uses the median of all slopes
+ * between them, because outliers do not change it. The figure must also end above its maximum in the first half,
+ * because a process with little to do collects its garbage rarely.
  */
 export function judgeGrowth(points: readonly Point[], least: number): Growth | undefined {
   if (points.length < 4 * STRETCHES) return undefined;

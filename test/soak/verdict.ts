@@ -21,7 +21,7 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(({ quantity, part, growth }) => {
     const { name, unit } = quantities[quantity];
     const what = `${name}, ${part}`.padEnd(36);
-    if (growth === undefined) return `${what} too short a run to tell`;
+    if (growth === undefined) return `${what} too short a run for a verdict`;
     const { hasGrown, level, gain, noise } = growth;
     const figures = `${figure(level)} ${unit}`.padEnd(10);
     const trend = `${gain < 0 ? "" : "+"}${figure(gain)} in the second half (noise ${figure(noise)})`;

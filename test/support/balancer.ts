@@ -3,8 +3,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 export type Balancer = AsyncDisposable & { readonly port: number };
 
 /**
- * Spreads TCP connections over the ports that `targets` returns, as a service of Kubernetes does. Skips ports that refuse
- * connections.
+ * Spreads TCP connections over the ports that `targets` returns, as a service of Kubernetes does. Skips ports that
+ * refuse connections.
  */
 export async function startBalancer(targets: () => readonly number[]): Promise<Balancer> {
   const sockets = new Set<Socket>();

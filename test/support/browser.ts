@@ -38,6 +38,11 @@ function startBrowser(): Promise<Browser> {
   });
 }
 
+/** Calls a function of the page. `script` is its source, and `argument` must be JSON. */
+export function evaluateIn(page: Page, script: string, argument: unknown): Promise<unknown> {
+  return page.evaluate(`(${script})(${JSON.stringify(argument)})`);
+}
+
 /** Collects the uncaught errors of a page and the errors on its console. */
 export function complaintsOf(page: Page): string[] {
   const complaints: string[] = [];

@@ -1,15 +1,15 @@
-import { type Bus, type HeaderEntries, startNatsBus } from "@fanwire/bus";
+import { type Bus, type HeaderEntries, type NatsBus, startNatsBus } from "@fanwire/bus";
 import { type ControlRequest, Subjects, type WorkerDescription, workerDescription } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 
 export const subjects = new Subjects();
 
-export type TestBus = Bus & AsyncDisposable;
+export type TestBus = NatsBus & AsyncDisposable;
 
 /** Connects a bus to the NATS of the cluster. */
-export async function connectBus(url: string): Promise<TestBus> {
+export async function connectBus(...servers: string[]): Promise<TestBus> {
   const bus = await startNatsBus({
-    config: { servers: [url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined },
+    config: { servers, prefix: "fanwire", credentials: { kind: "none" }, tls: undefined },
     name: "test",
     log: createLog("test", "silent"),
     signal: AbortSignal.timeout(20_000),

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { closeAfterTest } from "./open-clients.ts";
 import { type PhpValue, serialize } from "./php-value.ts";
 import { until } from "./wait.ts";
 
@@ -29,6 +30,7 @@ let settlings = 0;
 
 export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer> {
   const socket = connect("port" in address ? { host: "127.0.0.1", port: address.port } : address);
+  closeAfterTest(() => socket.destroy());
   socket.setNoDelay(true);
   const payloads: string[] = [];
   const own: string[] = [];

@@ -1,3 +1,4 @@
+import { parsePosition } from "@fanwire/protocol";
 import { startService, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
@@ -71,7 +72,10 @@ export async function startPublisher({ nats, env, root }: ServiceOptions): Promi
   return { process: service, url, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
 
-/** Starts a channel server. Resolves when it is ready, or with `isReady: false`, for tests without NATS, when it listens. */
+/**
+ * Starts a channel server. Resolves when it is ready, or with `isReady: false`, for tests without NATS, when it
+ * listens.
+ */
 export async function startChannel({
   nats,
   env,
@@ -123,6 +127,16 @@ export async function readiness(adminUrl: string): Promise<{ readonly status: nu
 /** Reads a metric of a service now, as {@link metricIn} does. */
 export async function metric(adminUrl: string, name: string, labels: Record<string, string> = {}): Promise<number> {
   return metricIn(await metricsText(adminUrl), name, labels);
+}
+
+/** Waits until all workers of a pusher have processed the history up to a position. */
+export async function caughtUp({ adminUrl }: TestPusher, position: string): Promise<void> {
+  const { sequence } = parsePosition(position) ?? { sequence: Number.POSITIVE_INFINITY };
+  await until("the workers have processed the history", async () => {
+    const lines = (await metricsText(adminUrl)).matchAll(/^fanwire_pusher_history_sequence\S* (\d+)$/gm);
+    const sequences = [...lines].map(([, value]) => Number(value));
+    return sequences.length > 0 && sequences.every((each) => each >= sequence);
+  });
 }
 
 export async function metricsText(adminUrl: string): Promise<string> {

@@ -50,8 +50,8 @@ export type ComposeCluster = AsyncDisposable & {
 };
 
 /**
- * Builds and starts the cluster of docker-compose.yml under a name and ports of its own, and resolves when every container
- * serves. Disposing of it removes containers, networks, volumes and images; so does a start that fails.
+ * Builds and starts the cluster of docker-compose.yml under a separate name and separate ports, and resolves when every
+ * container serves. Disposing of it removes containers, networks, volumes and images; so does a start that fails.
  */
 export async function startCompose(options: {
   readonly pushers: number;
@@ -132,7 +132,9 @@ export async function startCompose(options: {
     throw new Error(`The cluster did not come up. Its containers:\n${state}`, { cause: error });
   }
 
-  /** Waits until HAProxy has found every running pusher and publisher ready. They have no health checks of their own. */
+  /**
+   * Waits until HAProxy has found every running pusher and publisher ready. They have no health checks of their own.
+   */
   async function untilServing(): Promise<void> {
     for (const service of ["pusher", "publisher"]) {
       const running = (await compose(["ps", "--quiet", service])).split("\n").length;

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { HANDSHAKE } from "./raw-socket.ts";
+import { closeAfterTest } from "./open-clients.ts";
+import { clientFrame, HANDSHAKE } from "./raw-socket.ts";
 
 /** A fanwire.v1 client of which a test can have thousands. */
 export type CrowdClient = {
@@ -12,8 +13,8 @@ const AT_ONCE = 200;
 const HEADER = "\r\n\r\n";
 
 /**
- * Connects one client for each URL. Calls `onMessage` with the index of the client and the text of each message. Resolves when all
- * have their welcome.
+ * Connects one client for each URL. Calls `onMessage` with the index of the client and the text of each message.
+ * Resolves when all have their welcome.
  */
 export async function connectCrowd(
   urls: readonly string[],
@@ -30,15 +31,19 @@ export async function connectCrowd(
   return clients;
 }
 
-async function connectOne(
-  { hostname, port, pathname, search }: URL,
-  onMessage: (text: string) => void,
-): Promise<CrowdClient> {
+/** Sends the handshake of a fanwire.v1 client. */
+export async function openFanwireSocket({ hostname, port, pathname, search }: URL): Promise<Socket> {
   const socket = connect({ host: hostname, port: Number(port) });
+  closeAfterTest(() => socket.destroy());
   await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
   const [, ...headers] = HANDSHAKE;
   const lines = [`GET ${pathname}${search} HTTP/1.1`, ...headers, "Sec-WebSocket-Protocol: fanwire.v1"];
   socket.write(`${lines.join("\r\n")}${HEADER}`);
+  return socket;
+}
+
+async function connectOne(url: URL, onMessage: (text: string) => void): Promise<CrowdClient> {
+  const socket = await openFanwireSocket(url);
   await new Promise<void>((resolve, reject) => {
     socket.once("close", () => reject(new Error("closed before the welcome")));
     readMessages(socket, (text) => {
@@ -46,7 +51,8 @@ async function connectOne(
       onMessage(text);
     });
   });
-  return { send: (command) => void socket.write(maskedFrame(JSON.stringify(command))), close: () => socket.destroy() };
+  const send = (command: object) => void socket.write(clientFrame(0x1, Buffer.from(JSON.stringify(command))));
+  return { send, close: () => socket.destroy() };
 }
 
 function readMessages(socket: Socket, onMessage: (text: string) => void): void {
@@ -68,7 +74,8 @@ function readMessages(socket: Socket, onMessage: (text: string) => void): void {
   });
 }
 
-function takeFrame(bytes: Buffer): { content: Buffer; end: number; isText: boolean } | undefined {
+/** Returns the first frame of the bytes, or undefined if it is not complete. */
+export function takeFrame(bytes: Buffer): { content: Buffer; end: number; isText: boolean } | undefined {
   if (bytes.length < 2) return undefined;
   const short = bytes.readUInt8(1);
   const header = short === 127 ? 10 : short === 126 ? 4 : 2;
@@ -77,12 +84,4 @@ function takeFrame(bytes: Buffer): { content: Buffer; end: number; isText: boole
   const end = header + length;
   if (bytes.length < end) return undefined;
   return { content: bytes.subarray(header, end), end, isText: (bytes.readUInt8(0) & 0x0f) === 1 };
-}
-
-/** Returns a text frame with a mask of zeros, so that the content stays as it is. */
-function maskedFrame(text: string): Buffer {
-  const content = Buffer.from(text);
-  const header =
-    content.length < 126 ? [0x81, 0x80 | content.length] : [0x81, 0xfe, content.length >> 8, content.length & 0xff];
-  return Buffer.concat([Buffer.from([...header, 0, 0, 0, 0]), content]);
 }

@@ -1,5 +1,6 @@
 import { get, type IncomingMessage } from "node:http";
 import { type RequestOptions, get as secureGet } from "node:https";
+import { closeAfterTest } from "./open-clients.ts";
 import { until } from "./wait.ts";
 
 type StreamEvent = { readonly id?: string; readonly event?: string; readonly data: string };
@@ -51,6 +52,7 @@ export async function openEvents(
     response.destroy();
     throw new Error(`answered ${response.statusCode}`);
   }
+  closeAfterTest(() => response.destroy());
   let text = "";
   let hasEnded = false;
   response.setEncoding("utf8");

@@ -1,4 +1,5 @@
 import { type ClientOptions, WebSocket } from "ws";
+import { closeAfterTest } from "./open-clients.ts";
 import { until } from "./wait.ts";
 
 export type FanwireMessage = Readonly<Record<string, unknown>> & { readonly type: string };
@@ -32,6 +33,7 @@ export async function connectFanwire(
     for (const each of [value].flat()) target.searchParams.append(name, each);
   }
   const socket = new WebSocket(target, "fanwire.v1", { perMessageDeflate: false, ...options });
+  closeAfterTest(() => socket.terminate());
   const messages: FanwireMessage[] = [];
   let failure: Error | undefined;
   let close: FanwireClient["close"];

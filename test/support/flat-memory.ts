@@ -13,8 +13,8 @@ export function residentBytes(pid: number): number {
 }
 
 /**
- * Repeats `act` until memory did not grow over `rounds` repetitions, and prints the figures. A leak shows because it grows in every
- * round.
+ * Repeats `act` until memory did not grow over `rounds` repetitions, and prints the figures. A leak shows because it
+ * grows in every round.
  */
 export async function expectFlatMemory(pid: number, act: () => Promise<void>, rounds = 1): Promise<void> {
   const residentMib = [residentBytes(pid) / MIB];

@@ -44,7 +44,8 @@ export async function replay({ history, subjects }: OpenedHistory, target: Durab
     if (!page.isEnd) continue;
     const counts = countSubjects(publications);
     const filter = subjects.historyFilter(target);
-    const missing = await history.missing({ filter, since, counts, history: page.history });
+    const { unread } = page;
+    const missing = await history.missing({ filter, since, counts, unread, history: page.history });
     return { publications, isComplete: missing.ok && missing.reason === undefined };
   }
 }

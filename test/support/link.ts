@@ -2,8 +2,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * How a link treats bytes, in both directions. `stall`: nothing passes, and nothing is lost. `slow`: each piece is delayed.
- * `trickle`: the first bytes of each piece are sent one by one. `cut`: connections are reset, new ones too.
+ * How a link treats bytes, in both directions. `stall`: nothing passes, and nothing is lost. `slow`: each piece is
+ * delayed. `trickle`: the first bytes of each piece are sent one by one. `cut`: connections are reset, new ones too.
  */
 export type LinkMode = "pass" | "stall" | "slow" | "trickle" | "cut";
 

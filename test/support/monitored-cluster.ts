@@ -15,7 +15,10 @@ import { useWebhookSenders } from "./webhook-senders.ts";
 /** Events that pushers report and the webhook sender posts. */
 const EVENTS = { FANWIRE_EVENTS: "topic_occupied,topic_vacated" };
 
-/** Starts a pusher with TLS, a publisher, a channel server and a webhook sender on one NATS. Must be awaited before the tests of a file. */
+/**
+ * Starts a pusher with TLS, a publisher, a channel server and a webhook sender on one NATS. Must be awaited before the
+ * tests of a file.
+ */
 export async function useMonitoredCluster() {
   const receiver: WebhookReceiver = await startWebhookReceiver();
   const endpoints = JSON.stringify([{ url: receiver.url, secret: "0123456789abcdef0123456789abcdef" }]);

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "./free-ports.ts";
-import { accepts } from "./nats.ts";
+import { accepts, natsServerPath } from "./nats.ts";
 import { startProcess, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
@@ -92,7 +92,7 @@ export class ClusterNode implements TestNatsNode {
   }
 
   async restart(): Promise<void> {
-    const server = startProcess(process.env.FANWIRE_NATS_SERVER ?? "nats-server", this.#args);
+    const server = startProcess(natsServerPath(), this.#args);
     this.#server = server;
     await until(`NATS node ${this.name} accepts connections`, () => {
       if (server.end()) throw new Error(`nats-server ended:\n${server.output()}`);

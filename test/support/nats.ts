@@ -11,7 +11,9 @@ export type TestNats = AsyncDisposable & {
   readonly port: number;
   /** Output of the server since its last start. */
   output(): string;
-  /** Ends the server with `signal`. {@link restart} uses the same port, because no other process is likely to take it. */
+  /**
+   * Ends the server with `signal`. {@link restart} uses the same port, because no other process is likely to take it.
+   */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same port with the same data. */
   restart(): Promise<void>;
@@ -26,6 +28,19 @@ type NatsOptions = {
   readonly config?: string;
 };
 
+/**
+ * Returns the path of nats-server, which vitest.config.ts has found.
+ *
+ * @throws if it has found none.
+ */
+export function natsServerPath(): string {
+  const path = process.env.FANWIRE_NATS_SERVER;
+  if (path !== undefined) return path;
+  throw new Error(
+    "nats-server not found: run `npm test`, which fetches one, or put one on PATH or in FANWIRE_NATS_SERVER",
+  );
+}
+
 /** Starts a NATS server on a free port, by default with JetStream. Its data is deleted when it is disposed of. */
 export async function startNats(
   extraArgs: readonly string[] = [],
@@ -34,13 +49,7 @@ export async function startNats(
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
   const configFile = join(folder, "nats.conf");
   await writeFile(configFile, config);
-  // vitest.config.ts sets it when it finds a server.
-  const command = process.env.FANWIRE_NATS_SERVER;
-  if (command === undefined) {
-    throw new Error(
-      "nats-server not found: run `npm test`, which fetches one, or put one on PATH or in FANWIRE_NATS_SERVER",
-    );
-  }
+  const command = natsServerPath();
   const start = (port: number) =>
     startProcess(
       command,

@@ -14,7 +14,7 @@ export function serialize(value: PhpValue): Buffer {
   if (typeof value === "boolean") return Buffer.from(`b:${value ? 1 : 0};`);
   if (typeof value === "number") return Buffer.from(`${Number.isInteger(value) ? "i" : "d"}:${value};`);
   if (typeof value === "string" || value instanceof Uint8Array) {
-    const bytes = Buffer.from(value as Uint8Array); // Buffer.from takes both, which its overloads do not say
+    const bytes = Buffer.from(value as Uint8Array); // Buffer.from takes both, which its overloads do not show
     return Buffer.concat([Buffer.from(`s:${bytes.length}:"`), bytes, Buffer.from('";')]);
   }
   const entries = Array.isArray(value) ? [...value.entries()] : Object.entries(value as Record<string, PhpValue>);

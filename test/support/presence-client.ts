@@ -11,8 +11,8 @@ export type PresenceClient = {
   /** Changes of the topic so far: `+user` and `-user`. */
   changes(topic: string): string[];
   /**
-   * Returns the members that the client knows from its last list and the changes after it, sorted. Throws if a change contradicts what
-   * came before it.
+   * Returns the members that the client knows from its last list and the changes after it, sorted. Throws if a change
+   * contradicts what came before it.
    */
   members(topic: string): string[];
   close(): void;
@@ -72,7 +72,7 @@ function apply(message: FanwireMessage, members: Set<string>): void {
 }
 
 function listed(members: unknown): readonly Listed[] {
-  return members as readonly Listed[]; // the protocol says so
+  return members as readonly Listed[]; // by the protocol
 }
 
 function text(message: FanwireMessage): string {

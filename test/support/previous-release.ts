@@ -32,7 +32,9 @@ export function checkOutPreviousRelease(): PreviousRelease {
   return { root, [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }) };
 }
 
-/** Links installed packages to those of this release, and the packages of the workspace to those of the previous one. */
+/**
+ * Links installed packages to those of this release, and the packages of the workspace to those of the previous one.
+ */
 function linkDependencies(root: string): void {
   const [installed, linked] = [join(ROOT, "node_modules"), join(root, "node_modules")];
   mkdirSync(join(linked, "@fanwire"), { recursive: true });

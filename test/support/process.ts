@@ -92,3 +92,12 @@ function programOf(app: ServiceName, built: string | undefined): string[] {
   if (built === "1") return [`apps/${app}/dist/main.js`];
   return [...FROM_SOURCE, `apps/${app}/src/main.ts`];
 }
+
+/** Returns whether a process of this machine runs. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

@@ -25,7 +25,10 @@ export type TestPrometheus = AsyncDisposable & {
   rules(): Promise<Alert[]>;
 };
 
-/** Starts Prometheus with the alert rules, which scrapes admin ports every second. The jobs are the names of the services. */
+/**
+ * Starts Prometheus with the alert rules, which scrapes admin ports every second. The jobs are the names of the
+ * services.
+ */
 export async function startPrometheus(adminUrls: Readonly<Record<string, string>>): Promise<TestPrometheus> {
   const [port = 0] = await freePorts(1);
   const folder = await mkdtemp(join(tmpdir(), "fanwire-prometheus-"));

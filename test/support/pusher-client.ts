@@ -1,7 +1,9 @@
 import { createRequire } from "node:module";
+import type { Socket } from "node:net";
 import type PusherServer from "pusher";
 import type { Channel, Options } from "pusher-js";
 import { type ClientOptions, WebSocket } from "ws";
+import { closeAfterTest } from "./open-clients.ts";
 import { demoApp, openPusherJs } from "./pusher-apps.ts";
 import { until } from "./wait.ts";
 
@@ -66,6 +68,7 @@ export function openPusherSocket(
   options: ClientOptions = {},
 ): PusherClient {
   const socket = new WebSocket(target, { headers, perMessageDeflate: false, ...options });
+  closeAfterTest(() => socket.terminate());
   const frames: PusherFrame[] = [];
   const taken = new Set<PusherFrame>();
   let close: PusherClient["close"];
@@ -121,6 +124,14 @@ export function openPusherSocket(
     },
   };
   return client;
+}
+
+/** Sends frames in one write, so that the worker reads them in one tick. */
+export function sendTogether({ socket, send }: PusherClient, count: number, frameAt: (at: number) => unknown): void {
+  const { _socket: tcp } = socket as unknown as { readonly _socket: Socket }; // of `ws`, which does not export it
+  tcp.cork();
+  for (let at = 0; at < count; at++) send(frameAt(at));
+  tcp.uncork();
 }
 
 /** Opens a connection, and returns what became of it: `open`, or the code with which it was closed. */

@@ -3,7 +3,7 @@
 // @boundaries-ignore A test defines a client protocol and adds it to a worker in its own process.
 export { readConfig } from "../../apps/pusher/src/config.ts";
 // @boundaries-ignore see above
-export type { JoinedFrames, SingleFrames } from "../../apps/pusher/src/connections/client-protocol.ts";
+export type { BatchedFrames, SingleFrames } from "../../apps/pusher/src/connections/client-protocol.ts";
 // @boundaries-ignore see above
 export { newConnectionState } from "../../apps/pusher/src/connections/connection.ts";
 // @boundaries-ignore see above
@@ -11,7 +11,7 @@ export { EventReporter } from "../../apps/pusher/src/events/event-reporter.ts";
 // @boundaries-ignore see above
 export { startWorker, type Worker } from "../../apps/pusher/src/process/worker.ts";
 // @boundaries-ignore see above
-export { clientProtocols } from "../../apps/pusher/src/protocols/list.ts";
+export { clientProtocols } from "../../apps/pusher/src/protocols/client-protocols.ts";
 // @boundaries-ignore see above
 export { ResponseConnection } from "../../apps/pusher/src/protocols/response-connection.ts";
 // @boundaries-ignore see above

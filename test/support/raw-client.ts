@@ -1,4 +1,5 @@
 import { type ClientOptions, WebSocket } from "ws";
+import { closeAfterTest } from "./open-clients.ts";
 import { until } from "./wait.ts";
 
 export type RawClient = {
@@ -20,6 +21,7 @@ export async function connectRawClient(
   options: ClientOptions = {},
 ): Promise<RawClient> {
   const socket = new WebSocket(url, { headers, perMessageDeflate: false, ...options });
+  closeAfterTest(() => socket.terminate());
   const frames: (string | Buffer)[] = [];
   let failure: Error | undefined;
   let close: RawClient["close"];

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { closeAfterTest } from "./open-clients.ts";
 import { until } from "./wait.ts";
 
 export type RawSocket = {
@@ -14,6 +15,7 @@ export type RawSocket = {
 export async function connectSocket(url: string): Promise<RawSocket> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port) });
+  closeAfterTest(() => socket.destroy());
   const chunks: Buffer[] = [];
   let isClosed = false;
   socket.on("data", (chunk) => chunks.push(chunk));

@@ -37,9 +37,13 @@ export type Truth =
   /** The position belongs to another history. */
   | "foreign";
 
+/** A limit per subject that was in force up to a sequence, and lower than the one after it. */
+type LowerLimit = { readonly limit: number; readonly through: number };
+
 /** Keeps everything that was published, also what the history has dropped. */
 export class RecoveryModel {
   readonly #byEpoch = new Map<string, Published[]>();
+  readonly #lowerLimits = new Map<string, LowerLimit[]>();
   #reserved = 0;
 
   /** Returns the number of the next publication. */
@@ -51,6 +55,11 @@ export class RecoveryModel {
     const known = this.#byEpoch.get(publication.epoch);
     if (known) known.push(publication);
     else this.#byEpoch.set(publication.epoch, [publication]);
+  }
+
+  /** Must be called when the limit per subject was raised. */
+  addLowerLimit(epoch: string, limit: LowerLimit): void {
+    this.#lowerLimits.set(epoch, [...(this.#lowerLimits.get(epoch) ?? []), limit]);
   }
 
   /** Returns one of the earlier epochs, or undefined if there is none. */
@@ -76,8 +85,15 @@ export class RecoveryModel {
     for (const { target } of missed) counts.set(keyOf(target), (counts.get(keyOf(target)) ?? 0) + 1);
     const atSince = this.#byEpoch.get(stored.epoch)?.find((each) => each.sequence === sequence);
     const standsOn = atSince && isStored(sequence, stored) ? keyOf(atSince.target) : undefined;
-    const isFull = [...counts].some(([key, count]) => count >= stored.maxPerSubject && key !== standsOn);
+    const earlier = (this.#lowerLimits.get(stored.epoch) ?? []).filter(({ through }) => sequence < through);
+    // The history remembers the lowest of them, up to the last raise.
+    const limit = Math.min(stored.maxPerSubject, ...(earlier.length > 0 ? this.#lowestOf(stored.epoch) : []));
+    const isFull = [...counts].some(([key, count]) => count >= limit && key !== standsOn);
     return isFull || stored.first > sequence + 1 ? "unprovable" : "provable";
+  }
+
+  #lowestOf(epoch: string): number[] {
+    return (this.#lowerLimits.get(epoch) ?? []).map(({ limit }) => limit);
   }
 
   #missedBy(reader: ResumingReader, epoch: string): Published[] {

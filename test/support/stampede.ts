@@ -13,7 +13,9 @@ type Stampede = {
   readonly missed: readonly string[];
 };
 
-/** Connects clients that resume the topic "busy" at once. Resolves when each has its last missed publication. */
+/**
+ * Connects clients that resume the topic "busy" at the same time. Resolves when each has its last missed publication.
+ */
 export async function resumeAtOnce(
   { pusher, missed }: Stampede,
   { since, count }: { readonly since: string; readonly count: number },
@@ -24,7 +26,7 @@ export async function resumeAtOnce(
   return readers;
 }
 
-/** Checks that each client was told that it recovered, and received what it missed and then a new publication, once each. */
+/** Checks that each client recovered, and received what it missed and then a new publication, once each. */
 export async function expectAllRecovered(
   { history, pusher, missed }: Stampede,
   readers: readonly LoadReader[],

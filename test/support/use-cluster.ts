@@ -1,5 +1,5 @@
 import type { HistoryConfig } from "@fanwire/bus";
-import { afterAll, beforeAll, beforeEach } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { connectBus, type TestBus } from "./bus.ts";
 import {
   startChannel,
@@ -13,6 +13,7 @@ import { openPublications, type TestPublications } from "./durable.ts";
 import { LatePart } from "./late-part.ts";
 import { type Link, startLink } from "./link.ts";
 import { startNats, type TestNats } from "./nats.ts";
+import { beginTest, endTest } from "./open-clients.ts";
 import type { TestProcess } from "./process.ts";
 
 type Env = Readonly<Record<string, string>>;
@@ -49,8 +50,9 @@ type Part = AsyncDisposable & { readonly process?: TestProcess };
 const SHOWN_LINES = 20;
 
 /**
- * Starts a cluster before the tests of a file, or of the `describe` that calls it, and ends it after them. NATS always runs;
- * the other parts are those that the caller reads from the result: `const { bus, pusher } = useCluster()`.
+ * Starts a cluster before the tests of a file, or of the `describe` that calls it, and ends it after them. NATS always
+ * runs; the other parts are those that the caller reads from the result: `const { bus, pusher } = useCluster()`.
+ * Clients that a test opens are closed when it ends.
  */
 export function useCluster(options: ClusterOptions = {}): Cluster {
   const started: Part[] = [];
@@ -89,7 +91,12 @@ export function useCluster(options: ClusterOptions = {}): Cluster {
     const failed = (await Promise.allSettled(stages.services.map((start) => start()))).find(isRejected);
     if (failed) throw failed.reason;
   });
-  beforeEach(({ onTestFailed }) => onTestFailed(() => showLogs(started)));
+  beforeEach(({ onTestFailed, task }) => {
+    onTestFailed(() => showLogs(started));
+    // Tests that run at the same time close what they open.
+    if (!task.concurrent) beginTest();
+  });
+  afterEach(endTest);
   afterAll(async () => {
     for (const part of started.reverse()) await part[Symbol.asyncDispose]();
   });

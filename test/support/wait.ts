@@ -5,9 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 const MAX_STRETCH = 5;
 
 /**
- * Waits until `check` returns something other than undefined, null or false. Rejects with `what` after `timeoutMs`, which is
- * stretched by the load average for each core, so that a busy machine does not fail a test. `what` may be a function, so that
- * the error shows the state at the end.
+ * Waits until `check` returns something other than undefined, null or false. Rejects with `what` after `timeoutMs`,
+ * which is stretched by the load average for each core, so that a busy machine does not fail a test. `what` may be a
+ * function, so that the error shows the state at the end.
  */
 export async function until<T>(
   what: string | (() => string),

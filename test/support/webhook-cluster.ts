@@ -7,8 +7,8 @@ import { useWebhookSenders } from "./webhook-senders.ts";
 type Event = Readonly<Record<string, unknown>>;
 
 /**
- * Starts two pushers and two webhook senders for an app with webhooks of all kinds, and records announced and delivered events.
- * Must be awaited before the tests of a file.
+ * Starts two pushers and two webhook senders for an app with webhooks of all kinds, and records announced and delivered
+ * events. Must be awaited before the tests of a file.
  */
 export async function useWebhookCluster() {
   const receiver = await startWebhookReceiver();

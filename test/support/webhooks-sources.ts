@@ -13,4 +13,6 @@ export { EndpointSenders } from "../../apps/webhooks/src/leader/endpoint-senders
 // @boundaries-ignore see above
 export { EventLog } from "../../apps/webhooks/src/leader/event-log.ts";
 // @boundaries-ignore see above
+export { Leader } from "../../apps/webhooks/src/leader/leader.ts";
+// @boundaries-ignore see above
 export { Records } from "../../apps/webhooks/src/leader/records.ts";

@@ -6,31 +6,7 @@ import { EventReporter } from "../support/pusher-sources.ts";
 import { until } from "../support/wait.ts";
 import { useWebhookCluster } from "../support/webhook-cluster.ts";
 
-const { receiver, pushers, bus, senders, of, names, announced } = await useWebhookCluster();
-
-test("a leader that is killed between a change and its delivery loses no event, and none overtakes another", async () => {
-  const channels = Array.from({ length: 20 }, (_, at) => `killed-${at}`);
-  const first = await connectFanwire(pushers[0].url, { topic: channels });
-  await until("all are occupied", () => channels.every((channel) => names(channel).length === 1));
-  receiver.respond = () => 503;
-  first.socket.close();
-  const refused = () => receiver.received.filter(({ status }) => status === 503).flatMap(({ events }) => events);
-  await until("an end is refused", () => refused().some(({ name }) => name === "channel_vacated"));
-  const second = await connectFanwire(pushers[1].url, { topic: channels });
-  (await senders.leader()).process.kill("SIGKILL");
-  receiver.respond = () => 200;
-
-  await until("all are occupied again", () =>
-    channels.every((channel) => names(channel).at(-1) === "channel_occupied" && names(channel).length >= 3),
-  );
-  for (const channel of channels) {
-    expect(names(channel)).toEqual(["channel_occupied", "channel_vacated", "channel_occupied"]);
-    expect(announced(channel)).toEqual(["topic_occupied", "topic_vacated", "topic_occupied"]);
-  }
-  second.socket.close();
-  await until("all are vacated", () => channels.every((channel) => names(channel).at(-1) === "channel_vacated"));
-  await senders.add();
-});
+const { pushers, bus, of, names } = await useWebhookCluster();
 
 test("the topics of a worker that is killed are vacated within 10 s", async () => {
   const client = await connectFanwire(pushers[0].url, { topic: "worker-dies" });
@@ -58,6 +34,8 @@ test("members, client events, missed caches and counts of several workers are un
   two.memberJoined(topic, "anna");
   two.topicOccupied(topic);
   one.memberLeft(topic, "anna");
+  // Otherwise the events of one worker may come before the other one has made the topic occupied.
+  await until("the member is added", () => names(topic).length === 2);
   const event = { name: "client_published", topic, event: "client-a", data: '"x"', connection: "aaaaaaa1.1" } as const;
   for (const each of [1, 2, 3]) one.happened({ ...event, data: String(each), user: "anna" });
   for (const reporter of [one, two, one]) reporter.happened({ name: "cache_miss", topic: "cache-a" });

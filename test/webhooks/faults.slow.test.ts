@@ -4,7 +4,7 @@ import { connectFanwire } from "../support/fanwire-client.ts";
 import { until } from "../support/wait.ts";
 import { useWebhookCluster } from "../support/webhook-cluster.ts";
 
-const { nats, pushers, senders, names, announced } = await useWebhookCluster();
+const { nats, receiver, pushers, senders, names, announced } = await useWebhookCluster();
 
 test("changes while no sender runs are announced by the next one", async () => {
   const stays = await connectFanwire(pushers[0].url, { topic: "stays" });
@@ -26,7 +26,31 @@ test("changes while no sender runs are announced by the next one", async () => {
   await until("all are vacated", () => names("stays").length + names("begins").length === 4);
 });
 
-test("a leader that hangs is replaced, and announces nothing when it wakes up", async () => {
+test("failover: a leader that is killed between a change and its delivery loses no event, and none overtakes another", async () => {
+  const channels = Array.from({ length: 20 }, (_, at) => `killed-${at}`);
+  const first = await connectFanwire(pushers[0].url, { topic: channels });
+  await until("all are occupied", () => channels.every((channel) => names(channel).length === 1));
+  receiver.respond = () => 503;
+  first.socket.close();
+  const refused = () => receiver.received.filter(({ status }) => status === 503).flatMap(({ events }) => events);
+  await until("an end is refused", () => refused().some(({ name }) => name === "channel_vacated"));
+  const second = await connectFanwire(pushers[1].url, { topic: channels });
+  (await senders.leader()).process.kill("SIGKILL");
+  receiver.respond = () => 200;
+
+  await until("all are occupied again", () =>
+    channels.every((channel) => names(channel).at(-1) === "channel_occupied" && names(channel).length >= 3),
+  );
+  for (const channel of channels) {
+    expect(names(channel)).toEqual(["channel_occupied", "channel_vacated", "channel_occupied"]);
+    expect(announced(channel)).toEqual(["topic_occupied", "topic_vacated", "topic_occupied"]);
+  }
+  second.socket.close();
+  await until("all are vacated", () => channels.every((channel) => names(channel).at(-1) === "channel_vacated"));
+  await senders.add();
+});
+
+test("failover: a leader that hangs is replaced, and announces nothing when it wakes up", async () => {
   const hung = await senders.leader();
   hung.process.kill("SIGSTOP");
   const client = await connectFanwire(pushers[0].url, { topic: "hung" });

@@ -53,7 +53,7 @@ test("a journal has each entry once and in order when its leader is killed while
   expect(failures).toBeGreaterThan(0);
 });
 
-test("of two writers that follow the same sequence one succeeds", async () => {
+test("split brain: one of two writers that follow the same sequence succeeds", async () => {
   await using cluster = await startNatsCluster();
   await using one = await openJournal(cluster.urls);
   await using other = await openJournal([...cluster.urls].reverse());

@@ -4,7 +4,7 @@ import { startNats } from "../support/nats.ts";
 import { startService } from "../support/process.ts";
 import { until } from "../support/wait.ts";
 
-test("without JetStream a webhook sender is not ready, says why, and stops when asked", async () => {
+test("without JetStream a webhook sender is not ready, with the reason, and stops when asked", async () => {
   await using nats = await startNats([], { jetStream: false });
   await using service = startService("webhooks", { FANWIRE_NATS_URL: nats.url, WEBHOOKS_ADMIN_PORT: "0" });
   const port = await until("the admin port", () => {

@@ -229,18 +229,34 @@ export function testHistoryContract(
       expect(await history.count(never ?? "")).toEqual({ ok: true, count: 0 });
       expect(Buffer.from((await history.get(1))?.data ?? "").toString()).toBe("0");
       expect(await history.get(2)).toBeUndefined();
-      expect(await history.lostSubjects(since)).toEqual({ ok: true, subjects: new Set([full]) });
-      expect(await history.lostSubjects({ ...since, epoch: "other" })).toMatchObject({ ok: false });
+      expect(await history.lostSubjects(since, 2)).toEqual({ ok: true, subjects: new Set([full]), through: 2 });
+      expect(await history.lostSubjects({ ...since, epoch: "other" }, 2)).toMatchObject({ ok: false });
     });
 
-    test("a consumer receives stored and future publications once and in order, and those before them as missing", async () => {
+    test("lostSubjects() names what a replica without it skipped, although the leader still stores it", async () => {
+      await using opened = await start();
+      const { history, subjects } = opened;
+      const since = await appended(opened, topic("before"), "0");
+      for (const n of numbers(700)) await appended(opened, topic(`skipped.${Number(n) % 3}`), n);
+      await appended(opened, topic("after"), "1");
+
+      const skipped = [0, 1, 2].map((n) => subjects.history(topic(`skipped.${n}`)));
+      expect(await history.lostSubjects(since, 701)).toMatchObject({ ok: true, subjects: new Set(skipped) });
+      expect(await history.lostSubjects(since, 2)).toMatchObject({ ok: true, subjects: new Set(skipped.slice(0, 1)) });
+      expect(await history.lostSubjects(since, 703)).toMatchObject({ ok: false });
+      // The consumer received sequences 3 and 4, but neither 2 nor 5.
+      const ofFirstGap = { ok: true, subjects: new Set(skipped.slice(0, 1)), through: 4 };
+      expect(await history.lostSubjects(since, 5, [3, 4])).toEqual(ofFirstGap);
+    });
+
+    test("a consumer receives stored and future publications once and in order", async () => {
       await using opened = await start({ maxPerSubject: 3 });
       const { history, subjects } = opened;
       for (const n of numbers(5)) await appended(opened, topic("a"), n);
-      const entries: [number, number, string][] = [];
+      const entries: [number, string][] = [];
       let hasRoom = false;
       const started = await history.consume(1, {
-        onEntry: ({ sequence, subject }, previous) => entries.push([sequence, previous, subject]),
+        onEntry: ({ sequence, subject }) => entries.push([sequence, subject]),
         hasRoom: () => hasRoom,
         isPatient: () => false,
       });
@@ -257,10 +273,10 @@ export function testHistoryContract(
 
       const [a, b] = [subjects.history(topic("a")), subjects.history(topic("b"))];
       expect(entries).toEqual([
-        [3, 1, a],
-        [4, 3, a],
-        [5, 4, a],
-        [6, 5, b],
+        [3, a],
+        [4, a],
+        [5, a],
+        [6, b],
       ]);
     });
   });

@@ -12,7 +12,7 @@ export function finishAll(queues: WorkQueue, name: string): { taker: Taker; got:
   const got: string[] = [];
   const taker = queues.take(`queue.${name}`, name, (item) => {
     got.push(textOf(item));
-    item.finish();
+    item.acknowledge();
     taker.want(1);
   });
   taker.want(1);
@@ -44,7 +44,7 @@ export function testWorkQueueContract(open: () => Promise<WorkQueue>): void {
       const got: string[] = [];
       const taker = queues.take("queue.wanted", "wanted", (item) => {
         got.push(textOf(item));
-        item.finish();
+        item.acknowledge();
       });
       for (const text of ["1", "2", "3"]) await enqueue(queues, "queue.wanted", text);
       expect(got).toEqual([]);
@@ -67,11 +67,11 @@ export function testWorkQueueContract(open: () => Promise<WorkQueue>): void {
       expect(Math.abs(item.storedAt - Date.now())).toBeLessThan(20_000);
 
       holder.stop();
-      item.giveBack();
+      item.returnToQueue();
       const got: [string, boolean][] = [];
       const taker = other.take("queue.back", "back", (again) => {
         got.push([textOf(again), again.isRepeated]);
-        again.finish();
+        again.acknowledge();
         taker.want(1);
       });
       taker.want(1);
@@ -79,6 +79,27 @@ export function testWorkQueueContract(open: () => Promise<WorkQueue>): void {
       await until("both publications arrive", () => got.length === 2);
       expect(got.map(([text]) => text).sort()).toEqual(["first", "second"]);
       expect(got.find(([text]) => text === "first")).toEqual(["first", true]);
+      taker.stop();
+    });
+
+    test("an item that is returned with a delay is redelivered after it, and later items before it", async () => {
+      const queues = await open();
+      const got: string[] = [];
+      let returnedAt = 0;
+      const taker = queues.take("queue.delayed", "delayed", (item) => {
+        got.push(textOf(item));
+        if (got.length === 1) {
+          returnedAt = performance.now();
+          item.returnToQueue(1_000);
+        } else item.acknowledge();
+        taker.want(1);
+      });
+      taker.want(1);
+      for (const text of ["first", "second"]) await enqueue(queues, "queue.delayed", text);
+
+      await until("the first item arrives again", () => got.length === 3);
+      expect(got).toEqual(["first", "second", "first"]);
+      expect(performance.now() - returnedAt).toBeGreaterThan(900);
       taker.stop();
     });
 

@@ -94,6 +94,7 @@ test("a history that is restored while no service runs has another epoch", async
   const after = await appendAll(publications, 11, 12);
 
   expect(epochOf(after)).not.toBe(epochOf(before));
+  await until("the second stream records the new epoch", () => isWitnessed(publications, 7));
   // After a second restore the mark of the stream is one that was used before.
   await restorable.restore([HISTORY]);
   await using later = await openPublications([restorable.nats.url]);
