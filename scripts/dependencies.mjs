@@ -23,7 +23,7 @@ export async function ensureDependencies(root) {
   if (reason === undefined) return;
   console.error(`Installing dependencies with npm ci (${reason}) …`);
   const exitCode = await npmCi(root);
-  if (exitCode !== 0) end(`npm ci failed (exit code ${exitCode}); what it says stands above.`);
+  if (exitCode !== 0) end(`npm ci failed (exit code ${exitCode}); see its output above.`);
 }
 
 /**

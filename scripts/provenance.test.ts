@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url));
 
-test("docs/security.md says which archive of uWebSockets.js is locked, and what is in it", () => {
+test("docs/security.md names the archive of uWebSockets.js that is locked, and what is in it", () => {
   const lock: { packages: Record<string, { integrity?: string; version?: string }> } = JSON.parse(
     read("package-lock.json").toString(),
   );

@@ -7,7 +7,7 @@ import { createLog, readSettings } from "@fanwire/service";
 import { readBackup } from "./archive.ts";
 import { type RestoreOptions, restoreStream } from "./restore.ts";
 import { saveStream } from "./save.ts";
-import { askJetStream, findStream } from "./stream-api.ts";
+import { deleteStream, findStream } from "./stream-api.ts";
 
 const USAGE = `Backup and restore of the history and the queues.
 
@@ -80,8 +80,7 @@ async function restore(bus: Bus, subjects: Subjects, folder: string, replaces: b
     const { state } = await restoreStream(bus, backup);
     say(`restored ${name}: ${state.messages} messages, ${state.bytes} bytes`);
     // Workers create it again from the restored history.
-    if (isHistory && (await findStream(bus, subjects.lastStream)))
-      await askJetStream(bus, `STREAM.DELETE.${subjects.lastStream}`);
+    if (isHistory) await deleteStream(bus, subjects.lastStream);
   }
 }
 

@@ -2,7 +2,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { type Bus, epochFrom, isEarlierEpoch, markedDescription } from "@fanwire/bus";
 import { DATA_FILE, type SavedStream } from "./archive.ts";
-import { askJetStream, findStream, type StreamConfig, type StreamInfo, sendPart } from "./stream-api.ts";
+import { askJetStream, deleteStream, findStream, type StreamConfig, type StreamInfo, sendPart } from "./stream-api.ts";
 
 const PART_BYTES = 131_072;
 
@@ -16,15 +16,15 @@ export type RestoreOptions = {
 };
 
 /**
- * Restores a stream, and deletes the one that exists. A history gets a later epoch mark than the backup and the replaced
- * stream have, because the sequences after the backup will mean other publications. Returns its description.
+ * Restores a stream, and deletes the one that exists. A history gets a later epoch mark than the backup and the
+ * replaced stream have, because the sequences after the backup will mean other publications. Returns its description.
  */
 export async function restoreStream(bus: Bus, options: RestoreOptions): Promise<StreamInfo> {
   const { folder, saved, isHistory } = options;
   const { name } = saved.config;
   const existing = await findStream(bus, name);
   const config = isHistory ? markedConfig(saved, existing) : saved.config;
-  if (existing !== undefined) await askJetStream(bus, `STREAM.DELETE.${name}`);
+  if (existing !== undefined) await deleteStream(bus, name);
   const request = { config, state: saved.state };
   const { deliver_subject: target } = await askJetStream<{ deliver_subject: string }>(
     bus,

@@ -11,8 +11,8 @@ const SILENT_MS = 30_000;
 type Part = { readonly data: Uint8Array; readonly status: string; taken(): void };
 
 /**
- * Saves a stream, with its consumers, to a new folder: its description and the archive that the server makes. Returns the
- * description. The folder exists only if everything is in it.
+ * Saves a stream, with its consumers, to a new folder: its description and the archive that the server makes. Returns
+ * the description. The folder exists only if everything is in it.
  */
 export async function saveStream(bus: NatsBus, name: string, folder: string): Promise<SavedStream> {
   const unfinished = `${folder}.unfinished`;

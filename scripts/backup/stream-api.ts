@@ -23,9 +23,18 @@ export async function askJetStream<Reply>(bus: Bus, request: string, body: objec
 }
 
 /** Returns undefined if there is no such stream. */
-export async function findStream(bus: Bus, name: string): Promise<StreamInfo | undefined> {
+export function findStream(bus: Bus, name: string): Promise<StreamInfo | undefined> {
+  return unlessMissing(askJetStream<StreamInfo>(bus, `STREAM.INFO.${name}`));
+}
+
+/** Deletes a stream, which another program may delete at the same moment. */
+export async function deleteStream(bus: Bus, name: string): Promise<void> {
+  await unlessMissing(askJetStream(bus, `STREAM.DELETE.${name}`));
+}
+
+async function unlessMissing<Reply>(reply: Promise<Reply>): Promise<Reply | undefined> {
   try {
-    return await askJetStream<StreamInfo>(bus, `STREAM.INFO.${name}`);
+    return await reply;
   } catch (error) {
     if (/stream not found/.test((error as Error).message)) return undefined;
     throw error;

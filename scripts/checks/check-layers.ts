@@ -3,20 +3,22 @@ import { fileURLToPath } from "node:url";
 import { checkLayers } from "./layers.ts";
 
 /**
- * The folders of each package's `src` from top to bottom: a folder imports only those below it. A package without an order
- * is checked for cycles between its folders.
+ * The folders of each package's `src` from top to bottom: a folder imports only those below it. A package without an
+ * order is checked for cycles between its folders.
  */
 const ORDERS: Readonly<Record<string, readonly string[]>> = {
   "apps/pusher": [
     "process",
     "protocols",
     "recovery",
+    "control",
     "hub",
     "presence",
     "fanout",
     "history",
     "events",
     "connections",
+    "pacing",
     "tls",
     "wire",
   ],

@@ -21,8 +21,8 @@ export type Layers = {
 };
 
 /**
- * Checks the imports within one package's `src`: at most two levels of folders, no cycle between folders, and none from a
- * folder to one that stands before it in `order`. Where an order is given, each folder must stand in it.
+ * Checks the imports within one package's `src`: at most two levels of folders, no cycle between folders, and none from
+ * a folder to one that stands before it in `order`. Where an order is given, each folder must stand in it.
  */
 export function checkLayers(src: string, order?: readonly string[]): Layers {
   const files = listFiles(src);

@@ -5,8 +5,9 @@ import { checkText } from "./prose/rules.ts";
 import { textsOfCode, textsOfMarkdown } from "./prose/texts.ts";
 
 /**
- * Checks comments, names of tests, log lines, errors and Markdown for expressions that make readers stop. Prints a count for
- * each area. With `--list`, or where there are few, it prints each finding. Takes paths to check, or checks everything.
+ * Checks comments, names of tests, log lines, errors, descriptions, metrics and Markdown for expressions that make
+ * readers stop. Prints a count for each area. With `--list`, or where there are few, it prints each finding. Takes
+ * paths to check, or checks everything.
  */
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -18,7 +19,7 @@ const counts = new Map<string, number>();
 const lines: string[] = [];
 for (const path of listFiles()) {
   const source = readFileSync(`${ROOT}/${path}`, "utf8");
-  const texts = path.endsWith(".md") ? textsOfMarkdown(source) : textsOfCode(source);
+  const texts = path.endsWith(".md") ? textsOfMarkdown(source) : textsOfCode(source, { jsx: path.endsWith(".tsx") });
   for (const { start, end, advice } of texts.flatMap(checkText)) {
     const line = source.slice(0, start).split("\n").length;
     const sentence = source.slice(start, end).replaceAll(/\s*\n\s*(?:\/\/|\*)?\s*/g, " ");
@@ -34,7 +35,7 @@ process.exitCode = lines.length === 0 ? 0 : 1;
 
 /** The files that git knows or would add. */
 function listFiles(): string[] {
-  const patterns = paths.length > 0 ? paths : ["*.ts", "*.mjs", "*.md"];
+  const patterns = paths.length > 0 ? paths : ["*.ts", "*.tsx", "*.mjs", "*.md"];
   const output = execFileSync(
     "git",
     ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ...patterns],
@@ -44,7 +45,7 @@ function listFiles(): string[] {
     },
   );
   const deleted = execFileSync("git", ["ls-files", "-z", "--deleted"], { cwd: ROOT, encoding: "utf8" }).split("\0");
-  return output.split("\0").filter((path) => /\.(?:ts|mjs|md)$/.test(path) && !deleted.includes(path));
+  return output.split("\0").filter((path) => /\.(?:tsx?|mjs|md)$/.test(path) && !deleted.includes(path));
 }
 
 function areaOf(path: string): string {

@@ -14,7 +14,7 @@ export type Load = {
 export type Costs = typeof measured;
 
 export const measured = {
-  /** With one send for each delivery: scenario `steady`. Busy workers need less, because they join deliveries. */
+  /** With one send for each delivery: scenario `steady`. Busy workers need less, because they batch deliveries. */
   microsPerDelivery: 10,
   /** A worker's cost of a publication before the first delivery: scenario `topics`, one subscriber each. */
   microsPerPublication: 5,

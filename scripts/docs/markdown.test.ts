@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -55,7 +55,18 @@ test("every file that the documentation names exists", () => {
   expect(missing).toEqual([]);
 });
 
-test("the marks around code stand on lines of their own, in pairs", () => {
+test.each(["pusher", "publisher", "channel", "webhooks"])("the map of rooms lists every folder of %s", (app) => {
+  const folders = readdirSync(join(ROOT, "apps", app, "src"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  const [, table = ""] = (pages.get("docs/architecture.md") ?? "").split(`| \`apps/${app}/src/\` | holds |`);
+  const [rows = ""] = table.split("\n\n");
+  const listed = [...rows.matchAll(/^\| `([^`/]+)\/` \|/gm)].map(([, folder]) => folder);
+
+  expect(listed.sort()).toEqual(folders.sort());
+});
+
+test("the marks around code are alone on their lines, in pairs", () => {
   const marks = [...pages].map(([page, text]) => ({
     page,
     lines: text.split("\n").filter((line) => line.includes("```")),

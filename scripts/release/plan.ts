@@ -15,7 +15,9 @@ export type Release = {
   readonly revision: string;
   /** Time of the release, as in RFC 3339. */
   readonly created: string;
-  /** Registry and namespace of the images, such as `registry.example/fanwire`. Without one they stay on this machine. */
+  /**
+   * Registry and namespace of the images, such as `registry.example/fanwire`. Without one they stay on this machine.
+   */
   readonly registry: string | undefined;
   /** Address of the repository, for a label of the images. */
   readonly source: string | undefined;
@@ -40,7 +42,7 @@ export function releaseSteps(release: Release): Step[] {
     },
     { title: "Images", commands: APPS.flatMap((app) => PROCESSORS.map((each) => buildCommand(app, each, release))) },
     { title: "Tag", commands: [["git", "tag", "--annotate", `v${version}`, "--message", `Fanwire ${version}`]] },
-    // Last, because nobody can take back what others have pulled.
+    // Last, because a published version cannot be withdrawn from those who have it.
     ...(release.registry === undefined ? [] : [{ title: "Registry of images", commands: pushCommands(release) }]),
     ...(release.isPublished ? [{ title: "npm registry", commands: publishCommands(version) }] : []),
   ];

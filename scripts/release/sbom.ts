@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import { type Component, isAccepted, isOurs, licenceOf } from "./licences.ts";
 import { PUBLIC_PACKAGES } from "./versions.ts";
 
-/** Writes a CycloneDX document of the services and the npm packages, lists the licences, and fails at one not accepted. */
+/**
+ * Writes a CycloneDX document of the services and the npm packages, lists the licences, and fails at one not accepted.
+ */
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const [path = "fanwire.cdx.json"] = process.argv.slice(2);

@@ -30,7 +30,10 @@ function childrenOf(root: string, folder: string): string[] {
   return readdirSync(join(root, folder)).map((name) => join(folder, name));
 }
 
-/** Returns a sentence for each place that has another version than the root, and for each package that is wrongly public or private. */
+/**
+ * Returns a sentence for each place that has another version than the root, and for each package that is wrongly public
+ * or private.
+ */
 export function versionProblems(root: string, version: string): string[] {
   const workspaces = workspaceManifests(root).map((path) => ({ path, manifest: readManifest(join(root, path)) }));
   const ours = new Set(workspaces.map(({ manifest }) => manifest.name ?? ""));

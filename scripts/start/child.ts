@@ -24,8 +24,8 @@ export class Child {
   #hasEnded = false;
 
   constructor({ name, command, args, cwd, env, onLine }: ChildOptions) {
-    // A process group of its own: Ctrl-C in a terminal signals the whole foreground group, and a service that receives
-    // SIGINT from the terminal and SIGTERM from here would take the second signal for "exit immediately".
+    // Each service has a separate process group, because Ctrl-C in a terminal signals the whole foreground group. A
+    // service that receives SIGINT from the terminal and SIGTERM from here would take the second signal for "exit immediately".
     const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     this.#process = child;
     this.name = name;

@@ -46,7 +46,9 @@ async function downloadPackage(packageName: string, options: PackageOptions): Pr
     }
     options.say(`${lastLine(error)}; updating the lists of apt and trying again …`);
     await run("apt-get", ["update", "-q"], options);
-    await download();
+    await download().catch((cause: unknown) => {
+      throw new Error(lastLine(cause), { cause });
+    });
   }
 }
 

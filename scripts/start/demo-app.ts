@@ -13,8 +13,8 @@ type App = {
 };
 
 /**
- * Returns `env` with apps for the Pusher protocol. Without apps it has a demo app, which is generated once into the file
- * `path`. `FANWIRE_PUSHER_APPS=[]` switches the protocol off.
+ * Returns `env` with apps for the Pusher protocol. Without apps it has a demo app, which is generated once into the
+ * file `path`. `FANWIRE_PUSHER_APPS=[]` switches the protocol off.
  */
 export async function withPusherApps(env: NodeJS.ProcessEnv, path: string): Promise<NodeJS.ProcessEnv> {
   if (env.FANWIRE_PUSHER_APPS || env.FANWIRE_PUSHER_APPS_FILE) return env;

@@ -29,7 +29,7 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Ready when NATS greets it; tells on its log what it was given. Its body can say more. */
+/** Ready when NATS greets it. It logs what it was given. Its body can log more. */
 const serviceCode = `
   import { createServer } from "node:http";
   import { connect } from "node:net";
@@ -81,7 +81,10 @@ async function createCluster(
   return cluster;
 }
 
-/** Not one of the ports that the system gives to outgoing connections: one of those may take it before the service starts. */
+/**
+ * Not one of the ports that the system gives to outgoing connections: one of those may take it before the service
+ * starts.
+ */
 async function findFreePort(): Promise<number> {
   const [port] = await freePorts(1);
   if (port === undefined) throw new Error("no port was found");
@@ -154,7 +157,7 @@ test("a service that dies later is a reason to stop", async () => {
   expect(await cluster.failed).toBe("one has ended (ended by SIGKILL).");
 });
 
-test("our own NATS gives way on a taken port, and tells which one it has", async () => {
+test("our own NATS uses another port if its port is taken, and the output names it", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
   const address = other.address();
@@ -243,7 +246,7 @@ test("NATS that dies is started again, at the same address", async () => {
   expect(recordedPid("nats-server")).not.toBe(first);
 });
 
-test("a taken port is told before anything starts", async () => {
+test("a taken port is reported before anything starts", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
   const address = other.address();
@@ -264,7 +267,8 @@ test("a stop while it starts ends what has started", async () => {
   const start = cluster.start();
   const rejected = expect(start).rejects.toThrow();
   await vi.waitFor(() => expect(lines).toContain("one: up"), { timeout: 15_000 });
-  const pids = ["nats-server", "one"].map(recordedPid);
+  // A process is recorded a moment after it has started.
+  const pids = await vi.waitFor(() => ["nats-server", "one"].map(recordedPid), { timeout: 15_000 });
 
   await cluster.stop();
 

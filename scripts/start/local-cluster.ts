@@ -5,7 +5,7 @@ import type { FindOptions, NatsServer } from "./nats-server.ts";
 import { Leftovers } from "./pid-file.ts";
 import { isPortTaken } from "./ports.ts";
 import { waitUntilReady } from "./readiness.ts";
-import { adminAddress, type ServiceSpec, serviceAddress } from "./services.ts";
+import { adminAddress, hostInUrl, type ServiceSpec, serviceAddress } from "./services.ts";
 
 const readyTimeoutMs = 120_000;
 
@@ -30,7 +30,7 @@ export type LocalClusterOptions = {
  * `stop()` and `kill()` may be called at any moment, also while it starts.
  */
 export class LocalCluster {
-  /** Why it cannot go on: a service or NATS has died. Stays open as long as all is well. */
+  /** Why it cannot continue: a service or NATS has ended. Pending while all of them run. */
   readonly failed: Promise<string>;
   readonly #options: LocalClusterOptions;
   readonly #leftovers: Leftovers;
@@ -147,7 +147,7 @@ export class LocalCluster {
       throw new Error(`${reason} Its last words:\n${child.lastLines.map((line) => `    ${line}`).join("\n")}`);
     });
     const ready = waitUntilReady({
-      url: `http://${host.includes(":") ? `[${host}]` : host}:${port}/readyz`,
+      url: `http://${hostInUrl(host)}:${port}/readyz`,
       timeoutMs: readyTimeoutMs,
       signal: this.#stopAsked.signal,
       onStillWaiting: (answer) => say(`Still waiting for ${spec.name}: ${answer}`),

@@ -9,10 +9,12 @@ import { Child } from "./child.ts";
 import { findFreePort, isPortTaken } from "./ports.ts";
 
 const startTimeoutMs = 30_000;
-/** A server that dies again and again is not helped by starting it once more. */
+/** Starting a server again does not help if it ends again and again. */
 const maxRestarts = 5;
 const restartWindowMs = 60_000;
-/** Another process, such as a clone that starts now, may bind the port between our check and the start of nats-server. */
+/**
+ * Another process, such as a clone that starts now, may bind the port between our check and the start of nats-server.
+ */
 const maxPortTries = 5;
 
 /** Largest frame of the channel server (10 MiB), with headers and envelope. */
@@ -51,7 +53,7 @@ export function wantedNatsPort({ FANWIRE_NATS_PORT: text = "" }: NodeJS.ProcessE
 
 /** A nats-server with JetStream on loopback, started again when it dies. */
 export class LocalNats {
-  /** Why there will be no NATS any more; stays open as long as there is one. */
+  /** Why NATS has ended permanently; pending until then. */
   readonly failed: Promise<string>;
   readonly #options: LocalNatsOptions;
   readonly #stopAsked = new AbortController();

@@ -39,8 +39,7 @@ export async function fetchNatsRelease({ folder, releasesUrl, env, signal }: Rel
   if (wanted === undefined) throw new Error(`SHA256SUMS of release ${RELEASE} does not name ${archive}`);
   const content = await download(`${releasesUrl}/v${RELEASE}/${archive}`, signal);
   const actual = createHash("sha256").update(content).digest("hex");
-  if (actual !== wanted)
-    throw new Error(`${archive} was refused: its SHA-256 is ${actual}, the release says ${wanted}`);
+  if (actual !== wanted) throw new Error(`${archive} was refused: its SHA-256 is ${actual}, not ${wanted}`);
 
   await writeFile(join(folder, archive), content);
   await promisify(execFile)("tar", ["-xzf", archive, `${name}/nats-server`], { cwd: folder, env, signal });

@@ -24,7 +24,7 @@ export async function checkNatsBinary(path: string): Promise<NatsBinary> {
   try {
     const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: 10_000 });
     const version = parseNatsVersion(stdout);
-    if (version === undefined) return { ok: false, reason: "does not tell its version" };
+    if (version === undefined) return { ok: false, reason: "prints no version" };
     if (isOldNats(version))
       return { ok: false, reason: `is version ${version}, and Fanwire needs ${OLDEST_NATS} or newer` };
     return { ok: true, version };

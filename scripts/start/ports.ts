@@ -1,8 +1,8 @@
 import { type AddressInfo, connect, createServer } from "node:net";
 
 /**
- * Whether a process listens on the port. Connects instead of binding: the workers of a pusher share their port, so that a
- * second pusher could bind it without an error and receive half of the connections.
+ * Whether a process listens on the port. Connects instead of binding: the workers of a pusher share their port, so that
+ * a second pusher could bind it without an error and receive half of the connections.
  */
 export function isPortTaken(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise((resolve) => {

@@ -24,7 +24,8 @@ export async function waitUntilReady({ url, timeoutMs, signal, onStillWaiting }:
     const answer = await askReadiness(url, signal);
     if (answer === undefined) return;
     const now = Date.now();
-    if (now - startedAt > timeoutMs) throw new Error(`not ready after ${timeoutMs / 1000} s; ${url} says: ${answer}`);
+    if (now - startedAt > timeoutMs)
+      throw new Error(`not ready after ${timeoutMs / 1000} s; ${url} answers: ${answer}`);
     if (now - reportedAt > reportIntervalMs) {
       reportedAt = now;
       onStillWaiting(answer);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { adminAddress, serviceAddress, services } from "./services.ts";
+import { adminAddress, pusherExamples, serviceAddress, services, shownAddress } from "./services.ts";
 
-const [pusher] = services;
+const [pusher, publisher] = services;
 
 test("addresses are read from the variables, and service links of Kubernetes are ignored", () => {
   if (pusher === undefined) throw new Error("no pusher");
@@ -13,4 +13,15 @@ test("addresses are read from the variables, and service links of Kubernetes are
   });
   expect(serviceAddress(pusher, { PUSHER_PORT: "tcp://10.0.0.1:80" })).toMatchObject({ port: 4236 });
   expect(adminAddress(pusher, { PUSHER_ADMIN_PORT: "tcp://10.0.0.1:80" })).toMatchObject({ port: 9236 });
+});
+
+test("IPv6 addresses are shown in brackets", () => {
+  const env = { PUSHER_HOST: "::1", PUBLISHER_HOST: "fd00::7", FANWIRE_PUSHER_APPS: '[{"id":"1","key":"k"}]' };
+  if (pusher === undefined || publisher === undefined) throw new Error("no services");
+  const address = serviceAddress(publisher, env);
+  if (address === undefined) throw new Error("no address");
+
+  expect(shownAddress(address)).toBe("[fd00::7]:4237");
+  expect(publisher.urls(shownAddress(address), env).join("\n")).toContain("?pusher=ws://[::1]:4236/ ");
+  expect(pusherExamples(env).join("\n")).toContain('wsHost: "[::1]", wsPort: 4236');
 });

@@ -11,7 +11,7 @@ export type ServiceSpec = {
   isWanted?(env: NodeJS.ProcessEnv): boolean;
   /** Path of its main file from the root of the repository. */
   readonly main: string;
-  /** Absent if nobody connects to it. */
+  /** Absent if no client connects to it. */
   readonly port?: number;
   readonly adminPort: number;
   /** Defaults for a developer's machine. Variables of the environment take precedence. */
@@ -74,13 +74,18 @@ export function pusherExamples(env: NodeJS.ProcessEnv): string[] {
 }
 
 export function shownAddress({ host, port }: Address): string {
-  return `${host === "127.0.0.1" ? "localhost" : host}:${port}`;
+  return `${host === "127.0.0.1" ? "localhost" : hostInUrl(host)}:${port}`;
+}
+
+/** Returns a host as URLs have it: an IPv6 address in brackets. */
+export function hostInUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Adds the address of the pusher, unless it is the default of the page. */
 function pusherQuery(env: NodeJS.ProcessEnv): string {
   const { host, port } = readAddress("pusher", "", 4236, env);
-  return host === "127.0.0.1" && port === 4236 ? "" : `?pusher=ws://${host}:${port}/`;
+  return host === "127.0.0.1" && port === 4236 ? "" : `?pusher=ws://${hostInUrl(host)}:${port}/`;
 }
 
 /** Whether an endpoint or an app wants events. */

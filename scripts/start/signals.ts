@@ -4,7 +4,8 @@ const parentCheckMs = 250;
  * Resolves at the first request to stop: a signal, or the end of the npm that runs this process. A second signal calls
  * `endAtOnce` and ends this process.
  *
- * Signals within `samePressMs` count as one: npm forwards the Ctrl-C that the terminal has already sent to this process.
+ * Signals within `samePressMs` count as one: npm forwards the Ctrl-C that the terminal has already sent to this
+ * process.
  */
 export function onceAskedToStop(endAtOnce: () => void, samePressMs = 1_000): Promise<void> {
   return new Promise((resolve) => {
@@ -30,8 +31,8 @@ function isRunByNpm(): boolean {
 }
 
 /**
- * `kill <pid of npm>` sends no signal to this process: npm forwards it to the `sh -c` in between, and that shell (dash at
- * least) ends without forwarding it. This process only gets a new parent.
+ * `kill <pid of npm>` sends no signal to this process: npm forwards it to the `sh -c` in between, and that shell (dash
+ * at least) ends without forwarding it. This process only gets a new parent.
  */
 function onceOrphaned(): Promise<void> {
   const parent = process.ppid;

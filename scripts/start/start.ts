@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { prettyFactory } from "pino-pretty";
 import { requireUws } from "../uws.ts";
+import { dataFolderProblem } from "./data-folder.ts";
 import { withPusherApps } from "./demo-app.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { findNatsServer } from "./nats-server.ts";
@@ -33,7 +34,7 @@ Variables that matter most (every variable of the services works; docs/configura
   FANWIRE_LOG_LEVEL     what the services log: debug, info, warn, …
   FANWIRE_PUSHER_APPS   apps of the Pusher protocol, as JSON; a demo app in .fanwire/ if there are none; []: off
   PUSHER_WORKERS        processes of the pusher (here 2)
-  PUSHER_DRAIN_SECONDS  how long a stop takes to send the connections away (here 0)
+  PUSHER_DRAIN_SECONDS  time in which a stop closes the connections (here 0)
 ${withPort.map(({ name }) => `  ${`${name.toUpperCase()}_PORT`.padEnd(20)}  and ${name.toUpperCase()}_ADMIN_PORT: where the ${name} listens`).join("\n")}
   NO_COLOR              plain output`;
 
@@ -44,11 +45,17 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(help);
     return 0;
   }
-  requireUws(root);
+  requireUws();
 
   // A closed terminal must not keep us from stopping what we started.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  const env = await withPusherApps(process.env, join(root, ".fanwire", "pusher-apps.json"));
+  const folder = join(root, ".fanwire");
+  const folderProblem = await dataFolderProblem(folder);
+  if (folderProblem !== undefined) {
+    console.error(folderProblem);
+    return 1;
+  }
+  const env = await withPusherApps(process.env, join(folder, "pusher-apps.json"));
   const wanted = wantedServices(root, env);
   const cluster = createCluster(wanted, env);
   const askedToStop = onceAskedToStop(() => cluster.kill()).then(() => {

@@ -10,8 +10,8 @@ const ENTRIES = ["main.js", "worker-main.js"];
 const FOLDER = "dist-bundled";
 
 /**
- * Writes each built service into `dist-bundled`, as the build does into `dist`, but with all modules in one file. Tests start
- * hundreds of services, and Node spends most of a start on finding and loading four hundred modules.
+ * Writes each built service into `dist-bundled`, as the build does into `dist`, but with all modules in one file. Tests
+ * start hundreds of services, and Node spends most of a start on finding and loading four hundred modules.
  *
  * @param root the folder of turbo.json, where the services are built
  */

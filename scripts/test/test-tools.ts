@@ -57,8 +57,8 @@ export type TestToolsOptions = {
 };
 
 /**
- * Installs tools that some tests need, on Debian as root. Returns a sentence for each tool that is still missing, with the
- * skipped tests and the command that installs it.
+ * Installs tools that some tests need, on Debian as root. Returns a sentence for each tool that is still missing, with
+ * the skipped tests and the command that installs it.
  */
 export async function ensureTestTools(options: TestToolsOptions): Promise<string[]> {
   let missing = await missingTools(options);

@@ -25,8 +25,8 @@ type FileResult = {
 };
 
 /**
- * Counts the report of vitest's `json` reporter. A failed file without a failed test counts as one failure. So does a run
- * whose exit code alone says that it failed, because "0 failed" must mean success.
+ * Counts the report of vitest's `json` reporter. A failed file without a failed test counts as one failure. So does a
+ * run whose exit code alone shows that it failed, because "0 failed" must mean success.
  */
 export function countTests(reportText: string | undefined, exitCode: number): Totals {
   const report = reportText === undefined ? undefined : (JSON.parse(reportText) as VitestReport); // vitest wrote it

@@ -13,15 +13,18 @@ import { countTests, type Totals } from "./test-totals.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 const QUICK = ["unit", "integration", "e2e"].map((name) => `--project=${name}`);
-const SLOW = ["slow", "chaos", "containers"].map((name) => `--project=${name}`);
+const SLOW = ["slow", "ticks", "chaos", "containers"].map((name) => `--project=${name}`);
 const NOT_RUN =
   "Not run: bench, soak, ten thousand malformed inputs of each kind, full buffers, dying NATS nodes, chaos, containers. To run them: npm run test:slow";
 
 process.exit(await main(process.argv.slice(2)));
 
-/** Builds and bundles the services, and runs vitest on them with a nats-server. Passes its arguments except `--slow` to vitest. */
+/**
+ * Builds and bundles the services, and runs vitest on them with a nats-server. Passes its arguments except `--slow` to
+ * vitest.
+ */
 async function main(args: readonly string[]): Promise<number> {
-  requireUws(ROOT);
+  requireUws();
   const nats = await findNatsServer({ say }).catch((error: Error) => error.message);
   if (typeof nats === "string") {
     console.error(nats);

@@ -9,7 +9,7 @@ const places = (source: string, texts: readonly Text[]) =>
 
 describe("rules", () => {
   it.each([
-    "Who follows a topic is told of it.",
+    "Who follows a topic learns of it.",
     "It works. Of several workers one answers.",
     "First sentence!\n\nWhat waits is bounded in bytes.",
     "A list:\n- That it failed is logged once.",
@@ -29,6 +29,24 @@ describe("rules", () => {
     ["A closed connection gets no more.", "no more"],
     ["Refused by either door.", "door"],
     ["Writes a corkful at a time.", "corkful"],
+    ["Counts the followers of a topic.", "follower"],
+    ["Each edge has workers.", "edge"],
+    ["The client is told why.", "tell"],
+    ["The log says why.", "say"],
+    ["The connection is gone.", "gone"],
+    ["Everybody may connect.", "somebody"],
+    ["Whoever connects is counted.", "somebody"],
+    ["The worker goes on.", "go on"],
+    ["Clients come back at once.", "come back"],
+    ["While NATS is away it waits.", "away"],
+    ["Such a client stays away.", "stay away"],
+    ["A replay that is proven.", "proven"],
+    ["It is closed for good.", "for good"],
+    ["Nothing waits in vain.", "in vain"],
+    ["It closes, and thereby ends.", "thereby"],
+    ["The application vouches for it.", "vouch"],
+    ["It is read once more.", "once more"],
+    [`The worker writes${" and writes".repeat(12)}.`, "more than 25 words"],
   ])("find %j", (text, expected) => {
     expect(advice(text)).toEqual([expected]);
   });
@@ -43,7 +61,11 @@ describe("rules", () => {
     "It waits so long as a leader is missing.",
     "No more than ten connections, and no more tokens are read.",
     "The outdoors, a doorbell, a shear and a hearing.",
-    "The worker says what it has, and who asked.",
+    "The worker shows what it has, and who asked.",
+    `The worker writes${" and writes".repeat(10)}: it writes${" and writes".repeat(10)}.`,
+    "The edge of a chart, and a path that goes to one.",
+    "A trade for goods, once, and more of them.",
+    "The message comes from the worker, back to the caller.",
   ])("let pass %j", (text) => {
     expect(advice(text)).toEqual([]);
   });
@@ -65,6 +87,11 @@ describe("TypeScript", () => {
     "say(`a $" + '{b("c")} hears $' + "{d}`);",
     'throw new Error("hears it");',
     'z.string().describe("hears it");',
+    'route({ summary: "hears it", tags: ["fine"] });',
+    'route({ description: ["fine", "hears it"].join(" ") });',
+    "throw new ApiError('x', { message: `hears $" + "{a}` });",
+    'gauge("name", "hears it", () => 1);',
+    'program.option("-x", "hears it");',
     'x = a / 2; y = /"/; test("hears it");',
     'test("who is late is closed in the end", f);',
     'test("what a worker cannot read is dropped", f);',

@@ -1,8 +1,8 @@
-import jsTokens, { type Token } from "js-tokens";
+import jsTokens, { type JSXToken, type Token } from "js-tokens";
 
 /**
- * A text for people within a file, with blanks in place of all that is not prose. It is as long as its place in the file, so
- * that a position in it is a position in the file.
+ * A text for people within a file, with blanks in place of all that is not prose. It is as long as its place in the
+ * file, so that a position in it is a position in the file.
  */
 export type Text = {
   readonly start: number;
@@ -11,14 +11,22 @@ export type Text = {
   readonly isString?: boolean;
 };
 
-/** Calls whose strings people read: tests, log lines, errors, and descriptions of settings. */
+/**
+ * Calls whose strings people read: tests, log lines, errors, descriptions of settings, metrics, options of commands.
+ */
 const PROSE_CALL =
-  /^(?:test|it|describe)(?:\.\w+)*$|\blog(?:ger)?\.(?:debug|info|warn|error|fatal)$|(?:^|\.)(?:say|\w*Error|describe)$|^console\.\w+$/;
+  /^(?:test|it|describe)(?:\.\w+)*$|\blog(?:ger)?\.(?:debug|info|warn|error|fatal)$|(?:^|\.)(?:say|\w*Error|describe|description|option|argument)$|^(?:counter|gauge|labelled|jsonResponse|until)$|^console\.\w+$/;
 
-/** Returns the comments of TypeScript or JavaScript, and the strings in calls whose strings people read. */
-export function textsOfCode(source: string): Text[] {
+/** Members of objects whose strings people read: descriptions of the API, help texts of metrics, messages of errors. */
+const PROSE_MEMBER = /^(?:description|summary|help|message)$/;
+
+/**
+ * Returns the comments of TypeScript or JavaScript, the strings that people read, and with `jsx` the texts of the
+ * elements.
+ */
+export function textsOfCode(source: string, { jsx = false } = {}): Text[] {
   const reader = new CodeReader(source);
-  for (const token of jsTokens(source)) reader.read(token);
+  for (const token of jsTokens(source, { jsx })) reader.read(token);
   return reader.texts;
 }
 
@@ -30,6 +38,8 @@ class CodeReader {
   /** The name before this token, as in `this.#log.warn`. */
   #name = "";
   #isAfterDot = false;
+  /** The member of an object whose value begins with this token. */
+  #member = "";
   #isProse = false;
   #position = 0;
   #lineComment: Text | undefined;
@@ -38,7 +48,7 @@ class CodeReader {
     this.#source = source;
   }
 
-  read({ type, value }: Token): void {
+  read({ type, value }: Token | JSXToken): void {
     const start = this.#position;
     this.#position += value.length;
     if (type === "WhiteSpace" || type === "LineTerminatorSequence") return;
@@ -47,10 +57,16 @@ class CodeReader {
       return;
     }
     this.#lineComment = undefined;
-    if (type === "MultiLineComment") this.texts.push({ start, text: maskComment(value) });
-    else if (type === "IdentifierName" || type === "PrivateIdentifier") this.#readName(value);
-    else if (type === "Punctuator") this.#readPunctuator(value);
-    else this.#readString(type, value, start);
+    if (type === "MultiLineComment") {
+      this.texts.push({ start, text: maskComment(value) });
+      return;
+    }
+    const member = this.#member;
+    this.#member = "";
+    if (type === "IdentifierName" || type === "PrivateIdentifier") this.#readName(value);
+    else if (type === "Punctuator" || type === "JSXPunctuator") this.#readPunctuator(value, member);
+    else if (type === "JSXText") this.texts.push({ start, text: maskMarks(value), isString: true });
+    else this.#readString(type, value, { start, member });
   }
 
   #readName(value: string): void {
@@ -58,22 +74,28 @@ class CodeReader {
     this.#isAfterDot = false;
   }
 
-  #readPunctuator(value: string): void {
+  #readPunctuator(value: string, member: string): void {
     this.#isAfterDot = value === "." || value === "?.";
     if (this.#isAfterDot) return;
     const name = this.#name;
     this.#name = "";
     if (value === "(") this.#open.push(name);
-    else if (value === "{" || value === "[") this.#open.push("");
+    else if (value === "[") this.#open.push(PROSE_MEMBER.test(member) ? PROSE_LIST : "");
+    else if (value === "{") this.#open.push("");
+    else if (value === ":") this.#member = name;
     // The result of a call may be called, as in test.each(…)("name", …).
     else if (value === ")") this.#name = this.#open.pop() ?? "";
     else if (value === "}" || value === "]") this.#open.pop();
   }
 
-  #readString(type: Token["type"], value: string, start: number): void {
+  #readString(
+    type: (Token | JSXToken)["type"],
+    value: string,
+    { start, member }: { readonly start: number; readonly member: string },
+  ): void {
     const isTemplate = type.startsWith("Template");
     if (type === "TemplateMiddle" || type === "TemplateTail") this.#isProse = this.#open.pop() === PROSE_TEMPLATE;
-    else this.#isProse = PROSE_CALL.test(this.#open.at(-1) ?? "");
+    else this.#isProse = PROSE_MEMBER.test(member) || isProse(this.#open.at(-1) ?? "");
     if (this.#isProse && (isTemplate || type === "StringLiteral" || type === "NoSubstitutionTemplate"))
       this.texts.push({
         start,
@@ -96,6 +118,12 @@ class CodeReader {
 }
 
 const PROSE_TEMPLATE = "`";
+const PROSE_LIST = "[";
+
+/** Returns whether people read the strings directly within this bracket. */
+function isProse(bracket: string): boolean {
+  return bracket === PROSE_LIST || PROSE_CALL.test(bracket);
+}
 
 function maskComment(comment: string): string {
   return maskMarks(comment.replaceAll(/^\/\*\*?|\*\/$|^[ \t]*\*(?!\/)/gm, blank));

@@ -132,7 +132,7 @@ export const history: Row = {
     },
     {
       title: "Recoveries",
-      about: "Clients that resumed from a position: recovered, or why recovery could not be proven.",
+      about: "Clients that resumed from a position: recovered, or why recovery could not be proved.",
       unit: "cps",
       queries: [[perSecond("fanwire_pusher_resumed_total", "outcome"), "{{outcome}}"]],
     },

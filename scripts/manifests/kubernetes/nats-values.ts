@@ -21,8 +21,9 @@ export function natsValues(users: string) {
 }
 
 /**
- * Returns the variable that nats-users.conf reads. nats-server reads its value as configuration, where quotation marks keep a
- * number from being read as one. Kubernetes expands a variable that comes before, and the chart sorts them by name.
+ * Returns the variable that nats-users.conf reads. nats-server reads its value as configuration, where quotation marks
+ * keep a number from being read as one. Kubernetes expands a variable that comes before, and the chart sorts them by
+ * name.
  */
 function password(user: (typeof PERSONS)[number]) {
   const raw = `FANWIRE_${user.toUpperCase()}_PASSWORD`;

@@ -1,7 +1,10 @@
 import type { HorizontalPodAutoscaler } from "kubernetes-types/autoscaling/v2.js";
 import { labelsOf, secret, type Workload } from "./workload.ts";
 
-/** Connections of a pod at which another one is started: less than half of what one may hold, because others must take over. */
+/**
+ * Connections of a pod at which another one is started: less than half of what one may hold, because others must take
+ * over.
+ */
 const CONNECTIONS_EACH = 20_000;
 const PUSHER_DRAIN_SECONDS = 20;
 const CHANNEL_DRAIN_SECONDS = 5;
@@ -47,7 +50,7 @@ const publisher: Workload = {
   env: [
     { name: "PUBLISHER_HOST", value: "0.0.0.0" },
     { name: "PUBLISHER_PORT", value: "4237" },
-    // Required: without it the pod does not start, instead of serving everybody.
+    // Required: without it the pod does not start, instead of serving every client.
     secret("PUBLISHER_API_KEYS", "publisher-api-keys"),
     secret("FANWIRE_PUSHER_APPS", "pusher-apps", { optional: true }),
   ],

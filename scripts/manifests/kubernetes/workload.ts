@@ -114,7 +114,7 @@ const probe = (path: string, more: Probe): Probe => ({ httpGet: { path, port: "a
 
 const probes = {
   startupProbe: probe("/healthz", { periodSeconds: 1, failureThreshold: 60 }),
-  // NATS that is away makes a pod not ready, and is no reason to restart it.
+  // A pod that cannot reach NATS is not ready, and need not be restarted.
   livenessProbe: probe("/healthz", { periodSeconds: 10, failureThreshold: 3 }),
   readinessProbe: probe("/readyz", { periodSeconds: 2, failureThreshold: 2 }),
 };
