@@ -8,7 +8,10 @@ type Subscribe = (topic: string, onPublication: OnPublication) => () => void;
 
 const Fanwire = createContext<{ readonly state: ClientState; readonly subscribe: Subscribe } | undefined>(undefined);
 
-/** Holds one connection for all components below it. Another `url` opens another one; `token` is that of its first render. */
+/**
+ * Holds one connection for all components below it. Another `url` opens another one; `token` is that of its first
+ * render.
+ */
 export function FanwireProvider(props: Pick<ClientOptions, "url" | "token"> & { readonly children: ReactNode }) {
   const { url, children } = props;
   const token = useRef(props.token);
