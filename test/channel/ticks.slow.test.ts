@@ -212,6 +212,40 @@ test.each(Object.entries(longNames))("%s are passed on in ticks below 50 ms of w
   expect(await metric(channel.adminUrl, "fanwire_channel_requests_total", { type: "enqueue" })).toBeGreaterThan(0);
 });
 
+const MANY = 900_000;
+const ofValues = (names: string, count: number) =>
+  `a:3:{s:4:"type";s:7:"publish";s:8:"channels";${names}s:4:"data";${entries(count, () => "i:0;N;")}}`;
+const workerIds = list(8, (at) => encodeString(`aaaaaaa${at}`));
+const flat = {
+  "unknown keys in a message": entries(MANY, () => "i:-5;i:0;"),
+  "lists in a message": entries(900, () => `i:0;${entries(999, () => "i:0;N;")}`),
+  "values in an event to everyone": ofValues(
+    list(1, () => encodeString("broadcast")),
+    MANY,
+  ),
+  "values in an event to a connection": ofValues(
+    list(1, () => encodeString("aaaaaaaa")),
+    MANY,
+  ),
+  // The data of two exceeds what may wait.
+  "values in events to eight workers": ofValues(workerIds, 700_000),
+};
+
+test.each(Object.entries(flat))("many %s are read in ticks below 50 ms of work", async (kind, message) => {
+  await using channel = await startMonitored({ CHANNEL_MAX_UNCONFIRMED_BYTES: "1000000000" });
+  using peer = await connectPeer(channel);
+  await peer.settle();
+  await longestTickMs(channel);
+
+  await expectShortTicks(kind, async () => {
+    peer.socket.write(frame(Buffer.from(message)));
+    await peer.settle();
+    return longestTickMs(channel);
+  });
+
+  expect(await metric(channel.adminUrl, "fanwire_channel_ignored_total", { reason: "over-limit" })).toBe(0);
+});
+
 /** Returns array entries that refer to the fourth slot of the message, which is the first of its names. */
 function references(count: number): string {
   return Array.from({ length: count }, (_, at) => `i:${at + 1};R:4;`).join("");

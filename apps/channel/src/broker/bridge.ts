@@ -64,6 +64,11 @@ export class Bridge {
     return this.#broadcastKeys.has(key);
   }
 
+  /** Whether an event of this name may address connections of the cluster. */
+  isForCluster(key: string): boolean {
+    return this.isBroadcast(key) || isWorkerId(key);
+  }
+
   /** Publishes a peer's event to everyone. Must be called only if {@link isBroadcast} is true for its name. */
   toEveryone(data: Buffer): void {
     this.#parts.deliveries.add(data.length, this.#sendToEveryone(data));

@@ -76,7 +76,7 @@ export function createBroker(parts: BrokerParts) {
   const dispatcher = new Dispatcher({ events, queues, bridge, subscriptions, localQueues, ...maxima });
   const maxUnsentBytes = limits.unsentBytes;
   const buffers = { publishWindow, pendingItems, deliveries, budget };
-  const flowControl = new FlowControl({ subscriptions, slowPeers, maxUnsentBytes, ...buffers });
+  const flowControl = new FlowControl({ subscriptions, slowPeers, bridge, maxUnsentBytes, ...buffers });
 
   const measures = () => ({
     channels: subscriptions.channelCount,

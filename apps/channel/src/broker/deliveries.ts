@@ -6,7 +6,7 @@ import { finishSteps, type Steps } from "../data/steps.ts";
  * Maximum bytes of waiting deliveries, beside the last one. Above it, deliveries are made at once, and NATS is not read
  * until they end.
  */
-const MAX_BYTES = 8_388_608;
+export const MAX_WAITING_BYTES = 8_388_608;
 /** Memory in bytes of a waiting delivery beside its content. */
 const DELIVERY_COST = 300;
 
@@ -44,7 +44,7 @@ export class Deliveries {
     const bytes = contentBytes + DELIVERY_COST;
     this.#waiting.push({ bytes, steps });
     this.#bytes += bytes;
-    while (this.#bytes > MAX_BYTES && this.#waiting.size > 1) this.#finishFirst();
+    while (this.#bytes - bytes > MAX_WAITING_BYTES) this.#finishFirst();
     this.#plan();
   }
 

@@ -1,7 +1,8 @@
 import type { Name, Request } from "../wire/client-message.ts";
+import type { Bridge } from "./bridge.ts";
 import type { BrokerPeer } from "./broker-peer.ts";
 import type { PauseReason } from "./counters.ts";
-import type { Deliveries } from "./deliveries.ts";
+import { type Deliveries, MAX_WAITING_BYTES } from "./deliveries.ts";
 import type { PendingItems } from "./pending-items.ts";
 import type { PublishWindow } from "./publish-window.ts";
 import type { SlowPeers } from "./slow-peers.ts";
@@ -19,19 +20,22 @@ type FlowControlParts = {
     readonly isOutboundHigh: boolean;
   };
   readonly deliveries: Deliveries;
+  readonly bridge: Bridge;
   /** Maximum unsent bytes of one peer. */
   readonly maxUnsentBytes: number;
 };
 
-/** Share of a peer's maximum unsent bytes. Publishers wait while more bytes from NATS are not delivered yet. */
+/** Share of a peer's maximum unsent bytes. Publishers wait while more bytes are not delivered yet. */
 const MAX_UNDELIVERED_SHARE = 1 / 8;
 
 /** Decides which requests wait: publishers wait for NATS, for storage and for slow subscribers. */
 export class FlowControl {
   readonly #parts: FlowControlParts;
+  readonly #maxUndeliveredBytes: number;
 
   constructor(parts: FlowControlParts) {
     this.#parts = parts;
+    this.#maxUndeliveredBytes = Math.min(parts.maxUnsentBytes * MAX_UNDELIVERED_SHARE, MAX_WAITING_BYTES);
   }
 
   /** Returns why no request can be carried out now. */
@@ -42,16 +46,19 @@ export class FlowControl {
 
   /** Returns why one name of a request cannot be handled now. */
   pauseReason(request: Request, { key }: Name): PauseReason | undefined {
-    const { publishWindow, subscriptions, slowPeers, budget, deliveries, maxUnsentBytes } = this.#parts;
+    const { publishWindow, subscriptions, slowPeers, budget, deliveries, bridge } = this.#parts;
     // Each name costs two subscriptions in NATS. A hundred thousand together would delay every message behind them.
     if (request.type === "subscribe" || request.type === "unsubscribe") {
       return publishWindow.isReturnCongested ? "nats" : undefined;
     }
     if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
+    const isUndeliveredHigh = deliveries.bytes >= this.#maxUndeliveredBytes;
+    // The bridge reads the whole data. Beyond their limit, deliveries would be made in this tick.
+    if (isUndeliveredHigh && request.type === "publish" && bridge.isForCluster(key)) return "nats";
     if (subscriptions.subscriberCount(key) === 0) return undefined;
     // Events return from NATS to our own subscribers without flow control, so their number must be bounded before they
     // are sent.
-    if (publishWindow.isReturnCongested || deliveries.bytes >= maxUnsentBytes * MAX_UNDELIVERED_SHARE) return "nats";
+    if (isUndeliveredHigh || publishWindow.isReturnCongested) return "nats";
     if (slowPeers.isSlowChannel(key)) return "slow-subscriber";
     return budget.isOutboundHigh ? "buffered-bytes" : undefined;
   }

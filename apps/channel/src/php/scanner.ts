@@ -77,6 +77,8 @@ export class Scanner {
   /** Slots of the entries of PHP's own value objects, ascending. PHP refuses the object if one is a reference. */
   readonly #entrySlots: number[] = [];
   #hasOpaque = false;
+  #stepEntries = 0;
+  #stepEnd = BYTES_PER_STEP;
   #weight = 0;
   #isInObject = false;
   /** The form in which the object just entered must be written. */
@@ -137,13 +139,8 @@ export class Scanner {
     // Containers around the current one. An explicit stack, because hostile nesting would overflow the call stack.
     const open: OpenContainer[] = [];
     let { isObject, form, keys } = this.#opened();
-    let stepEnd = this.position + BYTES_PER_STEP;
-    for (let entriesLeft = ENTRIES_PER_STEP; ; entriesLeft--) {
-      if (entriesLeft === 0 || this.position >= stepEnd) {
-        yield;
-        entriesLeft = ENTRIES_PER_STEP;
-        stepEnd = this.position + BYTES_PER_STEP;
-      }
+    for (;;) {
+      if (this.endsStep()) yield;
       if (entries > 0) {
         const keyStart = this.position;
         if (form !== undefined) this.#checkEntry(keyStart, form, entries);
@@ -172,6 +169,17 @@ export class Scanner {
     const entries = this.#enter();
     if (entries > maxEntries) this.isOverLimit = true;
     return this.isOverLimit ? -1 : Math.max(-1, entries);
+  }
+
+  /**
+   * Returns whether the caller must end its step here. Every walk over entries must call it for each entry, so that
+   * one count covers nested walks.
+   */
+  endsStep(): boolean {
+    if (++this.#stepEntries < ENTRIES_PER_STEP && this.position < this.#stepEnd) return false;
+    this.#stepEntries = 0;
+    this.#stepEnd = this.position + BYTES_PER_STEP;
+    return true;
   }
 
   /** Walks one key of an array or object. A key takes no slot. */

@@ -34,10 +34,13 @@ export function* readScalars(
   for (let left = scanner.enterArray(); left !== 0; left--) {
     const keyStart = scanner.position;
     if (left < 0 || !scanner.skipKey()) return undefined;
+    // A long text is walked in one step, and read in another.
+    if (scanner.endsStep()) yield;
     const key = readArrayKey(bytes, keyStart, scanner) ?? "";
     const start = scanner.position;
     if (!(yield* scanner.skipValueInSteps())) return undefined;
     if (!keys.includes(key)) continue;
+    if (scanner.endsStep()) yield;
     const scalar = readScalar(bytes, start, scanner);
     if (scalar === undefined) scalars.delete(key);
     else scalars.set(key, scalar);

@@ -80,10 +80,6 @@ const reference = 0x52; /* R */
 
 export type Parsed = Request | IgnoredRequest | HostileRequest;
 
-/** Number of names parsed in one step, and their bytes. */
-const NAMES_PER_STEP = 1_000;
-const BYTES_PER_STEP = 1_048_576;
-
 /**
  * Parses one message of a peer. Never throws. As in the original, keys may have any order, and the last of repeated
  * keys counts. Unknown keys, and bytes after the end, are ignored.
@@ -105,6 +101,7 @@ export function* parseInSteps(payload: Buffer, allowsClass: ClassRule): Steps<Pa
   if (entries < 0) return yield* refusePayload(payload);
   const found: Found = { type: undefined, channels: "no-channels", data: phpNull, isDataUnsafe: false };
   for (let left = entries; left > 0; left--) {
+    if (scanner.endsStep()) yield;
     if (!scanner.skipKey()) return refuseUnreadable(scanner);
     const isRead = hasContent(payload, scanner, "channels")
       ? yield* readChannels(payload, scanner, found)
@@ -177,15 +174,12 @@ function* readChannels(payload: Buffer, scanner: Scanner, found: Found): Steps<b
   const earlier = scanner.references.length;
   const names: Name[] = [];
   let areScalar = true;
-  let stepEnd = scanner.position + BYTES_PER_STEP;
   for (let left = scanner.enterArray(maxNames); left !== 0; left--) {
     if (left < 0 || !scanner.skipKey()) return false;
     const start = scanner.position;
     if (!(yield* scanner.skipValueInSteps())) return false;
-    if (left % NAMES_PER_STEP === 0 || scanner.position >= stepEnd) {
-      yield;
-      stepEnd = scanner.position + BYTES_PER_STEP;
-    }
+    // A long name is walked in one step, and read in another.
+    if (scanner.endsStep()) yield;
     // The original ignores a message with an enum case as a name. Arrays and objects end it.
     if (payload[start] === 0x45 /* E */) return false;
     const key = payload[start] === reference ? "" : readArrayKey(payload, start, scanner);
