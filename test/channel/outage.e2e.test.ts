@@ -104,6 +104,27 @@ test("backpressure: publishers wait while NATS hangs, memory is bounded, and the
   expect(subscriber.payloads.length).toBe(total);
 });
 
+test("backpressure: a peer that watches and unwatches queues without a pause waits while NATS hangs", async () => {
+  await using nats = await startNats();
+  const maxBytes = 1_000_000;
+  const env = { CHANNEL_MAX_UNCONFIRMED_BYTES: String(maxBytes) };
+  await using channel = await startChannel({ nats: nats.url, env });
+  using peer = await connectPeer(channel);
+  await peer.settle();
+
+  nats.signal("SIGSTOP");
+  for (let count = 0; count < 20_000; count++) {
+    peer.watch("jobs");
+    peer.reserve();
+    peer.unwatch("jobs");
+  }
+  await until("the peer waits", async () => (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 1);
+
+  expect(await metric(channel.adminUrl, "fanwire_channel_unconfirmed_bytes")).toBeLessThan(maxBytes + 1_000);
+  nats.signal("SIGCONT");
+  await peer.settle();
+});
+
 test("graceful shutdown: a stopping server processes received requests, closes its peers and exits with 0", async () => {
   await using nats = await startNats();
   await using one = await startChannel({ nats: nats.url });

@@ -94,6 +94,27 @@ test("a message in a taker's inbox whose headers cannot be decoded does not end 
   taker.stop();
 });
 
+test("no consumer is created for a taker that stops, or wants nothing, in the tick in which it began", async () => {
+  const queues = await openQueues();
+  const [spy] = buses;
+  const requests: string[] = [];
+  spy?.subscribe("$JS.API.CONSUMER.>", ({ subject }) => requests.push(subject));
+  await spy?.confirm();
+  const stopped = finishAll(queues, "stopped");
+  stopped.taker.stop();
+  const unwanted = finishAll(queues, "unwanted");
+  unwanted.taker.want(0);
+  const last = finishAll(queues, "last");
+
+  await enqueue(queues, "queue.last", "1");
+  await until("the last consumer is created", () => last.got.length === 1);
+  await spy?.confirm();
+
+  expect(requests.filter((subject) => /stopped|unwanted/.test(subject))).toEqual([]);
+  expect(requests.some((subject) => subject.includes("last"))).toBe(true);
+  for (const { taker } of [unwanted, last]) taker.stop();
+});
+
 test("an item that NATS redelivers while it is in flight reaches its taker once, and is acknowledged", async () => {
   const queues = await openQueues();
   const [spy] = buses;

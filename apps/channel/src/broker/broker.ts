@@ -70,7 +70,8 @@ export function createBroker(parts: BrokerParts) {
   const bridge = new Bridge({ ...channels, broadcastEvents });
   const onChannel = (key: string, isOpen: boolean) => bridge.onChannel(key, isOpen);
   const events = new Events({ ...channels, allowsClass, onChannel });
-  const queues = new Queues({ subjects, localQueues, pendingItems, slowPeers, deliveries, counters, allowsClass, log });
+  const items = { localQueues, pendingItems, publishWindow, slowPeers, deliveries };
+  const queues = new Queues({ ...items, subjects, counters, allowsClass, log });
   // A PHP client subscribes again to all its channels in one frame, so that its names fit into one.
   const maxima = { maxSubscriptions: limits.subscriptions, maxNameBytes: limits.frameBytes };
   const dispatcher = new Dispatcher({ events, queues, bridge, subscriptions, localQueues, ...maxima });

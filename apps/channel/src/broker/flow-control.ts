@@ -47,11 +47,12 @@ export class FlowControl {
   /** Returns why one name of a request cannot be handled now. */
   pauseReason(request: Request, { key }: Name): PauseReason | undefined {
     const { publishWindow, subscriptions, slowPeers, budget, deliveries, bridge } = this.#parts;
-    // Each name costs two subscriptions in NATS. A hundred thousand together would delay every message behind them.
-    if (request.type === "subscribe" || request.type === "unsubscribe") {
+    if (request.type === "enqueue" || request.type === "reserve") return undefined;
+    // A channel costs two subscriptions in NATS, and a queue its consumer. A hundred thousand together would delay every
+    // message behind them.
+    if (request.type !== "publish" && request.type !== "publishLoop") {
       return publishWindow.isReturnCongested ? "nats" : undefined;
     }
-    if (request.type !== "publish" && request.type !== "publishLoop") return undefined;
     const isUndeliveredHigh = deliveries.bytes >= this.#maxUndeliveredBytes;
     // The bridge reads the whole data. Beyond their limit, deliveries would be made in this tick.
     if (isUndeliveredHigh && request.type === "publish" && bridge.isForCluster(key)) return "nats";

@@ -50,7 +50,7 @@ export class PublishWindow {
     return outcome;
   }
 
-  /** Counts bytes that the bus sends: the content of a message, or the name of a subscription. */
+  /** Counts a message that the bus sends, with the bytes of its content, or a subscription with those of its name. */
   count(bytes: number): void {
     this.#sentBytes += bytes + OVERHEAD_BYTES;
     if (!this.#isConfirming && this.unconfirmedBytes >= this.#windowBytes) void this.#confirmUntilFew();

@@ -11,6 +11,7 @@ import type { Deliveries } from "./deliveries.ts";
 import type { LocalQueues } from "./local-queues.ts";
 import { hashName } from "./name-hash.ts";
 import type { PendingItems } from "./pending-items.ts";
+import type { PublishWindow } from "./publish-window.ts";
 import type { SlowPeers } from "./slow-peers.ts";
 
 /** Time after which an item that this server refuses is offered again, perhaps to a server that delivers it. */
@@ -31,6 +32,7 @@ type QueuesParts = {
   readonly subjects: Subjects;
   readonly localQueues: LocalQueues<BrokerPeer>;
   readonly pendingItems: PendingItems;
+  readonly publishWindow: PublishWindow;
   readonly slowPeers: SlowPeers;
   readonly deliveries: Deliveries;
   readonly counters: Counters;
@@ -111,19 +113,24 @@ export class Queues {
   #requestItems(key: string): void {
     const watched = this.#watched.get(key);
     if (watched === undefined) return;
-    const { localQueues, slowPeers } = this.#parts;
+    const { localQueues, slowPeers, publishWindow } = this.#parts;
     const waiting = localQueues.waitingCount(key, slowPeers.count > 0 ? canTake : undefined) - watched.taken;
     if (waiting > 0 && watched.taker === undefined) {
       const subject = this.#subject(key);
       const name = subject.slice(subject.lastIndexOf(".") + 1);
       watched.taker = this.#queue?.take(subject, name, (item) => this.#onItem(key, watched, item));
     }
-    watched.taker?.want(Math.max(0, waiting));
+    if (watched.taker === undefined) return;
+    publishWindow.count(0);
+    watched.taker.want(Math.max(0, waiting));
   }
 
   #stopTaking(key: string): void {
-    this.#watched.get(key)?.taker?.stop();
+    const taker = this.#watched.get(key)?.taker;
     this.#watched.delete(key);
+    if (taker === undefined) return;
+    this.#parts.publishWindow.count(0);
+    taker.stop();
   }
 
   #onItem(key: string, watched: Watched, item: WorkItem): void {

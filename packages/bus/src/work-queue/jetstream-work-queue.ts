@@ -12,6 +12,7 @@ import {
 import { nanos } from "@nats-io/transport-node";
 import { isApiError } from "../connection/api-error.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
+import { ConsumerCreator } from "./consumer-creator.ts";
 import { parsePublishAck } from "./publish-ack.ts";
 import { PullConsumer } from "./pull-consumer.ts";
 import type { EnqueueOutcome, Taker, WorkItem, WorkQueue } from "./work-queue.ts";
@@ -47,6 +48,7 @@ export class JetStreamWorkQueue implements WorkQueue {
   readonly #config: WorkQueueConfig;
   readonly #log: Log;
   readonly #takers = new Set<PullConsumer>();
+  readonly #creator: ConsumerCreator;
   #manager: Promise<JetStreamManager> | undefined;
   /** Resolves with the maximum size of the stream in bytes; 0 for unlimited. */
   #stream: Promise<number> | undefined;
@@ -56,6 +58,7 @@ export class JetStreamWorkQueue implements WorkQueue {
     this.#bus = bus;
     this.#config = config;
     this.#log = log;
+    this.#creator = new ConsumerCreator(log);
     // Pull requests are lost with the connection.
     bus.onConnection((isConnected) => {
       if (isConnected && !this.#isStopped) for (const taker of this.#takers) taker.renew();
@@ -87,7 +90,8 @@ export class JetStreamWorkQueue implements WorkQueue {
       bus: this.#bus,
       stream: this.#config.stream,
       consumer: name,
-      needConsumer: () => this.#needConsumer(subject, name),
+      creator: this.#creator,
+      createConsumer: () => this.#createConsumer(subject, name),
       onItem,
       onStop: () => this.#takers.delete(taker),
       log: this.#log,
@@ -149,7 +153,7 @@ export class JetStreamWorkQueue implements WorkQueue {
     return maxBytes;
   }
 
-  async #needConsumer(subject: string, name: string): Promise<void> {
+  async #createConsumer(subject: string, name: string): Promise<void> {
     await this.#needStream();
     const { consumers } = await this.#needManager();
     try {

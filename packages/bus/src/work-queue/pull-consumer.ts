@@ -1,10 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@fanwire/service";
 import { parseAckSubject } from "../connection/ack-subject.ts";
 import type { BusMessage } from "../connection/bus.ts";
 import { HeaderBlock } from "../connection/header-block.ts";
 import type { NatsBus } from "../connection/nats-bus.ts";
 import type { Subscription } from "../connection/subscription.ts";
+import type { ConsumerCreator, MissingConsumer } from "./consumer-creator.ts";
 import { InFlightItem } from "./in-flight-item.ts";
 import type { Taker, WorkItem } from "./work-queue.ts";
 
@@ -22,8 +22,9 @@ type PullConsumerParts = {
   readonly bus: NatsBus;
   readonly stream: string;
   readonly consumer: string;
-  /** Resolves when the consumer exists. */
-  needConsumer(): Promise<void>;
+  readonly creator: ConsumerCreator;
+  /** Creates the consumer, unless it exists. Rejects when NATS does not create it. */
+  createConsumer(): Promise<void>;
   onItem(item: WorkItem): void;
   onStop(): void;
   readonly log: Log;
@@ -33,7 +34,7 @@ type PullConsumerParts = {
  * Takes the items of one queue with one pull request per wanted item. Requests share an inbox. Closing the inbox
  * cancels them, because NATS skips requests without a subscriber.
  */
-export class PullConsumer implements Taker {
+export class PullConsumer implements Taker, MissingConsumer {
   readonly #parts: PullConsumerParts;
   /** Unacknowledged items, by sequence in the stream. */
   readonly #inFlight = new Map<number, InFlightItem>();
@@ -43,7 +44,6 @@ export class PullConsumer implements Taker {
   #wanted = 0;
   #pulls = 0;
   #hasConsumer = false;
-  #isPreparing = false;
   #lostTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -56,6 +56,7 @@ export class PullConsumer implements Taker {
     if (this.#isStopped) return;
     this.#wanted = Math.min(count, MAX_PULLS);
     if (this.#wanted < this.#pulls) this.#cancel();
+    if (this.#wanted === 0) this.#parts.creator.cancel(this);
     this.#pull();
   }
 
@@ -69,14 +70,32 @@ export class PullConsumer implements Taker {
     if (this.#isStopped) return;
     this.#wanted = 0;
     this.#cancel();
+    this.#parts.creator.cancel(this);
     this.#isStopped = true;
     this.#parts.onStop();
+  }
+
+  get name(): string {
+    return this.#parts.consumer;
+  }
+
+  get isNeeded(): boolean {
+    return this.#wanted > 0 && !this.#hasConsumer;
+  }
+
+  create(): Promise<void> {
+    return this.#parts.createConsumer();
+  }
+
+  onCreated(): void {
+    this.#hasConsumer = true;
+    this.#pull();
   }
 
   #pull(): void {
     if (this.#pulls >= this.#wanted || this.#isStopped) return;
     if (!this.#hasConsumer) {
-      void this.#prepare();
+      this.#parts.creator.add(this);
       return;
     }
     this.#inbox ??= this.#openInbox();
@@ -93,22 +112,6 @@ export class PullConsumer implements Taker {
     const { bus } = this.#parts;
     const inbox = bus.subscribe(bus.createInbox(), (message) => this.#onMessage(message, inbox));
     return inbox;
-  }
-
-  async #prepare(): Promise<void> {
-    if (this.#isPreparing) return;
-    this.#isPreparing = true;
-    while (!this.#hasConsumer && this.#wanted > 0) {
-      try {
-        await this.#parts.needConsumer();
-        this.#hasConsumer = true;
-      } catch (error) {
-        this.#parts.log.warn({ err: error, consumer: this.#parts.consumer }, "queue consumer unavailable, retrying");
-        await delay(RETRY_MS, undefined, { ref: false });
-      }
-    }
-    this.#isPreparing = false;
-    this.#pull();
   }
 
   #onMessage(message: BusMessage, inbox: Subscription): void {
