@@ -75,7 +75,7 @@ export function createChannelMetrics(
   );
   counter(
     "bridge_losses_total",
-    "Publications of peers that were not forwarded to the cluster.",
+    "Publications that were not forwarded between Workerman peers and the cluster.",
     () => counters.bridgeLosses,
   );
   labelled("queue_items_total", "Queue items, by outcome.", "outcome", () => counters.items);

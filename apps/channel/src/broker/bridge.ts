@@ -117,7 +117,10 @@ export class Bridge {
     const { bus, subjects } = this.#parts;
     if (isOpen) {
       const subject = subjects.liveConnections(workerId);
-      const onMessage = (message: BusMessage) => this.#fromConnection(workerId, subject.length - 1, message);
+      const onMessage = (message: BusMessage) => {
+        const steps = this.#fromConnection(workerId, message.subject.slice(subject.length - 1), message);
+        this.#parts.deliveries.add(message.data.length, steps);
+      };
       this.#workers.set(workerId, bus.subscribe(subject, onMessage));
     } else {
       this.#workers.get(workerId)?.unsubscribe();
@@ -128,13 +131,18 @@ export class Bridge {
   *#fromEveryone(message: BusMessage): Steps<void> {
     if (message.headers?.get(headerNames.via) === VIA_CHANNEL) return;
     const { subscriptions, counters } = this.#parts;
-    counters.bridged["from-everyone"]++;
+    // Peers may subscribe and unsubscribe between the steps.
+    const broadcasts = this.#broadcasts.filter(({ key }) => this.#openBroadcasts.has(key));
     const data = encodeArray([[CONTENT, encodeString(message.data)]]);
     // A peer that subscribes to several of the names receives the publication once, under the first name.
-    const reached = this.#openBroadcasts.size > 1 ? new Set<BrokerPeer>() : undefined;
-    for (const { key, name } of this.#broadcasts) {
-      const payload = this.#openBroadcasts.has(key) ? encodeEvent(name, data) : undefined;
-      if (payload === undefined) continue;
+    const reached = broadcasts.length > 1 ? new Set<BrokerPeer>() : undefined;
+    let isLost = false;
+    for (const { key, name } of broadcasts) {
+      const payload = encodeEvent(name, data);
+      if (payload === undefined) {
+        isLost = true;
+        continue;
+      }
       subscriptions.forEach(key, (peer) => {
         if (reached?.has(peer)) return;
         reached?.add(peer);
@@ -142,24 +150,43 @@ export class Bridge {
       });
       yield;
     }
+    if (isLost) counters.bridgeLosses++;
+    else if (broadcasts.length > 0) counters.bridged["from-everyone"]++;
   }
 
-  #fromConnection(workerId: string, prefixLength: number, message: BusMessage): void {
-    const connectionId = message.subject.slice(prefixLength);
-    let outcome: DeliveryOutcome = "no-connection";
+  // Publications to everyone and to one connection keep their order, so both wait for earlier deliveries.
+
+  *#fromConnection(workerId: string, connectionId: string, message: BusMessage): Steps<void> {
+    let outcome: DeliveryOutcome | undefined = "no-connection";
     if (parseConnectionId(connectionId) !== undefined) {
       const data = encodeArray([
         [CONNECTION_ID, encodeString(connectionId)],
         [CONTENT, encodeString(message.data)],
       ]);
       const payload = encodeEvent(encodeString(workerId), data);
-      if (payload !== undefined) {
-        outcome = "forwarded";
-        this.#parts.counters.bridged["from-connection"]++;
-        this.#parts.subscriptions.forEach(workerId, (peer) => peer.deliver(payload));
-      }
+      // Each call copies the content, which may have ten megabytes.
+      yield;
+      outcome = this.#forward(workerId, payload);
     }
-    message.respond(JSON.stringify({ outcome }));
+    if (outcome !== undefined) message.respond(JSON.stringify({ outcome }));
+  }
+
+  /** Returns `undefined` if all peers of the worker have left meanwhile, because another server may have more. */
+  #forward(workerId: string, payload: Buffer | undefined): DeliveryOutcome | undefined {
+    const { counters, subscriptions } = this.#parts;
+    if (payload === undefined) {
+      counters.bridgeLosses++;
+      return "uncarried";
+    }
+    let isForwarded = false;
+    subscriptions.forEach(workerId, (peer) => {
+      if (peer.isClosed) return;
+      peer.deliver(payload);
+      isForwarded = true;
+    });
+    if (!isForwarded) return undefined;
+    counters.bridged["from-connection"]++;
+    return "forwarded";
   }
 
   #send(direction: "to-everyone" | "to-connection", target: Target, content: Buffer): void {

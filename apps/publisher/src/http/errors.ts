@@ -75,7 +75,7 @@ export const errors = {
   content_uncarried: {
     status: 422,
     message:
-      "The client's protocol cannot carry this. Pusher clients receive UTF-8 text, and no event that begins with pusher: or pusher_internal:.",
+      "The client's protocol cannot carry this. Pusher clients receive UTF-8 text, and no event that begins with pusher: or pusher_internal:. Workerman processes receive frames of at most 10 MiB.",
   },
   invalid_request: { status: 422, message: "The request is not valid. See `details`." },
   too_many_requests: {
