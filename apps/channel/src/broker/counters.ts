@@ -38,7 +38,10 @@ export type Counters = {
   deliveredBytes: number;
   readonly bridged: Record<"to-everyone" | "to-connection" | "from-everyone" | "from-connection", number>;
   bridgeLosses: number;
-  readonly items: Record<"stored" | "delivered" | "returned" | "repeated" | "too-large" | "lost", number>;
+  readonly items: Record<
+    "stored" | "delivered" | "returned" | "repeated" | "too-large" | "lost" | "unconfirmed",
+    number
+  >;
   /** Times reading from a peer was paused because its request had to wait. */
   readonly pauses: Record<PauseReason, number>;
 };
@@ -91,7 +94,7 @@ export function newCounters(): Counters {
     deliveredBytes: 0,
     bridged: { "to-everyone": 0, "to-connection": 0, "from-everyone": 0, "from-connection": 0 },
     bridgeLosses: 0,
-    items: { stored: 0, delivered: 0, returned: 0, repeated: 0, "too-large": 0, lost: 0 },
+    items: { stored: 0, delivered: 0, returned: 0, repeated: 0, "too-large": 0, lost: 0, unconfirmed: 0 },
     pauses: { nats: 0, "unstored-items": 0, "slow-subscriber": 0, "buffered-bytes": 0 },
   };
 }

@@ -32,3 +32,27 @@ test("backpressure: stored items and items that NATS never takes make room, and 
   expect(tried).toEqual(["large server-1", "small server-2", "small server-2"]);
   expect(counters.items).toMatchObject({ stored: 1, "too-large": 1 });
 });
+
+test("at the stop, items that were never published are lost, and those without an acknowledgement are unconfirmed", async () => {
+  const counters = newCounters();
+  const log = createLog("test", "silent");
+  const logged: unknown[] = [];
+  vi.spyOn(log, "error").mockImplementation((...line: unknown[]) => void logged.push(line));
+  const pending = new PendingItems({ ...{ serverId: "server", maxBytes: 1_000_000, counters, log }, onFree: () => {} });
+  const answers: (() => void)[] = [];
+  const enqueue = () => new Promise<EnqueueOutcome>((resolve) => answers.push(() => resolve({ ok: true })));
+  pending.add("jobs", Buffer.from("first"));
+  pending.start({ enqueue } as unknown as WorkQueue); // it uses nothing else
+  for (let count = 0; count < 3; count++) pending.add("jobs", Buffer.from("waits behind the first window"));
+  expect(answers).toHaveLength(1);
+
+  await pending.stop(AbortSignal.abort());
+  for (const answer of answers) answer();
+  await new Promise(setImmediate);
+
+  expect(counters.items).toMatchObject({ stored: 0, lost: 3, unconfirmed: 1 });
+  expect(logged).toEqual([
+    [{ items: 3 }, "queue items lost at stop"],
+    [{ items: 1 }, "queue items unconfirmed at stop: stored or lost"],
+  ]);
+});

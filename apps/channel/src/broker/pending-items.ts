@@ -32,8 +32,8 @@ export class PendingItems {
   readonly #parts: PendingItemsParts;
   readonly #items = new Deque<Item>();
   readonly #blocks = new ByteBlocks();
-  /** Items that could not be stored. They are retried before all others. */
-  #retries: Item[] = [];
+  /** Items that were published and are not acknowledged. They are retried before all others. */
+  #unconfirmed: Item[] = [];
   #bytes = 0;
   #count = 0;
   #lastSubject = "";
@@ -49,7 +49,7 @@ export class PendingItems {
 
   /** Number of items that are not stored yet. */
   get itemCount(): number {
-    return this.#retries.length + this.#items.size;
+    return this.#unconfirmed.length + this.#items.size;
   }
 
   /** Memory of the items in bytes, including bookkeeping. */
@@ -79,12 +79,20 @@ export class PendingItems {
     void this.#run();
   }
 
-  /** Resolves when all items are stored, or when `signal` aborts. Items that are not stored by then are lost. */
+  /**
+   * Resolves when all items are stored, or when `signal` aborts. Items that were not published by then are lost. Those
+   * that JetStream has not acknowledged may be stored or lost.
+   */
   async stop(signal: AbortSignal): Promise<void> {
     while (this.itemCount > 0 && !signal.aborted) await delay(5);
     this.#isStopped = true;
-    this.#parts.counters.items.lost += this.itemCount;
-    if (this.itemCount > 0) this.#parts.log.error({ items: this.itemCount }, "queue items lost at stop");
+    const { counters, log } = this.#parts;
+    const lost = this.#items.size;
+    const unconfirmed = this.#unconfirmed.length;
+    counters.items.lost += lost;
+    counters.items.unconfirmed += unconfirmed;
+    if (lost > 0) log.error({ items: lost }, "queue items lost at stop");
+    if (unconfirmed > 0) log.error({ items: unconfirmed }, "queue items unconfirmed at stop: stored or lost");
   }
 
   async #run(): Promise<void> {
@@ -95,7 +103,7 @@ export class PendingItems {
     while (this.itemCount > 0 && !this.#isStopped) {
       await this.#storeWindow(queue, failures === 0);
       this.#notifyWhenFree();
-      failures = this.#retries.length === 0 ? 0 : failures + 1;
+      failures = this.#unconfirmed.length === 0 ? 0 : failures + 1;
       if (failures > 0) await delay(RETRY_MS, undefined, { ref: false });
     }
     this.#isRunning = false;
@@ -105,17 +113,19 @@ export class PendingItems {
   async #storeWindow(queue: WorkQueue, isFirstTry: boolean): Promise<void> {
     const { serverId, log } = this.#parts;
     const window = this.#takeWindow();
-    this.#retries = window;
+    this.#unconfirmed = window;
     const outcomes = await Promise.all(
       window.map(({ subject, content, number }) => queue.enqueue(subject, content, `${serverId}-${number}`)),
     );
-    this.#retries = window.filter((item, at) => !this.#isFinished(item, outcomes[at]));
+    // At the stop they were counted as unconfirmed.
+    if (this.#isStopped) return;
+    this.#unconfirmed = window.filter((item, at) => !this.#isFinished(item, outcomes[at]));
     const firstFailure = outcomes.find((outcome) => !outcome.ok && outcome.reason === "unavailable");
     if (firstFailure !== undefined && !firstFailure.ok && isFirstTry) {
       const { detail: reason } = firstFailure;
       log.error({ reason, waiting: this.itemCount }, "queue items not stored, retrying");
     }
-    if (!isFirstTry && this.#retries.length === 0) log.info("queue items stored again");
+    if (!isFirstTry && this.#unconfirmed.length === 0) log.info("queue items stored again");
   }
 
   /** Returns whether the item needs no retry, because it is stored or too large. */
@@ -133,7 +143,7 @@ export class PendingItems {
 
   /** Removes and returns the next items in order. */
   #takeWindow(): Item[] {
-    if (this.#retries.length > 0) return this.#retries;
+    if (this.#unconfirmed.length > 0) return this.#unconfirmed;
     const window: Item[] = [];
     let bytes = 0;
     for (let item = this.#items.first; item !== undefined; item = this.#items.first) {
