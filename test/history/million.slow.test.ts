@@ -82,7 +82,7 @@ test("a worker that missed a million publications catches up in short ticks, and
       connectFanwire(pusher.url, { topic: "busy.*", since: start }),
     ]);
     expect(ofQuiet.welcome.recovered).toBe(true);
-    await until("what the quiet topic missed arrives", () => ofQuiet.publications.length === ends.length);
+    await until("the missed publications of the quiet topic arrive", () => ofQuiet.publications.length === ends.length);
     expect(ofQuiet.publications.map(({ position }) => position)).toEqual(ends);
     expect(ofOne.welcome.recovered).toBe(true);
     const missed = (ends.length * ENTRIES) / TOPICS;
