@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
 
@@ -145,6 +145,26 @@ test("the reply to a ping advances the position of all topics", async () => {
 
   expect(query().get("since")).toBe("e-12");
   expect(query().getAll("topic")).toEqual(["a", "b"]);
+});
+
+test("a user and a topic without new publications do not hold back the position of a busy client", async () => {
+  FakeWebSocket.answersPings = false;
+  const { client } = await record({ token: "x".repeat(5_000), topics: ["busy", "quiet"], since: "e-10" });
+  FakeWebSocket.last.welcome({ position: "e-20", recovered: true });
+  await settled();
+  for (const { id } of FakeWebSocket.last.commands)
+    FakeWebSocket.last.deliver({ type: "reply", id, ok: true, recovered: true, position: "e-10" });
+  const isPinged = () => FakeWebSocket.last.commands.some(({ command }) => command === "ping");
+
+  for (let second = 1; second <= 25; second++) {
+    expect([client.position, isPinged()]).toEqual(["e-10", false]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    FakeWebSocket.last.deliver(publication({ topic: "busy", position: `e-${20 + second}` }));
+  }
+  expect(isPinged()).toBe(true);
+  FakeWebSocket.last.reply("ping", { ok: true, position: "e-45" });
+
+  expect(client.position).toBe("e-45");
 });
 
 test("subscribe with since restarts a known topic from there, and no other", async () => {

@@ -13,8 +13,11 @@ export type WebSocketConstructor = new (url: string, protocols: string | string[
 
 /** Maximum time from the first SYN to the welcome. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Shorter than the idle timeouts of proxies. */
-const QUIET_MS = 25_000;
+/**
+ * Shorter than the idle timeouts of proxies. Busy connections ping too, because only the reply shows that a quiet topic
+ * has caught up.
+ */
+const PING_AFTER_MS = 25_000;
 const PONG_TIMEOUT_MS = 10_000;
 
 /**
@@ -33,8 +36,8 @@ export class Transport {
   #timer: ReturnType<typeof setTimeout>;
   #unsent = "";
   #isOver = false;
-  /** Whether something was received and no reply to a ping is awaited. */
-  #isQuiet = false;
+  /** Whether something was received since the last ping. */
+  #isAlive = false;
 
   /** `onEnd` is called once, unless `close` was called before. Throws as the constructor of the WebSocket does. */
   constructor(options: {
@@ -48,8 +51,8 @@ export class Transport {
     this.#socket = new options.WebSocket(options.url, options.protocols);
     this.#socket.addEventListener("message", ({ data }) => {
       if (this.#isOver || typeof data !== "string") return;
-      this.#isQuiet = true;
-      this.#restartTimer(QUIET_MS, () => this.#ping());
+      if (!this.#isAlive) this.#restartTimer(PING_AFTER_MS, () => this.check());
+      this.#isAlive = true;
       for (const message of parseFrame(data)) if (!this.#isOver) options.onMessage(message);
     });
     this.#socket.addEventListener("close", ({ code, reason }) => this.#end(code, reason));
@@ -73,7 +76,10 @@ export class Transport {
 
   /** Pings the worker, unless a ping or the welcome is awaited already. */
   check(): void {
-    if (this.#isQuiet) this.#ping();
+    if (!this.#isAlive) return;
+    this.#isAlive = false;
+    this.send(PING);
+    this.#restartTimer(PONG_TIMEOUT_MS, () => this.abandon("the worker does not reply"));
   }
 
   /** Closes the connection without waiting for the worker, which may not answer. */
@@ -95,12 +101,6 @@ export class Transport {
     this.#isOver = true;
     clearTimeout(this.#timer);
     this.#onEnd(code, reason);
-  }
-
-  #ping(): void {
-    this.#isQuiet = false;
-    this.send(PING);
-    this.#restartTimer(PONG_TIMEOUT_MS, () => this.abandon("the worker does not reply"));
   }
 
   #restartTimer(delayMs: number, onTime: () => void): void {
