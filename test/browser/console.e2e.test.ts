@@ -144,7 +144,7 @@ describe.skipIf(missingBrowser !== undefined)(
 
       await page.getByRole("button", { name: "Pause" }).click();
       await postPublication(open, { target: { topic: "orders.8" }, data: "later" });
-      await page.getByText("paused, 1 waiting").waitFor();
+      await page.getByText("paused, 1 arrived").waitFor();
       expect(await targets()).toEqual(["orders.7"]);
       await page.getByRole("button", { name: "Resume" }).click();
       await until("both publications", async () => (await targets()).length === 2);

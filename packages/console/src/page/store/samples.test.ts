@@ -30,10 +30,11 @@ test("figures of all workers are added, and of delays the longest counts", () =>
   });
 });
 
-test("a figure is unknown if a worker does not report it, and all are while a worker is missing", () => {
+test("a figure is unknown if a worker does not report it, and all are while a worker is missing or may be", () => {
   const some = sampleOf(1, { workers: [worker({ unsentBytes: 1 }), worker()] });
   expect(some).toMatchObject({ connections: 10, unsentBytes: null, eventLoopDelayMs: null, lagMs: null });
   expect(sampleOf(1, { workers: [worker()], missing: ["b"] }).connections).toBeNull();
+  expect(sampleOf(1, { workers: [], complete: false }).connections).toBeNull();
   expect(sampleOf(1, undefined).connections).toBeNull();
 });
 

@@ -17,7 +17,7 @@ export type Measure =
   | "unsentBytes"
   | "lagMs";
 
-/** Figures of all workers at a time. `null`: some worker did not answer, or does not report the figure. */
+/** Figures of all workers at a time. `null`: some worker did not answer or is unknown, or does not report the figure. */
 export type Sample = { readonly at: number } & Readonly<Record<Measure, number | null>>;
 
 type Reading = (worker: Worker) => number | undefined;
@@ -32,9 +32,10 @@ const SUMS: Readonly<Record<Exclude<Measure, "eventLoopDelayMs" | "lagMs">, Read
   unsentBytes: (worker) => worker.unsentBytes,
 };
 
-/** Returns the sums and maxima over all workers, which are unknown while a worker is missing. */
+/** Returns the sums and maxima over all workers, which are unknown while a worker is missing or may be. */
 export function sampleOf(at: number, cluster: Cluster | undefined): Sample {
-  const workers = cluster === undefined || (cluster.missing?.length ?? 0) > 0 ? undefined : cluster.workers;
+  const isComplete = cluster?.complete !== false && (cluster?.missing?.length ?? 0) === 0;
+  const workers = isComplete ? cluster?.workers : undefined;
   const sums = Object.entries(SUMS).map(([name, read]) => [name, total(workers, read)]);
   return {
     at,

@@ -17,13 +17,15 @@ export class TraceStream {
   #stopping: AbortController | undefined;
   #received: Entry[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #numbers = 0;
+  /** Numbers of the newest entry received and of the newest drawn. */
+  #lastNumber = 0;
+  #lastDrawn = 0;
   readonly state = signal<State>("connecting");
   readonly failure = signal<ApiFailure | undefined>(undefined);
   readonly entries = signal<readonly Entry[]>([]);
   readonly isPaused = signal(false);
-  /** Entries that arrived while the trace was paused. */
-  readonly waitingCount = signal(0);
+  /** Number of entries that arrived while the trace was paused, also of those that are no longer kept. */
+  readonly arrivedCount = signal(0);
   /** All that was left out since the start. Null: some of it was not counted. */
   readonly skipped = signal<Skipped>({ publications: 0, events: 0 });
 
@@ -52,8 +54,9 @@ export class TraceStream {
 
   clear(): void {
     this.#received = [];
+    this.#lastDrawn = this.#lastNumber;
     this.entries.value = [];
-    this.waitingCount.value = 0;
+    this.arrivedCount.value = 0;
     this.skipped.value = { publications: 0, events: 0 };
   }
 
@@ -75,14 +78,14 @@ export class TraceStream {
 
   #receive(event: StreamEvent): void {
     if (event.event === "skipped") this.#onSkipped(JSON.parse(event.data) as Skipped);
-    const entry = entryOf(event, this.#numbers + 1);
+    const entry = entryOf(event, this.#lastNumber + 1);
     if (entry === undefined) return;
-    this.#numbers++;
+    this.#lastNumber = entry.number;
     this.#received.push(entry);
     if (this.#received.length > MAX_ENTRIES) this.#received.shift();
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      if (this.isPaused.value) this.waitingCount.value = this.#received.length;
+      if (this.isPaused.value) this.arrivedCount.value = this.#lastNumber - this.#lastDrawn;
       else this.#draw();
     }, DRAW_MS);
   }
@@ -90,7 +93,8 @@ export class TraceStream {
   #draw(): void {
     const newest = this.#received.reverse();
     this.#received = [];
-    this.waitingCount.value = 0;
+    this.#lastDrawn = this.#lastNumber;
+    this.arrivedCount.value = 0;
     this.entries.value = [...newest, ...this.entries.value].slice(0, MAX_ENTRIES);
   }
 

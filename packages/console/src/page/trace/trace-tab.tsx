@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { useConsole } from "../store/console.ts";
+import { count } from "../ui/format.ts";
 import { FailureNotice, Notice } from "../ui/notice.tsx";
 import { Panel } from "../ui/panel.tsx";
 import { type Entry, kinds } from "./entry.ts";
@@ -22,7 +23,7 @@ export function TraceTab() {
     stream.start({ topic, user, connection, kinds: wanted });
     return () => stream.stop();
   }, [stream, topic, user, connection, wanted]);
-  const { isPaused, waitingCount, state, failure } = stream;
+  const { isPaused, arrivedCount, state, failure } = stream;
   return (
     <div class={selected.value === undefined ? "split" : "split open"}>
       <Panel
@@ -30,7 +31,7 @@ export function TraceTab() {
         title="Trace"
         aside={
           <span class="state" role="status" data-state={state.value}>
-            {isPaused.value ? `paused, ${waitingCount.value} waiting` : state.value}
+            {isPaused.value ? `paused, ${count(arrivedCount.value)} arrived` : state.value}
           </span>
         }
       >
