@@ -1,6 +1,7 @@
 import { addCounter, addGauge, createRegistry, type Log, type Readiness, type Running } from "@fanwire/service";
 import { AggregatorRegistry, type Registry } from "prom-client";
 import type { PusherConfig } from "../config.ts";
+import { AwakeClock } from "../connections/awake-clock.ts";
 import { RestartBackoff } from "./restart-backoff.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
@@ -22,6 +23,7 @@ export class Supervisor implements Running {
   readonly #config: PusherConfig;
   readonly #log: Log;
   readonly #slots: Slot[] = [];
+  readonly #clock = new AwakeClock();
   readonly #registry = createRegistry();
   #restarts = 0;
   #isStopping = false;
@@ -76,6 +78,7 @@ export class Supervisor implements Running {
   async #stopAll(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#hungTimer);
+    this.#clock.stop();
     for (const slot of this.#slots) {
       clearTimeout(slot.restartTimer);
       slot.worker.stop();
@@ -87,7 +90,7 @@ export class Supervisor implements Running {
 
   #addSlot(): Slot {
     const number = this.#slots.length + 1;
-    const worker = new WorkerProcess(number, this.#config.port);
+    const worker = new WorkerProcess(number, this.#config.port, this.#clock);
     const slot: Slot = { number, backoff: new RestartBackoff(), worker, restartTimer: undefined };
     this.#slots.push(slot);
     return slot;
@@ -101,7 +104,7 @@ export class Supervisor implements Running {
       this.#log.error({ slot: slot.number, pid: worker.pid, code, signal, delayMs }, "worker exited, restarting it");
       slot.restartTimer = setTimeout(() => {
         this.#restarts++;
-        slot.worker = new WorkerProcess(slot.number, this.#config.port);
+        slot.worker = new WorkerProcess(slot.number, this.#config.port, this.#clock);
         this.#restartOnExit(slot);
       }, delayMs);
     });

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Readiness } from "@fanwire/service";
+import type { AwakeClock } from "../connections/awake-clock.ts";
 import type { FromWorker, MetricSnapshot, ToWorker } from "./worker-messages.ts";
 
 /** A worker without a heartbeat for this time is not ready, because it may hold connections that it cannot serve. */
@@ -20,12 +21,15 @@ export class WorkerProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 
   readonly #child: ChildProcess;
+  readonly #clock: AwakeClock;
   readonly #pendingMetrics = new Map<number, (metrics: MetricSnapshot) => void>();
   #lastRequestId = 0;
-  #lastMessageAt = performance.now();
+  #lastMessageAt: number;
   #readiness: Readiness | undefined;
 
-  constructor(slot: number, port: number) {
+  constructor(slot: number, port: number, clock: AwakeClock) {
+    this.#clock = clock;
+    this.#lastMessageAt = clock.now();
     this.#child = fork(ENTRY, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.exited = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => resolve({ code, signal }));
@@ -55,8 +59,12 @@ export class WorkerProcess {
     return this.silentForMs() > SILENT_AFTER_MS ? { ready: false, reason: "worker does not respond" } : this.#readiness;
   }
 
+  /**
+   * Returns the milliseconds since the last message. Those in which the supervisor itself was stopped do not count: its
+   * timers may run before it reads what arrived meanwhile.
+   */
   silentForMs(): number {
-    return performance.now() - this.#lastMessageAt;
+    return this.#clock.now() - this.#lastMessageAt;
   }
 
   /** Returns no metrics when the worker does not answer in time. */
@@ -85,7 +93,7 @@ export class WorkerProcess {
   }
 
   #onMessage(message: FromWorker, onListening: () => void): void {
-    this.#lastMessageAt = performance.now();
+    this.#lastMessageAt = this.#clock.now();
     switch (message.type) {
       case "listening":
         this.#readiness = { ready: true };
