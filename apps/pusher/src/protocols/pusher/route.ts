@@ -30,10 +30,10 @@ const PATHS = [
 ] as const;
 /** Id of connections that are upgraded only to be closed with a code. */
 const NOT_ADMITTED = 0;
-/** Maximum of uWebSockets.js. */
-const MAX_IDLE_SECONDS = 960;
-/** Time after which uWebSockets.js closes a connection that {@link Liveness} should have closed. */
+/** Seconds after which uWebSockets.js closes a connection that {@link Liveness} should have closed. */
 const IDLE_SLACK_SECONDS = 60;
+/** uWebSockets.js waits for 960 s at most. {@link Liveness} must close a silent client before that. */
+const MAX_IDLE_SECONDS = 960 - IDLE_SLACK_SECONDS;
 
 type Upgrade = {
   readonly response: HttpResponse;
@@ -69,12 +69,12 @@ export function openPusherRoute(
 
 /** Returns everything but the upgrade. */
 function behaviorOf(route: PusherRoute, { hub, config }: ServingParts): WebSocketBehavior<ConnectionState> {
-  const { limits, idleSeconds } = config;
+  const { limits } = config;
   return {
     maxPayloadLength: limits.inboundBytes,
     maxBackpressure: limits.unsentBytes,
     closeOnBackpressureLimit: 1,
-    idleTimeout: Math.min(MAX_IDLE_SECONDS, idleSeconds + IDLE_SLACK_SECONDS),
+    idleTimeout: idleSecondsOf(config) + IDLE_SLACK_SECONDS,
     // Liveness pings, so that a silent client is closed with the code of the protocol.
     sendPingsAutomatically: false,
     open: (socket) => route.onOpen(socket),
@@ -85,6 +85,10 @@ function behaviorOf(route: PusherRoute, { hub, config }: ServingParts): WebSocke
     dropped: (socket) => route.onDropped(socket),
     close: (socket, code, message) => route.onClose(socket, code, message),
   };
+}
+
+function idleSecondsOf({ idleSeconds }: ServingParts["config"]): number {
+  return Math.min(MAX_IDLE_SECONDS, idleSeconds);
 }
 
 class PusherRoute {
@@ -116,7 +120,7 @@ class PusherRoute {
     this.#liveness = new Liveness({
       clock,
       sessions: this.#open,
-      idleSeconds: config.idleSeconds,
+      idleSeconds: idleSecondsOf(config),
       end: (session, closeCode) => this.#end(session, closeCode),
     });
     this.#waiting = new WaitingClients(parts.slices, config.limits.inboundBytes);
@@ -209,19 +213,15 @@ class PusherRoute {
 
   onMessage(socket: PusherSocket, message: ArrayBuffer, isBinary: boolean): void {
     const early = this.#waiting.framesOf(socket);
-    if (early !== undefined) {
-      if (!this.#inbound.count(socket)) return;
-      const isHeld = early.add([Buffer.from(message).toString()], message.byteLength);
-      if (!isHeld) this.#inbound.close(socket, early.closeCode);
-      return;
-    }
     const session = this.#noteActivity(socket);
-    if (session === undefined || !this.#inbound.count(socket)) return;
+    if ((early === undefined && session === undefined) || !this.#inbound.count(socket)) return;
     if (isBinary) {
-      session.send(pusherError(null, "frames must be text"));
+      socket.send(pusherError(null, "frames must be text"), false);
       return;
     }
-    this.#receive(session, Buffer.from(message).toString(), message.byteLength);
+    const text = Buffer.from(message).toString();
+    if (session !== undefined) this.#receive(session, text, message.byteLength);
+    else if (early?.add([text], message.byteLength) === false) this.#inbound.close(socket, early.closeCode);
   }
 
   /** Thousands of clients may subscribe in frames that are read in one tick. Then most of these wait. */
