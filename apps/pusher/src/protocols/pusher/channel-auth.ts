@@ -1,4 +1,4 @@
-import { isName, isSmallInfo, MAX_INFO_BYTES } from "@fanwire/protocol";
+import { isName, isSmallInfo, MAX_INFO_BYTES, MAX_NAME_BYTES } from "@fanwire/protocol";
 import {
   channelKind,
   channelSignature,
@@ -9,6 +9,7 @@ import {
 import type { Member } from "../../wire/presence.ts";
 import { parseObject, type SubscriptionProblem } from "../../wire/pusher-frames.ts";
 import type { PusherSession } from "./session.ts";
+import { MAX_USER_ID } from "./signin.ts";
 
 /** A subscription as a client asks for it. Absent texts are empty for some clients, undefined or null for others. */
 export type SubscribeRequest = { readonly channel: string; readonly auth: unknown; readonly channelData: unknown };
@@ -22,8 +23,6 @@ export type Authorization =
       readonly isSigned: boolean;
     }
   | { readonly ok: false; readonly problem: SubscriptionProblem };
-
-const MAX_USER_ID = 128;
 
 /** Decides whether a client may subscribe to a channel, by the signature of its application. */
 export function authorizeChannel(session: PusherSession, request: SubscribeRequest): Authorization {
@@ -60,14 +59,15 @@ function authorizePresence(session: PusherSession, request: SubscribeRequest): A
   const data = parseObject(channelData);
   const user = userIdFrom(data?.user_id);
   if (user === undefined) {
-    return invalid("user_id of channel_data must be text of 1 to 128 characters, or a whole number below 2^53");
+    return invalid("user_id of channel_data must be a text that is not empty, or a whole number below 2^53");
   }
   return withMember({ user, info: data?.user_info });
 }
 
 function withMember(member: Member): Authorization {
   const { user, info } = member;
-  if (user.length > MAX_USER_ID || !isName(user)) return invalid("a user id has 1 to 128 characters");
+  if (user.length > MAX_USER_ID || !isName(user))
+    return invalid(`a user id has 1 to ${MAX_USER_ID} characters and at most ${MAX_NAME_BYTES} bytes`);
   return isSmallInfo(info)
     ? { ok: true, member, isSigned: true }
     : invalid(`user_info has at most ${MAX_INFO_BYTES} bytes`);

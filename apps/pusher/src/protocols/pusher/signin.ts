@@ -1,3 +1,4 @@
+import { MAX_NAME_BYTES } from "@fanwire/protocol";
 import { signinSignature, userOf, verifySignedAuth } from "@fanwire/pusher-protocol";
 import { anonymousGrant } from "@fanwire/tokens";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
@@ -9,7 +10,8 @@ import type { PusherSession } from "./session.ts";
 /** The grant of all Pusher clients. The signatures of their application decide what they subscribe to. */
 export const PUSHER_GRANT = anonymousGrant([]);
 
-const MAX_USER_ID = 128;
+/** Maximum characters. */
+export const MAX_USER_ID = 128;
 
 type UserData = { readonly id: string; readonly user: string; readonly info: unknown; readonly watchlist: unknown };
 
@@ -37,7 +39,8 @@ export class Signins {
     }
     const userData = userDataFrom(session, text);
     if (userData === undefined) {
-      session.send(pusherError(null, "user_data must be a JSON object with an id of 1 to 128 characters"));
+      const limits = `1 to ${MAX_USER_ID} characters and, with the namespace of the app, at most ${MAX_NAME_BYTES} bytes`;
+      session.send(pusherError(null, `user_data must be a JSON object with an id of ${limits}`));
       return;
     }
     if (session.user !== undefined && session.user.id !== userData.id) {
