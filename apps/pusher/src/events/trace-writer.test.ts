@@ -9,6 +9,7 @@ const subject = { connection: "k3v9x2ab.1", user: undefined, topics: ["a"] };
 function write(options: Partial<TraceLease> = {}, { maxPayload = 1_048_576 } = {}) {
   const reports: TraceReport[] = [];
   let outcome: SendOutcome = "sent";
+  let sent = 0;
   let skips = 0;
   const bus = {
     maxPayloadBytes: () => maxPayload,
@@ -17,15 +18,22 @@ function write(options: Partial<TraceLease> = {}, { maxPayload = 1_048_576 } = {
       return outcome;
     },
   };
-  const onSkip = () => void skips++;
-  const parts = { bus, workerId: "k3v9x2ab", subject: "trace", onSkip };
+  const onSent = (events: number) => {
+    sent += events;
+  };
+  const onSkip = (events: number) => {
+    skips += events;
+  };
+  const parts = { bus, workerId: "k3v9x2ab", subject: "trace", onSent, onSkip };
   const writer = new TraceWriter(parts, { ...lease, ...options }, 0);
-  const report = (text: string) => writer.admits("subscription", subject, 1) && writer.add(JSON.stringify(text));
+  const report = (text: string) => {
+    if (writer.admits("subscription", subject, 1)) writer.add(JSON.stringify(text));
+  };
   return {
     writer,
     report,
     reports,
-    skips: () => skips,
+    counts: () => ({ sent, skips }),
     nats: (next: SendOutcome) => {
       outcome = next;
     },
@@ -48,7 +56,7 @@ test("events are reported together, and only when there are any", () => {
 });
 
 test("a trace receives a hundred events a second and the number of the others", () => {
-  const { writer, report, reports, skips } = write();
+  const { writer, report, reports, counts } = write();
 
   for (let at = 0; at < 250; at++) report("x");
   writer.flush();
@@ -60,7 +68,7 @@ test("a trace receives a hundred events a second and the number of the others", 
     [150, 100],
     [0, 1],
   ]);
-  expect(skips()).toBe(150);
+  expect(counts()).toEqual({ sent: 101, skips: 150 });
 });
 
 test("above the comparisons of a second nobody counts what is left out", () => {
@@ -87,17 +95,20 @@ test("a trace receives at most 256 KiB a second, in reports that NATS takes", ()
   expect(reports.reduce((sum, { skipped }) => sum + Number(skipped), 0)).toBe(81 - shown);
 });
 
-test("events that NATS does not take are counted in the next report", () => {
-  const { writer, report, reports, nats } = write();
+test("events that NATS does not take are counted as left out, also in the next report", () => {
+  const { writer, report, reports, nats, counts } = write();
 
   nats("unavailable");
   for (const text of ["1", "2"]) report(text);
+  expect(counts()).toEqual({ sent: 0, skips: 0 });
   writer.flush();
+  expect(counts()).toEqual({ sent: 0, skips: 2 });
   nats("sent");
   report("3");
   writer.flush();
 
   expect(reports).toEqual([{ worker: "k3v9x2ab", number: 1, skipped: 2, events: ["3"] }]);
+  expect(counts()).toEqual({ sent: 1, skips: 2 });
 });
 
 test("other kinds are not counted, and a trace expires unless it is renewed", () => {

@@ -17,8 +17,10 @@ type WriterParts = {
   readonly workerId: string;
   /** Where the reports go. */
   readonly subject: string;
-  /** Called for each event that is left out. */
-  onSkip(): void;
+  /** Called with the number of events that NATS took. */
+  onSent(events: number): void;
+  /** Called with the number of events that are left out. */
+  onSkip(events: number): void;
 };
 
 /** Reports to one trace what happens on this worker, within bounds for each second. Counts what exceeds them. */
@@ -55,30 +57,29 @@ export class TraceWriter {
     if (!this.#lease.kinds.includes(kind)) return false;
     if (this.#comparisonsLeft < topics && this.#lease.topic !== undefined) {
       this.#skipped = null;
-      this.#parts.onSkip();
+      this.#parts.onSkip(1);
       return false;
     }
     if (this.#lease.topic !== undefined) this.#comparisonsLeft -= topics;
     if (!isTraced(this.#lease, subject)) return false;
     if (this.#eventsLeft > 0) return true;
-    this.#skip();
+    this.#skip(1);
     return false;
   }
 
-  /** Adds an event that {@link admits} has admitted, in JSON. Returns whether there was room for its bytes. */
-  add(event: string): boolean {
+  /** Adds an event that {@link admits} has admitted, in JSON. Counts it as left out if there is no room for its bytes. */
+  add(event: string): void {
     const bytes = Buffer.byteLength(event) + 1;
     const maxBytes = Math.min(MAX_REPORT_BYTES, this.#parts.bus.maxPayloadBytes() * MAX_PAYLOAD_SHARE);
     if (bytes > this.#bytesLeft || bytes > maxBytes) {
-      this.#skip();
-      return false;
+      this.#skip(1);
+      return;
     }
     if (this.#bytes + bytes > maxBytes) this.flush();
     this.#eventsLeft--;
     this.#bytesLeft -= bytes;
     this.#events.push(event);
     this.#bytes += bytes;
-    return true;
   }
 
   /** Must be called once a second. */
@@ -97,15 +98,14 @@ export class TraceWriter {
     if (bus.send(subject, Buffer.from(report)) === "sent") {
       this.#number++;
       this.#skipped = 0;
-    } else if (this.#skipped !== null) {
-      this.#skipped += this.#events.length;
-    }
+      this.#parts.onSent(this.#events.length);
+    } else this.#skip(this.#events.length);
     this.#events = [];
     this.#bytes = 0;
   }
 
-  #skip(): void {
-    if (this.#skipped !== null) this.#skipped++;
-    this.#parts.onSkip();
+  #skip(events: number): void {
+    if (this.#skipped !== null) this.#skipped += events;
+    this.#parts.onSkip(events);
   }
 }

@@ -72,7 +72,7 @@ export class Traces {
     return this.#reported;
   }
 
-  /** Events that were left out because a trace had no room for them, counted once for each trace. */
+  /** Events that were left out because a trace had no room for them or NATS did not take them, once for each trace. */
   get skipped(): number {
     return this.#skipped;
   }
@@ -152,7 +152,7 @@ export class Traces {
       const subject = { connection: address, user: grant.user, topics };
       if (!writer.admits(kind, subject, topicCount)) continue;
       text ??= JSON.stringify(event({ at: new Date().toISOString(), connection: address }));
-      if (writer.add(text)) this.#reported++;
+      writer.add(text);
     }
   }
 
@@ -169,8 +169,13 @@ export class Traces {
     if (lease.leaseMs === 0) this.#writers.delete(lease.trace);
     else if (writer !== undefined) writer.renew(lease, now);
     else if (this.#writers.size < MAX_TRACES) {
-      const onSkip = () => void this.#skipped++;
-      this.#writers.set(lease.trace, new TraceWriter({ bus, workerId, subject, onSkip }, lease, now));
+      const onSent = (events: number) => {
+        this.#reported += events;
+      };
+      const onSkip = (events: number) => {
+        this.#skipped += events;
+      };
+      this.#writers.set(lease.trace, new TraceWriter({ bus, workerId, subject, onSent, onSkip }, lease, now));
     } else {
       bus.send(subject, Buffer.from(JSON.stringify({ worker: workerId, number: 1, skipped: null, events: [] })));
       return;

@@ -193,7 +193,7 @@ function addTraceMetrics({ gauge, counter }: { readonly gauge: Add; readonly cou
   );
   counter(
     "fanwire_pusher_trace_events_skipped_total",
-    "Events that exceeded the bounds of a trace, counted once for each trace.",
+    "Events that exceeded the bounds of a trace or that NATS did not take, counted once for each trace.",
     () => traces.skipped,
   );
 }
