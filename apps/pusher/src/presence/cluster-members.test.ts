@@ -90,3 +90,29 @@ test("a worker that ends while the questions to it are collected is not asked", 
 
   expect(asked.every((each) => each.endsWith("cccccccc"))).toBe(true);
 });
+
+test("users of a worker that becomes empty again, while they are removed, are removed from all topics", async () => {
+  const { topics, receive } = await openWorker();
+  const present = new Set(["first"]);
+  const left: string[] = [];
+  const becomeEmpty = (beat: number) =>
+    receive(subjects.presenceWorkers, { kind: "beat", worker: "bbbbbbbb", beat, topics: 0 });
+  const addTopic = (name: string, onDrop = () => {}) => {
+    const drop = () => {
+      present.delete(name);
+      left.push(name);
+      onDrop();
+    };
+    const view = { counterOf: () => (present.has(name) ? 1 : undefined), drop };
+    topics.set(name, { name, isLoaded: true, view, awaited: new Set() } as unknown as PresentTopic);
+  };
+  addTopic("first", () => {
+    present.add("second");
+    // The number of this beat shows that others were lost, for example that of the users on the second topic.
+    becomeEmpty(9);
+  });
+  addTopic("second");
+
+  becomeEmpty(2);
+  await expect.poll(() => left).toEqual(["first", "second"]);
+});

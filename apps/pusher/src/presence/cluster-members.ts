@@ -214,11 +214,13 @@ export class ClusterMembers {
   }
 
   *#dropLater(worker: string): Iterable<void> {
-    for (const topic of this.#dropping.get(worker) ?? []) {
+    const topics = this.#dropping.get(worker);
+    for (const topic of topics ?? []) {
       this.#dropNow(worker, topic);
       yield;
     }
-    this.#dropping.delete(worker);
+    // If the worker was lost again meanwhile, another job removes its users from other topics.
+    if (this.#dropping.get(worker) === topics) this.#dropping.delete(worker);
   }
 
   /** Removes what is still to be removed before something newer is applied. */
