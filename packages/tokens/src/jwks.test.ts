@@ -19,10 +19,12 @@ const sign = ({ kid, privateKey }: Pair) =>
 
 /** Serves a key set. */
 async function startIssuer(port = 0) {
-  const issuer = { keys: [] as unknown, padding: "", status: 200, fetches: 0, url: new URL("http://127.0.0.1/keys") };
+  const url = new URL("http://127.0.0.1/keys");
+  const issuer = { keys: [] as unknown, padding: "", status: 200, fetches: 0, url, held: Promise.resolve() };
   const server = createServer((_, response) => {
     issuer.fetches++;
-    response.writeHead(issuer.status).end(JSON.stringify({ keys: issuer.keys }) + issuer.padding);
+    const body = JSON.stringify({ keys: issuer.keys }) + issuer.padding;
+    void issuer.held.then(() => response.writeHead(issuer.status).end(body));
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   issuer.url.port = String((server.address() as AddressInfo).port); // a server that listens on TCP has an AddressInfo
@@ -214,8 +216,45 @@ test("JWKS: a quiet worker fetches the set before it accepts a token, so that a 
 
   const tokens = await Promise.all([withdrawn, kept, withdrawn].map(sign));
   const outcomes = tokens.map((token) => outcomeOf(verifier, token));
-  expect(await Promise.all(outcomes)).toEqual(["signature", "ok", "signature"]);
+  // The last token arrived during the fetch, so that its key may be newer.
+  expect(await Promise.all(outcomes)).toEqual(["signature", "ok", "keys-unavailable"]);
   expect(issuer.fetches).toBe(2);
+});
+
+test("JWKS: a token of a key that was added during a fetch is retried and then accepted", async () => {
+  const issuer = await startIssuer();
+  const [oldKey, newKey] = [pair("old"), pair("new")];
+  const clock = { ms: Date.now() };
+  let respond = () => {};
+  const hold = () => {
+    issuer.held = new Promise((resolve) => {
+      respond = resolve;
+    });
+  };
+  const outcomeDuringFetch = async (fetches: number) => {
+    await vi.waitFor(() => expect(issuer.fetches).toBe(fetches));
+    issuer.keys = [jwk(oldKey), jwk(newKey)];
+    const token = await sign(newKey);
+    const verified = outcomeOf(verifier, token);
+    respond();
+    return [await verified, token] as const;
+  };
+  issuer.keys = [jwk(oldKey)];
+  hold();
+  const verifier = verifierOf(issuer.url, clock);
+
+  expect((await outcomeDuringFetch(1))[0]).toBe("keys-unavailable");
+  issuer.keys = [jwk(oldKey)];
+  hold();
+  clock.ms += 600_000;
+  expect(await outcome(verifier, oldKey)).toBe("ok");
+  const [verified, token] = await outcomeDuringFetch(2);
+  expect(verified).toBe("keys-unavailable");
+  expect(await outcomeOf(verifier, token)).toBe("keys-unavailable");
+  clock.ms += 30_000;
+
+  expect(await outcomeOf(verifier, token)).toBe("ok");
+  expect(issuer.fetches).toBe(3);
 });
 
 test("JWKS: a system clock that is set back delays no fetch", async () => {

@@ -40,6 +40,9 @@ export class RemoteKeys {
   readonly #log: Log;
   readonly #now: () => number;
   #loadedAt = Number.NEGATIVE_INFINITY;
+  /** Number of fetches that have begun, and the number of the one that brought the set. */
+  #fetches = 0;
+  #loaded = 0;
   /**
    * Keys by the algorithm and id that tokens named since the last load. The key set bounds it, as only existing keys
    * are stored.
@@ -63,9 +66,9 @@ export class RemoteKeys {
     this.#loadInBackground();
   }
 
-  /** Time of the last load in milliseconds of the given clock. */
-  get loadedAt(): number {
-    return this.#loadedAt;
+  /** Begins the attempt to verify a token, which must have arrived. */
+  attempt(): Attempt {
+    return { loaded: this.#loaded, fetches: this.#fetches };
   }
 
   /** Returns the keys that fit a token if they are known already. */
@@ -123,26 +126,30 @@ export class RemoteKeys {
   }
 
   /**
-   * Loads the set again, unless it was loaded after `triedAt`. At that time no key fitted the token, but its key may be
-   * newer. Returns false if a set that was loaded after an earlier attempt of the token did not have its key either.
-   * @throws KeysUnavailableError during the cooldown, or if the fetch fails.
+   * Loads the set again, unless it was loaded since the attempt began, or less than 30 s ago. Returns whether it was
+   * loaded since. @throws KeysUnavailableError if the fetch fails.
    */
-  async renew(token: string, triedAt: number): Promise<boolean> {
-    if (this.#loadedAt > triedAt) return true;
-    if (this.#now() - this.#loadedAt >= COOLDOWN_MS) {
-      await this.#load();
-      return true;
-    }
+  async renew({ loaded }: Attempt): Promise<boolean> {
+    if (this.#loaded === loaded && this.#now() - this.#loadedAt >= COOLDOWN_MS) await this.#load();
+    return this.#loaded !== loaded;
+  }
+
+  /**
+   * Must be called if no key of the set has signed the token. Its key may be newer than the set, unless the fetch of the
+   * set began after this attempt or an earlier one. @throws KeysUnavailableError if the token has to be retried.
+   */
+  refuse(token: string, { fetches }: Attempt): void {
     const mark = markOf(token);
-    if (this.#hopeless.has(mark)) return false;
+    if (this.#loaded > fetches || this.#hopeless.has(mark)) return;
     if (this.#waiting.size < MAX_WAITING) this.#waiting.add(mark);
-    throw new KeysUnavailableError("the key set was fetched less than 30 s ago");
+    throw new KeysUnavailableError("the fetch of the key set began before the token arrived");
   }
 
   async #load(): Promise<void> {
     if (this.#failedRecently())
       throw new KeysUnavailableError("the last fetch of the token keys failed less than 5 s ago");
-    const before = this.#loadedAt;
+    if (!this.#set.reloading) this.#fetches++;
+    const number = this.#fetches;
     try {
       await this.#set.reload();
     } catch (cause) {
@@ -152,7 +159,8 @@ export class RemoteKeys {
       throw new KeysUnavailableError("token keys unavailable", { cause });
     }
     // Another caller that shared this fetch has already updated the state.
-    if (this.#loadedAt !== before) return;
+    if (this.#loaded === number) return;
+    this.#loaded = number;
     this.#loadedAt = this.#now();
     this.#known = new Map();
     this.#hasReportedUnusable = false;
@@ -169,6 +177,9 @@ export class RemoteKeys {
     return this.#now() - this.#failedAt < RETRY_AFTER_MS;
   }
 }
+
+/** When the verification of a token began: number of the fetch that had brought the set, and of fetches begun. */
+type Attempt = { readonly loaded: number; readonly fetches: number };
 
 /** The parts of a token that identify its key. */
 type TokenName = Pick<SignedToken, "algorithm" | "kid">;

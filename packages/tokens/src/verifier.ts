@@ -144,10 +144,12 @@ async function checkLater(token: SignedToken, keys: RemoteKeys): Promise<Signatu
  * the id of an earlier one. @throws KeysUnavailableError
  */
 async function isSignedByKeySet(token: SignedToken, keys: RemoteKeys): Promise<boolean> {
-  const triedAt = keys.loadedAt;
+  const attempt = keys.attempt();
   if (await isSignedByOneOf(token, await keys.keysFor(token))) return true;
-  const isNewer = await keys.renew(token.text, triedAt);
-  return isNewer && isSignedByOneOf(token, await keys.keysFor(token));
+  const isNewer = await keys.renew(attempt);
+  if (isNewer && (await isSignedByOneOf(token, await keys.keysFor(token)))) return true;
+  keys.refuse(token.text, attempt);
+  return false;
 }
 
 async function isSignedByOneOf(token: SignedToken, keys: readonly KeyObject[]): Promise<boolean> {
