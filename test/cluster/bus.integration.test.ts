@@ -80,6 +80,20 @@ test("a reply with malformed headers is a reply, and the connection stays usable
   await Promise.all([bus.stop(), responder.stop()]);
 });
 
+test("a question to many without a responder ends at once, or is reported to a caller that decides itself", async () => {
+  await using bus = await connect(nats);
+  const longMs = 60_000;
+  const ended = new AbortController();
+  const onReply = ({ data }: BusMessage) => {
+    if (data.length === 0) ended.abort();
+  };
+
+  const stalled = await bus.gather("nobody", text("?"), { stallMs: longMs, maxWaitMs: longMs });
+  const decided = await bus.gather("nobody", text("?"), { maxWaitMs: longMs, signal: ended.signal, onReply });
+
+  expect([stalled, decided]).toEqual(Array(2).fill({ ok: true, messages: [] }));
+});
+
 test("the bus detects a NATS server that hangs, and reports publications as unconfirmed", async () => {
   await using nats = await startNats();
   await using bus = await connect(nats);

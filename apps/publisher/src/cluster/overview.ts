@@ -5,6 +5,9 @@ import { describeAllServices, describeAllWorkers } from "./describe-all.ts";
 import type { Result } from "./failure.ts";
 import type { WorkerRegistry } from "./worker-registry.ts";
 
+/** Workers answer at once whether another one has ended, if they can know. */
+const ENDED_WITHIN_MS = 250;
+
 type OverviewParts = {
   readonly bus: Bus;
   readonly subjects: Subjects;
@@ -72,7 +75,8 @@ export class ClusterOverview {
     const ids = new Set(described.all.map(({ id }) => id));
     // Only workers that answer remember others. Without one, waiting would add nothing.
     if (ids.size > 0) await registry.settle(requestTimeoutMs);
-    await registry.findEnded(registry.workers.filter((worker) => !ids.has(worker)));
+    const silent = registry.workers.filter((worker) => !ids.has(worker));
+    await registry.findEnded(silent, ENDED_WITHIN_MS);
     const missing = registry.workers.filter((worker) => !ids.has(worker)).sort();
     return {
       ok: true,

@@ -216,10 +216,13 @@ export class WorkerRegistry {
 
   /**
    * Checks whether `workers` have ended: on this machine directly, on other machines by a request to the workers there.
+   * Waits `waitMs` milliseconds at most, because a worker on a machine without another one never gets an answer. Later
+   * answers are recorded too.
    */
-  async findEnded(workers: readonly string[]): Promise<void> {
+  async findEnded(workers: readonly string[], waitMs = this.#parts.timeoutMs): Promise<void> {
     this.findEndedOnThisMachine();
-    await Promise.all(workers.map((worker) => this.#askWhetherEnded(worker)));
+    const asked = Promise.all(workers.map((worker) => this.#askWhetherEnded(worker)));
+    await Promise.race([asked, delay(waitMs, undefined, { ref: false })]);
   }
 
   async #askWhetherEnded(worker: string): Promise<void> {

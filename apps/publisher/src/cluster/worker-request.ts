@@ -73,28 +73,38 @@ export class WorkerRequests {
    * itself while a trace, or any other subscriber, receives the subject.
    */
   async #unlessEnded(workerId: string, request: Promise<RequestOutcome>): Promise<RequestOutcome | undefined> {
+    const answered = new AbortController();
+    try {
+      return await Promise.race([request, this.#askUntilEnded(workerId, request, answered.signal)]);
+    } finally {
+      answered.abort();
+    }
+  }
+
+  /** Resolves with undefined when the worker does not exist, and with the outcome of the request if it is reached. */
+  async #askUntilEnded(
+    workerId: string,
+    request: Promise<RequestOutcome>,
+    signal: AbortSignal,
+  ): Promise<RequestOutcome | undefined> {
     const { bus, subjects } = this.#parts;
     const startedAt = performance.now();
-    const pause = new AbortController();
     const isPending = async () =>
-      (await Promise.race([request, delay(MAY_BE_NEW_MS, undefined, { signal: pause.signal })])) === undefined;
-    try {
-      while (isWorkerId(workerId) && (await isPending())) {
-        const ping = encodeRequest({ command: "has-ended", process: "" });
-        const answer = await bus.request(subjects.worker(workerId), ping, { timeoutMs: MAY_BE_NEW_MS });
-        const isReached = answer.ok || answer.reason !== "no-responders";
-        if (isReached) break;
-        if (await this.#doesNotExist(workerId, performance.now() - startedAt)) return undefined;
-      }
-      return await request;
-    } finally {
-      pause.abort();
+      (await Promise.race([request, delay(MAY_BE_NEW_MS, undefined, { signal })])) === undefined;
+    while (isWorkerId(workerId) && (await isPending())) {
+      const ping = encodeRequest({ command: "has-ended", process: "" });
+      const answer = await bus.request(subjects.worker(workerId), ping, { timeoutMs: MAY_BE_NEW_MS });
+      const isReached = answer.ok || answer.reason !== "no-responders";
+      if (isReached) break;
+      if (await this.#doesNotExist(workerId, performance.now() - startedAt)) return undefined;
     }
+    return request;
   }
 
   async #doesNotExist(workerId: string, triedForMs: number): Promise<boolean> {
     const { registry, requestTimeoutMs } = this.#parts;
-    if (registry.stateOf(workerId) === "known") await registry.findEnded([workerId]);
+    // The next try sees an answer that arrives later.
+    if (registry.stateOf(workerId) === "known") await registry.findEnded([workerId], RETRY_DELAY_MS);
     const mayBeNew = triedForMs < Math.min(MAY_BE_NEW_MS, requestTimeoutMs / 2);
     const isUnknown = registry.stateOf(workerId) === "unknown" && registry.isSettled && !mayBeNew;
     if (isUnknown && (await this.#isUnknownToAll(workerId))) return true;

@@ -114,6 +114,7 @@ export type GatherOptions = {
   readonly stallMs?: number;
   /** Ends when it aborts. */
   readonly signal?: AbortSignal;
+  /** Without `stallMs` also called, with an empty message, when nobody is subscribed. */
   onReply?(message: BusMessage): void;
 };
 export type GatherOutcome =

@@ -78,7 +78,8 @@ export class Requests {
       const end = this.#open(subject, payload, undefined, {
         onReply: (message) => {
           if (reportsNoResponders(message)) {
-            if (stallMs !== undefined) finish();
+            if (stallMs === undefined) onReply?.(message);
+            else finish();
             return;
           }
           messages.push(message);
