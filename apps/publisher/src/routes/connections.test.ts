@@ -28,6 +28,23 @@ test("an unknown address is 404, an invalid one 422, one that is not UTF-8 400",
   }
 });
 
+test("an address of a Workerman worker is 422, except for publications", async () => {
+  for (const [method, path] of [
+    ["GET", "7.1"],
+    ["HEAD", "7.1"],
+    ["DELETE", "7.1"],
+    ["PUT", "7.1/topics/a"],
+    ["DELETE", "7.1/topics/a"],
+  ] as const) {
+    const response = await fetch(url(`/v1/connections/${path}`), { method });
+    expect(response.status, `${method} ${path}`).toBe(422);
+    if (method === "HEAD") continue;
+    const { error } = (await response.json()) as { error: { details: unknown } };
+    const message = expect.stringContaining("a connection to a Workerman worker can only be published to");
+    expect(error.details).toEqual([{ field: "address", message }]);
+  }
+});
+
 test.each([
   "connections?usr=anna",
   "users?order=busiest&serch=a",

@@ -2,10 +2,10 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, ApiParts } from "../http/api.ts";
 import { throwFailure } from "./failures.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
-import { connectionAddress, connectionReply } from "./schemas.ts";
+import { connectionReply, pusherConnectionAddress } from "./schemas.ts";
 
 const path = "/v1/connections/{address}";
-const request = { params: z.object({ address: connectionAddress }) };
+const request = { params: z.object({ address: pusherConnectionAddress }) };
 const errorsOfReads = [
   "unauthorized",
   "connection_not_found",
@@ -25,7 +25,7 @@ const find = createRoute({
   operationId: "findConnection",
   summary: "Get a connection",
   description:
-    "Asks the connection's worker. The status is 422 for an invalid address and 404 for an address that no connection has.",
+    "Asks the connection's worker. The status is 422 for an invalid address or one of a Workerman worker, and 404 for an address that no connection has.",
   request,
   responses: { 200: jsonResponse("The connection.", connectionReply), ...errors },
 });

@@ -4,6 +4,7 @@ import {
   isName,
   isTopic,
   isTopicPattern,
+  isWorkerId,
   parseConnectionAddress,
 } from "@fanwire/protocol";
 import { z } from "@hono/zod-openapi";
@@ -23,6 +24,17 @@ export const connectionAddress = z
   .openapi({
     description:
       "Address of a connection: `<worker id>.<connection id>`. The pusher sends both ids when the connection opens.",
+    example: "k3v9x2ab.17",
+  });
+
+/** Address of a connection to a pusher. Workerman workers answer no questions and no commands. */
+export const pusherConnectionAddress = connectionAddress
+  .refine(
+    ({ workerId }) => isWorkerId(workerId),
+    "must be the address of a connection to a pusher; a connection to a Workerman worker can only be published to",
+  )
+  .openapi({
+    description: "Address of a connection to a pusher: `<worker id>.<connection id>`. Not one of a Workerman worker.",
     example: "k3v9x2ab.17",
   });
 

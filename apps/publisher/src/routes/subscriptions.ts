@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, ApiParts } from "../http/api.ts";
 import { throwFailure } from "./failures.ts";
 import { errorResponses, jsonResponse } from "./openapi.ts";
-import { connectionAddress, topicName, topicPattern, topicReply } from "./schemas.ts";
+import { pusherConnectionAddress, topicName, topicPattern, topicReply } from "./schemas.ts";
 
 const subscribeConnection = createRoute({
   method: "put",
@@ -11,7 +11,7 @@ const subscribeConnection = createRoute({
   operationId: "subscribeConnection",
   summary: "Subscribe a connection to a topic",
   description: "Does not depend on the connection's token. The topic may be a pattern and must be percent-encoded.",
-  request: { params: z.object({ address: connectionAddress, topic: topicPattern }) },
+  request: { params: z.object({ address: pusherConnectionAddress, topic: topicPattern }) },
   responses: { 204: { description: "The connection is subscribed." }, ...connectionErrors("topic_limit") },
 });
 
