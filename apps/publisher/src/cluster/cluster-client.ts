@@ -168,7 +168,7 @@ export class Cluster {
         const request: ControlRequest = { command: "member-names-of", topics: [...some] };
         const asked = await this.#questions.ask<MemberNamesOfReply>(request, memberNamesOfReply);
         return asked.ok
-          ? { ok: true, counts: countsOf(asked.replies), isComplete: asked.gap.complete === undefined }
+          ? { ok: true, counts: countsOf(asked.replies, some.length), isComplete: asked.gap.complete === undefined }
           : asked;
       },
       countOne: (topic) => this.countMembers(topic),

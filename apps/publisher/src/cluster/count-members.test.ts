@@ -3,9 +3,16 @@ import { expect, test } from "vitest";
 import { countMembersOf, countsOf, firstTopics } from "./count-members.ts";
 
 test("a user with connections to several workers counts once, and a topic without users is 0", () => {
-  expect(countsOf([{ users: [["a", "b"], [], ["c"]] }, { users: [["b"], []] }])).toEqual([2, 0]);
-  expect(countsOf([{ users: [null, ["a"]] }, { users: [["b"], []] }])).toEqual([undefined, 1]);
-  expect(countsOf([])).toEqual([]);
+  expect(countsOf([{ users: [["a", "b"], [], ["c"]] }, { users: [["b"], []] }], 3)).toEqual([2, 0]);
+  expect(countsOf([{ users: [null, ["a"]] }, { users: [["b"], []] }], 2)).toEqual([undefined, 1]);
+});
+
+test("without workers all topics have no users", async () => {
+  const ask = async (asked: readonly string[]) =>
+    ({ ok: true, isComplete: true, counts: countsOf([], asked.length) }) as const;
+  const countOne = () => Promise.reject(new Error("no topic is counted alone"));
+
+  expect(await countMembersOf(["a", "b"], { ask, countOne })).toEqual({ ok: true, counts: [0, 0] });
 });
 
 test("a request has as many topics as there is room for, at least one", () => {
@@ -38,7 +45,7 @@ test("all topics are counted, however many of them a worker answers for together
 
         const counted = await countMembersOf(topics, {
           ask: async (asked) => {
-            const counts = countsOf([replyOf(one, atOnce)(asked), replyOf(other, 3)(asked)]);
+            const counts = countsOf([replyOf(one, atOnce)(asked), replyOf(other, 3)(asked)], asked.length);
             return { ok: true, isComplete: true, counts };
           },
           countOne: async (topic) => ({ ok: true, members: onTopic(topic) }),

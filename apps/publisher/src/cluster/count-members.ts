@@ -20,12 +20,12 @@ export function firstTopics(topics: readonly string[]): string[] {
 }
 
 /**
- * Counts the distinct users on the topics that all workers have answered for, which are the first ones of the request.
- * A user with connections to several workers counts once.
+ * Counts the distinct users on the topics that all workers have answered for, which are the first ones of the `asked`
+ * topics of the request. A user with connections to several workers counts once.
  */
-export function countsOf(replies: readonly Pick<MemberNamesOfReply, "users">[]): Counts {
-  const answered = Math.min(...replies.map(({ users }) => users.length));
-  return Array.from({ length: Number.isFinite(answered) ? answered : 0 }, (_, at) => {
+export function countsOf(replies: readonly Pick<MemberNamesOfReply, "users">[], asked: number): Counts {
+  const answered = Math.min(asked, ...replies.map(({ users }) => users.length));
+  return Array.from({ length: answered }, (_, at) => {
     const users = new Set<string>();
     for (const reply of replies) {
       const names = reply.users[at];
