@@ -26,7 +26,13 @@ export function failureOf(error: unknown): Failed {
   if (cause instanceof errors.NoRespondersError) return noJetStream(cause);
   if (cause instanceof errors.TimeoutError) return failed("unusable", "JetStream does not answer", true);
   if (cause instanceof errors.PermissionViolationError) return failed("forbidden", cause.message, false);
-  return failed("unavailable", "the connection to NATS was lost", true);
+  if (isOfConnection(cause)) return failed("unavailable", "the connection to NATS was lost", true);
+  return failed("unusable", `unexpected error: ${cause instanceof Error ? cause.message : String(cause)}`, true);
+}
+
+/** Whether it is any error of the NATS client itself, which JetStream has no part in. */
+function isOfConnection(error: unknown): boolean {
+  return Object.values(errors).some((kind) => error instanceof kind);
 }
 
 function apiFailure(error: JetStreamApiError): Failed {

@@ -153,7 +153,7 @@ export type HistoryFailureReason =
   | "unavailable"
   /** This NATS has no JetStream, or our account has none; not stored. */
   | "no-jetstream"
-  /** JetStream cannot keep the history now or at all; not stored. */
+  /** NATS can be reached, but JetStream cannot keep or read the history, now or at all; not stored. */
   | "unusable"
   /** NATS does not permit our user to do it; not stored. */
   | "forbidden";

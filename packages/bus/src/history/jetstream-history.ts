@@ -208,8 +208,8 @@ export class JetStreamHistory implements History {
     const state = await this.state();
     if (!state.ok) return state;
     const { epoch, lastSequence } = state.history;
-    if (epoch !== since.epoch) return { ok: false, reason: "unavailable", detail: "the history was recreated" };
-    if (lastSequence < upTo) return { ok: false, reason: "unavailable", detail: "the history's leader is outdated" };
+    if (epoch !== since.epoch) return { ok: false, reason: "unusable", detail: "the history was recreated" };
+    if (lastSequence < upTo) return { ok: false, reason: "unusable", detail: "the history's leader is outdated" };
     const dropped = await this.#droppedSubjects(since, upTo, state.history);
     if (!dropped.ok) return dropped;
     const { through } = skipped;
@@ -240,7 +240,7 @@ export class JetStreamHistory implements History {
       const after = await this.state();
       if (!after.ok) return after;
       const dropsMore = after.history.firstSequence > since.sequence + 1;
-      if (dropsMore) return { ok: false, reason: "unavailable", detail: "the history drops more" };
+      if (dropsMore) return { ok: false, reason: "unusable", detail: "the history drops more" };
     }
     const lost = new Set([...(suspects ?? counts.keys())].filter((subject) => (counts.get(subject) ?? 0) >= limit));
     for (const [subject, { isDropped, count }] of news?.bySubject ?? []) {

@@ -21,7 +21,7 @@ export async function reasonOf(
   const droppedNothing =
     missingReason(replay) === "expired" &&
     (await facts.droppedNothing({ filter, since, firstSequence: history.firstSequence }));
-  if (droppedNothing === undefined) return failed("unavailable", "the last publications cannot be read", true);
+  if (droppedNothing === undefined) return failed("unusable", "the last publications cannot be read", true);
   let known: Replay = { ...replay, droppedNothing };
   const reasonWithoutUnread = () => missingReason({ ...known, unread: 0 });
   if (reasonWithoutUnread() === "over-subject-limit") {
@@ -32,7 +32,7 @@ export async function reasonOf(
   const reason = missingReason(known);
   const isUndecided = reason !== undefined && reasonWithoutUnread() === undefined;
   return isUndecided
-    ? failed("unavailable", "too much was stored while the history was read", true)
+    ? failed("unusable", "too much was stored while the history was read", true)
     : { ok: true, reason };
 }
 

@@ -116,7 +116,7 @@ test("a proof fails while the last publications cannot be read, so that the clie
 
   expect(await provable(true)).toEqual({ ok: true, reason: undefined });
   expect(await provable(false)).toEqual({ ok: true, reason: "expired" });
-  expect(await provable(undefined)).toMatchObject({ ok: false, reason: "unavailable" });
+  expect(await provable(undefined)).toMatchObject({ ok: false, reason: "unusable" });
 });
 
 test("random reads while more is stored: never falsely complete", async () => {

@@ -70,7 +70,7 @@ test("a history whose leader changes all the time cannot be read", async () => {
     giving: () => ({ name: "", knows: 5 }),
   });
 
-  expect(await reader.read({ filter: subject, after: 5 })).toMatchObject({ ok: false, reason: "unavailable" });
+  expect(await reader.read({ filter: subject, after: 5 })).toMatchObject({ ok: false, reason: "unusable" });
 });
 
 test("the end of the history costs one description if the history is known up to `upTo`", async () => {

@@ -88,7 +88,7 @@ export class HistoryReader {
         history,
       };
     }
-    return { ok: false, reason: "unavailable", detail: "the history's leader changes again and again" };
+    return { ok: false, reason: "unusable", detail: "the history's leader changes again and again" };
   }
 
   async state(signal?: AbortSignal): Promise<Outcome<DescribedHistory>> {
