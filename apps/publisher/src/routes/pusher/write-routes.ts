@@ -6,30 +6,30 @@ import { ApiError } from "../../http/errors.ts";
 import { throwFailure } from "../failures.ts";
 import { type ChannelInfo, channelInfos, countConnections } from "./channel-counts.ts";
 import { batchEvents, routed, terminateByKey, terminateUser, triggerEvent } from "./descriptions.ts";
+import { EventPublisher } from "./event-publisher.ts";
 import { type EventRequest, readBatch, readEvent } from "./event-request.ts";
 import { invalid } from "./invalid-request.ts";
-import { publishEvents } from "./publish-events.ts";
 import { type PusherRequest, type SignedRequests, userIdOf } from "./signed-requests.ts";
 
 /** Adds the routes that publish events and close connections. */
 export function addWriteRoutes(api: Api, parts: ApiParts, requests: SignedRequests): void {
   const { bodies, cluster, history } = parts;
-  const publishing = { publisher: cluster.publisher, history };
+  const events = new EventPublisher({ publisher: cluster.publisher, history });
   routed(api, triggerEvent, async (c) => {
     const request = await requests.read(c);
     const event = readEvent(request.app, requests.fieldsOf(request));
     bodies.addCopies(c.env, copiedBytes(event.content, event.channels.length));
-    await publishEvents(publishing, [event]);
+    await events.publish([event]);
     if (event.info === undefined) return c.json({});
     const infos = await infosOf(parts, request, event);
     return c.json({ channels: Object.fromEntries(event.channels.map(({ name }, at) => [name, infos[at] ?? {}])) });
   });
   routed(api, batchEvents, async (c) => {
     const request = await requests.read(c);
-    const events = readBatch(request.app, requests.fieldsOf(request));
-    await publishEvents(publishing, events);
-    if (events.every(({ info }) => info === undefined)) return c.json({});
-    const infos = await Promise.all(events.map((event) => infosOf(parts, request, event)));
+    const batch = readBatch(request.app, requests.fieldsOf(request));
+    await events.publish(batch);
+    if (batch.every(({ info }) => info === undefined)) return c.json({});
+    const infos = await Promise.all(batch.map((event) => infosOf(parts, request, event)));
     return c.json({ batch: infos.map(([info]) => info ?? {}) });
   });
   const terminate = async (c: Context<Env>) => {

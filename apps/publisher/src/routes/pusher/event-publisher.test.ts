@@ -3,11 +3,11 @@ import { expect, test } from "vitest";
 import type { PublishRequest } from "../../cluster/publish-request.ts";
 import { PUBLISHED, type PublishResult } from "../../cluster/publish-result.ts";
 import { ApiError } from "../../http/errors.ts";
+import { EventPublisher } from "./event-publisher.ts";
 import type { EventRequest } from "./event-request.ts";
-import { publishEvents } from "./publish-events.ts";
 
 const STORED: PublishResult = { ok: true, status: "stored", positions: [], isDuplicate: false };
-type History = Parameters<typeof publishEvents>[0]["history"];
+type History = ConstructorParameters<typeof EventPublisher>[0]["history"];
 const known: History = { epoch: "e", state: () => Promise.reject(new Error("not needed")) };
 const missing: History = {
   epoch: undefined,
@@ -53,14 +53,18 @@ async function codeOf(publishing: Promise<void>): Promise<string | undefined> {
 test("cache channels are durable and all others live, in the order of the request", async () => {
   const { published, publisher } = recorder(({ isDurable }) => (isDurable ? STORED : PUBLISHED));
 
-  await publishEvents({ publisher, history: known }, [eventTo("a", "cache-b"), eventTo("cache-c"), eventTo("d")]);
+  await new EventPublisher({ publisher, history: known }).publish([
+    eventTo("a", "cache-b"),
+    eventTo("cache-c"),
+    eventTo("d"),
+  ]);
   expect(published).toEqual(["a", "cache-b durable", "cache-c durable", "d"]);
 });
 
 test("without JetStream everything is live", async () => {
   const { published, publisher } = recorder(() => PUBLISHED);
 
-  await publishEvents({ publisher, history: missing }, [eventTo("a", "cache-b")]);
+  await new EventPublisher({ publisher, history: missing }).publish([eventTo("a", "cache-b")]);
   expect(published).toEqual(["a", "cache-b"]);
 });
 
@@ -69,21 +73,48 @@ test("an event that cannot be stored because JetStream has disappeared is publis
     isDurable ? { ok: false, reason: "no-jetstream" } : PUBLISHED,
   );
 
-  await publishEvents({ publisher, history: known }, [eventTo("cache-a", "b")]);
+  await new EventPublisher({ publisher, history: known }).publish([eventTo("cache-a", "b")]);
   expect(published).toEqual(["cache-a durable", "b", "cache-a"]);
+});
+
+test("only the first events after JetStream has disappeared are published out of order, until it is back", async () => {
+  let hasJetStream = false;
+  const { published, publisher } = recorder(({ isDurable }) => {
+    if (isDurable) return hasJetStream ? STORED : { ok: false, reason: "no-jetstream" };
+    return PUBLISHED;
+  });
+  const state: History["state"] = async () =>
+    hasJetStream
+      ? { ok: false, reason: "unusable", detail: "no leader" }
+      : { ok: false, reason: "no-jetstream", detail: "" };
+  const events = new EventPublisher({ publisher, history: { epoch: "e", state } });
+  const publishedBy = async (...names: string[]) => {
+    published.length = 0;
+    await events.publish([eventTo(...names)]);
+    return [...published];
+  };
+
+  expect(await publishedBy("cache-a", "b")).toEqual(["cache-a durable", "b", "cache-a"]);
+  expect(await publishedBy("cache-a", "b")).toEqual(["cache-a", "b"]);
+  hasJetStream = true;
+  expect(await publishedBy("cache-a", "b")).toEqual(["cache-a durable", "b"]);
 });
 
 test("a history that cannot be used now refuses events to cache channels, because an older one would stay in the cache", async () => {
   const { published, publisher } = recorder(() => ({ ok: false, reason: "unusable", detail: "no leader" }));
 
-  expect(await codeOf(publishEvents({ publisher, history: known }, [eventTo("cache-a")]))).toBe("history_unavailable");
+  expect(await codeOf(new EventPublisher({ publisher, history: known }).publish([eventTo("cache-a")]))).toBe(
+    "history_unavailable",
+  );
   expect(published).toEqual(["cache-a durable"]);
 });
 
 test("a request that was carried out in part names the channels without an event", async () => {
   const { publisher } = recorder(({ isDurable }) => (isDurable ? { ok: false, reason: "unusable" } : PUBLISHED));
 
-  const error = await errorOf(publishEvents({ publisher, history: known }, [eventTo("a", "cache-b"), eventTo("c")]));
+  const error = await errorOf(
+    new EventPublisher({ publisher, history: known }).publish([eventTo("a", "cache-b"), eventTo("c")]),
+  );
 
   expect(error).toMatchObject({
     code: "partly_published",
@@ -98,7 +129,7 @@ test("an outcome that is unknown is unconfirmed, and the channels that certainly
     return reason === undefined ? PUBLISHED : { ok: false, reason };
   });
   const messagesOf = async (...names: string[]) => {
-    const error = await errorOf(publishEvents({ publisher, history: known }, [eventTo(...names)]));
+    const error = await errorOf(new EventPublisher({ publisher, history: known }).publish([eventTo(...names)]));
     return [error?.code, ...(error?.details ?? []).map(({ message }) => message.replace(/\..*/, ""))];
   };
 
@@ -112,7 +143,9 @@ test("an outcome that is unknown is unconfirmed, and the channels that certainly
 test("a request of which nothing was published has the error of its events", async () => {
   const none = recorder(() => ({ ok: false, reason: "unavailable" }));
 
-  expect(await codeOf(publishEvents({ ...none, history: known }, [eventTo("a", "b")]))).toBe("nats_unavailable");
+  expect(await codeOf(new EventPublisher({ ...none, history: known }).publish([eventTo("a", "b")]))).toBe(
+    "nats_unavailable",
+  );
 });
 
 test("the result of an event that was published live afterwards belongs to its channel", async () => {
@@ -121,7 +154,9 @@ test("the result of an event that was published live afterwards belongs to its c
     return target?.kind === "topic" && target.topic === "b" ? { ok: false, reason: "unavailable" } : PUBLISHED;
   });
 
-  const error = await errorOf(publishEvents({ publisher, history: known }, [eventTo("cache-a", "b", "c")]));
+  const error = await errorOf(
+    new EventPublisher({ publisher, history: known }).publish([eventTo("cache-a", "b", "c")]),
+  );
 
   expect(error).toMatchObject({ code: "partly_published", details: [{ message: expect.stringMatching(/^b: not/) }] });
 });
@@ -130,6 +165,8 @@ test("nothing is published if one event is too large for NATS", async () => {
   const { published, publisher } = recorder(() => PUBLISHED, 1_000);
   const large = { ...eventTo("b"), content: Buffer.alloc(900) };
 
-  expect(await codeOf(publishEvents({ publisher, history: known }, [eventTo("a"), large]))).toBe("content_too_large");
+  expect(await codeOf(new EventPublisher({ publisher, history: known }).publish([eventTo("a"), large]))).toBe(
+    "content_too_large",
+  );
   expect(published).toEqual([]);
 });
