@@ -58,12 +58,7 @@ export class JsonBodies {
    */
   async read(bindings: HttpBindings): Promise<ParsedBody> {
     checkType(bindings.incoming);
-    const body = await this.readBytes(bindings);
-    if (body.length < LARGE_BODY_BYTES) return parse(body);
-    // Other requests run between the steps.
-    this.#checkValues(body);
-    await nextTick();
-    return parsed(await decodeInSteps(body));
+    return this.parse(await this.readBytes(bindings));
   }
 
   /** Reads a body of any media type, for callers that check its bytes before they parse it. */
@@ -73,10 +68,17 @@ export class JsonBodies {
     return this.#collect(incoming, outgoing);
   }
 
-  /** @throws ApiError if the body is not JSON, or has too many values. */
-  parse(body: Buffer): unknown {
+  /**
+   * Parses a body, over several ticks if it is large.
+   *
+   * @throws ApiError if the body is not JSON, or has too many values.
+   */
+  async parse(body: Buffer): Promise<ParsedBody> {
+    if (body.length < LARGE_BODY_BYTES) return parsed(decode(body));
+    // Other requests run between the steps.
     this.#checkValues(body);
-    return parse(body).value;
+    await nextTick();
+    return parsed(await decodeInSteps(body));
   }
 
   /**
@@ -102,7 +104,6 @@ export class JsonBodies {
   }
 
   #checkValues(body: Buffer): void {
-    if (body.length < LARGE_BODY_BYTES) return;
     const maxValues = this.#limits.maxBatch * MAX_VALUES_PER_PUBLICATION;
     if (countValues(body) <= maxValues) return;
     throw new ApiError("invalid_request", {
@@ -164,10 +165,6 @@ function checkEncoding({ headers }: IncomingMessage): void {
   if ((headers["content-encoding"] ?? "identity") !== "identity") {
     throw new ApiError("unsupported_media_type", { message: "Send the body uncompressed." });
   }
-}
-
-function parse(body: Buffer): ParsedBody {
-  return parsed(decode(body));
 }
 
 function parsed(text: string): ParsedBody {

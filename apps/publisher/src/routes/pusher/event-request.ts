@@ -85,10 +85,13 @@ function readName(at: Place, name: unknown): string {
 /** Does not serialise other values, because that would change numbers and the order of keys unnoticed. */
 function readData(at: Place, data: unknown, maxBytes: number): Uint8Array {
   if (typeof data !== "string") throw invalid(at, "must be text; send JSON as text, as the Pusher SDKs do");
+  // Each character has at least one byte. Only text that is short enough is examined, because a body may have megabytes.
+  const bytes = data.length > maxBytes ? undefined : Buffer.byteLength(data);
+  if (bytes === undefined || bytes > maxBytes) {
+    throw invalid(at, `has more than the ${maxBytes} bytes that the app allows`, "event_too_large");
+  }
   if (!isWellFormed(data)) throw invalid(at, "has half of a surrogate pair, which has no UTF-8 form");
-  const content = Buffer.from(data);
-  if (content.length <= maxBytes) return content;
-  throw invalid(at, `has ${content.length} bytes, and the app allows ${maxBytes}`, "event_too_large");
+  return Buffer.from(data);
 }
 
 function readChannels(app: PusherApp, fields: Fields, index: number | undefined): EventChannel[] {

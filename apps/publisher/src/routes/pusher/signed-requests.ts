@@ -35,13 +35,13 @@ export class SignedRequests {
     const nowSeconds = Math.floor(Date.now() / 1_000);
     const signed = authenticate(config.pusherApps, { method: incoming.method ?? "", target, nowSeconds });
     const body = await bodies.readBytes(c.env);
-    checkBody(signed, body);
+    await checkBody(signed, body);
     return { ...signed, name: target.name, body };
   }
 
   /** Returns the fields of the body. Fields that it does not have are those of the query. */
-  fieldsOf({ body, query }: PusherRequest): Fields {
-    const sent = body.length === 0 ? {} : this.#parts.bodies.parse(body);
+  async fieldsOf({ body, query }: PusherRequest): Promise<Fields> {
+    const sent = body.length === 0 ? {} : (await this.#parts.bodies.parse(body)).value;
     if (!isRecord(sent)) {
       throw new ApiError("invalid_pusher_request", { message: "The body is no JSON object. Send an object." });
     }

@@ -17,7 +17,7 @@ export function addWriteRoutes(api: Api, parts: ApiParts, requests: SignedReques
   const events = new EventPublisher({ publisher: cluster.publisher, history });
   routed(api, triggerEvent, async (c) => {
     const request = await requests.read(c);
-    const event = readEvent(request.app, requests.fieldsOf(request));
+    const event = readEvent(request.app, await requests.fieldsOf(request));
     bodies.addCopies(c.env, copiedBytes(event.content, event.channels.length));
     await events.publish([event]);
     if (event.info === undefined) return c.json({});
@@ -26,7 +26,7 @@ export function addWriteRoutes(api: Api, parts: ApiParts, requests: SignedReques
   });
   routed(api, batchEvents, async (c) => {
     const request = await requests.read(c);
-    const batch = readBatch(request.app, requests.fieldsOf(request));
+    const batch = readBatch(request.app, await requests.fieldsOf(request));
     await events.publish(batch);
     if (batch.every(({ info }) => info === undefined)) return c.json({});
     const infos = await Promise.all(batch.map((event) => infosOf(parts, request, event)));
