@@ -35,7 +35,8 @@ type PathOptions = Parameters<typeof routedPath>[1];
 type AppParts = ApiParts & { readonly metrics: PublisherMetrics; readonly log: Log };
 
 /**
- * Assembles the HTTP API. A request passes the counters, the limit of requests in flight, the key check and its route.
+ * Assembles the HTTP API. A request passes the check of its origin, the counters, the limit of requests in flight, the key
+ * check and its route.
  */
 export function createApi(parts: AppParts): Api {
   const api: Api = new OpenAPIHono<Env>({
@@ -48,9 +49,11 @@ export function createApi(parts: AppParts): Api {
     },
   });
   const refusals = new RefusalLog(parts.log);
+  // Before the limit of requests in flight: a page cannot read a refusal without these headers. Preflight requests are
+  // not counted.
+  if (parts.config.corsOrigins.length > 0) api.use("/v1/*", allowOrigins(parts.config.corsOrigins));
   api.use(observe(parts, refusals));
   addStartPage(api, parts);
-  if (parts.config.corsOrigins.length > 0) api.use("/v1/*", allowOrigins(parts.config.corsOrigins));
   if (parts.keys.isOpen) for (const path of ["/", "/v1/*"]) api.use(path, refuseForeignRequests);
   else api.use("/v1/*", requireKey(parts.keys));
 

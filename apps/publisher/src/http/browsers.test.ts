@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { request } from "node:http";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { readConfig } from "../config.ts";
 import { errorCode, usePublisher } from "../testing.ts";
 
@@ -65,6 +65,33 @@ test("a page of a configured origin may call /v1 with a key, after a preflight r
   }
   expect(allowed(await preflight(APP, "/"))).toBeNull();
   expect(allowed(await preflight(APP, "/openapi.json"))).toBeNull();
+});
+
+test("a page of a configured origin may read that it sends too many requests, or an invalid URL", async () => {
+  const env = { PUBLISHER_API_KEYS: KEY, PUBLISHER_CORS_ORIGINS: APP, PUBLISHER_MAX_IN_FLIGHT: "1" };
+  await using narrow = await startAnother({ ...env, PUBLISHER_REQUEST_TIMEOUT_MS: "10000" });
+  const headers = { Origin: APP, Authorization: `Bearer ${KEY}` };
+  const ask = (path: string, more: RequestInit = {}) => fetch(url(path, narrow), { headers, ...more });
+  worker.outcome = "silence";
+  const abort = new AbortController();
+  const held = ask("/v1/connections/worker01.1", { signal: abort.signal }).catch(() => {});
+
+  const refused = await vi.waitUntil(async () => {
+    const response = await ask("/v1/key");
+    return response.status === 429 && response;
+  });
+  const preflight = await ask("/v1/key", {
+    method: "OPTIONS",
+    headers: { Origin: APP, "Access-Control-Request-Method": "GET" },
+  });
+  abort.abort();
+  await held;
+  const malformed = await get("/v1/topics/%ff", headers, (await startWithOrigins(APP)).port);
+
+  expect([await errorCode(refused), allowed(refused)]).toEqual(["too_many_requests", APP]);
+  expect(refused.headers.get("access-control-expose-headers")).toBe("Retry-After");
+  expect([preflight.status, allowed(preflight)]).toEqual([204, APP]);
+  expect([malformed.status, malformed.headers["access-control-allow-origin"]]).toEqual([400, APP]);
 });
 
 test("a trace may be read by a page of a configured origin", async () => {
