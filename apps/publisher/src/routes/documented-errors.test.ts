@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";
+import { requestSignature } from "@fanwire/pusher-protocol";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { ErrorCode } from "../http/errors.ts";
 import type { Publisher } from "../publisher.ts";
@@ -7,8 +9,19 @@ import { NatsServer, startReady, usePublisher } from "../testing.ts";
 
 const FULL_KEY = "full-key-0123456789";
 const READ_KEY = "read-key-0123456789";
-const APPS = { FANWIRE_PUSHER_APPS: JSON.stringify([{ id: "1001", key: "k", secret: "s" }]) };
-const SAMPLES: Record<string, string> = { address: "worker01.1", topic: "a", user: "anna", app_id: "1001" };
+const APP = { id: "1001", key: "k", secret: "s" };
+const APPS = { FANWIRE_PUSHER_APPS: JSON.stringify([APP]) };
+const SAMPLES: Record<string, string> = {
+  address: "worker01.1",
+  topic: "a",
+  user: "anna",
+  app_id: APP.id,
+  channel_name: "presence-a",
+  user_id: "anna",
+};
+/** An event for the Pusher HTTP API, and a batch with it. */
+const EVENT = { name: "n", channel: "cache-a", data: "d" };
+const PUSHER_BODY = JSON.stringify({ ...EVENT, batch: [EVENT] });
 const JSON_HEADERS = { "Content-Type": "application/json" };
 
 type Responses = Record<string, { readonly description: string }>;
@@ -33,10 +46,25 @@ beforeAll(async () => {
 const isPusherApi = ({ path }: Operation) => /^\/(apps|users)\//.test(path);
 const changes = ({ method }: Operation) => method !== "GET" && method !== "HEAD";
 
+/** Returns what makes the request to the Pusher HTTP API a signed one with an event. */
+function signed({ method, path }: Operation): Sent {
+  const parameters = {
+    auth_key: APP.key,
+    auth_timestamp: String(Math.floor(Date.now() / 1_000)),
+    body_md5: createHash("md5").update(PUSHER_BODY).digest("hex"),
+    info: "user_count",
+  };
+  const query = new URLSearchParams(parameters).toString();
+  const signature = requestSignature(APP.secret, { method, path: targetOf(path), query });
+  return { query: `?${query}&auth_signature=${signature}`, body: PUSHER_BODY };
+}
+
+const targetOf = (path: string) => path.replaceAll(/\{(\w+)\}/g, (_, name: string) => SAMPLES[name] ?? "x");
+
 /** Sends a request with exactly these headers. Ends a stream of events at its head. */
 async function send(to: Publisher, { method, path }: Operation, { headers, query = "", body }: Sent): Promise<Answer> {
-  const target = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => SAMPLES[name] ?? "x");
-  const sent = request({ port: to.port, host: "127.0.0.1", method, path: target + query, headers, agent: false });
+  const target = targetOf(path) + query;
+  const sent = request({ port: to.port, host: "127.0.0.1", method, path: target, headers, agent: false });
   sent.end(body);
   const [response] = await once(sent, "response");
   const type = response.headers["content-type"];
@@ -54,6 +82,10 @@ function expectDocumented(operation: Operation, { status, code, type }: Answer):
   expect(type, name).toBe("application/json");
   if (operation.method !== "HEAD") expect(operation.responses[status]?.description, name).toContain(`\`${code}\``);
 }
+
+/** Sends a request to an operation, signed if it belongs to the Pusher HTTP API. */
+const sendSigned = (to: Publisher, operation: Operation, sent: Sent) =>
+  send(to, operation, isPusherApi(operation) ? { ...sent, ...signed(operation) } : sent);
 
 /** Sends a request to each operation, and expects one of the statuses and that each is documented. */
 async function expectOfAll(to: Publisher, all: readonly Operation[], sent: Sent, statuses: readonly string[]) {
@@ -120,6 +152,17 @@ describe("every operation documents what it answers to", () => {
     );
   });
 
+  test("signed bodies that are too large or compressed", async () => {
+    await using closed = await startAnother(APPS);
+    for (const operation of operations.filter(isPusherApi)) {
+      const large = await sendSigned(closed, operation, { headers: { "Content-Length": "99999999" } });
+      const compressed = await sendSigned(closed, operation, { headers: { "Content-Encoding": "gzip" } });
+      expect([large.status, compressed.status], operation.path).toEqual(["413", "415"]);
+      expectDocumented(operation, large);
+      expectDocumented(operation, compressed);
+    }
+  });
+
   test("silent workers, and too many requests", async () => {
     worker.outcome = "silence";
     await using narrow = await startAnother({
@@ -130,10 +173,10 @@ describe("every operation documents what it answers to", () => {
     const body = JSON.stringify({ target: { connection: "worker01.1" }, data: "x" });
     const sent = { headers: JSON_HEADERS, body };
 
-    for (const operation of operations) expectDocumented(operation, await send(narrow, operation, sent));
+    for (const operation of operations) expectDocumented(operation, await sendSigned(narrow, operation, sent));
     for (const operation of operations) {
       const held = send(narrow, { method: "GET", path: "/v1/connections/{address}", responses: {} }, {});
-      const answers = [await send(narrow, operation, sent), await held];
+      const answers = [await sendSigned(narrow, operation, sent), await held];
       expectDocumented(operation, answers[0] as Answer);
     }
   });
@@ -145,7 +188,7 @@ describe("every operation documents what it answers to", () => {
     const publication = JSON.stringify({ target: { topic: "a" }, data: "x", durable: true });
 
     for (const operation of operations) {
-      expectDocumented(operation, await send(alone, operation, { headers: JSON_HEADERS, body: publication }));
+      expectDocumented(operation, await sendSigned(alone, operation, { headers: JSON_HEADERS, body: publication }));
     }
   });
 });

@@ -32,15 +32,21 @@ const channelInfo = z
   })
   .openapi("PusherChannelInfo");
 
-const common = ["invalid_pusher_request", "invalid_signature", "unknown_app", "too_many_requests"] as const;
+const common = [
+  "invalid_pusher_request",
+  "invalid_signature",
+  "unknown_app",
+  "too_many_requests",
+  // The body of every request is read, because the signature covers it.
+  "body_too_large",
+  "unsupported_media_type",
+] as const;
 const natsErrors = ["nats_forbidden", "nats_unavailable"] as const;
 const publishErrors = errorResponses(
   ...common,
   "malformed_json",
-  "body_too_large",
   "event_too_large",
   "content_too_large",
-  "unsupported_media_type",
   ...natsErrors,
   "history_unavailable",
   "unconfirmed",
