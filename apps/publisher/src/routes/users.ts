@@ -102,8 +102,9 @@ async function runCommand(cluster: Cluster, request: Parameters<Cluster["command
   const result = await cluster.commandUser(request);
   if (!result.ok) return throwFailure(result);
   if (result.isComplete) return result.connections;
-  const done = `Done for ${result.connections} connections.`;
+  // Some of these connections may have been skipped, for example at their topic limit.
+  const answered = `Workers with ${result.connections} connections of the user have answered.`;
   throw new ApiError("worker_timeout", {
-    message: `${done} Other workers that may run have not answered, and may have done it for more. Retry later.`,
+    message: `${answered} Others that may run have not, but may have carried the request out. Retry later.`,
   });
 }

@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { errorOf, usePublisher } from "../testing.ts";
+
+const { url, startAnother } = usePublisher();
+
+test("a command that not all workers have answered says how many connections the others have, not that it was done", async () => {
+  await using publisher = await startAnother({ PUBLISHER_REQUEST_TIMEOUT_MS: "100" });
+
+  // The workers of these tests do not answer this command.
+  const refused = await fetch(url("/v1/users/anna/topics/a", publisher), { method: "PUT" });
+
+  expect(refused.status).toBe(503);
+  expect(await errorOf(refused)).toEqual({
+    code: "worker_timeout",
+    message: expect.stringMatching(/^Workers with 0 connections of the user have answered\. Others .* Retry later\.$/),
+  });
+});
