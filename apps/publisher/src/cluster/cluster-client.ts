@@ -24,6 +24,7 @@ import { countMembersOf, countsOf } from "./count-members.ts";
 import type { ClusterCounters } from "./counters.ts";
 import { describeAllWorkers } from "./describe-all.ts";
 import type { Failure, Result } from "./failure.ts";
+import { ListLimit } from "./list-limit.ts";
 import { ClusterLists } from "./lists.ts";
 import { type MemberPage, memberPageOf, type NamesPage, namesPageOf } from "./member-page.ts";
 import { ClusterOverview } from "./overview.ts";
@@ -56,6 +57,7 @@ export class Cluster {
   readonly #channelServers: ChannelServers;
   readonly #workers: WorkerRequests;
   readonly #questions: WorkerQuestions;
+  readonly #limit = new ListLimit();
 
   constructor(parts: ClusterParts) {
     const timeoutMs = parts.receiptTimeoutMs;
@@ -69,7 +71,7 @@ export class Cluster {
     this.#channelServers = new ChannelServers({ ...parts, registry });
     this.#workers = new WorkerRequests({ ...parts, registry, channelServers: this.#channelServers });
     this.#questions = new WorkerQuestions({ ...parts, registry });
-    this.lists = new ClusterLists(this.#questions);
+    this.lists = new ClusterLists(this.#questions, this.#limit);
     this.overview = new ClusterOverview({ ...parts, registry });
     this.publisher = new ClusterPublisher({ ...parts, workers: this.#workers, receipts });
   }
@@ -104,7 +106,11 @@ export class Cluster {
   }
 
   /** Returns one page of the user's connections on all workers that answer, sorted by address. */
-  async findUser({ user, after, limit }: FindUser): Promise<Result<UserPage & Gap>> {
+  findUser(request: FindUser): Promise<Result<UserPage & Gap>> {
+    return this.#limit.run(() => this.#findUser(request));
+  }
+
+  async #findUser({ user, after, limit }: FindUser): Promise<Result<UserPage & Gap>> {
     const request = {
       command: "find-user",
       user,
@@ -137,7 +143,7 @@ export class Cluster {
     const connections = asked.replies.reduce((sum, reply) => sum + reply.connections, 0);
     const counts = asked.replies.flatMap(({ members }) => (members > 0 ? members : []));
     if (counts.length <= 1) return { ok: true, connections, members: counts[0] ?? 0, ...asked.gap };
-    const counted = await this.countMembers(topic);
+    const counted = await this.#limit.run(() => this.#countMembers(topic));
     if (!counted.ok) return counted;
     return { connections, ...asked.gap, ...counted };
   }
@@ -146,12 +152,12 @@ export class Cluster {
    * Counts the users that have joined the topic with presence, on all workers that answer. A user may have connections
    * to several.
    */
-  async countMembers(topic: string): Promise<Result<{ readonly members: number } & Gap>> {
+  async #countMembers(topic: string): Promise<Result<{ readonly members: number } & Gap>> {
     let members = 0;
     let gap: Gap = {};
     let after: string | undefined;
     do {
-      const page: Result<NamesPage & Gap> = await this.memberNames(topic, after);
+      const page: Result<NamesPage & Gap> = await this.#memberNames(topic, after);
       if (!page.ok) return page;
       const { ok: _, users, next, ...pageGap } = page;
       members += users.size;
@@ -171,19 +177,27 @@ export class Cluster {
           ? { ok: true, counts: countsOf(asked.replies, some.length), isComplete: asked.gap.complete === undefined }
           : asked;
       },
-      countOne: (topic) => this.countMembers(topic),
+      countOne: (topic) => this.#limit.run(() => this.#countMembers(topic)),
     });
   }
 
   /** Returns the users of one page of the members of a topic, sorted, on all workers that answer. */
-  async memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
+  memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
+    return this.#limit.run(() => this.#memberNames(topic, after));
+  }
+
+  async #memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
     const request = { command: "member-names", topic, ...(after !== undefined && { after }) } as const;
     const asked = await this.#questions.ask<MemberNamesReply>(request, memberNamesReply);
     return asked.ok ? { ok: true, ...namesPageOf(asked.replies), ...asked.gap } : asked;
   }
 
   /** Returns one page of the members of a topic on all workers that answer, sorted by user, and the number of all. */
-  async findMembers({
+  findMembers(request: FindMembers): Promise<Result<MemberPage & { readonly count: number } & Gap>> {
+    return this.#limit.run(() => this.#findMembers(request));
+  }
+
+  async #findMembers({
     topic,
     after,
     limit,
@@ -195,7 +209,7 @@ export class Cluster {
     if (after === undefined && page.next === undefined) {
       return { ok: true, ...page, count: page.members.length, ...asked.gap };
     }
-    const counted = await this.countMembers(topic);
+    const counted = await this.#countMembers(topic);
     if (!counted.ok) return counted;
     const { ok, members: count, ...gap } = counted;
     return { ok, ...page, count, ...asked.gap, ...gap };

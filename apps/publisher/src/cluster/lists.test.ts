@@ -2,6 +2,7 @@ import type { ControlRequest } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { byConnections } from "./busiest.ts";
+import { ListLimit } from "./list-limit.ts";
 import { ClusterLists, MAX_RANK } from "./lists.ts";
 import type { Counted } from "./name-page.ts";
 import type { WorkerQuestions } from "./worker-questions.ts";
@@ -19,7 +20,7 @@ function listsOf(workers: readonly Worker[], room = Number.POSITIVE_INFINITY) {
       gap: {},
     };
   };
-  return { lists: new ClusterLists({ ask } as unknown as WorkerQuestions), questions };
+  return { lists: new ClusterLists({ ask } as unknown as WorkerQuestions, new ListLimit()), questions };
 }
 
 function answer(worker: Worker, request: ControlRequest, room: number) {
@@ -140,7 +141,7 @@ test("lists beyond the maximum at the same time are refused, and later ones are 
   const waiting = new Promise<object>((resolve) => {
     answerAll = resolve;
   });
-  const lists = new ClusterLists({ ask: () => waiting } as unknown as WorkerQuestions);
+  const lists = new ClusterLists({ ask: () => waiting } as unknown as WorkerQuestions, new ListLimit());
 
   const running = Array.from({ length: 32 }, () => lists.names("users", { limit: 1 }));
   expect(await lists.connections({ limit: 1 })).toEqual({ ok: false, reason: "busy" });

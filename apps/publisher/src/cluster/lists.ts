@@ -16,6 +16,7 @@ import {
 import { byConnections, candidatesOf, canProveMore, isProven } from "./busiest.ts";
 import { addressPageOf, busyPageOf, type ConnectionPage } from "./connection-page.ts";
 import type { Result } from "./failure.ts";
+import type { ListLimit } from "./list-limit.ts";
 import { type Counted, type NamePage, type NameReply, namePageOf, type Total, totalOf } from "./name-page.ts";
 import { type Gap, type WorkerQuestions, widerGap } from "./worker-questions.ts";
 
@@ -29,8 +30,6 @@ const FIRST_FACTOR = 2;
 const MIN_FIRST = 200;
 /** Maximum bytes of the names in one question. */
 const MAX_NAME_BYTES = 65_536;
-/** Maximum number of concurrent lists, because each holds a page of every worker in memory. */
-const MAX_LISTS = 32;
 
 type NameFilter = { readonly prefix?: string | undefined; readonly search?: string | undefined };
 type NameRequest = NameFilter & { readonly after?: string | undefined; readonly limit: number };
@@ -54,15 +53,16 @@ type Replies = Result<{ readonly replies: readonly NameReply[]; readonly gap: Ga
 /** Lists what all workers have, in pages. */
 export class ClusterLists {
   readonly #questions: WorkerQuestions;
-  #running = 0;
+  readonly #limit: ListLimit;
 
-  constructor(questions: WorkerQuestions) {
+  constructor(questions: WorkerQuestions, limit: ListLimit) {
     this.#questions = questions;
+    this.#limit = limit;
   }
 
   /** Returns one page of the topics that have subscribers, or of the users with connections, in the order of names. */
   names(kind: Kind, request: NameRequest): Promise<Result<NameList>> {
-    return this.#limited(() => this.#names(kind, request));
+    return this.#limit.run(() => this.#names(kind, request));
   }
 
   async #names(kind: Kind, request: NameRequest): Promise<Result<NameList>> {
@@ -81,7 +81,7 @@ export class ClusterLists {
    * may have.
    */
   busiest(kind: Kind, request: BusiestRequest): Promise<Result<BusiestList>> {
-    return this.#limited(() => this.#busiest(kind, request));
+    return this.#limit.run(() => this.#busiest(kind, request));
   }
 
   async #busiest(kind: Kind, request: BusiestRequest): Promise<Result<BusiestList>> {
@@ -135,7 +135,7 @@ export class ClusterLists {
     ...filter
   }: ConnectionRequest & { readonly after?: ConnectionAddress | undefined }): Promise<Result<ConnectionList>> {
     const request = { ...filter, ...(after && { after: formatConnectionAddress(after) }) };
-    return this.#limited(() => this.#connections({ command: "list-connections", ...request }, addressPageOf));
+    return this.#limit.run(() => this.#connections({ command: "list-connections", ...request }, addressPageOf));
   }
 
   /**
@@ -144,7 +144,7 @@ export class ClusterLists {
   busiestConnections(
     request: ConnectionRequest & { readonly after?: BusyPlace | undefined },
   ): Promise<Result<ConnectionList>> {
-    return this.#limited(() => this.#connections({ command: "busiest-connections", ...request }, busyPageOf));
+    return this.#limit.run(() => this.#connections({ command: "busiest-connections", ...request }, busyPageOf));
   }
 
   async #connections(
@@ -156,16 +156,6 @@ export class ClusterLists {
     const { replies, gap } = asked;
     const total = replies.reduce((sum, reply) => sum + reply.total, 0);
     return { ok: true, ...pageOf(replies, request.limit), total, ...gap };
-  }
-
-  async #limited<List>(list: () => Promise<Result<List>>): Promise<Result<List>> {
-    if (this.#running >= MAX_LISTS) return { ok: false, reason: "busy" };
-    this.#running++;
-    try {
-      return await list();
-    } finally {
-      this.#running--;
-    }
   }
 
   async #ask(kind: Kind, list: "list" | "busiest", request: NameRequest): Promise<Replies> {

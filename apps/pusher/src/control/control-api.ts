@@ -2,7 +2,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Bus, type BusMessage, parseJson } from "@fanwire/bus";
 import {
   type Announcement,
-  type ConnectionDescription,
   type ControlRequest,
   closeCodes,
   controlRequest,
@@ -17,8 +16,7 @@ import { hasProcessEnded, identifyProcess, type Log } from "@fanwire/service";
 import type { Connection } from "../connections/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { TooManyJobsError } from "../pacing/job-queue.ts";
-import { firstIdAfter } from "./connection-pages.ts";
-import { bytesOf, describeConnection, describeWithin } from "./describe-connection.ts";
+import { describeConnection, describeWithin } from "./describe-connection.ts";
 import { answerList, isListRequest } from "./list-answers.ts";
 import type { Lists } from "./lists.ts";
 import { membersPage, namesOfTopics, namesPage } from "./member-pages.ts";
@@ -144,7 +142,7 @@ function answer(
   request: Exclude<ControlRequest, ReceiptRequest | ListRequest | Describe>,
   parts: AnsweringParts,
 ): object | Promise<object> {
-  const { hub, workerId: worker } = parts;
+  const { hub, lists, workerId: worker } = parts;
   switch (request.command) {
     case "has-ended":
       return { worker, hasEnded: hasProcessEnded(request.process) ?? null };
@@ -175,11 +173,11 @@ function answer(
     case "count-subscribers":
       return countSubscribers(request.topic, parts);
     case "members":
-      return membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
+      return lists.run(membersPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) }));
     case "member-names":
-      return namesPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
+      return lists.run(namesPage(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) }));
     case "member-names-of":
-      return namesOfTopics(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) });
+      return lists.run(namesOfTopics(request, hub.presence, { worker, maxBytes: maxReplyBytes(parts) }));
   }
 }
 
@@ -219,22 +217,10 @@ function withConnection(parts: ControlParts, connectionId: number, act: (connect
 }
 
 /** Returns a page of the user's connections, ordered by connection id. */
-function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: ControlParts): UserReply {
-  const { hub, workerId: worker } = parts;
-  const all = hub.connectionsOfUser(user);
-  const first = firstIdAfter(after, worker);
-  const wanted = all.filter((connection) => idOf(connection) >= first).sort((one, other) => idOf(one) - idOf(other));
-  const connections: ConnectionDescription[] = [];
-  let room = maxReplyBytes(parts);
-  for (const connection of wanted) {
-    if (connections.length >= limit) break;
-    const description = describeWithin(maxReplyBytes(parts), describeConnection(connection, hub));
-    room -= bytesOf(description);
-    // A page has at least one connection, because the caller could not get past it otherwise.
-    if (room < 0 && connections.length > 0) break;
-    connections.push(description);
-  }
-  return { worker, count: all.length, connections, hasMore: connections.length < wanted.length };
+async function findUser({ user, after, limit = DEFAULT_LIMIT }: FindUser, parts: ControlParts): Promise<UserReply> {
+  const page = await parts.lists.connections({ user, after, limit }, maxReplyBytes(parts));
+  const { total: count, ...rest } = page;
+  return { worker: parts.workerId, count, ...rest };
 }
 
 async function countSubscribers(topic: string, { hub, lists, workerId: worker }: ControlParts) {
@@ -259,10 +245,6 @@ async function closeUser({ user, code }: CloseUser, { hub, workerId: worker }: C
   const closeCode = code === undefined ? closeCodes.closedByApplication : { ...closeCodes.closedByApplication, code };
   const count = await hub.forEach(wanted, (connection) => hub.end(connection, closeCode));
   return { worker, count, connections: [], hasMore: false };
-}
-
-function idOf(connection: Connection): number {
-  return connection.getUserData().connectionId;
 }
 
 function maxReplyBytes({ bus }: ControlParts): number {

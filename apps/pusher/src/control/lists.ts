@@ -59,6 +59,11 @@ export class Lists {
     subscriptions.indexes = [this.#topics, this.#users];
   }
 
+  /** Carries out the job of another answer, which must yield often, in turn with the lists. @throws if too many wait. */
+  async run<Result>(job: Generator<unknown, Result>): Promise<Result> {
+    return (await this.#jobs.run(job)).result;
+  }
+
   /** Number of requests that were refused because too many waited. */
   get refused(): number {
     return this.#jobs.refused;
@@ -97,7 +102,7 @@ export class Lists {
   ): Promise<NamePage> {
     const names = await index.names();
     const page = order === "name" ? pageInOrder : busiestNames;
-    return (await this.#jobs.run(page(names, request, maxBytes))).result;
+    return this.run(page(names, request, maxBytes));
   }
 
   /** Counts the connections that are subscribed to each topic itself, not to a pattern. */
@@ -106,8 +111,8 @@ export class Lists {
   }
 
   /** Counts the connections with a subscription that matches a topic. @throws if too many lists wait. */
-  async countSubscribers(topic: string): Promise<number> {
-    return (await this.#jobs.run(countSubscribers(this.#parts.connections.all(), topic))).result;
+  countSubscribers(topic: string): Promise<number> {
+    return this.run(countSubscribers(this.#parts.connections.all(), topic));
   }
 
   countConnectionsOf(users: readonly string[]): number[] {
@@ -122,7 +127,7 @@ export class Lists {
     const { workerId } = this.#parts;
     const ids = await this.#idsOf(filter);
     const first = firstIdAfter(after, workerId);
-    const page = this.#describe(ids.slice(firstIndex(ids, first)), { filter, limit, maxBytes });
+    const page = await this.run(this.#describe(ids.slice(firstIndex(ids, first)), { filter, limit, maxBytes }));
     return { connections: page.connections, hasMore: page.hasMore, total: ids.length };
   }
 
@@ -139,7 +144,7 @@ export class Lists {
     );
     const { first, hasMore, total } = scan;
     const ids = first.map(({ connectionId }) => connectionId);
-    const page = this.#describe(ids, { filter, limit, maxBytes });
+    const page = await this.run(this.#describe(ids, { filter, limit, maxBytes }));
     const all = new Map(first.map((busyness) => [addressOf(workerId, busyness), placeOf(workerId, busyness)]));
     const places = page.connections.flatMap(({ address }) => all.get(address) ?? []);
     // The last connection that was found may have closed since.
@@ -159,7 +164,7 @@ export class Lists {
     if (filter.topic !== undefined && hub.subscriptions.ofTopic(filter.topic) === undefined) return [];
     if (filter.user !== undefined) {
       const ids = hub.connectionsOfUser(filter.user).map((each) => each.getUserData().connectionId);
-      return (await this.#jobs.run(matchingIds(openOnes(ids, connections), isMatch))).result;
+      return this.run(matchingIds(openOnes(ids, connections), isMatch));
     }
     return this.#idScans.get(JSON.stringify(filter), () => matchingIds(connections.entries(), isMatch));
   }
@@ -170,14 +175,14 @@ export class Lists {
   }
 
   /** Describes the first of the connections that are still open and match, as many as there is room for. */
-  #describe(
+  *#describe(
     ids: readonly number[],
     {
       filter,
       limit,
       maxBytes,
     }: { readonly filter: ConnectionFilter; readonly limit: number; readonly maxBytes: number },
-  ): { readonly connections: ConnectionDescription[]; readonly hasMore: boolean } {
+  ): Generator<unknown, { readonly connections: ConnectionDescription[]; readonly hasMore: boolean }> {
     const isMatch = this.#matcher(filter);
     const described: ConnectionDescription[] = [];
     let room = maxBytes;
@@ -190,6 +195,8 @@ export class Lists {
       // A page has at least one connection, because the caller could not get past it otherwise.
       if (room < 0 && described.length > 0) return { connections: described, hasMore: true };
       described.push(description);
+      // A description may have thousands of topics.
+      yield;
     }
     return { connections: described, hasMore: false };
   }

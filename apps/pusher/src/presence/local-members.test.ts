@@ -12,9 +12,9 @@ test("a user is present with the info of the first connection, until the last on
   locals.add(3, member("aaron"));
 
   expect(locals.present("anna")).toMatchObject({ user: "anna", info: "of 1", since: expect.any(Number) });
-  expect(locals.list()).toMatchObject([
-    { user: "aaron", connections: 1 },
+  expect([...locals.members()]).toMatchObject([
     { user: "anna", info: "of 1", connections: 2 },
+    { user: "aaron", connections: 1 },
   ]);
   locals.remove(1, "anna");
   expect([locals.present("anna")?.info, locals.size]).toEqual(["of 2", 2]);
@@ -28,7 +28,7 @@ test("a claim is present with its order but no member, once for all connections 
 
   expect(locals.claim(1, member("anna"), () => 7)).toBe(true);
   expect(locals.claim(2, member("anna"), () => 8)).toBe(false);
-  expect([locals.size, locals.isEmpty, locals.list()]).toEqual([0, false, []]);
+  expect([locals.size, locals.isEmpty, [...locals.members()]]).toEqual([0, false, []]);
   expect([...locals.presentUsers()]).toMatchObject([{ user: "anna", claim: 7 }]);
 
   locals.add(1, member("anna"));

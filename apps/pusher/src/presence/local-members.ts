@@ -61,14 +61,12 @@ export class LocalMembers {
     }
   }
 
-  /** Returns all members, sorted by user. */
-  list(): LocalMember[] {
-    const all: LocalMember[] = [];
+  /** All members, in no order. Members may join and leave during the iteration. */
+  *members(): Iterable<LocalMember> {
     for (const [user, connections] of this.#users) {
       const { member, since = 0 } = firstOf(connections.values()) ?? {};
-      all.push({ user, info: member?.info, since, connections: connections.size });
+      yield { user, info: member?.info, since, connections: connections.size };
     }
-    return all.sort((one, other) => (one.user < other.user ? -1 : 1));
   }
 }
 

@@ -152,9 +152,9 @@ export class Presence {
     return this.#joins.get(connection)?.keys() ?? [];
   }
 
-  /** Returns the members with connections to this worker, sorted by user. */
-  members(topic: string): readonly LocalMember[] {
-    return this.#topics.get(topic)?.locals.list() ?? [];
+  /** Returns the members with connections to this worker, in no order. They may change during the iteration. */
+  members(topic: string): Iterable<LocalMember> {
+    return this.#topics.get(topic)?.locals.members() ?? [];
   }
 
   /** Returns the number of {@link members}. */
