@@ -41,9 +41,12 @@ export class NatsServer {
       throw new Error(NATS_MISSING, { cause });
     });
     const file = join(portsFolder, `nats-server_${this.#process.pid}.ports`);
-    const ports = await vi.waitUntil(() => readFile(file, "utf8").then(JSON.parse, () => undefined), {
-      timeout: 10_000,
-    });
+    // nats-server may not have written all of it.
+    const readPorts = () =>
+      readFile(file, "utf8")
+        .then(JSON.parse)
+        .catch(() => undefined);
+    const ports = await vi.waitUntil(readPorts, { timeout: 10_000 });
     this.port = Number(new URL(ports.nats[0]).port);
   }
 
