@@ -45,22 +45,15 @@ test.each<[string, readonly object[]]>([
   120_000,
 );
 
-test.each([
-  ["Cyrillic text", "ж".repeat(4_900_000)],
-  ["ASCII text", "x".repeat(9_800_000)],
-])(
-  "a signed body with an event of 10 MB of %s takes ticks below 50 ms of work",
-  async (kind, data) => {
-    await using publisher = await startPublisher({ nats: nats.url, env: { ...pusherAppsEnv(), ...tickMonitor } });
-    const body = JSON.stringify({ name: "n", channel: "a", data });
-    const publish = () => signedCall(publisher, { path: `/apps/${demoApp.id}/events`, body });
-    // Before its code is compiled, the publisher takes several times as long.
-    for (let round = 1; round <= 3; round++) await publish();
-    await expectShortTicks(kind, async () => {
-      await longestTickMs(publisher);
-      expect(await publish()).toMatchObject({ status: 413, body: { error: { code: "event_too_large" } } });
-      return longestTickMs(publisher);
-    });
-  },
-  120_000,
-);
+test("a signed body with an event of 10 MB takes ticks below 50 ms of work", async () => {
+  await using publisher = await startPublisher({ nats: nats.url, env: { ...pusherAppsEnv(), ...tickMonitor } });
+  const body = JSON.stringify({ name: "n", channel: "a", data: "ж".repeat(4_900_000) });
+  const publish = () => signedCall(publisher, { path: `/apps/${demoApp.id}/events`, body });
+  // Before its code is compiled, the publisher takes several times as long.
+  for (let round = 1; round <= 3; round++) await publish();
+  await expectShortTicks("a signed body", async () => {
+    await longestTickMs(publisher);
+    expect(await publish()).toMatchObject({ status: 413, body: { error: { code: "event_too_large" } } });
+    return longestTickMs(publisher);
+  });
+}, 120_000);

@@ -3,7 +3,7 @@ import { errorOf, usePublisher } from "../testing.ts";
 
 const { url, startAnother } = usePublisher();
 
-test("a command that not all workers have answered says how many connections the others have, not that it was done", async () => {
+test("an answer to a command that some workers missed does not claim that it was done for all connections of the others", async () => {
   await using publisher = await startAnother({ PUBLISHER_REQUEST_TIMEOUT_MS: "100" });
 
   // The workers of these tests do not answer this command.
