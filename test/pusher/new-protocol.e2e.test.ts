@@ -49,6 +49,7 @@ const lines: RoutedProtocol = {
         state,
         counters,
         unsentLimit: config.limits.unsentBytes,
+        comment: "\n",
         farewell: (code) => `closed\t${code}\n`,
       });
       connection.onEnd = (code) => hub.close(connection, code, "");

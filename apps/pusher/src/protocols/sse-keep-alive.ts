@@ -1,4 +1,4 @@
-import type { Connection } from "../connections/connection.ts";
+import type { ResponseConnection } from "./response-connection.ts";
 
 /** Short enough for proxies that close idle connections, and for uWebSockets.js, which closes idle responses. */
 const PERIOD_MS = 5_000;
@@ -6,11 +6,10 @@ const PERIOD_MS = 5_000;
  * Number of parts into which the streams are divided. Each part is written in another tick, so that no tick takes long.
  */
 const SLICES = 50;
-const COMMENT = ": \n\n";
 
 /** Writes a comment to each open stream once in a period. */
 export class KeepAlive {
-  readonly #slices = Array.from({ length: SLICES }, () => new Set<Connection>());
+  readonly #slices = Array.from({ length: SLICES }, () => new Set<ResponseConnection>());
   readonly #timer: NodeJS.Timeout;
   #next = 0;
 
@@ -18,11 +17,11 @@ export class KeepAlive {
     this.#timer = setInterval(() => this.#writeToNextSlice(), PERIOD_MS / SLICES);
   }
 
-  add(connection: Connection): void {
+  add(connection: ResponseConnection): void {
     this.#sliceOf(connection)?.add(connection);
   }
 
-  remove(connection: Connection): void {
+  remove(connection: ResponseConnection): void {
     this.#sliceOf(connection)?.delete(connection);
   }
 
@@ -30,12 +29,12 @@ export class KeepAlive {
     clearInterval(this.#timer);
   }
 
-  #sliceOf(connection: Connection): Set<Connection> | undefined {
+  #sliceOf(connection: ResponseConnection): Set<ResponseConnection> | undefined {
     return this.#slices[connection.getUserData().connectionId % SLICES];
   }
 
   #writeToNextSlice(): void {
-    for (const connection of this.#slices[this.#next] ?? []) connection.send(COMMENT);
+    for (const connection of this.#slices[this.#next] ?? []) connection.keepAlive();
     this.#next = (this.#next + 1) % SLICES;
   }
 }

@@ -6,7 +6,7 @@ import { newConnectionState } from "../connections/connection.ts";
 import { startSession, welcomeOf } from "../recovery/start-session.ts";
 import { encodeWelcome } from "../wire/fanwire-messages.ts";
 import { listFields } from "../wire/presence.ts";
-import { PRESENCE_EVENT, sseEvent, sseRetry } from "../wire/sse-events.ts";
+import { PRESENCE_EVENT, SSE_COMMENT, sseEvent, sseRetry } from "../wire/sse-events.ts";
 import { bytesOf, type Decided, type HandshakeRequest, readHandshakeRequest } from "./handshake.ts";
 import { answerError, answerRefusal, isTemporary, type TurnedAway, turnedAway } from "./refusals.ts";
 import type { RequestPace } from "./request-pace.ts";
@@ -114,6 +114,7 @@ class SseRoute {
       state,
       counters,
       unsentLimit: config.limits.unsentBytes,
+      comment: SSE_COMMENT,
       farewell,
     });
     response.onAborted(() => connection.onAborted());

@@ -27,7 +27,7 @@ function openWorker() {
   /** How often the recovery has looked whether the client is still connected. */
   const looks = { count: 0 };
   /** While it is true, the client reads nothing. */
-  const socket = { isFull: false };
+  const socket = { isFull: false, unsentBytes: () => (socket.isFull ? 1_000 : 0) };
   let position = at(5);
   const encode = ({ content, text: { since } }: Publication) =>
     Buffer.concat([content, Buffer.from(since === undefined ? "" : ` since ${since}`)]);
@@ -35,7 +35,7 @@ function openWorker() {
   const state = { connectionId: 1, protocol: { encodingOf: () => encoding } };
   const connection = {
     getUserData: () => state,
-    getBufferedAmount: () => (socket.isFull ? 1_000 : 0),
+    getBufferedAmount: () => socket.unsentBytes(),
     send: (content: Uint8Array) => {
       sent.push(Buffer.from(content).toString());
       onSend.do();
@@ -298,6 +298,29 @@ test("a client that unsubscribes during a replay receives nothing of it afterwar
   await ended;
 
   expect(sent).toEqual(["replayed 4 since e-4"]);
+  recovery.stop();
+});
+
+test.each([
+  ["slowly", 50, [], ["replayed 4", "replayed 5"]],
+  ["nothing", 0, ["unsent-bytes"], []],
+])("of two clients that take longer than 20 s for a replay, the one that reads %s has this end", async (...row) => {
+  const [, readBytes, drops, received] = row;
+  const { recovery, connection, subscription, sent, socket, live, dropped } = openWorker();
+  let now = performance.now();
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+  onTestFinished(() => void vi.restoreAllMocks());
+  let unsent = 1_000;
+  socket.unsentBytes = () => {
+    now += 15_000;
+    unsent -= readBytes;
+    return unsent;
+  };
+
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  await expect.poll(() => live.length + dropped.length).toBe(1);
+
+  expect([dropped, sent]).toEqual([drops, received]);
   recovery.stop();
 });
 

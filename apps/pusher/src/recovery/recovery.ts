@@ -343,13 +343,18 @@ export class Recovery {
   async #untilDrained({ request: { connection }, lease }: Pending): Promise<boolean> {
     const { hub, unsentLimit } = this.#parts;
     const { connectionId } = connection.getUserData();
-    const deadline = performance.now() + GIVE_UP_MS;
-    if (lease?.isEvicted) return false;
-    while (hub.connection(connectionId) === connection && connection.getBufferedAmount() > unsentLimit / 2) {
+    let deadline = 0;
+    let unsentBytes = Number.POSITIVE_INFINITY;
+    for (;;) {
+      if (lease?.isEvicted) return false;
+      if (hub.connection(connectionId) !== connection) return true;
+      const before = unsentBytes;
+      unsentBytes = connection.getBufferedAmount();
+      if (unsentBytes <= unsentLimit / 2) return true;
+      if (unsentBytes < before) deadline = performance.now() + GIVE_UP_MS;
+      else if (performance.now() > deadline) return false;
       await delay(RETRY_MS);
-      if (lease?.isEvicted || performance.now() > deadline) return false;
     }
-    return true;
   }
 
   /** Counts what the connection has received by now. */

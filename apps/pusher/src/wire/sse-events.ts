@@ -4,6 +4,9 @@ import type { PublicationText } from "./publication.ts";
 /** The event of streams that has the members of a topic, or a change of them. */
 export const PRESENCE_EVENT = "fanwire.presence";
 
+/** Lines that an EventSource ignores. */
+export const SSE_COMMENT = ": \n\n";
+
 /** The event of publications whose content is not UTF-8. */
 const BINARY_EVENT = "fanwire.binary";
 
