@@ -1,5 +1,5 @@
-import { setImmediate as nextTick } from "node:timers/promises";
 import { channelKind, channelOf, type PusherApp, type PusherApps } from "@fanwire/pusher-protocol";
+import { SlicedWork } from "../../pacing/sliced-work.ts";
 import { subscriptionCount } from "../../wire/pusher-frames.ts";
 import type { ClusterCounts } from "./cluster-counts.ts";
 import type { PusherSession } from "./session.ts";
@@ -10,8 +10,6 @@ const MANY = 100;
 const RARE_MS = 5_000;
 /** Time that a new subscriber waits for the count, which its own subscription is about to change. */
 const NEW_MS = 200;
-/** Frames that are written in one event-loop tick. */
-const FRAMES_PER_TICK = 1_000;
 
 type Counted = {
   readonly channel: string;
@@ -28,6 +26,9 @@ export class SubscriptionCounts {
   readonly #apps: readonly PusherApp[];
   readonly #counts: ClusterCounts;
   readonly #counted = new Map<string, Counted>();
+  /** Topics whose count is sent next. Those of thousands may change at the same time. */
+  readonly #due = new Map<string, Counted>();
+  readonly #work = new SlicedWork();
 
   constructor(apps: PusherApps, counts: ClusterCounts) {
     this.#apps = apps.all.filter((app) => app.subscriptionCount);
@@ -64,6 +65,7 @@ export class SubscriptionCounts {
     if (!counted?.sessions.delete(session) || counted.sessions.size > 0) return;
     clearTimeout(counted.timer);
     this.#counted.delete(topic);
+    this.#due.delete(topic);
     this.#counts.unwatch(PREFIX + topic);
   }
 
@@ -75,18 +77,33 @@ export class SubscriptionCounts {
   stop(): void {
     for (const { timer } of this.#counted.values()) clearTimeout(timer);
     this.#counted.clear();
+    this.#due.clear();
   }
 
   #schedule(topic: string, delayMs = 0): void {
     const counted = this.#counted.get(topic);
-    if (counted === undefined || counted.timer !== undefined) return;
+    if (counted === undefined || counted.timer !== undefined || this.#due.has(topic)) return;
     const isRare = this.#counts.total(PREFIX + topic) > MANY;
-    const waitMs = isRare ? counted.sentAt + RARE_MS - performance.now() : 0;
-    counted.timer = setTimeout(() => void this.#send(topic, counted), Math.max(delayMs, waitMs));
+    const waitMs = Math.max(delayMs, isRare ? counted.sentAt + RARE_MS - performance.now() : 0);
+    if (waitMs > 0) counted.timer = setTimeout(() => this.#addDue(topic, counted), waitMs);
+    else this.#addDue(topic, counted);
   }
 
-  async #send(topic: string, counted: Counted): Promise<void> {
+  #addDue(topic: string, counted: Counted): void {
     counted.timer = undefined;
+    if (this.#due.size === 0) this.#work.add(this.#sendDue());
+    this.#due.set(topic, counted);
+  }
+
+  *#sendDue(): Iterable<void> {
+    for (const [topic, counted] of this.#due) {
+      this.#due.delete(topic);
+      yield* this.#send(topic, counted);
+      yield;
+    }
+  }
+
+  *#send(topic: string, counted: Counted): Iterable<void> {
     // It is scheduled again when the total is known.
     if (!this.#counts.isKnown(PREFIX + topic)) return;
     const count = this.#counts.total(PREFIX + topic);
@@ -96,11 +113,10 @@ export class SubscriptionCounts {
     counted.sent = count;
     counted.sentAt = performance.now();
     const frame = subscriptionCount(counted.channel, count);
-    let written = 0;
     for (const session of receivers) {
-      session.send(frame);
-      written++;
-      if (written % FRAMES_PER_TICK === 0) await nextTick();
+      // It may have left meanwhile.
+      if (counted.sessions.has(session)) session.send(frame);
+      yield;
     }
   }
 }
