@@ -56,6 +56,8 @@ export class ClusterCounts {
   readonly #own = new Map<string, number>();
   readonly #watched = new Map<string, Watched>();
   readonly #unreported = new Set<string>();
+  /** Those of them that are in the next message. */
+  readonly #urgent = new Set<string>();
   /** Keys that others have asked for. They are reported first, because the others wait for {@link ANSWER_MS} only. */
   readonly #wanted = new Set<string>();
   readonly #unasked = new Set<string>();
@@ -92,12 +94,15 @@ export class ClusterCounts {
     this.#send({ counts: [], asks: [], isLast: true });
   }
 
-  /** Sets the count of this worker. */
-  set(key: string, count: number): void {
+  /**
+   * Sets the count of this worker. An urgent count is in the next message, also in a heartbeat, so that it is known to all
+   * others that receive something later. Must be used for few keys.
+   */
+  set(key: string, count: number, { isUrgent = false } = {}): void {
     if ((this.#own.get(key) ?? 0) === count) return;
     if (count === 0) this.#own.delete(key);
     else this.#own.set(key, count);
-    this.#unreported.add(key);
+    (isUrgent ? this.#urgent : this.#unreported).add(key);
     if (this.#watched.has(key)) this.#changed.add(key);
     this.#schedule();
   }
@@ -129,7 +134,10 @@ export class ClusterCounts {
     return askedAt > this.#askedAgainAt && askedAt <= performance.now() - ANSWER_MS;
   }
 
-  /** Whether all other workers that have a count have sent something since a time of `performance.now()`. */
+  /**
+   * Whether all other workers that have a count have sent something since a time of `performance.now()`. Urgent counts
+   * are those of a later time then.
+   */
   isKnownSince(key: string, time: number): boolean {
     for (const peer of this.#watched.get(key)?.counts?.keys() ?? []) {
       if (!peer.isForgotten && peer.receivedAt < time) return false;
@@ -143,20 +151,24 @@ export class ClusterCounts {
 
   #flush(): void {
     this.#timer = undefined;
-    const reported = take(this.#wanted, MAX_REPORTED);
+    const reported = take(this.#urgent, MAX_REPORTED);
+    reported.push(...take(this.#wanted, MAX_REPORTED - reported.length));
     reported.push(...take(this.#unreported, MAX_REPORTED - reported.length));
     const asks = take(this.#unasked, MAX_REPORTED);
     if (reported.length + asks.length > 0) {
-      const counts = reported.map((key) => [key, this.#own.get(key) ?? 0] as const);
-      if (this.#sendParts(counts, asks)) this.#noteAsked(asks);
+      if (this.#sendParts(this.#countsOf(reported), asks)) this.#noteAsked(asks);
       // The others will ask for counts, because a number is missing.
       else for (const key of asks) this.#unasked.add(key);
     }
     this.#noteAnswered();
     const changed = take(this.#changed, MAX_CHANGED).filter((key) => this.isKnown(key));
     if (changed.length > 0) this.#parts.changed(new Set(changed));
-    const waiting = [this.#wanted, this.#unreported, this.#unasked, this.#asked, this.#changed];
+    const waiting = [this.#urgent, this.#wanted, this.#unreported, this.#unasked, this.#asked, this.#changed];
     if (waiting.some(({ size }) => size > 0)) this.#schedule();
+  }
+
+  #countsOf(keys: readonly string[]): Count[] {
+    return keys.map((key) => [key, this.#own.get(key) ?? 0]);
   }
 
   #noteAsked(keys: readonly string[]): void {
@@ -244,7 +256,7 @@ export class ClusterCounts {
     // This worker has not read yet what others have sent meanwhile.
     const deadline = now - SILENT_MS - (lateMs > STOPPED_MS ? lateMs : 0);
     for (const [worker, { receivedAt }] of this.#peers) if (receivedAt < deadline) this.#forget(worker);
-    this.#send({ counts: [], asks: [], isLast: false });
+    this.#sendParts(this.#countsOf(take(this.#urgent, MAX_REPORTED)), []);
   }
 
   /** Asks for everything again, because reports or questions may be lost. Until the answers nothing is known. */

@@ -83,7 +83,7 @@ export class ConnectionQuotas<Socket> {
     if (this.#counts === undefined || !hasQuota(app)) return;
     const count = (this.#own.get(app.id) ?? 0) + by;
     this.#own.set(app.id, count);
-    this.#counts.set(keyOf(app), count);
+    this.#counts.set(keyOf(app), count, { isUrgent: true });
   }
 }
 
