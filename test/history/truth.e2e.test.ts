@@ -63,7 +63,8 @@ test("a resume that missed expired publications is not recovered, with the reaso
 
   expect(back.welcome).toMatchObject({ recovered: false, reason: "expired" });
   expect(reply).toMatchObject({ recovered: true });
-  expect(wide).toMatchObject({ ok: true, recovered: false });
+  expect(wide).toMatchObject({ ok: true, recovered: false, reason: "already-subscribed" });
+  expect(await metric(pusher.adminUrl, "fanwire_pusher_resumed_total", { outcome: "already-subscribed" })).toBe(1);
   expect(JSON.parse(events.events().find(({ event }) => event === "fanwire.gap")?.data ?? "")).toEqual({
     reason: "expired",
   });

@@ -59,6 +59,8 @@ export type NotRecovered =
   | "over-replay-limit"
   /** Its position cannot be parsed. */
   | "malformed"
+  /** The connection was subscribed before, so that it is not known what the client has received. */
+  | "already-subscribed"
   /** The history could not be read for ten seconds, or not as fast as it dropped what was to be read. */
   | "unreadable";
 

@@ -57,6 +57,7 @@ export function newCounters(): Counters {
       "over-subject-limit": 0,
       "over-replay-limit": 0,
       malformed: 0,
+      "already-subscribed": 0,
       unreadable: 0,
     },
     refused: {

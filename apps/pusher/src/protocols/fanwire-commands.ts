@@ -115,7 +115,7 @@ export class Commands {
     const subscribed = hub.subscribe(connection, topic);
     const failure = subscribeFailure(subscribed);
     if (failure) return failure;
-    if (typeof subscribed !== "object") return since === undefined ? {} : { more: { recovered: false } };
+    if (typeof subscribed !== "object") return { more: this.#repeated(connection, topic, since) };
     this.#recover({ connection, id, subscription: subscribed, since, more: () => ({}) });
     return undefined;
   }
@@ -128,10 +128,15 @@ export class Commands {
       topic,
       onReply: (outcome) => {
         if ("code" in outcome) reply(connection, id, outcome as Failure);
-        else reply(connection, id, { more: since === undefined ? outcome : { recovered: false, ...outcome } });
+        else reply(connection, id, { more: { ...this.#repeated(connection, topic, since), ...outcome } });
       },
       onSubscribed: (subscription, list) => this.#recover({ connection, id, subscription, since, more: list }),
     });
+  }
+
+  /** Returns members of the reply to a subscription that the connection has already. */
+  #repeated(connection: Connection, topic: string, since: string | undefined): Readonly<Record<string, unknown>> {
+    return since === undefined ? {} : this.#parts.recovery.refuseRepeated(connection, topic);
   }
 
   /** Sends the reply, then missed publications. */

@@ -27,7 +27,7 @@ function openWorker() {
   /** How often the recovery has looked whether the client is still connected. */
   const looks = { count: 0 };
   /** While it is true, the client reads nothing. */
-  const socket = { isFull: false, unsentBytes: () => (socket.isFull ? 1_000 : 0) };
+  const socket = { isFull: false, unsentBytes: (): number => (socket.isFull ? 1_000 : 0) };
   let position = at(5);
   const encode = ({ content, text: { since } }: Publication) =>
     Buffer.concat([content, Buffer.from(since === undefined ? "" : ` since ${since}`)]);

@@ -129,6 +129,22 @@ export class Recovery {
     for (const subscription of subscriptions) hub.startDelivery(connection, subscription);
   }
 
+  /**
+   * Must be called for a client that resumes a subscription which it has already. A replay would repeat what the
+   * subscription has delivered, and nothing records that. Returns members of the reply.
+   */
+  refuseRepeated(connection: Connection, topic: string): Pick<RecoveryOutcome, "recovered" | "reason"> {
+    const reason = "already-subscribed";
+    this.#parts.traces.active?.resumed(connection, [topic], tracedResult(true, reason));
+    this.#countRefusal(reason);
+    return resultOf(reason);
+  }
+
+  #countRefusal(reason: NotRecovered): void {
+    this.#parts.counters.resumed[reason]++;
+    this.#refusals.add(reason);
+  }
+
   async #startLater(request: RecoveryRequest): Promise<void> {
     const { connection, subscriptions, since, onOutcome } = request;
     const { hub, bus, slices } = this.#parts;
@@ -271,8 +287,8 @@ export class Recovery {
     this.#parts.traces.active?.resumed(connection, topicsOf(pending.request), tracedResult(isWanted(), replay));
     // A client that has disconnected was not refused.
     if (!isWanted()) return replay;
-    counters.resumed[typeof replay === "string" ? replay : "recovered"]++;
-    if (typeof replay === "string") this.#refusals.add(replay);
+    if (typeof replay === "string") this.#countRefusal(replay);
+    else counters.resumed.recovered++;
     return replay;
   }
 
