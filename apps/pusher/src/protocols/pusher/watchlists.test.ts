@@ -1,4 +1,6 @@
+import { setImmediate as nextTick } from "node:timers/promises";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import type { ClusterCounts } from "./cluster-counts.ts";
 import { startWorkers } from "./counting-workers.testing.ts";
 import type { PusherSession } from "./session.ts";
 import { Watchlists } from "./watchlists.ts";
@@ -52,4 +54,63 @@ test("a reconnection of the worker shows nobody as offline, and who has left mea
   await vi.advanceTimersByTimeAsync(3_000);
 
   expect(learned.slice(2)).toEqual(["bob offline"]);
+});
+
+test("a thousand clients that watch the same users are informed in many ticks, and not at all if nothing has changed", async () => {
+  let looks = 0;
+  let online = 1;
+  let now = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+  // A look takes a microsecond.
+  const total = () => {
+    looks++;
+    now += 0.001;
+    return online;
+  };
+  const counts = { watch() {}, unwatch() {}, set() {}, isKnown: () => true, total };
+  const watchlists = new Watchlists(counts as unknown as ClusterCounts, 0);
+  onTestFinished(() => watchlists.stop());
+  const users = Array.from({ length: 100 }, (_, at) => `user-${at}`);
+  const keys = new Set(users.map((user) => `user:${user}`));
+  const sessions = Array.from({ length: 1_000 }, () => openSession("carl"));
+  for (const { session } of sessions) watchlists.signIn(session, users);
+  watchlists.onChanged(keys);
+  const learned = () => sessions.reduce((sum, each) => sum + each.learned.length, 0);
+  await expect.poll(learned).toBe(100_000);
+
+  looks = 0;
+  watchlists.onChanged(keys);
+  for (let tick = 0; tick < 100; tick++) await nextTick();
+  expect(looks).toBeLessThan(1_000);
+
+  online = 0;
+  watchlists.onChanged(keys);
+  now += 1_000;
+  while (learned() < 200_000) {
+    looks = 0;
+    await nextTick();
+    expect(looks).toBeLessThan(20_000);
+  }
+});
+
+test("a client that signs in while nothing is known is informed of a user whose state has not changed", async () => {
+  let isKnown = true;
+  const counts = { watch() {}, unwatch() {}, set() {}, isKnown: () => isKnown, total: () => 1 };
+  const watchlists = new Watchlists(counts as unknown as ClusterCounts, 0);
+  onTestFinished(() => watchlists.stop());
+  vi.useFakeTimers();
+  const [first, second] = [openSession("carl"), openSession("dora")];
+  watchlists.signIn(first.session, ["ann"]);
+  watchlists.onChanged(new Set(["user:ann"]));
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  isKnown = false;
+  watchlists.signIn(second.session, ["ann"]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect([first.learned, second.learned]).toEqual([["ann online"], []]);
+  isKnown = true;
+  watchlists.onChanged(new Set(["user:ann"]));
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  expect([first.learned, second.learned]).toEqual([["ann online"], ["ann online"]]);
 });

@@ -1,5 +1,5 @@
-import { setImmediate as nextTick } from "node:timers/promises";
 import { userOf } from "@fanwire/pusher-protocol";
+import { SlicedWork } from "../../pacing/sliced-work.ts";
 import { HeldLeaves } from "../../presence/held-leaves.ts";
 import { pusherErrors } from "../../wire/pusher-close-codes.ts";
 import { pusherError, watchlistEvents } from "../../wire/pusher-frames.ts";
@@ -10,8 +10,6 @@ const PREFIX = "user:";
 const MAX_WATCHED = 100;
 /** Time after which a client receives its first list: of the users whose state is known, usually all of them. */
 const FIRST_LIST_MS = 500;
-/** Clients that are informed in one event-loop tick. All clients may watch the same user. */
-const INFORMED_PER_TICK = 1_000;
 const CHECK_EVERY_MS = 100;
 
 /** For each watched user, by key: the id, and whether the client has received that the user is online. */
@@ -34,6 +32,12 @@ export class Watchlists {
   readonly #leaveMs: number;
   readonly #leaves: HeldLeaves<{ endHold(key: string): void }>;
   readonly #ended = new Set<string>();
+  /** For each watched user, whether the watchers were last informed that the user is online. */
+  readonly #shown = new Map<string, boolean>();
+  /** Users of whom some watchers have another state, or none. */
+  readonly #unsettled = new Set<string>();
+  /** All clients may watch the same users. */
+  readonly #work = new SlicedWork();
   readonly #timer: NodeJS.Timeout;
 
   /** @param leaveMs time for which a user without connections still counts as online. */
@@ -65,6 +69,8 @@ export class Watchlists {
       this.#watchers.delete(key);
       this.#seen.delete(key);
       this.#heldUntil.delete(key);
+      this.#shown.delete(key);
+      this.#unsettled.delete(key);
       this.#counts.unwatch(key);
     }
     this.#watchlists.delete(session);
@@ -73,7 +79,7 @@ export class Watchlists {
   /** Must be called with keys of {@link ClusterCounts} whose totals are known, and may have changed. */
   onChanged(keys: ReadonlySet<string>): void {
     for (const key of keys) if (this.#watchers.has(key)) this.#note(key);
-    this.#informWatchers(keys);
+    this.#work.add(this.#informWatchers(keys));
   }
 
   #note(key: string): void {
@@ -97,35 +103,48 @@ export class Watchlists {
   #endHolds(): void {
     this.#leaves.endExpired();
     if (this.#ended.size === 0) return;
-    this.#informWatchers(this.#ended);
+    this.#work.add(this.#informWatchers([...this.#ended]));
     this.#ended.clear();
   }
 
-  #informWatchers(keys: ReadonlySet<string>): void {
+  *#informWatchers(keys: Iterable<string>): Iterable<void> {
     const changed = new Map<PusherSession, string[]>();
     for (const key of keys) {
+      yield;
+      if (!this.#watchers.has(key) || !this.#hasNews(key)) continue;
       for (const session of this.#watchers.get(key) ?? []) {
         if (this.#starting.has(session)) continue;
         const own = changed.get(session);
         if (own) own.push(key);
         else changed.set(session, [key]);
+        yield;
       }
     }
-    void this.#informEach(changed);
-  }
-
-  async #informEach(changed: ReadonlyMap<PusherSession, readonly string[]>): Promise<void> {
-    let informed = 0;
     for (const [session, own] of changed) {
       this.#inform(session, own);
-      informed++;
-      if (informed % INFORMED_PER_TICK === 0) await nextTick();
+      yield;
     }
+  }
+
+  /** Whether watchers must be informed of a user. After a reconnection to NATS all users may have the same state. */
+  #hasNews(key: string): boolean {
+    const isOnline = this.#isOnline(key);
+    if (this.#shown.get(key) === isOnline && !this.#unsettled.delete(key)) return false;
+    this.#shown.set(key, isOnline);
+    this.#unsettled.delete(key);
+    return true;
+  }
+
+  #isOnline(key: string): boolean {
+    return this.#counts.total(key) > 0 || this.#heldUntil.has(key);
   }
 
   stop(): void {
     clearInterval(this.#timer);
     for (const timer of this.#starting.values()) clearTimeout(timer);
+    // Ends sliced work.
+    this.#watchers.clear();
+    this.#watchlists.clear();
   }
 
   #setOnline(session: PusherSession, id: string): void {
@@ -171,11 +190,16 @@ export class Watchlists {
     const online: string[] = [];
     const offline: string[] = [];
     for (const key of keys) {
-      // Watchers are informed when it is known.
-      if (!this.#counts.isKnown(key)) continue;
       const user = watchlist?.get(key);
-      const isOnline = this.#counts.total(key) > 0 || this.#heldUntil.has(key);
-      if (user === undefined || user.isOnline === isOnline) continue;
+      if (user === undefined) continue;
+      if (!this.#counts.isKnown(key)) {
+        // Watchers are informed when it is known.
+        this.#unsettled.add(key);
+        continue;
+      }
+      const isOnline = this.#isOnline(key);
+      if (isOnline !== this.#shown.get(key)) this.#unsettled.add(key);
+      if (user.isOnline === isOnline) continue;
       user.isOnline = isOnline;
       (isOnline ? online : offline).push(user.id);
     }
