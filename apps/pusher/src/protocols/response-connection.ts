@@ -3,8 +3,8 @@ import type { Connection, ConnectionState } from "../connections/connection.ts";
 import type { Counters, EndedBy } from "../connections/counters.ts";
 
 /**
- * Maximum bytes that are written at once. They fit with the head of their chunk into the buffer of uWebSockets.js for
- * corked writes, of 16 KiB. It loses a larger chunk if the socket does not take all that is in the buffer before.
+ * Maximum bytes that are written at once, so that unsent bytes fall while a client reads a large frame. A piece fits with
+ * its length into the buffer of uWebSockets.js for corked writes, of 16 KiB. By its source, it could lose a larger one.
  */
 const PIECE_BYTES = 16_000;
 
@@ -28,7 +28,7 @@ export class ResponseConnection implements Connection {
   readonly #options: Options;
   readonly #response: HttpResponse;
   readonly #remoteAddress: ArrayBuffer;
-  /** What comes after the bytes that uWebSockets.js buffers. */
+  /** Everything after the bytes that uWebSockets.js buffers. */
   #waiting: Uint8Array[] = [];
   /** Bytes that uWebSockets.js buffers. It does not report how many of them it has sent meanwhile. */
   #bufferedBytes = 0;
