@@ -17,6 +17,7 @@ test("a stream that is closed when its welcome is written joins no topic, becaus
   const response = {
     getRemoteAddressAsText: () => new ArrayBuffer(0),
     onAborted() {},
+    onWritable() {},
     writeStatus: () => response,
     writeHeader: () => response,
     cork: (writing: () => void) => writing(),
