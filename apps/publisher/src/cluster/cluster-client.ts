@@ -57,7 +57,7 @@ export class Cluster {
   readonly #channelServers: ChannelServers;
   readonly #workers: WorkerRequests;
   readonly #questions: WorkerQuestions;
-  readonly #limit = new ListLimit();
+  readonly #limit: ListLimit;
 
   constructor(parts: ClusterParts) {
     const timeoutMs = parts.receiptTimeoutMs;
@@ -71,6 +71,7 @@ export class Cluster {
     this.#channelServers = new ChannelServers({ ...parts, registry });
     this.#workers = new WorkerRequests({ ...parts, registry, channelServers: this.#channelServers });
     this.#questions = new WorkerQuestions({ ...parts, registry });
+    this.#limit = new ListLimit(parts.requestTimeoutMs);
     this.lists = new ClusterLists(this.#questions, this.#limit);
     this.overview = new ClusterOverview({ ...parts, registry });
     this.publisher = new ClusterPublisher({ ...parts, workers: this.#workers, receipts });
@@ -107,7 +108,7 @@ export class Cluster {
 
   /** Returns one page of the user's connections on all workers that answer, sorted by address. */
   findUser(request: FindUser): Promise<Result<UserPage & Gap>> {
-    return this.#limit.run(() => this.#findUser(request));
+    return this.#limit.runInTurn(() => this.#findUser(request));
   }
 
   async #findUser({ user, after, limit }: FindUser): Promise<Result<UserPage & Gap>> {
@@ -143,7 +144,7 @@ export class Cluster {
     const connections = asked.replies.reduce((sum, reply) => sum + reply.connections, 0);
     const counts = asked.replies.flatMap(({ members }) => (members > 0 ? members : []));
     if (counts.length <= 1) return { ok: true, connections, members: counts[0] ?? 0, ...asked.gap };
-    const counted = await this.#limit.run(() => this.#countMembers(topic));
+    const counted = await this.#limit.runInTurn(() => this.#countMembers(topic));
     if (!counted.ok) return counted;
     return { connections, ...asked.gap, ...counted };
   }
@@ -177,13 +178,13 @@ export class Cluster {
           ? { ok: true, counts: countsOf(asked.replies, some.length), isComplete: asked.gap.complete === undefined }
           : asked;
       },
-      countOne: (topic) => this.#limit.run(() => this.#countMembers(topic)),
+      countOne: (topic) => this.#limit.runInTurn(() => this.#countMembers(topic)),
     });
   }
 
   /** Returns the users of one page of the members of a topic, sorted, on all workers that answer. */
   memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
-    return this.#limit.run(() => this.#memberNames(topic, after));
+    return this.#limit.runInTurn(() => this.#memberNames(topic, after));
   }
 
   async #memberNames(topic: string, after?: string): Promise<Result<NamesPage & Gap>> {
@@ -194,7 +195,7 @@ export class Cluster {
 
   /** Returns one page of the members of a topic on all workers that answer, sorted by user, and the number of all. */
   findMembers(request: FindMembers): Promise<Result<MemberPage & { readonly count: number } & Gap>> {
-    return this.#limit.run(() => this.#findMembers(request));
+    return this.#limit.runInTurn(() => this.#findMembers(request));
   }
 
   async #findMembers({

@@ -20,7 +20,7 @@ function listsOf(workers: readonly Worker[], room = Number.POSITIVE_INFINITY) {
       gap: {},
     };
   };
-  return { lists: new ClusterLists({ ask } as unknown as WorkerQuestions, new ListLimit()), questions };
+  return { lists: new ClusterLists({ ask } as unknown as WorkerQuestions, new ListLimit(0)), questions };
 }
 
 function answer(worker: Worker, request: ControlRequest, room: number) {
@@ -141,7 +141,7 @@ test("lists beyond the maximum at the same time are refused, and later ones are 
   const waiting = new Promise<object>((resolve) => {
     answerAll = resolve;
   });
-  const lists = new ClusterLists({ ask: () => waiting } as unknown as WorkerQuestions, new ListLimit());
+  const lists = new ClusterLists({ ask: () => waiting } as unknown as WorkerQuestions, new ListLimit(0));
 
   const running = Array.from({ length: 32 }, () => lists.names("users", { limit: 1 }));
   expect(await lists.connections({ limit: 1 })).toEqual({ ok: false, reason: "busy" });

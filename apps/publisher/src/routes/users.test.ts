@@ -15,12 +15,3 @@ test("an answer to a command that some workers missed does not claim that it was
     message: expect.stringMatching(/^Workers with 0 connections of the user have answered\. Others .* Retry later\.$/),
   });
 });
-
-test.each(["users/anna", "topics/a/members"])("at most 32 pages of /v1/%s are read at the same time", async (path) => {
-  await using publisher = await startAnother({ PUBLISHER_REQUEST_TIMEOUT_MS: "3000" });
-
-  // Workers that do not answer hold the others until the timeout.
-  const pages = await Promise.all(Array.from({ length: 40 }, () => fetch(url(`/v1/${path}`, publisher))));
-
-  expect(pages.filter(({ status }) => status === 429)).toHaveLength(8);
-});
