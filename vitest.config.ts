@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { findLocalNatsServer } from "./scripts/start/nats-server.ts";
 import { LongestFirst } from "./scripts/test/longest-first.ts";
+import { LONGEST_WAIT_MS } from "./scripts/test/longest-wait.ts";
 
 // Sources are tested directly: every @fanwire package exports its source under this condition.
 const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "default"] } };
@@ -15,7 +16,7 @@ const ssr = { resolve: { conditions: ["@fanwire/source", "node", "import", "defa
 const isLate = process.env.FANWIRE_TEST_LATE === "1";
 const late = isLate ? ["./test/support/delayed-sockets.ts"] : [];
 
-const setupFiles = [...late, "./scripts/test/property-sizes.ts"];
+const setupFiles = [...late, "./scripts/test/property-sizes.ts", "./scripts/test/condition-waits.ts"];
 
 /** The nats-server that `npm test` found or fetched. Without one, tests that need it fail with a sentence. */
 const nats = await findLocalNatsServer();
@@ -61,6 +62,7 @@ function project(name: string, { group, include, timeoutMs, workers = cores, iso
       unstubGlobals: true,
       unstubEnvs: true,
       setupFiles,
+      expect: { poll: { timeout: LONGEST_WAIT_MS } },
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
       maxWorkers: workers,

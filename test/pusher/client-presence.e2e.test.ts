@@ -9,7 +9,7 @@ import { until } from "../support/wait.ts";
 const {
   bus,
   pushers: [one, two],
-} = useCluster({ pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "1" } });
+} = useCluster({ pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "60" } });
 
 const clients: { close(): void }[] = [];
 afterEach(() => {
