@@ -4,12 +4,24 @@ const STEP = 512;
 type Compare<Item> = (one: Item, other: Item) => number;
 
 /** Sorts in steps, because the sort of a hundred thousand names in one tick takes a hundred milliseconds. */
-export function* sortInSlices<Item>(items: readonly Item[], compare: Compare<Item>): Generator<unknown, Item[]> {
-  let runs: Item[][] = [];
+export function* sortInSlices<Item>(
+  items: readonly Item[],
+  compare: Compare<Item>,
+): Generator<unknown, readonly Item[]> {
+  const runs: Item[][] = [];
   for (let at = 0; at < items.length; at += STEP) {
     runs.push(items.slice(at, at + STEP).sort(compare));
     yield;
   }
+  return yield* mergeAllInSlices(runs, compare);
+}
+
+/** Merges any number of sorted lists in steps. Items of earlier lists come before equal ones of later lists. */
+export function* mergeAllInSlices<Item>(
+  lists: readonly (readonly Item[])[],
+  compare: Compare<Item>,
+): Generator<unknown, readonly Item[]> {
+  let runs = lists;
   while (runs.length > 1) {
     const merged: Item[][] = [];
     for (let at = 0; at < runs.length; at += 2) {

@@ -2,6 +2,8 @@ import { setImmediate as nextTick } from "node:timers/promises";
 
 /** Maximum milliseconds for which queued work blocks the event loop. */
 const SLICE_MS = 8;
+/** Milliseconds for which one job works in its turn. */
+const TURN_MS = 2;
 
 /**
  * Spreads the work of many callers over ticks of the event loop, in the order of their calls. Otherwise ten thousand
@@ -24,6 +26,18 @@ export class TimeSlices {
       this.#queue.push(resolve);
       if (!this.#isRunning) void this.#run();
     });
+  }
+
+  /** Carries out a job, which must yield often, in as many turns as it needs. */
+  async carryOut<Result>(job: Generator<unknown, Result>): Promise<Result> {
+    for (;;) {
+      await this.turn();
+      const endsAt = performance.now() + TURN_MS;
+      do {
+        const step = job.next();
+        if (step.done) return step.value;
+      } while (performance.now() < endsAt);
+    }
   }
 
   async #run(): Promise<void> {

@@ -38,32 +38,60 @@ type Encoded = {
   readonly uncarried: number;
 };
 
+/** Which clients receive a whole portion. */
+type Receivers = {
+  /** Subscriptions that they need. */
+  readonly subscriptions: ReadonlySet<SharedSubscription>;
+  /** Ids of the connections that must not receive one of the publications. */
+  readonly excepted: ReadonlySet<number | undefined>;
+};
+
 /** The frames of clients that receive the same list in the same encoding. */
 class SharedReplay {
   readonly encoding: Encoding;
   readonly kind: Copy["kind"];
-  readonly portions: readonly Portion[];
   /** By the first index of their portions. */
   readonly encoded = new Map<number, Encoded>();
-  /** Known once several clients share the list. */
-  #subscriptions: ReadonlySet<SharedSubscription> | undefined;
-  /** Ids of the connections that must not receive one of the publications. */
-  #excepted: ReadonlySet<number | undefined> | undefined;
+  readonly #receivers = new Map<number, Receivers>();
+  readonly #portions: Portion[] = [];
+  /** Portions that no client has needed yet. There may be thousands. */
+  readonly #furtherPortions: Iterator<Portion>;
 
   constructor({ missed, kind }: FramesRequest, encoding: Encoding) {
     this.encoding = encoding;
     this.kind = kind;
-    this.portions = [...portionsOf(missed, encoding)];
+    this.#furtherPortions = portionsOf(missed, encoding);
   }
 
-  /** Whether a client receives the whole list. */
-  isWholeFor({ connection, missed, has }: FramesRequest, workerId: string): boolean {
-    this.#excepted ??= new Set(missed.map(({ received }) => exceptedId(received.message, workerId)));
-    this.#subscriptions ??= new Set(missed.map(({ subscription }) => subscription));
-    if (this.#excepted.has(connection.getUserData().connectionId)) return false;
-    for (const subscription of this.#subscriptions) if (!has(subscription)) return false;
+  *portions(): Generator<Portion> {
+    for (let at = 0; ; at++) {
+      const portion = this.#portions[at] ?? this.#furtherPortions.next().value;
+      if (portion === undefined) return;
+      this.#portions[at] = portion;
+      yield portion;
+    }
+  }
+
+  /** Whether a client receives the whole portion. */
+  isWholeFor({ connection, missed, has }: FramesRequest, portion: Portion, workerId: string): boolean {
+    const receivers = this.#receivers.get(portion.from) ?? receiversOf(missed, portion, workerId);
+    this.#receivers.set(portion.from, receivers);
+    if (receivers.excepted.has(connection.getUserData().connectionId)) return false;
+    for (const subscription of receivers.subscriptions) if (!has(subscription)) return false;
     return true;
   }
+}
+
+function receiversOf(missed: readonly Missed[], { from, to }: Portion, workerId: string): Receivers {
+  const own = missed.slice(from, to);
+  const excepted = new Set(own.map(({ received }) => exceptedId(received.message, workerId)));
+  const subscriptions = new Set(own.map(({ subscription }) => subscription));
+  // The text of a copy shows whether another one follows, perhaps in the next portion.
+  const sequence = sequenceOf(own.at(-1)?.received);
+  for (let at = to; sequence >= 0 && sequenceOf(missed[at]?.received) === sequence; at++) {
+    subscriptions.add((missed[at] as Missed).subscription);
+  }
+  return { subscriptions, excepted };
 }
 
 /** Encodes replays for connections. */
@@ -89,8 +117,8 @@ export class ReplayFrames {
   }
 
   /** Splits missed publications into portions. */
-  portions(request: FramesRequest): readonly Portion[] {
-    return this.#sharedBy(request).portions;
+  portions(request: FramesRequest): Iterable<Portion> {
+    return this.#sharedBy(request).portions();
   }
 
   /** Returns the frames of one portion, without publications of subscriptions that have ended. */
@@ -105,7 +133,7 @@ export class ReplayFrames {
   #encoded(portion: Portion, request: FramesRequest, isShared: boolean): Encoded {
     if (!isShared) return this.#encode(portion, request, false);
     const shared = this.#sharedBy(request);
-    if (!shared.isWholeFor(request, this.#workerId)) return this.#encode(portion, request, true);
+    if (!shared.isWholeFor(request, portion, this.#workerId)) return this.#encode(portion, request, true);
     const known = shared.encoded.get(portion.from);
     if (known) return known;
     const encoded = this.#encode(portion, request, true);

@@ -8,7 +8,7 @@ import type { SharedSubscription } from "../hub/shared-subscription.ts";
 import type { TimeSlices } from "../pacing/time-slices.ts";
 import { type Missed, MissedLists } from "./missed-lists.ts";
 import { ReplayCache, type ReplayFailure, type ReplayLease } from "./replay-cache.ts";
-import { groupIntoReads, partsOfSubscriptions, type SharedRead, type SubscriptionPart } from "./shared-reads.ts";
+import { groupIntoReads, type SharedRead, SplitReads, type SubscriptionPart } from "./shared-reads.ts";
 
 /** Delay of the first retry. Later ones double it, up to the maximum. */
 const RETRY_MS = 20;
@@ -45,12 +45,14 @@ type ReplayRequest = {
 export class ReplayReader {
   readonly #parts: ReaderParts;
   readonly #cache: ReplayCache;
+  readonly #splits: SplitReads;
   readonly #lists: MissedLists;
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
     this.#cache = new ReplayCache(parts.history, parts.budget);
-    this.#lists = new MissedLists(parts.subjects);
+    this.#splits = new SplitReads(parts.subjects);
+    this.#lists = new MissedLists(parts.subjects, parts.slices);
   }
 
   stop(): void {
@@ -84,19 +86,25 @@ export class ReplayReader {
 
   async #readUpTo(request: ReplayRequest, upTo: number): Promise<Replay | NotRecovered | "evicted"> {
     const { since } = request;
+    const { slices } = this.#parts;
     const parts = await this.#readAll(request, upTo);
     if (typeof parts === "string") return parts;
-    // All clients that share a read continue in the same tick.
-    await this.#parts.slices.turn();
+    const lists: (readonly Missed[])[] = [];
     for (const part of parts) {
+      // All clients that share a read continue in the same tick.
+      await slices.turn();
       const filter = this.#filterOf(part.subscription);
       const counts = this.#lists.countsOf(part);
+      lists.push(this.#lists.of(part, since, upTo));
       const { unread, history } = part;
       const missing = await this.#parts.history.missing({ filter, since, counts, unread, history });
       if (!missing.ok) return "unreadable";
       if (missing.reason !== undefined) return missing.reason;
     }
-    return { missed: this.#lists.of(parts, since, upTo), upTo: { epoch: since.epoch, sequence: upTo } };
+    const missed = await this.#lists.merged(lists);
+    // Clients that share an answer or a list continue in the same tick, too.
+    await slices.turn();
+    return { missed, upTo: { epoch: since.epoch, sequence: upTo } };
   }
 
   /** Reads a few subscriptions at a time, so that a client with many does not fill the memory by itself. */
@@ -104,7 +112,10 @@ export class ReplayReader {
     { subscriptions, since, lease }: ReplayRequest,
     upTo: number,
   ): Promise<SubscriptionPart[] | ReplayFailure> {
+    const { slices } = this.#parts;
     const parts: SubscriptionPart[] = [];
+    // The patterns of a client are compared with each other, and thousands of clients may begin in the same tick.
+    if (!slices.mayWorkNow()) await slices.turn();
     const waiting = groupIntoReads([...subscriptions.keys()]);
     while (waiting.length > 0) {
       const current = waiting.splice(0, MAX_PARALLEL_READS);
@@ -116,7 +127,9 @@ export class ReplayReader {
         if (typeof part === "string") return part;
         // The node that answered has not replicated everything: the rest may be what the client missed.
         if (part.through < upTo) return "unreadable";
-        parts.push(...partsOfSubscriptions(current[at] as SharedRead, part));
+        const read = current[at] as SharedRead;
+        if (read.covered.length === 0) parts.push({ ...part, subscription: read.widest });
+        else parts.push(...(await slices.carryOut(this.#splits.of(read, part))));
       }
       if (lease.isEvicted) return this.#cache.lossOf(lease);
     }
