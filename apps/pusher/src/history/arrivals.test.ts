@@ -3,9 +3,10 @@ import { afterEach, expect, test, vi } from "vitest";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { Arrivals } from "./arrivals.ts";
 
-const message = (content: string): BusMessage => ({
+const message = (content: string, headerBytes = 0): BusMessage => ({
   subject: "live",
   data: Buffer.from(content),
+  headers: { bytes: headerBytes, get: () => "" },
   respond: () => true,
 });
 const entry = (sequence: number, bytes = 1, subject = "history") => ({ sequence, subject, bytes });
@@ -53,6 +54,20 @@ test("the budget has the bytes of the content, until it is taken, dropped, expir
   expect(used()).toBe(one);
   arrivals.clear();
   expect([used(), arrivals.size]).toEqual([0, 0]);
+});
+
+test("the budget has the bytes of the headers, too", () => {
+  const budget = new MemoryBudget(100_000);
+  const arrivals = new Arrivals(budget);
+  for (const sequence of [1, 2]) arrivals.add(sequence, "history", message("x", 40_000));
+
+  expect(budget.usedBytes).toBeGreaterThan(80_000);
+  arrivals.take(entry(1));
+  expect(budget.usedBytes).toBeGreaterThan(40_000);
+  arrivals.drop(2);
+  expect(budget.usedBytes).toBe(0);
+  for (const sequence of [1, 2, 3]) arrivals.add(sequence, "history", message("x", 40_000));
+  expect([arrivals.size, budget.evictions]).toEqual([0, 1]);
 });
 
 test("content without an entry expires after a minute, and evicted content is dropped at once", () => {

@@ -1,7 +1,7 @@
 import type { BusMessage } from "@fanwire/bus";
 import type { Account, MemoryBudget } from "../connections/memory-budget.ts";
 
-/** Approximate memory of one arrival beside its content. */
+/** Approximate memory of one arrival beside its content and headers. */
 const ENTRY_BYTES = 300;
 /** Content without an entry for this time was never stored. */
 const EXPIRE_AFTER_MS = 60_000;
@@ -10,6 +10,8 @@ type Arrival = {
   readonly message: BusMessage;
   readonly subject: string;
   readonly at: number;
+  /** Approximate memory. */
+  readonly bytes: number;
   /** Whether another message with other content claims the same sequence. One of them is forged. */
   isDisputed: boolean;
 };
@@ -38,8 +40,15 @@ export class Arrivals {
       known.isDisputed ||= known.subject !== subject || Buffer.compare(known.message.data, message.data) !== 0;
       return;
     }
-    this.#bySequence.set(sequence, { message: copyOf(message), subject, at: performance.now(), isDisputed: false });
-    this.#account.take(message.data.length + ENTRY_BYTES);
+    const bytes = message.data.length + (message.headers?.bytes ?? 0) + ENTRY_BYTES;
+    this.#bySequence.set(sequence, {
+      message: copyOf(message),
+      subject,
+      at: performance.now(),
+      bytes,
+      isDisputed: false,
+    });
+    this.#account.take(bytes);
   }
 
   /**
@@ -57,7 +66,7 @@ export class Arrivals {
     const arrival = this.#bySequence.get(sequence);
     if (arrival === undefined) return undefined;
     this.#bySequence.delete(sequence);
-    this.#account.give(arrival.message.data.length + ENTRY_BYTES);
+    this.#account.give(arrival.bytes);
     return arrival;
   }
 

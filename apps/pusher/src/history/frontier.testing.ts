@@ -187,7 +187,7 @@ export function contentOf(each: Stored | undefined): BusMessage | undefined {
   return {
     subject: subjects.live({ kind: "topic", topic: each.topic }),
     data: Buffer.from(textOf(each)),
-    headers: { get: (name) => headers.get(name) ?? "" },
+    headers: { bytes: 0, get: (name) => headers.get(name) ?? "" },
     respond: () => false,
   };
 }

@@ -19,7 +19,7 @@ export type Received = {
   readonly arrival: number;
 };
 
-/** Approximate bytes of memory that a message takes beside its content. */
+/** Approximate bytes of memory that a message takes beside its content and headers. */
 const RECEIVED_BYTES = 500;
 const TAG_DIGITS = 10;
 
@@ -206,7 +206,8 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
 
   /** Keeps a message for connections that wait. */
   keep(received: Received): void {
-    this.backlog.push(received, received.message.data.length + RECEIVED_BYTES);
+    const { data, headers } = received.message;
+    this.backlog.push(received, data.length + (headers?.bytes ?? 0) + RECEIVED_BYTES);
   }
 
   /** The connections that wait. */

@@ -143,6 +143,25 @@ test("a replay over the limit is refused and not buffered", async () => {
   expect(budget.usedBytes).toBe(0);
 });
 
+test("headers count like content: a replay with large ones is refused and not buffered", async () => {
+  const budget = new MemoryBudget(24 * mebibyte);
+  const headers = { bytes: mebibyte, get: () => "" };
+  const readSmall = async (request: ReadRequest): Promise<ReadOutcome> => {
+    const page = await read(request);
+    if (!page.ok) return page;
+    return {
+      ...page,
+      publications: page.publications.map((each) => ({ ...each, content: Buffer.from("x"), headers })),
+    };
+  };
+  const cache = new ReplayCache({ read: readSmall }, budget);
+  onTestFinished(() => cache.stop());
+
+  expect(await cache.read("filter", { epoch: "e", sequence: 0 }, 7, new ReplayLease())).toBe("over-replay-limit");
+  expect(sequencesOf(await cache.read("filter", { epoch: "e", sequence: 5 }, 7, new ReplayLease()))).toEqual([6, 7]);
+  expect(budget.usedBytes).toBeGreaterThan(2 * mebibyte);
+});
+
 test("a client that resumes during a read that fails receives none of the replay, and all of it from the next read", async () => {
   const stored = [1, 2, 3];
   let isAway = false;

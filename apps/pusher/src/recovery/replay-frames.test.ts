@@ -145,7 +145,7 @@ function stored(sequence: number, headers?: Record<string, string>): StoredPubli
     subject: subjects.history({ kind: "topic", topic: "news" }),
     target: { kind: "topic", topic: "news" },
     content: Buffer.from(String(sequence)),
-    headers: headers && { get: (name: string) => headers[name] ?? "" },
+    headers: headers && { bytes: 0, get: (name: string) => headers[name] ?? "" },
     time: new Date(0),
   } as StoredPublication;
 }

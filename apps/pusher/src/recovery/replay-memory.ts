@@ -9,11 +9,11 @@ const MAX_SHARE = 0.75;
 const MAX_PAGE_BYTES = 1_048_576;
 const MIN_PAGE_BYTES = 65_536;
 /**
- * Approximate memory of a publication beside its content. The content counts three times, because clients also share
- * its text and its frame.
+ * Approximate memory of a publication beside its content and headers. These count three times, because clients also
+ * share the text and the frame, which the name of the event is part of.
  */
 const PUBLICATION_BYTES = 500;
-const CONTENT_COPIES = 3;
+const COPIES = 3;
 /** Interval of checks whether memory is free. */
 const CHECK_MS = 250;
 /** Time from the start of a read that lacks memory until the largest holder is evicted. */
@@ -48,12 +48,12 @@ export class ReplayMemory<Part> {
     return this.#budget.open(evict);
   }
 
-  /** Reserves memory for one page, of `maxBytes` content at most; returns undefined if none is free. */
+  /** Reserves memory for one page, of `maxBytes` content and headers at most; returns undefined if none is free. */
   reserve(): { readonly maxBytes: number; release(): void } | undefined {
     this.makeRoom(memoryOf(MAX_PAGE_BYTES));
     const freeBytes = this.#budget.freeBytes - this.#reservedBytes;
     if (freeBytes < memoryOf(MIN_PAGE_BYTES)) return undefined;
-    const share = (freeBytes / Math.max(1, this.reading) - memoryOf(0)) / CONTENT_COPIES;
+    const share = (freeBytes / Math.max(1, this.reading) - memoryOf(0)) / COPIES;
     const maxBytes = Math.min(MAX_PAGE_BYTES, Math.max(MIN_PAGE_BYTES, Math.floor(share)));
     this.#reservedBytes += memoryOf(maxBytes);
     const release = () => {
@@ -97,11 +97,11 @@ export class ReplayMemory<Part> {
 }
 
 /** Returns the memory of a publication. */
-export function bytesOf({ content }: StoredPublication): number {
-  return CONTENT_COPIES * content.length + PUBLICATION_BYTES;
+export function bytesOf({ content, headers }: Pick<StoredPublication, "content" | "headers">): number {
+  return COPIES * (content.length + (headers?.bytes ?? 0)) + PUBLICATION_BYTES;
 }
 
-/** Memory of a page with this much content, and as many publications as possible. */
-function memoryOf(contentBytes: number): number {
-  return CONTENT_COPIES * contentBytes + PAGE_LIMIT * PUBLICATION_BYTES;
+/** Memory of a page with this much content and headers, and as many publications as possible. */
+function memoryOf(pageBytes: number): number {
+  return COPIES * pageBytes + PAGE_LIMIT * PUBLICATION_BYTES;
 }

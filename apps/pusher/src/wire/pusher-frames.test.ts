@@ -13,7 +13,7 @@ function encoded(topic: string, content: string | Uint8Array, headers: Headers =
   const message = {
     subject: "s",
     data: Buffer.from(content),
-    headers: { get: (name: string) => headers[name] ?? "" },
+    headers: { bytes: 0, get: (name: string) => headers[name] ?? "" },
     respond: () => false,
   };
   const subscription = { kind: "topic", user: undefined, pattern: topic, topicOf: () => topic } as const;

@@ -63,13 +63,20 @@ export interface BusMessage {
   /** Subject for the reply; "" or undefined when the sender expects none. */
   readonly reply?: string | undefined;
   readonly data: Uint8Array;
-  readonly headers?: { get(name: string): string } | undefined;
+  readonly headers?: MessageHeaders | undefined;
   /**
    * Publishes a reply, after everything that was published and subscribed before. Returns false when the sender expects
    * none.
    */
   respond(data: string): boolean;
 }
+
+export type MessageHeaders = {
+  /** Approximate memory of all headers together. */
+  readonly bytes: number;
+  /** Returns the value of a header; "" without one. */
+  get(name: string): string;
+};
 
 /** A function, or an object where a closure for each of many subscriptions would cost memory. */
 export type Receiver = ((message: BusMessage) => void) | { receive(message: BusMessage): void };

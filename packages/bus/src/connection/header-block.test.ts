@@ -36,6 +36,11 @@ test.each(["NATS/1.0\r\nA: b", "NATS/1.0", "NATS/1.0\nA: b", "garbage"])(
   },
 );
 
+test("all of a block counts, because its text is kept as a whole", () => {
+  expect(block("no colon", `Event: ${"x".repeat(60_000)}`).bytes).toBeGreaterThan(60_000);
+  expect(block().bytes).toBeLessThan(20);
+});
+
 test("replies of the server have a status and a description", () => {
   const headers = new HeaderBlock(Buffer.from("NATS/1.0 409 Consumer Deleted\r\nNats-Pending-Messages: 3\r\n\r\n"));
 

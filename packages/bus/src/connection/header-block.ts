@@ -9,6 +9,11 @@ export class HeaderBlock {
     this.#text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString();
   }
 
+  /** Approximate memory of the headers, which the text takes as a whole. */
+  get bytes(): number {
+    return this.#text.length;
+  }
+
   /**
    * Returns the value of the first header with this name; "" without one. For the server's own headers (`Nats-…`) it
    * returns the last value, because JetStream appends its headers to those of the publisher. It does so without a look

@@ -29,6 +29,7 @@ import { connectionOptions, connectToNats, inboxPrefix } from "./connect.ts";
 import { causeOf } from "./error-cause.ts";
 import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
 import { LivenessProbe } from "./liveness-probe.ts";
+import { received } from "./received-message.ts";
 import { Requests } from "./requests.ts";
 import type { BusConfig } from "./settings.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
@@ -219,7 +220,7 @@ export class NatsBus implements Bus {
         timeout: options.timeoutMs,
         ...(headers && { headers }),
       });
-      return { ok: true, message };
+      return { ok: true, message: received(message) };
     } catch (error) {
       return { ok: false, reason: requestFailure(error) };
     }

@@ -8,7 +8,7 @@ type WireMessage = Msg & { readonly _msg: { readonly hdr: number }; readonly _rd
 /** Returns a message without headers unchanged; replaces the headers of others by ones that never throw. */
 export function received(message: Msg): BusMessage {
   const headerBytes = (message as WireMessage)._msg.hdr;
-  return headerBytes > 0 ? new MessageWithHeaders(message as WireMessage) : message;
+  return headerBytes > 0 ? new MessageWithHeaders(message as WireMessage) : (message as Msg & { headers?: undefined });
 }
 
 class MessageWithHeaders implements BusMessage {

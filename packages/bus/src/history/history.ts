@@ -1,5 +1,5 @@
 import type { DurableTarget, HistoryState, MissingReason, Position } from "@fanwire/protocol";
-import type { BusMessage, HeaderEntries } from "../connection/bus.ts";
+import type { BusMessage, HeaderEntries, MessageHeaders } from "../connection/bus.ts";
 import type { EntryConsumer, EntryReceiver } from "./entry-consumer.ts";
 
 /**
@@ -114,7 +114,7 @@ export type StoredPublication = {
   readonly subject: string;
   readonly target: DurableTarget;
   readonly content: Uint8Array;
-  readonly headers: { get(name: string): string } | undefined;
+  readonly headers: MessageHeaders | undefined;
   /** Time at which it was stored. */
   readonly time: Date;
 };
@@ -126,9 +126,9 @@ export type ReadRequest = {
   readonly after: number;
   /** Maximum number of publications; 500 by default. */
   readonly limit?: number;
-  /** Bytes of content after which the page ends, with the publication that exceeds them; 4 MiB by default. */
+  /** Bytes of content and headers after which the page ends, with the publication that exceeds them; 4 MiB by default. */
   readonly maxBytes?: number;
-  /** Returns publications without content. Most of the content is not read from JetStream either. */
+  /** Returns publications without content and headers. Most of the content is not read from JetStream either. */
   readonly withoutContent?: boolean;
   /** A sequence known to be stored. A page from an outdated replica ends sooner, as `through` shows. */
   readonly upTo?: number;

@@ -57,11 +57,11 @@ export class Page {
   #add(publication: StoredPublication | undefined): void {
     if (publication === undefined) return;
     if (this.#withoutContent) {
-      this.publications.push({ ...publication, content: NO_CONTENT });
+      this.publications.push({ ...publication, content: NO_CONTENT, headers: undefined });
       return;
     }
     this.publications.push(publication);
-    this.#bytes += publication.content.length;
+    this.#bytes += publication.content.length + (publication.headers?.bytes ?? 0);
   }
 }
 

@@ -1,0 +1,21 @@
+import { Subjects } from "@fanwire/protocol";
+import { expect, test } from "vitest";
+import { MemoryBudget } from "../connections/memory-budget.ts";
+import { SharedSubscription, type SharedSubscriptionParts } from "./shared-subscription.ts";
+
+test("the budget has content and headers of what waits for connections", () => {
+  const budget = new MemoryBudget(1_000_000);
+  const bus = { subscribe: () => ({}) };
+  // Everything that no test here needs is missing.
+  const parts = { bus, subjects: new Subjects(), budget } as unknown as SharedSubscriptionParts;
+  const subscription = new SharedSubscription("fanwire.live.all", 1, parts);
+  const reader = subscription.backlog.addReader(1);
+
+  const headers = { bytes: 20_000, get: () => "" };
+  const message = { subject: "", data: Buffer.alloc(3_000), headers, respond: () => false };
+  subscription.keep({ message, position: undefined, arrival: 1 });
+
+  expect(budget.usedBytes).toBeGreaterThan(23_000);
+  subscription.leaveBacklog(reader);
+  expect(budget.usedBytes).toBe(0);
+});
