@@ -6,6 +6,7 @@ export type Reader = {
   readonly connectionId: number;
   /** Index of the first entry that the reader has not taken. */
   next: number;
+  /** Whether it waits no longer. A reader that has unsubscribed is removed earlier, while its replay is being sent. */
   hasLeft: boolean;
 };
 
@@ -50,7 +51,6 @@ export class Backlog<Entry> {
   }
 
   removeReader(reader: Reader): void {
-    reader.hasLeft = true;
     this.#readers = withoutMember(this.#readers, reader);
     if (this.#readers === undefined) this.#drop();
   }

@@ -177,6 +177,25 @@ test("a receipt is uncertain about a client that unsubscribes while its replay i
   recovery.stop();
 });
 
+test("later publications do not wait for a client that unsubscribes while it reads nothing of its replay", async () => {
+  const { recovery, connection, subscription, hub, sent, onSend, socket } = openWorker();
+  onSend.do = () => {
+    socket.isFull = true;
+  };
+  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  await expect.poll(() => sent).toEqual(["replayed 4"]);
+  const [reader] = subscription.backlog.readers;
+
+  hub.onUnsubscribe(connection, subscription);
+
+  expect([...subscription.backlog.readers]).toEqual([]);
+  // It is not known yet whether it receives what was published before.
+  expect(reader?.hasLeft).toBe(false);
+  socket.isFull = false;
+  await vi.waitUntil(() => reader?.hasLeft);
+  recovery.stop();
+});
+
 test("a client whose replay is evicted while it is read is disconnected, so that it resumes", async () => {
   const { recovery, connection, subscription, history, budget, dropped } = openWorker();
   const outcomes: RecoveryOutcome[] = [];
@@ -290,12 +309,10 @@ test("a client that unsubscribes during a replay receives nothing of it afterwar
     store(6);
     hub.onUnsubscribe(connection, subscription);
   };
-  const ended = new Promise<void>((resolve) => {
-    subscription.leaveBacklog = () => resolve();
-  });
 
   recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "subscription", onOutcome() {} });
-  await ended;
+  const [reader] = subscription.backlog.readers;
+  await vi.waitUntil(() => reader?.hasLeft);
 
   expect(sent).toEqual(["replayed 4 since e-4"]);
   recovery.stop();

@@ -67,8 +67,11 @@ type Pending = {
   readonly request: RecoveryRequest;
   /** Subscriptions that are not live yet. */
   readonly readers: Map<SharedSubscription, Reader>;
-  /** Readers of subscriptions that have ended. They leave with the others, because a replay to them may be under way. */
-  cancelled: readonly (readonly [SharedSubscription, Reader])[];
+  /**
+   * Readers of subscriptions that have ended. They have left only with the others, because it is unknown until then
+   * whether they received what is being sent.
+   */
+  cancelled: readonly Reader[];
   /** Without a replay, the connection receives what was stored after this position. */
   startsAfter: Position | undefined;
   /** Position from which the replay begins; undefined without a replay. */
@@ -250,7 +253,7 @@ export class Recovery {
     const { connection } = pending.request;
     pending.lease?.end();
     for (const [subscription, reader] of pending.readers) subscription.leaveBacklog(reader);
-    for (const [subscription, reader] of pending.cancelled) subscription.leaveBacklog(reader);
+    for (const reader of [...pending.readers.values(), ...pending.cancelled]) reader.hasLeft = true;
     const others = this.#pending.get(connection)?.filter((each) => each !== pending) ?? [];
     if (others.length === 0) this.#pending.delete(connection);
     else this.#pending.set(connection, others);
@@ -262,11 +265,13 @@ export class Recovery {
       const reader = pending.readers.get(subscription);
       if (reader === undefined) continue;
       pending.readers.delete(subscription);
-      pending.cancelled = [...pending.cancelled, [subscription, reader]];
+      pending.cancelled = [...pending.cancelled, reader];
       const { receipts } = this.#parts.hub;
       for (const { id, outcome } of takeReceipts(pending, subscription, reader)) {
         receipts.countWaiting(id, reader, outcome);
       }
+      // Later publications must not wait for it.
+      subscription.leaveBacklog(reader);
     }
   }
 
@@ -380,7 +385,7 @@ export class Recovery {
     // A publication that waits for the end of the flush delay is not counted before it is delivered to the others.
     hub.flushTo(connection);
     for (const { id, reader, outcome } of receipts) {
-      const hasEnded = cancelled.some(([, each]) => each === reader);
+      const hasEnded = cancelled.includes(reader);
       hub.receipts.countWaiting(id, reader, hasEnded ? "unknown" : outcome);
     }
   }
