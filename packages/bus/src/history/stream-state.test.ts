@@ -79,6 +79,19 @@ test("a stream that has reused the place of a described publication gets another
   expect(state.described).toEqual(["e1", "e1m", "e1m"]);
 });
 
+test("a duplicate does not hide that the stream has lost publications which were stored after the first one", async () => {
+  const { state, watch, epoch } = watchedStream(stored(1, 10, 1_000));
+  await epoch();
+  expect(await watch.epochAt(11, false)).toBe("e1");
+  expect(await watch.epochAt(12, false)).toBe("e1");
+  expect(await watch.epochAt(3, true)).toBe("e1");
+
+  // A restore removed the eleventh and twelfth publication.
+  state.stored = stored(1, 10, 1_000);
+
+  expect(await epoch()).toBe("e1m");
+});
+
 test("a place that only a consumer has read is compared too, also when it is empty now", async () => {
   const { state, watch, epoch } = watchedStream(stored(1, 5, 1_000));
   await epoch();

@@ -112,7 +112,7 @@ export class StreamWatch {
   async epochAt(sequence: number, isDuplicate: boolean): Promise<string | undefined> {
     const isOld = performance.now() - this.#seenAt > TRUSTED_FOR_MS;
     const isBackwards = !isDuplicate && sequence <= this.#highest;
-    if (!isBackwards) this.#highest = sequence;
+    if (!isBackwards) this.#highest = Math.max(this.#highest, sequence);
     if (this.current !== undefined && !isOld && !isBackwards) return this.epoch;
     const described = await this.refresh();
     if (described.ok) return described.history.epoch;
