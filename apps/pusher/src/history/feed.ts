@@ -24,6 +24,8 @@ type FeedParts = {
    * only after it has persisted.
    */
   isDoubtful(history: HistoryState): boolean;
+  /** Called before {@link onState}. Resolves with false if the history cannot be read, so that it has to be retried. */
+  prepare(history: HistoryState): Promise<boolean>;
   /**
    * Takes the current description of the history. Returns the sequence after which to read; undefined while nothing may
    * be read.
@@ -112,7 +114,7 @@ export class HistoryFeed {
 
   /** Consumes the history until that fails. Returns the time to wait before the next attempt, in milliseconds. */
   async #consume(): Promise<number> {
-    const { history, log, receiver, onState, isSame } = this.#parts;
+    const { history, log, receiver, prepare, onState, isSame } = this.#parts;
     const before = await history.state();
     const isAbsent = !before.ok && before.reason === "no-jetstream";
     if (!isAbsent) this.#downSince ??= performance.now();
@@ -121,6 +123,7 @@ export class HistoryFeed {
       return isAbsent && !isStarting ? RETRY_WITHOUT_MS : RETRY_MS;
     }
     if (this.#isDoubtful(before.history)) return RETRY_MS;
+    if (!(await prepare(before.history))) return RETRY_MS;
     const after = onState(before.history);
     this.#firstAttempt();
     if (after === undefined) return RETRY_MS;

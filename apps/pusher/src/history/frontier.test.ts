@@ -188,6 +188,45 @@ test("a worker that never could read the history is not ready once a durable pub
   expect(frontier.stalled).toBeUndefined();
 });
 
+const HOUR_MS = 3_600_000;
+
+test("places that were forged before the history is read do not make a worker deliver what was stored earlier", async () => {
+  const a = subscription("a", "x");
+  const { frontier, store, drop, readOn, arrive, faults, isReading } = world([a], { reason: "unavailable" });
+  const [dropped, earlier] = [store("x", HOUR_MS), store("x", HOUR_MS)] as const;
+  drop(dropped, new Set());
+  const other = store("y");
+  await frontier.ready();
+
+  for (const each of [dropped, earlier, { ...other, topic: "x" }, store("x")]) arrive(each);
+  faults.isUnreadable = true;
+  faults.reason = undefined;
+  await expect.poll(() => faults.reads).toBeGreaterThan(1);
+  expect(frontier.position).toBeUndefined();
+  faults.isUnreadable = false;
+  await isReading;
+  readOn(5);
+
+  await expect.poll(() => a.got, { timeout: 3_000 }).toEqual(["x4 e1-4"]);
+});
+
+test("a publication that arrived before the history is read, and is dropped by then, is reported as missed", async () => {
+  const a = subscription("a", "x");
+  const { frontier, store, drop, readOn, arrive, faults, missed, isReading } = world([a], { reason: "unavailable" });
+  store("x", HOUR_MS);
+  const first = store("x");
+  await frontier.ready();
+  for (const each of [first, store("x")]) arrive(each);
+  drop(first, new Set([subjectOf("x")]));
+
+  faults.reason = undefined;
+  await isReading;
+  readOn(5);
+
+  await expect.poll(() => missed).toEqual([[a]]);
+  await expect.poll(() => a.got, { timeout: 3_000 }).toEqual(["x3 e1-3"]);
+});
+
 test("a worker without a history is ready, whatever place messages claim", async () => {
   vi.useFakeTimers({ toFake: ["performance", "setInterval"] });
   const { frontier, store, arrive, counters } = world([subscription("a", "x")], { reason: "no-jetstream" });

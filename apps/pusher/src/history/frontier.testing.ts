@@ -1,4 +1,12 @@
-import type { Bus, BusMessage, EntryConsumer, EntryReceiver, History, HistoryFailureReason } from "@fanwire/bus";
+import type {
+  Bus,
+  BusMessage,
+  EntryConsumer,
+  EntryReceiver,
+  History,
+  HistoryFailureReason,
+  ReadRequest,
+} from "@fanwire/bus";
 import { type HistoryState, type Position, Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { onTestFinished } from "vitest";
@@ -11,7 +19,7 @@ const subjects = new Subjects();
 export const subjectOf = (topic: string) => subjects.history({ kind: "topic", topic });
 const log = createLog("test", "silent");
 
-export type Stored = { readonly sequence: number; readonly topic: string };
+export type Stored = { readonly sequence: number; readonly topic: string; readonly ageMs?: number };
 type WorldOptions = {
   readonly stored?: number;
   readonly epoch?: string;
@@ -47,7 +55,7 @@ export function world(subscriptions: readonly Sub[], options: WorldOptions = {})
   /** Called while subscriptions that missed a publication are closed. */
   const onMissed = { async do() {} };
   /** The server describes no history for this reason, or sends no entries to its consumers. */
-  const faults = { reason: options.reason, isSilent: false };
+  const faults = { reason: options.reason, isSilent: false, isUnreadable: false, reads: 0 };
   let consumers = 0;
   const missed: Sub[][] = [];
   const counters = newCounters();
@@ -82,6 +90,14 @@ export function world(subscriptions: readonly Sub[], options: WorldOptions = {})
     consume,
     get: async (sequence: number) => contentOf(stored.get(sequence)),
     find: async () => ({ ok: true, publication: undefined }),
+    read: async ({ after }: ReadRequest) => {
+      faults.reads++;
+      if (faults.isUnreadable) return { ok: false };
+      const next = [...stored.values()].find(({ sequence }) => sequence > after);
+      const time = new Date(Date.now() - (next?.ageMs ?? 0));
+      const publications = next === undefined ? [] : [{ ...next, subject: subjectOf(next.topic), time }];
+      return { ok: true, publications };
+    },
     lostSubjects: async ({ sequence }: Position, upTo: number, [received = upTo + 1]: readonly number[] = []) => {
       gaps.push([sequence, upTo]);
       await onQuestion.do();
@@ -126,10 +142,10 @@ export function world(subscriptions: readonly Sub[], options: WorldOptions = {})
     onQuestion,
     onRestored,
     counters,
-    store(topic: string): Stored {
+    store(topic: string, ageMs = 0): Stored {
       const sequence = state.lastSequence + 1;
       state = { ...state, lastSequence: sequence };
-      const each = { sequence, topic };
+      const each = { sequence, topic, ageMs };
       stored.set(sequence, each);
       return each;
     },

@@ -10,6 +10,7 @@ import {
 import { formatPosition, type HistoryState, type Position } from "@fanwire/protocol";
 import { Arrivals } from "./arrivals.ts";
 import { ContentFetcher, FRESH_CONTENT_MS } from "./content-fetcher.ts";
+import { EarlyArrivals } from "./early-arrivals.ts";
 import { EntryQueue, type QueuedEntry } from "./entry-queue.ts";
 import { HistoryFeed } from "./feed.ts";
 import type { FrontierParts, OrderedSubscription } from "./frontier-parts.ts";
@@ -51,7 +52,9 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   #sequence = 0;
   /** Publications up to this sequence may have been republished before this worker could receive them. */
   #storedBefore = 0;
-  /** Lowest sequence of the publications that arrived before the history was read for the first time. */
+  /** What arrived before the history was read for the first time. */
+  readonly #early: EarlyArrivals;
+  /** The lowest true sequence among these. */
   #unreadFrom = Number.POSITIVE_INFINITY;
   #neededAt = Number.NEGATIVE_INFINITY;
   #behindUntil = Number.NEGATIVE_INFINITY;
@@ -67,6 +70,7 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   constructor(parts: FrontierParts<To>) {
     this.#parts = parts;
     this.#arrivals = new Arrivals(parts.budget);
+    this.#early = new EarlyArrivals(parts);
     this.#contents = new ContentFetcher({
       ...parts,
       arrivals: this.#arrivals,
@@ -79,6 +83,7 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
       isDoubtful: ({ epoch, lastSequence }) =>
         this.#epoch !== undefined &&
         (isEarlierEpoch(epoch, this.#epoch) || (epoch === this.#epoch && lastSequence < this.#sequence)),
+      prepare: (history) => this.#prepare(history),
       onState: (history) => this.#onState(history),
       isSame: ({ epoch, lastSequence }) => epoch === this.#epoch && lastSequence >= this.#sequence,
     });
@@ -99,7 +104,7 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   /** Why durable publications are not delivered although there is a history; undefined when they are. */
   get stalled(): string | undefined {
     // A worker of live publications alone may have no right to read the history.
-    const isNeeded = this.#epoch !== undefined || this.#unreadFrom < Number.POSITIVE_INFINITY;
+    const isNeeded = this.#epoch !== undefined || !this.#early.isEmpty;
     if (isNeeded && this.#feed.downMs > NOT_READY_AFTER_MS) return "history cannot be read";
     const { head } = this.#queue;
     if (head === undefined) return undefined;
@@ -134,7 +139,7 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
 
   /** Takes the content of a stored publication. Order and duplicates do not matter. */
   receive({ sequence, subject }: StoredPlace, message: BusMessage): void {
-    if (this.#epoch === undefined) this.#unreadFrom = Math.min(this.#unreadFrom, sequence);
+    if (this.#epoch === undefined) this.#early.note({ sequence, subject });
     else if (sequence <= this.#sequence) return;
     this.#neededAt = performance.now();
     this.#arrivals.add(sequence, subject, message);
@@ -184,6 +189,14 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
 
   isPatient(): boolean {
     return this.#queue.size === 0 && performance.now() - this.#neededAt > PATIENT_AFTER_MS;
+  }
+
+  /** Returns false if the history cannot be read. */
+  async #prepare({ lastSequence }: HistoryState): Promise<boolean> {
+    if (this.#epoch !== undefined || !this.#parts.hasConnections()) return true;
+    const lowest = await this.#early.lowest(lastSequence);
+    this.#unreadFrom = lowest ?? Number.POSITIVE_INFINITY;
+    return lowest !== undefined;
   }
 
   /**
