@@ -116,6 +116,24 @@ test("a lost part of a client that needs too much by itself has another reason t
   expect([cache.lossOf(large), cache.lossOf(small)]).toEqual(["over-replay-limit", "evicted"]);
 });
 
+test("a client that missed little by many shared parts does not need too much by itself", async () => {
+  const budget = new MemoryBudget(900 * mebibyte);
+  const cache = new ReplayCache({ read }, budget);
+  onTestFinished(() => cache.stop());
+  const [others, client, behind] = [new ReplayLease(), new ReplayLease(), new ReplayLease()];
+  const resume = (sequence: number, upTo: number, lease: ReplayLease) =>
+    Promise.all([1, 2, 3, 4, 5, 6].map((at) => cache.read(`filter ${at}`, { epoch: "e", sequence }, upTo, lease)));
+
+  await Promise.all([resume(0, 30, others), resume(10, 30, behind), resume(29, 30, client)]);
+  await resume(0, 40, others);
+
+  const [ofOne = 0, ofOther = 0, ofBehind = 0] = [client, others, behind].map(({ bytes }) => bytes);
+  expect(ofOne).toBeLessThan(6 * 4 * mebibyte);
+  expect(ofBehind / ofOne).toBeCloseTo(20);
+  expect(ofOther / ofOne).toBeCloseTo(40);
+  expect([client, others].map((lease) => cache.lossOf(lease))).toEqual(["evicted", "over-replay-limit"]);
+});
+
 test("thousands of replays that wait for memory share a timer", async () => {
   const budget = new MemoryBudget(24 * mebibyte);
   const cache = new ReplayCache({ read }, budget);

@@ -42,31 +42,37 @@ export type ReplayFailure = "recreated" | "unreadable" | "over-replay-limit" | "
 
 /** The parts that one client uses, until they were sent or the client has disconnected. */
 export class ReplayLease {
-  readonly #parts = new Set<SharedPart>();
+  /** By part, the bytes of what the client missed, which other clients of the part do not change. */
+  readonly #parts = new Map<SharedPart, () => number>();
 
   /** A part was evicted because others need the memory, so that the client must release it too. */
   get isEvicted(): boolean {
-    for (const part of this.#parts) if (part.isEvicted) return true;
+    for (const part of this.#parts.keys()) if (part.isEvicted) return true;
     return false;
   }
 
   /** Other clients use the same parts. */
   get isShared(): boolean {
-    for (const part of this.#parts) if (part.readers > 1) return true;
+    for (const part of this.#parts.keys()) if (part.readers > 1) return true;
     return false;
   }
 
-  /** Bytes of all parts, also of those that were evicted. */
+  /** Bytes of what the client missed in all parts, also in those that were evicted. */
   get bytes(): number {
     let bytes = 0;
-    for (const part of this.#parts) bytes += part.bytes;
+    for (const missed of this.#parts.values()) bytes += missed();
     return bytes;
   }
 
-  hold(part: SharedPart): void {
-    if (this.#parts.has(part)) return;
-    this.#parts.add(part);
-    part.hold();
+  /** Holds a part that is read for a client at this sequence. */
+  hold(part: SharedPart, after: number): void {
+    if (!this.#parts.has(part)) part.hold();
+    this.#parts.set(part, () => part.bytesAfter(after));
+  }
+
+  /** Must be called when a part has been read. */
+  onRead(part: SharedPart, missedBytes: number): void {
+    this.#parts.set(part, () => missedBytes);
   }
 
   release(part: SharedPart): void {
@@ -74,7 +80,7 @@ export class ReplayLease {
   }
 
   end(): void {
-    for (const part of this.#parts) this.release(part);
+    for (const part of this.#parts.keys()) this.release(part);
   }
 }
 
@@ -103,10 +109,12 @@ export class ReplayCache {
     let from = 0;
     for (;;) {
       const part = this.#partFor(filter, since, from);
-      lease.hold(part);
+      lease.hold(part, since.sequence);
       const end = await part.extend(upTo);
       if (typeof end !== "string") {
-        return { publications: part.publicationsAfter(since.sequence), through: part.through, ...end };
+        const { publications, bytes } = part.missedAfter(since.sequence);
+        lease.onRead(part, bytes);
+        return { publications, through: part.through, ...end };
       }
       this.#unlist(part);
       const failure = end === "evicted" ? this.lossOf(lease) : end;
@@ -156,6 +164,8 @@ export class ReplayCache {
   }
 }
 
+type MissedPublications = { readonly publications: readonly StoredPublication[]; readonly bytes: number };
+
 class SharedPart {
   readonly since: Position;
   through: number;
@@ -178,7 +188,7 @@ class SharedPart {
   /** Readers before this position missed more than the limits. */
   #tooMuchBefore = 0;
   /** The list of the last reader. The next ones probably have the same position. */
-  #given: { after: number; through: number; publications: readonly StoredPublication[] } | undefined;
+  #given: ({ readonly after: number; readonly through: number } & MissedPublications) | undefined;
   /** Highest sequence that a reader knows to be stored. */
   #upTo = 0;
   #isListed = true;
@@ -208,14 +218,24 @@ class SharedPart {
     return after < this.#tooMuchBefore;
   }
 
-  /** Returns the publications after a sequence. Readers with the same position get the same list. */
-  publicationsAfter(after: number): readonly StoredPublication[] {
+  /** Returns what a reader at a sequence missed. Readers with the same position get the same list. */
+  missedAfter(after: number): MissedPublications {
     const { through } = this;
     if (this.#given?.after !== after || this.#given.through !== through) {
       const first = this.#publications.findIndex(({ sequence }) => sequence > after);
-      this.#given = { after, through, publications: first === -1 ? [] : this.#publications.slice(first) };
+      const publications = first === -1 ? [] : this.#publications.slice(first);
+      this.#given = { after, through, publications, bytes: sumOf(publications) };
     }
-    return this.#given.publications;
+    return this.#given;
+  }
+
+  /**
+   * Returns the bytes that a reader at a sequence has missed so far. If the part was dropped, they are known only for a
+   * reader at its beginning.
+   */
+  bytesAfter(after: number): number {
+    if (after <= this.since.sequence) return this.bytes;
+    return sumOf(this.#publications.filter(({ sequence }) => sequence > after));
   }
 
   hold(): void {
@@ -332,7 +352,7 @@ class SharedPart {
     if (!page.ok || page.history.epoch !== this.since.epoch || this.isEvicted) return page;
     this.#publications.push(...page.publications);
     this.through = page.through;
-    const bytes = page.publications.reduce((sum, each) => sum + bytesOf(each), 0);
+    const bytes = sumOf(page.publications);
     this.bytes += bytes;
     // A replay that will be refused must not evict others.
     if (this.#isTooMuch()) return page;
@@ -357,4 +377,8 @@ class SharedPart {
     });
     return excess?.sequence ?? this.since.sequence;
   }
+}
+
+function sumOf(publications: readonly StoredPublication[]): number {
+  return publications.reduce((sum, each) => sum + bytesOf(each), 0);
 }
