@@ -99,6 +99,50 @@ test("thousands of connections that wait are not looked at each time", () => {
   expect(looks).toHaveBeenCalledTimes(100);
 });
 
+test("receipts are not final while too many connections wait, and are again when these are counted", async () => {
+  const { receipts } = openConnections([0]);
+  const crowd = Array.from({ length: 50_000 }, (_, at) => waitingOf(at + 2));
+  const own = waitingOf(1);
+  const note = (id: string, waiting: readonly ReturnType<typeof waitingOf>[]) =>
+    receipts.note(id, { ...noted, handedTo: 0, waiting });
+  const finals = async (...ids: string[]) => {
+    const taken = await Promise.all(ids.map((id) => receipts.take(id)));
+    return taken.map(({ isFinal }) => isFinal);
+  };
+
+  for (const id of ["a", "b"]) note(id, crowd);
+  for (const id of ["c", "c", "nobody"]) note(id, id === "nobody" ? [] : [own]);
+  receipts.note("excepted", { ...noted, handedTo: 1, waiting: [own], exceptedId: 1 });
+  expect(receipts.hasCounted("c")).toBe(true);
+  expect(await finals("c", "nobody", "excepted")).toEqual([false, true, false]);
+  expect(receipts.uncounted).toBe(1);
+
+  for (const each of crowd) receipts.countWaiting("a", each, "not-received");
+  expect(await finals("a", "b")).toEqual([true, false]);
+  note("d", [own]);
+  receipts.countWaiting("d", own, "received");
+  expect(await finals("d")).toEqual([true]);
+  expect(receipts.uncounted).toBe(1);
+});
+
+test("five hundred receipts with ten thousand connections that wait take little time", () => {
+  const { receipts } = openConnections([0]);
+  const waiting = new Set(Array.from({ length: 10_000 }, (_, at) => waitingOf(at + 1)));
+  let looks = 0;
+  const counted = {
+    *[Symbol.iterator]() {
+      for (const each of waiting) {
+        looks++;
+        yield each;
+      }
+    },
+  };
+
+  for (let at = 0; at < 500; at++) receipts.note(String(at), { ...noted, handedTo: 0, waiting: counted });
+
+  expect(looks).toBeLessThan(120_000);
+});
+
 test("a connection that waits makes the receipt not final if it closes, or if nobody knows what it has received", async () => {
   const { receipts, connections } = openConnections([0, 0]);
   const [closed, unknown, late] = [waitingOf(1), waitingOf(2), waitingOf(2)];

@@ -47,6 +47,11 @@ type Tally = Counted & { readonly subscription: CountedSubscription; refused: nu
 
 /** Maximum number of unclaimed receipts. The oldest are evicted. */
 const MAX_ENTRIES = 10_000;
+/**
+ * Number of waiting connections, over all receipts, from which those of further receipts are not noted. Ten thousand may
+ * wait, and each note takes time and memory.
+ */
+const MAX_WAITING = 100_000;
 /** Time until an unclaimed receipt is evicted. A publisher waits this long for JetStream if its leader changes. */
 const KEEP_MS = 30_000;
 
@@ -57,6 +62,10 @@ const KEEP_MS = 30_000;
 export class ReceiptCounter {
   readonly #connections: Connections<Connection>;
   readonly #entries = new Map<string, Entry>();
+  /** Number of receipts that are incomplete because too many connections waited. */
+  uncounted = 0;
+  /** Number of waiting connections, over all receipts. */
+  #waiting = 0;
   #batch: Batch | undefined;
   #forgotAt = Number.NEGATIVE_INFINITY;
 
@@ -66,17 +75,39 @@ export class ReceiptCounter {
 
   /** Must be called in the tick in which a publication was handed to connections. */
   note(id: string, { subscription, handedTo, waiting, exceptedId }: Noted): void {
-    const others = [...waiting].filter(({ connectionId }) => connectionId !== exceptedId);
+    const isOver = this.#waiting >= MAX_WAITING;
+    const others = othersOf(waiting, exceptedId, isOver ? 1 : Number.POSITIVE_INFINITY);
     if (handedTo === 0 && others.length === 0) return;
     this.#batch ??= this.#openBatch();
     const { settled, starts, handed } = this.#batch;
     const entry = this.#entries.get(id) ?? newEntry(settled);
     entry.settled = settled;
-    for (const each of others) entry.waiting.set(each, (entry.waiting.get(each) ?? 0) + 1);
     this.#entries.set(id, entry);
+    if (isOver && others.length > 0) this.#leaveUncounted(entry);
+    else this.#addWaiting(entry, others);
     const startsBefore = starts.get(subscription)?.length ?? 0;
     if (handedTo > 0) handed.push({ subscription, handedTo, exceptedId, entry, startsBefore });
     this.#forget();
+  }
+
+  #addWaiting(entry: Entry, others: readonly WaitingConnection[]): void {
+    const before = entry.waiting.size;
+    for (const each of others) entry.waiting.set(each, (entry.waiting.get(each) ?? 0) + 1);
+    this.#waiting += entry.waiting.size - before;
+  }
+
+  #leaveUncounted(entry: Entry): void {
+    if (!entry.isUncertain) this.uncounted++;
+    entry.isUncertain = true;
+  }
+
+  #removeWaiting(entry: Entry, each: WaitingConnection): void {
+    if (entry.waiting.delete(each)) this.#waiting--;
+  }
+
+  #delete(id: string): void {
+    this.#waiting -= this.#entries.get(id)?.waiting.size ?? 0;
+    this.#entries.delete(id);
   }
 
   /** Must be called when delivery to a connection starts. It has no part in what was handed over before. */
@@ -94,7 +125,7 @@ export class ReceiptCounter {
     const count = entry?.waiting.get(waiting);
     if (entry === undefined || count === undefined) return;
     if (count > 1) entry.waiting.set(waiting, count - 1);
-    else entry.waiting.delete(waiting);
+    else this.#removeWaiting(entry, waiting);
     if (outcome === "not-received") return;
     const connection = this.#connections.get(waiting.connectionId);
     if (outcome === "unknown" || connection === undefined) entry.isUncertain = true;
@@ -110,7 +141,7 @@ export class ReceiptCounter {
       if (hasClosed) entry.isUncertain = true;
       // One that has left without having been counted has unsubscribed.
       else if (!each.hasLeft) return false;
-      entry.waiting.delete(each);
+      this.#removeWaiting(entry, each);
     }
     return true;
   }
@@ -123,7 +154,7 @@ export class ReceiptCounter {
     const entry = this.#entries.get(id);
     await entry?.settled;
     const hasCounted = this.hasCounted(id);
-    this.#entries.delete(id);
+    this.#delete(id);
     const isFinal =
       entry === undefined ? performance.now() - this.#forgotAt > KEEP_MS : hasCounted && !entry.isUncertain;
     return { delivered: entry?.delivered ?? 0, buffered: entry?.buffered ?? 0, isFinal };
@@ -211,9 +242,19 @@ export class ReceiptCounter {
       const isOld = now - notedAt > KEEP_MS;
       if (!isOld && this.#entries.size <= MAX_ENTRIES) return;
       if (!isOld) this.#forgotAt = now;
-      this.#entries.delete(id);
+      this.#delete(id);
     }
   }
+}
+
+/** Returns at most `limit` of the connections that wait and may receive the publication. */
+function othersOf(waiting: Noted["waiting"], exceptedId: number | undefined, limit: number): WaitingConnection[] {
+  const others: WaitingConnection[] = [];
+  for (const each of waiting) {
+    if (each.connectionId !== exceptedId) others.push(each);
+    if (others.length >= limit) break;
+  }
+  return others;
 }
 
 function newEntry(settled: Promise<void>): Entry {

@@ -17,7 +17,14 @@ export function createWorkerMetrics(options: {
   readonly bus: Bus;
   readonly hub: Pick<
     Hub,
-    "openConnections" | "subscriptionCount" | "slowConsumers" | "slowConsumerBytes" | "frontier" | "presence" | "events"
+    | "openConnections"
+    | "subscriptionCount"
+    | "slowConsumers"
+    | "slowConsumerBytes"
+    | "receipts"
+    | "frontier"
+    | "presence"
+    | "events"
   >;
   readonly lists: Pick<Lists, "refused">;
   readonly budget: MemoryBudget;
@@ -93,6 +100,11 @@ export function createWorkerMetrics(options: {
     "Clients that resumed from a position, by outcome: recovered, or the reason why recovery could not be proved.",
     "outcome",
     () => counters.resumed,
+  );
+  counter(
+    "fanwire_pusher_uncounted_receipts_total",
+    "Receipts that are incomplete because too many connections recovered.",
+    () => hub.receipts.uncounted,
   );
   counter(
     "fanwire_pusher_history_fetched_total",

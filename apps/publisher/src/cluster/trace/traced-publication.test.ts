@@ -8,7 +8,12 @@ import { MAX_SHOWN_BYTES, tracePublication } from "./traced-publication.ts";
 const subjects = new Subjects();
 
 function show(data: Uint8Array, headers: Record<string, string> = {}, subject = "fanwire.live.all") {
-  const message = { subject, data, headers: { bytes: 0, get: (name: string) => headers[name] ?? "" }, respond: () => false };
+  const message = {
+    subject,
+    data,
+    headers: { bytes: 0, get: (name: string) => headers[name] ?? "" },
+    respond: () => false,
+  };
   return tracePublication(message, { subjects, at: "now", positionOf: (sequence) => `epoch-${sequence}` });
 }
 
