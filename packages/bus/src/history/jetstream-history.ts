@@ -28,6 +28,7 @@ import type {
 import { KEPT_PER_SUBJECT, LastPublications } from "./last-publications.ts";
 import { leaderMessage, type MessageQuery } from "./leader-messages.ts";
 import { askingLeaders } from "./leader-requests.ts";
+import { lostSubjectsOf } from "./lost-subjects.ts";
 import { fromStored } from "./page.ts";
 import { reasonOf } from "./proof-facts.ts";
 import { readRange } from "./range-consumer.ts";
@@ -235,18 +236,13 @@ export class JetStreamHistory implements History {
     const stored = await this.#reader.counts(suspects);
     if (!stored.ok) return stored;
     const { counts } = stored;
-    if (!hasDropped) {
-      // A full subject no longer looks full after the history has dropped more.
-      const after = await this.state();
-      if (!after.ok) return after;
-      const dropsMore = after.history.firstSequence > since.sequence + 1;
-      if (dropsMore) return { ok: false, reason: "unusable", detail: "the history drops more" };
-    }
-    const lost = new Set([...(suspects ?? counts.keys())].filter((subject) => (counts.get(subject) ?? 0) >= limit));
-    for (const [subject, { isDropped, count }] of news?.bySubject ?? []) {
-      if (hasDropped && (isDropped || isMany(count))) lost.add(subject);
-    }
-    return { ok: true, subjects: lost };
+    const after = await this.state();
+    if (!after.ok) return after;
+    const dropsMore = after.history.firstSequence > Math.max(firstSequence, since.sequence + 1);
+    // With something dropped, a retry may find more dropped each time.
+    if (dropsMore && !hasDropped) return { ok: false, reason: "unusable", detail: "the history drops more" };
+    const known = { news: news?.bySubject ?? new Map(), suspects: suspects ?? counts.keys(), stored: counts, limit };
+    return { ok: true, subjects: lostSubjectsOf({ ...known, hasDropped, dropsMore }) };
   }
 
   /**
