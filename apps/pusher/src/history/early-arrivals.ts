@@ -10,8 +10,8 @@ type EarlyParts = { readonly history: Pick<History, "read">; readonly subjects: 
 type Noted = StoredPlace & { readonly arrivedAt: number };
 
 /**
- * The places in the history that arrivals named before this worker had read the history. Anybody may publish such a
- * message, so each is compared with the history before it counts.
+ * The places in the history that arrivals named before this worker had read the history. Any publisher can forge
+ * one, so the worker compares each with the history.
  */
 export class EarlyArrivals {
   readonly #parts: EarlyParts;
@@ -48,8 +48,8 @@ export class EarlyArrivals {
   }
 
   /**
-   * Whether the history holds the publication. If that was dropped since, the next one must have been stored after it,
-   * so that a forged place cannot make a worker deliver the whole history.
+   * Whether the history holds the publication. If the history has dropped it since, the next publication must be new.
+   * So a forged place cannot make a worker deliver the whole history.
    */
   async #isTrue({ sequence, subject, arrivedAt }: Noted): Promise<boolean | undefined> {
     const { history, subjects } = this.#parts;

@@ -52,7 +52,7 @@ export class Frontier<To extends OrderedSubscription> implements EntryReceiver {
   #sequence = 0;
   /** Publications up to this sequence may have been republished before this worker could receive them. */
   #storedBefore = 0;
-  /** What arrived before the history was read for the first time. */
+  /** Arrivals from before the history was read for the first time. */
   readonly #early: EarlyArrivals;
   /** The lowest true sequence among these. */
   #unreadFrom = Number.POSITIVE_INFINITY;

@@ -12,7 +12,7 @@ const subjects = new Subjects();
 const since = { epoch: "e", sequence: 0 };
 const end = { unread: 0, history: { epoch: "e", firstSequence: 1, lastSequence: 9, maxPerSubject: 10 } };
 
-/** What the list of a client depends on: publications by topic, and the topics and patterns of its subscriptions. */
+/** The topics of the stored publications, in order. */
 const topics = fc.array(fc.constantFrom("a.b", "a.c", "a.d.e", "b"), { maxLength: 30 });
 const patterns = fc.uniqueArray(fc.constantFrom("a.b", "a.c", "a.*", "a.d.e", "a.d.*", "a.*.*", "a.none"));
 

@@ -29,7 +29,6 @@ import { connectionOptions, connectToNats, inboxPrefix } from "./connect.ts";
 import { causeOf } from "./error-cause.ts";
 import { encodedHeaderBytes, encodeOptionalHeaders } from "./headers.ts";
 import { LivenessProbe } from "./liveness-probe.ts";
-import { received } from "./received-message.ts";
 import { Requests } from "./requests.ts";
 import type { BusConfig } from "./settings.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
@@ -220,7 +219,7 @@ export class NatsBus implements Bus {
         timeout: options.timeoutMs,
         ...(headers && { headers }),
       });
-      return { ok: true, message: received(message) };
+      return { ok: true, message };
     } catch (error) {
       return { ok: false, reason: requestFailure(error) };
     }

@@ -19,6 +19,8 @@ type Waiting = {
   onReply(message: BusMessage): void;
   onFailure(error: Error): void;
 };
+type RequestArguments = Parameters<NatsConnection["request"]>;
+type Answer = Msg & BusMessage;
 type RequestsParts = {
   /** Throws when there is no connection, or none any longer. */
   readonly publish: NatsConnection["publish"];
@@ -46,7 +48,9 @@ export class Requests {
    * Resolves with the first reply. Rejects, with the errors of nats.js, after the timeout, when the subject has no
    * responders and when NATS forbids to publish to it.
    */
-  request: NatsConnection["request"] = (subject, payload, { timeout, headers } = { timeout: DEFAULT_TIMEOUT_MS }) =>
+  request = (
+    ...[subject, payload, { timeout, headers } = { timeout: DEFAULT_TIMEOUT_MS }]: RequestArguments
+  ): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const end = this.#open(subject, payload, headers, {
         onReply: (message) => {
@@ -150,7 +154,7 @@ function reportsNoResponders({ data, headers }: BusMessage): boolean {
  * Returns the members of the client's message that callers read: `data`, `string()`, `json()`, and headers that never
  * throw.
  */
-function answerOf(message: BusMessage): Msg {
+function answerOf(message: BusMessage): Answer {
   const text = () => Buffer.from(message.data).toString();
   const answer = {
     subject: message.subject,
@@ -161,5 +165,5 @@ function answerOf(message: BusMessage): Msg {
     string: text,
     json: (reviver?: (key: string, value: unknown) => unknown) => JSON.parse(text(), reviver),
   };
-  return answer as unknown as Msg; // the members above are all that the JetStream client and we use
+  return answer as unknown as Answer; // the members above are all that the JetStream client and we use
 }

@@ -128,7 +128,7 @@ export type ReadRequest = {
   readonly limit?: number;
   /** Bytes of content and headers after which the page ends, with the publication that exceeds them; 4 MiB by default. */
   readonly maxBytes?: number;
-  /** Returns publications without content and headers. Most of the content is not read from JetStream either. */
+  /** Returns publications without content. Most of the content is not read from JetStream either. */
   readonly withoutContent?: boolean;
   /** A sequence known to be stored. A page from an outdated replica ends sooner, as `through` shows. */
   readonly upTo?: number;

@@ -56,12 +56,9 @@ export class Page {
 
   #add(publication: StoredPublication | undefined): void {
     if (publication === undefined) return;
-    if (this.#withoutContent) {
-      this.publications.push({ ...publication, content: NO_CONTENT, headers: undefined });
-      return;
-    }
-    this.publications.push(publication);
-    this.#bytes += publication.content.length + (publication.headers?.bytes ?? 0);
+    const kept = this.#withoutContent ? { ...publication, content: NO_CONTENT } : publication;
+    this.publications.push(kept);
+    this.#bytes += kept.content.length + (kept.headers?.bytes ?? 0);
   }
 }
 
