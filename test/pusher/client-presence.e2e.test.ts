@@ -2,14 +2,17 @@ import { type ClientOptions, connect, type Presence, type Publication } from "@f
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { publishToTopic } from "../support/bus.ts";
+import { startPusher } from "../support/cluster.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
+const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "1" };
 const {
+  nats,
   bus,
   pushers: [one, two],
-} = useCluster({ pusher: { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "60" } });
+} = useCluster({ pusher: env });
 
 const clients: { close(): void }[] = [];
 afterEach(() => {
@@ -96,7 +99,9 @@ test("after a reconnect a client has the new list, and reports the difference al
       sockets.push(this);
     }
   }
-  const anna = start("anna", { WebSocket: RecordedWebSocket });
+  // The reconnect may take seconds on a busy machine.
+  await using patient = await startPusher({ nats: nats.url, env: { ...env, PUSHER_PRESENCE_LEAVE_SECONDS: "60" } });
+  const anna = start("anna", { url: patient.url, WebSocket: RecordedWebSocket });
   const presence = anna.client.presence("reload");
   await presence.subscribed;
   const bob = start("bob", { url: two.url }).client.presence("reload");

@@ -32,7 +32,7 @@ export class KeysUnavailableError extends Error {
 
 /**
  * The key set (JWKS) at a URL. Concurrent fetches are shared, keys stay in use while the URL is down, and the set is
- * fetched again when no key fits a token. It fetches once at start and then only on demand, so it needs no stop().
+ * fetched again when no key fits a token. It fetches at start if it shall, and then only on demand, so it needs no stop().
  */
 export class RemoteKeys {
   readonly #set: RemoteJWKSet;
@@ -54,16 +54,24 @@ export class RemoteKeys {
   #hopeless: ReadonlySet<string> = new Set();
   #failedAt = Number.NEGATIVE_INFINITY;
 
-  /** `now` in milliseconds of a clock that nobody sets, because a clock set back would delay every fetch. */
-  constructor(options: { readonly url: URL; readonly log: Log; readonly now: () => number }) {
-    const { url, log, now } = options;
+  /**
+   * `now` in milliseconds of a clock that nobody sets, because a clock set back would delay every fetch.
+   * `fetchesAtStart`: the first token need not wait.
+   */
+  constructor(options: {
+    readonly url: URL;
+    readonly log: Log;
+    readonly now: () => number;
+    readonly fetchesAtStart: boolean;
+  }) {
+    const { url, log, now, fetchesAtStart } = options;
     // This class decides when to fetch, because jose neither waits after a failure nor keeps the keys meanwhile.
     const never = { cooldownDuration: Number.POSITIVE_INFINITY, cacheMaxAge: Number.POSITIVE_INFINITY };
     this.#set = createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS, [customFetch]: fetchBounded, ...never });
     this.#host = url.host;
     this.#log = log;
     this.#now = now;
-    this.#loadInBackground();
+    if (fetchesAtStart) this.#loadInBackground();
   }
 
   /** Begins the attempt to verify a token, which must have arrived. */

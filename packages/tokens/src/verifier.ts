@@ -49,12 +49,17 @@ type TokenVerifierOptions = {
   readonly now?: () => number;
   /** Milliseconds of a clock that nobody sets, for the fetches of keys. */
   readonly monotonicNow?: () => number;
+  /**
+   * Whether a key set is fetched before the first token needs it. Without it, that token is older than the set, so that
+   * the absence of its key is final.
+   */
+  readonly fetchesAtStart?: boolean;
 };
 
 /** Tokens are never logged, nor are errors that quote their claims. */
 export function createTokenVerifier(
   config: TokenConfig,
-  { log, now = Date.now, monotonicNow = () => performance.now() }: TokenVerifierOptions,
+  { log, now = Date.now, monotonicNow = () => performance.now(), fetchesAtStart = true }: TokenVerifierOptions,
 ): TokenVerifier {
   const { keys } = config;
   if (keys.kind === "none") {
@@ -63,7 +68,9 @@ export function createTokenVerifier(
   }
   const algorithms = keys.kind === "key" ? keys.algorithms : PUBLIC_KEY_ALGORITHMS;
   const check =
-    keys.kind === "key" ? byKey(keys.key) : byKeySet(new RemoteKeys({ url: keys.url, log, now: monotonicNow }));
+    keys.kind === "key"
+      ? byKey(keys.key)
+      : byKeySet(new RemoteKeys({ url: keys.url, log, now: monotonicNow, fetchesAtStart }));
   const lists = new InternedLists();
   const conclude = (token: SignedToken, result: SignatureResult): TokenResult =>
     result === "signed" ? grantOf(token, { config, lists, now }) : { ok: false, reason: result };

@@ -40,7 +40,9 @@ export async function checkToken(io: Io, token: string): Promise<CheckedToken> {
 }
 
 async function verify(token: string, config: TokenConfig): Promise<Grant> {
-  const result = await createTokenVerifier(config, { log: createLog("token", "silent") }).verify(token);
+  const result = await createTokenVerifier(config, { log: createLog("token", "silent"), fetchesAtStart: false }).verify(
+    token,
+  );
   if (result.ok) return result.grant;
   throw new CommandError(`Pushers refuse this token: ${describeRefusal(result.reason, token, config)}.`);
 }
