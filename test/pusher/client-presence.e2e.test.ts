@@ -99,12 +99,14 @@ test("after a reconnect a client has the new list, and reports the difference al
       sockets.push(this);
     }
   }
-  // The reconnect may take seconds on a busy machine.
-  await using patient = await startPusher({ nats: nats.url, env: { ...env, PUSHER_PRESENCE_LEAVE_SECONDS: "60" } });
-  const anna = start("anna", { url: patient.url, WebSocket: RecordedWebSocket });
+  // The reconnect may take seconds on a busy machine. Each worker holds leaves for its own clients.
+  const patient = { nats: nats.url, env: { ...env, PUSHER_PRESENCE_LEAVE_SECONDS: "60" } };
+  await using near = await startPusher(patient);
+  await using far = await startPusher(patient);
+  const anna = start("anna", { url: near.url, WebSocket: RecordedWebSocket });
   const presence = anna.client.presence("reload");
   await presence.subscribed;
-  const bob = start("bob", { url: two.url }).client.presence("reload");
+  const bob = start("bob", { url: far.url }).client.presence("reload");
   await bob.subscribed;
   await until("anna sees bob", () => presence.count === 2);
   const changes = record(presence);
