@@ -56,6 +56,16 @@ const outcomeOf = async (verifier: TokenVerifier, token: string) => {
 };
 const outcome = async (verifier: TokenVerifier, key: Pair) => outcomeOf(verifier, await sign(key));
 
+/** Starts an issuer with one key, and a verifier that has fetched it. */
+async function startWith(key: Pair) {
+  const issuer = await startIssuer();
+  const clock = { ms: Date.now() };
+  issuer.keys = [jwk(key)];
+  const verifier = verifierOf(issuer.url, clock);
+  expect(await outcome(verifier, key)).toBe("ok");
+  return { issuer, clock, verifier };
+}
+
 test("JWKS: fetched once for many tokens, and again for an unknown kid", async () => {
   const issuer = await startIssuer();
   const [oldKey, newKey] = [pair("old"), pair("new")];
@@ -139,12 +149,7 @@ test.each([
 });
 
 test("JWKS: a retried token is refused once any later fetch did not bring its key", async () => {
-  const issuer = await startIssuer();
-  const clock = { ms: Date.now() };
-  const real = pair("real");
-  issuer.keys = [jwk(real)];
-  const verifier = verifierOf(issuer.url, clock);
-  expect(await outcome(verifier, real)).toBe("ok");
+  const { issuer, clock, verifier } = await startWith(pair("real"));
   const forged = await sign(pair("forged"));
 
   expect(await outcomeOf(verifier, forged)).toBe("keys-unavailable");
@@ -157,12 +162,8 @@ test("JWKS: a retried token is refused once any later fetch did not bring its ke
 });
 
 test("JWKS: bad signatures with a known kid are refused after one more fetch, and cause at most one per cooldown", async () => {
-  const issuer = await startIssuer();
-  const clock = { ms: Date.now() };
   const real = pair("real");
-  issuer.keys = [jwk(real)];
-  const verifier = verifierOf(issuer.url, clock);
-  expect(await outcome(verifier, real)).toBe("ok");
+  const { issuer, clock, verifier } = await startWith(real);
   const forged = await Promise.all(Array.from({ length: 20 }, () => sign(pair("real"))));
 
   for (const token of forged) expect(await outcomeOf(verifier, token)).toBe("keys-unavailable");

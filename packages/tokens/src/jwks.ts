@@ -32,7 +32,7 @@ export class KeysUnavailableError extends Error {
 
 /**
  * The key set (JWKS) at a URL. Concurrent fetches are shared, keys stay in use while the URL is down, and the set is
- * fetched again when no key fits a token. It fetches at start if it shall, and then only on demand, so it needs no stop().
+ * fetched again when no key fits a token. After the first fetch it fetches only on demand, so it needs no stop().
  */
 export class RemoteKeys {
   readonly #set: RemoteJWKSet;
@@ -56,7 +56,7 @@ export class RemoteKeys {
 
   /**
    * `now` in milliseconds of a clock that nobody sets, because a clock set back would delay every fetch.
-   * `fetchesAtStart`: the first token need not wait.
+   * With `fetchesAtStart`, the first token seldom waits.
    */
   constructor(options: {
     readonly url: URL;
