@@ -175,6 +175,23 @@ class FakeWorker {
   }
 }
 
+/** Starts a separate NATS for the tests of one file, and passes it and a bus on it to `onStart` before the first test. */
+export function useBus(onStart: (bus: NatsBus, nats: NatsServer) => void): void {
+  let nats: NatsServer;
+  let bus: NatsBus;
+
+  beforeAll(async () => {
+    nats = await NatsServer.run();
+    bus = await startNatsBus({ config: configFor(nats).bus, name: "test", log, signal: never });
+    onStart(bus, nats);
+  });
+
+  afterAll(async () => {
+    await bus.stop();
+    await nats[Symbol.asyncDispose]();
+  });
+}
+
 /**
  * Starts a publisher on a separate NATS with two workers, for the tests of one file. `worker` is one of them. Functions
  * with a publisher as parameter use this one by default.

@@ -1,8 +1,8 @@
-import { type NatsBus, parseJson, startNatsBus } from "@fanwire/bus";
+import { type NatsBus, parseJson } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { identifyProcess } from "@fanwire/service";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { configFor, log, NatsServer, never } from "../testing.ts";
+import { expect, test, vi } from "vitest";
+import { log, type NatsServer, useBus } from "../testing.ts";
 import { ClusterCounters } from "./counters.ts";
 import { ReceiptCollector } from "./receipt-collector.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
@@ -11,13 +11,9 @@ const subjects = new Subjects();
 let nats: NatsServer;
 let bus: NatsBus;
 
-beforeAll(async () => {
-  nats = await NatsServer.run();
-  bus = await startNatsBus({ config: configFor(nats).bus, name: "test", log, signal: never });
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
+useBus((started, on) => {
+  bus = started;
+  nats = on;
 });
 
 function openRegistry(

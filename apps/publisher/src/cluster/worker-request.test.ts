@@ -1,7 +1,7 @@
-import { type NatsBus, parseJson, startNatsBus } from "@fanwire/bus";
+import { type NatsBus, parseJson } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { configFor, log, NatsServer, never } from "../testing.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { log, useBus } from "../testing.ts";
 import { ChannelServers } from "./channel-servers.ts";
 import { WorkerRegistry } from "./worker-registry.ts";
 import { WorkerRequests } from "./worker-request.ts";
@@ -10,16 +10,10 @@ const AWAY = "aaaaaaa1";
 const REQUEST = { command: "find-connection", connectionId: 1 } as const;
 
 const subjects = new Subjects();
-let nats: NatsServer;
 let bus: NatsBus;
 
-beforeAll(async () => {
-  nats = await NatsServer.run();
-  bus = await startNatsBus({ config: configFor(nats).bus, name: "test", log, signal: never });
-});
-afterAll(async () => {
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
+useBus((started) => {
+  bus = started;
 });
 
 /** Subscribes as a worker does, until the end of the test. */
