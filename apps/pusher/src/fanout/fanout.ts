@@ -68,14 +68,14 @@ export class Fanout {
   constructor(parts: FanoutParts) {
     this.#parts = parts;
     const { protocols, groups, maxUnsentBytes, counters } = parts;
-    const skip = () => {
+    const onUncarried = () => {
       counters.uncarried++;
     };
     this.#writerOf = new Map(
       protocols.flatMap((protocol) =>
         protocol.encodings.map((encoding): [Encoding, Writer] => [
           encoding,
-          openWriter(encoding, { protocol, groups: groups.ofEncoding(encoding), maxUnsentBytes, skip }),
+          openWriter(encoding, { protocol, groups: groups.ofEncoding(encoding), maxUnsentBytes, onUncarried }),
         ]),
       ),
     );

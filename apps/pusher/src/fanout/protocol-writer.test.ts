@@ -41,7 +41,7 @@ function recordWriter({ hasSlowConsumers = false } = {}) {
     batcher: new FrameBatcher(frames, JOINING),
     direct: new DirectWrites(writeBatched(JOINING)),
     encode: ({ text }) => (text.data === "uncarried" ? undefined : text.data),
-    skip: () => written.push(["skipped", ""]),
+    onUncarried: () => written.push(["skipped", ""]),
     toContent: String,
     ...(hasSlowConsumers && { slowConsumers: slowConsumers as unknown as SlowConsumerBuffer }),
   });

@@ -22,7 +22,7 @@ type WriterParts<Content extends string | Uint8Array> = {
   /** Returns undefined for a publication that the protocol cannot carry. */
   encode(publication: Publication): Content | undefined;
   /** Called with each publication that cannot be carried. */
-  skip(): void;
+  onUncarried(): void;
   /** Returns a message of another kind as content. */
   toContent(message: string | Uint8Array): Content;
 };
@@ -110,7 +110,7 @@ export class ProtocolWriter<Content extends string | Uint8Array> {
 
   #encode(publication: Publication): Content | undefined {
     const content = this.#parts.encode(publication);
-    if (content === undefined) this.#parts.skip();
+    if (content === undefined) this.#parts.onUncarried();
     return content;
   }
 
@@ -145,14 +145,17 @@ type OpenParts = {
   readonly groups: SubscriberGroups;
   readonly maxUnsentBytes: number;
   /** Called with each publication that the protocol cannot carry. */
-  skip(): void;
+  onUncarried(): void;
 };
 
 export function openWriter(encoding: Encoding, parts: OpenParts): Writer {
   return encoding.frames === "single" ? openSingle(encoding, parts) : openBatched(encoding, parts);
 }
 
-function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: maxBytes, skip }: OpenParts): Writer {
+function openSingle(
+  encoding: SingleFrames,
+  { protocol, groups, maxUnsentBytes: maxBytes, onUncarried }: OpenParts,
+): Writer {
   const slowConsumers = new SlowConsumerBuffer({ groups, maxBytes });
   return new ProtocolWriter<Uint8Array>({
     protocol,
@@ -161,12 +164,15 @@ function openSingle(encoding: SingleFrames, { protocol, groups, maxUnsentBytes: 
     batcher: new SingleFrameBatcher(groups, slowConsumers),
     direct: new DirectWrites(writeEach),
     encode: encoding.encode,
-    skip,
+    onUncarried,
     toContent: (message) => (typeof message === "string" ? Buffer.from(message) : message),
   });
 }
 
-function openBatched(encoding: BatchedFrames, { protocol, groups, maxUnsentBytes: maxBytes, skip }: OpenParts): Writer {
+function openBatched(
+  encoding: BatchedFrames,
+  { protocol, groups, maxUnsentBytes: maxBytes, onUncarried }: OpenParts,
+): Writer {
   const { batching, reportsDrain, encode } = encoding;
   const slowConsumers = reportsDrain ? new SlowConsumerBuffer({ groups, maxBytes }) : undefined;
   const plain = new MemberWriter(groups);
@@ -177,7 +183,7 @@ function openBatched(encoding: BatchedFrames, { protocol, groups, maxUnsentBytes
     batcher: new FrameBatcher(slowConsumers ? new BurstWriter(plain, slowConsumers) : plain, batching),
     direct: new DirectWrites(writeBatched(batching)),
     encode,
-    skip,
+    onUncarried,
     toContent: (message) => (typeof message === "string" ? message : Buffer.from(message).toString()),
   });
 }

@@ -61,7 +61,7 @@ export class Hub {
     this.subscriptions = new SharedSubscriptions({
       ...parts,
       receive: (subscription, message) => this.#incoming.receive(subscription, message),
-      skip: () => {
+      onMisaddressed: () => {
         parts.counters.misaddressed++;
       },
     });

@@ -35,7 +35,7 @@ export type SharedSubscriptionParts = {
    * Called with each message to a subject that belongs to no target, for example a restricted topic in the branch of
    * the others.
    */
-  skip(): void;
+  onMisaddressed(): void;
   readonly budget: MemoryBudget;
   /** Undefined without events of the cluster. */
   readonly events?: EventReporter | undefined;
@@ -80,7 +80,7 @@ export class SharedSubscription implements LocalSubscription, OrderedSubscriptio
 
   /** Called by the bus with each message. */
   receive(message: BusMessage): void {
-    if (!this.isExact && this.topicOf(message) === undefined) this.#parts.skip();
+    if (!this.isExact && this.topicOf(message) === undefined) this.#parts.onMisaddressed();
     else this.#parts.receive(this, message);
   }
 

@@ -33,7 +33,7 @@ function openSubscriptions() {
       { all: () => [], size: 0 },
     ),
     receive: () => {},
-    skip: () => {},
+    onMisaddressed: () => {},
     budget: new MemoryBudget(1_000),
   });
   return { subscriptions, subscribed };
