@@ -2,6 +2,7 @@ import type { BusyPlace } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Connection } from "../connections/connection.ts";
+import { finish } from "../pacing/finish.testing.ts";
 import { busiestConnections, matches, matchingIds } from "./connection-pages.ts";
 
 const WORKER = "k3v9q0xa";
@@ -19,13 +20,6 @@ function connection({ id, user, topics = [], unsent = 0 }: Facts): Connection {
     getBufferedAmount: () => unsent,
     getRemoteAddressAsText: () => Buffer.from(`10.0.0.${id}`),
   } as unknown as Connection; // the members that lists read
-}
-
-function finish<Result>(job: Generator<unknown, Result>): Result {
-  for (;;) {
-    const { done, value } = job.next();
-    if (done) return value;
-  }
 }
 
 test.each([
@@ -49,7 +43,7 @@ test.each([
     connection({ id: 2 }),
   ].map((each) => [each.getUserData().connectionId, each] as const);
 
-  expect(finish(matchingIds(all, (each) => matches(each, filter, WORKER)))).toEqual(ids);
+  expect(finish(matchingIds(all, (each) => matches(each, filter, WORKER))).result).toEqual(ids);
 });
 
 test("pages one after the other have every connection once, those with most unsent bytes and topics first", () => {
@@ -61,21 +55,18 @@ test("pages one after the other have every connection once, those with most unse
       fc.constantFrom("aaaaaaaa", WORKER, "zzzzzzzz"),
       (all, limit, other) => {
         const connections = all.map((each, at) => connection({ id: at + 1, ...each }));
+        const unsentBytesOf = (each: Connection) => each.getBufferedAmount();
+        const pageAfter = (after: BusyPlace | undefined, size: number) => {
+          const parts = { after, limit: size, workerId: WORKER, isMatch: () => true, unsentBytesOf };
+          return finish(busiestConnections(connections, parts)).result;
+        };
         const found: number[] = [];
         for (let after: BusyPlace | undefined, hasMore = true; hasMore; ) {
-          const scan = finish(
-            busiestConnections(connections, {
-              after,
-              limit,
-              workerId: WORKER,
-              isMatch: () => true,
-              unsentBytesOf: (each) => each.getBufferedAmount(),
-            }),
-          );
-          expect(scan.total).toBe(all.length);
-          found.push(...scan.first.map(({ connectionId }) => connectionId));
-          const last = scan.first.at(-1);
-          ({ hasMore } = scan);
+          const page = pageAfter(after, limit);
+          expect(page.total).toBe(all.length);
+          found.push(...page.first.map(({ connectionId }) => connectionId));
+          const last = page.first.at(-1);
+          ({ hasMore } = page);
           if (last) after = { ...last, address: `${WORKER}.${last.connectionId}` };
         }
 
@@ -87,21 +78,13 @@ test("pages one after the other have every connection once, those with most unse
 
         // A page that begins at a connection of another worker has those with fewer bytes, or with equal numbers and a
         // later address.
-        const after = { unsentBytes: 1, topics: 1, address: `${other}.5` };
-        const parts = {
-          after,
-          limit: 100,
-          workerId: WORKER,
-          isMatch: () => true,
-          unsentBytesOf: (each: Connection) => each.getBufferedAmount(),
-        };
         const isBehind = (id: number) => {
           const [unsent, topics] = place(id);
           if (unsent !== 1) return unsent < 1;
           if (topics !== 1) return topics < 1;
           return other === WORKER ? id > 5 : other < WORKER;
         };
-        const { first } = finish(busiestConnections(connections, parts));
+        const { first } = pageAfter({ unsentBytes: 1, topics: 1, address: `${other}.5` }, 100);
         expect(first.map(({ connectionId }) => connectionId)).toEqual(sorted.filter(isBehind));
       },
     ),

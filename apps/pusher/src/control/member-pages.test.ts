@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { finish } from "../pacing/finish.testing.ts";
 import { membersPage, namesOfTopics, namesPage } from "./member-pages.ts";
 
 const members = new Map([
@@ -15,14 +16,6 @@ const presence = {
     return (members.get(topic) ?? []).map((user) => ({ user, info: undefined, since: 0, connections: 1 }));
   },
 };
-
-/** Carries out a job at once. Returns its result and the number of its steps. */
-function finish<Result>(job: Generator<unknown, Result>): { readonly result: Result; readonly steps: number } {
-  for (let steps = 1; ; steps++) {
-    const { done, value } = job.next();
-    if (done) return { result: value, steps };
-  }
-}
 
 const names = (maxBytes: number, ...topics: [string, ...string[]]) =>
   finish(namesOfTopics({ command: "member-names-of", topics }, presence, { worker: "w", maxBytes })).result.users;

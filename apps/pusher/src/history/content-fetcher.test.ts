@@ -3,6 +3,7 @@ import type { BusMessage, History, StoredPublication } from "@fanwire/bus";
 import { Subjects, streamHeaderNames } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
+import { busMessage } from "../bus-message.testing.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { Arrivals } from "./arrivals.ts";
@@ -51,13 +52,11 @@ function fetching(replica: Stored | undefined, leader: () => Stored | undefined)
 }
 
 function directly({ topic, content }: Stored): BusMessage {
-  const headers = new Map<string, string>([
-    [streamHeaderNames.stream, subjects.historyStream],
-    [streamHeaderNames.sequence, String(SEQUENCE)],
-    [streamHeaderNames.subject, subjectOf(topic)],
-  ]);
-  const get = (name: string) => headers.get(name) ?? "";
-  return { subject: "", data: Buffer.from(content), headers: { get }, respond: () => false } as unknown as BusMessage;
+  return busMessage(content, {
+    [streamHeaderNames.stream]: subjects.historyStream,
+    [streamHeaderNames.sequence]: String(SEQUENCE),
+    [streamHeaderNames.subject]: subjectOf(topic),
+  });
 }
 
 const own = { topic: "a", content: "own" };

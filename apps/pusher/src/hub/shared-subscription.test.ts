@@ -1,5 +1,6 @@
 import { Subjects } from "@fanwire/protocol";
 import { expect, test } from "vitest";
+import { busMessage } from "../bus-message.testing.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { SharedSubscription, type SharedSubscriptionParts } from "./shared-subscription.ts";
 
@@ -11,8 +12,7 @@ test("the budget has content and headers of what waits for connections", () => {
   const subscription = new SharedSubscription("fanwire.live.all", 1, parts);
   const reader = subscription.backlog.addReader(1);
 
-  const headers = { bytes: 20_000, get: () => "" };
-  const message = { subject: "", data: Buffer.alloc(3_000), headers, respond: () => false };
+  const message = busMessage(Buffer.alloc(3_000), {}, 20_000);
   subscription.keep({ message, position: undefined, arrival: 1 });
 
   expect(budget.usedBytes).toBeGreaterThan(23_000);

@@ -1,16 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { finish } from "./finish.testing.ts";
 import { mergeInSlices, sortInSlices } from "./sort-in-slices.ts";
 
 type Item = readonly [key: number, at: number];
 const byKey = ([one]: Item, [other]: Item) => one - other;
-
-function finish<Result>(job: Generator<unknown, Result>): { readonly result: Result; readonly steps: number } {
-  for (let steps = 1; ; steps++) {
-    const { done, value } = job.next();
-    if (done) return { result: value, steps };
-  }
-}
 
 test("the result is that of a stable sort, for any number of items", () => {
   const keys = fc.oneof(

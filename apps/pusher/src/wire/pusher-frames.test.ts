@@ -1,31 +1,24 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { busMessage } from "../bus-message.testing.ts";
 import { DecodedPublication } from "../fanout/decoded-publication.ts";
-import { channelOfTopic, commandData, parsePusherFrame, pusherFrame, watchlistEvents } from "./pusher-frames.ts";
+import { commandData, parsePusherFrame, pusherFrame, watchlistEvents } from "./pusher-frames.ts";
 import { pusherQueryRefusal } from "./pusher-handshake.ts";
 import { presenceData, presenceFrames } from "./pusher-presence.ts";
 import { encodePusher } from "./pusher-publication.ts";
 
-type Headers = Readonly<Record<string, string>>;
-
 /** Encodes what a subscription to a topic receives. */
-function encoded(topic: string, content: string | Uint8Array, headers: Headers = {}): unknown {
-  const message = {
-    subject: "s",
-    data: Buffer.from(content),
-    headers: { bytes: 0, get: (name: string) => headers[name] ?? "" },
-    respond: () => false,
-  };
+function encoded(topic: string, content: string | Uint8Array, headers?: Record<string, string>): unknown {
   const subscription = { kind: "topic", user: undefined, pattern: topic, topicOf: () => topic } as const;
-  return parsed(encodePusher(new DecodedPublication(message, { subscription })));
+  return parsed(encodePusher(new DecodedPublication(busMessage(content, headers), { subscription })));
 }
 
 const parsed = (frame: string | undefined) => (frame === undefined ? undefined : JSON.parse(frame));
 
 test("a publication has the channel, the event and the content as text", () => {
-  expect(encoded("orders", '{"a":1}', { Event: "paid" })).toEqual({
+  expect(encoded("apple/a", '{"a":1}', { Event: "paid" })).toEqual({
     event: "paid",
-    channel: "orders",
+    channel: "apple/a",
     data: '{"a":1}',
   });
   expect(encoded("app/shop/private-a.b", "ж")).toEqual({ event: "message", channel: "private-a.b", data: "ж" });
@@ -47,13 +40,11 @@ test("only client events on presence channels name their sender", () => {
 });
 
 test("a publication to a user is on the channel of that user, and one to everyone on none", () => {
-  const message = { subject: "s", data: Buffer.from("x"), respond: () => false };
-  const at = (kind: "user" | "everyone", user: string | undefined) =>
-    parsed(
-      encodePusher(
-        new DecodedPublication(message, { subscription: { kind, user, pattern: undefined, topicOf: () => undefined } }),
-      ),
-    );
+  const message = busMessage("x");
+  const at = (kind: "user" | "everyone", user: string | undefined) => {
+    const subscription = { kind, user, pattern: undefined, topicOf: () => undefined };
+    return parsed(encodePusher(new DecodedPublication(message, { subscription })));
+  };
 
   expect(at("user", "app/shop/u 1")).toEqual({ event: "message", channel: "#server-to-user-u 1", data: "x" });
   expect(at("user", "u1")).toEqual({ event: "message", channel: "#server-to-user-u1", data: "x" });
@@ -157,15 +148,6 @@ test("watchlist events leave out empty lists", () => {
     event: "pusher_internal:watchlist_events",
     data: '{"events":[{"name":"online","user_ids":["a"]}]}',
   });
-});
-
-test("a topic of an app's namespace is the channel without it", () => {
-  expect(["a.b", "app/shop/a", "app/shop/private-x", "apple"].map(channelOfTopic)).toEqual([
-    "a.b",
-    "a",
-    "private-x",
-    "apple",
-  ]);
 });
 
 test.each([
