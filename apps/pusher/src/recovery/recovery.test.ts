@@ -1,6 +1,6 @@
-import type { BusMessage } from "@fanwire/bus";
 import { type CloseCode, formatPosition, headerNames, type Position } from "@fanwire/protocol";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { busMessage } from "../bus-message.testing.ts";
 import type { Connection } from "../connections/connection.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
@@ -8,7 +8,7 @@ import { Backlog, type Reader } from "../hub/live-backlog.ts";
 import type { Received, SharedSubscription } from "../hub/shared-subscription.ts";
 import { TimeSlices } from "../pacing/time-slices.ts";
 import type { Publication } from "../wire/publication.ts";
-import { Recovery } from "./recovery.ts";
+import { Recovery, type RecoveryRequest } from "./recovery.ts";
 import type { RecoveryOutcome } from "./recovery-outcome.ts";
 
 const at = (sequence: number, epoch = "e"): Position => ({ epoch, sequence });
@@ -28,7 +28,7 @@ function openWorker() {
   const looks = { count: 0 };
   /** While it is true, the client reads nothing. */
   const socket = { isFull: false, unsentBytes: (): number => (socket.isFull ? 1_000 : 0) };
-  let position = at(5);
+  const frontier = { position: at(5) };
   const encode = ({ content, text: { since } }: Publication) =>
     Buffer.concat([content, Buffer.from(since === undefined ? "" : ` since ${since}`)]);
   const encoding = { frames: "single", encode };
@@ -49,11 +49,7 @@ function openWorker() {
   };
   const [subscription, other] = [newSubscription("0000000001"), newSubscription("0000000002")];
   const hub = {
-    frontier: {
-      get position() {
-        return position;
-      },
-    },
+    frontier,
     connection: () => {
       looks.count++;
       return connection;
@@ -72,10 +68,9 @@ function openWorker() {
   };
   const stored = (sequence: number) => ({ sequence, subject: "", content: Buffer.from(`replayed ${sequence}`) });
   const description = { epoch: "e", firstSequence: 1, lastSequence: 5, maxPerSubject: 10 };
+  const page = { ok: true, publications: [stored(4), stored(5)], through: 5, isEnd: true, history: description };
   const history = {
-    read: vi.fn(async () => ({
-      ...{ ok: true, publications: [stored(4), stored(5)], through: 5, isEnd: true, history: description },
-    })),
+    read: vi.fn(async () => page),
     missing: async () => ({ ok: true, reason: undefined }),
     state: vi.fn(async (): Promise<object> => ({ ok: false })),
   };
@@ -89,23 +84,27 @@ function openWorker() {
     log: { warn() {}, info() {}, error() {} },
   };
   const recovery = new Recovery({ ...parts, ...more } as unknown as ConstructorParameters<typeof Recovery>[0]);
+  onTestFinished(() => recovery.stop());
+  const outcomes: RecoveryOutcome[] = [];
+  const onOutcome = (outcome: RecoveryOutcome) => void outcomes.push(outcome);
+  const request = { connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome } as const;
+  /** Resumes from a position before the end of the history, unless the test has another request. */
+  const resume = (options: Partial<RecoveryRequest> = {}) => recovery.start({ ...request, ...options });
   const store = (sequence: number, epoch?: string, to = subscription) => {
-    position = at(sequence, epoch);
-    const message = {
-      data: Buffer.from(`stored ${sequence}`),
-      headers: { get: (name: string) => (name === headerNames.receipt ? `${sequence}` : undefined) },
-      subject: "",
-    } as unknown as BusMessage;
-    to.backlog.push({ message, position, arrival: sequence }, 1);
+    frontier.position = at(sequence, epoch);
+    const message = busMessage(`stored ${sequence}`, { [headerNames.receipt]: `${sequence}` });
+    to.backlog.push({ message, position: frontier.position, arrival: sequence }, 1);
   };
-  const worker = { recovery, connection, subscription, other, hub, history, budget, store };
-  return { ...worker, sent, onSend, socket, live, ended, dropped, looks, settled };
+  const worker = { connection, subscription, other, hub, history, budget, store, resume };
+  return { ...worker, sent, onSend, socket, live, ended, dropped, looks, settled, outcomes };
 }
 
-/** Resumes from a position that cannot be read. Meanwhile two publications are stored. */
-async function failToResume({ isCache }: { readonly isCache: boolean }) {
-  const { recovery, connection, subscription, store, sent, live, settled } = openWorker();
-  const outcomes: RecoveryOutcome[] = [];
+test.each([
+  ["what it missed", false, at(7), ["stored 8"], ["6 not-received", "7 not-received", "8 received"]],
+  ["a cached event", true, at(5), ["stored 6", "stored 7", "stored 8"], ["6 received", "7 received", "8 received"]],
+])("a client to which %s cannot be replayed receives everything after the position that it is told", async (...row) => {
+  const [, isCache, position, received, receipts] = row;
+  const { store, resume, sent, live, settled, outcomes } = openWorker();
   const since = async () => {
     store(6);
     await undefined;
@@ -116,73 +115,54 @@ async function failToResume({ isCache }: { readonly isCache: boolean }) {
     outcomes.push(outcome);
     store(8);
   };
-  recovery.start({ connection, subscriptions: [subscription], since, kind: "connection", isCache, onOutcome });
+
+  resume({ since, isCache, onOutcome });
   await expect.poll(() => live.length).toBe(1);
-  recovery.stop();
-  expect(outcomes).toHaveLength(1);
-  return { outcome: outcomes[0], sent, settled };
-}
 
-test("after a failed read the client starts after what was stored meanwhile, and receives only later publications", async () => {
-  const { outcome, sent, settled } = await failToResume({ isCache: false });
-
-  expect(outcome).toEqual({ recovered: false, reason: "malformed", position: formatPosition(at(7)) });
-  expect(sent).toEqual(["stored 8"]);
-  expect(settled).toEqual(["6 not-received after 1", "7 not-received after 1", "8 received after 1"]);
+  expect(outcomes).toEqual([{ recovered: false, reason: "malformed", position: formatPosition(position) }]);
+  expect(sent).toEqual(received);
+  expect(settled).toEqual(receipts.map((receipt) => `${receipt} after ${sent.length}`));
 });
 
-test("a receipt counts a client that has received the publication by a replay, or after it", async () => {
-  const { recovery, connection, subscription, store, sent, onSend, live, settled } = openWorker();
+test.each([
+  ["e-3", ["replayed 4", "replayed 5", "stored 6"], "4 received"],
+  ["e-3.0000000000", ["replayed 4", "replayed 5", "stored 6"], "4 received"],
+  ["e-3.0000000001", ["replayed 5", "stored 6"], "4 not-received"],
+])("a receipt counts what a client at %s receives by a replay, or after it", async (since, expected, ofFourth) => {
+  const { resume, store, sent, onSend, live, settled } = openWorker();
   onSend.do = () => {
     if (sent.length === 1) for (const sequence of [2, 3, 4, 5, 6]) store(sequence);
   };
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
-  await expect.poll(() => live.length).toBe(1);
-
-  expect(sent).toEqual(["replayed 4", "replayed 5", "stored 6"]);
-  const outcomes = ["2 not-received", "3 not-received", "4 received", "5 received", "6 received"];
-  expect(settled).toEqual(outcomes.map((outcome) => `${outcome} after 3`));
-  recovery.stop();
-});
-
-test.each([
-  ["e-3.0000000001", ["replayed 5", "stored 6"], ["4 not-received", "5 received", "6 received"]],
-  ["e-3.0000000000", ["replayed 4", "replayed 5", "stored 6"], ["4 received", "5 received", "6 received"]],
-])("a receipt counts the copies that a client at %s still receives", async (since, expected, outcomes) => {
-  const { recovery, connection, subscription, store, sent, onSend, live, settled } = openWorker();
-  onSend.do = () => {
-    if (sent.length === 1) for (const sequence of [4, 5, 6]) store(sequence);
-  };
-
-  recovery.start({ connection, subscriptions: [subscription], since, kind: "connection", onOutcome() {} });
+  resume({ since });
   await expect.poll(() => live.length).toBe(1);
 
   expect(sent).toEqual(expected);
-  expect(settled.map((each) => each.split(" after")[0])).toEqual(outcomes);
-  recovery.stop();
+  const outcomes = ["2 not-received", "3 not-received", ofFourth, "5 received", "6 received"];
+  expect(settled).toEqual(outcomes.map((outcome) => `${outcome} after ${sent.length}`));
 });
 
-test("a receipt is uncertain about a client that unsubscribes while its replay is sent", async () => {
-  const { recovery, connection, subscription, hub, store, sent, onSend, settled } = openWorker();
+test("a client that unsubscribes during a replay receives nothing of it afterwards, and receipts are uncertain about it", async () => {
+  const { resume, connection, subscription, hub, store, sent, onSend, settled } = openWorker();
   onSend.do = () => {
     for (const sequence of [3, 5, 6]) store(sequence);
     hub.onUnsubscribe(connection, subscription);
   };
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
-  await expect.poll(() => sent).toEqual(["replayed 4"]);
+  resume({ kind: "subscription" });
+  const [reader] = subscription.backlog.readers;
+  await vi.waitUntil(() => reader?.hasLeft);
 
+  expect(sent).toEqual(["replayed 4 since e-4"]);
   expect(settled).toEqual(["3 not-received after 1", "5 unknown after 1", "6 not-received after 1"]);
-  recovery.stop();
 });
 
 test("later publications do not wait for a client that unsubscribes while it reads nothing of its replay", async () => {
-  const { recovery, connection, subscription, hub, sent, onSend, socket } = openWorker();
+  const { resume, connection, subscription, hub, sent, onSend, socket } = openWorker();
   onSend.do = () => {
     socket.isFull = true;
   };
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  resume();
   await expect.poll(() => sent).toEqual(["replayed 4"]);
   const [reader] = subscription.backlog.readers;
 
@@ -193,12 +173,10 @@ test("later publications do not wait for a client that unsubscribes while it rea
   expect(reader?.hasLeft).toBe(false);
   socket.isFull = false;
   await vi.waitUntil(() => reader?.hasLeft);
-  recovery.stop();
 });
 
 test("a client whose replay is evicted while it is read is disconnected, so that it resumes", async () => {
-  const { recovery, connection, subscription, history, budget, dropped } = openWorker();
-  const outcomes: RecoveryOutcome[] = [];
+  const { resume, history, budget, dropped, outcomes } = openWorker();
   const page = await history.read();
   history.read.mockImplementationOnce(async () => ({ ...page, isEnd: false }));
   history.read.mockImplementationOnce(async () => {
@@ -206,63 +184,46 @@ test("a client whose replay is evicted while it is read is disconnected, so that
     return page;
   });
 
-  const onOutcome = (outcome: RecoveryOutcome) => void outcomes.push(outcome);
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome });
+  resume();
 
   await expect.poll(() => dropped).toEqual(["memory-budget"]);
   expect(outcomes).toEqual([]);
-  recovery.stop();
 });
 
 test("a client that is ahead of its worker asks for the history less and less often", async () => {
-  const { recovery, connection, subscription, history } = openWorker();
+  const { resume, history } = openWorker();
   const ahead = { epoch: "e", firstSequence: 1, lastSequence: 8, maxPerSubject: 10 };
   history.state.mockImplementation(async () => ({ ok: true, history: ahead, hasCopies: false }));
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-8", kind: "connection", onOutcome() {} });
+  resume({ since: "e-8" });
   await new Promise((resolve) => setTimeout(resolve, 1_000));
 
   expect(history.state.mock.calls.length).toBeGreaterThan(3);
   expect(history.state.mock.calls.length).toBeLessThan(20);
-  recovery.stop();
 });
 
 test("no receipt counts a client that unsubscribes while the publication is sent to it", async () => {
-  const { recovery, connection, subscription, hub, store, sent, onSend, settled } = openWorker();
+  const { resume, connection, subscription, hub, store, sent, onSend, settled } = openWorker();
   onSend.do = () => {
     if (sent.length === 1) store(6);
     if (sent.length === 3) hub.onUnsubscribe(connection, subscription);
   };
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  resume();
   await expect.poll(() => settled).toEqual(["6 unknown after 3"]);
-  recovery.stop();
-});
-
-test("a client whose cached event cannot be replayed receives everything that was stored since it subscribed", async () => {
-  const { outcome, sent } = await failToResume({ isCache: true });
-
-  expect(outcome).toMatchObject({ recovered: false, position: formatPosition(at(5)) });
-  expect(sent).toEqual(["stored 6", "stored 7", "stored 8"]);
 });
 
 /** Resumes from a position that the worker has not reached, and skips the ten seconds for which the worker tries. */
 async function resumeAhead() {
   const worker = openWorker();
-  const { recovery, connection, subscription } = worker;
-  const outcomes: RecoveryOutcome[] = [];
-  const onOutcome = (outcome: RecoveryOutcome) => void outcomes.push(outcome);
+  const { resume, outcomes } = worker;
   const now = performance.now.bind(performance);
   let skippedMs = 0;
   const clock = vi.spyOn(performance, "now").mockImplementation(() => {
     skippedMs += 1_000;
     return now() + skippedMs;
   });
-  onTestFinished(() => {
-    clock.mockRestore();
-    recovery.stop();
-  });
-  recovery.start({ connection, subscriptions: [subscription], since: "e-8", kind: "connection", onOutcome });
+  resume({ since: "e-8" });
   await expect.poll(() => outcomes.length).toBe(1);
   expect(outcomes).toEqual([{ recovered: false, reason: "unreadable", position: "e-8" }]);
   return { ...worker, clock };
@@ -291,31 +252,15 @@ test("a client is asked to reconnect when its worker stays behind it", async () 
 });
 
 test("a client in a replay receives what a recreated history stores, whose sequences are lower", async () => {
-  const { recovery, connection, subscription, store, sent, onSend, live } = openWorker();
+  const { resume, store, sent, onSend, live } = openWorker();
   onSend.do = () => {
     if (sent.length === 1) store(1, "f");
   };
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  resume();
   await expect.poll(() => live.length).toBe(1);
 
   expect(sent).toEqual(["replayed 4", "replayed 5", "stored 1"]);
-  recovery.stop();
-});
-
-test("a client that unsubscribes during a replay receives nothing of it afterwards", async () => {
-  const { recovery, connection, subscription, hub, store, sent, onSend } = openWorker();
-  onSend.do = () => {
-    store(6);
-    hub.onUnsubscribe(connection, subscription);
-  };
-
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "subscription", onOutcome() {} });
-  const [reader] = subscription.backlog.readers;
-  await vi.waitUntil(() => reader?.hasLeft);
-
-  expect(sent).toEqual(["replayed 4 since e-4"]);
-  recovery.stop();
 });
 
 test.each([
@@ -323,10 +268,9 @@ test.each([
   ["nothing", 0, ["unsent-bytes"], []],
 ])("of two clients that take longer than 20 s for a replay, the one that reads %s has this end", async (...row) => {
   const [, readBytes, drops, received] = row;
-  const { recovery, connection, subscription, sent, socket, live, dropped } = openWorker();
+  const { resume, sent, socket, live, dropped } = openWorker();
   let now = performance.now();
   vi.spyOn(performance, "now").mockImplementation(() => now);
-  onTestFinished(() => void vi.restoreAllMocks());
   let unsent = 1_000;
   socket.unsentBytes = () => {
     now += 15_000;
@@ -334,26 +278,24 @@ test.each([
     return unsent;
   };
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  resume();
   await expect.poll(() => live.length + dropped.length).toBe(1);
 
   expect([dropped, sent]).toEqual([drops, received]);
-  recovery.stop();
 });
 
 test.each(["client", "application"])(
   "a %s that subscribes during the first replay does not move the position past it",
   async (by) => {
-    const { recovery, connection, subscription, other, hub, store, sent, onSend, socket, live } = openWorker();
+    const { resume, connection, subscription, other, hub, store, sent, onSend, socket, live } = openWorker();
     onSend.do = () => {
       socket.isFull = sent.length === 1;
     };
-    const common = { connection, onOutcome() {} };
-    recovery.start({ ...common, subscriptions: [subscription], since: "e-3", kind: "connection" });
+    resume();
     await expect.poll(() => sent).toEqual(["replayed 4"]);
 
     if (by === "application") hub.startDeliveryWhenLive(connection, other);
-    else recovery.start({ ...common, subscriptions: [other], since: undefined, kind: "subscription" });
+    else resume({ subscriptions: [other], since: undefined, kind: "subscription" });
     // The application's subscription has no outcome.
     await new Promise((resolve) => setTimeout(resolve, 50));
     store(6, "e", other);
@@ -363,12 +305,11 @@ test.each(["client", "application"])(
 
     expect(live).toEqual([subscription, other]);
     expect([...sent].sort()).toEqual(["replayed 4", "replayed 5", "stored 6 since e-6"]);
-    recovery.stop();
   },
 );
 
 test("a connection that the application subscribes during the first replay receives what is stored from then on", async () => {
-  const { recovery, connection, subscription, other, hub, store, sent, onSend, live } = openWorker();
+  const { resume, connection, other, hub, store, sent, onSend, live } = openWorker();
   onSend.do = () => {
     if (sent.length !== 1) return;
     hub.startDeliveryWhenLive(connection, other);
@@ -376,23 +317,20 @@ test("a connection that the application subscribes during the first replay recei
     store(6, "e", other);
   };
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome() {} });
+  resume();
   await expect.poll(() => live.length).toBe(2);
 
   expect([...sent].sort()).toEqual(["replayed 4", "replayed 5", "stored 6 since e-6"]);
-  recovery.stop();
 });
 
 test("a message that the application causes before the welcome is sent after it, and a later one at once", async () => {
-  const { recovery, connection, subscription, hub, sent, live } = openWorker();
-  const onOutcome = () => void sent.push("welcome");
+  const { resume, connection, hub, sent, live } = openWorker();
 
-  recovery.start({ connection, subscriptions: [subscription], since: "e-3", kind: "connection", onOutcome });
+  resume({ onOutcome: () => void sent.push("welcome") });
   hub.onceWelcomed(connection, () => sent.push("unsubscribed"));
   expect(sent).toEqual([]);
   await expect.poll(() => live.length).toBe(1);
   hub.onceWelcomed(connection, () => sent.push("again"));
 
   expect(sent).toEqual(["welcome", "unsubscribed", "replayed 4", "replayed 5", "again"]);
-  recovery.stop();
 });

@@ -6,6 +6,7 @@ import { ReplayCache, type ReplayFailure, ReplayLease, type ReplayPart } from ".
 
 const unavailable = { ok: false, reason: "unavailable", detail: "JetStream has no leader" } as const;
 const mebibyte = 1_048_576;
+const since = { epoch: "e", sequence: 0 };
 const history = { epoch: "e", firstSequence: 1, lastSequence: 7, maxPerSubject: 1_000 };
 
 test("a failed read is repeated", async () => {
@@ -15,8 +16,7 @@ test("a failed read is repeated", async () => {
     { ok: true, publications: [], through: 7, isEnd: true, unread: 0, history },
   ];
   const read = async () => answers.shift() ?? unavailable;
-  const cache = new ReplayCache({ read }, new MemoryBudget(64 * mebibyte));
-  onTestFinished(() => cache.stop());
+  const { cache } = openCache({ mebibytes: 64, read });
 
   const part = await cache.read("filter", { epoch: "e", sequence: 3 }, 0, new ReplayLease());
 
@@ -24,11 +24,8 @@ test("a failed read is repeated", async () => {
 });
 
 test("a slow client's replay is evicted for others after a moment, and its lease shows that", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
+  const { budget, cache } = openCache();
   const [slow, other] = [new ReplayLease(), new ReplayLease()];
-  const since = { epoch: "e", sequence: 0 };
   const held = await Promise.all([1, 2, 3, 4, 5, 6, 7].map((at) => cache.read(`held ${at}`, since, 1, slow)));
 
   const wanted = await cache.read("wanted", since, 1, other);
@@ -39,11 +36,8 @@ test("a slow client's replay is evicted for others after a moment, and its lease
 });
 
 test("a replay is shared by the leases that hold it, and makes room for others when all have ended", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
+  const { budget, cache } = openCache();
   const [one, two, later] = [new ReplayLease(), new ReplayLease(), new ReplayLease()];
-  const since = { epoch: "e", sequence: 0 };
   const readAll = (name: string, lease: ReplayLease) =>
     Promise.all([1, 2, 3, 4, 5, 6, 7].map((at) => cache.read(`${name} ${at}`, since, 1, lease)));
   await Promise.all([readAll("held", one), cache.read("held 1", since, 1, two)]);
@@ -59,10 +53,7 @@ test("a replay is shared by the leases that hold it, and makes room for others w
 });
 
 test("a replay makes room among parts that nobody uses, and is not evicted for them", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
-  const since = { epoch: "e", sequence: 0 };
+  const { budget, cache } = openCache();
   for (const at of [1, 2, 3, 4, 5, 6, 7]) {
     const ended = new ReplayLease();
     await cache.read(`unused ${at}`, since, 1, ended);
@@ -77,7 +68,6 @@ test("a replay makes room among parts that nobody uses, and is not evicted for t
 });
 
 test("reads under way leave room for each other, so that no client in a replay is evicted for a short one", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
   const small = new Uint8Array(120);
   const readPages = async (request: ReadRequest): Promise<ReadOutcome> => {
     if (!request.filter.startsWith("short")) return read(request);
@@ -85,9 +75,7 @@ test("reads under way leave room for each other, so that no client in a replay i
     const publications = Array.from({ length: 500 }, (_, at) => ({ ...publicationAt(at + 1), content: small }));
     return { ok: true, publications, through: 500, isEnd: true, unread: 0, history };
   };
-  const cache = new ReplayCache({ read: readPages }, budget);
-  onTestFinished(() => cache.stop());
-  const since = { epoch: "e", sequence: 0 };
+  const { budget, cache } = openCache({ read: readPages });
   const slow = new ReplayLease();
   await Promise.all([1, 2, 3, 4, 5, 6, 7].map((at) => cache.read(`held ${at}`, since, 1, slow)));
 
@@ -103,10 +91,7 @@ test("reads under way leave room for each other, so that no client in a replay i
 });
 
 test("a lost part of a client that needs too much by itself has another reason than one that others have evicted", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
-  const since = { epoch: "e", sequence: 0 };
+  const { cache } = openCache();
   const [large, small] = [new ReplayLease(), new ReplayLease()];
 
   await cache.read("small", since, 1, small);
@@ -117,9 +102,7 @@ test("a lost part of a client that needs too much by itself has another reason t
 });
 
 test("a client that missed little by many shared parts does not need too much by itself", async () => {
-  const budget = new MemoryBudget(900 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
+  const { cache } = openCache({ mebibytes: 900 });
   const [others, client, behind] = [new ReplayLease(), new ReplayLease(), new ReplayLease()];
   const resume = (sequence: number, upTo: number, lease: ReplayLease) =>
     Promise.all([1, 2, 3, 4, 5, 6].map((at) => cache.read(`filter ${at}`, { epoch: "e", sequence }, upTo, lease)));
@@ -135,9 +118,7 @@ test("a client that missed little by many shared parts does not need too much by
 });
 
 test("thousands of replays that wait for memory share a timer", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  const since = { epoch: "e", sequence: 0 };
+  const { budget, cache } = openCache();
   budget.open(() => {}).take(24 * mebibyte);
   const asked = vi.spyOn(budget, "freeBytes", "get");
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
@@ -147,35 +128,16 @@ test("thousands of replays that wait for memory share a timer", async () => {
   await vi.waitUntil(() => asked.mock.calls.length >= 1_000);
 
   expect(timers() - before).toBeLessThan(10);
-  cache.stop();
 });
 
-test("a replay over the limit is refused and not buffered", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
+test.each([
+  ["content", read],
+  ["headers", readLargeHeaders],
+])("a replay with too much %s is refused and not buffered", async (_, readLarge) => {
+  const { budget, cache } = openCache({ read: readLarge });
 
-  const part = await cache.read("filter", { epoch: "e", sequence: 0 }, 7, new ReplayLease());
-
-  expect(part).toBe("over-replay-limit");
+  expect(await cache.read("filter", since, 7, new ReplayLease())).toBe("over-replay-limit");
   expect(budget.usedBytes).toBe(0);
-});
-
-test("headers count like content: a replay with large ones is refused and not buffered", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const headers = { bytes: mebibyte, get: () => "" };
-  const readSmall = async (request: ReadRequest): Promise<ReadOutcome> => {
-    const page = await read(request);
-    if (!page.ok) return page;
-    return {
-      ...page,
-      publications: page.publications.map((each) => ({ ...each, content: Buffer.from("x"), headers })),
-    };
-  };
-  const cache = new ReplayCache({ read: readSmall }, budget);
-  onTestFinished(() => cache.stop());
-
-  expect(await cache.read("filter", { epoch: "e", sequence: 0 }, 7, new ReplayLease())).toBe("over-replay-limit");
   expect(sequencesOf(await cache.read("filter", { epoch: "e", sequence: 5 }, 7, new ReplayLease()))).toEqual([6, 7]);
   expect(budget.usedBytes).toBeGreaterThan(2 * mebibyte);
 });
@@ -188,10 +150,8 @@ test("a client that resumes during a read that fails receives none of the replay
     const publications = stored.filter((sequence) => sequence > after).map(publicationAt);
     return { ok: true, publications, through: stored.length, isEnd: true, unread: 0, history };
   });
-  const cache = new ReplayCache({ read }, new MemoryBudget(64 * mebibyte));
-  onTestFinished(() => cache.stop());
-  const readAll = async () =>
-    sequencesOf(await cache.read("filter", { epoch: "e", sequence: 0 }, 0, new ReplayLease()));
+  const { cache } = openCache({ mebibytes: 64, read });
+  const readAll = async () => sequencesOf(await cache.read("filter", since, 0, new ReplayLease()));
   await readAll();
   isAway = true;
 
@@ -209,9 +169,7 @@ test("a client that resumes during a read that fails receives none of the replay
 });
 
 test("a client is judged by what it missed itself, not by what others missed with which it shares a read", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
+  const { cache } = openCache();
   const lease = new ReplayLease();
   const resume = async (sequence: number) =>
     sequencesOf(await cache.read("filter", { epoch: "e", sequence }, 9, lease));
@@ -222,9 +180,7 @@ test("a client is judged by what it missed itself, not by what others missed wit
 });
 
 test("clients that each missed little are never refused, however long others resume before them", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
-  const cache = new ReplayCache({ read }, budget);
-  onTestFinished(() => cache.stop());
+  const { budget, cache } = openCache();
 
   for (let upTo = 1; upTo <= 20; upTo++) {
     const lease = new ReplayLease();
@@ -237,16 +193,14 @@ test("clients that each missed little are never refused, however long others res
 });
 
 test("a client with a small replay is not refused because a larger one that it shares is evicted", async () => {
-  const budget = new MemoryBudget(24 * mebibyte);
   const slowRead = vi.fn(async (request: ReadRequest) => {
     await delay(5);
     return read(request);
   });
-  const cache = new ReplayCache({ read: slowRead }, budget);
-  onTestFinished(() => cache.stop());
+  const { budget, cache } = openCache({ read: slowRead });
   const leases = [new ReplayLease(), new ReplayLease()] as const;
 
-  const large = cache.read("filter", { epoch: "e", sequence: 0 }, 5, leases[0]);
+  const large = cache.read("filter", since, 5, leases[0]);
   const small = cache.read("filter", { epoch: "e", sequence: 4 }, 5, leases[1]);
   await vi.waitFor(() => expect(budget.usedBytes).toBeGreaterThan(6 * mebibyte), { interval: 1 });
   budget.evictFor(budget.open(() => {}));
@@ -258,8 +212,7 @@ test("a client with a small replay is not refused because a larger one that it s
 
 test("clients that resume from the same positions share reads and lists", async () => {
   const counted = vi.fn(read);
-  const cache = new ReplayCache({ read: counted }, new MemoryBudget(64 * mebibyte));
-  onTestFinished(() => cache.stop());
+  const { cache } = openCache({ mebibytes: 64, read: counted });
   const resume = async (sequence: number) => {
     const part = await cache.read("filter", { epoch: "e", sequence }, 3, new ReplayLease());
     return typeof part === "string" ? part : part.publications;
@@ -272,10 +225,24 @@ test("clients that resume from the same positions share reads and lists", async 
   expect(counted.mock.calls.length).toBeLessThan(10);
 });
 
+function openCache({ mebibytes = 24, read: readHistory = read } = {}) {
+  const budget = new MemoryBudget(mebibytes * mebibyte);
+  const cache = new ReplayCache({ read: readHistory }, budget);
+  onTestFinished(() => cache.stop());
+  return { budget, cache };
+}
+
 /** Returns publications of one mebibyte each, up to `upTo`. */
 async function read({ after, upTo = 0 }: ReadRequest): Promise<ReadOutcome> {
   const isEnd = after + 1 >= upTo;
   return { ok: true, publications: [publicationAt(after + 1)], through: after + 1, isEnd, unread: 0, history };
+}
+
+/** Returns publications whose headers have one mebibyte each. */
+async function readLargeHeaders(request: ReadRequest): Promise<ReadOutcome> {
+  const headers = { bytes: mebibyte, get: () => "" };
+  const publications = [{ ...publicationAt(request.after + 1), content: Buffer.from("x"), headers }];
+  return { ...(await read(request)), publications } as ReadOutcome;
 }
 
 /** The sequences of a replay, or why it failed. */

@@ -17,9 +17,8 @@ const since = { epoch: "e", sequence: 0 };
 
 test("clients that missed the same publications share their frames", async () => {
   const { missedBy, framesFor, texts } = openFrames();
-  const news = subscribe("news");
-  const parts = [{ subscription: news, publications: [stored(1), stored(2)], through: 2, ...end }];
-  const [one, two] = [await missedBy(parts, since, 2), await missedBy(parts, since, 2)];
+  const parts = [partOf(subscribe("news"), stored(1), stored(2))];
+  const [one, two] = [await missedBy(parts), await missedBy(parts)];
 
   const first = framesFor(connect(1), one);
   const second = framesFor(connect(2), two);
@@ -30,11 +29,10 @@ test("clients that missed the same publications share their frames", async () =>
 
 test("a client with one more subscription shares the frames if it missed nothing there", async () => {
   const { missedBy, framesFor } = openFrames();
-  const news = { subscription: subscribe("news"), publications: [stored(1)], through: 1, ...end };
-  const own = { subscription: subscribe("own"), publications: [], through: 1, ...end };
+  const [news, own] = [partOf(subscribe("news"), stored(1)), partOf(subscribe("own"))];
 
-  const first = framesFor(connect(1), await missedBy([news], since, 1));
-  const second = framesFor(connect(2), await missedBy([own, news], since, 1));
+  const first = framesFor(connect(1), await missedBy([news]));
+  const second = framesFor(connect(2), await missedBy([own, news]));
 
   expect(second[0]?.content).toBe(first[0]?.content);
 });
@@ -42,8 +40,7 @@ test("a client with one more subscription shares the frames if it missed nothing
 test("a client that published with `except` does not receive the shared frame with its publication", async () => {
   const { missedBy, framesFor, texts } = openFrames();
   const except = formatConnectionAddress({ workerId: WORKER_ID, connectionId: 2 });
-  const publications = [stored(1), stored(2, { [headerNames.except]: except })];
-  const missed = await missedBy([{ subscription: subscribe("news"), publications, through: 2, ...end }], since, 2);
+  const missed = await missedBy([partOf(subscribe("news"), stored(1), stored(2, { [headerNames.except]: except }))]);
 
   expect(texts(framesFor(connect(1), missed))).toEqual(["e-1 1,e-2 2"]);
   expect(texts(framesFor(connect(2), missed))).toEqual(["e-1 1"]);
@@ -53,11 +50,7 @@ test("a client that published with `except` does not receive the shared frame wi
 test("a client that has unsubscribed during its replay does not receive the shared frame", async () => {
   const { missedBy, framesFor, texts } = openFrames();
   const [news, own] = [subscribe("news"), subscribe("own")];
-  const parts = [
-    { subscription: news, publications: [stored(1)], through: 2, ...end },
-    { subscription: own, publications: [stored(2)], through: 2, ...end },
-  ];
-  const missed = await missedBy(parts, since, 2);
+  const missed = await missedBy([partOf(news, stored(1)), partOf(own, stored(2))]);
 
   expect(texts(framesFor(connect(1), missed))).toEqual(["e-1 1,e-2 2"]);
   expect(texts(framesFor(connect(2), missed, { has: (each) => each === news }))).toEqual(["e-1 1"]);
@@ -67,9 +60,8 @@ test("a client that receives no later copy of a publication does not share the f
   const { missedBy, framesFor, texts } = openFrames();
   const [news, own] = [subscribe("news"), subscribe("own")];
   // Each copy is a portion by itself.
-  const publications = [{ ...stored(1), content: Buffer.from("1".padEnd(70_000)) }];
-  const parts = [news, own].map((subscription) => ({ subscription, publications, through: 1, ...end }));
-  const missed = await missedBy(parts, since, 1);
+  const large = { ...stored(1), content: Buffer.from("1".padEnd(70_000)) };
+  const missed = await missedBy([news, own].map((subscription) => partOf(subscription, large)));
 
   expect(texts(framesFor(connect(1), missed))).toEqual([`e-0.${news.tag} 1`, "e-1 1"]);
   expect(texts(framesFor(connect(2), missed, { has: (each) => each === news }))).toEqual(["e-1 1"]);
@@ -77,11 +69,7 @@ test("a client that receives no later copy of a publication does not share the f
 
 test("clients with other encodings do not share frames, and each delivery counts", async () => {
   const { missedBy, framesFor, texts, counters } = openFrames();
-  const missed = await missedBy(
-    [{ subscription: subscribe("news"), publications: [stored(1), stored(2)], through: 2, ...end }],
-    since,
-    2,
-  );
+  const missed = await missedBy([partOf(subscribe("news"), stored(1), stored(2))]);
 
   expect(texts(framesFor(connect(1), missed))).toEqual(["e-1 1,e-2 2"]);
   expect(texts(framesFor(connect(2, single), missed))).toEqual(["1", "2"]);
@@ -93,7 +81,7 @@ test("clients with other encodings do not share frames, and each delivery counts
 test("clients with another position, copy or end do not share a list", async () => {
   const { missedBy } = openFrames();
   const news = subscribe("news");
-  const parts = [{ subscription: news, publications: [stored(1), stored(2)], through: 2, ...end }];
+  const parts = [partOf(news, stored(1), stored(2))];
   const sequencesOf = async (...[from, upTo]: [typeof since & { copy?: string }, number]) =>
     (await missedBy(parts, from, upTo)).map(({ received }) => received.position?.sequence);
 
@@ -115,7 +103,7 @@ function openFrames() {
   const counters = newCounters();
   const frames = new ReplayFrames({ counters, workerId: WORKER_ID });
   const lists = new MissedLists(subjects, new TimeSlices());
-  const missedBy = (parts: readonly SubscriptionPart[], from: Position, upTo: number) =>
+  const missedBy = (parts: readonly SubscriptionPart[], from: Position = since, upTo = 2) =>
     lists.merged(parts.map((part) => lists.of(part, from, upTo)));
   const framesFor = (
     connection: Connection,
@@ -137,6 +125,10 @@ function connect(connectionId: number, encoding: BatchedFrames | SingleFrames = 
 function subscribe(topic: string): SharedSubscription {
   const tag = topic === "news" ? "0000000001" : "0000000002";
   return { tag, topicOf: () => topic, pattern: topic } as unknown as SharedSubscription;
+}
+
+function partOf(subscription: SharedSubscription, ...publications: StoredPublication[]): SubscriptionPart {
+  return { subscription, publications, through: 2, ...end };
 }
 
 function stored(sequence: number, headers?: Record<string, string>): StoredPublication {
