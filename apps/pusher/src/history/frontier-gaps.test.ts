@@ -1,49 +1,23 @@
-import { afterEach, expect, test, vi } from "vitest";
-import { type Stored, subjectOf, subscription, world } from "./frontier.testing.ts";
-
-afterEach(() => void vi.useRealTimers());
-
-test("subscriptions that lost a publication to the history's limits are reported, others continue", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { store, readOn, arrive, drop, missed, isReading } = world([a, b]);
-  await isReading;
-  const dropped = store("x");
-  const next = store("y");
-  drop(dropped, new Set([subjectOf("x")]));
-  arrive(next);
-
-  readOn(1);
-
-  await expect.poll(() => b.got).toEqual(["y2 e1-2"]);
-  expect(missed).toEqual([[a]]);
-});
+import { expect, test, vi } from "vitest";
+import { type Stored, worldOfTwo } from "./frontier.testing.ts";
 
 test("a frontier whose consumer ended passes what has expired since, and reports it once", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { frontier, store, readOn, arrive, expire, endConsumer, missed, isReading } = world([a, b]);
-  await isReading;
+  const { a, b, frontier, store, readUntil, arrive, expire, endConsumer, missed } = await worldOfTwo();
   for (const each of ["x", "z"]) store(each);
-  expire(new Set([subjectOf("x")]));
+  expire("x");
 
   endConsumer();
 
   await expect.poll(() => frontier.position?.sequence).toBe(2);
   arrive(store("y"));
-  await vi.waitUntil(() => {
-    readOn(5);
-    return b.got.length === 1;
-  });
+  await readUntil(() => b.got.length === 1);
   expect(missed).toEqual([[a]]);
 });
 
 test("a gap that is settled while its consumer ends is reported once", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { store, readOn, arrive, drop, endConsumer, onQuestion, missed, isReading } = world([a, b]);
-  await isReading;
-  const dropped = store("x");
-  const next = store("y");
-  drop(dropped, new Set([subjectOf("x")]));
-  arrive(next);
+  const { a, b, store, readOn, arrive, drop, endConsumer, onQuestion, missed } = await worldOfTwo();
+  drop(store("x"));
+  arrive(store("y"));
   let questions = 0;
   onQuestion.do = async () => {
     questions++;
@@ -62,22 +36,17 @@ test("a gap that is settled while its consumer ends is reported once", async () 
 });
 
 test("subscriptions that missed a publication are reported once if the consumer ends while they are closed", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { frontier, store, readOn, arrive, drop, expire, endConsumer, onMissed, missed, gaps, isReading } = world([
-    a,
-    b,
-  ]);
-  await isReading;
+  const { a, b, frontier, store, readOn, arrive, drop, expire, endConsumer, ...opened } = await worldOfTwo();
+  const { onMissed, missed, gaps } = opened;
   onMissed.do = async () => {
     endConsumer();
     // The next consumer exists, and has read on.
     await new Promise((resolve) => setTimeout(resolve, 20));
     readOn(5);
   };
-  const lost = new Set([subjectOf("x")]);
 
   // A gap before an entry.
-  drop(store("x"), lost);
+  drop(store("x"));
   arrive(store("y"));
   readOn(1);
   await expect.poll(() => b.got).toEqual(["y2 e1-2"]);
@@ -86,14 +55,14 @@ test("subscriptions that missed a publication are reported once if the consumer 
   // An entry whose content is no longer stored.
   const expired = store("x");
   readOn(1);
-  drop(expired, lost);
+  drop(expired);
   arrive(store("y"));
   await expect.poll(() => b.got, { timeout: 5_000 }).toEqual(["y2 e1-2", "y4 e1-4"]);
   expect(missed).toEqual([[a], [a]]);
 
   // A history in which all has expired.
   store("x");
-  expire(lost);
+  expire("x");
   endConsumer();
   await expect.poll(() => frontier.position?.sequence).toBe(5);
   await vi.waitUntil(() => frontier.waiting === 0);
@@ -104,12 +73,10 @@ test("subscriptions that missed a publication are reported once if the consumer 
   ]);
 });
 
-test("a thousand gaps are reported with two questions, and the publications between them are delivered in order", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { store, readOn, arrive, drop, missed, gaps, isReading } = world([a, b]);
-  await isReading;
+test("a thousand gaps are reported with two questions, and others receive the publications between them in order", async () => {
+  const { a, b, store, readOn, arrive, drop, missed, gaps } = await worldOfTwo();
   for (let gap = 0; gap < 1_000; gap++) {
-    drop(store("x"), new Set([subjectOf("x")]));
+    drop(store("x"));
     arrive(store("y"));
   }
 
@@ -126,11 +93,9 @@ test("a thousand gaps are reported with two questions, and the publications betw
 });
 
 test("a gap with a publication that the leader still stores is reported just before the worker passes it", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { frontier, store, readOn, arrive, drop, onMissed, skipped, gaps, isReading } = world([a, b]);
-  await isReading;
+  const { b, frontier, store, readOn, arrive, drop, onMissed, skipped, gaps } = await worldOfTwo();
   for (let gap = 0; gap < 4; gap++) {
-    drop(store("x"), new Set([subjectOf("x")]));
+    drop(store("x"));
     arrive(store("y"));
   }
   skipped.push(7);
@@ -149,12 +114,10 @@ test("a gap with a publication that the leader still stores is reported just bef
 });
 
 test("gaps that were reported together are reported again by the next consumer, which may have skipped more", async () => {
-  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
-  const { frontier, store, readOn, arrive, drop, gaps, endConsumer, isReading } = world([a, b]);
-  await isReading;
+  const { b, frontier, store, readOn, readUntil, arrive, drop, gaps, endConsumer } = await worldOfTwo();
   const kept: Stored[] = [];
   for (let gap = 0; gap < 3; gap++) {
-    drop(store("x"), new Set([subjectOf("x")]));
+    drop(store("x"));
     kept.push(store("y"));
   }
   const [first, second, third] = kept as [Stored, Stored, Stored];
@@ -165,10 +128,7 @@ test("gaps that were reported together are reported again by the next consumer, 
   endConsumer();
   await vi.waitUntil(() => frontier.waiting === 0);
   for (const each of [second, third]) arrive(each);
-  await vi.waitUntil(() => {
-    readOn(5);
-    return b.got.length === 3;
-  });
+  await readUntil(() => b.got.length === 3);
 
   expect(gaps).toEqual([
     [0, 1],

@@ -7,9 +7,10 @@ import type {
   HistoryFailureReason,
   ReadRequest,
 } from "@fanwire/bus";
-import { type HistoryState, type Position, Subjects } from "@fanwire/protocol";
+import { type HistoryState, type Position, Subjects, streamHeaderNames } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
+import { busMessage } from "../bus-message.testing.ts";
 import { newCounters } from "../connections/counters.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { Frontier } from "./frontier.ts";
@@ -31,6 +32,19 @@ export type Sub = OrderedSubscription & { readonly topics: readonly string[]; re
 
 export const subscription = (tag: string, ...topics: string[]): Sub => ({ tag, begunAt: 0, topics, got: [] });
 
+/** A world whose frontier requests entries already. */
+export async function readingWorld(subscriptions: readonly Sub[], options: WorldOptions = {}) {
+  const opened = world(subscriptions, options);
+  await opened.isReading;
+  return opened;
+}
+
+/** A world with a subscription to the topic `x`, and one to `y`. */
+export async function worldOfTwo() {
+  const [a, b] = [subscription("a", "x"), subscription("b", "y")];
+  return { a, b, ...(await readingWorld([a, b])) };
+}
+
 /** A history whose entries and contents arrive when the test releases them. */
 export function world(subscriptions: readonly Sub[], options: WorldOptions = {}) {
   const stored = new Map<number, Stored>();
@@ -44,7 +58,7 @@ export function world(subscriptions: readonly Sub[], options: WorldOptions = {})
   const isReading = new Promise<void>((resolve) => {
     resumed = resolve;
   });
-  let lost: ReadonlySet<string> | "all" = new Set();
+  let lost: ReadonlySet<string> = new Set();
   /** Sequences that the consumer skipped, although the leader still stores them. */
   const skipped: number[] = [];
   /** Gaps for which the worker asked: the sequence before, and the last in the gap. */
@@ -129,6 +143,15 @@ export function world(subscriptions: readonly Sub[], options: WorldOptions = {})
     isCongested: () => false,
   });
   onTestFinished(() => frontier.stop());
+  /** Delivers the next `count` entries, except dropped ones. */
+  const readOn = (count: number) => {
+    for (let at = 0; at < count && receiver && read < state.lastSequence; at++) {
+      do read++;
+      while (!stored.has(read) && read < state.lastSequence);
+      const entry = stored.get(read);
+      if (entry) receiver.onEntry({ sequence: read, subject: subjectOf(entry.topic), bytes: bytesOf(entry) });
+    }
+  };
 
   return {
     frontier,
@@ -149,32 +172,31 @@ export function world(subscriptions: readonly Sub[], options: WorldOptions = {})
       stored.set(sequence, each);
       return each;
     },
-    /** Delivers the next `count` entries, except dropped ones. */
-    readOn(count: number) {
-      for (let at = 0; at < count && receiver && read < state.lastSequence; at++) {
-        do read++;
-        while (!stored.has(read) && read < state.lastSequence);
-        const entry = stored.get(read);
-        if (entry) receiver.onEntry({ sequence: read, subject: subjectOf(entry.topic), bytes: bytesOf(entry) });
-      }
-    },
+    readOn,
+    /** Reads on in each attempt, because a consumer exists a moment after the state is known. */
+    readUntil: (isDone: () => boolean) =>
+      vi.waitUntil(() => {
+        readOn(5);
+        return isDone();
+      }),
     arrive(each: Stored) {
       const message = contentOf(each);
       const place = message && frontier.placeOf(message);
       if (message && place) frontier.receive(place, message);
     },
-    drop(each: Stored, ofSubjects: ReadonlySet<string> | "all") {
+    /** Drops a publication, so that subscriptions to this topic have lost one. */
+    drop(each: Stored, topic = each.topic) {
       stored.delete(each.sequence);
-      lost = ofSubjects;
+      lost = new Set([subjectOf(topic)]);
     },
     /** Delivers an entry again, as a replica may that holds more than the others. */
     repeat({ sequence, topic }: Stored) {
       receiver?.onEntry({ sequence, subject: subjectOf(topic), bytes: 0 });
     },
-    /** Everything expires. */
-    expire(ofSubjects: ReadonlySet<string>) {
+    /** Everything expires, so that subscriptions to this topic have lost something. */
+    expire(topic: string) {
       stored.clear();
-      lost = ofSubjects;
+      lost = new Set([subjectOf(topic)]);
       state = { ...state, firstSequence: state.lastSequence + 1 };
     },
     recreate() {
@@ -195,15 +217,10 @@ const bytesOf = (each: Stored) => Buffer.byteLength(textOf(each));
 
 export function contentOf(each: Stored | undefined): BusMessage | undefined {
   if (each === undefined) return undefined;
-  const headers = new Map([
-    ["Nats-Stream", subjects.historyStream],
-    ["Nats-Sequence", String(each.sequence)],
-    ["Nats-Subject", subjectOf(each.topic)],
-  ]);
-  return {
-    subject: subjects.live({ kind: "topic", topic: each.topic }),
-    data: Buffer.from(textOf(each)),
-    headers: { bytes: 0, get: (name) => headers.get(name) ?? "" },
-    respond: () => false,
+  const headers = {
+    [streamHeaderNames.stream]: subjects.historyStream,
+    [streamHeaderNames.sequence]: String(each.sequence),
+    [streamHeaderNames.subject]: subjectOf(each.topic),
   };
+  return { ...busMessage(textOf(each), headers), subject: subjects.live({ kind: "topic", topic: each.topic }) };
 }
