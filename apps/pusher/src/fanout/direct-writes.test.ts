@@ -33,17 +33,6 @@ test("flushing writes pending publications once", async () => {
   expect(anna.writes).toEqual([["1"], ["2"]]);
 });
 
-test("a connection that has closed is not written to", async () => {
-  const direct = new DirectWrites<Uint8Array>(writeEach);
-  const [anna, bob] = [noteWrites(), noteWrites()];
-  for (const one of [anna, bob]) direct.push(one, bytes("1"));
-
-  direct.forget(anna);
-
-  await endOfTick();
-  expect([anna.writes, bob.writes]).toEqual([[], [["1"]]]);
-});
-
 test("a connection over its limit receives nothing further, and the others do", async () => {
   const direct = new DirectWrites<Uint8Array>(writeEach);
   const batched = new DirectWrites<string>(writeBatched(JOINING));

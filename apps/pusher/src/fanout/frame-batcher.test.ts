@@ -16,16 +16,6 @@ function recorded() {
   return { batcher, written };
 }
 
-test("neighbours for the same group share a frame", async () => {
-  const { batcher, written } = recorded();
-
-  for (const message of ["1", "2", "3"]) batcher.push(A, message);
-
-  expect(written).toEqual([]);
-  await endOfTick();
-  expect(written).toEqual([[A, "1\n2\n3"]]);
-});
-
 test("a short read is written in a microtask, a long one when the tick ends", async () => {
   const { batcher, written } = recorded();
 
@@ -42,7 +32,7 @@ test("a short read is written in a microtask, a long one when the tick ends", as
   expect(written.slice(1)).toEqual([[B, `${"x".repeat(16_384)}\ny`]]);
 });
 
-test("messages for several groups are written in the order of their publications", async () => {
+test("neighbours for the same group share a frame, and all messages are written in the order of their publications", async () => {
   const { batcher, written } = recorded();
 
   for (const groupId of [A, B, B, A]) batcher.push(groupId, String(groupId));
@@ -68,17 +58,6 @@ test("flushing writes pending messages once", async () => {
     [A, "1"],
     [A, "2"],
   ]);
-});
-
-test("a frame does not grow beyond 32 KiB", async () => {
-  const { batcher, written } = recorded();
-  const message = "x".repeat(8_000);
-
-  for (let count = 0; count < 5; count++) batcher.push(A, message);
-  expect(written).toEqual([]);
-
-  await endOfTick();
-  expect(written.map(([, frame]) => frame.split("\n").length)).toEqual([4, 1]);
 });
 
 test("at most a mebibyte is batched", () => {

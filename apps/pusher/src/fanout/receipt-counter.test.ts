@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { OPEN_GRANT } from "@fanwire/tokens";
 import { expect, test, vi } from "vitest";
 import { type Connection, newConnectionState } from "../connections/connection.ts";
 import { Connections } from "../connections/connections.ts";
 import { raw } from "../protocols/raw.ts";
 import { ReceiptCounter } from "./receipt-counter.ts";
 
-const NOBODY = { user: undefined, topics: [], publish: [], presence: [], info: undefined, expiresAt: undefined };
 const everyone = {
   kind: "everyone",
   pattern: undefined,
@@ -13,13 +13,13 @@ const everyone = {
   has: () => true,
 } as const;
 
-const noted = { subscription: everyone, waiting: [], exceptedId: undefined };
+type Noted = Parameters<ReceiptCounter["note"]>[1];
 
 function openConnections(unsentBytes: readonly number[]) {
   const connections = new Connections<Connection>();
   const states = unsentBytes.map((bytes) => {
     const connectionId = connections.nextId();
-    const state = newConnectionState({ connectionId, protocol: raw, grant: NOBODY });
+    const state = newConnectionState({ connectionId, protocol: raw, grant: OPEN_GRANT });
     const connection: Partial<Connection> = {
       getUserData: () => state,
       getBufferedAmount: () => bytes,
@@ -28,25 +28,28 @@ function openConnections(unsentBytes: readonly number[]) {
     connections.open(connectionId, connection as Connection);
     return state;
   });
-  return { connections, states, receipts: new ReceiptCounter(connections) };
+  const receipts = new ReceiptCounter(connections);
+  const note = (id: string, handedTo: number, more: Partial<Noted> = {}) =>
+    receipts.note(id, { subscription: everyone, waiting: [], exceptedId: undefined, handedTo, ...more });
+  return { connections, states, receipts, note };
 }
 
 test("only receivers count: not the excepted connection, nor those over their limit", async () => {
-  const { receipts, states } = openConnections([0, 0, 0, 10, 10]);
+  const { receipts, note, states } = openConnections([0, 0, 0, 10, 10]);
   const [, , , excepted, over] = states;
   if (over) over.isOverUnsentLimit = true;
 
-  receipts.note("a", { ...noted, handedTo: 4, exceptedId: excepted?.connectionId });
-  receipts.note("b", { ...noted, handedTo: 5 });
+  note("a", 4, { exceptedId: excepted?.connectionId });
+  note("b", 5);
 
   expect(await receipts.take("a")).toEqual({ delivered: 3, buffered: 0, isFinal: true });
   expect(await receipts.take("b")).toEqual({ delivered: 3, buffered: 1, isFinal: true });
 });
 
 test("a connection that closes before it is counted makes the receipt not final", async () => {
-  const { receipts, connections } = openConnections([0, 0, 0]);
+  const { receipts, note, connections } = openConnections([0, 0, 0]);
 
-  receipts.note("a", { ...noted, handedTo: 3 });
+  note("a", 3);
   connections.close(1);
 
   expect(await receipts.take("a")).toEqual({ delivered: 2, buffered: 0, isFinal: false });
@@ -57,10 +60,10 @@ test("a connection that closes before it is counted makes the receipt not final"
 const waitingOf = (connectionId: number) => ({ connectionId, hasLeft: false });
 
 test("a connection that waits counts once it is known whether it has received the publication", async () => {
-  const { receipts } = openConnections([0, 0, 0, 10]);
+  const { receipts, note } = openConnections([0, 0, 0, 10]);
   const [sent, leftOut, behind] = [waitingOf(2), waitingOf(3), waitingOf(4)];
 
-  receipts.note("a", { ...noted, handedTo: 0, waiting: [sent, leftOut, behind] });
+  note("a", 0, { waiting: [sent, leftOut, behind] });
   expect(receipts.hasCounted("a")).toBe(false);
   receipts.countWaiting("a", sent, "received");
   receipts.countWaiting("a", leftOut, "not-received");
@@ -74,11 +77,11 @@ test("a connection that waits counts once it is known whether it has received th
 });
 
 test("a connection that waits counts once for each publication of the receipt", async () => {
-  const { receipts } = openConnections([0]);
+  const { receipts, note } = openConnections([0]);
   const ofPattern = waitingOf(1);
 
   // A publication to three topics that one pattern matches.
-  for (let times = 0; times < 3; times++) receipts.note("a", { ...noted, handedTo: 0, waiting: [ofPattern] });
+  for (let times = 0; times < 3; times++) note("a", 0, { waiting: [ofPattern] });
   receipts.countWaiting("a", ofPattern, "received");
   receipts.countWaiting("a", ofPattern, "not-received");
   expect(receipts.hasCounted("a")).toBe(false);
@@ -89,9 +92,9 @@ test("a connection that waits counts once for each publication of the receipt", 
 });
 
 test("thousands of connections that wait are not looked at each time", () => {
-  const { receipts, connections } = openConnections(Array.from({ length: 1_000 }, () => 0));
+  const { receipts, note, connections } = openConnections(Array.from({ length: 1_000 }, () => 0));
   const waiting = Array.from({ length: 1_000 }, (_, at) => waitingOf(at + 1));
-  receipts.note("a", { ...noted, handedTo: 0, waiting });
+  note("a", 0, { waiting });
   const looks = vi.spyOn(connections, "get");
 
   for (let times = 0; times < 100; times++) expect(receipts.hasCounted("a")).toBe(false);
@@ -100,33 +103,32 @@ test("thousands of connections that wait are not looked at each time", () => {
 });
 
 test("receipts are not final while too many connections wait, and are again when these are counted", async () => {
-  const { receipts } = openConnections([0]);
+  const { receipts, note } = openConnections([0]);
   const crowd = Array.from({ length: 50_000 }, (_, at) => waitingOf(at + 2));
   const own = waitingOf(1);
-  const note = (id: string, waiting: readonly ReturnType<typeof waitingOf>[]) =>
-    receipts.note(id, { ...noted, handedTo: 0, waiting });
   const finals = async (...ids: string[]) => {
     const taken = await Promise.all(ids.map((id) => receipts.take(id)));
     return taken.map(({ isFinal }) => isFinal);
   };
 
-  for (const id of ["a", "b"]) note(id, crowd);
-  for (const id of ["c", "c", "nobody"]) note(id, id === "nobody" ? [] : [own]);
-  receipts.note("excepted", { ...noted, handedTo: 1, waiting: [own], exceptedId: 1 });
+  for (const id of ["a", "b"]) note(id, 0, { waiting: crowd });
+  for (const id of ["c", "c"]) note(id, 0, { waiting: [own] });
+  note("nobody", 0);
+  note("excepted", 1, { waiting: [own], exceptedId: 1 });
   expect(receipts.hasCounted("c")).toBe(true);
   expect(await finals("c", "nobody", "excepted")).toEqual([false, true, false]);
   expect(receipts.uncounted).toBe(1);
 
   for (const each of crowd) receipts.countWaiting("a", each, "not-received");
   expect(await finals("a", "b")).toEqual([true, false]);
-  note("d", [own]);
+  note("d", 0, { waiting: [own] });
   receipts.countWaiting("d", own, "received");
   expect(await finals("d")).toEqual([true]);
   expect(receipts.uncounted).toBe(1);
 });
 
 test("five hundred receipts with ten thousand connections that wait take little time", () => {
-  const { receipts } = openConnections([0]);
+  const { note } = openConnections([0]);
   const waiting = new Set(Array.from({ length: 10_000 }, (_, at) => waitingOf(at + 1)));
   let looks = 0;
   const counted = {
@@ -138,20 +140,20 @@ test("five hundred receipts with ten thousand connections that wait take little 
     },
   };
 
-  for (let at = 0; at < 500; at++) receipts.note(String(at), { ...noted, handedTo: 0, waiting: counted });
+  for (let at = 0; at < 500; at++) note(String(at), 0, { waiting: counted });
 
   expect(looks).toBeLessThan(120_000);
 });
 
 test("a connection that waits makes the receipt not final if it closes, or if nobody knows what it has received", async () => {
-  const { receipts, connections } = openConnections([0, 0]);
+  const { receipts, note, connections } = openConnections([0, 0]);
   const [closed, unknown, late] = [waitingOf(1), waitingOf(2), waitingOf(2)];
 
-  receipts.note("closed", { ...noted, handedTo: 0, waiting: [closed] });
+  note("closed", 0, { waiting: [closed] });
   connections.close(1);
-  receipts.note("unknown", { ...noted, handedTo: 0, waiting: [unknown] });
+  note("unknown", 0, { waiting: [unknown] });
   receipts.countWaiting("unknown", unknown, "unknown");
-  receipts.note("late", { ...noted, handedTo: 0, waiting: [late] });
+  note("late", 0, { waiting: [late] });
 
   expect(receipts.hasCounted("closed")).toBe(true);
   const none = { delivered: 0, buffered: 0, isFinal: false };
@@ -159,10 +161,10 @@ test("a connection that waits makes the receipt not final if it closes, or if no
 });
 
 test("nothing waits for a connection that has unsubscribed, or must not receive the publication", async () => {
-  const { receipts } = openConnections([0, 0]);
+  const { receipts, note } = openConnections([0, 0]);
   const unsubscribed = waitingOf(1);
 
-  receipts.note("a", { ...noted, handedTo: 0, waiting: [unsubscribed, waitingOf(2)], exceptedId: 2 });
+  note("a", 0, { waiting: [unsubscribed, waitingOf(2)], exceptedId: 2 });
   expect(receipts.hasCounted("a")).toBe(false);
   unsubscribed.hasLeft = true;
 
@@ -170,11 +172,11 @@ test("nothing waits for a connection that has unsubscribed, or must not receive 
 });
 
 test("a connection that is live since then does not count in place of one that has closed", async () => {
-  const { receipts, connections } = openConnections([0, 0, 0]);
+  const { receipts, note, connections } = openConnections([0, 0, 0]);
 
-  receipts.note("before", { ...noted, handedTo: 2 });
+  note("before", 2);
   receipts.onStart(everyone, connections.get(3) as Connection);
-  receipts.note("after", { ...noted, handedTo: 3 });
+  note("after", 3);
   connections.close(1);
 
   expect(await receipts.take("before")).toEqual({ delivered: 1, buffered: 0, isFinal: false });
@@ -182,25 +184,21 @@ test("a connection that is live since then does not count in place of one that h
 });
 
 test("the counts of several subscriptions are added up, and deleted once they are claimed", async () => {
-  const { receipts } = openConnections([0, 10]);
-  for (let times = 0; times < 3; times++) {
-    receipts.note("a", { ...noted, handedTo: 2 });
-  }
+  const { receipts, note } = openConnections([0, 10]);
+  for (let times = 0; times < 3; times++) note("a", 2);
 
   await delay(10);
   // In a later tick than the others.
-  receipts.note("a", { ...noted, handedTo: 2 });
+  note("a", 2);
 
   expect(await receipts.take("a")).toEqual({ delivered: 4, buffered: 4, isFinal: true });
   expect(await receipts.take("a")).toEqual({ delivered: 0, buffered: 0, isFinal: true });
 });
 
 test("unclaimed receipts are evicted, and are then not final", async () => {
-  const { receipts } = openConnections([0]);
+  const { receipts, note } = openConnections([0]);
 
-  for (let at = 0; at <= 10_000; at++) {
-    receipts.note(String(at), { ...noted, handedTo: 1 });
-  }
+  for (let at = 0; at <= 10_000; at++) note(String(at), 1);
 
   expect(await receipts.take("10000")).toMatchObject({ isFinal: true });
   expect(await receipts.take("0")).toMatchObject({ isFinal: false });
