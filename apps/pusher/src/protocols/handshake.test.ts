@@ -1,115 +1,95 @@
 import type { HttpRequest } from "uWebSockets.js";
-import type { TokenResult } from "@fanwire/tokens";
-import { OPEN_GRANT } from "@fanwire/tokens";
+import { OPEN_GRANT, type TokenResult, type TokenVerifier } from "@fanwire/tokens";
 import { expect, test } from "vitest";
 import { newCounters } from "../connections/counters.ts";
 import type { Hub } from "../hub/hub.ts";
 import { TimeSlices } from "../pacing/time-slices.ts";
 import { Handshakes, type Undecided } from "./handshake.ts";
 
-/** The parts of a request that a handshake reads. */
-const requestWith = (query: string) => ({ getHeader: () => "", getQuery: () => query }) as unknown as HttpRequest;
-/** Slices of ticks in which nothing else happens. */
-const freeSlices = { mayWorkNow: () => true, turn: async () => {} };
-
-const sentWith = (query: string) => ({ query, authorization: "", offered: [], takesPresence: false });
-
-test("a connection whose token is being verified counts against the connection limit", async () => {
-  const checks: (() => void)[] = [];
-  const verify = () =>
-    new Promise<{ readonly ok: true; readonly grant: typeof OPEN_GRANT }>((resolve) =>
-      checks.push(() => resolve({ ok: true, grant: OPEN_GRANT })),
-    );
+/** Handshakes of a worker that admits everyone, in ticks in which nothing else happens. */
+function openHandshakes(
+  verifier: Pick<TokenVerifier, "verify"> & { readonly isOpen?: boolean },
+  options: Partial<ConstructorParameters<typeof Handshakes>[0]> = {},
+) {
+  const hub = { admit: () => undefined, openConnections: 0, isDraining: false };
   const counters = newCounters();
   const handshakes = new Handshakes({
-    hub: { admit: () => undefined, openConnections: 1, isDraining: false } as unknown as Hub,
-    verifier: { isOpen: false, anonymous: OPEN_GRANT, verify },
+    hub: hub as unknown as Hub,
+    verifier: { isOpen: false, anonymous: OPEN_GRANT, ...verifier },
     maxTopics: 1,
     maxConnections: 3,
     counters,
-    slices: freeSlices,
+    slices: { mayWorkNow: () => true, turn: async () => {} },
+    ...options,
   });
-  const receive = () => handshakes.receive(requestWith("token=a.b.c"));
-  const waiting = [1, 2].map(() => handshakes.decide(receive() as Undecided));
+  /** Receives a request with the parts that a handshake reads. */
+  const receive = (query: string) =>
+    handshakes.receive({ getHeader: () => "", getQuery: () => query } as unknown as HttpRequest);
+  const decide = (query: string) => handshakes.decide(receive(query) as Undecided);
+  return { hub, counters, handshakes, receive, decide };
+}
 
-  const refused = receive();
+/** Accepts all tokens when the test calls `accept`. */
+function slowVerifier() {
+  let accept = () => {};
+  const result = new Promise<TokenResult>((resolve) => {
+    accept = () => resolve({ ok: true, grant: OPEN_GRANT });
+  });
+  return { verify: () => result, accept };
+}
+
+test("a connection whose token is being verified counts against the connection limit", async () => {
+  const { verify, accept } = slowVerifier();
+  const { hub, counters, receive, decide } = openHandshakes({ verify });
+  hub.openConnections = 1;
+  const waiting = [1, 2].map(() => decide("token=a.b.c"));
+
+  const refused = receive("token=a.b.c");
 
   expect(refused).toMatchObject({ outcome: "turned-away", reason: "connection-limit" });
   expect(counters.refused["connection-limit"]).toBe(1);
-  for (const check of checks) check();
+  accept();
   expect(await Promise.all(waiting)).toMatchObject([{ outcome: "admitted" }, { outcome: "admitted" }]);
-  expect(receive()).toMatchObject({ outcome: "undecided" });
+  expect(receive("token=a.b.c")).toMatchObject({ outcome: "undecided" });
 });
 
 test("queries and tokens that wait are bounded in bytes", async () => {
-  const checks: (() => void)[] = [];
-  const verify = () =>
-    new Promise<{ readonly ok: true; readonly grant: typeof OPEN_GRANT }>((resolve) =>
-      checks.push(() => resolve({ ok: true, grant: OPEN_GRANT })),
-    );
-  const handshakes = new Handshakes({
-    hub: { admit: () => undefined, openConnections: 0, isDraining: false } as unknown as Hub,
-    verifier: { isOpen: false, anonymous: OPEN_GRANT, verify },
-    maxTopics: 1,
-    maxConnections: 10_000,
-    counters: newCounters(),
-    slices: freeSlices,
-  });
-  const large = requestWith(`token=${"x".repeat(1_048_576)}`);
-  const waiting: Promise<unknown>[] = [];
+  const { verify, accept } = slowVerifier();
+  const { receive, decide } = openHandshakes({ verify }, { maxConnections: 10_000 });
+  const large = `token=${"x".repeat(1_048_576)}`;
 
-  for (let count = 0; count < 32; count++) waiting.push(handshakes.decide(handshakes.receive(large) as Undecided));
-  expect(handshakes.receive(large)).toMatchObject({ outcome: "turned-away", reason: "connection-limit" });
+  const waiting = Array.from({ length: 32 }, () => decide(large));
+  expect(receive(large)).toMatchObject({ outcome: "turned-away", reason: "connection-limit" });
 
-  for (const check of checks) check();
+  accept();
   await Promise.all(waiting);
-  expect(handshakes.receive(large)).toMatchObject({ outcome: "undecided" });
+  expect(receive(large)).toMatchObject({ outcome: "undecided" });
 });
 
 test("a token that needs no wait is decided in the same tick", () => {
-  const counters = newCounters();
   const results: Record<string, TokenResult> = {
     good: { ok: true, grant: { ...OPEN_GRANT, user: "7" } },
     expired: { ok: false, reason: "expired" },
   };
-  const handshakes = new Handshakes({
-    hub: { admit: () => undefined, openConnections: 0, isDraining: false } as unknown as Hub,
-    verifier: {
-      isOpen: false,
-      anonymous: OPEN_GRANT,
-      verify: (token) => results[token] ?? { ok: false, reason: "malformed" },
-    },
-    maxTopics: 1,
-    maxConnections: 1,
-    counters,
-    slices: freeSlices,
-  });
+  const verify = (token: string) => results[token] ?? ({ ok: false, reason: "malformed" } as const);
+  const { counters, receive } = openHandshakes({ verify });
 
-  expect(handshakes.receive(requestWith("token=good"))).toMatchObject({ outcome: "admitted", grant: { user: "7" } });
-  expect(handshakes.receive(requestWith("token=expired"))).toMatchObject({ outcome: "refused", reason: "token" });
+  expect(receive("token=good")).toMatchObject({ outcome: "admitted", grant: { user: "7" } });
+  expect(receive("token=expired")).toMatchObject({ outcome: "refused", reason: "token" });
   expect(counters.refused.token).toBe(1);
 });
 
 test("handshakes after the slice of the tick are decided later in order, and count against the connection limit", async () => {
-  const counters = newCounters();
+  const verify = () => ({ ok: false, reason: "malformed" }) as const;
   const slices = new TimeSlices();
-  const hub = { admit: () => undefined, openConnections: 0, isDraining: false };
-  const handshakes = new Handshakes({
-    hub: hub as unknown as Hub,
-    verifier: { isOpen: true, anonymous: OPEN_GRANT, verify: () => ({ ok: false, reason: "malformed" }) },
-    maxTopics: 1,
-    maxConnections: 3,
-    counters,
-    slices,
-  });
-  const receive = (query: string) => handshakes.receive(requestWith(query));
+  const { hub, handshakes, receive, decide } = openHandshakes({ isOpen: true, verify }, { slices });
   expect(receive("topic=first")).toMatchObject({ outcome: "admitted" });
   const sliceEnds = performance.now() + 20;
   while (performance.now() < sliceEnds);
 
   const order: string[] = [];
   const decisions = ["topic=a", "topics=b", "topic=c"].map(async (query) => {
-    const decided = await handshakes.decide(receive(query) as Undecided);
+    const decided = await decide(query);
     order.push(query);
     return decided;
   });
@@ -123,7 +103,8 @@ test("handshakes after the slice of the tick are decided later in order, and cou
   ]);
   expect(order).toEqual(["topic=a", "topics=b", "topic=c"]);
 
-  const whileWaiting = handshakes.decide({ outcome: "undecided", deciding: undefined, sent: sentWith("topic=e") });
+  const sent = { query: "topic=e", authorization: "", offered: [], takesPresence: false };
+  const whileWaiting = handshakes.decide({ outcome: "undecided", deciding: undefined, sent });
   hub.isDraining = true;
   expect(await whileWaiting).toMatchObject({ outcome: "refused", reason: "draining" });
 });

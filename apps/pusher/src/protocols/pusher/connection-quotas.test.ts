@@ -1,10 +1,8 @@
 import type { CloseCode } from "@fanwire/protocol";
-import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { pusherCodes } from "../../wire/pusher-close-codes.ts";
 import { ConnectionQuotas } from "./connection-quotas.ts";
 import { startWorkers } from "./counting-workers.testing.ts";
-
-afterEach(() => void vi.useRealTimers());
 
 test("a page that reloads to another worker at a full quota is not refused before its first worker has reported", async () => {
   const { one, other } = startWorkers();

@@ -8,6 +8,7 @@ const subjects = new Subjects();
 /** Starts two workers with fake time. Each has a separate connection to NATS. `deliver` sends a report to both. */
 export function startWorkers() {
   vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
   const receivers = new Set<(message: BusMessage) => void>();
   const deliver = (report: object) => {
     const message = { subject: subjects.pusherCounts, data: Buffer.from(JSON.stringify(report)), respond: () => false };
@@ -16,9 +17,12 @@ export function startWorkers() {
   return { one: startWorker("aaaaaaaa", receivers), other: startWorker("bbbbbbbb", receivers), deliver };
 }
 
-/** `link` is its connection to NATS: one that is losing takes what the worker sends, and delivers nothing. */
+/**
+ * `link` is its connection to NATS: one that is losing takes what the worker sends, and delivers nothing. It counts
+ * messages that are too large for it.
+ */
 function startWorker(workerId: string, receivers: Set<(message: BusMessage) => void>) {
-  const link: { state: "connected" | "away" | "losing" } = { state: "connected" };
+  const link = { state: "connected" as "connected" | "away" | "losing", maxPayload: 1_048_576, refused: 0 };
   const sent: { readonly counts: [string, number][]; readonly asks: string[] }[] = [];
   let onConnection: (isConnected: boolean) => void = () => {};
   const bus = {
@@ -31,6 +35,10 @@ function startWorker(workerId: string, receivers: Set<(message: BusMessage) => v
     },
     send: (subject: string, data: Uint8Array) => {
       if (link.state === "away") return "unavailable";
+      if (data.length > link.maxPayload) {
+        link.refused++;
+        return "too-large";
+      }
       sent.push(JSON.parse(Buffer.from(data).toString()));
       if (link.state === "connected") for (const receive of receivers) receive({ subject, data, respond: () => false });
       return "sent";

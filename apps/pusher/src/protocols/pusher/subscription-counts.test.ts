@@ -1,12 +1,10 @@
 import { setImmediate as nextTick } from "node:timers/promises";
 import { PusherApps } from "@fanwire/pusher-protocol";
-import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { ClusterCounts } from "./cluster-counts.ts";
 import { startWorkers } from "./counting-workers.testing.ts";
 import type { PusherSession } from "./session.ts";
 import { SubscriptionCounts } from "./subscription-counts.ts";
-
-afterEach(() => void vi.useRealTimers());
 
 test("the first count has the subscribers of other workers, also if the worker asks for many others before", async () => {
   const { one, other } = startWorkers();
