@@ -2,17 +2,14 @@ import type { Bus, BusSubscription } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { ClientProtocol } from "../connections/client-protocol.ts";
 import { MemoryBudget } from "../connections/memory-budget.ts";
 import { ProtocolGroups } from "../fanout/subscriber-groups.ts";
 import { clientProtocols } from "../protocols/client-protocols.ts";
 import type { SharedSubscription } from "./shared-subscription.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 
-const protocolOf = (connection: number) => clientProtocols[connection % clientProtocols.length] ?? fail();
-
-function fail(): never {
-  throw new Error("there are no protocols");
-}
+const protocolOf = (connection: number) => clientProtocols[connection % clientProtocols.length] as ClientProtocol;
 
 /** Shared subscriptions, and the subjects that they are subscribed to on NATS. */
 function openSubscriptions() {

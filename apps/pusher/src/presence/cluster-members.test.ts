@@ -55,19 +55,13 @@ async function openWorker() {
   onTestFinished(() => members.stop());
   for (const worker of OTHERS) receive(subjects.presenceWorkers, { kind: "beat", worker, beat: 1, topics: 1 });
   await nextTick();
-  const view = { counterOf: () => undefined, drop() {} };
-  for (let at = 0; at < TOPICS; at++) {
-    topics.set(`topic-${at}`, {
-      name: `topic-${at}`,
-      isLoaded: true,
-      view,
-      awaited: new Set(),
-    } as unknown as PresentTopic);
-  }
+  const add = (name: string, view: Pick<PresentTopic["view"], "counterOf" | "drop">) =>
+    topics.set(name, { name, isLoaded: true, view, awaited: new Set() } as unknown as PresentTopic);
+  for (let at = 0; at < TOPICS; at++) add(`topic-${at}`, { counterOf: () => undefined, drop() {} });
   const reconnect = () => {
     for (const listener of connectionListeners) listener(true);
   };
-  return { topics, asked, receive, reconnect };
+  return { topics, add, asked, receive, reconnect };
 }
 
 test("after a reconnection a worker asks all others for all topics, and not in the tick of the reconnection", async () => {
@@ -92,7 +86,7 @@ test("a worker that ends while the questions to it are collected is not asked", 
 });
 
 test("users of a worker that becomes empty again, while they are removed, are removed from all topics", async () => {
-  const { topics, receive } = await openWorker();
+  const { add, receive } = await openWorker();
   const present = new Set(["first"]);
   const left: string[] = [];
   const becomeEmpty = (beat: number) =>
@@ -103,8 +97,7 @@ test("users of a worker that becomes empty again, while they are removed, are re
       left.push(name);
       onDrop();
     };
-    const view = { counterOf: () => (present.has(name) ? 1 : undefined), drop };
-    topics.set(name, { name, isLoaded: true, view, awaited: new Set() } as unknown as PresentTopic);
+    add(name, { counterOf: () => (present.has(name) ? 1 : undefined), drop });
   };
   addTopic("first", () => {
     present.add("second");

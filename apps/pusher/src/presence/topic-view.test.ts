@@ -66,49 +66,42 @@ test("list and changes always agree, and show the users of all workers when all 
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(0, LEAVE_MS), (steps, leaveMs) => {
       const { view, known, bytes, takeChange, pass } = openView(leaveMs);
-      const truth = new Map(WORKERS.map((each) => [each, new Set<string>()]));
-      const claims = new Map(WORKERS.map((each) => [each, new Map<string, number>()]));
+      /** The users of each worker: members, and those that claim a place, with their order. */
+      const truth = new Map(WORKERS.map((each) => [each, new Map<string, number | "member">()]));
       let counter = 0;
       for (const each of steps) {
         counter++;
+        const own = "worker" in each ? truth.get(each.worker) : undefined;
         if (each.does === "pass") pass(each.ms);
         else if (each.does === "take") takeChange();
         else if (each.does === "add") {
           view.apply(each.worker, counter, [{ user: each.user, since: counter }], []);
-          truth.get(each.worker)?.add(each.user);
-          claims.get(each.worker)?.delete(each.user);
+          own?.set(each.user, "member");
         } else if (each.does === "claim") {
           view.apply(each.worker, counter, [{ user: each.user, since: 0, claim: counter }], []);
-          truth.get(each.worker)?.delete(each.user);
-          claims.get(each.worker)?.set(each.user, counter);
+          own?.set(each.user, counter);
         } else if (each.does === "remove") {
           view.apply(each.worker, counter, [], [each.user]);
-          truth.get(each.worker)?.delete(each.user);
-          claims.get(each.worker)?.delete(each.user);
+          own?.delete(each.user);
         } else if (each.does === "drop") {
           view.drop(each.worker);
-          truth.set(each.worker, new Set());
-          claims.set(each.worker, new Map());
+          own?.clear();
         } else {
           view.replace(each.worker, counter, new Map(each.users.map((name) => [name, { user: name, since: 0 }])));
-          truth.set(each.worker, new Set(each.users));
-          claims.set(each.worker, new Map());
+          truth.set(each.worker, new Map(each.users.map((name) => [name, "member"])));
         }
       }
       pass(LEAVE_MS);
       takeChange();
 
-      const present = new Set([...truth.values()].flatMap((users) => [...users]));
+      const all = [...truth.values()].flatMap((users) => [...users]);
+      const present = new Set(all.flatMap(([name, claim]) => (claim === "member" ? name : [])));
       expect([...known].sort()).toEqual([...present].sort());
       expect(view.present).toBe(present.size);
-      for (const each of WORKERS) {
-        const users = (truth.get(each)?.size ?? 0) + (claims.get(each)?.size ?? 0);
-        expect(view.counterOf(each) !== undefined).toBe(users > 0);
-      }
-      const claiming = [...claims.values()]
-        .flatMap((own) => [...own])
+      for (const [worker, users] of truth) expect(view.counterOf(worker) !== undefined).toBe(users.size > 0);
+      const claiming = all
         .filter(([name]) => !present.has(name))
-        .sort(([, one], [, other]) => one - other);
+        .sort(([, one], [, other]) => Number(one) - Number(other));
       const free = USERS.length - 1 - present.size;
       const first = [...new Set(claiming.map(([name]) => name))].slice(0, Math.max(0, free));
       expect([...view.grantable(USERS.length - 1)].sort()).toEqual(first.sort());
