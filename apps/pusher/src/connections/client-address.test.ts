@@ -29,18 +29,11 @@ test.each([
   ["the address that the proxy adds", ["x-forwarded-for: 203.0.113.5"], "203.0.113.5"],
   ["not what a client writes before it", ["x-forwarded-for: 1.1.1.1, 10.1.1.1, 203.0.113.5"], "203.0.113.5"],
   [
-    "the last address before trusted proxies",
-    ["x-forwarded-for: 1.1.1.1, 203.0.113.5, 192.0.2.7, 10.9.9.9"],
+    "the last address before trusted proxies, of all lines",
+    ["x-forwarded-for: 1.1.1.1", "x-forwarded-for: 203.0.113.5, 192.0.2.7", "x-forwarded-for: 10.9.9.9"],
     "203.0.113.5",
   ],
-  [
-    "several lines as one list",
-    ["x-forwarded-for: 1.1.1.1", "x-forwarded-for: 203.0.113.5", "x-forwarded-for: 10.1.1.1"],
-    "203.0.113.5",
-  ],
-  ["an address with a port", ["x-forwarded-for: 203.0.113.5:51234"], "203.0.113.5"],
   ["IPv6 with brackets and a port", ["x-forwarded-for: [2001:DB8:0:0::1]:443"], "2001:db8::1"],
-  ["IPv6 without brackets", ["x-forwarded-for: 2001:db8::1"], "2001:db8::1"],
   ["IPv4 within IPv6", ["x-forwarded-for: ::ffff:203.0.113.5"], "203.0.113.5"],
   [
     "IPv4 within IPv6 in hexadecimal digits, of a trusted proxy",
