@@ -6,77 +6,6 @@ const name = new Uint8Array([1]);
 const otherName = new Uint8Array([2]);
 
 describe("the consumers of a queue", () => {
-  it("receive one item each in the order in which they began to wait", () => {
-    const queues = new LocalQueues<string>();
-    for (const peer of ["A", "B", "C"]) queues.watch(peer, "q", name);
-    for (const peer of ["C", "A", "C"]) queues.reserve(peer);
-
-    const served = [queues.takeNextWaiting("q"), queues.takeNextWaiting("q"), queues.takeNextWaiting("q")];
-
-    expect(served).toEqual(["C", "A", undefined]);
-  });
-
-  it("do not wait by watching alone, or by an earlier reserve", () => {
-    const queues = new LocalQueues<string>();
-
-    const without = queues.reserve("A");
-    queues.watch("A", "q", name);
-
-    expect([without, queues.waitingCount("q"), queues.takeNextWaiting("q")]).toEqual([[], 0, undefined]);
-  });
-
-  it("have the bytes of the names of their queues counted", () => {
-    const queues = new LocalQueues<string>();
-
-    for (const key of ["q", "long", "q"]) queues.watch("A", key, name);
-    queues.watch("B", "q", name);
-    expect([queues.nameBytesOf("A"), queues.nameBytesOf("B")]).toEqual([5, 1]);
-
-    for (const key of ["long", "long", "other"]) queues.unwatch("A", key);
-    queues.disconnect("B");
-    expect([queues.nameBytesOf("A"), queues.nameBytesOf("B")]).toEqual([1, 0]);
-  });
-
-  it("wait on every watched queue in the order of watching", () => {
-    const queues = new LocalQueues<string>();
-    for (const key of ["z", "a", "z", "m"]) queues.watch("A", key, name);
-    queues.unwatch("A", "z");
-    queues.watch("A", "z", name);
-
-    const reserved = queues.reserve("A");
-
-    expect(reserved).toEqual(["a", "m", "z"]);
-    expect(reserved.map((key) => queues.takeNextWaiting(key))).toEqual(["A", "A", "A"]);
-  });
-
-  it("go to the end when they wait again, but keep their place while they wait", () => {
-    const queues = new LocalQueues<string>();
-    for (const peer of ["A", "B"]) queues.watch(peer, "q", name);
-    queues.reserve("A");
-    queues.reserve("B");
-    queues.reserve("A");
-
-    const first = queues.takeNextWaiting("q");
-    queues.reserve("A");
-
-    expect([first, queues.takeNextWaiting("q"), queues.takeNextWaiting("q")]).toEqual(["A", "B", "A"]);
-  });
-
-  it("wait no longer when they unwatch or disconnect", () => {
-    const queues = new LocalQueues<string>();
-    for (const peer of ["A", "B", "C"]) queues.watch(peer, "q", name);
-    for (const peer of ["A", "B", "C"]) queues.reserve(peer);
-
-    queues.unwatch("A", "q");
-    queues.disconnect("B");
-
-    expect([queues.waitingCount("q"), queues.takeNextWaiting("q"), queues.takeNextWaiting("q")]).toEqual([
-      1,
-      "C",
-      undefined,
-    ]);
-  });
-
   it("report the first and the last watcher", () => {
     const queues = new LocalQueues<string>();
 
@@ -139,7 +68,7 @@ class NaiveServer {
     const queue = this.#queueOf(key);
     if (queue.watchers.includes(peer)) return;
     queue.watchers.push(peer);
-    this.#watched.set(peer, [...(this.#watched.get(peer) ?? []), key]);
+    this.#watched.set(peer, [...this.watchedBy(peer), key]);
   }
 
   unwatch(peer: number, key: string): void {
@@ -147,19 +76,25 @@ class NaiveServer {
     if (queue === undefined) return;
     queue.watchers = queue.watchers.filter((other) => other !== peer);
     queue.consumers = queue.consumers.filter((other) => other !== peer);
-    this.#watched.set(
-      peer,
-      (this.#watched.get(peer) ?? []).filter((other) => other !== key),
-    );
+    const kept = this.watchedBy(peer).filter((other) => other !== key);
+    this.#watched.set(peer, kept);
     if (queue.watchers.length === 0 && queue.items.length === 0) this.#queues.delete(key);
   }
 
   disconnect(peer: number): void {
-    for (const key of this.#watched.get(peer) ?? []) this.unwatch(peer, key);
+    for (const key of this.watchedBy(peer)) this.unwatch(peer, key);
+  }
+
+  watchedBy(peer: number): string[] {
+    return this.#watched.get(peer) ?? [];
+  }
+
+  waitingCount(key: string): number {
+    return this.#queues.get(key)?.consumers.length ?? 0;
   }
 
   reserve(peer: number): void {
-    for (const key of this.#watched.get(peer) ?? []) {
+    for (const key of this.watchedBy(peer)) {
       const queue = this.#queues.get(key);
       if (queue === undefined) continue;
       if (!queue.consumers.includes(peer)) queue.consumers.push(peer);
@@ -224,9 +159,11 @@ class ServerWithStream {
 }
 
 describe("compared with a naive model of the original", () => {
-  it("every item goes to the same peer", () => {
-    const peer = fc.nat(4);
-    const key = fc.constantFrom("a", "b", "c");
+  it("every item goes to the same peer, and the same peers watch and wait", () => {
+    const peers = [0, 1, 2, 3, 4];
+    const peer = fc.constantFrom(...peers);
+    const keys = ["a", "bb", "ccc"];
+    const key = fc.constantFrom(...keys);
     const step = fc.oneof(
       fc.record({ do: fc.constant("watch" as const), peer, key }),
       fc.record({ do: fc.constant("unwatch" as const), peer, key }),
@@ -250,7 +187,14 @@ describe("compared with a naive model of the original", () => {
           }
         }
 
-        expect(ours.sent).toEqual(original.sent);
+        const { sent, queues } = ours;
+        expect(sent).toEqual(original.sent);
+        for (const each of keys) expect(queues.waitingCount(each)).toBe(original.waitingCount(each));
+        for (const peer of peers) {
+          const watched = original.watchedBy(peer);
+          expect(queues.keysOf(peer)).toEqual(watched);
+          expect([queues.countOf(peer), queues.nameBytesOf(peer)]).toEqual([watched.length, watched.join("").length]);
+        }
       }),
       { numRuns: 300 },
     );
