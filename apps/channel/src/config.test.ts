@@ -18,19 +18,14 @@ test("an empty environment gives the documented defaults", () => {
   expect(Object.isFrozen(config)).toBe(true);
 });
 
-test("off disables TCP, and a path enables the Unix socket", () => {
-  expect(readConfig({ CHANNEL_PORT: "off", CHANNEL_SOCKET: "/run/channel.sock" })).toMatchObject({
-    tcp: undefined,
-    socketPath: "/run/channel.sock",
-  });
-  expect(readConfig({ CHANNEL_PORT: "0" }).tcp?.port).toBe(0);
-});
+test.each([
+  ["off disables TCP, and a path enables the Unix socket", "off", "/run/channel.sock", undefined, "/run/channel.sock"],
+  ["any free port can be used", "0", undefined, 0, undefined],
+  ["an empty port counts as absent, as compose files pass it", "", "", 2206, undefined],
+])("%s", (_, port, socket, tcpPort, socketPath) => {
+  const config = readConfig({ CHANNEL_PORT: port, CHANNEL_SOCKET: socket });
 
-test("an empty port counts as absent, as compose files pass it", () => {
-  expect(readConfig({ CHANNEL_PORT: "", CHANNEL_SOCKET: "" })).toMatchObject({
-    tcp: { port: 2206 },
-    socketPath: undefined,
-  });
+  expect([config.tcp?.port, config.socketPath]).toEqual([tcpPort, socketPath]);
 });
 
 test("a server that listens nowhere is refused", () => {
@@ -43,21 +38,14 @@ test("a server that listens nowhere is refused", () => {
 });
 
 test("one message names every wrong variable", () => {
-  const read = () =>
-    readConfig({
-      CHANNEL_PORT: "65536",
-      CHANNEL_ALLOWED_NETWORKS: "10.0.0.0/8,any",
-      CHANNEL_MAX_FRAME_BYTES: "10485761",
-      CHANNEL_QUEUE_REPLICAS: "0",
-    });
+  const wrong = {
+    CHANNEL_PORT: "65536",
+    CHANNEL_ALLOWED_NETWORKS: "10.0.0.0/8,any",
+    CHANNEL_MAX_FRAME_BYTES: "10485761",
+    CHANNEL_QUEUE_REPLICAS: "0",
+  };
+  const read = () => readConfig(wrong);
 
   expect(read).toThrow(ConfigError);
-  for (const name of [
-    "CHANNEL_PORT",
-    "CHANNEL_ALLOWED_NETWORKS",
-    "CHANNEL_MAX_FRAME_BYTES",
-    "CHANNEL_QUEUE_REPLICAS",
-  ]) {
-    expect(read).toThrow(name);
-  }
+  for (const name of Object.keys(wrong)) expect(read).toThrow(name);
 });

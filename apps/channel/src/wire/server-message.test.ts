@@ -36,14 +36,10 @@ describe("replies", () => {
     for (const [form, key] of forms) {
       for (const value of ["N;", 'a:1:{s:1:"x";O:1:"A":1:{s:1:"y";r:5;}}', 's:3:"\xff;}";']) {
         const [raw, bytes] = [Buffer.from(form, "latin1"), Buffer.from(value, "latin1")];
-        expect(finishSteps(readEvent(encodeEvent(raw, bytes) ?? raw, allowClasses(["A"])))).toEqual({
-          key,
-          data: bytes,
-        });
-        expect(finishSteps(readQueueItem(encodeQueueItem(raw, bytes) ?? raw, allowClasses(["A"])))).toEqual({
-          key,
-          data: bytes,
-        });
+        const expected = { key, data: bytes };
+        const classes = allowClasses(["A"]);
+        expect(finishSteps(readEvent(encodeEvent(raw, bytes) ?? raw, classes))).toEqual(expected);
+        expect(finishSteps(readQueueItem(encodeQueueItem(raw, bytes) ?? raw, classes))).toEqual(expected);
       }
     }
   });
